@@ -1,0 +1,2 @@
+//! The `roomful` binary.
+fn main() {}

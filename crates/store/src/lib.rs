@@ -1,0 +1,1 @@
+//! The durable log: rooms, entries, members and marks on SQLite.

@@ -1,0 +1,1 @@
+//! Raw stock-protocol client and server fixtures for tests and benchmarks.
