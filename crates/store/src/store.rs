@@ -1,0 +1,75 @@
+//! The seam between the rules of chat and whatever keeps its data.
+
+use async_trait::async_trait;
+
+use crate::{
+    Appended, History, Joined, Marked, Member, NewEntry, Page, Rejected, Retention, RoomId, RoomRow,
+    StoreError, UserRow,
+};
+
+/// A durable log of rooms with their members.
+///
+/// For every call that writes: when it returns `Ok`, the change is committed and survives a crash of the process
+/// and of the machine; when it returns an error, nothing of it was changed. (After a power cut in the midst of a
+/// failing commit a change may turn up nevertheless: retry under the same client id.) A call whose future is
+/// dropped after its first poll has either not begun or is carried out all the same.
+///
+/// Every call may answer [`StoreError::Unavailable`]. Calls that take a room's id answer `None`, or
+/// [`Rejected::NoSuchRoom`], if there is no such room.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Appends entries in the order given, in one commit, and answers one result for each, in that order.
+    ///
+    /// Each room's new entries are numbered from its head on without a hole. A rejected entry takes no number and
+    /// does not keep the others from being appended. Rooms which thereby exceed [`crate::Options::retention`] lose
+    /// their oldest entries.
+    async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<Result<Appended, Rejected>>, StoreError>;
+
+    /// The room of this name. If there is none, it is created if `create` says so, with `at` as its time.
+    async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError>;
+
+    /// Makes the user a member, if they are not. A new member's read mark is 0: all that is kept is unread. Whoever
+    /// comes back finds the mark they left.
+    async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError>;
+
+    /// Ends the membership. Answers whether there was one.
+    async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError>;
+
+    /// The user's membership, or `None` if they are not a member.
+    async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError>;
+
+    /// The rooms the user is a member of, the latest joined first, `limit` at most.
+    async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError>;
+
+    /// A page of the room's log, taken from one consistent state.
+    async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError>;
+
+    /// Moves the user's read mark up to `seq`, or to the room's head if that is lower. It never moves back. `None`
+    /// if they are not a member.
+    async fn mark_read(
+        &self,
+        room: RoomId,
+        user: &str,
+        seq: u64,
+        at: i64,
+    ) -> Result<Option<Marked>, StoreError>;
+
+    /// Messages by others, still kept, beyond the user's read mark. `None` if they are not a member.
+    async fn unread(&self, room: RoomId, user: &str) -> Result<Option<u64>, StoreError>;
+
+    /// Remembers a user. Without a name the one known stays; `last_seen` only grows.
+    async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError>;
+
+    /// What is remembered of these users, in the order asked for, without those never seen.
+    async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError>;
+
+    /// Removes the oldest entries of every room that exceeds the limits at the time `now`, in small commits between
+    /// which others' writes take their turn. Answers how many it removed.
+    async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError>;
+
+    /// Writes and reads something durably, to learn whether the store works.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Finishes what was begun, refuses what comes after, and returns when all files are closed.
+    async fn close(&self);
+}
