@@ -1,1 +1,16 @@
 //! RFC 6455 frames, Engine.IO 4 and Socket.IO 5 packets, and the session state machine: no I/O, no clock.
+//!
+//! | module | from | to |
+//! |---|---|---|
+//! | [`frame`] | bytes of a WebSocket connection | messages |
+//! | [`engine`] | a WebSocket message or a polling body | Engine.IO packets |
+//! | [`parser`], [`packet`] | the content of Engine.IO messages | Socket.IO packets, and back |
+//!
+//! Everything here is a pure value: bytes are passed in, values come out, nothing waits and nothing reads a clock.
+//! All input is untrusted. A decoder answers malformed input with a typed error, never with a panic, and holds no
+//! more memory than its `Limits` say.
+
+pub mod engine;
+pub mod frame;
+pub mod packet;
+pub mod parser;

@@ -1,0 +1,202 @@
+//! The arguments of an event or ack: JSON text as it travels, and the binary attachments it points to.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Arguments, kept as the JSON they travel as: forwarded without being parsed, and parsed only where somebody asks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Payload {
+    /// The arguments' JSON joined by commas, no brackets.
+    text: String,
+    len: usize,
+    attachments: Vec<Bytes>,
+}
+
+/// An argument is not what the caller asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgError {
+    /// There are fewer arguments.
+    #[error("argument {index} is missing: there are {len}")]
+    Missing {
+        /// The index asked for, from 0.
+        index: usize,
+        /// How many arguments there are.
+        len: usize,
+    },
+    /// The argument has another form.
+    #[error("argument {index} has another form: {source}")]
+    Form {
+        /// The index asked for, from 0.
+        index: usize,
+        /// What does not fit, and where.
+        source: serde_json::Error,
+    },
+    /// The argument is not binary.
+    #[error("argument {index} is not binary")]
+    NotBinary {
+        /// The index asked for, from 0.
+        index: usize,
+    },
+}
+
+/// What stands in the JSON for an attachment (Socket.IO protocol 5, "Binary event").
+#[derive(Deserialize)]
+struct Placeholder {
+    #[serde(rename = "_placeholder")]
+    is_placeholder: bool,
+    num: usize,
+}
+
+impl Payload {
+    /// No arguments.
+    pub const fn empty() -> Self {
+        Self {
+            text: String::new(),
+            len: 0,
+            attachments: Vec::new(),
+        }
+    }
+
+    /// One argument.
+    ///
+    /// # Errors
+    /// `value` cannot be JSON, for example a map whose keys are not strings.
+    pub fn one<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            text: serde_json::to_string(value)?,
+            len: 1,
+            attachments: Vec::new(),
+        })
+    }
+
+    /// Arguments that are JSON already: `len` values in `text`, joined by commas without brackets. The caller vouches for
+    /// that, and for placeholders that point into `attachments`.
+    pub const fn from_parts(text: String, len: usize, attachments: Vec<Bytes>) -> Self {
+        Self {
+            text,
+            len,
+            attachments,
+        }
+    }
+
+    /// Appends an argument.
+    ///
+    /// # Errors
+    /// `value` cannot be JSON; then nothing was appended.
+    pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), serde_json::Error> {
+        let json = serde_json::to_string(value)?;
+        self.push_text(&json);
+        Ok(())
+    }
+
+    /// Appends a binary argument: an attachment, and its placeholder in the text.
+    pub fn push_binary(&mut self, bytes: Bytes) {
+        let num = self.attachments.len();
+        self.push_text(&format!(r#"{{"_placeholder":true,"num":{num}}}"#));
+        self.attachments.push(bytes);
+    }
+
+    fn push_text(&mut self, json: &str) {
+        if self.len > 0 {
+            self.text.push(',');
+        }
+        self.text.push_str(json);
+        self.len += 1;
+    }
+
+    /// How many arguments there are.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no argument.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The arguments' JSON joined by commas, no brackets.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The attachments, in the order of their numbers.
+    pub fn attachments(&self) -> &[Bytes] {
+        &self.attachments
+    }
+
+    /// Puts the attachments a parser has collected to the text that announced them.
+    pub(crate) fn attach(&mut self, attachments: Vec<Bytes>) {
+        self.attachments = attachments;
+    }
+
+    /// Argument `index`, from 0, as a `T`. An attachment shows as its placeholder: [`binary`](Self::binary) is for those.
+    ///
+    /// # Errors
+    /// There are fewer arguments, or it does not deserialize as `T`.
+    pub fn arg<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgError> {
+        serde_json::from_str(self.arg_text(index)?).map_err(|source| ArgError::Form { index, source })
+    }
+
+    /// The bytes of argument `index`, from 0.
+    ///
+    /// # Errors
+    /// There are fewer arguments, or that one is no attachment.
+    pub fn binary(&self, index: usize) -> Result<Bytes, ArgError> {
+        match serde_json::from_str(self.arg_text(index)?) {
+            Ok(Placeholder {
+                is_placeholder: true,
+                num,
+            }) => self.attachments.get(num).cloned(),
+            _ => None,
+        }
+        .ok_or(ArgError::NotBinary { index })
+    }
+
+    /// All arguments, each one's JSON.
+    ///
+    /// # Errors
+    /// The text given to [`from_parts`](Self::from_parts) was not JSON.
+    pub fn raw_args(&self) -> Result<Vec<&RawValue>, serde_json::Error> {
+        Args { rest: &self.text }.collect()
+    }
+
+    fn arg_text(&self, index: usize) -> Result<&str, ArgError> {
+        let missing = || ArgError::Missing { index, len: self.len };
+        if index >= self.len {
+            return Err(missing());
+        }
+        if self.len == 1 {
+            return Ok(&self.text);
+        }
+        match (Args { rest: &self.text }).nth(index) {
+            Some(Ok(raw)) => Ok(raw.get()),
+            Some(Err(source)) => Err(ArgError::Form { index, source }),
+            None => Err(missing()),
+        }
+    }
+}
+
+/// Walks over JSON values joined by commas.
+struct Args<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Args<'a> {
+    type Item = Result<&'a RawValue, serde_json::Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut values = serde_json::Deserializer::from_str(self.rest).into_iter::<&RawValue>();
+        let value = values.next()?;
+        let after = self.rest.get(values.byte_offset()..).unwrap_or_default();
+        let after = after.trim_start_matches([' ', '\t', '\r', '\n']);
+        // After an error there is no telling where the next one begins.
+        self.rest = if value.is_ok() {
+            after.strip_prefix(',').unwrap_or_default()
+        } else {
+            ""
+        };
+        Some(value)
+    }
+}
