@@ -1,0 +1,231 @@
+//! The real server binary, run on a temporary data folder and a free port; killed, restarted and ended at will.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{Error, PATIENCE, http};
+
+/// Says which binary to run and how. The defaults suit a test: rate limits as shipped, a fixed secret and API key.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The binary.
+    pub binary: PathBuf,
+    /// A command to run it under, such as `taskset -c 0`.
+    pub wrapper: Vec<String>,
+    /// Further arguments of `roomful serve`.
+    pub args: Vec<String>,
+    /// Further environment.
+    pub env: Vec<(String, String)>,
+    /// The address to listen on; port 0 asks for a free one.
+    pub listen: SocketAddr,
+}
+
+impl Config {
+    /// The binary that the environment variable `ROOMFUL_BIN` names.
+    ///
+    /// # Errors
+    /// [`Error::Server`] if the variable is not set.
+    pub fn from_env() -> Result<Self, Error> {
+        let path = std::env::var_os("ROOMFUL_BIN");
+        path.map(Self::new).ok_or_else(|| {
+            Error::Server("set ROOMFUL_BIN to the roomful binary (cargo build -p roomful makes one)".into())
+        })
+    }
+
+    /// The given binary.
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        Self {
+            binary: binary.into(),
+            wrapper: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        }
+    }
+
+    /// Adds a variable to the server's environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// A running server. Dropping it kills the process and removes its data.
+#[derive(Debug)]
+pub struct ServerProcess {
+    config: Config,
+    folder: TempDir,
+    child: Child,
+    addr: SocketAddr,
+}
+
+/// The HS256 secret that every fixture server is started with.
+const SECRET: &str = "testkit-secret-0123456789abcdefghij";
+/// The API key that every fixture server is started with.
+const API_KEY: &str = "testkit-api-key-0123456789abcdefghij";
+
+impl ServerProcess {
+    /// Starts the binary that `ROOMFUL_BIN` names.
+    pub async fn start() -> Result<Self, Error> {
+        Self::start_with(Config::from_env()?).await
+    }
+
+    /// Starts a server on a fresh data folder and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with the end of its log, if it exits or is not ready in time.
+    pub async fn start_with(config: Config) -> Result<Self, Error> {
+        let folder = tempfile::Builder::new().prefix("roomful-").tempdir();
+        let folder = folder.map_err(Error::io("making a temporary folder"))?;
+        let child = spawn(&config, folder.path())?;
+        let mut server = Self {
+            addr: config.listen,
+            config,
+            folder,
+            child,
+        };
+        server.wait_ready().await?;
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The secret that its tokens are signed with (HS256).
+    pub fn secret(&self) -> &'static str {
+        SECRET
+    }
+
+    /// The key of its HTTP API.
+    pub fn api_key(&self) -> &'static str {
+        API_KEY
+    }
+
+    /// Its process id; 0 once it has ended.
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// What it has logged since it was first started.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Kills it without warning (SIGKILL), as a power cut would end it.
+    pub async fn kill9(&mut self) -> Result<(), Error> {
+        self.child.kill().await.map_err(Error::io("killing the server"))
+    }
+
+    /// Asks it to end (SIGTERM) and waits for that; its exit status.
+    pub async fn terminate(&mut self) -> Result<ExitStatus, Error> {
+        if let Some(pid) = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+            kill_process(pid, Signal::TERM).map_err(|error| Error::Io {
+                doing: "sending SIGTERM",
+                source: error.into(),
+            })?;
+        }
+        match timeout(PATIENCE, self.child.wait()).await {
+            Ok(status) => status.map_err(Error::io("waiting for the server to end")),
+            Err(_) => Err(self.failure("did not end after SIGTERM")),
+        }
+    }
+
+    /// Starts it again on the same data and the same address, after it was killed or terminated.
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        let _ = std::fs::remove_file(self.folder.path().join("port"));
+        self.config.listen = self.addr;
+        self.child = spawn(&self.config, self.folder.path())?;
+        self.wait_ready().await
+    }
+
+    /// Waits for the port file, then for `/readyz` to answer 200.
+    async fn wait_ready(&mut self) -> Result<(), Error> {
+        let deadline = Instant::now() + PATIENCE;
+        let port_file = self.folder.path().join("port");
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(self.failure(&format!("ended while starting, with {status}")));
+            }
+            let written = std::fs::read_to_string(&port_file).unwrap_or_default();
+            if let Some(addr) = written
+                .strip_suffix('\n')
+                .and_then(|line| line.trim().parse().ok())
+            {
+                self.addr = addr;
+                if http::get(addr, "/readyz")
+                    .await
+                    .is_ok_and(|answer| answer.status == 200)
+                {
+                    return Ok(());
+                }
+            }
+            if Instant::now() > deadline {
+                return Err(self.failure("was not ready in time"));
+            }
+            // A file that another process writes gives no event to wait for.
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn failure(&self, what: &str) -> Error {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(30)..].join("\n");
+        Error::Server(format!(
+            "{} {what}; its log ends with:\n{tail}",
+            self.config.binary.display()
+        ))
+    }
+}
+
+fn spawn(config: &Config, folder: &Path) -> Result<Child, Error> {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"));
+    let log = log.map_err(Error::io("opening the server's log"))?;
+    let errors = log.try_clone().map_err(Error::io("opening the server's log"))?;
+    let mut words = config
+        .wrapper
+        .iter()
+        .map(std::ffi::OsStr::new)
+        .chain([config.binary.as_os_str()]);
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command
+        .args(words)
+        .arg("serve")
+        .args(["--listen", &config.listen.to_string(), "--data"])
+        .arg(folder.join("data"))
+        .args(&config.args)
+        // Nothing of the caller's own settings may leak into what is tested.
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("ROOMFUL_")))
+        .env("ROOMFUL_AUTH_SECRET", SECRET)
+        .env("ROOMFUL_API_KEY", API_KEY)
+        .env("ROOMFUL_PORT_FILE", folder.join("port"))
+        .envs(config.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .kill_on_drop(true);
+    command.spawn().map_err(|error| {
+        Error::Server(format!(
+            "{} could not be started: {error}",
+            config.binary.display()
+        ))
+    })
+}
