@@ -1,1 +1,27 @@
-//! The durable log: rooms, entries, members and marks on SQLite.
+//! The durable log: rooms, their entries, members and read marks.
+//!
+//! [`Store`] is the seam, [`open`] picks the engine by the scheme of a URL. What an entry's body means is the
+//! caller's business: nothing here reads it. Only this crate knows SQL.
+//!
+//! | read | for |
+//! |---|---|
+//! | `store` | the trait: what each call promises |
+//! | `rows` | the values that go in and come out |
+//! | `error` | what can go wrong, and whether to retry |
+//! | `options` | every bound, and [`open`] |
+//! | `sqlite` | the embedded engine: one writer thread with group commit, a few readers |
+//! | `contract` | the suite every engine has to pass |
+
+mod error;
+mod options;
+mod rows;
+mod sqlite;
+mod store;
+
+pub use error::{Outage, StoreError};
+pub use options::{Options, Retention, open};
+pub use rows::{
+    Appended, Entry, EntryKind, History, Joined, Marked, Member, NewEntry, Page, Range, Rejected, RoomId,
+    RoomRow, UserRow,
+};
+pub use store::Store;

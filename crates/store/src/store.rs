@@ -45,7 +45,7 @@ pub trait Store: Send + Sync + 'static {
     async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError>;
 
     /// Moves the user's read mark up to `seq`, or to the room's head if that is lower. It never moves back. `None`
-    /// if they are not a member.
+    /// if they are not a member. An error can also come when the mark was moved, but not counted: repeat the call.
     async fn mark_read(
         &self,
         room: RoomId,

@@ -1,0 +1,116 @@
+//! Every bound of a store, and the choice of the engine.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{Store, StoreError};
+
+/// How much of a room's log is kept. What exceeds either limit goes, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Entries per room, at least 1.
+    pub max_entries: u64,
+    /// Milliseconds. Only [`Store::trim`] looks at it.
+    pub max_age_ms: i64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            max_entries: 10_000,
+            max_age_ms: 90 * 24 * 3_600_000,
+        }
+    }
+}
+
+/// The bounds of a store. All counts are at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// What an append keeps of the room it appends to.
+    pub retention: Retention,
+    /// Writes that may wait for the writer.
+    pub queue_writes: usize,
+    /// Bytes of the writes that wait or are being written.
+    pub queue_bytes: usize,
+    /// Entries (and other writes) that go into one commit.
+    pub batch_writes: usize,
+    /// Bytes that go into one commit.
+    pub batch_bytes: usize,
+    /// Reader threads, each with its own connection; 16 at most.
+    pub readers: usize,
+    /// Reads that may wait for a reader.
+    pub queue_reads: usize,
+    /// How long a call waits for room in a full queue before it answers [`crate::Outage::Busy`].
+    pub queue_wait: Duration,
+    /// Bytes of bodies after which a page of history ends early. One entry is always let through.
+    pub page_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            retention: Retention::default(),
+            queue_writes: 4096,
+            queue_bytes: 16 << 20,
+            batch_writes: 1024,
+            batch_bytes: 4 << 20,
+            readers: 2,
+            queue_reads: 1024,
+            queue_wait: Duration::from_secs(5),
+            page_bytes: 1 << 20,
+        }
+    }
+}
+
+impl Options {
+    fn validate(&self) -> Result<(), StoreError> {
+        let at_least_one = [
+            ("queue_writes", self.queue_writes),
+            ("queue_bytes", self.queue_bytes),
+            ("batch_writes", self.batch_writes),
+            ("batch_bytes", self.batch_bytes),
+            ("readers", self.readers),
+            ("queue_reads", self.queue_reads),
+            ("page_bytes", self.page_bytes),
+            (
+                "retention.max_entries",
+                usize::try_from(self.retention.max_entries).unwrap_or(usize::MAX),
+            ),
+        ];
+        for (name, value) in at_least_one {
+            if value == 0 {
+                return Err(StoreError::Setup(format!(
+                    "the store's {name} is 0; it must be at least 1"
+                )));
+            }
+        }
+        if self.readers > 16 {
+            return Err(StoreError::Setup(format!(
+                "the store's readers is {}; 16 at most",
+                self.readers
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Opens the store a URL names, creating and migrating it where needed. Blocks while it does.
+///
+/// `sqlite:PATH` is a file, created with its folder if it does not exist; a relative path starts at the working
+/// folder. Metrics go to the recorder that is installed when this is called.
+///
+/// # Errors
+/// [`StoreError::Setup`] says what to change in the URL, the options, or the place they point to.
+pub fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, StoreError> {
+    options.validate()?;
+    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+    match scheme {
+        // `sqlite:///absolute` is what other tools write; it means the same file.
+        "sqlite" => Ok(Arc::new(crate::sqlite::open(
+            rest.strip_prefix("//").unwrap_or(rest),
+            options,
+        )?)),
+        _ => Err(StoreError::Setup(format!(
+            "no store for `{scheme}:` in this build; use a URL such as sqlite:/var/lib/roomful/roomful.db"
+        ))),
+    }
+}

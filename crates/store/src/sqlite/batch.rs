@@ -1,0 +1,134 @@
+//! A transaction under way, with what it has learnt about the rooms it touches.
+//!
+//! Heads are read once per batch and written back once at its end, however many entries a room gets. They live no
+//! longer than the transaction, so a rollback has nothing to undo here.
+
+use std::collections::{HashMap, hash_map};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::column::Seq;
+use crate::{Retention, RoomId, RoomRow};
+
+/// Entries that fell out of retention are deleted this many at a time, at least.
+const SWEEP: u64 = 64;
+
+/// The columns of a [`RoomRow`], as [`room_row`] reads them.
+pub(super) const ROOM_COLUMNS: &str = "r.id, r.name, r.epoch, r.head, r.first, r.created_at";
+
+pub(super) struct Batch<'c> {
+    pub(super) conn: &'c Connection,
+    pub(super) retention: Retention,
+    rooms: HashMap<RoomId, Tail>,
+}
+
+/// A room's ends, as this batch leaves them.
+pub(super) struct Tail {
+    pub(super) row: RoomRow,
+    /// No row below this one is left; never above `row.first`.
+    pub(super) swept: u64,
+    /// Entries this batch appended.
+    appended: u64,
+    changed: bool,
+}
+
+impl Tail {
+    /// The number for the next entry; its place is taken only by [`Self::append`].
+    pub(super) fn next(&self) -> u64 {
+        self.row.head + 1
+    }
+
+    /// Takes the next number, and lets the oldest entries go that no longer fit.
+    pub(super) fn append(&mut self, max_entries: u64) {
+        self.row.head += 1;
+        self.appended += 1;
+        self.keep_from((self.row.head + 1).saturating_sub(max_entries));
+        self.changed = true;
+    }
+
+    /// Entries before `first` are no longer kept.
+    pub(super) fn keep_from(&mut self, first: u64) {
+        if first > self.row.first {
+            self.row.first = first;
+            self.changed = true;
+        }
+    }
+
+    /// Deletes up to `limit` rows that are no longer kept. Answers how many.
+    pub(super) fn sweep(&mut self, conn: &Connection, limit: u64) -> rusqlite::Result<u64> {
+        let end = self.row.first.min(self.swept.saturating_add(limit));
+        if end == self.swept {
+            return Ok(0);
+        }
+        let removed = conn
+            .prepare_cached("DELETE FROM entries WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3")?
+            .execute(params![self.row.id, Seq(self.swept), Seq(end)])?;
+        self.swept = end;
+        self.changed = true;
+        Ok(removed as u64)
+    }
+}
+
+impl<'c> Batch<'c> {
+    pub(super) fn new(conn: &'c Connection, retention: Retention) -> Self {
+        Self {
+            conn,
+            retention,
+            rooms: HashMap::new(),
+        }
+    }
+
+    /// The room as this batch has left it so far.
+    pub(super) fn room(&mut self, id: RoomId) -> rusqlite::Result<Option<&mut Tail>> {
+        match self.rooms.entry(id) {
+            hash_map::Entry::Occupied(entry) => Ok(Some(entry.into_mut())),
+            hash_map::Entry::Vacant(entry) => Ok(load(self.conn, id)?.map(|tail| entry.insert(tail))),
+        }
+    }
+
+    /// Writes back what changed. Each room it appended to is also swept, by more than it grew and with a bound.
+    pub(super) fn flush(self) -> rusqlite::Result<()> {
+        for mut tail in self.rooms.into_values() {
+            if tail.appended > 0 && tail.row.first - tail.swept >= SWEEP {
+                let limit = SWEEP.saturating_add(tail.appended.saturating_mul(2));
+                tail.sweep(self.conn, limit)?;
+            }
+            if tail.changed {
+                self.conn
+                    .prepare_cached("UPDATE rooms SET head = ?2, first = ?3, swept = ?4 WHERE id = ?1")?
+                    .execute(params![
+                        tail.row.id,
+                        Seq(tail.row.head),
+                        Seq(tail.row.first),
+                        Seq(tail.swept)
+                    ])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn load(conn: &Connection, id: RoomId) -> rusqlite::Result<Option<Tail>> {
+    const SQL: &str =
+        "SELECT r.id, r.name, r.epoch, r.head, r.first, r.created_at, r.swept FROM rooms r WHERE r.id = ?1";
+    let tail = |row: &Row<'_>| {
+        Ok(Tail {
+            row: room_row(row)?,
+            swept: row.get::<_, Seq>(6)?.0,
+            appended: 0,
+            changed: false,
+        })
+    };
+    conn.prepare_cached(SQL)?.query_row([id], tail).optional()
+}
+
+pub(super) fn room_row(row: &Row<'_>) -> rusqlite::Result<RoomRow> {
+    Ok(RoomRow {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        epoch: row.get(2)?,
+        head: row.get::<_, Seq>(3)?.0,
+        first: row.get::<_, Seq>(4)?.0,
+        created_at: row.get(5)?,
+    })
+}

@@ -1,0 +1,42 @@
+//! Values whose form in a column differs from their form in a row type.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use crate::EntryKind;
+
+/// A sequence number. SQLite's integers are signed, so one that a client made up beyond them becomes the largest.
+#[derive(Clone, Copy)]
+pub(super) struct Seq(pub(super) u64);
+
+impl ToSql for Seq {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(i64::try_from(self.0).unwrap_or(i64::MAX).into())
+    }
+}
+
+impl FromSql for Seq {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let value = value.as_i64()?;
+        u64::try_from(value)
+            .map(Self)
+            .map_err(|_| FromSqlError::OutOfRange(value))
+    }
+}
+
+impl ToSql for EntryKind {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let number: i64 = match self {
+            Self::Message => 0,
+        };
+        Ok(number.into())
+    }
+}
+
+impl FromSql for EntryKind {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self::Message),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! How a connection to the file is opened and set up, and how the schema gets there.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::{StoreError, sqlite::failure};
+
+mod embedded {
+    refinery::embed_migrations!("migrations/sqlite");
+}
+
+/// Statements a connection keeps prepared; more than there are in this folder.
+const CACHED_STATEMENTS: usize = 64;
+
+/// Opens the file for writing, creates what is missing, and brings the schema up to date.
+pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| setup(path, &format_args!("cannot create its folder: {error}")))?;
+    }
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn = Connection::open_with_flags(path, flags).map_err(|error| setup(path, &error))?;
+    let mode = prepare_writer(&conn).map_err(|error| setup(path, &error))?;
+    if mode != "wal" {
+        let why = "its file system has no shared memory, which the write-ahead log needs";
+        return Err(setup(path, &why));
+    }
+    embedded::migrations::runner().run(&mut conn).map_err(|error| {
+        let why = "its schema cannot be brought up to date (was it written by a newer version?)";
+        setup(path, &format_args!("{why}: {error}"))
+    })?;
+    Ok(conn)
+}
+
+/// Opens the file, which a writer has set up, for reading.
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|error| setup(path, &error))?;
+    prepare_any(&conn).map_err(|error| failure::from_sqlite(&error))?;
+    Ok(conn)
+}
+
+/// Answers the journal mode, which SQLite keeps to itself if it can't change it.
+fn prepare_writer(conn: &Connection) -> rusqlite::Result<String> {
+    prepare_any(conn)?;
+    // FULL: a commit returns when the log is on the disk; with WAL's usual NORMAL a power cut would take
+    // acknowledged messages. A checkpoint each 2000 pages (8 MB) costs its two syncs seldom and keeps the log short.
+    conn.execute_batch(
+        "PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = 2000;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA foreign_keys = ON;
+         PRAGMA cache_size = -16384;",
+    )?;
+    conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+}
+
+fn prepare_any(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    // Sorting in memory: reads must go on when the disk is full.
+    conn.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")
+}
+
+fn setup(path: &Path, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Setup(format!(
+        "cannot open the store at {}: {why}; check the path, its permissions and the space on its disk",
+        path.display()
+    ))
+}

@@ -1,0 +1,22 @@
+//! Which of SQLite's errors pass by themselves, and which don't.
+
+use rusqlite::{Error, ErrorCode};
+
+use crate::{Outage, StoreError};
+
+pub(super) fn from_sqlite(error: &Error) -> StoreError {
+    let Error::SqliteFailure(failure, _) = error else {
+        return StoreError::Internal(error.to_string());
+    };
+    match failure.code {
+        ErrorCode::DiskFull => Outage::DiskFull.into(),
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OutOfMemory => Outage::Busy.into(),
+        // A file system with errors is often mounted read-only, which shows as ReadOnly or CannotOpen.
+        ErrorCode::SystemIoFailure
+        | ErrorCode::ReadOnly
+        | ErrorCode::CannotOpen
+        | ErrorCode::PermissionDenied
+        | ErrorCode::FileLockingProtocolFailed => Outage::Io(error.to_string()).into(),
+        _ => StoreError::Internal(error.to_string()),
+    }
+}

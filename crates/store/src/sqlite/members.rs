@@ -1,0 +1,116 @@
+//! Membership and read marks.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{batch::Batch, column::Seq, writer::Write};
+use crate::{Joined, Member, RoomId};
+
+/// The user's membership, if it is active.
+pub(super) fn active(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<Option<Member>> {
+    const SQL: &str = "SELECT user_id, read_seq, read_at, joined_at FROM members
+        WHERE room_id = ?1 AND user_id = ?2 AND active = 1";
+    let member = |row: &Row<'_>| {
+        Ok(Member {
+            user_id: row.get(0)?,
+            read_seq: row.get::<_, Seq>(1)?.0,
+            read_at: row.get(2)?,
+            joined_at: row.get(3)?,
+        })
+    };
+    conn.prepare_cached(SQL)?
+        .query_row(params![room, user], member)
+        .optional()
+}
+
+/// Messages by others, still kept, beyond a mark. Touches as many rows as lie beyond it.
+pub(super) fn count_unread(conn: &Connection, room: RoomId, user: &str, mark: u64) -> rusqlite::Result<u64> {
+    const SQL: &str = "SELECT count(*) FROM entries
+        WHERE room_id = ?1 AND seq > ?2 AND seq >= (SELECT first FROM rooms WHERE id = ?1)
+          AND kind = 0 AND user_id <> ?3";
+    conn.prepare_cached(SQL)?
+        .query_row(params![room, Seq(mark), user], |row| Ok(row.get::<_, Seq>(0)?.0))
+}
+
+pub(super) struct Join {
+    pub(super) room: RoomId,
+    pub(super) user: String,
+    pub(super) at: i64,
+}
+
+impl Write for Join {
+    type Answer = Option<Joined>;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Joined>> {
+        const SQL: &str = "INSERT INTO members (room_id, user_id, active, joined_at) VALUES (?1, ?2, 1, ?3)
+            ON CONFLICT (room_id, user_id) DO UPDATE SET active = 1, joined_at = excluded.joined_at
+            WHERE active = 0";
+        let conn = batch.conn;
+        let Some(room) = batch.room(self.room)? else {
+            return Ok(None);
+        };
+        let newly = conn
+            .prepare_cached(SQL)?
+            .execute(params![self.room, self.user, self.at])?
+            == 1;
+        let member = active(conn, self.room, &self.user)?;
+        Ok(member.map(|member| Joined {
+            room: room.row.clone(),
+            member,
+            newly,
+        }))
+    }
+}
+
+pub(super) struct Leave {
+    pub(super) room: RoomId,
+    pub(super) user: String,
+}
+
+impl Write for Leave {
+    type Answer = bool;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
+        const SQL: &str = "UPDATE members SET active = 0 WHERE room_id = ?1 AND user_id = ?2 AND active = 1";
+        Ok(batch
+            .conn
+            .prepare_cached(SQL)?
+            .execute(params![self.room, self.user])?
+            == 1)
+    }
+}
+
+pub(super) struct MarkRead {
+    pub(super) room: RoomId,
+    pub(super) user: String,
+    pub(super) seq: u64,
+    pub(super) at: i64,
+}
+
+/// Where a mark stands, and whether it was moved there just now.
+pub(super) struct Moved {
+    pub(super) read_seq: u64,
+    pub(super) advanced: bool,
+}
+
+impl Write for MarkRead {
+    type Answer = Option<Moved>;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Moved>> {
+        const SQL: &str = "UPDATE members SET read_seq = ?3, read_at = ?4
+            WHERE room_id = ?1 AND user_id = ?2 AND active = 1 AND read_seq < ?3";
+        let conn = batch.conn;
+        let Some(room) = batch.room(self.room)? else {
+            return Ok(None);
+        };
+        let mark = self.seq.min(room.row.head);
+        let advanced =
+            conn.prepare_cached(SQL)?
+                .execute(params![self.room, self.user, Seq(mark), self.at])?
+                == 1;
+        let member = active(conn, self.room, &self.user)?;
+        Ok(member.map(|member| Moved {
+            read_seq: member.read_seq,
+            advanced,
+        }))
+    }
+}

@@ -1,0 +1,44 @@
+//! The figures the store reports. Handles are made once, at the start.
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use crate::{Outage, StoreError};
+
+pub(super) struct Metrics {
+    pub(super) commit_seconds: Histogram,
+    pub(super) batch_size: Histogram,
+    pub(super) queue: Gauge,
+    disk_full: Counter,
+    io: Counter,
+    busy: Counter,
+    closed: Counter,
+    internal: Counter,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let errors = |kind: &'static str| counter!("roomful_store_errors_total", "kind" => kind);
+        Self {
+            commit_seconds: histogram!("roomful_store_commit_seconds"),
+            batch_size: histogram!("roomful_store_batch_size"),
+            queue: gauge!("roomful_store_queue"),
+            disk_full: errors("disk_full"),
+            io: errors("io"),
+            busy: errors("busy"),
+            closed: errors("closed"),
+            internal: errors("internal"),
+        }
+    }
+
+    /// Counts a call that was answered with an error.
+    pub(super) fn failed(&self, error: &StoreError) {
+        match error {
+            StoreError::Unavailable(Outage::DiskFull) => &self.disk_full,
+            StoreError::Unavailable(Outage::Io(_)) => &self.io,
+            StoreError::Unavailable(Outage::Busy) => &self.busy,
+            StoreError::Unavailable(Outage::Closed) => &self.closed,
+            StoreError::Internal(_) | StoreError::Setup(_) => &self.internal,
+        }
+        .increment(1);
+    }
+}

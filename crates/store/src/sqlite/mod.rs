@@ -1,0 +1,229 @@
+//! The embedded engine: one file, one writer, a few readers.
+//!
+//! | file | what |
+//! |---|---|
+//! | `writer`, `batch` | the writer thread, its queue, and a transaction for all that came meanwhile |
+//! | `readers` | the reader threads |
+//! | `append`, `rooms`, `members`, `users`, `retention`, `probe` | what a write does, and the queries of its noun |
+//! | `history` | pages |
+//! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
+
+mod append;
+mod batch;
+mod column;
+mod connection;
+mod failure;
+mod history;
+mod members;
+mod metrics;
+mod probe;
+mod queue;
+mod readers;
+mod retention;
+mod rooms;
+mod users;
+mod writer;
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+
+use self::{metrics::Metrics, readers::Readers, writer::Writer};
+use crate::{
+    Appended, History, Joined, Marked, Member, NewEntry, Options, Page, Rejected, Retention, RoomId, RoomRow,
+    Store, StoreError, UserRow,
+};
+
+/// A store in one SQLite file.
+pub(crate) struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    metrics: Arc<Metrics>,
+    page_bytes: usize,
+}
+
+/// Opens the file, see [`crate::open`].
+pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreError> {
+    if path.is_empty() || path.starts_with(':') {
+        return Err(StoreError::Setup(format!(
+            "`sqlite:{path}` names no file; use a path such as sqlite:/var/lib/roomful/roomful.db"
+        )));
+    }
+    let path = Path::new(path);
+    let metrics = Arc::new(Metrics::new());
+    let writer = Writer::start(connection::writer(path)?, &options, metrics.clone())?;
+    let readers = Readers::start(path, &options)?;
+    Ok(SqliteStore {
+        writer,
+        readers,
+        metrics,
+        page_bytes: options.page_bytes,
+    })
+}
+
+impl SqliteStore {
+    async fn write<W: writer::Write>(&self, write: W) -> Result<W::Answer, StoreError> {
+        self.counted(self.writer.write(write).await)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.counted(self.readers.read(query).await)
+    }
+
+    fn counted<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        answer.inspect_err(|error| self.metrics.failed(error))
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<Result<Appended, Rejected>>, StoreError> {
+        self.write(append::Append(entries)).await
+    }
+
+    async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
+        let name = name.to_owned();
+        let wanted = name.clone();
+        match self.read(move |conn| rooms::find(conn, &wanted)).await? {
+            None if create => Ok(Some(self.write(rooms::Create { name, at }).await?)),
+            found => Ok(found),
+        }
+    }
+
+    async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
+        let user = user.to_owned();
+        let known = user.clone();
+        let query = move |conn: &Connection| {
+            let Some(room) = rooms::get(conn, room)? else {
+                return Ok(None);
+            };
+            let member = members::active(conn, room.id, &known)?;
+            Ok(member.map(|member| Joined {
+                room,
+                member,
+                newly: false,
+            }))
+        };
+        // Most joins are of those who come back after a reconnect: they cost no commit.
+        match self.read(query).await? {
+            None => self.write(members::Join { room, user, at }).await,
+            joined => Ok(joined),
+        }
+    }
+
+    async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
+        self.write(members::Leave {
+            room,
+            user: user.to_owned(),
+        })
+        .await
+    }
+
+    async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| members::active(conn, room, &user)).await
+    }
+
+    async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| rooms::of_user(conn, &user, limit)).await
+    }
+
+    async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
+        let page_bytes = self.page_bytes;
+        self.read(move |conn| history::page(conn, room, page, page_bytes))
+            .await
+    }
+
+    async fn mark_read(
+        &self,
+        room: RoomId,
+        user: &str,
+        seq: u64,
+        at: i64,
+    ) -> Result<Option<Marked>, StoreError> {
+        let write = members::MarkRead {
+            room,
+            user: user.to_owned(),
+            seq,
+            at,
+        };
+        let moved = self.write(write).await?;
+        let Some(members::Moved { read_seq, advanced }) = moved else {
+            return Ok(None);
+        };
+        // Counted by a reader: it may take a while, and the writer has others to serve.
+        let user = user.to_owned();
+        let unread = self
+            .read(move |conn| members::count_unread(conn, room, &user, read_seq))
+            .await?;
+        Ok(Some(Marked {
+            read_seq,
+            advanced,
+            unread,
+        }))
+    }
+
+    async fn unread(&self, room: RoomId, user: &str) -> Result<Option<u64>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| match members::active(conn, room, &user)? {
+            Some(member) => members::count_unread(conn, room, &user, member.read_seq).map(Some),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
+        self.write(users::See {
+            user: user.to_owned(),
+            name: name.map(str::to_owned),
+            at: last_seen,
+        })
+        .await
+    }
+
+    async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
+        let ids = ids.to_vec();
+        self.read(move |conn| {
+            ids.iter()
+                .filter_map(|id| users::get(conn, id).transpose())
+                .collect()
+        })
+        .await
+    }
+
+    async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
+        let cutoff = now.saturating_sub(limits.max_age_ms);
+        let (mut total, mut last) = (0, RoomId::MIN);
+        loop {
+            let due = self
+                .read(move |conn| retention::due(conn, last, limits, cutoff))
+                .await?;
+            let Some(&end) = due.last() else { return Ok(total) };
+            for room in due {
+                loop {
+                    let bite = self.write(retention::Trim { room, limits, cutoff }).await?;
+                    total += bite.removed;
+                    if !bite.more {
+                        break;
+                    }
+                }
+            }
+            last = end;
+        }
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.write(probe::Beat).await?;
+        self.read(probe::read).await.map(drop)
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+}

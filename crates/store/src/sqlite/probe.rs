@@ -1,0 +1,25 @@
+//! What a health check writes and reads.
+
+use rusqlite::Connection;
+
+use super::{batch::Batch, writer::Write};
+
+/// Adds one beat, so that there is something to commit.
+pub(super) struct Beat;
+
+impl Write for Beat {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        batch
+            .conn
+            .prepare_cached("UPDATE probe SET beats = beats + 1")?
+            .execute([])?;
+        Ok(())
+    }
+}
+
+pub(super) fn read(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.prepare_cached("SELECT beats FROM probe")?
+        .query_row([], |row| row.get(0))
+}

@@ -1,0 +1,56 @@
+//! A bounded queue from async callers to a thread, which can be closed while calls are under way.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use crate::{Outage, StoreError};
+
+pub(super) struct Queue<T> {
+    /// `None` once closed. Held for the length of a clone, never over an await.
+    sender: Mutex<Option<mpsc::Sender<T>>>,
+    wait: Duration,
+}
+
+impl<T: Send> Queue<T> {
+    pub(super) fn new(bound: usize, wait: Duration) -> (Self, mpsc::Receiver<T>) {
+        let (sender, receiver) = mpsc::channel(bound);
+        (
+            Self {
+                sender: Mutex::new(Some(sender)),
+                wait,
+            },
+            receiver,
+        )
+    }
+
+    /// Hands an item to the thread; waits for a place, but not for ever.
+    pub(super) async fn push(&self, item: T) -> Result<(), StoreError> {
+        let sender = self.sender.lock().clone().ok_or(Outage::Closed)?;
+        within(self.wait, sender.send(item)).await?.map_err(|_| stopped())
+    }
+
+    /// Refuses what comes from now on. The thread ends when it has done what is queued.
+    pub(super) fn close(&self) {
+        self.sender.lock().take();
+    }
+}
+
+/// Waits for a place in a queue.
+pub(super) async fn within<F: Future>(wait: Duration, place: F) -> Result<F::Output, StoreError> {
+    timeout(wait, place).await.map_err(|_| Outage::Busy.into())
+}
+
+/// Waits for the thread's answer.
+pub(super) async fn answer<T>(reply: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    reply.await.unwrap_or_else(|_| Err(stopped()))
+}
+
+/// Only a panic ends a thread before its queue is closed.
+fn stopped() -> StoreError {
+    StoreError::Internal("one of its threads has ended; restart the server".into())
+}

@@ -1,0 +1,72 @@
+//! The reader threads. Each has its own read-only connection, so that reads neither wait for writes nor for the disk
+//! to have room.
+
+use std::{path::Path, sync::Arc, thread};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{connection, failure, queue, queue::Queue};
+use crate::{Options, StoreError};
+
+type Job = Box<dyn FnOnce(&Connection) + Send>;
+
+pub(super) struct Readers {
+    queue: Queue<Job>,
+    /// Yields `None` when the last thread is gone; nothing is ever sent.
+    ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
+}
+
+impl Readers {
+    pub(super) fn start(path: &Path, options: &Options) -> Result<Self, StoreError> {
+        let (queue, jobs) = Queue::new(options.queue_reads, options.queue_wait);
+        // Idle readers line up at the lock; the one that has it waits for the next job.
+        let jobs = Arc::new(Mutex::new(jobs));
+        let (alive, ended) = mpsc::channel(1);
+        for _ in 0..options.readers {
+            let (conn, jobs, alive) = (connection::reader(path)?, jobs.clone(), alive.clone());
+            thread::Builder::new()
+                .name("store-reader".into())
+                .spawn(move || {
+                    work(&conn, &jobs);
+                    drop(conn);
+                    drop(alive);
+                })
+                .map_err(|error| StoreError::Setup(format!("cannot start a reader thread: {error}")))?;
+        }
+        Ok(Self {
+            queue,
+            ended: tokio::sync::Mutex::new(ended),
+        })
+    }
+
+    /// Runs a query in one consistent state of the database.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |conn| {
+            let found = conn.unchecked_transaction().and_then(|snapshot| query(&snapshot));
+            // Whoever asked may be gone.
+            let _ = reply.send(found.map_err(|error| failure::from_sqlite(&error)));
+        });
+        self.queue.push(job).await?;
+        queue::answer(answer).await
+    }
+
+    pub(super) async fn close(&self) {
+        self.queue.close();
+        self.ended.lock().await.recv().await;
+    }
+}
+
+fn work(conn: &Connection, jobs: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        let Some(job) = jobs.lock().blocking_recv() else {
+            return;
+        };
+        job(conn);
+    }
+}
