@@ -1,0 +1,67 @@
+//! Who runs where: the server on one core and the loader on another, so that neither takes the other's time.
+
+use rustix::process::{Resource, getrlimit};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::error::BenchError;
+
+const SERVER_CORE: usize = 0;
+const LOADER_CORE: usize = 1;
+
+/// The cores of this machine, as far as they matter here.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    cores: usize,
+}
+
+impl Layout {
+    /// Counts the cores that this process may use.
+    pub(crate) fn detect() -> Self {
+        Self {
+            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        }
+    }
+
+    /// Whether server and loader have a core each. With one core, figures of processor time are still the server's
+    /// own; figures of latency are not worth reading.
+    pub(crate) fn is_split(&self) -> bool {
+        self.cores > LOADER_CORE
+    }
+
+    /// Keeps this process on the loader's core.
+    pub(crate) fn pin_loader(&self) -> Result<(), BenchError> {
+        if !self.is_split() {
+            return Ok(());
+        }
+        let mut set = CpuSet::new();
+        set.set(LOADER_CORE);
+        sched_setaffinity(None, &set).map_err(|error| BenchError::Pin {
+            core: LOADER_CORE,
+            source: error.into(),
+        })
+    }
+
+    /// The command that starts the server on its core; empty if there is nothing to choose.
+    pub(crate) fn server_wrapper(&self) -> Vec<String> {
+        if self.is_split() {
+            vec!["taskset".into(), "-c".into(), SERVER_CORE.to_string()]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+/// Fails early, and with advice, if one process cannot hold `clients` connections.
+pub(crate) fn check_open_files(clients: usize) -> Result<(), BenchError> {
+    /// What a process opens besides its connections: database, logs, timers, with room to spare.
+    const OTHERS: u64 = 256;
+    let needed = u64::try_from(clients).unwrap_or(u64::MAX).saturating_add(OTHERS);
+    match getrlimit(Resource::Nofile).current {
+        Some(limit) if limit < needed => Err(BenchError::TooFewFiles {
+            clients,
+            needed,
+            limit,
+        }),
+        _ => Ok(()),
+    }
+}
