@@ -1,0 +1,20 @@
+//! `roomful check-config`: loads the settings as the server would, key files included, and says so. It changes nothing.
+
+use std::process::ExitCode;
+
+use super::{Failure, answer};
+use crate::{config::Config, secret::Keys};
+
+pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
+    let keys = Keys::look(config)?;
+    let secret = if keys.is_complete() {
+        ""
+    } else {
+        "; a secret will be made on the first start"
+    };
+    answer(&format!(
+        "The configuration is valid: listen {}, data {}{secret}.\n",
+        config.listen,
+        config.data.display()
+    ))
+}

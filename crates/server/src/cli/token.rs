@@ -1,0 +1,56 @@
+//! `roomful token`: prints a signed token and nothing else.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Failure, answer};
+use crate::{
+    clock,
+    config::{Config, Span},
+    secret::Keys,
+    token::{Claims, is_user_id},
+};
+
+/// Flags of `roomful token`.
+#[derive(Debug, Args)]
+pub(super) struct TokenFlags {
+    /// The user's id, the token's "sub".
+    #[arg(long, value_name = "ID")]
+    user: String,
+    /// The name that others see.
+    #[arg(long)]
+    name: Option<String>,
+    /// How long the token lasts, such as 15m or 30d.
+    #[arg(long, default_value = "1h", value_parser = Span::parse)]
+    ttl: Span,
+    /// A room, or a pattern such as "room-*", that the user may enter; may be repeated. Without it: any public room.
+    #[arg(long = "room", value_name = "PATTERN")]
+    rooms: Vec<String>,
+    /// A role, such as moderator; may be repeated.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+}
+
+pub(super) fn run(config: &Config, flags: TokenFlags) -> Result<ExitCode, Failure> {
+    if !is_user_id(&flags.user) {
+        return Err(Failure::Usage(
+            "--user: an id has 1 to 128 bytes and no control characters".to_owned(),
+        ));
+    }
+    let (keys, _) = Keys::load(config)?;
+    let claims = Claims::new(flags.user, clock::unix_seconds(), flags.ttl.0)
+        .named(flags.name)
+        .in_rooms(flags.rooms)
+        .as_roles(flags.roles);
+    let signer = keys.signer().ok_or_else(|| {
+        Failure::Usage(
+            "no key here can sign: auth.keys holds public keys alone; set ROOMFUL_AUTH_SECRET or auth.secret"
+                .to_owned(),
+        )
+    })?;
+    let token = signer
+        .sign(&claims)
+        .map_err(|error| Failure::Usage(format!("can't sign: {error}")))?;
+    answer(&format!("{token}\n"))
+}

@@ -1,0 +1,94 @@
+//! Settings of who may connect: the secret and the keys that tokens are checked with. Reading key files and making the
+//! generated secret is `crate::secret`'s.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+
+use super::{
+    error::{Invalid, within},
+    units::{Secret, Span},
+};
+
+/// Bytes that an HS256 secret must have at least: as many as the hash gives (RFC 7518, section 3.2).
+pub(crate) const MIN_SECRET_BYTES: usize = 32;
+
+/// Section `auth`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Auth {
+    pub(crate) secret: Secret,
+    pub(crate) leeway: Span,
+    pub(crate) keys: Vec<AuthKey>,
+}
+
+/// One entry of `auth.keys`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuthKey {
+    pub(crate) kid: Option<String>,
+    pub(crate) algorithm: Algorithm,
+    #[serde(default)]
+    pub(crate) secret: Secret,
+    pub(crate) public_key_file: Option<PathBuf>,
+}
+
+/// How a key signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) enum Algorithm {
+    HS256,
+    RS256,
+    ES256,
+    EdDSA,
+}
+
+impl Auth {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within(
+            "auth.leeway",
+            self.leeway,
+            Span(Duration::ZERO)..=Span(Duration::from_secs(600)),
+        )?;
+        if let Some(secret) = self.secret.expose() {
+            check_secret("auth.secret", secret)?;
+        }
+        self.keys.iter().try_for_each(AuthKey::validate)?;
+        let mut kids: Vec<_> = self.keys.iter().filter_map(|key| key.kid.as_deref()).collect();
+        kids.sort_unstable();
+        match kids.array_windows().find(|[a, b]| a == b) {
+            Some([kid, _]) => Err(Invalid {
+                key: "auth.keys",
+                what: format!("kid {kid:?} stands there twice"),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl AuthKey {
+    fn validate(&self) -> Result<(), Invalid> {
+        let wrong = |what: &str| {
+            Err(Invalid {
+                key: "auth.keys",
+                what: what.to_owned(),
+            })
+        };
+        match (self.algorithm, self.secret.expose(), &self.public_key_file) {
+            (Algorithm::HS256, Some(secret), None) => check_secret("auth.keys", secret),
+            (Algorithm::HS256, ..) => wrong("an HS256 key has a secret and no public_key_file"),
+            (_, None, Some(_)) => Ok(()),
+            (..) => wrong("an RS256, ES256 or EdDSA key has a public_key_file and no secret"),
+        }
+    }
+}
+
+pub(crate) fn check_secret(key: &'static str, secret: &str) -> Result<(), Invalid> {
+    if secret.len() >= MIN_SECRET_BYTES {
+        return Ok(());
+    }
+    let what = format!(
+        "the secret has {} bytes and must have at least {MIN_SECRET_BYTES}; `openssl rand -base64 48` makes a good one",
+        secret.len()
+    );
+    Err(Invalid { key, what })
+}

@@ -1,0 +1,75 @@
+//! Settings of the product's rules: history, presence, typing.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{
+    error::{Invalid, within},
+    units::Span,
+};
+
+const fn seconds(seconds: u64) -> Span {
+    Span(Duration::from_secs(seconds))
+}
+
+/// Section `history`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct History {
+    pub(crate) max_messages: u64,
+    pub(crate) max_age: Span,
+    pub(crate) trim_interval: Span,
+}
+
+impl History {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within("history.max_messages", self.max_messages, 1..=1_000_000_000)?;
+        within(
+            "history.max_age",
+            self.max_age,
+            seconds(1)..=seconds(100 * 365 * 86_400),
+        )?;
+        within(
+            "history.trim_interval",
+            self.trim_interval,
+            seconds(1)..=seconds(86_400),
+        )
+    }
+}
+
+/// Section `presence`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Presence {
+    pub(crate) grace: Span,
+    pub(crate) announce_up_to: usize,
+    pub(crate) subscriptions: usize,
+}
+
+impl Presence {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within("presence.grace", self.grace, seconds(0)..=seconds(3600))?;
+        within("presence.announce_up_to", self.announce_up_to, 0..=100_000)?;
+        within("presence.subscriptions", self.subscriptions, 0..=100_000)
+    }
+}
+
+/// Section `typing`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Typing {
+    pub(crate) interval: Span,
+    pub(crate) timeout: Span,
+}
+
+impl Typing {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within("typing.interval", self.interval, seconds(0)..=seconds(60))?;
+        within(
+            "typing.timeout",
+            self.timeout,
+            Span(Duration::from_millis(100))..=seconds(300),
+        )
+    }
+}

@@ -1,0 +1,242 @@
+//! Lays one source of settings over another and remembers who set which key. Knows no setting but by name.
+
+use std::{collections::BTreeMap, path::Path};
+
+use toml::{Table, Value};
+
+use super::error::{ConfigError, Origin};
+
+/// Variables with a short name, and the key that each sets.
+const SHORT_NAMES: [(&str, &str); 8] = [
+    ("ROOMFUL_LISTEN", "listen"),
+    ("ROOMFUL_DATA", "data"),
+    ("ROOMFUL_STORE_URL", "store.url"),
+    ("ROOMFUL_BUS_URL", "bus.url"),
+    ("ROOMFUL_AUTH_SECRET", "auth.secret"),
+    ("ROOMFUL_API_KEY", "api.key"),
+    ("ROOMFUL_LIMITS", "limits.rates"),
+    ("ROOMFUL_LOG", "log.filter"),
+];
+
+/// The form of a variable for any key: `ROOMFUL__SECTION__KEY`.
+const LONG_PREFIX: &str = "ROOMFUL__";
+
+/// Settings as they are stacked up: the merged table, and the origin of each key that is not a default.
+#[derive(Debug)]
+pub(super) struct Layers {
+    merged: Table,
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Layers {
+    /// Starts with the text of defaults.
+    pub(super) fn new(defaults: &str) -> Result<Self, ConfigError> {
+        let merged = parse(defaults, &Origin::Default)?;
+        Ok(Layers {
+            merged,
+            origins: BTreeMap::new(),
+        })
+    }
+
+    /// Lays a TOML file over what is there.
+    pub(super) fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let origin = Origin::File(path.to_owned());
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::layer(origin.clone(), format!("can't be read: {error}")))?;
+        let table = parse(&text, &origin)?;
+        merge(&mut self.merged, table, "", &mut |key| {
+            self.origins.insert(key.to_owned(), origin.clone());
+        });
+        Ok(())
+    }
+
+    /// Lays the variables that concern us over what is there. An empty one counts as not set.
+    pub(super) fn env(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), ConfigError> {
+        let mut long = Vec::new();
+        for (name, text) in variables.into_iter().filter(|(_, text)| !text.is_empty()) {
+            if let Some((_, key)) = SHORT_NAMES.iter().find(|(short, _)| *short == name) {
+                self.text(Origin::Env(name), key, &text)?;
+            } else if let Some(key) = name.strip_prefix(LONG_PREFIX) {
+                long.push((key.to_ascii_lowercase().replace("__", "."), name, text));
+            }
+        }
+        long.into_iter()
+            .try_for_each(|(key, name, text)| self.text(Origin::Env(name), &key, &text))
+    }
+
+    /// Lays one flag over what is there.
+    pub(super) fn flag(&mut self, flag: &'static str, key: &str, text: &str) -> Result<(), ConfigError> {
+        self.text(Origin::Flag(flag), key, text)
+    }
+
+    /// The table that came out.
+    pub(super) fn table(&self) -> Table {
+        self.merged.clone()
+    }
+
+    /// Who set `key`, or the nearest table around it.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        let mut key = key;
+        loop {
+            if let Some(origin) = self.origins.get(key) {
+                return origin.clone();
+            }
+            match key.rfind(['.', '[']) {
+                Some(end) => key = key.get(..end).unwrap_or_default(),
+                None => return Origin::Default,
+            }
+        }
+    }
+
+    /// Sets one key from text. The default's type says how the text is read, so that `8` may be a number or a name.
+    fn text(&mut self, origin: Origin, key: &str, text: &str) -> Result<(), ConfigError> {
+        let Some(slot) = slot(&mut self.merged, key) else {
+            return Err(ConfigError::layer(
+                origin,
+                format!("there is no setting {key:?}; `roomful default-config` lists all"),
+            ));
+        };
+        *slot = value_like(slot, text).map_err(|what| ConfigError::key(origin.clone(), key, what))?;
+        self.origins.insert(key.to_owned(), origin);
+        Ok(())
+    }
+}
+
+fn parse(text: &str, origin: &Origin) -> Result<Table, ConfigError> {
+    text.parse::<Table>().map_err(|error| {
+        let before = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        ConfigError::layer(origin.clone(), format!("line {line}: {}", error.message()))
+    })
+}
+
+fn merge(below: &mut Table, above: Table, path: &str, set: &mut impl FnMut(&str)) {
+    for (name, value) in above {
+        let key = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        match (below.get_mut(&name), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above, &key, set),
+            (_, value) => {
+                set(&key);
+                below.insert(name, value);
+            }
+        }
+    }
+}
+
+/// The place of a value that exists; tables are not values.
+fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
+    let (name, rest) = key
+        .split_once('.')
+        .map_or((key, None), |(name, rest)| (name, Some(rest)));
+    match (table.get_mut(name)?, rest) {
+        (Value::Table(table), Some(rest)) => slot(table, rest),
+        (Value::Table(_), None) | (_, Some(_)) => None,
+        (value, None) => Some(value),
+    }
+}
+
+fn value_like(default: &Value, text: &str) -> Result<Value, String> {
+    match default {
+        Value::Boolean(_) => match text.to_ascii_lowercase().as_str() {
+            "on" | "true" | "yes" | "1" => Ok(Value::Boolean(true)),
+            "off" | "false" | "no" | "0" => Ok(Value::Boolean(false)),
+            _ => Err(format!("{text:?} is neither \"on\" nor \"off\"")),
+        },
+        Value::Integer(_) => text
+            .trim()
+            .parse()
+            .map(Value::Integer)
+            .map_err(|_| format!("{text:?} is no whole number")),
+        Value::Array(_) if text.trim_start().starts_with('[') => format!("list = {text}")
+            .parse::<Table>()
+            .ok()
+            .and_then(|mut table| table.remove("list"))
+            .ok_or_else(|| "this is no TOML list, such as [\"a\", \"b\"]".to_owned()),
+        Value::Array(_) => Ok(Value::Array(
+            text.split(',')
+                .map(|item| Value::String(item.trim().into()))
+                .collect(),
+        )),
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULTS: &str =
+        "listen = \"a\"\n[limits]\nrates = true\ntext = \"16KB\"\nmentions = 50\n[http]\norigins = []\n";
+
+    fn with_env(pairs: &[(&str, &str)]) -> Result<Layers, ConfigError> {
+        let mut layers = Layers::new(DEFAULTS).unwrap();
+        layers.env(
+            pairs
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), (*text).to_owned())),
+        )?;
+        Ok(layers)
+    }
+
+    #[test]
+    fn a_variable_is_read_in_the_type_of_its_default() {
+        let layers = with_env(&[
+            ("ROOMFUL_LIMITS", "off"),
+            ("ROOMFUL__LIMITS__MENTIONS", "7"),
+            ("ROOMFUL__LIMITS__TEXT", "8"),
+            ("ROOMFUL__HTTP__ORIGINS", "https://a, https://b"),
+        ]);
+        let expected = "listen = \"a\"\n[limits]\nrates = false\ntext = \"8\"\nmentions = 7\n[http]\norigins = [\"https://a\", \"https://b\"]\n";
+        assert_eq!(layers.unwrap().table(), expected.parse::<Table>().unwrap());
+    }
+
+    #[test]
+    fn the_origin_is_the_last_that_set_the_key() {
+        let mut layers = with_env(&[("ROOMFUL_LISTEN", "b"), ("ROOMFUL__LIMITS__TEXT", "8KB")]).unwrap();
+        layers.flag("--listen", "listen", "c").unwrap();
+        assert_eq!(layers.origin("listen"), Origin::Flag("--listen"));
+        assert_eq!(
+            layers.origin("limits.text"),
+            Origin::Env("ROOMFUL__LIMITS__TEXT".into())
+        );
+        assert_eq!(layers.origin("limits.mentions"), Origin::Default);
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_not_set() {
+        assert_eq!(
+            with_env(&[("ROOMFUL_LISTEN", "")]).unwrap().origin("listen"),
+            Origin::Default
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused() {
+        for (name, text) in [
+            ("ROOMFUL__LIMITS__TXT", "1"),
+            ("ROOMFUL__LIMITS", "1"),
+            ("ROOMFUL__LISTEN__PORT", "1"),
+            ("ROOMFUL__LIMITS__MENTIONS", "many"),
+            ("ROOMFUL_LIMITS", "perhaps"),
+            ("ROOMFUL__HTTP__ORIGINS", "[\"a\""),
+        ] {
+            let error = with_env(&[(name, text)]).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("environment variable {name}: ")),
+                "{error}"
+            );
+        }
+    }
+}

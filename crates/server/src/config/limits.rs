@@ -1,0 +1,86 @@
+//! Settings of what clients may ask for: how often, how many, how large.
+
+use serde::Deserialize;
+
+use super::{
+    error::{Invalid, within},
+    units::Size,
+};
+
+/// Section `limits`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) rates: bool,
+    pub(crate) connections: usize,
+    pub(crate) connections_per_ip: usize,
+    pub(crate) connections_per_user: usize,
+    pub(crate) connects_per_second_per_ip: u32,
+    pub(crate) connects_burst_per_ip: u32,
+    pub(crate) events_per_second: u32,
+    pub(crate) events_burst: u32,
+    pub(crate) events_per_second_per_user: u32,
+    pub(crate) events_burst_per_user: u32,
+    pub(crate) events_per_second_per_ip: u32,
+    pub(crate) events_burst_per_ip: u32,
+    pub(crate) close_after_refused: u32,
+    pub(crate) text: Size,
+    pub(crate) metadata: Size,
+    pub(crate) mentions: usize,
+    pub(crate) rooms_per_socket: usize,
+    pub(crate) sends_in_flight: usize,
+    pub(crate) sends_queued_per_room: usize,
+    pub(crate) history_page: u32,
+    pub(crate) online_users: usize,
+}
+
+impl Limits {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within("limits.connections", self.connections, 0..=10_000_000)?;
+        within(
+            "limits.connections_per_ip",
+            self.connections_per_ip,
+            1..=10_000_000,
+        )?;
+        within(
+            "limits.connections_per_user",
+            self.connections_per_user,
+            1..=1_000_000,
+        )?;
+        for (key, value) in [
+            (
+                "limits.connects_per_second_per_ip",
+                self.connects_per_second_per_ip,
+            ),
+            ("limits.connects_burst_per_ip", self.connects_burst_per_ip),
+            ("limits.events_per_second", self.events_per_second),
+            ("limits.events_burst", self.events_burst),
+            (
+                "limits.events_per_second_per_user",
+                self.events_per_second_per_user,
+            ),
+            ("limits.events_burst_per_user", self.events_burst_per_user),
+            ("limits.events_per_second_per_ip", self.events_per_second_per_ip),
+            ("limits.events_burst_per_ip", self.events_burst_per_ip),
+        ] {
+            within(key, value, 1..=1_000_000)?;
+        }
+        within(
+            "limits.close_after_refused",
+            self.close_after_refused,
+            0..=1_000_000,
+        )?;
+        within("limits.text", self.text, Size(1)..=Size(16 << 20))?;
+        within("limits.metadata", self.metadata, Size(2)..=Size(1 << 20))?;
+        within("limits.mentions", self.mentions, 0..=10_000)?;
+        within("limits.rooms_per_socket", self.rooms_per_socket, 1..=100_000)?;
+        within("limits.sends_in_flight", self.sends_in_flight, 1..=10_000)?;
+        within(
+            "limits.sends_queued_per_room",
+            self.sends_queued_per_room,
+            1..=1_000_000,
+        )?;
+        within("limits.history_page", self.history_page, 1..=200)?;
+        within("limits.online_users", self.online_users, 1..=100_000)
+    }
+}

@@ -1,0 +1,127 @@
+//! The settings of the process: where they come from and in which order. What each means stands in `default.toml`, which
+//! is both the printed reference and the source of the defaults; the structs here only give them types and bounds.
+
+mod auth;
+mod chat;
+mod error;
+mod http;
+mod layers;
+mod limits;
+mod log;
+mod socket;
+mod store;
+mod units;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub(crate) use self::{
+    auth::{Algorithm, Auth, AuthKey, MIN_SECRET_BYTES},
+    chat::{History, Presence, Typing},
+    error::{ConfigError, Origin},
+    http::{Dev, Http},
+    limits::Limits,
+    log::{Format, Log},
+    socket::Socket,
+    store::{Api, Bus, Shutdown, Store},
+    units::{Secret, Span},
+};
+use self::{error::Invalid, layers::Layers};
+
+/// Every setting with its comment and default: what `roomful default-config` prints.
+pub(crate) const DEFAULT_TEXT: &str = include_str!("default.toml");
+
+/// All settings, checked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) listen: String,
+    pub(crate) data: PathBuf,
+    pub(crate) dev: Dev,
+    pub(crate) http: Http,
+    pub(crate) socket: Socket,
+    pub(crate) limits: Limits,
+    pub(crate) history: History,
+    pub(crate) presence: Presence,
+    pub(crate) typing: Typing,
+    pub(crate) auth: Auth,
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) api: Api,
+    pub(crate) log: Log,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// What lies over the defaults.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// The user's file.
+    pub(crate) file: Option<PathBuf>,
+    /// Environment variables; those that are not ours are ignored.
+    pub(crate) env: Vec<(String, String)>,
+    /// Flags: name, key and text.
+    pub(crate) flags: Vec<(&'static str, &'static str, String)>,
+}
+
+impl Config {
+    /// Stacks the sources over the defaults and checks every value.
+    pub(crate) fn load(sources: Sources) -> Result<Config, ConfigError> {
+        let mut layers = Layers::new(DEFAULT_TEXT)?;
+        if let Some(path) = &sources.file {
+            layers.file(path)?;
+        }
+        layers.env(sources.env)?;
+        for (flag, key, text) in sources.flags {
+            layers.flag(flag, key, &text)?;
+        }
+        let config = Config::from_layers(&layers)?;
+        config
+            .validate()
+            .map_err(|Invalid { key, what }| ConfigError::key(layers.origin(key), key, what))?;
+        Ok(config)
+    }
+
+    fn from_layers(layers: &Layers) -> Result<Config, ConfigError> {
+        serde_path_to_error::deserialize(layers.table()).map_err(
+            |error: serde_path_to_error::Error<toml::de::Error>| {
+                let key = error.path().to_string();
+                ConfigError::key(layers.origin(&key), key, error.inner().message())
+            },
+        )
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        http::check_listen(&self.listen)?;
+        self.dev.validate(&self.listen)?;
+        self.http.validate()?;
+        self.socket.validate()?;
+        self.limits.validate()?;
+        self.history.validate()?;
+        self.presence.validate()?;
+        self.typing.validate()?;
+        self.auth.validate()?;
+        self.store.validate()?;
+        self.bus.validate()?;
+        self.log.validate()?;
+        self.shutdown.validate()
+    }
+
+    /// The file of the generated secret.
+    pub(crate) fn secret_path(&self) -> PathBuf {
+        self.data.join("auth.secret")
+    }
+
+    /// The URL that the store is opened with: a bare `sqlite:` is a file in the data folder.
+    pub(crate) fn store_url(&self) -> String {
+        match self.store.sqlite_file() {
+            Some(file) if file == Path::new("") => {
+                format!("sqlite:{}", self.data.join("roomful.db").display())
+            }
+            _ => self.store.url.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

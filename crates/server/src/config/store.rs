@@ -1,0 +1,90 @@
+//! Settings of what stands behind the server: store, bus, API key, and how long a shutdown may take.
+
+use std::{path::Path, time::Duration};
+
+use serde::Deserialize;
+
+use super::{
+    error::{Invalid, within},
+    units::{Secret, Span},
+};
+
+/// Section `store`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) url: String,
+    pub(crate) readers: usize,
+    pub(crate) queue: usize,
+    pub(crate) check_timeout: Span,
+}
+
+impl Store {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        if self.sqlite_file().is_none() {
+            // Other schemes carry passwords: only the scheme is shown.
+            let scheme = self.url.split_once(':').map_or("no scheme", |(scheme, _)| scheme);
+            let what = format!(
+                "this build has no store for {scheme:?}; use \"sqlite:\" or \"sqlite:/path/to/file.db\""
+            );
+            return Err(Invalid {
+                key: "store.url",
+                what,
+            });
+        }
+        within("store.readers", self.readers, 1..=64)?;
+        within("store.queue", self.queue, 16..=1_000_000)?;
+        within(
+            "store.check_timeout",
+            self.check_timeout,
+            Span(Duration::from_millis(10))..=Span(Duration::from_secs(60)),
+        )
+    }
+
+    /// The path of an SQLite store: empty for the one in the data folder.
+    pub(crate) fn sqlite_file(&self) -> Option<&Path> {
+        self.url.strip_prefix("sqlite:").map(Path::new)
+    }
+}
+
+/// Section `bus`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bus {
+    url: String,
+}
+
+impl Bus {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        if self.url == "memory:" {
+            return Ok(());
+        }
+        let scheme = self.url.split_once(':').map_or("no scheme", |(scheme, _)| scheme);
+        let what = format!("this build has no bus for {scheme:?} and serves on one node; use \"memory:\"");
+        Err(Invalid { key: "bus.url", what })
+    }
+}
+
+/// Section `api`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Api {
+    pub(crate) key: Secret,
+}
+
+/// Section `shutdown`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shutdown {
+    pub(crate) timeout: Span,
+}
+
+impl Shutdown {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within(
+            "shutdown.timeout",
+            self.timeout,
+            Span(Duration::ZERO)..=Span(Duration::from_secs(3600)),
+        )
+    }
+}

@@ -1,0 +1,224 @@
+//! The order of the sources, and the line that each mistake gets.
+
+use std::{fs, time::Duration};
+
+use super::*;
+
+fn from_file(text: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("roomful.toml");
+    fs::write(&path, text).unwrap();
+    let sources = Sources {
+        file: Some(path),
+        ..Sources::default()
+    };
+    Config::load(sources).map_err(|error| {
+        error
+            .to_string()
+            .replace(&format!("{}/", folder.path().display()), "")
+    })
+}
+
+fn from_env(name: &str, text: &str) -> Result<Config, String> {
+    let sources = Sources {
+        env: vec![(name.into(), text.into())],
+        ..Sources::default()
+    };
+    Config::load(sources).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    let config = Config::load(Sources::default()).unwrap();
+    assert_eq!(config.listen, "127.0.0.1:3000");
+    assert_eq!(config.store_url(), "sqlite:./data/roomful.db");
+    assert_eq!(config.socket.ping_interval.0, Duration::from_secs(25));
+    assert_eq!(config.socket.ping_timeout.0, Duration::from_secs(20));
+    assert_eq!(config.socket.max_payload.0, 100 * 1024);
+    assert_eq!(config.limits.text.0, 16 * 1024);
+    assert_eq!(
+        (config.limits.events_per_second, config.limits.events_burst),
+        (20, 40)
+    );
+    assert_eq!(config.limits.rooms_per_socket, 200);
+    assert_eq!(config.history.max_messages, 10_000);
+    assert_eq!(config.history.max_age.0, Duration::from_secs(90 * 86_400));
+    assert_eq!(config.typing.interval.0, Duration::from_secs(2));
+    assert_eq!(config.typing.timeout.0, Duration::from_secs(6));
+    assert_eq!(config.presence.grace.0, Duration::from_secs(5));
+    assert!(config.limits.rates && !config.dev.enabled && config.auth.secret.expose().is_none());
+}
+
+#[test]
+fn later_sources_win() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("roomful.toml");
+    fs::write(
+        &path,
+        "listen = \"127.0.0.1:1\"\ndata = \"/file\"\n[limits]\nmentions = 1\n",
+    )
+    .unwrap();
+    let config = Config::load(Sources {
+        file: Some(path),
+        env: vec![
+            ("ROOMFUL_LISTEN".into(), "127.0.0.1:2".into()),
+            ("ROOMFUL__LIMITS__MENTIONS".into(), "2".into()),
+        ],
+        flags: vec![("--listen", "listen", "127.0.0.1:3".into())],
+    });
+    let config = config.unwrap();
+    assert_eq!(
+        (config.listen.as_str(), config.limits.mentions),
+        ("127.0.0.1:3", 2)
+    );
+    assert_eq!(config.data, Path::new("/file"));
+}
+
+/// Each mistake in a file, with the whole line that it gets.
+#[test]
+fn a_mistake_in_a_file_is_one_line() {
+    let lines = [
+        (
+            "listen = ",
+            "line 1: string values must be quoted, expected literal string",
+        ),
+        ("liste = \"x:1\"", "liste: unknown field `liste`"),
+        ("[limits]\ntxt = 1", "limits.txt: unknown field `txt`"),
+        (
+            "[limits]\nmentions = \"x\"",
+            "limits.mentions: invalid type: string \"x\", expected usize",
+        ),
+        (
+            "[limits]\nmentions = -1",
+            "limits.mentions: invalid value: integer `-1`, expected usize",
+        ),
+        ("[limits]\ntext = \"16XB\"", "limits.text: \"16XB\" is no size;"),
+        (
+            "[limits]\nevents_burst = 0",
+            "limits.events_burst: 0 is out of bounds; allowed is 1 to 1000000",
+        ),
+        (
+            "[socket]\nping_interval = 25",
+            "socket.ping_interval: invalid type: integer `25`, expected a span of time",
+        ),
+        (
+            "[socket]\nping_interval = \"1ms\"",
+            "socket.ping_interval: 1ms is out of bounds; allowed is 100ms to 10m",
+        ),
+        (
+            "[http]\norigins = [\"https://a/b\"]",
+            "http.origins: \"https://a/b\" is no origin;",
+        ),
+        (
+            "[http]\ntrusted_proxies = [\"10.0.0.0\"]",
+            "http.trusted_proxies[0]: invalid IP address syntax",
+        ),
+        (
+            "[http]\nassets_url = \"//cdn\"",
+            "http.assets_url: \"//cdn\" is no prefix for files;",
+        ),
+        (
+            "[auth]\nsecret = \"short\"",
+            "auth.secret: the secret has 5 bytes and must have at least 32;",
+        ),
+        (
+            "[[auth.keys]]\nalgorithm = \"none\"",
+            "auth.keys[0].algorithm: unknown variant `none`, expected one of `HS256`",
+        ),
+        (
+            "[[auth.keys]]\nalgorithm = \"RS256\"",
+            "auth.keys: an RS256, ES256 or EdDSA key has a public_key_file",
+        ),
+        (
+            "[store]\nurl = \"postgres://u:p@h/d\"",
+            "store.url: this build has no store for \"postgres\";",
+        ),
+        (
+            "[bus]\nurl = \"redis://h\"",
+            "bus.url: this build has no bus for \"redis\"",
+        ),
+        ("[log]\nfilter = \"loud\"", "log.filter: \"loud\" is no filter;"),
+        (
+            "listen = \"0.0.0.0:1\"\n[dev]\nenabled = true",
+            "listen: dev mode lets anybody sign in, and \"0.0.0.0:1\"",
+        ),
+    ];
+    for (text, expected) in lines {
+        let line = from_file(text).expect_err(text);
+        assert!(
+            line.starts_with(&format!("file roomful.toml: {expected}")),
+            "{text:?}\n got: {line}"
+        );
+        assert!(!line.contains('\n'), "{line:?}");
+    }
+}
+
+#[test]
+fn a_mistake_elsewhere_names_its_place() {
+    let line = from_env("ROOMFUL_LISTEN", "nowhere").unwrap_err();
+    assert!(
+        line.starts_with("environment variable ROOMFUL_LISTEN: listen: \"nowhere\" is no address"),
+        "{line}"
+    );
+    let line = from_env("ROOMFUL_AUTH_SECRET", "hunter2").unwrap_err();
+    assert!(
+        line.starts_with("environment variable ROOMFUL_AUTH_SECRET: auth.secret: ")
+            && !line.contains("hunter2")
+    );
+    let line = from_env("ROOMFUL_LIMITS", "maybe").unwrap_err();
+    assert_eq!(
+        line,
+        "environment variable ROOMFUL_LIMITS: limits.rates: \"maybe\" is neither \"on\" nor \"off\""
+    );
+    let flags = vec![("--listen", "listen", "127.0.0.1:99999".to_owned())];
+    let line = Config::load(Sources {
+        flags,
+        ..Sources::default()
+    })
+    .unwrap_err()
+    .to_string();
+    assert!(
+        line.starts_with("flag --listen: listen: \"127.0.0.1:99999\" is no address"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_missing_file_is_one_line() {
+    let sources = Sources {
+        file: Some("/no/such/file.toml".into()),
+        ..Sources::default()
+    };
+    let line = Config::load(sources).unwrap_err().to_string();
+    assert!(
+        line.starts_with("file /no/such/file.toml: can't be read: "),
+        "{line}"
+    );
+}
+
+#[test]
+fn addresses_and_origins_that_are_fine() {
+    for listen in [
+        "127.0.0.1:0",
+        "[::1]:3000",
+        "0.0.0.0:80",
+        "localhost:3000",
+        "chat.example.com:443",
+    ] {
+        from_env("ROOMFUL_LISTEN", listen).unwrap();
+    }
+    let config = from_env("ROOMFUL__HTTP__ASSETS_URL", "https://cdn.example.com/roomful/").unwrap();
+    assert_eq!(config.http.assets_origin(), Some("https://cdn.example.com"));
+    assert!(
+        from_env(
+            "ROOMFUL__HTTP__ASSETS_URL",
+            "https://cdn.example.com/\"><script>/"
+        )
+        .is_err()
+    );
+    from_env(
+        "ROOMFUL__HTTP__ORIGINS",
+        "https://a.example,http://localhost:5173",
+    )
+    .unwrap();
+}
