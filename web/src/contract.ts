@@ -1,0 +1,96 @@
+// The words spoken with the server: event names, payloads, answers. No behaviour, save the failure as an exception.
+
+/** A room's log changes its epoch when it was restored or reset: numbers of another epoch mean nothing. */
+export type Epoch = string | number;
+
+export interface Message {
+  id: string;
+  room: string;
+  /** Counts from 1 within the room. */
+  seq: number;
+  userId: string;
+  name?: string;
+  text: string;
+  /** Milliseconds since 1970. */
+  at: number;
+  clientId?: string;
+}
+
+export interface OnlineUser {
+  userId: string;
+  name?: string | null;
+  status?: string;
+  lastSeen?: number | null;
+}
+
+export interface Failure {
+  code: string;
+  message: string;
+  retryable: boolean;
+  retryAfterMs?: number;
+}
+
+export type Answer<T> = { ok: true; data: T } | { ok: false; error: Failure };
+
+export interface JoinAnswer {
+  room: string;
+  epoch: Epoch;
+  head: number;
+  messages: Message[];
+  more: boolean;
+  reset: boolean;
+  readSeq: number;
+  unread: number;
+}
+
+export interface HistoryAnswer {
+  room: string;
+  epoch: Epoch;
+  messages: Message[];
+  more: boolean;
+}
+
+/** What the page asks of the server: for each event, what goes out and what the answer carries. */
+export interface Requests {
+  "chat:join": { send: { room: string; since?: number; epoch?: Epoch; limit?: number }; data: JoinAnswer };
+  "chat:leave": { send: { room: string }; data: { room: string } };
+  "chat:send_message": {
+    send: { room: string; text: string; clientId: string };
+    data: { id: string; room: string; seq: number; at: number; duplicate: boolean };
+  };
+  "chat:typing_start": { send: { room: string }; data: object };
+  "chat:typing_stop": { send: { room: string }; data: object };
+  "chat:message_read": { send: { room: string; seq: number }; data: { room: string; readSeq: number; unread: number } };
+  "chat:get_online_users": { send: { room: string }; data: { room: string; users: OnlineUser[] } };
+  "chat:get_history": { send: { room: string; before?: number; after?: number; limit?: number }; data: HistoryAnswer };
+  "token:refresh": { send: { token: string }; data: object };
+}
+
+export type Request = <E extends keyof Requests>(event: E, payload: Requests[E]["send"]) => Promise<Requests[E]["data"]>;
+
+/** What the server says unasked, as far as the page listens. */
+export interface Announcements {
+  "chat:receive_message": Message;
+  "chat:typing_start": { room: string; userId: string };
+  "chat:typing_stop": { room: string; userId: string };
+  "chat:message_read": { room: string; userId: string; seq: number; at: number };
+  "chat:member_joined": { room: string; userId: string };
+  "chat:member_left": { room: string; userId: string };
+  "presence:online": { userId: string; at: number };
+  "presence:offline": { userId: string; lastSeen: number };
+  error: Failure & { event?: string };
+}
+
+/** A request that did not succeed: refused by the server, or never answered (`timeout`, `offline`). */
+export class RequestError extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.message);
+    this.name = "RequestError";
+  }
+}
+
+/** The failure inside whatever was thrown, so that callers have one shape to look at. */
+export function failureOf(thrown: unknown): Failure {
+  if (thrown instanceof RequestError) return thrown.failure;
+  return { code: "internal", message: thrown instanceof Error ? thrown.message : String(thrown), retryable: false };
+}

@@ -1,0 +1,84 @@
+// Who the user is to the server: a token, and how to get the next one. The browser's tab holds it, so two tabs may be two people.
+
+import type { Shelf } from "./storage.ts";
+
+export interface Session {
+  token: string;
+  userId: string;
+  name: string;
+  /** Milliseconds since 1970. */
+  expiresAt: number;
+  /** Signed in by name, so the same name gets the next token; a pasted token can't be renewed here. */
+  renewable: boolean;
+}
+
+/** A sign-in that did not succeed, in words for the user. */
+export class SignInError extends Error {}
+
+const KEY = "session";
+
+export function kept(shelf: Shelf): Session | undefined {
+  const value = shelf.read(KEY) as Partial<Session> | null | undefined;
+  if (typeof value?.token !== "string" || typeof value.userId !== "string" || typeof value.expiresAt !== "number") return undefined;
+  return { token: value.token, userId: value.userId, name: value.name ?? value.userId, expiresAt: value.expiresAt, renewable: value.renewable === true };
+}
+
+export function keep(shelf: Shelf, session: Session): void {
+  shelf.write(KEY, session);
+}
+
+export function forget(shelf: Shelf): void {
+  shelf.remove(KEY);
+}
+
+/** True if the server offers sign-in by name. */
+export async function devMode(): Promise<boolean> {
+  try {
+    const response = await fetch("/demo/config", { headers: { accept: "application/json" } });
+    if (!response.ok) return false;
+    const config = (await response.json()) as { dev?: unknown };
+    return config.dev === true;
+  } catch {
+    return false;
+  }
+}
+
+/** Signs in by name, which only a server in dev mode allows. */
+export async function signIn(name: string): Promise<Session> {
+  let response: Response;
+  try {
+    response = await fetch("/demo/sign-in", {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json" },
+      body: JSON.stringify({ name }),
+    });
+  } catch {
+    throw new SignInError("The server can't be reached. Check that it runs, then try again.");
+  }
+  const body = (await response.json().catch(() => undefined)) as Partial<Session> & { error?: { message?: string } } | undefined;
+  if (!response.ok) throw new SignInError(body?.error?.message ?? `The server refused the sign-in (${response.status}).`);
+  if (typeof body?.token !== "string" || typeof body.userId !== "string") throw new SignInError("The server's answer holds no token.");
+  const expiresAt = typeof body.expiresAt === "number" ? body.expiresAt : (claims(body.token)?.expiresAt ?? Date.now() + 3_600_000);
+  return { token: body.token, userId: body.userId, name: body.name ?? name, expiresAt, renewable: true };
+}
+
+/** The session a pasted token stands for. The server checks the signature; here it is only read. */
+export function fromToken(token: string, now: number): Session {
+  const trimmed = token.trim();
+  const found = claims(trimmed);
+  if (!found) throw new SignInError("This is not a token. Paste the whole line that `roomful token` printed.");
+  if (found.expiresAt <= now) throw new SignInError("This token has expired. Make a new one.");
+  return { token: trimmed, ...found, renewable: false };
+}
+
+function claims(token: string): { userId: string; name: string; expiresAt: number } | undefined {
+  try {
+    const body = (token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/");
+    const bytes = Uint8Array.from(atob(body), (char) => char.charCodeAt(0));
+    const { sub, name, exp } = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+    if (typeof sub !== "string" || typeof exp !== "number") return undefined;
+    return { userId: sub, name: typeof name === "string" ? name : sub, expiresAt: exp * 1000 };
+  } catch {
+    return undefined;
+  }
+}

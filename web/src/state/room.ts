@@ -1,0 +1,121 @@
+// One room as the page knows it: messages, read marks, unread count, who is online, who types. Pure; talks to nobody.
+
+import type { Failure, JoinAnswer, Message, OnlineUser } from "../contract.ts";
+import { Timeline } from "./timeline.ts";
+import { Typing } from "./typing.ts";
+
+/** Read marks kept for a room; enough to show who read, not a copy of the member list. */
+const MOST_MARKS = 200;
+
+export type Phase = "waiting" | "joined" | "refused";
+
+export class Room {
+  readonly timeline = new Timeline();
+  readonly typing = new Typing();
+  phase: Phase = "waiting";
+  /** Why the room can't be entered, when `refused`. */
+  problem: Failure | undefined;
+  /** All up to here was read by the user, on any device. */
+  readSeq = 0;
+  unread = 0;
+  /** The line "new" stands behind this seq. */
+  newAfter: number | undefined;
+  /** The latest message, held or not, for the room list. */
+  latest: Message | undefined;
+  online = new Map<string, OnlineUser>();
+  /** What was typed and not sent yet. */
+  draft = "";
+  private readonly marks = new Map<string, number>();
+
+  constructor(readonly name: string) {}
+
+  /** Where a join should continue; undefined for a first join. */
+  resumePoint(): { since: number; epoch: NonNullable<Timeline["epoch"]> } | undefined {
+    const { epoch, cursor } = this.timeline;
+    return epoch === undefined ? undefined : { since: cursor, epoch };
+  }
+
+  /** Takes the answer to a join. True if the messages must be loaded anew. */
+  joined(answer: JoinAnswer, resuming: boolean): boolean {
+    this.phase = "joined";
+    this.problem = undefined;
+    const reset = answer.reset || (resuming && answer.epoch !== this.timeline.epoch);
+    if (reset) {
+      this.marks.clear();
+      this.latest = undefined;
+      this.newAfter = undefined;
+      this.readSeq = 0;
+      this.timeline.clear(answer.epoch, answer.head);
+    } else if (resuming) {
+      this.timeline.resume(answer.messages, answer.head, answer.more);
+    } else {
+      this.timeline.replace(answer, answer.head);
+    }
+    this.note(answer.messages[answer.messages.length - 1]);
+    this.readSeq = Math.max(this.readSeq, answer.readSeq);
+    this.unread = this.readSeq > answer.readSeq ? 0 : answer.unread;
+    return reset;
+  }
+
+  refused(problem: Failure): void {
+    this.phase = "refused";
+    this.problem = problem;
+  }
+
+  /** The connection is gone: what only lives while connected is forgotten, messages stay. */
+  disconnected(): void {
+    if (this.phase === "joined") this.phase = "waiting";
+    this.typing.clear();
+  }
+
+  /** Takes a live message. `watched`: the user sees the end of this room now. */
+  receive(message: Message, me: string, watched: boolean, following: boolean): void {
+    const known = message.seq <= this.timeline.cursor;
+    this.timeline.receive(message, following);
+    this.typing.stop(message.userId);
+    if (known) return;
+    this.note(message);
+    if (message.userId === me || watched) return;
+    this.unread += 1;
+    this.newAfter ??= message.seq - 1;
+  }
+
+  /** The user has read up to `seq`. True if that is news. */
+  read(seq: number, unread = 0): boolean {
+    if (seq <= this.readSeq) return false;
+    this.readSeq = seq;
+    this.unread = unread;
+    return true;
+  }
+
+  /** Another device of the user has read up to `seq`: what lies behind is counted from what we hold. */
+  readElsewhere(seq: number, me: string): void {
+    this.read(seq, this.timeline.messages.filter((m) => m.seq > seq && m.userId !== me).length);
+  }
+
+  /** Somebody else's read mark; it only grows. */
+  mark(userId: string, seq: number): void {
+    const known = this.marks.get(userId) ?? 0;
+    if (seq <= known) return;
+    this.marks.delete(userId);
+    this.marks.set(userId, seq);
+    if (this.marks.size > MOST_MARKS) {
+      const oldest = this.marks.keys().next().value;
+      if (oldest !== undefined) this.marks.delete(oldest);
+    }
+  }
+
+  /** Who is known to have read `seq`. */
+  readers(seq: number): string[] {
+    return [...this.marks].filter(([, mark]) => mark >= seq).map(([userId]) => userId);
+  }
+
+  /** Puts the line "new" before the first unread message, as a reader enters. */
+  enter(): void {
+    this.newAfter = this.unread > 0 ? this.readSeq : undefined;
+  }
+
+  note(message: Message | undefined): void {
+    if (message && message.seq >= (this.latest?.seq ?? 0)) this.latest = message;
+  }
+}
