@@ -47,6 +47,8 @@ struct Payload {
     header: Header,
     done: usize,
     left: usize,
+    /// The most bytes the message can have once this frame has ended, so far as is known: its buffer stays within that.
+    ceiling: usize,
     /// A control frame's payload so far; a data frame's goes straight to its message.
     control: Vec<u8>,
 }
@@ -202,10 +204,17 @@ impl Decoder {
     /// Opens the payload of a frame that cannot be lent out.
     fn begin(&mut self, header: Header, left: usize, limits: &Limits) -> Result<(), FrameError> {
         let partial = self.partial();
+        let assembled = partial.message.as_ref().map_or(0, |message| message.data.len());
+        let ceiling = if header.fin {
+            assembled + left
+        } else {
+            limits.max_message
+        };
         partial.stage = Stage::Payload(Payload {
             header,
             done: 0,
             left,
+            ceiling,
             control: Vec::new(),
         });
         if header.op.is_control() {
@@ -237,7 +246,7 @@ impl Decoder {
         if payload.header.op.is_control() {
             payload.control.extend_from_slice(bytes);
         } else if let Some(message) = &mut partial.message {
-            message.append(bytes, payload.left)?;
+            message.append(bytes, payload.ceiling)?;
         }
         payload.done += used;
         payload.left -= used;
@@ -292,16 +301,12 @@ impl Assembly {
         }
     }
 
-    /// Adds `bytes`, of a frame which has `expected` bytes to come (`bytes` included).
-    fn append(&mut self, bytes: &[u8], expected: usize) -> Result<(), FrameError> {
+    /// Adds `bytes` to a message that will not grow beyond `ceiling`.
+    fn append(&mut self, bytes: &[u8], ceiling: usize) -> Result<(), FrameError> {
         let needed = self.data.len() + bytes.len();
         if needed > self.data.capacity() {
-            // Doubling keeps appends cheap; never beyond what the frame announced, and never ahead of what was really
-            // sent: a header alone must not cost memory.
-            let target = needed
-                .max(self.data.capacity() * 2)
-                .min(self.data.len() + expected)
-                .max(needed);
+            // Doubling keeps appends cheap. Never ahead of what was really sent: a header alone must not cost memory.
+            let target = (self.data.capacity() * 2).min(ceiling).max(needed);
             self.data.reserve_exact(target - self.data.len());
         }
         self.data.extend_from_slice(bytes);
