@@ -1,0 +1,95 @@
+//! The fields of a payload, taken out one by one with errors that name them. It knows types, not events.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    error::ChatError,
+    middleware::auth::is_user_id,
+    types::{MAX_SEQ, RoomName},
+};
+
+/// The payload of one event.
+pub(super) struct Fields {
+    event: &'static str,
+    map: Map<String, Value>,
+}
+
+impl Fields {
+    /// The payload must be one object.
+    pub(super) fn of(event: &'static str, payload: Value) -> Result<Self, ChatError> {
+        match payload {
+            Value::Object(map) => Ok(Self { event, map }),
+            _ => Err(ChatError::InvalidRequest(format!("{event} takes one object as its argument"))),
+        }
+    }
+
+    /// An error about one field; `must` is the rest of the sentence.
+    pub(super) fn wrong(&self, field: &str, must: &str) -> ChatError {
+        ChatError::InvalidRequest(format!("{}: {field} {must}", self.event))
+    }
+
+    /// An error about a field that is too large.
+    pub(super) fn too_large(&self, field: &str, limit: &str) -> ChatError {
+        ChatError::PayloadTooLarge(format!("{}: {field} is larger than {limit}", self.event))
+    }
+
+    /// Takes a field out. Absent and `null` are the same.
+    pub(super) fn take(&mut self, field: &str) -> Option<Value> {
+        self.map.remove(field).filter(|value| !value.is_null())
+    }
+
+    /// The required field `room`.
+    pub(super) fn room(&mut self) -> Result<RoomName, ChatError> {
+        match self.take("room") {
+            Some(Value::String(name)) => RoomName::new(&name).map_err(|must| self.wrong("room", must)),
+            _ => Err(self.wrong("room", "is required: a string of 1 to 128 bytes")),
+        }
+    }
+
+    /// An optional string of at most `max_chars` characters.
+    pub(super) fn text(&mut self, field: &str, max_chars: usize) -> Result<Option<String>, ChatError> {
+        let must = || format!("must be a string of 1 to {max_chars} characters");
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= max_chars => Ok(Some(text)),
+            Some(_) => Err(self.wrong(field, &must())),
+        }
+    }
+
+    /// An optional whole number from `least` up to the largest seq there can be.
+    pub(super) fn number(&mut self, field: &str, least: u64) -> Result<Option<u64>, ChatError> {
+        let Some(value) = self.take(field) else { return Ok(None) };
+        match value.as_u64().filter(|number| (least..=MAX_SEQ).contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.wrong(field, &format!("must be a whole number from {least} to {MAX_SEQ}"))),
+        }
+    }
+
+    /// The size of a page: `default` if the client names none, `most` if it asks for more.
+    pub(super) fn page(&mut self, default: u32, most: u32) -> Result<u32, ChatError> {
+        let wished = self.number("limit", 0)?;
+        Ok(wished.map_or(default, |wished| u32::try_from(wished).unwrap_or(most)).min(most))
+    }
+
+    /// An optional list of user ids, at most `most` of them; repeats are dropped.
+    pub(super) fn users(&mut self, field: &str, most: usize) -> Result<Option<Vec<String>>, ChatError> {
+        let Some(value) = self.take(field) else { return Ok(None) };
+        let must = || format!("must be a list of at most {most} user ids of 1 to 128 characters");
+        let Value::Array(items) = value else { return Err(self.wrong(field, &must())) };
+        if items.len() > most {
+            return Err(self.wrong(field, &must()));
+        }
+        let mut users = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Value::String(id) if is_user_id(&id) => {
+                    if !users.contains(&id) {
+                        users.push(id);
+                    }
+                }
+                _ => return Err(self.wrong(field, &must())),
+            }
+        }
+        Ok(Some(users))
+    }
+}

@@ -1,0 +1,125 @@
+//! The one place that knows the names of events and their JSON, in both directions.
+//!
+//! A client's event becomes a [`Command`] here, checked against the limits; what a handler answers or the server
+//! emits is a struct here. Nothing else in the crate spells an event's name.
+
+pub(crate) mod chat;
+pub(crate) mod connection;
+mod fields;
+pub(crate) mod presence;
+
+use serde_json::Value;
+
+use crate::{error::ChatError, types::Limits};
+use fields::Fields;
+
+/// The names of the events that clients send, in the order of [`EventKind`]'s metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    Join,
+    Leave,
+    Send,
+    TypingStart,
+    TypingStop,
+    Read,
+    OnlineUsers,
+    History,
+    PresenceSubscribe,
+    PresenceUnsubscribe,
+    RefreshToken,
+    ClientError,
+}
+
+impl EventKind {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Join,
+        Self::Leave,
+        Self::Send,
+        Self::TypingStart,
+        Self::TypingStop,
+        Self::Read,
+        Self::OnlineUsers,
+        Self::History,
+        Self::PresenceSubscribe,
+        Self::PresenceUnsubscribe,
+        Self::RefreshToken,
+        Self::ClientError,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Join => chat::JOIN,
+            Self::Leave => chat::LEAVE,
+            Self::Send => chat::SEND_MESSAGE,
+            Self::TypingStart => chat::TYPING_START,
+            Self::TypingStop => chat::TYPING_STOP,
+            Self::Read => chat::MESSAGE_READ,
+            Self::OnlineUsers => chat::GET_ONLINE_USERS,
+            Self::History => chat::GET_HISTORY,
+            Self::PresenceSubscribe => presence::SUBSCRIBE,
+            Self::PresenceUnsubscribe => presence::UNSUBSCRIBE,
+            Self::RefreshToken => connection::TOKEN_REFRESH,
+            Self::ClientError => connection::ERROR,
+        }
+    }
+
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// What a client asks for, decoded and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Command {
+    Join(chat::Join),
+    Leave(chat::InRoom),
+    Send(chat::SendMessage),
+    TypingStart(chat::InRoom),
+    TypingStop(chat::InRoom),
+    Read(chat::Read),
+    OnlineUsers(chat::InRoom),
+    History(chat::GetHistory),
+    PresenceSubscribe(presence::Users),
+    PresenceUnsubscribe(presence::Users),
+    RefreshToken(connection::RefreshToken),
+    ClientError(connection::ClientError),
+}
+
+impl Command {
+    /// Reads the first argument of an event.
+    ///
+    /// # Errors
+    /// `invalid_request` or `payload_too_large`, naming the field and what it may be.
+    pub(crate) fn decode(kind: EventKind, payload: Option<Value>, limits: &Limits) -> Result<Self, ChatError> {
+        // The bare room stands for `{room}` where nothing else is required.
+        let payload = match payload {
+            Some(Value::String(room)) if kind.takes_a_bare_room() => serde_json::json!({ "room": room }),
+            Some(payload) => payload,
+            None => Value::Null,
+        };
+        let fields = &mut Fields::of(kind.name(), payload)?;
+        Ok(match kind {
+            EventKind::Join => Self::Join(chat::Join::read(fields, limits)?),
+            EventKind::Leave => Self::Leave(chat::InRoom::read(fields)?),
+            EventKind::Send => Self::Send(chat::SendMessage::read(fields, limits)?),
+            EventKind::TypingStart => Self::TypingStart(chat::InRoom::read(fields)?),
+            EventKind::TypingStop => Self::TypingStop(chat::InRoom::read(fields)?),
+            EventKind::Read => Self::Read(chat::Read::read(fields)?),
+            EventKind::OnlineUsers => Self::OnlineUsers(chat::InRoom::read(fields)?),
+            EventKind::History => Self::History(chat::GetHistory::read(fields, limits)?),
+            EventKind::PresenceSubscribe => Self::PresenceSubscribe(presence::Users::read(fields, limits)?),
+            EventKind::PresenceUnsubscribe => Self::PresenceUnsubscribe(presence::Users::read(fields, limits)?),
+            EventKind::RefreshToken => Self::RefreshToken(connection::RefreshToken::read(fields)?),
+            EventKind::ClientError => Self::ClientError(connection::ClientError::read(fields)),
+        })
+    }
+}
+
+impl EventKind {
+    const fn takes_a_bare_room(self) -> bool {
+        matches!(
+            self,
+            Self::Join | Self::Leave | Self::TypingStart | Self::TypingStop | Self::OnlineUsers | Self::History
+        )
+    }
+}

@@ -1,0 +1,261 @@
+//! Tokens: which keys are believed, for which algorithm, and what a verified token must say.
+//!
+//! The rules are those of RFC 8725: the algorithm belongs to the key and is never taken from the token; claims of
+//! another type than RFC 7519 gives them are refused, not skipped. Nothing here knows sockets.
+
+use std::{fmt, sync::Arc};
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use serde_json::{Map, Value};
+
+use crate::{
+    error::ChatError,
+    types::{Claims, RoomPattern},
+};
+
+/// The longest token that is looked at, in bytes.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// The longest user id, in characters.
+const MAX_USER_CHARS: usize = 128;
+/// The longest display name, in characters; longer ones are cut.
+const MAX_NAME_CHARS: usize = 128;
+/// The most room patterns of a token, and the longest one in bytes: matching must stay cheap.
+const MAX_PATTERNS: usize = 256;
+const MAX_PATTERN_BYTES: usize = 256;
+/// The shortest secret, in bytes (RFC 7518, 3.2: as long as the hash).
+const MIN_SECRET_BYTES: usize = 32;
+
+/// The algorithms a key can be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenAlgorithm {
+    /// HMAC with SHA-256, one shared secret.
+    Hs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl TokenAlgorithm {
+    /// The name in a token's header.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    const fn jwt(self) -> Algorithm {
+        match self {
+            Self::Hs256 => Algorithm::HS256,
+            Self::Rs256 => Algorithm::RS256,
+            Self::Es256 => Algorithm::ES256,
+            Self::EdDsa => Algorithm::EdDSA,
+        }
+    }
+}
+
+/// One key, tied to one algorithm.
+#[derive(Clone)]
+pub struct VerifyKey {
+    kid: Option<String>,
+    algorithm: TokenAlgorithm,
+    key: DecodingKey,
+}
+
+impl fmt::Debug for VerifyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyKey")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+impl VerifyKey {
+    /// An HS256 key.
+    ///
+    /// # Errors
+    /// [`ChatError::BadKey`] if the secret is shorter than 32 bytes.
+    pub fn secret(kid: Option<String>, secret: &[u8]) -> Result<Self, ChatError> {
+        if secret.len() < MIN_SECRET_BYTES {
+            let reason = format!("the secret has {} bytes; it needs at least {MIN_SECRET_BYTES}", secret.len());
+            return Err(bad_key(kid, TokenAlgorithm::Hs256, reason));
+        }
+        Ok(Self { kid, algorithm: TokenAlgorithm::Hs256, key: DecodingKey::from_secret(secret) })
+    }
+
+    /// A public key in PEM for one of the asymmetric algorithms.
+    ///
+    /// # Errors
+    /// [`ChatError::BadKey`] if the text is no public key for the algorithm, or the algorithm is HS256.
+    pub fn public_pem(kid: Option<String>, algorithm: TokenAlgorithm, pem: &[u8]) -> Result<Self, ChatError> {
+        let key = match algorithm {
+            TokenAlgorithm::Hs256 => {
+                let reason = "HS256 takes a secret, not a public key".to_owned();
+                return Err(bad_key(kid, algorithm, reason));
+            }
+            TokenAlgorithm::Rs256 => DecodingKey::from_rsa_pem(pem),
+            TokenAlgorithm::Es256 => DecodingKey::from_ec_pem(pem),
+            TokenAlgorithm::EdDsa => DecodingKey::from_ed_pem(pem),
+        };
+        match key {
+            Ok(key) => Ok(Self { kid, algorithm, key }),
+            Err(error) => Err(bad_key(kid, algorithm, error.to_string())),
+        }
+    }
+}
+
+fn bad_key(kid: Option<String>, algorithm: TokenAlgorithm, reason: String) -> ChatError {
+    ChatError::BadKey { kid: kid.unwrap_or_else(|| "(no kid)".into()), algorithm: algorithm.name(), reason }
+}
+
+/// The keys this server believes. An empty table refuses every token.
+#[derive(Debug, Clone, Default)]
+pub struct KeyTable {
+    keys: Arc<[VerifyKey]>,
+}
+
+impl FromIterator<VerifyKey> for KeyTable {
+    fn from_iter<I: IntoIterator<Item = VerifyKey>>(keys: I) -> Self {
+        Self { keys: keys.into_iter().collect() }
+    }
+}
+
+impl KeyTable {
+    /// A table with one HS256 secret.
+    ///
+    /// # Errors
+    /// [`ChatError::BadKey`] if the secret is shorter than 32 bytes.
+    pub fn hs256(secret: &[u8]) -> Result<Self, ChatError> {
+        Ok([VerifyKey::secret(None, secret)?].into_iter().collect())
+    }
+
+    /// Checks a token as of `now_ms` and reads its claims. `skew_ms` forgives clocks that disagree about the start
+    /// of a token's life (`nbf`, `iat`), never about its end.
+    ///
+    /// # Errors
+    /// [`ChatError::TokenExpired`] for a genuine token past its `exp`, else [`ChatError::Unauthorized`].
+    pub fn verify(&self, token: &str, now_ms: i64, skew_ms: i64) -> Result<Claims, ChatError> {
+        let claims = read_claims(&self.signed_claims(token)?)?;
+        if claims.expires_at <= now_ms {
+            return Err(ChatError::TokenExpired);
+        }
+        if claims.valid_from.is_some_and(|from| from > now_ms.saturating_add(skew_ms)) {
+            return Err(ChatError::Unauthorized("the token is not valid yet; check the clock of its issuer"));
+        }
+        let ReadClaims { user, name, expires_at, rooms, .. } = claims;
+        Ok(Claims { user, name, expires_at, rooms })
+    }
+
+    /// The claims of a token that one of the keys has signed.
+    fn signed_claims(&self, token: &str) -> Result<Map<String, Value>, ChatError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(ChatError::Unauthorized("the token is longer than 8 KiB"));
+        }
+        let header = decode_header(token)
+            .map_err(|_| ChatError::Unauthorized("the token is not a signed JWT of a known algorithm"))?;
+        // RFC 7515, 4.1.11: what a critical extension asks for must be understood. We understand none.
+        if header.crit.is_some() {
+            return Err(ChatError::Unauthorized("the token's header has a critical extension"));
+        }
+        self.candidates(header.kid.as_deref())
+            .filter(|key| key.algorithm.jwt() == header.alg)
+            .find_map(|key| verify_with(key, token))
+            .ok_or(ChatError::Unauthorized("the token was not signed by a key this server knows"))
+    }
+
+    /// The keys a token may have been signed with: those of its `kid` if both sides name kids, else all.
+    fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &VerifyKey> {
+        let named = self.keys.iter().any(|key| key.kid.is_some());
+        let wanted = kid.filter(|_| named);
+        self.keys.iter().filter(move |key| wanted.is_none() || key.kid.as_deref() == wanted)
+    }
+}
+
+fn verify_with(key: &VerifyKey, token: &str) -> Option<Map<String, Value>> {
+    // Only the signature is the library's business: times come from our clock, types are checked by `read_claims`.
+    let mut validation = Validation::new(key.algorithm.jwt());
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    decode::<Map<String, Value>>(token, &key.key, &validation).ok().map(|data| data.claims)
+}
+
+struct ReadClaims {
+    user: Arc<str>,
+    name: Option<Arc<str>>,
+    expires_at: i64,
+    valid_from: Option<i64>,
+    rooms: Option<Box<[RoomPattern]>>,
+}
+
+fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
+    let user = match claims.get("sub") {
+        Some(Value::String(sub)) if is_user_id(sub) => Arc::from(sub.as_str()),
+        Some(Value::String(_)) => {
+            return Err(ChatError::Unauthorized("the token's sub must have 1 to 128 characters, none of control"));
+        }
+        Some(_) => return Err(ChatError::Unauthorized("the token's sub must be a string")),
+        None => return Err(ChatError::Unauthorized("the token has no sub, the user's id")),
+    };
+    let Some(expires_at) = numeric_date(claims.get("exp"))? else {
+        return Err(ChatError::Unauthorized("the token has no exp, the time of its end"));
+    };
+    let valid_from = numeric_date(claims.get("nbf"))?.max(numeric_date(claims.get("iat"))?);
+    Ok(ReadClaims { user, name: read_name(claims)?, expires_at, valid_from, rooms: read_rooms(claims)? })
+}
+
+/// Whether this may be a user's id: 1 to 128 characters, none of control.
+pub(crate) fn is_user_id(id: &str) -> bool {
+    !id.is_empty() && id.chars().count() <= MAX_USER_CHARS && !id.chars().any(char::is_control)
+}
+
+/// A `NumericDate` (RFC 7519, 2: seconds since 1970, fractions allowed), in milliseconds.
+fn numeric_date(claim: Option<&Value>) -> Result<Option<i64>, ChatError> {
+    let seconds = match claim {
+        None => return Ok(None),
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(_) => None,
+    };
+    // Within these bounds every millisecond is exact in an f64, and the cast can't wrap.
+    match seconds {
+        Some(seconds) if (0.0..=9e12).contains(&seconds) => {
+            #[allow(clippy::cast_possible_truncation, reason = "bounded just above")]
+            let ms = (seconds * 1000.0) as i64;
+            Ok(Some(ms))
+        }
+        _ => Err(ChatError::Unauthorized("the token's exp, nbf and iat must be numbers: seconds since 1970")),
+    }
+}
+
+fn read_name(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, ChatError> {
+    match claims.get("name") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(name)) => {
+            let clean: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+            let trimmed = clean.trim();
+            Ok((!trimmed.is_empty()).then(|| Arc::from(trimmed)))
+        }
+        Some(_) => Err(ChatError::Unauthorized("the token's name must be a string")),
+    }
+}
+
+fn read_rooms(claims: &Map<String, Value>) -> Result<Option<Box<[RoomPattern]>>, ChatError> {
+    let wrong = ChatError::Unauthorized("the token's rooms must be a list of at most 256 patterns of 256 bytes");
+    match claims.get("rooms") {
+        None => Ok(None),
+        Some(Value::Array(patterns)) if patterns.len() <= MAX_PATTERNS => {
+            let read = |pattern: &Value| {
+                let text = pattern.as_str().filter(|text| text.len() <= MAX_PATTERN_BYTES)?;
+                Some(RoomPattern::new(text))
+            };
+            patterns.iter().map(read).collect::<Option<Box<[_]>>>().map(Some).ok_or(wrong)
+        }
+        Some(_) => Err(wrong),
+    }
+}

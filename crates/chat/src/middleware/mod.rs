@@ -1,0 +1,4 @@
+//! What stands before every handler: who is it (`auth`), and is it too much (`rate_limit`).
+
+pub mod auth;
+pub mod rate_limit;

@@ -1,0 +1,99 @@
+//! Whom a token speaks for and what it allows, once its signature was verified.
+
+use std::sync::Arc;
+
+use crate::presence_tracker::UserId;
+
+/// The claims of a verified token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// `sub`: the user's id, 1 to 128 characters.
+    pub user: UserId,
+    /// `name`: what others see.
+    pub name: Option<Arc<str>>,
+    /// `exp`, in milliseconds since 1970.
+    pub expires_at: i64,
+    /// `rooms`: where the user may go; `None` allows any public room, an empty list none.
+    pub rooms: Option<Box<[RoomPattern]>>,
+}
+
+impl Claims {
+    /// Whether the token lets its user into a room of this name.
+    pub fn allows(&self, room: &str) -> bool {
+        self.rooms.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(room)))
+    }
+}
+
+/// A room name in which `*` stands for any run of characters, the empty one included. All else is exact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomPattern(Box<str>);
+
+impl RoomPattern {
+    /// A pattern.
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.into())
+    }
+
+    /// Whether the whole of `room` matches. Takes at most (length of pattern) x (length of name) steps.
+    pub fn matches(&self, room: &str) -> bool {
+        let Some((prefix, rest)) = self.0.split_once('*') else { return *self.0 == *room };
+        let Some(mut room) = room.strip_prefix(prefix) else { return false };
+        // Each piece between two stars is taken where it first occurs; only the last one is tied to the end.
+        let mut pieces = rest.split('*').peekable();
+        while let Some(piece) = pieces.next() {
+            if pieces.peek().is_none() {
+                return room.ends_with(piece);
+            }
+            let Some((_, after)) = room.split_once(piece) else { return false };
+            room = after;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn stars_match_any_run() {
+        let table = [
+            ("room-*", "room-1", true),
+            ("room-*", "room-", true),
+            ("room-*", "lobby", false),
+            ("dm:alice:*", "dm:alice:bob", true),
+            ("dm:alice:*", "dm:alicex:bob", false),
+            ("dm:*:alice", "dm:bob:alice", true),
+            ("dm:*:alice", "dm:alice", false),
+            ("*", "anything", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("**", "", true),
+            ("lobby", "lobby", true),
+            ("lobby", "lobby2", false),
+            ("a.b", "axb", false),
+            ("", "x", false),
+        ];
+        for (pattern, room, expected) in table {
+            assert_eq!(RoomPattern::new(pattern).matches(room), expected, "{pattern} on {room}");
+        }
+    }
+
+    /// The obvious definition, exponential but plain.
+    fn plain(pattern: &[char], text: &[char]) -> bool {
+        match pattern.split_first() {
+            None => text.is_empty(),
+            Some(('*', rest)) => (0..=text.len()).any(|at| plain(rest, &text[at..])),
+            Some((c, rest)) => text.split_first().is_some_and(|(t, tail)| t == c && plain(rest, tail)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_the_plain_definition(pattern in "[ab*]{0,6}", text in "[ab]{0,8}") {
+            let (p, t): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
+            prop_assert_eq!(RoomPattern::new(&pattern).matches(&text), plain(&p, &t));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! How much one event may carry. What a client may do per second stands in the rate limits.
+
+/// Bounds on the parts of a payload and of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest `text`, in bytes of UTF-8.
+    pub text_bytes: usize,
+    /// The longest `clientId`, in characters.
+    pub client_id_chars: usize,
+    /// The most `mentions`.
+    pub mentions: usize,
+    /// The largest `metadata`, in bytes of its canonical JSON.
+    pub metadata_bytes: usize,
+    /// The messages of a page when the client names no limit.
+    pub default_page: u32,
+    /// The most messages of a page; a larger wish is cut down to it.
+    pub max_page: u32,
+    /// The most users in one `presence:subscribe` or `presence:unsubscribe`.
+    pub users_per_subscribe: usize,
+    /// The most users a socket may be subscribed to at a time.
+    pub watched_per_socket: usize,
+    /// The most rooms a socket may be subscribed to at a time.
+    pub rooms_per_socket: usize,
+    /// The most users that `chat:get_online_users` lists.
+    pub online_users: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            text_bytes: 16 * 1024,
+            client_id_chars: 64,
+            mentions: 50,
+            metadata_bytes: 4 * 1024,
+            default_page: 50,
+            max_page: 200,
+            users_per_subscribe: 200,
+            watched_per_socket: 1_000,
+            rooms_per_socket: 200,
+            online_users: 1_000,
+        }
+    }
+}
