@@ -12,6 +12,8 @@
 //! | `sqlite` | the embedded engine: one writer thread with group commit, a few readers |
 //! | `contract` | the suite every engine has to pass |
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod error;
 mod options;
 mod rows;

@@ -21,6 +21,8 @@ mod queue;
 mod readers;
 mod retention;
 mod rooms;
+#[cfg(test)]
+mod tests;
 mod users;
 mod writer;
 
@@ -223,7 +225,8 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        self.writer.close().await;
+        // The writer's connection goes last, since a reader's can't tidy the write-ahead log away.
         self.readers.close().await;
+        self.writer.close().await;
     }
 }

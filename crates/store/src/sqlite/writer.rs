@@ -178,8 +178,6 @@ impl Committer {
                 committed => answer(tasks, &committed),
             }
         }
-        // Leaves one tidy file. If it can't, the next start reads the log.
-        let _ = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
     /// The first write and all that wait behind it, within the bounds of a batch.

@@ -1,0 +1,178 @@
+//! Rooms, memberships, read marks, users.
+
+use super::{Harness, Outcome, room, say};
+use crate::{Marked, Options, StoreError, UserRow};
+
+pub async fn a_room_is_created_once(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    assert_eq!(store.open_room("a", false, 1).await?, None);
+    let (one, two) = tokio::join!(store.open_room("a", true, 5), store.open_room("a", true, 5));
+    let (one, two) = (one?, two?);
+    assert_eq!(one, two, "both who create it get the same room");
+    let Some(one) = one else { panic!("not created") };
+    assert_eq!(
+        (one.name.as_str(), one.head, one.first, one.created_at),
+        ("a", 0, 1, 5)
+    );
+    let url_safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    assert!(
+        one.epoch.len() == 16 && one.epoch.chars().all(url_safe),
+        "{}",
+        one.epoch
+    );
+    let other = room(&*store, "A").await?;
+    assert!(other.id != one.id && other.epoch != one.epoch);
+    say(&*store, one.id, "ann", &["1", "2"]).await?;
+    assert_eq!(
+        store.open_room("a", true, 9).await?.map(|room| room.head),
+        Some(2)
+    );
+    Ok(())
+}
+
+pub async fn joining_twice_is_joining_once(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "a").await?;
+    say(&*store, room.id, "ann", &["1", "2"]).await?;
+    let join = async |at| match store.join(room.id, "bob", at).await? {
+        Some(joined) => Ok(joined),
+        None => Err(StoreError::Internal("no room".into())),
+    };
+    let first = join(10).await?;
+    assert_eq!(
+        (
+            first.newly,
+            first.room.head,
+            first.member.read_seq,
+            first.member.joined_at
+        ),
+        (true, 2, 0, 10)
+    );
+    let second = join(20).await?;
+    assert_eq!((second.newly, &second.member), (false, &first.member));
+    assert!(store.leave(room.id, "bob").await?);
+    assert!(!store.leave(room.id, "bob").await?);
+    assert_eq!(store.member(room.id, "bob").await?, None);
+    let again = join(30).await?;
+    assert_eq!((again.newly, again.member.joined_at), (true, 30));
+    assert_eq!(store.join(room.id + 1, "bob", 1).await?, None);
+    assert!(!store.leave(room.id + 1, "bob").await?);
+    Ok(())
+}
+
+pub async fn a_mark_grows_up_to_the_head(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "a").await?;
+    assert_eq!(store.mark_read(room.id, "bob", 1, 1).await?, None, "not a member");
+    store.join(room.id, "bob", 1).await?;
+    say(&*store, room.id, "ann", &["1", "2", "3", "4"]).await?;
+    let steps = [
+        (0, 0, false, 4),
+        (2, 2, true, 2),
+        (1, 2, false, 2),
+        (2, 2, false, 2),
+        (9, 4, true, 0),
+        (3, 4, false, 0),
+    ];
+    for (at, (seq, read_seq, advanced, unread)) in (10..).zip(steps) {
+        let marked = store.mark_read(room.id, "bob", seq, at).await?;
+        assert_eq!(
+            marked,
+            Some(Marked {
+                read_seq,
+                advanced,
+                unread
+            }),
+            "mark {seq}"
+        );
+    }
+    let member = store.member(room.id, "bob").await?;
+    assert_eq!(
+        member.map(|member| (member.read_seq, member.read_at)),
+        Some((4, Some(14)))
+    );
+    Ok(())
+}
+
+pub async fn a_mark_outlives_leaving(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "a").await?;
+    store.join(room.id, "bob", 1).await?;
+    say(&*store, room.id, "ann", &["1", "2", "3"]).await?;
+    store.mark_read(room.id, "bob", 2, 5).await?;
+    store.leave(room.id, "bob").await?;
+    assert_eq!(store.mark_read(room.id, "bob", 3, 6).await?, None);
+    assert_eq!(store.unread(room.id, "bob").await?, None);
+    let joined = store.join(room.id, "bob", 7).await?;
+    assert_eq!(joined.map(|joined| joined.member.read_seq), Some(2));
+    assert_eq!(store.unread(room.id, "bob").await?, Some(1));
+    Ok(())
+}
+
+pub async fn unread_counts_what_others_said(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "a").await?;
+    assert_eq!(store.unread(room.id, "ann").await?, None);
+    store.join(room.id, "ann", 1).await?;
+    store.join(room.id, "bob", 1).await?;
+    assert_eq!(store.unread(room.id, "ann").await?, Some(0));
+    say(&*store, room.id, "ann", &["1", "2", "3"]).await?;
+    say(&*store, room.id, "bob", &["4"]).await?;
+    assert_eq!(store.unread(room.id, "ann").await?, Some(1));
+    assert_eq!(store.unread(room.id, "bob").await?, Some(3));
+    store.mark_read(room.id, "bob", 1, 1).await?;
+    assert_eq!(store.unread(room.id, "bob").await?, Some(2));
+    assert_eq!(
+        store.unread(room.id, "ann").await?,
+        Some(1),
+        "each has a mark of their own"
+    );
+    Ok(())
+}
+
+pub async fn rooms_of_a_user_come_latest_first(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    for (at, name) in (1..).zip(["a", "b", "c", "d"]) {
+        let room = room(&*store, name).await?;
+        store.join(room.id, "ann", at).await?;
+        store.join(room.id, "bob", 1).await?;
+        if name == "b" {
+            store.leave(room.id, "ann").await?;
+        }
+    }
+    let names = async |limit| -> Result<Vec<String>, StoreError> {
+        Ok(store
+            .rooms_of("ann", limit)
+            .await?
+            .into_iter()
+            .map(|room| room.name)
+            .collect())
+    };
+    assert_eq!(names(10).await?, ["d", "c", "a"]);
+    assert_eq!(names(2).await?, ["d", "c"]);
+    assert_eq!(store.rooms_of("nobody", 10).await?, []);
+    Ok(())
+}
+
+pub async fn a_user_keeps_name_and_latest_time(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let seen = |user_id: &str, name: Option<&str>, last_seen| UserRow {
+        user_id: user_id.into(),
+        name: name.map(Into::into),
+        last_seen,
+    };
+    store.see_user("ann", None, 10).await?;
+    store.see_user("bob", Some("Bob"), 20).await?;
+    let ids = ["bob", "nobody", "ann"].map(String::from);
+    assert_eq!(
+        store.users(&ids).await?,
+        [seen("bob", Some("Bob"), 20), seen("ann", None, 10)]
+    );
+    store.see_user("bob", None, 30).await?;
+    store.see_user("ann", Some("Ann"), 5).await?;
+    assert_eq!(
+        store.users(&ids).await?,
+        [seen("bob", Some("Bob"), 30), seen("ann", Some("Ann"), 10)]
+    );
+    Ok(())
+}
