@@ -1,1 +1,51 @@
-//! A Socket.IO server: Engine.IO 4 and Socket.IO 5 over hyper and axum.
+//! A Socket.IO server: Engine.IO 4 and Socket.IO 5 over hyper and axum. Knows nothing of chat.
+//!
+//! ```no_run
+//! use roomful_socket::{Event, HttpLimits, Socket, WebSocketServer, serve};
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let server = WebSocketServer::builder().cors(["https://yourdomain.com"]).build();
+//! server.of("/").on("message", |socket: Socket, mut event: Event| async move {
+//!     let text: String = event.arg(0).unwrap_or_default();
+//!     let _ = socket.broadcast().emit("message", &text);
+//!     if let Some(ack) = event.take_ack() {
+//!         let _ = ack.send(&"ok");
+//!     }
+//! });
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//! serve(listener, server.router(), HttpLimits::default(), std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! From the bottom up: [`engine`] moves messages over long-polling and WebSocket; the Socket.IO layer on top knows
+//! namespaces, sockets, rooms, events and acks.
+
+mod accept;
+mod cors;
+pub mod engine;
+mod handshake;
+mod id;
+mod metrics;
+mod outbox;
+mod prepared;
+mod reason;
+mod settings;
+mod socketio;
+
+pub use roomful_wire::packet::{ArgError, Payload};
+
+pub use crate::{
+    accept::{HttpLimits, serve},
+    cors::Cors,
+    handshake::{ClientAddress, Handshake},
+    id::{SessionId, SocketId},
+    outbox::{Class, Sent},
+    prepared::Prepared,
+    reason::Reason,
+    settings::Settings,
+    socketio::{
+        AckError, AckSender, Broadcast, Builder, EmitError, Event, Namespace, Refusal, Socket,
+        WebSocketServer,
+    },
+};

@@ -1,0 +1,298 @@
+//! HTTP long-polling: a GET that waits for packets, a POST that brings some.
+
+use std::{io::Write, sync::Arc};
+
+use axum::body::Body;
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use roomful_wire::{
+    engine::{Packet, payload, session::LinkError},
+    frame::{self, OpCode},
+};
+
+use super::{
+    Engine, Owned,
+    server::HttpError,
+    session::{Answer, Session},
+};
+use crate::{outbox::Batch, reason::Reason};
+
+/// Packets in one POST. More is no chat but an attack on the decoder.
+const MAX_PACKETS: usize = 4096;
+
+/// A request with the id of a live session.
+pub(super) async fn handle(
+    engine: &Engine,
+    session: Arc<Session>,
+    request: Request<Body>,
+) -> Result<Response<Body>, HttpError> {
+    session.check_heartbeat();
+    match *request.method() {
+        Method::GET => get(engine, &session, request.headers()).await,
+        Method::POST => post(engine, &session, request).await,
+        _ => Err(HttpError::BadRequest),
+    }
+}
+
+async fn get(
+    engine: &Engine,
+    session: &Arc<Session>,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, HttpError> {
+    if let Err(error) = session.open_get() {
+        return Err(refuse(session, error));
+    }
+    let guard = Unfinished { session, armed: true };
+    let answer = std::future::poll_fn(|cx| session.poll_answer(cx)).await;
+    guard.finished();
+    let mut body = Vec::new();
+    match answer {
+        Answer::Frames(frames) => encode(&frames, &mut body),
+        Answer::Noop => payload::encode_text(&mut body, "6"),
+        Answer::Close(frames) => {
+            encode(&frames, &mut body);
+            payload::encode_text(&mut body, "1");
+            session.forget();
+        }
+    }
+    engine.metrics.bytes_out.increment(body.len() as u64);
+    Ok(respond(engine, headers, body))
+}
+
+/// Ready WebSocket frames, without their headers, as a polling payload.
+fn encode(frames: &Batch, body: &mut Vec<u8>) {
+    for buffer in frames {
+        let mut rest: &[u8] = buffer;
+        while let Some((op, bytes, after)) = frame::split(rest) {
+            match op {
+                // Written by us as UTF-8.
+                OpCode::Text => payload::encode_text(body, std::str::from_utf8(bytes).unwrap_or_default()),
+                OpCode::Binary => payload::encode_binary(body, bytes),
+                _ => {}
+            }
+            rest = after;
+        }
+    }
+}
+
+fn respond(engine: &Engine, headers: &HeaderMap, body: Vec<u8>) -> Response<Body> {
+    let large = engine
+        .settings
+        .compression_threshold
+        .is_some_and(|threshold| body.len() >= threshold);
+    let compressed = if large && accepts_gzip(headers) {
+        gzip(&body)
+    } else {
+        None
+    };
+    let encoded = compressed.is_some();
+    let mut response = Response::new(Body::from(compressed.unwrap_or(body)));
+    let out = response.headers_mut();
+    out.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=UTF-8"),
+    );
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if encoded {
+        out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| {
+            value.split(',').any(|item| {
+                let mut parts = item.split(';').map(str::trim);
+                let named = parts
+                    .next()
+                    .is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*");
+                let refused = parts.any(|parameter| {
+                    parameter
+                        .strip_prefix("q=")
+                        .and_then(|q| q.parse::<f32>().ok())
+                        .is_some_and(|q| q <= 0.0)
+                });
+                named && !refused
+            })
+        })
+}
+
+/// `None` if compressing failed, which a write to memory does not.
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}
+
+async fn post(
+    engine: &Engine,
+    session: &Arc<Session>,
+    request: Request<Body>,
+) -> Result<Response<Body>, HttpError> {
+    if let Err(error) = session.open_post() {
+        return Err(refuse(session, error));
+    }
+    let guard = Unfinished { session, armed: true };
+    let outcome = receive(engine, session, request).await;
+    guard.finished();
+    session.close_post();
+    outcome?;
+    let mut response = Response::new(Body::from("ok"));
+    // Not text/plain: some user agents offer that as a download.
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+async fn receive(engine: &Engine, session: &Session, request: Request<Body>) -> Result<(), HttpError> {
+    if !is_text(request.headers()) {
+        session.end(Reason::TransportError);
+        return Err(HttpError::BadRequest);
+    }
+    let body = read(engine, session, request.into_body()).await?;
+    engine.metrics.bytes_in.increment(body.len() as u64);
+    let packets = match payload::decode(&body, MAX_PACKETS) {
+        Ok(packets) => packets,
+        Err(error) => {
+            tracing::debug!(%error, "bad polling payload");
+            session.end(Reason::ParseError);
+            return Err(HttpError::BadRequest);
+        }
+    };
+    let mut messages = Vec::new();
+    let mut closing = false;
+    for packet in packets {
+        match packet {
+            Packet::Message(text) => messages.push(Owned::Text(text.to_owned())),
+            Packet::Binary(bytes) => messages.push(Owned::Binary(Bytes::copy_from_slice(&bytes))),
+            Packet::Pong(_) => session.pong(),
+            Packet::Close => {
+                closing = true;
+                break;
+            }
+            // In version 4 it is the server that pings.
+            Packet::Ping(_) => {
+                session.end(Reason::TransportError);
+                return Err(HttpError::BadRequest);
+            }
+            Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
+        }
+    }
+    engine.metrics.packets_in.increment(messages.len() as u64);
+    std::future::poll_fn(|cx| session.poll_deliver(cx, &mut messages)).await;
+    if !messages.is_empty() {
+        // The session ended or moved to WebSocket meanwhile. "ok" would say that they were taken.
+        return Err(HttpError::BadRequest);
+    }
+    if closing {
+        session.closed_by_client();
+    }
+    Ok(())
+}
+
+/// Anything that claims to be text, or claims nothing. Binary bodies belong to version 3.
+fn is_text(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_none_or(|value| {
+        value.to_str().is_ok_and(|value| {
+            let kind = value.split(';').next().unwrap_or_default().trim();
+            !kind.eq_ignore_ascii_case("application/octet-stream")
+        })
+    })
+}
+
+async fn read(engine: &Engine, session: &Session, body: Body) -> Result<Bytes, HttpError> {
+    let whole = Limited::new(body, engine.settings.max_payload).collect();
+    match tokio::time::timeout(engine.settings.body_timeout, whole).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            session.end(Reason::TooLarge);
+            Err(HttpError::TooLarge)
+        }
+        Ok(Err(_)) => {
+            session.end(Reason::TransportClose);
+            Err(HttpError::BadRequest)
+        }
+        Err(_) => {
+            session.end(Reason::TransportError);
+            Err(HttpError::TimedOut)
+        }
+    }
+}
+
+fn refuse(session: &Session, error: LinkError) -> HttpError {
+    if error == LinkError::Overlap {
+        session.end(Reason::TransportError);
+    }
+    HttpError::BadRequest
+}
+
+/// Ends the session if the request goes away before it was answered: what it would have carried is lost.
+struct Unfinished<'a> {
+    session: &'a Session,
+    armed: bool,
+}
+
+impl Unfinished<'_> {
+    fn finished(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.session.end(Reason::TransportClose);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepting(value: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, value.parse().unwrap());
+        accepts_gzip(&headers)
+    }
+
+    #[test]
+    fn gzip_is_used_only_where_the_client_wants_it() {
+        for value in ["gzip", "br, gzip;q=0.5", "GZIP", "*"] {
+            assert!(accepting(value), "{value}");
+        }
+        for value in ["", "br", "gzip;q=0", "gzip; q=0.0, br"] {
+            assert!(!accepting(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn octet_streams_are_refused_and_odd_but_textual_types_are_not() {
+        let mut headers = HeaderMap::new();
+        assert!(is_text(&headers));
+        for (value, expected) in [
+            ("text/plain;charset=UTF-8", true),
+            ("application/x-www-form-urlencoded", true),
+            ("application/octet-stream", false),
+            ("Application/Octet-Stream; x=y", false),
+        ] {
+            headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
+            assert_eq!(is_text(&headers), expected, "{value}");
+        }
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_bytes(b"text/\xff").unwrap(),
+        );
+        assert!(!is_text(&headers));
+    }
+}

@@ -1,0 +1,135 @@
+//! All live sessions of a server: look-up by id for polling requests, counts for the bounds, and the wait for the
+//! last one at shutdown.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use super::session::Session;
+use crate::{id::SessionId, settings::Settings};
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    sessions: RwLock<HashMap<SessionId, Arc<Session>>>,
+    counts: Mutex<Counts>,
+    /// Told each time a session's task has ended.
+    ended: Notify,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// Sessions admitted whose task has not ended.
+    live: usize,
+    /// The same by address; kept only if there is a bound to check.
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// Why a new session is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    Server,
+    Address,
+}
+
+/// A counted place for a session; given back on drop.
+pub(super) struct Place {
+    registry: Arc<Registry>,
+    address: Option<IpAddr>,
+}
+
+impl Registry {
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr, settings: &Settings) -> Result<Place, Full> {
+        let mut counts = self.counts.lock();
+        if settings.max_sessions.is_some_and(|max| counts.live >= max) {
+            return Err(Full::Server);
+        }
+        if let Some(max) = settings.max_sessions_per_ip {
+            let count = counts.by_address.entry(address).or_default();
+            if *count >= max {
+                return Err(Full::Address);
+            }
+            *count += 1;
+        }
+        counts.live += 1;
+        Ok(Place {
+            registry: self.clone(),
+            address: settings.max_sessions_per_ip.map(|_| address),
+        })
+    }
+
+    pub(super) fn insert(&self, session: Arc<Session>) {
+        self.sessions.write().insert(session.id(), session);
+    }
+
+    pub(super) fn remove(&self, id: SessionId) {
+        self.sessions.write().remove(&id);
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
+        self.sessions.read().get(&SessionId::parse(id)?).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        self.sessions.read().values().cloned().collect()
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.counts.lock().live
+    }
+
+    /// Waits until every session's task has ended.
+    pub(crate) async fn wait_until_empty(&self) {
+        loop {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            // Registered before the check, so that an end between the two is not missed.
+            ended.as_mut().enable();
+            if self.live() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.registry.counts.lock();
+        counts.live -= 1;
+        if let Some(address) = self.address
+            && let Some(count) = counts.by_address.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                counts.by_address.remove(&address);
+            }
+        }
+        drop(counts);
+        self.registry.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_bounded_by_address_and_in_all_and_come_back() {
+        let registry = Arc::new(Registry::default());
+        let settings = Settings {
+            max_sessions: Some(3),
+            max_sessions_per_ip: Some(2),
+            ..Settings::default()
+        };
+        let [a, b, c] = [1, 2, 3].map(|n| IpAddr::from([127, 0, 0, n]));
+        let first = registry.admit(a, &settings).ok().unwrap();
+        let _second = registry.admit(a, &settings).ok().unwrap();
+        assert_eq!(registry.admit(a, &settings).err(), Some(Full::Address));
+        let _third = registry.admit(b, &settings).ok().unwrap();
+        assert_eq!(registry.admit(c, &settings).err(), Some(Full::Server));
+        drop(first);
+        assert!(registry.admit(c, &settings).is_ok());
+        assert_eq!(registry.live(), 2);
+    }
+}

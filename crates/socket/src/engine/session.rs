@@ -1,0 +1,518 @@
+//! One Engine.IO session as others see it: a place to put frames for the client, and a switch to end it. The
+//! session's task ([`super::task`]) and the polling requests ([`super::polling`]) meet here, under one short lock.
+
+use std::{
+    collections::VecDeque,
+    net::IpAddr,
+    sync::{Arc, atomic::AtomicUsize},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use roomful_wire::{
+    engine::session::{Beat, Heartbeat, Link, LinkError},
+    frame::Decoder,
+};
+use tokio::time::Instant;
+
+use super::{Engine, Owned, stream::Stream};
+use crate::{
+    handshake::Handshake,
+    id::SessionId,
+    metrics::Metrics,
+    outbox::{Batch, Bounds, Class, Outbox, Overflow, Pushed, Sent},
+    prepared::Prepared,
+    reason::Reason,
+    settings::Settings,
+};
+
+/// A WebSocket text frame with an Engine.IO ping.
+const PING: Bytes = Bytes::from_static(b"\x81\x012");
+
+/// One client's connection, whatever carries it.
+pub struct Session {
+    id: SessionId,
+    engine: Arc<Engine>,
+    handshake: Arc<Handshake>,
+    /// Not an async mutex: it is held for a few field accesses and never across an await.
+    state: Mutex<State>,
+}
+
+struct State {
+    link: Link,
+    heartbeat: Heartbeat,
+    outbox: Outbox,
+    ending: Option<Reason>,
+    /// The session's task, when it sleeps.
+    task: Option<Waker>,
+    /// Whether a new frame should wake the task: not while its stream is blocked or while there is none.
+    wants_frames: bool,
+    /// The upper layer wants the task to look at it.
+    nudged: bool,
+    /// What only polling needs; gone after an upgrade.
+    polling: Option<Box<Polling>>,
+}
+
+#[derive(Default)]
+struct Polling {
+    /// Messages from POSTs, on their way to the task.
+    inbox: VecDeque<Owned>,
+    /// A POST that waits for the task to take what is in the inbox.
+    poster: Option<Waker>,
+    /// The parked GET.
+    getter: Option<Waker>,
+    /// The parked GET should be answered with a noop, so that an upgrade can go on.
+    noop: bool,
+    /// The client said goodbye itself: its parked GET gets a noop, not a close packet.
+    closed_by_client: bool,
+    /// The last answer went out; the session may be forgotten.
+    said_goodbye: bool,
+    /// The WebSocket that takes over.
+    adopted: Option<Adopted>,
+}
+
+/// A WebSocket that has completed its upgrade, with what was read ahead on it.
+pub(super) struct Adopted {
+    pub(super) stream: Stream,
+    pub(super) decoder: Decoder,
+    pub(super) read_ahead: Vec<u8>,
+}
+
+/// What a parked GET is answered with.
+pub(super) enum Answer {
+    Frames(Batch),
+    Noop,
+    /// Frames that were still waiting, then a close packet.
+    Close(Batch),
+}
+
+/// What the task has to know before it sleeps or acts.
+pub(super) struct Look {
+    pub(super) ending: Option<Reason>,
+    pub(super) adopted: Option<Adopted>,
+    pub(super) inbox: VecDeque<Owned>,
+}
+
+impl Session {
+    pub(super) fn new(engine: Arc<Engine>, handshake: Handshake, link: Link) -> Arc<Session> {
+        let heartbeat = Heartbeat::new(Instant::now().into_std(), engine.settings.rhythm);
+        let state = State {
+            link,
+            heartbeat,
+            outbox: Outbox::default(),
+            ending: None,
+            task: None,
+            wants_frames: false,
+            nudged: false,
+            polling: link.is_polling().then(Box::default),
+        };
+        Arc::new(Session {
+            id: SessionId::random(),
+            engine,
+            handshake: Arc::new(handshake),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// The secret id. Never show it to another client.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The client's address: the peer's, or what a trusted proxy said.
+    pub fn address(&self) -> IpAddr {
+        self.handshake.address
+    }
+
+    /// The HTTP request that opened the session.
+    pub fn handshake(&self) -> &Arc<Handshake> {
+        &self.handshake
+    }
+
+    /// Is the session open, that is: may a frame still reach the client?
+    pub fn is_open(&self) -> bool {
+        self.state.lock().ending.is_none()
+    }
+
+    /// Queues a message for the client.
+    pub fn send(&self, message: &Prepared, class: Class) -> Sent {
+        let metrics = &self.engine.metrics;
+        let mut state = self.state.lock();
+        if state.ending.is_some() {
+            return Sent::Closed;
+        }
+        if class == Class::Volatile && !state.is_ready() {
+            metrics.dropped_volatile.increment(1);
+            return Sent::Dropped;
+        }
+        match state.outbox.push(message.frame(), class, self.engine.bounds()) {
+            Ok(Pushed::Queued) => {
+                let waker = state.on_frame();
+                drop(state);
+                metrics.packets_out.increment(1);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                Sent::Queued
+            }
+            Ok(Pushed::Replaced) => {
+                metrics.superseded.increment(1);
+                Sent::Queued
+            }
+            Ok(Pushed::Dropped) => {
+                let counter = if class == Class::Volatile {
+                    &metrics.dropped_volatile
+                } else {
+                    &metrics.superseded
+                };
+                counter.increment(1);
+                Sent::Dropped
+            }
+            Err(Overflow) => {
+                drop(state);
+                self.end(Reason::SlowConsumer);
+                Sent::Closed
+            }
+        }
+    }
+
+    /// Ends the session. The stock client reconnects, whatever the reason. Only the first call counts.
+    pub fn close(&self, reason: Reason) {
+        self.end(reason);
+    }
+
+    pub(crate) fn end(&self, reason: Reason) {
+        let mut state = self.state.lock();
+        if state.ending.is_some() {
+            return;
+        }
+        state.ending = Some(reason);
+        if !reason.flushes() {
+            state.outbox.clear();
+        }
+        let forget = state.polling.is_none() || !reason.lingers();
+        let wakers = [
+            state.task.take(),
+            state.polling.as_mut().and_then(|polling| polling.getter.take()),
+        ];
+        let poster = state.polling.as_mut().and_then(|polling| polling.poster.take());
+        drop(state);
+        if forget {
+            self.engine.registry.remove(self.id);
+        }
+        self.engine.metrics.closed(reason);
+        wakers.into_iter().flatten().chain(poster).for_each(Waker::wake);
+    }
+
+    /// Lets the task call [`super::Connection::poll`] soon.
+    pub(crate) fn nudge(&self) {
+        let mut state = self.state.lock();
+        state.nudged = true;
+        let task = state.task.take();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.engine.settings
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.engine.metrics
+    }
+
+    /// The process's sum of unfinished bytes.
+    pub(super) fn unfinished(&self) -> &AtomicUsize {
+        &self.engine.unfinished
+    }
+
+    // ---- the heartbeat
+
+    /// Is the pong overdue? Asked on requests too, since a timer may be late.
+    pub(super) fn check_heartbeat(&self) -> Instant {
+        let now = Instant::now();
+        let rhythm = self.engine.settings.rhythm;
+        let mut state = self.state.lock();
+        match state.heartbeat.poll(now.into_std(), rhythm) {
+            Beat::Wait => {}
+            Beat::Ping => {
+                state.outbox.push_front(PING);
+                let waker = state.on_frame();
+                let next = state.heartbeat.next();
+                drop(state);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                return next.into();
+            }
+            Beat::TimedOut => {
+                drop(state);
+                self.end(Reason::PingTimeout);
+                return now + rhythm.interval;
+            }
+        }
+        state.heartbeat.next().into()
+    }
+
+    pub(super) fn pong(&self) {
+        let now = Instant::now().into_std();
+        self.state.lock().heartbeat.pong(now, self.engine.settings.rhythm);
+    }
+
+    // ---- the task's side
+
+    /// Takes what the polling side left for the task.
+    pub(super) fn look(&self) -> Look {
+        let mut state = self.state.lock();
+        let ending = state.ending;
+        let Some(polling) = state.polling.as_mut() else {
+            return Look {
+                ending,
+                adopted: None,
+                inbox: VecDeque::new(),
+            };
+        };
+        let inbox = std::mem::take(&mut polling.inbox);
+        let poster = polling.poster.take();
+        let adopted = polling.adopted.take();
+        if adopted.is_some() {
+            state.polling = None;
+        }
+        drop(state);
+        if let Some(poster) = poster {
+            poster.wake();
+        }
+        Look {
+            ending,
+            adopted,
+            inbox,
+        }
+    }
+
+    /// Reports what was written and takes the next frames to write.
+    pub(super) fn take_frames(
+        &self,
+        written_frames: usize,
+        written_bytes: usize,
+        most: usize,
+        out: &mut Batch,
+    ) {
+        let mut state = self.state.lock();
+        state.outbox.written(written_frames, written_bytes);
+        state.outbox.take(most, out);
+    }
+
+    /// Counts a control frame that goes out past the outbox, so that [`Session::take_frames`] balances.
+    pub(super) fn charge(&self, bytes: usize) {
+        self.state.lock().outbox.charge(bytes);
+    }
+
+    /// Lets the task sleep, unless something has come in since it looked. `can_write`: its stream is not blocked.
+    pub(super) fn sleep(&self, cx: &Context<'_>, can_write: bool, seen_ending: bool) -> bool {
+        let mut state = self.state.lock();
+        let frames = can_write && !state.outbox.is_empty();
+        let polled = state
+            .polling
+            .as_ref()
+            .is_some_and(|p| !p.inbox.is_empty() || p.adopted.is_some());
+        if std::mem::take(&mut state.nudged) || frames || polled || (state.ending.is_some() && !seen_ending) {
+            return false;
+        }
+        state.wants_frames = can_write;
+        match &mut state.task {
+            Some(waker) => waker.clone_from(cx.waker()),
+            place => *place = Some(cx.waker().clone()),
+        }
+        true
+    }
+
+    /// Did a polling client get its last answer (or is there none to give)?
+    pub(super) fn said_goodbye(&self) -> bool {
+        self.state
+            .lock()
+            .polling
+            .as_ref()
+            .is_none_or(|polling| polling.said_goodbye)
+    }
+
+    /// The client's own WebSocket carries the session no more, or never will again.
+    pub(super) fn forget(&self) {
+        self.engine.registry.remove(self.id);
+    }
+
+    // ---- the polling side
+
+    pub(super) fn is_polling(&self) -> bool {
+        self.state.lock().link.is_polling()
+    }
+
+    pub(super) fn open_get(&self) -> Result<(), LinkError> {
+        self.state.lock().link.open_get()
+    }
+
+    pub(super) fn open_post(&self) -> Result<(), LinkError> {
+        self.state.lock().link.open_post()
+    }
+
+    pub(super) fn close_post(&self) {
+        self.state.lock().link.close_post();
+    }
+
+    /// What to answer the open GET with, once there is something.
+    pub(super) fn poll_answer(&self, cx: &Context<'_>) -> Poll<Answer> {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let Some(polling) = state.polling.as_mut() else {
+            // The WebSocket took over while this GET was parked.
+            return Poll::Ready(Answer::Noop);
+        };
+        let mut frames = Batch::new();
+        if state.ending.is_some() {
+            polling.said_goodbye = true;
+            state.outbox.take(usize::MAX, &mut frames);
+            let by_client = polling.closed_by_client;
+            let task = state.task.take();
+            drop(guard);
+            if let Some(task) = task {
+                task.wake();
+            }
+            return Poll::Ready(if by_client {
+                Answer::Noop
+            } else {
+                Answer::Close(frames)
+            });
+        }
+        if !state.outbox.is_empty() && polling.adopted.is_none() {
+            state.outbox.take(usize::MAX, &mut frames);
+            state
+                .outbox
+                .written(frames.len(), frames.iter().map(Bytes::len).sum());
+            polling.noop = false;
+            state.link.close_get();
+            return Poll::Ready(Answer::Frames(frames));
+        }
+        if polling.noop || polling.adopted.is_some() {
+            polling.noop = false;
+            state.link.close_get();
+            return Poll::Ready(Answer::Noop);
+        }
+        polling.getter = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Hands the messages of a POST to the task, once it has taken the previous ones: a client that posts faster
+    /// than its events are handled waits.
+    pub(super) fn poll_deliver(&self, cx: &Context<'_>, messages: &mut Vec<Owned>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.ending.is_some() || messages.is_empty() {
+            return Poll::Ready(());
+        }
+        let Some(polling) = state.polling.as_mut() else {
+            return Poll::Ready(());
+        };
+        if !polling.inbox.is_empty() {
+            polling.poster = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        polling.inbox.extend(messages.drain(..));
+        let task = state.task.take();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+        Poll::Ready(())
+    }
+
+    /// The client posted a close packet.
+    pub(super) fn closed_by_client(&self) {
+        if let Some(polling) = self.state.lock().polling.as_mut() {
+            polling.closed_by_client = true;
+        }
+        self.end(Reason::TransportClose);
+    }
+
+    // ---- the upgrade
+
+    pub(super) fn begin_probe(&self) -> Result<(), LinkError> {
+        self.state.lock().link.begin_probe()
+    }
+
+    pub(super) fn abandon_probe(&self) {
+        self.state.lock().link.abandon_probe();
+    }
+
+    /// Answers a parked GET with a noop, so that the client can stop polling and complete its upgrade.
+    pub(super) fn release_get(&self) {
+        let mut state = self.state.lock();
+        let Some(polling) = state.polling.as_mut() else {
+            return;
+        };
+        polling.noop = true;
+        let getter = polling.getter.take();
+        drop(state);
+        if let Some(getter) = getter {
+            getter.wake();
+        }
+    }
+
+    /// The probing WebSocket takes over. `Err` gives it back: the session ended in the meantime.
+    pub(super) fn adopt(&self, adopted: Adopted) -> Result<(), Adopted> {
+        let mut state = self.state.lock();
+        if state.ending.is_some() {
+            return Err(adopted);
+        }
+        let Some(polling) = state.polling.as_mut() else {
+            return Err(adopted);
+        };
+        polling.adopted = Some(adopted);
+        let getter = polling.getter.take();
+        state.link.complete_upgrade();
+        let task = state.task.take();
+        drop(state);
+        self.engine.metrics.upgraded.increment(1);
+        task.into_iter().chain(getter).for_each(Waker::wake);
+        Ok(())
+    }
+}
+
+impl State {
+    /// Could a frame leave at once?
+    fn is_ready(&self) -> bool {
+        if self.link.is_polling() {
+            return self
+                .polling
+                .as_ref()
+                .is_some_and(|polling| polling.getter.is_some());
+        }
+        // The task is either awake and writing, or asleep with a stream that takes more.
+        self.task.is_none() || self.wants_frames
+    }
+
+    /// Who is to be woken for a new frame.
+    fn on_frame(&mut self) -> Option<Waker> {
+        if let Some(polling) = self.polling.as_mut() {
+            return polling.getter.take();
+        }
+        if self.wants_frames { self.task.take() } else { None }
+    }
+}
+
+impl Engine {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            bytes: self.settings.outbox_bytes,
+            frames: self.settings.outbox_frames,
+        }
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,516 @@
+//! The task of one session: it moves bytes between the WebSocket (if there is one), the outbox and the upper layer,
+//! and keeps the time. A future written by hand, since it is what an idle client costs: no buffers, one timer.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    io::IoSlice,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use roomful_wire::{
+    engine::Packet,
+    frame::{self, Decoder, Message, OpCode},
+};
+use tokio::time::{Instant, Sleep};
+
+use super::{
+    Connection, Incoming,
+    registry::Place,
+    session::{Adopted, Session},
+    stream::Stream,
+};
+use crate::{outbox::Batch, reason::Reason};
+
+/// Read at once; one buffer serves all connections of a thread.
+const READ_BUFFER: usize = 64 * 1024;
+/// Frames given to one vectored write.
+const FRAMES_PER_WRITE: usize = 64;
+/// Rounds of reading and writing before other connections get their turn.
+const ROUNDS: usize = 8;
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into_boxed_slice());
+}
+
+/// How far the stream's life has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Reading and writing, or waiting for polls.
+    Open,
+    /// The session has ended; the last frames leave, until the deadline.
+    Flushing(Instant),
+    /// All is written and our side is shut; the peer's end is awaited, so that no reset eats our last bytes.
+    Draining(Instant),
+    /// No stream any more, or a polling client that heard the end.
+    Gone,
+}
+
+pub(super) struct SessionTask {
+    session: Arc<Session>,
+    connection: Box<dyn Connection>,
+    stream: Option<Stream>,
+    decoder: Decoder,
+    /// Frames taken from the outbox; the first may be partly written.
+    batch: Batch,
+    /// Frames and bytes written since the outbox was told.
+    written: (usize, usize),
+    /// The newest pong or the closing frame that we owe the peer; goes first at the next frame border.
+    control: Option<Bytes>,
+    /// Is the first frame of the batch partly written?
+    amid_frame: bool,
+    /// The code the peer closed with, or the one its mistake deserves.
+    close_code: Option<u16>,
+    stage: Stage,
+    seen_ending: bool,
+    /// Bytes that we have in the process's sum of unfinished messages.
+    held: usize,
+    timer: Pin<Box<Sleep>>,
+    _place: Place,
+}
+
+enum Io {
+    Moved,
+    Blocked,
+}
+
+impl SessionTask {
+    pub(super) fn new(session: Arc<Session>, connection: Box<dyn Connection>, place: Place) -> Self {
+        let timer = Box::pin(tokio::time::sleep_until(session.check_heartbeat()));
+        SessionTask {
+            session,
+            connection,
+            stream: None,
+            decoder: Decoder::default(),
+            batch: Batch::new(),
+            written: (0, 0),
+            control: None,
+            amid_frame: false,
+            close_code: None,
+            stage: Stage::Open,
+            seen_ending: false,
+            held: 0,
+            timer,
+            _place: place,
+        }
+    }
+
+    /// Starts with a WebSocket: straight after the handshake.
+    pub(super) fn with_stream(mut self, stream: Stream, read_ahead: &Bytes) -> Self {
+        self.adopt(Adopted {
+            stream,
+            decoder: Decoder::default(),
+            read_ahead: read_ahead.to_vec(),
+        });
+        self
+    }
+
+    fn adopt(&mut self, mut adopted: Adopted) {
+        self.stream = Some(adopted.stream);
+        self.decoder = adopted.decoder;
+        self.ingest(&mut adopted.read_ahead);
+    }
+
+    // ---- time
+
+    /// Acts on what is due and registers for what comes next.
+    fn keep_time(&mut self, cx: &mut Context<'_>) {
+        if self.stage == Stage::Open
+            && let Some(deadline) = self.connection.deadline()
+            && deadline < self.timer.deadline()
+        {
+            self.timer.as_mut().reset(deadline);
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            match self.stage {
+                Stage::Flushing(until) | Stage::Draining(until) if until <= now => self.let_go(),
+                Stage::Open => {
+                    if self.connection.deadline().is_some_and(|deadline| deadline <= now)
+                        && let Some(reason) = self.connection.on_deadline()
+                    {
+                        self.session.end(reason);
+                    }
+                }
+                _ => {}
+            }
+            let next = self.next_deadline(now);
+            self.timer.as_mut().reset(next);
+        }
+    }
+
+    fn next_deadline(&self, now: Instant) -> Instant {
+        match self.stage {
+            Stage::Flushing(until) | Stage::Draining(until) => until,
+            Stage::Gone => now + self.session.settings().rhythm.interval,
+            Stage::Open => {
+                let beat = self.session.check_heartbeat();
+                self.connection
+                    .deadline()
+                    .map_or(beat, |deadline| beat.min(deadline))
+                    .max(now)
+            }
+        }
+    }
+
+    // ---- out
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Io {
+        loop {
+            self.refill();
+            let Some(stream) = self.stream.as_mut() else {
+                return Io::Blocked;
+            };
+            if self.batch.is_empty() {
+                return match stream.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => Io::Moved,
+                    Poll::Pending => Io::Blocked,
+                    Poll::Ready(Err(_)) => self.lost(),
+                };
+            }
+            let result = {
+                let empty = IoSlice::new(&[]);
+                let mut slices = [empty; FRAMES_PER_WRITE];
+                let mut count = 0;
+                for (slice, frame) in slices.iter_mut().zip(&self.batch) {
+                    *slice = IoSlice::new(frame);
+                    count += 1;
+                }
+                stream.poll_write(cx, slices.get(..count).unwrap_or_default())
+            };
+            match result {
+                Poll::Ready(Ok(0) | Err(_)) => return self.lost(),
+                Poll::Ready(Ok(bytes)) => self.advance(bytes),
+                Poll::Pending => return Io::Blocked,
+            }
+        }
+    }
+
+    /// Takes the next frames when all are written; a control frame goes in at the first frame border.
+    fn refill(&mut self) {
+        if self.stream.is_none() {
+            return;
+        }
+        if self.batch.is_empty() && matches!(self.stage, Stage::Open | Stage::Flushing(_)) {
+            let (frames, bytes) = std::mem::take(&mut self.written);
+            self.session
+                .take_frames(frames, bytes, FRAMES_PER_WRITE, &mut self.batch);
+            if self.batch.spilled() && self.batch.is_empty() {
+                self.batch = Batch::new();
+            }
+        }
+        if !self.amid_frame
+            && let Some(control) = self.control.take()
+        {
+            self.session.charge(control.len());
+            self.batch.insert(0, control);
+        }
+    }
+
+    fn advance(&mut self, mut bytes: usize) {
+        self.session.metrics().bytes_out.increment(bytes as u64);
+        self.written.1 += bytes;
+        let mut done = 0;
+        for frame in &mut self.batch {
+            if bytes < frame.len() {
+                frame.advance(bytes);
+                self.amid_frame = bytes > 0 || (done == 0 && self.amid_frame);
+                break;
+            }
+            bytes -= frame.len();
+            done += 1;
+            self.amid_frame = false;
+        }
+        self.written.0 += done;
+        self.batch.drain(..done);
+    }
+
+    // ---- in
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Io {
+        if self.connection.is_saturated() && self.stage == Stage::Open {
+            return Io::Blocked;
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            let Some(stream) = self.stream.as_mut() else {
+                return Io::Blocked;
+            };
+            match stream.poll_read(cx, buffer) {
+                Poll::Pending => Io::Blocked,
+                Poll::Ready(Ok(0) | Err(_)) => self.lost(),
+                Poll::Ready(Ok(count)) => {
+                    self.session.metrics().bytes_in.increment(count as u64);
+                    if self.stage == Stage::Open
+                        && let Some(bytes) = buffer.get_mut(..count)
+                    {
+                        self.ingest(bytes);
+                    }
+                    Io::Moved
+                }
+            }
+        })
+    }
+
+    fn ingest(&mut self, mut bytes: &mut [u8]) {
+        let limits = self.session.settings().frame_limits();
+        while !bytes.is_empty() && self.close_code.is_none() {
+            let consumed = match self.decoder.decode(&limits, bytes) {
+                Ok(decoded) => {
+                    let consumed = decoded.consumed;
+                    if let Some(message) = decoded.message {
+                        match on_message(message, &self.session, self.connection.as_mut()) {
+                            Ok(control) => self.control = control.or(self.control.take()),
+                            Err(End { reason, code }) => {
+                                self.close_code = code.or(reason.close_code());
+                                self.session.end(reason);
+                                return;
+                            }
+                        }
+                    }
+                    consumed
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "bad WebSocket frame");
+                    self.close_code = Some(error.close_code());
+                    let too_large = error.close_code() == 1009;
+                    self.session.end(if too_large {
+                        Reason::TooLarge
+                    } else {
+                        Reason::TransportError
+                    });
+                    return;
+                }
+            };
+            bytes = bytes.get_mut(consumed..).unwrap_or_default();
+        }
+        self.account();
+    }
+
+    /// Keeps the process's sum of unfinished bytes, and ends the session that takes it over its bound.
+    fn account(&mut self) {
+        let held = self.decoder.held() + self.connection.held();
+        if held == self.held {
+            return;
+        }
+        let sum = self.session.unfinished();
+        let before = sum.fetch_add(held.wrapping_sub(self.held), Ordering::Relaxed);
+        let grown = held > self.held;
+        let now = before.wrapping_add(held.wrapping_sub(self.held));
+        self.held = held;
+        if grown && now > self.session.settings().max_unfinished_bytes {
+            self.session.end(Reason::OutOfMemory);
+        }
+    }
+
+    fn take_from_polls(&mut self) {
+        let look = self.session.look();
+        for message in look.inbox {
+            if let Err(reason) = self.connection.receive(message.as_incoming()) {
+                self.session.end(reason);
+                break;
+            }
+        }
+        if let Some(adopted) = look.adopted {
+            self.adopt(adopted);
+        }
+        self.account();
+        if let Some(reason) = look.ending
+            && !self.seen_ending
+        {
+            self.begin_end(reason);
+        }
+    }
+
+    // ---- the end
+
+    fn begin_end(&mut self, reason: Reason) {
+        self.seen_ending = true;
+        self.connection.closed(reason);
+        let now = Instant::now();
+        let (linger, goodbye) = {
+            let settings = self.session.settings();
+            (settings.linger, settings.rhythm.timeout)
+        };
+        if self.stream.is_some() {
+            let mut close = Vec::new();
+            frame::write_close(
+                self.close_code
+                    .or(reason.close_code())
+                    .filter(|&code| code != NO_STATUS),
+                "",
+                &mut close,
+            );
+            if !reason.flushes() {
+                // A frame that has begun must end, or the closing frame would be read as part of it.
+                self.batch.truncate(usize::from(self.amid_frame));
+            }
+            self.batch_close(close.into());
+            self.stage = Stage::Flushing(now + linger);
+        } else if reason.lingers() && !self.session.said_goodbye() {
+            // The client hears of it at its next GET, if one comes.
+            self.stage = Stage::Flushing(now + goodbye);
+        } else {
+            self.stage = Stage::Gone;
+        }
+        let next = self.next_deadline(now);
+        self.timer.as_mut().reset(next);
+    }
+
+    /// The closing frame goes behind all that still waits.
+    fn batch_close(&mut self, close: Bytes) {
+        self.control = None;
+        let (frames, bytes) = std::mem::take(&mut self.written);
+        self.session
+            .take_frames(frames, bytes, usize::MAX, &mut self.batch);
+        self.batch.push(close);
+    }
+
+    /// Goes on ending: flush, shut, wait for the peer.
+    fn finish(&mut self, cx: &mut Context<'_>) {
+        let now = Instant::now();
+        if let Stage::Flushing(_) = self.stage {
+            match self.stream.as_mut() {
+                None if self.session.said_goodbye() => self.let_go(),
+                Some(stream) if self.batch.is_empty() => match stream.poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => {
+                        self.stage = Stage::Draining(now + self.session.settings().linger);
+                        let next = self.next_deadline(now);
+                        self.timer.as_mut().reset(next);
+                    }
+                    Poll::Ready(Err(_)) => self.let_go(),
+                    Poll::Pending => {}
+                },
+                _ => {}
+            }
+        }
+    }
+
+    /// The peer is gone.
+    fn lost(&mut self) -> Io {
+        self.session.end(Reason::TransportClose);
+        self.stream = None;
+        self.batch.clear();
+        if self.seen_ending {
+            self.stage = Stage::Gone;
+        }
+        Io::Blocked
+    }
+
+    fn let_go(&mut self) {
+        self.stream = None;
+        self.batch.clear();
+        self.stage = Stage::Gone;
+        self.session.forget();
+    }
+}
+
+impl Future for SessionTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        for _ in 0..ROUNDS {
+            this.take_from_polls();
+            let can_write = matches!(this.write(cx), Io::Moved);
+            let read = matches!(this.read(cx), Io::Moved);
+            let was_saturated = this.connection.is_saturated();
+            let idle = this.connection.poll(cx).is_ready();
+            if was_saturated && !this.connection.is_saturated() {
+                continue;
+            }
+            if read {
+                continue;
+            }
+            if this.seen_ending {
+                this.finish(cx);
+                if this.stage == Stage::Gone && idle {
+                    return Poll::Ready(());
+                }
+                if this.stage == Stage::Gone {
+                    return Poll::Pending;
+                }
+            }
+            this.keep_time(cx);
+            if this.session.sleep(cx, can_write, this.seen_ending) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for SessionTask {
+    fn drop(&mut self) {
+        // Also on a panic in the upper layer, and when the runtime goes down.
+        self.session.end(Reason::TransportClose);
+        self.session.forget();
+        self.session.unfinished().fetch_sub(self.held, Ordering::Relaxed);
+        self.session.metrics().connections.decrement(1);
+    }
+}
+
+/// RFC 6455, 7.1.5: the code that stands for "the close frame had none". It is never sent.
+const NO_STATUS: u16 = 1005;
+
+struct End {
+    reason: Reason,
+    code: Option<u16>,
+}
+
+impl From<Reason> for End {
+    fn from(reason: Reason) -> Self {
+        End { reason, code: None }
+    }
+}
+
+/// Acts on one WebSocket message; gives back a control frame to send.
+fn on_message(
+    message: Message<'_>,
+    session: &Session,
+    connection: &mut dyn Connection,
+) -> Result<Option<Bytes>, End> {
+    match message {
+        Message::Text(text) => match Packet::from_text(&text) {
+            Ok(Packet::Message(text)) => {
+                session.metrics().packets_in.increment(1);
+                connection.receive(Incoming::Text(text))?;
+            }
+            Ok(Packet::Pong(_)) => session.pong(),
+            Ok(Packet::Close) => {
+                return Err(End {
+                    reason: Reason::TransportClose,
+                    code: Some(NO_STATUS),
+                });
+            }
+            // In version 4 it is the server that pings.
+            Ok(Packet::Ping(_)) => return Err(Reason::TransportError.into()),
+            Ok(Packet::Open(_) | Packet::Binary(_) | Packet::Upgrade | Packet::Noop) => {}
+            Err(error) => {
+                tracing::debug!(%error, "bad Engine.IO packet");
+                return Err(Reason::ParseError.into());
+            }
+        },
+        Message::Binary(bytes) => {
+            session.metrics().packets_in.increment(1);
+            connection.receive(Incoming::Binary(&bytes))?;
+        }
+        Message::Ping(payload) => {
+            let mut pong = Vec::with_capacity(payload.len() + 2);
+            frame::write(OpCode::Pong, &payload, &mut pong);
+            return Ok(Some(pong.into()));
+        }
+        Message::Pong(_) => {}
+        Message::Close(close) => {
+            let code = close.map_or(NO_STATUS, |close| close.code);
+            return Err(End {
+                reason: Reason::TransportClose,
+                code: Some(code),
+            });
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,102 @@
+//! Random identifiers: Engine.IO session ids and Socket.IO socket ids. Both are 20 URL-safe characters that carry
+//! 120 random bits; the types keep them apart, since a session id is a secret and a socket id is public.
+
+use std::fmt;
+
+use rand::Rng;
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const LENGTH: usize = 20;
+
+fn random_text() -> [u8; LENGTH] {
+    let mut bytes = [0u8; LENGTH];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes.map(|byte| ALPHABET[usize::from(byte & 63)])
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; LENGTH]);
+
+        impl $name {
+            pub(crate) fn random() -> Self {
+                Self(random_text())
+            }
+
+            /// The id as clients see it.
+            pub fn as_str(&self) -> &str {
+                // Always ASCII: made from the alphabet, or checked by `parse`.
+                std::str::from_utf8(&self.0).unwrap_or_default()
+            }
+
+            /// Reads an id back from text; `None` if it can't be one of ours.
+            pub fn parse(text: &str) -> Option<Self> {
+                let bytes: [u8; LENGTH] = text.as_bytes().try_into().ok()?;
+                bytes.iter().all(|byte| ALPHABET.contains(byte)).then_some(Self(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+id! {
+    /// An Engine.IO session id. Whoever knows it can send and receive in the session's name, so it goes to its own
+    /// client only and is never logged.
+    SessionId
+}
+
+id! {
+    /// A Socket.IO socket id: one per connection and namespace, public.
+    SocketId
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(secret)")
+    }
+}
+
+impl fmt::Debug for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SocketId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_survive_a_round_trip_and_differ() {
+        let id = SocketId::random();
+        assert_eq!(SocketId::parse(id.as_str()), Some(id));
+        assert_ne!(SocketId::random(), id);
+    }
+
+    #[test]
+    fn foreign_text_is_no_id() {
+        for text in [
+            "",
+            "__proto__",
+            "constructor",
+            "AAAAAAAAAAAAAAAAAAA",
+            "AAAAAAAAAAAAAAAAAAAAA",
+            "AAAAAAAAAAAAAAAAAAA é",
+        ] {
+            assert_eq!(SessionId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_session_id_does_not_print_itself_in_debug_output() {
+        let id = SessionId::random();
+        assert!(!format!("{id:?}").contains(id.as_str()));
+    }
+}

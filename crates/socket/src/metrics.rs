@@ -1,0 +1,54 @@
+//! The counters of the transport. Handles are made once, since a look-up by name costs more than the increment.
+
+use metrics::{Counter, Gauge, counter, gauge};
+
+use crate::reason::Reason;
+
+pub(crate) struct Metrics {
+    pub(crate) connections: Gauge,
+    pub(crate) opened: [Counter; 2],
+    pub(crate) upgraded: Counter,
+    closed: [Counter; Reason::ALL.len()],
+    /// Frames dropped from a busy client's outbox because they were marked volatile.
+    pub(crate) dropped_volatile: Counter,
+    /// Frames replaced in a busy client's outbox by a newer state of the same thing.
+    pub(crate) superseded: Counter,
+    /// Requests answered with a numeric Engine.IO error.
+    pub(crate) refused: [Counter; 6],
+    pub(crate) too_many: Counter,
+    pub(crate) packets_in: Counter,
+    pub(crate) packets_out: Counter,
+    pub(crate) bytes_in: Counter,
+    pub(crate) bytes_out: Counter,
+    pub(crate) handler_panics: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Metrics {
+            connections: gauge!("roomful_connections"),
+            opened: ["polling", "websocket"]
+                .map(|transport| counter!("roomful_opened_total", "transport" => transport)),
+            upgraded: counter!("roomful_upgraded_total"),
+            closed: Reason::ALL.map(|reason| counter!("roomful_closed_total", "cause" => reason.label())),
+            dropped_volatile: counter!("roomful_outbox_dropped_total", "cause" => "volatile"),
+            superseded: counter!("roomful_outbox_dropped_total", "cause" => "superseded"),
+            refused: std::array::from_fn(
+                |code| counter!("roomful_http_refused_total", "code" => code.to_string()),
+            ),
+            too_many: counter!("roomful_http_refused_total", "code" => "too_many"),
+            packets_in: counter!("roomful_packets_in_total"),
+            packets_out: counter!("roomful_packets_out_total"),
+            bytes_in: counter!("roomful_bytes_in_total"),
+            bytes_out: counter!("roomful_bytes_out_total"),
+            handler_panics: counter!("roomful_handler_panics_total"),
+        }
+    }
+
+    pub(crate) fn closed(&self, reason: Reason) {
+        // `ALL` is in declaration order, so the discriminant is the index.
+        if let Some(counter) = self.closed.get(reason as usize) {
+            counter.increment(1);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A message that is encoded once and then shared by all its recipients.
+//!
+//! The bytes are ready WebSocket frames: header, Engine.IO type, Socket.IO packet; attachments follow as further
+//! frames in the same buffer. Long-polling takes the same bytes and strips the headers off.
+
+use bytes::Bytes;
+use roomful_wire::{
+    frame::{self, OpCode},
+    packet::{self, Payload},
+};
+use serde_json::Value;
+
+/// Room for the longest header of a server frame, so that the packet can be written before its length is known.
+const HEADER: usize = 10;
+
+/// An encoded message. Cloning it copies no bytes.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    frame: Bytes,
+}
+
+impl Prepared {
+    /// An Engine.IO text message.
+    pub fn text(message: &str) -> Self {
+        Self::build(&[], |out| out.extend_from_slice(message.as_bytes()))
+    }
+
+    /// An Engine.IO binary message.
+    pub fn binary(message: &[u8]) -> Self {
+        let mut out = Vec::with_capacity(HEADER + message.len());
+        frame::write(OpCode::Binary, message, &mut out);
+        Prepared { frame: out.into() }
+    }
+
+    /// A frame that is ready as it is.
+    pub(crate) fn from_frame(frame: Bytes) -> Self {
+        Prepared { frame }
+    }
+
+    pub(crate) fn event(namespace: &str, name: &str, id: Option<u64>, payload: &Payload) -> Self {
+        Self::build(payload.attachments(), |out| {
+            packet::event(out, namespace, name, id, payload, None)
+        })
+    }
+
+    pub(crate) fn ack(namespace: &str, id: u64, payload: &Payload) -> Self {
+        Self::build(payload.attachments(), |out| {
+            packet::ack(out, namespace, id, payload)
+        })
+    }
+
+    pub(crate) fn connect(namespace: &str, sid: &str) -> Self {
+        Self::build(&[], |out| packet::connect(out, namespace, sid, None))
+    }
+
+    pub(crate) fn connect_error(namespace: &str, message: &str, data: Option<&Value>) -> Self {
+        Self::build(&[], |out| packet::connect_error(out, namespace, message, data))
+    }
+
+    pub(crate) fn disconnect(namespace: &str) -> Self {
+        Self::build(&[], |out| packet::disconnect(out, namespace))
+    }
+
+    /// Size in bytes as it goes over a WebSocket.
+    pub fn len(&self) -> usize {
+        self.frame.len()
+    }
+
+    /// Never true: even an empty message has a header.
+    pub fn is_empty(&self) -> bool {
+        self.frame.is_empty()
+    }
+
+    pub(crate) fn frame(&self) -> Bytes {
+        self.frame.clone()
+    }
+
+    fn build(attachments: &[Bytes], write_packet: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut out = Vec::with_capacity(256);
+        out.extend_from_slice(&[0; HEADER]);
+        out.push(b'4');
+        write_packet(&mut out);
+        let mut header = [0; HEADER];
+        let used = frame::header(OpCode::Text, out.len() - HEADER, &mut header);
+        let start = HEADER - used;
+        if let (Some(place), Some(bytes)) = (out.get_mut(start..HEADER), header.get(..used)) {
+            place.copy_from_slice(bytes);
+        }
+        for attachment in attachments {
+            frame::write(OpCode::Binary, attachment, &mut out);
+        }
+        Prepared {
+            frame: Bytes::from(out).slice(start..),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_frame_comes_first_and_attachments_follow() {
+        let mut payload = Payload::one(&1).unwrap();
+        payload.push_binary(Bytes::from_static(&[1, 2, 3]));
+        let prepared = Prepared::event("/", "message", None, &payload);
+        let frame = prepared.frame();
+        let (op, text, rest) = frame::split(&frame).unwrap();
+        assert_eq!(op, OpCode::Text);
+        assert_eq!(text, br#"451-["message",1,{"_placeholder":true,"num":0}]"#);
+        assert_eq!(
+            frame::split(rest),
+            Some((OpCode::Binary, &[1u8, 2, 3][..], &[][..]))
+        );
+    }
+
+    #[test]
+    fn long_messages_get_long_headers() {
+        for length in [0, 124, 125, 65_534, 65_535, 70_000] {
+            let text = "x".repeat(length);
+            let frame = Prepared::text(&text).frame();
+            let (op, payload, rest) = frame::split(&frame).unwrap();
+            assert_eq!((op, payload.len(), rest.len()), (OpCode::Text, length + 1, 0));
+        }
+    }
+}

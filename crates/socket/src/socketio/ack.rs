@@ -1,0 +1,99 @@
+//! Acknowledgements, both ways: answering a client's event, and waiting for clients to answer ours.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use roomful_wire::packet::Payload;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::socket::{EmitError, Socket};
+use crate::{
+    id::SocketId,
+    outbox::{Class, Sent},
+    prepared::Prepared,
+};
+
+/// Answers one event of a client. Dropping it leaves the client waiting for its own time-out.
+#[derive(Debug)]
+pub struct AckSender {
+    pub(super) socket: Socket,
+    pub(super) id: u64,
+}
+
+impl AckSender {
+    /// Answers with one value.
+    ///
+    /// # Errors
+    /// The value can't be JSON.
+    pub fn send<T: Serialize + ?Sized>(self, value: &T) -> Result<Sent, EmitError> {
+        let payload = Payload::one(value)?;
+        Ok(self.send_payload(&payload))
+    }
+
+    /// Answers with any number of values, binary ones too.
+    pub fn send_payload(self, payload: &Payload) -> Sent {
+        let answer = Prepared::ack(self.socket.namespace().name(), self.id, payload);
+        self.socket.send_prepared(&answer, Class::Durable)
+    }
+}
+
+/// Why an answer did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AckError {
+    /// The client did not answer in time.
+    #[error("the client did not answer in time")]
+    Timeout,
+    /// The client left before it answered.
+    #[error("the client left before it answered")]
+    Disconnected,
+    /// The client owes more answers than `max_pending_acks`; the event was not sent.
+    #[error("the client owes too many answers; the event was not sent")]
+    TooMany,
+    /// The event could not be sent at all.
+    #[error("the event could not be sent: its name is reserved or its data can't be JSON")]
+    Unsendable,
+}
+
+/// Who gets an answer. One channel serves all recipients of a broadcast; it has room for an answer of each.
+pub(super) type Answers = mpsc::Sender<(SocketId, Payload)>;
+
+/// The answers that one client owes us. Most owe none, so the table is made with the first.
+#[derive(Default)]
+pub(super) struct Pending(Mutex<Option<Box<HashMap<u64, Answers>>>>);
+
+impl Pending {
+    /// Expects an answer with this id. `false`: too many are owed already.
+    pub(super) fn expect(&self, id: u64, answers: Answers, most: usize) -> bool {
+        let mut table = self.0.lock();
+        let table = table.get_or_insert_default();
+        if table.len() >= most {
+            return false;
+        }
+        table.insert(id, answers);
+        true
+    }
+
+    /// An answer came. One that nobody waits for (any more) is ignored, as the stock server does.
+    pub(super) fn answer(&self, id: u64, from: SocketId, payload: Payload) {
+        if let Some(answers) = self.forget(id) {
+            // Full is impossible (one place each), closed means that nobody waits any more.
+            let _ = answers.try_send((from, payload));
+        }
+    }
+
+    pub(super) fn forget(&self, id: u64) -> Option<Answers> {
+        let mut place = self.0.lock();
+        let table = place.as_mut()?;
+        let answers = table.remove(&id);
+        if table.is_empty() {
+            *place = None;
+        }
+        answers
+    }
+
+    /// The client left: whoever waits is told.
+    pub(super) fn clear(&self) {
+        *self.0.lock() = None;
+    }
+}

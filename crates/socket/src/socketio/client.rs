@@ -1,0 +1,316 @@
+//! The Socket.IO side of one connection: reads packets, keeps their order, runs handlers one after the other.
+
+use std::{
+    collections::VecDeque,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_util::FutureExt;
+use roomful_wire::{
+    packet::{Body, Packet, Payload},
+    parser::Parser,
+};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use super::{
+    ack::AckSender,
+    event::Event,
+    handlers::BoxFuture,
+    server::Namespaces,
+    socket::{Phase, Socket},
+};
+use crate::{
+    engine::{Connection, Incoming, Session},
+    outbox::Class,
+    prepared::Prepared,
+    reason::Reason,
+};
+
+/// What is left to do for a connection, in order.
+enum Work {
+    Connect {
+        namespace: Box<str>,
+        auth: Option<Box<RawValue>>,
+    },
+    Event {
+        namespace: Box<str>,
+        name: Box<str>,
+        id: Option<u64>,
+        payload: Payload,
+    },
+    Leave {
+        namespace: Box<str>,
+    },
+    /// The disconnect handler of a socket that has left.
+    Left(Socket, Reason),
+    /// The connection is gone: all sockets leave, after what they had sent was handled.
+    Closed(Reason),
+}
+
+pub(super) struct Client {
+    namespaces: Arc<Namespaces>,
+    session: Arc<Session>,
+    parser: Parser,
+    /// Nearly every client is in one namespace.
+    sockets: SmallVec<[Socket; 1]>,
+    queue: VecDeque<Work>,
+    current: Option<BoxFuture<()>>,
+    /// Until when it must be in a namespace; `None` while it is.
+    connect_by: Option<Instant>,
+}
+
+impl Client {
+    pub(super) fn new(namespaces: Arc<Namespaces>, session: Arc<Session>) -> Self {
+        let connect_by = Some(Instant::now() + session.settings().connect_timeout);
+        Client {
+            namespaces,
+            session,
+            parser: Parser::default(),
+            sockets: SmallVec::new(),
+            queue: VecDeque::new(),
+            current: None,
+            connect_by,
+        }
+    }
+
+    fn accept(&mut self, packet: Packet) -> Result<(), Reason> {
+        let namespace = packet.namespace;
+        match packet.body {
+            // Answers don't queue: a handler may be waiting for this very one.
+            Body::Ack { id, payload } => {
+                let socket = self.find(&namespace).ok_or(Reason::ParseError)?;
+                socket.pending().answer(id, *socket.id(), payload);
+            }
+            Body::Connect(auth) => self.queue.push_back(Work::Connect {
+                namespace: namespace.into(),
+                auth,
+            }),
+            Body::Event { name, id, payload } => {
+                self.queue.push_back(Work::Event {
+                    namespace: namespace.into(),
+                    name,
+                    id,
+                    payload,
+                });
+            }
+            Body::Disconnect => self.queue.push_back(Work::Leave {
+                namespace: namespace.into(),
+            }),
+            Body::ConnectError(_) => return Err(Reason::ParseError),
+        }
+        Ok(())
+    }
+
+    fn find(&self, namespace: &str) -> Option<&Socket> {
+        self.sockets
+            .iter()
+            .find(|socket| socket.namespace().name() == namespace)
+    }
+
+    /// Sockets that were disconnected from outside get their handler's turn; refused ones are dropped.
+    fn sweep(&mut self) {
+        let Client {
+            sockets,
+            queue,
+            namespaces,
+            ..
+        } = self;
+        sockets.retain(|socket| {
+            if socket.phase() != Phase::Gone {
+                return true;
+            }
+            match socket.take_left() {
+                Some(reason) => queue.push_front(Work::Left(socket.clone(), reason)),
+                None => namespaces.release(socket.namespace()),
+            }
+            false
+        });
+    }
+
+    /// Starts the next piece of work; gives back its future, if it has one.
+    fn start(&mut self, work: Work) -> Option<BoxFuture<()>> {
+        match work {
+            Work::Connect { namespace, auth } => self.connect(&namespace, auth),
+            Work::Event {
+                namespace,
+                name,
+                id,
+                payload,
+            } => self.event(&namespace, name, id, payload),
+            Work::Leave { namespace } => {
+                match self.find(&namespace) {
+                    Some(socket) => socket.leave_namespace(Reason::ClientNamespaceDisconnect),
+                    None => self.session.end(Reason::ParseError),
+                }
+                None
+            }
+            Work::Closed(reason) => {
+                self.sockets
+                    .iter()
+                    .for_each(|socket| socket.leave_namespace(reason));
+                None
+            }
+            Work::Left(socket, reason) => {
+                self.namespaces.release(socket.namespace());
+                let handler = socket.namespace().handlers().for_disconnect()?;
+                Some(handler(socket, reason))
+            }
+        }
+    }
+
+    fn connect(&mut self, namespace: &str, auth: Option<Box<RawValue>>) -> Option<BoxFuture<()>> {
+        if !self.session.is_open() {
+            return None;
+        }
+        if self.find(namespace).is_some() {
+            self.session.end(Reason::ParseError);
+            return None;
+        }
+        let refuse = |message: &str| {
+            self.session
+                .send(&Prepared::connect_error(namespace, message, None), Class::Durable);
+        };
+        if self.sockets.len() >= self.session.settings().max_namespaces {
+            refuse("Too many namespaces");
+            return None;
+        }
+        let Some(found) = self.namespaces.enter(namespace) else {
+            refuse("Invalid namespace");
+            return None;
+        };
+        let socket = Socket::new(found, self.session.clone(), auth);
+        self.sockets.push(socket.clone());
+        Some(Box::pin(admit(socket)))
+    }
+
+    fn event(
+        &self,
+        namespace: &str,
+        name: Box<str>,
+        id: Option<u64>,
+        payload: Payload,
+    ) -> Option<BoxFuture<()>> {
+        let Some(socket) = self
+            .find(namespace)
+            .filter(|socket| socket.phase() == Phase::Connected)
+        else {
+            // An event before CONNECT, or after the end.
+            self.session.end(Reason::ParseError);
+            return None;
+        };
+        let handler = socket.namespace().handlers().for_event(&name)?;
+        let ack = id.map(|id| AckSender {
+            socket: socket.clone(),
+            id,
+        });
+        Some(handler(socket.clone(), Event { name, payload, ack }))
+    }
+
+    fn watch_connect(&mut self) {
+        let connected = self
+            .sockets
+            .iter()
+            .any(|socket| socket.phase() == Phase::Connected);
+        match (connected, self.connect_by) {
+            (true, _) => self.connect_by = None,
+            (false, None) => self.connect_by = Some(Instant::now() + self.session.settings().connect_timeout),
+            _ => {}
+        }
+    }
+}
+
+/// Runs the middleware and lets the socket in, or tells the client why not.
+async fn admit(socket: Socket) {
+    let handlers = socket.namespace().handlers().clone();
+    // A panic in a check must not let anybody in.
+    let outcome = AssertUnwindSafe(handlers.admit(&socket)).catch_unwind().await;
+    match outcome {
+        Ok(Ok(())) if socket.session().is_open() => {
+            socket.enter_namespace();
+            handlers.connected(socket).await;
+        }
+        Ok(Ok(())) => socket.refuse(),
+        Ok(Err(refusal)) => {
+            socket.refuse();
+            let error =
+                Prepared::connect_error(socket.namespace().name(), &refusal.message, refusal.data.as_ref());
+            socket.session().send(&error, Class::Durable);
+        }
+        Err(_) => {
+            socket.session().metrics().handler_panics.increment(1);
+            tracing::error!("a connect middleware panicked; the client was refused");
+            socket.refuse();
+            let error = Prepared::connect_error(socket.namespace().name(), "Internal error", None);
+            socket.session().send(&error, Class::Durable);
+        }
+    }
+}
+
+impl Connection for Client {
+    fn receive(&mut self, message: Incoming<'_>) -> Result<(), Reason> {
+        let limits = self.session.settings().parser_limits();
+        let parsed = match message {
+            Incoming::Text(text) => self.parser.text(&limits, text),
+            Incoming::Binary(bytes) => self.parser.binary(&limits, bytes),
+        };
+        match parsed {
+            Ok(Some(packet)) => self.accept(packet),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                tracing::debug!(%error, "bad Socket.IO packet");
+                Err(Reason::ParseError)
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(current) = &mut self.current {
+                match AssertUnwindSafe(current).catch_unwind().poll_unpin(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => {
+                        // The client's other events and everybody else go on.
+                        self.session.metrics().handler_panics.increment(1);
+                        tracing::error!("an event handler panicked");
+                    }
+                }
+                self.current = None;
+            }
+            self.sweep();
+            self.watch_connect();
+            let Some(work) = self.queue.pop_front() else {
+                if self.queue.capacity() > 0 {
+                    self.queue = VecDeque::new();
+                }
+                return Poll::Ready(());
+            };
+            self.current = self.start(work);
+        }
+    }
+
+    fn is_saturated(&self) -> bool {
+        self.queue.len() >= self.session.settings().inbox_events
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.connect_by
+    }
+
+    fn on_deadline(&mut self) -> Option<Reason> {
+        self.connect_by = None;
+        Some(Reason::ConnectTimeout)
+    }
+
+    fn held(&self) -> usize {
+        self.parser.held()
+    }
+
+    fn closed(&mut self, reason: Reason) {
+        self.queue.push_back(Work::Closed(reason));
+    }
+}

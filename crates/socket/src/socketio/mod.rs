@@ -1,0 +1,21 @@
+//! Socket.IO 5 on top of Engine.IO sessions: namespaces, sockets, rooms, events and acks.
+
+mod ack;
+mod broadcast;
+mod client;
+mod event;
+mod handlers;
+mod namespace;
+mod rooms;
+mod server;
+mod socket;
+
+pub use self::{
+    ack::{AckError, AckSender},
+    broadcast::Broadcast,
+    event::Event,
+    handlers::Refusal,
+    namespace::Namespace,
+    server::{Builder, WebSocketServer},
+    socket::{EmitError, Socket},
+};

@@ -1,0 +1,56 @@
+//! Generic rooms of a namespace: who is in which. A room is there as long as somebody is in it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use indexmap::IndexMap;
+use parking_lot::RwLock;
+
+use super::socket::Socket;
+use crate::id::SocketId;
+
+type Members = IndexMap<SocketId, Socket>;
+
+/// One lock for all rooms of a namespace: joining is rare beside sending, and senders share it.
+#[derive(Default)]
+pub(super) struct Rooms(RwLock<HashMap<Arc<str>, Members>>);
+
+impl Rooms {
+    /// Adds a member; gives back the room's shared name, or `None` if it was in already.
+    pub(super) fn join(&self, room: &str, socket: &Socket) -> Option<Arc<str>> {
+        let mut rooms = self.0.write();
+        if let Some((name, _)) = rooms.get_key_value(room) {
+            let name = name.clone();
+            let members = rooms.get_mut(room)?;
+            return members
+                .insert(*socket.id(), socket.clone())
+                .is_none()
+                .then_some(name);
+        }
+        let name: Arc<str> = room.into();
+        let mut members = Members::with_capacity(1);
+        members.insert(*socket.id(), socket.clone());
+        rooms.insert(name.clone(), members);
+        Some(name)
+    }
+
+    pub(super) fn leave(&self, room: &str, id: SocketId) {
+        let mut rooms = self.0.write();
+        if let Some(members) = rooms.get_mut(room) {
+            members.swap_remove(&id);
+            if members.is_empty() {
+                rooms.remove(room);
+            }
+        }
+    }
+
+    /// Calls `f` for each member, under a shared lock: `f` must not join or leave.
+    pub(super) fn for_each(&self, room: &str, f: impl FnMut(&Socket)) {
+        if let Some(members) = self.0.read().get(room) {
+            members.values().for_each(f);
+        }
+    }
+
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        self.0.read().keys().cloned().collect()
+    }
+}

@@ -1,0 +1,249 @@
+//! The server: its namespaces, and the builder that sets its bounds.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use axum::Router;
+use parking_lot::RwLock;
+
+use super::{client::Client, handlers::Handlers, namespace::Namespace};
+use crate::{
+    cors::Cors,
+    engine::{Connection, EngineServer, Service, Session},
+    settings::Settings,
+};
+
+/// A Socket.IO server. Clones are the same server. Mount [`WebSocketServer::router`] in an axum application, or give
+/// it to [`crate::serve`].
+#[derive(Clone)]
+pub struct WebSocketServer {
+    engine: EngineServer,
+    namespaces: Arc<Namespaces>,
+    path: Arc<str>,
+}
+
+/// All namespaces, fixed and dynamic.
+#[derive(Default)]
+pub(super) struct Namespaces {
+    fixed: RwLock<HashMap<Arc<str>, Namespace>>,
+    templates: RwLock<Vec<Template>>,
+    /// Made from a template when the first client came, with the number of clients that are in or on their way in.
+    dynamic: RwLock<HashMap<Arc<str>, (Namespace, usize)>>,
+}
+
+struct Template {
+    matches: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    handlers: Arc<Handlers>,
+}
+
+impl Namespaces {
+    fn of(&self, name: &str) -> Namespace {
+        let mut fixed = self.fixed.write();
+        if let Some(namespace) = fixed.get(name) {
+            return namespace.clone();
+        }
+        let name: Arc<str> = name.into();
+        let namespace = Namespace::new(name.clone(), Arc::default());
+        fixed.insert(name, namespace.clone());
+        namespace
+    }
+
+    /// The namespace a client asks for; a dynamic one is counted until [`Namespaces::release`].
+    pub(super) fn enter(&self, name: &str) -> Option<Namespace> {
+        if let Some(namespace) = self.fixed.read().get(name) {
+            return Some(namespace.clone());
+        }
+        let mut dynamic = self.dynamic.write();
+        if let Some((namespace, clients)) = dynamic.get_mut(name) {
+            *clients += 1;
+            return Some(namespace.clone());
+        }
+        let templates = self.templates.read();
+        let template = templates.iter().find(|template| (template.matches)(name))?;
+        let name: Arc<str> = name.into();
+        let namespace = Namespace::new(name.clone(), template.handlers.clone());
+        dynamic.insert(name, (namespace.clone(), 1));
+        Some(namespace)
+    }
+
+    /// A client has left, or did not get in. A dynamic namespace ends with its last client.
+    pub(super) fn release(&self, namespace: &Namespace) {
+        let mut dynamic = self.dynamic.write();
+        if let Some((_, clients)) = dynamic.get_mut(namespace.name()) {
+            *clients -= 1;
+            if *clients == 0 {
+                dynamic.remove(namespace.name());
+            }
+        }
+    }
+}
+
+struct SocketIo(Arc<Namespaces>);
+
+impl Service for SocketIo {
+    fn connect(&self, session: &Arc<Session>) -> Box<dyn Connection> {
+        Box::new(Client::new(self.0.clone(), session.clone()))
+    }
+}
+
+impl WebSocketServer {
+    /// Starts to set up a server.
+    pub fn builder() -> Builder {
+        Builder {
+            settings: Settings::default(),
+            cors: Cors::default(),
+            path: "/socket.io/".to_owned(),
+        }
+    }
+
+    /// The namespace of this name, made if it is not there. Names begin with a slash; `/` is the one that clients
+    /// join unless told otherwise.
+    pub fn of(&self, name: &str) -> Namespace {
+        if name.starts_with('/') {
+            self.namespaces.of(name)
+        } else {
+            self.namespaces.of(&format!("/{name}"))
+        }
+    }
+
+    /// A template for namespaces that are made when a client asks for a name that `matches`, and that end with their
+    /// last client. What is hung onto the template serves them all; it has no sockets itself.
+    pub fn of_dynamic(&self, matches: impl Fn(&str) -> bool + Send + Sync + 'static) -> Namespace {
+        let handlers: Arc<Handlers> = Arc::default();
+        let template = Namespace::new("".into(), handlers.clone());
+        self.namespaces.templates.write().push(Template {
+            matches: Box::new(matches),
+            handlers,
+        });
+        template
+    }
+
+    /// The dynamic namespaces that somebody is in.
+    pub fn dynamic_namespaces(&self) -> Vec<Namespace> {
+        self.namespaces
+            .dynamic
+            .read()
+            .values()
+            .map(|(namespace, _)| namespace.clone())
+            .collect()
+    }
+
+    /// Routes for the server's path. The peer's address comes from axum's `ConnectInfo<SocketAddr>` extension, or
+    /// from [`crate::ClientAddress`].
+    pub fn router(&self) -> Router {
+        self.engine.router(&self.path)
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.engine.engine().registry.live()
+    }
+
+    /// Closes all connections and waits until their handlers are done. The stock client reconnects.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+/// Sets up a [`WebSocketServer`]. Every bound of [`Settings`] is a method here.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    settings: Settings,
+    cors: Cors,
+    path: String,
+}
+
+macro_rules! setters {
+    ($($name:ident: $type:ty),* $(,)?) => {
+        $(
+            #[doc = concat!("See [`Settings::", stringify!($name), "`].")]
+            pub fn $name(mut self, $name: $type) -> Self {
+                self.settings.$name = $name;
+                self
+            }
+        )*
+    };
+}
+
+impl Builder {
+    /// Where the server answers (`/socket.io/`).
+    pub fn path(self, path: impl Into<String>) -> Self {
+        Builder {
+            path: path.into(),
+            ..self
+        }
+    }
+
+    /// Lets web pages of these origins connect; see [`Cors::list`].
+    pub fn cors<S: Into<String>>(self, origins: impl IntoIterator<Item = S>) -> Self {
+        Builder {
+            cors: Cors::list(origins),
+            ..self
+        }
+    }
+
+    /// Lets web pages of any origin connect.
+    pub fn cors_any(self) -> Self {
+        Builder {
+            cors: Cors::any(),
+            ..self
+        }
+    }
+
+    /// How often to ping (25 s).
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.settings.rhythm.interval = interval;
+        self
+    }
+
+    /// How long to wait for a pong (20 s).
+    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.rhythm.timeout = timeout;
+        self
+    }
+
+    /// How much may wait for one client (256 KiB, 1,024 frames).
+    pub fn outbox(mut self, max_bytes: usize, max_frames: usize) -> Self {
+        self.settings.outbox_bytes = max_bytes;
+        self.settings.outbox_frames = max_frames;
+        self
+    }
+
+    setters! {
+        max_payload: usize,
+        upgrade_timeout: Duration,
+        connect_timeout: Duration,
+        body_timeout: Duration,
+        linger: Duration,
+        inbox_events: usize,
+        max_attachments: usize,
+        max_fragments: u32,
+        max_namespaces: usize,
+        max_pending_acks: usize,
+        max_rooms: usize,
+        max_sessions: Option<usize>,
+        max_sessions_per_ip: Option<usize>,
+        max_unfinished_bytes: usize,
+        compression_threshold: Option<usize>,
+        keep_headers: bool,
+        allow_upgrades: bool,
+    }
+
+    /// Makes the server.
+    pub fn build(self) -> WebSocketServer {
+        let namespaces: Arc<Namespaces> = Arc::default();
+        let engine = EngineServer::new(self.settings, self.cors, Arc::new(SocketIo(namespaces.clone())));
+        WebSocketServer {
+            engine,
+            namespaces,
+            path: self.path.into(),
+        }
+    }
+}
+
+impl std::fmt::Debug for WebSocketServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebSocketServer")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}

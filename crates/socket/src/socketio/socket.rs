@@ -1,0 +1,362 @@
+//! One client in one namespace.
+
+use std::{
+    any::Any,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use roomful_wire::{packet::Payload, parser};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+use tokio::sync::mpsc;
+
+use super::{
+    ack::{AckError, Pending},
+    broadcast::Broadcast,
+    namespace::Namespace,
+};
+use crate::{
+    engine::Session,
+    handshake::Handshake,
+    id::SocketId,
+    outbox::{Class, Sent},
+    prepared::Prepared,
+    reason::Reason,
+};
+
+/// A client in a namespace. Clones are the same socket.
+#[derive(Clone)]
+pub struct Socket(Arc<Inner>);
+
+struct Inner {
+    id: SocketId,
+    namespace: Namespace,
+    session: Arc<Session>,
+    phase: AtomicU8,
+    life: Mutex<Life>,
+    pending: Pending,
+    state: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+struct Life {
+    auth: Option<Box<RawValue>>,
+    rooms: SmallVec<[Arc<str>; 1]>,
+    /// Why it left, until its connection has seen that.
+    left: Option<Reason>,
+}
+
+/// Where a socket stands. Kept outside the lock on [`Life`]: it is read while rooms are locked, and joining a room
+/// locks in the other order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Middleware is at work.
+    Connecting,
+    Connected,
+    /// Left, or never let in.
+    Gone,
+}
+
+/// Why an event was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum EmitError {
+    /// The name belongs to Socket.IO itself.
+    #[error("the event name {0:?} is reserved by Socket.IO; use another one")]
+    Reserved(String),
+    /// The data can't be JSON, for example a map whose keys are no strings.
+    #[error("the event's data can't be JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Socket {
+    pub(super) fn new(namespace: Namespace, session: Arc<Session>, auth: Option<Box<RawValue>>) -> Self {
+        Socket(Arc::new(Inner {
+            id: SocketId::random(),
+            namespace,
+            session,
+            phase: AtomicU8::new(Phase::Connecting as u8),
+            life: Mutex::new(Life {
+                auth,
+                rooms: SmallVec::new(),
+                left: None,
+            }),
+            pending: Pending::default(),
+            state: OnceLock::new(),
+        }))
+    }
+
+    /// The public id: fresh for each connection and namespace.
+    pub fn id(&self) -> &SocketId {
+        &self.0.id
+    }
+
+    /// The namespace it is in.
+    pub fn namespace(&self) -> &Namespace {
+        &self.0.namespace
+    }
+
+    /// The HTTP request that opened the connection.
+    pub fn handshake(&self) -> &Handshake {
+        self.0.session.handshake()
+    }
+
+    /// The `auth` object that the client sent for this namespace, as JSON; `None` without one or after
+    /// [`Socket::take_auth`].
+    pub fn auth(&self) -> Option<Box<RawValue>> {
+        self.0.life.lock().auth.clone()
+    }
+
+    /// Takes the `auth` object, so that a secret in it does not stay in memory for the life of the connection.
+    pub fn take_auth(&self) -> Option<Box<RawValue>> {
+        self.0.life.lock().auth.take()
+    }
+
+    /// Is it connected, that is: past the middleware and not disconnected?
+    pub fn is_connected(&self) -> bool {
+        self.phase() == Phase::Connected && self.0.session.is_open()
+    }
+
+    /// Puts the application's own value with the socket. Only the first call counts; `false` says it was not.
+    pub fn set_state<T: Any + Send + Sync>(&self, state: T) -> bool {
+        self.0.state.set(Arc::new(state)).is_ok()
+    }
+
+    /// The value from [`Socket::set_state`], if it is of this type.
+    pub fn state<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.0.state.get()?.clone().downcast().ok()
+    }
+
+    // ---- out
+
+    /// Sends an event with one argument.
+    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<Sent, EmitError> {
+        self.emit_payload(event, &Payload::one(data)?)
+    }
+
+    /// Sends an event with any number of arguments, binary ones too.
+    pub fn emit_payload(&self, event: &str, payload: &Payload) -> Result<Sent, EmitError> {
+        check_name(event)?;
+        let event = Prepared::event(self.namespace().name(), event, None, payload);
+        Ok(self.send_prepared(&event, Class::Durable))
+    }
+
+    /// Sends what was encoded by this namespace's [`Namespace::prepare`].
+    pub fn send_prepared(&self, event: &Prepared, class: Class) -> Sent {
+        if self.phase() == Phase::Connected {
+            self.0.session.send(event, class)
+        } else {
+            Sent::Closed
+        }
+    }
+
+    /// Sends an event and waits for the client's answer.
+    pub async fn emit_with_ack<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+        timeout: Duration,
+    ) -> Result<Payload, AckError> {
+        let payload = Payload::one(data).map_err(|_| AckError::Unsendable)?;
+        check_name(event).map_err(|_| AckError::Unsendable)?;
+        let id = self.namespace().next_ack_id();
+        let (answers, mut answer) = mpsc::channel(1);
+        if !self
+            .0
+            .pending
+            .expect(id, answers, self.0.session.settings().max_pending_acks)
+        {
+            return Err(AckError::TooMany);
+        }
+        let owed = Owed { socket: self, id };
+        let event = Prepared::event(self.namespace().name(), event, Some(id), &payload);
+        if self.send_prepared(&event, Class::Durable) == Sent::Closed {
+            return Err(AckError::Disconnected);
+        }
+        let outcome = tokio::time::timeout(timeout, answer.recv()).await;
+        drop(owed);
+        match outcome {
+            Ok(Some((_, payload))) => Ok(payload),
+            Ok(None) => Err(AckError::Disconnected),
+            Err(_) => Err(AckError::Timeout),
+        }
+    }
+
+    /// To everybody in the namespace but this socket.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(self.namespace().clone()).except_socket(self.0.id)
+    }
+
+    /// To everybody in `room` but this socket.
+    pub fn to(&self, room: &str) -> Broadcast {
+        self.broadcast().to(room)
+    }
+
+    /// To everybody in the namespace but this socket and those in `room`.
+    pub fn except(&self, room: &str) -> Broadcast {
+        self.broadcast().except(room)
+    }
+
+    // ---- rooms
+
+    /// Joins a generic room. `false`: it is in already, is not connected, or is in `max_rooms`.
+    pub fn join(&self, room: &str) -> bool {
+        let mut life = self.0.life.lock();
+        let full = life.rooms.len() >= self.0.session.settings().max_rooms;
+        if full || self.phase() == Phase::Gone {
+            return false;
+        }
+        match self.namespace().rooms().join(room, self) {
+            Some(name) => {
+                life.rooms.push(name);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Leaves a generic room.
+    pub fn leave(&self, room: &str) {
+        let mut life = self.0.life.lock();
+        life.rooms.retain(|name| &**name != room);
+        self.namespace().rooms().leave(room, self.0.id);
+    }
+
+    /// The generic rooms it is in.
+    pub fn rooms(&self) -> Vec<Arc<str>> {
+        self.0.life.lock().rooms.to_vec()
+    }
+
+    // ---- the end
+
+    /// Tells the client that the server ends this namespace, and with `close_transport` the whole connection. The
+    /// stock client does not come back by itself: for what is final. See [`Socket::close`] for what is not.
+    pub fn disconnect(&self, close_transport: bool) {
+        self.send_prepared(&Prepared::disconnect(self.namespace().name()), Class::Durable);
+        self.leave_namespace(Reason::ServerNamespaceDisconnect);
+        if close_transport {
+            self.0.session.end(Reason::ServerNamespaceDisconnect);
+        } else {
+            self.0.session.nudge();
+        }
+    }
+
+    /// Closes the client's connection. The stock client reconnects by itself.
+    pub fn close(&self, reason: Reason) {
+        self.0.session.end(reason);
+    }
+
+    // ---- for the connection and its namespace
+
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.0.session
+    }
+
+    pub(super) fn pending(&self) -> &Pending {
+        &self.0.pending
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.0.phase.load(Ordering::Acquire) {
+            0 => Phase::Connecting,
+            1 => Phase::Connected,
+            _ => Phase::Gone,
+        }
+    }
+
+    /// Middleware let it in: the client is told first, so that nothing can come before.
+    pub(super) fn enter_namespace(&self) {
+        self.0.phase.store(Phase::Connected as u8, Ordering::Release);
+        self.send_prepared(
+            &Prepared::connect(self.namespace().name(), self.0.id.as_str()),
+            Class::Durable,
+        );
+        self.namespace().insert(self.clone());
+    }
+
+    /// Ends its part in the namespace at once; the disconnect handler follows in its turn. A second call, or one
+    /// before the middleware let it in, changes nothing.
+    pub(super) fn leave_namespace(&self, reason: Reason) {
+        let rooms = {
+            let mut life = self.0.life.lock();
+            if self.phase() != Phase::Connected {
+                return;
+            }
+            self.0.phase.store(Phase::Gone as u8, Ordering::Release);
+            life.left = Some(reason);
+            std::mem::take(&mut life.rooms)
+        };
+        self.namespace().remove(self.0.id);
+        for room in rooms {
+            self.namespace().rooms().leave(&room, self.0.id);
+        }
+        self.0.pending.clear();
+    }
+
+    /// Why it left, told once.
+    pub(super) fn take_left(&self) -> Option<Reason> {
+        self.0.life.lock().left.take()
+    }
+
+    /// Middleware refused it. Rooms that middleware put it into are left.
+    pub(super) fn refuse(&self) {
+        let rooms = {
+            let mut life = self.0.life.lock();
+            self.0.phase.store(Phase::Gone as u8, Ordering::Release);
+            std::mem::take(&mut life.rooms)
+        };
+        for room in rooms {
+            self.namespace().rooms().leave(&room, self.0.id);
+        }
+    }
+}
+
+/// Forgets an expected answer when nobody waits for it any more, also if the waiting future is dropped.
+struct Owed<'a> {
+    socket: &'a Socket,
+    id: u64,
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        self.socket.0.pending.forget(self.id);
+    }
+}
+
+pub(super) fn check_name(event: &str) -> Result<(), EmitError> {
+    if parser::is_reserved(event) {
+        Err(EmitError::Reserved(event.to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("id", &self.0.id)
+            .field("namespace", &self.namespace().name())
+            .finish()
+    }
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Socket {}
+
+impl Hash for Socket {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}

@@ -1,0 +1,270 @@
+//! The state of one Engine.IO session as pure values: who may use which transport when ([`Link`]), and when to ping
+//! or give up ([`Heartbeat`]). Instants are passed in; the async shell owns timers, streams and buffers.
+//!
+//! Source of the rules: the Engine.IO protocol, version 4, sections "Transports", "Upgrade" and "Heartbeat".
+
+use std::time::{Duration, Instant};
+
+/// Which transport carries a session, and which requests are under way on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// HTTP long-polling.
+    Polling {
+        /// A GET is parked or being answered.
+        get: bool,
+        /// A POST body is being read.
+        post: bool,
+        /// A WebSocket is probing to take over.
+        probing: bool,
+    },
+    /// A WebSocket, from the start or after an upgrade. Final.
+    WebSocket,
+}
+
+/// Why a request does not fit the session's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// A second GET (or POST) came while one was open. The session must be closed.
+    #[error("a request of this kind is already open for this session")]
+    Overlap,
+    /// The session is carried by a WebSocket; polling requests get "bad request", the session lives on.
+    #[error("the session has moved to WebSocket")]
+    Upgraded,
+    /// Another WebSocket is probing this session already; the new one is closed, the session lives on.
+    #[error("another WebSocket is already upgrading this session")]
+    Upgrading,
+}
+
+impl Link {
+    /// A session that was opened by long-polling.
+    pub const fn polling() -> Self {
+        Link::Polling {
+            get: false,
+            post: false,
+            probing: false,
+        }
+    }
+
+    /// Is the session carried by long-polling (also while a WebSocket probes)?
+    pub const fn is_polling(self) -> bool {
+        matches!(self, Link::Polling { .. })
+    }
+
+    /// Is a WebSocket probing?
+    pub const fn is_probing(self) -> bool {
+        matches!(self, Link::Polling { probing: true, .. })
+    }
+
+    /// Is a GET open, that is: could a packet leave at once?
+    pub const fn has_get(self) -> bool {
+        matches!(self, Link::Polling { get: true, .. })
+    }
+
+    /// A GET came.
+    pub fn open_get(&mut self) -> Result<(), LinkError> {
+        match self {
+            Link::Polling { get: true, .. } => Err(LinkError::Overlap),
+            Link::Polling { get, .. } => {
+                *get = true;
+                Ok(())
+            }
+            Link::WebSocket => Err(LinkError::Upgraded),
+        }
+    }
+
+    /// The GET was answered.
+    pub fn close_get(&mut self) {
+        if let Link::Polling { get, .. } = self {
+            *get = false;
+        }
+    }
+
+    /// A POST came.
+    pub fn open_post(&mut self) -> Result<(), LinkError> {
+        match self {
+            Link::Polling { post: true, .. } => Err(LinkError::Overlap),
+            Link::Polling { post, .. } => {
+                *post = true;
+                Ok(())
+            }
+            Link::WebSocket => Err(LinkError::Upgraded),
+        }
+    }
+
+    /// The POST was answered.
+    pub fn close_post(&mut self) {
+        if let Link::Polling { post, .. } = self {
+            *post = false;
+        }
+    }
+
+    /// A WebSocket with this session's id opened and wants to probe.
+    pub fn begin_probe(&mut self) -> Result<(), LinkError> {
+        match self {
+            Link::Polling { probing: true, .. } => Err(LinkError::Upgrading),
+            Link::Polling { probing, .. } => {
+                *probing = true;
+                Ok(())
+            }
+            Link::WebSocket => Err(LinkError::Upgraded),
+        }
+    }
+
+    /// The probing WebSocket went away or broke the rules; polling goes on.
+    pub fn abandon_probe(&mut self) {
+        if let Link::Polling { probing, .. } = self {
+            *probing = false;
+        }
+    }
+
+    /// The probing WebSocket sent its upgrade packet: it carries the session from here on.
+    pub fn complete_upgrade(&mut self) {
+        *self = Link::WebSocket;
+    }
+}
+
+/// The server's heartbeat: a ping `interval` after open and after each pong, and `timeout` for the pong to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    at: Instant,
+    awaiting_pong: bool,
+}
+
+/// What a [`Heartbeat`] asks for at a given instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    /// Nothing before [`Heartbeat::next`].
+    Wait,
+    /// Send a ping now.
+    Ping,
+    /// No pong came in time: close with "ping timeout".
+    TimedOut,
+}
+
+/// How often to ping and how long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rhythm {
+    /// From open, or from a pong, to the next ping.
+    pub interval: Duration,
+    /// From a ping to the latest moment for its pong.
+    pub timeout: Duration,
+}
+
+impl Heartbeat {
+    /// The first ping is due one interval after the session opened: clients trip over an earlier one.
+    pub fn new(opened: Instant, rhythm: Rhythm) -> Self {
+        Heartbeat {
+            at: opened + rhythm.interval,
+            awaiting_pong: false,
+        }
+    }
+
+    /// When [`Heartbeat::poll`] should be asked next.
+    pub const fn next(&self) -> Instant {
+        self.at
+    }
+
+    /// What is due at `now`. The pong's deadline counts from when the ping was due, not from when a late timer
+    /// noticed, so that lateness never adds up.
+    pub fn poll(&mut self, now: Instant, rhythm: Rhythm) -> Beat {
+        if now < self.at {
+            return Beat::Wait;
+        }
+        if self.awaiting_pong {
+            return Beat::TimedOut;
+        }
+        self.awaiting_pong = true;
+        self.at += rhythm.timeout;
+        if self.at <= now {
+            // The whole process stood still. That is not the peer's fault: it gets its full time to answer.
+            self.at = now + rhythm.timeout;
+        }
+        Beat::Ping
+    }
+
+    /// A pong came. One that nobody asked for changes nothing.
+    pub fn pong(&mut self, now: Instant, rhythm: Rhythm) {
+        if self.awaiting_pong {
+            *self = Heartbeat::new(now, rhythm);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // any instant will do as the origin
+mod tests {
+    use super::*;
+
+    const RHYTHM: Rhythm = Rhythm {
+        interval: Duration::from_millis(300),
+        timeout: Duration::from_millis(200),
+    };
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn pings_after_the_interval_and_times_out_without_a_pong() {
+        let t0 = Instant::now();
+        let mut beat = Heartbeat::new(t0, RHYTHM);
+        assert_eq!(beat.poll(t0 + ms(299), RHYTHM), Beat::Wait);
+        assert_eq!(beat.poll(t0 + ms(305), RHYTHM), Beat::Ping);
+        assert_eq!(beat.poll(t0 + ms(499), RHYTHM), Beat::Wait);
+        assert_eq!(
+            beat.poll(t0 + ms(500), RHYTHM),
+            Beat::TimedOut,
+            "a late ping must not extend the deadline"
+        );
+    }
+
+    #[test]
+    fn a_pong_rearms_and_a_stray_pong_does_not() {
+        let t0 = Instant::now();
+        let mut beat = Heartbeat::new(t0, RHYTHM);
+        beat.pong(t0 + ms(100), RHYTHM);
+        assert_eq!(
+            beat.next(),
+            t0 + ms(300),
+            "a pong before the first ping changes nothing"
+        );
+        assert_eq!(beat.poll(t0 + ms(300), RHYTHM), Beat::Ping);
+        beat.pong(t0 + ms(350), RHYTHM);
+        assert_eq!(beat.next(), t0 + ms(650));
+    }
+
+    #[test]
+    fn a_process_that_stood_still_still_pings_before_it_gives_up() {
+        let t0 = Instant::now();
+        let mut beat = Heartbeat::new(t0, RHYTHM);
+        assert_eq!(beat.poll(t0 + ms(5_000), RHYTHM), Beat::Ping);
+        assert_eq!(beat.poll(t0 + ms(5_199), RHYTHM), Beat::Wait);
+        assert_eq!(beat.poll(t0 + ms(5_200), RHYTHM), Beat::TimedOut);
+    }
+
+    #[test]
+    fn requests_of_one_kind_do_not_overlap() {
+        let mut link = Link::polling();
+        link.open_get().unwrap();
+        link.open_post().unwrap();
+        assert_eq!(link.open_get(), Err(LinkError::Overlap));
+        assert_eq!(link.open_post(), Err(LinkError::Overlap));
+        link.close_get();
+        link.close_post();
+        link.open_get().unwrap();
+        link.open_post().unwrap();
+    }
+
+    #[test]
+    fn one_probe_at_a_time_and_none_after_the_upgrade() {
+        let mut link = Link::polling();
+        link.begin_probe().unwrap();
+        assert_eq!(link.begin_probe(), Err(LinkError::Upgrading));
+        link.abandon_probe();
+        link.begin_probe().unwrap();
+        link.complete_upgrade();
+        assert_eq!(link.begin_probe(), Err(LinkError::Upgraded));
+        assert_eq!(link.open_get(), Err(LinkError::Upgraded));
+        assert_eq!(link.open_post(), Err(LinkError::Upgraded));
+    }
+}
