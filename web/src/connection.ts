@@ -75,8 +75,9 @@ export class Connection {
     this.stopTimer?.();
     if (this.socket.connected) return;
     if (this.state === "ended") this.become("offline");
-    // A client that waits for its next try ignores a mere connect.
-    this.socket.disconnect().connect();
+    // A client that waits for its next try ignores a mere connect; one that was refused takes it on the open transport.
+    if (this.socket.active) this.socket.disconnect();
+    this.socket.connect();
   }
 
   close(): void {

@@ -14,6 +14,12 @@ export function time(at: number): string {
   return clock.format(at);
 }
 
+/** The time without "AM" or "PM", for places where a column is narrow and the full time stands near. */
+export function bareTime(at: number): string {
+  const parts = clock.formatToParts(at).filter(({ type }) => type !== "dayPeriod");
+  return parts.map(({ value }) => value).join("").trim();
+}
+
 export function fullTime(at: number): string {
   return full.format(at);
 }

@@ -110,9 +110,9 @@ export class Room {
     return [...this.marks].filter(([, mark]) => mark >= seq).map(([userId]) => userId);
   }
 
-  /** Puts the line "new" before the first unread message, as a reader enters. */
+  /** Puts the line "new" before the first unread message, as a reader enters. Who never read here has no such place. */
   enter(): void {
-    this.newAfter = this.unread > 0 ? this.readSeq : undefined;
+    this.newAfter = this.unread > 0 && this.readSeq > 0 ? this.readSeq : undefined;
   }
 
   note(message: Message | undefined): void {

@@ -3,7 +3,7 @@
 import type { Chat } from "../chat/chat.ts";
 import { parts } from "../format/links.ts";
 import type { Line, Row } from "../format/rows.ts";
-import { day, fullTime, time } from "../format/times.ts";
+import { bareTime, day, fullTime, time } from "../format/times.ts";
 import { avatar } from "./avatar.ts";
 import { h, setText, type Entry } from "./dom.ts";
 
@@ -55,16 +55,16 @@ function fill({ name, when, body, gutter, element }: Slot, line: Line, heads: bo
   if (line.seq !== undefined) element.dataset["seq"] = String(line.seq);
   if (line.clientId !== undefined) element.dataset["clientId"] = line.clientId;
   setText(name, known);
-  stamp(when, line.at);
+  stamp(when, line.at, time(line.at));
   body.replaceChildren(...bodyOf(line.text));
   if (heads) gutter.replaceChildren(avatar({ userId: line.userId, name: known }).element);
-  else gutter.replaceChildren(stamp(h("time", { class: "when-aside" }), line.at));
+  else gutter.replaceChildren(stamp(h("time", { class: "when-aside" }), line.at, bareTime(line.at)));
 }
 
-function stamp(element: HTMLElement, at: number): HTMLElement {
+function stamp(element: HTMLElement, at: number, words: string): HTMLElement {
   element.setAttribute("datetime", new Date(at).toISOString());
   element.title = fullTime(at);
-  setText(element, time(at));
+  setText(element, words);
   return element;
 }
 

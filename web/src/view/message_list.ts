@@ -55,7 +55,7 @@ export class MessageList implements Entry<void> {
     if (!room) return;
     const anchor = this.atEnd ? undefined : this.anchor();
     const pending = room.timeline.hasNewer ? [] : this.chat.outbox.of(room.name);
-    const shown = rows(room.timeline.messages, pending, this.chat.me, room.newAfter);
+    const shown = rows(room.timeline.messages, pending, this.chat.me, newAfter(room));
     this.rows.show(shown, (row) => row.key);
     this.showEdges(room, shown.length === 0);
     this.showReaders(room);
@@ -93,12 +93,12 @@ export class MessageList implements Entry<void> {
     else this.measure();
   }
 
-  /** The first line the reader sees, which must not move under their eyes. */
+  /** The first message the reader sees, which must not move under their eyes; lines between messages do move. */
   private anchor(): { element: HTMLElement; top: number } | undefined {
     const edge = this.scroller.getBoundingClientRect().top;
-    for (const child of this.list.children) {
-      const { top, bottom } = child.getBoundingClientRect();
-      if (bottom > edge && child instanceof HTMLElement) return { element: child, top };
+    for (const element of this.list.querySelectorAll<HTMLElement>(".message")) {
+      const { top, bottom } = element.getBoundingClientRect();
+      if (bottom > edge) return { element, top };
     }
     return undefined;
   }
@@ -167,6 +167,12 @@ export class MessageList implements Entry<void> {
     const faces = readers.slice(0, MOST_READERS_SHOWN).map((reader) => avatar(reader, "tiny").element);
     this.readBy.replaceChildren(h("span", { class: "faces" }, ...faces), words);
   }
+}
+
+/** Where the line "new" stands, if that place is held. */
+function newAfter({ newAfter: seq, timeline }: Room): number | undefined {
+  const before = seq === undefined || (timeline.hasOlder && seq < (timeline.first?.seq ?? 0));
+  return before ? undefined : seq;
 }
 
 function emptyState(chat: Chat, room: Room): Node[] {

@@ -23,7 +23,7 @@ export function peopleList(chat: Chat, close: () => void): Entry<void> {
     setText(title, users.length === 0 ? "Online" : `Online — ${users.length}`);
     keyed.show(users.slice(0, MOST_SHOWN), (user) => user.userId);
     const hidden = users.length - MOST_SHOWN;
-    setText(more, hidden > 0 ? `and ${hidden} more` : users.length === 0 ? (chat.line.state === "online" ? "Nobody yet" : "Not known while offline") : "");
+    setText(more, hidden > 0 ? `and ${hidden} more` : chat.line.state === "online" ? "" : "Not known while offline");
   };
   return { element, update };
 }

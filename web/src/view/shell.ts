@@ -125,7 +125,7 @@ function header(chat: Chat, pane: (name: "rooms" | "people") => void): Entry<voi
   const dot = h("span", { class: "menu-dot" });
   menu.append(dot);
   const people = h("button", { class: "count-button", testid: "open-people", attrs: { type: "button", "aria-controls": "people" }, on: { click: () => pane("people") } }, icon("people"), count);
-  const leave = h("button", { class: "icon-button", testid: "leave-room", attrs: { type: "button", title: "Leave this room", "aria-label": "Leave this room" } }, icon("close"));
+  const leave = h("button", { class: "leave-button", testid: "leave-room", attrs: { type: "button", title: "Leave this room" } }, "Leave");
   leave.addEventListener("click", () => chat.rooms.open && void chat.leave(chat.rooms.open).then(() => history.replaceState(null, "", `#${encodeURIComponent(chat.rooms.openName ?? "")}`)));
   const element = h("header", { class: "room-head" }, menu, name, h("span", { class: "spread" }), people, leave);
   const update = (): void => {

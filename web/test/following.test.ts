@@ -1,0 +1,108 @@
+// What follows the user and the line: joins, read marks, typing.
+
+import { describe, expect, test } from "vitest";
+import { Joining } from "../src/chat/joining.ts";
+import { Reading } from "../src/chat/reading.ts";
+import { Typist } from "../src/chat/typist.ts";
+import { RequestError, type JoinAnswer, type Request } from "../src/contract.ts";
+import { Room } from "../src/state/room.ts";
+import { settle, TestClock } from "./clock.ts";
+import { message, range } from "./messages.ts";
+
+const joined: JoinAnswer = { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), more: false, reset: false, readSeq: 0, unread: 3 };
+
+interface Call {
+  event: string;
+  payload: Record<string, unknown>;
+  answer: (data: unknown) => void;
+  refuse: (error: Error) => void;
+}
+
+function line(): { calls: Call[]; request: Request } {
+  const calls: Call[] = [];
+  const request = ((event: string, payload: Record<string, unknown>) =>
+    new Promise((answer, refuse) => calls.push({ event, payload, answer, refuse }))) as unknown as Request;
+  return { calls, request };
+}
+
+describe("joining", () => {
+  test("never has more than four in flight, and ignores answers of an earlier connection", async () => {
+    const { calls, request } = line();
+    const entered: string[] = [];
+    const joining = new Joining({ request, clock: new TestClock(), changed: () => undefined, entered: (room) => entered.push(room.name) });
+    const rooms = Array.from({ length: 6 }, (_, i) => new Room(`room-${i}`));
+    joining.start(rooms);
+    expect(calls).toHaveLength(4);
+    calls[0]?.answer(joined);
+    await settle();
+    expect(calls).toHaveLength(5);
+    joining.start(rooms);
+    calls[1]?.answer(joined);
+    await settle();
+    expect(entered).toEqual(["room-0"]);
+  });
+
+  test("resumes with since and epoch, tries again when told to, and stops at a refusal", async () => {
+    const { calls, request } = line();
+    const clock = new TestClock();
+    const joining = new Joining({ request, clock, changed: () => undefined, entered: () => undefined });
+    const room = new Room("lobby");
+    room.joined(joined, false);
+    room.disconnected();
+    joining.start([room]);
+    expect(calls[0]?.payload).toMatchObject({ room: "lobby", since: 3, epoch: "e1" });
+    calls[0]?.refuse(new RequestError({ code: "rate_limited", message: "", retryable: true, retryAfterMs: 500 }));
+    await clock.pass(499);
+    expect(calls).toHaveLength(1);
+    await clock.pass(1);
+    expect(calls).toHaveLength(2);
+    calls[1]?.refuse(new RequestError({ code: "forbidden", message: "No.", retryable: false }));
+    await clock.pass(60_000);
+    expect(calls).toHaveLength(2);
+    expect(room.phase).toBe("refused");
+  });
+});
+
+describe("reading", () => {
+  test("marks gather, and nothing is told twice", async () => {
+    const { calls, request } = line();
+    const clock = new TestClock();
+    const reading = new Reading({ request, clock, changed: () => undefined });
+    const room = new Room("lobby");
+    room.joined(joined, false);
+    reading.seen(room);
+    room.receive(message(4), "ada", true, true);
+    reading.seen(room);
+    expect(room.unread).toBe(0);
+    await clock.pass(1_000);
+    reading.seen(room);
+    await clock.pass(1_000);
+    expect(calls.map(({ payload }) => payload)).toEqual([{ room: "lobby", seq: 4 }]);
+  });
+});
+
+describe("typing", () => {
+  test("is told at most each two seconds, and ends after five of silence", async () => {
+    const { calls, request } = line();
+    const clock = new TestClock();
+    const typist = new Typist(request, clock);
+    for (let i = 0; i < 10; i += 1) {
+      typist.typed("lobby");
+      await clock.pass(250);
+    }
+    expect(calls.map(({ event }) => event)).toEqual(["chat:typing_start", "chat:typing_start"]);
+    await clock.pass(5_000);
+    expect(calls.at(-1)?.event).toBe("chat:typing_stop");
+    expect(calls).toHaveLength(3);
+  });
+
+  test("a sent message ends it without a word", async () => {
+    const { calls, request } = line();
+    const clock = new TestClock();
+    const typist = new Typist(request, clock);
+    typist.typed("lobby");
+    typist.sent();
+    await clock.pass(10_000);
+    expect(calls).toHaveLength(1);
+  });
+});
