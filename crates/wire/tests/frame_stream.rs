@@ -164,3 +164,20 @@ fn one_byte_fragments_are_coalesced_and_counted() {
     assert!(messages.is_empty());
     assert_eq!(decoder.held(), 0);
 }
+
+/// A buffer that grows by doubling still ends at the limit.
+#[test]
+fn a_buffer_does_not_grow_beyond_the_limit() {
+    let limits = Limits {
+        max_message: 10_000,
+        max_fragments: 8,
+    };
+    for first in [BINARY, FIN | BINARY] {
+        let mut decoder = Decoder::default();
+        let bytes = [header(first, 10_000), vec![0; 9000]].concat();
+        for piece in bytes.chunks(6000) {
+            feed(&mut decoder, &limits, piece, &mut Vec::new()).unwrap();
+        }
+        assert!((9000..10_400).contains(&decoder.held()), "{}", decoder.held());
+    }
+}

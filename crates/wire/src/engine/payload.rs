@@ -15,7 +15,7 @@ const SEPARATOR: u8 = 0x1E;
 /// The body is not UTF-8, has too many packets, or one of them is malformed; then none of them counts.
 pub fn decode(body: &[u8], max_packets: usize) -> Result<Vec<Packet<'_>>, PacketError> {
     let text = simdutf8::basic::from_utf8(body).map_err(|_| PacketError::NotUtf8)?;
-    // A tab at each limit would cost memory for every separator: counted before anything is built.
+    // A body of separators alone would cost many times its bytes: counted before anything is built.
     let count = text.bytes().filter(|&byte| byte == SEPARATOR).count() + 1;
     if count > max_packets {
         return Err(PacketError::TooManyPackets { limit: max_packets });

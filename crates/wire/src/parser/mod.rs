@@ -1,5 +1,5 @@
 //! Text and binary messages to Socket.IO packets, with the limits and refusals a server owes itself.
-//! The rules are those of the reference parser (socket.io-parser 4), stricter where PROTOCOL hazards are known.
+//! The rules are those of the reference parser (socket.io-parser 4), stricter where servers were hurt by them.
 //! Not here: what a packet means, and how one is written (`packet`).
 
 mod array;
