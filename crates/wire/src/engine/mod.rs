@@ -3,6 +3,7 @@
 mod open;
 pub mod packet;
 pub mod payload;
+pub mod session;
 
 pub use open::Open;
 pub use packet::{Packet, PacketError};

@@ -56,7 +56,7 @@ pub fn write_close(code: Option<u16>, reason: &str, out: &mut Vec<u8>) {
     write(OpCode::Close, &payload, out);
 }
 
-/// Reads back one frame written by [`write`]: its opcode, its payload, and what follows it. `None` if there is no whole
+/// Reads back one frame written by [`write()`]: its opcode, its payload, and what follows it. `None` if there is no whole
 /// frame of ours at the start.
 pub fn split(frame: &[u8]) -> Option<(OpCode, &[u8], &[u8])> {
     let (&[first, second], rest) = frame.split_first_chunk::<2>()?;
