@@ -70,6 +70,7 @@ export type Request = <E extends keyof Requests>(event: E, payload: Requests[E][
 
 /** What the server says unasked, as far as the page listens. */
 export interface Announcements {
+  session: { userId: string; sessionId: string; recovered: boolean; serverTime: number; limits?: { textBytes?: number } };
   "chat:receive_message": Message;
   "chat:typing_start": { room: string; userId: string };
   "chat:typing_stop": { room: string; userId: string };

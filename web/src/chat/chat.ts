@@ -17,6 +17,8 @@ import { Typist } from "./typist.ts";
 
 /** People come and go in bursts; the list is asked for once per burst. */
 const ROSTER_MS = 400;
+/** A token that can't be renewed here is spoken of this long before it ends. */
+const WARN_MS = 120_000;
 
 export interface ChatParts {
   session: Session;
@@ -39,6 +41,8 @@ export class Chat {
   /** A fault that belongs to no message or room, shown until put away. */
   notice: string | undefined;
   session: Session;
+  /** The longest text of a message, in bytes of UTF-8; the server tells its own. */
+  textBytes = 16_384;
 
   private readonly connection: Connection;
   private readonly sending: Sending;
@@ -201,6 +205,7 @@ export class Chat {
   private listen(): void {
     const { on } = this.connection;
     const { now } = this.parts.clock;
+    on("session", ({ limits }) => (this.textBytes = limits?.textBytes ?? this.textBytes));
     on("chat:receive_message", (message) => this.received(message));
     on("chat:typing_start", ({ room, userId }) => {
       if (userId === this.me) return;
@@ -340,8 +345,14 @@ export class Chat {
   /** Replaces the token on the live socket before it runs out. */
   private planRenewal(): void {
     this.callOffRenewal();
-    if (!this.session.renewable) return;
     const left = this.session.expiresAt - this.parts.clock.now();
+    if (!this.session.renewable) {
+      this.callOffRenewal = this.parts.clock.after(left - WARN_MS, () => {
+        this.notice = "Your token is about to expire. Sign in with a new one to stay.";
+        this.changed();
+      });
+      return;
+    }
     this.callOffRenewal = this.parts.clock.after(Math.max(1_000, left - Math.min(60_000, left / 4)), () => void this.refresh());
   }
 

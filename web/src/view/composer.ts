@@ -5,8 +5,6 @@ import type { Room } from "../state/room.ts";
 import { h, setText, type Entry } from "./dom.ts";
 import { icon } from "./icon.ts";
 
-/** What the server takes by default, in bytes of UTF-8. */
-const MOST_BYTES = 16_384;
 /** From here on the space left is shown. */
 const SHOW_FROM = 0.8;
 
@@ -60,7 +58,7 @@ export class Composer implements Entry<void> {
 
   private send(): void {
     const text = this.field.value.trim();
-    if (!this.room || text === "" || bytes(text) > MOST_BYTES || !this.chat.send(this.room, text)) return;
+    if (!this.room || text === "" || bytes(text) > this.chat.textBytes || !this.chat.send(this.room, text)) return;
     this.field.value = "";
     this.room.draft = "";
     this.fit();
@@ -71,10 +69,12 @@ export class Composer implements Entry<void> {
     this.field.style.height = "auto";
     this.field.style.height = `${this.field.scrollHeight}px`;
     const text = this.field.value.trim();
-    const used = text.length > MOST_BYTES / 4 ? bytes(text) : text.length;
-    this.submit.disabled = text === "" || used > MOST_BYTES;
-    const left = MOST_BYTES - used;
-    setText(this.space, used < MOST_BYTES * SHOW_FROM ? "" : left >= 0 ? `${left} characters left` : `Too long by ${-left} characters. Shorten it to send.`);
+    const most = this.chat.textBytes;
+    // A character has at most three bytes here, so a short text need not be measured.
+    const used = text.length > most / 4 ? bytes(text) : text.length;
+    this.submit.disabled = text === "" || used > most;
+    const left = most - used;
+    setText(this.space, used < most * SHOW_FROM ? "" : left >= 0 ? `${left} characters left` : `Too long by ${-left} characters. Shorten it to send.`);
     this.space.dataset["over"] = String(left < 0);
   }
 }

@@ -33,14 +33,14 @@ function messageLine(chat: Chat, room: () => string, first: Line): Entry<Row> {
   const gutter = h("div", { class: "gutter" });
   const element = h("li", { class: "message", testid: "message", attrs: { "data-own": String(first.own) } }, gutter, h("div", { class: "message-main" }, h("div", { class: "message-head" }, name, when), body, fate));
   const slot = { name, when, body, fate, gutter, element };
-  let shown = "";
+  let shown: unknown[] = [];
   const update = (row: Row): void => {
     if (row.kind !== "message") return;
     const { line, heads } = row;
     const known = line.name ?? chat.people.name(line.userId);
-    const signature = JSON.stringify([line.seq, line.state, line.text, line.reason, heads, known, line.at]);
-    if (signature === shown) return;
-    shown = signature;
+    const now = [line.seq, line.state, line.text, line.reason, heads, known, line.at];
+    if (now.every((part, i) => part === shown[i]) && shown.length > 0) return;
+    shown = now;
     fill(slot, line, heads, known);
     fateOf(slot.fate, chat, room, line);
   };

@@ -9,7 +9,7 @@ import { icon } from "./icon.ts";
 import { MessageList } from "./message_list.ts";
 import { peopleList } from "./people_list.ts";
 import { roomList } from "./room_list.ts";
-import { roomName } from "../state/rooms.ts";
+import { LONGEST_NAME } from "../state/rooms.ts";
 
 /** Hidden pages get no animation frames; they are drawn this often for the title's sake. */
 const HIDDEN_MS = 500;
@@ -33,8 +33,14 @@ export function shell(chat: Chat, root: HTMLElement): () => void {
   };
 
   const frame = h("div", { class: "shell", attrs: { "data-pane": "none" } });
+  // Drawers take the focus when they open, and give it back.
+  let opener: Element | null = null;
   const pane = (name: "rooms" | "people" | "none"): void => {
-    frame.dataset["pane"] = frame.dataset["pane"] === name ? "none" : name;
+    const next = frame.dataset["pane"] === name ? "none" : name;
+    if (next !== "none") opener = document.activeElement;
+    frame.dataset["pane"] = next;
+    if (next === "none") return opener instanceof HTMLElement ? opener.focus() : undefined;
+    (next === "rooms" ? rooms : people).element.querySelector<HTMLElement>("[aria-current], .people-close, a")?.focus();
   };
   const go = (room: string): void => {
     frame.dataset["pane"] = "none";
@@ -79,7 +85,8 @@ export function shell(chat: Chat, root: HTMLElement): () => void {
   window.addEventListener("hashchange", follow, { signal });
   window.addEventListener("online", () => chat.line.state !== "online" && chat.reconnect(), { signal });
   document.addEventListener("visibilitychange", look, { signal });
-  document.addEventListener("keydown", (event) => keys(event, chat, go, messages, frame), { signal });
+  const escape = (): void => (frame.dataset["pane"] === "none" ? messages.toEnd() : pane("none"));
+  document.addEventListener("keydown", (event) => keys(event, chat, go, escape), { signal });
   rooms.element.addEventListener("click", (event) => event.target instanceof Element && event.target.closest(".room-link") && (frame.dataset["pane"] = "none"));
   const tick = setInterval(draw, TICK_MS);
 
@@ -96,20 +103,18 @@ export function shell(chat: Chat, root: HTMLElement): () => void {
   };
 }
 
+/** The room named by the address, as it stands there: rooms made elsewhere may have names that can't be typed here. */
 function addressed(): string {
   try {
-    return roomName(decodeURIComponent(location.hash.slice(1)));
+    return decodeURIComponent(location.hash.slice(1)).trim().slice(0, LONGEST_NAME);
   } catch {
     return "";
   }
 }
 
-function keys(event: KeyboardEvent, chat: Chat, go: (room: string) => void, messages: MessageList, frame: HTMLElement): void {
-  if (event.key === "Escape") {
-    if (frame.dataset["pane"] !== "none") frame.dataset["pane"] = "none";
-    else messages.toEnd();
-    return;
-  }
+/** Alt with an arrow walks through the rooms; Escape closes a drawer or goes to the latest message. */
+function keys(event: KeyboardEvent, chat: Chat, go: (room: string) => void, escape: () => void): void {
+  if (event.key === "Escape") return escape();
   if (!event.altKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return;
   event.preventDefault();
   const names = chat.rooms.all.map((room) => room.name);
