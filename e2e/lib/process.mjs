@@ -3,7 +3,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync } from "node:fs";
-import { createServer, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,26 +23,10 @@ function binary(variable, name) {
   return found;
 }
 
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-function accepts(port) {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
-    socket.on("connect", () => socket.destroy());
-  });
-}
-
 class Program {
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), "roomful-e2e-"));
+    this.portFile = join(this.folder, "port");
     this.child = undefined;
   }
 
@@ -70,6 +53,14 @@ class Program {
     return done;
   }
 
+  /** Waits for the port file, which the process writes once it listens. */
+  async listening() {
+    const written = () => existsSync(this.portFile) && readFileSync(this.portFile, "utf8");
+    await this.ready(() => written() && written().endsWith("\n"), "its port file");
+    this.listen = written().trim();
+    this.url = `http://${this.listen}`;
+  }
+
   /** Ends the process with `signal` and says how it ended: {code, signal}. */
   async end(signal) {
     if (this.running()) this.child.kill(signal);
@@ -87,10 +78,9 @@ class Program {
 export class Conformance extends Program {
   static async start() {
     const program = new Conformance();
-    program.port = await freePort();
-    program.url = `http://127.0.0.1:${program.port}`;
-    program.launch(binary("CONFORMANCE_BIN", "examples/conformance"), [`127.0.0.1:${program.port}`]);
-    await program.ready(() => accepts(program.port), "the conformance example to listen");
+    const env = { ROOMFUL_PORT_FILE: program.portFile };
+    program.launch(binary("CONFORMANCE_BIN", "examples/conformance"), ["127.0.0.1:0"], env);
+    await program.listening();
     return program;
   }
 }
@@ -100,26 +90,22 @@ export class Roomful extends Program {
   static async start({ args = [], env = {} } = {}) {
     const program = new Roomful();
     program.settings = { args, env };
-    program.listen = "127.0.0.1:0";
-    await program.launchServer();
+    await program.launchServer("127.0.0.1:0");
     return program;
   }
 
-  async launchServer() {
-    const portFile = join(this.folder, "port");
-    rmSync(portFile, { force: true });
+  async launchServer(listen) {
+    rmSync(this.portFile, { force: true });
     const { args, env } = this.settings;
-    const all = ["serve", "--listen", this.listen, "--data", join(this.folder, "data"), ...args];
-    const fixed = { ROOMFUL_AUTH_SECRET: SECRET, ROOMFUL_API_KEY: API_KEY, ROOMFUL_PORT_FILE: portFile };
+    const all = ["serve", "--listen", listen, "--data", join(this.folder, "data"), ...args];
+    const fixed = { ROOMFUL_AUTH_SECRET: SECRET, ROOMFUL_API_KEY: API_KEY, ROOMFUL_PORT_FILE: this.portFile };
     this.launch(binary("ROOMFUL_BIN", "roomful"), all, { ...fixed, ...env });
-    await this.ready(() => existsSync(portFile) && readFileSync(portFile, "utf8").endsWith("\n"), "its port file");
-    this.listen = readFileSync(portFile, "utf8").trim();
-    this.url = `http://${this.listen}`;
+    await this.listening();
     await this.ready(async () => (await fetch(`${this.url}/readyz`)).ok, "/readyz to answer 200");
   }
 
   /** Starts it again on the same data and the same address. */
   async restart() {
-    await this.launchServer();
+    await this.launchServer(this.listen);
   }
 }
