@@ -13,7 +13,8 @@ pub(crate) fn start(settings: &Log) {
         Format::Json => false,
         Format::Auto => io::stderr().is_terminal(),
     };
-    let filter = EnvFilter::new(&settings.filter);
+    // The migrations' library tells at "info" what is of use to its authors.
+    let filter = EnvFilter::new(format!("refinery_core=warn,{}", settings.filter));
     let base = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     // Failing means that a log runs already, which serves as well.

@@ -27,6 +27,8 @@ pub(crate) struct LoadedKey {
     pub(crate) algorithm: Algorithm,
     /// The secret of HS256, or the PEM text of a public key.
     pub(crate) material: String,
+    /// Where it stands, for what is said of a key that can't be used.
+    pub(crate) origin: Origin,
 }
 
 /// Was a secret made just now?
@@ -45,7 +47,7 @@ impl Keys {
             .auth
             .keys
             .iter()
-            .map(load_key)
+            .map(|key| load_key(key, &config.origin_of_keys))
             .collect::<Result<Vec<_>, _>>()?;
         let secret = match config.auth.secret.expose() {
             Some(secret) => Some(secret.to_owned()),
@@ -98,21 +100,26 @@ impl Keys {
     }
 }
 
-fn load_key(key: &AuthKey) -> Result<LoadedKey, ConfigError> {
-    let material = match (&key.public_key_file, key.secret.expose()) {
-        (Some(path), _) => fs::read_to_string(path).map_err(|error| {
-            ConfigError::key(
-                Origin::File(path.clone()),
-                "auth.keys",
-                format!("can't be read: {error}"),
+fn load_key(key: &AuthKey, configured: &Origin) -> Result<LoadedKey, ConfigError> {
+    let (material, origin) = match &key.public_key_file {
+        Some(path) => {
+            let origin = Origin::File(path.clone());
+            let read = fs::read_to_string(path);
+            (
+                read.map_err(|error| ConfigError::layer(origin.clone(), format!("can't be read: {error}")))?,
+                origin,
             )
-        })?,
-        (None, secret) => secret.unwrap_or_default().to_owned(),
+        }
+        None => (
+            key.secret.expose().unwrap_or_default().to_owned(),
+            configured.clone(),
+        ),
     };
     Ok(LoadedKey {
         kid: key.kid.clone(),
         algorithm: key.algorithm,
         material,
+        origin,
     })
 }
 
@@ -219,7 +226,7 @@ mod tests {
         );
         let config = config(folder.path(), &text);
         let missing = Keys::look(&config).err().unwrap().to_string();
-        assert!(missing.contains("key.pem: auth.keys: can't be read"), "{missing}");
+        assert!(missing.contains("key.pem: can't be read"), "{missing}");
         fs::write(&pem, "PEM").unwrap();
         let (keys, made) = Keys::load(&config).unwrap();
         assert_eq!((keys.table().len(), keys.secret(), made), (1, None, Made::No));

@@ -54,7 +54,7 @@ impl Claims {
     }
 
     /// With roles.
-    pub(crate) fn as_roles(self, roles: Vec<String>) -> Self {
+    pub(crate) fn with_roles(self, roles: Vec<String>) -> Self {
         Claims {
             roles: (!roles.is_empty()).then_some(roles),
             ..self
@@ -94,5 +94,5 @@ impl Signer {
 
 /// May `id` be a user's id? The same rule as for a token's `sub`.
 pub(crate) fn is_user_id(id: &str) -> bool {
-    (1..=128).contains(&id.len()) && !id.chars().any(char::is_control)
+    (1..=128).contains(&id.chars().count()) && !id.chars().any(char::is_control)
 }

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use super::{Failure, answer};
-use crate::{config::Config, secret::Keys};
+use crate::{chat, config::Config, secret::Keys};
 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     let keys = Keys::look(config)?;
+    chat::keys(&keys)?;
     let secret = if keys.is_complete() {
         ""
     } else {

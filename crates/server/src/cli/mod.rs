@@ -2,6 +2,8 @@
 
 mod check_config;
 mod default_config;
+mod doctor;
+mod serve;
 mod token;
 
 use std::{
@@ -12,7 +14,10 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Sources};
+use crate::{
+    config::{Config, ConfigError, Sources},
+    server::StartError,
+};
 
 /// A chat and presence server for stock Socket.IO clients.
 #[derive(Debug, Parser)]
@@ -50,10 +55,14 @@ struct ServeFlags {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the server (also without any command).
+    Serve(ServeFlags),
     /// Prints a token for a user, signed with the configured secret.
     Token(token::TokenFlags),
     /// Checks the settings from file, environment and flags.
     CheckConfig(ServeFlags),
+    /// Checks store, disk, limits of the system, clock and port, and says what to do.
+    Doctor(ServeFlags),
     /// Prints every setting with its default and what it means.
     DefaultConfig,
 }
@@ -65,6 +74,8 @@ pub(crate) enum Failure {
     Config(#[from] ConfigError),
     #[error("{0}")]
     Usage(String),
+    #[error(transparent)]
+    Start(#[from] StartError),
     #[error("can't write the answer: {0}")]
     Output(#[from] io::Error),
 }
@@ -74,7 +85,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Config(_) | Failure::Usage(_) => ExitCode::from(2),
-            Failure::Output(_) => ExitCode::from(1),
+            Failure::Start(_) | Failure::Output(_) => ExitCode::from(1),
         }
     }
 }
@@ -88,11 +99,11 @@ impl Cli {
             command,
         } = self;
         match command {
-            None => Err(Failure::Usage(
-                "no command given; `roomful --help` lists them".to_owned(),
-            )),
+            None => serve::run(&common.load(serve)?),
+            Some(Command::Serve(flags)) => serve::run(&common.load(serve.with(flags))?),
             Some(Command::Token(flags)) => token::run(&common.load(ServeFlags::default())?, flags),
             Some(Command::CheckConfig(flags)) => check_config::run(&common.load(serve.with(flags))?),
+            Some(Command::Doctor(flags)) => doctor::run(&common.load(serve.with(flags))?),
             Some(Command::DefaultConfig) => default_config::run(),
         }
     }

@@ -35,14 +35,14 @@ pub(super) struct TokenFlags {
 pub(super) fn run(config: &Config, flags: TokenFlags) -> Result<ExitCode, Failure> {
     if !is_user_id(&flags.user) {
         return Err(Failure::Usage(
-            "--user: an id has 1 to 128 bytes and no control characters".to_owned(),
+            "--user: an id has 1 to 128 characters and no control characters".to_owned(),
         ));
     }
     let (keys, _) = Keys::load(config)?;
     let claims = Claims::new(flags.user, clock::unix_seconds(), flags.ttl.0)
         .named(flags.name)
         .in_rooms(flags.rooms)
-        .as_roles(flags.roles);
+        .with_roles(flags.roles);
     let signer = keys.signer().ok_or_else(|| {
         Failure::Usage(
             "no key here can sign: auth.keys holds public keys alone; set ROOMFUL_AUTH_SECRET or auth.secret"

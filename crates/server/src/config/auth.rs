@@ -47,7 +47,7 @@ impl Auth {
         within(
             "auth.leeway",
             self.leeway,
-            Span(Duration::ZERO)..=Span(Duration::from_secs(600)),
+            Span(Duration::ZERO)..=Span(Duration::from_mins(10)),
         )?;
         if let Some(secret) = self.secret.expose() {
             check_secret("auth.secret", secret)?;

@@ -3,9 +3,10 @@
 use std::{fmt, path::PathBuf};
 
 /// Where a value was set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The built-in text of defaults.
+    #[default]
     Default,
     /// The user's file.
     File(PathBuf),
@@ -69,7 +70,7 @@ pub(crate) fn within<T>(
     allowed: std::ops::RangeInclusive<T>,
 ) -> Result<(), Invalid>
 where
-    T: PartialOrd + fmt::Debug,
+    T: PartialOrd + fmt::Debug + Copy,
 {
     if allowed.contains(&value) {
         return Ok(());

@@ -40,7 +40,7 @@ impl Http {
         within(
             "http.header_timeout",
             self.header_timeout,
-            Span(Duration::from_millis(100))..=Span(Duration::from_secs(300)),
+            Span(Duration::from_millis(100))..=Span(Duration::from_mins(5)),
         )
     }
 
@@ -93,7 +93,7 @@ impl Dev {
         within(
             "dev.token_ttl",
             self.token_ttl,
-            Span(Duration::from_secs(10))..=Span(Duration::from_secs(365 * 86_400)),
+            Span(Duration::from_secs(10))..=Span(Duration::from_hours(365 * 24)),
         )?;
         if self.enabled && !self.allow_remote && !is_loopback(listen) {
             let what = format!(

@@ -25,7 +25,7 @@ pub(crate) use self::{
     log::{Format, Log},
     socket::Socket,
     store::{Api, Bus, Shutdown, Store},
-    units::{Secret, Span},
+    units::Span,
 };
 use self::{error::Invalid, layers::Layers};
 
@@ -51,6 +51,9 @@ pub(crate) struct Config {
     pub(crate) api: Api,
     pub(crate) log: Log,
     pub(crate) shutdown: Shutdown,
+    /// Who set `auth.keys`: whether a key can be used shows only when it is loaded.
+    #[serde(skip)]
+    pub(crate) origin_of_keys: Origin,
 }
 
 /// What lies over the defaults.
@@ -75,7 +78,8 @@ impl Config {
         for (flag, key, text) in sources.flags {
             layers.flag(flag, key, &text)?;
         }
-        let config = Config::from_layers(&layers)?;
+        let mut config = Config::from_layers(&layers)?;
+        config.origin_of_keys = layers.origin("auth.keys");
         config
             .validate()
             .map_err(|Invalid { key, what }| ConfigError::key(layers.origin(key), key, what))?;

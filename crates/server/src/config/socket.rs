@@ -32,7 +32,7 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
-        let deadline = Span(Duration::from_millis(100))..=Span(Duration::from_secs(600));
+        let deadline = Span(Duration::from_millis(100))..=Span(Duration::from_mins(10));
         within("socket.ping_interval", self.ping_interval, deadline.clone())?;
         within("socket.ping_timeout", self.ping_timeout, deadline.clone())?;
         within("socket.connect_timeout", self.connect_timeout, deadline.clone())?;
@@ -41,7 +41,7 @@ impl Socket {
         within(
             "socket.linger",
             self.linger,
-            Span(Duration::ZERO)..=Span(Duration::from_secs(60)),
+            Span(Duration::ZERO)..=Span(Duration::from_mins(1)),
         )?;
         within(
             "socket.max_payload",

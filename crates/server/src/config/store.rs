@@ -32,12 +32,12 @@ impl Store {
                 what,
             });
         }
-        within("store.readers", self.readers, 1..=64)?;
+        within("store.readers", self.readers, 1..=16)?;
         within("store.queue", self.queue, 16..=1_000_000)?;
         within(
             "store.check_timeout",
             self.check_timeout,
-            Span(Duration::from_millis(10))..=Span(Duration::from_secs(60)),
+            Span(Duration::from_millis(10))..=Span(Duration::from_mins(1)),
         )
     }
 
@@ -76,6 +76,7 @@ pub(crate) struct Api {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Shutdown {
+    pub(crate) delay: Span,
     pub(crate) timeout: Span,
 }
 
@@ -84,7 +85,7 @@ impl Shutdown {
         within(
             "shutdown.timeout",
             self.timeout,
-            Span(Duration::ZERO)..=Span(Duration::from_secs(3600)),
+            Span(Duration::ZERO)..=Span(Duration::from_hours(1)),
         )
     }
 }

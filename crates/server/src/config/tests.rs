@@ -42,7 +42,7 @@ fn the_defaults_are_the_documented_ones() {
     );
     assert_eq!(config.limits.rooms_per_socket, 200);
     assert_eq!(config.history.max_messages, 10_000);
-    assert_eq!(config.history.max_age.0, Duration::from_secs(90 * 86_400));
+    assert_eq!(config.history.max_age.0, Duration::from_hours(90 * 24));
     assert_eq!(config.typing.interval.0, Duration::from_secs(2));
     assert_eq!(config.typing.timeout.0, Duration::from_secs(6));
     assert_eq!(config.presence.grace.0, Duration::from_secs(5));

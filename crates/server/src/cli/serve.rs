@@ -1,0 +1,42 @@
+//! `roomful serve`: runs the server until it is told to stop.
+
+use std::process::ExitCode;
+
+use tokio::runtime::Runtime;
+
+use super::Failure;
+use crate::{
+    config::Config,
+    lifecycle::{self, Signals},
+    log,
+    server::{Server, StartError},
+};
+
+pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
+    lifecycle::keep_files_private();
+    log::start(&config.log);
+    let runtime = Runtime::new().map_err(StartError::Runtime)?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen().map_err(StartError::Runtime)?;
+        let server = tokio::select! {
+            server = Server::start(config) => server?,
+            signal = signals.next() => {
+                tracing::info!(signal, "told to stop while starting");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        let signal = signals.next().await;
+        tracing::info!(
+            signal,
+            "draining: clients are sent away to reconnect; a second signal ends it at once"
+        );
+        tokio::select! {
+            () = server.stop() => tracing::info!("stopped"),
+            signal = signals.next() => {
+                tracing::warn!(signal, "ended before all was drained");
+                return Ok(ExitCode::from(1));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,366 @@
+//! The chat page: files packed by `build.rs`, served from memory with their caching and security headers.
+
+use std::{borrow::Cow, collections::HashMap, io::Write as _};
+
+use axum::{body::Body, response::IntoResponse};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+
+use super::Problem;
+
+/// The prefix of files whose name carries their hash.
+const HASHED_PREFIX: &str = "/assets/";
+const INDEX: &str = "/index.html";
+const NOT_BUILT: &[u8] = b"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Roomful</title>\
+    <h1>Roomful is running</h1><p>The chat page was not built into this binary. To have it, install Node 20 or later, run \
+    <code>npm ci &amp;&amp; npm run build</code> in the folder <code>web</code>, and build the server again; or just \
+    <code>make run</code>.</p><p>Socket.IO clients connect here all the same.</p></html>\n";
+
+/// One file of the page, as packed.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) path: &'static str,
+    pub(crate) hash: &'static str,
+    pub(crate) identity: &'static [u8],
+    pub(crate) gzip: Option<&'static [u8]>,
+    pub(crate) brotli: Option<&'static [u8]>,
+}
+
+/// The page that was built into this binary.
+pub(crate) static BUILT: &[File] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+
+/// One file, ready to be sent.
+struct Ready {
+    identity: Bytes,
+    gzip: Option<Bytes>,
+    brotli: Option<Bytes>,
+    etag: HeaderValue,
+    kind: &'static str,
+    immutable: bool,
+}
+
+/// All files by path.
+pub(crate) struct Assets {
+    files: HashMap<&'static str, Ready>,
+    policy: HeaderValue,
+}
+
+impl Assets {
+    /// Prepares `files`. Where `assets_url` is not empty it takes the place of `/assets/` in the page; `assets_origin`
+    /// is then a further source of scripts and styles.
+    pub(crate) fn new(files: &'static [File], assets_url: &str, assets_origin: Option<&str>) -> Self {
+        let mut ready: HashMap<_, _> = files
+            .iter()
+            .map(|file| (file.path, Ready::packed(file)))
+            .collect();
+        let index = files.iter().find(|file| file.path == INDEX);
+        if let (Some(index), false) = (index, assets_url.is_empty()) {
+            ready.insert(INDEX, Ready::rewritten(index, assets_url));
+        }
+        if index.is_none() {
+            ready.insert(INDEX, Ready::plain(Bytes::from_static(NOT_BUILT), "not-built"));
+        }
+        Assets {
+            files: ready,
+            policy: policy(assets_origin),
+        }
+    }
+
+    /// Was a page built into the binary?
+    pub(crate) fn is_built(files: &[File]) -> bool {
+        files.iter().any(|file| file.path == INDEX)
+    }
+
+    /// The answer to a request for `path`.
+    pub(crate) fn answer(&self, method: &Method, path: &str, request: &HeaderMap) -> Response<Body> {
+        let path = if path == "/" { INDEX } else { path };
+        let Some(file) = self.files.get(path) else {
+            return Problem::NotFound.into_response();
+        };
+        if method != Method::GET && method != Method::HEAD {
+            return Problem::Method.into_response();
+        }
+        let mut response = file.response(request);
+        self.secure(response.headers_mut());
+        response
+    }
+
+    fn secure(&self, headers: &mut HeaderMap) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(
+            "cross-origin-opener-policy",
+            HeaderValue::from_static("same-origin"),
+        );
+    }
+}
+
+impl Ready {
+    fn packed(file: &File) -> Self {
+        Ready {
+            identity: Bytes::from_static(file.identity),
+            gzip: file.gzip.map(Bytes::from_static),
+            brotli: file.brotli.map(Bytes::from_static),
+            etag: etag(file.hash),
+            kind: kind(file.path),
+            immutable: file.path.starts_with(HASHED_PREFIX),
+        }
+    }
+
+    /// The page with its files elsewhere. It is compressed here, once, for the setting was not known to the build.
+    fn rewritten(index: &File, assets_url: &str) -> Self {
+        let text = String::from_utf8_lossy(index.identity)
+            .replace(&format!("\"{HASHED_PREFIX}"), &format!("\"{assets_url}"));
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let gzip = encoder
+            .write_all(text.as_bytes())
+            .and_then(|()| encoder.finish())
+            .ok()
+            .map(Bytes::from);
+        let hash = format!("{}-{:08x}", index.hash, text.len());
+        Ready {
+            gzip,
+            ..Ready::plain(Bytes::from(text), &hash)
+        }
+    }
+
+    fn plain(identity: Bytes, hash: &str) -> Self {
+        Ready {
+            identity,
+            gzip: None,
+            brotli: None,
+            etag: etag(hash),
+            kind: kind(INDEX),
+            immutable: false,
+        }
+    }
+
+    fn response(&self, request: &HeaderMap) -> Response<Body> {
+        let cache = if self.immutable {
+            "public, max-age=31536000, immutable"
+        } else {
+            "no-cache"
+        };
+        let mut response = Response::new(Body::empty());
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+        headers.insert(header::ETAG, self.etag.clone());
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if self.immutable {
+            // Scripts of a page on another origin, as with `assets_url`, are fetched with CORS. The files are public.
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
+        if matches_etag(request, &self.etag) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            return response;
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        let (encoding, bytes) = self.encoding(request);
+        if let Some(encoding) = encoding {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        *response.body_mut() = Body::from(bytes.clone());
+        response
+    }
+
+    fn encoding(&self, request: &HeaderMap) -> (Option<&'static str>, &Bytes) {
+        [("br", &self.brotli), ("gzip", &self.gzip)]
+            .into_iter()
+            .find_map(|(name, bytes)| Some((Some(name), bytes.as_ref().filter(|_| accepts(request, name))?)))
+            .unwrap_or((None, &self.identity))
+    }
+}
+
+/// Weak, since one tag stands for all encodings of a file (RFC 9110, section 8.8.1).
+fn etag(hash: &str) -> HeaderValue {
+    HeaderValue::from_str(&format!("W/\"{hash}\"")).unwrap_or_else(|_| HeaderValue::from_static("W/\"0\""))
+}
+
+fn matches_etag(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let ours = etag.to_str().map(opaque).unwrap_or_default();
+    values(request, header::IF_NONE_MATCH).any(|tag| tag == "*" || opaque(&tag) == ours)
+}
+
+fn accepts(request: &HeaderMap, encoding: &str) -> bool {
+    values(request, header::ACCEPT_ENCODING).any(|offer| {
+        let (name, weight) = offer.split_once(';').unwrap_or((&offer, ""));
+        let weight = weight
+            .trim()
+            .trim_start_matches("q=")
+            .parse::<f32>()
+            .unwrap_or(1.0);
+        name.trim().eq_ignore_ascii_case(encoding) && weight > 0.0
+    })
+}
+
+/// The items of a header that is a list, over all its lines.
+fn values(request: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = String> {
+    let lines = request
+        .get_all(name)
+        .into_iter()
+        .filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .map(|item| item.trim().to_owned())
+}
+
+fn kind(path: &str) -> &'static str {
+    match path.rsplit('.').next().unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "json" | "map" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+fn policy(assets_origin: Option<&str>) -> HeaderValue {
+    let more = assets_origin
+        .map(|origin| format!(" {origin}"))
+        .unwrap_or_default();
+    let text = Cow::from(format!(
+        "default-src 'self'{more}; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ));
+    HeaderValue::from_str(&text)
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'self'; frame-ancestors 'none'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static PAGE: &[File] = &[
+        File {
+            path: "/assets/main-abc.js",
+            hash: "11",
+            identity: b"plain",
+            gzip: Some(b"zipped"),
+            brotli: Some(b"brotli"),
+        },
+        File {
+            path: "/index.html",
+            hash: "22",
+            identity: b"<script src=\"/assets/main-abc.js\"></script>",
+            gzip: None,
+            brotli: None,
+        },
+    ];
+
+    fn get(assets: &Assets, path: &str, headers: &[(&'static str, &str)]) -> Response<Body> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        assets.answer(&Method::GET, path, &headers)
+    }
+
+    async fn body(response: Response<Body>) -> String {
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_best_encoding_that_is_accepted_is_sent() {
+        let assets = Assets::new(PAGE, "", None);
+        for (accepted, encoding, text) in [
+            ("gzip, deflate, br", Some("br"), "brotli"),
+            ("gzip", Some("gzip"), "zipped"),
+            ("br;q=0, gzip;q=0.5", Some("gzip"), "zipped"),
+            ("identity", None, "plain"),
+        ] {
+            let response = get(&assets, "/assets/main-abc.js", &[("accept-encoding", accepted)]);
+            assert_eq!(
+                response
+                    .headers()
+                    .get("content-encoding")
+                    .map(|value| value.to_str().unwrap()),
+                encoding
+            );
+            assert_eq!(response.headers()["vary"], "accept-encoding");
+            assert_eq!(body(response).await, text, "{accepted}");
+        }
+    }
+
+    #[test]
+    fn hashed_files_are_kept_for_good_and_the_page_is_asked_for_again() {
+        let assets = Assets::new(PAGE, "", None);
+        let script = get(&assets, "/assets/main-abc.js", &[]);
+        assert_eq!(
+            script.headers()["cache-control"],
+            "public, max-age=31536000, immutable"
+        );
+        assert_eq!(script.headers()["content-type"], "text/javascript; charset=utf-8");
+        assert_eq!(get(&assets, "/", &[]).headers()["cache-control"], "no-cache");
+    }
+
+    #[test]
+    fn a_known_tag_answers_not_modified() {
+        let assets = Assets::new(PAGE, "", None);
+        let etag = get(&assets, "/", &[]).headers()["etag"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        for (given, status) in [
+            (etag.as_str(), 304),
+            ("\"x\", \"22\"", 304),
+            ("*", 304),
+            ("\"x\"", 200),
+        ] {
+            let response = get(&assets, "/", &[("if-none-match", given)]);
+            assert_eq!(response.status(), status, "{given}");
+            assert!(response.headers().contains_key("content-security-policy"));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_page_can_take_its_files_from_elsewhere() {
+        let assets = Assets::new(PAGE, "https://cdn.example/x/", Some("https://cdn.example"));
+        let response = get(&assets, "/index.html", &[]);
+        let policy = response.headers()["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            policy.starts_with("default-src 'self' https://cdn.example; connect-src 'self' ws: wss:;"),
+            "{policy}"
+        );
+        assert!(policy.contains("frame-ancestors 'none'"));
+        assert_eq!(
+            body(response).await,
+            "<script src=\"https://cdn.example/x/main-abc.js\"></script>"
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_page_the_server_says_what_to_do() {
+        let assets = Assets::new(&[], "", None);
+        let response = get(&assets, "/", &[]);
+        assert_eq!(response.status(), 200);
+        assert!(body(response).await.contains("was not built"));
+        assert_eq!(get(&assets, "/assets/none.js", &[]).status(), 404);
+    }
+
+    #[test]
+    fn only_reading_is_allowed() {
+        let assets = Assets::new(PAGE, "", None);
+        assert_eq!(assets.answer(&Method::POST, "/", &HeaderMap::new()).status(), 405);
+        assert_eq!(
+            assets
+                .answer(&Method::GET, "/../secret", &HeaderMap::new())
+                .status(),
+            404
+        );
+    }
+}

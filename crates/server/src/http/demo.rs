@@ -1,0 +1,168 @@
+//! Sign-in by name, for dev mode alone: whoever asks gets a token. These routes do not exist otherwise.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State, rejection::JsonRejection},
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Problem;
+use crate::{
+    clock,
+    token::{Claims, Signer},
+};
+
+/// Characters of a name.
+const MAX_NAME_CHARS: usize = 64;
+/// Bytes of a request.
+const MAX_BODY_BYTES: usize = 4096;
+
+struct Demo {
+    signer: Signer,
+    ttl: Duration,
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    name: String,
+}
+
+/// The answer to a sign-in.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignedIn {
+    token: String,
+    user_id: String,
+    name: String,
+    /// Milliseconds since 1970.
+    expires_at: u64,
+}
+
+/// The routes of dev mode; tokens are signed by `signer` and last for `ttl`.
+pub(crate) fn router(signer: Signer, ttl: Duration) -> Router {
+    Router::new()
+        .route("/demo/config", get(config))
+        .route("/demo/sign-in", post(sign_in))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(Arc::new(Demo { signer, ttl }))
+}
+
+async fn config() -> Json<Value> {
+    Json(json!({"dev": true, "maxNameChars": MAX_NAME_CHARS}))
+}
+
+async fn sign_in(
+    State(demo): State<Arc<Demo>>,
+    body: Result<Json<SignIn>, JsonRejection>,
+) -> Result<Json<SignedIn>, Problem> {
+    let Json(SignIn { name }) = body.map_err(|_| {
+        Problem::Invalid("Send JSON such as {\"name\": \"Alice\"} as application/json.".to_owned())
+    })?;
+    let name = name.trim();
+    let user_id = user_id(name)?;
+    let claims = Claims::new(user_id.clone(), clock::unix_seconds(), demo.ttl).named(Some(name.to_owned()));
+    let token = demo.signer.sign(&claims).map_err(|error| {
+        tracing::error!(%error, "a demo token could not be signed");
+        Problem::Internal
+    })?;
+    Ok(Json(SignedIn {
+        token,
+        user_id,
+        name: name.to_owned(),
+        expires_at: claims.expires_at().saturating_mul(1000),
+    }))
+}
+
+/// The id for a name: its letters and digits in lower case, everything between them as one dash.
+fn user_id(name: &str) -> Result<String, Problem> {
+    let wrong = || {
+        let what = format!(
+            "A name has 1 to {MAX_NAME_CHARS} characters, none of them control characters, and a letter or digit among them."
+        );
+        Problem::Invalid(what)
+    };
+    if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+        return Err(wrong());
+    }
+    let parts: Vec<String> = name
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|part| !part.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    // Lower case can be longer than the name was; a token's "sub" is bounded.
+    Some(parts.join("-"))
+        .filter(|id| crate::token::is_user_id(id))
+        .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::{Request, StatusCode};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn post(body: &str, kind: &str) -> (StatusCode, Value) {
+        let signer = Signer::new("0123456789abcdef0123456789abcdef", None);
+        let request = Request::post("/demo/sign-in")
+            .header("content-type", kind)
+            .body(Body::from(body.to_owned()));
+        let response = router(signer, Duration::from_mins(1))
+            .oneshot(request.unwrap())
+            .await
+            .unwrap();
+        let status = response.status();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[test]
+    fn ids_are_made_of_letters_and_digits() {
+        for (name, id) in [
+            ("Alice", "alice"),
+            ("Bob  the 2nd!", "bob-the-2nd"),
+            ("Zoë", "zoë"),
+            ("李雷", "李雷"),
+        ] {
+            assert_eq!(user_id(name).unwrap(), id);
+        }
+        for name in ["", "!!", "a\u{7}b", &"x".repeat(65)] {
+            assert!(user_id(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_gets_a_token() {
+        let (status, answer) = post("{\"name\": \" Alice B \"}", "application/json").await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(
+            (answer["userId"].as_str(), answer["name"].as_str()),
+            (Some("alice-b"), Some("Alice B"))
+        );
+        assert_eq!(answer["token"].as_str().unwrap().split('.').count(), 3);
+        assert!(answer["expiresAt"].as_u64().unwrap() > 1_600_000_000_000);
+    }
+
+    #[tokio::test]
+    async fn anything_else_is_refused_in_words() {
+        let long = format!("{{\"name\": \"{}\"}}", "x".repeat(5000));
+        for (body, kind) in [
+            ("{\"name\": \"\"}", "application/json"),
+            ("{\"name\": 1}", "application/json"),
+            ("[", "application/json"),
+            ("{\"name\": \"Alice\"}", "text/plain"),
+            (long.as_str(), "application/json"),
+        ] {
+            let (status, answer) = post(body, kind).await;
+            assert_eq!(
+                (status, answer["error"]["code"].as_str()),
+                (StatusCode::BAD_REQUEST, Some("invalid_request"))
+            );
+        }
+    }
+}

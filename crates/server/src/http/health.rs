@@ -1,0 +1,152 @@
+//! Is the process alive, and should it be given clients? The store is asked when somebody asks us, at most once a second.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use roomful_store::Store;
+use serde_json::json;
+use tokio::{
+    sync::{Mutex, OnceCell},
+    time::{Instant, timeout},
+};
+
+/// How long an answer of the store is good for.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The life of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    Starting,
+    Ready,
+    Draining,
+}
+
+impl Phase {
+    fn as_str(self) -> &'static str {
+        match self {
+            Phase::Starting => "starting",
+            Phase::Ready => "ready",
+            Phase::Draining => "draining",
+        }
+    }
+}
+
+/// What `/livez` and `/readyz` answer from. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Health {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    phase: AtomicU8,
+    check_timeout: Duration,
+    store: OnceCell<Arc<dyn Store>>,
+    /// The last check. Held during one, so that many who ask at once cause one.
+    last: Mutex<Option<(Instant, Checked)>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checked {
+    Ok,
+    Failed,
+    TimedOut,
+}
+
+impl Health {
+    /// Starting; a check of the store may take `check_timeout`.
+    pub(crate) fn new(check_timeout: Duration) -> Self {
+        let phase = AtomicU8::new(Phase::Starting as u8);
+        Health {
+            shared: Arc::new(Shared {
+                phase,
+                check_timeout,
+                store: OnceCell::new(),
+                last: Mutex::new(None),
+            }),
+        }
+    }
+
+    /// The store is open and clients are welcome.
+    pub(crate) fn ready(&self, store: Arc<dyn Store>) {
+        // A second store would be a fault of ours; the first stays.
+        let _ = self.shared.store.set(store);
+        self.shared.phase.store(Phase::Ready as u8, Ordering::Release);
+    }
+
+    /// No new clients any more.
+    pub(crate) fn draining(&self) {
+        self.shared.phase.store(Phase::Draining as u8, Ordering::Release);
+    }
+
+    fn phase(&self) -> Phase {
+        match self.shared.phase.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// `/livez`: the process answers, so it lives.
+    pub(crate) fn livez() -> Response {
+        uncached((StatusCode::OK, "ok\n").into_response())
+    }
+
+    /// `/readyz`: 200 if clients are welcome, else 503, with the reason.
+    pub(crate) async fn readyz(&self) -> Response {
+        let phase = self.phase();
+        let store = self.check_store().await;
+        let (status, text) = match (phase, store) {
+            (Phase::Ready, Some(Checked::Ok)) => (StatusCode::OK, "ready"),
+            (Phase::Ready, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            (Phase::Starting | Phase::Draining, _) => (StatusCode::SERVICE_UNAVAILABLE, phase.as_str()),
+        };
+        let store = match store {
+            None => "not open",
+            Some(Checked::Ok) => "ok",
+            Some(Checked::Failed) => "failed",
+            Some(Checked::TimedOut) => "timed out",
+        };
+        uncached((status, Json(json!({"status": text, "checks": {"store": store}}))).into_response())
+    }
+
+    async fn check_store(&self) -> Option<Checked> {
+        let store = self.shared.store.get()?;
+        let mut last = self.shared.last.lock().await;
+        if let Some((at, checked)) = *last
+            && at.elapsed() < FRESH
+        {
+            return Some(checked);
+        }
+        let checked = match timeout(self.shared.check_timeout, store.check()).await {
+            Ok(Ok(())) => Checked::Ok,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the store does not pass its check");
+                Checked::Failed
+            }
+            Err(_) => {
+                tracing::warn!("the store did not answer its check in time");
+                Checked::TimedOut
+            }
+        };
+        *last = Some((Instant::now(), checked));
+        Some(checked)
+    }
+}
+
+fn uncached(mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,211 @@
+//! `/metrics`: what every part counts, in Prometheus' text form, with the names explained.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::header;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::process::Process;
+
+/// Seconds of a commit, from a fast disk's to a sick one's.
+const COMMIT_BUCKETS: [f64; 12] = [
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0,
+];
+/// Writes of one commit.
+const BATCH_BUCKETS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0];
+/// How often the recorder's buffers are emptied when nobody scrapes.
+pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Renders what was recorded.
+#[derive(Clone)]
+pub(crate) struct Exporter {
+    handle: PrometheusHandle,
+}
+
+/// The recorder could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MetricsError {
+    #[error("the metrics recorder can't be built: {0}")]
+    Build(#[from] BuildError),
+    #[error("another metrics recorder runs in this process")]
+    Taken,
+}
+
+impl Exporter {
+    /// Installs the process's recorder. Metrics that were made before it go nowhere.
+    pub(crate) fn install() -> Result<Self, MetricsError> {
+        let recorder = builder()?.build_recorder();
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).map_err(|_| MetricsError::Taken)?;
+        describe();
+        Ok(Exporter { handle })
+    }
+
+    /// Empties the recorder's buffers; to be called each [`UPKEEP_INTERVAL`].
+    pub(crate) fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// The answer to a scrape.
+    pub(crate) fn answer(&self) -> Response {
+        record(Process::read());
+        (
+            [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+            self.handle.render(),
+        )
+            .into_response()
+    }
+}
+
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            Matcher::Full("roomful_store_batch_size".to_owned()),
+            &BATCH_BUCKETS,
+        )?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &COMMIT_BUCKETS)
+}
+
+/// Figures that can be read from outside at any time are taken when they are asked for.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are floats; nobody has 2^53 bytes"
+)]
+fn record(process: Process) {
+    for (name, value) in [
+        ("process_resident_memory_bytes", process.resident_bytes),
+        ("process_open_fds", process.open_files),
+        ("process_max_fds", process.max_files),
+        ("process_threads", process.threads),
+    ] {
+        if let Some(value) = value {
+            gauge!(name).set(value as f64);
+        }
+    }
+    if let Some(used) = process.cpu_centiseconds {
+        gauge!("process_cpu_seconds").set(used as f64 / 100.0);
+    }
+}
+
+/// Says in words what each name means. The parts record them; this is the one list for people.
+fn describe() {
+    describe_gauge!("roomful_connections", "Open connections, by either transport.");
+    describe_gauge!(
+        "roomful_users_online",
+        "Users with a live connection, or within the grace after their last one."
+    );
+    describe_gauge!(
+        "roomful_rooms",
+        "Rooms in memory: those that some connection is subscribed to."
+    );
+    describe_counter!(
+        "roomful_messages_in_total",
+        "Messages stored for clients, retries not counted."
+    );
+    describe_counter!(
+        "roomful_messages_out_total",
+        "Messages put on their way to clients."
+    );
+    describe_counter!("roomful_events_total", "Events from clients, by event.");
+    describe_counter!("roomful_errors_total", "Errors answered to clients, by code.");
+    describe_histogram!("roomful_store_commit_seconds", "Time of one durable commit.");
+    describe_histogram!("roomful_store_batch_size", "Writes in one commit.");
+    describe_gauge!("roomful_store_queue", "Writes that wait for a commit.");
+    describe_counter!("roomful_store_errors_total", "Failures of the store, by kind.");
+    describe_counter!(
+        "roomful_outbox_dropped_total",
+        "Frames not sent to a client that reads slowly, by cause."
+    );
+    describe_counter!(
+        "roomful_opened_total",
+        "Connections opened, by the transport they began with."
+    );
+    describe_counter!(
+        "roomful_upgraded_total",
+        "Connections that went from polling to WebSocket."
+    );
+    describe_counter!("roomful_closed_total", "Connections ended, by cause.");
+    describe_counter!(
+        "roomful_http_refused_total",
+        "Requests of Engine.IO refused, by its numeric code."
+    );
+    describe_counter!("roomful_packets_in_total", "Packets from clients.");
+    describe_counter!("roomful_packets_out_total", "Packets to clients.");
+    describe_counter!("roomful_bytes_in_total", "Bytes from clients.");
+    describe_counter!("roomful_bytes_out_total", "Bytes to clients.");
+    describe_counter!(
+        "roomful_handler_panics_total",
+        "Event handlers that ended by a fault of ours."
+    );
+    describe_gauge!("roomful_build_info", "Always 1; the version is its label.");
+    describe_gauge!("process_resident_memory_bytes", "Memory held by the process.");
+    describe_gauge!("process_open_fds", "Open files and connections.");
+    describe_gauge!("process_max_fds", "Open files and connections allowed.");
+    describe_gauge!("process_threads", "Threads of the process.");
+    describe_gauge!("process_cpu_seconds", "Processor time used since the start.");
+    gauge!("roomful_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    // What an operator's alerts are about is there from the start, at zero.
+    counter!("roomful_messages_in_total").absolute(0);
+    counter!("roomful_messages_out_total").absolute(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The grammar of one line of the exposition format, as far as we use it.
+    fn is_valid(line: &str) -> bool {
+        let name = |text: &str| {
+            !text.is_empty()
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && !text.starts_with(|c: char| c.is_ascii_digit())
+        };
+        if let Some(comment) = line.strip_prefix("# ") {
+            let mut words = comment.splitn(3, ' ');
+            return matches!(words.next(), Some("HELP" | "TYPE"))
+                && words.next().is_some_and(name)
+                && words.next().is_some();
+        }
+        let Some((series, value)) = line.rsplit_once(' ') else {
+            return line.is_empty();
+        };
+        let (bare, labels) = series
+            .split_once('{')
+            .map_or((series, "}"), |(bare, labels)| (bare, labels));
+        name(bare) && labels.ends_with('}') && value.parse::<f64>().is_ok()
+    }
+
+    #[test]
+    fn the_exposition_can_be_parsed() {
+        let recorder = builder().unwrap().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            record(Process {
+                resident_bytes: Some(1),
+                cpu_centiseconds: Some(150),
+                ..Process::default()
+            });
+            counter!("roomful_closed_total", "cause" => "ping_timeout").increment(2);
+            metrics::histogram!("roomful_store_commit_seconds").record(0.003);
+        });
+        let text = handle.render();
+        for line in text.lines() {
+            assert!(is_valid(line), "{line:?}");
+        }
+        for expected in [
+            "roomful_closed_total{cause=\"ping_timeout\"} 2",
+            "roomful_store_commit_seconds_bucket{le=\"0.005\"} 1",
+            "roomful_messages_in_total 0",
+            "process_cpu_seconds 1.5",
+            "# TYPE roomful_closed_total counter",
+        ] {
+            assert!(
+                text.lines().any(|line| line == expected),
+                "{expected} is not in\n{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The wiring of the process, top-down: probes first, then store, transport, chat and page behind the gate; and the same
+//! in reverse when it stops.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use roomful_socket::{HttpLimits, WebSocketServer};
+use roomful_store::{Store, StoreError};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::{JoinError, JoinHandle, JoinSet},
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+use crate::{
+    chat, clock,
+    config::{Config, ConfigError},
+    http::{
+        assets::{Assets, BUILT},
+        demo,
+        gate::Gate,
+        health::Health,
+        metrics::{Exporter, MetricsError, UPKEEP_INTERVAL},
+        router,
+    },
+    lifecycle, open_files,
+    secret::{Keys, Made},
+    store,
+};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("can't listen on {listen}: {error}; choose another address with --listen, or end what uses it")]
+    Listen { listen: String, error: io::Error },
+    #[error("can't open the store: {0}")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    #[error("can't write the file that ROOMFUL_PORT_FILE names: {0}")]
+    PortFile(io::Error),
+    #[error("the system refuses what every server needs: {0}")]
+    Runtime(io::Error),
+    #[error("a part of the start-up ended by a fault: {0}")]
+    Fault(#[from] JoinError),
+}
+
+/// A running server.
+pub(crate) struct Server {
+    health: Health,
+    sockets: WebSocketServer,
+    store: Arc<dyn Store>,
+    listening: Listening,
+    /// What recurs as long as the server runs; ends with it.
+    _recurring: JoinSet<()>,
+    delay: Duration,
+    patience: Duration,
+}
+
+/// The accept loop, and how to end it.
+struct Listening {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts everything, and returns when clients are welcome.
+    pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
+        let (keys, made) = Keys::load(config)?;
+        if made == Made::Yes {
+            tracing::info!(file = %config.secret_path().display(), "made a secret for tokens, since none was configured");
+        }
+        let _keys = chat::keys(&keys)?;
+        // Before whatever counts: a metric made without a recorder goes nowhere.
+        let exporter = Exporter::install()?;
+        let sockets = sockets(config, open_files::raise_limit());
+
+        let (listener, address) = listen(&config.listen).await?;
+        let (health, gate) = (Health::new(config.store.check_timeout.0), Gate::default());
+        let probes = router::outer(health.clone(), exporter.clone(), gate.clone());
+        let listening = Listening::start(listener, probes, config.http.header_timeout.0);
+
+        let opening = config.clone();
+        let store = tokio::task::spawn_blocking(move || store::open(&opening)).await??;
+        let assets = Assets::new(BUILT, &config.http.assets_url, config.http.assets_origin());
+        let demo = demo_routes(config, &keys);
+        gate.open(router::inner(
+            sockets.router(),
+            demo,
+            assets,
+            config.http.trusted_proxies.clone(),
+        ));
+        health.ready(Arc::clone(&store));
+
+        welcome(config, address);
+        lifecycle::announce(address).map_err(StartError::PortFile)?;
+        let recurring = recurring(config, exporter, Arc::clone(&store));
+        let (delay, patience) = (config.shutdown.delay.0, config.shutdown.timeout.0);
+        Ok(Server {
+            health,
+            sockets,
+            store,
+            listening,
+            _recurring: recurring,
+            delay,
+            patience,
+        })
+    }
+
+    /// Stops in order: no new clients, clients sent away, handlers and commits done, store closed. What is not done in
+    /// the configured time is left.
+    pub(crate) async fn stop(self) {
+        self.health.draining();
+        sleep(self.delay).await;
+        let Listening { stop, task } = self.listening;
+        // The loop may have ended by itself; then there is nothing to stop.
+        let _ = stop.send(());
+        let drained = timeout(self.patience, async {
+            self.sockets.close().await;
+            self.store.close().await;
+            let _ = task.await;
+        });
+        if drained.await.is_err() {
+            tracing::warn!(after = ?self.patience, "not all was done in time; it is left as it is");
+        }
+    }
+}
+
+impl Listening {
+    fn start(listener: TcpListener, routes: axum::Router, header_timeout: Duration) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let limits = HttpLimits {
+            header_timeout,
+            ..HttpLimits::default()
+        };
+        let task = tokio::spawn(async move {
+            let stopped = async {
+                // An end of the sender is the end of the server.
+                let _ = stopped.await;
+            };
+            roomful_socket::serve(listener, routes, limits, stopped).await;
+        });
+        Listening { stop, task }
+    }
+}
+
+async fn listen(listen: &str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen {
+        listen: listen.to_owned(),
+        error,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// The transport with the configured bounds.
+fn sockets(config: &Config, file_limit: Option<u64>) -> WebSocketServer {
+    let (socket, limits) = (&config.socket, &config.limits);
+    let builder = WebSocketServer::builder()
+        .ping_interval(socket.ping_interval.0)
+        .ping_timeout(socket.ping_timeout.0)
+        .max_payload(socket.max_payload.0)
+        .connect_timeout(socket.connect_timeout.0)
+        .upgrade_timeout(socket.upgrade_timeout.0)
+        .body_timeout(socket.body_timeout.0)
+        .linger(socket.linger.0)
+        .outbox(socket.outbox_bytes.0, socket.outbox_frames)
+        .inbox_events(socket.inbox_events)
+        .max_attachments(socket.max_attachments)
+        .max_fragments(socket.max_fragments)
+        .max_pending_acks(socket.max_pending_acks)
+        .max_unfinished_bytes(socket.max_unfinished.0)
+        .compression_threshold(Some(socket.compress_from.0).filter(|bytes| *bytes > 0))
+        .max_sessions(open_files::connections(limits.connections, file_limit))
+        .max_sessions_per_ip(limits.rates.then_some(limits.connections_per_ip))
+        // Nothing here reads them later, and they are most of what an idle client costs.
+        .keep_headers(false);
+    if config.http.origins.iter().any(|origin| origin == "*") {
+        return builder.cors_any().build();
+    }
+    builder.cors(config.http.origins.iter().cloned()).build()
+}
+
+fn demo_routes(config: &Config, keys: &Keys) -> Option<axum::Router> {
+    if !config.dev.enabled {
+        return None;
+    }
+    let signer = keys.signer();
+    if signer.is_none() {
+        tracing::warn!("dev mode has no key to sign with, so there is no sign-in by name; set auth.secret");
+    }
+    signer.map(|signer| demo::router(signer, config.dev.token_ttl.0))
+}
+
+fn welcome(config: &Config, address: SocketAddr) {
+    if config.dev.enabled {
+        tracing::warn!(
+            "dev mode: whoever reaches this address may sign in under any name; never use it for real data"
+        );
+    }
+    if !config.limits.rates {
+        tracing::warn!("the rate limits are off");
+    }
+    let page = if Assets::is_built(BUILT) {
+        "open"
+    } else {
+        "clients connect to"
+    };
+    tracing::info!(
+        "Roomful {} is ready: {page} http://{address}",
+        env!("CARGO_PKG_VERSION")
+    );
+}
+
+fn recurring(config: &Config, exporter: Exporter, store: Arc<dyn Store>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut ticks = interval(UPKEEP_INTERVAL);
+        loop {
+            ticks.tick().await;
+            exporter.upkeep();
+        }
+    });
+    let (retention, every) = (store::retention(config), config.history.trim_interval.0);
+    tasks.spawn(async move {
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match store.trim(retention, clock::unix_millis()).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!(removed, "messages past their time were removed"),
+                Err(error) => tracing::warn!(%error, "old messages could not be removed; trying again later"),
+            }
+        }
+    });
+    tasks
+}
