@@ -95,8 +95,8 @@ impl Options {
 
 /// Opens the store a URL names, creating and migrating it where needed. Blocks while it does.
 ///
-/// `sqlite:PATH` is a file, created with its folder if it does not exist; a relative path starts at the working
-/// folder. Metrics go to the recorder that is installed when this is called.
+/// `sqlite:PATH` is a file, created with its folder (for its owner alone) if it does not exist; a relative path
+/// starts at the working folder. Metrics go to the recorder that is installed when this is called.
 ///
 /// # Errors
 /// [`StoreError::Setup`] says what to change in the URL, the options, or the place they point to.

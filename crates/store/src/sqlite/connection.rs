@@ -16,7 +16,7 @@ const CACHED_STATEMENTS: usize = 64;
 /// Opens the file for writing, creates what is missing, and brings the schema up to date.
 pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
+        create_folder(folder)
             .map_err(|error| setup(path, &format_args!("cannot create its folder: {error}")))?;
     }
     let flags =
@@ -40,6 +40,14 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let conn = Connection::open_with_flags(path, flags).map_err(|error| setup(path, &error))?;
     prepare_any(&conn).map_err(|error| failure::from_sqlite(&error))?;
     Ok(conn)
+}
+
+/// What people wrote is nobody else's: a folder made here is for its owner alone. One that exists stays as it is.
+fn create_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
 }
 
 /// Answers the journal mode, which SQLite keeps to itself if it can't change it.

@@ -223,6 +223,23 @@ async fn every_commit_is_synced_and_one_file_remains_after_closing() {
     assert_eq!(left, ["store.db"]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_new_folder_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let file = File::new();
+    file.store().close().await;
+    let mode = Path::new(&file.path())
+        .parent()
+        .unwrap()
+        .metadata()
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
 #[test]
 fn what_cannot_be_opened_says_what_to_do() {
     let folder = TempDir::new().unwrap();
