@@ -1,0 +1,75 @@
+// People who chat: a stock socket.io-client with a token, and the few calls that every test makes.
+
+import { io } from "socket.io-client";
+
+import { tokenFor } from "./token.mjs";
+import { PATIENCE, next, within } from "./waiting.mjs";
+
+const connected = new Set();
+
+/** The answer to an event: `{ok, data}` or `{ok, error}`. */
+export function call(socket, event, ...args) {
+  const answer = new Promise((resolve) => socket.emit(event, ...args, resolve));
+  return within(answer, `the ack of ${event}`);
+}
+
+/** As `call`, but the data; fails if the server did not say ok. */
+export async function done(socket, event, ...args) {
+  const { ok, data, error } = await call(socket, event, ...args);
+  if (!ok) throw new Error(`${event} was answered ${JSON.stringify(error)}`);
+  return data;
+}
+
+/** A client that is not connected yet; `leaveAll` ends it. */
+export function stranger(server, auth, options = {}) {
+  const fast = { reconnectionDelay: 30, reconnectionDelayMax: 100 };
+  const socket = io(server.url, { forceNew: true, transports: ["websocket"], ...fast, auth, ...options });
+  connected.add(socket);
+  // What came before a test asked for it is not lost.
+  socket.seen = [];
+  socket.onAny((event, payload) => socket.seen.push({ event, payload }));
+  return socket;
+}
+
+/** A connected, authenticated client. */
+export async function person(server, user, { claims, ...options } = {}) {
+  const socket = stranger(server, { token: tokenFor(user, claims) }, options);
+  const session = next(socket, "session");
+  const refused = new Promise((_, reject) => socket.once("connect_error", reject));
+  await Promise.race([session, refused]);
+  socket.session = (await session)[0];
+  return socket;
+}
+
+/** A connected client that has joined `room`. */
+export async function member(server, user, room, options) {
+  const socket = await person(server, user, options);
+  socket.joined = await done(socket, "chat:join", { room });
+  return socket;
+}
+
+/** The payload of the first `event` that `wanted` takes, seen already or still to come; it is taken off the list. */
+export async function heard(socket, event, wanted = () => true, patience = PATIENCE) {
+  const at = () => socket.seen.findIndex((one) => one.event === event && wanted(one.payload));
+  if (at() < 0) {
+    await within(
+      new Promise((resolve) => {
+        const look = () => {
+          if (at() < 0) return;
+          socket.offAny(look);
+          resolve();
+        };
+        socket.onAny(look);
+      }),
+      `the event ${event}; seen: ${JSON.stringify(socket.seen.slice(-5))}`,
+      patience,
+    );
+  }
+  return socket.seen.splice(at(), 1)[0].payload;
+}
+
+/** Disconnects everybody. */
+export function leaveAll() {
+  for (const socket of connected) socket.disconnect();
+  connected.clear();
+}

@@ -1,0 +1,35 @@
+// Runs every test of this folder: the JavaScript ones under node:test, the Python ones under pytest.
+//
+//   npm test                    all of them
+//   npm test -- engine chat     those whose names contain one of the words; "python" for the Python ones
+//
+// The programs under test must be built: cargo build -p roomful && cargo build -p roomful-socket --example conformance.
+
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const words = process.argv.slice(2);
+const wanted = (name) => words.length === 0 || words.some((word) => name.includes(word));
+
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, { cwd: here, stdio: "inherit" });
+  if (error) console.error(`${command} could not be run: ${error.message}`);
+  return status === 0;
+}
+
+let good = true;
+const files = readdirSync(here).filter((name) => name.endsWith(".test.mjs") && wanted(name));
+if (files.length > 0) {
+  // One file at a time: each measures time, and the machine may be small.
+  good = run(process.execPath, ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files]) && good;
+}
+if (wanted("python")) {
+  // The environment that `make setup` lays out; else whatever pytest there is.
+  const own = join(here, ".venv", "bin", "python");
+  const python = run(own, ["-c", ""]) ? own : "python3";
+  good = run(python, ["-m", "pytest", "-q", "python"]) && good;
+}
+process.exit(good ? 0 : 1);
