@@ -1,0 +1,254 @@
+//! The commands of the binary as a script sees them: what stands on stdout, what on stderr, and the exit code.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Output},
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+/// Runs the binary in an empty folder, with none of the caller's settings.
+fn roomful(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roomful"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ROOMFUL")) {
+        command.env_remove(name);
+    }
+    command
+        .args(args)
+        .envs(env.iter().copied())
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The header and the claims of a token that stands alone on stdout.
+fn read_token(output: &Output) -> (Value, Value) {
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let token = text(&output.stdout);
+    let parts: Vec<&str> = token.strip_suffix('\n').unwrap().split('.').collect();
+    assert_eq!(parts.len(), 3, "{token}");
+    let read = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+    (read(parts[0]), read(parts[1]))
+}
+
+#[test]
+fn default_config_is_a_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = roomful(folder.path(), &["default-config"], &[]);
+    assert!(output.status.success(), "{output:?}");
+    fs::write(folder.path().join("roomful.toml"), &output.stdout).unwrap();
+    let output = roomful(folder.path(), &["check-config", "--config", "roomful.toml"], &[]);
+    assert!(output.status.success(), "{output:?}");
+    let said = text(&output.stdout);
+    assert!(
+        said.starts_with("The configuration is valid: listen 127.0.0.1:3000, data ./data;"),
+        "{said}"
+    );
+    assert!(!folder.path().join("data").exists(), "a check makes nothing");
+}
+
+#[test]
+fn a_bad_value_is_one_line_and_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("bad.toml"), "[limits]\ntext = \"lots\"\n").unwrap();
+    fs::write(folder.path().join("unknown.toml"), "[limit]\n").unwrap();
+    fs::write(folder.path().join("no.pem"), "no key").unwrap();
+    let key = "[[auth.keys]]\nalgorithm = \"RS256\"\npublic_key_file = \"no.pem\"\n";
+    fs::write(folder.path().join("key.toml"), key).unwrap();
+    let cases: [(&[&str], (&str, &str), &str); 10] = [
+        (
+            &["--config", "bad.toml"],
+            ("A", ""),
+            "file bad.toml: limits.text: \"lots\" is no size",
+        ),
+        (
+            &["check-config", "--config", "unknown.toml"],
+            ("A", ""),
+            "file unknown.toml: limit: unknown field `limit`",
+        ),
+        (
+            &["check-config", "--config", "none.toml"],
+            ("A", ""),
+            "file none.toml: can't be read",
+        ),
+        (
+            &["check-config", "--config", "key.toml"],
+            ("A", ""),
+            "file no.pem: auth.keys: the key (no kid) for RS256",
+        ),
+        (
+            &["serve", "--listen", "here"],
+            ("A", ""),
+            "flag --listen: listen: \"here\" is no address",
+        ),
+        (
+            &["serve"],
+            ("ROOMFUL_LISTEN", "1"),
+            "environment variable ROOMFUL_LISTEN: listen: ",
+        ),
+        (
+            &["serve"],
+            ("ROOMFUL_AUTH_SECRET", "short"),
+            "environment variable ROOMFUL_AUTH_SECRET: auth.secret: ",
+        ),
+        (
+            &["serve"],
+            ("ROOMFUL_STORE_URL", "postgres://u:pw@h/d"),
+            "environment variable ROOMFUL_STORE_URL: store.url: ",
+        ),
+        (
+            &["serve"],
+            ("ROOMFUL_BUS_URL", "redis://h"),
+            "environment variable ROOMFUL_BUS_URL: bus.url: ",
+        ),
+        (
+            &["token", "--user", "a"],
+            ("ROOMFUL__SOCKET__PING", "1s"),
+            "environment variable ROOMFUL__SOCKET__PING: there is",
+        ),
+    ];
+    for (args, env, expected) in cases {
+        let output = roomful(folder.path(), args, &[env]);
+        let line = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?} {env:?}: {line}");
+        assert!(output.stdout.is_empty());
+        assert!(
+            line.starts_with(&format!("roomful: {expected}")),
+            "{args:?} {env:?}: {line}"
+        );
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(!line.contains("short") && !line.contains("pw"), "{line}");
+    }
+}
+
+#[test]
+fn a_token_stands_alone_on_stdout() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = [("ROOMFUL_AUTH_SECRET", "0123456789abcdef0123456789abcdef")];
+    let args = [
+        "token",
+        "--user",
+        "alice",
+        "--name",
+        "Alice",
+        "--ttl",
+        "15m",
+        "--room",
+        "room-*",
+        "--room",
+        "dm:alice:*",
+    ];
+    let (header, claims) = read_token(&roomful(folder.path(), &args, &secret));
+    assert_eq!(header["alg"], "HS256");
+    assert_eq!(
+        (claims["sub"].as_str(), claims["name"].as_str()),
+        (Some("alice"), Some("Alice"))
+    );
+    assert_eq!(
+        claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
+        15 * 60
+    );
+    assert_eq!(claims["rooms"], serde_json::json!(["room-*", "dm:alice:*"]));
+    assert!(claims["jti"].is_string() && claims.get("roles").is_none());
+    assert!(
+        !folder.path().join("data").exists(),
+        "a configured secret makes no file"
+    );
+}
+
+#[test]
+fn a_token_without_a_secret_makes_one_for_the_server_to_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, claims) = read_token(&roomful(folder.path(), &["token", "--user", "bob"], &[]));
+    assert_eq!(
+        claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
+        3600
+    );
+    assert!(claims.get("rooms").is_none() && claims.get("name").is_none());
+    let secret = folder.path().join("data/auth.secret");
+    let before = fs::read(&secret).unwrap();
+    assert_eq!(secret.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    read_token(&roomful(folder.path(), &["token", "--user", "bob"], &[]));
+    assert_eq!(fs::read(&secret).unwrap(), before);
+}
+
+#[test]
+fn a_user_that_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [
+        &["token", "--user", ""][..],
+        &["token"],
+        &["token", "--user", "a", "--ttl", "soon"],
+    ] {
+        let output = roomful(folder.path(), args, &[]);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = roomful(folder.path(), &["doctor", "--listen", "127.0.0.1:0"], &[]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    for subject in [
+        "data folder",
+        "secret",
+        "disk space",
+        "store",
+        "bus",
+        "port",
+        "open files",
+        "clock",
+    ] {
+        assert!(
+            said.lines().any(|line| line.contains(subject)),
+            "{subject} is not in\n{said}"
+        );
+    }
+    fs::write(folder.path().join("file"), "").unwrap();
+    let output = roomful(
+        folder.path(),
+        &["doctor", "--data", "file", "--listen", "127.0.0.1:0"],
+        &[],
+    );
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("FAIL  data folder  file is no folder; set `data` to one"),
+        "{said}"
+    );
+}
+
+/// `docs/configuration.md` holds the defaults word for word. When they change, paste the new ones there.
+#[test]
+fn the_reference_shows_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let defaults = text(&roomful(folder.path(), &["default-config"], &[]).stdout);
+    let reference = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/configuration.md"
+    ))
+    .unwrap();
+    let shown = reference
+        .split("```toml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    assert_eq!(
+        shown, defaults,
+        "docs/configuration.md is not what `roomful default-config` prints"
+    );
+}

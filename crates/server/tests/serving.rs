@@ -1,0 +1,154 @@
+//! The running binary over HTTP: probes, metrics, dev mode's sign-in, the page, and how it ends.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use roomful_testkit::{
+    ServerProcess,
+    http::{self, HttpClient},
+    server::Config,
+};
+
+async fn start(env: &[(&str, &str)]) -> ServerProcess {
+    let config = Config::new(env!("CARGO_BIN_EXE_roomful"));
+    let config = env
+        .iter()
+        .fold(config, |config, (name, text)| config.env(name, text));
+    ServerProcess::start_with(config).await.unwrap()
+}
+
+#[tokio::test]
+async fn probes_metrics_and_page_are_served() {
+    let mut server = start(&[]).await;
+    let live = http::get(server.addr(), "/livez").await.unwrap();
+    assert_eq!(
+        (live.status, live.header("cache-control")),
+        (200, Some("no-store"))
+    );
+    let ready = http::get(server.addr(), "/readyz").await.unwrap();
+    assert_eq!(
+        (
+            ready.status,
+            &ready.json()["status"],
+            &ready.json()["checks"]["store"]
+        ),
+        (200, &"ready".into(), &"ok".into())
+    );
+
+    let metrics = http::get(server.addr(), "/metrics").await.unwrap();
+    assert_eq!(
+        metrics.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let text = metrics.text();
+    for name in [
+        "roomful_connections 0",
+        "roomful_messages_in_total 0",
+        "roomful_closed_total{cause=\"slow_consumer\"} 0",
+        "roomful_outbox_dropped_total{cause=\"volatile\"} 0",
+        "process_resident_memory_bytes ",
+        "process_open_fds ",
+    ] {
+        assert!(
+            text.lines().any(|line| line.starts_with(name)),
+            "{name} is not in\n{text}"
+        );
+    }
+
+    let page = http::get(server.addr(), "/").await.unwrap();
+    assert_eq!(
+        (page.status, page.header("cache-control")),
+        (200, Some("no-cache"))
+    );
+    assert!(
+        page.header("content-security-policy")
+            .unwrap()
+            .contains("frame-ancestors 'none'")
+    );
+    let nothing = http::get(server.addr(), "/nothing").await.unwrap();
+    assert_eq!(
+        (nothing.status, &nothing.json()["error"]["code"]),
+        (404, &"not_found".into())
+    );
+    assert!(server.terminate().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn sign_in_by_name_is_for_dev_mode_alone() {
+    let plain = start(&[]).await;
+    for path in ["/demo/config", "/demo/sign-in"] {
+        assert_eq!(http::get(plain.addr(), path).await.unwrap().status, 404, "{path}");
+    }
+    let dev = start(&[("ROOMFUL__DEV__ENABLED", "on")]).await;
+    assert_eq!(
+        http::get(dev.addr(), "/demo/config").await.unwrap().json()["dev"],
+        true
+    );
+    let mut client = HttpClient::connect(dev.addr()).await.unwrap();
+    let json = [("content-type", "application/json")];
+    let answer = client
+        .request("POST", "/demo/sign-in", &json, b"{\"name\":\"Ann Lee\"}")
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.status, answer.json()["userId"].as_str()),
+        (200, Some("ann-lee"))
+    );
+}
+
+#[tokio::test]
+async fn what_is_stored_is_for_its_owner_alone() {
+    let server = start(&[]).await;
+    let files: Vec<_> = fs::read_dir(server.data())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .collect();
+    assert!(
+        files.iter().any(|file| file.file_name() == "roomful.db"),
+        "{files:?}"
+    );
+    for file in files {
+        assert_eq!(
+            file.metadata().unwrap().permissions().mode() & 0o077,
+            0,
+            "{file:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_said_and_code_1() {
+    let server = start(&[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_roomful"))
+        .args(["--listen", &server.addr().to_string(), "--data"])
+        .arg(folder.path())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(&format!("roomful: can't listen on {}: ", server.addr())),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_parked_poll_does_not_keep_the_server_from_ending() {
+    let mut server = start(&[]).await;
+    let open = http::get(server.addr(), "/socket.io/?EIO=4&transport=polling")
+        .await
+        .unwrap()
+        .text();
+    let packet: serde_json::Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
+    let path = format!(
+        "/socket.io/?EIO=4&transport=polling&sid={}",
+        packet["sid"].as_str().unwrap()
+    );
+    let mut poll = HttpClient::connect(server.addr()).await.unwrap();
+    poll.send("GET", &path, &[], b"").await.unwrap();
+    assert!(server.terminate().await.unwrap().success());
+    assert!(server.log().contains("stopped"), "{}", server.log());
+}
