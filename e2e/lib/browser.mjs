@@ -1,0 +1,82 @@
+// Chromium as Debian ships it, and windows on the chat page in which a person is signed in.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+import { chromium } from "playwright-core";
+
+import { PATIENCE } from "./waiting.mjs";
+
+/** Starts Chromium. `CHROMIUM` names another one than Debian's. */
+export function launch() {
+  const path = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  if (!existsSync(path)) throw new Error(`no Chromium at ${path}: apt-get install chromium, or set CHROMIUM`);
+  // Root in a container has no sandbox; what is browsed here is our own page on loopback.
+  return chromium.launch({ executablePath: path, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+}
+
+/** One window with its own storage: a person. What the page complains about is kept in `faults`. */
+export class Window {
+  static async open(browser, server, options = {}) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    context.setDefaultTimeout(PATIENCE);
+    const window = new Window();
+    window.context = context;
+    window.page = await context.newPage();
+    window.faults = [];
+    window.page.on("pageerror", (error) => window.faults.push(String(error)));
+    window.page.on("console", (message) => {
+      // A connection that is refused while the server is away is no fault of the page.
+      if (message.type() === "error" && !/ERR_CONNECTION|WebSocket connection|ERR_EMPTY/.test(message.text())) {
+        window.faults.push(message.text());
+      }
+    });
+    await window.page.goto(server.url);
+    return window;
+  }
+
+  /** Opens a window, signs in by keyboard and enters `room`. */
+  static async signIn(browser, server, name, room, options) {
+    const window = await Window.open(browser, server, options);
+    await window.at("sign-in-name").fill(name);
+    await window.at("sign-in-name").press("Enter");
+    await window.at("room-list").waitFor({ state: "attached" });
+    if (room) await window.enter(room);
+    return window;
+  }
+
+  /** The element with this test id, narrowed by attributes: at("message", {seq: 1}). */
+  at(testid, data = {}) {
+    const rest = Object.entries(data).map(([name, value]) => `[data-${name}="${value}"]`);
+    return this.page.locator(`[data-testid="${testid}"]${rest.join("")}`);
+  }
+
+  async enter(room) {
+    await this.at("add-room").fill(room);
+    await this.at("add-room").press("Enter");
+    await this.at("room-item", { room }).locator('[aria-current="page"]').waitFor({ state: "attached" });
+    await this.at("online-user").first().waitFor({ state: "attached" });
+  }
+
+  async say(text) {
+    await this.at("composer").fill(text);
+    await this.at("composer").press("Enter");
+  }
+
+  /** The message with this text, once it is on the page. */
+  async message(text, data) {
+    const message = this.at("message", data).filter({ hasText: text });
+    await message.waitFor();
+    return message;
+  }
+
+  /** Keeps a picture if `SCREENSHOTS` names a folder. */
+  async picture(name) {
+    const folder = process.env.SCREENSHOTS;
+    if (folder) await this.page.screenshot({ path: join(folder, `${name}.png`) });
+  }
+
+  close() {
+    return this.context.close();
+  }
+}

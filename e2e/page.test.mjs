@@ -1,0 +1,212 @@
+// The chat page in a real Chromium: people in windows of their own, on the real server in dev mode.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { Window, launch } from "./lib/browser.mjs";
+import { done, leaveAll, member } from "./lib/people.mjs";
+import { Roomful } from "./lib/process.mjs";
+import { until } from "./lib/waiting.mjs";
+
+let server;
+let browser;
+const windows = [];
+before(async () => {
+  server = await Roomful.start({ args: ["--dev"], env: { ROOMFUL__PRESENCE__GRACE: "500ms" } });
+  browser = await launch();
+});
+afterEach(async () => {
+  leaveAll();
+  const faults = windows.flatMap((window) => window.faults);
+  await Promise.all(windows.splice(0).map((window) => window.close()));
+  assert.deepEqual(faults, [], "the page complained");
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+async function signIn(name, room, options) {
+  const window = await Window.signIn(browser, server, name, room, options);
+  windows.push(window);
+  return window;
+}
+
+describe("two people in two windows", () => {
+  test("see each other, write to each other, and know what was read", async () => {
+    const ada = await signIn("Ada", "tea");
+    const grace = await signIn("Grace", "tea");
+    for (const window of [ada, grace]) {
+      await window.at("online-user").nth(1).waitFor({ state: "attached" });
+      const names = (await window.at("online-user").allInnerTexts()).join(" ");
+      assert.match(names, /Ada/);
+      assert.match(names, /Grace/);
+    }
+
+    await ada.at("composer").pressSequentially("Hello Gr");
+    await grace.at("typing").filter({ hasText: "Ada" }).waitFor();
+    await ada.at("composer").fill("");
+    await ada.say("Hello Grace 👋");
+    await (await ada.message("Hello Grace 👋", { own: "true", state: "sent", seq: 1 })).waitFor();
+    const received = await grace.message("Hello Grace 👋", { own: "false", seq: 1 });
+    assert.match(await received.innerText(), /Ada/);
+    await until(async () => (await grace.at("typing").innerText()).trim() === "", "the typing line to end");
+
+    await grace.say("Hello Ada");
+    await grace.say("How are you?");
+    await ada.message("How are you?", { own: "false", seq: 3 });
+    await ada.say("Fine!");
+    await ada.at("read-by").filter({ hasText: "Grace" }).waitFor();
+    assert.equal(await ada.at("message").count(), 4);
+    await ada.picture("light");
+  });
+
+  test("who is elsewhere sees a badge until they come and look", async () => {
+    const ada = await signIn("Ada", "news");
+    const grace = await signIn("Grace", "news");
+    await grace.enter("elsewhere");
+    await ada.say("one");
+    await ada.say("two");
+    const badge = grace.at("room-item", { room: "news" }).locator('[data-testid="unread-badge"]');
+    await badge.filter({ hasText: /^2$/ }).waitFor();
+    await grace.at("room-item", { room: "news" }).locator("a").click();
+    await grace.message("two");
+    await badge.waitFor({ state: "hidden" });
+    await ada.at("read-by").filter({ hasText: "Grace" }).waitFor();
+  });
+
+  test("who closes the window goes offline", async () => {
+    const ada = await signIn("Ada", "door");
+    const grace = await signIn("Grace", "door");
+    await ada.at("online-user").filter({ hasText: "Grace" }).waitFor({ state: "attached" });
+    await grace.page.close();
+    await ada.at("online-user").filter({ hasText: "Grace" }).waitFor({ state: "detached" });
+  });
+});
+
+test("what is written while the server is away is sent once when it is back", async () => {
+  const ada = await signIn("Ada", "storm");
+  const grace = await signIn("Grace", "storm");
+  await ada.say("before");
+  await grace.message("before");
+  await server.end("SIGKILL");
+  await ada.at("banner").waitFor();
+  await ada.picture("offline");
+  await ada.say("during");
+  await ada.message("during", { own: "true", state: "sending" });
+  await server.restart();
+  await ada.message("during", { own: "true", state: "sent", seq: 2 });
+  await ada.at("banner").waitFor({ state: "hidden" });
+  await grace.message("during", { seq: 2 });
+  await ada.say("after");
+  await grace.message("after", { seq: 3 });
+  assert.deepEqual(
+    await Promise.all([ada, grace].map((window) => window.at("message").count())),
+    [3, 3],
+    "a message is there twice, or missing",
+  );
+});
+
+test("a reload keeps the person and the room", async () => {
+  const ada = await signIn("Ada", "garden");
+  await ada.say("kept");
+  await ada.message("kept", { state: "sent" });
+  await ada.page.reload();
+  await ada.message("kept", { own: "true" });
+  await ada.at("me").filter({ hasText: "Ada" }).waitFor({ state: "attached" });
+});
+
+test("older messages come when one scrolls up, and nothing is there twice", async () => {
+  const writer = await member(server, "writer", "archive");
+  for (let i = 1; i <= 130; i++) {
+    await done(writer, "chat:send_message", { room: "archive", text: `entry ${i}` });
+    // Within the default limit of events: a burst, then a steady pace.
+    if (i > 30) await new Promise((resolve) => setTimeout(resolve, 55));
+  }
+  const ada = await signIn("Ada", "archive");
+  await ada.message("entry 130");
+  assert.equal(await ada.at("message", { seq: 1 }).count(), 0, "all of history was loaded at once");
+  await until(async () => {
+    await ada.at("scroller").evaluate((element) => element.scrollTo(0, 0));
+    return (await ada.at("message", { seq: 1 }).count()) === 1;
+  }, "the first message");
+  const seqs = await ada.at("message").evaluateAll((all) => all.map((element) => Number(element.dataset.seq)));
+  assert.deepEqual(seqs, [...seqs].sort((a, b) => a - b));
+  assert.equal(new Set(seqs).size, seqs.length);
+});
+
+test("text is text, never markup", async () => {
+  const ada = await signIn("Ada", "markup");
+  const evil = '<img src=x onerror="document.title=1"> <b>bold</b> javascript:alert(1) https://example.com/a?b=c';
+  await ada.say(evil);
+  const message = await ada.message("<b>bold</b>");
+  assert.equal(await message.locator("img, b").count(), 0);
+  const links = await message.locator("a").evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+  assert.deepEqual(links, ["https://example.com/a?b=c"]);
+  assert.notEqual(await ada.page.title(), "1");
+});
+
+test("light and dark differ, and the choice outlives a reload", async () => {
+  const ada = await signIn("Ada", "night", { colorScheme: "light" });
+  await ada.say("Good night");
+  await ada.message("Good night", { state: "sent" });
+  const background = () => ada.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const theme = () => ada.page.evaluate(() => document.documentElement.dataset.theme);
+  const light = await background();
+  await until(async () => {
+    if ((await theme()) === "dark") return true;
+    await ada.at("theme-toggle").click();
+    return false;
+  }, "the dark theme");
+  assert.notEqual(await background(), light);
+  await ada.page.reload();
+  await ada.message("Good night");
+  assert.equal(await theme(), "dark");
+  await ada.picture("dark");
+});
+
+test("a narrow screen shows everything without scrolling sideways", async () => {
+  const ada = await signIn("Ada", undefined, { viewport: { width: 360, height: 740 } });
+  const opener = ada.at("open-rooms");
+  if (await opener.isVisible()) await opener.click();
+  await ada.picture("narrow-rooms");
+  await ada.enter("pocket");
+  await ada.say(`a long word: ${"x".repeat(300)}`);
+  await ada.message("a long word", { state: "sent" });
+  const [content, screen] = await ada.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(content <= screen, `${content} px wide on a screen of ${screen}`);
+  assert.ok(await ada.at("composer").isVisible());
+  await ada.picture("narrow");
+});
+
+test("every control has a name, and the messages are announced as a log", async () => {
+  const ada = await signIn("Ada", "ear");
+  const nameless = await ada.page.locator("button, input, textarea, a").evaluateAll((all) =>
+    all
+      .filter((element) => element.checkVisibility())
+      .filter((element) => {
+        const label = element.labels?.[0]?.innerText;
+        return !(element.getAttribute("aria-label") ?? label ?? element.innerText ?? "").trim();
+      })
+      .map((element) => element.outerHTML),
+  );
+  assert.deepEqual(nameless, []);
+  assert.equal(await ada.page.getByRole("log").count(), 1);
+  assert.equal(await ada.page.getByRole("main").count(), 1);
+});
+
+test("built files are hashed, compressed and cached for good; the page itself is not", async () => {
+  const page = await fetch(server.url);
+  assert.equal(page.status, 200);
+  assert.doesNotMatch(page.headers.get("cache-control") ?? "", /immutable/);
+  const script = (await page.text()).match(/src="([^"]+\.js)"/)?.[1];
+  assert.match(script, /-[\w-]{8,}\.js$/);
+  const answer = await fetch(new URL(script, server.url), { headers: { "accept-encoding": "br, gzip" } });
+  assert.equal(answer.status, 200);
+  assert.match(answer.headers.get("cache-control"), /immutable/);
+  assert.match(answer.headers.get("content-encoding"), /^(br|gzip)$/);
+  const tag = answer.headers.get("etag");
+  assert.ok(tag);
+  const again = await fetch(new URL(script, server.url), { headers: { "if-none-match": tag, "accept-encoding": "br, gzip" } });
+  assert.equal(again.status, 304);
+});
