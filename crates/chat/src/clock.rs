@@ -25,7 +25,10 @@ pub trait Clock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "the one place where the rules' time comes from")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place where the rules' time comes from"
+    )]
     fn wall_ms() -> i64 {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -42,7 +45,9 @@ impl Clock for SystemClock {
         Box::pin(async move {
             loop {
                 let left = at_ms.saturating_sub(Self::wall_ms());
-                let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return };
+                let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else {
+                    return;
+                };
                 tokio::time::sleep(Duration::from_millis(left).min(LONGEST_SLEEP)).await;
             }
         })
@@ -58,7 +63,9 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock that stands at `now_ms`.
     pub fn at(now_ms: i64) -> Self {
-        Self { now: watch::Sender::new(now_ms) }
+        Self {
+            now: watch::Sender::new(now_ms),
+        }
     }
 
     /// Moves the clock forward by `ms` and wakes who waited for a time within it.

@@ -131,7 +131,10 @@ impl ChatError {
 
     /// Whether the very same request may succeed later.
     pub const fn retryable(&self) -> bool {
-        matches!(self.code(), ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::Internal)
+        matches!(
+            self.code(),
+            ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::Internal
+        )
     }
 
     /// The error as it stands in an ack, an `error` event or a `connect_error`'s `data`.
@@ -176,7 +179,10 @@ mod tests {
 
     #[test]
     fn the_body_has_the_contracts_shape() {
-        let error = ChatError::RateLimited { what: "events", retry_after_ms: 40 };
+        let error = ChatError::RateLimited {
+            what: "events",
+            retry_after_ms: 40,
+        };
         assert_eq!(
             serde_json::to_value(error.body()).unwrap(),
             serde_json::json!({

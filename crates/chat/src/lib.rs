@@ -1,13 +1,49 @@
 //! Chat and presence on roomful-socket and roomful-store: the rules of the product.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! use roomful_chat::{ChatConfig, ChatServer, KeyTable};
+//! use roomful_socket::WebSocketServer;
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = roomful_store::open("sqlite:./data/roomful.db", roomful_store::Options::default())?;
+//! let keys = KeyTable::hs256(b"a secret of thirty-two bytes or more")?;
+//! let server = WebSocketServer::builder().cors(["https://yourdomain.com"]).build();
+//! let chat = ChatServer::attach(&server, store, ChatConfig { keys, ..ChatConfig::default() });
+//! let app: axum::Router = server.router();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An event's way: `controller` (checks that all have in common) -> `handlers` -> `room` (order, delivery) -> `reply`.
+//! Only `events` knows the events' names and their JSON. The rules of typing, presence, rooms and tokens are pure
+//! values (`typing_tracker`, `presence_tracker`, `room::subscribers`, `middleware::auth`); the servers are the shell.
 
-#![allow(dead_code)]
+mod alarm;
 pub mod clock;
+mod config;
+mod controller;
 mod deadlines;
 mod error;
 mod events;
+mod handlers;
+mod metrics;
 pub mod middleware;
 pub mod presence_tracker;
+mod reply;
+mod room;
+mod room_manager;
+mod servers;
+mod session;
 pub mod types;
 pub mod typing_tracker;
 
+pub use config::ChatConfig;
 pub use error::{ChatError, ErrorBody, ErrorCode};
+pub use middleware::{
+    auth::{KeyTable, TokenAlgorithm, VerifyKey},
+    rate_limit::{Rate, RateLimits},
+};
+pub use servers::chat::{ChatServer, Stats};
+pub use types::Limits;
+pub use typing_tracker::TypingLimits;

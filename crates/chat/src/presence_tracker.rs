@@ -27,6 +27,8 @@ struct OnlineUser<R> {
 pub struct WentOffline<R> {
     /// Who.
     pub user: UserId,
+    /// The name from their newest token.
+    pub name: Option<Arc<str>>,
     /// When their last session ended, in milliseconds since 1970.
     pub last_seen: i64,
     /// The rooms they took part in.
@@ -56,7 +58,12 @@ pub struct PresenceTracker<R> {
 impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
     /// An empty tracker that keeps users online for `grace_ms` after their last session.
     pub fn new(grace_ms: i64) -> Self {
-        Self { grace_ms, users: HashMap::new(), rooms: HashMap::new(), leaving: Deadlines::default() }
+        Self {
+            grace_ms,
+            users: HashMap::new(),
+            rooms: HashMap::new(),
+            leaving: Deadlines::default(),
+        }
     }
 
     /// A session of `user` begins. True if that brings the user online; not when they were, or still are by grace.
@@ -69,18 +76,33 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
             }
             return false;
         }
-        let fresh = OnlineUser { name, sessions: 1, gone_at: None, rooms: Vec::new() };
+        let fresh = OnlineUser {
+            name,
+            sessions: 1,
+            gone_at: None,
+            rooms: Vec::new(),
+        };
         self.users.insert(Arc::clone(user), fresh);
         true
     }
 
+    /// The user's newest token has another name, or none.
+    pub fn rename(&mut self, user: &str, name: Option<Arc<str>>) {
+        if let Some(entry) = self.users.get_mut(user) {
+            entry.name = name.or_else(|| entry.name.take());
+        }
+    }
+
     /// A session of `user` ends at `now`. If it was the last one, the grace begins.
     pub fn disconnect(&mut self, user: &UserId, now: i64) {
-        let Some(entry) = self.users.get_mut(user) else { return };
+        let Some(entry) = self.users.get_mut(user) else {
+            return;
+        };
         entry.sessions = entry.sessions.saturating_sub(1);
         if entry.sessions == 0 && entry.gone_at.is_none() {
             entry.gone_at = Some(now);
-            self.leaving.set(now.saturating_add(self.grace_ms), Arc::clone(user));
+            self.leaving
+                .set(now.saturating_add(self.grace_ms), Arc::clone(user));
         }
     }
 
@@ -109,12 +131,19 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
     pub fn tick(&mut self, now: i64) -> Vec<WentOffline<R>> {
         let mut gone = Vec::new();
         while let Some((_, user)) = self.leaving.pop_due(now) {
-            let Some(entry) = self.users.remove(&user) else { continue };
+            let Some(entry) = self.users.remove(&user) else {
+                continue;
+            };
             for room in &entry.rooms {
                 self.remove_from_room(&user, *room);
             }
             let last_seen = entry.gone_at.unwrap_or(now);
-            gone.push(WentOffline { user, last_seen, rooms: entry.rooms });
+            gone.push(WentOffline {
+                user,
+                name: entry.name,
+                last_seen,
+                rooms: entry.rooms,
+            });
         }
         gone
     }
@@ -138,7 +167,11 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
     /// The user, if online.
     pub fn entry(&self, user: &str) -> Option<OnlineEntry> {
         let (user, entry) = self.users.get_key_value(user)?;
-        Some(OnlineEntry { user: Arc::clone(user), name: entry.name.clone(), gone_at: entry.gone_at })
+        Some(OnlineEntry {
+            user: Arc::clone(user),
+            name: entry.name.clone(),
+            gone_at: entry.gone_at,
+        })
     }
 
     /// How many users are online.
@@ -198,7 +231,12 @@ mod tests {
         presence.disconnect(&user("a"), 2_000);
         assert!(presence.tick(6_999).is_empty());
         assert_eq!(presence.count_in(1), 1, "within the grace the user is online");
-        let gone = WentOffline { user: user("a"), last_seen: 2_000, rooms: vec![1, 2] };
+        let gone = WentOffline {
+            user: user("a"),
+            name: None,
+            last_seen: 2_000,
+            rooms: vec![1, 2],
+        };
         assert_eq!(presence.tick(7_000), vec![gone]);
         assert_eq!(presence.count_in(1), 0);
         assert!(presence.is_empty());
@@ -226,8 +264,12 @@ mod tests {
         }
 
         fn settle(&mut self, now: i64, grace: i64) -> BTreeSet<(u8, i64)> {
-            let due: BTreeSet<_> =
-                self.gone.iter().filter(|(_, at)| *at + grace <= now).map(|(u, at)| (*u, *at)).collect();
+            let due: BTreeSet<_> = self
+                .gone
+                .iter()
+                .filter(|(_, at)| *at + grace <= now)
+                .map(|(u, at)| (*u, *at))
+                .collect();
             for (user, _) in &due {
                 self.gone.remove(user);
                 self.rooms.remove(user);

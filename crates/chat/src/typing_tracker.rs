@@ -19,7 +19,10 @@ pub struct TypingLimits {
 
 impl Default for TypingLimits {
     fn default() -> Self {
-        Self { pass_every_ms: 2_000, ends_after_ms: 6_000 }
+        Self {
+            pass_every_ms: 2_000,
+            ends_after_ms: 6_000,
+        }
     }
 }
 
@@ -60,7 +63,11 @@ pub struct TypingTracker<R> {
 impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
     /// An empty tracker.
     pub fn new(limits: TypingLimits) -> Self {
-        Self { limits, entries: HashMap::new(), deadlines: Deadlines::default() }
+        Self {
+            limits,
+            entries: HashMap::new(),
+            deadlines: Deadlines::default(),
+        }
     }
 
     /// `session` of a user says that they type. The answer is what to pass on now.
@@ -102,7 +109,11 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
         now: i64,
     ) -> Vec<TypingChange<R>> {
         let typists = rooms.into_iter().map(|room| (room, Arc::clone(user)));
-        let mine = |who: &Typist<R>| self.entries.get(who).is_some_and(|entry| entry.session == session);
+        let mine = |who: &Typist<R>| {
+            self.entries
+                .get(who)
+                .is_some_and(|entry| entry.session == session)
+        };
         let ended: Vec<_> = typists.filter(mine).collect();
         ended.iter().filter_map(|who| self.stop(who, now)).collect()
     }
@@ -111,7 +122,9 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
     pub fn tick(&mut self, now: i64) -> Vec<TypingChange<R>> {
         let mut changes = Vec::new();
         while let Some((_, who)) = self.deadlines.pop_due(now) {
-            let Some(entry) = self.entries.get_mut(&who) else { continue };
+            let Some(entry) = self.entries.get_mut(&who) else {
+                continue;
+            };
             entry.due = i64::MIN;
             if entry.ends_at.is_some_and(|ends_at| ends_at <= now) {
                 changes.extend(self.stop(&who, now));
@@ -144,7 +157,9 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
 
     /// Drops an entry that says nothing any more, else keeps it on the schedule.
     fn forget_if_stale(&mut self, who: &Typist<R>, now: i64) {
-        let Some(entry) = self.entries.get(who) else { return };
+        let Some(entry) = self.entries.get(who) else {
+            return;
+        };
         if entry.ends_at.is_none() && entry.may_pass(self.limits, now) {
             self.deadlines.clear(entry.due, who);
             self.entries.remove(who);
@@ -154,8 +169,12 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
     }
 
     fn reschedule(&mut self, who: &Typist<R>) {
-        let Some(entry) = self.entries.get_mut(who) else { return };
-        let pass_at = entry.passed_at.map_or(i64::MIN, |at| at.saturating_add(self.limits.pass_every_ms));
+        let Some(entry) = self.entries.get_mut(who) else {
+            return;
+        };
+        let pass_at = entry
+            .passed_at
+            .map_or(i64::MIN, |at| at.saturating_add(self.limits.pass_every_ms));
         let due = match entry.ends_at {
             Some(ends_at) if entry.shown => ends_at,
             Some(ends_at) => ends_at.min(pass_at),
@@ -171,7 +190,8 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
 
 impl Entry {
     fn may_pass(&self, limits: TypingLimits, now: i64) -> bool {
-        self.passed_at.is_none_or(|at| now >= at.saturating_add(limits.pass_every_ms))
+        self.passed_at
+            .is_none_or(|at| now >= at.saturating_add(limits.pass_every_ms))
     }
 }
 
@@ -227,8 +247,15 @@ mod tests {
         let mut typing = tracker();
         typing.start(who(1), 7, 0);
         typing.start(who(2), 8, 0);
-        assert_eq!(typing.end_session(&Arc::from("alice"), 7, [1, 2, 3], 10), vec![TypingChange::Stop(who(1))]);
-        assert_eq!(typing.len(), 2, "the passed start is remembered until the next may pass");
+        assert_eq!(
+            typing.end_session(&Arc::from("alice"), 7, [1, 2, 3], 10),
+            vec![TypingChange::Stop(who(1))]
+        );
+        assert_eq!(
+            typing.len(),
+            2,
+            "the passed start is remembered until the next may pass"
+        );
         assert_eq!(typing.tick(6_000), vec![TypingChange::Stop(who(2))]);
         assert!(typing.is_empty());
     }

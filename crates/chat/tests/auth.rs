@@ -1,5 +1,11 @@
 //! Which tokens are believed: the table of the ways in which a token can be wrong, and the few in which it is right.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test's helpers and its table"
+)]
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use roomful_chat::{
     ChatError, ErrorCode,
@@ -21,7 +27,12 @@ const NOW: i64 = 1_800_000_000;
 const SKEW_MS: i64 = 10_000;
 
 fn hs(secret: &[u8], claims: &Value) -> String {
-    encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret)).unwrap()
+    encode(
+        &Header::new(Algorithm::HS256),
+        claims,
+        &EncodingKey::from_secret(secret),
+    )
+    .unwrap()
 }
 
 fn with_header(header: &Value, claims: &Value, signature: &str) -> String {
@@ -51,7 +62,9 @@ fn without(key: &str) -> Value {
 }
 
 fn check(keys: &KeyTable, token: &str) -> Result<(), ErrorCode> {
-    keys.verify(token, NOW * 1000, SKEW_MS).map(drop).map_err(|error| error.code())
+    keys.verify(token, NOW * 1000, SKEW_MS)
+        .map(drop)
+        .map_err(|error| error.code())
 }
 
 #[test]
@@ -65,49 +78,141 @@ fn a_wrong_token_is_refused_for_what_is_wrong_with_it() {
         ("empty", String::new(), unauthorized),
         ("two parts", "a.b".into(), unauthorized),
         ("far too long", "a".repeat(100_000), unauthorized),
-        ("alg none, no signature", with_header(&none, &good(), ""), unauthorized),
-        ("alg None", with_header(&json!({"alg": "None"}), &good(), "AA"), unauthorized),
+        (
+            "alg none, no signature",
+            with_header(&none, &good(), ""),
+            unauthorized,
+        ),
+        (
+            "alg None",
+            with_header(&json!({"alg": "None"}), &good(), "AA"),
+            unauthorized,
+        ),
         ("other secret", hs(OTHER, &good()), unauthorized),
-        ("signature cut", hs(SECRET, &good()).rsplit_once('.').unwrap().0.to_owned() + ".", unauthorized),
-        ("claims swapped", {
-            let (mine, theirs) = (hs(SECRET, &good()), hs(OTHER, &with("sub", json!("root"))));
-            let parts: Vec<_> = mine.split('.').collect();
-            [parts[0], theirs.split('.').nth(1).unwrap(), parts[2]].join(".")
-        }, unauthorized),
-        ("critical extension", {
-            let header = json!({"alg": "HS256", "crit": ["b64"], "b64": false});
-            with_header(&header, &good(), "AA")
-        }, unauthorized),
+        (
+            "signature cut",
+            hs(SECRET, &good()).rsplit_once('.').unwrap().0.to_owned() + ".",
+            unauthorized,
+        ),
+        (
+            "claims swapped",
+            {
+                let (mine, theirs) = (hs(SECRET, &good()), hs(OTHER, &with("sub", json!("root"))));
+                let parts: Vec<_> = mine.split('.').collect();
+                [parts[0], theirs.split('.').nth(1).unwrap(), parts[2]].join(".")
+            },
+            unauthorized,
+        ),
+        (
+            "critical extension",
+            {
+                let header = json!({"alg": "HS256", "crit": ["b64"], "b64": false});
+                with_header(&header, &good(), "AA")
+            },
+            unauthorized,
+        ),
         ("no sub", hs(SECRET, &without("sub")), unauthorized),
         ("empty sub", hs(SECRET, &with("sub", json!(""))), unauthorized),
         ("numeric sub", hs(SECRET, &with("sub", json!(7))), unauthorized),
-        ("sub with a line break", hs(SECRET, &with("sub", json!("a\nb"))), unauthorized),
-        ("sub of 128", hs(SECRET, &with("sub", json!("ж".repeat(128)))), Ok(())),
-        ("sub of 129", hs(SECRET, &with("sub", json!("x".repeat(129)))), unauthorized),
+        (
+            "sub with a line break",
+            hs(SECRET, &with("sub", json!("a\nb"))),
+            unauthorized,
+        ),
+        (
+            "sub of 128",
+            hs(SECRET, &with("sub", json!("ж".repeat(128)))),
+            Ok(()),
+        ),
+        (
+            "sub of 129",
+            hs(SECRET, &with("sub", json!("x".repeat(129)))),
+            unauthorized,
+        ),
         ("no exp", hs(SECRET, &without("exp")), unauthorized),
-        ("string exp", hs(SECRET, &with("exp", json!((NOW + 60).to_string()))), unauthorized),
+        (
+            "string exp",
+            hs(SECRET, &with("exp", json!((NOW + 60).to_string()))),
+            unauthorized,
+        ),
         ("null exp", hs(SECRET, &with("exp", Value::Null)), unauthorized),
         ("negative exp", hs(SECRET, &with("exp", json!(-1))), unauthorized),
-        ("enormous exp", hs(SECRET, &with("exp", json!(1e300))), unauthorized),
-        ("fraction of a second left", hs(SECRET, &with("exp", json!(1_800_000_000.5))), Ok(())),
-        ("expired", hs(SECRET, &with("exp", json!(NOW - 1))), Err(ErrorCode::TokenExpired)),
-        ("expired just now", hs(SECRET, &with("exp", json!(NOW))), Err(ErrorCode::TokenExpired)),
-        ("expired and forged", hs(OTHER, &with("exp", json!(NOW - 1))), unauthorized),
-        ("not yet valid", hs(SECRET, &with("nbf", json!(NOW + 11))), unauthorized),
-        ("valid within the skew", hs(SECRET, &with("nbf", json!(NOW + 10))), Ok(())),
-        ("issued in the future", hs(SECRET, &with("iat", json!(NOW + 100))), unauthorized),
+        (
+            "enormous exp",
+            hs(SECRET, &with("exp", json!(1e300))),
+            unauthorized,
+        ),
+        (
+            "fraction of a second left",
+            hs(SECRET, &with("exp", json!(1_800_000_000.5))),
+            Ok(()),
+        ),
+        (
+            "expired",
+            hs(SECRET, &with("exp", json!(NOW - 1))),
+            Err(ErrorCode::TokenExpired),
+        ),
+        (
+            "expired just now",
+            hs(SECRET, &with("exp", json!(NOW))),
+            Err(ErrorCode::TokenExpired),
+        ),
+        (
+            "expired and forged",
+            hs(OTHER, &with("exp", json!(NOW - 1))),
+            unauthorized,
+        ),
+        (
+            "not yet valid",
+            hs(SECRET, &with("nbf", json!(NOW + 11))),
+            unauthorized,
+        ),
+        (
+            "valid within the skew",
+            hs(SECRET, &with("nbf", json!(NOW + 10))),
+            Ok(()),
+        ),
+        (
+            "issued in the future",
+            hs(SECRET, &with("iat", json!(NOW + 100))),
+            unauthorized,
+        ),
         ("string nbf", hs(SECRET, &with("nbf", json!("0"))), unauthorized),
         ("numeric name", hs(SECRET, &with("name", json!(7))), unauthorized),
-        ("rooms not a list", hs(SECRET, &with("rooms", json!("room-*"))), unauthorized),
-        ("rooms null", hs(SECRET, &with("rooms", Value::Null)), unauthorized),
-        ("rooms with a number", hs(SECRET, &with("rooms", json!([1]))), unauthorized),
-        ("too many rooms", hs(SECRET, &with("rooms", json!(vec!["a"; 257]))), unauthorized),
-        ("an audience nobody asked for", hs(SECRET, &with("aud", json!("elsewhere"))), Ok(())),
+        (
+            "rooms not a list",
+            hs(SECRET, &with("rooms", json!("room-*"))),
+            unauthorized,
+        ),
+        (
+            "rooms null",
+            hs(SECRET, &with("rooms", Value::Null)),
+            unauthorized,
+        ),
+        (
+            "rooms with a number",
+            hs(SECRET, &with("rooms", json!([1]))),
+            unauthorized,
+        ),
+        (
+            "too many rooms",
+            hs(SECRET, &with("rooms", json!(vec!["a"; 257]))),
+            unauthorized,
+        ),
+        (
+            "an audience nobody asked for",
+            hs(SECRET, &with("aud", json!("elsewhere"))),
+            Ok(()),
+        ),
         ("claims not an object", hs(SECRET, &json!([1])), unauthorized),
-        ("HS384 with the right secret", {
-            let header = Header::new(Algorithm::HS384);
-            encode(&header, &good(), &EncodingKey::from_secret(SECRET)).unwrap()
-        }, unauthorized),
+        (
+            "HS384 with the right secret",
+            {
+                let header = Header::new(Algorithm::HS384);
+                encode(&header, &good(), &EncodingKey::from_secret(SECRET)).unwrap()
+            },
+            unauthorized,
+        ),
     ];
     for (what, token, expected) in table {
         assert_eq!(check(&keys, &token), expected, "{what}");
@@ -124,54 +229,90 @@ fn every_algorithm_of_the_table_verifies_its_own_and_nothing_else() {
     ];
     let tables = [
         KeyTable::hs256(SECRET).unwrap(),
-        [VerifyKey::public_pem(None, TokenAlgorithm::Rs256, RSA_PUB).unwrap()].into_iter().collect(),
-        [VerifyKey::public_pem(None, TokenAlgorithm::Es256, EC_PUB).unwrap()].into_iter().collect(),
-        [VerifyKey::public_pem(None, TokenAlgorithm::EdDsa, ED_PUB).unwrap()].into_iter().collect(),
+        [VerifyKey::public_pem(None, TokenAlgorithm::Rs256, RSA_PUB).unwrap()]
+            .into_iter()
+            .collect(),
+        [VerifyKey::public_pem(None, TokenAlgorithm::Es256, EC_PUB).unwrap()]
+            .into_iter()
+            .collect(),
+        [VerifyKey::public_pem(None, TokenAlgorithm::EdDsa, ED_PUB).unwrap()]
+            .into_iter()
+            .collect(),
     ];
     for (signer, (algorithm, key)) in signers.iter().enumerate() {
         let token = encode(&Header::new(*algorithm), &good(), key).unwrap();
         for (table, keys) in tables.iter().enumerate() {
-            assert_eq!(check(keys, &token).is_ok(), signer == table, "{algorithm:?} on table {table}");
+            assert_eq!(
+                check(keys, &token).is_ok(),
+                signer == table,
+                "{algorithm:?} on table {table}"
+            );
         }
     }
 }
 
 #[test]
 fn a_public_key_is_never_taken_as_a_shared_secret() {
-    let keys: KeyTable =
-        [VerifyKey::public_pem(None, TokenAlgorithm::Rs256, RSA_PUB).unwrap()].into_iter().collect();
+    let keys: KeyTable = [VerifyKey::public_pem(None, TokenAlgorithm::Rs256, RSA_PUB).unwrap()]
+        .into_iter()
+        .collect();
     assert_eq!(check(&keys, &hs(RSA_PUB, &good())), Err(ErrorCode::Unauthorized));
 }
 
 #[test]
 fn a_kid_selects_its_key_and_only_that() {
     let key = |kid: Option<&str>, secret| VerifyKey::secret(kid.map(str::to_owned), secret).unwrap();
-    let keys: KeyTable = [key(Some("old"), OTHER), key(Some("new"), SECRET)].into_iter().collect();
+    let keys: KeyTable = [key(Some("old"), OTHER), key(Some("new"), SECRET)]
+        .into_iter()
+        .collect();
     let token = |kid: Option<&str>| {
         let mut header = Header::new(Algorithm::HS256);
         header.kid = kid.map(str::to_owned);
         encode(&header, &good(), &EncodingKey::from_secret(SECRET)).unwrap()
     };
     assert_eq!(check(&keys, &token(Some("new"))), Ok(()));
-    assert_eq!(check(&keys, &token(Some("old"))), Err(ErrorCode::Unauthorized), "signed by another key");
-    assert_eq!(check(&keys, &token(Some("gone"))), Err(ErrorCode::Unauthorized), "no such key");
-    assert_eq!(check(&keys, &token(None)), Ok(()), "without a kid every key is tried");
+    assert_eq!(
+        check(&keys, &token(Some("old"))),
+        Err(ErrorCode::Unauthorized),
+        "signed by another key"
+    );
+    assert_eq!(
+        check(&keys, &token(Some("gone"))),
+        Err(ErrorCode::Unauthorized),
+        "no such key"
+    );
+    assert_eq!(
+        check(&keys, &token(None)),
+        Ok(()),
+        "without a kid every key is tried"
+    );
     let unnamed: KeyTable = [key(None, SECRET)].into_iter().collect();
-    assert_eq!(check(&unnamed, &token(Some("whatever"))), Ok(()), "a table without kids does not select");
-    assert_eq!(check(&KeyTable::default(), &token(None)), Err(ErrorCode::Unauthorized), "an empty table");
+    assert_eq!(
+        check(&unnamed, &token(Some("whatever"))),
+        Ok(()),
+        "a table without kids does not select"
+    );
+    assert_eq!(
+        check(&KeyTable::default(), &token(None)),
+        Err(ErrorCode::Unauthorized),
+        "an empty table"
+    );
 }
 
 #[test]
 fn the_claims_are_read() {
     let keys = KeyTable::hs256(SECRET).unwrap();
-    let claims = json!({"sub": "alice", "exp": NOW + 60, "name": " Al\u{0}ice ", "rooms": ["room-*"], "extra": {}});
+    let claims =
+        json!({"sub": "alice", "exp": NOW + 60, "name": " Al\u{0}ice ", "rooms": ["room-*"], "extra": {}});
     let claims = keys.verify(&hs(SECRET, &claims), NOW * 1000, SKEW_MS).unwrap();
     assert_eq!((&*claims.user, claims.name.as_deref()), ("alice", Some("Alice")));
     assert_eq!(claims.expires_at, (NOW + 60) * 1000);
     assert!(claims.allows("room-1") && !claims.allows("lobby"));
     let everywhere = keys.verify(&hs(SECRET, &good()), NOW * 1000, SKEW_MS).unwrap();
     assert!(everywhere.allows("lobby"));
-    let nowhere = keys.verify(&hs(SECRET, &with("rooms", json!([]))), NOW * 1000, SKEW_MS).unwrap();
+    let nowhere = keys
+        .verify(&hs(SECRET, &with("rooms", json!([]))), NOW * 1000, SKEW_MS)
+        .unwrap();
     assert!(!nowhere.allows("lobby"));
 }
 
@@ -189,6 +330,9 @@ fn a_bad_key_is_named_when_the_table_is_made() {
         (TokenAlgorithm::EdDsa, b"nonsense".as_slice()),
     ] {
         let error = VerifyKey::public_pem(None, algorithm, pem).unwrap_err();
-        assert!(matches!(error, ChatError::BadKey { .. }), "{algorithm:?}: {error}");
+        assert!(
+            matches!(error, ChatError::BadKey { .. }),
+            "{algorithm:?}: {error}"
+        );
     }
 }

@@ -69,7 +69,9 @@ impl SendMessage {
     pub(super) fn read(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
         let room = fields.room()?;
         let text = match fields.take("text") {
-            Some(Value::String(text)) if text.is_empty() => return Err(fields.wrong("text", "must not be empty")),
+            Some(Value::String(text)) if text.is_empty() => {
+                return Err(fields.wrong("text", "must not be empty"));
+            }
             Some(Value::String(text)) if text.len() > limits.text_bytes => {
                 return Err(fields.too_large("text", &format!("{} bytes", limits.text_bytes)));
             }
@@ -80,7 +82,16 @@ impl SendMessage {
         let reply_to = fields.number("replyTo", 1)?;
         let mentions = fields.users("mentions", limits.mentions)?.unwrap_or_default();
         let metadata = read_metadata(fields, limits)?;
-        Ok(Self { room, client_id, draft: Draft { text, reply_to, mentions, metadata } })
+        Ok(Self {
+            room,
+            client_id,
+            draft: Draft {
+                text,
+                reply_to,
+                mentions,
+                metadata,
+            },
+        })
     }
 }
 
@@ -99,12 +110,12 @@ fn read_metadata(fields: &mut Fields, limits: &Limits) -> Result<Option<Map<Stri
 
 /// `chat:message_read {room, seq}`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Read {
+pub(crate) struct MarkRead {
     pub(crate) room: RoomName,
     pub(crate) seq: u64,
 }
 
-impl Read {
+impl MarkRead {
     pub(super) fn read(fields: &mut Fields) -> Result<Self, ChatError> {
         let room = fields.room()?;
         match fields.number("seq", 1)? {
@@ -140,9 +151,15 @@ impl GetHistory {
             (None, None) => Span::Latest,
             (Some(before), None) => Span::Before(before),
             (None, Some(after)) => Span::After(after),
-            (Some(_), Some(_)) => return Err(fields.wrong("before", "and after exclude each other; give one")),
+            (Some(_), Some(_)) => {
+                return Err(fields.wrong("before", "and after exclude each other; give one"));
+            }
         };
-        Ok(Self { room, span, limit: fields.page(limits.default_page, limits.max_page)? })
+        Ok(Self {
+            room,
+            span,
+            limit: fields.page(limits.default_page, limits.max_page)?,
+        })
     }
 }
 

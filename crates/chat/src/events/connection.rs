@@ -41,14 +41,16 @@ impl ClientError {
             Some(other) => other.to_string(),
             None => String::new(),
         };
-        Self { message: message.chars().take(ERROR_CHARS).collect() }
+        Self {
+            message: message.chars().take(ERROR_CHARS).collect(),
+        }
     }
 }
 
 /// `session`: the first event of every connection.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Session<'a> {
+pub(crate) struct SessionBegan<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) session_id: &'a str,
     pub(crate) recovered: bool,

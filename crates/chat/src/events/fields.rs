@@ -19,7 +19,9 @@ impl Fields {
     pub(super) fn of(event: &'static str, payload: Value) -> Result<Self, ChatError> {
         match payload {
             Value::Object(map) => Ok(Self { event, map }),
-            _ => Err(ChatError::InvalidRequest(format!("{event} takes one object as its argument"))),
+            _ => Err(ChatError::InvalidRequest(format!(
+                "{event} takes one object as its argument"
+            ))),
         }
     }
 
@@ -51,32 +53,45 @@ impl Fields {
         let must = || format!("must be a string of 1 to {max_chars} characters");
         match self.take(field) {
             None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= max_chars => Ok(Some(text)),
+            Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= max_chars => {
+                Ok(Some(text))
+            }
             Some(_) => Err(self.wrong(field, &must())),
         }
     }
 
     /// An optional whole number from `least` up to the largest seq there can be.
     pub(super) fn number(&mut self, field: &str, least: u64) -> Result<Option<u64>, ChatError> {
-        let Some(value) = self.take(field) else { return Ok(None) };
+        let Some(value) = self.take(field) else {
+            return Ok(None);
+        };
         match value.as_u64().filter(|number| (least..=MAX_SEQ).contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(self.wrong(field, &format!("must be a whole number from {least} to {MAX_SEQ}"))),
+            None => Err(self.wrong(
+                field,
+                &format!("must be a whole number from {least} to {MAX_SEQ}"),
+            )),
         }
     }
 
     /// The size of a page: `default` if the client names none, `most` if it asks for more.
     pub(super) fn page(&mut self, default: u32, most: u32) -> Result<u32, ChatError> {
         let wished = self.number("limit", 0)?;
-        Ok(wished.map_or(default, |wished| u32::try_from(wished).unwrap_or(most)).min(most))
+        Ok(wished
+            .map_or(default, |wished| u32::try_from(wished).unwrap_or(most))
+            .min(most))
     }
 
-    /// An optional list of user ids, at most `most` of them; repeats are dropped.
-    pub(super) fn users(&mut self, field: &str, most: usize) -> Result<Option<Vec<String>>, ChatError> {
-        let Some(value) = self.take(field) else { return Ok(None) };
-        let must = || format!("must be a list of at most {most} user ids of 1 to 128 characters");
-        let Value::Array(items) = value else { return Err(self.wrong(field, &must())) };
-        if items.len() > most {
+    /// An optional list of user ids, at most `limit` of them; repeats are dropped.
+    pub(super) fn users(&mut self, field: &str, limit: usize) -> Result<Option<Vec<String>>, ChatError> {
+        let Some(value) = self.take(field) else {
+            return Ok(None);
+        };
+        let must = || format!("must be a list of at most {limit} user ids of 1 to 128 characters");
+        let Value::Array(items) = value else {
+            return Err(self.wrong(field, &must()));
+        };
+        if items.len() > limit {
             return Err(self.wrong(field, &must()));
         }
         let mut users = Vec::with_capacity(items.len());

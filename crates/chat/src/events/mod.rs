@@ -76,7 +76,7 @@ pub(crate) enum Command {
     Send(chat::SendMessage),
     TypingStart(chat::InRoom),
     TypingStop(chat::InRoom),
-    Read(chat::Read),
+    Read(chat::MarkRead),
     OnlineUsers(chat::InRoom),
     History(chat::GetHistory),
     PresenceSubscribe(presence::Users),
@@ -90,7 +90,11 @@ impl Command {
     ///
     /// # Errors
     /// `invalid_request` or `payload_too_large`, naming the field and what it may be.
-    pub(crate) fn decode(kind: EventKind, payload: Option<Value>, limits: &Limits) -> Result<Self, ChatError> {
+    pub(crate) fn decode(
+        kind: EventKind,
+        payload: Option<Value>,
+        limits: &Limits,
+    ) -> Result<Self, ChatError> {
         // The bare room stands for `{room}` where nothing else is required.
         let payload = match payload {
             Some(Value::String(room)) if kind.takes_a_bare_room() => serde_json::json!({ "room": room }),
@@ -104,11 +108,13 @@ impl Command {
             EventKind::Send => Self::Send(chat::SendMessage::read(fields, limits)?),
             EventKind::TypingStart => Self::TypingStart(chat::InRoom::read(fields)?),
             EventKind::TypingStop => Self::TypingStop(chat::InRoom::read(fields)?),
-            EventKind::Read => Self::Read(chat::Read::read(fields)?),
+            EventKind::Read => Self::Read(chat::MarkRead::read(fields)?),
             EventKind::OnlineUsers => Self::OnlineUsers(chat::InRoom::read(fields)?),
             EventKind::History => Self::History(chat::GetHistory::read(fields, limits)?),
             EventKind::PresenceSubscribe => Self::PresenceSubscribe(presence::Users::read(fields, limits)?),
-            EventKind::PresenceUnsubscribe => Self::PresenceUnsubscribe(presence::Users::read(fields, limits)?),
+            EventKind::PresenceUnsubscribe => {
+                Self::PresenceUnsubscribe(presence::Users::read(fields, limits)?)
+            }
             EventKind::RefreshToken => Self::RefreshToken(connection::RefreshToken::read(fields)?),
             EventKind::ClientError => Self::ClientError(connection::ClientError::read(fields)),
         })
@@ -119,7 +125,12 @@ impl EventKind {
     const fn takes_a_bare_room(self) -> bool {
         matches!(
             self,
-            Self::Join | Self::Leave | Self::TypingStart | Self::TypingStop | Self::OnlineUsers | Self::History
+            Self::Join
+                | Self::Leave
+                | Self::TypingStart
+                | Self::TypingStop
+                | Self::OnlineUsers
+                | Self::History
         )
     }
 }

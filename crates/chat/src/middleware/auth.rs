@@ -83,10 +83,17 @@ impl VerifyKey {
     /// [`ChatError::BadKey`] if the secret is shorter than 32 bytes.
     pub fn secret(kid: Option<String>, secret: &[u8]) -> Result<Self, ChatError> {
         if secret.len() < MIN_SECRET_BYTES {
-            let reason = format!("the secret has {} bytes; it needs at least {MIN_SECRET_BYTES}", secret.len());
+            let reason = format!(
+                "the secret has {} bytes; it needs at least {MIN_SECRET_BYTES}",
+                secret.len()
+            );
             return Err(bad_key(kid, TokenAlgorithm::Hs256, reason));
         }
-        Ok(Self { kid, algorithm: TokenAlgorithm::Hs256, key: DecodingKey::from_secret(secret) })
+        Ok(Self {
+            kid,
+            algorithm: TokenAlgorithm::Hs256,
+            key: DecodingKey::from_secret(secret),
+        })
     }
 
     /// A public key in PEM for one of the asymmetric algorithms.
@@ -111,7 +118,11 @@ impl VerifyKey {
 }
 
 fn bad_key(kid: Option<String>, algorithm: TokenAlgorithm, reason: String) -> ChatError {
-    ChatError::BadKey { kid: kid.unwrap_or_else(|| "(no kid)".into()), algorithm: algorithm.name(), reason }
+    ChatError::BadKey {
+        kid: kid.unwrap_or_else(|| "(no kid)".into()),
+        algorithm: algorithm.name(),
+        reason,
+    }
 }
 
 /// The keys this server believes. An empty table refuses every token.
@@ -122,7 +133,9 @@ pub struct KeyTable {
 
 impl FromIterator<VerifyKey> for KeyTable {
     fn from_iter<I: IntoIterator<Item = VerifyKey>>(keys: I) -> Self {
-        Self { keys: keys.into_iter().collect() }
+        Self {
+            keys: keys.into_iter().collect(),
+        }
     }
 }
 
@@ -145,11 +158,27 @@ impl KeyTable {
         if claims.expires_at <= now_ms {
             return Err(ChatError::TokenExpired);
         }
-        if claims.valid_from.is_some_and(|from| from > now_ms.saturating_add(skew_ms)) {
-            return Err(ChatError::Unauthorized("the token is not valid yet; check the clock of its issuer"));
+        if claims
+            .valid_from
+            .is_some_and(|from| from > now_ms.saturating_add(skew_ms))
+        {
+            return Err(ChatError::Unauthorized(
+                "the token is not valid yet; check the clock of its issuer",
+            ));
         }
-        let ReadClaims { user, name, expires_at, rooms, .. } = claims;
-        Ok(Claims { user, name, expires_at, rooms })
+        let ReadClaims {
+            user,
+            name,
+            expires_at,
+            rooms,
+            ..
+        } = claims;
+        Ok(Claims {
+            user,
+            name,
+            expires_at,
+            rooms,
+        })
     }
 
     /// The claims of a token that one of the keys has signed.
@@ -161,19 +190,25 @@ impl KeyTable {
             .map_err(|_| ChatError::Unauthorized("the token is not a signed JWT of a known algorithm"))?;
         // RFC 7515, 4.1.11: what a critical extension asks for must be understood. We understand none.
         if header.crit.is_some() {
-            return Err(ChatError::Unauthorized("the token's header has a critical extension"));
+            return Err(ChatError::Unauthorized(
+                "the token's header has a critical extension",
+            ));
         }
         self.candidates(header.kid.as_deref())
             .filter(|key| key.algorithm.jwt() == header.alg)
             .find_map(|key| verify_with(key, token))
-            .ok_or(ChatError::Unauthorized("the token was not signed by a key this server knows"))
+            .ok_or(ChatError::Unauthorized(
+                "the token was not signed by a key this server knows",
+            ))
     }
 
     /// The keys a token may have been signed with: those of its `kid` if both sides name kids, else all.
     fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &VerifyKey> {
         let named = self.keys.iter().any(|key| key.kid.is_some());
         let wanted = kid.filter(|_| named);
-        self.keys.iter().filter(move |key| wanted.is_none() || key.kid.as_deref() == wanted)
+        self.keys
+            .iter()
+            .filter(move |key| wanted.is_none() || key.kid.as_deref() == wanted)
     }
 }
 
@@ -183,7 +218,9 @@ fn verify_with(key: &VerifyKey, token: &str) -> Option<Map<String, Value>> {
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_aud = false;
-    decode::<Map<String, Value>>(token, &key.key, &validation).ok().map(|data| data.claims)
+    decode::<Map<String, Value>>(token, &key.key, &validation)
+        .ok()
+        .map(|data| data.claims)
 }
 
 struct ReadClaims {
@@ -198,16 +235,26 @@ fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
     let user = match claims.get("sub") {
         Some(Value::String(sub)) if is_user_id(sub) => Arc::from(sub.as_str()),
         Some(Value::String(_)) => {
-            return Err(ChatError::Unauthorized("the token's sub must have 1 to 128 characters, none of control"));
+            return Err(ChatError::Unauthorized(
+                "the token's sub must have 1 to 128 characters, none of control",
+            ));
         }
         Some(_) => return Err(ChatError::Unauthorized("the token's sub must be a string")),
         None => return Err(ChatError::Unauthorized("the token has no sub, the user's id")),
     };
     let Some(expires_at) = numeric_date(claims.get("exp"))? else {
-        return Err(ChatError::Unauthorized("the token has no exp, the time of its end"));
+        return Err(ChatError::Unauthorized(
+            "the token has no exp, the time of its end",
+        ));
     };
     let valid_from = numeric_date(claims.get("nbf"))?.max(numeric_date(claims.get("iat"))?);
-    Ok(ReadClaims { user, name: read_name(claims)?, expires_at, valid_from, rooms: read_rooms(claims)? })
+    Ok(ReadClaims {
+        user,
+        name: read_name(claims)?,
+        expires_at,
+        valid_from,
+        rooms: read_rooms(claims)?,
+    })
 }
 
 /// Whether this may be a user's id: 1 to 128 characters, none of control.
@@ -229,7 +276,9 @@ fn numeric_date(claim: Option<&Value>) -> Result<Option<i64>, ChatError> {
             let ms = (seconds * 1000.0) as i64;
             Ok(Some(ms))
         }
-        _ => Err(ChatError::Unauthorized("the token's exp, nbf and iat must be numbers: seconds since 1970")),
+        _ => Err(ChatError::Unauthorized(
+            "the token's exp, nbf and iat must be numbers: seconds since 1970",
+        )),
     }
 }
 
@@ -237,7 +286,11 @@ fn read_name(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, ChatError>
     match claims.get("name") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) => {
-            let clean: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+            let clean: String = name
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(MAX_NAME_CHARS)
+                .collect();
             let trimmed = clean.trim();
             Ok((!trimmed.is_empty()).then(|| Arc::from(trimmed)))
         }
@@ -246,7 +299,8 @@ fn read_name(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, ChatError>
 }
 
 fn read_rooms(claims: &Map<String, Value>) -> Result<Option<Box<[RoomPattern]>>, ChatError> {
-    let wrong = ChatError::Unauthorized("the token's rooms must be a list of at most 256 patterns of 256 bytes");
+    let wrong =
+        ChatError::Unauthorized("the token's rooms must be a list of at most 256 patterns of 256 bytes");
     match claims.get("rooms") {
         None => Ok(None),
         Some(Value::Array(patterns)) if patterns.len() <= MAX_PATTERNS => {
@@ -254,7 +308,12 @@ fn read_rooms(claims: &Map<String, Value>) -> Result<Option<Box<[RoomPattern]>>,
                 let text = pattern.as_str().filter(|text| text.len() <= MAX_PATTERN_BYTES)?;
                 Some(RoomPattern::new(text))
             };
-            patterns.iter().map(read).collect::<Option<Box<[_]>>>().map(Some).ok_or(wrong)
+            patterns
+                .iter()
+                .map(read)
+                .collect::<Option<Box<[_]>>>()
+                .map(Some)
+                .ok_or(wrong)
         }
         Some(_) => Err(wrong),
     }

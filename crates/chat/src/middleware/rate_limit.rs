@@ -25,6 +25,8 @@ use crate::{clock::Clock, error::ChatError};
 
 /// How often the maps are swept of entries that say nothing any more, in milliseconds.
 const SWEEP_EVERY_MS: i64 = 30_000;
+/// The lines that clients may write into the log, all together.
+const LOG_LINES: Rate = Rate::new(10, 50);
 /// The buckets that newcomers share when a map is full.
 const SHARED_BUCKETS: u64 = 1_024;
 
@@ -112,6 +114,8 @@ pub(crate) struct RateLimiters {
     users: Keyed,
     addresses: Keyed,
     connects: Keyed,
+    /// What clients say in `error` events goes to the log, but can't flood it. On even when the limits are off.
+    log_lines: Single,
     swept_at: AtomicI64,
 }
 
@@ -124,6 +128,7 @@ impl RateLimiters {
             users: keyed(limits.user),
             addresses: keyed(limits.address),
             connects: keyed(limits.connects_per_address),
+            log_lines: RateLimiter::direct_with_clock(LOG_LINES.quota(), clock.clone()),
             hasher: RandomState::new(),
             limits,
             swept_at,
@@ -145,11 +150,17 @@ impl RateLimiters {
         user: &str,
         address: IpAddr,
     ) -> Result<(), ChatError> {
-        let Some(connection) = connection else { return Ok(()) };
+        let Some(connection) = connection else {
+            return Ok(());
+        };
         self.sweep();
         let clock = &self.clock;
-        connection.0.check().map_err(|until| too_many("events", &until, clock))?;
-        self.check(&self.users, user).map_err(|until| too_many("events of this user", &until, clock))?;
+        connection
+            .0
+            .check()
+            .map_err(|until| too_many("events", &until, clock))?;
+        self.check(&self.users, user)
+            .map_err(|until| too_many("events of this user", &until, clock))?;
         self.check(&self.addresses, network(address))
             .map_err(|until| too_many("events from this address", &until, clock))
     }
@@ -164,6 +175,11 @@ impl RateLimiters {
             .map_err(|until| too_many("connects from this address", &until, &self.clock))
     }
 
+    /// One more line that a client wants in the log.
+    pub(crate) fn may_log(&self) -> bool {
+        self.log_lines.check().is_ok()
+    }
+
     /// Keys are kept as 64-bit hashes with a secret seed: 8 bytes each, and nobody can aim at another's bucket.
     fn check(&self, limiter: &Keyed, key: impl Hash) -> Result<(), NotUntil<Nanos>> {
         let hash = self.hasher.hash_one(key);
@@ -176,7 +192,12 @@ impl RateLimiters {
         let swept = self.swept_at.load(Ordering::Relaxed);
         let due = now.saturating_sub(swept) >= SWEEP_EVERY_MS;
         // Whoever wins the exchange sweeps; the others go on.
-        if due && self.swept_at.compare_exchange(swept, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if due
+            && self
+                .swept_at
+                .compare_exchange(swept, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
             for limiter in [&self.users, &self.addresses, &self.connects] {
                 limiter.retain_recent();
             }
@@ -187,7 +208,10 @@ impl RateLimiters {
 fn too_many(what: &'static str, until: &NotUntil<Nanos>, clock: &LimiterClock) -> ChatError {
     let wait = until.wait_time_from(governor::clock::Clock::now(clock));
     let ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-    ChatError::RateLimited { what, retry_after_ms: ms.max(1) }
+    ChatError::RateLimited {
+        what,
+        retry_after_ms: ms.max(1),
+    }
 }
 
 /// What counts as one address: an IPv6 user has a whole /64 at their disposal.
@@ -216,7 +240,13 @@ mod tests {
         let connection = limiters.connection();
         let event = || limiters.event(connection.as_ref(), "alice", HOME);
         assert_eq!((0..100).filter(|_| event().is_ok()).count(), 40);
-        assert_eq!(event(), Err(ChatError::RateLimited { what: "events", retry_after_ms: 50 }));
+        assert_eq!(
+            event(),
+            Err(ChatError::RateLimited {
+                what: "events",
+                retry_after_ms: 50
+            })
+        );
         clock.advance(49);
         assert!(event().is_err());
         clock.advance(1);
@@ -237,12 +267,20 @@ mod tests {
         assert_eq!((0..20).filter(|i| event(i % 2, "alice").is_ok()).count(), 10);
         assert_eq!((0..20).filter(|i| event(i % 2, "bob").is_ok()).count(), 5);
         let elsewhere = IpAddr::from([10, 0, 0, 1]);
-        assert!(limiters.event(connections[1].as_ref(), "carol", elsewhere).is_ok());
+        assert!(
+            limiters
+                .event(connections[1].as_ref(), "carol", elsewhere)
+                .is_ok()
+        );
     }
 
     #[test]
     fn off_means_off() {
-        let limits = RateLimits { enabled: false, connects_per_address: Rate::new(1, 1), ..RateLimits::default() };
+        let limits = RateLimits {
+            enabled: false,
+            connects_per_address: Rate::new(1, 1),
+            ..RateLimits::default()
+        };
         let (limiters, _clock) = limiters(limits);
         let connection = limiters.connection();
         assert!((0..1_000).all(|_| limiters.event(connection.as_ref(), "alice", HOME).is_ok()));
@@ -251,7 +289,10 @@ mod tests {
 
     #[test]
     fn the_maps_stay_bounded_and_idle_entries_go() {
-        let limits = RateLimits { tracked: 100, ..RateLimits::default() };
+        let limits = RateLimits {
+            tracked: 100,
+            ..RateLimits::default()
+        };
         let (limiters, clock) = limiters(limits);
         let connection = limiters.connection();
         for user in 0..5_000 {

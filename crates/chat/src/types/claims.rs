@@ -20,7 +20,9 @@ pub struct Claims {
 impl Claims {
     /// Whether the token lets its user into a room of this name.
     pub fn allows(&self, room: &str) -> bool {
-        self.rooms.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(room)))
+        self.rooms
+            .as_ref()
+            .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(room)))
     }
 }
 
@@ -36,15 +38,21 @@ impl RoomPattern {
 
     /// Whether the whole of `room` matches. Takes at most (length of pattern) x (length of name) steps.
     pub fn matches(&self, room: &str) -> bool {
-        let Some((prefix, rest)) = self.0.split_once('*') else { return *self.0 == *room };
-        let Some(mut room) = room.strip_prefix(prefix) else { return false };
+        let Some((prefix, rest)) = self.0.split_once('*') else {
+            return *self.0 == *room;
+        };
+        let Some(mut room) = room.strip_prefix(prefix) else {
+            return false;
+        };
         // Each piece between two stars is taken where it first occurs; only the last one is tied to the end.
         let mut pieces = rest.split('*').peekable();
         while let Some(piece) = pieces.next() {
             if pieces.peek().is_none() {
                 return room.ends_with(piece);
             }
-            let Some((_, after)) = room.split_once(piece) else { return false };
+            let Some((_, after)) = room.split_once(piece) else {
+                return false;
+            };
             room = after;
         }
         true
@@ -76,7 +84,11 @@ mod tests {
             ("", "x", false),
         ];
         for (pattern, room, expected) in table {
-            assert_eq!(RoomPattern::new(pattern).matches(room), expected, "{pattern} on {room}");
+            assert_eq!(
+                RoomPattern::new(pattern).matches(room),
+                expected,
+                "{pattern} on {room}"
+            );
         }
     }
 
@@ -85,7 +97,9 @@ mod tests {
         match pattern.split_first() {
             None => text.is_empty(),
             Some(('*', rest)) => (0..=text.len()).any(|at| plain(rest, &text[at..])),
-            Some((c, rest)) => text.split_first().is_some_and(|(t, tail)| t == c && plain(rest, tail)),
+            Some((c, rest)) => text
+                .split_first()
+                .is_some_and(|(t, tail)| t == c && plain(rest, tail)),
         }
     }
 

@@ -36,8 +36,17 @@ mod tests {
             mentions: vec![],
             metadata: Some(serde_json::from_str(metadata).unwrap()),
         };
-        let (one, two) = (draft(r#"{"b":1,"a":{"d":1,"c":2}}"#), draft(r#"{"a":{"c":2,"d":1},"b":1}"#));
-        assert_eq!(serde_json::to_string(&one).unwrap(), serde_json::to_string(&two).unwrap());
-        assert_eq!(serde_json::to_string(&draft("{}")).unwrap(), r#"{"text":"hi","metadata":{}}"#);
+        let (one, two) = (
+            draft(r#"{"b":1,"a":{"d":1,"c":2}}"#),
+            draft(r#"{"a":{"c":2,"d":1},"b":1}"#),
+        );
+        assert_eq!(
+            serde_json::to_string(&one).unwrap(),
+            serde_json::to_string(&two).unwrap()
+        );
+        assert_eq!(
+            serde_json::to_string(&draft("{}")).unwrap(),
+            r#"{"text":"hi","metadata":{}}"#
+        );
     }
 }

@@ -59,10 +59,28 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        for good in ["a", "room-123", "dm:alice:bob", "комната", "with space", "__proto__", &"x".repeat(128)] {
+        for good in [
+            "a",
+            "room-123",
+            "dm:alice:bob",
+            "комната",
+            "with space",
+            "__proto__",
+            &"x".repeat(128),
+        ] {
             assert!(RoomName::new(good).is_ok(), "{good:?}");
         }
-        for bad in ["", " ", " a", "a\u{a0}", "a\n", "a\0b", "\u{1b}[31m", &"x".repeat(129), &"ж".repeat(65)] {
+        for bad in [
+            "",
+            " ",
+            " a",
+            "a\u{a0}",
+            "a\n",
+            "a\0b",
+            "\u{1b}[31m",
+            &"x".repeat(129),
+            &"ж".repeat(65),
+        ] {
             assert!(RoomName::new(bad).is_err(), "{bad:?}");
         }
     }

@@ -1,0 +1,64 @@
+//! One sleeping task for many deadlines: it wakes when the earliest is due, and sleeps for good while there is none.
+
+use std::{
+    future::Future,
+    sync::{Arc, Weak},
+};
+
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+
+/// Wakes its task when an earlier deadline has come up than the one it sleeps for.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm(Arc<Notify>);
+
+impl Alarm {
+    /// Tells the task about a deadline, if `now_next` comes before `was_next`.
+    pub(crate) fn moved(&self, was_next: Option<i64>, now_next: Option<i64>) {
+        if now_next.is_some_and(|now| was_next.is_none_or(|was| now < was)) {
+            self.0.notify_one();
+        }
+    }
+
+    /// Starts the task. It asks `next` for the earliest deadline and calls `tick` with the time when one is due, and
+    /// ends when `owner` is gone.
+    pub(crate) fn spawn<T, Tick>(
+        &self,
+        clock: Arc<dyn Clock>,
+        owner: Weak<T>,
+        next: impl Fn(&T) -> Option<i64> + Send + 'static,
+        tick: impl Fn(Arc<T>, i64) -> Tick + Send + 'static,
+    ) where
+        T: Send + Sync + 'static,
+        Tick: Future<Output = ()> + Send,
+    {
+        let notify = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            loop {
+                let Some(deadline) = owner.upgrade().map(|owner| next(&owner)) else {
+                    return;
+                };
+                match deadline {
+                    None => {
+                        notify.notified().await;
+                        continue;
+                    }
+                    Some(at) => tokio::select! {
+                        () = clock.sleep_until(at) => {}
+                        () = notify.notified() => continue,
+                    },
+                }
+                let Some(owner) = owner.upgrade() else { return };
+                tick(owner, clock.now_ms()).await;
+            }
+        });
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        // Its owner is going: the task shall notice.
+        self.0.notify_one();
+    }
+}

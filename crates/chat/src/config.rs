@@ -1,0 +1,63 @@
+//! Every setting of chat and presence, with the contract's defaults.
+
+use crate::{
+    middleware::{auth::KeyTable, rate_limit::RateLimits},
+    types::Limits,
+    typing_tracker::TypingLimits,
+};
+
+/// The settings. All times are milliseconds.
+#[derive(Debug, Clone)]
+pub struct ChatConfig {
+    /// The keys that tokens are verified with. Empty by default: nobody gets in until there is one.
+    pub keys: KeyTable,
+    /// How long a live socket may go on after its token's `exp`, so that it can refresh. Connecting knows no leeway.
+    pub token_leeway_ms: i64,
+    /// How far the issuer's clock may be ahead (`nbf`, `iat`).
+    pub clock_skew_ms: i64,
+    /// What one event may carry.
+    pub limits: Limits,
+    /// What a client may do per second.
+    pub rates: RateLimits,
+    /// When typing is passed on and ends.
+    pub typing: TypingLimits,
+    /// How long a user stays online after their last session.
+    pub presence_grace_ms: i64,
+    /// Rooms with more subscribed sockets than this announce no single user (`presence:online`, `presence:offline`,
+    /// `chat:member_joined`, `chat:member_left`): when all come at once, the cost would grow with their square. Who is
+    /// online there is answered by `chat:get_online_users`.
+    pub announce_max: usize,
+    /// The rooms in which a user is online although not subscribed: the latest they joined, at most so many.
+    pub rooms_of_user: u32,
+    /// Whether the first join of a room creates it. If not, only rooms that the store knows can be joined.
+    pub create_rooms: bool,
+    /// The sends of one connection that may wait for their commit; more wait their turn.
+    pub sends_in_flight: u32,
+    /// The sends that may wait in one room; more are refused as `unavailable`.
+    pub room_queue: usize,
+    /// The sends that may wait in all rooms; more are refused as `unavailable`.
+    pub server_queue: u32,
+    /// The events that may wait for one join to read its history; a join that takes longer is refused as `unavailable`.
+    pub join_buffer: usize,
+}
+
+impl Default for ChatConfig {
+    fn default() -> Self {
+        Self {
+            keys: KeyTable::default(),
+            token_leeway_ms: 5_000,
+            clock_skew_ms: 10_000,
+            limits: Limits::default(),
+            rates: RateLimits::default(),
+            typing: TypingLimits::default(),
+            presence_grace_ms: 5_000,
+            announce_max: 500,
+            rooms_of_user: 200,
+            create_rooms: true,
+            sends_in_flight: 32,
+            room_queue: 1_024,
+            server_queue: 16_384,
+            join_buffer: 1_024,
+        }
+    }
+}

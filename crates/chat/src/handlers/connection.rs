@@ -1,0 +1,91 @@
+//! A connection's life: its first event, a fresh token, its own complaints, its end.
+
+use std::sync::Arc;
+
+use roomful_socket::Socket;
+
+use crate::{
+    controller::Context,
+    error::ChatError,
+    events::connection::{
+        ClientError, Nothing, RefreshToken, Refreshed, SESSION, SessionBegan, SessionLimits,
+    },
+    servers::chat::Chat,
+    session::Session,
+};
+
+/// An authenticated client is in: it is told about its session, and others that its user is there.
+pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
+    let Some(me) = socket.state::<Session>() else {
+        return;
+    };
+    chat.watch_expiry(*socket.id(), None, me.expires_at());
+    let event = SessionBegan {
+        user_id: &me.user,
+        session_id: socket.id().as_str(),
+        recovered: false,
+        server_time: chat.clock.now_ms(),
+        limits: session_limits(&chat),
+    };
+    if let Err(error) = socket.emit(SESSION, &event) {
+        tracing::error!(%error, "the session event can't be encoded");
+    }
+    chat.presence.connect(&me.user, me.name()).await;
+}
+
+fn session_limits(chat: &Chat) -> SessionLimits {
+    let (limits, rates) = (&chat.config.limits, &chat.config.rates);
+    SessionLimits {
+        text_bytes: limits.text_bytes,
+        metadata_bytes: limits.metadata_bytes,
+        mentions: limits.mentions,
+        rooms: limits.rooms_per_socket,
+        page: limits.max_page,
+        events_per_second: rates.enabled.then_some(rates.connection.per_second),
+        event_burst: rates.enabled.then_some(rates.connection.burst),
+    }
+}
+
+/// A client is gone. All its events were handled before.
+pub(crate) fn disconnected(chat: &Chat, socket: &Socket) {
+    let Some(me) = socket.state::<Session>() else {
+        return;
+    };
+    chat.forget_expiry(*socket.id(), me.expires_at());
+    let rooms = me.take_rooms();
+    let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
+    chat.typing.end_session(&me.user, me.serial, &ids);
+    for room in &rooms {
+        room.unsubscribe(socket);
+    }
+    chat.presence.unwatch(socket, &me.take_watched());
+    chat.presence.disconnect(&me.user);
+}
+
+/// `token:refresh`: what the new token says takes effect at once.
+pub(crate) fn refresh(context: &Context, ask: &RefreshToken) -> Result<Refreshed, ChatError> {
+    let Context { chat, socket, me } = context;
+    let claims = chat.verify(&ask.token)?;
+    if claims.user != me.user {
+        return Err(ChatError::Unauthorized(
+            "the new token is for another user; connect anew to change users",
+        ));
+    }
+    let (before, expires_at, name) = (me.expires_at(), claims.expires_at, claims.name.clone());
+    for room in me.renew(claims) {
+        room.unsubscribe(socket);
+        chat.typing.stop(&me.user, room.id);
+    }
+    chat.watch_expiry(*socket.id(), Some(before), expires_at);
+    chat.presence.rename(&me.user, name);
+    Ok(Refreshed { expires_at })
+}
+
+/// A client's own `error`: for the log, where `?` escapes what a terminal might obey.
+pub(crate) fn client_error(context: &Context, error: &ClientError) -> Nothing {
+    let Context { chat, socket, me } = context;
+    if chat.limiters.may_log() {
+        tracing::warn!(user = ?me.user, session = %socket.id(), message = ?error.message, "a client reports an error");
+    }
+    Nothing {}
+}

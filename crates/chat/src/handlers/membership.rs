@@ -1,0 +1,210 @@
+//! Joining and leaving rooms.
+//!
+//! A join subscribes first and reads afterwards: the room notes its head, history is read up to it, and what is
+//! delivered meanwhile waits until the answer is on its way. So a client gets the answer, then the next seq, and the
+//! next, without a hole or a repeat.
+
+use roomful_socket::Class;
+use roomful_store::{History, Joined as Membership, Page, Range};
+use serde::Serialize;
+
+use super::message;
+use crate::{
+    controller::Context,
+    error::ChatError,
+    events::chat::{InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, UserInRoom},
+    reply::Reply,
+    room::{Finish, Frame, Room, Seat},
+    room_manager::RoomRef,
+    session::Session,
+};
+
+/// What the store knows that a join is answered with.
+struct Found {
+    membership: Membership,
+    history: History,
+    reset: bool,
+    unread: u64,
+}
+
+/// `chat:join`.
+pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
+    let room = match enterable(context, &ask).await {
+        Ok(room) => room,
+        Err(error) => return reply.fail(&error),
+    };
+    let seat = Seat {
+        socket: context.socket.clone(),
+        user: context.me.user.clone(),
+    };
+    let head = room.begin_join(seat);
+    match look_up(context, &room, head, &ask).await {
+        Ok(found) => finish(context, &room, head, &found, reply),
+        Err(error) => {
+            if !room.abandon_join(&context.socket) {
+                context.me.forget_room(room.id);
+            }
+            reply.fail(&error);
+        }
+    }
+}
+
+/// The room, if this socket may subscribe to it.
+async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> {
+    let Context { chat, me, .. } = context;
+    if !me.allows(&ask.room) {
+        return Err(ChatError::Forbidden);
+    }
+    let most = chat.config.limits.rooms_per_socket;
+    if me.joined(&ask.room).is_none() && me.rooms() >= most {
+        let message = format!("this connection is in {most} rooms, the most there may be; leave one first");
+        return Err(ChatError::InvalidRequest(message));
+    }
+    chat.rooms
+        .open(&ask.room, chat.config.create_rooms)
+        .await?
+        .ok_or(ChatError::Forbidden)
+}
+
+async fn look_up(context: &Context, room: &Room, head: u64, ask: &Join) -> Result<Found, ChatError> {
+    let Context { chat, me, .. } = context;
+    let joined = chat.store.join(room.id, &me.user, chat.clock.now_ms()).await?;
+    let membership = joined.ok_or(ChatError::Forbidden)?;
+    let known = ask.epoch.as_deref().is_none_or(|epoch| epoch == &*room.epoch);
+    let resumable = ask.since.filter(|since| known && *since <= head);
+    let mut reset = (ask.since.is_some() || !known) && resumable.is_none();
+    let mut history = match resumable {
+        Some(seq) => read(context, room, Range::After { seq, upto: head }, ask.limit).await?,
+        None => read(context, room, Range::Last { upto: head }, ask.limit).await?,
+    };
+    if resumable.is_some_and(|since| since + 1 < history.first) {
+        // Retention has taken what came next: say so instead of leaving a hole.
+        reset = true;
+        history = read(context, room, Range::Last { upto: head }, ask.limit).await?;
+    }
+    let unread = chat.store.unread(room.id, &me.user).await?.unwrap_or_default();
+    Ok(Found {
+        membership,
+        history,
+        reset,
+        unread,
+    })
+}
+
+async fn read(context: &Context, room: &Room, range: Range, limit: u32) -> Result<History, ChatError> {
+    // A limit of 0 asks for no messages, yet what is said about the log must hold: so one is read and dropped.
+    let page = Page {
+        range,
+        limit: limit.max(1),
+    };
+    let mut history = context
+        .chat
+        .store
+        .history(room.id, page)
+        .await?
+        .ok_or(ChatError::Forbidden)?;
+    if limit == 0 {
+        history.more |= !history.entries.is_empty();
+        history.entries.clear();
+    }
+    Ok(history)
+}
+
+fn finish(context: &Context, room: &RoomRef, head: u64, found: &Found, reply: Reply) {
+    let Context { chat, socket, me } = context;
+    chat.presence.enter(&me.user, room);
+    let read_seq = found.membership.member.read_seq;
+    let answer = Joined {
+        room: &room.name,
+        epoch: &room.epoch,
+        head,
+        messages: message::views(room, &found.history.entries),
+        more: found.history.more,
+        reset: found.reset,
+        read_seq,
+        // What was read was delivered.
+        delivered_seq: read_seq,
+        unread: found.unread,
+        online: chat.presence.count_in(room.id),
+    };
+    // Encoded before the room is locked: a page may be long.
+    let answer = match serde_json::value::to_raw_value(&answer) {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::error!(%error, "the answer to a join can't be encoded");
+            room.abandon_join(socket);
+            return reply.fail(&ChatError::Internal);
+        }
+    };
+    me.remember_room(room.clone());
+    let mut reply = Some(reply);
+    let end = room.finish_join(socket, || {
+        if let Some(reply) = reply.take() {
+            reply.succeed(&answer);
+        }
+    });
+    let failed = match end {
+        Finish::Live => {
+            if found.membership.newly {
+                tell_others(context, room, MEMBER_JOINED);
+            }
+            return;
+        }
+        Finish::Overflow => ChatError::Unavailable("the room is too busy to join right now"),
+        Finish::Gone => ChatError::Unavailable("you left this room on another device meanwhile"),
+    };
+    me.forget_room(room.id);
+    if let Some(reply) = reply {
+        reply.fail(&failed);
+    }
+}
+
+/// `chat:leave`: the membership ends, on all the user's sockets. Leaving where one is not a member changes nothing.
+pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left<'a>, ChatError> {
+    let Context { chat, me, .. } = context;
+    if !me.allows(&ask.room) {
+        return Err(ChatError::Forbidden);
+    }
+    let left = Left { room: &ask.room };
+    let Some(room) = chat.rooms.open(&ask.room, false).await? else {
+        return Ok(left);
+    };
+    let was_member = chat.store.leave(room.id, &me.user).await?;
+    chat.typing.stop(&me.user, room.id);
+    chat.presence.leave(&me.user, room.id);
+    if was_member {
+        tell_others(context, &room, MEMBER_LEFT);
+    }
+    for seat in room.unsubscribe_user(&me.user) {
+        if let Some(session) = seat.socket.state::<Session>() {
+            session.forget_room(room.id);
+        }
+    }
+    Ok(left)
+}
+
+/// Tells the room's other sockets, the user's other devices included, that a member came or went.
+fn tell_others(context: &Context, room: &Room, event: &str) {
+    let Context { chat, socket, me } = context;
+    if room.len() > chat.config.announce_max {
+        return;
+    }
+    let data = UserInRoom {
+        room: &room.name,
+        user_id: &me.user,
+    };
+    if let Some(frame) = frame(context, event, &data, Class::Durable) {
+        room.tell(&frame, |seat| seat.socket != *socket);
+    }
+}
+
+/// Encodes an event for many.
+pub(super) fn frame<T: Serialize>(context: &Context, event: &str, data: &T, class: Class) -> Option<Frame> {
+    match context.chat.namespace.prepare(event, data) {
+        Ok(event) => Some(Frame { event, class }),
+        Err(error) => {
+            tracing::error!(event, %error, "an event can't be encoded");
+            None
+        }
+    }
+}

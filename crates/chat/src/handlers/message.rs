@@ -1,0 +1,102 @@
+//! Sending a message, and reading those that were sent.
+
+use std::sync::Arc;
+
+use roomful_store::{Entry, History, Page, Range};
+
+use crate::{
+    controller::Context,
+    error::ChatError,
+    events::chat::{GetHistory, HistoryPage, MessageView, SendMessage, Span},
+    reply::Reply,
+    room::{
+        Room,
+        pipeline::{self, Pending},
+    },
+    room_manager::RoomRef,
+};
+
+/// `chat:send_message`: puts it on its way and returns. The answer comes with the commit.
+pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
+    let Context { chat, me, .. } = context;
+    let (room, body) = match prepare(context, &ask).await {
+        Ok(prepared) => prepared,
+        Err(error) => return reply.fail(&error),
+    };
+    // Who sends a message has stopped typing it.
+    chat.typing.stop(&me.user, room.id);
+    let Ok(place) = Arc::clone(&me.sends).acquire_owned().await else {
+        return reply.fail(&ChatError::Internal);
+    };
+    let SendMessage { client_id, draft, .. } = ask;
+    let pending = Pending {
+        user: me.user.clone(),
+        name: me.name(),
+        client_id,
+        draft,
+        body,
+        reply,
+    };
+    chat.pipeline.submit(&room, pending, place);
+}
+
+async fn prepare(context: &Context, ask: &SendMessage) -> Result<(RoomRef, String), ChatError> {
+    let room = context.my_room(&ask.room).await?;
+    if let Some(seq) = ask.draft.reply_to.filter(|seq| *seq > room.head()) {
+        let message = format!("chat:send_message: replyTo {seq} must be the seq of a message in this room");
+        return Err(ChatError::InvalidRequest(message));
+    }
+    let body = serde_json::to_string(&ask.draft).map_err(|error| {
+        tracing::error!(%error, "a message can't be encoded");
+        ChatError::Internal
+    })?;
+    Ok((room, body))
+}
+
+/// `chat:get_history`.
+pub(crate) async fn history(context: &Context, ask: &GetHistory, reply: Reply) {
+    let room = match context.my_room(&ask.room).await {
+        Ok(room) => room,
+        Err(error) => return reply.fail(&error),
+    };
+    match read(context, &room, ask).await {
+        Ok(history) => reply.succeed(&HistoryPage {
+            room: &room.name,
+            epoch: &room.epoch,
+            messages: views(&room, &history.entries),
+            more: history.more,
+        }),
+        Err(error) => reply.fail(&error),
+    }
+}
+
+async fn read(context: &Context, room: &Room, ask: &GetHistory) -> Result<History, ChatError> {
+    // Nothing beyond what was delivered: a message is not to be seen in history before its event.
+    let upto = room.head();
+    let range = match ask.span {
+        Span::Latest => Range::Last { upto },
+        Span::Before(seq) => Range::Before(seq.min(upto.saturating_add(1))),
+        Span::After(seq) => Range::After {
+            seq: seq.min(upto),
+            upto,
+        },
+    };
+    let page = Page {
+        range,
+        limit: ask.limit.max(1),
+    };
+    context
+        .chat
+        .store
+        .history(room.id, page)
+        .await?
+        .ok_or(ChatError::Forbidden)
+}
+
+/// Entries as clients see them.
+pub(crate) fn views<'a>(room: &'a Room, entries: &'a [Entry]) -> Vec<MessageView<'a>> {
+    entries
+        .iter()
+        .filter_map(|entry| pipeline::view(room, entry))
+        .collect()
+}

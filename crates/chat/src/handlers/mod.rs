@@ -1,0 +1,8 @@
+//! One file per topic: what each command does, once it was decoded and let through.
+
+pub(crate) mod connection;
+pub(crate) mod membership;
+pub(crate) mod message;
+pub(crate) mod presence;
+pub(crate) mod receipt;
+pub(crate) mod typing;

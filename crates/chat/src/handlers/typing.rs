@@ -1,0 +1,126 @@
+//! Typing: the two commands, and the board that passes on what the tracker says.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use roomful_socket::{Class, Namespace};
+use roomful_store::RoomId;
+
+use crate::{
+    alarm::Alarm,
+    clock::Clock,
+    controller::Context,
+    error::ChatError,
+    events::{
+        chat::{InRoom, TYPING_START, TYPING_STOP, UserInRoom},
+        connection::Nothing,
+    },
+    presence_tracker::UserId,
+    room::Frame,
+    room_manager::RoomManager,
+    typing_tracker::{TypingChange, TypingLimits, TypingTracker},
+};
+
+/// `chat:typing_start`.
+pub(crate) async fn start(context: &Context, ask: &InRoom) -> Result<Nothing, ChatError> {
+    let room = context.my_room(&ask.room).await?;
+    context
+        .chat
+        .typing
+        .start(&context.me.user, room.id, context.me.serial);
+    Ok(Nothing {})
+}
+
+/// `chat:typing_stop`.
+pub(crate) async fn stop(context: &Context, ask: &InRoom) -> Result<Nothing, ChatError> {
+    let room = context.my_room(&ask.room).await?;
+    context.chat.typing.stop(&context.me.user, room.id);
+    Ok(Nothing {})
+}
+
+/// Who types where, and the telling of it. One task serves all who type; it sleeps while nobody does.
+pub(crate) struct TypingBoard {
+    /// Held while a change is passed on, so that a stop can't overtake its start.
+    tracker: Mutex<TypingTracker<RoomId>>,
+    alarm: Alarm,
+    clock: Arc<dyn Clock>,
+    rooms: Arc<RoomManager>,
+    namespace: Namespace,
+    keys: RandomState,
+}
+
+impl TypingBoard {
+    pub(crate) fn new(
+        limits: TypingLimits,
+        clock: &Arc<dyn Clock>,
+        rooms: &Arc<RoomManager>,
+        namespace: &Namespace,
+    ) -> Self {
+        Self {
+            tracker: Mutex::new(TypingTracker::new(limits)),
+            alarm: Alarm::default(),
+            clock: Arc::clone(clock),
+            rooms: Arc::clone(rooms),
+            namespace: namespace.clone(),
+            keys: RandomState::new(),
+        }
+    }
+
+    pub(crate) fn start_alarm(self: &Arc<Self>) {
+        let next = |board: &Self| board.tracker.lock().next_deadline();
+        let tick = |board: Arc<Self>, _| async move { board.change(TypingTracker::tick) };
+        self.alarm
+            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+    }
+
+    fn start(&self, user: &UserId, room: RoomId, session: u64) {
+        self.change(|tracker, now| tracker.start((room, Arc::clone(user)), session, now));
+    }
+
+    /// The user stopped typing in a room, by saying so, by sending, or by leaving.
+    pub(crate) fn stop(&self, user: &UserId, room: RoomId) {
+        self.change(|tracker, now| tracker.stop(&(room, Arc::clone(user)), now));
+    }
+
+    /// A session is gone, and what it typed with it.
+    pub(crate) fn end_session(&self, user: &UserId, session: u64, rooms: &[RoomId]) {
+        self.change(|tracker, now| tracker.end_session(user, session, rooms.iter().copied(), now));
+    }
+
+    fn change<C>(&self, step: impl FnOnce(&mut TypingTracker<RoomId>, i64) -> C)
+    where
+        C: IntoIterator<Item = TypingChange<RoomId>>,
+    {
+        let mut tracker = self.tracker.lock();
+        let was_next = tracker.next_deadline();
+        for change in step(&mut tracker, self.clock.now_ms()) {
+            self.pass_on(&change);
+        }
+        self.alarm.moved(was_next, tracker.next_deadline());
+    }
+
+    fn pass_on(&self, change: &TypingChange<RoomId>) {
+        let (event, (room, user)) = match change {
+            TypingChange::Start(who) => (TYPING_START, who),
+            TypingChange::Stop(who) => (TYPING_STOP, who),
+        };
+        // No room in memory: nobody there to be told.
+        let Some(room) = self.rooms.get(*room) else { return };
+        match self.namespace.prepare(
+            event,
+            &UserInRoom {
+                room: &room.name,
+                user_id: user,
+            },
+        ) {
+            Ok(event) => {
+                let class = Class::Latest(self.keys.hash_one((room.id, user)));
+                room.tell(&Frame { event, class }, |seat| seat.user != *user);
+            }
+            Err(error) => tracing::error!(%error, "a typing event can't be encoded"),
+        }
+    }
+}

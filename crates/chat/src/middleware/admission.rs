@@ -1,0 +1,113 @@
+//! The check at the door: a connecting client shows a token, and is let in with a [`Session`] or refused with a code.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use parking_lot::Mutex;
+use roomful_socket::{Refusal, Socket};
+use serde::Deserialize;
+
+use crate::{
+    error::ChatError, presence_tracker::UserId, servers::chat::Chat, session::Session, types::Claims,
+};
+
+/// The part of the handshake's `auth` that matters here.
+#[derive(Deserialize)]
+struct Auth {
+    token: Option<String>,
+}
+
+/// Lets a client in, or says why not.
+pub(crate) fn admit(chat: &Chat, socket: &Socket) -> Result<(), Refusal> {
+    match authenticate(chat, socket) {
+        Ok(session) => {
+            socket.set_state(session);
+            Ok(())
+        }
+        Err(error) => {
+            chat.metrics.error(error.code());
+            let body = error.body();
+            let data = serde_json::to_value(&body).unwrap_or_default();
+            Err(Refusal::new(body.message).data(data))
+        }
+    }
+}
+
+fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError> {
+    // Taken out, so that the token does not stay in memory for as long as the socket.
+    let auth = socket.take_auth();
+    chat.limiters.connect(socket.handshake().address)?;
+    let auth: Option<Auth> = auth.and_then(|auth| serde_json::from_str(auth.get()).ok());
+    let token = auth.and_then(|auth| auth.token).ok_or(ChatError::Unauthorized(
+        "there is no token; connect with auth: {token}, the token being a JWT as a string",
+    ))?;
+    let claims = chat.verify(&token)?;
+    let most = if chat.config.rates.enabled {
+        chat.config.rates.connections_per_user
+    } else {
+        u32::MAX
+    };
+    let slot = chat.connections.take(&claims, most)?;
+    let serial = chat.serials.fetch_add(1, Ordering::Relaxed);
+    let sends = usize::try_from(chat.config.sends_in_flight).unwrap_or(1).max(1);
+    Ok(Session::new(
+        serial,
+        claims,
+        chat.limiters.connection(),
+        sends,
+        slot,
+    ))
+}
+
+/// How many connections each user has. Bounded by the connections there are.
+#[derive(Default)]
+pub(crate) struct UserConnections(Mutex<HashMap<UserId, u32>>);
+
+impl UserConnections {
+    /// One more connection of the user, if they may have it.
+    fn take(self: &Arc<Self>, claims: &Claims, most: u32) -> Result<ConnectionSlot, ChatError> {
+        let mut counts = self.0.lock();
+        // The id that is in the table already is shared by all connections of the user.
+        let user = counts
+            .get_key_value(&claims.user)
+            .map_or_else(|| claims.user.clone(), |(user, _)| user.clone());
+        let count = counts.entry(user.clone()).or_default();
+        if *count >= most {
+            return Err(ChatError::RateLimited {
+                what: "connections of this user",
+                retry_after_ms: 1_000,
+            });
+        }
+        *count += 1;
+        Ok(ConnectionSlot {
+            user,
+            table: Arc::clone(self),
+        })
+    }
+}
+
+/// One counted connection of a user; given back when it is dropped, however the connection ended.
+pub(crate) struct ConnectionSlot {
+    user: UserId,
+    table: Arc<UserConnections>,
+}
+
+impl ConnectionSlot {
+    pub(crate) fn user(&self) -> UserId {
+        Arc::clone(&self.user)
+    }
+}
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        let mut counts = self.table.0.lock();
+        if let Some(count) = counts.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.user);
+            }
+        }
+    }
+}

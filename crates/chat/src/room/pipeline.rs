@@ -1,0 +1,304 @@
+//! How a send becomes a delivery: queued in its room, committed together with whatever else waits, delivered in seq
+//! order, then answered. One flush at a time per room, so that a room's order is that of its log.
+
+use std::{borrow::Cow, sync::Arc};
+
+use roomful_socket::{Class, Namespace};
+use roomful_store::{Appended, Entry, EntryKind, NewEntry, Page, Range, Rejected, Store, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Delivery, Frame, Room};
+use crate::{
+    clock::Clock,
+    error::ChatError,
+    events::chat::{MessageView, RECEIVE_MESSAGE, Sent, message_id},
+    metrics::Metrics,
+    presence_tracker::UserId,
+    reply::Reply,
+    room_manager::RoomRef,
+    types::Draft,
+};
+
+/// The most entries that one append takes from a room.
+const BATCH: usize = 256;
+/// The page in which missed entries are read back.
+const CATCH_UP_PAGE: u32 = 200;
+/// How long a room waits after the store failed to read missed entries, at first and at most, in milliseconds.
+const RETRY_MS: std::ops::RangeInclusive<i64> = 50..=2_000;
+
+/// A send that waits for its commit.
+pub(crate) struct Pending {
+    pub(crate) user: UserId,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) draft: Draft,
+    pub(crate) body: String,
+    pub(crate) reply: Reply,
+}
+
+/// What all rooms need to turn sends into deliveries.
+pub(crate) struct Pipeline {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) namespace: Namespace,
+    pub(crate) metrics: Arc<Metrics>,
+    /// The most sends that may wait in one room.
+    pub(crate) room_queue: usize,
+    /// The most sends that may wait in all rooms.
+    pub(crate) server_queue: u32,
+    pub(crate) places: Arc<Semaphore>,
+}
+
+/// A send that is being committed.
+pub(super) struct InFlight {
+    pending: Pending,
+    /// Its places among its sender's sends and among all sends; given back when it is answered.
+    _places: [OwnedSemaphorePermit; 2],
+}
+
+impl Pipeline {
+    /// Puts a send into its room's queue. Sends of one caller keep their order. `place` is the sender's place among
+    /// its own sends; it is given back when the send is answered.
+    pub(crate) fn submit(self: &Arc<Self>, room: &RoomRef, pending: Pending, place: OwnedSemaphorePermit) {
+        let Ok(server_place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return pending.reply.fail(&ChatError::Unavailable(
+                "the server has too many messages to store",
+            ));
+        };
+        let in_flight = InFlight {
+            pending,
+            _places: [place, server_place],
+        };
+        let mut state = room.state.lock();
+        if state.queue.len() >= self.room_queue {
+            drop(state);
+            let error = ChatError::Unavailable("this room has too many messages to store");
+            return in_flight.pending.reply.fail(&error);
+        }
+        state.queue.push_back(in_flight);
+        if !std::mem::replace(&mut state.flushing, true) {
+            drop(state);
+            tokio::spawn(Arc::clone(self).flush(Flush {
+                room: room.clone(),
+                done: false,
+            }));
+        }
+    }
+
+    /// Waits until every send that was accepted is answered. Sends that come meanwhile may be refused.
+    pub(crate) async fn drain(&self) {
+        // An error would mean that the semaphore was closed, which nobody does.
+        drop(self.places.acquire_many(self.server_queue).await);
+    }
+
+    async fn flush(self: Arc<Self>, mut flush: Flush) {
+        let room = &flush.room;
+        while let Some(batch) = room.take_batch() {
+            let entries = batch
+                .iter()
+                .map(|sent| sent.pending.entry(room, self.clock.now_ms()))
+                .collect();
+            match self.store.append(entries).await {
+                Ok(results) => self.settle(room, batch, results).await,
+                Err(error) => {
+                    let error = ChatError::from(error);
+                    for sent in batch {
+                        sent.pending.reply.fail(&error);
+                    }
+                }
+            }
+        }
+        flush.done = true;
+    }
+
+    /// The batch is committed: what is new in it is delivered, then everybody is answered.
+    async fn settle(&self, room: &RoomRef, batch: Vec<InFlight>, results: Vec<Result<Appended, Rejected>>) {
+        let mut answers = Vec::with_capacity(batch.len());
+        for (sent, result) in batch.into_iter().zip(results) {
+            let answer = match result {
+                Ok(Appended::New { seq, at }) => {
+                    self.deliver(room, seq, self.frame(room, &sent.pending.view(room, seq, at)))
+                        .await;
+                    Ok((seq, at, false))
+                }
+                Ok(Appended::Duplicate { seq, at }) => Ok((seq, at, true)),
+                Err(Rejected::Conflict { seq }) => Err(ChatError::Conflict { seq }),
+                Err(Rejected::NoSuchRoom) => Err(ChatError::Forbidden),
+            };
+            answers.push((sent, answer));
+        }
+        for (sent, answer) in answers {
+            match answer {
+                Ok((seq, at, duplicate)) => {
+                    self.metrics.messages_in.increment(u64::from(!duplicate));
+                    let id = message_id(&room.epoch, seq);
+                    sent.pending.reply.succeed(&Sent {
+                        id,
+                        room: &room.name,
+                        seq,
+                        at,
+                        duplicate,
+                    });
+                }
+                Err(error) => sent.pending.reply.fail(&error),
+            }
+        }
+    }
+
+    async fn deliver(&self, room: &Room, seq: u64, frame: Option<Frame>) {
+        loop {
+            let Some(frame) = &frame else {
+                return room.skip_to(seq);
+            };
+            let (delivery, sent) = room.deliver(seq, frame);
+            self.metrics.messages_out.increment(sent);
+            match delivery {
+                Delivery::Done | Delivery::Old => return,
+                // An append that was answered with an error may have been committed after all.
+                Delivery::Gap { after } => self.catch_up(room, after, seq - 1).await,
+            }
+        }
+    }
+
+    /// Delivers the committed entries after `after` up to `upto`. Returns when that is done: a room waits for its
+    /// store rather than leave a hole.
+    async fn catch_up(&self, room: &Room, after: u64, upto: u64) {
+        let mut after = after;
+        let mut pause = *RETRY_MS.start();
+        while after < upto {
+            let page = Page {
+                range: Range::After { seq: after, upto },
+                limit: CATCH_UP_PAGE,
+            };
+            match self.store.history(room.id, page).await {
+                Ok(Some(page)) if !page.entries.is_empty() => {
+                    // What retention has removed can't be delivered to anybody any more.
+                    room.skip_to(page.first.saturating_sub(1));
+                    for entry in &page.entries {
+                        if let Some(frame) = view(room, entry).and_then(|view| self.frame(room, &view)) {
+                            self.metrics
+                                .messages_out
+                                .increment(room.deliver(entry.seq, &frame).1);
+                        }
+                        room.skip_to(entry.seq);
+                        after = entry.seq;
+                    }
+                }
+                Ok(_) => {
+                    room.skip_to(upto);
+                    after = upto;
+                }
+                Err(error) => {
+                    tracing::warn!(room = room.id, %error, "missed entries can't be read back yet");
+                    self.clock
+                        .sleep_until(self.clock.now_ms().saturating_add(pause))
+                        .await;
+                    pause = (pause * 2).min(*RETRY_MS.end());
+                }
+            }
+        }
+    }
+
+    fn frame(&self, room: &Room, view: &MessageView<'_>) -> Option<Frame> {
+        match self.namespace.prepare(RECEIVE_MESSAGE, view) {
+            Ok(event) => Some(Frame {
+                event,
+                class: Class::Durable,
+            }),
+            Err(error) => {
+                tracing::error!(room = room.id, seq = view.seq, %error, "a message can't be encoded");
+                None
+            }
+        }
+    }
+}
+
+/// The message in an entry of the log; `None`, and a line in the log, if its body is not ours.
+pub(crate) fn view<'a>(room: &'a Room, entry: &'a Entry) -> Option<MessageView<'a>> {
+    let EntryKind::Message = entry.kind;
+    match serde_json::from_str(&entry.body) {
+        Ok(draft) => Some(MessageView {
+            id: message_id(&room.epoch, entry.seq),
+            room: &room.name,
+            seq: entry.seq,
+            user_id: &entry.user_id,
+            name: entry.user_name.as_deref(),
+            at: entry.at,
+            client_id: entry.client_id.as_deref(),
+            draft: Cow::Owned(draft),
+        }),
+        Err(error) => {
+            tracing::error!(room = room.id, seq = entry.seq, %error, "the store has a message that can't be read");
+            None
+        }
+    }
+}
+
+impl Pending {
+    fn entry(&self, room: &Room, at: i64) -> NewEntry {
+        NewEntry {
+            room: room.id,
+            kind: EntryKind::Message,
+            user_id: self.user.to_string(),
+            user_name: self.name.as_deref().map(str::to_owned),
+            client_id: self.client_id.clone(),
+            body: self.body.clone(),
+            at,
+        }
+    }
+
+    fn view<'a>(&'a self, room: &'a Room, seq: u64, at: i64) -> MessageView<'a> {
+        MessageView {
+            id: message_id(&room.epoch, seq),
+            room: &room.name,
+            seq,
+            user_id: &self.user,
+            name: self.name.as_deref(),
+            at,
+            client_id: self.client_id.as_deref(),
+            draft: Cow::Borrowed(&self.draft),
+        }
+    }
+}
+
+impl Room {
+    /// The next sends to commit. `None` ends the flush.
+    fn take_batch(&self) -> Option<Vec<InFlight>> {
+        let mut state = self.state.lock();
+        if state.queue.is_empty() {
+            // A quiet room keeps no queue.
+            state.queue = std::collections::VecDeque::new();
+            state.flushing = false;
+            return None;
+        }
+        let count = state.queue.len().min(BATCH);
+        Some(state.queue.drain(..count).collect())
+    }
+}
+
+/// A flush under way. If it should ever die in the midst, the room's next send starts another.
+struct Flush {
+    room: RoomRef,
+    done: bool,
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        // Once done, `flushing` belongs to whoever sends next.
+        if !self.done {
+            self.room.state.lock().flushing = false;
+        }
+    }
+}
+
+impl From<StoreError> for ChatError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::Unavailable("the server can't reach its store"),
+            StoreError::Internal(_) | StoreError::Setup(_) => {
+                tracing::error!(%error, "the store failed");
+                Self::Internal
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The rooms that are in memory: opened once, found by name or id, gone when nobody needs them.
+//!
+//! Whoever needs a room holds a [`RoomRef`]: each subscribed socket, each handler at work, each flush. With the last
+//! one the room leaves memory. As it can't leave while anything of it is under way, a room that is opened afresh
+//! finds in the store all that was ever delivered.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    ops::Deref,
+    sync::Arc,
+};
+
+use ::metrics::Gauge;
+use parking_lot::Mutex;
+use roomful_store::{RoomId, Store};
+
+use crate::{clock::Clock, error::ChatError, metrics::count, room::Room, types::RoomName};
+
+/// How many rooms may be opened at a time; two of one name never are.
+const OPENERS: usize = 256;
+
+/// All rooms in memory.
+pub(crate) struct RoomManager {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    join_buffer: usize,
+    index: Mutex<Index>,
+    /// Opening a room is an await, so it is done under an async lock: one flight per name.
+    openers: Box<[tokio::sync::Mutex<()>]>,
+    hasher: RandomState,
+    gauge: Gauge,
+}
+
+#[derive(Default)]
+struct Index {
+    by_id: HashMap<RoomId, Entry>,
+    by_name: HashMap<RoomName, RoomId>,
+}
+
+struct Entry {
+    room: Arc<Room>,
+    /// How many [`RoomRef`]s there are.
+    refs: usize,
+}
+
+impl RoomManager {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, join_buffer: usize) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            clock,
+            join_buffer,
+            index: Mutex::default(),
+            openers: (0..OPENERS).map(|_| tokio::sync::Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            gauge: ::metrics::gauge!("roomful_rooms"),
+        })
+    }
+
+    /// The room of this name, from memory or the store; `None` if there is none and `create` does not ask for one.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        name: &RoomName,
+        create: bool,
+    ) -> Result<Option<RoomRef>, ChatError> {
+        if let Some(room) = self.find(name) {
+            return Ok(Some(room));
+        }
+        let _one_flight = match self.opener(name) {
+            Some(opener) => Some(opener.lock().await),
+            None => None,
+        };
+        if let Some(room) = self.find(name) {
+            return Ok(Some(room));
+        }
+        let row = self
+            .store
+            .open_room(name.as_str(), create, self.clock.now_ms())
+            .await?;
+        Ok(row.map(|row| self.insert(Room::new(name.clone(), &row, self.join_buffer))))
+    }
+
+    /// The room of this id, if it is in memory.
+    pub(crate) fn get(self: &Arc<Self>, id: RoomId) -> Option<RoomRef> {
+        self.index.lock().get(id, self)
+    }
+
+    /// How many rooms are in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.index.lock().by_id.len()
+    }
+
+    fn find(self: &Arc<Self>, name: &RoomName) -> Option<RoomRef> {
+        let mut index = self.index.lock();
+        let id = *index.by_name.get(name)?;
+        index.get(id, self)
+    }
+
+    fn opener(&self, name: &RoomName) -> Option<&tokio::sync::Mutex<()>> {
+        let spread = usize::try_from(self.hasher.hash_one(name) % OPENERS as u64).unwrap_or_default();
+        self.openers.get(spread)
+    }
+
+    fn insert(self: &Arc<Self>, room: Room) -> RoomRef {
+        let room = Arc::new(room);
+        let mut index = self.index.lock();
+        index.by_name.insert(room.name.clone(), room.id);
+        index.by_id.insert(
+            room.id,
+            Entry {
+                room: Arc::clone(&room),
+                refs: 1,
+            },
+        );
+        // The gauge is set under the lock, so that an older count can't overwrite a newer one.
+        self.gauge.set(count(index.by_id.len()));
+        RoomRef {
+            room,
+            manager: Arc::clone(self),
+        }
+    }
+
+    fn release(&self, room: &Room) {
+        let mut index = self.index.lock();
+        let Some(entry) = index.by_id.get_mut(&room.id) else {
+            return;
+        };
+        entry.refs -= 1;
+        if entry.refs == 0 {
+            index.by_id.remove(&room.id);
+            index.by_name.remove(&room.name);
+            self.gauge.set(count(index.by_id.len()));
+        }
+    }
+}
+
+impl Index {
+    fn get(&mut self, id: RoomId, manager: &Arc<RoomManager>) -> Option<RoomRef> {
+        let entry = self.by_id.get_mut(&id)?;
+        entry.refs += 1;
+        Some(RoomRef {
+            room: Arc::clone(&entry.room),
+            manager: Arc::clone(manager),
+        })
+    }
+}
+
+/// A room that stays in memory as long as this does.
+pub(crate) struct RoomRef {
+    room: Arc<Room>,
+    manager: Arc<RoomManager>,
+}
+
+impl Deref for RoomRef {
+    type Target = Room;
+
+    fn deref(&self) -> &Room {
+        &self.room
+    }
+}
+
+impl Clone for RoomRef {
+    fn clone(&self) -> Self {
+        if let Some(entry) = self.manager.index.lock().by_id.get_mut(&self.room.id) {
+            entry.refs += 1;
+        }
+        Self {
+            room: Arc::clone(&self.room),
+            manager: Arc::clone(&self.manager),
+        }
+    }
+}
+
+impl Drop for RoomRef {
+    fn drop(&mut self) {
+        self.manager.release(&self.room);
+    }
+}

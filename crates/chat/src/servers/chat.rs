@@ -1,0 +1,210 @@
+//! The chat server: what all its parts share, and how it is attached to a transport.
+
+use std::{
+    hash::RandomState,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use parking_lot::Mutex;
+use roomful_socket::{Namespace, Reason, SocketId, WebSocketServer};
+use roomful_store::Store;
+use tokio::sync::Semaphore;
+
+use super::presence::PresenceServer;
+use crate::{
+    alarm::Alarm,
+    clock::{Clock, SystemClock},
+    config::ChatConfig,
+    controller,
+    deadlines::Deadlines,
+    error::ChatError,
+    handlers::{connection, typing::TypingBoard},
+    metrics::Metrics,
+    middleware::{
+        admission::{UserConnections, admit},
+        rate_limit::RateLimiters,
+    },
+    reply::emit_error,
+    room::pipeline::Pipeline,
+    room_manager::RoomManager,
+    types::Claims,
+};
+
+/// Chat and presence on a Socket.IO server. Clones are the same server.
+#[derive(Clone)]
+pub struct ChatServer {
+    chat: Arc<Chat>,
+}
+
+/// What is going on, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Authenticated connections.
+    pub connections: usize,
+    /// Users who are online; all devices of one count once.
+    pub users: usize,
+    /// Rooms in memory: those that somebody is subscribed to.
+    pub rooms: usize,
+}
+
+impl ChatServer {
+    /// Serves chat in the namespace `/` of `server`, on the machine's clock. Call it inside a tokio runtime and
+    /// before the server takes clients, and not twice for one server.
+    ///
+    /// The server's own handlers keep the chat alive: dropping what this returns does not end it.
+    pub fn attach(server: &WebSocketServer, store: Arc<dyn Store>, config: ChatConfig) -> Self {
+        Self::attach_with_clock(server, store, config, Arc::new(SystemClock))
+    }
+
+    /// The same on another clock, for tests.
+    pub fn attach_with_clock(
+        server: &WebSocketServer,
+        store: Arc<dyn Store>,
+        config: ChatConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let chat = Arc::new(Chat::new(server.of("/"), store, config, clock));
+        chat.start_alarms();
+        Chat::listen(&chat);
+        Self { chat }
+    }
+
+    /// What is going on now.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            connections: self.chat.namespace.len(),
+            users: self.chat.presence.users_online(),
+            rooms: self.chat.rooms.len(),
+        }
+    }
+
+    /// The last step before the store is closed, after the transport was: waits until every send that was accepted
+    /// is committed and answered, and notes when the users who are still online were last seen.
+    pub async fn drain(&self) {
+        self.chat.pipeline.drain().await;
+        self.chat.presence.note_last_seen().await;
+    }
+}
+
+/// What the handlers share.
+pub(crate) struct Chat {
+    pub(crate) config: ChatConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) namespace: Namespace,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limiters: RateLimiters,
+    pub(crate) connections: Arc<UserConnections>,
+    pub(crate) serials: AtomicU64,
+    pub(crate) rooms: Arc<RoomManager>,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) presence: Arc<PresenceServer>,
+    pub(crate) typing: Arc<TypingBoard>,
+    /// Makes the keys under which a newer event replaces an older one.
+    pub(crate) keys: RandomState,
+    /// When each socket's token, and with it the socket, ends.
+    expiries: Mutex<Deadlines<SocketId>>,
+    expiry_alarm: Alarm,
+}
+
+impl Chat {
+    fn new(namespace: Namespace, store: Arc<dyn Store>, config: ChatConfig, clock: Arc<dyn Clock>) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let rooms = RoomManager::new(Arc::clone(&store), Arc::clone(&clock), config.join_buffer);
+        let pipeline = Pipeline {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            namespace: namespace.clone(),
+            metrics: Arc::clone(&metrics),
+            room_queue: config.room_queue,
+            server_queue: config.server_queue,
+            places: Arc::new(Semaphore::new(config.server_queue as usize)),
+        };
+        Self {
+            limiters: RateLimiters::new(config.rates, Arc::clone(&clock)),
+            connections: Arc::default(),
+            serials: AtomicU64::new(1),
+            pipeline: Arc::new(pipeline),
+            presence: Arc::new(PresenceServer::new(
+                &config, &store, &clock, &rooms, &namespace, &metrics,
+            )),
+            typing: Arc::new(TypingBoard::new(config.typing, &clock, &rooms, &namespace)),
+            keys: RandomState::new(),
+            expiries: Mutex::default(),
+            expiry_alarm: Alarm::default(),
+            config,
+            clock,
+            store,
+            namespace,
+            metrics,
+            rooms,
+        }
+    }
+
+    fn start_alarms(self: &Arc<Self>) {
+        self.presence.start_alarm();
+        self.typing.start_alarm();
+        let next = |chat: &Self| chat.expiries.lock().next();
+        let tick = |chat: Arc<Self>, now| async move { chat.expire(now) };
+        self.expiry_alarm
+            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+    }
+
+    fn listen(chat: &Arc<Self>) {
+        let namespace = &chat.namespace;
+        let at_the_door = Arc::clone(chat);
+        namespace.use_middleware(move |socket| std::future::ready(admit(&at_the_door, &socket)));
+        let on_connect = Arc::clone(chat);
+        namespace.on_connect(move |socket| connection::connected(Arc::clone(&on_connect), socket));
+        let on_event = Arc::clone(chat);
+        namespace.on_any(move |socket, event| controller::handle(Arc::clone(&on_event), socket, event));
+        let on_disconnect = Arc::clone(chat);
+        namespace.on_disconnect(move |socket, _| {
+            connection::disconnected(&on_disconnect, &socket);
+            std::future::ready(())
+        });
+    }
+
+    /// Checks a token as of now.
+    pub(crate) fn verify(&self, token: &str) -> Result<Claims, ChatError> {
+        self.config
+            .keys
+            .verify(token, self.clock.now_ms(), self.config.clock_skew_ms)
+    }
+
+    /// When a socket whose token ends at `expires_at` is closed.
+    pub(crate) fn closes_at(&self, expires_at: i64) -> i64 {
+        expires_at.saturating_add(self.config.token_leeway_ms)
+    }
+
+    /// A socket's token ends at `expires_at`; `before` is when its former one would have.
+    pub(crate) fn watch_expiry(&self, socket: SocketId, before: Option<i64>, expires_at: i64) {
+        let mut expiries = self.expiries.lock();
+        let was_next = expiries.next();
+        if let Some(before) = before {
+            expiries.clear(self.closes_at(before), &socket);
+        }
+        expiries.set(self.closes_at(expires_at), socket);
+        self.expiry_alarm.moved(was_next, expiries.next());
+    }
+
+    /// The socket is gone.
+    pub(crate) fn forget_expiry(&self, socket: SocketId, expires_at: i64) {
+        self.expiries.lock().clear(self.closes_at(expires_at), &socket);
+    }
+
+    /// Closes the sockets whose time is over. They may come back with a fresh token, hence no DISCONNECT packet.
+    fn expire(&self, now: i64) {
+        loop {
+            let due = self.expiries.lock().pop_due(now);
+            let Some((_, id)) = due else { return };
+            let Some(socket) = self.namespace.socket(&id) else {
+                continue;
+            };
+            self.metrics.error(ChatError::TokenExpired.code());
+            emit_error(&socket, ChatError::TokenExpired.body(), None);
+            socket.close(Reason::ForcedClose);
+        }
+    }
+}

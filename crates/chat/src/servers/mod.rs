@@ -1,0 +1,4 @@
+//! The parts of the product, each a server of its own on the shared transport.
+
+pub(crate) mod chat;
+pub(crate) mod presence;

@@ -1,0 +1,185 @@
+//! What the server keeps for one authenticated socket. Thousands of them idle, so it is small: no task, no table.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use parking_lot::Mutex;
+use roomful_store::RoomId;
+use tokio::sync::Semaphore;
+
+use crate::{
+    middleware::{admission::ConnectionSlot, rate_limit::ConnectionLimiter},
+    presence_tracker::UserId,
+    room_manager::RoomRef,
+    types::{Claims, RoomName},
+};
+
+/// An authenticated socket's state.
+pub(crate) struct Session {
+    /// Tells the sessions of a process apart.
+    pub(crate) serial: u64,
+    /// Whose it is. Never changes.
+    pub(crate) user: UserId,
+    /// Its own bucket; `None` when the limits are off.
+    pub(crate) limiter: Option<ConnectionLimiter>,
+    /// One place for each send that may be under way.
+    pub(crate) sends: Arc<Semaphore>,
+    /// Events refused in a row for being too many.
+    refusals: AtomicU32,
+    /// Never held over an await, nor while another lock of this crate is asked for.
+    life: Mutex<Life>,
+    _slot: ConnectionSlot,
+}
+
+struct Life {
+    claims: Claims,
+    joined: Vec<RoomRef>,
+    watching: Vec<UserId>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        serial: u64,
+        claims: Claims,
+        limiter: Option<ConnectionLimiter>,
+        sends: usize,
+        slot: ConnectionSlot,
+    ) -> Self {
+        Self {
+            serial,
+            user: slot.user(),
+            limiter,
+            sends: Arc::new(Semaphore::new(sends)),
+            refusals: AtomicU32::new(0),
+            life: Mutex::new(Life {
+                claims,
+                joined: Vec::new(),
+                watching: Vec::new(),
+            }),
+            _slot: slot,
+        }
+    }
+
+    // ---- the token
+
+    pub(crate) fn name(&self) -> Option<Arc<str>> {
+        self.life.lock().claims.name.clone()
+    }
+
+    pub(crate) fn expires_at(&self) -> i64 {
+        self.life.lock().claims.expires_at
+    }
+
+    pub(crate) fn allows(&self, room: &RoomName) -> bool {
+        self.life.lock().claims.allows(room.as_str())
+    }
+
+    /// A fresh token takes effect. The rooms which it no longer allows are given back, and are no longer joined.
+    pub(crate) fn renew(&self, claims: Claims) -> Vec<RoomRef> {
+        let mut life = self.life.lock();
+        life.claims = claims;
+        let Life { claims, joined, .. } = &mut *life;
+        joined
+            .extract_if(.., |room| !claims.allows(room.name.as_str()))
+            .collect()
+    }
+
+    // ---- rooms
+
+    /// The room of this name, if the socket is subscribed to it.
+    pub(crate) fn joined(&self, name: &RoomName) -> Option<RoomRef> {
+        self.life
+            .lock()
+            .joined
+            .iter()
+            .find(|room| room.name == *name)
+            .cloned()
+    }
+
+    /// How many rooms the socket is subscribed to.
+    pub(crate) fn rooms(&self) -> usize {
+        self.life.lock().joined.len()
+    }
+
+    /// Whether the socket is subscribed to one of these rooms.
+    pub(crate) fn is_in_any(&self, rooms: &[RoomId]) -> bool {
+        !rooms.is_empty()
+            && self
+                .life
+                .lock()
+                .joined
+                .iter()
+                .any(|room| rooms.contains(&room.id))
+    }
+
+    pub(crate) fn remember_room(&self, room: RoomRef) {
+        let mut life = self.life.lock();
+        if !life.joined.iter().any(|known| known.id == room.id) {
+            // Most sockets are in one room: no place for more than there are.
+            life.joined.reserve_exact(1);
+            life.joined.push(room);
+        }
+    }
+
+    pub(crate) fn forget_room(&self, room: RoomId) {
+        let mut life = self.life.lock();
+        let gone = life
+            .joined
+            .iter()
+            .position(|known| known.id == room)
+            .map(|at| life.joined.swap_remove(at));
+        drop(life);
+        drop(gone);
+    }
+
+    pub(crate) fn take_rooms(&self) -> Vec<RoomRef> {
+        std::mem::take(&mut self.life.lock().joined)
+    }
+
+    // ---- presence
+
+    /// Notes that the socket watches these users; false, and nothing noted, if that would be more than `most`.
+    pub(crate) fn watch(&self, users: &[UserId], most: usize) -> bool {
+        let mut life = self.life.lock();
+        let new: Vec<_> = users
+            .iter()
+            .filter(|user| !life.watching.contains(user))
+            .cloned()
+            .collect();
+        let fits = life.watching.len() + new.len() <= most;
+        if fits {
+            life.watching.extend(new);
+        }
+        fits
+    }
+
+    pub(crate) fn unwatch(&self, users: &[String]) {
+        self.life
+            .lock()
+            .watching
+            .retain(|known| !users.iter().any(|user| **user == **known));
+    }
+
+    pub(crate) fn take_watched(&self) -> Vec<UserId> {
+        std::mem::take(&mut self.life.lock().watching)
+    }
+
+    // ---- limits
+
+    /// An event was refused as one too many. How many that makes in a row.
+    pub(crate) fn refused(&self) -> u32 {
+        self.refusals.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    pub(crate) fn accepted(&self) {
+        self.refusals.store(0, Ordering::Relaxed);
+    }
+
+    /// Waits until all sends of this socket are answered, so that what comes after them takes effect after them.
+    pub(crate) async fn sends_settled(&self, places: u32) {
+        // An error would mean that the semaphore was closed, which nobody does.
+        drop(self.sends.acquire_many(places).await);
+    }
+}

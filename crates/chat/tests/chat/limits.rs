@@ -1,0 +1,109 @@
+//! Too much, too fast, too many.
+
+use roomful_chat::Rate;
+use roomful_testkit::{Error, PATIENCE};
+use serde_json::json;
+
+use crate::fixture::{Server, failed, ok};
+
+#[tokio::test]
+async fn events_over_the_rate_are_refused_and_not_handled() {
+    let server = Server::with(|config| config.rates.connection = Rate::new(2, 3)).await;
+    let client = server.joined("alice", "lobby").await;
+    let message = json!({ "room": "lobby", "text": "hi" });
+    ok(client.call("chat:send_message", &message).await);
+    ok(client.call("chat:send_message", &message).await);
+    let error = failed(client.call("chat:send_message", &message).await, "rate_limited");
+    assert_eq!(
+        (&error["retryable"], &error["retryAfterMs"]),
+        (&json!(true), &json!(500))
+    );
+    server.clock.advance(500);
+    assert_eq!(ok(client.call("chat:send_message", &message).await)["seq"], 3);
+}
+
+#[tokio::test]
+async fn who_does_not_heed_the_limit_is_sent_away() {
+    let server = Server::with(|config| {
+        config.rates.connection = Rate::new(1, 1);
+        config.rates.refusals_before_close = 5;
+    })
+    .await;
+    let client = server.joined("alice", "lobby").await;
+    for _ in 0..5 {
+        client.emit("chat:typing_start", &json!("lobby")).await.unwrap();
+    }
+    client.wait_end(PATIENCE).await.unwrap();
+    let errors = client.drain("error");
+    assert!(errors.iter().all(|error| error["code"] == "rate_limited"));
+    assert_eq!(errors.len(), 6, "one for each event, and one for the end");
+}
+
+#[tokio::test]
+async fn connections_of_a_user_are_counted_and_given_back() {
+    let server = Server::with(|config| config.rates.connections_per_user = 2).await;
+    let auth = json!({ "token": roomful_testkit::token::with_claims(crate::fixture::SECRET, &crate::fixture::claims("alice")) });
+    let first = server.connect("alice").await;
+    let _second = server.connect("alice").await;
+    let Err(Error::ConnectRefused(refusal)) = server.try_connect(&auth).await else {
+        panic!("let in")
+    };
+    assert_eq!(
+        (&refusal["data"]["code"], &refusal["data"]["retryable"]),
+        (&json!("rate_limited"), &json!(true))
+    );
+    server.connect("bob").await;
+    first.abort().await;
+    // The server gives the place back when it has noticed; nobody is told, so the test tries until it has.
+    while server.try_connect(&auth).await.is_err() {}
+}
+
+#[tokio::test]
+async fn connects_from_one_address_are_throttled() {
+    let server = Server::with(|config| config.rates.connects_per_address = Rate::new(1, 2)).await;
+    server.connect("alice").await;
+    server.connect("bob").await;
+    let Err(Error::ConnectRefused(refusal)) = server.try_connect(&json!({})).await else {
+        panic!("let in")
+    };
+    assert_eq!(
+        (&refusal["data"]["code"], &refusal["data"]["retryAfterMs"]),
+        (&json!("rate_limited"), &json!(1_000))
+    );
+    server.clock.advance(1_000);
+    server.connect("carol").await;
+}
+
+#[tokio::test]
+async fn a_socket_is_in_so_many_rooms_and_watches_so_many_users() {
+    let server = Server::with(|config| {
+        config.limits.rooms_per_socket = 2;
+        config.limits.watched_per_socket = 2;
+    })
+    .await;
+    let client = server.joined("alice", "one").await;
+    ok(client.call("chat:join", &json!("two")).await);
+    failed(client.call("chat:join", &json!("three")).await, "invalid_request");
+    ok(client.call("chat:join", &json!("two")).await);
+    ok(client.call("chat:leave", &json!("one")).await);
+    ok(client.call("chat:join", &json!("three")).await);
+
+    ok(client
+        .call("presence:subscribe", &json!({ "users": ["a", "b"] }))
+        .await);
+    failed(
+        client
+            .call("presence:subscribe", &json!({ "users": ["c"] }))
+            .await,
+        "invalid_request",
+    );
+    ok(client
+        .call("presence:subscribe", &json!({ "users": ["b"] }))
+        .await);
+    ok(client
+        .call("presence:unsubscribe", &json!({ "users": ["a"] }))
+        .await);
+    ok(client
+        .call("presence:subscribe", &json!({ "users": ["c"] }))
+        .await);
+}

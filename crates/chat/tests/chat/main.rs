@@ -1,0 +1,16 @@
+//! Chat end to end: a real transport, a real store, real sockets, and a clock that moves only when a test moves it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_docs_in_private_items,
+    reason = "tests and their fixture"
+)]
+
+mod fixture;
+
+mod connection;
+mod limits;
+mod messages;
+mod order;
+mod presence;
+mod typing;

@@ -1,0 +1,401 @@
+//! Joining, sending, reading back, retrying, marking as read, leaving.
+
+use roomful_testkit::SioClient;
+use serde_json::{Value, json};
+
+use crate::fixture::{START, Server, claims, failed, ok, send, settle};
+
+fn seqs(messages: &Value) -> Vec<u64> {
+    messages
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["seq"].as_u64().unwrap())
+        .collect()
+}
+
+async fn join(client: &SioClient, payload: Value) -> Value {
+    ok(client.call("chat:join", &payload).await)
+}
+
+#[tokio::test]
+async fn a_message_goes_to_everybody_in_the_room_its_sender_included() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    let carol = server.joined("carol", "elsewhere").await;
+    let payload = json!({
+        "room": "lobby", "text": "hi <b>", "clientId": "c1", "mentions": ["bob", "bob"],
+        "metadata": { "colour": "red", "n": [1, 2.5, null] }, "unknown": true,
+    });
+    let sent = ok(alice.call("chat:send_message", &payload).await);
+    let id = sent["id"].as_str().unwrap();
+    assert_eq!(
+        sent,
+        json!({ "id": id, "room": "lobby", "seq": 1, "at": START, "duplicate": false })
+    );
+    let expected = json!({
+        "id": id, "room": "lobby", "seq": 1, "userId": "alice", "name": "The alice", "at": START, "clientId": "c1",
+        "text": "hi <b>", "mentions": ["bob"], "metadata": { "colour": "red", "n": [1, 2.5, null] },
+    });
+    assert_eq!(alice.next_event("chat:receive_message").await.unwrap(), expected);
+    assert_eq!(bob.next_event("chat:receive_message").await.unwrap(), expected);
+    let reply = json!({ "room": "lobby", "text": "hello", "replyTo": 1 });
+    ok(bob.call("chat:send_message", &reply).await);
+    let received = alice.next_event("chat:receive_message").await.unwrap();
+    assert_eq!((&received["replyTo"], &received["seq"]), (&json!(1), &json!(2)));
+    assert!(received.get("clientId").is_none() && received.get("metadata").is_none());
+    let history = ok(carol.call("chat:join", &json!("lobby")).await);
+    assert_eq!(history["messages"][0], expected);
+    settle(&carol).await;
+    assert!(carol.drain("chat:receive_message").is_empty());
+}
+
+#[tokio::test]
+async fn a_retry_gets_the_first_answer_and_another_body_is_a_conflict() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    let message = |text: &str| json!({ "room": "lobby", "text": text, "clientId": "c1" });
+    let first = ok(alice.call("chat:send_message", &message("hi")).await);
+    server.clock.advance(1_000);
+    let again = ok(alice.call("chat:send_message", &message("hi")).await);
+    assert_eq!(again["duplicate"], true);
+    for field in ["id", "seq", "at"] {
+        assert_eq!(again[field], first[field]);
+    }
+    let error = failed(alice.call("chat:send_message", &message("ho")).await, "conflict");
+    assert_eq!(error["retryable"], false);
+    let of_bob = ok(bob.call("chat:send_message", &message("hi")).await);
+    assert_eq!((&of_bob["seq"], &of_bob["duplicate"]), (&json!(2), &json!(false)));
+    settle(&bob).await;
+    assert_eq!(bob.drain("chat:receive_message").len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_message_may_hold_is_bounded() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let with = |key: &str, value: Value| {
+        let mut message = json!({ "room": "lobby", "text": "hi" });
+        message[key] = value;
+        message
+    };
+    for (message, code) in [
+        (
+            with("text", json!("x".repeat(16 * 1024 + 1))),
+            "payload_too_large",
+        ),
+        (
+            with("metadata", json!({ "x": "y".repeat(4 * 1024) })),
+            "payload_too_large",
+        ),
+        (with("text", json!("")), "invalid_request"),
+        (with("text", json!(7)), "invalid_request"),
+        (with("text", Value::Null), "invalid_request"),
+        (with("clientId", json!("")), "invalid_request"),
+        (with("clientId", json!("x".repeat(65))), "invalid_request"),
+        (with("clientId", json!(7)), "invalid_request"),
+        (with("replyTo", json!(1)), "invalid_request"),
+        (with("replyTo", json!(0)), "invalid_request"),
+        (with("mentions", json!("bob")), "invalid_request"),
+        (
+            with(
+                "mentions",
+                json!((0..51).map(|n| n.to_string()).collect::<Vec<_>>()),
+            ),
+            "invalid_request",
+        ),
+        (with("metadata", json!([1])), "invalid_request"),
+        (with("room", json!("elsewhere")), "forbidden"),
+    ] {
+        server.clock.advance(1_000);
+        failed(alice.call("chat:send_message", &message).await, code);
+    }
+    let largest = with("text", json!("x".repeat(16 * 1024)));
+    assert_eq!(
+        ok(alice.call("chat:send_message", &largest).await)["seq"],
+        1,
+        "what was refused took no seq"
+    );
+}
+
+#[tokio::test]
+async fn history_comes_in_pages_both_ways() {
+    let server = Server::with(|config| config.rates.enabled = false).await;
+    let alice = server.joined("alice", "lobby").await;
+    for n in 1..=260 {
+        send(&alice, "lobby", &n.to_string()).await;
+    }
+    let page = async |payload: Value| {
+        let page = ok(alice.call("chat:get_history", &payload).await);
+        assert!(page["epoch"].as_str().is_some_and(|epoch| !epoch.is_empty()));
+        (seqs(&page["messages"]), page["more"].as_bool().unwrap())
+    };
+    assert_eq!(page(json!("lobby")).await, ((211..=260).collect(), true));
+    assert_eq!(
+        page(json!({ "room": "lobby", "before": 3 })).await,
+        (vec![1, 2], false)
+    );
+    assert_eq!(
+        page(json!({ "room": "lobby", "before": 11, "limit": 2 })).await,
+        (vec![9, 10], true)
+    );
+    assert_eq!(
+        page(json!({ "room": "lobby", "after": 257 })).await,
+        (vec![258, 259, 260], false)
+    );
+    assert_eq!(
+        page(json!({ "room": "lobby", "after": 0, "limit": 2 })).await,
+        (vec![1, 2], true)
+    );
+    assert_eq!(
+        page(json!({ "room": "lobby", "after": 9_999 })).await,
+        (vec![], false)
+    );
+    assert_eq!(
+        page(json!({ "room": "lobby", "limit": 1_000_000 })).await,
+        ((61..=260).collect(), true)
+    );
+    let bob = server.connect("bob").await;
+    for room in ["lobby", "no such room"] {
+        failed(bob.call("chat:get_history", &json!(room)).await, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn a_join_says_where_the_room_stands_and_resumes_from_since() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    for n in 1..=5 {
+        send(&alice, "lobby", &n.to_string()).await;
+    }
+    let bob = server.connect("bob").await;
+    let fresh = join(&bob, json!("lobby")).await;
+    assert_eq!(seqs(&fresh["messages"]), [1, 2, 3, 4, 5]);
+    let epoch = fresh["epoch"].clone();
+    let rest: Vec<_> = [
+        "room",
+        "head",
+        "more",
+        "reset",
+        "readSeq",
+        "deliveredSeq",
+        "unread",
+        "online",
+    ]
+    .map(|key| fresh[key].clone())
+    .into();
+    assert_eq!(json!(rest), json!(["lobby", 5, false, false, 0, 0, 5, 2]));
+
+    let table = [
+        (json!({ "since": 3 }), vec![4, 5], false, false),
+        (json!({ "since": 3, "epoch": epoch }), vec![4, 5], false, false),
+        (json!({ "since": 5, "epoch": epoch }), vec![], false, false),
+        (json!({ "since": 0, "limit": 2 }), vec![1, 2], true, false),
+        (
+            json!({ "since": 3, "epoch": "another" }),
+            vec![1, 2, 3, 4, 5],
+            false,
+            true,
+        ),
+        (json!({ "since": 6 }), vec![1, 2, 3, 4, 5], false, true),
+        (json!({ "limit": 2 }), vec![4, 5], true, false),
+        (json!({ "limit": 0 }), vec![], true, false),
+    ];
+    for (mut payload, expected, more, reset) in table {
+        payload["room"] = json!("lobby");
+        let joined = join(&bob, payload.clone()).await;
+        assert_eq!(seqs(&joined["messages"]), expected, "{payload}");
+        assert_eq!(
+            (&joined["more"], &joined["reset"]),
+            (&json!(more), &json!(reset)),
+            "{payload}"
+        );
+    }
+    send(&alice, "lobby", "once").await;
+    settle(&bob).await;
+    assert_eq!(
+        bob.drain("chat:receive_message").len(),
+        1,
+        "joining again does not double what comes"
+    );
+}
+
+#[tokio::test]
+async fn a_since_that_retention_has_overtaken_says_reset() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    for n in 1..=5 {
+        send(&alice, "lobby", &n.to_string()).await;
+    }
+    let kept = roomful_store::Retention {
+        max_entries: 2,
+        ..Default::default()
+    };
+    server.store.trim(kept, START).await.unwrap();
+    let behind = join(&alice, json!({ "room": "lobby", "since": 1 })).await;
+    assert_eq!(
+        (seqs(&behind["messages"]), &behind["reset"]),
+        (vec![4, 5], &json!(true))
+    );
+    let just_in_time = join(&alice, json!({ "room": "lobby", "since": 3 })).await;
+    assert_eq!(
+        (seqs(&just_in_time["messages"]), &just_in_time["reset"]),
+        (vec![4, 5], &json!(false))
+    );
+}
+
+#[tokio::test]
+async fn reading_moves_a_mark_forward_and_tells_the_others_once() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    let bobs_phone = server.joined("bob", "lobby").await;
+    for n in 1..=3 {
+        send(&alice, "lobby", &n.to_string()).await;
+    }
+    let read = async |seq: u64| {
+        ok(bob
+            .call("chat:message_read", &json!({ "room": "lobby", "seq": seq }))
+            .await)
+    };
+    assert_eq!(
+        read(2).await,
+        json!({ "room": "lobby", "readSeq": 2, "unread": 1 })
+    );
+    assert_eq!(
+        read(1).await,
+        json!({ "room": "lobby", "readSeq": 2, "unread": 1 })
+    );
+    assert_eq!(read(2).await["readSeq"], 2);
+    let told = json!({ "room": "lobby", "userId": "bob", "seq": 2, "at": START });
+    assert_eq!(alice.next_event("chat:message_read").await.unwrap(), told);
+    assert_eq!(bobs_phone.next_event("chat:message_read").await.unwrap(), told);
+    assert_eq!(
+        read(99).await,
+        json!({ "room": "lobby", "readSeq": 3, "unread": 0 }),
+        "cut to the head"
+    );
+    assert_eq!(alice.next_event("chat:message_read").await.unwrap()["seq"], 3);
+    settle(&alice).await;
+    settle(&bob).await;
+    assert!(alice.drain("chat:message_read").is_empty());
+    assert!(
+        bob.drain("chat:message_read").is_empty(),
+        "the reader's own socket has the ack"
+    );
+    let joined = join(&bob, json!("lobby")).await;
+    assert_eq!((&joined["readSeq"], &joined["unread"]), (&json!(3), &json!(0)));
+    let mallory = server.connect("mallory").await;
+    failed(
+        mallory
+            .call("chat:message_read", &json!({ "room": "lobby", "seq": 1 }))
+            .await,
+        "forbidden",
+    );
+}
+
+#[tokio::test]
+async fn leaving_ends_the_membership_on_all_devices() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    assert_eq!(
+        alice.next_event("chat:member_joined").await.unwrap(),
+        json!({ "room": "lobby", "userId": "bob" })
+    );
+    let bobs_phone = server.joined("bob", "lobby").await;
+    assert_eq!(
+        ok(bob.call("chat:leave", &json!("lobby")).await),
+        json!({ "room": "lobby" })
+    );
+    let left = json!({ "room": "lobby", "userId": "bob" });
+    assert_eq!(alice.next_event("chat:member_left").await.unwrap(), left);
+    assert_eq!(bobs_phone.next_event("chat:member_left").await.unwrap(), left);
+    send(&alice, "lobby", "without bob").await;
+    settle(&bobs_phone).await;
+    assert!(bobs_phone.drain("chat:receive_message").is_empty());
+    failed(
+        bobs_phone
+            .call("chat:send_message", &json!({ "room": "lobby", "text": "?" }))
+            .await,
+        "forbidden",
+    );
+    ok(bob.call("chat:leave", &json!("lobby")).await);
+    ok(bob.call("chat:leave", &json!("no such room")).await);
+    settle(&alice).await;
+    assert!(
+        alice.drain("chat:member_joined").is_empty(),
+        "a second device is no second member"
+    );
+    assert!(
+        alice.drain("chat:member_left").is_empty(),
+        "who was not there did not leave"
+    );
+}
+
+#[tokio::test]
+async fn a_token_may_limit_where_its_user_goes() {
+    let server = Server::start().await;
+    let mut narrow = claims("alice");
+    narrow["rooms"] = json!(["room-*", "dm:alice:*"]);
+    let alice = server.connect_with(&narrow).await;
+    ok(alice.call("chat:join", &json!("room-1")).await);
+    ok(alice.call("chat:join", &json!("dm:alice:bob")).await);
+    for event in [
+        "chat:join",
+        "chat:leave",
+        "chat:get_history",
+        "chat:get_online_users",
+        "chat:typing_start",
+    ] {
+        failed(alice.call(event, &json!("lobby")).await, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn rooms_may_be_closed_to_new_names() {
+    let server = Server::with(|config| config.create_rooms = false).await;
+    server.store.open_room("lobby", true, START).await.unwrap();
+    let alice = server.connect("alice").await;
+    ok(alice.call("chat:join", &json!("lobby")).await);
+    failed(alice.call("chat:join", &json!("new")).await, "forbidden");
+}
+
+#[tokio::test]
+async fn a_member_on_another_device_may_send_without_a_subscription() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let phone = server.connect("alice").await;
+    send(&phone, "lobby", "from the phone").await;
+    assert_eq!(
+        alice.next_event("chat:receive_message").await.unwrap()["text"],
+        "from the phone"
+    );
+    settle(&phone).await;
+    assert!(phone.drain("chat:receive_message").is_empty());
+}
+
+#[tokio::test]
+async fn rooms_leave_memory_with_their_last_subscriber() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "one").await;
+    ok(alice.call("chat:join", &json!("two")).await);
+    assert_eq!(server.chat.stats().rooms, 2);
+    ok(alice.call("chat:leave", &json!("one")).await);
+    assert_eq!(server.chat.stats().rooms, 1);
+    let bob = server.joined("bob", "three").await;
+    let watched = ok(bob
+        .call("presence:subscribe", &json!({ "users": ["alice"] }))
+        .await);
+    assert_eq!(watched["users"][0]["status"], "online");
+    alice.abort().await;
+    // Going offline comes after everything else that a disconnect does.
+    while server.chat.stats().connections > 1 {
+        tokio::task::yield_now().await;
+    }
+    while server.chat.stats().rooms > 1 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,240 @@
+//! Order and durability: what is acked is stored, what is delivered is dense, and a failing store loses nothing.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use roomful_testkit::SioClient;
+use serde_json::{Value, json};
+
+use crate::fixture::{Server, failed, ok, send, settle};
+
+fn seq(message: &Value) -> u64 {
+    message["seq"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_in_the_midst_of_a_burst_sees_no_hole_and_no_repeat() {
+    let server = Arc::new(Server::with(|config| config.rates.enabled = false).await);
+    let mut senders = Vec::new();
+    for n in 0..4 {
+        let sender = server.joined(&format!("sender-{n}"), "lobby").await;
+        senders.push(tokio::spawn(async move {
+            for n in 0..100 {
+                send(&sender, "lobby", &n.to_string()).await;
+            }
+            sender
+        }));
+    }
+    let mut readers = Vec::new();
+    for n in 0..8 {
+        let server = Arc::clone(&server);
+        readers.push(tokio::spawn(async move {
+            let reader = server.connect(&format!("reader-{n}")).await;
+            let ask = json!({ "room": "lobby", "limit": 5 });
+            let mut from = seq_head(&ok(reader.call("chat:join", &ask).await));
+            // Joining again in the midst must not disturb the sequence either.
+            for _ in 0..3 {
+                let joined = ok(reader.call("chat:join", &ask).await);
+                from = check(&reader, from, seq_head(&joined));
+            }
+            (reader, from)
+        }));
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    for reader in readers {
+        let (reader, from) = reader.await.unwrap();
+        settle(&reader).await;
+        assert_eq!(check(&reader, from, 400), 400);
+    }
+}
+
+fn seq_head(joined: &Value) -> u64 {
+    let head = joined["head"].as_u64().unwrap();
+    let messages = joined["messages"].as_array().unwrap();
+    assert_eq!(
+        messages.last().map_or(0, seq),
+        head,
+        "the history goes up to the head"
+    );
+    head
+}
+
+/// What has come so far follows `from` densely, and up to `head` at least. The newest seq that has come.
+fn check(reader: &SioClient, from: u64, head: u64) -> u64 {
+    let mut last = from;
+    for message in reader.drain("chat:receive_message") {
+        assert_eq!(seq(&message), last + 1);
+        last = seq(&message);
+    }
+    assert!(last >= head, "{last} came before an answer that says {head}");
+    last
+}
+
+#[tokio::test]
+async fn sends_of_one_connection_are_stored_in_the_order_they_were_made() {
+    let server = Server::with(|config| config.rates.enabled = false).await;
+    let alice = server.joined("alice", "lobby").await;
+    for n in 0..200 {
+        alice
+            .emit(
+                "chat:send_message",
+                &json!({ "room": "lobby", "text": n.to_string() }),
+            )
+            .await
+            .unwrap();
+    }
+    // An event that is no send takes effect after all sends before it.
+    let history = ok(alice
+        .call("chat:get_history", &json!({ "room": "lobby", "limit": 200 }))
+        .await);
+    let texts: Vec<_> = history["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["text"].clone())
+        .collect();
+    assert_eq!(texts, (0..200).map(|n| json!(n.to_string())).collect::<Vec<_>>());
+    let received: Vec<_> = alice.drain("chat:receive_message").iter().map(seq).collect();
+    assert_eq!(received, (1..=200).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn draining_waits_for_what_was_accepted() {
+    let server = Server::with(|config| config.rates.enabled = false).await;
+    let alice = server.joined("alice", "lobby").await;
+    for n in 0..50 {
+        alice
+            .emit(
+                "chat:send_message",
+                &json!({ "room": "lobby", "text": n.to_string() }),
+            )
+            .await
+            .unwrap();
+    }
+    alice.next_event("chat:receive_message").await.unwrap();
+    server.chat.drain().await;
+    let seen = server.store.users(&["alice".to_owned()]).await.unwrap();
+    assert_eq!(
+        seen[0].last_seen,
+        crate::fixture::START,
+        "who is online at the end was last seen then"
+    );
+}
+
+/// A store whose appends fail when told to: before they do anything, or after they were committed.
+struct Flaky {
+    inner: Arc<dyn roomful_store::Store>,
+    /// 0: works; 1: fails before; 2: commits, then says that it failed.
+    mode: AtomicUsize,
+}
+
+mod flaky {
+    use std::sync::atomic::Ordering;
+
+    use async_trait::async_trait;
+    use roomful_store::{
+        Appended, History, Joined, Marked, Member, NewEntry, Outage, Page, Rejected, Retention, RoomId,
+        RoomRow, Store, StoreError, UserRow,
+    };
+
+    #[async_trait]
+    impl Store for super::Flaky {
+        async fn append(
+            &self,
+            entries: Vec<NewEntry>,
+        ) -> Result<Vec<Result<Appended, Rejected>>, StoreError> {
+            match self.mode.load(Ordering::SeqCst) {
+                0 => self.inner.append(entries).await,
+                1 => Err(Outage::DiskFull.into()),
+                _ => {
+                    self.inner.append(entries).await?;
+                    Err(Outage::Io("the answer was lost".into()).into())
+                }
+            }
+        }
+        async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
+            self.inner.open_room(name, create, at).await
+        }
+        async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
+            self.inner.join(room, user, at).await
+        }
+        async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
+            self.inner.leave(room, user).await
+        }
+        async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError> {
+            self.inner.member(room, user).await
+        }
+        async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
+            self.inner.rooms_of(user, limit).await
+        }
+        async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
+            self.inner.history(room, page).await
+        }
+        async fn mark_read(
+            &self,
+            room: RoomId,
+            user: &str,
+            seq: u64,
+            at: i64,
+        ) -> Result<Option<Marked>, StoreError> {
+            self.inner.mark_read(room, user, seq, at).await
+        }
+        async fn unread(&self, room: RoomId, user: &str) -> Result<Option<u64>, StoreError> {
+            self.inner.unread(room, user).await
+        }
+        async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
+            self.inner.see_user(user, name, last_seen).await
+        }
+        async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
+            self.inner.users(ids).await
+        }
+        async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
+            self.inner.trim(limits, now).await
+        }
+        async fn check(&self) -> Result<(), StoreError> {
+            self.inner.check().await
+        }
+        async fn close(&self) {
+            self.inner.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failing_store_refuses_sends_and_what_it_kept_all_the_same_is_delivered_in_its_place() {
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", data.path().join("chat.db").display());
+    let inner = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+    let store = Arc::new(Flaky {
+        inner,
+        mode: AtomicUsize::new(0),
+    });
+    let server = Server::on(store.clone(), data, |_| ()).await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    let message = |n: u64| json!({ "room": "lobby", "text": n.to_string(), "clientId": n.to_string() });
+    ok(alice.call("chat:send_message", &message(1)).await);
+
+    store.mode.store(1, Ordering::SeqCst);
+    let error = failed(alice.call("chat:send_message", &message(2)).await, "unavailable");
+    assert_eq!(error["retryable"], true);
+    ok(bob.call("chat:get_history", &json!("lobby")).await);
+
+    store.mode.store(2, Ordering::SeqCst);
+    failed(alice.call("chat:send_message", &message(2)).await, "unavailable");
+
+    store.mode.store(0, Ordering::SeqCst);
+    assert_eq!(ok(bob.call("chat:send_message", &message(3)).await)["seq"], 3);
+    let retried = ok(alice.call("chat:send_message", &message(2)).await);
+    assert_eq!(
+        (&retried["seq"], &retried["duplicate"]),
+        (&json!(2), &json!(true))
+    );
+    settle(&bob).await;
+    let received: Vec<_> = bob.drain("chat:receive_message").iter().map(seq).collect();
+    assert_eq!(received, [1, 2, 3]);
+}

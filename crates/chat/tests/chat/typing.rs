@@ -1,0 +1,66 @@
+//! Typing as the others in the room see it.
+
+use serde_json::{Value, json};
+
+use crate::fixture::{Server, failed, ok, send, settle};
+
+#[tokio::test]
+async fn typing_is_passed_on_now_and_then_and_ends_by_itself() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    let event = json!({ "room": "lobby", "userId": "alice" });
+    for _ in 0..3 {
+        assert_eq!(
+            ok(alice.call("chat:typing_start", &json!("lobby")).await),
+            json!({})
+        );
+    }
+    assert_eq!(bob.next_event("chat:typing_start").await.unwrap(), event);
+    server.clock.advance(6_000);
+    assert_eq!(bob.next_event("chat:typing_stop").await.unwrap(), event);
+    settle(&bob).await;
+    assert!(bob.drain("chat:typing_start").is_empty());
+    settle(&alice).await;
+    assert!(
+        alice.drain("chat:typing_start").is_empty(),
+        "nobody is told about themselves"
+    );
+}
+
+#[tokio::test]
+async fn saying_so_sending_leaving_and_going_end_it() {
+    let server = Server::with(|config| config.typing.pass_every_ms = 0).await;
+    let bob = server.joined("bob", "lobby").await;
+    let stopped = async || bob.next_event("chat:typing_stop").await.unwrap()["userId"].clone();
+    let typing = async |user: &str| {
+        let client = server.joined(user, "lobby").await;
+        ok(client
+            .call("chat:typing_start", &json!({ "room": "lobby" }))
+            .await);
+        assert_eq!(
+            bob.next_event("chat:typing_start").await.unwrap()["userId"],
+            Value::from(user)
+        );
+        client
+    };
+    let alice = typing("alice").await;
+    ok(alice.call("chat:typing_stop", &json!("lobby")).await);
+    assert_eq!(stopped().await, "alice");
+
+    ok(alice.call("chat:typing_start", &json!("lobby")).await);
+    send(&alice, "lobby", "done").await;
+    assert_eq!(stopped().await, "alice");
+
+    ok(alice.call("chat:typing_start", &json!("lobby")).await);
+    ok(alice.call("chat:leave", &json!("lobby")).await);
+    assert_eq!(stopped().await, "alice");
+    failed(
+        alice.call("chat:typing_start", &json!("lobby")).await,
+        "forbidden",
+    );
+
+    let carol = typing("carol").await;
+    carol.abort().await;
+    assert_eq!(stopped().await, "carol");
+}
