@@ -1,11 +1,78 @@
 //! From settings to what `roomful-chat` takes.
 
-use roomful_chat::middleware::auth::{KeyTable, TokenAlgorithm, VerifyKey};
+use std::time::Duration;
+
+use roomful_chat::{ChatConfig, KeyTable, Limits, Rate, RateLimits, TokenAlgorithm, TypingLimits, VerifyKey};
 
 use crate::{
-    config::{Algorithm, ConfigError, Origin},
+    config::{Algorithm, Config, ConfigError, Origin},
     secret::{Keys, LoadedKey},
 };
+
+/// Messages of a page when the client names no limit, as the contract says.
+const DEFAULT_PAGE: u32 = 50;
+
+/// Everything that chat can be told.
+pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
+    ChatConfig {
+        keys,
+        token_leeway_ms: millis(config.auth.leeway.0),
+        clock_skew_ms: millis(config.auth.clock_skew.0),
+        limits: limits(config),
+        rates: rates(config),
+        typing: TypingLimits {
+            pass_every_ms: millis(config.typing.interval.0),
+            ends_after_ms: millis(config.typing.timeout.0),
+        },
+        presence_grace_ms: millis(config.presence.grace.0),
+        announce_max: config.presence.announce_up_to,
+        rooms_of_user: config.presence.rooms,
+        create_rooms: config.rooms.create_on_join,
+        sends_in_flight: config.limits.sends_in_flight,
+        room_queue: config.limits.sends_queued_per_room,
+        server_queue: config.limits.sends_queued,
+        join_buffer: config.limits.join_buffer,
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        text_bytes: limits.text.0,
+        client_id_chars: limits.client_id,
+        mentions: limits.mentions,
+        metadata_bytes: limits.metadata.0,
+        default_page: DEFAULT_PAGE.min(limits.history_page),
+        max_page: limits.history_page,
+        users_per_subscribe: config.presence.users_per_subscribe,
+        watched_per_socket: config.presence.subscriptions,
+        rooms_per_socket: limits.rooms_per_socket,
+        online_users: limits.online_users,
+    }
+}
+
+fn rates(config: &Config) -> RateLimits {
+    let limits = &config.limits;
+    RateLimits {
+        enabled: limits.rates,
+        connection: Rate::new(limits.events_per_second, limits.events_burst),
+        user: Rate::new(limits.events_per_second_per_user, limits.events_burst_per_user),
+        address: Rate::new(limits.events_per_second_per_ip, limits.events_burst_per_ip),
+        connects_per_address: Rate::new(limits.connects_per_second_per_ip, limits.connects_burst_per_ip),
+        connections_per_user: limits.connections_per_user,
+        // 0 is never: nobody is refused so often in a row.
+        refusals_before_close: if limits.close_after_refused == 0 {
+            u32::MAX
+        } else {
+            limits.close_after_refused
+        },
+        tracked: limits.tracked,
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// The keys that tokens are checked with: the secret first, then those of `auth.keys`.
 pub(crate) fn keys(keys: &Keys) -> Result<KeyTable, ConfigError> {

@@ -3,6 +3,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use roomful_chat::ChatServer;
 use roomful_socket::{HttpLimits, WebSocketServer};
 use roomful_store::{Store, StoreError};
 use tokio::{
@@ -51,6 +52,7 @@ pub(crate) enum StartError {
 pub(crate) struct Server {
     health: Health,
     sockets: WebSocketServer,
+    chat: ChatServer,
     store: Arc<dyn Store>,
     listening: Listening,
     /// What recurs as long as the server runs; ends with it.
@@ -72,7 +74,7 @@ impl Server {
         if made == Made::Yes {
             tracing::info!(file = %config.secret_path().display(), "made a secret for tokens, since none was configured");
         }
-        let _keys = chat::keys(&keys)?;
+        let chat_config = chat::config(config, chat::keys(&keys)?);
         // Before whatever counts: a metric made without a recorder goes nowhere.
         let exporter = Exporter::install()?;
         let sockets = sockets(config, open_files::raise_limit());
@@ -84,6 +86,7 @@ impl Server {
 
         let opening = config.clone();
         let store = tokio::task::spawn_blocking(move || store::open(&opening)).await??;
+        let chat = ChatServer::attach(&sockets, Arc::clone(&store), chat_config);
         let assets = Assets::new(BUILT, &config.http.assets_url, config.http.assets_origin());
         let demo = demo_routes(config, &keys);
         gate.open(router::inner(
@@ -101,6 +104,7 @@ impl Server {
         Ok(Server {
             health,
             sockets,
+            chat,
             store,
             listening,
             _recurring: recurring,
@@ -119,6 +123,7 @@ impl Server {
         let _ = stop.send(());
         let drained = timeout(self.patience, async {
             self.sockets.close().await;
+            self.chat.drain().await;
             self.store.close().await;
             let _ = task.await;
         });

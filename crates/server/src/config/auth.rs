@@ -19,6 +19,7 @@ pub(crate) const MIN_SECRET_BYTES: usize = 32;
 pub(crate) struct Auth {
     pub(crate) secret: Secret,
     pub(crate) leeway: Span,
+    pub(crate) clock_skew: Span,
     pub(crate) keys: Vec<AuthKey>,
 }
 
@@ -47,6 +48,11 @@ impl Auth {
         within(
             "auth.leeway",
             self.leeway,
+            Span(Duration::ZERO)..=Span(Duration::from_mins(10)),
+        )?;
+        within(
+            "auth.clock_skew",
+            self.clock_skew,
             Span(Duration::ZERO)..=Span(Duration::from_mins(10)),
         )?;
         if let Some(secret) = self.secret.expose() {

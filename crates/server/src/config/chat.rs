@@ -13,6 +13,13 @@ const fn seconds(seconds: u64) -> Span {
     Span(Duration::from_secs(seconds))
 }
 
+/// Section `rooms`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rooms {
+    pub(crate) create_on_join: bool,
+}
+
 /// Section `history`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,12 +52,20 @@ pub(crate) struct Presence {
     pub(crate) grace: Span,
     pub(crate) announce_up_to: usize,
     pub(crate) subscriptions: usize,
+    pub(crate) users_per_subscribe: usize,
+    pub(crate) rooms: u32,
 }
 
 impl Presence {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         within("presence.grace", self.grace, seconds(0)..=seconds(3600))?;
         within("presence.announce_up_to", self.announce_up_to, 0..=100_000)?;
+        within(
+            "presence.users_per_subscribe",
+            self.users_per_subscribe,
+            1..=10_000,
+        )?;
+        within("presence.rooms", self.rooms, 0..=100_000)?;
         within("presence.subscriptions", self.subscriptions, 0..=100_000)
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Limits {
     pub(crate) rates: bool,
     pub(crate) connections: usize,
     pub(crate) connections_per_ip: usize,
-    pub(crate) connections_per_user: usize,
+    pub(crate) connections_per_user: u32,
     pub(crate) connects_per_second_per_ip: u32,
     pub(crate) connects_burst_per_ip: u32,
     pub(crate) events_per_second: u32,
@@ -23,13 +23,17 @@ pub(crate) struct Limits {
     pub(crate) events_burst_per_user: u32,
     pub(crate) events_per_second_per_ip: u32,
     pub(crate) events_burst_per_ip: u32,
+    pub(crate) tracked: usize,
     pub(crate) close_after_refused: u32,
     pub(crate) text: Size,
     pub(crate) metadata: Size,
+    pub(crate) client_id: usize,
     pub(crate) mentions: usize,
     pub(crate) rooms_per_socket: usize,
-    pub(crate) sends_in_flight: usize,
+    pub(crate) sends_in_flight: u32,
     pub(crate) sends_queued_per_room: usize,
+    pub(crate) sends_queued: u32,
+    pub(crate) join_buffer: usize,
     pub(crate) history_page: u32,
     pub(crate) online_users: usize,
 }
@@ -72,6 +76,10 @@ impl Limits {
         )?;
         within("limits.text", self.text, Size(1)..=Size(16 << 20))?;
         within("limits.metadata", self.metadata, Size(2)..=Size(1 << 20))?;
+        within("limits.tracked", self.tracked, 1_000..=100_000_000)?;
+        within("limits.client_id", self.client_id, 16..=1_000)?;
+        within("limits.sends_queued", self.sends_queued, 16..=10_000_000)?;
+        within("limits.join_buffer", self.join_buffer, 16..=1_000_000)?;
         within("limits.mentions", self.mentions, 0..=10_000)?;
         within("limits.rooms_per_socket", self.rooms_per_socket, 1..=100_000)?;
         within("limits.sends_in_flight", self.sends_in_flight, 1..=10_000)?;

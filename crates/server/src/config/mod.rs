@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     auth::{Algorithm, Auth, AuthKey, MIN_SECRET_BYTES},
-    chat::{History, Presence, Typing},
+    chat::{History, Presence, Rooms, Typing},
     error::{ConfigError, Origin},
     http::{Dev, Http},
     limits::Limits,
@@ -42,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) http: Http,
     pub(crate) socket: Socket,
     pub(crate) limits: Limits,
+    pub(crate) rooms: Rooms,
     pub(crate) history: History,
     pub(crate) presence: Presence,
     pub(crate) typing: Typing,
