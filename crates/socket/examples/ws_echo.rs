@@ -53,7 +53,7 @@ fn accept(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-    let mut decoder = Decoder::default();
+    let mut frames = Decoder::default();
     let mut buffer = vec![0; 64 * 1024];
     let mut out = Vec::new();
     loop {
@@ -62,11 +62,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()>
             return Ok(());
         }
         out.clear();
-        let open = answer(
-            &mut decoder,
-            buffer.get_mut(..count).unwrap_or_default(),
-            &mut out,
-        );
+        let open = answer(&mut frames, buffer.get_mut(..count).unwrap_or_default(), &mut out);
         stream.write_all(&out).await?;
         if !open {
             stream.shutdown().await?;
@@ -78,9 +74,9 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()>
 }
 
 /// Writes what is to be answered; `false` after a closing frame.
-fn answer(decoder: &mut Decoder, mut bytes: &mut [u8], out: &mut Vec<u8>) -> bool {
+fn answer(frames: &mut Decoder, mut bytes: &mut [u8], out: &mut Vec<u8>) -> bool {
     while !bytes.is_empty() {
-        let consumed = match decoder.decode(&LIMITS, bytes) {
+        let consumed = match frames.decode(&LIMITS, bytes) {
             Err(error) => {
                 frame::write_close(Some(error.close_code()), "", out);
                 return false;

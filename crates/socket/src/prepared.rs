@@ -39,13 +39,13 @@ impl Prepared {
 
     pub(crate) fn event(namespace: &str, name: &str, id: Option<u64>, payload: &Payload) -> Self {
         Self::build(payload.attachments(), |out| {
-            packet::event(out, namespace, name, id, payload, None)
+            packet::event(out, namespace, name, id, payload, None);
         })
     }
 
     pub(crate) fn ack(namespace: &str, id: u64, payload: &Payload) -> Self {
         Self::build(payload.attachments(), |out| {
-            packet::ack(out, namespace, id, payload)
+            packet::ack(out, namespace, id, payload);
         })
     }
 

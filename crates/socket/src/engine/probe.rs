@@ -40,20 +40,17 @@ pub(super) async fn run(session: Arc<Session>, mut stream: Stream, read_ahead: B
     };
     let outcome = tokio::time::timeout_at(deadline, probe.talk(&mut stream, read_ahead.to_vec())).await;
     let decoder = probe.decoder;
-    match outcome {
-        Ok(Some(read_ahead)) => {
-            if let Err(mut adopted) = session.adopt(Adopted {
-                stream,
-                decoder,
-                read_ahead,
-            }) {
-                close(&mut adopted.stream).await;
-            }
+    if let Ok(Some(read_ahead)) = outcome {
+        if let Err(mut adopted) = session.adopt(Adopted {
+            stream,
+            decoder,
+            read_ahead,
+        }) {
+            close(&mut adopted.stream).await;
         }
-        Ok(None) | Err(_) => {
-            session.abandon_probe();
-            close(&mut stream).await;
-        }
+    } else {
+        session.abandon_probe();
+        close(&mut stream).await;
     }
 }
 

@@ -231,30 +231,28 @@ impl Session {
 
     // ---- the heartbeat
 
-    /// Is the pong overdue? Asked on requests too, since a timer may be late.
+    /// Pings, or ends the session, if it is time to; gives back when to look again. Asked on requests too, since a
+    /// timer may be late.
     pub(super) fn check_heartbeat(&self) -> Instant {
         let now = Instant::now();
         let rhythm = self.engine.settings.rhythm;
         let mut state = self.state.lock();
-        match state.heartbeat.poll(now.into_std(), rhythm) {
-            Beat::Wait => {}
-            Beat::Ping => {
-                state.outbox.push_front(PING);
-                let waker = state.on_frame();
-                let next = state.heartbeat.next();
-                drop(state);
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-                return next.into();
-            }
-            Beat::TimedOut => {
-                drop(state);
-                self.end(Reason::PingTimeout);
-                return now + rhythm.interval;
-            }
+        let beat = state.heartbeat.poll(now.into_std(), rhythm);
+        // A pong may come at any moment and make the next ping due one interval later.
+        let next = state.heartbeat.next().min((now + rhythm.interval).into_std());
+        let mut waker = None;
+        if beat == Beat::Ping {
+            state.outbox.push_front(PING);
+            waker = state.on_frame();
         }
-        state.heartbeat.next().into()
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        if beat == Beat::TimedOut {
+            self.end(Reason::PingTimeout);
+        }
+        next.into()
     }
 
     pub(super) fn pong(&self) {

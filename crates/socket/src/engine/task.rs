@@ -116,8 +116,9 @@ impl SessionTask {
 
     // ---- time
 
-    /// Acts on what is due and registers for what comes next.
-    fn keep_time(&mut self, cx: &mut Context<'_>) {
+    /// Acts on what is due and registers for what comes next; says whether anything was due.
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut acted = false;
         if self.stage == Stage::Open
             && let Some(deadline) = self.connection.deadline()
             && deadline < self.timer.deadline()
@@ -125,6 +126,7 @@ impl SessionTask {
             self.timer.as_mut().reset(deadline);
         }
         while self.timer.as_mut().poll(cx).is_ready() {
+            acted = true;
             let now = Instant::now();
             match self.stage {
                 Stage::Flushing(until) | Stage::Draining(until) if until <= now => self.let_go(),
@@ -140,6 +142,7 @@ impl SessionTask {
             let next = self.next_deadline(now);
             self.timer.as_mut().reset(next);
         }
+        acted
     }
 
     fn next_deadline(&self, now: Instant) -> Instant {
@@ -433,7 +436,9 @@ impl Future for SessionTask {
                     return Poll::Pending;
                 }
             }
-            this.keep_time(cx);
+            if this.keep_time(cx) {
+                continue;
+            }
             if this.session.sleep(cx, can_write, this.seen_ending) {
                 return Poll::Pending;
             }
