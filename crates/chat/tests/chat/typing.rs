@@ -1,6 +1,7 @@
 //! Typing as the others in the room see it.
 
-use serde_json::{Value, json};
+use roomful_testkit::SioClient;
+use serde_json::json;
 
 use crate::fixture::{Server, failed, ok, send, settle};
 
@@ -33,26 +34,22 @@ async fn saying_so_sending_leaving_and_going_end_it() {
     let server = Server::with(|config| config.typing.pass_every_ms = 0).await;
     let bob = server.joined("bob", "lobby").await;
     let stopped = async || bob.next_event("chat:typing_stop").await.unwrap()["userId"].clone();
-    let typing = async |user: &str| {
-        let client = server.joined(user, "lobby").await;
+    let types = async |client: &SioClient, user: &str| {
         ok(client
             .call("chat:typing_start", &json!({ "room": "lobby" }))
             .await);
-        assert_eq!(
-            bob.next_event("chat:typing_start").await.unwrap()["userId"],
-            Value::from(user)
-        );
-        client
+        assert_eq!(bob.next_event("chat:typing_start").await.unwrap()["userId"], user);
     };
-    let alice = typing("alice").await;
+    let alice = server.joined("alice", "lobby").await;
+    types(&alice, "alice").await;
     ok(alice.call("chat:typing_stop", &json!("lobby")).await);
     assert_eq!(stopped().await, "alice");
 
-    ok(alice.call("chat:typing_start", &json!("lobby")).await);
+    types(&alice, "alice").await;
     send(&alice, "lobby", "done").await;
     assert_eq!(stopped().await, "alice");
 
-    ok(alice.call("chat:typing_start", &json!("lobby")).await);
+    types(&alice, "alice").await;
     ok(alice.call("chat:leave", &json!("lobby")).await);
     assert_eq!(stopped().await, "alice");
     failed(
@@ -60,7 +57,8 @@ async fn saying_so_sending_leaving_and_going_end_it() {
         "forbidden",
     );
 
-    let carol = typing("carol").await;
+    let carol = server.joined("carol", "lobby").await;
+    types(&carol, "carol").await;
     carol.abort().await;
     assert_eq!(stopped().await, "carol");
 }
