@@ -75,5 +75,6 @@ async fn an_in_memory_pipe_carries_a_session() {
     let mut rest = Vec::new();
     client.read_to_end(&mut rest).await.unwrap();
     assert_eq!(rest, [0x88, 0], "an empty closing frame, then the end");
+    drop(client);
     server.close().await;
 }
