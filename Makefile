@@ -1,0 +1,43 @@
+# What a person can do here. `make` alone lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
+
+.PHONY: help
+help: ## lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: setup-run web/dist/index.html ## builds all it needs and serves the chat page on 127.0.0.1:3000 in dev mode
+	$(CARGO) run --release -p roomful -- serve --dev
+
+.PHONY: test
+test: setup-test web/dist/index.html ## installs what the tests need, and runs every test
+	$(CARGO) build -p roomful
+	@node scripts/test.mjs
+
+.PHONY: lint
+lint: setup-lint ## checks format, lints, types and what comes in from outside
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd web && npm run --silent check
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \
+	else echo "cargo-deny is not installed, so dependencies are not checked; cargo install --locked cargo-deny"; fi
+
+.PHONY: fmt
+fmt: ## formats the Rust code
+	$(CARGO) fmt --all
+
+.PHONY: setup
+setup: setup-test setup-lint ## installs what is missing for all of the above
+
+.PHONY: setup-run setup-lint setup-test
+setup-run setup-lint setup-test: setup-%:
+	@scripts/setup.sh $*
+
+# The page is built again only when its sources have changed.
+web/dist/index.html: $(WEB_SOURCES) | setup-run
+	cd web && npm run --silent build
+	@touch $@

@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Installs what is missing, and is quick when nothing is: `setup.sh run`, `setup.sh lint` or `setup.sh test`.
+# Where it can't install, it says exactly what to install, and stops.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+goal=${1:-test}
+missing=()      # Debian packages
+say() { printf 'setup: %s\n' "$*" >&2; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# --- what nobody can install for you here ---------------------------------------------------------------------------
+
+check_toolchains() {
+    if ! has cargo; then
+        say "Rust is missing. Install it from https://rustup.rs, version 1.95 or later, and run this again."
+        exit 1
+    fi
+    if ! has node || ! has npm; then
+        say "Node is missing. Install Node 20.19 or later with npm, from https://nodejs.org, and run this again."
+        exit 1
+    fi
+    local major
+    major=$(node -p 'process.versions.node.split(".")[0]')
+    if [ "$major" -lt 20 ]; then
+        say "Node $(node -v) is too old. Install Node 20.19 or later, from https://nodejs.org, and run this again."
+        exit 1
+    fi
+}
+
+# --- Debian packages ------------------------------------------------------------------------------------------------
+
+chromium_path() {
+    local name
+    for name in chromium chromium-browser google-chrome; do
+        # On Ubuntu the package may be a stub that asks for a snap; only one that answers counts.
+        if has "$name" && "$name" --version >/dev/null 2>&1; then command -v "$name"; return; fi
+    done
+    return 1
+}
+
+# The browser that an earlier run found, if it is still there.
+known_chromium() { [ -e target/setup/chromium ] && [ -x "$(cat target/setup/chromium)" ]; }
+
+want_packages() {
+    has cc || missing+=(build-essential)
+    if [ "$goal" = test ]; then
+        # `ensurepip` is what Debian splits off into python3-venv.
+        { has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; } || missing+=(python3 python3-venv)
+        known_chromium || chromium_path >/dev/null || missing+=(chromium)
+    fi
+}
+
+install_packages() {
+    [ ${#missing[@]} -gt 0 ] || return 0
+    local as_root=()
+    if ! has apt-get; then
+        say "These Debian packages, or what your system has in their place, are missing: ${missing[*]}"
+        say "Install them and run this again."
+        exit 1
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! { has sudo && sudo -n true 2>/dev/null; }; then
+            say "These packages are missing, and installing them takes root. Run this, then try again:"
+            say "    sudo apt-get update && sudo apt-get install -y ${missing[*]}"
+            exit 1
+        fi
+        as_root=(sudo -n)
+    fi
+    say "installing ${missing[*]}"
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Leaves the browser's path in target/setup/chromium, where the tests' runner reads it.
+find_chromium() {
+    if [ "$goal" != test ] || known_chromium; then return; fi
+    mkdir -p target/setup
+    if ! chromium_path >target/setup/chromium; then
+        rm -f target/setup/chromium
+        say "Chromium is missing, or is a stub that does not start. Install Chromium or Chrome and run this again."
+        exit 1
+    fi
+}
+
+# --- npm and Python packages ----------------------------------------------------------------------------------------
+
+# stamped FOLDER LOCK COMMAND...: runs COMMAND unless it ran for this LOCK already.
+stamped() {
+    local stamp="$1/.setup-stamp" want
+    want=$(sha256sum "$2")
+    shift 2
+    if [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then return; fi
+    "$@"
+    printf '%s\n' "$want" >"$stamp"
+}
+
+npm_packages() {
+    say "installing npm packages in $1"
+    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error)
+}
+
+python_packages() {
+    say "installing Python packages in e2e/.venv"
+    rm -rf e2e/.venv
+    python3 -m venv e2e/.venv
+    e2e/.venv/bin/pip install --quiet --disable-pip-version-check -r e2e/python/requirements.txt
+}
+
+# --- Rust components ------------------------------------------------------------------------------------------------
+
+rust_components() {
+    cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
+    if ! has rustup; then
+        say "clippy or rustfmt is missing. Install both for your Rust and run this again."
+        exit 1
+    fi
+    say "adding clippy and rustfmt"
+    rustup component add clippy rustfmt
+}
+
+check_toolchains
+want_packages
+install_packages
+find_chromium
+stamped web/node_modules web/package-lock.json npm_packages web
+case $goal in
+lint) rust_components ;;
+test)
+    stamped e2e/node_modules e2e/package-lock.json npm_packages e2e
+    stamped e2e/.venv e2e/python/requirements.txt python_packages
+    ;;
+esac
