@@ -176,3 +176,54 @@ impl Drop for RoomRef {
         self.manager.release(&self.room);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn manager() -> (Arc<RoomManager>, Arc<dyn Store>, tempfile::TempDir) {
+        let data = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", data.path().join("rooms.db").display());
+        let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+        (
+            RoomManager::new(Arc::clone(&store), Arc::new(ManualClock::at(1_000)), 8),
+            store,
+            data,
+        )
+    }
+
+    #[tokio::test]
+    async fn a_room_is_opened_once_and_goes_with_its_last_reference() {
+        let (rooms, _store, _data) = manager();
+        let name = RoomName::new("lobby").unwrap();
+        let opened = (0..50).map(|_| {
+            let (rooms, name) = (Arc::clone(&rooms), name.clone());
+            tokio::spawn(async move { rooms.open(&name, true).await.unwrap().unwrap() })
+        });
+        let mut refs = Vec::new();
+        for opening in opened.collect::<Vec<_>>() {
+            refs.push(opening.await.unwrap());
+        }
+        assert_eq!(rooms.len(), 1);
+        assert!(refs.iter().all(|room| Arc::ptr_eq(&room.room, &refs[0].room)));
+        let last = refs.pop().unwrap();
+        let copy = last.clone();
+        drop((refs, last));
+        assert_eq!(rooms.len(), 1);
+        let id = copy.id;
+        drop(copy);
+        assert_eq!(rooms.len(), 0);
+        assert!(rooms.get(id).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_room_that_nobody_made_is_made_only_when_asked_for() {
+        let (rooms, store, _data) = manager();
+        let name = RoomName::new("lobby").unwrap();
+        assert!(rooms.open(&name, false).await.unwrap().is_none());
+        assert_eq!(rooms.len(), 0);
+        store.open_room("lobby", true, 1_000).await.unwrap();
+        assert!(rooms.open(&name, false).await.unwrap().is_some());
+    }
+}

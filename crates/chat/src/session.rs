@@ -42,11 +42,13 @@ struct Life {
 impl Session {
     pub(crate) fn new(
         serial: u64,
-        claims: Claims,
+        mut claims: Claims,
         limiter: Option<ConnectionLimiter>,
         sends: usize,
         slot: ConnectionSlot,
     ) -> Self {
+        // One copy of the id for all connections of the user.
+        claims.user = slot.user();
         Self {
             serial,
             user: slot.user(),
@@ -181,5 +183,15 @@ impl Session {
     pub(crate) async fn sends_settled(&self, places: u32) {
         // An error would mean that the semaphore was closed, which nobody does.
         drop(self.sends.acquire_many(places).await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        assert!(size_of::<Session>() <= 256, "{} bytes", size_of::<Session>());
     }
 }

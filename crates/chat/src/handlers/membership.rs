@@ -5,7 +5,7 @@
 //! next, without a hole or a repeat.
 
 use roomful_socket::Class;
-use roomful_store::{History, Joined as Membership, Page, Range};
+use roomful_store::{History, Joined as Membership, Range};
 use serde::Serialize;
 
 use super::message;
@@ -74,13 +74,13 @@ async fn look_up(context: &Context, room: &Room, head: u64, ask: &Join) -> Resul
     let resumable = ask.since.filter(|since| known && *since <= head);
     let mut reset = (ask.since.is_some() || !known) && resumable.is_none();
     let mut history = match resumable {
-        Some(seq) => read(context, room, Range::After { seq, upto: head }, ask.limit).await?,
-        None => read(context, room, Range::Last { upto: head }, ask.limit).await?,
+        Some(seq) => message::page(context, room, Range::After { seq, upto: head }, ask.limit).await?,
+        None => message::page(context, room, Range::Last { upto: head }, ask.limit).await?,
     };
     if resumable.is_some_and(|since| since + 1 < history.first) {
         // Retention has taken what came next: say so instead of leaving a hole.
         reset = true;
-        history = read(context, room, Range::Last { upto: head }, ask.limit).await?;
+        history = message::page(context, room, Range::Last { upto: head }, ask.limit).await?;
     }
     let unread = chat.store.unread(room.id, &me.user).await?.unwrap_or_default();
     Ok(Found {
@@ -89,25 +89,6 @@ async fn look_up(context: &Context, room: &Room, head: u64, ask: &Join) -> Resul
         reset,
         unread,
     })
-}
-
-async fn read(context: &Context, room: &Room, range: Range, limit: u32) -> Result<History, ChatError> {
-    // A limit of 0 asks for no messages, yet what is said about the log must hold: so one is read and dropped.
-    let page = Page {
-        range,
-        limit: limit.max(1),
-    };
-    let mut history = context
-        .chat
-        .store
-        .history(room.id, page)
-        .await?
-        .ok_or(ChatError::Forbidden)?;
-    if limit == 0 {
-        history.more |= !history.entries.is_empty();
-        history.entries.clear();
-    }
-    Ok(history)
 }
 
 fn finish(context: &Context, room: &RoomRef, head: u64, found: &Found, reply: Reply) {

@@ -81,16 +81,32 @@ async fn read(context: &Context, room: &Room, ask: &GetHistory) -> Result<Histor
             upto,
         },
     };
+    page(context, room, range, ask.limit).await
+}
+
+/// A page of a room's log.
+pub(crate) async fn page(
+    context: &Context,
+    room: &Room,
+    range: Range,
+    limit: u32,
+) -> Result<History, ChatError> {
+    // A limit of 0 asks for no messages, yet what is said about the log must hold: so one is read and dropped.
     let page = Page {
         range,
-        limit: ask.limit.max(1),
+        limit: limit.max(1),
     };
-    context
+    let mut history = context
         .chat
         .store
         .history(room.id, page)
         .await?
-        .ok_or(ChatError::Forbidden)
+        .ok_or(ChatError::Forbidden)?;
+    if limit == 0 {
+        history.more |= !history.entries.is_empty();
+        history.entries.clear();
+    }
+    Ok(history)
 }
 
 /// Entries as clients see them.

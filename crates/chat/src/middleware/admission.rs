@@ -73,14 +73,14 @@ impl UserConnections {
         let user = counts
             .get_key_value(&claims.user)
             .map_or_else(|| claims.user.clone(), |(user, _)| user.clone());
-        let count = counts.entry(user.clone()).or_default();
-        if *count >= most {
+        let count = counts.get(&user).copied().unwrap_or_default();
+        if count >= most {
             return Err(ChatError::RateLimited {
                 what: "connections of this user",
                 retry_after_ms: 1_000,
             });
         }
-        *count += 1;
+        counts.insert(user.clone(), count + 1);
         Ok(ConnectionSlot {
             user,
             table: Arc::clone(self),

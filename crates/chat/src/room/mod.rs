@@ -100,7 +100,8 @@ impl Room {
 
     /// Ends one subscription.
     pub(crate) fn unsubscribe(&self, socket: &Socket) {
-        self.state.lock().subscribers.remove(socket.id());
+        // Bound to a name, so that the seat is dropped after the lock.
+        let _seat = self.state.lock().subscribers.remove(socket.id());
     }
 
     /// Ends the subscriptions of all of a user's sockets, and gives them back.

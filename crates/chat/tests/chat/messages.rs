@@ -157,6 +157,7 @@ async fn history_comes_in_pages_both_ways() {
         page(json!({ "room": "lobby", "limit": 1_000_000 })).await,
         ((61..=260).collect(), true)
     );
+    assert_eq!(page(json!({ "room": "lobby", "limit": 0 })).await, (vec![], true));
     let bob = server.connect("bob").await;
     for room in ["lobby", "no such room"] {
         failed(bob.call("chat:get_history", &json!(room)).await, "forbidden");
