@@ -206,6 +206,11 @@ fn welcome(config: &Config, address: SocketAddr) {
             "dev mode: whoever reaches this address may sign in under any name; never use it for real data"
         );
     }
+    for name in &config.unknown_variables {
+        tracing::warn!(
+            "the environment variable {name} means nothing here; `roomful default-config` lists those that do"
+        );
+    }
     if !config.limits.rates {
         tracing::warn!("the rate limits are off");
     }

@@ -54,6 +54,16 @@ fn default_config_is_a_config() {
         "{said}"
     );
     assert!(!folder.path().join("data").exists(), "a check makes nothing");
+    let output = roomful(
+        folder.path(),
+        &["check-config"],
+        &[("ROOMFUL_LISTN", "127.0.0.1:1")],
+    );
+    let said = text(&output.stdout);
+    assert!(
+        said.starts_with("warning: the environment variable ROOMFUL_LISTN means nothing\n"),
+        "{said}"
+    );
 }
 
 #[test]

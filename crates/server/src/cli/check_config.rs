@@ -13,8 +13,13 @@ pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     } else {
         "; a secret will be made on the first start"
     };
+    let unknown = config.unknown_variables.iter();
+    let warnings: Vec<_> = unknown
+        .map(|name| format!("warning: the environment variable {name} means nothing\n"))
+        .collect();
     answer(&format!(
-        "The configuration is valid: listen {}, data {}{secret}.\n",
+        "{}The configuration is valid: listen {}, data {}{secret}.\n",
+        warnings.concat(),
         config.listen,
         config.data.display()
     ))

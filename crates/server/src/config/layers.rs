@@ -18,6 +18,9 @@ const SHORT_NAMES: [(&str, &str); 8] = [
     ("ROOMFUL_LOG", "log.filter"),
 ];
 
+/// Variables of ours that are no settings.
+const OTHERS: [&str; 2] = ["ROOMFUL_CONFIG", "ROOMFUL_PORT_FILE"];
+
 /// The form of a variable for any key: `ROOMFUL__SECTION__KEY`.
 const LONG_PREFIX: &str = "ROOMFUL__";
 
@@ -26,6 +29,7 @@ const LONG_PREFIX: &str = "ROOMFUL__";
 pub(super) struct Layers {
     merged: Table,
     origins: BTreeMap<String, Origin>,
+    strangers: Vec<String>,
 }
 
 impl Layers {
@@ -35,6 +39,7 @@ impl Layers {
         Ok(Layers {
             merged,
             origins: BTreeMap::new(),
+            strangers: Vec::new(),
         })
     }
 
@@ -61,6 +66,8 @@ impl Layers {
                 self.text(Origin::Env(name), key, &text)?;
             } else if let Some(key) = name.strip_prefix(LONG_PREFIX) {
                 long.push((key.to_ascii_lowercase().replace("__", "."), name, text));
+            } else if name.starts_with("ROOMFUL_") && !OTHERS.contains(&name.as_str()) {
+                self.strangers.push(name);
             }
         }
         long.into_iter()
@@ -70,6 +77,11 @@ impl Layers {
     /// Lays one flag over what is there.
     pub(super) fn flag(&mut self, flag: &'static str, key: &str, text: &str) -> Result<(), ConfigError> {
         self.text(Origin::Flag(flag), key, text)
+    }
+
+    /// Variables that look like ours and mean nothing: a slip of the pen, most likely.
+    pub(super) fn take_strangers(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.strangers)
     }
 
     /// The table that came out.

@@ -55,6 +55,9 @@ pub(crate) struct Config {
     /// Who set `auth.keys`: whether a key can be used shows only when it is loaded.
     #[serde(skip)]
     pub(crate) origin_of_keys: Origin,
+    /// Variables named `ROOMFUL_…` that mean nothing. Not an error: other programs may use the prefix.
+    #[serde(skip)]
+    pub(crate) unknown_variables: Vec<String>,
 }
 
 /// What lies over the defaults.
@@ -80,6 +83,7 @@ impl Config {
             layers.flag(flag, key, &text)?;
         }
         let mut config = Config::from_layers(&layers)?;
+        config.unknown_variables = layers.take_strangers();
         config.origin_of_keys = layers.origin("auth.keys");
         config
             .validate()

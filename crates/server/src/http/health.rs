@@ -150,3 +150,50 @@ fn uncached(mut response: Response) -> Response {
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn readyz(health: &Health) -> (u16, String) {
+        let response = health.readyz().await;
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    fn answer(status: &str, store: &str) -> String {
+        json!({"status": status, "checks": {"store": store}}).to_string()
+    }
+
+    #[tokio::test]
+    async fn ready_is_from_the_open_store_to_the_drain() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("roomful.db").display());
+        let health = Health::new(Duration::from_secs(5));
+        assert_eq!(readyz(&health).await, (503, answer("starting", "not open")));
+        let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+        health.ready(Arc::clone(&store));
+        assert_eq!(readyz(&health).await, (200, answer("ready", "ok")));
+        health.draining();
+        assert_eq!(readyz(&health).await, (503, answer("draining", "ok")));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_is_not_ready_and_an_answer_holds_for_a_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("roomful.db").display());
+        let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+        let health = Health::new(Duration::from_secs(5));
+        health.ready(Arc::clone(&store));
+        assert_eq!(readyz(&health).await.0, 200);
+        store.close().await;
+        assert_eq!(
+            readyz(&health).await.0,
+            200,
+            "within a second the store is not asked again"
+        );
+        *health.shared.last.lock().await = None;
+        assert_eq!(readyz(&health).await, (503, answer("unavailable", "failed")));
+    }
+}
