@@ -26,6 +26,8 @@ fn options(config: &Config) -> Options {
         queue_writes: config.store.queue,
         queue_reads: config.store.queue,
         readers: config.store.readers,
+        // A page goes to its client as one message: it leaves room in the outbox for those that follow it.
+        page_bytes: config.socket.outbox_bytes.0 / 2,
         ..Options::default()
     }
 }

@@ -34,7 +34,8 @@ impl Default for HttpLimits {
 }
 
 /// Serves `router` on `listener` until `shutdown` is ready: then the listener closes, requests that are under way are
-/// answered, and idle keep-alive connections end. Upgraded connections live on; see [`crate::WebSocketServer::close`].
+/// answered, and idle keep-alive connections end. Upgraded connections live on, and a parked poll keeps it waiting: end
+/// both by [`crate::WebSocketServer::close`], before this is awaited.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

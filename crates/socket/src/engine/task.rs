@@ -335,7 +335,16 @@ impl SessionTask {
         let now = Instant::now();
         let (linger, goodbye) = {
             let settings = self.session.settings();
-            (settings.linger, settings.rhythm.timeout)
+            // A server that goes down takes no further polls, but for those that are on their way.
+            let going = reason == Reason::ServerShuttingDown;
+            (
+                settings.linger,
+                if going {
+                    settings.linger
+                } else {
+                    settings.rhythm.timeout
+                },
+            )
         };
         if self.stream.is_some() {
             let mut close = Vec::new();
