@@ -23,7 +23,7 @@ mod store;
 pub use error::{Outage, StoreError};
 pub use options::{Options, Retention, open};
 pub use rows::{
-    Appended, Entry, EntryKind, History, Joined, Marked, Member, NewEntry, Page, Range, Rejected, RoomId,
-    RoomRow, UserRow,
+    Appended, Entry, EntryKind, History, Joined, Marked, Member, NewEntry, Page, Range, Rejected, Role,
+    RoomChange, RoomId, RoomKind, RoomRow, UserRow,
 };
 pub use store::Store;

@@ -18,6 +18,29 @@ pub struct RoomRow {
     pub first: u64,
     /// When the room was created.
     pub created_at: i64,
+    /// Who may become a member.
+    pub kind: RoomKind,
+    /// Entries kept at most, where that is fewer than everywhere else.
+    pub history: Option<u64>,
+}
+
+/// Who may become a member of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum RoomKind {
+    /// Whoever joins.
+    #[default]
+    Public,
+    /// Only those put there by [`Store::put_member`](crate::Store::put_member).
+    Private,
+}
+
+/// What is to change of a room; `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RoomChange {
+    /// [`RoomRow::kind`].
+    pub kind: Option<RoomKind>,
+    /// [`RoomRow::history`]; `Some(None)` takes the limit away.
+    pub history: Option<Option<u64>>,
 }
 
 /// What an entry is. Only messages count as unread.
@@ -107,6 +130,18 @@ pub struct Member {
     pub read_at: Option<i64>,
     /// When the present membership began.
     pub joined_at: i64,
+    /// What they may do there. Ends with the membership.
+    pub role: Role,
+}
+
+/// What a member may do in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Role {
+    /// What everybody may.
+    #[default]
+    Member,
+    /// Also what concerns the messages of others.
+    Moderator,
 }
 
 /// The answer to a join.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use crate::{
-    Appended, History, Joined, Marked, Member, NewEntry, Page, Rejected, Retention, RoomId, RoomRow,
-    StoreError, UserRow,
+    Appended, History, Joined, Marked, Member, NewEntry, Page, Rejected, Retention, Role, RoomChange, RoomId,
+    RoomRow, StoreError, UserRow,
 };
 
 /// A durable log of rooms with their members.
@@ -28,9 +28,35 @@ pub trait Store: Send + Sync + 'static {
     /// The room of this name. If there is none, it is created if `create` says so, with `at` as its time.
     async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError>;
 
+    /// Changes a room, or creates it so, with `at` as its time. Answers the room, and whether it was created.
+    async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError>;
+
+    /// Removes a room with all that belongs to it; its history goes first, in small commits like those of
+    /// [`Store::trim`]. Answers whether there was one. After an error, what is left of its history is still there.
+    async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError>;
+
+    /// The rooms whose names come after `after` in the order of their bytes, `limit` at most.
+    async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError>;
+
     /// Makes the user a member, if they are not. A new member's read mark is 0: all that is kept is unread. Whoever
-    /// comes back finds the mark they left.
+    /// comes back finds the mark they left. A private room takes nobody new this way, and answers `None` to them.
     async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError>;
+
+    /// Makes the user a member whatever the room's kind, and gives them a role if one is named.
+    async fn put_member(
+        &self,
+        room: RoomId,
+        user: &str,
+        role: Option<Role>,
+        at: i64,
+    ) -> Result<Option<Joined>, StoreError>;
+
+    /// The members whose ids come after `after` in the order of their bytes, `limit` at most.
+    async fn members(&self, room: RoomId, after: Option<&str>, limit: u32)
+    -> Result<Vec<Member>, StoreError>;
+
+    /// How many members the room has.
+    async fn count_members(&self, room: RoomId) -> Result<u64, StoreError>;
 
     /// Ends the membership. Answers whether there was one.
     async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError>;
@@ -62,6 +88,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// What is remembered of these users, in the order asked for, without those never seen.
     async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError>;
+
+    /// The user's tokens that were issued before `before` are void. The latest such time counts.
+    async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError>;
+
+    /// The time before which the user's tokens are void, if there is one.
+    async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError>;
+
+    /// Forgets revocations of tokens issued before a time before `cutoff`. Answers how many there were.
+    async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError>;
 
     /// Removes the oldest entries of every room that exceeds the limits at the time `now`, in small commits between
     /// which others' writes take their turn. Answers how many it removed.

@@ -137,8 +137,8 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        Appended, History, Joined, Marked, Member, NewEntry, Outage, Page, Rejected, Retention, RoomId,
-        RoomRow, Store, StoreError, UserRow,
+        Appended, History, Joined, Marked, Member, NewEntry, Outage, Page, Rejected, Retention, Role,
+        RoomChange, RoomId, RoomRow, Store, StoreError, UserRow,
     };
 
     #[async_trait]
@@ -158,6 +158,49 @@ mod flaky {
         }
         async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
             self.inner.open_room(name, create, at).await
+        }
+        async fn put_room(
+            &self,
+            name: &str,
+            change: RoomChange,
+            at: i64,
+        ) -> Result<(RoomRow, bool), StoreError> {
+            self.inner.put_room(name, change, at).await
+        }
+        async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
+            self.inner.delete_room(room).await
+        }
+        async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
+            self.inner.rooms(after, limit).await
+        }
+        async fn put_member(
+            &self,
+            room: RoomId,
+            user: &str,
+            role: Option<Role>,
+            at: i64,
+        ) -> Result<Option<Joined>, StoreError> {
+            self.inner.put_member(room, user, role, at).await
+        }
+        async fn members(
+            &self,
+            room: RoomId,
+            after: Option<&str>,
+            limit: u32,
+        ) -> Result<Vec<Member>, StoreError> {
+            self.inner.members(room, after, limit).await
+        }
+        async fn count_members(&self, room: RoomId) -> Result<u64, StoreError> {
+            self.inner.count_members(room).await
+        }
+        async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
+            self.inner.revoke(user, before).await
+        }
+        async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
+            self.inner.revoked(user).await
+        }
+        async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
+            self.inner.forget_revocations(cutoff).await
         }
         async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
             self.inner.join(room, user, at).await

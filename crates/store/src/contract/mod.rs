@@ -10,6 +10,7 @@ pub mod log;
 pub mod model;
 pub mod people;
 pub mod retention;
+pub mod rooms;
 
 use std::sync::Arc;
 
@@ -58,6 +59,13 @@ macro_rules! store_contract {
             people::unread_counts_what_others_said,
             people::rooms_of_a_user_come_latest_first,
             people::a_user_keeps_name_and_latest_time,
+            rooms::a_put_creates_and_then_changes_what_it_names,
+            rooms::a_room_may_keep_less_than_the_others,
+            rooms::a_private_room_takes_those_who_are_put_there,
+            rooms::a_role_lasts_as_long_as_the_membership,
+            rooms::rooms_and_members_are_listed_in_order,
+            rooms::a_deleted_room_is_gone_for_good,
+            rooms::a_revocation_only_grows_and_outlives_the_process,
             retention::an_append_lets_the_oldest_go,
             retention::a_trim_removes_by_count_and_age,
             retention::a_client_id_is_free_when_its_entry_is_gone,

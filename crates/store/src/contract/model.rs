@@ -16,7 +16,7 @@ use proptest::{
 use super::{Harness, Outcome, message, read, room};
 use crate::{
     Appended, Entry, History, Joined, Marked, Member, NewEntry, Options, Page, Range, Rejected, Retention,
-    RoomRow, Store, StoreError,
+    Role, RoomRow, Store, StoreError,
 };
 
 const CASES: u32 = 60;
@@ -135,6 +135,7 @@ impl Naive {
             read_seq: 0,
             read_at: None,
             joined_at: at,
+            role: Role::Member,
         };
         let (member, active) = self.members.entry(user).or_insert((fresh, false));
         let newly = !std::mem::replace(active, true);

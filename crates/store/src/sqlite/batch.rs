@@ -14,7 +14,8 @@ use crate::{Retention, RoomId, RoomRow};
 const SWEEP: u64 = 64;
 
 /// The columns of a [`RoomRow`], as [`room_row`] reads them.
-pub(super) const ROOM_COLUMNS: &str = "r.id, r.name, r.epoch, r.head, r.first, r.created_at";
+pub(super) const ROOM_COLUMNS: &str =
+    "r.id, r.name, r.epoch, r.head, r.first, r.created_at, r.kind, r.history";
 
 pub(super) struct Batch<'c> {
     pub(super) conn: &'c Connection,
@@ -42,8 +43,14 @@ impl Tail {
     pub(super) fn append(&mut self, max_entries: u64) {
         self.row.head += 1;
         self.appended += 1;
-        self.keep_from((self.row.head + 1).saturating_sub(max_entries));
+        self.keep_newest(max_entries);
         self.changed = true;
+    }
+
+    /// Only so many entries are kept, or fewer if the room says so.
+    pub(super) fn keep_newest(&mut self, max_entries: u64) {
+        let most = self.row.history.map_or(max_entries, |own| own.min(max_entries));
+        self.keep_from((self.row.head + 1).saturating_sub(most));
     }
 
     /// Entries before `first` are no longer kept.
@@ -86,6 +93,11 @@ impl<'c> Batch<'c> {
         }
     }
 
+    /// The room was removed: what this batch knew of it is not to be written back.
+    pub(super) fn forget_room(&mut self, id: RoomId) {
+        self.rooms.remove(&id);
+    }
+
     /// Writes back what changed. Each room it appended to is also swept, by more than it grew and with a bound.
     pub(super) fn flush(self) -> rusqlite::Result<()> {
         for mut tail in self.rooms.into_values() {
@@ -109,17 +121,16 @@ impl<'c> Batch<'c> {
 }
 
 fn load(conn: &Connection, id: RoomId) -> rusqlite::Result<Option<Tail>> {
-    const SQL: &str =
-        "SELECT r.id, r.name, r.epoch, r.head, r.first, r.created_at, r.swept FROM rooms r WHERE r.id = ?1";
+    let sql = format!("SELECT {ROOM_COLUMNS}, r.swept FROM rooms r WHERE r.id = ?1");
     let tail = |row: &Row<'_>| {
         Ok(Tail {
             row: room_row(row)?,
-            swept: row.get::<_, Seq>(6)?.0,
+            swept: row.get::<_, Seq>(8)?.0,
             appended: 0,
             changed: false,
         })
     };
-    conn.prepare_cached(SQL)?.query_row([id], tail).optional()
+    conn.prepare_cached(&sql)?.query_row([id], tail).optional()
 }
 
 pub(super) fn room_row(row: &Row<'_>) -> rusqlite::Result<RoomRow> {
@@ -130,5 +141,7 @@ pub(super) fn room_row(row: &Row<'_>) -> rusqlite::Result<RoomRow> {
         head: row.get::<_, Seq>(3)?.0,
         first: row.get::<_, Seq>(4)?.0,
         created_at: row.get(5)?,
+        kind: row.get(6)?,
+        history: row.get::<_, Option<Seq>>(7)?.map(|Seq(most)| most),
     })
 }

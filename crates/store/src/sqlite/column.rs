@@ -2,7 +2,7 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::EntryKind;
+use crate::{EntryKind, Role, RoomKind};
 
 /// A sequence number. SQLite's integers are signed, so one that a client made up beyond them becomes the largest.
 #[derive(Clone, Copy)]
@@ -36,6 +36,46 @@ impl FromSql for EntryKind {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value.as_i64()? {
             0 => Ok(Self::Message),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
+
+impl ToSql for RoomKind {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let number: i64 = match self {
+            Self::Public => 0,
+            Self::Private => 1,
+        };
+        Ok(number.into())
+    }
+}
+
+impl FromSql for RoomKind {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self::Public),
+            1 => Ok(Self::Private),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
+
+impl ToSql for Role {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let number: i64 = match self {
+            Self::Member => 0,
+            Self::Moderator => 1,
+        };
+        Ok(number.into())
+    }
+}
+
+impl FromSql for Role {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self::Member),
+            1 => Ok(Self::Moderator),
             other => Err(FromSqlError::OutOfRange(other)),
         }
     }

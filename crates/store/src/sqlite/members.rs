@@ -3,23 +3,44 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{batch::Batch, column::Seq, writer::Write};
-use crate::{Joined, Member, RoomId};
+use crate::{Joined, Member, Role, RoomId, RoomKind};
 
 /// The user's membership, if it is active.
 pub(super) fn active(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<Option<Member>> {
-    const SQL: &str = "SELECT user_id, read_seq, read_at, joined_at FROM members
+    const SQL: &str = "SELECT user_id, read_seq, read_at, joined_at, role FROM members
         WHERE room_id = ?1 AND user_id = ?2 AND active = 1";
-    let member = |row: &Row<'_>| {
-        Ok(Member {
-            user_id: row.get(0)?,
-            read_seq: row.get::<_, Seq>(1)?.0,
-            read_at: row.get(2)?,
-            joined_at: row.get(3)?,
-        })
-    };
     conn.prepare_cached(SQL)?
         .query_row(params![room, user], member)
         .optional()
+}
+
+/// In the order of their ids.
+pub(super) fn all(
+    conn: &Connection,
+    room: RoomId,
+    after: Option<&str>,
+    limit: u32,
+) -> rusqlite::Result<Vec<Member>> {
+    const SQL: &str = "SELECT user_id, read_seq, read_at, joined_at, role FROM members
+        WHERE room_id = ?1 AND user_id > ?2 AND active = 1 ORDER BY user_id LIMIT ?3";
+    conn.prepare_cached(SQL)?
+        .query_map(params![room, after.unwrap_or_default(), limit], member)?
+        .collect()
+}
+
+pub(super) fn count(conn: &Connection, room: RoomId) -> rusqlite::Result<u64> {
+    conn.prepare_cached("SELECT count(*) FROM members WHERE room_id = ?1 AND active = 1")?
+        .query_row([room], |row| Ok(row.get::<_, Seq>(0)?.0))
+}
+
+fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
+    Ok(Member {
+        user_id: row.get(0)?,
+        read_seq: row.get::<_, Seq>(1)?.0,
+        read_at: row.get(2)?,
+        joined_at: row.get(3)?,
+        role: row.get(4)?,
+    })
 }
 
 /// Messages by others, still kept, beyond a mark. Touches as many rows as lie beyond it.
@@ -31,10 +52,21 @@ pub(super) fn count_unread(conn: &Connection, room: RoomId, user: &str, mark: u6
         .query_row(params![room, Seq(mark), user], |row| Ok(row.get::<_, Seq>(0)?.0))
 }
 
+/// Makes the user a member.
 pub(super) struct Join {
     pub(super) room: RoomId,
     pub(super) user: String,
     pub(super) at: i64,
+    pub(super) entrance: Entrance,
+}
+
+/// How a user comes into a room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entrance {
+    /// By themselves: not into a private room.
+    Joins,
+    /// Somebody who may puts them there, with this role or the one they have.
+    IsPut(Option<Role>),
 }
 
 impl Write for Join {
@@ -48,10 +80,22 @@ impl Write for Join {
         let Some(room) = batch.room(self.room)? else {
             return Ok(None);
         };
+        if self.entrance == Entrance::Joins && room.row.kind == RoomKind::Private {
+            let member = active(conn, self.room, &self.user)?;
+            return Ok(member.map(|member| Joined {
+                room: room.row.clone(),
+                member,
+                newly: false,
+            }));
+        }
         let newly = conn
             .prepare_cached(SQL)?
             .execute(params![self.room, self.user, self.at])?
             == 1;
+        if let Entrance::IsPut(Some(role)) = self.entrance {
+            conn.prepare_cached("UPDATE members SET role = ?3 WHERE room_id = ?1 AND user_id = ?2")?
+                .execute(params![self.room, self.user, role])?;
+        }
         let member = active(conn, self.room, &self.user)?;
         Ok(member.map(|member| Joined {
             room: room.row.clone(),
@@ -70,7 +114,8 @@ impl Write for Leave {
     type Answer = bool;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
-        const SQL: &str = "UPDATE members SET active = 0 WHERE room_id = ?1 AND user_id = ?2 AND active = 1";
+        const SQL: &str =
+            "UPDATE members SET active = 0, role = 0 WHERE room_id = ?1 AND user_id = ?2 AND active = 1";
         Ok(batch
             .conn
             .prepare_cached(SQL)?

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `writer`, `batch` | the writer thread, its queue, and a transaction for all that came meanwhile |
 //! | `readers` | the reader threads |
-//! | `append`, `rooms`, `members`, `users`, `retention`, `probe` | what a write does, and the queries of its noun |
+//! | `append`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | what a write does, and the queries of its noun |
 //! | `history` | pages |
 //! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
 
@@ -20,6 +20,7 @@ mod probe;
 mod queue;
 mod readers;
 mod retention;
+mod revocations;
 mod rooms;
 #[cfg(test)]
 mod tests;
@@ -33,8 +34,8 @@ use rusqlite::Connection;
 
 use self::{metrics::Metrics, readers::Readers, writer::Writer};
 use crate::{
-    Appended, History, Joined, Marked, Member, NewEntry, Options, Page, Rejected, Retention, RoomId, RoomRow,
-    Store, StoreError, UserRow,
+    Appended, History, Joined, Marked, Member, NewEntry, Options, Page, Rejected, Retention, Role,
+    RoomChange, RoomId, RoomRow, Store, StoreError, UserRow,
 };
 
 /// A store in one SQLite file.
@@ -96,6 +97,28 @@ impl Store for SqliteStore {
         }
     }
 
+    async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError> {
+        let name = name.to_owned();
+        self.write(rooms::Put { name, change, at }).await
+    }
+
+    async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
+        // The history first, in bites; what follows then has little left to remove at once.
+        let limits = Retention {
+            max_entries: u64::MAX,
+            max_age_ms: 0,
+        };
+        let cutoff = i64::MAX;
+        while self.write(retention::Trim { room, limits, cutoff }).await?.more {}
+        self.write(rooms::Delete(room)).await
+    }
+
+    async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.read(move |conn| rooms::all(conn, after.as_deref(), limit))
+            .await
+    }
+
     async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
         let user = user.to_owned();
         let known = user.clone();
@@ -112,9 +135,49 @@ impl Store for SqliteStore {
         };
         // Most joins are of those who come back after a reconnect: they cost no commit.
         match self.read(query).await? {
-            None => self.write(members::Join { room, user, at }).await,
+            None => {
+                let entrance = members::Entrance::Joins;
+                self.write(members::Join {
+                    room,
+                    user,
+                    at,
+                    entrance,
+                })
+                .await
+            }
             joined => Ok(joined),
         }
+    }
+
+    async fn put_member(
+        &self,
+        room: RoomId,
+        user: &str,
+        role: Option<Role>,
+        at: i64,
+    ) -> Result<Option<Joined>, StoreError> {
+        self.write(members::Join {
+            room,
+            user: user.to_owned(),
+            at,
+            entrance: members::Entrance::IsPut(role),
+        })
+        .await
+    }
+
+    async fn members(
+        &self,
+        room: RoomId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Member>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.read(move |conn| members::all(conn, room, after.as_deref(), limit))
+            .await
+    }
+
+    async fn count_members(&self, room: RoomId) -> Result<u64, StoreError> {
+        self.read(move |conn| members::count(conn, room)).await
     }
 
     async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
@@ -196,6 +259,20 @@ impl Store for SqliteStore {
                 .collect()
         })
         .await
+    }
+
+    async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
+        let user = user.to_owned();
+        self.write(revocations::Revoke { user, before }).await
+    }
+
+    async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| revocations::get(conn, &user)).await
+    }
+
+    async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
+        self.write(revocations::Forget { cutoff }).await
     }
 
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {

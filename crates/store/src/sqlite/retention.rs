@@ -16,7 +16,7 @@ pub(super) fn due(
     cutoff: i64,
 ) -> rusqlite::Result<Vec<RoomId>> {
     const SQL: &str = "SELECT r.id FROM rooms r LEFT JOIN entries e ON e.room_id = r.id AND e.seq = r.first
-        WHERE r.id > ?1 AND (r.head - r.first >= ?2 OR e.at < ?3 OR r.swept < r.first)
+        WHERE r.id > ?1 AND (r.head - r.first >= min(?2, coalesce(r.history, ?2)) OR e.at < ?3 OR r.swept < r.first)
         ORDER BY r.id LIMIT 64";
     conn.prepare_cached(SQL)?
         .query_map(params![after, Seq(limits.max_entries), cutoff], |row| row.get(0))?
@@ -48,7 +48,7 @@ impl Write for Trim {
                 more: false,
             });
         };
-        room.keep_from((room.row.head + 1).saturating_sub(self.limits.max_entries));
+        room.keep_newest(self.limits.max_entries);
         let end = room.row.first.saturating_add(BITE).min(room.row.head + 1);
         let first = young(conn, self.room, room.row.first, end, self.cutoff)?;
         room.keep_from(first);

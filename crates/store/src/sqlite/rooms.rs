@@ -1,13 +1,14 @@
-//! Finding, creating and listing rooms.
+//! Finding, creating, changing, removing and listing rooms.
 
 use rand::RngExt as _;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     batch::{Batch, ROOM_COLUMNS, room_row},
+    column::Seq,
     writer::Write,
 };
-use crate::{RoomId, RoomRow};
+use crate::{RoomChange, RoomId, RoomRow};
 
 pub(super) fn find(conn: &Connection, name: &str) -> rusqlite::Result<Option<RoomRow>> {
     conn.prepare_cached(&format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name = ?1"))?
@@ -30,6 +31,16 @@ pub(super) fn of_user(conn: &Connection, user: &str, limit: u32) -> rusqlite::Re
     .collect()
 }
 
+/// In the order of their names.
+pub(super) fn all(conn: &Connection, after: Option<&str>, limit: u32) -> rusqlite::Result<Vec<RoomRow>> {
+    // No name is empty, so all come after that.
+    conn.prepare_cached(&format!(
+        "SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name > ?1 ORDER BY r.name LIMIT ?2"
+    ))?
+    .query_map(params![after.unwrap_or_default(), limit], room_row)?
+    .collect()
+}
+
 /// Creates a room unless there is one of this name.
 pub(super) struct Create {
     pub(super) name: String,
@@ -45,11 +56,62 @@ impl Write for Create {
             // The head this batch has come to, not the one it started from.
             return Ok(batch.room(room.id)?.map_or(room, |tail| tail.row.clone()));
         }
-        conn.prepare_cached("INSERT INTO rooms (name, epoch, created_at) VALUES (?1, ?2, ?3)")?
-            .execute(params![self.name, new_epoch(), self.at])?;
-        let id = conn.last_insert_rowid();
+        let id = insert(conn, &self.name, self.at)?;
         get(conn, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
     }
+}
+
+/// Changes a room, or creates it so. Answers the room, and whether it was created.
+pub(super) struct Put {
+    pub(super) name: String,
+    pub(super) change: RoomChange,
+    pub(super) at: i64,
+}
+
+impl Write for Put {
+    type Answer = (RoomRow, bool);
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<(RoomRow, bool)> {
+        let (conn, max_entries) = (batch.conn, batch.retention.max_entries);
+        let known = find(conn, &self.name)?;
+        let created = known.is_none();
+        let id = match known {
+            Some(room) => room.id,
+            None => insert(conn, &self.name, self.at)?,
+        };
+        let Some(tail) = batch.room(id)? else {
+            return Err(rusqlite::Error::QueryReturnedNoRows);
+        };
+        let RoomChange { kind, history } = self.change;
+        tail.row.kind = kind.unwrap_or(tail.row.kind);
+        tail.row.history = history.unwrap_or(tail.row.history);
+        tail.keep_newest(max_entries);
+        conn.prepare_cached("UPDATE rooms SET kind = ?2, history = ?3 WHERE id = ?1")?
+            .execute(params![id, tail.row.kind, tail.row.history.map(Seq)])?;
+        Ok((tail.row.clone(), created))
+    }
+}
+
+/// Removes a room with all that belongs to it.
+pub(super) struct Delete(pub(super) RoomId);
+
+impl Write for Delete {
+    type Answer = bool;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
+        batch.forget_room(self.0);
+        let removed = batch
+            .conn
+            .prepare_cached("DELETE FROM rooms WHERE id = ?1")?
+            .execute([self.0])?;
+        Ok(removed == 1)
+    }
+}
+
+fn insert(conn: &Connection, name: &str, at: i64) -> rusqlite::Result<RoomId> {
+    conn.prepare_cached("INSERT INTO rooms (name, epoch, created_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![name, new_epoch(), at])?;
+    Ok(conn.last_insert_rowid())
 }
 
 /// 96 random bits as 16 URL-safe characters.

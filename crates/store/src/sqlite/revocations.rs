@@ -1,0 +1,49 @@
+//! Tokens that are void although they were signed.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{batch::Batch, writer::Write};
+
+/// The time before which the user's tokens are void.
+pub(super) fn get(conn: &Connection, user: &str) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT before FROM revocations WHERE user_id = ?1")?
+        .query_row([user], |row| row.get(0))
+        .optional()
+}
+
+/// Voids the user's tokens up to a time.
+pub(super) struct Revoke {
+    pub(super) user: String,
+    pub(super) before: i64,
+}
+
+impl Write for Revoke {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        const SQL: &str = "INSERT INTO revocations (user_id, before) VALUES (?1, ?2)
+            ON CONFLICT (user_id) DO UPDATE SET before = max(excluded.before, before)";
+        batch
+            .conn
+            .prepare_cached(SQL)?
+            .execute(params![self.user, self.before])?;
+        Ok(())
+    }
+}
+
+/// Forgets what was voided before a time.
+pub(super) struct Forget {
+    pub(super) cutoff: i64,
+}
+
+impl Write for Forget {
+    type Answer = u64;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
+        let removed = batch
+            .conn
+            .prepare_cached("DELETE FROM revocations WHERE before < ?1")?
+            .execute([self.cutoff])?;
+        Ok(removed as u64)
+    }
+}
