@@ -2,7 +2,7 @@
 //!
 //! Lives here: a client side of RFC 6455, Engine.IO 4 and Socket.IO 5 written from the protocol documents alone, a
 //! minimal HTTP/1.1 client that can also misbehave, a fixture that runs the real server binary on a temporary data
-//! folder, and a minter of tokens. Does not live here: any code shared with the server. What is tested and what tests
+//! folder, a TCP proxy that hurts, a checker of histories, and a minter of tokens. Does not live here: any code shared with the server. What is tested and what tests
 //! it must not agree on the same mistake, so this crate depends on no other crate of the workspace.
 //!
 //! ```no_run
@@ -21,8 +21,10 @@
 
 pub mod error;
 pub mod frame;
+pub mod history;
 pub mod http;
 pub mod packet;
+pub mod proxy;
 pub mod server;
 pub mod session;
 pub mod sio;

@@ -1,0 +1,93 @@
+//! Holds a history to the laws, part by part.
+
+use super::ledger::Ledger;
+use super::marks::Marks;
+use super::rooms::Rooms;
+use super::views::Views;
+use super::{Audit, Event, Name, Outcome, Seen, Violation};
+
+/// Violations that are kept: the first ones tell the story, and a broken law is mostly broken often.
+const KEPT: usize = 100;
+
+/// Holds a history to the laws. It takes for granted that the server keeps everything: that retention is off, and that
+/// every message has a client id.
+#[derive(Debug, Default)]
+pub struct Checker {
+    ledger: Ledger,
+    rooms: Rooms,
+    views: Views,
+    marks: Marks,
+    violations: Vec<Violation>,
+}
+
+impl Checker {
+    /// Takes the next part of the history.
+    pub fn take(&mut self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            self.event(event);
+        }
+    }
+
+    /// Holds a room's log against the history so far. Nothing may have been under way while it was read, and all of
+    /// the history up to then must have been taken.
+    pub fn audit(&mut self, audit: &Audit) {
+        let report = &mut report_to(&mut self.violations);
+        let head = self.rooms.audit(audit, report);
+        for entry in &audit.entries {
+            self.ledger.logged(&audit.room, entry, report);
+        }
+        self.ledger.settle(&audit.room, report);
+        self.views.settle(&audit.room, head, report);
+    }
+
+    /// The first hundred violations so far.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    fn event(&mut self, event: Event) {
+        let report = &mut report_to(&mut self.violations);
+        match event {
+            Event::Sent(sent) => {
+                if let Outcome::Ok(stored) = &sent.outcome {
+                    let by = Name::from(format!("the ack of {}'s {}", sent.user, sent.client_id));
+                    let seen = Seen {
+                        seq: stored.seq,
+                        content: Some(sent.content),
+                    };
+                    self.rooms.show(&sent.room, seen, &by, report);
+                }
+                self.ledger.sent(sent, report);
+            }
+            Event::Changed(changed) => self.ledger.changed(changed),
+            Event::Joined(joined) => {
+                self.rooms.epoch(&joined.room, &joined.epoch, report);
+                for seen in &joined.entries {
+                    self.rooms.show(&joined.room, *seen, &joined.device, report);
+                }
+                self.views.joined(&joined, report);
+            }
+            Event::Page(page) => {
+                for seen in &page.entries {
+                    self.rooms.show(&page.room, *seen, &page.device, report);
+                }
+                self.views.page(&page, report);
+            }
+            Event::Delivered { device, room, seen } => {
+                self.rooms.show(&room, seen, &device, report);
+                self.views.delivered(&device, &room, seen, report);
+            }
+            Event::Ended { device, room } => self.views.ended(&device, &room),
+            Event::Marked(mark) => self.marks.own(&mark, report),
+            Event::Heard(heard) => self.marks.heard(&heard, report),
+        }
+    }
+}
+
+fn report_to(violations: &mut Vec<Violation>) -> impl FnMut(Violation) {
+    |violation| {
+        if violations.len() < KEPT {
+            violations.push(violation);
+        }
+    }
+}

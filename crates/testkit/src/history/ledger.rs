@@ -1,0 +1,183 @@
+//! What was asked of the server, by client id: one message, one place, however often it was sent.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hasher as _};
+
+use super::violation::Place;
+use super::{Changed, Content, Logged, Name, Outcome, Sent, Violation, What};
+
+/// What is known of a (room, user, client id).
+#[derive(Debug, Default)]
+struct Known {
+    acknowledged: Option<u64>,
+    logged: Option<u64>,
+    /// An ack said that it was new.
+    new: bool,
+    /// Some attempt may have been carried out.
+    possible: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    messages: HashMap<u64, Known>,
+    /// All that was ever sent, with its room.
+    sent: HashSet<(u64, Content)>,
+    /// Acknowledged, and not yet looked up in the log.
+    owed: HashMap<Name, Owed>,
+}
+
+#[derive(Debug, Default)]
+struct Owed {
+    messages: Vec<Sent>,
+    changes: HashSet<Content>,
+}
+
+impl Ledger {
+    /// One attempt to send.
+    pub(super) fn sent(&mut self, sent: Sent, report: &mut impl FnMut(Violation)) {
+        self.sent.insert((digest(&sent.room), sent.content));
+        let known = self.messages.entry(key(&sent)).or_default();
+        match &sent.outcome {
+            Outcome::Unknown => known.possible = true,
+            Outcome::Failed(code) => known.possible |= may_have_happened(code),
+            Outcome::Ok(stored) => {
+                known.possible = true;
+                if let Some(first) = known
+                    .acknowledged
+                    .or(known.logged)
+                    .filter(|seq| *seq != stored.seq)
+                {
+                    report(two_seqs(&sent, first, stored.seq));
+                } else if known.new && !stored.duplicate {
+                    report(Violation::NewTwice {
+                        room: sent.room.clone(),
+                        user: sent.user.clone(),
+                        client_id: sent.client_id.clone(),
+                        seq: stored.seq,
+                    });
+                }
+                known.new |= !stored.duplicate;
+                known.acknowledged = Some(stored.seq);
+                self.owed
+                    .entry(sent.room.clone())
+                    .or_default()
+                    .messages
+                    .push(sent);
+            }
+        }
+    }
+
+    /// One attempt to edit, delete or react.
+    pub(super) fn changed(&mut self, changed: Changed) {
+        self.sent.insert((digest(&changed.room), changed.content));
+        if changed.outcome == Outcome::Ok(()) {
+            let owed = self.owed.entry(changed.room).or_default();
+            owed.changes.insert(changed.content);
+        }
+    }
+
+    /// An entry of the log.
+    pub(super) fn logged(&mut self, room: &Name, entry: &Logged, report: &mut impl FnMut(Violation)) {
+        let seq = entry.seq;
+        let mut invented = || {
+            report(Violation::Invented {
+                room: room.clone(),
+                seq,
+            });
+        };
+        match &entry.what {
+            What::Change(content) => {
+                let Some(content) = content else { return };
+                if !self.sent.contains(&(digest(room), *content)) {
+                    return invented();
+                }
+                if let Some(owed) = self.owed.get_mut(room) {
+                    owed.changes.remove(content);
+                }
+            }
+            What::Message {
+                user,
+                client_id,
+                content,
+            } => {
+                let said = content.is_none_or(|content| self.sent.contains(&(digest(room), content)));
+                let Some(client_id) = client_id.as_ref().filter(|_| said) else {
+                    return invented();
+                };
+                let Some(known) = self.messages.get_mut(&digest(&(room, user, client_id))) else {
+                    return invented();
+                };
+                let (room, user, client_id) = (room.clone(), user.clone(), client_id.clone());
+                if let Some(first) = known.logged.filter(|first| *first != seq) {
+                    report(Violation::TwoSeqs {
+                        room,
+                        user,
+                        client_id,
+                        first,
+                        second: seq,
+                    });
+                } else if !known.possible {
+                    report(Violation::RefusedButStored {
+                        room,
+                        user,
+                        client_id,
+                        seq,
+                    });
+                }
+                known.logged = Some(seq);
+            }
+        }
+    }
+
+    /// All of the room's log was shown: what was acknowledged must have been in it.
+    pub(super) fn settle(&mut self, room: &Name, report: &mut impl FnMut(Violation)) {
+        let Owed { messages, changes } = self.owed.remove(room).unwrap_or_default();
+        if !changes.is_empty() {
+            report(Violation::LostChange {
+                room: room.clone(),
+                lost: changes.len(),
+            });
+        }
+        for sent in messages {
+            let Outcome::Ok(stored) = &sent.outcome else {
+                continue;
+            };
+            let logged = self.messages.get(&key(&sent)).and_then(|known| known.logged);
+            if logged != Some(stored.seq) {
+                report(Violation::LostAck {
+                    room: sent.room,
+                    user: sent.user,
+                    client_id: sent.client_id,
+                    seq: stored.seq,
+                    found: logged.map_or(Place::Nowhere, Place::At),
+                });
+            }
+        }
+    }
+}
+
+/// A server that can't say whether its store has carried something out answers with one of these.
+fn may_have_happened(code: &str) -> bool {
+    matches!(code, "unavailable" | "internal")
+}
+
+fn key(sent: &Sent) -> u64 {
+    digest(&(&sent.room, &sent.user, &sent.client_id))
+}
+
+/// Stands for names in what is kept for good: a million of them need not be spelt out.
+fn digest(names: &impl std::hash::Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn two_seqs(sent: &Sent, first: u64, second: u64) -> Violation {
+    Violation::TwoSeqs {
+        room: sent.room.clone(),
+        user: sent.user.clone(),
+        client_id: sent.client_id.clone(),
+        first,
+        second,
+    }
+}

@@ -1,0 +1,62 @@
+//! Marks that only grow: in the answers that their owner gets, and in the news that others hear.
+
+use std::collections::HashMap;
+
+use super::{Heard, Mark, MarkKind, Name, Violation};
+
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// For each mark its growth: when it was known to stand at least where. Both columns ascend.
+    own: HashMap<(Name, Name, MarkKind), Vec<(u64, u64)>>,
+    news: HashMap<(Name, Name, Name, MarkKind), u64>,
+}
+
+impl Marks {
+    /// An answer. It must not be below what an answer had shown that came before it was asked for.
+    pub(super) fn own(&mut self, mark: &Mark, report: &mut impl FnMut(Violation)) {
+        let key = (mark.room.clone(), mark.user.clone(), mark.kind);
+        let growth = self.own.entry(key).or_default();
+        let earlier = growth.partition_point(|(ended, _)| *ended < mark.begun);
+        let before = earlier.checked_sub(1).and_then(|at| growth.get(at));
+        if let Some((_, before)) = before.filter(|(_, before)| *before > mark.seq) {
+            report(Violation::MarkWentBack {
+                room: mark.room.clone(),
+                user: mark.user.clone(),
+                kind: mark.kind,
+                before: *before,
+                after: mark.seq,
+            });
+        }
+        // Answers are recorded as they come, so almost always this is the end of the list.
+        let at = growth.partition_point(|(ended, _)| *ended < mark.ended);
+        let below = at.checked_sub(1).and_then(|at| growth.get(at));
+        if below.is_none_or(|(_, seq)| *seq < mark.seq) {
+            growth.insert(at, (mark.ended, mark.seq));
+            let later = growth.iter().skip(at + 1);
+            let overtaken = later.take_while(|(_, seq)| *seq <= mark.seq).count();
+            growth.drain(at + 1..=at + overtaken);
+        }
+    }
+
+    /// News.
+    pub(super) fn heard(&mut self, heard: &Heard, report: &mut impl FnMut(Violation)) {
+        let Heard {
+            device,
+            room,
+            user,
+            kind,
+            seq,
+        } = heard;
+        let key = (device.clone(), room.clone(), user.clone(), *kind);
+        if let Some(before) = self.news.insert(key, *seq).filter(|before| before >= seq) {
+            report(Violation::NewsWentBack {
+                room: room.clone(),
+                device: device.clone(),
+                user: user.clone(),
+                kind: *kind,
+                before,
+                after: *seq,
+            });
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What each device has seen of each room: from its join on every entry, in order, once.
+
+use std::collections::HashMap;
+
+use super::{Joined, Name, Page, Seen, Violation};
+
+/// By device and room.
+#[derive(Debug, Default)]
+pub(super) struct Views(HashMap<(Name, Name), View>);
+
+#[derive(Debug, Default)]
+struct View {
+    /// The seq that must be delivered next; `None` while not subscribed.
+    next: Option<u64>,
+    /// What is missing between the join's page and its head.
+    missing: Option<Missing>,
+}
+
+#[derive(Debug)]
+struct Missing {
+    next: u64,
+    head: u64,
+}
+
+impl Views {
+    /// A subscription begins.
+    pub(super) fn joined(&mut self, joined: &Joined, report: &mut impl FnMut(Violation)) {
+        let Joined {
+            device, room, head, ..
+        } = joined;
+        let view = self.0.entry((device.clone(), room.clone())).or_default();
+        view.next = Some(head + 1);
+        view.missing = None;
+        let last = joined.entries.last().map(|seen| seen.seq);
+        let from = match joined.since {
+            Some(since) if joined.reset => {
+                return report(Violation::NeedlessReset {
+                    room: room.clone(),
+                    device: device.clone(),
+                    since,
+                    head: *head,
+                });
+            }
+            Some(since) => since + 1,
+            // The newest ones: whatever their first, they reach the head.
+            None => joined.entries.first().map_or(head + 1, |seen| seen.seq),
+        };
+        let next = run(device, room, from, &joined.entries, report);
+        let complete = joined.since.is_none() || !joined.more;
+        if !complete {
+            view.missing = Some(Missing { next, head: *head });
+        } else if next != head + 1 {
+            report(broken(
+                device,
+                room,
+                next,
+                last.map_or(head + 1, |last| last.max(head + 1)),
+            ));
+        }
+    }
+
+    /// The page of a join is continued. Pages may reach beyond its head: what is delivered live lies there too.
+    pub(super) fn page(&mut self, page: &Page, report: &mut impl FnMut(Violation)) {
+        let Page { device, room, .. } = page;
+        let Some(view) = self.0.get_mut(&(device.clone(), room.clone())) else {
+            return;
+        };
+        let Some(missing) = &mut view.missing else { return };
+        missing.next = run(device, room, missing.next, &page.entries, report);
+        if missing.next > missing.head {
+            view.missing = None;
+        } else if !page.more {
+            report(broken(device, room, missing.next, missing.head + 1));
+            view.missing = None;
+        }
+    }
+
+    /// An entry comes live.
+    pub(super) fn delivered(
+        &mut self,
+        device: &Name,
+        room: &Name,
+        seen: Seen,
+        report: &mut impl FnMut(Violation),
+    ) {
+        let view = self.0.get_mut(&(device.clone(), room.clone()));
+        let Some(next) = view.and_then(|view| view.next.as_mut()) else {
+            return report(Violation::Uninvited {
+                room: room.clone(),
+                device: device.clone(),
+                seq: seen.seq,
+            });
+        };
+        *next = run(device, room, *next, &[seen], report);
+    }
+
+    /// A subscription ends.
+    pub(super) fn ended(&mut self, device: &Name, room: &Name) {
+        self.0.remove(&(device.clone(), room.clone()));
+    }
+
+    /// All is quiet, and the room's log ends at `head`.
+    pub(super) fn settle(&self, room: &Name, head: u64, report: &mut impl FnMut(Violation)) {
+        for ((device, _), view) in self.0.iter().filter(|((_, of), _)| of == room) {
+            let missing = view.missing.as_ref().map(|missing| missing.next);
+            let Some(next) = missing.or(view.next).filter(|next| *next <= head) else {
+                continue;
+            };
+            report(Violation::Behind {
+                room: room.clone(),
+                device: device.clone(),
+                seen: next - 1,
+                head,
+            });
+        }
+    }
+}
+
+/// Holds `entries` to the sequence that begins with `next`. Answers what must follow them.
+fn run(device: &Name, room: &Name, next: u64, entries: &[Seen], report: &mut impl FnMut(Violation)) -> u64 {
+    entries.iter().fold(next, |next, seen| {
+        if seen.seq != next {
+            report(broken(device, room, next, seen.seq));
+        }
+        seen.seq + 1
+    })
+}
+
+fn broken(device: &Name, room: &Name, expected: u64, got: u64) -> Violation {
+    Violation::Run {
+        room: room.clone(),
+        device: device.clone(),
+        expected,
+        got,
+    }
+}
