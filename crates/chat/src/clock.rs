@@ -1,9 +1,9 @@
 //! Time as a parameter: what the rules ask for "now" and for "wake me then".
 //! The rules themselves never read the machine's clock; only [`SystemClock`] does, at the edge.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::OnceLock, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 /// The longest single sleep of [`SystemClock`], so that a step of the wall clock is noticed within it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -15,6 +15,11 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> i64;
+
+    /// Milliseconds since some fixed moment, which no step of the wall clock touches: for rates.
+    fn monotonic_ms(&self) -> i64 {
+        self.now_ms()
+    }
 
     /// Ends once [`Clock::now_ms`] has reached `at_ms`; at once if it already has.
     fn sleep_until(&self, at_ms: i64) -> Sleep;
@@ -39,6 +44,12 @@ impl SystemClock {
 impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
         Self::wall_ms()
+    }
+
+    fn monotonic_ms(&self) -> i64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        let since = START.get_or_init(Instant::now).elapsed();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 
     fn sleep_until(&self, at_ms: i64) -> Sleep {

@@ -57,7 +57,7 @@ impl Default for ChatConfig {
             sends_in_flight: 32,
             room_queue: 1_024,
             server_queue: 16_384,
-            join_buffer: 1_024,
+            join_buffer: 512,
         }
     }
 }

@@ -61,7 +61,7 @@ async fn run(context: &Context, command: Command, reply: Reply) {
         Command::Send(send) => message::send(context, send, reply).await,
         Command::Join(join) => membership::join(context, join, reply).await,
         Command::Leave(leave) => reply.with(&membership::leave(context, &leave).await),
-        Command::TypingStart(at) => reply.with(&typing::start(context, &at).await),
+        Command::TypingStart(at) => reply.with(&typing::start(context, &at)),
         Command::TypingStop(at) => reply.with(&typing::stop(context, &at).await),
         Command::Read(read) => reply.with(&receipt::read(context, &read).await),
         Command::History(ask) => message::history(context, &ask, reply).await,
@@ -86,12 +86,14 @@ fn decode(context: &Context, kind: Option<EventKind>, event: &Event) -> Result<C
             kind.name()
         )));
     }
-    let not_one_object =
-        |_| ChatError::InvalidRequest(format!("{} takes one object as its argument", kind.name()));
+    let unreadable = |error| {
+        // Well-formed, or it would not have come this far: a lone surrogate, a number out of range, too deep.
+        ChatError::InvalidRequest(format!("{}: this server can't read the {error}", kind.name()))
+    };
     let payload = if event.is_empty() {
         None
     } else {
-        Some(event.arg::<Value>(0).map_err(not_one_object)?)
+        Some(event.arg::<Value>(0).map_err(unreadable)?)
     };
     Command::decode(kind, payload, &context.chat.config.limits)
 }

@@ -283,14 +283,14 @@ fn a_kid_selects_its_key_and_only_that() {
     );
     assert_eq!(
         check(&keys, &token(None)),
-        Ok(()),
-        "without a kid every key is tried"
+        Err(ErrorCode::Unauthorized),
+        "a key with a kid is for tokens that name it"
     );
     let unnamed: KeyTable = [key(None, SECRET)].into_iter().collect();
     assert_eq!(
         check(&unnamed, &token(Some("whatever"))),
         Ok(()),
-        "a table without kids does not select"
+        "a key without a kid is for every token"
     );
     assert_eq!(
         check(&KeyTable::default(), &token(None)),

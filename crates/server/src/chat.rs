@@ -48,6 +48,7 @@ fn limits(config: &Config) -> Limits {
         watched_per_socket: config.presence.subscriptions,
         rooms_per_socket: limits.rooms_per_socket,
         online_users: limits.online_users,
+        online_bytes: config.socket.outbox_bytes.0 / 4,
     }
 }
 

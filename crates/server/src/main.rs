@@ -15,14 +15,15 @@ mod token;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let outcome = cli::Cli::parse().run();
-    outcome.unwrap_or_else(|failure| {
+    let cli = match cli::Cli::read() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    cli.run().unwrap_or_else(|failure| {
         cli::complain(&failure);
         failure.exit_code()
     })

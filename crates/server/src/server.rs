@@ -1,7 +1,7 @@
 //! The wiring of the process, top-down: probes first, then store, transport, chat and page behind the gate; and the same
 //! in reverse when it stops.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use roomful_chat::ChatServer;
 use roomful_socket::{HttpLimits, WebSocketServer};
@@ -26,7 +26,7 @@ use crate::{
     },
     lifecycle, open_files,
     secret::{Keys, Made},
-    store,
+    store::{self, Lock},
 };
 
 /// Why the server did not start.
@@ -44,8 +44,25 @@ pub(crate) enum StartError {
     PortFile(io::Error),
     #[error("the system refuses what every server needs: {0}")]
     Runtime(io::Error),
+    #[error("another server is running on {0}; stop it first, or choose another folder with --data")]
+    Locked(PathBuf),
     #[error("a part of the start-up ended by a fault: {0}")]
     Fault(#[from] JoinError),
+}
+
+impl StartError {
+    /// Is it a setting that can't be meant, rather than something that went wrong?
+    pub(crate) fn is_setting(&self) -> bool {
+        match self {
+            StartError::Config(_) | StartError::Store(StoreError::Setup(_)) => true,
+            // In use or not allowed is the system's state; anything else is no address of this machine.
+            StartError::Listen { error, .. } => !matches!(
+                error.kind(),
+                io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+            ),
+            _ => false,
+        }
+    }
 }
 
 /// A running server.
@@ -54,6 +71,8 @@ pub(crate) struct Server {
     sockets: WebSocketServer,
     chat: ChatServer,
     store: Arc<dyn Store>,
+    /// Held as long as the store is open.
+    _lock: Option<Lock>,
     listening: Listening,
     /// What recurs as long as the server runs; ends with it.
     _recurring: JoinSet<()>,
@@ -85,7 +104,11 @@ impl Server {
         let listening = Listening::start(listener, probes, config.http.header_timeout.0);
 
         let opening = config.clone();
-        let store = tokio::task::spawn_blocking(move || store::open(&opening)).await??;
+        let (lock, store) = tokio::task::spawn_blocking(move || {
+            let lock = Lock::take(&opening)?;
+            Ok::<_, StartError>((lock, store::open(&opening)?))
+        })
+        .await??;
         let chat = ChatServer::attach(&sockets, Arc::clone(&store), chat_config);
         let assets = Assets::new(BUILT, &config.http.assets_url, config.http.assets_origin());
         let demo = demo_routes(config, &keys);
@@ -106,6 +129,7 @@ impl Server {
             sockets,
             chat,
             store,
+            _lock: lock,
             listening,
             _recurring: recurring,
             delay,
@@ -113,19 +137,20 @@ impl Server {
         })
     }
 
-    /// Stops in order: no new clients, clients sent away, handlers and commits done, store closed. What is not done in
-    /// the configured time is left.
+    /// Stops in order: accepted sends committed and answered, new ones and new clients refused, clients sent away, store
+    /// closed. Probes are answered until the clients are gone. What is not done in the configured time is left.
     pub(crate) async fn stop(self) {
         self.health.draining();
         sleep(self.delay).await;
         let Listening { stop, task } = self.listening;
-        // The loop may have ended by itself; then there is nothing to stop.
-        let _ = stop.send(());
         let drained = timeout(self.patience, async {
+            self.chat.stop_sends().await;
             self.sockets.close().await;
+            // The loop may have ended by itself; then there is nothing to stop.
+            let _ = stop.send(());
+            let _ = task.await;
             self.chat.drain().await;
             self.store.close().await;
-            let _ = task.await;
         });
         if drained.await.is_err() {
             tracing::warn!(after = ?self.patience, "not all was done in time; it is left as it is");

@@ -1,14 +1,49 @@
 //! Opens the store that the settings name, with their bounds.
 
-use std::sync::Arc;
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use roomful_store::{Options, Retention, Store, StoreError};
 
-use crate::config::Config;
+use crate::{config::Config, server::StartError};
 
 /// Opens the store, making its folder, for its owner alone, where needed. Blocks while it migrates.
 pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     roomful_store::open(&config.store_url(), options(config))
+}
+
+/// The right to serve from a database file. Two servers on one file would number alike, but each would deliver only what
+/// it took in itself. The system gives it back when the process ends, however it ends.
+pub(crate) struct Lock(#[allow(dead_code, reason = "held, not read")] File);
+
+impl Lock {
+    /// Takes it; `None` for a store that is no file.
+    pub(crate) fn take(config: &Config) -> Result<Option<Self>, StartError> {
+        let url = config.store_url();
+        let Some(database) = url.strip_prefix("sqlite:") else {
+            return Ok(None);
+        };
+        let path = PathBuf::from(format!("{database}.lock"));
+        let setup = |error: io::Error| StoreError::Setup(format!("{}: {error}", path.display()));
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(setup)?;
+        }
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(setup)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock(file))),
+            Err(TryLockError::WouldBlock) => Err(StartError::Locked(database.into())),
+            Err(TryLockError::Error(error)) => Err(setup(error).into()),
+        }
+    }
 }
 
 /// How much of each room is kept.

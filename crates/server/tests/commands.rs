@@ -178,7 +178,13 @@ fn a_token_stands_alone_on_stdout() {
 #[test]
 fn a_token_without_a_secret_makes_one_for_the_server_to_share() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, claims) = read_token(&roomful(folder.path(), &["token", "--user", "bob"], &[]));
+    let mut first = roomful(folder.path(), &["token", "--user", "bob"], &[]);
+    let notice = text(&std::mem::take(&mut first.stderr));
+    assert!(
+        notice.lines().count() == 1 && notice.contains("auth.secret was made"),
+        "{notice}"
+    );
+    let (_, claims) = read_token(&first);
     assert_eq!(
         claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
         3600
@@ -189,6 +195,33 @@ fn a_token_without_a_secret_makes_one_for_the_server_to_share() {
     assert_eq!(secret.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     read_token(&roomful(folder.path(), &["token", "--user", "bob"], &[]));
     assert_eq!(fs::read(&secret).unwrap(), before);
+}
+
+#[test]
+fn what_cannot_be_meant_is_one_line_and_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: [(&[&str], &[(&str, &str)]); 7] = [
+        (&["token", "--user", "bob", "--ttl", "banana"], &[]),
+        (&["token", "--user", "bob", "--ttl", "0s"], &[]),
+        (&["token"], &[]),
+        (&["serve", "--nonsense"], &[]),
+        (&["serve"], &[("ROOMFUL_DATA", "/proc/nowhere")]),
+        (&["check-config"], &[("ROOMFUL_STORE_URL", "sqlite::memory:")]),
+        (&["serve"], &[("ROOMFUL_LISTEN", "no.such.host.invalid:1")]),
+    ];
+    for (args, env) in rows {
+        let output = roomful(folder.path(), args, env);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?} {env:?}: {said}");
+        // Beside it there may be lines of the log, which say what was done before.
+        let complaints = said.lines().filter(|line| !line.starts_with('{'));
+        assert_eq!(complaints.count(), 1, "{args:?} {env:?}: {said}");
+    }
+    let unset = roomful(folder.path(), &["check-config"], &[("ROOMFUL_CONFIG", "")]);
+    assert!(
+        unset.status.success(),
+        "an empty variable counts as not set: {unset:?}"
+    );
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub struct Cors {
 
 /// An allowed request; knows the headers of its answer.
 pub(crate) struct Grant {
+    /// May the page's own cookies come along? Not where every page may connect.
+    credentials: bool,
     /// The origin to name in the answer; `None` for a request without one.
     origin: Option<HeaderValue>,
 }
@@ -39,12 +41,16 @@ impl Cors {
     /// `None`: the origin may not connect.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Option<Grant> {
         let Some(origin) = headers.get(header::ORIGIN) else {
-            return Some(Grant { origin: None });
+            return Some(Grant {
+                credentials: false,
+                origin: None,
+            });
         };
         let text = origin.to_str().ok()?;
         let allowed =
             self.any || self.origins.iter().any(|allowed| allowed == text) || is_same(text, headers);
         allowed.then(|| Grant {
+            credentials: !self.any,
             origin: Some(origin.clone()),
         })
     }
@@ -63,10 +69,12 @@ impl Grant {
     pub(crate) fn apply(&self, headers: &mut HeaderMap) {
         if let Some(origin) = &self.origin {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers.insert(
-                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                HeaderValue::from_static("true"),
-            );
+            if self.credentials {
+                headers.insert(
+                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                    HeaderValue::from_static("true"),
+                );
+            }
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
     }

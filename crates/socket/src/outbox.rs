@@ -91,10 +91,17 @@ impl Outbox {
         Ok(Pushed::Queued)
     }
 
-    /// A ping, which must not wait behind a backlog, or the frame that closes: neither counts against the bounds.
+    /// A ping, which must not wait behind a backlog. It does not ask for room.
     pub(crate) fn push_front(&mut self, frame: Bytes) {
         self.bytes += frame.len();
         self.waiting.insert(0, Waiting { frame, key: None });
+    }
+
+    /// Is this very frame the next to leave?
+    pub(crate) fn begins_with(&self, frame: &Bytes) -> bool {
+        self.waiting
+            .first()
+            .is_some_and(|waiting| waiting.frame == *frame)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -118,7 +125,7 @@ impl Outbox {
         }
     }
 
-    /// A frame of `bytes` is written that never waited here.
+    /// A frame of `bytes` is about to be written that never waited here.
     pub(crate) fn charge(&mut self, bytes: usize) {
         self.in_flight += 1;
         self.bytes += bytes;

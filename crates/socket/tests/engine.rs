@@ -4,7 +4,7 @@
 
 mod fixture;
 
-use std::{io::Read, time::Duration};
+use std::{io::Read, sync::Arc, time::Duration};
 
 use fixture::{POLLING, open_polling, post, start};
 use roomful_socket::{Event, Socket, WebSocketServer};
@@ -13,6 +13,7 @@ use roomful_testkit::{
     http::{self, HttpClient},
     ws::{Frame, WsClient},
 };
+use tokio::sync::Semaphore;
 
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
@@ -433,4 +434,53 @@ async fn sessions_are_bounded_in_all_and_by_address() {
     let (address, _server) = start(|builder| builder.max_sessions(Some(1)), echo).await;
     let _path = open_polling(address).await;
     assert_eq!(http::get(address, POLLING).await.unwrap().status, 503);
+}
+
+#[tokio::test]
+async fn base64_is_taken_on_a_websocket_too() {
+    let (address, _server) = start(|builder| builder, echo).await;
+    let mut socket = WsClient::connect(address, WEBSOCKET, &[]).await.unwrap();
+    assert!(matches!(socket.recv().await.unwrap(), Frame::Text(_)));
+    socket.send_text("40").await.unwrap();
+    assert!(matches!(socket.recv().await.unwrap(), Frame::Text(_)));
+    socket
+        .send_text("451-[\"echo\",{\"_placeholder\":true,\"num\":0}]")
+        .await
+        .unwrap();
+    socket.send_text("bAQIDBA==").await.unwrap();
+    assert!(matches!(socket.recv().await.unwrap(), Frame::Text(_)));
+    assert_eq!(
+        socket.recv().await.unwrap(),
+        Frame::Binary(vec![1, 2, 3, 4].into())
+    );
+}
+
+#[tokio::test]
+async fn a_polling_flood_is_taken_no_faster_than_it_is_handled() {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = gate.clone();
+    let (address, _server) = start(
+        |builder| builder.inbox_events(4),
+        move |server| {
+            server.of("/").on("event", move |_, _| {
+                let gate = gate.clone();
+                async move { drop(gate.acquire().await) }
+            });
+        },
+    )
+    .await;
+    let path = joined(address).await;
+    let body = ["42[\"event\"]"; 8].join("\u{1e}");
+    // The first is being handled, the second waits in the inbox; the third must not be answered.
+    assert_eq!(post(address, &path, &body).await.text(), "ok");
+    assert_eq!(post(address, &path, &body).await.text(), "ok");
+    let third = post(address, &path, &body);
+    tokio::pin!(third);
+    assert!(
+        tokio::time::timeout(Duration::from_millis(200), third.as_mut())
+            .await
+            .is_err()
+    );
+    opened.add_permits(1);
+    assert_eq!(third.await.text(), "ok");
 }

@@ -563,3 +563,65 @@ async fn reserved_names_are_refused_on_the_way_out_too() {
     assert_eq!(server.of("/").emit("message", &1).unwrap(), 0);
     assert!(Prepared::text("x").len() > 1);
 }
+
+#[tokio::test]
+async fn a_handler_that_waits_for_an_answer_hears_at_once_that_its_client_left() {
+    let (outcome, mut outcomes) = mpsc::channel(1);
+    let (address, _server) = start(
+        |builder| builder,
+        move |server| {
+            server.of("/").on("ask", move |socket: Socket, _| {
+                let outcome = outcome.clone();
+                async move {
+                    let answer = socket.emit_with_ack("question", &1, PATIENCE * 100).await;
+                    outcome.send(answer.unwrap_err()).await.unwrap();
+                }
+            });
+        },
+    )
+    .await;
+    let client = connect(address).await;
+    client.emit("ask", &json!(1)).await.unwrap();
+    client
+        .take(PATIENCE, "the question", |event| event.name == "question")
+        .await
+        .unwrap();
+    client.abort().await;
+    assert_eq!(outcomes.recv().await.unwrap(), AckError::Disconnected);
+}
+
+#[tokio::test]
+async fn a_closure_that_panics_before_its_future_leaves_no_ghost() {
+    let (address, server) = start(
+        |builder| builder,
+        |server| {
+            server.of("/").on("bug", |_, event: Event| {
+                let number: u32 = event.arg(0).unwrap();
+                async move { assert_eq!(number, 1) }
+            });
+        },
+    )
+    .await;
+    let client = connect(address).await;
+    client.emit("bug", &json!("no number")).await.unwrap();
+    client.close().await.unwrap();
+    while !server.of("/").is_empty() || server.connections() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn whom_the_middleware_throws_out_never_gets_in() {
+    let (address, server) = start(
+        |builder| builder,
+        |server| {
+            server.of("/").use_middleware(|socket: Socket| async move {
+                socket.disconnect(false);
+                Ok(())
+            });
+        },
+    )
+    .await;
+    assert!(SioClient::connect(address, "/", &Value::Null).await.is_err());
+    assert!(server.of("/").is_empty());
+}

@@ -13,6 +13,9 @@ use crate::{
     reply::Reply,
 };
 
+/// What a user in a list takes beside id and name.
+const LISTED_USER_BYTES: usize = 72;
+
 /// `chat:get_online_users`: answers, and emits the same as `chat:online_users`.
 pub(crate) async fn online_users(context: &Context, ask: &InRoom, reply: Reply) {
     let Context { chat, socket, .. } = context;
@@ -21,7 +24,15 @@ pub(crate) async fn online_users(context: &Context, ask: &InRoom, reply: Reply) 
         Err(error) => return reply.fail(&error),
     };
     let now = chat.clock.now_ms();
-    let online = chat.presence.online_in(room.id, chat.config.limits.online_users);
+    let limits = &chat.config.limits;
+    let mut online = chat.presence.online_in(room.id, limits.online_users);
+    // It goes out twice, and must leave room in the outbox for what comes after it.
+    let mut bytes = 0;
+    let fits = online.iter().take_while(|entry| {
+        bytes += entry.user.len() + entry.name.as_deref().map_or(0, str::len) + LISTED_USER_BYTES;
+        bytes <= limits.online_bytes
+    });
+    online.truncate(fits.count());
     let user = |entry| user(entry, now);
     let users = OnlineUsers {
         room: &ask.room,
@@ -53,9 +64,14 @@ pub(crate) async fn subscribe(context: &Context, ask: Users) -> Result<States, C
     }
     // Subscribed first, so that no change falls between the answer and the subscription.
     chat.presence.watch(socket, &users);
-    Ok(States {
-        users: chat.presence.states(ask.users).await?,
-    })
+    match chat.presence.states(ask.users.clone()).await {
+        Ok(users) => Ok(States { users }),
+        Err(error) => {
+            me.unwatch(&ask.users);
+            chat.presence.unwatch(socket, &ask.users);
+            Err(error)
+        }
+    }
 }
 
 /// `presence:unsubscribe`: where they stand now, and no more changes.

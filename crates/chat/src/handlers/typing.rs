@@ -25,8 +25,9 @@ use crate::{
 };
 
 /// `chat:typing_start`.
-pub(crate) async fn start(context: &Context, ask: &InRoom) -> Result<Nothing, ChatError> {
-    let room = context.my_room(&ask.room).await?;
+pub(crate) fn start(context: &Context, ask: &InRoom) -> Result<Nothing, ChatError> {
+    // Who types sees the room: so typing ends with the subscription, however that ends.
+    let room = context.me.joined(&ask.room).ok_or(ChatError::Forbidden)?;
     context
         .chat
         .typing

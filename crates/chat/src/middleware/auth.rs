@@ -202,13 +202,11 @@ impl KeyTable {
             ))
     }
 
-    /// The keys a token may have been signed with: those of its `kid` if both sides name kids, else all.
+    /// The keys a token may have been signed with: those of its `kid`, and those that have none.
     fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &VerifyKey> {
-        let named = self.keys.iter().any(|key| key.kid.is_some());
-        let wanted = kid.filter(|_| named);
         self.keys
             .iter()
-            .filter(move |key| wanted.is_none() || key.kid.as_deref() == wanted)
+            .filter(move |key| key.kid.is_none() || key.kid.as_deref() == kid)
     }
 }
 

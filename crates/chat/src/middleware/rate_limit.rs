@@ -95,7 +95,9 @@ impl governor::clock::Clock for LimiterClock {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
-        Nanos::from(Duration::from_millis(u64::try_from(self.0.now_ms()).unwrap_or(0)))
+        Nanos::from(Duration::from_millis(
+            u64::try_from(self.0.monotonic_ms()).unwrap_or(0),
+        ))
     }
 }
 
@@ -121,7 +123,7 @@ pub(crate) struct RateLimiters {
 
 impl RateLimiters {
     pub(crate) fn new(limits: RateLimits, clock: Arc<dyn Clock>) -> Self {
-        let swept_at = AtomicI64::new(clock.now_ms());
+        let swept_at = AtomicI64::new(clock.monotonic_ms());
         let clock = LimiterClock(clock);
         let keyed = |rate: Rate| RateLimiter::dashmap_with_clock(rate.quota(), clock.clone());
         Self {
@@ -188,7 +190,7 @@ impl RateLimiters {
     }
 
     fn sweep(&self) {
-        let now = self.clock.0.now_ms();
+        let now = self.clock.0.monotonic_ms();
         let swept = self.swept_at.load(Ordering::Relaxed);
         let due = now.saturating_sub(swept) >= SWEEP_EVERY_MS;
         // Whoever wins the exchange sweeps; the others go on.

@@ -62,7 +62,7 @@ impl Pipeline {
     pub(crate) fn submit(self: &Arc<Self>, room: &RoomRef, pending: Pending, place: OwnedSemaphorePermit) {
         let Ok(server_place) = Arc::clone(&self.places).try_acquire_owned() else {
             return pending.reply.fail(&ChatError::Unavailable(
-                "the server has too many messages to store",
+                "the server has too many messages to store, or is going down",
             ));
         };
         let in_flight = InFlight {
@@ -85,10 +85,13 @@ impl Pipeline {
         }
     }
 
-    /// Waits until every send that was accepted is answered. Sends that come meanwhile may be refused.
-    pub(crate) async fn drain(&self) {
-        // An error would mean that the semaphore was closed, which nobody does.
-        drop(self.places.acquire_many(self.server_queue).await);
+    /// Takes no further sends, and waits until every one that was accepted is answered.
+    pub(crate) async fn stop(&self) {
+        // An error means that another call has done it all.
+        if let Ok(all) = self.places.acquire_many(self.server_queue).await {
+            self.places.close();
+            all.forget();
+        }
     }
 
     async fn flush(self: Arc<Self>, mut flush: Flush) {

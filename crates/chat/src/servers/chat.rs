@@ -1,7 +1,7 @@
 //! The chat server: what all its parts share, and how it is attached to a transport.
 
 use std::{
-    hash::RandomState,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, atomic::AtomicU64},
 };
 
@@ -25,10 +25,13 @@ use crate::{
         rate_limit::RateLimiters,
     },
     reply::emit_error,
-    room::pipeline::Pipeline,
+    room::{Room, pipeline::Pipeline},
     room_manager::RoomManager,
     types::Claims,
 };
+
+/// How many memberships may change at a time; two of one user in one room never do.
+const MEMBERSHIP_LOCKS: u64 = 4_096;
 
 /// Chat and presence on a Socket.IO server. Clones are the same server.
 #[derive(Clone)]
@@ -79,10 +82,16 @@ impl ChatServer {
         }
     }
 
-    /// The last step before the store is closed, after the transport was: waits until every send that was accepted
-    /// is committed and answered, and notes when the users who are still online were last seen.
+    /// The first step of going down, before the transport closes: takes no further sends (they are refused as
+    /// `unavailable`) and waits until every one that was accepted is committed and answered.
+    pub async fn stop_sends(&self) {
+        self.chat.pipeline.stop().await;
+    }
+
+    /// The last step before the store is closed, after the transport was: [`ChatServer::stop_sends`], if that was not
+    /// called, and then notes when the users who are still online were last seen.
     pub async fn drain(&self) {
-        self.chat.pipeline.drain().await;
+        self.chat.pipeline.stop().await;
         self.chat.presence.note_last_seen().await;
     }
 }
@@ -103,6 +112,9 @@ pub(crate) struct Chat {
     pub(crate) typing: Arc<TypingBoard>,
     /// Makes the keys under which a newer event replaces an older one.
     pub(crate) keys: RandomState,
+    /// One change of a user's membership in a room at a time: a join on one device and a leave on another take effect
+    /// one after the other, in store, room and presence alike. Async, since both wait for the store.
+    memberships: Box<[tokio::sync::Mutex<()>]>,
     /// When each socket's token, and with it the socket, ends.
     expiries: Mutex<Deadlines<SocketId>>,
     expiry_alarm: Alarm,
@@ -131,6 +143,9 @@ impl Chat {
             )),
             typing: Arc::new(TypingBoard::new(config.typing, &clock, &rooms, &namespace)),
             keys: RandomState::new(),
+            memberships: (0..MEMBERSHIP_LOCKS)
+                .map(|_| tokio::sync::Mutex::default())
+                .collect(),
             expiries: Mutex::default(),
             expiry_alarm: Alarm::default(),
             config,
@@ -164,6 +179,19 @@ impl Chat {
             connection::disconnected(&on_disconnect, &socket);
             std::future::ready(())
         });
+    }
+
+    /// Waits for the right to change this user's membership in this room.
+    pub(crate) async fn one_membership_change(
+        &self,
+        user: &str,
+        room: &Room,
+    ) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let spread = self.keys.hash_one((user, room.id)) % MEMBERSHIP_LOCKS;
+        let lock = usize::try_from(spread)
+            .ok()
+            .and_then(|at| self.memberships.get(at))?;
+        Some(lock.lock().await)
     }
 
     /// Checks a token as of now.

@@ -23,6 +23,8 @@ pub struct Limits {
     pub rooms_per_socket: usize,
     /// The most users that `chat:get_online_users` lists.
     pub online_users: usize,
+    /// The largest such list, in bytes of names and ids: it must fit into the outbox twice, with room to spare.
+    pub online_bytes: usize,
 }
 
 impl Default for Limits {
@@ -38,6 +40,7 @@ impl Default for Limits {
             watched_per_socket: 1_000,
             rooms_per_socket: 200,
             online_users: 1_000,
+            online_bytes: 64 * 1024,
         }
     }
 }

@@ -12,12 +12,14 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    config::{Config, ConfigError, Sources},
+    config::{Config, ConfigError, Origin, Sources},
     server::StartError,
 };
+
+const CONFIG_VARIABLE: &str = "ROOMFUL_CONFIG";
 
 /// A chat and presence server for stock Socket.IO clients.
 #[derive(Debug, Parser)]
@@ -35,7 +37,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 struct Common {
     /// TOML file with settings; `roomful default-config` prints one.
-    #[arg(long, global = true, value_name = "FILE", env = "ROOMFUL_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
     config: Option<PathBuf>,
     /// Folder for the database and the generated secret.
     #[arg(long, global = true, value_name = "DIR")]
@@ -85,12 +87,40 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Config(_) | Failure::Usage(_) => ExitCode::from(2),
+            Failure::Start(error) if error.is_setting() => ExitCode::from(2),
             Failure::Start(_) | Failure::Output(_) => ExitCode::from(1),
         }
     }
 }
 
 impl Cli {
+    /// Reads the command line. What it can't be is said in one line, as every failure is.
+    pub(crate) fn read() -> Result<Self, ExitCode> {
+        // clap refuses an empty value, but here an empty variable counts as not set.
+        let unset = std::env::var_os(CONFIG_VARIABLE).is_some_and(|value| value.is_empty());
+        let command = <Self as CommandFactory>::command();
+        let command = if unset {
+            command.mut_arg("config", |arg| arg.env(None))
+        } else {
+            command
+        };
+        let outcome = command
+            .try_get_matches()
+            .and_then(|matches| Self::from_arg_matches(&matches));
+        outcome.map_err(|error| {
+            if !error.use_stderr() {
+                // Help and version are answers, not failures.
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            let text = error.to_string();
+            let first = text.split("\n\n").next().unwrap_or_default();
+            let line: Vec<_> = first.trim_start_matches("error: ").split_whitespace().collect();
+            complain(&Failure::Usage(format!("{}; see roomful --help", line.join(" "))));
+            ExitCode::from(2)
+        })
+    }
+
     /// Runs the command that was asked for.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let Cli {
@@ -122,15 +152,24 @@ impl ServeFlags {
 impl Common {
     fn load(self, flags: ServeFlags) -> Result<Config, ConfigError> {
         let mut sources = Sources {
-            file: self.config,
+            file: self.config.filter(|file| !file.as_os_str().is_empty()),
             env: Vec::new(),
             flags: Vec::new(),
         };
-        // A variable that is not UTF-8 can be none of ours.
-        sources.env.extend(
-            std::env::vars_os()
-                .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?))),
-        );
+        for (name, text) in std::env::vars_os() {
+            // A name that is not UTF-8 can be none of ours.
+            let Ok(name) = name.into_string() else { continue };
+            match text.into_string() {
+                Ok(text) => sources.env.push((name, text)),
+                Err(_) if name.starts_with("ROOMFUL_") => {
+                    return Err(ConfigError::layer(
+                        Origin::Env(name),
+                        "is not UTF-8; set it to plain text",
+                    ));
+                }
+                Err(_) => {}
+            }
+        }
         sources
             .flags
             .extend(flags.listen.map(|listen| ("--listen", "listen", listen)));
@@ -152,8 +191,13 @@ fn answer(text: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line on stderr.
+/// One line on stderr about a failure.
 pub(crate) fn complain(failure: &Failure) {
+    notice(&failure.to_string());
+}
+
+/// One line on stderr.
+fn notice(line: &str) {
     // If stderr is gone there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "roomful: {failure}");
+    let _ = writeln!(io::stderr(), "roomful: {line}");
 }

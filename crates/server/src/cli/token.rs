@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Failure, answer};
+use super::{Failure, answer, notice};
 use crate::{
     clock,
     config::{Config, Span},
-    secret::Keys,
+    secret::{Keys, Made},
     token::{Claims, is_user_id},
 };
 
@@ -38,7 +38,18 @@ pub(super) fn run(config: &Config, flags: TokenFlags) -> Result<ExitCode, Failur
             "--user: an id has 1 to 128 characters and no control characters".to_owned(),
         ));
     }
-    let (keys, _) = Keys::load(config)?;
+    if flags.ttl.0.is_zero() {
+        return Err(Failure::Usage(
+            "--ttl: a token lasts a second at least".to_owned(),
+        ));
+    }
+    let (keys, made) = Keys::load(config)?;
+    if made == Made::Yes {
+        notice(&format!(
+            "there was no secret yet, so {} was made; a server believes this token only if it uses the same data folder",
+            config.secret_path().display()
+        ));
+    }
     let claims = Claims::new(flags.user, clock::unix_seconds(), flags.ttl.0)
         .named(flags.name)
         .in_rooms(flags.rooms)

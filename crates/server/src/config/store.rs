@@ -32,6 +32,16 @@ impl Store {
                 what,
             });
         }
+        if self
+            .sqlite_file()
+            .is_some_and(|file| file.to_string_lossy().starts_with(':'))
+        {
+            let what = "the store is a file, since memory would forget; use \"sqlite:\" or \"sqlite:/path/to/file.db\"";
+            return Err(Invalid {
+                key: "store.url",
+                what: what.to_owned(),
+            });
+        }
         within("store.readers", self.readers, 1..=16)?;
         within("store.queue", self.queue, 16..=1_000_000)?;
         within(
@@ -82,6 +92,11 @@ pub(crate) struct Shutdown {
 
 impl Shutdown {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within(
+            "shutdown.delay",
+            self.delay,
+            Span(Duration::ZERO)..=Span(Duration::from_hours(1)),
+        )?;
         within(
             "shutdown.timeout",
             self.timeout,

@@ -85,7 +85,7 @@ fn record(process: Process) {
         }
     }
     if let Some(used) = process.cpu_centiseconds {
-        gauge!("process_cpu_seconds").set(used as f64 / 100.0);
+        counter!("process_cpu_seconds_total").absolute(used / 100);
     }
 }
 
@@ -144,7 +144,10 @@ fn describe() {
     describe_gauge!("process_open_fds", "Open files and connections.");
     describe_gauge!("process_max_fds", "Open files and connections allowed.");
     describe_gauge!("process_threads", "Threads of the process.");
-    describe_gauge!("process_cpu_seconds", "Processor time used since the start.");
+    describe_counter!(
+        "process_cpu_seconds_total",
+        "Processor time used since the start, in whole seconds."
+    );
     gauge!("roomful_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     // What an operator's alerts are about is there from the start, at zero.
     counter!("roomful_messages_in_total").absolute(0);
@@ -199,7 +202,7 @@ mod tests {
             "roomful_closed_total{cause=\"ping_timeout\"} 2",
             "roomful_store_commit_seconds_bucket{le=\"0.005\"} 1",
             "roomful_messages_in_total 0",
-            "process_cpu_seconds 1.5",
+            "process_cpu_seconds_total 1",
             "# TYPE roomful_closed_total counter",
         ] {
             assert!(

@@ -1,6 +1,9 @@
 //! HTTP long-polling: a GET that waits for packets, a POST that brings some.
 
-use std::{io::Write, sync::Arc};
+use std::{
+    io::Write,
+    sync::{Arc, atomic::Ordering},
+};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,6 +17,7 @@ use roomful_wire::{
 
 use super::{
     Engine, Owned,
+    registry::Full,
     server::HttpError,
     session::{Answer, Session},
 };
@@ -170,20 +174,20 @@ async fn receive(engine: &Engine, session: &Session, request: Request<Body>) -> 
         }
     };
     let mut messages = Vec::new();
-    let mut closing = false;
+    let mut ending = None;
     for packet in packets {
         match packet {
             Packet::Message(text) => messages.push(Owned::Text(text.to_owned())),
             Packet::Binary(bytes) => messages.push(Owned::Binary(Bytes::copy_from_slice(&bytes))),
             Packet::Pong(_) => session.pong(),
             Packet::Close => {
-                closing = true;
+                ending = Some(Reason::TransportClose);
                 break;
             }
             // In version 4 it is the server that pings.
             Packet::Ping(_) => {
-                session.end(Reason::TransportError);
-                return Err(HttpError::BadRequest);
+                ending = Some(Reason::TransportError);
+                break;
             }
             Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
         }
@@ -194,10 +198,18 @@ async fn receive(engine: &Engine, session: &Session, request: Request<Body>) -> 
         // The session ended or moved to WebSocket meanwhile. "ok" would say that they were taken.
         return Err(HttpError::BadRequest);
     }
-    if closing {
-        session.closed_by_client();
+    // What came before it in the body is in order and on its way.
+    match ending {
+        None => Ok(()),
+        Some(Reason::TransportClose) => {
+            session.closed_by_client();
+            Ok(())
+        }
+        Some(reason) => {
+            session.end(reason);
+            Err(HttpError::BadRequest)
+        }
     }
-    Ok(())
 }
 
 /// Anything that claims to be text, or claims nothing. Binary bodies belong to version 3.
@@ -210,22 +222,66 @@ fn is_text(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Reads a body, which counts among the process's unfinished bytes until it is whole.
 async fn read(engine: &Engine, session: &Session, body: Body) -> Result<Bytes, HttpError> {
-    let whole = Limited::new(body, engine.settings.max_payload).collect();
-    match tokio::time::timeout(engine.settings.body_timeout, whole).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            session.end(Reason::TooLarge);
-            Err(HttpError::TooLarge)
+    let body = Limited::new(body, engine.settings.max_payload);
+    let (reason, error) =
+        match tokio::time::timeout(engine.settings.body_timeout, collect(engine, body)).await {
+            Ok(Ok(body)) => return Ok(body),
+            Ok(Err(BodyError::TooLarge)) => (Reason::TooLarge, HttpError::TooLarge),
+            Ok(Err(BodyError::NoRoom)) => (Reason::OutOfMemory, HttpError::TooMany(Full::Server)),
+            Ok(Err(BodyError::Lost)) => (Reason::TransportClose, HttpError::BadRequest),
+            Err(_) => (Reason::TransportError, HttpError::TimedOut),
+        };
+    session.end(reason);
+    Err(error)
+}
+
+enum BodyError {
+    TooLarge,
+    NoRoom,
+    Lost,
+}
+
+async fn collect(engine: &Engine, mut body: Limited<Body>) -> Result<Bytes, BodyError> {
+    let mut share = Share { engine, bytes: 0 };
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                BodyError::TooLarge
+            } else {
+                BodyError::Lost
+            }
+        })?;
+        if let Ok(data) = frame.into_data() {
+            if !share.grow(data.len()) {
+                return Err(BodyError::NoRoom);
+            }
+            whole.extend_from_slice(&data);
         }
-        Ok(Err(_)) => {
-            session.end(Reason::TransportClose);
-            Err(HttpError::BadRequest)
-        }
-        Err(_) => {
-            session.end(Reason::TransportError);
-            Err(HttpError::TimedOut)
-        }
+    }
+    Ok(whole.into())
+}
+
+/// A body's share of the process's unfinished bytes; given back on drop.
+struct Share<'a> {
+    engine: &'a Engine,
+    bytes: usize,
+}
+
+impl Share<'_> {
+    /// `false`: there is no room for so much.
+    fn grow(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        let before = self.engine.unfinished.fetch_add(bytes, Ordering::Relaxed);
+        before + bytes <= self.engine.settings.max_unfinished_bytes
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.engine.unfinished.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

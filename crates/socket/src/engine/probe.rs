@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use roomful_wire::{
     engine::Packet,
-    frame::{self, Decoder, Message, OpCode},
+    frame::{self, Decoder, Limits, Message, OpCode},
 };
 use tokio::time::Instant;
 
@@ -25,6 +25,11 @@ use super::{
 const RELEASE_EVERY: Duration = Duration::from_millis(100);
 /// Probing needs two packets of a few bytes; a client that sends more before it is done is cut off.
 const READ_BUFFER: usize = 1024;
+
+const PROBE_LIMITS: Limits = Limits {
+    max_message: 64,
+    max_fragments: 4,
+};
 
 /// Runs the probe to its end. The session goes on by polling if the probe fails.
 pub(super) async fn run(session: Arc<Session>, mut stream: Stream, read_ahead: Bytes) {
@@ -106,8 +111,7 @@ impl Probe<'_> {
     }
 
     fn step(&mut self, bytes: &mut [u8]) -> Option<(usize, Step)> {
-        let limits = self.session.settings().frame_limits();
-        let decoded = self.decoder.decode(&limits, bytes).ok()?;
+        let decoded = self.decoder.decode(&PROBE_LIMITS, bytes).ok()?;
         let step = match decoded.message {
             None | Some(Message::Pong(_)) => Step::Go,
             Some(Message::Text(text)) => match Packet::from_text(&text).ok()? {

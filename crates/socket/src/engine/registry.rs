@@ -1,7 +1,11 @@
 //! All live sessions of a server: look-up by id for polling requests, counts for the bounds, and the wait for the
 //! last one at shutdown.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -19,10 +23,23 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct Counts {
+    /// The server closes: nobody is admitted any more.
+    closing: bool,
     /// Sessions admitted whose task has not ended.
     live: usize,
     /// The same by address; kept only if there is a bound to check.
     by_address: HashMap<IpAddr, usize>,
+}
+
+/// What counts as one address: an IPv6 client has a whole /64 network to choose from.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => v4.into(),
+            None => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        },
+    }
 }
 
 /// Why a new session is refused.
@@ -41,7 +58,8 @@ pub(super) struct Place {
 impl Registry {
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, settings: &Settings) -> Result<Place, Full> {
         let mut counts = self.counts.lock();
-        if settings.max_sessions.is_some_and(|max| counts.live >= max) {
+        let address = network(address);
+        if counts.closing || settings.max_sessions.is_some_and(|max| counts.live >= max) {
             return Err(Full::Server);
         }
         if let Some(max) = settings.max_sessions_per_ip {
@@ -58,8 +76,16 @@ impl Registry {
         })
     }
 
-    pub(super) fn insert(&self, session: Arc<Session>) {
+    /// `false`: the server closes, and the session has to end again.
+    pub(super) fn insert(&self, session: Arc<Session>) -> bool {
         self.sessions.write().insert(session.id(), session);
+        !self.counts.lock().closing
+    }
+
+    /// From now on nobody is admitted; the sessions that are there.
+    pub(super) fn close(&self) -> Vec<Arc<Session>> {
+        self.counts.lock().closing = true;
+        self.sessions.read().values().cloned().collect()
     }
 
     pub(super) fn remove(&self, id: SessionId) {
@@ -68,10 +94,6 @@ impl Registry {
 
     pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
         self.sessions.read().get(&SessionId::parse(id)?).cloned()
-    }
-
-    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
-        self.sessions.read().values().cloned().collect()
     }
 
     pub(crate) fn live(&self) -> usize {
@@ -113,6 +135,28 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipv6_client_is_its_network() {
+        let same = ["2001:db8::1", "2001:db8::ffff:2"].map(|text| network(text.parse().unwrap()));
+        assert_eq!(same[0], same[1]);
+        assert_ne!(same[0], network("2001:db8:0:1::1".parse().unwrap()));
+        assert_eq!(
+            network("::ffff:127.0.0.1".parse().unwrap()),
+            IpAddr::from([127, 0, 0, 1])
+        );
+    }
+
+    #[test]
+    fn a_closing_server_admits_nobody() {
+        let registry = Arc::new(Registry::default());
+        registry.close();
+        assert!(
+            registry
+                .admit(IpAddr::from([127, 0, 0, 1]), &Settings::default())
+                .is_err()
+        );
+    }
 
     #[test]
     fn places_are_bounded_by_address_and_in_all_and_come_back() {

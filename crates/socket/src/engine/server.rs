@@ -98,7 +98,7 @@ impl HttpError {
             HttpError::TooLarge => "Payload too large",
             HttpError::TimedOut => "The request body took too long",
             HttpError::TooMany(Full::Server) => {
-                "The server holds as many connections as it may; try again later"
+                "The server takes no more connections right now; try again later"
             }
             HttpError::TooMany(Full::Address) => "Too many connections from this address; try again later",
         }
@@ -201,6 +201,10 @@ impl EngineServer {
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         if upgrade {
+            // RFC 6455, 4.4: who comes with another version is told ours.
+            response
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             response
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -220,7 +224,7 @@ impl EngineServer {
             Some(sid) => Some(self.engine.registry.get(sid).ok_or(HttpError::UnknownSession)?),
             None => None,
         };
-        if session.is_none() && request.method() != Method::GET {
+        if (session.is_none() || websocket) && request.method() != Method::GET {
             return Err(HttpError::BadHandshakeMethod);
         }
         if websocket != upgrade {
@@ -244,7 +248,7 @@ impl EngineServer {
         let handshake = self.handshake(request);
         let place = self.admit(handshake.address)?;
         let session = Session::new(self.engine.clone(), handshake, Link::polling());
-        self.engine.registry.insert(session.clone());
+        self.register(&session);
         let mut response = Response::new(Body::from(format!("0{}", self.open_packet(session.id(), false))));
         let headers = response.headers_mut();
         headers.insert(
@@ -272,7 +276,7 @@ impl EngineServer {
         let Ok(upgraded) = upgrade.await else { return };
         let (stream, read_ahead) = Stream::take_back(upgraded);
         let session = Session::new(self.engine.clone(), handshake, Link::WebSocket);
-        self.engine.registry.insert(session.clone());
+        self.register(&session);
         let mut open = Vec::new();
         let packet = format!("0{}", self.open_packet(session.id(), true));
         frame::write(frame::OpCode::Text, packet.as_bytes(), &mut open);
@@ -288,6 +292,12 @@ impl EngineServer {
         if websocket { direct } else { polling }.increment(1);
         let connection = self.service.connect(&session);
         SessionTask::new(session, connection, place)
+    }
+
+    fn register(&self, session: &Arc<Session>) {
+        if !self.engine.registry.insert(session.clone()) {
+            session.end(Reason::ServerShuttingDown);
+        }
     }
 
     fn admit(&self, address: IpAddr) -> Result<Place, HttpError> {
@@ -356,9 +366,9 @@ impl EngineServer {
 
     // ---- the end
 
-    /// Ends all sessions and waits until their handlers are done. Clients may come back.
+    /// Refuses new sessions from now on, ends all that are there, and waits until their handlers are done.
     pub async fn close(&self) {
-        for session in self.engine.registry.all() {
+        for session in self.engine.registry.close() {
             session.end(Reason::ServerShuttingDown);
         }
         self.engine.registry.wait_until_empty().await;

@@ -48,6 +48,8 @@ struct State {
     task: Option<Waker>,
     /// Whether a new frame should wake the task: not while its stream is blocked or while there is none.
     wants_frames: bool,
+    /// The task does not read: a pong may lie unread.
+    saturated: bool,
     /// The upper layer wants the task to look at it.
     nudged: bool,
     /// What only polling needs; gone after an upgrade.
@@ -104,6 +106,7 @@ impl Session {
             ending: None,
             task: None,
             wants_frames: false,
+            saturated: false,
             nudged: false,
             polling: link.is_polling().then(Box::default),
         };
@@ -241,15 +244,17 @@ impl Session {
         // A pong may come at any moment and make the next ping due one interval later.
         let next = state.heartbeat.next().min((now + rhythm.interval).into_std());
         let mut waker = None;
-        if beat == Beat::Ping {
+        if beat == Beat::Ping && !state.outbox.begins_with(&PING) {
             state.outbox.push_front(PING);
             waker = state.on_frame();
         }
+        // Who is not read from can't be blamed for silence.
+        let timed_out = beat == Beat::TimedOut && !state.saturated;
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
-        if beat == Beat::TimedOut {
+        if timed_out {
             self.end(Reason::PingTimeout);
         }
         next.into()
@@ -262,8 +267,8 @@ impl Session {
 
     // ---- the task's side
 
-    /// Takes what the polling side left for the task.
-    pub(super) fn look(&self) -> Look {
+    /// Takes what the polling side left for the task; messages only if it `wants` some.
+    pub(super) fn look(&self, wants: bool) -> Look {
         let mut state = self.state.lock();
         let ending = state.ending;
         let Some(polling) = state.polling.as_mut() else {
@@ -273,8 +278,11 @@ impl Session {
                 inbox: VecDeque::new(),
             };
         };
-        let inbox = std::mem::take(&mut polling.inbox);
-        let poster = polling.poster.take();
+        let (inbox, poster) = if wants {
+            (std::mem::take(&mut polling.inbox), polling.poster.take())
+        } else {
+            (VecDeque::new(), None)
+        };
         let adopted = polling.adopted.take();
         if adopted.is_some() {
             state.polling = None;
@@ -308,18 +316,31 @@ impl Session {
         self.state.lock().outbox.charge(bytes);
     }
 
+    /// Frames taken by [`Session::take_frames`] have left, though not the whole batch.
+    pub(super) fn settle(&self, frames: usize, bytes: usize) {
+        self.state.lock().outbox.written(frames, bytes);
+    }
+
     /// Lets the task sleep, unless something has come in since it looked. `can_write`: its stream is not blocked.
-    pub(super) fn sleep(&self, cx: &Context<'_>, can_write: bool, seen_ending: bool) -> bool {
+    /// `saturated`: it takes no messages until some are handled.
+    pub(super) fn sleep(
+        &self,
+        cx: &Context<'_>,
+        can_write: bool,
+        saturated: bool,
+        seen_ending: bool,
+    ) -> bool {
         let mut state = self.state.lock();
         let frames = can_write && !state.outbox.is_empty();
         let polled = state
             .polling
             .as_ref()
-            .is_some_and(|p| !p.inbox.is_empty() || p.adopted.is_some());
+            .is_some_and(|p| (!saturated && !p.inbox.is_empty()) || p.adopted.is_some());
         if std::mem::take(&mut state.nudged) || frames || polled || (state.ending.is_some() && !seen_ending) {
             return false;
         }
         state.wants_frames = can_write;
+        state.saturated = saturated;
         match &mut state.task {
             Some(waker) => waker.clone_from(cx.waker()),
             place => *place = Some(cx.waker().clone()),

@@ -62,6 +62,8 @@ pub(super) struct SessionTask {
     control: Option<Bytes>,
     /// Is the first frame of the batch partly written?
     amid_frame: bool,
+    /// Is the first frame of the batch a control frame of which nothing is written yet?
+    control_first: bool,
     /// The code the peer closed with, or the one its mistake deserves.
     close_code: Option<u16>,
     stage: Stage,
@@ -89,6 +91,7 @@ impl SessionTask {
             written: (0, 0),
             control: None,
             amid_frame: false,
+            control_first: false,
             close_code: None,
             stage: Stage::Open,
             seen_ending: false,
@@ -187,7 +190,14 @@ impl SessionTask {
             match result {
                 Poll::Ready(Ok(0) | Err(_)) => return self.lost(),
                 Poll::Ready(Ok(bytes)) => self.advance(bytes),
-                Poll::Pending => return Io::Blocked,
+                Poll::Pending => {
+                    // What has left counts no longer, though its batch has not left whole.
+                    let (frames, bytes) = std::mem::take(&mut self.written);
+                    if bytes > 0 {
+                        self.session.settle(frames, bytes);
+                    }
+                    return Io::Blocked;
+                }
             }
         }
     }
@@ -208,14 +218,26 @@ impl SessionTask {
         if !self.amid_frame
             && let Some(control) = self.control.take()
         {
-            self.session.charge(control.len());
-            self.batch.insert(0, control);
+            if self.control_first
+                && let Some(waiting) = self.batch.first_mut()
+            {
+                // The newest pong takes the place of one that has not left: a peer that pings without reading
+                // makes nothing grow (RFC 6455, 5.5.3).
+                self.session.settle(1, waiting.len());
+                self.session.charge(control.len());
+                *waiting = control;
+            } else {
+                self.session.charge(control.len());
+                self.batch.insert(0, control);
+                self.control_first = true;
+            }
         }
     }
 
     fn advance(&mut self, mut bytes: usize) {
         self.session.metrics().bytes_out.increment(bytes as u64);
         self.written.1 += bytes;
+        self.control_first = false;
         let mut done = 0;
         for frame in &mut self.batch {
             if bytes < frame.len() {
@@ -309,7 +331,7 @@ impl SessionTask {
     }
 
     fn take_from_polls(&mut self) {
-        let look = self.session.look();
+        let look = self.session.look(!self.connection.is_saturated());
         for message in look.inbox {
             if let Err(reason) = self.connection.receive(message.as_incoming()) {
                 self.session.end(reason);
@@ -358,6 +380,7 @@ impl SessionTask {
             if !reason.flushes() {
                 // A frame that has begun must end, or the closing frame would be read as part of it.
                 self.batch.truncate(usize::from(self.amid_frame));
+                self.control_first = false;
             }
             self.batch_close(close.into());
             self.stage = Stage::Flushing(now + linger);
@@ -448,7 +471,8 @@ impl Future for SessionTask {
             if this.keep_time(cx) {
                 continue;
             }
-            if this.session.sleep(cx, can_write, this.seen_ending) {
+            let saturated = this.connection.is_saturated();
+            if this.session.sleep(cx, can_write, saturated, this.seen_ending) {
                 return Poll::Pending;
             }
         }
@@ -502,7 +526,12 @@ fn on_message(
             }
             // In version 4 it is the server that pings.
             Ok(Packet::Ping(_)) => return Err(Reason::TransportError.into()),
-            Ok(Packet::Open(_) | Packet::Binary(_) | Packet::Upgrade | Packet::Noop) => {}
+            // A client may insist on base64 here too.
+            Ok(Packet::Binary(bytes)) => {
+                session.metrics().packets_in.increment(1);
+                connection.receive(Incoming::Binary(&bytes))?;
+            }
+            Ok(Packet::Open(_) | Packet::Upgrade | Packet::Noop) => {}
             Err(error) => {
                 tracing::debug!(%error, "bad Engine.IO packet");
                 return Err(Reason::ParseError.into());

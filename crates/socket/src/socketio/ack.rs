@@ -83,6 +83,10 @@ impl Pending {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().is_none()
+    }
+
     pub(super) fn forget(&self, id: u64) -> Option<Answers> {
         let mut place = self.0.lock();
         let table = place.as_mut()?;

@@ -2,11 +2,12 @@
 
 use std::{
     collections::VecDeque,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use roomful_wire::{
     packet::{Body, Packet, Payload},
@@ -51,6 +52,9 @@ enum Work {
     Closed(Reason),
 }
 
+/// How many times [`crate::Settings::inbox_events`] may queue while the client owes an answer.
+const EVENTS_BEFORE_ANSWER: usize = 4;
+
 pub(super) struct Client {
     namespaces: Arc<Namespaces>,
     session: Arc<Session>,
@@ -59,6 +63,8 @@ pub(super) struct Client {
     sockets: SmallVec<[Socket; 1]>,
     queue: VecDeque<Work>,
     current: Option<BoxFuture<()>>,
+    /// Bytes of the events in the queue.
+    queued_bytes: usize,
     /// Until when it must be in a namespace; `None` while it is.
     connect_by: Option<Instant>,
 }
@@ -73,6 +79,7 @@ impl Client {
             sockets: SmallVec::new(),
             queue: VecDeque::new(),
             current: None,
+            queued_bytes: 0,
             connect_by,
         }
     }
@@ -90,6 +97,7 @@ impl Client {
                 auth,
             }),
             Body::Event { name, id, payload } => {
+                self.queued_bytes += weight(&payload);
                 self.queue.push_back(Work::Event {
                     namespace: namespace.into(),
                     name,
@@ -210,6 +218,12 @@ impl Client {
         Some(handler(socket.clone(), Event { name, payload, ack }))
     }
 
+    /// The client's other events and everybody else go on.
+    fn report_panic(&self) {
+        self.session.metrics().handler_panics.increment(1);
+        tracing::error!("an event handler panicked");
+    }
+
     fn watch_connect(&mut self) {
         let connected = self
             .sockets
@@ -223,6 +237,11 @@ impl Client {
     }
 }
 
+/// What a payload takes while it waits, about.
+fn weight(payload: &Payload) -> usize {
+    payload.text().len() + payload.attachments().iter().map(Bytes::len).sum::<usize>()
+}
+
 /// Runs the middleware and lets the socket in, or tells the client why not.
 async fn admit(socket: Socket) {
     let handlers = socket.namespace().handlers().clone();
@@ -230,8 +249,13 @@ async fn admit(socket: Socket) {
     let outcome = AssertUnwindSafe(handlers.admit(&socket)).catch_unwind().await;
     match outcome {
         Ok(Ok(())) if socket.session().is_open() => {
-            socket.enter_namespace();
-            handlers.connected(socket).await;
+            if socket.enter_namespace() {
+                handlers.connected(socket).await;
+            } else {
+                let error =
+                    Prepared::connect_error(socket.namespace().name(), "Disconnected by the server", None);
+                socket.session().send(&error, Class::Durable);
+            }
         }
         Ok(Ok(())) => socket.refuse(),
         Ok(Err(refusal)) => {
@@ -273,11 +297,7 @@ impl Connection for Client {
                 match AssertUnwindSafe(current).catch_unwind().poll_unpin(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => {
-                        // The client's other events and everybody else go on.
-                        self.session.metrics().handler_panics.increment(1);
-                        tracing::error!("an event handler panicked");
-                    }
+                    Poll::Ready(Err(_)) => self.report_panic(),
                 }
                 self.current = None;
             }
@@ -289,12 +309,24 @@ impl Connection for Client {
                 }
                 return Poll::Ready(());
             };
-            self.current = self.start(work);
+            if let Work::Event { payload, .. } = &work {
+                self.queued_bytes -= weight(payload);
+            }
+            // A closure may panic before it gives its future back.
+            let started = catch_unwind(AssertUnwindSafe(|| self.start(work)));
+            self.current = started.unwrap_or_else(|_| {
+                self.report_panic();
+                None
+            });
         }
     }
 
     fn is_saturated(&self) -> bool {
-        self.queue.len() >= self.session.settings().inbox_events
+        let settings = self.session.settings();
+        // An answer that a handler waits for may lie behind more events: read somewhat further for it.
+        let owes = self.sockets.iter().any(|socket| !socket.pending().is_empty());
+        let events = settings.inbox_events * if owes { EVENTS_BEFORE_ANSWER } else { 1 };
+        self.queue.len() >= events || self.queued_bytes >= settings.max_payload
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -311,6 +343,8 @@ impl Connection for Client {
     }
 
     fn closed(&mut self, reason: Reason) {
+        // A handler that waits for the client's answer, with the end queued behind it, must hear of it now.
+        self.sockets.iter().for_each(|socket| socket.pending().clear());
         self.queue.push_back(Work::Closed(reason));
     }
 }

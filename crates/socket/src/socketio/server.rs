@@ -138,7 +138,8 @@ impl WebSocketServer {
         self.engine.engine().registry.live()
     }
 
-    /// Closes all connections and waits until their handlers are done. The stock client reconnects.
+    /// Refuses new connections from now on (503), closes all that are there, and waits until their handlers are done.
+    /// The stock client reconnects, to whoever is there then.
     pub async fn close(&self) {
         self.engine.close().await;
     }

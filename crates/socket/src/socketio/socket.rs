@@ -271,26 +271,35 @@ impl Socket {
         }
     }
 
-    /// Middleware let it in: the client is told first, so that nothing can come before.
-    pub(super) fn enter_namespace(&self) {
+    /// Middleware let it in: the client is told first, so that nothing can come before. `false`: it was disconnected
+    /// meanwhile.
+    pub(super) fn enter_namespace(&self) -> bool {
+        // Held to the end, so that a disconnect comes before all of this or after it.
+        let _life = self.0.life.lock();
+        if self.phase() != Phase::Connecting {
+            return false;
+        }
         self.0.phase.store(Phase::Connected as u8, Ordering::Release);
         self.send_prepared(
             &Prepared::connect(self.namespace().name(), self.0.id.as_str()),
             Class::Durable,
         );
         self.namespace().insert(self.clone());
+        true
     }
 
-    /// Ends its part in the namespace at once; the disconnect handler follows in its turn. A second call, or one
-    /// before the middleware let it in, changes nothing.
+    /// Ends its part in the namespace at once; the disconnect handler follows in its turn. Whom the middleware is
+    /// still looking at does not get in. A second call changes nothing.
     pub(super) fn leave_namespace(&self, reason: Reason) {
         let rooms = {
             let mut life = self.0.life.lock();
-            if self.phase() != Phase::Connected {
+            let before = self.phase();
+            if before == Phase::Gone {
                 return;
             }
             self.0.phase.store(Phase::Gone as u8, Ordering::Release);
-            life.left = Some(reason);
+            // Without a connect there is no disconnect.
+            life.left = (before == Phase::Connected).then_some(reason);
             std::mem::take(&mut life.rooms)
         };
         self.namespace().remove(self.0.id);
