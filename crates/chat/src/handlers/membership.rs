@@ -144,11 +144,19 @@ fn finish(context: &Context, room: &RoomRef, head: u64, found: &Found, reply: Re
 /// `chat:leave`: the membership ends, on all the user's sockets. Leaving where one is not a member changes nothing.
 pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left<'a>, ChatError> {
     let Context { chat, me, .. } = context;
-    // Whatever the token allows by now: whoever may not be there any more may still go.
     let left = Left { room: &ask.room };
+    let allowed = me.allows(&ask.room);
     let Some(room) = chat.rooms.open(&ask.room, false).await? else {
-        return Ok(left);
+        return if allowed {
+            Ok(left)
+        } else {
+            Err(ChatError::Forbidden)
+        };
     };
+    // Who was let in before their token forbade it may still go.
+    if !allowed && chat.store.member(room.id, &me.user).await?.is_none() {
+        return Err(ChatError::Forbidden);
+    }
     let _one_change = chat.one_membership_change(&me.user, &room).await;
     let was_member = chat.store.leave(room.id, &me.user).await?;
     chat.typing.stop(&me.user, room.id);
