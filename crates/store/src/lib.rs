@@ -1,4 +1,4 @@
-//! The durable log: rooms, their entries, members and read marks.
+//! The durable log: rooms, their entries, members and read marks; and users' notifications.
 //!
 //! [`Store`] is the seam, [`open`] picks the engine by the scheme of a URL. What an entry's body means is the
 //! caller's business: nothing here reads it. Only this crate knows SQL.
@@ -6,7 +6,7 @@
 //! | read | for |
 //! |---|---|
 //! | `store` | the trait: what each call promises |
-//! | `rows` | the values that go in and come out |
+//! | `rows`, `notifications` | the values that go in and come out |
 //! | `error` | what can go wrong, and whether to retry |
 //! | `options` | every bound, and [`open`] |
 //! | `sqlite` | the embedded engine: one writer thread with group commit, a few readers |
@@ -15,12 +15,17 @@
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod error;
+mod notifications;
 mod options;
 mod rows;
 mod sqlite;
 mod store;
 
 pub use error::{Outage, StoreError};
+pub use notifications::{
+    DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
+    NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,
+};
 pub use options::{Options, Retention, open};
 pub use rows::{
     Appended, Entry, EntryKind, History, Joined, Marked, Member, NewEntry, Page, Range, Rejected, Role,

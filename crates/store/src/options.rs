@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Store, StoreError};
+use crate::{NotificationRetention, Store, StoreError};
 
 /// How much of a room's log is kept. What exceeds either limit goes, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ impl Default for Retention {
 pub struct Options {
     /// What an append keeps of the room it appends to.
     pub retention: Retention,
+    /// What a post and a mark keep of their users' notifications.
+    pub notifications: NotificationRetention,
     /// Writes that may wait for the writer.
     pub queue_writes: usize,
     /// Bytes of the writes that wait or are being written.
@@ -49,6 +51,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             retention: Retention::default(),
+            notifications: NotificationRetention::default(),
             queue_writes: 4096,
             queue_bytes: 16 << 20,
             batch_writes: 1024,
@@ -74,6 +77,14 @@ impl Options {
             (
                 "retention.max_entries",
                 usize::try_from(self.retention.max_entries).unwrap_or(usize::MAX),
+            ),
+            (
+                "notifications.max_per_user",
+                usize::try_from(self.notifications.max_per_user).unwrap_or(usize::MAX),
+            ),
+            (
+                "notifications.devices_per_user",
+                self.notifications.devices_per_user as usize,
             ),
         ];
         for (name, value) in at_least_one {

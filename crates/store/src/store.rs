@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 
 use crate::{
-    Appended, History, Joined, Marked, Member, NewEntry, Page, Rejected, Retention, Role, RoomChange, RoomId,
-    RoomRow, StoreError, UserRow,
+    Appended, DeliveredMark, DeliveredUpto, History, Joined, Marked, Member, NewEntry, NewNotification,
+    NotificationList, NotificationPage, NotificationRetention, NotificationsRead, Page, Posted, ReadWhich,
+    Rejected, Retention, Role, RoomChange, RoomId, RoomRow, StoreError, Undelivered, UserRow,
 };
 
 /// A durable log of rooms with their members.
@@ -97,6 +98,42 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets revocations of tokens issued before a time before `cutoff`. Answers how many there were.
     async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError>;
+
+    /// Posts a notification to its users, in one commit; what a user thereby has too many of goes.
+    async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError>;
+
+    /// A page of the user's notifications. `None` if `before` names none of them.
+    async fn notifications(
+        &self,
+        user: &str,
+        page: NotificationPage,
+    ) -> Result<Option<NotificationList>, StoreError>;
+
+    /// Notes that the user has read one or all of their notifications. `None` if they have none of this id.
+    async fn read_notifications(
+        &self,
+        user: &str,
+        which: ReadWhich,
+        at: i64,
+    ) -> Result<Option<NotificationsRead>, StoreError>;
+
+    /// What a device of the user was not given yet, `limit` notifications and `max_bytes` of bodies at most; one is
+    /// always let through.
+    async fn undelivered(
+        &self,
+        user: &str,
+        device: &str,
+        after: DeliveredUpto,
+        limit: u32,
+        max_bytes: usize,
+    ) -> Result<Undelivered, StoreError>;
+
+    /// Notes what devices were given, in one commit.
+    async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError>;
+
+    /// Removes notifications that are too old at the time `now`, in small commits between which others' writes take
+    /// their turn. Answers how many it removed.
+    async fn trim_notifications(&self, limits: NotificationRetention, now: i64) -> Result<u64, StoreError>;
 
     /// Removes the oldest entries of every room that exceeds the limits at the time `now`, in small commits between
     /// which others' writes take their turn. Answers how many it removed.

@@ -137,8 +137,10 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        Appended, History, Joined, Marked, Member, NewEntry, Outage, Page, Rejected, Retention, Role,
-        RoomChange, RoomId, RoomRow, Store, StoreError, UserRow,
+        Appended, DeliveredMark, DeliveredUpto, History, Joined, Marked, Member, NewEntry, NewNotification,
+        NotificationList, NotificationPage, NotificationRetention, NotificationsRead, Outage, Page, Posted,
+        ReadWhich, Rejected, Retention, Role, RoomChange, RoomId, RoomRow, Store, StoreError, Undelivered,
+        UserRow,
     };
 
     #[async_trait]
@@ -234,6 +236,46 @@ mod flaky {
         }
         async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
             self.inner.users(ids).await
+        }
+        async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError> {
+            self.inner.notify(notification).await
+        }
+        async fn notifications(
+            &self,
+            user: &str,
+            page: NotificationPage,
+        ) -> Result<Option<NotificationList>, StoreError> {
+            self.inner.notifications(user, page).await
+        }
+        async fn read_notifications(
+            &self,
+            user: &str,
+            which: ReadWhich,
+            at: i64,
+        ) -> Result<Option<NotificationsRead>, StoreError> {
+            self.inner.read_notifications(user, which, at).await
+        }
+        async fn undelivered(
+            &self,
+            user: &str,
+            device: &str,
+            after: DeliveredUpto,
+            limit: u32,
+            max_bytes: usize,
+        ) -> Result<Undelivered, StoreError> {
+            self.inner
+                .undelivered(user, device, after, limit, max_bytes)
+                .await
+        }
+        async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError> {
+            self.inner.mark_delivered(marks, at).await
+        }
+        async fn trim_notifications(
+            &self,
+            limits: NotificationRetention,
+            now: i64,
+        ) -> Result<u64, StoreError> {
+            self.inner.trim_notifications(limits, now).await
         }
         async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
             self.inner.trim(limits, now).await

@@ -8,6 +8,7 @@
 pub mod crowd;
 pub mod log;
 pub mod model;
+pub mod notifications;
 pub mod people;
 pub mod retention;
 pub mod rooms;
@@ -70,6 +71,16 @@ macro_rules! store_contract {
             retention::a_trim_removes_by_count_and_age,
             retention::a_client_id_is_free_when_its_entry_is_gone,
             retention::a_trimmed_room_goes_on_counting,
+            notifications::a_post_is_numbered_with_each_user,
+            notifications::a_retry_is_told_from_another_post,
+            notifications::pages_go_back_from_any_notification,
+            notifications::reading_counts_down_once,
+            notifications::a_device_gets_what_lies_beyond_its_mark,
+            notifications::a_page_of_undelivered_ends_early,
+            notifications::devices_beyond_the_limit_are_forgotten,
+            notifications::the_oldest_of_a_user_go,
+            notifications::what_is_too_old_goes_for_all,
+            notifications::all_of_it_outlives_the_process,
             crowd::many_senders_leave_no_hole,
             crowd::one_client_id_sent_at_once_is_one_entry,
             crowd::a_write_outlives_whoever_asked,

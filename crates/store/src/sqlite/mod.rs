@@ -6,6 +6,7 @@
 //! | `readers` | the reader threads |
 //! | `append`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | what a write does, and the queries of its noun |
 //! | `history` | pages |
+//! | `notifications` | users' notifications, and what their devices were given |
 //! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
 
 mod append;
@@ -16,6 +17,7 @@ mod failure;
 mod history;
 mod members;
 mod metrics;
+mod notifications;
 mod probe;
 mod queue;
 mod readers;
@@ -34,8 +36,10 @@ use rusqlite::Connection;
 
 use self::{metrics::Metrics, readers::Readers, writer::Writer};
 use crate::{
-    Appended, History, Joined, Marked, Member, NewEntry, Options, Page, Rejected, Retention, Role,
-    RoomChange, RoomId, RoomRow, Store, StoreError, UserRow,
+    Appended, DeliveredMark, DeliveredUpto, History, Joined, Marked, Member, NewEntry, NewNotification,
+    NotificationList, NotificationPage, NotificationRetention, NotificationsRead, Options, Page, Posted,
+    ReadWhich, Rejected, Retention, Role, RoomChange, RoomId, RoomRow, Store, StoreError, Undelivered,
+    UserRow,
 };
 
 /// A store in one SQLite file.
@@ -44,6 +48,7 @@ pub(crate) struct SqliteStore {
     readers: Readers,
     metrics: Arc<Metrics>,
     page_bytes: usize,
+    notifications: NotificationRetention,
 }
 
 /// Opens the file, see [`crate::open`].
@@ -62,6 +67,7 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         readers,
         metrics,
         page_bytes: options.page_bytes,
+        notifications: options.notifications,
     })
 }
 
@@ -273,6 +279,75 @@ impl Store for SqliteStore {
 
     async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
         self.write(revocations::Forget { cutoff }).await
+    }
+
+    async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError> {
+        self.write(notifications::Post {
+            notification,
+            max_per_user: self.notifications.max_per_user,
+        })
+        .await
+    }
+
+    async fn notifications(
+        &self,
+        user: &str,
+        page: NotificationPage,
+    ) -> Result<Option<NotificationList>, StoreError> {
+        let (user, page_bytes) = (user.to_owned(), self.page_bytes);
+        self.read(move |conn| notifications::list(conn, &user, &page, page_bytes))
+            .await
+    }
+
+    async fn read_notifications(
+        &self,
+        user: &str,
+        which: ReadWhich,
+        at: i64,
+    ) -> Result<Option<NotificationsRead>, StoreError> {
+        let user = user.to_owned();
+        self.write(notifications::Read { user, which, at }).await
+    }
+
+    async fn undelivered(
+        &self,
+        user: &str,
+        device: &str,
+        after: DeliveredUpto,
+        limit: u32,
+        max_bytes: usize,
+    ) -> Result<Undelivered, StoreError> {
+        let (user, device) = (user.to_owned(), device.to_owned());
+        self.read(move |conn| notifications::undelivered(conn, &user, &device, after, limit, max_bytes))
+            .await
+    }
+
+    async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError> {
+        let devices_per_user = self.notifications.devices_per_user;
+        self.write(notifications::MarkDelivered {
+            marks,
+            at,
+            devices_per_user,
+        })
+        .await
+    }
+
+    async fn trim_notifications(&self, limits: NotificationRetention, now: i64) -> Result<u64, StoreError> {
+        let cutoff = now.saturating_sub(limits.max_age_ms);
+        let mut total = 0;
+        // Nothing to do is the rule, and costs no commit.
+        while self
+            .read(move |conn| notifications::oldest(conn, cutoff))
+            .await?
+            .is_some()
+        {
+            let bite = self.write(notifications::Trim { cutoff }).await?;
+            total += bite.removed;
+            if !bite.more {
+                break;
+            }
+        }
+        Ok(total)
     }
 
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
