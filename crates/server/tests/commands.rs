@@ -200,7 +200,8 @@ fn a_token_without_a_secret_makes_one_for_the_server_to_share() {
 #[test]
 fn what_cannot_be_meant_is_one_line_and_code_2() {
     let folder = tempfile::tempdir().unwrap();
-    let rows: [(&[&str], &[(&str, &str)]); 7] = [
+    type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+    let rows: [Row<'_>; 7] = [
         (&["token", "--user", "bob", "--ttl", "banana"], &[]),
         (&["token", "--user", "bob", "--ttl", "0s"], &[]),
         (&["token"], &[]),
