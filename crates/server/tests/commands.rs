@@ -197,10 +197,12 @@ fn a_token_without_a_secret_makes_one_for_the_server_to_share() {
     assert_eq!(fs::read(&secret).unwrap(), before);
 }
 
+/// Arguments and variables.
+type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+
 #[test]
 fn what_cannot_be_meant_is_one_line_and_code_2() {
     let folder = tempfile::tempdir().unwrap();
-    type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
     let rows: [Row<'_>; 7] = [
         (&["token", "--user", "bob", "--ttl", "banana"], &[]),
         (&["token", "--user", "bob", "--ttl", "0s"], &[]),
