@@ -33,6 +33,9 @@ pub struct ChatConfig {
     pub create_rooms: bool,
     /// The sends of one connection that may wait for their commit; more wait their turn.
     pub sends_in_flight: u32,
+    /// The messages posted from within the process ([`ChatServer::post`](crate::ChatServer::post)) that may wait for
+    /// their commit; more wait their turn.
+    pub posts_in_flight: u32,
     /// The sends that may wait in one room; more are refused as `unavailable`.
     pub room_queue: usize,
     /// The sends that may wait in all rooms; more are refused as `unavailable`.
@@ -55,6 +58,7 @@ impl Default for ChatConfig {
             rooms_of_user: 200,
             create_rooms: true,
             sends_in_flight: 32,
+            posts_in_flight: 256,
             room_queue: 1_024,
             server_queue: 16_384,
             join_buffer: 512,

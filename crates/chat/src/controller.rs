@@ -32,12 +32,7 @@ pub(crate) async fn handle(chat: Arc<Chat>, socket: Socket, mut event: Event) {
     let kind = EventKind::of(&event.name);
     chat.metrics.event(kind);
     let ack = event.take_ack();
-    let reply = Reply {
-        socket: socket.clone(),
-        event: event.name.clone(),
-        ack,
-        metrics: chat.metrics.clone(),
-    };
+    let reply = Reply::to_client(socket.clone(), event.name.clone(), ack, chat.metrics.clone());
     let context = Context { chat, socket, me };
     let command = match context.may_pass().and_then(|()| decode(&context, kind, &event)) {
         Ok(command) => command,
@@ -68,7 +63,7 @@ async fn run(context: &Context, command: Command, reply: Reply) {
         Command::OnlineUsers(at) => presence::online_users(context, &at, reply).await,
         Command::PresenceSubscribe(users) => reply.with(&presence::subscribe(context, users).await),
         Command::PresenceUnsubscribe(users) => reply.with(&presence::unsubscribe(context, users).await),
-        Command::RefreshToken(refresh) => reply.with(&connection::refresh(context, &refresh)),
+        Command::RefreshToken(refresh) => reply.with(&connection::refresh(context, &refresh).await),
         Command::ClientError(error) => reply.succeed(&connection::client_error(context, &error)),
     }
 }

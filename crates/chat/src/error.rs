@@ -89,6 +89,9 @@ pub enum ChatError {
         /// Milliseconds until a try can succeed.
         retry_after_ms: u64,
     },
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(&'static str),
     /// The client id belongs to another message.
     #[error("this clientId was used for another message (seq {seq}); use a new clientId for a new message")]
     Conflict {
@@ -124,6 +127,7 @@ impl ChatError {
             Self::PayloadTooLarge(_) => ErrorCode::PayloadTooLarge,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::Conflict { .. } => ErrorCode::Conflict,
+            Self::NotFound(_) => ErrorCode::NotFound,
             Self::Unavailable(_) => ErrorCode::Unavailable,
             Self::Internal | Self::BadKey { .. } => ErrorCode::Internal,
         }

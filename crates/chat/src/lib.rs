@@ -19,6 +19,7 @@
 //! Only `events` knows the events' names and their JSON. The rules of typing, presence, rooms and tokens are pure
 //! values (`typing_tracker`, `presence_tracker`, `room::subscribers`, `middleware::auth`); the servers are the shell.
 
+pub mod admin;
 mod alarm;
 pub mod clock;
 mod config;
@@ -29,6 +30,7 @@ mod events;
 mod handlers;
 mod metrics;
 pub mod middleware;
+mod pace;
 pub mod presence_tracker;
 mod reply;
 mod room;
@@ -40,10 +42,13 @@ pub mod typing_tracker;
 
 pub use config::ChatConfig;
 pub use error::{ChatError, ErrorBody, ErrorCode};
+pub use events::presence::Status;
+pub use metrics::Messages;
 pub use middleware::{
     auth::{KeyTable, TokenAlgorithm, VerifyKey},
     rate_limit::{Rate, RateLimits},
 };
+pub use pace::PerSecond;
 pub use servers::chat::{ChatServer, Stats};
 pub use types::Limits;
 pub use typing_tracker::TypingLimits;

@@ -1,5 +1,7 @@
 //! The figures of chat. Handles are made once: a look-up by name costs more than the increment.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use metrics::{Counter, Gauge, counter, gauge};
 
 use crate::{error::ErrorCode, events::EventKind};
@@ -7,9 +9,9 @@ use crate::{error::ErrorCode, events::EventKind};
 pub(crate) struct Metrics {
     pub(crate) users_online: Gauge,
     /// Messages committed.
-    pub(crate) messages_in: Counter,
+    pub(crate) messages_in: Tally,
     /// Messages queued for a socket, once for each.
-    pub(crate) messages_out: Counter,
+    pub(crate) messages_out: Tally,
     errors: [Counter; ErrorCode::ALL.len()],
     events: [Counter; EventKind::ALL.len()],
     unknown_events: Counter,
@@ -19,11 +21,18 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         Self {
             users_online: gauge!("roomful_users_online"),
-            messages_in: counter!("roomful_messages_in_total"),
-            messages_out: counter!("roomful_messages_out_total"),
+            messages_in: Tally::new(counter!("roomful_messages_in_total")),
+            messages_out: Tally::new(counter!("roomful_messages_out_total")),
             errors: ErrorCode::ALL.map(|code| counter!("roomful_errors_total", "code" => code.as_str())),
             events: EventKind::ALL.map(|kind| counter!("roomful_events_total", "event" => kind.name())),
             unknown_events: counter!("roomful_events_total", "event" => "unknown"),
+        }
+    }
+
+    pub(crate) fn messages(&self) -> Messages {
+        Messages {
+            committed: self.messages_in.count(),
+            delivered: self.messages_out.count(),
         }
     }
 
@@ -38,6 +47,39 @@ impl Metrics {
         kind.and_then(|kind| self.events.get(kind as usize))
             .unwrap_or(&self.unknown_events)
             .increment(1);
+    }
+}
+
+/// Messages since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Messages {
+    /// Committed.
+    pub committed: u64,
+    /// Queued for a socket, once for each.
+    pub delivered: u64,
+}
+
+/// A counter that can be read, which those of the recorder can't.
+pub(crate) struct Tally {
+    counter: Counter,
+    count: AtomicU64,
+}
+
+impl Tally {
+    fn new(counter: Counter) -> Self {
+        Self {
+            counter,
+            count: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn increment(&self, by: u64) {
+        self.counter.increment(by);
+        self.count.fetch_add(by, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 }
 

@@ -85,6 +85,14 @@ impl RoomManager {
         self.index.lock().get(id, self)
     }
 
+    /// The room was deleted: whoever opens its name from now on gets another. Who still holds it may finish.
+    pub(crate) fn detach(&self, room: &Room) {
+        let mut index = self.index.lock();
+        if index.by_name.get(&room.name) == Some(&room.id) {
+            index.by_name.remove(&room.name);
+        }
+    }
+
     /// How many rooms are in memory.
     pub(crate) fn len(&self) -> usize {
         self.index.lock().by_id.len()
@@ -128,7 +136,9 @@ impl RoomManager {
         entry.refs -= 1;
         if entry.refs == 0 {
             index.by_id.remove(&room.id);
-            index.by_name.remove(&room.name);
+            if index.by_name.get(&room.name) == Some(&room.id) {
+                index.by_name.remove(&room.name);
+            }
             self.gauge.set(count(index.by_id.len()));
         }
     }

@@ -74,6 +74,10 @@ impl Session {
         self.life.lock().claims.expires_at
     }
 
+    pub(crate) fn issued_at(&self) -> Option<i64> {
+        self.life.lock().claims.issued_at
+    }
+
     pub(crate) fn allows(&self, room: &RoomName) -> bool {
         self.life.lock().claims.allows(room.as_str())
     }

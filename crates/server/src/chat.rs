@@ -29,6 +29,7 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         rooms_of_user: config.presence.rooms,
         create_rooms: config.rooms.create_on_join,
         sends_in_flight: config.limits.sends_in_flight,
+        posts_in_flight: config.limits.posts_in_flight,
         room_queue: config.limits.sends_queued_per_room,
         server_queue: config.limits.sends_queued,
         join_buffer: config.limits.join_buffer,

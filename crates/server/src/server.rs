@@ -260,6 +260,7 @@ fn recurring(config: &Config, exporter: Exporter, store: Arc<dyn Store>) -> Join
         }
     });
     let (retention, every) = (store::retention(config), config.history.trim_interval.0);
+    let kept = config.auth.revocations_kept.0;
     tasks.spawn(async move {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -269,6 +270,11 @@ fn recurring(config: &Config, exporter: Exporter, store: Arc<dyn Store>) -> Join
                 Ok(0) => {}
                 Ok(removed) => tracing::info!(removed, "messages past their time were removed"),
                 Err(error) => tracing::warn!(%error, "old messages could not be removed; trying again later"),
+            }
+            let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+            let cutoff = clock::unix_millis().saturating_sub(kept);
+            if let Err(error) = store.forget_revocations(cutoff).await {
+                tracing::warn!(%error, "old revocations could not be removed; trying again later");
             }
         }
     });

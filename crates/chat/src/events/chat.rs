@@ -21,6 +21,7 @@ pub(crate) const ONLINE_USERS: &str = "chat:online_users";
 pub(crate) const GET_HISTORY: &str = "chat:get_history";
 pub(crate) const MEMBER_JOINED: &str = "chat:member_joined";
 pub(crate) const MEMBER_LEFT: &str = "chat:member_left";
+pub(crate) const ROOM_DELETED: &str = "chat:room_deleted";
 
 /// The longest epoch a client may name, in characters. Ours are 16.
 const EPOCH_CHARS: usize = 64;
@@ -66,6 +67,11 @@ pub(crate) struct SendMessage {
 }
 
 impl SendMessage {
+    /// A message that does not come from a client, held to the same rules.
+    pub(crate) fn posted(payload: Value, limits: &Limits) -> Result<Self, ChatError> {
+        Self::read(&mut Fields::of("the message", payload)?, limits)
+    }
+
     pub(super) fn read(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
         let room = fields.room()?;
         let text = match fields.take("text") {
@@ -242,6 +248,12 @@ pub(crate) struct ReadBy<'a> {
 pub(crate) struct UserInRoom<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) user_id: &'a str,
+}
+
+/// `chat:room_deleted`.
+#[derive(Debug, Serialize)]
+pub(crate) struct RoomDeleted<'a> {
+    pub(crate) room: &'a RoomName,
 }
 
 /// `chat:online_users`, and the ack of asking for it.

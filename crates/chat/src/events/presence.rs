@@ -28,8 +28,10 @@ impl Users {
 /// What a user's devices amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Status {
+pub enum Status {
+    /// One of their sessions lives, or ended no longer ago than the grace.
     Online,
+    /// None does.
     Offline,
 }
 

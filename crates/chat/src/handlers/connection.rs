@@ -1,8 +1,8 @@
 //! A connection's life: its first event, a fresh token, its own complaints, its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
-use roomful_socket::Socket;
+use roomful_socket::{Reason, Socket};
 
 use crate::{
     controller::Context,
@@ -31,6 +31,15 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
         tracing::error!(%error, "the session event can't be encoded");
     }
     chat.presence.connect(&me.user, me.name()).await;
+    if !still_welcome(&chat, &me).await {
+        socket.close(Reason::ForcedClose);
+    }
+}
+
+/// A revocation ends the sockets that it finds. One that was between the door and the namespace looks again.
+async fn still_welcome(chat: &Chat, me: &Session) -> bool {
+    me.serial > chat.last_revocation.load(Ordering::SeqCst)
+        || chat.check_revoked(&me.user, me.issued_at()).await.is_ok()
 }
 
 fn session_limits(chat: &Chat) -> SessionLimits {
@@ -63,7 +72,7 @@ pub(crate) fn disconnected(chat: &Chat, socket: &Socket) {
 }
 
 /// `token:refresh`: what the new token says takes effect at once.
-pub(crate) fn refresh(context: &Context, ask: &RefreshToken) -> Result<Refreshed, ChatError> {
+pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Refreshed, ChatError> {
     let Context { chat, socket, me } = context;
     let claims = chat.verify(&ask.token)?;
     if claims.user != me.user {
@@ -71,6 +80,7 @@ pub(crate) fn refresh(context: &Context, ask: &RefreshToken) -> Result<Refreshed
             "the new token is for another user; connect anew to change users",
         ));
     }
+    chat.check_revoked(&claims.user, claims.issued_at).await?;
     let (before, expires_at, name) = (me.expires_at(), claims.expires_at, claims.name.clone());
     for room in me.renew(claims) {
         room.unsubscribe(socket);

@@ -4,7 +4,7 @@
 //! delivered meanwhile waits until the answer is on its way. So a client gets the answer, then the next seq, and the
 //! next, without a hole or a repeat.
 
-use roomful_socket::Class;
+use roomful_socket::{Class, Socket};
 use roomful_store::{History, Joined as Membership, Range};
 use serde::Serialize;
 
@@ -13,9 +13,11 @@ use crate::{
     controller::Context,
     error::ChatError,
     events::chat::{InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, UserInRoom},
+    presence_tracker::UserId,
     reply::Reply,
     room::{Finish, Frame, Room, Seat},
     room_manager::RoomRef,
+    servers::chat::Chat,
     session::Session,
 };
 
@@ -75,13 +77,13 @@ async fn look_up(context: &Context, room: &Room, head: u64, ask: &Join) -> Resul
     let resumable = ask.since.filter(|since| known && *since <= head);
     let mut reset = (ask.since.is_some() || !known) && resumable.is_none();
     let mut history = match resumable {
-        Some(seq) => message::page(context, room, Range::After { seq, upto: head }, ask.limit).await?,
-        None => message::page(context, room, Range::Last { upto: head }, ask.limit).await?,
+        Some(seq) => message::page(chat, room, Range::After { seq, upto: head }, ask.limit).await?,
+        None => message::page(chat, room, Range::Last { upto: head }, ask.limit).await?,
     };
     if resumable.is_some_and(|since| since + 1 < history.first) {
         // Retention has taken what came next: say so instead of leaving a hole.
         reset = true;
-        history = message::page(context, room, Range::Last { upto: head }, ask.limit).await?;
+        history = message::page(chat, room, Range::Last { upto: head }, ask.limit).await?;
     }
     let unread = chat.store.unread(room.id, &me.user).await?.unwrap_or_default();
     Ok(Found {
@@ -128,7 +130,7 @@ fn finish(context: &Context, room: &RoomRef, head: u64, found: &Found, reply: Re
     let failed = match end {
         Finish::Live => {
             if found.membership.newly {
-                tell_others(context, room, MEMBER_JOINED);
+                tell_others(chat, room, MEMBER_JOINED, &me.user, Some(socket));
             }
             return;
         }
@@ -157,39 +159,54 @@ pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left
     if !allowed && chat.store.member(room.id, &me.user).await?.is_none() {
         return Err(ChatError::Forbidden);
     }
-    let _one_change = chat.one_membership_change(&me.user, &room).await;
-    let was_member = chat.store.leave(room.id, &me.user).await?;
-    chat.typing.stop(&me.user, room.id);
-    chat.presence.leave(&me.user, room.id);
+    end(chat, &room, &me.user, Some(&context.socket)).await?;
+    Ok(left)
+}
+
+/// Ends a membership with all that hangs on it. Answers whether there was one. `asked` is the socket that asked for it.
+pub(crate) async fn end(
+    chat: &Chat,
+    room: &Room,
+    user: &UserId,
+    asked: Option<&Socket>,
+) -> Result<bool, ChatError> {
+    let _one_change = chat.one_membership_change(user, room).await;
+    let was_member = chat.store.leave(room.id, user).await?;
+    chat.typing.stop(user, room.id);
+    chat.presence.leave(user, room.id);
     if was_member {
-        tell_others(context, &room, MEMBER_LEFT);
+        tell_others(chat, room, MEMBER_LEFT, user, asked);
     }
-    for seat in room.unsubscribe_user(&me.user) {
+    give_up(room, room.unsubscribe_user(user));
+    Ok(was_member)
+}
+
+/// The sockets of these seats are no longer in the room.
+pub(crate) fn give_up(room: &Room, seats: Vec<Seat>) {
+    for seat in seats {
         if let Some(session) = seat.socket.state::<Session>() {
             session.forget_room(room.id);
         }
     }
-    Ok(left)
 }
 
 /// Tells the room's other sockets, the user's other devices included, that a member came or went.
-fn tell_others(context: &Context, room: &Room, event: &str) {
-    let Context { chat, socket, me } = context;
+pub(crate) fn tell_others(chat: &Chat, room: &Room, event: &str, user: &UserId, asked: Option<&Socket>) {
     if room.len() > chat.config.announce_max {
         return;
     }
     let data = UserInRoom {
         room: &room.name,
-        user_id: &me.user,
+        user_id: user,
     };
-    if let Some(frame) = frame(context, event, &data, Class::Durable) {
-        room.tell(&frame, |seat| seat.socket != *socket);
+    if let Some(frame) = frame(chat, event, &data, Class::Durable) {
+        room.tell(&frame, |seat| asked != Some(&seat.socket));
     }
 }
 
 /// Encodes an event for many.
-pub(super) fn frame<T: Serialize>(context: &Context, event: &str, data: &T, class: Class) -> Option<Frame> {
-    match context.chat.namespace.prepare(event, data) {
+pub(crate) fn frame<T: Serialize>(chat: &Chat, event: &str, data: &T, class: Class) -> Option<Frame> {
+    match chat.namespace.prepare(event, data) {
         Ok(event) => Some(Frame { event, class }),
         Err(error) => {
             tracing::error!(event, %error, "an event can't be encoded");

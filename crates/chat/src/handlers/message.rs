@@ -14,6 +14,8 @@ use crate::{
         pipeline::{self, Pending},
     },
     room_manager::RoomRef,
+    servers::chat::Chat,
+    types::Draft,
 };
 
 /// `chat:send_message`: puts it on its way and returns. The answer comes with the commit.
@@ -42,15 +44,20 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
 
 async fn prepare(context: &Context, ask: &SendMessage) -> Result<(RoomRef, String), ChatError> {
     let room = context.my_room(&ask.room).await?;
-    if let Some(seq) = ask.draft.reply_to.filter(|seq| *seq > room.head()) {
+    let body = body(&room, &ask.draft)?;
+    Ok((room, body))
+}
+
+/// The body of a message's entry, if the message may stand in this room.
+pub(crate) fn body(room: &Room, draft: &Draft) -> Result<String, ChatError> {
+    if let Some(seq) = draft.reply_to.filter(|seq| *seq > room.head()) {
         let message = format!("chat:send_message: replyTo {seq} must be the seq of a message in this room");
         return Err(ChatError::InvalidRequest(message));
     }
-    let body = serde_json::to_string(&ask.draft).map_err(|error| {
+    serde_json::to_string(draft).map_err(|error| {
         tracing::error!(%error, "a message can't be encoded");
         ChatError::Internal
-    })?;
-    Ok((room, body))
+    })
 }
 
 /// `chat:get_history`.
@@ -59,18 +66,23 @@ pub(crate) async fn history(context: &Context, ask: &GetHistory, reply: Reply) {
         Ok(room) => room,
         Err(error) => return reply.fail(&error),
     };
-    match read(context, &room, ask).await {
+    answer_history(&context.chat, &room, ask, reply).await;
+}
+
+/// Answers with a page of a room that may be read.
+pub(crate) async fn answer_history(chat: &Chat, room: &Room, ask: &GetHistory, reply: Reply) {
+    match read(chat, room, ask).await {
         Ok(history) => reply.succeed(&HistoryPage {
             room: &room.name,
             epoch: &room.epoch,
-            messages: views(&room, &history.entries),
+            messages: views(room, &history.entries),
             more: history.more,
         }),
         Err(error) => reply.fail(&error),
     }
 }
 
-async fn read(context: &Context, room: &Room, ask: &GetHistory) -> Result<History, ChatError> {
+async fn read(chat: &Chat, room: &Room, ask: &GetHistory) -> Result<History, ChatError> {
     // Nothing beyond what was delivered: a message is not to be seen in history before its event.
     let upto = room.head();
     let range = match ask.span {
@@ -81,23 +93,17 @@ async fn read(context: &Context, room: &Room, ask: &GetHistory) -> Result<Histor
             upto,
         },
     };
-    page(context, room, range, ask.limit).await
+    page(chat, room, range, ask.limit).await
 }
 
 /// A page of a room's log.
-pub(crate) async fn page(
-    context: &Context,
-    room: &Room,
-    range: Range,
-    limit: u32,
-) -> Result<History, ChatError> {
+pub(crate) async fn page(chat: &Chat, room: &Room, range: Range, limit: u32) -> Result<History, ChatError> {
     // A limit of 0 asks for no messages, yet what is said about the log must hold: so one is read and dropped.
     let page = Page {
         range,
         limit: limit.max(1),
     };
-    let mut history = context
-        .chat
+    let mut history = chat
         .store
         .history(room.id, page)
         .await?

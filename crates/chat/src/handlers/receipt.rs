@@ -30,7 +30,7 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a MarkRead) -> Result<Rea
             at,
         };
         let class = Class::Latest(chat.keys.hash_one((MESSAGE_READ, room.id, &me.user)));
-        if let Some(frame) = frame(context, MESSAGE_READ, &event, class) {
+        if let Some(frame) = frame(chat, MESSAGE_READ, &event, class) {
             room.tell(&frame, |seat| seat.socket != *socket);
         }
     }

@@ -20,8 +20,8 @@ struct Auth {
 }
 
 /// Lets a client in, or says why not.
-pub(crate) fn admit(chat: &Chat, socket: &Socket) -> Result<(), Refusal> {
-    match authenticate(chat, socket) {
+pub(crate) async fn admit(chat: &Chat, socket: &Socket) -> Result<(), Refusal> {
+    match authenticate(chat, socket).await {
         Ok(session) => {
             socket.set_state(session);
             Ok(())
@@ -35,7 +35,7 @@ pub(crate) fn admit(chat: &Chat, socket: &Socket) -> Result<(), Refusal> {
     }
 }
 
-fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError> {
+async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError> {
     // Taken out, so that the token does not stay in memory for as long as the socket.
     let auth = socket.take_auth();
     chat.limiters.connect(socket.handshake().address)?;
@@ -50,7 +50,9 @@ fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError> {
         u32::MAX
     };
     let slot = chat.connections.take(&claims, most)?;
-    let serial = chat.serials.fetch_add(1, Ordering::Relaxed);
+    // Before the look at the revocations: one that comes later has a larger number.
+    let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
+    chat.check_revoked(&claims.user, claims.issued_at).await?;
     let sends = usize::try_from(chat.config.sends_in_flight).unwrap_or(1).max(1);
     Ok(Session::new(
         serial,

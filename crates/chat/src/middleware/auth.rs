@@ -170,6 +170,7 @@ impl KeyTable {
             user,
             name,
             expires_at,
+            issued_at,
             rooms,
             ..
         } = claims;
@@ -177,6 +178,7 @@ impl KeyTable {
             user,
             name,
             expires_at,
+            issued_at,
             rooms,
         })
     }
@@ -225,6 +227,7 @@ struct ReadClaims {
     user: Arc<str>,
     name: Option<Arc<str>>,
     expires_at: i64,
+    issued_at: Option<i64>,
     valid_from: Option<i64>,
     rooms: Option<Box<[RoomPattern]>>,
 }
@@ -245,11 +248,13 @@ fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
             "the token has no exp, the time of its end",
         ));
     };
-    let valid_from = numeric_date(claims.get("nbf"))?.max(numeric_date(claims.get("iat"))?);
+    let issued_at = numeric_date(claims.get("iat"))?;
+    let valid_from = numeric_date(claims.get("nbf"))?.max(issued_at);
     Ok(ReadClaims {
         user,
         name: read_name(claims)?,
         expires_at,
+        issued_at,
         valid_from,
         rooms: read_rooms(claims)?,
     })
@@ -283,17 +288,20 @@ fn numeric_date(claim: Option<&Value>) -> Result<Option<i64>, ChatError> {
 fn read_name(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, ChatError> {
     match claims.get("name") {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(name)) => {
-            let clean: String = name
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(MAX_NAME_CHARS)
-                .collect();
-            let trimmed = clean.trim();
-            Ok((!trimmed.is_empty()).then(|| Arc::from(trimmed)))
-        }
+        Some(Value::String(name)) => Ok(display_name(name)),
         Some(_) => Err(ChatError::Unauthorized("the token's name must be a string")),
     }
+}
+
+/// A name as others see it, if anything is left of it.
+pub(crate) fn display_name(name: &str) -> Option<Arc<str>> {
+    let clean: String = name
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_NAME_CHARS)
+        .collect();
+    let trimmed = clean.trim();
+    (!trimmed.is_empty()).then(|| Arc::from(trimmed))
 }
 
 fn read_rooms(claims: &Map<String, Value>) -> Result<Option<Box<[RoomPattern]>>, ChatError> {

@@ -112,6 +112,11 @@ impl Room {
             .remove_where(|seat| &*seat.user == user)
     }
 
+    /// Ends all subscriptions, and gives them back.
+    pub(crate) fn unsubscribe_all(&self) -> Vec<Seat> {
+        self.state.lock().subscribers.remove_where(|_| true)
+    }
+
     /// Delivers the entry `seq`, if it is the next one. Also answers to how many sockets it went.
     pub(crate) fn deliver(&self, seq: u64, frame: &Frame) -> (Delivery, u64) {
         let mut sent = 0;

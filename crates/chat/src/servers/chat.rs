@@ -19,11 +19,12 @@ use crate::{
     deadlines::Deadlines,
     error::ChatError,
     handlers::{connection, typing::TypingBoard},
-    metrics::Metrics,
+    metrics::{Messages, Metrics},
     middleware::{
         admission::{UserConnections, admit},
         rate_limit::RateLimiters,
     },
+    pace::{Pace, PerSecond},
     reply::emit_error,
     room::{Room, pipeline::Pipeline},
     room_manager::RoomManager,
@@ -36,11 +37,11 @@ const MEMBERSHIP_LOCKS: u64 = 4_096;
 /// Chat and presence on a Socket.IO server. Clones are the same server.
 #[derive(Clone)]
 pub struct ChatServer {
-    chat: Arc<Chat>,
+    pub(crate) chat: Arc<Chat>,
 }
 
 /// What is going on, in numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Authenticated connections.
@@ -49,6 +50,10 @@ pub struct Stats {
     pub users: usize,
     /// Rooms in memory: those that somebody is subscribed to.
     pub rooms: usize,
+    /// Messages since the start.
+    pub messages: Messages,
+    /// Messages a second, over the last minute or less.
+    pub per_second: PerSecond,
 }
 
 impl ChatServer {
@@ -75,10 +80,17 @@ impl ChatServer {
 
     /// What is going on now.
     pub fn stats(&self) -> Stats {
+        let messages = self.chat.metrics.messages();
         Stats {
             connections: self.chat.namespace.len(),
             users: self.chat.presence.users_online(),
             rooms: self.chat.rooms.len(),
+            messages,
+            per_second: self
+                .chat
+                .pace
+                .lock()
+                .per_second(self.chat.clock.now_ms(), messages),
         }
     }
 
@@ -106,10 +118,16 @@ pub(crate) struct Chat {
     pub(crate) limiters: RateLimiters,
     pub(crate) connections: Arc<UserConnections>,
     pub(crate) serials: AtomicU64,
+    /// A serial taken by the latest revocation: sessions with lower ones may not have heard of it.
+    pub(crate) last_revocation: AtomicU64,
     pub(crate) rooms: Arc<RoomManager>,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) presence: Arc<PresenceServer>,
     pub(crate) typing: Arc<TypingBoard>,
+    /// One place for each message that is being posted from within the process.
+    pub(crate) calls: Arc<Semaphore>,
+    pub(crate) pace: Mutex<Pace>,
+    pace_alarm: Alarm,
     /// Makes the keys under which a newer event replaces an older one.
     pub(crate) keys: RandomState,
     /// One change of a user's membership in a room at a time: a join on one device and a leave on another take effect
@@ -137,6 +155,10 @@ impl Chat {
             limiters: RateLimiters::new(config.rates, Arc::clone(&clock)),
             connections: Arc::default(),
             serials: AtomicU64::new(1),
+            last_revocation: AtomicU64::new(0),
+            calls: Arc::new(Semaphore::new(config.posts_in_flight.max(1) as usize)),
+            pace: Mutex::new(Pace::starting(clock.now_ms())),
+            pace_alarm: Alarm::default(),
             pipeline: Arc::new(pipeline),
             presence: Arc::new(PresenceServer::new(
                 &config, &store, &clock, &rooms, &namespace, &metrics,
@@ -164,12 +186,20 @@ impl Chat {
         let tick = |chat: Arc<Self>, now| async move { chat.expire(now) };
         self.expiry_alarm
             .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+        let next = |chat: &Self| Some(chat.pace.lock().next_sample());
+        let tick =
+            |chat: Arc<Self>, now| async move { chat.pace.lock().sample(now, chat.metrics.messages()) };
+        self.pace_alarm
+            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
     }
 
     fn listen(chat: &Arc<Self>) {
         let namespace = &chat.namespace;
         let at_the_door = Arc::clone(chat);
-        namespace.use_middleware(move |socket| std::future::ready(admit(&at_the_door, &socket)));
+        namespace.use_middleware(move |socket| {
+            let chat = Arc::clone(&at_the_door);
+            async move { admit(&chat, &socket).await }
+        });
         let on_connect = Arc::clone(chat);
         namespace.on_connect(move |socket| connection::connected(Arc::clone(&on_connect), socket));
         let on_event = Arc::clone(chat);
@@ -199,6 +229,17 @@ impl Chat {
         self.config
             .keys
             .verify(token, self.clock.now_ms(), self.config.clock_skew_ms)
+    }
+
+    /// Refuses a token that was issued before its user's tokens were revoked. One that does not say when it was issued
+    /// may have been.
+    pub(crate) async fn check_revoked(&self, user: &str, issued_at: Option<i64>) -> Result<(), ChatError> {
+        match self.store.revoked(user).await? {
+            Some(before) if issued_at.is_none_or(|at| at < before) => Err(ChatError::Unauthorized(
+                "the token was revoked; get a fresh one that says when it was issued (iat)",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// When a socket whose token ends at `expires_at` is closed.

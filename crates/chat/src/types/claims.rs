@@ -13,6 +13,8 @@ pub struct Claims {
     pub name: Option<Arc<str>>,
     /// `exp`, in milliseconds since 1970.
     pub expires_at: i64,
+    /// `iat`, in milliseconds since 1970.
+    pub issued_at: Option<i64>,
     /// `rooms`: where the user may go; `None` allows any public room, an empty list none.
     pub rooms: Option<Box<[RoomPattern]>>,
 }

@@ -8,6 +8,7 @@
 
 mod fixture;
 
+mod admin;
 mod connection;
 mod limits;
 mod messages;

@@ -20,6 +20,7 @@ pub(crate) struct Auth {
     pub(crate) secret: Secret,
     pub(crate) leeway: Span,
     pub(crate) clock_skew: Span,
+    pub(crate) revocations_kept: Span,
     pub(crate) keys: Vec<AuthKey>,
 }
 
@@ -54,6 +55,11 @@ impl Auth {
             "auth.clock_skew",
             self.clock_skew,
             Span(Duration::ZERO)..=Span(Duration::from_mins(10)),
+        )?;
+        within(
+            "auth.revocations_kept",
+            self.revocations_kept,
+            Span(Duration::from_mins(1))..=Span(Duration::from_hours(24 * 365 * 100)),
         )?;
         if let Some(secret) = self.secret.expose() {
             check_secret("auth.secret", secret)?;

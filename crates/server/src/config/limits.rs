@@ -31,6 +31,7 @@ pub(crate) struct Limits {
     pub(crate) mentions: usize,
     pub(crate) rooms_per_socket: usize,
     pub(crate) sends_in_flight: u32,
+    pub(crate) posts_in_flight: u32,
     pub(crate) sends_queued_per_room: usize,
     pub(crate) sends_queued: u32,
     pub(crate) join_buffer: usize,
@@ -83,6 +84,7 @@ impl Limits {
         within("limits.mentions", self.mentions, 0..=10_000)?;
         within("limits.rooms_per_socket", self.rooms_per_socket, 1..=100_000)?;
         within("limits.sends_in_flight", self.sends_in_flight, 1..=10_000)?;
+        within("limits.posts_in_flight", self.posts_in_flight, 1..=10_000)?;
         within(
             "limits.sends_queued_per_room",
             self.sends_queued_per_room,

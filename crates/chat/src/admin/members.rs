@@ -1,0 +1,68 @@
+//! Putting users into rooms and taking them out, whether or not they are online.
+
+use roomful_store::{Member, Role};
+
+use super::{NO_ROOM, existing, user_id};
+use crate::{
+    error::ChatError,
+    events::chat::MEMBER_JOINED,
+    handlers::membership::{end, tell_others},
+    servers::chat::ChatServer,
+};
+
+impl ChatServer {
+    /// Makes a user a member, of a private room too, with `role` or the one they have. Answers the membership, and
+    /// whether it is a new one.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such room.
+    pub async fn put_member(
+        &self,
+        room: &str,
+        user: &str,
+        role: Option<Role>,
+    ) -> Result<(Member, bool), ChatError> {
+        let chat = &self.chat;
+        let user = user_id(user)?;
+        let room = existing(chat, room).await?;
+        let _one_change = chat.one_membership_change(&user, &room).await;
+        let joined = chat
+            .store
+            .put_member(room.id, &user, role, chat.clock.now_ms())
+            .await?
+            .ok_or(NO_ROOM)?;
+        if joined.newly {
+            chat.presence.enter(&user, &room);
+            tell_others(chat, &room, MEMBER_JOINED, &user, None);
+        }
+        Ok((joined.member, joined.newly))
+    }
+
+    /// Ends a membership, and with it the subscriptions of all the user's sockets, which are told.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such room, or the user is no member.
+    pub async fn remove_member(&self, room: &str, user: &str) -> Result<(), ChatError> {
+        let user = user_id(user)?;
+        let room = existing(&self.chat, room).await?;
+        if end(&self.chat, &room, &user, None).await? {
+            Ok(())
+        } else {
+            Err(ChatError::NotFound("the user is not a member of this room"))
+        }
+    }
+
+    /// The members whose ids come after `after` in the order of their bytes, `limit` at most.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such room.
+    pub async fn members(
+        &self,
+        room: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Member>, ChatError> {
+        let room = existing(&self.chat, room).await?;
+        Ok(self.chat.store.members(room.id, after, limit).await?)
+    }
+}

@@ -1,0 +1,153 @@
+//! Where users stand; sending them away; voiding their tokens.
+
+use std::sync::atomic::Ordering;
+
+use roomful_socket::Socket;
+
+use super::user_id;
+use crate::{
+    error::ChatError,
+    events::presence::{State, Status},
+    servers::chat::{Chat, ChatServer},
+    session::Session,
+};
+
+/// What is known of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserState {
+    /// Where they stand.
+    pub presence: Presence,
+    /// The name that they last had.
+    pub name: Option<String>,
+    /// Their connections.
+    pub devices: Vec<Device>,
+}
+
+/// Where a user stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// Who.
+    pub user_id: String,
+    /// What their devices amount to.
+    pub status: Status,
+    /// Now, or when their last session ended; `None` for a user who was never here.
+    pub last_seen: Option<i64>,
+}
+
+/// A connection of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its id, as its `session` event says.
+    pub session_id: String,
+    /// How many rooms it is subscribed to.
+    pub rooms: usize,
+    /// When its token ends.
+    pub expires_at: i64,
+}
+
+/// What a revocation did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revoked {
+    /// Tokens issued before this time are refused, and those that do not say when they were issued.
+    pub before: i64,
+    /// How many sockets were closed.
+    pub closed: usize,
+}
+
+impl From<State> for Presence {
+    fn from(state: State) -> Self {
+        Self {
+            user_id: state.user_id,
+            status: state.status,
+            last_seen: state.last_seen,
+        }
+    }
+}
+
+impl ChatServer {
+    /// What is known of a user.
+    ///
+    /// # Errors
+    /// `not_found` for a user who was never here.
+    pub async fn user(&self, user: &str) -> Result<UserState, ChatError> {
+        let chat = &self.chat;
+        let user = user_id(user)?;
+        let ids = vec![user.to_string()];
+        let known = chat.store.users(&ids).await?.pop();
+        let devices: Vec<_> = sockets_of(chat, &user).iter().filter_map(device).collect();
+        let state = chat.presence.states(ids).await?.pop().map(Presence::from);
+        match state {
+            Some(presence) if presence.last_seen.is_some() || !devices.is_empty() => Ok(UserState {
+                presence,
+                name: known.and_then(|user| user.name),
+                devices,
+            }),
+            _ => Err(ChatError::NotFound("nobody of this id was ever here")),
+        }
+    }
+
+    /// Where these users stand, in the order asked for; as many at a time as one `presence:subscribe` may name.
+    ///
+    /// # Errors
+    /// `invalid_request` for more users, or an id that no user can have.
+    pub async fn presence(&self, users: Vec<String>) -> Result<Vec<Presence>, ChatError> {
+        let most = self.chat.config.limits.users_per_subscribe;
+        if users.len() > most {
+            let message = format!("{} users are asked for; {most} at most", users.len());
+            return Err(ChatError::InvalidRequest(message));
+        }
+        users.iter().try_for_each(|user| user_id(user).map(drop))?;
+        let states = self.chat.presence.states(users).await?;
+        Ok(states.into_iter().map(Presence::from).collect())
+    }
+
+    /// Closes a user's connections for good: the stock client does not come back by itself. With a token that is still
+    /// good they may connect anew. Answers how many there were.
+    ///
+    /// # Errors
+    /// `invalid_request` for an id that no user can have.
+    pub fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
+        let sockets = sockets_of(&self.chat, &user_id(user)?);
+        for socket in &sockets {
+            socket.disconnect(true);
+        }
+        Ok(sockets.len())
+    }
+
+    /// Voids every token of a user that was issued up to now, for as long as revocations are kept, and closes their
+    /// connections.
+    ///
+    /// Tokens count whole seconds (`iat`): those of the present second may be from before this call, so they are void
+    /// too. A token for the user is good again if it was issued in the next second.
+    pub async fn revoke_user(&self, user: &str) -> Result<Revoked, ChatError> {
+        let chat = &self.chat;
+        let id = user_id(user)?;
+        let before = (chat.clock.now_ms().div_euclid(1_000) + 1).saturating_mul(1_000);
+        chat.store.revoke(&id, before).await?;
+        let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
+        chat.last_revocation.fetch_max(serial, Ordering::SeqCst);
+        let closed = self.disconnect_user(user)?;
+        Ok(Revoked { before, closed })
+    }
+}
+
+/// A user's sockets. Asked for seldom, so it looks at all there are rather than keep a list for each user.
+fn sockets_of(chat: &Chat, user: &str) -> Vec<Socket> {
+    let is_theirs = |socket: &Socket| {
+        socket
+            .state::<Session>()
+            .is_some_and(|session| *session.user == *user)
+    };
+    let mut sockets = chat.namespace.sockets();
+    sockets.retain(is_theirs);
+    sockets
+}
+
+fn device(socket: &Socket) -> Option<Device> {
+    let session = socket.state::<Session>()?;
+    Some(Device {
+        session_id: socket.id().as_str().to_owned(),
+        rooms: session.rooms(),
+        expires_at: session.expires_at(),
+    })
+}
