@@ -9,6 +9,7 @@
 //! | `rows`, `notifications` | the values that go in and come out |
 //! | `error` | what can go wrong, and whether to retry |
 //! | `options` | every bound, and [`open`] |
+//! | `outbox` | records for sinks outside, written with their causes |
 //! | `sqlite` | the embedded engine: one writer thread with group commit, a few readers |
 //! | `contract` | the suite every engine has to pass |
 
@@ -17,6 +18,7 @@ pub mod contract;
 mod error;
 mod notifications;
 mod options;
+mod outbox;
 mod rows;
 mod sqlite;
 mod store;
@@ -27,6 +29,10 @@ pub use notifications::{
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,
 };
 pub use options::{Options, Retention, open};
+pub use outbox::{
+    Alert, Count, Happening, Keep, OnlineRow, Outbox, OutboxOptions, Outcome, Record, RecordKind,
+    RecordState, Removed, Replay, Settled, Sink, Unconfirmed,
+};
 pub use rows::{
     Appended, Entry, EntryKind, History, Joined, Marked, Member, NewEntry, Page, Range, Rejected, Role,
     RoomChange, RoomId, RoomKind, RoomRow, UserRow,

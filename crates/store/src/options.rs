@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{NotificationRetention, Store, StoreError};
+use crate::{NotificationRetention, OutboxOptions, Store, StoreError};
 
 /// How much of a room's log is kept. What exceeds either limit goes, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Default for Retention {
 }
 
 /// The bounds of a store. All counts are at least 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// What an append keeps of the room it appends to.
     pub retention: Retention,
@@ -45,6 +45,8 @@ pub struct Options {
     pub queue_wait: Duration,
     /// Bytes of bodies after which a page of history ends early. One entry is always let through.
     pub page_bytes: usize,
+    /// Which records go to the outbox.
+    pub outbox: OutboxOptions,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             queue_reads: 1024,
             queue_wait: Duration::from_secs(5),
             page_bytes: 1 << 20,
+            outbox: OutboxOptions::default(),
         }
     }
 }

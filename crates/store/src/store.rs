@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use crate::{
     Appended, DeliveredMark, DeliveredUpto, History, Joined, Marked, Member, NewEntry, NewNotification,
-    NotificationList, NotificationPage, NotificationRetention, NotificationsRead, Page, Posted, ReadWhich,
-    Rejected, Retention, Role, RoomChange, RoomId, RoomRow, StoreError, Undelivered, UserRow,
+    NotificationList, NotificationPage, NotificationRetention, NotificationsRead, Outbox, Page, Posted,
+    ReadWhich, Rejected, Retention, Role, RoomChange, RoomId, RoomRow, StoreError, Undelivered, UserRow,
 };
 
 /// A durable log of rooms with their members.
@@ -141,6 +141,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes and reads something durably, to learn whether the store works.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// The outbox; `None` if no sink was configured, and no record is ever written.
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        None
+    }
 
     /// Finishes what was begun, refuses what comes after, and returns when all files are closed.
     async fn close(&self);

@@ -9,6 +9,7 @@ pub mod crowd;
 pub mod log;
 pub mod model;
 pub mod notifications;
+pub mod outbox;
 pub mod people;
 pub mod retention;
 pub mod rooms;
@@ -81,6 +82,15 @@ macro_rules! store_contract {
             notifications::the_oldest_of_a_user_go,
             notifications::what_is_too_old_goes_for_all,
             notifications::all_of_it_outlives_the_process,
+            outbox::each_sink_gets_what_it_wants,
+            outbox::without_sinks_nothing_is_written,
+            outbox::a_settled_record_is_not_due,
+            outbox::a_retry_of_a_message_makes_no_second_record,
+            outbox::who_has_not_acknowledged_is_looked_at_twice,
+            outbox::a_mark_takes_back_what_waits,
+            outbox::dead_records_are_replayed,
+            outbox::who_was_told_to_be_online_is_remembered,
+            outbox::what_is_too_old_or_too_much_goes,
             crowd::many_senders_leave_no_hole,
             crowd::one_client_id_sent_at_once_is_one_entry,
             crowd::a_write_outlives_whoever_asked,

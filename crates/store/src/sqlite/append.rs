@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     batch::Batch,
     column::Seq,
+    outbox,
     writer::{Weight, Write},
 };
 use crate::{Appended, EntryKind, NewEntry, Rejected};
@@ -50,6 +51,7 @@ fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Ap
         insert(conn, entry, seq)?;
     }
     room.append(max_entries);
+    outbox::appended(batch, entry, seq)?;
     Ok(Ok(Appended::New { seq, at: entry.at }))
 }
 

@@ -8,7 +8,7 @@ use std::collections::{HashMap, hash_map};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::column::Seq;
-use crate::{Retention, RoomId, RoomRow};
+use crate::{OutboxOptions, Retention, RoomId, RoomRow};
 
 /// Entries that fell out of retention are deleted this many at a time, at least.
 const SWEEP: u64 = 64;
@@ -20,6 +20,9 @@ pub(super) const ROOM_COLUMNS: &str =
 pub(super) struct Batch<'c> {
     pub(super) conn: &'c Connection,
     pub(super) retention: Retention,
+    pub(super) outbox: &'c OutboxOptions,
+    /// Whether something was written to the outbox.
+    pub(super) recorded: bool,
     rooms: HashMap<RoomId, Tail>,
 }
 
@@ -77,10 +80,12 @@ impl Tail {
 }
 
 impl<'c> Batch<'c> {
-    pub(super) fn new(conn: &'c Connection, retention: Retention) -> Self {
+    pub(super) fn new(conn: &'c Connection, retention: Retention, outbox: &'c OutboxOptions) -> Self {
         Self {
             conn,
             retention,
+            outbox,
+            recorded: false,
             rooms: HashMap::new(),
         }
     }

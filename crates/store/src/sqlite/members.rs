@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{batch::Batch, column::Seq, writer::Write};
+use super::{batch::Batch, column::Seq, outbox, writer::Write};
 use crate::{Joined, Member, Role, RoomId, RoomKind};
 
 /// The user's membership, if it is active.
@@ -152,6 +152,9 @@ impl Write for MarkRead {
             conn.prepare_cached(SQL)?
                 .execute(params![self.room, self.user, Seq(mark), self.at])?
                 == 1;
+        if advanced {
+            outbox::acknowledged(batch, self.room, &self.user, mark)?;
+        }
         let member = active(conn, self.room, &self.user)?;
         Ok(member.map(|member| Moved {
             read_seq: member.read_seq,

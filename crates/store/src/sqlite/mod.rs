@@ -7,6 +7,7 @@
 //! | `append`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | what a write does, and the queries of its noun |
 //! | `history` | pages |
 //! | `notifications` | users' notifications, and what their devices were given |
+//! | `outbox/` | records for sinks outside |
 //! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
 
 mod append;
@@ -18,6 +19,7 @@ mod history;
 mod members;
 mod metrics;
 mod notifications;
+mod outbox;
 mod probe;
 mod queue;
 mod readers;
@@ -37,9 +39,9 @@ use rusqlite::Connection;
 use self::{metrics::Metrics, readers::Readers, writer::Writer};
 use crate::{
     Appended, DeliveredMark, DeliveredUpto, History, Joined, Marked, Member, NewEntry, NewNotification,
-    NotificationList, NotificationPage, NotificationRetention, NotificationsRead, Options, Page, Posted,
-    ReadWhich, Rejected, Retention, Role, RoomChange, RoomId, RoomRow, Store, StoreError, Undelivered,
-    UserRow,
+    NotificationList, NotificationPage, NotificationRetention, NotificationsRead, Options, Outbox,
+    OutboxOptions, Page, Posted, ReadWhich, Rejected, Retention, Role, RoomChange, RoomId, RoomRow, Store,
+    StoreError, Undelivered, UserRow,
 };
 
 /// A store in one SQLite file.
@@ -49,6 +51,7 @@ pub(crate) struct SqliteStore {
     metrics: Arc<Metrics>,
     page_bytes: usize,
     notifications: NotificationRetention,
+    outbox: OutboxOptions,
 }
 
 /// Opens the file, see [`crate::open`].
@@ -68,6 +71,7 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         metrics,
         page_bytes: options.page_bytes,
         notifications: options.notifications,
+        outbox: options.outbox,
     })
 }
 
@@ -374,6 +378,10 @@ impl Store for SqliteStore {
     async fn check(&self) -> Result<(), StoreError> {
         self.write(probe::Beat).await?;
         self.read(probe::read).await.map(drop)
+    }
+
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        (!self.outbox.sinks.is_empty()).then_some(self as &dyn Outbox)
     }
 
     async fn close(&self) {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     batch::{Batch, ROOM_COLUMNS, room_row},
     column::Seq,
+    outbox,
     writer::Write,
 };
 use crate::{RoomChange, RoomId, RoomRow};
@@ -57,7 +58,9 @@ impl Write for Create {
             return Ok(batch.room(room.id)?.map_or(room, |tail| tail.row.clone()));
         }
         let id = insert(conn, &self.name, self.at)?;
-        get(conn, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+        let room = get(conn, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        outbox::created(batch, &room)?;
+        Ok(room)
     }
 }
 
@@ -88,7 +91,11 @@ impl Write for Put {
         tail.keep_newest(max_entries);
         conn.prepare_cached("UPDATE rooms SET kind = ?2, history = ?3 WHERE id = ?1")?
             .execute(params![id, tail.row.kind, tail.row.history.map(Seq)])?;
-        Ok((tail.row.clone(), created))
+        let room = tail.row.clone();
+        if created {
+            outbox::created(batch, &room)?;
+        }
+        Ok((room, created))
     }
 }
 

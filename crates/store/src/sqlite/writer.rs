@@ -6,12 +6,12 @@ use std::{sync::Arc, thread, time::Duration};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::Instant,
 };
 
 use super::{batch::Batch, failure, metrics::Metrics, queue, queue::Queue};
-use crate::{Options, Outage, Retention, StoreError};
+use crate::{Options, Outage, StoreError};
 
 /// A change to the database. It may be applied more than once, each time after a rollback of the time before.
 pub(super) trait Write: Send + 'static {
@@ -76,6 +76,7 @@ pub(super) struct Writer {
     queue_bytes: u32,
     wait: Duration,
     metrics: Arc<Metrics>,
+    recorded: watch::Sender<()>,
     /// Yields `None` when the thread is gone; nothing is ever sent.
     ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
 }
@@ -88,11 +89,13 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (queue, incoming) = Queue::new(options.queue_writes, options.queue_wait);
         let (alive, ended) = mpsc::channel(1);
+        let recorded = watch::Sender::new(());
         let mut committer = Committer {
             conn,
             incoming,
-            options: *options,
+            options: options.clone(),
             metrics: metrics.clone(),
+            recorded: recorded.clone(),
             failing: false,
         };
         thread::Builder::new()
@@ -110,6 +113,7 @@ impl Writer {
             queue_bytes,
             wait: options.queue_wait,
             metrics,
+            recorded,
             ended: tokio::sync::Mutex::new(ended),
         })
     }
@@ -146,6 +150,11 @@ impl Writer {
         queue::answer(answer).await
     }
 
+    /// Changes with each commit that wrote to the outbox.
+    pub(super) fn recorded(&self) -> watch::Receiver<()> {
+        self.recorded.subscribe()
+    }
+
     pub(super) async fn close(&self) {
         self.queue.close();
         self.ended.lock().await.recv().await;
@@ -158,6 +167,8 @@ struct Committer {
     incoming: mpsc::Receiver<Queued>,
     options: Options,
     metrics: Arc<Metrics>,
+    /// Told of each commit that wrote to the outbox.
+    recorded: watch::Sender<()>,
     /// Whether the last commit failed, so that an outage is logged once and not once a batch.
     failing: bool,
 }
@@ -204,11 +215,15 @@ impl Committer {
     /// All or nothing. Dropping the transaction, or the error itself, rolls it back; nothing of it is remembered here.
     fn commit(&mut self, tasks: &mut [Queued]) -> Result<(), StoreError> {
         let started = Instant::now();
-        let committed = transact(&mut self.conn, self.options.retention, tasks)
-            .map_err(|error| failure::from_sqlite(&error));
+        let committed =
+            transact(&mut self.conn, &self.options, tasks).map_err(|error| failure::from_sqlite(&error));
         self.metrics
             .commit_seconds
             .record(started.elapsed().as_secs_f64());
+        if committed == Ok(true) {
+            self.recorded.send_replace(());
+        }
+        let committed = committed.map(drop);
         match &committed {
             Ok(()) if self.failing => tracing::info!("the store writes again"),
             Err(error) if !self.failing => tracing::error!(%error, "the store cannot write"),
@@ -219,14 +234,17 @@ impl Committer {
     }
 }
 
-fn transact(conn: &mut Connection, retention: Retention, tasks: &mut [Queued]) -> rusqlite::Result<()> {
+/// Answers whether something was written to the outbox.
+fn transact(conn: &mut Connection, options: &Options, tasks: &mut [Queued]) -> rusqlite::Result<bool> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut batch = Batch::new(&transaction, retention);
+    let mut batch = Batch::new(&transaction, options.retention, &options.outbox);
     for queued in tasks {
         queued.task.apply(&mut batch)?;
     }
+    let recorded = batch.recorded;
     batch.flush()?;
-    transaction.commit()
+    transaction.commit()?;
+    Ok(recorded)
 }
 
 fn answer(tasks: impl IntoIterator<Item = Queued>, committed: &Result<(), StoreError>) {

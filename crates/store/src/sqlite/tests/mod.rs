@@ -175,7 +175,7 @@ async fn what_is_no_longer_kept_leaves_the_file() {
         },
         ..Options::default()
     };
-    let store = open(&file.path(), options).unwrap();
+    let store = open(&file.path(), options.clone()).unwrap();
     let room = room(&store).await;
     for _ in 0..40 {
         store.append(vec![message(room, "1"); 25]).await.unwrap();

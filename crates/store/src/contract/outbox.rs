@@ -1,0 +1,354 @@
+//! Records for sinks outside: written with their causes, due in order, settled once.
+
+use std::sync::Arc;
+
+use super::{Harness, Outcome, message, room, say};
+use crate::{
+    Alert, Count, Happening, Keep, OnlineRow, Options, Outbox, OutboxOptions, Outcome as Fate, Record,
+    RecordKind, RecordState, Removed, Replay, RoomId, Settled, Sink, Store, StoreError, Unconfirmed,
+};
+
+fn sink(name: &str, kinds: &[RecordKind]) -> Sink {
+    Sink {
+        name: name.into(),
+        kinds: kinds.to_vec(),
+    }
+}
+
+fn with(sinks: Vec<Sink>) -> Options {
+    Options {
+        outbox: OutboxOptions {
+            sinks,
+            first_look_ms: 5,
+            last_look_ms: 30,
+            members_max: 3,
+        },
+        ..Options::default()
+    }
+}
+
+fn all(harness: &dyn Harness) -> Arc<dyn Store> {
+    harness.open(with(vec![sink("all", &RecordKind::ALL)]))
+}
+
+fn outbox(store: &Arc<dyn Store>) -> Result<&dyn Outbox, StoreError> {
+    store
+        .outbox()
+        .ok_or_else(|| StoreError::Internal("no outbox".into()))
+}
+
+async fn due(store: &Arc<dyn Store>, sink: &str) -> Result<Vec<Record>, StoreError> {
+    outbox(store)?.due(sink, 1_000_000, 100).await
+}
+
+fn kinds(records: &[Record]) -> Vec<RecordKind> {
+    records.iter().map(|record| record.kind).collect()
+}
+
+async fn settle(store: &Arc<dyn Store>, n: i64, outcome: Fate, now: i64) -> Outcome {
+    outbox(store)?.settle(vec![Settled { n, outcome }], now).await
+}
+
+pub async fn each_sink_gets_what_it_wants(harness: &dyn Harness) -> Outcome {
+    use RecordKind::{MessageCreated, RoomCreated, RoomEmptied, UserOnline};
+
+    let store = harness.open(with(vec![
+        sink("all", &RecordKind::ALL),
+        sink("rooms", &[RecordKind::RoomCreated, RecordKind::RoomEmptied]),
+    ]));
+    let changes = outbox(&store)?.changes();
+    let room = room(&*store, "a").await?;
+    assert!(changes.has_changed().unwrap_or_default(), "a change is told");
+    store
+        .append(vec![message(room.id, "ann", Some("c1"), "{\"text\":\"hi\"}")])
+        .await?;
+    let happenings = vec![
+        Happening::UserOnline {
+            user: "ann".into(),
+            name: Some("Ann".into()),
+            at: 1_001,
+        },
+        Happening::RoomEmptied {
+            room: room.id,
+            at: 1_002,
+        },
+        Happening::RoomEmptied {
+            room: room.id + 1,
+            at: 1_003,
+        },
+    ];
+    outbox(&store)?.record(happenings).await?;
+    let records = due(&store, "all").await?;
+    assert_eq!(
+        kinds(&records),
+        [RoomCreated, MessageCreated, UserOnline, RoomEmptied]
+    );
+    let told = &records[1];
+    assert_eq!(
+        (told.room.as_deref(), told.epoch.as_deref(), told.seq, told.at),
+        (Some("a"), Some(room.epoch.as_str()), Some(1), 1_000)
+    );
+    assert_eq!(
+        (
+            told.user_id.as_deref(),
+            told.client_id.as_deref(),
+            told.body.as_deref()
+        ),
+        (Some("ann"), Some("c1"), Some("{\"text\":\"hi\"}"))
+    );
+    let others = due(&store, "rooms").await?;
+    assert_eq!(kinds(&others), [RoomCreated, RoomEmptied]);
+    assert_eq!(others[0].id, records[0].id, "one id for what happened");
+    assert!(others[0].n != records[0].n);
+    Ok(())
+}
+
+pub async fn without_sinks_nothing_is_written(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    assert!(store.outbox().is_none());
+    let room = room(&*store, "a").await?;
+    say(&*store, room.id, "ann", &["1", "2"]).await?;
+    store.close().await;
+    let store = all(harness);
+    assert_eq!(outbox(&store)?.counts().await?, []);
+    assert_eq!(outbox(&store)?.unconfirmed(1_000_000, 10).await?, []);
+    Ok(())
+}
+
+pub async fn a_settled_record_is_not_due(harness: &dyn Harness) -> Outcome {
+    let store = all(harness);
+    let room = room(&*store, "a").await?;
+    say(&*store, room.id, "ann", &["1", "2"]).await?;
+    let records = due(&store, "all").await?;
+    let [created, one, two] = &records[..] else {
+        panic!("{records:?}")
+    };
+    settle(&store, created.n, Fate::Delivered, 2_000).await?;
+    let retry = Fate::Retry {
+        at: 5_000,
+        error: "500".into(),
+    };
+    settle(&store, one.n, retry, 2_000).await?;
+    settle(&store, two.n, Fate::Dead { error: "gone".into() }, 2_000).await?;
+    assert_eq!(outbox(&store)?.due("all", 4_999, 9).await?, []);
+    assert_eq!(outbox(&store)?.next_due("all").await?, Some(5_000));
+    // All of it outlives a restart.
+    store.close().await;
+    let store = all(harness);
+    let again = outbox(&store)?.due("all", 5_000, 9).await?;
+    assert_eq!(again.len(), 1);
+    assert_eq!(
+        (again[0].attempts, again[0].last_error.as_deref()),
+        (1, Some("500"))
+    );
+    assert_eq!((&again[0].id, &again[0].body), (&one.id, &one.body));
+    settle(&store, two.n, Fate::Delivered, 6_000).await?;
+    let dead = outbox(&store)?.list(Some(RecordState::Dead), 9).await?;
+    assert_eq!(
+        dead.iter().map(|record| record.n).collect::<Vec<_>>(),
+        [two.n],
+        "settled once"
+    );
+    Ok(())
+}
+
+pub async fn a_retry_of_a_message_makes_no_second_record(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(with(vec![sink("all", &[RecordKind::MessageCreated])]));
+    let room = room(&*store, "a").await?;
+    for _ in 0..3 {
+        store
+            .append(vec![message(room.id, "ann", Some("c"), "1")])
+            .await?;
+    }
+    store
+        .append(vec![
+            message(room.id, "ann", Some("c"), "2"),
+            message(room.id + 1, "ann", None, "1"),
+        ])
+        .await?;
+    assert_eq!(due(&store, "all").await?.len(), 1);
+    Ok(())
+}
+
+async fn crowd(store: &dyn Store, room: RoomId, users: &[&str]) -> Outcome {
+    for user in users {
+        store.join(room, user, 1).await?;
+    }
+    Ok(())
+}
+
+async fn looks(store: &Arc<dyn Store>, now: i64) -> Result<Vec<(u64, bool, String)>, StoreError> {
+    let found = outbox(store)?.unconfirmed(now, 10).await?;
+    Ok(found
+        .into_iter()
+        .map(
+            |Unconfirmed {
+                 seq, last, waiting, ..
+             }| (seq, last, waiting.join(" ")),
+        )
+        .collect())
+}
+
+pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(with(vec![sink("all", &[RecordKind::MessageUndelivered])]));
+    let room = room(&*store, "a").await?;
+    crowd(&*store, room.id, &["ann", "bob", "cy"]).await?;
+    say(&*store, room.id, "ann", &["1"]).await?;
+    store.join(room.id, "dan", 2_000).await?;
+    store.leave(room.id, "dan").await?;
+    assert_eq!(looks(&store, 1_004).await?, []);
+    assert_eq!(outbox(&store)?.next_look().await?, Some(1_005));
+    assert_eq!(looks(&store, 1_005).await?, [(1, false, "bob cy".into())]);
+    let alert = |last, users: &[&str]| Alert {
+        room: room.id,
+        seq: 1,
+        last,
+        users: users.iter().map(ToString::to_string).collect(),
+    };
+    assert_eq!(
+        outbox(&store)?.alert(vec![alert(false, &["bob"])], 1_005).await?,
+        1
+    );
+    assert_eq!(looks(&store, 1_029).await?, []);
+    assert_eq!(
+        looks(&store, 1_030).await?,
+        [(1, true, "cy".into())],
+        "bob is done with"
+    );
+    assert_eq!(
+        outbox(&store)?
+            .alert(vec![alert(true, &["bob", "cy"])], 1_031)
+            .await?,
+        1
+    );
+    assert_eq!(
+        outbox(&store)?.alert(vec![alert(true, &["cy"])], 1_032).await?,
+        0,
+        "it is over"
+    );
+    assert_eq!(looks(&store, 9_999).await?, []);
+    let told = due(&store, "all").await?;
+    let told: Vec<_> = told
+        .iter()
+        .map(|record| (record.recipient.as_deref(), record.at))
+        .collect();
+    assert_eq!(told, [(Some("bob"), 1_005), (Some("cy"), 1_031)]);
+
+    crowd(&*store, room.id, &["eve"]).await?;
+    say(&*store, room.id, "ann", &["2"]).await?;
+    assert_eq!(
+        looks(&store, 1_005).await?,
+        [(2, false, String::new())],
+        "the room is too large"
+    );
+    Ok(())
+}
+
+pub async fn a_mark_takes_back_what_waits(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(with(vec![sink("all", &[RecordKind::MessageUndelivered])]));
+    let room = room(&*store, "a").await?;
+    crowd(&*store, room.id, &["ann", "bob"]).await?;
+    say(&*store, room.id, "ann", &["1", "2", "3"]).await?;
+    store.mark_read(room.id, "bob", 1, 1_001).await?;
+    let found = outbox(&store)?.unconfirmed(1_005, 10).await?;
+    let waiting: Vec<_> = found.iter().map(|look| look.waiting.len()).collect();
+    assert_eq!(waiting, [0, 1, 1]);
+    // Between the look and the record there is time for another mark.
+    store.mark_read(room.id, "bob", 2, 1_002).await?;
+    let alerts = found.into_iter().map(|look| Alert {
+        room: look.room,
+        seq: look.seq,
+        last: look.last,
+        users: look.waiting,
+    });
+    assert_eq!(outbox(&store)?.alert(alerts.collect(), 1_006).await?, 1);
+    assert_eq!(due(&store, "all").await?.len(), 1);
+    store.mark_read(room.id, "bob", 3, 1_007).await?;
+    assert_eq!(due(&store, "all").await?, []);
+    Ok(())
+}
+
+pub async fn dead_records_are_replayed(harness: &dyn Harness) -> Outcome {
+    let store = all(harness);
+    let room = room(&*store, "a").await?;
+    say(&*store, room.id, "ann", &["1"]).await?;
+    for record in due(&store, "all").await? {
+        settle(&store, record.n, Fate::Dead { error: "no".into() }, 2_000).await?;
+    }
+    let dead = outbox(&store)?.list(Some(RecordState::Dead), 9).await?;
+    assert_eq!(dead.len(), 2);
+    let id = dead[0].id.clone();
+    assert_eq!(outbox(&store)?.replay(Replay::Id("none".into()), 3_000).await?, 0);
+    assert_eq!(outbox(&store)?.replay(Replay::Id(id.clone()), 3_000).await?, 1);
+    let again = due(&store, "all").await?;
+    assert_eq!(again.len(), 1);
+    assert_eq!(
+        (&again[0].id, again[0].attempts, &again[0].last_error),
+        (&id, 0, &None)
+    );
+    assert_eq!(outbox(&store)?.replay(Replay::Dead, 3_000).await?, 1);
+    assert_eq!(due(&store, "all").await?.len(), 2);
+    Ok(())
+}
+
+pub async fn who_was_told_to_be_online_is_remembered(harness: &dyn Harness) -> Outcome {
+    let store = all(harness);
+    let came = |user: &str, name: Option<&str>| Happening::UserOnline {
+        user: user.into(),
+        name: name.map(Into::into),
+        at: 10,
+    };
+    let happenings = vec![came("ann", Some("Ann")), came("bob", None), came("cy", None)];
+    outbox(&store)?.record(happenings).await?;
+    let went = Happening::UserOffline {
+        user: "bob".into(),
+        name: None,
+        at: 20,
+    };
+    outbox(&store)?.record(vec![went]).await?;
+    let row = |user: &str, name: Option<&str>| OnlineRow {
+        user_id: user.into(),
+        name: name.map(Into::into),
+    };
+    store.close().await;
+    let store = all(harness);
+    assert_eq!(
+        outbox(&store)?.online("", 9).await?,
+        [row("ann", Some("Ann")), row("cy", None)]
+    );
+    assert_eq!(outbox(&store)?.online("ann", 9).await?, [row("cy", None)]);
+    Ok(())
+}
+
+pub async fn what_is_too_old_or_too_much_goes(harness: &dyn Harness) -> Outcome {
+    let store = all(harness);
+    let room = room(&*store, "a").await?;
+    say(&*store, room.id, "ann", &["1", "2", "3", "4", "5"]).await?;
+    let records = due(&store, "all").await?;
+    settle(&store, records[0].n, Fate::Delivered, 2_000).await?;
+    settle(&store, records[1].n, Fate::Dead { error: String::new() }, 2_000).await?;
+    settle(&store, records[2].n, Fate::Delivered, 2_500).await?;
+    let keep = Keep {
+        delivered_ms: 100,
+        dead_ms: 1_000,
+        records: 100,
+    };
+    let removed = |settled, pending| Removed { settled, pending };
+    assert_eq!(outbox(&store)?.trim(keep, 2_100).await?, removed(0, 0));
+    assert_eq!(outbox(&store)?.trim(keep, 2_101).await?, removed(1, 0));
+    let keep = Keep { records: 2, ..keep };
+    assert_eq!(outbox(&store)?.trim(keep, 2_101).await?, removed(2, 1));
+    let left = [Count {
+        sink: "all".into(),
+        state: RecordState::Pending,
+        records: 2,
+    }];
+    assert_eq!(outbox(&store)?.counts().await?, left);
+    let left: Vec<_> = due(&store, "all")
+        .await?
+        .into_iter()
+        .map(|record| record.seq)
+        .collect();
+    assert_eq!(left, [Some(4), Some(5)], "the oldest go first");
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! The outbox: records of what happened, written in the transaction of their cause, for sinks outside of the process.
+//!
+//! A record is kept once for each sink that wants it, and each of these has a state of its own. What is sent, and how,
+//! is the caller's business; here are the records, when each is due, and what became of it.
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::{RoomId, StoreError};
+
+/// What a record tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecordKind {
+    /// A message was appended. Written by [`Store::append`](crate::Store::append).
+    MessageCreated,
+    /// A member has not acknowledged a message. Written by [`Outbox::alert`].
+    MessageUndelivered,
+    /// A user came online. Written by [`Outbox::record`].
+    UserOnline,
+    /// A user went offline. Written by [`Outbox::record`].
+    UserOffline,
+    /// A room was created. Written by [`Store::open_room`](crate::Store::open_room).
+    RoomCreated,
+    /// Nobody is in a room any more. Written by [`Outbox::record`].
+    RoomEmptied,
+}
+
+impl RecordKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::MessageCreated,
+        Self::MessageUndelivered,
+        Self::UserOnline,
+        Self::UserOffline,
+        Self::RoomCreated,
+        Self::RoomEmptied,
+    ];
+}
+
+/// Which records are written. Without sinks none are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxOptions {
+    /// Who wants them. Names are unique.
+    pub sinks: Vec<Sink>,
+    /// Milliseconds from a message to the first look at who has not acknowledged it.
+    pub first_look_ms: i64,
+    /// Milliseconds from a message to the second and last look. If this is not later than the first, there is only this.
+    pub last_look_ms: i64,
+    /// Rooms with more members than this make no [`RecordKind::MessageUndelivered`].
+    pub members_max: u32,
+}
+
+impl Default for OutboxOptions {
+    fn default() -> Self {
+        Self {
+            sinks: Vec::new(),
+            first_look_ms: 5_000,
+            last_look_ms: 30_000,
+            members_max: 1_000,
+        }
+    }
+}
+
+/// Somebody outside who wants records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sink {
+    /// Its name, under which its records wait.
+    pub name: String,
+    /// What it wants.
+    pub kinds: Vec<RecordKind>,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecordState {
+    /// It waits for its next attempt.
+    Pending,
+    /// Its sink has it.
+    Delivered,
+    /// It was given up.
+    Dead,
+}
+
+impl RecordState {
+    /// All states.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Dead];
+}
+
+/// A record as one sink gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its key among all records of all sinks, in the order in which they were written.
+    pub n: i64,
+    /// Unique for what happened, and the same for all sinks and attempts.
+    pub id: String,
+    /// Whom it is for.
+    pub sink: String,
+    /// What it tells.
+    pub kind: RecordKind,
+    /// When it happened.
+    pub at: i64,
+    /// What became of it.
+    pub state: RecordState,
+    /// Failed attempts.
+    pub attempts: u32,
+    /// When it is due, if pending; else when it came into its state.
+    pub turn_at: i64,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    /// The room, for messages and rooms.
+    pub room: Option<String>,
+    /// The room's epoch.
+    pub epoch: Option<String>,
+    /// The message's place.
+    pub seq: Option<u64>,
+    /// The message's author, or the user who came or went.
+    pub user_id: Option<String>,
+    /// Their name.
+    pub user_name: Option<String>,
+    /// The author's key for the message.
+    pub client_id: Option<String>,
+    /// The member whom the message did not reach.
+    pub recipient: Option<String>,
+    /// The message's body as it was appended.
+    pub body: Option<String>,
+}
+
+/// Something that happened outside of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// A user came online.
+    UserOnline {
+        /// Who.
+        user: String,
+        /// Their name, if known.
+        name: Option<String>,
+        /// When.
+        at: i64,
+    },
+    /// A user went offline.
+    UserOffline {
+        /// Who.
+        user: String,
+        /// Their name, if known.
+        name: Option<String>,
+        /// When they were last there.
+        at: i64,
+    },
+    /// Nobody is in the room any more.
+    RoomEmptied {
+        /// Which.
+        room: RoomId,
+        /// When.
+        at: i64,
+    },
+}
+
+/// A user of whom it was told that they are online.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnlineRow {
+    /// Who.
+    pub user_id: String,
+    /// The name last told.
+    pub name: Option<String>,
+}
+
+/// A message that is due for a look at who has acknowledged it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unconfirmed {
+    /// Its room.
+    pub room: RoomId,
+    /// Its place.
+    pub seq: u64,
+    /// Whether this is the last look.
+    pub last: bool,
+    /// Members who were there when it was said, have neither read nor received it, and were not alerted yet.
+    pub waiting: Vec<String>,
+}
+
+/// What a look at a message came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// The message's room.
+    pub room: RoomId,
+    /// Its place.
+    pub seq: u64,
+    /// Whether this was the last look.
+    pub last: bool,
+    /// Who gets a record, unless they have acknowledged it meanwhile.
+    pub users: Vec<String>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The sink has it.
+    Delivered,
+    /// It failed, and comes again.
+    Retry {
+        /// When.
+        at: i64,
+        /// Why it failed.
+        error: String,
+    },
+    /// It failed, and is given up.
+    Dead {
+        /// Why it failed.
+        error: String,
+    },
+}
+
+/// An attempt that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The record.
+    pub n: i64,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// How many records a sink has in a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// The sink.
+    pub sink: String,
+    /// The state.
+    pub state: RecordState,
+    /// How many.
+    pub records: u64,
+}
+
+/// Which dead records to try again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replay {
+    /// All dead ones.
+    Dead,
+    /// The one with this id, whatever its state; pending ones are due at once.
+    Id(String),
+}
+
+/// How long records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Milliseconds for delivered ones.
+    pub delivered_ms: i64,
+    /// Milliseconds for dead ones.
+    pub dead_ms: i64,
+    /// Records in all. Beyond, the delivered go first, then the dead, then those that wait; the oldest of each first.
+    pub records: u64,
+}
+
+/// What [`Outbox::trim`] removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Records that were settled.
+    pub settled: u64,
+    /// Records that were still to be delivered: they are lost.
+    pub pending: u64,
+}
+
+/// The outbox of a store. Promises about writes are those of [`Store`](crate::Store).
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Changes whenever a record was written or is to be tried again by a call of this process.
+    fn changes(&self) -> watch::Receiver<()>;
+
+    /// Writes records of what happened outside of the log, and remembers who is online.
+    async fn record(&self, happenings: Vec<Happening>) -> Result<(), StoreError>;
+
+    /// Users of whom it was told that they are online, the first ones by name after `after`, `limit` at most.
+    async fn online(&self, after: &str, limit: u32) -> Result<Vec<OnlineRow>, StoreError>;
+
+    /// Pending records of a sink which are due at `now`, the longest due first, `limit` at most.
+    async fn due(&self, sink: &str, now: i64, limit: u32) -> Result<Vec<Record>, StoreError>;
+
+    /// When the sink's next pending record is due.
+    async fn next_due(&self, sink: &str) -> Result<Option<i64>, StoreError>;
+
+    /// Notes what became of attempts. Records that are no longer pending stay as they are.
+    async fn settle(&self, settled: Vec<Settled>, now: i64) -> Result<(), StoreError>;
+
+    /// Messages which are due at `now` for a look at who has acknowledged them, the longest due first.
+    async fn unconfirmed(&self, now: i64, limit: u32) -> Result<Vec<Unconfirmed>, StoreError>;
+
+    /// When the next message is due for a look.
+    async fn next_look(&self) -> Result<Option<i64>, StoreError>;
+
+    /// Writes the records that looks came to. After the first look a message is due for the last one; after that it is
+    /// done with. Answers how many members got a record.
+    async fn alert(&self, alerts: Vec<Alert>, now: i64) -> Result<u64, StoreError>;
+
+    /// Records in a state, or all, the newest first.
+    async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError>;
+
+    /// Makes records due at `now` as if they had never been tried. Answers how many.
+    async fn replay(&self, which: Replay, now: i64) -> Result<u64, StoreError>;
+
+    /// How many records there are.
+    async fn counts(&self) -> Result<Vec<Count>, StoreError>;
+
+    /// Removes what is over its time or too much, in small commits.
+    async fn trim(&self, keep: Keep, now: i64) -> Result<Removed, StoreError>;
+}

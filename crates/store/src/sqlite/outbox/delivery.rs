@@ -1,0 +1,130 @@
+//! What the sinks' side of the outbox asks and says: happenings in, due records out, outcomes back.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    Facts,
+    row::{COLUMNS, record},
+    write,
+};
+use crate::{
+    Happening, OnlineRow, Outcome, Record, RecordKind, Settled,
+    sqlite::{
+        batch::Batch,
+        writer::{Weight, Write},
+    },
+};
+
+pub(super) struct Happened(pub(super) Vec<Happening>);
+
+impl Write for Happened {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        self.0.iter().try_for_each(|happening| happened(batch, happening))
+    }
+
+    fn weight(&self) -> Weight {
+        Weight {
+            writes: self.0.len().max(1),
+            bytes: self.0.len().saturating_mul(256),
+        }
+    }
+}
+
+fn happened(batch: &mut Batch<'_>, happening: &Happening) -> rusqlite::Result<()> {
+    const CAME: &str = "INSERT INTO online (user_id, user_name, since) VALUES (?1, ?2, ?3)
+        ON CONFLICT (user_id) DO UPDATE SET user_name = coalesce(excluded.user_name, user_name)";
+    let (conn, options) = (batch.conn, batch.outbox);
+    let (kind, at) = match happening {
+        Happening::UserOnline { at, .. } => (RecordKind::UserOnline, *at),
+        Happening::UserOffline { at, .. } => (RecordKind::UserOffline, *at),
+        Happening::RoomEmptied { at, .. } => (RecordKind::RoomEmptied, *at),
+    };
+    let facts = match happening {
+        Happening::UserOnline { user, name, at } => {
+            conn.prepare_cached(CAME)?.execute(params![user, name, at])?;
+            of_user(user, name.as_deref())
+        }
+        Happening::UserOffline { user, name, .. } => {
+            conn.prepare_cached("DELETE FROM online WHERE user_id = ?1")?
+                .execute([user])?;
+            of_user(user, name.as_deref())
+        }
+        Happening::RoomEmptied { room, .. } => match batch.room(*room)? {
+            Some(room) => Facts::of_room(&room.row),
+            None => return Ok(()),
+        },
+    };
+    let written = write(conn, options, kind, at, &facts)?;
+    batch.recorded |= written;
+    Ok(())
+}
+
+fn of_user<'a>(user: &'a str, name: Option<&'a str>) -> Facts<'a> {
+    Facts {
+        user_id: Some(user),
+        user_name: name,
+        ..Facts::default()
+    }
+}
+
+pub(super) fn online(conn: &Connection, after: &str, limit: u32) -> rusqlite::Result<Vec<OnlineRow>> {
+    conn.prepare_cached("SELECT user_id, user_name FROM online WHERE user_id > ?1 ORDER BY user_id LIMIT ?2")?
+        .query_map(params![after, limit], |row| {
+            Ok(OnlineRow {
+                user_id: row.get(0)?,
+                name: row.get(1)?,
+            })
+        })?
+        .collect()
+}
+
+pub(super) fn due(conn: &Connection, sink: &str, now: i64, limit: u32) -> rusqlite::Result<Vec<Record>> {
+    conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = ?1 AND turn_at <= ?2 ORDER BY turn_at, n LIMIT ?3"
+    ))?
+    .query_map(params![sink, now, limit], record)?
+    .collect()
+}
+
+pub(super) fn next_due(conn: &Connection, sink: &str) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT turn_at FROM outbox WHERE state = 0 AND sink = ?1 ORDER BY turn_at LIMIT 1")?
+        .query_row([sink], |row| row.get(0))
+        .optional()
+}
+
+pub(super) struct Settle {
+    pub(super) settled: Vec<Settled>,
+    pub(super) now: i64,
+}
+
+impl Write for Settle {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        const DELIVERED: &str =
+            "UPDATE outbox SET state = 1, turn_at = ?2, last_error = NULL WHERE n = ?1 AND state = 0";
+        const RETRY: &str = "UPDATE outbox SET attempts = attempts + 1, turn_at = ?2, last_error = ?3
+            WHERE n = ?1 AND state = 0";
+        const DEAD: &str =
+            "UPDATE outbox SET state = 2, attempts = attempts + 1, turn_at = ?2, last_error = ?3
+            WHERE n = ?1 AND state = 0";
+        let conn = batch.conn;
+        for Settled { n, outcome } in &self.settled {
+            match outcome {
+                Outcome::Delivered => conn.prepare_cached(DELIVERED)?.execute(params![n, self.now])?,
+                Outcome::Retry { at, error } => conn.prepare_cached(RETRY)?.execute(params![n, at, error])?,
+                Outcome::Dead { error } => conn.prepare_cached(DEAD)?.execute(params![n, self.now, error])?,
+            };
+        }
+        Ok(())
+    }
+
+    fn weight(&self) -> Weight {
+        Weight {
+            writes: self.settled.len().max(1),
+            bytes: self.settled.len().saturating_mul(256),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Who has not acknowledged a message: it is looked at twice, once for those who are away, once for all.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Facts, write};
+use crate::{
+    Alert, NewEntry, OutboxOptions, RecordKind, RoomId, Unconfirmed,
+    sqlite::{
+        batch::Batch,
+        column::Seq,
+        writer::{Weight, Write},
+    },
+};
+
+/// Marks a new message for its looks.
+pub(super) fn watch(
+    conn: &Connection,
+    options: &OutboxOptions,
+    entry: &NewEntry,
+    seq: u64,
+) -> rusqlite::Result<()> {
+    // Numbers are given anew only after the entry of a failed commit is gone, so a conflict is a left-over.
+    const SQL: &str =
+        "INSERT OR REPLACE INTO unconfirmed (room_id, seq, due_at, last_look) VALUES (?1, ?2, ?3, ?4)";
+    let only_one = options.last_look_ms <= options.first_look_ms;
+    let first = options.first_look_ms.min(options.last_look_ms);
+    let due = entry.at.saturating_add(first);
+    conn.prepare_cached(SQL)?
+        .execute(params![entry.room, Seq(seq), due, only_one])?;
+    Ok(())
+}
+
+pub(super) fn due(
+    conn: &Connection,
+    now: i64,
+    limit: u32,
+    members_max: u32,
+) -> rusqlite::Result<Vec<Unconfirmed>> {
+    const SQL: &str =
+        "SELECT room_id, seq, last_look FROM unconfirmed WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
+    let look = |row: &Row<'_>| {
+        Ok(Unconfirmed {
+            room: row.get(0)?,
+            seq: row.get::<_, Seq>(1)?.0,
+            last: row.get(2)?,
+            waiting: Vec::new(),
+        })
+    };
+    let mut looks: Vec<_> = conn
+        .prepare_cached(SQL)?
+        .query_map(params![now, limit], look)?
+        .collect::<rusqlite::Result<_>>()?;
+    for look in &mut looks {
+        if members_within(conn, look.room, members_max)? {
+            look.waiting = waiting(conn, look.room, look.seq)?;
+        }
+    }
+    Ok(looks)
+}
+
+pub(super) fn next_look(conn: &Connection) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT due_at FROM unconfirmed ORDER BY due_at LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()
+}
+
+fn members_within(conn: &Connection, room: RoomId, most: u32) -> rusqlite::Result<bool> {
+    const SQL: &str = "SELECT count(*) <= ?2 FROM
+        (SELECT 1 FROM members WHERE room_id = ?1 AND active = 1 LIMIT ?2 + 1)";
+    conn.prepare_cached(SQL)?
+        .query_row(params![room, most], |row| row.get(0))
+}
+
+/// The condition under which member `m` has yet to acknowledge entry `e`.
+const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.read_seq < e.seq
+    AND m.joined_at <= e.at AND m.user_id <> e.user_id
+    AND NOT EXISTS (SELECT 1 FROM alerted a
+        WHERE a.room_id = e.room_id AND a.seq = e.seq AND a.user_id = m.user_id)";
+
+fn waiting(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Vec<String>> {
+    conn.prepare_cached(&format!(
+        "SELECT m.user_id FROM entries e JOIN members m ON {STILL_WAITING} WHERE e.room_id = ?1 AND e.seq = ?2"
+    ))?
+    .query_map(params![room, Seq(seq)], |row| row.get(0))?
+    .collect()
+}
+
+pub(super) struct Alerts {
+    pub(super) alerts: Vec<Alert>,
+    pub(super) now: i64,
+}
+
+impl Write for Alerts {
+    type Answer = u64;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
+        let mut alerted = 0;
+        for alert in &self.alerts {
+            alerted += apply(batch, alert, self.now)?;
+        }
+        Ok(alerted)
+    }
+
+    fn weight(&self) -> Weight {
+        let users = self
+            .alerts
+            .iter()
+            .map(|alert| alert.users.len() + 1)
+            .sum::<usize>();
+        Weight {
+            writes: users,
+            bytes: users.saturating_mul(256),
+        }
+    }
+}
+
+/// A message as a record tells it.
+struct Message {
+    at: i64,
+    user_id: String,
+    user_name: Option<String>,
+    client_id: Option<String>,
+    body: String,
+}
+
+fn apply(batch: &mut Batch<'_>, alert: &Alert, now: i64) -> rusqlite::Result<u64> {
+    const OVER: &str = "DELETE FROM unconfirmed WHERE room_id = ?1 AND seq = ?2";
+    const AGAIN: &str = "UPDATE unconfirmed SET due_at = ?3, last_look = 1 WHERE room_id = ?1 AND seq = ?2";
+    let (conn, options) = (batch.conn, batch.outbox);
+    let Some(room) = batch.room(alert.room)? else {
+        return Ok(0);
+    };
+    let place = params![alert.room, Seq(alert.seq)];
+    let kept = alert.seq >= room.row.first;
+    let Some(message) = message(conn, alert.room, alert.seq)?.filter(|_| kept) else {
+        conn.prepare_cached(OVER)?.execute(place)?;
+        return Ok(0);
+    };
+    let mut alerted = 0;
+    for user in &alert.users {
+        if !still_waits(conn, alert, user)? {
+            continue;
+        }
+        let facts = Facts {
+            seq: Some(alert.seq),
+            user_id: Some(&message.user_id),
+            user_name: message.user_name.as_deref(),
+            client_id: message.client_id.as_deref(),
+            recipient: Some(user),
+            body: Some(&message.body),
+            ..Facts::of_room(&room.row)
+        };
+        alerted += u64::from(write(conn, options, RecordKind::MessageUndelivered, now, &facts)?);
+        if !alert.last {
+            conn.prepare_cached("INSERT INTO alerted (room_id, seq, user_id) VALUES (?1, ?2, ?3)")?
+                .execute(params![alert.room, Seq(alert.seq), user])?;
+        }
+    }
+    if alert.last {
+        conn.prepare_cached(OVER)?.execute(place)?;
+    } else {
+        let due = message.at.saturating_add(options.last_look_ms);
+        conn.prepare_cached(AGAIN)?
+            .execute(params![alert.room, Seq(alert.seq), due])?;
+    }
+    batch.recorded = true;
+    Ok(alerted)
+}
+
+fn message(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Option<Message>> {
+    const SQL: &str = "SELECT at, user_id, user_name, client_id, body FROM entries
+        WHERE room_id = ?1 AND seq = ?2";
+    conn.prepare_cached(SQL)?
+        .query_row(params![room, Seq(seq)], |row| {
+            Ok(Message {
+                at: row.get(0)?,
+                user_id: row.get(1)?,
+                user_name: row.get(2)?,
+                client_id: row.get(3)?,
+                body: row.get(4)?,
+            })
+        })
+        .optional()
+}
+
+fn still_waits(conn: &Connection, alert: &Alert, user: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached(&format!(
+        "SELECT EXISTS (SELECT 1 FROM unconfirmed u
+            JOIN entries e ON e.room_id = u.room_id AND e.seq = u.seq
+            JOIN members m ON {STILL_WAITING}
+            WHERE u.room_id = ?1 AND u.seq = ?2 AND u.last_look = ?4 AND m.user_id = ?3)"
+    ))?
+    .query_row(params![alert.room, Seq(alert.seq), user, alert.last], |row| {
+        row.get(0)
+    })
+}
