@@ -3,11 +3,13 @@
 
 mod polling;
 mod probe;
+mod received;
 mod registry;
 mod server;
 mod session;
 mod stream;
 mod task;
+mod writer;
 
 use std::{
     sync::Arc,

@@ -4,31 +4,27 @@
 use std::{
     cell::RefCell,
     future::Future,
-    io::IoSlice,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
-use bytes::{Buf, Bytes};
-use roomful_wire::{
-    engine::Packet,
-    frame::{self, Decoder, Message, OpCode},
-};
+use bytes::Bytes;
+use roomful_wire::frame::{self, Decoder};
 use tokio::time::{Instant, Sleep};
 
 use super::{
-    Connection, Incoming,
+    Connection,
+    received::{End, NO_STATUS, act_on},
     registry::Place,
     session::{Adopted, Session},
     stream::Stream,
+    writer::Writer,
 };
-use crate::{outbox::Batch, reason::Reason};
+use crate::reason::Reason;
 
 /// Read at once; one buffer serves all connections of a thread.
 const READ_BUFFER: usize = 64 * 1024;
-/// Frames given to one vectored write.
-const FRAMES_PER_WRITE: usize = 64;
 /// Rounds of reading and writing before other connections get their turn.
 const ROUNDS: usize = 8;
 
@@ -54,16 +50,7 @@ pub(super) struct SessionTask {
     connection: Box<dyn Connection>,
     stream: Option<Stream>,
     decoder: Decoder,
-    /// Frames taken from the outbox; the first may be partly written.
-    batch: Batch,
-    /// Frames and bytes written since the outbox was told.
-    written: (usize, usize),
-    /// The newest pong or the closing frame that we owe the peer; goes first at the next frame border.
-    control: Option<Bytes>,
-    /// Is the first frame of the batch partly written?
-    amid_frame: bool,
-    /// Is the first frame of the batch a control frame of which nothing is written yet?
-    control_first: bool,
+    writer: Writer,
     /// The code the peer closed with, or the one its mistake deserves.
     close_code: Option<u16>,
     stage: Stage,
@@ -87,11 +74,7 @@ impl SessionTask {
             connection,
             stream: None,
             decoder: Decoder::default(),
-            batch: Batch::new(),
-            written: (0, 0),
-            control: None,
-            amid_frame: false,
-            control_first: false,
+            writer: Writer::default(),
             close_code: None,
             stage: Stage::Open,
             seen_ending: false,
@@ -165,92 +148,14 @@ impl SessionTask {
     // ---- out
 
     fn write(&mut self, cx: &mut Context<'_>) -> Io {
-        loop {
-            self.refill();
-            let Some(stream) = self.stream.as_mut() else {
-                return Io::Blocked;
-            };
-            if self.batch.is_empty() {
-                return match stream.poll_flush(cx) {
-                    Poll::Ready(Ok(())) => Io::Moved,
-                    Poll::Pending => Io::Blocked,
-                    Poll::Ready(Err(_)) => self.lost(),
-                };
-            }
-            let result = {
-                let empty = IoSlice::new(&[]);
-                let mut slices = [empty; FRAMES_PER_WRITE];
-                let mut count = 0;
-                for (slice, frame) in slices.iter_mut().zip(&self.batch) {
-                    *slice = IoSlice::new(frame);
-                    count += 1;
-                }
-                stream.poll_write(cx, slices.get(..count).unwrap_or_default())
-            };
-            match result {
-                Poll::Ready(Ok(0) | Err(_)) => return self.lost(),
-                Poll::Ready(Ok(bytes)) => self.advance(bytes),
-                Poll::Pending => {
-                    // What has left counts no longer, though its batch has not left whole.
-                    let (frames, bytes) = std::mem::take(&mut self.written);
-                    if bytes > 0 {
-                        self.session.settle(frames, bytes);
-                    }
-                    return Io::Blocked;
-                }
-            }
+        let Some(stream) = self.stream.as_mut() else {
+            return Io::Blocked;
+        };
+        match self.writer.poll(cx, stream, &self.session) {
+            Poll::Ready(Ok(())) => Io::Moved,
+            Poll::Pending => Io::Blocked,
+            Poll::Ready(Err(_)) => self.lost(),
         }
-    }
-
-    /// Takes the next frames when all are written; a control frame goes in at the first frame border.
-    fn refill(&mut self) {
-        if self.stream.is_none() {
-            return;
-        }
-        if self.batch.is_empty() && matches!(self.stage, Stage::Open | Stage::Flushing(_)) {
-            let (frames, bytes) = std::mem::take(&mut self.written);
-            self.session
-                .take_frames(frames, bytes, FRAMES_PER_WRITE, &mut self.batch);
-            if self.batch.spilled() && self.batch.is_empty() {
-                self.batch = Batch::new();
-            }
-        }
-        if !self.amid_frame
-            && let Some(control) = self.control.take()
-        {
-            if self.control_first
-                && let Some(waiting) = self.batch.first_mut()
-            {
-                // The newest pong takes the place of one that has not left: a peer that pings without reading
-                // makes nothing grow (RFC 6455, 5.5.3).
-                self.session.settle(1, waiting.len());
-                self.session.charge(control.len());
-                *waiting = control;
-            } else {
-                self.session.charge(control.len());
-                self.batch.insert(0, control);
-                self.control_first = true;
-            }
-        }
-    }
-
-    fn advance(&mut self, mut bytes: usize) {
-        self.session.metrics().bytes_out.increment(bytes as u64);
-        self.written.1 += bytes;
-        self.control_first = false;
-        let mut done = 0;
-        for frame in &mut self.batch {
-            if bytes < frame.len() {
-                frame.advance(bytes);
-                self.amid_frame = bytes > 0 || (done == 0 && self.amid_frame);
-                break;
-            }
-            bytes -= frame.len();
-            done += 1;
-            self.amid_frame = false;
-        }
-        self.written.0 += done;
-        self.batch.drain(..done);
     }
 
     // ---- in
@@ -286,8 +191,9 @@ impl SessionTask {
                 Ok(decoded) => {
                     let consumed = decoded.consumed;
                     if let Some(message) = decoded.message {
-                        match on_message(message, &self.session, self.connection.as_mut()) {
-                            Ok(control) => self.control = control.or(self.control.take()),
+                        match act_on(message, &self.session, self.connection.as_mut()) {
+                            Ok(None) => {}
+                            Ok(Some(control)) => self.writer.owe(control),
                             Err(End { reason, code }) => {
                                 self.close_code = code.or(reason.close_code());
                                 self.session.end(reason);
@@ -377,12 +283,7 @@ impl SessionTask {
                 "",
                 &mut close,
             );
-            if !reason.flushes() {
-                // A frame that has begun must end, or the closing frame would be read as part of it.
-                self.batch.truncate(usize::from(self.amid_frame));
-                self.control_first = false;
-            }
-            self.batch_close(close.into());
+            self.writer.close(close.into(), reason.flushes(), &self.session);
             self.stage = Stage::Flushing(now + linger);
         } else if reason.lingers() && !self.session.said_goodbye() {
             // The client hears of it at its next GET, if one comes.
@@ -394,22 +295,13 @@ impl SessionTask {
         self.timer.as_mut().reset(next);
     }
 
-    /// The closing frame goes behind all that still waits.
-    fn batch_close(&mut self, close: Bytes) {
-        self.control = None;
-        let (frames, bytes) = std::mem::take(&mut self.written);
-        self.session
-            .take_frames(frames, bytes, usize::MAX, &mut self.batch);
-        self.batch.push(close);
-    }
-
     /// Goes on ending: flush, shut, wait for the peer.
     fn finish(&mut self, cx: &mut Context<'_>) {
         let now = Instant::now();
         if let Stage::Flushing(_) = self.stage {
             match self.stream.as_mut() {
                 None if self.session.said_goodbye() => self.let_go(),
-                Some(stream) if self.batch.is_empty() => match stream.poll_shutdown(cx) {
+                Some(stream) if self.writer.is_empty() => match stream.poll_shutdown(cx) {
                     Poll::Ready(Ok(())) => {
                         self.stage = Stage::Draining(now + self.session.settings().linger);
                         let next = self.next_deadline(now);
@@ -427,7 +319,7 @@ impl SessionTask {
     fn lost(&mut self) -> Io {
         self.session.end(Reason::TransportClose);
         self.stream = None;
-        self.batch.clear();
+        self.writer.clear();
         if self.seen_ending {
             self.stage = Stage::Gone;
         }
@@ -436,7 +328,7 @@ impl SessionTask {
 
     fn let_go(&mut self) {
         self.stream = None;
-        self.batch.clear();
+        self.writer.clear();
         self.stage = Stage::Gone;
         self.session.forget();
     }
@@ -489,71 +381,4 @@ impl Drop for SessionTask {
         self.session.unfinished().fetch_sub(self.held, Ordering::Relaxed);
         self.session.metrics().connections.decrement(1);
     }
-}
-
-/// RFC 6455, 7.1.5: the code that stands for "the close frame had none". It is never sent.
-const NO_STATUS: u16 = 1005;
-
-struct End {
-    reason: Reason,
-    code: Option<u16>,
-}
-
-impl From<Reason> for End {
-    fn from(reason: Reason) -> Self {
-        End { reason, code: None }
-    }
-}
-
-/// Acts on one WebSocket message; gives back a control frame to send.
-fn on_message(
-    message: Message<'_>,
-    session: &Session,
-    connection: &mut dyn Connection,
-) -> Result<Option<Bytes>, End> {
-    match message {
-        Message::Text(text) => match Packet::from_text(&text) {
-            Ok(Packet::Message(text)) => {
-                session.metrics().packets_in.increment(1);
-                connection.receive(Incoming::Text(text))?;
-            }
-            Ok(Packet::Pong(_)) => session.pong(),
-            Ok(Packet::Close) => {
-                return Err(End {
-                    reason: Reason::TransportClose,
-                    code: Some(NO_STATUS),
-                });
-            }
-            // In version 4 it is the server that pings.
-            Ok(Packet::Ping(_)) => return Err(Reason::TransportError.into()),
-            // A client may insist on base64 here too.
-            Ok(Packet::Binary(bytes)) => {
-                session.metrics().packets_in.increment(1);
-                connection.receive(Incoming::Binary(&bytes))?;
-            }
-            Ok(Packet::Open(_) | Packet::Upgrade | Packet::Noop) => {}
-            Err(error) => {
-                tracing::debug!(%error, "bad Engine.IO packet");
-                return Err(Reason::ParseError.into());
-            }
-        },
-        Message::Binary(bytes) => {
-            session.metrics().packets_in.increment(1);
-            connection.receive(Incoming::Binary(&bytes))?;
-        }
-        Message::Ping(payload) => {
-            let mut pong = Vec::with_capacity(payload.len() + 2);
-            frame::write(OpCode::Pong, &payload, &mut pong);
-            return Ok(Some(pong.into()));
-        }
-        Message::Pong(_) => {}
-        Message::Close(close) => {
-            let code = close.map_or(NO_STATUS, |close| close.code);
-            return Err(End {
-                reason: Reason::TransportClose,
-                code: Some(code),
-            });
-        }
-    }
-    Ok(None)
 }

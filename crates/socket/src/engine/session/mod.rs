@@ -1,17 +1,19 @@
 //! One Engine.IO session as others see it: a place to put frames for the client, and a switch to end it. The
 //! session's task ([`super::task`]) and the polling requests ([`super::polling`]) meet here, under one short lock.
 
+mod polling;
+
 use std::{
     collections::VecDeque,
     net::IpAddr,
     sync::{Arc, atomic::AtomicUsize},
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use roomful_wire::{
-    engine::session::{Beat, Heartbeat, Link, LinkError},
+    engine::session::{Beat, Heartbeat, Link},
     frame::Decoder,
 };
 use tokio::time::Instant;
@@ -360,140 +362,6 @@ impl Session {
     /// The client's own WebSocket carries the session no more, or never will again.
     pub(super) fn forget(&self) {
         self.engine.registry.remove(self.id);
-    }
-
-    // ---- the polling side
-
-    pub(super) fn is_polling(&self) -> bool {
-        self.state.lock().link.is_polling()
-    }
-
-    pub(super) fn open_get(&self) -> Result<(), LinkError> {
-        self.state.lock().link.open_get()
-    }
-
-    pub(super) fn open_post(&self) -> Result<(), LinkError> {
-        self.state.lock().link.open_post()
-    }
-
-    pub(super) fn close_post(&self) {
-        self.state.lock().link.close_post();
-    }
-
-    /// What to answer the open GET with, once there is something.
-    pub(super) fn poll_answer(&self, cx: &Context<'_>) -> Poll<Answer> {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        let Some(polling) = state.polling.as_mut() else {
-            // The WebSocket took over while this GET was parked.
-            return Poll::Ready(Answer::Noop);
-        };
-        let mut frames = Batch::new();
-        if state.ending.is_some() {
-            polling.said_goodbye = true;
-            state.outbox.take(usize::MAX, &mut frames);
-            let by_client = polling.closed_by_client;
-            let task = state.task.take();
-            drop(guard);
-            if let Some(task) = task {
-                task.wake();
-            }
-            return Poll::Ready(if by_client {
-                Answer::Noop
-            } else {
-                Answer::Close(frames)
-            });
-        }
-        if !state.outbox.is_empty() && polling.adopted.is_none() {
-            state.outbox.take(usize::MAX, &mut frames);
-            state
-                .outbox
-                .written(frames.len(), frames.iter().map(Bytes::len).sum());
-            polling.noop = false;
-            state.link.close_get();
-            return Poll::Ready(Answer::Frames(frames));
-        }
-        if polling.noop || polling.adopted.is_some() {
-            polling.noop = false;
-            state.link.close_get();
-            return Poll::Ready(Answer::Noop);
-        }
-        polling.getter = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    /// Hands the messages of a POST to the task, once it has taken the previous ones: a client that posts faster
-    /// than its events are handled waits.
-    pub(super) fn poll_deliver(&self, cx: &Context<'_>, messages: &mut Vec<Owned>) -> Poll<()> {
-        let mut state = self.state.lock();
-        if state.ending.is_some() || messages.is_empty() {
-            return Poll::Ready(());
-        }
-        let Some(polling) = state.polling.as_mut() else {
-            return Poll::Ready(());
-        };
-        if !polling.inbox.is_empty() {
-            polling.poster = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        polling.inbox.extend(messages.drain(..));
-        let task = state.task.take();
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
-        Poll::Ready(())
-    }
-
-    /// The client posted a close packet.
-    pub(super) fn closed_by_client(&self) {
-        if let Some(polling) = self.state.lock().polling.as_mut() {
-            polling.closed_by_client = true;
-        }
-        self.end(Reason::TransportClose);
-    }
-
-    // ---- the upgrade
-
-    pub(super) fn begin_probe(&self) -> Result<(), LinkError> {
-        self.state.lock().link.begin_probe()
-    }
-
-    pub(super) fn abandon_probe(&self) {
-        self.state.lock().link.abandon_probe();
-    }
-
-    /// Answers a parked GET with a noop, so that the client can stop polling and complete its upgrade.
-    pub(super) fn release_get(&self) {
-        let mut state = self.state.lock();
-        let Some(polling) = state.polling.as_mut() else {
-            return;
-        };
-        polling.noop = true;
-        let getter = polling.getter.take();
-        drop(state);
-        if let Some(getter) = getter {
-            getter.wake();
-        }
-    }
-
-    /// The probing WebSocket takes over. `Err` gives it back: the session ended in the meantime.
-    pub(super) fn adopt(&self, adopted: Adopted) -> Result<(), Adopted> {
-        let mut state = self.state.lock();
-        if state.ending.is_some() {
-            return Err(adopted);
-        }
-        let Some(polling) = state.polling.as_mut() else {
-            return Err(adopted);
-        };
-        polling.adopted = Some(adopted);
-        let getter = polling.getter.take();
-        state.link.complete_upgrade();
-        let task = state.task.take();
-        drop(state);
-        self.engine.metrics.upgraded.increment(1);
-        task.into_iter().chain(getter).for_each(Waker::wake);
-        Ok(())
     }
 }
 
