@@ -7,7 +7,7 @@ WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist 
 
 .PHONY: help
 help: ## lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup-run web/dist/index.html ## builds all it needs and serves the chat page on 127.0.0.1:3000 in dev mode
@@ -17,6 +17,15 @@ run: setup-run web/dist/index.html ## builds all it needs and serves the chat pa
 test: setup-test web/dist/index.html ## installs what the tests need, and runs every test
 	$(CARGO) build -p roomful
 	@node scripts/test.mjs
+
+# Repeat a run with SEED=…; ROUNDS and MESSAGES make it longer or shorter.
+ROUNDS ?= 200
+MESSAGES ?= 1000000
+
+.PHONY: torture
+torture: setup-lint ## kills, cuts and starves a server for long, and checks that nothing is lost or doubled
+	$(CARGO) build --release -p roomful -p roomful-torture
+	$(CARGO) run --release -p roomful-torture -- --rounds $(ROUNDS) --messages $(MESSAGES) $(if $(SEED),--seed $(SEED))
 
 .PHONY: lint
 lint: setup-lint ## checks format, lints, types and what comes in from outside

@@ -25,6 +25,8 @@ pub struct Config {
     pub env: Vec<(String, String)>,
     /// The address to listen on; port 0 asks for a free one.
     pub listen: SocketAddr,
+    /// Where to make its temporary folder; the system's place for such if none.
+    pub folder: Option<PathBuf>,
 }
 
 impl Config {
@@ -47,6 +49,7 @@ impl Config {
             args: Vec::new(),
             env: Vec::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            folder: None,
         }
     }
 
@@ -82,7 +85,12 @@ impl ServerProcess {
     /// # Errors
     /// [`Error::Server`] with the end of its log, if it exits or is not ready in time.
     pub async fn start_with(config: Config) -> Result<Self, Error> {
-        let folder = tempfile::Builder::new().prefix("roomful-").tempdir();
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("roomful-");
+        let folder = match &config.folder {
+            Some(parent) => builder.tempdir_in(parent),
+            None => builder.tempdir(),
+        };
         let folder = folder.map_err(Error::io("making a temporary folder"))?;
         let child = spawn(&config, folder.path())?;
         let mut server = Self {

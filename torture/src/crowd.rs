@@ -1,0 +1,109 @@
+//! Everybody who takes part: users with two devices each, in three of four rooms, behind two proxies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use roomful_testkit::history::Name;
+use roomful_testkit::proxy::Proxy;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::device::{Device, Order};
+use crate::stage::{Stage, Status, User};
+
+const ROOMS: [&str; 4] = ["north", "south", "west", "east"];
+const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
+const DEVICES: usize = 2;
+
+pub(crate) struct Crowd {
+    pub(crate) rooms: Vec<Name>,
+    pub(crate) proxies: Vec<Proxy>,
+    users: Vec<Arc<User>>,
+    devices: Vec<(Arc<Status>, mpsc::Sender<Order>)>,
+    tasks: JoinSet<()>,
+}
+
+impl Crowd {
+    /// Starts everybody. The device `n` of each user comes through the proxy `n`.
+    pub(crate) fn gather(stage: &Arc<Stage>, proxies: Vec<Proxy>, seed: u64) -> Self {
+        let rooms: Vec<Name> = ROOMS.map(Name::from).to_vec();
+        let mut crowd = Self {
+            users: USERS.map(User::new).to_vec(),
+            rooms,
+            proxies,
+            devices: Vec::new(),
+            tasks: JoinSet::new(),
+        };
+        for (at, user) in crowd.users.clone().into_iter().enumerate() {
+            let mine = crowd
+                .rooms
+                .iter()
+                .enumerate()
+                .filter(|(room, _)| room % USERS.len() != at);
+            let mine: Vec<_> = mine.map(|(_, room)| room.clone()).collect();
+            for number in 0..DEVICES {
+                let status = Arc::new(Status {
+                    name: format!("{}/{number}", user.name).into(),
+                    busy: AtomicUsize::new(0),
+                    seen: mine
+                        .iter()
+                        .map(|room| (room.clone(), AtomicU64::new(0)))
+                        .collect(),
+                });
+                let Some(proxy) = crowd.proxies.get(number % crowd.proxies.len().max(1)) else {
+                    continue;
+                };
+                let (orders, inbox) = mpsc::channel(16);
+                let seed = seed.wrapping_add((at * DEVICES + number) as u64);
+                let (stage, user) = (Arc::clone(stage), Arc::clone(&user));
+                let device = Device::new(stage, user, Arc::clone(&status), proxy.addr(), inbox, seed);
+                crowd.tasks.spawn(device.live());
+                crowd.devices.push((status, orders));
+            }
+        }
+        crowd
+    }
+
+    pub(crate) fn devices(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Gives an order to one device.
+    pub(crate) async fn order(&self, device: usize, order: Order) {
+        if let Some((_, orders)) = self.devices.get(device) {
+            // It fails if the device's task has died, which shows as a device that never catches up.
+            let _ = orders.send(order).await;
+        }
+    }
+
+    /// Whether nobody waits for an answer that may add to a log.
+    pub(crate) fn quiet(&self) -> bool {
+        let raced = self.users.iter().all(|user| user.raced.lock().is_empty());
+        raced
+            && self
+                .devices
+                .iter()
+                .all(|(status, _)| status.busy.load(Ordering::SeqCst) == 0)
+    }
+
+    /// What was left for another device to send too is not sent any more.
+    pub(crate) fn end_races(&self) {
+        for user in &self.users {
+            user.raced.lock().clear();
+        }
+    }
+
+    /// Who in `room` has not seen everything up to `head`, and how far they are.
+    pub(crate) fn behind(&self, room: &Name, head: u64) -> Vec<(Name, u64)> {
+        let mut behind = Vec::new();
+        for (status, _) in &self.devices {
+            for (_, seen) in status.seen.iter().filter(|(of, _)| of == room) {
+                let seen = seen.load(Ordering::SeqCst);
+                if seen < head {
+                    behind.push((status.name.clone(), seen));
+                }
+            }
+        }
+        behind
+    }
+}

@@ -1,0 +1,257 @@
+//! One device: a client that comes back by itself, catches up by seq, and sends again what had no answer.
+//!
+//! One task owns it and its connection. What it sends stands in `talk`, what comes to it in `hear`.
+
+mod hear;
+mod talk;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use roomful_testkit::history::{Event, MarkKind, Name};
+use roomful_testkit::session::{Incoming, Session};
+use roomful_testkit::token;
+use serde_json::json;
+use tokio::sync::{SemaphorePermit, mpsc};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::place::Place;
+use crate::stage::{Stage, Status, User};
+
+/// Operations without an answer, at most.
+const WINDOW: usize = 16;
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(3);
+/// After this silence a device asks something ...
+const SILENCE: Duration = Duration::from_millis(1_500);
+/// ... and after this one more it takes the connection for dead.
+const DEAD: Duration = Duration::from_secs(3);
+/// How long a device rests after a refusal that may pass, or a connection that failed.
+const REST: Duration = Duration::from_millis(40);
+
+/// A message that a device has made up. Its client id tells it from all others of its user.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    room: Name,
+    client_id: Name,
+    text: Name,
+}
+
+/// What a device is told to do, beside talking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Stop reading.
+    Deaf,
+    /// Read on.
+    Hear,
+    /// Swap the token for one that ends within a second or two.
+    Expire,
+}
+
+/// An operation that waits for its answer.
+#[derive(Debug)]
+enum Pending {
+    Join {
+        place: usize,
+        begun: u64,
+        since: Option<u64>,
+    },
+    Page {
+        place: usize,
+    },
+    Send {
+        message: Message,
+        why: Why,
+    },
+    Mark {
+        place: usize,
+        kind: MarkKind,
+        begun: u64,
+    },
+    Refresh,
+}
+
+/// Why a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// It is new, or was without an answer: it is sent until it is acknowledged.
+    Own,
+    /// It was acknowledged, or is being sent by another device: once more must not matter.
+    Again,
+    /// Another text under a client id that is taken.
+    Contest,
+}
+
+/// Whether a device goes on.
+#[derive(PartialEq, Eq)]
+enum Flow {
+    Lost,
+    Stop,
+}
+
+#[derive(Debug)]
+pub(crate) struct Device {
+    stage: Arc<Stage>,
+    user: Arc<User>,
+    status: Arc<Status>,
+    route: SocketAddr,
+    orders: mpsc::Receiver<Order>,
+    rng: StdRng,
+    places: Vec<Place>,
+    pending: HashMap<u64, Pending>,
+    next_id: u64,
+    /// Without an answer, to be sent again.
+    waiting: VecDeque<Message>,
+    /// Messages made up so far.
+    made: u64,
+    rest_until: Instant,
+    deaf: bool,
+}
+
+impl Device {
+    pub(crate) fn new(
+        stage: Arc<Stage>,
+        user: Arc<User>,
+        status: Arc<Status>,
+        route: SocketAddr,
+        orders: mpsc::Receiver<Order>,
+        seed: u64,
+    ) -> Self {
+        let places = status.seen.iter().map(|(room, _)| Place::new(room.clone()));
+        Self {
+            places: places.collect(),
+            stage,
+            user,
+            status,
+            route,
+            orders,
+            rng: StdRng::seed_from_u64(seed),
+            pending: HashMap::new(),
+            next_id: 0,
+            waiting: VecDeque::new(),
+            made: 0,
+            rest_until: Instant::now(),
+            deaf: false,
+        }
+    }
+
+    /// Lives until nobody can give it orders any more.
+    pub(crate) async fn live(mut self) {
+        loop {
+            let auth = json!({
+                "token": token::for_user(self.stage.secret, &self.user.name),
+                "device": &*self.status.name,
+            });
+            let connecting = timeout(CONNECT, Session::connect(self.route, "/", &auth)).await;
+            let flow = match connecting {
+                Ok(Ok((mut session, _))) => {
+                    let flow = self.visit(&mut session).await;
+                    session.into_ws().abort();
+                    flow
+                }
+                _ if self.orders.is_closed() => Flow::Stop,
+                _ => {
+                    sleep(REST).await;
+                    Flow::Lost
+                }
+            };
+            self.lose();
+            if flow == Flow::Stop {
+                return;
+            }
+        }
+    }
+
+    async fn visit(&mut self, session: &mut Session) -> Flow {
+        for place in 0..self.places.len() {
+            self.join(session, place).await;
+        }
+        let mut heard = Instant::now();
+        let mut asked = false;
+        loop {
+            self.show();
+            let free = !self.deaf
+                && self.pending.len() < WINDOW
+                && self.places.iter().all(Place::subscribed)
+                && self.rest_until <= Instant::now();
+            let patience = if asked { DEAD } else { SILENCE };
+            let permits = &self.stage.permits;
+            let permit = async { permits.acquire().await.map(SemaphorePermit::forget) };
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    None => return Flow::Stop,
+                    Some(order) => self.obey(session, order).await,
+                },
+                incoming = session.next(), if !self.deaf => match incoming {
+                    Incoming::Ended(_) => return Flow::Lost,
+                    Incoming::Packet(packet) => {
+                        (heard, asked) = (Instant::now(), false);
+                        self.hear(session, &packet).await;
+                    }
+                },
+                () = sleep_until(heard + patience), if !self.deaf => {
+                    if asked {
+                        return Flow::Lost;
+                    }
+                    (heard, asked) = (Instant::now(), true);
+                    self.mark(session).await;
+                },
+                () = sleep_until(self.rest_until), if !self.deaf && !self.waiting.is_empty() && self.pending.len() < WINDOW => {
+                    if let Some(message) = self.waiting.pop_front() {
+                        self.send(session, message, Why::Own).await;
+                    }
+                },
+                Ok(()) = permit, if free && self.waiting.is_empty() => self.talk(session).await,
+            }
+        }
+    }
+
+    async fn obey(&mut self, session: &mut Session, order: Order) {
+        match order {
+            Order::Deaf => self.deaf = true,
+            Order::Hear => self.deaf = false,
+            Order::Expire => self.expire(session).await,
+        }
+    }
+
+    /// Lets others see where it stands.
+    fn show(&self) {
+        for ((_, seen), place) in self.status.seen.iter().zip(&self.places) {
+            let now = if place.subscribed() { place.seen() } else { 0 };
+            seen.store(now, Ordering::SeqCst);
+        }
+        let adds = |pending: &&Pending| matches!(pending, Pending::Send { .. });
+        let busy = self.pending.values().filter(adds).count() + self.waiting.len();
+        self.status.busy.store(busy, Ordering::SeqCst);
+        self.stage.moved();
+    }
+
+    /// The connection is gone: what had no answer may have happened or not.
+    fn lose(&mut self) {
+        self.deaf = false;
+        for (_, pending) in std::mem::take(&mut self.pending) {
+            if let Pending::Send { message, why } = pending {
+                self.unanswered(message, why);
+            }
+        }
+        for place in &mut self.places {
+            if place.lost() {
+                self.stage.recorder.record(Event::Ended {
+                    device: self.status.name.clone(),
+                    room: place.room.clone(),
+                });
+            }
+        }
+        self.show();
+    }
+
+    /// Holds one time in `times`, on average.
+    fn chance(&mut self, times: u32) -> bool {
+        self.rng.random_ratio(1, times)
+    }
+}

@@ -1,0 +1,174 @@
+//! What comes to a device: answers to what it asked, and what it is told.
+
+use roomful_testkit::history::{Event, Heard, Joined, Mark, MarkKind, Name, Outcome, Page, Seen, Stored};
+use roomful_testkit::packet::{Kind, Packet};
+use roomful_testkit::session::Session;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Device, Message, Pending, REST, WINDOW, Why};
+use crate::answer::{self, name, number};
+
+impl Device {
+    pub(super) async fn hear(&mut self, session: &mut Session, packet: &Packet) {
+        match packet.kind {
+            Kind::Ack => {
+                let pending = packet.id.and_then(|id| self.pending.remove(&id));
+                match pending {
+                    Some(pending) => self.answered(session, pending, &packet.data[0]).await,
+                    None => self.odd("an ack that nobody asked for", &packet.data),
+                }
+            }
+            Kind::Event => self.told(&packet.data[0], &packet.data[1]),
+            _ => self.odd("a packet that no client expects", &packet.data),
+        }
+        if self.pending.len() < WINDOW && !self.deaf {
+            self.race(session).await;
+        }
+    }
+
+    fn told(&mut self, event: &Value, data: &Value) {
+        match event.as_str().unwrap_or_default() {
+            "chat:receive_message" => self.delivered(&data["room"], answer::message(data)),
+            "chat:message_read" => self.heard_of(MarkKind::Read, data),
+            // A token that ends is announced before the connection goes.
+            "error" if data["code"] != "token_expired" => self.odd("an error", data),
+            _ => {}
+        }
+    }
+
+    fn delivered(&mut self, room: &Value, seen: Seen) {
+        let Some(place) = self.places.iter_mut().find(|place| *room == *place.room) else {
+            return self.odd("an entry of a room that is none of ours", room);
+        };
+        place.delivered(seen.seq);
+        self.stage.recorder.record(Event::Delivered {
+            device: self.status.name.clone(),
+            room: place.room.clone(),
+            seen,
+        });
+    }
+
+    fn heard_of(&self, kind: MarkKind, data: &Value) {
+        self.stage.recorder.record(Event::Heard(Heard {
+            device: self.status.name.clone(),
+            room: name(&data["room"]),
+            user: name(&data["userId"]),
+            kind,
+            seq: number(&data["seq"]),
+        }));
+    }
+
+    async fn answered(&mut self, session: &mut Session, pending: Pending, ack: &Value) {
+        match (pending, answer::split(ack)) {
+            (Pending::Send { message, why }, result) => self.sent(message, why, result),
+            (Pending::Join { place, begun, since }, Ok(data)) => {
+                self.joined(session, place, begun, since, data).await;
+            }
+            (Pending::Page { place }, Ok(data)) => self.page(session, place, data).await,
+            (Pending::Mark { place, kind, begun }, Ok(data)) => {
+                self.marked(place, kind, begun, number(&data["readSeq"]));
+            }
+            (Pending::Join { place, .. }, Err(code)) if passes(&code) => self.join(session, place).await,
+            (Pending::Page { place }, Err(code)) if passes(&code) => {
+                let after = self.places[place].seen();
+                self.read_on(session, place, after).await;
+            }
+            (_, Err(code)) if passes(&code) => {}
+            (Pending::Refresh, Ok(_)) => {}
+            (pending, Err(_)) => self.odd(&format!("{pending:?} is refused"), ack),
+        }
+    }
+
+    fn sent(&mut self, message: Message, why: Why, result: Result<&Value, Name>) {
+        match result {
+            Ok(data) => {
+                let stored = Stored {
+                    seq: number(&data["seq"]),
+                    duplicate: data["duplicate"] == true,
+                };
+                self.attempted(&message, Outcome::Ok(stored));
+                if why == Why::Own {
+                    self.user.remember(message);
+                    self.stage.one_more();
+                }
+            }
+            Err(code) => {
+                self.attempted(&message, Outcome::Failed(code.clone()));
+                let expected = passes(&code) || (why == Why::Contest && &*code == "conflict");
+                if !expected {
+                    self.odd(&format!("{} is refused", message.client_id), &Value::from(&*code));
+                }
+                if why == Why::Own {
+                    self.rest_until = Instant::now() + REST;
+                    self.waiting.push_back(message);
+                }
+            }
+        }
+    }
+
+    async fn joined(
+        &mut self,
+        session: &mut Session,
+        place: usize,
+        begun: u64,
+        since: Option<u64>,
+        data: &Value,
+    ) {
+        let joined = Joined {
+            device: self.status.name.clone(),
+            room: self.places[place].room.clone(),
+            epoch: name(&data["epoch"]),
+            since,
+            head: number(&data["head"]),
+            reset: data["reset"] == true,
+            more: data["more"] == true,
+            entries: answer::page(data),
+        };
+        let rest = self.places[place].joined(&joined);
+        self.stage.recorder.record(Event::Joined(joined));
+        self.marked(place, MarkKind::Read, begun, number(&data["readSeq"]));
+        self.marked(place, MarkKind::Delivered, begun, number(&data["deliveredSeq"]));
+        if let Some(after) = rest {
+            self.read_on(session, place, after).await;
+        }
+    }
+
+    async fn page(&mut self, session: &mut Session, place: usize, data: &Value) {
+        let page = Page {
+            device: self.status.name.clone(),
+            room: self.places[place].room.clone(),
+            more: data["more"] == true,
+            entries: answer::page(data),
+        };
+        let rest = self.places[place].page(&page);
+        self.stage.recorder.record(Event::Page(page));
+        if let Some(after) = rest {
+            self.read_on(session, place, after).await;
+        }
+    }
+
+    fn marked(&self, place: usize, kind: MarkKind, begun: u64, seq: u64) {
+        self.stage.recorder.record(Event::Marked(Mark {
+            room: self.places[place].room.clone(),
+            user: self.user.name.clone(),
+            kind,
+            begun,
+            ended: self.stage.recorder.tick(),
+            seq,
+        }));
+    }
+
+    fn odd(&self, what: &str, data: &Value) {
+        self.stage
+            .trouble(format!("{}: {what}: {data}", self.status.name));
+    }
+}
+
+/// Whether a refusal passes by itself, or with a new connection.
+fn passes(code: &str) -> bool {
+    matches!(
+        code,
+        "unavailable" | "internal" | "rate_limited" | "token_expired" | "unauthorized"
+    )
+}

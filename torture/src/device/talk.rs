@@ -1,0 +1,164 @@
+//! What a device sends.
+
+use std::sync::atomic::Ordering;
+
+use rand::RngExt as _;
+use roomful_testkit::history::{Content, Event, MarkKind, Outcome, Sent, Stored};
+use roomful_testkit::session::Session;
+use roomful_testkit::token;
+use serde_json::{Value, json};
+
+use super::{Device, Message, Pending, Why};
+
+/// Characters that a text is filled up with, at most, and those of a long one.
+const SHORT: usize = 200;
+const LONG: usize = 16_000;
+
+impl Device {
+    /// Sends a new message, and now and then something beside it.
+    pub(super) async fn talk(&mut self, session: &mut Session) {
+        let message = self.make_up();
+        if self.chance(20) {
+            self.user.race(message.clone());
+        }
+        self.send(session, message, Why::Own).await;
+        if self.chance(15) {
+            self.mark(session).await;
+        }
+        if self.chance(30)
+            && let Some(message) = self.recall()
+        {
+            self.send(session, message, Why::Again).await;
+        }
+        if self.chance(60)
+            && let Some(mut message) = self.recall()
+        {
+            message.text = format!("{} contested", message.text).into();
+            self.send(session, message, Why::Contest).await;
+        }
+    }
+
+    /// Sends what another device of the user is sending, if there is such a thing.
+    pub(super) async fn race(&mut self, session: &mut Session) {
+        let raced = {
+            let mut raced = self.user.raced.lock();
+            let theirs = |message: &Message| !message.client_id.starts_with(&*self.status.name);
+            let taken = raced.pop_front_if(|message| theirs(message));
+            // While locked: nobody is to see an empty list and an idle device.
+            self.status
+                .busy
+                .fetch_add(usize::from(taken.is_some()), Ordering::SeqCst);
+            taken
+        };
+        if let Some(message) = raced {
+            self.send(session, message, Why::Again).await;
+        }
+    }
+
+    fn make_up(&mut self) -> Message {
+        self.made += 1;
+        let place = self.rng.random_range(0..self.places.len());
+        let client_id = format!("{}-{}", self.status.name, self.made);
+        let long = self.stage.long.load(Ordering::SeqCst);
+        let filler = if long {
+            LONG
+        } else {
+            self.rng.random_range(0..SHORT)
+        };
+        let filler = ".".repeat(filler);
+        Message {
+            room: self.places[place].room.clone(),
+            text: format!("{client_id} {filler}").into(),
+            client_id: client_id.into(),
+        }
+    }
+
+    fn recall(&mut self) -> Option<Message> {
+        let recent = self.user.recent.lock();
+        let at = self.rng.random_range(0..recent.len().max(1));
+        recent.get(at).cloned()
+    }
+
+    pub(super) async fn send(&mut self, session: &mut Session, message: Message, why: Why) {
+        let ask = json!({ "room": &*message.room, "text": &*message.text, "clientId": &*message.client_id });
+        self.ask(session, "chat:send_message", &ask, Pending::Send { message, why })
+            .await;
+    }
+
+    pub(super) async fn join(&mut self, session: &mut Session, place: usize) {
+        let limit = self.rng.random_range(1..=200);
+        let begun = self.stage.recorder.tick();
+        let here = &self.places[place];
+        let since = here.since();
+        let mut ask = json!({ "room": &*here.room, "limit": limit });
+        if let (Some(since), Some(epoch)) = (since, &here.epoch) {
+            ask["since"] = since.into();
+            ask["epoch"] = Value::from(&**epoch);
+        }
+        let pending = Pending::Join { place, begun, since };
+        self.ask(session, "chat:join", &ask, pending).await;
+    }
+
+    /// Asks for what comes behind `after`.
+    pub(super) async fn read_on(&mut self, session: &mut Session, place: usize, after: u64) {
+        let ask = json!({ "room": &*self.places[place].room, "after": after, "limit": 200 });
+        self.ask(session, "chat:get_history", &ask, Pending::Page { place })
+            .await;
+    }
+
+    /// Marks a room as read, up to where the device has seen it or somewhat below.
+    pub(super) async fn mark(&mut self, session: &mut Session) {
+        let place = self.rng.random_range(0..self.places.len());
+        let here = &self.places[place];
+        let seq = here.seen().saturating_sub(self.rng.random_range(0..5)).max(1);
+        let ask = json!({ "room": &*here.room, "seq": seq });
+        let begun = self.stage.recorder.tick();
+        let kind = MarkKind::Read;
+        self.ask(
+            session,
+            "chat:message_read",
+            &ask,
+            Pending::Mark { place, kind, begun },
+        )
+        .await;
+    }
+
+    /// Takes a token that is about to end. The next connection has a good one again.
+    pub(super) async fn expire(&mut self, session: &mut Session) {
+        let claims = json!({ "sub": &*self.user.name, "exp": token::now() + 1 });
+        let ask = json!({ "token": token::with_claims(self.stage.secret, &claims) });
+        self.ask(session, "token:refresh", &ask, Pending::Refresh).await;
+    }
+
+    async fn ask(&mut self, session: &mut Session, event: &str, ask: &Value, pending: Pending) {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.pending.insert(id, pending);
+        // A failed write shows up as the end of the stream on the reading side.
+        let _ = session.emit(Some(id), event, ask).await;
+    }
+
+    /// Takes down how an attempt to send ended.
+    pub(super) fn attempted(&self, message: &Message, outcome: Outcome<Stored>) {
+        let Message {
+            room,
+            client_id,
+            text,
+        } = message;
+        self.stage.recorder.record(Event::Sent(Sent {
+            room: room.clone(),
+            user: self.user.name.clone(),
+            client_id: client_id.clone(),
+            content: Content::message(&self.user.name, client_id, text),
+            outcome,
+        }));
+    }
+
+    /// No answer will come any more.
+    pub(super) fn unanswered(&mut self, message: Message, why: Why) {
+        self.attempted(&message, Outcome::Unknown);
+        if why == Why::Own {
+            self.waiting.push_back(message);
+        }
+    }
+}

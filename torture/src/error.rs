@@ -1,0 +1,25 @@
+//! Why a run could not be carried to its end. A broken law is no error but a finding.
+
+/// The one error of the torture program.
+#[derive(Debug, thiserror::Error)]
+pub enum TortureError {
+    /// A client or the server failed where nothing was broken on purpose.
+    #[error(transparent)]
+    Testkit(#[from] roomful_testkit::Error),
+    /// The binary was not found.
+    #[error(
+        "there is no server at {0}: build it first (cargo build -p roomful), or name one with ROOMFUL_BIN"
+    )]
+    NoBinary(std::path::PathBuf),
+    /// The disk that is to fill up could not be made, filled or freed.
+    #[error("the disk that fills up: {0}")]
+    Disk(String),
+    /// The server answered something that no client can make sense of.
+    #[error("the server's answer to {what} makes no sense: {answer}")]
+    Nonsense {
+        /// To what.
+        what: &'static str,
+        /// What it was.
+        answer: serde_json::Value,
+    },
+}

@@ -1,0 +1,126 @@
+//! What came of a run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use roomful_testkit::history::{Event, Outcome, Violation};
+
+use crate::nemesis::Blow;
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The seed it was run with.
+    pub seed: u64,
+    /// How often the server was killed.
+    pub kills: u64,
+    /// Kills that met sends under way.
+    pub met: u64,
+    /// The other blows, in the order in which they fell.
+    pub blows: Vec<Blow>,
+    /// Messages that were acknowledged, retries not counted.
+    pub acknowledged: u64,
+    /// Events of the history that were checked: operations, deliveries, joins, marks.
+    pub events: u64,
+    /// Attempts to send that had no answer.
+    pub unknown: u64,
+    /// Attempts to send that were refused.
+    pub refused: u64,
+    /// Attempts to send that were answered as duplicates.
+    pub duplicates: u64,
+    /// Joins, the first ones included.
+    pub joins: u64,
+    /// Connections that the server has closed, by its word for the cause. What a kill closes is not counted.
+    pub closed: BTreeMap<String, u64>,
+    /// Entries that were read back.
+    pub entries: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// Laws that were broken.
+    pub violations: Vec<Violation>,
+    /// What no law speaks of and should not have happened all the same.
+    pub troubles: Vec<String>,
+}
+
+impl Report {
+    /// Whether everything was as it must be.
+    pub fn sound(&self) -> bool {
+        self.violations.is_empty() && self.troubles.is_empty()
+    }
+
+    /// Counts what a part of the history holds.
+    pub(crate) fn count(&mut self, events: &[Event]) {
+        self.events += events.len() as u64;
+        for event in events {
+            match event {
+                Event::Joined(_) => self.joins += 1,
+                Event::Sent(sent) => match &sent.outcome {
+                    Outcome::Unknown => self.unknown += 1,
+                    Outcome::Failed(_) => self.refused += 1,
+                    Outcome::Ok(stored) => self.duplicates += u64::from(stored.duplicate),
+                },
+                _ => {}
+            }
+        }
+    }
+
+    /// Counts what the server says it has closed since it was started, from the text of its metrics.
+    pub(crate) fn count_closed(&mut self, metrics: &str) {
+        for line in metrics.lines() {
+            let Some(rest) = line.strip_prefix("roomful_closed_total{cause=\"") else {
+                continue;
+            };
+            if let Some((cause, count)) = rest.split_once("\"} ") {
+                let count: u64 = count.parse().unwrap_or_default();
+                if count > 0 {
+                    *self.closed.entry(cause.to_owned()).or_default() += count;
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "seed {}: {} kills ({} met sends under way), {} messages acknowledged in {:.1} s",
+            self.seed,
+            self.kills,
+            self.met,
+            self.acknowledged,
+            self.took.as_secs_f64(),
+        )?;
+        writeln!(
+            f,
+            "  sends: {} without an answer, {} refused, {} answered as duplicates; {} joins",
+            self.unknown, self.refused, self.duplicates, self.joins,
+        )?;
+        write!(f, "  blows:")?;
+        for blow in Blow::ALL {
+            let times = self.blows.iter().filter(|other| **other == blow).count();
+            if times > 0 {
+                write!(f, " {blow} {times}")?;
+            }
+        }
+        write!(f, "\n  closed by the server:")?;
+        for (cause, times) in &self.closed {
+            write!(f, " {cause} {times}")?;
+        }
+        write!(
+            f,
+            "\n  {} events and {} entries checked: {} violations",
+            self.events,
+            self.entries,
+            self.violations.len()
+        )?;
+        for violation in &self.violations {
+            write!(f, "\n  {violation}")?;
+        }
+        for trouble in &self.troubles {
+            write!(f, "\n  trouble: {trouble}")?;
+        }
+        Ok(())
+    }
+}

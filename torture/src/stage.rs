@@ -1,0 +1,139 @@
+//! What all devices share: the history, the messages still to be sent, and where everybody stands.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use roomful_testkit::history::{Name, Recorder};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
+
+use crate::device::Message;
+
+/// Messages of a user that are kept to be sent again, edited and contested.
+const RECENT: usize = 32;
+
+/// Shared by all devices of a run.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) recorder: Recorder,
+    pub(crate) secret: &'static str,
+    /// A permit for each message that may still be sent.
+    pub(crate) permits: Semaphore,
+    /// Messages are long, so that a reader who does not read is soon in trouble.
+    pub(crate) long: AtomicBool,
+    acknowledged: AtomicU64,
+    /// Something of the above, or of a [`Status`], has changed.
+    moved: Notify,
+    /// What no law speaks of and should not happen all the same.
+    troubles: Mutex<Vec<String>>,
+}
+
+/// Where a device stands, for others to see.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) name: Name,
+    /// Operations without an answer that may add to a log.
+    pub(crate) busy: AtomicUsize,
+    /// By place: up to which entry it has seen everything; 0 while it is not subscribed.
+    pub(crate) seen: Vec<(Name, AtomicU64)>,
+}
+
+/// What the devices of a user share.
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) name: Name,
+    /// The latest that were acknowledged.
+    pub(crate) recent: Mutex<VecDeque<Message>>,
+    /// Sent by one device, to be sent by another at the same time.
+    pub(crate) raced: Mutex<VecDeque<Message>>,
+}
+
+impl Stage {
+    pub(crate) fn new(secret: &'static str) -> Self {
+        Self {
+            recorder: Recorder::default(),
+            secret,
+            permits: Semaphore::new(0),
+            long: AtomicBool::new(false),
+            acknowledged: AtomicU64::new(0),
+            moved: Notify::new(),
+            troubles: Mutex::default(),
+        }
+    }
+
+    /// Messages that were acknowledged, retries of the same one not counted.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::SeqCst)
+    }
+
+    /// Lets so many more messages be sent.
+    pub(crate) fn allow(&self, messages: u64) {
+        self.permits
+            .add_permits(usize::try_from(messages).unwrap_or(usize::MAX));
+    }
+
+    pub(crate) fn one_more(&self) {
+        self.acknowledged.fetch_add(1, Ordering::SeqCst);
+        self.moved();
+    }
+
+    pub(crate) fn moved(&self) {
+        self.moved.notify_waiters();
+    }
+
+    /// Waits until `reached` holds. Answers whether it came to that within `patience`.
+    pub(crate) async fn wait_until(&self, patience: Duration, reached: impl Fn() -> bool) -> bool {
+        let reaching = async {
+            loop {
+                let moved = self.moved.notified();
+                tokio::pin!(moved);
+                moved.as_mut().enable();
+                if reached() {
+                    return;
+                }
+                moved.await;
+            }
+        };
+        timeout(patience, reaching).await.is_ok()
+    }
+
+    pub(crate) fn trouble(&self, what: String) {
+        let mut troubles = self.troubles.lock();
+        if troubles.len() < RECENT {
+            troubles.push(what);
+        }
+    }
+
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        self.troubles.lock().clone()
+    }
+}
+
+impl User {
+    pub(crate) fn new(name: &str) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            recent: Mutex::default(),
+            raced: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn remember(&self, message: Message) {
+        let mut recent = self.recent.lock();
+        recent.push_back(message);
+        if recent.len() > RECENT {
+            recent.pop_front();
+        }
+    }
+
+    /// Leaves a message for another device to send too.
+    pub(crate) fn race(&self, message: Message) {
+        let mut raced = self.raced.lock();
+        if raced.len() < RECENT {
+            raced.push_back(message);
+        }
+    }
+}
