@@ -23,7 +23,7 @@ ROUNDS ?= 200
 MESSAGES ?= 1000000
 
 .PHONY: torture
-torture: setup-lint ## kills, cuts and starves a server for long, and checks that nothing is lost or doubled
+torture: ## kills, cuts and starves a server for long, and checks that nothing is lost or doubled
 	$(CARGO) build --release -p roomful -p roomful-torture
 	$(CARGO) run --release -p roomful-torture -- --rounds $(ROUNDS) --messages $(MESSAGES) $(if $(SEED),--seed $(SEED))
 

@@ -1,7 +1,5 @@
 //! A short run of each kind, so that ordinary tests break what the long ones break for hours.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
-
 use roomful_torture::{Blow, Options, TortureError, run};
 
 /// Decides about the runs below; others are for `make torture`.
