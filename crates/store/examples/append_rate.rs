@@ -82,10 +82,12 @@ fn entry(room: RoomId, sender: usize, n: u32) -> NewEntry {
     NewEntry {
         room,
         kind: EntryKind::Message,
+        target: None,
         user_id: format!("user-{sender}"),
         user_name: Some("Somebody".into()),
         client_id: Some(format!("client-id-{sender}-{n}")),
         body: format!("{{\"text\":\"{}\"}}", "x".repeat(138)),
+        mentions: Vec::new(),
         at: 1_700_000_000_000,
     }
 }

@@ -34,7 +34,8 @@ pub use outbox::{
     RecordState, Removed, Replay, Settled, Sink, Unconfirmed,
 };
 pub use rows::{
-    Appended, Entry, EntryKind, History, Joined, Marked, Member, NewEntry, Page, Range, Rejected, Role,
-    RoomChange, RoomId, RoomKind, RoomRow, UserRow,
+    Appended, Delivered, Edit, Entry, EntryKind, History, Inbox, InboxPlace, InboxRow, Joined, Marked,
+    Member, MessageState, NewEntry, Page, REACTING_USERS, Range, Reactions, Rejected, Role, RoomChange,
+    RoomId, RoomKind, RoomRow, Unread, UserRow,
 };
 pub use store::Store;

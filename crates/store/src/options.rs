@@ -43,10 +43,12 @@ pub struct Options {
     pub queue_reads: usize,
     /// How long a call waits for room in a full queue before it answers [`crate::Outage::Busy`].
     pub queue_wait: Duration,
-    /// Bytes of bodies after which a page of history ends early. One entry is always let through.
+    /// Bytes of bodies after which a page of history or of an inbox ends early. One entry is always let through.
     pub page_bytes: usize,
     /// Which records go to the outbox.
     pub outbox: OutboxOptions,
+    /// Different reactions that one message may have.
+    pub reactions: u32,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             queue_wait: Duration::from_secs(5),
             page_bytes: 1 << 20,
             outbox: OutboxOptions::default(),
+            reactions: 20,
         }
     }
 }
@@ -77,6 +80,7 @@ impl Options {
             ("readers", self.readers),
             ("queue_reads", self.queue_reads),
             ("page_bytes", self.page_bytes),
+            ("reactions", self.reactions as usize),
             (
                 "retention.max_entries",
                 usize::try_from(self.retention.max_entries).unwrap_or(usize::MAX),

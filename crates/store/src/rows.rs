@@ -43,11 +43,20 @@ pub struct RoomChange {
     pub history: Option<Option<u64>>,
 }
 
-/// What an entry is. Only messages count as unread.
+/// What an entry is. Only messages count as unread; the others change the message that they name as their target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EntryKind {
     /// Something a user said.
     Message,
+    /// Another body for a message.
+    Edit,
+    /// The end of a message: what it and its edits said, its mentions and its reactions are forgotten.
+    Delete,
+    /// A user's reaction to a message. The body is the reaction itself, which a user has once at most.
+    Reaction {
+        /// Taken back, not added.
+        removed: bool,
+    },
 }
 
 /// An entry to be appended to a room.
@@ -57,14 +66,18 @@ pub struct NewEntry {
     pub room: RoomId,
     /// What it is.
     pub kind: EntryKind,
+    /// The message that it is about; `None` for a message.
+    pub target: Option<u64>,
     /// Its author.
     pub user_id: String,
     /// The author's name at the time.
     pub user_name: Option<String>,
     /// The author's key for it. A second append under the same (room, user, key) is a retry.
     pub client_id: Option<String>,
-    /// JSON text. The store compares it, but does not read it.
+    /// JSON text, but for reactions. The store compares it, but does not read it.
     pub body: String,
+    /// Whom a message mentions, without repeats.
+    pub mentions: Vec<String>,
     /// When it was said.
     pub at: i64,
 }
@@ -76,17 +89,56 @@ pub struct Entry {
     pub seq: u64,
     /// What it is.
     pub kind: EntryKind,
+    /// The message that it is about; `None` for a message.
+    pub target: Option<u64>,
     /// Its author.
     pub user_id: String,
     /// The author's name at the time.
     pub user_name: Option<String>,
     /// The author's key for it.
     pub client_id: Option<String>,
-    /// JSON text, exactly as appended.
+    /// The text exactly as appended; empty for a deleted message and its edits.
     pub body: String,
     /// When it was said.
     pub at: i64,
+    /// What has become of a message.
+    pub state: MessageState,
 }
+
+/// What has become of a message since it was said. The default, of one that was left alone, is also what entries that
+/// are no messages have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MessageState {
+    /// The last edit.
+    pub edit: Option<Edit>,
+    /// Whether it is deleted.
+    pub deleted: bool,
+    /// The reactions, in the order in which they first came.
+    pub reactions: Vec<Reactions>,
+}
+
+/// The last edit of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The edit's body.
+    pub body: String,
+    /// When it was made.
+    pub at: i64,
+}
+
+/// All who reacted to a message in the same way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reactions {
+    /// The reaction.
+    pub emoji: String,
+    /// Some of the users, by id: as many as the message's share of [`REACTING_USERS`] lets in.
+    pub user_ids: Vec<String>,
+    /// How many users in all.
+    pub count: u64,
+}
+
+/// The users that are named with one message, over all its reactions.
+pub const REACTING_USERS: u32 = 100;
 
 /// The durable place of an appended entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,25 +150,32 @@ pub enum Appended {
         /// Its time.
         at: i64,
     },
-    /// It was appended before, under the same client id and with the same kind and body.
+    /// It was appended before, under the same client id and with the same kind, target and body. (What a deleted
+    /// message said is forgotten, and not compared.)
     Duplicate {
         /// The place it got then.
         seq: u64,
         /// The time it got then.
         at: i64,
     },
+    /// A reaction that is there already was added, or one that is not was taken back: there is no new entry.
+    Unchanged,
 }
 
 /// Why one entry of an otherwise successful append was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejected {
-    /// The same (room, user, client id) stands for an entry with another kind or body.
+    /// The same (room, user, client id) stands for an entry of another kind, or with another target or body.
     Conflict {
         /// Where that entry is.
         seq: u64,
     },
     /// There is no such room.
     NoSuchRoom,
+    /// The target is no message, or one that is deleted or no longer kept.
+    NoSuchMessage,
+    /// The message has as many different reactions as it may have, see [`Options::reactions`](crate::Options).
+    TooManyReactions,
 }
 
 /// A user's membership of a room.
@@ -128,6 +187,8 @@ pub struct Member {
     pub read_seq: u64,
     /// When the mark last grew; `None` while it is 0.
     pub read_at: Option<i64>,
+    /// All entries up to and including this one have reached the user. Only grows, and is never behind `read_seq`.
+    pub delivered_seq: u64,
     /// When the present membership began.
     pub joined_at: i64,
     /// What they may do there. Ends with the membership.
@@ -155,7 +216,7 @@ pub struct Joined {
     pub newly: bool,
 }
 
-/// Which entries of a room to read, and how many at most.
+/// Which part of a room's log to read, and how much at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     /// Which.
@@ -167,14 +228,14 @@ pub struct Page {
 /// A stretch of a room's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Range {
-    /// The newest entries up to `upto`.
+    /// The newest messages up to `upto`, without the other entries between them.
     Last {
         /// The newest one wanted, inclusive.
         upto: u64,
     },
-    /// The newest entries older than this one.
+    /// The newest messages older than this entry, without the other entries between them.
     Before(u64),
-    /// The oldest entries newer than `seq`.
+    /// The oldest entries of every kind newer than `seq`.
     After {
         /// The one already known, exclusive.
         seq: u64,
@@ -186,9 +247,9 @@ pub enum Range {
 /// A page of a room's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
-    /// Oldest first, dense.
+    /// Oldest first; dense for `After`. Messages come in their present state.
     pub entries: Vec<Entry>,
-    /// Whether the range holds more kept entries: older ones for `Last` and `Before`, newer ones for `After`.
+    /// Whether the range holds more that is kept: older messages for `Last` and `Before`, newer entries for `After`.
     pub more: bool,
     /// The room's oldest kept entry, see [`RoomRow::first`]. Whoever asks for entries after `seq` has missed some
     /// for good if `seq + 1 < first`.
@@ -204,8 +265,59 @@ pub struct Marked {
     pub read_seq: u64,
     /// Whether this call moved it.
     pub advanced: bool,
-    /// Messages by others beyond the mark.
-    pub unread: u64,
+    /// What is beyond the mark.
+    pub unread: Unread,
+}
+
+/// The answer to a delivered mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivered {
+    /// The mark now.
+    pub delivered_seq: u64,
+    /// Whether this call moved it.
+    pub advanced: bool,
+}
+
+/// What a member has not read: messages by others beyond the read mark that are kept and not deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// How many.
+    pub messages: u64,
+    /// How many of them mention the member.
+    pub mentions: u64,
+}
+
+/// A room as one of its members sees it in the list of their rooms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRow {
+    /// The room.
+    pub room: RoomRow,
+    /// The membership.
+    pub member: Member,
+    /// The newest message, if it is kept; it may be a deleted one.
+    pub last_message: Option<Entry>,
+    /// What the member has not read.
+    pub unread: Unread,
+    /// Where the room stands in the order.
+    pub place: InboxPlace,
+}
+
+/// A place in the order of an inbox: by the time of the last message, newest first, then by room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InboxPlace {
+    /// When the last message was said, or the room was created.
+    pub active_at: i64,
+    /// The room.
+    pub room: RoomId,
+}
+
+/// A page of a user's rooms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbox {
+    /// Latest first.
+    pub rooms: Vec<InboxRow>,
+    /// Whether there are more behind the last one.
+    pub more: bool,
 }
 
 /// What is remembered of a user.

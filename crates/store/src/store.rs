@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 
 use crate::{
-    Appended, DeliveredMark, DeliveredUpto, History, Joined, Marked, Member, NewEntry, NewNotification,
-    NotificationList, NotificationPage, NotificationRetention, NotificationsRead, Outbox, Page, Posted,
-    ReadWhich, Rejected, Retention, Role, RoomChange, RoomId, RoomRow, StoreError, Undelivered, UserRow,
+    Appended, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
+    Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
+    NotificationsRead, Outbox, Page, Posted, ReadWhich, Rejected, Retention, Role, RoomChange, RoomId,
+    RoomRow, StoreError, Undelivered, Unread, UserRow,
 };
 
 /// A durable log of rooms with their members.
@@ -22,7 +23,8 @@ pub trait Store: Send + Sync + 'static {
     /// Appends entries in the order given, in one commit, and answers one result for each, in that order.
     ///
     /// Each room's new entries are numbered from its head on without a hole. A rejected entry takes no number and
-    /// does not keep the others from being appended. Rooms which thereby exceed [`crate::Options::retention`] lose
+    /// does not keep the others from being appended. An edit, delete or reaction takes effect on its message in the
+    /// same commit; who may make it is the caller's business. Rooms which thereby exceed [`crate::Options::retention`] lose
     /// their oldest entries.
     async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<Result<Appended, Rejected>>, StoreError>;
 
@@ -68,11 +70,18 @@ pub trait Store: Send + Sync + 'static {
     /// The rooms the user is a member of, the latest joined first, `limit` at most.
     async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError>;
 
+    /// A page of the user's rooms, the one with the latest message first, beginning behind `after`. `limit` at most;
+    /// it may be shorter, see [`crate::Options::page_bytes`].
+    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxPlace>) -> Result<Inbox, StoreError>;
+
     /// A page of the room's log, taken from one consistent state.
     async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError>;
 
-    /// Moves the user's read mark up to `seq`, or to the room's head if that is lower. It never moves back. `None`
-    /// if they are not a member. An error can also come when the mark was moved, but not counted: repeat the call.
+    /// One entry, if it is kept.
+    async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError>;
+
+    /// Moves the user's read mark up to `seq`, or to the room's head if that is lower. It never moves back, and draws
+    /// the delivered mark along. `None` if they are not a member. An error can also come when the mark was moved, but not counted: repeat the call.
     async fn mark_read(
         &self,
         room: RoomId,
@@ -81,8 +90,17 @@ pub trait Store: Send + Sync + 'static {
         at: i64,
     ) -> Result<Option<Marked>, StoreError>;
 
-    /// Messages by others, still kept, beyond the user's read mark. `None` if they are not a member.
-    async fn unread(&self, room: RoomId, user: &str) -> Result<Option<u64>, StoreError>;
+    /// Moves the user's delivered mark up to `seq`, or to the room's head if that is lower. It never moves back. `None`
+    /// if they are not a member.
+    async fn mark_room_delivered(
+        &self,
+        room: RoomId,
+        user: &str,
+        seq: u64,
+    ) -> Result<Option<Delivered>, StoreError>;
+
+    /// What the user has not read. `None` if they are not a member.
+    async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError>;
 
     /// Remembers a user. Without a name the one known stays; `last_seen` only grows.
     async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError>;

@@ -90,7 +90,7 @@ async fn look_up(context: &Context, room: &Room, head: u64, ask: &Join) -> Resul
         membership,
         history,
         reset,
-        unread,
+        unread: unread.messages,
     })
 }
 

@@ -37,6 +37,6 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a MarkRead) -> Result<Rea
     Ok(ReadMark {
         room: &ask.room,
         read_seq: marked.read_seq,
-        unread: marked.unread,
+        unread: marked.unread.messages,
     })
 }

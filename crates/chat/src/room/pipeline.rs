@@ -127,6 +127,10 @@ impl Pipeline {
                 Ok(Appended::Duplicate { seq, at }) => Ok((seq, at, true)),
                 Err(Rejected::Conflict { seq }) => Err(ChatError::Conflict { seq }),
                 Err(Rejected::NoSuchRoom) => Err(ChatError::Forbidden),
+                // What only changes of messages are answered.
+                Ok(Appended::Unchanged) | Err(Rejected::NoSuchMessage | Rejected::TooManyReactions) => {
+                    Err(ChatError::Internal)
+                }
             };
             answers.push((sent, answer));
         }
@@ -218,7 +222,9 @@ impl Pipeline {
 
 /// The message in an entry of the log; `None`, and a line in the log, if its body is not ours.
 pub(crate) fn view<'a>(room: &'a Room, entry: &'a Entry) -> Option<MessageView<'a>> {
-    let EntryKind::Message = entry.kind;
+    if entry.kind != EntryKind::Message {
+        return None;
+    }
     match serde_json::from_str(&entry.body) {
         Ok(draft) => Some(MessageView {
             id: message_id(&room.epoch, entry.seq),
@@ -242,10 +248,12 @@ impl Pending {
         NewEntry {
             room: room.id,
             kind: EntryKind::Message,
+            target: None,
             user_id: self.user.to_string(),
             user_name: self.name.as_deref().map(str::to_owned),
             client_id: self.client_id.clone(),
             body: self.body.clone(),
+            mentions: self.draft.mentions.clone(),
             at,
         }
     }

@@ -137,10 +137,10 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        Appended, DeliveredMark, DeliveredUpto, History, Joined, Marked, Member, NewEntry, NewNotification,
-        NotificationList, NotificationPage, NotificationRetention, NotificationsRead, Outage, Page, Posted,
-        ReadWhich, Rejected, Retention, Role, RoomChange, RoomId, RoomRow, Store, StoreError, Undelivered,
-        UserRow,
+        Appended, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
+        Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
+        NotificationsRead, Outage, Page, Posted, ReadWhich, Rejected, Retention, Role, RoomChange, RoomId,
+        RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
     };
 
     #[async_trait]
@@ -228,7 +228,26 @@ mod flaky {
         ) -> Result<Option<Marked>, StoreError> {
             self.inner.mark_read(room, user, seq, at).await
         }
-        async fn unread(&self, room: RoomId, user: &str) -> Result<Option<u64>, StoreError> {
+        async fn mark_room_delivered(
+            &self,
+            room: RoomId,
+            user: &str,
+            seq: u64,
+        ) -> Result<Option<Delivered>, StoreError> {
+            self.inner.mark_room_delivered(room, user, seq).await
+        }
+        async fn inbox(
+            &self,
+            user: &str,
+            limit: u32,
+            after: Option<InboxPlace>,
+        ) -> Result<Inbox, StoreError> {
+            self.inner.inbox(user, limit, after).await
+        }
+        async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
+            self.inner.entry(room, seq).await
+        }
+        async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
             self.inner.unread(room, user).await
         }
         async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::{future::poll_fn, task::Poll};
 use tokio::task::JoinSet;
 
 use super::{Harness, Outcome, message, read, room, say, seqs};
-use crate::{Appended, Options, Outage, Range, StoreError};
+use crate::{Appended, Options, Outage, Range, StoreError, Unread};
 
 const SENDERS: u64 = 64;
 const EACH: u64 = 25;
@@ -126,7 +126,11 @@ pub async fn all_is_there_after_reopening(harness: &dyn Harness) -> Outcome {
     );
     assert_eq!(read(&*store, before.id, Range::Before(9), 9).await?, page);
     assert_eq!(store.member(before.id, "bob").await?, member);
-    assert_eq!(store.unread(before.id, "bob").await?, Some(1));
+    let unread = Unread {
+        messages: 1,
+        mentions: 0,
+    };
+    assert_eq!(store.unread(before.id, "bob").await?, Some(unread));
     assert_eq!(store.users(&["bob".into()]).await?.len(), 1);
     let retry = store
         .append(vec![message(before.id, "ann", Some("k"), "3")])

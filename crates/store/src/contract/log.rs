@@ -1,7 +1,7 @@
 //! Appending and reading.
 
 use super::{Harness, Outcome, bodies, message, read, room, say, seqs};
-use crate::{Appended, Entry, EntryKind, NewEntry, Options, Page, Range, Rejected};
+use crate::{Appended, Entry, EntryKind, MessageState, NewEntry, Options, Page, Range, Rejected};
 
 pub async fn numbers_are_dense_in_each_room(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
@@ -60,7 +60,9 @@ pub async fn a_retry_gets_the_first_answer(harness: &dyn Harness) -> Outcome {
             user_name,
             client_id,
             body,
-            at
+            at,
+            target: None,
+            state: MessageState::default(),
         }
     );
     Ok(())
@@ -204,7 +206,7 @@ pub async fn no_number_a_client_sends_is_too_large(harness: &dyn Harness) -> Out
         assert!(!last.more && !before.more && !after.more);
         let marked = store.mark_read(room.id, "bob", huge, 1).await?;
         assert_eq!(
-            marked.map(|marked| (marked.read_seq, marked.unread)),
+            marked.map(|marked| (marked.read_seq, marked.unread.messages)),
             Some((2, 0))
         );
     }
@@ -229,10 +231,12 @@ pub async fn any_text_comes_back_as_it_was(harness: &dyn Harness) -> Outcome {
         let entry = NewEntry {
             room: room.id,
             kind: EntryKind::Message,
+            target: None,
             user_id: text.into(),
             user_name: Some(text.into()),
             client_id: Some(text.into()),
             body: text.into(),
+            mentions: Vec::new(),
             at: i64::MAX,
         };
         assert!(matches!(

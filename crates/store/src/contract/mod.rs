@@ -5,9 +5,12 @@
 
 #![expect(missing_docs, reason = "the name of a case says what it checks")]
 
+pub mod changes;
 pub mod crowd;
+pub mod inbox;
 pub mod log;
 pub mod model;
+mod naive;
 pub mod notifications;
 pub mod outbox;
 pub mod people;
@@ -17,7 +20,8 @@ pub mod rooms;
 use std::sync::Arc;
 
 use crate::{
-    Appended, EntryKind, History, NewEntry, Options, Page, Range, RoomId, RoomRow, Store, StoreError,
+    Appended, EntryKind, History, NewEntry, Options, Page, Range, Rejected, RoomId, RoomRow, Store,
+    StoreError,
 };
 
 /// What a case ends with.
@@ -54,10 +58,22 @@ macro_rules! store_contract {
             log::a_page_ends_early_when_bodies_are_large,
             log::no_number_a_client_sends_is_too_large,
             log::any_text_comes_back_as_it_was,
+            changes::an_edit_changes_what_a_message_says,
+            changes::a_deleted_message_is_forgotten,
+            changes::a_reaction_is_there_once,
+            changes::a_message_has_so_many_reactions,
+            changes::a_change_needs_a_message,
+            changes::a_retried_change_gets_the_first_answer,
+            changes::pages_of_messages_step_over_changes,
+            changes::what_goes_takes_its_changes_along,
+            inbox::the_latest_room_comes_first,
+            inbox::pages_of_rooms_join_up,
+            inbox::a_room_shows_what_its_member_has_not_read,
             people::a_room_is_created_once,
             people::joining_twice_is_joining_once,
             people::a_mark_grows_up_to_the_head,
             people::a_mark_outlives_leaving,
+            people::a_delivered_mark_grows_and_is_never_behind,
             people::unread_counts_what_others_said,
             people::rooms_of_a_user_come_latest_first,
             people::a_user_keeps_name_and_latest_time,
@@ -118,11 +134,36 @@ fn message(room: RoomId, user: &str, client_id: Option<&str>, body: &str) -> New
     NewEntry {
         room,
         kind: EntryKind::Message,
+        target: None,
         user_id: user.into(),
         user_name: Some(format!("Name of {user}")),
         client_id: client_id.map(Into::into),
         body: body.into(),
+        mentions: Vec::new(),
         at: 1_000,
+    }
+}
+
+/// A change by a user of what stands at `target`.
+fn change(room: RoomId, user: &str, kind: EntryKind, target: u64, body: &str) -> NewEntry {
+    NewEntry {
+        kind,
+        target: Some(target),
+        ..message(room, user, None, body)
+    }
+}
+
+/// Appends one entry.
+async fn put(store: &dyn Store, entry: NewEntry) -> Result<Result<Appended, Rejected>, StoreError> {
+    let answer = store.append(vec![entry]).await?.pop();
+    answer.ok_or_else(|| StoreError::Internal("no answer".into()))
+}
+
+/// Appends one entry that is new.
+async fn done(store: &dyn Store, entry: NewEntry) -> Result<u64, StoreError> {
+    match put(store, entry).await? {
+        Ok(Appended::New { seq, .. }) => Ok(seq),
+        other => Err(StoreError::Internal(format!("not appended: {other:?}"))),
     }
 }
 

@@ -1,11 +1,8 @@
 //! The store against a naive one that keeps plain lists, over random histories of two rooms and three users.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 
 use proptest::{
@@ -13,37 +10,88 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use super::{Harness, Outcome, message, read, room};
-use crate::{
-    Appended, Entry, History, Joined, Marked, Member, NewEntry, Options, Page, Range, Rejected, Retention,
-    Role, RoomRow, Store, StoreError,
-};
+use super::{Harness, Outcome, message, naive::Naive, read, room};
+use crate::{EntryKind, NewEntry, Options, Page, Range, Retention, RoomId, Store, StoreError};
 
 const CASES: u32 = 60;
 const USERS: [&str; 3] = ["ann", "bob", "cy"];
-const KEEP: u64 = 12;
+pub(super) const KEEP: u64 = 12;
+pub(super) const REACTIONS: u32 = 3;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// (room, user, client id, body, time) each.
-    Append(Vec<(usize, usize, Option<u8>, u8, i64)>),
+    Append(Vec<Said>),
     Join(usize, usize),
     Leave(usize, usize),
     Mark(usize, usize, u64),
+    Deliver(usize, usize, u64),
     Read(usize, Range, u32),
     Trim(Retention, i64),
     Reopen,
 }
 
+/// An entry to append; its user and those it mentions (one bit each) are among [`USERS`].
+#[derive(Debug, Clone)]
+struct Said {
+    room: usize,
+    user: usize,
+    kind: EntryKind,
+    target: u64,
+    key: Option<u8>,
+    body: u8,
+    mentions: u8,
+    at: i64,
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let kind = prop_oneof![
+        5 => Just(EntryKind::Message),
+        2 => Just(EntryKind::Edit),
+        1 => Just(EntryKind::Delete),
+        3 => Just(EntryKind::Reaction { removed: false }),
+        1 => Just(EntryKind::Reaction { removed: true }),
+    ];
+    let key = proptest::option::weighted(0.4, 0..6u8);
+    let what = (kind, 0..30u64, key, 0..4u8, 0..8u8);
+    (0..2usize, 0..USERS.len(), what, 0..40i64).prop_map(|(room, user, what, at)| {
+        let (kind, target, key, body, mentions) = what;
+        Said {
+            room,
+            user,
+            kind,
+            target,
+            key,
+            body,
+            mentions,
+            at,
+        }
+    })
+}
+
+impl Said {
+    fn entry(&self, room: RoomId) -> NewEntry {
+        let is_message = self.kind == EntryKind::Message;
+        let mentioned = USERS
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| is_message && self.mentions >> n & 1 == 1);
+        NewEntry {
+            kind: self.kind,
+            target: (!is_message).then_some(self.target),
+            mentions: mentioned.map(|(_, user)| (*user).into()).collect(),
+            at: self.at,
+            ..message(
+                room,
+                USERS[self.user],
+                self.key.map(|key| key.to_string()).as_deref(),
+                &self.body.to_string(),
+            )
+        }
+    }
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let (rooms, users) = (0..2usize, 0..USERS.len());
-    let entry = (
-        rooms.clone(),
-        users.clone(),
-        proptest::option::weighted(0.6, 0..5u8),
-        0..2u8,
-        0..40i64,
-    );
     let seq = prop_oneof![9 => 0..30u64, 1 => Just(u64::MAX)];
     let range = prop_oneof![
         seq.clone().prop_map(|upto| Range::Last { upto }),
@@ -55,159 +103,15 @@ fn step() -> impl Strategy<Value = Step> {
         max_age_ms,
     });
     prop_oneof![
-        8 => proptest::collection::vec(entry, 1..6).prop_map(Step::Append),
+        8 => proptest::collection::vec(said(), 1..6).prop_map(Step::Append),
         3 => (rooms.clone(), users.clone()).prop_map(|(room, user)| Step::Join(room, user)),
         1 => (rooms.clone(), users.clone()).prop_map(|(room, user)| Step::Leave(room, user)),
-        4 => (rooms.clone(), users, seq).prop_map(|(room, user, seq)| Step::Mark(room, user, seq)),
+        4 => (rooms.clone(), users.clone(), seq.clone()).prop_map(|(room, user, seq)| Step::Mark(room, user, seq)),
+        2 => (rooms.clone(), users, seq).prop_map(|(room, user, seq)| Step::Deliver(room, user, seq)),
         4 => (rooms, range, 0..8u32).prop_map(|(room, range, limit)| Step::Read(room, range, limit)),
         1 => (limits, 0..60i64).prop_map(|(limits, now)| Step::Trim(limits, now)),
         1 => Just(Step::Reopen),
     ]
-}
-
-/// A room as plain lists.
-struct Naive {
-    row: RoomRow,
-    entries: Vec<Entry>,
-    /// With whether they are members now.
-    members: BTreeMap<&'static str, (Member, bool)>,
-}
-
-impl Naive {
-    fn append(&mut self, new: NewEntry) -> Result<Appended, Rejected> {
-        let NewEntry {
-            kind,
-            user_id,
-            user_name,
-            client_id,
-            body,
-            at,
-            ..
-        } = new;
-        let earlier = |e: &&Entry| client_id.is_some() && e.client_id == client_id && e.user_id == user_id;
-        if let Some(Entry {
-            seq, at, body: known, ..
-        }) = self.entries.iter().find(earlier)
-        {
-            let (seq, at) = (*seq, *at);
-            return if *known == body {
-                Ok(Appended::Duplicate { seq, at })
-            } else {
-                Err(Rejected::Conflict { seq })
-            };
-        }
-        self.row.head += 1;
-        let seq = self.row.head;
-        self.entries.push(Entry {
-            seq,
-            kind,
-            user_id,
-            user_name,
-            client_id,
-            body,
-            at,
-        });
-        self.keep(KEEP);
-        Ok(Appended::New { seq, at })
-    }
-
-    fn keep(&mut self, max: u64) {
-        while self.entries.len() as u64 > max {
-            self.entries.remove(0);
-        }
-        self.row.first = self.entries.first().map_or(self.row.head + 1, |entry| entry.seq);
-    }
-
-    fn trim(&mut self, limits: Retention, now: i64) {
-        self.keep(limits.max_entries);
-        while self
-            .entries
-            .first()
-            .is_some_and(|entry| entry.at < now - limits.max_age_ms)
-        {
-            self.keep(self.entries.len() as u64 - 1);
-        }
-    }
-
-    fn join(&mut self, user: &'static str, at: i64) -> Joined {
-        let fresh = Member {
-            user_id: user.into(),
-            read_seq: 0,
-            read_at: None,
-            joined_at: at,
-            role: Role::Member,
-        };
-        let (member, active) = self.members.entry(user).or_insert((fresh, false));
-        let newly = !std::mem::replace(active, true);
-        if newly {
-            member.joined_at = at;
-        }
-        Joined {
-            room: self.row.clone(),
-            member: member.clone(),
-            newly,
-        }
-    }
-
-    fn leave(&mut self, user: &str) -> bool {
-        self.members
-            .get_mut(user)
-            .is_some_and(|(_, active)| std::mem::take(active))
-    }
-
-    fn member(&self, user: &str) -> Option<&Member> {
-        self.members
-            .get(user)
-            .filter(|(_, active)| *active)
-            .map(|(member, _)| member)
-    }
-
-    fn unread(&self, user: &str) -> Option<u64> {
-        let mark = self.member(user)?.read_seq;
-        Some(
-            self.entries
-                .iter()
-                .filter(|entry| entry.seq > mark && entry.user_id != user)
-                .count() as u64,
-        )
-    }
-
-    fn mark(&mut self, user: &str, seq: u64, at: i64) -> Option<Marked> {
-        let seq = seq.min(self.row.head);
-        let (member, _) = self.members.get_mut(user).filter(|(_, active)| *active)?;
-        let advanced = seq > member.read_seq;
-        if advanced {
-            (member.read_seq, member.read_at) = (seq, Some(at));
-        }
-        let read_seq = member.read_seq;
-        Some(Marked {
-            read_seq,
-            advanced,
-            unread: self.unread(user)?,
-        })
-    }
-
-    fn page(&self, Page { range, limit }: Page) -> History {
-        let (limit, newest_first) = (limit as usize, !matches!(range, Range::After { .. }));
-        let within = |entry: &&Entry| match range {
-            Range::Last { upto } => entry.seq <= upto,
-            Range::Before(seq) => entry.seq < seq,
-            Range::After { seq, upto } => entry.seq > seq && entry.seq <= upto,
-        };
-        let mut entries: Vec<Entry> = self.entries.iter().filter(within).cloned().collect();
-        let more = entries.len() > limit;
-        if newest_first {
-            entries.drain(..entries.len().saturating_sub(limit));
-        } else {
-            entries.truncate(limit);
-        }
-        History {
-            entries,
-            more,
-            first: self.row.first,
-            head: self.row.head,
-        }
-    }
 }
 
 /// A store with its model.
@@ -223,6 +127,7 @@ fn options() -> Options {
             max_entries: KEEP,
             ..Retention::default()
         },
+        reactions: REACTIONS,
         ..Options::default()
     }
 }
@@ -233,12 +138,10 @@ impl Pair<'_> {
         match step {
             Step::Append(entries) => {
                 let (mut new, mut expected) = (Vec::new(), Vec::new());
-                for (room, user, key, body, at) in entries {
-                    let key = key.map(|key| key.to_string());
-                    let id = self.rooms[room].row.id;
-                    let entry = message(id, USERS[user], key.as_deref(), &body.to_string());
-                    let entry = NewEntry { at, ..entry };
-                    expected.push(self.rooms[room].append(entry.clone()));
+                for said in entries {
+                    let room = &mut self.rooms[said.room];
+                    let entry = said.entry(room.row.id);
+                    expected.push(room.append(entry.clone()));
                     new.push(entry);
                 }
                 assert_eq!(store.append(new).await?, expected);
@@ -260,6 +163,11 @@ impl Pair<'_> {
                 let marked = store.mark_read(room.row.id, USERS[user], seq, clock).await?;
                 assert_eq!(marked, room.mark(USERS[user], seq, clock));
             }
+            Step::Deliver(room, user, seq) => {
+                let room = &mut self.rooms[room];
+                let marked = store.mark_room_delivered(room.row.id, USERS[user], seq).await?;
+                assert_eq!(marked, room.deliver(USERS[user], seq));
+            }
             Step::Read(room, range, limit) => {
                 let room = &self.rooms[room];
                 let page = read(store, room.row.id, range, limit).await?;
@@ -278,9 +186,26 @@ impl Pair<'_> {
     }
 
     async fn compare(&self) -> Outcome {
+        for user in USERS {
+            let mut rooms: Vec<_> = self
+                .rooms
+                .iter()
+                .filter_map(|naive| naive.inbox_row(user))
+                .collect();
+            rooms.sort_by_key(|row| std::cmp::Reverse(row.place));
+            // All cases share their data: other rooms of the user may come between.
+            let mut inbox = self.store.inbox(user, 10_000, None).await?;
+            inbox
+                .rooms
+                .retain(|row| self.rooms.iter().any(|naive| naive.row.id == row.room.id));
+            assert_eq!(inbox.rooms, rooms);
+        }
         for naive in &self.rooms {
             let page = Page {
-                range: Range::Before(u64::MAX),
+                range: Range::After {
+                    seq: 0,
+                    upto: u64::MAX,
+                },
                 limit: 100,
             };
             assert_eq!(
@@ -332,11 +257,7 @@ async fn history(harness: &dyn Harness, case: u32, steps: Vec<Step>) -> Outcome 
     let store = harness.open(options());
     let naive = async |name| {
         let row = room(&*store, &format!("{case}{name}")).await?;
-        Ok::<_, StoreError>(Naive {
-            row,
-            entries: Vec::new(),
-            members: BTreeMap::new(),
-        })
+        Ok::<_, StoreError>(Naive::new(row))
     };
     let rooms = [naive("a").await?, naive("b").await?];
     let mut pair = Pair {

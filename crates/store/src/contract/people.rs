@@ -1,7 +1,14 @@
 //! Rooms, memberships, read marks, users.
 
 use super::{Harness, Outcome, room, say};
-use crate::{Marked, Options, StoreError, UserRow};
+use crate::{Delivered, Marked, Options, StoreError, Unread, UserRow};
+
+fn unread(messages: u64) -> Unread {
+    Unread {
+        messages,
+        mentions: 0,
+    }
+}
 
 pub async fn a_room_is_created_once(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
@@ -74,14 +81,14 @@ pub async fn a_mark_grows_up_to_the_head(harness: &dyn Harness) -> Outcome {
         (9, 4, true, 0),
         (3, 4, false, 0),
     ];
-    for (at, (seq, read_seq, advanced, unread)) in (10..).zip(steps) {
+    for (at, (seq, read_seq, advanced, left)) in (10..).zip(steps) {
         let marked = store.mark_read(room.id, "bob", seq, at).await?;
         assert_eq!(
             marked,
             Some(Marked {
                 read_seq,
                 advanced,
-                unread
+                unread: unread(left)
             }),
             "mark {seq}"
         );
@@ -91,6 +98,41 @@ pub async fn a_mark_grows_up_to_the_head(harness: &dyn Harness) -> Outcome {
         member.map(|member| (member.read_seq, member.read_at)),
         Some((4, Some(14)))
     );
+    Ok(())
+}
+
+pub async fn a_delivered_mark_grows_and_is_never_behind(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "a").await?;
+    assert_eq!(
+        store.mark_room_delivered(room.id, "bob", 1).await?,
+        None,
+        "not a member"
+    );
+    store.join(room.id, "bob", 1).await?;
+    say(&*store, room.id, "ann", &["1", "2", "3", "4"]).await?;
+    for (seq, delivered_seq, advanced) in [(2, 2, true), (1, 2, false), (2, 2, false), (9, 4, true)] {
+        let expected = Delivered {
+            delivered_seq,
+            advanced,
+        };
+        let marked = store.mark_room_delivered(room.id, "bob", seq).await?;
+        assert_eq!(marked, Some(expected), "mark {seq}");
+    }
+    say(&*store, room.id, "ann", &["5", "6"]).await?;
+    let marks = async || -> Result<_, StoreError> {
+        let member = store.member(room.id, "bob").await?;
+        Ok(member.map(|member| (member.read_seq, member.delivered_seq)))
+    };
+    store.mark_read(room.id, "bob", 3, 1).await?;
+    assert_eq!(marks().await?, Some((3, 4)));
+    store.mark_read(room.id, "bob", 5, 1).await?;
+    assert_eq!(marks().await?, Some((5, 5)), "what is read was delivered");
+    store.leave(room.id, "bob").await?;
+    assert_eq!(store.mark_room_delivered(room.id, "bob", 6).await?, None);
+    store.join(room.id, "bob", 2).await?;
+    assert_eq!(marks().await?, Some((5, 5)));
+    assert_eq!(store.mark_room_delivered(room.id + 1, "bob", 6).await?, None);
     Ok(())
 }
 
@@ -105,7 +147,7 @@ pub async fn a_mark_outlives_leaving(harness: &dyn Harness) -> Outcome {
     assert_eq!(store.unread(room.id, "bob").await?, None);
     let joined = store.join(room.id, "bob", 7).await?;
     assert_eq!(joined.map(|joined| joined.member.read_seq), Some(2));
-    assert_eq!(store.unread(room.id, "bob").await?, Some(1));
+    assert_eq!(store.unread(room.id, "bob").await?, Some(unread(1)));
     Ok(())
 }
 
@@ -115,16 +157,16 @@ pub async fn unread_counts_what_others_said(harness: &dyn Harness) -> Outcome {
     assert_eq!(store.unread(room.id, "ann").await?, None);
     store.join(room.id, "ann", 1).await?;
     store.join(room.id, "bob", 1).await?;
-    assert_eq!(store.unread(room.id, "ann").await?, Some(0));
+    assert_eq!(store.unread(room.id, "ann").await?, Some(unread(0)));
     say(&*store, room.id, "ann", &["1", "2", "3"]).await?;
     say(&*store, room.id, "bob", &["4"]).await?;
-    assert_eq!(store.unread(room.id, "ann").await?, Some(1));
-    assert_eq!(store.unread(room.id, "bob").await?, Some(3));
+    assert_eq!(store.unread(room.id, "ann").await?, Some(unread(1)));
+    assert_eq!(store.unread(room.id, "bob").await?, Some(unread(3)));
     store.mark_read(room.id, "bob", 1, 1).await?;
-    assert_eq!(store.unread(room.id, "bob").await?, Some(2));
+    assert_eq!(store.unread(room.id, "bob").await?, Some(unread(2)));
     assert_eq!(
         store.unread(room.id, "ann").await?,
-        Some(1),
+        Some(unread(1)),
         "each has a mark of their own"
     );
     Ok(())

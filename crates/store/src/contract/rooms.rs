@@ -168,7 +168,11 @@ pub async fn a_deleted_room_is_gone_for_good(harness: &dyn Harness) -> Outcome {
     assert_eq!(store.unread(a.id, "bob").await?, None);
     assert_eq!(store.join(a.id, "bob", 2).await?, None);
     assert_eq!(names(&*store, None, 10).await?, ["b"]);
-    assert_eq!(store.unread(b.id, "bob").await?, Some(600), "another room's");
+    assert_eq!(
+        store.unread(b.id, "bob").await?.map(|unread| unread.messages),
+        Some(600),
+        "another room's"
+    );
 
     let anew = room(&*store, "a").await?;
     assert!(anew.id != a.id && anew.epoch != a.epoch && anew.head == 0);

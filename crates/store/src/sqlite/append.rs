@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     batch::Batch,
+    changes,
     column::Seq,
     outbox,
     writer::{Weight, Write},
@@ -23,7 +24,8 @@ impl Write for Append {
         let bytes = |entry: &NewEntry| {
             let name = entry.user_name.as_ref().map_or(0, String::len);
             let client_id = entry.client_id.as_ref().map_or(0, String::len);
-            size_of::<NewEntry>() + entry.user_id.len() + entry.body.len() + name + client_id
+            let mentions: usize = entry.mentions.iter().map(String::len).sum();
+            size_of::<NewEntry>() + entry.user_id.len() + entry.body.len() + name + client_id + mentions
         };
         Weight {
             writes: self.0.len(),
@@ -33,10 +35,19 @@ impl Write for Append {
 }
 
 fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Appended, Rejected>> {
-    let (conn, max_entries) = (batch.conn, batch.retention.max_entries);
+    let (conn, max_entries, reactions) = (batch.conn, batch.retention.max_entries, batch.reactions);
     let Some(room) = batch.room(entry.room)? else {
         return Ok(Err(Rejected::NoSuchRoom));
     };
+    if entry.kind != EntryKind::Message {
+        // A retry is recognised first: what it once did may be why it could not be done now.
+        if let Some(known) = earlier(conn, entry)?.filter(|known| known.seq >= room.row.first) {
+            return Ok(known.compare(entry));
+        }
+        if let Err(outcome) = changes::check(conn, entry, room.row.first, reactions)? {
+            return Ok(outcome);
+        }
+    }
     let seq = room.next();
     if !insert(conn, entry, seq)? {
         match earlier(conn, entry)? {
@@ -51,22 +62,29 @@ fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Ap
         insert(conn, entry, seq)?;
     }
     room.append(max_entries);
+    if entry.kind == EntryKind::Message {
+        room.said(entry.at);
+    }
+    changes::apply(conn, entry, seq)?;
     outbox::appended(batch, entry, seq)?;
     Ok(Ok(Appended::New { seq, at: entry.at }))
 }
 
 /// Answers whether the entry is in, or else its client id is taken.
 fn insert(conn: &Connection, entry: &NewEntry, seq: u64) -> rusqlite::Result<bool> {
-    const SQL: &str = "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    const SQL: &str =
+        "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, target)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
         ON CONFLICT (room_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING";
     let NewEntry {
         room,
         kind,
+        target,
         user_id,
         user_name,
         client_id,
         body,
+        mentions: _,
         at,
     } = entry;
     let rows = conn.prepare_cached(SQL)?.execute(params![
@@ -77,7 +95,8 @@ fn insert(conn: &Connection, entry: &NewEntry, seq: u64) -> rusqlite::Result<boo
         user_id,
         client_id,
         user_name,
-        body
+        body,
+        target.map(Seq)
     ])?;
     Ok(rows == 1)
 }
@@ -87,12 +106,16 @@ struct Known {
     seq: u64,
     at: i64,
     kind: EntryKind,
+    target: Option<u64>,
     body: String,
+    /// The body is forgotten, so there is nothing to compare.
+    wiped: bool,
 }
 
 impl Known {
     fn compare(&self, entry: &NewEntry) -> Result<Appended, Rejected> {
-        if self.kind == entry.kind && self.body == entry.body {
+        let alike = self.kind == entry.kind && self.target == entry.target;
+        if alike && (self.wiped || self.body == entry.body) {
             Ok(Appended::Duplicate {
                 seq: self.seq,
                 at: self.at,
@@ -104,15 +127,22 @@ impl Known {
 }
 
 fn earlier(conn: &Connection, entry: &NewEntry) -> rusqlite::Result<Option<Known>> {
-    const SQL: &str = "SELECT seq, at, kind, body FROM entries
-        WHERE room_id = ?1 AND user_id = ?2 AND client_id = ?3";
+    const SQL: &str = "SELECT e.seq, e.at, e.kind, e.target, e.body, e.kind IN (0, 1) AND EXISTS
+            (SELECT 1 FROM message_states s
+             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq) AND s.deleted = 1)
+        FROM entries e WHERE e.room_id = ?1 AND e.user_id = ?2 AND e.client_id = ?3";
+    if entry.client_id.is_none() {
+        return Ok(None);
+    }
     conn.prepare_cached(SQL)?
         .query_row(params![entry.room, entry.user_id, entry.client_id], |row| {
             Ok(Known {
                 seq: row.get::<_, Seq>(0)?.0,
                 at: row.get(1)?,
                 kind: row.get(2)?,
-                body: row.get(3)?,
+                target: row.get::<_, Option<Seq>>(3)?.map(|seq| seq.0),
+                body: row.get(4)?,
+                wiped: row.get(5)?,
             })
         })
         .optional()

@@ -8,7 +8,7 @@ use std::collections::{HashMap, hash_map};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::column::Seq;
-use crate::{OutboxOptions, Retention, RoomId, RoomRow};
+use crate::{Options, OutboxOptions, Retention, RoomId, RoomRow};
 
 /// Entries that fell out of retention are deleted this many at a time, at least.
 const SWEEP: u64 = 64;
@@ -20,6 +20,8 @@ pub(super) const ROOM_COLUMNS: &str =
 pub(super) struct Batch<'c> {
     pub(super) conn: &'c Connection,
     pub(super) retention: Retention,
+    /// Different reactions that one message may have.
+    pub(super) reactions: u32,
     pub(super) outbox: &'c OutboxOptions,
     /// Whether something was written to the outbox.
     pub(super) recorded: bool,
@@ -31,6 +33,10 @@ pub(super) struct Tail {
     pub(super) row: RoomRow,
     /// No row below this one is left; never above `row.first`.
     pub(super) swept: u64,
+    /// The newest message, 0 while there has never been one.
+    last_message: u64,
+    /// See [`crate::InboxPlace`].
+    active_at: i64,
     /// Entries this batch appended.
     appended: u64,
     changed: bool,
@@ -48,6 +54,12 @@ impl Tail {
         self.appended += 1;
         self.keep_newest(max_entries);
         self.changed = true;
+    }
+
+    /// The entry just appended is a message of this time.
+    pub(super) fn said(&mut self, at: i64) {
+        self.last_message = self.row.head;
+        self.active_at = self.active_at.max(at);
     }
 
     /// Only so many entries are kept, or fewer if the room says so.
@@ -70,9 +82,17 @@ impl Tail {
         if end == self.swept {
             return Ok(0);
         }
-        let removed = conn
-            .prepare_cached("DELETE FROM entries WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3")?
-            .execute(params![self.row.id, Seq(self.swept), Seq(end)])?;
+        let mut removed = 0;
+        for delete in [
+            "DELETE FROM message_states WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
+            "DELETE FROM reactions WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
+            "DELETE FROM reaction_counts WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
+            "DELETE FROM mentions WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
+            "DELETE FROM entries WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
+        ] {
+            let mut delete = conn.prepare_cached(delete)?;
+            removed = delete.execute(params![self.row.id, Seq(self.swept), Seq(end)])?;
+        }
         self.swept = end;
         self.changed = true;
         Ok(removed as u64)
@@ -80,11 +100,12 @@ impl Tail {
 }
 
 impl<'c> Batch<'c> {
-    pub(super) fn new(conn: &'c Connection, retention: Retention, outbox: &'c OutboxOptions) -> Self {
+    pub(super) fn new(conn: &'c Connection, options: &'c Options) -> Self {
         Self {
             conn,
-            retention,
-            outbox,
+            retention: options.retention,
+            reactions: options.reactions,
+            outbox: &options.outbox,
             recorded: false,
             rooms: HashMap::new(),
         }
@@ -111,14 +132,16 @@ impl<'c> Batch<'c> {
                 tail.sweep(self.conn, limit)?;
             }
             if tail.changed {
-                self.conn
-                    .prepare_cached("UPDATE rooms SET head = ?2, first = ?3, swept = ?4 WHERE id = ?1")?
-                    .execute(params![
-                        tail.row.id,
-                        Seq(tail.row.head),
-                        Seq(tail.row.first),
-                        Seq(tail.swept)
-                    ])?;
+                const SQL: &str = "UPDATE rooms
+                    SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_at = ?6 WHERE id = ?1";
+                self.conn.prepare_cached(SQL)?.execute(params![
+                    tail.row.id,
+                    Seq(tail.row.head),
+                    Seq(tail.row.first),
+                    Seq(tail.swept),
+                    Seq(tail.last_message),
+                    tail.active_at
+                ])?;
             }
         }
         Ok(())
@@ -126,11 +149,14 @@ impl<'c> Batch<'c> {
 }
 
 fn load(conn: &Connection, id: RoomId) -> rusqlite::Result<Option<Tail>> {
-    let sql = format!("SELECT {ROOM_COLUMNS}, r.swept FROM rooms r WHERE r.id = ?1");
+    let sql =
+        format!("SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_at FROM rooms r WHERE r.id = ?1");
     let tail = |row: &Row<'_>| {
         Ok(Tail {
             row: room_row(row)?,
             swept: row.get::<_, Seq>(8)?.0,
+            last_message: row.get::<_, Seq>(9)?.0,
+            active_at: row.get(10)?,
             appended: 0,
             changed: false,
         })

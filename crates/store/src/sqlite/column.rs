@@ -27,6 +27,10 @@ impl ToSql for EntryKind {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let number: i64 = match self {
             Self::Message => 0,
+            Self::Edit => 1,
+            Self::Delete => 2,
+            Self::Reaction { removed: false } => 3,
+            Self::Reaction { removed: true } => 4,
         };
         Ok(number.into())
     }
@@ -36,6 +40,10 @@ impl FromSql for EntryKind {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value.as_i64()? {
             0 => Ok(Self::Message),
+            1 => Ok(Self::Edit),
+            2 => Ok(Self::Delete),
+            3 => Ok(Self::Reaction { removed: false }),
+            4 => Ok(Self::Reaction { removed: true }),
             other => Err(FromSqlError::OutOfRange(other)),
         }
     }

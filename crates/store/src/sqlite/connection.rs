@@ -11,7 +11,7 @@ mod embedded {
 }
 
 /// Statements a connection keeps prepared; more than there are in this folder.
-const CACHED_STATEMENTS: usize = 64;
+const CACHED_STATEMENTS: usize = 128;
 
 /// Opens the file for writing, creates what is missing, and brings the schema up to date.
 pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {

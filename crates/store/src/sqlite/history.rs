@@ -2,9 +2,13 @@
 
 use std::ops::Range as Span;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
-use super::{column::Seq, rooms};
+use super::{
+    column::Seq,
+    entries::{self, Reader, SELECT},
+    rooms,
+};
 use crate::{Entry, History, Page, Range, RoomId, RoomRow};
 
 pub(super) fn page(
@@ -18,9 +22,7 @@ pub(super) fn page(
     };
     let span = span(&room, page.range);
     let newest_first = !matches!(page.range, Range::After { .. });
-    let mut entries = read(conn, &room, &span, newest_first, page.limit, max_bytes)?;
-    // The log is dense, so what the span holds is known without asking.
-    let more = (entries.len() as u64) < span.end.saturating_sub(span.start);
+    let (mut entries, more) = read(conn, &room, &span, newest_first, page.limit, max_bytes)?;
     if newest_first {
         entries.reverse();
     }
@@ -42,6 +44,7 @@ fn span(room: &RoomRow, range: Range) -> Span<u64> {
     start.max(room.first)..end.min(room.head.saturating_add(1))
 }
 
+/// Also answers whether there is more than was let through.
 fn read(
     conn: &Connection,
     room: &RoomRow,
@@ -49,33 +52,31 @@ fn read(
     newest_first: bool,
     limit: u32,
     max_bytes: usize,
-) -> rusqlite::Result<Vec<Entry>> {
-    const OLDEST_FIRST: &str = "SELECT seq, kind, at, user_id, client_id, user_name, body FROM entries
-        WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq LIMIT ?4";
-    const NEWEST_FIRST: &str = "SELECT seq, kind, at, user_id, client_id, user_name, body FROM entries
-        WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4";
-    let mut query = conn.prepare_cached(if newest_first { NEWEST_FIRST } else { OLDEST_FIRST })?;
-    let mut rows = query.query(params![room.id, Seq(span.start), Seq(span.end), limit])?;
+) -> rusqlite::Result<(Vec<Entry>, bool)> {
+    const OLDEST_FIRST: &str = "WHERE e.room_id = ?1 AND e.seq >= ?2 AND e.seq < ?3 ORDER BY e.seq";
+    const NEWEST_FIRST: &str =
+        "WHERE e.room_id = ?1 AND e.seq >= ?2 AND e.seq < ?3 AND e.kind = 0 ORDER BY e.seq DESC";
+    let which = if newest_first { NEWEST_FIRST } else { OLDEST_FIRST };
+    let mut query = conn.prepare_cached(&format!("{SELECT} {which} LIMIT ?4"))?;
+    // One more than wanted, to see whether there is one.
+    let mut rows = query.query(params![
+        room.id,
+        Seq(span.start),
+        Seq(span.end),
+        i64::from(limit) + 1
+    ])?;
+    let mut reader = Reader::new(conn, room.id);
     let (mut entries, mut bytes) = (Vec::new(), 0usize);
     while let Some(row) = rows.next()? {
-        let entry = entry(row)?;
-        bytes = bytes.saturating_add(entry.body.len());
+        if entries.len() >= limit as usize {
+            return Ok((entries, true));
+        }
+        let entry = reader.entry(row)?;
+        bytes = bytes.saturating_add(entries::bytes(&entry));
         if bytes > max_bytes && !entries.is_empty() {
-            break;
+            return Ok((entries, true));
         }
         entries.push(entry);
     }
-    Ok(entries)
-}
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
-        seq: row.get::<_, Seq>(0)?.0,
-        kind: row.get(1)?,
-        at: row.get(2)?,
-        user_id: row.get(3)?,
-        client_id: row.get(4)?,
-        user_name: row.get(5)?,
-        body: row.get(6)?,
-    })
+    Ok((entries, false))
 }

@@ -1,17 +1,32 @@
-//! Membership and read marks.
+//! Membership, the marks of what was read and delivered, and what is unread.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{batch::Batch, column::Seq, outbox, writer::Write};
-use crate::{Joined, Member, Role, RoomId, RoomKind};
+use crate::{Delivered, Joined, Member, Role, RoomId, RoomKind, Unread};
+
+/// What [`member`] reads.
+pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role";
+
+/// The [`COLUMNS`] of a row from column `at` on.
+pub(super) fn member(row: &Row<'_>, at: usize) -> rusqlite::Result<Member> {
+    Ok(Member {
+        user_id: row.get(at)?,
+        read_seq: row.get::<_, Seq>(at + 1)?.0,
+        read_at: row.get(at + 2)?,
+        delivered_seq: row.get::<_, Seq>(at + 3)?.0,
+        joined_at: row.get(at + 4)?,
+        role: row.get(at + 5)?,
+    })
+}
 
 /// The user's membership, if it is active.
 pub(super) fn active(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<Option<Member>> {
-    const SQL: &str = "SELECT user_id, read_seq, read_at, joined_at, role FROM members
-        WHERE room_id = ?1 AND user_id = ?2 AND active = 1";
-    conn.prepare_cached(SQL)?
-        .query_row(params![room, user], member)
-        .optional()
+    conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM members m WHERE m.room_id = ?1 AND m.user_id = ?2 AND m.active = 1"
+    ))?
+    .query_row(params![room, user], |row| member(row, 0))
+    .optional()
 }
 
 /// In the order of their ids.
@@ -21,11 +36,14 @@ pub(super) fn all(
     after: Option<&str>,
     limit: u32,
 ) -> rusqlite::Result<Vec<Member>> {
-    const SQL: &str = "SELECT user_id, read_seq, read_at, joined_at, role FROM members
-        WHERE room_id = ?1 AND user_id > ?2 AND active = 1 ORDER BY user_id LIMIT ?3";
-    conn.prepare_cached(SQL)?
-        .query_map(params![room, after.unwrap_or_default(), limit], member)?
-        .collect()
+    conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM members m
+         WHERE m.room_id = ?1 AND m.user_id > ?2 AND m.active = 1 ORDER BY m.user_id LIMIT ?3"
+    ))?
+    .query_map(params![room, after.unwrap_or_default(), limit], |row| {
+        member(row, 0)
+    })?
+    .collect()
 }
 
 pub(super) fn count(conn: &Connection, room: RoomId) -> rusqlite::Result<u64> {
@@ -33,23 +51,35 @@ pub(super) fn count(conn: &Connection, room: RoomId) -> rusqlite::Result<u64> {
         .query_row([room], |row| Ok(row.get::<_, Seq>(0)?.0))
 }
 
-fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
-    Ok(Member {
-        user_id: row.get(0)?,
-        read_seq: row.get::<_, Seq>(1)?.0,
-        read_at: row.get(2)?,
-        joined_at: row.get(3)?,
-        role: row.get(4)?,
+/// Messages by others, still kept and not deleted, beyond a mark. Touches as many rows as lie beyond it.
+pub(super) fn count_unread(
+    conn: &Connection,
+    room: RoomId,
+    user: &str,
+    mark: u64,
+) -> rusqlite::Result<Unread> {
+    const MESSAGES: &str = "SELECT
+        (SELECT count(*) FROM entries WHERE room_id = ?1 AND seq >= ?2 AND kind = 0 AND user_id <> ?3)
+        - (SELECT count(*) FROM message_states
+           WHERE room_id = ?1 AND seq >= ?2 AND deleted = 1 AND author <> ?3)";
+    const MENTIONS: &str = "SELECT count(*) FROM mentions WHERE room_id = ?1 AND seq >= ?2 AND user_id = ?3";
+    // Asked apart, so that both counts begin at a known place.
+    let first = conn
+        .prepare_cached("SELECT first FROM rooms WHERE id = ?1")?
+        .query_row([room], |row| Ok(row.get::<_, Seq>(0)?.0))
+        .optional()?;
+    let Some(first) = first else {
+        return Ok(Unread::default());
+    };
+    let from = Seq(first.max(mark.saturating_add(1)));
+    let count = |sql| -> rusqlite::Result<u64> {
+        conn.prepare_cached(sql)?
+            .query_row(params![room, from, user], |row| Ok(row.get::<_, Seq>(0)?.0))
+    };
+    Ok(Unread {
+        messages: count(MESSAGES)?,
+        mentions: count(MENTIONS)?,
     })
-}
-
-/// Messages by others, still kept, beyond a mark. Touches as many rows as lie beyond it.
-pub(super) fn count_unread(conn: &Connection, room: RoomId, user: &str, mark: u64) -> rusqlite::Result<u64> {
-    const SQL: &str = "SELECT count(*) FROM entries
-        WHERE room_id = ?1 AND seq > ?2 AND seq >= (SELECT first FROM rooms WHERE id = ?1)
-          AND kind = 0 AND user_id <> ?3";
-    conn.prepare_cached(SQL)?
-        .query_row(params![room, Seq(mark), user], |row| Ok(row.get::<_, Seq>(0)?.0))
 }
 
 /// Makes the user a member.
@@ -141,7 +171,8 @@ impl Write for MarkRead {
     type Answer = Option<Moved>;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Moved>> {
-        const SQL: &str = "UPDATE members SET read_seq = ?3, read_at = ?4
+        const SQL: &str = "UPDATE members
+            SET read_seq = ?3, read_at = ?4, delivered_seq = max(delivered_seq, ?3)
             WHERE room_id = ?1 AND user_id = ?2 AND active = 1 AND read_seq < ?3";
         let conn = batch.conn;
         let Some(room) = batch.room(self.room)? else {
@@ -158,6 +189,35 @@ impl Write for MarkRead {
         let member = active(conn, self.room, &self.user)?;
         Ok(member.map(|member| Moved {
             read_seq: member.read_seq,
+            advanced,
+        }))
+    }
+}
+
+pub(super) struct MarkDelivered {
+    pub(super) room: RoomId,
+    pub(super) user: String,
+    pub(super) seq: u64,
+}
+
+impl Write for MarkDelivered {
+    type Answer = Option<Delivered>;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Delivered>> {
+        const SQL: &str = "UPDATE members SET delivered_seq = ?3
+            WHERE room_id = ?1 AND user_id = ?2 AND active = 1 AND delivered_seq < ?3";
+        let conn = batch.conn;
+        let Some(room) = batch.room(self.room)? else {
+            return Ok(None);
+        };
+        let mark = self.seq.min(room.row.head);
+        let advanced = conn
+            .prepare_cached(SQL)?
+            .execute(params![self.room, self.user, Seq(mark)])?
+            == 1;
+        let member = active(conn, self.room, &self.user)?;
+        Ok(member.map(|member| Delivered {
+            delivered_seq: member.delivered_seq,
             advanced,
         }))
     }

@@ -4,18 +4,21 @@
 //! |---|---|
 //! | `writer`, `batch` | the writer thread, its queue, and a transaction for all that came meanwhile |
 //! | `readers` | the reader threads |
-//! | `append`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | what a write does, and the queries of its noun |
-//! | `history` | pages |
+//! | `append`, `changes`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | what a write does, and the queries of its noun |
+//! | `entries`, `history`, `inbox` | entries as they are now, and pages of them |
 //! | `notifications` | users' notifications, and what their devices were given |
 //! | `outbox/` | records for sinks outside |
 //! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
 
 mod append;
 mod batch;
+mod changes;
 mod column;
 mod connection;
+mod entries;
 mod failure;
 mod history;
+mod inbox;
 mod members;
 mod metrics;
 mod notifications;
@@ -38,10 +41,10 @@ use rusqlite::Connection;
 
 use self::{metrics::Metrics, readers::Readers, writer::Writer};
 use crate::{
-    Appended, DeliveredMark, DeliveredUpto, History, Joined, Marked, Member, NewEntry, NewNotification,
-    NotificationList, NotificationPage, NotificationRetention, NotificationsRead, Options, Outbox,
-    OutboxOptions, Page, Posted, ReadWhich, Rejected, Retention, Role, RoomChange, RoomId, RoomRow, Store,
-    StoreError, Undelivered, UserRow,
+    Appended, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
+    Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
+    NotificationsRead, Options, Outbox, OutboxOptions, Page, Posted, ReadWhich, Rejected, Retention, Role,
+    RoomChange, RoomId, RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
 };
 
 /// A store in one SQLite file.
@@ -208,6 +211,16 @@ impl Store for SqliteStore {
         self.read(move |conn| rooms::of_user(conn, &user, limit)).await
     }
 
+    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxPlace>) -> Result<Inbox, StoreError> {
+        let (user, page_bytes) = (user.to_owned(), self.page_bytes);
+        self.read(move |conn| inbox::page(conn, &user, limit, after, page_bytes))
+            .await
+    }
+
+    async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
+        self.read(move |conn| entries::get(conn, room, seq)).await
+    }
+
     async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
         let page_bytes = self.page_bytes;
         self.read(move |conn| history::page(conn, room, page, page_bytes))
@@ -243,7 +256,21 @@ impl Store for SqliteStore {
         }))
     }
 
-    async fn unread(&self, room: RoomId, user: &str) -> Result<Option<u64>, StoreError> {
+    async fn mark_room_delivered(
+        &self,
+        room: RoomId,
+        user: &str,
+        seq: u64,
+    ) -> Result<Option<Delivered>, StoreError> {
+        self.write(members::MarkDelivered {
+            room,
+            user: user.to_owned(),
+            seq,
+        })
+        .await
+    }
+
+    async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
         let user = user.to_owned();
         self.read(move |conn| match members::active(conn, room, &user)? {
             Some(member) => members::count_unread(conn, room, &user, member.read_seq).map(Some),

@@ -116,7 +116,7 @@ impl Write for Delete {
 }
 
 fn insert(conn: &Connection, name: &str, at: i64) -> rusqlite::Result<RoomId> {
-    conn.prepare_cached("INSERT INTO rooms (name, epoch, created_at) VALUES (?1, ?2, ?3)")?
+    conn.prepare_cached("INSERT INTO rooms (name, epoch, created_at, active_at) VALUES (?1, ?2, ?3, ?3)")?
         .execute(params![name, new_epoch(), at])?;
     Ok(conn.last_insert_rowid())
 }

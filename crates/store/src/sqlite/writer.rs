@@ -237,7 +237,7 @@ impl Committer {
 /// Answers whether something was written to the outbox.
 fn transact(conn: &mut Connection, options: &Options, tasks: &mut [Queued]) -> rusqlite::Result<bool> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut batch = Batch::new(&transaction, options.retention, &options.outbox);
+    let mut batch = Batch::new(&transaction, options);
     for queued in tasks {
         queued.task.apply(&mut batch)?;
     }

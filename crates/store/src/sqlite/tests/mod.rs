@@ -57,10 +57,12 @@ fn message(room: RoomId, body: &str) -> NewEntry {
     NewEntry {
         room,
         kind: EntryKind::Message,
+        target: None,
         user_id: "ann".into(),
         user_name: None,
         client_id: None,
         body: body.into(),
+        mentions: Vec::new(),
         at: 1,
     }
 }

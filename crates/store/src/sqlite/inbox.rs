@@ -1,0 +1,91 @@
+//! A user's rooms, the latest first.
+
+use rusqlite::{Connection, Row, params};
+
+use super::{
+    batch::{ROOM_COLUMNS, room_row},
+    column::Seq,
+    entries, members,
+};
+use crate::{Inbox, InboxPlace, InboxRow, Member, RoomRow};
+
+pub(super) fn page(
+    conn: &Connection,
+    user: &str,
+    limit: u32,
+    after: Option<InboxPlace>,
+    max_bytes: usize,
+) -> rusqlite::Result<Inbox> {
+    let (mut rooms, mut bytes) = (Vec::new(), 0usize);
+    for found in find(conn, user, limit, after)? {
+        if rooms.len() >= limit as usize {
+            return Ok(Inbox { rooms, more: true });
+        }
+        let row = found.fill(conn)?;
+        bytes = bytes.saturating_add(row.last_message.as_ref().map_or(0, entries::bytes));
+        if bytes > max_bytes && !rooms.is_empty() {
+            return Ok(Inbox { rooms, more: true });
+        }
+        rooms.push(row);
+    }
+    Ok(Inbox { rooms, more: false })
+}
+
+/// A room of the user's, before what takes further queries is known.
+struct Found {
+    room: RoomRow,
+    member: Member,
+    last_message: u64,
+    place: InboxPlace,
+}
+
+/// One more than `limit`, if there is one.
+fn find(
+    conn: &Connection,
+    user: &str,
+    limit: u32,
+    after: Option<InboxPlace>,
+) -> rusqlite::Result<Vec<Found>> {
+    let sql = format!(
+        "SELECT {ROOM_COLUMNS}, r.last_message, r.active_at, {}
+         FROM members m JOIN rooms r ON r.id = m.room_id
+         WHERE m.user_id = ?1 AND m.active = 1 AND (r.active_at, r.id) < (?2, ?3)
+         ORDER BY r.active_at DESC, r.id DESC LIMIT ?4",
+        members::COLUMNS
+    );
+    let found = |row: &Row<'_>| {
+        let room = room_row(row)?;
+        let place = InboxPlace {
+            active_at: row.get(9)?,
+            room: room.id,
+        };
+        Ok(Found {
+            room,
+            member: members::member(row, 10)?,
+            last_message: row.get::<_, Seq>(8)?.0,
+            place,
+        })
+    };
+    let (at, room) = after.map_or((i64::MAX, i64::MAX), |place| (place.active_at, place.room));
+    conn.prepare_cached(&sql)?
+        .query_map(params![user, at, room, i64::from(limit) + 1], found)?
+        .collect()
+}
+
+impl Found {
+    fn fill(self, conn: &Connection) -> rusqlite::Result<InboxRow> {
+        let Self {
+            room,
+            member,
+            last_message,
+            place,
+        } = self;
+        Ok(InboxRow {
+            last_message: entries::get(conn, room.id, last_message)?,
+            unread: members::count_unread(conn, room.id, &member.user_id, member.read_seq)?,
+            room,
+            member,
+            place,
+        })
+    }
+}
