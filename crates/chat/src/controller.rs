@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     error::ChatError,
     events::{Command, EventKind},
-    handlers::{connection, membership, message, presence, receipt, typing},
+    handlers::{change, connection, membership, message, presence, receipt, typing},
     reply::{Reply, emit_error},
     room_manager::RoomRef,
     servers::chat::Chat,
@@ -54,11 +54,13 @@ pub(crate) async fn handle(chat: Arc<Chat>, socket: Socket, mut event: Event) {
 async fn run(context: &Context, command: Command, reply: Reply) {
     match command {
         Command::Send(send) => message::send(context, send, reply).await,
+        Command::Change(ask) => change::change(context, ask, reply).await,
         Command::Join(join) => membership::join(context, join, reply).await,
         Command::Leave(leave) => reply.with(&membership::leave(context, &leave).await),
         Command::TypingStart(at) => reply.with(&typing::start(context, &at)),
         Command::TypingStop(at) => reply.with(&typing::stop(context, &at).await),
         Command::Read(read) => reply.with(&receipt::read(context, &read).await),
+        Command::Delivered(delivered) => reply.with(&receipt::delivered(context, &delivered).await),
         Command::History(ask) => message::history(context, &ask, reply).await,
         Command::OnlineUsers(at) => presence::online_users(context, &at, reply).await,
         Command::PresenceSubscribe(users) => reply.with(&presence::subscribe(context, users).await),

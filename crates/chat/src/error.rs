@@ -75,6 +75,9 @@ pub enum ChatError {
     /// The room is not for this user, or there is none.
     #[error("you have no access to this room; join it first, or ask for a token that allows it")]
     Forbidden,
+    /// The message is somebody else's.
+    #[error("{0}")]
+    NotYours(&'static str),
     /// The payload is not what the event takes.
     #[error("{0}")]
     InvalidRequest(String),
@@ -122,7 +125,7 @@ impl ChatError {
         match self {
             Self::Unauthorized(_) => ErrorCode::Unauthorized,
             Self::TokenExpired => ErrorCode::TokenExpired,
-            Self::Forbidden => ErrorCode::Forbidden,
+            Self::Forbidden | Self::NotYours(_) => ErrorCode::Forbidden,
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::PayloadTooLarge(_) => ErrorCode::PayloadTooLarge,
             Self::RateLimited { .. } => ErrorCode::RateLimited,

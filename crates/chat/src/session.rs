@@ -82,6 +82,11 @@ impl Session {
         self.life.lock().claims.allows(room.as_str())
     }
 
+    /// Whether the token makes its user a moderator everywhere.
+    pub(crate) fn is_moderator(&self) -> bool {
+        self.life.lock().claims.moderator
+    }
+
     /// A fresh token takes effect. The rooms which it no longer allows are given back, and are no longer joined.
     pub(crate) fn renew(&self, claims: Claims) -> Vec<RoomRef> {
         let mut life = self.life.lock();

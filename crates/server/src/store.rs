@@ -63,6 +63,7 @@ fn options(config: &Config) -> Options {
         readers: config.store.readers,
         // A page goes to its client as one message: it leaves room in the outbox for those that follow it.
         page_bytes: config.socket.outbox_bytes.0 / 2,
+        reactions: config.limits.reactions,
         ..Options::default()
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     middleware::auth::display_name,
     presence_tracker::UserId,
     reply::{Answer, Reply},
-    room::pipeline::Pending,
+    room::pending::{Pending, What},
     servers::chat::{Chat, ChatServer},
 };
 
@@ -86,7 +86,7 @@ impl ChatServer {
             user,
             name,
             client_id,
-            draft,
+            what: What::Message(draft),
             body,
             reply,
         };

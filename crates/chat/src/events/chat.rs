@@ -3,7 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::fields::Fields;
+use super::{
+    fields::Fields,
+    log::{LoggedChange, MessageView},
+};
 use crate::{
     error::ChatError,
     types::{Draft, Limits, RoomName},
@@ -16,6 +19,7 @@ pub(crate) const RECEIVE_MESSAGE: &str = "chat:receive_message";
 pub(crate) const TYPING_START: &str = "chat:typing_start";
 pub(crate) const TYPING_STOP: &str = "chat:typing_stop";
 pub(crate) const MESSAGE_READ: &str = "chat:message_read";
+pub(crate) const MESSAGE_DELIVERED: &str = "chat:message_delivered";
 pub(crate) const GET_ONLINE_USERS: &str = "chat:get_online_users";
 pub(crate) const ONLINE_USERS: &str = "chat:online_users";
 pub(crate) const GET_HISTORY: &str = "chat:get_history";
@@ -74,16 +78,7 @@ impl SendMessage {
 
     pub(super) fn read(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
         let room = fields.room()?;
-        let text = match fields.take("text") {
-            Some(Value::String(text)) if text.is_empty() => {
-                return Err(fields.wrong("text", "must not be empty"));
-            }
-            Some(Value::String(text)) if text.len() > limits.text_bytes => {
-                return Err(fields.too_large("text", &format!("{} bytes", limits.text_bytes)));
-            }
-            Some(Value::String(text)) => text,
-            _ => return Err(fields.wrong("text", "is required: a string")),
-        };
+        let text = fields.message_text(limits)?;
         let client_id = fields.text("clientId", limits.client_id_chars)?;
         let reply_to = fields.number("replyTo", 1)?;
         let mentions = fields.users("mentions", limits.mentions)?.unwrap_or_default();
@@ -114,20 +109,19 @@ fn read_metadata(fields: &mut Fields, limits: &Limits) -> Result<Option<Map<Stri
     }
 }
 
-/// `chat:message_read {room, seq}`.
+/// `chat:message_read {room, seq}`, `chat:message_delivered {room, seq}`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MarkRead {
+pub(crate) struct Mark {
     pub(crate) room: RoomName,
     pub(crate) seq: u64,
 }
 
-impl MarkRead {
+impl Mark {
     pub(super) fn read(fields: &mut Fields) -> Result<Self, ChatError> {
-        let room = fields.room()?;
-        match fields.number("seq", 1)? {
-            Some(seq) => Ok(Self { room, seq }),
-            None => Err(fields.wrong("seq", "is required: the seq of the last message read")),
-        }
+        Ok(Self {
+            room: fields.room()?,
+            seq: fields.seq("the newest seq that the mark is to include")?,
+        })
     }
 }
 
@@ -169,23 +163,6 @@ impl GetHistory {
     }
 }
 
-/// A message as clients see it: in `chat:receive_message` and in every page of history.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct MessageView<'a> {
-    pub(crate) id: String,
-    pub(crate) room: &'a RoomName,
-    pub(crate) seq: u64,
-    pub(crate) user_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) name: Option<&'a str>,
-    pub(crate) at: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) client_id: Option<&'a str>,
-    #[serde(flatten)]
-    pub(crate) draft: std::borrow::Cow<'a, Draft>,
-}
-
 /// The id of a message: unique for good, because the epoch changes whenever numbering could start anew.
 pub(crate) fn message_id(epoch: &str, seq: u64) -> String {
     format!("{epoch}-{seq}")
@@ -199,11 +176,13 @@ pub(crate) struct Joined<'a> {
     pub(crate) epoch: &'a str,
     pub(crate) head: u64,
     pub(crate) messages: Vec<MessageView<'a>>,
+    pub(crate) changes: Vec<LoggedChange<'a>>,
     pub(crate) more: bool,
     pub(crate) reset: bool,
     pub(crate) read_seq: u64,
     pub(crate) delivered_seq: u64,
     pub(crate) unread: u64,
+    pub(crate) mentions: u64,
     pub(crate) online: usize,
 }
 
@@ -230,12 +209,21 @@ pub(crate) struct ReadMark<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) read_seq: u64,
     pub(crate) unread: u64,
+    pub(crate) mentions: u64,
 }
 
-/// `chat:message_read` as the others get it.
+/// The ack of `chat:message_delivered`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ReadBy<'a> {
+pub(crate) struct DeliveredMark<'a> {
+    pub(crate) room: &'a RoomName,
+    pub(crate) delivered_seq: u64,
+}
+
+/// `chat:message_read` and `chat:message_delivered` as the others get them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MarkedBy<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) user_id: &'a str,
     pub(crate) seq: u64,
@@ -279,5 +267,6 @@ pub(crate) struct HistoryPage<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) epoch: &'a str,
     pub(crate) messages: Vec<MessageView<'a>>,
+    pub(crate) changes: Vec<LoggedChange<'a>>,
     pub(crate) more: bool,
 }

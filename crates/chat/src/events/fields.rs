@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     error::ChatError,
     middleware::auth::is_user_id,
-    types::{MAX_SEQ, RoomName},
+    types::{Limits, MAX_SEQ, RoomName},
 };
 
 /// The payload of one event.
@@ -71,6 +71,35 @@ impl Fields {
                 field,
                 &format!("must be a whole number from {least} to {MAX_SEQ}"),
             )),
+        }
+    }
+
+    /// The required field `seq`; `what` says what it names.
+    pub(super) fn seq(&mut self, what: &str) -> Result<u64, ChatError> {
+        match self.number("seq", 1)? {
+            Some(seq) => Ok(seq),
+            None => Err(self.wrong("seq", &format!("is required: {what}"))),
+        }
+    }
+
+    /// The required field `text`: what a message says.
+    pub(super) fn message_text(&mut self, limits: &Limits) -> Result<String, ChatError> {
+        match self.take("text") {
+            Some(Value::String(text)) if text.is_empty() => Err(self.wrong("text", "must not be empty")),
+            Some(Value::String(text)) if text.len() > limits.text_bytes => {
+                Err(self.too_large("text", &format!("{} bytes", limits.text_bytes)))
+            }
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(self.wrong("text", "is required: a string")),
+        }
+    }
+
+    /// An optional yes or no; no if absent.
+    pub(super) fn flag(&mut self, field: &str) -> Result<bool, ChatError> {
+        match self.take(field) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(_) => Err(self.wrong(field, "must be true or false")),
         }
     }
 

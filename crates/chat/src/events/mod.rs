@@ -6,6 +6,7 @@
 pub(crate) mod chat;
 pub(crate) mod connection;
 mod fields;
+pub(crate) mod log;
 pub(crate) mod presence;
 
 use serde_json::Value;
@@ -19,9 +20,13 @@ pub(crate) enum EventKind {
     Join,
     Leave,
     Send,
+    Edit,
+    Delete,
+    React,
     TypingStart,
     TypingStop,
     Read,
+    Delivered,
     OnlineUsers,
     History,
     PresenceSubscribe,
@@ -31,13 +36,17 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Join,
         Self::Leave,
         Self::Send,
+        Self::Edit,
+        Self::Delete,
+        Self::React,
         Self::TypingStart,
         Self::TypingStop,
         Self::Read,
+        Self::Delivered,
         Self::OnlineUsers,
         Self::History,
         Self::PresenceSubscribe,
@@ -51,9 +60,13 @@ impl EventKind {
             Self::Join => chat::JOIN,
             Self::Leave => chat::LEAVE,
             Self::Send => chat::SEND_MESSAGE,
+            Self::Edit => log::EDIT_MESSAGE,
+            Self::Delete => log::DELETE_MESSAGE,
+            Self::React => log::REACT,
             Self::TypingStart => chat::TYPING_START,
             Self::TypingStop => chat::TYPING_STOP,
             Self::Read => chat::MESSAGE_READ,
+            Self::Delivered => chat::MESSAGE_DELIVERED,
             Self::OnlineUsers => chat::GET_ONLINE_USERS,
             Self::History => chat::GET_HISTORY,
             Self::PresenceSubscribe => presence::SUBSCRIBE,
@@ -74,9 +87,11 @@ pub(crate) enum Command {
     Join(chat::Join),
     Leave(chat::InRoom),
     Send(chat::SendMessage),
+    Change(log::ChangeMessage),
     TypingStart(chat::InRoom),
     TypingStop(chat::InRoom),
-    Read(chat::MarkRead),
+    Read(chat::Mark),
+    Delivered(chat::Mark),
     OnlineUsers(chat::InRoom),
     History(chat::GetHistory),
     PresenceSubscribe(presence::Users),
@@ -106,9 +121,13 @@ impl Command {
             EventKind::Join => Self::Join(chat::Join::read(fields, limits)?),
             EventKind::Leave => Self::Leave(chat::InRoom::read(fields)?),
             EventKind::Send => Self::Send(chat::SendMessage::read(fields, limits)?),
+            EventKind::Edit => Self::Change(log::ChangeMessage::read_edit(fields, limits)?),
+            EventKind::Delete => Self::Change(log::ChangeMessage::read_delete(fields, limits)?),
+            EventKind::React => Self::Change(log::ChangeMessage::read_reaction(fields, limits)?),
             EventKind::TypingStart => Self::TypingStart(chat::InRoom::read(fields)?),
             EventKind::TypingStop => Self::TypingStop(chat::InRoom::read(fields)?),
-            EventKind::Read => Self::Read(chat::MarkRead::read(fields)?),
+            EventKind::Read => Self::Read(chat::Mark::read(fields)?),
+            EventKind::Delivered => Self::Delivered(chat::Mark::read(fields)?),
             EventKind::OnlineUsers => Self::OnlineUsers(chat::InRoom::read(fields)?),
             EventKind::History => Self::History(chat::GetHistory::read(fields, limits)?),
             EventKind::PresenceSubscribe => Self::PresenceSubscribe(presence::Users::read(fields, limits)?),

@@ -5,7 +5,7 @@
 //! next, without a hole or a repeat.
 
 use roomful_socket::{Class, Socket};
-use roomful_store::{History, Joined as Membership, Range};
+use roomful_store::{History, Joined as Membership, Range, Unread};
 use serde::Serialize;
 
 use super::message;
@@ -15,7 +15,7 @@ use crate::{
     events::chat::{InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, UserInRoom},
     presence_tracker::UserId,
     reply::Reply,
-    room::{Finish, Frame, Room, Seat},
+    room::{Finish, Frame, Room, Seat, view::PageView},
     room_manager::RoomRef,
     servers::chat::Chat,
     session::Session,
@@ -26,7 +26,7 @@ struct Found {
     membership: Membership,
     history: History,
     reset: bool,
-    unread: u64,
+    unread: Unread,
 }
 
 /// `chat:join`.
@@ -90,25 +90,27 @@ async fn look_up(context: &Context, room: &Room, head: u64, ask: &Join) -> Resul
         membership,
         history,
         reset,
-        unread: unread.messages,
+        unread,
     })
 }
 
 fn finish(context: &Context, room: &RoomRef, head: u64, found: &Found, reply: Reply) {
     let Context { chat, socket, me } = context;
     chat.presence.enter(&me.user, room);
-    let read_seq = found.membership.member.read_seq;
+    let member = &found.membership.member;
+    let PageView { messages, changes } = PageView::of(room, &found.history);
     let answer = Joined {
         room: &room.name,
         epoch: &room.epoch,
         head,
-        messages: message::views(room, &found.history.entries),
+        messages,
+        changes,
         more: found.history.more,
         reset: found.reset,
-        read_seq,
-        // What was read was delivered.
-        delivered_seq: read_seq,
-        unread: found.unread,
+        read_seq: member.read_seq,
+        delivered_seq: member.delivered_seq,
+        unread: found.unread.messages,
+        mentions: found.unread.mentions,
         online: chat.presence.count_in(room.id),
     };
     // Encoded before the room is locked: a page may be long.

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use roomful_store::{Entry, History, Page, Range};
+use roomful_store::{History, Page, Range};
 
 use crate::{
     controller::Context,
     error::ChatError,
-    events::chat::{GetHistory, HistoryPage, MessageView, SendMessage, Span},
+    events::chat::{GetHistory, HistoryPage, SendMessage, Span},
     reply::Reply,
     room::{
         Room,
-        pipeline::{self, Pending},
+        pending::{Pending, What},
+        view::PageView,
     },
     room_manager::RoomRef,
     servers::chat::Chat,
@@ -35,7 +36,7 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
         user: me.user.clone(),
         name: me.name(),
         client_id,
-        draft,
+        what: What::Message(draft),
         body,
         reply,
     };
@@ -72,12 +73,16 @@ pub(crate) async fn history(context: &Context, ask: &GetHistory, reply: Reply) {
 /// Answers with a page of a room that may be read.
 pub(crate) async fn answer_history(chat: &Chat, room: &Room, ask: &GetHistory, reply: Reply) {
     match read(chat, room, ask).await {
-        Ok(history) => reply.succeed(&HistoryPage {
-            room: &room.name,
-            epoch: &room.epoch,
-            messages: views(room, &history.entries),
-            more: history.more,
-        }),
+        Ok(history) => {
+            let PageView { messages, changes } = PageView::of(room, &history);
+            reply.succeed(&HistoryPage {
+                room: &room.name,
+                epoch: &room.epoch,
+                messages,
+                changes,
+                more: history.more,
+            });
+        }
         Err(error) => reply.fail(&error),
     }
 }
@@ -113,12 +118,4 @@ pub(crate) async fn page(chat: &Chat, room: &Room, range: Range, limit: u32) -> 
         history.entries.clear();
     }
     Ok(history)
-}
-
-/// Entries as clients see them.
-pub(crate) fn views<'a>(room: &'a Room, entries: &'a [Entry]) -> Vec<MessageView<'a>> {
-    entries
-        .iter()
-        .filter_map(|entry| pipeline::view(room, entry))
-        .collect()
 }

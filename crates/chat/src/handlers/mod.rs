@@ -1,5 +1,6 @@
 //! One file per topic: what each command does, once it was decoded and let through.
 
+pub(crate) mod change;
 pub(crate) mod connection;
 pub(crate) mod membership;
 pub(crate) mod message;

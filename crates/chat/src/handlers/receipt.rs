@@ -1,4 +1,4 @@
-//! Read marks.
+//! Read and delivered marks.
 
 use std::hash::BuildHasher;
 
@@ -8,13 +8,14 @@ use super::membership::frame;
 use crate::{
     controller::Context,
     error::ChatError,
-    events::chat::{MESSAGE_READ, MarkRead, ReadBy, ReadMark},
+    events::chat::{DeliveredMark, MESSAGE_DELIVERED, MESSAGE_READ, Mark, MarkedBy, ReadMark},
+    room::Room,
 };
 
 /// `chat:message_read`: the mark grows or stays. Only when it grows the others hear of it, the reader's own other
 /// devices included.
-pub(crate) async fn read<'a>(context: &Context, ask: &'a MarkRead) -> Result<ReadMark<'a>, ChatError> {
-    let Context { chat, socket, me } = context;
+pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMark<'a>, ChatError> {
+    let Context { chat, me, .. } = context;
     let room = context.my_room(&ask.room).await?;
     let at = chat.clock.now_ms();
     let marked = chat
@@ -23,20 +24,51 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a MarkRead) -> Result<Rea
         .await?
         .ok_or(ChatError::Forbidden)?;
     if marked.advanced {
-        let event = ReadBy {
-            room: &room.name,
-            user_id: &me.user,
-            seq: marked.read_seq,
-            at,
-        };
-        let class = Class::Latest(chat.keys.hash_one((MESSAGE_READ, room.id, &me.user)));
-        if let Some(frame) = frame(chat, MESSAGE_READ, &event, class) {
-            room.tell(&frame, |seat| seat.socket != *socket);
-        }
+        tell(context, &room, MESSAGE_READ, marked.read_seq, at);
     }
     Ok(ReadMark {
         room: &ask.room,
         read_seq: marked.read_seq,
         unread: marked.unread.messages,
+        mentions: marked.unread.mentions,
     })
+}
+
+/// `chat:message_delivered`: likewise. A read mark includes it, so there is no event of its own when that draws it
+/// along.
+pub(crate) async fn delivered<'a>(context: &Context, ask: &'a Mark) -> Result<DeliveredMark<'a>, ChatError> {
+    let Context { chat, me, .. } = context;
+    let room = context.my_room(&ask.room).await?;
+    let marked = chat
+        .store
+        .mark_room_delivered(room.id, &me.user, ask.seq)
+        .await?
+        .ok_or(ChatError::Forbidden)?;
+    if marked.advanced {
+        tell(
+            context,
+            &room,
+            MESSAGE_DELIVERED,
+            marked.delivered_seq,
+            chat.clock.now_ms(),
+        );
+    }
+    Ok(DeliveredMark {
+        room: &ask.room,
+        delivered_seq: marked.delivered_seq,
+    })
+}
+
+fn tell(context: &Context, room: &Room, event: &'static str, seq: u64, at: i64) {
+    let Context { chat, socket, me } = context;
+    let data = MarkedBy {
+        room: &room.name,
+        user_id: &me.user,
+        seq,
+        at,
+    };
+    let class = Class::Latest(chat.keys.hash_one((event, room.id, &me.user)));
+    if let Some(frame) = frame(chat, event, &data, class) {
+        room.tell(&frame, |seat| seat.socket != *socket);
+    }
 }

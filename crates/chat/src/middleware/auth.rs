@@ -19,6 +19,8 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 const MAX_USER_CHARS: usize = 128;
 /// The longest display name, in characters; longer ones are cut.
 const MAX_NAME_CHARS: usize = 128;
+/// The role in a token that makes its user a moderator everywhere.
+const MODERATOR: &str = "moderator";
 /// The most room patterns of a token, and the longest one in bytes: matching must stay cheap.
 const MAX_PATTERNS: usize = 256;
 const MAX_PATTERN_BYTES: usize = 256;
@@ -172,6 +174,7 @@ impl KeyTable {
             expires_at,
             issued_at,
             rooms,
+            moderator,
             ..
         } = claims;
         Ok(Claims {
@@ -180,6 +183,7 @@ impl KeyTable {
             expires_at,
             issued_at,
             rooms,
+            moderator,
         })
     }
 
@@ -230,6 +234,7 @@ struct ReadClaims {
     issued_at: Option<i64>,
     valid_from: Option<i64>,
     rooms: Option<Box<[RoomPattern]>>,
+    moderator: bool,
 }
 
 fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
@@ -257,6 +262,7 @@ fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
         issued_at,
         valid_from,
         rooms: read_rooms(claims)?,
+        moderator: has_role(claims, MODERATOR)?,
     })
 }
 
@@ -302,6 +308,17 @@ pub(crate) fn display_name(name: &str) -> Option<Arc<str>> {
         .collect();
     let trimmed = clean.trim();
     (!trimmed.is_empty()).then(|| Arc::from(trimmed))
+}
+
+/// Roles that mean nothing here may be meant for another service.
+fn has_role(claims: &Map<String, Value>, role: &str) -> Result<bool, ChatError> {
+    match claims.get("roles") {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Array(roles)) => Ok(roles.iter().any(|given| given.as_str() == Some(role))),
+        Some(_) => Err(ChatError::Unauthorized(
+            "the token's roles must be a list of strings",
+        )),
+    }
 }
 
 fn read_rooms(claims: &Map<String, Value>) -> Result<Option<Box<[RoomPattern]>>, ChatError> {

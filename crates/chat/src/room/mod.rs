@@ -1,8 +1,10 @@
 //! A room in memory: its place in the log, its subscribers, and the sends that wait to be committed.
 //! Who may do what is decided by the handlers; how a send becomes a delivery stands in `pipeline`.
 
+pub(crate) mod pending;
 pub(crate) mod pipeline;
 mod subscribers;
+pub(crate) mod view;
 
 use std::{collections::VecDeque, fmt};
 

@@ -1,23 +1,18 @@
 //! How a send becomes a delivery: queued in its room, committed together with whatever else waits, delivered in seq
 //! order, then answered. One flush at a time per room, so that a room's order is that of its log.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
-use roomful_socket::{Class, Namespace};
-use roomful_store::{Appended, Entry, EntryKind, NewEntry, Page, Range, Rejected, Store, StoreError};
+use roomful_socket::Namespace;
+use roomful_store::{Appended, Page, Range, Rejected, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Delivery, Frame, Room};
-use crate::{
-    clock::Clock,
-    error::ChatError,
-    events::chat::{MessageView, RECEIVE_MESSAGE, Sent, message_id},
-    metrics::Metrics,
-    presence_tracker::UserId,
-    reply::Reply,
-    room_manager::RoomRef,
-    types::Draft,
+use super::{
+    Delivery, Frame, Room,
+    pending::{Pending, What},
+    view::Event,
 };
+use crate::{clock::Clock, error::ChatError, metrics::Metrics, room_manager::RoomRef};
 
 /// The most entries that one append takes from a room.
 const BATCH: usize = 256;
@@ -25,16 +20,6 @@ const BATCH: usize = 256;
 const CATCH_UP_PAGE: u32 = 200;
 /// How long a room waits after the store failed to read missed entries, at first and at most, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<i64> = 50..=2_000;
-
-/// A send that waits for its commit.
-pub(crate) struct Pending {
-    pub(crate) user: UserId,
-    pub(crate) name: Option<Arc<str>>,
-    pub(crate) client_id: Option<String>,
-    pub(crate) draft: Draft,
-    pub(crate) body: String,
-    pub(crate) reply: Reply,
-}
 
 /// What all rooms need to turn sends into deliveries.
 pub(crate) struct Pipeline {
@@ -118,37 +103,17 @@ impl Pipeline {
     async fn settle(&self, room: &RoomRef, batch: Vec<InFlight>, results: Vec<Result<Appended, Rejected>>) {
         let mut answers = Vec::with_capacity(batch.len());
         for (sent, result) in batch.into_iter().zip(results) {
-            let answer = match result {
-                Ok(Appended::New { seq, at }) => {
-                    self.deliver(room, seq, self.frame(room, &sent.pending.view(room, seq, at)))
-                        .await;
-                    Ok((seq, at, false))
-                }
-                Ok(Appended::Duplicate { seq, at }) => Ok((seq, at, true)),
-                Err(Rejected::Conflict { seq }) => Err(ChatError::Conflict { seq }),
-                Err(Rejected::NoSuchRoom) => Err(ChatError::Forbidden),
-                // What only changes of messages are answered.
-                Ok(Appended::Unchanged) | Err(Rejected::NoSuchMessage | Rejected::TooManyReactions) => {
-                    Err(ChatError::Internal)
-                }
-            };
-            answers.push((sent, answer));
-        }
-        for (sent, answer) in answers {
-            match answer {
-                Ok((seq, at, duplicate)) => {
-                    self.metrics.messages_in.increment(u64::from(!duplicate));
-                    let id = message_id(&room.epoch, seq);
-                    sent.pending.reply.succeed(&Sent {
-                        id,
-                        room: &room.name,
-                        seq,
-                        at,
-                        duplicate,
-                    });
-                }
-                Err(error) => sent.pending.reply.fail(&error),
+            if let Ok(Appended::New { seq, at }) = result {
+                let frame = sent.pending.event(room, seq, at).frame(room, &self.namespace);
+                self.deliver(room, seq, frame).await;
             }
+            answers.push((sent, result));
+        }
+        for (InFlight { pending, _places }, result) in answers {
+            let is_new_message =
+                matches!(pending.what, What::Message(_)) && matches!(result, Ok(Appended::New { .. }));
+            self.metrics.messages_in.increment(u64::from(is_new_message));
+            pending.answer(room, result);
         }
     }
 
@@ -182,7 +147,8 @@ impl Pipeline {
                     // What retention has removed can't be delivered to anybody any more.
                     room.skip_to(page.first.saturating_sub(1));
                     for entry in &page.entries {
-                        if let Some(frame) = view(room, entry).and_then(|view| self.frame(room, &view)) {
+                        let event = Event::of(room, entry);
+                        if let Some(frame) = event.and_then(|event| event.frame(room, &self.namespace)) {
                             self.metrics
                                 .messages_out
                                 .increment(room.deliver(entry.seq, &frame).1);
@@ -203,71 +169,6 @@ impl Pipeline {
                     pause = (pause * 2).min(*RETRY_MS.end());
                 }
             }
-        }
-    }
-
-    fn frame(&self, room: &Room, view: &MessageView<'_>) -> Option<Frame> {
-        match self.namespace.prepare(RECEIVE_MESSAGE, view) {
-            Ok(event) => Some(Frame {
-                event,
-                class: Class::Durable,
-            }),
-            Err(error) => {
-                tracing::error!(room = room.id, seq = view.seq, %error, "a message can't be encoded");
-                None
-            }
-        }
-    }
-}
-
-/// The message in an entry of the log; `None`, and a line in the log, if its body is not ours.
-pub(crate) fn view<'a>(room: &'a Room, entry: &'a Entry) -> Option<MessageView<'a>> {
-    if entry.kind != EntryKind::Message {
-        return None;
-    }
-    match serde_json::from_str(&entry.body) {
-        Ok(draft) => Some(MessageView {
-            id: message_id(&room.epoch, entry.seq),
-            room: &room.name,
-            seq: entry.seq,
-            user_id: &entry.user_id,
-            name: entry.user_name.as_deref(),
-            at: entry.at,
-            client_id: entry.client_id.as_deref(),
-            draft: Cow::Owned(draft),
-        }),
-        Err(error) => {
-            tracing::error!(room = room.id, seq = entry.seq, %error, "the store has a message that can't be read");
-            None
-        }
-    }
-}
-
-impl Pending {
-    fn entry(&self, room: &Room, at: i64) -> NewEntry {
-        NewEntry {
-            room: room.id,
-            kind: EntryKind::Message,
-            target: None,
-            user_id: self.user.to_string(),
-            user_name: self.name.as_deref().map(str::to_owned),
-            client_id: self.client_id.clone(),
-            body: self.body.clone(),
-            mentions: self.draft.mentions.clone(),
-            at,
-        }
-    }
-
-    fn view<'a>(&'a self, room: &'a Room, seq: u64, at: i64) -> MessageView<'a> {
-        MessageView {
-            id: message_id(&room.epoch, seq),
-            room: &room.name,
-            seq,
-            user_id: &self.user,
-            name: self.name.as_deref(),
-            at,
-            client_id: self.client_id.as_deref(),
-            draft: Cow::Borrowed(&self.draft),
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Claims {
     pub issued_at: Option<i64>,
     /// `rooms`: where the user may go; `None` allows any public room, an empty list none.
     pub rooms: Option<Box<[RoomPattern]>>,
+    /// Whether `roles` has `"moderator"`: the user may delete others' messages in every room they are in.
+    pub moderator: bool,
 }
 
 impl Claims {

@@ -8,7 +8,7 @@ pub const MAX_SEQ: u64 = (1 << 53) - 1;
 
 /// The content of a message. Its JSON is what the store keeps as the entry's body, and what a retry is compared to:
 /// the same draft is always the same text, for the fields stand in this order and the keys of `metadata` are sorted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Draft {
     /// What the author wrote.
@@ -22,6 +22,25 @@ pub struct Draft {
     /// The app's own fields, passed on as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
+}
+
+/// What may happen to a message after it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It says something else.
+    Edit {
+        /// What it says now.
+        text: String,
+    },
+    /// It says nothing any more.
+    Delete,
+    /// A user's sign beside it.
+    Reaction {
+        /// The sign.
+        emoji: String,
+        /// Taken back, not added.
+        removed: bool,
+    },
 }
 
 #[cfg(test)]

@@ -7,5 +7,5 @@ mod room_name;
 
 pub use claims::{Claims, RoomPattern};
 pub use limits::Limits;
-pub use message::{Draft, MAX_SEQ};
+pub use message::{Change, Draft, MAX_SEQ};
 pub use room_name::RoomName;

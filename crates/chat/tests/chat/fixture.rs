@@ -132,6 +132,16 @@ pub(crate) async fn send(client: &SioClient, room: &str, text: &str) -> Value {
         .await)
 }
 
+/// The seqs of messages.
+pub(crate) fn seqs(messages: &Value) -> Vec<u64> {
+    messages
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["seq"].as_u64().unwrap())
+        .collect()
+}
+
 /// Everything that was on its way to the client when this is called has arrived when it returns: events and acks
 /// share one ordered stream.
 pub(crate) async fn settle(client: &SioClient) {

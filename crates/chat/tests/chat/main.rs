@@ -9,6 +9,7 @@
 mod fixture;
 
 mod admin;
+mod changes;
 mod connection;
 mod limits;
 mod messages;

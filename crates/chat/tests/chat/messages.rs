@@ -3,16 +3,7 @@
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
-use crate::fixture::{START, Server, claims, failed, ok, send, settle};
-
-fn seqs(messages: &Value) -> Vec<u64> {
-    messages
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|message| message["seq"].as_u64().unwrap())
-        .collect()
-}
+use crate::fixture::{START, Server, claims, failed, ok, send, seqs, settle};
 
 async fn join(client: &SioClient, payload: Value) -> Value {
     ok(client.call("chat:join", &payload).await)
@@ -263,11 +254,11 @@ async fn reading_moves_a_mark_forward_and_tells_the_others_once() {
     };
     assert_eq!(
         read(2).await,
-        json!({ "room": "lobby", "readSeq": 2, "unread": 1 })
+        json!({ "room": "lobby", "readSeq": 2, "unread": 1, "mentions": 0 })
     );
     assert_eq!(
         read(1).await,
-        json!({ "room": "lobby", "readSeq": 2, "unread": 1 })
+        json!({ "room": "lobby", "readSeq": 2, "unread": 1, "mentions": 0 })
     );
     assert_eq!(read(2).await["readSeq"], 2);
     let told = json!({ "room": "lobby", "userId": "bob", "seq": 2, "at": START });
@@ -275,7 +266,7 @@ async fn reading_moves_a_mark_forward_and_tells_the_others_once() {
     assert_eq!(bobs_phone.next_event("chat:message_read").await.unwrap(), told);
     assert_eq!(
         read(99).await,
-        json!({ "room": "lobby", "readSeq": 3, "unread": 0 }),
+        json!({ "room": "lobby", "readSeq": 3, "unread": 0, "mentions": 0 }),
         "cut to the head"
     );
     assert_eq!(alice.next_event("chat:message_read").await.unwrap()["seq"], 3);

@@ -29,6 +29,7 @@ pub(crate) struct Limits {
     pub(crate) metadata: Size,
     pub(crate) client_id: usize,
     pub(crate) mentions: usize,
+    pub(crate) reactions: u32,
     pub(crate) rooms_per_socket: usize,
     pub(crate) sends_in_flight: u32,
     pub(crate) posts_in_flight: u32,
@@ -81,6 +82,7 @@ impl Limits {
         within("limits.client_id", self.client_id, 16..=1_000)?;
         within("limits.sends_queued", self.sends_queued, 16..=10_000_000)?;
         within("limits.join_buffer", self.join_buffer, 16..=1_000_000)?;
+        within("limits.reactions", self.reactions, 1..=1_000)?;
         within("limits.mentions", self.mentions, 0..=10_000)?;
         within("limits.rooms_per_socket", self.rooms_per_socket, 1..=100_000)?;
         within("limits.sends_in_flight", self.sends_in_flight, 1..=10_000)?;

@@ -215,6 +215,9 @@ impl Write for MarkDelivered {
             .prepare_cached(SQL)?
             .execute(params![self.room, self.user, Seq(mark)])?
             == 1;
+        if advanced {
+            outbox::acknowledged(batch, self.room, &self.user, mark)?;
+        }
         let member = active(conn, self.room, &self.user)?;
         Ok(member.map(|member| Delivered {
             delivered_seq: member.delivered_seq,

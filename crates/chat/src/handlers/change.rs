@@ -1,0 +1,103 @@
+//! Editing and deleting messages, and reacting to them.
+
+use std::sync::Arc;
+
+use roomful_store::{EntryKind, Role};
+
+use crate::{
+    controller::Context,
+    error::ChatError,
+    events::log::ChangeMessage,
+    reply::Reply,
+    room::{
+        Room,
+        pending::{Pending, What, change_body},
+        view::NO_MESSAGE,
+    },
+    room_manager::RoomRef,
+    types::Change,
+};
+
+/// `chat:edit_message`, `chat:delete_message`, `chat:react`: puts the change on its way, behind what the room has
+/// queued. The answer comes with the commit.
+pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) {
+    let Context { chat, me, .. } = context;
+    let (room, body) = match prepare(context, &ask).await {
+        Ok(prepared) => prepared,
+        Err(error) => return reply.fail(&error),
+    };
+    let Ok(place) = Arc::clone(&me.sends).acquire_owned().await else {
+        return reply.fail(&ChatError::Internal);
+    };
+    let pending = Pending {
+        user: me.user.clone(),
+        name: me.name(),
+        client_id: ask.client_id,
+        what: What::Change(ask.seq, ask.change),
+        body,
+        reply,
+    };
+    chat.pipeline.submit(&room, pending, place);
+}
+
+async fn prepare(context: &Context, ask: &ChangeMessage) -> Result<(RoomRef, String), ChatError> {
+    let room = context.my_room(&ask.room).await?;
+    match ask.change {
+        Change::Edit { .. } => {
+            let why = "only its author may edit a message";
+            author_of(context, &room, ask, NotAuthor::Refused(why)).await?;
+        }
+        Change::Delete => author_of(context, &room, ask, NotAuthor::Moderator).await?,
+        // Everybody who reads it may react. Whether it is there is for the store to say.
+        Change::Reaction { .. } => {}
+    }
+    let body = change_body(&ask.change).map_err(|error| {
+        tracing::error!(%error, "a change can't be encoded");
+        ChatError::Internal
+    })?;
+    Ok((room, body))
+}
+
+/// What is asked of who is not the author.
+enum NotAuthor {
+    /// To be a moderator.
+    Moderator,
+    /// Nothing helps.
+    Refused(&'static str),
+}
+
+/// Whether the user may change the message. Its author never changes, so the answer is still good at the commit.
+async fn author_of(
+    context: &Context,
+    room: &Room,
+    ask: &ChangeMessage,
+    otherwise: NotAuthor,
+) -> Result<(), ChatError> {
+    let entry = context.chat.store.entry(room.id, ask.seq).await?;
+    let message = entry
+        .filter(|entry| entry.kind == EntryKind::Message)
+        .ok_or(NO_MESSAGE)?;
+    if message.state.deleted && ask.client_id.is_none() {
+        return Err(NO_MESSAGE);
+    }
+    // A deleted message may still be asked for by a retry of what once changed it: the store knows.
+    if message.user_id == *context.me.user {
+        return Ok(());
+    }
+    match otherwise {
+        NotAuthor::Refused(why) => Err(ChatError::NotYours(why)),
+        NotAuthor::Moderator if is_moderator(context, room).await? => Ok(()),
+        NotAuthor::Moderator => Err(ChatError::NotYours(
+            "only its author or a moderator may delete a message",
+        )),
+    }
+}
+
+async fn is_moderator(context: &Context, room: &Room) -> Result<bool, ChatError> {
+    let Context { chat, me, .. } = context;
+    if me.is_moderator() {
+        return Ok(true);
+    }
+    let member = chat.store.member(room.id, &me.user).await?;
+    Ok(member.is_some_and(|member| member.role == Role::Moderator))
+}
