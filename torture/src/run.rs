@@ -50,6 +50,8 @@ pub struct Options {
     pub binary: PathBuf,
     /// Its further environment.
     pub env: Vec<(String, String)>,
+    /// Whether to go on when a law is broken.
+    pub go_on: bool,
     /// Whether to show each round on standard error.
     pub progress: bool,
 }
@@ -78,12 +80,13 @@ impl Options {
             blows: Blow::COMMON.to_vec(),
             binary,
             env: Vec::new(),
+            go_on: false,
             progress: false,
         })
     }
 }
 
-/// Carries out a run. It ends early when a law is broken.
+/// Carries out a run. It ends early when a law is broken, unless it is to go on.
 ///
 /// # Errors
 /// If the run itself could not be carried out; a broken law is in the report.
@@ -98,7 +101,7 @@ pub async fn run(options: Options) -> Result<Report, TortureError> {
     for round in 0..run.options.rounds {
         run.round(round).await?;
         run.progress(round);
-        if !run.report.sound() {
+        if !run.report.sound() && !run.options.go_on {
             break;
         }
     }

@@ -19,6 +19,8 @@ mod error;
 mod notifications;
 mod options;
 mod outbox;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 mod rows;
 mod sqlite;
 mod store;

@@ -50,6 +50,14 @@ fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Ap
     }
     let seq = room.next();
     if !insert(conn, entry, seq)? {
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::planted::Bug::DuplicateOnRetry) {
+            let anew = NewEntry {
+                client_id: None,
+                ..entry.clone()
+            };
+            return append(batch, &anew);
+        }
         match earlier(conn, entry)? {
             Some(known) if known.seq >= room.row.first => return Ok(known.compare(entry)),
             // It is no longer kept, only not swept yet: this is a new entry, as it would be after the sweep.

@@ -177,6 +177,11 @@ impl Committer {
     fn run(&mut self) {
         while let Some(first) = self.incoming.blocking_recv() {
             let mut tasks = self.gather(first);
+            #[cfg(feature = "planted-bugs")]
+            if crate::planted::is(crate::planted::Bug::AckBeforeCommit) {
+                self.answer_early(tasks);
+                continue;
+            }
             match self.commit(&mut tasks) {
                 // One write that SQLite can't carry out must not take the others with it.
                 Err(StoreError::Internal(_)) if tasks.len() > 1 => {
@@ -189,6 +194,24 @@ impl Committer {
                 committed => answer(tasks, &committed),
             }
         }
+    }
+
+    /// A planted bug.
+    #[cfg(feature = "planted-bugs")]
+    fn answer_early(&mut self, mut tasks: Vec<Queued>) {
+        let behavior = TransactionBehavior::Immediate;
+        let Ok(transaction) = self.conn.transaction_with_behavior(behavior) else {
+            return;
+        };
+        let mut batch = Batch::new(&transaction, &self.options);
+        let applied = tasks
+            .iter_mut()
+            .try_for_each(|queued| queued.task.apply(&mut batch));
+        let applied = applied.and_then(|()| batch.flush());
+        answer(tasks, &applied.map_err(|error| failure::from_sqlite(&error)));
+        // A disk that takes its time: what was answered is not there yet.
+        thread::sleep(Duration::from_millis(50));
+        let _ = transaction.commit();
     }
 
     /// The first write and all that wait behind it, within the bounds of a batch.

@@ -6,8 +6,8 @@ use super::rooms::Rooms;
 use super::views::Views;
 use super::{Audit, Event, Name, Outcome, Seen, Violation};
 
-/// Violations that are kept: the first ones tell the story, and a broken law is mostly broken often.
-const KEPT: usize = 100;
+/// Violations that are kept of each law: the first ones tell the story, and a broken law is mostly broken often.
+const KEPT: usize = 20;
 
 /// Holds a history to the laws. It takes for granted that the server keeps everything: that retention is off, and that
 /// every message has a client id.
@@ -40,7 +40,7 @@ impl Checker {
         self.views.settle(&audit.room, head, report);
     }
 
-    /// The first hundred violations so far.
+    /// The violations so far; of each law the first twenty.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
     }
@@ -86,7 +86,11 @@ impl Checker {
 
 fn report_to(violations: &mut Vec<Violation>) -> impl FnMut(Violation) {
     |violation| {
-        if violations.len() < KEPT {
+        let law = std::mem::discriminant(&violation);
+        let same = violations
+            .iter()
+            .filter(|other| std::mem::discriminant(*other) == law);
+        if same.count() < KEPT {
             violations.push(violation);
         }
     }

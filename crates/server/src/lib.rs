@@ -1,0 +1,33 @@
+//! The `roomful` program: reads the command line, runs the command, and turns its end into an exit code.
+//!
+//! A library only in name: two binaries are made of it, the one that is shipped and the one with planted bugs.
+
+mod chat;
+mod cli;
+mod clock;
+mod config;
+mod http;
+mod lifecycle;
+mod log;
+mod open_files;
+mod secret;
+mod server;
+mod store;
+mod token;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// All of the program.
+pub fn main() -> ExitCode {
+    let cli = match cli::Cli::read() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    cli.run().unwrap_or_else(|failure| {
+        cli::complain(&failure);
+        failure.exit_code()
+    })
+}
