@@ -17,6 +17,7 @@ use crate::{
     chat, clock,
     config::{Config, ConfigError},
     http::{
+        api::{self, key::ApiKey},
         assets::{Assets, BUILT},
         demo,
         gate::Gate,
@@ -112,8 +113,14 @@ impl Server {
         let chat = ChatServer::attach(&sockets, Arc::clone(&store), chat_config);
         let assets = Assets::new(BUILT, &config.http.assets_url, config.http.assets_origin());
         let demo = demo_routes(config, &keys);
+        let api = api::router(
+            chat.clone(),
+            ApiKey::new(config.api.key.expose()),
+            config.socket.max_payload.0,
+        );
         gate.open(router::inner(
             sockets.router(),
+            api,
             demo,
             assets,
             config.http.trusted_proxies.clone(),

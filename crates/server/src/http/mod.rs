@@ -1,5 +1,6 @@
 //! What the server answers over HTTP beside Socket.IO. `router` lists every route.
 
+pub(crate) mod api;
 pub(crate) mod assets;
 pub(crate) mod client_address;
 pub(crate) mod demo;

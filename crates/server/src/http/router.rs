@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/livez`, `/readyz` | `health`, also while starting |
 //! | `/metrics` | `metrics` |
+//! | `/api/v1/*`, `/api/openapi.json` | `api` |
 //! | `/demo/config`, `/demo/sign-in` | `demo`, in dev mode alone |
 //! | `/socket.io/` | `roomful-socket` |
 //! | `/`, `/assets/*` | `assets` |
@@ -33,9 +34,10 @@ pub(crate) fn outer(health: Health, metrics: Exporter, gate: Gate) -> Router {
         .fallback(move |request: Request<Body>| gate.clone().pass(request))
 }
 
-/// What is behind the gate: Socket.IO, dev mode's sign-in if there is one, and the page.
+/// What is behind the gate: Socket.IO, the API, dev mode's sign-in if there is one, and the page.
 pub(crate) fn inner(
     socket: Router,
+    api: Router,
     demo: Option<Router>,
     assets: Assets,
     trusted_proxies: Vec<IpNet>,
@@ -44,6 +46,7 @@ pub(crate) fn inner(
     let trusted: Arc<[IpNet]> = trusted_proxies.into();
     Router::new()
         .merge(socket)
+        .merge(api)
         .merge(demo.unwrap_or_default())
         .fallback(async move |request: Request<Body>| {
             assets.answer(request.method(), request.uri().path(), request.headers())

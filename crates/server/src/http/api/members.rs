@@ -1,0 +1,127 @@
+//! Who is in a room, whether or not they are online.
+
+use axum::{Json, extract::State};
+use http::StatusCode;
+use roomful_chat::ChatServer;
+use roomful_store::{Member as MemberRow, Role as MemberRole};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Problem,
+    body::{OptionalBody, Path, Query},
+    openapi::Problems,
+    page::{PageQuery, cut},
+};
+
+/// What a member may do.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Role {
+    /// What everybody may.
+    Member,
+    /// Also what concerns the messages of others.
+    Moderator,
+}
+
+/// What is to change of a membership. Without a role it stays; a new one is `member`.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct ChangeMember {
+    role: Option<Role>,
+}
+
+/// A membership.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Member {
+    user_id: String,
+    role: Role,
+    /// Milliseconds since 1970.
+    joined_at: i64,
+    /// All up to and including this seq is read.
+    read_seq: u64,
+}
+
+/// A page of members, in the order of their ids' bytes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Members {
+    members: Vec<Member>,
+    /// The cursor of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Which membership ended.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RemovedMember {
+    room: String,
+    user_id: String,
+}
+
+impl From<MemberRow> for Member {
+    fn from(row: MemberRow) -> Self {
+        Self {
+            user_id: row.user_id,
+            role: match row.role {
+                MemberRole::Member => Role::Member,
+                MemberRole::Moderator => Role::Moderator,
+            },
+            joined_at: row.joined_at,
+            read_seq: row.read_seq,
+        }
+    }
+}
+
+/// Lists the members of a room.
+#[utoipa::path(get, operation_id = "listMembers", path = "/api/v1/rooms/{room}/members", tag = "members",
+    params(("room", description = "The room's name."), PageQuery),
+    responses((status = 200, body = Members), Problems))]
+pub(super) async fn list(
+    State(chat): State<ChatServer>,
+    Path(room): Path<String>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Members>, Problem> {
+    let (limit, after) = (page.limit()?, page.after()?);
+    let mut rows = chat.members(&room, after.as_deref(), limit + 1).await?;
+    let next = cut(&mut rows, limit, |row| &row.user_id);
+    let members = rows.into_iter().map(Member::from).collect();
+    Ok(Json(Members { members, next }))
+}
+
+/// Makes a user a member, or changes their role.
+#[utoipa::path(put, operation_id = "putMember", path = "/api/v1/rooms/{room}/members/{user}", tag = "members",
+    params(("room", description = "The room's name."), ("user", description = "The user's id.")),
+    request_body = Option<ChangeMember>,
+    responses(
+        (status = 200, description = "They were a member.", body = Member),
+        (status = 201, description = "They are a new member.", body = Member), Problems))]
+pub(super) async fn change(
+    State(chat): State<ChatServer>,
+    Path((room, user)): Path<(String, String)>,
+    OptionalBody(change): OptionalBody<ChangeMember>,
+) -> Result<(StatusCode, Json<Member>), Problem> {
+    let role = change.role.map(|role| match role {
+        Role::Member => MemberRole::Member,
+        Role::Moderator => MemberRole::Moderator,
+    });
+    let (member, newly) = chat.put_member(&room, &user, role).await?;
+    let status = if newly {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, Json(member.into())))
+}
+
+/// Ends a membership, and the subscriptions of all the user's sockets.
+#[utoipa::path(delete, operation_id = "removeMember", path = "/api/v1/rooms/{room}/members/{user}", tag = "members",
+    params(("room", description = "The room's name."), ("user", description = "The user's id.")),
+    responses((status = 200, body = RemovedMember), Problems))]
+pub(super) async fn remove(
+    State(chat): State<ChatServer>,
+    Path((room, user_id)): Path<(String, String)>,
+) -> Result<Json<RemovedMember>, Problem> {
+    chat.remove_member(&room, &user_id).await?;
+    Ok(Json(RemovedMember { room, user_id }))
+}

@@ -1,0 +1,77 @@
+//! The HTTP API for the app's own backend, under `/api/v1`; what it can do is `roomful_chat::admin`'s, here is how it looks
+//! over HTTP. `openapi` describes every call, and `docs/openapi.json` is what it says.
+//!
+//! | file | what |
+//! |---|---|
+//! | `rooms`, `members`, `messages`, `users`, `stats` | the calls |
+//! | `key`, `access_log` | what every call passes |
+//! | `body`, `page` | what calls take: JSON, and where a list goes on |
+
+mod access_log;
+mod body;
+pub(crate) mod key;
+mod members;
+mod messages;
+mod openapi;
+mod page;
+mod rooms;
+mod stats;
+mod users;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{self, Next},
+    response::IntoResponse as _,
+    routing::{delete, get, post, put},
+};
+use roomful_chat::ChatServer;
+
+use self::{access_log::AccessLog, key::ApiKey};
+use super::Problem;
+
+/// The API on `chat`, for whoever shows the key, with bodies of up to `max_body` bytes. Its description is for all.
+pub(crate) fn router(chat: ChatServer, key: ApiKey, max_body: usize) -> Router {
+    let key = Arc::new(key);
+    let log = AccessLog::new();
+    let calls = Router::new()
+        .route("/rooms", get(rooms::list))
+        .route(
+            "/rooms/{room}",
+            get(rooms::show).put(rooms::change).delete(rooms::remove),
+        )
+        .route("/rooms/{room}/members", get(members::list))
+        .route(
+            "/rooms/{room}/members/{user}",
+            put(members::change).merge(delete(members::remove)),
+        )
+        .route("/rooms/{room}/messages", get(messages::list).post(messages::post))
+        .route("/users/{user}", get(users::show))
+        .route("/users/{user}/disconnect", post(users::disconnect))
+        .route("/users/{user}/revoke", post(users::revoke))
+        .route("/presence", get(users::presence))
+        .route("/stats", get(stats::show))
+        .method_not_allowed_fallback(async || Problem::Method)
+        .fallback(async || Problem::NotFound)
+        .with_state(chat)
+        .layer(DefaultBodyLimit::max(max_body))
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            let key = Arc::clone(&key);
+            async move {
+                match key.check(request.headers(), request.uri()) {
+                    Ok(()) => next.run(request).await,
+                    Err(problem) => problem.into_response(),
+                }
+            }
+        }));
+    Router::new()
+        .nest("/api/v1", calls)
+        // Outermost, so that it sees what was refused too, and whole paths.
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            let log = log.clone();
+            async move { log.pass(request, next).await }
+        }))
+        .route("/api/openapi.json", get(async || Json(openapi::document())))
+}

@@ -1,0 +1,88 @@
+//! Where a list goes on: a cursor that is the last item's key, wrapped so that nobody builds on what it is.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::Problem;
+
+/// Items of a page when none are named, and at most.
+const DEFAULT: u32 = 50;
+const MOST: u32 = 200;
+
+/// Which part of a list is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// Items at most; 50 unless told, and never more than 200.
+    #[param(minimum = 1)]
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    #[param(min_length = 1)]
+    cursor: Option<String>,
+}
+
+impl PageQuery {
+    pub(super) fn limit(&self) -> Result<u32, Problem> {
+        match self.limit.unwrap_or(DEFAULT) {
+            0 => Err(Problem::Invalid("limit must be at least 1".into())),
+            limit => Ok(limit.min(MOST)),
+        }
+    }
+
+    /// The key after which the page begins.
+    pub(super) fn after(&self) -> Result<Option<String>, Problem> {
+        let Some(cursor) = &self.cursor else {
+            return Ok(None);
+        };
+        let key = URL_SAFE_NO_PAD
+            .decode(cursor)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .filter(|key| !key.is_empty());
+        match key {
+            Some(key) => Ok(Some(key)),
+            None => Err(Problem::Invalid(
+                "cursor must be the next of an earlier page".into(),
+            )),
+        }
+    }
+}
+
+/// Cuts a list that has one item more than a page holds, and says where the next page begins.
+pub(super) fn cut<T>(items: &mut Vec<T>, limit: u32, key: impl Fn(&T) -> &str) -> Option<String> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    if items.len() <= limit {
+        return None;
+    }
+    items.truncate(limit);
+    items.last().map(|last| URL_SAFE_NO_PAD.encode(key(last)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_where_the_next_one_begins() {
+        let mut names = ["a", "b", "ö"].map(String::from).to_vec();
+        assert_eq!(cut(&mut names, 3, |name| name), None);
+        let next = cut(&mut names, 2, |name| name);
+        assert_eq!(names, ["a", "b"]);
+        let query = PageQuery {
+            limit: Some(1_000),
+            cursor: next,
+        };
+        assert_eq!(
+            (query.limit(), query.after()),
+            (Ok(200), Ok(Some("b".to_owned())))
+        );
+        for cursor in ["", "%", "/w"] {
+            let query = PageQuery {
+                limit: Some(0),
+                cursor: Some(cursor.into()),
+            };
+            assert!(query.limit().is_err() && query.after().is_err(), "{cursor}");
+        }
+    }
+}

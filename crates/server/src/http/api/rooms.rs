@@ -1,0 +1,186 @@
+//! Rooms: list, show, create or change, remove.
+
+use axum::{Json, extract::State};
+use http::StatusCode;
+use roomful_chat::{ChatServer, admin::RoomState};
+use roomful_store::{RoomChange, RoomKind, RoomRow};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Problem,
+    body::{OptionalBody, Path, Query},
+    openapi::Problems,
+    page::{PageQuery, cut},
+};
+
+/// The most messages that a room's own limit can name.
+const MOST_HISTORY: u64 = 1_000_000_000;
+
+/// Who may become a member of a room.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    /// Whoever joins.
+    Public,
+    /// Only those put there by this API.
+    Private,
+}
+
+/// What is to change of a room. What is not named stays as it is; a new room is public.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct ChangeRoom {
+    kind: Option<Kind>,
+    /// Messages kept, if fewer than everywhere (`history.max_messages`); `null` takes the limit away.
+    #[serde(default, deserialize_with = "named")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000)]
+    history: Option<Option<u64>>,
+}
+
+/// A room.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Room {
+    room: String,
+    kind: Kind,
+    /// Seqs can be compared within one epoch only.
+    epoch: String,
+    /// The newest seq; 0 while there is none.
+    head: u64,
+    /// The oldest seq that is kept; `head + 1` if there is none.
+    first: u64,
+    /// Messages kept, if fewer than everywhere.
+    history: Option<u64>,
+    /// Milliseconds since 1970.
+    created_at: i64,
+}
+
+/// A room with those who are in it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RoomWithMembers {
+    #[serde(flatten)]
+    room: Room,
+    /// How many members it has.
+    members: u64,
+    /// How many of them are online.
+    online: usize,
+}
+
+/// A page of rooms, in the order of their names' bytes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Rooms {
+    rooms: Vec<Room>,
+    /// The cursor of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// What was removed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RemovedRoom {
+    room: String,
+}
+
+/// A field that is named is `Some`, also if it is null.
+fn named<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(field).map(Some)
+}
+
+impl From<Kind> for RoomKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Public => Self::Public,
+            Kind::Private => Self::Private,
+        }
+    }
+}
+
+impl From<RoomRow> for Room {
+    fn from(row: RoomRow) -> Self {
+        Self {
+            room: row.name,
+            kind: match row.kind {
+                RoomKind::Public => Kind::Public,
+                RoomKind::Private => Kind::Private,
+            },
+            epoch: row.epoch,
+            head: row.head,
+            first: row.first,
+            history: row.history,
+            created_at: row.created_at,
+        }
+    }
+}
+
+impl From<RoomState> for RoomWithMembers {
+    fn from(state: RoomState) -> Self {
+        Self {
+            room: state.room.into(),
+            members: state.members,
+            online: state.online,
+        }
+    }
+}
+
+/// Lists the rooms.
+#[utoipa::path(get, operation_id = "listRooms", path = "/api/v1/rooms", tag = "rooms", params(PageQuery),
+    responses((status = 200, body = Rooms), Problems))]
+pub(super) async fn list(
+    State(chat): State<ChatServer>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Rooms>, Problem> {
+    let (limit, after) = (page.limit()?, page.after()?);
+    let mut rows = chat.rooms(after.as_deref(), limit + 1).await?;
+    let next = cut(&mut rows, limit, |row| &row.name);
+    let rooms = rows.into_iter().map(Room::from).collect();
+    Ok(Json(Rooms { rooms, next }))
+}
+
+/// Shows a room.
+#[utoipa::path(get, operation_id = "showRoom", path = "/api/v1/rooms/{room}", tag = "rooms", params(("room", description = "The room's name.")),
+    responses((status = 200, body = RoomWithMembers), Problems))]
+pub(super) async fn show(
+    State(chat): State<ChatServer>,
+    Path(room): Path<String>,
+) -> Result<Json<RoomWithMembers>, Problem> {
+    Ok(Json(chat.room(&room).await?.into()))
+}
+
+/// Creates a room, or changes it.
+#[utoipa::path(put, operation_id = "putRoom", path = "/api/v1/rooms/{room}", tag = "rooms", params(("room", description = "The room's name.")),
+    request_body = Option<ChangeRoom>,
+    responses(
+        (status = 200, description = "It was there.", body = RoomWithMembers),
+        (status = 201, description = "It was created.", body = RoomWithMembers), Problems))]
+pub(super) async fn change(
+    State(chat): State<ChatServer>,
+    Path(room): Path<String>,
+    OptionalBody(change): OptionalBody<ChangeRoom>,
+) -> Result<(StatusCode, Json<RoomWithMembers>), Problem> {
+    let ChangeRoom { kind, history } = change;
+    if let Some(Some(0 | MOST_HISTORY..)) = history
+        && history != Some(Some(MOST_HISTORY))
+    {
+        let what = format!("history must be a number of messages from 1 to {MOST_HISTORY}, or null");
+        return Err(Problem::Invalid(what));
+    }
+    let kind = kind.map(RoomKind::from);
+    let (state, created) = chat.put_room(&room, RoomChange { kind, history }).await?;
+    let status = if created {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, Json(state.into())))
+}
+
+/// Removes a room with all that was said in it.
+#[utoipa::path(delete, operation_id = "deleteRoom", path = "/api/v1/rooms/{room}", tag = "rooms", params(("room", description = "The room's name.")),
+    responses((status = 200, body = RemovedRoom), Problems))]
+pub(super) async fn remove(
+    State(chat): State<ChatServer>,
+    Path(room): Path<String>,
+) -> Result<Json<RemovedRoom>, Problem> {
+    chat.delete_room(&room).await?;
+    Ok(Json(RemovedRoom { room }))
+}

@@ -1,0 +1,372 @@
+//! The HTTP API of the running binary: its key, its shapes, and that what it does shows on live sockets.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+
+use roomful_testkit::{
+    PATIENCE, ServerProcess, SioClient,
+    http::{Answer, HttpClient},
+    server::Config,
+    session::End,
+    token,
+};
+use serde_json::{Value, json};
+
+struct Api {
+    server: ServerProcess,
+}
+
+impl Api {
+    async fn start() -> Self {
+        let config = Config::new(env!("CARGO_BIN_EXE_roomful"));
+        let server = ServerProcess::start_with(config).await.unwrap();
+        Self { server }
+    }
+
+    async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut client = HttpClient::connect(self.server.addr()).await.unwrap();
+        client.request(method, path, headers, body).await.unwrap()
+    }
+
+    /// A call with the key, below `/api/v1`.
+    async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let bearer = format!("Bearer {}", self.server.api_key());
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let path = format!("/api/v1{path}");
+        let answer = self.raw(method, &path, &headers, body.as_bytes()).await;
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
+        (answer.status, answer.json())
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.call("GET", path, &Value::Null).await
+    }
+
+    async fn connect(&self, user: &str) -> SioClient {
+        let auth = json!({ "token": token::for_user(self.server.secret(), user) });
+        let client = SioClient::connect(self.server.addr(), "/", &auth).await.unwrap();
+        client.next_event("session").await.unwrap();
+        client
+    }
+}
+
+#[track_caller]
+fn refused((status, answer): (u16, Value), expected: u16, code: &str) {
+    assert_eq!(
+        (status, answer["error"]["code"].as_str()),
+        (expected, Some(code)),
+        "{answer}"
+    );
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .is_some_and(|why| !why.is_empty())
+    );
+}
+
+#[tokio::test]
+async fn rooms_are_made_changed_listed_and_removed() {
+    let api = Api::start().await;
+    refused(api.get("/rooms/club").await, 404, "not_found");
+    let wish = json!({ "kind": "private", "history": 100 });
+    let (status, made) = api.call("PUT", "/rooms/club", &wish).await;
+    assert_eq!(
+        (status, &made["room"], &made["kind"], &made["history"]),
+        (201, &json!("club"), &json!("private"), &json!(100))
+    );
+    assert_eq!(
+        (&made["head"], &made["first"], &made["members"], &made["online"]),
+        (&json!(0), &json!(1), &json!(0), &json!(0))
+    );
+    assert_eq!(api.get("/rooms/club").await, (200, made.clone()));
+    let (status, changed) = api.call("PUT", "/rooms/club", &json!({ "history": null })).await;
+    assert_eq!(
+        (status, &changed["kind"], &changed["history"], &changed["epoch"]),
+        (200, &json!("private"), &Value::Null, &made["epoch"])
+    );
+    assert_eq!(
+        api.call("PUT", "/rooms/plain", &Value::Null).await.1["kind"],
+        "public"
+    );
+    // A name with a slash is written with %2F.
+    assert_eq!(api.call("PUT", "/rooms/a%2Fb", &json!({})).await.1["room"], "a/b");
+    for wrong in [
+        json!({ "kind": "secret" }),
+        json!({ "history": 0 }),
+        json!({ "history": -1 }),
+        json!([]),
+    ] {
+        refused(
+            api.call("PUT", "/rooms/club", &wrong).await,
+            400,
+            "invalid_request",
+        );
+    }
+    refused(
+        api.call("PUT", "/rooms/%20", &json!({})).await,
+        400,
+        "invalid_request",
+    );
+
+    let (_, first) = api.get("/rooms?limit=2").await;
+    let names = |page: &Value| {
+        page["rooms"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|room| room["room"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&first), ["a/b", "club"]);
+    let next = format!("/rooms?limit=2&cursor={}", first["next"].as_str().unwrap());
+    let (_, second) = api.get(&next).await;
+    assert_eq!((names(&second), second.get("next")), (vec![json!("plain")], None));
+    refused(api.get("/rooms?cursor=%25").await, 400, "invalid_request");
+    refused(api.get("/rooms?limit=many").await, 400, "invalid_request");
+
+    assert_eq!(
+        api.call("DELETE", "/rooms/club", &Value::Null).await,
+        (200, json!({ "room": "club" }))
+    );
+    refused(
+        api.call("DELETE", "/rooms/club", &Value::Null).await,
+        404,
+        "not_found",
+    );
+}
+
+#[tokio::test]
+async fn a_backend_fills_a_private_room_and_speaks_in_it() {
+    let api = Api::start().await;
+    api.call("PUT", "/rooms/club", &json!({ "kind": "private" }))
+        .await;
+    let bob = api.connect("bob").await;
+    let join = bob.call("chat:join", &json!("club")).await.unwrap();
+    assert_eq!(join["error"]["code"], "forbidden");
+
+    let (status, member) = api
+        .call("PUT", "/rooms/club/members/bob", &json!({ "role": "moderator" }))
+        .await;
+    assert_eq!(
+        (status, &member["userId"], &member["role"], &member["readSeq"]),
+        (201, &json!("bob"), &json!("moderator"), &json!(0))
+    );
+    let (status, again) = api.call("PUT", "/rooms/club/members/bob", &Value::Null).await;
+    assert_eq!((status, &again), (200, &member));
+    api.call("PUT", "/rooms/club/members/away", &Value::Null).await;
+    let (_, members) = api.get("/rooms/club/members?limit=1").await;
+    assert_eq!(members["members"][0]["userId"], "away");
+    let next = members["next"].as_str().unwrap();
+    let (_, members) = api.get(&format!("/rooms/club/members?cursor={next}")).await;
+    assert_eq!(members, json!({ "members": [member] }));
+    assert_eq!(bob.call("chat:join", &json!("club")).await.unwrap()["ok"], true);
+
+    let message =
+        json!({ "userId": "bot", "name": "Bot", "text": "hi", "clientId": "1", "metadata": { "a": 1 } });
+    let (status, sent) = api.call("POST", "/rooms/club/messages", &message).await;
+    assert_eq!(
+        (status, &sent["room"], &sent["seq"], &sent["duplicate"]),
+        (201, &json!("club"), &json!(1), &json!(false))
+    );
+    let received = bob.next_event("chat:receive_message").await.unwrap();
+    assert_eq!(
+        received,
+        json!({ "id": sent["id"], "room": "club", "seq": 1, "userId": "bot", "name": "Bot", "at": sent["at"],
+            "clientId": "1", "text": "hi", "metadata": { "a": 1 } })
+    );
+    let (status, again) = api.call("POST", "/rooms/club/messages", &message).await;
+    assert_eq!(
+        (status, &again["id"], &again["duplicate"]),
+        (201, &sent["id"], &json!(true))
+    );
+    let (status, page) = api.get("/rooms/club/messages?limit=10").await;
+    assert_eq!((status, &page["messages"]), (200, &json!([received])));
+    assert_eq!(page["more"], false);
+    let (_, none) = api.get("/rooms/club/messages?after=1").await;
+    assert_eq!(none["messages"], json!([]));
+
+    let post = async |body: Value| api.call("POST", "/rooms/club/messages", &body).await;
+    refused(
+        post(json!({ "userId": "bot", "text": "other", "clientId": "1" })).await,
+        409,
+        "conflict",
+    );
+    refused(post(json!({ "userId": "bot" })).await, 400, "invalid_request");
+    refused(
+        post(json!({ "userId": "", "text": "x" })).await,
+        400,
+        "invalid_request",
+    );
+    let long = json!({ "userId": "bot", "text": "x".repeat(17_000) });
+    refused(post(long).await, 413, "payload_too_large");
+    let huge = json!({ "userId": "bot", "text": "x".repeat(200_000) });
+    refused(post(huge).await, 413, "payload_too_large");
+    let nowhere = api
+        .call(
+            "POST",
+            "/rooms/x/messages",
+            &json!({ "userId": "bot", "text": "x" }),
+        )
+        .await;
+    refused(nowhere, 404, "not_found");
+    refused(
+        api.get("/rooms/club/messages?before=2&after=1").await,
+        400,
+        "invalid_request",
+    );
+
+    let (status, removed) = api.call("DELETE", "/rooms/club/members/bob", &Value::Null).await;
+    assert_eq!(
+        (status, removed),
+        (200, json!({ "room": "club", "userId": "bob" }))
+    );
+    let left = bob.next_event("chat:member_left").await.unwrap();
+    assert_eq!(left, json!({ "room": "club", "userId": "bob" }));
+    let gone = api.call("DELETE", "/rooms/club/members/bob", &Value::Null).await;
+    refused(gone, 404, "not_found");
+}
+
+#[tokio::test]
+async fn users_are_looked_at_sent_away_and_their_tokens_voided_over_a_restart() {
+    let mut api = Api::start().await;
+    let bob = api.connect("bob").await;
+    let (status, user) = api.get("/users/bob").await;
+    assert_eq!(
+        (status, &user["userId"], &user["status"]),
+        (200, &json!("bob"), &json!("online"))
+    );
+    assert_eq!(user["devices"][0]["sessionId"], bob.id());
+    refused(api.get("/users/nobody").await, 404, "not_found");
+    let (_, presence) = api.get("/presence?users=nobody,bob").await;
+    assert_eq!(
+        (&presence["users"][0], &presence["users"][1]["status"]),
+        (
+            &json!({ "userId": "nobody", "status": "offline", "lastSeen": null }),
+            &json!("online")
+        )
+    );
+    refused(api.get("/presence").await, 400, "invalid_request");
+    refused(api.get("/presence?users=").await, 400, "invalid_request");
+    let (_, stats) = api.get("/stats").await;
+    assert_eq!(
+        (
+            &stats["connections"],
+            &stats["users"],
+            &stats["nodes"][0]["users"]
+        ),
+        (&json!(1), &json!(1), &json!(1))
+    );
+
+    let (status, answer) = api.call("POST", "/users/bob/disconnect", &Value::Null).await;
+    assert_eq!((status, answer), (200, json!({ "userId": "bob", "closed": 1 })));
+    assert_eq!(bob.wait_end(PATIENCE).await.unwrap(), End::Disconnected);
+
+    let bob = api.connect("bob").await;
+    let (status, answer) = api.call("POST", "/users/bob/revoke", &Value::Null).await;
+    assert_eq!((status, &answer["closed"]), (200, &json!(1)));
+    assert_eq!(bob.wait_end(PATIENCE).await.unwrap(), End::Disconnected);
+    api.server.kill9().await.unwrap();
+    api.server.restart().await.unwrap();
+    let old = json!({ "token": token::for_user(api.server.secret(), "bob") });
+    let error = SioClient::connect(api.server.addr(), "/", &old)
+        .await
+        .map(|client| client.id().to_owned());
+    assert!(
+        matches!(&error, Err(roomful_testkit::Error::ConnectRefused(why)) if why["data"]["code"] == "unauthorized"),
+        "{error:?}"
+    );
+    // Issued when the revocation was over: a clock that is up to ten seconds ahead is forgiven.
+    let issued = answer["revokedBefore"].as_u64().unwrap() / 1_000;
+    let claims = json!({ "sub": "bob", "iat": issued, "exp": issued + 60 });
+    let fresh = json!({ "token": token::with_claims(api.server.secret(), &claims) });
+    SioClient::connect(api.server.addr(), "/", &fresh).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_calls_without_the_key_and_it_is_never_logged() {
+    let api = Api::start().await;
+    let key = api.server.api_key();
+    let wrong = format!("Bearer {key}x");
+    let good = format!("Bearer {key}");
+    let in_url = format!("/api/v1/stats?api_key={key}");
+    for (path, headers) in [
+        ("/api/v1/stats", vec![]),
+        ("/api/v1/stats", vec![("authorization", "Bearer")]),
+        ("/api/v1/stats", vec![("authorization", wrong.as_str())]),
+        ("/api/v1/nothing", vec![]),
+        (in_url.as_str(), vec![]),
+        (in_url.as_str(), vec![("authorization", good.as_str())]),
+    ] {
+        let answer = api.raw("GET", path, &headers, b"").await;
+        refused((answer.status, answer.json()), 401, "unauthorized");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+    refused(api.get("/nothing").await, 404, "not_found");
+    refused(
+        api.call("PATCH", "/stats", &Value::Null).await,
+        405,
+        "invalid_request",
+    );
+    let plain = [("authorization", good.as_str()), ("content-type", "text/plain")];
+    let answer = api.raw("POST", "/api/v1/rooms/a/messages", &plain, b"{}").await;
+    refused((answer.status, answer.json()), 415, "invalid_request");
+    let log = api.server.log();
+    assert!(
+        log.contains("/api/v1/stats") && !log.contains(key),
+        "the log has calls, but not the key:\n{log}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_key_the_api_is_closed() {
+    let config = Config::new(env!("CARGO_BIN_EXE_roomful")).env("ROOMFUL_API_KEY", "");
+    let api = Api {
+        server: ServerProcess::start_with(config).await.unwrap(),
+    };
+    for header in ["Bearer ", "Bearer x"] {
+        let answer = api
+            .raw("GET", "/api/v1/stats", &[("authorization", header)], b"")
+            .await;
+        assert!(answer.text().contains("no key is configured"));
+        refused((answer.status, answer.json()), 401, "unauthorized");
+    }
+}
+
+/// `docs/openapi.json` is what the binary serves. When the calls change, save the new one there.
+#[tokio::test]
+async fn the_description_is_the_one_in_the_docs() {
+    let api = Api::start().await;
+    let served = api.raw("GET", "/api/openapi.json", &[], b"").await;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+    let saved: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert!(
+        served.json() == saved,
+        "docs/openapi.json is not what /api/openapi.json answers; it should be:\n{:#}",
+        served.json()
+    );
+    // Each call that is described is there: none answers that its method or its path means nothing.
+    for (path, calls) in saved["paths"].as_object().unwrap() {
+        let path = path.replace("{room}", "r").replace("{user}", "u");
+        for method in calls
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|method| method.to_uppercase())
+        {
+            let path = path.strip_prefix("/api/v1").unwrap();
+            let (status, answer) = api.call(&method, path, &Value::Null).await;
+            assert!(status != 405, "{method} {path}");
+            assert_ne!(
+                answer["error"]["message"], "There is nothing at this address.",
+                "{method} {path}"
+            );
+        }
+    }
+}
