@@ -7,19 +7,26 @@ use axum::{
 };
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::Problem;
 
-/// A JSON body.
+/// A JSON object as the body.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(body) = Json::from_request(request, state).await?;
-        Ok(Self(body))
+        object(request, state).await.map(Self)
     }
+}
+
+/// Reads an object. Left to itself, serde takes a list for a struct too, field by field.
+async fn object<S: Send + Sync, T: DeserializeOwned>(request: Request, state: &S) -> Result<T, Problem> {
+    let Json(object) = Json::<Map<String, Value>>::from_request(request, state).await?;
+    serde_json::from_value(Value::Object(object))
+        .map_err(|error| Problem::Invalid(format!("the body: {error}")))
 }
 
 /// A JSON body of which every field is optional, and so is the body.
@@ -34,8 +41,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalB
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
-        let Json(body) = Json::from_request(Request::from_parts(parts, bytes.into()), state).await?;
-        Ok(Self(body))
+        object(Request::from_parts(parts, bytes.into()), state)
+            .await
+            .map(Self)
     }
 }
 

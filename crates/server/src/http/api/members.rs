@@ -75,7 +75,7 @@ impl From<MemberRow> for Member {
 
 /// Lists the members of a room.
 #[utoipa::path(get, operation_id = "listMembers", path = "/api/v1/rooms/{room}/members", tag = "members",
-    params(("room", description = "The room's name."), PageQuery),
+    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128), PageQuery),
     responses((status = 200, body = Members), Problems))]
 pub(super) async fn list(
     State(chat): State<ChatServer>,
@@ -91,7 +91,7 @@ pub(super) async fn list(
 
 /// Makes a user a member, or changes their role.
 #[utoipa::path(put, operation_id = "putMember", path = "/api/v1/rooms/{room}/members/{user}", tag = "members",
-    params(("room", description = "The room's name."), ("user", description = "The user's id.")),
+    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128), ("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
     request_body = Option<ChangeMember>,
     responses(
         (status = 200, description = "They were a member.", body = Member),
@@ -116,7 +116,7 @@ pub(super) async fn change(
 
 /// Ends a membership, and the subscriptions of all the user's sockets.
 #[utoipa::path(delete, operation_id = "removeMember", path = "/api/v1/rooms/{room}/members/{user}", tag = "members",
-    params(("room", description = "The room's name."), ("user", description = "The user's id.")),
+    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128), ("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
     responses((status = 200, body = RemovedMember), Problems))]
 pub(super) async fn remove(
     State(chat): State<ChatServer>,

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use roomful_chat::{ChatServer, admin::Post};
+use roomful_chat::{ChatServer, admin::Post, types::MAX_SEQ};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -33,7 +33,7 @@ pub(super) struct NewMessage {
     #[schema(min_length = 1)]
     client_id: Option<String>,
     /// The seq of the message that it answers.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     reply_to: Option<u64>,
     /// The ids of the users that it mentions.
     mentions: Option<Vec<String>>,
@@ -57,10 +57,12 @@ pub(super) struct Sent {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
-    #[param(minimum = 1)]
+    #[param(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     before: Option<u64>,
+    #[param(maximum = 9_007_199_254_740_991_u64)]
     after: Option<u64>,
     /// Messages at most; 50 unless told, and never more than `limits.history_page`.
+    #[param(value_type = Option<u64>, maximum = 4_294_967_295_u64)]
     limit: Option<u32>,
 }
 
@@ -101,7 +103,7 @@ pub(super) struct History {
 
 /// Posts a message, as a client of its author would send it.
 #[utoipa::path(post, operation_id = "postMessage", path = "/api/v1/rooms/{room}/messages", tag = "messages",
-    params(("room", description = "The room's name.")), request_body = NewMessage,
+    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128)), request_body = NewMessage,
     responses((status = 201, description = "It is committed.", body = Sent), Problems))]
 pub(super) async fn post(
     State(chat): State<ChatServer>,
@@ -130,15 +132,17 @@ pub(super) async fn post(
 
 /// Reads a page of a room's messages.
 #[utoipa::path(get, operation_id = "readMessages", path = "/api/v1/rooms/{room}/messages", tag = "messages",
-    params(("room", description = "The room's name."), HistoryQuery),
+    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128), HistoryQuery),
     responses((status = 200, body = History), Problems))]
 pub(super) async fn list(
     State(chat): State<ChatServer>,
     Path(room): Path<String>,
     Query(query): Query<HistoryQuery>,
 ) -> Result<Response, Problem> {
-    if query.before == Some(0) {
-        return Err(Problem::Invalid("before must be at least 1".into()));
+    let is_seq = |seq: &u64| *seq <= MAX_SEQ;
+    if query.before == Some(0) || !query.before.iter().chain(&query.after).all(is_seq) {
+        let what = format!("before must be a seq from 1 to {MAX_SEQ}, and after one from 0");
+        return Err(Problem::Invalid(what));
     }
     let page = chat
         .history(&room, query.before, query.after, query.limit)

@@ -68,6 +68,7 @@ pub(super) enum Problems {
         users::show, users::presence, users::disconnect, users::revoke,
         stats::show,
     ),
+    components(schemas(ProblemBody)),
     security(("key" = [])),
     modifiers(&Key)
 )]

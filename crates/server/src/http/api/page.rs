@@ -15,7 +15,7 @@ const MOST: u32 = 200;
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
     /// Items at most; 50 unless told, and never more than 200.
-    #[param(minimum = 1)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295_u64)]
     limit: Option<u32>,
     /// The `next` of the page before.
     #[param(min_length = 1)]

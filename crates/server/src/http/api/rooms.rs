@@ -34,13 +34,14 @@ pub(super) struct ChangeRoom {
     /// Messages kept, if fewer than everywhere (`history.max_messages`); `null` takes the limit away.
     #[serde(default, deserialize_with = "named")]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000)]
+    #[expect(clippy::option_option, reason = "what is not named differs from null")]
     history: Option<Option<u64>>,
 }
 
 /// A room.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Room {
+pub(super) struct RoomInfo {
     room: String,
     kind: Kind,
     /// Seqs can be compared within one epoch only.
@@ -59,7 +60,7 @@ pub(super) struct Room {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RoomWithMembers {
     #[serde(flatten)]
-    room: Room,
+    room: RoomInfo,
     /// How many members it has.
     members: u64,
     /// How many of them are online.
@@ -69,7 +70,7 @@ pub(super) struct RoomWithMembers {
 /// A page of rooms, in the order of their names' bytes.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Rooms {
-    rooms: Vec<Room>,
+    rooms: Vec<RoomInfo>,
     /// The cursor of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -81,6 +82,7 @@ pub(super) struct RemovedRoom {
     room: String,
 }
 
+#[expect(clippy::option_option, reason = "what is not named differs from null")]
 /// A field that is named is `Some`, also if it is null.
 fn named<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<u64>>, D::Error> {
     Option::deserialize(field).map(Some)
@@ -95,7 +97,7 @@ impl From<Kind> for RoomKind {
     }
 }
 
-impl From<RoomRow> for Room {
+impl From<RoomRow> for RoomInfo {
     fn from(row: RoomRow) -> Self {
         Self {
             room: row.name,
@@ -132,12 +134,13 @@ pub(super) async fn list(
     let (limit, after) = (page.limit()?, page.after()?);
     let mut rows = chat.rooms(after.as_deref(), limit + 1).await?;
     let next = cut(&mut rows, limit, |row| &row.name);
-    let rooms = rows.into_iter().map(Room::from).collect();
+    let rooms = rows.into_iter().map(RoomInfo::from).collect();
     Ok(Json(Rooms { rooms, next }))
 }
 
 /// Shows a room.
-#[utoipa::path(get, operation_id = "showRoom", path = "/api/v1/rooms/{room}", tag = "rooms", params(("room", description = "The room's name.")),
+#[utoipa::path(get, operation_id = "showRoom", path = "/api/v1/rooms/{room}", tag = "rooms",
+    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128)),
     responses((status = 200, body = RoomWithMembers), Problems))]
 pub(super) async fn show(
     State(chat): State<ChatServer>,
@@ -147,7 +150,8 @@ pub(super) async fn show(
 }
 
 /// Creates a room, or changes it.
-#[utoipa::path(put, operation_id = "putRoom", path = "/api/v1/rooms/{room}", tag = "rooms", params(("room", description = "The room's name.")),
+#[utoipa::path(put, operation_id = "putRoom", path = "/api/v1/rooms/{room}", tag = "rooms",
+    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128)),
     request_body = Option<ChangeRoom>,
     responses(
         (status = 200, description = "It was there.", body = RoomWithMembers),
@@ -175,7 +179,8 @@ pub(super) async fn change(
 }
 
 /// Removes a room with all that was said in it.
-#[utoipa::path(delete, operation_id = "deleteRoom", path = "/api/v1/rooms/{room}", tag = "rooms", params(("room", description = "The room's name.")),
+#[utoipa::path(delete, operation_id = "deleteRoom", path = "/api/v1/rooms/{room}", tag = "rooms",
+    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128)),
     responses((status = 200, body = RemovedRoom), Problems))]
 pub(super) async fn remove(
     State(chat): State<ChatServer>,

@@ -73,7 +73,7 @@ pub(super) struct Disconnected {
 /// What a revocation did.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Revoked {
+pub(super) struct VoidedTokens {
     user_id: String,
     /// Tokens issued before this time are refused, and those without `iat`. Milliseconds since 1970.
     revoked_before: i64,
@@ -92,7 +92,8 @@ impl From<admin::Presence> for Presence {
 }
 
 /// Shows a user.
-#[utoipa::path(get, operation_id = "showUser", path = "/api/v1/users/{user}", tag = "users", params(("user", description = "The user's id.")),
+#[utoipa::path(get, operation_id = "showUser", path = "/api/v1/users/{user}", tag = "users",
+    params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
     responses((status = 200, body = User), Problems))]
 pub(super) async fn show(
     State(chat): State<ChatServer>,
@@ -126,7 +127,7 @@ pub(super) async fn presence(
 
 /// Closes a user's connections for good. With a token that is still good they may connect anew.
 #[utoipa::path(post, operation_id = "disconnectUser", path = "/api/v1/users/{user}/disconnect", tag = "users",
-    params(("user", description = "The user's id.")),
+    params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
     responses((status = 200, body = Disconnected), Problems))]
 pub(super) async fn disconnect(
     State(chat): State<ChatServer>,
@@ -138,14 +139,14 @@ pub(super) async fn disconnect(
 
 /// Voids the tokens that a user has, and closes their connections.
 #[utoipa::path(post, operation_id = "revokeUser", path = "/api/v1/users/{user}/revoke", tag = "users",
-    params(("user", description = "The user's id.")),
-    responses((status = 200, body = Revoked), Problems))]
+    params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
+    responses((status = 200, body = VoidedTokens), Problems))]
 pub(super) async fn revoke(
     State(chat): State<ChatServer>,
     Path(user_id): Path<String>,
-) -> Result<Json<Revoked>, Problem> {
+) -> Result<Json<VoidedTokens>, Problem> {
     let revoked = chat.revoke_user(&user_id).await?;
-    Ok(Json(Revoked {
+    Ok(Json(VoidedTokens {
         user_id,
         revoked_before: revoked.before,
         closed: revoked.closed,
