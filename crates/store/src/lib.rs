@@ -22,6 +22,7 @@ mod outbox;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 mod rows;
+mod sessions;
 mod sqlite;
 mod store;
 
@@ -39,5 +40,9 @@ pub use rows::{
     Appended, Delivered, Edit, Entry, EntryKind, History, Inbox, InboxPlace, InboxRow, Joined, Marked,
     Member, MessageState, NewEntry, Page, REACTING_USERS, Range, Reactions, Rejected, Role, RoomChange,
     RoomId, RoomKind, RoomRow, Unread, UserRow,
+};
+pub use sessions::{
+    Holder, LogPosition, Missed, NewSession, Placed, PlacedEntry, Resume, Resumed, SessionKey, Sessions,
+    SubscribedRoom,
 };
 pub use store::Store;

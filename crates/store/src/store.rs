@@ -6,7 +6,7 @@ use crate::{
     Appended, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
     Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
     NotificationsRead, Outbox, Page, Posted, ReadWhich, Rejected, Retention, Role, RoomChange, RoomId,
-    RoomRow, StoreError, Undelivered, Unread, UserRow,
+    RoomRow, Sessions, StoreError, Undelivered, Unread, UserRow,
 };
 
 /// A durable log of rooms with their members.
@@ -19,7 +19,7 @@ use crate::{
 /// Every call may answer [`StoreError::Unavailable`]. Calls that take a room's id answer `None`, or
 /// [`Rejected::NoSuchRoom`], if there is no such room.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Sessions + Send + Sync + 'static {
     /// Appends entries in the order given, in one commit, and answers one result for each, in that order.
     ///
     /// Each room's new entries are numbered from its head on without a hole. A rejected entry takes no number and

@@ -142,6 +142,74 @@ mod flaky {
         NotificationsRead, Outage, Page, Posted, ReadWhich, Rejected, Retention, Role, RoomChange, RoomId,
         RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
     };
+    use roomful_store::{
+        Holder, LogPosition, Missed, NewSession, Placed, PlacedEntry, Resume, Resumed, SessionKey, Sessions,
+    };
+
+    #[async_trait]
+    impl Sessions for super::Flaky {
+        fn position(&self) -> LogPosition {
+            self.inner.position()
+        }
+        async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
+            match self.mode.load(Ordering::SeqCst) {
+                0 => self.inner.append_placed(entries).await,
+                1 => Err(Outage::DiskFull.into()),
+                _ => {
+                    self.inner.append_placed(entries).await?;
+                    Err(Outage::Io("the answer was lost".into()).into())
+                }
+            }
+        }
+        async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
+            self.inner.placed(after, upto, limit).await
+        }
+        async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
+            self.inner.missed(ask).await
+        }
+        async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {
+            self.inner.begin_session(session).await
+        }
+        async fn subscribe(
+            &self,
+            key: SessionKey,
+            holder: Holder,
+            room: RoomId,
+            after: u64,
+            at: i64,
+        ) -> Result<bool, StoreError> {
+            self.inner.subscribe(key, holder, room, after, at).await
+        }
+        async fn unsubscribe(
+            &self,
+            key: SessionKey,
+            holder: Holder,
+            rooms: Vec<RoomId>,
+        ) -> Result<(), StoreError> {
+            self.inner.unsubscribe(key, holder, rooms).await
+        }
+        async fn lose_session(
+            &self,
+            key: SessionKey,
+            holder: Holder,
+            at: i64,
+            keep: u32,
+        ) -> Result<(), StoreError> {
+            self.inner.lose_session(key, holder, at, keep).await
+        }
+        async fn end_session(&self, key: SessionKey, holder: Holder) -> Result<(), StoreError> {
+            self.inner.end_session(key, holder).await
+        }
+        async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError> {
+            self.inner.resume_session(ask).await
+        }
+        async fn lose_all_sessions(&self) -> Result<(), StoreError> {
+            self.inner.lose_all_sessions().await
+        }
+        async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
+            self.inner.alive(at, lost_before).await
+        }
+    }
 
     #[async_trait]
     impl Store for super::Flaky {

@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod people;
 pub mod retention;
 pub mod rooms;
+pub mod sessions;
 
 use std::sync::Arc;
 
@@ -112,6 +113,16 @@ macro_rules! store_contract {
             crowd::a_write_outlives_whoever_asked,
             crowd::all_is_there_after_reopening,
             crowd::a_closed_store_says_so,
+            sessions::positions_are_dense_over_all_rooms,
+            sessions::a_session_goes_to_its_user_in_time,
+            sessions::a_session_that_ended_is_over,
+            sessions::a_session_outlives_the_process,
+            sessions::a_user_keeps_the_latest_lost_sessions,
+            sessions::who_left_a_room_has_no_complete_session,
+            sessions::a_room_that_is_gone_leaves_no_complete_session,
+            sessions::what_was_missed_comes_in_one_order,
+            sessions::what_is_no_longer_kept_is_not_passed_over,
+            sessions::a_closed_store_gives_no_session_back,
             model::it_does_what_a_plain_list_would,
         }
     };

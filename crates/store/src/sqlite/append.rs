@@ -9,15 +9,18 @@ use super::{
     outbox,
     writer::{Weight, Write},
 };
-use crate::{Appended, EntryKind, NewEntry, Rejected};
+use crate::{Appended, EntryKind, NewEntry, Placed, Rejected};
 
 pub(super) struct Append(pub(super) Vec<NewEntry>);
 
 impl Write for Append {
-    type Answer = Vec<Result<Appended, Rejected>>;
+    type Answer = Placed;
 
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Self::Answer> {
-        self.0.iter().map(|entry| append(batch, entry)).collect()
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Placed> {
+        let pos = batch.next_pos()?;
+        let results = self.0.iter().map(|entry| append(batch, entry));
+        let results = results.collect::<rusqlite::Result<_>>()?;
+        Ok(Placed { results, pos })
     }
 
     fn weight(&self) -> Weight {
@@ -36,6 +39,7 @@ impl Write for Append {
 
 fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Appended, Rejected>> {
     let (conn, max_entries, reactions) = (batch.conn, batch.retention.max_entries, batch.reactions);
+    let pos = batch.next_pos()?;
     let Some(room) = batch.room(entry.room)? else {
         return Ok(Err(Rejected::NoSuchRoom));
     };
@@ -49,7 +53,7 @@ fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Ap
         }
     }
     let seq = room.next();
-    if !insert(conn, entry, seq)? {
+    if !insert(conn, entry, seq, pos)? {
         #[cfg(feature = "planted-bugs")]
         if crate::planted::is(crate::planted::Bug::DuplicateOnRetry) {
             let anew = NewEntry {
@@ -67,22 +71,23 @@ fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Ap
             }
             None => {}
         }
-        insert(conn, entry, seq)?;
+        insert(conn, entry, seq, pos)?;
     }
     room.append(max_entries);
     if entry.kind == EntryKind::Message {
         room.said(entry.at);
     }
+    batch.placed();
     changes::apply(conn, entry, seq)?;
     outbox::appended(batch, entry, seq)?;
     Ok(Ok(Appended::New { seq, at: entry.at }))
 }
 
 /// Answers whether the entry is in, or else its client id is taken.
-fn insert(conn: &Connection, entry: &NewEntry, seq: u64) -> rusqlite::Result<bool> {
+fn insert(conn: &Connection, entry: &NewEntry, seq: u64, pos: u64) -> rusqlite::Result<bool> {
     const SQL: &str =
-        "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, target)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, target, pos)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
         ON CONFLICT (room_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING";
     let NewEntry {
         room,
@@ -104,7 +109,8 @@ fn insert(conn: &Connection, entry: &NewEntry, seq: u64) -> rusqlite::Result<boo
         client_id,
         user_name,
         body,
-        target.map(Seq)
+        target.map(Seq),
+        Seq(pos)
     ])?;
     Ok(rows == 1)
 }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, hash_map};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::column::Seq;
+use super::{column::Seq, sessions};
 use crate::{Options, OutboxOptions, Retention, RoomId, RoomRow};
 
 /// Entries that fell out of retention are deleted this many at a time, at least.
@@ -25,6 +25,8 @@ pub(super) struct Batch<'c> {
     pub(super) outbox: &'c OutboxOptions,
     /// Whether something was written to the outbox.
     pub(super) recorded: bool,
+    /// The newest position in the order of all entries, once an append has asked for it.
+    pos: Option<u64>,
     rooms: HashMap<RoomId, Tail>,
 }
 
@@ -107,6 +109,7 @@ impl<'c> Batch<'c> {
             reactions: options.reactions,
             outbox: &options.outbox,
             recorded: false,
+            pos: None,
             rooms: HashMap::new(),
         }
     }
@@ -124,8 +127,29 @@ impl<'c> Batch<'c> {
         self.rooms.remove(&id);
     }
 
+    /// The position for the next entry of whichever room; taken only by [`Self::placed`].
+    pub(super) fn next_pos(&mut self) -> rusqlite::Result<u64> {
+        let pos = match self.pos {
+            Some(pos) => pos,
+            None => sessions::position(self.conn)?.pos,
+        };
+        self.pos = Some(pos);
+        Ok(pos + 1)
+    }
+
+    /// An entry was stored at the next position.
+    pub(super) fn placed(&mut self) {
+        self.pos = self.pos.map(|pos| pos + 1);
+    }
+
     /// Writes back what changed. Each room it appended to is also swept, by more than it grew and with a bound.
-    pub(super) fn flush(self) -> rusqlite::Result<()> {
+    /// Answers the newest position, if it appended.
+    pub(super) fn flush(self) -> rusqlite::Result<Option<u64>> {
+        if let Some(pos) = self.pos {
+            self.conn
+                .prepare_cached("UPDATE log SET pos = ?1")?
+                .execute([Seq(pos)])?;
+        }
         for mut tail in self.rooms.into_values() {
             if tail.appended > 0 && tail.row.first - tail.swept >= SWEEP {
                 let limit = SWEEP.saturating_add(tail.appended.saturating_mul(2));
@@ -144,7 +168,7 @@ impl<'c> Batch<'c> {
                 ])?;
             }
         }
-        Ok(())
+        Ok(self.pos)
     }
 }
 

@@ -6,6 +6,8 @@
 //! | `readers` | the reader threads |
 //! | `append`, `changes`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | what a write does, and the queries of its noun |
 //! | `entries`, `history`, `inbox` | entries as they are now, and pages of them |
+//! | `positions` | the order of all entries |
+//! | `recovery`, `sessions` | sessions that may be taken up again |
 //! | `notifications` | users' notifications, and what their devices were given |
 //! | `outbox/` | records for sinks outside |
 //! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
@@ -23,18 +25,24 @@ mod members;
 mod metrics;
 mod notifications;
 mod outbox;
+mod positions;
 mod probe;
 mod queue;
 mod readers;
+mod recovery;
 mod retention;
 mod revocations;
 mod rooms;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod users;
 mod writer;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -44,7 +52,7 @@ use crate::{
     Appended, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
     Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
     NotificationsRead, Options, Outbox, OutboxOptions, Page, Posted, ReadWhich, Rejected, Retention, Role,
-    RoomChange, RoomId, RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
+    RoomChange, RoomId, RoomRow, Sessions, Store, StoreError, Undelivered, Unread, UserRow,
 };
 
 /// A store in one SQLite file.
@@ -55,6 +63,9 @@ pub(crate) struct SqliteStore {
     page_bytes: usize,
     notifications: NotificationRetention,
     outbox: OutboxOptions,
+    epoch: String,
+    /// The newest committed position in the order of all entries.
+    pos: Arc<AtomicU64>,
 }
 
 /// Opens the file, see [`crate::open`].
@@ -66,7 +77,11 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
     }
     let path = Path::new(path);
     let metrics = Arc::new(Metrics::new());
-    let writer = Writer::start(connection::writer(path)?, &options, metrics.clone())?;
+    let conn = connection::writer(path)?;
+    let crate::LogPosition { epoch, pos } =
+        sessions::position(&conn).map_err(|error| failure::from_sqlite(&error))?;
+    let pos = Arc::new(AtomicU64::new(pos));
+    let writer = Writer::start(conn, &options, metrics.clone(), Arc::clone(&pos))?;
     let readers = Readers::start(path, &options)?;
     Ok(SqliteStore {
         writer,
@@ -75,6 +90,8 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         page_bytes: options.page_bytes,
         notifications: options.notifications,
         outbox: options.outbox,
+        epoch,
+        pos,
     })
 }
 
@@ -98,7 +115,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<Result<Appended, Rejected>>, StoreError> {
-        self.write(append::Append(entries)).await
+        Ok(self.append_placed(entries).await?.results)
     }
 
     async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {

@@ -2,7 +2,14 @@
 //!
 //! Batches form by themselves: nothing waits for a batch to fill. What a write does is in the files beside.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::{
@@ -86,6 +93,7 @@ impl Writer {
         conn: Connection,
         options: &Options,
         metrics: Arc<Metrics>,
+        pos: Arc<AtomicU64>,
     ) -> Result<Self, StoreError> {
         let (queue, incoming) = Queue::new(options.queue_writes, options.queue_wait);
         let (alive, ended) = mpsc::channel(1);
@@ -96,6 +104,7 @@ impl Writer {
             options: options.clone(),
             metrics: metrics.clone(),
             recorded: recorded.clone(),
+            pos,
             failing: false,
         };
         thread::Builder::new()
@@ -169,6 +178,8 @@ struct Committer {
     metrics: Arc<Metrics>,
     /// Told of each commit that wrote to the outbox.
     recorded: watch::Sender<()>,
+    /// The newest committed position in the order of all entries.
+    pos: Arc<AtomicU64>,
     /// Whether the last commit failed, so that an outage is logged once and not once a batch.
     failing: bool,
 }
@@ -243,10 +254,14 @@ impl Committer {
         self.metrics
             .commit_seconds
             .record(started.elapsed().as_secs_f64());
-        if committed == Ok(true) {
-            self.recorded.send_replace(());
-        }
-        let committed = committed.map(drop);
+        let committed = committed.map(|commit| {
+            if let Some(pos) = commit.pos {
+                self.pos.store(pos, Ordering::Release);
+            }
+            if commit.recorded {
+                self.recorded.send_replace(());
+            }
+        });
         match &committed {
             Ok(()) if self.failing => tracing::info!("the store writes again"),
             Err(error) if !self.failing => tracing::error!(%error, "the store cannot write"),
@@ -257,17 +272,25 @@ impl Committer {
     }
 }
 
-/// Answers whether something was written to the outbox.
-fn transact(conn: &mut Connection, options: &Options, tasks: &mut [Queued]) -> rusqlite::Result<bool> {
+/// What others are told of a commit.
+struct Commit {
+    /// Whether something was written to the outbox.
+    recorded: bool,
+    /// The newest position in the order of all entries, if something was appended.
+    pos: Option<u64>,
+}
+
+/// All in one transaction.
+fn transact(conn: &mut Connection, options: &Options, tasks: &mut [Queued]) -> rusqlite::Result<Commit> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut batch = Batch::new(&transaction, options);
     for queued in tasks {
         queued.task.apply(&mut batch)?;
     }
     let recorded = batch.recorded;
-    batch.flush()?;
+    let pos = batch.flush()?;
     transaction.commit()?;
-    Ok(recorded)
+    Ok(Commit { recorded, pos })
 }
 
 fn answer(tasks: impl IntoIterator<Item = Queued>, committed: &Result<(), StoreError>) {

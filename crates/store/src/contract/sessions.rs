@@ -1,0 +1,301 @@
+//! The order of all entries, and sessions that are taken up again.
+
+use std::sync::Arc;
+
+use super::{Harness, Outcome, bodies, message, read, room, say};
+use crate::{
+    Appended, Missed, NewSession, Options, Outage, Placed, PlacedEntry, Range, Rejected, Resume, Resumed,
+    Retention, RoomId, SessionKey, Store, StoreError,
+};
+
+const KEY: SessionKey = SessionKey([7; 16]);
+
+fn places(placed: &[PlacedEntry]) -> Vec<(u64, RoomId, u64)> {
+    placed
+        .iter()
+        .map(|placed| (placed.pos, placed.room, placed.entry.seq))
+        .collect()
+}
+
+pub async fn positions_are_dense_over_all_rooms(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let start = store.position();
+    assert_eq!((start.pos, start.epoch.len()), (0, 8));
+    let (a, b) = (room(&*store, "a").await?.id, room(&*store, "b").await?.id);
+    let entries = vec![
+        message(a, "ann", Some("k"), "1"),
+        message(b + 1, "ann", None, "nowhere"),
+        message(b, "ann", None, "2"),
+        message(a, "ann", Some("k"), "1"),
+        message(a, "ann", None, "3"),
+    ];
+    let Placed { results, pos } = store.append_placed(entries).await?;
+    assert_eq!(pos, 1);
+    assert_eq!(results[1], Err(Rejected::NoSuchRoom));
+    assert!(matches!(results[3], Ok(Appended::Duplicate { seq: 1, .. })));
+    say(&*store, b, "bob", &["4"]).await?;
+    assert_eq!(store.position().pos, 4);
+    let all = store.placed(0, 9, 9).await?;
+    assert_eq!(places(&all), [(1, a, 1), (2, b, 1), (3, a, 2), (4, b, 2)]);
+    assert_eq!(places(&store.placed(1, 3, 9).await?), [(2, b, 1), (3, a, 2)]);
+    assert_eq!(places(&store.placed(1, 4, 1).await?), [(2, b, 1)]);
+    let epoch = store.position().epoch;
+    store.close().await;
+    let store = harness.open(Options::default());
+    assert_eq!((store.position().epoch, store.position().pos), (epoch, 4));
+    assert_eq!(
+        store.append_placed(vec![message(a, "ann", None, "5")]).await?.pos,
+        5
+    );
+    Ok(())
+}
+
+/// A session of ann's with a room in it, from the room's present head on.
+async fn subscribed(store: &dyn Store, rooms: &[RoomId]) -> Result<(), StoreError> {
+    let session = NewSession {
+        key: KEY,
+        holder: 1,
+        sid: "sid".into(),
+        user_id: "ann".into(),
+        at: 10,
+    };
+    store.begin_session(session).await?;
+    for room in rooms {
+        store.join(*room, "ann", 10).await?;
+        let head = read(store, *room, Range::Last { upto: u64::MAX }, 1).await?.head;
+        assert!(store.subscribe(KEY, 1, *room, head, 10).await?);
+    }
+    Ok(())
+}
+
+async fn resume(
+    store: &dyn Store,
+    user: &str,
+    holder: u64,
+    lost_since: i64,
+) -> Result<Option<Resumed>, StoreError> {
+    let ask = Resume {
+        key: KEY,
+        holder,
+        user_id: user.into(),
+        lost_since,
+    };
+    store.resume_session(ask).await
+}
+
+fn subscriptions(resumed: &Resumed) -> Vec<(RoomId, u64)> {
+    let rooms = resumed.rooms.iter();
+    rooms.map(|room| (room.room.id, room.after)).collect()
+}
+
+pub async fn a_session_goes_to_its_user_in_time(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let a = room(&*store, "a").await?.id;
+    say(&*store, a, "bob", &["1", "2"]).await?;
+    subscribed(&*store, &[a]).await?;
+    store.lose_session(KEY, 1, 100, 9).await?;
+    assert_eq!(resume(&*store, "eve", 2, 0).await?, None, "another user's");
+    for holder in 2..5 {
+        let resumed = resume(&*store, "ann", holder, 100).await?;
+        let resumed = resumed.ok_or_else(|| StoreError::Internal("not resumed".into()))?;
+        assert_eq!(
+            (resumed.sid.as_str(), subscriptions(&resumed)),
+            ("sid", vec![(a, 2)])
+        );
+    }
+    // What its former holders still ask for has no effect.
+    store.end_session(KEY, 2).await?;
+    store.lose_session(KEY, 3, 1, 0).await?;
+    store.unsubscribe(KEY, 3, vec![a]).await?;
+    assert!(!store.subscribe(KEY, 3, a, 0, 10).await?);
+    let resumed = resume(&*store, "ann", 5, 100).await?;
+    assert_eq!(
+        resumed.as_ref().map(subscriptions),
+        Some(vec![(a, 2)]),
+        "as it was"
+    );
+    store.lose_session(KEY, 5, 100, 9).await?;
+    assert_eq!(resume(&*store, "ann", 6, 101).await?, None, "lost too long ago");
+    assert_eq!(resume(&*store, "ann", 6, 0).await?, None, "and over with that");
+    Ok(())
+}
+
+pub async fn a_session_that_ended_is_over(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    subscribed(&*store, &[]).await?;
+    store.end_session(KEY, 1).await?;
+    assert_eq!(resume(&*store, "ann", 2, 0).await?, None);
+    Ok(())
+}
+
+pub async fn a_session_outlives_the_process(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let a = room(&*store, "a").await?.id;
+    subscribed(&*store, &[a]).await?;
+    store.alive(50, 0).await?;
+    store.close().await;
+    let store = harness.open(Options::default());
+    store.lose_all_sessions().await?;
+    assert!(resume(&*store, "ann", 1, 50).await?.is_some());
+    store.lose_all_sessions().await?;
+    store.alive(60, 51).await?;
+    assert_eq!(resume(&*store, "ann", 1, 0).await?, None, "forgotten");
+    Ok(())
+}
+
+pub async fn a_user_keeps_the_latest_lost_sessions(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    for n in 1..=3 {
+        let session = NewSession {
+            key: SessionKey([n; 16]),
+            holder: n.into(),
+            sid: format!("sid-{n}"),
+            user_id: "ann".into(),
+            at: 1,
+        };
+        store.begin_session(session).await?;
+    }
+    for n in 1..=3 {
+        store
+            .lose_session(SessionKey([n; 16]), n.into(), n.into(), 2)
+            .await?;
+    }
+    for (n, kept) in [(1, false), (2, true), (3, true)] {
+        let ask = Resume {
+            key: SessionKey([n; 16]),
+            holder: 9,
+            user_id: "ann".into(),
+            lost_since: 0,
+        };
+        assert_eq!(store.resume_session(ask).await?.is_some(), kept, "session {n}");
+    }
+    Ok(())
+}
+
+pub async fn who_left_a_room_has_no_complete_session(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let (a, b) = (room(&*store, "a").await?.id, room(&*store, "b").await?.id);
+    subscribed(&*store, &[a, b]).await?;
+    // Left by this very connection: the session knows.
+    store.leave(b, "ann").await?;
+    store.unsubscribe(KEY, 1, vec![b]).await?;
+    let resumed = resume(&*store, "ann", 1, 0).await?;
+    assert_eq!(resumed.as_ref().map(subscriptions), Some(vec![(a, 0)]));
+    // Joined once more, it stays where it was; after leaving elsewhere, it starts afresh.
+    say(&*store, a, "bob", &["1"]).await?;
+    store.subscribe(KEY, 1, a, 1, 20).await?;
+    let resumed = resume(&*store, "ann", 1, 0).await?;
+    assert_eq!(resumed.as_ref().map(subscriptions), Some(vec![(a, 0)]));
+    store.leave(a, "ann").await?;
+    store.join(a, "ann", 30).await?;
+    store.subscribe(KEY, 1, a, 1, 30).await?;
+    let resumed = resume(&*store, "ann", 1, 0).await?;
+    assert_eq!(resumed.as_ref().map(subscriptions), Some(vec![(a, 1)]));
+    // Left and joined again behind its back.
+    store.leave(a, "ann").await?;
+    store.join(a, "ann", 40).await?;
+    assert_eq!(resume(&*store, "ann", 1, 0).await?, None);
+    Ok(())
+}
+
+pub async fn a_room_that_is_gone_leaves_no_complete_session(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let a = room(&*store, "a").await?.id;
+    subscribed(&*store, &[a]).await?;
+    store.delete_room(a).await?;
+    assert_eq!(resume(&*store, "ann", 1, 0).await?, None);
+    Ok(())
+}
+
+fn ask(rooms: &[(RoomId, u64)], after: u64, upto: u64) -> Missed {
+    Missed {
+        rooms: rooms.to_vec(),
+        after,
+        upto,
+        most: 10,
+        most_bytes: 1_000,
+    }
+}
+
+pub async fn what_was_missed_comes_in_one_order(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let (a, b, c) = (
+        room(&*store, "a").await?.id,
+        room(&*store, "b").await?.id,
+        room(&*store, "c").await?.id,
+    );
+    for n in 0..4 {
+        for room in [a, b, c] {
+            say(&*store, room, "bob", &[&n.to_string()]).await?;
+        }
+    }
+    // Positions of a: 1, 4, 7, 10; of b: 2, 5, 8, 11.
+    let missed = async |ask| -> Result<_, StoreError> {
+        Ok(store
+            .missed(ask)
+            .await?
+            .map(|placed| places(&placed).into_iter().map(|(pos, ..)| pos).collect()))
+    };
+    assert_eq!(
+        missed(ask(&[(a, 0), (b, 0)], 4, 10)).await?,
+        Some(vec![5, 7, 8, 10])
+    );
+    assert_eq!(
+        missed(ask(&[(a, 3), (b, 2)], 4, 12)).await?,
+        Some(vec![8, 10, 11])
+    );
+    assert_eq!(missed(ask(&[(a, 4), (b, 4)], 0, 12)).await?, Some(vec![]));
+    assert_eq!(missed(ask(&[(a, 0)], 12, 12)).await?, Some(vec![]));
+    assert_eq!(missed(ask(&[(99, 0)], 0, 12)).await?, None, "no such room");
+    let few = Missed {
+        most: 3,
+        ..ask(&[(a, 0), (b, 0)], 4, 10)
+    };
+    assert_eq!(missed(few).await?, None, "more than may be given");
+    let small = Missed {
+        most_bytes: 3,
+        ..ask(&[(a, 0), (b, 0)], 4, 10)
+    };
+    assert_eq!(missed(small).await?, None, "larger than may be given");
+    Ok(())
+}
+
+pub async fn what_is_no_longer_kept_is_not_passed_over(harness: &dyn Harness) -> Outcome {
+    let keep_two = Options {
+        retention: Retention {
+            max_entries: 2,
+            ..Retention::default()
+        },
+        ..Options::default()
+    };
+    let store = harness.open(keep_two);
+    let a = room(&*store, "a").await?.id;
+    say(&*store, a, "bob", &["1", "2", "3", "4"]).await?;
+    let page = read(&*store, a, Range::Last { upto: 9 }, 9).await?;
+    assert_eq!(bodies(&page), ["3", "4"]);
+    let missed = async |after_seq, after| -> Result<_, StoreError> {
+        Ok(store
+            .missed(ask(&[(a, after_seq)], after, 9))
+            .await?
+            .map(|placed| placed.len()))
+    };
+    assert_eq!(missed(0, 1).await?, None);
+    assert_eq!(missed(0, 3).await?, Some(1), "what is gone was known");
+    assert_eq!(missed(2, 0).await?, Some(2), "what is gone was before its time");
+    let everything = Retention {
+        max_entries: 2,
+        max_age_ms: 0,
+    };
+    store.trim(everything, i64::MAX).await?;
+    assert_eq!(missed(0, 4).await?, None, "nothing is left that could show it");
+    assert_eq!(missed(4, 0).await?, Some(0));
+    Ok(())
+}
+
+pub async fn a_closed_store_gives_no_session_back(harness: &dyn Harness) -> Outcome {
+    let store: Arc<dyn Store> = harness.open(Options::default());
+    subscribed(&*store, &[]).await?;
+    store.close().await;
+    assert_eq!(resume(&*store, "ann", 1, 0).await, Err(Outage::Closed.into()));
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Reading by the order of all entries. In a room positions ascend with the sequence numbers, so that a position is
+//! found in the room's log by halving: no index, and nothing more to write with each entry.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{column::Seq, history, rooms};
+use crate::{Missed, Page, PlacedEntry, Range, RoomId, RoomRow};
+
+/// What a session missed, see [`crate::Sessions::missed`].
+pub(super) fn missed(conn: &Connection, ask: &Missed) -> rusqlite::Result<Option<Vec<PlacedEntry>>> {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for (room, after) in &ask.rooms {
+        let Some(room) = rooms::get(conn, *room)? else {
+            return Ok(None);
+        };
+        let Some(span) = span(conn, &room, *after, ask)? else {
+            return Ok(None);
+        };
+        if span.is_empty() {
+            continue;
+        }
+        let wanted = span.end - span.start;
+        if wanted > ask.most.saturating_sub(found.len()) as u64 {
+            return Ok(None);
+        }
+        let entries = read(conn, &room, span, ask.most_bytes.saturating_sub(bytes))?;
+        bytes += entries
+            .iter()
+            .map(|placed| placed.entry.body.len())
+            .sum::<usize>();
+        if entries.len() as u64 != wanted || bytes > ask.most_bytes {
+            return Ok(None);
+        }
+        found.extend(entries);
+    }
+    found.sort_unstable_by_key(|placed| placed.pos);
+    Ok(Some(found))
+}
+
+/// The entries of a room that a session missed; `None` if some of them are gone.
+fn span(
+    conn: &Connection,
+    room: &RoomRow,
+    after: u64,
+    ask: &Missed,
+) -> rusqlite::Result<Option<std::ops::Range<u64>>> {
+    let start = after.saturating_add(1);
+    if start > room.head {
+        return Ok(Some(start..start));
+    }
+    if start >= room.first {
+        return Ok(Some(
+            first_beyond(conn, room, start, ask.after)?..first_beyond(conn, room, start, ask.upto)?,
+        ));
+    }
+    // Some were removed. If the oldest one left is known to the session, so are they.
+    match position(conn, room.id, room.first)? {
+        Some(oldest) if oldest <= ask.after => Ok(Some(
+            first_beyond(conn, room, room.first, ask.after)?..first_beyond(conn, room, room.first, ask.upto)?,
+        )),
+        _ => Ok(None),
+    }
+}
+
+/// The first entry from `start` on whose position is beyond `pos`; `head + 1` if there is none.
+fn first_beyond(conn: &Connection, room: &RoomRow, start: u64, pos: u64) -> rusqlite::Result<u64> {
+    let (mut low, mut high) = (start, room.head + 1);
+    // Most rooms have nothing new: ask the newest entry first.
+    let mut probe = room.head;
+    while low < high {
+        if position(conn, room.id, probe)?.is_some_and(|at| at > pos) {
+            high = probe;
+        } else {
+            low = probe + 1;
+        }
+        probe = low + (high - low) / 2;
+    }
+    Ok(low)
+}
+
+fn position(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Option<u64>> {
+    conn.prepare_cached("SELECT pos FROM entries WHERE room_id = ?1 AND seq = ?2")?
+        .query_row(params![room, Seq(seq)], |row| Ok(row.get::<_, Seq>(0)?.0))
+        .optional()
+}
+
+/// The room's entries in a span; not all of them if they are larger than that.
+fn read(
+    conn: &Connection,
+    room: &RoomRow,
+    span: std::ops::Range<u64>,
+    max_bytes: usize,
+) -> rusqlite::Result<Vec<PlacedEntry>> {
+    let page = Page {
+        range: Range::After {
+            seq: span.start - 1,
+            upto: span.end - 1,
+        },
+        limit: u32::MAX,
+    };
+    let entries = history::page(conn, room.id, page, max_bytes)?.map_or_else(Vec::new, |page| page.entries);
+    let mut placed = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if let Some(pos) = position(conn, room.id, entry.seq)? {
+            let room = room.id;
+            placed.push(PlacedEntry { pos, room, entry });
+        }
+    }
+    Ok(placed)
+}
+
+/// Entries by position, see [`crate::Sessions::placed`]. Looks into every room: this is asked for only when the answer to
+/// an append was lost.
+pub(super) fn between(
+    conn: &Connection,
+    after: u64,
+    upto: u64,
+    limit: u32,
+) -> rusqlite::Result<Vec<PlacedEntry>> {
+    const SQL: &str = "SELECT r.id FROM rooms r JOIN entries e ON e.room_id = r.id AND e.seq = r.head
+        WHERE e.pos > ?1";
+    let ids = conn
+        .prepare_cached(SQL)?
+        .query_map([Seq(after)], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<RoomId>>>()?;
+    let mut found = Vec::new();
+    for id in ids {
+        let Some(room) = rooms::get(conn, id)? else {
+            continue;
+        };
+        let start = first_beyond(conn, &room, room.first, after)?;
+        let end = first_beyond(conn, &room, room.first, upto)?.min(start.saturating_add(limit.into()));
+        if start < end {
+            found.extend(read(conn, &room, start..end, usize::MAX)?);
+        }
+    }
+    found.sort_unstable_by_key(|placed| placed.pos);
+    found.truncate(limit as usize);
+    Ok(found)
+}

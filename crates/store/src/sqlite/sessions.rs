@@ -1,0 +1,252 @@
+//! Sessions that may be taken up again, and the rooms they are subscribed to.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    batch::{Batch, ROOM_COLUMNS, room_row},
+    column::Seq,
+    writer::Write,
+};
+use crate::{Holder, LogPosition, NewSession, Resume, Resumed, RoomId, SessionKey, SubscribedRoom};
+
+/// Sessions that one call forgets at most; a few milliseconds.
+const FORGET: u32 = 2_000;
+
+/// Where the order of all entries stands.
+pub(super) fn position(conn: &Connection) -> rusqlite::Result<LogPosition> {
+    conn.query_row("SELECT epoch, pos FROM log", [], |row| {
+        Ok(LogPosition {
+            epoch: row.get(0)?,
+            pos: row.get::<_, Seq>(1)?.0,
+        })
+    })
+}
+
+pub(super) struct Begin(pub(super) NewSession);
+
+impl Write for Begin {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        const SQL: &str = "INSERT INTO sessions (key, holder, sid, user_id, created_at)
+            VALUES (?1, ?2, ?3, ?4, ?5)";
+        let NewSession {
+            key,
+            holder,
+            sid,
+            user_id,
+            at,
+        } = &self.0;
+        batch
+            .conn
+            .prepare_cached(SQL)?
+            .execute(params![key.0, Seq(*holder), sid, user_id, at])?;
+        Ok(())
+    }
+}
+
+/// A session as long as it has this holder.
+#[derive(Clone, Copy)]
+pub(super) struct Held {
+    pub(super) key: SessionKey,
+    pub(super) holder: Holder,
+}
+
+impl Held {
+    fn id(self, conn: &Connection) -> rusqlite::Result<Option<i64>> {
+        conn.prepare_cached("SELECT id FROM sessions WHERE key = ?1 AND holder = ?2")?
+            .query_row(params![self.key.0, Seq(self.holder)], |row| row.get(0))
+            .optional()
+    }
+}
+
+pub(super) struct Subscribe {
+    pub(super) session: Held,
+    pub(super) room: RoomId,
+    pub(super) after: u64,
+    pub(super) at: i64,
+}
+
+impl Write for Subscribe {
+    type Answer = bool;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
+        const SQL: &str = "INSERT INTO session_rooms (session_id, room_id, after, at) VALUES (?1, ?2, ?3, ?4)
+            ON CONFLICT (session_id, room_id) DO UPDATE SET after = excluded.after, at = excluded.at
+            WHERE at < (SELECT joined_at FROM members m JOIN sessions s ON s.user_id = m.user_id
+                        WHERE s.id = ?1 AND m.room_id = ?2)";
+        let Some(id) = self.session.id(batch.conn)? else {
+            return Ok(false);
+        };
+        batch
+            .conn
+            .prepare_cached(SQL)?
+            .execute(params![id, self.room, Seq(self.after), self.at])?;
+        Ok(true)
+    }
+}
+
+pub(super) struct Unsubscribe {
+    pub(super) session: Held,
+    pub(super) rooms: Vec<RoomId>,
+}
+
+impl Write for Unsubscribe {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        if let Some(id) = self.session.id(batch.conn)? {
+            let mut delete = batch
+                .conn
+                .prepare_cached("DELETE FROM session_rooms WHERE session_id = ?1 AND room_id = ?2")?;
+            for room in &self.rooms {
+                delete.execute(params![id, room])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) struct Lose {
+    pub(super) session: Held,
+    pub(super) at: i64,
+    pub(super) keep: u32,
+}
+
+impl Write for Lose {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        const SURPLUS: &str = "DELETE FROM sessions WHERE id IN (
+            SELECT o.id FROM sessions s JOIN sessions o ON o.user_id = s.user_id AND o.lost_at IS NOT NULL
+            WHERE s.id = ?1 ORDER BY o.lost_at DESC, o.id DESC LIMIT -1 OFFSET ?2)";
+        if let Some(id) = self.session.id(batch.conn)? {
+            batch
+                .conn
+                .prepare_cached("UPDATE sessions SET lost_at = ?2 WHERE id = ?1")?
+                .execute(params![id, self.at])?;
+            batch
+                .conn
+                .prepare_cached(SURPLUS)?
+                .execute(params![id, self.keep])?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) struct End(pub(super) Held);
+
+impl Write for End {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        if let Some(id) = self.0.id(batch.conn)? {
+            delete(batch.conn, id)?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) struct Take(pub(super) Resume);
+
+impl Write for Take {
+    type Answer = Option<Resumed>;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Resumed>> {
+        const SQL: &str = "SELECT id, sid, lost_at FROM sessions WHERE key = ?1 AND user_id = ?2";
+        let ask = &self.0;
+        let found = batch
+            .conn
+            .prepare_cached(SQL)?
+            .query_row(params![ask.key.0, ask.user_id], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<i64>>(2)?))
+            })
+            .optional()?;
+        let Some((id, sid, lost_at)) = found else {
+            return Ok(None);
+        };
+        let in_time = lost_at.is_none_or(|at| at >= ask.lost_since);
+        let rooms = if in_time {
+            rooms(batch, id, &ask.user_id)?
+        } else {
+            None
+        };
+        let Some(rooms) = rooms else {
+            delete(batch.conn, id)?;
+            return Ok(None);
+        };
+        batch
+            .conn
+            .prepare_cached("UPDATE sessions SET holder = ?2, lost_at = NULL WHERE id = ?1")?
+            .execute(params![id, Seq(ask.holder)])?;
+        Ok(Some(Resumed { sid, rooms }))
+    }
+}
+
+/// The rooms of a session; `None` if its user was not a member of one of them all the time.
+fn rooms(batch: &mut Batch<'_>, session: i64, user: &str) -> rusqlite::Result<Option<Vec<SubscribedRoom>>> {
+    let sql = format!(
+        "SELECT {ROOM_COLUMNS}, sr.after FROM session_rooms sr
+            JOIN rooms r ON r.id = sr.room_id
+            JOIN members m ON m.room_id = sr.room_id AND m.user_id = ?2
+         WHERE sr.session_id = ?1 AND m.active = 1 AND m.joined_at <= sr.at"
+    );
+    let subscribed: i64 = batch
+        .conn
+        .prepare_cached("SELECT count(*) FROM session_rooms WHERE session_id = ?1")?
+        .query_row([session], |row| row.get(0))?;
+    let rooms = batch
+        .conn
+        .prepare_cached(&sql)?
+        .query_map(params![session, user], |row| {
+            Ok(SubscribedRoom {
+                room: room_row(row)?,
+                after: row.get::<_, Seq>("after")?.0,
+            })
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok((usize::try_from(subscribed) == Ok(rooms.len())).then_some(rooms))
+}
+
+fn delete(conn: &Connection, session: i64) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM sessions WHERE id = ?1")?
+        .execute([session])?;
+    Ok(())
+}
+
+/// A process begins to serve.
+pub(super) struct LoseAll;
+
+impl Write for LoseAll {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        const SQL: &str =
+            "UPDATE sessions SET lost_at = (SELECT alive_at FROM log), holder = 0 WHERE lost_at IS NULL";
+        batch.conn.prepare_cached(SQL)?.execute([])?;
+        Ok(())
+    }
+}
+
+pub(super) struct Alive {
+    pub(super) at: i64,
+    pub(super) lost_before: i64,
+}
+
+impl Write for Alive {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        const FORGOTTEN: &str = "DELETE FROM sessions WHERE id IN (
+            SELECT id FROM sessions WHERE lost_at IS NOT NULL AND lost_at < ?1 LIMIT ?2)";
+        batch
+            .conn
+            .prepare_cached("UPDATE log SET alive_at = ?1")?
+            .execute([self.at])?;
+        batch
+            .conn
+            .prepare_cached(FORGOTTEN)?
+            .execute(params![self.lost_before, FORGET])?;
+        Ok(())
+    }
+}
