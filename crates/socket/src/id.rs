@@ -1,5 +1,5 @@
-//! Random identifiers: Engine.IO session ids and Socket.IO socket ids. Both are 20 URL-safe characters that carry
-//! 120 random bits; the types keep them apart, since a session id is a secret and a socket id is public.
+//! Random identifiers: Engine.IO session ids, Socket.IO socket ids and private ids. All are 20 URL-safe characters that carry
+//! 120 random bits; the types keep them apart, since a socket id is public and the others are secrets.
 
 use std::fmt;
 
@@ -55,6 +55,18 @@ id! {
 id! {
     /// A Socket.IO socket id: one per connection and namespace, public.
     SocketId
+}
+
+id! {
+    /// The id under which a client may take up its session again. Whoever knows it, and has a token of the same user,
+    /// gets what the session missed; so it goes to its own client only and is never logged.
+    PrivateId
+}
+
+impl fmt::Debug for PrivateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateId(secret)")
+    }
 }
 
 impl fmt::Debug for SessionId {

@@ -30,6 +30,7 @@ mod metrics;
 mod outbox;
 mod prepared;
 mod reason;
+mod recovery;
 mod settings;
 mod socketio;
 
@@ -43,6 +44,7 @@ pub use crate::{
     outbox::{Class, Sent},
     prepared::Prepared,
     reason::Reason,
+    recovery::{Claim, PrivateId, Recovery, Restored, Restoring},
     settings::Settings,
     socketio::{
         AckError, AckSender, Broadcast, Builder, EmitError, Event, Namespace, Refusal, Socket,

@@ -43,14 +43,21 @@ impl Prepared {
         })
     }
 
+    /// An event that carries the offset at which a client that has seen it may take up its session.
+    pub(crate) fn event_at(namespace: &str, name: &str, payload: &Payload, offset: &str) -> Self {
+        Self::build(payload.attachments(), |out| {
+            packet::event(out, namespace, name, None, payload, Some(offset));
+        })
+    }
+
     pub(crate) fn ack(namespace: &str, id: u64, payload: &Payload) -> Self {
         Self::build(payload.attachments(), |out| {
             packet::ack(out, namespace, id, payload);
         })
     }
 
-    pub(crate) fn connect(namespace: &str, sid: &str) -> Self {
-        Self::build(&[], |out| packet::connect(out, namespace, sid, None))
+    pub(crate) fn connect(namespace: &str, sid: &str, pid: Option<&str>) -> Self {
+        Self::build(&[], |out| packet::connect(out, namespace, sid, pid))
     }
 
     pub(crate) fn connect_error(namespace: &str, message: &str, data: Option<&Value>) -> Self {
@@ -59,6 +66,20 @@ impl Prepared {
 
     pub(crate) fn disconnect(namespace: &str) -> Self {
         Self::build(&[], |out| packet::disconnect(out, namespace))
+    }
+
+    /// Messages that go out one after the other as if they were one.
+    pub(crate) fn row<'a>(messages: impl IntoIterator<Item = &'a Prepared>) -> Self {
+        let mut messages = messages.into_iter().peekable();
+        let first = messages.next().map_or_else(Bytes::new, Prepared::frame);
+        if messages.peek().is_none() {
+            return Prepared { frame: first };
+        }
+        let mut row = Vec::from(first);
+        for message in messages {
+            row.extend_from_slice(&message.frame);
+        }
+        Prepared { frame: row.into() }
     }
 
     /// Size in bytes as it goes over a WebSocket.

@@ -67,6 +67,17 @@ impl Reason {
         }
     }
 
+    /// May the client take up its session again? Not after either side has ended it, or the client broke the rules.
+    pub const fn is_recoverable(self) -> bool {
+        !matches!(
+            self,
+            Reason::ClientNamespaceDisconnect
+                | Reason::ServerNamespaceDisconnect
+                | Reason::ParseError
+                | Reason::TooLarge
+        )
+    }
+
     /// Does the client still get what waits for it? Not if it broke the rules, reads too slowly or is gone.
     pub(crate) const fn flushes(self) -> bool {
         self.lingers() || matches!(self, Reason::TransportClose)

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::{
     ack::AckSender,
     event::Event,
-    handlers::BoxFuture,
+    handlers::{BoxFuture, Refusal},
     server::Namespaces,
     socket::{Phase, Socket},
 };
@@ -29,6 +29,7 @@ use crate::{
     outbox::Class,
     prepared::Prepared,
     reason::Reason,
+    recovery::{Claim, PrivateId, Restored},
 };
 
 /// What is left to do for a connection, in order.
@@ -190,9 +191,13 @@ impl Client {
             refuse("Invalid namespace");
             return None;
         };
+        let claim = match (found.recovery(), &auth) {
+            (Some(_), Some(auth)) => Claim::read(auth),
+            _ => None,
+        };
         let socket = Socket::new(found, self.session.clone(), auth);
         self.sockets.push(socket.clone());
-        Some(Box::pin(admit(socket)))
+        Some(Box::pin(admit(socket, claim)))
     }
 
     fn event(
@@ -242,22 +247,44 @@ fn weight(payload: &Payload) -> usize {
     payload.text().len() + payload.attachments().iter().map(Bytes::len).sum::<usize>()
 }
 
+/// How a client that passed the middleware gets in.
+enum Entrance {
+    /// With a session that it had, under this id.
+    Again(PrivateId, Restored),
+    /// With a new session, under this id if it may come back to it.
+    Anew(Option<PrivateId>),
+}
+
 /// Runs the middleware and lets the socket in, or tells the client why not.
-async fn admit(socket: Socket) {
+async fn admit(socket: Socket, claim: Option<Claim>) {
     let handlers = socket.namespace().handlers().clone();
+    let entrance = async {
+        handlers.admit(&socket).await?;
+        Ok::<_, Refusal>(entrance(&socket, claim).await)
+    };
     // A panic in a check must not let anybody in.
-    let outcome = AssertUnwindSafe(handlers.admit(&socket)).catch_unwind().await;
+    let outcome = AssertUnwindSafe(entrance).catch_unwind().await;
     match outcome {
-        Ok(Ok(())) if socket.session().is_open() => {
-            if socket.enter_namespace() {
+        // Also if the connection was lost meanwhile: then its disconnect handler sees to what was restored.
+        Ok(Ok(Entrance::Again(pid, restored))) => {
+            if socket.enter_again(&pid, &restored) {
+                drop(restored);
                 handlers.connected(socket).await;
             } else {
-                let error =
-                    Prepared::connect_error(socket.namespace().name(), "Disconnected by the server", None);
-                socket.session().send(&error, Class::Durable);
+                if let Some(recovery) = socket.namespace().recovery() {
+                    recovery.abandon(&socket);
+                }
+                disconnected_by_server(&socket);
             }
         }
-        Ok(Ok(())) => socket.refuse(),
+        Ok(Ok(Entrance::Anew(pid))) if socket.session().is_open() => {
+            if socket.enter_namespace(pid.as_ref()) {
+                handlers.connected(socket).await;
+            } else {
+                disconnected_by_server(&socket);
+            }
+        }
+        Ok(Ok(Entrance::Anew(_))) => socket.refuse(),
         Ok(Err(refusal)) => {
             socket.refuse();
             let error =
@@ -272,6 +299,24 @@ async fn admit(socket: Socket) {
             socket.session().send(&error, Class::Durable);
         }
     }
+}
+
+fn disconnected_by_server(socket: &Socket) {
+    let error = Prepared::connect_error(socket.namespace().name(), "Disconnected by the server", None);
+    socket.session().send(&error, Class::Durable);
+}
+
+async fn entrance(socket: &Socket, claim: Option<Claim>) -> Entrance {
+    let Some(recovery) = socket.namespace().recovery() else {
+        return Entrance::Anew(None);
+    };
+    if let Some(claim) = claim
+        && let Some(restored) = recovery.restore(socket, &claim).await
+    {
+        return Entrance::Again(claim.pid, restored);
+    }
+    let pid = PrivateId::random();
+    Entrance::Anew(recovery.begin(socket, &pid).then_some(pid))
 }
 
 impl Connection for Client {

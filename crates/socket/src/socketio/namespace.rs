@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -20,7 +20,7 @@ use super::{
     rooms::Rooms,
     socket::{EmitError, Socket, check_name},
 };
-use crate::{id::SocketId, prepared::Prepared, reason::Reason};
+use crate::{id::SocketId, prepared::Prepared, reason::Reason, recovery::Recovery};
 
 /// A namespace of a server. Clones are the same namespace.
 ///
@@ -35,6 +35,7 @@ struct Inner {
     handlers: Arc<Handlers>,
     sockets: RwLock<IndexMap<SocketId, Socket>>,
     rooms: Rooms,
+    recovery: OnceLock<Arc<dyn Recovery>>,
     /// One sequence for single sends and broadcasts, so that an id never means two things to one client.
     next_ack_id: AtomicU64,
 }
@@ -46,6 +47,7 @@ impl Namespace {
             handlers,
             sockets: RwLock::default(),
             rooms: Rooms::default(),
+            recovery: OnceLock::new(),
             next_ack_id: AtomicU64::new(0),
         }))
     }
@@ -107,12 +109,35 @@ impl Namespace {
         self
     }
 
+    /// Lets clients take up their sessions again, as far as `recovery` remembers them. `false`: it was set before. A
+    /// template's does not serve the namespaces that are made from it.
+    pub fn set_recovery(&self, recovery: Arc<dyn Recovery>) -> bool {
+        self.0.recovery.set(recovery).is_ok()
+    }
+
     // ---- out
 
     /// Encodes an event once, for [`Socket::send_prepared`] to many.
     pub fn prepare<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<Prepared, EmitError> {
         check_name(event)?;
         Ok(Prepared::event(self.name(), event, None, &Payload::one(data)?))
+    }
+
+    /// As [`Namespace::prepare`], with the offset at which a client that has seen the event may take up its session.
+    /// `data` should be no string: a client takes any last argument that is a string for an offset.
+    pub fn prepare_at<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+        offset: &str,
+    ) -> Result<Prepared, EmitError> {
+        check_name(event)?;
+        Ok(Prepared::event_at(
+            self.name(),
+            event,
+            &Payload::one(data)?,
+            offset,
+        ))
     }
 
     /// Sends an event with one argument to every socket of the namespace.
@@ -181,12 +206,24 @@ impl Namespace {
         self.0.next_ack_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn insert(&self, socket: Socket) {
-        self.0.sockets.write().insert(*socket.id(), socket);
+    pub(super) fn recovery(&self) -> Option<&Arc<dyn Recovery>> {
+        self.0.recovery.get()
     }
 
-    pub(super) fn remove(&self, id: SocketId) {
-        self.0.sockets.write().swap_remove(&id);
+    /// Under the lock a socket that is closed already does not take the place of the one that has its id now.
+    pub(super) fn insert(&self, socket: Socket) {
+        let mut sockets = self.0.sockets.write();
+        if socket.is_open() {
+            sockets.insert(*socket.id(), socket);
+        }
+    }
+
+    /// Its id may be another socket's by now, which stays.
+    pub(super) fn remove(&self, socket: &Socket) {
+        let mut sockets = self.0.sockets.write();
+        if sockets.get(socket.id()) == Some(socket) {
+            sockets.swap_remove(socket.id());
+        }
     }
 
     /// Calls `f` for each socket, under a shared lock: `f` must not connect or disconnect any.

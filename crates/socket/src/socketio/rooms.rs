@@ -33,10 +33,13 @@ impl Rooms {
         Some(name)
     }
 
-    pub(super) fn leave(&self, room: &str, id: SocketId) {
+    /// Its id may be another socket's by now, which stays.
+    pub(super) fn leave(&self, room: &str, socket: &Socket) {
         let mut rooms = self.0.write();
         if let Some(members) = rooms.get_mut(room) {
-            members.swap_remove(&id);
+            if members.get(socket.id()) == Some(socket) {
+                members.swap_remove(socket.id());
+            }
             if members.is_empty() {
                 rooms.remove(room);
             }

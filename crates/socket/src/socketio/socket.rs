@@ -30,6 +30,7 @@ use crate::{
     outbox::{Class, Sent},
     prepared::Prepared,
     reason::Reason,
+    recovery::{PrivateId, Restored},
 };
 
 /// A client in a namespace. Clones are the same socket.
@@ -38,6 +39,8 @@ pub struct Socket(Arc<Inner>);
 
 struct Inner {
     id: SocketId,
+    /// The id of the session that it took up again.
+    kept_id: OnceLock<SocketId>,
     namespace: Namespace,
     session: Arc<Session>,
     phase: AtomicU8,
@@ -80,6 +83,7 @@ impl Socket {
     pub(super) fn new(namespace: Namespace, session: Arc<Session>, auth: Option<Box<RawValue>>) -> Self {
         Socket(Arc::new(Inner {
             id: SocketId::random(),
+            kept_id: OnceLock::new(),
             namespace,
             session,
             phase: AtomicU8::new(Phase::Connecting as u8),
@@ -93,9 +97,15 @@ impl Socket {
         }))
     }
 
-    /// The public id: fresh for each connection and namespace.
+    /// The public id: fresh for each connection and namespace, unless a session is taken up again; then it is that of
+    /// the session, from the connect handler on.
     pub fn id(&self) -> &SocketId {
-        &self.0.id
+        self.0.kept_id.get().unwrap_or(&self.0.id)
+    }
+
+    /// Was a session taken up again? Known from the connect handler on.
+    pub fn recovered(&self) -> bool {
+        self.0.kept_id.get().is_some()
     }
 
     /// The namespace it is in.
@@ -122,6 +132,11 @@ impl Socket {
     /// Is it connected, that is: past the middleware and not disconnected?
     pub fn is_connected(&self) -> bool {
         self.phase() == Phase::Connected && self.0.session.is_open()
+    }
+
+    /// May something sent still reach the client? Also true while the middleware is at work.
+    pub fn is_open(&self) -> bool {
+        self.phase() != Phase::Gone && self.0.session.is_open()
     }
 
     /// Puts the application's own value with the socket. Only the first call counts; `false` says it was not.
@@ -191,7 +206,7 @@ impl Socket {
 
     /// To everybody in the namespace but this socket.
     pub fn broadcast(&self) -> Broadcast {
-        Broadcast::new(self.namespace().clone()).except_socket(self.0.id)
+        Broadcast::new(self.namespace().clone()).except_socket(*self.id())
     }
 
     /// To everybody in `room` but this socket.
@@ -226,7 +241,7 @@ impl Socket {
     pub fn leave(&self, room: &str) {
         let mut life = self.0.life.lock();
         life.rooms.retain(|name| &**name != room);
-        self.namespace().rooms().leave(room, self.0.id);
+        self.namespace().rooms().leave(room, self);
     }
 
     /// The generic rooms it is in.
@@ -273,19 +288,47 @@ impl Socket {
 
     /// Middleware let it in: the client is told first, so that nothing can come before. `false`: it was disconnected
     /// meanwhile.
-    pub(super) fn enter_namespace(&self) -> bool {
+    pub(super) fn enter_namespace(&self, pid: Option<&PrivateId>) -> bool {
         // Held to the end, so that a disconnect comes before all of this or after it.
-        let _life = self.0.life.lock();
+        let life = self.0.life.lock();
+        self.enter(&life, pid, &[])
+    }
+
+    /// As [`Socket::enter_namespace`], with a session that it had. What it missed goes before the answer to CONNECT, as
+    /// the client expects it.
+    pub(super) fn enter_again(&self, pid: &PrivateId, restored: &Restored) -> bool {
+        let mut life = self.0.life.lock();
+        self.keep_id(&mut life, restored.sid);
+        self.enter(&life, Some(pid), &restored.missed)
+    }
+
+    fn enter(&self, _life: &Life, pid: Option<&PrivateId>, missed: &[Prepared]) -> bool {
         if self.phase() != Phase::Connecting {
             return false;
         }
         self.0.phase.store(Phase::Connected as u8, Ordering::Release);
-        self.send_prepared(
-            &Prepared::connect(self.namespace().name(), self.0.id.as_str()),
-            Class::Durable,
-        );
+        let pid = pid.map(PrivateId::as_str);
+        let connect = Prepared::connect(self.namespace().name(), self.id().as_str(), pid);
+        // All in one, so that the outbox takes them all or none.
+        let row = Prepared::row(missed.iter().chain([&connect]));
+        self.send_prepared(&row, Class::Durable);
         self.namespace().insert(self.clone());
         true
+    }
+
+    /// Takes the session's id, also in the rooms that it is in by now.
+    fn keep_id(&self, life: &mut Life, id: SocketId) {
+        let rooms = self.namespace().rooms();
+        for room in &life.rooms {
+            rooms.leave(room, self);
+        }
+        // It is set here only, and a socket is let in once.
+        let _ = self.0.kept_id.set(id);
+        for room in &mut life.rooms {
+            if let Some(name) = rooms.join(room, self) {
+                *room = name;
+            }
+        }
     }
 
     /// Ends its part in the namespace at once; the disconnect handler follows in its turn. Whom the middleware is
@@ -302,9 +345,9 @@ impl Socket {
             life.left = (before == Phase::Connected).then_some(reason);
             std::mem::take(&mut life.rooms)
         };
-        self.namespace().remove(self.0.id);
+        self.namespace().remove(self);
         for room in rooms {
-            self.namespace().rooms().leave(&room, self.0.id);
+            self.namespace().rooms().leave(&room, self);
         }
         self.0.pending.clear();
     }
@@ -322,7 +365,7 @@ impl Socket {
             std::mem::take(&mut life.rooms)
         };
         for room in rooms {
-            self.namespace().rooms().leave(&room, self.0.id);
+            self.namespace().rooms().leave(&room, self);
         }
     }
 }
@@ -350,7 +393,7 @@ pub(super) fn check_name(event: &str) -> Result<(), EmitError> {
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socket")
-            .field("id", &self.0.id)
+            .field("id", self.id())
             .field("namespace", &self.namespace().name())
             .finish()
     }
@@ -366,6 +409,7 @@ impl Eq for Socket {}
 
 impl Hash for Socket {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id.hash(state);
+        // Not its id, which may change; equality is that of the place too.
+        Arc::as_ptr(&self.0).hash(state);
     }
 }
