@@ -1,7 +1,8 @@
 //! One device: a client that comes back by itself, catches up by seq, and sends again what had no answer.
 //!
-//! One task owns it and its connection. What it sends stands in `talk`, what comes to it in `hear`.
+//! One task owns it and its connection. What it sends stands in `talk` and `change`, what comes to it in `hear`.
 
+mod change;
 mod hear;
 mod talk;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use roomful_testkit::history::{Event, MarkKind, Name};
+use roomful_testkit::history::{Event, MarkKind, Name, Outcome};
 use roomful_testkit::session::{Incoming, Session};
 use roomful_testkit::token;
 use serde_json::json;
@@ -40,6 +41,25 @@ pub(crate) struct Message {
     room: Name,
     client_id: Name,
     text: Name,
+    /// Its place, once it is acknowledged.
+    seq: u64,
+}
+
+/// An edit, a deletion or a reaction that a device has made up.
+#[derive(Clone, Debug)]
+struct Change {
+    room: Name,
+    client_id: Name,
+    /// The message.
+    target: u64,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Edit(Name),
+    Delete,
+    Reaction { emoji: &'static str, removed: bool },
 }
 
 /// What a device is told to do, beside talking.
@@ -68,6 +88,7 @@ enum Pending {
         message: Message,
         why: Why,
     },
+    Change(Change),
     Mark {
         place: usize,
         kind: MarkKind,
@@ -107,7 +128,9 @@ pub(crate) struct Device {
     next_id: u64,
     /// Without an answer, to be sent again.
     waiting: VecDeque<Message>,
-    /// Messages made up so far.
+    /// Changes without an answer, to be made again.
+    redo: VecDeque<Change>,
+    /// Messages and changes made up so far.
     made: u64,
     rest_until: Instant,
     deaf: bool,
@@ -134,6 +157,7 @@ impl Device {
             pending: HashMap::new(),
             next_id: 0,
             waiting: VecDeque::new(),
+            redo: VecDeque::new(),
             made: 0,
             rest_until: Instant::now(),
             deaf: false,
@@ -225,7 +249,7 @@ impl Device {
             let now = if place.subscribed() { place.seen() } else { 0 };
             seen.store(now, Ordering::SeqCst);
         }
-        let adds = |pending: &&Pending| matches!(pending, Pending::Send { .. });
+        let adds = |pending: &&Pending| matches!(pending, Pending::Send { .. } | Pending::Change(_));
         let busy = self.pending.values().filter(adds).count() + self.waiting.len();
         self.status.busy.store(busy, Ordering::SeqCst);
         self.stage.moved();
@@ -235,8 +259,13 @@ impl Device {
     fn lose(&mut self) {
         self.deaf = false;
         for (_, pending) in std::mem::take(&mut self.pending) {
-            if let Pending::Send { message, why } = pending {
-                self.unanswered(message, why);
+            match pending {
+                Pending::Send { message, why } => self.unanswered(message, why),
+                Pending::Change(change) => {
+                    self.tried(&change, Outcome::Unknown);
+                    self.redo.push_back(change);
+                }
+                _ => {}
             }
         }
         for place in &mut self.places {

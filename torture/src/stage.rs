@@ -1,6 +1,6 @@
 //! What all devices share: the history, the messages still to be sent, and where everybody stands.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub(crate) struct User {
     pub(crate) recent: Mutex<VecDeque<Message>>,
     /// Sent by one device, to be sent by another at the same time.
     pub(crate) raced: Mutex<VecDeque<Message>>,
+    /// Messages, by room and seq, that a device has at least tried to delete.
+    pub(crate) deleted: Mutex<HashSet<(Name, u64)>>,
 }
 
 impl Stage {
@@ -118,6 +120,7 @@ impl User {
             name: name.into(),
             recent: Mutex::default(),
             raced: Mutex::default(),
+            deleted: Mutex::default(),
         })
     }
 

@@ -6,7 +6,7 @@ use roomful_testkit::session::Session;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Device, Message, Pending, REST, WINDOW, Why};
+use super::{Change, Device, Message, Pending, REST, WINDOW, Why};
 use crate::answer::{self, name, number};
 
 impl Device {
@@ -30,6 +30,10 @@ impl Device {
     fn told(&mut self, event: &Value, data: &Value) {
         match event.as_str().unwrap_or_default() {
             "chat:receive_message" => self.delivered(&data["room"], answer::message(data)),
+            "chat:message_edited" => self.delivered(&data["room"], answer::change("edited", data)),
+            "chat:message_deleted" => self.delivered(&data["room"], answer::change("deleted", data)),
+            "chat:reaction" => self.delivered(&data["room"], answer::change("reaction", data)),
+            "chat:message_delivered" => self.heard_of(MarkKind::Delivered, data),
             "chat:message_read" => self.heard_of(MarkKind::Read, data),
             // A token that ends is announced before the connection goes.
             "error" if data["code"] != "token_expired" => self.odd("an error", data),
@@ -67,8 +71,13 @@ impl Device {
             }
             (Pending::Page { place }, Ok(data)) => self.page(session, place, data).await,
             (Pending::Mark { place, kind, begun }, Ok(data)) => {
-                self.marked(place, kind, begun, number(&data["readSeq"]));
+                let seq = match kind {
+                    MarkKind::Read => number(&data["readSeq"]),
+                    MarkKind::Delivered => number(&data["deliveredSeq"]),
+                };
+                self.marked(place, kind, begun, seq);
             }
+            (Pending::Change(change), result) => self.changed(&change, result),
             (Pending::Join { place, .. }, Err(code)) if passes(&code) => self.join(session, place).await,
             (Pending::Page { place }, Err(code)) if passes(&code) => {
                 let after = self.places[place].seen();
@@ -80,15 +89,21 @@ impl Device {
         }
     }
 
-    fn sent(&mut self, message: Message, why: Why, result: Result<&Value, Name>) {
+    fn sent(&mut self, mut message: Message, why: Why, result: Result<&Value, Name>) {
         match result {
             Ok(data) => {
                 let stored = Stored {
                     seq: number(&data["seq"]),
                     duplicate: data["duplicate"] == true,
                 };
-                self.attempted(&message, Outcome::Ok(stored));
+                // What a deleted message said is forgotten, so nobody can tell another text from it.
+                let place = (message.room.clone(), stored.seq);
+                let forgotten = stored.duplicate && self.user.deleted.lock().contains(&place);
+                if !(forgotten && why == Why::Contest) {
+                    self.attempted(&message, Outcome::Ok(stored));
+                }
                 if why == Why::Own {
+                    message.seq = stored.seq;
                     self.user.remember(message);
                     self.stage.one_more();
                 }
@@ -105,6 +120,23 @@ impl Device {
                 }
             }
         }
+    }
+
+    fn changed(&self, change: &Change, result: Result<&Value, Name>) {
+        let outcome = match result {
+            Ok(data) => Outcome::Ok(data["logSeq"].as_u64().map(|seq| Stored {
+                seq,
+                duplicate: data["duplicate"] == true,
+            })),
+            Err(code) => {
+                // What it is about may be a change itself, or deleted.
+                if !passes(&code) && &*code != "not_found" {
+                    self.odd(&format!("{change:?} is refused"), &Value::from(&*code));
+                }
+                Outcome::Failed(code)
+            }
+        };
+        self.tried(change, outcome);
     }
 
     async fn joined(

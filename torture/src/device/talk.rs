@@ -25,6 +25,9 @@ impl Device {
         if self.chance(15) {
             self.mark(session).await;
         }
+        if self.chance(8) {
+            self.tamper(session).await;
+        }
         if self.chance(30)
             && let Some(message) = self.recall()
         {
@@ -70,10 +73,11 @@ impl Device {
             room: self.places[place].room.clone(),
             text: format!("{client_id} {filler}").into(),
             client_id: client_id.into(),
+            seq: 0,
         }
     }
 
-    fn recall(&mut self) -> Option<Message> {
+    pub(super) fn recall(&mut self) -> Option<Message> {
         let recent = self.user.recent.lock();
         let at = self.rng.random_range(0..recent.len().max(1));
         recent.get(at).cloned()
@@ -106,21 +110,20 @@ impl Device {
             .await;
     }
 
-    /// Marks a room as read, up to where the device has seen it or somewhat below.
+    /// Marks a room as read or delivered, up to where the device has seen it or somewhat below.
     pub(super) async fn mark(&mut self, session: &mut Session) {
         let place = self.rng.random_range(0..self.places.len());
         let here = &self.places[place];
         let seq = here.seen().saturating_sub(self.rng.random_range(0..5)).max(1);
         let ask = json!({ "room": &*here.room, "seq": seq });
         let begun = self.stage.recorder.tick();
-        let kind = MarkKind::Read;
-        self.ask(
-            session,
-            "chat:message_read",
-            &ask,
-            Pending::Mark { place, kind, begun },
-        )
-        .await;
+        let (event, kind) = if self.rng.random() {
+            ("chat:message_read", MarkKind::Read)
+        } else {
+            ("chat:message_delivered", MarkKind::Delivered)
+        };
+        self.ask(session, event, &ask, Pending::Mark { place, kind, begun })
+            .await;
     }
 
     /// Takes a token that is about to end. The next connection has a good one again.
@@ -130,7 +133,7 @@ impl Device {
         self.ask(session, "token:refresh", &ask, Pending::Refresh).await;
     }
 
-    async fn ask(&mut self, session: &mut Session, event: &str, ask: &Value, pending: Pending) {
+    pub(super) async fn ask(&mut self, session: &mut Session, event: &str, ask: &Value, pending: Pending) {
         let id = self.next_id;
         self.next_id += 1;
         self.pending.insert(id, pending);
@@ -144,6 +147,7 @@ impl Device {
             room,
             client_id,
             text,
+            ..
         } = message;
         self.stage.recorder.record(Event::Sent(Sent {
             room: room.clone(),

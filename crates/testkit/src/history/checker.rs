@@ -36,7 +36,7 @@ impl Checker {
         for entry in &audit.entries {
             self.ledger.logged(&audit.room, entry, report);
         }
-        self.ledger.settle(&audit.room, report);
+        self.ledger.settle(&audit.room, head, report);
         self.views.settle(&audit.room, head, report);
     }
 
@@ -59,7 +59,17 @@ impl Checker {
                 }
                 self.ledger.sent(sent, report);
             }
-            Event::Changed(changed) => self.ledger.changed(changed),
+            Event::Changed(changed) => {
+                if let Outcome::Ok(Some(stored)) = &changed.outcome {
+                    let by = Name::from(format!("the ack of {}'s {}", changed.user, changed.client_id));
+                    let seen = Seen {
+                        seq: stored.seq,
+                        content: Some(changed.content),
+                    };
+                    self.rooms.show(&changed.room, seen, &by, report);
+                }
+                self.ledger.changed(changed, report);
+            }
             Event::Joined(joined) => {
                 self.rooms.epoch(&joined.room, &joined.epoch, report);
                 for seen in &joined.entries {

@@ -97,7 +97,7 @@ pub struct Sent {
     pub outcome: Outcome<Stored>,
 }
 
-/// An acknowledged message.
+/// An acknowledged entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Its place in the room's log.
@@ -111,10 +111,14 @@ pub struct Stored {
 pub struct Changed {
     /// Where.
     pub room: Name,
+    /// Who.
+    pub user: Name,
+    /// The client's own id for it; attempts with the same one are retries.
+    pub client_id: Name,
     /// What.
     pub content: Content,
-    /// How it ended.
-    pub outcome: Outcome<()>,
+    /// How it ended; without a place if there was nothing to change.
+    pub outcome: Outcome<Option<Stored>>,
 }
 
 /// An entry as a client sees it.

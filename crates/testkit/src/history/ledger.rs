@@ -19,24 +19,27 @@ struct Known {
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    messages: HashMap<u64, Known>,
+    known: HashMap<u64, Known>,
     /// All that was ever sent, with its room.
     sent: HashSet<(u64, Content)>,
     /// Acknowledged, and not yet looked up in the log.
     owed: HashMap<Name, Owed>,
+    /// How far each log was read.
+    heads: HashMap<Name, u64>,
 }
 
 #[derive(Debug, Default)]
 struct Owed {
     messages: Vec<Sent>,
-    changes: HashSet<Content>,
+    /// The places of changes.
+    changes: HashSet<u64>,
 }
 
 impl Ledger {
     /// One attempt to send.
     pub(super) fn sent(&mut self, sent: Sent, report: &mut impl FnMut(Violation)) {
         self.sent.insert((digest(&sent.room), sent.content));
-        let known = self.messages.entry(key(&sent)).or_default();
+        let known = self.known.entry(key(&sent)).or_default();
         match &sent.outcome {
             Outcome::Unknown => known.possible = true,
             Outcome::Failed(code) => known.possible |= may_have_happened(code),
@@ -68,11 +71,32 @@ impl Ledger {
     }
 
     /// One attempt to edit, delete or react.
-    pub(super) fn changed(&mut self, changed: Changed) {
-        self.sent.insert((digest(&changed.room), changed.content));
-        if changed.outcome == Outcome::Ok(()) {
-            let owed = self.owed.entry(changed.room).or_default();
-            owed.changes.insert(changed.content);
+    pub(super) fn changed(&mut self, changed: Changed, report: &mut impl FnMut(Violation)) {
+        let Changed {
+            room,
+            user,
+            client_id,
+            content,
+            outcome,
+        } = changed;
+        self.sent.insert((digest(&room), content));
+        let Outcome::Ok(Some(stored)) = outcome else {
+            return;
+        };
+        let known = self.known.entry(digest(&(&room, &user, &client_id))).or_default();
+        if let Some(first) = known.acknowledged.filter(|seq| *seq != stored.seq) {
+            report(Violation::TwoSeqs {
+                room: room.clone(),
+                user,
+                client_id,
+                first,
+                second: stored.seq,
+            });
+        }
+        known.acknowledged = Some(stored.seq);
+        // A retry may be answered with what was looked up long ago.
+        if self.heads.get(&room).is_none_or(|head| *head < stored.seq) {
+            self.owed.entry(room).or_default().changes.insert(stored.seq);
         }
     }
 
@@ -87,12 +111,11 @@ impl Ledger {
         };
         match &entry.what {
             What::Change(content) => {
-                let Some(content) = content else { return };
-                if !self.sent.contains(&(digest(room), *content)) {
+                if content.is_some_and(|content| !self.sent.contains(&(digest(room), content))) {
                     return invented();
                 }
                 if let Some(owed) = self.owed.get_mut(room) {
-                    owed.changes.remove(content);
+                    owed.changes.remove(&seq);
                 }
             }
             What::Message {
@@ -104,7 +127,7 @@ impl Ledger {
                 let Some(client_id) = client_id.as_ref().filter(|_| said) else {
                     return invented();
                 };
-                let Some(known) = self.messages.get_mut(&digest(&(room, user, client_id))) else {
+                let Some(known) = self.known.get_mut(&digest(&(room, user, client_id))) else {
                     return invented();
                 };
                 let (room, user, client_id) = (room.clone(), user.clone(), client_id.clone());
@@ -129,8 +152,9 @@ impl Ledger {
         }
     }
 
-    /// All of the room's log was shown: what was acknowledged must have been in it.
-    pub(super) fn settle(&mut self, room: &Name, report: &mut impl FnMut(Violation)) {
+    /// All of the room's log was shown, up to `head`: what was acknowledged must have been in it.
+    pub(super) fn settle(&mut self, room: &Name, head: u64, report: &mut impl FnMut(Violation)) {
+        self.heads.insert(room.clone(), head);
         let Owed { messages, changes } = self.owed.remove(room).unwrap_or_default();
         if !changes.is_empty() {
             report(Violation::LostChange {
@@ -142,7 +166,7 @@ impl Ledger {
             let Outcome::Ok(stored) = &sent.outcome else {
                 continue;
             };
-            let logged = self.messages.get(&key(&sent)).and_then(|known| known.logged);
+            let logged = self.known.get(&key(&sent)).and_then(|known| known.logged);
             if logged != Some(stored.seq) {
                 report(Violation::LostAck {
                     room: sent.room,
