@@ -13,6 +13,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECRET = "python-secret-0123456789-abcdefghijkl"
+API_KEY = "python-api-key-0123456789-abcdefghijkl"
 PATIENCE = 20
 
 
@@ -57,7 +58,7 @@ def roomful(tmp_path_factory):
     """The real server."""
     folder = tmp_path_factory.mktemp("roomful")
     command = [binary("ROOMFUL_BIN", "roomful"), "serve", "--listen", "127.0.0.1:0", "--data", folder / "data"]
-    yield from running(folder, command, {"ROOMFUL_AUTH_SECRET": SECRET})
+    yield from running(folder, command, {"ROOMFUL_AUTH_SECRET": SECRET, "ROOMFUL_API_KEY": API_KEY})
 
 
 def token_for(user, **claims):

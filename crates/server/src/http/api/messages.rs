@@ -88,6 +88,46 @@ pub(super) struct Message {
     mentions: Option<Vec<String>>,
     #[schema(nullable = false)]
     metadata: Option<Map<String, Value>>,
+    /// When its text was last changed.
+    #[schema(nullable = false)]
+    edited_at: Option<i64>,
+    /// It was deleted, and its text is empty.
+    #[schema(nullable = false)]
+    deleted: Option<bool>,
+    #[schema(nullable = false)]
+    reactions: Option<Vec<Reactions>>,
+}
+
+/// All who reacted to a message in the same way.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `roomful_chat` answers as JSON")]
+pub(super) struct Reactions {
+    emoji: String,
+    /// Not all of them, if there are many.
+    user_ids: Vec<String>,
+    count: u64,
+}
+
+/// A change of a message, with a place of its own in the log.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `roomful_chat` answers as JSON")]
+pub(super) struct Change {
+    /// `edited`, `deleted` or `reaction`.
+    r#type: String,
+    /// The message.
+    seq: u64,
+    /// The change's own place.
+    log_seq: u64,
+    user_id: String,
+    at: i64,
+    #[schema(nullable = false)]
+    text: Option<String>,
+    #[schema(nullable = false)]
+    emoji: Option<String>,
+    #[schema(nullable = false)]
+    removed: Option<bool>,
 }
 
 /// A page of messages, oldest first.
@@ -96,7 +136,10 @@ pub(super) struct Message {
 pub(super) struct History {
     room: String,
     epoch: String,
+    /// As they are now.
     messages: Vec<Message>,
+    /// What was changed within the page.
+    changes: Vec<Change>,
     /// Whether there are more of them on the side where the page was cut.
     more: bool,
 }
