@@ -42,6 +42,11 @@ pub struct ChatConfig {
     pub server_queue: u32,
     /// The events that may wait for one join to read its history; a join that takes longer is refused as `unavailable`.
     pub join_buffer: usize,
+    /// The notifications that may wait for their commit; more are refused as `unavailable`.
+    pub notices_in_flight: u32,
+    /// The devices whose delivered mark may wait to be saved after their last socket is gone; beyond, while the store
+    /// fails, a mark is forgotten, and its device may be given the same notifications again.
+    pub unsaved_marks: usize,
 }
 
 impl Default for ChatConfig {
@@ -62,6 +67,8 @@ impl Default for ChatConfig {
             room_queue: 1_024,
             server_queue: 16_384,
             join_buffer: 512,
+            notices_in_flight: 256,
+            unsaved_marks: 65_536,
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     error::ChatError,
     events::{Command, EventKind},
-    handlers::{change, connection, membership, message, presence, receipt, typing},
+    handlers::{change, connection, membership, message, notification, presence, receipt, typing},
     reply::{Reply, emit_error},
     room_manager::RoomRef,
     servers::chat::Chat,
@@ -65,6 +65,8 @@ async fn run(context: &Context, command: Command, reply: Reply) {
         Command::OnlineUsers(at) => presence::online_users(context, &at, reply).await,
         Command::PresenceSubscribe(users) => reply.with(&presence::subscribe(context, users).await),
         Command::PresenceUnsubscribe(users) => reply.with(&presence::unsubscribe(context, users).await),
+        Command::NotificationList(ask) => notification::list(context, ask, reply).await,
+        Command::NotificationRead(ask) => reply.with(&notification::read(context, ask).await),
         Command::RefreshToken(refresh) => reply.with(&connection::refresh(context, &refresh).await),
         Command::ClientError(error) => reply.succeed(&connection::client_error(context, &error)),
     }

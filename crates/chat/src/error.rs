@@ -101,6 +101,9 @@ pub enum ChatError {
         /// The seq of the message that has the id.
         seq: u64,
     },
+    /// The notification's id belongs to another one.
+    #[error("the id {0:?} was used for a notification to other users or with another content; use a new id")]
+    NotificationConflict(String),
     /// The server can't do it now.
     #[error("{0}; try again in a moment")]
     Unavailable(&'static str),
@@ -129,7 +132,7 @@ impl ChatError {
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::PayloadTooLarge(_) => ErrorCode::PayloadTooLarge,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
-            Self::Conflict { .. } => ErrorCode::Conflict,
+            Self::Conflict { .. } | Self::NotificationConflict(_) => ErrorCode::Conflict,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::Unavailable(_) => ErrorCode::Unavailable,
             Self::Internal | Self::BadKey { .. } => ErrorCode::Internal,

@@ -16,8 +16,9 @@
 //! ```
 //!
 //! An event's way: `controller` (checks that all have in common) -> `handlers` -> `room` (order, delivery) -> `reply`.
-//! Only `events` knows the events' names and their JSON. The rules of typing, presence, rooms and tokens are pure
-//! values (`typing_tracker`, `presence_tracker`, `room::subscribers`, `middleware::auth`); the servers are the shell.
+//! Only `events` knows the events' names and their JSON. The rules of typing, presence, notifications, rooms and tokens
+//! are pure values (`typing_tracker`, `presence_tracker`, `notification_tracker`, `room::subscribers`,
+//! `middleware::auth`); the servers are the shell.
 
 pub mod admin;
 mod alarm;
@@ -30,6 +31,7 @@ mod events;
 mod handlers;
 mod metrics;
 pub mod middleware;
+mod notification_tracker;
 mod pace;
 pub mod presence_tracker;
 mod reply;
@@ -50,5 +52,5 @@ pub use middleware::{
 };
 pub use pace::PerSecond;
 pub use servers::chat::{ChatServer, Stats};
-pub use types::Limits;
+pub use types::{Limits, Notified, Notify};
 pub use typing_tracker::TypingLimits;

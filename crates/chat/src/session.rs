@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     middleware::{admission::ConnectionSlot, rate_limit::ConnectionLimiter},
+    notification_tracker::Device,
     presence_tracker::UserId,
     room_manager::RoomRef,
     types::{Claims, RoomName},
@@ -22,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) serial: u64,
     /// Whose it is. Never changes.
     pub(crate) user: UserId,
+    /// Which of the user's devices it is on; empty if it did not say.
+    pub(crate) device: Device,
     /// Its own bucket; `None` when the limits are off.
     pub(crate) limiter: Option<ConnectionLimiter>,
     /// One place for each send that may be under way.
@@ -43,6 +46,7 @@ impl Session {
     pub(crate) fn new(
         serial: u64,
         mut claims: Claims,
+        device: Device,
         limiter: Option<ConnectionLimiter>,
         sends: usize,
         slot: ConnectionSlot,
@@ -52,6 +56,7 @@ impl Session {
         Self {
             serial,
             user: slot.user(),
+            device,
             limiter,
             sends: Arc::new(Semaphore::new(sends)),
             refusals: AtomicU32::new(0),
@@ -201,6 +206,6 @@ mod tests {
 
     #[test]
     fn an_idle_session_is_small() {
-        assert!(size_of::<Session>() <= 256, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 272, "{} bytes", size_of::<Session>());
     }
 }

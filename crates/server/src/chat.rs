@@ -33,6 +33,8 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         room_queue: config.limits.sends_queued_per_room,
         server_queue: config.limits.sends_queued,
         join_buffer: config.limits.join_buffer,
+        notices_in_flight: config.notifications.in_flight,
+        unsaved_marks: config.notifications.unsaved_marks,
     }
 }
 
@@ -49,6 +51,9 @@ fn limits(config: &Config) -> Limits {
         watched_per_socket: config.presence.subscriptions,
         rooms_per_socket: limits.rooms_per_socket,
         online_users: limits.online_users,
+        notification_users: config.notifications.recipients,
+        notification_body_bytes: config.notifications.body.0,
+        notification_data_bytes: config.notifications.data.0,
         online_bytes: config.socket.outbox_bytes.0 / 4,
     }
 }

@@ -266,7 +266,8 @@ fn recurring(config: &Config, exporter: Exporter, store: Arc<dyn Store>) -> Join
             exporter.upkeep();
         }
     });
-    let (retention, every) = (store::retention(config), config.history.trim_interval.0);
+    let (retention, notifications) = (store::retention(config), store::notifications(config));
+    let every = config.history.trim_interval.0;
     let kept = config.auth.revocations_kept.0;
     tasks.spawn(async move {
         let mut ticks = interval(every);
@@ -277,6 +278,16 @@ fn recurring(config: &Config, exporter: Exporter, store: Arc<dyn Store>) -> Join
                 Ok(0) => {}
                 Ok(removed) => tracing::info!(removed, "messages past their time were removed"),
                 Err(error) => tracing::warn!(%error, "old messages could not be removed; trying again later"),
+            }
+            match store
+                .trim_notifications(notifications, clock::unix_millis())
+                .await
+            {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!(removed, "notifications past their time were removed"),
+                Err(error) => {
+                    tracing::warn!(%error, "old notifications could not be removed; trying again later");
+                }
             }
             let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
             let cutoff = clock::unix_millis().saturating_sub(kept);

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use roomful_store::{Options, Retention, Store, StoreError};
+use roomful_store::{NotificationRetention, Options, Retention, Store, StoreError};
 
 use crate::{config::Config, server::StartError};
 
@@ -55,9 +55,20 @@ pub(crate) fn retention(config: &Config) -> Retention {
     }
 }
 
+/// How much of each user's notifications is kept.
+pub(crate) fn notifications(config: &Config) -> NotificationRetention {
+    let age = config.notifications.max_age.0.as_millis();
+    NotificationRetention {
+        max_per_user: config.notifications.max_per_user,
+        max_age_ms: i64::try_from(age).unwrap_or(i64::MAX),
+        devices_per_user: config.notifications.devices_per_user,
+    }
+}
+
 fn options(config: &Config) -> Options {
     Options {
         retention: retention(config),
+        notifications: notifications(config),
         queue_writes: config.store.queue,
         queue_reads: config.store.queue,
         readers: config.store.readers,

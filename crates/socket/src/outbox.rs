@@ -108,6 +108,11 @@ impl Outbox {
         self.waiting.is_empty()
     }
 
+    /// Is at most half of the place taken?
+    pub(crate) fn has_room(&self, bounds: Bounds) -> bool {
+        self.bytes <= bounds.bytes / 2 && self.waiting.len() + self.in_flight <= bounds.frames / 2
+    }
+
     fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.in_flight == 0
     }

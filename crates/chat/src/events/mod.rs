@@ -7,6 +7,7 @@ pub(crate) mod chat;
 pub(crate) mod connection;
 mod fields;
 pub(crate) mod log;
+pub(crate) mod notification;
 pub(crate) mod presence;
 
 use serde_json::Value;
@@ -31,12 +32,14 @@ pub(crate) enum EventKind {
     History,
     PresenceSubscribe,
     PresenceUnsubscribe,
+    NotificationList,
+    NotificationRead,
     RefreshToken,
     ClientError,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Join,
         Self::Leave,
         Self::Send,
@@ -51,6 +54,8 @@ impl EventKind {
         Self::History,
         Self::PresenceSubscribe,
         Self::PresenceUnsubscribe,
+        Self::NotificationList,
+        Self::NotificationRead,
         Self::RefreshToken,
         Self::ClientError,
     ];
@@ -71,6 +76,8 @@ impl EventKind {
             Self::History => chat::GET_HISTORY,
             Self::PresenceSubscribe => presence::SUBSCRIBE,
             Self::PresenceUnsubscribe => presence::UNSUBSCRIBE,
+            Self::NotificationList => notification::LIST,
+            Self::NotificationRead => notification::READ,
             Self::RefreshToken => connection::TOKEN_REFRESH,
             Self::ClientError => connection::ERROR,
         }
@@ -96,6 +103,8 @@ pub(crate) enum Command {
     History(chat::GetHistory),
     PresenceSubscribe(presence::Users),
     PresenceUnsubscribe(presence::Users),
+    NotificationList(notification::List),
+    NotificationRead(notification::ReadWhich),
     RefreshToken(connection::RefreshToken),
     ClientError(connection::ClientError),
 }
@@ -114,6 +123,8 @@ impl Command {
         let payload = match payload {
             Some(Value::String(room)) if kind.takes_a_bare_room() => serde_json::json!({ "room": room }),
             Some(payload) => payload,
+            // Nothing is required: no payload stands for an empty one.
+            None if kind == EventKind::NotificationList => Value::Object(serde_json::Map::new()),
             None => Value::Null,
         };
         let fields = &mut Fields::of(kind.name(), payload)?;
@@ -134,6 +145,8 @@ impl Command {
             EventKind::PresenceUnsubscribe => {
                 Self::PresenceUnsubscribe(presence::Users::read(fields, limits)?)
             }
+            EventKind::NotificationList => Self::NotificationList(notification::List::read(fields, limits)?),
+            EventKind::NotificationRead => Self::NotificationRead(notification::ReadWhich::read(fields)?),
             EventKind::RefreshToken => Self::RefreshToken(connection::RefreshToken::read(fields)?),
             EventKind::ClientError => Self::ClientError(connection::ClientError::read(fields)),
         })

@@ -30,6 +30,7 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
     if let Err(error) = socket.emit(SESSION, &event) {
         tracing::error!(%error, "the session event can't be encoded");
     }
+    chat.notifications.connect(&me, &socket);
     chat.presence.connect(&me.user, me.name()).await;
     if !still_welcome(&chat, &me).await {
         socket.close(Reason::ForcedClose);
@@ -67,6 +68,7 @@ pub(crate) fn disconnected(chat: &Chat, socket: &Socket) {
     for room in &rooms {
         room.unsubscribe(socket);
     }
+    chat.notifications.disconnect(&me);
     chat.presence.unwatch(socket, &me.take_watched());
     chat.presence.disconnect(&me.user);
 }

@@ -4,6 +4,7 @@ pub(crate) mod change;
 pub(crate) mod connection;
 pub(crate) mod membership;
 pub(crate) mod message;
+pub(crate) mod notification;
 pub(crate) mod presence;
 pub(crate) mod receipt;
 pub(crate) mod typing;

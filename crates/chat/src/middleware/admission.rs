@@ -8,16 +8,22 @@ use std::{
 use parking_lot::Mutex;
 use roomful_socket::{Refusal, Socket};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
-    error::ChatError, presence_tracker::UserId, servers::chat::Chat, session::Session, types::Claims,
+    error::ChatError, notification_tracker::Device, presence_tracker::UserId, servers::chat::Chat,
+    session::Session, types::Claims,
 };
 
 /// The part of the handshake's `auth` that matters here.
 #[derive(Deserialize)]
 struct Auth {
     token: Option<String>,
+    device: Option<Value>,
 }
+
+/// The longest `auth.device`, in characters.
+const DEVICE_CHARS: usize = 64;
 
 /// Lets a client in, or says why not.
 pub(crate) async fn admit(chat: &Chat, socket: &Socket) -> Result<(), Refusal> {
@@ -40,10 +46,12 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     let auth = socket.take_auth();
     chat.limiters.connect(socket.handshake().address)?;
     let auth: Option<Auth> = auth.and_then(|auth| serde_json::from_str(auth.get()).ok());
-    let token = auth.and_then(|auth| auth.token).ok_or(ChatError::Unauthorized(
+    let (token, device) = auth.map_or((None, None), |auth| (auth.token, auth.device));
+    let token = token.ok_or(ChatError::Unauthorized(
         "there is no token; connect with auth: {token}, the token being a JWT as a string",
     ))?;
     let claims = chat.verify(&token)?;
+    let device = read_device(chat, device)?;
     let most = if chat.config.rates.enabled {
         chat.config.rates.connections_per_user
     } else {
@@ -57,10 +65,22 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     Ok(Session::new(
         serial,
         claims,
+        device,
         chat.limiters.connection(),
         sends,
         slot,
     ))
+}
+
+/// The name by which the client tells its device from the user's others. Without one it shares the nameless one.
+fn read_device(chat: &Chat, device: Option<Value>) -> Result<Device, ChatError> {
+    match device {
+        None | Some(Value::Null) => Ok(chat.notifications.nameless()),
+        Some(Value::String(name)) if (1..=DEVICE_CHARS).contains(&name.chars().count()) => Ok(name.into()),
+        Some(_) => Err(ChatError::InvalidRequest(format!(
+            "auth: device must be a string of 1 to {DEVICE_CHARS} characters"
+        ))),
+    }
 }
 
 /// How many connections each user has. Bounded by the connections there are.

@@ -10,7 +10,7 @@ use roomful_socket::{Namespace, Reason, SocketId, WebSocketServer};
 use roomful_store::Store;
 use tokio::sync::Semaphore;
 
-use super::presence::PresenceServer;
+use super::{notification::NotificationServer, presence::PresenceServer};
 use crate::{
     alarm::Alarm,
     clock::{Clock, SystemClock},
@@ -28,7 +28,7 @@ use crate::{
     reply::emit_error,
     room::{Room, pipeline::Pipeline},
     room_manager::RoomManager,
-    types::Claims,
+    types::{Claims, Notified, Notify},
 };
 
 /// How many memberships may change at a time; two of one user in one room never do.
@@ -100,10 +100,23 @@ impl ChatServer {
         self.chat.pipeline.stop().await;
     }
 
+    /// Posts a notification to users, wherever they are: live to all sockets of those who are connected, and to each
+    /// other device of theirs when it comes back, once.
+    ///
+    /// Post again under the same `id` if the outcome is unknown.
+    ///
+    /// # Errors
+    /// `invalid_request` or `payload_too_large` for what may not be posted, `conflict` if the id stands for another
+    /// notification, `unavailable` if the store or the server can't take it now.
+    pub async fn notify(&self, notify: Notify) -> Result<Notified, ChatError> {
+        self.chat.notifications.post(notify).await
+    }
+
     /// The last step before the store is closed, after the transport was: [`ChatServer::stop_sends`], if that was not
     /// called, and then notes when the users who are still online were last seen.
     pub async fn drain(&self) {
         self.chat.pipeline.stop().await;
+        self.chat.notifications.drain().await;
         self.chat.presence.note_last_seen().await;
     }
 }
@@ -123,6 +136,7 @@ pub(crate) struct Chat {
     pub(crate) rooms: Arc<RoomManager>,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) presence: Arc<PresenceServer>,
+    pub(crate) notifications: Arc<NotificationServer>,
     pub(crate) typing: Arc<TypingBoard>,
     /// One place for each message that is being posted from within the process.
     pub(crate) calls: Arc<Semaphore>,
@@ -163,6 +177,7 @@ impl Chat {
             presence: Arc::new(PresenceServer::new(
                 &config, &store, &clock, &rooms, &namespace, &metrics,
             )),
+            notifications: Arc::new(NotificationServer::new(&config, &store, &clock, &namespace)),
             typing: Arc::new(TypingBoard::new(config.typing, &clock, &rooms, &namespace)),
             keys: RandomState::new(),
             memberships: (0..MEMBERSHIP_LOCKS)
@@ -182,6 +197,7 @@ impl Chat {
     fn start_alarms(self: &Arc<Self>) {
         self.presence.start_alarm();
         self.typing.start_alarm();
+        self.notifications.start_saving();
         let next = |chat: &Self| chat.expiries.lock().next();
         let tick = |chat: Arc<Self>, now| async move { chat.expire(now) };
         self.expiry_alarm

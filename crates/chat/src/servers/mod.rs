@@ -1,4 +1,5 @@
 //! The parts of the product, each a server of its own on the shared transport.
 
 pub(crate) mod chat;
+pub(crate) mod notification;
 pub(crate) mod presence;

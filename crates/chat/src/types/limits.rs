@@ -25,6 +25,12 @@ pub struct Limits {
     pub online_users: usize,
     /// The largest such list, in bytes of names and ids: it must fit into the outbox twice, with room to spare.
     pub online_bytes: usize,
+    /// The most users that one notification may be posted to.
+    pub notification_users: usize,
+    /// The longest `body` of a notification, in bytes of UTF-8.
+    pub notification_body_bytes: usize,
+    /// The largest `data` of a notification, in bytes of its JSON.
+    pub notification_data_bytes: usize,
 }
 
 impl Default for Limits {
@@ -41,6 +47,9 @@ impl Default for Limits {
             rooms_per_socket: 200,
             online_users: 1_000,
             online_bytes: 64 * 1024,
+            notification_users: 1_000,
+            notification_body_bytes: 4 * 1024,
+            notification_data_bytes: 4 * 1024,
         }
     }
 }

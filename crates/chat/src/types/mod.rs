@@ -3,9 +3,12 @@
 mod claims;
 mod limits;
 mod message;
+mod notification;
 mod room_name;
 
 pub use claims::{Claims, RoomPattern};
 pub use limits::Limits;
 pub use message::{Change, Draft, MAX_SEQ};
+pub(crate) use notification::Notice;
+pub use notification::{Notified, Notify};
 pub use room_name::RoomName;

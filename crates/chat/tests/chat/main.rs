@@ -13,6 +13,7 @@ mod changes;
 mod connection;
 mod limits;
 mod messages;
+mod notifications;
 mod order;
 mod presence;
 mod typing;

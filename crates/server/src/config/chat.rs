@@ -1,4 +1,4 @@
-//! Settings of the product's rules: history, presence, typing.
+//! Settings of the product's rules: history, notifications, presence, typing.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     error::{Invalid, within},
-    units::Span,
+    units::{Size, Span},
 };
 
 const fn seconds(seconds: u64) -> Span {
@@ -42,6 +42,37 @@ impl History {
             self.trim_interval,
             seconds(1)..=seconds(86_400),
         )
+    }
+}
+
+/// Section `notifications`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Notifications {
+    pub(crate) max_per_user: u64,
+    pub(crate) max_age: Span,
+    pub(crate) devices_per_user: u32,
+    pub(crate) recipients: usize,
+    pub(crate) body: Size,
+    pub(crate) data: Size,
+    pub(crate) in_flight: u32,
+    pub(crate) unsaved_marks: usize,
+}
+
+impl Notifications {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within("notifications.max_per_user", self.max_per_user, 1..=10_000)?;
+        within(
+            "notifications.max_age",
+            self.max_age,
+            seconds(1)..=seconds(100 * 365 * 86_400),
+        )?;
+        within("notifications.devices_per_user", self.devices_per_user, 1..=1_000)?;
+        within("notifications.recipients", self.recipients, 1..=10_000)?;
+        within("notifications.body", self.body, Size(1)..=Size(64 << 10))?;
+        within("notifications.data", self.data, Size(2)..=Size(64 << 10))?;
+        within("notifications.in_flight", self.in_flight, 1..=100_000)?;
+        within("notifications.unsaved_marks", self.unsaved_marks, 1..=10_000_000)
     }
 }
 

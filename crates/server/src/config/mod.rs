@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     auth::{Algorithm, Auth, AuthKey, MIN_SECRET_BYTES},
-    chat::{History, Presence, Rooms, Typing},
+    chat::{History, Notifications, Presence, Rooms, Typing},
     error::{ConfigError, Origin},
     http::{Dev, Http},
     limits::Limits,
@@ -44,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) rooms: Rooms,
     pub(crate) history: History,
+    pub(crate) notifications: Notifications,
     pub(crate) presence: Presence,
     pub(crate) typing: Typing,
     pub(crate) auth: Auth,
@@ -107,6 +108,7 @@ impl Config {
         self.socket.validate()?;
         self.limits.validate()?;
         self.history.validate()?;
+        self.notifications.validate()?;
         self.presence.validate()?;
         self.typing.validate()?;
         self.auth.validate()?;

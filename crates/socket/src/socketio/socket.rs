@@ -172,6 +172,12 @@ impl Socket {
         }
     }
 
+    /// Waits until at most half of what may wait for the client does, or the connection has ended: for whoever has
+    /// much to send that must not be skipped, a piece at a time.
+    pub async fn has_room(&self) {
+        std::future::poll_fn(|cx| self.0.session.poll_room(cx)).await;
+    }
+
     /// Sends an event and waits for the client's answer.
     pub async fn emit_with_ack<T: Serialize + ?Sized>(
         &self,

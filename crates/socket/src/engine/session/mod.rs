@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     net::IpAddr,
     sync::{Arc, atomic::AtomicUsize},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -54,6 +54,8 @@ struct State {
     saturated: bool,
     /// The upper layer wants the task to look at it.
     nudged: bool,
+    /// Who waits for room in the outbox, see [`Session::poll_room`]. Nearly always nobody.
+    wants_room: Vec<Waker>,
     /// What only polling needs; gone after an upgrade.
     polling: Option<Box<Polling>>,
 }
@@ -110,6 +112,7 @@ impl Session {
             wants_frames: false,
             saturated: false,
             nudged: false,
+            wants_room: Vec::new(),
             polling: link.is_polling().then(Box::default),
         };
         Arc::new(Session {
@@ -182,6 +185,19 @@ impl Session {
         }
     }
 
+    /// Ready when at most half of what may wait for the client does, or the session has ended.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.ending.is_some() || state.outbox.has_room(self.engine.bounds()) {
+            return Poll::Ready(());
+        }
+        let waiting = &mut state.wants_room;
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
     /// Ends the session. The stock client reconnects, whatever the reason. Only the first call counts.
     pub fn close(&self, reason: Reason) {
         self.end(reason);
@@ -202,7 +218,9 @@ impl Session {
             state.polling.as_mut().and_then(|polling| polling.getter.take()),
         ];
         let poster = state.polling.as_mut().and_then(|polling| polling.poster.take());
+        let waiting = std::mem::take(&mut state.wants_room);
         drop(state);
+        wake_all(waiting);
         if forget {
             self.engine.registry.remove(self.id);
         }
@@ -310,7 +328,10 @@ impl Session {
     ) {
         let mut state = self.state.lock();
         state.outbox.written(written_frames, written_bytes);
+        let waiting = state.on_room(self.engine.bounds());
         state.outbox.take(most, out);
+        drop(state);
+        wake_all(waiting);
     }
 
     /// Counts a control frame that goes out past the outbox, so that [`Session::take_frames`] balances.
@@ -320,7 +341,11 @@ impl Session {
 
     /// Frames taken by [`Session::take_frames`] have left, though not the whole batch.
     pub(super) fn settle(&self, frames: usize, bytes: usize) {
-        self.state.lock().outbox.written(frames, bytes);
+        let mut state = self.state.lock();
+        state.outbox.written(frames, bytes);
+        let waiting = state.on_room(self.engine.bounds());
+        drop(state);
+        wake_all(waiting);
     }
 
     /// Lets the task sleep, unless something has come in since it looked. `can_write`: its stream is not blocked.
@@ -378,6 +403,15 @@ impl State {
         self.task.is_none() || self.wants_frames
     }
 
+    /// Who is to be woken now that something has left the outbox.
+    fn on_room(&mut self, bounds: Bounds) -> Vec<Waker> {
+        if !self.wants_room.is_empty() && self.outbox.has_room(bounds) {
+            std::mem::take(&mut self.wants_room)
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Who is to be woken for a new frame.
     fn on_frame(&mut self) -> Option<Waker> {
         if let Some(polling) = self.polling.as_mut() {
@@ -385,6 +419,10 @@ impl State {
         }
         if self.wants_frames { self.task.take() } else { None }
     }
+}
+
+fn wake_all(waiting: Vec<Waker>) {
+    waiting.into_iter().for_each(Waker::wake);
 }
 
 impl Engine {

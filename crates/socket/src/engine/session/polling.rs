@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use roomful_wire::engine::session::LinkError;
 
-use super::{Adopted, Answer, Session};
+use super::{Adopted, Answer, Session, wake_all};
 use crate::{engine::Owned, outbox::Batch, reason::Reason};
 
 impl Session {
@@ -58,6 +58,9 @@ impl Session {
                 .written(frames.len(), frames.iter().map(Bytes::len).sum());
             polling.noop = false;
             state.link.close_get();
+            let waiting = state.on_room(self.engine.bounds());
+            drop(guard);
+            wake_all(waiting);
             return Poll::Ready(Answer::Frames(frames));
         }
         if polling.noop || polling.adopted.is_some() {

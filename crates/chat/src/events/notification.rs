@@ -1,0 +1,80 @@
+//! The `notification:*` events.
+
+use serde::Serialize;
+
+use super::fields::Fields;
+use crate::{
+    error::ChatError,
+    types::{Limits, Notice},
+};
+
+pub(crate) const RECEIVE: &str = "notification:receive";
+pub(crate) const LIST: &str = "notification:list";
+pub(crate) const READ: &str = "notification:read";
+pub(crate) const UNREAD: &str = "notification:unread";
+
+/// The longest id of a notification, in characters.
+pub(crate) const ID_CHARS: usize = 128;
+
+/// `notification:list {limit?, before?, unreadOnly?}`; without a payload, the newest.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct List {
+    pub(crate) limit: u32,
+    /// Only what is older than the notification with this id.
+    pub(crate) before: Option<String>,
+    pub(crate) unread_only: bool,
+}
+
+impl List {
+    pub(super) fn read(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
+        Ok(Self {
+            limit: fields.page(limits.default_page, limits.max_page)?,
+            before: fields.text("before", ID_CHARS)?,
+            unread_only: fields.flag("unreadOnly")?,
+        })
+    }
+}
+
+/// `notification:read`: `{id}`, or `{all: true}`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ReadWhich {
+    One(String),
+    All,
+}
+
+impl ReadWhich {
+    pub(super) fn read(fields: &mut Fields) -> Result<Self, ChatError> {
+        match (fields.text("id", ID_CHARS)?, fields.flag("all")?) {
+            (Some(id), false) => Ok(Self::One(id)),
+            (None, true) => Ok(Self::All),
+            _ => Err(fields.wrong("id", "is required, or else all: true")),
+        }
+    }
+}
+
+/// A notification as clients see it: in `notification:receive` and in every list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NotificationView<'a> {
+    pub(crate) id: &'a str,
+    #[serde(flatten)]
+    pub(crate) notice: std::borrow::Cow<'a, Notice>,
+    pub(crate) at: i64,
+    /// When the user read it, on whatever device; absent while it is unread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) read_at: Option<i64>,
+}
+
+/// The ack of `notification:list`, newest first.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed<'a> {
+    pub(crate) notifications: Vec<NotificationView<'a>>,
+    pub(crate) unread: u64,
+    pub(crate) more: bool,
+}
+
+/// The ack of `notification:read`, and `notification:unread`.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Unread {
+    pub(crate) unread: u64,
+}

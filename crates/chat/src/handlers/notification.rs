@@ -1,0 +1,50 @@
+//! Listing and reading one's notifications.
+
+use std::borrow::Cow;
+
+use roomful_store::NotificationPage;
+
+use crate::{
+    controller::Context,
+    error::ChatError,
+    events::notification::{List, Listed, NotificationView, ReadWhich, Unread},
+    reply::Reply,
+    servers::notification::{NOT_FOUND, notice},
+};
+
+/// `notification:list`: the newest ones first.
+pub(crate) async fn list(context: &Context, ask: List, reply: Reply) {
+    let Context { chat, me, .. } = context;
+    let page = NotificationPage {
+        before: ask.before,
+        unread_only: ask.unread_only,
+        limit: ask.limit,
+    };
+    let list = match chat.store.notifications(&me.user, page).await {
+        Ok(Some(list)) => list,
+        Ok(None) => return reply.fail(&NOT_FOUND),
+        Err(error) => return reply.fail(&error.into()),
+    };
+    let view = |row| {
+        Some(NotificationView {
+            notice: Cow::Owned(notice(row)?),
+            id: &row.id,
+            at: row.at,
+            read_at: row.read_at,
+        })
+    };
+    reply.succeed(&Listed {
+        notifications: list.notifications.iter().filter_map(view).collect(),
+        unread: list.unread,
+        more: list.more,
+    });
+}
+
+/// `notification:read`: the user's other sockets hear how many are left.
+pub(crate) async fn read(context: &Context, ask: ReadWhich) -> Result<Unread, ChatError> {
+    let which = match ask {
+        ReadWhich::One(id) => roomful_store::ReadWhich::One(id),
+        ReadWhich::All => roomful_store::ReadWhich::All,
+    };
+    context.chat.notifications.read(&context.me, which).await
+}
