@@ -206,11 +206,14 @@ async fn a_second_post_under_the_same_id_changes_nothing() {
     receive(&alice, &["again", "again"]).await;
 }
 
+/// Makes a good notification one that may not be posted.
+type Spoil = fn(&mut Notify);
+
 #[tokio::test]
 async fn what_may_not_be_posted_is_refused() {
     let server = Server::start().await;
     let too_many: Vec<String> = (0..1_001).map(|n| n.to_string()).collect();
-    let cases: Vec<(fn(&mut Notify), ErrorCode)> = vec![
+    let cases: [(Spoil, ErrorCode); 10] = [
         (|n| n.user_ids.clear(), ErrorCode::InvalidRequest),
         (|n| n.user_ids = vec![String::new()], ErrorCode::InvalidRequest),
         (|n| n.user_ids = vec!["a\nb".into()], ErrorCode::InvalidRequest),
