@@ -235,6 +235,39 @@ async fn a_backend_fills_a_private_room_and_speaks_in_it() {
 }
 
 #[tokio::test]
+async fn a_notification_reaches_those_who_are_there_and_those_who_come_back() {
+    let api = Api::start().await;
+    let bob = api.connect("bob").await;
+    let notice = json!({ "userIds": ["bob", "away"], "kind": "invite", "title": "Come", "body": "to the club",
+        "data": { "room": "club" }, "id": "n1" });
+    let (status, posted) = api.call("POST", "/notifications", &notice).await;
+    assert_eq!(
+        (status, &posted["id"], &posted["duplicate"]),
+        (201, &json!("n1"), &json!(false))
+    );
+    let expected = json!({ "id": "n1", "kind": "invite", "title": "Come", "body": "to the club",
+        "data": { "room": "club" }, "at": posted["at"] });
+    assert_eq!(bob.next_event("notification:receive").await.unwrap(), expected);
+    let (status, again) = api.call("POST", "/notifications", &notice).await;
+    assert_eq!(
+        (status, &again["at"], &again["duplicate"]),
+        (201, &posted["at"], &json!(true))
+    );
+    let away = api.connect("away").await;
+    assert_eq!(away.next_event("notification:receive").await.unwrap(), expected);
+
+    let mut other = notice.clone();
+    other["title"] = json!("Go");
+    refused(api.call("POST", "/notifications", &other).await, 409, "conflict");
+    other["userIds"] = json!([]);
+    refused(
+        api.call("POST", "/notifications", &other).await,
+        400,
+        "invalid_request",
+    );
+}
+
+#[tokio::test]
 async fn users_are_looked_at_sent_away_and_their_tokens_voided_over_a_restart() {
     let mut api = Api::start().await;
     let bob = api.connect("bob").await;

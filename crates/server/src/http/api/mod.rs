@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `rooms`, `members`, `messages`, `users`, `stats` | the calls |
+//! | `rooms`, `members`, `messages`, `notifications`, `users`, `stats` | the calls |
 //! | `key`, `access_log` | what every call passes |
 //! | `body`, `page` | what calls take: JSON, and where a list goes on |
 
@@ -12,6 +12,7 @@ mod body;
 pub(crate) mod key;
 mod members;
 mod messages;
+mod notifications;
 mod openapi;
 mod page;
 mod rooms;
@@ -48,6 +49,7 @@ pub(crate) fn router(chat: ChatServer, key: ApiKey, max_body: usize) -> Router {
             put(members::change).merge(delete(members::remove)),
         )
         .route("/rooms/{room}/messages", get(messages::list).post(messages::post))
+        .route("/notifications", post(notifications::post))
         .route("/users/{user}", get(users::show))
         .route("/users/{user}/disconnect", post(users::disconnect))
         .route("/users/{user}/revoke", post(users::revoke))

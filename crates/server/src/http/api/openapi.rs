@@ -5,7 +5,7 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{members, messages, rooms, stats, users};
+use super::{members, messages, notifications, rooms, stats, users};
 
 /// `{error: {code, message}}`: the shape of every refusal.
 #[derive(Debug, ToSchema)]
@@ -65,6 +65,7 @@ pub(super) enum Problems {
         rooms::list, rooms::show, rooms::change, rooms::remove,
         members::list, members::change, members::remove,
         messages::post, messages::list,
+        notifications::post,
         users::show, users::presence, users::disconnect, users::revoke,
         stats::show,
     ),
