@@ -84,6 +84,100 @@ describe("two people in two windows", () => {
   });
 });
 
+describe("what becomes of messages", () => {
+  test("who wrote it can rewrite and delete it, and the other sees it at once and after a reload", async () => {
+    const ada = await signIn("Ada", "drafts");
+    const grace = await signIn("Grace", "drafts");
+    await ada.say("a mispelt word");
+    await ada.say("a word too much");
+    const line = await ada.message("a mispelt word", { state: "sent" });
+    await line.hover();
+    await ada.picture("actions");
+    await line.getByRole("button", { name: "Edit" }).click();
+    await ada.at("edit-field").fill("never mind");
+    await ada.at("edit-field").press("Escape");
+    await ada.message("a mispelt word");
+    assert.equal(await ada.at("edit-field").count(), 0);
+    // By keyboard as well: the message has the focus again, and the bar is the next stop.
+    await ada.page.keyboard.press("Tab");
+    await ada.page.keyboard.press("Tab");
+    await ada.page.keyboard.press("Enter");
+    await ada.at("edit-field").fill("a well spelt <b>word</b>");
+    await ada.picture("editing");
+    await ada.at("edit-field").press("Enter");
+    for (const window of [ada, grace]) {
+      const edited = await window.message("a well spelt <b>word</b>", { seq: 1 });
+      await edited.locator('[data-testid="edited"]').waitFor();
+      assert.equal(await edited.locator("b").count(), 0);
+    }
+
+    const doomed = await ada.message("a word too much", { state: "sent" });
+    await doomed.hover();
+    await doomed.getByRole("button", { name: "Delete" }).click();
+    await ada.at("delete-keep").click();
+    await doomed.getByRole("button", { name: "Delete" }).click();
+    await ada.at("delete-sure").click();
+    for (const window of [ada, grace]) {
+      await window.message("This message was deleted", { seq: 2 });
+      assert.equal(await window.at("message").filter({ hasText: "a word too much" }).count(), 0);
+    }
+    await grace.at("message", { seq: 1 }).hover();
+    assert.equal(await grace.at("edit").count(), 0, "others' messages can be edited");
+    await grace.page.reload();
+    await grace.message("a well spelt", { seq: 1 });
+    await grace.message("This message was deleted", { seq: 2 });
+  });
+
+  test("reactions are counted, kept, and taken back", async () => {
+    const ada = await signIn("Ada", "signs");
+    const grace = await signIn("Grace", "signs");
+    await ada.say("Cake in the kitchen");
+    const line = await grace.message("Cake in the kitchen", { seq: 1 });
+    await line.hover();
+    await grace.at("react").click();
+    await grace.picture("picker");
+    await grace.at("sign").filter({ hasText: "🎉" }).click();
+    const chip = (window) => window.at("reaction", { emoji: "🎉" });
+    await chip(ada).filter({ hasText: "1" }).click();
+    await chip(grace).filter({ hasText: "2" }).waitFor();
+    assert.match(await chip(grace).getAttribute("aria-label"), /2: you, Ada/);
+    assert.equal(await chip(grace).getAttribute("aria-pressed"), "true");
+    await grace.picture("reactions");
+    await grace.page.reload();
+    await chip(grace).filter({ hasText: "2" }).click();
+    await chip(ada).filter({ hasText: "1" }).click();
+    await chip(grace).waitFor({ state: "detached" });
+  });
+
+  test("a message that mentions one stands out", async () => {
+    const writer = await member(server, "writer", "calls");
+    const ada = await signIn("Ada", "calls");
+    const userId = await ada.at("online-user").filter({ hasText: "Ada" }).getAttribute("data-user");
+    await done(writer, "chat:send_message", { room: "calls", text: "for Ada", mentions: [userId] });
+    await done(writer, "chat:send_message", { room: "calls", text: "for all" });
+    await ada.message("for Ada", { mentioned: "true" });
+    await ada.message("for all", { mentioned: "false" });
+  });
+
+  test("who was cut off learns what they missed, and that a message is gone", async () => {
+    const writer = await member(server, "writer", "island");
+    await done(writer, "chat:send_message", { room: "island", text: "before" });
+    const ada = await signIn("Ada", "island");
+    await ada.message("before");
+    await ada.context.setOffline(true);
+    await ada.at("connection-state", { state: "offline" }).waitFor();
+    for (const text of ["one", "two", "three"]) await done(writer, "chat:send_message", { room: "island", text });
+    await done(writer, "chat:edit_message", { room: "island", seq: 2, text: "one, rewritten" });
+    await done(writer, "chat:delete_message", { room: "island", seq: 1 });
+    await ada.context.setOffline(false);
+    await ada.at("new-line").filter({ hasText: "You were away: 3 missed" }).waitFor();
+    await ada.message("This message was deleted", { seq: 1 });
+    await ada.message("one, rewritten (edited)", { seq: 2 });
+    assert.equal(await ada.at("message").count(), 4);
+    await ada.picture("away");
+  });
+});
+
 test("what is written while the server is away is sent once when it is back", async () => {
   const ada = await signIn("Ada", "storm");
   const grace = await signIn("Grace", "storm");

@@ -26,8 +26,8 @@ export class Window {
     window.faults = [];
     window.page.on("pageerror", (error) => window.faults.push(String(error)));
     window.page.on("console", (message) => {
-      // A connection that is refused while the server is away is no fault of the page.
-      if (message.type() === "error" && !/ERR_CONNECTION|WebSocket connection|ERR_EMPTY/.test(message.text())) {
+      // A connection that is refused while the server or the network is away is no fault of the page.
+      if (message.type() === "error" && !/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|WebSocket connection|ERR_EMPTY/.test(message.text())) {
         window.faults.push(message.text());
       }
     });

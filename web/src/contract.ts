@@ -14,7 +14,36 @@ export interface Message {
   /** Milliseconds since 1970. */
   at: number;
   clientId?: string;
+  /** The ids of the users it mentions. */
+  mentions?: string[];
+  /** When it was last edited. */
+  editedAt?: number;
+  /** Its text is gone; its place in the room remains. */
+  deleted?: boolean;
+  reactions?: Reactions[];
 }
+
+/** All who reacted to a message with the same sign. The list of users is bounded, the count is not. */
+export interface Reactions {
+  emoji: string;
+  userIds: string[];
+  count: number;
+}
+
+/** What became of a message later: an entry of the room's log with a number of its own. */
+export interface Change {
+  type: "edited" | "deleted" | "reaction";
+  /** The message's. */
+  seq: number;
+  logSeq: number;
+  userId: string;
+  at: number;
+  text?: string;
+  emoji?: string;
+  removed?: boolean;
+}
+
+type LiveChange = Omit<Change, "type"> & { room: string };
 
 export interface OnlineUser {
   userId: string;
@@ -37,6 +66,7 @@ export interface JoinAnswer {
   epoch: Epoch;
   head: number;
   messages: Message[];
+  changes: Change[];
   more: boolean;
   reset: boolean;
   readSeq: number;
@@ -46,7 +76,9 @@ export interface JoinAnswer {
 export interface HistoryAnswer {
   room: string;
   epoch: Epoch;
+  /** Messages as they are now, and what else the log says between them; a page may hold changes alone. */
   messages: Message[];
+  changes: Change[];
   more: boolean;
 }
 
@@ -58,6 +90,9 @@ export interface Requests {
     send: { room: string; text: string; clientId: string };
     data: { id: string; room: string; seq: number; at: number; duplicate: boolean };
   };
+  "chat:edit_message": { send: { room: string; seq: number; text: string; clientId: string }; data: object };
+  "chat:delete_message": { send: { room: string; seq: number; clientId: string }; data: object };
+  "chat:react": { send: { room: string; seq: number; emoji: string; remove: boolean }; data: object };
   "chat:typing_start": { send: { room: string }; data: object };
   "chat:typing_stop": { send: { room: string }; data: object };
   "chat:message_read": { send: { room: string; seq: number }; data: { room: string; readSeq: number; unread: number } };
@@ -72,6 +107,9 @@ export type Request = <E extends keyof Requests>(event: E, payload: Requests[E][
 export interface Announcements {
   session: { userId: string; sessionId: string; recovered: boolean; serverTime: number; limits?: { textBytes?: number } };
   "chat:receive_message": Message;
+  "chat:message_edited": LiveChange;
+  "chat:message_deleted": LiveChange;
+  "chat:reaction": LiveChange;
   "chat:typing_start": { room: string; userId: string };
   "chat:typing_stop": { room: string; userId: string };
   "chat:message_read": { room: string; userId: string; seq: number; at: number };

@@ -9,7 +9,7 @@ import { Room } from "../src/state/room.ts";
 import { settle, TestClock } from "./clock.ts";
 import { message, range } from "./messages.ts";
 
-const joined: JoinAnswer = { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), more: false, reset: false, readSeq: 0, unread: 3 };
+const joined: JoinAnswer = { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), changes: [], more: false, reset: false, readSeq: 0, unread: 3 };
 
 interface Call {
   event: string;
@@ -47,7 +47,7 @@ describe("joining", () => {
     const clock = new TestClock();
     const joining = new Joining({ request, clock, changed: () => undefined, entered: () => undefined });
     const room = new Room("lobby");
-    room.joined(joined, false);
+    room.joined(joined, false, "ada");
     room.disconnected();
     joining.start([room]);
     expect(calls[0]?.payload).toMatchObject({ room: "lobby", since: 3, epoch: "e1" });
@@ -69,7 +69,7 @@ describe("reading", () => {
     const clock = new TestClock();
     const reading = new Reading({ request, clock, changed: () => undefined });
     const room = new Room("lobby");
-    room.joined(joined, false);
+    room.joined(joined, false, "ada");
     reading.seen(room);
     room.receive(message(4), "ada", true, true);
     reading.seen(room);

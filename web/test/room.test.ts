@@ -7,13 +7,13 @@ import { memoryShelf } from "./clock.ts";
 import { message, range } from "./messages.ts";
 
 function answer(more: Partial<JoinAnswer> = {}): JoinAnswer {
-  return { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), more: false, reset: false, readSeq: 3, unread: 0, ...more };
+  return { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), changes: [], more: false, reset: false, readSeq: 3, unread: 0, ...more };
 }
 
 describe("a room", () => {
   test("counts what others say while nobody watches, and not one's own words", () => {
     const room = new Room("lobby");
-    room.joined(answer(), false);
+    room.joined(answer(), false, "ada");
     room.receive(message(4), "ada", false, true);
     room.receive(message(4), "ada", false, true);
     room.receive(message(5, { userId: "ada" }), "ada", false, true);
@@ -25,7 +25,7 @@ describe("a room", () => {
 
   test("marks only grow, the user's own and the others'", () => {
     const room = new Room("lobby");
-    room.joined(answer({ readSeq: 2, unread: 1 }), false);
+    room.joined(answer({ readSeq: 2, unread: 1 }), false, "ada");
     expect(room.read(3)).toBe(true);
     expect(room.read(1)).toBe(false);
     expect(room.readSeq).toBe(3);
@@ -37,7 +37,7 @@ describe("a room", () => {
 
   test("a mark of the user's other device leaves only what lies behind it", () => {
     const room = new Room("lobby");
-    room.joined(answer({ readSeq: 0, unread: 3 }), false);
+    room.joined(answer({ readSeq: 0, unread: 3 }), false, "ada");
     room.readElsewhere(2, "ada");
     expect(room.unread).toBe(1);
   });
@@ -45,11 +45,11 @@ describe("a room", () => {
   test("continues where it stood, and starts over when the log was reset", () => {
     const room = new Room("lobby");
     expect(room.resumePoint()).toBeUndefined();
-    room.joined(answer(), false);
+    room.joined(answer(), false, "ada");
     expect(room.resumePoint()).toEqual({ since: 3, epoch: "e1" });
-    expect(room.joined(answer({ epoch: "e1", head: 4, messages: [message(4)] }), true)).toBe(false);
+    expect(room.joined(answer({ epoch: "e1", head: 4, messages: [message(4)] }), true, "ada")).toBe(false);
     expect(room.timeline.messages).toHaveLength(4);
-    expect(room.joined(answer({ epoch: "e2", head: 1, messages: [], reset: true, readSeq: 0, unread: 1 }), true)).toBe(true);
+    expect(room.joined(answer({ epoch: "e2", head: 1, messages: [], reset: true, readSeq: 0, unread: 1 }), true, "ada")).toBe(true);
     expect(room.timeline.messages).toEqual([]);
     expect(room.unread).toBe(1);
     expect(room.readSeq).toBe(0);
@@ -57,13 +57,64 @@ describe("a room", () => {
 
   test("the line 'new' stands before the first unread message, but not for a newcomer", () => {
     const room = new Room("lobby");
-    room.joined(answer({ readSeq: 2, unread: 1 }), false);
+    room.joined(answer({ readSeq: 2, unread: 1 }), false, "ada");
     room.enter();
     expect(room.newAfter).toBe(2);
     const fresh = new Room("lobby");
-    fresh.joined(answer({ readSeq: 0, unread: 3 }), false);
+    fresh.joined(answer({ readSeq: 0, unread: 3 }), false, "ada");
     fresh.enter();
     expect(fresh.newAfter).toBeUndefined();
+  });
+});
+
+describe("what becomes of messages", () => {
+  const deleted = (seq: number, logSeq: number) => ({ type: "deleted", seq, logSeq, userId: "bob", at: 9_000 }) as const;
+
+  test("an unread message that is deleted no longer counts, and a resume goes on behind the change", () => {
+    const room = new Room("lobby");
+    room.joined(answer(), false, "ada");
+    room.receive(message(4), "ada", false, true);
+    room.receive(message(5), "ada", false, true);
+    room.change(deleted(5, 6), "ada");
+    room.change(deleted(5, 6), "ada");
+    room.change(deleted(2, 7), "ada");
+    expect(room.unread).toBe(1);
+    expect(room.latest?.deleted).toBe(true);
+    expect(room.resumePoint()?.since).toBe(7);
+  });
+
+  test("a message that is deleted is not edited any more", () => {
+    const room = new Room("lobby");
+    room.joined(answer(), false, "ada");
+    room.editing = 3;
+    room.change(deleted(2, 4), "ada");
+    expect(room.editing).toBe(3);
+    room.change(deleted(3, 5), "ada");
+    expect(room.editing).toBeUndefined();
+  });
+
+  test("who comes back is told how much others said meanwhile, and where that begins", () => {
+    const room = new Room("lobby");
+    room.joined(answer(), false, "ada");
+    const missed = [message(4), message(5, { userId: "ada" }), message(6, { deleted: true, text: "" }), message(7)];
+    room.joined(answer({ head: 9, messages: missed, changes: [deleted(3, 8)], unread: 2 }), true, "ada");
+    expect(room.away).toEqual({ after: 3, missed: 2 });
+    expect(room.newAfter).toBe(3);
+    expect(room.timeline.messages.find(({ seq }) => seq === 3)?.deleted).toBe(true);
+  });
+
+  test("an answer that ends early tells the number by what is unread", () => {
+    const room = new Room("lobby");
+    room.joined(answer(), false, "ada");
+    room.joined(answer({ head: 900, messages: range(4, 5), more: true, unread: 800 }), true, "ada");
+    expect(room.away?.missed).toBe(800);
+  });
+
+  test("a break in which nothing was said is not worth a word", () => {
+    const room = new Room("lobby");
+    room.joined(answer(), false, "ada");
+    room.joined(answer({ head: 4, messages: [], changes: [deleted(1, 4)] }), true, "ada");
+    expect(room.away).toBeUndefined();
   });
 });
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { Message } from "../src/contract.ts";
+import type { Change, Message } from "../src/contract.ts";
 import { Timeline, WINDOW } from "../src/state/timeline.ts";
 import { message, range } from "./messages.ts";
 
-function page(from: number, to: number, more = false, epoch = "e1"): { room: string; epoch: string; messages: Message[]; more: boolean } {
-  return { room: "lobby", epoch, messages: to < from ? [] : range(from, to), more };
+function page(from: number, to: number, more = false, epoch = "e1"): { room: string; epoch: string; messages: Message[]; changes: Change[]; more: boolean } {
+  return { room: "lobby", epoch, messages: to < from ? [] : range(from, to), changes: [], more };
 }
 
 function seqs(timeline: Timeline): number[] {
@@ -77,9 +77,38 @@ describe("a timeline", () => {
 
   test("resumes with what it missed", () => {
     const timeline = filled(1, 5);
-    timeline.resume(range(6, 8), 8, false);
+    timeline.resume(page(6, 8), 8, false);
     expect(seqs(timeline)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     expect(timeline.cursor).toBe(8);
+  });
+
+  test("a log that ends in changes has an end, and older pages of changes alone lead on", () => {
+    const timeline = new Timeline();
+    const liked = (logSeq: number): Change => ({ type: "reaction", seq: 1, logSeq, userId: `u${logSeq}`, at: 0, emoji: "👍", removed: false });
+    timeline.replace({ ...page(1, 0, true), changes: [liked(9), liked(10)] }, 10);
+    expect([timeline.start, timeline.end, timeline.hasOlder, timeline.hasNewer]).toEqual([9, 10, true, false]);
+    timeline.addOlder({ ...page(1, 0, true), changes: [liked(7), liked(8)] });
+    expect([timeline.start, timeline.hasOlder]).toEqual([7, true]);
+    timeline.addOlder(page(1, 6));
+    expect(timeline.hasOlder).toBe(false);
+    expect(timeline.first?.reactions).toBeUndefined();
+  });
+
+  test("a change that overtakes a page is not undone by it", () => {
+    const timeline = filled(1, 3);
+    timeline.change({ type: "edited", seq: 2, logSeq: 4, userId: "bob", at: 9_000, text: "better" });
+    timeline.replace(page(1, 3));
+    expect(timeline.messages[1]?.text).toBe("better");
+    expect([timeline.head, timeline.cursor]).toEqual([4, 4]);
+  });
+
+  test("what was missed reaches the messages held since before, and only those", () => {
+    const timeline = filled(1, 3);
+    const liked = (seq: number, logSeq: number): Change => ({ type: "reaction", seq, logSeq, userId: "eve", at: 0, emoji: "👍", removed: false });
+    timeline.resume({ ...page(4, 4), changes: [liked(1, 5)] }, 9, true);
+    timeline.addNewer({ ...page(6, 6), changes: [liked(2, 7), liked(6, 8), liked(3, 9)] });
+    expect(timeline.messages.map(({ reactions }) => reactions?.length ?? 0)).toEqual([1, 1, 1, 0, 0]);
+    expect(timeline.hasNewer).toBe(false);
   });
 
   test("a page of another epoch is not mixed in", () => {

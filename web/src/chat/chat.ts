@@ -2,13 +2,14 @@
 
 import { Connection, type LineState } from "../connection.ts";
 import type { Clock } from "../clock.ts";
-import { failureOf, type Failure, type JoinAnswer, type Message } from "../contract.ts";
+import { failureOf, type Change, type Failure, type JoinAnswer, type Message } from "../contract.ts";
 import type { Session } from "../session.ts";
 import type { Shelf } from "../storage.ts";
 import { Outbox } from "../state/outbox.ts";
 import { People } from "../state/people.ts";
 import type { Room } from "../state/room.ts";
 import { Rooms } from "../state/rooms.ts";
+import { Changing } from "./changing.ts";
 import { History } from "./history.ts";
 import { Joining } from "./joining.ts";
 import { Reading } from "./reading.ts";
@@ -19,6 +20,8 @@ import { Typist } from "./typist.ts";
 const ROSTER_MS = 400;
 /** A token that can't be renewed here is spoken of this long before it ends. */
 const WARN_MS = 120_000;
+
+const CHANGES = { "chat:message_edited": "edited", "chat:message_deleted": "deleted", "chat:reaction": "reaction" } as const;
 
 export interface ChatParts {
   session: Session;
@@ -37,6 +40,7 @@ export class Chat {
   readonly people = new People();
   readonly history: History;
   readonly typist: Typist;
+  readonly changing: Changing;
   line: { state: LineState; reason?: string | undefined; since: number };
   /** A fault that belongs to no message or room, shown until put away. */
   notice: string | undefined;
@@ -73,6 +77,7 @@ export class Chat {
     this.history = new History({ request, clock, changed });
     this.reading = new Reading({ request, clock, changed });
     this.typist = new Typist(request, clock);
+    this.changing = new Changing({ request, me: () => this.me, failed: (words) => this.tell(words) });
     const ready = (name: string): boolean => this.rooms.get(name)?.phase === "joined";
     this.sending = new Sending({ outbox: this.outbox, request, clock, ready, changed });
     this.joining = new Joining({ request, clock, changed, entered: (...what) => this.entered(...what) });
@@ -170,6 +175,12 @@ export class Chat {
     return true;
   }
 
+  /** Begins to rewrite an own message, or stops. */
+  rewrite(room: Room, seq: number | undefined): void {
+    room.editing = seq;
+    this.changed();
+  }
+
   retry(clientId: string, room: string): void {
     this.sending.retry({ clientId, room });
   }
@@ -194,6 +205,11 @@ export class Chat {
     this.changed();
   }
 
+  private tell(notice: string): void {
+    this.notice = notice;
+    this.changed();
+  }
+
   private watched(room: Room): boolean {
     return room === this.rooms.open && this.gaze.visible && this.gaze.atEnd;
   }
@@ -207,6 +223,12 @@ export class Chat {
     const { now } = this.parts.clock;
     on("session", ({ limits }) => (this.textBytes = limits?.textBytes ?? this.textBytes));
     on("chat:receive_message", (message) => this.received(message));
+    for (const [event, type] of Object.entries(CHANGES) as [keyof typeof CHANGES, Change["type"]][]) {
+      on(event, ({ room, ...change }) => {
+        this.rooms.get(room)?.change({ type, ...change }, this.me);
+        this.changed();
+      });
+    }
     on("chat:typing_start", ({ room, userId }) => {
       if (userId === this.me) return;
       this.rooms.get(room)?.typing.start(userId, now());
@@ -249,7 +271,7 @@ export class Chat {
   }
 
   private entered(room: Room, answer: JoinAnswer, resuming: boolean): void {
-    const reset = room.joined(answer, resuming);
+    const reset = room.joined(answer, resuming, this.me);
     for (const message of answer.messages) this.people.learn(message.userId, message.name);
     for (const message of answer.messages) {
       if (message.userId === this.me) this.outbox.settle({ clientId: message.clientId, room: room.name });

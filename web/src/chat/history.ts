@@ -25,15 +25,15 @@ export class History {
   }
 
   older(room: Room): Promise<void> {
-    const before = room.timeline.first?.seq;
-    if (before === undefined || !room.timeline.hasOlder) return Promise.resolve();
+    const { start: before, hasOlder } = room.timeline;
+    if (before === 0 || !hasOlder) return Promise.resolve();
     return this.load(room, "older", { before }, (page) => room.timeline.addOlder(page));
   }
 
   newer(room: Room): Promise<void> {
-    const after = room.timeline.last?.seq;
-    if (!room.timeline.hasNewer) return Promise.resolve();
-    if (after === undefined) return this.latest(room);
+    const { end: after, hasNewer } = room.timeline;
+    if (!hasNewer) return Promise.resolve();
+    if (after === 0) return this.latest(room);
     return this.load(room, "newer", { after }, (page) => room.timeline.addNewer(page));
   }
 
@@ -44,7 +44,7 @@ export class History {
       timeline.replace(page);
       room.note(timeline.last);
       // What came while the page was on its way, and could not be appended, lies beyond it.
-      timeline.hasNewer = timeline.last !== undefined && timeline.last.seq < timeline.head;
+      timeline.hasNewer = timeline.end > 0 && timeline.end < timeline.head;
     });
   }
 

@@ -22,7 +22,8 @@ export class Reading {
   seen(room: Room): void {
     const { timeline } = room;
     if (room.phase !== "joined" || timeline.hasNewer || timeline.head === 0) return;
-    if (!room.read(timeline.head) && room.unread === 0) return;
+    // Reactions and edits move the head too, but nobody reads them.
+    if (!room.read(timeline.last?.seq ?? timeline.head) && room.unread === 0) return;
     room.unread = 0;
     if (this.gathering.has(room)) return;
     this.gathering.add(room);

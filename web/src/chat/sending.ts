@@ -4,6 +4,7 @@
 import type { Clock } from "../clock.ts";
 import { failureOf, type Request } from "../contract.ts";
 import type { Outbox, Pending } from "../state/outbox.ts";
+import { newId } from "./ids.ts";
 
 export interface SendingParts {
   outbox: Outbox;
@@ -24,7 +25,7 @@ export class Sending {
   send(room: string, text: string): boolean {
     const { outbox, clock } = this.parts;
     if (outbox.full) return false;
-    outbox.add(crypto.randomUUID?.() ?? fallbackId(), room, text, clock.now());
+    outbox.add(newId(), room, text, clock.now());
     this.wake(room);
     return true;
   }
@@ -74,9 +75,4 @@ export class Sending {
     }
     changed();
   }
-}
-
-/** `crypto.randomUUID` exists on secure origins only; a plain-HTTP address in a local network is none. */
-function fallbackId(): string {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -9,7 +9,7 @@ const GROUP_MS = 5 * 60_000;
 
 export type Row =
   | { kind: "day"; key: string; at: number }
-  | { kind: "new"; key: string }
+  | { kind: "new"; key: string; missed: number }
   | { kind: "message"; key: string; heads: boolean; line: Line };
 
 /** A message, arrived or pending, as one line of the list. */
@@ -23,9 +23,12 @@ export interface Line {
   state: "sending" | "sent" | "failed";
   clientId?: string;
   reason?: string;
+  /** As the room has it; none while it is pending. */
+  message?: Message;
 }
 
-export function rows(messages: Message[], pending: Pending[], me: string, newAfter: number | undefined): Row[] {
+/** `missed`: what the line "new" says of the time away, 0 for nothing. */
+export function rows(messages: Message[], pending: Pending[], me: string, newAfter: number | undefined, missed = 0): Row[] {
   const found: Row[] = [];
   let previous: Line | undefined;
   let newShown = newAfter === undefined;
@@ -38,7 +41,7 @@ export function rows(messages: Message[], pending: Pending[], me: string, newAft
     if (!newShown && newAfter !== undefined && line.seq !== undefined && line.seq > newAfter) {
       newShown = true;
       if (!line.own) {
-        found.push({ kind: "new", key: "new" });
+        found.push({ kind: "new", key: "new", missed });
         heads = true;
       }
     }
@@ -49,9 +52,10 @@ export function rows(messages: Message[], pending: Pending[], me: string, newAft
 }
 
 function* lines(messages: Message[], pending: Pending[], me: string): Generator<[string, Line]> {
-  for (const { seq, userId, name, text, at, clientId } of messages) {
+  for (const message of messages) {
+    const { seq, userId, name, text, at, clientId } = message;
     const own = userId === me;
-    const line: Line = { seq, userId, text, at, own, state: "sent" };
+    const line: Line = { seq, userId, text, at, own, state: "sent", message };
     if (name !== undefined) line.name = name;
     // An own message keeps the key it had while pending, so that its element stays where it is.
     yield [own && clientId ? `own-${clientId}` : `seq-${seq}`, line];

@@ -1,6 +1,7 @@
 // One room as the page knows it: messages, read marks, unread count, who is online, who types. Pure; talks to nobody.
 
-import type { Failure, JoinAnswer, Message, OnlineUser } from "../contract.ts";
+import type { Change, Failure, JoinAnswer, Message, OnlineUser } from "../contract.ts";
+import { changed } from "./changes.ts";
 import { Timeline } from "./timeline.ts";
 import { Typing } from "./typing.ts";
 
@@ -20,6 +21,10 @@ export class Room {
   unread = 0;
   /** The line "new" stands behind this seq. */
   newAfter: number | undefined;
+  /** What others said while the connection was gone: so many messages behind that seq. */
+  away: { after: number; missed: number } | undefined;
+  /** The own message that is being rewritten. */
+  editing: number | undefined;
   /** The latest message, held or not, for the room list. */
   latest: Message | undefined;
   online = new Map<string, OnlineUser>();
@@ -36,7 +41,7 @@ export class Room {
   }
 
   /** Takes the answer to a join. True if the messages must be loaded anew. */
-  joined(answer: JoinAnswer, resuming: boolean): boolean {
+  joined(answer: JoinAnswer, resuming: boolean, me: string): boolean {
     this.phase = "joined";
     this.problem = undefined;
     const reset = answer.reset || (resuming && answer.epoch !== this.timeline.epoch);
@@ -44,10 +49,14 @@ export class Room {
       this.marks.clear();
       this.latest = undefined;
       this.newAfter = undefined;
+      this.away = undefined;
+      this.editing = undefined;
       this.readSeq = 0;
       this.timeline.clear(answer.epoch, answer.head);
     } else if (resuming) {
-      this.timeline.resume(answer.messages, answer.head, answer.more);
+      this.missed(answer, me);
+      this.timeline.resume(answer, answer.head, answer.more);
+      for (const change of answer.changes) this.noteChange(change);
     } else {
       this.timeline.replace(answer, answer.head);
     }
@@ -55,6 +64,17 @@ export class Room {
     this.readSeq = Math.max(this.readSeq, answer.readSeq);
     this.unread = this.readSeq > answer.readSeq ? 0 : answer.unread;
     return reset;
+  }
+
+  /** The others' words since the connection was lost, if there were any: the line "new" stands before them. */
+  private missed({ messages, more, unread }: JoinAnswer, me: string): void {
+    const after = this.timeline.cursor;
+    const theirs = messages.filter((m) => m.userId !== me && !m.deleted && m.seq > after).length;
+    // An answer that ends early knows the number all the same, but for what was unread before.
+    const missed = more ? Math.max(theirs, unread - this.unread) : theirs;
+    if (missed === 0) return;
+    this.away = { after, missed };
+    this.newAfter ??= after;
   }
 
   refused(problem: Failure): void {
@@ -80,6 +100,17 @@ export class Room {
     this.newAfter ??= message.seq - 1;
   }
 
+  /** Takes a live edit, delete or reaction. */
+  change(change: Change, me: string): void {
+    const before = this.timeline.messages.find(({ seq }) => seq === change.seq);
+    const known = change.logSeq <= this.timeline.cursor;
+    this.timeline.change(change);
+    this.noteChange(change);
+    // What was deleted unread need not be read any more.
+    const unread = before && !before.deleted && before.userId !== me && before.seq > this.readSeq;
+    if (change.type === "deleted" && !known && unread) this.unread = Math.max(0, this.unread - 1);
+  }
+
   /** The user has read up to `seq`. True if that is news. */
   read(seq: number, unread = 0): boolean {
     if (seq <= this.readSeq) return false;
@@ -90,7 +121,7 @@ export class Room {
 
   /** Another device of the user has read up to `seq`: what lies behind is counted from what we hold. */
   readElsewhere(seq: number, me: string): void {
-    this.read(seq, this.timeline.messages.filter((m) => m.seq > seq && m.userId !== me).length);
+    this.read(seq, this.timeline.messages.filter((m) => m.seq > seq && m.userId !== me && !m.deleted).length);
   }
 
   /** Somebody else's read mark; it only grows. */
@@ -117,5 +148,10 @@ export class Room {
 
   note(message: Message | undefined): void {
     if (message && message.seq >= (this.latest?.seq ?? 0)) this.latest = message;
+  }
+
+  private noteChange(change: Change): void {
+    if (this.latest?.seq === change.seq) this.latest = changed(this.latest, change);
+    if (this.editing === change.seq && change.type === "deleted") this.editing = undefined;
   }
 }

@@ -8,6 +8,7 @@ import { avatar } from "./avatar.ts";
 import { h, Keyed, setText, type Entry } from "./dom.ts";
 import { icon } from "./icon.ts";
 import { rowElement } from "./message.ts";
+import { MessageActions } from "./message_actions.ts";
 
 /** This close to the end counts as being there. */
 const END_PX = 60;
@@ -23,6 +24,7 @@ export class MessageList implements Entry<void> {
   private readonly older: HTMLElement;
   private readonly readBy: HTMLElement;
   private readonly jump: HTMLButtonElement;
+  private readonly actions: MessageActions;
   private rows: Keyed<Row>;
   private room: Room | undefined;
   /** The room was opened and not yet put in its place. */
@@ -32,6 +34,7 @@ export class MessageList implements Entry<void> {
   constructor(private readonly chat: Chat) {
     this.list = h("ol", { class: "messages", testid: "message-list" });
     this.rows = this.freshRows();
+    this.actions = new MessageActions(chat, this.list, () => this.room);
     this.empty = h("div", { class: "empty", testid: "empty" });
     this.older = h("div", { class: "history-edge", testid: "history-edge" });
     this.readBy = h("div", { class: "read-by", testid: "read-by" });
@@ -55,8 +58,9 @@ export class MessageList implements Entry<void> {
     if (!room) return;
     const anchor = this.atEnd ? undefined : this.anchor();
     const pending = room.timeline.hasNewer ? [] : this.chat.outbox.of(room.name);
-    const shown = rows(room.timeline.messages, pending, this.chat.me, newAfter(room));
+    const shown = rows(room.timeline.messages, pending, this.chat.me, newAfter(room), missed(room));
     this.rows.show(shown, (row) => row.key);
+    this.actions.update();
     this.showEdges(room, shown.length === 0);
     this.showReaders(room);
     this.place(anchor, shown.length > 0);
@@ -74,7 +78,7 @@ export class MessageList implements Entry<void> {
   }
 
   private freshRows(): Keyed<Row> {
-    return new Keyed<Row>(this.list, (row) => rowElement(this.chat, () => this.room?.name ?? "", row));
+    return new Keyed<Row>(this.list, (row) => rowElement(this.chat, () => this.room, row));
   }
 
   private place(anchor: { element: HTMLElement; top: number } | undefined, filled: boolean): void {
@@ -126,6 +130,8 @@ export class MessageList implements Entry<void> {
   }
 
   private fetchNearEdges(): void {
+    // A page may hold nothing but changes of older messages: what they speak of lies further back.
+    if (this.room && this.placing && this.room.timeline.hasOlder && !this.room.timeline.first) return void this.chat.history.older(this.room);
     if (!this.room || this.placing) return;
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
     if (scrollTop < EDGE_PX && this.room.timeline.hasOlder) void this.chat.history.older(this.room);
@@ -145,7 +151,7 @@ export class MessageList implements Entry<void> {
     setText(this.older, nothing ? "" : loading === "older" ? "Loading earlier messages…" : room.timeline.hasOlder ? "" : `This is the beginning of ${room.name}.`);
     this.empty.hidden = !nothing;
     if (!nothing) return;
-    const view = room.phase + room.name + (room.problem?.message ?? "");
+    const view = room.phase + room.name + String(room.timeline.hasOlder) + (room.problem?.message ?? "");
     if (this.empty.dataset["view"] === view) return;
     this.empty.dataset["view"] = view;
     this.empty.replaceChildren(...emptyState(this.chat, room));
@@ -153,7 +159,7 @@ export class MessageList implements Entry<void> {
 
   /** Who has read the user's own last message, if it is the end of what they said. */
   private showReaders(room: Room): void {
-    const own = room.timeline.hasNewer ? undefined : room.timeline.messages.findLast((message) => message.userId === this.chat.me);
+    const own = room.timeline.hasNewer ? undefined : room.timeline.messages.findLast((message) => message.userId === this.chat.me && !message.deleted);
     const readers = own ? room.readers(own.seq).map((userId) => ({ userId, name: this.chat.people.name(userId) })) : [];
     this.readBy.hidden = readers.length === 0;
     if (!own || readers.length === 0) return;
@@ -175,6 +181,11 @@ function newAfter({ newAfter: seq, timeline }: Room): number | undefined {
   return before ? undefined : seq;
 }
 
+/** How much was missed while away, if the line "new" stands where that began. */
+function missed({ newAfter: seq, away }: Room): number {
+  return away !== undefined && away.after === seq ? away.missed : 0;
+}
+
 function emptyState(chat: Chat, room: Room): Node[] {
   if (room.phase === "refused") {
     const actions = h(
@@ -185,6 +196,6 @@ function emptyState(chat: Chat, room: Room): Node[] {
     );
     return [icon("lock"), h("h3", {}, `You can't enter ${room.name}`), h("p", {}, room.problem?.message ?? ""), actions];
   }
-  if (room.phase === "waiting") return [h("div", { class: "skeleton", attrs: { "aria-label": "Loading messages" } }, ...Array.from({ length: 6 }, () => h("div", { class: "bone" })))];
+  if (room.phase === "waiting" || room.timeline.hasOlder) return [h("div", { class: "skeleton", attrs: { "aria-label": "Loading messages" } }, ...Array.from({ length: 6 }, () => h("div", { class: "bone" })))];
   return [icon("chat"), h("h3", {}, `It is quiet in ${room.name}`), h("p", {}, "Write the first message below.")];
 }

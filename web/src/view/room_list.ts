@@ -54,7 +54,7 @@ function roomItem(chat: Chat, { name }: Room): Entry<Room> {
     element.dataset["unread"] = String(unread);
     const who = latest && (latest.userId === chat.me ? "You" : (latest.name ?? chat.people.name(latest.userId)));
     // Only the beginning is ever visible; a long text need not be laid out.
-    setText(preview, room.phase === "refused" ? "Can't be entered" : latest ? `${who}: ${latest.text.slice(0, 120)}` : "No messages yet");
+    setText(preview, room.phase === "refused" ? "Can't be entered" : latest ? `${who}: ${latest.deleted ? "message deleted" : latest.text.slice(0, 120)}` : "No messages yet");
     setText(when, latest ? ago(latest.at, Date.now()) : "");
     badge.hidden = unread === 0;
     setText(badge, unread > 99 ? "99+" : String(unread));
