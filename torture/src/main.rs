@@ -45,10 +45,7 @@ async fn main() -> ExitCode {
 
 /// Answers whether every law held.
 async fn torture(cli: &Cli, seed: u64) -> Result<bool, TortureError> {
-    let mut options = Options::new(seed)?;
-    if let Some(binary) = &cli.binary {
-        options.binary.clone_from(binary);
-    }
+    let mut options = Options::with_binary(seed, cli.binary.clone())?;
     options.rounds = cli.rounds;
     options.messages = cli.messages;
     options.progress = true;

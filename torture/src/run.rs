@@ -62,6 +62,11 @@ impl Options {
     /// # Errors
     /// [`TortureError::NoBinary`] if there is none.
     pub fn new(seed: u64) -> Result<Self, TortureError> {
+        Self::with_binary(seed, None)
+    }
+
+    /// As [`new`](Self::new), of the given server if there is one.
+    pub fn with_binary(seed: u64, binary: Option<PathBuf>) -> Result<Self, TortureError> {
         let beside = || {
             let program = std::env::current_exe().unwrap_or_default();
             // A test's program lies one folder deeper.
@@ -69,7 +74,8 @@ impl Options {
             let mut candidates = folders.map(|folder| folder.join("roomful"));
             candidates.find(|path| path.is_file()).unwrap_or("roomful".into())
         };
-        let binary = std::env::var_os("ROOMFUL_BIN").map_or_else(beside, PathBuf::from);
+        let named = binary.or_else(|| std::env::var_os("ROOMFUL_BIN").map(PathBuf::from));
+        let binary = named.unwrap_or_else(beside);
         if !binary.is_file() {
             return Err(TortureError::NoBinary(binary));
         }
