@@ -5,7 +5,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 
 import { Window, launch } from "./lib/browser.mjs";
 import { done, leaveAll, member } from "./lib/people.mjs";
-import { Roomful } from "./lib/process.mjs";
+import { API_KEY, Roomful } from "./lib/process.mjs";
 import { until } from "./lib/waiting.mjs";
 
 let server;
@@ -176,6 +176,37 @@ describe("what becomes of messages", () => {
     assert.equal(await ada.at("message").count(), 4);
     await ada.picture("away");
   });
+});
+
+test("the bell tells of notifications, live and after a reload, until they are read on any page", async () => {
+  const ada = await signIn("Ada", "post");
+  const other = await signIn("Ada", "post");
+  const userId = await ada.at("online-user").first().getAttribute("data-user");
+  const notify = async (title) => {
+    const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
+    const body = JSON.stringify({ userIds: [userId], kind: "parcel", title, body: "<i>Fetch</i> it" });
+    const answer = await fetch(`${server.url}/api/v1/notifications`, { method: "POST", headers, body });
+    assert.ok(answer.ok, `${answer.status} ${await answer.text()}`);
+  };
+  assert.ok(await ada.at("bell-badge").isHidden());
+  await notify("A parcel");
+  await notify("A letter");
+  for (const window of [ada, other]) await window.at("bell-badge").filter({ hasText: /^2$/ }).waitFor();
+  await ada.page.reload();
+  await ada.page.getByRole("button", { name: "Notifications, 2 unread" }).click();
+  assert.deepEqual(
+    (await ada.at("notice").allInnerTexts()).map((text) => text.split("\n")[0]),
+    ["A letter", "A parcel"],
+  );
+  assert.equal(await ada.at("notices").locator("i").count(), 0);
+  await ada.picture("bell");
+  await ada.at("notice", { unread: "true" }).first().click();
+  for (const window of [ada, other]) await window.at("bell-badge").filter({ hasText: /^1$/ }).waitFor();
+  await ada.page.keyboard.press("Escape");
+  await ada.at("notices").waitFor({ state: "hidden" });
+  await other.at("bell").click();
+  await other.at("read-all").click();
+  for (const window of [ada, other]) await window.at("bell-badge").waitFor({ state: "hidden" });
 });
 
 test("what is written while the server is away is sent once when it is back", async () => {

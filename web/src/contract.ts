@@ -82,6 +82,22 @@ export interface HistoryAnswer {
   more: boolean;
 }
 
+export interface Notice {
+  id: string;
+  kind: string;
+  title: string;
+  body: string;
+  at: number;
+  readAt?: number;
+}
+
+export interface NoticesAnswer {
+  /** Newest first. */
+  notifications: Notice[];
+  unread: number;
+  more: boolean;
+}
+
 /** What the page asks of the server: for each event, what goes out and what the answer carries. */
 export interface Requests {
   "chat:join": { send: { room: string; since?: number; epoch?: Epoch; limit?: number }; data: JoinAnswer };
@@ -98,6 +114,8 @@ export interface Requests {
   "chat:message_read": { send: { room: string; seq: number }; data: { room: string; readSeq: number; unread: number } };
   "chat:get_online_users": { send: { room: string }; data: { room: string; users: OnlineUser[] } };
   "chat:get_history": { send: { room: string; before?: number; after?: number; limit?: number }; data: HistoryAnswer };
+  "notification:list": { send: { limit?: number }; data: NoticesAnswer };
+  "notification:read": { send: { id: string } | { all: true }; data: { unread: number } };
   "token:refresh": { send: { token: string }; data: object };
 }
 
@@ -117,6 +135,8 @@ export interface Announcements {
   "chat:member_left": { room: string; userId: string };
   "presence:online": { userId: string; at: number };
   "presence:offline": { userId: string; lastSeen: number };
+  "notification:receive": Notice;
+  "notification:unread": { unread: number };
   error: Failure & { event?: string };
 }
 

@@ -6,12 +6,14 @@ import { failureOf, type Change, type Failure, type JoinAnswer, type Message } f
 import type { Session } from "../session.ts";
 import type { Shelf } from "../storage.ts";
 import { Outbox } from "../state/outbox.ts";
+import { Notices } from "../state/notices.ts";
 import { People } from "../state/people.ts";
 import type { Room } from "../state/room.ts";
 import { Rooms } from "../state/rooms.ts";
 import { Changing } from "./changing.ts";
 import { History } from "./history.ts";
 import { Joining } from "./joining.ts";
+import { Noticing } from "./noticing.ts";
 import { Reading } from "./reading.ts";
 import { Sending } from "./sending.ts";
 import { Typist } from "./typist.ts";
@@ -38,6 +40,8 @@ export class Chat {
   readonly rooms: Rooms;
   readonly outbox: Outbox;
   readonly people = new People();
+  readonly notices = new Notices();
+  readonly noticing: Noticing;
   readonly history: History;
   readonly typist: Typist;
   readonly changing: Changing;
@@ -78,6 +82,7 @@ export class Chat {
     this.reading = new Reading({ request, clock, changed });
     this.typist = new Typist(request, clock);
     this.changing = new Changing({ request, me: () => this.me, failed: (words) => this.tell(words) });
+    this.noticing = new Noticing({ notices: this.notices, request, clock, changed, failed: (words) => this.tell(words) });
     const ready = (name: string): boolean => this.rooms.get(name)?.phase === "joined";
     this.sending = new Sending({ outbox: this.outbox, request, clock, ready, changed });
     this.joining = new Joining({ request, clock, changed, entered: (...what) => this.entered(...what) });
@@ -251,6 +256,9 @@ export class Chat {
     });
     on("presence:online", ({ userId }) => this.cameOrWent(userId, true));
     on("presence:offline", ({ userId }) => this.cameOrWent(userId, false));
+    on("notification:receive", (notice) => this.notices.receive(notice) && this.changed());
+    // Another device has read some, and does not say which.
+    on("notification:unread", () => void this.noticing.load());
     on("error", (failure) => {
       this.notice = failure.message;
       this.changed();
@@ -328,6 +336,7 @@ export class Chat {
     }
     if (state === "online") {
       const open = this.rooms.open;
+      void this.noticing.load();
       this.joining.start([...(open ? [open] : []), ...this.rooms.all.filter((room) => room !== open)]);
     } else {
       this.joining.stop();

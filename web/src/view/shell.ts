@@ -3,6 +3,7 @@
 import type { Chat } from "../chat/chat.ts";
 import { announcer } from "./announcer.ts";
 import { banner } from "./banner.ts";
+import { bell } from "./bell.ts";
 import { Composer } from "./composer.ts";
 import { h, setText, type Entry } from "./dom.ts";
 import { icon } from "./icon.ts";
@@ -131,9 +132,11 @@ function header(chat: Chat, pane: (name: "rooms" | "people") => void): Entry<voi
   menu.append(dot);
   const people = h("button", { class: "count-button", testid: "open-people", attrs: { type: "button", "aria-controls": "people" }, on: { click: () => pane("people") } }, icon("people"), count);
   const leave = h("button", { class: "leave-button", testid: "leave-room", attrs: { type: "button", title: "Leave this room" } }, "Leave");
+  const bells = bell(chat);
   leave.addEventListener("click", () => chat.rooms.open && void chat.leave(chat.rooms.open).then(() => history.replaceState(null, "", `#${encodeURIComponent(chat.rooms.openName ?? "")}`)));
-  const element = h("header", { class: "room-head" }, menu, name, h("span", { class: "spread" }), people, leave);
+  const element = h("header", { class: "room-head" }, menu, name, h("span", { class: "spread" }), bells.element, people, leave);
   const update = (): void => {
+    bells.update();
     const room = chat.rooms.open;
     setText(name, room?.name ?? "Roomful");
     people.hidden = leave.hidden = room === undefined;
