@@ -26,6 +26,7 @@ pub mod clock;
 mod config;
 mod controller;
 mod deadlines;
+mod delivery;
 mod error;
 mod events;
 mod handlers;
@@ -44,7 +45,7 @@ pub mod typing_tracker;
 
 pub use config::ChatConfig;
 pub use error::{ChatError, ErrorBody, ErrorCode};
-pub use events::presence::Status;
+pub use events::{presence::Status, webhook};
 pub use metrics::Messages;
 pub use middleware::{
     auth::{KeyTable, TokenAlgorithm, VerifyKey},

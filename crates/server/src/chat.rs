@@ -77,7 +77,8 @@ fn rates(config: &Config) -> RateLimits {
     }
 }
 
-fn millis(span: Duration) -> i64 {
+/// A span in milliseconds.
+pub(crate) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -14,6 +14,7 @@ mod secret;
 mod server;
 mod store;
 mod token;
+mod webhooks;
 
 use std::process::ExitCode;
 

@@ -28,6 +28,7 @@ use crate::{
     lifecycle, open_files,
     secret::{Keys, Made},
     store::{self, Lock},
+    webhooks,
 };
 
 /// Why the server did not start.
@@ -43,6 +44,8 @@ pub(crate) enum StartError {
     Metrics(#[from] MetricsError),
     #[error("can't write the file that ROOMFUL_PORT_FILE names: {0}")]
     PortFile(io::Error),
+    #[error("webhooks can't be sent: {0}")]
+    Webhooks(io::Error),
     #[error("the system refuses what every server needs: {0}")]
     Runtime(io::Error),
     #[error("another server is running on {0}; stop it first, or choose another folder with --data")]
@@ -129,7 +132,8 @@ impl Server {
 
         welcome(config, address);
         lifecycle::announce(address).map_err(StartError::PortFile)?;
-        let recurring = recurring(config, exporter, Arc::clone(&store));
+        let mut recurring = recurring(config, exporter, Arc::clone(&store));
+        webhooks::start(config, &store, &mut recurring).map_err(StartError::Webhooks)?;
         let (delay, patience) = (config.shutdown.delay.0, config.shutdown.timeout.0);
         Ok(Server {
             health,

@@ -97,7 +97,7 @@ pub struct Record {
     pub sink: String,
     /// What it tells.
     pub kind: RecordKind,
-    /// When it happened.
+    /// When it happened; for a message, when it was said.
     pub at: i64,
     /// What became of it.
     pub state: RecordState,
@@ -273,8 +273,8 @@ pub trait Outbox: Send + Sync {
     /// Pending records of a sink which are due at `now`, the longest due first, `limit` at most.
     async fn due(&self, sink: &str, now: i64, limit: u32) -> Result<Vec<Record>, StoreError>;
 
-    /// When the sink's next pending record is due.
-    async fn next_due(&self, sink: &str) -> Result<Option<i64>, StoreError>;
+    /// When the first of the sink's pending records is due that are not yet at `now`.
+    async fn next_due(&self, sink: &str, now: i64) -> Result<Option<i64>, StoreError>;
 
     /// Notes what became of attempts. Records that are no longer pending stay as they are.
     async fn settle(&self, settled: Vec<Settled>, now: i64) -> Result<(), StoreError>;
@@ -282,12 +282,9 @@ pub trait Outbox: Send + Sync {
     /// Messages which are due at `now` for a look at who has acknowledged them, the longest due first.
     async fn unconfirmed(&self, now: i64, limit: u32) -> Result<Vec<Unconfirmed>, StoreError>;
 
-    /// When the next message is due for a look.
-    async fn next_look(&self) -> Result<Option<i64>, StoreError>;
-
     /// Writes the records that looks came to. After the first look a message is due for the last one; after that it is
     /// done with. Answers how many members got a record.
-    async fn alert(&self, alerts: Vec<Alert>, now: i64) -> Result<u64, StoreError>;
+    async fn alert(&self, alerts: Vec<Alert>) -> Result<u64, StoreError>;
 
     /// Records in a state, or all, the newest first.
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError>;

@@ -9,6 +9,7 @@ mod fields;
 pub(crate) mod log;
 pub(crate) mod notification;
 pub(crate) mod presence;
+pub mod webhook;
 
 use serde_json::Value;
 

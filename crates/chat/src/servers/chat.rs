@@ -118,6 +118,7 @@ impl ChatServer {
         self.chat.pipeline.stop().await;
         self.chat.notifications.drain().await;
         self.chat.presence.note_last_seen().await;
+        self.chat.presence.close().await;
     }
 }
 
@@ -196,6 +197,7 @@ impl Chat {
 
     fn start_alarms(self: &Arc<Self>) {
         self.presence.start_alarm();
+        self.presence.start_delivery();
         self.typing.start_alarm();
         self.notifications.start_saving();
         let next = |chat: &Self| chat.expiries.lock().next();

@@ -4,7 +4,7 @@
 //! online stand in `presence_tracker`; here are the sockets, the store and the clock.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher, RandomState},
     sync::Arc,
 };
@@ -19,6 +19,7 @@ use crate::{
     alarm::Alarm,
     clock::Clock,
     config::ChatConfig,
+    delivery::{happenings::Happenings, undelivered},
     error::ChatError,
     events::presence::{OFFLINE, ONLINE, Offline, Online, State, Status},
     metrics::{Metrics, count},
@@ -46,6 +47,7 @@ pub(crate) struct PresenceServer {
     announce_max: usize,
     rooms_of_user: u32,
     keys: RandomState,
+    happenings: Happenings,
 }
 
 impl PresenceServer {
@@ -69,6 +71,7 @@ impl PresenceServer {
             announce_max: config.announce_max,
             rooms_of_user: config.rooms_of_user,
             keys: RandomState::new(),
+            happenings: Happenings::start(store, clock),
         }
     }
 
@@ -79,15 +82,56 @@ impl PresenceServer {
             .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
     }
 
+    /// Starts what tells the outbox: who did not come back after a restart, and who has not got a message.
+    pub(crate) fn start_delivery(self: &Arc<Self>) {
+        if self.store.outbox().is_none() {
+            return;
+        }
+        let presence = Arc::clone(self);
+        tokio::spawn(async move {
+            let Self {
+                happenings,
+                store,
+                clock,
+                ..
+            } = &*presence;
+            happenings
+                .await_returning(&**store, &**clock, |user| presence.is_online(user))
+                .await;
+        });
+        let presence = Arc::downgrade(self);
+        let is_online = move |user: &UserId| {
+            presence
+                .upgrade()
+                .is_some_and(|presence| presence.is_online(user))
+        };
+        tokio::spawn(undelivered::watch(
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            is_online,
+        ));
+    }
+
+    /// Writes what waits for the outbox, and takes no more.
+    pub(crate) async fn close(&self) {
+        self.happenings.close().await;
+    }
+
+    fn is_online(&self, user: &UserId) -> bool {
+        self.tracker.lock().entry(user).is_some()
+    }
+
     // ---- sessions come and go
 
     /// A session of the user begins. If that brings them online, those who want to know are told.
     pub(crate) async fn connect(&self, user: &UserId, name: Option<Arc<str>>) {
         {
             let mut tracker = self.tracker.lock();
-            if !tracker.connect(user, name) {
+            if !tracker.connect(user, name.clone()) {
                 return;
             }
+            self.happenings
+                .user_online(user, name.as_deref(), self.clock.now_ms());
             self.metrics.users_online.set(count(tracker.len()));
             let watchers = self.watchers_of(user);
             self.announce_online(user, watchers.into_values());
@@ -124,6 +168,14 @@ impl PresenceServer {
                 last_seen: offline.last_seen,
             };
             self.tell(&offline.user, OFFLINE, &event, recipients.into_values());
+            self.happenings
+                .user_offline(&offline.user, offline.name.as_deref(), offline.last_seen);
+        }
+        let left: HashSet<_> = gone.iter().flat_map(|offline| &offline.rooms).collect();
+        for room in left {
+            if tracker.count_in(*room) == 0 {
+                self.happenings.room_emptied(*room, now);
+            }
         }
         drop(tracker);
         if !gone.is_empty() {
@@ -161,7 +213,12 @@ impl PresenceServer {
 
     /// The user takes part in a room no more.
     pub(crate) fn leave(&self, user: &UserId, room: RoomId) {
-        self.tracker.lock().leave(user, room);
+        let mut tracker = self.tracker.lock();
+        let before = tracker.count_in(room);
+        tracker.leave(user, room);
+        if before > 0 && tracker.count_in(room) == 0 {
+            self.happenings.room_emptied(room, self.clock.now_ms());
+        }
     }
 
     fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>) {

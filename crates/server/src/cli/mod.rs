@@ -5,6 +5,7 @@ mod default_config;
 mod doctor;
 mod serve;
 mod token;
+mod webhooks;
 
 use std::{
     io::{self, Write as _},
@@ -61,6 +62,8 @@ enum Command {
     Serve(ServeFlags),
     /// Prints a token for a user, signed with the configured secret.
     Token(token::TokenFlags),
+    /// Lists records for webhooks, and has them tried again.
+    Webhooks(webhooks::WebhooksFlags),
     /// Checks the settings from file, environment and flags.
     CheckConfig(ServeFlags),
     /// Checks store, disk, limits of the system, clock and port, and says what to do.
@@ -132,6 +135,7 @@ impl Cli {
             None => serve::run(&common.load(serve)?),
             Some(Command::Serve(flags)) => serve::run(&common.load(serve.with(flags))?),
             Some(Command::Token(flags)) => token::run(&common.load(ServeFlags::default())?, flags),
+            Some(Command::Webhooks(flags)) => webhooks::run(&common.load(ServeFlags::default())?, flags),
             Some(Command::CheckConfig(flags)) => check_config::run(&common.load(serve.with(flags))?),
             Some(Command::Doctor(flags)) => doctor::run(&common.load(serve.with(flags))?),
             Some(Command::DefaultConfig) => default_config::run(),

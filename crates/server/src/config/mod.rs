@@ -11,6 +11,7 @@ mod log;
 mod socket;
 mod store;
 mod units;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ pub(crate) use self::{
     socket::Socket,
     store::{Api, Bus, Shutdown, Store},
     units::Span,
+    webhooks::{Outbox, Webhook},
 };
 use self::{error::Invalid, layers::Layers};
 
@@ -38,6 +40,7 @@ pub(crate) const DEFAULT_TEXT: &str = include_str!("default.toml");
 pub(crate) struct Config {
     pub(crate) listen: String,
     pub(crate) data: PathBuf,
+    pub(crate) webhooks: Vec<Webhook>,
     pub(crate) dev: Dev,
     pub(crate) http: Http,
     pub(crate) socket: Socket,
@@ -51,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) api: Api,
+    pub(crate) outbox: Outbox,
     pub(crate) log: Log,
     pub(crate) shutdown: Shutdown,
     /// Who set `auth.keys`: whether a key can be used shows only when it is loaded.
@@ -114,6 +118,8 @@ impl Config {
         self.auth.validate()?;
         self.store.validate()?;
         self.bus.validate()?;
+        webhooks::validate(&self.webhooks)?;
+        self.outbox.validate()?;
         self.log.validate()?;
         self.shutdown.validate()
     }

@@ -139,6 +139,26 @@ fn describe() {
         "roomful_handler_panics_total",
         "Event handlers that ended by a fault of ours."
     );
+    describe_gauge!(
+        "roomful_webhooks_pending",
+        "Records that wait to be told, by endpoint."
+    );
+    describe_gauge!(
+        "roomful_webhooks_delivered",
+        "Delivered records that are still kept, by endpoint."
+    );
+    describe_gauge!(
+        "roomful_webhooks_dead",
+        "Records that were given up, by endpoint."
+    );
+    describe_counter!(
+        "roomful_webhooks_attempts_total",
+        "Posts to endpoints, by endpoint and outcome."
+    );
+    describe_counter!(
+        "roomful_webhooks_dropped_total",
+        "Records lost because too many waited, by cause."
+    );
     describe_gauge!("roomful_build_info", "Always 1; the version is its label.");
     describe_gauge!("process_resident_memory_bytes", "Memory held by the process.");
     describe_gauge!("process_open_fds", "Open files and connections.");

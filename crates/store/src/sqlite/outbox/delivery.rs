@@ -88,10 +88,12 @@ pub(super) fn due(conn: &Connection, sink: &str, now: i64, limit: u32) -> rusqli
     .collect()
 }
 
-pub(super) fn next_due(conn: &Connection, sink: &str) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached("SELECT turn_at FROM outbox WHERE state = 0 AND sink = ?1 ORDER BY turn_at LIMIT 1")?
-        .query_row([sink], |row| row.get(0))
-        .optional()
+pub(super) fn next_due(conn: &Connection, sink: &str, now: i64) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached(
+        "SELECT turn_at FROM outbox WHERE state = 0 AND sink = ?1 AND turn_at > ?2 ORDER BY turn_at LIMIT 1",
+    )?
+    .query_row(params![sink, now], |row| row.get(0))
+    .optional()
 }
 
 pub(super) struct Settle {

@@ -30,9 +30,9 @@ impl Outbox for SqliteStore {
             .await
     }
 
-    async fn next_due(&self, sink: &str) -> Result<Option<i64>, StoreError> {
+    async fn next_due(&self, sink: &str, now: i64) -> Result<Option<i64>, StoreError> {
         let sink = sink.to_owned();
-        self.read(move |conn| delivery::next_due(conn, &sink)).await
+        self.read(move |conn| delivery::next_due(conn, &sink, now)).await
     }
 
     async fn settle(&self, settled: Vec<Settled>, now: i64) -> Result<(), StoreError> {
@@ -45,12 +45,8 @@ impl Outbox for SqliteStore {
             .await
     }
 
-    async fn next_look(&self) -> Result<Option<i64>, StoreError> {
-        self.read(unconfirmed::next_look).await
-    }
-
-    async fn alert(&self, alerts: Vec<Alert>, now: i64) -> Result<u64, StoreError> {
-        self.write(unconfirmed::Alerts { alerts, now }).await
+    async fn alert(&self, alerts: Vec<Alert>) -> Result<u64, StoreError> {
+        self.write(unconfirmed::Alerts(alerts)).await
     }
 
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError> {

@@ -58,12 +58,6 @@ pub(super) fn due(
     Ok(looks)
 }
 
-pub(super) fn next_look(conn: &Connection) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached("SELECT due_at FROM unconfirmed ORDER BY due_at LIMIT 1")?
-        .query_row([], |row| row.get(0))
-        .optional()
-}
-
 fn members_within(conn: &Connection, room: RoomId, most: u32) -> rusqlite::Result<bool> {
     const SQL: &str = "SELECT count(*) <= ?2 FROM
         (SELECT 1 FROM members WHERE room_id = ?1 AND active = 1 LIMIT ?2 + 1)";
@@ -72,8 +66,10 @@ fn members_within(conn: &Connection, room: RoomId, most: u32) -> rusqlite::Resul
 }
 
 /// The condition under which member `m` has yet to acknowledge entry `e`.
-const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.read_seq < e.seq
+const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.delivered_seq < e.seq
     AND m.joined_at <= e.at AND m.user_id <> e.user_id
+    AND NOT EXISTS (SELECT 1 FROM message_states s
+        WHERE s.room_id = e.room_id AND s.seq = e.seq AND s.deleted = 1)
     AND NOT EXISTS (SELECT 1 FROM alerted a
         WHERE a.room_id = e.room_id AND a.seq = e.seq AND a.user_id = m.user_id)";
 
@@ -85,28 +81,21 @@ fn waiting(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Vec<St
     .collect()
 }
 
-pub(super) struct Alerts {
-    pub(super) alerts: Vec<Alert>,
-    pub(super) now: i64,
-}
+pub(super) struct Alerts(pub(super) Vec<Alert>);
 
 impl Write for Alerts {
     type Answer = u64;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
         let mut alerted = 0;
-        for alert in &self.alerts {
-            alerted += apply(batch, alert, self.now)?;
+        for alert in &self.0 {
+            alerted += apply(batch, alert)?;
         }
         Ok(alerted)
     }
 
     fn weight(&self) -> Weight {
-        let users = self
-            .alerts
-            .iter()
-            .map(|alert| alert.users.len() + 1)
-            .sum::<usize>();
+        let users = self.0.iter().map(|alert| alert.users.len() + 1).sum::<usize>();
         Weight {
             writes: users,
             bytes: users.saturating_mul(256),
@@ -123,7 +112,7 @@ struct Message {
     body: String,
 }
 
-fn apply(batch: &mut Batch<'_>, alert: &Alert, now: i64) -> rusqlite::Result<u64> {
+fn apply(batch: &mut Batch<'_>, alert: &Alert) -> rusqlite::Result<u64> {
     const OVER: &str = "DELETE FROM unconfirmed WHERE room_id = ?1 AND seq = ?2";
     const AGAIN: &str = "UPDATE unconfirmed SET due_at = ?3, last_look = 1 WHERE room_id = ?1 AND seq = ?2";
     let (conn, options) = (batch.conn, batch.outbox);
@@ -150,7 +139,13 @@ fn apply(batch: &mut Batch<'_>, alert: &Alert, now: i64) -> rusqlite::Result<u64
             body: Some(&message.body),
             ..Facts::of_room(&room.row)
         };
-        alerted += u64::from(write(conn, options, RecordKind::MessageUndelivered, now, &facts)?);
+        alerted += u64::from(write(
+            conn,
+            options,
+            RecordKind::MessageUndelivered,
+            message.at,
+            &facts,
+        )?);
         if !alert.last {
             conn.prepare_cached("INSERT INTO alerted (room_id, seq, user_id) VALUES (?1, ?2, ?3)")?
                 .execute(params![alert.room, Seq(alert.seq), user])?;

@@ -1,0 +1,201 @@
+//! An endpoint, and one attempt to tell it a record.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as HyperClient, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use roomful_chat::webhook;
+use roomful_store::Record;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::signature::SigningKey;
+use crate::{clock, config::Webhook};
+
+/// Bytes of an answer that are read, so that its connection can be used again.
+const ANSWER_BYTES: usize = 64 << 10;
+/// Idle connections kept for each host, and for how long.
+const IDLE_CONNECTIONS: usize = 4;
+const IDLE_FOR: Duration = Duration::from_secs(30);
+
+/// What came of an attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// A 2xx answer.
+    Delivered,
+    /// 410: the endpoint wants nothing any more.
+    Gone,
+    /// Anything else; it may work later.
+    Failed {
+        cause: Cause,
+        error: String,
+        /// Milliseconds that the endpoint asked to wait.
+        retry_after_ms: Option<i64>,
+    },
+    /// The record can't be told at all.
+    Unreadable(String),
+}
+
+/// Why an attempt failed, as the metrics tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// An answer other than 2xx.
+    Refused,
+    /// No answer in time.
+    Timeout,
+    /// No connection, or a broken one.
+    Unreachable,
+}
+
+/// The HTTP client that all endpoints share. It follows no redirects and knows no proxies.
+#[derive(Clone)]
+pub(super) struct Client {
+    http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    patience: Duration,
+}
+
+impl Client {
+    /// `patience` is for a whole attempt, from the connection to the end of the answer.
+    pub(super) fn new(patience: Duration) -> io::Result<Self> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let http = HyperClient::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_FOR)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build(connector);
+        Ok(Self { http, patience })
+    }
+
+    /// The endpoint of a setting that was checked.
+    pub(super) fn endpoint(&self, webhook: &Webhook) -> Option<Endpoint> {
+        Some(Endpoint {
+            name: webhook.name(),
+            uri: webhook.uri()?,
+            key: Arc::new(SigningKey::new(&webhook.key()?)),
+            client: self.clone(),
+        })
+    }
+}
+
+/// Where records go. Neither its URL nor its key is ever logged.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    pub(super) name: String,
+    uri: Uri,
+    key: Arc<SigningKey>,
+    client: Client,
+}
+
+impl Endpoint {
+    /// Posts a record once.
+    pub(super) async fn post(&self, record: &Record) -> Attempt {
+        let request = match self.request(record) {
+            Ok(request) => request,
+            Err(error) => return Attempt::Unreadable(error),
+        };
+        let patience = self.client.patience;
+        match timeout(patience, self.exchange(request)).await {
+            Ok(attempt) => attempt,
+            Err(_) => failed(
+                Cause::Timeout,
+                format!("no answer within {}", humantime::format_duration(patience)),
+            ),
+        }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Attempt {
+        let answer = match self.client.http.request(request).await {
+            Ok(answer) => answer,
+            Err(error) => return failed(Cause::Unreachable, causes(&error)),
+        };
+        let (head, body) = answer.into_parts();
+        // Only the status counts; what else it says is read to free the connection.
+        let _ = Limited::new(body, ANSWER_BYTES).collect().await;
+        match head.status {
+            status if status.is_success() => Attempt::Delivered,
+            StatusCode::GONE => Attempt::Gone,
+            status => Attempt::Failed {
+                cause: Cause::Refused,
+                error: format!("answered {}", status.as_u16()),
+                retry_after_ms: retry_after(&head.headers, clock::unix_seconds()),
+            },
+        }
+    }
+
+    fn request(&self, record: &Record) -> Result<Request<Full<Bytes>>, String> {
+        let data = webhook::data(record).map_err(|error| format!("the record can't be read: {error}"))?;
+        let body = json!({
+            "type": webhook::type_name(record.kind),
+            "timestamp": clock::rfc3339(record.at),
+            "data": data,
+        });
+        let body = Bytes::from(body.to_string());
+        let timestamp = clock::unix_seconds();
+        Request::post(self.uri.clone())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::USER_AGENT, concat!("Roomful/", env!("CARGO_PKG_VERSION")))
+            .header("webhook-id", &record.id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", self.key.sign(&record.id, timestamp, &body))
+            .body(Full::new(body))
+            .map_err(|error| format!("the record makes no request: {error}"))
+    }
+}
+
+fn failed(cause: Cause, error: String) -> Attempt {
+    Attempt::Failed {
+        cause,
+        error,
+        retry_after_ms: None,
+    }
+}
+
+/// An error with what is behind it, in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+/// What `Retry-After` asks for, in milliseconds: seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: u64) -> Option<i64> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = text.parse::<u64>().ok().or_else(|| {
+        let date = httpdate::parse_http_date(text).ok()?;
+        let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(date.as_secs().saturating_sub(now))
+    })?;
+    i64::try_from(seconds.saturating_mul(1_000)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let asked = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, http::HeaderValue::from_static(text))]);
+            retry_after(&headers, 784_111_777)
+        };
+        assert_eq!(asked("120"), Some(120_000));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10_000));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:17 GMT"), Some(0));
+        assert_eq!(asked("soon"), None);
+        assert_eq!(asked("-1"), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! The upkeep of the outbox: its figures, and the removal of what is over its time or too much.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use metrics::{counter, gauge};
+use roomful_store::{Keep, Outage, Outbox, RecordState, Store, StoreError};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{chat::millis, clock, config::Config};
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// What is kept.
+pub(super) fn keep(config: &Config) -> Keep {
+    Keep {
+        delivered_ms: millis(config.outbox.keep_delivered.0),
+        dead_ms: millis(config.outbox.keep_dead.0),
+        records: config.outbox.max_records,
+    }
+}
+
+/// Runs until the store is closed.
+pub(super) async fn run(store: Arc<dyn Store>, keep: Keep) {
+    let Some(outbox) = store.outbox() else { return };
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut known = HashMap::new();
+    loop {
+        ticks.tick().await;
+        match once(outbox, keep, &mut known).await {
+            Ok(()) => {}
+            Err(StoreError::Unavailable(Outage::Closed)) => return,
+            Err(error) => tracing::warn!(%error, "the outbox can't be looked after; trying again later"),
+        }
+    }
+}
+
+async fn once(
+    outbox: &dyn Outbox,
+    keep: Keep,
+    known: &mut HashMap<(String, RecordState), u64>,
+) -> Result<(), StoreError> {
+    let removed = outbox.trim(keep, clock::unix_millis()).await?;
+    if removed.pending > 0 {
+        counter!("roomful_webhooks_dropped_total", "cause" => "max_records").increment(removed.pending);
+        tracing::error!(
+            records = removed.pending,
+            "the outbox was full: the oldest records are lost although they were not delivered"
+        );
+    }
+    // What is no longer there shows as 0.
+    for records in known.values_mut() {
+        *records = 0;
+    }
+    for count in outbox.counts().await? {
+        known.insert((count.sink, count.state), count.records);
+    }
+    for ((sink, state), records) in known {
+        let name = match state {
+            RecordState::Pending => "roomful_webhooks_pending",
+            RecordState::Delivered => "roomful_webhooks_delivered",
+            RecordState::Dead => "roomful_webhooks_dead",
+        };
+        #[expect(clippy::cast_precision_loss, reason = "exact for any number of records")]
+        gauge!(name, "endpoint" => sink.clone()).set(*records as f64);
+    }
+    Ok(())
+}
