@@ -115,11 +115,18 @@ async fn everything_that_happens_is_told() {
     let ids: HashSet<_> = posts.iter().map(|post| &post.id).collect();
     assert_eq!(ids.len(), 5, "{posts:#?}");
 
-    let metrics = http::get(server.addr(), "/metrics").await.unwrap().text();
-    assert!(
-        metrics.contains("roomful_webhooks_attempts_total{endpoint=\"app\",outcome=\"delivered\"}"),
-        "{metrics}"
-    );
+    // An attempt is counted after its answer has come.
+    let series = "roomful_webhooks_attempts_total{endpoint=\"app\",outcome=\"delivered\"} 5";
+    timeout(PATIENCE, async {
+        while !http::get(server.addr(), "/metrics")
+            .await
+            .unwrap()
+            .text()
+            .contains(series)
+        {}
+    })
+    .await
+    .unwrap();
     for secret in [SECRET, SECRET.trim_start_matches("whsec_"), "/hook"] {
         assert!(!server.log().contains(secret), "{secret} is in the log");
     }

@@ -77,11 +77,10 @@ impl Receiver {
     /// Waits until `enough` says so of the posts.
     pub(crate) async fn wait(&self, what: &str, mut enough: impl FnMut(&[Post]) -> bool) -> Vec<Post> {
         let mut posts = self.posts.clone();
-        let found = timeout(PATIENCE, posts.wait_for(|posts| enough(posts))).await;
-        match found {
-            Ok(posts) => posts.unwrap().clone(),
-            Err(_) => panic!("{what}: {:#?}", self.posts()),
-        }
+        let Ok(found) = timeout(PATIENCE, posts.wait_for(|posts| enough(posts))).await else {
+            panic!("{what}: {:#?}", self.posts());
+        };
+        found.unwrap().clone()
     }
 }
 

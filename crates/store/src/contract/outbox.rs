@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Harness, Outcome, message, room, say};
 use crate::{
-    Alert, Count, Happening, Keep, OnlineRow, Options, Outbox, OutboxOptions, Outcome as Fate, Record,
-    RecordKind, RecordState, Removed, Replay, RoomId, Settled, Sink, Store, StoreError, Unconfirmed,
+    Alert, Count, EntryKind, Happening, Keep, OnlineRow, Options, Outbox, OutboxOptions, Outcome as Fate,
+    Record, RecordKind, RecordState, Removed, Replay, RoomId, Settled, Sink, Store, StoreError, Unconfirmed,
 };
 
 fn sink(name: &str, kinds: &[RecordKind]) -> Sink {
@@ -256,6 +256,19 @@ pub async fn a_mark_takes_back_what_waits(harness: &dyn Harness) -> Outcome {
     assert_eq!(due(&store, "all").await?.len(), 1);
     store.mark_read(room.id, "bob", 3, 1_007).await?;
     assert_eq!(due(&store, "all").await?, []);
+
+    // A delivered mark will do, and of a deleted message nobody is told.
+    say(&*store, room.id, "ann", &["4", "5"]).await?;
+    store.mark_room_delivered(room.id, "bob", 4).await?;
+    let mut deletion = message(room.id, "ann", None, "{}");
+    (deletion.kind, deletion.target) = (EntryKind::Delete, Some(5));
+    store.append(vec![deletion]).await?;
+    let found = outbox(&store)?.unconfirmed(1_005, 10).await?;
+    let waiting: Vec<_> = found.iter().map(|look| (look.seq, look.waiting.len())).collect();
+    assert_eq!(
+        waiting.iter().filter(|(seq, _)| *seq > 3).collect::<Vec<_>>(),
+        [&(4, 0), &(5, 0)]
+    );
     Ok(())
 }
 
