@@ -24,13 +24,17 @@ pub struct ChatConfig {
     /// How long a user stays online after their last session.
     pub presence_grace_ms: i64,
     /// Rooms with more subscribed sockets than this announce no single user (`presence:online`, `presence:offline`,
-    /// `chat:member_joined`, `chat:member_left`): when all come at once, the cost would grow with their square. Who is
+    /// `chat:member_joined`, `chat:member_left`), and those with more users online send no `chat:unread`: when all come at once, the cost would grow with their square. Who is
     /// online there is answered by `chat:get_online_users`.
     pub announce_max: usize,
     /// The rooms in which a user is online although not subscribed: the latest they joined, at most so many.
     pub rooms_of_user: u32,
     /// Whether the first join of a room creates it. If not, only rooms that the store knows can be joined.
     pub create_rooms: bool,
+    /// A room's `chat:unread` is counted and sent at most this often.
+    pub unread_interval_ms: i64,
+    /// Bytes after which one `chat:sync` answers with empty pages. What it may reach beyond is one page of the store.
+    pub sync_bytes: usize,
     /// The sends of one connection that may wait for their commit; more wait their turn.
     pub sends_in_flight: u32,
     /// The messages posted from within the process ([`ChatServer::post`](crate::ChatServer::post)) that may wait for
@@ -62,6 +66,8 @@ impl Default for ChatConfig {
             announce_max: 500,
             rooms_of_user: 200,
             create_rooms: true,
+            unread_interval_ms: 1_000,
+            sync_bytes: 64 * 1024,
             sends_in_flight: 32,
             posts_in_flight: 256,
             room_queue: 1_024,

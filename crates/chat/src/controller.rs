@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::{
     error::ChatError,
     events::{Command, EventKind},
-    handlers::{change, connection, membership, message, notification, presence, receipt, typing},
+    handlers::{
+        change, connection, inbox, membership, message, notification, presence, receipt, sync, typing,
+    },
     reply::{Reply, emit_error},
     room_manager::RoomRef,
     servers::chat::Chat,
@@ -62,6 +64,8 @@ async fn run(context: &Context, command: Command, reply: Reply) {
         Command::Read(read) => reply.with(&receipt::read(context, &read).await),
         Command::Delivered(delivered) => reply.with(&receipt::delivered(context, &delivered).await),
         Command::History(ask) => message::history(context, &ask, reply).await,
+        Command::Sync(ask) => sync::sync(context, &ask, reply).await,
+        Command::Inbox(ask) => inbox::inbox(context, &ask, reply).await,
         Command::OnlineUsers(at) => presence::online_users(context, &at, reply).await,
         Command::PresenceSubscribe(users) => reply.with(&presence::subscribe(context, users).await),
         Command::PresenceUnsubscribe(users) => reply.with(&presence::unsubscribe(context, users).await),

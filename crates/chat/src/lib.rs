@@ -42,6 +42,7 @@ mod servers;
 mod session;
 pub mod types;
 pub mod typing_tracker;
+mod unread_board;
 
 pub use config::ChatConfig;
 pub use error::{ChatError, ErrorBody, ErrorCode};

@@ -10,6 +10,7 @@ use roomful_store::RoomId;
 use tokio::sync::Semaphore;
 
 use crate::{
+    error::ChatError,
     middleware::{admission::ConnectionSlot, rate_limit::ConnectionLimiter},
     notification_tracker::Device,
     presence_tracker::UserId,
@@ -112,6 +113,19 @@ impl Session {
             .iter()
             .find(|room| room.name == *name)
             .cloned()
+    }
+
+    /// Whether one more room may be subscribed to, or it is subscribed to this one.
+    ///
+    /// # Errors
+    /// `invalid_request` if there are as many as there may be.
+    pub(crate) fn has_room_for(&self, name: &RoomName, most: usize) -> Result<(), ChatError> {
+        if self.joined(name).is_none() && self.rooms() >= most {
+            let message =
+                format!("this connection is in {most} rooms, the most there may be; leave one first");
+            return Err(ChatError::InvalidRequest(message));
+        }
+        Ok(())
     }
 
     /// How many rooms the socket is subscribed to.

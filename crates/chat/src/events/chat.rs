@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     fields::Fields,
+    inbox::EPOCH_CHARS,
     log::{LoggedChange, MessageView},
 };
 use crate::{
@@ -26,9 +27,6 @@ pub(crate) const GET_HISTORY: &str = "chat:get_history";
 pub(crate) const MEMBER_JOINED: &str = "chat:member_joined";
 pub(crate) const MEMBER_LEFT: &str = "chat:member_left";
 pub(crate) const ROOM_DELETED: &str = "chat:room_deleted";
-
-/// The longest epoch a client may name, in characters. Ours are 16.
-const EPOCH_CHARS: usize = 64;
 
 /// `{room}`: all that leaving, typing and asking who is online take.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,6 +6,7 @@
 pub(crate) mod chat;
 pub(crate) mod connection;
 mod fields;
+pub(crate) mod inbox;
 pub(crate) mod log;
 pub(crate) mod notification;
 pub(crate) mod presence;
@@ -31,6 +32,8 @@ pub(crate) enum EventKind {
     Delivered,
     OnlineUsers,
     History,
+    Sync,
+    Inbox,
     PresenceSubscribe,
     PresenceUnsubscribe,
     NotificationList,
@@ -40,7 +43,7 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Join,
         Self::Leave,
         Self::Send,
@@ -53,6 +56,8 @@ impl EventKind {
         Self::Delivered,
         Self::OnlineUsers,
         Self::History,
+        Self::Sync,
+        Self::Inbox,
         Self::PresenceSubscribe,
         Self::PresenceUnsubscribe,
         Self::NotificationList,
@@ -75,6 +80,8 @@ impl EventKind {
             Self::Delivered => chat::MESSAGE_DELIVERED,
             Self::OnlineUsers => chat::GET_ONLINE_USERS,
             Self::History => chat::GET_HISTORY,
+            Self::Sync => inbox::SYNC,
+            Self::Inbox => inbox::INBOX,
             Self::PresenceSubscribe => presence::SUBSCRIBE,
             Self::PresenceUnsubscribe => presence::UNSUBSCRIBE,
             Self::NotificationList => notification::LIST,
@@ -102,6 +109,8 @@ pub(crate) enum Command {
     Delivered(chat::Mark),
     OnlineUsers(chat::InRoom),
     History(chat::GetHistory),
+    Sync(inbox::Sync),
+    Inbox(inbox::AskInbox),
     PresenceSubscribe(presence::Users),
     PresenceUnsubscribe(presence::Users),
     NotificationList(notification::List),
@@ -125,7 +134,7 @@ impl Command {
             Some(Value::String(room)) if kind.takes_a_bare_room() => serde_json::json!({ "room": room }),
             Some(payload) => payload,
             // Nothing is required: no payload stands for an empty one.
-            None if kind == EventKind::NotificationList => Value::Object(serde_json::Map::new()),
+            None if kind.requires_nothing() => Value::Object(serde_json::Map::new()),
             None => Value::Null,
         };
         let fields = &mut Fields::of(kind.name(), payload)?;
@@ -142,6 +151,8 @@ impl Command {
             EventKind::Delivered => Self::Delivered(chat::Mark::read(fields)?),
             EventKind::OnlineUsers => Self::OnlineUsers(chat::InRoom::read(fields)?),
             EventKind::History => Self::History(chat::GetHistory::read(fields, limits)?),
+            EventKind::Sync => Self::Sync(inbox::Sync::read(fields, limits)?),
+            EventKind::Inbox => Self::Inbox(inbox::AskInbox::read(fields, limits)?),
             EventKind::PresenceSubscribe => Self::PresenceSubscribe(presence::Users::read(fields, limits)?),
             EventKind::PresenceUnsubscribe => {
                 Self::PresenceUnsubscribe(presence::Users::read(fields, limits)?)
@@ -155,6 +166,10 @@ impl Command {
 }
 
 impl EventKind {
+    const fn requires_nothing(self) -> bool {
+        matches!(self, Self::Inbox | Self::NotificationList)
+    }
+
     const fn takes_a_bare_room(self) -> bool {
         matches!(
             self,

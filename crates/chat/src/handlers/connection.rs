@@ -20,6 +20,7 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
         return;
     };
     chat.watch_expiry(*socket.id(), None, me.expires_at());
+    chat.connections.connected(&me.user, &socket);
     let event = SessionBegan {
         user_id: &me.user,
         session_id: socket.id().as_str(),
@@ -62,6 +63,7 @@ pub(crate) fn disconnected(chat: &Chat, socket: &Socket) {
         return;
     };
     chat.forget_expiry(*socket.id(), me.expires_at());
+    chat.connections.disconnected(&me.user, socket);
     let rooms = me.take_rooms();
     let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
     chat.typing.end_session(&me.user, me.serial, &ids);

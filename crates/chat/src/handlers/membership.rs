@@ -58,11 +58,7 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
     if !me.allows(&ask.room) {
         return Err(ChatError::Forbidden);
     }
-    let most = chat.config.limits.rooms_per_socket;
-    if me.joined(&ask.room).is_none() && me.rooms() >= most {
-        let message = format!("this connection is in {most} rooms, the most there may be; leave one first");
-        return Err(ChatError::InvalidRequest(message));
-    }
+    me.has_room_for(&ask.room, chat.config.limits.rooms_per_socket)?;
     chat.rooms
         .open(&ask.room, chat.config.create_rooms)
         .await?
@@ -73,18 +69,12 @@ async fn look_up(context: &Context, room: &Room, head: u64, ask: &Join) -> Resul
     let Context { chat, me, .. } = context;
     let joined = chat.store.join(room.id, &me.user, chat.clock.now_ms()).await?;
     let membership = joined.ok_or(ChatError::Forbidden)?;
-    let known = ask.epoch.as_deref().is_none_or(|epoch| epoch == &*room.epoch);
-    let resumable = ask.since.filter(|since| known && *since <= head);
-    let mut reset = (ask.since.is_some() || !known) && resumable.is_none();
-    let mut history = match resumable {
-        Some(seq) => message::page(chat, room, Range::After { seq, upto: head }, ask.limit).await?,
-        None => message::page(chat, room, Range::Last { upto: head }, ask.limit).await?,
+    let from = From {
+        since: ask.since,
+        epoch: ask.epoch.as_deref(),
+        limit: ask.limit,
     };
-    if resumable.is_some_and(|since| since + 1 < history.first) {
-        // Retention has taken what came next: say so instead of leaving a hole.
-        reset = true;
-        history = message::page(chat, room, Range::Last { upto: head }, ask.limit).await?;
-    }
+    let (history, reset) = catch_up(chat, room, head, &from).await?;
     let unread = chat.store.unread(room.id, &me.user).await?.unwrap_or_default();
     Ok(Found {
         membership,
@@ -92,6 +82,35 @@ async fn look_up(context: &Context, room: &Room, head: u64, ask: &Join) -> Resul
         reset,
         unread,
     })
+}
+
+/// Up to where a client knows a room's log, and how much it wants of what it does not know.
+pub(super) struct From<'a> {
+    pub(super) since: Option<u64>,
+    pub(super) epoch: Option<&'a str>,
+    pub(super) limit: u32,
+}
+
+/// What follows what a client knows: a page from there on, or, if it knows nothing or nothing that can be continued,
+/// the newest one. Answers also whether it has to forget what it knows.
+pub(super) async fn catch_up(
+    chat: &Chat,
+    room: &Room,
+    head: u64,
+    from: &From<'_>,
+) -> Result<(History, bool), ChatError> {
+    let known = from.epoch.is_none_or(|epoch| epoch == &*room.epoch);
+    let resumable = from.since.filter(|since| known && *since <= head);
+    if let Some(seq) = resumable {
+        let history = message::page(chat, room, Range::After { seq, upto: head }, from.limit).await?;
+        // Retention may have taken what came next: then a hole would be left.
+        if seq + 1 >= history.first {
+            return Ok((history, false));
+        }
+    }
+    let reset = from.since.is_some() || !known;
+    let history = message::page(chat, room, Range::Last { upto: head }, from.limit).await?;
+    Ok((history, reset))
 }
 
 fn finish(context: &Context, room: &RoomRef, head: u64, found: &Found, reply: Reply) {

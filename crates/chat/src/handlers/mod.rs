@@ -2,9 +2,11 @@
 
 pub(crate) mod change;
 pub(crate) mod connection;
+pub(crate) mod inbox;
 pub(crate) mod membership;
 pub(crate) mod message;
 pub(crate) mod notification;
 pub(crate) mod presence;
 pub(crate) mod receipt;
+pub(crate) mod sync;
 pub(crate) mod typing;

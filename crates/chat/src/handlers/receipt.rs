@@ -25,6 +25,7 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMar
         .ok_or(ChatError::Forbidden)?;
     if marked.advanced {
         tell(context, &room, MESSAGE_READ, marked.read_seq, at);
+        chat.unread.user_read(&me.user, &room, marked.unread);
     }
     Ok(ReadMark {
         room: &ask.room,

@@ -83,30 +83,66 @@ fn read_device(chat: &Chat, device: Option<Value>) -> Result<Device, ChatError> 
     }
 }
 
-/// How many connections each user has. Bounded by the connections there are.
+/// The connections of each user. Bounded by the connections there are.
 #[derive(Default)]
-pub(crate) struct UserConnections(Mutex<HashMap<UserId, u32>>);
+pub(crate) struct UserConnections(Mutex<HashMap<UserId, Connections>>);
+
+#[derive(Default)]
+struct Connections {
+    /// Those that were let in, connected or about to be.
+    count: u32,
+    sockets: Vec<Socket>,
+}
 
 impl UserConnections {
     /// One more connection of the user, if they may have it.
     fn take(self: &Arc<Self>, claims: &Claims, most: u32) -> Result<ConnectionSlot, ChatError> {
-        let mut counts = self.0.lock();
+        let mut users = self.0.lock();
         // The id that is in the table already is shared by all connections of the user.
-        let user = counts
+        let user = users
             .get_key_value(&claims.user)
             .map_or_else(|| claims.user.clone(), |(user, _)| user.clone());
-        let count = counts.get(&user).copied().unwrap_or_default();
-        if count >= most {
+        let connections = users.entry(user.clone()).or_default();
+        if connections.count >= most {
             return Err(ChatError::RateLimited {
                 what: "connections of this user",
                 retry_after_ms: 1_000,
             });
         }
-        counts.insert(user.clone(), count + 1);
+        connections.count += 1;
         Ok(ConnectionSlot {
             user,
             table: Arc::clone(self),
         })
+    }
+
+    /// A socket of the user is connected.
+    pub(crate) fn connected(&self, user: &UserId, socket: &Socket) {
+        if let Some(connections) = self.0.lock().get_mut(user) {
+            // Most users have one: no place for more than there are.
+            connections.sockets.reserve_exact(1);
+            connections.sockets.push(socket.clone());
+        }
+    }
+
+    /// A socket of the user is gone.
+    pub(crate) fn disconnected(&self, user: &UserId, socket: &Socket) {
+        let mut users = self.0.lock();
+        let gone = users.get_mut(user).and_then(|connections| {
+            let at = connections.sockets.iter().position(|known| known == socket)?;
+            Some(connections.sockets.swap_remove(at))
+        });
+        // The last handle of a socket gives back its slot, which asks for the lock.
+        drop(users);
+        drop(gone);
+    }
+
+    /// The user's connected sockets.
+    pub(crate) fn sockets(&self, user: &str) -> Vec<Socket> {
+        let users = self.0.lock();
+        users
+            .get(user)
+            .map_or_else(Vec::new, |connections| connections.sockets.clone())
     }
 }
 
@@ -124,11 +160,11 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut counts = self.table.0.lock();
-        if let Some(count) = counts.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.user);
+        let mut users = self.table.0.lock();
+        if let Some(connections) = users.get_mut(&self.user) {
+            connections.count = connections.count.saturating_sub(1);
+            if connections.count == 0 {
+                users.remove(&self.user);
             }
         }
     }

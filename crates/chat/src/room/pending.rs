@@ -37,6 +37,13 @@ pub(crate) enum What {
     Change(u64, Change),
 }
 
+impl What {
+    /// Whether it changes how much somebody has not read.
+    pub(super) const fn is_counted(&self) -> bool {
+        matches!(self, Self::Message(_) | Self::Change(_, Change::Delete))
+    }
+}
+
 /// The body of the entry that makes a change.
 pub(crate) fn change_body(change: &Change) -> Result<String, serde_json::Error> {
     match change {

@@ -12,7 +12,9 @@ use super::{
     pending::{Pending, What},
     view::Event,
 };
-use crate::{clock::Clock, error::ChatError, metrics::Metrics, room_manager::RoomRef};
+use crate::{
+    clock::Clock, error::ChatError, metrics::Metrics, room_manager::RoomRef, unread_board::UnreadBoard,
+};
 
 /// The most entries that one append takes from a room.
 const BATCH: usize = 256;
@@ -27,6 +29,7 @@ pub(crate) struct Pipeline {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) namespace: Namespace,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) unread: Arc<UnreadBoard>,
     /// The most sends that may wait in one room.
     pub(crate) room_queue: usize,
     /// The most sends that may wait in all rooms.
@@ -106,6 +109,9 @@ impl Pipeline {
             if let Ok(Appended::New { seq, at }) = result {
                 let frame = sent.pending.event(room, seq, at).frame(room, &self.namespace);
                 self.deliver(room, seq, frame).await;
+                if sent.pending.what.is_counted() {
+                    self.unread.room_changed(room);
+                }
             }
             answers.push((sent, result));
         }
@@ -117,7 +123,7 @@ impl Pipeline {
         }
     }
 
-    async fn deliver(&self, room: &Room, seq: u64, frame: Option<Frame>) {
+    async fn deliver(&self, room: &RoomRef, seq: u64, frame: Option<Frame>) {
         #[cfg(feature = "planted-bugs")]
         if roomful_store::planted::is(roomful_store::planted::Bug::SkipDelivery) && seq.is_multiple_of(40) {
             return room.skip_to(seq);
@@ -138,7 +144,9 @@ impl Pipeline {
 
     /// Delivers the committed entries after `after` up to `upto`. Returns when that is done: a room waits for its
     /// store rather than leave a hole.
-    async fn catch_up(&self, room: &Room, after: u64, upto: u64) {
+    async fn catch_up(&self, room: &RoomRef, after: u64, upto: u64) {
+        // Whatever they are, they are few.
+        self.unread.room_changed(room);
         let mut after = after;
         let mut pause = *RETRY_MS.start();
         while after < upto {

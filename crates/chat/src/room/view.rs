@@ -12,7 +12,7 @@ use crate::{
         chat::{RECEIVE_MESSAGE, message_id},
         log::{ChangeKind, ChangeView, EditBody, LiveChange, LoggedChange, MessageView, ReactionsView},
     },
-    types::Draft,
+    types::{Draft, RoomName},
 };
 
 /// The answer to whoever names a message that is not there.
@@ -35,7 +35,7 @@ impl<'a> Event<'a> {
     /// What an entry says; `None`, and a line in the log, if its body is not ours.
     pub(crate) fn of(room: &'a Room, entry: &'a Entry) -> Option<Self> {
         let read = match entry.kind {
-            EntryKind::Message => message(room, entry).map(Self::Message),
+            EntryKind::Message => message(&room.name, &room.epoch, entry).map(Self::Message),
             kind => change(kind, entry),
         };
         read.inspect_err(
@@ -80,7 +80,11 @@ impl<'a> PageView<'a> {
 }
 
 /// A message in its present state.
-pub(crate) fn message<'a>(room: &'a Room, entry: &'a Entry) -> serde_json::Result<MessageView<'a>> {
+pub(crate) fn message<'a>(
+    room: &'a RoomName,
+    epoch: &str,
+    entry: &'a Entry,
+) -> serde_json::Result<MessageView<'a>> {
     let state = &entry.state;
     let mut draft = if state.deleted {
         Draft::default()
@@ -98,8 +102,8 @@ pub(crate) fn message<'a>(room: &'a Room, entry: &'a Entry) -> serde_json::Resul
         count: reactions.count,
     });
     Ok(MessageView {
-        id: message_id(&room.epoch, entry.seq),
-        room: &room.name,
+        id: message_id(epoch, entry.seq),
+        room,
         seq: entry.seq,
         user_id: &entry.user_id,
         name: entry.user_name.as_deref(),

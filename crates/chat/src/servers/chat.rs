@@ -29,6 +29,7 @@ use crate::{
     room::{Room, pipeline::Pipeline},
     room_manager::RoomManager,
     types::{Claims, Notified, Notify},
+    unread_board::UnreadBoard,
 };
 
 /// How many memberships may change at a time; two of one user in one room never do.
@@ -139,6 +140,7 @@ pub(crate) struct Chat {
     pub(crate) presence: Arc<PresenceServer>,
     pub(crate) notifications: Arc<NotificationServer>,
     pub(crate) typing: Arc<TypingBoard>,
+    pub(crate) unread: Arc<UnreadBoard>,
     /// One place for each message that is being posted from within the process.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) pace: Mutex<Pace>,
@@ -157,27 +159,39 @@ impl Chat {
     fn new(namespace: Namespace, store: Arc<dyn Store>, config: ChatConfig, clock: Arc<dyn Clock>) -> Self {
         let metrics = Arc::new(Metrics::new());
         let rooms = RoomManager::new(Arc::clone(&store), Arc::clone(&clock), config.join_buffer);
+        let presence = Arc::new(PresenceServer::new(
+            &config, &store, &clock, &rooms, &namespace, &metrics,
+        ));
+        let connections = Arc::default();
+        let unread = Arc::new(UnreadBoard::new(
+            &config,
+            &store,
+            &clock,
+            &namespace,
+            &presence,
+            &connections,
+        ));
         let pipeline = Pipeline {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             namespace: namespace.clone(),
             metrics: Arc::clone(&metrics),
+            unread: Arc::clone(&unread),
             room_queue: config.room_queue,
             server_queue: config.server_queue,
             places: Arc::new(Semaphore::new(config.server_queue as usize)),
         };
         Self {
             limiters: RateLimiters::new(config.rates, Arc::clone(&clock)),
-            connections: Arc::default(),
+            connections,
+            unread,
             serials: AtomicU64::new(1),
             last_revocation: AtomicU64::new(0),
             calls: Arc::new(Semaphore::new(config.posts_in_flight.max(1) as usize)),
             pace: Mutex::new(Pace::starting(clock.now_ms())),
             pace_alarm: Alarm::default(),
             pipeline: Arc::new(pipeline),
-            presence: Arc::new(PresenceServer::new(
-                &config, &store, &clock, &rooms, &namespace, &metrics,
-            )),
+            presence,
             notifications: Arc::new(NotificationServer::new(&config, &store, &clock, &namespace)),
             typing: Arc::new(TypingBoard::new(config.typing, &clock, &rooms, &namespace)),
             keys: RandomState::new(),
@@ -200,6 +214,7 @@ impl Chat {
         self.presence.start_delivery();
         self.typing.start_alarm();
         self.notifications.start_saving();
+        self.unread.start_alarm();
         let next = |chat: &Self| chat.expiries.lock().next();
         let tick = |chat: Arc<Self>, now| async move { chat.expire(now) };
         self.expiry_alarm

@@ -15,6 +15,10 @@ pub struct Limits {
     pub default_page: u32,
     /// The most messages of a page; a larger wish is cut down to it.
     pub max_page: u32,
+    /// The most rooms of a page of `chat:inbox`; a larger wish is cut down to it.
+    pub inbox_page: u32,
+    /// The most rooms in one `chat:sync`.
+    pub rooms_per_sync: usize,
     /// The most users in one `presence:subscribe` or `presence:unsubscribe`.
     pub users_per_subscribe: usize,
     /// The most users a socket may be subscribed to at a time.
@@ -42,6 +46,8 @@ impl Default for Limits {
             metadata_bytes: 4 * 1024,
             default_page: 50,
             max_page: 200,
+            inbox_page: 100,
+            rooms_per_sync: 200,
             users_per_subscribe: 200,
             watched_per_socket: 1_000,
             rooms_per_socket: 200,

@@ -11,6 +11,7 @@ mod fixture;
 mod admin;
 mod changes;
 mod connection;
+mod inbox;
 mod limits;
 mod messages;
 mod notifications;

@@ -18,6 +18,17 @@ const fn seconds(seconds: u64) -> Span {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rooms {
     pub(crate) create_on_join: bool,
+    pub(crate) unread_interval: Span,
+}
+
+impl Rooms {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within(
+            "rooms.unread_interval",
+            self.unread_interval,
+            seconds(0)..=seconds(3600),
+        )
+    }
 }
 
 /// Section `history`.

@@ -37,6 +37,8 @@ pub(crate) struct Limits {
     pub(crate) sends_queued: u32,
     pub(crate) join_buffer: usize,
     pub(crate) history_page: u32,
+    pub(crate) inbox_page: u32,
+    pub(crate) rooms_per_sync: usize,
     pub(crate) online_users: usize,
 }
 
@@ -92,6 +94,8 @@ impl Limits {
             self.sends_queued_per_room,
             1..=1_000_000,
         )?;
+        within("limits.inbox_page", self.inbox_page, 1..=200)?;
+        within("limits.rooms_per_sync", self.rooms_per_sync, 1..=1_000)?;
         within("limits.history_page", self.history_page, 1..=200)?;
         within("limits.online_users", self.online_users, 1..=100_000)
     }

@@ -111,6 +111,7 @@ impl Config {
         self.http.validate()?;
         self.socket.validate()?;
         self.limits.validate()?;
+        self.rooms.validate()?;
         self.history.validate()?;
         self.notifications.validate()?;
         self.presence.validate()?;

@@ -1,0 +1,70 @@
+//! All rooms of a user at once.
+
+use roomful_store::InboxRow;
+
+use crate::{
+    controller::Context,
+    error::ChatError,
+    events::{
+        inbox::{AskInbox, InboxPage, InboxRoom, cursor},
+        log::MessageView,
+    },
+    reply::Reply,
+    room::view,
+    types::RoomName,
+};
+
+/// `chat:inbox`. Rooms that the token does not allow are left out, so a page may be shorter than it could be.
+pub(crate) async fn inbox(context: &Context, ask: &AskInbox, reply: Reply) {
+    let found = context
+        .chat
+        .store
+        .inbox(&context.me.user, ask.limit, ask.after)
+        .await;
+    let inbox = match found.map_err(ChatError::from) {
+        Ok(inbox) => inbox,
+        Err(error) => return reply.fail(&error),
+    };
+    let next = inbox
+        .rooms
+        .last()
+        .filter(|_| inbox.more)
+        .map(|row| cursor(row.place));
+    let rows: Vec<_> = inbox
+        .rooms
+        .iter()
+        .filter_map(|row| Some((name(context, row)?, row)))
+        .collect();
+    reply.succeed(&InboxPage {
+        rooms: rows.iter().map(|(name, row)| line(name, row)).collect(),
+        next,
+    });
+}
+
+/// The room's name, if the user may see it.
+fn name(context: &Context, row: &InboxRow) -> Option<RoomName> {
+    let name = RoomName::new(&row.room.name).ok()?;
+    context.me.allows(&name).then_some(name)
+}
+
+fn line<'a>(room: &'a RoomName, row: &'a InboxRow) -> InboxRoom<'a> {
+    InboxRoom {
+        room,
+        epoch: &row.room.epoch,
+        head: row.room.head,
+        last_message: last_message(room, row),
+        unread: row.unread.messages,
+        mentions: row.unread.mentions,
+        read_seq: row.member.read_seq,
+        delivered_seq: row.member.delivered_seq,
+    }
+}
+
+fn last_message<'a>(room: &'a RoomName, row: &'a InboxRow) -> Option<MessageView<'a>> {
+    let entry = row.last_message.as_ref()?;
+    view::message(room, &row.room.epoch, entry)
+        .inspect_err(|error| {
+            tracing::error!(room = row.room.id, seq = entry.seq, %error, "the store has an entry that can't be read");
+        })
+        .ok()
+}

@@ -1,0 +1,170 @@
+//! Telling users what they have not read in rooms that their sockets are not subscribed to.
+//!
+//! Messages come faster than anybody wants to hear of their number: a room that has changed is looked at once in an
+//! interval, and then each of its members who is online and has such a socket is told the count as it stands.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use roomful_socket::{Class, Namespace, Socket};
+use roomful_store::{RoomId, Store, Unread};
+
+use crate::{
+    alarm::Alarm,
+    clock::Clock,
+    config::ChatConfig,
+    deadlines::Deadlines,
+    events::inbox::{UNREAD, UnreadIn},
+    middleware::admission::UserConnections,
+    presence_tracker::UserId,
+    room::Room,
+    servers::presence::PresenceServer,
+    session::Session,
+    types::RoomName,
+};
+
+/// Counts that are made at a time, so that the store has readers left for others.
+const COUNTS_AT_A_TIME: usize = 2;
+
+/// Which rooms have changed, and whom to tell.
+pub(crate) struct UnreadBoard {
+    changed: Mutex<Changed>,
+    alarm: Alarm,
+    interval_ms: i64,
+    /// Rooms with more members online are not told: the cost of a message would grow with their number.
+    most: usize,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    namespace: Namespace,
+    presence: Arc<PresenceServer>,
+    connections: Arc<UserConnections>,
+    keys: RandomState,
+}
+
+/// The rooms that wait. There are no more of them than rooms that had a message within the interval. They are known by
+/// name, so that waiting keeps none in memory that nobody is in.
+#[derive(Default)]
+struct Changed {
+    rooms: HashMap<RoomId, RoomName>,
+    due: Deadlines<RoomId>,
+}
+
+impl UnreadBoard {
+    pub(crate) fn new(
+        config: &ChatConfig,
+        store: &Arc<dyn Store>,
+        clock: &Arc<dyn Clock>,
+        namespace: &Namespace,
+        presence: &Arc<PresenceServer>,
+        connections: &Arc<UserConnections>,
+    ) -> Self {
+        Self {
+            changed: Mutex::default(),
+            alarm: Alarm::default(),
+            interval_ms: config.unread_interval_ms,
+            most: config.announce_max,
+            store: Arc::clone(store),
+            clock: Arc::clone(clock),
+            namespace: namespace.clone(),
+            presence: Arc::clone(presence),
+            connections: Arc::clone(connections),
+            keys: RandomState::new(),
+        }
+    }
+
+    pub(crate) fn start_alarm(self: &Arc<Self>) {
+        let next = |board: &Self| board.changed.lock().due.next();
+        let tick = |board: Arc<Self>, now| async move { board.tick(now).await };
+        self.alarm
+            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+    }
+
+    /// A message came to the room, or one was deleted.
+    pub(crate) fn room_changed(&self, room: &Room) {
+        if self.presence.count_in(room.id) > self.most {
+            return;
+        }
+        let mut changed = self.changed.lock();
+        if changed.rooms.contains_key(&room.id) {
+            return;
+        }
+        let was_next = changed.due.next();
+        let at = self.clock.now_ms().saturating_add(self.interval_ms);
+        changed.rooms.insert(room.id, room.name.clone());
+        changed.due.set(at, room.id);
+        self.alarm.moved(was_next, changed.due.next());
+    }
+
+    /// The user has read on: their other sockets are told at once.
+    pub(crate) fn user_read(&self, user: &UserId, room: &Room, unread: Unread) {
+        let sockets = self.strangers(user, room.id, &room.name);
+        self.tell(user, room.id, &room.name, &sockets, unread);
+    }
+
+    async fn tick(&self, now: i64) {
+        loop {
+            let due = {
+                let mut changed = self.changed.lock();
+                let next = changed.due.pop_due(now);
+                next.and_then(|(_, id)| Some((id, changed.rooms.remove(&id)?)))
+            };
+            let Some((id, name)) = due else { return };
+            self.tell_members(id, &name).await;
+        }
+    }
+
+    async fn tell_members(&self, room: RoomId, name: &RoomName) {
+        let online = self.presence.online_in(room, self.most);
+        let members = online.into_iter().map(|entry| entry.user);
+        let tell = |user: UserId| async move {
+            let sockets = self.strangers(&user, room, name);
+            if sockets.is_empty() {
+                return;
+            }
+            match self.store.unread(room, &user).await {
+                Ok(Some(unread)) => self.tell(&user, room, name, &sockets, unread),
+                // They left meanwhile.
+                Ok(None) => {}
+                Err(error) => tracing::warn!(room, %error, "what is unread can't be counted"),
+            }
+        };
+        futures_util::stream::iter(members)
+            .for_each_concurrent(COUNTS_AT_A_TIME, tell)
+            .await;
+    }
+
+    /// The user's sockets that may see the room, but are not subscribed to it.
+    fn strangers(&self, user: &UserId, room: RoomId, name: &RoomName) -> Vec<Socket> {
+        let mut sockets = self.connections.sockets(user);
+        sockets.retain(|socket| {
+            let session = socket.state::<Session>();
+            session.is_some_and(|session| session.allows(name) && !session.is_in_any(&[room]))
+        });
+        sockets
+    }
+
+    fn tell(&self, user: &UserId, room: RoomId, name: &RoomName, sockets: &[Socket], unread: Unread) {
+        if sockets.is_empty() {
+            return;
+        }
+        let event = UnreadIn {
+            room: name,
+            unread: unread.messages,
+            mentions: unread.mentions,
+        };
+        match self.namespace.prepare(UNREAD, &event) {
+            Ok(event) => {
+                let class = Class::Latest(self.keys.hash_one((room, user)));
+                for socket in sockets {
+                    let _ = socket.send_prepared(&event, class);
+                }
+            }
+            Err(error) => tracing::error!(%error, "the count of what is unread can't be encoded"),
+        }
+    }
+}
