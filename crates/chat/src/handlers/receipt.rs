@@ -1,4 +1,6 @@
 //! Read and delivered marks.
+//!
+//! One at a time for each member: what is told of a mark must come in the order in which it grew.
 
 use std::hash::BuildHasher;
 
@@ -18,6 +20,7 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMar
     let Context { chat, me, .. } = context;
     let room = context.my_room(&ask.room).await?;
     let at = chat.clock.now_ms();
+    let _one_change = chat.one_membership_change(&me.user, &room).await;
     let marked = chat
         .store
         .mark_read(room.id, &me.user, ask.seq, at)
@@ -40,6 +43,7 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMar
 pub(crate) async fn delivered<'a>(context: &Context, ask: &'a Mark) -> Result<DeliveredMark<'a>, ChatError> {
     let Context { chat, me, .. } = context;
     let room = context.my_room(&ask.room).await?;
+    let _one_change = chat.one_membership_change(&me.user, &room).await;
     let marked = chat
         .store
         .mark_room_delivered(room.id, &me.user, ask.seq)

@@ -244,7 +244,7 @@ impl Chat {
         });
     }
 
-    /// Waits for the right to change this user's membership in this room.
+    /// Waits for the right to change this user's membership in this room, or the marks that belong to it.
     pub(crate) async fn one_membership_change(
         &self,
         user: &str,

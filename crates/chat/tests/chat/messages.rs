@@ -1,5 +1,6 @@
 //! Joining, sending, reading back, retrying, marking as read, leaving.
 
+use futures_util::future::join_all;
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
@@ -286,6 +287,32 @@ async fn reading_moves_a_mark_forward_and_tells_the_others_once() {
             .await,
         "forbidden",
     );
+}
+
+/// Devices of one user that mark at the same time: the marks are committed in one order, and must be told in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn news_of_a_mark_never_go_back_however_many_devices_set_it() {
+    const MESSAGES: u64 = 600;
+    let server = Server::with(|config| config.rates.enabled = false).await;
+    let alice = server.joined("alice", "lobby").await;
+    let sends = (1..=MESSAGES).map(async |n| send(&alice, "lobby", &n.to_string()).await);
+    join_all(sends).await;
+    let mut devices = Vec::new();
+    for _ in 0..8 {
+        devices.push(server.joined("bob", "lobby").await);
+    }
+    for event in ["chat:message_delivered", "chat:message_read"] {
+        let marks = (1..=MESSAGES)
+            .zip(devices.iter().cycle())
+            .map(async |(seq, device)| {
+                ok(device.call(event, &json!({ "room": "lobby", "seq": seq })).await);
+            });
+        join_all(marks).await;
+        settle(&alice).await;
+        let told = seqs(&Value::from(alice.drain(event)));
+        assert!(told.is_sorted_by(|a, b| a < b), "{event}: {told:?}");
+        assert_eq!(told.last(), Some(&MESSAGES), "{event}");
+    }
 }
 
 #[tokio::test]

@@ -218,7 +218,7 @@ impl Committer {
         let applied = tasks
             .iter_mut()
             .try_for_each(|queued| queued.task.apply(&mut batch));
-        let applied = applied.and_then(|()| batch.flush());
+        let applied = applied.and_then(|()| batch.flush().map(drop));
         answer(tasks, &applied.map_err(|error| failure::from_sqlite(&error)));
         // A disk that takes its time: what was answered is not there yet.
         thread::sleep(Duration::from_millis(50));
