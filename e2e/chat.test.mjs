@@ -246,12 +246,12 @@ describe("signs of life", () => {
     const bob = await member(server, "bob", room);
     for (let i = 1; i <= 5; i++) await done(alice, "chat:send_message", { room, text: `m${i}` });
     const mark = await done(bob, "chat:message_read", { room, seq: 3 });
-    assert.deepEqual(mark, { room, readSeq: 3, unread: 2 });
+    assert.deepEqual(mark, { room, readSeq: 3, unread: 2, mentions: 0 });
     const told = await heard(alice, "chat:message_read", (read) => read.userId === "bob");
     assert.deepEqual([told.room, told.userId, told.seq], [room, "bob", 3]);
     assert.equal(typeof told.at, "number");
-    assert.deepEqual(await done(bob, "chat:message_read", { room, seq: 1 }), { room, readSeq: 3, unread: 2 });
-    assert.deepEqual(await done(bob, "chat:message_read", { room, seq: 5 }), { room, readSeq: 5, unread: 0 });
+    assert.deepEqual(await done(bob, "chat:message_read", { room, seq: 1 }), { room, readSeq: 3, unread: 2, mentions: 0 });
+    assert.deepEqual(await done(bob, "chat:message_read", { room, seq: 5 }), { room, readSeq: 5, unread: 0, mentions: 0 });
     const again = await done(bob, "chat:join", { room });
     assert.deepEqual([again.readSeq, again.unread], [5, 0]);
   });
