@@ -35,6 +35,7 @@ pub mod middleware;
 mod notification_tracker;
 mod pace;
 pub mod presence_tracker;
+mod recovery;
 mod reply;
 mod room;
 mod room_manager;
@@ -44,7 +45,7 @@ pub mod types;
 pub mod typing_tracker;
 mod unread_board;
 
-pub use config::ChatConfig;
+pub use config::{ChatConfig, RecoveryConfig};
 pub use error::{ChatError, ErrorBody, ErrorCode};
 pub use events::{presence::Status, webhook};
 pub use metrics::Messages;

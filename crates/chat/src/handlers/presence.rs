@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use roomful_socket::Socket;
+
 use crate::{
     controller::Context,
     error::ChatError,
@@ -9,8 +11,10 @@ use crate::{
         chat::{InRoom, ONLINE_USERS, OnlineUser, OnlineUsers},
         presence::{States, Status, Users},
     },
-    presence_tracker::UserId,
+    presence_tracker::{OnlineEntry, UserId},
     reply::Reply,
+    room::Room,
+    servers::chat::Chat,
 };
 
 /// What a user in a list takes beside id and name.
@@ -23,7 +27,25 @@ pub(crate) async fn online_users(context: &Context, ask: &InRoom, reply: Reply) 
         Ok(room) => room,
         Err(error) => return reply.fail(&error),
     };
-    let now = chat.clock.now_ms();
+    let online = listed(chat, &room);
+    let users = online_list(chat, &room, &online);
+    emit_online(socket, &users);
+    reply.succeed(&users);
+}
+
+/// Tells a socket that has come back to a room who is online there.
+pub(crate) fn show(chat: &Chat, socket: &Socket, room: &Room) {
+    emit_online(socket, &online_list(chat, room, &listed(chat, room)));
+}
+
+fn emit_online(socket: &Socket, users: &OnlineUsers<'_>) {
+    if let Err(error) = socket.emit(ONLINE_USERS, users) {
+        tracing::error!(%error, "the list of online users can't be encoded");
+    }
+}
+
+/// Those who are online in a room, as many as a list may have.
+fn listed(chat: &Chat, room: &Room) -> Vec<OnlineEntry> {
     let limits = &chat.config.limits;
     let mut online = chat.presence.online_in(room.id, limits.online_users);
     // It goes out twice, and must leave room in the outbox for what comes after it.
@@ -33,18 +55,18 @@ pub(crate) async fn online_users(context: &Context, ask: &InRoom, reply: Reply) 
         bytes <= limits.online_bytes
     });
     online.truncate(fits.count());
-    let user = |entry| user(entry, now);
-    let users = OnlineUsers {
-        room: &ask.room,
-        users: online.iter().map(user).collect(),
-    };
-    if let Err(error) = socket.emit(ONLINE_USERS, &users) {
-        tracing::error!(%error, "the list of online users can't be encoded");
-    }
-    reply.succeed(&users);
+    online
 }
 
-fn user(entry: &crate::presence_tracker::OnlineEntry, now: i64) -> OnlineUser<'_> {
+fn online_list<'a>(chat: &Chat, room: &'a Room, online: &'a [OnlineEntry]) -> OnlineUsers<'a> {
+    let now = chat.clock.now_ms();
+    OnlineUsers {
+        room: &room.name,
+        users: online.iter().map(|entry| user(entry, now)).collect(),
+    }
+}
+
+fn user(entry: &OnlineEntry, now: i64) -> OnlineUser<'_> {
     OnlineUser {
         user_id: &entry.user,
         name: entry.name.as_deref(),
