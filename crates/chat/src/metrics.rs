@@ -49,7 +49,11 @@ impl Metrics {
 
     /// A client asked for its session.
     pub(crate) fn resumed(&self, given_back: bool) {
-        let counter = if given_back { &self.resumed } else { &self.not_resumed };
+        let counter = if given_back {
+            &self.resumed
+        } else {
+            &self.not_resumed
+        };
         counter.increment(1);
     }
 

@@ -18,12 +18,7 @@ use tokio::sync::OnceCell;
 
 pub(crate) use self::restore::resume;
 use crate::{
-    alarm::Alarm,
-    error::ChatError,
-    room::Seat,
-    room_manager::RoomRef,
-    servers::chat::Chat,
-    session::Session,
+    alarm::Alarm, error::ChatError, room::Seat, room_manager::RoomRef, servers::chat::Chat, session::Session,
 };
 
 /// How often the store is told that the process is alive, in milliseconds: so much of the window may be lost with it.

@@ -24,7 +24,8 @@ use crate::{
 };
 
 /// The answer to who would have to wait for too much.
-pub(super) const TOO_BUSY: ChatError = ChatError::Unavailable("too much is said right now to get in; try again");
+pub(super) const TOO_BUSY: ChatError =
+    ChatError::Unavailable("too much is said right now to get in; try again");
 
 /// What the store knows that a join is answered with.
 struct Found {

@@ -75,7 +75,9 @@ async fn still_member(context: &Context, rooms: &[(RoomRef, u64)]) -> Result<(),
     if try_join_all(members).await?.iter().all(Option::is_some) {
         Ok(())
     } else {
-        Err(ChatError::Unavailable("you left one of these rooms just now; try again"))
+        Err(ChatError::Unavailable(
+            "you left one of these rooms just now; try again",
+        ))
     }
 }
 
@@ -89,7 +91,9 @@ async fn read(
 ) -> Result<Vec<Result<Caught, ChatError>>, ChatError> {
     let Context { chat, me, .. } = context;
     still_member(context, begun).await?;
-    let subscribe = begun.iter().map(|(room, head)| recovery::subscribe(chat, me, room.id, *head));
+    let subscribe = begun
+        .iter()
+        .map(|(room, head)| recovery::subscribe(chat, me, room.id, *head));
     try_join_all(subscribe).await?;
     let mut heads = begun.iter().map(|(_, head)| *head);
     let (mut caught, mut bytes) = (Vec::with_capacity(found.len()), 0);
@@ -110,7 +114,12 @@ async fn read(
         };
         let (history, reset) = catch_up(chat, &room, head, &from).await?;
         bytes += history.entries.iter().map(weight).sum::<usize>();
-        caught.push(Ok(Caught { room, head, history, reset }));
+        caught.push(Ok(Caught {
+            room,
+            head,
+            history,
+            reset,
+        }));
     }
     Ok(caught)
 }
@@ -152,7 +161,11 @@ fn finish(
 ) {
     let Context { chat, me, .. } = context;
     let answer = Synced {
-        rooms: asked.iter().zip(caught).map(|(asked, caught)| line(asked, caught)).collect(),
+        rooms: asked
+            .iter()
+            .zip(caught)
+            .map(|(asked, caught)| line(asked, caught))
+            .collect(),
     };
     let mut reply = Some(reply);
     let end = joining.finish(|| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use roomful_socket::{Claim, PrivateId, Prepared, Reason, Restored, Socket, SocketId};
+use roomful_socket::{Claim, Prepared, PrivateId, Reason, Restored, Socket, SocketId};
 use roomful_store::{Missed, PlacedEntry, Resume, Resumed, RoomRow, SessionKey};
 
 use super::HANDOVER;
@@ -15,8 +15,6 @@ use crate::{
     session::Session,
     types::RoomName,
 };
-
-
 
 /// Under what a session is remembered: whoever reads the store can't take it.
 pub(super) fn key(pid: &PrivateId) -> SessionKey {
@@ -68,9 +66,15 @@ async fn try_restore(
     claim: &Claim,
 ) -> Result<Restored, &'static str> {
     let key = key(&claim.pid);
-    let seen = chat.order.place(&claim.offset).ok_or("its offset is none of ours")?;
+    let seen = chat
+        .order
+        .place(&claim.offset)
+        .ok_or("its offset is none of ours")?;
     let _claimed = Claimed::take(chat, key).ok_or("it is being given back already")?;
-    chat.recovery.inherit(chat).await.map_err(|_| "the store failed")?;
+    chat.recovery
+        .inherit(chat)
+        .await
+        .map_err(|_| "the store failed")?;
     end_other_connection(chat, me, key).await?;
     let resumed = resume_in_store(chat, me, key).await?;
     // From here on it is this connection's, and over if it can't be given back.
@@ -91,7 +95,11 @@ async fn try_restore(
 
 /// A connection that still has the session is dead without knowing it. Its part here ends before another takes it up.
 async fn end_other_connection(chat: &Chat, me: &Session, key: SessionKey) -> Result<(), &'static str> {
-    let has_it = |socket: &Socket| socket.state::<Session>().is_some_and(|other| other.key() == Some(key));
+    let has_it = |socket: &Socket| {
+        socket
+            .state::<Session>()
+            .is_some_and(|other| other.key() == Some(key))
+    };
     for other in chat.connections.sockets(&me.user) {
         if has_it(&other) {
             other.close(Reason::ForcedClose);
@@ -110,7 +118,9 @@ async fn resume_in_store(chat: &Chat, me: &Session, key: SessionKey) -> Result<R
         lost_since: chat.clock.now_ms().saturating_sub(chat.config.recovery.window_ms),
     };
     let resumed = chat.store.resume_session(ask).await;
-    resumed.map_err(|_| "the store failed")?.ok_or("it is not there, or not complete, or not theirs")
+    resumed
+        .map_err(|_| "the store failed")?
+        .ok_or("it is not there, or not complete, or not theirs")
 }
 
 async fn rebuild(
@@ -145,7 +155,11 @@ async fn room(chat: &Chat, me: &Session, row: &RoomRow) -> Result<RoomRef, &'sta
     if !me.allows(&name) {
         return Err("the token does not allow one of its rooms");
     }
-    let found = chat.rooms.open(&name, false).await.map_err(|_| "the store failed")?;
+    let found = chat
+        .rooms
+        .open(&name, false)
+        .await
+        .map_err(|_| "the store failed")?;
     found.filter(|room| room.id == row.id).ok_or("a room is gone")
 }
 
@@ -158,7 +172,12 @@ async fn missed(
 ) -> Result<Vec<Prepared>, &'static str> {
     let limits = chat.config.recovery;
     let ask = Missed {
-        rooms: joining.rooms().iter().map(|(room, _)| room.id).zip(after).collect(),
+        rooms: joining
+            .rooms()
+            .iter()
+            .map(|(room, _)| room.id)
+            .zip(after)
+            .collect(),
         after: seen,
         upto: joining.upto(),
         most: limits.max_events,
@@ -189,7 +208,10 @@ pub(crate) async fn resume(chat: &Arc<Chat>, me: &Arc<Session>, socket: &Socket,
         // It was told that it is in. It comes back from where it is.
         return socket.close(Reason::SlowConsumer);
     };
-    let rooms = rooms.into_iter().zip(seated).filter_map(|(room, seated)| seated.then_some(room));
+    let rooms = rooms
+        .into_iter()
+        .zip(seated)
+        .filter_map(|(room, seated)| seated.then_some(room));
     for room in rooms {
         chat.presence.enter(&me.user, &room);
         socket.has_room().await;
@@ -200,10 +222,11 @@ pub(crate) async fn resume(chat: &Arc<Chat>, me: &Arc<Session>, socket: &Socket,
 
 /// A client to which its session was given back did not get in after all.
 pub(super) fn abandon(chat: &Arc<Chat>, socket: &Socket) {
-    let Some(me) = socket.state::<Session>() else { return };
+    let Some(me) = socket.state::<Session>() else {
+        return;
+    };
     drop(me.take_restored());
     chat.connections.disconnected(&me.user, socket);
     let chat = Arc::clone(chat);
     tokio::spawn(async move { super::end(&chat, &me, Reason::TransportClose).await });
 }
-

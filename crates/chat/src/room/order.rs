@@ -69,7 +69,16 @@ mod tests {
         let order = Order::starting(at, true);
         order.deliver(8, || ());
         assert_eq!(order.offset(8).and_then(|offset| order.place(&offset)), Some(8));
-        for offset in ["0123abcd.9", "0123abce.8", "0123abcd.-1", "0123abcd.x", "8", "", ".", "0123abcd."] {
+        for offset in [
+            "0123abcd.9",
+            "0123abce.8",
+            "0123abcd.-1",
+            "0123abcd.x",
+            "8",
+            "",
+            ".",
+            "0123abcd.",
+        ] {
             assert_eq!(order.place(offset), None, "{offset}");
         }
     }

@@ -99,7 +99,13 @@ impl Pipeline {
         if !std::mem::replace(&mut queue.flying, true) {
             drop(queue);
             let pipeline = Arc::clone(self);
-            tokio::spawn(Flying { pipeline, done: false }.run());
+            tokio::spawn(
+                Flying {
+                    pipeline,
+                    done: false,
+                }
+                .run(),
+            );
         }
     }
 
@@ -138,7 +144,11 @@ impl Pipeline {
 
     async fn commit(&self, batch: Vec<Waiting>) -> Vec<Flight> {
         let outcome = self.append(&batch).await;
-        let several = || batch.windows(2).any(|two| matches!(two, [a, b] if a.room.id != b.room.id));
+        let several = || {
+            batch
+                .windows(2)
+                .any(|two| matches!(two, [a, b] if a.room.id != b.room.id))
+        };
         if !matches!(outcome, Err(StoreError::Internal(_))) || !several() {
             let sends = batch;
             return vec![Flight { sends, outcome }];
@@ -197,7 +207,15 @@ impl Pipeline {
                 }
             }
         }
-        for (Waiting { room, pending, _places }, result) in sends.into_iter().zip(placed.results) {
+        for (
+            Waiting {
+                room,
+                pending,
+                _places,
+            },
+            result,
+        ) in sends.into_iter().zip(placed.results)
+        {
             let is_new_message =
                 matches!(pending.what, What::Message(_)) && matches!(result, Ok(Appended::New { .. }));
             self.metrics.messages_in.increment(u64::from(is_new_message));

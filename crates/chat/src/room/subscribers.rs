@@ -131,12 +131,7 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
 
     /// Something that is no entry goes to those for whom `which` holds. While they join it waits like the entries,
     /// and is dropped if there is no place.
-    pub(crate) fn tell(
-        &self,
-        frame: &F,
-        mut which: impl FnMut(&S) -> bool,
-        mut send: impl FnMut(&S, &F),
-    ) {
+    pub(crate) fn tell(&self, frame: &F, mut which: impl FnMut(&S) -> bool, mut send: impl FnMut(&S, &F)) {
         for Member { seat, held } in self.members.values().filter(|member| which(&member.seat)) {
             match held {
                 None => send(seat, frame),

@@ -57,7 +57,9 @@ impl<'a> Event<'a> {
         let class = Class::Durable;
         event
             .map(|event| Frame { event, class })
-            .inspect_err(|error| tracing::error!(room = room.id, %error, "an entry of the log can't be encoded"))
+            .inspect_err(
+                |error| tracing::error!(room = room.id, %error, "an entry of the log can't be encoded"),
+            )
             .ok()
     }
 }

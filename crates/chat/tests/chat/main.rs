@@ -17,4 +17,5 @@ mod messages;
 mod notifications;
 mod order;
 mod presence;
+mod recovery;
 mod typing;
