@@ -31,6 +31,10 @@ pub struct Report {
     pub duplicates: u64,
     /// Joins, the first ones included.
     pub joins: u64,
+    /// Clients that came back for their session, and those of them that got it.
+    pub claims: u64,
+    /// See [`Report::claims`].
+    pub recovered: u64,
     /// Connections that the server has closed, by its word for the cause. What a kill closes is not counted.
     pub closed: BTreeMap<String, u64>,
     /// Entries that were read back.
@@ -97,6 +101,7 @@ impl fmt::Display for Report {
             "  sends: {} without an answer, {} refused, {} answered as duplicates; {} joins",
             self.unknown, self.refused, self.duplicates, self.joins,
         )?;
+        writeln!(f, "  sessions: {} of {} recovered", self.recovered, self.claims)?;
         write!(f, "  blows:")?;
         for blow in Blow::ALL {
             let times = self.blows.iter().filter(|other| **other == blow).count();

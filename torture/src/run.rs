@@ -187,6 +187,7 @@ impl Run {
                 .trouble(format!("{} messages were never acknowledged", all - now));
         }
         self.report.acknowledged = self.stage.acknowledged();
+        (self.report.claims, self.report.recovered) = self.stage.came_back_so_far();
         self.audit(round + 1 == self.options.rounds).await
     }
 

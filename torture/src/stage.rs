@@ -25,6 +25,9 @@ pub(crate) struct Stage {
     /// Messages are long, so that a reader who does not read is soon in trouble.
     pub(crate) long: AtomicBool,
     acknowledged: AtomicU64,
+    /// Clients that came back for their session, and those of them that got it.
+    claims: AtomicU64,
+    recovered: AtomicU64,
     /// Something of the above, or of a [`Status`], has changed.
     moved: Notify,
     /// What no law speaks of and should not happen all the same.
@@ -61,6 +64,8 @@ impl Stage {
             permits: Semaphore::new(0),
             long: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
+            claims: AtomicU64::new(0),
+            recovered: AtomicU64::new(0),
             moved: Notify::new(),
             troubles: Mutex::default(),
         }
@@ -80,6 +85,20 @@ impl Stage {
     pub(crate) fn one_more(&self) {
         self.acknowledged.fetch_add(1, Ordering::SeqCst);
         self.moved();
+    }
+
+    /// A client is back, with a claim to its session or without, and has it or has it not.
+    pub(crate) fn came_back(&self, claimed: bool, recovered: bool) {
+        self.claims.fetch_add(u64::from(claimed), Ordering::SeqCst);
+        self.recovered.fetch_add(u64::from(recovered), Ordering::SeqCst);
+    }
+
+    /// How many came back for their session, and how many of them got it.
+    pub(crate) fn came_back_so_far(&self) -> (u64, u64) {
+        (
+            self.claims.load(Ordering::SeqCst),
+            self.recovered.load(Ordering::SeqCst),
+        )
     }
 
     pub(crate) fn moved(&self) {

@@ -19,7 +19,12 @@ impl Device {
                     None => self.odd("an ack that nobody asked for", &packet.data),
                 }
             }
-            Kind::Event => self.told(&packet.data[0], &packet.data[1]),
+            Kind::Event => {
+                if let Some(Value::String(offset)) = packet.data.as_array().and_then(|args| args.last()) {
+                    self.offset = Some(offset.clone());
+                }
+                self.told(&packet.data[0], &packet.data[1]);
+            }
             _ => self.odd("a packet that no client expects", &packet.data),
         }
         if self.pending.len() < WINDOW && !self.deaf {
@@ -45,6 +50,10 @@ impl Device {
         let Some(place) = self.places.iter_mut().find(|place| *room == *place.room) else {
             return self.odd("an entry of a room that is none of ours", room);
         };
+        if self.recovered && !place.subscribed() {
+            // The session is in a room whose join was never answered, or was not read to its end: it joins again.
+            return;
+        }
         place.delivered(seen.seq);
         self.stage.recorder.record(Event::Delivered {
             device: self.status.name.clone(),

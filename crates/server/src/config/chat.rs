@@ -1,4 +1,4 @@
-//! Settings of the product's rules: history, notifications, presence, typing.
+//! Settings of the product's rules: history, recovery, notifications, presence, typing.
 
 use std::time::Duration;
 
@@ -84,6 +84,25 @@ impl Notifications {
         within("notifications.data", self.data, Size(2)..=Size(64 << 10))?;
         within("notifications.in_flight", self.in_flight, 1..=100_000)?;
         within("notifications.unsaved_marks", self.unsaved_marks, 1..=10_000_000)
+    }
+}
+
+/// Section `recovery`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recovery {
+    pub(crate) window: Span,
+    pub(crate) max_events: usize,
+    pub(crate) max_size: Size,
+    pub(crate) sessions_per_user: u32,
+}
+
+impl Recovery {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within("recovery.window", self.window, seconds(0)..=seconds(86_400))?;
+        within("recovery.max_events", self.max_events, 1..=100_000)?;
+        within("recovery.max_size", self.max_size, Size(1)..=Size(1 << 30))?;
+        within("recovery.sessions_per_user", self.sessions_per_user, 1..=10_000)
     }
 }
 
