@@ -176,6 +176,26 @@ describe("what becomes of messages", () => {
     assert.equal(await ada.at("message").count(), 4);
     await ada.picture("away");
   });
+
+  test("who slept through a crash of the server sees what they missed, without a reload", async () => {
+    const writer = await member(server, "writer", "crash");
+    const ada = await signIn("Ada", "crash");
+    await done(writer, "chat:send_message", { room: "crash", text: "before" });
+    await ada.message("before");
+    await ada.page.evaluate(() => (window.unreloaded = true));
+    await ada.context.setOffline(true);
+    await ada.at("connection-state", { state: "offline" }).waitFor();
+    await done(writer, "chat:send_message", { room: "crash", text: "before the crash" });
+    await server.end("SIGKILL");
+    await server.restart();
+    const after = await member(server, "writer", "crash");
+    await done(after, "chat:send_message", { room: "crash", text: "after the crash" });
+    await ada.context.setOffline(false);
+    await ada.at("new-line").filter({ hasText: "You were away: 2 missed" }).waitFor();
+    await ada.message("after the crash", { seq: 3 });
+    assert.equal(await ada.at("message").count(), 3);
+    assert.equal(await ada.page.evaluate(() => window.unreloaded), true);
+  });
 });
 
 test("the bell tells of notifications, live and after a reload, until they are read on any page", async () => {
