@@ -63,7 +63,7 @@ struct Sessions(Arc<Chat>);
 
 impl Recovery for Sessions {
     fn begin(&self, socket: &Socket, pid: &PrivateId) -> bool {
-        let me = socket.state::<Session>();
+        let me = socket.state::<Session>().filter(|me| !me.plain);
         me.is_some_and(|me| {
             me.set_key(Some(restore::key(pid)));
             true

@@ -27,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) user: UserId,
     /// Which of the user's devices it is on; empty if it did not say.
     pub(crate) device: Device,
+    /// Its client can't take up sessions, and wants no offsets.
+    pub(crate) plain: bool,
     /// Its own bucket; `None` when the limits are off.
     pub(crate) limiter: Option<ConnectionLimiter>,
     /// One place for each send that may be under way.
@@ -52,7 +54,7 @@ impl Session {
     pub(crate) fn new(
         serial: u64,
         mut claims: Claims,
-        device: Device,
+        (device, plain): (Device, bool),
         limiter: Option<ConnectionLimiter>,
         sends: usize,
         slot: ConnectionSlot,
@@ -63,6 +65,7 @@ impl Session {
             serial,
             user: slot.user(),
             device,
+            plain,
             limiter,
             sends: Arc::new(Semaphore::new(sends)),
             refusals: AtomicU32::new(0),

@@ -48,7 +48,8 @@ fn tell_session(chat: &Chat, me: &Session, socket: &Socket, upto: Option<u64>) {
         server_time: chat.clock.now_ms(),
         limits: session_limits(chat),
     };
-    let offset = chat.order.offset(upto.unwrap_or_else(|| chat.order.delivered()));
+    let upto = upto.unwrap_or_else(|| chat.order.delivered());
+    let offset = chat.order.offset(upto).filter(|_| !me.plain);
     match view::prepare(&chat.namespace, SESSION, &event, offset.as_deref()) {
         Ok(event) => drop(socket.send_prepared(&event, Class::Durable)),
         Err(error) => tracing::error!(%error, "the session event can't be encoded"),

@@ -236,7 +236,7 @@ pub(crate) fn tell_others(chat: &Chat, room: &Room, event: &str, user: &UserId, 
 /// Encodes an event for many.
 pub(crate) fn frame<T: Serialize>(chat: &Chat, event: &str, data: &T, class: Class) -> Option<Frame> {
     match chat.namespace.prepare(event, data) {
-        Ok(event) => Some(Frame { event, class }),
+        Ok(event) => Some(Frame::new(event, class)),
         Err(error) => {
             tracing::error!(event, %error, "an event can't be encoded");
             None

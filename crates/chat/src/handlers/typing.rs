@@ -137,7 +137,7 @@ impl TypingBoard {
         let class = Class::Latest(self.keys.hash_one((room.id, user)));
         let event = self.namespace.prepare(event, &data);
         event
-            .map(|event| Frame { event, class })
+            .map(|event| Frame::new(event, class))
             .inspect_err(|error| tracing::error!(%error, "a typing event can't be encoded"))
             .ok()
     }

@@ -21,6 +21,8 @@ use crate::{
 struct Auth {
     token: Option<String>,
     device: Option<Value>,
+    /// `false`: this client can't take up its session again.
+    recovery: Option<Value>,
 }
 
 /// The longest `auth.device`, in characters.
@@ -47,6 +49,9 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     let auth = socket.take_auth();
     chat.limiters.connect(socket.handshake().address)?;
     let auth: Option<Auth> = auth.and_then(|auth| serde_json::from_str(auth.get()).ok());
+    let plain = auth
+        .as_ref()
+        .is_some_and(|auth| auth.recovery == Some(Value::Bool(false)));
     let (token, device) = auth.map_or((None, None), |auth| (auth.token, auth.device));
     let token = token.ok_or(ChatError::Unauthorized(
         "there is no token; connect with auth: {token}, the token being a JWT as a string",
@@ -66,7 +71,7 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     Ok(Session::new(
         serial,
         claims,
-        device,
+        (device, plain),
         chat.limiters.connection(),
         sends,
         slot,

@@ -51,7 +51,7 @@ impl Drop for Claimed<'_> {
 
 /// Gives a session back, if that can be done whole. The socket is then in its rooms, and what comes there waits.
 pub(super) async fn restore(chat: &Arc<Chat>, socket: &Socket, claim: &Claim) -> Option<Restored> {
-    let me = socket.state::<Session>()?;
+    let me = socket.state::<Session>().filter(|me| !me.plain)?;
     let outcome = try_restore(chat, &me, socket, claim).await;
     chat.metrics.resumed(outcome.is_ok());
     outcome

@@ -61,7 +61,9 @@ impl<F: Clone> Hold<F> {
         let mut state = self.state.lock();
         if let State::Waiting(waiting) = &*state {
             answer();
-            waiting.iter().for_each(|(_, frame)| send(frame));
+            for (_, frame) in waiting {
+                send(frame);
+            }
             *state = State::Open;
         }
         matches!(*state, State::Open)
@@ -78,8 +80,9 @@ impl<F: Clone> Hold<F> {
 }
 
 fn pass_old<F>(waiting: &[(bool, F)], send: &mut impl FnMut(&F)) {
-    let old = waiting.iter().filter(|(new, _)| !new);
-    old.for_each(|(_, frame)| send(frame));
+    for (_, frame) in waiting.iter().filter(|(new, _)| !new) {
+        send(frame);
+    }
 }
 
 #[cfg(test)]

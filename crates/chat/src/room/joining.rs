@@ -43,6 +43,7 @@ impl Joining {
         let seat = Seat {
             socket: socket.clone(),
             user: me.user.clone(),
+            plain: me.plain,
         };
         let others = me.joined_rooms();
         let still = order.stand_still();

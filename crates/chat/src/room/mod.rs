@@ -11,7 +11,7 @@ pub(crate) mod view;
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
 };
 
 use parking_lot::Mutex;
@@ -26,6 +26,19 @@ use crate::{presence_tracker::UserId, types::RoomName};
 pub(crate) struct Frame {
     pub(crate) event: Prepared,
     pub(crate) class: Class,
+    /// Without its offset, once somebody wants it so.
+    plain: OnceLock<Prepared>,
+}
+
+impl Frame {
+    pub(crate) const fn new(event: Prepared, class: Class) -> Self {
+        let plain = OnceLock::new();
+        Self { event, class, plain }
+    }
+
+    fn plain(&self) -> &Prepared {
+        self.plain.get_or_init(|| self.event.without_offset())
+    }
 }
 
 /// What tells a session from all others of this process: its serial.
@@ -36,12 +49,15 @@ type Key = u64;
 pub(crate) struct Seat {
     pub(crate) socket: Socket,
     pub(crate) user: UserId,
+    /// It wants no offsets.
+    pub(crate) plain: bool,
 }
 
 impl Seat {
     /// Whether it was queued. What became of a frame that was not is the transport's business, which counts it.
     fn send(&self, frame: &Frame) -> bool {
-        self.socket.send_prepared(&frame.event, frame.class) == Sent::Queued
+        let event = if self.plain { frame.plain() } else { &frame.event };
+        self.socket.send_prepared(event, frame.class) == Sent::Queued
     }
 }
 
@@ -116,10 +132,10 @@ impl Room {
 
     /// Delivers the entry `seq`, unless it was delivered before. Answers to how many sockets it went at once.
     pub(crate) fn deliver(&self, seq: u64, frame: &Frame) -> u64 {
-        let mut sent = 0;
-        let send = |seat: &Seat, frame: &Frame| sent += u64::from(seat.send(frame));
+        let mut reached = 0;
+        let send = |seat: &Seat, frame: &Frame| reached += u64::from(seat.send(frame));
         self.subscribers.lock().deliver(seq, frame, send);
-        sent
+        reached
     }
 
     /// Entries up to `seq` are not delivered.

@@ -228,14 +228,12 @@ impl Pipeline {
         let frame = frame.filter(|_| {
             !(roomful_store::planted::is(roomful_store::planted::Bug::SkipDelivery) && seq.is_multiple_of(40))
         });
-        let sent = self.order.deliver(pos, || match frame {
-            Some(frame) => room.deliver(seq, &frame),
-            None => {
-                room.skip_to(seq);
-                0
-            }
+        let reached = self.order.deliver(pos, || {
+            let reached = frame.map(|frame| room.deliver(seq, &frame));
+            room.skip_to(seq);
+            reached
         });
-        self.metrics.messages_out.increment(sent);
+        self.metrics.messages_out.increment(reached.unwrap_or_default());
     }
 
     /// Delivers the committed entries up to the place `upto` that were not delivered yet. Returns when that is done: we

@@ -20,14 +20,21 @@ pub(crate) struct Subscribers<K, S, F> {
 struct Member<S, F> {
     seat: S,
     /// `None` nearly always: a pointer is all that most members spend on it.
-    held: Option<Box<Held<F>>>,
+    wait: Option<Box<Wait<F>>>,
 }
 
 /// What is for the member waits there.
-struct Held<F> {
+struct Wait<F> {
     hold: Arc<Hold<F>>,
     /// Whether it is on its way into this room, or into another one.
     new: bool,
+}
+
+impl<F> Wait<F> {
+    fn boxed(hold: &Arc<Hold<F>>, new: bool) -> Box<Self> {
+        let hold = Arc::clone(hold);
+        Box::new(Self { hold, new })
+    }
 }
 
 impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
@@ -54,16 +61,15 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
 
     /// A join begins. Entries up to the head that is returned are for its history; later ones wait in `hold`.
     pub(crate) fn begin(&mut self, key: K, seat: S, hold: &Arc<Hold<F>>) -> u64 {
-        let hold = Arc::clone(hold);
         match self.members.entry(key) {
             Entry::Occupied(mut entry) => {
                 let member = entry.get_mut();
-                let new = member.held.as_ref().is_some_and(|held| held.new);
-                member.held = Some(Box::new(Held { hold, new }));
+                let new = member.wait.as_ref().is_some_and(|wait| wait.new);
+                member.wait = Some(Wait::boxed(hold, new));
             }
             Entry::Vacant(entry) => {
-                let held = Some(Box::new(Held { hold, new: true }));
-                entry.insert(Member { seat, held });
+                let wait = Some(Wait::boxed(hold, true));
+                entry.insert(Member { seat, wait });
             }
         }
         self.head
@@ -72,15 +78,14 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
     /// Who is in here is on its way into another room: what comes here waits there too.
     pub(crate) fn hold(&mut self, key: &K, hold: &Arc<Hold<F>>) {
         if let Some(member) = self.members.get_mut(key) {
-            let hold = Arc::clone(hold);
-            member.held = Some(Box::new(Held { hold, new: false }));
+            member.wait = Some(Wait::boxed(hold, false));
         }
     }
 
     /// The hold is open. Answers whether the member is still there.
     pub(crate) fn settle(&mut self, key: &K) -> bool {
         let member = self.members.get_mut(key);
-        member.map(|member| member.held = None).is_some()
+        member.map(|member| member.wait = None).is_some()
     }
 
     /// The hold is shut: who was on its way in here is not a member. Answers whether it is one all the same.
@@ -88,7 +93,7 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
         let Some(member) = self.members.get_mut(key) else {
             return false;
         };
-        let new = member.held.take().is_some_and(|held| held.new);
+        let new = member.wait.take().is_some_and(|wait| wait.new);
         if new {
             self.members.swap_remove(key);
         }
@@ -116,10 +121,10 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
             return;
         }
         self.head = seq;
-        for Member { seat, held } in self.members.values() {
-            match held {
+        for Member { seat, wait } in self.members.values() {
+            match wait {
                 None => send(seat, frame),
-                Some(held) => held.hold.keep(held.new, frame, |frame| send(seat, frame)),
+                Some(wait) => wait.hold.keep(wait.new, frame, |frame| send(seat, frame)),
             }
         }
     }
@@ -132,10 +137,10 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
     /// Something that is no entry goes to those for whom `which` holds. While they join it waits like the entries,
     /// and is dropped if there is no place.
     pub(crate) fn tell(&self, frame: &F, mut which: impl FnMut(&S) -> bool, mut send: impl FnMut(&S, &F)) {
-        for Member { seat, held } in self.members.values().filter(|member| which(&member.seat)) {
-            match held {
+        for Member { seat, wait } in self.members.values().filter(|member| which(&member.seat)) {
+            match wait {
                 None => send(seat, frame),
-                Some(held) => held.hold.keep_if_room(held.new, frame, |frame| send(seat, frame)),
+                Some(wait) => wait.hold.keep_if_room(wait.new, frame, |frame| send(seat, frame)),
             }
         }
     }
@@ -259,7 +264,9 @@ mod tests {
                             continue;
                         }
                         let hold = Arc::new(Hold::new(4));
-                        rooms.iter_mut().for_each(|room| room.hold(&who, &hold));
+                        for room in &mut rooms {
+                            room.hold(&who, &hold);
+                        }
                         let heads = into.iter().map(|room| (*room, rooms[*room].begin(who, who, &hold))).collect();
                         joining.insert(who, Joining { hold, heads });
                     }

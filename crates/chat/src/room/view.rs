@@ -54,9 +54,8 @@ impl<'a> Event<'a> {
                 prepare(namespace, kind.event(), &LiveChange { room, change }, offset)
             }
         };
-        let class = Class::Durable;
         event
-            .map(|event| Frame { event, class })
+            .map(|event| Frame::new(event, Class::Durable))
             .inspect_err(
                 |error| tracing::error!(room = room.id, %error, "an entry of the log can't be encoded"),
             )

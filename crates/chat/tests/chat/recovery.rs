@@ -358,6 +358,26 @@ async fn only_what_lasts_carries_an_offset() {
     }
 }
 
+#[tokio::test]
+async fn who_wants_no_recovery_gets_one_argument_an_event() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "a").await;
+    let auth = auth(&claims("bob"), &json!({ "recovery": false }));
+    let bob = server.try_connect(&auth).await.unwrap();
+    assert_eq!(bob.welcome()["pid"], Value::Null);
+    ok(bob.call("chat:join", &json!("a")).await);
+    send(&alice, "a", "hello").await;
+    for name in ["session", "chat:receive_message"] {
+        let event = bob
+            .take(roomful_testkit::PATIENCE, name, |event| event.name == name)
+            .await
+            .unwrap();
+        assert_eq!(event.args.len(), 1, "{name}");
+    }
+    settle(&alice).await;
+    assert_ne!(alice.claim(), Value::Null, "others get theirs");
+}
+
 /// Many clients in many rooms lose their connections at any moment, amid sends: each sees every room dense, and all in
 /// one order, over all of its lives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
