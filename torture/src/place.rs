@@ -11,8 +11,8 @@ pub(crate) struct Place {
     /// The join's page has not reached its head: the last entry that was seen before the gap, and the head.
     gap: Option<(u64, u64)>,
     subscribed: bool,
-    /// It was subscribed when the connection was lost, and had seen everything: so it may go on where it was.
-    resumable: bool,
+    /// The connection was lost while there was a gap: a session that goes on does not fill it.
+    torn: bool,
 }
 
 impl Place {
@@ -23,7 +23,7 @@ impl Place {
             last: 0,
             gap: None,
             subscribed: false,
-            resumable: false,
+            torn: false,
         }
     }
 
@@ -65,9 +65,9 @@ impl Place {
         self.last = self.last.max(seq);
     }
 
-    /// The connection is gone.
+    /// The connection is gone, or could not be made.
     pub(crate) fn lost(&mut self) {
-        self.resumable = self.subscribed && self.gap.is_none();
+        self.torn |= self.gap.is_some();
         self.last = self.seen();
         self.gap = None;
     }
@@ -76,7 +76,8 @@ impl Place {
     /// there was, with it those that have to be made anew.
     pub(crate) fn back(&mut self, recovered: bool) -> bool {
         let was = self.subscribed;
-        self.subscribed = recovered && self.resumable;
+        let torn = std::mem::take(&mut self.torn);
+        self.subscribed = was && recovered && !torn;
         was && !self.subscribed
     }
 }

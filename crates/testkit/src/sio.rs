@@ -311,7 +311,15 @@ async fn drive(mut session: Session, mut inbox: mpsc::Receiver<Command>, shared:
             },
         }
     };
-    session.into_ws().abort();
+    let mut ws = session.into_ws();
+    if matches!(end, End::CloseFrame(_)) {
+        // RFC 6455, 5.5.1: a close frame is answered with one.
+        let close = crate::frame::encode(crate::frame::Opcode::Close, &[]);
+        let _ = ws.send_raw(&close).await;
+        drop(ws);
+    } else {
+        ws.abort();
+    }
     let mut state = shared.state.lock();
     state.end = Some(end);
     state.pending.clear();

@@ -89,7 +89,7 @@ pub(crate) async fn disconnected(chat: Arc<Chat>, socket: Socket, reason: Reason
     for room in &rooms {
         room.unsubscribe(me.serial);
     }
-    chat.notifications.disconnect(&me);
+    chat.notifications.disconnect(&me, &socket);
     chat.presence.unwatch(&socket, &me.take_watched());
     chat.presence.disconnect(&me.user);
     // The last thing: a client that comes back waits for this.

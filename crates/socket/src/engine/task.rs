@@ -170,6 +170,11 @@ impl SessionTask {
             };
             match stream.poll_read(cx, buffer) {
                 Poll::Pending => Io::Blocked,
+                Poll::Ready(Ok(0)) if self.seen_ending && self.writer.is_empty() => {
+                    // Its answer to our goodbye: so it has got what came before that.
+                    self.session.farewell();
+                    self.lost()
+                }
                 Poll::Ready(Ok(0) | Err(_)) => self.lost(),
                 Poll::Ready(Ok(count)) => {
                     self.session.metrics().bytes_in.increment(count as u64);
@@ -290,6 +295,7 @@ impl SessionTask {
             self.stage = Stage::Flushing(now + goodbye);
         } else {
             self.stage = Stage::Gone;
+            self.session.over();
         }
         let next = self.next_deadline(now);
         self.timer.as_mut().reset(next);
@@ -323,6 +329,7 @@ impl SessionTask {
         if self.seen_ending {
             self.stage = Stage::Gone;
         }
+        self.session.over();
         Io::Blocked
     }
 
@@ -331,6 +338,7 @@ impl SessionTask {
         self.writer.clear();
         self.stage = Stage::Gone;
         self.session.forget();
+        self.session.over();
     }
 }
 
@@ -378,6 +386,7 @@ impl Drop for SessionTask {
         // Also on a panic in the upper layer, and when the runtime goes down.
         self.session.end(Reason::TransportClose);
         self.session.forget();
+        self.session.over();
         self.session.unfinished().fetch_sub(self.held, Ordering::Relaxed);
         self.session.metrics().connections.decrement(1);
     }
