@@ -6,7 +6,7 @@ mod change;
 mod hear;
 mod talk;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -137,6 +137,8 @@ pub(crate) struct Device {
     /// What it may take up its session with: the private id, and the offset of the last event that had one.
     pid: Option<String>,
     offset: Option<String>,
+    /// The notifications that came.
+    notified: HashSet<Name>,
     /// Whether this connection goes on with the session of the one before.
     recovered: bool,
 }
@@ -168,6 +170,7 @@ impl Device {
             deaf: false,
             pid: None,
             offset: None,
+            notified: HashSet::new(),
             recovered: false,
         }
     }
@@ -215,6 +218,10 @@ impl Device {
 
     /// As the stock client does: a session is recovered if its private id is the one that it had.
     fn welcomed(&mut self, welcome: &Value) {
+        self.stage.recorder.record(Event::Connected {
+            device: self.status.name.clone(),
+            user: self.user.name.clone(),
+        });
         let pid = welcome["pid"].as_str();
         self.recovered = pid.is_some() && pid == self.pid.as_deref();
         self.stage.came_back(self.pid.is_some(), self.recovered);

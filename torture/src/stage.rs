@@ -25,6 +25,8 @@ pub(crate) struct Stage {
     /// Messages are long, so that a reader who does not read is soon in trouble.
     pub(crate) long: AtomicBool,
     acknowledged: AtomicU64,
+    /// A notification is being posted.
+    pub(crate) posting: AtomicBool,
     /// Clients that came back for their session, and those of them that got it.
     claims: AtomicU64,
     recovered: AtomicU64,
@@ -40,6 +42,8 @@ pub(crate) struct Status {
     pub(crate) name: Name,
     /// Operations without an answer that may add to a log.
     pub(crate) busy: AtomicUsize,
+    /// Different notifications that came.
+    pub(crate) notified: AtomicUsize,
     /// By place: up to which entry it has seen everything; 0 while it is not subscribed.
     pub(crate) seen: Vec<(Name, AtomicU64)>,
 }
@@ -48,6 +52,8 @@ pub(crate) struct Status {
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) name: Name,
+    /// Notifications that were posted for them, and acknowledged.
+    pub(crate) posted: AtomicUsize,
     /// The latest that were acknowledged.
     pub(crate) recent: Mutex<VecDeque<Message>>,
     /// Sent by one device, to be sent by another at the same time.
@@ -64,6 +70,7 @@ impl Stage {
             permits: Semaphore::new(0),
             long: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
+            posting: AtomicBool::new(false),
             claims: AtomicU64::new(0),
             recovered: AtomicU64::new(0),
             moved: Notify::new(),
@@ -137,6 +144,7 @@ impl User {
     pub(crate) fn new(name: &str) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
+            posted: AtomicUsize::new(0),
             recent: Mutex::default(),
             raced: Mutex::default(),
             deleted: Mutex::default(),

@@ -259,7 +259,7 @@ impl<S: Clone> NotificationTracker<S> {
         seq: u64,
         mut send: impl FnMut(&S) -> Option<SentMark>,
     ) -> Vec<Device> {
-        let (mut behind, mut sent) = (Vec::new(), Vec::new());
+        let (mut behind, mut reached) = (Vec::new(), Vec::new());
         for line in self.users.get_mut(user).into_iter().flatten() {
             line.head = line.head.max(seq);
             if line.reading || line.seats.is_empty() || line.given.is_some_and(|given| given >= seq) {
@@ -270,10 +270,10 @@ impl<S: Clone> NotificationTracker<S> {
                 behind.push(Arc::clone(&line.device));
             } else if line.send(seq, &mut send) {
                 line.given = Some(seq);
-                sent.push(Arc::clone(&line.device));
+                reached.push(Arc::clone(&line.device));
             }
         }
-        for device in sent {
+        for device in reached {
             self.note(user, &device);
         }
         behind
@@ -547,7 +547,7 @@ mod tests {
         let (ann, phone) = (user(), device("phone"));
         let mut tracker = Tracker::new(10);
         assert!(tracker.connect(&ann, &phone, 1, 1));
-        assert!(!tracker.give(&ann, &phone, &page(1, 5, false), |_, seq| Some(*seq as u32)));
+        assert!(!tracker.give(&ann, &phone, &page(1, 5, false), |_, seq| SentMark::try_from(*seq).ok()));
         // Back over another way, while the first hangs on a line that is dead.
         assert!(!tracker.connect(&ann, &phone, 2, 2));
         assert!(tracker.announce(&ann, 6, |_| Some(6)).is_empty());
@@ -620,7 +620,7 @@ mod tests {
             let goes_on = self.tracker.give(&user(), device, &page_here, |seat, frame| {
                 let got = got.entry(*seat).or_default();
                 got.push(*frame);
-                Some(got.len() as u32 - 1)
+                SentMark::try_from(got.len() - 1).ok()
             });
             if !goes_on {
                 self.readers.remove(device);
@@ -699,7 +699,7 @@ mod tests {
                 assert!(live.contains_key(seat), "a socket that is gone");
                 let got = got.entry(*seat).or_default();
                 got.push(seq);
-                Some(got.len() as u32 - 1)
+                SentMark::try_from(got.len() - 1).ok()
             });
             for device in behind {
                 self.start(&device);

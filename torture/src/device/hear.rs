@@ -1,5 +1,7 @@
 //! What comes to a device: answers to what it asked, and what it is told.
 
+use std::sync::atomic::Ordering;
+
 use roomful_testkit::history::{Event, Heard, Joined, Mark, MarkKind, Name, Outcome, Page, Seen, Stored};
 use roomful_testkit::packet::{Kind, Packet};
 use roomful_testkit::session::Session;
@@ -40,6 +42,7 @@ impl Device {
             "chat:reaction" => self.delivered(&data["room"], answer::change("reaction", data)),
             "chat:message_delivered" => self.heard_of(MarkKind::Delivered, data),
             "chat:message_read" => self.heard_of(MarkKind::Read, data),
+            "notification:receive" => self.notified(name(&data["id"])),
             // A token that ends is announced before the connection goes.
             "error" if data["code"] != "token_expired" => self.odd("an error", data),
             _ => {}
@@ -59,6 +62,15 @@ impl Device {
             device: self.status.name.clone(),
             room: place.room.clone(),
             seen,
+        });
+    }
+
+    fn notified(&mut self, id: Name) {
+        self.notified.insert(id.clone());
+        self.status.notified.store(self.notified.len(), Ordering::SeqCst);
+        self.stage.recorder.record(Event::Notified {
+            device: self.status.name.clone(),
+            id,
         });
     }
 

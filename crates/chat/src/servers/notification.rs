@@ -49,7 +49,7 @@ const MARKS: usize = 512;
 /// How long to wait after the store failed, at first and at most, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<i64> = 100..=5_000;
 /// How often to look whether what is on its way has arrived, in milliseconds.
-const LOOK_MS: i64 = 10_000;
+const LOOK_MS: i64 = 2_000;
 /// Users whose readings can be under way at a time; two of one user never are.
 const TURNS: usize = 256;
 

@@ -57,13 +57,18 @@ struct State {
     saturated: bool,
     /// The upper layer wants the task to look at it.
     nudged: bool,
-    /// Nothing comes or goes any more.
-    over: bool,
-    /// Who waits for room in the outbox or for the end, see [`Session::poll_room`] and [`Session::poll_over`]. Nearly
-    /// always nobody.
-    wants_room: Vec<Waker>,
+    waiters: Waiters,
     /// What only polling needs; gone after an upgrade.
     polling: Option<Box<Polling>>,
+}
+
+/// Who waits for room in the outbox or for the end, see [`Session::poll_room`] and [`Session::poll_over`]. Nearly always
+/// nobody.
+#[derive(Default)]
+struct Waiters {
+    wakers: Vec<Waker>,
+    /// Nothing comes or goes any more.
+    over: bool,
 }
 
 #[derive(Default)]
@@ -119,8 +124,7 @@ impl Session {
             wants_frames: false,
             saturated: false,
             nudged: false,
-            over: false,
-            wants_room: Vec::new(),
+            waiters: Waiters::default(),
             polling: link.is_polling().then(Box::default),
         };
         Arc::new(Session {
@@ -206,7 +210,7 @@ impl Session {
     /// client's goodbye.
     pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        if state.over {
+        if state.waiters.over {
             return Poll::Ready(());
         }
         state.wait(cx)
@@ -215,8 +219,8 @@ impl Session {
     /// Nothing comes or goes any more.
     pub(super) fn over(&self) {
         let mut state = self.state.lock();
-        state.over = true;
-        let waiting = std::mem::take(&mut state.wants_room);
+        state.waiters.over = true;
+        let waiting = std::mem::take(&mut state.waiters.wakers);
         drop(state);
         wake_all(waiting);
     }
@@ -241,7 +245,7 @@ impl Session {
             state.polling.as_mut().and_then(|polling| polling.getter.take()),
         ];
         let poster = state.polling.as_mut().and_then(|polling| polling.poster.take());
-        let waiting = std::mem::take(&mut state.wants_room);
+        let waiting = std::mem::take(&mut state.waiters.wakers);
         drop(state);
         wake_all(waiting);
         if forget {
@@ -450,7 +454,7 @@ impl State {
     }
 
     fn wait(&mut self, cx: &Context<'_>) -> Poll<()> {
-        let waiting = &mut self.wants_room;
+        let waiting = &mut self.waiters.wakers;
         if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
             waiting.push(cx.waker().clone());
         }
@@ -459,8 +463,8 @@ impl State {
 
     /// Who is to be woken now that something has left the outbox.
     fn on_room(&mut self, bounds: Bounds) -> Vec<Waker> {
-        if !self.wants_room.is_empty() && self.outbox.has_room(bounds) {
-            std::mem::take(&mut self.wants_room)
+        if !self.waiters.wakers.is_empty() && self.outbox.has_room(bounds) {
+            std::mem::take(&mut self.waiters.wakers)
         } else {
             Vec::new()
         }
