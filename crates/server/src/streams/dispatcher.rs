@@ -137,10 +137,10 @@ impl Dispatcher {
         Failure { cause, error }: Failure,
     ) -> Result<Duration, StoreError> {
         self.failed = self.failed.saturating_add(1);
-        self.attempts.failed(cause).increment(records.len() as u64);
         let wait = self.backoff.after(self.failed, None, rand::random());
         let wait = span(wait.unwrap_or(self.backoff.most_ms));
         tracing::warn!(stream = self.name, error, again_in = ?wait, "Redis does not take records; they wait");
+        self.attempts.failed(cause).increment(records.len() as u64);
         let settled = records.iter().map(|record| Settled {
             n: record.n,
             outcome: Outcome::Retry {
