@@ -63,5 +63,10 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         text = format!("{text}: {error}");
         source = error.source();
     }
+    printable(&text)
+}
+
+/// What others sent, as a log and a list may show it: in one line, within bounds.
+pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }

@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
 use crate::{
     config::Stream,
-    outbox::{Cause, Payload, causes},
+    outbox::{Cause, Payload, causes, printable},
 };
 
 /// A record as an entry of the stream.
@@ -124,6 +124,23 @@ fn failure(error: &RedisError) -> Failure {
     };
     Failure {
         cause,
-        error: causes(error),
+        error: reason(error),
+    }
+}
+
+/// In one line, in the words of Redis where it said something.
+fn reason(error: &RedisError) -> String {
+    if error.kind() == ErrorKind::AuthenticationFailed {
+        return "AUTH failed: the user or the password of the url is wrong".to_owned();
+    }
+    // A transaction tells it again for each entry.
+    let errors = error.clone().into_server_errors();
+    match errors.as_deref().and_then(<[_]>::first) {
+        Some((_, error)) => printable(&format!(
+            "{} {}",
+            error.code(),
+            error.details().unwrap_or_default()
+        )),
+        None => causes(error),
     }
 }
