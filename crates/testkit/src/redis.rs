@@ -160,8 +160,8 @@ impl RedisServer {
     }
 }
 
-/// A port that was free a moment ago: Redis takes port 0 for "none".
-fn free_port() -> Result<u16, Error> {
+/// A port of 127.0.0.1 that was free a moment ago, for who takes port 0 for "none", as Redis does.
+pub fn free_port() -> Result<u16, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let addr = listener.and_then(|listener| listener.local_addr());
     addr.map(|addr| addr.port())

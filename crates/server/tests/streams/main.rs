@@ -7,6 +7,7 @@ mod reader;
 #[path = "../webhooks/receiver.rs"]
 #[allow(dead_code, reason = "the tests of webhooks need more of it")]
 mod receiver;
+mod tls;
 mod trouble;
 
 use std::collections::HashSet;
