@@ -101,6 +101,36 @@ async fn the_doctor_says_what_is_wrong_with_a_stream() {
     assert!(code == Some(1) && line.contains("refused"), "{line}");
 }
 
+/// The line of docs/webhooks.md.
+#[tokio::test]
+async fn a_user_needs_no_more_rights_than_documented() {
+    let redis = RedisServer::start().await.unwrap();
+    let mut operator = redis.client().await.unwrap();
+    let rule = "ACL SETUSER roomful on >password ~roomful:events +xadd +multi +exec";
+    let words: Vec<_> = rule.split(' ').collect();
+    operator.call(&words).await.unwrap();
+    let url = format!("redis://roomful:password@{}", redis.addr());
+    let server = ServerProcess::start_with(config(&url, ALL, 1_000)).await.unwrap();
+    say(&client(&server, "alice", "lobby").await, "hello").await;
+    let mut reader = Reader::start(&redis).await;
+    reader
+        .wait("the message", |entries| {
+            entries.iter().any(|entry| entry.text() == "hello")
+        })
+        .await;
+    let (code, said) = roomful(&url, &server.data(), &["doctor"]).await;
+    assert!(
+        code == Some(0) && said.contains("can't be asked more: NOPERM"),
+        "{said}"
+    );
+    operator
+        .call(&["ACL", "SETUSER", "roomful", "+type", "+info"])
+        .await
+        .unwrap();
+    let (_, said) = roomful(&url, &server.data(), &["doctor"]).await;
+    assert!(said.contains("app: its Redis answers"), "{said}");
+}
+
 #[tokio::test]
 async fn check_config_names_the_stream_and_not_its_password() {
     let folder = tempfile::tempdir().unwrap();
