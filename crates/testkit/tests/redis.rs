@@ -1,7 +1,5 @@
 //! The Redis fixture: what it has answered outlives a kill, and a pause is silence, not an end.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
-
 use std::time::Duration;
 
 use roomful_testkit::{Error, RedisServer};
