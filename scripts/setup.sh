@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 
 goal=${1:-test}
 missing=()      # Debian packages
+services=()     # those of them that are services too
+as_root=()      # what goes before a command that takes root
 say() { printf 'setup: %s\n' "$*" >&2; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -47,13 +49,35 @@ want_packages() {
     if [ "$goal" = test ]; then
         # `ensurepip` is what Debian splits off into python3-venv.
         { has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; } || missing+=(python3 python3-venv)
+        has redis-server || services+=(redis-server)
         known_chromium || chromium_path >/dev/null || missing+=(chromium)
     fi
+    missing+=("${services[@]}")
+}
+
+# Debian asks this file whether a service may be started. What we install may not: the tests start their own, on ports
+# of their own, and nobody asked for a Redis on port 6379.
+policy=/usr/sbin/policy-rc.d
+
+hold_services() {
+    if [ ${#services[@]} -eq 0 ] || [ -e "$policy" ]; then return; fi
+    trap release_services EXIT
+    printf '#!/bin/sh\n# made by roomful/scripts/setup.sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+}
+
+release_services() {
+    if grep -qs 'made by roomful/scripts/setup.sh' "$policy"; then "${as_root[@]}" rm -f "$policy"; fi
+}
+
+# Nor are they started at the next boot.
+disable_services() {
+    if [ ${#services[@]} -eq 0 ] || ! has systemctl; then return; fi
+    "${as_root[@]}" systemctl --quiet disable "${services[@]}" 2>/dev/null || true
 }
 
 install_packages() {
     [ ${#missing[@]} -gt 0 ] || return 0
-    local as_root=()
     if ! has apt-get; then
         say "These Debian packages, or what your system has in their place, are missing: ${missing[*]}"
         say "Install them and run this again."
@@ -69,7 +93,10 @@ install_packages() {
     fi
     say "installing ${missing[*]}"
     "${as_root[@]}" apt-get update -qq
+    hold_services
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    release_services
+    disable_services
 }
 
 # Leaves the browser's path in target/setup/chromium, where the tests' runner reads it.

@@ -10,9 +10,11 @@ mod http;
 mod lifecycle;
 mod log;
 mod open_files;
+mod outbox;
 mod secret;
 mod server;
 mod store;
+mod streams;
 mod token;
 mod webhooks;
 

@@ -25,10 +25,9 @@ use crate::{
         metrics::{Exporter, MetricsError, UPKEEP_INTERVAL},
         router,
     },
-    lifecycle, open_files,
+    lifecycle, open_files, outbox,
     secret::{Keys, Made},
     store::{self, Lock},
-    webhooks,
 };
 
 /// Why the server did not start.
@@ -133,7 +132,7 @@ impl Server {
         welcome(config, address);
         lifecycle::announce(address).map_err(StartError::PortFile)?;
         let mut recurring = recurring(config, exporter, Arc::clone(&store));
-        webhooks::start(config, &store, &mut recurring).map_err(StartError::Webhooks)?;
+        outbox::start(config, &store, &mut recurring).map_err(StartError::Webhooks)?;
         let (delay, patience) = (config.shutdown.delay.0, config.shutdown.timeout.0);
         Ok(Server {
             health,

@@ -9,7 +9,7 @@ use std::{
 
 use roomful_store::{NotificationRetention, Options, Retention, Store, StoreError};
 
-use crate::{config::Config, server::StartError, webhooks};
+use crate::{config::Config, outbox, server::StartError};
 
 /// Opens the store, making its folder, for its owner alone, where needed. Blocks while it migrates.
 pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
@@ -75,7 +75,7 @@ fn options(config: &Config) -> Options {
         // A page goes to its client as one message: it leaves room in the outbox for those that follow it.
         page_bytes: config.socket.outbox_bytes.0 / 2,
         reactions: config.limits.reactions,
-        outbox: webhooks::options(config),
+        outbox: outbox::options(config),
         ..Options::default()
     }
 }

@@ -49,6 +49,9 @@ pub enum Error {
     /// The server process could not be started or ended.
     #[error("the server process: {0}")]
     Server(String),
+    /// Redis could not be started or ended, or answered with an error.
+    #[error("Redis: {0}")]
+    Redis(String),
 }
 
 impl Error {

@@ -2,8 +2,9 @@
 //!
 //! Lives here: a client side of RFC 6455, Engine.IO 4 and Socket.IO 5 written from the protocol documents alone, a
 //! minimal HTTP/1.1 client that can also misbehave, a fixture that runs the real server binary on a temporary data
-//! folder, a TCP proxy that hurts, a checker of histories, and a minter of tokens. Does not live here: any code shared with the server. What is tested and what tests
-//! it must not agree on the same mistake, so this crate depends on no other crate of the workspace.
+//! folder, another that runs a real Redis, a TCP proxy that hurts, a checker of histories, and a minter of tokens. Does not
+//! live here: any code shared with the server. What is tested and what tests it must not agree on the same mistake, so
+//! this crate depends on no other crate of the workspace.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), roomful_testkit::Error> {
@@ -25,6 +26,8 @@ pub mod history;
 pub mod http;
 pub mod packet;
 pub mod proxy;
+pub mod redis;
+pub mod resp;
 pub mod server;
 pub mod session;
 pub mod sio;
@@ -33,6 +36,7 @@ pub mod usage;
 pub mod ws;
 
 pub use error::Error;
+pub use redis::RedisServer;
 pub use server::ServerProcess;
 pub use session::Session;
 pub use sio::SioClient;

@@ -18,9 +18,23 @@ pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
         .map(|name| format!("warning: the environment variable {name} means nothing\n"))
         .collect();
     answer(&format!(
-        "{}The configuration is valid: listen {}, data {}{secret}.\n",
+        "{}The configuration is valid: listen {}, data {}{}{secret}.\n",
         warnings.concat(),
         config.listen,
-        config.data.display()
+        config.data.display(),
+        told(config)
     ))
+}
+
+/// Who is told what happens, by name: their URLs may hold passwords.
+fn told(config: &Config) -> String {
+    let webhooks = config
+        .webhooks
+        .iter()
+        .map(|webhook| format!(", webhook {}", webhook.name()));
+    let streams = config
+        .streams
+        .iter()
+        .map(|stream| format!(", stream {}", stream.name()));
+    webhooks.chain(streams).collect()
 }

@@ -16,12 +16,13 @@ use tokio::{runtime::Runtime, time::timeout};
 use super::{Failure, answer};
 use crate::{
     clock,
-    config::{Config, MIN_SECRET_BYTES},
+    config::{Config, MIN_SECRET_BYTES, Stream},
     http::assets::{Assets, BUILT},
     lifecycle,
     open_files::OWN_FILES,
     secret::Keys,
     store,
+    streams::{self, Checkup},
 };
 
 /// Free space below which the disk will be full soon, and below which it is too late.
@@ -68,19 +69,22 @@ fn finding(subject: &'static str, verdict: Verdict, text: impl Into<String>) -> 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     // The store may be made here, and should be as the server makes it.
     lifecycle::keep_files_private();
-    let findings = [
+    let mut findings = vec![
         data_folder(&config.data),
         secret(config),
         api_key(config),
         free_space(&config.data),
         opened_store(config),
         bus(),
+    ];
+    findings.extend(config.streams.iter().map(stream));
+    findings.extend([
         port(&config.listen),
         open_files(config),
         wall_clock(),
         exposure(config),
         page(),
-    ];
+    ]);
     let worst = findings
         .iter()
         .map(|finding| finding.verdict)
@@ -234,6 +238,19 @@ fn opened_store(config: &Config) -> Finding {
 
 fn bus() -> Finding {
     finding("bus", Verdict::Ok, "one node, in memory")
+}
+
+fn stream(stream: &Stream) -> Finding {
+    let finding = |verdict, text: &str| finding("stream", verdict, format!("{}: {text}", stream.name()));
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return finding(Verdict::Fail, &error.to_string()),
+    };
+    match runtime.block_on(streams::check(stream)) {
+        Checkup::Well => finding(Verdict::Ok, "its Redis answers, and keeps what it is given"),
+        Checkup::Doubtful(what) => finding(Verdict::Warn, &what),
+        Checkup::Broken(what) => finding(Verdict::Fail, &format!("{what}; until then its records wait")),
+    }
 }
 
 fn port(listen: &str) -> Finding {

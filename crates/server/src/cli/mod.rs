@@ -62,11 +62,11 @@ enum Command {
     Serve(ServeFlags),
     /// Prints a token for a user, signed with the configured secret.
     Token(token::TokenFlags),
-    /// Lists records for webhooks, and has them tried again.
+    /// Lists records for webhooks and streams, and has them tried again.
     Webhooks(webhooks::WebhooksFlags),
     /// Checks the settings from file, environment and flags.
     CheckConfig(ServeFlags),
-    /// Checks store, disk, limits of the system, clock and port, and says what to do.
+    /// Checks store, streams, disk, limits of the system, clock and port, and says what to do.
     Doctor(ServeFlags),
     /// Prints every setting with its default and what it means.
     DefaultConfig,

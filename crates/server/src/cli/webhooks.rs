@@ -1,5 +1,5 @@
-//! `roomful webhooks`: shows what waits for endpoints and what was given up, and lets it be tried again. It works on the
-//! store itself, whether a server runs on it or not; a running one notices within two seconds.
+//! `roomful webhooks`: shows what waits for endpoints and streams and what was given up, and lets it be tried again. It
+//! works on the store itself, whether a server runs on it or not; a running one notices within two seconds.
 
 use std::{path::Path, process::ExitCode, sync::Arc};
 
@@ -20,7 +20,7 @@ pub(super) struct WebhooksFlags {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Lists records, the newest first, one a line: id, type, time, endpoint, state, attempts, last error.
+    /// Lists records, the newest first, one a line: id, type, time, endpoint or stream, state, attempts, last error.
     List {
         /// Only those in this state.
         #[arg(long)]
@@ -48,9 +48,9 @@ enum State {
 }
 
 pub(super) fn run(config: &Config, flags: WebhooksFlags) -> Result<ExitCode, Failure> {
-    if config.webhooks.is_empty() {
+    if !config.has_sinks() {
         return Err(Failure::Usage(
-            "no webhooks are configured; give the server's own --config".to_owned(),
+            "no webhooks and no streams are configured; give the server's own --config".to_owned(),
         ));
     }
     let url = config.store_url();

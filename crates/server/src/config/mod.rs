@@ -8,8 +8,10 @@ mod http;
 mod layers;
 mod limits;
 mod log;
+mod outbox;
 mod socket;
 mod store;
+mod streams;
 mod units;
 mod webhooks;
 
@@ -24,10 +26,12 @@ pub(crate) use self::{
     http::{Dev, Http},
     limits::Limits,
     log::{Format, Log},
+    outbox::Outbox,
     socket::Socket,
     store::{Api, Bus, Shutdown, Store},
+    streams::Stream,
     units::Span,
-    webhooks::{Outbox, Webhook},
+    webhooks::Webhook,
 };
 use self::{error::Invalid, layers::Layers};
 
@@ -41,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) listen: String,
     pub(crate) data: PathBuf,
     pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) streams: Vec<Stream>,
     pub(crate) dev: Dev,
     pub(crate) http: Http,
     pub(crate) socket: Socket,
@@ -121,10 +126,17 @@ impl Config {
         self.auth.validate()?;
         self.store.validate()?;
         self.bus.validate()?;
-        webhooks::validate(&self.webhooks)?;
+        let mut sinks = Vec::new();
+        webhooks::validate(&self.webhooks, &mut sinks)?;
+        streams::validate(&self.streams, &mut sinks)?;
         self.outbox.validate()?;
         self.log.validate()?;
         self.shutdown.validate()
+    }
+
+    /// Is anybody outside told what happens?
+    pub(crate) fn has_sinks(&self) -> bool {
+        !(self.webhooks.is_empty() && self.streams.is_empty())
     }
 
     /// The file of the generated secret.

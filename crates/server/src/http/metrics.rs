@@ -145,19 +145,19 @@ fn describe() {
     );
     describe_gauge!(
         "roomful_webhooks_pending",
-        "Records that wait to be told, by endpoint."
+        "Records that wait to be told, by endpoint or stream."
     );
     describe_gauge!(
         "roomful_webhooks_delivered",
-        "Delivered records that are still kept, by endpoint."
+        "Delivered records that are still kept, by endpoint or stream."
     );
     describe_gauge!(
         "roomful_webhooks_dead",
-        "Records that were given up, by endpoint."
+        "Records that were given up, by endpoint or stream."
     );
     describe_counter!(
         "roomful_webhooks_attempts_total",
-        "Posts to endpoints, by endpoint and outcome."
+        "Attempts to tell a record, by endpoint or stream and outcome."
     );
     describe_counter!(
         "roomful_webhooks_dropped_total",

@@ -4,15 +4,15 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use metrics::{Counter, counter};
+use metrics::Counter;
 use roomful_store::{Outage, Outbox, Outcome, Record, Settled, Store, StoreError};
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{
-    backoff::Backoff,
-    endpoint::{Attempt, Cause, Endpoint},
+use super::endpoint::{Attempt, Endpoint};
+use crate::{
+    clock,
+    outbox::{Attempts, Backoff},
 };
-use crate::clock;
 
 /// The longest sleep: another process may have made a record due again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
@@ -25,45 +25,9 @@ pub(super) struct Dispatcher {
     endpoint: Endpoint,
     backoff: Backoff,
     concurrency: usize,
-    outcomes: Outcomes,
-}
-
-/// Attempts by what came of them.
-struct Outcomes {
-    delivered: Counter,
-    refused: Counter,
-    timeout: Counter,
-    unreachable: Counter,
+    attempts: Attempts,
+    /// Attempts that were answered with 410.
     gone: Counter,
-    unreadable: Counter,
-}
-
-impl Outcomes {
-    fn of(endpoint: &str) -> Self {
-        let outcome = |outcome: &'static str| counter!("roomful_webhooks_attempts_total", "endpoint" => endpoint.to_owned(), "outcome" => outcome);
-        Self {
-            delivered: outcome("delivered"),
-            refused: outcome("refused"),
-            timeout: outcome("timeout"),
-            unreachable: outcome("unreachable"),
-            gone: outcome("gone"),
-            unreadable: outcome("unreadable"),
-        }
-    }
-
-    fn count(&self, attempt: &Attempt) {
-        match attempt {
-            Attempt::Delivered => &self.delivered,
-            Attempt::Gone => &self.gone,
-            Attempt::Unreadable(_) => &self.unreadable,
-            Attempt::Failed { cause, .. } => match cause {
-                Cause::Refused => &self.refused,
-                Cause::Timeout => &self.timeout,
-                Cause::Unreachable => &self.unreachable,
-            },
-        }
-        .increment(1);
-    }
 }
 
 /// Attempts under way.
@@ -81,13 +45,13 @@ impl Dispatcher {
         backoff: Backoff,
         concurrency: usize,
     ) -> Self {
-        let outcomes = Outcomes::of(&endpoint.name);
         Self {
             store,
+            attempts: Attempts::of(&endpoint.name),
+            gone: Attempts::counter(&endpoint.name, "gone"),
             endpoint,
             backoff,
             concurrency,
-            outcomes,
         }
     }
 
@@ -188,7 +152,7 @@ impl Dispatcher {
     }
 
     fn settled(&self, record: &Record, attempt: &Attempt, now: i64) -> Settled {
-        self.outcomes.count(attempt);
+        self.count(attempt);
         let outcome = match attempt {
             Attempt::Delivered => Outcome::Delivered,
             Attempt::Gone => Outcome::Dead {
@@ -219,6 +183,16 @@ impl Dispatcher {
             );
         }
         Settled { n: record.n, outcome }
+    }
+
+    fn count(&self, attempt: &Attempt) {
+        match attempt {
+            Attempt::Delivered => &self.attempts.delivered,
+            Attempt::Gone => &self.gone,
+            Attempt::Unreadable(_) => &self.attempts.unreadable,
+            Attempt::Failed { cause, .. } => self.attempts.failed(*cause),
+        }
+        .increment(1);
     }
 }
 

@@ -10,13 +10,15 @@ use hyper_util::{
     client::legacy::{Client as HyperClient, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use roomful_chat::webhook;
 use roomful_store::Record;
-use serde_json::json;
 use tokio::time::timeout;
 
 use super::signature::SigningKey;
-use crate::{clock, config::Webhook};
+use crate::{
+    clock,
+    config::Webhook,
+    outbox::{Cause, Payload, causes},
+};
 
 /// Bytes of an answer that are read, so that its connection can be used again.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -40,17 +42,6 @@ pub(super) enum Attempt {
     },
     /// The record can't be told at all.
     Unreadable(String),
-}
-
-/// Why an attempt failed, as the metrics tell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// An answer other than 2xx.
-    Refused,
-    /// No answer in time.
-    Timeout,
-    /// No connection, or a broken one.
-    Unreachable,
 }
 
 /// The HTTP client that all endpoints share. It follows no redirects and knows no proxies.
@@ -133,13 +124,7 @@ impl Endpoint {
     }
 
     fn request(&self, record: &Record) -> Result<Request<Full<Bytes>>, String> {
-        let data = webhook::data(record).map_err(|error| format!("the record can't be read: {error}"))?;
-        let body = json!({
-            "type": webhook::type_name(record.kind),
-            "timestamp": clock::rfc3339(record.at),
-            "data": data,
-        });
-        let body = Bytes::from(body.to_string());
+        let body = Bytes::from(Payload::of(record)?.body);
         let timestamp = clock::unix_seconds();
         Request::post(self.uri.clone())
             .header(header::CONTENT_TYPE, "application/json")
@@ -158,17 +143,6 @@ fn failed(cause: Cause, error: String) -> Attempt {
         error,
         retry_after_ms: None,
     }
-}
-
-/// An error with what is behind it, in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 /// What `Retry-After` asks for, in milliseconds: seconds, or a date.

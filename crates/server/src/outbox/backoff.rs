@@ -2,20 +2,20 @@
 
 /// The pace of the attempts at one record.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     /// Milliseconds to the second attempt; each further wait is twice the one before ...
-    pub(super) first_ms: i64,
+    pub(crate) first_ms: i64,
     /// ... up to this.
-    pub(super) most_ms: i64,
+    pub(crate) most_ms: i64,
     /// Attempts after which it is given up.
-    pub(super) attempts: u32,
+    pub(crate) attempts: u32,
 }
 
 impl Backoff {
     /// Milliseconds to the next attempt after `failed` ones, or `None` if it is given up. Between half and all of the
     /// full wait, as `dice` (0 to 1) says, so that what failed together does not come back together. An endpoint that
     /// asks for a longer wait gets it, up to the most.
-    pub(super) fn after(&self, failed: u32, asked_ms: Option<i64>, dice: f64) -> Option<i64> {
+    pub(crate) fn after(&self, failed: u32, asked_ms: Option<i64>, dice: f64) -> Option<i64> {
         if failed >= self.attempts {
             return None;
         }

@@ -1,0 +1,191 @@
+//! A real Redis, run on a temporary folder and a free port; killed, paused, restarted and stopped at will.
+//!
+//! It writes every command to disk before it answers, so that a restart finds all that was answered. The system's own
+//! Redis, if there is one, is left alone.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::resp::RespClient;
+use crate::{Error, PATIENCE};
+
+/// How often another port is tried when somebody was quicker to take the free one.
+const PORTS: usize = 5;
+
+/// A running `redis-server`. Dropping it kills the process and removes its data.
+#[derive(Debug)]
+pub struct RedisServer {
+    folder: TempDir,
+    child: Child,
+    port: u16,
+    password: Option<String>,
+    args: Vec<String>,
+}
+
+impl RedisServer {
+    /// Starts one without a password and waits until it answers.
+    ///
+    /// # Errors
+    /// [`Error::Redis`] if `redis-server` is not installed, or does not answer in time.
+    pub async fn start() -> Result<Self, Error> {
+        Self::start_with(None, &[]).await
+    }
+
+    /// Starts one with a password, if any, for its default user, and with further arguments of `redis-server`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(password: Option<&str>, args: &[&str]) -> Result<Self, Error> {
+        let mut failure = None;
+        for _ in 0..PORTS {
+            let folder = tempfile::Builder::new().prefix("redis-").tempdir();
+            let folder = folder.map_err(Error::io("making a temporary folder"))?;
+            let port = free_port()?;
+            let password = password.map(str::to_owned);
+            let args: Vec<_> = args.iter().map(ToString::to_string).collect();
+            let child = spawn(folder.path(), port, password.as_deref(), &args)?;
+            let mut server = Self {
+                folder,
+                child,
+                port,
+                password,
+                args,
+            };
+            match server.wait_ready().await {
+                Ok(()) => return Ok(server),
+                Err(error) if server.log().contains("Address already in use") => failure = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| Error::Redis("no port is free".into())))
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// Its URL, with its password, which must need no escapes.
+    pub fn url(&self) -> String {
+        let password = self.password.as_deref().map(|password| format!(":{password}@"));
+        format!("redis://{}{}", password.unwrap_or_default(), self.addr())
+    }
+
+    /// What it has logged since it was first started.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// A connection of one's own, signed in.
+    pub async fn client(&self) -> Result<RespClient, Error> {
+        RespClient::connect(self.addr(), self.password.as_deref()).await
+    }
+
+    /// Kills it without warning (SIGKILL). What it has answered is on disk.
+    pub async fn kill9(&mut self) -> Result<(), Error> {
+        self.child.kill().await.map_err(Error::io("killing Redis"))
+    }
+
+    /// Asks it to end (SIGTERM) and waits for that.
+    pub async fn stop(&mut self) -> Result<(), Error> {
+        self.signal(Signal::TERM)?;
+        match timeout(PATIENCE, self.child.wait()).await {
+            Ok(status) => status.map(drop).map_err(Error::io("waiting for Redis to end")),
+            Err(_) => Err(self.failure("did not end after SIGTERM")),
+        }
+    }
+
+    /// Starts it again on the same data and the same port, after it was killed or stopped.
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        self.child = spawn(
+            self.folder.path(),
+            self.port,
+            self.password.as_deref(),
+            &self.args,
+        )?;
+        self.wait_ready().await
+    }
+
+    /// Stops it in its tracks (SIGSTOP): connections stay, and new ones are made, but nobody answers.
+    pub fn pause(&self) -> Result<(), Error> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after a pause (SIGCONT).
+    pub fn resume(&self) -> Result<(), Error> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Error> {
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let pid = pid.ok_or_else(|| self.failure("has ended already"))?;
+        kill_process(pid, signal).map_err(|error| Error::Io {
+            doing: "sending a signal to Redis",
+            source: error.into(),
+        })
+    }
+
+    /// Waits until it answers, and has loaded its data.
+    async fn wait_ready(&mut self) -> Result<(), Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(self.failure(&format!("ended while starting, with {status}")));
+            }
+            if let Ok(mut client) = self.client().await
+                && client.call(&["PING"]).await.is_ok()
+            {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(self.failure("was not ready in time"));
+            }
+            // A process that does not listen yet gives no event to wait for.
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn failure(&self, what: &str) -> Error {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(20)..].join("\n");
+        Error::Redis(format!("redis-server {what}; its log ends with:\n{tail}"))
+    }
+}
+
+/// A port of 127.0.0.1 that was free a moment ago, for who takes port 0 for "none", as Redis does.
+pub fn free_port() -> Result<u16, Error> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let addr = listener.and_then(|listener| listener.local_addr());
+    addr.map(|addr| addr.port())
+        .map_err(Error::io("looking for a free port"))
+}
+
+fn spawn(folder: &Path, port: u16, password: Option<&str>, args: &[String]) -> Result<Child, Error> {
+    let mut command = Command::new("redis-server");
+    command
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""])
+        .arg("--dir")
+        .arg(folder)
+        .arg("--logfile")
+        .arg(folder.join("log"));
+    if let Some(password) = password {
+        command.args(["--requirepass", password]);
+    }
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| Error::Redis(format!("redis-server could not be started: {error}; install it")))
+}
