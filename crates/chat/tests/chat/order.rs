@@ -137,10 +137,10 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        Appended, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
-        Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
-        NotificationsRead, Outage, Page, Posted, ReadWhich, Rejected, Retention, Role, RoomChange, RoomId,
-        RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
+        Appended, ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace,
+        Joined, Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage,
+        NotificationRetention, NotificationsRead, Outage, Page, Posted, ReadWhich, Rejected, Retention, Role,
+        RoomChange, RoomId, RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
     };
     use roomful_store::{
         Holder, LogPosition, Missed, NewSession, Placed, PlacedEntry, Resume, Resumed, SessionKey, Sessions,
@@ -320,6 +320,15 @@ mod flaky {
         }
         async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
             self.inner.see_user(user, name, last_seen).await
+        }
+        async fn set_status(
+            &self,
+            user: &str,
+            status: ChosenStatus,
+            text: Option<&str>,
+            at: i64,
+        ) -> Result<(), StoreError> {
+            self.inner.set_status(user, status, text, at).await
         }
         async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
             self.inner.users(ids).await
