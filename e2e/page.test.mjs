@@ -200,18 +200,18 @@ describe("what becomes of messages", () => {
 
 describe("what people show as", () => {
   test("is chosen in a menu, seen by the others, the same on all pages, and kept over a reload", async () => {
-    const ada = await signIn("Ada", "moods");
-    const second = await signIn("Ada", "moods");
+    const vera = await signIn("Vera", "moods");
+    const second = await signIn("Vera", "moods");
     const grace = await signIn("Grace", "moods");
     const seen = (window, name) => window.at("online-user").filter({ hasText: name });
-    await seen(grace, "Ada").waitFor({ state: "attached" });
-    await ada.at("status-button").click();
-    await ada.at("status-text").fill("  Out for   lunch ");
-    await ada.at("statuses").waitFor();
-    await ada.picture("status-menu");
-    await ada.at("status-option", { status: "away" }).click();
+    await seen(grace, "Vera").waitFor({ state: "attached" });
+    await vera.at("status-button").click();
+    await vera.at("status-text").fill("  Out for   lunch ");
+    await vera.at("statuses").waitFor();
+    await vera.picture("status-menu");
+    await vera.at("status-option", { status: "away" }).click();
     await seen(grace, "Away · Out for lunch").and(grace.at("online-user", { status: "away" })).waitFor({ state: "attached" });
-    for (const window of [ada, second]) await window.at("connection-state").filter({ hasText: "Away · Out for lunch" }).waitFor();
+    for (const window of [vera, second]) await window.at("connection-state").filter({ hasText: "Away · Out for lunch" }).waitFor();
     await grace.picture("status-others");
 
     // By keyboard: the text alone, and Escape leaves all as it was.
@@ -225,41 +225,41 @@ describe("what people show as", () => {
     await second.at("status-text").fill("never mind");
     await second.at("status-text").press("Escape");
     await second.at("statuses").waitFor({ state: "hidden" });
-    await ada.page.reload();
-    await ada.at("connection-state").filter({ hasText: "Away · Back at three" }).waitFor();
-    await ada.at("status-button").click();
-    await ada.at("status-clear").click();
-    await ada.at("connection-state").filter({ hasText: /^Away$/ }).waitFor();
+    await vera.page.reload();
+    await vera.at("connection-state").filter({ hasText: "Away · Back at three" }).waitFor();
+    await vera.at("status-button").click();
+    await vera.at("status-clear").click();
+    await vera.at("connection-state").filter({ hasText: /^Away$/ }).waitFor();
   });
 
   test("may be nothing: the invisible go from the others' lists, and are still heard", async () => {
-    const ada = await signIn("Ada", "shadows");
+    const iris = await signIn("Iris", "shadows");
     const grace = await signIn("Grace", "shadows");
-    const her = grace.at("online-user").filter({ hasText: "Ada" });
+    const her = grace.at("online-user").filter({ hasText: "Iris" });
     await her.waitFor({ state: "attached" });
-    await ada.at("status-button").click();
-    await ada.at("status-option", { status: "invisible" }).click();
+    await iris.at("status-button").click();
+    await iris.at("status-option", { status: "invisible" }).click();
     await her.waitFor({ state: "detached" });
-    await ada.at("connection-state").filter({ hasText: "Invisible" }).waitFor();
-    await ada.say("boo");
+    await iris.at("connection-state").filter({ hasText: "Invisible" }).waitFor();
+    await iris.say("boo");
     await grace.message("boo");
-    await ada.page.reload();
-    await ada.at("connection-state").filter({ hasText: "Invisible" }).waitFor();
+    await iris.page.reload();
+    await iris.at("connection-state").filter({ hasText: "Invisible" }).waitFor();
     assert.equal(await her.count(), 0);
-    await ada.at("status-button").click();
-    await ada.at("status-option", { status: "online" }).click();
+    await iris.at("status-button").click();
+    await iris.at("status-option", { status: "online" }).click();
     await her.waitFor({ state: "attached" });
   });
 
   test("has a menu that fits a narrow screen and the dark", async () => {
-    const ada = await signIn("Ada", undefined, { viewport: { width: 360, height: 740 }, colorScheme: "dark" });
-    await ada.at("open-rooms").click();
-    await ada.at("status-button").click();
-    const box = await ada.at("statuses").boundingBox();
+    const nora = await signIn("Nora", undefined, { viewport: { width: 360, height: 740 }, colorScheme: "dark" });
+    await nora.at("open-rooms").click();
+    await nora.at("status-button").click();
+    const box = await nora.at("statuses").boundingBox();
     assert.ok(box.x >= 0 && box.y >= 0 && box.x + box.width <= 360, JSON.stringify(box));
-    await ada.picture("status-narrow-dark");
-    await ada.at("status-option", { status: "busy" }).click();
-    await ada.at("connection-state").filter({ hasText: "Busy" }).waitFor();
+    await nora.picture("status-narrow-dark");
+    await nora.at("status-option", { status: "busy" }).click();
+    await nora.at("connection-state").filter({ hasText: "Busy" }).waitFor();
   });
 });
 
