@@ -41,6 +41,7 @@ mod room;
 mod room_manager;
 mod servers;
 mod session;
+mod turns;
 pub mod types;
 pub mod typing_tracker;
 mod unread_board;

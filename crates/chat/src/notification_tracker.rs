@@ -547,7 +547,9 @@ mod tests {
         let (ann, phone) = (user(), device("phone"));
         let mut tracker = Tracker::new(10);
         assert!(tracker.connect(&ann, &phone, 1, 1));
-        assert!(!tracker.give(&ann, &phone, &page(1, 5, false), |_, seq| SentMark::try_from(*seq).ok()));
+        assert!(!tracker.give(&ann, &phone, &page(1, 5, false), |_, seq| {
+            SentMark::try_from(*seq).ok()
+        }));
         // Back over another way, while the first hangs on a line that is dead.
         assert!(!tracker.connect(&ann, &phone, 2, 2));
         assert!(tracker.announce(&ann, 6, |_| Some(6)).is_empty());

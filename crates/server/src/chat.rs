@@ -63,6 +63,7 @@ fn limits(config: &Config) -> Limits {
         rooms_per_sync: limits.rooms_per_sync,
         users_per_subscribe: config.presence.users_per_subscribe,
         watched_per_socket: config.presence.subscriptions,
+        status_text_chars: config.presence.status_text,
         rooms_per_socket: limits.rooms_per_socket,
         online_users: limits.online_users,
         notification_users: config.notifications.recipients,

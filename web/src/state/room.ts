@@ -1,6 +1,6 @@
 // One room as the page knows it: messages, read marks, unread count, who is online, who types. Pure; talks to nobody.
 
-import type { Change, Failure, JoinAnswer, Message, OnlineUser } from "../contract.ts";
+import type { Change, Choice, Failure, JoinAnswer, Message, OnlineUser } from "../contract.ts";
 import { changed } from "./changes.ts";
 import { Timeline } from "./timeline.ts";
 import { Typing } from "./typing.ts";
@@ -30,8 +30,9 @@ export class Room {
   /** The latest message, held or not, for the room list. */
   latest: Message | undefined;
   online = new Map<string, OnlineUser>();
-  /** What was typed and not sent yet. */
+  /** What was typed and not sent yet, and who was chosen by which name to be mentioned in it. */
   draft = "";
+  readonly chosen = new Map<string, string>();
   private readonly marks = new Map<string, number>();
 
   constructor(readonly name: string) {}
@@ -133,6 +134,13 @@ export class Room {
   /** Another device of the user has read up to `seq`: what lies behind is counted from what we hold. */
   readElsewhere(seq: number, me: string): void {
     this.read(seq, this.timeline.messages.filter((m) => m.seq > seq && m.userId !== me && !m.deleted).length);
+  }
+
+  /** Somebody shows as something else. False if they are not known to be here. */
+  shows(userId: string, { status, text }: Choice): boolean {
+    const user = this.online.get(userId);
+    if (user) this.online.set(userId, { ...user, status, text: text ?? null });
+    return user !== undefined;
   }
 
   /** Somebody else's read mark; it only grows. */

@@ -32,7 +32,7 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
         recovery::begin(&chat, &me, &socket).await;
     }
     chat.notifications.connect(&me, &socket);
-    chat.presence.connect(&me.user, me.name()).await;
+    chat.presence.connect(&me, &socket).await;
     if !still_welcome(&chat, &me).await {
         socket.close(Reason::ForcedClose);
     }

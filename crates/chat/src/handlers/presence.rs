@@ -1,4 +1,4 @@
-//! Asking who is online, and subscribing to users.
+//! Asking who is online, subscribing to users, choosing what to show as.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use crate::{
     error::ChatError,
     events::{
         chat::{InRoom, ONLINE_USERS, OnlineUser, OnlineUsers},
-        presence::{States, Status, Users},
+        connection::Nothing,
+        presence::{SetStatus, States, Users},
     },
     presence_tracker::{OnlineEntry, UserId},
     reply::Reply,
@@ -51,7 +52,9 @@ fn listed(chat: &Chat, room: &Room) -> Vec<OnlineEntry> {
     // It goes out twice, and must leave room in the outbox for what comes after it.
     let mut bytes = 0;
     let fits = online.iter().take_while(|entry| {
-        bytes += entry.user.len() + entry.name.as_deref().map_or(0, str::len) + LISTED_USER_BYTES;
+        let texts = [entry.name.as_deref(), entry.choice.text.as_deref()];
+        let texts = texts.into_iter().flatten().map(str::len).sum::<usize>();
+        bytes += entry.user.len() + texts + LISTED_USER_BYTES;
         bytes <= limits.online_bytes
     });
     online.truncate(fits.count());
@@ -70,8 +73,9 @@ fn user(entry: &OnlineEntry, now: i64) -> OnlineUser<'_> {
     OnlineUser {
         user_id: &entry.user,
         name: entry.name.as_deref(),
-        status: Status::Online,
-        last_seen: entry.gone_at.unwrap_or(now),
+        status: entry.choice.status.into(),
+        text: entry.choice.text.as_deref(),
+        last_seen: entry.last_seen(now),
     }
 }
 
@@ -86,7 +90,7 @@ pub(crate) async fn subscribe(context: &Context, ask: Users) -> Result<States, C
     }
     // Subscribed first, so that no change falls between the answer and the subscription.
     chat.presence.watch(socket, &users);
-    match chat.presence.states(ask.users.clone()).await {
+    match chat.presence.states(ask.users.clone(), Some(&me.user)).await {
         Ok(users) => Ok(States { users }),
         Err(error) => {
             me.unwatch(&ask.users);
@@ -102,6 +106,13 @@ pub(crate) async fn unsubscribe(context: &Context, ask: Users) -> Result<States,
     me.unwatch(&ask.users);
     chat.presence.unwatch(socket, &ask.users);
     Ok(States {
-        users: chat.presence.states(ask.users).await?,
+        users: chat.presence.states(ask.users, Some(&me.user)).await?,
     })
+}
+
+/// `presence:set_status`: on all the user's devices, until they choose again.
+pub(crate) async fn set_status(context: &Context, ask: SetStatus) -> Result<Nothing, ChatError> {
+    let Context { chat, socket, me } = context;
+    chat.presence.choose(&me.user, socket, ask.choice).await?;
+    Ok(Nothing {})
 }

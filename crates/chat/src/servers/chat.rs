@@ -162,10 +162,16 @@ impl Chat {
     fn new(namespace: Namespace, store: Arc<dyn Store>, config: ChatConfig, clock: Arc<dyn Clock>) -> Self {
         let metrics = Arc::new(Metrics::new());
         let rooms = RoomManager::new(Arc::clone(&store), Arc::clone(&clock));
-        let presence = Arc::new(PresenceServer::new(
-            &config, &store, &clock, &rooms, &namespace, &metrics,
-        ));
         let connections = Arc::default();
+        let presence = Arc::new(PresenceServer::new(
+            &config,
+            &store,
+            &clock,
+            &rooms,
+            &connections,
+            &namespace,
+            &metrics,
+        ));
         let unread = Arc::new(UnreadBoard::new(
             &config,
             &store,

@@ -115,6 +115,7 @@ pub(crate) struct Presence {
     pub(crate) subscriptions: usize,
     pub(crate) users_per_subscribe: usize,
     pub(crate) rooms: u32,
+    pub(crate) status_text: usize,
 }
 
 impl Presence {
@@ -126,6 +127,7 @@ impl Presence {
             self.users_per_subscribe,
             1..=10_000,
         )?;
+        within("presence.status_text", self.status_text, 0..=1_000)?;
         within("presence.rooms", self.rooms, 0..=100_000)?;
         within("presence.subscriptions", self.subscriptions, 0..=100_000)
     }
