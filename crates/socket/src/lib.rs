@@ -39,7 +39,7 @@ pub use roomful_wire::packet::{ArgError, Payload};
 pub use crate::{
     accept::{HttpLimits, serve},
     cors::Cors,
-    handshake::{ClientAddress, Handshake},
+    handshake::{ClientAddress, Dialect, Handshake},
     id::{SessionId, SocketId},
     outbox::{Class, Sent},
     prepared::Prepared,

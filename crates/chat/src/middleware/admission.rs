@@ -6,7 +6,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use roomful_socket::{Refusal, Socket};
+use roomful_socket::{Dialect, Refusal, Socket};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -21,7 +21,7 @@ use crate::{
 struct Auth {
     token: Option<String>,
     device: Option<Value>,
-    /// `false`: this client can't take up its session again.
+    /// Whether this client can take up its session again. Without it, its dialect tells.
     recovery: Option<Value>,
 }
 
@@ -49,9 +49,10 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     let auth = socket.take_auth();
     chat.limiters.connect(socket.handshake().address)?;
     let auth: Option<Auth> = auth.and_then(|auth| serde_json::from_str(auth.get()).ok());
-    let plain = auth
-        .as_ref()
-        .is_some_and(|auth| auth.recovery == Some(Value::Bool(false)));
+    let recovers = match auth.as_ref().and_then(|auth| auth.recovery.as_ref()) {
+        Some(Value::Bool(recovers)) => *recovers,
+        _ => socket.handshake().dialect != Dialect::Python,
+    };
     let (token, device) = auth.map_or((None, None), |auth| (auth.token, auth.device));
     let token = token.ok_or(ChatError::Unauthorized(
         "there is no token; connect with auth: {token}, the token being a JWT as a string",
@@ -75,7 +76,7 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     let session = Session::new(
         serial,
         claims,
-        (device, plain),
+        (device, !recovers),
         chat.limiters.connection(),
         sends,
         slot,

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     cors::Cors,
-    handshake::{ClientAddress, Handshake},
+    handshake::{ClientAddress, Dialect, Handshake},
     id::SessionId,
     metrics::Metrics,
     outbox::Class,
@@ -332,18 +332,21 @@ impl EngineServer {
             .map(|info| info.0.ip());
         // Neither is there only in a router that was mounted without connect info; then all clients look alike.
         let address = claimed.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let query = request.uri().query().unwrap_or_default();
+        let dialect = Dialect::of(query);
         if !self.engine.settings.keep_headers {
             return Handshake {
                 address,
                 headers: HeaderMap::new(),
                 query: Box::default(),
+                dialect,
             };
         }
-        let query = request.uri().query().unwrap_or_default().into();
         Handshake {
             address,
             headers: request.headers().clone(),
-            query,
+            query: query.into(),
+            dialect,
         }
     }
 
