@@ -18,3 +18,4 @@ mod notifications;
 mod order;
 mod presence;
 mod typing;
+mod unread;
