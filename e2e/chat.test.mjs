@@ -295,6 +295,33 @@ describe("signs of life", () => {
 });
 
 describe("errors", () => {
+  test("a status is told to who cares, and the invisible are offline to all but themselves", async () => {
+    const room = fresh();
+    const alice = await member(server, "alice", room);
+    const bob = await member(server, "bob", room);
+    await heard(alice, "presence:online", ({ userId }) => userId === "bob");
+    const phone = await person(server, "bob");
+    const follower = await person(server, "follower");
+    await done(follower, "presence:subscribe", { users: ["bob"] });
+    assert.deepEqual(await done(bob, "presence:set_status", { status: "busy", text: "Deep work" }), {});
+    for (const socket of [alice, follower, phone]) {
+      assert.deepEqual(await heard(socket, "presence:status"), { userId: "bob", status: "busy", text: "Deep work" });
+    }
+    const { users } = await done(alice, "chat:get_online_users", { room });
+    const listed = users.find(({ userId }) => userId === "bob");
+    assert.deepEqual([listed.status, listed.text], ["busy", "Deep work"]);
+
+    await done(phone, "presence:set_status", { status: "invisible" });
+    const { lastSeen } = await heard(alice, "presence:offline", ({ userId }) => userId === "bob");
+    assert.deepEqual((await done(follower, "presence:subscribe", { users: ["bob"] })).users, [{ userId: "bob", status: "offline", lastSeen }]);
+    assert.equal((await done(bob, "presence:subscribe", { users: ["bob"] })).users[0].status, "invisible");
+    assert.equal((await done(alice, "chat:join", { room })).online, 1);
+    await done(bob, "presence:set_status", { status: "online" });
+    await heard(alice, "presence:online", ({ userId }) => userId === "bob");
+    assertError(await call(bob, "presence:set_status", { status: "asleep" }), "invalid_request");
+    assertError(await call(bob, "presence:set_status", { status: "away", text: "x".repeat(101) }), "payload_too_large");
+  });
+
   test("a failure comes back in the ack, or as the event error without one", async () => {
     const alice = await person(server, "alice");
     const bad = { room: fresh(), text: "not a member" };

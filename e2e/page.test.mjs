@@ -176,6 +176,139 @@ describe("what becomes of messages", () => {
     assert.equal(await ada.at("message").count(), 4);
     await ada.picture("away");
   });
+
+  test("who slept through a crash of the server sees what they missed, without a reload", async () => {
+    const writer = await member(server, "writer", "crash");
+    const ada = await signIn("Ada", "crash");
+    await done(writer, "chat:send_message", { room: "crash", text: "before" });
+    await ada.message("before");
+    await ada.page.evaluate(() => (window.unreloaded = true));
+    await ada.context.setOffline(true);
+    await ada.at("connection-state", { state: "offline" }).waitFor();
+    await done(writer, "chat:send_message", { room: "crash", text: "before the crash" });
+    await server.end("SIGKILL");
+    await server.restart();
+    const after = await member(server, "writer", "crash");
+    await done(after, "chat:send_message", { room: "crash", text: "after the crash" });
+    await ada.context.setOffline(false);
+    await ada.at("new-line").filter({ hasText: "You were away: 2 missed" }).waitFor();
+    await ada.message("after the crash", { seq: 3 });
+    assert.equal(await ada.at("message").count(), 3);
+    assert.equal(await ada.page.evaluate(() => window.unreloaded), true);
+  });
+});
+
+describe("what people show as", () => {
+  test("is chosen in a menu, seen by the others, the same on all pages, and kept over a reload", async () => {
+    const vera = await signIn("Vera", "moods");
+    const second = await signIn("Vera", "moods");
+    const grace = await signIn("Grace", "moods");
+    const seen = (window, name) => window.at("online-user").filter({ hasText: name });
+    await seen(grace, "Vera").waitFor({ state: "attached" });
+    await vera.at("status-button").click();
+    await vera.at("status-text").fill("  Out for   lunch ");
+    await vera.at("statuses").waitFor();
+    await vera.picture("status-menu");
+    await vera.at("status-option", { status: "away" }).click();
+    await seen(grace, "Away · Out for lunch").and(grace.at("online-user", { status: "away" })).waitFor({ state: "attached" });
+    for (const window of [vera, second]) await window.at("connection-state").filter({ hasText: "Away · Out for lunch" }).waitFor();
+    await grace.picture("status-others");
+
+    // By keyboard: the text alone, and Escape leaves all as it was.
+    await second.at("status-button").press("Enter");
+    assert.equal(await second.at("status-text").inputValue(), "Out for lunch");
+    assert.equal(await second.at("status-option", { status: "away" }).getAttribute("aria-pressed"), "true");
+    await second.at("status-text").fill("Back at three");
+    await second.at("status-text").press("Enter");
+    await seen(grace, "Away · Back at three").waitFor({ state: "attached" });
+    await second.at("status-button").press("Enter");
+    await second.at("status-text").fill("never mind");
+    await second.at("status-text").press("Escape");
+    await second.at("statuses").waitFor({ state: "hidden" });
+    await vera.page.reload();
+    await vera.at("connection-state").filter({ hasText: "Away · Back at three" }).waitFor();
+    await vera.at("status-button").click();
+    await vera.at("status-clear").click();
+    await vera.at("connection-state").filter({ hasText: /^Away$/ }).waitFor();
+  });
+
+  test("may be nothing: the invisible go from the others' lists, and are still heard", async () => {
+    const iris = await signIn("Iris", "shadows");
+    const grace = await signIn("Grace", "shadows");
+    const her = grace.at("online-user").filter({ hasText: "Iris" });
+    await her.waitFor({ state: "attached" });
+    await iris.at("status-button").click();
+    await iris.at("status-option", { status: "invisible" }).click();
+    await her.waitFor({ state: "detached" });
+    await iris.at("connection-state").filter({ hasText: "Invisible" }).waitFor();
+    await iris.say("boo");
+    await grace.message("boo");
+    await iris.page.reload();
+    await iris.at("connection-state").filter({ hasText: "Invisible" }).waitFor();
+    assert.equal(await her.count(), 0);
+    await iris.at("status-button").click();
+    await iris.at("status-option", { status: "online" }).click();
+    await her.waitFor({ state: "attached" });
+  });
+
+  test("has a menu that fits a narrow screen and the dark", async () => {
+    const nora = await signIn("Nora", undefined, { viewport: { width: 360, height: 740 }, colorScheme: "dark" });
+    await nora.at("open-rooms").click();
+    await nora.at("status-button").click();
+    const box = await nora.at("statuses").boundingBox();
+    assert.ok(box.x >= 0 && box.y >= 0 && box.x + box.width <= 360, JSON.stringify(box));
+    await nora.picture("status-narrow-dark");
+    await nora.at("status-option", { status: "busy" }).click();
+    await nora.at("connection-state").filter({ hasText: "Busy" }).waitFor();
+  });
+});
+
+describe("writing to somebody", () => {
+  test("names are offered behind an @, chosen by keyboard, and whoever is meant is told", async () => {
+    const ada = await signIn("Ada", "names");
+    const grace = await signIn("Grace Hopper", "names");
+    const greta = await signIn("Greta", "names");
+    await ada.at("online-user").nth(2).waitFor({ state: "attached" });
+    await ada.at("composer").pressSequentially("Hello @gr");
+    await ada.at("mention-option").nth(1).waitFor();
+    assert.deepEqual((await ada.at("mention-option").allInnerTexts()).map((text) => text.split("\n").at(-1)).sort(), ["Grace Hopper", "Greta"]);
+    await ada.picture("mention-list");
+    const first = await ada.at("mention-option").first().getAttribute("data-user");
+    await ada.at("composer").press("ArrowDown");
+    const chosen = ada.page.locator('[data-testid="mention-option"][aria-selected="true"]');
+    assert.notEqual(await chosen.getAttribute("data-user"), first);
+    assert.equal(await ada.at("composer").getAttribute("aria-activedescendant"), await chosen.getAttribute("id"));
+    await ada.at("composer").press("ArrowUp");
+    await ada.at("composer").press("Escape");
+    await ada.at("mention-list").waitFor({ state: "hidden" });
+    assert.equal(await ada.at("composer").inputValue(), "Hello @gr");
+    await ada.at("composer").fill("Hello ");
+    await ada.at("composer").pressSequentially("@hop");
+    await ada.at("mention-option").filter({ hasText: "Grace Hopper" }).waitFor();
+    await ada.at("composer").press("Enter");
+    assert.equal(await ada.at("composer").inputValue(), "Hello @Grace Hopper ");
+    await ada.at("composer").pressSequentially("and @all, mail me at ada@gr");
+    assert.ok(await ada.at("mention-list").isHidden());
+    await ada.at("composer").press("Enter");
+    await grace.message("Hello @Grace Hopper and @all", { mentioned: "true" });
+    await greta.message("Hello @Grace Hopper and @all", { mentioned: "false" });
+    for (const window of [ada, grace, greta]) assert.deepEqual(await window.at("mention").allInnerTexts(), ["@Grace Hopper"]);
+    await grace.picture("mentioned");
+  });
+
+  test("a name is chosen with the pointer, on a narrow screen too", async () => {
+    const greta = await signIn("Greta", "pocketful");
+    const ada = await signIn("Ada", undefined, { viewport: { width: 360, height: 740 } });
+    await ada.at("open-rooms").click();
+    await ada.enter("pocketful");
+    await ada.at("composer").pressSequentially("@");
+    await ada.at("mention-option").filter({ hasText: "Greta" }).waitFor();
+    await ada.picture("mention-narrow");
+    await ada.at("mention-option").filter({ hasText: "Greta" }).click();
+    await ada.at("composer").pressSequentially("look");
+    await ada.at("composer").press("Enter");
+    await greta.message("@Greta look", { mentioned: "true" });
+  });
 });
 
 test("the bell tells of notifications, live and after a reload, until they are read on any page", async () => {

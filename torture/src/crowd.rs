@@ -18,7 +18,7 @@ const DEVICES: usize = 2;
 pub(crate) struct Crowd {
     pub(crate) rooms: Vec<Name>,
     pub(crate) proxies: Vec<Proxy>,
-    users: Vec<Arc<User>>,
+    pub(crate) users: Vec<Arc<User>>,
     devices: Vec<(Arc<Status>, mpsc::Sender<Order>)>,
     tasks: JoinSet<()>,
 }
@@ -45,6 +45,7 @@ impl Crowd {
                 let status = Arc::new(Status {
                     name: format!("{}/{number}", user.name).into(),
                     busy: AtomicUsize::new(0),
+                    notified: AtomicUsize::new(0),
                     seen: mine
                         .iter()
                         .map(|room| (room.clone(), AtomicU64::new(0)))
@@ -91,6 +92,22 @@ impl Crowd {
         for user in &self.users {
             user.raced.lock().clear();
         }
+    }
+
+    /// Who has not got all notifications that were posted for their user, and how many they have.
+    pub(crate) fn unnotified(&self) -> Vec<(Name, u64)> {
+        let mut behind = Vec::new();
+        for (at, (status, _)) in self.devices.iter().enumerate() {
+            let posted = self
+                .users
+                .get(at / DEVICES)
+                .map_or(0, |user| user.posted.load(Ordering::SeqCst));
+            let notified = status.notified.load(Ordering::SeqCst);
+            if notified < posted {
+                behind.push((status.name.clone(), notified as u64));
+            }
+        }
+        behind
     }
 
     /// Who in `room` has not seen everything up to `head`, and how far they are.

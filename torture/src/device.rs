@@ -6,7 +6,7 @@ mod change;
 mod hear;
 mod talk;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use roomful_testkit::history::{Event, MarkKind, Name, Outcome};
 use roomful_testkit::session::{Incoming, Session};
 use roomful_testkit::token;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{SemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -134,6 +134,13 @@ pub(crate) struct Device {
     made: u64,
     rest_until: Instant,
     deaf: bool,
+    /// What it may take up its session with: the private id, and the offset of the last event that had one.
+    pid: Option<String>,
+    offset: Option<String>,
+    /// The notifications that came.
+    notified: HashSet<Name>,
+    /// Whether this connection goes on with the session of the one before.
+    recovered: bool,
 }
 
 impl Device {
@@ -161,19 +168,21 @@ impl Device {
             made: 0,
             rest_until: Instant::now(),
             deaf: false,
+            pid: None,
+            offset: None,
+            notified: HashSet::new(),
+            recovered: false,
         }
     }
 
     /// Lives until nobody can give it orders any more.
     pub(crate) async fn live(mut self) {
         loop {
-            let auth = json!({
-                "token": token::for_user(self.stage.secret, &self.user.name),
-                "device": &*self.status.name,
-            });
+            let auth = self.auth();
             let connecting = timeout(CONNECT, Session::connect(self.route, "/", &auth)).await;
             let flow = match connecting {
-                Ok(Ok((mut session, _))) => {
+                Ok(Ok((mut session, welcome))) => {
+                    self.welcomed(&welcome);
                     let flow = self.visit(&mut session).await;
                     session.into_ws().abort();
                     flow
@@ -191,9 +200,49 @@ impl Device {
         }
     }
 
+    /// What it connects with. Now and then it has forgotten its session, as a client does that was started anew.
+    fn auth(&mut self) -> Value {
+        let mut auth = json!({
+            "token": token::for_user(self.stage.secret, &self.user.name),
+            "device": &*self.status.name,
+        });
+        if self.chance(4) {
+            self.pid = None;
+        }
+        if let (Some(pid), Some(offset)) = (&self.pid, &self.offset) {
+            auth["pid"] = Value::from(&**pid);
+            auth["offset"] = Value::from(&**offset);
+        }
+        auth
+    }
+
+    /// As the stock client does: a session is recovered if its private id is the one that it had.
+    fn welcomed(&mut self, welcome: &Value) {
+        self.stage.recorder.record(Event::Connected {
+            device: self.status.name.clone(),
+            user: self.user.name.clone(),
+        });
+        let pid = welcome["pid"].as_str();
+        self.recovered = pid.is_some() && pid == self.pid.as_deref();
+        self.stage.came_back(self.pid.is_some(), self.recovered);
+        if !self.recovered {
+            (self.pid, self.offset) = (pid.map(str::to_owned), None);
+        }
+        for place in &mut self.places {
+            if place.back(self.recovered) {
+                self.stage.recorder.record(Event::Ended {
+                    device: self.status.name.clone(),
+                    room: place.room.clone(),
+                });
+            }
+        }
+    }
+
     async fn visit(&mut self, session: &mut Session) -> Flow {
         for place in 0..self.places.len() {
-            self.join(session, place).await;
+            if !self.places[place].subscribed() {
+                self.join(session, place).await;
+            }
         }
         let mut heard = Instant::now();
         let mut asked = false;
@@ -268,14 +317,7 @@ impl Device {
                 _ => {}
             }
         }
-        for place in &mut self.places {
-            if place.lost() {
-                self.stage.recorder.record(Event::Ended {
-                    device: self.status.name.clone(),
-                    room: place.room.clone(),
-                });
-            }
-        }
+        self.places.iter_mut().for_each(Place::lost);
         self.show();
     }
 

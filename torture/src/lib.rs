@@ -16,6 +16,7 @@ mod error;
 mod log_reader;
 mod nemesis;
 mod place;
+mod poster;
 mod report;
 mod run;
 mod stage;

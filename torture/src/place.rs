@@ -11,6 +11,8 @@ pub(crate) struct Place {
     /// The join's page has not reached its head: the last entry that was seen before the gap, and the head.
     gap: Option<(u64, u64)>,
     subscribed: bool,
+    /// The connection was lost while there was a gap: a session that goes on does not fill it.
+    torn: bool,
 }
 
 impl Place {
@@ -21,6 +23,7 @@ impl Place {
             last: 0,
             gap: None,
             subscribed: false,
+            torn: false,
         }
     }
 
@@ -62,10 +65,19 @@ impl Place {
         self.last = self.last.max(seq);
     }
 
-    /// The connection is gone. Answers whether it was subscribed.
-    pub(crate) fn lost(&mut self) -> bool {
+    /// The connection is gone, or could not be made.
+    pub(crate) fn lost(&mut self) {
+        self.torn |= self.gap.is_some();
         self.last = self.seen();
         self.gap = None;
-        std::mem::replace(&mut self.subscribed, false)
+    }
+
+    /// There is a new connection. Answers whether a subscription ended with the one before: without recovery each that
+    /// there was, with it those that have to be made anew.
+    pub(crate) fn back(&mut self, recovered: bool) -> bool {
+        let was = self.subscribed;
+        let torn = std::mem::take(&mut self.torn);
+        self.subscribed = was && recovered && !torn;
+        was && !self.subscribed
     }
 }

@@ -31,6 +31,14 @@ pub struct Report {
     pub duplicates: u64,
     /// Joins, the first ones included.
     pub joins: u64,
+    /// Notifications that were posted, and times that one came to a device.
+    pub posted: u64,
+    /// See [`Report::posted`].
+    pub notified: u64,
+    /// Clients that came back for their session, and those of them that got it.
+    pub claims: u64,
+    /// See [`Report::claims`].
+    pub recovered: u64,
     /// Connections that the server has closed, by its word for the cause. What a kill closes is not counted.
     pub closed: BTreeMap<String, u64>,
     /// Entries that were read back.
@@ -55,6 +63,8 @@ impl Report {
         for event in events {
             match event {
                 Event::Joined(_) => self.joins += 1,
+                Event::Posted { .. } => self.posted += 1,
+                Event::Notified { .. } => self.notified += 1,
                 Event::Sent(sent) => match &sent.outcome {
                     Outcome::Unknown => self.unknown += 1,
                     Outcome::Failed(_) => self.refused += 1,
@@ -96,6 +106,11 @@ impl fmt::Display for Report {
             f,
             "  sends: {} without an answer, {} refused, {} answered as duplicates; {} joins",
             self.unknown, self.refused, self.duplicates, self.joins,
+        )?;
+        writeln!(
+            f,
+            "  sessions: {} of {} recovered; notifications: {} posted, given {} times",
+            self.recovered, self.claims, self.posted, self.notified
         )?;
         write!(f, "  blows:")?;
         for blow in Blow::ALL {

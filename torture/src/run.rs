@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -11,6 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use roomful_testkit::history::{Audit, Checker};
 use roomful_testkit::proxy::Proxy;
 use roomful_testkit::{ServerProcess, http, server};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::crowd::Crowd;
@@ -18,6 +20,7 @@ use crate::disk::Disk;
 use crate::error::TortureError;
 use crate::log_reader::LogReader;
 use crate::nemesis::{Blow, Field};
+use crate::poster::Poster;
 use crate::report::Report;
 use crate::stage::Stage;
 
@@ -121,6 +124,8 @@ struct Run {
     server: ServerProcess,
     stage: Arc<Stage>,
     crowd: Crowd,
+    /// Ends with the run.
+    _posting: JoinSet<()>,
     checker: Checker,
     reader: LogReader,
     report: Report,
@@ -141,6 +146,15 @@ impl Run {
             proxies.push(Proxy::start(server.addr()).await?);
         }
         let crowd = Crowd::gather(&stage, proxies, options.seed);
+        let poster = Poster {
+            stage: Arc::clone(&stage),
+            users: crowd.users.clone(),
+            addr: server.addr(),
+            api_key: server.api_key(),
+            seed: options.seed,
+        };
+        let mut posting = JoinSet::new();
+        posting.spawn(poster.live());
         Ok(Self {
             rng: StdRng::seed_from_u64(options.seed),
             report: Report {
@@ -151,6 +165,7 @@ impl Run {
             server,
             stage,
             crowd,
+            _posting: posting,
             checker: Checker::default(),
             reader: LogReader::default(),
             disk,
@@ -187,6 +202,7 @@ impl Run {
                 .trouble(format!("{} messages were never acknowledged", all - now));
         }
         self.report.acknowledged = self.stage.acknowledged();
+        (self.report.claims, self.report.recovered) = self.stage.came_back_so_far();
         self.audit(round + 1 == self.options.rounds).await
     }
 
@@ -223,7 +239,8 @@ impl Run {
     /// When all is quiet: reads the logs, waits until everybody has seen them, and holds everything to the laws.
     async fn audit(&mut self, whole: bool) -> Result<(), TortureError> {
         self.crowd.end_races();
-        if !self.stage.wait_until(RECOVERY, || self.crowd.quiet()).await {
+        let quiet = || self.crowd.quiet() && !self.stage.posting.load(Ordering::SeqCst);
+        if !self.stage.wait_until(RECOVERY, quiet).await {
             self.stage
                 .trouble("some operations were never answered".to_owned());
         }
@@ -233,6 +250,7 @@ impl Run {
         let events = self.stage.recorder.take();
         self.report.count(&events);
         self.checker.take(events);
+        self.checker.settle_notifications();
         for audit in &audits {
             self.report.entries += audit.entries.len() as u64;
             self.checker.audit(audit);
@@ -249,9 +267,10 @@ impl Run {
         });
         let heads: Vec<_> = heads.collect();
         let behind = || {
-            heads
+            let entries = heads
                 .iter()
-                .flat_map(|(room, head)| self.crowd.behind(room, *head))
+                .flat_map(|(room, head)| self.crowd.behind(room, *head));
+            entries.chain(self.crowd.unnotified())
         };
         if !self
             .stage

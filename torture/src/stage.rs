@@ -25,6 +25,11 @@ pub(crate) struct Stage {
     /// Messages are long, so that a reader who does not read is soon in trouble.
     pub(crate) long: AtomicBool,
     acknowledged: AtomicU64,
+    /// A notification is being posted.
+    pub(crate) posting: AtomicBool,
+    /// Clients that came back for their session, and those of them that got it.
+    claims: AtomicU64,
+    recovered: AtomicU64,
     /// Something of the above, or of a [`Status`], has changed.
     moved: Notify,
     /// What no law speaks of and should not happen all the same.
@@ -37,6 +42,8 @@ pub(crate) struct Status {
     pub(crate) name: Name,
     /// Operations without an answer that may add to a log.
     pub(crate) busy: AtomicUsize,
+    /// Different notifications that came.
+    pub(crate) notified: AtomicUsize,
     /// By place: up to which entry it has seen everything; 0 while it is not subscribed.
     pub(crate) seen: Vec<(Name, AtomicU64)>,
 }
@@ -45,6 +52,8 @@ pub(crate) struct Status {
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) name: Name,
+    /// Notifications that were posted for them, and acknowledged.
+    pub(crate) posted: AtomicUsize,
     /// The latest that were acknowledged.
     pub(crate) recent: Mutex<VecDeque<Message>>,
     /// Sent by one device, to be sent by another at the same time.
@@ -61,6 +70,9 @@ impl Stage {
             permits: Semaphore::new(0),
             long: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
+            posting: AtomicBool::new(false),
+            claims: AtomicU64::new(0),
+            recovered: AtomicU64::new(0),
             moved: Notify::new(),
             troubles: Mutex::default(),
         }
@@ -80,6 +92,20 @@ impl Stage {
     pub(crate) fn one_more(&self) {
         self.acknowledged.fetch_add(1, Ordering::SeqCst);
         self.moved();
+    }
+
+    /// A client is back, with a claim to its session or without, and has it or has it not.
+    pub(crate) fn came_back(&self, claimed: bool, recovered: bool) {
+        self.claims.fetch_add(u64::from(claimed), Ordering::SeqCst);
+        self.recovered.fetch_add(u64::from(recovered), Ordering::SeqCst);
+    }
+
+    /// How many came back for their session, and how many of them got it.
+    pub(crate) fn came_back_so_far(&self) -> (u64, u64) {
+        (
+            self.claims.load(Ordering::SeqCst),
+            self.recovered.load(Ordering::SeqCst),
+        )
     }
 
     pub(crate) fn moved(&self) {
@@ -118,6 +144,7 @@ impl User {
     pub(crate) fn new(name: &str) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
+            posted: AtomicUsize::new(0),
             recent: Mutex::default(),
             raced: Mutex::default(),
             deleted: Mutex::default(),

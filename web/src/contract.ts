@@ -45,10 +45,20 @@ export interface Change {
 
 type LiveChange = Omit<Change, "type"> & { room: string };
 
+/** What a user may choose to show as. */
+export type Status = "online" | "away" | "busy" | "invisible";
+
+/** What a user shows as, and what they say about it. */
+export interface Choice {
+  status: Status;
+  text?: string | null;
+}
+
 export interface OnlineUser {
   userId: string;
   name?: string | null;
   status?: string;
+  text?: string | null;
   lastSeen?: number | null;
 }
 
@@ -103,7 +113,7 @@ export interface Requests {
   "chat:join": { send: { room: string; since?: number; epoch?: Epoch; limit?: number }; data: JoinAnswer };
   "chat:leave": { send: { room: string }; data: { room: string } };
   "chat:send_message": {
-    send: { room: string; text: string; clientId: string };
+    send: { room: string; text: string; clientId: string; mentions?: string[] };
     data: { id: string; room: string; seq: number; at: number; duplicate: boolean };
   };
   "chat:edit_message": { send: { room: string; seq: number; text: string; clientId: string }; data: object };
@@ -114,6 +124,7 @@ export interface Requests {
   "chat:message_read": { send: { room: string; seq: number }; data: { room: string; readSeq: number; unread: number } };
   "chat:get_online_users": { send: { room: string }; data: { room: string; users: OnlineUser[] } };
   "chat:get_history": { send: { room: string; before?: number; after?: number; limit?: number }; data: HistoryAnswer };
+  "presence:set_status": { send: Choice; data: object };
   "notification:list": { send: { limit?: number }; data: NoticesAnswer };
   "notification:read": { send: { id: string } | { all: true }; data: { unread: number } };
   "token:refresh": { send: { token: string }; data: object };
@@ -123,7 +134,7 @@ export type Request = <E extends keyof Requests>(event: E, payload: Requests[E][
 
 /** What the server says unasked, as far as the page listens. */
 export interface Announcements {
-  session: { userId: string; sessionId: string; recovered: boolean; serverTime: number; limits?: { textBytes?: number } };
+  session: { userId: string; sessionId: string; recovered: boolean; serverTime: number; limits?: { textBytes?: number; mentions?: number } };
   "chat:receive_message": Message;
   "chat:message_edited": LiveChange;
   "chat:message_deleted": LiveChange;
@@ -134,6 +145,8 @@ export interface Announcements {
   "chat:member_joined": { room: string; userId: string };
   "chat:member_left": { room: string; userId: string };
   "presence:online": { userId: string; at: number };
+  /** Somebody else whom others may see, or the user themself, on another device or on connecting. */
+  "presence:status": Choice & { userId: string };
   "presence:offline": { userId: string; lastSeen: number };
   "notification:receive": Notice;
   "notification:unread": { unread: number };

@@ -116,6 +116,20 @@ describe("what becomes of messages", () => {
     room.joined(answer({ head: 4, messages: [], changes: [deleted(1, 4)] }), true, "ada");
     expect(room.away).toBeUndefined();
   });
+
+  test("is also what a session that goes on brings before the join", () => {
+    const room = new Room("lobby");
+    room.joined(answer(), false, "ada");
+    room.disconnected();
+    for (const seq of [4, 5]) room.receive(message(seq), "ada", true, true);
+    room.receive(message(6, { userId: "ada" }), "ada", true, true);
+    room.joined(answer({ head: 7, messages: [message(7)] }), true, "ada");
+    expect(room.away).toEqual({ after: 3, missed: 3 });
+    expect(room.newAfter).toBe(3);
+    room.disconnected();
+    room.receive(message(8), "ada", true, true);
+    expect(room.away).toEqual({ after: 7, missed: 1 });
+  });
 });
 
 describe("typing", () => {

@@ -7,6 +7,7 @@ import { memoryShelf, settle, TestClock } from "./clock.ts";
 interface Sent {
   text: string;
   clientId: string;
+  mentions?: string[];
 }
 
 function scene(answers: (Failure | number)[]): {
@@ -54,6 +55,18 @@ describe("sending", () => {
     await clock.pass(60_000);
     expect(sent).toHaveLength(3);
     expect(new Set(sent.map(({ clientId }) => clientId)).size).toBe(1);
+  });
+
+  test("a retry mentions the same people, also after a reload", async () => {
+    const { sending, outbox, clock, sent } = scene([timeout]);
+    sending.send("lobby", "@Bob", ["bob"]);
+    await clock.pass(60_000);
+    expect(sent.map((payload) => payload.mentions)).toEqual([["bob"], ["bob"]]);
+    const shelf = memoryShelf();
+    new Outbox(shelf, "outbox").add("c1", "lobby", "@Bob", 1, ["bob"]);
+    expect(new Outbox(shelf, "outbox").next("lobby")?.mentions).toEqual(["bob"]);
+    outbox.add("c2", "lobby", "nobody", 1);
+    expect(outbox.of("lobby").map(({ mentions }) => mentions)).toEqual([["bob"], undefined]);
   });
 
   test("waits as long as the server says, and holds back what was written later", async () => {
@@ -120,7 +133,7 @@ describe("the outbox", () => {
 
   test("takes nothing from a shelf that holds something else", () => {
     const shelf = memoryShelf();
-    shelf.write("outbox", [{ clientId: 7 }, null, "x"]);
+    shelf.write("outbox", [{ clientId: 7 }, null, "x", { clientId: "c", room: "lobby", text: "x", at: 1, state: "sending", mentions: [7] }]);
     expect(new Outbox(shelf, "outbox").rooms).toEqual([]);
   });
 });

@@ -44,8 +44,11 @@ pub struct ChatConfig {
     pub room_queue: usize,
     /// The sends that may wait in all rooms; more are refused as `unavailable`.
     pub server_queue: u32,
-    /// The events that may wait for one join to read its history; a join that takes longer is refused as `unavailable`.
+    /// The events that may wait for one socket while it joins and its history is read; a join that takes longer is
+    /// refused as `unavailable`.
     pub join_buffer: usize,
+    /// What is remembered of lost connections.
+    pub recovery: RecoveryConfig,
     /// The notifications that may wait for their commit; more are refused as `unavailable`.
     pub notices_in_flight: u32,
     /// The devices whose delivered mark may wait to be saved after their last socket is gone; beyond, while the store
@@ -73,8 +76,41 @@ impl Default for ChatConfig {
             room_queue: 1_024,
             server_queue: 16_384,
             join_buffer: 512,
+            recovery: RecoveryConfig::default(),
             notices_in_flight: 256,
             unsaved_marks: 65_536,
+        }
+    }
+}
+
+/// What is remembered of lost connections, so that they may be taken up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoveryConfig {
+    /// How long after it was lost a connection may be taken up again, in milliseconds. 0 turns recovery off: clients get
+    /// no private id, and events carry no offsets.
+    pub window_ms: i64,
+    /// The most events that are sent to a client that comes back. Who missed more starts anew, and syncs.
+    pub max_events: usize,
+    /// The most bytes of their bodies.
+    pub max_bytes: usize,
+    /// The lost connections of one user that are remembered; beyond, the oldest are forgotten.
+    pub lost_per_user: u32,
+}
+
+impl RecoveryConfig {
+    /// Whether connections may be taken up again at all.
+    pub const fn is_on(&self) -> bool {
+        self.window_ms > 0
+    }
+}
+
+impl Default for RecoveryConfig {
+    fn default() -> Self {
+        Self {
+            window_ms: 120_000,
+            max_events: 500,
+            max_bytes: 128 * 1024,
+            lost_per_user: 20,
         }
     }
 }

@@ -69,6 +69,7 @@ async fn run(context: &Context, command: Command, reply: Reply) {
         Command::OnlineUsers(at) => presence::online_users(context, &at, reply).await,
         Command::PresenceSubscribe(users) => reply.with(&presence::subscribe(context, users).await),
         Command::PresenceUnsubscribe(users) => reply.with(&presence::unsubscribe(context, users).await),
+        Command::SetStatus(ask) => reply.with(&presence::set_status(context, ask).await),
         Command::NotificationList(ask) => notification::list(context, ask, reply).await,
         Command::NotificationRead(ask) => reply.with(&notification::read(context, ask).await),
         Command::RefreshToken(refresh) => reply.with(&connection::refresh(context, &refresh).await),

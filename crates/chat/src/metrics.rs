@@ -12,6 +12,8 @@ pub(crate) struct Metrics {
     pub(crate) messages_in: Tally,
     /// Messages queued for a socket, once for each.
     pub(crate) messages_out: Tally,
+    resumed: Counter,
+    not_resumed: Counter,
     errors: [Counter; ErrorCode::ALL.len()],
     events: [Counter; EventKind::ALL.len()],
     unknown_events: Counter,
@@ -23,6 +25,8 @@ impl Metrics {
             users_online: gauge!("roomful_users_online"),
             messages_in: Tally::new(counter!("roomful_messages_in_total")),
             messages_out: Tally::new(counter!("roomful_messages_out_total")),
+            resumed: counter!("roomful_sessions_resumed_total", "outcome" => "recovered"),
+            not_resumed: counter!("roomful_sessions_resumed_total", "outcome" => "refused"),
             errors: ErrorCode::ALL.map(|code| counter!("roomful_errors_total", "code" => code.as_str())),
             events: EventKind::ALL.map(|kind| counter!("roomful_events_total", "event" => kind.name())),
             unknown_events: counter!("roomful_events_total", "event" => "unknown"),
@@ -41,6 +45,16 @@ impl Metrics {
         if let Some(counter) = self.errors.get(code as usize) {
             counter.increment(1);
         }
+    }
+
+    /// A client asked for its session.
+    pub(crate) fn resumed(&self, given_back: bool) {
+        let counter = if given_back {
+            &self.resumed
+        } else {
+            &self.not_resumed
+        };
+        counter.increment(1);
     }
 
     pub(crate) fn event(&self, kind: Option<EventKind>) {

@@ -24,7 +24,6 @@ const OPENERS: usize = 256;
 pub(crate) struct RoomManager {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    join_buffer: usize,
     index: Mutex<Index>,
     /// Opening a room is an await, so it is done under an async lock: one flight per name.
     openers: Box<[tokio::sync::Mutex<()>]>,
@@ -45,11 +44,10 @@ struct Entry {
 }
 
 impl RoomManager {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, join_buffer: usize) -> Arc<Self> {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             store,
             clock,
-            join_buffer,
             index: Mutex::default(),
             openers: (0..OPENERS).map(|_| tokio::sync::Mutex::default()).collect(),
             hasher: RandomState::new(),
@@ -77,7 +75,7 @@ impl RoomManager {
             .store
             .open_room(name.as_str(), create, self.clock.now_ms())
             .await?;
-        Ok(row.map(|row| self.insert(Room::new(name.clone(), &row, self.join_buffer))))
+        Ok(row.map(|row| self.insert(Room::new(name.clone(), &row))))
     }
 
     /// The room of this id, if it is in memory.
@@ -197,7 +195,7 @@ mod tests {
         let url = format!("sqlite:{}", data.path().join("rooms.db").display());
         let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
         (
-            RoomManager::new(Arc::clone(&store), Arc::new(ManualClock::at(1_000)), 8),
+            RoomManager::new(Arc::clone(&store), Arc::new(ManualClock::at(1_000))),
             store,
             data,
         )

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use parking_lot::Mutex;
-use roomful_store::RoomId;
+use roomful_store::{RoomId, SessionKey};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     middleware::{admission::ConnectionSlot, rate_limit::ConnectionLimiter},
     notification_tracker::Device,
     presence_tracker::UserId,
+    room::joining::Joining,
     room_manager::RoomRef,
     types::{Claims, RoomName},
 };
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) user: UserId,
     /// Which of the user's devices it is on; empty if it did not say.
     pub(crate) device: Device,
+    /// Its client can't take up sessions, and wants no offsets.
+    pub(crate) plain: bool,
     /// Its own bucket; `None` when the limits are off.
     pub(crate) limiter: Option<ConnectionLimiter>,
     /// One place for each send that may be under way.
@@ -41,13 +44,17 @@ struct Life {
     claims: Claims,
     joined: Vec<RoomRef>,
     watching: Vec<UserId>,
+    /// Under what its client may take it up again; `None` if it can't.
+    key: Option<SessionKey>,
+    /// What was given back to it, until it is connected.
+    restored: Option<Box<Joining>>,
 }
 
 impl Session {
     pub(crate) fn new(
         serial: u64,
         mut claims: Claims,
-        device: Device,
+        (device, plain): (Device, bool),
         limiter: Option<ConnectionLimiter>,
         sends: usize,
         slot: ConnectionSlot,
@@ -58,6 +65,7 @@ impl Session {
             serial,
             user: slot.user(),
             device,
+            plain,
             limiter,
             sends: Arc::new(Semaphore::new(sends)),
             refusals: AtomicU32::new(0),
@@ -65,6 +73,8 @@ impl Session {
                 claims,
                 joined: Vec::new(),
                 watching: Vec::new(),
+                key: None,
+                restored: None,
             }),
             _slot: slot,
         }
@@ -168,6 +178,31 @@ impl Session {
         std::mem::take(&mut self.life.lock().joined)
     }
 
+    /// The rooms that the socket is subscribed to.
+    pub(crate) fn joined_rooms(&self) -> Vec<RoomRef> {
+        self.life.lock().joined.clone()
+    }
+
+    // ---- recovery
+
+    /// Under what the session is remembered.
+    pub(crate) fn key(&self) -> Option<SessionKey> {
+        self.life.lock().key
+    }
+
+    /// The session is remembered under this key from now on, or not at all.
+    pub(crate) fn set_key(&self, key: Option<SessionKey>) {
+        self.life.lock().key = key;
+    }
+
+    pub(crate) fn set_restored(&self, restored: Joining) {
+        self.life.lock().restored = Some(Box::new(restored));
+    }
+
+    pub(crate) fn take_restored(&self) -> Option<Box<Joining>> {
+        self.life.lock().restored.take()
+    }
+
     // ---- presence
 
     /// Notes that the socket watches these users; false, and nothing noted, if that would be more than `most`.
@@ -220,6 +255,6 @@ mod tests {
 
     #[test]
     fn an_idle_session_is_small() {
-        assert!(size_of::<Session>() <= 272, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 296, "{} bytes", size_of::<Session>());
     }
 }

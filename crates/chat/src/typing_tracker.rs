@@ -140,6 +140,12 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
         changes
     }
 
+    /// Those who are shown as typing, wherever they do.
+    pub fn shown(&self) -> impl Iterator<Item = &Typist<R>> {
+        let shown = self.entries.iter().filter(|(_, entry)| entry.shown);
+        shown.map(|(who, _)| who)
+    }
+
     /// When [`TypingTracker::tick`] has something to do next.
     pub fn next_deadline(&self) -> Option<i64> {
         self.deadlines.next()

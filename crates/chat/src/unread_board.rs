@@ -86,7 +86,7 @@ impl UnreadBoard {
 
     /// A message came to the room, or one was deleted.
     pub(crate) fn room_changed(&self, room: &Room) {
-        if self.presence.count_in(room.id) > self.most {
+        if self.presence.count_everyone_in(room.id) > self.most {
             return;
         }
         let mut changed = self.changed.lock();
@@ -119,8 +119,7 @@ impl UnreadBoard {
     }
 
     async fn tell_members(&self, room: RoomId, name: &RoomName) {
-        let online = self.presence.online_in(room, self.most);
-        let members = online.into_iter().map(|entry| entry.user);
+        let members = self.presence.everyone_in(room, self.most);
         let tell = |user: UserId| async move {
             let sockets = self.strangers(&user, room, name);
             if sockets.is_empty() {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use roomful_chat::{ChatConfig, KeyTable, Limits, Rate, RateLimits, TokenAlgorithm, TypingLimits, VerifyKey};
+use roomful_chat::{
+    ChatConfig, KeyTable, Limits, Rate, RateLimits, RecoveryConfig, TokenAlgorithm, TypingLimits, VerifyKey,
+};
 
 use crate::{
     config::{Algorithm, Config, ConfigError, Origin},
@@ -36,6 +38,13 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         room_queue: config.limits.sends_queued_per_room,
         server_queue: config.limits.sends_queued,
         join_buffer: config.limits.join_buffer,
+        recovery: RecoveryConfig {
+            window_ms: millis(config.recovery.window.0),
+            max_events: config.recovery.max_events,
+            // All of it goes out at once, and must fit beside what else waits for the client.
+            max_bytes: config.recovery.max_size.0.min(config.socket.outbox_bytes.0 / 2),
+            lost_per_user: config.recovery.sessions_per_user,
+        },
         notices_in_flight: config.notifications.in_flight,
         unsaved_marks: config.notifications.unsaved_marks,
     }
@@ -54,6 +63,7 @@ fn limits(config: &Config) -> Limits {
         rooms_per_sync: limits.rooms_per_sync,
         users_per_subscribe: config.presence.users_per_subscribe,
         watched_per_socket: config.presence.subscriptions,
+        status_text_chars: config.presence.status_text,
         rooms_per_socket: limits.rooms_per_socket,
         online_users: limits.online_users,
         notification_users: config.notifications.recipients,

@@ -324,6 +324,48 @@ async fn users_are_looked_at_sent_away_and_their_tokens_voided_over_a_restart() 
 }
 
 #[tokio::test]
+async fn a_status_shows_to_the_backend_and_outlives_a_restart() {
+    let mut api = Api::start().await;
+    let set = async |client: &SioClient, status: &str, text: Option<&str>| {
+        let ask = json!({ "status": status, "text": text });
+        let ack = client.call("presence:set_status", &ask).await.unwrap();
+        assert_eq!(ack, json!({ "ok": true, "data": {} }));
+    };
+    let bob = api.connect("bob").await;
+    let carol = api.connect("carol").await;
+    set(&bob, "busy", Some("Deep work")).await;
+    set(&carol, "invisible", Some("Ssh")).await;
+    let (_, presence) = api.get("/presence?users=bob,carol").await;
+    let shown = |at: usize| {
+        (
+            &presence["users"][at]["status"],
+            presence["users"][at].get("text"),
+        )
+    };
+    assert_eq!(shown(0), (&json!("busy"), Some(&json!("Deep work"))));
+    assert_eq!(shown(1), (&json!("offline"), None));
+    let (_, truth) = api.get("/users/carol").await;
+    assert_eq!(
+        (&truth["status"], &truth["text"]),
+        (&json!("invisible"), &json!("Ssh"))
+    );
+    assert_eq!(truth["devices"][0]["sessionId"], carol.id());
+
+    api.server.kill9().await.unwrap();
+    api.server.restart().await.unwrap();
+    let last_seen = presence["users"][1]["lastSeen"].clone();
+    let carol = api.connect("carol").await;
+    let own = json!({ "userId": "carol", "status": "invisible", "text": "Ssh" });
+    assert_eq!(carol.next_event("presence:status").await.unwrap(), own);
+    let (_, presence) = api.get("/presence?users=bob,carol").await;
+    assert_eq!(presence["users"][0]["status"], "offline");
+    assert_eq!(
+        presence["users"][1],
+        json!({ "userId": "carol", "status": "offline", "lastSeen": last_seen })
+    );
+}
+
+#[tokio::test]
 async fn nobody_calls_without_the_key_and_it_is_never_logged() {
     let api = Api::start().await;
     let key = api.server.api_key();

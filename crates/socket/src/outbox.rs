@@ -113,7 +113,8 @@ impl Outbox {
         self.bytes <= bounds.bytes / 2 && self.waiting.len() + self.in_flight <= bounds.frames / 2
     }
 
-    fn is_idle(&self) -> bool {
+    /// Has everything been written?
+    pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.in_flight == 0
     }
 

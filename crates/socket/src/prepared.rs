@@ -17,6 +17,8 @@ const HEADER: usize = 10;
 #[derive(Debug, Clone)]
 pub struct Prepared {
     frame: Bytes,
+    /// Bytes of the offset at its end, with quotes and comma; 0 without one.
+    offset: u8,
 }
 
 impl Prepared {
@@ -29,12 +31,12 @@ impl Prepared {
     pub fn binary(message: &[u8]) -> Self {
         let mut out = Vec::with_capacity(HEADER + message.len());
         frame::write(OpCode::Binary, message, &mut out);
-        Prepared { frame: out.into() }
+        Self::from_frame(out.into())
     }
 
     /// A frame that is ready as it is.
     pub(crate) fn from_frame(frame: Bytes) -> Self {
-        Prepared { frame }
+        Prepared { frame, offset: 0 }
     }
 
     pub(crate) fn event(namespace: &str, name: &str, id: Option<u64>, payload: &Payload) -> Self {
@@ -45,9 +47,37 @@ impl Prepared {
 
     /// An event that carries the offset at which a client that has seen it may take up its session.
     pub(crate) fn event_at(namespace: &str, name: &str, payload: &Payload, offset: &str) -> Self {
-        Self::build(payload.attachments(), |out| {
+        let event = Self::build(payload.attachments(), |out| {
             packet::event(out, namespace, name, None, payload, Some(offset));
-        })
+        });
+        // Quotes and comma. One that had to be escaped, or is longer than any of ours, can't be taken off again.
+        let plain = offset
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+        let length = if plain {
+            u8::try_from(offset.len() + 3)
+        } else {
+            Ok(0)
+        };
+        Prepared {
+            offset: length.unwrap_or_default(),
+            ..event
+        }
+    }
+
+    /// The same event without its offset, for clients that don't know what to make of it.
+    pub fn without_offset(&self) -> Self {
+        let split = frame::split(&self.frame).filter(|_| self.offset > 0);
+        let Some((_, text, attachments)) = split else {
+            return self.clone();
+        };
+        // What is left of `…,"offset"]` is the same list, one element shorter.
+        let kept = text.len().saturating_sub(usize::from(self.offset) + 1);
+        let mut out = Vec::with_capacity(self.frame.len());
+        let text = [text.get(..kept).unwrap_or_default(), b"]"].concat();
+        frame::write(OpCode::Text, &text, &mut out);
+        out.extend_from_slice(attachments);
+        Self::from_frame(out.into())
     }
 
     pub(crate) fn ack(namespace: &str, id: u64, payload: &Payload) -> Self {
@@ -73,13 +103,13 @@ impl Prepared {
         let mut messages = messages.into_iter().peekable();
         let first = messages.next().map_or_else(Bytes::new, Prepared::frame);
         if messages.peek().is_none() {
-            return Prepared { frame: first };
+            return Self::from_frame(first);
         }
         let mut row = Vec::from(first);
         for message in messages {
             row.extend_from_slice(&message.frame);
         }
-        Prepared { frame: row.into() }
+        Self::from_frame(row.into())
     }
 
     /// Size in bytes as it goes over a WebSocket.
@@ -110,9 +140,7 @@ impl Prepared {
         for attachment in attachments {
             frame::write(OpCode::Binary, attachment, &mut out);
         }
-        Prepared {
-            frame: Bytes::from(out).slice(start..),
-        }
+        Self::from_frame(Bytes::from(out).slice(start..))
     }
 }
 
@@ -133,6 +161,21 @@ mod tests {
             frame::split(rest),
             Some((OpCode::Binary, &[1u8, 2, 3][..], &[][..]))
         );
+    }
+
+    #[test]
+    fn an_offset_can_be_taken_off_again() {
+        for size in [0, 100, 125, 70_000] {
+            let mut payload = Payload::one(&"x".repeat(size)).unwrap();
+            if size == 100 {
+                payload.push_binary(Bytes::from_static(&[1, 2, 3]));
+            }
+            let plain = Prepared::event("/a", "message", None, &payload).frame();
+            let with = Prepared::event_at("/a", "message", &payload, "0123abcd.17");
+            assert_ne!(with.frame(), plain);
+            assert_eq!(with.without_offset().frame(), plain);
+            assert_eq!(with.without_offset().without_offset().frame(), plain);
+        }
     }
 
     #[test]

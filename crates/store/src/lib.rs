@@ -37,9 +37,9 @@ pub use outbox::{
     RecordState, Removed, Replay, Settled, Sink, Unconfirmed,
 };
 pub use rows::{
-    Appended, Delivered, Edit, Entry, EntryKind, History, Inbox, InboxPlace, InboxRow, Joined, Marked,
-    Member, MessageState, NewEntry, Page, REACTING_USERS, Range, Reactions, Rejected, Role, RoomChange,
-    RoomId, RoomKind, RoomRow, Unread, UserRow,
+    Appended, ChosenStatus, Delivered, Edit, Entry, EntryKind, History, Inbox, InboxPlace, InboxRow, Joined,
+    Marked, Member, MessageState, NewEntry, Page, REACTING_USERS, Range, Reactions, Rejected, Role,
+    RoomChange, RoomId, RoomKind, RoomRow, Unread, UserRow,
 };
 pub use sessions::{
     Holder, LogPosition, Missed, NewSession, Placed, PlacedEntry, Resume, Resumed, SessionKey, Sessions,

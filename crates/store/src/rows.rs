@@ -329,4 +329,22 @@ pub struct UserRow {
     pub name: Option<String>,
     /// The latest time given.
     pub last_seen: i64,
+    /// What they chose to show as.
+    pub status: ChosenStatus,
+    /// What they say about it.
+    pub status_text: Option<String>,
+}
+
+/// What a user chose to show as while they are online.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ChosenStatus {
+    /// There.
+    #[default]
+    Online,
+    /// Not at the screen.
+    Away,
+    /// Not to be disturbed.
+    Busy,
+    /// To others, as if they were not there at all.
+    Invisible,
 }

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 
 use crate::{
-    Appended, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
-    Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
-    NotificationsRead, Outbox, Page, Posted, ReadWhich, Rejected, Retention, Role, RoomChange, RoomId,
-    RoomRow, Sessions, StoreError, Undelivered, Unread, UserRow,
+    Appended, ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace,
+    Joined, Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage,
+    NotificationRetention, NotificationsRead, Outbox, Page, Posted, ReadWhich, Rejected, Retention, Role,
+    RoomChange, RoomId, RoomRow, Sessions, StoreError, Undelivered, Unread, UserRow,
 };
 
 /// A durable log of rooms with their members.
@@ -104,6 +104,16 @@ pub trait Store: Sessions + Send + Sync + 'static {
 
     /// Remembers a user. Without a name the one known stays; `last_seen` only grows.
     async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError>;
+
+    /// What the user chose to show as, until they choose again. `at` is a time at which they were seen; like there, it
+    /// only grows.
+    async fn set_status(
+        &self,
+        user: &str,
+        status: ChosenStatus,
+        text: Option<&str>,
+        at: i64,
+    ) -> Result<(), StoreError>;
 
     /// What is remembered of these users, in the order asked for, without those never seen.
     async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError>;

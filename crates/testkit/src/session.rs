@@ -3,6 +3,7 @@
 //! There is no task and no queue in here: [`Session::next`] answers heartbeats while it waits. A load program that
 //! keeps thousands of clients uses this; a test is better served by [`SioClient`](crate::SioClient).
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use tokio::time::timeout;
 use crate::packet::{self, Kind, Packet};
 use crate::ws::{Frame, WsClient};
 use crate::{Error, PATIENCE};
+
+/// Events that may come before the answer to CONNECT.
+const MAX_EARLY: usize = 100_000;
 
 /// Where and how to connect. An address alone becomes a target with the stock path and no extra headers.
 #[derive(Clone, Debug)]
@@ -67,6 +71,8 @@ pub struct Session {
     ws: WsClient,
     /// A binary packet whose attachments are not all there yet.
     partial: Option<Box<Packet>>,
+    /// What came before the answer to CONNECT, as it does when a session is recovered.
+    early: VecDeque<Packet>,
     end: Option<End>,
 }
 
@@ -90,6 +96,7 @@ impl Session {
                     Self {
                         ws,
                         partial: None,
+                        early: VecDeque::new(),
                         end: None,
                     },
                     handshake,
@@ -119,25 +126,32 @@ impl Session {
         session
             .send(&packet::text(Kind::Connect, namespace, None, &auth))
             .await?;
-        let answer = session.next_within(PATIENCE, "the answer to CONNECT").await?;
-        match answer {
-            Incoming::Packet(Packet {
-                kind: Kind::Connect,
-                data,
-                ..
-            }) => Ok((session, data)),
-            Incoming::Packet(Packet {
-                kind: Kind::ConnectError,
-                data,
-                ..
-            }) => Err(Error::ConnectRefused(data)),
-            Incoming::Packet(other) => {
-                Err(Error::Protocol(format!("{other:?} before the answer to CONNECT")))
+        let mut early = VecDeque::new();
+        loop {
+            let answer = session.next_within(PATIENCE, "the answer to CONNECT").await?;
+            let packet = match answer {
+                Incoming::Packet(packet) => packet,
+                Incoming::Ended(end) => {
+                    return Err(Error::Closed {
+                        reason: format!("{end:?}"),
+                        what: "the answer to CONNECT".into(),
+                    });
+                }
+            };
+            match packet.kind {
+                Kind::Connect => {
+                    session.early = early;
+                    return Ok((session, packet.data));
+                }
+                Kind::ConnectError => return Err(Error::ConnectRefused(packet.data)),
+                // The stock client holds back what comes this early.
+                Kind::Event if early.len() < MAX_EARLY => early.push_back(packet),
+                _ => {
+                    return Err(Error::Protocol(format!(
+                        "{packet:?} before the answer to CONNECT"
+                    )));
+                }
             }
-            Incoming::Ended(end) => Err(Error::Closed {
-                reason: format!("{end:?}"),
-                what: "the answer to CONNECT".into(),
-            }),
         }
     }
 
@@ -183,6 +197,9 @@ impl Session {
 
     async fn step(&mut self) -> Result<Packet, End> {
         let failed = |error: Error| End::Failed(error.to_string());
+        if let Some(packet) = self.early.pop_front() {
+            return Ok(packet);
+        }
         if let Some(end) = &self.end {
             return Err(end.clone());
         }

@@ -38,6 +38,8 @@ struct State {
     events: VecDeque<Event>,
     pending: HashMap<u64, oneshot::Sender<Value>>,
     next_id: u64,
+    /// The last argument of the last event that ended in a string: to the stock client, that is its offset.
+    offset: Option<String>,
     end: Option<End>,
 }
 
@@ -87,6 +89,15 @@ impl SioClient {
     /// The public id of this socket.
     pub fn id(&self) -> &str {
         self.welcome["sid"].as_str().unwrap_or_default()
+    }
+
+    /// What the stock client adds to its `auth` when it comes back: `{pid, offset}`; null if it has not got both.
+    pub fn claim(&self) -> Value {
+        let offset = self.shared.state.lock().offset.clone();
+        match (self.welcome["pid"].as_str(), offset) {
+            (Some(pid), Some(offset)) => serde_json::json!({ "pid": pid, "offset": offset }),
+            _ => Value::Null,
+        }
     }
 
     /// Emits an event with one argument.
@@ -242,6 +253,11 @@ impl SioClient {
 
     /// Resets the TCP connection. Returns when that is done.
     pub async fn abort(self) {
+        self.cut().await;
+    }
+
+    /// Resets the TCP connection; what has come by then can still be taken.
+    pub async fn cut(&self) {
         // An error means that the session is over already.
         let _ = self.commands.send(Command::Abort).await;
         let _ = self.wait_end(PATIENCE).await;
@@ -295,7 +311,15 @@ async fn drive(mut session: Session, mut inbox: mpsc::Receiver<Command>, shared:
             },
         }
     };
-    session.into_ws().abort();
+    let mut ws = session.into_ws();
+    if matches!(end, End::CloseFrame(_)) {
+        // RFC 6455, 5.5.1: a close frame is answered with one.
+        let close = crate::frame::encode(crate::frame::Opcode::Close, &[]);
+        let _ = ws.send_raw(&close).await;
+        drop(ws);
+    } else {
+        ws.abort();
+    }
     let mut state = shared.state.lock();
     state.end = Some(end);
     state.pending.clear();
@@ -325,6 +349,9 @@ impl Shared {
             }
             Kind::Event | Kind::BinaryEvent if !args.is_empty() => {
                 let name = args.remove(0).as_str().unwrap_or_default().to_owned();
+                if let Some(Value::String(offset)) = args.last() {
+                    state.offset = Some(offset.clone());
+                }
                 state.events.push_back(Event {
                     name,
                     args,

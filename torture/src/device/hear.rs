@@ -1,5 +1,7 @@
 //! What comes to a device: answers to what it asked, and what it is told.
 
+use std::sync::atomic::Ordering;
+
 use roomful_testkit::history::{Event, Heard, Joined, Mark, MarkKind, Name, Outcome, Page, Seen, Stored};
 use roomful_testkit::packet::{Kind, Packet};
 use roomful_testkit::session::Session;
@@ -19,7 +21,12 @@ impl Device {
                     None => self.odd("an ack that nobody asked for", &packet.data),
                 }
             }
-            Kind::Event => self.told(&packet.data[0], &packet.data[1]),
+            Kind::Event => {
+                if let Some(Value::String(offset)) = packet.data.as_array().and_then(|args| args.last()) {
+                    self.offset = Some(offset.clone());
+                }
+                self.told(&packet.data[0], &packet.data[1]);
+            }
             _ => self.odd("a packet that no client expects", &packet.data),
         }
         if self.pending.len() < WINDOW && !self.deaf {
@@ -35,6 +42,7 @@ impl Device {
             "chat:reaction" => self.delivered(&data["room"], answer::change("reaction", data)),
             "chat:message_delivered" => self.heard_of(MarkKind::Delivered, data),
             "chat:message_read" => self.heard_of(MarkKind::Read, data),
+            "notification:receive" => self.notified(name(&data["id"])),
             // A token that ends is announced before the connection goes.
             "error" if data["code"] != "token_expired" => self.odd("an error", data),
             _ => {}
@@ -45,11 +53,24 @@ impl Device {
         let Some(place) = self.places.iter_mut().find(|place| *room == *place.room) else {
             return self.odd("an entry of a room that is none of ours", room);
         };
+        if self.recovered && !place.subscribed() {
+            // The session is in a room whose join was never answered, or was not read to its end: it joins again.
+            return;
+        }
         place.delivered(seen.seq);
         self.stage.recorder.record(Event::Delivered {
             device: self.status.name.clone(),
             room: place.room.clone(),
             seen,
+        });
+    }
+
+    fn notified(&mut self, id: Name) {
+        self.notified.insert(id.clone());
+        self.status.notified.store(self.notified.len(), Ordering::SeqCst);
+        self.stage.recorder.record(Event::Notified {
+            device: self.status.name.clone(),
+            id,
         });
     }
 

@@ -15,11 +15,11 @@ import { History } from "./history.ts";
 import { Joining } from "./joining.ts";
 import { Noticing } from "./noticing.ts";
 import { Reading } from "./reading.ts";
+import { Roster } from "./roster.ts";
 import { Sending } from "./sending.ts";
+import { Showing } from "./showing.ts";
 import { Typist } from "./typist.ts";
 
-/** People come and go in bursts; the list is asked for once per burst. */
-const ROSTER_MS = 400;
 /** A token that can't be renewed here is spoken of this long before it ends. */
 const WARN_MS = 120_000;
 
@@ -42,6 +42,7 @@ export class Chat {
   readonly people = new People();
   readonly notices = new Notices();
   readonly noticing: Noticing;
+  readonly showing: Showing;
   readonly history: History;
   readonly typist: Typist;
   readonly changing: Changing;
@@ -51,14 +52,16 @@ export class Chat {
   session: Session;
   /** The longest text of a message, in bytes of UTF-8; the server tells its own. */
   textBytes = 16_384;
+  /** The most users that one message may mention; likewise. */
+  mostMentions = 50;
 
   private readonly connection: Connection;
   private readonly sending: Sending;
   private readonly reading: Reading;
   private readonly joining: Joining;
+  private readonly roster: Roster;
   private readonly hearers = new Set<() => void>();
   private readonly arrivals = new Set<(room: Room, message: Message) => void>();
-  private readonly rosterDue = new Set<Room>();
   /** The user looks at the open room; `atEnd`: at its newest messages. */
   private gaze = { visible: true, atEnd: false };
   private renewing = false;
@@ -83,6 +86,8 @@ export class Chat {
     this.typist = new Typist(request, clock);
     this.changing = new Changing({ request, me: () => this.me, failed: (words) => this.tell(words) });
     this.noticing = new Noticing({ notices: this.notices, request, clock, changed, failed: (words) => this.tell(words) });
+    this.roster = new Roster({ rooms: this.rooms, people: this.people, request, clock, changed });
+    this.showing = new Showing({ request, chosen: (choice) => this.roster.showsAs(this.me, choice), failed: (words) => this.tell(words) });
     const ready = (name: string): boolean => this.rooms.get(name)?.phase === "joined";
     this.sending = new Sending({ outbox: this.outbox, request, clock, ready, changed });
     this.joining = new Joining({ request, clock, changed, entered: (...what) => this.entered(...what) });
@@ -142,7 +147,7 @@ export class Chat {
     }
     if (this.line.state === "online") {
       if (!known || room.phase === "refused") this.enter(room);
-      else if (room.phase === "joined") this.refreshRoster(room);
+      else if (room.phase === "joined") this.roster.refresh(room);
     }
     this.changed();
   }
@@ -168,8 +173,8 @@ export class Chat {
   }
 
   /** Sends what was written. False if it can't be taken now. */
-  send(room: Room, text: string): boolean {
-    if (!this.sending.send(room.name, text)) {
+  send(room: Room, text: string, mentions: string[]): boolean {
+    if (!this.sending.send(room.name, text, mentions)) {
       this.notice = "Too many messages are waiting to be sent. Wait for the connection, or discard some.";
       this.changed();
       return false;
@@ -226,7 +231,11 @@ export class Chat {
   private listen(): void {
     const { on } = this.connection;
     const { now } = this.parts.clock;
-    on("session", ({ limits }) => (this.textBytes = limits?.textBytes ?? this.textBytes));
+    on("session", ({ limits }) => {
+      this.textBytes = limits?.textBytes ?? this.textBytes;
+      this.mostMentions = limits?.mentions ?? this.mostMentions;
+      this.showing.begin();
+    });
     on("chat:receive_message", (message) => this.received(message));
     for (const [event, type] of Object.entries(CHANGES) as [keyof typeof CHANGES, Change["type"]][]) {
       on(event, ({ room, ...change }) => {
@@ -249,13 +258,11 @@ export class Chat {
       else room?.mark(userId, seq);
       this.changed();
     });
-    on("chat:member_joined", ({ room, userId }) => this.cameOrWent(userId, true, room));
-    on("chat:member_left", ({ room, userId }) => {
-      this.rooms.get(room)?.online.delete(userId);
-      this.changed();
-    });
-    on("presence:online", ({ userId }) => this.cameOrWent(userId, true));
-    on("presence:offline", ({ userId }) => this.cameOrWent(userId, false));
+    on("chat:member_joined", ({ room }) => this.roster.came(room));
+    on("chat:member_left", ({ room, userId }) => this.roster.went(userId, room));
+    on("presence:online", () => this.roster.came());
+    on("presence:status", ({ userId, ...choice }) => (userId === this.me ? this.showing.told(choice) : this.roster.showsAs(userId, choice)));
+    on("presence:offline", ({ userId }) => this.roster.went(userId));
     on("notification:receive", (notice) => this.notices.receive(notice) && this.changed());
     // Another device has read some, and does not say which.
     on("notification:unread", () => void this.noticing.load());
@@ -289,7 +296,7 @@ export class Chat {
     // Far behind: start at the end again, unless the reader stands somewhere in the middle.
     const readsBack = room === this.rooms.open && !this.gaze.atEnd && !reset;
     if (reset || (answer.more && resuming && !readsBack)) void this.history.latest(room);
-    if (room === this.rooms.open) this.refreshRoster(room);
+    if (room === this.rooms.open) this.roster.refresh(room);
     this.sending.wake(room.name);
     this.looks({});
   }
@@ -298,35 +305,6 @@ export class Chat {
     room.phase = "waiting";
     room.problem = undefined;
     this.joining.enter(room);
-  }
-
-  private cameOrWent(userId: string, online: boolean, only?: string): void {
-    const affected = this.rooms.all.filter((room) => only === undefined || room.name === only);
-    for (const room of affected) {
-      if (!online) {
-        room.online.delete(userId);
-        room.typing.stop(userId);
-      } else if (room === this.rooms.open) this.refreshRoster(room);
-    }
-    this.changed();
-  }
-
-  private refreshRoster(room: Room): void {
-    if (this.rosterDue.has(room)) return;
-    this.rosterDue.add(room);
-    this.parts.clock.after(room.online.size === 0 ? 0 : ROSTER_MS, () => void this.loadRoster(room));
-  }
-
-  private async loadRoster(room: Room): Promise<void> {
-    this.rosterDue.delete(room);
-    try {
-      const { users } = await this.connection.request("chat:get_online_users", { room: room.name });
-      room.online = new Map(users.map((user) => [user.userId, user]));
-      for (const user of users) this.people.learn(user.userId, user.name);
-      this.changed();
-    } catch {
-      // The list stays as it was; the next change of presence asks again.
-    }
   }
 
   private lineChanged(state: LineState, reason?: string): void {

@@ -22,10 +22,10 @@ export class Sending {
   constructor(private readonly parts: SendingParts) {}
 
   /** Puts a text into the outbox and on its way. False if the outbox is full. */
-  send(room: string, text: string): boolean {
+  send(room: string, text: string, mentions: string[] = []): boolean {
     const { outbox, clock } = this.parts;
     if (outbox.full) return false;
-    outbox.add(newId(), room, text, clock.now());
+    outbox.add(newId(), room, text, clock.now(), mentions);
     this.wake(room);
     return true;
   }
@@ -63,10 +63,10 @@ export class Sending {
     this.busy.delete(room);
   }
 
-  private async attempt({ clientId, room, text }: Pending): Promise<void> {
+  private async attempt({ clientId, room, text, mentions }: Pending): Promise<void> {
     const { outbox, request, clock, changed } = this.parts;
     try {
-      const { seq } = await request("chat:send_message", { room, text, clientId });
+      const { seq } = await request("chat:send_message", { room, text, clientId, ...(mentions ? { mentions } : {}) });
       outbox.acknowledged(clientId, seq);
     } catch (thrown) {
       const failure = failureOf(thrown);

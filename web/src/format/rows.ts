@@ -23,6 +23,8 @@ export interface Line {
   state: "sending" | "sent" | "failed";
   clientId?: string;
   reason?: string;
+  /** Whom a pending one mentions. */
+  mentions?: string[];
   /** As the room has it; none while it is pending. */
   message?: Message;
 }
@@ -61,10 +63,11 @@ function* lines(messages: Message[], pending: Pending[], me: string): Generator<
     yield [own && clientId ? `own-${clientId}` : `seq-${seq}`, line];
   }
   for (const entry of pending) {
-    const { clientId, text, at, state, seq, reason } = entry;
+    const { clientId, text, at, state, seq, reason, mentions } = entry;
     const line: Line = { userId: me, text, at, own: true, state, clientId };
     if (seq !== undefined) line.seq = seq;
     if (reason !== undefined) line.reason = reason;
+    if (mentions !== undefined) line.mentions = mentions;
     yield [`own-${clientId}`, line];
   }
 }

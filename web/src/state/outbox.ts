@@ -17,6 +17,8 @@ export interface Pending {
   clientId: string;
   room: string;
   text: string;
+  /** Whom it mentions; kept, since a retry has to say the same. */
+  mentions?: string[];
   at: number;
   state: PendingState;
   attempts: number;
@@ -51,8 +53,10 @@ export class Outbox {
     return this.entries.filter((entry) => entry.room === room);
   }
 
-  add(clientId: string, room: string, text: string, at: number): void {
-    this.entries.push({ clientId, room, text, at, state: "sending", attempts: 0, notBefore: 0 });
+  add(clientId: string, room: string, text: string, at: number, mentions: string[] = []): void {
+    const entry: Pending = { clientId, room, text, at, state: "sending", attempts: 0, notBefore: 0 };
+    if (mentions.length > 0) entry.mentions = mentions;
+    this.entries.push(entry);
     this.keep();
   }
 
@@ -130,6 +134,11 @@ function isPending(value: unknown): value is Pending {
     typeof entry["room"] === "string" &&
     typeof entry["text"] === "string" &&
     typeof entry["at"] === "number" &&
-    ["sending", "sent", "failed"].includes(String(entry["state"]))
+    ["sending", "sent", "failed"].includes(String(entry["state"])) &&
+    (entry["mentions"] === undefined || isIds(entry["mentions"]))
   );
+}
+
+function isIds(value: unknown): boolean {
+  return Array.isArray(value) && value.every((id) => typeof id === "string");
 }

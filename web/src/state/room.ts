@@ -1,6 +1,6 @@
 // One room as the page knows it: messages, read marks, unread count, who is online, who types. Pure; talks to nobody.
 
-import type { Change, Failure, JoinAnswer, Message, OnlineUser } from "../contract.ts";
+import type { Change, Choice, Failure, JoinAnswer, Message, OnlineUser } from "../contract.ts";
 import { changed } from "./changes.ts";
 import { Timeline } from "./timeline.ts";
 import { Typing } from "./typing.ts";
@@ -23,13 +23,16 @@ export class Room {
   newAfter: number | undefined;
   /** What others said while the connection was gone: so many messages behind that seq. */
   away: { after: number; missed: number } | undefined;
+  /** `away`, as far as it is of the latest absence. */
+  private absence: { after: number; missed: number } | undefined;
   /** The own message that is being rewritten. */
   editing: number | undefined;
   /** The latest message, held or not, for the room list. */
   latest: Message | undefined;
   online = new Map<string, OnlineUser>();
-  /** What was typed and not sent yet. */
+  /** What was typed and not sent yet, and who was chosen by which name to be mentioned in it. */
   draft = "";
+  readonly chosen = new Map<string, string>();
   private readonly marks = new Map<string, number>();
 
   constructor(readonly name: string) {}
@@ -54,7 +57,7 @@ export class Room {
       this.readSeq = 0;
       this.timeline.clear(answer.epoch, answer.head);
     } else if (resuming) {
-      this.missed(answer, me);
+      this.missedUpToJoin(answer, me);
       this.timeline.resume(answer, answer.head, answer.more);
       for (const change of answer.changes) this.noteChange(change);
     } else {
@@ -66,14 +69,19 @@ export class Room {
     return reset;
   }
 
-  /** The others' words since the connection was lost, if there were any: the line "new" stands before them. */
-  private missed({ messages, more, unread }: JoinAnswer, me: string): void {
+  /** The others' words in the answer to a join that resumes. */
+  private missedUpToJoin({ messages, more, unread }: JoinAnswer, me: string): void {
     const after = this.timeline.cursor;
     const theirs = messages.filter((m) => m.userId !== me && !m.deleted && m.seq > after).length;
     // An answer that ends early knows the number all the same, but for what was unread before.
-    const missed = more ? Math.max(theirs, unread - this.unread) : theirs;
-    if (missed === 0) return;
-    this.away = { after, missed };
+    this.missed(after, more ? Math.max(theirs, unread - this.unread) : theirs);
+  }
+
+  /** So many words of others behind `after` were said while the connection was gone: the line "new" stands before them. */
+  private missed(after: number, count: number): void {
+    if (count === 0) return;
+    this.away = this.absence = { after, missed: 0, ...this.absence };
+    this.away.missed += count;
     this.newAfter ??= after;
   }
 
@@ -85,6 +93,7 @@ export class Room {
   /** The connection is gone: what only lives while connected is forgotten, messages stay. */
   disconnected(): void {
     if (this.phase === "joined") this.phase = "waiting";
+    this.absence = undefined;
     this.typing.clear();
   }
 
@@ -95,7 +104,10 @@ export class Room {
     this.typing.stop(message.userId);
     if (known) return;
     this.note(message);
-    if (message.userId === me || watched) return;
+    if (message.userId === me) return;
+    // A session that goes on brings what it missed before the room is joined again.
+    if (this.phase === "waiting" && !message.deleted) this.missed(message.seq - 1, 1);
+    if (watched) return;
     this.unread += 1;
     this.newAfter ??= message.seq - 1;
   }
@@ -122,6 +134,13 @@ export class Room {
   /** Another device of the user has read up to `seq`: what lies behind is counted from what we hold. */
   readElsewhere(seq: number, me: string): void {
     this.read(seq, this.timeline.messages.filter((m) => m.seq > seq && m.userId !== me && !m.deleted).length);
+  }
+
+  /** Somebody shows as something else. False if they are not known to be here. */
+  shows(userId: string, { status, text }: Choice): boolean {
+    const user = this.online.get(userId);
+    if (user) this.online.set(userId, { ...user, status, text: text ?? null });
+    return user !== undefined;
   }
 
   /** Somebody else's read mark; it only grows. */

@@ -1,9 +1,11 @@
 // Where messages are written. Enter sends, Shift+Enter breaks the line; each room keeps its own draft.
 
 import type { Chat } from "../chat/chat.ts";
+import { mentioned } from "../format/mentions.ts";
 import type { Room } from "../state/room.ts";
 import { h, setText, type Entry } from "./dom.ts";
 import { icon } from "./icon.ts";
+import { MentionBox, othersIn } from "./mention_box.ts";
 
 /** From here on the space left is shown. */
 const SHOW_FROM = 0.8;
@@ -13,6 +15,7 @@ export class Composer implements Entry<void> {
   readonly field: HTMLTextAreaElement;
   private readonly submit: HTMLButtonElement;
   private readonly space: HTMLElement;
+  private readonly mentions: MentionBox;
   private room: Room | undefined;
 
   constructor(
@@ -22,19 +25,26 @@ export class Composer implements Entry<void> {
     this.field = h("textarea", { class: "composer-field", testid: "composer", attrs: { rows: 1, "aria-describedby": "composer-left", enterkeyhint: "send" } });
     this.submit = h("button", { class: "send", testid: "send", attrs: { type: "submit", "aria-label": "Send", title: "Send (Enter)" } }, icon("send"));
     this.space = h("span", { class: "composer-left", attrs: { id: "composer-left", role: "status" } });
-    this.element = h("form", { class: "composer" }, h("div", { class: "composer-box" }, this.field, this.submit), this.space);
+    this.mentions = new MentionBox(chat, this.field, () => this.room);
+    this.element = h("form", { class: "composer" }, this.mentions.element, h("div", { class: "composer-box" }, this.field, this.submit), this.space);
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       this.send();
     });
     this.field.addEventListener("keydown", (event) => {
+      if (this.mentions.key(event)) return;
       // While an input method composes, Enter picks a character.
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
       this.send();
     });
     this.field.addEventListener("input", () => this.typed());
-    this.field.addEventListener("blur", () => this.chat.typist.stop());
+    // The caret moves without the text: by keys, by the pointer.
+    for (const event of ["keyup", "click"]) this.field.addEventListener(event, () => this.mentions.look());
+    this.field.addEventListener("blur", () => {
+      this.mentions.close();
+      this.chat.typist.stop();
+    });
   }
 
   update(): void {
@@ -42,6 +52,7 @@ export class Composer implements Entry<void> {
     this.element.hidden = !room || room.phase === "refused";
     if (!room || room === this.room) return;
     this.room = room;
+    this.mentions.close();
     this.field.value = room.draft;
     this.field.placeholder = `Message ${room.name}`;
     this.field.setAttribute("aria-label", `Message ${room.name}`);
@@ -53,14 +64,19 @@ export class Composer implements Entry<void> {
     this.room.draft = this.field.value;
     if (this.field.value.trim() === "") this.chat.typist.stop();
     else this.chat.typist.typed(this.room.name);
+    this.mentions.look();
     this.fit();
   }
 
   private send(): void {
     const text = this.field.value.trim();
-    if (!this.room || text === "" || bytes(text) > this.chat.textBytes || !this.chat.send(this.room, text)) return;
+    if (!this.room || text === "" || bytes(text) > this.chat.textBytes) return;
+    const mentions = mentioned(text, this.room.chosen, othersIn(this.chat, this.room), this.chat.mostMentions);
+    if (!this.chat.send(this.room, text, mentions)) return;
     this.field.value = "";
     this.room.draft = "";
+    this.room.chosen.clear();
+    this.mentions.close();
     this.fit();
     this.sent();
   }

@@ -2,6 +2,7 @@
 
 import type { Chat } from "../chat/chat.ts";
 import { parts } from "../format/links.ts";
+import { pieces } from "../format/mentions.ts";
 import type { Line, Row } from "../format/rows.ts";
 import { bareTime, day, fullTime, time } from "../format/times.ts";
 import type { Room } from "../state/room.ts";
@@ -49,12 +50,13 @@ function messageLine(chat: Chat, room: () => Room | undefined, first: Line): Ent
     const { message } = line;
     const known = line.name ?? chat.people.name(line.userId);
     const editing = message !== undefined && room()?.editing === message.seq;
-    const now = [line.seq, line.state, line.text, line.reason, heads, known, line.at, message?.editedAt, message?.deleted, message?.reactions, editing];
+    const named = message?.mentions?.map((userId) => chat.people.name(userId)).join();
+    const now = [named, line.seq, line.state, line.text, line.reason, heads, known, line.at, message?.editedAt, message?.deleted, message?.reactions, editing];
     if (now.every((part, i) => part === shown[i]) && shown.length > 0) return;
     const edited = shown[shown.length - 1] === true;
     shown = now;
     // Whoever writes keeps the field and what stands in it, whatever else happens to the message.
-    if (!(edited && editing)) fill(slot, line, heads, known, message?.mentions?.includes(chat.me) ?? false);
+    if (!(edited && editing)) fill(slot, line, heads, known, chat);
     if (editing && !edited) body.replaceChildren(...startEditing(chat, room, line));
     chips.replaceChildren(...(message ? reactionChips(chat, message) : []));
     fateOf(slot.fate, chat, () => room()?.name ?? "", line);
@@ -69,16 +71,18 @@ function startEditing(chat: Chat, room: () => Room | undefined, { message }: Lin
 
 type Slot = Record<"name" | "when" | "body" | "fate" | "gutter" | "element", HTMLElement>;
 
-function fill({ name, when, body, gutter, element }: Slot, line: Line, heads: boolean, known: string, mentioned: boolean): void {
+function fill({ name, when, body, gutter, element }: Slot, line: Line, heads: boolean, known: string, chat: Chat): void {
+  const mentions = line.message?.mentions ?? line.mentions ?? [];
+  const named = mentions.map((userId) => chat.people.name(userId));
   element.dataset["state"] = line.state;
   element.dataset["heads"] = String(heads);
   if (line.seq !== undefined) element.dataset["seq"] = String(line.seq);
   if (line.clientId !== undefined) element.dataset["clientId"] = line.clientId;
   setText(name, known);
   stamp(when, line.at, time(line.at));
-  body.replaceChildren(...(line.message?.deleted ? [h("span", { class: "gone" }, "This message was deleted")] : bodyOf(line.text)), ...editedMark(line));
+  body.replaceChildren(...(line.message?.deleted ? [h("span", { class: "gone" }, "This message was deleted")] : bodyOf(line.text, named)), ...editedMark(line));
   element.dataset["deleted"] = String(line.message?.deleted === true);
-  element.dataset["mentioned"] = String(mentioned);
+  element.dataset["mentioned"] = String(mentions.includes(chat.me));
   if (heads) gutter.replaceChildren(avatar({ userId: line.userId, name: known }).element);
   else gutter.replaceChildren(stamp(h("time", { class: "when-aside" }), line.at, bareTime(line.at)));
 }
@@ -95,10 +99,15 @@ function editedMark({ message }: Line): Node[] {
   return [h("span", { class: "edited", testid: "edited", attrs: { title: `Edited ${fullTime(message.editedAt)}` } }, " (edited)")];
 }
 
-function bodyOf(text: string): (Node | string)[] {
-  return parts(text).map(({ text: words, href }) =>
-    href === undefined ? words : h("a", { attrs: { href, target: "_blank", rel: "noopener noreferrer nofollow" } }, words),
+/** Addresses become links; the names of those mentioned stand out. */
+function bodyOf(text: string, named: string[]): (Node | string)[] {
+  return parts(text).flatMap(({ text: words, href }) =>
+    href === undefined ? pieces(words, named).map(nameOrText) : [h("a", { attrs: { href, target: "_blank", rel: "noopener noreferrer nofollow" } }, words)],
   );
+}
+
+function nameOrText({ text, name }: { text: string; name?: string }): Node | string {
+  return name === undefined ? text : h("span", { class: "mention", testid: "mention" }, text);
 }
 
 function fateOf(element: HTMLElement, chat: Chat, room: () => string, line: Line): void {

@@ -2,6 +2,7 @@
 
 import type { Chat } from "../chat/chat.ts";
 import type { OnlineUser } from "../contract.ts";
+import { statusLine } from "../format/statuses.ts";
 import { avatar } from "./avatar.ts";
 import { h, Keyed, setText, type Entry } from "./dom.ts";
 import { icon } from "./icon.ts";
@@ -30,18 +31,24 @@ export function peopleList(chat: Chat, close: () => void): Entry<void> {
 
 function person(chat: Chat, first: OnlineUser): Entry<OnlineUser> {
   const name = h("span", { class: "person-name" });
+  const you = h("span", { class: "person-you" });
+  const says = h("span", { class: "person-says", testid: "person-status" });
   const face = avatar({ userId: first.userId, name: nameOf(chat, first) });
   const dot = h("span", { class: "dot" });
-  const status = h("span", { class: "person-status" });
-  const element = h("li", { class: "person", testid: "online-user", attrs: { "data-user": first.userId } }, h("span", { class: "face" }, face.element, dot), name, status);
+  const words = h("span", { class: "person-words" }, h("span", { class: "person-line" }, name, you), says);
+  const element = h("li", { class: "person", testid: "online-user", attrs: { "data-user": first.userId } }, h("span", { class: "face" }, face.element, dot), words);
   const update = (user: OnlineUser): void => {
     const shown = nameOf(chat, user);
     face.update({ userId: user.userId, name: shown });
     setText(name, shown);
     name.title = user.userId;
-    const state = user.status ?? "online";
-    dot.dataset["status"] = state;
-    setText(status, user.userId === chat.me ? "you" : state === "online" ? "" : state);
+    element.dataset["status"] = dot.dataset["status"] = user.status ?? "online";
+    setText(you, user.userId === chat.me ? "you" : "");
+    // The colour of the dot is not all there is: whoever is not simply online has it in words.
+    const line = statusLine({ status: user.status ?? "online", text: user.text });
+    setText(says, line);
+    says.title = line;
+    says.hidden = line === "";
   };
   return { element, update };
 }

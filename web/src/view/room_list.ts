@@ -4,9 +4,9 @@ import type { Chat } from "../chat/chat.ts";
 import { ago } from "../format/times.ts";
 import type { Room } from "../state/room.ts";
 import { LONGEST_NAME, roomName } from "../state/rooms.ts";
-import { avatar } from "./avatar.ts";
 import { h, Keyed, setText, type Entry } from "./dom.ts";
 import { icon } from "./icon.ts";
+import { statusMenu } from "./status_menu.ts";
 import { themeToggle } from "./theme.ts";
 
 export interface RoomListParts {
@@ -18,9 +18,8 @@ export interface RoomListParts {
 export function roomList({ chat, go }: RoomListParts): Entry<void> {
   const list = h("ul", { class: "rooms", testid: "room-list" });
   const keyed = new Keyed<Room>(list, (room) => roomItem(chat, room));
-  const me = { userId: chat.me, name: chat.session.name };
+  const me = statusMenu(chat);
   const signOut = h("button", { class: "icon-button", testid: "sign-out", attrs: { type: "button", title: "Sign out", "aria-label": "Sign out" }, on: { click: () => chat.signOut() } }, icon("leave"));
-  const line = h("span", { class: "me-line", testid: "connection-state" });
   const element = h(
     "nav",
     { class: "sidebar", attrs: { "aria-label": "Rooms", id: "rooms" } },
@@ -28,12 +27,11 @@ export function roomList({ chat, go }: RoomListParts): Entry<void> {
     h("h2", { class: "section-title" }, "Rooms"),
     list,
     addRoom(go),
-    h("footer", { class: "me" }, avatar(me).element, h("div", { class: "me-text" }, h("span", { class: "me-name", testid: "me" }, me.name), line), themeToggle(), signOut),
+    h("footer", { class: "me" }, me.element, themeToggle(), signOut),
   );
   const update = (): void => {
     keyed.show(chat.rooms.all, (room) => room.name);
-    line.dataset["state"] = chat.line.state;
-    setText(line, { connecting: "Connecting…", online: "Online", offline: "Offline", ended: "Disconnected" }[chat.line.state]);
+    me.update();
   };
   return { element, update };
 }

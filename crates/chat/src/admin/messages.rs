@@ -90,7 +90,7 @@ impl ChatServer {
             body,
             reply,
         };
-        chat.pipeline.submit(&room, pending, place);
+        chat.pipeline.submit(room, pending, place);
         let answer: Answer = answer.await.unwrap_or(Err(ChatError::Internal));
         match answer {
             Ok(sent) => serde_json::from_str(sent.get()).map_err(|error| broken(&error)),

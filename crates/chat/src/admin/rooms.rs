@@ -83,8 +83,8 @@ impl ChatServer {
             chat.typing.stop(&seat.user, room.id);
         }
         give_up(&room, seats);
-        for user in chat.presence.online_in(room.id, usize::MAX) {
-            chat.presence.leave(&user.user, room.id);
+        for user in chat.presence.everyone_in(room.id, usize::MAX) {
+            chat.presence.leave(&user, room.id);
         }
         Ok(())
     }

@@ -30,7 +30,9 @@ pub struct Presence {
     pub user_id: String,
     /// What their devices amount to.
     pub status: Status,
-    /// Now, or when their last session ended; `None` for a user who was never here.
+    /// What they say about it, while they are online.
+    pub text: Option<String>,
+    /// Now, or when their last session ended, or when they became invisible; `None` for a user who was never here.
     pub last_seen: Option<i64>,
 }
 
@@ -59,13 +61,14 @@ impl From<State> for Presence {
         Self {
             user_id: state.user_id,
             status: state.status,
+            text: state.text,
             last_seen: state.last_seen,
         }
     }
 }
 
 impl ChatServer {
-    /// What is known of a user.
+    /// What is known of a user, who shows here as invisible if they chose to be.
     ///
     /// # Errors
     /// `not_found` for a user who was never here.
@@ -75,7 +78,12 @@ impl ChatServer {
         let ids = vec![user.to_string()];
         let known = chat.store.users(&ids).await?.pop();
         let devices: Vec<_> = sockets_of(chat, &user).iter().filter_map(device).collect();
-        let state = chat.presence.states(ids).await?.pop().map(Presence::from);
+        let state = chat
+            .presence
+            .states(ids, Some(&user))
+            .await?
+            .pop()
+            .map(Presence::from);
         match state {
             Some(presence) if presence.last_seen.is_some() || !devices.is_empty() => Ok(UserState {
                 presence,
@@ -86,7 +94,7 @@ impl ChatServer {
         }
     }
 
-    /// Where these users stand, in the order asked for; as many at a time as one `presence:subscribe` may name.
+    /// Where these users stand as others see them, who take the invisible for offline; in the order asked for; as many at a time as one `presence:subscribe` may name.
     ///
     /// # Errors
     /// `invalid_request` for more users, or an id that no user can have.
@@ -97,7 +105,7 @@ impl ChatServer {
             return Err(ChatError::InvalidRequest(message));
         }
         users.iter().try_for_each(|user| user_id(user).map(drop))?;
-        let states = self.chat.presence.states(users).await?;
+        let states = self.chat.presence.states(users, None).await?;
         Ok(states.into_iter().map(Presence::from).collect())
     }
 

@@ -256,6 +256,8 @@ pub(crate) struct OnlineUser<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) name: Option<&'a str>,
     pub(crate) status: super::presence::Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<&'a str>,
     pub(crate) last_seen: i64,
 }
 

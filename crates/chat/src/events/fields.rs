@@ -60,6 +60,16 @@ impl Fields {
         }
     }
 
+    /// An optional string that is too large beyond `max_chars` characters, and may be empty.
+    pub(super) fn short_text(&mut self, field: &str, max_chars: usize) -> Result<Option<String>, ChatError> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.chars().count() <= max_chars => Ok(Some(text)),
+            Some(Value::String(_)) => Err(self.too_large(field, &format!("{max_chars} characters"))),
+            Some(_) => Err(self.wrong(field, "must be a string")),
+        }
+    }
+
     /// An optional whole number from `least` up to the largest seq there can be.
     pub(super) fn number(&mut self, field: &str, least: u64) -> Result<Option<u64>, ChatError> {
         let Some(value) = self.take(field) else {

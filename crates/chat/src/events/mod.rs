@@ -36,6 +36,7 @@ pub(crate) enum EventKind {
     Inbox,
     PresenceSubscribe,
     PresenceUnsubscribe,
+    SetStatus,
     NotificationList,
     NotificationRead,
     RefreshToken,
@@ -43,7 +44,7 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Join,
         Self::Leave,
         Self::Send,
@@ -60,6 +61,7 @@ impl EventKind {
         Self::Inbox,
         Self::PresenceSubscribe,
         Self::PresenceUnsubscribe,
+        Self::SetStatus,
         Self::NotificationList,
         Self::NotificationRead,
         Self::RefreshToken,
@@ -84,6 +86,7 @@ impl EventKind {
             Self::Inbox => inbox::INBOX,
             Self::PresenceSubscribe => presence::SUBSCRIBE,
             Self::PresenceUnsubscribe => presence::UNSUBSCRIBE,
+            Self::SetStatus => presence::SET_STATUS,
             Self::NotificationList => notification::LIST,
             Self::NotificationRead => notification::READ,
             Self::RefreshToken => connection::TOKEN_REFRESH,
@@ -113,6 +116,7 @@ pub(crate) enum Command {
     Inbox(inbox::AskInbox),
     PresenceSubscribe(presence::Users),
     PresenceUnsubscribe(presence::Users),
+    SetStatus(presence::SetStatus),
     NotificationList(notification::List),
     NotificationRead(notification::ReadWhich),
     RefreshToken(connection::RefreshToken),
@@ -157,6 +161,7 @@ impl Command {
             EventKind::PresenceUnsubscribe => {
                 Self::PresenceUnsubscribe(presence::Users::read(fields, limits)?)
             }
+            EventKind::SetStatus => Self::SetStatus(presence::SetStatus::read(fields, limits)?),
             EventKind::NotificationList => Self::NotificationList(notification::List::read(fields, limits)?),
             EventKind::NotificationRead => Self::NotificationRead(notification::ReadWhich::read(fields)?),
             EventKind::RefreshToken => Self::RefreshToken(connection::RefreshToken::read(fields)?),

@@ -1,12 +1,17 @@
 //! The `presence:*` events.
 
+use std::sync::Arc;
+
+use roomful_store::ChosenStatus;
 use serde::Serialize;
 
 use super::fields::Fields;
-use crate::{error::ChatError, types::Limits};
+use crate::{error::ChatError, presence_tracker::Choice, types::Limits};
 
 pub(crate) const SUBSCRIBE: &str = "presence:subscribe";
 pub(crate) const UNSUBSCRIBE: &str = "presence:unsubscribe";
+pub(crate) const SET_STATUS: &str = "presence:set_status";
+pub(crate) const STATUS: &str = "presence:status";
 pub(crate) const ONLINE: &str = "presence:online";
 pub(crate) const OFFLINE: &str = "presence:offline";
 
@@ -25,17 +30,60 @@ impl Users {
     }
 }
 
-/// What a user's devices amount to.
+/// `{status, text?}` of `presence:set_status`. Without a text there is none from then on; an empty one is none.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SetStatus {
+    pub(crate) choice: Choice,
+}
+
+impl SetStatus {
+    pub(super) fn read(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
+        let status = fields.take("status");
+        let status = match status.as_ref().and_then(|status| status.as_str()) {
+            Some("online") => ChosenStatus::Online,
+            Some("away") => ChosenStatus::Away,
+            Some("busy") => ChosenStatus::Busy,
+            Some("invisible") => ChosenStatus::Invisible,
+            _ => {
+                return Err(fields.wrong("status", "is required: online, away, busy or invisible"));
+            }
+        };
+        let text = fields.short_text("text", limits.status_text_chars)?;
+        let text = text.filter(|text| !text.is_empty()).map(Arc::from);
+        Ok(Self {
+            choice: Choice { status, text },
+        })
+    }
+}
+
+/// What a user's devices and their own choice amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// One of their sessions lives, or ended no longer ago than the grace.
     Online,
-    /// None does.
+    /// Online, and by their own choice not at the screen.
+    Away,
+    /// Online, and by their own choice not to be disturbed.
+    Busy,
+    /// Online, and by their own choice offline to others, who are never shown this.
+    Invisible,
+    /// No session lives, or that is what others are to think.
     Offline,
 }
 
-/// The ack of both: where those users stand now.
+impl From<ChosenStatus> for Status {
+    fn from(chosen: ChosenStatus) -> Self {
+        match chosen {
+            ChosenStatus::Online => Self::Online,
+            ChosenStatus::Away => Self::Away,
+            ChosenStatus::Busy => Self::Busy,
+            ChosenStatus::Invisible => Self::Invisible,
+        }
+    }
+}
+
+/// The ack of subscribing and unsubscribing: where those users stand now.
 #[derive(Debug, Serialize)]
 pub(crate) struct States {
     pub(crate) users: Vec<State>,
@@ -47,15 +95,52 @@ pub(crate) struct States {
 pub(crate) struct State {
     pub(crate) user_id: String,
     pub(crate) status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<String>,
     pub(crate) last_seen: Option<i64>,
 }
 
-/// `presence:online`.
+/// `presence:online`. What they show as is there if it is not simply online.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Online<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<&'a str>,
+}
+
+impl<'a> Online<'a> {
+    pub(crate) fn new(user_id: &'a str, at: i64, choice: &'a Choice) -> Self {
+        let status = Status::from(choice.status);
+        Self {
+            user_id,
+            at,
+            status: Some(status).filter(|status| *status != Status::Online),
+            text: choice.text.as_deref(),
+        }
+    }
+}
+
+/// `presence:status`. `text` is `null` if there is none.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ShowsAs<'a> {
+    pub(crate) user_id: &'a str,
+    pub(crate) status: Status,
+    pub(crate) text: Option<&'a str>,
+}
+
+impl<'a> ShowsAs<'a> {
+    pub(crate) fn new(user_id: &'a str, choice: &'a Choice) -> Self {
+        Self {
+            user_id,
+            status: choice.status.into(),
+            text: choice.text.as_deref(),
+        }
+    }
 }
 
 /// `presence:offline`.

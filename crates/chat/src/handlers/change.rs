@@ -37,7 +37,7 @@ pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) 
         body,
         reply,
     };
-    chat.pipeline.submit(&room, pending, place);
+    chat.pipeline.submit(room, pending, place);
 }
 
 async fn prepare(context: &Context, ask: &ChangeMessage) -> Result<(RoomRef, String), ChatError> {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use roomful_socket::{Reason, Socket};
+use roomful_socket::{Class, Reason, Socket};
 
 use crate::{
     controller::Context,
@@ -10,6 +10,8 @@ use crate::{
     events::connection::{
         ClientError, Nothing, RefreshToken, Refreshed, SESSION, SessionBegan, SessionLimits,
     },
+    recovery,
+    room::view,
     servers::chat::Chat,
     session::Session,
 };
@@ -20,21 +22,37 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
         return;
     };
     chat.watch_expiry(*socket.id(), None, me.expires_at());
-    chat.connections.connected(&me.user, &socket);
+    let restored = me.take_restored();
+    let upto = restored.as_ref().map(|restored| restored.upto());
+    tell_session(&chat, &me, &socket, upto);
+    if let Some(restored) = restored {
+        recovery::resume(&chat, &me, &socket, *restored).await;
+    } else {
+        chat.connections.connected(&me.user, &socket);
+        recovery::begin(&chat, &me, &socket).await;
+    }
+    chat.notifications.connect(&me, &socket);
+    chat.presence.connect(&me, &socket).await;
+    if !still_welcome(&chat, &me).await {
+        socket.close(Reason::ForcedClose);
+    }
+}
+
+/// The first event of every connection. It carries an offset, so that a client may come back that has seen no other. A
+/// session that is given back has everything up to `upto`.
+fn tell_session(chat: &Chat, me: &Session, socket: &Socket, upto: Option<u64>) {
     let event = SessionBegan {
         user_id: &me.user,
         session_id: socket.id().as_str(),
-        recovered: false,
+        recovered: upto.is_some(),
         server_time: chat.clock.now_ms(),
-        limits: session_limits(&chat),
+        limits: session_limits(chat),
     };
-    if let Err(error) = socket.emit(SESSION, &event) {
-        tracing::error!(%error, "the session event can't be encoded");
-    }
-    chat.notifications.connect(&me, &socket);
-    chat.presence.connect(&me.user, me.name()).await;
-    if !still_welcome(&chat, &me).await {
-        socket.close(Reason::ForcedClose);
+    let upto = upto.unwrap_or_else(|| chat.order.delivered());
+    let offset = chat.order.offset(upto).filter(|_| !me.plain);
+    match view::prepare(&chat.namespace, SESSION, &event, offset.as_deref()) {
+        Ok(event) => drop(socket.send_prepared(&event, Class::Durable)),
+        Err(error) => tracing::error!(%error, "the session event can't be encoded"),
     }
 }
 
@@ -58,21 +76,25 @@ fn session_limits(chat: &Chat) -> SessionLimits {
 }
 
 /// A client is gone. All its events were handled before.
-pub(crate) fn disconnected(chat: &Chat, socket: &Socket) {
+pub(crate) async fn disconnected(chat: Arc<Chat>, socket: Socket, reason: Reason) {
     let Some(me) = socket.state::<Session>() else {
         return;
     };
+    // Whatever was given back to it and not taken.
+    drop(me.take_restored());
     chat.forget_expiry(*socket.id(), me.expires_at());
-    chat.connections.disconnected(&me.user, socket);
     let rooms = me.take_rooms();
     let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
     chat.typing.end_session(&me.user, me.serial, &ids);
     for room in &rooms {
-        room.unsubscribe(socket);
+        room.unsubscribe(me.serial);
     }
-    chat.notifications.disconnect(&me);
-    chat.presence.unwatch(socket, &me.take_watched());
+    chat.notifications.disconnect(&me, &socket);
+    chat.presence.unwatch(&socket, &me.take_watched());
     chat.presence.disconnect(&me.user);
+    // The last thing: a client that comes back waits for this.
+    chat.connections.disconnected(&me.user, &socket);
+    recovery::end(&chat, &me, reason).await;
 }
 
 /// `token:refresh`: what the new token says takes effect at once.
@@ -86,10 +108,12 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Ref
     }
     chat.check_revoked(&claims.user, claims.issued_at).await?;
     let (before, expires_at, name) = (me.expires_at(), claims.expires_at, claims.name.clone());
-    for room in me.renew(claims) {
-        room.unsubscribe(socket);
+    let lost = me.renew(claims);
+    for room in &lost {
+        room.unsubscribe(me.serial);
         chat.typing.stop(&me.user, room.id);
     }
+    recovery::forget_rooms(chat, me, &lost).await;
     chat.watch_expiry(*socket.id(), Some(before), expires_at);
     chat.presence.rename(&me.user, name);
     Ok(Refreshed { expires_at })

@@ -4,6 +4,7 @@
 //! delivered meanwhile waits until the answer is on its way. So a client gets the answer, then the next seq, and the
 //! next, without a hole or a repeat.
 
+use futures_util::future::try_join3;
 use roomful_socket::{Class, Socket};
 use roomful_store::{History, Joined as Membership, Range, Unread};
 use serde::Serialize;
@@ -14,12 +15,17 @@ use crate::{
     error::ChatError,
     events::chat::{InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, UserInRoom},
     presence_tracker::UserId,
+    recovery,
     reply::Reply,
-    room::{Finish, Frame, Room, Seat, view::PageView},
+    room::{Frame, Room, Seat, joining::Joining, view::PageView},
     room_manager::RoomRef,
     servers::chat::Chat,
     session::Session,
 };
+
+/// The answer to who would have to wait for too much.
+pub(super) const TOO_BUSY: ChatError =
+    ChatError::Unavailable("too much is said right now to get in; try again");
 
 /// What the store knows that a join is answered with.
 struct Found {
@@ -31,22 +37,18 @@ struct Found {
 
 /// `chat:join`.
 pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
+    let Context { chat, socket, me } = context;
     let room = match enterable(context, &ask).await {
         Ok(room) => room,
         Err(error) => return reply.fail(&error),
     };
-    let _one_change = context.chat.one_membership_change(&context.me.user, &room).await;
-    let seat = Seat {
-        socket: context.socket.clone(),
-        user: context.me.user.clone(),
-    };
-    let head = room.begin_join(seat);
-    match look_up(context, &room, head, &ask).await {
-        Ok(found) => finish(context, &room, head, &found, reply),
+    let _one_change = chat.one_membership_change(&me.user, &room).await;
+    let joining = Joining::begin(&chat.order, me, socket, [room], chat.config.join_buffer);
+    match look_up(context, &joining, &ask).await {
+        Ok(found) => finish(context, joining, &found, reply),
         Err(error) => {
-            if !room.abandon_join(&context.socket) {
-                context.me.forget_room(room.id);
-            }
+            // What it had goes before the answer that it got nothing new.
+            drop(joining);
             reply.fail(&error);
         }
     }
@@ -65,8 +67,11 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
         .ok_or(ChatError::Forbidden)
 }
 
-async fn look_up(context: &Context, room: &Room, head: u64, ask: &Join) -> Result<Found, ChatError> {
+async fn look_up(context: &Context, joining: &Joining, ask: &Join) -> Result<Found, ChatError> {
     let Context { chat, me, .. } = context;
+    let [(room, head)] = joining.rooms() else {
+        return Err(ChatError::Internal);
+    };
     let joined = chat.store.join(room.id, &me.user, chat.clock.now_ms()).await?;
     let membership = joined.ok_or(ChatError::Forbidden)?;
     let from = From {
@@ -74,8 +79,13 @@ async fn look_up(context: &Context, room: &Room, head: u64, ask: &Join) -> Resul
         epoch: ask.epoch.as_deref(),
         limit: ask.limit,
     };
-    let (history, reset) = catch_up(chat, room, head, &from).await?;
-    let unread = chat.store.unread(room.id, &me.user).await?.unwrap_or_default();
+    let unread = async { Ok(chat.store.unread(room.id, &me.user).await?.unwrap_or_default()) };
+    let ((history, reset), unread, ()) = try_join3(
+        catch_up(chat, room, *head, &from),
+        unread,
+        recovery::subscribe(chat, me, room.id, *head),
+    )
+    .await?;
     Ok(Found {
         membership,
         history,
@@ -113,11 +123,15 @@ pub(super) async fn catch_up(
     Ok((history, reset))
 }
 
-fn finish(context: &Context, room: &RoomRef, head: u64, found: &Found, reply: Reply) {
+fn finish(context: &Context, joining: Joining, found: &Found, reply: Reply) {
     let Context { chat, socket, me } = context;
-    chat.presence.enter(&me.user, room);
+    let [(room, head)] = joining.rooms() else {
+        return reply.fail(&ChatError::Internal);
+    };
+    let (room, head) = (room.clone(), *head);
+    chat.presence.enter(&me.user, &room);
     let member = &found.membership.member;
-    let PageView { messages, changes } = PageView::of(room, &found.history);
+    let PageView { messages, changes } = PageView::of(&room, &found.history);
     let answer = Joined {
         room: &room.name,
         epoch: &room.epoch,
@@ -132,35 +146,27 @@ fn finish(context: &Context, room: &RoomRef, head: u64, found: &Found, reply: Re
         mentions: found.unread.mentions,
         online: chat.presence.count_in(room.id),
     };
-    // Encoded before the room is locked: a page may be long.
+    // Encoded before everything stands still: a page may be long.
     let answer = match serde_json::value::to_raw_value(&answer) {
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "the answer to a join can't be encoded");
-            room.abandon_join(socket);
+            drop(joining);
             return reply.fail(&ChatError::Internal);
         }
     };
-    me.remember_room(room.clone());
     let mut reply = Some(reply);
-    let end = room.finish_join(socket, || {
+    let end = joining.finish(|| {
         if let Some(reply) = reply.take() {
             reply.succeed(&answer);
         }
     });
-    let failed = match end {
-        Finish::Live => {
-            if found.membership.newly {
-                tell_others(chat, room, MEMBER_JOINED, &me.user, Some(socket));
-            }
-            return;
+    if end.is_ok() {
+        if found.membership.newly {
+            tell_others(chat, &room, MEMBER_JOINED, &me.user, Some(socket));
         }
-        Finish::Overflow => ChatError::Unavailable("the room is too busy to join right now"),
-        Finish::Gone => ChatError::Unavailable("you left this room on another device meanwhile"),
-    };
-    me.forget_room(room.id);
-    if let Some(reply) = reply {
-        reply.fail(&failed);
+    } else if let Some(reply) = reply {
+        reply.fail(&TOO_BUSY);
     }
 }
 
@@ -198,7 +204,9 @@ pub(crate) async fn end(
     if was_member {
         tell_others(chat, room, MEMBER_LEFT, user, asked);
     }
-    give_up(room, room.unsubscribe_user(user));
+    let seats = room.unsubscribe_user(user);
+    recovery::unsubscribe(chat, room.id, &seats).await;
+    give_up(room, seats);
     Ok(was_member)
 }
 
@@ -228,7 +236,7 @@ pub(crate) fn tell_others(chat: &Chat, room: &Room, event: &str, user: &UserId, 
 /// Encodes an event for many.
 pub(crate) fn frame<T: Serialize>(chat: &Chat, event: &str, data: &T, class: Class) -> Option<Frame> {
     match chat.namespace.prepare(event, data) {
-        Ok(event) => Some(Frame { event, class }),
+        Ok(event) => Some(Frame::new(event, class)),
         Err(error) => {
             tracing::error!(event, %error, "an event can't be encoded");
             None

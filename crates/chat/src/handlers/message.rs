@@ -40,7 +40,7 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
         body,
         reply,
     };
-    chat.pipeline.submit(&room, pending, place);
+    chat.pipeline.submit(room, pending, place);
 }
 
 async fn prepare(context: &Context, ask: &SendMessage) -> Result<(RoomRef, String), ChatError> {

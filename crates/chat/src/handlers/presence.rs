@@ -1,16 +1,21 @@
-//! Asking who is online, and subscribing to users.
+//! Asking who is online, subscribing to users, choosing what to show as.
 
 use std::sync::Arc;
+
+use roomful_socket::Socket;
 
 use crate::{
     controller::Context,
     error::ChatError,
     events::{
         chat::{InRoom, ONLINE_USERS, OnlineUser, OnlineUsers},
-        presence::{States, Status, Users},
+        connection::Nothing,
+        presence::{SetStatus, States, Users},
     },
-    presence_tracker::UserId,
+    presence_tracker::{OnlineEntry, UserId},
     reply::Reply,
+    room::Room,
+    servers::chat::Chat,
 };
 
 /// What a user in a list takes beside id and name.
@@ -23,33 +28,54 @@ pub(crate) async fn online_users(context: &Context, ask: &InRoom, reply: Reply) 
         Ok(room) => room,
         Err(error) => return reply.fail(&error),
     };
-    let now = chat.clock.now_ms();
+    let online = listed(chat, &room);
+    let users = online_list(chat, &room, &online);
+    emit_online(socket, &users);
+    reply.succeed(&users);
+}
+
+/// Tells a socket that has come back to a room who is online there.
+pub(crate) fn show(chat: &Chat, socket: &Socket, room: &Room) {
+    emit_online(socket, &online_list(chat, room, &listed(chat, room)));
+}
+
+fn emit_online(socket: &Socket, users: &OnlineUsers<'_>) {
+    if let Err(error) = socket.emit(ONLINE_USERS, users) {
+        tracing::error!(%error, "the list of online users can't be encoded");
+    }
+}
+
+/// Those who are online in a room, as many as a list may have.
+fn listed(chat: &Chat, room: &Room) -> Vec<OnlineEntry> {
     let limits = &chat.config.limits;
     let mut online = chat.presence.online_in(room.id, limits.online_users);
     // It goes out twice, and must leave room in the outbox for what comes after it.
     let mut bytes = 0;
     let fits = online.iter().take_while(|entry| {
-        bytes += entry.user.len() + entry.name.as_deref().map_or(0, str::len) + LISTED_USER_BYTES;
+        let texts = [entry.name.as_deref(), entry.choice.text.as_deref()];
+        let texts = texts.into_iter().flatten().map(str::len).sum::<usize>();
+        bytes += entry.user.len() + texts + LISTED_USER_BYTES;
         bytes <= limits.online_bytes
     });
     online.truncate(fits.count());
-    let user = |entry| user(entry, now);
-    let users = OnlineUsers {
-        room: &ask.room,
-        users: online.iter().map(user).collect(),
-    };
-    if let Err(error) = socket.emit(ONLINE_USERS, &users) {
-        tracing::error!(%error, "the list of online users can't be encoded");
-    }
-    reply.succeed(&users);
+    online
 }
 
-fn user(entry: &crate::presence_tracker::OnlineEntry, now: i64) -> OnlineUser<'_> {
+fn online_list<'a>(chat: &Chat, room: &'a Room, online: &'a [OnlineEntry]) -> OnlineUsers<'a> {
+    let now = chat.clock.now_ms();
+    OnlineUsers {
+        room: &room.name,
+        users: online.iter().map(|entry| user(entry, now)).collect(),
+    }
+}
+
+fn user(entry: &OnlineEntry, now: i64) -> OnlineUser<'_> {
     OnlineUser {
         user_id: &entry.user,
         name: entry.name.as_deref(),
-        status: Status::Online,
-        last_seen: entry.gone_at.unwrap_or(now),
+        status: entry.choice.status.into(),
+        text: entry.choice.text.as_deref(),
+        last_seen: entry.last_seen(now),
     }
 }
 
@@ -64,7 +90,7 @@ pub(crate) async fn subscribe(context: &Context, ask: Users) -> Result<States, C
     }
     // Subscribed first, so that no change falls between the answer and the subscription.
     chat.presence.watch(socket, &users);
-    match chat.presence.states(ask.users.clone()).await {
+    match chat.presence.states(ask.users.clone(), Some(&me.user)).await {
         Ok(users) => Ok(States { users }),
         Err(error) => {
             me.unwatch(&ask.users);
@@ -80,6 +106,13 @@ pub(crate) async fn unsubscribe(context: &Context, ask: Users) -> Result<States,
     me.unwatch(&ask.users);
     chat.presence.unwatch(socket, &ask.users);
     Ok(States {
-        users: chat.presence.states(ask.users).await?,
+        users: chat.presence.states(ask.users, Some(&me.user)).await?,
     })
+}
+
+/// `presence:set_status`: on all the user's devices, until they choose again.
+pub(crate) async fn set_status(context: &Context, ask: SetStatus) -> Result<Nothing, ChatError> {
+    let Context { chat, socket, me } = context;
+    chat.presence.choose(&me.user, socket, ask.choice).await?;
+    Ok(Nothing {})
 }

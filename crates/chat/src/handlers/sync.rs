@@ -3,16 +3,17 @@
 //! It is a join of each room, done together: all are subscribed first, all histories are read up to the heads noted
 //! then, the one answer goes out, and what was delivered meanwhile follows it.
 
-use roomful_socket::Reason;
+use futures_util::future::try_join_all;
 use roomful_store::{Entry, History};
 
-use super::membership::{From, catch_up};
+use super::membership::{From, TOO_BUSY, catch_up};
 use crate::{
     controller::Context,
     error::ChatError,
     events::inbox::{Sync, SyncRoom, Synced, SyncedRoom},
-    reply::{Reply, emit_error},
-    room::{Finish, Room, Seat, view::PageView},
+    recovery,
+    reply::Reply,
+    room::{Room, joining::Joining, view::PageView},
     room_manager::RoomRef,
     types::RoomName,
 };
@@ -20,13 +21,10 @@ use crate::{
 /// What an entry takes of an answer beside its body, in bytes.
 const ENTRY_BYTES: usize = 256;
 
-/// A room under way.
-struct Begun {
+/// What is answered of a room that the user may be in.
+struct Caught {
     room: RoomRef,
     head: u64,
-}
-
-struct Caught {
     history: History,
     reset: bool,
 }
@@ -34,47 +32,53 @@ struct Caught {
 /// `chat:sync`. A room that the user may not enter is answered with an error of its own; unlike a join, it makes nobody
 /// a member.
 pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
-    let mut begun = Vec::with_capacity(ask.rooms.len());
+    let Context { chat, socket, me } = context;
+    let mut found = Vec::with_capacity(ask.rooms.len());
     for wanted in &ask.rooms {
-        match begin(context, &wanted.room).await {
-            Err(error @ (ChatError::Unavailable(_) | ChatError::Internal)) => {
-                abandon(context, begun);
-                return reply.fail(&error);
-            }
-            outcome => begun.push(outcome),
+        match enterable(context, &wanted.room, found.iter().flatten()).await {
+            Err(error @ (ChatError::Unavailable(_) | ChatError::Internal)) => return reply.fail(&error),
+            outcome => found.push(outcome),
         }
     }
-    match read(context, &ask.rooms, &begun).await {
-        Ok(caught) => {
-            reply.succeed(&answer(&ask.rooms, &begun, &caught));
-            go_live(context, begun);
-        }
+    let rooms = found.iter().flatten().cloned();
+    let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
+    match read(context, &ask.rooms, found, joining.rooms()).await {
+        Ok(caught) => finish(context, &ask.rooms, &caught, joining, reply),
         Err(error) => {
-            abandon(context, begun);
+            drop(joining);
             reply.fail(&error);
         }
     }
 }
 
-/// Begins to subscribe. The membership can't end between the look at it and that.
-async fn begin(context: &Context, name: &RoomName) -> Result<Begun, ChatError> {
-    let Context { chat, socket, me } = context;
+/// The room, if this socket may subscribe to it beside `others`.
+async fn enterable(
+    context: &Context,
+    name: &RoomName,
+    others: impl Iterator<Item = &RoomRef>,
+) -> Result<RoomRef, ChatError> {
+    let Context { chat, me, .. } = context;
     if !me.allows(name) {
         return Err(ChatError::Forbidden);
     }
-    me.has_room_for(name, chat.config.limits.rooms_per_socket)?;
+    let new = others.filter(|room| me.joined(&room.name).is_none()).count();
+    me.has_room_for(name, chat.config.limits.rooms_per_socket.saturating_sub(new))?;
     let room = chat.rooms.open(name, false).await?.ok_or(ChatError::Forbidden)?;
-    let _one_change = chat.one_membership_change(&me.user, &room).await;
-    if chat.store.member(room.id, &me.user).await?.is_none() {
-        return Err(ChatError::Forbidden);
+    let member = chat.store.member(room.id, &me.user).await?;
+    member.map(|_| room).ok_or(ChatError::Forbidden)
+}
+
+/// Who left a room before it was subscribed to is a member no more, and is subscribed all the same.
+async fn still_member(context: &Context, rooms: &[(RoomRef, u64)]) -> Result<(), ChatError> {
+    let Context { chat, me, .. } = context;
+    let members = rooms.iter().map(|(room, _)| chat.store.member(room.id, &me.user));
+    if try_join_all(members).await?.iter().all(Option::is_some) {
+        Ok(())
+    } else {
+        Err(ChatError::Unavailable(
+            "you left one of these rooms just now; try again",
+        ))
     }
-    let seat = Seat {
-        socket: socket.clone(),
-        user: me.user.clone(),
-    };
-    let head = room.begin_join(seat);
-    me.remember_room(room.clone());
-    Ok(Begun { room, head })
 }
 
 /// The pages of the rooms, as many bytes as fit into one answer. A room for which nothing is left gets an empty page
@@ -82,24 +86,40 @@ async fn begin(context: &Context, name: &RoomName) -> Result<Begun, ChatError> {
 async fn read(
     context: &Context,
     asked: &[SyncRoom],
-    begun: &[Result<Begun, ChatError>],
-) -> Result<Vec<Option<Caught>>, ChatError> {
-    let chat = &context.chat;
-    let (mut caught, mut bytes) = (Vec::with_capacity(begun.len()), 0);
-    for (asked, begun) in asked.iter().zip(begun) {
-        let Ok(Begun { room, head }) = begun else {
-            caught.push(None);
-            continue;
+    found: Vec<Result<RoomRef, ChatError>>,
+    begun: &[(RoomRef, u64)],
+) -> Result<Vec<Result<Caught, ChatError>>, ChatError> {
+    let Context { chat, me, .. } = context;
+    still_member(context, begun).await?;
+    let subscribe = begun
+        .iter()
+        .map(|(room, head)| recovery::subscribe(chat, me, room.id, *head));
+    try_join_all(subscribe).await?;
+    let mut heads = begun.iter().map(|(_, head)| *head);
+    let (mut caught, mut bytes) = (Vec::with_capacity(found.len()), 0);
+    for (asked, found) in asked.iter().zip(found) {
+        let room = match found {
+            Ok(room) => room,
+            Err(error) => {
+                caught.push(Err(error));
+                continue;
+            }
         };
+        let head = heads.next().unwrap_or_default();
         let full = bytes >= chat.config.sync_bytes;
         let from = From {
             since: Some(asked.since),
             epoch: asked.epoch.as_deref(),
             limit: if full { 0 } else { chat.config.limits.max_page },
         };
-        let (history, reset) = catch_up(chat, room, *head, &from).await?;
+        let (history, reset) = catch_up(chat, &room, head, &from).await?;
         bytes += history.entries.iter().map(weight).sum::<usize>();
-        caught.push(Some(Caught { history, reset }));
+        caught.push(Ok(Caught {
+            room,
+            head,
+            history,
+            reset,
+        }));
     }
     Ok(caught)
 }
@@ -108,32 +128,22 @@ fn weight(entry: &Entry) -> usize {
     ENTRY_BYTES + entry.body.len()
 }
 
-fn answer<'a>(
-    asked: &'a [SyncRoom],
-    begun: &'a [Result<Begun, ChatError>],
-    caught: &'a [Option<Caught>],
-) -> Synced<'a> {
-    let line = |((asked, begun), caught): (
-        (&'a SyncRoom, &'a Result<Begun, ChatError>),
-        &'a Option<Caught>,
-    )| {
-        match (begun, caught) {
-            (Ok(begun), Some(caught)) => caught_up(&begun.room, begun.head, caught),
-            (Ok(_), None) => refused(asked, &ChatError::Internal),
-            (Err(error), _) => refused(asked, error),
-        }
-    };
-    Synced {
-        rooms: asked.iter().zip(begun).zip(caught).map(line).collect(),
+fn line<'a>(asked: &'a SyncRoom, caught: &'a Result<Caught, ChatError>) -> SyncedRoom<'a> {
+    match caught {
+        Ok(caught) => caught_up(&caught.room, caught),
+        Err(error) => SyncedRoom::Refused {
+            room: &asked.room,
+            error: error.body(),
+        },
     }
 }
 
-fn caught_up<'a>(room: &'a Room, head: u64, caught: &'a Caught) -> SyncedRoom<'a> {
+fn caught_up<'a>(room: &'a Room, caught: &'a Caught) -> SyncedRoom<'a> {
     let PageView { messages, changes } = PageView::of(room, &caught.history);
     SyncedRoom::Caught {
         room: &room.name,
         epoch: &room.epoch,
-        head,
+        head: caught.head,
         messages,
         changes,
         more: caught.history.more,
@@ -141,37 +151,33 @@ fn caught_up<'a>(room: &'a Room, head: u64, caught: &'a Caught) -> SyncedRoom<'a
     }
 }
 
-fn refused<'a>(asked: &'a SyncRoom, error: &ChatError) -> SyncedRoom<'a> {
-    SyncedRoom::Refused {
-        room: &asked.room,
-        error: error.body(),
-    }
-}
-
-/// The answer is on its way: what waited follows.
-fn go_live(context: &Context, begun: Vec<Result<Begun, ChatError>>) {
-    let Context { chat, socket, me } = context;
-    for Begun { room, .. } in begun.into_iter().flatten() {
-        match room.finish_join(socket, || ()) {
-            Finish::Live => chat.presence.enter(&me.user, &room),
-            // It left meanwhile, and was told.
-            Finish::Gone => me.forget_room(room.id),
-            Finish::Overflow => {
-                // The answer said otherwise, so the client has to come back.
-                me.forget_room(room.id);
-                let error = ChatError::Unavailable("the room is too busy to join right now");
-                emit_error(socket, error.body(), None);
-                socket.close(Reason::ForcedClose);
-            }
+/// The answer goes out, and what waited follows.
+fn finish(
+    context: &Context,
+    asked: &[SyncRoom],
+    caught: &[Result<Caught, ChatError>],
+    joining: Joining,
+    reply: Reply,
+) {
+    let Context { chat, me, .. } = context;
+    let answer = Synced {
+        rooms: asked
+            .iter()
+            .zip(caught)
+            .map(|(asked, caught)| line(asked, caught))
+            .collect(),
+    };
+    let mut reply = Some(reply);
+    let end = joining.finish(|| {
+        if let Some(reply) = reply.take() {
+            reply.succeed(&answer);
         }
-    }
-}
-
-/// Takes it all back.
-fn abandon(context: &Context, begun: Vec<Result<Begun, ChatError>>) {
-    for Begun { room, .. } in begun.into_iter().flatten() {
-        if !room.abandon_join(&context.socket) {
-            context.me.forget_room(room.id);
+    });
+    if end.is_ok() {
+        for caught in caught.iter().flatten() {
+            chat.presence.enter(&me.user, &caught.room);
         }
+    } else if let Some(reply) = reply {
+        reply.fail(&TOO_BUSY);
     }
 }

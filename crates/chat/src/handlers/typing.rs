@@ -6,7 +6,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use roomful_socket::{Class, Namespace};
+use roomful_socket::{Class, Namespace, Socket};
 use roomful_store::RoomId;
 
 use crate::{
@@ -19,8 +19,9 @@ use crate::{
         connection::Nothing,
     },
     presence_tracker::UserId,
-    room::Frame,
+    room::{Frame, Room},
     room_manager::RoomManager,
+    session::Session,
     typing_tracker::{TypingChange, TypingLimits, TypingTracker},
 };
 
@@ -103,6 +104,19 @@ impl TypingBoard {
         self.alarm.moved(was_next, tracker.next_deadline());
     }
 
+    /// Tells a socket that has come back to a room who types there.
+    pub(crate) fn show(&self, socket: &Socket, room: &Room) {
+        let tracker = self.tracker.lock();
+        let me = socket.state::<Session>();
+        for (_, user) in tracker.shown().filter(|(at, _)| *at == room.id) {
+            if me.as_ref().is_none_or(|me| me.user != *user)
+                && let Some(frame) = self.frame(TYPING_START, room, user)
+            {
+                socket.send_prepared(&frame.event, frame.class);
+            }
+        }
+    }
+
     fn pass_on(&self, change: &TypingChange<RoomId>) {
         let (event, (room, user)) = match change {
             TypingChange::Start(who) => (TYPING_START, who),
@@ -110,18 +124,21 @@ impl TypingBoard {
         };
         // No room in memory: nobody there to be told.
         let Some(room) = self.rooms.get(*room) else { return };
-        match self.namespace.prepare(
-            event,
-            &UserInRoom {
-                room: &room.name,
-                user_id: user,
-            },
-        ) {
-            Ok(event) => {
-                let class = Class::Latest(self.keys.hash_one((room.id, user)));
-                room.tell(&Frame { event, class }, |seat| seat.user != *user);
-            }
-            Err(error) => tracing::error!(%error, "a typing event can't be encoded"),
+        if let Some(frame) = self.frame(event, &room, user) {
+            room.tell(&frame, |seat| seat.user != *user);
         }
+    }
+
+    fn frame(&self, event: &str, room: &Room, user: &UserId) -> Option<Frame> {
+        let data = UserInRoom {
+            room: &room.name,
+            user_id: user,
+        };
+        let class = Class::Latest(self.keys.hash_one((room.id, user)));
+        let event = self.namespace.prepare(event, &data);
+        event
+            .map(|event| Frame::new(event, class))
+            .inspect_err(|error| tracing::error!(%error, "a typing event can't be encoded"))
+            .ok()
     }
 }

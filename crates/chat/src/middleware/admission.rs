@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use roomful_socket::{Refusal, Socket};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::{
     error::ChatError, notification_tracker::Device, presence_tracker::UserId, servers::chat::Chat,
@@ -20,6 +21,8 @@ use crate::{
 struct Auth {
     token: Option<String>,
     device: Option<Value>,
+    /// `false`: this client can't take up its session again.
+    recovery: Option<Value>,
 }
 
 /// The longest `auth.device`, in characters.
@@ -46,6 +49,9 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     let auth = socket.take_auth();
     chat.limiters.connect(socket.handshake().address)?;
     let auth: Option<Auth> = auth.and_then(|auth| serde_json::from_str(auth.get()).ok());
+    let plain = auth
+        .as_ref()
+        .is_some_and(|auth| auth.recovery == Some(Value::Bool(false)));
     let (token, device) = auth.map_or((None, None), |auth| (auth.token, auth.device));
     let token = token.ok_or(ChatError::Unauthorized(
         "there is no token; connect with auth: {token}, the token being a JWT as a string",
@@ -65,7 +71,7 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     Ok(Session::new(
         serial,
         claims,
-        device,
+        (device, plain),
         chat.limiters.connection(),
         sends,
         slot,
@@ -85,7 +91,11 @@ fn read_device(chat: &Chat, device: Option<Value>) -> Result<Device, ChatError> 
 
 /// The connections of each user. Bounded by the connections there are.
 #[derive(Default)]
-pub(crate) struct UserConnections(Mutex<HashMap<UserId, Connections>>);
+pub(crate) struct UserConnections {
+    users: Mutex<HashMap<UserId, Connections>>,
+    /// Told of each connection that is gone.
+    gone: Notify,
+}
 
 #[derive(Default)]
 struct Connections {
@@ -97,7 +107,7 @@ struct Connections {
 impl UserConnections {
     /// One more connection of the user, if they may have it.
     fn take(self: &Arc<Self>, claims: &Claims, most: u32) -> Result<ConnectionSlot, ChatError> {
-        let mut users = self.0.lock();
+        let mut users = self.users.lock();
         // The id that is in the table already is shared by all connections of the user.
         let user = users
             .get_key_value(&claims.user)
@@ -118,7 +128,7 @@ impl UserConnections {
 
     /// A socket of the user is connected.
     pub(crate) fn connected(&self, user: &UserId, socket: &Socket) {
-        if let Some(connections) = self.0.lock().get_mut(user) {
+        if let Some(connections) = self.users.lock().get_mut(user) {
             // Most users have one: no place for more than there are.
             connections.sockets.reserve_exact(1);
             connections.sockets.push(socket.clone());
@@ -127,7 +137,7 @@ impl UserConnections {
 
     /// A socket of the user is gone.
     pub(crate) fn disconnected(&self, user: &UserId, socket: &Socket) {
-        let mut users = self.0.lock();
+        let mut users = self.users.lock();
         let gone = users.get_mut(user).and_then(|connections| {
             let at = connections.sockets.iter().position(|known| known == socket)?;
             Some(connections.sockets.swap_remove(at))
@@ -135,11 +145,23 @@ impl UserConnections {
         // The last handle of a socket gives back its slot, which asks for the lock.
         drop(users);
         drop(gone);
+        self.gone.notify_waiters();
+    }
+
+    /// Waits until no connected socket of the user is one for which `which` holds.
+    pub(crate) async fn none_left(&self, user: &str, which: impl Fn(&Socket) -> bool) {
+        loop {
+            let gone = self.gone.notified();
+            if !self.sockets(user).iter().any(&which) {
+                return;
+            }
+            gone.await;
+        }
     }
 
     /// The user's connected sockets.
     pub(crate) fn sockets(&self, user: &str) -> Vec<Socket> {
-        let users = self.0.lock();
+        let users = self.users.lock();
         users
             .get(user)
             .map_or_else(Vec::new, |connections| connections.sockets.clone())
@@ -160,7 +182,7 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut users = self.table.0.lock();
+        let mut users = self.table.users.lock();
         if let Some(connections) = users.get_mut(&self.user) {
             connections.count = connections.count.saturating_sub(1);
             if connections.count == 0 {

@@ -1,19 +1,24 @@
-//! A room in memory: its place in the log, its subscribers, and the sends that wait to be committed.
-//! Who may do what is decided by the handlers; how a send becomes a delivery stands in `pipeline`.
+//! A room in memory: its place in the log and its subscribers. Who may do what is decided by the handlers; how a send
+//! becomes a delivery stands in `pipeline`, how a socket gets into rooms in `joining`.
 
+mod hold;
+pub(crate) mod joining;
+pub(crate) mod order;
 pub(crate) mod pending;
 pub(crate) mod pipeline;
 mod subscribers;
 pub(crate) mod view;
 
-use std::{collections::VecDeque, fmt};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
+};
 
 use parking_lot::Mutex;
-use roomful_socket::{Class, Prepared, Sent, Socket, SocketId};
+use roomful_socket::{Class, Prepared, Sent, Socket};
 use roomful_store::{RoomId, RoomRow};
 
-pub(crate) use self::subscribers::{Delivery, Finish};
-use self::{pipeline::InFlight, subscribers::Subscribers};
+use self::{hold::Hold, subscribers::Subscribers};
 use crate::{presence_tracker::UserId, types::RoomName};
 
 /// An encoded event and how much it matters.
@@ -21,19 +26,38 @@ use crate::{presence_tracker::UserId, types::RoomName};
 pub(crate) struct Frame {
     pub(crate) event: Prepared,
     pub(crate) class: Class,
+    /// Without its offset, once somebody wants it so.
+    plain: OnceLock<Prepared>,
 }
+
+impl Frame {
+    pub(crate) const fn new(event: Prepared, class: Class) -> Self {
+        let plain = OnceLock::new();
+        Self { event, class, plain }
+    }
+
+    fn plain(&self) -> &Prepared {
+        self.plain.get_or_init(|| self.event.without_offset())
+    }
+}
+
+/// What tells a session from all others of this process: its serial.
+type Key = u64;
 
 /// A subscribed socket.
 #[derive(Clone)]
 pub(crate) struct Seat {
     pub(crate) socket: Socket,
     pub(crate) user: UserId,
+    /// It wants no offsets.
+    pub(crate) plain: bool,
 }
 
 impl Seat {
     /// Whether it was queued. What became of a frame that was not is the transport's business, which counts it.
     fn send(&self, frame: &Frame) -> bool {
-        self.socket.send_prepared(&frame.event, frame.class) == Sent::Queued
+        let event = if self.plain { frame.plain() } else { &frame.event };
+        self.socket.send_prepared(event, frame.class) == Sent::Queued
     }
 }
 
@@ -43,109 +67,95 @@ pub(crate) struct Room {
     pub(crate) name: RoomName,
     pub(crate) epoch: Box<str>,
     /// Not an async lock: it is never held over an await, and what is done under it does not block.
-    state: Mutex<State>,
-}
-
-struct State {
-    subscribers: Subscribers<SocketId, Seat, Frame>,
-    queue: VecDeque<InFlight>,
-    /// A task is taking from the queue.
-    flushing: bool,
+    subscribers: Mutex<Subscribers<Key, Seat, Frame>>,
+    /// Sends that wait to be committed.
+    queued: AtomicUsize,
 }
 
 impl Room {
-    /// A room whose log is as in `row`. `join_buffer` frames may wait for one join.
-    pub(crate) fn new(name: RoomName, row: &RoomRow, join_buffer: usize) -> Self {
-        let subscribers = Subscribers::new(row.head, join_buffer);
-        let state = State {
-            subscribers,
-            queue: VecDeque::new(),
-            flushing: false,
-        };
+    /// A room whose log is as in `row`.
+    pub(crate) fn new(name: RoomName, row: &RoomRow) -> Self {
         Self {
             id: row.id,
             name,
             epoch: row.epoch.as_str().into(),
-            state: Mutex::new(state),
+            subscribers: Mutex::new(Subscribers::new(row.head)),
+            queued: AtomicUsize::new(0),
         }
     }
 
     /// The newest seq that was delivered.
     pub(crate) fn head(&self) -> u64 {
-        self.state.lock().subscribers.head()
+        self.subscribers.lock().head()
     }
 
     /// How many sockets are subscribed.
     pub(crate) fn len(&self) -> usize {
-        self.state.lock().subscribers.len()
+        self.subscribers.lock().len()
     }
 
-    /// Begins to subscribe a socket. What lies up to the head that is returned is for the answer to its join.
-    pub(crate) fn begin_join(&self, seat: Seat) -> u64 {
-        self.state.lock().subscribers.begin_join(*seat.socket.id(), seat)
+    /// Begins to subscribe a socket. What lies up to the head that is returned is for its history.
+    fn begin(&self, key: Key, seat: Seat, hold: &Arc<Hold<Frame>>) -> u64 {
+        self.subscribers.lock().begin(key, seat, hold)
     }
 
-    /// Ends a join: the answer goes out first, what was delivered meanwhile follows.
-    pub(crate) fn finish_join(&self, socket: &Socket, answer: impl FnOnce()) -> Finish {
-        let mut state = self.state.lock();
-        let send = |seat: &Seat, frame: Frame| _ = seat.send(&frame);
-        state.subscribers.finish_join(socket.id(), answer, send)
+    /// What comes for a subscribed socket waits from now on.
+    fn hold(&self, key: Key, hold: &Arc<Hold<Frame>>) {
+        self.subscribers.lock().hold(&key, hold);
     }
 
-    /// Takes a join back. Answers whether the socket is subscribed all the same, from an earlier join.
-    pub(crate) fn abandon_join(&self, socket: &Socket) -> bool {
-        let mut state = self.state.lock();
-        state
-            .subscribers
-            .abandon_join(socket.id(), |seat, frame| _ = seat.send(&frame))
+    /// Ends the waiting. Answers whether the socket is subscribed.
+    fn settle(&self, key: Key) -> bool {
+        self.subscribers.lock().settle(&key)
     }
 
-    /// Ends one subscription.
-    pub(crate) fn unsubscribe(&self, socket: &Socket) {
+    /// Ends the waiting, and the subscription if it was new. Answers whether the socket is subscribed.
+    fn turn_away(&self, key: Key) -> bool {
+        self.subscribers.lock().turn_away(&key)
+    }
+
+    /// Ends one session's subscription.
+    pub(crate) fn unsubscribe(&self, key: Key) {
         // Bound to a name, so that the seat is dropped after the lock.
-        let _seat = self.state.lock().subscribers.remove(socket.id());
+        let _seat = self.subscribers.lock().remove(&key);
     }
 
     /// Ends the subscriptions of all of a user's sockets, and gives them back.
     pub(crate) fn unsubscribe_user(&self, user: &str) -> Vec<Seat> {
-        self.state
-            .lock()
-            .subscribers
-            .remove_where(|seat| &*seat.user == user)
+        self.subscribers.lock().remove_where(|seat| &*seat.user == user)
     }
 
     /// Ends all subscriptions, and gives them back.
     pub(crate) fn unsubscribe_all(&self) -> Vec<Seat> {
-        self.state.lock().subscribers.remove_where(|_| true)
+        self.subscribers.lock().remove_where(|_| true)
     }
 
-    /// Delivers the entry `seq`, if it is the next one. Also answers to how many sockets it went.
-    pub(crate) fn deliver(&self, seq: u64, frame: &Frame) -> (Delivery, u64) {
-        let mut sent = 0;
-        let delivery = self.state.lock().subscribers.deliver(seq, frame, |seat, frame| {
-            sent += u64::from(seat.send(frame));
-        });
-        (delivery, sent)
+    /// Delivers the entry `seq`, unless it was delivered before. Answers to how many sockets it went at once.
+    pub(crate) fn deliver(&self, seq: u64, frame: &Frame) -> u64 {
+        let mut reached = 0;
+        let send = |seat: &Seat, frame: &Frame| reached += u64::from(seat.send(frame));
+        self.subscribers.lock().deliver(seq, frame, send);
+        reached
     }
 
-    /// Entries up to `seq` can't be delivered any more: the log has them no longer.
+    /// Entries up to `seq` are not delivered.
     pub(crate) fn skip_to(&self, seq: u64) {
-        self.state.lock().subscribers.skip_to(seq);
+        self.subscribers.lock().skip_to(seq);
     }
 
     /// Sends something that is no entry to the sockets for which `which` holds.
     pub(crate) fn tell(&self, frame: &Frame, which: impl FnMut(&Seat) -> bool) {
         let send = |seat: &Seat, frame: &Frame| _ = seat.send(frame);
-        self.state.lock().subscribers.tell(frame, which, send);
+        self.subscribers.lock().tell(frame, which, send);
     }
 
     /// The subscribed sockets; none if there are more than `most`.
     pub(crate) fn seats(&self, most: usize) -> Vec<Seat> {
-        let state = self.state.lock();
-        if state.subscribers.len() > most {
+        let subscribers = self.subscribers.lock();
+        if subscribers.len() > most {
             Vec::new()
         } else {
-            state.subscribers.seats().cloned().collect()
+            subscribers.seats().cloned().collect()
         }
     }
 }

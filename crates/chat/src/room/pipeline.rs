@@ -1,75 +1,111 @@
-//! How a send becomes a delivery: queued in its room, committed together with whatever else waits, delivered in seq
-//! order, then answered. One flush at a time per room, so that a room's order is that of its log.
+//! How a send becomes a delivery: queued, committed together with whatever else waits, delivered in the one order of
+//! all entries, then answered.
+//!
+//! One flight at a time carries the sends of all rooms, so that what a socket gets from several rooms comes in the
+//! order of the log, too. While a flight is delivered, the next one is being committed.
 
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+};
 
+use futures_util::future::join;
+use indexmap::IndexMap;
+use parking_lot::Mutex;
 use roomful_socket::Namespace;
-use roomful_store::{Appended, Page, Range, Rejected, Store, StoreError};
+use roomful_store::{Appended, Placed, PlacedEntry, RoomId, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    Delivery, Frame, Room,
+    Frame, Room,
+    order::Order,
     pending::{Pending, What},
     view::Event,
 };
 use crate::{
-    clock::Clock, error::ChatError, metrics::Metrics, room_manager::RoomRef, unread_board::UnreadBoard,
+    clock::Clock,
+    error::ChatError,
+    metrics::Metrics,
+    room_manager::{RoomManager, RoomRef},
+    unread_board::UnreadBoard,
 };
 
-/// The most entries that one append takes from a room.
-const BATCH: usize = 256;
+/// The most entries that one flight takes.
+const BATCH: usize = 1_024;
 /// The page in which missed entries are read back.
 const CATCH_UP_PAGE: u32 = 200;
-/// How long a room waits after the store failed to read missed entries, at first and at most, in milliseconds.
+/// How long to wait after the store failed to read missed entries, at first and at most, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<i64> = 50..=2_000;
 
-/// What all rooms need to turn sends into deliveries.
+/// Turns the sends of all rooms into deliveries.
 pub(crate) struct Pipeline {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) namespace: Namespace,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) rooms: Arc<RoomManager>,
+    pub(crate) order: Arc<Order>,
     pub(crate) unread: Arc<UnreadBoard>,
     /// The most sends that may wait in one room.
     pub(crate) room_queue: usize,
     /// The most sends that may wait in all rooms.
     pub(crate) server_queue: u32,
     pub(crate) places: Arc<Semaphore>,
+    pub(crate) queue: Mutex<Queue>,
 }
 
-/// A send that is being committed.
-pub(super) struct InFlight {
+/// The sends that wait.
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// A task is taking from the queue.
+    flying: bool,
+}
+
+/// A send on its way into the log.
+struct Waiting {
+    room: RoomRef,
     pending: Pending,
     /// Its places among its sender's sends and among all sends; given back when it is answered.
     _places: [OwnedSemaphorePermit; 2],
 }
 
+/// Sends with what the store made of them.
+struct Flight {
+    sends: Vec<Waiting>,
+    outcome: Result<Placed, StoreError>,
+}
+
 impl Pipeline {
-    /// Puts a send into its room's queue. Sends of one caller keep their order. `place` is the sender's place among
-    /// its own sends; it is given back when the send is answered.
-    pub(crate) fn submit(self: &Arc<Self>, room: &RoomRef, pending: Pending, place: OwnedSemaphorePermit) {
+    /// Puts a send into the queue. Sends of one caller keep their order. `place` is the sender's place among its own
+    /// sends; it is given back when the send is answered.
+    pub(crate) fn submit(self: &Arc<Self>, room: RoomRef, pending: Pending, place: OwnedSemaphorePermit) {
         let Ok(server_place) = Arc::clone(&self.places).try_acquire_owned() else {
             return pending.reply.fail(&ChatError::Unavailable(
                 "the server has too many messages to store, or is going down",
             ));
         };
-        let in_flight = InFlight {
+        if room.queued.fetch_add(1, Ordering::Relaxed) >= self.room_queue {
+            room.queued.fetch_sub(1, Ordering::Relaxed);
+            let error = ChatError::Unavailable("this room has too many messages to store");
+            return pending.reply.fail(&error);
+        }
+        let mut queue = self.queue.lock();
+        queue.waiting.push_back(Waiting {
+            room,
             pending,
             _places: [place, server_place],
-        };
-        let mut state = room.state.lock();
-        if state.queue.len() >= self.room_queue {
-            drop(state);
-            let error = ChatError::Unavailable("this room has too many messages to store");
-            return in_flight.pending.reply.fail(&error);
-        }
-        state.queue.push_back(in_flight);
-        if !std::mem::replace(&mut state.flushing, true) {
-            drop(state);
-            tokio::spawn(Arc::clone(self).flush(Flush {
-                room: room.clone(),
-                done: false,
-            }));
+        });
+        if !std::mem::replace(&mut queue.flying, true) {
+            drop(queue);
+            let pipeline = Arc::clone(self);
+            tokio::spawn(
+                Flying {
+                    pipeline,
+                    done: false,
+                }
+                .run(),
+            );
         }
     }
 
@@ -82,135 +118,191 @@ impl Pipeline {
         }
     }
 
-    async fn flush(self: Arc<Self>, mut flush: Flush) {
-        let room = &flush.room;
-        while let Some(batch) = room.take_batch() {
-            let entries = batch
-                .iter()
-                .map(|sent| sent.pending.entry(room, self.clock.now_ms()))
-                .collect();
-            match self.store.append(entries).await {
-                Ok(results) => self.settle(room, batch, results).await,
+    fn take_batch(&self) -> Vec<Waiting> {
+        let mut queue = self.queue.lock();
+        let count = queue.waiting.len().min(BATCH);
+        let batch: Vec<_> = queue.waiting.drain(..count).collect();
+        drop(queue);
+        for Waiting { room, .. } in &batch {
+            room.queued.fetch_sub(1, Ordering::Relaxed);
+        }
+        batch
+    }
+
+    /// Ends the flying, unless a send came meanwhile.
+    fn rest(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let quiet = queue.waiting.is_empty();
+        if quiet {
+            // A quiet server keeps no queue.
+            *queue = Queue::default();
+        }
+        quiet
+    }
+
+    // ---- into the log
+
+    async fn commit(&self, batch: Vec<Waiting>) -> Vec<Flight> {
+        let outcome = self.append(&batch).await;
+        let several = || {
+            batch
+                .windows(2)
+                .any(|two| matches!(two, [a, b] if a.room.id != b.room.id))
+        };
+        if !matches!(outcome, Err(StoreError::Internal(_))) || !several() {
+            let sends = batch;
+            return vec![Flight { sends, outcome }];
+        }
+        // A room that the store can't write to must not take the others with it.
+        let mut rooms: IndexMap<RoomId, Vec<Waiting>> = IndexMap::new();
+        for waiting in batch {
+            rooms.entry(waiting.room.id).or_default().push(waiting);
+        }
+        let mut flights = Vec::with_capacity(rooms.len());
+        for sends in rooms.into_values() {
+            let outcome = self.append(&sends).await;
+            flights.push(Flight { sends, outcome });
+        }
+        flights
+    }
+
+    async fn append(&self, sends: &[Waiting]) -> Result<Placed, StoreError> {
+        let now = self.clock.now_ms();
+        let entries = sends.iter().map(|sent| sent.pending.entry(&sent.room, now));
+        self.store.append_placed(entries.collect()).await
+    }
+
+    // ---- out to the rooms
+
+    /// What is new is delivered, then everybody is answered.
+    async fn settle(&self, flights: Vec<Flight>) {
+        for Flight { sends, outcome } in flights {
+            match outcome {
+                Ok(placed) => self.deliver_all(sends, placed).await,
                 Err(error) => {
                     let error = ChatError::from(error);
-                    for sent in batch {
+                    for sent in sends {
                         sent.pending.reply.fail(&error);
                     }
+                    // It may have been committed after all.
+                    self.catch_up(self.store.position().pos).await;
                 }
             }
         }
-        flush.done = true;
     }
 
-    /// The batch is committed: what is new in it is delivered, then everybody is answered.
-    async fn settle(&self, room: &RoomRef, batch: Vec<InFlight>, results: Vec<Result<Appended, Rejected>>) {
-        let mut answers = Vec::with_capacity(batch.len());
-        for (sent, result) in batch.into_iter().zip(results) {
-            if let Ok(Appended::New { seq, at }) = result {
-                let frame = sent.pending.event(room, seq, at).frame(room, &self.namespace);
-                self.deliver(room, seq, frame).await;
-                if sent.pending.what.is_counted() {
+    async fn deliver_all(&self, sends: Vec<Waiting>, placed: Placed) {
+        // An append that was answered with an error may have been committed after all.
+        self.catch_up(placed.pos - 1).await;
+        let mut pos = placed.pos;
+        for (Waiting { room, pending, .. }, result) in sends.iter().zip(&placed.results) {
+            if let Ok(Appended::New { seq, at }) = *result {
+                let offset = self.order.offset(pos);
+                let event = pending.event(room, seq, at);
+                let frame = event.frame(room, &self.namespace, offset.as_deref());
+                self.deliver(room, pos, seq, frame);
+                pos += 1;
+                if pending.what.is_counted() {
                     self.unread.room_changed(room);
                 }
             }
-            answers.push((sent, result));
         }
-        for (InFlight { pending, _places }, result) in answers {
+        for (
+            Waiting {
+                room,
+                pending,
+                _places,
+            },
+            result,
+        ) in sends.into_iter().zip(placed.results)
+        {
             let is_new_message =
                 matches!(pending.what, What::Message(_)) && matches!(result, Ok(Appended::New { .. }));
             self.metrics.messages_in.increment(u64::from(is_new_message));
-            pending.answer(room, result);
+            pending.answer(&room, result);
         }
     }
 
-    async fn deliver(&self, room: &RoomRef, seq: u64, frame: Option<Frame>) {
+    fn deliver(&self, room: &Room, pos: u64, seq: u64, frame: Option<Frame>) {
         #[cfg(feature = "planted-bugs")]
-        if roomful_store::planted::is(roomful_store::planted::Bug::SkipDelivery) && seq.is_multiple_of(40) {
-            return room.skip_to(seq);
-        }
-        loop {
-            let Some(frame) = &frame else {
-                return room.skip_to(seq);
-            };
-            let (delivery, sent) = room.deliver(seq, frame);
-            self.metrics.messages_out.increment(sent);
-            match delivery {
-                Delivery::Done | Delivery::Old => return,
-                // An append that was answered with an error may have been committed after all.
-                Delivery::Gap { after } => self.catch_up(room, after, seq - 1).await,
-            }
-        }
+        let frame = frame.filter(|_| {
+            !(roomful_store::planted::is(roomful_store::planted::Bug::SkipDelivery) && seq.is_multiple_of(40))
+        });
+        let reached = self.order.deliver(pos, || {
+            let reached = frame.map(|frame| room.deliver(seq, &frame));
+            room.skip_to(seq);
+            reached
+        });
+        self.metrics.messages_out.increment(reached.unwrap_or_default());
     }
 
-    /// Delivers the committed entries after `after` up to `upto`. Returns when that is done: a room waits for its
-    /// store rather than leave a hole.
-    async fn catch_up(&self, room: &RoomRef, after: u64, upto: u64) {
-        // Whatever they are, they are few.
-        self.unread.room_changed(room);
-        let mut after = after;
+    /// Delivers the committed entries up to the place `upto` that were not delivered yet. Returns when that is done: we
+    /// wait for the store rather than leave a hole.
+    async fn catch_up(&self, upto: u64) {
         let mut pause = *RETRY_MS.start();
-        while after < upto {
-            let page = Page {
-                range: Range::After { seq: after, upto },
-                limit: CATCH_UP_PAGE,
-            };
-            match self.store.history(room.id, page).await {
-                Ok(Some(page)) if !page.entries.is_empty() => {
-                    // What retention has removed can't be delivered to anybody any more.
-                    room.skip_to(page.first.saturating_sub(1));
-                    for entry in &page.entries {
-                        let event = Event::of(room, entry);
-                        if let Some(frame) = event.and_then(|event| event.frame(room, &self.namespace)) {
-                            self.metrics
-                                .messages_out
-                                .increment(room.deliver(entry.seq, &frame).1);
-                        }
-                        room.skip_to(entry.seq);
-                        after = entry.seq;
-                    }
-                }
-                Ok(_) => {
-                    room.skip_to(upto);
-                    after = upto;
-                }
+        loop {
+            let after = self.order.delivered();
+            if after >= upto {
+                return;
+            }
+            match self.store.placed(after, upto, CATCH_UP_PAGE).await {
+                // What retention has removed can't be delivered to anybody any more.
+                Ok(page) if page.is_empty() => self.order.deliver(upto, || ()),
+                Ok(page) => page.iter().for_each(|placed| self.redeliver(placed)),
                 Err(error) => {
-                    tracing::warn!(room = room.id, %error, "missed entries can't be read back yet");
-                    self.clock
-                        .sleep_until(self.clock.now_ms().saturating_add(pause))
-                        .await;
+                    tracing::warn!(%error, "missed entries can't be read back yet");
+                    let until = self.clock.now_ms().saturating_add(pause);
+                    self.clock.sleep_until(until).await;
                     pause = (pause * 2).min(*RETRY_MS.end());
                 }
             }
         }
     }
-}
 
-impl Room {
-    /// The next sends to commit. `None` ends the flush.
-    fn take_batch(&self) -> Option<Vec<InFlight>> {
-        let mut state = self.state.lock();
-        if state.queue.is_empty() {
-            // A quiet room keeps no queue.
-            state.queue = std::collections::VecDeque::new();
-            state.flushing = false;
-            return None;
-        }
-        let count = state.queue.len().min(BATCH);
-        Some(state.queue.drain(..count).collect())
+    fn redeliver(&self, placed: &PlacedEntry) {
+        let PlacedEntry { pos, room, entry } = placed;
+        let Some(room) = self.rooms.get(*room) else {
+            // Nobody is there to be told.
+            return self.order.deliver(*pos, || ());
+        };
+        // Whatever they are, they are few.
+        self.unread.room_changed(&room);
+        let offset = self.order.offset(*pos);
+        let event = Event::of(&room, entry);
+        let frame = event.and_then(|event| event.frame(&room, &self.namespace, offset.as_deref()));
+        self.deliver(&room, *pos, entry.seq, frame);
     }
 }
 
-/// A flush under way. If it should ever die in the midst, the room's next send starts another.
-struct Flush {
-    room: RoomRef,
+/// The task that takes from the queue. If it should ever die in the midst, the next send starts another.
+struct Flying {
+    pipeline: Arc<Pipeline>,
     done: bool,
 }
 
-impl Drop for Flush {
+impl Flying {
+    async fn run(mut self) {
+        let mut landed = Vec::new();
+        while !self.done {
+            let pipeline = &self.pipeline;
+            let batch = pipeline.take_batch();
+            if !batch.is_empty() {
+                // The commit first, so that the store is at work while what it did before is delivered.
+                (landed, ()) = join(pipeline.commit(batch), pipeline.settle(landed)).await;
+            } else if !landed.is_empty() {
+                pipeline.settle(std::mem::take(&mut landed)).await;
+            } else {
+                self.done = pipeline.rest();
+            }
+        }
+    }
+}
+
+impl Drop for Flying {
     fn drop(&mut self) {
-        // Once done, `flushing` belongs to whoever sends next.
+        // Once done, `flying` belongs to whoever sends next.
         if !self.done {
-            self.room.state.lock().flushing = false;
+            self.pipeline.queue.lock().flying = false;
         }
     }
 }

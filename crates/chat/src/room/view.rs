@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use roomful_socket::{Class, Namespace};
+use roomful_socket::{Class, EmitError, Namespace, Prepared};
 use roomful_store::{Entry, EntryKind, History};
+use serde::Serialize;
 
 use super::{Frame, Room};
 use crate::{
@@ -44,25 +45,34 @@ impl<'a> Event<'a> {
         .ok()
     }
 
-    /// The event, encoded; `None`, and a line in the log, if that fails.
-    pub(crate) fn frame(self, room: &Room, namespace: &Namespace) -> Option<Frame> {
+    /// The event, encoded with the offset of its entry; `None`, and a line in the log, if that fails.
+    pub(crate) fn frame(self, room: &Room, namespace: &Namespace, offset: Option<&str>) -> Option<Frame> {
         let event = match self {
-            Self::Message(message) => namespace.prepare(RECEIVE_MESSAGE, &message),
+            Self::Message(message) => prepare(namespace, RECEIVE_MESSAGE, &message, offset),
             Self::Change(kind, change) => {
                 let room = &room.name;
-                namespace.prepare(kind.event(), &LiveChange { room, change })
+                prepare(namespace, kind.event(), &LiveChange { room, change }, offset)
             }
         };
-        match event {
-            Ok(event) => Some(Frame {
-                event,
-                class: Class::Durable,
-            }),
-            Err(error) => {
-                tracing::error!(room = room.id, %error, "an entry of the log can't be encoded");
-                None
-            }
-        }
+        event
+            .map(|event| Frame::new(event, Class::Durable))
+            .inspect_err(
+                |error| tracing::error!(room = room.id, %error, "an entry of the log can't be encoded"),
+            )
+            .ok()
+    }
+}
+
+/// Encodes an event, with the offset at which a client that has seen it may come back.
+pub(crate) fn prepare<T: Serialize>(
+    namespace: &Namespace,
+    event: &str,
+    data: &T,
+    offset: Option<&str>,
+) -> Result<Prepared, EmitError> {
+    match offset {
+        Some(offset) => namespace.prepare_at(event, data, offset),
+        None => namespace.prepare(event, data),
     }
 }
 

@@ -25,8 +25,9 @@ use crate::{
         rate_limit::RateLimiters,
     },
     pace::{Pace, PerSecond},
+    recovery::{self, Remembered},
     reply::emit_error,
-    room::{Room, pipeline::Pipeline},
+    room::{Room, order::Order, pipeline::Pipeline},
     room_manager::RoomManager,
     types::{Claims, Notified, Notify},
     unread_board::UnreadBoard,
@@ -136,7 +137,9 @@ pub(crate) struct Chat {
     /// A serial taken by the latest revocation: sessions with lower ones may not have heard of it.
     pub(crate) last_revocation: AtomicU64,
     pub(crate) rooms: Arc<RoomManager>,
+    pub(crate) order: Arc<Order>,
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) recovery: Remembered,
     pub(crate) presence: Arc<PresenceServer>,
     pub(crate) notifications: Arc<NotificationServer>,
     pub(crate) typing: Arc<TypingBoard>,
@@ -158,11 +161,17 @@ pub(crate) struct Chat {
 impl Chat {
     fn new(namespace: Namespace, store: Arc<dyn Store>, config: ChatConfig, clock: Arc<dyn Clock>) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let rooms = RoomManager::new(Arc::clone(&store), Arc::clone(&clock), config.join_buffer);
-        let presence = Arc::new(PresenceServer::new(
-            &config, &store, &clock, &rooms, &namespace, &metrics,
-        ));
+        let rooms = RoomManager::new(Arc::clone(&store), Arc::clone(&clock));
         let connections = Arc::default();
+        let presence = Arc::new(PresenceServer::new(
+            &config,
+            &store,
+            &clock,
+            &rooms,
+            &connections,
+            &namespace,
+            &metrics,
+        ));
         let unread = Arc::new(UnreadBoard::new(
             &config,
             &store,
@@ -171,15 +180,19 @@ impl Chat {
             &presence,
             &connections,
         ));
+        let order = Arc::new(Order::starting(store.position(), config.recovery.is_on()));
         let pipeline = Pipeline {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             namespace: namespace.clone(),
             metrics: Arc::clone(&metrics),
+            rooms: Arc::clone(&rooms),
+            order: Arc::clone(&order),
             unread: Arc::clone(&unread),
             room_queue: config.room_queue,
             server_queue: config.server_queue,
             places: Arc::new(Semaphore::new(config.server_queue as usize)),
+            queue: Mutex::default(),
         };
         Self {
             limiters: RateLimiters::new(config.rates, Arc::clone(&clock)),
@@ -190,7 +203,9 @@ impl Chat {
             calls: Arc::new(Semaphore::new(config.posts_in_flight.max(1) as usize)),
             pace: Mutex::new(Pace::starting(clock.now_ms())),
             pace_alarm: Alarm::default(),
+            order,
             pipeline: Arc::new(pipeline),
+            recovery: Remembered::starting(clock.now_ms()),
             presence,
             notifications: Arc::new(NotificationServer::new(&config, &store, &clock, &namespace)),
             typing: Arc::new(TypingBoard::new(config.typing, &clock, &rooms, &namespace)),
@@ -219,6 +234,7 @@ impl Chat {
         let tick = |chat: Arc<Self>, now| async move { chat.expire(now) };
         self.expiry_alarm
             .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+        recovery::start_beating(self);
         let next = |chat: &Self| Some(chat.pace.lock().next_sample());
         let tick =
             |chat: Arc<Self>, now| async move { chat.pace.lock().sample(now, chat.metrics.messages()) };
@@ -238,10 +254,12 @@ impl Chat {
         let on_event = Arc::clone(chat);
         namespace.on_any(move |socket, event| controller::handle(Arc::clone(&on_event), socket, event));
         let on_disconnect = Arc::clone(chat);
-        namespace.on_disconnect(move |socket, _| {
-            connection::disconnected(&on_disconnect, &socket);
-            std::future::ready(())
+        namespace.on_disconnect(move |socket, reason| {
+            connection::disconnected(Arc::clone(&on_disconnect), socket, reason)
         });
+        if chat.config.recovery.is_on() {
+            recovery::offer(chat);
+        }
     }
 
     /// Waits for the right to change this user's membership in this room, or the marks that belong to it.

@@ -2,8 +2,8 @@
 //! how far it has come.
 //!
 //! The rules of who is given what stand in `notification_tracker`; here are the sockets, the store and the clock. The
-//! order is store, queue, mark: what was posted survives a crash, and what was queued shortly before one may be given
-//! again after it, under the same id.
+//! order is store, queue, arrive, mark: what was posted survives a crash, and what was on its way when a connection or the
+//! server died may be given again, under the same id.
 
 use std::{
     borrow::Cow,
@@ -17,6 +17,7 @@ use rand::RngExt as _;
 use roomful_socket::{Class, Namespace, Prepared, Sent, Socket};
 use roomful_store::{DeliveredMark, DeliveredUpto, NewNotification, Notification, Posted, ReadWhich, Store};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
@@ -25,7 +26,7 @@ use crate::{
     events::notification::{ID_CHARS, NotificationView, RECEIVE, UNREAD, Unread},
     metrics::count,
     middleware::auth::is_user_id,
-    notification_tracker::{Device, NextPage, NotificationTracker, Page},
+    notification_tracker::{Device, NextPage, NotificationTracker, Page, SentMark},
     presence_tracker::UserId,
     session::Session,
     types::{Limits, Notice, Notified, Notify},
@@ -47,6 +48,8 @@ const READERS: usize = 64;
 const MARKS: usize = 512;
 /// How long to wait after the store failed, at first and at most, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<i64> = 100..=5_000;
+/// How often to look whether what is on its way has arrived, in milliseconds.
+const LOOK_MS: i64 = 2_000;
 /// Users whose readings can be under way at a time; two of one user never are.
 const TURNS: usize = 256;
 
@@ -66,6 +69,8 @@ pub(crate) struct NotificationServer {
     turns: Box<[tokio::sync::Mutex<()>]>,
     /// Held while marks are saved.
     saving: tokio::sync::Mutex<()>,
+    /// Sockets that are gone, but whose connection is not over.
+    leaving: TaskTracker,
     /// Tells the saving task that there are marks.
     unsaved: Arc<tokio::sync::Notify>,
     hasher: RandomState,
@@ -92,6 +97,7 @@ impl NotificationServer {
             readers: Semaphore::new(READERS),
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
             saving: tokio::sync::Mutex::default(),
+            leaving: TaskTracker::new(),
             unsaved: Arc::default(),
             hasher: RandomState::new(),
             posted: counter!("roomful_notifications_posted_total"),
@@ -118,9 +124,32 @@ impl NotificationServer {
         }
     }
 
-    /// A socket is gone.
-    pub(crate) fn disconnect(&self, me: &Session) {
-        self.tracker.lock().disconnect(&me.user, &me.device, me.serial);
+    /// A socket is gone. What it carried and may not have arrived goes to the device's other sockets, or to its next;
+    /// but only when the connection is over: until then the client's goodbye may tell that it has got it.
+    pub(crate) fn disconnect(self: &Arc<Self>, me: &Arc<Session>, socket: &Socket) {
+        let (server, me, socket) = (Arc::clone(self), Arc::clone(me), socket.clone());
+        self.leaving.spawn(async move {
+            socket.is_over().await;
+            server.lose(&me);
+        });
+    }
+
+    fn lose(self: &Arc<Self>, me: &Session) {
+        let mut tracker = self.tracker.lock();
+        let starts = tracker.disconnect(&me.user, &me.device, me.serial, Socket::has_reached);
+        drop(tracker);
+        if starts {
+            self.start_reader(Arc::clone(&me.user), Arc::clone(&me.device));
+        }
+        self.unsaved.notify_one();
+    }
+
+    /// Looks at what has arrived of all that is on its way.
+    fn look(&self) {
+        let open = self.tracker.lock().open();
+        for (user, device) in open {
+            self.tracker.lock().look(&user, &device, Socket::has_reached);
+        }
     }
 
     // ---- posting
@@ -198,10 +227,8 @@ impl NotificationServer {
         };
         for (user, seq) in places {
             let user = UserId::from(user);
-            let behind = self
-                .tracker
-                .lock()
-                .announce(&user, seq, |socket| self.send(socket, &frame));
+            let send = |socket: &Socket| self.send(socket, &frame);
+            let behind = self.tracker.lock().announce(&user, seq, send);
             for device in behind {
                 self.start_reader(Arc::clone(&user), device);
             }
@@ -222,10 +249,11 @@ impl NotificationServer {
             .ok()
     }
 
-    fn send(&self, socket: &Socket, frame: &Prepared) -> bool {
+    fn send(&self, socket: &Socket, frame: &Prepared) -> Option<SentMark> {
         let queued = socket.send_prepared(frame, Class::Durable) == Sent::Queued;
         self.delivered.increment(u64::from(queued));
-        queued
+        // After it was queued: a ping that goes out in between must not stand for it.
+        queued.then(|| socket.sent_mark())
     }
 
     // ---- catching up
@@ -247,7 +275,10 @@ impl NotificationServer {
                     pause = *RETRY_MS.start();
                     let send = |socket: &Socket, frame: &Option<Prepared>| {
                         // What can't be encoded must not keep the others from going out.
-                        frame.as_ref().is_none_or(|frame| self.send(socket, frame))
+                        match frame {
+                            Some(frame) => self.send(socket, frame),
+                            None => Some(socket.sent_mark()),
+                        }
                     };
                     let goes_on = self.tracker.lock().give(&user, &device, &page, send);
                     self.unsaved.notify_one();
@@ -334,6 +365,8 @@ impl NotificationServer {
 
     /// Saves the marks that wait, once no socket brings new ones; gives up if the store fails.
     pub(crate) async fn drain(&self) {
+        self.leaving.close();
+        self.leaving.wait().await;
         while self.save().await == Saved::Some {}
     }
 
@@ -386,15 +419,26 @@ enum Saved {
     Failed,
 }
 
-async fn keep_saving(server: Weak<NotificationServer>, unsaved: Arc<tokio::sync::Notify>) {
+async fn keep_saving(this: Weak<NotificationServer>, unsaved: Arc<tokio::sync::Notify>) {
     let mut pause = *RETRY_MS.start();
     loop {
-        let Some(server) = server.upgrade() else { return };
+        let Some(server) = this.upgrade() else { return };
         match server.save().await {
             Saved::Some => pause = *RETRY_MS.start(),
             Saved::None => {
+                let clock = Arc::clone(&server.clock);
+                let waits = server.tracker.lock().open().is_empty();
                 drop(server);
-                unsaved.notified().await;
+                let look_again = async {
+                    if waits {
+                        std::future::pending::<()>().await;
+                    }
+                    clock.sleep_until(clock.now_ms().saturating_add(LOOK_MS)).await;
+                };
+                tokio::select! {
+                    () = unsaved.notified() => {}
+                    () = look_again => if let Some(server) = this.upgrade() { server.look() },
+                }
             }
             Saved::Failed => {
                 let clock = Arc::clone(&server.clock);

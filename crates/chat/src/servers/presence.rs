@@ -1,32 +1,30 @@
-//! The presence server: tells the right sockets, once each, who came online and who went.
+//! The presence server: tells the right sockets, once each, who came online, who went, and who shows as what.
 //!
-//! Told are those who share a room with the user and those who subscribed to them, never the user. The rules of being
-//! online stand in `presence_tracker`; here are the sockets, the store and the clock.
+//! The rules of being online stand in `presence_tracker`, who hears of whom in `audience`, and what users choose to show
+//! as in `status`; here are sessions and rooms, the store and the clock.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use futures_util::StreamExt;
 use parking_lot::Mutex;
-use roomful_socket::{Class, Namespace, Socket, SocketId};
-use roomful_store::{RoomId, Store};
-use serde::Serialize;
+use roomful_socket::{Namespace, Reason, Socket};
+use roomful_store::{RoomId, Store, UserRow};
 
+use super::audience::{Audience, knows};
 use crate::{
     alarm::Alarm,
     clock::Clock,
     config::ChatConfig,
     delivery::{happenings::Happenings, undelivered},
     error::ChatError,
-    events::presence::{OFFLINE, ONLINE, Offline, Online, State, Status},
+    events::presence::{OFFLINE, ONLINE, Offline, Online, STATUS, ShowsAs},
     metrics::{Metrics, count},
-    presence_tracker::{OnlineEntry, PresenceTracker, UserId},
+    middleware::admission::UserConnections,
+    presence_tracker::{Choice, OnlineEntry, PresenceTracker, UserId},
     room::Room,
     room_manager::RoomManager,
     session::Session,
+    turns::Turns,
 };
 
 /// How many users' last words are written at a time.
@@ -35,18 +33,15 @@ const WRITES_AT_A_TIME: usize = 64;
 /// Who is online, and who wants to know.
 pub(crate) struct PresenceServer {
     /// Held while a change is announced, so that nobody hears of two changes in the wrong order.
-    tracker: Mutex<PresenceTracker<RoomId>>,
-    /// Who subscribed to whom. Bounded by `watched_per_socket` for each socket.
-    watchers: Mutex<HashMap<UserId, HashMap<SocketId, Socket>>>,
+    pub(super) tracker: Mutex<PresenceTracker<RoomId>>,
+    pub(super) audience: Audience,
+    /// One choice of a user at a time, so that what is stored last is what shows.
+    pub(super) choices: Turns,
     alarm: Alarm,
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    rooms: Arc<RoomManager>,
-    namespace: Namespace,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    announce_max: usize,
     rooms_of_user: u32,
-    keys: RandomState,
     happenings: Happenings,
 }
 
@@ -56,21 +51,19 @@ impl PresenceServer {
         store: &Arc<dyn Store>,
         clock: &Arc<dyn Clock>,
         rooms: &Arc<RoomManager>,
+        connections: &Arc<UserConnections>,
         namespace: &Namespace,
         metrics: &Arc<Metrics>,
     ) -> Self {
         Self {
             tracker: Mutex::new(PresenceTracker::new(config.presence_grace_ms)),
-            watchers: Mutex::default(),
+            audience: Audience::new(config, rooms, connections, namespace),
+            choices: Turns::new(),
             alarm: Alarm::default(),
             store: Arc::clone(store),
             clock: Arc::clone(clock),
-            rooms: Arc::clone(rooms),
-            namespace: namespace.clone(),
             metrics: Arc::clone(metrics),
-            announce_max: config.announce_max,
             rooms_of_user: config.rooms_of_user,
-            keys: RandomState::new(),
             happenings: Happenings::start(store, clock),
         }
     }
@@ -123,24 +116,61 @@ impl PresenceServer {
 
     // ---- sessions come and go
 
-    /// A session of the user begins. If that brings them online, those who want to know are told.
-    pub(crate) async fn connect(&self, user: &UserId, name: Option<Arc<str>>) {
-        {
+    /// A session of the user begins. If that brings them online, those who want to know are told; and the socket is told
+    /// what its user shows as, unless that is simply online.
+    pub(crate) async fn connect(&self, me: &Session, socket: &Socket) {
+        let user = &me.user;
+        let name = me.name();
+        let known = {
             let mut tracker = self.tracker.lock();
-            if !tracker.connect(user, name.clone()) {
-                return;
+            if tracker.connect(user, name.clone()) {
+                self.happenings
+                    .user_online(user, name.as_deref(), self.clock.now_ms());
+                self.metrics.users_online.set(count(tracker.len()));
             }
-            self.happenings
-                .user_online(user, name.as_deref(), self.clock.now_ms());
-            self.metrics.users_online.set(count(tracker.len()));
-            let watchers = self.watchers_of(user);
-            self.announce_online(user, watchers.into_values());
+            tracker.choice(user).is_some()
+        };
+        if !known && let Err(error) = self.recall(user).await {
+            // They might have chosen not to be seen, so they are not shown. Chat refuses who comes while the store can't
+            // be read, and this is the same: they come back by themselves.
+            tracing::warn!(%error, "what a user shows as can't be read");
+            return socket.close(Reason::ForcedClose);
         }
-        match self.store.rooms_of(user, self.rooms_of_user).await {
-            Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id)),
+        let tracker = self.tracker.lock();
+        if let Some(choice) = tracker
+            .choice(user)
+            .filter(|choice| **choice != Choice::default())
+        {
+            self.audience
+                .tell(user, STATUS, &ShowsAs::new(user, choice), [socket.clone()]);
+        }
+    }
+
+    /// What the store knows of a user who has come takes effect: what they chose to show as, and their rooms.
+    async fn recall(&self, user: &UserId) -> Result<(), ChatError> {
+        let ids = [user.to_string()];
+        let (rows, rooms) = tokio::join!(
+            self.store.users(&ids),
+            self.store.rooms_of(user, self.rooms_of_user)
+        );
+        let (choice, last_seen) = rows?.pop().map_or_else(Default::default, choice_of);
+        let rooms = rooms.unwrap_or_else(|error| {
             // Chat works all the same; the user shows as online in the rooms that they join.
-            Err(error) => tracing::warn!(%error, "a user's rooms can't be read"),
+            tracing::warn!(%error, "a user's rooms can't be read");
+            Vec::new()
+        });
+        let mut tracker = self.tracker.lock();
+        let mut new: Vec<_> = rooms.into_iter().map(|room| room.id).collect();
+        new.retain(|room| tracker.enter(user, *room).is_some());
+        if tracker.recall(user, choice, last_seen) {
+            let others = self.audience.others(user, tracker.rooms_of(user));
+            self.announce(user, &tracker, others.into_values());
+        } else {
+            // Another device of theirs was faster.
+            let neighbours = self.audience.neighbours(user, &new);
+            self.announce(user, &tracker, neighbours.into_values());
         }
+        Ok(())
     }
 
     /// A session of the user has ended.
@@ -161,15 +191,18 @@ impl PresenceServer {
         let gone = tracker.tick(now);
         self.metrics.users_online.set(count(tracker.len()));
         for offline in &gone {
-            let mut recipients = self.watchers_of(&offline.user);
-            recipients.extend(self.neighbours(&offline.user, &offline.rooms));
-            let event = Offline {
-                user_id: &offline.user,
-                last_seen: offline.last_seen,
-            };
-            self.tell(&offline.user, OFFLINE, &event, recipients.into_values());
+            let last = &offline.last;
+            if last.choice.shows() {
+                let event = Offline {
+                    user_id: &last.user,
+                    last_seen: last.last_seen(now),
+                };
+                let others = self.audience.others(&last.user, &offline.rooms);
+                self.audience
+                    .tell(&last.user, OFFLINE, &event, others.into_values());
+            }
             self.happenings
-                .user_offline(&offline.user, offline.name.as_deref(), offline.last_seen);
+                .user_offline(&last.user, last.name.as_deref(), last.last_seen(now));
         }
         let left: HashSet<_> = gone.iter().flat_map(|offline| &offline.rooms).collect();
         for room in left {
@@ -179,11 +212,8 @@ impl PresenceServer {
         }
         drop(tracker);
         if !gone.is_empty() {
-            let seen = gone
-                .into_iter()
-                .map(|gone| (gone.user, gone.name, gone.last_seen))
-                .collect();
-            tokio::spawn(note_seen(Arc::clone(&self.store), seen));
+            let seen = gone.into_iter().map(|gone| gone.last).collect();
+            tokio::spawn(note_seen(Arc::clone(&self.store), seen, now));
         }
     }
 
@@ -191,10 +221,7 @@ impl PresenceServer {
     pub(crate) async fn note_last_seen(&self) {
         let now = self.clock.now_ms();
         let everyone = self.tracker.lock().everyone();
-        let seen = everyone
-            .into_iter()
-            .map(|entry| (entry.user, entry.name, entry.gone_at.unwrap_or(now)));
-        note_seen(Arc::clone(&self.store), seen.collect()).await;
+        note_seen(Arc::clone(&self.store), everyone, now).await;
     }
 
     // ---- rooms
@@ -205,10 +232,10 @@ impl PresenceServer {
         let Some(others) = tracker.enter(user, room.id) else {
             return;
         };
-        let watchers = self.watchers_of(user);
-        let mut strangers = self.neighbours(user, &[room.id]);
+        let watchers = self.audience.watchers_of(user);
+        let mut strangers = self.audience.neighbours(user, &[room.id]);
         strangers.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, &others));
-        self.announce_online(user, strangers.into_values());
+        self.announce(user, &tracker, strangers.into_values());
     }
 
     /// The user takes part in a room no more.
@@ -221,24 +248,24 @@ impl PresenceServer {
         }
     }
 
-    fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>) {
-        let mut tracker = self.tracker.lock();
-        let new: Vec<_> = rooms
-            .filter(|room| tracker.enter(user, *room).is_some())
-            .collect();
-        let watchers = self.watchers_of(user);
-        let mut neighbours = self.neighbours(user, &new);
-        neighbours.retain(|id, _| !watchers.contains_key(id));
-        self.announce_online(user, neighbours.into_values());
-    }
-
-    /// Up to `most` of those who are online in a room.
+    /// Up to `most` of those who show in a room.
     pub(crate) fn online_in(&self, room: RoomId, most: usize) -> Vec<OnlineEntry> {
-        self.tracker.lock().online_in(room, most)
+        self.tracker.lock().showing_in(room, most)
     }
 
-    /// How many are online in a room.
+    /// How many show in a room.
     pub(crate) fn count_in(&self, room: RoomId) -> usize {
+        self.tracker.lock().count_showing(room)
+    }
+
+    /// Up to `most` of those who are online in a room, the invisible too.
+    pub(crate) fn everyone_in(&self, room: RoomId, most: usize) -> Vec<UserId> {
+        let tracker = self.tracker.lock();
+        tracker.everyone_in(room).take(most).cloned().collect()
+    }
+
+    /// How many are online in a room, the invisible too.
+    pub(crate) fn count_everyone_in(&self, room: RoomId) -> usize {
         self.tracker.lock().count_in(room)
     }
 
@@ -250,123 +277,52 @@ impl PresenceServer {
 
     /// Tells the socket of every change of these users from now on.
     pub(crate) fn watch(&self, socket: &Socket, users: &[UserId]) {
-        let mut watchers = self.watchers.lock();
-        for user in users {
-            watchers
-                .entry(Arc::clone(user))
-                .or_default()
-                .insert(*socket.id(), socket.clone());
-        }
+        self.audience.watch(socket, users);
     }
 
     pub(crate) fn unwatch<U: AsRef<str>>(&self, socket: &Socket, users: &[U]) {
-        let mut watchers = self.watchers.lock();
-        for user in users {
-            if let Some(sockets) = watchers.get_mut(user.as_ref()) {
-                sockets.remove(socket.id());
-                if sockets.is_empty() {
-                    watchers.remove(user.as_ref());
-                }
-            }
-        }
-    }
-
-    /// Where these users stand now, in the order asked for.
-    pub(crate) async fn states(&self, users: Vec<String>) -> Result<Vec<State>, ChatError> {
-        let rows = self.store.users(&users).await?;
-        let stored: HashMap<_, _> = rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
-        let now = self.clock.now_ms();
-        let tracker = self.tracker.lock();
-        let state = |user: String| match tracker.entry(&user) {
-            Some(entry) => {
-                let last_seen = Some(entry.gone_at.unwrap_or(now));
-                State {
-                    user_id: user,
-                    status: Status::Online,
-                    last_seen,
-                }
-            }
-            None => State {
-                last_seen: stored.get(&user).copied(),
-                user_id: user,
-                status: Status::Offline,
-            },
-        };
-        Ok(users.into_iter().map(state).collect())
+        self.audience.unwatch(socket, users);
     }
 
     // ---- telling
 
-    fn announce_online(&self, user: &UserId, recipients: impl Iterator<Item = Socket>) {
-        self.tell(
-            user,
-            ONLINE,
-            &Online {
-                user_id: user,
-                at: self.clock.now_ms(),
-            },
-            recipients,
-        );
-    }
-
-    /// Only the newest news of a user counts, so it replaces an older one that still waits.
-    fn tell<T: Serialize>(
+    /// Tells that the user is there, if they show.
+    pub(super) fn announce(
         &self,
         user: &UserId,
-        event: &str,
-        data: &T,
+        tracker: &PresenceTracker<RoomId>,
         recipients: impl Iterator<Item = Socket>,
     ) {
-        let mut recipients = recipients.peekable();
-        if recipients.peek().is_none() {
+        let Some(choice) = tracker.choice(user).filter(|choice| choice.shows()) else {
             return;
-        }
-        match self.namespace.prepare(event, data) {
-            Ok(prepared) => {
-                let class = Class::Latest(self.keys.hash_one(user));
-                recipients.for_each(|socket| _ = socket.send_prepared(&prepared, class));
-            }
-            Err(error) => tracing::error!(event, %error, "an event can't be encoded"),
-        }
-    }
-
-    fn watchers_of(&self, user: &UserId) -> HashMap<SocketId, Socket> {
-        let mut watchers = self.watchers.lock().get(user).cloned().unwrap_or_default();
-        watchers.retain(|_, socket| !is_of(socket, user));
-        watchers
-    }
-
-    /// The sockets of others in these rooms, as far as the rooms are in memory and not too large.
-    fn neighbours(&self, user: &UserId, rooms: &[RoomId]) -> HashMap<SocketId, Socket> {
-        let rooms = rooms.iter().filter_map(|room| self.rooms.get(*room));
-        let seats = rooms.flat_map(|room| room.seats(self.announce_max));
-        seats
-            .filter(|seat| seat.user != *user)
-            .map(|seat| (*seat.socket.id(), seat.socket))
-            .collect()
+        };
+        let event = Online::new(user, self.clock.now_ms(), choice);
+        self.audience.tell(user, ONLINE, &event, recipients);
     }
 }
 
-async fn note_seen(store: Arc<dyn Store>, seen: Vec<(UserId, Option<Arc<str>>, i64)>) {
+/// What a user chose in former days, and when they were last seen then.
+fn choice_of(row: UserRow) -> (Choice, Option<i64>) {
+    let choice = Choice {
+        status: row.status,
+        text: row.status_text.map(Arc::from),
+    };
+    (choice, Some(row.last_seen))
+}
+
+/// Keeps when these users were last seen by others.
+async fn note_seen(store: Arc<dyn Store>, seen: Vec<OnlineEntry>, now: i64) {
     let store = &store;
-    let write = |(user, name, last_seen): (UserId, Option<Arc<str>>, i64)| async move {
-        if let Err(error) = store.see_user(&user, name.as_deref(), last_seen).await {
+    let write = |entry: OnlineEntry| async move {
+        let Some(last_shown) = entry.last_shown(now) else {
+            return;
+        };
+        let name = entry.name.as_deref();
+        if let Err(error) = store.see_user(&entry.user, name, last_shown).await {
             tracing::warn!(%error, "when a user was last seen can't be stored");
         }
     };
     futures_util::stream::iter(seen)
         .for_each_concurrent(WRITES_AT_A_TIME, write)
         .await;
-}
-
-fn knows(socket: &Socket, rooms: &[RoomId]) -> bool {
-    socket
-        .state::<Session>()
-        .is_some_and(|session| session.is_in_any(rooms))
-}
-
-fn is_of(socket: &Socket, user: &UserId) -> bool {
-    socket
-        .state::<Session>()
-        .is_some_and(|session| session.user == *user)
 }

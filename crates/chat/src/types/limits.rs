@@ -23,6 +23,8 @@ pub struct Limits {
     pub users_per_subscribe: usize,
     /// The most users a socket may be subscribed to at a time.
     pub watched_per_socket: usize,
+    /// The longest `text` of a status, in characters.
+    pub status_text_chars: usize,
     /// The most rooms a socket may be subscribed to at a time.
     pub rooms_per_socket: usize,
     /// The most users that `chat:get_online_users` lists.
@@ -50,6 +52,7 @@ impl Default for Limits {
             rooms_per_sync: 200,
             users_per_subscribe: 200,
             watched_per_socket: 1_000,
+            status_text_chars: 100,
             rooms_per_socket: 200,
             online_users: 1_000,
             online_bytes: 64 * 1024,

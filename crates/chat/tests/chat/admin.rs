@@ -288,3 +288,29 @@ async fn where_users_stand_is_told() {
     let many = vec![String::from("bob"); 201];
     assert_eq!(code(server.chat.presence(many).await), ErrorCode::InvalidRequest);
 }
+
+#[tokio::test]
+async fn the_invisible_are_told_of_where_one_user_is_asked_for() {
+    let server = Server::start().await;
+    let bob = server.joined("bob", "lobby").await;
+    let ask = json!({ "status": "invisible", "text": "Ssh" });
+    ok(bob.call("presence:set_status", &ask).await);
+    server.clock.advance(1_000);
+    let truth = server.chat.user("bob").await.unwrap();
+    assert_eq!(
+        (
+            truth.presence.status,
+            truth.presence.last_seen,
+            truth.devices.len()
+        ),
+        (Status::Invisible, Some(START + 1_000), 1)
+    );
+    assert_eq!(truth.presence.text.as_deref(), Some("Ssh"));
+    let shown = server.chat.presence(vec!["bob".into()]).await.unwrap().remove(0);
+    assert_eq!(
+        (shown.status, shown.text, shown.last_seen),
+        (Status::Offline, None, Some(START))
+    );
+    let lobby = server.chat.room("lobby").await.unwrap();
+    assert_eq!(lobby.online, 0);
+}

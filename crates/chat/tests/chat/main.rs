@@ -17,5 +17,6 @@ mod messages;
 mod notifications;
 mod order;
 mod presence;
+mod recovery;
 mod typing;
 mod unread;

@@ -8,7 +8,7 @@ use std::sync::{
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
-use crate::fixture::{Server, failed, ok, send, settle};
+use crate::fixture::{Server, claims, failed, ok, send, settle};
 
 fn seq(message: &Value) -> u64 {
     message["seq"].as_u64().unwrap()
@@ -125,7 +125,8 @@ async fn draining_waits_for_what_was_accepted() {
     );
 }
 
-/// A store whose appends fail when told to: before they do anything, or after they were committed.
+/// A store whose appends fail when told to: before they do anything, or after they were committed. So do writes of a
+/// status, and users can't be read while nothing can be written.
 struct Flaky {
     inner: Arc<dyn roomful_store::Store>,
     /// 0: works; 1: fails before; 2: commits, then says that it failed.
@@ -137,10 +138,10 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        Appended, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
-        Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
-        NotificationsRead, Outage, Page, Posted, ReadWhich, Rejected, Retention, Role, RoomChange, RoomId,
-        RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
+        Appended, ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace,
+        Joined, Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage,
+        NotificationRetention, NotificationsRead, Outage, Page, Posted, ReadWhich, Rejected, Retention, Role,
+        RoomChange, RoomId, RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
     };
     use roomful_store::{
         Holder, LogPosition, Missed, NewSession, Placed, PlacedEntry, Resume, Resumed, SessionKey, Sessions,
@@ -321,8 +322,23 @@ mod flaky {
         async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
             self.inner.see_user(user, name, last_seen).await
         }
+        async fn set_status(
+            &self,
+            user: &str,
+            status: ChosenStatus,
+            text: Option<&str>,
+            at: i64,
+        ) -> Result<(), StoreError> {
+            match self.mode.load(Ordering::SeqCst) {
+                1 => Err(Outage::DiskFull.into()),
+                _ => self.inner.set_status(user, status, text, at).await,
+            }
+        }
         async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
-            self.inner.users(ids).await
+            match self.mode.load(Ordering::SeqCst) {
+                1 => Err(Outage::DiskFull.into()),
+                _ => self.inner.users(ids).await,
+            }
         }
         async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError> {
             self.inner.notify(notification).await
@@ -376,8 +392,7 @@ mod flaky {
     }
 }
 
-#[tokio::test]
-async fn a_failing_store_refuses_sends_and_what_it_kept_all_the_same_is_delivered_in_its_place() {
+async fn on_flaky() -> (Arc<Flaky>, Server) {
     let data = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", data.path().join("chat.db").display());
     let inner = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
@@ -386,6 +401,43 @@ async fn a_failing_store_refuses_sends_and_what_it_kept_all_the_same_is_delivere
         mode: AtomicUsize::new(0),
     });
     let server = Server::on(store.clone(), data, |_| ()).await;
+    (store, server)
+}
+
+#[tokio::test]
+async fn a_status_that_can_not_be_stored_is_not_told_and_one_that_can_not_be_read_is_not_guessed() {
+    let (store, server) = on_flaky().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    alice.next_event("presence:online").await.unwrap();
+    store.mode.store(1, Ordering::SeqCst);
+    let away = json!({ "status": "away" });
+    failed(bob.call("presence:set_status", &away).await, "unavailable");
+    ok(alice.call("chat:get_history", &json!("lobby")).await);
+    assert!(alice.drain("presence:status").is_empty());
+
+    // Who might be invisible is sent away, to come back when it is known whether they are.
+    let auth =
+        json!({ "token": roomful_testkit::token::with_claims(crate::fixture::SECRET, &claims("carol")) });
+    let carol = server.try_connect(&auth).await.unwrap();
+    carol.wait_end(roomful_testkit::PATIENCE).await.unwrap();
+    store.mode.store(0, Ordering::SeqCst);
+    ok(bob.call("presence:set_status", &away).await);
+    assert_eq!(
+        alice.next_event("presence:status").await.unwrap()["status"],
+        "away"
+    );
+    let carol = server.joined("carol", "lobby").await;
+    assert_eq!(
+        alice.next_event("presence:online").await.unwrap()["userId"],
+        "carol"
+    );
+    settle(&carol).await;
+}
+
+#[tokio::test]
+async fn a_failing_store_refuses_sends_and_what_it_kept_all_the_same_is_delivered_in_its_place() {
+    let (store, server) = on_flaky().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
     let message = |n: u64| json!({ "room": "lobby", "text": n.to_string(), "clientId": n.to_string() });

@@ -1,8 +1,9 @@
 //! Who is online, as others see it.
 
+use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
-use crate::fixture::{START, Server, failed, ok, settle};
+use crate::fixture::{START, Server, failed, ok, send, settle};
 
 fn users(list: &Value) -> Vec<&str> {
     list["users"]
@@ -144,4 +145,208 @@ async fn large_rooms_do_not_announce_each_one() {
     assert!(alice.drain("presence:online").is_empty());
     let list = ok(alice.call("chat:get_online_users", &json!("lobby")).await);
     assert_eq!(users(&list), ["alice", "bob", "carol"]);
+}
+
+async fn set(client: &SioClient, status: &str, text: Option<&str>) {
+    let ask = json!({ "status": status, "text": text });
+    assert_eq!(ok(client.call("presence:set_status", &ask).await), json!({}));
+}
+
+/// Where a user stands, as the asker sees it.
+async fn seen_by(asker: &SioClient, user: &str) -> Value {
+    let ask = json!({ "users": [user] });
+    ok(asker.call("presence:subscribe", &ask).await)["users"][0].take()
+}
+
+/// Waits until one user less is online.
+async fn gone(server: &Server, asker: &SioClient) {
+    let before = server.chat.stats().users;
+    while server.chat.stats().users == before {
+        server.clock.advance(5_000);
+        settle(asker).await;
+    }
+    settle(asker).await;
+}
+
+#[tokio::test]
+async fn a_status_is_told_to_neighbours_subscribers_and_other_devices() {
+    let server = Server::start().await;
+    let bob = server.joined("bob", "lobby").await;
+    let phone = server.connect("bob").await;
+    let alice = server.joined("alice", "lobby").await;
+    let carol = server.connect("carol").await;
+    assert_eq!(seen_by(&carol, "bob").await["status"], "online");
+    let stranger = server.joined("dave", "elsewhere").await;
+    set(&bob, "away", Some("Lunch")).await;
+    let news = json!({ "userId": "bob", "status": "away", "text": "Lunch" });
+    for client in [&alice, &carol, &phone] {
+        assert_eq!(client.next_event("presence:status").await.unwrap(), news);
+    }
+    let state = json!({ "userId": "bob", "status": "away", "text": "Lunch", "lastSeen": START });
+    assert_eq!(seen_by(&carol, "bob").await, state);
+    let list = ok(alice.call("chat:get_online_users", &json!("lobby")).await);
+    assert_eq!(list["users"][0]["text"], "Lunch");
+    assert_eq!(list["users"][0]["status"], "away");
+    // The same again is no news; without a text, or with an empty one, there is none.
+    set(&phone, "away", Some("Lunch")).await;
+    set(&phone, "busy", Some("")).await;
+    let news = json!({ "userId": "bob", "status": "busy", "text": null });
+    for client in [&alice, &carol, &bob] {
+        assert_eq!(client.next_event("presence:status").await.unwrap(), news);
+    }
+    for client in [&alice, &carol, &bob, &phone, &stranger] {
+        settle(client).await;
+        assert!(client.drain("presence:status").is_empty());
+        assert!(client.drain("presence:offline").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_invisible_are_offline_to_everybody_else() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    let phone = server.connect("bob").await;
+    alice.next_event("presence:online").await.unwrap();
+    server.clock.advance(1_000);
+    set(&bob, "invisible", Some("Ssh")).await;
+    let hidden = json!({ "userId": "bob", "lastSeen": START + 1_000 });
+    assert_eq!(alice.next_event("presence:offline").await.unwrap(), hidden);
+    let news = json!({ "userId": "bob", "status": "invisible", "text": "Ssh" });
+    assert_eq!(phone.next_event("presence:status").await.unwrap(), news);
+
+    server.clock.advance(1_000);
+    set(&bob, "invisible", None).await;
+    let state = json!({ "userId": "bob", "status": "offline", "lastSeen": START + 1_000 });
+    assert_eq!(seen_by(&alice, "bob").await, state);
+    let own = json!({ "userId": "bob", "status": "invisible", "lastSeen": START + 2_000 });
+    assert_eq!(seen_by(&phone, "bob").await, own);
+    let list = ok(alice.call("chat:get_online_users", &json!("lobby")).await);
+    assert_eq!(users(&list), ["alice"]);
+    let carol = server.connect("carol").await;
+    let joined = ok(carol.call("chat:join", &json!("lobby")).await);
+    assert_eq!(joined["online"], 2, "alice and carol");
+    assert_eq!(
+        users(&ok(bob.call("chat:get_online_users", &json!("lobby")).await)),
+        ["alice", "carol"]
+    );
+    // Nothing they join or say makes them appear, though what they say is heard.
+    ok(bob.call("chat:join", &json!("den")).await);
+    ok(carol.call("chat:join", &json!("den")).await);
+    send(&bob, "lobby", "boo").await;
+    assert_eq!(
+        alice.next_event("chat:receive_message").await.unwrap()["userId"],
+        "bob"
+    );
+    settle(&alice).await;
+    assert!(
+        alice.drain("presence:status").is_empty(),
+        "only own devices hear of it"
+    );
+    for event in alice.drain("presence:online") {
+        assert_eq!(event["userId"], "carol");
+    }
+
+    set(&phone, "away", Some("Back")).await;
+    let back = json!({ "userId": "bob", "at": START + 2_000, "status": "away", "text": "Back" });
+    assert_eq!(alice.next_event("presence:online").await.unwrap(), back);
+    assert_eq!(carol.next_event("presence:online").await.unwrap(), back);
+    settle(&carol).await;
+    assert!(
+        carol.drain("presence:online").is_empty(),
+        "once, though they share two rooms"
+    );
+}
+
+#[tokio::test]
+async fn who_comes_and_goes_invisible_leaves_no_trace() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    alice.next_event("presence:online").await.unwrap();
+    set(&bob, "invisible", Some("Ssh")).await;
+    alice.next_event("presence:offline").await.unwrap();
+    server.clock.advance(60_000);
+    bob.abort().await;
+    gone(&server, &alice).await;
+
+    let bob = server.connect("bob").await;
+    let own = json!({ "userId": "bob", "status": "invisible", "text": "Ssh" });
+    assert_eq!(bob.next_event("presence:status").await.unwrap(), own);
+    ok(bob.call("chat:join", &json!("lobby")).await);
+    let state = json!({ "userId": "bob", "status": "offline", "lastSeen": START });
+    assert_eq!(seen_by(&alice, "bob").await, state);
+    bob.abort().await;
+    gone(&server, &alice).await;
+    server.chat.drain().await;
+    assert_eq!(seen_by(&alice, "bob").await, state);
+    assert!(alice.drain("presence:online").is_empty());
+    assert!(alice.drain("presence:offline").is_empty());
+}
+
+#[tokio::test]
+async fn a_status_is_there_again_when_its_user_is() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    alice.next_event("presence:online").await.unwrap();
+    set(&bob, "busy", Some("Deep work")).await;
+    alice.next_event("presence:status").await.unwrap();
+    bob.abort().await;
+    gone(&server, &alice).await;
+    let away = seen_by(&alice, "bob").await;
+    assert_eq!((&away["status"], away.get("text")), (&json!("offline"), None));
+    let bob = server.connect("bob").await;
+    let back = alice.next_event("presence:online").await.unwrap();
+    assert_eq!(
+        (&back["status"], &back["text"]),
+        (&json!("busy"), &json!("Deep work"))
+    );
+    let own = json!({ "userId": "bob", "status": "busy", "text": "Deep work" });
+    assert_eq!(bob.next_event("presence:status").await.unwrap(), own);
+    set(&bob, "online", None).await;
+    let tablet = server.connect("bob").await;
+    settle(&tablet).await;
+    assert!(
+        tablet.drain("presence:status").is_empty(),
+        "simply online is not worth telling"
+    );
+}
+
+#[tokio::test]
+async fn what_a_status_may_be() {
+    let server = Server::with(|config| config.limits.status_text_chars = 3).await;
+    let bob = server.connect("bob").await;
+    for wrong in [
+        json!({}),
+        json!({ "status": "offline" }),
+        json!({ "status": "Away" }),
+        json!({ "status": 1 }),
+        json!({ "status": "away", "text": 1 }),
+    ] {
+        failed(bob.call("presence:set_status", &wrong).await, "invalid_request");
+    }
+    set(&bob, "away", Some("äöü")).await;
+    let long = json!({ "status": "away", "text": "four" });
+    failed(bob.call("presence:set_status", &long).await, "payload_too_large");
+    assert_eq!(seen_by(&bob, "bob").await["text"], "äöü");
+}
+
+#[tokio::test]
+async fn the_invisible_type_and_are_told_what_is_unread() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    let phone = server.connect("bob").await;
+    set(&bob, "invisible", None).await;
+    ok(bob.call("chat:typing_start", &json!("lobby")).await);
+    assert_eq!(
+        alice.next_event("chat:typing_start").await.unwrap()["userId"],
+        "bob"
+    );
+    send(&alice, "lobby", "psst").await;
+    while phone.drain("chat:unread").is_empty() {
+        server.clock.advance(1_000);
+        settle(&phone).await;
+    }
 }

@@ -1,4 +1,4 @@
-//! Settings of the product's rules: history, notifications, presence, typing.
+//! Settings of the product's rules: history, recovery, notifications, presence, typing.
 
 use std::time::Duration;
 
@@ -87,6 +87,25 @@ impl Notifications {
     }
 }
 
+/// Section `recovery`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recovery {
+    pub(crate) window: Span,
+    pub(crate) max_events: usize,
+    pub(crate) max_size: Size,
+    pub(crate) sessions_per_user: u32,
+}
+
+impl Recovery {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within("recovery.window", self.window, seconds(0)..=seconds(86_400))?;
+        within("recovery.max_events", self.max_events, 1..=100_000)?;
+        within("recovery.max_size", self.max_size, Size(1)..=Size(1 << 30))?;
+        within("recovery.sessions_per_user", self.sessions_per_user, 1..=10_000)
+    }
+}
+
 /// Section `presence`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +115,7 @@ pub(crate) struct Presence {
     pub(crate) subscriptions: usize,
     pub(crate) users_per_subscribe: usize,
     pub(crate) rooms: u32,
+    pub(crate) status_text: usize,
 }
 
 impl Presence {
@@ -107,6 +127,7 @@ impl Presence {
             self.users_per_subscribe,
             1..=10_000,
         )?;
+        within("presence.status_text", self.status_text, 0..=1_000)?;
         within("presence.rooms", self.rooms, 0..=100_000)?;
         within("presence.subscriptions", self.subscriptions, 0..=100_000)
     }

@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     auth::{Algorithm, Auth, AuthKey, MIN_SECRET_BYTES},
-    chat::{History, Notifications, Presence, Rooms, Typing},
+    chat::{History, Notifications, Presence, Recovery, Rooms, Typing},
     error::{ConfigError, Origin},
     http::{Dev, Http},
     limits::Limits,
@@ -52,6 +52,7 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) rooms: Rooms,
     pub(crate) history: History,
+    pub(crate) recovery: Recovery,
     pub(crate) notifications: Notifications,
     pub(crate) presence: Presence,
     pub(crate) typing: Typing,
@@ -118,6 +119,7 @@ impl Config {
         self.limits.validate()?;
         self.rooms.validate()?;
         self.history.validate()?;
+        self.recovery.validate()?;
         self.notifications.validate()?;
         self.presence.validate()?;
         self.typing.validate()?;

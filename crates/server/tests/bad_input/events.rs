@@ -237,6 +237,7 @@ fn others(secret: &str) -> Vec<Row> {
     let users: Vec<_> = (0..201).map(|i| format!("user-{i}")).collect();
     let somebody_else = json!({ "token": token::for_user(secret, "somebody-else") });
     let expired = token::with_claims(secret, &json!({ "sub": "eve", "exp": token::now() - 60 }));
+    let status = |name, argument, code| event(name, "presence:set_status", argument, code);
     vec![
         event(
             "a presence subscription to nobody",
@@ -261,6 +262,28 @@ fn others(secret: &str) -> Vec<Row> {
             "presence:subscribe",
             json!({ "users": users }),
             INVALID,
+        ),
+        status("no status", json!({}), INVALID),
+        status(
+            "a status of nobody's making",
+            json!({ "status": "offline" }),
+            INVALID,
+        ),
+        status("a status that is a list", json!({ "status": ["away"] }), INVALID),
+        status(
+            "a status named constructor",
+            json!({ "status": "constructor" }),
+            INVALID,
+        ),
+        status(
+            "a status text that is an object",
+            json!({ "status": "away", "text": {} }),
+            INVALID,
+        ),
+        status(
+            "a status text of 101 characters",
+            json!({ "status": "away", "text": "x".repeat(101) }),
+            TOO_LARGE,
         ),
         event(
             "a fresh token that is none",

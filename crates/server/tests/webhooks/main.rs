@@ -187,7 +187,12 @@ async fn only_who_has_not_acknowledged_makes_a_message_undelivered() {
     let server = ServerProcess::start_with(settings).await.unwrap();
     let alice = client(&server, "alice", "lobby").await;
     let reader = client(&server, "reader", "lobby").await;
-    let _idler = client(&server, "idler", "lobby").await;
+    let idler = client(&server, "idler", "lobby").await;
+    // Invisible is not away: webhooks know who is connected.
+    for client in [&reader, &idler] {
+        let ask = json!({ "status": "invisible" });
+        ok(&client.call("presence:set_status", &ask).await.unwrap());
+    }
     drop(client(&server, "away", "lobby").await);
     let watch = json!({ "users": ["away"] });
     timeout(PATIENCE, async {

@@ -44,6 +44,7 @@ pub(super) fn act_on(
         }
         Message::Pong(_) => {}
         Message::Close(close) => {
+            session.farewell();
             return Err(End {
                 reason: Reason::TransportClose,
                 code: Some(close.map_or(NO_STATUS, |close| close.code)),
@@ -66,6 +67,7 @@ fn packet(text: &str, session: &Session, connection: &mut dyn Connection) -> Res
         }
         Ok(Packet::Pong(_)) => session.pong(),
         Ok(Packet::Close) => {
+            session.farewell();
             return Err(End {
                 reason: Reason::TransportClose,
                 code: Some(NO_STATUS),

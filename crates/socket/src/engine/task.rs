@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use roomful_wire::frame::{self, Decoder};
+use roomful_wire::frame::{self, Decoder, Message};
 use tokio::time::{Instant, Sleep};
 
 use super::{
@@ -173,10 +173,10 @@ impl SessionTask {
                 Poll::Ready(Ok(0) | Err(_)) => self.lost(),
                 Poll::Ready(Ok(count)) => {
                     self.session.metrics().bytes_in.increment(count as u64);
-                    if self.stage == Stage::Open
-                        && let Some(bytes) = buffer.get_mut(..count)
-                    {
-                        self.ingest(bytes);
+                    match buffer.get_mut(..count) {
+                        Some(bytes) if self.stage == Stage::Open => self.ingest(bytes),
+                        Some(bytes) => self.hear_goodbye(bytes),
+                        None => {}
                     }
                     Io::Moved
                 }
@@ -218,6 +218,22 @@ impl SessionTask {
             bytes = bytes.get_mut(consumed..).unwrap_or_default();
         }
         self.account();
+    }
+
+    /// Whatever else comes from a client that was sent away is too late. But its close frame shows that it has got all
+    /// that was written before ours; a mere end of the stream may be the doing of a proxy.
+    fn hear_goodbye(&mut self, mut bytes: &mut [u8]) {
+        let limits = self.session.settings().frame_limits();
+        while self.writer.is_empty() && !bytes.is_empty() {
+            let Ok(decoded) = self.decoder.decode(&limits, bytes) else {
+                return;
+            };
+            if let Some(Message::Close(_)) = decoded.message {
+                return self.session.farewell();
+            }
+            let consumed = decoded.consumed;
+            bytes = bytes.get_mut(consumed..).unwrap_or_default();
+        }
     }
 
     /// Keeps the process's sum of unfinished bytes, and ends the session that takes it over its bound.
@@ -290,6 +306,7 @@ impl SessionTask {
             self.stage = Stage::Flushing(now + goodbye);
         } else {
             self.stage = Stage::Gone;
+            self.session.over();
         }
         let next = self.next_deadline(now);
         self.timer.as_mut().reset(next);
@@ -323,6 +340,7 @@ impl SessionTask {
         if self.seen_ending {
             self.stage = Stage::Gone;
         }
+        self.session.over();
         Io::Blocked
     }
 
@@ -331,6 +349,7 @@ impl SessionTask {
         self.writer.clear();
         self.stage = Stage::Gone;
         self.session.forget();
+        self.session.over();
     }
 }
 
@@ -378,6 +397,7 @@ impl Drop for SessionTask {
         // Also on a panic in the upper layer, and when the runtime goes down.
         self.session.end(Reason::TransportClose);
         self.session.forget();
+        self.session.over();
         self.session.unfinished().fetch_sub(self.held, Ordering::Relaxed);
         self.session.metrics().connections.decrement(1);
     }

@@ -151,6 +151,7 @@ impl Client {
                 payload,
             } => self.event(&namespace, name, id, payload),
             Work::Leave { namespace } => {
+                self.session.farewell();
                 match self.find(&namespace) {
                     Some(socket) => socket.leave_namespace(Reason::ClientNamespaceDisconnect),
                     None => self.session.end(Reason::ParseError),

@@ -178,6 +178,24 @@ impl Socket {
         std::future::poll_fn(|cx| self.0.session.poll_room(cx)).await;
     }
 
+    /// A mark for what was queued up to now, to ask [`Socket::has_reached`] with later.
+    pub fn sent_mark(&self) -> u32 {
+        self.0.session.sent_mark()
+    }
+
+    /// Is it known that what was queued before this mark has arrived? A heartbeat that was answered tells, or the
+    /// client's goodbye, or its answer to ours; so a connection that is lost leaves unknown what it carried of late. Ask
+    /// when it is [over](Socket::is_over).
+    pub fn has_reached(&self, mark: u32) -> bool {
+        self.0.session.has_reached(mark)
+    }
+
+    /// Waits until nothing comes or goes on the connection any more: one that the server ends still sends what waits, and
+    /// hears the client's goodbye, after the socket has left its namespace.
+    pub async fn is_over(&self) {
+        std::future::poll_fn(|cx| self.0.session.poll_over(cx)).await;
+    }
+
     /// Sends an event and waits for the client's answer.
     pub async fn emit_with_ack<T: Serialize + ?Sized>(
         &self,

@@ -78,6 +78,7 @@ macro_rules! store_contract {
             people::unread_counts_what_others_said,
             people::rooms_of_a_user_come_latest_first,
             people::a_user_keeps_name_and_latest_time,
+            people::a_chosen_status_outlives_the_process,
             rooms::a_put_creates_and_then_changes_what_it_names,
             rooms::a_room_may_keep_less_than_the_others,
             rooms::a_private_room_takes_those_who_are_put_there,

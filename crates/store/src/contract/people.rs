@@ -1,7 +1,7 @@
 //! Rooms, memberships, read marks, users.
 
 use super::{Harness, Outcome, room, say};
-use crate::{Delivered, Marked, Options, StoreError, Unread, UserRow};
+use crate::{ChosenStatus, Delivered, Marked, Options, StoreError, Unread, UserRow};
 
 fn unread(messages: u64) -> Unread {
     Unread {
@@ -202,6 +202,8 @@ pub async fn a_user_keeps_name_and_latest_time(harness: &dyn Harness) -> Outcome
         user_id: user_id.into(),
         name: name.map(Into::into),
         last_seen,
+        status: ChosenStatus::Online,
+        status_text: None,
     };
     store.see_user("ann", None, 10).await?;
     store.see_user("bob", Some("Bob"), 20).await?;
@@ -216,5 +218,45 @@ pub async fn a_user_keeps_name_and_latest_time(harness: &dyn Harness) -> Outcome
         store.users(&ids).await?,
         [seen("bob", Some("Bob"), 30), seen("ann", Some("Ann"), 10)]
     );
+    Ok(())
+}
+
+pub async fn a_chosen_status_outlives_the_process(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let row = |user_id: &str, name: Option<&str>, last_seen, status, text: Option<&str>| UserRow {
+        user_id: user_id.into(),
+        name: name.map(Into::into),
+        last_seen,
+        status,
+        status_text: text.map(Into::into),
+    };
+    store.see_user("ann", Some("Ann"), 10).await?;
+    store
+        .set_status("ann", ChosenStatus::Away, Some("Lunch 🍜"), 20)
+        .await?;
+    store.set_status("bob", ChosenStatus::Invisible, None, 30).await?;
+    store
+        .set_status("bob", ChosenStatus::Invisible, Some("hm"), 5)
+        .await?;
+    store.see_user("ann", None, 15).await?;
+    let ids = ["ann", "bob"].map(String::from);
+    let both = [
+        row("ann", Some("Ann"), 20, ChosenStatus::Away, Some("Lunch 🍜")),
+        row("bob", None, 30, ChosenStatus::Invisible, Some("hm")),
+    ];
+    assert_eq!(store.users(&ids).await?, both);
+    store.close().await;
+    drop(store);
+
+    let store = harness.open(Options::default());
+    assert_eq!(store.users(&ids).await?, both);
+    store.set_status("ann", ChosenStatus::Busy, None, 40).await?;
+    store.set_status("bob", ChosenStatus::Online, None, 40).await?;
+    store.see_user("bob", Some("Bob"), 50).await?;
+    let both = [
+        row("ann", Some("Ann"), 40, ChosenStatus::Busy, None),
+        row("bob", Some("Bob"), 50, ChosenStatus::Online, None),
+    ];
+    assert_eq!(store.users(&ids).await?, both);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::{EntryKind, Role, RoomKind};
+use crate::{ChosenStatus, EntryKind, Role, RoomKind};
 
 /// A sequence number. SQLite's integers are signed, so one that a client made up beyond them becomes the largest.
 #[derive(Clone, Copy)]
@@ -84,6 +84,30 @@ impl FromSql for Role {
         match value.as_i64()? {
             0 => Ok(Self::Member),
             1 => Ok(Self::Moderator),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
+
+impl ToSql for ChosenStatus {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let number: i64 = match self {
+            Self::Online => 0,
+            Self::Away => 1,
+            Self::Busy => 2,
+            Self::Invisible => 3,
+        };
+        Ok(number.into())
+    }
+}
+
+impl FromSql for ChosenStatus {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self::Online),
+            1 => Ok(Self::Away),
+            2 => Ok(Self::Busy),
+            3 => Ok(Self::Invisible),
             other => Err(FromSqlError::OutOfRange(other)),
         }
     }

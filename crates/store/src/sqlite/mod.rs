@@ -49,10 +49,11 @@ use rusqlite::Connection;
 
 use self::{metrics::Metrics, readers::Readers, writer::Writer};
 use crate::{
-    Appended, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
-    Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
-    NotificationsRead, Options, Outbox, OutboxOptions, Page, Posted, ReadWhich, Rejected, Retention, Role,
-    RoomChange, RoomId, RoomRow, Sessions, Store, StoreError, Undelivered, Unread, UserRow,
+    Appended, ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace,
+    Joined, Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage,
+    NotificationRetention, NotificationsRead, Options, Outbox, OutboxOptions, Page, Posted, ReadWhich,
+    Rejected, Retention, Role, RoomChange, RoomId, RoomRow, Sessions, Store, StoreError, Undelivered, Unread,
+    UserRow,
 };
 
 /// A store in one SQLite file.
@@ -301,6 +302,22 @@ impl Store for SqliteStore {
             user: user.to_owned(),
             name: name.map(str::to_owned),
             at: last_seen,
+        })
+        .await
+    }
+
+    async fn set_status(
+        &self,
+        user: &str,
+        status: ChosenStatus,
+        text: Option<&str>,
+        at: i64,
+    ) -> Result<(), StoreError> {
+        self.write(users::SetStatus {
+            user: user.to_owned(),
+            status,
+            text: text.map(str::to_owned),
+            at,
         })
         .await
     }

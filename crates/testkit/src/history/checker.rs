@@ -2,6 +2,7 @@
 
 use super::ledger::Ledger;
 use super::marks::Marks;
+use super::notices::Notices;
 use super::rooms::Rooms;
 use super::views::Views;
 use super::{Audit, Event, Name, Outcome, Seen, Violation};
@@ -17,6 +18,7 @@ pub struct Checker {
     rooms: Rooms,
     views: Views,
     marks: Marks,
+    notices: Notices,
     violations: Vec<Violation>,
 }
 
@@ -38,6 +40,11 @@ impl Checker {
         }
         self.ledger.settle(&audit.room, head, report);
         self.views.settle(&audit.room, head, report);
+    }
+
+    /// Holds everybody to the notifications so far. None may be on its way.
+    pub fn settle_notifications(&mut self) {
+        self.notices.settle(&mut report_to(&mut self.violations));
     }
 
     /// The violations so far; of each law the first twenty.
@@ -90,6 +97,9 @@ impl Checker {
             Event::Ended { device, room } => self.views.ended(&device, &room),
             Event::Marked(mark) => self.marks.own(&mark, report),
             Event::Heard(heard) => self.marks.heard(&heard, report),
+            Event::Posted { id, users } => self.notices.posted(&id, &users),
+            Event::Connected { device, user } => self.notices.connected(&device, &user),
+            Event::Notified { device, id } => self.notices.got(&device, &id, report),
         }
     }
 }

@@ -80,6 +80,27 @@ pub enum Event {
     Marked(Mark),
     /// A device was told that somebody's mark has grown.
     Heard(Heard),
+    /// A notification was posted, and acknowledged.
+    Posted {
+        /// Its id.
+        id: Name,
+        /// For whom.
+        users: Vec<Name>,
+    },
+    /// A device has a new connection.
+    Connected {
+        /// Which device.
+        device: Name,
+        /// Whose.
+        user: Name,
+    },
+    /// A device got a notification.
+    Notified {
+        /// Which device.
+        device: Name,
+        /// Which notification.
+        id: Name,
+    },
 }
 
 /// One attempt to send a message.

@@ -12,6 +12,7 @@ mod checker;
 mod event;
 mod ledger;
 mod marks;
+mod notices;
 mod recorder;
 mod rooms;
 #[cfg(test)]

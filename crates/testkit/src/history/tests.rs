@@ -524,3 +524,46 @@ fn a_later_part_is_held_to_the_earlier_ones() {
         [Violation::Unlogged { seq: 2, .. }]
     ));
 }
+
+#[test]
+fn a_notification_that_comes_twice_or_never_is_found() {
+    let posted = |id: &str| Event::Posted {
+        id: name(id),
+        users: vec![name("bob")],
+    };
+    let connected = |device: &str| Event::Connected {
+        device: name(device),
+        user: name("bob"),
+    };
+    let got = |device: &str, id: &str| Event::Notified {
+        device: name(device),
+        id: name(id),
+    };
+    let mut checker = Checker::default();
+    checker.take([
+        connected("phone"),
+        posted("1"),
+        got("phone", "1"),
+        connected("phone"),
+        got("phone", "1"),
+    ]);
+    checker.settle_notifications();
+    assert_eq!(checker.violations(), [], "the connection broke in between");
+    checker.take([
+        got("phone", "1"),
+        connected("tablet"),
+        posted("2"),
+        got("phone", "2"),
+        got("tablet", "2"),
+    ]);
+    checker.settle_notifications();
+    let twice = Violation::NotifiedTwice {
+        device: name("phone"),
+        id: name("1"),
+    };
+    let never = Violation::NeverNotified {
+        device: name("tablet"),
+        id: name("1"),
+    };
+    assert_eq!(checker.violations(), [twice, never]);
+}

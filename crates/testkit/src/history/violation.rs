@@ -90,6 +90,12 @@ pub enum Violation {
     /// A log keeps its epoch for as long as it is the same log.
     #[error("{room}: the epoch was {before} and is {after}")]
     EpochChanged { room: Name, before: Name, after: Name },
+    /// A notification comes once over a connection.
+    #[error("{device} was given the notification {id} twice over one connection")]
+    NotifiedTwice { device: Name, id: Name },
+    /// A notification that was acknowledged reaches every device of whom it is for.
+    #[error("{device} was never given the notification {id}")]
+    NeverNotified { device: Name, id: Name },
     /// A mark only grows.
     #[error("{room}: {user}'s {kind:?} mark stood at {before}, and later at {after}")]
     MarkWentBack {

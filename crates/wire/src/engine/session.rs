@@ -182,11 +182,13 @@ impl Heartbeat {
         Beat::Ping
     }
 
-    /// A pong came. One that nobody asked for changes nothing.
-    pub fn pong(&mut self, now: Instant, rhythm: Rhythm) {
-        if self.awaiting_pong {
+    /// A pong came. One that nobody asked for changes nothing. Answers whether it was asked for.
+    pub fn pong(&mut self, now: Instant, rhythm: Rhythm) -> bool {
+        let asked_for = self.awaiting_pong;
+        if asked_for {
             *self = Heartbeat::new(now, rhythm);
         }
+        asked_for
     }
 }
 

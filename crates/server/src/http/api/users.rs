@@ -16,10 +16,15 @@ use super::{
 #[serde(rename_all = "camelCase")]
 pub(super) struct Presence {
     user_id: String,
-    /// `online`, `offline`, or what the user has set.
+    /// `offline`, or what the user chose to show as: `online`, `away`, `busy`. `invisible` is told only where one user
+    /// is asked for; to others they are offline.
     #[schema(value_type = String)]
     status: Status,
-    /// Now, or when their last session ended, in milliseconds since 1970; `null` for a user who was never here.
+    /// What they say about it, if something, while they are online.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// Now, or when their last session ended, or when they became invisible, in milliseconds since 1970; `null` for a
+    /// user who was never here.
     last_seen: Option<i64>,
 }
 
@@ -86,12 +91,13 @@ impl From<admin::Presence> for Presence {
         Self {
             user_id: presence.user_id,
             status: presence.status,
+            text: presence.text,
             last_seen: presence.last_seen,
         }
     }
 }
 
-/// Shows a user.
+/// Shows a user, also one who is invisible.
 #[utoipa::path(get, operation_id = "showUser", path = "/api/v1/users/{user}", tag = "users",
     params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
     responses((status = 200, body = User), Problems))]
@@ -112,7 +118,7 @@ pub(super) async fn show(
     }))
 }
 
-/// Shows where users stand.
+/// Shows where users stand as other users see them.
 #[utoipa::path(get, operation_id = "showPresence", path = "/api/v1/presence", tag = "users", params(PresenceQuery),
     responses((status = 200, body = Presences), Problems))]
 pub(super) async fn presence(

@@ -1,6 +1,7 @@
 //! One Engine.IO session as others see it: a place to put frames for the client, and a switch to end it. The
 //! session's task ([`super::task`]) and the polling requests ([`super::polling`]) meet here, under one short lock.
 
+mod beats;
 mod polling;
 
 use std::{
@@ -18,6 +19,7 @@ use roomful_wire::{
 };
 use tokio::time::Instant;
 
+use self::beats::Beats;
 use super::{Engine, Owned, stream::Stream};
 use crate::{
     handshake::Handshake,
@@ -44,6 +46,7 @@ pub struct Session {
 struct State {
     link: Link,
     heartbeat: Heartbeat,
+    beats: Beats,
     outbox: Outbox,
     ending: Option<Reason>,
     /// The session's task, when it sleeps.
@@ -54,10 +57,18 @@ struct State {
     saturated: bool,
     /// The upper layer wants the task to look at it.
     nudged: bool,
-    /// Who waits for room in the outbox, see [`Session::poll_room`]. Nearly always nobody.
-    wants_room: Vec<Waker>,
+    waiters: Waiters,
     /// What only polling needs; gone after an upgrade.
     polling: Option<Box<Polling>>,
+}
+
+/// Who waits for room in the outbox or for the end, see [`Session::poll_room`] and [`Session::poll_over`]. Nearly always
+/// nobody.
+#[derive(Default)]
+struct Waiters {
+    wakers: Vec<Waker>,
+    /// Nothing comes or goes any more.
+    over: bool,
 }
 
 #[derive(Default)]
@@ -106,13 +117,14 @@ impl Session {
         let state = State {
             link,
             heartbeat,
+            beats: Beats::default(),
             outbox: Outbox::default(),
             ending: None,
             task: None,
             wants_frames: false,
             saturated: false,
             nudged: false,
-            wants_room: Vec::new(),
+            waiters: Waiters::default(),
             polling: link.is_polling().then(Box::default),
         };
         Arc::new(Session {
@@ -191,11 +203,26 @@ impl Session {
         if state.ending.is_some() || state.outbox.has_room(self.engine.bounds()) {
             return Poll::Ready(());
         }
-        let waiting = &mut state.wants_room;
-        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
+        state.wait(cx)
+    }
+
+    /// Ready when nothing comes or goes any more: a session that the server ends still sends what waits, and hears the
+    /// client's goodbye.
+    pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.waiters.over {
+            return Poll::Ready(());
         }
-        Poll::Pending
+        state.wait(cx)
+    }
+
+    /// Nothing comes or goes any more.
+    pub(super) fn over(&self) {
+        let mut state = self.state.lock();
+        state.waiters.over = true;
+        let waiting = std::mem::take(&mut state.waiters.wakers);
+        drop(state);
+        wake_all(waiting);
     }
 
     /// Ends the session. The stock client reconnects, whatever the reason. Only the first call counts.
@@ -218,7 +245,7 @@ impl Session {
             state.polling.as_mut().and_then(|polling| polling.getter.take()),
         ];
         let poster = state.polling.as_mut().and_then(|polling| polling.poster.take());
-        let waiting = std::mem::take(&mut state.wants_room);
+        let waiting = std::mem::take(&mut state.waiters.wakers);
         drop(state);
         wake_all(waiting);
         if forget {
@@ -265,6 +292,8 @@ impl Session {
         let next = state.heartbeat.next().min((now + rhythm.interval).into_std());
         let mut waker = None;
         if beat == Beat::Ping && !state.outbox.begins_with(&PING) {
+            let clear = state.outbox.is_idle();
+            state.beats.ping(clear);
             state.outbox.push_front(PING);
             waker = state.on_frame();
         }
@@ -282,7 +311,28 @@ impl Session {
 
     pub(super) fn pong(&self) {
         let now = Instant::now().into_std();
-        self.state.lock().heartbeat.pong(now, self.engine.settings.rhythm);
+        let mut state = self.state.lock();
+        if state.heartbeat.pong(now, self.engine.settings.rhythm) {
+            state.beats.pong();
+        }
+    }
+
+    /// The client says goodbye: it lives, and has what was written.
+    pub(crate) fn farewell(&self) {
+        let mut state = self.state.lock();
+        if state.outbox.is_idle() {
+            state.beats.farewell();
+        }
+    }
+
+    /// See [`crate::Socket::sent_mark`].
+    pub(crate) fn sent_mark(&self) -> u32 {
+        self.state.lock().beats.mark()
+    }
+
+    /// See [`crate::Socket::has_reached`].
+    pub(crate) fn has_reached(&self, mark: u32) -> bool {
+        self.state.lock().beats.has_reached(mark)
     }
 
     // ---- the task's side
@@ -403,10 +453,18 @@ impl State {
         self.task.is_none() || self.wants_frames
     }
 
+    fn wait(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let waiting = &mut self.waiters.wakers;
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
     /// Who is to be woken now that something has left the outbox.
     fn on_room(&mut self, bounds: Bounds) -> Vec<Waker> {
-        if !self.wants_room.is_empty() && self.outbox.has_room(bounds) {
-            std::mem::take(&mut self.wants_room)
+        if !self.waiters.wakers.is_empty() && self.outbox.has_room(bounds) {
+            std::mem::take(&mut self.waiters.wakers)
         } else {
             Vec::new()
         }

@@ -100,6 +100,7 @@ impl Session {
         if let Some(polling) = self.state.lock().polling.as_mut() {
             polling.closed_by_client = true;
         }
+        self.farewell();
         self.end(Reason::TransportClose);
     }
 

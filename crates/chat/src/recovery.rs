@@ -1,0 +1,170 @@
+//! Connection state recovery: a client whose connection was lost takes up its session again, and gets what it missed.
+//!
+//! What is remembered of a session is in the store: its public id, its user, its rooms, each with the entry that it
+//! joined after. So it outlives the process. What it missed is read from the rooms' logs. A session is given back whole
+//! or not at all: whatever can't be shown to be complete is a new session, and the client syncs.
+//!
+//! Nobody but its user gets a session, with a token that is good now and allows all of its rooms.
+
+mod restore;
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use roomful_socket::{Claim, PrivateId, Reason, Recovery, Restoring, Socket};
+use roomful_store::{NewSession, RoomId, SessionKey, StoreError};
+use tokio::sync::OnceCell;
+
+pub(crate) use self::restore::resume;
+use crate::{
+    alarm::Alarm, error::ChatError, room::Seat, room_manager::RoomRef, servers::chat::Chat, session::Session,
+};
+
+/// How often the store is told that the process is alive, in milliseconds: so much of the window may be lost with it.
+const BEAT_MS: i64 = 5_000;
+
+/// How long a client that comes back waits for the end of the connection that still has its session.
+const HANDOVER: Duration = Duration::from_secs(5);
+
+/// What the process itself knows of sessions.
+pub(crate) struct Remembered {
+    /// Done once the sessions of the process before are known to be lost.
+    inherited: OnceCell<()>,
+    /// The sessions that are being given back. As many as clients that connect.
+    restoring: Mutex<Vec<SessionKey>>,
+    next_beat: Mutex<i64>,
+    alarm: Alarm,
+}
+
+impl Remembered {
+    pub(crate) fn starting(now: i64) -> Self {
+        Self {
+            inherited: OnceCell::new(),
+            restoring: Mutex::default(),
+            next_beat: Mutex::new(now),
+            alarm: Alarm::default(),
+        }
+    }
+
+    /// Before a session begins or is given back: those that no connection can have any more are lost.
+    async fn inherit(&self, chat: &Chat) -> Result<(), StoreError> {
+        let lose = || chat.store.lose_all_sessions();
+        self.inherited.get_or_try_init(lose).await.copied()
+    }
+}
+
+/// Lets clients take up their sessions again.
+pub(crate) fn offer(chat: &Arc<Chat>) {
+    chat.namespace.set_recovery(Arc::new(Sessions(Arc::clone(chat))));
+}
+
+struct Sessions(Arc<Chat>);
+
+impl Recovery for Sessions {
+    fn begin(&self, socket: &Socket, pid: &PrivateId) -> bool {
+        let me = socket.state::<Session>().filter(|me| !me.plain);
+        me.is_some_and(|me| {
+            me.set_key(Some(restore::key(pid)));
+            true
+        })
+    }
+
+    fn restore<'a>(&'a self, socket: &'a Socket, claim: &'a Claim) -> Restoring<'a> {
+        Box::pin(restore::restore(&self.0, socket, claim))
+    }
+
+    fn abandon(&self, socket: &Socket) {
+        restore::abandon(&self.0, socket);
+    }
+}
+
+/// A new session is remembered from now on. Without the store it can't be taken up again, and goes on all the same.
+pub(crate) async fn begin(chat: &Chat, me: &Session, socket: &Socket) {
+    let Some(key) = me.key() else { return };
+    let session = NewSession {
+        key,
+        holder: me.serial,
+        sid: socket.id().as_str().to_owned(),
+        user_id: me.user.to_string(),
+        at: chat.clock.now_ms(),
+    };
+    let begun = async {
+        chat.recovery.inherit(chat).await?;
+        chat.store.begin_session(session).await
+    };
+    if let Err(error) = begun.await {
+        tracing::debug!(%error, "a session can't be remembered");
+        me.set_key(None);
+    }
+}
+
+/// The session gets the room's entries after `head`.
+///
+/// # Errors
+/// `unavailable`, `internal`: it is not known whether it is remembered, so the room may not be entered.
+pub(crate) async fn subscribe(chat: &Chat, me: &Session, room: RoomId, head: u64) -> Result<(), ChatError> {
+    let Some(key) = me.key() else { return Ok(()) };
+    let now = chat.clock.now_ms();
+    // Unless another connection has taken the session over: then this one is about to end.
+    let _held = chat.store.subscribe(key, me.serial, room, head, now).await?;
+    Ok(())
+}
+
+/// The sessions of these sockets no longer get the room's entries.
+pub(crate) async fn unsubscribe(chat: &Chat, room: RoomId, seats: &[Seat]) {
+    let sessions = seats.iter().filter_map(|seat| seat.socket.state::<Session>());
+    join_all(sessions.map(|me| async move { forget(chat, &me, vec![room]).await })).await;
+}
+
+/// The session no longer gets these rooms' entries.
+pub(crate) async fn forget_rooms(chat: &Chat, me: &Session, rooms: &[RoomRef]) {
+    if !rooms.is_empty() {
+        forget(chat, me, rooms.iter().map(|room| room.id).collect()).await;
+    }
+}
+
+async fn forget(chat: &Chat, me: &Session, rooms: Vec<RoomId>) {
+    let Some(key) = me.key() else { return };
+    if let Err(error) = chat.store.unsubscribe(key, me.serial, rooms).await {
+        // It is incomplete then, and not given back.
+        tracing::debug!(%error, "a session can't forget a room");
+    }
+}
+
+/// The session's connection is gone: it may be taken up again, unless either side has ended it.
+pub(crate) async fn end(chat: &Chat, me: &Session, reason: Reason) {
+    let Some(key) = me.key() else { return };
+    let ended = if reason.is_recoverable() {
+        let keep = chat.config.recovery.lost_per_user;
+        let now = chat.clock.now_ms();
+        chat.store.lose_session(key, me.serial, now, keep).await
+    } else {
+        chat.store.end_session(key, me.serial).await
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "the end of a session can't be noted");
+    }
+}
+
+/// Tells the store from time to time that the process is alive, and lets it forget what is too old.
+pub(crate) fn start_beating(chat: &Arc<Chat>) {
+    if !chat.config.recovery.is_on() {
+        return;
+    }
+    let next = |chat: &Chat| Some(*chat.recovery.next_beat.lock());
+    let tick = |chat: Arc<Chat>, now: i64| async move {
+        *chat.recovery.next_beat.lock() = now.saturating_add(BEAT_MS);
+        let lost_before = now.saturating_sub(chat.config.recovery.window_ms);
+        let beat = async {
+            chat.recovery.inherit(&chat).await?;
+            chat.store.alive(now, lost_before).await
+        };
+        if let Err(error) = beat.await {
+            tracing::debug!(%error, "the store can't be told that the server is alive");
+        }
+    };
+    chat.recovery
+        .alarm
+        .spawn(Arc::clone(&chat.clock), Arc::downgrade(chat), next, tick);
+}

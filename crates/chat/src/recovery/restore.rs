@@ -1,0 +1,232 @@
+//! Giving a session back: from what the client shows to its rooms, with what it missed.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use roomful_socket::{Claim, Prepared, PrivateId, Reason, Restored, Socket, SocketId};
+use roomful_store::{Missed, PlacedEntry, Resume, Resumed, RoomRow, SessionKey};
+
+use super::HANDOVER;
+use crate::{
+    handlers,
+    room::{Frame, Room, joining::Joining, view::Event},
+    room_manager::RoomRef,
+    servers::chat::Chat,
+    session::Session,
+    types::RoomName,
+};
+
+/// Under what a session is remembered: whoever reads the store can't take it.
+pub(super) fn key(pid: &PrivateId) -> SessionKey {
+    let hash = digest(&SHA256, pid.as_str().as_bytes());
+    let mut key = [0; 16];
+    for (to, from) in key.iter_mut().zip(hash.as_ref()) {
+        *to = *from;
+    }
+    SessionKey(key)
+}
+
+/// A session that is being given back; nobody else gets it meanwhile.
+struct Claimed<'a> {
+    chat: &'a Chat,
+    key: SessionKey,
+}
+
+impl<'a> Claimed<'a> {
+    fn take(chat: &'a Chat, key: SessionKey) -> Option<Self> {
+        let mut restoring = chat.recovery.restoring.lock();
+        if restoring.contains(&key) {
+            return None;
+        }
+        restoring.push(key);
+        Some(Self { chat, key })
+    }
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        self.chat.recovery.restoring.lock().retain(|key| *key != self.key);
+    }
+}
+
+/// Gives a session back, if that can be done whole. The socket is then in its rooms, and what comes there waits.
+pub(super) async fn restore(chat: &Arc<Chat>, socket: &Socket, claim: &Claim) -> Option<Restored> {
+    let me = socket.state::<Session>().filter(|me| !me.plain)?;
+    let outcome = try_restore(chat, &me, socket, claim).await;
+    chat.metrics.resumed(outcome.is_ok());
+    outcome
+        .inspect_err(|why| tracing::debug!(user = ?me.user, why, "a session can't be given back"))
+        .ok()
+}
+
+async fn try_restore(
+    chat: &Arc<Chat>,
+    me: &Arc<Session>,
+    socket: &Socket,
+    claim: &Claim,
+) -> Result<Restored, &'static str> {
+    let key = key(&claim.pid);
+    let seen = chat
+        .order
+        .place(&claim.offset)
+        .ok_or("its offset is none of ours")?;
+    let _claimed = Claimed::take(chat, key).ok_or("it is being given back already")?;
+    chat.recovery
+        .inherit(chat)
+        .await
+        .map_err(|_| "the store failed")?;
+    end_other_connection(chat, me, key).await?;
+    let resumed = resume_in_store(chat, me, key).await?;
+    // From here on it is this connection's, and over if it can't be given back.
+    match rebuild(chat, me, socket, key, seen, &resumed).await {
+        Ok(restored) => {
+            me.set_key(Some(key));
+            chat.connections.connected(&me.user, socket);
+            Ok(restored)
+        }
+        Err(why) => {
+            if let Err(error) = chat.store.end_session(key, me.serial).await {
+                tracing::debug!(%error, "a session can't be ended");
+            }
+            Err(why)
+        }
+    }
+}
+
+/// A connection that still has the session is dead without knowing it. Its part here ends before another takes it up.
+async fn end_other_connection(chat: &Chat, me: &Session, key: SessionKey) -> Result<(), &'static str> {
+    let has_it = |socket: &Socket| {
+        socket
+            .state::<Session>()
+            .is_some_and(|other| other.key() == Some(key))
+    };
+    for other in chat.connections.sockets(&me.user) {
+        if has_it(&other) {
+            other.close(Reason::ForcedClose);
+        }
+    }
+    let ended = chat.connections.none_left(&me.user, has_it);
+    let ended = tokio::time::timeout(HANDOVER, ended).await;
+    ended.map_err(|_| "its other connection does not end")
+}
+
+async fn resume_in_store(chat: &Chat, me: &Session, key: SessionKey) -> Result<Resumed, &'static str> {
+    let ask = Resume {
+        key,
+        holder: me.serial,
+        user_id: me.user.to_string(),
+        lost_since: chat.clock.now_ms().saturating_sub(chat.config.recovery.window_ms),
+    };
+    let resumed = chat.store.resume_session(ask).await;
+    resumed
+        .map_err(|_| "the store failed")?
+        .ok_or("it is not there, or not complete, or not theirs")
+}
+
+async fn rebuild(
+    chat: &Arc<Chat>,
+    me: &Arc<Session>,
+    socket: &Socket,
+    key: SessionKey,
+    seen: u64,
+    resumed: &Resumed,
+) -> Result<Restored, &'static str> {
+    let sid = SocketId::parse(&resumed.sid).ok_or("its id can't be read")?;
+    if resumed.rooms.len() > chat.config.limits.rooms_per_socket {
+        return Err("it is in too many rooms");
+    }
+    let mut rooms = Vec::with_capacity(resumed.rooms.len());
+    for subscribed in &resumed.rooms {
+        rooms.push(room(chat, me, &subscribed.room).await?);
+    }
+    let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
+    // Asked again, now that the rooms are subscribed to: who was taken out of one just before is in it by mistake.
+    if resume_in_store(chat, me, key).await?.rooms.len() != resumed.rooms.len() {
+        return Err("its rooms changed");
+    }
+    let after = resumed.rooms.iter().map(|subscribed| subscribed.after);
+    let missed = missed(chat, &joining, seen, after).await?;
+    me.set_restored(joining);
+    Ok(Restored { sid, missed })
+}
+
+async fn room(chat: &Chat, me: &Session, row: &RoomRow) -> Result<RoomRef, &'static str> {
+    let name = RoomName::new(&row.name).map_err(|_| "a room's name can't be read")?;
+    if !me.allows(&name) {
+        return Err("the token does not allow one of its rooms");
+    }
+    let found = chat
+        .rooms
+        .open(&name, false)
+        .await
+        .map_err(|_| "the store failed")?;
+    found.filter(|room| room.id == row.id).ok_or("a room is gone")
+}
+
+/// The events of the entries that the client has not seen, up to those that wait for it.
+async fn missed(
+    chat: &Chat,
+    joining: &Joining,
+    seen: u64,
+    after: impl Iterator<Item = u64>,
+) -> Result<Vec<Prepared>, &'static str> {
+    let limits = chat.config.recovery;
+    let ask = Missed {
+        rooms: joining
+            .rooms()
+            .iter()
+            .map(|(room, _)| room.id)
+            .zip(after)
+            .collect(),
+        after: seen,
+        upto: joining.upto(),
+        most: limits.max_events,
+        most_bytes: limits.max_bytes,
+    };
+    let entries = chat.store.missed(ask).await.map_err(|_| "the store failed")?;
+    let entries = entries.ok_or("it missed too much, or what is no longer kept")?;
+    let find = |placed: &PlacedEntry| joining.rooms().iter().find(|(room, _)| room.id == placed.room);
+    let frame = |placed: &PlacedEntry| frame(chat, &find(placed)?.0, placed).map(|frame| frame.event);
+    let events: Option<Vec<_>> = entries.iter().map(frame).collect();
+    let events = events.ok_or("an entry can't be read")?;
+    if events.iter().map(Prepared::len).sum::<usize>() > limits.max_bytes {
+        return Err("what it missed is too large");
+    }
+    Ok(events)
+}
+
+fn frame(chat: &Chat, room: &Room, placed: &PlacedEntry) -> Option<Frame> {
+    let offset = chat.order.offset(placed.pos);
+    Event::of(room, &placed.entry)?.frame(room, &chat.namespace, offset.as_deref())
+}
+
+/// The client was let in, with what it missed on its way: what came meanwhile follows, then how things stand in its
+/// rooms.
+pub(crate) async fn resume(chat: &Arc<Chat>, me: &Arc<Session>, socket: &Socket, joining: Joining) {
+    let rooms: Vec<_> = joining.rooms().iter().map(|(room, _)| room.clone()).collect();
+    let Ok(seated) = joining.finish(|| ()) else {
+        // It was told that it is in. It comes back from where it is.
+        return socket.close(Reason::SlowConsumer);
+    };
+    let rooms = rooms
+        .into_iter()
+        .zip(seated)
+        .filter_map(|(room, seated)| seated.then_some(room));
+    for room in rooms {
+        chat.presence.enter(&me.user, &room);
+        socket.has_room().await;
+        handlers::presence::show(chat, socket, &room);
+        chat.typing.show(socket, &room);
+    }
+}
+
+/// A client to which its session was given back did not get in after all.
+pub(super) fn abandon(chat: &Arc<Chat>, socket: &Socket) {
+    let Some(me) = socket.state::<Session>() else {
+        return;
+    };
+    drop(me.take_restored());
+    chat.connections.disconnected(&me.user, socket);
+    let chat = Arc::clone(chat);
+    tokio::spawn(async move { super::end(&chat, &me, Reason::TransportClose).await });
+}

@@ -1,0 +1,132 @@
+//! A socket on its way into rooms: subscribed, but all that comes for it waits until it was answered.
+//!
+//! The way in: [`Joining::begin`] notes where each room's log stands; what lies up to there is read from the store and
+//! answered with; [`Joining::finish`] sends the answer, and what came meanwhile behind it. Dropped without that, things
+//! are as they were. One socket joins once at a time, since its events are handled one after the other.
+
+use std::sync::Arc;
+
+use roomful_socket::Socket;
+
+use super::{Frame, Seat, hold::Hold, order::Order};
+use crate::{room_manager::RoomRef, session::Session};
+
+/// A socket on its way into rooms.
+pub(crate) struct Joining {
+    order: Arc<Order>,
+    me: Arc<Session>,
+    seat: Seat,
+    hold: Arc<Hold<Frame>>,
+    /// The rooms on the way into, each with its head at the beginning.
+    into: Vec<(RoomRef, u64)>,
+    /// The rooms that it was in before, whose entries wait too.
+    others: Vec<RoomRef>,
+    /// The place of the newest entry delivered before.
+    upto: u64,
+    finished: bool,
+}
+
+/// More came meanwhile than may wait. The socket is in none of the rooms that are new to it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Overflow;
+
+impl Joining {
+    /// At most `most` frames may wait.
+    pub(crate) fn begin(
+        order: &Arc<Order>,
+        me: &Arc<Session>,
+        socket: &Socket,
+        rooms: impl IntoIterator<Item = RoomRef>,
+        most: usize,
+    ) -> Self {
+        let hold = Arc::new(Hold::new(most));
+        let seat = Seat {
+            socket: socket.clone(),
+            user: me.user.clone(),
+            plain: me.plain,
+        };
+        let others = me.joined_rooms();
+        let still = order.stand_still();
+        for room in &others {
+            room.hold(me.serial, &hold);
+        }
+        let begin = |room: RoomRef| {
+            let head = room.begin(me.serial, seat.clone(), &hold);
+            me.remember_room(room.clone());
+            (room, head)
+        };
+        let into = rooms.into_iter().map(begin).collect();
+        let upto = *still;
+        drop(still);
+        Self {
+            order: Arc::clone(order),
+            me: Arc::clone(me),
+            seat,
+            hold,
+            into,
+            others,
+            upto,
+            finished: false,
+        }
+    }
+
+    /// The rooms, each with the newest entry that is not on its way to the socket.
+    pub(crate) fn rooms(&self) -> &[(RoomRef, u64)] {
+        &self.into
+    }
+
+    /// The place of the newest entry that is not on its way to the socket.
+    pub(crate) fn upto(&self) -> u64 {
+        self.upto
+    }
+
+    /// Sends the answer and what waited. Answers for each room whether the socket is in it: it may have been taken out
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`Overflow`], without an answer sent.
+    pub(crate) fn finish(mut self, answer: impl FnOnce()) -> Result<Vec<bool>, Overflow> {
+        self.finished = true;
+        let still = self.order.stand_still();
+        let opened = self.hold.open(answer, |frame| _ = self.seat.send(frame));
+        for room in &self.others {
+            room.settle(self.me.serial);
+        }
+        let stays = |(room, _): &(RoomRef, u64)| {
+            if opened {
+                room.settle(self.me.serial)
+            } else {
+                room.turn_away(self.me.serial)
+            }
+        };
+        let seated: Vec<_> = self.into.iter().map(stays).collect();
+        drop(still);
+        self.forget(&seated);
+        if opened { Ok(seated) } else { Err(Overflow) }
+    }
+
+    fn forget(&self, seated: &[bool]) {
+        for ((room, _), seated) in self.into.iter().zip(seated) {
+            if !seated {
+                self.me.forget_room(room.id);
+            }
+        }
+    }
+}
+
+impl Drop for Joining {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let still = self.order.stand_still();
+        self.hold.shut(|frame| _ = self.seat.send(frame));
+        for room in &self.others {
+            room.settle(self.me.serial);
+        }
+        let stays = |(room, _): &(RoomRef, u64)| room.turn_away(self.me.serial);
+        let seated: Vec<_> = self.into.iter().map(stays).collect();
+        drop(still);
+        self.forget(&seated);
+    }
+}

@@ -1,0 +1,89 @@
+//! What users show as: choosing it, and where users stand.
+
+use std::collections::HashMap;
+
+use roomful_socket::Socket;
+
+use super::presence::PresenceServer;
+use crate::{
+    error::ChatError,
+    events::presence::{OFFLINE, Offline, STATUS, ShowsAs, State, Status},
+    presence_tracker::{Choice, OnlineEntry, PresenceTracker, Shift, UserId},
+};
+
+impl PresenceServer {
+    /// The user chooses what to show as, on this socket. Their other devices are told, and whoever else it means
+    /// something to.
+    pub(crate) async fn choose(
+        &self,
+        user: &UserId,
+        socket: &Socket,
+        choice: Choice,
+    ) -> Result<(), ChatError> {
+        let _turn = self.choices.take(user).await;
+        let now = self.clock.now_ms();
+        let seen_at = {
+            let tracker = self.tracker.lock();
+            if tracker.choice(user) == Some(&choice) {
+                return Ok(());
+            }
+            // Whoever stays invisible is not seen now.
+            let unseen_since = tracker.entry(user).and_then(|entry| entry.last_shown(now));
+            unseen_since.filter(|_| !choice.shows()).unwrap_or(now)
+        };
+        self.store
+            .set_status(user, choice.status, choice.text.as_deref(), seen_at)
+            .await?;
+        let mut tracker = self.tracker.lock();
+        let others = |tracker: &PresenceTracker<_>| {
+            let others = self.audience.others(user, tracker.rooms_of(user));
+            others.into_values()
+        };
+        let news = ShowsAs::new(user, &choice);
+        match tracker.choose(user, choice.clone(), seen_at) {
+            Shift::Appeared => self.announce(user, &tracker, others(&tracker)),
+            Shift::Vanished => {
+                let event = Offline {
+                    user_id: user,
+                    last_seen: seen_at,
+                };
+                self.audience.tell(user, OFFLINE, &event, others(&tracker));
+            }
+            Shift::Changed => self.audience.tell(user, STATUS, &news, others(&tracker)),
+            Shift::Unseen => {}
+        }
+        let devices = self.audience.other_devices(user, socket);
+        self.audience.tell(user, STATUS, &news, devices);
+        Ok(())
+    }
+
+    /// Where these users stand now, in the order asked for: as others see them, but for `oneself`.
+    pub(crate) async fn states(
+        &self,
+        users: Vec<String>,
+        oneself: Option<&str>,
+    ) -> Result<Vec<State>, ChatError> {
+        let rows = self.store.users(&users).await?;
+        let stored: HashMap<_, _> = rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
+        let now = self.clock.now_ms();
+        let tracker = self.tracker.lock();
+        let state = |user: String| {
+            let entry = tracker.entry(&user);
+            let (here, unseen): (Option<OnlineEntry>, _) = match entry {
+                Some(entry) if entry.choice.shows() || oneself == Some(&user) => (Some(entry), None),
+                Some(entry) => (None, entry.hidden_since),
+                None => (None, None),
+            };
+            let last_seen = here.as_ref().map(|entry| entry.last_seen(now));
+            State {
+                last_seen: last_seen.or(unseen).or_else(|| stored.get(&user).copied()),
+                status: here
+                    .as_ref()
+                    .map_or(Status::Offline, |entry| entry.choice.status.into()),
+                text: here.and_then(|entry| Some(entry.choice.text?.to_string())),
+                user_id: user,
+            }
+        };
+        Ok(users.into_iter().map(state).collect())
+    }
+}

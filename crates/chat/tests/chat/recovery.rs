@@ -1,0 +1,444 @@
+//! Coming back: a lost connection is taken up again whole, or not at all.
+
+use std::sync::Arc;
+
+use roomful_store::{Options, Retention};
+use roomful_testkit::{SioClient, token};
+use serde_json::{Value, json};
+
+use crate::fixture::{SECRET, START, Server, claims, ok, send, seqs, settle};
+
+/// What a client shows when it comes back.
+fn auth(claims: &Value, claim: &Value) -> Value {
+    let mut auth = json!({ "token": token::with_claims(SECRET, claims) });
+    if let (Value::Object(auth), Value::Object(claim)) = (&mut auth, claim.clone()) {
+        auth.extend(claim);
+    }
+    auth
+}
+
+/// Comes back with a token of `user`; with whether the session was recovered.
+async fn come_back(server: &Server, user: &str, claim: &Value) -> (SioClient, bool) {
+    come_back_with(server, &claims(user), claim).await
+}
+
+async fn come_back_with(server: &Server, claims: &Value, claim: &Value) -> (SioClient, bool) {
+    let client = server.try_connect(&auth(claims, claim)).await.unwrap();
+    let session = client.next_event("session").await.unwrap();
+    assert_eq!(session["sessionId"], client.id());
+    let recovered = session["recovered"].as_bool().unwrap();
+    (client, recovered)
+}
+
+/// Cuts the connection and waits until the server has noted it.
+async fn lose(server: &Server, client: SioClient) -> (Value, String) {
+    let before = server.chat.stats().connections;
+    client.cut().await;
+    let (claim, id) = (client.claim(), client.id().to_owned());
+    assert_ne!(
+        claim,
+        Value::Null,
+        "a client that has seen its session can come back"
+    );
+    while server.chat.stats().connections >= before {
+        tokio::task::yield_now().await;
+    }
+    (claim, id)
+}
+
+fn messages(client: &SioClient) -> Vec<(String, u64)> {
+    let messages = client.drain("chat:receive_message").into_iter();
+    messages
+        .map(|message| {
+            let room = message["room"].as_str().unwrap().to_owned();
+            (room, message["seq"].as_u64().unwrap())
+        })
+        .collect()
+}
+
+fn at(room: &str, seqs: impl IntoIterator<Item = u64>) -> Vec<(String, u64)> {
+    seqs.into_iter().map(|seq| (room.to_owned(), seq)).collect()
+}
+
+#[tokio::test]
+async fn what_was_missed_comes_once_and_in_order_over_all_rooms() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "a").await;
+    ok(alice.call("chat:join", &json!("b")).await);
+    let bob = server.joined("bob", "b").await;
+    ok(bob.call("chat:join", &json!("a")).await);
+    send(&alice, "a", "seen").await;
+    bob.next_event("chat:receive_message").await.unwrap();
+    let (claim, id) = lose(&server, bob).await;
+    for n in 0..6 {
+        send(&alice, if n % 2 == 0 { "a" } else { "b" }, "missed").await;
+    }
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    assert_eq!(bob.id(), id, "the public id is kept");
+    send(&alice, "b", "live").await;
+    let live = bob.find_event(roomful_testkit::PATIENCE, "chat:receive_message", |m| {
+        m["text"] == "live"
+    });
+    assert_eq!(live.await.unwrap()["seq"], 4);
+    let expected = [("a", 2), ("b", 1), ("a", 3), ("b", 2), ("a", 4), ("b", 3)];
+    assert_eq!(messages(&bob), expected.map(|(room, seq)| (room.to_owned(), seq)));
+    // And it works again, from where it is now.
+    let (claim, _) = lose(&server, bob).await;
+    send(&alice, "a", "missed again").await;
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    settle(&bob).await;
+    assert_eq!(messages(&bob), at("a", [5]));
+}
+
+#[tokio::test]
+async fn edits_deletions_and_reactions_are_missed_too_but_nothing_ephemeral() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "a").await;
+    let bob = server.joined("bob", "a").await;
+    send(&alice, "a", "one").await;
+    bob.next_event("chat:receive_message").await.unwrap();
+    let (claim, _) = lose(&server, bob).await;
+    ok(alice
+        .call(
+            "chat:edit_message",
+            &json!({ "room": "a", "seq": 1, "text": "uno" }),
+        )
+        .await);
+    ok(alice
+        .call("chat:react", &json!({ "room": "a", "seq": 1, "emoji": "+1" }))
+        .await);
+    ok(alice
+        .call("chat:message_read", &json!({ "room": "a", "seq": 1 }))
+        .await);
+    ok(alice.call("chat:typing_start", &json!("a")).await);
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    settle(&bob).await;
+    assert_eq!(bob.drain("chat:message_edited")[0]["text"], "uno");
+    assert_eq!(bob.drain("chat:reaction")[0]["emoji"], "+1");
+    assert!(bob.drain("chat:message_read").is_empty());
+    // How things stand now is told again.
+    assert_eq!(
+        bob.drain("chat:typing_start"),
+        [json!({ "room": "a", "userId": "alice" })]
+    );
+    let online = bob.drain("chat:online_users");
+    assert_eq!(online[0]["users"].as_array().unwrap().len(), 2, "{online:?}");
+}
+
+#[tokio::test]
+async fn who_has_seen_nothing_yet_can_come_back_too() {
+    let server = Server::start().await;
+    let bob = server.connect("bob").await;
+    let (claim, id) = lose(&server, bob).await;
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    assert_eq!(bob.id(), id);
+    // Joined without an event since: what follows the answer is missed, what is in it is not.
+    let alice = server.joined("alice", "a").await;
+    send(&alice, "a", "in the answer").await;
+    let joined = ok(bob.call("chat:join", &json!("a")).await);
+    assert_eq!(seqs(&joined["messages"]), [1]);
+    let (claim, _) = lose(&server, bob).await;
+    send(&alice, "a", "missed").await;
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    settle(&bob).await;
+    assert_eq!(messages(&bob), at("a", [2]));
+}
+
+#[tokio::test]
+async fn nobody_else_gets_a_session() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "a").await;
+    let bob = server.joined("bob", "a").await;
+    let (claim, id) = lose(&server, bob).await;
+    send(&alice, "a", "for bob").await;
+    let (eve, recovered) = come_back(&server, "eve", &claim).await;
+    assert!(!recovered);
+    assert_ne!(eve.id(), id);
+    settle(&eve).await;
+    assert!(messages(&eve).is_empty());
+    // Nor does bob himself with a token that does not allow the room, or none that is good.
+    let expired = json!({ "sub": "bob", "exp": START / 1000 - 1 });
+    assert!(server.try_connect(&auth(&expired, &claim)).await.is_err());
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered, "what others tried takes nothing from him");
+    let (claim, _) = lose(&server, bob).await;
+    let narrow = json!({ "sub": "bob", "exp": START / 1000 + 60, "rooms": ["b"] });
+    let (bob, recovered) = come_back_with(&server, &narrow, &claim).await;
+    assert!(!recovered);
+    settle(&bob).await;
+    assert!(messages(&bob).is_empty());
+    let (_, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(!recovered, "what could not be given back is over");
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_know_of_its_death_gives_way() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "a").await;
+    let half_open = server.joined("bob", "a").await;
+    let claim = half_open.claim();
+    send(&alice, "a", "on the way").await;
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    assert_eq!(bob.id(), half_open.id());
+    half_open.wait_end(roomful_testkit::PATIENCE).await.unwrap();
+    send(&alice, "a", "live").await;
+    bob.find_event(roomful_testkit::PATIENCE, "chat:receive_message", |m| {
+        m["seq"] == 2
+    })
+    .await
+    .unwrap();
+    assert_eq!(messages(&bob), at("a", [1]));
+    // Its token's end still ends the new one.
+    server.clock.advance(3_600_000 + 5_001);
+    assert_eq!(bob.next_event("error").await.unwrap()["code"], "token_expired");
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_window_or_by_either_side() {
+    let server = Server::start().await;
+    let bob = server.joined("bob", "a").await;
+    let (claim, _) = lose(&server, bob).await;
+    server.clock.advance(120_001);
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(!recovered, "too late");
+    let claim = bob.claim();
+    bob.close().await.unwrap();
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(!recovered, "the client had left");
+    let claim = bob.claim();
+    server.chat.disconnect_user("bob").unwrap();
+    bob.wait_end(roomful_testkit::PATIENCE).await.unwrap();
+    let (_, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(!recovered, "the server had ended it");
+}
+
+#[tokio::test]
+async fn a_room_left_meanwhile_is_not_given_back() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "a").await;
+    let phone = server.joined("bob", "a").await;
+    ok(phone.call("chat:join", &json!("b")).await);
+    // Left while connected, on another device: the phone's session knows.
+    let tablet = server.connect("bob").await;
+    ok(tablet.call("chat:leave", &json!("a")).await);
+    let (claim, _) = lose(&server, phone).await;
+    send(&alice, "a", "not for bob").await;
+    let (phone, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    settle(&phone).await;
+    assert!(messages(&phone).is_empty());
+    // Left while the phone is away: what it should have cannot be told.
+    let (claim, _) = lose(&server, phone).await;
+    ok(tablet.call("chat:leave", &json!("b")).await);
+    let (_, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(!recovered);
+}
+
+#[tokio::test]
+async fn an_offset_that_is_none_of_ours_is_not_believed() {
+    let server = Server::start().await;
+    let bob = server.joined("bob", "a").await;
+    let (claim, _) = lose(&server, bob).await;
+    for offset in ["", "x", "deadbeef.1", "1", "__proto__"] {
+        let claim = json!({ "pid": claim["pid"], "offset": offset });
+        let (_, recovered) = come_back(&server, "bob", &claim).await;
+        assert!(!recovered, "{offset:?}");
+    }
+    let ahead = claim["offset"].as_str().unwrap().replace('.', ".9");
+    let (_, recovered) = come_back(&server, "bob", &json!({ "pid": claim["pid"], "offset": ahead })).await;
+    assert!(!recovered);
+    for pid in ["", "AAAAAAAAAAAAAAAAAAAA", "constructor"] {
+        let (_, recovered) =
+            come_back(&server, "bob", &json!({ "pid": pid, "offset": claim["offset"] })).await;
+        assert!(!recovered, "{pid:?}");
+    }
+    let (_, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered, "guesses take nothing away");
+}
+
+#[tokio::test]
+async fn who_missed_more_than_is_given_or_kept_starts_anew() {
+    let server = Server::with(|config| config.recovery.max_events = 3).await;
+    let alice = server.joined("alice", "a").await;
+    let bob = server.joined("bob", "a").await;
+    let (claim, _) = lose(&server, bob).await;
+    for n in 0..4 {
+        send(&alice, "a", &n.to_string()).await;
+    }
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(!recovered);
+    let synced = ok(bob
+        .call("chat:sync", &json!({ "rooms": [{ "room": "a", "since": 0 }] }))
+        .await);
+    assert_eq!(seqs(&synced["rooms"][0]["messages"]), [1, 2, 3, 4]);
+
+    let data = tempfile::tempdir().unwrap();
+    let keep_two = Options {
+        retention: Retention {
+            max_entries: 2,
+            ..Retention::default()
+        },
+        ..Options::default()
+    };
+    let url = format!("sqlite:{}", data.path().join("chat.db").display());
+    let server = Server::on(roomful_store::open(&url, keep_two).unwrap(), data, |_| ()).await;
+    let alice = server.joined("alice", "a").await;
+    let bob = server.joined("bob", "a").await;
+    let (claim, _) = lose(&server, bob).await;
+    for n in 0..3 {
+        send(&alice, "a", &n.to_string()).await;
+    }
+    let (_, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(!recovered, "one of three is gone");
+}
+
+#[tokio::test]
+async fn a_session_outlives_the_process() {
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", data.path().join("chat.db").display());
+    let store = roomful_store::open(&url, Options::default()).unwrap();
+    let server = Server::on(Arc::clone(&store), tempfile::tempdir().unwrap(), |_| ()).await;
+    let alice = server.joined("alice", "a").await;
+    let bob = server.joined("bob", "a").await;
+    ok(alice.call("chat:join", &json!("b")).await);
+    send(&alice, "a", "missed").await;
+    bob.next_event("chat:receive_message").await.unwrap();
+    let claim = bob.claim();
+    send(&alice, "a", "missed").await;
+    // No farewell: the store goes as it is.
+    store.close().await;
+    drop((alice, bob, server));
+
+    let store = roomful_store::open(&url, Options::default()).unwrap();
+    let server = Server::on(store, data, |_| ()).await;
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    settle(&bob).await;
+    assert_eq!(messages(&bob), at("a", [2]));
+}
+
+#[tokio::test]
+async fn without_a_window_there_is_no_recovery_and_no_offset() {
+    let server = Server::with(|config| config.recovery.window_ms = 0).await;
+    let bob = server.joined("bob", "a").await;
+    assert_eq!(bob.welcome()["pid"], Value::Null);
+    send(&bob, "a", "hello").await;
+    let message = bob.take(roomful_testkit::PATIENCE, "a message", |event| {
+        event.name == "chat:receive_message"
+    });
+    assert_eq!(message.await.unwrap().args.len(), 1);
+}
+
+#[tokio::test]
+async fn only_what_lasts_carries_an_offset() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "a").await;
+    let bob = server.joined("bob", "a").await;
+    ok(alice.call("chat:typing_start", &json!("a")).await);
+    send(&alice, "a", "hello").await;
+    ok(alice
+        .call("chat:message_read", &json!({ "room": "a", "seq": 1 }))
+        .await);
+    for (name, args) in [
+        ("chat:typing_start", 1),
+        ("chat:receive_message", 2),
+        ("chat:message_read", 1),
+    ] {
+        let event = bob
+            .take(roomful_testkit::PATIENCE, name, |event| event.name == name)
+            .await
+            .unwrap();
+        assert_eq!(event.args.len(), args, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_wants_no_recovery_gets_one_argument_an_event() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "a").await;
+    let auth = auth(&claims("bob"), &json!({ "recovery": false }));
+    let bob = server.try_connect(&auth).await.unwrap();
+    assert_eq!(bob.welcome()["pid"], Value::Null);
+    ok(bob.call("chat:join", &json!("a")).await);
+    send(&alice, "a", "hello").await;
+    for name in ["session", "chat:receive_message"] {
+        let event = bob
+            .take(roomful_testkit::PATIENCE, name, |event| event.name == name)
+            .await
+            .unwrap();
+        assert_eq!(event.args.len(), 1, "{name}");
+    }
+    settle(&alice).await;
+    assert_ne!(alice.claim(), Value::Null, "others get theirs");
+}
+
+/// Many clients in many rooms lose their connections at any moment, amid sends: each sees every room dense, and all in
+/// one order, over all of its lives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_at_any_moment_nobody_misses_or_repeats() {
+    const ROOMS: [&str; 3] = ["a", "b", "c"];
+    let server = Arc::new(Server::with(|config| config.rates.enabled = false).await);
+    let mut senders = Vec::new();
+    for n in 0..3 {
+        let sender = server.connect(&format!("sender-{n}")).await;
+        for room in ROOMS {
+            ok(sender.call("chat:join", &json!(room)).await);
+        }
+        senders.push(tokio::spawn(async move {
+            for n in 0..150 {
+                send(&sender, ROOMS[n % 3], &n.to_string()).await;
+            }
+        }));
+    }
+    let mut readers = Vec::new();
+    for n in 0..6 {
+        let server = Arc::clone(&server);
+        readers.push(tokio::spawn(async move {
+            let user = format!("reader-{n}");
+            let mut reader = server.connect(&user).await;
+            let mut next = std::collections::HashMap::new();
+            for round in 0..12 {
+                // Rooms are joined one by one, between the cuts.
+                if let Some(room) = ROOMS.get(round / 2).filter(|_| round % 2 == 0) {
+                    let joined = ok(reader.call("chat:join", &json!(room)).await);
+                    next.insert(room.to_string(), joined["head"].as_u64().unwrap() + 1);
+                }
+                if n % 2 == 0 {
+                    settle(&reader).await;
+                }
+                reader.cut().await;
+                check(&reader, &mut next);
+                let claim = reader.claim();
+                let (again, recovered) = come_back(&server, &user, &claim).await;
+                assert!(recovered, "{user}, round {round}");
+                reader = again;
+                check(&reader, &mut next);
+            }
+            (reader, next)
+        }));
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    for reader in readers {
+        let (reader, mut next) = reader.await.unwrap();
+        settle(&reader).await;
+        check(&reader, &mut next);
+        assert!(next.values().all(|next| *next == 151), "{next:?}");
+    }
+}
+
+fn check(reader: &SioClient, next: &mut std::collections::HashMap<String, u64>) {
+    for (room, seq) in messages(reader) {
+        if let Some(expected) = next.get_mut(&room) {
+            assert_eq!(seq, *expected, "in {room}");
+            *expected += 1;
+        }
+    }
+}

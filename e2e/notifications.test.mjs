@@ -1,0 +1,123 @@
+// Notifications with the stock socket.io-client: the app's backend posts them over HTTP, and every device of the user gets each
+// one once, now or when it comes back.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+
+import { call, done, heard, leaveAll, person } from "./lib/people.mjs";
+import { API_KEY, Roomful } from "./lib/process.mjs";
+import { tokenFor } from "./lib/token.mjs";
+import { until } from "./lib/waiting.mjs";
+
+let server;
+before(async () => {
+  server = await Roomful.start();
+});
+afterEach(leaveAll);
+after(() => server?.stop());
+
+async function post(notification, key = API_KEY) {
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const body = JSON.stringify({ kind: "mention", body: "in the lobby", ...notification });
+  const answer = await fetch(`${server.url}/api/v1/notifications`, { method: "POST", headers, body });
+  return { status: answer.status, ...(await answer.json()) };
+}
+
+/** A device of a user, by its name. */
+const on = (user, device) => person(server, user, { auth: { token: tokenFor(user), device } });
+
+/** Disconnects a device, and waits until the server knows that no device of its user is there. */
+async function leave(socket, user) {
+  socket.disconnect();
+  const headers = { authorization: `Bearer ${API_KEY}` };
+  const devices = async () => (await (await fetch(`${server.url}/api/v1/users/${user}`, { headers })).json()).devices;
+  await until(async () => (await devices()).length === 0, `${user} to be gone`);
+}
+
+/** The title of the next notification that this device is given. */
+const given = async (socket) => (await heard(socket, "notification:receive")).title;
+
+/** Fails if the device was or is being given one more: what is on its way comes before what is posted now. */
+async function nothingElse(socket, user) {
+  const { id } = await post({ userIds: [user], title: "the last one" });
+  await heard(socket, "notification:receive", (notice) => notice.id === id);
+  const others = socket.seen.filter(({ event }) => event === "notification:receive").map(({ payload }) => payload.title);
+  assert.deepEqual(others, []);
+}
+
+test("a notification is received live by all devices of its users, and by nobody else", async () => {
+  const devices = [await on("ann", "phone"), await on("ann", "tablet"), await on("ben", "phone")];
+  const stranger = await on("cat", "phone");
+  const answer = await post({ userIds: ["ann", "ben"], title: "hello", data: { room: "lobby" } });
+  assert.equal(answer.status, 201);
+  assert.equal(answer.duplicate, false);
+  for (const device of devices) {
+    const notice = await heard(device, "notification:receive");
+    assert.deepEqual(notice, { id: answer.id, kind: "mention", title: "hello", body: "in the lobby", data: { room: "lobby" }, at: answer.at });
+  }
+  await nothingElse(stranger, "cat");
+  await nothingElse(devices[0], "ann");
+});
+
+test("what came while a device was away is delivered on connect, once for each device, also after the server's end", async () => {
+  let phone = await on("dan", "phone");
+  await post({ userIds: ["dan"], title: "one" });
+  assert.equal(await given(phone), "one");
+  await leave(phone, "dan");
+  await post({ userIds: ["dan"], title: "two" });
+  await post({ userIds: ["dan"], title: "three" });
+  await server.end("SIGTERM");
+  await server.restart();
+
+  phone = await on("dan", "phone");
+  assert.deepEqual([await given(phone), await given(phone)], ["two", "three"]);
+  const tablet = await on("dan", "tablet");
+  assert.deepEqual([await given(tablet), await given(tablet), await given(tablet)], ["one", "two", "three"]);
+  await nothingElse(phone, "dan");
+  assert.equal(await given(tablet), "the last one");
+  phone.disconnect();
+  phone = await on("dan", "phone");
+  await nothingElse(phone, "dan");
+});
+
+test("a post that is sent again under its id is delivered once, another one under it is a conflict", async () => {
+  const phone = await on("eva", "phone");
+  const notification = { userIds: ["eva"], title: "parcel", id: "parcel-7" };
+  const first = await post(notification);
+  const again = await post(notification);
+  assert.deepEqual([first.status, first.duplicate, again.status, again.duplicate, again.at], [201, false, 201, true, first.at]);
+  assert.equal(await given(phone), "parcel");
+  const other = await post({ ...notification, title: "another parcel" });
+  assert.deepEqual([other.status, other.error.code], [409, "conflict"]);
+  await nothingElse(phone, "eva");
+  assert.equal((await post(notification, "not the key")).status, 401);
+});
+
+test("notifications are listed, read and counted over all devices", async () => {
+  const phone = await on("fay", "phone");
+  const tablet = await on("fay", "tablet");
+  const ids = [];
+  for (const title of ["one", "two", "three"]) ids.push((await post({ userIds: ["fay"], title })).id);
+  const all = await done(phone, "notification:list", {});
+  assert.deepEqual(all.notifications.map(({ title }) => title), ["three", "two", "one"]);
+  assert.deepEqual([all.unread, all.more], [3, false]);
+  const older = await done(phone, "notification:list", { limit: 1, before: ids[2] });
+  assert.deepEqual([older.notifications.map(({ id }) => id), older.more], [[ids[1]], true]);
+
+  assert.deepEqual(await done(phone, "notification:read", { id: ids[1] }), { unread: 2 });
+  assert.deepEqual(await heard(tablet, "notification:unread"), { unread: 2 });
+  // Reading the same again counts nothing down.
+  assert.deepEqual(await done(tablet, "notification:read", { id: ids[1] }), { unread: 2 });
+  const left = await done(tablet, "notification:list", { unreadOnly: true });
+  assert.deepEqual(left.notifications.map(({ id }) => id), [ids[2], ids[0]]);
+  const read = (await done(tablet, "notification:list", {})).notifications[1];
+  assert.equal(typeof read.readAt, "number");
+
+  assert.deepEqual(await done(tablet, "notification:read", { all: true }), { unread: 0 });
+  await heard(phone, "notification:unread", ({ unread }) => unread === 0);
+  assert.equal((await done(phone, "notification:list", {})).unread, 0);
+  const unknown = await call(phone, "notification:read", { id: "no-such-id" });
+  assert.equal(unknown.error.code, "not_found");
+  const ofOthers = await call(await on("gus", "phone"), "notification:read", { id: ids[0] });
+  assert.equal(ofOthers.error.code, "not_found", "somebody else's notification");
+});

@@ -1,0 +1,88 @@
+//! The app's backend: posts a notification now and then, and again under the same id until it is acknowledged.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use roomful_testkit::history::{Event, Name};
+use roomful_testkit::http;
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use crate::stage::{Stage, User};
+
+/// A notification for so many acknowledged messages.
+const EVERY: u64 = 20;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to rest after a post that failed.
+const REST: Duration = Duration::from_millis(50);
+
+pub(crate) struct Poster {
+    pub(crate) stage: Arc<Stage>,
+    pub(crate) users: Vec<Arc<User>>,
+    pub(crate) addr: SocketAddr,
+    pub(crate) api_key: &'static str,
+    pub(crate) seed: u64,
+}
+
+impl Poster {
+    /// Posts as messages are acknowledged, for as long as it is polled.
+    pub(crate) async fn live(self) {
+        let mut rng = StdRng::seed_from_u64(self.seed);
+        let mut posted = 0;
+        loop {
+            let due = || self.stage.acknowledged() / EVERY > posted;
+            while !self.stage.wait_until(PATIENCE, due).await {}
+            let mut users: Vec<_> = self.users.iter().filter(|_| rng.random()).cloned().collect();
+            if users.is_empty() {
+                users.extend(self.users.first().cloned());
+            }
+            self.post(&Name::from(format!("notice-{posted}")), &users).await;
+            posted += 1;
+        }
+    }
+
+    async fn post(&self, id: &Name, users: &[Arc<User>]) {
+        self.stage.posting.store(true, Ordering::SeqCst);
+        let names: Vec<Name> = users.iter().map(|user| user.name.clone()).collect();
+        let ids: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let body =
+            json!({ "userIds": ids, "kind": "torture", "title": &**id, "body": "", "id": &**id }).to_string();
+        let key = format!("Bearer {}", self.api_key);
+        let headers = [("authorization", &*key), ("content-type", "application/json")];
+        loop {
+            let asked = http::request(
+                self.addr,
+                "POST",
+                "/api/v1/notifications",
+                &headers,
+                body.as_bytes(),
+            );
+            match timeout(PATIENCE, asked).await {
+                Ok(Ok(answer)) if answer.status == 201 => break,
+                Ok(Ok(answer)) if !matches!(answer.status, 429 | 500 | 503 | 507) => {
+                    self.stage.trouble(format!(
+                        "the notification {id} is refused: {} {}",
+                        answer.status,
+                        answer.text()
+                    ));
+                    break;
+                }
+                _ => sleep(REST).await,
+            }
+        }
+        for user in users {
+            user.posted.fetch_add(1, Ordering::SeqCst);
+        }
+        self.stage.recorder.record(Event::Posted {
+            id: id.clone(),
+            users: names,
+        });
+        self.stage.posting.store(false, Ordering::SeqCst);
+        self.stage.moved();
+    }
+}
