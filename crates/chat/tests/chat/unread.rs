@@ -22,7 +22,7 @@ const USERS: [&str; 3] = ["alice", "bob", "carol"];
 const ROOMS: [&str; 2] = ["den", "hall"];
 /// A room in which only the clerk speaks: when its count has come to a device, all counts of before have.
 const MARKER: &str = "marker";
-const ROUNDS: u64 = 20;
+const ROUNDS: u64 = 30;
 /// What each device does in a round.
 const STEPS: usize = 6;
 
@@ -109,8 +109,9 @@ impl World {
         }
     }
 
-    /// One thing that somebody may do, from any device, in any room that its user is a member of.
-    async fn step(&self, device: &Device) {
+    /// One thing that somebody may do, from any device, in any room that its user is a member of; while `reading`, no
+    /// message comes any more that would have all be told anew.
+    async fn step(&self, device: &Device, reading: bool) {
         let (what, which, room, mentioned, pause) = {
             let mut dice = device.dice.lock();
             (
@@ -118,16 +119,17 @@ impl World {
                 dice.random::<u64>(),
                 ROOMS[dice.random_range(0..ROOMS.len())],
                 dice.random_range(0..1 << USERS.len()),
-                dice.random_range(1..1_200),
+                dice.random_range(500..2_000),
             )
         };
         match what {
-            0..7 => self.say(device, room, mentioned).await,
+            1..19 if reading => self.read(device, room, which).await,
+            1..7 => self.say(device, room, mentioned).await,
             7..9 => self.change(device, room, which, "chat:edit_message").await,
             9..12 => self.change(device, room, which, "chat:delete_message").await,
             12..18 => self.read(device, room, which).await,
             18 => self.change(device, room, which, "chat:react").await,
-            // Counts go out while others are under way.
+            // Counts go out while others are made.
             _ => self.server.clock.advance(pause),
         }
     }
@@ -304,8 +306,14 @@ async fn run(seed: u64) {
     let world = World::new(seed).await;
     for round in 1..=ROUNDS {
         let rounds = world.devices.iter().map(|device| async {
-            for _ in 0..STEPS {
-                world.step(device).await;
+            for step in 0..STEPS {
+                // Some rounds are mixed, some end with reads, in some there is nothing else.
+                let reading = match round % 3 {
+                    0 => true,
+                    1 => step >= STEPS / 2,
+                    _ => false,
+                };
+                world.step(device, reading).await;
             }
         });
         join_all(rounds).await;
