@@ -13,7 +13,7 @@ use crate::{
     error::ChatError,
     middleware::{admission::ConnectionSlot, rate_limit::ConnectionLimiter},
     notification_tracker::Device,
-    presence_tracker::UserId,
+    presence_tracker::{Choice, Recalled, UserId},
     room::joining::Joining,
     room_manager::RoomRef,
     types::{Claims, RoomName},
@@ -46,6 +46,8 @@ struct Life {
     watching: Vec<UserId>,
     /// Under what its client may take it up again; `None` if it can't.
     key: Option<SessionKey>,
+    /// What is remembered of its user, until they are online; `None` for most.
+    recalled: Option<Box<Recalled>>,
     /// What was given back to it, until it is connected.
     restored: Option<Box<Joining>>,
 }
@@ -74,6 +76,7 @@ impl Session {
                 joined: Vec::new(),
                 watching: Vec::new(),
                 key: None,
+                recalled: None,
                 restored: None,
             }),
             _slot: slot,
@@ -205,6 +208,20 @@ impl Session {
 
     // ---- presence
 
+    /// What is remembered of the user, for when they come online.
+    pub(crate) fn recall(&self, recalled: Recalled) {
+        // Of who simply shows as online nothing needs to be known.
+        self.life.lock().recalled = (recalled.choice != Choice::default()).then(|| Box::new(recalled));
+    }
+
+    pub(crate) fn take_recalled(&self) -> Recalled {
+        self.life
+            .lock()
+            .recalled
+            .take()
+            .map_or_else(Recalled::default, |recalled| *recalled)
+    }
+
     /// Notes that the socket watches these users; false, and nothing noted, if that would be more than `most`.
     pub(crate) fn watch(&self, users: &[UserId], most: usize) -> bool {
         let mut life = self.life.lock();
@@ -255,6 +272,6 @@ mod tests {
 
     #[test]
     fn an_idle_session_is_small() {
-        assert!(size_of::<Session>() <= 296, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 304, "{} bytes", size_of::<Session>());
     }
 }

@@ -25,14 +25,16 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
     let restored = me.take_restored();
     let upto = restored.as_ref().map(|restored| restored.upto());
     tell_session(&chat, &me, &socket, upto);
-    if let Some(restored) = restored {
-        recovery::resume(&chat, &me, &socket, *restored).await;
-    } else {
+    if restored.is_none() {
         chat.connections.connected(&me.user, &socket);
-        recovery::begin(&chat, &me, &socket).await;
+    }
+    // Before anything that waits for a commit: who is connected is online.
+    chat.presence.connect(&me, &socket).await;
+    match restored {
+        Some(restored) => recovery::resume(&chat, &me, &socket, *restored).await,
+        None => recovery::begin(&chat, &me, &socket).await,
     }
     chat.notifications.connect(&me, &socket);
-    chat.presence.connect(&me, &socket).await;
     if !still_welcome(&chat, &me).await {
         socket.close(Reason::ForcedClose);
     }

@@ -66,16 +66,22 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     let slot = chat.connections.take(&claims, most)?;
     // Before the look at the revocations: one that comes later has a larger number.
     let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
-    chat.check_revoked(&claims.user, claims.issued_at).await?;
+    // What the user shows as is known before anybody is told that they are there: they may be invisible.
+    let ((), recalled) = tokio::try_join!(
+        chat.check_revoked(&claims.user, claims.issued_at),
+        chat.presence.recall(&claims.user)
+    )?;
     let sends = usize::try_from(chat.config.sends_in_flight).unwrap_or(1).max(1);
-    Ok(Session::new(
+    let session = Session::new(
         serial,
         claims,
         (device, plain),
         chat.limiters.connection(),
         sends,
         slot,
-    ))
+    );
+    session.recall(recalled);
+    Ok(session)
 }
 
 /// The name by which the client tells its device from the user's others. Without one it shares the nameless one.

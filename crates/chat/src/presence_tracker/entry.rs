@@ -23,6 +23,15 @@ impl Choice {
     }
 }
 
+/// What is remembered of a user when they come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recalled {
+    /// What they chose last.
+    pub choice: Choice,
+    /// When others last saw them, if ever.
+    pub last_seen: Option<i64>,
+}
+
 /// A user who is online.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnlineEntry {
@@ -32,7 +41,7 @@ pub struct OnlineEntry {
     pub name: Option<Arc<str>>,
     /// When their last session ended; `None` while one lives.
     pub gone_at: Option<i64>,
-    /// What they show as; invisible while it is not known.
+    /// What they show as.
     pub choice: Choice,
     /// While they don't show: when others saw them last, if ever.
     pub hidden_since: Option<i64>,

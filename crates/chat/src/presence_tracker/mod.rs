@@ -2,19 +2,16 @@
 //! store.
 //!
 //! A user is online while any of their sessions lives, and for a grace after the last one went, so that a reload
-//! does not flap. All devices of a user are one entry. Some of those online don't show: who chose to be invisible, and
-//! who has come so lately that their choice is not known yet. Who is told about a change is decided by the presence
-//! server.
+//! does not flap. All devices of a user are one entry. Those who chose to be invisible are online and don't show. Who is
+//! told about a change is decided by the presence server.
 
 mod entry;
 
 use std::{collections::HashMap, sync::Arc};
 
-use indexmap::IndexSet;
-use roomful_store::ChosenStatus;
-
-pub use self::entry::{Choice, OnlineEntry, Shift, UserId};
+pub use self::entry::{Choice, OnlineEntry, Recalled, Shift, UserId};
 use crate::deadlines::Deadlines;
+use indexmap::IndexSet;
 
 /// A user who is online, or was within the grace.
 #[derive(Debug)]
@@ -24,26 +21,18 @@ struct OnlineUser<R> {
     /// Since when no session lives; `None` while one does.
     gone_at: Option<i64>,
     rooms: Vec<R>,
-    /// `None` until it is known. Nobody is shown against their will for the time it takes to read it.
-    choice: Option<Choice>,
+    choice: Choice,
     /// While they don't show: when others saw them last.
     hidden_since: Option<i64>,
 }
 
 impl<R> OnlineUser<R> {
-    fn shows(&self) -> bool {
-        self.choice.as_ref().is_some_and(Choice::shows)
-    }
-
     fn entry(&self, user: &UserId) -> OnlineEntry {
         OnlineEntry {
             user: Arc::clone(user),
             name: self.name.clone(),
             gone_at: self.gone_at,
-            choice: self.choice.clone().unwrap_or(Choice {
-                status: ChosenStatus::Invisible,
-                text: None,
-            }),
+            choice: self.choice.clone(),
             hidden_since: self.hidden_since,
         }
     }
@@ -89,8 +78,8 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
     // ---- sessions
 
     /// A session of `user` begins. True if that brings the user online; not when they were, or still are by grace.
-    /// Who comes does not show before [`PresenceTracker::recall`] or [`PresenceTracker::choose`].
-    pub fn connect(&mut self, user: &UserId, name: Option<Arc<str>>) -> bool {
+    /// What is `recalled` of them only counts in the first case: a user who is here may have chosen anew since it was read.
+    pub fn connect(&mut self, user: &UserId, name: Option<Arc<str>>, recalled: Recalled) -> bool {
         if let Some(entry) = self.users.get_mut(user) {
             entry.sessions = entry.sessions.saturating_add(1);
             entry.name = name.or_else(|| entry.name.take());
@@ -104,8 +93,8 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
             sessions: 1,
             gone_at: None,
             rooms: Vec::new(),
-            choice: None,
-            hidden_since: None,
+            hidden_since: recalled.last_seen.filter(|_| !recalled.choice.shows()),
+            choice: recalled.choice,
         };
         self.users.insert(Arc::clone(user), fresh);
         true
@@ -139,7 +128,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
                 continue;
             };
             for room in &entry.rooms {
-                self.remove_from_room(&user, *room, entry.shows());
+                self.remove_from_room(&user, *room, entry.choice.shows());
             }
             let last = entry.entry(&user);
             gone.push(WentOffline {
@@ -157,49 +146,32 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
 
     // ---- what they show as
 
-    /// What an online user chose; `None` while that is not known.
+    /// What an online user chose.
     pub fn choice(&self, user: &str) -> Option<&Choice> {
-        self.users.get(user)?.choice.as_ref()
-    }
-
-    /// What a user who has come chose in former days, and when they were last seen then. True if they thereby show.
-    /// Without effect if their choice is known: they have chosen anew meanwhile, or another device was faster.
-    pub fn recall(&mut self, user: &str, choice: Choice, last_seen: Option<i64>) -> bool {
-        if self.users.get(user).is_none_or(|entry| entry.choice.is_some()) {
-            return false;
-        }
-        let shift = self.show_as(user, choice, |_| last_seen);
-        shift == Shift::Appeared
+        self.users.get(user).map(|entry| &entry.choice)
     }
 
     /// The user chooses at `now` what to show as.
     pub fn choose(&mut self, user: &str, choice: Choice, now: i64) -> Shift {
-        self.show_as(user, choice, |entry| {
-            entry.hidden_since.or(Some(entry.gone_at.unwrap_or(now)))
-        })
-    }
-
-    /// `hidden_since` says since when they do not show, if they do not.
-    fn show_as(
-        &mut self,
-        user: &str,
-        choice: Choice,
-        hidden_since: impl FnOnce(&OnlineUser<R>) -> Option<i64>,
-    ) -> Shift {
         let Some(entry) = self.users.get_mut(user) else {
             return Shift::Unseen;
         };
-        let (showed, shows) = (entry.shows(), choice.shows());
+        let (showed, shows) = (entry.choice.shows(), choice.shows());
         for room in &entry.rooms {
             if let Some(crowd) = self.rooms.get_mut(room) {
                 crowd.hidden = crowd.hidden + usize::from(showed) - usize::from(shows);
             }
         }
-        entry.hidden_since = if shows { None } else { hidden_since(entry) };
-        entry.choice = Some(choice);
+        entry.choice = choice;
         match (showed, shows) {
-            (false, true) => Shift::Appeared,
-            (true, false) => Shift::Vanished,
+            (false, true) => {
+                entry.hidden_since = None;
+                Shift::Appeared
+            }
+            (true, false) => {
+                entry.hidden_since = Some(entry.gone_at.unwrap_or(now));
+                Shift::Vanished
+            }
             (true, true) => Shift::Changed,
             (false, false) => Shift::Unseen,
         }
@@ -214,7 +186,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         if !crowd.users.insert(Arc::clone(user)) {
             return None;
         }
-        crowd.hidden += usize::from(!entry.shows());
+        crowd.hidden += usize::from(!entry.choice.shows());
         let before = entry.rooms.clone();
         // Most users are in a room or two: no room for more than they have.
         entry.rooms.reserve_exact(1);
@@ -228,7 +200,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
             return;
         };
         entry.rooms.retain(|known| *known != room);
-        let shows = entry.shows();
+        let shows = entry.choice.shows();
         self.remove_from_room(user, room, shows);
     }
 

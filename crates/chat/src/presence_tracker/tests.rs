@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use roomful_store::ChosenStatus;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn user(name: &str) -> UserId {
@@ -11,9 +12,9 @@ fn user(name: &str) -> UserId {
 #[test]
 fn a_reload_within_the_grace_is_not_seen() {
     let mut presence = PresenceTracker::<u8>::new(5_000);
-    assert!(presence.connect(&user("a"), None));
+    assert!(arrive(&mut presence, "a"));
     presence.disconnect(&user("a"), 1_000);
-    assert!(!presence.connect(&user("a"), None));
+    assert!(!arrive(&mut presence, "a"));
     assert!(presence.tick(100_000).is_empty());
     assert_eq!(presence.next_deadline(), None);
 }
@@ -21,8 +22,8 @@ fn a_reload_within_the_grace_is_not_seen() {
 #[test]
 fn the_last_device_counts_and_last_seen_is_when_it_went() {
     let mut presence = PresenceTracker::new(5_000);
-    presence.connect(&user("a"), None);
-    presence.connect(&user("a"), None);
+    arrive(&mut presence, "a");
+    arrive(&mut presence, "a");
     assert_eq!(presence.enter(&user("a"), 1), Some(vec![]));
     assert_eq!(presence.enter(&user("a"), 2), Some(vec![1]));
     assert_eq!(presence.enter(&user("a"), 2), None);
@@ -39,10 +40,18 @@ fn the_last_device_counts_and_last_seen_is_when_it_went() {
     assert!(presence.is_empty());
 }
 
-/// A user who has come, and chose this in former days.
+/// A user comes who chose this in former days.
 fn come(presence: &mut PresenceTracker<u8>, name: &str, status: ChosenStatus, last_seen: i64) -> bool {
-    presence.connect(&user(name), None);
-    presence.recall(name, choice(status), Some(last_seen))
+    let recalled = Recalled {
+        choice: choice(status),
+        last_seen: Some(last_seen),
+    };
+    presence.connect(&user(name), None, recalled)
+}
+
+/// A user comes for the first time.
+fn arrive(presence: &mut PresenceTracker<u8>, name: &str) -> bool {
+    presence.connect(&user(name), None, Recalled::default())
 }
 
 fn choice(status: ChosenStatus) -> Choice {
@@ -54,32 +63,13 @@ fn names(entries: Vec<OnlineEntry>) -> Vec<String> {
 }
 
 #[test]
-fn nobody_shows_before_their_choice_is_known() {
-    let mut presence = PresenceTracker::new(5_000);
-    presence.connect(&user("a"), None);
-    presence.enter(&user("a"), 1);
-    assert_eq!(presence.choice("a"), None);
-    assert_eq!((presence.count_showing(1), presence.count_in(1)), (0, 1));
-    assert_eq!(presence.entry("a").unwrap().last_shown(9_000), None);
-    assert!(presence.recall("a", choice(ChosenStatus::Away), None));
-    assert!(
-        !presence.recall("a", choice(ChosenStatus::Busy), None),
-        "known already"
-    );
-    assert_eq!(names(presence.showing_in(1, 10)), ["a"]);
-    assert_eq!(presence.choice("a"), Some(&choice(ChosenStatus::Away)));
-    assert_eq!(presence.entry("a").unwrap().last_shown(9_000), Some(9_000));
-}
-
-#[test]
-fn what_is_chosen_meanwhile_counts_more_than_what_is_recalled() {
+fn what_was_chosen_meanwhile_counts_more_than_what_is_recalled() {
     let mut presence = PresenceTracker::<u8>::new(5_000);
-    presence.connect(&user("a"), None);
-    assert_eq!(
-        presence.choose("a", choice(ChosenStatus::Invisible), 1_000),
-        Shift::Unseen
-    );
-    assert!(!presence.recall("a", choice(ChosenStatus::Online), Some(500)));
+    assert!(come(&mut presence, "a", ChosenStatus::Away, 0));
+    assert_eq!(presence.choice("a"), Some(&choice(ChosenStatus::Away)));
+    presence.choose("a", choice(ChosenStatus::Invisible), 1_000);
+    assert!(!come(&mut presence, "a", ChosenStatus::Away, 500));
+    assert_eq!(presence.choice("a"), Some(&choice(ChosenStatus::Invisible)));
     assert_eq!(presence.entry("a").unwrap().last_shown(9_000), Some(1_000));
 }
 
@@ -119,7 +109,7 @@ fn the_invisible_were_last_seen_when_they_vanished() {
 #[test]
 fn who_comes_and_goes_unseen_leaves_no_trace() {
     let mut presence = PresenceTracker::new(5_000);
-    assert!(!come(&mut presence, "a", ChosenStatus::Invisible, 500));
+    assert!(come(&mut presence, "a", ChosenStatus::Invisible, 500));
     presence.enter(&user("a"), 1);
     presence.disconnect(&user("a"), 6_000);
     let gone = presence.tick(11_000).remove(0);
@@ -139,15 +129,15 @@ fn a_choice_holds_over_a_reload() {
     let mut presence = PresenceTracker::<u8>::new(5_000);
     come(&mut presence, "a", ChosenStatus::Busy, 0);
     presence.disconnect(&user("a"), 1_000);
-    presence.connect(&user("a"), None);
+    arrive(&mut presence, "a");
     assert_eq!(presence.choice("a"), Some(&choice(ChosenStatus::Busy)));
 }
 
 #[test]
 fn a_newer_token_may_bring_a_newer_name_but_none_does_not_erase_it() {
     let mut presence = PresenceTracker::<u8>::new(5_000);
-    presence.connect(&user("a"), Some(Arc::from("Ann")));
-    presence.connect(&user("a"), None);
+    presence.connect(&user("a"), Some(Arc::from("Ann")), Recalled::default());
+    arrive(&mut presence, "a");
     assert_eq!(presence.entry("a").unwrap().name.as_deref(), Some("Ann"));
 }
 
@@ -199,9 +189,9 @@ proptest! {
                     let was = naive.online(who);
                     naive.gone.remove(&who);
                     *naive.sessions.entry(who).or_default() += 1;
-                    prop_assert_eq!(presence.connect(&id, None), !was);
+                    prop_assert_eq!(presence.connect(&id, None, Recalled::default()), !was);
                     if !was {
-                        naive.hidden.insert(who);
+                        naive.hidden.remove(&who);
                     }
                 }
                 2 => {

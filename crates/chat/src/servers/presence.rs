@@ -7,8 +7,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use futures_util::StreamExt;
 use parking_lot::Mutex;
-use roomful_socket::{Namespace, Reason, Socket};
-use roomful_store::{RoomId, Store, UserRow};
+use roomful_socket::{Namespace, Socket};
+use roomful_store::{RoomId, Store};
 
 use super::audience::{Audience, knows};
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     events::presence::{OFFLINE, ONLINE, Offline, Online, STATUS, ShowsAs},
     metrics::{Metrics, count},
     middleware::admission::UserConnections,
-    presence_tracker::{Choice, OnlineEntry, PresenceTracker, UserId},
+    presence_tracker::{Choice, OnlineEntry, PresenceTracker, Recalled, UserId},
     room::Room,
     room_manager::RoomManager,
     session::Session,
@@ -116,61 +116,57 @@ impl PresenceServer {
 
     // ---- sessions come and go
 
+    /// What is to be known of a user before they come.
+    pub(crate) async fn recall(&self, user: &str) -> Result<Recalled, ChatError> {
+        let row = self.store.users(&[user.to_owned()]).await?.pop();
+        Ok(row.map_or_else(Recalled::default, |row| Recalled {
+            choice: Choice {
+                status: row.status,
+                text: row.status_text.map(Arc::from),
+            },
+            last_seen: Some(row.last_seen),
+        }))
+    }
+
     /// A session of the user begins. If that brings them online, those who want to know are told; and the socket is told
     /// what its user shows as, unless that is simply online.
     pub(crate) async fn connect(&self, me: &Session, socket: &Socket) {
-        let user = &me.user;
-        let name = me.name();
-        let known = {
-            let mut tracker = self.tracker.lock();
-            if tracker.connect(user, name.clone()) {
-                self.happenings
-                    .user_online(user, name.as_deref(), self.clock.now_ms());
-                self.metrics.users_online.set(count(tracker.len()));
-            }
-            tracker.choice(user).is_some()
-        };
-        if !known && let Err(error) = self.recall(user).await {
-            // They might have chosen not to be seen, so they are not shown. Chat refuses who comes while the store can't
-            // be read, and this is the same: they come back by themselves.
-            tracing::warn!(%error, "what a user shows as can't be read");
-            return socket.close(Reason::ForcedClose);
-        }
-        let tracker = self.tracker.lock();
-        if let Some(choice) = tracker
-            .choice(user)
-            .filter(|choice| **choice != Choice::default())
+        let (user, name) = (&me.user, me.name());
         {
-            self.audience
-                .tell(user, STATUS, &ShowsAs::new(user, choice), [socket.clone()]);
+            let mut tracker = self.tracker.lock();
+            let came = tracker.connect(user, name.clone(), me.take_recalled());
+            if let Some(choice) = tracker
+                .choice(user)
+                .filter(|choice| **choice != Choice::default())
+            {
+                self.audience
+                    .tell(user, STATUS, &ShowsAs::new(user, choice), [socket.clone()]);
+            }
+            if !came {
+                return;
+            }
+            self.happenings
+                .user_online(user, name.as_deref(), self.clock.now_ms());
+            self.metrics.users_online.set(count(tracker.len()));
+            let watchers = self.audience.watchers_of(user);
+            self.announce(user, &tracker, watchers.into_values());
+        }
+        match self.store.rooms_of(user, self.rooms_of_user).await {
+            Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id)),
+            // Chat works all the same; the user shows as online in the rooms that they join.
+            Err(error) => tracing::warn!(%error, "a user's rooms can't be read"),
         }
     }
 
-    /// What the store knows of a user who has come takes effect: what they chose to show as, and their rooms.
-    async fn recall(&self, user: &UserId) -> Result<(), ChatError> {
-        let ids = [user.to_string()];
-        let (rows, rooms) = tokio::join!(
-            self.store.users(&ids),
-            self.store.rooms_of(user, self.rooms_of_user)
-        );
-        let (choice, last_seen) = rows?.pop().map_or_else(Default::default, choice_of);
-        let rooms = rooms.unwrap_or_else(|error| {
-            // Chat works all the same; the user shows as online in the rooms that they join.
-            tracing::warn!(%error, "a user's rooms can't be read");
-            Vec::new()
-        });
+    fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>) {
         let mut tracker = self.tracker.lock();
-        let mut new: Vec<_> = rooms.into_iter().map(|room| room.id).collect();
-        new.retain(|room| tracker.enter(user, *room).is_some());
-        if tracker.recall(user, choice, last_seen) {
-            let others = self.audience.others(user, tracker.rooms_of(user));
-            self.announce(user, &tracker, others.into_values());
-        } else {
-            // Another device of theirs was faster.
-            let neighbours = self.audience.neighbours(user, &new);
-            self.announce(user, &tracker, neighbours.into_values());
-        }
-        Ok(())
+        let new: Vec<_> = rooms
+            .filter(|room| tracker.enter(user, *room).is_some())
+            .collect();
+        let watchers = self.audience.watchers_of(user);
+        let mut neighbours = self.audience.neighbours(user, &new);
+        neighbours.retain(|id, _| !watchers.contains_key(id));
+        self.announce(user, &tracker, neighbours.into_values());
     }
 
     /// A session of the user has ended.
@@ -299,15 +295,6 @@ impl PresenceServer {
         let event = Online::new(user, self.clock.now_ms(), choice);
         self.audience.tell(user, ONLINE, &event, recipients);
     }
-}
-
-/// What a user chose in former days, and when they were last seen then.
-fn choice_of(row: UserRow) -> (Choice, Option<i64>) {
-    let choice = Choice {
-        status: row.status,
-        text: row.status_text.map(Arc::from),
-    };
-    (choice, Some(row.last_seen))
 }
 
 /// Keeps when these users were last seen by others.

@@ -416,11 +416,13 @@ async fn a_status_that_can_not_be_stored_is_not_told_and_one_that_can_not_be_rea
     ok(alice.call("chat:get_history", &json!("lobby")).await);
     assert!(alice.drain("presence:status").is_empty());
 
-    // Who might be invisible is sent away, to come back when it is known whether they are.
+    // Who might be invisible is not let in before it is known whether they are.
     let auth =
         json!({ "token": roomful_testkit::token::with_claims(crate::fixture::SECRET, &claims("carol")) });
-    let carol = server.try_connect(&auth).await.unwrap();
-    carol.wait_end(roomful_testkit::PATIENCE).await.unwrap();
+    match server.try_connect(&auth).await {
+        Err(roomful_testkit::Error::ConnectRefused(why)) => assert_eq!(why["data"]["code"], "unavailable"),
+        other => panic!("let in: {:?}", other.map(|client| client.id().to_owned())),
+    }
     store.mode.store(0, Ordering::SeqCst);
     ok(bob.call("presence:set_status", &away).await);
     assert_eq!(
