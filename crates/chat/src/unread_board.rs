@@ -30,6 +30,8 @@ use crate::{
 
 /// Counts that are made at a time, so that the store has readers left for others.
 const COUNTS_AT_A_TIME: usize = 2;
+/// How many users may be told at a time; of one user and one room never two counts.
+const TELLING_LOCKS: u64 = 1_024;
 
 /// Which rooms have changed, and whom to tell.
 pub(crate) struct UnreadBoard {
@@ -44,6 +46,9 @@ pub(crate) struct UnreadBoard {
     presence: Arc<PresenceServer>,
     connections: Arc<UserConnections>,
     keys: RandomState,
+    /// Who is being told of a room. A count that was made first would else be told last now and then, and stay on the
+    /// screen. Async, since counting waits for the store.
+    telling: Box<[tokio::sync::Mutex<()>]>,
 }
 
 /// The rooms that wait. There are no more of them than rooms that had a message within the interval. They are known by
@@ -74,6 +79,9 @@ impl UnreadBoard {
             presence: Arc::clone(presence),
             connections: Arc::clone(connections),
             keys: RandomState::new(),
+            telling: (0..TELLING_LOCKS)
+                .map(|_| tokio::sync::Mutex::default())
+                .collect(),
         }
     }
 
@@ -101,9 +109,8 @@ impl UnreadBoard {
     }
 
     /// The user has read on: their other sockets are told at once.
-    pub(crate) fn user_read(&self, user: &UserId, room: &Room, unread: Unread) {
-        let sockets = self.strangers(user, room.id, &room.name);
-        self.tell(user, room.id, &room.name, &sockets, unread);
+    pub(crate) async fn user_read(&self, user: &UserId, room: &Room) {
+        self.tell(user, room.id, &room.name).await;
     }
 
     async fn tick(&self, now: i64) {
@@ -120,18 +127,7 @@ impl UnreadBoard {
 
     async fn tell_members(&self, room: RoomId, name: &RoomName) {
         let members = self.presence.everyone_in(room, self.most);
-        let tell = |user: UserId| async move {
-            let sockets = self.strangers(&user, room, name);
-            if sockets.is_empty() {
-                return;
-            }
-            match self.store.unread(room, &user).await {
-                Ok(Some(unread)) => self.tell(&user, room, name, &sockets, unread),
-                // They left meanwhile.
-                Ok(None) => {}
-                Err(error) => tracing::warn!(room, %error, "what is unread can't be counted"),
-            }
-        };
+        let tell = |user: UserId| async move { self.tell(&user, room, name).await };
         futures_util::stream::iter(members)
             .for_each_concurrent(COUNTS_AT_A_TIME, tell)
             .await;
@@ -147,18 +143,36 @@ impl UnreadBoard {
         sockets
     }
 
-    fn tell(&self, user: &UserId, room: RoomId, name: &RoomName, sockets: &[Socket], unread: Unread) {
+    /// Counts what the user has not read, and tells those of their sockets that don't see it for themselves.
+    async fn tell(&self, user: &UserId, room: RoomId, name: &RoomName) {
+        let sockets = self.strangers(user, room, name);
         if sockets.is_empty() {
             return;
         }
+        let key = self.keys.hash_one((room, user));
+        let lock = usize::try_from(key % TELLING_LOCKS)
+            .ok()
+            .and_then(|at| self.telling.get(at));
+        let _one_count = match lock {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        };
+        match self.store.unread(room, user).await {
+            Ok(Some(unread)) => self.send(name, &sockets, unread, Class::Latest(key)),
+            // They left meanwhile.
+            Ok(None) => {}
+            Err(error) => tracing::warn!(room, %error, "what is unread can't be counted"),
+        }
+    }
+
+    fn send(&self, room: &RoomName, sockets: &[Socket], unread: Unread, class: Class) {
         let event = UnreadIn {
-            room: name,
+            room,
             unread: unread.messages,
             mentions: unread.mentions,
         };
         match self.namespace.prepare(UNREAD, &event) {
             Ok(event) => {
-                let class = Class::Latest(self.keys.hash_one((room, user)));
                 for socket in sockets {
                     let _ = socket.send_prepared(&event, class);
                 }

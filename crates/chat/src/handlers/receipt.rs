@@ -28,7 +28,7 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMar
         .ok_or(ChatError::Forbidden)?;
     if marked.advanced {
         tell(context, &room, MESSAGE_READ, marked.read_seq, at);
-        chat.unread.user_read(&me.user, &room, marked.unread);
+        chat.unread.user_read(&me.user, &room).await;
     }
     Ok(ReadMark {
         room: &ask.room,

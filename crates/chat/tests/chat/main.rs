@@ -19,3 +19,4 @@ mod order;
 mod presence;
 mod recovery;
 mod typing;
+mod unread;
