@@ -5,17 +5,19 @@
 //! order is store, queue, arrive, mark: what was posted survives a crash, and what was on its way when a connection or the
 //! server died may be given again, under the same id.
 
+mod marks;
+
 use std::{
     borrow::Cow,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, Weak},
+    sync::Arc,
 };
 
 use ::metrics::{Counter, Gauge, counter, gauge};
 use parking_lot::Mutex;
 use rand::RngExt as _;
 use roomful_socket::{Class, Namespace, Prepared, Sent, Socket};
-use roomful_store::{DeliveredMark, DeliveredUpto, NewNotification, Notification, Posted, ReadWhich, Store};
+use roomful_store::{DeliveredUpto, NewNotification, Notification, Posted, ReadWhich, Store};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -24,7 +26,6 @@ use crate::{
     config::ChatConfig,
     error::ChatError,
     events::notification::{ID_CHARS, NotificationView, RECEIVE, UNREAD, Unread},
-    metrics::count,
     middleware::auth::is_user_id,
     notification_tracker::{Device, NextPage, NotificationTracker, Page, SentMark},
     presence_tracker::UserId,
@@ -44,12 +45,8 @@ const PAGE: u32 = 50;
 const PAGE_BYTES: usize = 32 * 1024;
 /// How many devices are fetched for at a time, so that a crowd that comes back leaves room for other reads.
 const READERS: usize = 64;
-/// Marks saved in one commit.
-const MARKS: usize = 512;
 /// How long to wait after the store failed, at first and at most, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<i64> = 100..=5_000;
-/// How often to look whether what is on its way has arrived, in milliseconds.
-const LOOK_MS: i64 = 2_000;
 /// Users whose readings can be under way at a time; two of one user never are.
 const TURNS: usize = 256;
 
@@ -142,14 +139,6 @@ impl NotificationServer {
             self.start_reader(Arc::clone(&me.user), Arc::clone(&me.device));
         }
         self.unsaved.notify_one();
-    }
-
-    /// Looks at what has arrived of all that is on its way.
-    fn look(&self) {
-        let open = self.tracker.lock().open();
-        for (user, device) in open {
-            self.tracker.lock().look(&user, &device, Socket::has_reached);
-        }
     }
 
     // ---- posting
@@ -354,99 +343,12 @@ impl NotificationServer {
             Err(error) => tracing::error!(%error, "an event can't be encoded"),
         }
     }
-
-    // ---- marks
-
-    /// Starts the task that saves marks. It ends when this server is gone.
-    pub(crate) fn start_saving(self: &Arc<Self>) {
-        let (server, unsaved) = (Arc::downgrade(self), Arc::clone(&self.unsaved));
-        tokio::spawn(keep_saving(server, unsaved));
-    }
-
-    /// Saves the marks that wait, once no socket brings new ones; gives up if the store fails.
-    pub(crate) async fn drain(&self) {
-        self.leaving.close();
-        self.leaving.wait().await;
-        while self.save().await == Saved::Some {}
-    }
-
-    /// Saves a batch of marks.
-    async fn save(&self) -> Saved {
-        let _one_at_a_time = self.saving.lock().await;
-        let marks = self.tracker.lock().take_unsaved(MARKS);
-        if marks.is_empty() {
-            return Saved::None;
-        }
-        let mark = |(user, device, seq): &(UserId, Device, u64)| DeliveredMark {
-            user_id: user.to_string(),
-            device: device.to_string(),
-            seq: *seq,
-        };
-        let rows = marks.iter().map(mark).collect();
-        let saved = self.store.mark_delivered(rows, self.clock.now_ms()).await;
-        let mut tracker = self.tracker.lock();
-        let outcome = match saved {
-            Ok(()) => {
-                tracker.saved(&marks);
-                Saved::Some
-            }
-            Err(error) => {
-                tracing::warn!(%error, "what devices were given can't be saved; trying again");
-                tracker.failed(marks);
-                Saved::Failed
-            }
-        };
-        self.waiting_marks.set(count(tracker.unsaved()));
-        outcome
-    }
 }
 
 impl Drop for NotificationServer {
     fn drop(&mut self) {
         // The saving task shall notice.
         self.unsaved.notify_one();
-    }
-}
-
-/// What came of saving a batch of marks.
-#[derive(Debug, PartialEq, Eq)]
-enum Saved {
-    /// There were none.
-    None,
-    /// There may be more.
-    Some,
-    /// The store failed.
-    Failed,
-}
-
-async fn keep_saving(this: Weak<NotificationServer>, unsaved: Arc<tokio::sync::Notify>) {
-    let mut pause = *RETRY_MS.start();
-    loop {
-        let Some(server) = this.upgrade() else { return };
-        match server.save().await {
-            Saved::Some => pause = *RETRY_MS.start(),
-            Saved::None => {
-                let clock = Arc::clone(&server.clock);
-                let waits = server.tracker.lock().open().is_empty();
-                drop(server);
-                let look_again = async {
-                    if waits {
-                        std::future::pending::<()>().await;
-                    }
-                    clock.sleep_until(clock.now_ms().saturating_add(LOOK_MS)).await;
-                };
-                tokio::select! {
-                    () = unsaved.notified() => {}
-                    () = look_again => if let Some(server) = this.upgrade() { server.look() },
-                }
-            }
-            Saved::Failed => {
-                let clock = Arc::clone(&server.clock);
-                drop(server);
-                clock.sleep_until(clock.now_ms().saturating_add(pause)).await;
-                pause = pause.saturating_mul(2).min(*RETRY_MS.end());
-            }
-        }
     }
 }
 
