@@ -311,6 +311,31 @@ describe("writing to somebody", () => {
   });
 });
 
+test("rooms joined elsewhere are on the list, with what is unread and who mentions one", async () => {
+  const ada = await signIn("Ada", "desk");
+  const userId = await ada.at("online-user").first().getAttribute("data-user");
+  const api = async (method, path, body) => {
+    const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
+    const answer = await fetch(`${server.url}/api/v1${path}`, { method, headers, body: JSON.stringify(body) });
+    assert.ok(answer.ok, `${answer.status} ${await answer.text()}`);
+  };
+  await api("PUT", "/rooms/board", { kind: "private" });
+  await api("PUT", `/rooms/board/members/${userId}`, {});
+  await api("POST", "/rooms/board/messages", { userId: "chair", text: "Welcome" });
+  const board = ada.at("room-item", { room: "board" });
+  await board.getByTestId("unread-badge").filter({ hasText: /^1$/ }).waitFor();
+  await api("POST", "/rooms/board/messages", { userId: "chair", text: "Ada, please", mentions: [userId] });
+  await board.getByTestId("unread-badge").filter({ hasText: /^@2$/ }).waitFor();
+  await ada.picture("inbox");
+  // A list that is new knows it from the inbox.
+  await ada.page.evaluate(() => localStorage.removeItem(Object.keys(localStorage).find((key) => key.includes("rooms."))));
+  await ada.page.reload();
+  await board.getByTestId("unread-badge").filter({ hasText: /^@2$/ }).waitFor();
+  await board.click();
+  await ada.message("Ada, please");
+  await board.getByTestId("unread-badge").waitFor({ state: "hidden" });
+});
+
 test("the bell tells of notifications, live and after a reload, until they are read on any page", async () => {
   const ada = await signIn("Ada", "post");
   const other = await signIn("Ada", "post");

@@ -81,6 +81,14 @@ export interface JoinAnswer {
   reset: boolean;
   readSeq: number;
   unread: number;
+  mentions: number;
+}
+
+/** A page of the rooms that the user is a member of, latest first. */
+export interface InboxAnswer {
+  rooms: { room: string; unread: number; mentions: number }[];
+  /** Where the next page begins. */
+  next?: string;
 }
 
 export interface HistoryAnswer {
@@ -111,6 +119,7 @@ export interface NoticesAnswer {
 /** What the page asks of the server: for each event, what goes out and what the answer carries. */
 export interface Requests {
   "chat:join": { send: { room: string; since?: number; epoch?: Epoch; limit?: number }; data: JoinAnswer };
+  "chat:inbox": { send: { limit?: number; after?: string }; data: InboxAnswer };
   "chat:leave": { send: { room: string }; data: { room: string } };
   "chat:send_message": {
     send: { room: string; text: string; clientId: string; mentions?: string[] };
@@ -142,6 +151,7 @@ export interface Announcements {
   "chat:typing_start": { room: string; userId: string };
   "chat:typing_stop": { room: string; userId: string };
   "chat:message_read": { room: string; userId: string; seq: number; at: number };
+  "chat:unread": { room: string; unread: number; mentions: number };
   "chat:member_joined": { room: string; userId: string };
   "chat:member_left": { room: string; userId: string };
   "presence:online": { userId: string; at: number };

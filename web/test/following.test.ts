@@ -1,6 +1,7 @@
 // What follows the user and the line: joins, read marks, typing.
 
 import { describe, expect, test } from "vitest";
+import { Inbox } from "../src/chat/inbox.ts";
 import { Joining } from "../src/chat/joining.ts";
 import { Reading } from "../src/chat/reading.ts";
 import { Typist } from "../src/chat/typist.ts";
@@ -9,7 +10,7 @@ import { Room } from "../src/state/room.ts";
 import { settle, TestClock } from "./clock.ts";
 import { message, range } from "./messages.ts";
 
-const joined: JoinAnswer = { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), changes: [], more: false, reset: false, readSeq: 0, unread: 3 };
+const joined: JoinAnswer = { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), changes: [], more: false, reset: false, readSeq: 0, unread: 3, mentions: 0 };
 
 interface Call {
   event: string;
@@ -24,6 +25,25 @@ function line(): { calls: Call[]; request: Request } {
     new Promise((answer, refuse) => calls.push({ event, payload, answer, refuse }))) as unknown as Request;
   return { calls, request };
 }
+
+describe("the inbox", () => {
+  test("is read to its end, or until the list is full, and once more when it failed", async () => {
+    const { calls, request } = line();
+    const clock = new TestClock();
+    const found: string[] = [];
+    const inbox = new Inbox({ request, clock, found: (room) => found.push(room) < 3 });
+    void inbox.load();
+    calls[0]?.refuse(new RequestError({ code: "unavailable", message: "", retryable: true }));
+    await clock.pass(2_000);
+    calls[1]?.answer({ rooms: [{ room: "a", unread: 0, mentions: 0 }, { room: "b", unread: 1, mentions: 1 }], next: "b" });
+    await settle();
+    expect(calls[2]).toMatchObject({ event: "chat:inbox", payload: { after: "b" } });
+    calls[2]?.answer({ rooms: [{ room: "c", unread: 0, mentions: 0 }], next: "c" });
+    await settle();
+    expect(found).toEqual(["a", "b", "c"]);
+    expect(calls).toHaveLength(3);
+  });
+});
 
 describe("joining", () => {
   test("never has more than four in flight, and ignores answers of an earlier connection", async () => {

@@ -7,7 +7,7 @@ import { memoryShelf } from "./clock.ts";
 import { message, range } from "./messages.ts";
 
 function answer(more: Partial<JoinAnswer> = {}): JoinAnswer {
-  return { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), changes: [], more: false, reset: false, readSeq: 3, unread: 0, ...more };
+  return { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), changes: [], more: false, reset: false, readSeq: 3, unread: 0, mentions: 0, ...more };
 }
 
 describe("a room", () => {
@@ -129,6 +129,21 @@ describe("what becomes of messages", () => {
     room.disconnected();
     room.receive(message(8), "ada", true, true);
     expect(room.away).toEqual({ after: 7, missed: 1 });
+  });
+});
+
+describe("mentions", () => {
+  test("are counted among the unread, until they are read or gone", () => {
+    const room = new Room("lobby");
+    room.joined(answer({ unread: 1, mentions: 1 }), false, "ada");
+    room.receive(message(4, { mentions: ["ada", "eve"] }), "ada", false, true);
+    room.receive(message(5, { mentions: ["eve"] }), "ada", false, true);
+    room.receive(message(6, { mentions: ["ada"] }), "ada", false, true);
+    expect([room.unread, room.mentions]).toEqual([4, 3]);
+    room.change({ type: "deleted", seq: 6, logSeq: 7, userId: "bob", at: 0 }, "ada");
+    expect([room.unread, room.mentions]).toEqual([3, 2]);
+    room.readElsewhere(4, "ada");
+    expect([room.unread, room.mentions]).toEqual([1, 0]);
   });
 });
 

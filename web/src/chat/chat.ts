@@ -12,6 +12,7 @@ import type { Room } from "../state/room.ts";
 import { Rooms } from "../state/rooms.ts";
 import { Changing } from "./changing.ts";
 import { History } from "./history.ts";
+import { Inbox } from "./inbox.ts";
 import { Joining } from "./joining.ts";
 import { Noticing } from "./noticing.ts";
 import { Reading } from "./reading.ts";
@@ -59,6 +60,7 @@ export class Chat {
   private readonly sending: Sending;
   private readonly reading: Reading;
   private readonly joining: Joining;
+  private readonly inbox: Inbox;
   private readonly roster: Roster;
   private readonly hearers = new Set<() => void>();
   private readonly arrivals = new Set<(room: Room, message: Message) => void>();
@@ -91,6 +93,7 @@ export class Chat {
     const ready = (name: string): boolean => this.rooms.get(name)?.phase === "joined";
     this.sending = new Sending({ outbox: this.outbox, request, clock, ready, changed });
     this.joining = new Joining({ request, clock, changed, entered: (...what) => this.entered(...what) });
+    this.inbox = new Inbox({ request, clock, found: (room) => this.found(room) });
     this.listen();
     this.planRenewal();
   }
@@ -258,6 +261,8 @@ export class Chat {
       else room?.mark(userId, seq);
       this.changed();
     });
+    // Only of rooms that are not on the list: all others are joined.
+    on("chat:unread", ({ room }) => void this.found(room));
     on("chat:member_joined", ({ room }) => this.roster.came(room));
     on("chat:member_left", ({ room, userId }) => this.roster.went(userId, room));
     on("presence:online", () => this.roster.came());
@@ -301,6 +306,14 @@ export class Chat {
     this.looks({});
   }
 
+  /** The user is a member of this room: it is on their list. False if the list is full. */
+  private found(name: string): boolean {
+    if (this.rooms.get(name)) return true;
+    const room = this.rooms.add(name);
+    if (room) this.enter(room);
+    return room !== undefined;
+  }
+
   private enter(room: Room): void {
     room.phase = "waiting";
     room.problem = undefined;
@@ -314,6 +327,7 @@ export class Chat {
     }
     if (state === "online") {
       const open = this.rooms.open;
+      void this.inbox.load();
       void this.noticing.load();
       this.joining.start([...(open ? [open] : []), ...this.rooms.all.filter((room) => room !== open)]);
     } else {

@@ -24,7 +24,7 @@ export class Reading {
     if (room.phase !== "joined" || timeline.hasNewer || timeline.head === 0) return;
     // Reactions and edits move the head too, but nobody reads them.
     if (!room.read(timeline.last?.seq ?? timeline.head) && room.unread === 0) return;
-    room.unread = 0;
+    room.unread = room.mentions = 0;
     if (this.gathering.has(room)) return;
     this.gathering.add(room);
     this.parts.clock.after(GATHER_MS, () => void this.tell(room));

@@ -19,6 +19,8 @@ export class Room {
   /** All up to here was read by the user, on any device. */
   readSeq = 0;
   unread = 0;
+  /** How many of the unread mention the user. */
+  mentions = 0;
   /** The line "new" stands behind this seq. */
   newAfter: number | undefined;
   /** What others said while the connection was gone: so many messages behind that seq. */
@@ -65,7 +67,9 @@ export class Room {
     }
     this.note(answer.messages[answer.messages.length - 1]);
     this.readSeq = Math.max(this.readSeq, answer.readSeq);
-    this.unread = this.readSeq > answer.readSeq ? 0 : answer.unread;
+    const readHere = this.readSeq > answer.readSeq;
+    this.unread = readHere ? 0 : answer.unread;
+    this.mentions = readHere ? 0 : answer.mentions;
     return reset;
   }
 
@@ -109,6 +113,7 @@ export class Room {
     if (this.phase === "waiting" && !message.deleted) this.missed(message.seq - 1, 1);
     if (watched) return;
     this.unread += 1;
+    if (message.mentions?.includes(me)) this.mentions += 1;
     this.newAfter ??= message.seq - 1;
   }
 
@@ -120,20 +125,24 @@ export class Room {
     this.noteChange(change);
     // What was deleted unread need not be read any more.
     const unread = before && !before.deleted && before.userId !== me && before.seq > this.readSeq;
-    if (change.type === "deleted" && !known && unread) this.unread = Math.max(0, this.unread - 1);
+    if (change.type !== "deleted" || known || !unread) return;
+    this.unread = Math.max(0, this.unread - 1);
+    if (before.mentions?.includes(me)) this.mentions = Math.max(0, this.mentions - 1);
   }
 
   /** The user has read up to `seq`. True if that is news. */
-  read(seq: number, unread = 0): boolean {
+  read(seq: number, unread: { messages: number; mentions: number } = { messages: 0, mentions: 0 }): boolean {
     if (seq <= this.readSeq) return false;
     this.readSeq = seq;
-    this.unread = unread;
+    this.unread = unread.messages;
+    this.mentions = unread.mentions;
     return true;
   }
 
   /** Another device of the user has read up to `seq`: what lies behind is counted from what we hold. */
   readElsewhere(seq: number, me: string): void {
-    this.read(seq, this.timeline.messages.filter((m) => m.seq > seq && m.userId !== me && !m.deleted).length);
+    const unread = this.timeline.messages.filter((m) => m.seq > seq && m.userId !== me && !m.deleted);
+    this.read(seq, { messages: unread.length, mentions: unread.filter((m) => m.mentions?.includes(me)).length });
   }
 
   /** Somebody shows as something else. False if they are not known to be here. */

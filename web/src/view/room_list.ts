@@ -48,15 +48,16 @@ function roomItem(chat: Chat, { name }: Room): Entry<Room> {
     element.dataset["open"] = String(open);
     if (open) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-    const { latest, unread } = room;
+    const { latest, unread, mentions } = room;
     element.dataset["unread"] = String(unread);
+    element.dataset["mentions"] = String(mentions);
     const who = latest && (latest.userId === chat.me ? "You" : (latest.name ?? chat.people.name(latest.userId)));
     // Only the beginning is ever visible; a long text need not be laid out.
     setText(preview, room.phase === "refused" ? "Can't be entered" : latest ? `${who}: ${latest.deleted ? "message deleted" : latest.text.slice(0, 120)}` : "No messages yet");
     setText(when, latest ? ago(latest.at, Date.now()) : "");
     badge.hidden = unread === 0;
-    setText(badge, unread > 99 ? "99+" : String(unread));
-    badge.setAttribute("aria-label", `${unread} unread`);
+    setText(badge, (mentions > 0 ? "@" : "") + (unread > 99 ? "99+" : String(unread)));
+    badge.setAttribute("aria-label", mentions > 0 ? `${unread} unread, ${mentions} of them mention you` : `${unread} unread`);
   };
   return { element, update };
 }
