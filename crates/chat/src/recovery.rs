@@ -8,12 +8,12 @@
 
 mod restore;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
 use parking_lot::Mutex;
 use roomful_socket::{Claim, PrivateId, Reason, Recovery, Restoring, Socket};
-use roomful_store::{NewSession, RoomId, SessionKey, StoreError};
+use roomful_store::{Holder, NewSession, RoomId, SessionKey, StoreError};
 use tokio::sync::OnceCell;
 
 pub(crate) use self::restore::resume;
@@ -27,6 +27,11 @@ const BEAT_MS: i64 = 5_000;
 /// How long a client that comes back waits for the end of the connection that still has its session.
 const HANDOVER: Duration = Duration::from_secs(5);
 
+/// Sessions whose end the store may have to be told of later, at most.
+const UNENDED: usize = 100_000;
+/// Forgettings that are under way at a time.
+const WRITES_AT_A_TIME: usize = 64;
+
 /// What the process itself knows of sessions.
 pub(crate) struct Remembered {
     /// Done once the sessions of the process before are known to be lost.
@@ -35,6 +40,8 @@ pub(crate) struct Remembered {
     restoring: Mutex<Vec<SessionKey>>,
     next_beat: Mutex<i64>,
     alarm: Alarm,
+    /// Sessions whose end the store does not know of yet. Nobody gets them back meanwhile.
+    unended: Mutex<HashMap<SessionKey, Holder>>,
 }
 
 impl Remembered {
@@ -44,7 +51,30 @@ impl Remembered {
             restoring: Mutex::default(),
             next_beat: Mutex::new(now),
             alarm: Alarm::default(),
+            unended: Mutex::default(),
         }
+    }
+
+    /// The store could not be told of a session's end, or whether it has begun: it is told later that it is over.
+    fn end_later(&self, key: SessionKey, holder: Holder) {
+        let mut unended = self.unended.lock();
+        if unended.len() < UNENDED {
+            unended.insert(key, holder);
+        }
+    }
+
+    async fn end_now(&self, chat: &Chat) -> Result<(), StoreError> {
+        let waiting: Vec<_> = self
+            .unended
+            .lock()
+            .iter()
+            .map(|(key, holder)| (*key, *holder))
+            .collect();
+        for (key, holder) in waiting {
+            chat.store.end_session(key, holder).await?;
+            self.unended.lock().remove(&key);
+        }
+        Ok(())
     }
 
     /// Before a session begins or is given back: those that no connection can have any more are lost.
@@ -96,6 +126,7 @@ pub(crate) async fn begin(chat: &Chat, me: &Session, socket: &Socket) {
     if let Err(error) = begun.await {
         tracing::debug!(%error, "a session can't be remembered");
         me.set_key(None);
+        chat.recovery.end_later(key, me.serial);
     }
 }
 
@@ -114,7 +145,11 @@ pub(crate) async fn subscribe(chat: &Chat, me: &Session, room: RoomId, head: u64
 /// The sessions of these sockets no longer get the room's entries.
 pub(crate) async fn unsubscribe(chat: &Chat, room: RoomId, seats: &[Seat]) {
     let sessions = seats.iter().filter_map(|seat| seat.socket.state::<Session>());
-    join_all(sessions.map(|me| async move { forget(chat, &me, vec![room]).await })).await;
+    futures_util::stream::iter(sessions)
+        .for_each_concurrent(WRITES_AT_A_TIME, |me| async move {
+            forget(chat, &me, vec![room]).await;
+        })
+        .await;
 }
 
 /// The session no longer gets these rooms' entries.
@@ -144,6 +179,7 @@ pub(crate) async fn end(chat: &Chat, me: &Session, reason: Reason) {
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "the end of a session can't be noted");
+        chat.recovery.end_later(key, me.serial);
     }
 }
 
@@ -158,6 +194,7 @@ pub(crate) fn start_beating(chat: &Arc<Chat>) {
         let lost_before = now.saturating_sub(chat.config.recovery.window_ms);
         let beat = async {
             chat.recovery.inherit(&chat).await?;
+            chat.recovery.end_now(&chat).await?;
             chat.store.alive(now, lost_before).await
         };
         if let Err(error) = beat.await {

@@ -35,7 +35,8 @@ pub(crate) struct Session {
     pub(crate) sends: Arc<Semaphore>,
     /// Events refused in a row for being too many.
     refusals: AtomicU32,
-    /// Never held over an await, nor while another lock of this crate is asked for.
+    /// Never held over an await, nor while another lock of this crate is asked for, but that of the rooms' index, under
+    /// which nobody asks for any.
     life: Mutex<Life>,
     _slot: ConnectionSlot,
 }

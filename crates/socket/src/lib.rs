@@ -39,6 +39,7 @@ pub use roomful_wire::packet::{ArgError, Payload};
 pub use crate::{
     accept::{HttpLimits, serve},
     cors::Cors,
+    engine::SentMark,
     handshake::{ClientAddress, Dialect, Handshake},
     id::{SessionId, SocketId},
     outbox::{Class, Sent},

@@ -153,6 +153,9 @@ pub trait Sessions: Send + Sync {
     /// The session is over for good.
     async fn end_session(&self, key: SessionKey, holder: Holder) -> Result<(), StoreError>;
 
+    /// Forgets the user's lost sessions.
+    async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError>;
+
     /// Gives a session to a new holder, if it is the user's, was not lost for too long, and its user has been a member
     /// of each of its rooms since it subscribed. A session of theirs that fails this is over; that of another user is
     /// left alone.

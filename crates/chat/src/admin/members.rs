@@ -1,14 +1,19 @@
 //! Putting users into rooms and taking them out, whether or not they are online.
 
+use std::sync::Arc;
+
 use roomful_store::{Member, Role};
 
-use super::{NO_ROOM, existing, user_id};
+use super::{NO_ROOM, existing, to_its_end, user_id};
 use crate::{
     error::ChatError,
     events::chat::MEMBER_JOINED,
     handlers::membership::{end, tell_others},
-    servers::chat::ChatServer,
+    presence_tracker::UserId,
+    servers::chat::{Chat, ChatServer},
 };
+
+const NO_MEMBER: ChatError = ChatError::NotFound("the user is not a member of this room");
 
 impl ChatServer {
     /// Makes a user a member, of a private room too, with `role` or the one they have. Answers the membership, and
@@ -22,20 +27,8 @@ impl ChatServer {
         user: &str,
         role: Option<Role>,
     ) -> Result<(Member, bool), ChatError> {
-        let chat = &self.chat;
-        let user = user_id(user)?;
-        let room = existing(chat, room).await?;
-        let _one_change = chat.one_membership_change(&user, &room).await;
-        let joined = chat
-            .store
-            .put_member(room.id, &user, role, chat.clock.now_ms())
-            .await?
-            .ok_or(NO_ROOM)?;
-        if joined.newly {
-            chat.presence.enter(&user, &room);
-            tell_others(chat, &room, MEMBER_JOINED, &user, None);
-        }
-        Ok((joined.member, joined.newly))
+        let (chat, room, user) = (Arc::clone(&self.chat), room.to_owned(), user_id(user)?);
+        to_its_end(async move { put(&chat, &room, &user, role).await }).await
     }
 
     /// Ends a membership, and with it the subscriptions of all the user's sockets, which are told.
@@ -43,13 +36,13 @@ impl ChatServer {
     /// # Errors
     /// `not_found` if there is no such room, or the user is no member.
     pub async fn remove_member(&self, room: &str, user: &str) -> Result<(), ChatError> {
-        let user = user_id(user)?;
-        let room = existing(&self.chat, room).await?;
-        if end(&self.chat, &room, &user, None).await? {
-            Ok(())
-        } else {
-            Err(ChatError::NotFound("the user is not a member of this room"))
-        }
+        let (chat, room, user) = (Arc::clone(&self.chat), room.to_owned(), user_id(user)?);
+        to_its_end(async move {
+            let room = existing(&chat, &room).await?;
+            let was_member = end(&chat, &room, &user, None).await?;
+            was_member.then_some(()).ok_or(NO_MEMBER)
+        })
+        .await
     }
 
     /// The members whose ids come after `after` in the order of their bytes, `limit` at most.
@@ -65,4 +58,25 @@ impl ChatServer {
         let room = existing(&self.chat, room).await?;
         Ok(self.chat.store.members(room.id, after, limit).await?)
     }
+}
+
+async fn put(
+    chat: &Chat,
+    room: &str,
+    user: &UserId,
+    role: Option<Role>,
+) -> Result<(Member, bool), ChatError> {
+    let room = existing(chat, room).await?;
+    let _one_change = chat.one_membership_change(user, &room).await;
+    let now = chat.clock.now_ms();
+    let joined = chat
+        .store
+        .put_member(room.id, user, role, now)
+        .await?
+        .ok_or(NO_ROOM)?;
+    if joined.newly {
+        chat.presence.enter(user, &room);
+        tell_others(chat, &room, MEMBER_JOINED, user, None);
+    }
+    Ok((joined.member, joined.newly))
 }

@@ -24,6 +24,16 @@ use crate::{
     servers::chat::Chat, types::RoomName,
 };
 
+/// Carries a call out to its end, also if whoever asked goes away meanwhile: what is committed must take effect.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    call: impl Future<Output = Result<T, ChatError>> + Send + 'static,
+) -> Result<T, ChatError> {
+    tokio::spawn(call).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a call was not carried out to its end");
+        Err(ChatError::Internal)
+    })
+}
+
 /// The room of a name, for those who need no membership.
 async fn existing(chat: &Chat, name: &str) -> Result<RoomRef, ChatError> {
     let name = room_name(name)?;

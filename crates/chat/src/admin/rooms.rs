@@ -1,13 +1,16 @@
 //! Creating, changing, removing and listing rooms.
 
+use std::sync::Arc;
+
 use roomful_socket::Class;
 use roomful_store::{RoomChange, RoomRow};
 
-use super::{NO_ROOM, existing, room_name};
+use super::{NO_ROOM, existing, room_name, to_its_end};
 use crate::{
     error::ChatError,
     events::chat::{ROOM_DELETED, RoomDeleted},
     handlers::membership::{frame, give_up},
+    recovery,
     servers::chat::{Chat, ChatServer},
 };
 
@@ -64,30 +67,30 @@ impl ChatServer {
     /// # Errors
     /// `not_found` if there is none of this name.
     pub async fn delete_room(&self, room: &str) -> Result<(), ChatError> {
-        let chat = &self.chat;
-        let room = existing(chat, room).await?;
-        if !chat.store.delete_room(room.id).await? {
-            return Err(NO_ROOM);
-        }
-        chat.rooms.detach(&room);
-        if let Some(frame) = frame(
-            chat,
-            ROOM_DELETED,
-            &RoomDeleted { room: &room.name },
-            Class::Durable,
-        ) {
-            room.tell(&frame, |_| true);
-        }
-        let seats = room.unsubscribe_all();
-        for seat in &seats {
-            chat.typing.stop(&seat.user, room.id);
-        }
-        give_up(&room, seats);
-        for user in chat.presence.everyone_in(room.id, usize::MAX) {
-            chat.presence.leave(&user, room.id);
-        }
-        Ok(())
+        let (chat, room) = (Arc::clone(&self.chat), room.to_owned());
+        to_its_end(async move { delete(&chat, &room).await }).await
     }
+}
+
+async fn delete(chat: &Chat, room: &str) -> Result<(), ChatError> {
+    let room = existing(chat, room).await?;
+    let was_there = chat.store.delete_room(room.id).await?;
+    // Also if it was gone already: then whoever removed it may not have come this far.
+    chat.rooms.detach(&room);
+    let gone = RoomDeleted { room: &room.name };
+    if let Some(frame) = frame(chat, ROOM_DELETED, &gone, Class::Durable) {
+        room.tell(&frame, |_| true);
+    }
+    let seats = room.unsubscribe_all();
+    for seat in &seats {
+        chat.typing.stop(&seat.user, room.id);
+    }
+    recovery::unsubscribe(chat, room.id, &seats).await;
+    give_up(&room, seats);
+    for user in chat.presence.online_in(room.id, usize::MAX) {
+        chat.presence.leave(&user.user, room.id);
+    }
+    was_there.then_some(()).ok_or(NO_ROOM)
 }
 
 async fn state(chat: &Chat, room: RoomRow) -> Result<RoomState, ChatError> {

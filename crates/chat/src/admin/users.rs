@@ -1,13 +1,14 @@
 //! Where users stand; sending them away; voiding their tokens.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use roomful_socket::Socket;
 
-use super::user_id;
+use super::{to_its_end, user_id};
 use crate::{
     error::ChatError,
     events::presence::{State, Status},
+    presence_tracker::UserId,
     servers::chat::{Chat, ChatServer},
     session::Session,
 };
@@ -114,12 +115,9 @@ impl ChatServer {
     ///
     /// # Errors
     /// `invalid_request` for an id that no user can have.
-    pub fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
-        let sockets = sockets_of(&self.chat, &user_id(user)?);
-        for socket in &sockets {
-            socket.disconnect(true);
-        }
-        Ok(sockets.len())
+    pub async fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
+        let (chat, user) = (Arc::clone(&self.chat), user_id(user)?);
+        to_its_end(async move { send_away(&chat, &user).await }).await
     }
 
     /// Voids every token of a user that was issued up to now, for as long as revocations are kept, and closes their
@@ -128,15 +126,27 @@ impl ChatServer {
     /// Tokens count whole seconds (`iat`): those of the present second may be from before this call, so they are void
     /// too. A token for the user is good again if it was issued in the next second.
     pub async fn revoke_user(&self, user: &str) -> Result<Revoked, ChatError> {
-        let chat = &self.chat;
-        let id = user_id(user)?;
-        let before = (chat.clock.now_ms().div_euclid(1_000) + 1).saturating_mul(1_000);
-        chat.store.revoke(&id, before).await?;
-        let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
-        chat.last_revocation.fetch_max(serial, Ordering::SeqCst);
-        let closed = self.disconnect_user(user)?;
-        Ok(Revoked { before, closed })
+        let (chat, user) = (Arc::clone(&self.chat), user_id(user)?);
+        to_its_end(async move {
+            let before = (chat.clock.now_ms().div_euclid(1_000) + 1).saturating_mul(1_000);
+            chat.store.revoke(&user, before).await?;
+            let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
+            chat.last_revocation.fetch_max(serial, Ordering::SeqCst);
+            let closed = send_away(&chat, &user).await?;
+            Ok(Revoked { before, closed })
+        })
+        .await
     }
+}
+
+/// Closes the user's connections, and forgets those that were lost: nobody takes them up again.
+async fn send_away(chat: &Chat, user: &UserId) -> Result<usize, ChatError> {
+    let sockets = sockets_of(chat, user);
+    for socket in &sockets {
+        socket.disconnect(true);
+    }
+    chat.store.end_lost_sessions(user).await?;
+    Ok(sockets.len())
 }
 
 /// A user's sockets. Asked for seldom, so it looks at all there are rather than keep a list for each user.

@@ -43,7 +43,8 @@ pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
         Err(error) => return reply.fail(&error),
     };
     let _one_change = chat.one_membership_change(&me.user, &room).await;
-    let joining = Joining::begin(&chat.order, me, socket, [room], chat.config.join_buffer);
+    let into = [room.clone()];
+    let joining = Joining::begin(&chat.order, me, socket, into, chat.config.join_buffer);
     match look_up(context, &joining, &ask).await {
         Ok(found) => finish(context, joining, &found, reply),
         Err(error) => {
@@ -51,6 +52,10 @@ pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
             drop(joining);
             reply.fail(&error);
         }
+    }
+    if me.joined(&ask.room).is_none() {
+        // Or a later join would go on from here.
+        recovery::forget_rooms(chat, me, &[room]).await;
     }
 }
 
@@ -74,6 +79,10 @@ async fn look_up(context: &Context, joining: &Joining, ask: &Join) -> Result<Fou
     };
     let joined = chat.store.join(room.id, &me.user, chat.clock.now_ms()).await?;
     let membership = joined.ok_or(ChatError::Forbidden)?;
+    if membership.newly {
+        // Whatever becomes of this join: the user is a member.
+        tell_others(chat, room, MEMBER_JOINED, &me.user, Some(&context.socket));
+    }
     let from = From {
         since: ask.since,
         epoch: ask.epoch.as_deref(),
@@ -124,7 +133,7 @@ pub(super) async fn catch_up(
 }
 
 fn finish(context: &Context, joining: Joining, found: &Found, reply: Reply) {
-    let Context { chat, socket, me } = context;
+    let Context { chat, me, .. } = context;
     let [(room, head)] = joining.rooms() else {
         return reply.fail(&ChatError::Internal);
     };
@@ -161,11 +170,7 @@ fn finish(context: &Context, joining: Joining, found: &Found, reply: Reply) {
             reply.succeed(&answer);
         }
     });
-    if end.is_ok() {
-        if found.membership.newly {
-            tell_others(chat, &room, MEMBER_JOINED, &me.user, Some(socket));
-        }
-    } else if let Some(reply) = reply {
+    if let (Err(_), Some(reply)) = (end, reply) {
         reply.fail(&TOO_BUSY);
     }
 }
@@ -200,14 +205,23 @@ pub(crate) async fn end(
     let _one_change = chat.one_membership_change(user, room).await;
     let was_member = chat.store.leave(room.id, user).await?;
     chat.typing.stop(user, room.id);
-    chat.presence.leave(user, room.id);
     if was_member {
         tell_others(chat, room, MEMBER_LEFT, user, asked);
     }
     let seats = room.unsubscribe_user(user);
     recovery::unsubscribe(chat, room.id, &seats).await;
     give_up(room, seats);
+    // Last: a socket that was just given the room looks again, see `enter`.
+    chat.presence.leave(user, room.id);
     Ok(was_member)
+}
+
+/// The user is in the room, unless they were taken out of it just now.
+pub(crate) fn enter(chat: &Chat, me: &Session, room: &Room) {
+    chat.presence.enter(&me.user, room);
+    if me.joined(&room.name).is_none() {
+        chat.presence.leave(&me.user, room.id);
+    }
 }
 
 /// The sockets of these seats are no longer in the room.

@@ -6,7 +6,7 @@
 use futures_util::future::try_join_all;
 use roomful_store::{Entry, History};
 
-use super::membership::{From, TOO_BUSY, catch_up};
+use super::membership::{self, From, TOO_BUSY, catch_up};
 use crate::{
     controller::Context,
     error::ChatError,
@@ -175,7 +175,7 @@ fn finish(
     });
     if end.is_ok() {
         for caught in caught.iter().flatten() {
-            chat.presence.enter(&me.user, &caught.room);
+            membership::enter(chat, me, &caught.room);
         }
     } else if let Some(reply) = reply {
         reply.fail(&TOO_BUSY);

@@ -1,6 +1,7 @@
 //! Typing: the two commands, and the board that passes on what the tracker says.
 
 use std::{
+    collections::HashMap,
     hash::{BuildHasher, RandomState},
     sync::Arc,
 };
@@ -20,7 +21,7 @@ use crate::{
     },
     presence_tracker::UserId,
     room::{Frame, Room},
-    room_manager::RoomManager,
+    room_manager::{RoomManager, RoomRef},
     session::Session,
     typing_tracker::{TypingChange, TypingLimits, TypingTracker},
 };
@@ -104,14 +105,15 @@ impl TypingBoard {
         self.alarm.moved(was_next, tracker.next_deadline());
     }
 
-    /// Tells a socket that has come back to a room who types there.
-    pub(crate) fn show(&self, socket: &Socket, room: &Room) {
+    /// Tells a socket that has come back to these rooms who types there.
+    pub(crate) fn show(&self, socket: &Socket, rooms: &HashMap<RoomId, RoomRef>) {
+        let Some(me) = socket.state::<Session>() else {
+            return;
+        };
         let tracker = self.tracker.lock();
-        let me = socket.state::<Session>();
-        for (_, user) in tracker.shown().filter(|(at, _)| *at == room.id) {
-            if me.as_ref().is_none_or(|me| me.user != *user)
-                && let Some(frame) = self.frame(TYPING_START, room, user)
-            {
+        for (at, user) in tracker.shown().filter(|(_, user)| *user != me.user) {
+            let room = rooms.get(at);
+            if let Some(frame) = room.and_then(|room| self.frame(TYPING_START, room, user)) {
                 socket.send_prepared(&frame.event, frame.class);
             }
         }

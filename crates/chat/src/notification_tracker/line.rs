@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Device, SentMark};
+use super::Device;
 
 /// The most numbers of a device that may be on their way. Beyond, the oldest counts as arrived: about so many are kept
 /// for a user at all.
@@ -10,13 +10,13 @@ const MOST_OPEN: usize = 1_000;
 
 /// A device.
 #[derive(Debug)]
-pub(super) struct Line<S> {
+pub(super) struct Line<S, M> {
     pub(super) device: Device,
     pub(super) seats: Vec<Seat<S>>,
     /// All up to here was sent; `None` until the store was asked.
     pub(super) given: Option<u64>,
     /// What was sent and is not known to have arrived anywhere, by number.
-    pub(super) open: Vec<Open>,
+    pub(super) open: Vec<Open<M>>,
     /// The store's mark, as far as it is known here.
     pub(super) saved: u64,
     /// The newest number heard of.
@@ -39,10 +39,10 @@ pub(super) struct Seat<S> {
 
 /// A number on its way over one socket.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Open {
+pub(super) struct Open<M> {
     pub(super) seq: u64,
     pub(super) serial: u64,
-    pub(super) mark: SentMark,
+    pub(super) mark: M,
 }
 
 impl<S> Seat<S> {
@@ -65,7 +65,7 @@ impl<S> Seat<S> {
     }
 }
 
-impl<S> Line<S> {
+impl<S, M: Copy> Line<S, M> {
     /// All up to here has arrived.
     pub(super) fn arrived(&self) -> Option<u64> {
         let first_open = self.open.first().map(|open| open.seq - 1);
@@ -78,7 +78,7 @@ impl<S> Line<S> {
     }
 
     /// Sends a number to every socket that was not sent it yet. False if nobody took it, or has it.
-    pub(super) fn send(&mut self, seq: u64, send: &mut impl FnMut(&S) -> Option<SentMark>) -> bool {
+    pub(super) fn send(&mut self, seq: u64, send: &mut impl FnMut(&S) -> Option<M>) -> bool {
         let mut taken = false;
         for seat in &mut self.seats {
             if seat.has(seq) {
@@ -97,9 +97,9 @@ impl<S> Line<S> {
     }
 
     /// Forgets what has arrived.
-    pub(super) fn look(&mut self, has_arrived: &impl Fn(&S, SentMark) -> bool) {
+    pub(super) fn look(&mut self, has_arrived: &impl Fn(&S, M) -> bool) {
         let Self { seats, open, .. } = self;
-        let arrived = |open: &&Open| {
+        let arrived = |open: &&Open<M>| {
             let seat = seats.iter().find(|seat| seat.serial == open.serial);
             seat.is_some_and(|seat| has_arrived(&seat.to, open.mark))
         };
@@ -119,7 +119,7 @@ impl<S> Line<S> {
         let (lost, open): (Vec<_>, Vec<_>) = self.open.drain(..).partition(|open| open.serial == serial);
         self.open = open;
         self.head = lost.last().map_or(self.head, |lost| self.head.max(lost.seq));
-        let carried = |lost: &Open| self.open.binary_search_by_key(&lost.seq, |open| open.seq).is_ok();
+        let carried = |lost: &Open<M>| self.open.binary_search_by_key(&lost.seq, |open| open.seq).is_ok();
         if let Some(lost) = lost.iter().find(|lost| !carried(lost)) {
             self.given = self.given.map(|given| given.min(lost.seq - 1));
             self.open_again = self.reading;

@@ -19,13 +19,11 @@ use crate::presence_tracker::UserId;
 /// A device's name among its user's; the empty name stands for all sockets that gave none.
 pub(crate) type Device = Arc<str>;
 
-/// Goes with what is sent on a socket, to ask later whether it has arrived.
-pub(crate) type SentMark = u32;
-
-/// The devices of the users that are connected. `S` is where a socket's frames go.
+/// The devices of the users that are connected. `S` is where a socket's frames go, `M` a mark by which to ask
+/// there later whether one has arrived.
 #[derive(Debug)]
-pub(crate) struct NotificationTracker<S> {
-    users: HashMap<UserId, Vec<Line<S>>>,
+pub(crate) struct NotificationTracker<S, M> {
+    users: HashMap<UserId, Vec<Line<S, M>>>,
     /// Devices whose mark the store does not have yet, in the order in which they came to be.
     unsaved: IndexSet<(UserId, Device)>,
     /// Devices with something on its way.
@@ -53,7 +51,7 @@ pub(crate) struct Page<F> {
     pub(crate) more: bool,
 }
 
-impl<S: Clone> NotificationTracker<S> {
+impl<S: Clone, M: Copy> NotificationTracker<S, M> {
     pub(crate) fn new(most_unsaved: usize) -> Self {
         Self {
             users: HashMap::new(),
@@ -100,7 +98,7 @@ impl<S: Clone> NotificationTracker<S> {
         user: &UserId,
         device: &Device,
         serial: u64,
-        has_arrived: impl Fn(&S, SentMark) -> bool,
+        has_arrived: impl Fn(&S, M) -> bool,
     ) -> bool {
         self.look(user, device, has_arrived);
         let Some(line) = self.line(user, device) else {
@@ -113,12 +111,7 @@ impl<S: Clone> NotificationTracker<S> {
     }
 
     /// Looks at what of a device's has arrived.
-    pub(crate) fn look(
-        &mut self,
-        user: &UserId,
-        device: &Device,
-        has_arrived: impl Fn(&S, SentMark) -> bool,
-    ) {
+    pub(crate) fn look(&mut self, user: &UserId, device: &Device, has_arrived: impl Fn(&S, M) -> bool) {
         let Some(line) = self.line(user, device) else {
             return;
         };
@@ -138,7 +131,7 @@ impl<S: Clone> NotificationTracker<S> {
         &mut self,
         user: &UserId,
         seq: u64,
-        mut send: impl FnMut(&S) -> Option<SentMark>,
+        mut send: impl FnMut(&S) -> Option<M>,
     ) -> Vec<Device> {
         let (mut behind, mut reached) = (Vec::new(), Vec::new());
         for line in self.users.get_mut(user).into_iter().flatten() {
@@ -181,7 +174,7 @@ impl<S: Clone> NotificationTracker<S> {
         user: &UserId,
         device: &Device,
         page: &Page<F>,
-        mut send: impl FnMut(&S, &F) -> Option<SentMark>,
+        mut send: impl FnMut(&S, &F) -> Option<M>,
     ) -> bool {
         let Some(line) = self.line(user, device) else {
             return false;
@@ -282,7 +275,7 @@ impl<S: Clone> NotificationTracker<S> {
         }
     }
 
-    fn line(&mut self, user: &UserId, device: &Device) -> Option<&mut Line<S>> {
+    fn line(&mut self, user: &UserId, device: &Device) -> Option<&mut Line<S, M>> {
         self.users
             .get_mut(user)?
             .iter_mut()

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-type Tracker = NotificationTracker<u64>;
+type SentMark = u32;
+type Tracker = NotificationTracker<u64, SentMark>;
 
 fn user() -> UserId {
     Arc::from("ann")

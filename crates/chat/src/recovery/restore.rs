@@ -1,6 +1,6 @@
 //! Giving a session back: from what the client shows to its rooms, with what it missed.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use roomful_socket::{Claim, Prepared, PrivateId, Reason, Restored, Socket, SocketId};
@@ -70,6 +70,9 @@ async fn try_restore(
         .order
         .place(&claim.offset)
         .ok_or("its offset is none of ours")?;
+    if chat.recovery.unended.lock().contains_key(&key) {
+        return Err("its end is still to be noted");
+    }
     let _claimed = Claimed::take(chat, key).ok_or("it is being given back already")?;
     chat.recovery
         .inherit(chat)
@@ -212,12 +215,14 @@ pub(crate) async fn resume(chat: &Arc<Chat>, me: &Arc<Session>, socket: &Socket,
         .into_iter()
         .zip(seated)
         .filter_map(|(room, seated)| seated.then_some(room));
+    let mut shown = HashMap::new();
     for room in rooms {
-        chat.presence.enter(&me.user, &room);
+        handlers::membership::enter(chat, me, &room);
         socket.has_room().await;
         handlers::presence::show(chat, socket, &room);
-        chat.typing.show(socket, &room);
+        shown.insert(room.id, room);
     }
+    chat.typing.show(socket, &shown);
 }
 
 /// A client to which its session was given back did not get in after all.

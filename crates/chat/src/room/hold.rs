@@ -33,26 +33,21 @@ impl<F: Clone> Hold<F> {
     /// An entry. If there is no place for it, the way into the new rooms ends here.
     pub(crate) fn keep(&self, new: bool, frame: &F, mut send: impl FnMut(&F)) {
         let mut state = self.state.lock();
-        match &mut *state {
-            State::Waiting(waiting) if waiting.len() < self.most => waiting.push((new, frame.clone())),
-            State::Waiting(waiting) => {
-                pass_old(waiting, &mut send);
-                *state = State::Shut;
-                if !new {
-                    send(frame);
-                }
-            }
-            State::Open => send(frame),
-            State::Shut if !new => send(frame),
-            State::Shut => {}
+        if let State::Waiting(waiting) = &*state
+            && waiting.len() >= self.most
+        {
+            pass_old(waiting, &mut send);
+            *state = State::Shut;
         }
+        state.take(new, frame, send);
     }
 
     /// Something that is no entry: it is dropped if there is no place.
     pub(crate) fn keep_if_room(&self, new: bool, frame: &F, send: impl FnMut(&F)) {
-        let full = matches!(&*self.state.lock(), State::Waiting(waiting) if waiting.len() >= self.most);
+        let mut state = self.state.lock();
+        let full = matches!(&*state, State::Waiting(waiting) if waiting.len() >= self.most);
         if !full {
-            self.keep(new, frame, send);
+            state.take(new, frame, send);
         }
     }
 
@@ -75,6 +70,17 @@ impl<F: Clone> Hold<F> {
         if let State::Waiting(waiting) = &*state {
             pass_old(waiting, &mut send);
             *state = State::Shut;
+        }
+    }
+}
+
+impl<F: Clone> State<F> {
+    fn take(&mut self, new: bool, frame: &F, mut send: impl FnMut(&F)) {
+        match self {
+            Self::Waiting(waiting) => waiting.push((new, frame.clone())),
+            Self::Open => send(frame),
+            Self::Shut if !new => send(frame),
+            Self::Shut => {}
         }
     }
 }

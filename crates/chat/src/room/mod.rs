@@ -15,7 +15,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use roomful_socket::{Class, Prepared, Sent, Socket};
+use roomful_socket::{Class, Prepared, Reason, Sent, Socket};
 use roomful_store::{RoomId, RoomRow};
 
 use self::{hold::Hold, subscribers::Subscribers};
@@ -131,10 +131,22 @@ impl Room {
     }
 
     /// Delivers the entry `seq`, unless it was delivered before. Answers to how many sockets it went at once.
+    ///
+    /// If entries before it are lost, all who are in the room are sent away: when they come back, they are told.
     pub(crate) fn deliver(&self, seq: u64, frame: &Frame) -> u64 {
         let mut reached = 0;
         let send = |seat: &Seat, frame: &Frame| reached += u64::from(seat.send(frame));
-        self.subscribers.lock().deliver(seq, frame, send);
+        let mut subscribers = self.subscribers.lock();
+        if !subscribers.deliver(seq, frame, send) {
+            tracing::error!(
+                room = self.id,
+                before = seq,
+                "entries can't be delivered; all who are there have to come back"
+            );
+            for seat in subscribers.seats() {
+                seat.socket.close(Reason::ForcedClose);
+            }
+        }
         reached
     }
 

@@ -249,6 +249,11 @@ impl Pipeline {
                 // What retention has removed can't be delivered to anybody any more.
                 Ok(page) if page.is_empty() => self.order.deliver(upto, || ()),
                 Ok(page) => page.iter().for_each(|placed| self.redeliver(placed)),
+                Err(error @ (StoreError::Internal(_) | StoreError::Setup(_))) => {
+                    // It will not pass. Whose entries these are learns of it with the next that is delivered there.
+                    tracing::error!(%error, after, upto, "committed entries can't be read back");
+                    self.order.deliver(upto, || ());
+                }
                 Err(error) => {
                     tracing::warn!(%error, "missed entries can't be read back yet");
                     let until = self.clock.now_ms().saturating_add(pause);

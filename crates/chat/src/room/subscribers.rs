@@ -114,19 +114,25 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
 
     // ---- delivering
 
-    /// The entry `seq` goes to everybody, unless it was delivered before. Entries between the last one and this are
-    /// no longer kept, and can't be delivered to anybody any more.
-    pub(crate) fn deliver(&mut self, seq: u64, frame: &F, mut send: impl FnMut(&S, &F)) {
+    /// The entry `seq` goes to everybody, unless it was delivered before. False if there are entries between the last
+    /// one and this: they can't be read, or are no longer kept. Then nobody gets it, for they would not see the hole.
+    #[must_use]
+    pub(crate) fn deliver(&mut self, seq: u64, frame: &F, mut send: impl FnMut(&S, &F)) -> bool {
         if seq <= self.head {
-            return;
+            return true;
         }
+        let dense = seq == self.head + 1;
         self.head = seq;
+        if !dense {
+            return false;
+        }
         for Member { seat, wait } in self.members.values() {
             match wait {
                 None => send(seat, frame),
                 Some(wait) => wait.hold.keep(wait.new, frame, |frame| send(seat, frame)),
             }
         }
+        true
     }
 
     /// Entries up to `seq` are not delivered.
@@ -162,16 +168,19 @@ mod tests {
     }
 
     #[test]
-    fn old_entries_are_dropped_and_those_that_are_gone_are_passed_over() {
+    fn old_entries_are_dropped_and_a_hole_is_never_passed_over() {
         let got = RefCell::new(Vec::new());
         let hold = Arc::new(Hold::new(9));
         let mut room = Subscribers::<u8, (), u64>::new(3);
         assert_eq!(room.begin(1, (), &hold), 3);
         hold.open(|| (), |_| ());
-        for seq in [3, 6, 4, 7] {
-            room.deliver(seq, &seq, |(), seq| got.borrow_mut().push(*seq));
-        }
-        assert_eq!((&*got.borrow(), room.head()), (&vec![6, 7], 7));
+        let mut deliver = |seq| room.deliver(seq, &seq, |(), seq| got.borrow_mut().push(*seq));
+        assert!(deliver(3));
+        assert!(deliver(4));
+        assert!(!deliver(6));
+        assert!(deliver(5), "whoever is there now came after the hole");
+        assert!(deliver(7));
+        assert_eq!((&*got.borrow(), room.head()), (&vec![4, 7], 7));
     }
 
     #[test]
@@ -188,7 +197,7 @@ mod tests {
         assert!(room.settle(&1));
         let again = Arc::new(Hold::new(9));
         room.begin(1, (), &again);
-        room.deliver(1, &1, |(), _| unreachable!("it joins once more"));
+        assert!(room.deliver(1, &1, |(), _| unreachable!("it joins once more")));
         let got = RefCell::new(Vec::new());
         again.shut(|seq| got.borrow_mut().push(*seq));
         assert!(room.turn_away(&1));
@@ -257,7 +266,8 @@ mod tests {
                         pos += 1;
                         let seq = rooms[room].head() + 1;
                         let send = |who: &u8, frame: &Frame| seen.borrow_mut().entry(*who).or_default().take(*frame);
-                        rooms[room].deliver(seq, &Frame { room, seq, pos }, send);
+                        let dense = rooms[room].deliver(seq, &Frame { room, seq, pos }, send);
+                        prop_assert!(dense);
                     }
                     Step::Begin(who, into) => {
                         if joining.contains_key(&who) {

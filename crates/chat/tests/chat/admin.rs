@@ -227,11 +227,11 @@ async fn a_user_is_sent_away_from_all_devices_and_may_come_back() {
         server.connect("alice").await,
     );
     assert_eq!(server.chat.user("bob").await.unwrap().devices.len(), 2);
-    assert_eq!(server.chat.disconnect_user("bob").unwrap(), 2);
+    assert_eq!(server.chat.disconnect_user("bob").await.unwrap(), 2);
     assert_eq!(ends(&one).await, End::Disconnected);
     assert_eq!(ends(&two).await, End::Disconnected);
     settle(&other).await;
-    assert_eq!(server.chat.disconnect_user("bob").unwrap(), 0);
+    assert_eq!(server.chat.disconnect_user("bob").await.unwrap(), 0);
     server.connect("bob").await;
 }
 

@@ -198,6 +198,9 @@ mod flaky {
         ) -> Result<(), StoreError> {
             self.inner.lose_session(key, holder, at, keep).await
         }
+        async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError> {
+            self.inner.end_lost_sessions(user).await
+        }
         async fn end_session(&self, key: SessionKey, holder: Holder) -> Result<(), StoreError> {
             self.inner.end_session(key, holder).await
         }

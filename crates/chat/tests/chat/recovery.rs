@@ -212,7 +212,7 @@ async fn a_session_ends_with_its_window_or_by_either_side() {
     let (bob, recovered) = come_back(&server, "bob", &claim).await;
     assert!(!recovered, "the client had left");
     let claim = bob.claim();
-    server.chat.disconnect_user("bob").unwrap();
+    server.chat.disconnect_user("bob").await.unwrap();
     bob.wait_end(roomful_testkit::PATIENCE).await.unwrap();
     let (_, recovered) = come_back(&server, "bob", &claim).await;
     assert!(!recovered, "the server had ended it");

@@ -20,7 +20,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 pub(crate) use self::server::Engine;
-pub use self::{server::EngineServer, session::Session};
+pub use self::{
+    server::EngineServer,
+    session::{SentMark, Session},
+};
 use crate::reason::Reason;
 
 /// A message from the client.

@@ -93,10 +93,13 @@ impl Client {
                 let socket = self.find(&namespace).ok_or(Reason::ParseError)?;
                 socket.pending().answer(id, *socket.id(), payload);
             }
-            Body::Connect(auth) => self.queue.push_back(Work::Connect {
-                namespace: namespace.into(),
-                auth,
-            }),
+            Body::Connect(auth) => {
+                self.session.heard();
+                self.queue.push_back(Work::Connect {
+                    namespace: namespace.into(),
+                    auth,
+                });
+            }
             Body::Event { name, id, payload } => {
                 self.queued_bytes += weight(&payload);
                 self.queue.push_back(Work::Event {

@@ -24,7 +24,7 @@ use super::{
     namespace::Namespace,
 };
 use crate::{
-    engine::Session,
+    engine::{SentMark, Session},
     handshake::Handshake,
     id::SocketId,
     outbox::{Class, Sent},
@@ -179,14 +179,14 @@ impl Socket {
     }
 
     /// A mark for what was queued up to now, to ask [`Socket::has_reached`] with later.
-    pub fn sent_mark(&self) -> u32 {
+    pub fn sent_mark(&self) -> SentMark {
         self.0.session.sent_mark()
     }
 
     /// Is it known that what was queued before this mark has arrived? A heartbeat that was answered tells, or the
     /// client's goodbye, or its answer to ours; so a connection that is lost leaves unknown what it carried of late. Ask
     /// when it is [over](Socket::is_over).
-    pub fn has_reached(&self, mark: u32) -> bool {
+    pub fn has_reached(&self, mark: SentMark) -> bool {
         self.0.session.has_reached(mark)
     }
 

@@ -117,6 +117,7 @@ macro_rules! store_contract {
             sessions::positions_are_dense_over_all_rooms,
             sessions::a_session_goes_to_its_user_in_time,
             sessions::a_session_that_ended_is_over,
+            sessions::a_users_lost_sessions_can_be_forgotten,
             sessions::a_session_outlives_the_process,
             sessions::a_user_keeps_the_latest_lost_sessions,
             sessions::who_left_a_room_has_no_complete_session,

@@ -128,6 +128,20 @@ pub async fn a_session_that_ended_is_over(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
+pub async fn a_users_lost_sessions_can_be_forgotten(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    subscribed(&*store, &[]).await?;
+    store.end_lost_sessions("ann").await?;
+    assert!(resume(&*store, "ann", 2, 0).await?.is_some(), "it was not lost");
+    store.lose_session(KEY, 2, 50, 9).await?;
+    store.end_lost_sessions("bob").await?;
+    assert!(resume(&*store, "ann", 3, 0).await?.is_some(), "it was not bob's");
+    store.lose_session(KEY, 3, 50, 9).await?;
+    store.end_lost_sessions("ann").await?;
+    assert_eq!(resume(&*store, "ann", 4, 0).await?, None);
+    Ok(())
+}
+
 pub async fn a_session_outlives_the_process(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let a = room(&*store, "a").await?.id;

@@ -79,6 +79,10 @@ impl Sessions for SqliteStore {
         self.write(sessions::End(sessions::Held { key, holder })).await
     }
 
+    async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError> {
+        self.write(sessions::EndLost(user.to_owned())).await
+    }
+
     async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError> {
         self.write(sessions::Take(ask)).await
     }

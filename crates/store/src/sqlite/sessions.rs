@@ -147,6 +147,21 @@ impl Write for End {
     }
 }
 
+/// The user's lost sessions are over.
+pub(super) struct EndLost(pub(super) String);
+
+impl Write for EndLost {
+    type Answer = ();
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        batch
+            .conn
+            .prepare_cached("DELETE FROM sessions WHERE user_id = ?1 AND lost_at IS NOT NULL")?
+            .execute([&self.0])?;
+        Ok(())
+    }
+}
+
 pub(super) struct Take(pub(super) Resume);
 
 impl Write for Take {

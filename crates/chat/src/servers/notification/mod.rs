@@ -16,18 +16,19 @@ use std::{
 use ::metrics::{Counter, Gauge, counter, gauge};
 use parking_lot::Mutex;
 use rand::RngExt as _;
-use roomful_socket::{Class, Namespace, Prepared, Sent, Socket};
+use roomful_socket::{Class, Namespace, Prepared, Sent, SentMark, Socket};
 use roomful_store::{DeliveredUpto, NewNotification, Notification, Posted, ReadWhich, Store};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    admin::to_its_end,
     clock::Clock,
     config::ChatConfig,
     error::ChatError,
     events::notification::{ID_CHARS, NotificationView, RECEIVE, UNREAD, Unread},
     middleware::auth::is_user_id,
-    notification_tracker::{Device, NextPage, NotificationTracker, Page, SentMark},
+    notification_tracker::{Device, NextPage, NotificationTracker, Page},
     presence_tracker::UserId,
     session::Session,
     types::{Limits, Notice, Notified, Notify},
@@ -52,7 +53,7 @@ const TURNS: usize = 256;
 
 /// Everybody's notifications.
 pub(crate) struct NotificationServer {
-    tracker: Mutex<NotificationTracker<Socket>>,
+    tracker: Mutex<NotificationTracker<Socket, SentMark>>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     namespace: Namespace,
@@ -151,17 +152,13 @@ impl NotificationServer {
                 "the server has too many notifications to store",
             ));
         };
-        // A task of its own: whoever asked may go away between the commit and the delivery.
         let server = Arc::clone(self);
-        let posting = tokio::spawn(async move {
+        to_its_end(async move {
             let posted = server.post_now(notify).await;
             drop(place);
             posted
-        });
-        posting.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a notification was not posted to its end");
-            Err(ChatError::Internal)
         })
+        .await
     }
 
     async fn post_now(self: &Arc<Self>, notify: Notify) -> Result<Notified, ChatError> {

@@ -139,7 +139,7 @@ pub(super) async fn disconnect(
     State(chat): State<ChatServer>,
     Path(user_id): Path<String>,
 ) -> Result<Json<Disconnected>, Problem> {
-    let closed = chat.disconnect_user(&user_id)?;
+    let closed = chat.disconnect_user(&user_id).await?;
     Ok(Json(Disconnected { user_id, closed }))
 }
 

@@ -20,6 +20,7 @@ use roomful_wire::{
 use tokio::time::Instant;
 
 use self::beats::Beats;
+pub use self::beats::SentMark;
 use super::{Engine, Owned, stream::Stream};
 use crate::{
     handshake::Handshake,
@@ -41,6 +42,7 @@ pub struct Session {
     handshake: Arc<Handshake>,
     /// Not an async mutex: it is held for a few field accesses and never across an await.
     state: Mutex<State>,
+    began: Instant,
 }
 
 struct State {
@@ -113,7 +115,8 @@ pub(super) struct Look {
 
 impl Session {
     pub(super) fn new(engine: Arc<Engine>, handshake: Handshake, link: Link) -> Arc<Session> {
-        let heartbeat = Heartbeat::new(Instant::now().into_std(), engine.settings.rhythm);
+        let began = Instant::now();
+        let heartbeat = Heartbeat::new(began.into_std(), engine.settings.rhythm);
         let state = State {
             link,
             heartbeat,
@@ -132,6 +135,7 @@ impl Session {
             engine,
             handshake: Arc::new(handshake),
             state: Mutex::new(state),
+            began,
         })
     }
 
@@ -317,21 +321,26 @@ impl Session {
         }
     }
 
-    /// The client says goodbye: it lives, and has what was written.
+    /// The client says goodbye, or answers ours.
     pub(crate) fn farewell(&self) {
         let mut state = self.state.lock();
         if state.outbox.is_idle() {
-            state.beats.farewell();
+            state.beats.farewell(self.began.elapsed());
         }
     }
 
+    /// Something came from the client that it says of itself.
+    pub(crate) fn heard(&self) {
+        self.state.lock().beats.heard(self.began.elapsed());
+    }
+
     /// See [`crate::Socket::sent_mark`].
-    pub(crate) fn sent_mark(&self) -> u32 {
-        self.state.lock().beats.mark()
+    pub(crate) fn sent_mark(&self) -> SentMark {
+        self.state.lock().beats.mark(self.began.elapsed())
     }
 
     /// See [`crate::Socket::has_reached`].
-    pub(crate) fn has_reached(&self, mark: u32) -> bool {
+    pub(crate) fn has_reached(&self, mark: SentMark) -> bool {
         self.state.lock().beats.has_reached(mark)
     }
 
