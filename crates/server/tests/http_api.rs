@@ -45,6 +45,17 @@ impl Api {
         (answer.status, answer.json())
     }
 
+    /// A call whose caller is gone before it can be answered.
+    async fn call_and_hang_up(&self, method: &str, path: &str) {
+        let bearer = format!("Bearer {}", self.server.api_key());
+        let mut client = HttpClient::connect(self.server.addr()).await.unwrap();
+        let headers = [("authorization", bearer.as_str())];
+        client
+            .send(method, &format!("/api/v1{path}"), &headers, b"")
+            .await
+            .unwrap();
+    }
+
     async fn get(&self, path: &str) -> (u16, Value) {
         self.call("GET", path, &Value::Null).await
     }
@@ -232,6 +243,49 @@ async fn a_backend_fills_a_private_room_and_speaks_in_it() {
     assert_eq!(left, json!({ "room": "club", "userId": "bob" }));
     let gone = api.call("DELETE", "/rooms/club/members/bob", &Value::Null).await;
     refused(gone, 404, "not_found");
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_done_though_the_caller_hangs_up() {
+    let api = Api::start().await;
+    let mut members = Vec::new();
+    for n in 0..8 {
+        let user = format!("user-{n}");
+        let member = api.connect(&user).await;
+        for room in [format!("kept-{n}"), format!("deleted-{n}")] {
+            member.call("chat:join", &json!(room)).await.unwrap();
+        }
+        members.push((user, member));
+    }
+    // A call that never left its caller would prove nothing: so each is repeated until it shows.
+    for (n, (user, member)) in members.iter().enumerate() {
+        let kept = format!("/rooms/kept-{n}/members/{user}");
+        api.call_and_hang_up("DELETE", &kept).await;
+        if !api.get(&format!("/rooms/kept-{n}/members")).await.1["members"]
+            .to_string()
+            .contains(user.as_str())
+        {
+            member.next_event("chat:member_left").await.unwrap();
+        }
+        api.call_and_hang_up("DELETE", &format!("/rooms/deleted-{n}"))
+            .await;
+        if api.get(&format!("/rooms/deleted-{n}")).await.0 == 404 {
+            member.next_event("chat:room_deleted").await.unwrap();
+            let joined = member
+                .call("chat:join", &json!(format!("deleted-{n}")))
+                .await
+                .unwrap();
+            assert_eq!(joined["ok"], true, "the name is free: {joined}");
+        }
+        api.call_and_hang_up("POST", &format!("/users/{user}/revoke"))
+            .await;
+    }
+    for (user, member) in members {
+        let auth = json!({ "token": token::for_user(api.server.secret(), &user) });
+        if SioClient::connect(api.server.addr(), "/", &auth).await.is_err() {
+            assert_eq!(member.wait_end(PATIENCE).await.unwrap(), End::Disconnected);
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! Notifications: to all devices, to each once, also to those that were away.
 
+use std::time::Duration;
+
 use roomful_chat::clock::Clock as _;
 use roomful_chat::{ErrorCode, Notified, Notify};
+use roomful_testkit::proxy::{Proxy, Weather};
 use roomful_testkit::{Error, PATIENCE, SioClient, token};
 use serde_json::{Value, json};
 
@@ -175,6 +178,21 @@ async fn end(server: &Server, client: SioClient) -> Vec<Value> {
     server.clock.advance(10_000);
     client.wait_end(PATIENCE).await.unwrap();
     client.drain("notification:receive")
+}
+
+#[tokio::test]
+async fn what_crosses_a_goodbye_comes_again() {
+    let server = Server::start().await;
+    let far = Proxy::start(server.addr).await.unwrap();
+    far.set(Weather::Slow(Duration::from_millis(200)));
+    let auth = json!({ "token": token::with_claims(SECRET, &claims("alice")), "device": "phone" });
+    let phone = SioClient::connect(far.addr(), "/", &auth).await.unwrap();
+    phone.next_event("session").await.unwrap();
+    // A client that leaves looks at nothing any more, but this is on its way to it.
+    post(&server, &["alice"], "crossing").await;
+    phone.close().await.unwrap();
+    let phone = on(&server, "alice", "phone").await;
+    receive(&phone, &["crossing"]).await;
 }
 
 #[tokio::test]

@@ -219,6 +219,32 @@ async fn a_session_ends_with_its_window_or_by_either_side() {
 }
 
 #[tokio::test]
+async fn who_is_sent_away_while_away_has_no_session_to_come_back_to() {
+    let server = Server::start().await;
+    let bob = server.joined("bob", "a").await;
+    let (claim, _) = lose(&server, bob).await;
+    assert_eq!(server.chat.disconnect_user("bob").await.unwrap(), 0);
+    let (_, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(!recovered);
+}
+
+#[tokio::test]
+async fn a_room_that_was_deleted_before_ones_eyes_is_missed_by_no_session() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "b").await;
+    let bob = server.joined("bob", "a").await;
+    ok(bob.call("chat:join", &json!("b")).await);
+    server.chat.delete_room("a").await.unwrap();
+    bob.next_event("chat:room_deleted").await.unwrap();
+    let (claim, _) = lose(&server, bob).await;
+    send(&alice, "b", "missed").await;
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    settle(&bob).await;
+    assert_eq!(messages(&bob), at("b", [1]));
+}
+
+#[tokio::test]
 async fn a_room_left_meanwhile_is_not_given_back() {
     let server = Server::start().await;
     let alice = server.joined("alice", "a").await;
