@@ -144,7 +144,6 @@ impl Traffic {
         let end = start + clock::nanos(span);
         self.state.tally = Tally::new();
         self.state.last_news = start;
-        let mut shown = start;
         let mut sent = 0;
         loop {
             let now = clock::now();
@@ -153,15 +152,12 @@ impl Traffic {
             }
             let wait = self.send_due(load, start, now, &mut sent);
             self.turn(wait.min(Duration::from_nanos(end - now)))?;
-            if now - shown > 500_000_000 {
-                shown = now;
-                progress::passing(&format!(
-                    "  {what}: {:.1} of {:.1} s, {} deliveries",
-                    clock::seconds(now - start),
-                    span.as_secs_f64(),
-                    self.state.tally.deliveries
-                ));
-            }
+            progress::passing(&format!(
+                "  {what}: {:.1} of {:.1} s, {} deliveries",
+                clock::seconds(now - start),
+                span.as_secs_f64(),
+                self.state.tally.deliveries
+            ));
         }
         progress::clear();
         self.state.tally.seconds = clock::seconds(clock::now() - start);
