@@ -55,6 +55,16 @@ pub(crate) enum Outcome {
     Reason(String),
 }
 
+impl Outcome {
+    /// Where this repository lies on this machine is nobody else's concern.
+    pub(crate) fn without(self, root: &Path) -> Self {
+        match self {
+            Self::Reason(reason) => Self::Reason(reason.replace(&format!("{}/", root.display()), "")),
+            figures @ Self::Figures(_) => figures,
+        }
+    }
+}
+
 impl Section {
     /// An entrant's figures of one name, with their rounds.
     pub(crate) fn series(&self, entrant: &str, figure: &str) -> Vec<(usize, f64)> {

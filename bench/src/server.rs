@@ -92,7 +92,7 @@ impl Server {
         Usage::of(self.child.id()).map_err(BenchError::Usage)
     }
 
-    /// The body of a plain GET; empty if it is refused.
+    /// The answer to a plain GET; empty if there is none in time.
     pub(crate) fn get(&self, path: &str) -> String {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
@@ -100,6 +100,7 @@ impl Server {
         );
         let mut answer = String::new();
         let asked = TcpStream::connect(self.addr).and_then(|mut stream| {
+            stream.set_read_timeout(Some(PATIENCE))?;
             stream.write_all(request.as_bytes())?;
             stream.read_to_string(&mut answer)
         });

@@ -24,27 +24,20 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     },
 };
 
-/// The program in the package for this machine: what Bun's install script would link to, without running it.
+/// The program in the package for this machine, which needs no script of Bun's to run; or where that script, if
+/// somebody ran it, has put it.
 fn binary(place: &Place) -> PathBuf {
-    let packages = place.peer("bun").join("node_modules/@oven");
+    let modules = place.peer("bun").join("node_modules");
     let arch = match std::env::consts::ARCH {
         "aarch64" => "aarch64",
         _ => "x64",
     };
-    let plain = packages.join(format!("bun-linux-{arch}/bin/bun"));
-    let baseline = packages.join(format!("bun-linux-{arch}-baseline/bin/bun"));
-    if runs(&plain) || !baseline.exists() {
+    let plain = modules.join(format!("@oven/bun-linux-{arch}/bin/bun"));
+    if plain.exists() {
         plain
     } else {
-        baseline
+        modules.join("bun/bin/bun.exe")
     }
-}
-
-fn runs(binary: &PathBuf) -> bool {
-    Command::new(binary)
-        .arg("--version")
-        .output()
-        .is_ok_and(|output| output.status.success())
 }
 
 fn install(place: &Place) -> Result<String, Skip> {

@@ -37,11 +37,17 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let server = scene.serve()?;
     let crowd = scene.gather(&server, SENDERS, SENDERS, 1)?;
     let mut traffic = Traffic::new(crowd, true);
-    let batches_before = Batches::of(&server.get("/metrics"));
+    // Only Roomful tells of its batches.
+    let own = scene.candidate.name == "roomful";
+    let before = if own {
+        Batches::of(&server.get("/metrics"))
+    } else {
+        Batches::default()
+    };
     let mut figures = cost(&server, &mut traffic, Load::Closed(SENDERS), scene.pace)?;
     figures.remove("cpu_us_per_delivery");
-    if scene.candidate.name == "roomful" {
-        let batch = Batches::of(&server.get("/metrics")).mean_since(batches_before);
+    if own {
+        let batch = Batches::of(&server.get("/metrics")).mean_since(before);
         drop(traffic);
         drop(server);
         let bare = bare(scene, batch)?;
