@@ -62,24 +62,31 @@ impl Server {
             addr: SocketAddr::from(([127, 0, 0, 1], port)),
             folder,
         };
-        server.wait_ready().map_err(failed)?;
+        server.wait_ready(candidate.ready).map_err(failed)?;
         Ok(server)
     }
 
-    fn wait_ready(&mut self) -> Result<(), String> {
+    fn wait_ready(&mut self, path: Option<&str>) -> Result<(), String> {
         let start = clock::now();
-        while TcpStream::connect_timeout(&self.addr, Duration::from_secs(1)).is_err() {
+        while !self.is_ready(path) {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("it ended with {status}; {}", self.log_tail()));
             }
             if clock::now() - start > clock::nanos(PATIENCE) {
                 let seconds = PATIENCE.as_secs();
-                return Err(format!("nobody listened after {seconds} s; {}", self.log_tail()));
+                return Err(format!("it was not ready after {seconds} s; {}", self.log_tail()));
             }
-            // A port that opens gives no event to wait for.
+            // Another process that gets ready gives no event to wait for.
             std::thread::sleep(STEP);
         }
         Ok(())
+    }
+
+    fn is_ready(&self, path: Option<&str>) -> bool {
+        match path {
+            Some(path) => self.get(path).starts_with("HTTP/1.1 200"),
+            None => TcpStream::connect_timeout(&self.addr, Duration::from_secs(1)).is_ok(),
+        }
     }
 
     /// Where it listens.

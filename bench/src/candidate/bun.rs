@@ -13,6 +13,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     label: "Socket.IO on Bun",
     dialect: Dialect::SocketIo,
     install,
+    ready: None,
     command: |place, launch| {
         let mut command = Command::new(binary(place));
         command

@@ -13,6 +13,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     label: "Centrifugo, in memory",
     dialect: Dialect::Centrifugo,
     install,
+    ready: None,
     command: |place, launch| {
         let mut command = Command::new(place.built(BINARY));
         command

@@ -11,6 +11,7 @@ pub(super) const PLAIN: Candidate = Candidate {
     label: "floor",
     dialect: Dialect::SocketIo,
     install: |_| Ok("one thread, raw writes of ready frames".into()),
+    ready: None,
     command: |_, launch| command(launch),
 };
 
@@ -22,6 +23,7 @@ pub(super) const BATCHED: Candidate = Candidate {
     install: |_: &Place| -> Result<String, Skip> {
         Ok("the same, one write for what one turn brought".into())
     },
+    ready: None,
     command: |_, launch| {
         let mut command = command(launch);
         command.arg("--batched");

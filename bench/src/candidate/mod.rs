@@ -40,6 +40,8 @@ pub(crate) struct Candidate {
     pub(crate) dialect: Dialect,
     /// Makes it ready, if it is not, and answers its versions; or says why that can't be.
     pub(crate) install: fn(&Place) -> Result<String, Skip>,
+    /// A path that answers 200 once it is ready, where there is one; without, a server that accepts counts as ready.
+    pub(crate) ready: Option<&'static str>,
     /// The command that serves.
     pub(crate) command: fn(&Place, &Launch<'_>) -> Command,
 }

@@ -12,6 +12,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     label: "Socket.IO on Node",
     dialect: Dialect::SocketIo,
     install,
+    ready: None,
     command: |place, launch| {
         let mut command = Command::new("node");
         command

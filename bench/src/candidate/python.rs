@@ -11,6 +11,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     label: "python-socketio on uvicorn",
     dialect: Dialect::SocketIo,
     install,
+    ready: None,
     command: |place, launch| {
         let folder = place.peer("python");
         let mut command = Command::new(folder.join(".venv/bin/python"));

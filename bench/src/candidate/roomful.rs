@@ -12,6 +12,7 @@ pub(super) const SOCKET: Candidate = Candidate {
     label: "Roomful, bare",
     dialect: Dialect::SocketIo,
     install: |place| built(&place.release("examples/fan_out")),
+    ready: None,
     command: |place, launch| {
         let mut command = Command::new(place.release("examples/fan_out"));
         command.arg(launch.port.to_string());
@@ -25,6 +26,7 @@ pub(super) const CHAT: Candidate = Candidate {
     label: "Roomful",
     dialect: Dialect::SocketIo,
     install: |place| built(&place.release("roomful")),
+    ready: Some("/readyz"),
     command: |place, launch| {
         let mut command = Command::new(place.release("roomful"));
         command

@@ -13,6 +13,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     label: "socketioxide",
     dialect: Dialect::SocketIo,
     install,
+    ready: None,
     command: |place, launch| {
         let mut command = Command::new(place.built(BINARY));
         command.arg(launch.port.to_string());

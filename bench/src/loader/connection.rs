@@ -33,6 +33,8 @@ pub(super) struct Connection {
     pub(super) hello: Vec<u8>,
     /// While false, what comes is left in the kernel: a client that has stopped reading.
     pub(super) reading: bool,
+    /// The status line with which the server refused the WebSocket.
+    pub(super) refusal: String,
     unsent: Vec<u8>,
     partial: Vec<u8>,
 }
@@ -70,6 +72,7 @@ impl Connection {
             stage: Stage::Upgrading,
             hello,
             reading: true,
+            refusal: String::new(),
             unsent: request.into_bytes(),
             partial: Vec::new(),
         })
@@ -124,7 +127,8 @@ impl Connection {
             };
             used = end + 4;
             if !bytes.starts_with(b"HTTP/1.1 101") {
-                // The head is the reason, as the caller will hear when the server closes.
+                let answer = String::from_utf8_lossy(bytes);
+                self.refusal = answer.lines().next().map(str::to_owned).unwrap_or_default();
                 self.stage = Stage::Gone;
                 return used;
             }

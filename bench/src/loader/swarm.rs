@@ -160,7 +160,10 @@ fn drain(
             }
         });
         if before == Stage::Upgrading && connection.stage == Stage::Gone {
-            return Some("the server refused the WebSocket".into());
+            return Some(format!(
+                "the server refused the WebSocket: {}",
+                connection.refusal
+            ));
         }
         if before == Stage::Upgrading && connection.stage == Stage::Greeting && !dialect.server_opens() {
             greet(connection);

@@ -44,16 +44,16 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let before = settled(&server, None)?;
     let mut crowd = scene.gather(&server, clients, clients / MEMBERS, MEMBERS)?;
     let after = settled(&server, Some(&mut crowd))?;
-    let start = server.usage()?;
-    live(&mut crowd, scene.pace.idle)?;
-    let end = server.usage()?;
     let memory = after.rss.saturating_sub(before.rss) as f64 / 1024.0;
-    let cpu = end.cpu.saturating_sub(start.cpu).as_secs_f64();
-    let client_seconds = clients as f64 * scene.pace.idle.as_secs_f64();
-    Ok(Figures::from([
-        ("rss_kib_per_client".to_owned(), memory / clients as f64),
-        ("cpu_us_per_client_s".to_owned(), cpu * 1e6 / client_seconds),
-    ]))
+    let mut figures = Figures::from([("rss_kib_per_client".to_owned(), memory / clients as f64)]);
+    if let Some(span) = scene.pace.idle {
+        let start = server.usage()?;
+        live(&mut crowd, span)?;
+        let cpu = server.usage()?.cpu.saturating_sub(start.cpu).as_secs_f64();
+        let client_seconds = clients as f64 * span.as_secs_f64();
+        figures.insert("cpu_us_per_client_s".into(), cpu * 1e6 / client_seconds);
+    }
+    Ok(figures)
 }
 
 /// Reads the memory each second until three readings in a row are within a percent of one another.

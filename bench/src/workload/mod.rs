@@ -95,8 +95,8 @@ pub(crate) struct Pace {
     pub(crate) warm_up: Duration,
     /// Load while it is measured.
     pub(crate) measured: Duration,
-    /// For how long idle clients are watched: one heartbeat each, at least, in a full run.
-    pub(crate) idle: Duration,
+    /// For how long idle clients are watched: one heartbeat each, at least. A quick run has no time for that.
+    pub(crate) idle: Option<Duration>,
     /// Stored messages and idle clients are fewer in a quick run.
     pub(crate) quick: bool,
 }
@@ -106,14 +106,14 @@ impl Pace {
     pub(crate) const FULL: Self = Self {
         warm_up: Duration::from_secs(1),
         measured: Duration::from_secs(3),
-        idle: Duration::from_secs(26),
+        idle: Some(Duration::from_secs(26)),
         quick: false,
     };
     /// For a first impression.
     pub(crate) const QUICK: Self = Self {
         warm_up: Duration::from_millis(400),
         measured: Duration::from_secs(1),
-        idle: Duration::from_secs(4),
+        idle: None,
         quick: true,
     };
 }
