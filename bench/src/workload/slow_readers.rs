@@ -22,7 +22,7 @@ const STOPPED: usize = 100;
 const TEXT: usize = 8000;
 const PER_SECOND: f64 = 10.0;
 /// How many steps of the measured span to wait at most until all that have stopped are sent away.
-const STEPS: usize = 30;
+const STEPS: usize = 60;
 /// Messages of a page of history: below what may wait for one client.
 const PAGE: usize = 20;
 
@@ -51,6 +51,7 @@ pub(super) const WORKLOAD: Workload = Workload {
 fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let members = if scene.pace.quick { MEMBERS / 10 } else { MEMBERS };
     let server = scene.serve()?;
+    fill_caches(scene, &server)?;
     let crowd = scene.gather(&server, members, 1, members)?;
     let mut traffic = Traffic::new(crowd, true).with_text(TEXT);
     let load = Load::Open(PER_SECOND);
@@ -89,6 +90,15 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
         ("stopped_counted".to_owned(), to_f64(closed as u64)),
         ("missed".to_owned(), to_f64(missed)),
     ]))
+}
+
+/// Messages from a few who are alone in their rooms, until SQLite's caches are full: later growth is the readers'.
+fn fill_caches(scene: &Scene<'_>, server: &Server) -> Result<(), BenchError> {
+    const ALONE: usize = 64;
+    let crowd = scene.gather(server, ALONE, ALONE, 1)?;
+    let mut traffic = Traffic::new(crowd, true).with_text(TEXT);
+    traffic.run(Load::Closed(ALONE), scene.pace.measured, "filling caches")?;
+    traffic.settle().map(drop)
 }
 
 fn slow_consumers(server: &Server) -> usize {
