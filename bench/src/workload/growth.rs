@@ -30,14 +30,14 @@ pub(super) const MEMBERS: Workload = Workload {
     long: true,
     measure: |scene| {
         let server = scene.serve()?;
-        measure(scene, &server, scene.entrant.size, 1, scene.entrant.size)
+        measure(scene, &server, [scene.entrant.size, 1, scene.entrant.size], 8)
     },
 };
 
 pub(super) const ROOMS: Workload = Workload {
     name: "growth-rooms",
     title: "Growth: rooms",
-    about: "Durable chat among 1,000 clients; ten members in each room, eight messages in flight, going round the rooms.",
+    about: "Durable chat among 1,000 clients; ten members in each room, one message in flight, going round the rooms.",
     entrants: &[
         Entrant::sized("1 room", 1),
         Entrant::sized("100 rooms", 100),
@@ -49,7 +49,7 @@ pub(super) const ROOMS: Workload = Workload {
     long: true,
     measure: |scene| {
         let server = scene.serve()?;
-        measure(scene, &server, 1000, scene.entrant.size, 10)
+        measure(scene, &server, [1000, scene.entrant.size, 10], 1)
     },
 };
 
@@ -83,18 +83,17 @@ pub(super) const STORED: Workload = Workload {
             scene.place,
             scene.layout,
         )?;
-        measure(scene, &server, 1000, 100, 10)
+        measure(scene, &server, [1000, 100, 10], 8)
     },
 };
 
 fn measure(
     scene: &Scene<'_>,
     server: &Server,
-    clients: usize,
-    rooms: usize,
-    members: usize,
+    [clients, rooms, members]: [usize; 3],
+    in_flight: usize,
 ) -> Result<Figures, BenchError> {
     let crowd = scene.gather(server, clients, rooms, members)?;
     let mut traffic = Traffic::new(crowd, true);
-    cost(server, &mut traffic, Load::Closed(8), scene.pace)
+    cost(server, &mut traffic, Load::Closed(in_flight), scene.pace)
 }

@@ -89,8 +89,12 @@ impl Joins {
         for _ in 0..HISTORY {
             for room in 0..ROOMS {
                 let sender = self.crowd.plan.client(room, 0);
-                let text = Stamp { due: 0, number: 0 }.text(TEXT);
                 let id = self.next_id();
+                let stamp = Stamp {
+                    due: clock::now(),
+                    number: id,
+                };
+                let text = stamp.text(TEXT);
                 let payload = self.crowd.swarm.dialect().send(id, true, &room_name(room), &text);
                 self.crowd.swarm.send(sender, &payload);
             }
