@@ -12,6 +12,9 @@ use crate::loader::frame::{self, Frame};
 /// Clients per source address: one address has some 28,000 ephemeral ports towards one server.
 const PER_ADDRESS: usize = 20_000;
 
+const NARROW_SEGMENT: u32 = 1400;
+const NARROW_WINDOW: usize = 16 * 1024;
+
 /// How far a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -51,11 +54,22 @@ pub(super) enum Reading {
 
 impl Connection {
     /// Starts to connect; client `index` comes from the loopback address that has ports for it.
-    pub(super) fn start(addr: SocketAddr, index: usize, path: &str, hello: Vec<u8>) -> io::Result<Self> {
+    /// A `narrow` one has segments and a window like those of a phone, in place of loopback's large ones.
+    pub(super) fn start(
+        addr: SocketAddr,
+        index: usize,
+        narrow: bool,
+        path: &str,
+        hello: Vec<u8>,
+    ) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
         let last = u8::try_from(1 + index / PER_ADDRESS).unwrap_or(u8::MAX);
         let source = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 1, last)), 0);
         socket.set_tcp_nodelay(true)?;
+        if narrow {
+            socket.set_tcp_mss(NARROW_SEGMENT)?;
+            socket.set_recv_buffer_size(NARROW_WINDOW)?;
+        }
         socket.bind(&source.into())?;
         match socket.connect(&addr.into()) {
             Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {

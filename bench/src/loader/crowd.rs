@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) members: usize,
     /// What their tokens are signed with; none where the server asks for none.
     pub(crate) secret: Option<&'static str>,
+    /// One in so many is narrow; 0 for none.
+    pub(crate) narrow_each: usize,
 }
 
 impl Plan {
@@ -80,7 +82,8 @@ impl Crowd {
                 let token = plan
                     .secret
                     .map(|secret| roomful_testkit::token::for_user(secret, &user));
-                crowd.swarm.connect(token.as_deref())?;
+                let narrow = plan.narrow_each > 0 && gathering.started.is_multiple_of(plan.narrow_each);
+                crowd.swarm.connect_as(token.as_deref(), narrow)?;
                 gathering.started += 1;
             }
             let before = gathering.news;

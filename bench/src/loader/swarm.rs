@@ -52,9 +52,14 @@ impl Swarm {
 
     /// Starts another client; [`Heard::Up`] comes when the server has taken its token.
     pub(crate) fn connect(&mut self, token: Option<&str>) -> Result<usize, BenchError> {
+        self.connect_as(token, false)
+    }
+
+    /// The same; a `narrow` client's kernel takes little before it is read.
+    pub(crate) fn connect_as(&mut self, token: Option<&str>, narrow: bool) -> Result<usize, BenchError> {
         let index = self.connections.len();
         let hello = frame::text(self.dialect.hello(token).as_bytes());
-        let mut connection = Connection::start(self.addr, index, self.dialect.path(), hello)
+        let mut connection = Connection::start(self.addr, index, narrow, self.dialect.path(), hello)
             .map_err(|error| BenchError::Connect(index, error))?;
         self.poll
             .registry()

@@ -141,13 +141,21 @@ impl Scene<'_> {
         rooms: usize,
         members: usize,
     ) -> Result<Crowd, BenchError> {
-        let plan = Plan {
+        Crowd::gather(
+            server.addr(),
+            self.candidate.dialect,
+            self.plan(clients, rooms, members),
+        )
+    }
+
+    fn plan(&self, clients: usize, rooms: usize, members: usize) -> Plan {
+        Plan {
             clients,
             rooms,
             members,
             secret: self.secret(),
-        };
-        Crowd::gather(server.addr(), self.candidate.dialect, plan)
+            narrow_each: 0,
+        }
     }
 
     fn secret(&self) -> Option<&'static str> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use roomful_testkit::session::{Incoming, Session};
 use roomful_testkit::{PATIENCE, token};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::candidate::SECRET;
 use crate::error::BenchError;
-use crate::loader::crowd::{room_name, user_name};
+use crate::loader::crowd::{Crowd, Plan, room_name, user_name};
 use crate::loader::histogram::Latencies;
 use crate::server::Server;
 use crate::workload::traffic::{Load, Traffic, to_f64};
@@ -18,18 +19,20 @@ use crate::workload::{Entrant, Figures, Scene, Workload};
 const MEMBERS: usize = 10_000;
 /// One in so many stops.
 const STOPPED: usize = 100;
-/// Long texts, so that the kernel's own buffers, some 2.5 MB a connection on loopback, are full before long.
-const TEXT: usize = 8000;
+/// Long texts, so that the kernel's own buffers are full before a heartbeat is missed.
+const TEXT: usize = 4000;
 const PER_SECOND: f64 = 10.0;
-/// How many steps of the measured span to wait at most until all that have stopped are sent away.
-const STEPS: usize = 60;
+/// How often memory is read, and how often at most, until all that have stopped are sent away.
+const STEP: Duration = Duration::from_millis(250);
+const STEPS: usize = 160;
 /// Messages of a page of history: below what may wait for one client.
 const PAGE: usize = 20;
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "slow-readers",
     title: "Slow readers: 100 of 10,000 members stop",
-    about: "Durable messages of 8 KB, ten a second on a schedule. First all read; then one client in a hundred stops, until \
+    about: "Durable messages of 4 KB, ten a second on a schedule. First all read; then one client in a hundred stops (its kernel \
+            takes as much as a phone's, not as much as loopback's), until \
             the server has sent all of those away. Then they read what the kernel still had for them, come back, and ask \
             for what is after it.",
     entrants: &[Entrant::chat("roomful")],
@@ -52,7 +55,11 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let members = if scene.pace.quick { MEMBERS / 10 } else { MEMBERS };
     let server = scene.serve()?;
     fill_caches(scene, &server)?;
-    let crowd = scene.gather(&server, members, 1, members)?;
+    let plan = Plan {
+        narrow_each: STOPPED,
+        ..scene.plan(members, 1, members)
+    };
+    let crowd = Crowd::gather(server.addr(), scene.candidate.dialect, plan)?;
     let mut traffic = Traffic::new(crowd, true).with_text(TEXT);
     let load = Load::Open(PER_SECOND);
     traffic.run(load, scene.pace.warm_up, "warming up")?;
@@ -66,7 +73,7 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let (mut beside, mut most) = (Latencies::new(), before);
     let mut closed = 0;
     for _ in 0..STEPS {
-        let tally = traffic.run(load, scene.pace.measured, "some have stopped reading")?;
+        let tally = traffic.run(load, STEP, "some have stopped reading")?;
         beside.add(&tally.delivery);
         most = most.max(server.usage()?.rss);
         closed = slow_consumers(&server);
