@@ -49,6 +49,11 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let half = Load::Open((saturating / 2.0).max(0.2));
     traffic.run(half, scene.pace.warm_up, "at half the rate")?;
     let tally = traffic.run(half, scene.pace.measured * 2, "measuring at half the rate")?;
+    if most.deliveries == 0 || tally.deliveries == 0 {
+        return Err(BenchError::Stalled(
+            "not one message came within the measured time".into(),
+        ));
+    }
     let mut figures = figures(&tally);
     figures.insert("saturating_per_s".into(), saturating);
     Ok(figures)
