@@ -79,6 +79,7 @@ const ALL: &[Figure] = &[
     number("delivery_p50_ms", "delivery p50, ms", true),
     number("delivery_p99_ms", "delivery p99, ms", true),
     number("delivery_p999_ms", "delivery p99.9, ms", true),
+    number("p99_same_ms", "delivery p99 at two messages/s, ms", true),
     number("acked_per_s", "acked messages/s", false),
     number("ack_p50_ms", "ack p50, ms", true),
     number("ack_p99_ms", "ack p99, ms", true),

@@ -136,6 +136,14 @@ pub(crate) const ALL: &[Target] = &[
         "the best peer",
         AtMost(1.0),
     ),
+    best(
+        "latency",
+        BARE,
+        "p99_same_ms",
+        PEERS,
+        "the best peer",
+        AtMost(1.0),
+    ),
     versus(
         "chat-one-room",
         "roomful",

@@ -7,12 +7,14 @@ use crate::workload::{Entrant, Figures, Scene, Workload};
 const MEMBERS: usize = 10_000;
 /// Messages in flight while the saturating rate is sought.
 const SATURATING: usize = 8;
+/// Messages a second that all but the slowest can do.
+const SAME_RATE: f64 = 2.0;
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "latency",
     title: "One room × 10,000: delivery at half the saturating rate",
     about: "First eight messages in flight, to find what the server can do at most; then half as many a second, on a \
-            schedule. Latency counts from when a message was due to each of its 10,000 deliveries. Where the loader was \
+            schedule; then two a second, the same for all. Latency counts from when a message was due to each of its 10,000 deliveries. Where the loader was \
             busy all the time, the server could have done more.",
     entrants: &[
         Entrant::bare("floor"),
@@ -25,6 +27,7 @@ pub(super) const WORKLOAD: Workload = Workload {
     ],
     shown: &[
         "delivery_p99_ms",
+        "p99_same_ms",
         "delivery_p50_ms",
         "delivery_p999_ms",
         "saturating_per_s",
@@ -54,7 +57,16 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
             "not one message came within the measured time".into(),
         ));
     }
+    traffic.settle()?;
+    let same = traffic.run(
+        Load::Open(SAME_RATE),
+        scene.pace.measured * 2,
+        "measuring at the same rate",
+    )?;
     let mut figures = figures(&tally);
+    if same.deliveries > 0 {
+        figures.insert("p99_same_ms".into(), same.delivery.millis(0.99));
+    }
     figures.insert("saturating_per_s".into(), saturating);
     Ok(figures)
 }
