@@ -1,16 +1,13 @@
 //! One client's connection: what it still has to send, what has come in part, and how far its handshake is.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use memchr::memmem;
 use mio::net::TcpStream;
 use socket2::{Domain, Socket, Type};
 
 use crate::loader::frame::{self, Frame};
-
-/// Clients per source address: one address has some 28,000 ephemeral ports towards one server.
-const PER_ADDRESS: usize = 20_000;
 
 const NARROW_SEGMENT: u32 = 1400;
 const NARROW_WINDOW: usize = 16 * 1024;
@@ -53,18 +50,17 @@ pub(super) enum Reading {
 }
 
 impl Connection {
-    /// Starts to connect; client `index` comes from the loopback address that has ports for it.
+    /// Starts to connect, from one of the loopback addresses.
     /// A `narrow` one has segments and a window like those of a phone, in place of loopback's large ones.
     pub(super) fn start(
         addr: SocketAddr,
-        index: usize,
+        source: Ipv4Addr,
         narrow: bool,
         path: &str,
         hello: Vec<u8>,
     ) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
-        let last = u8::try_from(1 + index / PER_ADDRESS).unwrap_or(u8::MAX);
-        let source = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 1, last)), 0);
+        let source = SocketAddr::from((source, 0));
         socket.set_tcp_nodelay(true)?;
         if narrow {
             socket.set_tcp_mss(NARROW_SEGMENT)?;

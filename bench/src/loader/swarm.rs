@@ -1,7 +1,8 @@
 //! Many clients on one thread and one epoll: it connects them, introduces them, answers heartbeats, and tells the rest
 //! to whoever turns it.
 
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
@@ -13,6 +14,10 @@ use crate::loader::frame::{self, Frame};
 
 const READ_BUFFER: usize = 256 * 1024;
 const EVENTS: usize = 1024;
+/// Clients per source address, and swarms so far, each from addresses of its own: the kernel looks long for a free port
+/// where many are in use or were in the last minute.
+const PER_ADDRESS: usize = 1000;
+static SWARMS: AtomicU8 = AtomicU8::new(0);
 
 /// What a client has heard.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub(crate) enum Heard<'a> {
 /// The clients. A client is known by its number, counted from 0 in the order of [`Swarm::connect`].
 pub(crate) struct Swarm {
     addr: SocketAddr,
+    /// The third part of its clients' addresses.
+    network: u8,
     dialect: Dialect,
     poll: Poll,
     events: Events,
@@ -42,6 +49,7 @@ impl Swarm {
     pub(crate) fn new(addr: SocketAddr, dialect: Dialect) -> Result<Self, BenchError> {
         Ok(Self {
             addr,
+            network: 1 + SWARMS.fetch_add(1, Ordering::Relaxed) % 250,
             dialect,
             poll: Poll::new().map_err(BenchError::Loader)?,
             events: Events::with_capacity(EVENTS),
@@ -59,8 +67,9 @@ impl Swarm {
     pub(crate) fn connect_as(&mut self, token: Option<&str>, narrow: bool) -> Result<usize, BenchError> {
         let index = self.connections.len();
         let hello = frame::text(self.dialect.hello(token).as_bytes());
-        let mut connection = Connection::start(self.addr, index, narrow, self.dialect.path(), hello)
-            .map_err(|error| BenchError::Connect(index, error))?;
+        let mut connection =
+            Connection::start(self.addr, self.source(index), narrow, self.dialect.path(), hello)
+                .map_err(|error| BenchError::Connect(index, error))?;
         self.poll
             .registry()
             .register(
@@ -71,6 +80,11 @@ impl Swarm {
             .map_err(BenchError::Loader)?;
         self.connections.push(Some(connection));
         Ok(index)
+    }
+
+    fn source(&self, client: usize) -> Ipv4Addr {
+        let last = u8::try_from(1 + client / PER_ADDRESS % 250).unwrap_or(u8::MAX);
+        Ipv4Addr::new(127, 0, self.network, last)
     }
 
     /// How the server is talked to.
