@@ -27,6 +27,19 @@ torture: ## kills, cuts and starves a server for long, and checks that nothing i
 	$(CARGO) build --release -p roomful -p roomful-torture
 	$(CARGO) run --release -p roomful-torture -- --rounds $(ROUNDS) --messages $(MESSAGES) $(if $(SEED),--seed $(SEED))
 
+# QUICK=1 gives a first impression within five minutes, the build of Roomful aside. WORKLOAD=a,b ONLY=c,d BENCH_ROUNDS=n run a
+# part. What is not a full run is kept apart from the report that the README tells of.
+BENCH_PART := $(QUICK)$(ONLY)$(BENCH_ROUNDS)
+BENCH_RESULTS := $(if $(BENCH_PART),bench/results/quick,bench/results)
+
+.PHONY: bench
+bench: ## measures Roomful beside other servers; the report is bench/results/report.md
+	@started=$$(date +%s) && $(CARGO) build --release -p roomful -p roomful-bench --bins --examples && \
+	target/release/roomful-bench run --results $(BENCH_RESULTS) $(if $(WORKLOAD),--workload $(WORKLOAD)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(BENCH_ROUNDS),--rounds $(BENCH_ROUNDS)) \
+		$(if $(QUICK),--quick --budget $$((left = 270 + started - $$(date +%s), left > 120 ? left : 120)))
+	@$(if $(BENCH_PART),,target/release/roomful-bench report --readme README.md)
+
 .PHONY: lint
 lint: setup-lint ## checks format, lints, types and what comes in from outside
 	$(CARGO) fmt --all --check

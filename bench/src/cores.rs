@@ -41,13 +41,13 @@ impl Layout {
         })
     }
 
-    /// The command that starts the server on its core; empty if there is nothing to choose.
+    /// What a server is run under: it ends with this process, however that ends, and has its own core.
     pub(crate) fn server_wrapper(&self) -> Vec<String> {
+        let mut words: Vec<String> = ["setpriv", "--pdeathsig", "KILL", "--"].map(String::from).into();
         if self.is_split() {
-            vec!["taskset".into(), "-c".into(), SERVER_CORE.to_string()]
-        } else {
-            Vec::new()
+            words.extend(["taskset".into(), "-c".into(), SERVER_CORE.to_string()]);
         }
+        words
     }
 }
 

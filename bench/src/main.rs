@@ -1,51 +1,99 @@
-//! Load programs that measure Roomful: each subcommand asks one question and prints one answer.
+//! Measures Roomful beside other servers: starts each of them in turn, loads them, and reports.
 //!
-//! `cargo run --release -p roomful-bench -- idle --clients 10000 --bin target/release/roomful`
+//! `make bench`, or `cargo run --release -p roomful-bench -- run --workload fan-out-1 --only floor,node`
 
+mod candidate;
+mod clock;
 mod cores;
-mod crowd;
 mod error;
-mod idle;
+mod figure;
+mod floor;
+mod loader;
+mod machine;
+mod progress;
 mod report;
+mod results;
+mod run;
+mod server;
+mod sqlite;
+mod stats;
+mod targets;
+mod workload;
 
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::error::BenchError;
 
-/// Measures a Roomful server that it starts itself, over loopback.
+/// Measures Roomful beside other servers, over loopback.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
     #[command(subcommand)]
-    command: Question,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Question {
-    /// What does a client cost that is connected, in a room, and silent?
-    Idle(idle::Options),
+enum Command {
+    /// Run workloads and write the report
+    Run(run::Options),
+    /// Write the report again from stored results
+    Report(report::Options),
+    /// Serve as the floor that servers are compared with
+    #[command(hide = true)]
+    Floor {
+        /// The port on loopback
+        #[arg(long)]
+        port: u16,
+        /// One write for all that one turn of epoll has brought
+        #[arg(long)]
+        batched: bool,
+    },
+    /// Append rows to SQLite without a server, and print how many a second
+    #[command(hide = true)]
+    BareSqlite {
+        /// Where the database goes
+        #[arg(long)]
+        folder: PathBuf,
+        /// Rows a commit
+        #[arg(long)]
+        batch: u32,
+        /// For how long
+        #[arg(long)]
+        seconds: u64,
+    },
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    match run(&Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report::progress_line(&format!("roomful-bench: {error}"));
+            progress::line(&format!("roomful-bench: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(cli: &Cli) -> Result<(), BenchError> {
-    // Pinned before the runtime starts: threads take over the affinity of the one that makes them.
-    let layout = cores::Layout::detect();
-    layout.pin_loader()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(BenchError::Runtime)?.block_on(async {
-        match &cli.command {
-            Question::Idle(options) => idle::run(options, &layout).await,
+fn run(command: &Command) -> Result<(), BenchError> {
+    match command {
+        Command::Run(options) => {
+            let layout = cores::Layout::detect();
+            layout.pin_loader()?;
+            run::run(options, &layout)
         }
-    })
+        Command::Report(options) => report::run(options),
+        Command::Floor { port, batched } => floor::serve(*port, *batched),
+        Command::BareSqlite {
+            folder,
+            batch,
+            seconds,
+        } => {
+            let rate = sqlite::bare(folder, *batch, Duration::from_secs(*seconds))?;
+            writeln!(std::io::stdout(), "{rate:.0}").map_err(BenchError::file("standard output"))
+        }
+    }
 }

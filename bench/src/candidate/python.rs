@@ -1,0 +1,42 @@
+//! python-socketio on uvicorn, for scale.
+
+use std::process::Command;
+
+use crate::candidate::install::{Stamp, run};
+use crate::candidate::{Candidate, Place, Skip};
+use crate::loader::dialect::Dialect;
+
+pub(super) const CANDIDATE: Candidate = Candidate {
+    name: "python",
+    label: "python-socketio on uvicorn",
+    dialect: Dialect::SocketIo,
+    install,
+    ready: None,
+    command: |place, launch| {
+        let folder = place.peer("python");
+        let mut command = Command::new(folder.join(".venv/bin/python"));
+        command.arg(folder.join("server.py")).arg(launch.port.to_string());
+        command
+    },
+};
+
+fn install(place: &Place) -> Result<String, Skip> {
+    let folder = place.peer("python");
+    let stamp = Stamp::of(&folder.join("requirements.txt"), &folder.join(".venv"))?;
+    if !stamp.is_current() {
+        run(&folder, Command::new("python3").args(["-m", "venv", ".venv"]))?;
+        let mut pip = Command::new(".venv/bin/pip");
+        pip.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+            "requirements.txt",
+        ]);
+        run(&folder, &pip)?;
+        stamp.commit()?;
+    }
+    let versions = "from importlib.metadata import version as v; from platform import python_version as p; \
+                    print(f\"Python {p()}, python-socketio {v('python-socketio')}, uvicorn {v('uvicorn')}\")";
+    run(&folder, Command::new(".venv/bin/python").args(["-c", versions]))
+}

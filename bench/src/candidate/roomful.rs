@@ -1,0 +1,58 @@
+//! Roomful: the binary, and its Socket.IO server alone for bare runs. `make bench` builds both before it starts.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::candidate::{Candidate, Place, SECRET, Skip};
+use crate::loader::dialect::Dialect;
+
+/// `roomful-socket` with the peers' handler.
+pub(super) const SOCKET: Candidate = Candidate {
+    name: "roomful-socket",
+    label: "Roomful, bare",
+    dialect: Dialect::SocketIo,
+    install: |place| built(&place.release("examples/fan_out")),
+    ready: None,
+    command: |place, launch| {
+        let mut command = Command::new(place.release("examples/fan_out"));
+        command.arg(launch.port.to_string());
+        command
+    },
+};
+
+/// The chat server as it is installed, rate limits lifted.
+pub(super) const CHAT: Candidate = Candidate {
+    name: "roomful",
+    label: "Roomful",
+    dialect: Dialect::SocketIo,
+    install: |place| built(&place.release("roomful")),
+    ready: Some("/readyz"),
+    command: |place, launch| {
+        let mut command = Command::new(place.release("roomful"));
+        command
+            .args(["serve", "--listen", &format!("127.0.0.1:{}", launch.port)])
+            .arg("--data")
+            .arg(launch.folder.join("data"))
+            .env("ROOMFUL_AUTH_SECRET", SECRET)
+            .env("ROOMFUL_LIMITS", "off")
+            .env("ROOMFUL_LOG", "warn");
+        command
+    },
+};
+
+fn built(binary: &Path) -> Result<String, Skip> {
+    if binary.exists() {
+        Ok("this commit".into())
+    } else {
+        Err(Skip("it is not built: make bench builds it".into()))
+    }
+}
+
+impl Place {
+    /// The commit that is checked out, marked if files differ from it.
+    pub(crate) fn commit(&self) -> String {
+        let mut git = Command::new("git");
+        git.args(["describe", "--always", "--dirty", "--exclude=*"]);
+        super::install::run(self.root(), &git).unwrap_or_else(|_| "unknown".into())
+    }
+}

@@ -1,0 +1,40 @@
+//! socketioxide on axum, a Cargo project of its own.
+
+use std::process::Command;
+
+use crate::candidate::install::run;
+use crate::candidate::{Candidate, Place, Skip};
+use crate::loader::dialect::Dialect;
+
+const BINARY: &str = "socketioxide/release/roomful-bench-socketioxide";
+
+pub(super) const CANDIDATE: Candidate = Candidate {
+    name: "socketioxide",
+    label: "socketioxide",
+    dialect: Dialect::SocketIo,
+    install,
+    ready: None,
+    command: |place, launch| {
+        let mut command = Command::new(place.built(BINARY));
+        command.arg(launch.port.to_string());
+        command
+    },
+};
+
+fn install(place: &Place) -> Result<String, Skip> {
+    let folder = place.peer("socketioxide");
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["build", "--release", "--locked", "--quiet"])
+        .env("CARGO_TARGET_DIR", place.built("socketioxide"));
+    run(&folder, &cargo)?;
+    let lock = std::fs::read_to_string(folder.join("Cargo.lock")).unwrap_or_default();
+    let version = lock
+        .split("name = \"socketioxide\"\nversion = \"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    Ok(format!(
+        "socketioxide {}, TCP_NODELAY set",
+        version.unwrap_or("of its lock file")
+    ))
+}

@@ -1,0 +1,146 @@
+//! Clients that are connected and in their rooms: what most workloads start from.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::clock;
+use crate::error::BenchError;
+use crate::loader::dialect::Dialect;
+use crate::loader::swarm::{Heard, Swarm};
+use crate::progress;
+
+/// Clients that connect at the same time: enough to keep a server busy, few enough not to overrun its backlog.
+const CONNECTING: usize = 64;
+/// For how long nothing may happen while a crowd gathers.
+const PATIENCE: Duration = Duration::from_secs(20);
+const TURN: Duration = Duration::from_millis(100);
+/// The id of the command that joins a client's first room.
+pub(crate) const FIRST_ID: u32 = 2;
+
+/// Who is to come, and where to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// How many clients.
+    pub(crate) clients: usize,
+    /// How many rooms there are.
+    pub(crate) rooms: usize,
+    /// Members of each room. Client `c` is the member of rooms `c`, `c + clients`, …, modulo the rooms.
+    pub(crate) members: usize,
+    /// What their tokens are signed with; none where the server asks for none.
+    pub(crate) secret: Option<&'static str>,
+    /// One in so many is narrow; 0 for none.
+    pub(crate) narrow_each: usize,
+}
+
+impl Plan {
+    /// The client that is member `member` of `room`.
+    pub(crate) fn client(&self, room: usize, member: usize) -> usize {
+        (room * self.members + member) % self.clients
+    }
+
+    fn rooms_of(&self) -> Vec<Vec<u32>> {
+        let mut rooms_of = vec![Vec::new(); self.clients];
+        for room in 0..self.rooms {
+            for member in 0..self.members {
+                rooms_of[self.client(room, member)].push(u32::try_from(room).unwrap_or(u32::MAX));
+            }
+        }
+        rooms_of
+    }
+}
+
+/// The name of a room.
+pub(crate) fn room_name(room: usize) -> String {
+    format!("room-{room}")
+}
+
+/// The user that a client is.
+pub(crate) fn user_name(client: usize) -> String {
+    format!("user-{client}")
+}
+
+/// A crowd that is connected, each client in all its rooms.
+pub(crate) struct Crowd {
+    pub(crate) plan: Plan,
+    pub(crate) swarm: Swarm,
+}
+
+impl Crowd {
+    /// Connects everybody, joins the rooms, and returns when every join is acknowledged.
+    pub(crate) fn gather(addr: SocketAddr, dialect: Dialect, plan: Plan) -> Result<Self, BenchError> {
+        let mut crowd = Self {
+            plan,
+            swarm: Swarm::new(addr, dialect)?,
+        };
+        let rooms_of = plan.rooms_of();
+        let mut gathering = Gathering::default();
+        let mut last_news = clock::now();
+        let mut ready = Vec::new();
+        while gathering.done < plan.clients {
+            while gathering.started < plan.clients && gathering.started - gathering.done < CONNECTING {
+                let user = user_name(gathering.started);
+                let token = plan
+                    .secret
+                    .map(|secret| roomful_testkit::token::for_user(secret, &user));
+                let narrow = plan.narrow_each > 0 && gathering.started.is_multiple_of(plan.narrow_each);
+                crowd.swarm.connect_as(token.as_deref(), narrow)?;
+                gathering.started += 1;
+            }
+            let before = gathering.news;
+            crowd.swarm.turn(TURN, &mut |client, heard| {
+                gathering.hear(client, heard, &mut ready);
+            })?;
+            for (client, joined) in ready.drain(..) {
+                match rooms_of[client].get(joined) {
+                    Some(&room) => {
+                        let id = FIRST_ID + u32::try_from(joined).unwrap_or_default();
+                        let join = dialect.join(id, &room_name(room as usize));
+                        crowd.swarm.send(client, &join);
+                    }
+                    None => gathering.done += 1,
+                }
+            }
+            if gathering.news > before {
+                last_news = clock::now();
+            }
+            gathering.check(plan.clients, last_news)?;
+            progress::count("clients in their rooms", gathering.done, plan.clients);
+        }
+        Ok(crowd)
+    }
+}
+
+#[derive(Default)]
+struct Gathering {
+    started: usize,
+    done: usize,
+    news: u64,
+    failure: Option<String>,
+}
+
+impl Gathering {
+    fn hear(&mut self, client: usize, heard: Heard<'_>, ready: &mut Vec<(usize, usize)>) {
+        self.news += 1;
+        match heard {
+            Heard::Up => ready.push((client, 0)),
+            Heard::Answer { id, ok: true } => ready.push((client, (id - FIRST_ID + 1) as usize)),
+            Heard::Answer { ok: false, .. } => self.failure = Some("a join was refused".into()),
+            Heard::Gone(reason) => self.failure = Some(reason),
+            Heard::Delivery(_) => {}
+        }
+    }
+
+    fn check(&self, clients: usize, last_news: u64) -> Result<(), BenchError> {
+        let stalled = clock::now() - last_news > clock::nanos(PATIENCE);
+        let reason = match &self.failure {
+            Some(reason) => reason.clone(),
+            None if stalled => format!("nothing happened for {} s", PATIENCE.as_secs()),
+            None => return Ok(()),
+        };
+        Err(BenchError::Gather {
+            done: self.done,
+            clients,
+            reason,
+        })
+    }
+}

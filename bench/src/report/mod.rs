@@ -1,0 +1,48 @@
+//! Reports, made of stored results alone: a page in Markdown, a chart for each workload, a block of the README.
+
+mod chart;
+mod page;
+mod readme;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::error::BenchError;
+use crate::results::Results;
+use crate::workload;
+
+/// The command line of `report`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Where results lie and reports go
+    #[arg(long, default_value = "bench/results")]
+    results: PathBuf,
+    /// Write the summary between the markers of this file, too
+    #[arg(long)]
+    readme: Option<PathBuf>,
+}
+
+/// Makes the reports again from what is stored.
+pub(crate) fn run(options: &Options) -> Result<(), BenchError> {
+    let results = Results::load(&options.results.join("results.json"))?;
+    write(&results, &options.results)?;
+    match &options.readme {
+        Some(file) => readme::update(&results, file),
+        None => Ok(()),
+    }
+}
+
+/// Writes page and charts into `folder`.
+pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), BenchError> {
+    for workload in workload::ALL {
+        if let Some(section) = results.section(workload.name) {
+            let file = folder.join(format!("{}.svg", workload.name));
+            if let Some(chart) = chart::draw(workload, section) {
+                std::fs::write(&file, chart).map_err(BenchError::file(&file))?;
+            }
+        }
+    }
+    let file = folder.join("report.md");
+    std::fs::write(&file, page::compose(results)).map_err(BenchError::file(file))
+}

@@ -1,0 +1,84 @@
+//! The README's block, between two comments that stay.
+
+use std::path::Path;
+
+use crate::error::BenchError;
+use crate::figure::{self, significant};
+use crate::results::Results;
+use crate::targets::{self, Bound};
+use crate::workload;
+
+const BEGIN: &str = "<!-- bench:begin -->\n";
+const END: &str = "<!-- bench:end -->";
+
+/// Writes the summary into `file`.
+pub(super) fn update(results: &Results, file: &Path) -> Result<(), BenchError> {
+    let old = std::fs::read_to_string(file).map_err(BenchError::file(file))?;
+    let new =
+        replaced(&old, &summary(results)).ok_or_else(|| BenchError::Markers(file.display().to_string()))?;
+    std::fs::write(file, new).map_err(BenchError::file(file))
+}
+
+fn replaced(text: &str, block: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}{block}{END}{after}"))
+}
+
+/// Each comparison in a line; runs that were only quick are not worth a reader's time.
+fn summary(results: &Results) -> String {
+    let mut lines = Vec::new();
+    let mut machine = None;
+    for target in targets::ALL {
+        let section = results.section(target.workload).filter(|section| !section.quick);
+        let (Some(section), Some(standing)) = (section, target.standing(results)) else {
+            continue;
+        };
+        machine = Some(format!("{}, commit {}", section.machine, section.commit));
+        let title = workload::ALL
+            .iter()
+            .find(|workload| workload.name == target.workload)
+            .map_or(target.workload, |workload| workload.title);
+        let label = figure::by_name(target.figure).map_or(target.figure, |figure| figure.label);
+        let opponent = target.opponent(results);
+        let value = significant(standing.median);
+        let measured = if opponent.is_empty() {
+            value
+        } else {
+            format!("{value} × {opponent}")
+        };
+        let wanted = match target.bound {
+            Bound::AtMost(bound) => format!("≤ {bound}"),
+            Bound::AtLeast(bound) => format!("≥ {bound}"),
+        };
+        lines.push(format!("| {title} | {label} | {measured} | {wanted} |\n"));
+    }
+    let Some(machine) = machine else {
+        return "*`make bench` fills this in.*\n".into();
+    };
+    format!(
+        "Measured by `make bench` ({machine}); medians of the rounds. All figures, charts and versions: \
+         [bench/results/report.md](bench/results/report.md).\n\n\
+         | workload | figure | measured | wanted |\n|---|---|---|---|\n{}",
+        lines.concat()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_markers_changes() {
+        let text = "a\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nb\n";
+        let new = replaced(text, "new\n").unwrap();
+        assert_eq!(new, "a\n<!-- bench:begin -->\nnew\n<!-- bench:end -->\nb\n");
+        assert_eq!(replaced(&new, "new\n").unwrap(), new);
+        assert_eq!(replaced("no markers", "new"), None);
+    }
+
+    #[test]
+    fn without_results_it_says_what_fills_it() {
+        assert!(summary(&Results::default()).contains("make bench"));
+    }
+}

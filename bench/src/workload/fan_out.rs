@@ -1,0 +1,77 @@
+//! Bare fan-out: no token, no store, no ack; what it costs to bring one message to many.
+
+use crate::error::BenchError;
+use crate::workload::traffic::{Load, Traffic, cost};
+use crate::workload::{Entrant, Figures, Scene, Workload};
+
+const SHOWN: &[&str] = &[
+    "cpu_us_per_delivery",
+    "deliveries_per_s",
+    "delivery_p99_ms",
+    "server_busy",
+    "loader_busy",
+];
+const CLIENTS: usize = 1000;
+
+const ENTRANTS: &[Entrant] = &[
+    Entrant::bare("floor"),
+    Entrant::bare("roomful-socket"),
+    Entrant::bare("socketioxide"),
+    Entrant::bare("node"),
+    Entrant::bare("bun"),
+    Entrant::bare("centrifugo"),
+    Entrant::bare("python"),
+];
+
+pub(super) const ONE: Workload = Workload {
+    name: "fan-out-1",
+    title: "Fan-out: 1 room × 1,000, one message in flight",
+    about: "1,000 clients in one room; a member sends, and the next does when all 1,000 have got it.",
+    entrants: ENTRANTS,
+    shown: SHOWN,
+    clients: CLIENTS,
+    most_rounds: usize::MAX,
+    long: false,
+    measure: |scene| measure(scene, 1, CLIENTS, 1),
+};
+
+pub(super) const EIGHT: Workload = Workload {
+    name: "fan-out-8",
+    title: "Fan-out: 1 room × 1,000, eight messages in flight",
+    about: "The same with eight messages under way, from members in turn. A server may put several frames into one \
+            write; the second floor does.",
+    entrants: &[
+        Entrant::bare("floor"),
+        Entrant::bare("floor-batched"),
+        Entrant::bare("roomful-socket"),
+        Entrant::bare("socketioxide"),
+        Entrant::bare("node"),
+        Entrant::bare("bun"),
+        Entrant::bare("centrifugo"),
+        Entrant::bare("python"),
+    ],
+    shown: SHOWN,
+    clients: CLIENTS,
+    most_rounds: usize::MAX,
+    long: false,
+    measure: |scene| measure(scene, 1, CLIENTS, 8),
+};
+
+pub(super) const ROOMS: Workload = Workload {
+    name: "fan-out-rooms",
+    title: "Fan-out: 100 rooms × 10 members",
+    about: "1,000 clients, ten in each of 100 rooms; 100 messages in flight, going round the rooms.",
+    entrants: ENTRANTS,
+    shown: SHOWN,
+    clients: CLIENTS,
+    most_rounds: usize::MAX,
+    long: false,
+    measure: |scene| measure(scene, 100, 10, 100),
+};
+
+fn measure(scene: &Scene<'_>, rooms: usize, members: usize, in_flight: usize) -> Result<Figures, BenchError> {
+    let server = scene.serve()?;
+    let crowd = scene.gather(&server, rooms * members, rooms, members)?;
+    let mut traffic = Traffic::new(crowd, false);
+    cost(&server, &mut traffic, Load::Closed(in_flight), scene.pace)
+}

@@ -1,0 +1,365 @@
+//! Messages through a crowd, and who has got them: closed-loop with a fixed number in flight, or open-loop on a schedule.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use roomful_testkit::usage::Usage;
+
+use crate::clock;
+use crate::error::BenchError;
+use crate::loader::crowd::{Crowd, Plan, room_name};
+use crate::loader::histogram::Latencies;
+use crate::loader::stamp::Stamp;
+use crate::loader::swarm::Heard;
+use crate::progress;
+use crate::server::Server;
+use crate::workload::{Figures, Pace};
+
+/// Characters of a message's text: with its room and its event some 190 bytes on the wire.
+pub(super) const TEXT: usize = 120;
+/// Ids of sends start above those of joins.
+const FIRST_ID: u32 = 100_000;
+const TURN: Duration = Duration::from_millis(20);
+/// For how long nothing may come while something is due.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How messages are paced.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Load {
+    /// As many are always under way; the next goes out when one has reached everybody.
+    Closed(usize),
+    /// So many a second, whether the server keeps up or not. Latency counts from when a message was due.
+    Open(f64),
+}
+
+/// What came within a span.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) seconds: f64,
+    pub(super) deliveries: u64,
+    pub(super) complete: u64,
+    pub(super) acked: u64,
+    /// From when a message was due to each delivery.
+    pub(super) delivery: Latencies,
+    /// From when a message was due to its ack.
+    pub(super) ack: Latencies,
+}
+
+impl Tally {
+    fn new() -> Self {
+        Self {
+            seconds: 0.0,
+            deliveries: 0,
+            complete: 0,
+            acked: 0,
+            delivery: Latencies::new(),
+            ack: Latencies::new(),
+        }
+    }
+}
+
+struct Message {
+    due: u64,
+    /// Deliveries, and the ack if there is one, that are still to come.
+    left: u32,
+}
+
+/// A crowd that talks.
+pub(super) struct Traffic {
+    pub(super) crowd: Crowd,
+    state: State,
+}
+
+struct State {
+    plan: Plan,
+    ack: bool,
+    messages: Vec<Message>,
+    in_flight: usize,
+    /// Characters of a text.
+    text: usize,
+    /// Members who don't read, so that nobody waits for them, and the last seq that each has read.
+    deaf: HashMap<usize, u64>,
+    /// How many of those were sent away.
+    gone: usize,
+    last_news: u64,
+    failure: Option<BenchError>,
+    tally: Tally,
+}
+
+impl Traffic {
+    /// With `ack`, senders ask for one, and a message counts as done only once it has come.
+    pub(super) fn new(crowd: Crowd, ack: bool) -> Self {
+        let state = State {
+            plan: crowd.plan,
+            ack,
+            messages: Vec::new(),
+            in_flight: 0,
+            text: TEXT,
+            deaf: HashMap::new(),
+            gone: 0,
+            last_news: clock::now(),
+            failure: None,
+            tally: Tally::new(),
+        };
+        Self { crowd, state }
+    }
+
+    /// The same with texts of another length.
+    pub(super) fn with_text(mut self, characters: usize) -> Self {
+        self.state.text = characters;
+        self
+    }
+
+    /// These clients stop reading; nobody expects a message at them, nor minds if they are sent away.
+    pub(super) fn deafen(&mut self, clients: impl IntoIterator<Item = usize>) -> Result<(), BenchError> {
+        for client in clients {
+            self.crowd.swarm.set_reading(client, false)?;
+            self.state.deaf.insert(client, 0);
+        }
+        Ok(())
+    }
+
+    /// Those who have stopped read what still lies in their kernel's buffers, until the server's end of it or for
+    /// `span`; the last seq that each has read.
+    pub(super) fn drain_deaf(&mut self, span: Duration) -> Result<HashMap<usize, u64>, BenchError> {
+        let deaf: Vec<_> = self.state.deaf.keys().copied().collect();
+        for client in deaf {
+            self.crowd.swarm.set_reading(client, true)?;
+        }
+        let end = clock::now() + clock::nanos(span);
+        while clock::now() < end {
+            self.turn(TURN)?;
+        }
+        Ok(self.state.deaf.clone())
+    }
+
+    /// How many of those who had stopped reading the server has sent away, as far as they have noticed.
+    pub(super) fn gone(&self) -> usize {
+        self.state.gone
+    }
+
+    /// Load for a while; what came meanwhile.
+    pub(super) fn run(&mut self, load: Load, span: Duration, what: &str) -> Result<Tally, BenchError> {
+        let start = clock::now();
+        let end = start + clock::nanos(span);
+        self.state.tally = Tally::new();
+        self.state.last_news = start;
+        let mut sent = 0;
+        loop {
+            let now = clock::now();
+            if now >= end {
+                break;
+            }
+            let wait = self.send_due(load, start, now, &mut sent);
+            self.turn(wait.min(Duration::from_nanos(end - now)))?;
+            progress::passing(&format!(
+                "  {what}: {:.1} of {:.1} s, {} deliveries",
+                clock::seconds(now - start),
+                span.as_secs_f64(),
+                self.state.tally.deliveries
+            ));
+        }
+        progress::clear();
+        self.state.tally.seconds = clock::seconds(clock::now() - start);
+        Ok(std::mem::replace(&mut self.state.tally, Tally::new()))
+    }
+
+    /// Waits until everything that is under way has come; what came meanwhile.
+    pub(super) fn settle(&mut self) -> Result<Tally, BenchError> {
+        self.state.last_news = clock::now();
+        while self.state.in_flight > 0 {
+            self.turn(TURN)?;
+        }
+        Ok(std::mem::replace(&mut self.state.tally, Tally::new()))
+    }
+
+    /// Sends what is due, and says how long nothing more will be.
+    fn send_due(&mut self, load: Load, start: u64, now: u64, sent: &mut u64) -> Duration {
+        match load {
+            Load::Closed(window) => {
+                while self.state.in_flight < window {
+                    self.send(now);
+                }
+                TURN
+            }
+            Load::Open(per_second) => loop {
+                let due = start + due_after(*sent, per_second);
+                if due > now {
+                    return TURN.min(Duration::from_nanos(due - now));
+                }
+                self.send(due);
+                *sent += 1;
+            },
+        }
+    }
+
+    fn send(&mut self, due: u64) {
+        let State {
+            plan,
+            ack,
+            messages,
+            deaf,
+            text,
+            ..
+        } = &mut self.state;
+        let number = messages.len();
+        let room = number % plan.rooms;
+        // Members take turns, so that it is not one socket that is always hot.
+        let turn = (number / plan.rooms) % plan.members;
+        let sender = (turn..turn + plan.members)
+            .map(|member| plan.client(room, member % plan.members))
+            .find(|client| !deaf.contains_key(client))
+            .unwrap_or_default();
+        let readers = (0..plan.members).filter(|&member| !deaf.contains_key(&plan.client(room, member)));
+        let readers = if deaf.is_empty() {
+            plan.members
+        } else {
+            readers.count()
+        };
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        messages.push(Message {
+            due,
+            left: u32::try_from(readers).unwrap_or(u32::MAX) + u32::from(*ack),
+        });
+        let text = Stamp { due, number }.text(*text);
+        let dialect = self.crowd.swarm.dialect();
+        let payload = dialect.send(FIRST_ID + number, *ack, &room_name(room), &text);
+        self.crowd.swarm.send(sender, &payload);
+        self.state.in_flight += 1;
+    }
+
+    fn turn(&mut self, wait: Duration) -> Result<(), BenchError> {
+        let Self { crowd, state } = self;
+        crowd
+            .swarm
+            .turn(wait, &mut |client, heard| state.hear(client, heard))?;
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
+        }
+        if state.in_flight > 0 && clock::now().saturating_sub(state.last_news) > clock::nanos(PATIENCE) {
+            let (under_way, seconds) = (state.in_flight, PATIENCE.as_secs());
+            return Err(BenchError::Stalled(format!(
+                "{under_way} messages were under way and nothing came for {seconds} s"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn hear(&mut self, client: usize, heard: Heard<'_>) {
+        match heard {
+            Heard::Delivery(payload) => {
+                if let Some(seen) = self.deaf.get_mut(&client) {
+                    *seen = seq(payload).unwrap_or(*seen).max(*seen);
+                } else if let Some(stamp) = Stamp::find(payload) {
+                    let now = clock::now();
+                    self.tally.deliveries += 1;
+                    self.tally.delivery.record(now.saturating_sub(stamp.due));
+                    self.came(stamp.number, now);
+                }
+            }
+            Heard::Answer { id, ok } if id >= FIRST_ID => {
+                if !ok {
+                    self.failure = Some(BenchError::Refused(client));
+                } else if self.ack {
+                    let (now, number) = (clock::now(), id - FIRST_ID);
+                    self.tally.acked += 1;
+                    if let Some(message) = self.messages.get(number as usize) {
+                        self.tally.ack.record(now.saturating_sub(message.due));
+                    }
+                    self.came(number, now);
+                }
+            }
+            Heard::Gone(_) if self.deaf.contains_key(&client) => self.gone += 1,
+            Heard::Gone(reason) => self.failure = Some(BenchError::Lost(client, reason)),
+            _ => {}
+        }
+    }
+
+    fn came(&mut self, number: u32, now: u64) {
+        self.last_news = now;
+        if let Some(message) = self.messages.get_mut(number as usize)
+            && message.left > 0
+        {
+            message.left -= 1;
+            if message.left == 0 {
+                self.in_flight -= 1;
+                self.tally.complete += 1;
+            }
+        }
+    }
+}
+
+/// A message's number in its room.
+fn seq(payload: &[u8]) -> Option<u64> {
+    const KEY: &[u8] = b"\"seq\":";
+    let start = memchr::memmem::find(payload, KEY)? + KEY.len();
+    let digits = payload[start..].split(|byte| !byte.is_ascii_digit()).next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a run sends far fewer messages than 52 bits count"
+)]
+fn due_after(sent: u64, per_second: f64) -> u64 {
+    clock::nanos(Duration::from_secs_f64(sent as f64 / per_second.max(0.001)))
+}
+
+/// Warms up, measures, and reads off what each delivery has cost.
+pub(super) fn cost(
+    server: &Server,
+    traffic: &mut Traffic,
+    load: Load,
+    pace: Pace,
+) -> Result<Figures, BenchError> {
+    traffic.run(load, pace.warm_up, "warming up")?;
+    let own = || Usage::of(std::process::id()).map_err(BenchError::Usage);
+    let (before, own_before) = (server.usage()?, own()?);
+    let tally = traffic.run(load, pace.measured, "measuring")?;
+    let (after, own_after) = (server.usage()?, own()?);
+    let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
+    let own_cpu = own_after.cpu.saturating_sub(own_before.cpu).as_secs_f64();
+    if tally.deliveries == 0 {
+        return Err(BenchError::Stalled(
+            "not one message came within the measured time".into(),
+        ));
+    }
+    let mut figures = figures(&tally);
+    figures.insert("cpu_us_per_delivery".into(), cpu * 1e6 / to_f64(tally.deliveries));
+    figures.insert("server_busy".into(), cpu / tally.seconds);
+    figures.insert("loader_busy".into(), own_cpu / tally.seconds);
+    Ok(figures)
+}
+
+/// Rates and latencies of a span.
+pub(super) fn figures(tally: &Tally) -> Figures {
+    let mut figures = Figures::from([
+        (
+            "deliveries_per_s".to_owned(),
+            to_f64(tally.deliveries) / tally.seconds,
+        ),
+        (
+            "messages_per_s".to_owned(),
+            to_f64(tally.complete) / tally.seconds,
+        ),
+        ("delivery_p50_ms".to_owned(), tally.delivery.millis(0.5)),
+        ("delivery_p99_ms".to_owned(), tally.delivery.millis(0.99)),
+        ("delivery_p999_ms".to_owned(), tally.delivery.millis(0.999)),
+    ]);
+    if tally.acked > 0 {
+        figures.insert("acked_per_s".into(), to_f64(tally.acked) / tally.seconds);
+        figures.insert("ack_p50_ms".into(), tally.ack.millis(0.5));
+        figures.insert("ack_p99_ms".into(), tally.ack.millis(0.99));
+    }
+    figures
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "figures of a report: 52 bits are more than they mean"
+)]
+pub(super) fn to_f64(count: u64) -> f64 {
+    count as f64
+}
