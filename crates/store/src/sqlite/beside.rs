@@ -68,13 +68,13 @@ pub(super) fn read(path: &Path) -> io::Result<Found> {
 /// Which file it says it is, and the rest.
 fn parse(text: &str) -> Option<(&str, Beside)> {
     // A line that was cut short is not the line that was written.
-    let mut lines = text.strip_suffix('\n')?.split('\n');
-    let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+    let mut rest = text.strip_suffix('\n')?.split('\n');
+    let mut field = |name: &str| rest.next()?.strip_prefix(name)?.strip_prefix(' ');
     let pos = field("pos")?.parse().ok()?;
     field("note")?;
     let own = field("self")?;
     let database = field("database")?.to_owned();
-    let lives = lines
+    let lives = rest
         .map(|line| line.strip_prefix("life ").map(str::to_owned))
         .collect::<Option<Vec<_>>>()
         .filter(|lives| !lives.is_empty())?;
