@@ -11,9 +11,26 @@ use roomful_store::{NotificationRetention, Options, Retention, Store, StoreError
 
 use crate::{config::Config, outbox, server::StartError};
 
-/// Opens the store, making its folder, for its owner alone, where needed. Blocks while it migrates.
+/// Opens the store as its server, making its folder, for its owner alone, where needed. Blocks while it migrates.
 pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     roomful_store::open(&config.store_url(), options(config))
+}
+
+/// Opens the store for a command that looks at it, or mends something in it, while a server may be running on it.
+pub(crate) fn visit(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    let options = Options {
+        guest: true,
+        ..options(config)
+    };
+    roomful_store::open(&config.store_url(), options)
+}
+
+/// The file of a store that is there; otherwise where it was looked for.
+pub(crate) fn existing(config: &Config) -> Result<PathBuf, PathBuf> {
+    let url = config.store_url();
+    let file = url.strip_prefix("sqlite:").unwrap_or_default();
+    let file = PathBuf::from(file.strip_prefix("//").unwrap_or(file));
+    if file.exists() { Ok(file) } else { Err(file) }
 }
 
 /// The right to serve from a database file. Two servers on one file would number alike, but each would deliver only what

@@ -276,6 +276,38 @@ fn the_doctor_finds_what_is_wrong() {
     );
 }
 
+#[test]
+fn a_new_epoch_is_for_a_store_that_no_server_uses() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = roomful(folder.path(), &["new-epoch"], &[]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.starts_with("roomful: there is no store at "), "{said}");
+    assert!(!folder.path().join("data").exists(), "it makes nothing");
+
+    roomful(folder.path(), &["doctor", "--listen", "127.0.0.1:0"], &[]);
+    let beside = folder.path().join("data/roomful.db-life");
+    assert!(!beside.exists(), "a look at the store is no life of it");
+    let output = roomful(folder.path(), &["new-epoch"], &[]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        text(&output.stdout),
+        "0 rooms have a new epoch: clients that come back are told to reset\n"
+    );
+    let before = fs::read(&beside).unwrap();
+
+    let lock = fs::File::options()
+        .write(true)
+        .open(folder.path().join("data/roomful.db.lock"))
+        .unwrap();
+    lock.lock().unwrap();
+    let output = roomful(folder.path(), &["new-epoch"], &[]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("stop it first"), "{said}");
+    assert_eq!(fs::read(&beside).unwrap(), before);
+}
+
 /// `docs/configuration.md` holds the defaults word for word. When they change, paste the new ones there.
 #[test]
 fn the_reference_shows_the_defaults() {

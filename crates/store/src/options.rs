@@ -49,6 +49,9 @@ pub struct Options {
     pub outbox: OutboxOptions,
     /// Different reactions that one message may have.
     pub reactions: u32,
+    /// Whether this opening is a visit: a server may have the file as its own at the same time. Whether the log was restored
+    /// is not looked at then, and nothing may be appended.
+    pub guest: bool,
 }
 
 impl Default for Options {
@@ -66,6 +69,7 @@ impl Default for Options {
             page_bytes: 1 << 20,
             outbox: OutboxOptions::default(),
             reactions: 20,
+            guest: false,
         }
     }
 }
@@ -114,19 +118,31 @@ impl Options {
 /// Opens the store a URL names, creating and migrating it where needed. Blocks while it does.
 ///
 /// `sqlite:PATH` is a file, created with its folder (for its owner alone) if it does not exist; a relative path
-/// starts at the working folder. Metrics go to the recorder that is installed when this is called.
+/// starts at the working folder. Beside it a small file, `PATH-life`, tells an older copy of the database from the one that was
+/// left: if one was put in its place, all rooms get new epochs, and sessions are forgotten. Metrics go to the recorder that is installed when this is called.
 ///
 /// # Errors
 /// [`StoreError::Setup`] says what to change in the URL, the options, or the place they point to.
 pub fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, StoreError> {
     options.validate()?;
+    Ok(Arc::new(crate::sqlite::open(sqlite_path(url)?, options)?))
+}
+
+/// Gives every room and the order of all entries a new epoch and forgets all sessions, as [`open`] does when it finds that an
+/// older copy was restored; for restores that can't be seen. Answers how many rooms there are. Nobody else may have the
+/// store open. Blocks.
+///
+/// # Errors
+/// [`StoreError::Setup`] as with [`open`].
+pub fn new_epochs(url: &str) -> Result<u64, StoreError> {
+    crate::sqlite::new_epochs(sqlite_path(url)?)
+}
+
+fn sqlite_path(url: &str) -> Result<&str, StoreError> {
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     match scheme {
         // `sqlite:///absolute` is what other tools write; it means the same file.
-        "sqlite" => Ok(Arc::new(crate::sqlite::open(
-            rest.strip_prefix("//").unwrap_or(rest),
-            options,
-        )?)),
+        "sqlite" => Ok(rest.strip_prefix("//").unwrap_or(rest)),
         _ => Err(StoreError::Setup(format!(
             "no store for `{scheme}:` in this build; use a URL such as sqlite:/var/lib/roomful/roomful.db"
         ))),

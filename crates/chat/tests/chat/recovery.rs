@@ -350,6 +350,55 @@ async fn a_session_outlives_the_process() {
 }
 
 #[tokio::test]
+async fn who_comes_back_after_a_restore_is_told_to_reset() {
+    let data = tempfile::tempdir().unwrap();
+    let (database, backup) = (data.path().join("chat.db"), data.path().join("backup.db"));
+    let url = format!("sqlite:{}", database.display());
+    let open = || roomful_store::open(&url, Options::default()).unwrap();
+    let elsewhere = || tempfile::tempdir().unwrap();
+    let server = Server::on(open(), elsewhere(), |_| ()).await;
+    let alice = server.joined("alice", "a").await;
+    for _ in 0..3 {
+        send(&alice, "a", "before the backup").await;
+    }
+    server.store.close().await;
+    drop((alice, server));
+    std::fs::copy(&database, &backup).unwrap();
+
+    let server = Server::on(open(), elsewhere(), |_| ()).await;
+    let alice = server.joined("alice", "a").await;
+    let bob = server.joined("bob", "a").await;
+    for _ in 0..3 {
+        send(&alice, "a", "after the backup").await;
+    }
+    settle(&bob).await;
+    let claim = bob.claim();
+    let known = ok(bob
+        .call("chat:sync", &json!({ "rooms": [{ "room": "a", "since": 0 }] }))
+        .await);
+    let (epoch, head) = (&known["rooms"][0]["epoch"], &known["rooms"][0]["head"]);
+    assert_eq!(*head, 6);
+    server.store.close().await;
+    drop((alice, bob, server));
+    std::fs::copy(&backup, &database).unwrap();
+
+    let server = Server::on(open(), data, |_| ()).await;
+    let alice = server.joined("alice", "a").await;
+    for _ in 0..5 {
+        send(&alice, "a", "after the restore").await;
+    }
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(!recovered);
+    let join = json!({ "room": "a", "epoch": epoch, "since": head });
+    assert_eq!(ok(bob.call("chat:join", &join).await)["reset"], true);
+    let synced = ok(bob.call("chat:sync", &json!({ "rooms": [join] })).await);
+    let room = &synced["rooms"][0];
+    assert_eq!((&room["reset"], &room["head"]), (&json!(true), &json!(8)));
+    assert_ne!(room["epoch"], *epoch);
+    assert_eq!(seqs(&room["messages"]), [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[tokio::test]
 async fn without_a_window_there_is_no_recovery_and_no_offset() {
     let server = Server::with(|config| config.recovery.window_ms = 0).await;
     let bob = server.joined("bob", "a").await;

@@ -1,5 +1,5 @@
 //! `roomful doctor`: looks at everything the server needs from the machine, and says what to do about what is missing.
-//! It leaves nothing behind but a store that was opened, as the server would.
+//! It leaves nothing behind but a store that was made, as the server would make it.
 
 use std::{
     fmt,
@@ -220,7 +220,7 @@ fn free_space(folder: &Path) -> Finding {
 fn opened_store(config: &Config) -> Finding {
     let finding = |verdict, text: String| finding("store", verdict, text);
     let check = || -> Result<(), String> {
-        let store = store::open(config).map_err(|error| error.to_string())?;
+        let store = store::visit(config).map_err(|error| error.to_string())?;
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
         runtime.block_on(async {
             let checked = timeout(Duration::from_secs(10), store.check()).await;

@@ -3,13 +3,14 @@
 mod check_config;
 mod default_config;
 mod doctor;
+mod new_epoch;
 mod serve;
 mod token;
 mod webhooks;
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -68,6 +69,8 @@ enum Command {
     CheckConfig(ServeFlags),
     /// Checks store, streams, disk, limits of the system, clock and port, and says what to do.
     Doctor(ServeFlags),
+    /// Has all clients start over, after a restore that the server can't notice; the server must be stopped.
+    NewEpoch,
     /// Prints every setting with its default and what it means.
     DefaultConfig,
 }
@@ -138,6 +141,7 @@ impl Cli {
             Some(Command::Webhooks(flags)) => webhooks::run(&common.load(ServeFlags::default())?, flags),
             Some(Command::CheckConfig(flags)) => check_config::run(&common.load(serve.with(flags))?),
             Some(Command::Doctor(flags)) => doctor::run(&common.load(serve.with(flags))?),
+            Some(Command::NewEpoch) => new_epoch::run(&common.load(ServeFlags::default())?),
             Some(Command::DefaultConfig) => default_config::run(),
         }
     }
@@ -185,6 +189,14 @@ impl Common {
             .extend(self.data.map(|data| ("--data", "data", data)));
         Config::load(sources)
     }
+}
+
+/// What a command says that needs a store where none is.
+fn no_store(path: &Path) -> Failure {
+    Failure::Usage(format!(
+        "there is no store at {}; give the server's own --data or --config",
+        path.display()
+    ))
 }
 
 /// Prints `text` as the command's whole answer.

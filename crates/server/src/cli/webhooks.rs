@@ -1,14 +1,14 @@
 //! `roomful webhooks`: shows what waits for endpoints and streams and what was given up, and lets it be tried again. It
 //! works on the store itself, whether a server runs on it or not; a running one notices within two seconds.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::{Args, Subcommand, ValueEnum};
 use roomful_chat::webhook;
 use roomful_store::{Outbox, Record, RecordState, Replay, Store};
 use tokio::runtime::Runtime;
 
-use super::{Failure, answer};
+use super::{Failure, answer, no_store};
 use crate::{clock, config::Config, lifecycle, server::StartError, store};
 
 /// Flags of `roomful webhooks`.
@@ -53,16 +53,10 @@ pub(super) fn run(config: &Config, flags: WebhooksFlags) -> Result<ExitCode, Fai
             "no webhooks and no streams are configured; give the server's own --config".to_owned(),
         ));
     }
-    let url = config.store_url();
-    let file = url.strip_prefix("sqlite:").unwrap_or_default();
-    if !Path::new(file.strip_prefix("//").unwrap_or(file)).exists() {
-        return Err(Failure::Usage(format!(
-            "there is no store at {file}; give the server's own --data or --config"
-        )));
-    }
+    store::existing(config).map_err(|path| no_store(&path))?;
     // What SQLite makes beside the file is for its owner alone.
     lifecycle::keep_files_private();
-    let store = store::open(config).map_err(StartError::Store)?;
+    let store = store::visit(config).map_err(StartError::Store)?;
     let runtime = Runtime::new().map_err(StartError::Runtime)?;
     let text = runtime.block_on(async {
         let text = carry_out(&store, flags.what).await;

@@ -73,7 +73,7 @@ fn prepare_any(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")
 }
 
-fn setup(path: &Path, why: &dyn std::fmt::Display) -> StoreError {
+pub(super) fn setup(path: &Path, why: &dyn std::fmt::Display) -> StoreError {
     StoreError::Setup(format!(
         "cannot open the store at {}: {why}; check the path, its permissions and the space on its disk",
         path.display()

@@ -9,11 +9,13 @@
 //! | `positions` | the order of all entries |
 //! | `recovery`, `sessions` | sessions that may be taken up again |
 //! | `notifications` | users' notifications, and what their devices were given |
+//! | `life`, `beside` | whether the file is the one that was left, told by a small file beside it |
 //! | `outbox/` | records for sinks outside |
 //! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
 
 mod append;
 mod batch;
+mod beside;
 mod changes;
 mod column;
 mod connection;
@@ -21,6 +23,7 @@ mod entries;
 mod failure;
 mod history;
 mod inbox;
+mod life;
 mod members;
 mod metrics;
 mod notifications;
@@ -71,18 +74,18 @@ pub(crate) struct SqliteStore {
 
 /// Opens the file, see [`crate::open`].
 pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreError> {
-    if path.is_empty() || path.starts_with(':') {
-        return Err(StoreError::Setup(format!(
-            "`sqlite:{path}` names no file; use a path such as sqlite:/var/lib/roomful/roomful.db"
-        )));
-    }
-    let path = Path::new(path);
+    let path = file(path)?;
     let metrics = Arc::new(Metrics::new());
-    let conn = connection::writer(path)?;
+    let mut conn = connection::writer(path)?;
+    let watermark = if options.guest {
+        None
+    } else {
+        Some(life::begin(&mut conn, path, false)?.watermark)
+    };
     let crate::LogPosition { epoch, pos } =
         sessions::position(&conn).map_err(|error| failure::from_sqlite(&error))?;
     let pos = Arc::new(AtomicU64::new(pos));
-    let writer = Writer::start(conn, &options, metrics.clone(), Arc::clone(&pos))?;
+    let writer = Writer::start(conn, watermark, &options, metrics.clone(), Arc::clone(&pos))?;
     let readers = Readers::start(path, &options)?;
     Ok(SqliteStore {
         writer,
@@ -94,6 +97,22 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         epoch,
         pos,
     })
+}
+
+/// Gives new epochs to the log in the file, see [`crate::new_epochs`].
+pub(crate) fn new_epochs(path: &str) -> Result<u64, StoreError> {
+    let path = file(path)?;
+    let mut conn = connection::writer(path)?;
+    Ok(life::begin(&mut conn, path, true)?.renewed.unwrap_or_default())
+}
+
+fn file(path: &str) -> Result<&Path, StoreError> {
+    if path.is_empty() || path.starts_with(':') {
+        return Err(StoreError::Setup(format!(
+            "`sqlite:{path}` names no file; use a path such as sqlite:/var/lib/roomful/roomful.db"
+        )));
+    }
+    Ok(Path::new(path))
 }
 
 impl SqliteStore {

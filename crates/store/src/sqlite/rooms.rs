@@ -121,8 +121,21 @@ fn insert(conn: &Connection, name: &str, at: i64) -> rusqlite::Result<RoomId> {
     Ok(conn.last_insert_rowid())
 }
 
+/// Gives every room another epoch; answers how many there are.
+pub(super) fn renew_epochs(conn: &Connection) -> rusqlite::Result<u64> {
+    let rooms = conn
+        .prepare("SELECT id FROM rooms")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<RoomId>>>()?;
+    let mut update = conn.prepare("UPDATE rooms SET epoch = ?2 WHERE id = ?1")?;
+    for room in &rooms {
+        update.execute(params![room, new_epoch()])?;
+    }
+    Ok(rooms.len() as u64)
+}
+
 /// 96 random bits as 16 URL-safe characters.
-fn new_epoch() -> String {
+pub(super) fn new_epoch() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut rng = rand::rng();
     (0..16)

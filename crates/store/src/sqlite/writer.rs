@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{batch::Batch, failure, metrics::Metrics, queue, queue::Queue};
+use super::{batch::Batch, beside::Watermark, failure, metrics::Metrics, queue, queue::Queue};
 use crate::{Options, Outage, StoreError};
 
 /// A change to the database. It may be applied more than once, each time after a rollback of the time before.
@@ -91,6 +91,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(
         conn: Connection,
+        watermark: Option<Watermark>,
         options: &Options,
         metrics: Arc<Metrics>,
         pos: Arc<AtomicU64>,
@@ -100,6 +101,7 @@ impl Writer {
         let recorded = watch::Sender::new(());
         let mut committer = Committer {
             conn,
+            watermark,
             incoming,
             options: options.clone(),
             metrics: metrics.clone(),
@@ -173,6 +175,8 @@ impl Writer {
 /// What the writer thread owns.
 struct Committer {
     conn: Connection,
+    /// Without one, another process has the file as its own.
+    watermark: Option<Watermark>,
     incoming: mpsc::Receiver<Queued>,
     options: Options,
     metrics: Arc<Metrics>,
@@ -256,6 +260,10 @@ impl Committer {
             .record(started.elapsed().as_secs_f64());
         let committed = committed.map(|commit| {
             if let Some(pos) = commit.pos {
+                // Before anybody hears of it: a client never knows more than what is noted outside the database.
+                if let Some(watermark) = &mut self.watermark {
+                    watermark.rise(pos);
+                }
                 self.pos.store(pos, Ordering::Release);
             }
             if commit.recorded {

@@ -1,5 +1,5 @@
-//! The contract on a file, and what only this engine can get wrong: a full disk (in `full_disk`), a broken
-//! write, its settings.
+//! The contract on a file, and what only this engine can get wrong: a full disk (in `full_disk`), a file that
+//! was restored (in `life`), a broken write, its settings.
 
 use std::{
     path::Path,
@@ -46,6 +46,7 @@ impl Harness for File {
 }
 
 mod full_disk;
+mod life;
 
 mod contract {
     use super::File;
@@ -194,7 +195,7 @@ async fn what_is_no_longer_kept_leaves_the_file() {
 }
 
 #[tokio::test]
-async fn every_commit_is_synced_and_one_file_remains_after_closing() {
+async fn every_commit_is_synced_and_no_log_of_writes_remains_after_closing() {
     let file = File::new();
     let store = file.store();
     let settings = Custom(|batch: &mut Batch<'_>| {
@@ -217,12 +218,13 @@ async fn every_commit_is_synced_and_one_file_remains_after_closing() {
     store.append(vec![message(room, "1")]).await.unwrap();
     store.close().await;
     let folder = Path::new(&file.path()).parent().unwrap().to_owned();
-    let left: Vec<_> = folder
+    let mut left: Vec<_> = folder
         .read_dir()
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    assert_eq!(left, ["store.db"]);
+    left.sort();
+    assert_eq!(left, ["store.db", "store.db-life"]);
 }
 
 #[cfg(unix)]

@@ -1,0 +1,341 @@
+//! An older copy of the file is put in its place, or the process dies while it takes the file up.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::Connection;
+
+use super::{File, message, room};
+use crate::{
+    Holder, NewSession, Options, Resume, SessionKey, Sessions as _, Store as _, StoreError,
+    sqlite::{
+        SqliteStore,
+        beside::{self, Beside, Found},
+        open,
+    },
+};
+
+const SESSION: SessionKey = SessionKey([7; 16]);
+const HOLDER: Holder = 1;
+
+/// What clients know the log by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Epochs {
+    rooms: Vec<String>,
+    log: String,
+}
+
+impl Epochs {
+    async fn of(store: &SqliteStore) -> Self {
+        let rooms = store.rooms(None, 10).await.unwrap();
+        Self {
+            rooms: rooms.into_iter().map(|room| room.epoch).collect(),
+            log: store.position().epoch,
+        }
+    }
+
+    #[track_caller]
+    fn all_differ_from(&self, before: &Self) {
+        assert_eq!(self.rooms.len(), before.rooms.len());
+        assert!(
+            self.rooms.iter().zip(&before.rooms).all(|(a, b)| a != b),
+            "{self:?}"
+        );
+        assert_ne!(self.log, before.log);
+    }
+}
+
+impl File {
+    fn database(&self) -> PathBuf {
+        self.path().into()
+    }
+
+    fn beside(&self) -> PathBuf {
+        beside::path(&self.database())
+    }
+
+    /// A path in another folder.
+    fn aside(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// What is said beside the database.
+    fn said(&self) -> Beside {
+        let Found::Whole(beside) = beside::read(&self.beside()).unwrap() else {
+            panic!("nothing whole is beside the database");
+        };
+        beside
+    }
+
+    fn guest(&self) -> SqliteStore {
+        let options = Options {
+            guest: true,
+            ..Options::default()
+        };
+        open(&self.path(), options).unwrap()
+    }
+
+    /// A closed log of two rooms, with three entries and a lost session.
+    async fn three_entries(&self) -> Epochs {
+        let store = self.store();
+        store.open_room("b", true, 1).await.unwrap();
+        append(&store, 3).await;
+        let session = NewSession {
+            key: SESSION,
+            holder: HOLDER,
+            sid: "sid".into(),
+            user_id: "ann".into(),
+            at: 1,
+        };
+        store.begin_session(session).await.unwrap();
+        let epochs = Epochs::of(&store).await;
+        store.close().await;
+        epochs
+    }
+
+    /// Opens it, and closes it again.
+    async fn epochs(&self) -> Epochs {
+        let store = self.store();
+        let epochs = Epochs::of(&store).await;
+        store.close().await;
+        epochs
+    }
+}
+
+async fn append(store: &SqliteStore, count: usize) {
+    let room = room(store).await;
+    for _ in 0..count {
+        store.append(vec![message(room, "1")]).await.unwrap();
+    }
+}
+
+async fn has_session(store: &SqliteStore) -> bool {
+    let ask = Resume {
+        key: SESSION,
+        holder: HOLDER,
+        user_id: "ann".into(),
+        lost_since: 0,
+    };
+    store.resume_session(ask).await.unwrap().is_some()
+}
+
+fn sql(database: &Path, text: &str) {
+    Connection::open(database).unwrap().execute_batch(text).unwrap();
+}
+
+/// As `cp` does it: the file stays, its content changes.
+fn overwrite(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap();
+}
+
+/// As `mv` does it: another file comes in its place.
+fn replace(from: &Path, to: &Path) {
+    let copy = to.with_extension("copy");
+    fs::copy(from, &copy).unwrap();
+    fs::rename(&copy, to).unwrap();
+}
+
+#[tokio::test]
+async fn an_older_copy_gets_new_epochs() {
+    for put_back in [overwrite, replace] {
+        let file = File::new();
+        let before = file.three_entries().await;
+        let backup = file.aside("backup");
+        fs::copy(file.database(), &backup).unwrap();
+        let store = file.store();
+        append(&store, 3).await;
+        assert_eq!(Epochs::of(&store).await, before);
+        store.close().await;
+
+        put_back(&backup, &file.database());
+        let store = file.store();
+        assert_eq!(store.position().pos, 3);
+        let after = Epochs::of(&store).await;
+        after.all_differ_from(&before);
+        assert!(!has_session(&store).await);
+        append(&store, 1).await;
+        store.close().await;
+        assert_eq!(file.epochs().await, after, "once is enough");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_made_while_the_log_was_in_use_gets_new_epochs() {
+    let file = File::new();
+    let before = file.three_entries().await;
+    let store = file.store();
+    let backup = file.aside("backup");
+    sql(&file.database(), &format!("VACUUM INTO '{}'", backup.display()));
+    append(&store, 1).await;
+    // It has the same token as the database, and comes into the same file: only the missing entry tells.
+    store.close().await;
+    overwrite(&backup, &file.database());
+    file.epochs().await.all_differ_from(&before);
+}
+
+#[tokio::test]
+async fn a_folder_put_back_as_a_whole_gets_new_epochs() {
+    let file = File::new();
+    let before = file.three_entries().await;
+    let (database, beside) = (file.aside("backup"), file.aside("backup-life"));
+    fs::copy(file.database(), &database).unwrap();
+    fs::copy(file.beside(), &beside).unwrap();
+    let store = file.store();
+    append(&store, 3).await;
+    store.close().await;
+    overwrite(&database, &file.database());
+    overwrite(&beside, &file.beside());
+    file.epochs().await.all_differ_from(&before);
+}
+
+#[tokio::test]
+async fn without_the_file_beside_it_a_log_gets_new_epochs() {
+    for damage in [
+        (|path| fs::remove_file(path).unwrap()) as fn(PathBuf),
+        |path| fs::write(path, "").unwrap(),
+        |path| fs::write(path, [0xff; 100]).unwrap(),
+        |path| fs::write(&path, fs::read_to_string(&path).unwrap().trim_end()).unwrap(),
+    ] {
+        let file = File::new();
+        let before = file.three_entries().await;
+        damage(file.beside());
+        file.epochs().await.all_differ_from(&before);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_from_before_there_were_lives_gets_new_epochs() {
+    let file = File::new();
+    let before = file.three_entries().await;
+    sql(&file.database(), "UPDATE log SET life = ''");
+    file.epochs().await.all_differ_from(&before);
+    // But one that is only brought up to date keeps its own.
+    let file = File::new();
+    let before = file.three_entries().await;
+    sql(&file.database(), "UPDATE log SET life = ''");
+    fs::remove_file(file.beside()).unwrap();
+    assert_eq!(file.epochs().await, before);
+}
+
+#[tokio::test]
+async fn a_log_that_is_taken_up_again_keeps_its_epochs_and_sessions() {
+    let file = File::new();
+    let before = file.three_entries().await;
+    let lives = file.said().lives;
+    assert_eq!(file.epochs().await, before);
+    assert_ne!(file.said().lives, lives);
+    // One that nobody closed.
+    let left = file.store();
+    append(&left, 3).await;
+    assert_eq!(file.said().pos, 6, "noted before it is answered");
+    let store = file.store();
+    assert_eq!(Epochs::of(&store).await, before);
+    assert!(has_session(&store).await);
+    store.close().await;
+    left.close().await;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(file.beside()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[tokio::test]
+async fn dying_between_two_steps_is_no_restore() {
+    let file = File::new();
+    let before = file.three_entries().await;
+    let said = file.said();
+    let [life] = &said.lives[..] else {
+        panic!("{said:?}")
+    };
+    let (life, other) = (life.clone(), "other".to_owned());
+    let with = |lives: [&String; 2], pos| Beside {
+        pos,
+        lives: lives.map(String::clone).to_vec(),
+        ..said.clone()
+    };
+    // After the first step; the file that was not put in place yet is still there, too.
+    beside::write(&file.beside(), &with([&life, &other], 3)).unwrap();
+    fs::write(file.beside().with_extension("db-life.new"), "pos").unwrap();
+    assert_eq!(file.epochs().await, before);
+    // After the second, and a power cut took the newest positions from the file beside.
+    let life = file.said().lives[0].clone();
+    beside::write(&file.beside(), &with([&other, &life], 1)).unwrap();
+    assert_eq!(file.epochs().await, before);
+    // After the first step of the first life.
+    sql(&file.database(), "UPDATE log SET life = ''");
+    beside::write(&file.beside(), &with([&"none".to_owned(), &other], 0)).unwrap();
+    assert_eq!(file.epochs().await, before);
+    // In a restore, after the database has its new epochs: it gets others.
+    sql(&file.database(), "UPDATE log SET life = 'unknown'");
+    let store = file.store();
+    assert!(!has_session(&store).await);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_guest_changes_nothing() {
+    let file = File::new();
+    let before = file.three_entries().await;
+    let backup = file.aside("backup");
+    fs::copy(file.database(), &backup).unwrap();
+    let server = file.store();
+    append(&server, 1).await;
+    let said = file.said();
+    let guest = file.guest();
+    assert_eq!(Epochs::of(&guest).await, before);
+    guest.check().await.unwrap();
+    guest.close().await;
+    assert_eq!(file.said(), said);
+    append(&server, 1).await;
+    assert_eq!(file.said().pos, 5, "the server still notes where it is");
+    server.close().await;
+    overwrite(&backup, &file.database());
+    let guest = file.guest();
+    assert_eq!(Epochs::of(&guest).await, before);
+    guest.close().await;
+    file.epochs().await.all_differ_from(&before);
+}
+
+#[tokio::test]
+async fn what_cannot_be_noted_ends_no_log_but_a_restored_one() {
+    let file = File::new();
+    let before = file.three_entries().await;
+    let said = file.said();
+    // In the way of the new file, even for root.
+    let in_the_way = file.beside().with_extension("db-life.new");
+    fs::create_dir(&in_the_way).unwrap();
+    let store = file.store();
+    assert_eq!(Epochs::of(&store).await, before);
+    append(&store, 1).await;
+    store.close().await;
+    assert_eq!((file.said().pos, file.said().lives), (4, said.lives));
+    sql(&file.database(), "UPDATE log SET pos = 3");
+    let refused = open(&file.path(), Options::default()).err();
+    assert!(
+        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("store.db-life")),
+        "{refused:?}"
+    );
+    fs::remove_dir(&in_the_way).unwrap();
+    file.epochs().await.all_differ_from(&before);
+}
+
+#[tokio::test]
+async fn new_epochs_may_be_demanded() {
+    let file = File::new();
+    let before = file.three_entries().await;
+    let url = format!("sqlite:{}", file.path());
+    assert_eq!(crate::new_epochs(&url), Ok(2));
+    let store = file.store();
+    let after = Epochs::of(&store).await;
+    after.all_differ_from(&before);
+    assert!(!has_session(&store).await);
+    store.close().await;
+    assert!(matches!(
+        crate::new_epochs("sqlite::memory:"),
+        Err(StoreError::Setup(_))
+    ));
+}
