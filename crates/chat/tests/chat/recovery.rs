@@ -177,6 +177,43 @@ async fn nobody_else_gets_a_session() {
 }
 
 #[tokio::test]
+async fn the_private_id_is_shown_to_its_own_client_only() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "a").await;
+    let bob = server.joined("bob", "a").await;
+    let pid = bob.welcome()["pid"].as_str().unwrap().to_owned();
+    send(&bob, "a", "hello").await;
+    ok(bob.call("chat:typing_start", &json!("a")).await);
+    ok(bob
+        .call("chat:message_read", &json!({ "room": "a", "seq": 1 }))
+        .await);
+    let (claim, _) = lose(&server, bob).await;
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    ok(bob.call("chat:leave", &json!("a")).await);
+    let known = format!("{:?}", server.chat.user("bob").await.unwrap());
+    let online = ok(alice.call("chat:get_online_users", &json!("a")).await).to_string();
+    settle(&alice).await;
+    let mut told = Vec::new();
+    for name in [
+        "chat:receive_message",
+        "chat:typing_start",
+        "chat:typing_stop",
+        "chat:message_read",
+        "chat:member_joined",
+        "chat:member_left",
+        "chat:online_users",
+        "presence:online",
+    ] {
+        told.extend(alice.drain(name));
+    }
+    assert!(told.len() >= 4, "{told:?}");
+    for text in [known, online, json!(told).to_string()] {
+        assert!(!text.contains(&pid), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_does_not_know_of_its_death_gives_way() {
     let server = Server::start().await;
     let alice = server.joined("alice", "a").await;
