@@ -26,7 +26,9 @@ pub trait Store: Sessions + Send + Sync + 'static {
     /// does not keep the others from being appended. An edit, delete or reaction takes effect on its message in the
     /// same commit; who may make it is the caller's business. Rooms which thereby exceed [`crate::Options::retention`] lose
     /// their oldest entries.
-    async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<Result<Appended, Rejected>>, StoreError>;
+    async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<Result<Appended, Rejected>>, StoreError> {
+        Ok(self.append_placed(entries).await?.results)
+    }
 
     /// The room of this name. If there is none, it is created if `create` says so, with `at` as its time.
     async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError>;

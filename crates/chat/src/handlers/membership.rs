@@ -24,8 +24,7 @@ use crate::{
 };
 
 /// The answer to who would have to wait for too much.
-pub(super) const TOO_BUSY: ChatError =
-    ChatError::Unavailable("too much is said right now to get in; try again");
+const TOO_BUSY: ChatError = ChatError::Unavailable("too much is said right now to get in; try again");
 
 /// What the store knows that a join is answered with.
 struct Found {
@@ -155,13 +154,19 @@ fn finish(context: &Context, joining: Joining, found: &Found, reply: Reply) {
         mentions: found.unread.mentions,
         online: chat.presence.count_in(room.id),
     };
+    answer_joining(joining, reply, &answer);
+}
+
+/// Ends a join with its answer. False if it failed, and was answered so.
+pub(super) fn answer_joining<T: Serialize>(joining: Joining, reply: Reply, answer: &T) -> bool {
     // Encoded before everything stands still: a page may be long.
-    let answer = match serde_json::value::to_raw_value(&answer) {
+    let answer = match serde_json::value::to_raw_value(answer) {
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "the answer to a join can't be encoded");
             drop(joining);
-            return reply.fail(&ChatError::Internal);
+            reply.fail(&ChatError::Internal);
+            return false;
         }
     };
     let mut reply = Some(reply);
@@ -170,9 +175,10 @@ fn finish(context: &Context, joining: Joining, found: &Found, reply: Reply) {
             reply.succeed(&answer);
         }
     });
-    if let (Err(_), Some(reply)) = (end, reply) {
+    if let (Err(_), Some(reply)) = (&end, reply) {
         reply.fail(&TOO_BUSY);
     }
+    end.is_ok()
 }
 
 /// `chat:leave`: the membership ends, on all the user's sockets. Leaving where one is not a member changes nothing.

@@ -6,7 +6,7 @@
 use futures_util::future::try_join_all;
 use roomful_store::{Entry, History};
 
-use super::membership::{self, From, TOO_BUSY, catch_up};
+use super::membership::{self, From, catch_up};
 use crate::{
     controller::Context,
     error::ChatError,
@@ -167,17 +167,9 @@ fn finish(
             .map(|(asked, caught)| line(asked, caught))
             .collect(),
     };
-    let mut reply = Some(reply);
-    let end = joining.finish(|| {
-        if let Some(reply) = reply.take() {
-            reply.succeed(&answer);
-        }
-    });
-    if end.is_ok() {
+    if membership::answer_joining(joining, reply, &answer) {
         for caught in caught.iter().flatten() {
             membership::enter(chat, me, &caught.room);
         }
-    } else if let Some(reply) = reply {
-        reply.fail(&TOO_BUSY);
     }
 }

@@ -89,20 +89,26 @@ impl Joining {
         self.finished = true;
         let still = self.order.stand_still();
         let opened = self.hold.open(answer, |frame| _ = self.seat.send(frame));
-        for room in &self.others {
-            room.settle(self.me.serial);
-        }
-        let stays = |(room, _): &(RoomRef, u64)| {
-            if opened {
-                room.settle(self.me.serial)
-            } else {
-                room.turn_away(self.me.serial)
-            }
-        };
-        let seated: Vec<_> = self.into.iter().map(stays).collect();
+        let seated = self.end(opened);
         drop(still);
         self.forget(&seated);
         if opened { Ok(seated) } else { Err(Overflow) }
+    }
+
+    /// The hold is open or shut: nothing waits there any more. Answers for each room whether the socket is in it.
+    fn end(&self, opened: bool) -> Vec<bool> {
+        let key = self.me.serial;
+        for room in &self.others {
+            room.settle(key);
+        }
+        let stays = |(room, _): &(RoomRef, u64)| {
+            if opened {
+                room.settle(key)
+            } else {
+                room.turn_away(key)
+            }
+        };
+        self.into.iter().map(stays).collect()
     }
 
     fn forget(&self, seated: &[bool]) {
@@ -121,11 +127,7 @@ impl Drop for Joining {
         }
         let still = self.order.stand_still();
         self.hold.shut(|frame| _ = self.seat.send(frame));
-        for room in &self.others {
-            room.settle(self.me.serial);
-        }
-        let stays = |(room, _): &(RoomRef, u64)| room.turn_away(self.me.serial);
-        let seated: Vec<_> = self.into.iter().map(stays).collect();
+        let seated = self.end(false);
         drop(still);
         self.forget(&seated);
     }

@@ -138,10 +138,10 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        Appended, ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace,
-        Joined, Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage,
-        NotificationRetention, NotificationsRead, Outage, Page, Posted, ReadWhich, Rejected, Retention, Role,
-        RoomChange, RoomId, RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
+        ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined,
+        Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
+        NotificationsRead, Outage, Page, Posted, ReadWhich, Retention, Role, RoomChange, RoomId, RoomRow,
+        Store, StoreError, Undelivered, Unread, UserRow,
     };
     use roomful_store::{
         Holder, LogPosition, Missed, NewSession, Placed, PlacedEntry, Resume, Resumed, SessionKey, Sessions,
@@ -217,19 +217,6 @@ mod flaky {
 
     #[async_trait]
     impl Store for super::Flaky {
-        async fn append(
-            &self,
-            entries: Vec<NewEntry>,
-        ) -> Result<Vec<Result<Appended, Rejected>>, StoreError> {
-            match self.mode.load(Ordering::SeqCst) {
-                0 => self.inner.append(entries).await,
-                1 => Err(Outage::DiskFull.into()),
-                _ => {
-                    self.inner.append(entries).await?;
-                    Err(Outage::Io("the answer was lost".into()).into())
-                }
-            }
-        }
         async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
             self.inner.open_room(name, create, at).await
         }

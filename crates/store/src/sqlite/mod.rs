@@ -52,11 +52,10 @@ use rusqlite::Connection;
 
 use self::{metrics::Metrics, readers::Readers, writer::Writer};
 use crate::{
-    Appended, ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace,
-    Joined, Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage,
-    NotificationRetention, NotificationsRead, Options, Outbox, OutboxOptions, Page, Posted, ReadWhich,
-    Rejected, Retention, Role, RoomChange, RoomId, RoomRow, Sessions, Store, StoreError, Undelivered, Unread,
-    UserRow,
+    ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
+    Member, NewNotification, NotificationList, NotificationPage, NotificationRetention, NotificationsRead,
+    Options, Outbox, OutboxOptions, Page, Posted, ReadWhich, Retention, Role, RoomChange, RoomId, RoomRow,
+    Store, StoreError, Undelivered, Unread, UserRow,
 };
 
 /// A store in one SQLite file.
@@ -134,10 +133,6 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<Result<Appended, Rejected>>, StoreError> {
-        Ok(self.append_placed(entries).await?.results)
-    }
-
     async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
         let name = name.to_owned();
         let wanted = name.clone();
