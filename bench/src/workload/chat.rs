@@ -1,9 +1,7 @@
 //! Durable chat: a token at connect, and each message on disk before its ack. Roomful's own bare fan-out runs along.
 
-use crate::candidate::Mode;
-use crate::error::BenchError;
-use crate::workload::traffic::{Load, Traffic, cost};
-use crate::workload::{Entrant, Figures, Scene, Workload};
+use crate::workload::traffic::in_rooms;
+use crate::workload::{Entrant, Workload};
 
 const SHOWN: &[&str] = &[
     "cpu_us_per_delivery",
@@ -32,7 +30,7 @@ pub(super) const ONE: Workload = Workload {
     clients: CLIENTS,
     most_rounds: usize::MAX,
     long: false,
-    measure: |scene| measure(scene, 1, CLIENTS, 8),
+    measure: |scene| in_rooms(scene, 1, CLIENTS, 8),
 };
 
 pub(super) const ROOMS: Workload = Workload {
@@ -44,12 +42,5 @@ pub(super) const ROOMS: Workload = Workload {
     clients: CLIENTS,
     most_rounds: usize::MAX,
     long: false,
-    measure: |scene| measure(scene, 100, 10, 100),
+    measure: |scene| in_rooms(scene, 100, 10, 100),
 };
-
-fn measure(scene: &Scene<'_>, rooms: usize, members: usize, in_flight: usize) -> Result<Figures, BenchError> {
-    let server = scene.serve()?;
-    let crowd = scene.gather(&server, rooms * members, rooms, members)?;
-    let mut traffic = Traffic::new(crowd, scene.entrant.mode == Mode::Chat);
-    cost(&server, &mut traffic, Load::Closed(in_flight), scene.pace)
-}

@@ -1,8 +1,7 @@
 //! Bare fan-out: no token, no store, no ack; what it costs to bring one message to many.
 
-use crate::error::BenchError;
-use crate::workload::traffic::{Load, Traffic, cost};
-use crate::workload::{Entrant, Figures, Scene, Workload};
+use crate::workload::traffic::in_rooms;
+use crate::workload::{Entrant, Workload};
 
 const SHOWN: &[&str] = &[
     "cpu_us_per_delivery",
@@ -32,7 +31,7 @@ pub(super) const ONE: Workload = Workload {
     clients: CLIENTS,
     most_rounds: usize::MAX,
     long: false,
-    measure: |scene| measure(scene, 1, CLIENTS, 1),
+    measure: |scene| in_rooms(scene, 1, CLIENTS, 1),
 };
 
 pub(super) const EIGHT: Workload = Workload {
@@ -54,7 +53,7 @@ pub(super) const EIGHT: Workload = Workload {
     clients: CLIENTS,
     most_rounds: usize::MAX,
     long: false,
-    measure: |scene| measure(scene, 1, CLIENTS, 8),
+    measure: |scene| in_rooms(scene, 1, CLIENTS, 8),
 };
 
 pub(super) const ROOMS: Workload = Workload {
@@ -66,12 +65,5 @@ pub(super) const ROOMS: Workload = Workload {
     clients: CLIENTS,
     most_rounds: usize::MAX,
     long: false,
-    measure: |scene| measure(scene, 100, 10, 100),
+    measure: |scene| in_rooms(scene, 100, 10, 100),
 };
-
-fn measure(scene: &Scene<'_>, rooms: usize, members: usize, in_flight: usize) -> Result<Figures, BenchError> {
-    let server = scene.serve()?;
-    let crowd = scene.gather(&server, rooms * members, rooms, members)?;
-    let mut traffic = Traffic::new(crowd, false);
-    cost(&server, &mut traffic, Load::Closed(in_flight), scene.pace)
-}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use roomful_testkit::usage::Usage;
 
+use crate::candidate::Mode;
 use crate::clock;
 use crate::error::BenchError;
 use crate::loader::crowd::{Crowd, Plan, room_name};
@@ -13,7 +14,7 @@ use crate::loader::stamp::Stamp;
 use crate::loader::swarm::Heard;
 use crate::progress;
 use crate::server::Server;
-use crate::workload::{Figures, Pace};
+use crate::workload::{Figures, Pace, Scene};
 
 /// Characters of a message's text: with its room and its event some 190 bytes on the wire.
 pub(super) const TEXT: usize = 120;
@@ -305,6 +306,19 @@ fn seq(payload: &[u8]) -> Option<u64> {
 )]
 fn due_after(sent: u64, per_second: f64) -> u64 {
     clock::nanos(Duration::from_secs_f64(sent as f64 / per_second.max(0.001)))
+}
+
+/// What a delivery costs in so many rooms of so many members, with so many messages in flight. Chat waits for acks too.
+pub(super) fn in_rooms(
+    scene: &Scene<'_>,
+    rooms: usize,
+    members: usize,
+    in_flight: usize,
+) -> Result<Figures, BenchError> {
+    let server = scene.serve()?;
+    let crowd = scene.gather(&server, rooms * members, rooms, members)?;
+    let mut traffic = Traffic::new(crowd, scene.entrant.mode == Mode::Chat);
+    cost(&server, &mut traffic, Load::Closed(in_flight), scene.pace)
 }
 
 /// Warms up, measures, and reads off what each delivery has cost.
