@@ -1,0 +1,15 @@
+//! What can go wrong on the bus.
+
+/// Why the bus could not do as it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BusError {
+    /// It can't be reached, or did not answer in time. What was asked may have happened all the same.
+    #[error("the bus can't be reached: {0}")]
+    Unavailable(String),
+    /// The member's lease has ended: it must join again under another id before it may write.
+    #[error("this member's lease has ended")]
+    Lapsed,
+    /// A setting can't be meant.
+    #[error("{0}")]
+    Setup(String),
+}
