@@ -6,6 +6,7 @@ use roomful_socket::Socket;
 
 use super::{to_its_end, user_id};
 use crate::{
+    cluster::Control,
     error::ChatError,
     events::presence::{State, Status},
     presence_tracker::UserId,
@@ -117,7 +118,15 @@ impl ChatServer {
     /// `invalid_request` for an id that no user can have.
     pub async fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
         let (chat, user) = (Arc::clone(&self.chat), user_id(user)?);
-        to_its_end(async move { send_away(&chat, &user).await }).await
+        to_its_end(async move {
+            let closed = send_away(&chat, &user).await?;
+            if let Some(cluster) = &chat.cluster {
+                let user = user.to_string();
+                cluster.command(&Control::SentAway { user }).await?;
+            }
+            Ok(closed)
+        })
+        .await
     }
 
     /// Voids every token of a user that was issued up to now, for as long as revocations are kept, and closes their
@@ -133,6 +142,10 @@ impl ChatServer {
             let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
             chat.last_revocation.fetch_max(serial, Ordering::SeqCst);
             let closed = send_away(&chat, &user).await?;
+            if let Some(cluster) = &chat.cluster {
+                let user = user.to_string();
+                cluster.command(&Control::Revoked { user, before }).await?;
+            }
             Ok(Revoked { before, closed })
         })
         .await
@@ -141,12 +154,19 @@ impl ChatServer {
 
 /// Closes the user's connections, and forgets those that were lost: nobody takes them up again.
 async fn send_away(chat: &Chat, user: &UserId) -> Result<usize, ChatError> {
-    let sockets = sockets_of(chat, user);
+    let closed = close_sockets(chat, user, |_| true);
+    chat.store.end_lost_sessions(user).await?;
+    Ok(closed)
+}
+
+/// Closes for good those of the user's connections here for which `which` holds. Answers how many there were.
+pub(crate) fn close_sockets(chat: &Chat, user: &str, which: impl Fn(&Session) -> bool) -> usize {
+    let mut sockets = sockets_of(chat, user);
+    sockets.retain(|socket| socket.state::<Session>().is_some_and(|session| which(&session)));
     for socket in &sockets {
         socket.disconnect(true);
     }
-    chat.store.end_lost_sessions(user).await?;
-    Ok(sockets.len())
+    sockets.len()
 }
 
 /// A user's sockets. Asked for seldom, so it looks at all there are rather than keep a list for each user.
