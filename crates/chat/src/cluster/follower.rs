@@ -35,10 +35,7 @@ async fn poll(owner: Weak<Chat>, cluster: Arc<Cluster>) {
         }
         match chat.store.read_position().await {
             Ok(at) if *at.epoch != *chat.order.epoch() => begin_anew(&chat, &cluster, at).await,
-            Ok(at) => {
-                cluster.upcoming.lock().heard_of(at.pos);
-                cluster.told.notify_one();
-            }
+            Ok(at) => cluster.heard_of(at.pos),
             Err(error) => tracing::warn!(%error, "the store can't be asked how far the log has come"),
         }
         drop(chat);

@@ -221,6 +221,12 @@ impl Cluster {
         tokio::time::timeout_at(until, self.news.notified()).await.is_ok()
     }
 
+    /// There are entries up to the place `pos`.
+    pub(crate) fn heard_of(&self, pos: u64) {
+        self.upcoming.lock().heard_of(pos);
+        self.told.notify_one();
+    }
+
     /// What was not told in time is read from the store.
     pub(crate) fn count_backfill(&self) {
         self.backfills.increment(1);

@@ -8,7 +8,10 @@ use roomful_store::{RoomChange, RoomKind, Store};
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
-use crate::fixture::{START, Server, failed, ok, send, seqs, settle};
+use crate::{
+    fixture::{START, Server, failed, ok, send, seqs, settle},
+    recovery::{come_back, lose, messages},
+};
 
 /// Nodes that share all there is to share.
 struct Nodes {
@@ -301,4 +304,51 @@ async fn notifications_and_counts_reach_a_user_wherever_they_are() {
         }
     }
     assert_eq!(nodes.store.rooms(Some("\u{1f}"), 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_comes_back_on_any_node_and_finds_all_it_missed() {
+    let nodes = Nodes::start(3).await;
+    // Every node has begun before: a node's first session tells the store what was lost with the process before it.
+    for n in 0..3 {
+        nodes[n].connect("starter").await;
+    }
+    let alice = nodes[0].joined("alice", "a").await;
+    ok(alice.call("chat:join", &json!("b")).await);
+    let bob = nodes[1].joined("bob", "a").await;
+    ok(bob.call("chat:join", &json!("b")).await);
+    let mut seen = 0;
+    let (mut bob, mut at) = (bob, 1);
+    for round in 0..6 {
+        send(&alice, "a", "seen").await;
+        send(&alice, "b", "seen").await;
+        for _ in 0..2 {
+            bob.next_event("chat:receive_message").await.unwrap();
+        }
+        seen += 1;
+        let next = (at + 1) % 3;
+        let (claim, old) = if round % 2 == 0 {
+            let (claim, _) = lose(&nodes[at], bob).await;
+            (claim, None)
+        } else {
+            // The old connection believes that it lives.
+            (bob.claim(), Some(bob))
+        };
+        send(&alice, "b", "missed").await;
+        send(&alice, "a", "missed").await;
+        let recovered;
+        (bob, recovered) = come_back(&nodes[next], "bob", &claim).await;
+        assert!(recovered, "round {round}");
+        seen += 1;
+        let mut got = messages(&bob);
+        while got.len() < 2 {
+            let message = bob.next_event("chat:receive_message").await.unwrap();
+            got.push((message["room"].as_str().unwrap().to_owned(), seq(&message)));
+        }
+        assert_eq!(got, [("b".to_owned(), seen), ("a".to_owned(), seen)]);
+        if let Some(old) = old {
+            is_closed(&old).await;
+        }
+        at = next;
+    }
 }
