@@ -109,6 +109,11 @@ impl RoomManager {
         self.index.lock().by_id.contains_key(&id)
     }
 
+    /// The rooms that are in memory.
+    pub(crate) fn ids(&self) -> Vec<RoomId> {
+        self.index.lock().by_id.keys().copied().collect()
+    }
+
     /// What is in memory is void: whoever opens a room from now on gets it as the store has it. Who still holds one may
     /// finish.
     pub(crate) fn forget_all(&self) {

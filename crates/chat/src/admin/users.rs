@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use roomful_socket::Socket;
+use serde::{Deserialize, Serialize};
 
 use super::{to_its_end, user_id};
 use crate::{
@@ -39,7 +40,7 @@ pub struct Presence {
 }
 
 /// A connection of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Its id, as its `session` event says.
     pub session_id: String,
@@ -79,7 +80,8 @@ impl ChatServer {
         let user = user_id(user)?;
         let ids = vec![user.to_string()];
         let known = chat.store.users(&ids).await?.pop();
-        let devices: Vec<_> = sockets_of(chat, &user).iter().filter_map(device).collect();
+        let mut devices: Vec<_> = sockets_of(chat, &user).iter().filter_map(Device::of).collect();
+        devices.extend(chat.presence.devices_elsewhere(&user).await);
         let state = chat
             .presence
             .states(ids, Some(&user))
@@ -119,12 +121,13 @@ impl ChatServer {
     pub async fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
         let (chat, user) = (Arc::clone(&self.chat), user_id(user)?);
         to_its_end(async move {
+            let elsewhere = chat.presence.devices_elsewhere(&user).await.len();
             let closed = send_away(&chat, &user).await?;
             if let Some(cluster) = &chat.cluster {
                 let user = user.to_string();
                 cluster.command(&Control::SentAway { user }).await?;
             }
-            Ok(closed)
+            Ok(closed + elsewhere)
         })
         .await
     }
@@ -141,7 +144,8 @@ impl ChatServer {
             chat.store.revoke(&user, before).await?;
             let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
             chat.last_revocation.fetch_max(serial, Ordering::SeqCst);
-            let closed = send_away(&chat, &user).await?;
+            let elsewhere = chat.presence.devices_elsewhere(&user).await.len();
+            let closed = elsewhere + send_away(&chat, &user).await?;
             if let Some(cluster) = &chat.cluster {
                 let user = user.to_string();
                 cluster.command(&Control::Revoked { user, before }).await?;
@@ -181,11 +185,13 @@ fn sockets_of(chat: &Chat, user: &str) -> Vec<Socket> {
     sockets
 }
 
-fn device(socket: &Socket) -> Option<Device> {
-    let session = socket.state::<Session>()?;
-    Some(Device {
-        session_id: socket.id().as_str().to_owned(),
-        rooms: session.rooms(),
-        expires_at: session.expires_at(),
-    })
+impl Device {
+    pub(crate) fn of(socket: &Socket) -> Option<Self> {
+        let session = socket.state::<Session>()?;
+        Some(Self {
+            session_id: socket.id().as_str().to_owned(),
+            rooms: session.rooms(),
+            expires_at: session.expires_at(),
+        })
+    }
 }

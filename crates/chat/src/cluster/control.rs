@@ -7,6 +7,7 @@
 use roomful_store::RoomId;
 use serde::{Deserialize, Serialize};
 
+use super::elsewhere::Shown;
 use crate::types::Notice;
 
 /// The name of the room in which controls stand. No client can name it: it has a control character.
@@ -25,6 +26,12 @@ pub(crate) enum Control {
     SentAway { user: String },
     /// The same, if their tokens were issued before this time, or don't say when.
     Revoked { user: String, before: i64 },
+    /// The user has chosen what to show as.
+    Chose {
+        user: String,
+        shown: Shown,
+        seen_at: i64,
+    },
     /// A notification was posted: users with the number that it has among theirs.
     Notified {
         id: String,

@@ -6,13 +6,14 @@ use rand::RngExt as _;
 use roomful_socket::Reason;
 use roomful_store::LogPosition;
 
-use super::Cluster;
+use super::{Cluster, lease};
 use crate::servers::chat::Chat;
 
 /// Follows the order until the chat is gone.
 pub(crate) fn start(chat: &Arc<Chat>, cluster: &Arc<Cluster>) {
     cluster.listen(chat);
     tokio::spawn(follow(Arc::downgrade(chat), Arc::clone(cluster)));
+    tokio::spawn(lease::keep(Arc::downgrade(chat), Arc::clone(cluster)));
     tokio::spawn(poll(Arc::downgrade(chat), Arc::clone(cluster)));
 }
 

@@ -64,7 +64,7 @@ impl Cluster {
             name: RoomName::new(name).ok(),
         };
         let keys: Vec<_> = told.rooms.iter().map(key).collect();
-        let rooms = told.places.iter().map_while(|at| keys.get(*at).cloned());
+        let rooms = told.room_of.iter().map_while(|at| keys.get(*at).cloned());
         self.upcoming.lock().add_places(told.first, rooms);
         self.awake();
     }
@@ -97,6 +97,11 @@ impl Cluster {
                     Err(error) => tracing::debug!(%error, "another node's event can't be encoded"),
                 }
             }
+            RoomWord::Crowd => {
+                if let Some(link) = &chat.presence.link {
+                    link.hear_room(id);
+                }
+            }
             RoomWord::Typing { user, on } => chat.typing.hear(&user.into(), id, on),
         }
     }
@@ -110,6 +115,11 @@ impl Cluster {
 
 fn user_word(chat: &Arc<Chat>, user: &str, word: UserWord<'_>) {
     match word {
+        UserWord::Presence => {
+            if let Some(link) = &chat.presence.link {
+                link.hear_user(user);
+            }
+        }
         UserWord::Read { room, name } => {
             let Ok(name) = RoomName::new(&name) else { return };
             let (chat, user) = (Arc::clone(chat), user.into());

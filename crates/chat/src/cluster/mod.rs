@@ -6,6 +6,8 @@
 //! | `word` | what nodes tell each other over the bus |
 //! | `hearing` | what comes over the bus, and what becomes of it |
 //! | `follower` | going on in the order: woken by the bus, certain by the store |
+//! | `elsewhere` | who shows on other nodes, as a value |
+//! | `lease` | as long as it lasts, this node counts |
 //! | `control` | what all nodes must do, whatever the bus loses |
 //! | `obedience` | doing it |
 //!
@@ -14,8 +16,10 @@
 //! in a moment is read back from the store; and that something has come at all, the store is asked once in a while.
 
 mod control;
+pub(crate) mod elsewhere;
 mod follower;
 mod hearing;
+mod lease;
 mod obedience;
 mod upcoming;
 mod word;
@@ -27,9 +31,11 @@ use std::{
 };
 
 use ::metrics::{Counter, counter};
+use bytes::Bytes;
 use parking_lot::Mutex;
-use roomful_bus::{Bus, Subscription};
+use roomful_bus::{Bus, BusError, Entry, Subscription, Swept};
 use roomful_store::{Appended, EntryKind, NewEntry, Placed, RoomChange, RoomId, RoomKind};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::{
     sync::{Notify, OnceCell},
@@ -40,6 +46,7 @@ pub(crate) use self::{control::Control, follower::start, obedience::obey, upcomi
 use self::{
     control::{CONTROL_ROOM, KEPT},
     hearing::Ear,
+    lease::Standing,
     upcoming::Upcoming,
     word::{Line, Places, RoomWord, encode},
 };
@@ -50,14 +57,23 @@ const LOG: &str = "log";
 /// How long what was told in part may take to come whole before it is read from the store. Far longer than a bus takes, and
 /// not felt by who reads.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
+/// Entries of dead nodes that are taken out at a time.
+const SWEPT: usize = 1_000;
+/// How long a duty is this node's, unless it goes on with it.
+const DUTY: Duration = Duration::from_secs(10);
 
 /// How this node takes part in a cluster.
 #[derive(Clone)]
 pub struct ClusterConfig {
     /// This node's end of the bus.
     pub bus: Arc<dyn Bus>,
-    /// This start of this node: no two have the same, ever.
-    pub member: String,
+    /// This node's name, for logs and figures.
+    pub node: String,
+    /// What other nodes are told of this one.
+    pub info: Bytes,
+    /// How long this node counts without a sign of life. It gives one three times as often, and sends its clients away in
+    /// time if it can't.
+    pub lease: Duration,
     /// How often the store is asked whether others have written: what the bus lost comes so late at most.
     pub poll: Duration,
 }
@@ -65,6 +81,7 @@ pub struct ClusterConfig {
 /// This node's part in the cluster.
 pub(crate) struct Cluster {
     config: ClusterConfig,
+    standing: Standing,
     upcoming: Mutex<Upcoming>,
     /// Something was told of the order: for whoever waits for the next place, and for the follower.
     news: Notify,
@@ -92,6 +109,7 @@ pub(crate) struct Told<'a> {
 impl Cluster {
     pub(crate) fn new(config: ClusterConfig) -> Arc<Self> {
         Arc::new_cyclic(|cluster| Self {
+            standing: Standing::new(&config.node),
             config,
             upcoming: Mutex::default(),
             news: Notify::new(),
@@ -157,7 +175,7 @@ impl Cluster {
     pub(crate) fn tell_committed(&self, epoch: &str, first: u64, told: &[Told<'_>]) {
         let mut rooms: Vec<(RoomId, &str)> = Vec::new();
         let mut lines: Vec<Vec<Line<'_>>> = Vec::new();
-        let mut places = Vec::with_capacity(told.len());
+        let mut room_of = Vec::with_capacity(told.len());
         for (pos, told) in (first..).zip(told) {
             let known = rooms.iter().rposition(|(id, _)| *id == told.room);
             let at = known.unwrap_or_else(|| {
@@ -165,7 +183,7 @@ impl Cluster {
                 lines.push(Vec::new());
                 rooms.len() - 1
             });
-            places.push(at);
+            room_of.push(at);
             if let Some(lines) = lines.get_mut(at) {
                 lines.push(Line::of(pos, told.seq, &told.entry, told.at));
             }
@@ -180,7 +198,7 @@ impl Cluster {
             epoch: epoch.into(),
             first,
             rooms: rooms.collect(),
-            places,
+            room_of,
         };
         self.config.bus.publish(LOG, encode(&places));
     }
@@ -207,6 +225,56 @@ impl Cluster {
     /// The other nodes on which the user is are told.
     pub(crate) fn tell_user(&self, user: &str, word: &UserWord<'_>) {
         self.config.bus.publish(&user_topic(user), encode(word));
+    }
+
+    pub(crate) fn tell_presence(&self, user: &str) {
+        self.tell_user(user, &UserWord::Presence);
+    }
+
+    pub(crate) fn tell_crowd(&self, room: RoomId) {
+        self.tell_room(room, &RoomWord::Crowd);
+    }
+
+    // ---- the roster
+
+    /// Whether this node's lease lasts.
+    pub(crate) fn is_in_good_standing(&self) -> bool {
+        self.standing.lasts()
+    }
+
+    /// Puts this node's entry; answers with those of others.
+    pub(crate) async fn put<T: Serialize>(&self, key: &str, value: &T) -> Result<Vec<Entry>, ChatError> {
+        Ok(self
+            .config
+            .bus
+            .put(&self.standing.member(), key, encode(value))
+            .await?)
+    }
+
+    /// Takes this node's entry out; answers with those of others.
+    pub(crate) async fn remove(&self, key: &str) -> Result<Vec<Entry>, ChatError> {
+        Ok(self.config.bus.remove(&self.standing.member(), key).await?)
+    }
+
+    /// What other living nodes have under these keys.
+    pub(crate) async fn others(&self, keys: &[String]) -> Result<Vec<Vec<Entry>>, ChatError> {
+        let mut found = self.config.bus.entries(keys).await?;
+        let me = self.standing.member();
+        for entries in &mut found {
+            entries.retain(|entry| *entry.member != *me);
+        }
+        Ok(found)
+    }
+
+    /// Takes entries of dead nodes out; each is given to one node.
+    pub(crate) async fn sweep(&self) -> Result<Vec<Swept>, ChatError> {
+        Ok(self.config.bus.sweep(SWEPT).await?)
+    }
+
+    /// Whether a duty that one node does for all is this one's, for now.
+    pub(crate) async fn is_on_duty(&self, duty: &str) -> bool {
+        let held = self.config.bus.hold(&self.standing.member(), duty, DUTY).await;
+        held.unwrap_or(false)
     }
 
     // ---- the order
@@ -249,7 +317,7 @@ impl Cluster {
             room,
             kind: EntryKind::Control,
             target: None,
-            user_id: self.config.member.clone(),
+            user_id: self.standing.member().to_string(),
             user_name: None,
             client_id: None,
             body,
@@ -295,7 +363,7 @@ impl Cluster {
 
     /// Whether this start of this node wrote it.
     pub(crate) fn is_mine(&self, member: &str) -> bool {
-        self.config.member == member
+        *self.standing.member() == *member
     }
 }
 
@@ -305,4 +373,11 @@ fn room_topic(room: RoomId) -> String {
 
 fn user_topic(user: &str) -> String {
     format!("user:{user}")
+}
+
+impl From<BusError> for ChatError {
+    fn from(error: BusError) -> Self {
+        tracing::debug!(%error, "the roster can't be used");
+        Self::Unavailable("the server can't reach its cluster")
+    }
 }

@@ -32,6 +32,10 @@ pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, entry: &Entry) {
             let void = |session: &Session| session.issued_at().is_none_or(|at| at < before);
             admin::close_sockets(chat, &user, void);
         }
+        Control::Chose { user, shown, seen_at } => {
+            chat.presence
+                .chose_elsewhere(&user.into(), &shown.choice(), seen_at);
+        }
         Control::Notified {
             id,
             notice,

@@ -19,7 +19,7 @@ pub(crate) struct Places<'a> {
     #[serde(borrow)]
     pub(crate) rooms: Vec<(RoomId, Cow<'a, str>)>,
     /// The room of each place, as an index into `rooms`.
-    pub(crate) places: Vec<usize>,
+    pub(crate) room_of: Vec<usize>,
 }
 
 /// To the nodes that serve a room.
@@ -42,6 +42,8 @@ pub(crate) enum RoomWord<'a> {
         #[serde(borrow)]
         newest_of: Option<Cow<'a, str>>,
     },
+    /// The node's list of who shows there has changed.
+    Crowd,
     /// A user types, or has stopped.
     Typing {
         #[serde(borrow)]
@@ -53,6 +55,8 @@ pub(crate) enum RoomWord<'a> {
 /// To the nodes on which a user is.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum UserWord<'a> {
+    /// The node's entry of them has changed.
+    Presence,
     /// They have read on in a room.
     Read {
         room: RoomId,

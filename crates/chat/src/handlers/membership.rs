@@ -79,6 +79,7 @@ async fn look_up(context: &Context, joining: &Joining, ask: &Join) -> Result<Fou
     };
     let joined = chat.store.join(room.id, &me.user, chat.clock.now_ms()).await?;
     let membership = joined.ok_or(ChatError::Forbidden)?;
+    chat.presence.look_around(room.id).await;
     if membership.newly {
         // Whatever becomes of this join: the user is a member.
         tell_others(chat, room, MEMBER_JOINED, &me.user, Some(&context.socket));

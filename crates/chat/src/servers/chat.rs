@@ -117,6 +117,12 @@ impl ChatServer {
         }
     }
 
+    /// Whether clients are welcome: not while this node has lost its part in its cluster.
+    pub fn is_serving(&self) -> bool {
+        let cluster = self.chat.cluster.as_ref();
+        cluster.is_none_or(|cluster| cluster.is_in_good_standing())
+    }
+
     /// The first step of going down, before the transport closes: takes no further sends (they are refused as
     /// `unavailable`) and waits until every one that was accepted is committed and answered.
     pub async fn stop_sends(&self) {
@@ -200,6 +206,7 @@ impl Chat {
             &connections,
             &namespace,
             &metrics,
+            cluster.clone(),
         ));
         let unread = Arc::new(UnreadBoard::new(
             &config,

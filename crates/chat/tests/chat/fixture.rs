@@ -64,6 +64,9 @@ impl Server {
         let server = WebSocketServer::builder().build();
         let clock_of_chat: Arc<dyn Clock> = Arc::new(clock.clone());
         let chat = ChatServer::attach_to(&server, Arc::clone(&store), config, clock_of_chat, cluster);
+        while !chat.is_serving() {
+            tokio::task::yield_now().await;
+        }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         tokio::spawn(serve(
