@@ -22,6 +22,7 @@
 //! namespaces, sockets, rooms, events and acks.
 
 mod accept;
+pub mod cluster;
 mod cors;
 pub mod engine;
 mod handshake;
