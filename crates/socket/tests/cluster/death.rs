@@ -8,9 +8,9 @@ use roomful_testkit::{
     http::{self, HttpClient},
     ws::{Frame, WsClient},
 };
-use tokio::{net::TcpListener, time::Instant};
+use tokio::time::Instant;
 
-use crate::nodes::{Node, POLLING, post, refusal};
+use crate::nodes::{Node, POLLING, Puppet, post, refusal};
 
 /// Quick: far below any deadline of a poll.
 const QUICK: Duration = Duration::from_secs(5);
@@ -63,15 +63,7 @@ async fn a_tunnel_ends_with_the_owner() {
 async fn an_owner_that_breaks_off_its_answer_is_an_error() {
     let hub = Hub::default();
     let node = Node::start(&hub).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut card = Node::start(&hub).await.die();
-    card.advertise = listener.local_addr().unwrap().to_string();
-    let lease = Duration::from_hours(1);
-    node.bus
-        .beat(card.tag.as_str(), card.to_bytes(), lease)
-        .await
-        .unwrap();
-    let path = format!("{POLLING}&sid={}{}", card.tag, "A".repeat(20));
+    let puppet = Puppet::list(&hub).await;
     for (sent, known) in [
         ("", true),
         ("no HTTP at all\r\n\r\n", true),
@@ -82,17 +74,8 @@ async fn an_owner_that_breaks_off_its_answer_is_an_error() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", false),
     ] {
         let mut client = HttpClient::connect(node.address).await.unwrap();
-        client.send("GET", &path, &[], b"").await.unwrap();
-        let (mut stream, _) = tokio::time::timeout(PATIENCE, listener.accept())
-            .await
-            .unwrap()
-            .unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            tokio::io::AsyncReadExt::read_buf(&mut stream, &mut head)
-                .await
-                .unwrap();
-        }
+        client.send("GET", &puppet.session(), &[], b"").await.unwrap();
+        let (mut stream, _) = puppet.request().await;
         tokio::io::AsyncWriteExt::write_all(&mut stream, sent.as_bytes())
             .await
             .unwrap();

@@ -8,13 +8,20 @@ use roomful_socket::{
     cluster::{Cluster, ForwardBounds, NodeCard},
     serve,
 };
-use roomful_testkit::http::{self, Answer};
-use tokio::{net::TcpListener, runtime::Runtime};
+use roomful_testkit::{
+    PATIENCE,
+    http::{self, Answer},
+};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+    runtime::Runtime,
+};
 
 pub(crate) const SECRET: &[u8] = b"what only the nodes know";
 pub(crate) const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 /// Longer than any test.
-const LEASE: Duration = Duration::from_hours(1);
+pub(crate) const LEASE: Duration = Duration::from_hours(1);
 
 pub(crate) struct Node {
     pub(crate) address: SocketAddr,
@@ -105,6 +112,43 @@ impl Drop for Node {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// A listener in a node's place, played by the test.
+pub(crate) struct Puppet {
+    pub(crate) card: NodeCard,
+    listener: TcpListener,
+}
+
+impl Puppet {
+    /// Puts one onto the roster.
+    pub(crate) async fn list(hub: &Hub) -> Puppet {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let advertise = listener.local_addr().unwrap().to_string();
+        let bus = hub.connect();
+        let card = Cluster::on_bus(&advertise, SECRET, bus.clone())
+            .unwrap()
+            .card()
+            .clone();
+        bus.beat(card.tag.as_str(), card.to_bytes(), LEASE).await.unwrap();
+        Puppet { card, listener }
+    }
+
+    /// The path of a session of its own.
+    pub(crate) fn session(&self) -> String {
+        format!("{POLLING}&sid={}{}", self.card.tag, "A".repeat(20))
+    }
+
+    /// A request that was passed on to it: its stream, and its head.
+    pub(crate) async fn request(&self) -> (TcpStream, String) {
+        let accepted = tokio::time::timeout(PATIENCE, self.listener.accept()).await;
+        let (mut stream, _) = accepted.unwrap().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            assert!(stream.read_buf(&mut head).await.unwrap() > 0);
+        }
+        (stream, String::from_utf8(head).unwrap())
     }
 }
 

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::nodes::{LEASE, Node, POLLING, Puppet, SECRET, post, refusal};
 use roomful_bus::Hub;
 use roomful_socket::cluster::{Cluster, ClusterError, NodeCard, NodeTag, RosterDirectory};
 use roomful_testkit::{
-    PATIENCE,
     http::{self, HttpClient},
     ws::WsClient,
 };
-use tokio::net::TcpListener;
-
-use crate::nodes::{Node, POLLING, SECRET, post, refusal};
 
 const FORWARDED: &str = "x-roomful-forwarded";
 
@@ -97,37 +94,19 @@ async fn a_node_with_another_secret_is_not_believed() {
     );
 }
 
-/// A listener in a node's place; what reaches it is told by its header.
-async fn listed(hub: &Hub) -> (TcpListener, NodeCard) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let advertise = listener.local_addr().unwrap().to_string();
-    let directory = Arc::new(RosterDirectory::new(hub.connect()));
-    let card = Cluster::new(&advertise, SECRET, directory)
-        .unwrap()
-        .card()
-        .clone();
-    let lease = std::time::Duration::from_hours(1);
-    hub.connect()
-        .beat(card.tag.as_str(), card.to_bytes(), lease)
-        .await
-        .unwrap();
-    (listener, card)
-}
-
 #[tokio::test]
 async fn what_was_passed_on_goes_no_further() {
     let hub = Hub::default();
     let (first, second) = (Node::start(&hub).await, Node::start(&hub).await);
     // A node that has gone, at whose address another has started since; and the directory has not noticed.
-    let (_listener, gone) = listed(&hub).await;
+    let gone = Puppet::list(&hub).await.card;
     let old = NodeCard {
         tag: gone.tag,
         advertise: second.address.to_string(),
     };
-    let lease = std::time::Duration::from_hours(1);
     first
         .bus
-        .beat(gone.tag.as_str(), old.to_bytes(), lease)
+        .beat(gone.tag.as_str(), old.to_bytes(), LEASE)
         .await
         .unwrap();
     let path = format!("{POLLING}&sid={}{}", gone.tag, "A".repeat(20));
@@ -139,8 +118,7 @@ async fn what_was_passed_on_goes_no_further() {
 async fn the_owner_sees_a_sealed_request_without_what_concerns_the_clients_connection() {
     let hub = Hub::default();
     let node = Node::start(&hub).await;
-    let (listener, card) = listed(&hub).await;
-    let path = format!("{POLLING}&sid={}{}", card.tag, "A".repeat(20));
+    let puppet = Puppet::list(&hub).await;
     let mut client = HttpClient::connect(node.address).await.unwrap();
     let headers = [
         ("connection", "keep-alive, x-mine"),
@@ -148,21 +126,15 @@ async fn the_owner_sees_a_sealed_request_without_what_concerns_the_clients_conne
         ("cookie", "a=b"),
         ("origin", &format!("http://{}", node.address)),
     ];
-    client.send("GET", &path, &headers, b"").await.unwrap();
-    let (mut stream, _) = tokio::time::timeout(PATIENCE, listener.accept())
+    client
+        .send("GET", &puppet.session(), &headers, b"")
         .await
-        .unwrap()
         .unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        tokio::io::AsyncReadExt::read_buf(&mut stream, &mut head)
-            .await
-            .unwrap();
-    }
-    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let (mut stream, head) = puppet.request().await;
+    let head = head.to_ascii_lowercase();
     assert!(head.contains(&format!("{FORWARDED}: 127.0.0.1 ")), "{head}");
     assert!(
-        head.contains("cookie: a=b") && head.contains(&format!("host: {}", card.advertise)),
+        head.contains("cookie: a=b") && head.contains(&format!("host: {}", puppet.card.advertise)),
         "{head}"
     );
     assert!(!head.contains("x-mine") && !head.contains("origin"), "{head}");
