@@ -1,6 +1,10 @@
 //! Passing a request on to the node that owns its session, over plain HTTP/1.1.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, uri::Scheme};
@@ -25,6 +29,8 @@ use crate::settings::Settings;
 const KEPT: Duration = Duration::from_secs(3);
 /// What the owner gets beyond its own deadlines before it counts as dead.
 const GRACE: Duration = Duration::from_secs(10);
+/// A drain that has come to its end.
+pub(crate) const ALL: u16 = 1000;
 
 /// Why a request could not be passed on, or its answer did not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +83,8 @@ pub(crate) struct Peers {
     /// How long a POST may take: its body, and the events before it.
     post: Duration,
     metrics: Arc<Metrics>,
-    closing: watch::Sender<bool>,
+    /// How far this node's drain has come, in thousandths.
+    drained: watch::Sender<u16>,
 }
 
 impl Peers {
@@ -107,7 +114,7 @@ impl Peers {
             poll: silence + GRACE,
             post: settings.body_timeout + silence + GRACE,
             metrics: Arc::new(Metrics::new()),
-            closing: watch::Sender::new(false),
+            drained: watch::Sender::new(0),
         }
     }
 
@@ -126,9 +133,15 @@ impl Peers {
         })
     }
 
-    /// Ends all that is under way: the clients come back, to another node.
-    pub(crate) fn close(&self) {
-        self.closing.send_replace(true);
+    /// This node goes, and has come so far with it, in thousandths. Of the tunnels as many end; what is passed on as single
+    /// requests ends with the last. The clients come back, to another node.
+    pub(crate) fn drain(&self, progress: u16) {
+        self.drained.send_replace(progress);
+    }
+
+    /// Is nothing passed on?
+    pub(crate) fn is_idle(&self) -> bool {
+        self.metrics.open_now.load(Ordering::Relaxed) == 0
     }
 
     /// Passes a request on to its owner, under `path`; an `upgrade` goes on as a tunnel.
@@ -140,11 +153,11 @@ impl Peers {
         client: IpAddr,
         upgrade: bool,
     ) -> Result<Response<Body>, Failure> {
-        let mut closing = self.closing.subscribe();
+        let mut drained = self.drained.subscribe();
         self.metrics.forwarded(request.method(), upgrade);
         let outcome = tokio::select! {
             outcome = self.pass_on(owner, path, request, client, upgrade) => outcome,
-            _ = closing.wait_for(|closing| *closing) => Err(Failure::Closing),
+            _ = drained.wait_for(|&drained| drained >= ALL) => Err(Failure::Closing),
         };
         outcome.inspect_err(|&failure| self.metrics.failed(failure))
     }
@@ -194,8 +207,13 @@ impl Peers {
         parts.extensions.clear();
         if let (Some(here), Some(there)) = (here, there) {
             ask_for_upgrade(&mut parts.headers);
-            let idle = self.poll;
-            tokio::spawn(tunnel::run(here, there, idle, self.closing.subscribe(), seat));
+            tokio::spawn(tunnel::run(
+                here,
+                there,
+                self.poll,
+                self.drained.subscribe(),
+                seat,
+            ));
             return Ok(Response::from_parts(parts, Body::empty()));
         }
         Ok(Response::from_parts(
@@ -209,6 +227,7 @@ impl Peers {
             .try_acquire_owned()
             .map_err(|_| Failure::Full)?;
         self.metrics.open.increment(1);
+        self.metrics.open_now.fetch_add(1, Ordering::Relaxed);
         Ok(Seat {
             metrics: Arc::clone(&self.metrics),
             _permit: permit,
@@ -262,6 +281,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.metrics.open.decrement(1);
+        self.metrics.open_now.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

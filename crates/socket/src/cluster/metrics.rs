@@ -1,5 +1,7 @@
 //! The counters of what is passed on to other nodes.
 
+use std::sync::atomic::AtomicUsize;
+
 use metrics::{Counter, Gauge, counter, gauge};
 
 use super::forward::Failure;
@@ -11,6 +13,8 @@ pub(super) struct Metrics {
     failed: [Counter; Failure::ALL.len()],
     /// Requests and tunnels that are under way.
     pub(super) open: Gauge,
+    /// The same, to be read.
+    pub(super) open_now: AtomicUsize,
     /// Requests with a header that no node of this cluster made.
     pub(super) forged: Counter,
     /// Bytes that went through tunnels, both ways.
@@ -27,6 +31,7 @@ impl Metrics {
             failed: Failure::ALL
                 .map(|failure| counter!("roomful_forward_failed_total", "cause" => failure.label())),
             open: gauge!("roomful_forwards_open"),
+            open_now: AtomicUsize::new(0),
             forged: counter!("roomful_forward_forged_total"),
             tunnelled: counter!("roomful_forward_tunnelled_bytes_total"),
         }

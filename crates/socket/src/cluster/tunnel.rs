@@ -18,7 +18,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::forward::Seat;
+use super::forward::{ALL, Seat};
 
 /// Bytes under way in one direction. While it is full, nothing is read from the sender.
 const BUFFER: usize = 8 * 1024;
@@ -26,19 +26,21 @@ const BUFFER: usize = 8 * 1024;
 const SWITCH: Duration = Duration::from_secs(10);
 
 /// Carries bytes until both sides have ended, one fails, nothing has moved for `idle` (up to twice that: it is looked at
-/// now and then), or `closing` says that this node goes. An end of one side's stream is passed on; the other way goes on
+/// now and then), or it is among those that a drain of this node ends. An end of one side's stream is passed on; the other way goes on
 /// until its own end.
 pub(super) async fn run(
     client: OnUpgrade,
     owner: OnUpgrade,
     idle: Duration,
-    mut closing: watch::Receiver<bool>,
+    mut drained: watch::Receiver<u16>,
     seat: Seat,
 ) {
     let both = async { tokio::try_join!(client, owner) };
     let Ok(Ok((client, owner))) = tokio::time::timeout(SWITCH, both).await else {
         return;
     };
+    // When its turn comes in a drain is left to chance.
+    let turn = rand::random_range(1..=ALL);
     let moved = Arc::new(AtomicU64::new(0));
     let mut client = Watched::new(client, &moved);
     let mut owner = Watched::new(owner, &moved);
@@ -46,7 +48,7 @@ pub(super) async fn run(
         outcome = copy_bidirectional_with_sizes(&mut client, &mut owner, BUFFER, BUFFER) => outcome.err(),
         () = standstill(&moved, idle) => Some(io::ErrorKind::TimedOut.into()),
         // An error is an end of the server.
-        _ = closing.wait_for(|closing| *closing) => None,
+        _ = drained.wait_for(|&drained| drained >= turn) => None,
     };
     seat.tunnelled(moved.load(Ordering::Relaxed));
     if let Some(error) = outcome {

@@ -26,7 +26,7 @@ use super::{
     upgrade::{is_upgrade, switch_protocols},
 };
 use crate::{
-    cluster::{Cluster, Failure, NodeTag, Peers},
+    cluster::{Cluster, DRAINED, Failure, NodeTag, Peers},
     cors::Cors,
     handshake::{ClientAddress, Dialect, Handshake},
     id::SessionId,
@@ -46,7 +46,7 @@ pub(crate) struct Engine {
     /// Bytes of unfinished messages of all sessions.
     pub(super) unfinished: AtomicUsize,
     /// The other nodes, in a cluster.
-    pub(super) peers: Option<Peers>,
+    pub(crate) peers: Option<Peers>,
 }
 
 /// Whose session a request is for.
@@ -356,7 +356,7 @@ impl EngineServer {
     /// Refuses new sessions from now on, ends all that are there, and waits until their handlers are done.
     pub async fn close(&self) {
         if let Some(peers) = &self.engine.peers {
-            peers.close();
+            peers.drain(DRAINED);
         }
         for session in self.engine.registry.close() {
             session.end(Reason::ServerShuttingDown);

@@ -17,8 +17,8 @@ use crate::{
 /// it to [`crate::serve`].
 #[derive(Clone)]
 pub struct WebSocketServer {
-    engine: EngineServer,
-    namespaces: Arc<Namespaces>,
+    pub(super) engine: EngineServer,
+    pub(super) namespaces: Arc<Namespaces>,
     path: Arc<str>,
 }
 
@@ -64,6 +64,14 @@ impl Namespaces {
         let namespace = Namespace::new(name.clone(), template.handlers.clone());
         dynamic.insert(name, (namespace.clone(), 1));
         Some(namespace)
+    }
+
+    /// All that there are.
+    pub(super) fn all(&self) -> Vec<Namespace> {
+        let mut all: Vec<_> = self.fixed.read().values().cloned().collect();
+        let dynamic = self.dynamic.read();
+        all.extend(dynamic.values().map(|(namespace, _)| namespace.clone()));
+        all
     }
 
     /// A client has left, or did not get in. A dynamic namespace ends with its last client.

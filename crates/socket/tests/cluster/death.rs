@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use roomful_bus::Hub;
+use roomful_socket::{Drain, Drained};
 use roomful_testkit::{
     PATIENCE,
     http::{self, HttpClient},
@@ -91,26 +92,46 @@ async fn an_owner_that_breaks_off_its_answer_is_an_error() {
     }
 }
 
-#[tokio::test]
-async fn a_node_that_closes_lets_go_of_what_it_passes_on() {
-    let hub = Hub::default();
-    let (owner, between) = (Node::start(&hub).await, Node::start(&hub).await);
+/// Through `between`: a parked poll, and an upgrade that has not come to its end.
+async fn carried(owner: &Node, between: &Node) -> (HttpClient, WsClient) {
     let path = owner.joined().await;
     let mut parked = HttpClient::connect(between.address).await.unwrap();
     parked.send("GET", &path, &[], b"").await.unwrap();
-    let tunnelled = owner
+    let target = owner
         .joined()
         .await
         .replace("transport=polling", "transport=websocket");
-    let mut ws = WsClient::connect(between.address, &tunnelled, &[]).await.unwrap();
+    let mut ws = WsClient::connect(between.address, &target, &[]).await.unwrap();
     ws.send_text("2probe").await.unwrap();
     assert_eq!(
         ws.recv_within(PATIENCE).await.unwrap(),
         Frame::Text("3probe".to_owned())
     );
-    between.server.close().await;
+    (parked, ws)
+}
+
+async fn let_go((mut parked, mut ws): (HttpClient, WsClient)) {
     assert_eq!(refusal(&parked.answer().await.unwrap()), (400, Some(1)));
     assert_eq!(ws.recv_within(PATIENCE).await.unwrap(), Frame::Eof);
+}
+
+#[tokio::test]
+async fn a_node_that_closes_lets_go_of_what_it_passes_on() {
+    let hub = Hub::default();
+    let (owner, between) = (Node::start(&hub).await, Node::start(&hub).await);
+    let carried = carried(&owner, &between).await;
+    between.server.close().await;
+    let_go(carried).await;
+}
+
+#[tokio::test]
+async fn a_node_that_drains_lets_go_of_what_it_passes_on() {
+    let hub = Hub::default();
+    let (owner, between) = (Node::start(&hub).await, Node::start(&hub).await);
+    let carried = carried(&owner, &between).await;
+    let drain = Drain::over(Duration::from_millis(100)).every(Duration::from_millis(10));
+    assert_eq!(between.server.drain(drain).await, Drained { ended: 0, left: 0 });
+    let_go(carried).await;
 }
 
 #[tokio::test]
