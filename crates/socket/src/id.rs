@@ -5,10 +5,10 @@ use std::fmt;
 
 use rand::Rng;
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+pub(crate) const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const LENGTH: usize = 20;
 
-fn random_text() -> [u8; LENGTH] {
+pub(crate) fn random_text<const LENGTH: usize>() -> [u8; LENGTH] {
     let mut bytes = [0u8; LENGTH];
     rand::rng().fill_bytes(&mut bytes);
     bytes.map(|byte| ALPHABET[usize::from(byte & 63)])
@@ -47,8 +47,8 @@ macro_rules! id {
 }
 
 id! {
-    /// An Engine.IO session id. Whoever knows it can send and receive in the session's name, so it goes to its own
-    /// client only and is never logged.
+    /// The secret part of an Engine.IO session id; in a cluster it follows its node's tag. Whoever knows it can send and
+    /// receive in the session's name, so it goes to its own client only and is never logged.
     SessionId
 }
 

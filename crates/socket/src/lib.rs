@@ -22,7 +22,9 @@
 //! namespaces, sockets, rooms, events and acks.
 
 mod accept;
+pub mod cluster;
 mod cors;
+mod drain;
 pub mod engine;
 mod handshake;
 mod id;
@@ -39,6 +41,7 @@ pub use roomful_wire::packet::{ArgError, Payload};
 pub use crate::{
     accept::{HttpLimits, serve},
     cors::Cors,
+    drain::{Drain, Drained},
     engine::SentMark,
     handshake::{ClientAddress, Dialect, Handshake},
     id::{SessionId, SocketId},

@@ -21,6 +21,10 @@ pub(crate) struct Metrics {
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
     pub(crate) handler_panics: Counter,
+    /// 1 once the server sends its clients away.
+    pub(crate) draining: Gauge,
+    /// Connections ended by the waves of a drain.
+    pub(crate) drained: Counter,
 }
 
 impl Metrics {
@@ -42,6 +46,8 @@ impl Metrics {
             bytes_in: counter!("roomful_bytes_in_total"),
             bytes_out: counter!("roomful_bytes_out_total"),
             handler_panics: counter!("roomful_handler_panics_total"),
+            draining: gauge!("roomful_draining"),
+            drained: counter!("roomful_drained_total"),
         }
     }
 

@@ -1,14 +1,17 @@
 //! Engine.IO 4: sessions over HTTP long-polling and WebSocket. Knows nothing of Socket.IO: what a message means is
 //! up to the [`Service`] that sits on top.
 
+mod http_error;
 mod polling;
 mod probe;
+mod query;
 mod received;
 mod registry;
 mod server;
 mod session;
 mod stream;
 mod task;
+mod upgrade;
 mod writer;
 
 use std::{

@@ -17,8 +17,8 @@ use roomful_wire::{
 
 use super::{
     Engine, Owned,
+    http_error::HttpError,
     registry::Full,
-    server::HttpError,
     session::{Answer, Session},
 };
 use crate::{outbox::Batch, reason::Reason};

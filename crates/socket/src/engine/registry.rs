@@ -83,7 +83,7 @@ impl Registry {
     }
 
     /// From now on nobody is admitted; the sessions that are there.
-    pub(super) fn close(&self) -> Vec<Arc<Session>> {
+    pub(crate) fn close(&self) -> Vec<Arc<Session>> {
         self.counts.lock().closing = true;
         self.sessions.read().values().cloned().collect()
     }

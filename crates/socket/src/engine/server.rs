@@ -2,13 +2,12 @@
 //! live one, or to an upgrade.
 
 use std::{
-    borrow::Cow,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, atomic::AtomicUsize},
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::upgrade::OnUpgrade;
 use roomful_wire::{
     engine::{Open, session::Link},
@@ -16,13 +15,18 @@ use roomful_wire::{
 };
 
 use super::{
-    Service, polling, probe,
+    Service,
+    http_error::HttpError,
+    polling, probe,
+    query::Query,
     registry::{Full, Place, Registry},
     session::Session,
     stream::Stream,
     task::SessionTask,
+    upgrade::{is_upgrade, switch_protocols},
 };
 use crate::{
+    cluster::{Cluster, DRAINED, Failure, NodeTag, Peers},
     cors::Cors,
     handshake::{ClientAddress, Dialect, Handshake},
     id::SessionId,
@@ -41,6 +45,15 @@ pub(crate) struct Engine {
     pub(crate) registry: Arc<Registry>,
     /// Bytes of unfinished messages of all sessions.
     pub(super) unfinished: AtomicUsize,
+    /// The other nodes, in a cluster.
+    pub(crate) peers: Option<Peers>,
+}
+
+/// Whose session a request is for.
+enum Owner {
+    Here(Arc<Session>),
+    /// Another node's.
+    There(NodeTag),
 }
 
 /// A bare Engine.IO server. [`crate::WebSocketServer`] puts Socket.IO on top of one.
@@ -50,89 +63,21 @@ pub struct EngineServer {
     service: Arc<dyn Service>,
 }
 
-/// Why a request is refused. The numbers are those of the Engine.IO protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HttpError {
-    UnknownTransport,
-    UnknownSession,
-    BadHandshakeMethod,
-    BadRequest,
-    Forbidden,
-    UnsupportedVersion,
-    TooLarge,
-    TimedOut,
-    TooMany(Full),
-}
-
-impl HttpError {
-    fn status(self) -> StatusCode {
-        match self {
-            HttpError::Forbidden => StatusCode::FORBIDDEN,
-            HttpError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            HttpError::TimedOut => StatusCode::REQUEST_TIMEOUT,
-            HttpError::TooMany(Full::Server) => StatusCode::SERVICE_UNAVAILABLE,
-            HttpError::TooMany(Full::Address) => StatusCode::TOO_MANY_REQUESTS,
-            _ => StatusCode::BAD_REQUEST,
-        }
-    }
-
-    fn code(self) -> usize {
-        match self {
-            HttpError::UnknownTransport => 0,
-            HttpError::UnknownSession => 1,
-            HttpError::BadHandshakeMethod => 2,
-            HttpError::BadRequest | HttpError::TooLarge | HttpError::TimedOut => 3,
-            HttpError::Forbidden | HttpError::TooMany(_) => 4,
-            HttpError::UnsupportedVersion => 5,
-        }
-    }
-
-    fn message(self) -> &'static str {
-        match self {
-            HttpError::UnknownTransport => "Transport unknown",
-            HttpError::UnknownSession => "Session ID unknown",
-            HttpError::BadHandshakeMethod => "Bad handshake method",
-            HttpError::BadRequest => "Bad request",
-            HttpError::Forbidden => "Forbidden",
-            HttpError::UnsupportedVersion => "Unsupported protocol version",
-            HttpError::TooLarge => "Payload too large",
-            HttpError::TimedOut => "The request body took too long",
-            HttpError::TooMany(Full::Server) => {
-                "The server takes no more connections right now; try again later"
-            }
-            HttpError::TooMany(Full::Address) => "Too many connections from this address; try again later",
-        }
-    }
-}
-
-/// The parts of the query that matter. Unknown ones (`t`, `b64`) are ignored.
-#[derive(Default)]
-struct Query<'a> {
-    version: Option<Cow<'a, str>>,
-    transport: Option<Cow<'a, str>>,
-    sid: Option<Cow<'a, str>>,
-}
-
-impl<'a> Query<'a> {
-    fn parse(query: &'a str) -> Self {
-        let mut parsed = Query::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let place = match &*name {
-                "EIO" => &mut parsed.version,
-                "transport" => &mut parsed.transport,
-                "sid" => &mut parsed.sid,
-                _ => continue,
-            };
-            *place = Some(value);
-        }
-        parsed
-    }
-}
-
 impl EngineServer {
     /// An Engine.IO server for `service`, with the given bounds; `cors` says which origins may come.
     pub fn new(settings: Settings, cors: Cors, service: Arc<dyn Service>) -> Self {
+        Self::in_cluster(settings, cors, service, None)
+    }
+
+    /// As [`EngineServer::new`], as a node of a cluster if there is one.
+    pub fn in_cluster(
+        settings: Settings,
+        cors: Cors,
+        service: Arc<dyn Service>,
+        cluster: Option<&Cluster>,
+    ) -> Self {
         let engine = Engine {
+            peers: cluster.map(|cluster| Peers::new(cluster, &settings)),
             settings,
             cors,
             metrics: Metrics::new(),
@@ -152,23 +97,34 @@ impl EngineServer {
     /// Routes for `path`, which begins and ends with a slash.
     pub fn router(&self, path: &str) -> Router {
         let server = self.clone();
-        let route = any(move |request: Request<Body>| async move { server.handle(request).await });
         let path = path.trim_end_matches('/');
+        let own: Arc<str> = format!("{path}/").into();
+        let route = any(move |request: Request<Body>| async move { server.handle(request, &own).await });
         Router::new()
             .route(&format!("{path}/"), route.clone())
             .route(&format!("{path}/{{*rest}}"), route)
     }
 
-    async fn handle(&self, request: Request<Body>) -> Response<Body> {
+    async fn handle(&self, mut request: Request<Body>, path: &str) -> Response<Body> {
         let engine = &self.engine;
+        let upgrade = is_upgrade(request.headers());
+        match engine.peers.as_ref().map(|peers| peers.vouched(&request)) {
+            Some(Ok(Some(client))) => {
+                // Where the client came from was checked by the node that it came to.
+                request.extensions_mut().insert(ClientAddress(client));
+                let outcome = self.route(request, upgrade, None).await;
+                return outcome.unwrap_or_else(|error| self.refuse(error, upgrade));
+            }
+            Some(Err(_)) => return self.refuse(HttpError::Forbidden, upgrade),
+            Some(Ok(None)) | None => {}
+        }
         let headers = request.headers();
-        let upgrade = is_upgrade(headers);
         let grant = engine.cors.check(headers);
         if let (Some(grant), &Method::OPTIONS) = (&grant, request.method()) {
             return grant.preflight(headers);
         }
         let outcome = match grant {
-            Some(_) => self.route(request, upgrade).await,
+            Some(_) => self.route(request, upgrade, Some(path)).await,
             None => Err(HttpError::Forbidden),
         };
         let mut response = outcome.unwrap_or_else(|error| self.refuse(error, upgrade));
@@ -189,30 +145,16 @@ impl EngineServer {
                 .into_iter()
                 .for_each(|counter| counter.increment(1)),
         }
-        let body = if upgrade {
-            error.message().to_owned()
-        } else {
-            serde_json::json!({ "code": error.code(), "message": error.message() }).to_string()
-        };
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = error.status();
-        let kind = if upgrade { "text/html" } else { "application/json" };
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        if upgrade {
-            // RFC 6455, 4.4: who comes with another version is told ours.
-            response
-                .headers_mut()
-                .insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-            response
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
+        error.respond(upgrade)
     }
 
-    async fn route(&self, request: Request<Body>, upgrade: bool) -> Result<Response<Body>, HttpError> {
+    /// `path`: where the owner is to be asked if it is another node; `None` for what another node has passed on.
+    async fn route(
+        &self,
+        request: Request<Body>,
+        upgrade: bool,
+        path: Option<&str>,
+    ) -> Result<Response<Body>, HttpError> {
         let uri = request.uri().clone();
         let query = Query::parse(uri.query().unwrap_or_default());
         let websocket = match query.transport.as_deref() {
@@ -220,11 +162,11 @@ impl EngineServer {
             Some("websocket") => true,
             _ => return Err(HttpError::UnknownTransport),
         };
-        let session = match query.sid.as_deref() {
-            Some(sid) => Some(self.engine.registry.get(sid).ok_or(HttpError::UnknownSession)?),
+        let owner = match query.sid.as_deref() {
+            Some(sid) => Some(self.owner(sid).ok_or(HttpError::UnknownSession)?),
             None => None,
         };
-        if (session.is_none() || websocket) && request.method() != Method::GET {
+        if (owner.is_none() || websocket) && request.method() != Method::GET {
             return Err(HttpError::BadHandshakeMethod);
         }
         if websocket != upgrade {
@@ -233,13 +175,57 @@ impl EngineServer {
         if query.version.as_deref() != Some("4") {
             return Err(HttpError::UnsupportedVersion);
         }
-        match session {
-            Some(session) if websocket => self.probe(session, request),
-            Some(session) if session.is_polling() => polling::handle(&self.engine, session, request).await,
-            Some(_) => Err(HttpError::BadRequest),
+        match owner {
+            Some(Owner::Here(session)) if websocket => self.probe(session, request),
+            Some(Owner::Here(session)) if session.is_polling() => {
+                polling::handle(&self.engine, session, request).await
+            }
+            Some(Owner::Here(_)) => Err(HttpError::BadRequest),
+            // On the heap: few requests come this way, and all have room for it.
+            Some(Owner::There(node)) => Box::pin(self.forward(node, request, upgrade, path)).await,
             None if websocket => self.open_websocket(request),
             None => self.open_polling(&request),
         }
+    }
+
+    /// `None`: nobody's.
+    fn owner(&self, sid: &str) -> Option<Owner> {
+        let registry = &self.engine.registry;
+        let Some(peers) = &self.engine.peers else {
+            return registry.get(sid).map(Owner::Here);
+        };
+        let (tag, secret) = NodeTag::split(sid)?;
+        if tag == peers.own() {
+            registry.get(secret).map(Owner::Here)
+        } else {
+            SessionId::parse(secret)?;
+            Some(Owner::There(tag))
+        }
+    }
+
+    /// To the session's owner. What another node has passed on goes no further.
+    async fn forward(
+        &self,
+        owner: NodeTag,
+        request: Request<Body>,
+        upgrade: bool,
+        path: Option<&str>,
+    ) -> Result<Response<Body>, HttpError> {
+        let (Some(peers), Some(path)) = (&self.engine.peers, path) else {
+            return Err(HttpError::UnknownSession);
+        };
+        if upgrade {
+            switch_protocols(request.headers())?;
+        } else if !matches!(*request.method(), Method::GET | Method::POST) {
+            return Err(HttpError::BadRequest);
+        }
+        let client = address(&request);
+        let outcome = peers.forward(owner, path, request, client, upgrade).await;
+        outcome.map_err(|failure| match failure {
+            Failure::Full => HttpError::TooMany(Full::Server),
+            // To the client a session that can't be reached is one that is lost: it connects anew.
+            _ => HttpError::UnknownSession,
+        })
     }
 
     // ---- new sessions
@@ -314,8 +300,12 @@ impl EngineServer {
         } else {
             &["websocket"]
         };
+        let sid = match &self.engine.peers {
+            Some(peers) => format!("{}{id}", peers.own()),
+            None => id.to_string(),
+        };
         let open = Open {
-            sid: id.as_str(),
+            sid: &sid,
             upgrades,
             ping_interval: millis(settings.rhythm.interval),
             ping_timeout: millis(settings.rhythm.timeout),
@@ -325,13 +315,7 @@ impl EngineServer {
     }
 
     fn handshake(&self, request: &Request<Body>) -> Handshake {
-        let claimed = request.extensions().get::<ClientAddress>().map(|client| client.0);
-        let peer = request
-            .extensions()
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|info| info.0.ip());
-        // Neither is there only in a router that was mounted without connect info; then all clients look alike.
-        let address = claimed.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let address = address(request);
         let query = request.uri().query().unwrap_or_default();
         let dialect = Dialect::of(query);
         if !self.engine.settings.keep_headers {
@@ -371,6 +355,9 @@ impl EngineServer {
 
     /// Refuses new sessions from now on, ends all that are there, and waits until their handlers are done.
     pub async fn close(&self) {
+        if let Some(peers) = &self.engine.peers {
+            peers.drain(DRAINED);
+        }
         for session in self.engine.registry.close() {
             session.end(Reason::ServerShuttingDown);
         }
@@ -378,46 +365,15 @@ impl EngineServer {
     }
 }
 
-/// Does the client ask for a WebSocket (RFC 6455, 4.2.1)?
-fn is_upgrade(headers: &HeaderMap) -> bool {
-    has_token(headers, &header::UPGRADE, "websocket")
-}
-
-fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| {
-            value
-                .split(',')
-                .any(|part| part.trim().eq_ignore_ascii_case(token))
-        })
-}
-
-/// The 101 answer (RFC 6455, 4.2.2), if the request is a proper one.
-fn switch_protocols(headers: &HeaderMap) -> Result<Response<Body>, HttpError> {
-    let version = headers
-        .get(header::SEC_WEBSOCKET_VERSION)
-        .map(HeaderValue::as_bytes);
-    let key = headers
-        .get(header::SEC_WEBSOCKET_KEY)
-        .and_then(|key| key.to_str().ok());
-    let (Some(b"13"), Some(key), true) = (version, key, has_token(headers, &header::CONNECTION, "upgrade"))
-    else {
-        return Err(HttpError::BadRequest);
-    };
-    if !frame::is_valid_key(key) {
-        return Err(HttpError::BadRequest);
-    }
-    let accept = HeaderValue::try_from(frame::accept_key(key)).map_err(|_| HttpError::BadRequest)?;
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let out = response.headers_mut();
-    out.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    out.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    out.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    Ok(response)
+/// The client's address: what a trusted layer or another node says, or the peer's.
+fn address(request: &Request<Body>) -> IpAddr {
+    let claimed = request.extensions().get::<ClientAddress>().map(|client| client.0);
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| info.0.ip());
+    // Neither is there only in a router that was mounted without connect info; then all clients look alike.
+    claimed.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

@@ -3,6 +3,7 @@
 mod ack;
 mod broadcast;
 mod client;
+mod drain;
 mod event;
 mod handlers;
 mod namespace;

@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 
 use super::{client::Client, handlers::Handlers, namespace::Namespace};
 use crate::{
+    cluster::Cluster,
     cors::Cors,
     engine::{Connection, EngineServer, Service, Session},
     settings::Settings,
@@ -16,8 +17,8 @@ use crate::{
 /// it to [`crate::serve`].
 #[derive(Clone)]
 pub struct WebSocketServer {
-    engine: EngineServer,
-    namespaces: Arc<Namespaces>,
+    pub(super) engine: EngineServer,
+    pub(super) namespaces: Arc<Namespaces>,
     path: Arc<str>,
 }
 
@@ -65,6 +66,14 @@ impl Namespaces {
         Some(namespace)
     }
 
+    /// All that there are.
+    pub(super) fn all(&self) -> Vec<Namespace> {
+        let mut all: Vec<_> = self.fixed.read().values().cloned().collect();
+        let dynamic = self.dynamic.read();
+        all.extend(dynamic.values().map(|(namespace, _)| namespace.clone()));
+        all
+    }
+
     /// A client has left, or did not get in. A dynamic namespace ends with its last client.
     pub(super) fn release(&self, namespace: &Namespace) {
         let mut dynamic = self.dynamic.write();
@@ -92,6 +101,7 @@ impl WebSocketServer {
             settings: Settings::default(),
             cors: Cors::default(),
             path: "/socket.io/".to_owned(),
+            cluster: None,
         }
     }
 
@@ -151,6 +161,7 @@ pub struct Builder {
     settings: Settings,
     cors: Cors,
     path: String,
+    cluster: Option<Cluster>,
 }
 
 macro_rules! setters {
@@ -170,6 +181,14 @@ impl Builder {
     pub fn path(self, path: impl Into<String>) -> Self {
         Builder {
             path: path.into(),
+            ..self
+        }
+    }
+
+    /// Makes the server a node of a cluster: any node answers for any session. See [`Cluster`] for what it takes.
+    pub fn cluster(self, cluster: Cluster) -> Self {
+        Builder {
+            cluster: Some(cluster),
             ..self
         }
     }
@@ -232,7 +251,8 @@ impl Builder {
     /// Makes the server.
     pub fn build(self) -> WebSocketServer {
         let namespaces: Arc<Namespaces> = Arc::default();
-        let engine = EngineServer::new(self.settings, self.cors, Arc::new(SocketIo(namespaces.clone())));
+        let service = Arc::new(SocketIo(namespaces.clone()));
+        let engine = EngineServer::in_cluster(self.settings, self.cors, service, self.cluster.as_ref());
         WebSocketServer {
             engine,
             namespaces,

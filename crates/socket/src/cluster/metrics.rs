@@ -1,0 +1,55 @@
+//! The counters of what is passed on to other nodes.
+
+use std::sync::atomic::AtomicUsize;
+
+use metrics::{Counter, Gauge, counter, gauge};
+
+use super::forward::Failure;
+
+pub(super) struct Metrics {
+    polls: Counter,
+    posts: Counter,
+    upgrades: Counter,
+    failed: [Counter; Failure::ALL.len()],
+    /// Requests and tunnels that are under way.
+    pub(super) open: Gauge,
+    /// The same, to be read.
+    pub(super) open_now: AtomicUsize,
+    /// Requests with a header that no node of this cluster made.
+    pub(super) forged: Counter,
+    /// Bytes that went through tunnels, both ways.
+    pub(super) tunnelled: Counter,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let kind = |kind: &'static str| counter!("roomful_forwarded_total", "kind" => kind);
+        Metrics {
+            polls: kind("poll"),
+            posts: kind("post"),
+            upgrades: kind("upgrade"),
+            failed: Failure::ALL
+                .map(|failure| counter!("roomful_forward_failed_total", "cause" => failure.label())),
+            open: gauge!("roomful_forwards_open"),
+            open_now: AtomicUsize::new(0),
+            forged: counter!("roomful_forward_forged_total"),
+            tunnelled: counter!("roomful_forward_tunnelled_bytes_total"),
+        }
+    }
+
+    pub(super) fn forwarded(&self, method: &http::Method, upgrade: bool) {
+        match (upgrade, method) {
+            (true, _) => &self.upgrades,
+            (false, &http::Method::POST) => &self.posts,
+            (false, _) => &self.polls,
+        }
+        .increment(1);
+    }
+
+    pub(super) fn failed(&self, failure: Failure) {
+        // `ALL` is in declaration order, so the discriminant is the index.
+        if let Some(counter) = self.failed.get(failure as usize) {
+            counter.increment(1);
+        }
+    }
+}

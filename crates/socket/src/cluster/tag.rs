@@ -1,0 +1,87 @@
+//! The short name of one start of a node. It stands before the secret part of a session's id, so that any node can tell
+//! whose session a request is for.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::random_text;
+
+const LENGTH: usize = 8;
+
+/// Names one start of one node: 8 URL-safe characters, 48 random bits. Public: it tells nothing but whose a session is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct NodeTag([u8; LENGTH]);
+
+impl NodeTag {
+    pub(crate) fn random() -> Self {
+        Self(random_text())
+    }
+
+    /// The tag as it stands in ids and topics.
+    pub fn as_str(&self) -> &str {
+        // Always ASCII: made from the alphabet, or checked by `parse`.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Reads a tag back from text; `None` if it can't be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; LENGTH] = text.as_bytes().try_into().ok()?;
+        bytes
+            .iter()
+            .all(|byte| crate::id::ALPHABET.contains(byte))
+            .then_some(Self(bytes))
+    }
+
+    /// Takes the tag off a session's id as clients know it.
+    pub(crate) fn split(sid: &str) -> Option<(Self, &str)> {
+        let (tag, secret) = sid.split_at_checked(LENGTH)?;
+        Some((Self::parse(tag)?, secret))
+    }
+}
+
+impl fmt::Display for NodeTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for NodeTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeTag({self})")
+    }
+}
+
+impl From<NodeTag> for String {
+    fn from(tag: NodeTag) -> Self {
+        tag.as_str().to_owned()
+    }
+}
+
+/// Text that is no [`NodeTag`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a node's tag is 8 URL-safe characters")]
+pub struct BadTag;
+
+impl TryFrom<String> for NodeTag {
+    type Error = BadTag;
+
+    fn try_from(text: String) -> Result<Self, BadTag> {
+        Self::parse(&text).ok_or(BadTag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_comes_off_an_id_and_nothing_else_does() {
+        let tag = NodeTag::random();
+        assert_eq!(NodeTag::split(&format!("{tag}secret")), Some((tag, "secret")));
+        for text in ["", "short", "__protoé_and_more", "../../..//etc", "127.0.0.1:80"] {
+            assert_eq!(NodeTag::split(text), None, "{text}");
+        }
+    }
+}

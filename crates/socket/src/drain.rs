@@ -1,0 +1,150 @@
+//! Sending all clients away before a stop, not all at once: how, in which shares, and what came of it.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::socketio::Socket;
+
+/// Called with the sockets of each wave, before their connections end.
+type Hint = Arc<dyn Fn(&[Socket]) + Send + Sync>;
+
+/// How [`crate::WebSocketServer::drain`] sends its clients away.
+#[derive(Clone)]
+pub struct Drain {
+    pub(crate) over: Duration,
+    pub(crate) every: Duration,
+    pub(crate) patience: Duration,
+    pub(crate) hint: Option<Hint>,
+}
+
+impl Drain {
+    /// Spread evenly over this time, the first wave at once.
+    pub fn over(over: Duration) -> Self {
+        Drain {
+            over,
+            every: Duration::from_millis(250),
+            patience: Duration::from_secs(5),
+            hint: None,
+        }
+    }
+
+    /// A wave each so often (250 ms; at least 1 ms).
+    pub fn every(self, every: Duration) -> Self {
+        Drain {
+            every: every.max(Duration::from_millis(1)),
+            ..self
+        }
+    }
+
+    /// How long to wait for the last clients to take their goodbyes, after the last wave (5 s). A client on long-polling
+    /// hears of the end with its next poll.
+    pub fn patience(self, patience: Duration) -> Self {
+        Drain { patience, ..self }
+    }
+
+    /// Calls `hint` with the sockets of each wave. What it emits to them still reaches them: when to come back, say.
+    pub fn before_wave(self, hint: impl Fn(&[Socket]) + Send + Sync + 'static) -> Self {
+        Drain {
+            hint: Some(Arc::new(hint)),
+            ..self
+        }
+    }
+}
+
+impl std::fmt::Debug for Drain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Drain")
+            .field("over", &self.over)
+            .field("every", &self.every)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of a drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that a wave ended; others had ended by themselves.
+    pub ended: usize,
+    /// Connections that are not done yet: a goodbye that was not taken, or a handler that still runs.
+    pub left: usize,
+}
+
+/// Even shares of a number of sessions.
+#[derive(Debug)]
+pub(crate) struct Waves {
+    sessions: usize,
+    total: u32,
+    gone: u32,
+}
+
+/// One wave.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wave {
+    /// How many sessions it takes.
+    pub(crate) share: usize,
+    /// How far the drain has come with it, in thousandths.
+    pub(crate) progress: u16,
+}
+
+impl Waves {
+    pub(crate) fn new(sessions: usize, drain: &Drain) -> Self {
+        let waves = drain.over.as_millis() / drain.every.as_millis().max(1);
+        Waves {
+            sessions,
+            total: u32::try_from(waves).unwrap_or(u32::MAX).max(1),
+            gone: 0,
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.gone == self.total
+    }
+}
+
+impl Iterator for Waves {
+    type Item = Wave;
+
+    fn next(&mut self) -> Option<Wave> {
+        let left = self.total.checked_sub(self.gone).filter(|&left| left > 0)?;
+        let share = self.sessions.div_ceil(left as usize);
+        self.sessions -= share;
+        self.gone += 1;
+        let progress = u64::from(self.gone) * 1000 / u64::from(self.total);
+        Some(Wave {
+            share,
+            progress: u16::try_from(progress).unwrap_or(1000),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waves(sessions: usize, over: u64, every: u64) -> Vec<Wave> {
+        let drain = Drain::over(Duration::from_millis(over)).every(Duration::from_millis(every));
+        Waves::new(sessions, &drain).collect()
+    }
+
+    #[test]
+    fn all_go_in_even_shares() {
+        for sessions in [0, 1, 3, 10, 999, 100_000] {
+            let waves = waves(sessions, 1000, 100);
+            let shares: Vec<_> = waves.iter().map(|wave| wave.share).collect();
+            assert_eq!((shares.len(), shares.iter().sum::<usize>()), (10, sessions));
+            let (least, most) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());
+            assert!(most - least <= 1, "{shares:?}");
+            assert_eq!(waves.last().map(|wave| wave.progress), Some(1000));
+        }
+    }
+
+    #[test]
+    fn without_time_there_is_one_wave() {
+        let all = Wave {
+            share: 7,
+            progress: 1000,
+        };
+        assert_eq!(waves(7, 0, 100), [all]);
+        assert_eq!(waves(7, 99, 0).len(), 99, "at least a millisecond each");
+    }
+}

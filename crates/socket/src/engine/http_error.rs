@@ -1,0 +1,86 @@
+//! Why a request is refused, and how the client hears of it.
+
+use axum::body::Body;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::registry::Full;
+
+/// Why a request is refused. The numbers are those of the Engine.IO protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HttpError {
+    UnknownTransport,
+    UnknownSession,
+    BadHandshakeMethod,
+    BadRequest,
+    Forbidden,
+    UnsupportedVersion,
+    TooLarge,
+    TimedOut,
+    TooMany(Full),
+}
+
+impl HttpError {
+    fn status(self) -> StatusCode {
+        match self {
+            HttpError::Forbidden => StatusCode::FORBIDDEN,
+            HttpError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            HttpError::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            HttpError::TooMany(Full::Server) => StatusCode::SERVICE_UNAVAILABLE,
+            HttpError::TooMany(Full::Address) => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    pub(super) fn code(self) -> usize {
+        match self {
+            HttpError::UnknownTransport => 0,
+            HttpError::UnknownSession => 1,
+            HttpError::BadHandshakeMethod => 2,
+            HttpError::BadRequest | HttpError::TooLarge | HttpError::TimedOut => 3,
+            HttpError::Forbidden | HttpError::TooMany(_) => 4,
+            HttpError::UnsupportedVersion => 5,
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            HttpError::UnknownTransport => "Transport unknown",
+            HttpError::UnknownSession => "Session ID unknown",
+            HttpError::BadHandshakeMethod => "Bad handshake method",
+            HttpError::BadRequest => "Bad request",
+            HttpError::Forbidden => "Forbidden",
+            HttpError::UnsupportedVersion => "Unsupported protocol version",
+            HttpError::TooLarge => "Payload too large",
+            HttpError::TimedOut => "The request body took too long",
+            HttpError::TooMany(Full::Server) => {
+                "The server takes no more connections right now; try again later"
+            }
+            HttpError::TooMany(Full::Address) => "Too many connections from this address; try again later",
+        }
+    }
+
+    /// Says it as JSON, or in plain words to who wanted a WebSocket.
+    pub(super) fn respond(self, upgrade: bool) -> Response<Body> {
+        let body = if upgrade {
+            self.message().to_owned()
+        } else {
+            serde_json::json!({ "code": self.code(), "message": self.message() }).to_string()
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status();
+        let kind = if upgrade { "text/html" } else { "application/json" };
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if upgrade {
+            // RFC 6455, 4.4: who comes with another version is told ours.
+            response
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

@@ -1,0 +1,49 @@
+//! The WebSocket handshake: is it asked for, and the 101 answer.
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use roomful_wire::frame;
+
+use super::http_error::HttpError;
+
+/// Does the client ask for a WebSocket (RFC 6455, 4.2.1)?
+pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
+    has_token(headers, &header::UPGRADE, "websocket")
+}
+
+fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| {
+            value
+                .split(',')
+                .any(|part| part.trim().eq_ignore_ascii_case(token))
+        })
+}
+
+/// The 101 answer (RFC 6455, 4.2.2), if the request is a proper one.
+pub(super) fn switch_protocols(headers: &HeaderMap) -> Result<Response<Body>, HttpError> {
+    let version = headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .map(HeaderValue::as_bytes);
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .and_then(|key| key.to_str().ok());
+    let (Some(b"13"), Some(key), true) = (version, key, has_token(headers, &header::CONNECTION, "upgrade"))
+    else {
+        return Err(HttpError::BadRequest);
+    };
+    if !frame::is_valid_key(key) {
+        return Err(HttpError::BadRequest);
+    }
+    let accept = HeaderValue::try_from(frame::accept_key(key)).map_err(|_| HttpError::BadRequest)?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let out = response.headers_mut();
+    out.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    out.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    out.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(response)
+}

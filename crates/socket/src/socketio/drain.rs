@@ -1,0 +1,78 @@
+//! Sending all clients of a server away, in waves.
+
+use std::collections::HashMap;
+
+use tokio::time::Instant;
+
+use super::{server::WebSocketServer, socket::Socket};
+use crate::{
+    drain::{Drain, Drained, Waves},
+    id::SessionId,
+    reason::Reason,
+};
+
+impl WebSocketServer {
+    /// Refuses new connections from now on (503), and ends those that are there in waves, so that they don't all come back
+    /// at once. The stock client reconnects by itself, to whoever is there then: no DISCONNECT packet is sent, the
+    /// transport is closed (a polling client gets a close packet with its next poll). In a cluster the upgraded connections
+    /// that this node carries for others go in the same waves, and the polls that it has passed on with the last.
+    ///
+    /// Returns when all are gone, or [`Drain::patience`] after the last wave. [`WebSocketServer::close`] may follow; it waits
+    /// for the handlers that still run.
+    pub async fn drain(&self, drain: Drain) -> Drained {
+        let engine = self.engine.engine();
+        let metrics = &engine.metrics;
+        metrics.draining.set(1.0);
+        let sessions = engine.registry.close();
+        let mut hinted = drain.hint.as_ref().map(|_| self.by_session());
+        let mut waves = Waves::new(sessions.len(), &drain);
+        let mut sessions = sessions.into_iter();
+        let mut ended = 0;
+        let mut next = Instant::now();
+        while let Some(wave) = waves.next() {
+            let leaving: Vec<_> = sessions
+                .by_ref()
+                .take(wave.share)
+                .filter(|session| session.is_open())
+                .collect();
+            if let (Some(hint), Some(hinted)) = (&drain.hint, &mut hinted) {
+                let sockets = leaving.iter().filter_map(|session| hinted.remove(&session.id()));
+                let sockets: Vec<Socket> = sockets.flatten().collect();
+                if !sockets.is_empty() {
+                    hint(&sockets);
+                }
+            }
+            for session in &leaving {
+                session.end(Reason::ServerShuttingDown);
+            }
+            ended += leaving.len();
+            metrics.drained.increment(leaving.len() as u64);
+            if let Some(peers) = &engine.peers {
+                peers.drain(wave.progress);
+            }
+            let idle = engine.peers.as_ref().is_none_or(crate::cluster::Peers::is_idle);
+            if waves.is_over() || (idle && engine.registry.live() == 0) {
+                break;
+            }
+            next += drain.every;
+            tokio::time::sleep_until(next).await;
+        }
+        // Who is left is told by the figure.
+        let _ = tokio::time::timeout(drain.patience, engine.registry.wait_until_empty()).await;
+        Drained {
+            ended,
+            left: engine.registry.live(),
+        }
+    }
+
+    fn by_session(&self) -> HashMap<SessionId, Vec<Socket>> {
+        let mut sockets: HashMap<_, Vec<_>> = HashMap::new();
+        for namespace in self.namespaces.all() {
+            namespace.for_each(|socket| {
+                let session = socket.session().id();
+                sockets.entry(session).or_default().push(socket.clone());
+            });
+        }
+        sockets
+    }
+}

@@ -1,0 +1,146 @@
+//! What a client hears when the owner of its session, or the node in between, is gone.
+
+use std::time::Duration;
+
+use roomful_bus::Hub;
+use roomful_socket::{Drain, Drained};
+use roomful_testkit::{
+    PATIENCE,
+    http::{self, HttpClient},
+    ws::{Frame, WsClient},
+};
+use tokio::time::Instant;
+
+use crate::nodes::{Node, POLLING, Puppet, post, refusal};
+
+/// Quick: far below any deadline of a poll.
+const QUICK: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn an_owner_that_dies_is_an_unknown_session_at_once() {
+    let hub = Hub::default();
+    let (owner, other) = (Node::start(&hub).await, Node::start(&hub).await);
+    let path = owner.joined().await;
+    // Known to the other node, with a connection that is kept.
+    assert_eq!(post(other.address, &path, "42[\"nothing\"]").await.text(), "ok");
+    let mut parked = HttpClient::connect(other.address).await.unwrap();
+    parked.send("GET", &path, &[], b"").await.unwrap();
+    let begun = Instant::now();
+    let card = owner.die();
+    assert_eq!(
+        refusal(&parked.answer().await.unwrap()),
+        (400, Some(1)),
+        "a parked poll"
+    );
+    assert_eq!(refusal(&post(other.address, &path, "40").await), (400, Some(1)));
+    // Its lease has not ended yet: it is still in the directory.
+    let answer = http::get(other.address, &path).await.unwrap();
+    assert_eq!(refusal(&answer), (400, Some(1)));
+    other.bus.resign(card.tag.as_str()).await.unwrap();
+    let answer = http::get(other.address, &path).await.unwrap();
+    assert_eq!(refusal(&answer), (400, Some(1)));
+    assert!(begun.elapsed() < QUICK, "{:?}", begun.elapsed());
+    // And the client comes back.
+    other.joined().await;
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_with_the_owner() {
+    let hub = Hub::default();
+    let (owner, other) = (Node::start(&hub).await, Node::start(&hub).await);
+    let path = owner.joined().await;
+    let target = path.replace("transport=polling", "transport=websocket");
+    let mut ws = WsClient::connect(other.address, &target, &[]).await.unwrap();
+    ws.send_text("2probe").await.unwrap();
+    assert_eq!(
+        ws.recv_within(PATIENCE).await.unwrap(),
+        Frame::Text("3probe".to_owned())
+    );
+    owner.die();
+    assert_eq!(ws.recv_within(PATIENCE).await.unwrap(), Frame::Eof);
+}
+
+#[tokio::test]
+async fn an_owner_that_breaks_off_its_answer_is_an_error() {
+    let hub = Hub::default();
+    let node = Node::start(&hub).await;
+    let puppet = Puppet::list(&hub).await;
+    for (sent, known) in [
+        ("", true),
+        ("no HTTP at all\r\n\r\n", true),
+        (
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+            true,
+        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", false),
+    ] {
+        let mut client = HttpClient::connect(node.address).await.unwrap();
+        client.send("GET", &puppet.session(), &[], b"").await.unwrap();
+        let (mut stream, _) = puppet.request().await;
+        tokio::io::AsyncWriteExt::write_all(&mut stream, sent.as_bytes())
+            .await
+            .unwrap();
+        drop(stream);
+        match client.answer().await {
+            Ok(answer) => assert!(
+                known && refusal(&answer) == (400, Some(1)),
+                "{sent:?}: {answer:?}"
+            ),
+            // Half an answer breaks off for the client too.
+            Err(error) => assert!(!known, "{sent:?}: {error}"),
+        }
+    }
+}
+
+/// Through `between`: a parked poll, and an upgrade that has not come to its end.
+async fn carried(owner: &Node, between: &Node) -> (HttpClient, WsClient) {
+    let path = owner.joined().await;
+    let mut parked = HttpClient::connect(between.address).await.unwrap();
+    parked.send("GET", &path, &[], b"").await.unwrap();
+    let target = owner
+        .joined()
+        .await
+        .replace("transport=polling", "transport=websocket");
+    let mut ws = WsClient::connect(between.address, &target, &[]).await.unwrap();
+    ws.send_text("2probe").await.unwrap();
+    assert_eq!(
+        ws.recv_within(PATIENCE).await.unwrap(),
+        Frame::Text("3probe".to_owned())
+    );
+    (parked, ws)
+}
+
+async fn let_go((mut parked, mut ws): (HttpClient, WsClient)) {
+    assert_eq!(refusal(&parked.answer().await.unwrap()), (400, Some(1)));
+    assert_eq!(ws.recv_within(PATIENCE).await.unwrap(), Frame::Eof);
+}
+
+#[tokio::test]
+async fn a_node_that_closes_lets_go_of_what_it_passes_on() {
+    let hub = Hub::default();
+    let (owner, between) = (Node::start(&hub).await, Node::start(&hub).await);
+    let carried = carried(&owner, &between).await;
+    between.server.close().await;
+    let_go(carried).await;
+}
+
+#[tokio::test]
+async fn a_node_that_drains_lets_go_of_what_it_passes_on() {
+    let hub = Hub::default();
+    let (owner, between) = (Node::start(&hub).await, Node::start(&hub).await);
+    let carried = carried(&owner, &between).await;
+    let drain = Drain::over(Duration::from_millis(100)).every(Duration::from_millis(10));
+    assert_eq!(between.server.drain(drain).await, Drained { ended: 0, left: 0 });
+    let_go(carried).await;
+}
+
+#[tokio::test]
+async fn a_node_that_came_just_now_is_found() {
+    let hub = Hub::default();
+    let node = Node::start(&hub).await;
+    let unknown = format!("{POLLING}&sid=AAAAAAAA{}", "A".repeat(20));
+    http::get(node.address, &unknown).await.unwrap();
+    let newcomer = Node::start(&hub).await;
+    let path = newcomer.joined().await;
+    assert_eq!(post(node.address, &path, "42[\"echo\",1]").await.text(), "ok");
+}

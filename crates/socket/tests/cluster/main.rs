@@ -1,0 +1,10 @@
+//! Several nodes in one process, joined by an in-memory bus: any of them answers for any session.
+
+#![allow(clippy::unwrap_used)] // a test that can't go on fails
+
+mod chooser;
+mod death;
+mod nodes;
+mod polling;
+mod trust;
+mod upgrade;

@@ -1,0 +1,168 @@
+//! Sending clients away in waves: each hears of it in a way on which the stock client comes back.
+
+#![allow(clippy::unwrap_used)] // a test that can't go on fails
+
+mod fixture;
+
+use std::{sync::Arc, time::Duration};
+
+use fixture::{open_polling, post, start};
+use parking_lot::Mutex;
+use roomful_socket::{Drain, Drained, Event, Socket, WebSocketServer};
+use roomful_testkit::{
+    PATIENCE,
+    http::{self, HttpClient},
+    session::End,
+    sio::SioClient,
+};
+use serde_json::{Value, json};
+use tokio::{sync::Semaphore, time::Instant};
+
+const OVER: Duration = Duration::from_millis(300);
+
+fn quick() -> Drain {
+    Drain::over(OVER)
+        .every(Duration::from_millis(30))
+        .patience(PATIENCE)
+}
+
+async fn polling(address: std::net::SocketAddr) -> String {
+    let path = open_polling(address).await;
+    assert_eq!(post(address, &path, "40").await.text(), "ok");
+    let answer = http::get(address, &path).await.unwrap().text();
+    assert!(answer.starts_with("40{\"sid\":"), "{answer}");
+    path
+}
+
+#[tokio::test]
+async fn clients_go_in_waves_each_with_a_hint_before_its_end() {
+    let (address, server) = start(|builder| builder, |server| drop(server.of("/"))).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(SioClient::connect(address, "/", &Value::Null).await.unwrap());
+    }
+    let waves = Arc::new(Mutex::new(Vec::new()));
+    let seen = waves.clone();
+    let begun = Instant::now();
+    let drained = server
+        .drain(quick().before_wave(move |sockets| {
+            seen.lock().push((begun.elapsed(), sockets.len()));
+            for socket in sockets {
+                socket.emit("going", &json!({ "retryAfter": 1000 })).unwrap();
+            }
+        }))
+        .await;
+    assert_eq!(drained, Drained { ended: 20, left: 0 });
+    let waves = waves.lock().clone();
+    assert_eq!(waves.iter().map(|wave| wave.1).collect::<Vec<_>>(), [2; 10]);
+    assert!(
+        waves[9].0 >= OVER.saturating_sub(Duration::from_millis(30)),
+        "{waves:?}"
+    );
+    for client in clients {
+        assert_eq!(client.next_event("going").await.unwrap()["retryAfter"], 1000);
+        // No DISCONNECT packet, on which the stock client would stay away.
+        assert_eq!(client.wait_end(PATIENCE).await.unwrap(), End::CloseFrame(None));
+    }
+}
+
+#[tokio::test]
+async fn polling_clients_hear_of_it_parked_or_with_their_next_poll() {
+    let (address, server) = start(|builder| builder, |server| drop(server.of("/"))).await;
+    let (parked, between) = (polling(address).await, polling(address).await);
+    let mut poll = HttpClient::connect(address).await.unwrap();
+    poll.send("GET", &parked, &[], b"").await.unwrap();
+    let hint = |sockets: &[Socket]| {
+        for socket in sockets {
+            socket.emit("going", &1).unwrap();
+        }
+    };
+    let draining = server.clone();
+    let drain = tokio::spawn(async move { draining.drain(quick().before_wave(hint)).await });
+    let mut seen = poll.answer().await.unwrap().text();
+    if !seen.ends_with('1') || seen.ends_with("1]") {
+        seen.push('\u{1e}');
+        seen += &http::get(address, &parked).await.unwrap().text();
+    }
+    assert_eq!(seen, "42[\"going\",1]\u{1e}1");
+    // The other one polls when its wave is over.
+    while server.connections() > 1 {
+        tokio::task::yield_now().await;
+    }
+    let mut seen = http::get(address, &between).await.unwrap().text();
+    if !seen.ends_with("\u{1e}1") {
+        seen.push('\u{1e}');
+        seen += &http::get(address, &between).await.unwrap().text();
+    }
+    assert_eq!(seen, "42[\"going\",1]\u{1e}1");
+    assert_eq!(drain.await.unwrap(), Drained { ended: 2, left: 0 });
+}
+
+#[tokio::test]
+async fn nobody_new_gets_in_meanwhile_and_those_inside_go_on() {
+    let echo = |server: &WebSocketServer| {
+        server
+            .of("/")
+            .on("echo", |socket: Socket, event: Event| async move {
+                socket.emit_payload("echo", &event.payload).unwrap();
+            });
+    };
+    let (address, server) = start(|builder| builder, echo).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        clients.push(SioClient::connect(address, "/", &Value::Null).await.unwrap());
+    }
+    let draining = server.clone();
+    // One goes now, the other in half a minute.
+    let waves = Drain::over(Duration::from_mins(1)).every(Duration::from_secs(30));
+    let drain = tokio::spawn(async move { draining.drain(waves).await });
+    while server.connections() > 1 {
+        tokio::task::yield_now().await;
+    }
+    let error = SioClient::connect(address, "/", &Value::Null).await.unwrap_err();
+    assert!(error.to_string().contains("503"), "{error}");
+    let inside = *server.of("/").sockets()[0].id();
+    let client = clients
+        .iter()
+        .find(|client| client.id() == inside.as_str())
+        .unwrap();
+    client.emit("echo", &json!(1)).await.unwrap();
+    assert_eq!(client.next_event("echo").await.unwrap(), json!(1));
+    drain.abort();
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_end_is_counted_not_waited_for() {
+    let gate = Arc::new(Semaphore::new(0));
+    let held = gate.clone();
+    let (address, server) = start(
+        |builder| builder,
+        |server| {
+            server.of("/").on("stuck", move |socket: Socket, _: Event| {
+                let gate = held.clone();
+                async move {
+                    socket.emit("begun", &1).unwrap();
+                    let _ = gate.acquire().await.unwrap();
+                }
+            });
+        },
+    )
+    .await;
+    let client = SioClient::connect(address, "/", &Value::Null).await.unwrap();
+    client.emit("stuck", &json!(1)).await.unwrap();
+    client.next_event("begun").await.unwrap();
+    let drained = server.drain(quick().patience(Duration::from_millis(50))).await;
+    assert_eq!(drained, Drained { ended: 1, left: 1 });
+    gate.add_permits(1);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn an_empty_server_is_drained_at_once() {
+    let (_, server) = start(|builder| builder, |_| {}).await;
+    let begun = Instant::now();
+    let drained = server.drain(Drain::over(Duration::from_mins(1))).await;
+    assert_eq!(drained, Drained { ended: 0, left: 0 });
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
