@@ -175,8 +175,8 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> Result<bool, BusE
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    match timeout(PATIENCE, asking).await {
-        Ok(outcome) => outcome,
-        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
-    }
+    let Ok(outcome) = timeout(PATIENCE, asking).await else {
+        panic!("waited {PATIENCE:?} for {what}");
+    };
+    outcome
 }
