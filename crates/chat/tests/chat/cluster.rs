@@ -16,7 +16,7 @@ use crate::{
 
 /// Nodes that share all there is to share.
 struct Nodes {
-    nodes: Vec<Server>,
+    servers: Vec<Server>,
     clock: ManualClock,
     store: Arc<dyn Store>,
     hub: Hub,
@@ -27,14 +27,14 @@ impl std::ops::Index<usize> for Nodes {
     type Output = Server;
 
     fn index(&self, at: usize) -> &Server {
-        &self.nodes[at]
+        &self.servers[at]
     }
 }
 
 impl Nodes {
     /// So many nodes. Nothing is read from the store but what the bus has not told.
     async fn start(count: usize) -> Self {
-        Self::with(count, Duration::from_secs(3_600), |_| ()).await
+        Self::with(count, Duration::from_hours(1), |_| ()).await
     }
 
     async fn with(count: usize, poll: Duration, change: impl Fn(&mut ChatConfig)) -> Self {
@@ -42,7 +42,7 @@ impl Nodes {
         let url = format!("sqlite:{}", data.path().join("chat.db").display());
         let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
         let (hub, clock) = (Hub::default(), ManualClock::at(START));
-        let mut nodes = Vec::new();
+        let mut servers = Vec::new();
         for n in 0..count {
             let cluster = ClusterConfig {
                 bus: hub.connect(),
@@ -55,10 +55,10 @@ impl Nodes {
                 config.rates.enabled = false;
                 change(config);
             };
-            nodes.push(Server::serve(Arc::clone(&store), clock.clone(), change, Some(cluster)).await);
+            servers.push(Server::serve(Arc::clone(&store), clock.clone(), change, Some(cluster)).await);
         }
         Self {
-            nodes,
+            servers,
             clock,
             store,
             hub,

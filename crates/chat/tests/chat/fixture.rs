@@ -21,7 +21,7 @@ pub(crate) struct Server {
     pub(crate) clock: ManualClock,
     pub(crate) chat: ChatServer,
     pub(crate) store: Arc<dyn Store>,
-    _data: Option<tempfile::TempDir>,
+    data: Option<tempfile::TempDir>,
 }
 
 impl Server {
@@ -44,7 +44,7 @@ impl Server {
         change: impl FnOnce(&mut ChatConfig),
     ) -> Self {
         let mut server = Self::serve(store, ManualClock::at(START), change, None).await;
-        server._data = Some(data);
+        server.data = Some(data);
         server
     }
 
@@ -80,7 +80,7 @@ impl Server {
             clock,
             chat,
             store,
-            _data: None,
+            data: None,
         }
     }
 
