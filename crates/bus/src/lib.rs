@@ -26,6 +26,6 @@ mod roster;
 pub use bus::{Bus, Listener, Subscription};
 pub use error::BusError;
 pub use memory::Hub;
-pub use open::open;
+pub use open::{check_url, open};
 pub use options::Options;
 pub use roster::{Beat, Entry, MemberId, Roster, Swept};

@@ -26,3 +26,14 @@ pub fn open(url: &str, options: Options) -> Result<Arc<dyn Bus>, BusError> {
     }
     Ok(Arc::new(RedisBus::open(url, options)?))
 }
+
+/// Whether [`open`] can mean anything by the URL.
+///
+/// # Errors
+/// As with [`open`].
+pub fn check_url(url: &str) -> Result<(), BusError> {
+    if url == "memory:" {
+        return Ok(());
+    }
+    RedisBus::check_url(url)
+}

@@ -57,6 +57,6 @@ pub use middleware::{
     rate_limit::{Rate, RateLimits},
 };
 pub use pace::PerSecond;
-pub use servers::chat::{ChatServer, Stats};
+pub use servers::chat::{ChatServer, NodeStats, Stats};
 pub use types::{Limits, Notified, Notify};
 pub use typing_tracker::TypingLimits;

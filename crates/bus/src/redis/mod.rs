@@ -63,6 +63,11 @@ pub(crate) struct RedisBus {
 }
 
 impl RedisBus {
+    /// Whether the URL can be meant.
+    pub(crate) fn check_url(url: &str) -> Result<(), BusError> {
+        Target::parse(url).map(drop)
+    }
+
     pub(crate) fn open(url: &str, options: Options) -> Result<Self, BusError> {
         let runtime = Handle::try_current()
             .map_err(|_| BusError::Setup("a bus has to be opened within a tokio runtime".into()))?;

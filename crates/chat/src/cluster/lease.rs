@@ -59,7 +59,7 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
     loop {
         let Some(chat) = owner.upgrade() else { return };
         let asked = Instant::now();
-        let (member, info) = (cluster.standing.member(), cluster.config.info.clone());
+        let (member, info) = (cluster.standing.member(), cluster.info(chat.stats()));
         // No answer is worth waiting for longer than the lease may last.
         let patience = renewed.map_or(every, |at| (at + in_time).saturating_duration_since(asked));
         let patience = patience.clamp(Duration::from_millis(50), every);

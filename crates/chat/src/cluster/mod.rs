@@ -36,7 +36,7 @@ use parking_lot::Mutex;
 use roomful_bus::{Bus, BusError, Entry, Subscription, Swept};
 use roomful_store::{Appended, EntryKind, NewEntry, Placed, RoomChange, RoomId, RoomKind};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use tokio::{
     sync::{Notify, OnceCell},
     time::Instant,
@@ -50,7 +50,12 @@ use self::{
     upcoming::Upcoming,
     word::{Line, Places, RoomWord, encode},
 };
-use crate::{error::ChatError, presence_tracker::UserId, room_manager::RoomManager, servers::chat::Chat};
+use crate::{
+    error::ChatError,
+    presence_tracker::UserId,
+    room_manager::RoomManager,
+    servers::chat::{Chat, NodeStats, Stats},
+};
 
 /// The topic of all commits.
 const LOG: &str = "log";
@@ -69,8 +74,8 @@ pub struct ClusterConfig {
     pub bus: Arc<dyn Bus>,
     /// This node's name, for logs and figures.
     pub node: String,
-    /// What other nodes are told of this one.
-    pub info: Bytes,
+    /// What other nodes find in the roster of this one, beside its name and its figures.
+    pub info: serde_json::Map<String, Value>,
     /// How long this node counts without a sign of life. It gives one three times as often, and sends its clients away in
     /// time if it can't.
     pub lease: Duration,
@@ -264,6 +269,33 @@ impl Cluster {
             entries.retain(|entry| *entry.member != *me);
         }
         Ok(found)
+    }
+
+    /// This node's name.
+    pub(crate) fn node(&self) -> &str {
+        &self.config.node
+    }
+
+    /// What the other living nodes say of themselves.
+    pub(crate) async fn other_nodes(&self) -> Result<Vec<NodeStats>, ChatError> {
+        let mut members = self.config.bus.members().await?;
+        let me = self.standing.member();
+        members.retain(|entry| *entry.member != *me);
+        let read = |entry: &Entry| serde_json::from_slice(&entry.value).ok();
+        Ok(members.iter().filter_map(read).collect())
+    }
+
+    /// This node as the roster shall know it.
+    fn info(&self, stats: Stats) -> Bytes {
+        let mut info = self.config.info.clone();
+        let own = NodeStats {
+            node: self.config.node.clone(),
+            stats,
+        };
+        if let Ok(Value::Object(own)) = serde_json::to_value(own) {
+            info.extend(own);
+        }
+        encode(&info)
     }
 
     /// Takes entries of dead nodes out; each is given to one node.

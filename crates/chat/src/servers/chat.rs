@@ -7,9 +7,9 @@ use std::{
 
 use parking_lot::Mutex;
 use rand::RngExt as _;
-use roomful_socket::{Class, Namespace, Reason, SocketId, WebSocketServer};
+use roomful_socket::{Class, Drain, Namespace, Reason, SocketId, WebSocketServer};
 use roomful_store::Store;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::{notification::NotificationServer, presence::PresenceServer};
@@ -21,6 +21,7 @@ use crate::{
     controller,
     deadlines::Deadlines,
     error::ChatError,
+    events::connection::{DRAINING, Draining},
     handlers::{connection, membership, typing::TypingBoard},
     metrics::{Messages, Metrics},
     middleware::{
@@ -46,8 +47,17 @@ pub struct ChatServer {
     pub(crate) chat: Arc<Chat>,
 }
 
+/// What is going on on one node, as of its last sign of life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeStats {
+    /// Its name.
+    pub node: String,
+    /// Its figures.
+    pub stats: Stats,
+}
+
 /// What is going on, in numbers.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Authenticated connections.
@@ -101,19 +111,25 @@ impl ChatServer {
         Self { chat }
     }
 
-    /// What is going on now.
+    /// What is going on now on this node.
     pub fn stats(&self) -> Stats {
-        let messages = self.chat.metrics.messages();
-        Stats {
-            connections: self.chat.namespace.len(),
-            users: self.chat.presence.users_online(),
-            rooms: self.chat.rooms.len(),
-            messages,
-            per_second: self
-                .chat
-                .pace
-                .lock()
-                .per_second(self.chat.clock.now_ms(), messages),
+        self.chat.stats()
+    }
+
+    /// This node's name; `local` where there is no cluster.
+    pub fn node(&self) -> &str {
+        let cluster = self.chat.cluster.as_ref();
+        cluster.map_or("local", |cluster| cluster.node())
+    }
+
+    /// What is going on on the other nodes.
+    ///
+    /// # Errors
+    /// `unavailable` if nobody can say.
+    pub async fn other_nodes(&self) -> Result<Vec<NodeStats>, ChatError> {
+        match &self.chat.cluster {
+            Some(cluster) => cluster.other_nodes().await,
+            None => Ok(Vec::new()),
         }
     }
 
@@ -121,6 +137,23 @@ impl ChatServer {
     pub fn is_serving(&self) -> bool {
         let cluster = self.chat.cluster.as_ref();
         cluster.is_none_or(|cluster| cluster.is_in_good_standing())
+    }
+
+    /// Clients that are sent away are told before, by `server:draining`: when to come back at the earliest, each at another
+    /// time.
+    pub fn hinting(&self, drain: Drain) -> Drain {
+        let chat = Arc::clone(&self.chat);
+        drain.before_wave(move |sockets| {
+            for socket in sockets {
+                let hint = Draining {
+                    retry_after_ms: rand::rng().random_range(0..1_000),
+                };
+                if let Err(error) = socket.emit(DRAINING, &hint) {
+                    tracing::debug!(%error, "a client that is sent away can't be told");
+                }
+            }
+            chat.metrics.sent_away.increment(sockets.len() as u64);
+        })
     }
 
     /// The first step of going down, before the transport closes: takes no further sends (they are refused as
@@ -273,6 +306,18 @@ impl Chat {
             metrics,
             rooms,
             cluster,
+        }
+    }
+
+    /// What is going on now on this node.
+    pub(crate) fn stats(&self) -> Stats {
+        let messages = self.metrics.messages();
+        Stats {
+            connections: self.namespace.len(),
+            users: self.presence.users_online(),
+            rooms: self.rooms.len(),
+            messages,
+            per_second: self.pace.lock().per_second(self.clock.now_ms(), messages),
         }
     }
 

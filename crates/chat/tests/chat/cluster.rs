@@ -47,7 +47,7 @@ impl Nodes {
             let cluster = ClusterConfig {
                 bus: hub.connect(),
                 node: format!("node-{n}"),
-                info: Bytes::new(),
+                info: serde_json::Map::new(),
                 lease: Duration::from_secs(15),
                 poll,
             };
@@ -115,7 +115,7 @@ async fn what_the_bus_lost_is_found_in_the_store() {
         let cluster = ClusterConfig {
             bus: Hub::default().connect(),
             node: format!("node-{n}"),
-            info: Bytes::new(),
+            info: serde_json::Map::new(),
             lease: Duration::from_secs(15),
             poll: Duration::from_millis(50),
         };
