@@ -19,6 +19,10 @@ impl Sessions for SqliteStore {
         }
     }
 
+    async fn read_position(&self) -> Result<LogPosition, StoreError> {
+        self.read(sessions::position).await
+    }
+
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
         self.write(append::Append(entries)).await
     }
