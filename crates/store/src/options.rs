@@ -164,6 +164,17 @@ pub fn new_epochs(url: &str) -> Result<u64, StoreError> {
     }
 }
 
+/// Whether a URL can be meant. Nothing is opened.
+///
+/// # Errors
+/// [`StoreError::Setup`] says what to change. It never holds a password.
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    match engine(url)? {
+        Engine::Sqlite(_) => Ok(()),
+        Engine::Postgres => crate::postgres::check_url(url),
+    }
+}
+
 enum Engine<'a> {
     /// The file's path.
     Sqlite(&'a str),

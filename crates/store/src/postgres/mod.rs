@@ -171,6 +171,11 @@ async fn start(
     Ok((shared, appender, beat))
 }
 
+/// Whether the URL can be meant, see [`crate::check_url`].
+pub(crate) fn check_url(url: &str) -> Result<(), StoreError> {
+    url::parse(url).map(drop)
+}
+
 /// Gives new epochs to the log, see [`crate::new_epochs`].
 pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
     let (threads, url) = (Threads::start()?, url.to_owned());

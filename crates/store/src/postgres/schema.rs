@@ -20,12 +20,7 @@ const OLDEST: i32 = 130_000;
 /// A connection to a database that has the schema.
 pub(super) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
     let dialled = dialer.dial().await;
-    let mut client = dialled.map_err(|error| match connecting(&error) {
-        setup @ StoreError::Setup(_) => setup,
-        other => StoreError::Setup(format!(
-            "cannot reach PostgreSQL as store.url says ({other}); check host, port and whether it runs"
-        )),
-    })?;
+    let mut client = dialled.map_err(|error| connecting(&error))?;
     let fits = fits(&client).await.map_err(StoreError::from)?;
     if let Some(why) = fits {
         return Err(StoreError::Setup(format!("this PostgreSQL won't do: {why}")));
