@@ -25,12 +25,14 @@ pub(crate) fn visit(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     roomful_store::open(&config.store_url(), options)
 }
 
-/// The file of a store that is there; otherwise where it was looked for.
-pub(crate) fn existing(config: &Config) -> Result<PathBuf, PathBuf> {
+/// Whether there is a store; otherwise where it was looked for. Of a database only its server knows.
+pub(crate) fn existing(config: &Config) -> Result<(), PathBuf> {
     let url = config.store_url();
-    let file = url.strip_prefix("sqlite:").unwrap_or_default();
+    let Some(file) = url.strip_prefix("sqlite:") else {
+        return Ok(());
+    };
     let file = PathBuf::from(file.strip_prefix("//").unwrap_or(file));
-    if file.exists() { Ok(file) } else { Err(file) }
+    if file.exists() { Ok(()) } else { Err(file) }
 }
 
 /// The right to serve from a database file. Two servers on one file would number alike, but each would deliver only what
@@ -93,6 +95,9 @@ fn options(config: &Config) -> Options {
         page_bytes: config.socket.outbox_bytes.0 / 2,
         reactions: config.limits.reactions,
         outbox: outbox::options(config),
+        pool: config.store.pool,
+        statement_timeout: config.store.statement_timeout.0,
+        folder: Some(config.data.clone()),
         ..Options::default()
     }
 }

@@ -11,27 +11,36 @@
 //! | `options` | every bound, and [`open`] |
 //! | `outbox` | records for sinks outside, written with their causes |
 //! | `sqlite` | the embedded engine: one writer thread with group commit, a few readers |
+//! | `postgres` | the engine for several nodes: appends in flights, all else on a pool |
+//! | `numbers`, `known`, `tail`, `beside`, `queue`, `metrics` | what the engines share |
 //! | `contract` | the suite every engine has to pass |
 
+mod beside;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod error;
+mod known;
+mod metrics;
 mod notifications;
+mod numbers;
 mod options;
 mod outbox;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+mod postgres;
+mod queue;
 mod rows;
 mod sessions;
 mod sqlite;
 mod store;
+mod tail;
 
 pub use error::{Outage, StoreError};
 pub use notifications::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,
 };
-pub use options::{Options, Retention, new_epochs, open};
+pub use options::{Options, Retention, check_url, new_epochs, open};
 pub use outbox::{
     Alert, Count, Happening, Keep, OnlineRow, Outbox, OutboxOptions, Outcome, Record, RecordKind,
     RecordState, Removed, Replay, Settled, Sink, Unconfirmed,

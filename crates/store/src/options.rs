@@ -1,6 +1,6 @@
 //! Every bound of a store, and the choice of the engine.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{NotificationRetention, OutboxOptions, Store, StoreError};
 
@@ -52,6 +52,15 @@ pub struct Options {
     /// Whether this opening is a visit: a server may have the file as its own at the same time. Whether the log was restored
     /// is not looked at then, and nothing may be appended.
     pub guest: bool,
+    /// Connections to PostgreSQL for all but appends, which have one of their own.
+    pub pool: usize,
+    /// How long PostgreSQL may take for one statement, or a lock, before the call is given up.
+    pub statement_timeout: Duration,
+    /// How long a node on PostgreSQL may give no sign of life before others take over its sessions and its sinks.
+    pub node_timeout: Duration,
+    /// The folder in which a node on PostgreSQL notes how far it has come, so that it notices when the database was restored
+    /// while it was stopped. Each node has its own.
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -70,6 +79,10 @@ impl Default for Options {
             outbox: OutboxOptions::default(),
             reactions: 20,
             guest: false,
+            pool: 8,
+            statement_timeout: Duration::from_secs(5),
+            node_timeout: Duration::from_secs(15),
+            folder: None,
         }
     }
 }
@@ -83,6 +96,7 @@ impl Options {
             ("batch_bytes", self.batch_bytes),
             ("readers", self.readers),
             ("queue_reads", self.queue_reads),
+            ("pool", self.pool),
             ("page_bytes", self.page_bytes),
             ("reactions", self.reactions as usize),
             (
@@ -119,32 +133,62 @@ impl Options {
 ///
 /// `sqlite:PATH` is a file, created with its folder (for its owner alone) if it does not exist; a relative path
 /// starts at the working folder. Beside it a small file, `PATH-life`, tells an older copy of the database from the one that was
-/// left: if one was put in its place, all rooms get new epochs, and sessions are forgotten. Metrics go to the recorder that is installed when this is called.
+/// left: if one was put in its place, all rooms get new epochs, and sessions are forgotten.
+///
+/// `postgres://USER:PASSWORD@HOST/DATABASE` (or `postgresql:`) is a database that exists, and that several nodes may have
+/// open at once; `sslmode` may be `disable`, `prefer`, `require` or `verify-full`, the last with the system's authorities or
+/// those in the file that `sslrootcert` names. That the database was restored is told by what each node knows.
+///
+/// Metrics go to the recorder that is installed when this is called.
 ///
 /// # Errors
 /// [`StoreError::Setup`] says what to change in the URL, the options, or the place they point to.
 pub fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, StoreError> {
     options.validate()?;
-    Ok(Arc::new(crate::sqlite::open(sqlite_path(url)?, options)?))
+    Ok(match engine(url)? {
+        Engine::Sqlite(path) => Arc::new(crate::sqlite::open(path, options)?),
+        Engine::Postgres => Arc::new(crate::postgres::open(url, options)?),
+    })
 }
 
 /// Gives every room and the order of all entries a new epoch and forgets all sessions, as [`open`] does when it finds that an
 /// older copy was restored; for restores that can't be seen. Answers how many rooms there are. Nobody else may have the
-/// store open. Blocks.
+/// store open; nodes on PostgreSQL that do go on in the new epochs. Blocks.
 ///
 /// # Errors
 /// [`StoreError::Setup`] as with [`open`].
 pub fn new_epochs(url: &str) -> Result<u64, StoreError> {
-    crate::sqlite::new_epochs(sqlite_path(url)?)
+    match engine(url)? {
+        Engine::Sqlite(path) => crate::sqlite::new_epochs(path),
+        Engine::Postgres => crate::postgres::new_epochs(url),
+    }
 }
 
-fn sqlite_path(url: &str) -> Result<&str, StoreError> {
+/// Whether a URL can be meant. Nothing is opened.
+///
+/// # Errors
+/// [`StoreError::Setup`] says what to change. It never holds a password.
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    match engine(url)? {
+        Engine::Sqlite(_) => Ok(()),
+        Engine::Postgres => crate::postgres::check_url(url),
+    }
+}
+
+enum Engine<'a> {
+    /// The file's path.
+    Sqlite(&'a str),
+    Postgres,
+}
+
+fn engine(url: &str) -> Result<Engine<'_>, StoreError> {
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     match scheme {
         // `sqlite:///absolute` is what other tools write; it means the same file.
-        "sqlite" => Ok(rest.strip_prefix("//").unwrap_or(rest)),
+        "sqlite" => Ok(Engine::Sqlite(rest.strip_prefix("//").unwrap_or(rest))),
+        "postgres" | "postgresql" => Ok(Engine::Postgres),
         _ => Err(StoreError::Setup(format!(
-            "no store for `{scheme}:` in this build; use a URL such as sqlite:/var/lib/roomful/roomful.db"
+            "no store for `{scheme}:` in this build; use a URL such as sqlite:/var/lib/roomful/roomful.db or postgres://user:password@host/database"
         ))),
     }
 }

@@ -1,5 +1,7 @@
 //! The values that go into a store and come out of it. Times are milliseconds since 1970, set by the caller.
 
+use rand::RngExt as _;
+
 /// A room's key inside one store. Never given to another room, not even after a deletion.
 pub type RoomId = i64;
 
@@ -22,6 +24,17 @@ pub struct RoomRow {
     pub kind: RoomKind,
     /// Entries kept at most, where that is fewer than everywhere else.
     pub history: Option<u64>,
+}
+
+impl RoomRow {
+    /// An epoch for a room that begins, or begins anew: 96 random bits.
+    pub(crate) fn new_epoch() -> String {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut rng = rand::rng();
+        (0..16)
+            .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
+            .collect()
+    }
 }
 
 /// Who may become a member of a room.
@@ -62,6 +75,19 @@ pub enum EntryKind {
     Control,
 }
 
+impl EntryKind {
+    /// Whether it changes the message that it names as its target.
+    pub const fn is_change(self) -> bool {
+        matches!(self, Self::Edit | Self::Delete | Self::Reaction { .. })
+    }
+}
+
+/// Whether a room of this name is the server's own: nobody outside is told that it was created. No room of a client begins
+/// with a control character.
+pub(crate) fn is_own(name: &str) -> bool {
+    name.starts_with(char::is_control)
+}
+
 /// An entry to be appended to a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEntry {
@@ -85,6 +111,16 @@ pub struct NewEntry {
     pub at: i64,
 }
 
+impl NewEntry {
+    /// The memory that it takes, about.
+    pub(crate) fn weight(&self) -> usize {
+        let name = self.user_name.as_ref().map_or(0, String::len);
+        let client_id = self.client_id.as_ref().map_or(0, String::len);
+        let mentions: usize = self.mentions.iter().map(String::len).sum();
+        size_of::<Self>() + self.user_id.len() + self.body.len() + name + client_id + mentions
+    }
+}
+
 /// An entry of a room's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -106,6 +142,19 @@ pub struct Entry {
     pub at: i64,
     /// What has become of a message.
     pub state: MessageState,
+}
+
+impl Entry {
+    /// The bytes that count against the size of a page.
+    pub(crate) fn bytes(&self) -> usize {
+        let edit = self.state.edit.as_ref().map_or(0, |edit| edit.body.len());
+        let users = self
+            .state
+            .reactions
+            .iter()
+            .flat_map(|reaction| &reaction.user_ids);
+        self.body.len() + edit + users.map(String::len).sum::<usize>()
+    }
 }
 
 /// What has become of a message since it was said. The default, of one that was left alone, is also what entries that
@@ -245,6 +294,22 @@ pub enum Range {
         /// The newest one wanted, inclusive.
         upto: u64,
     },
+}
+
+impl Range {
+    /// Its first entry, and the one after its last.
+    pub(crate) fn span(self) -> std::ops::Range<u64> {
+        match self {
+            Self::Last { upto } => 0..upto.saturating_add(1),
+            Self::Before(seq) => 0..seq,
+            Self::After { seq, upto } => seq.saturating_add(1)..upto.saturating_add(1),
+        }
+    }
+
+    /// Whether it is read from its end, and messages only.
+    pub(crate) fn newest_first(self) -> bool {
+        !matches!(self, Self::After { .. })
+    }
 }
 
 /// A page of a room's log.

@@ -8,7 +8,8 @@ use crate::{Appended, Entry, NewEntry, Rejected, RoomId, RoomRow, StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionKey(pub [u8; 16]);
 
-/// Who has a session now: a number that no other connection of this process has.
+/// Who has a session now: a number that no other connection of this process has. Other processes may use the same numbers:
+/// a session is had by a connection of one opening of the store, and nobody else can act for it.
 pub type Holder = u64;
 
 /// A session that begins.
@@ -107,10 +108,10 @@ pub struct Missed {
 /// given to an entry in the transaction that stores it. What [`crate::Store`] promises of its calls holds here too.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Where the order stood at the newest commit.
+    /// Where the order stood at the newest commit that this process knows of.
     fn position(&self) -> LogPosition;
 
-    /// Where the order stands now, commits of others who share the store included.
+    /// Where the order stands now, other nodes' commits included.
     async fn read_position(&self) -> Result<LogPosition, StoreError>;
 
     /// As [`crate::Store::append`], and says where in the order of all entries the new ones are.
@@ -159,15 +160,16 @@ pub trait Sessions: Send + Sync {
     /// Forgets the user's lost sessions.
     async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError>;
 
-    /// Gives a session to a new holder, if it is the user's, was not lost for too long, and its user has been a member
+    /// Gives a session to a new holder, also from one of another process, if it is the user's, was not lost for too long, and its user has been a member
     /// of each of its rooms since it subscribed. A session of theirs that fails this is over; that of another user is
     /// left alone.
     async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError>;
 
     /// A process begins to serve: sessions that no connection can have any more were lost when [`Sessions::alive`] was
-    /// last told of the process before.
+    /// last told of the process that had them. Those of other living processes stay.
     async fn lose_all_sessions(&self) -> Result<(), StoreError>;
 
-    /// The process was alive at `at`; sessions that were lost before `lost_before` are forgotten.
+    /// The process was alive at `at`; sessions of processes that have died are lost as of when they were last alive, and those that
+    /// were lost before `lost_before` are forgotten.
     async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError>;
 }

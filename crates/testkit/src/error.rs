@@ -52,6 +52,9 @@ pub enum Error {
     /// Redis could not be started or ended, or answered with an error.
     #[error("Redis: {0}")]
     Redis(String),
+    /// PostgreSQL, or one of its programs, could not be started or ended, or failed.
+    #[error("PostgreSQL: {0}")]
+    Postgres(String),
 }
 
 impl Error {

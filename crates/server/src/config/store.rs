@@ -15,21 +15,20 @@ use super::{
 pub(crate) struct Store {
     pub(crate) url: String,
     pub(crate) readers: usize,
+    pub(crate) pool: usize,
+    pub(crate) statement_timeout: Span,
     pub(crate) queue: usize,
     pub(crate) check_timeout: Span,
 }
 
 impl Store {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
-        if self.sqlite_file().is_none() {
-            // Other schemes carry passwords: only the scheme is shown.
-            let scheme = self.url.split_once(':').map_or("no scheme", |(scheme, _)| scheme);
-            let what = format!(
-                "this build has no store for {scheme:?}; use \"sqlite:\" or \"sqlite:/path/to/file.db\""
-            );
+        // A URL with a password in it is never shown, whatever is wrong with it.
+        if let Err(error) = roomful_store::check_url(&self.url) {
+            let what = error.to_string();
             return Err(Invalid {
                 key: "store.url",
-                what,
+                what: what.strip_prefix("store.url: ").unwrap_or(&what).to_owned(),
             });
         }
         if self
@@ -43,6 +42,12 @@ impl Store {
             });
         }
         within("store.readers", self.readers, 1..=16)?;
+        within("store.pool", self.pool, 2..=1_000)?;
+        within(
+            "store.statement_timeout",
+            self.statement_timeout,
+            Span(Duration::from_millis(100))..=Span(Duration::from_mins(1)),
+        )?;
         within("store.queue", self.queue, 16..=1_000_000)?;
         within(
             "store.check_timeout",

@@ -130,8 +130,16 @@ fn a_mistake_in_a_file_is_one_line() {
             "auth.keys: an RS256, ES256 or EdDSA key has a public_key_file",
         ),
         (
-            "[store]\nurl = \"postgres://u:p@h/d\"",
-            "store.url: this build has no store for \"postgres\";",
+            "[store]\nurl = \"mysql://u:hunter2@h/d\"",
+            "store.url: no store for `mysql:` in this build;",
+        ),
+        (
+            "[store]\nurl = \"postgres://u:hunter2@h\"",
+            "store.url: it names no database; write postgres://user:password@host/database",
+        ),
+        (
+            "[store]\nurl = \"postgres://u:hunter2@h/d?sslmode=on\"",
+            "store.url: its sslmode is none of disable, prefer, require and verify-full",
         ),
         (
             "[bus]\nurl = \"nats://h\"",

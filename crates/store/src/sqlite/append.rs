@@ -9,7 +9,7 @@ use super::{
     outbox,
     writer::{Weight, Write},
 };
-use crate::{Appended, EntryKind, NewEntry, Placed, Rejected};
+use crate::{Appended, EntryKind, NewEntry, Placed, Rejected, known::Known};
 
 pub(super) struct Append(pub(super) Vec<NewEntry>);
 
@@ -24,15 +24,9 @@ impl Write for Append {
     }
 
     fn weight(&self) -> Weight {
-        let bytes = |entry: &NewEntry| {
-            let name = entry.user_name.as_ref().map_or(0, String::len);
-            let client_id = entry.client_id.as_ref().map_or(0, String::len);
-            let mentions: usize = entry.mentions.iter().map(String::len).sum();
-            size_of::<NewEntry>() + entry.user_id.len() + entry.body.len() + name + client_id + mentions
-        };
         Weight {
             writes: self.0.len(),
-            bytes: self.0.iter().map(bytes).sum(),
+            bytes: self.0.iter().map(NewEntry::weight).sum(),
         }
     }
 }
@@ -43,7 +37,7 @@ fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Ap
     let Some(room) = batch.room(entry.room)? else {
         return Ok(Err(Rejected::NoSuchRoom));
     };
-    if !matches!(entry.kind, EntryKind::Message | EntryKind::Control) {
+    if entry.kind.is_change() {
         // A retry is recognised first: what it once did may be why it could not be done now.
         if let Some(known) = earlier(conn, entry)?.filter(|known| known.seq >= room.row.first) {
             return Ok(known.compare(entry));
@@ -113,31 +107,6 @@ fn insert(conn: &Connection, entry: &NewEntry, seq: u64, pos: u64) -> rusqlite::
         Seq(pos)
     ])?;
     Ok(rows == 1)
-}
-
-/// What is stored under a client id.
-struct Known {
-    seq: u64,
-    at: i64,
-    kind: EntryKind,
-    target: Option<u64>,
-    body: String,
-    /// The body is forgotten, so there is nothing to compare.
-    wiped: bool,
-}
-
-impl Known {
-    fn compare(&self, entry: &NewEntry) -> Result<Appended, Rejected> {
-        let alike = self.kind == entry.kind && self.target == entry.target;
-        if alike && (self.wiped || self.body == entry.body) {
-            Ok(Appended::Duplicate {
-                seq: self.seq,
-                at: self.at,
-            })
-        } else {
-            Err(Rejected::Conflict { seq: self.seq })
-        }
-    }
 }
 
 fn earlier(conn: &Connection, entry: &NewEntry) -> rusqlite::Result<Option<Known>> {

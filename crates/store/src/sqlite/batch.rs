@@ -3,15 +3,15 @@
 //! Heads are read once per batch and written back once at its end, however many entries a room gets. They live no
 //! longer than the transaction, so a rollback has nothing to undo here.
 
-use std::collections::{HashMap, hash_map};
+use std::{
+    collections::{HashMap, hash_map},
+    ops::Range,
+};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{column::Seq, sessions};
-use crate::{Options, OutboxOptions, Retention, RoomId, RoomRow};
-
-/// Entries that fell out of retention are deleted this many at a time, at least.
-const SWEEP: u64 = 64;
+use crate::{Options, OutboxOptions, Retention, RoomId, RoomRow, tail::Tail};
 
 /// The columns of a [`RoomRow`], as [`room_row`] reads them.
 pub(super) const ROOM_COLUMNS: &str =
@@ -30,75 +30,28 @@ pub(super) struct Batch<'c> {
     rooms: HashMap<RoomId, Tail>,
 }
 
-/// A room's ends, as this batch leaves them.
-pub(super) struct Tail {
-    pub(super) row: RoomRow,
-    /// No row below this one is left; never above `row.first`.
-    pub(super) swept: u64,
-    /// The newest message, 0 while there has never been one.
-    last_message: u64,
-    /// See [`crate::InboxPlace`].
-    active_at: i64,
-    /// Entries this batch appended.
-    appended: u64,
-    changed: bool,
+/// Deletes up to `limit` of the room's rows that are no longer kept. Answers how many.
+pub(super) fn sweep(conn: &Connection, tail: &mut Tail, limit: u64) -> rusqlite::Result<u64> {
+    let span = tail.sweep(limit);
+    remove(conn, tail.row.id, &span)
 }
 
-impl Tail {
-    /// The number for the next entry; its place is taken only by [`Self::append`].
-    pub(super) fn next(&self) -> u64 {
-        self.row.head + 1
+fn remove(conn: &Connection, room: RoomId, span: &Range<u64>) -> rusqlite::Result<u64> {
+    let mut removed = 0;
+    if span.is_empty() {
+        return Ok(0);
     }
-
-    /// Takes the next number, and lets the oldest entries go that no longer fit.
-    pub(super) fn append(&mut self, max_entries: u64) {
-        self.row.head += 1;
-        self.appended += 1;
-        self.keep_newest(max_entries);
-        self.changed = true;
+    for delete in [
+        "DELETE FROM message_states WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
+        "DELETE FROM reactions WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
+        "DELETE FROM reaction_counts WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
+        "DELETE FROM mentions WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
+        "DELETE FROM entries WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
+    ] {
+        let mut delete = conn.prepare_cached(delete)?;
+        removed = delete.execute(params![room, Seq(span.start), Seq(span.end)])?;
     }
-
-    /// The entry just appended is a message of this time.
-    pub(super) fn said(&mut self, at: i64) {
-        self.last_message = self.row.head;
-        self.active_at = self.active_at.max(at);
-    }
-
-    /// Only so many entries are kept, or fewer if the room says so.
-    pub(super) fn keep_newest(&mut self, max_entries: u64) {
-        let most = self.row.history.map_or(max_entries, |own| own.min(max_entries));
-        self.keep_from((self.row.head + 1).saturating_sub(most));
-    }
-
-    /// Entries before `first` are no longer kept.
-    pub(super) fn keep_from(&mut self, first: u64) {
-        if first > self.row.first {
-            self.row.first = first;
-            self.changed = true;
-        }
-    }
-
-    /// Deletes up to `limit` rows that are no longer kept. Answers how many.
-    pub(super) fn sweep(&mut self, conn: &Connection, limit: u64) -> rusqlite::Result<u64> {
-        let end = self.row.first.min(self.swept.saturating_add(limit));
-        if end == self.swept {
-            return Ok(0);
-        }
-        let mut removed = 0;
-        for delete in [
-            "DELETE FROM message_states WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
-            "DELETE FROM reactions WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
-            "DELETE FROM reaction_counts WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
-            "DELETE FROM mentions WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
-            "DELETE FROM entries WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
-        ] {
-            let mut delete = conn.prepare_cached(delete)?;
-            removed = delete.execute(params![self.row.id, Seq(self.swept), Seq(end)])?;
-        }
-        self.swept = end;
-        self.changed = true;
-        Ok(removed as u64)
-    }
+    Ok(removed as u64)
 }
 
 impl<'c> Batch<'c> {
@@ -151,10 +104,8 @@ impl<'c> Batch<'c> {
                 .execute([Seq(pos)])?;
         }
         for mut tail in self.rooms.into_values() {
-            if tail.appended > 0 && tail.row.first - tail.swept >= SWEEP {
-                let limit = SWEEP.saturating_add(tail.appended.saturating_mul(2));
-                tail.sweep(self.conn, limit)?;
-            }
+            let span = tail.sweep_along();
+            remove(self.conn, tail.row.id, &span)?;
             if tail.changed {
                 const SQL: &str = "UPDATE rooms
                     SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_at = ?6 WHERE id = ?1";

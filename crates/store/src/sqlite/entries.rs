@@ -105,14 +105,3 @@ impl<'c> Reader<'c> {
         Ok(reactions)
     }
 }
-
-/// The bytes of an entry that count against the size of a page.
-pub(super) fn bytes(entry: &Entry) -> usize {
-    let edit = entry.state.edit.as_ref().map_or(0, |edit| edit.body.len());
-    let users = entry
-        .state
-        .reactions
-        .iter()
-        .flat_map(|reaction| &reaction.user_ids);
-    entry.body.len() + edit + users.map(String::len).sum::<usize>()
-}

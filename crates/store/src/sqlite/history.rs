@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     column::Seq,
-    entries::{self, Reader, SELECT},
+    entries::{Reader, SELECT},
     rooms,
 };
 use crate::{Entry, History, Page, Range, RoomId, RoomRow};
@@ -21,7 +21,7 @@ pub(super) fn page(
         return Ok(None);
     };
     let span = span(&room, page.range);
-    let newest_first = !matches!(page.range, Range::After { .. });
+    let newest_first = page.range.newest_first();
     let (mut entries, more) = read(conn, &room, &span, newest_first, page.limit, max_bytes)?;
     if newest_first {
         entries.reverse();
@@ -36,11 +36,7 @@ pub(super) fn page(
 
 /// The kept part of a range, with its end exclusive.
 fn span(room: &RoomRow, range: Range) -> Span<u64> {
-    let (start, end) = match range {
-        Range::Last { upto } => (0, upto.saturating_add(1)),
-        Range::Before(seq) => (0, seq),
-        Range::After { seq, upto } => (seq.saturating_add(1), upto.saturating_add(1)),
-    };
+    let Span { start, end } = range.span();
     start.max(room.first)..end.min(room.head.saturating_add(1))
 }
 
@@ -72,7 +68,7 @@ fn read(
             return Ok((entries, true));
         }
         let entry = reader.entry(row)?;
-        bytes = bytes.saturating_add(entries::bytes(&entry));
+        bytes = bytes.saturating_add(entry.bytes());
         if bytes > max_bytes && !entries.is_empty() {
             return Ok((entries, true));
         }

@@ -7,7 +7,7 @@ use super::{
     column::Seq,
     entries, members,
 };
-use crate::{Inbox, InboxPlace, InboxRow, Member, RoomRow};
+use crate::{Entry, Inbox, InboxPlace, InboxRow, Member, RoomRow};
 
 pub(super) fn page(
     conn: &Connection,
@@ -22,7 +22,7 @@ pub(super) fn page(
             return Ok(Inbox { rooms, more: true });
         }
         let row = found.fill(conn)?;
-        bytes = bytes.saturating_add(row.last_message.as_ref().map_or(0, entries::bytes));
+        bytes = bytes.saturating_add(row.last_message.as_ref().map_or(0, Entry::bytes));
         if bytes > max_bytes && !rooms.is_empty() {
             return Ok(Inbox { rooms, more: true });
         }

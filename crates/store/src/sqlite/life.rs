@@ -9,12 +9,11 @@ use std::{fs, io, path::Path};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{
+use super::{column::Seq, connection, failure, rooms};
+use crate::{
+    RoomRow, StoreError,
     beside::{self, Beside, Found, Watermark},
-    column::Seq,
-    connection, failure, rooms,
 };
-use crate::StoreError;
 
 /// The life of a log that has had none, as the file beside the database writes it.
 const NONE: &str = "none";
@@ -38,7 +37,7 @@ pub(super) fn begin(conn: &mut Connection, path: &Path, demanded: bool) -> Resul
         path: &beside_at,
         database,
         now: &now,
-        life: rooms::new_epoch(),
+        life: RoomRow::new_epoch(),
     };
     let turned = if renewing {
         next.renew(conn)

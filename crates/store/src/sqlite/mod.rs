@@ -9,13 +9,12 @@
 //! | `positions` | the order of all entries |
 //! | `recovery`, `sessions` | sessions that may be taken up again |
 //! | `notifications` | users' notifications, and what their devices were given |
-//! | `life`, `beside` | whether the file is the one that was left, told by a small file beside it |
+//! | `life` | whether the file is the one that was left, told by a small file beside it |
 //! | `outbox/` | records for sinks outside |
 //! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
 
 mod append;
 mod batch;
-mod beside;
 mod changes;
 mod column;
 mod connection;
@@ -25,12 +24,10 @@ mod history;
 mod inbox;
 mod life;
 mod members;
-mod metrics;
 mod notifications;
 mod outbox;
 mod positions;
 mod probe;
-mod queue;
 mod readers;
 mod recovery;
 mod retention;
@@ -50,12 +47,12 @@ use std::{
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use self::{metrics::Metrics, readers::Readers, writer::Writer};
+use self::{readers::Readers, writer::Writer};
 use crate::{
     ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
     Member, NewNotification, NotificationList, NotificationPage, NotificationRetention, NotificationsRead,
     Options, Outbox, OutboxOptions, Page, Posted, ReadWhich, Retention, Role, RoomChange, RoomId, RoomRow,
-    Store, StoreError, Undelivered, Unread, UserRow,
+    Store, StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
 };
 
 /// A store in one SQLite file.

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{connection, failure, queue, queue::Queue};
-use crate::{Options, StoreError};
+use super::{connection, failure};
+use crate::{Options, StoreError, queue, queue::Queue};
 
 type Job = Box<dyn FnOnce(&Connection) + Send>;
 

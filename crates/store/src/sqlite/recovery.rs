@@ -20,8 +20,7 @@ impl Sessions for SqliteStore {
     }
 
     async fn read_position(&self) -> Result<LogPosition, StoreError> {
-        // Nobody else appends to the file.
-        Ok(self.position())
+        self.read(sessions::position).await
     }
 
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {

@@ -2,7 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{batch::Batch, column::Seq, writer::Write};
+use super::{
+    batch::{self, Batch},
+    column::Seq,
+    writer::Write,
+};
 use crate::{Retention, RoomId};
 
 /// Entries one commit looks at and deletes at most; a few milliseconds.
@@ -52,7 +56,7 @@ impl Write for Trim {
         let end = room.row.first.saturating_add(BITE).min(room.row.head + 1);
         let first = young(conn, self.room, room.row.first, end, self.cutoff)?;
         room.keep_from(first);
-        let removed = room.sweep(conn, BITE)?;
+        let removed = batch::sweep(conn, room, BITE)?;
         // All that it looked at was too old: there may be more of it behind.
         let more = room.swept < room.row.first || (first == end && end <= room.row.head);
         Ok(Trimmed { removed, more })

@@ -1,6 +1,5 @@
 //! Finding, creating, changing, removing and listing rooms.
 
-use rand::RngExt as _;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -117,7 +116,7 @@ impl Write for Delete {
 
 fn insert(conn: &Connection, name: &str, at: i64) -> rusqlite::Result<RoomId> {
     conn.prepare_cached("INSERT INTO rooms (name, epoch, created_at, active_at) VALUES (?1, ?2, ?3, ?3)")?
-        .execute(params![name, new_epoch(), at])?;
+        .execute(params![name, RoomRow::new_epoch(), at])?;
     Ok(conn.last_insert_rowid())
 }
 
@@ -129,16 +128,7 @@ pub(super) fn renew_epochs(conn: &Connection) -> rusqlite::Result<u64> {
         .collect::<rusqlite::Result<Vec<RoomId>>>()?;
     let mut update = conn.prepare("UPDATE rooms SET epoch = ?2 WHERE id = ?1")?;
     for room in &rooms {
-        update.execute(params![room, new_epoch()])?;
+        update.execute(params![room, RoomRow::new_epoch()])?;
     }
     Ok(rooms.len() as u64)
-}
-
-/// 96 random bits as 16 URL-safe characters.
-pub(super) fn new_epoch() -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut rng = rand::rng();
-    (0..16)
-        .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
-        .collect()
 }

@@ -17,8 +17,14 @@ use tokio::{
     time::Instant,
 };
 
-use super::{batch::Batch, beside::Watermark, failure, metrics::Metrics, queue, queue::Queue};
-use crate::{Options, Outage, StoreError};
+use super::{batch::Batch, failure};
+use crate::{
+    Options, Outage, StoreError,
+    beside::Watermark,
+    metrics::{Metrics, to_f64},
+    queue,
+    queue::Queue,
+};
 
 /// A change to the database. It may be applied more than once, each time after a rollback of the time before.
 pub(super) trait Write: Send + 'static {
@@ -305,8 +311,4 @@ fn answer(tasks: impl IntoIterator<Item = Queued>, committed: &Result<(), StoreE
     for queued in tasks {
         queued.task.finish(committed.clone());
     }
-}
-
-fn to_f64(count: usize) -> f64 {
-    u32::try_from(count).unwrap_or(u32::MAX).into()
 }

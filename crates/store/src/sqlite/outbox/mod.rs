@@ -11,7 +11,7 @@ use rand::RngExt as _;
 use rusqlite::{Connection, params};
 
 use super::{batch::Batch, column::Seq};
-use crate::{EntryKind, NewEntry, OutboxOptions, RecordKind, RoomId, RoomRow};
+use crate::{EntryKind, NewEntry, OutboxOptions, RecordKind, RoomId, RoomRow, rows};
 
 /// What a record tells, beside its kind and time.
 #[derive(Default)]
@@ -67,6 +67,9 @@ pub(super) fn appended(batch: &mut Batch<'_>, entry: &NewEntry, seq: u64) -> rus
 
 /// A room was created.
 pub(super) fn created(batch: &mut Batch<'_>, room: &RoomRow) -> rusqlite::Result<()> {
+    if rows::is_own(&room.name) {
+        return Ok(());
+    }
     let facts = Facts::of_room(room);
     let (conn, options) = (batch.conn, batch.outbox);
     batch.recorded |= write(conn, options, RecordKind::RoomCreated, room.created_at, &facts)?;

@@ -1,12 +1,9 @@
 //! The rows of the outbox and their columns.
 
-use rusqlite::{
-    Row,
-    types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef},
-};
+use rusqlite::Row;
 
 use super::super::column::Seq;
-use crate::{Record, RecordKind, RecordState};
+use crate::Record;
 
 /// The columns of a [`Record`], as [`record`] reads them.
 pub(super) const COLUMNS: &str =
@@ -33,42 +30,4 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         recipient: row.get(15)?,
         body: row.get(16)?,
     })
-}
-
-/// Values that stand for numbers in a column, the numbers being their places in a list.
-fn number<T: Copy + PartialEq>(all: &[T], value: T) -> ToSqlOutput<'static> {
-    let place = all.iter().position(|one| *one == value).unwrap_or_default();
-    i64::try_from(place).unwrap_or_default().into()
-}
-
-fn value<T: Copy>(all: &[T], column: ValueRef<'_>) -> FromSqlResult<T> {
-    let number = column.as_i64()?;
-    let place = usize::try_from(number).ok();
-    place
-        .and_then(|place| all.get(place).copied())
-        .ok_or(FromSqlError::OutOfRange(number))
-}
-
-impl ToSql for RecordKind {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(number(&Self::ALL, *self))
-    }
-}
-
-impl FromSql for RecordKind {
-    fn column_result(column: ValueRef<'_>) -> FromSqlResult<Self> {
-        value(&Self::ALL, column)
-    }
-}
-
-impl ToSql for RecordState {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(number(&Self::ALL, *self))
-    }
-}
-
-impl FromSql for RecordState {
-    fn column_result(column: ValueRef<'_>) -> FromSqlResult<Self> {
-        value(&Self::ALL, column)
-    }
 }

@@ -10,11 +10,8 @@ use rusqlite::Connection;
 use super::{File, message, room};
 use crate::{
     Holder, NewSession, Options, Resume, SessionKey, Sessions as _, Store as _, StoreError,
-    sqlite::{
-        SqliteStore,
-        beside::{self, Beside, Found},
-        open,
-    },
+    beside::{self, Beside, Found},
+    sqlite::{SqliteStore, open},
 };
 
 const SESSION: SessionKey = SessionKey([7; 16]);

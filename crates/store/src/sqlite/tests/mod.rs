@@ -256,8 +256,8 @@ fn what_cannot_be_opened_says_what_to_do() {
     let a_file = not_a_database.display();
     let cases = [
         (
-            "postgres://db/chat".to_owned(),
-            "no store for `postgres:` in this build",
+            "mysql://db/chat".to_owned(),
+            "no store for `mysql:` in this build",
         ),
         ("chat.db".to_owned(), "no store for `chat.db:` in this build"),
         ("sqlite:".to_owned(), "names no file"),

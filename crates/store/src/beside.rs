@@ -16,25 +16,24 @@ use std::{
 /// Where the position stands, as 20 digits.
 const POS_AT: u64 = "pos ".len() as u64;
 
-const NOTE: &str =
-    "Roomful tells by this file whether the database beside it was put back; see docs/recovery.md.";
+const NOTE: &str = "Roomful tells by this file whether its database was put back; see docs/recovery.md.";
 
 /// A larger file is none of ours.
 const MAX_BYTES: u64 = 4096;
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Beside {
+pub(crate) struct Beside {
     /// A position in the order of all entries that was committed for certain.
-    pub(super) pos: u64,
+    pub(crate) pos: u64,
     /// The identity of the database file.
-    pub(super) database: String,
+    pub(crate) database: String,
     /// The tokens that the database may hold.
-    pub(super) lives: Vec<String>,
+    pub(crate) lives: Vec<String>,
 }
 
 /// What was found in the file's place.
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Nothing, or nothing that can be read.
     Nothing,
     /// A copy of such a file.
@@ -42,13 +41,13 @@ pub(super) enum Found {
     Whole(Beside),
 }
 
-pub(super) fn path(database: &Path) -> PathBuf {
+pub(crate) fn path(database: &Path) -> PathBuf {
     let mut name = OsString::from(database);
     name.push("-life");
     name.into()
 }
 
-pub(super) fn read(path: &Path) -> io::Result<Found> {
+pub(crate) fn read(path: &Path) -> io::Result<Found> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
@@ -82,7 +81,7 @@ fn parse(text: &str) -> Option<(&str, Beside)> {
 }
 
 /// Puts a new file in the place of the last one. When this returns it is on the disk.
-pub(super) fn write(path: &Path, beside: &Beside) -> io::Result<()> {
+pub(crate) fn write(path: &Path, beside: &Beside) -> io::Result<()> {
     let mut unfinished = OsString::from(path);
     unfinished.push(".new");
     let unfinished = PathBuf::from(unfinished);
@@ -119,7 +118,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 
 /// What tells a file from its copies: its inode and, where the file system knows it, when it was made, since numbers of
 /// removed files are given out again. The device is left out: its number may change when the machine restarts.
-pub(super) fn identity(metadata: &Metadata) -> String {
+pub(crate) fn identity(metadata: &Metadata) -> String {
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(metadata);
     #[cfg(not(unix))]
@@ -137,19 +136,19 @@ pub(super) fn identity(metadata: &Metadata) -> String {
 /// The position in the file. It is not synced with each commit: a process that dies leaves it exact, a power cut may leave
 /// it behind, and it is never ahead of the database.
 #[derive(Debug)]
-pub(super) struct Watermark {
+pub(crate) struct Watermark {
     file: File,
     failing: bool,
 }
 
 impl Watermark {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::options().write(true).open(path)?;
         Ok(Self { file, failing: false })
     }
 
     /// Everything up to `pos` is committed.
-    pub(super) fn rise(&mut self, pos: u64) {
+    pub(crate) fn rise(&mut self, pos: u64) {
         let written = self
             .file
             .seek(SeekFrom::Start(POS_AT))

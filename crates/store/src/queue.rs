@@ -10,14 +10,14 @@ use tokio::{
 
 use crate::{Outage, StoreError};
 
-pub(super) struct Queue<T> {
+pub(crate) struct Queue<T> {
     /// `None` once closed. Held for the length of a clone, never over an await.
     sender: Mutex<Option<mpsc::Sender<T>>>,
     wait: Duration,
 }
 
 impl<T: Send> Queue<T> {
-    pub(super) fn new(bound: usize, wait: Duration) -> (Self, mpsc::Receiver<T>) {
+    pub(crate) fn new(bound: usize, wait: Duration) -> (Self, mpsc::Receiver<T>) {
         let (sender, receiver) = mpsc::channel(bound);
         (
             Self {
@@ -29,24 +29,24 @@ impl<T: Send> Queue<T> {
     }
 
     /// Hands an item to the thread; waits for a place, but not for ever.
-    pub(super) async fn push(&self, item: T) -> Result<(), StoreError> {
+    pub(crate) async fn push(&self, item: T) -> Result<(), StoreError> {
         let sender = self.sender.lock().clone().ok_or(Outage::Closed)?;
         within(self.wait, sender.send(item)).await?.map_err(|_| stopped())
     }
 
     /// Refuses what comes from now on. The thread ends when it has done what is queued.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.sender.lock().take();
     }
 }
 
 /// Waits for a place in a queue.
-pub(super) async fn within<F: Future>(wait: Duration, place: F) -> Result<F::Output, StoreError> {
+pub(crate) async fn within<F: Future>(wait: Duration, place: F) -> Result<F::Output, StoreError> {
     timeout(wait, place).await.map_err(|_| Outage::Busy.into())
 }
 
 /// Waits for the thread's answer.
-pub(super) async fn answer<T>(reply: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(crate) async fn answer<T>(reply: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
     reply.await.unwrap_or_else(|_| Err(stopped()))
 }
 

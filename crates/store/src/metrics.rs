@@ -4,10 +4,10 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::{Outage, StoreError};
 
-pub(super) struct Metrics {
-    pub(super) commit_seconds: Histogram,
-    pub(super) batch_size: Histogram,
-    pub(super) queue: Gauge,
+pub(crate) struct Metrics {
+    pub(crate) commit_seconds: Histogram,
+    pub(crate) batch_size: Histogram,
+    pub(crate) queue: Gauge,
     disk_full: Counter,
     io: Counter,
     busy: Counter,
@@ -16,7 +16,7 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let errors = |kind: &'static str| counter!("roomful_store_errors_total", "kind" => kind);
         Self {
             commit_seconds: histogram!("roomful_store_commit_seconds"),
@@ -31,7 +31,7 @@ impl Metrics {
     }
 
     /// Counts a call that was answered with an error.
-    pub(super) fn failed(&self, error: &StoreError) {
+    pub(crate) fn failed(&self, error: &StoreError) {
         match error {
             StoreError::Unavailable(Outage::DiskFull) => &self.disk_full,
             StoreError::Unavailable(Outage::Io(_)) => &self.io,
@@ -41,4 +41,9 @@ impl Metrics {
         }
         .increment(1);
     }
+}
+
+/// A count as a figure.
+pub(crate) fn to_f64(count: usize) -> f64 {
+    u32::try_from(count).unwrap_or(u32::MAX).into()
 }

@@ -1,0 +1,222 @@
+//! The queue of appends, and the one task that takes them to the database. While one flight is being committed the next one
+//! fills; nothing waits for a flight to be full.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+
+use super::{load, plan, plan::Plan, store};
+use crate::{
+    NewEntry, Options, Outage, Placed, StoreError,
+    metrics::{Metrics, to_f64},
+    postgres::{conn::Conn, failure::Failure, life::Life, pool::Pool},
+    queue,
+    queue::Queue,
+};
+
+/// The way to the task.
+pub(in crate::postgres) struct Appender {
+    queue: Queue<Queued>,
+    bytes: Arc<Semaphore>,
+    queue_bytes: u32,
+    options: Options,
+    metrics: Arc<Metrics>,
+    /// The task; gone once it was waited for.
+    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Queued {
+    entries: Vec<NewEntry>,
+    reply: oneshot::Sender<Result<Placed, StoreError>>,
+    /// Its share of the queue's bytes, given back when it is answered.
+    _share: OwnedSemaphorePermit,
+}
+
+/// What the task works with.
+pub(in crate::postgres) struct Start {
+    /// A pool of one connection, which nothing else uses.
+    pub(in crate::postgres) pool: Pool,
+    pub(in crate::postgres) life: Arc<Life>,
+    pub(in crate::postgres) options: Options,
+    pub(in crate::postgres) metrics: Arc<Metrics>,
+    /// Told of each commit that wrote to the outbox.
+    pub(in crate::postgres) recorded: watch::Sender<()>,
+}
+
+impl Appender {
+    /// To be called on the store's own runtime.
+    pub(in crate::postgres) fn start(start: Start) -> Self {
+        let (queue, incoming) = Queue::new(start.options.queue_writes, start.options.queue_wait);
+        let queue_bytes = u32::try_from(start.options.queue_bytes).unwrap_or(u32::MAX);
+        let (options, metrics) = (start.options.clone(), Arc::clone(&start.metrics));
+        let task = Task {
+            start,
+            incoming,
+            failing: false,
+        };
+        Self {
+            queue,
+            bytes: Arc::new(Semaphore::new(queue_bytes as usize)),
+            queue_bytes,
+            options,
+            metrics,
+            task: tokio::sync::Mutex::new(Some(tokio::spawn(task.run()))),
+        }
+    }
+
+    /// From the moment it is queued it is carried out, whether or not somebody waits.
+    pub(in crate::postgres) async fn append(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
+        let bytes = entries.iter().map(NewEntry::weight).sum::<usize>();
+        // An append larger than the whole queue may pass when it is alone.
+        let share = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.queue_bytes);
+        let share = queue::within(
+            self.options.queue_wait,
+            self.bytes.clone().acquire_many_owned(share),
+        )
+        .await?
+        .map_err(|_| Outage::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        self.metrics.queue.increment(1);
+        let queued = Queued {
+            entries,
+            reply,
+            _share: share,
+        };
+        if let Err(error) = self.queue.push(queued).await {
+            self.metrics.queue.decrement(1);
+            return Err(error);
+        }
+        queue::answer(answer).await
+    }
+
+    /// Finishes what is queued and refuses what comes after.
+    pub(in crate::postgres) async fn close(&self) {
+        self.queue.close();
+        if let Some(task) = self.task.lock().await.take() {
+            // A fault in it has been answered to whoever waited.
+            let _ = task.await;
+        }
+    }
+}
+
+struct Task {
+    start: Start,
+    incoming: mpsc::Receiver<Queued>,
+    /// Whether the last flight failed, so that an outage is logged once and not once a flight.
+    failing: bool,
+}
+
+impl Task {
+    async fn run(mut self) {
+        while let Some(first) = self.incoming.recv().await {
+            let queued = self.gather(first);
+            let appends: Vec<_> = queued.iter().map(|queued| &*queued.entries).collect();
+            match self.fly(&appends).await {
+                // One entry that PostgreSQL can't take must not take the others with it.
+                Err(StoreError::Internal(_)) if queued.len() > 1 => {
+                    for queued in queued {
+                        let placed = self.fly(&[&queued.entries]).await;
+                        answer(queued, placed.map(|mut placed| placed.pop()));
+                    }
+                }
+                Err(error) => queued
+                    .into_iter()
+                    .for_each(|queued| answer(queued, Err(error.clone()))),
+                Ok(placed) => {
+                    for (queued, placed) in queued.into_iter().zip(placed) {
+                        answer(queued, Ok(Some(placed)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first append and all that wait behind it, within the bounds of a flight.
+    fn gather(&mut self, first: Queued) -> Vec<Queued> {
+        let options = &self.start.options;
+        let (mut writes, mut bytes) = (options.batch_writes, options.batch_bytes);
+        let mut all = Vec::new();
+        let mut next = Some(first);
+        while let Some(queued) = next {
+            writes = writes.saturating_sub(queued.entries.len());
+            bytes = bytes.saturating_sub(queued.entries.iter().map(NewEntry::weight).sum());
+            all.push(queued);
+            let full = writes == 0 || bytes == 0;
+            next = if full { None } else { self.incoming.try_recv().ok() };
+        }
+        let entries = all.iter().map(|queued| queued.entries.len()).sum();
+        self.start.metrics.batch_size.record(to_f64(entries));
+        self.start.metrics.queue.decrement(to_f64(all.len()));
+        all
+    }
+
+    /// All appends in one transaction, or none.
+    async fn fly(&mut self, appends: &[&[NewEntry]]) -> Result<Vec<Placed>, StoreError> {
+        let started = Instant::now();
+        let flown = self.attempt(appends).await.map_err(StoreError::from);
+        self.start
+            .metrics
+            .commit_seconds
+            .record(started.elapsed().as_secs_f64());
+        match &flown {
+            Ok(_) if self.failing => tracing::info!("the store writes again"),
+            Err(error) if !self.failing => tracing::error!(%error, "the store cannot write"),
+            _ => {}
+        }
+        self.failing = flown.is_err();
+        flown
+    }
+
+    async fn attempt(&self, appends: &[&[NewEntry]]) -> Result<Vec<Placed>, Failure> {
+        let Start {
+            pool,
+            life,
+            options,
+            recorded,
+            ..
+        } = &self.start;
+        let conn = pool.get().await?;
+        let loaded = match load::load(&conn, life, appends).await? {
+            Some(loaded) => loaded,
+            None => {
+                // The log is not as this node left it. That is looked into, and then it is what it is.
+                conn.roll_back().await?;
+                conn.look(life).await?;
+                let again = load::load(&conn, life, appends).await?;
+                again.ok_or_else(|| Outage::Io("the log was put back again and again".into()))?
+            }
+        };
+        let limits = plan::Limits {
+            max_entries: options.retention.max_entries,
+            reactions: options.reactions,
+        };
+        let plan = Plan::of(appends, loaded, limits);
+        self.commit(&conn, &plan).await?;
+        if let Some(pos) = plan.moved_to() {
+            life.gave_out(pos);
+        }
+        if plan.records(&options.outbox) {
+            recorded.send_replace(());
+        }
+        Ok(plan.placed)
+    }
+
+    async fn commit(&self, conn: &Conn, plan: &Plan<'_>) -> Result<(), Failure> {
+        let node = (!self.start.life.is_guest()).then(|| self.start.life.node());
+        conn.send(&store::steps(plan, node, &self.start.options.outbox))
+            .await?;
+        Ok(())
+    }
+}
+
+fn answer(queued: Queued, placed: Result<Option<Placed>, StoreError>) {
+    let placed = placed.and_then(|placed| {
+        placed.ok_or_else(|| StoreError::Internal("an append was committed without being placed".into()))
+    });
+    // Whoever asked may be gone; the append counts all the same.
+    let _ = queued.reply.send(placed);
+}

@@ -1,0 +1,237 @@
+//! A connection in use. Each statement is prepared once for each connection; several can be sent at once and cost one trip.
+
+use std::{
+    pin::Pin,
+    sync::atomic::{AtomicBool, Ordering},
+    task::Poll,
+    time::Duration,
+};
+
+use deadpool_postgres::{ClientWrapper, Object};
+use futures_util::FutureExt as _;
+use tokio::time::timeout;
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{
+    failure::{Failure, is_answer},
+    life::Life,
+    nodes,
+};
+use crate::{Outage, StoreError};
+
+pub(super) type Param = Box<dyn ToSql + Sync + Send>;
+
+/// A statement with its values, to be sent with others.
+pub(super) struct Step {
+    sql: &'static str,
+    params: Vec<Param>,
+}
+
+impl Step {
+    pub(super) fn new(sql: &'static str, params: Vec<Param>) -> Self {
+        Self { sql, params }
+    }
+}
+
+/// A connection from the pool. It goes back there if it is as it was; one that is in the midst of something is closed, and
+/// with it ends what it was at.
+pub(super) struct Conn {
+    object: Option<Object>,
+    /// The longest that an answer may take, before the server is taken for dead.
+    patience: Duration,
+    /// Whether an answer is awaited.
+    waiting: AtomicBool,
+    /// Whether a transaction is open.
+    open: AtomicBool,
+    /// Whether a snapshot is to be begun along with the next statement.
+    snapshot: AtomicBool,
+}
+
+impl Conn {
+    pub(super) fn new(object: Object, patience: Duration) -> Self {
+        Self {
+            object: Some(object),
+            patience,
+            waiting: AtomicBool::new(false),
+            open: AtomicBool::new(false),
+            snapshot: AtomicBool::new(false),
+        }
+    }
+
+    fn client(&self) -> Result<&ClientWrapper, Failure> {
+        let object = self.object.as_ref();
+        object
+            .map(|object| &**object)
+            .ok_or_else(|| StoreError::Internal("a connection is used after its end".into()).into())
+    }
+
+    /// Compares what the database says of the log with what this node knows.
+    pub(super) async fn look(&self, life: &Life) -> Result<(), Failure> {
+        self.alone(life.look(self.client()?)).await
+    }
+
+    /// The node is over.
+    pub(super) async fn end_node(&self, life: &Life) -> Result<(), Failure> {
+        self.alone(nodes::end(self.client()?, life.node())).await
+    }
+
+    /// Something that uses the connection by itself. The connection is closed if that does not succeed.
+    async fn alone<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        self.waiting.store(true, Ordering::Relaxed);
+        let done = work.await?;
+        self.waiting.store(false, Ordering::Relaxed);
+        Ok(done)
+    }
+
+    /// One step of those that are otherwise sent with others, in the transaction that is open.
+    pub(super) async fn step(&self, step: &Step) -> Result<(), Failure> {
+        let params: Vec<_> = step
+            .params
+            .iter()
+            .map(|param| &**param as &(dyn ToSql + Sync))
+            .collect();
+        self.run(step.sql, &params).await.map(drop)
+    }
+
+    /// Waits for the server, but not for ever.
+    async fn within<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Failure> {
+        self.waiting.store(true, Ordering::Relaxed);
+        let answer = timeout(self.patience, answer)
+            .await
+            .map_err(|_| Outage::Io("PostgreSQL does not answer".into()))?;
+        if answer.as_ref().is_ok() || answer.as_ref().is_err_and(is_answer) {
+            self.waiting.store(false, Ordering::Relaxed);
+        }
+        Ok(answer?)
+    }
+
+    pub(super) async fn rows(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+        let client = self.client()?;
+        let statement = self.within(client.prepare_cached(sql)).await?;
+        if self.snapshot.swap(false, Ordering::Relaxed) {
+            self.open.store(true, Ordering::Relaxed);
+            // One trip for both: what is polled first is sent first.
+            let begin = client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+            let both = async { tokio::try_join!(biased; begin, client.query(&statement, params)) };
+            return self.within(both).await.map(|((), rows)| rows);
+        }
+        self.within(client.query(&statement, params)).await
+    }
+
+    pub(super) async fn row(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, Failure> {
+        Ok(self.rows(sql, params).await?.pop())
+    }
+
+    /// The one row of a query that always has one.
+    pub(super) async fn one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, Failure> {
+        let row = self.row(sql, params).await?;
+        row.ok_or_else(|| StoreError::Internal(format!("no row for {sql}")).into())
+    }
+
+    /// Answers how many rows were changed.
+    pub(super) async fn run(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Failure> {
+        let client = self.client()?;
+        let statement = self.within(client.prepare_cached(sql)).await?;
+        self.within(client.execute(&statement, params)).await
+    }
+
+    pub(super) async fn begin(&self) -> Result<(), Failure> {
+        self.open.store(true, Ordering::Relaxed);
+        self.within(self.client()?.batch_execute("BEGIN")).await
+    }
+
+    pub(super) async fn commit(&self) -> Result<(), Failure> {
+        self.within(self.client()?.batch_execute("COMMIT")).await?;
+        self.open.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) async fn roll_back(&self) -> Result<(), Failure> {
+        self.within(self.client()?.batch_execute("ROLLBACK")).await?;
+        self.open.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What is read from now on is of one state of the database, that of the first read.
+    pub(super) fn begin_snapshot(&self) {
+        self.snapshot.store(true, Ordering::Relaxed);
+    }
+
+    /// The snapshot is done with. Nobody waits for that: what comes next on this connection comes behind it.
+    pub(super) fn end_snapshot(&self) -> Result<(), Failure> {
+        self.snapshot.store(false, Ordering::Relaxed);
+        if self.open.swap(false, Ordering::Relaxed) {
+            let _ = self.client()?.batch_execute("COMMIT").now_or_never();
+        }
+        Ok(())
+    }
+
+    /// Sends all steps at once, in their order, and answers the rows of each; or the first error. The first steps may
+    /// begin a transaction, which stays open unless the last one ends it.
+    pub(super) async fn send(&self, steps: &[Step]) -> Result<Vec<Vec<Row>>, Failure> {
+        let client = self.client()?;
+        let mut statements = Vec::with_capacity(steps.len());
+        for step in steps {
+            statements.push(self.within(client.prepare_cached(step.sql)).await?);
+        }
+        let params: Vec<Vec<&(dyn ToSql + Sync)>> = steps
+            .iter()
+            .map(|step| {
+                step.params
+                    .iter()
+                    .map(|param| &**param as &(dyn ToSql + Sync))
+                    .collect()
+            })
+            .collect();
+        let ends = |sql| matches!(sql, "COMMIT" | "ROLLBACK");
+        let queries = steps.iter().zip(&statements).zip(&params);
+        let queries = queries
+            .map(|((_, statement), params)| client.query(statement, params))
+            .collect();
+        self.open.store(true, Ordering::Relaxed);
+        let rows = self.within(in_order(queries)).await?;
+        let ended = steps.last().is_none_or(|step| ends(step.sql));
+        self.open.store(!ended, Ordering::Relaxed);
+        Ok(rows)
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        let Some(object) = self.object.take() else { return };
+        if *self.waiting.get_mut() || *self.open.get_mut() {
+            // Not to be lent to others.
+            drop(Object::take(object));
+        }
+    }
+}
+
+/// Polls all, always in their order, until all have ended. Answers all results, or the first error by place: those behind
+/// it only say that the transaction failed.
+async fn in_order<T>(
+    queries: Vec<impl Future<Output = Result<T, tokio_postgres::Error>>>,
+) -> Result<Vec<T>, tokio_postgres::Error> {
+    let mut queries: Vec<Pin<Box<_>>> = queries.into_iter().map(Box::pin).collect();
+    let mut results: Vec<Option<Result<T, _>>> = queries.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        let mut all = true;
+        for (query, result) in queries.iter_mut().zip(&mut results) {
+            if result.is_none() {
+                match query.as_mut().poll(context) {
+                    Poll::Ready(ended) => *result = Some(ended),
+                    Poll::Pending => all = false,
+                }
+            }
+        }
+        if all { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}

@@ -1,0 +1,124 @@
+//! Which of PostgreSQL's errors pass by themselves, and which don't.
+
+use std::error::Error as _;
+
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
+use tokio_postgres::{Error, error::SqlState};
+
+use crate::{Outage, StoreError};
+
+/// A [`StoreError`] that comes of the driver's errors by `?`, without making the driver part of the crate's face.
+#[derive(Debug)]
+pub(super) struct Failure(pub(super) StoreError);
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Outage> for Failure {
+    fn from(outage: Outage) -> Self {
+        Self(outage.into())
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        failure.0
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(from_postgres(&error))
+    }
+}
+
+impl From<PoolError> for Failure {
+    fn from(error: PoolError) -> Self {
+        Self(match error {
+            PoolError::Timeout(TimeoutType::Wait) => Outage::Busy.into(),
+            PoolError::Timeout(_) => Outage::Io("no connection to PostgreSQL in time".into()).into(),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                connecting(&error)
+            }
+            PoolError::PostCreateHook(HookError::Message(text)) => Outage::Io(text.into_owned()).into(),
+            PoolError::Closed => Outage::Closed.into(),
+            PoolError::NoRuntimeSpecified => StoreError::Internal("the pool has no runtime".into()),
+        })
+    }
+}
+
+/// Whether the server said it, and so is there and knows what it did.
+pub(super) fn is_answer(error: &Error) -> bool {
+    // An administrator's end of the connection is told as an error, but it is the last that is told.
+    error.as_db_error().is_some() && !error.is_closed() && !ends_connection(error)
+}
+
+fn ends_connection(error: &Error) -> bool {
+    error
+        .code()
+        .is_some_and(|code| matches!(&code.code()[..2], "57" | "08") && *code != SqlState::QUERY_CANCELED)
+        || error.code() == Some(&SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT)
+}
+
+pub(super) fn from_postgres(error: &Error) -> StoreError {
+    let Some(code) = error.code() else {
+        // Values that don't fit their columns are a fault of ours; all else without a code is the line.
+        let text = full(error);
+        return if error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()) {
+            Outage::Io(text).into()
+        } else {
+            StoreError::Internal(text)
+        };
+    };
+    if *code == SqlState::DISK_FULL {
+        return Outage::DiskFull.into();
+    }
+    match &code.code()[..2] {
+        // Too much at once; a lock, or the answer, took too long; a deadlock was resolved.
+        "53" | "40" | "55" => Outage::Busy.into(),
+        _ if *code == SqlState::QUERY_CANCELED => Outage::Busy.into(),
+        // The line; the server stops, starts, or was told to let us go; its disk; or it takes no writes any more.
+        "08" | "57" | "58" => Outage::Io(full(error)).into(),
+        _ if ends_connection(error) || *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
+            Outage::Io(full(error)).into()
+        }
+        _ => StoreError::Internal(full(error)),
+    }
+}
+
+/// Of an error while connecting: what the server refused for good says what to change.
+pub(super) fn connecting(error: &Error) -> StoreError {
+    match error.code().map(|code| &code.code()[..2]) {
+        Some("28") => StoreError::Setup(format!(
+            "PostgreSQL refuses the user or password of store.url: {}",
+            full(error)
+        )),
+        Some("3D") => StoreError::Setup(format!(
+            "the database of store.url does not exist; create it: {}",
+            full(error)
+        )),
+        Some(_) => from_postgres(error),
+        None => Outage::Io(format!(
+            "cannot connect to PostgreSQL as store.url says: {}",
+            full(error)
+        ))
+        .into(),
+    }
+}
+
+/// With its causes, which the driver keeps apart. None of them holds a password.
+fn full(error: &Error) -> String {
+    if let Some(said) = error.as_db_error() {
+        return format!("{} ({})", said.message(), said.code().code());
+    }
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

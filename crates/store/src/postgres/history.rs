@@ -1,0 +1,70 @@
+//! Pages of a room's log.
+
+use super::{
+    conn::Conn,
+    entries::{self, COLUMNS, STATE},
+    failure::Failure,
+    value::{Columns as _, num},
+};
+use crate::{History, Page, RoomId};
+
+pub(super) async fn page(
+    conn: &Conn,
+    room: RoomId,
+    page: Page,
+    max_bytes: usize,
+) -> Result<Option<History>, Failure> {
+    let newest_first = page.range.newest_first();
+    let (only, order) = if newest_first {
+        ("AND e.kind = 0", "DESC")
+    } else {
+        ("", "ASC")
+    };
+    // One row without an entry tells of a room where there is none in the range.
+    let sql = format!(
+        "SELECT r.first, r.head, e.* FROM rooms r LEFT JOIN LATERAL (
+            SELECT {COLUMNS} FROM entries e {STATE}
+            WHERE e.room_id = r.id AND e.seq >= greatest($2, r.first) AND e.seq < $3 {only}
+            ORDER BY e.seq {order} LIMIT $4) e ON true
+         WHERE r.id = $1 ORDER BY e.seq {order}"
+    );
+    let span = page.range.span();
+    conn.begin_snapshot();
+    // One more than wanted, to see whether there is one.
+    let limit = i64::from(page.limit) + 1;
+    let rows = conn
+        .rows(&sql, &[&room, &num(span.start), &num(span.end), &limit])
+        .await?;
+    let Some(ends) = rows
+        .first()
+        .map(|row| Ok::<_, Failure>((row.num(0)?, row.num(1)?)))
+    else {
+        conn.end_snapshot()?;
+        return Ok(None);
+    };
+    let (first, head) = ends?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        found.extend(entries::entry(row, 2, room)?);
+    }
+    entries::fill(conn, &mut found).await?;
+    conn.end_snapshot()?;
+    let (mut entries, mut bytes, mut more) = (Vec::with_capacity(found.len()), 0usize, false);
+    for found in found {
+        bytes = bytes.saturating_add(found.entry.bytes());
+        if entries.len() >= page.limit as usize || (bytes > max_bytes && !entries.is_empty()) {
+            more = true;
+            break;
+        }
+        entries.push(found.entry);
+    }
+    if newest_first {
+        entries.reverse();
+    }
+    Ok(Some(History {
+        entries,
+        more,
+        first,
+        head,
+    }))
+}

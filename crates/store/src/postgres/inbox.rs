@@ -1,0 +1,80 @@
+//! A user's rooms, the latest first.
+
+use tokio_postgres::Row;
+
+use super::{
+    conn::Conn,
+    entries::{self, Found},
+    failure::Failure,
+    members,
+    rooms::{self, ROOM_COLUMNS},
+    value::{Columns as _, text},
+};
+use crate::{Entry, Inbox, InboxPlace, InboxRow};
+
+pub(super) async fn page(
+    conn: &Conn,
+    user: &str,
+    limit: u32,
+    after: Option<InboxPlace>,
+    max_bytes: usize,
+) -> Result<Inbox, Failure> {
+    // The rooms of the page first: only of those is looked for what is unread.
+    let sql = format!(
+        "WITH page AS MATERIALIZED (
+            SELECT r.id FROM members m JOIN rooms r ON r.id = m.room_id
+            WHERE m.user_id = $1 AND m.active = 1 AND (r.active_at, r.id) < ($2, $3)
+            ORDER BY r.active_at DESC, r.id DESC LIMIT $4)
+         SELECT {ROOM_COLUMNS}, r.active_at, {}, {}, {}
+         FROM page p JOIN rooms r ON r.id = p.id JOIN members m ON m.room_id = r.id AND m.user_id = $1
+         LEFT JOIN entries e ON e.room_id = r.id AND e.seq = r.last_message AND e.seq >= r.first {}
+         ORDER BY r.active_at DESC, r.id DESC",
+        members::COLUMNS,
+        members::UNREAD,
+        entries::COLUMNS,
+        entries::STATE,
+    );
+    let (at, room) = after.map_or((i64::MAX, i64::MAX), |place| (place.active_at, place.room));
+    conn.begin_snapshot();
+    let rows = conn
+        .rows(&sql, &[&text(user), &at, &room, &(i64::from(limit) + 1)])
+        .await?;
+    let mut found = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    let mut last: Vec<Found> = found.iter_mut().filter_map(|(_, last)| last.take()).collect();
+    entries::fill(conn, &mut last).await?;
+    conn.end_snapshot()?;
+    let mut last = last.into_iter().peekable();
+    let (mut rooms, mut bytes) = (Vec::new(), 0usize);
+    for (mut row, _) in found {
+        if rooms.len() >= limit as usize {
+            return Ok(Inbox { rooms, more: true });
+        }
+        row.last_message = last
+            .next_if(|found| found.room == row.room.id)
+            .map(|found| found.entry);
+        bytes = bytes.saturating_add(row.last_message.as_ref().map_or(0, Entry::bytes));
+        if bytes > max_bytes && !rooms.is_empty() {
+            return Ok(Inbox { rooms, more: true });
+        }
+        rooms.push(row);
+    }
+    Ok(Inbox { rooms, more: false })
+}
+
+/// A row, and its last message apart.
+fn read(row: &Row) -> Result<(InboxRow, Option<Found>), Failure> {
+    let room = rooms::room(row)?;
+    let last = entries::entry(row, 17, room.id)?;
+    let place = InboxPlace {
+        active_at: row.int(8)?,
+        room: room.id,
+    };
+    let row = InboxRow {
+        member: members::member(row, 9)?,
+        unread: members::unread_counts(row, 15)?,
+        last_message: None,
+        room,
+        place,
+    };
+    Ok((row, last))
+}

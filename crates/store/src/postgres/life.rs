@@ -1,0 +1,462 @@
+//! Whether the log goes on where it was left, or an older copy of the database was put in its place. In the latter case
+//! numbers that clients know will be given to other entries, so every room gets a new epoch, and their syncs say `reset`.
+//!
+//! Each opening is a node with a row of its own, in which it keeps the newest position that it gave out. No other node moves
+//! that, so when it is behind what the node itself remembers (in memory, or in a small file on its own disk), or gone, the
+//! database went back. Whoever notices first begins another generation, under the lock of the order; the others see a
+//! generation that is not theirs, and go on in it.
+
+use std::{
+    fs::{self, DirBuilder, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use rand::RngExt as _;
+use tokio_postgres::{Client, Row};
+
+use super::{
+    failure::Failure,
+    value::{Columns as _, num},
+};
+use crate::{
+    LogPosition, StoreError,
+    beside::{self, Beside, Found, Watermark},
+};
+
+/// Rows of nodes that were not seen for longer may be gone, and tell nothing by that.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(80 * 24);
+
+/// What a node knows of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    generation: i64,
+    epoch: String,
+    /// The newest position that this node has heard of.
+    pos: u64,
+    /// The newest position that this node gave out.
+    own: u64,
+}
+
+/// What the database says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    generation: i64,
+    epoch: String,
+    pub(super) pos: u64,
+    /// What the node's row says that it gave out; `None` without such a row.
+    own: Option<u64>,
+}
+
+impl Said {
+    /// Reads a row of [`SAID`] or [`SAID_LOCKED`].
+    pub(super) fn read(row: &Row) -> Result<Self, Failure> {
+        Ok(Self {
+            generation: row.int(0)?,
+            epoch: row.text(1)?,
+            pos: row.num(2)?,
+            own: row.opt_num(3)?,
+        })
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            generation: self.generation,
+            epoch: self.epoch.clone(),
+            pos: self.pos,
+            own: self.own.unwrap_or_default(),
+        }
+    }
+}
+
+/// What the database says to the node `$1`.
+const SAID: &str = "SELECT l.generation, l.epoch, l.pos, (SELECT n.pos FROM nodes n WHERE n.id = $1)
+    FROM log_order l WHERE l.id = 1";
+
+/// The same, and nobody else appends until the transaction ends.
+pub(super) const SAID_LOCKED: &str =
+    "SELECT l.generation, l.epoch, l.pos, (SELECT n.pos FROM nodes n WHERE n.id = $1)
+    FROM log_order l WHERE l.id = 1 FOR UPDATE OF l";
+
+/// How what the database says agrees with what a node knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    GoesOn,
+    /// Another node, or an operator, has begun another generation.
+    Renewed,
+    WentBack,
+}
+
+fn judge(known: &Known, said: &Said) -> Verdict {
+    let ours = said.generation == known.generation && said.epoch == known.epoch;
+    if said.generation < known.generation {
+        Verdict::WentBack
+    } else if !ours {
+        Verdict::Renewed
+    } else if said.pos < known.pos || said.own.is_none_or(|own| own < known.own) {
+        Verdict::WentBack
+    } else {
+        Verdict::GoesOn
+    }
+}
+
+/// The log as this node knows it.
+pub(super) struct Life {
+    node: i64,
+    /// A visit keeps no row, and does not look whether the log was restored.
+    guest: bool,
+    known: Mutex<Known>,
+    beside: Option<Mutex<OnDisk>>,
+}
+
+/// What this node keeps on its own disk.
+struct OnDisk {
+    path: PathBuf,
+    identity: String,
+    watermark: Watermark,
+    _lock: File,
+}
+
+impl Life {
+    /// The node's id.
+    pub(super) fn node(&self) -> i64 {
+        self.node
+    }
+
+    pub(super) fn is_guest(&self) -> bool {
+        self.guest
+    }
+
+    pub(super) fn position(&self) -> LogPosition {
+        let known = self.known.lock();
+        LogPosition {
+            epoch: known.epoch.clone(),
+            pos: known.pos,
+        }
+    }
+
+    /// A position that another node may have given out was read.
+    pub(super) fn heard(&self, position: &LogPosition) {
+        let mut known = self.known.lock();
+        if known.epoch == position.epoch {
+            known.pos = known.pos.max(position.pos);
+        }
+    }
+
+    /// This node's append up to `pos` is committed. Before anybody hears of it: a client never knows more than what is noted
+    /// outside the database.
+    pub(super) fn gave_out(&self, pos: u64) {
+        if let Some(beside) = &self.beside {
+            beside.lock().watermark.rise(pos);
+        }
+        let mut known = self.known.lock();
+        known.own = pos;
+        known.pos = known.pos.max(pos);
+    }
+
+    /// Whether an append may go on from what the database says.
+    pub(super) fn agrees(&self, said: &Said) -> bool {
+        self.guest || judge(&self.known.lock(), said) == Verdict::GoesOn
+    }
+
+    /// Compares what the database says with what is known, and does what follows.
+    pub(super) async fn look(&self, client: &Client) -> Result<(), Failure> {
+        if self.guest {
+            return Ok(());
+        }
+        let said = Said::read(&client.query_one(SAID, &[&self.node]).await?)?;
+        if self.agrees(&said) {
+            return Ok(());
+        }
+        client
+            .batch_execute("BEGIN; SET LOCAL statement_timeout = 0")
+            .await?;
+        // Only under the lock nothing moves: what was read before may have been behind an append of our own.
+        let said = Said::read(&client.query_one(SAID_LOCKED, &[&self.node]).await?)?;
+        let known = self.known.lock().clone();
+        let now = match judge(&known, &said) {
+            Verdict::GoesOn => {
+                client.batch_execute("COMMIT").await?;
+                return Ok(());
+            }
+            Verdict::Renewed => said.known(),
+            Verdict::WentBack => {
+                let renewed = renew(client, known.generation, &said).await?;
+                warn(renewed.rooms);
+                renewed.known
+            }
+        };
+        enter(client, self.node, now.pos).await?;
+        client.batch_execute("COMMIT").await?;
+        self.take_up(Known { own: now.pos, ..now })
+    }
+
+    fn take_up(&self, now: Known) -> Result<(), Failure> {
+        let mut known = self.known.lock();
+        if let Some(beside) = &self.beside {
+            let mut beside = beside.lock();
+            let noted = note(&beside.path, &beside.identity, self.node, &now);
+            beside.watermark = noted
+                .and_then(|()| Watermark::open(&beside.path))
+                .map_err(|error| cannot(&beside.path, &error))?;
+        }
+        *known = now;
+        Ok(())
+    }
+}
+
+/// What [`begin`] is asked for.
+pub(super) struct Beginning<'a> {
+    /// The folder in which this node keeps its file, if it does.
+    pub(super) folder: Option<&'a Path>,
+    pub(super) guest: bool,
+    /// Whether to renew whatever is found.
+    pub(super) demanded: bool,
+}
+
+/// Enters this opening as a node, with new epochs if the log is not the one that was left. Also answers how many rooms have
+/// one, if they have.
+pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, Option<u64>), Failure> {
+    let node = i64::from(rand::rng().random::<u32>()) << 31 | i64::from(rand::rng().random::<u32>() >> 1);
+    if ask.guest {
+        let said = Said::read(&client.query_one(SAID, &[&node]).await?)?;
+        let life = Life {
+            node,
+            guest: true,
+            known: Mutex::new(said.known()),
+            beside: None,
+        };
+        return Ok((life, None));
+    }
+    client
+        .batch_execute(
+            "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 60000",
+        )
+        .await?;
+    let identity: String = client
+        .query_one("SELECT identity FROM log_order WHERE id = 1 FOR UPDATE", &[])
+        .await?
+        .try_get(0)?;
+    let place = ask
+        .folder
+        .map(|folder| Place::take(folder, &identity))
+        .transpose()?;
+    let before = place.as_ref().map(Place::read).transpose()?.flatten();
+    let asked_as = before.as_ref().map_or(node, |before| before.node);
+    let said = Said::read(&client.query_one(SAID_LOCKED, &[&asked_as]).await?)?;
+    let doubted = before.as_ref().is_some_and(|before| {
+        let forgotten = said.own.is_none() && before.is_old;
+        !forgotten && judge(&before.known, &said) == Verdict::WentBack
+    });
+    let generation = before.as_ref().map_or(0, |before| before.known.generation);
+    let (now, rooms) = if doubted || ask.demanded {
+        let renewed = renew(client, generation, &said).await?;
+        (renewed.known, Some(renewed.rooms))
+    } else {
+        (said.known(), None)
+    };
+    enter(client, node, now.pos).await?;
+    if let Some(before) = &before {
+        super::nodes::end(client, before.node).await?;
+    }
+    client.batch_execute("COMMIT").await?;
+    if doubted {
+        warn(rooms.unwrap_or_default());
+    }
+    let now = Known { own: now.pos, ..now };
+    let beside = place
+        .map(|place| place.hold(node, &now))
+        .transpose()?
+        .map(Mutex::new);
+    if let Some(before) = before {
+        // Only now: until the file named its successor, its absence would have told of a restore.
+        client
+            .execute("DELETE FROM nodes WHERE id = $1", &[&before.node])
+            .await?;
+    }
+    let life = Life {
+        node,
+        guest: false,
+        known: Mutex::new(now),
+        beside,
+    };
+    Ok((life, rooms))
+}
+
+fn warn(rooms: u64) {
+    tracing::warn!(
+        rooms,
+        "the database lacks entries that were stored in it: it was restored. All rooms have new epochs: clients that come back are told to reset"
+    );
+}
+
+/// The node has a row that says how far the order has come.
+async fn enter(client: &Client, node: i64, pos: u64) -> Result<(), Failure> {
+    const SQL: &str = "INSERT INTO nodes (id, pos, alive_at) VALUES ($1, $2, 0)
+        ON CONFLICT (id) DO UPDATE SET pos = excluded.pos, seen = clock_timestamp(), ended = false";
+    client.execute(SQL, &[&node, &num(pos)]).await?;
+    Ok(())
+}
+
+struct Renewed {
+    known: Known,
+    rooms: u64,
+}
+
+/// Nothing that a client knows of this log holds any more.
+async fn renew(client: &Client, known_generation: i64, said: &Said) -> Result<Renewed, Failure> {
+    // 16 URL-safe characters of 90 random bits.
+    const ROOMS: &str = "UPDATE rooms SET epoch =
+        translate(encode(substr(uuid_send(gen_random_uuid()), 1, 12), 'base64'), '+/', '-_')";
+    let generation = known_generation.max(said.generation) + 1;
+    let epoch = format!("{:08x}", rand::rng().random::<u32>());
+    let log = "UPDATE log_order SET generation = $1, epoch = $2 WHERE id = 1";
+    client.execute(log, &[&generation, &epoch]).await?;
+    let rooms = client.execute(ROOMS, &[]).await?;
+    client.execute("DELETE FROM sessions", &[]).await?;
+    let known = Known {
+        generation,
+        epoch,
+        pos: said.pos,
+        own: said.pos,
+    };
+    Ok(Renewed { known, rooms })
+}
+
+/// Where a node keeps its file.
+struct Place {
+    path: PathBuf,
+    identity: String,
+    lock: File,
+}
+
+/// What the file says of the process before.
+struct Before {
+    node: i64,
+    known: Known,
+    /// Whether it was written so long ago that its row may be gone.
+    is_old: bool,
+}
+
+impl Place {
+    fn take(folder: &Path, identity: &str) -> Result<Self, StoreError> {
+        let path = folder.join(format!("postgres-{identity}-life"));
+        let lock_at = path.with_extension("lock");
+        let open = || {
+            let mut builder = DirBuilder::new();
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.recursive(true).create(folder)?;
+            File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&lock_at)
+        };
+        let lock = open().map_err(|error| cannot(&lock_at, &error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Setup(format!(
+                    "another server serves from the data folder {}; give each its own",
+                    folder.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => return Err(cannot(&lock_at, &error)),
+        }
+        Ok(Self {
+            path,
+            identity: identity.to_owned(),
+            lock,
+        })
+    }
+
+    fn read(&self) -> Result<Option<Before>, StoreError> {
+        let Found::Whole(beside) = beside::read(&self.path).map_err(|error| cannot(&self.path, &error))?
+        else {
+            return Ok(None);
+        };
+        let modified = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+        let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > FORGOTTEN_AFTER));
+        let parsed = || {
+            let mut words = beside.lives.first()?.split(' ');
+            let node = words.next()?.parse().ok()?;
+            let known = Known {
+                generation: words.next()?.parse().ok()?,
+                epoch: words.next()?.to_owned(),
+                pos: beside.pos,
+                own: beside.pos,
+            };
+            Some(Before { node, known, is_old })
+        };
+        Ok(parsed().filter(|_| beside.database == self.identity))
+    }
+
+    fn hold(self, node: i64, known: &Known) -> Result<OnDisk, StoreError> {
+        let noted = note(&self.path, &self.identity, node, known);
+        let watermark = noted
+            .and_then(|()| Watermark::open(&self.path))
+            .map_err(|error| cannot(&self.path, &error))?;
+        Ok(OnDisk {
+            path: self.path,
+            identity: self.identity,
+            watermark,
+            _lock: self.lock,
+        })
+    }
+}
+
+fn note(path: &Path, identity: &str, node: i64, known: &Known) -> io::Result<()> {
+    let beside = Beside {
+        pos: known.own,
+        database: identity.to_owned(),
+        lives: vec![format!("{node} {} {}", known.generation, known.epoch)],
+    };
+    beside::write(path, &beside)
+}
+
+fn cannot(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Setup(format!(
+        "cannot use {}: {error}; it has to belong to the server's user",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_else_moves_tells_of_a_restore() {
+        let known = Known {
+            generation: 3,
+            epoch: "e3".into(),
+            pos: 20,
+            own: 10,
+        };
+        let said = |generation, epoch: &str, pos, own| Said {
+            generation,
+            epoch: epoch.into(),
+            pos,
+            own,
+        };
+        let cases = [
+            (said(3, "e3", 20, Some(10)), Verdict::GoesOn),
+            (said(3, "e3", 90, Some(11)), Verdict::GoesOn),
+            (said(3, "e3", 19, Some(10)), Verdict::WentBack),
+            // Others have gone on after the restore.
+            (said(3, "e3", 90, Some(9)), Verdict::WentBack),
+            (said(3, "e3", 90, None), Verdict::WentBack),
+            // Others have noticed it.
+            (said(4, "e4", 5, None), Verdict::Renewed),
+            (said(3, "other", 5, Some(5)), Verdict::Renewed),
+            // From before a generation that is known.
+            (said(2, "e2", 90, Some(90)), Verdict::WentBack),
+        ];
+        for (said, verdict) in cases {
+            assert_eq!(judge(&known, &said), verdict, "{said:?}");
+        }
+    }
+}

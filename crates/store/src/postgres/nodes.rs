@@ -1,0 +1,96 @@
+//! The processes that have the store open: which live, and whose sessions and leases are free.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio_postgres::Client;
+
+use super::{Shared, conn::Conn, failure::Failure};
+
+/// The condition under which node `n` is taken for dead, `$1` being its time limit in seconds.
+pub(super) const DEAD: &str = "(n.ended OR n.seen < clock_timestamp() - make_interval(secs => $1))";
+
+/// A session that a node still has was last known to be alive when its node was, or when it began.
+const LAST_ALIVE: &str = "greatest(n.alive_at, s.created_at)";
+
+/// Sessions of dead nodes are lost, as of their nodes' last sign of life.
+pub(super) async fn lose_of_dead(conn: &Conn, limit: Duration) -> Result<(), Failure> {
+    let sql = format!(
+        "UPDATE sessions s SET lost_at = {LAST_ALIVE}, holder = 0 FROM nodes n
+         WHERE s.node = n.id AND s.lost_at IS NULL AND {DEAD}"
+    );
+    conn.run(&sql, &[&limit.as_secs_f64()]).await?;
+    Ok(())
+}
+
+/// So are those that this node itself has: none of its connections has one yet.
+pub(super) async fn lose_own(conn: &Conn, node: i64) -> Result<(), Failure> {
+    let sql = format!(
+        "UPDATE sessions s SET lost_at = {LAST_ALIVE}, holder = 0 FROM nodes n
+         WHERE s.node = n.id AND s.lost_at IS NULL AND n.id = $1"
+    );
+    conn.run(&sql, &[&node]).await?;
+    Ok(())
+}
+
+/// The node was alive `at`, by its own clock.
+pub(super) async fn alive(conn: &Conn, node: i64, at: i64) -> Result<(), Failure> {
+    const ALIVE: &str = "UPDATE nodes SET alive_at = $2, seen = clock_timestamp() WHERE id = $1";
+    // Whoever comes back later than this is as good as new.
+    const OLD: &str = "DELETE FROM nodes n WHERE n.seen < clock_timestamp() - interval '90 days'
+        AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.node = n.id AND s.lost_at IS NULL)";
+    conn.run(ALIVE, &[&node, &at]).await?;
+    conn.run(OLD, &[]).await?;
+    Ok(())
+}
+
+/// A node is over: its sessions are lost, and its leases free.
+pub(super) async fn end(client: &Client, node: i64) -> Result<(), Failure> {
+    let sessions = format!(
+        "UPDATE sessions s SET lost_at = {LAST_ALIVE}, holder = 0 FROM nodes n
+         WHERE s.node = n.id AND s.lost_at IS NULL AND n.id = $1"
+    );
+    client.execute(&sessions, &[&node]).await?;
+    client
+        .execute("DELETE FROM sink_leases WHERE node = $1", &[&node])
+        .await?;
+    client
+        .execute("UPDATE nodes SET ended = true WHERE id = $1", &[&node])
+        .await?;
+    Ok(())
+}
+
+/// A node that never served leaves nothing behind.
+pub(super) async fn forget(client: &Client, node: i64) -> Result<(), Failure> {
+    client
+        .execute("DELETE FROM nodes WHERE id = $1", &[&node])
+        .await?;
+    Ok(())
+}
+
+/// Says from time to time that the node is there, until the store is gone. Whoever stands still for longer than the limit
+/// counts as dead until it goes on.
+pub(super) async fn beat(shared: Weak<Shared>, limit: Duration) {
+    let mut ticks = tokio::time::interval(limit / 3);
+    loop {
+        ticks.tick().await;
+        let Some(shared) = shared.upgrade() else { return };
+        if let Err(error) = once(&shared, limit).await {
+            tracing::debug!(error = %error.0, "the store's database can't be told that this node is alive");
+        }
+    }
+}
+
+async fn once(shared: &Arc<Shared>, limit: Duration) -> Result<(), Failure> {
+    const SEEN: &str = "UPDATE nodes SET seen = clock_timestamp() WHERE id = $1";
+    // A lease that has run out meanwhile may be taken by another: it is not made longer.
+    const LEASES: &str = "UPDATE sink_leases SET until = clock_timestamp() + make_interval(secs => $2)
+        WHERE node = $1 AND until > clock_timestamp()";
+    let conn = shared.pool.get().await?;
+    let node = shared.life.node();
+    conn.run(SEEN, &[&node]).await?;
+    conn.run(LEASES, &[&node, &limit.as_secs_f64()]).await?;
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! Notifications: posting, listing, reading, and what each device was given.
+
+use tokio_postgres::Row;
+
+use super::{
+    conn::Conn,
+    failure::Failure,
+    value::{Columns as _, num, plain, text},
+};
+use crate::{
+    DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
+    NotificationsRead, Posted, ReadWhich, Undelivered,
+};
+
+/// Notifications that one commit of a trim removes; a few milliseconds.
+const BITE: i64 = 64;
+
+// ---- posting
+
+/// Gives a notification to its users, as the next of each. Those that no longer fit go.
+pub(super) async fn post(conn: &Conn, new: &NewNotification, max_per_user: u64) -> Result<Posted, Failure> {
+    // In the order of their ids: whoever posts to the same ones waits here, and nobody for them.
+    const HEADS: &str = "INSERT INTO notified_users AS u (user_id, head)
+        SELECT user_id, 1 FROM unnest($1::text[]) WITH ORDINALITY t (user_id, at) ORDER BY at
+        ON CONFLICT (user_id) DO UPDATE SET head = u.head + 1 RETURNING u.user_id, u.head";
+    // Its key is taken only under those locks, so that with each user keys ascend with the numbers.
+    const POST: &str = "INSERT INTO notifications (id, at, body, users) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (id) DO NOTHING RETURNING key";
+    const GIVE: &str = "INSERT INTO user_notifications (user_id, seq, notification)
+        SELECT user_id, seq, $3 FROM unnest($1::text[], $2::bigint[]) t (user_id, seq)";
+    const SURPLUS: &str =
+        "DELETE FROM user_notifications n USING unnest($1::text[], $2::bigint[]) t (user_id, last)
+        WHERE n.user_id = t.user_id AND n.seq <= t.last RETURNING n.notification";
+    // A notification that nobody has any more.
+    const ORPHANS: &str = "DELETE FROM notifications n WHERE n.key = ANY($1)
+        AND NOT EXISTS (SELECT 1 FROM user_notifications u WHERE u.notification = n.key)";
+    let mut users: Vec<_> = new.users.iter().map(String::as_str).collect();
+    users.sort_unstable();
+    users.dedup();
+    let names = users.join("\n");
+    if let Some(known) = compare(conn, new, &names).await? {
+        return Ok(known);
+    }
+    let ids: Vec<_> = users.iter().map(|user| text(user)).collect();
+    conn.begin().await?;
+    let heads = conn.rows(HEADS, &[&ids]).await?;
+    let post = [text(&new.id), text(&new.body), text(&names)];
+    let key = conn.row(POST, &[&post[0], &new.at, &post[1], &post[2]]).await?;
+    let Some(key) = key else {
+        // Somebody else posted it meanwhile.
+        conn.roll_back().await?;
+        let known = compare(conn, new, &names).await?;
+        return known.ok_or_else(|| crate::Outage::Busy.into());
+    };
+    let mut given: Vec<(String, u64)> = Vec::with_capacity(heads.len());
+    for row in &heads {
+        given.push((row.try_get(0)?, row.num(1)?));
+    }
+    let (owners, seqs): (Vec<&str>, Vec<i64>) = given.iter().map(|(user, seq)| (&**user, num(*seq))).unzip();
+    conn.run(GIVE, &[&owners, &seqs, &key.int(0)?]).await?;
+    let surplus = given
+        .iter()
+        .map(|(user, seq)| (&**user, num(seq.saturating_sub(max_per_user))));
+    let (owners, lasts): (Vec<&str>, Vec<i64>) = surplus.filter(|(_, last)| *last > 0).unzip();
+    if !owners.is_empty() {
+        let gone = conn.rows(SURPLUS, &[&owners, &lasts]).await?;
+        let gone = gone.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+        conn.run(ORPHANS, &[&gone]).await?;
+    }
+    conn.commit().await?;
+    let mut places: Vec<_> = given.into_iter().map(|(user, seq)| (plain(user), seq)).collect();
+    places.sort_unstable();
+    Ok(Posted::New { places })
+}
+
+/// What a post comes to that is known already.
+async fn compare(conn: &Conn, new: &NewNotification, users: &str) -> Result<Option<Posted>, Failure> {
+    const SQL: &str = "SELECT at, body = $2 AND users = $3 FROM notifications WHERE id = $1";
+    let row = conn
+        .row(SQL, &[&text(&new.id), &text(&new.body), &text(users)])
+        .await?;
+    let known = |row: Row| {
+        Ok(if row.flag(1)? {
+            Posted::Duplicate { at: row.int(0)? }
+        } else {
+            Posted::Conflict
+        })
+    };
+    row.map(known).transpose()
+}
+
+// ---- listing and reading
+
+/// `None` if `before` names none of the user's notifications.
+pub(super) async fn list(
+    conn: &Conn,
+    user: &str,
+    page: &NotificationPage,
+    max_bytes: usize,
+) -> Result<Option<NotificationList>, Failure> {
+    const SQL: &str = "SELECT u.seq, n.id, n.body, n.at, u.read_at
+        FROM user_notifications u JOIN notifications n ON n.key = u.notification
+        WHERE u.user_id = $1 AND u.seq < $2 AND (u.read_at IS NULL OR NOT $3) ORDER BY u.seq DESC LIMIT $4";
+    conn.begin_snapshot();
+    let before = match &page.before {
+        None => Some(u64::MAX),
+        Some(id) => find(conn, user, id).await?,
+    };
+    let Some(before) = before else {
+        conn.end_snapshot()?;
+        return Ok(None);
+    };
+    // One more than is wanted tells whether there are more.
+    let limit = i64::from(page.limit) + 1;
+    let rows = conn
+        .rows(SQL, &[&text(user), &num(before), &page.unread_only, &limit])
+        .await?;
+    let unread = count_unread(conn, user).await?;
+    conn.end_snapshot()?;
+    let (notifications, more) = take(&rows, page.limit, max_bytes)?;
+    Ok(Some(NotificationList {
+        notifications,
+        more,
+        unread,
+    }))
+}
+
+/// Rows up to a count and a sum of bytes, one at least unless none is wanted; and whether there were more.
+fn take(rows: &[Row], limit: u32, max_bytes: usize) -> Result<(Vec<Notification>, bool), Failure> {
+    let (mut taken, mut bytes) = (Vec::new(), 0usize);
+    for row in rows {
+        let next = Notification {
+            seq: row.num(0)?,
+            id: row.text(1)?,
+            body: row.text(2)?,
+            at: row.int(3)?,
+            read_at: row.opt_int(4)?,
+        };
+        bytes = bytes.saturating_add(next.body.len());
+        let full = taken.len() as u64 >= u64::from(limit);
+        if full || (bytes > max_bytes && !taken.is_empty()) {
+            return Ok((taken, true));
+        }
+        taken.push(next);
+    }
+    Ok((taken, false))
+}
+
+/// The number of a notification with one of its users.
+async fn find(conn: &Conn, user: &str, id: &str) -> Result<Option<u64>, Failure> {
+    const SQL: &str = "SELECT u.seq FROM notifications n
+        JOIN user_notifications u ON u.notification = n.key AND u.user_id = $1 WHERE n.id = $2";
+    let row = conn.row(SQL, &[&text(user), &text(id)]).await?;
+    row.map(|row| row.num(0)).transpose()
+}
+
+async fn count_unread(conn: &Conn, user: &str) -> Result<u64, Failure> {
+    let sql = "SELECT count(*) FROM user_notifications WHERE user_id = $1 AND read_at IS NULL";
+    conn.one(sql, &[&text(user)]).await?.num(0)
+}
+
+pub(super) async fn read(
+    conn: &Conn,
+    user: &str,
+    which: &ReadWhich,
+    at: i64,
+) -> Result<Option<NotificationsRead>, Failure> {
+    const ONE: &str = "UPDATE user_notifications SET read_at = $2
+        WHERE user_id = $1 AND read_at IS NULL AND seq = $3";
+    const ALL: &str = "UPDATE user_notifications SET read_at = $2 WHERE user_id = $1 AND read_at IS NULL";
+    let changed = match which {
+        ReadWhich::All => conn.run(ALL, &[&text(user), &at]).await?,
+        ReadWhich::One(id) => {
+            let Some(seq) = find(conn, user, id).await? else {
+                return Ok(None);
+            };
+            conn.run(ONE, &[&text(user), &at, &num(seq)]).await?
+        }
+    };
+    Ok(Some(NotificationsRead {
+        unread: count_unread(conn, user).await?,
+        changed: changed > 0,
+    }))
+}
+
+// ---- what devices were given
+
+pub(super) async fn undelivered(
+    conn: &Conn,
+    user: &str,
+    device: &str,
+    after: DeliveredUpto,
+    limit: u32,
+    max_bytes: usize,
+) -> Result<Undelivered, Failure> {
+    const ENDS: &str = "SELECT coalesce((SELECT head FROM notified_users WHERE user_id = $1), 0),
+        coalesce((SELECT delivered FROM notified_devices WHERE user_id = $1 AND device = $2), 0)";
+    const SQL: &str = "SELECT u.seq, n.id, n.body, n.at, u.read_at
+        FROM user_notifications u JOIN notifications n ON n.key = u.notification
+        WHERE u.user_id = $1 AND u.seq > $2 ORDER BY u.seq LIMIT $3";
+    conn.begin_snapshot();
+    let ends = conn.one(ENDS, &[&text(user), &text(device)]).await?;
+    let (head, mark) = (ends.num(0)?, ends.num(1)?);
+    let after = match after {
+        DeliveredUpto::Seq(seq) => seq,
+        DeliveredUpto::Stored => mark,
+    };
+    if after >= head {
+        conn.end_snapshot()?;
+        return Ok(Undelivered {
+            notifications: Vec::new(),
+            more: false,
+            upto: after,
+        });
+    }
+    let rows = conn
+        .rows(SQL, &[&text(user), &num(after), &(i64::from(limit) + 1)])
+        .await?;
+    conn.end_snapshot()?;
+    let (notifications, more) = take(&rows, limit, max_bytes)?;
+    let upto = match notifications.last() {
+        Some(last) if more => last.seq,
+        _ if more => after,
+        _ => head,
+    };
+    Ok(Undelivered {
+        notifications,
+        more,
+        upto,
+    })
+}
+
+pub(super) async fn mark_delivered(
+    conn: &Conn,
+    marks: &[DeliveredMark],
+    at: i64,
+    devices_per_user: u32,
+) -> Result<(), Failure> {
+    const MARK: &str =
+        "INSERT INTO notified_devices AS d (user_id, device, delivered, at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (user_id, device) DO UPDATE
+        SET delivered = greatest(d.delivered, excluded.delivered), at = greatest(d.at, excluded.at)";
+    // The device that was marked just now stays, whatever the clock says.
+    const FORGET: &str = "DELETE FROM notified_devices WHERE user_id = $1 AND device IN (
+        SELECT device FROM notified_devices WHERE user_id = $1 AND device <> $2
+        ORDER BY at DESC, device OFFSET $3)";
+    if marks.is_empty() {
+        return Ok(());
+    }
+    // In one order for all nodes, so that two of them don't wait for each other. What is marked twice keeps its order.
+    let mut marks: Vec<_> = marks.iter().collect();
+    marks.sort_by(|a, b| (&a.user_id, &a.device).cmp(&(&b.user_id, &b.device)));
+    conn.begin().await?;
+    for DeliveredMark { user_id, device, seq } in marks {
+        let (user, device) = (text(user_id), text(device));
+        conn.run(MARK, &[&user, &device, &num(*seq), &at]).await?;
+        conn.run(FORGET, &[&user, &device, &(i64::from(devices_per_user) - 1)])
+            .await?;
+    }
+    conn.commit().await
+}
+
+// ---- retention
+
+pub(super) struct Trimmed {
+    /// How many notifications went.
+    pub(super) removed: u64,
+    /// Whether there may be more to remove.
+    pub(super) more: bool,
+}
+
+/// Removes a bite of those from before `cutoff`. Only a prefix goes, so that users' numbers stay dense, whatever the clocks
+/// of the nodes did.
+pub(super) async fn trim(conn: &Conn, cutoff: i64) -> Result<Trimmed, Failure> {
+    const KEYS: &str = "SELECT key, at < $1 FROM notifications ORDER BY key LIMIT $2";
+    let rows = conn.rows(KEYS, &[&cutoff, &BITE]).await?;
+    let mut keys = Vec::new();
+    for row in &rows {
+        if !row.flag(1)? {
+            break;
+        }
+        keys.push(row.int(0)?);
+    }
+    if keys.is_empty() {
+        return Ok(Trimmed {
+            removed: 0,
+            more: false,
+        });
+    }
+    conn.begin().await?;
+    conn.run(
+        "DELETE FROM user_notifications WHERE notification = ANY($1)",
+        &[&keys],
+    )
+    .await?;
+    let removed = conn
+        .run("DELETE FROM notifications WHERE key = ANY($1)", &[&keys])
+        .await?;
+    conn.commit().await?;
+    let more = i64::try_from(keys.len()) == Ok(BITE);
+    Ok(Trimmed { removed, more })
+}

@@ -1,0 +1,116 @@
+//! What the sinks' side of the outbox asks and says: happenings in, due records out, outcomes back.
+
+use super::{
+    super::{
+        conn::Conn,
+        failure::Failure,
+        rooms,
+        value::{Columns as _, opt_text, text},
+    },
+    COLUMNS, Facts, Recorded, record, write,
+};
+use crate::{Happening, OnlineRow, OutboxOptions, Outcome, Record, RecordKind, Settled};
+
+/// Answers whether records were written.
+pub(super) async fn happened(
+    conn: &Conn,
+    happenings: &[Happening],
+    options: &OutboxOptions,
+) -> Result<bool, Failure> {
+    const CAME: &str = "INSERT INTO online AS o (user_id, user_name, since) VALUES ($1, $2, $3)
+        ON CONFLICT (user_id) DO UPDATE SET user_name = coalesce(excluded.user_name, o.user_name)";
+    let mut recorded = Recorded::default();
+    conn.begin().await?;
+    for happening in happenings {
+        match happening {
+            Happening::UserOnline { user, name, at } => {
+                conn.run(CAME, &[&text(user), &opt_text(name.as_deref()), at])
+                    .await?;
+                recorded.add(
+                    options,
+                    RecordKind::UserOnline,
+                    *at,
+                    &of_user(user, name.as_deref()),
+                );
+            }
+            Happening::UserOffline { user, name, at } => {
+                conn.run("DELETE FROM online WHERE user_id = $1", &[&text(user)])
+                    .await?;
+                recorded.add(
+                    options,
+                    RecordKind::UserOffline,
+                    *at,
+                    &of_user(user, name.as_deref()),
+                );
+            }
+            Happening::RoomEmptied { room, at } => {
+                if let Some(room) = rooms::get(conn, *room).await? {
+                    recorded.add(options, RecordKind::RoomEmptied, *at, &Facts::of_room(&room));
+                }
+            }
+        }
+    }
+    let written = write(conn, recorded).await?;
+    conn.commit().await?;
+    Ok(written)
+}
+
+fn of_user<'a>(user: &'a str, name: Option<&'a str>) -> Facts<'a> {
+    Facts {
+        user_id: Some(user),
+        user_name: name,
+        ..Facts::default()
+    }
+}
+
+pub(super) async fn online(conn: &Conn, after: &str, limit: u32) -> Result<Vec<OnlineRow>, Failure> {
+    let sql = "SELECT user_id, user_name FROM online WHERE user_id > $1 ORDER BY user_id LIMIT $2";
+    let rows = conn.rows(sql, &[&text(after), &i64::from(limit)]).await?;
+    let online = rows.iter().map(|row| {
+        Ok(OnlineRow {
+            user_id: row.text(0)?,
+            name: row.opt_text(1)?,
+        })
+    });
+    online.collect()
+}
+
+pub(super) async fn due(conn: &Conn, sink: &str, now: i64, limit: u32) -> Result<Vec<Record>, Failure> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = $1 AND turn_at <= $2 ORDER BY turn_at, n LIMIT $3"
+    );
+    let rows = conn.rows(&sql, &[&text(sink), &now, &i64::from(limit)]).await?;
+    rows.iter().map(record).collect()
+}
+
+pub(super) async fn next_due(conn: &Conn, sink: &str, now: i64) -> Result<Option<i64>, Failure> {
+    const SQL: &str =
+        "SELECT turn_at FROM outbox WHERE state = 0 AND sink = $1 AND turn_at > $2 ORDER BY turn_at LIMIT 1";
+    let row = conn.row(SQL, &[&text(sink), &now]).await?;
+    row.map(|row| row.int(0)).transpose()
+}
+
+pub(super) async fn settle(conn: &Conn, settled: &[Settled], now: i64) -> Result<(), Failure> {
+    const DELIVERED: &str =
+        "UPDATE outbox SET state = 1, turn_at = $2, last_error = NULL WHERE n = ANY($1) AND state = 0";
+    const RETRY: &str = "UPDATE outbox SET attempts = attempts + 1, turn_at = $2, last_error = $3
+        WHERE n = $1 AND state = 0";
+    const DEAD: &str = "UPDATE outbox SET state = 2, attempts = attempts + 1, turn_at = $2, last_error = $3
+        WHERE n = $1 AND state = 0";
+    conn.begin().await?;
+    let delivered = settled
+        .iter()
+        .filter(|settled| settled.outcome == Outcome::Delivered);
+    let delivered: Vec<i64> = delivered.map(|settled| settled.n).collect();
+    if !delivered.is_empty() {
+        conn.run(DELIVERED, &[&delivered, &now]).await?;
+    }
+    for Settled { n, outcome } in settled {
+        match outcome {
+            Outcome::Delivered => {}
+            Outcome::Retry { at, error } => drop(conn.run(RETRY, &[n, at, &text(error)]).await?),
+            Outcome::Dead { error } => drop(conn.run(DEAD, &[n, &now, &text(error)]).await?),
+        }
+    }
+    conn.commit().await
+}

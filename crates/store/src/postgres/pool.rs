@@ -1,0 +1,174 @@
+//! How connections are made and lent: with every setting that the store relies on, and each looked at before its first use.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use deadpool_postgres::{
+    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Pool as Deadpool, PoolConfig, QueueMode,
+    RecyclingMethod, Runtime, Timeouts,
+};
+use tokio::{runtime::Handle, task::JoinHandle};
+use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{conn::Conn, failure::Failure, life::Life, tls, url};
+use crate::{Options, StoreError};
+
+/// How long a connection may take to be made.
+const CONNECTING: Duration = Duration::from_secs(5);
+/// A transaction that its node leaves alone for so long is ended by the server, so that its locks hold nobody up.
+const IDLE_MS: u32 = 2_000;
+/// What the answer may take beyond the server's own limit for a statement.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// Makes connections by the URL and the options.
+#[derive(Clone)]
+pub(super) struct Dialer {
+    config: Config,
+    tls: MakeRustlsConnect,
+    /// Where connections are driven, whoever asks for them.
+    runtime: Handle,
+    patience: Duration,
+}
+
+impl Dialer {
+    pub(super) fn new(text: &str, options: &Options, runtime: Handle) -> Result<Self, StoreError> {
+        let url::Url { mut config, trust } = url::parse(text)?;
+        let limit = options.statement_timeout.as_millis().max(1);
+        // Set with the connection itself, so that there is no moment without them. A commit counts when it is on the disk.
+        let settings = format!(
+            "{} -c synchronous_commit=on -c statement_timeout={limit} -c lock_timeout={limit} \
+             -c idle_in_transaction_session_timeout={IDLE_MS} -c client_min_messages=warning",
+            config.get_options().unwrap_or_default()
+        );
+        config.options(settings.trim());
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECTING);
+        }
+        config.keepalives_idle(Duration::from_secs(30));
+        Ok(Self {
+            config,
+            tls: tls::connector(&trust)?,
+            runtime,
+            patience: options.statement_timeout + SLACK,
+        })
+    }
+
+    /// A connection outside of any pool, for the schema. To be called on the store's own runtime.
+    pub(super) async fn dial(&self) -> Result<Client, Error> {
+        let (client, driver) = self.connect_now().await?;
+        // It ends with its client.
+        drop(driver);
+        Ok(client)
+    }
+
+    async fn connect_now(&self) -> Result<(Client, JoinHandle<()>), Error> {
+        // A socket in the file system is not encrypted, and needs no certificate.
+        if self.config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
+            let (client, connection) = self.config.connect(NoTls).await?;
+            return Ok((client, tokio::spawn(drive(connection))));
+        }
+        let (client, connection) = self.config.connect(self.tls.clone()).await?;
+        Ok((client, tokio::spawn(drive(connection))))
+    }
+
+    /// Connections that are lent and taken back, `size` at most.
+    pub(super) fn pool(&self, size: usize, options: &Options, life: Arc<Life>) -> Result<Pool, StoreError> {
+        let recycling_method = RecyclingMethod::Fast;
+        let manager = Manager::from_connect(
+            self.config.clone(),
+            self.clone(),
+            ManagerConfig { recycling_method },
+        );
+        let timeouts = Timeouts {
+            wait: Some(options.queue_wait),
+            create: Some(CONNECTING + SLACK),
+            recycle: Some(SLACK),
+        };
+        let look = Hook::async_fn(move |client: &mut ClientWrapper, _| {
+            let life = Arc::clone(&life);
+            Box::pin(async move {
+                settings(client).await.map_err(refused)?;
+                life.look(client).await.map_err(refused)
+            })
+        });
+        let config = PoolConfig {
+            max_size: size,
+            timeouts,
+            queue_mode: QueueMode::Lifo,
+        };
+        let inner = Deadpool::builder(manager)
+            .config(config)
+            .runtime(Runtime::Tokio1)
+            .post_create(look)
+            .build();
+        let inner = inner.map_err(|error| StoreError::Internal(error.to_string()))?;
+        Ok(Pool {
+            inner,
+            patience: self.patience,
+        })
+    }
+}
+
+fn refused(failure: Failure) -> HookError {
+    HookError::Message(failure.0.to_string().into())
+}
+
+/// A server may be set up to overrule what a client asks for.
+async fn settings(client: &Client) -> Result<(), Failure> {
+    let row = client
+        .query_one("SELECT current_setting('synchronous_commit')", &[])
+        .await?;
+    let mode: String = row.try_get(0)?;
+    if mode == "on" {
+        return Ok(());
+    }
+    Err(StoreError::Setup(format!(
+        "PostgreSQL has synchronous_commit = {mode} for us, so commits would not be on the disk when they are answered; take that setting away from the user and database of store.url"
+    ))
+    .into())
+}
+
+impl Connect for Dialer {
+    fn connect(
+        &self,
+        _: &Config,
+    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
+        let dialer = self.clone();
+        // Whoever asks may run on a runtime that ends before the connection does, or that has no sockets.
+        let dialing = self.runtime.spawn(async move { dialer.connect_now().await });
+        Box::pin(async move {
+            match dialing.await {
+                Ok(dialled) => dialled,
+                // The store's runtime is gone; whoever asks gives up in time.
+                Err(_) => std::future::pending().await,
+            }
+        })
+    }
+}
+
+async fn drive<S, T>(connection: tokio_postgres::Connection<S, T>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection to PostgreSQL ended");
+    }
+}
+
+/// Connections that are lent.
+pub(super) struct Pool {
+    inner: Deadpool,
+    patience: Duration,
+}
+
+impl Pool {
+    pub(super) async fn get(&self) -> Result<Conn, Failure> {
+        Ok(Conn::new(self.inner.get().await?, self.patience))
+    }
+
+    /// Lends no more. Connections that are in use end when they come back.
+    pub(super) fn close(&self) {
+        self.inner.close();
+    }
+}

@@ -1,0 +1,107 @@
+//! The part of the store that lets a lost connection be taken up again, call by call.
+
+use async_trait::async_trait;
+
+use super::{PostgresStore, nodes, positions, sessions};
+use crate::{
+    Holder, LogPosition, Missed, NewEntry, NewSession, Placed, PlacedEntry, Resume, Resumed, RoomId,
+    SessionKey, Sessions, StoreError,
+};
+
+impl PostgresStore {
+    fn held(&self, key: SessionKey, holder: Holder) -> sessions::Held {
+        let node = self.shared.life.node();
+        sessions::Held { node, key, holder }
+    }
+}
+
+#[async_trait]
+impl Sessions for PostgresStore {
+    fn position(&self) -> LogPosition {
+        self.shared.life.position()
+    }
+
+    async fn read_position(&self) -> Result<LogPosition, StoreError> {
+        let position = self.told(positions::read(&self.conn().await?).await)?;
+        self.shared.life.heard(&position);
+        Ok(position)
+    }
+
+    async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
+        self.counted(self.appender.append(entries).await)
+    }
+
+    async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
+        self.told(positions::between(&self.conn().await?, after, upto, limit).await)
+    }
+
+    async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
+        self.told(positions::missed(&self.conn().await?, &ask).await)
+    }
+
+    async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {
+        self.told(sessions::begin(&self.conn().await?, self.shared.life.node(), &session).await)
+    }
+
+    async fn subscribe(
+        &self,
+        key: SessionKey,
+        holder: Holder,
+        room: RoomId,
+        after: u64,
+        at: i64,
+    ) -> Result<bool, StoreError> {
+        let session = self.held(key, holder);
+        self.told(sessions::subscribe(&self.conn().await?, session, room, after, at).await)
+    }
+
+    async fn unsubscribe(
+        &self,
+        key: SessionKey,
+        holder: Holder,
+        rooms: Vec<RoomId>,
+    ) -> Result<(), StoreError> {
+        let session = self.held(key, holder);
+        self.told(sessions::unsubscribe(&self.conn().await?, session, &rooms).await)
+    }
+
+    async fn lose_session(
+        &self,
+        key: SessionKey,
+        holder: Holder,
+        at: i64,
+        keep: u32,
+    ) -> Result<(), StoreError> {
+        let session = self.held(key, holder);
+        self.told(sessions::lose(&self.conn().await?, session, at, keep).await)
+    }
+
+    async fn end_session(&self, key: SessionKey, holder: Holder) -> Result<(), StoreError> {
+        let session = self.held(key, holder);
+        self.told(sessions::end(&self.conn().await?, session).await)
+    }
+
+    async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError> {
+        let limit = self.shared.options.node_timeout;
+        self.told(sessions::end_lost(&self.conn().await?, user, limit).await)
+    }
+
+    async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError> {
+        let limit = self.shared.options.node_timeout;
+        let node = self.shared.life.node();
+        self.told(sessions::take(&self.conn().await?, node, &ask, limit).await)
+    }
+
+    async fn lose_all_sessions(&self) -> Result<(), StoreError> {
+        let (conn, shared) = (self.conn().await?, &self.shared);
+        self.told(nodes::lose_of_dead(&conn, shared.options.node_timeout).await)?;
+        self.told(nodes::lose_own(&conn, shared.life.node()).await)
+    }
+
+    async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
+        let (conn, shared) = (self.conn().await?, &self.shared);
+        self.told(nodes::alive(&conn, shared.life.node(), at).await)?;
+        self.told(nodes::lose_of_dead(&conn, shared.options.node_timeout).await)?;
+        self.told(sessions::forget(&conn, lost_before).await)
+    }
+}

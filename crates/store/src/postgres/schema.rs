@@ -1,0 +1,73 @@
+//! How the schema gets into the database, and what the server must be like.
+
+use tokio_postgres::Client;
+
+use super::{
+    failure::{Failure, connecting},
+    pool::Dialer,
+};
+use crate::StoreError;
+
+mod embedded {
+    refinery::embed_migrations!("migrations/postgres");
+}
+
+/// Nodes that start at once bring the schema up to date one after the other, by this lock.
+const LOCK: i64 = 0x726f_6f6d_6675_6c01;
+/// `gen_random_uuid` came with 13.
+const OLDEST: i32 = 130_000;
+
+/// A connection to a database that has the schema.
+pub(super) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
+    let dialled = dialer.dial().await;
+    let mut client = dialled.map_err(|error| connecting(&error))?;
+    let fits = fits(&client).await.map_err(StoreError::from)?;
+    if let Some(why) = fits {
+        return Err(StoreError::Setup(format!("this PostgreSQL won't do: {why}")));
+    }
+    migrate(&mut client).await.map_err(|why| {
+        StoreError::Setup(format!(
+            "the database's schema cannot be brought up to date (was it written by a newer version, or may the user of store.url not create tables?): {why}"
+        ))
+    })?;
+    Ok(client)
+}
+
+/// Why it does not, if so.
+async fn fits(client: &Client) -> Result<Option<String>, Failure> {
+    const SQL: &str = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
+        current_setting('synchronous_commit')";
+    let row = client.query_one(SQL, &[]).await?;
+    let (version, encoding, commit): (i32, String, String) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(if version < OLDEST {
+        Some(format!(
+            "version 13 or later is needed, and this is {}",
+            version / 10_000
+        ))
+    } else if encoding != "UTF8" {
+        Some(format!(
+            "the database's encoding is {encoding}; create it with ENCODING 'UTF8'"
+        ))
+    } else if commit != "on" {
+        Some(format!(
+            "its synchronous_commit is {commit} whatever we ask for; commits must be on the disk"
+        ))
+    } else {
+        None
+    })
+}
+
+async fn migrate(client: &mut Client) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // Building an index takes as long as it takes, and so do the others that do so.
+    let patient =
+        "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+    client.batch_execute(patient).await?;
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+    let migrated = embedded::migrations::runner().run_async(client).await;
+    client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await?;
+    let hurried = "RESET statement_timeout; RESET lock_timeout; RESET idle_in_transaction_session_timeout";
+    client.batch_execute(hurried).await?;
+    migrated?;
+    Ok(())
+}

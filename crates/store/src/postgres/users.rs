@@ -1,0 +1,54 @@
+//! What is remembered of users.
+
+use std::collections::HashMap;
+
+use super::{
+    conn::Conn,
+    failure::Failure,
+    value::{Columns as _, opt_text, text},
+};
+use crate::{ChosenStatus, UserRow, numbers::Numbered as _};
+
+/// In the order asked for, without those never seen.
+pub(super) async fn get(conn: &Conn, ids: &[String]) -> Result<Vec<UserRow>, Failure> {
+    const SQL: &str =
+        "SELECT user_id, name, last_seen, status, status_text FROM users WHERE user_id = ANY($1)";
+    let wanted: Vec<_> = ids.iter().map(|id| text(id)).collect();
+    let mut found = HashMap::new();
+    for row in conn.rows(SQL, &[&wanted]).await? {
+        let user = UserRow {
+            user_id: row.text(0)?,
+            name: row.opt_text(1)?,
+            last_seen: row.int(2)?,
+            status: row.kind(3)?,
+            status_text: row.opt_text(4)?,
+        };
+        found.insert(user.user_id.clone(), user);
+    }
+    Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
+}
+
+pub(super) async fn see(conn: &Conn, user: &str, name: Option<&str>, at: i64) -> Result<(), Failure> {
+    const SQL: &str = "INSERT INTO users AS u (user_id, name, last_seen) VALUES ($1, $2, $3)
+        ON CONFLICT (user_id) DO UPDATE SET
+            name = coalesce(excluded.name, u.name), last_seen = greatest(excluded.last_seen, u.last_seen)";
+    conn.run(SQL, &[&text(user), &opt_text(name), &at])
+        .await
+        .map(drop)
+}
+
+pub(super) async fn set_status(
+    conn: &Conn,
+    user: &str,
+    status: ChosenStatus,
+    said: Option<&str>,
+    at: i64,
+) -> Result<(), Failure> {
+    const SQL: &str =
+        "INSERT INTO users AS u (user_id, last_seen, status, status_text) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (user_id) DO UPDATE SET status = excluded.status, status_text = excluded.status_text,
+            last_seen = greatest(excluded.last_seen, u.last_seen)";
+    conn.run(SQL, &[&text(user), &at, &status.number(), &opt_text(said)])
+        .await
+        .map(drop)
+}

@@ -1,0 +1,124 @@
+//! Values whose form in a column differs from their form in a row type.
+//!
+//! PostgreSQL's text holds no NUL. Bytes 0 and 1 are written as 1 1 and 1 2: whatever a client says comes back as it was,
+//! and the order of texts is that of what they stand for.
+
+use std::borrow::Cow;
+
+use tokio_postgres::Row;
+
+use super::failure::Failure;
+use crate::{StoreError, numbers::Numbered};
+
+const ESCAPE: char = '\u{1}';
+
+/// A text as a column holds it.
+pub(super) fn text(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte > 1) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for char in text.chars() {
+        match char {
+            '\0' => escaped.extend([ESCAPE, '\u{1}']),
+            ESCAPE => escaped.extend([ESCAPE, '\u{2}']),
+            other => escaped.push(other),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+pub(super) fn opt_text(value: Option<&str>) -> Option<Cow<'_, str>> {
+    value.map(text)
+}
+
+/// What a column's text stands for.
+pub(super) fn plain(text: String) -> String {
+    if !text.contains(ESCAPE) {
+        return text;
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            ESCAPE if chars.next() == Some('\u{1}') => plain.push('\0'),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// A sequence number. A column's integers are signed, so one that a client made up beyond them becomes the largest.
+pub(super) fn num(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Columns by their places.
+pub(super) trait Columns {
+    fn int(&self, at: usize) -> Result<i64, Failure>;
+    fn opt_int(&self, at: usize) -> Result<Option<i64>, Failure>;
+    fn num(&self, at: usize) -> Result<u64, Failure>;
+    fn opt_num(&self, at: usize) -> Result<Option<u64>, Failure>;
+    fn flag(&self, at: usize) -> Result<bool, Failure>;
+    fn text(&self, at: usize) -> Result<String, Failure>;
+    fn opt_text(&self, at: usize) -> Result<Option<String>, Failure>;
+    fn kind<T: Numbered>(&self, at: usize) -> Result<T, Failure>;
+}
+
+impl Columns for Row {
+    fn int(&self, at: usize) -> Result<i64, Failure> {
+        Ok(self.try_get(at)?)
+    }
+
+    fn opt_int(&self, at: usize) -> Result<Option<i64>, Failure> {
+        Ok(self.try_get(at)?)
+    }
+
+    fn num(&self, at: usize) -> Result<u64, Failure> {
+        positive(self.int(at)?)
+    }
+
+    fn opt_num(&self, at: usize) -> Result<Option<u64>, Failure> {
+        self.opt_int(at)?.map(positive).transpose()
+    }
+
+    fn flag(&self, at: usize) -> Result<bool, Failure> {
+        Ok(self.try_get(at)?)
+    }
+
+    fn text(&self, at: usize) -> Result<String, Failure> {
+        Ok(plain(self.try_get(at)?))
+    }
+
+    fn opt_text(&self, at: usize) -> Result<Option<String>, Failure> {
+        Ok(self.try_get::<_, Option<String>>(at)?.map(plain))
+    }
+
+    fn kind<T: Numbered>(&self, at: usize) -> Result<T, Failure> {
+        let number = self.int(at)?;
+        T::of_number(number)
+            .ok_or_else(|| StoreError::Internal(format!("{number} in column {at} means nothing")).into())
+    }
+}
+
+fn positive(number: i64) -> Result<u64, Failure> {
+    u64::try_from(number)
+        .map_err(|_| StoreError::Internal(format!("{number} is no number of an entry")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back_and_sorts_as_it_was(one in "[\\x00-\\x03a]{0,6}", other in "[\\x00-\\x03a]{0,6}") {
+            let column = text(&one).into_owned();
+            prop_assert!(!column.contains('\0'));
+            prop_assert_eq!(column.cmp(&text(&other).into_owned()), one.cmp(&other));
+            prop_assert_eq!(plain(column), one);
+        }
+    }
+}
