@@ -22,7 +22,8 @@ pub trait Bus: Roster + Send + Sync + 'static {
     /// Asks the bus for a sign of life.
     async fn check(&self) -> Result<(), BusError>;
 
-    /// Sends what waits, and ends the connection. What is published later is dropped.
+    /// Sends what waits, and ends the connection. What is published later is dropped, nothing is heard any more, and the
+    /// roster is unavailable to this end.
     async fn close(&self);
 }
 

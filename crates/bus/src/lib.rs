@@ -9,13 +9,23 @@
 //! | `bus` | the trait: topics and their listeners |
 //! | `roster` | the trait: members with leases, and their entries |
 //! | `memory` | both within one process: a server on one node, and clusters in tests |
+//! | `redis` | both over Redis |
+//! | `open`, `options` | from a URL to a bus |
+//! | `contract` | what every bus has to pass (feature `contract`) |
 
 mod bus;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
 mod memory;
+mod open;
+mod options;
+mod redis;
 mod roster;
 
 pub use bus::{Bus, Listener, Subscription};
 pub use error::BusError;
 pub use memory::Hub;
+pub use open::{check_url, open};
+pub use options::Options;
 pub use roster::{Beat, Entry, MemberId, Roster, Swept};

@@ -4,14 +4,14 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{Beat, Bus, BusError, Entry, Listener, MemberId, Roster, Subscription, Swept};
@@ -40,6 +40,7 @@ struct Hearing {
 struct Memory {
     hub: Arc<Shared>,
     id: u64,
+    closed: AtomicBool,
 }
 
 impl Hub {
@@ -48,13 +49,30 @@ impl Hub {
         Arc::new(Memory {
             hub: Arc::clone(&self.shared),
             id: self.shared.next.fetch_add(1, Ordering::Relaxed),
+            closed: AtomicBool::new(false),
         })
+    }
+}
+
+impl Memory {
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    fn roster(&self) -> Result<MutexGuard<'_, State>, BusError> {
+        if self.is_closed() {
+            return Err(BusError::Unavailable("it was closed".to_owned()));
+        }
+        Ok(self.hub.roster.lock())
     }
 }
 
 #[async_trait]
 impl Bus for Memory {
     fn publish(&self, topic: &str, message: Bytes) {
+        if self.is_closed() {
+            return;
+        }
         // Called outside the lock: a listener may publish and subscribe.
         let listeners: Vec<_> = self
             .hub
@@ -72,6 +90,9 @@ impl Bus for Memory {
     }
 
     fn subscribe(&self, topic: &str, listener: Arc<dyn Listener>) -> Subscription {
+        if self.is_closed() {
+            return Subscription::new(watch::channel(false).1, || {});
+        }
         let id = self.hub.next.fetch_add(1, Ordering::Relaxed);
         let hearing = Hearing {
             id,
@@ -89,10 +110,11 @@ impl Bus for Memory {
     }
 
     async fn check(&self) -> Result<(), BusError> {
-        Ok(())
+        self.roster().map(drop)
     }
 
     async fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
         self.hub.topics.lock().retain(|_, hearings| {
             hearings.retain(|hearing| hearing.end != self.id);
             !hearings.is_empty()
@@ -142,10 +164,10 @@ impl State {
         }
     }
 
-    fn living(&self, key: &str, but: &str) -> Vec<Entry> {
+    fn living(&self, key: &str, but: Option<&str>) -> Vec<Entry> {
         let entries = self.entries.get(key).into_iter().flatten();
         entries
-            .filter(|(member, _)| *member != but && self.is_alive(member))
+            .filter(|(member, _)| Some(member.as_str()) != but && self.is_alive(member))
             .map(|(member, value)| Entry {
                 member: member.clone(),
                 value: value.clone(),
@@ -166,7 +188,7 @@ impl State {
 #[async_trait]
 impl Roster for Memory {
     async fn beat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Beat, BusError> {
-        let mut state = self.hub.roster.lock();
+        let mut state = self.roster()?;
         let known = state.members.contains_key(member);
         if known && !state.is_alive(member) {
             return Ok(Beat::Lapsed);
@@ -177,14 +199,14 @@ impl Roster for Memory {
     }
 
     async fn resign(&self, member: &str) -> Result<(), BusError> {
-        if let Some(member) = self.hub.roster.lock().members.get_mut(member) {
+        if let Some(member) = self.roster()?.members.get_mut(member) {
             member.until = Instant::now();
         }
         Ok(())
     }
 
     async fn members(&self) -> Result<Vec<Entry>, BusError> {
-        let state = self.hub.roster.lock();
+        let state = self.roster()?;
         let living = state.members.iter().filter(|(id, _)| state.is_alive(id));
         Ok(living
             .map(|(id, member)| Entry {
@@ -195,27 +217,31 @@ impl Roster for Memory {
     }
 
     async fn put(&self, member: &str, key: &str, value: Bytes) -> Result<Vec<Entry>, BusError> {
-        let mut state = self.hub.roster.lock();
+        let mut state = self.roster()?;
         state.must_live(member)?;
         let entries = state.entries.entry(key.to_owned()).or_default();
         entries.insert(member.to_owned(), value);
-        Ok(state.living(key, member))
+        Ok(state.living(key, Some(member)))
     }
 
     async fn remove(&self, member: &str, key: &str) -> Result<Vec<Entry>, BusError> {
-        let mut state = self.hub.roster.lock();
+        let mut state = self.roster()?;
         state.must_live(member)?;
         state.take(member, key);
-        Ok(state.living(key, member))
+        Ok(state.living(key, Some(member)))
     }
 
     async fn entries(&self, keys: &[String]) -> Result<Vec<Vec<Entry>>, BusError> {
-        let state = self.hub.roster.lock();
-        Ok(keys.iter().map(|key| state.living(key, "")).collect())
+        let state = self.roster()?;
+        Ok(keys.iter().map(|key| state.living(key, None)).collect())
     }
 
     async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, BusError> {
-        let mut state = self.hub.roster.lock();
+        let mut state = self.roster()?;
+        if state.members.keys().all(|member| state.is_alive(member)) {
+            // As it is all the time where there is but one node.
+            return Ok(Vec::new());
+        }
         let mut dead = Vec::new();
         for (key, entries) in &state.entries {
             for member in entries.keys().filter(|member| !state.is_alive(member)) {
@@ -226,7 +252,7 @@ impl Roster for Memory {
         let mut swept = Vec::with_capacity(dead.len());
         for (key, member) in dead {
             if let Some(value) = state.take(&member, &key) {
-                let others = state.living(&key, &member);
+                let others = state.living(&key, None);
                 let entry = Entry { member, value };
                 swept.push(Swept { key, entry, others });
             }
@@ -235,7 +261,7 @@ impl Roster for Memory {
     }
 
     async fn hold(&self, member: &str, name: &str, ttl: Duration) -> Result<bool, BusError> {
-        let mut state = self.hub.roster.lock();
+        let mut state = self.roster()?;
         state.must_live(member)?;
         let now = Instant::now();
         let taken = state

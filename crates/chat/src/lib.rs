@@ -23,6 +23,7 @@
 pub mod admin;
 mod alarm;
 pub mod clock;
+mod cluster;
 mod config;
 mod controller;
 mod deadlines;
@@ -46,6 +47,7 @@ pub mod types;
 pub mod typing_tracker;
 mod unread_board;
 
+pub use cluster::ClusterConfig;
 pub use config::{ChatConfig, RecoveryConfig};
 pub use error::{ChatError, ErrorBody, ErrorCode};
 pub use events::{presence::Status, webhook};
@@ -55,6 +57,6 @@ pub use middleware::{
     rate_limit::{Rate, RateLimits},
 };
 pub use pace::PerSecond;
-pub use servers::chat::{ChatServer, Stats};
+pub use servers::chat::{ChatServer, NodeStats, Stats};
 pub use types::{Limits, Notified, Notify};
 pub use typing_tracker::TypingLimits;

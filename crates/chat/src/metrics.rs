@@ -12,6 +12,7 @@ pub(crate) struct Metrics {
     pub(crate) messages_in: Tally,
     /// Messages queued for a socket, once for each.
     pub(crate) messages_out: Tally,
+    pub(crate) sent_away: Counter,
     resumed: Counter,
     not_resumed: Counter,
     errors: [Counter; ErrorCode::ALL.len()],
@@ -25,6 +26,7 @@ impl Metrics {
             users_online: gauge!("roomful_users_online"),
             messages_in: Tally::new(counter!("roomful_messages_in_total")),
             messages_out: Tally::new(counter!("roomful_messages_out_total")),
+            sent_away: counter!("roomful_sent_away_total"),
             resumed: counter!("roomful_sessions_resumed_total", "outcome" => "recovered"),
             not_resumed: counter!("roomful_sessions_resumed_total", "outcome" => "refused"),
             errors: ErrorCode::ALL.map(|code| counter!("roomful_errors_total", "code" => code.as_str())),
@@ -65,7 +67,7 @@ impl Metrics {
 }
 
 /// Messages since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Messages {
     /// Committed.
     pub committed: u64,

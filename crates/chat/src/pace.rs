@@ -17,7 +17,7 @@ pub(crate) struct Pace {
 }
 
 /// Messages a second, on average.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct PerSecond {
     /// Committed.
     pub committed: f64,

@@ -15,7 +15,7 @@ use ::metrics::Gauge;
 use parking_lot::Mutex;
 use roomful_store::{RoomId, Store};
 
-use crate::{clock::Clock, error::ChatError, metrics::count, room::Room, types::RoomName};
+use crate::{clock::Clock, cluster::Cluster, error::ChatError, metrics::count, room::Room, types::RoomName};
 
 /// How many rooms may be opened at a time; two of one name never are.
 const OPENERS: usize = 256;
@@ -29,6 +29,8 @@ pub(crate) struct RoomManager {
     openers: Box<[tokio::sync::Mutex<()>]>,
     hasher: RandomState,
     gauge: Gauge,
+    /// The other nodes, if there are any.
+    cluster: Option<Arc<Cluster>>,
 }
 
 #[derive(Default)]
@@ -44,9 +46,14 @@ struct Entry {
 }
 
 impl RoomManager {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        cluster: Option<Arc<Cluster>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
+            cluster,
             clock,
             index: Mutex::default(),
             openers: (0..OPENERS).map(|_| tokio::sync::Mutex::default()).collect(),
@@ -71,16 +78,48 @@ impl RoomManager {
         if let Some(room) = self.find(name) {
             return Ok(Some(room));
         }
-        let row = self
-            .store
-            .open_room(name.as_str(), create, self.clock.now_ms())
-            .await?;
-        Ok(row.map(|row| self.insert(Room::new(name.clone(), &row))))
+        let open = |create| self.store.open_room(name.as_str(), create, self.clock.now_ms());
+        let Some(row) = open(create).await? else {
+            return Ok(None);
+        };
+        let mut room = Room::new(name.clone(), &row);
+        let Some(cluster) = &self.cluster else {
+            let room = self.insert(room);
+            self.give_name(&room);
+            return Ok(Some(room));
+        };
+        // Others write, too. What is delivered from now on is noted; what was delivered before, the store knows by now.
+        room.heard = Some(cluster.hear_room(room.id));
+        let room = self.insert(room);
+        let Some(now) = open(false).await?.filter(|now| now.id == room.id) else {
+            return Err(ChatError::Unavailable("the room was deleted just now; try again"));
+        };
+        room.skip_to(now.head);
+        self.give_name(&room);
+        Ok(Some(room))
     }
 
     /// The room of this id, if it is in memory.
     pub(crate) fn get(self: &Arc<Self>, id: RoomId) -> Option<RoomRef> {
         self.index.lock().get(id, self)
+    }
+
+    /// Whether a room is in memory.
+    pub(crate) fn has(&self, id: RoomId) -> bool {
+        self.index.lock().by_id.contains_key(&id)
+    }
+
+    /// The rooms that are in memory.
+    pub(crate) fn ids(&self) -> Vec<RoomId> {
+        self.index.lock().by_id.keys().copied().collect()
+    }
+
+    /// What is in memory is void: whoever opens a room from now on gets it as the store has it. Who still holds one may
+    /// finish.
+    pub(crate) fn forget_all(&self) {
+        let forgotten = std::mem::take(&mut *self.index.lock());
+        self.gauge.set(0.0);
+        drop(forgotten);
     }
 
     /// The room was deleted: whoever opens its name from now on gets another. Who still holds it may finish.
@@ -110,7 +149,6 @@ impl RoomManager {
     fn insert(self: &Arc<Self>, room: Room) -> RoomRef {
         let room = Arc::new(room);
         let mut index = self.index.lock();
-        index.by_name.insert(room.name.clone(), room.id);
         index.by_id.insert(
             room.id,
             Entry {
@@ -126,19 +164,33 @@ impl RoomManager {
         }
     }
 
-    fn release(&self, room: &Room) {
+    /// From now on it is found by its name.
+    fn give_name(&self, room: &Room) {
         let mut index = self.index.lock();
-        let Some(entry) = index.by_id.get_mut(&room.id) else {
+        index.by_name.insert(room.name.clone(), room.id);
+    }
+
+    fn release(&self, room: &Arc<Room>) {
+        let mut index = self.index.lock();
+        let Some(entry) = index.by_id.get_mut(&room.id).filter(|entry| entry.is(room)) else {
             return;
         };
         entry.refs -= 1;
         if entry.refs == 0 {
+            // Dropped by whoever holds `room`, without the lock.
             index.by_id.remove(&room.id);
             if index.by_name.get(&room.name) == Some(&room.id) {
                 index.by_name.remove(&room.name);
             }
             self.gauge.set(count(index.by_id.len()));
         }
+    }
+}
+
+impl Entry {
+    /// Not another one of the same id, from before all was forgotten.
+    fn is(&self, room: &Arc<Room>) -> bool {
+        Arc::ptr_eq(&self.room, room)
     }
 }
 
@@ -169,9 +221,15 @@ impl Deref for RoomRef {
 
 impl Clone for RoomRef {
     fn clone(&self) -> Self {
-        if let Some(entry) = self.manager.index.lock().by_id.get_mut(&self.room.id) {
+        let mut index = self.manager.index.lock();
+        if let Some(entry) = index
+            .by_id
+            .get_mut(&self.room.id)
+            .filter(|entry| entry.is(&self.room))
+        {
             entry.refs += 1;
         }
+        drop(index);
         Self {
             room: Arc::clone(&self.room),
             manager: Arc::clone(&self.manager),
@@ -195,7 +253,7 @@ mod tests {
         let url = format!("sqlite:{}", data.path().join("rooms.db").display());
         let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
         (
-            RoomManager::new(Arc::clone(&store), Arc::new(ManualClock::at(1_000))),
+            RoomManager::new(Arc::clone(&store), Arc::new(ManualClock::at(1_000)), None),
             store,
             data,
         )

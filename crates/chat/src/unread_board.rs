@@ -94,23 +94,29 @@ impl UnreadBoard {
 
     /// A message came to the room, or one was deleted.
     pub(crate) fn room_changed(&self, room: &Room) {
-        if self.presence.count_everyone_in(room.id) > self.most {
+        self.changed(room.id, &room.name);
+    }
+
+    /// The same of a room that need not be in memory.
+    pub(crate) fn changed(&self, room: RoomId, name: &RoomName) {
+        let online = self.presence.count_everyone_in(room);
+        if online == 0 || online > self.most {
             return;
         }
         let mut changed = self.changed.lock();
-        if changed.rooms.contains_key(&room.id) {
+        if changed.rooms.contains_key(&room) {
             return;
         }
         let was_next = changed.due.next();
         let at = self.clock.now_ms().saturating_add(self.interval_ms);
-        changed.rooms.insert(room.id, room.name.clone());
-        changed.due.set(at, room.id);
+        changed.rooms.insert(room, name.clone());
+        changed.due.set(at, room);
         self.alarm.moved(was_next, changed.due.next());
     }
 
     /// The user has read on: their other sockets are told at once.
-    pub(crate) async fn user_read(&self, user: &UserId, room: &Room) {
-        self.tell(user, room.id, &room.name).await;
+    pub(crate) async fn user_read(&self, user: &UserId, room: RoomId, name: &RoomName) {
+        self.tell(user, room, name).await;
     }
 
     async fn tick(&self, now: i64) {

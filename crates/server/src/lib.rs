@@ -5,6 +5,7 @@
 mod chat;
 mod cli;
 mod clock;
+mod cluster;
 mod config;
 mod http;
 mod lifecycle;

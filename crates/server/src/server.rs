@@ -3,8 +3,9 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use roomful_chat::ChatServer;
-use roomful_socket::{HttpLimits, WebSocketServer};
+use roomful_bus::Bus;
+use roomful_chat::{ChatServer, clock::SystemClock};
+use roomful_socket::{Drain, HttpLimits, WebSocketServer};
 use roomful_store::{Store, StoreError};
 use tokio::{
     net::TcpListener,
@@ -14,14 +15,14 @@ use tokio::{
 };
 
 use crate::{
-    chat, clock,
-    config::{Config, ConfigError},
+    chat, clock, cluster,
+    config::{Config, ConfigError, Shutdown},
     http::{
         api::{self, key::ApiKey},
         assets::{Assets, BUILT},
         demo,
         gate::Gate,
-        health::Health,
+        health::{Behind, Health},
         metrics::{Exporter, MetricsError, UPKEEP_INTERVAL},
         router,
     },
@@ -79,8 +80,8 @@ pub(crate) struct Server {
     listening: Listening,
     /// What recurs as long as the server runs; ends with it.
     _recurring: JoinSet<()>,
-    delay: Duration,
-    patience: Duration,
+    bus: Option<Arc<dyn Bus>>,
+    shutdown: Shutdown,
 }
 
 /// The accept loop, and how to end it.
@@ -99,9 +100,11 @@ impl Server {
         let chat_config = chat::config(config, chat::keys(&keys)?);
         // Before whatever counts: a metric made without a recorder goes nowhere.
         let exporter = Exporter::install()?;
-        let sockets = sockets(config, open_files::raise_limit());
+        let file_limit = open_files::raise_limit();
 
         let (listener, address) = listen(&config.listen).await?;
+        let part = cluster::join(config, &keys, address)?;
+        let sockets = sockets(config, file_limit, part.as_ref());
         let (health, gate) = (Health::new(config.store.check_timeout.0), Gate::default());
         let probes = router::outer(health.clone(), exporter.clone(), gate.clone());
         let listening = Listening::start(listener, probes, config.http.header_timeout.0);
@@ -112,7 +115,14 @@ impl Server {
             Ok::<_, StartError>((lock, store::open(&opening)?))
         })
         .await??;
-        let chat = ChatServer::attach(&sockets, Arc::clone(&store), chat_config);
+        let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
+        let chat = ChatServer::attach_to(
+            &sockets,
+            Arc::clone(&store),
+            chat_config,
+            Arc::new(SystemClock),
+            part,
+        );
         let assets = Assets::new(BUILT, &config.http.assets_url, config.http.assets_origin());
         let demo = demo_routes(config, &keys);
         let api = api::router(
@@ -127,13 +137,16 @@ impl Server {
             assets,
             config.http.trusted_proxies.clone(),
         ));
-        health.ready(Arc::clone(&store));
+        health.ready(Behind {
+            store: Arc::clone(&store),
+            chat: chat.clone(),
+            bus: bus.clone(),
+        });
 
         welcome(config, address);
         lifecycle::announce(address).map_err(StartError::PortFile)?;
         let mut recurring = recurring(config, exporter, Arc::clone(&store));
         outbox::start(config, &store, &mut recurring).map_err(StartError::Webhooks)?;
-        let (delay, patience) = (config.shutdown.delay.0, config.shutdown.timeout.0);
         Ok(Server {
             health,
             sockets,
@@ -142,28 +155,38 @@ impl Server {
             _lock: lock,
             listening,
             _recurring: recurring,
-            delay,
-            patience,
+            bus,
+            shutdown: config.shutdown.clone(),
         })
     }
 
-    /// Stops in order: accepted sends committed and answered, new ones and new clients refused, clients sent away, store
-    /// closed. Probes are answered until the clients are gone. What is not done in the configured time is left.
+    /// Stops in order: clients sent away, accepted sends committed and answered, store closed. Probes are answered until the
+    /// clients are gone. What is not done in the configured time is left.
     pub(crate) async fn stop(self) {
         self.health.draining();
-        sleep(self.delay).await;
+        sleep(self.shutdown.delay.0).await;
         let Listening { stop, task } = self.listening;
-        let drained = timeout(self.patience, async {
-            self.chat.stop_sends().await;
+        let (spread, patience) = (self.shutdown.spread.0, self.shutdown.timeout.0);
+        let drained = timeout(spread + patience, async {
+            if spread.is_zero() {
+                self.chat.stop_sends().await;
+            } else {
+                // Who is still here in the meantime chats on.
+                let drain = self.chat.hinting(Drain::over(spread).patience(patience));
+                self.sockets.drain(drain).await;
+            }
             self.sockets.close().await;
             // The loop may have ended by itself; then there is nothing to stop.
             let _ = stop.send(());
             let _ = task.await;
             self.chat.drain().await;
             self.store.close().await;
+            if let Some(bus) = &self.bus {
+                bus.close().await;
+            }
         });
         if drained.await.is_err() {
-            tracing::warn!(after = ?self.patience, "not all was done in time; it is left as it is");
+            tracing::warn!(after = ?patience, "not all was done in time; it is left as it is");
         }
     }
 }
@@ -197,9 +220,9 @@ async fn listen(listen: &str) -> Result<(TcpListener, SocketAddr), StartError> {
 }
 
 /// The transport with the configured bounds.
-fn sockets(config: &Config, file_limit: Option<u64>) -> WebSocketServer {
+fn sockets(config: &Config, file_limit: Option<u64>, part: Option<&cluster::Part>) -> WebSocketServer {
     let (socket, limits) = (&config.socket, &config.limits);
-    let builder = WebSocketServer::builder()
+    let mut builder = WebSocketServer::builder()
         .ping_interval(socket.ping_interval.0)
         .ping_timeout(socket.ping_timeout.0)
         .max_payload(socket.max_payload.0)
@@ -218,6 +241,9 @@ fn sockets(config: &Config, file_limit: Option<u64>) -> WebSocketServer {
         .max_sessions_per_ip(limits.rates.then_some(limits.connections_per_ip))
         // Nothing here reads them later, and they are most of what an idle client costs.
         .keep_headers(false);
+    if let Some(part) = part {
+        builder = builder.cluster(part.sockets.clone());
+    }
     if config.http.origins.iter().any(|origin| origin == "*") {
         return builder.cors_any().build();
     }

@@ -57,6 +57,9 @@ pub enum EntryKind {
         /// Taken back, not added.
         removed: bool,
     },
+    /// Word among those who serve the log together; no part of what was said. It has its place in the order of all entries
+    /// like any other, so that nobody who follows the order misses it.
+    Control,
 }
 
 /// An entry to be appended to a room.

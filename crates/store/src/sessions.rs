@@ -110,6 +110,9 @@ pub trait Sessions: Send + Sync {
     /// Where the order stood at the newest commit.
     fn position(&self) -> LogPosition;
 
+    /// Where the order stands now, commits of others who share the store included.
+    async fn read_position(&self) -> Result<LogPosition, StoreError>;
+
     /// As [`crate::Store::append`], and says where in the order of all entries the new ones are.
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError>;
 

@@ -19,6 +19,7 @@ pub use self::{
     rooms::RoomState,
     users::{Device, Presence, Revoked, UserState},
 };
+pub(crate) use self::{rooms::clear as clear_room, users::close_sockets};
 use crate::{
     error::ChatError, middleware::auth::is_user_id, presence_tracker::UserId, room_manager::RoomRef,
     servers::chat::Chat, types::RoomName,

@@ -7,10 +7,12 @@ use roomful_store::{RoomChange, RoomRow};
 
 use super::{NO_ROOM, existing, room_name, to_its_end};
 use crate::{
+    cluster::Control,
     error::ChatError,
     events::chat::{ROOM_DELETED, RoomDeleted},
     handlers::membership::{frame, give_up},
     recovery,
+    room::Room,
     servers::chat::{Chat, ChatServer},
 };
 
@@ -58,7 +60,9 @@ impl ChatServer {
 
     /// The rooms whose names come after `after` in the order of their bytes, `limit` at most.
     pub async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, ChatError> {
-        Ok(self.chat.store.rooms(after, limit).await?)
+        // Rooms of the server's own come first: their names begin with a control character.
+        let after = after.filter(|name| !name.is_empty()).unwrap_or("\u{1f}");
+        Ok(self.chat.store.rooms(Some(after), limit).await?)
     }
 
     /// Removes a room with all that was said in it. Its sockets get `chat:room_deleted` and are no longer in it. A room
@@ -76,7 +80,16 @@ async fn delete(chat: &Chat, room: &str) -> Result<(), ChatError> {
     let room = existing(chat, room).await?;
     let was_there = chat.store.delete_room(room.id).await?;
     // Also if it was gone already: then whoever removed it may not have come this far.
-    chat.rooms.detach(&room);
+    clear(chat, &room).await;
+    if let Some(cluster) = &chat.cluster {
+        cluster.command(&Control::RoomDeleted { room: room.id }).await?;
+    }
+    was_there.then_some(()).ok_or(NO_ROOM)
+}
+
+/// A room that was removed: its sockets here are told, and are no longer in it.
+pub(crate) async fn clear(chat: &Chat, room: &Room) {
+    chat.rooms.detach(room);
     let gone = RoomDeleted { room: &room.name };
     if let Some(frame) = frame(chat, ROOM_DELETED, &gone, Class::Durable) {
         room.tell(&frame, |_| true);
@@ -86,11 +99,10 @@ async fn delete(chat: &Chat, room: &str) -> Result<(), ChatError> {
         chat.typing.stop(&seat.user, room.id);
     }
     recovery::unsubscribe(chat, room.id, &seats).await;
-    give_up(&room, seats);
-    for user in chat.presence.online_in(room.id, usize::MAX) {
-        chat.presence.leave(&user.user, room.id);
+    give_up(room, seats);
+    for user in chat.presence.everyone_in(room.id, usize::MAX) {
+        chat.presence.leave(&user, room.id);
     }
-    was_there.then_some(()).ok_or(NO_ROOM)
 }
 
 async fn state(chat: &Chat, room: RoomRow) -> Result<RoomState, ChatError> {

@@ -3,9 +3,11 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use roomful_socket::Socket;
+use serde::{Deserialize, Serialize};
 
 use super::{to_its_end, user_id};
 use crate::{
+    cluster::Control,
     error::ChatError,
     events::presence::{State, Status},
     presence_tracker::UserId,
@@ -38,7 +40,7 @@ pub struct Presence {
 }
 
 /// A connection of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Its id, as its `session` event says.
     pub session_id: String,
@@ -78,7 +80,8 @@ impl ChatServer {
         let user = user_id(user)?;
         let ids = vec![user.to_string()];
         let known = chat.store.users(&ids).await?.pop();
-        let devices: Vec<_> = sockets_of(chat, &user).iter().filter_map(device).collect();
+        let mut devices: Vec<_> = sockets_of(chat, &user).iter().filter_map(Device::of).collect();
+        devices.extend(chat.presence.devices_elsewhere(&user).await);
         let state = chat
             .presence
             .states(ids, Some(&user))
@@ -117,7 +120,16 @@ impl ChatServer {
     /// `invalid_request` for an id that no user can have.
     pub async fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
         let (chat, user) = (Arc::clone(&self.chat), user_id(user)?);
-        to_its_end(async move { send_away(&chat, &user).await }).await
+        to_its_end(async move {
+            let elsewhere = chat.presence.devices_elsewhere(&user).await.len();
+            let closed = send_away(&chat, &user).await?;
+            if let Some(cluster) = &chat.cluster {
+                let user = user.to_string();
+                cluster.command(&Control::SentAway { user }).await?;
+            }
+            Ok(closed + elsewhere)
+        })
+        .await
     }
 
     /// Voids every token of a user that was issued up to now, for as long as revocations are kept, and closes their
@@ -132,7 +144,12 @@ impl ChatServer {
             chat.store.revoke(&user, before).await?;
             let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
             chat.last_revocation.fetch_max(serial, Ordering::SeqCst);
-            let closed = send_away(&chat, &user).await?;
+            let elsewhere = chat.presence.devices_elsewhere(&user).await.len();
+            let closed = elsewhere + send_away(&chat, &user).await?;
+            if let Some(cluster) = &chat.cluster {
+                let user = user.to_string();
+                cluster.command(&Control::Revoked { user, before }).await?;
+            }
             Ok(Revoked { before, closed })
         })
         .await
@@ -141,12 +158,19 @@ impl ChatServer {
 
 /// Closes the user's connections, and forgets those that were lost: nobody takes them up again.
 async fn send_away(chat: &Chat, user: &UserId) -> Result<usize, ChatError> {
-    let sockets = sockets_of(chat, user);
+    let closed = close_sockets(chat, user, |_| true);
+    chat.store.end_lost_sessions(user).await?;
+    Ok(closed)
+}
+
+/// Closes for good those of the user's connections here for which `which` holds. Answers how many there were.
+pub(crate) fn close_sockets(chat: &Chat, user: &str, which: impl Fn(&Session) -> bool) -> usize {
+    let mut sockets = sockets_of(chat, user);
+    sockets.retain(|socket| socket.state::<Session>().is_some_and(|session| which(&session)));
     for socket in &sockets {
         socket.disconnect(true);
     }
-    chat.store.end_lost_sessions(user).await?;
-    Ok(sockets.len())
+    sockets.len()
 }
 
 /// A user's sockets. Asked for seldom, so it looks at all there are rather than keep a list for each user.
@@ -161,11 +185,13 @@ fn sockets_of(chat: &Chat, user: &str) -> Vec<Socket> {
     sockets
 }
 
-fn device(socket: &Socket) -> Option<Device> {
-    let session = socket.state::<Session>()?;
-    Some(Device {
-        session_id: socket.id().as_str().to_owned(),
-        rooms: session.rooms(),
-        expires_at: session.expires_at(),
-    })
+impl Device {
+    pub(crate) fn of(socket: &Socket) -> Option<Self> {
+        let session = socket.state::<Session>()?;
+        Some(Self {
+            session_id: socket.id().as_str().to_owned(),
+            rooms: session.rooms(),
+            expires_at: session.expires_at(),
+        })
+    }
 }

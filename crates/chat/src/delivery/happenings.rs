@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use roomful_store::{Happening, RoomId, Store, StoreError};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::{clock::Clock, presence_tracker::UserId};
+use crate::{clock::Clock, presence_tracker::UserId, servers::presence::PresenceServer};
 
 /// Happenings that may wait for the store.
 const QUEUE: usize = 65_536;
@@ -18,6 +18,8 @@ const BATCH: usize = 256;
 const RETRY_MS: i64 = 500;
 /// How long a user who was online when the process ended may take to come back before they are told to have gone.
 const RETURN_MS: i64 = 15_000;
+/// The duty of telling it.
+const RETURNING: &str = "returning";
 /// Users read at a time.
 const PAGE: u32 = 500;
 
@@ -90,14 +92,14 @@ impl Happenings {
         }
     }
 
-    /// Users of an earlier process who do not come back in time are told to have gone. `is_online` knows who did.
-    pub(crate) async fn await_returning(
-        &self,
-        store: &dyn Store,
-        clock: &dyn Clock,
-        is_online: impl Fn(&UserId) -> bool + Send,
-    ) {
+    /// Users of an earlier process who do not come back in time are told to have gone.
+    pub(crate) async fn await_returning(&self, presence: &PresenceServer) {
+        let (store, clock) = (&presence.store, &presence.clock);
         let Some(outbox) = store.outbox() else { return };
+        // Where others live on, nobody has to be told of what happened before this one began.
+        if !presence.is_on_duty(RETURNING).await {
+            return;
+        }
         let mut after = String::new();
         loop {
             let page = match outbox.online(&after, PAGE).await {
@@ -106,19 +108,20 @@ impl Happenings {
             };
             let Some(last) = page.last() else { break };
             after.clone_from(&last.user_id);
+            let ids: Vec<_> = page.iter().map(|row| row.user_id.clone()).collect();
+            let online = presence.online_among(&ids).await.unwrap_or_default();
             let mut returning = self.returning.lock();
-            for row in page {
-                let user = UserId::from(row.user_id);
-                if !is_online(&user) {
-                    returning.insert(user, row.name);
-                }
+            for row in page.into_iter().filter(|row| !online.contains(&row.user_id)) {
+                returning.insert(UserId::from(row.user_id), row.name);
             }
         }
         let now = clock.now_ms();
         clock.sleep_until(now.saturating_add(RETURN_MS)).await;
         let gone = std::mem::take(&mut *self.returning.lock());
+        let ids: Vec<_> = gone.keys().map(ToString::to_string).collect();
+        let online = presence.online_among(&ids).await.unwrap_or_default();
         for (user, name) in gone {
-            if !is_online(&user) {
+            if !online.contains(&*user) {
                 self.user_offline(&user, name.as_deref(), now);
             }
         }

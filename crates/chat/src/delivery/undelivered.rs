@@ -1,25 +1,32 @@
 //! Looks at who has not acknowledged a message: first, soon, at members who are away; then, after the full wait, at all.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use roomful_store::{Alert, Outage, Outbox, Store, StoreError};
 
-use crate::{clock::Clock, presence_tracker::UserId};
+use crate::{clock::Clock, servers::presence::PresenceServer};
 
+/// The duty of looking.
+const UNDELIVERED: &str = "undelivered";
 /// Messages looked at in one go.
 const BATCH: u32 = 100;
 /// How often it is seen what is due, in milliseconds.
 const EVERY_MS: i64 = 500;
 
 /// Runs until the store is closed. Returns at once if it has no outbox.
-pub(crate) async fn watch(
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    is_online: impl Fn(&UserId) -> bool + Send,
-) {
+pub(crate) async fn watch(store: Arc<dyn Store>, clock: Arc<dyn Clock>, presence: Weak<PresenceServer>) {
     let Some(outbox) = store.outbox() else { return };
     loop {
-        match look(outbox, clock.now_ms(), &is_online).await {
+        let Some(presence) = presence.upgrade() else {
+            return;
+        };
+        let looked = if presence.is_on_duty(UNDELIVERED).await {
+            look(outbox, clock.now_ms(), &presence).await
+        } else {
+            Ok(0)
+        };
+        drop(presence);
+        match looked {
             // There may be more.
             Ok(looked) if looked == BATCH as usize => continue,
             Ok(_) => {}
@@ -30,11 +37,7 @@ pub(crate) async fn watch(
     }
 }
 
-async fn look(
-    outbox: &dyn Outbox,
-    now: i64,
-    is_online: &(impl Fn(&UserId) -> bool + Send),
-) -> Result<usize, StoreError> {
+async fn look(outbox: &dyn Outbox, now: i64, presence: &PresenceServer) -> Result<usize, StoreError> {
     let due = outbox.unconfirmed(now, BATCH).await?;
     let looked = due.len();
     if looked == 0 {
@@ -43,9 +46,13 @@ async fn look(
     let mut alerts = Vec::with_capacity(looked);
     for mut message in due {
         if !message.last {
-            message
-                .waiting
-                .retain(|user| !is_online(&UserId::from(user.as_str())));
+            let online = presence.online_among(&message.waiting).await;
+            // Where nobody can say, they are taken to be there; the full wait tells in the end.
+            let waiting = online.map(|online| {
+                message.waiting.retain(|user| !online.contains(user));
+                message.waiting
+            });
+            message.waiting = waiting.unwrap_or_default();
         }
         alerts.push(Alert {
             room: message.room,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::fields::Fields;
 use crate::error::{ChatError, ErrorBody};
 
+pub(crate) const DRAINING: &str = "server:draining";
 pub(crate) const SESSION: &str = "session";
 pub(crate) const ERROR: &str = "error";
 pub(crate) const TOKEN_REFRESH: &str = "token:refresh";
@@ -123,3 +124,11 @@ impl AckError {
 /// The ack data of events that have nothing to tell: `{}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Nothing {}
+
+/// `server:draining {retryAfterMs}`: the connection is about to end, since this server is going down.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Draining {
+    /// When to come back at the earliest. The stock client waits about so long by itself.
+    pub(crate) retry_after_ms: u32,
+}

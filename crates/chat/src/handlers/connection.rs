@@ -22,6 +22,9 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
         return;
     };
     chat.watch_expiry(*socket.id(), None, me.expires_at());
+    if let Some(cluster) = &chat.cluster {
+        cluster.user_came(&me.user);
+    }
     let restored = me.take_restored();
     let upto = restored.as_ref().map(|restored| restored.upto());
     tell_session(&chat, &me, &socket, upto);
@@ -94,6 +97,9 @@ pub(crate) async fn disconnected(chat: Arc<Chat>, socket: Socket, reason: Reason
     chat.notifications.disconnect(&me, &socket);
     chat.presence.unwatch(&socket, &me.take_watched());
     chat.presence.disconnect(&me.user);
+    if let Some(cluster) = &chat.cluster {
+        cluster.user_went(&me.user);
+    }
     // The last thing: a client that comes back waits for this.
     chat.connections.disconnected(&me.user, &socket);
     recovery::end(&chat, &me, reason).await;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::message;
 use crate::{
+    cluster::Control,
     controller::Context,
     error::ChatError,
     events::chat::{InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, UserInRoom},
@@ -78,6 +79,7 @@ async fn look_up(context: &Context, joining: &Joining, ask: &Join) -> Result<Fou
     };
     let joined = chat.store.join(room.id, &me.user, chat.clock.now_ms()).await?;
     let membership = joined.ok_or(ChatError::Forbidden)?;
+    chat.presence.look_around(room.id).await;
     if membership.newly {
         // Whatever becomes of this join: the user is a member.
         tell_others(chat, room, MEMBER_JOINED, &me.user, Some(&context.socket));
@@ -210,16 +212,26 @@ pub(crate) async fn end(
 ) -> Result<bool, ChatError> {
     let _one_change = chat.one_membership_change(user, room).await;
     let was_member = chat.store.leave(room.id, user).await?;
-    chat.typing.stop(user, room.id);
     if was_member {
         tell_others(chat, room, MEMBER_LEFT, user, asked);
     }
+    take_out(chat, room, user).await;
+    if let Some(cluster) = &chat.cluster {
+        // Also if there was none: whoever ended it may not have come this far.
+        let (room, user) = (room.id, user.to_string());
+        cluster.command(&Control::Left { room, user }).await?;
+    }
+    Ok(was_member)
+}
+
+/// Whatever the user has in the room here ends. Whoever calls this has the turn of their membership.
+pub(crate) async fn take_out(chat: &Chat, room: &Room, user: &UserId) {
+    chat.typing.stop(user, room.id);
     let seats = room.unsubscribe_user(user);
     recovery::unsubscribe(chat, room.id, &seats).await;
     give_up(room, seats);
     // Last: a socket that was just given the room looks again, see `enter`.
     chat.presence.leave(user, room.id);
-    Ok(was_member)
 }
 
 /// The user is in the room, unless they were taken out of it just now.
@@ -248,9 +260,7 @@ pub(crate) fn tell_others(chat: &Chat, room: &Room, event: &str, user: &UserId, 
         room: &room.name,
         user_id: user,
     };
-    if let Some(frame) = frame(chat, event, &data, Class::Durable) {
-        room.tell(&frame, |seat| asked != Some(&seat.socket));
-    }
+    chat.tell_room(room, event, &data, None, |seat| asked != Some(&seat.socket));
 }
 
 /// Encodes an event for many.

@@ -2,12 +2,8 @@
 //!
 //! One at a time for each member: what is told of a mark must come in the order in which it grew.
 
-use std::hash::BuildHasher;
-
-use roomful_socket::Class;
-
-use super::membership::frame;
 use crate::{
+    cluster::UserWord,
     controller::Context,
     error::ChatError,
     events::chat::{DeliveredMark, MESSAGE_DELIVERED, MESSAGE_READ, Mark, MarkedBy, ReadMark},
@@ -28,7 +24,11 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMar
         .ok_or(ChatError::Forbidden)?;
     if marked.advanced {
         tell(context, &room, MESSAGE_READ, marked.read_seq, at);
-        chat.unread.user_read(&me.user, &room).await;
+        chat.unread.user_read(&me.user, room.id, &room.name).await;
+        if let Some(cluster) = &chat.cluster {
+            let (room, name) = (room.id, room.name.as_str().into());
+            cluster.tell_user(&me.user, &UserWord::Read { room, name });
+        }
     }
     Ok(ReadMark {
         room: &ask.room,
@@ -72,8 +72,5 @@ fn tell(context: &Context, room: &Room, event: &'static str, seq: u64, at: i64) 
         seq,
         at,
     };
-    let class = Class::Latest(chat.keys.hash_one((event, room.id, &me.user)));
-    if let Some(frame) = frame(chat, event, &data, class) {
-        room.tell(&frame, |seat| seat.socket != *socket);
-    }
+    chat.tell_room(room, event, &data, Some(&me.user), |seat| seat.socket != *socket);
 }

@@ -13,6 +13,7 @@ use roomful_store::RoomId;
 use crate::{
     alarm::Alarm,
     clock::Clock,
+    cluster::Cluster,
     controller::Context,
     error::ChatError,
     events::{
@@ -25,6 +26,17 @@ use crate::{
     session::Session,
     typing_tracker::{TypingChange, TypingLimits, TypingTracker},
 };
+
+/// Where a change comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// From a client of this node.
+    Client,
+    /// A start that had to wait has its time, or typing has ended by itself.
+    Time,
+    /// From another node.
+    Elsewhere,
+}
 
 /// `chat:typing_start`.
 pub(crate) fn start(context: &Context, ask: &InRoom) -> Result<Nothing, ChatError> {
@@ -53,7 +65,12 @@ pub(crate) struct TypingBoard {
     rooms: Arc<RoomManager>,
     namespace: Namespace,
     keys: RandomState,
+    /// The other nodes, if there are any.
+    cluster: Option<Arc<Cluster>>,
 }
+
+/// Stands for the sessions of other nodes: typing there ends by word from there, or by itself.
+const ELSEWHERE: u64 = 0;
 
 impl TypingBoard {
     pub(crate) fn new(
@@ -61,6 +78,7 @@ impl TypingBoard {
         clock: &Arc<dyn Clock>,
         rooms: &Arc<RoomManager>,
         namespace: &Namespace,
+        cluster: Option<Arc<Cluster>>,
     ) -> Self {
         Self {
             tracker: Mutex::new(TypingTracker::new(limits)),
@@ -69,31 +87,51 @@ impl TypingBoard {
             rooms: Arc::clone(rooms),
             namespace: namespace.clone(),
             keys: RandomState::new(),
+            cluster,
         }
     }
 
     pub(crate) fn start_alarm(self: &Arc<Self>) {
         let next = |board: &Self| board.tracker.lock().next_deadline();
-        let tick = |board: Arc<Self>, _| async move { board.change(TypingTracker::tick) };
+        let tick = |board: Arc<Self>, _| async move { board.change(TypingTracker::tick, Source::Time) };
         self.alarm
             .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
     }
 
     fn start(&self, user: &UserId, room: RoomId, session: u64) {
-        self.change(|tracker, now| tracker.start((room, Arc::clone(user)), session, now));
+        let start =
+            |tracker: &mut TypingTracker<_>, now| tracker.start((room, Arc::clone(user)), session, now);
+        self.change(start, Source::Client);
     }
 
     /// The user stopped typing in a room, by saying so, by sending, or by leaving.
     pub(crate) fn stop(&self, user: &UserId, room: RoomId) {
-        self.change(|tracker, now| tracker.stop(&(room, Arc::clone(user)), now));
+        let stop = |tracker: &mut TypingTracker<_>, now| tracker.stop(&(room, Arc::clone(user)), now);
+        self.change(stop, Source::Client);
     }
 
     /// A session is gone, and what it typed with it.
     pub(crate) fn end_session(&self, user: &UserId, session: u64, rooms: &[RoomId]) {
-        self.change(|tracker, now| tracker.end_session(user, session, rooms.iter().copied(), now));
+        let end = |tracker: &mut TypingTracker<_>, now| {
+            tracker.end_session(user, session, rooms.iter().copied(), now)
+        };
+        self.change(end, Source::Client);
     }
 
-    fn change<C>(&self, step: impl FnOnce(&mut TypingTracker<RoomId>, i64) -> C)
+    /// A user on another node types, or has stopped.
+    pub(crate) fn hear(&self, user: &UserId, room: RoomId, on: bool) {
+        let who = (room, Arc::clone(user));
+        if on {
+            self.change(
+                |tracker, now| tracker.start(who, ELSEWHERE, now),
+                Source::Elsewhere,
+            );
+        } else {
+            self.change(|tracker, now| tracker.stop(&who, now), Source::Elsewhere);
+        }
+    }
+
+    fn change<C>(&self, step: impl FnOnce(&mut TypingTracker<RoomId>, i64) -> C, source: Source)
     where
         C: IntoIterator<Item = TypingChange<RoomId>>,
     {
@@ -101,8 +139,26 @@ impl TypingBoard {
         let was_next = tracker.next_deadline();
         for change in step(&mut tracker, self.clock.now_ms()) {
             self.pass_on(&change);
+            self.tell_nodes(&change, source);
         }
         self.alarm.moved(was_next, tracker.next_deadline());
+    }
+
+    fn tell_nodes(&self, change: &TypingChange<RoomId>, source: Source) {
+        let Some(cluster) = &self.cluster else { return };
+        let (on, (room, user)) = match change {
+            TypingChange::Start(who) => (true, who),
+            TypingChange::Stop(who) => (false, who),
+        };
+        let tells = match source {
+            Source::Client => true,
+            // What ends by itself ends so on every node.
+            Source::Time => on && cluster.is_here(user),
+            Source::Elsewhere => false,
+        };
+        if tells {
+            cluster.tell_typing(*room, user, on);
+        }
     }
 
     /// Tells a socket that has come back to these rooms who types there.

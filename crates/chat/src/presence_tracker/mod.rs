@@ -209,6 +209,13 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         self.users.get(user).map_or(&[], |entry| &entry.rooms)
     }
 
+    /// Whether the user is online in `room`.
+    pub fn is_in(&self, user: &str, room: R) -> bool {
+        self.rooms
+            .get(&room)
+            .is_some_and(|crowd| crowd.users.contains(user))
+    }
+
     /// Up to `limit` of those who show in `room`, in the order in which they came.
     pub fn showing_in(&self, room: R, limit: usize) -> Vec<OnlineEntry> {
         let entries = self.everyone_in(room).filter_map(|user| self.entry(user));

@@ -8,6 +8,7 @@ use roomful_store::{Missed, PlacedEntry, Resume, Resumed, RoomRow, SessionKey};
 
 use super::HANDOVER;
 use crate::{
+    cluster::UserWord,
     handlers,
     room::{Frame, Room, joining::Joining, view::Event},
     room_manager::RoomRef,
@@ -66,9 +67,8 @@ async fn try_restore(
     claim: &Claim,
 ) -> Result<Restored, &'static str> {
     let key = key(&claim.pid);
-    let seen = chat
-        .order
-        .place(&claim.offset)
+    let seen = seen(chat, &claim.offset)
+        .await
         .ok_or("its offset is none of ours")?;
     if chat.recovery.unended.lock().contains_key(&key) {
         return Err("its end is still to be noted");
@@ -80,6 +80,10 @@ async fn try_restore(
         .map_err(|_| "the store failed")?;
     end_other_connection(chat, me, key).await?;
     let resumed = resume_in_store(chat, me, key).await?;
+    if let Some(cluster) = &chat.cluster {
+        // What another node still believes to be its connection carries nothing that counts any more.
+        cluster.tell_user(&me.user, &UserWord::TakenOver(key.0));
+    }
     // From here on it is this connection's, and over if it can't be given back.
     match rebuild(chat, me, socket, key, seen, &resumed).await {
         Ok(restored) => {
@@ -94,6 +98,18 @@ async fn try_restore(
             Err(why)
         }
     }
+}
+
+/// The place that the client names. Another node may have been ahead of this one: it goes on until it is there, too.
+async fn seen(chat: &Chat, offset: &str) -> Option<u64> {
+    if let (Some(cluster), None) = (&chat.cluster, chat.order.place(offset)) {
+        let now = chat.store.read_position().await.ok()?;
+        if *now.epoch == *chat.order.epoch() {
+            cluster.heard_of(now.pos);
+            chat.pipeline.follow(now.pos).await;
+        }
+    }
+    chat.order.place(offset)
 }
 
 /// A connection that still has the session is dead without knowing it. Its part here ends before another takes it up.
@@ -138,11 +154,15 @@ async fn rebuild(
     if resumed.rooms.len() > chat.config.limits.rooms_per_socket {
         return Err("it is in too many rooms");
     }
+    let epoch = chat.order.epoch();
     let mut rooms = Vec::with_capacity(resumed.rooms.len());
     for subscribed in &resumed.rooms {
         rooms.push(room(chat, me, &subscribed.room).await?);
     }
     let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
+    if chat.order.epoch() != epoch {
+        return Err("the log was restored meanwhile");
+    }
     // Asked again, now that the rooms are subscribed to: who was taken out of one just before is in it by mistake.
     if resume_in_store(chat, me, key).await?.rooms.len() != resumed.rooms.len() {
         return Err("its rooms changed");

@@ -15,6 +15,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use roomful_bus::Subscription;
 use roomful_socket::{Class, Prepared, Reason, Sent, Socket};
 use roomful_store::{RoomId, RoomRow};
 
@@ -70,6 +71,8 @@ pub(crate) struct Room {
     subscribers: Mutex<Subscribers<Key, Seat, Frame>>,
     /// Sends that wait to be committed.
     queued: AtomicUsize,
+    /// What other nodes tell of it is heard.
+    pub(crate) heard: Option<Subscription>,
 }
 
 impl Room {
@@ -81,6 +84,7 @@ impl Room {
             epoch: row.epoch.as_str().into(),
             subscribers: Mutex::new(Subscribers::new(row.head)),
             queued: AtomicUsize::new(0),
+            heard: None,
         }
     }
 

@@ -3,12 +3,15 @@
 //! A client that comes back names a single place in it, and has then seen everything before that place in all its
 //! rooms, and nothing after. So each socket gets entries in this order only, whichever rooms they are of.
 
-use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use roomful_store::LogPosition;
 
 /// How far the order was delivered.
 pub(crate) struct Order {
-    epoch: Box<str>,
+    /// Changes only when a cluster's store was restored from a backup.
+    epoch: RwLock<Arc<str>>,
     /// Held while an entry is delivered, and while a socket is put into rooms: each socket gets an entry whole, in all
     /// its rooms, or not at all. Never held over an await. Room locks are taken under it, never the other way.
     delivered: Mutex<u64>,
@@ -19,10 +22,22 @@ pub(crate) struct Order {
 impl Order {
     pub(crate) fn starting(at: LogPosition, offsets: bool) -> Self {
         Self {
-            epoch: at.epoch.into(),
+            epoch: RwLock::new(at.epoch.into()),
             delivered: Mutex::new(at.pos),
             offsets,
         }
+    }
+
+    /// Places can only be compared within one epoch.
+    pub(crate) fn epoch(&self) -> Arc<str> {
+        Arc::clone(&self.epoch.read())
+    }
+
+    /// The log was restored: from here on another order counts.
+    pub(crate) fn begin_anew(&self, at: LogPosition) {
+        let mut delivered = self.delivered.lock();
+        *self.epoch.write() = at.epoch.into();
+        *delivered = at.pos;
     }
 
     /// The place of the newest entry that was delivered.
@@ -45,14 +60,14 @@ impl Order {
 
     /// What a client is told with the entry at `pos`; `None` if clients are told nothing.
     pub(crate) fn offset(&self, pos: u64) -> Option<String> {
-        self.offsets.then(|| format!("{}.{pos}", self.epoch))
+        self.offsets.then(|| format!("{}.{pos}", self.epoch.read()))
     }
 
     /// The place that a client names; `None` if it is none of this order, or has not come yet.
     pub(crate) fn place(&self, offset: &str) -> Option<u64> {
         let (epoch, pos) = offset.split_once('.')?;
         let pos = pos.parse().ok()?;
-        (epoch == &*self.epoch && pos <= self.delivered()).then_some(pos)
+        (epoch == &**self.epoch.read() && pos <= self.delivered()).then_some(pos)
     }
 }
 

@@ -6,15 +6,18 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, Weak, atomic::Ordering},
 };
 
 use futures_util::future::join;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use roomful_socket::Namespace;
-use roomful_store::{Appended, Placed, PlacedEntry, RoomId, Store, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use roomful_store::{Appended, EntryKind, Placed, PlacedEntry, RoomId, Store, StoreError};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use super::{
     Frame, Room,
@@ -24,9 +27,11 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    cluster::{self, Cluster, Next, Told},
     error::ChatError,
     metrics::Metrics,
     room_manager::{RoomManager, RoomRef},
+    servers::chat::Chat,
     unread_board::UnreadBoard,
 };
 
@@ -46,6 +51,12 @@ pub(crate) struct Pipeline {
     pub(crate) rooms: Arc<RoomManager>,
     pub(crate) order: Arc<Order>,
     pub(crate) unread: Arc<UnreadBoard>,
+    /// The other nodes, if there are any.
+    pub(crate) cluster: Option<Arc<Cluster>>,
+    /// Held by whoever goes on in the order: the flight that has landed, or what follows the other nodes.
+    pub(crate) delivering: tokio::sync::Mutex<()>,
+    /// The chat as a whole, for what other nodes order it to do.
+    pub(crate) chat: OnceLock<Weak<Chat>>,
     /// The most sends that may wait in one room.
     pub(crate) room_queue: usize,
     /// The most sends that may wait in all rooms.
@@ -169,13 +180,38 @@ impl Pipeline {
     async fn append(&self, sends: &[Waiting]) -> Result<Placed, StoreError> {
         let now = self.clock.now_ms();
         let entries = sends.iter().map(|sent| sent.pending.entry(&sent.room, now));
-        self.store.append_placed(entries.collect()).await
+        let placed = self.store.append_placed(entries.collect()).await?;
+        if let Some(cluster) = &self.cluster {
+            self.tell_nodes(cluster, sends, &placed);
+        }
+        Ok(placed)
+    }
+
+    /// At once, though it may take a while until they are delivered here.
+    fn tell_nodes(&self, cluster: &Cluster, sends: &[Waiting], placed: &Placed) {
+        let told = sends.iter().zip(&placed.results).filter_map(|(sent, result)| {
+            let Ok(Appended::New { seq, at }) = *result else {
+                return None;
+            };
+            Some(Told {
+                room: sent.room.id,
+                name: sent.room.name.as_str(),
+                seq,
+                at,
+                entry: sent.pending.entry(&sent.room, at),
+            })
+        });
+        let told: Vec<_> = told.collect();
+        if !told.is_empty() {
+            cluster.tell_committed(&self.order.epoch(), placed.pos, &told);
+        }
     }
 
     // ---- out to the rooms
 
     /// What is new is delivered, then everybody is answered.
     async fn settle(&self, flights: Vec<Flight>) {
+        let _alone = self.alone().await;
         for Flight { sends, outcome } in flights {
             match outcome {
                 Ok(placed) => self.deliver_all(sends, placed).await,
@@ -192,6 +228,10 @@ impl Pipeline {
     }
 
     async fn deliver_all(&self, sends: Vec<Waiting>, placed: Placed) {
+        if self.cluster.is_some() && *self.store.position().epoch != *self.order.epoch() {
+            // The log was restored: all clients are about to be sent away, and what was said is there when they come back.
+            return self.answer_all(sends, placed);
+        }
         // An append that was answered with an error may have been committed after all.
         self.catch_up(placed.pos - 1).await;
         let mut pos = placed.pos;
@@ -207,6 +247,10 @@ impl Pipeline {
                 }
             }
         }
+        self.answer_all(sends, placed);
+    }
+
+    fn answer_all(&self, sends: Vec<Waiting>, placed: Placed) {
         for (
             Waiting {
                 room,
@@ -236,14 +280,38 @@ impl Pipeline {
         self.metrics.messages_out.increment(reached.unwrap_or_default());
     }
 
+    /// Waits until nobody goes on in the order; nobody does while the answer lives.
+    pub(crate) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.delivering.lock().await
+    }
+
+    /// Delivers what other nodes have written, up to the place `upto`.
+    pub(crate) async fn follow(&self, upto: u64) {
+        let _alone = self.alone().await;
+        self.catch_up(upto).await;
+    }
+
     /// Delivers the committed entries up to the place `upto` that were not delivered yet. Returns when that is done: we
     /// wait for the store rather than leave a hole.
     async fn catch_up(&self, upto: u64) {
         let mut pause = *RETRY_MS.start();
+        let mut patient_until = None;
         loop {
             let after = self.order.delivered();
             if after >= upto {
                 return;
+            }
+            if let Some(cluster) = &self.cluster {
+                if self.deliver_told(cluster, after + 1) {
+                    patient_until = None;
+                    continue;
+                }
+                let until = *patient_until.get_or_insert_with(|| Instant::now() + cluster::PATIENCE);
+                if cluster.be_patient(until).await {
+                    continue;
+                }
+                cluster.count_backfill();
+                patient_until = None;
             }
             match self.store.placed(after, upto, CATCH_UP_PAGE).await {
                 // What retention has removed can't be delivered to anybody any more.
@@ -264,8 +332,29 @@ impl Pipeline {
         }
     }
 
+    /// Delivers what other nodes told of the place `pos`. False if that is not enough.
+    fn deliver_told(&self, cluster: &Cluster, pos: u64) -> bool {
+        match cluster.take(pos, &self.rooms) {
+            Next::Entry(placed) => self.redeliver(&placed),
+            Next::Elsewhere(room) => {
+                if let Some(name) = room.name {
+                    self.unread.changed(room.id, &name);
+                }
+                self.order.deliver(pos, || ());
+            }
+            Next::Unknown => return false,
+        }
+        true
+    }
+
     fn redeliver(&self, placed: &PlacedEntry) {
         let PlacedEntry { pos, room, entry } = placed;
+        if entry.kind == EntryKind::Control {
+            if let (Some(cluster), Some(chat)) = (&self.cluster, self.chat.get().and_then(Weak::upgrade)) {
+                cluster::obey(&chat, cluster, entry);
+            }
+            return self.order.deliver(*pos, || ());
+        }
         let Some(room) = self.rooms.get(*room) else {
             // Nobody is there to be told.
             return self.order.deliver(*pos, || ());

@@ -123,7 +123,8 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
         }
         let dense = seq == self.head + 1;
         self.head = seq;
-        if !dense {
+        // To whom nobody belongs, nothing is missing: so it is while a room is being opened.
+        if !dense && !self.members.is_empty() {
             return false;
         }
         for Member { seat, wait } in self.members.values() {

@@ -37,6 +37,8 @@ impl<'a> Event<'a> {
     pub(crate) fn of(room: &'a Room, entry: &'a Entry) -> Option<Self> {
         let read = match entry.kind {
             EntryKind::Message => message(&room.name, &room.epoch, entry).map(Self::Message),
+            // No client is in the room where these stand.
+            EntryKind::Control => return None,
             kind => change(kind, entry),
         };
         read.inspect_err(
@@ -154,7 +156,7 @@ fn change(kind: EntryKind, entry: &Entry) -> serde_json::Result<Event<'_>> {
                 },
             )
         }
-        EntryKind::Delete | EntryKind::Message => (ChangeKind::Deleted, bare),
+        EntryKind::Delete | EntryKind::Message | EntryKind::Control => (ChangeKind::Deleted, bare),
     };
     Ok(Event::Change(kind, change))
 }

@@ -45,27 +45,38 @@ impl Audience {
         }
     }
 
-    /// The socket hears of these users from now on.
-    pub(crate) fn watch(&self, socket: &Socket, users: &[UserId]) {
+    /// The socket hears of these users from now on. Answers of whom nobody had heard before.
+    pub(crate) fn watch(&self, socket: &Socket, users: &[UserId]) -> Vec<UserId> {
         let mut watchers = self.watchers.lock();
+        let mut new = Vec::new();
         for user in users {
-            watchers
-                .entry(Arc::clone(user))
-                .or_default()
-                .insert(*socket.id(), socket.clone());
+            let sockets = watchers.entry(Arc::clone(user)).or_insert_with(|| {
+                new.push(Arc::clone(user));
+                HashMap::new()
+            });
+            sockets.insert(*socket.id(), socket.clone());
         }
+        new
     }
 
-    pub(crate) fn unwatch<U: AsRef<str>>(&self, socket: &Socket, users: &[U]) {
+    /// The socket does not hear of these users any more. Answers of whom nobody hears now.
+    pub(crate) fn unwatch<U: AsRef<str>>(&self, socket: &Socket, users: &[U]) -> Vec<UserId> {
         let mut watchers = self.watchers.lock();
+        let mut done = Vec::new();
         for user in users {
             if let Some(sockets) = watchers.get_mut(user.as_ref()) {
                 sockets.remove(socket.id());
                 if sockets.is_empty() {
-                    watchers.remove(user.as_ref());
+                    done.extend(watchers.remove_entry(user.as_ref()).map(|(user, _)| user));
                 }
             }
         }
+        done
+    }
+
+    /// Whether somebody hears of the user.
+    pub(crate) fn is_watched(&self, user: &str) -> bool {
+        self.watchers.lock().contains_key(user)
     }
 
     /// Everybody else who is to hear of a user in these rooms, each socket once.
@@ -93,9 +104,9 @@ impl Audience {
     }
 
     /// The user's sockets, but for this one.
-    pub(crate) fn other_devices(&self, user: &UserId, but: &Socket) -> Vec<Socket> {
+    pub(crate) fn other_devices(&self, user: &UserId, but: Option<&Socket>) -> Vec<Socket> {
         let mut sockets = self.connections.sockets(user);
-        sockets.retain(|socket| socket != but);
+        sockets.retain(|socket| Some(socket) != but);
         sockets
     }
 

@@ -2,32 +2,37 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
 };
 
 use parking_lot::Mutex;
-use roomful_socket::{Namespace, Reason, SocketId, WebSocketServer};
+use rand::RngExt as _;
+use roomful_socket::{Class, Drain, Namespace, Reason, SocketId, WebSocketServer};
 use roomful_store::Store;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::{notification::NotificationServer, presence::PresenceServer};
 use crate::{
     alarm::Alarm,
     clock::{Clock, SystemClock},
+    cluster::{self, Cluster, ClusterConfig},
     config::ChatConfig,
     controller,
     deadlines::Deadlines,
     error::ChatError,
-    handlers::{connection, typing::TypingBoard},
+    events::connection::{DRAINING, Draining},
+    handlers::{connection, membership, typing::TypingBoard},
     metrics::{Messages, Metrics},
     middleware::{
         admission::{UserConnections, admit},
         rate_limit::RateLimiters,
     },
     pace::{Pace, PerSecond},
+    presence_tracker::UserId,
     recovery::{self, Remembered},
     reply::emit_error,
-    room::{Room, order::Order, pipeline::Pipeline},
+    room::{Room, Seat, order::Order, pipeline::Pipeline},
     room_manager::RoomManager,
     types::{Claims, Notified, Notify},
     unread_board::UnreadBoard,
@@ -42,8 +47,17 @@ pub struct ChatServer {
     pub(crate) chat: Arc<Chat>,
 }
 
+/// What is going on on one node, as of its last sign of life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeStats {
+    /// Its name.
+    pub node: String,
+    /// Its figures.
+    pub stats: Stats,
+}
+
 /// What is going on, in numbers.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Authenticated connections.
@@ -74,26 +88,72 @@ impl ChatServer {
         config: ChatConfig,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let chat = Arc::new(Chat::new(server.of("/"), store, config, clock));
+        Self::attach_to(server, store, config, clock, None)
+    }
+
+    /// The same as one of several nodes that share the store.
+    pub fn attach_to(
+        server: &WebSocketServer,
+        store: Arc<dyn Store>,
+        config: ChatConfig,
+        clock: Arc<dyn Clock>,
+        cluster: Option<ClusterConfig>,
+    ) -> Self {
+        let cluster = cluster.map(Cluster::new);
+        let chat = Arc::new(Chat::new(server.of("/"), store, config, clock, cluster));
+        // Once per chat.
+        let _ = chat.pipeline.chat.set(Arc::downgrade(&chat));
         chat.start_alarms();
         Chat::listen(&chat);
+        if let Some(cluster) = &chat.cluster {
+            cluster::start(&chat, cluster);
+        }
         Self { chat }
     }
 
-    /// What is going on now.
+    /// What is going on now on this node.
     pub fn stats(&self) -> Stats {
-        let messages = self.chat.metrics.messages();
-        Stats {
-            connections: self.chat.namespace.len(),
-            users: self.chat.presence.users_online(),
-            rooms: self.chat.rooms.len(),
-            messages,
-            per_second: self
-                .chat
-                .pace
-                .lock()
-                .per_second(self.chat.clock.now_ms(), messages),
+        self.chat.stats()
+    }
+
+    /// This node's name; `local` where there is no cluster.
+    pub fn node(&self) -> &str {
+        let cluster = self.chat.cluster.as_ref();
+        cluster.map_or("local", |cluster| cluster.node())
+    }
+
+    /// What is going on on the other nodes.
+    ///
+    /// # Errors
+    /// `unavailable` if nobody can say.
+    pub async fn other_nodes(&self) -> Result<Vec<NodeStats>, ChatError> {
+        match &self.chat.cluster {
+            Some(cluster) => cluster.other_nodes().await,
+            None => Ok(Vec::new()),
         }
+    }
+
+    /// Whether clients are welcome: not while this node has lost its part in its cluster.
+    pub fn is_serving(&self) -> bool {
+        let cluster = self.chat.cluster.as_ref();
+        cluster.is_none_or(|cluster| cluster.is_in_good_standing())
+    }
+
+    /// Clients that are sent away are told before, by `server:draining`: when to come back at the earliest, each at another
+    /// time.
+    pub fn hinting(&self, drain: Drain) -> Drain {
+        let chat = Arc::clone(&self.chat);
+        drain.before_wave(move |sockets| {
+            for socket in sockets {
+                let hint = Draining {
+                    retry_after_ms: rand::rng().random_range(0..1_000),
+                };
+                if let Err(error) = socket.emit(DRAINING, &hint) {
+                    tracing::debug!(%error, "a client that is sent away can't be told");
+                }
+            }
+            chat.metrics.sent_away.increment(sockets.len() as u64);
+        })
     }
 
     /// The first step of going down, before the transport closes: takes no further sends (they are refused as
@@ -139,6 +199,8 @@ pub(crate) struct Chat {
     pub(crate) rooms: Arc<RoomManager>,
     pub(crate) order: Arc<Order>,
     pub(crate) pipeline: Arc<Pipeline>,
+    /// The other nodes, if there are any.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) recovery: Remembered,
     pub(crate) presence: Arc<PresenceServer>,
     pub(crate) notifications: Arc<NotificationServer>,
@@ -159,9 +221,15 @@ pub(crate) struct Chat {
 }
 
 impl Chat {
-    fn new(namespace: Namespace, store: Arc<dyn Store>, config: ChatConfig, clock: Arc<dyn Clock>) -> Self {
+    fn new(
+        namespace: Namespace,
+        store: Arc<dyn Store>,
+        config: ChatConfig,
+        clock: Arc<dyn Clock>,
+        cluster: Option<Arc<Cluster>>,
+    ) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let rooms = RoomManager::new(Arc::clone(&store), Arc::clone(&clock));
+        let rooms = RoomManager::new(Arc::clone(&store), Arc::clone(&clock), cluster.clone());
         let connections = Arc::default();
         let presence = Arc::new(PresenceServer::new(
             &config,
@@ -171,6 +239,7 @@ impl Chat {
             &connections,
             &namespace,
             &metrics,
+            cluster.clone(),
         ));
         let unread = Arc::new(UnreadBoard::new(
             &config,
@@ -189,6 +258,9 @@ impl Chat {
             rooms: Arc::clone(&rooms),
             order: Arc::clone(&order),
             unread: Arc::clone(&unread),
+            cluster: cluster.clone(),
+            delivering: tokio::sync::Mutex::default(),
+            chat: OnceLock::new(),
             room_queue: config.room_queue,
             server_queue: config.server_queue,
             places: Arc::new(Semaphore::new(config.server_queue as usize)),
@@ -198,17 +270,29 @@ impl Chat {
             limiters: RateLimiters::new(config.rates, Arc::clone(&clock)),
             connections,
             unread,
-            serials: AtomicU64::new(1),
+            serials: AtomicU64::new(first_serial(cluster.is_some())),
             last_revocation: AtomicU64::new(0),
             calls: Arc::new(Semaphore::new(config.posts_in_flight.max(1) as usize)),
             pace: Mutex::new(Pace::starting(clock.now_ms())),
             pace_alarm: Alarm::default(),
             order,
             pipeline: Arc::new(pipeline),
+            typing: Arc::new(TypingBoard::new(
+                config.typing,
+                &clock,
+                &rooms,
+                &namespace,
+                cluster.clone(),
+            )),
             recovery: Remembered::starting(clock.now_ms()),
             presence,
-            notifications: Arc::new(NotificationServer::new(&config, &store, &clock, &namespace)),
-            typing: Arc::new(TypingBoard::new(config.typing, &clock, &rooms, &namespace)),
+            notifications: Arc::new(NotificationServer::new(
+                &config,
+                &store,
+                &clock,
+                &namespace,
+                cluster.clone(),
+            )),
             keys: RandomState::new(),
             memberships: (0..MEMBERSHIP_LOCKS)
                 .map(|_| tokio::sync::Mutex::default())
@@ -221,6 +305,19 @@ impl Chat {
             namespace,
             metrics,
             rooms,
+            cluster,
+        }
+    }
+
+    /// What is going on now on this node.
+    pub(crate) fn stats(&self) -> Stats {
+        let messages = self.metrics.messages();
+        Stats {
+            connections: self.namespace.len(),
+            users: self.presence.users_online(),
+            rooms: self.rooms.len(),
+            messages,
+            per_second: self.pace.lock().per_second(self.clock.now_ms(), messages),
         }
     }
 
@@ -259,6 +356,30 @@ impl Chat {
         });
         if chat.config.recovery.is_on() {
             recovery::offer(chat);
+        }
+    }
+
+    /// Tells the sockets in a room something that is no entry; of those here, the ones for which `which` holds.
+    /// `newest_of`: it is the newest state of something of this user, and takes the place of an older one that waits.
+    pub(crate) fn tell_room<T: Serialize>(
+        &self,
+        room: &Room,
+        event: &str,
+        data: &T,
+        newest_of: Option<&UserId>,
+        which: impl FnMut(&Seat) -> bool,
+    ) {
+        let data = match serde_json::value::to_raw_value(data) {
+            Ok(data) => data,
+            Err(error) => return tracing::error!(event, %error, "an event can't be encoded"),
+        };
+        let key = |user: &UserId| self.keys.hash_one((event, room.id, &**user));
+        let class = newest_of.map_or(Class::Durable, |user| Class::Latest(key(user)));
+        if let Some(frame) = membership::frame(self, event, &data, class) {
+            room.tell(&frame, which);
+        }
+        if let Some(cluster) = &self.cluster {
+            cluster.tell_event(room.id, event, &data, newest_of);
         }
     }
 
@@ -326,5 +447,15 @@ impl Chat {
             emit_error(&socket, ChatError::TokenExpired.body(), None);
             socket.close(Reason::ForcedClose);
         }
+    }
+}
+
+/// Serials tell the sessions of a process apart; in a cluster, with near certainty, those of all processes, since the store
+/// knows by them who has a session.
+fn first_serial(in_cluster: bool) -> u64 {
+    if in_cluster {
+        u64::from(rand::rng().random_range(1..u32::MAX >> 1)) << 32
+    } else {
+        1
     }
 }

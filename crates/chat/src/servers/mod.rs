@@ -2,6 +2,7 @@
 
 mod audience;
 pub(crate) mod chat;
+pub(crate) mod elsewhere;
 pub(crate) mod notification;
 pub(crate) mod presence;
 mod status;

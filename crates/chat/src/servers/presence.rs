@@ -10,17 +10,22 @@ use parking_lot::Mutex;
 use roomful_socket::{Namespace, Socket};
 use roomful_store::{RoomId, Store};
 
-use super::audience::{Audience, knows};
+use super::{
+    audience::{Audience, knows},
+    elsewhere::Link,
+};
 use crate::{
+    admin::Device,
     alarm::Alarm,
     clock::Clock,
+    cluster::Cluster,
     config::ChatConfig,
     delivery::{happenings::Happenings, undelivered},
     error::ChatError,
     events::presence::{OFFLINE, ONLINE, Offline, Online, STATUS, ShowsAs},
     metrics::{Metrics, count},
     middleware::admission::UserConnections,
-    presence_tracker::{Choice, OnlineEntry, PresenceTracker, Recalled, UserId},
+    presence_tracker::{Choice, OnlineEntry, PresenceTracker, Recalled, UserId, WentOffline},
     room::Room,
     room_manager::RoomManager,
     session::Session,
@@ -28,7 +33,7 @@ use crate::{
 };
 
 /// How many users' last words are written at a time.
-const WRITES_AT_A_TIME: usize = 64;
+pub(super) const WRITES_AT_A_TIME: usize = 64;
 
 /// Who is online, and who wants to know.
 pub(crate) struct PresenceServer {
@@ -38,14 +43,24 @@ pub(crate) struct PresenceServer {
     /// One choice of a user at a time, so that what is stored last is what shows.
     pub(super) choices: Turns,
     alarm: Alarm,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     rooms_of_user: u32,
-    happenings: Happenings,
+    pub(super) happenings: Happenings,
+    pub(super) rooms: Arc<RoomManager>,
+    connections: Arc<UserConnections>,
+    /// The most users that are listed of a room.
+    pub(super) listed: usize,
+    /// The other nodes, if there are any.
+    pub(crate) link: Option<Arc<Link>>,
 }
 
 impl PresenceServer {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "called once, with what the chat is made of"
+    )]
     pub(crate) fn new(
         config: &ChatConfig,
         store: &Arc<dyn Store>,
@@ -54,6 +69,7 @@ impl PresenceServer {
         connections: &Arc<UserConnections>,
         namespace: &Namespace,
         metrics: &Arc<Metrics>,
+        cluster: Option<Arc<Cluster>>,
     ) -> Self {
         Self {
             tracker: Mutex::new(PresenceTracker::new(config.presence_grace_ms)),
@@ -65,6 +81,10 @@ impl PresenceServer {
             metrics: Arc::clone(metrics),
             rooms_of_user: config.rooms_of_user,
             happenings: Happenings::start(store, clock),
+            rooms: Arc::clone(rooms),
+            connections: Arc::clone(connections),
+            listed: config.limits.online_users,
+            link: cluster.map(|cluster| Arc::new(Link::new(cluster))),
         }
     }
 
@@ -73,6 +93,7 @@ impl PresenceServer {
         let tick = |presence: Arc<Self>, now| async move { presence.tick(now) };
         self.alarm
             .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+        self.start_link();
     }
 
     /// Starts what tells the outbox: who did not come back after a restart, and who has not got a message.
@@ -81,27 +102,11 @@ impl PresenceServer {
             return;
         }
         let presence = Arc::clone(self);
-        tokio::spawn(async move {
-            let Self {
-                happenings,
-                store,
-                clock,
-                ..
-            } = &*presence;
-            happenings
-                .await_returning(&**store, &**clock, |user| presence.is_online(user))
-                .await;
-        });
-        let presence = Arc::downgrade(self);
-        let is_online = move |user: &UserId| {
-            presence
-                .upgrade()
-                .is_some_and(|presence| presence.is_online(user))
-        };
+        tokio::spawn(async move { presence.happenings.await_returning(&presence).await });
         tokio::spawn(undelivered::watch(
             Arc::clone(&self.store),
             Arc::clone(&self.clock),
-            is_online,
+            Arc::downgrade(self),
         ));
     }
 
@@ -110,8 +115,26 @@ impl PresenceServer {
         self.happenings.close().await;
     }
 
-    fn is_online(&self, user: &UserId) -> bool {
-        self.tracker.lock().entry(user).is_some()
+    /// Whether a duty that one node does for all is this one's, for now.
+    pub(crate) async fn is_on_duty(&self, duty: &str) -> bool {
+        match &self.link {
+            Some(link) => link.cluster.is_on_duty(duty).await,
+            None => true,
+        }
+    }
+
+    /// A user's connections here.
+    pub(crate) fn devices(&self, user: &str) -> Vec<Device> {
+        let sockets = self.connections.sockets(user);
+        sockets.iter().filter_map(Device::of).collect()
+    }
+
+    /// Something that other nodes show of the user has changed here.
+    pub(super) fn changed(&self, user: &UserId, rooms: &[RoomId]) {
+        if let Some(link) = &self.link {
+            link.user_changed(user);
+            link.rooms_changed(rooms);
+        }
     }
 
     // ---- sessions come and go
@@ -143,26 +166,36 @@ impl PresenceServer {
                     .tell(user, STATUS, &ShowsAs::new(user, choice), [socket.clone()]);
             }
             if !came {
+                self.changed(user, &[]);
                 return;
             }
+            self.metrics.users_online.set(count(tracker.len()));
+        }
+        let known = self.is_elsewhere_already(user).await;
+        if !known {
             self.happenings
                 .user_online(user, name.as_deref(), self.clock.now_ms());
-            self.metrics.users_online.set(count(tracker.len()));
+            let tracker = self.tracker.lock();
             let watchers = self.audience.watchers_of(user);
             self.announce(user, &tracker, watchers.into_values());
         }
         match self.store.rooms_of(user, self.rooms_of_user).await {
-            Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id)),
+            Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id), known),
             // Chat works all the same; the user shows as online in the rooms that they join.
             Err(error) => tracing::warn!(%error, "a user's rooms can't be read"),
         }
     }
 
-    fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>) {
+    /// `known`: whoever wants to know has heard of them from another node.
+    fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>, known: bool) {
         let mut tracker = self.tracker.lock();
         let new: Vec<_> = rooms
             .filter(|room| tracker.enter(user, *room).is_some())
             .collect();
+        self.changed(user, &new);
+        if known {
+            return;
+        }
         let watchers = self.audience.watchers_of(user);
         let mut neighbours = self.audience.neighbours(user, &new);
         neighbours.retain(|id, _| !watchers.contains_key(id));
@@ -174,6 +207,7 @@ impl PresenceServer {
         let mut tracker = self.tracker.lock();
         let was_next = tracker.next_deadline();
         tracker.disconnect(user, self.clock.now_ms());
+        self.changed(user, &[]);
         self.alarm.moved(was_next, tracker.next_deadline());
     }
 
@@ -182,35 +216,48 @@ impl PresenceServer {
     }
 
     /// Users whose grace is over: those who want to know are told, and the store keeps when they were last seen.
-    fn tick(&self, now: i64) {
+    fn tick(self: Arc<Self>, now: i64) {
         let mut tracker = self.tracker.lock();
         let gone = tracker.tick(now);
         self.metrics.users_online.set(count(tracker.len()));
-        for offline in &gone {
-            let last = &offline.last;
-            if last.choice.shows() {
-                let event = Offline {
-                    user_id: &last.user,
-                    last_seen: last.last_seen(now),
-                };
-                let others = self.audience.others(&last.user, &offline.rooms);
-                self.audience
-                    .tell(&last.user, OFFLINE, &event, others.into_values());
-            }
-            self.happenings
-                .user_offline(&last.user, last.name.as_deref(), last.last_seen(now));
+        if gone.is_empty() {
+            return;
         }
-        let left: HashSet<_> = gone.iter().flat_map(|offline| &offline.rooms).collect();
-        for room in left {
-            if tracker.count_in(*room) == 0 {
+        let left: HashSet<_> = gone.iter().flat_map(|offline| &offline.rooms).copied().collect();
+        for room in &left {
+            if tracker.count_in(*room) == 0 && !self.is_peopled_elsewhere(*room) {
                 self.happenings.room_emptied(*room, now);
             }
         }
-        drop(tracker);
-        if !gone.is_empty() {
-            let seen = gone.into_iter().map(|gone| gone.last).collect();
-            tokio::spawn(note_seen(Arc::clone(&self.store), seen, now));
+        if let Some(link) = &self.link {
+            link.rooms_changed(&left.into_iter().collect::<Vec<_>>());
+            drop(tracker);
+            tokio::spawn(self.gone_from_here(gone, now));
+            return;
         }
+        // Still under the lock, so that nobody hears of two changes in the wrong order.
+        for gone in &gone {
+            self.tell_gone(gone, now);
+        }
+        drop(tracker);
+        let seen = gone.into_iter().map(|gone| gone.last).collect();
+        tokio::spawn(note_seen(Arc::clone(&self.store), seen, now));
+    }
+
+    /// A user is nowhere any more.
+    pub(super) fn tell_gone(&self, gone: &WentOffline<RoomId>, now: i64) {
+        let last = &gone.last;
+        if last.choice.shows() {
+            let event = Offline {
+                user_id: &last.user,
+                last_seen: last.last_seen(now),
+            };
+            let others = self.audience.others(&last.user, &gone.rooms);
+            self.audience
+                .tell(&last.user, OFFLINE, &event, others.into_values());
+        }
+        self.happenings
+            .user_offline(&last.user, last.name.as_deref(), last.last_seen(now));
     }
 
     /// Writes down when everybody who is online was last seen: now, or when their last session ended.
@@ -228,6 +275,10 @@ impl PresenceServer {
         let Some(others) = tracker.enter(user, room.id) else {
             return;
         };
+        self.changed(user, &[room.id]);
+        if self.shows_elsewhere_in(user, room.id) {
+            return;
+        }
         let watchers = self.audience.watchers_of(user);
         let mut strangers = self.audience.neighbours(user, &[room.id]);
         strangers.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, &others));
@@ -239,19 +290,24 @@ impl PresenceServer {
         let mut tracker = self.tracker.lock();
         let before = tracker.count_in(room);
         tracker.leave(user, room);
-        if before > 0 && tracker.count_in(room) == 0 {
+        self.changed(user, &[room]);
+        if before > 0 && tracker.count_in(room) == 0 && !self.is_peopled_elsewhere(room) {
             self.happenings.room_emptied(room, self.clock.now_ms());
         }
     }
 
     /// Up to `most` of those who show in a room.
     pub(crate) fn online_in(&self, room: RoomId, most: usize) -> Vec<OnlineEntry> {
-        self.tracker.lock().showing_in(room, most)
+        let mut online = self.tracker.lock().showing_in(room, most);
+        let (elsewhere, _) = self.elsewhere_in(room, most.saturating_sub(online.len()));
+        online.extend(elsewhere);
+        online
     }
 
     /// How many show in a room.
     pub(crate) fn count_in(&self, room: RoomId) -> usize {
-        self.tracker.lock().count_showing(room)
+        let here = self.tracker.lock().count_showing(room);
+        here + self.elsewhere_in(room, 0).1
     }
 
     /// Up to `most` of those who are online in a room, the invisible too.
@@ -273,11 +329,19 @@ impl PresenceServer {
 
     /// Tells the socket of every change of these users from now on.
     pub(crate) fn watch(&self, socket: &Socket, users: &[UserId]) {
-        self.audience.watch(socket, users);
+        let new = self.audience.watch(socket, users);
+        if let Some(link) = &self.link {
+            for user in &new {
+                link.cluster.user_came(user);
+            }
+        }
     }
 
     pub(crate) fn unwatch<U: AsRef<str>>(&self, socket: &Socket, users: &[U]) {
-        self.audience.unwatch(socket, users);
+        let done = self.audience.unwatch(socket, users);
+        if let Some(link) = &self.link {
+            link.unfollow(&done);
+        }
     }
 
     // ---- telling
@@ -298,7 +362,7 @@ impl PresenceServer {
 }
 
 /// Keeps when these users were last seen by others.
-async fn note_seen(store: Arc<dyn Store>, seen: Vec<OnlineEntry>, now: i64) {
+pub(super) async fn note_seen(store: Arc<dyn Store>, seen: Vec<OnlineEntry>, now: i64) {
     let store = &store;
     let write = |entry: OnlineEntry| async move {
         let Some(last_shown) = entry.last_shown(now) else {

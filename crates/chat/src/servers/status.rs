@@ -6,6 +6,7 @@ use roomful_socket::Socket;
 
 use super::presence::PresenceServer;
 use crate::{
+    cluster::{Control, elsewhere::Shown},
     error::ChatError,
     events::presence::{OFFLINE, Offline, STATUS, ShowsAs, State, Status},
     presence_tracker::{Choice, OnlineEntry, PresenceTracker, Shift, UserId},
@@ -34,27 +35,54 @@ impl PresenceServer {
         self.store
             .set_status(user, choice.status, choice.text.as_deref(), seen_at)
             .await?;
+        self.take_choice(user, &choice, seen_at, Some(socket));
+        if let Some(link) = &self.link {
+            let chose = Control::Chose {
+                user: user.to_string(),
+                shown: Shown {
+                    name: None,
+                    status: choice.status,
+                    text: choice.text,
+                },
+                seen_at,
+            };
+            link.cluster.command(&chose).await?;
+        }
+        Ok(())
+    }
+
+    /// The user has chosen on another node.
+    pub(crate) fn chose_elsewhere(&self, user: &UserId, choice: &Choice, seen_at: i64) {
+        let known = self.tracker.lock().choice(user).cloned();
+        if known.is_some_and(|known| known != *choice) {
+            self.take_choice(user, choice, seen_at, None);
+        }
+    }
+
+    /// The choice takes effect here, and those to whom it means something are told, but for the socket that it was made on.
+    fn take_choice(&self, user: &UserId, choice: &Choice, seen_at: i64, on: Option<&Socket>) {
         let mut tracker = self.tracker.lock();
+        let tracker = &mut *tracker;
+        let news = ShowsAs::new(user, choice);
         let others = |tracker: &PresenceTracker<_>| {
             let others = self.audience.others(user, tracker.rooms_of(user));
             others.into_values()
         };
-        let news = ShowsAs::new(user, &choice);
         match tracker.choose(user, choice.clone(), seen_at) {
-            Shift::Appeared => self.announce(user, &tracker, others(&tracker)),
+            Shift::Appeared => self.announce(user, tracker, others(tracker)),
             Shift::Vanished => {
                 let event = Offline {
                     user_id: user,
                     last_seen: seen_at,
                 };
-                self.audience.tell(user, OFFLINE, &event, others(&tracker));
+                self.audience.tell(user, OFFLINE, &event, others(tracker));
             }
-            Shift::Changed => self.audience.tell(user, STATUS, &news, others(&tracker)),
+            Shift::Changed => self.audience.tell(user, STATUS, &news, others(tracker)),
             Shift::Unseen => {}
         }
-        let devices = self.audience.other_devices(user, socket);
+        let devices = self.audience.other_devices(user, on);
         self.audience.tell(user, STATUS, &news, devices);
-        Ok(())
+        self.changed(user, tracker.rooms_of(user));
     }
 
     /// Where these users stand now, in the order asked for: as others see them, but for `oneself`.
@@ -65,10 +93,18 @@ impl PresenceServer {
     ) -> Result<Vec<State>, ChatError> {
         let rows = self.store.users(&users).await?;
         let stored: HashMap<_, _> = rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
+        let elsewhere = self.shown_elsewhere(&users).await?;
         let now = self.clock.now_ms();
         let tracker = self.tracker.lock();
-        let state = |user: String| {
-            let entry = tracker.entry(&user);
+        let state = |(user, elsewhere): (String, Option<(Choice, Option<i64>)>)| {
+            let there = |(choice, hidden_since)| OnlineEntry {
+                user: user.as_str().into(),
+                name: None,
+                gone_at: None,
+                choice,
+                hidden_since,
+            };
+            let entry = tracker.entry(&user).or_else(|| elsewhere.map(there));
             let (here, unseen): (Option<OnlineEntry>, _) = match entry {
                 Some(entry) if entry.choice.shows() || oneself == Some(&user) => (Some(entry), None),
                 Some(entry) => (None, entry.hidden_since),
@@ -84,6 +120,6 @@ impl PresenceServer {
                 user_id: user,
             }
         };
-        Ok(users.into_iter().map(state).collect())
+        Ok(users.into_iter().zip(elsewhere).map(state).collect())
     }
 }

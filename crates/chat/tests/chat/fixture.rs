@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use roomful_chat::{
-    ChatConfig, ChatServer, KeyTable,
+    ChatConfig, ChatServer, ClusterConfig, KeyTable,
     clock::{Clock, ManualClock},
 };
 use roomful_socket::{HttpLimits, WebSocketServer, serve};
@@ -21,7 +21,7 @@ pub(crate) struct Server {
     pub(crate) clock: ManualClock,
     pub(crate) chat: ChatServer,
     pub(crate) store: Arc<dyn Store>,
-    _data: tempfile::TempDir,
+    data: Option<tempfile::TempDir>,
 }
 
 impl Server {
@@ -43,7 +43,18 @@ impl Server {
         data: tempfile::TempDir,
         change: impl FnOnce(&mut ChatConfig),
     ) -> Self {
-        let clock = ManualClock::at(START);
+        let mut server = Self::serve(store, ManualClock::at(START), change, None).await;
+        server.data = Some(data);
+        server
+    }
+
+    /// A server on whatever store and clock; in a cluster, if so it is.
+    pub(crate) async fn serve(
+        store: Arc<dyn Store>,
+        clock: ManualClock,
+        change: impl FnOnce(&mut ChatConfig),
+        cluster: Option<ClusterConfig>,
+    ) -> Self {
         let keys = KeyTable::hs256(SECRET.as_bytes()).unwrap();
         let mut config = ChatConfig {
             keys,
@@ -52,7 +63,10 @@ impl Server {
         change(&mut config);
         let server = WebSocketServer::builder().build();
         let clock_of_chat: Arc<dyn Clock> = Arc::new(clock.clone());
-        let chat = ChatServer::attach_with_clock(&server, Arc::clone(&store), config, clock_of_chat);
+        let chat = ChatServer::attach_to(&server, Arc::clone(&store), config, clock_of_chat, cluster);
+        while !chat.is_serving() {
+            tokio::task::yield_now().await;
+        }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         tokio::spawn(serve(
@@ -66,7 +80,7 @@ impl Server {
             clock,
             chat,
             store,
-            _data: data,
+            data: None,
         }
     }
 

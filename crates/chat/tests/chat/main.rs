@@ -10,6 +10,7 @@ mod fixture;
 
 mod admin;
 mod changes;
+mod cluster;
 mod connection;
 mod inbox;
 mod limits;

@@ -152,6 +152,9 @@ mod flaky {
         fn position(&self) -> LogPosition {
             self.inner.position()
         }
+        async fn read_position(&self) -> Result<LogPosition, StoreError> {
+            self.inner.read_position().await
+        }
         async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
             match self.mode.load(Ordering::SeqCst) {
                 0 => self.inner.append_placed(entries).await,

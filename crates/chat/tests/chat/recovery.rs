@@ -18,7 +18,7 @@ fn auth(claims: &Value, claim: &Value) -> Value {
 }
 
 /// Comes back with a token of `user`; with whether the session was recovered.
-async fn come_back(server: &Server, user: &str, claim: &Value) -> (SioClient, bool) {
+pub(crate) async fn come_back(server: &Server, user: &str, claim: &Value) -> (SioClient, bool) {
     come_back_with(server, &claims(user), claim).await
 }
 
@@ -31,7 +31,7 @@ async fn come_back_with(server: &Server, claims: &Value, claim: &Value) -> (SioC
 }
 
 /// Cuts the connection and waits until the server has noted it.
-async fn lose(server: &Server, client: SioClient) -> (Value, String) {
+pub(crate) async fn lose(server: &Server, client: SioClient) -> (Value, String) {
     let before = server.chat.stats().connections;
     client.cut().await;
     let (claim, id) = (client.claim(), client.id().to_owned());
@@ -46,7 +46,7 @@ async fn lose(server: &Server, client: SioClient) -> (Value, String) {
     (claim, id)
 }
 
-fn messages(client: &SioClient) -> Vec<(String, u64)> {
+pub(crate) fn messages(client: &SioClient) -> Vec<(String, u64)> {
     let messages = client.drain("chat:receive_message").into_iter();
     messages
         .map(|message| {

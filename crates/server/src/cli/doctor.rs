@@ -15,7 +15,7 @@ use tokio::{runtime::Runtime, time::timeout};
 
 use super::{Failure, answer};
 use crate::{
-    clock,
+    clock, cluster,
     config::{Config, MIN_SECRET_BYTES, Stream},
     http::assets::{Assets, BUILT},
     lifecycle,
@@ -75,7 +75,7 @@ pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
         api_key(config),
         free_space(&config.data),
         opened_store(config),
-        bus(),
+        bus(config),
     ];
     findings.extend(config.streams.iter().map(stream));
     findings.extend([
@@ -236,8 +236,47 @@ fn opened_store(config: &Config) -> Finding {
     }
 }
 
-fn bus() -> Finding {
-    finding("bus", Verdict::Ok, "one node, in memory")
+fn bus(config: &Config) -> Finding {
+    let finding = |verdict, text: String| finding("bus", verdict, text);
+    if !config.bus.is_shared() {
+        return finding(Verdict::Ok, "one node, in memory".to_owned());
+    }
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return finding(Verdict::Fail, error.to_string()),
+    };
+    let asked = runtime.block_on(async {
+        let bus = cluster::open(config).map_err(|error| error.to_string())?;
+        // The connection is made in the meantime.
+        let asked = timeout(Duration::from_secs(10), async {
+            while bus.check().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let asked = match asked.await {
+            Ok(()) => bus
+                .members()
+                .await
+                .map(|members| members.len())
+                .map_err(|error| error.to_string()),
+            Err(_) => match bus.check().await {
+                Ok(()) => Ok(0),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        bus.close().await;
+        asked
+    });
+    match asked {
+        Ok(nodes) => finding(
+            Verdict::Ok,
+            format!("Redis answers; {nodes} nodes are alive there"),
+        ),
+        Err(what) => finding(
+            Verdict::Fail,
+            format!("{what}; without it no node of the cluster is ready"),
+        ),
+    }
 }
 
 fn stream(stream: &Stream) -> Finding {

@@ -3,6 +3,7 @@
 
 mod auth;
 mod chat;
+mod cluster;
 mod error;
 mod http;
 mod layers;
@@ -22,13 +23,14 @@ use serde::Deserialize;
 pub(crate) use self::{
     auth::{Algorithm, Auth, AuthKey, MIN_SECRET_BYTES},
     chat::{History, Notifications, Presence, Recovery, Rooms, Typing},
+    cluster::{Bus, Cluster},
     error::{ConfigError, Origin},
     http::{Dev, Http},
     limits::Limits,
     log::{Format, Log},
     outbox::Outbox,
     socket::Socket,
-    store::{Api, Bus, Shutdown, Store},
+    store::{Api, Shutdown, Store},
     streams::Stream,
     units::Span,
     webhooks::Webhook,
@@ -59,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) auth: Auth,
     pub(crate) store: Store,
     pub(crate) bus: Bus,
+    pub(crate) cluster: Cluster,
     pub(crate) api: Api,
     pub(crate) outbox: Outbox,
     pub(crate) log: Log,
@@ -126,6 +129,7 @@ impl Config {
         self.auth.validate()?;
         self.store.validate()?;
         self.bus.validate()?;
+        self.cluster.validate()?;
         let mut sinks = Vec::new();
         webhooks::validate(&self.webhooks, &mut sinks)?;
         streams::validate(&self.streams, &mut sinks)?;

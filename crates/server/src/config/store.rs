@@ -1,4 +1,4 @@
-//! Settings of what stands behind the server: store, bus, API key, and how long a shutdown may take.
+//! Settings of what stands behind the server: store, API key, and how long a shutdown may take.
 
 use std::{path::Path, time::Duration};
 
@@ -57,24 +57,6 @@ impl Store {
     }
 }
 
-/// Section `bus`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Bus {
-    url: String,
-}
-
-impl Bus {
-    pub(super) fn validate(&self) -> Result<(), Invalid> {
-        if self.url == "memory:" {
-            return Ok(());
-        }
-        let scheme = self.url.split_once(':').map_or("no scheme", |(scheme, _)| scheme);
-        let what = format!("this build has no bus for {scheme:?} and serves on one node; use \"memory:\"");
-        Err(Invalid { key: "bus.url", what })
-    }
-}
-
 /// Section `api`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +69,7 @@ pub(crate) struct Api {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Shutdown {
     pub(crate) delay: Span,
+    pub(crate) spread: Span,
     pub(crate) timeout: Span,
 }
 
@@ -95,6 +78,11 @@ impl Shutdown {
         within(
             "shutdown.delay",
             self.delay,
+            Span(Duration::ZERO)..=Span(Duration::from_hours(1)),
+        )?;
+        within(
+            "shutdown.spread",
+            self.spread,
             Span(Duration::ZERO)..=Span(Duration::from_hours(1)),
         )?;
         within(

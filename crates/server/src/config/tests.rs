@@ -134,8 +134,8 @@ fn a_mistake_in_a_file_is_one_line() {
             "store.url: this build has no store for \"postgres\";",
         ),
         (
-            "[bus]\nurl = \"redis://h\"",
-            "bus.url: this build has no bus for \"redis\"",
+            "[bus]\nurl = \"nats://h\"",
+            "bus.url: the URL of the bus must begin with",
         ),
         (
             "[[streams]]\nurl = \"http://u:hunter2@h\"\nkey = \"k\"\nevents = []",

@@ -1,6 +1,7 @@
-//! Is the process alive, and should it be given clients? The store is asked when somebody asks us, at most once a second.
+//! Is the process alive, and should it be given clients? Store and bus are asked when somebody asks us, at most once a second.
 
 use std::{
+    fmt::Display,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -13,6 +14,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
+use roomful_bus::Bus;
+use roomful_chat::ChatServer;
 use roomful_store::Store;
 use serde_json::json;
 use tokio::{
@@ -20,7 +23,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long an answer of the store is good for.
+/// How long an answer is good for.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The life of the process.
@@ -51,9 +54,26 @@ pub(crate) struct Health {
 struct Shared {
     phase: AtomicU8,
     check_timeout: Duration,
-    store: OnceCell<Arc<dyn Store>>,
+    behind: OnceCell<Behind>,
     /// The last check. Held during one, so that many who ask at once cause one.
-    last: Mutex<Option<(Instant, Checked)>>,
+    last: Mutex<Option<(Instant, Checks)>>,
+}
+
+/// What stands behind the server.
+pub(crate) struct Behind {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) chat: ChatServer,
+    pub(crate) bus: Option<Arc<dyn Bus>>,
+}
+
+/// How it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Checks {
+    store: Checked,
+    /// `None` on one node.
+    bus: Option<Checked>,
+    /// Whether this node has its part in the cluster.
+    serves: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,23 +84,23 @@ enum Checked {
 }
 
 impl Health {
-    /// Starting; a check of the store may take `check_timeout`.
+    /// Starting; a check of store or bus may take `check_timeout`.
     pub(crate) fn new(check_timeout: Duration) -> Self {
         let phase = AtomicU8::new(Phase::Starting as u8);
         Health {
             shared: Arc::new(Shared {
                 phase,
                 check_timeout,
-                store: OnceCell::new(),
+                behind: OnceCell::new(),
                 last: Mutex::new(None),
             }),
         }
     }
 
     /// The store is open and clients are welcome.
-    pub(crate) fn ready(&self, store: Arc<dyn Store>) {
-        // A second store would be a fault of ours; the first stays.
-        let _ = self.shared.store.set(store);
+    pub(crate) fn ready(&self, behind: Behind) {
+        // A second time would be a fault of ours; the first counts.
+        let _ = self.shared.behind.set(behind);
         self.shared.phase.store(Phase::Ready as u8, Ordering::Release);
     }
 
@@ -105,42 +125,77 @@ impl Health {
     /// `/readyz`: 200 if clients are welcome, else 503, with the reason.
     pub(crate) async fn readyz(&self) -> Response {
         let phase = self.phase();
-        let store = self.check_store().await;
-        let (status, text) = match (phase, store) {
-            (Phase::Ready, Some(Checked::Ok)) => (StatusCode::OK, "ready"),
-            (Phase::Ready, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            (Phase::Starting | Phase::Draining, _) => (StatusCode::SERVICE_UNAVAILABLE, phase.as_str()),
+        let checks = self.check().await;
+        let well = checks.is_some_and(|checks| {
+            let bus = checks.bus.is_none_or(|bus| bus == Checked::Ok);
+            checks.store == Checked::Ok && bus && checks.serves
+        });
+        let (status, text) = match phase {
+            Phase::Ready if well => (StatusCode::OK, "ready"),
+            Phase::Ready => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Phase::Starting | Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, phase.as_str()),
         };
-        let store = match store {
-            None => "not open",
-            Some(Checked::Ok) => "ok",
-            Some(Checked::Failed) => "failed",
-            Some(Checked::TimedOut) => "timed out",
-        };
-        uncached((status, Json(json!({"status": text, "checks": {"store": store}}))).into_response())
+        let mut shown = json!({ "store": checks.map_or("not open", |checks| checks.store.as_str()) });
+        if let Some(Checks {
+            bus: Some(bus),
+            serves,
+            ..
+        }) = checks
+        {
+            shown["bus"] = json!(bus.as_str());
+            shown["lease"] = json!(if serves { "ok" } else { "lost" });
+        }
+        uncached((status, Json(json!({"status": text, "checks": shown}))).into_response())
     }
 
-    async fn check_store(&self) -> Option<Checked> {
-        let store = self.shared.store.get()?;
+    async fn check(&self) -> Option<Checks> {
+        let behind = self.shared.behind.get()?;
         let mut last = self.shared.last.lock().await;
-        if let Some((at, checked)) = *last
+        if let Some((at, checks)) = *last
             && at.elapsed() < FRESH
         {
-            return Some(checked);
+            return Some(checks);
         }
-        let checked = match timeout(self.shared.check_timeout, store.check()).await {
-            Ok(Ok(())) => Checked::Ok,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the store does not pass its check");
-                Checked::Failed
-            }
-            Err(_) => {
-                tracing::warn!("the store did not answer its check in time");
-                Checked::TimedOut
+        let patience = self.shared.check_timeout;
+        let bus = async {
+            match &behind.bus {
+                Some(bus) => Some(checked("bus", patience, bus.check()).await),
+                None => None,
             }
         };
-        *last = Some((Instant::now(), checked));
-        Some(checked)
+        let (store, bus) = tokio::join!(checked("store", patience, behind.store.check()), bus);
+        let serves = behind.chat.is_serving();
+        let checks = Checks { store, bus, serves };
+        *last = Some((Instant::now(), checks));
+        Some(checks)
+    }
+}
+
+impl Checked {
+    fn as_str(self) -> &'static str {
+        match self {
+            Checked::Ok => "ok",
+            Checked::Failed => "failed",
+            Checked::TimedOut => "timed out",
+        }
+    }
+}
+
+async fn checked<E: Display>(
+    what: &str,
+    patience: Duration,
+    check: impl Future<Output = Result<(), E>>,
+) -> Checked {
+    match timeout(patience, check).await {
+        Ok(Ok(())) => Checked::Ok,
+        Ok(Err(error)) => {
+            tracing::warn!(what, %error, "a part does not pass its check");
+            Checked::Failed
+        }
+        Err(_) => {
+            tracing::warn!(what, "a part did not answer its check in time");
+            Checked::TimedOut
+        }
     }
 }
 
@@ -162,6 +217,15 @@ mod tests {
         (status, String::from_utf8(bytes.to_vec()).unwrap())
     }
 
+    fn behind(store: &Arc<dyn Store>) -> Behind {
+        let sockets = roomful_socket::WebSocketServer::builder().build();
+        Behind {
+            store: Arc::clone(store),
+            chat: ChatServer::attach(&sockets, Arc::clone(store), roomful_chat::ChatConfig::default()),
+            bus: None,
+        }
+    }
+
     fn answer(status: &str, store: &str) -> String {
         json!({"status": status, "checks": {"store": store}}).to_string()
     }
@@ -173,7 +237,7 @@ mod tests {
         let health = Health::new(Duration::from_secs(5));
         assert_eq!(readyz(&health).await, (503, answer("starting", "not open")));
         let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
-        health.ready(Arc::clone(&store));
+        health.ready(behind(&store));
         assert_eq!(readyz(&health).await, (200, answer("ready", "ok")));
         health.draining();
         assert_eq!(readyz(&health).await, (503, answer("draining", "ok")));
@@ -185,7 +249,7 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("roomful.db").display());
         let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
         let health = Health::new(Duration::from_secs(5));
-        health.ready(Arc::clone(&store));
+        health.ready(behind(&store));
         assert_eq!(readyz(&health).await.0, 200);
         store.close().await;
         assert_eq!(

@@ -50,6 +50,7 @@ fn said() -> impl Strategy<Value = Said> {
         1 => Just(EntryKind::Delete),
         3 => Just(EntryKind::Reaction { removed: false }),
         1 => Just(EntryKind::Reaction { removed: true }),
+        1 => Just(EntryKind::Control),
     ];
     let key = proptest::option::weighted(0.4, 0..6u8);
     let what = (kind, 0..30u64, key, 0..4u8, 0..8u8);
@@ -77,7 +78,7 @@ impl Said {
             .filter(|(n, _)| is_message && self.mentions >> n & 1 == 1);
         NewEntry {
             kind: self.kind,
-            target: (!is_message).then_some(self.target),
+            target: (!is_message && self.kind != EntryKind::Control).then_some(self.target),
             mentions: mentioned.map(|(_, user)| (*user).into()).collect(),
             at: self.at,
             ..message(

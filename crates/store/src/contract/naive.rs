@@ -78,7 +78,7 @@ impl Naive {
 
     /// Makes the change; answers what is said in its stead if it can't be made.
     fn change(&mut self, new: &NewEntry) -> Option<Result<Appended, Rejected>> {
-        if new.kind == EntryKind::Message {
+        if matches!(new.kind, EntryKind::Message | EntryKind::Control) {
             return None;
         }
         let live =
@@ -88,7 +88,7 @@ impl Naive {
         };
         let seq = message.seq;
         match new.kind {
-            EntryKind::Message => {}
+            EntryKind::Message | EntryKind::Control => {}
             EntryKind::Edit => {
                 message.state.edit = Some(Edit {
                     body: new.body.clone(),

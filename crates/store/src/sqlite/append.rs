@@ -43,7 +43,7 @@ fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Ap
     let Some(room) = batch.room(entry.room)? else {
         return Ok(Err(Rejected::NoSuchRoom));
     };
-    if entry.kind != EntryKind::Message {
+    if !matches!(entry.kind, EntryKind::Message | EntryKind::Control) {
         // A retry is recognised first: what it once did may be why it could not be done now.
         if let Some(known) = earlier(conn, entry)?.filter(|known| known.seq >= room.row.first) {
             return Ok(known.compare(entry));

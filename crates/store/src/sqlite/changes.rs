@@ -71,8 +71,8 @@ pub(super) fn apply(conn: &Connection, entry: &NewEntry, seq: u64) -> rusqlite::
         (EntryKind::Delete, Some(target)) => delete(conn, entry.room, target),
         (EntryKind::Reaction { removed: false }, Some(target)) => react(conn, entry, target, seq),
         (EntryKind::Reaction { removed: true }, Some(target)) => take_back(conn, entry, target),
-        // It was checked that there is a target.
-        (_, None) => Ok(()),
+        // It was checked that there is a target, where one is needed.
+        (EntryKind::Control, _) | (_, None) => Ok(()),
     }
 }
 

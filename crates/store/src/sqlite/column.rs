@@ -31,6 +31,7 @@ impl ToSql for EntryKind {
             Self::Delete => 2,
             Self::Reaction { removed: false } => 3,
             Self::Reaction { removed: true } => 4,
+            Self::Control => 5,
         };
         Ok(number.into())
     }
@@ -44,6 +45,7 @@ impl FromSql for EntryKind {
             2 => Ok(Self::Delete),
             3 => Ok(Self::Reaction { removed: false }),
             4 => Ok(Self::Reaction { removed: true }),
+            5 => Ok(Self::Control),
             other => Err(FromSqlError::OutOfRange(other)),
         }
     }

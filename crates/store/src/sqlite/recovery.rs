@@ -19,6 +19,11 @@ impl Sessions for SqliteStore {
         }
     }
 
+    async fn read_position(&self) -> Result<LogPosition, StoreError> {
+        // Nobody else appends to the file.
+        Ok(self.position())
+    }
+
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
         self.write(append::Append(entries)).await
     }

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     admin::to_its_end,
     clock::Clock,
+    cluster::{Cluster, Control, UserWord},
     config::ChatConfig,
     error::ChatError,
     events::notification::{ID_CHARS, NotificationView, RECEIVE, UNREAD, Unread},
@@ -48,6 +49,8 @@ const PAGE_BYTES: usize = 32 * 1024;
 const READERS: usize = 64;
 /// How long to wait after the store failed, at first and at most, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<i64> = 100..=5_000;
+/// No session has this serial.
+const NOBODY: u64 = 0;
 /// Users whose readings can be under way at a time; two of one user never are.
 const TURNS: usize = 256;
 
@@ -57,6 +60,8 @@ pub(crate) struct NotificationServer {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     namespace: Namespace,
+    /// The other nodes, if there are any.
+    cluster: Option<Arc<Cluster>>,
     limits: Limits,
     /// The device of all sockets that named none; one copy for all.
     nameless: Device,
@@ -83,8 +88,10 @@ impl NotificationServer {
         store: &Arc<dyn Store>,
         clock: &Arc<dyn Clock>,
         namespace: &Namespace,
+        cluster: Option<Arc<Cluster>>,
     ) -> Self {
         Self {
+            cluster,
             tracker: Mutex::new(NotificationTracker::new(config.unsaved_marks)),
             store: Arc::clone(store),
             clock: Arc::clone(clock),
@@ -191,7 +198,20 @@ impl NotificationServer {
         match self.store.notify(new).await? {
             Posted::New { places } => {
                 self.posted.increment(1);
-                self.announce(&id, &notice, at, places);
+                self.announce(&id, &notice, at, places.clone());
+                if let Some(cluster) = &self.cluster {
+                    let id = id.clone();
+                    let control = Control::Notified {
+                        id,
+                        notice,
+                        at,
+                        places,
+                    };
+                    if let Err(error) = cluster.command(&control).await {
+                        // It is posted all the same: the devices there get it with the next one, or when they come back.
+                        tracing::warn!(%error, "other nodes could not be told of a notification");
+                    }
+                }
                 Ok(Notified {
                     id,
                     at,
@@ -207,7 +227,8 @@ impl NotificationServer {
         }
     }
 
-    fn announce(self: &Arc<Self>, id: &str, notice: &Notice, at: i64, places: Vec<(String, u64)>) {
+    /// A notification is stored, as these users' so and so many-th: it goes to those of them who are here.
+    pub(crate) fn announce(self: &Arc<Self>, id: &str, notice: &Notice, at: i64, places: Vec<(String, u64)>) {
         let Some(frame) = self.frame(id, notice, at, None) else {
             return;
         };
@@ -324,16 +345,24 @@ impl NotificationServer {
         let read = read.ok_or(NOT_FOUND)?;
         let unread = Unread { unread: read.unread };
         if read.changed {
-            self.tell_unread(me, unread);
+            self.tell_unread(&me.user, me.serial, unread);
+            if let Some(cluster) = &self.cluster {
+                cluster.tell_user(&me.user, &UserWord::NotificationsUnread(read.unread));
+            }
         }
         Ok(unread)
     }
 
-    fn tell_unread(&self, me: &Session, unread: Unread) {
+    /// The user has read something on another node.
+    pub(crate) fn read_elsewhere(&self, user: &UserId, unread: u64) {
+        self.tell_unread(user, NOBODY, Unread { unread });
+    }
+
+    fn tell_unread(&self, user: &UserId, except: u64, unread: Unread) {
         match self.namespace.prepare(UNREAD, &unread) {
             Ok(frame) => {
-                let class = Class::Latest(self.hasher.hash_one((UNREAD, &me.user)));
-                self.tracker.lock().tell(&me.user, me.serial, |socket| {
+                let class = Class::Latest(self.hasher.hash_one((UNREAD, user)));
+                self.tracker.lock().tell(user, except, |socket| {
                     socket.send_prepared(&frame, class);
                 });
             }

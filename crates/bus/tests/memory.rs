@@ -1,0 +1,17 @@
+//! The bus within a process, under the contract.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roomful_bus::{Bus, BusError, Hub, bus_contract, contract::Harness};
+
+struct Memory(Hub);
+
+#[async_trait]
+impl Harness for Memory {
+    async fn connect(&self) -> Result<Arc<dyn Bus>, BusError> {
+        Ok(self.0.connect())
+    }
+}
+
+bus_contract!(async { Memory(Hub::default()) });

@@ -1,0 +1,119 @@
+//! A Redis Cluster: the contract, sharded channels, and slots that change their master.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use roomful_bus::{
+    Beat, Bus, BusError, Options, bus_contract,
+    contract::{Harness, Heard, Recorder, until},
+};
+use roomful_testkit::RedisCluster;
+
+use super::{LONG, arrives, end, quick};
+
+const NOTHING: Bytes = Bytes::new();
+
+struct Cluster(RedisCluster);
+
+fn url(cluster: &RedisCluster) -> String {
+    format!("redis+cluster://{}", cluster.nodes()[0].addr())
+}
+
+#[async_trait]
+impl Harness for Cluster {
+    async fn connect(&self) -> Result<Arc<dyn Bus>, BusError> {
+        end(&url(&self.0), Options::default()).await
+    }
+}
+
+bus_contract!(async { Cluster(RedisCluster::start(3, &[]).await.unwrap()) });
+
+/// Hears so many topics, which lie on all masters.
+async fn hear_many(bus: &Arc<dyn Bus>) -> (Arc<Recorder>, Vec<roomful_bus::Subscription>) {
+    let recorder = Recorder::new();
+    let all: Vec<_> = (0..100)
+        .map(|number| bus.subscribe(&number.to_string(), Arc::<Recorder>::clone(&recorder)))
+        .collect();
+    for subscription in &all {
+        subscription.heard().await;
+    }
+    (recorder, all)
+}
+
+#[tokio::test]
+async fn a_channel_is_on_one_master_only() {
+    let cluster = RedisCluster::start(3, &[]).await.unwrap();
+    let bus = end(&url(&cluster), Options::default()).await.unwrap();
+    let (_, all) = hear_many(&bus).await;
+    let mut channels = Vec::new();
+    for node in 0..3 {
+        let here = cluster.call(node, &["PUBSUB", "SHARDCHANNELS"]).await.unwrap();
+        let here = here.as_array().unwrap().clone();
+        assert!(here.len() > 10, "{here:?}");
+        channels.extend(here);
+    }
+    assert_eq!(channels.len(), all.len());
+}
+
+#[tokio::test]
+async fn a_dead_master_is_followed_by_its_replica() {
+    let mut cluster = RedisCluster::start(3, &[]).await.unwrap();
+    for master in 0..3 {
+        cluster.add_replica(master).await.unwrap();
+    }
+    let url = url(&cluster);
+    let (a, b) = (
+        end(&url, quick()).await.unwrap(),
+        end(&url, quick()).await.unwrap(),
+    );
+    let (at_b, all) = hear_many(&b).await;
+    assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Began));
+    // The one that the URL names.
+    cluster.nodes_mut()[0].kill9().await.unwrap();
+    let heard = at_b.next().await;
+    assert!(matches!(heard, Heard::Gap(_)), "{heard:?}");
+    for number in 0..all.len() {
+        arrives(&a, &number.to_string(), &at_b, "after").await.unwrap();
+    }
+    until("the roster", async || Ok(a.check().await.is_ok()))
+        .await
+        .unwrap();
+    assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Renewed));
+}
+
+#[tokio::test]
+async fn slots_that_move_take_their_topics_along() {
+    let cluster = RedisCluster::start(3, &[]).await.unwrap();
+    let (a, b) = (
+        end(&url(&cluster), quick()).await.unwrap(),
+        end(&url(&cluster), quick()).await.unwrap(),
+    );
+    let (at_b, all) = hear_many(&b).await;
+    assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Began));
+    a.put("a", "key", NOTHING).await.unwrap();
+    // All of the first master's slots; their keys are thrown away with them.
+    cluster.call(0, &["FLUSHALL"]).await.unwrap();
+    let id = cluster.call(1, &["CLUSTER", "MYID"]).await.unwrap();
+    let id = id.as_str().unwrap();
+    let mut clients = Vec::new();
+    for node in [1, 0, 2] {
+        clients.push(cluster.nodes()[node].client().await.unwrap());
+    }
+    for slot in (0..16_384 / 3).map(|slot: u32| slot.to_string()) {
+        for client in &mut clients {
+            client
+                .call(&["CLUSTER", "SETSLOT", &slot, "NODE", id])
+                .await
+                .unwrap();
+        }
+    }
+    for number in 0..all.len() {
+        arrives(&a, &number.to_string(), &at_b, "after").await.unwrap();
+    }
+    until("the roster", async || {
+        Ok(a.beat("a", NOTHING, LONG).await.is_ok())
+    })
+    .await
+    .unwrap();
+}

@@ -1,0 +1,105 @@
+//! This node's lease: as long as it lasts, what this node says of its users counts. A node that can't renew it sends its
+//! clients away before it ends: others will take them for gone, and they are better off on a node that can say that they are
+//! there.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+use rand::RngExt as _;
+use roomful_bus::Beat;
+use roomful_socket::Reason;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Cluster;
+use crate::servers::chat::Chat;
+
+/// This node as the roster knows it.
+pub(crate) struct Standing {
+    node: String,
+    member: RwLock<Arc<str>>,
+    /// Whether the lease lasts, as far as this node can know.
+    lasts: AtomicBool,
+}
+
+impl Standing {
+    pub(super) fn new(node: &str) -> Self {
+        Self {
+            node: node.to_owned(),
+            member: RwLock::new(member(node)),
+            lasts: AtomicBool::new(false),
+        }
+    }
+
+    /// The member that this node is now.
+    pub(super) fn member(&self) -> Arc<str> {
+        Arc::clone(&self.member.read())
+    }
+
+    pub(super) fn lasts(&self) -> bool {
+        self.lasts.load(Ordering::Acquire)
+    }
+}
+
+/// A name that no start of a node ever had.
+fn member(node: &str) -> Arc<str> {
+    format!("{node}.{:016x}", rand::rng().random::<u64>()).into()
+}
+
+/// Renews the lease until the chat is gone. Three renewals may fail before it ends.
+pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
+    let ttl = cluster.config.lease;
+    let (every, in_time) = (ttl / 3, ttl * 4 / 5);
+    let mut renewed: Option<Instant> = None;
+    loop {
+        let Some(chat) = owner.upgrade() else { return };
+        let asked = Instant::now();
+        let (member, info) = (cluster.standing.member(), cluster.info(chat.stats()));
+        // No answer is worth waiting for longer than the lease may last.
+        let patience = renewed.map_or(every, |at| (at + in_time).saturating_duration_since(asked));
+        let patience = patience.clamp(Duration::from_millis(50), every);
+        match timeout(patience, cluster.config.bus.beat(&member, info, ttl)).await {
+            Ok(Ok(beat @ (Beat::Renewed | Beat::Began))) => {
+                renewed = Some(asked);
+                if !cluster.standing.lasts.swap(true, Ordering::AcqRel) || beat == Beat::Began {
+                    chat.presence.put_all();
+                }
+            }
+            Ok(Ok(Beat::Lapsed)) => {
+                fence(&chat, &cluster, "it has ended");
+                *cluster.standing.member.write() = self::member(&cluster.standing.node);
+                renewed = None;
+                continue;
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "this node's lease can't be renewed"),
+            Err(_) => tracing::warn!("this node's lease can't be renewed: the roster does not answer"),
+        }
+        let ends = renewed.map(|at| at + in_time);
+        if ends.is_none_or(|ends| ends <= Instant::now()) {
+            fence(&chat, &cluster, "it can't be renewed");
+        }
+        drop(chat);
+        let next = asked + every;
+        let next = ends.map_or(next, |ends| next.min(ends));
+        sleep(
+            next.saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(50)),
+        )
+        .await;
+    }
+}
+
+fn fence(chat: &Chat, cluster: &Cluster, why: &str) {
+    if !cluster.standing.lasts.swap(false, Ordering::AcqRel) {
+        return;
+    }
+    tracing::error!(why, "this node has lost its lease: all its clients are sent away");
+    for socket in chat.namespace.sockets() {
+        socket.close(Reason::ForcedClose);
+    }
+}

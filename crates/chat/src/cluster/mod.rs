@@ -1,0 +1,415 @@
+//! Several nodes on one store. Each follows the one order of all entries, whoever wrote them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `upcoming` | what was told of the places ahead, as a value |
+//! | `word` | what nodes tell each other over the bus |
+//! | `hearing` | what comes over the bus, and what becomes of it |
+//! | `follower` | going on in the order: woken by the bus, certain by the store |
+//! | `elsewhere` | who shows on other nodes, as a value |
+//! | `lease` | as long as it lasts, this node counts |
+//! | `control` | what all nodes must do, whatever the bus loses |
+//! | `obedience` | doing it |
+//!
+//! The store is the truth of what was said; the bus only makes it quick. What a commit took of the order is told on the topic
+//! `log`, and its entries on the topics of their rooms, which only nodes hear that have the room in memory. What does not come
+//! in a moment is read back from the store; and that something has come at all, the store is asked once in a while.
+
+mod control;
+pub(crate) mod elsewhere;
+mod follower;
+mod hearing;
+mod lease;
+mod obedience;
+mod upcoming;
+mod word;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
+
+use ::metrics::{Counter, counter};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use roomful_bus::{Bus, BusError, Entry, Subscription, Swept};
+use roomful_store::{Appended, EntryKind, NewEntry, Placed, RoomChange, RoomId, RoomKind};
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
+use tokio::{
+    sync::{Notify, OnceCell},
+    time::Instant,
+};
+
+pub(crate) use self::{control::Control, follower::start, obedience::obey, upcoming::Next, word::UserWord};
+use self::{
+    control::{CONTROL_ROOM, KEPT},
+    hearing::Ear,
+    lease::Standing,
+    upcoming::Upcoming,
+    word::{Line, Places, RoomWord, encode},
+};
+use crate::{
+    error::ChatError,
+    presence_tracker::UserId,
+    room_manager::RoomManager,
+    servers::chat::{Chat, NodeStats, Stats},
+};
+
+/// The topic of all commits.
+const LOG: &str = "log";
+/// How long what was told in part may take to come whole before it is read from the store. Far longer than a bus takes, and
+/// not felt by who reads.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
+/// Entries of dead nodes that are taken out at a time.
+const SWEPT: usize = 1_000;
+/// How long a duty is this node's, unless it goes on with it.
+const DUTY: Duration = Duration::from_secs(10);
+
+/// How this node takes part in a cluster.
+#[derive(Clone)]
+pub struct ClusterConfig {
+    /// This node's end of the bus.
+    pub bus: Arc<dyn Bus>,
+    /// This node's name, for logs and figures.
+    pub node: String,
+    /// What other nodes find in the roster of this one, beside its name and its figures.
+    pub info: serde_json::Map<String, Value>,
+    /// How long this node counts without a sign of life. It gives one three times as often, and sends its clients away in
+    /// time if it can't.
+    pub lease: Duration,
+    /// How often the store is asked whether others have written: what the bus lost comes so late at most.
+    pub poll: Duration,
+}
+
+/// This node's part in the cluster.
+pub(crate) struct Cluster {
+    config: ClusterConfig,
+    standing: Standing,
+    upcoming: Mutex<Upcoming>,
+    /// Something was told of the order: for whoever waits for the next place, and for the follower.
+    news: Notify,
+    told: Notify,
+    /// Messages may have been lost: the store is to be asked.
+    gap: Notify,
+    control_room: OnceCell<RoomId>,
+    chat: OnceLock<Weak<Chat>>,
+    ear: Arc<Ear>,
+    heard_by_all: Mutex<Vec<Subscription>>,
+    backfills: Counter,
+    /// The users who are here, each with how many times, and the hearing of them.
+    users: Mutex<HashMap<UserId, (u32, Subscription)>>,
+}
+
+/// An entry that was committed here, for the others.
+pub(crate) struct Told<'a> {
+    pub(crate) room: RoomId,
+    pub(crate) name: &'a str,
+    pub(crate) seq: u64,
+    pub(crate) at: i64,
+    pub(crate) entry: NewEntry,
+}
+
+impl Cluster {
+    pub(crate) fn new(config: ClusterConfig) -> Arc<Self> {
+        Arc::new_cyclic(|cluster| Self {
+            standing: Standing::new(&config.node),
+            config,
+            upcoming: Mutex::default(),
+            news: Notify::new(),
+            told: Notify::new(),
+            gap: Notify::new(),
+            control_room: OnceCell::new(),
+            chat: OnceLock::new(),
+            ear: Arc::new(Ear(Weak::clone(cluster))),
+            heard_by_all: Mutex::default(),
+            backfills: counter!("roomful_cluster_backfills_total"),
+            users: Mutex::default(),
+        })
+    }
+
+    /// Hears what is told to all from now on.
+    pub(crate) fn listen(&self, chat: &Arc<Chat>) {
+        // Once per cluster.
+        let _ = self.chat.set(Arc::downgrade(chat));
+        let log = self.subscribe(LOG);
+        self.heard_by_all.lock().push(log);
+    }
+
+    fn chat(&self) -> Option<Arc<Chat>> {
+        self.chat.get()?.upgrade()
+    }
+
+    fn subscribe(&self, topic: &str) -> Subscription {
+        let ear: Arc<Ear> = Arc::clone(&self.ear);
+        self.config.bus.subscribe(topic, ear)
+    }
+
+    /// What is told in this room is heard as long as the answer lives.
+    pub(crate) fn hear_room(&self, room: RoomId) -> Subscription {
+        self.subscribe(&room_topic(room))
+    }
+
+    /// A socket of the user is here.
+    pub(crate) fn user_came(&self, user: &UserId) {
+        let mut users = self.users.lock();
+        let hear = || (0, self.subscribe(&user_topic(user)));
+        users.entry(Arc::clone(user)).or_insert_with(hear).0 += 1;
+    }
+
+    /// Whether a socket of the user is here.
+    pub(crate) fn is_here(&self, user: &str) -> bool {
+        self.users.lock().contains_key(user)
+    }
+
+    /// A socket of the user is gone.
+    pub(crate) fn user_went(&self, user: &UserId) {
+        let mut users = self.users.lock();
+        if let Some((count, _)) = users.get_mut(user) {
+            *count -= 1;
+            let gone = if *count == 0 { users.remove(user) } else { None };
+            drop(users);
+            drop(gone);
+        }
+    }
+
+    // ---- telling
+
+    /// Entries were committed at `first` and after it.
+    pub(crate) fn tell_committed(&self, epoch: &str, first: u64, told: &[Told<'_>]) {
+        let mut rooms: Vec<(RoomId, &str)> = Vec::new();
+        let mut lines: Vec<Vec<Line<'_>>> = Vec::new();
+        let mut room_of = Vec::with_capacity(told.len());
+        for (pos, told) in (first..).zip(told) {
+            let known = rooms.iter().rposition(|(id, _)| *id == told.room);
+            let at = known.unwrap_or_else(|| {
+                rooms.push((told.room, told.name));
+                lines.push(Vec::new());
+                rooms.len() - 1
+            });
+            room_of.push(at);
+            if let Some(lines) = lines.get_mut(at) {
+                lines.push(Line::of(pos, told.seq, &told.entry, told.at));
+            }
+        }
+        // Entries first: whoever hears of a place then has what stands there, as a rule.
+        for ((room, _), entries) in rooms.iter().zip(lines) {
+            let epoch = epoch.into();
+            self.tell_room(*room, &RoomWord::Entries { epoch, entries });
+        }
+        let rooms = rooms.iter().map(|(id, name)| (*id, (*name).into()));
+        let places = Places {
+            epoch: epoch.into(),
+            first,
+            rooms: rooms.collect(),
+            room_of,
+        };
+        self.config.bus.publish(LOG, encode(&places));
+    }
+
+    /// An event that is no entry goes to the room's sockets on other nodes.
+    pub(crate) fn tell_event(&self, room: RoomId, event: &str, data: &RawValue, newest_of: Option<&UserId>) {
+        let word = RoomWord::Event {
+            event: event.into(),
+            data: std::borrow::Cow::Borrowed(data),
+            newest_of: newest_of.map(|user| user.as_ref().into()),
+        };
+        self.tell_room(room, &word);
+    }
+
+    pub(crate) fn tell_typing(&self, room: RoomId, user: &UserId, on: bool) {
+        let user = user.as_ref().into();
+        self.tell_room(room, &RoomWord::Typing { user, on });
+    }
+
+    fn tell_room(&self, room: RoomId, word: &RoomWord<'_>) {
+        self.config.bus.publish(&room_topic(room), encode(word));
+    }
+
+    /// The other nodes on which the user is are told.
+    pub(crate) fn tell_user(&self, user: &str, word: &UserWord<'_>) {
+        self.config.bus.publish(&user_topic(user), encode(word));
+    }
+
+    pub(crate) fn tell_presence(&self, user: &str) {
+        self.tell_user(user, &UserWord::Presence);
+    }
+
+    pub(crate) fn tell_crowd(&self, room: RoomId) {
+        self.tell_room(room, &RoomWord::Crowd);
+    }
+
+    // ---- the roster
+
+    /// Whether this node's lease lasts.
+    pub(crate) fn is_in_good_standing(&self) -> bool {
+        self.standing.lasts()
+    }
+
+    /// Puts this node's entry; answers with those of others.
+    pub(crate) async fn put<T: Serialize>(&self, key: &str, value: &T) -> Result<Vec<Entry>, ChatError> {
+        Ok(self
+            .config
+            .bus
+            .put(&self.standing.member(), key, encode(value))
+            .await?)
+    }
+
+    /// Takes this node's entry out; answers with those of others.
+    pub(crate) async fn remove(&self, key: &str) -> Result<Vec<Entry>, ChatError> {
+        Ok(self.config.bus.remove(&self.standing.member(), key).await?)
+    }
+
+    /// What other living nodes have under these keys.
+    pub(crate) async fn others(&self, keys: &[String]) -> Result<Vec<Vec<Entry>>, ChatError> {
+        let mut found = self.config.bus.entries(keys).await?;
+        let me = self.standing.member();
+        for entries in &mut found {
+            entries.retain(|entry| *entry.member != *me);
+        }
+        Ok(found)
+    }
+
+    /// This node's name.
+    pub(crate) fn node(&self) -> &str {
+        &self.config.node
+    }
+
+    /// What the other living nodes say of themselves.
+    pub(crate) async fn other_nodes(&self) -> Result<Vec<NodeStats>, ChatError> {
+        let mut members = self.config.bus.members().await?;
+        let me = self.standing.member();
+        members.retain(|entry| *entry.member != *me);
+        let read = |entry: &Entry| serde_json::from_slice(&entry.value).ok();
+        Ok(members.iter().filter_map(read).collect())
+    }
+
+    /// This node as the roster shall know it.
+    fn info(&self, stats: Stats) -> Bytes {
+        let mut info = self.config.info.clone();
+        let own = NodeStats {
+            node: self.config.node.clone(),
+            stats,
+        };
+        if let Ok(Value::Object(own)) = serde_json::to_value(own) {
+            info.extend(own);
+        }
+        encode(&info)
+    }
+
+    /// Takes entries of dead nodes out; each is given to one node.
+    pub(crate) async fn sweep(&self) -> Result<Vec<Swept>, ChatError> {
+        Ok(self.config.bus.sweep(SWEPT).await?)
+    }
+
+    /// Whether a duty that one node does for all is this one's, for now.
+    pub(crate) async fn is_on_duty(&self, duty: &str) -> bool {
+        let held = self.config.bus.hold(&self.standing.member(), duty, DUTY).await;
+        held.unwrap_or(false)
+    }
+
+    // ---- the order
+
+    /// What was told of the place `pos`, which is taken out.
+    pub(crate) fn take(&self, pos: u64, rooms: &RoomManager) -> Next {
+        self.upcoming.lock().take(pos, |room| rooms.has(room))
+    }
+
+    /// Waits for more to be told, `until` at most. False if it was in vain.
+    pub(crate) async fn be_patient(&self, until: Instant) -> bool {
+        tokio::time::timeout_at(until, self.news.notified()).await.is_ok()
+    }
+
+    /// There are entries up to the place `pos`.
+    pub(crate) fn heard_of(&self, pos: u64) {
+        self.upcoming.lock().heard_of(pos);
+        self.told.notify_one();
+    }
+
+    /// What was not told in time is read from the store.
+    pub(crate) fn count_backfill(&self) {
+        self.backfills.increment(1);
+    }
+
+    /// Has all nodes do something. Returns once that is certain.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: it is not certain.
+    pub(crate) async fn command(&self, control: &Control) -> Result<(), ChatError> {
+        let chat = self
+            .chat()
+            .ok_or(ChatError::Unavailable("the server is going down"))?;
+        let room = self.control_room(&chat).await?;
+        let body = serde_json::to_string(control).map_err(|error| {
+            tracing::error!(%error, "what all nodes must do can't be encoded");
+            ChatError::Internal
+        })?;
+        let entry = NewEntry {
+            room,
+            kind: EntryKind::Control,
+            target: None,
+            user_id: self.standing.member().to_string(),
+            user_name: None,
+            client_id: None,
+            body,
+            mentions: Vec::new(),
+            at: chat.clock.now_ms(),
+        };
+        let Placed { results, pos } = chat.store.append_placed(vec![entry.clone()]).await?;
+        let [Ok(Appended::New { seq, at })] = *results else {
+            tracing::error!("what all nodes must do was not written");
+            return Err(ChatError::Internal);
+        };
+        let line = Line::of(pos, seq, &entry, at);
+        self.upcoming.lock().add_entry(line.placed(room));
+        self.awake();
+        let told = Told {
+            room,
+            name: CONTROL_ROOM,
+            seq,
+            at,
+            entry,
+        };
+        self.tell_committed(&chat.order.epoch(), pos, &[told]);
+        Ok(())
+    }
+
+    /// The room in which controls stand. Nobody can join it, since it is private and its name is none.
+    async fn control_room(&self, chat: &Chat) -> Result<RoomId, ChatError> {
+        let open = || async {
+            let change = RoomChange {
+                kind: Some(RoomKind::Private),
+                history: Some(Some(KEPT)),
+            };
+            let (room, _) = chat
+                .store
+                .put_room(CONTROL_ROOM, change, chat.clock.now_ms())
+                .await?;
+            let heard = self.hear_room(room.id);
+            self.heard_by_all.lock().push(heard);
+            Ok::<_, ChatError>(room.id)
+        };
+        self.control_room.get_or_try_init(open).await.copied()
+    }
+
+    /// Whether this start of this node wrote it.
+    pub(crate) fn is_mine(&self, member: &str) -> bool {
+        *self.standing.member() == *member
+    }
+}
+
+fn room_topic(room: RoomId) -> String {
+    format!("room:{room}")
+}
+
+fn user_topic(user: &str) -> String {
+    format!("user:{user}")
+}
+
+impl From<BusError> for ChatError {
+    fn from(error: BusError) -> Self {
+        tracing::debug!(%error, "the roster can't be used");
+        Self::Unavailable("the server can't reach its cluster")
+    }
+}

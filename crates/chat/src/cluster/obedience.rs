@@ -1,0 +1,64 @@
+//! Doing what all nodes must do. The node that wrote it has done it before; doing it once more changes nothing.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use roomful_store::{Entry, RoomId};
+
+use super::{Cluster, Control};
+use crate::{admin, handlers::membership, presence_tracker::UserId, servers::chat::Chat, session::Session};
+
+/// An entry of the cluster's own room has its turn.
+pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, entry: &Entry) {
+    let control: Control = match serde_json::from_str(&entry.body) {
+        Ok(control) => control,
+        // Of a newer version: then this one has nothing to do it with.
+        Err(error) => return tracing::warn!(%error, "another node's command can't be read"),
+    };
+    if cluster.is_mine(&entry.user_id) {
+        return;
+    }
+    match control {
+        Control::Left { room, user } => left(chat, room, user.into()),
+        Control::RoomDeleted { room } => {
+            if let Some(room) = chat.rooms.get(room) {
+                let chat = Arc::clone(chat);
+                tokio::spawn(async move { admin::clear_room(&chat, &room).await });
+            }
+        }
+        Control::SentAway { user } => drop(admin::close_sockets(chat, &user, |_| true)),
+        Control::Revoked { user, before } => {
+            let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
+            chat.last_revocation.fetch_max(serial, Ordering::SeqCst);
+            let void = |session: &Session| session.issued_at().is_none_or(|at| at < before);
+            admin::close_sockets(chat, &user, void);
+        }
+        Control::Chose { user, shown, seen_at } => {
+            chat.presence
+                .chose_elsewhere(&user.into(), &shown.choice(), seen_at);
+        }
+        Control::Notified {
+            id,
+            notice,
+            at,
+            places,
+        } => chat.notifications.announce(&id, &notice, at, places),
+    }
+}
+
+/// Unless the user has come back meanwhile.
+fn left(chat: &Arc<Chat>, room: RoomId, user: UserId) {
+    let Some(room) = chat.rooms.get(room) else { return };
+    let chat = Arc::clone(chat);
+    tokio::spawn(async move {
+        let _one_change = chat.one_membership_change(&user, &room).await;
+        match chat.store.member(room.id, &user).await {
+            Ok(Some(_)) => {}
+            Ok(None) => membership::take_out(&chat, &room, &user).await,
+            Err(error) => {
+                // Rather out of the room by mistake than in it: who is a member joins again.
+                tracing::warn!(%error, "who left a room on another node can't be looked up");
+                membership::take_out(&chat, &room, &user).await;
+            }
+        }
+    });
+}

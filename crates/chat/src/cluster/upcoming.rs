@@ -1,0 +1,210 @@
+//! What other nodes have told of the log beyond what was delivered here, as a value: no bus, no store, no clock.
+//!
+//! Each commit is told in two parts: to everybody, which places it took and which rooms they are of; and to the nodes that
+//! serve such a room, what stands there. Both can be lost, doubled, or come in any order. What is missing is read from the
+//! store; so whatever does not fit in here is dropped.
+
+use std::collections::BTreeMap;
+
+use roomful_store::{PlacedEntry, RoomId};
+
+use crate::types::RoomName;
+
+/// Places and entries that may wait. What is beyond is read from the store when its turn comes.
+const MOST: usize = 16_384;
+/// Bytes of bodies that may wait.
+const MOST_BYTES: usize = 16 << 20;
+
+/// The places ahead.
+#[derive(Debug, Default)]
+pub(crate) struct Upcoming {
+    /// Which room each place belongs to.
+    places: BTreeMap<u64, RoomKey>,
+    entries: BTreeMap<u64, PlacedEntry>,
+    bytes: usize,
+    /// The newest place heard of.
+    newest: u64,
+}
+
+/// A room as other nodes name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoomKey {
+    pub(crate) id: RoomId,
+    /// `None` for the cluster's own room.
+    pub(crate) name: Option<RoomName>,
+}
+
+/// What is at the next place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// An entry to be delivered.
+    Entry(PlacedEntry),
+    /// An entry of a room that nobody here is in.
+    Elsewhere(RoomKey),
+    /// Nothing was told of it, or not all.
+    Unknown,
+}
+
+impl Upcoming {
+    /// The newest place heard of.
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// There are entries up to this place.
+    pub(crate) fn heard_of(&mut self, pos: u64) {
+        self.newest = self.newest.max(pos);
+    }
+
+    /// From `first` on, the places are of these rooms.
+    pub(crate) fn add_places(&mut self, first: u64, rooms: impl IntoIterator<Item = RoomKey>) {
+        for (pos, room) in (first..).zip(rooms) {
+            self.heard_of(pos);
+            if self.places.len() < MOST {
+                self.places.insert(pos, room);
+            }
+        }
+    }
+
+    /// What stands at a place.
+    pub(crate) fn add_entry(&mut self, entry: PlacedEntry) {
+        self.heard_of(entry.pos);
+        let weight = entry.entry.body.len();
+        if self.entries.len() >= MOST || self.bytes + weight > MOST_BYTES {
+            return;
+        }
+        self.bytes += weight;
+        if let Some(known) = self.entries.insert(entry.pos, entry) {
+            self.bytes -= known.entry.body.len();
+        }
+    }
+
+    /// What is at `pos`, which is taken out if it is known; `serves` says of which rooms entries are wanted.
+    pub(crate) fn take(&mut self, pos: u64, serves: impl Fn(RoomId) -> bool) -> Next {
+        self.forget_below(pos);
+        if let Some(entry) = self.take_entry(pos) {
+            self.places.remove(&pos);
+            return Next::Entry(entry);
+        }
+        match self.places.get(&pos) {
+            // What stands in the cluster's own room is for all.
+            Some(room) if room.name.is_some() && !serves(room.id) => {
+                self.places.remove(&pos).map_or(Next::Unknown, Next::Elsewhere)
+            }
+            _ => Next::Unknown,
+        }
+    }
+
+    /// The order began anew.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn take_entry(&mut self, pos: u64) -> Option<PlacedEntry> {
+        let entry = self.entries.remove(&pos)?;
+        self.bytes -= entry.entry.body.len();
+        Some(entry)
+    }
+
+    fn forget_below(&mut self, pos: u64) {
+        while let Some((first, _)) = self.places.first_key_value()
+            && *first < pos
+        {
+            self.places.pop_first();
+        }
+        while let Some((first, _)) = self.entries.first_key_value()
+            && *first < pos
+        {
+            let first = *first;
+            self.take_entry(first);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use roomful_store::{Entry, EntryKind, MessageState};
+
+    fn key(id: RoomId) -> RoomKey {
+        RoomKey {
+            id,
+            name: RoomName::new(&format!("room-{id}")).ok(),
+        }
+    }
+
+    fn entry(pos: u64, room: RoomId) -> PlacedEntry {
+        PlacedEntry {
+            pos,
+            room,
+            entry: Entry {
+                seq: pos,
+                kind: EntryKind::Message,
+                target: None,
+                user_id: "alice".into(),
+                user_name: None,
+                client_id: None,
+                body: "12345".into(),
+                at: 1,
+                state: MessageState::default(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_place_is_known_when_its_room_is_elsewhere_or_its_entry_is_here() {
+        let mut upcoming = Upcoming::default();
+        upcoming.add_places(5, [key(1), key(2)]);
+        let serves = |room| room == 1;
+        assert_eq!(
+            upcoming.take(5, serves),
+            Next::Unknown,
+            "its entry is still to come"
+        );
+        upcoming.add_entry(entry(5, 1));
+        assert_eq!(upcoming.take(5, serves), Next::Entry(entry(5, 1)));
+        assert_eq!(upcoming.take(6, serves), Next::Elsewhere(key(2)));
+        assert_eq!(upcoming.take(7, serves), Next::Unknown);
+        assert_eq!((upcoming.newest(), upcoming.bytes), (6, 0));
+    }
+
+    #[test]
+    fn what_is_too_much_is_dropped_and_still_heard_of() {
+        let mut upcoming = Upcoming::default();
+        let most = MOST as u64;
+        upcoming.add_places(1, (0..=most).map(|_| key(1)));
+        assert_eq!((upcoming.places.len(), upcoming.newest()), (MOST, most + 1));
+        (1..=most + 5).for_each(|pos| upcoming.add_entry(entry(pos, 1)));
+        assert_eq!((upcoming.entries.len(), upcoming.newest()), (MOST, most + 5));
+    }
+
+    proptest! {
+        // Whatever is lost, doubled or comes late: what is taken is what stands there, and the count of bytes is true.
+        #[test]
+        fn only_what_was_told_is_taken(told in prop::collection::vec((1u64..40, prop::bool::ANY), 0..120)) {
+            let room = |pos: u64| i64::try_from(pos % 3).unwrap();
+            let mut upcoming = Upcoming::default();
+            let mut next = 1;
+            for (pos, whole) in told {
+                upcoming.add_places(pos, [key(room(pos))]);
+                if whole {
+                    upcoming.add_entry(entry(pos, room(pos)));
+                }
+                loop {
+                    match upcoming.take(next, |room| room != 0) {
+                        Next::Entry(taken) => prop_assert_eq!(taken, entry(next, room(next))),
+                        Next::Elsewhere(taken) => {
+                            prop_assert_eq!(taken.id, room(next));
+                            prop_assert_eq!(taken.id, 0);
+                        }
+                        Next::Unknown => break,
+                    }
+                    next += 1;
+                }
+                prop_assert_eq!(upcoming.bytes, upcoming.entries.len() * 5);
+                prop_assert!(upcoming.entries.keys().chain(upcoming.places.keys()).all(|pos| *pos >= next));
+            }
+        }
+    }
+}

@@ -1,0 +1,623 @@
+//! Presence over several nodes: what this node puts into the roster, what it reads there, and what its clients are told.
+//!
+//! Of each user who is here, and of each room in which somebody here shows, the roster has an entry of this node; it counts as
+//! long as the node lives. What a client is told comes from looking at the entries of the others: at once when a node says that
+//! one has changed, and anyway every few seconds. So nobody shows for long who is gone, whatever the bus loses.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use indexmap::{IndexMap, IndexSet};
+use parking_lot::Mutex;
+use roomful_bus::Entry;
+use roomful_socket::Socket;
+use roomful_store::RoomId;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    audience::knows,
+    presence::{PresenceServer, WRITES_AT_A_TIME, note_seen},
+};
+use crate::{
+    admin::Device,
+    cluster::{
+        Cluster,
+        elsewhere::{Change, Crowd, Elsewhere, Shown},
+    },
+    error::ChatError,
+    events::presence::{OFFLINE, ONLINE, Offline, Online, STATUS, ShowsAs},
+    presence_tracker::{Choice, OnlineEntry, UserId, WentOffline},
+};
+
+/// How often the lists of all rooms here are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+/// Of these looks, every so many-th is at the users that clients follow, too.
+const WATCH_EVERY: u32 = 3;
+/// How long changes are gathered before they are put and looked at.
+const GATHER: Duration = Duration::from_millis(25);
+/// The wait after the roster failed.
+const RETRY: Duration = Duration::from_millis(500);
+/// Keys that are asked for at a time.
+const KEYS: usize = 500;
+/// How long an answer waits for the roster before it tells of this node alone.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// This node's part in presence.
+pub(crate) struct Link {
+    pub(super) cluster: Arc<Cluster>,
+    view: Mutex<Elsewhere>,
+    /// What users whom clients here follow show as elsewhere, as far as those were told. Bounded by the subscriptions.
+    followed: Mutex<HashMap<UserId, Option<Shown>>>,
+    work: Mutex<Work>,
+    wake: Notify,
+}
+
+/// What is to be done: bounded by the users and rooms that are here.
+#[derive(Debug, Default)]
+struct Work {
+    put_users: IndexSet<UserId>,
+    put_rooms: IndexSet<RoomId>,
+    look_at_users: IndexSet<UserId>,
+    look_at_rooms: IndexSet<RoomId>,
+}
+
+/// A user on one node.
+#[derive(Debug, Serialize, Deserialize)]
+struct There {
+    shown: Shown,
+    /// While they don't show: when others saw them last.
+    hidden_since: Option<i64>,
+    devices: Vec<Device>,
+}
+
+fn user_key(user: &str) -> String {
+    format!("user:{user}")
+}
+
+fn room_key(room: RoomId) -> String {
+    format!("room:{room}")
+}
+
+impl Link {
+    pub(super) fn new(cluster: Arc<Cluster>) -> Self {
+        Self {
+            cluster,
+            view: Mutex::default(),
+            followed: Mutex::default(),
+            work: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    fn work(&self, add: impl FnOnce(&mut Work)) {
+        add(&mut self.work.lock());
+        self.wake.notify_one();
+    }
+
+    /// The user's entry here has changed.
+    pub(crate) fn user_changed(&self, user: &UserId) {
+        self.work(|work| _ = work.put_users.insert(Arc::clone(user)));
+    }
+
+    /// The lists of these rooms here have changed.
+    pub(super) fn rooms_changed(&self, rooms: &[RoomId]) {
+        self.work(|work| work.put_rooms.extend(rooms));
+    }
+
+    /// Another node's list of the room has changed.
+    pub(crate) fn hear_room(&self, room: RoomId) {
+        self.work(|work| _ = work.look_at_rooms.insert(room));
+    }
+
+    /// Another node's entry of the user has changed.
+    pub(crate) fn hear_user(&self, user: &str) {
+        if self.followed.lock().contains_key(user) {
+            self.work(|work| _ = work.look_at_users.insert(user.into()));
+        }
+    }
+
+    pub(super) fn unfollow(&self, users: &[UserId]) {
+        let mut followed = self.followed.lock();
+        for user in users {
+            followed.remove(user);
+            self.cluster.user_went(user);
+        }
+    }
+
+    /// What other nodes have under these keys.
+    async fn others(&self, keys: &[String]) -> Result<Vec<Vec<Entry>>, ChatError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS) {
+            found.extend(self.cluster.others(keys).await?);
+        }
+        Ok(found)
+    }
+
+    /// Where the users are, but for here.
+    async fn there(&self, users: &[String]) -> Result<Vec<Vec<There>>, ChatError> {
+        let keys: Vec<_> = users.iter().map(|user| user_key(user)).collect();
+        let found = self.others(&keys).await?;
+        Ok(found.iter().map(|entries| read(entries)).collect())
+    }
+}
+
+fn read<T: for<'a> Deserialize<'a>>(entries: &[Entry]) -> Vec<T> {
+    let value = |entry: &Entry| {
+        serde_json::from_slice(&entry.value)
+            .inspect_err(|error| tracing::debug!(%error, "another node's entry can't be read"))
+            .ok()
+    };
+    entries.iter().filter_map(value).collect()
+}
+
+/// What several nodes say of a user amounts to.
+fn merged(there: &[There]) -> Option<Shown> {
+    let mut shown = there.iter().map(|there| &there.shown);
+    let first = shown.next()?;
+    // They differ for a moment only, while a choice is on its way to all nodes.
+    let visible = shown.clone().find(|shown| shown.choice().shows());
+    Some(
+        if first.choice().shows() {
+            first
+        } else {
+            visible.unwrap_or(first)
+        }
+        .clone(),
+    )
+}
+
+// ---- what this node puts
+
+impl PresenceServer {
+    /// Starts what keeps this node's entries and views up to date. It ends when this server is gone.
+    pub(super) fn start_link(self: &Arc<Self>) {
+        if let Some(link) = &self.link {
+            tokio::spawn(keep_up(Arc::downgrade(self), Arc::clone(link)));
+        }
+    }
+
+    /// Everything here is put again: the roster has forgotten it, or never had it.
+    pub(crate) fn put_all(&self) {
+        let Some(link) = &self.link else { return };
+        let everyone = self.tracker.lock().everyone();
+        let users: Vec<_> = everyone.into_iter().map(|entry| entry.user).collect();
+        let rooms = {
+            let tracker = self.tracker.lock();
+            let rooms: HashSet<_> = users
+                .iter()
+                .flat_map(|user| tracker.rooms_of(user))
+                .copied()
+                .collect();
+            rooms
+        };
+        link.work(|work| {
+            work.put_users.extend(users);
+            work.put_rooms.extend(rooms);
+        });
+    }
+
+    fn there(&self, entry: &OnlineEntry) -> There {
+        There {
+            shown: Shown {
+                name: entry.name.clone(),
+                status: entry.choice.status,
+                text: entry.choice.text.clone(),
+            },
+            hidden_since: entry.hidden_since,
+            devices: self.devices(&entry.user),
+        }
+    }
+
+    /// Puts the user's entry, or takes it out if they are not here. Answers on how many other nodes they are. The caller has
+    /// the user's turn.
+    async fn put(&self, link: &Link, user: &UserId) -> Result<usize, ChatError> {
+        let entry = self.tracker.lock().entry(user);
+        let others = match entry {
+            Some(entry) => link.cluster.put(&user_key(user), &self.there(&entry)).await?,
+            None => link.cluster.remove(&user_key(user)).await?,
+        };
+        link.cluster.tell_presence(user);
+        Ok(others.len())
+    }
+
+    /// The user has come to this node: whether they are on another one already.
+    pub(super) async fn is_elsewhere_already(&self, user: &UserId) -> bool {
+        let Some(link) = &self.link else { return false };
+        let _turn = self.choices.take(user).await;
+        let others = self.put(link, user).await;
+        others.map_or_else(
+            |_| {
+                link.user_changed(user);
+                false
+            },
+            |others| others > 0,
+        )
+    }
+
+    /// Users have gone from this node. Those who are on no other one have gone altogether.
+    pub(super) async fn gone_from_here(self: Arc<Self>, gone: Vec<WentOffline<RoomId>>, now: i64) {
+        let Some(link) = &self.link else { return };
+        let mut seen = Vec::new();
+        for gone in gone {
+            let user = &gone.last.user;
+            let _turn = self.choices.take(user).await;
+            if self.tracker.lock().entry(user).is_some() {
+                // Come back meanwhile.
+                continue;
+            }
+            match self.put(link, user).await {
+                Ok(0) => {
+                    self.tell_gone(&gone, now);
+                    seen.push(gone.last);
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    // Nobody can say where else they are; the entry is to be taken out all the same.
+                    link.user_changed(user);
+                    self.tell_gone(&gone, now);
+                    seen.push(gone.last);
+                }
+            }
+        }
+        note_seen(Arc::clone(&self.store), seen, now).await;
+    }
+
+    async fn put_room(&self, link: &Link, room: RoomId) -> Result<(), ChatError> {
+        let crowd = {
+            let tracker = self.tracker.lock();
+            let users = tracker.showing_in(room, self.listed);
+            let shown = |entry: OnlineEntry| {
+                let shown = Shown {
+                    name: entry.name,
+                    status: entry.choice.status,
+                    text: entry.choice.text,
+                };
+                (entry.user, shown)
+            };
+            Crowd {
+                count: tracker.count_showing(room),
+                users: users.into_iter().map(shown).collect(),
+            }
+        };
+        if crowd.count == 0 {
+            link.cluster.remove(&room_key(room)).await?;
+        } else {
+            link.cluster.put(&room_key(room), &crowd).await?;
+        }
+        link.cluster.tell_crowd(room);
+        Ok(())
+    }
+}
+
+// ---- what this node looks at
+
+impl PresenceServer {
+    /// Looks at who is in a room elsewhere, unless that was done before. An answer should not wait for long.
+    pub(crate) async fn look_around(&self, room: RoomId) {
+        let Some(link) = &self.link else { return };
+        if !link.view.lock().knows(room) {
+            let rooms = [room];
+            if !matches!(
+                timeout(PATIENCE, self.look_at_rooms(link, &rooms)).await,
+                Ok(Ok(()))
+            ) {
+                link.hear_room(room);
+            }
+        }
+    }
+
+    /// Those who show in a room elsewhere and not here, and how many more there are.
+    pub(super) fn elsewhere_in(&self, room: RoomId, most: usize) -> (Vec<OnlineEntry>, usize) {
+        let Some(link) = &self.link else {
+            return (Vec::new(), 0);
+        };
+        let (tracker, view) = (self.tracker.lock(), link.view.lock());
+        let (users, more) = view.in_room(room);
+        let mut strangers = users.filter(|(user, _)| !tracker.is_in(user, room));
+        let listed: Vec<_> = strangers
+            .by_ref()
+            .take(most)
+            .map(|(user, shown)| OnlineEntry {
+                user: Arc::clone(user),
+                name: shown.name.clone(),
+                gone_at: None,
+                choice: shown.choice(),
+                hidden_since: None,
+            })
+            .collect();
+        let more = more + strangers.count();
+        (listed, more)
+    }
+
+    /// Whether the sockets in the room know of the user from another node.
+    pub(super) fn shows_elsewhere_in(&self, user: &UserId, room: RoomId) -> bool {
+        let view = self.link.as_ref().map(|link| link.view.lock());
+        view.is_some_and(|view| view.shown(room, user).is_some())
+    }
+
+    /// What users show as elsewhere, with since when they don't; in the order asked for.
+    pub(super) async fn shown_elsewhere(
+        &self,
+        users: &[String],
+    ) -> Result<Vec<Option<(Choice, Option<i64>)>>, ChatError> {
+        let Some(link) = &self.link else {
+            return Ok(vec![None; users.len()]);
+        };
+        let found = link.there(users).await?;
+        let mut followed = link.followed.lock();
+        let shown = users.iter().zip(&found).map(|(user, there)| {
+            let shown = merged(there);
+            if self.audience.is_watched(user) {
+                let seen = shown.clone().filter(|shown| shown.choice().shows());
+                followed.entry(user.as_str().into()).or_insert(seen);
+            }
+            shown.map(|shown| (shown.choice(), there.iter().find_map(|there| there.hidden_since)))
+        });
+        Ok(shown.collect())
+    }
+
+    /// The user's connections on other nodes.
+    pub(crate) async fn devices_elsewhere(&self, user: &str) -> Vec<Device> {
+        let Some(link) = &self.link else {
+            return Vec::new();
+        };
+        let there = link.there(&[user.to_owned()]).await.unwrap_or_default();
+        there
+            .into_iter()
+            .flatten()
+            .flat_map(|there| there.devices)
+            .collect()
+    }
+
+    /// Those of the users who are online, here or elsewhere.
+    pub(crate) async fn online_among(&self, users: &[String]) -> Result<HashSet<String>, ChatError> {
+        let mut online: HashSet<_> = {
+            let tracker = self.tracker.lock();
+            let here = users.iter().filter(|user| tracker.entry(user).is_some());
+            here.cloned().collect()
+        };
+        if let Some(link) = &self.link {
+            let there = link.there(users).await?;
+            let away = users.iter().zip(&there).filter(|(_, there)| !there.is_empty());
+            online.extend(away.map(|(user, _)| user.clone()));
+        }
+        Ok(online)
+    }
+
+    /// Whether somebody is online in the room on another node.
+    pub(super) fn is_peopled_elsewhere(&self, room: RoomId) -> bool {
+        let view = self.link.as_ref().map(|link| link.view.lock());
+        view.is_some_and(|view| {
+            let (mut users, more) = view.in_room(room);
+            users.next().is_some() || more > 0
+        })
+    }
+
+    async fn look_at_rooms(&self, link: &Link, rooms: &[RoomId]) -> Result<(), ChatError> {
+        let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
+        let found = link.others(&keys).await?;
+        let mut changes: IndexMap<UserId, Vec<(RoomId, Change)>> = IndexMap::new();
+        {
+            let mut view = link.view.lock();
+            for (room, entries) in rooms.iter().zip(&found) {
+                for change in view.look(*room, read(entries)) {
+                    let (Change::Came(user) | Change::Went(user) | Change::Shows(user)) = &change;
+                    changes.entry(Arc::clone(user)).or_default().push((*room, change));
+                }
+            }
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let users: Vec<_> = changes.keys().map(ToString::to_string).collect();
+        let there = link.there(&users).await?;
+        let seen = self.store.users(&users).await?;
+        let seen: HashMap<_, _> = seen.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
+        for ((user, changes), there) in changes.iter().zip(&there) {
+            let last_seen = seen.get(&**user).copied().unwrap_or_else(|| self.clock.now_ms());
+            self.tell_change(link, user, changes, merged(there), last_seen);
+        }
+        Ok(())
+    }
+
+    /// Something has changed of a user elsewhere, who stands so now. Who is here, too, is told of by this node itself.
+    fn tell_change(
+        &self,
+        link: &Link,
+        user: &UserId,
+        changes: &[(RoomId, Change)],
+        now: Option<Shown>,
+        last_seen: i64,
+    ) {
+        let tracker = self.tracker.lock();
+        let is_here = |room: &RoomId| tracker.is_in(user, *room);
+        let rooms: Vec<_> = changes
+            .iter()
+            .map(|(room, _)| *room)
+            .filter(|room| !is_here(room))
+            .collect();
+        let watchers = self.audience.watchers_of(user);
+        let mut others = self.audience.neighbours(user, &rooms);
+        others.retain(|id, _| !watchers.contains_key(id));
+        let shown = now.map(|shown| shown.choice()).filter(Choice::shows);
+        let is_shown_here = tracker.choice(user).is_some_and(Choice::shows);
+        let came = changes
+            .iter()
+            .any(|(_, change)| matches!(change, Change::Came(_)));
+        match shown {
+            Some(choice) if came => {
+                let mut before = link.view.lock().rooms_of(user);
+                before.retain(|room| !rooms.contains(room));
+                before.extend(tracker.rooms_of(user));
+                others.retain(|_, socket| !knows(socket, &before));
+                let event = Online::new(user, self.clock.now_ms(), &choice);
+                self.audience.tell(user, ONLINE, &event, others.into_values());
+            }
+            Some(choice) => {
+                let event = ShowsAs::new(user, &choice);
+                self.audience.tell(user, STATUS, &event, others.into_values());
+            }
+            None if is_shown_here => {}
+            None => {
+                let event = Offline {
+                    user_id: user,
+                    last_seen,
+                };
+                self.audience.tell(user, OFFLINE, &event, others.into_values());
+            }
+        }
+    }
+
+    async fn look_at_users(&self, link: &Link, users: &[UserId]) -> Result<(), ChatError> {
+        let ids: Vec<_> = users.iter().map(ToString::to_string).collect();
+        let there = link.there(&ids).await?;
+        let rows = self.store.users(&ids).await?;
+        let seen: HashMap<_, _> = rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
+        for (user, there) in users.iter().zip(&there) {
+            let now = merged(there).filter(|shown| shown.choice().shows());
+            let tracker = self.tracker.lock();
+            let mut followed = link.followed.lock();
+            // Whoever was not told anything yet is answered first.
+            let Some(known) = followed.get_mut(user) else {
+                continue;
+            };
+            let before = std::mem::replace(known, now.clone());
+            if before == now || tracker.choice(user).is_some_and(Choice::shows) {
+                continue;
+            }
+            drop(followed);
+            let watchers: Vec<Socket> = self.audience.watchers_of(user).into_values().collect();
+            match (before, now) {
+                (None, Some(shown)) => {
+                    let choice = shown.choice();
+                    let event = Online::new(user, self.clock.now_ms(), &choice);
+                    self.audience.tell(user, ONLINE, &event, watchers);
+                }
+                (_, Some(shown)) => {
+                    let choice = shown.choice();
+                    let event = ShowsAs::new(user, &choice);
+                    self.audience.tell(user, STATUS, &event, watchers);
+                }
+                (_, None) => {
+                    let last_seen = seen.get(&**user).copied();
+                    let event = Offline {
+                        user_id: user,
+                        last_seen: last_seen.unwrap_or_else(|| self.clock.now_ms()),
+                    };
+                    self.audience.tell(user, OFFLINE, &event, watchers);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ---- the task
+
+    /// Does what is to be done. What fails is done again.
+    async fn do_work(&self, link: &Link) -> Result<(), ChatError> {
+        let work = std::mem::take(&mut *link.work.lock());
+        let failed = Mutex::new(Ok(()));
+        let note = |outcome: Result<(), ChatError>, again: &dyn Fn(&mut Work)| {
+            if let Err(error) = outcome {
+                again(&mut link.work.lock());
+                *failed.lock() = Err(error);
+            }
+        };
+        let note = &note;
+        futures_util::stream::iter(&work.put_users)
+            .for_each_concurrent(WRITES_AT_A_TIME, |user| async move {
+                let _turn = self.choices.take(user).await;
+                let outcome = self.put(link, user).await.map(drop);
+                note(outcome, &|work| _ = work.put_users.insert(Arc::clone(user)));
+            })
+            .await;
+        futures_util::stream::iter(&work.put_rooms)
+            .for_each_concurrent(WRITES_AT_A_TIME, |room| async move {
+                let outcome = self.put_room(link, *room).await;
+                note(outcome, &|work| _ = work.put_rooms.insert(*room));
+            })
+            .await;
+        let rooms: Vec<_> = work
+            .look_at_rooms
+            .into_iter()
+            .filter(|room| self.rooms.has(*room))
+            .collect();
+        let outcome = self.look_at_rooms(link, &rooms).await;
+        note(outcome, &|work| work.look_at_rooms.extend(&rooms));
+        let users: Vec<_> = work.look_at_users.into_iter().collect();
+        let outcome = self.look_at_users(link, &users).await;
+        note(outcome, &|work| work.look_at_users.extend(users.iter().cloned()));
+        failed.into_inner()
+    }
+
+    /// All rooms that are here are to be looked at; `users`: and all users that clients follow.
+    fn look_at_all(&self, link: &Link, users: bool) {
+        let rooms = self.rooms.ids();
+        let kept: HashSet<_> = rooms.iter().copied().collect();
+        link.view.lock().retain(|room| kept.contains(&room));
+        let followed: Vec<_> = if users {
+            link.followed.lock().keys().cloned().collect()
+        } else {
+            Vec::new()
+        };
+        let mut work = link.work.lock();
+        work.look_at_rooms.extend(rooms);
+        work.look_at_users.extend(followed);
+    }
+
+    /// Takes entries of dead nodes out: of users who are nowhere else, it is told outside that they went, once.
+    async fn sweep(&self, link: &Link) -> Result<(), ChatError> {
+        let now = self.clock.now_ms();
+        for swept in link.cluster.sweep().await? {
+            let (Some(user), true) = (swept.key.strip_prefix("user:"), swept.others.is_empty()) else {
+                continue;
+            };
+            let user = UserId::from(user);
+            if self.tracker.lock().entry(&user).is_some() {
+                continue;
+            }
+            let name = read::<There>(&[swept.entry])
+                .pop()
+                .and_then(|there| there.shown.name);
+            self.happenings.user_offline(&user, name.as_deref(), now);
+            if let Err(error) = self.store.see_user(&user, name.as_deref(), now).await {
+                tracing::warn!(%error, "when a user was last seen can't be stored");
+            }
+            link.cluster.tell_presence(&user);
+        }
+        Ok(())
+    }
+}
+
+async fn keep_up(owner: Weak<PresenceServer>, link: Arc<Link>) {
+    let (mut next_look, mut looks) = (Instant::now() + LOOK, 0u32);
+    loop {
+        let due = tokio::time::timeout_at(next_look, link.wake.notified())
+            .await
+            .is_err();
+        if !due {
+            sleep(GATHER).await;
+        }
+        let Some(presence) = owner.upgrade() else { return };
+        let mut outcome = Ok(());
+        if due {
+            next_look = Instant::now() + LOOK;
+            looks = looks.wrapping_add(1);
+            presence.look_at_all(&link, looks.is_multiple_of(WATCH_EVERY));
+            outcome = presence.sweep(&link).await;
+        }
+        if let Err(error) = outcome.and(presence.do_work(&link).await) {
+            tracing::warn!(%error, "who is online on other nodes can't be known now");
+            sleep(RETRY).await;
+            link.wake.notify_one();
+        }
+    }
+}

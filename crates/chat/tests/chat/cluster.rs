@@ -1,0 +1,539 @@
+//! Several nodes in this process, on one store and one bus.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use roomful_bus::Hub;
+use roomful_chat::{ChatConfig, ClusterConfig, Notify, clock::ManualClock};
+use roomful_store::{RoomChange, RoomKind, Store};
+use roomful_testkit::SioClient;
+use serde_json::{Value, json};
+
+use crate::{
+    fixture::{START, Server, failed, ok, send, seqs, settle},
+    recovery::{come_back, lose, messages},
+};
+
+/// Nodes that share all there is to share.
+struct Nodes {
+    servers: Vec<Server>,
+    clock: ManualClock,
+    store: Arc<dyn Store>,
+    hub: Hub,
+    _data: tempfile::TempDir,
+}
+
+impl std::ops::Index<usize> for Nodes {
+    type Output = Server;
+
+    fn index(&self, at: usize) -> &Server {
+        &self.servers[at]
+    }
+}
+
+impl Nodes {
+    /// So many nodes. Nothing is read from the store but what the bus has not told.
+    async fn start(count: usize) -> Self {
+        Self::with(count, Duration::from_hours(1), |_| ()).await
+    }
+
+    async fn with(count: usize, poll: Duration, change: impl Fn(&mut ChatConfig)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", data.path().join("chat.db").display());
+        let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+        let (hub, clock) = (Hub::default(), ManualClock::at(START));
+        let mut servers = Vec::new();
+        for n in 0..count {
+            let cluster = ClusterConfig {
+                bus: hub.connect(),
+                node: format!("node-{n}"),
+                info: serde_json::Map::new(),
+                lease: Duration::from_secs(15),
+                poll,
+            };
+            let change = |config: &mut ChatConfig| {
+                config.rates.enabled = false;
+                change(config);
+            };
+            servers.push(Server::serve(Arc::clone(&store), clock.clone(), change, Some(cluster)).await);
+        }
+        Self {
+            servers,
+            clock,
+            store,
+            hub,
+            _data: data,
+        }
+    }
+}
+
+fn seq(message: &Value) -> u64 {
+    message["seq"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_on_one_node_is_heard_on_all_in_one_order() {
+    const EACH: u64 = 100;
+    let nodes = Nodes::start(3).await;
+    let mut clients = Vec::new();
+    for n in 0..3 {
+        clients.push(Arc::new(nodes[n].joined(&format!("user-{n}"), "lobby").await));
+    }
+    let mut senders = Vec::new();
+    for client in &clients {
+        let client = Arc::clone(client);
+        senders.push(tokio::spawn(async move {
+            for n in 0..EACH {
+                send(&client, "lobby", &n.to_string()).await;
+            }
+        }));
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let mut heard = Vec::new();
+    for client in &clients {
+        let mut log = Vec::new();
+        for _ in 0..3 * EACH {
+            log.push(client.next_event("chat:receive_message").await.unwrap());
+        }
+        assert!(log.iter().map(seq).eq(1..=3 * EACH));
+        heard.push(log);
+    }
+    assert_eq!(heard[0], heard[1]);
+    assert_eq!(heard[0], heard[2]);
+}
+
+#[tokio::test]
+async fn what_the_bus_lost_is_found_in_the_store() {
+    // Nothing goes over these buses: they are of different hubs.
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", data.path().join("chat.db").display());
+    let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+    let clock = ManualClock::at(START);
+    let node = |n: usize| {
+        let cluster = ClusterConfig {
+            bus: Hub::default().connect(),
+            node: format!("node-{n}"),
+            info: serde_json::Map::new(),
+            lease: Duration::from_secs(15),
+            poll: Duration::from_millis(50),
+        };
+        Server::serve(Arc::clone(&store), clock.clone(), |_| (), Some(cluster))
+    };
+    let (here, there) = (node(0).await, node(1).await);
+    let (alice, bob) = (
+        here.joined("alice", "lobby").await,
+        there.joined("bob", "lobby").await,
+    );
+    for n in 1..=3 {
+        assert_eq!(seq(&send(&alice, "lobby", "from here").await), 2 * n - 1);
+        // Bob's message comes after Alice's, which his node has not heard of.
+        assert_eq!(seq(&send(&bob, "lobby", "from there").await), 2 * n);
+    }
+    for client in [&alice, &bob] {
+        for n in 1..=6 {
+            let message = client.next_event("chat:receive_message").await.unwrap();
+            assert_eq!(seq(&message), n);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_joins_elsewhere_finds_all_and_misses_nothing() {
+    let nodes = Nodes::start(2).await;
+    let alice = nodes[0].joined("alice", "lobby").await;
+    for n in 0..20 {
+        send(&alice, "lobby", &n.to_string()).await;
+        let bob = nodes[1].connect(&format!("bob-{n}")).await;
+        let joined = ok(bob.call("chat:join", &json!({ "room": "lobby" })).await);
+        assert_eq!(seqs(&joined["messages"]).last(), joined["head"].as_u64().as_ref());
+        let next = seq(&send(&bob, "lobby", "hello").await);
+        let mut last = joined["head"].as_u64().unwrap();
+        while last < next {
+            let message = bob.next_event("chat:receive_message").await.unwrap();
+            assert_eq!(seq(&message), last + 1);
+            last += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn marks_and_typing_and_changes_are_seen_on_other_nodes() {
+    let nodes = Nodes::start(2).await;
+    let (alice, bob) = (
+        nodes[0].joined("alice", "lobby").await,
+        nodes[1].joined("bob", "lobby").await,
+    );
+    let sent = send(&alice, "lobby", "one").await;
+    assert_eq!(
+        bob.next_event("chat:receive_message").await.unwrap()["id"],
+        sent["id"]
+    );
+    ok(bob
+        .call("chat:message_read", &json!({ "room": "lobby", "seq": 1 }))
+        .await);
+    let read = alice.next_event("chat:message_read").await.unwrap();
+    assert_eq!((&read["userId"], &read["seq"]), (&json!("bob"), &json!(1)));
+    ok(bob.call("chat:typing_start", &json!("lobby")).await);
+    assert_eq!(
+        alice.next_event("chat:typing_start").await.unwrap()["userId"],
+        "bob"
+    );
+    ok(bob.call("chat:typing_stop", &json!("lobby")).await);
+    assert_eq!(
+        alice.next_event("chat:typing_stop").await.unwrap()["userId"],
+        "bob"
+    );
+    // Typing ends by itself also where nobody could say that it has.
+    ok(bob.call("chat:typing_start", &json!("lobby")).await);
+    nodes.clock.advance(3_000);
+    assert_eq!(
+        alice.next_event("chat:typing_start").await.unwrap()["userId"],
+        "bob"
+    );
+    nodes.clock.advance(6_000);
+    assert_eq!(
+        alice.next_event("chat:typing_stop").await.unwrap()["userId"],
+        "bob"
+    );
+    let edit = json!({ "room": "lobby", "seq": 1, "text": "two" });
+    ok(alice.call("chat:edit_message", &edit).await);
+    assert_eq!(
+        bob.next_event("chat:message_edited").await.unwrap()["text"],
+        "two"
+    );
+    ok(bob
+        .call("chat:react", &json!({ "room": "lobby", "seq": 1, "emoji": "+" }))
+        .await);
+    assert_eq!(alice.next_event("chat:reaction").await.unwrap()["userId"], "bob");
+}
+
+/// The client's connection is over.
+async fn is_closed(client: &SioClient) {
+    client.wait_end(Duration::from_secs(10)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_leaves_or_is_sent_away_on_one_node_is_gone_from_all() {
+    let nodes = Nodes::start(2).await;
+    let alice = nodes[0].joined("alice", "lobby").await;
+    let tablet = nodes[1].joined("alice", "lobby").await;
+    let bob = nodes[1].joined("bob", "lobby").await;
+    ok(alice.call("chat:leave", &json!("lobby")).await);
+    assert_eq!(
+        bob.next_event("chat:member_left").await.unwrap()["userId"],
+        "alice"
+    );
+    // The tablet is out, too, as soon as its node has heard of it.
+    loop {
+        let typing = tablet.call("chat:typing_start", &json!("lobby")).await.unwrap();
+        if typing["ok"] == false {
+            break;
+        }
+    }
+    send(&bob, "lobby", "nobody else hears this").await;
+    settle(&tablet).await;
+    assert!(tablet.drain("chat:receive_message").is_empty());
+
+    nodes[0].chat.disconnect_user("alice").await.unwrap();
+    is_closed(&tablet).await;
+    let revoked = nodes[0].chat.revoke_user("bob").await.unwrap();
+    assert!(revoked.before > START);
+    is_closed(&bob).await;
+}
+
+#[tokio::test]
+async fn a_room_that_is_deleted_on_one_node_is_gone_from_all() {
+    let nodes = Nodes::start(2).await;
+    let alice = nodes[0].joined("alice", "lobby").await;
+    let bob = nodes[1].joined("bob", "lobby").await;
+    nodes[0].chat.delete_room("lobby").await.unwrap();
+    for client in [&alice, &bob] {
+        assert_eq!(
+            client.next_event("chat:room_deleted").await.unwrap()["room"],
+            "lobby"
+        );
+    }
+    let change = RoomChange {
+        kind: Some(RoomKind::Private),
+        history: None,
+    };
+    nodes[0].chat.put_room("lobby", change).await.unwrap();
+    failed(
+        bob.call("chat:send_message", &json!({ "room": "lobby", "text": "?" }))
+            .await,
+        "forbidden",
+    );
+    let rooms = nodes[1].chat.rooms(None, 10).await.unwrap();
+    assert_eq!(
+        rooms.iter().map(|room| &*room.name).collect::<Vec<_>>(),
+        ["lobby"]
+    );
+}
+
+#[tokio::test]
+async fn notifications_and_counts_reach_a_user_wherever_they_are() {
+    let nodes = Nodes::start(2).await;
+    let (phone, tablet) = (nodes[0].connect("alice").await, nodes[1].connect("alice").await);
+    let notify = Notify {
+        user_ids: vec!["alice".into()],
+        kind: "greeting".into(),
+        title: "Hello".into(),
+        body: "you".into(),
+        data: None,
+        id: None,
+    };
+    let posted = nodes[0].chat.notify(notify).await.unwrap();
+    for device in [&phone, &tablet] {
+        let notice = device.next_event("notification:receive").await.unwrap();
+        assert_eq!(notice["id"], posted.id.as_str());
+    }
+    ok(phone.call("notification:read", &json!({ "all": true })).await);
+    assert_eq!(
+        tablet.next_event("notification:unread").await.unwrap()["unread"],
+        0
+    );
+
+    // Alice is a member on the one node, and somebody speaks on the other.
+    ok(phone.call("chat:join", &json!("lobby")).await);
+    let bob = nodes[1].joined("bob", "lobby").await;
+    send(&bob, "lobby", "hello").await;
+    phone.next_event("chat:receive_message").await.unwrap();
+    nodes.clock.advance(1_000);
+    ok(phone
+        .call("chat:message_read", &json!({ "room": "lobby", "seq": 1 }))
+        .await);
+    loop {
+        let unread = tablet.next_event("chat:unread").await.unwrap();
+        if unread["unread"] == 0 {
+            break;
+        }
+    }
+    assert_eq!(nodes.store.rooms(Some("\u{1f}"), 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_comes_back_on_any_node_and_finds_all_it_missed() {
+    let nodes = Nodes::start(3).await;
+    // Every node has begun before: a node's first session tells the store what was lost with the process before it.
+    for n in 0..3 {
+        nodes[n].connect("starter").await;
+    }
+    let alice = nodes[0].joined("alice", "a").await;
+    ok(alice.call("chat:join", &json!("b")).await);
+    let bob = nodes[1].joined("bob", "a").await;
+    ok(bob.call("chat:join", &json!("b")).await);
+    let mut seen = 0;
+    let (mut bob, mut at) = (bob, 1);
+    for round in 0..6 {
+        send(&alice, "a", "seen").await;
+        send(&alice, "b", "seen").await;
+        for _ in 0..2 {
+            bob.next_event("chat:receive_message").await.unwrap();
+        }
+        seen += 1;
+        let next = (at + 1) % 3;
+        let (claim, old) = if round % 2 == 0 {
+            let (claim, _) = lose(&nodes[at], bob).await;
+            (claim, None)
+        } else {
+            // The old connection believes that it lives.
+            (bob.claim(), Some(bob))
+        };
+        send(&alice, "b", "missed").await;
+        send(&alice, "a", "missed").await;
+        let recovered;
+        (bob, recovered) = come_back(&nodes[next], "bob", &claim).await;
+        assert!(recovered, "round {round}");
+        seen += 1;
+        let mut got = messages(&bob);
+        while got.len() < 2 {
+            let message = bob.next_event("chat:receive_message").await.unwrap();
+            got.push((message["room"].as_str().unwrap().to_owned(), seq(&message)));
+        }
+        assert_eq!(got, [("b".to_owned(), seen), ("a".to_owned(), seen)]);
+        if let Some(old) = old {
+            is_closed(&old).await;
+        }
+        at = next;
+    }
+}
+
+/// The ids in a list of users.
+fn ids(users: &Value) -> Vec<String> {
+    let users = users["users"].as_array().unwrap().iter();
+    let mut ids: Vec<_> = users
+        .map(|user| user["userId"].as_str().unwrap().to_owned())
+        .collect();
+    ids.sort();
+    ids
+}
+
+/// Who is online in the lobby, as this client is told.
+async fn online(client: &SioClient) -> Vec<String> {
+    ids(&ok(client.call("chat:get_online_users", &json!("lobby")).await))
+}
+
+#[tokio::test]
+async fn who_is_online_is_known_on_all_nodes() {
+    let nodes = Nodes::start(2).await;
+    let alice = nodes[0].joined("alice", "lobby").await;
+    let bob = nodes[1].joined("bob", "lobby").await;
+    assert_eq!(
+        alice.next_event("presence:online").await.unwrap()["userId"],
+        "bob"
+    );
+    assert_eq!(online(&alice).await, ["alice", "bob"]);
+    assert_eq!(online(&bob).await, ["alice", "bob"]);
+    let carol = nodes[1].connect("carol").await;
+    let joined = ok(carol.call("chat:join", &json!("lobby")).await);
+    assert_eq!(joined["online"], 3);
+    assert_eq!(
+        alice.next_event("presence:online").await.unwrap()["userId"],
+        "carol"
+    );
+
+    // Bob shows as something else, and then as nothing.
+    ok(bob
+        .call(
+            "presence:set_status",
+            &json!({ "status": "busy", "text": "lunch" }),
+        )
+        .await);
+    let status = alice.next_event("presence:status").await.unwrap();
+    assert_eq!(
+        (&status["userId"], &status["text"]),
+        (&json!("bob"), &json!("lunch"))
+    );
+    ok(bob
+        .call("presence:set_status", &json!({ "status": "invisible" }))
+        .await);
+    assert_eq!(
+        alice.next_event("presence:offline").await.unwrap()["userId"],
+        "bob"
+    );
+    assert_eq!(online(&alice).await, ["alice", "carol"]);
+
+    // Carol moves to the other node: nobody is told anything.
+    carol.cut().await;
+    let carol = nodes[0].joined("carol", "lobby").await;
+    nodes.clock.advance(6_000);
+    while nodes[1].chat.stats().users > 1 {
+        tokio::task::yield_now().await;
+    }
+    ok(bob
+        .call("presence:set_status", &json!({ "status": "away" }))
+        .await);
+    assert_eq!(
+        alice.next_event("presence:online").await.unwrap()["userId"],
+        "bob"
+    );
+    assert!(
+        alice.drain("presence:offline").is_empty(),
+        "Carol was there all the while"
+    );
+    carol.cut().await;
+    while nodes[0].chat.stats().connections > 1 {
+        tokio::task::yield_now().await;
+    }
+    nodes.clock.advance(6_000);
+    for client in [&alice, &bob] {
+        assert_eq!(
+            client.next_event("presence:offline").await.unwrap()["userId"],
+            "carol"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_followed_over_nodes_and_devices() {
+    let nodes = Nodes::start(3).await;
+    let alice = nodes[0].connect("alice").await;
+    let states = ok(alice
+        .call("presence:subscribe", &json!({ "users": ["bob"] }))
+        .await);
+    assert_eq!(states["users"][0]["status"], "offline");
+    let phone = nodes[1].connect("bob").await;
+    assert_eq!(
+        alice.next_event("presence:online").await.unwrap()["userId"],
+        "bob"
+    );
+    let tablet = nodes[2].connect("bob").await;
+    let known = nodes[0].chat.user("bob").await.unwrap();
+    assert_eq!(known.devices.len(), 2);
+    ok(phone
+        .call("presence:set_status", &json!({ "status": "busy" }))
+        .await);
+    assert_eq!(
+        alice.next_event("presence:status").await.unwrap()["status"],
+        "busy"
+    );
+    assert_eq!(
+        tablet.next_event("presence:status").await.unwrap()["status"],
+        "busy"
+    );
+    phone.cut().await;
+    while nodes[1].chat.stats().connections > 0 {
+        tokio::task::yield_now().await;
+    }
+    nodes.clock.advance(6_000);
+    while nodes[1].chat.stats().users > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(nodes[0].chat.disconnect_user("bob").await.unwrap(), 1);
+    is_closed(&tablet).await;
+    while nodes[2].chat.stats().connections > 0 {
+        tokio::task::yield_now().await;
+    }
+    nodes.clock.advance(6_000);
+    assert_eq!(
+        alice.next_event("presence:offline").await.unwrap()["userId"],
+        "bob"
+    );
+    let events = alice.drain("presence:online");
+    assert!(events.is_empty(), "{events:?}");
+}
+
+#[tokio::test]
+async fn users_of_a_dead_node_do_not_stay() {
+    let nodes = Nodes::start(1).await;
+    let alice = nodes[0].joined("alice", "lobby").await;
+    ok(alice
+        .call("presence:subscribe", &json!({ "users": ["zoe"] }))
+        .await);
+    let room = nodes
+        .store
+        .open_room("lobby", false, START)
+        .await
+        .unwrap()
+        .unwrap()
+        .id;
+    // A node that gives one sign of life, and no other.
+    let dying = nodes.hub.connect();
+    let ttl = Duration::from_millis(500);
+    dying.beat("dying", Bytes::new(), ttl).await.unwrap();
+    let shown = json!({ "name": null, "status": "online", "text": null });
+    let zoe = json!({ "shown": shown, "hidden_since": null, "devices": [] });
+    let crowd = json!({ "count": 1, "users": [["zoe", shown]] });
+    dying
+        .put("dying", "user:zoe", zoe.to_string().into())
+        .await
+        .unwrap();
+    dying
+        .put("dying", &format!("room:{room}"), crowd.to_string().into())
+        .await
+        .unwrap();
+    dying.publish("user:zoe", "\"Presence\"".into());
+    dying.publish(&format!("room:{room}"), "\"Crowd\"".into());
+    assert_eq!(
+        alice.next_event("presence:online").await.unwrap()["userId"],
+        "zoe"
+    );
+    assert_eq!(
+        alice.next_event("presence:offline").await.unwrap()["userId"],
+        "zoe"
+    );
+    assert_eq!(online(&alice).await, ["alice"]);
+    while !dying.sweep(1).await.unwrap().is_empty() {}
+}

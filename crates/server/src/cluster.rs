@@ -1,0 +1,160 @@
+//! This node's part in a cluster: its end of the bus, and how the others know and reach it.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket},
+    sync::Arc,
+};
+
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use roomful_bus::{Bus, BusError, Options};
+use roomful_chat::ClusterConfig;
+use roomful_socket::cluster::Cluster;
+
+use crate::{
+    config::{Config, ConfigError, Origin},
+    secret::Keys,
+    server::StartError,
+};
+
+/// What a cluster's secret is made from, beside the secret for tokens.
+const PURPOSE: &[u8] = b"roomful: from node to node";
+
+/// What chat and transport have to know of the cluster.
+pub(crate) struct Part {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) sockets: Cluster,
+    pub(crate) chat: ClusterConfig,
+}
+
+/// Takes part, if the bus is shared. `address` is where this node listens.
+pub(crate) fn join(config: &Config, keys: &Keys, address: SocketAddr) -> Result<Option<Part>, StartError> {
+    if !config.bus.is_shared() {
+        return Ok(None);
+    }
+    let bus = open(config)?;
+    let wrong = |key: &'static str, what: String| ConfigError::key(Origin::Default, key, what);
+    let secret = secret(config, keys).ok_or_else(|| {
+        let what = "there is no auth.secret to make it from; set it, the same on all nodes";
+        wrong("cluster.secret", what.to_owned())
+    })?;
+    let advertise = match config.cluster.advertise.as_str() {
+        "" => advertised(config, address).map_err(|error| {
+            wrong(
+                "cluster.advertise",
+                format!("can't be found out: {error}; set it"),
+            )
+        })?,
+        advertise => advertise.to_owned(),
+    };
+    let sockets = Cluster::on_bus(&advertise, secret.as_bytes(), Arc::clone(&bus))
+        .map_err(|error| wrong("cluster.advertise", error.to_string()))?;
+    let info = match serde_json::to_value(sockets.card()) {
+        Ok(serde_json::Value::Object(info)) => info,
+        _ => serde_json::Map::new(),
+    };
+    let node = match config.cluster.node.as_str() {
+        "" => format!("{}:{}", host_name(), address.port()),
+        node => node.to_owned(),
+    };
+    if config.store.sqlite_file().is_some() {
+        tracing::warn!(
+            "with a store in a file of its own this node shares nothing; set store.url to postgres://…"
+        );
+    }
+    tracing::info!(node, advertise, "taking part in a cluster");
+    let chat = ClusterConfig {
+        bus: Arc::clone(&bus),
+        node,
+        info,
+        lease: config.cluster.lease.0,
+        poll: config.cluster.poll.0,
+    };
+    Ok(Some(Part { bus, sockets, chat }))
+}
+
+/// An end of the bus that the settings name.
+pub(crate) fn open(config: &Config) -> Result<Arc<dyn Bus>, ConfigError> {
+    let bus = &config.bus;
+    let options = Options {
+        prefix: bus.prefix.clone(),
+        ca_file: (!bus.ca_file.as_os_str().is_empty()).then(|| bus.ca_file.clone()),
+        queue_messages: bus.queue,
+        queue_bytes: bus.queue_size.0,
+        timeout: bus.timeout.0,
+        ..Options::default()
+    };
+    roomful_bus::open(bus.url(), options)
+        .map_err(|error: BusError| ConfigError::key(Origin::Default, "bus.url", error.to_string()))
+}
+
+/// All nodes have the same secret for tokens; what they know each other by must not be that itself.
+fn secret(config: &Config, keys: &Keys) -> Option<String> {
+    if let Some(secret) = config.cluster.secret.expose() {
+        return Some(secret.to_owned());
+    }
+    let key = hmac::Key::new(hmac::HMAC_SHA256, keys.secret()?.as_bytes());
+    Some(URL_SAFE_NO_PAD.encode(hmac::sign(&key, PURPOSE)))
+}
+
+fn advertised(config: &Config, address: SocketAddr) -> io::Result<String> {
+    let ip = if address.ip().is_unspecified() {
+        shown_to(config.bus.url())?
+    } else {
+        address.ip()
+    };
+    Ok(SocketAddr::new(ip, address.port()).to_string())
+}
+
+/// The address that this machine has for whoever is at the first host of the URL. Nothing is sent.
+fn shown_to(url: &str) -> io::Result<IpAddr> {
+    let host = first_host(url).ok_or_else(|| io::Error::other("the bus has no host"))?;
+    let there = (host, 9)
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::other("the bus's host has no address"))?;
+    let any: SocketAddr = if there.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        ([0u16; 8], 0).into()
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(there)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn first_host(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+    let first = hosts.split(',').next()?;
+    let host = match first.strip_prefix('[') {
+        Some(ipv6) => ipv6.split(']').next()?,
+        None => first.split(':').next()?,
+    };
+    Some(host).filter(|host| !host.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bus_is_found_by_its_first_host() {
+        for (url, host) in [
+            ("redis://redis.example", Some("redis.example")),
+            ("rediss://user:pass@10.0.0.7:6380/1", Some("10.0.0.7")),
+            ("redis+sentinel://:p@a:26379,b:26379/main", Some("a")),
+            ("redis+cluster://[::1]:7000,[::2]:7000", Some("::1")),
+            ("redis+unix:///run/redis.sock", None),
+        ] {
+            assert_eq!(first_host(url), host, "{url}");
+        }
+        assert!(shown_to("redis://127.0.0.1").unwrap().is_loopback());
+    }
+}
