@@ -51,7 +51,7 @@ pub use crate::{
     recovery::{Claim, PrivateId, Recovery, Restored, Restoring},
     settings::Settings,
     socketio::{
-        AckError, AckSender, Broadcast, Builder, EmitError, Event, Namespace, Refusal, Socket,
-        WebSocketServer,
+        AckError, AckSender, Broadcast, Builder, EmitError, Event, FetchError, Namespace, Refusal,
+        RemoteSocket, Socket, WebSocketServer,
     },
 };

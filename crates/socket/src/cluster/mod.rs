@@ -95,6 +95,7 @@ pub struct Cluster {
     card: NodeCard,
     secret: Arc<[u8]>,
     directory: Arc<dyn Directory>,
+    bus: Option<Arc<dyn Bus>>,
     bounds: ForwardBounds,
     prefix: String,
 }
@@ -115,14 +116,24 @@ impl Cluster {
             card,
             secret: secret.into(),
             directory,
+            bus: None,
             bounds: ForwardBounds::default(),
             prefix: String::new(),
         })
     }
 
-    /// As [`Cluster::new`], with the bus's roster as directory.
+    /// As [`Cluster::new`], with the bus's roster as directory; and namespaces and rooms reach over all nodes of the bus.
     pub fn on_bus(advertise: &str, secret: &[u8], bus: Arc<dyn Bus>) -> Result<Self, ClusterError> {
-        Self::new(advertise, secret, Arc::new(RosterDirectory::new(bus)))
+        let directory = Arc::new(RosterDirectory::new(Arc::clone(&bus)));
+        let cluster = Self::new(advertise, secret, directory)?;
+        Ok(Cluster {
+            bus: Some(bus),
+            ..cluster
+        })
+    }
+
+    pub(crate) fn adapter(&self) -> Option<(NodeTag, Arc<dyn Bus>)> {
+        Some((self.card.tag, Arc::clone(self.bus.as_ref()?)))
     }
 
     /// What the other nodes have to know of this one. Whoever keeps the node's lease on the bus puts it into its info,

@@ -2,13 +2,16 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use roomful_wire::packet::Payload;
 use serde::Serialize;
 use smallvec::SmallVec;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     ack::AckError,
+    adapter::{Act, Adapter, Choice, FetchError, RemoteSocket},
+    gather::gather,
     namespace::Namespace,
     socket::{EmitError, Socket, check_name},
 };
@@ -21,7 +24,8 @@ use crate::{
 /// How long [`Broadcast::emit_with_ack`] waits unless told otherwise.
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A choice of sockets and a way to send to them. Made by [`Namespace::to`], [`Socket::to`] and the like.
+/// A choice of sockets and a way to send to them, in a cluster on all nodes: best effort, as with Socket.IO's Redis adapter,
+/// since the bus between the nodes may lose messages. Made by [`Namespace::to`], [`Socket::to`] and the like.
 #[derive(Debug, Clone)]
 #[must_use = "a broadcast does nothing until something is sent"]
 pub struct Broadcast {
@@ -31,6 +35,7 @@ pub struct Broadcast {
     except_socket: Option<SocketId>,
     class: Class,
     timeout: Duration,
+    local: bool,
 }
 
 impl Broadcast {
@@ -42,7 +47,33 @@ impl Broadcast {
             except_socket: None,
             class: Class::Durable,
             timeout: ACK_TIMEOUT,
+            local: false,
         }
+    }
+
+    /// What another node has chosen, here.
+    pub(super) fn of_choice(namespace: Namespace, choice: &Choice) -> Self {
+        let names = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect();
+        Broadcast {
+            rooms: names(&choice.rooms),
+            except: names(&choice.except),
+            except_socket: choice.except_socket.as_deref().and_then(SocketId::parse),
+            ..Self::new(namespace).local()
+        }
+    }
+
+    fn choice(&self) -> Choice {
+        let names = |names: &[Arc<str>]| names.iter().map(ToString::to_string).collect();
+        Choice {
+            rooms: names(&self.rooms),
+            except: names(&self.except),
+            except_socket: self.except_socket.map(|id| id.as_str().to_owned()),
+        }
+    }
+
+    /// The way to the other nodes, if they are meant too.
+    fn beyond(&self) -> Option<&Arc<Adapter>> {
+        self.namespace.adapter().filter(|_| !self.local)
     }
 
     pub(super) fn except_socket(mut self, id: SocketId) -> Self {
@@ -76,12 +107,12 @@ impl Broadcast {
     }
 
     /// Only to sockets of this node.
-    pub fn local(self) -> Self {
-        // One node is all there is so far: every broadcast is local.
+    pub fn local(mut self) -> Self {
+        self.local = true;
         self
     }
 
-    /// How long [`Broadcast::emit_with_ack`] waits for answers (10 s).
+    /// How long [`Broadcast::emit_with_ack`] and [`Broadcast::fetch_sockets`] wait for answers (10 s).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -89,7 +120,7 @@ impl Broadcast {
 
     // ---- sending
 
-    /// Sends an event with one argument; says to how many sockets it is on its way.
+    /// Sends an event with one argument; says to how many sockets of this node it is on its way.
     pub fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<usize, EmitError> {
         self.emit_payload(event, &Payload::one(data)?)
     }
@@ -98,13 +129,21 @@ impl Broadcast {
     pub fn emit_payload(&self, event: &str, payload: &Payload) -> Result<usize, EmitError> {
         check_name(event)?;
         let event = Prepared::event(self.namespace.name(), event, None, payload);
+        if let Some(adapter) = self.beyond() {
+            adapter.emit(&self.namespace, self.choice(), self.class, &event);
+        }
+        Ok(self.send_here(&event, self.class))
+    }
+
+    pub(super) fn send_here(&self, event: &Prepared, class: Class) -> usize {
         let mut sent = 0;
-        self.for_each(|socket| sent += usize::from(socket.send_prepared(&event, self.class) == Sent::Queued));
-        Ok(sent)
+        self.for_each(|socket| sent += usize::from(socket.send_prepared(event, class) == Sent::Queued));
+        sent
     }
 
     /// Sends an event and waits for each client's answer, at most [`Broadcast::timeout`] long. The order of the
-    /// answers is that of their coming; those who did not answer come last.
+    /// answers is that of their coming; those of a node who did not answer come last. The sockets of a node that leaves the
+    /// cluster, or whose lease ends, count as disconnected at once; of a node that does not answer at all nothing is known.
     pub async fn emit_with_ack<T: Serialize + ?Sized>(
         &self,
         event: &str,
@@ -113,63 +152,50 @@ impl Broadcast {
         check_name(event)?;
         let payload = Payload::one(data)?;
         // One id for all, so that the event is encoded once.
-        let id = self.namespace.next_ack_id();
+        let id = match self.beyond() {
+            None => self.namespace.next_ack_id(),
+            Some(_) => Adapter::ack_id(),
+        };
         let event = Prepared::event(self.namespace.name(), event, Some(id), &payload);
         let targets = self.sockets();
-        let (answers, mut received) = mpsc::channel(targets.len().max(1));
-        let mut outcomes = Vec::with_capacity(targets.len());
-        let mut waiting: HashSet<SocketId> = HashSet::with_capacity(targets.len());
-        for socket in &targets {
-            if !socket
-                .pending()
-                .expect(id, answers.clone(), socket.session().settings().max_pending_acks)
-            {
-                outcomes.push((*socket.id(), Err(AckError::TooMany)));
-            } else if socket.send_prepared(&event, Class::Durable) == Sent::Closed {
-                outcomes.push((*socket.id(), Err(AckError::Disconnected)));
-            } else {
-                waiting.insert(*socket.id());
-            }
-        }
-        drop(answers);
-        let owed = AllOwed {
-            targets: &targets,
-            id,
-        };
         let deadline = Instant::now() + self.timeout;
-        let mut late = AckError::Timeout;
-        while !waiting.is_empty() {
-            match tokio::time::timeout_at(deadline, received.recv()).await {
-                Ok(Some((from, payload))) => {
-                    waiting.remove(&from);
-                    outcomes.push((from, Ok(payload)));
-                }
-                Ok(None) => {
-                    late = AckError::Disconnected;
-                    break;
-                }
-                Err(_) => break,
-            }
-        }
-        drop(owed);
-        outcomes.extend(waiting.into_iter().map(|id| {
-            let left = self.namespace.socket(&id).is_none();
-            (id, Err(if left { AckError::Disconnected } else { late }))
-        }));
-        Ok(outcomes)
+        let Some(adapter) = self.beyond() else {
+            let mut outcomes = Vec::with_capacity(targets.len());
+            let tell = |id, outcome| outcomes.push((id, outcome));
+            gather(&self.namespace, &targets, id, &event, deadline, tell).await;
+            return Ok(outcomes);
+        };
+        let outcomes = Mutex::new(Vec::with_capacity(targets.len()));
+        let tell = |id, outcome| outcomes.lock().push((id, outcome));
+        let here = gather(&self.namespace, &targets, id, &event, deadline, tell);
+        let there = adapter.ask(&self.namespace, self.choice(), id, &event, deadline, tell);
+        tokio::join!(here, there);
+        Ok(outcomes.into_inner())
     }
 
     // ---- other things to do to many
 
-    /// The chosen sockets.
+    /// The chosen sockets of this node.
     pub fn sockets(&self) -> Vec<Socket> {
         let mut sockets = Vec::new();
         self.for_each(|socket| sockets.push(socket.clone()));
         sockets
     }
 
+    /// The chosen sockets of all nodes that are alive. Each is asked again until it answers, at most
+    /// [`Broadcast::timeout`] long.
+    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, FetchError> {
+        let mut found: Vec<_> = self.sockets().iter().map(RemoteSocket::own).collect();
+        if let Some(adapter) = self.beyond() {
+            let deadline = Instant::now() + self.timeout;
+            found.extend(adapter.fetch(&self.namespace, self.choice(), deadline).await?);
+        }
+        Ok(found)
+    }
+
     /// Puts them all into a room.
     pub fn join(&self, room: &str) {
+        self.act_beyond(|| Act::Join(room.to_owned()));
         for socket in self.sockets() {
             socket.join(room);
         }
@@ -177,6 +203,7 @@ impl Broadcast {
 
     /// Takes them all out of a room.
     pub fn leave(&self, room: &str) {
+        self.act_beyond(|| Act::Leave(room.to_owned()));
         for socket in self.sockets() {
             socket.leave(room);
         }
@@ -184,8 +211,15 @@ impl Broadcast {
 
     /// Disconnects them all; see [`Socket::disconnect`].
     pub fn disconnect(&self, close_transport: bool) {
+        self.act_beyond(|| Act::Disconnect(close_transport));
         for socket in self.sockets() {
             socket.disconnect(close_transport);
+        }
+    }
+
+    fn act_beyond(&self, act: impl FnOnce() -> Act) {
+        if let Some(adapter) = self.beyond() {
+            adapter.act(&self.namespace, self.choice(), act());
         }
     }
 
@@ -229,19 +263,5 @@ impl Broadcast {
             });
         }
         excepted
-    }
-}
-
-/// Forgets the expected answers of a broadcast, also if the waiting future is dropped.
-struct AllOwed<'a> {
-    targets: &'a [Socket],
-    id: u64,
-}
-
-impl Drop for AllOwed<'_> {
-    fn drop(&mut self) {
-        for socket in self.targets {
-            socket.pending().forget(self.id);
-        }
     }
 }

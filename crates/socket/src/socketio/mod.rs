@@ -1,10 +1,12 @@
 //! Socket.IO 5 on top of Engine.IO sessions: namespaces, sockets, rooms, events and acks.
 
 mod ack;
+mod adapter;
 mod broadcast;
 mod client;
 mod drain;
 mod event;
+mod gather;
 mod handlers;
 mod namespace;
 mod rooms;
@@ -13,6 +15,7 @@ mod socket;
 
 pub use self::{
     ack::{AckError, AckSender},
+    adapter::{FetchError, RemoteSocket},
     broadcast::Broadcast,
     event::Event,
     handlers::Refusal,

@@ -14,6 +14,7 @@ use roomful_wire::packet::Payload;
 use serde::Serialize;
 
 use super::{
+    adapter::{Adapter, FetchError, RemoteSocket},
     broadcast::Broadcast,
     event::Event,
     handlers::{Handlers, Refusal},
@@ -36,18 +37,21 @@ struct Inner {
     sockets: RwLock<IndexMap<SocketId, Socket>>,
     rooms: Rooms,
     recovery: OnceLock<Arc<dyn Recovery>>,
+    /// The other nodes, in a cluster.
+    adapter: Option<Arc<Adapter>>,
     /// One sequence for single sends and broadcasts, so that an id never means two things to one client.
     next_ack_id: AtomicU64,
 }
 
 impl Namespace {
-    pub(super) fn new(name: Arc<str>, handlers: Arc<Handlers>) -> Self {
+    pub(super) fn new(name: Arc<str>, handlers: Arc<Handlers>, adapter: Option<Arc<Adapter>>) -> Self {
         Namespace(Arc::new(Inner {
             name,
             handlers,
             sockets: RwLock::default(),
             rooms: Rooms::default(),
             recovery: OnceLock::new(),
+            adapter,
             next_ack_id: AtomicU64::new(0),
         }))
     }
@@ -140,7 +144,8 @@ impl Namespace {
         ))
     }
 
-    /// Sends an event with one argument to every socket of the namespace.
+    /// Sends an event with one argument to every socket of the namespace, in a cluster on all nodes; says to how many of this
+    /// node's it is on its way.
     pub fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<usize, EmitError> {
         Broadcast::new(self.clone()).emit(event, data)
     }
@@ -160,6 +165,11 @@ impl Namespace {
         Broadcast::new(self.clone()).volatile()
     }
 
+    /// To all, as long as nothing narrows it.
+    pub fn everybody(&self) -> Broadcast {
+        Broadcast::new(self.clone())
+    }
+
     /// To the sockets of this node only.
     pub fn local(&self) -> Broadcast {
         Broadcast::new(self.clone()).local()
@@ -167,27 +177,32 @@ impl Namespace {
 
     // ---- who is there
 
-    /// All its sockets.
+    /// The sockets of all nodes; see [`Broadcast::fetch_sockets`].
+    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, FetchError> {
+        self.everybody().fetch_sockets().await
+    }
+
+    /// All its sockets on this node.
     pub fn sockets(&self) -> Vec<Socket> {
         self.0.sockets.read().values().cloned().collect()
     }
 
-    /// How many sockets it has.
+    /// How many sockets it has on this node.
     pub fn len(&self) -> usize {
         self.0.sockets.read().len()
     }
 
-    /// Is nobody there?
+    /// Is nobody there, on this node?
     pub fn is_empty(&self) -> bool {
         self.0.sockets.read().is_empty()
     }
 
-    /// One of its sockets.
+    /// One of its sockets on this node.
     pub fn socket(&self, id: &SocketId) -> Option<Socket> {
         self.0.sockets.read().get(id).cloned()
     }
 
-    /// The names of the rooms that somebody is in.
+    /// The names of the rooms that somebody on this node is in.
     pub fn room_names(&self) -> Vec<Arc<str>> {
         self.0.rooms.names()
     }
@@ -196,6 +211,27 @@ impl Namespace {
 
     pub(super) fn handlers(&self) -> &Arc<Handlers> {
         &self.0.handlers
+    }
+
+    pub(super) fn adapter(&self) -> Option<&Arc<Adapter>> {
+        self.0.adapter.as_ref()
+    }
+
+    /// Puts a socket into a room; the room's shared name, or `None` if it was in already.
+    pub(super) fn join(&self, room: &str, socket: &Socket) -> Option<Arc<str>> {
+        let (name, new) = self.0.rooms.join(room, socket)?;
+        if new && let Some(adapter) = &self.0.adapter {
+            adapter.room_changed(self, Some(room));
+        }
+        Some(name)
+    }
+
+    /// Takes a socket out of a room.
+    pub(super) fn leave(&self, room: &str, socket: &Socket) {
+        let ended = self.0.rooms.leave(room, socket);
+        if ended && let Some(adapter) = &self.0.adapter {
+            adapter.room_changed(self, Some(room));
+        }
     }
 
     pub(super) fn rooms(&self) -> &Rooms {
@@ -213,8 +249,14 @@ impl Namespace {
     /// Under the lock a socket that is closed already does not take the place of the one that has its id now.
     pub(super) fn insert(&self, socket: Socket) {
         let mut sockets = self.0.sockets.write();
-        if socket.is_open() {
-            sockets.insert(*socket.id(), socket);
+        if !socket.is_open() {
+            return;
+        }
+        sockets.insert(*socket.id(), socket);
+        let first = sockets.len() == 1;
+        drop(sockets);
+        if first && let Some(adapter) = &self.0.adapter {
+            adapter.room_changed(self, None);
         }
     }
 
@@ -223,6 +265,11 @@ impl Namespace {
         let mut sockets = self.0.sockets.write();
         if sockets.get(socket.id()) == Some(socket) {
             sockets.swap_remove(socket.id());
+            let empty = sockets.is_empty();
+            drop(sockets);
+            if empty && let Some(adapter) = &self.0.adapter {
+                adapter.room_changed(self, None);
+            }
         }
     }
 

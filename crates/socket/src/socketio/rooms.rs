@@ -15,8 +15,8 @@ type Members = IndexMap<SocketId, Socket>;
 pub(super) struct Rooms(RwLock<HashMap<Arc<str>, Members>>);
 
 impl Rooms {
-    /// Adds a member; gives back the room's shared name, or `None` if it was in already.
-    pub(super) fn join(&self, room: &str, socket: &Socket) -> Option<Arc<str>> {
+    /// Adds a member; gives back the room's shared name and whether the room is new, or `None` if it was in already.
+    pub(super) fn join(&self, room: &str, socket: &Socket) -> Option<(Arc<str>, bool)> {
         let mut rooms = self.0.write();
         if let Some((name, _)) = rooms.get_key_value(room) {
             let name = name.clone();
@@ -24,17 +24,17 @@ impl Rooms {
             return members
                 .insert(*socket.id(), socket.clone())
                 .is_none()
-                .then_some(name);
+                .then_some((name, false));
         }
         let name: Arc<str> = room.into();
         let mut members = Members::with_capacity(1);
         members.insert(*socket.id(), socket.clone());
         rooms.insert(name.clone(), members);
-        Some(name)
+        Some((name, true))
     }
 
-    /// Its id may be another socket's by now, which stays.
-    pub(super) fn leave(&self, room: &str, socket: &Socket) {
+    /// Takes a member out; whether the room has ended with it. Its id may be another socket's by now, which stays.
+    pub(super) fn leave(&self, room: &str, socket: &Socket) -> bool {
         let mut rooms = self.0.write();
         if let Some(members) = rooms.get_mut(room) {
             if members.get(socket.id()) == Some(socket) {
@@ -42,8 +42,15 @@ impl Rooms {
             }
             if members.is_empty() {
                 rooms.remove(room);
+                return true;
             }
         }
+        false
+    }
+
+    /// Is somebody in it?
+    pub(super) fn is_used(&self, room: &str) -> bool {
+        self.0.read().contains_key(room)
     }
 
     /// Calls `f` for each member, under a shared lock: `f` must not join or leave.

@@ -1,11 +1,15 @@
 //! The server: its namespaces, and the builder that sets its bounds.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::Router;
 use parking_lot::RwLock;
 
-use super::{client::Client, handlers::Handlers, namespace::Namespace};
+use super::{adapter::Adapter, client::Client, handlers::Handlers, namespace::Namespace};
 use crate::{
     cluster::Cluster,
     cors::Cors,
@@ -29,6 +33,8 @@ pub(super) struct Namespaces {
     templates: RwLock<Vec<Template>>,
     /// Made from a template when the first client came, with the number of clients that are in or on their way in.
     dynamic: RwLock<HashMap<Arc<str>, (Namespace, usize)>>,
+    /// The other nodes, in a cluster with a bus.
+    adapter: OnceLock<Arc<Adapter>>,
 }
 
 struct Template {
@@ -43,7 +49,7 @@ impl Namespaces {
             return namespace.clone();
         }
         let name: Arc<str> = name.into();
-        let namespace = Namespace::new(name.clone(), Arc::default());
+        let namespace = Namespace::new(name.clone(), Arc::default(), self.adapter.get().cloned());
         fixed.insert(name, namespace.clone());
         namespace
     }
@@ -61,9 +67,24 @@ impl Namespaces {
         let templates = self.templates.read();
         let template = templates.iter().find(|template| (template.matches)(name))?;
         let name: Arc<str> = name.into();
-        let namespace = Namespace::new(name.clone(), template.handlers.clone());
+        let namespace = Namespace::new(
+            name.clone(),
+            template.handlers.clone(),
+            self.adapter.get().cloned(),
+        );
         dynamic.insert(name, (namespace.clone(), 1));
         Some(namespace)
+    }
+
+    /// One that is there.
+    pub(super) fn find(&self, name: &str) -> Option<Namespace> {
+        if let Some(namespace) = self.fixed.read().get(name) {
+            return Some(namespace.clone());
+        }
+        self.dynamic
+            .read()
+            .get(name)
+            .map(|(namespace, _)| namespace.clone())
     }
 
     /// All that there are.
@@ -119,7 +140,7 @@ impl WebSocketServer {
     /// last client. What is hung onto the template serves them all; it has no sockets itself.
     pub fn of_dynamic(&self, matches: impl Fn(&str) -> bool + Send + Sync + 'static) -> Namespace {
         let handlers: Arc<Handlers> = Arc::default();
-        let template = Namespace::new("".into(), handlers.clone());
+        let template = Namespace::new("".into(), handlers.clone(), None);
         self.namespaces.templates.write().push(Template {
             matches: Box::new(matches),
             handlers,
@@ -251,6 +272,11 @@ impl Builder {
     /// Makes the server.
     pub fn build(self) -> WebSocketServer {
         let namespaces: Arc<Namespaces> = Arc::default();
+        if let Some((tag, bus)) = self.cluster.as_ref().and_then(Cluster::adapter) {
+            let adapter = Adapter::start(tag, bus, &namespaces);
+            // Set once, before anybody asks.
+            let _ = namespaces.adapter.set(adapter);
+        }
         let service = Arc::new(SocketIo(namespaces.clone()));
         let engine = EngineServer::in_cluster(self.settings, self.cors, service, self.cluster.as_ref());
         WebSocketServer {

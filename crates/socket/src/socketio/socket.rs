@@ -252,7 +252,7 @@ impl Socket {
         if full || self.phase() == Phase::Gone {
             return false;
         }
-        match self.namespace().rooms().join(room, self) {
+        match self.namespace().join(room, self) {
             Some(name) => {
                 life.rooms.push(name);
                 true
@@ -265,7 +265,7 @@ impl Socket {
     pub fn leave(&self, room: &str) {
         let mut life = self.0.life.lock();
         life.rooms.retain(|name| &**name != room);
-        self.namespace().rooms().leave(room, self);
+        self.namespace().leave(room, self);
     }
 
     /// The generic rooms it is in.
@@ -342,14 +342,14 @@ impl Socket {
 
     /// Takes the session's id, also in the rooms that it is in by now.
     fn keep_id(&self, life: &mut Life, id: SocketId) {
-        let rooms = self.namespace().rooms();
+        let namespace = self.namespace();
         for room in &life.rooms {
-            rooms.leave(room, self);
+            namespace.leave(room, self);
         }
         // It is set here only, and a socket is let in once.
         let _ = self.0.kept_id.set(id);
         for room in &mut life.rooms {
-            if let Some(name) = rooms.join(room, self) {
+            if let Some(name) = namespace.join(room, self) {
                 *room = name;
             }
         }
@@ -371,7 +371,7 @@ impl Socket {
         };
         self.namespace().remove(self);
         for room in rooms {
-            self.namespace().rooms().leave(&room, self);
+            self.namespace().leave(&room, self);
         }
         self.0.pending.clear();
     }
@@ -389,7 +389,7 @@ impl Socket {
             std::mem::take(&mut life.rooms)
         };
         for room in rooms {
-            self.namespace().rooms().leave(&room, self);
+            self.namespace().leave(&room, self);
         }
     }
 }

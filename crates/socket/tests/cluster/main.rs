@@ -4,7 +4,9 @@
 
 mod chooser;
 mod death;
+mod faulty;
 mod nodes;
 mod polling;
+mod rooms;
 mod trust;
 mod upgrade;

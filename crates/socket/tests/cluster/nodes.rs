@@ -41,6 +41,14 @@ impl Node {
         build: impl FnOnce(Builder) -> Builder,
         join: impl FnOnce(Cluster) -> Cluster,
     ) -> Node {
+        Self::start_on(hub.connect(), build, join).await
+    }
+
+    pub(crate) async fn start_on(
+        bus: Arc<dyn Bus>,
+        build: impl FnOnce(Builder) -> Builder,
+        join: impl FnOnce(Cluster) -> Cluster,
+    ) -> Node {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -52,7 +60,6 @@ impl Node {
             .unwrap()
             .unwrap();
         let address = listener.local_addr().unwrap();
-        let bus = hub.connect();
         let cluster = join(Cluster::on_bus(&address.to_string(), SECRET, bus.clone()).unwrap());
         let card = cluster.card().clone();
         bus.beat(card.tag.as_str(), card.to_bytes(), LEASE).await.unwrap();
@@ -82,6 +89,11 @@ impl Node {
             runtime.shutdown_background();
         }
         self.card.clone()
+    }
+
+    /// From now on it neither hears nor says anything on the bus; its connections and its lease go on.
+    pub(crate) async fn die_on_bus(&self) {
+        self.bus.close().await;
     }
 
     /// Opens a polling session here; gives back the path with its id.
@@ -157,6 +169,19 @@ fn echo(server: &WebSocketServer) {
         .of("/")
         .on("echo", |socket: Socket, event: Event| async move {
             socket.emit_payload("echo", &event.payload).unwrap();
+        })
+        .on("join", |socket: Socket, mut event: Event| async move {
+            socket.join(&event.arg::<String>(0).unwrap());
+            event.take_ack().unwrap().send("ok").unwrap();
+        })
+        .on("leave", |socket: Socket, mut event: Event| async move {
+            socket.leave(&event.arg::<String>(0).unwrap());
+            event.take_ack().unwrap().send("ok").unwrap();
+        })
+        .on("shout", |socket: Socket, mut event: Event| async move {
+            let room: String = event.arg(0).unwrap();
+            socket.to(&room).emit("shout", &room).unwrap();
+            event.take_ack().unwrap().send("ok").unwrap();
         });
 }
 

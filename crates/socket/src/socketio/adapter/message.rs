@@ -1,0 +1,301 @@
+//! What nodes say to each other, and its bytes: the length of a JSON head, the head, and ready WebSocket frames (an event, or
+//! an answer's attachments).
+//!
+//! Whoever can write to the bus is trusted with what is sent, not with memory or with a panic: a message has a bound, its head is
+//! read into types, and its frames are walked through before anybody gets them.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use roomful_wire::{
+    frame::{self, OpCode},
+    packet::Payload,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{cluster::NodeTag, outbox::Class, socketio::ack::AckError};
+
+/// Bytes of one message.
+const MAX_MESSAGE: usize = 64 * 1024 * 1024;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Message {
+    pub(super) from: NodeTag,
+    pub(super) namespace: String,
+    pub(super) said: Said,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Said {
+    /// Send the frames to the chosen sockets. `once`: it may come on several topics.
+    Emit {
+        choice: Choice,
+        class: SentClass,
+        once: Option<u64>,
+    },
+    /// Do something with the chosen sockets.
+    Do {
+        choice: Choice,
+        act: Act,
+        once: Option<u64>,
+    },
+    /// Which sockets would be chosen?
+    Select {
+        call: u64,
+        choice: Choice,
+        details: bool,
+    },
+    /// These. `cut`: there are more than may be told.
+    Selected {
+        call: u64,
+        sockets: Vec<Listed>,
+        cut: bool,
+    },
+    /// Send the frames to these sockets, and tell what they answer to the event of this id.
+    Ask {
+        call: u64,
+        sockets: Vec<String>,
+        id: u64,
+        patience_ms: u64,
+    },
+    /// What became of one of them; attachments are in the frames.
+    Answered {
+        call: u64,
+        socket: String,
+        outcome: Outcome,
+    },
+}
+
+/// Which sockets are meant: those in any of the rooms (all without rooms), but not the excepted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(in crate::socketio) struct Choice {
+    pub(in crate::socketio) rooms: Vec<String>,
+    pub(in crate::socketio) except: Vec<String>,
+    pub(in crate::socketio) except_socket: Option<String>,
+}
+
+impl Choice {
+    /// One socket.
+    pub(super) fn one(socket: &str) -> Self {
+        Choice {
+            rooms: vec![socket.to_owned()],
+            ..Choice::default()
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::socketio) enum Act {
+    Join(String),
+    Leave(String),
+    /// And the whole connection?
+    Disconnect(bool),
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum SentClass {
+    Durable,
+    Volatile,
+    Latest(u64),
+}
+
+impl From<Class> for SentClass {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Durable => SentClass::Durable,
+            Class::Volatile => SentClass::Volatile,
+            Class::Latest(key) => SentClass::Latest(key),
+        }
+    }
+}
+
+impl From<SentClass> for Class {
+    fn from(class: SentClass) -> Self {
+        match class {
+            SentClass::Durable => Class::Durable,
+            SentClass::Volatile => Class::Volatile,
+            SentClass::Latest(key) => Class::Latest(key),
+        }
+    }
+}
+
+/// A socket as other nodes see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::socketio) struct Listed {
+    pub(in crate::socketio) id: String,
+    pub(in crate::socketio) details: Option<Details>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::socketio) struct Details {
+    pub(in crate::socketio) rooms: Vec<String>,
+    pub(in crate::socketio) address: IpAddr,
+    pub(in crate::socketio) headers: Vec<(String, String)>,
+    pub(in crate::socketio) query: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Outcome {
+    /// The arguments' JSON, joined by commas.
+    Answer(String),
+    Timeout,
+    Disconnected,
+    TooMany,
+}
+
+impl Outcome {
+    pub(super) fn of(outcome: &Result<Payload, AckError>) -> (Self, Vec<u8>) {
+        let mut tail = Vec::new();
+        let outcome = match outcome {
+            Ok(payload) => {
+                for attachment in payload.attachments() {
+                    frame::write(OpCode::Binary, attachment, &mut tail);
+                }
+                Outcome::Answer(payload.text().to_owned())
+            }
+            Err(AckError::Timeout) => Outcome::Timeout,
+            Err(AckError::TooMany) => Outcome::TooMany,
+            Err(AckError::Disconnected | AckError::Unsendable) => Outcome::Disconnected,
+        };
+        (outcome, tail)
+    }
+
+    /// `None`: what another node calls an answer is none.
+    pub(super) fn read(self, tail: &Bytes) -> Option<Result<Payload, AckError>> {
+        let text = match self {
+            Outcome::Answer(text) => text,
+            Outcome::Timeout => return Some(Err(AckError::Timeout)),
+            Outcome::Disconnected => return Some(Err(AckError::Disconnected)),
+            Outcome::TooMany => return Some(Err(AckError::TooMany)),
+        };
+        let len = serde_json::from_str::<Vec<&RawValue>>(&format!("[{text}]"))
+            .ok()?
+            .len();
+        let attachments = frames(tail)?.into_iter().map(|(_, bytes)| bytes).collect();
+        Some(Ok(Payload::from_parts(text, len, attachments)))
+    }
+}
+
+impl Message {
+    pub(super) fn encode(&self, tail: &[u8]) -> Bytes {
+        // Names, numbers and lists always become JSON.
+        let head = serde_json::to_vec(self).unwrap_or_default();
+        let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
+        let mut out = Vec::with_capacity(4 + head.len() + tail.len());
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(&head);
+        out.extend_from_slice(tail);
+        out.into()
+    }
+
+    /// The message and its frames; `None` if it is none.
+    pub(super) fn decode(bytes: &Bytes) -> Option<(Self, Bytes)> {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        if bytes.len() > MAX_MESSAGE || length > rest.len() {
+            return None;
+        }
+        let message = serde_json::from_slice(rest.get(..length)?).ok()?;
+        let tail = bytes.slice(4 + length..);
+        frames(&tail)?;
+        Some((message, tail))
+    }
+}
+
+/// The text and binary frames that these bytes consist of; `None` if they are anything else.
+fn frames(bytes: &Bytes) -> Option<Vec<(OpCode, Bytes)>> {
+    let mut frames = Vec::new();
+    let mut rest: &[u8] = bytes;
+    while !rest.is_empty() {
+        let (op, payload, after) = frame::split(rest)?;
+        let good = match op {
+            OpCode::Text => std::str::from_utf8(payload).is_ok(),
+            OpCode::Binary => true,
+            _ => false,
+        };
+        if !good {
+            return None;
+        }
+        frames.push((op, bytes.slice_ref(payload)));
+        rest = after;
+    }
+    Some(frames)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said() -> Said {
+        Said::Select {
+            call: 7,
+            choice: Choice::one("a"),
+            details: true,
+        }
+    }
+
+    fn message() -> Message {
+        Message {
+            from: NodeTag::random(),
+            namespace: "/".to_owned(),
+            said: said(),
+        }
+    }
+
+    #[test]
+    fn a_message_survives_the_way_and_half_of_it_is_none() {
+        let mut tail = Vec::new();
+        frame::write(OpCode::Text, b"42[\"a\"]", &mut tail);
+        frame::write(OpCode::Binary, &[1, 2, 3], &mut tail);
+        let bytes = message().encode(&tail);
+        let (read, frames) = Message::decode(&bytes).unwrap();
+        assert!(matches!(
+            read.said,
+            Said::Select {
+                call: 7,
+                details: true,
+                ..
+            }
+        ));
+        assert_eq!(frames, tail);
+        for length in (0..bytes.len()).filter(|&length| length != bytes.len() - tail.len()) {
+            let cut = bytes.slice(..length);
+            let known = Message::decode(&cut).is_some();
+            // A cut between two frames leaves a message that is well-formed.
+            assert!(!known || length == bytes.len() - 5, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        for bad in [
+            &b""[..],
+            b"\0\0\0",
+            b"\xff\xff\xff\xff{}",
+            b"\0\0\0\x02{}",
+            b"\0\0\0\0",
+        ] {
+            assert!(Message::decode(&Bytes::from_static(bad)).is_none(), "{bad:?}");
+        }
+        for tail in [
+            &b"\x88\x00"[..],
+            b"\x81\x01\xff",
+            b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"x",
+        ] {
+            assert!(Message::decode(&message().encode(tail)).is_none(), "{tail:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_survives_the_way_with_its_attachments() {
+        let mut payload = Payload::one(&"a,b").unwrap();
+        payload.push_binary(Bytes::from_static(&[1, 2]));
+        let (outcome, tail) = Outcome::of(&Ok(payload.clone()));
+        assert_eq!(outcome.read(&tail.into()), Some(Ok(payload)));
+        assert_eq!(Outcome::Answer("]".to_owned()).read(&Bytes::new()), None);
+        let (outcome, tail) = Outcome::of(&Err(AckError::TooMany));
+        assert_eq!(outcome.read(&tail.into()), Some(Err(AckError::TooMany)));
+    }
+}

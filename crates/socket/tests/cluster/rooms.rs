@@ -1,0 +1,421 @@
+//! Namespaces and rooms over several nodes.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use roomful_bus::Hub;
+use roomful_socket::{AckError, Broadcast, Payload, SocketId};
+use roomful_testkit::{PATIENCE, session::End, sio::SioClient};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{faulty::Faulty, nodes::Node};
+
+/// Longer than anything here should take.
+const LONG: Duration = Duration::from_mins(1);
+
+async fn connect(node: &Node) -> SioClient {
+    SioClient::connect(node.address, "/", &Value::Null).await.unwrap()
+}
+
+async fn member(node: &Node, room: &str) -> SioClient {
+    let client = connect(node).await;
+    assert_eq!(client.call("join", &json!(room)).await.unwrap(), json!("ok"));
+    client
+}
+
+/// What of `name` each client got before a mark that reaches them all.
+async fn seen<const N: usize>(from: &Node, clients: [&SioClient; N], name: &str) -> [Vec<Value>; N] {
+    let mark = json!(rand::random::<u32>());
+    from.server.of("/").emit("mark", &mark).unwrap();
+    for client in clients {
+        client
+            .find_event(PATIENCE, "mark", |seen| *seen == mark)
+            .await
+            .unwrap();
+    }
+    clients.map(|client| client.drain(name))
+}
+
+fn ids<'a>(clients: impl IntoIterator<Item = &'a SioClient>) -> BTreeSet<String> {
+    clients.into_iter().map(|client| client.id().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_is_sent_to_a_room_reaches_its_members_on_all_nodes_and_nobody_else() {
+    let hub = Hub::default();
+    let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
+    let (one, two) = (member(&a, "red").await, member(&b, "red").await);
+    let (three, out) = (member(&b, "blue").await, connect(&b).await);
+    let all = [&one, &two, &three, &out];
+    let namespace = a.server.of("/");
+
+    assert_eq!(namespace.to("red").emit("x", &1).unwrap(), 1, "on this node");
+    assert_eq!(
+        seen(&a, all, "x").await,
+        [vec![json!(1)], vec![json!(1)], vec![], vec![]]
+    );
+
+    // In both rooms, and only once.
+    two.call("join", &json!("blue")).await.unwrap();
+    namespace.to("red").to("blue").emit("x", &2).unwrap();
+    let two_only = || vec![json!(2)];
+    assert_eq!(
+        seen(&a, all, "x").await,
+        [two_only(), two_only(), two_only(), vec![]]
+    );
+
+    namespace.except("blue").emit("x", &3).unwrap();
+    assert_eq!(
+        seen(&a, all, "x").await,
+        [vec![json!(3)], vec![], vec![], vec![json!(3)]]
+    );
+
+    namespace.local().emit("x", &4).unwrap();
+    namespace.to("red").local().emit("x", &5).unwrap();
+    assert_eq!(
+        seen(&a, all, "x").await,
+        [vec![json!(4), json!(5)], vec![], vec![], vec![]]
+    );
+
+    // To one socket, wherever it is.
+    namespace.to(three.id()).emit("x", &6).unwrap();
+    namespace.to(one.id()).emit("x", &7).unwrap();
+    assert_eq!(
+        seen(&a, all, "x").await,
+        [vec![json!(7)], vec![], vec![json!(6)], vec![]]
+    );
+
+    // From a socket to the others.
+    one.call("shout", &json!("red")).await.unwrap();
+    assert_eq!(
+        seen(&a, all, "shout").await,
+        [vec![], vec![json!("red")], vec![], vec![]]
+    );
+}
+
+#[tokio::test]
+async fn binary_events_cross_nodes_and_polling_clients_get_them() {
+    let hub = Hub::default();
+    let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
+    let client = connect(&b).await;
+    let path = b.joined().await;
+    let mut payload = Payload::one(&"two").unwrap();
+    payload.push_binary(vec![1, 2, 3].into());
+    a.server
+        .of("/")
+        .everybody()
+        .emit_payload("both", &payload)
+        .unwrap();
+    let event = client
+        .take(PATIENCE, "both", |event| event.name == "both")
+        .await
+        .unwrap();
+    assert_eq!(
+        (event.args[0].clone(), event.attachments[0].to_vec()),
+        (json!("two"), vec![1, 2, 3])
+    );
+    let answer = roomful_testkit::http::get(b.address, &path).await.unwrap().text();
+    assert!(answer.starts_with("451-[\"both\",\"two\""), "{answer}");
+    assert!(answer.ends_with("bAQID"), "{answer}");
+}
+
+#[tokio::test]
+async fn no_node_gets_what_is_for_rooms_that_it_does_not_serve() {
+    let hub = Hub::default();
+    let buses = [
+        Faulty::connect(&hub, 0),
+        Faulty::connect(&hub, 0),
+        Faulty::connect(&hub, 0),
+    ];
+    let [a, b, c] = [
+        Node::start_on(buses[0].clone(), |builder| builder, |cluster| cluster).await,
+        Node::start_on(buses[1].clone(), |builder| builder, |cluster| cluster).await,
+        Node::start_on(buses[2].clone(), |builder| builder, |cluster| cluster).await,
+    ];
+    let (two, three) = (member(&b, "red").await, member(&c, "blue").await);
+    for n in 0..10 {
+        a.server.of("/").to("red").emit("x", &n).unwrap();
+    }
+    assert_eq!(seen(&a, [&two, &three], "x").await[0].len(), 10);
+    let reached = |at: usize, room: &str| {
+        let topics = buses[at].reached();
+        topics.iter().filter(|topic| topic.ends_with(room)).count()
+    };
+    assert_eq!((reached(1, ":red"), reached(2, ":red")), (10, 0));
+    assert_eq!(reached(2, ":blue"), 0);
+
+    // After the last member has left, and a while, the topic is let go.
+    two.call("leave", &json!("red")).await.unwrap();
+    assert!(buses[1].subscribed(":red"), "not at once: it may come back");
+    tokio::time::timeout(
+        LONG,
+        buses[1].wait_for_topics(|topics| !topics.iter().any(|t| t.ends_with(":red"))),
+    )
+    .await
+    .unwrap();
+    // And heard again when somebody comes.
+    two.call("join", &json!("red")).await.unwrap();
+    a.server.of("/").to("red").emit("x", &10).unwrap();
+    assert_eq!(two.next_event("x").await.unwrap(), json!(10));
+}
+
+/// Answers `ask` with its own id, if it does.
+fn answering(client: SioClient) -> tokio::task::JoinHandle<SioClient> {
+    tokio::spawn(async move {
+        let event = client
+            .take(LONG, "ask", |event| event.name == "ask")
+            .await
+            .unwrap();
+        client.ack(event.ack.unwrap(), &json!(client.id())).await.unwrap();
+        client
+    })
+}
+
+async fn ask(broadcast: Broadcast) -> Vec<(SocketId, Result<Value, AckError>)> {
+    let outcomes = broadcast.emit_with_ack("ask", &1).await.unwrap();
+    outcomes
+        .into_iter()
+        .map(|(id, outcome)| (id, outcome.map(|payload| payload.arg(0).unwrap())))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_answers_of_all_nodes_are_gathered() {
+    let hub = Hub::default();
+    let [a, b, c] = [
+        Node::start(&hub).await,
+        Node::start(&hub).await,
+        Node::start(&hub).await,
+    ];
+    let mut clients = Vec::new();
+    for node in [&a, &b, &b, &c] {
+        clients.push(answering(member(node, "red").await));
+    }
+    let out = connect(&b).await;
+    let begun = Instant::now();
+    let outcomes = ask(a.server.of("/").to("red").timeout(LONG)).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "nobody waits for a time-out"
+    );
+    assert_eq!(outcomes.len(), 4);
+    let answered: BTreeSet<_> = outcomes
+        .iter()
+        .map(|(id, outcome)| {
+            assert_eq!(*outcome, Ok(json!(id.as_str())));
+            id.as_str().to_owned()
+        })
+        .collect();
+    let mut members = Vec::new();
+    for client in clients {
+        members.push(client.await.unwrap());
+    }
+    assert_eq!(answered, ids(&members));
+    assert_eq!(out.drain("ask"), Vec::<Value>::new());
+
+    // Who does not answer in time, on either node.
+    let outcomes = ask(a.server.of("/").to("red").timeout(Duration::from_millis(500))).await;
+    assert_eq!(outcomes.len(), 4);
+    assert!(
+        outcomes
+            .iter()
+            .all(|(_, outcome)| *outcome == Err(AckError::Timeout))
+    );
+    // A room that nobody is in.
+    assert!(ask(a.server.of("/").to("none").timeout(LONG)).await.is_empty());
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_client_or_a_node_that_has_gone() {
+    let hub = Hub::default();
+    let [a, b, c] = [
+        Node::start(&hub).await,
+        Node::start(&hub).await,
+        Node::start(&hub).await,
+    ];
+    // A node that has died, and one that will.
+    let gone = Node::start(&hub).await;
+    a.bus.resign(gone.card.tag.as_str()).await.unwrap();
+    gone.die_on_bus().await;
+    let leaving = member(&b, "red").await;
+    let dying = member(&c, "red").await;
+    let begun = Instant::now();
+    let namespace = a.server.of("/");
+    let asking = tokio::spawn(ask(namespace.to("red").timeout(LONG)));
+    leaving
+        .take(PATIENCE, "ask", |event| event.name == "ask")
+        .await
+        .unwrap();
+    dying
+        .take(PATIENCE, "ask", |event| event.name == "ask")
+        .await
+        .unwrap();
+    let lost = ids([&leaving, &dying]);
+    leaving.cut().await;
+    a.bus.resign(c.card.tag.as_str()).await.unwrap();
+    c.die_on_bus().await;
+    let outcomes = asking.await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let told: BTreeSet<_> = outcomes
+        .iter()
+        .map(|(id, outcome)| {
+            assert_eq!(*outcome, Err(AckError::Disconnected), "{id}");
+            id.as_str().to_owned()
+        })
+        .collect();
+    assert_eq!(told, lost);
+}
+
+#[tokio::test]
+async fn a_node_that_is_alive_and_silent_costs_the_time_out_and_no_more() {
+    let hub = Hub::default();
+    let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
+    let here = answering(connect(&a).await);
+    b.die_on_bus().await;
+    let outcomes = ask(a.server.of("/").everybody().timeout(Duration::from_millis(600))).await;
+    assert_eq!(outcomes.len(), 1, "{outcomes:?}");
+    assert!(outcomes[0].1.is_ok());
+    here.await.unwrap();
+    let everybody = a.server.of("/").everybody().timeout(Duration::from_millis(600));
+    assert_eq!(
+        everybody.fetch_sockets().await.err(),
+        Some(roomful_socket::FetchError::TimedOut)
+    );
+}
+
+#[tokio::test]
+async fn sockets_of_all_nodes_are_listed_and_reached() {
+    let hub = Hub::default();
+    let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
+    let (one, two, three) = (
+        member(&a, "red").await,
+        member(&b, "red").await,
+        connect(&b).await,
+    );
+    let all = a.server.of("/").fetch_sockets().await.unwrap();
+    let listed: BTreeSet<_> = all.iter().map(|socket| socket.id().as_str().to_owned()).collect();
+    assert_eq!(listed, ids([&one, &two, &three]));
+    let red = a.server.of("/").to("red").fetch_sockets().await.unwrap();
+    assert_eq!(red.len(), 2);
+    let remote = red
+        .iter()
+        .find(|socket| socket.id().as_str() == two.id())
+        .unwrap();
+    assert_eq!(remote.node(), Some(b.card.tag));
+    assert_eq!(remote.rooms(), ["red"]);
+    assert!(remote.address().is_loopback());
+    assert_eq!(remote.header("upgrade"), Some("websocket"));
+    assert!(
+        remote.query().contains("transport=websocket"),
+        "{}",
+        remote.query()
+    );
+
+    let clients = [&one, &two, &three];
+    remote.emit("x", &1).unwrap();
+    assert_eq!(seen(&a, clients, "x").await, [vec![], vec![json!(1)], vec![]]);
+    remote.join("blue");
+    remote.leave("red");
+    a.server.of("/").to("blue").emit("x", &2).unwrap();
+    a.server.of("/").to("red").emit("x", &3).unwrap();
+    assert_eq!(
+        seen(&a, clients, "x").await,
+        [vec![json!(3)], vec![json!(2)], vec![]]
+    );
+    remote.disconnect(false);
+    assert_eq!(two.wait_end(PATIENCE).await.unwrap(), End::Disconnected);
+    assert!(three.end().is_none());
+}
+
+#[tokio::test]
+async fn many_are_moved_and_disconnected_on_all_nodes() {
+    let hub = Hub::default();
+    let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
+    let (one, two, three) = (
+        member(&a, "red").await,
+        member(&b, "red").await,
+        connect(&b).await,
+    );
+    let clients = [&one, &two, &three];
+    let namespace = a.server.of("/");
+    namespace.to("red").join("blue");
+    namespace.to("blue").emit("x", &1).unwrap();
+    assert_eq!(
+        seen(&a, clients, "x").await,
+        [vec![json!(1)], vec![json!(1)], vec![]]
+    );
+    namespace.everybody().leave("red");
+    namespace.to("red").emit("x", &2).unwrap();
+    assert_eq!(seen(&a, clients, "x").await, [const { Vec::<Value>::new() }; 3]);
+    namespace.to("blue").local().disconnect(true);
+    assert_eq!(one.wait_end(PATIENCE).await.unwrap(), End::Disconnected);
+    assert!(two.end().is_none());
+    namespace.to("blue").disconnect(true);
+    assert_eq!(two.wait_end(PATIENCE).await.unwrap(), End::Disconnected);
+    assert!(three.end().is_none());
+}
+
+#[tokio::test]
+async fn loss_costs_deliveries_and_nothing_else() {
+    let hub = Hub::default();
+    let [a, b] = [
+        Node::start_on(Faulty::connect(&hub, 30), |builder| builder, |cluster| cluster).await,
+        Node::start_on(Faulty::connect(&hub, 30), |builder| builder, |cluster| cluster).await,
+    ];
+    let (one, two) = (member(&a, "red").await, member(&b, "red").await);
+    let namespace = a.server.of("/");
+    for n in 0..200 {
+        namespace.to("red").emit("x", &n).unwrap();
+    }
+    // Nothing is lost on the node itself.
+    one.find_event(PATIENCE, "x", |n| *n == json!(199)).await.unwrap();
+    assert_eq!(one.drain("x").len(), 199);
+    // Lists are asked for again, until they are there.
+    for _ in 0..10 {
+        assert_eq!(namespace.fetch_sockets().await.unwrap().len(), 2);
+    }
+    let got = two.drain("x").len();
+    assert!((100..200).contains(&got), "{got}");
+    // Who was asked and did not hear of it, or whose answer was lost, has not answered in time.
+    let asked = (0..10).map(|_| ask(namespace.to("red").timeout(Duration::from_secs(4))));
+    for outcomes in futures_util::future::join_all(asked).await {
+        assert!(outcomes.len() == 2, "{outcomes:?}");
+        assert!(
+            outcomes
+                .iter()
+                .all(|(_, outcome)| *outcome == Err(AckError::Timeout))
+        );
+    }
+    // Sooner or later it gets through.
+    while two.end().is_none() {
+        namespace.to(two.id()).disconnect(false);
+        tokio::task::yield_now().await;
+    }
+    assert!(one.end().is_none());
+}
+
+#[tokio::test]
+async fn nonsense_on_the_bus_harms_nobody() {
+    let hub = Hub::default();
+    let node = Node::start(&hub).await;
+    let client = member(&node, "red").await;
+    let stranger = hub.connect();
+    let topics = [
+        format!("node:{}", node.card.tag),
+        "namespace:/".to_owned(),
+        "room:1:/:red".to_owned(),
+    ];
+    for topic in &topics {
+        for message in [
+            &b""[..],
+            b"\0\0\0\x02{}",
+            b"\xff\xff\xff\xff",
+            b"{\"from\":1}",
+            &[0; 1000],
+        ] {
+            stranger.publish(topic, message.to_vec().into());
+        }
+    }
+    client.emit("echo", &json!(1)).await.unwrap();
+    assert_eq!(client.next_event("echo").await.unwrap(), json!(1));
+}
