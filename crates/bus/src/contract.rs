@@ -112,7 +112,7 @@ impl Recorder {
         let next = async {
             loop {
                 let more = self.more.notified();
-                if let Some(heard) = self.heard.lock().pop_front() {
+                if let Some(heard) = self.try_next() {
                     return heard;
                 }
                 more.await;
@@ -133,6 +133,11 @@ impl Recorder {
             Heard::Message(_, message) => String::from_utf8_lossy(&message).into_owned(),
             Heard::Gap(topic) => panic!("a gap on {topic} instead of a message"),
         }
+    }
+
+    /// What [`Recorder::next`] would give at once.
+    pub fn try_next(&self) -> Option<Heard> {
+        self.heard.lock().pop_front()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -175,8 +180,8 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> Result<bool, BusE
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    match timeout(PATIENCE, asking).await {
-        Ok(outcome) => outcome,
-        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
-    }
+    let Ok(outcome) = timeout(PATIENCE, asking).await else {
+        panic!("waited {PATIENCE:?} for {what}");
+    };
+    outcome
 }

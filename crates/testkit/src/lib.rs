@@ -2,7 +2,7 @@
 //!
 //! Lives here: a client side of RFC 6455, Engine.IO 4 and Socket.IO 5 written from the protocol documents alone, a
 //! minimal HTTP/1.1 client that can also misbehave, a fixture that runs the real server binary on a temporary data
-//! folder, another that runs a real Redis, a TCP proxy that hurts, a checker of histories, and a minter of tokens. Does not
+//! folder, others that run a real Redis, a Sentinel and a Redis Cluster, a TCP proxy that hurts, a checker of histories, and a minter of tokens. Does not
 //! live here: any code shared with the server. What is tested and what tests it must not agree on the same mistake, so
 //! this crate depends on no other crate of the workspace.
 //!
@@ -27,7 +27,9 @@ pub mod http;
 pub mod packet;
 pub mod proxy;
 pub mod redis;
+pub mod redis_cluster;
 pub mod resp;
+pub mod sentinel;
 pub mod server;
 pub mod session;
 pub mod sio;
@@ -37,6 +39,8 @@ pub mod ws;
 
 pub use error::Error;
 pub use redis::RedisServer;
+pub use redis_cluster::RedisCluster;
+pub use sentinel::Sentinel;
 pub use server::ServerProcess;
 pub use session::Session;
 pub use sio::SioClient;

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{Harness, Outcome, until};
-use crate::{Beat, Bus, BusError, Entry, Roster};
+use crate::{Beat, Bus, BusError, Entry};
 
 /// Longer than any case takes.
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 /// So short that a case may wait for its end, and long enough for a few calls.
 const SHORT: Duration = Duration::from_millis(300);
 

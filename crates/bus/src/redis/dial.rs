@@ -138,7 +138,15 @@ pub(crate) fn text(error: &RedisError) -> String {
     if error.kind() == ErrorKind::AuthenticationFailed {
         return "Redis refused the user or the password".to_owned();
     }
-    let line = error.to_string();
+    // A pipeline tells it for each of its commands.
+    let errors = error.clone().into_server_errors();
+    let line = match errors.as_deref().and_then(<[_]>::first) {
+        Some((_, error)) => format!("{} {}", error.code(), error.details().unwrap_or_default()),
+        None => match error.code() {
+            Some(code) => format!("{code} {}", error.detail().unwrap_or_default()),
+            None => error.to_string(),
+        },
+    };
     line.chars()
         .map(|char| if char.is_control() { ' ' } else { char })
         .take(TEXT)

@@ -40,11 +40,11 @@ pub(crate) async fn hear(shared: Arc<Shared>, lane: Arc<Lane>) {
     let mut back_off = BackOff::new(shared.options.retry_max);
     let (mut connected_before, mut told) = (false, false);
     loop {
-        let line = Arc::new(Line::new(Arc::clone(&shared), Arc::clone(&lane)));
+        let incoming = Arc::new(Incoming::new(Arc::clone(&shared), Arc::clone(&lane)));
         let mut ear = Ear {
             shared: &shared,
             lane: &lane,
-            line: &line,
+            incoming: &incoming,
             on: HashSet::new(),
         };
         let ended = match ear.connect().await {
@@ -59,7 +59,7 @@ pub(crate) async fn hear(shared: Arc<Shared>, lane: Arc<Lane>) {
             }
             Err(error) => Err(error),
         };
-        line.alive.store(false, Ordering::Relaxed);
+        incoming.alive.store(false, Ordering::Relaxed);
         shared.lost(&lane);
         shared.refresh.notify_one();
         if let Err::<(), _>(error) = ended
@@ -75,14 +75,14 @@ pub(crate) async fn hear(shared: Arc<Shared>, lane: Arc<Lane>) {
 struct Ear<'a> {
     shared: &'a Arc<Shared>,
     lane: &'a Arc<Lane>,
-    line: &'a Arc<Line>,
+    incoming: &'a Arc<Incoming>,
     /// What Redis was told to send on this connection.
     on: HashSet<Arc<str>>,
 }
 
 impl Ear<'_> {
     async fn connect(&self) -> Result<MultiplexedConnection, BusError> {
-        let push: Arc<dyn AsyncPushSender> = Arc::new(Arc::clone(self.line));
+        let push: Arc<dyn AsyncPushSender> = Arc::new(Arc::clone(self.incoming));
         self.shared.dialer.connect(&self.lane.place, Some(push)).await
     }
 
@@ -99,7 +99,7 @@ impl Ear<'_> {
                         self.settle(batch, &mut connection).await?;
                     }
                 }
-                () = self.line.torn.notified() => {
+                () = self.incoming.torn.notified() => {
                     return Err(BusError::Unavailable("the connection ended, or Redis ended a subscription".into()));
                 }
                 _ = ping.tick() => {
@@ -136,7 +136,7 @@ impl Ear<'_> {
                 (false, true) => {
                     commands.cmd(unsubscribe).arg(&**channel);
                     self.on.remove(channel);
-                    self.line.leaving.lock().insert(Arc::clone(channel));
+                    self.incoming.leaving.lock().insert(Arc::clone(channel));
                 }
                 // The last one left and another came before Redis was told of either.
                 (true, true) => settled.push(channel),
@@ -150,14 +150,14 @@ impl Ear<'_> {
             let answers = commands.query_async::<Value>(connection);
             let outcome = self.shared.dialer.in_time(answers).await;
             outcome.map_err(|error| BusError::Unavailable(text(&error)))?;
-            self.line.leaving.lock().clear();
+            self.incoming.leaving.lock().clear();
         }
         Ok(())
     }
 }
 
 /// What comes on one connection, on the task that reads it.
-struct Line {
+struct Incoming {
     shared: Arc<Shared>,
     lane: Arc<Lane>,
     /// Nothing that comes late on a connection that was given up counts.
@@ -167,7 +167,7 @@ struct Line {
     leaving: Mutex<HashSet<Arc<str>>>,
 }
 
-impl Line {
+impl Incoming {
     fn new(shared: Arc<Shared>, lane: Arc<Lane>) -> Self {
         Self {
             shared,
@@ -196,7 +196,7 @@ impl Line {
     }
 }
 
-impl AsyncPushSender for Line {
+impl AsyncPushSender for Incoming {
     fn send(&self, info: PushInfo) -> Result<(), SendError> {
         if !self.alive.load(Ordering::Relaxed) {
             return Ok(());

@@ -1,16 +1,69 @@
 //! The bus over a real Redis: the contract, and what only a server can do to it.
 
-use std::sync::Arc;
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+
+mod cluster;
+mod sentinel;
+mod tls;
+mod trouble;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use roomful_bus::{Bus, BusError, Options, bus_contract, contract::Harness, open};
+use bytes::Bytes;
+use roomful_bus::{
+    Bus, BusError, Options, Subscription, bus_contract,
+    contract::{Harness, Heard, Outcome, Recorder, until},
+    open,
+};
 use roomful_testkit::RedisServer;
+
+/// Longer than any test takes.
+const LONG: Duration = Duration::from_mins(10);
 
 /// An end that is connected.
 async fn end(url: &str, options: Options) -> Result<Arc<dyn Bus>, BusError> {
     let bus = open(url, options)?;
     bus.check().await?;
     Ok(bus)
+}
+
+/// Options for tests that wait for a loss to be noticed.
+fn quick() -> Options {
+    Options {
+        timeout: Duration::from_millis(300),
+        ping_interval: Duration::from_millis(100),
+        retry_max: Duration::from_millis(200),
+        watch_interval: Duration::from_millis(200),
+        ..Options::default()
+    }
+}
+
+async fn hear(bus: &Arc<dyn Bus>, topic: &str) -> (Arc<Recorder>, Subscription) {
+    let recorder = Recorder::new();
+    let subscription = bus.subscribe(topic, Arc::<Recorder>::clone(&recorder));
+    subscription.heard().await;
+    (recorder, subscription)
+}
+
+/// Waits for a gap on the topic, whatever came before it.
+async fn gap(recorder: &Recorder, topic: &str) {
+    while recorder.next().await != Heard::Gap(topic.to_owned()) {}
+}
+
+/// Publishes until the message arrives: the publisher may not know yet that all is well again.
+async fn arrives(from: &Arc<dyn Bus>, topic: &str, at: &Recorder, text: &str) -> Outcome {
+    let awaited = Heard::Message(topic.to_owned(), Bytes::from(text.to_owned()));
+    until(text, async || {
+        from.publish(topic, Bytes::from(text.to_owned()));
+        while let Some(heard) = at.try_next() {
+            if heard == awaited {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+    .await
 }
 
 struct Single(RedisServer);
@@ -22,4 +75,8 @@ impl Harness for Single {
     }
 }
 
-bus_contract!(async { Single(RedisServer::start().await.unwrap()) });
+mod single {
+    use super::{RedisServer, Single, bus_contract};
+
+    bus_contract!(async { Single(RedisServer::start().await.unwrap()) });
+}

@@ -1,0 +1,135 @@
+//! A Redis Cluster: the contract, sharded channels, and slots that change their master.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use roomful_bus::{
+    Beat, Bus, BusError, Options, bus_contract,
+    contract::{Harness, Heard, Recorder, until},
+};
+use roomful_testkit::RedisCluster;
+
+use super::{LONG, arrives, end, quick};
+
+const NOTHING: Bytes = Bytes::new();
+
+struct Cluster(RedisCluster);
+
+fn url(cluster: &RedisCluster) -> String {
+    format!("redis+cluster://{}", cluster.nodes()[0].addr())
+}
+
+#[async_trait]
+impl Harness for Cluster {
+    async fn connect(&self) -> Result<Arc<dyn Bus>, BusError> {
+        end(&url(&self.0), Options::default()).await
+    }
+}
+
+bus_contract!(async { Cluster(RedisCluster::start(3, &[]).await.unwrap()) });
+
+/// Hears so many topics, which lie on all masters.
+async fn hear_many(bus: &Arc<dyn Bus>) -> (Arc<Recorder>, Vec<roomful_bus::Subscription>) {
+    let recorder = Recorder::new();
+    let all: Vec<_> = (0..100)
+        .map(|number| bus.subscribe(&number.to_string(), Arc::<Recorder>::clone(&recorder)))
+        .collect();
+    for subscription in &all {
+        subscription.heard().await;
+    }
+    (recorder, all)
+}
+
+#[tokio::test]
+async fn a_channel_is_on_one_master_only() {
+    let cluster = RedisCluster::start(3, &[]).await.unwrap();
+    let bus = end(&url(&cluster), Options::default()).await.unwrap();
+    let (_, all) = hear_many(&bus).await;
+    let mut channels = Vec::new();
+    for node in 0..3 {
+        let here = cluster.call(node, &["PUBSUB", "SHARDCHANNELS"]).await.unwrap();
+        let here = here.as_array().unwrap().clone();
+        assert!(here.len() > 10, "{here:?}");
+        channels.extend(here);
+    }
+    assert_eq!(channels.len(), all.len());
+}
+
+#[tokio::test]
+async fn a_dead_master_is_followed_by_its_replica() {
+    let mut cluster = RedisCluster::start(3, &[]).await.unwrap();
+    for master in 0..3 {
+        cluster.add_replica(master).await.unwrap();
+    }
+    let url = url(&cluster);
+    let (a, b) = (
+        end(&url, quick()).await.unwrap(),
+        end(&url, quick()).await.unwrap(),
+    );
+    let (at_b, all) = hear_many(&b).await;
+    assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Began));
+    // The one that the URL names.
+    cluster.nodes_mut()[0].kill9().await.unwrap();
+    let heard = at_b.next().await;
+    assert!(matches!(heard, Heard::Gap(_)), "{heard:?}");
+    for number in 0..all.len() {
+        arrives(&a, &number.to_string(), &at_b, "after").await.unwrap();
+    }
+    until("the roster", async || Ok(a.check().await.is_ok()))
+        .await
+        .unwrap();
+    assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Renewed));
+}
+
+#[tokio::test]
+async fn slots_that_move_take_their_topics_along() {
+    let cluster = RedisCluster::start(3, &[]).await.unwrap();
+    let (a, b) = (
+        end(&url(&cluster), quick()).await.unwrap(),
+        end(&url(&cluster), quick()).await.unwrap(),
+    );
+    let (at_b, all) = hear_many(&b).await;
+    assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Began));
+
+    // From the master of the roster to another, as Redis' own tool does it, but that the keys are thrown away.
+    let names = (0..all.len()).map(|number| format!("roomful:t:{number}"));
+    let mut slots = Vec::new();
+    for name in ["{roomful:roster}".to_owned()].into_iter().chain(names) {
+        let slot = cluster.call(0, &["CLUSTER", "KEYSLOT", &name]).await.unwrap();
+        slots.push(slot.as_u64().unwrap());
+    }
+    let owner = |slot: u64| usize::try_from(slot * 3 / 16_384).unwrap();
+    let from = owner(slots[0]);
+    let to = (from + 1) % 3;
+    let mut ids = Vec::new();
+    for node in [from, to] {
+        let id = cluster.call(node, &["CLUSTER", "MYID"]).await.unwrap();
+        ids.push(id.as_str().unwrap().to_owned());
+    }
+    cluster.call(from, &["FLUSHALL"]).await.unwrap();
+    let moving: Vec<_> = slots.into_iter().filter(|slot| owner(*slot) == from).collect();
+    assert!(moving.len() > 10, "{moving:?}");
+    for slot in moving.iter().map(ToString::to_string) {
+        for (node, state, id) in [
+            (to, "IMPORTING", &ids[0]),
+            (from, "MIGRATING", &ids[1]),
+            (to, "NODE", &ids[1]),
+            (from, "NODE", &ids[1]),
+        ] {
+            let words = ["CLUSTER", "SETSLOT", &slot, state, id];
+            cluster.call(node, &words).await.unwrap();
+        }
+    }
+    let heard = at_b.next().await;
+    assert!(matches!(heard, Heard::Gap(_)), "{heard:?}");
+    for number in 0..all.len() {
+        arrives(&a, &number.to_string(), &at_b, "after").await.unwrap();
+    }
+    until("the roster", async || Ok(a.check().await.is_ok()))
+        .await
+        .unwrap();
+    until("a beat", async || Ok(a.beat("a", NOTHING, LONG).await.is_ok()))
+        .await
+        .unwrap();
+}

@@ -1,0 +1,147 @@
+//! A real Redis Cluster of masters without replicas, but for those that a test adds.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::redis::free_port;
+use crate::{Error, PATIENCE, RedisServer};
+
+/// How many slots a cluster has.
+const SLOTS: usize = 16_384;
+
+/// The running nodes. Dropping it kills them.
+#[derive(Debug)]
+pub struct RedisCluster {
+    nodes: Vec<RedisServer>,
+    /// The ports on which they talk to each other.
+    ports: Vec<u16>,
+    args: Vec<String>,
+}
+
+impl RedisCluster {
+    /// Starts so many masters, each with an equal share of the slots, and waits until all are agreed. `args` are further
+    /// arguments of `redis-server`.
+    ///
+    /// # Errors
+    /// [`Error::Redis`] if `redis-server` is not installed, or they don't agree in time.
+    pub async fn start(masters: usize, args: &[&str]) -> Result<Self, Error> {
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            ports: Vec::new(),
+            args: args.iter().map(ToString::to_string).collect(),
+        };
+        for index in 0..masters {
+            cluster.add_node().await?;
+            let first = (SLOTS * index / masters).to_string();
+            let last = (SLOTS * (index + 1) / masters - 1).to_string();
+            cluster
+                .call(index, &["CLUSTER", "ADDSLOTSRANGE", &first, &last])
+                .await?;
+        }
+        cluster.wait_agreed().await?;
+        Ok(cluster)
+    }
+
+    /// Adds a replica of a master, and waits until it follows.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn add_replica(&mut self, master: usize) -> Result<(), Error> {
+        let index = self.add_node().await?;
+        self.wait_agreed().await?;
+        let id = self.call(master, &["CLUSTER", "MYID"]).await?;
+        let id = id.as_str().unwrap_or_default().to_owned();
+        self.wait("a replica to know its master", async |cluster| {
+            Ok(cluster.call(index, &["CLUSTER", "REPLICATE", &id]).await.is_ok())
+        })
+        .await?;
+        self.wait("a replica to follow", async |cluster| {
+            let info = cluster.call(index, &["INFO", "replication"]).await?;
+            Ok(info
+                .as_str()
+                .is_some_and(|info| info.contains("master_link_status:up")))
+        })
+        .await
+    }
+
+    /// The nodes, masters first, in the order of their slots.
+    pub fn nodes(&self) -> &[RedisServer] {
+        &self.nodes
+    }
+
+    /// The nodes, to be killed.
+    pub fn nodes_mut(&mut self) -> &mut [RedisServer] {
+        &mut self.nodes
+    }
+
+    /// Asks a node.
+    pub async fn call(&self, node: usize, words: &[&str]) -> Result<Value, Error> {
+        let node = self
+            .nodes
+            .get(node)
+            .ok_or_else(|| Error::Redis("no such node".into()))?;
+        node.client().await?.call(words).await
+    }
+
+    async fn add_node(&mut self) -> Result<usize, Error> {
+        let port = free_port()?;
+        let between = port.to_string();
+        let mut args = vec![
+            "--cluster-enabled",
+            "yes",
+            "--cluster-port",
+            &between,
+            "--cluster-node-timeout",
+            "1000",
+            // It has no majority to wait for when it starts.
+            "--cluster-replica-validity-factor",
+            "0",
+        ];
+        args.extend(self.args.iter().map(String::as_str));
+        let node = RedisServer::start_with(None, &args).await?;
+        if let (Some(first), Some(between)) = (self.nodes.first(), self.ports.first()) {
+            let (first, between) = (first.addr().port().to_string(), between.to_string());
+            let mut client = node.client().await?;
+            client
+                .call(&["CLUSTER", "MEET", "127.0.0.1", &first, &between])
+                .await?;
+        }
+        self.nodes.push(node);
+        self.ports.push(port);
+        Ok(self.nodes.len() - 1)
+    }
+
+    /// Waits until every node knows every other, and that all slots are served.
+    async fn wait_agreed(&self) -> Result<(), Error> {
+        let known = format!("cluster_known_nodes:{}\r", self.nodes.len());
+        self.wait("the nodes to agree", async |cluster| {
+            for index in 0..cluster.nodes.len() {
+                let info = cluster.call(index, &["CLUSTER", "INFO"]).await?;
+                let info = info.as_str().unwrap_or_default();
+                if !info.contains("cluster_state:ok") || !info.contains(&known) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn wait(
+        &self,
+        what: &str,
+        mut is_so: impl AsyncFnMut(&Self) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self).await? {
+            if Instant::now() > deadline {
+                return Err(Error::Redis(format!("waited {PATIENCE:?} for {what}")));
+            }
+            // Nodes gossip, and tell nobody when they are done.
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
