@@ -31,6 +31,9 @@ pub trait Harness: Send + Sync {
 }
 
 /// Runs a case to its end.
+///
+/// # Panics
+/// If it hangs.
 pub fn run(case: impl Future<Output = Outcome>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -38,7 +41,12 @@ pub fn run(case: impl Future<Output = Outcome>) -> Outcome {
         .build();
     runtime
         .map_err(|error| BusError::Setup(error.to_string()))?
-        .block_on(case)
+        .block_on(async {
+            let Ok(outcome) = timeout(PATIENCE * 3, case).await else {
+                panic!("the case hangs");
+            };
+            outcome
+        })
 }
 
 /// Makes a `#[test]` of each case. The expression is evaluated once a test, within a runtime, and is a future of a
@@ -112,7 +120,7 @@ impl Recorder {
         let next = async {
             loop {
                 let more = self.more.notified();
-                if let Some(heard) = self.heard.lock().pop_front() {
+                if let Some(heard) = self.try_next() {
                     return heard;
                 }
                 more.await;
@@ -133,6 +141,11 @@ impl Recorder {
             Heard::Message(_, message) => String::from_utf8_lossy(&message).into_owned(),
             Heard::Gap(topic) => panic!("a gap on {topic} instead of a message"),
         }
+    }
+
+    /// What [`Recorder::next`] would give at once.
+    pub fn try_next(&self) -> Option<Heard> {
+        self.heard.lock().pop_front()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -12,11 +12,14 @@
 //! | `redis` | both over Redis |
 //! | `open`, `options` | from a URL to a bus |
 //! | `contract` | what every bus has to pass (feature `contract`) |
+//! | `faulty` | a bus that loses, repeats and reorders, for tests of those who rely on it (feature `contract`) |
 
 mod bus;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
+#[cfg(feature = "contract")]
+mod faulty;
 mod memory;
 mod open;
 mod options;
@@ -25,6 +28,8 @@ mod roster;
 
 pub use bus::{Bus, Listener, Subscription};
 pub use error::BusError;
+#[cfg(feature = "contract")]
+pub use faulty::{Faults, FaultyBus};
 pub use memory::Hub;
 pub use open::{check_url, open};
 pub use options::Options;

@@ -87,17 +87,16 @@ fn spawn(
     let folder = tempfile::Builder::new().prefix("sentinel-").tempdir();
     let folder = folder.map_err(Error::io("making a temporary folder"))?;
     let port = free_port()?;
-    let mut config = format!(
+    let auth = password.map(|password| format!("sentinel auth-pass {name} {password}\n"));
+    let config = format!(
         "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {name} {} {} 1\n\
-         sentinel down-after-milliseconds {name} {}\nsentinel failover-timeout {name} 5000\n",
+         sentinel down-after-milliseconds {name} {}\nsentinel failover-timeout {name} 5000\n{}",
         folder.path().display(),
         master.ip(),
         master.port(),
         patience.as_millis(),
+        auth.unwrap_or_default(),
     );
-    if let Some(password) = password {
-        config.push_str(&format!("sentinel auth-pass {name} {password}\n"));
-    }
     // It keeps its memory in its configuration.
     let path = folder.path().join("sentinel.conf");
     std::fs::write(&path, config).map_err(Error::io("writing Sentinel's configuration"))?;

@@ -1,5 +1,10 @@
 //! The bus over a real Redis: the contract, and what only a server can do to it.
 
+<<<<<<< HEAD
+=======
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+
+>>>>>>> bus
 mod cluster;
 mod sentinel;
 mod tls;
@@ -51,6 +56,7 @@ async fn gap(recorder: &Recorder, topic: &str) {
 
 /// Publishes until the message arrives: the publisher may not know yet that all is well again.
 async fn arrives(from: &Arc<dyn Bus>, topic: &str, at: &Recorder, text: &str) -> Outcome {
+<<<<<<< HEAD
     let message = Bytes::from(text.to_owned());
     until(text, async || {
         from.publish(topic, message.clone());
@@ -62,6 +68,19 @@ async fn arrives(from: &Arc<dyn Bus>, topic: &str, at: &Recorder, text: &str) ->
             return Ok(());
         }
     }
+=======
+    let awaited = Heard::Message(topic.to_owned(), Bytes::from(text.to_owned()));
+    until(text, async || {
+        from.publish(topic, Bytes::from(text.to_owned()));
+        while let Some(heard) = at.try_next() {
+            if heard == awaited {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+    .await
+>>>>>>> bus
 }
 
 struct Single(RedisServer);

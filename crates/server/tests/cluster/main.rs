@@ -1,0 +1,104 @@
+//! A cluster as an operator runs it: the real binary three times, on a real PostgreSQL and a real Redis.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+
+mod nodes;
+mod trouble;
+
+use std::{sync::Arc, time::Duration};
+
+use roomful_testkit::{SioClient, http};
+use serde_json::json;
+
+use nodes::{Nodes, ok, say, seq};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_on_any_node_is_heard_on_all_in_one_order() {
+    const EACH: u64 = 100;
+    let nodes = Nodes::start(3).await;
+    let mut clients = Vec::new();
+    for n in 0..3 {
+        clients.push(Arc::new(nodes.joined(n, &format!("user-{n}"), "lobby").await));
+    }
+    let senders = clients.iter().enumerate().map(|(at, client)| {
+        let client = Arc::clone(client);
+        tokio::spawn(async move {
+            for n in 0..EACH {
+                say(&client, "lobby", &format!("{at}-{n}")).await;
+            }
+        })
+    });
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.unwrap();
+    }
+    let mut heard = Vec::new();
+    for client in &clients {
+        let mut log = Vec::new();
+        for _ in 0..3 * EACH {
+            log.push(client.next_event("chat:receive_message").await.unwrap());
+        }
+        assert!(log.iter().map(seq).eq(1..=3 * EACH));
+        heard.push(log);
+    }
+    assert_eq!(heard[0], heard[1]);
+    assert_eq!(heard[0], heard[2]);
+    let key = format!("Bearer {}", nodes.key());
+    let headers = [("Authorization", key.as_str())];
+    let stats = http::request(nodes[0].addr(), "GET", "/api/v1/stats", &headers, b"").await;
+    let stats = stats.unwrap().json();
+    assert_eq!(stats["nodes"].as_array().unwrap().len(), 3, "{stats}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_finds_its_session_on_another_node_when_its_own_is_killed() {
+    let mut nodes = Nodes::start(2).await;
+    let alice = nodes.joined(0, "alice", "lobby").await;
+    let bob = nodes.joined(1, "bob", "lobby").await;
+    say(&alice, "lobby", "seen").await;
+    bob.next_event("chat:receive_message").await.unwrap();
+    nodes.kill(1).await;
+    let claim = bob.claim();
+    say(&alice, "lobby", "missed").await;
+    let (bob, recovered) = nodes.come_back(0, "bob", &claim).await;
+    assert!(recovered);
+    assert_eq!(seq(&bob.next_event("chat:receive_message").await.unwrap()), 2);
+    // Bob was never gone: neither to Alice, nor to a webhook.
+    nodes.restart(1).await;
+    let carol = nodes.joined(1, "carol", "lobby").await;
+    assert_eq!(alice.next_event("presence:online").await.unwrap()["userId"], "carol");
+    assert!(alice.drain("presence:offline").is_empty());
+    say(&carol, "lobby", "again").await;
+    assert_eq!(seq(&bob.next_event("chat:receive_message").await.unwrap()), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_of_a_killed_node_are_offline_when_its_lease_has_ended() {
+    let mut nodes = Nodes::start(2).await;
+    let alice = nodes.joined(0, "alice", "lobby").await;
+    let bob = nodes.joined(1, "bob", "lobby").await;
+    assert_eq!(alice.next_event("presence:online").await.unwrap()["userId"], "bob");
+    nodes.kill(1).await;
+    drop(bob);
+    let gone = alice.find_event(Duration::from_secs(30), "presence:offline", |event| event["userId"] == "bob");
+    gone.await.unwrap();
+    let online = ok(alice.call("chat:get_online_users", &json!("lobby")).await.unwrap());
+    assert_eq!(online["users"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drained_node_sends_its_clients_away_and_loses_nothing() {
+    let mut nodes = Nodes::start(2).await;
+    let alice = nodes.joined(0, "alice", "lobby").await;
+    let bob = nodes.joined(1, "bob", "lobby").await;
+    say(&alice, "lobby", "before").await;
+    bob.next_event("chat:receive_message").await.unwrap();
+    let status = nodes.terminate(1).await;
+    assert!(status.success(), "{status}");
+    let hint = bob.next_event("server:draining").await.unwrap();
+    assert!(hint["retryAfterMs"].is_number());
+    bob.wait_end(Duration::from_secs(10)).await.unwrap();
+    say(&alice, "lobby", "meanwhile").await;
+    let (bob, recovered) = nodes.come_back(0, "bob", &bob.claim()).await;
+    assert!(recovered);
+    assert_eq!(seq(&bob.next_event("chat:receive_message").await.unwrap()), 2);
+}

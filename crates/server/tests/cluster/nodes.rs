@@ -1,0 +1,107 @@
+//! Nodes with what stands behind them, started and hurt.
+
+use std::process::ExitStatus;
+
+use roomful_testkit::{PostgresServer, RedisServer, ServerProcess, SioClient, server::Config, token};
+use serde_json::{Value, json};
+
+/// A cluster.
+pub(crate) struct Nodes {
+    servers: Vec<ServerProcess>,
+    pub(crate) redis: RedisServer,
+    pub(crate) postgres: PostgresServer,
+}
+
+impl std::ops::Index<usize> for Nodes {
+    type Output = ServerProcess;
+
+    fn index(&self, at: usize) -> &ServerProcess {
+        &self.servers[at]
+    }
+}
+
+impl Nodes {
+    /// So many nodes; with short leases, so that a test need not wait for long.
+    pub(crate) async fn start(count: usize) -> Self {
+        // A test does not cut the power.
+        let postgres = PostgresServer::start_with(&["fsync=off"]).unwrap();
+        let (redis, store) = (RedisServer::start().await.unwrap(), postgres.new_database().unwrap());
+        let starting = (0..count).map(|n| {
+            let config = Config::new(env!("CARGO_BIN_EXE_roomful"))
+                .env("ROOMFUL_STORE_URL", &store)
+                .env("ROOMFUL_BUS_URL", &redis.url())
+                .env("ROOMFUL__CLUSTER__NODE", &format!("node-{n}"))
+                .env("ROOMFUL__CLUSTER__LEASE", "3s")
+                .env("ROOMFUL__SHUTDOWN__SPREAD", "500ms")
+                .env("ROOMFUL_LIMITS", "off");
+            tokio::spawn(ServerProcess::start_with(config))
+        });
+        let mut servers = Vec::new();
+        // All at once: they make the database's tables together.
+        for server in starting.collect::<Vec<_>>() {
+            servers.push(server.await.unwrap().unwrap());
+        }
+        Self {
+            servers,
+            redis,
+            postgres,
+        }
+    }
+
+    /// The key of the HTTP API.
+    pub(crate) fn key(&self) -> &'static str {
+        self.servers[0].api_key()
+    }
+
+    async fn connect(&self, node: usize, user: &str, claim: &Value) -> SioClient {
+        let server = &self.servers[node];
+        let mut auth = json!({ "token": token::for_user(server.secret(), user) });
+        if let (Value::Object(auth), Value::Object(claim)) = (&mut auth, claim.clone()) {
+            auth.extend(claim);
+        }
+        SioClient::connect(server.addr(), "/", &auth).await.unwrap()
+    }
+
+    pub(crate) async fn joined(&self, node: usize, user: &str, room: &str) -> SioClient {
+        let client = self.connect(node, user, &Value::Null).await;
+        ok(client.call("chat:join", &json!(room)).await.unwrap());
+        client
+    }
+
+    /// Comes back with what another connection had; with whether the session was recovered.
+    pub(crate) async fn come_back(&self, node: usize, user: &str, claim: &Value) -> (SioClient, bool) {
+        assert!(claim.is_object(), "it has seen no session");
+        let client = self.connect(node, user, claim).await;
+        let session = client.next_event("session").await.unwrap();
+        let recovered = session["recovered"].as_bool().unwrap();
+        (client, recovered)
+    }
+
+    pub(crate) async fn kill(&mut self, node: usize) {
+        self.servers[node].kill9().await.unwrap();
+    }
+
+    pub(crate) async fn restart(&mut self, node: usize) {
+        self.servers[node].restart().await.unwrap();
+    }
+
+    pub(crate) async fn terminate(&mut self, node: usize) -> ExitStatus {
+        self.servers[node].terminate().await.unwrap()
+    }
+}
+
+/// The data of an ack that must be a success.
+#[track_caller]
+pub(crate) fn ok(ack: Value) -> Value {
+    assert_eq!(ack["ok"], true, "{ack}");
+    ack["data"].clone()
+}
+
+pub(crate) async fn say(client: &SioClient, room: &str, text: &str) -> Value {
+    let message = json!({ "room": room, "text": text, "clientId": text });
+    ok(client.call("chat:send_message", &message).await.unwrap())
+}
+
+pub(crate) fn seq(message: &Value) -> u64 {
+    message["seq"].as_u64().unwrap()
+}

@@ -1,0 +1,116 @@
+//! What stands behind the nodes dies, hangs and forgets.
+
+use std::time::Duration;
+
+use roomful_testkit::{SioClient, http};
+use serde_json::json;
+
+use crate::nodes::{Nodes, ok, say, seq};
+
+/// Sends until it is acknowledged, as a client does.
+async fn insist(client: &SioClient, text: &str) -> u64 {
+    let message = json!({ "room": "lobby", "text": text, "clientId": text });
+    loop {
+        let ack = client.call("chat:send_message", &message).await.unwrap();
+        if ack["ok"] == true {
+            return ack["data"]["seq"].as_u64().unwrap();
+        }
+        assert_eq!(ack["error"]["retryable"], true, "{ack}");
+    }
+}
+
+async fn readyz(nodes: &Nodes, node: usize) -> u16 {
+    http::get(nodes[node].addr(), "/readyz").await.unwrap().status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_redis_messages_go_on_until_the_lease_ends_and_all_is_well_after() {
+    let mut nodes = Nodes::start(2).await;
+    let alice = nodes.joined(0, "alice", "lobby").await;
+    let bob = nodes.joined(1, "bob", "lobby").await;
+    nodes.redis.kill9().await.unwrap();
+    // The store is asked once a second: what the bus can't tell comes late, not never.
+    say(&alice, "lobby", "one").await;
+    assert_eq!(seq(&bob.next_event("chat:receive_message").await.unwrap()), 1);
+    // Nobody can say who is alive any more: clients are sent away.
+    bob.wait_end(Duration::from_secs(30)).await.unwrap();
+    alice.wait_end(Duration::from_secs(30)).await.unwrap();
+    assert_eq!(readyz(&nodes, 0).await, 503);
+    nodes.redis.restart().await.unwrap();
+    while readyz(&nodes, 0).await != 200 || readyz(&nodes, 1).await != 200 {}
+    let alice = nodes.joined(0, "alice", "lobby").await;
+    let (bob, recovered) = nodes.come_back(1, "bob", &bob.claim()).await;
+    assert!(recovered);
+    say(&alice, "lobby", "two").await;
+    assert_eq!(seq(&bob.next_event("chat:receive_message").await.unwrap()), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_redis_forgets_is_put_again() {
+    let nodes = Nodes::start(2).await;
+    let alice = nodes.joined(0, "alice", "lobby").await;
+    let bob = nodes.joined(1, "bob", "lobby").await;
+    let mut redis = nodes.redis.client().await.unwrap();
+    redis.call(&["FLUSHALL"]).await.unwrap();
+    loop {
+        let online = ok(alice.call("chat:get_online_users", &json!("lobby")).await.unwrap());
+        let known = ok(alice.call("presence:subscribe", &json!({ "users": ["bob"] })).await.unwrap());
+        if online["users"].as_array().unwrap().len() == 2 && known["users"][0]["status"] == "online" {
+            break;
+        }
+    }
+    say(&bob, "lobby", "still here").await;
+    assert_eq!(seq(&alice.next_event("chat:receive_message").await.unwrap()), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_may_die_amid_sends() {
+    let nodes = Nodes::start(2).await;
+    let alice = nodes.joined(0, "alice", "lobby").await;
+    let bob = nodes.joined(1, "bob", "lobby").await;
+    let mut sent = Vec::new();
+    for round in 0..3 {
+        for n in 0..5 {
+            sent.push(insist(&alice, &format!("a{round}-{n}")).await);
+            sent.push(insist(&bob, &format!("b{round}-{n}")).await);
+        }
+        nodes.postgres.kill9().unwrap();
+        let (postgres, text) = (&nodes.postgres, format!("down {round}"));
+        let waiting = insist(&alice, &text);
+        let (seq, ()) = tokio::join!(waiting, async { postgres.restart().unwrap() });
+        sent.push(seq);
+    }
+    assert!(sent.is_sorted() && sent.windows(2).all(|two| two[0] < two[1]));
+    let last = *sent.last().unwrap();
+    for client in [&alice, &bob] {
+        for n in 1..=last {
+            assert_eq!(seq(&client.next_event("chat:receive_message").await.unwrap()), n);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_from_an_old_backup_is_noticed() {
+    let nodes = Nodes::start(2).await;
+    let alice = nodes.joined(0, "alice", "lobby").await;
+    let bob = nodes.joined(1, "bob", "lobby").await;
+    say(&alice, "lobby", "kept").await;
+    let joined = ok(alice.call("chat:join", &json!("lobby")).await.unwrap());
+    nodes.postgres.stop().unwrap();
+    let backup = nodes.postgres.copy_data().unwrap();
+    nodes.postgres.restart().unwrap();
+    insist(&alice, "lost in the restore").await;
+    insist(&alice, "this too").await;
+    nodes.postgres.stop().unwrap();
+    nodes.postgres.put_back(&backup).unwrap();
+    nodes.postgres.restart().unwrap();
+    // What clients know of the log is void: they are sent away, on all nodes.
+    alice.wait_end(Duration::from_secs(30)).await.unwrap();
+    bob.wait_end(Duration::from_secs(30)).await.unwrap();
+    let ask = json!({ "room": "lobby", "since": 3, "epoch": joined["epoch"] });
+    for (node, user) in [(0, "alice"), (1, "bob")] {
+        let client = nodes.joined(node, user, "other").await;
+        let joined = ok(client.call("chat:join", &ask).await.unwrap());
+        assert_eq!((&joined["reset"], &joined["head"]), (&json!(true), &json!(1)), "{joined}");
+    }
+}
