@@ -91,33 +91,6 @@ async fn slots_that_move_take_their_topics_along() {
     );
     let (at_b, all) = hear_many(&b).await;
     assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Began));
-<<<<<<< HEAD
-    a.put("a", "key", NOTHING).await.unwrap();
-    // All of the first master's slots; their keys are thrown away with them.
-    cluster.call(0, &["FLUSHALL"]).await.unwrap();
-    let id = cluster.call(1, &["CLUSTER", "MYID"]).await.unwrap();
-    let id = id.as_str().unwrap();
-    let mut clients = Vec::new();
-    for node in [1, 0, 2] {
-        clients.push(cluster.nodes()[node].client().await.unwrap());
-    }
-    for slot in (0..16_384 / 3).map(|slot: u32| slot.to_string()) {
-        for client in &mut clients {
-            client
-                .call(&["CLUSTER", "SETSLOT", &slot, "NODE", id])
-                .await
-                .unwrap();
-        }
-    }
-    for number in 0..all.len() {
-        arrives(&a, &number.to_string(), &at_b, "after").await.unwrap();
-    }
-    until("the roster", async || {
-        Ok(a.beat("a", NOTHING, LONG).await.is_ok())
-    })
-    .await
-    .unwrap();
-=======
 
     // From the master of the roster to another, as Redis' own tool does it, but that the keys are thrown away.
     let names = (0..all.len()).map(|number| format!("roomful:t:{number}"));
@@ -159,5 +132,4 @@ async fn slots_that_move_take_their_topics_along() {
     until("a beat", async || Ok(a.beat("a", NOTHING, LONG).await.is_ok()))
         .await
         .unwrap();
->>>>>>> bus
 }

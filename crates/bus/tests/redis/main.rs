@@ -1,10 +1,7 @@
 //! The bus over a real Redis: the contract, and what only a server can do to it.
 
-<<<<<<< HEAD
-=======
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
 
->>>>>>> bus
 mod cluster;
 mod sentinel;
 mod tls;
@@ -56,19 +53,6 @@ async fn gap(recorder: &Recorder, topic: &str) {
 
 /// Publishes until the message arrives: the publisher may not know yet that all is well again.
 async fn arrives(from: &Arc<dyn Bus>, topic: &str, at: &Recorder, text: &str) -> Outcome {
-<<<<<<< HEAD
-    let message = Bytes::from(text.to_owned());
-    until(text, async || {
-        from.publish(topic, message.clone());
-        Ok(!at.is_empty())
-    })
-    .await?;
-    loop {
-        if at.next().await == Heard::Message(topic.to_owned(), message.clone()) {
-            return Ok(());
-        }
-    }
-=======
     let awaited = Heard::Message(topic.to_owned(), Bytes::from(text.to_owned()));
     until(text, async || {
         from.publish(topic, Bytes::from(text.to_owned()));
@@ -80,7 +64,6 @@ async fn arrives(from: &Arc<dyn Bus>, topic: &str, at: &Recorder, text: &str) ->
         Ok(false)
     })
     .await
->>>>>>> bus
 }
 
 struct Single(RedisServer);

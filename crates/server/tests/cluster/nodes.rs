@@ -25,7 +25,10 @@ impl Nodes {
     pub(crate) async fn start(count: usize) -> Self {
         // A test does not cut the power.
         let postgres = PostgresServer::start_with(&["fsync=off"]).unwrap();
-        let (redis, store) = (RedisServer::start().await.unwrap(), postgres.new_database().unwrap());
+        let (redis, store) = (
+            RedisServer::start().await.unwrap(),
+            postgres.new_database().unwrap(),
+        );
         let starting = (0..count).map(|n| {
             let config = Config::new(env!("CARGO_BIN_EXE_roomful"))
                 .env("ROOMFUL_STORE_URL", &store)

@@ -53,8 +53,14 @@ async fn what_redis_forgets_is_put_again() {
     let mut redis = nodes.redis.client().await.unwrap();
     redis.call(&["FLUSHALL"]).await.unwrap();
     loop {
-        let online = ok(alice.call("chat:get_online_users", &json!("lobby")).await.unwrap());
-        let known = ok(alice.call("presence:subscribe", &json!({ "users": ["bob"] })).await.unwrap());
+        let online = ok(alice
+            .call("chat:get_online_users", &json!("lobby"))
+            .await
+            .unwrap());
+        let known = ok(alice
+            .call("presence:subscribe", &json!({ "users": ["bob"] }))
+            .await
+            .unwrap());
         if online["users"].as_array().unwrap().len() == 2 && known["users"][0]["status"] == "online" {
             break;
         }
@@ -111,6 +117,10 @@ async fn a_database_from_an_old_backup_is_noticed() {
     for (node, user) in [(0, "alice"), (1, "bob")] {
         let client = nodes.joined(node, user, "other").await;
         let joined = ok(client.call("chat:join", &ask).await.unwrap());
-        assert_eq!((&joined["reset"], &joined["head"]), (&json!(true), &json!(1)), "{joined}");
+        assert_eq!(
+            (&joined["reset"], &joined["head"]),
+            (&json!(true), &json!(1)),
+            "{joined}"
+        );
     }
 }
