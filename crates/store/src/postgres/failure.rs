@@ -101,7 +101,11 @@ pub(super) fn connecting(error: &Error) -> StoreError {
             full(error)
         )),
         Some(_) => from_postgres(error),
-        None => Outage::Io(format!("cannot connect to PostgreSQL as store.url says: {}", full(error))).into(),
+        None => Outage::Io(format!(
+            "cannot connect to PostgreSQL as store.url says: {}",
+            full(error)
+        ))
+        .into(),
     }
 }
 

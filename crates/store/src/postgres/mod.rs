@@ -467,5 +467,13 @@ impl Store for PostgresStore {
             tracing::debug!(error = %error.0, "the database can't be told that this node ends; it will find out");
         }
         self.shared.pool.close();
+        self.shared.life.let_go();
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        // Its tasks end a little later.
+        self.shared.life.let_go();
     }
 }
