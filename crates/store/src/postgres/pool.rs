@@ -109,8 +109,8 @@ impl Dialer {
     }
 }
 
-fn refused(failure: Failure) -> HookError {
-    HookError::Message(failure.0.to_string().into())
+fn refused(Failure(error): Failure) -> HookError {
+    HookError::Message(error.to_string().into())
 }
 
 /// A server may be set up to overrule what a client asks for.

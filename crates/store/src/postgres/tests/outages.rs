@@ -1,12 +1,9 @@
 //! A database that stops, stands still, is full of connections, or is not what was asked for.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use roomful_testkit::PostgresServer;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{Database, SERVER};
 use crate::{
