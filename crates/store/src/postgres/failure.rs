@@ -9,7 +9,7 @@ use crate::{Outage, StoreError};
 
 /// A [`StoreError`] that comes of the driver's errors by `?`, without making the driver part of the crate's face.
 #[derive(Debug)]
-pub(super) struct Failure(pub(super) StoreError);
+pub(crate) struct Failure(pub(crate) StoreError);
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
