@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, and is quick when nothing is: `setup.sh run`, `setup.sh lint` or `setup.sh test`.
+# Installs what is missing, and is quick when nothing is: `setup.sh run`, `lint`, `test` or `instructions`.
 # Where it can't install, it says exactly what to install, and stops.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -51,6 +51,9 @@ want_packages() {
         { has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; } || missing+=(python3 python3-venv)
         has redis-server || services+=(redis-server)
         known_chromium || chromium_path >/dev/null || missing+=(chromium)
+    fi
+    if [ "$goal" = instructions ]; then
+        has valgrind || missing+=(valgrind)
     fi
     missing+=("${services[@]}")
 }

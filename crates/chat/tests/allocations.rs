@@ -51,7 +51,10 @@ async fn talk(everybody: &[SioClient]) {
         let text = format!("message {number}");
         send(&everybody[0], "hall", &text).await;
         for client in everybody {
-            assert_eq!(client.next_event("chat:receive_message").await.unwrap()["text"], text);
+            assert_eq!(
+                client.next_event("chat:receive_message").await.unwrap()["text"],
+                text
+            );
         }
     }
 }
@@ -62,5 +65,8 @@ fn a_message_costs_the_same_however_many_get_it() {
     const MESSAGE: u64 = 38;
     let (few, many) = (count(10), count(110));
     assert!(few < MESSAGES * (MESSAGE + 1), "{few} for {MESSAGES} messages");
-    assert!(many < few + MESSAGES, "{many} instead of {few}, with 100 further members");
+    assert!(
+        many < few + MESSAGES,
+        "{many} instead of {few}, with 100 further members"
+    );
 }

@@ -44,10 +44,14 @@ impl Scene {
         let start = fixture::start(
             |builder| builder.ping_interval(ping_interval).ping_timeout(NEVER),
             |server| {
-                server.of("/").on_connect(|socket| async move { socket.join("room"); });
-                server.of("/").on("echo", |_: Socket, mut event: Event| async move {
-                    event.take_ack().unwrap().send_payload(&event.payload);
+                server.of("/").on_connect(|socket| async move {
+                    socket.join("room");
                 });
+                server
+                    .of("/")
+                    .on("echo", |_: Socket, mut event: Event| async move {
+                        event.take_ack().unwrap().send_payload(&event.payload);
+                    });
             },
         );
         let (address, server) = here.block_on(start);
@@ -73,7 +77,11 @@ impl Scene {
     }
 
     /// How often the server allocates while `act` is done, and until each client has done its part.
-    fn count<F>(&mut self, act: impl FnOnce(&WebSocketServer), part: impl Fn(WsClient) -> F + Send + 'static) -> u64
+    fn count<F>(
+        &mut self,
+        act: impl FnOnce(&WebSocketServer),
+        part: impl Fn(WsClient) -> F + Send + 'static,
+    ) -> u64
     where
         F: Future<Output = WsClient> + Send,
     {
