@@ -20,7 +20,7 @@ mod fixture;
 
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 /// A server that asks for no sign of life while something else is counted.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
 
 struct Scene {
     server: WebSocketServer,
