@@ -70,3 +70,42 @@ fn a_message_costs_the_same_however_many_get_it() {
         "{many} instead of {few}, with 100 further members"
     );
 }
+
+#[test]
+fn idle() {
+    let here = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let there = runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let server = Arc::new(here.block_on(Server::with(|config| config.rates.enabled = false)));
+    let gather = |from: usize, to: usize| {
+        let server = Arc::clone(&server);
+        let crowd = there.spawn(async move {
+            let mut crowd = Vec::new();
+            for n in from..to {
+                crowd.push(
+                    server
+                        .joined(&format!("user{n}"), &format!("room{}", n / 10))
+                        .await,
+                );
+            }
+            crowd
+        });
+        let mut kept = Vec::new();
+        let info = measure(|| kept = here.block_on(crowd).unwrap());
+        (kept, info)
+    };
+    let (_a, _) = gather(0, 1000);
+    let (_b, info) = gather(1000, 2000);
+    println!(
+        "{:?} per client {} bytes {} allocs",
+        info,
+        info.bytes_current / 1000,
+        info.count_current / 1000
+    );
+}
