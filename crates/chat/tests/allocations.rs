@@ -84,7 +84,7 @@ fn an_idle_client_holds_little() {
     const CLIENTS: i64 = 500;
     let (here, there) = runtimes();
     let server = Arc::new(here.block_on(Server::with(|config| config.rates.enabled = false)));
-    let mut gather = |clients: std::ops::Range<i64>| {
+    let gather = |clients: std::ops::Range<i64>| {
         let server = Arc::clone(&server);
         let crowd = there.spawn(async move {
             let mut crowd = Vec::new();
