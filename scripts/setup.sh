@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, and is quick when nothing is: `setup.sh run`, `setup.sh lint` or `setup.sh test`.
+# Installs what is missing, and is quick when nothing is: `setup.sh run`, `lint`, `test` or `instructions`.
 # Where it can't install, it says exactly what to install, and stops.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -62,6 +62,9 @@ want_packages() {
         has redis-server || services+=(redis-server)
         has_postgresql || services+=(postgresql)
         known_chromium || chromium_path >/dev/null || missing+=(chromium)
+    fi
+    if [ "$goal" = instructions ]; then
+        has valgrind || missing+=(valgrind)
     fi
     missing+=("${services[@]}")
 }

@@ -7,7 +7,11 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
+<<<<<<< HEAD
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+=======
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+>>>>>>> perf
 use hyper::upgrade::OnUpgrade;
 use roomful_wire::{
     engine::{Open, session::Link},
@@ -328,7 +332,7 @@ impl EngineServer {
         }
         Handshake {
             address,
-            headers: request.headers().clone(),
+            headers: copied(request.headers()),
             query: query.into(),
             dialect,
         }
@@ -378,4 +382,14 @@ fn address(request: &Request<Body>) -> IpAddr {
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Headers with bytes of their own: those of a request lie in the buffer that its connection was read into, and a
+/// session would keep all of that.
+fn copied(headers: &HeaderMap) -> HeaderMap {
+    let copy = |(name, value): (&HeaderName, &HeaderValue)| {
+        let value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        Some((name.clone(), value))
+    };
+    headers.iter().filter_map(copy).collect()
 }
