@@ -24,8 +24,8 @@ use super::{
 };
 use crate::settings::Settings;
 
-/// How long a connection to a peer may lie idle for the next request. Less than the time after which
-/// [`crate::HttpLimits::header_timeout`] ends it on the other side, so that no request meets a closing connection.
+/// How long a connection to a peer may lie idle for the next request. Less than the time after which the other side ends it
+/// ([`crate::HttpLimits::keep_alive`] or its least, the time for a head), so that no request meets a closing connection.
 const KEPT: Duration = Duration::from_secs(3);
 /// What the owner gets beyond its own deadlines before it counts as dead.
 const GRACE: Duration = Duration::from_secs(10);
