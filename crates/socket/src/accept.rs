@@ -124,13 +124,13 @@ impl Doors {
     fn enter(&self) -> Option<Place> {
         let permit = match &self.places {
             None => None,
-            Some(places) => match Arc::clone(places).try_acquire_owned() {
-                Ok(permit) => Some(permit),
-                Err(_) => {
+            Some(places) => {
+                let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
                     self.refused.increment(1);
                     return None;
-                }
-            },
+                };
+                Some(permit)
+            }
         };
         self.connections.increment(1);
         Some(Place {
