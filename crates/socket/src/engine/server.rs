@@ -30,7 +30,7 @@ use super::{
     upgrade::{is_upgrade, switch_protocols},
 };
 use crate::{
-    cluster::{Cluster, DRAINED, Failure, NodeTag, Peers},
+    cluster::{CLOSED, Cluster, Failure, NodeTag, Peers},
     cors::Cors,
     handshake::{ClientAddress, Dialect, Handshake},
     id::SessionId,
@@ -360,7 +360,7 @@ impl EngineServer {
     /// Refuses new sessions from now on, ends all that are there, and waits until their handlers are done.
     pub async fn close(&self) {
         if let Some(peers) = &self.engine.peers {
-            peers.drain(DRAINED);
+            peers.drain(CLOSED);
         }
         for session in self.engine.registry.close() {
             session.end(Reason::ServerShuttingDown);
