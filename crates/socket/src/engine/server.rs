@@ -7,11 +7,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
-<<<<<<< HEAD
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-=======
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
->>>>>>> perf
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use hyper::upgrade::OnUpgrade;
 use roomful_wire::{
     engine::{Open, session::Link},
