@@ -121,6 +121,9 @@ impl RedisCluster {
             &between,
             "--cluster-node-timeout",
             "1000",
+            // A replica is served at once.
+            "--repl-diskless-sync-delay",
+            "0",
             // A replica takes over however long it has not heard of its master.
             "--cluster-replica-validity-factor",
             "0",
