@@ -78,11 +78,7 @@ fn the_figures_say_what_happened() {
         .into_vec()
         .into_iter()
         .filter_map(|(key, _, _, value)| {
-            let labels: String = key
-                .key()
-                .labels()
-                .map(|label| format!(" {}", label.value()))
-                .collect();
+            let labels: Vec<_> = key.key().labels().map(metrics::Label::value).collect();
             let told = match value {
                 DebugValue::Counter(count) => (count > 0).then(|| count.to_string()),
                 DebugValue::Gauge(level) => (level.0 != 0.0).then(|| level.0.to_string()),
@@ -90,14 +86,14 @@ fn the_figures_say_what_happened() {
                     (!values.is_empty()).then(|| format!("{} of them", values.len()))
                 }
             };
-            Some(format!("{}{labels} {}", key.key().name(), told?))
+            Some(format!("{} {labels:?} {}", key.key().name(), told?))
         })
         .collect();
     figures.sort();
     let expected = [
-        "roomful_store_batch_size 1 of them",
-        "roomful_store_commit_seconds 1 of them",
-        "roomful_store_errors_total closed 1",
+        "roomful_store_batch_size [] 1 of them",
+        "roomful_store_commit_seconds [] 1 of them",
+        "roomful_store_errors_total [\"closed\"] 1",
     ];
     assert_eq!(figures, expected);
 }
