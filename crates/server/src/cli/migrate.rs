@@ -18,7 +18,12 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct MigrateFlags {
     /// The database to carry everything to; it must be empty.
-    #[arg(long, value_name = "postgres://USER:PASSWORD@HOST/DATABASE", env = "ROOMFUL_MIGRATE_TO", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "postgres://USER:PASSWORD@HOST/DATABASE",
+        env = "ROOMFUL_MIGRATE_TO",
+        hide_env_values = true
+    )]
     to: String,
 }
 
