@@ -137,12 +137,15 @@ impl Life {
         }
     }
 
-    /// A position that another node may have given out was read.
-    pub(super) fn heard(&self, position: &LogPosition) {
+    /// A position that another node may have given out was read. Answers whether it can follow what is known.
+    pub(super) fn heard(&self, position: &LogPosition) -> bool {
         let mut known = self.known.lock();
-        if known.epoch == position.epoch {
-            known.pos = known.pos.max(position.pos);
+        let follows = known.epoch == position.epoch && known.pos <= position.pos;
+        if follows {
+            known.pos = position.pos;
         }
+        // One that was read while this node went on is behind, and tells nothing by that: `look` finds out.
+        follows
     }
 
     /// This node's append up to `pos` is committed. Before anybody hears of it: a client never knows more than what is noted

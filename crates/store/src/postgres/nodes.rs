@@ -92,5 +92,6 @@ async fn once(shared: &Arc<Shared>, limit: Duration) -> Result<(), Failure> {
     let node = shared.life.node();
     conn.run(SEEN, &[&node]).await?;
     conn.run(LEASES, &[&node, &limit.as_secs_f64()]).await?;
-    Ok(())
+    // Also a node that appends nothing learns within a beat that the log was put back, or began anew.
+    conn.look(&shared.life).await
 }

@@ -22,8 +22,12 @@ impl Sessions for PostgresStore {
     }
 
     async fn read_position(&self) -> Result<LogPosition, StoreError> {
-        let position = self.told(positions::read(&self.conn().await?).await)?;
-        self.shared.life.heard(&position);
+        let conn = self.conn().await?;
+        let position = self.told(positions::read(&conn).await)?;
+        if !self.shared.life.heard(&position) {
+            self.told(conn.look(&self.shared.life).await)?;
+            return self.told(positions::read(&conn).await);
+        }
         Ok(position)
     }
 

@@ -91,13 +91,16 @@ pub(super) async fn next_due(conn: &Conn, sink: &str, now: i64) -> Result<Option
 }
 
 pub(super) async fn settle(conn: &Conn, settled: &[Settled], now: i64) -> Result<(), Failure> {
+    const LOCK: &str = "SELECT n FROM outbox WHERE n = ANY($1) ORDER BY n FOR UPDATE";
     const DELIVERED: &str =
         "UPDATE outbox SET state = 1, turn_at = $2, last_error = NULL WHERE n = ANY($1) AND state = 0";
     const RETRY: &str = "UPDATE outbox SET attempts = attempts + 1, turn_at = $2, last_error = $3
         WHERE n = $1 AND state = 0";
     const DEAD: &str = "UPDATE outbox SET state = 2, attempts = attempts + 1, turn_at = $2, last_error = $3
         WHERE n = $1 AND state = 0";
+    let all: Vec<i64> = settled.iter().map(|settled| settled.n).collect();
     conn.begin().await?;
+    conn.rows(LOCK, &[&all]).await?;
     let delivered = settled
         .iter()
         .filter(|settled| settled.outcome == Outcome::Delivered);
