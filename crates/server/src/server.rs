@@ -115,6 +115,12 @@ impl Server {
             Ok::<_, StartError>((lock, store::open(&opening)?))
         })
         .await??;
+        if part.is_none() && store.other_nodes().await? > 0 {
+            tracing::warn!(
+                "another server has this database open, or was killed just now; without a bus that both share (bus.url), \
+                 the clients of one don't hear those of the other"
+            );
+        }
         let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
         let chat = ChatServer::attach_to(
             &sockets,

@@ -98,6 +98,7 @@ pub(crate) struct Cluster {
     ear: Arc<Ear>,
     heard_by_all: Mutex<Vec<Subscription>>,
     backfills: Counter,
+    lost_leases: Counter,
     /// The users who are here, each with how many times, and the hearing of them.
     users: Mutex<HashMap<UserId, (u32, Subscription)>>,
 }
@@ -125,6 +126,7 @@ impl Cluster {
             ear: Arc::new(Ear(Weak::clone(cluster))),
             heard_by_all: Mutex::default(),
             backfills: counter!("roomful_cluster_backfills_total"),
+            lost_leases: counter!("roomful_cluster_leases_lost_total"),
             users: Mutex::default(),
         })
     }
@@ -241,6 +243,11 @@ impl Cluster {
     }
 
     // ---- the roster
+
+    /// Waits until this node's lease lasts.
+    pub(crate) async fn in_good_standing(&self) {
+        self.standing.in_good_standing().await;
+    }
 
     /// Whether this node's lease lasts.
     pub(crate) fn is_in_good_standing(&self) -> bool {

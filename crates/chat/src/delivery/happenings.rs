@@ -96,6 +96,7 @@ impl Happenings {
     pub(crate) async fn await_returning(&self, presence: &PresenceServer) {
         let (store, clock) = (&presence.store, &presence.clock);
         let Some(outbox) = store.outbox() else { return };
+        presence.takes_part().await;
         // Where others live on, nobody has to be told of what happened before this one began.
         if !presence.is_on_duty(RETURNING).await {
             return;

@@ -316,7 +316,12 @@ impl Pipeline {
             match self.store.placed(after, upto, CATCH_UP_PAGE).await {
                 // What retention has removed can't be delivered to anybody any more.
                 Ok(page) if page.is_empty() => self.order.deliver(upto, || ()),
-                Ok(page) => page.iter().for_each(|placed| self.redeliver(placed)),
+                Ok(page) => {
+                    for placed in &page {
+                        self.redeliver(placed);
+                    }
+                    self.note_elsewhere(&page).await;
+                }
                 Err(error @ (StoreError::Internal(_) | StoreError::Setup(_))) => {
                     // It will not pass. Whose entries these are learns of it with the next that is delivered there.
                     tracing::error!(%error, after, upto, "committed entries can't be read back");
@@ -345,6 +350,19 @@ impl Pipeline {
             Next::Unknown => return false,
         }
         true
+    }
+
+    /// Of rooms that nobody here is subscribed to, members may be here all the same.
+    async fn note_elsewhere(&self, page: &[PlacedEntry]) {
+        if self.cluster.is_none() {
+            return;
+        }
+        let mut rooms: Vec<_> = page.iter().map(|placed| placed.room).collect();
+        rooms.sort_unstable();
+        rooms.dedup();
+        for room in rooms.into_iter().filter(|room| !self.rooms.has(*room)) {
+            self.unread.changed_by_id(room).await;
+        }
     }
 
     fn redeliver(&self, placed: &PlacedEntry) {

@@ -243,7 +243,13 @@ impl PresenceServer {
     }
 
     /// Users have gone from this node. Those who are on no other one have gone altogether.
-    pub(super) async fn gone_from_here(self: Arc<Self>, gone: Vec<WentOffline<RoomId>>, now: i64) {
+    /// `emptied` are the rooms in which nobody is online here any more.
+    pub(super) async fn gone_from_here(
+        self: Arc<Self>,
+        gone: Vec<WentOffline<RoomId>>,
+        emptied: Vec<RoomId>,
+        now: i64,
+    ) {
         let Some(link) = &self.link else { return };
         let mut seen = Vec::new();
         for gone in gone {
@@ -267,7 +273,18 @@ impl PresenceServer {
                 }
             }
         }
+        self.emptied_here(emptied, now).await;
         note_seen(Arc::clone(&self.store), seen, now).await;
+    }
+
+    /// Nobody is online in these rooms here any more. It is told outside of those in which nobody is elsewhere either.
+    pub(super) async fn emptied_here(&self, rooms: Vec<RoomId>, now: i64) {
+        let Some(link) = &self.link else { return };
+        let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
+        let Ok(others) = link.others(&keys).await else { return };
+        for (room, _) in rooms.iter().zip(others).filter(|(_, others)| others.is_empty()) {
+            self.happenings.room_emptied(*room, now);
+        }
     }
 
     async fn put_room(&self, link: &Link, room: RoomId) -> Result<(), ChatError> {
@@ -390,15 +407,6 @@ impl PresenceServer {
             online.extend(away.map(|(user, _)| user.clone()));
         }
         Ok(online)
-    }
-
-    /// Whether somebody is online in the room on another node.
-    pub(super) fn is_peopled_elsewhere(&self, room: RoomId) -> bool {
-        let view = self.link.as_ref().map(|link| link.view.lock());
-        view.is_some_and(|view| {
-            let (mut users, more) = view.in_room(room);
-            users.next().is_some() || more > 0
-        })
     }
 
     async fn look_at_rooms(&self, link: &Link, rooms: &[RoomId]) -> Result<(), ChatError> {

@@ -115,6 +115,13 @@ impl PresenceServer {
         self.happenings.close().await;
     }
 
+    /// Waits until this node has its part in the cluster, if there is one.
+    pub(crate) async fn takes_part(&self) {
+        if let Some(link) = &self.link {
+            link.cluster.in_good_standing().await;
+        }
+    }
+
     /// Whether a duty that one node does for all is this one's, for now.
     pub(crate) async fn is_on_duty(&self, duty: &str) -> bool {
         match &self.link {
@@ -224,16 +231,15 @@ impl PresenceServer {
             return;
         }
         let left: HashSet<_> = gone.iter().flat_map(|offline| &offline.rooms).copied().collect();
-        for room in &left {
-            if tracker.count_in(*room) == 0 && !self.is_peopled_elsewhere(*room) {
-                self.happenings.room_emptied(*room, now);
-            }
-        }
+        let emptied: Vec<_> = left.iter().copied().filter(|room| tracker.count_in(*room) == 0).collect();
         if let Some(link) = &self.link {
             link.rooms_changed(&left.into_iter().collect::<Vec<_>>());
             drop(tracker);
-            tokio::spawn(self.gone_from_here(gone, now));
+            tokio::spawn(self.gone_from_here(gone, emptied, now));
             return;
+        }
+        for room in emptied {
+            self.happenings.room_emptied(room, now);
         }
         // Still under the lock, so that nobody hears of two changes in the wrong order.
         for gone in &gone {
@@ -286,13 +292,19 @@ impl PresenceServer {
     }
 
     /// The user takes part in a room no more.
-    pub(crate) fn leave(&self, user: &UserId, room: RoomId) {
+    pub(crate) fn leave(self: &Arc<Self>, user: &UserId, room: RoomId) {
         let mut tracker = self.tracker.lock();
         let before = tracker.count_in(room);
         tracker.leave(user, room);
         self.changed(user, &[room]);
-        if before > 0 && tracker.count_in(room) == 0 && !self.is_peopled_elsewhere(room) {
-            self.happenings.room_emptied(room, self.clock.now_ms());
+        if before > 0 && tracker.count_in(room) == 0 {
+            let now = self.clock.now_ms();
+            if self.link.is_some() {
+                let presence = Arc::clone(self);
+                tokio::spawn(async move { presence.emptied_here(vec![room], now).await });
+            } else {
+                self.happenings.room_emptied(room, now);
+            }
         }
     }
 

@@ -111,6 +111,7 @@ pub async fn a_node_is_told_of_what_another_appended(harness: &dyn Harness) -> O
     assert_eq!(room(&*other, "a").await?.id, a);
     one.append(vec![message(a, "ann", Some("k"), "1")]).await?;
     say(&*other, a, "bob", &["2", "3"]).await?;
+    assert_eq!((one.other_nodes().await?, other.other_nodes().await?), (1, 1));
     assert_eq!(one.position().pos, 1, "nobody has told it");
     let position = one.read_position().await?;
     assert_eq!((position.pos, &position.epoch), (3, &other.position().epoch));

@@ -225,6 +225,10 @@ impl Store for PostgresStore {
         Ok(Some(room))
     }
 
+    async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
+        self.told(rooms::get(&self.conn().await?, id).await)
+    }
+
     async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError> {
         let (conn, options) = (self.conn().await?, &self.shared.options);
         let most = options.retention.max_entries;

@@ -35,6 +35,13 @@ pub(super) async fn lose_own(conn: &Conn, node: i64) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How many nodes live beside this one.
+pub(super) async fn others(conn: &Conn, node: i64, limit: Duration) -> Result<u64, Failure> {
+    let sql = format!("SELECT count(*) FROM nodes n WHERE n.id <> $2 AND NOT {DEAD}");
+    let row = conn.row(&sql, &[&limit.as_secs_f64(), &node]).await?;
+    row.as_ref().map_or(Ok(0), |row| row.num(0))
+}
+
 /// The node was alive `at`, by its own clock.
 pub(super) async fn alive(conn: &Conn, node: i64, at: i64) -> Result<(), Failure> {
     const ALIVE: &str = "UPDATE nodes SET alive_at = $2, seen = clock_timestamp() WHERE id = $1";

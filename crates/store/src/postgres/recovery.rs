@@ -31,6 +31,11 @@ impl Sessions for PostgresStore {
         Ok(position)
     }
 
+    async fn other_nodes(&self) -> Result<u64, StoreError> {
+        let (conn, limit) = (self.conn().await?, self.shared.options.node_timeout);
+        self.told(nodes::others(&conn, self.shared.life.node(), limit).await)
+    }
+
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
         self.counted(self.appender.append(entries).await)
     }
