@@ -334,6 +334,11 @@ impl Cluster {
         self.told.notify_one();
     }
 
+    /// The store is asked at once how far the order has come.
+    pub(crate) fn ask_store(&self) {
+        self.gap.notify_one();
+    }
+
     /// What was not told in time is read from the store.
     pub(crate) fn count_backfill(&self) {
         self.backfills.increment(1);

@@ -189,6 +189,9 @@ impl Pipeline {
 
     /// At once, though it may take a while until they are delivered here.
     fn tell_nodes(&self, cluster: &Cluster, sends: &[Waiting], placed: &Placed) {
+        if self.is_superseded() {
+            return cluster.ask_store();
+        }
         let told = sends.iter().zip(&placed.results).filter_map(|(sent, result)| {
             let Ok(Appended::New { seq, at }) = *result else {
                 return None;
@@ -228,7 +231,7 @@ impl Pipeline {
     }
 
     async fn deliver_all(&self, sends: Vec<Waiting>, placed: Placed) {
-        if self.cluster.is_some() && *self.store.position().epoch != *self.order.epoch() {
+        if self.cluster.is_some() && self.is_superseded() {
             // The log was restored: all clients are about to be sent away, and what was said is there when they come back.
             return self.answer_all(sends, placed);
         }
@@ -248,6 +251,11 @@ impl Pipeline {
             }
         }
         self.answer_all(sends, placed);
+    }
+
+    /// The log was restored, and is in another order than the one that is delivered here.
+    fn is_superseded(&self) -> bool {
+        *self.store.position().epoch != *self.order.epoch()
     }
 
     fn answer_all(&self, sends: Vec<Waiting>, placed: Placed) {

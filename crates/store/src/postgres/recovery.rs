@@ -102,15 +102,13 @@ impl Sessions for PostgresStore {
     }
 
     async fn lose_all_sessions(&self) -> Result<(), StoreError> {
-        let (conn, shared) = (self.conn().await?, &self.shared);
-        self.told(nodes::lose_of_dead(&conn, shared.options.node_timeout).await)?;
-        self.told(nodes::lose_own(&conn, shared.life.node()).await)
+        let conn = self.conn().await?;
+        self.told(nodes::lose_own(&conn, self.shared.life.node()).await)
     }
 
     async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
         let (conn, shared) = (self.conn().await?, &self.shared);
         self.told(nodes::alive(&conn, shared.life.node(), at).await)?;
-        self.told(nodes::lose_of_dead(&conn, shared.options.node_timeout).await)?;
-        self.told(sessions::forget(&conn, lost_before).await)
+        self.told(sessions::forget(&conn, lost_before, shared.options.node_timeout).await)
     }
 }
