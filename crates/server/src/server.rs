@@ -69,6 +69,9 @@ impl StartError {
     }
 }
 
+/// How long clients wait for the node to have its part in the cluster.
+const STANDING: Duration = Duration::from_secs(5);
+
 /// A running server.
 pub(crate) struct Server {
     health: Health,
@@ -136,6 +139,9 @@ impl Server {
             ApiKey::new(config.api.key.expose()),
             config.socket.max_payload.0,
         );
+        if bus.is_some() && timeout(STANDING, chat.takes_part()).await.is_err() {
+            tracing::warn!("this node has no part in its cluster yet; until it has, clients are sent away");
+        }
         gate.open(router::inner(
             sockets.router(),
             api,
@@ -178,7 +184,7 @@ impl Server {
                 self.chat.stop_sends().await;
             } else {
                 // Who is still here in the meantime chats on.
-                let drain = self.chat.hinting(Drain::over(spread).patience(patience));
+                let drain = self.chat.hinting(Drain::over(spread).patience(patience / 2));
                 self.sockets.drain(drain).await;
             }
             self.sockets.close().await;

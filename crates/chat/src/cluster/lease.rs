@@ -13,7 +13,7 @@ use roomful_bus::Beat;
 use roomful_socket::Reason;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 
 use super::Cluster;
@@ -73,6 +73,8 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
             Ok(Ok(beat @ (Beat::Renewed | Beat::Began))) => {
                 renewed = Some(asked);
                 if !cluster.standing.lasts.send_replace(true) || beat == Beat::Began {
+                    // The others are to find out, too, and to put again what is theirs.
+                    *cluster.doubted_until.lock() = Some(Instant::now() + ttl);
                     chat.presence.put_all();
                 }
             }

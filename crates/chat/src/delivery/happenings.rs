@@ -62,6 +62,11 @@ impl Happenings {
         });
     }
 
+    /// Whether the user may come back after a start, and is told to have gone if not.
+    pub(crate) fn awaits(&self, user: &UserId) -> bool {
+        self.returning.lock().contains_key(user)
+    }
+
     pub(crate) fn user_offline(&self, user: &UserId, name: Option<&str>, at: i64) {
         self.put(|| Happening::UserOffline {
             user: user.to_string(),

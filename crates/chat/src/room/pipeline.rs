@@ -254,7 +254,7 @@ impl Pipeline {
     }
 
     /// The log was restored, and is in another order than the one that is delivered here.
-    fn is_superseded(&self) -> bool {
+    pub(crate) fn is_superseded(&self) -> bool {
         *self.store.position().epoch != *self.order.epoch()
     }
 
@@ -328,7 +328,7 @@ impl Pipeline {
                     for placed in &page {
                         self.redeliver(placed);
                     }
-                    self.note_elsewhere(&page).await;
+                    self.note_elsewhere(&page);
                 }
                 Err(error @ (StoreError::Internal(_) | StoreError::Setup(_))) => {
                     // It will not pass. Whose entries these are learns of it with the next that is delivered there.
@@ -361,16 +361,22 @@ impl Pipeline {
     }
 
     /// Of rooms that nobody here is subscribed to, members may be here all the same.
-    async fn note_elsewhere(&self, page: &[PlacedEntry]) {
+    fn note_elsewhere(&self, page: &[PlacedEntry]) {
         if self.cluster.is_none() {
             return;
         }
-        let mut rooms: Vec<_> = page.iter().map(|placed| placed.room).collect();
+        let counts = |placed: &&PlacedEntry| matches!(placed.entry.kind, EntryKind::Message | EntryKind::Delete);
+        let mut rooms: Vec<_> = page.iter().filter(counts).map(|placed| placed.room).collect();
         rooms.sort_unstable();
         rooms.dedup();
-        for room in rooms.into_iter().filter(|room| !self.rooms.has(*room)) {
-            self.unread.changed_by_id(room).await;
-        }
+        rooms.retain(|room| !self.rooms.has(*room));
+        let unread = Arc::clone(&self.unread);
+        // Beside the deliveries, which must not wait for that.
+        tokio::spawn(async move {
+            for room in rooms {
+                unread.changed_by_id(room).await;
+            }
+        });
     }
 
     fn redeliver(&self, placed: &PlacedEntry) {

@@ -18,14 +18,18 @@ pub(super) async fn happened(
     options: &OutboxOptions,
 ) -> Result<bool, Failure> {
     const CAME: &str = "INSERT INTO online AS o (user_id, user_name, since) VALUES ($1, $2, $3)
-        ON CONFLICT (user_id) DO UPDATE SET user_name = coalesce(excluded.user_name, o.user_name)";
+        ON CONFLICT (user_id) DO UPDATE SET user_name = coalesce(excluded.user_name, o.user_name)
+        RETURNING xmax = 0";
     let mut recorded = Recorded::default();
     conn.begin().await?;
     for happening in happenings {
         match happening {
             Happening::UserOnline { user, name, at } => {
-                conn.run(CAME, &[&text(user), &opt_text(name.as_deref()), at])
-                    .await?;
+                let row = conn.row(CAME, &[&text(user), &opt_text(name.as_deref()), at]).await?;
+                // Whoever is known to be online has been told of: two nodes may think that they came.
+                if !row.map_or(Ok(false), |row| row.flag(0))? {
+                    continue;
+                }
                 recorded.add(
                     options,
                     RecordKind::UserOnline,
@@ -34,8 +38,10 @@ pub(super) async fn happened(
                 );
             }
             Happening::UserOffline { user, name, at } => {
-                conn.run("DELETE FROM online WHERE user_id = $1", &[&text(user)])
-                    .await?;
+                let gone = conn.run("DELETE FROM online WHERE user_id = $1", &[&text(user)]).await?;
+                if gone == 0 {
+                    continue;
+                }
                 recorded.add(
                     options,
                     RecordKind::UserOffline,
