@@ -45,14 +45,11 @@ pub(crate) async fn admit(chat: &Chat, socket: &Socket) -> Result<(), Refusal> {
 }
 
 async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError> {
-    if chat
-        .cluster
-        .as_ref()
-        .is_some_and(|cluster| !cluster.is_in_good_standing())
-    {
-        return Err(ChatError::Unavailable(
-            "this node has no part in its cluster right now",
-        ));
+    let cluster = chat.cluster.as_ref();
+    if cluster.is_some_and(|cluster| !cluster.is_in_good_standing()) {
+        // A lost connection, and not a refusal: after that, stock clients come back by themselves, most likely elsewhere.
+        socket.close(Reason::ForcedClose);
+        return Err(ChatError::Unavailable("this node has no part in its cluster right now"));
     }
     // Taken out, so that the token does not stay in memory for as long as the socket.
     let auth = socket.take_auth();

@@ -102,14 +102,26 @@ async fn try_restore(
 
 /// The place that the client names. Another node may have been ahead of this one: it goes on until it is there, too.
 async fn seen(chat: &Chat, offset: &str) -> Option<u64> {
-    if let (Some(cluster), None) = (&chat.cluster, chat.order.place(offset)) {
-        let now = chat.store.read_position().await.ok()?;
-        if *now.epoch == *chat.order.epoch() {
-            cluster.heard_of(now.pos);
-            chat.pipeline.follow(now.pos).await;
-        }
+    let place = chat.order.place(offset);
+    if place.is_none() {
+        come_up(chat).await?;
+        return chat.order.place(offset);
     }
-    chat.order.place(offset)
+    place
+}
+
+/// This node goes on in the order to where the store stands now. `None` if the store failed, or the log began anew.
+async fn come_up(chat: &Chat) -> Option<()> {
+    let Some(cluster) = &chat.cluster else {
+        return Some(());
+    };
+    let now = chat.store.read_position().await.ok()?;
+    if *now.epoch != *chat.order.epoch() {
+        return None;
+    }
+    cluster.heard_of(now.pos);
+    chat.pipeline.follow(now.pos).await;
+    Some(())
 }
 
 /// A connection that still has the session is dead without knowing it. Its part here ends before another takes it up.
@@ -159,6 +171,9 @@ async fn rebuild(
     for subscribed in &resumed.rooms {
         rooms.push(room(chat, me, &subscribed.room).await?);
     }
+    // A room that was opened just now stands where the store does. This node must not be behind that, or what lies between
+    // would neither be missed nor be on its way.
+    come_up(chat).await.ok_or("the store failed")?;
     let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
     if chat.order.epoch() != epoch {
         return Err("the log was restored meanwhile");
@@ -235,6 +250,9 @@ pub(crate) async fn resume(chat: &Arc<Chat>, me: &Arc<Session>, socket: &Socket,
         .into_iter()
         .zip(seated)
         .filter_map(|(room, seated)| seated.then_some(room));
+    let rooms: Vec<_> = rooms.collect();
+    let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
+    chat.presence.look_around(&ids).await;
     let mut shown = HashMap::new();
     for room in rooms {
         handlers::membership::enter(chat, me, &room);

@@ -17,8 +17,13 @@ use crate::{
 /// Flags of `roomful migrate`.
 #[derive(Debug, Args)]
 pub(super) struct MigrateFlags {
-    /// The database to carry everything to, postgres://USER:PASSWORD@HOST/DATABASE; it must be empty.
-    #[arg(long, value_name = "URL", env = "ROOMFUL_MIGRATE_TO", hide_env_values = true)]
+    /// The database to carry everything to; it must be empty.
+    #[arg(
+        long,
+        value_name = "postgres://USER:PASSWORD@HOST/DATABASE",
+        env = "ROOMFUL_MIGRATE_TO",
+        hide_env_values = true
+    )]
     to: String,
 }
 

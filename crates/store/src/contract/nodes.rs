@@ -17,7 +17,7 @@ const KEY: SessionKey = SessionKey([9; 16]);
 /// Two nodes, which are taken for dead soon.
 fn both(harness: &dyn Harness) -> Option<[Arc<dyn Store>; 2]> {
     let options = || Options {
-        node_timeout: Duration::from_millis(600),
+        node_timeout: Duration::from_secs(2),
         outbox: OutboxOptions {
             sinks: vec![Sink {
                 name: "all".into(),
@@ -111,6 +111,7 @@ pub async fn a_node_is_told_of_what_another_appended(harness: &dyn Harness) -> O
     assert_eq!(room(&*other, "a").await?.id, a);
     one.append(vec![message(a, "ann", Some("k"), "1")]).await?;
     say(&*other, a, "bob", &["2", "3"]).await?;
+    assert_eq!((one.other_nodes().await?, other.other_nodes().await?), (1, 1));
     assert_eq!(one.position().pos, 1, "nobody has told it");
     let position = one.read_position().await?;
     assert_eq!((position.pos, &position.epoch), (3, &other.position().epoch));
@@ -224,8 +225,8 @@ pub async fn a_sink_is_served_by_one_node_at_a_time(harness: &dyn Harness) -> Ou
     say(&*other, a, "bob", &["3"]).await?;
     assert_eq!(due(&other).await?, [], "they go to whoever serves the sink");
     assert_eq!(due(&one).await?.len(), 4);
-    // It lives, so it keeps the sink for longer than a lease, without asking.
-    sleep(Duration::from_millis(1_500)).await;
+    // It lives, so it keeps the sink for longer than a lease, without asking. That nothing happens takes time to see.
+    sleep(Duration::from_millis(2_500)).await;
     assert_eq!(due(&other).await?, []);
     one.close().await;
     assert_eq!(due(&other).await?.len(), 4, "at once: it has said goodbye");

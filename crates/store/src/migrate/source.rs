@@ -26,8 +26,8 @@ impl Source {
         // has since. One state of it for all that follows.
         let identity = conn
             .query_row("SELECT epoch || ' ' || life FROM log", [], |row| row.get(0))
-            .map_err(internal)?;
-        conn.execute_batch("BEGIN").map_err(internal)?;
+            .map_err(|error| internal(&error))?;
+        conn.execute_batch("BEGIN").map_err(|error| internal(&error))?;
         Ok(Self { conn, identity })
     }
 
@@ -44,7 +44,7 @@ impl Source {
                 pos: u64::try_from(pos).unwrap_or_default(),
             })
         });
-        position.map_err(internal)
+        position.map_err(|error| internal(&error))
     }
 
     /// For each table with a counter, the last number that was ever given.
@@ -60,7 +60,8 @@ impl Source {
                 .optional()?;
             Ok((table, ever.unwrap_or_default().max(largest)))
         });
-        last.collect::<rusqlite::Result<_>>().map_err(internal)
+        last.collect::<rusqlite::Result<_>>()
+            .map_err(|error| internal(&error))
     }
 
     pub(super) fn count(&self, table: &Table) -> Result<u64, StoreError> {
@@ -68,7 +69,7 @@ impl Source {
         let count: i64 = self
             .conn
             .query_row(&sql, [], |row| row.get(0))
-            .map_err(internal)?;
+            .map_err(|error| internal(&error))?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
@@ -100,7 +101,7 @@ impl Source {
             )?;
             rows.collect()
         };
-        read().map_err(internal)
+        read().map_err(|error| internal(&error))
     }
 }
 
@@ -131,6 +132,6 @@ fn values(table: &Table, row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
         .collect()
 }
 
-fn internal(error: rusqlite::Error) -> StoreError {
+fn internal(error: &rusqlite::Error) -> StoreError {
     StoreError::Internal(format!("the SQLite database can't be read: {error}"))
 }

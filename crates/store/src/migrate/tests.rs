@@ -350,7 +350,7 @@ fn what_must_not_be_mixed_is_refused() {
         crate::open(&format!("sqlite:{}", path.display()), options())
             .unwrap()
             .close()
-            .await
+            .await;
     });
     refused(&url, "before a server ran on it again");
     let nowhere = carry(Path::new("/nowhere/at.db"), &url);

@@ -39,11 +39,13 @@ impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
         Self(match error {
             PoolError::Timeout(TimeoutType::Wait) => Outage::Busy.into(),
-            PoolError::Timeout(_) => Outage::Io("no connection to PostgreSQL in time".into()).into(),
+            PoolError::Timeout(_) => Outage::Connection("no connection to PostgreSQL in time".into()).into(),
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 connecting(&error)
             }
-            PoolError::PostCreateHook(HookError::Message(text)) => Outage::Io(text.into_owned()).into(),
+            PoolError::PostCreateHook(HookError::Message(text)) => {
+                Outage::Connection(text.into_owned()).into()
+            }
             PoolError::Closed => Outage::Closed.into(),
             PoolError::NoRuntimeSpecified => StoreError::Internal("the pool has no runtime".into()),
         })
@@ -72,7 +74,7 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
                 .source()
                 .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
         {
-            Outage::Io(text).into()
+            Outage::Connection(text).into()
         } else {
             StoreError::Internal(text)
         };
@@ -84,10 +86,11 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
         // Too much at once; a lock, or the answer, took too long; a deadlock was resolved.
         "53" | "40" | "55" => Outage::Busy.into(),
         _ if *code == SqlState::QUERY_CANCELED => Outage::Busy.into(),
-        // The line; the server stops, starts, or was told to let us go; its disk; or it takes no writes any more.
-        "08" | "57" | "58" => Outage::Io(full(error)).into(),
+        "58" => Outage::Io(full(error)).into(),
+        // The line; the server stops, starts, or was told to let us go; or it takes no writes any more.
+        "08" | "57" => Outage::Connection(full(error)).into(),
         _ if ends_connection(error) || *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
-            Outage::Io(full(error)).into()
+            Outage::Connection(full(error)).into()
         }
         _ => StoreError::Internal(full(error)),
     }
@@ -105,7 +108,7 @@ pub(super) fn connecting(error: &Error) -> StoreError {
             full(error)
         )),
         Some(_) => from_postgres(error),
-        None => Outage::Io(format!(
+        None => Outage::Connection(format!(
             "cannot connect to PostgreSQL as store.url says: {}",
             full(error)
         ))

@@ -75,7 +75,11 @@ impl Said {
 const SAID: &str = "SELECT l.generation, l.epoch, l.pos, (SELECT n.pos FROM nodes n WHERE n.id = $1)
     FROM log_order l WHERE l.id = 1";
 
-/// The same, and nobody else appends until the transaction ends.
+/// Nobody else appends until the transaction ends.
+const LOCK: &str = "SELECT 1 FROM log_order WHERE id = 1 FOR UPDATE";
+
+/// What the database says, and nobody else appends until the transaction ends. If it had to wait for the lock, the node's own
+/// place may be that of before: then the database seems to lack something that it has, and [`Life::look`] finds out.
 pub(super) const SAID_LOCKED: &str =
     "SELECT l.generation, l.epoch, l.pos, (SELECT n.pos FROM nodes n WHERE n.id = $1)
     FROM log_order l WHERE l.id = 1 FOR UPDATE OF l";
@@ -137,12 +141,15 @@ impl Life {
         }
     }
 
-    /// A position that another node may have given out was read.
-    pub(super) fn heard(&self, position: &LogPosition) {
+    /// A position that another node may have given out was read. Answers whether it can follow what is known.
+    pub(super) fn heard(&self, position: &LogPosition) -> bool {
         let mut known = self.known.lock();
-        if known.epoch == position.epoch {
-            known.pos = known.pos.max(position.pos);
+        let follows = known.epoch == position.epoch && known.pos <= position.pos;
+        if follows {
+            known.pos = position.pos;
         }
+        // One that was read while this node went on is behind, and tells nothing by that: `look` finds out.
+        follows
     }
 
     /// This node's append up to `pos` is committed. Before anybody hears of it: a client never knows more than what is noted
@@ -178,8 +185,11 @@ impl Life {
         client
             .batch_execute("BEGIN; SET LOCAL statement_timeout = 0")
             .await?;
-        // Only under the lock nothing moves: what was read before may have been behind an append of our own.
-        let said = Said::read(&client.query_one(SAID_LOCKED, &[&self.node]).await?)?;
+        // Only under the lock nothing moves: what was read before may have been behind an append of our own. The lock first,
+        // then what it is about: a statement that has waited for a lock sees the locked row as it is, and all other rows as
+        // they were when it began.
+        client.query_one(LOCK, &[]).await?;
+        let said = Said::read(&client.query_one(SAID, &[&self.node]).await?)?;
         let known = self.known.lock().clone();
         let now = match judge(&known, &said) {
             Verdict::GoesOn => {

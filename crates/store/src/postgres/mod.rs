@@ -199,6 +199,13 @@ impl PostgresStore {
         self.told(self.shared.pool.get().await)
     }
 
+    /// A caller's time, unless its clock is ahead of the database's: one node with a wrong clock must not take everybody's
+    /// history for old.
+    async fn no_later_than_database(&self, now: i64) -> Result<i64, StoreError> {
+        let there = self.told(probe::clock(&self.conn().await?).await)?;
+        Ok(now.min(there))
+    }
+
     /// What a call came to, as its caller is told.
     fn told<T>(&self, answer: Result<T, Failure>) -> Result<T, StoreError> {
         self.counted(answer.map_err(StoreError::from))
@@ -223,6 +230,10 @@ impl Store for PostgresStore {
             self.recorded.send_replace(());
         }
         Ok(Some(room))
+    }
+
+    async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
+        self.told(rooms::get(&self.conn().await?, id).await)
     }
 
     async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError> {
@@ -418,7 +429,7 @@ impl Store for PostgresStore {
     }
 
     async fn trim_notifications(&self, limits: NotificationRetention, now: i64) -> Result<u64, StoreError> {
-        let cutoff = now.saturating_sub(limits.max_age_ms);
+        let cutoff = self.no_later_than_database(now).await?.saturating_sub(limits.max_age_ms);
         let mut total = 0;
         loop {
             let bite = self.told(notifications::trim(&self.conn().await?, cutoff).await)?;
@@ -430,7 +441,7 @@ impl Store for PostgresStore {
     }
 
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
-        let cutoff = now.saturating_sub(limits.max_age_ms);
+        let cutoff = self.no_later_than_database(now).await?.saturating_sub(limits.max_age_ms);
         let (mut total, mut last) = (0, RoomId::MIN);
         loop {
             let due = self.told(retention::due(&self.conn().await?, last, limits, cutoff).await)?;

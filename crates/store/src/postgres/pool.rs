@@ -45,6 +45,8 @@ impl Dialer {
             config.connect_timeout(CONNECTING);
         }
         config.keepalives_idle(Duration::from_secs(30));
+        // A line that swallows what is sent is as good as cut.
+        config.tcp_user_timeout(options.statement_timeout + SLACK);
         Ok(Self {
             config,
             tls: tls::connector(&trust)?,

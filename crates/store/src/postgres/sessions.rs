@@ -99,9 +99,12 @@ pub(super) async fn end(conn: &Conn, session: Held) -> Result<(), Failure> {
 
 /// The user's lost sessions are over, those that a dead node still seems to have, too.
 pub(super) async fn end_lost(conn: &Conn, user: &str, limit: Duration) -> Result<(), Failure> {
-    nodes::lose_of_dead(conn, limit).await?;
-    let sql = "DELETE FROM sessions WHERE user_id = $1 AND lost_at IS NOT NULL";
-    conn.run(sql, &[&text(user)]).await.map(drop)
+    let sql = format!(
+        "DELETE FROM sessions WHERE id IN (
+            SELECT s.id FROM sessions s LEFT JOIN nodes n ON n.id = s.node WHERE s.user_id = $2 AND {} IS NOT NULL)",
+        nodes::lost_at()
+    );
+    conn.run(&sql, &[&limit.as_secs_f64(), &text(user)]).await.map(drop)
 }
 
 /// Gives a session to a socket of this node, whoever had it before.
@@ -111,11 +114,16 @@ pub(super) async fn take(
     ask: &Resume,
     limit: Duration,
 ) -> Result<Option<Resumed>, Failure> {
-    const FIND: &str = "SELECT id, sid, lost_at FROM sessions WHERE key = $1 AND user_id = $2 FOR UPDATE";
+    let find = format!(
+        "SELECT s.id, s.sid, {} FROM sessions s LEFT JOIN nodes n ON n.id = s.node
+         WHERE s.key = $2 AND s.user_id = $3 FOR UPDATE OF s",
+        nodes::lost_at()
+    );
     const TAKE: &str = "UPDATE sessions SET node = $2, holder = $3, lost_at = NULL WHERE id = $1";
-    nodes::lose_of_dead(conn, limit).await?;
     conn.begin().await?;
-    let found = conn.row(FIND, &[&&ask.key.0[..], &text(&ask.user_id)]).await?;
+    let found = conn
+        .row(&find, &[&limit.as_secs_f64(), &&ask.key.0[..], &text(&ask.user_id)])
+        .await?;
     let Some(found) = found else {
         conn.roll_back().await?;
         return Ok(None);
@@ -160,8 +168,13 @@ async fn rooms(conn: &Conn, session: i64, user: &str) -> Result<Option<Vec<Subsc
 }
 
 /// Forgets sessions that were lost before a time, as many as one call may.
-pub(super) async fn forget(conn: &Conn, lost_before: i64) -> Result<(), Failure> {
-    const SQL: &str = "DELETE FROM sessions WHERE id IN (
-        SELECT id FROM sessions WHERE lost_at IS NOT NULL AND lost_at < $1 LIMIT $2)";
-    conn.run(SQL, &[&lost_before, &FORGET]).await.map(drop)
+pub(super) async fn forget(conn: &Conn, lost_before: i64, limit: Duration) -> Result<(), Failure> {
+    let sql = format!(
+        "DELETE FROM sessions WHERE id IN (
+            SELECT s.id FROM sessions s LEFT JOIN nodes n ON n.id = s.node WHERE {} < $2 LIMIT $3)",
+        nodes::lost_at()
+    );
+    conn.run(&sql, &[&limit.as_secs_f64(), &lost_before, &FORGET])
+        .await
+        .map(drop)
 }

@@ -139,6 +139,10 @@ impl Store for SqliteStore {
         }
     }
 
+    async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
+        self.read(move |conn| rooms::get(conn, id)).await
+    }
+
     async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError> {
         let name = name.to_owned();
         self.write(rooms::Put { name, change, at }).await

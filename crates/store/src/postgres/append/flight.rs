@@ -187,7 +187,7 @@ impl Task {
             conn.look(life).await?;
             loaded = load::load(&conn, life, appends).await?;
         }
-        let put_back = || Outage::Io("the log was put back once more".into());
+        let put_back = || Outage::Connection("the log was put back once more".into());
         let loaded = loaded.ok_or_else(put_back)?;
         let limits = plan::Limits {
             max_entries: options.retention.max_entries,

@@ -5,9 +5,9 @@ use std::{path::Path, sync::Arc};
 use roomful_testkit::PostgresServer;
 use tempfile::TempDir;
 
+use super::message;
 use crate::{
-    Appended, EntryKind, LogPosition, NewEntry, NewSession, Options, Resume, RoomId, SessionKey, Store,
-    StoreError,
+    Appended, LogPosition, NewEntry, NewSession, Options, Resume, RoomId, SessionKey, Store, StoreError,
 };
 
 const SESSION: SessionKey = SessionKey([7; 16]);
@@ -86,17 +86,11 @@ impl World {
     }
 }
 
-fn message(room: RoomId, body: &str) -> NewEntry {
+/// A message that is another one each time.
+fn anonymous(room: RoomId) -> NewEntry {
     NewEntry {
-        room,
-        kind: EntryKind::Message,
-        target: None,
-        user_id: "ann".into(),
-        user_name: None,
         client_id: None,
-        body: body.into(),
-        mentions: Vec::new(),
-        at: 1,
+        ..message(room, "")
     }
 }
 
@@ -118,7 +112,7 @@ async fn say(store: &Arc<dyn Store>) -> u64 {
         .await
         .unwrap()
         .id;
-    let answers = again(async || store.append(vec![message(room, "1")]).await).await;
+    let answers = again(async || store.append(vec![anonymous(room)]).await).await;
     match answers[..] {
         [Ok(Appended::New { seq, .. })] => seq,
         ref other => panic!("{other:?}"),

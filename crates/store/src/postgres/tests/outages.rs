@@ -5,25 +5,8 @@ use std::{sync::Arc, time::Duration};
 use roomful_testkit::PostgresServer;
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{Database, SERVER};
-use crate::{
-    Appended, EntryKind, NewEntry, Options, Outage, Page, Range, RoomId, Store, StoreError,
-    contract::Harness as _,
-};
-
-fn message(room: RoomId, client_id: &str) -> NewEntry {
-    NewEntry {
-        room,
-        kind: EntryKind::Message,
-        target: None,
-        user_id: "ann".into(),
-        user_name: None,
-        client_id: Some(client_id.into()),
-        body: "1".into(),
-        mentions: Vec::new(),
-        at: 1,
-    }
-}
+use super::{Database, SERVER, message};
+use crate::{Appended, Options, Outage, Page, Range, RoomId, Store, StoreError, contract::Harness as _};
 
 fn quick() -> Options {
     Options {
@@ -210,7 +193,7 @@ fn what_cannot_be_opened_says_what_to_do_and_no_password() {
     }
     // Nobody listens there; that may pass.
     let gone = "postgres://roomful:s3cr3t@127.0.0.1:1/postgres";
-    let Err(StoreError::Unavailable(Outage::Io(text))) = crate::open(gone, Options::default()) else {
+    let Err(StoreError::Unavailable(Outage::Connection(text))) = crate::open(gone, Options::default()) else {
         panic!("{gone} was opened");
     };
     assert!(text.contains("store.url") && !text.contains("s3cr3t"), "{text}");
