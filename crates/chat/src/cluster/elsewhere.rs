@@ -184,7 +184,10 @@ mod tests {
     #[test]
     fn a_look_tells_what_has_changed_since_the_one_before() {
         let mut there = Elsewhere::default();
-        assert_eq!(there.look(1, vec![crowd(&[("a", Online), ("b", Online)], 2)], true), []);
+        assert_eq!(
+            there.look(1, vec![crowd(&[("a", Online), ("b", Online)], 2)], true),
+            []
+        );
         let two = vec![crowd(&[("b", Busy)], 1), crowd(&[("c", Online), ("b", Busy)], 2)];
         let changes = there.look(1, two, true);
         let [b, c, a] = ["b", "c", "a"].map(UserId::from);

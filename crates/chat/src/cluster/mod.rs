@@ -312,7 +312,14 @@ impl Cluster {
     /// Whether what is not in the roster is not there. After it has forgotten, nodes need a while to put again what is theirs.
     pub(crate) async fn is_complete(&self) -> Result<bool, ChatError> {
         let me = self.standing.member();
-        if !self.config.bus.members().await?.iter().any(|entry| *entry.member == *me) {
+        if !self
+            .config
+            .bus
+            .members()
+            .await?
+            .iter()
+            .any(|entry| *entry.member == *me)
+        {
             self.forgotten.notify_one();
             return Ok(false);
         }

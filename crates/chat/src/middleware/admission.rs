@@ -6,7 +6,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use roomful_socket::{Dialect, Refusal, Socket};
+use roomful_socket::{Dialect, Reason, Refusal, Socket};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -49,7 +49,9 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     if cluster.is_some_and(|cluster| !cluster.is_in_good_standing()) {
         // A lost connection, and not a refusal: after that, stock clients come back by themselves, most likely elsewhere.
         socket.close(Reason::ForcedClose);
-        return Err(ChatError::Unavailable("this node has no part in its cluster right now"));
+        return Err(ChatError::Unavailable(
+            "this node has no part in its cluster right now",
+        ));
     }
     // Taken out, so that the token does not stay in memory for as long as the socket.
     let auth = socket.take_auth();

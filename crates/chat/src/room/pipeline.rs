@@ -365,7 +365,8 @@ impl Pipeline {
         if self.cluster.is_none() {
             return;
         }
-        let counts = |placed: &&PlacedEntry| matches!(placed.entry.kind, EntryKind::Message | EntryKind::Delete);
+        let counts =
+            |placed: &&PlacedEntry| matches!(placed.entry.kind, EntryKind::Message | EntryKind::Delete);
         let mut rooms: Vec<_> = page.iter().filter(counts).map(|placed| placed.room).collect();
         rooms.sort_unstable();
         rooms.dedup();

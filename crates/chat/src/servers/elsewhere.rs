@@ -283,7 +283,11 @@ impl PresenceServer {
             let Some(went) = link.went.lock().pop() else {
                 return Ok(());
             };
-            let Went { mut gone, emptied, at } = went;
+            let Went {
+                mut gone,
+                emptied,
+                at,
+            } = went;
             let mut seen = Vec::new();
             let mut outcome = Ok(());
             while let Some(last) = gone.pop() {
@@ -327,7 +331,9 @@ impl PresenceServer {
     pub(super) async fn emptied_here(&self, rooms: Vec<RoomId>, now: i64) {
         let Some(link) = &self.link else { return };
         let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
-        let Ok(others) = link.others(&keys).await else { return };
+        let Ok(others) = link.others(&keys).await else {
+            return;
+        };
         for (room, _) in rooms.iter().zip(others).filter(|(_, others)| others.is_empty()) {
             if self.tracker.lock().count_in(*room) == 0 {
                 self.happenings.room_emptied(*room, now);

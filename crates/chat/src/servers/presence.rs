@@ -26,7 +26,6 @@ use crate::{
     metrics::{Metrics, count},
     middleware::admission::UserConnections,
     presence_tracker::{Choice, OnlineEntry, PresenceTracker, Recalled, UserId, WentOffline},
-    room::Room,
     room_manager::RoomManager,
     session::Session,
     turns::Turns,
@@ -236,7 +235,11 @@ impl PresenceServer {
             return;
         }
         let left: HashSet<_> = gone.iter().flat_map(|offline| &offline.rooms).copied().collect();
-        let emptied: Vec<_> = left.iter().copied().filter(|room| tracker.count_in(*room) == 0).collect();
+        let emptied: Vec<_> = left
+            .iter()
+            .copied()
+            .filter(|room| tracker.count_in(*room) == 0)
+            .collect();
         if let Some(link) = &self.link {
             drop(tracker);
             link.went(gone, emptied, now);

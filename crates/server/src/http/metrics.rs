@@ -104,13 +104,19 @@ fn describe_cluster() {
         "roomful_bus_dropped_total",
         "Messages to other nodes that were not sent, by cause."
     );
-    describe_counter!("roomful_bus_reconnects_total", "Connections to the bus made anew.");
+    describe_counter!(
+        "roomful_bus_reconnects_total",
+        "Connections to the bus made anew."
+    );
     describe_gauge!("roomful_bus_topics", "Topics that this node hears.");
     describe_counter!(
         "roomful_sent_away_total",
         "Clients that were told of a shutdown and sent away."
     );
-    describe_gauge!("roomful_draining", "1 while clients are being sent away, for a shutdown.");
+    describe_gauge!(
+        "roomful_draining",
+        "1 while clients are being sent away, for a shutdown."
+    );
 }
 
 /// Says in words what each name means. The parts record them; this is the one list for people.

@@ -112,7 +112,13 @@ impl AddressBook {
                     seats: Arc::new(Semaphore::new(self.seats)),
                 }),
             };
-            peers.insert(card.tag, Known { peer: listed, at: now });
+            peers.insert(
+                card.tag,
+                Known {
+                    peer: listed,
+                    at: now,
+                },
+            );
         }
         // A directory that has forgotten all lists nobody until each node has given its next sign of life.
         peers.retain(|_, known| now.duration_since(known.at) < KEPT);
@@ -121,7 +127,10 @@ impl AddressBook {
     /// A node could not be reached: the next request for it asks the directory whether it is still there.
     pub(super) fn doubt(&self, peer: &Arc<Peer>) {
         let mut peers = self.peers.write();
-        if peers.get(&peer.tag).is_some_and(|known| Arc::ptr_eq(&known.peer, peer)) {
+        if peers
+            .get(&peer.tag)
+            .is_some_and(|known| Arc::ptr_eq(&known.peer, peer))
+        {
             peers.remove(&peer.tag);
         }
     }

@@ -429,7 +429,10 @@ impl Store for PostgresStore {
     }
 
     async fn trim_notifications(&self, limits: NotificationRetention, now: i64) -> Result<u64, StoreError> {
-        let cutoff = self.no_later_than_database(now).await?.saturating_sub(limits.max_age_ms);
+        let cutoff = self
+            .no_later_than_database(now)
+            .await?
+            .saturating_sub(limits.max_age_ms);
         let mut total = 0;
         loop {
             let bite = self.told(notifications::trim(&self.conn().await?, cutoff).await)?;
@@ -441,7 +444,10 @@ impl Store for PostgresStore {
     }
 
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
-        let cutoff = self.no_later_than_database(now).await?.saturating_sub(limits.max_age_ms);
+        let cutoff = self
+            .no_later_than_database(now)
+            .await?
+            .saturating_sub(limits.max_age_ms);
         let (mut total, mut last) = (0, RoomId::MIN);
         loop {
             let due = self.told(retention::due(&self.conn().await?, last, limits, cutoff).await)?;

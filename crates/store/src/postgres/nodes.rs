@@ -7,7 +7,7 @@ use std::{
 
 use tokio_postgres::Client;
 
-use super::{Shared, conn::Conn, failure::Failure};
+use super::{Shared, conn::Conn, failure::Failure, value::Columns as _};
 
 /// The condition under which node `n` is taken for dead, `$1` being its time limit in seconds.
 pub(super) const DEAD: &str = "(n.ended OR n.seen < clock_timestamp() - make_interval(secs => $1))";

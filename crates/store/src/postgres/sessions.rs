@@ -104,7 +104,9 @@ pub(super) async fn end_lost(conn: &Conn, user: &str, limit: Duration) -> Result
             SELECT s.id FROM sessions s LEFT JOIN nodes n ON n.id = s.node WHERE s.user_id = $2 AND {} IS NOT NULL)",
         nodes::lost_at()
     );
-    conn.run(&sql, &[&limit.as_secs_f64(), &text(user)]).await.map(drop)
+    conn.run(&sql, &[&limit.as_secs_f64(), &text(user)])
+        .await
+        .map(drop)
 }
 
 /// Gives a session to a socket of this node, whoever had it before.
@@ -122,7 +124,10 @@ pub(super) async fn take(
     const TAKE: &str = "UPDATE sessions SET node = $2, holder = $3, lost_at = NULL WHERE id = $1";
     conn.begin().await?;
     let found = conn
-        .row(&find, &[&limit.as_secs_f64(), &&ask.key.0[..], &text(&ask.user_id)])
+        .row(
+            &find,
+            &[&limit.as_secs_f64(), &&ask.key.0[..], &text(&ask.user_id)],
+        )
         .await?;
     let Some(found) = found else {
         conn.roll_back().await?;

@@ -25,7 +25,9 @@ pub(super) async fn happened(
     for happening in happenings {
         match happening {
             Happening::UserOnline { user, name, at } => {
-                let row = conn.row(CAME, &[&text(user), &opt_text(name.as_deref()), at]).await?;
+                let row = conn
+                    .row(CAME, &[&text(user), &opt_text(name.as_deref()), at])
+                    .await?;
                 // Whoever is known to be online has been told of: two nodes may think that they came.
                 if !row.map_or(Ok(false), |row| row.flag(0))? {
                     continue;
@@ -38,7 +40,9 @@ pub(super) async fn happened(
                 );
             }
             Happening::UserOffline { user, name, at } => {
-                let gone = conn.run("DELETE FROM online WHERE user_id = $1", &[&text(user)]).await?;
+                let gone = conn
+                    .run("DELETE FROM online WHERE user_id = $1", &[&text(user)])
+                    .await?;
                 if gone == 0 {
                     continue;
                 }
