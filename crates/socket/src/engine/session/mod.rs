@@ -102,8 +102,8 @@ pub(super) struct Adopted {
 pub(super) enum Answer {
     Frames(Batch),
     Noop,
-    /// Frames that were still waiting, then a close packet.
-    Close(Batch),
+    /// The end, once nothing waits any more: a close packet.
+    Close,
 }
 
 /// What the task has to know before it sleeps or acts.
