@@ -12,11 +12,12 @@ use std::{
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, getuid, kill_process};
+use tokio::time::Instant;
 
 use crate::{Error, PATIENCE, redis::free_port};
 

@@ -9,7 +9,7 @@ use crate::{Outage, StoreError};
 
 /// A [`StoreError`] that comes of the driver's errors by `?`, without making the driver part of the crate's face.
 #[derive(Debug)]
-pub(super) struct Failure(pub(super) StoreError);
+pub(crate) struct Failure(pub(crate) StoreError);
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
@@ -67,7 +67,11 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
     let Some(code) = error.code() else {
         // Values that don't fit their columns are a fault of ours; all else without a code is the line.
         let text = full(error);
-        return if error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()) {
+        return if error.is_closed()
+            || error
+                .source()
+                .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+        {
             Outage::Io(text).into()
         } else {
             StoreError::Internal(text)

@@ -108,7 +108,7 @@ pub(super) struct Life {
     /// A visit keeps no row, and does not look whether the log was restored.
     guest: bool,
     known: Mutex<Known>,
-    beside: Option<Mutex<OnDisk>>,
+    beside: Mutex<Option<OnDisk>>,
 }
 
 /// What this node keeps on its own disk.
@@ -148,12 +148,17 @@ impl Life {
     /// This node's append up to `pos` is committed. Before anybody hears of it: a client never knows more than what is noted
     /// outside the database.
     pub(super) fn gave_out(&self, pos: u64) {
-        if let Some(beside) = &self.beside {
-            beside.lock().watermark.rise(pos);
+        if let Some(beside) = &mut *self.beside.lock() {
+            beside.watermark.rise(pos);
         }
         let mut known = self.known.lock();
         known.own = pos;
         known.pos = known.pos.max(pos);
+    }
+
+    /// The store is closed: another process may serve from the folder.
+    pub(super) fn let_go(&self) {
+        self.beside.lock().take();
     }
 
     /// Whether an append may go on from what the database says.
@@ -195,8 +200,7 @@ impl Life {
 
     fn take_up(&self, now: Known) -> Result<(), Failure> {
         let mut known = self.known.lock();
-        if let Some(beside) = &self.beside {
-            let mut beside = beside.lock();
+        if let Some(beside) = &mut *self.beside.lock() {
             let noted = note(&beside.path, &beside.identity, self.node, &now);
             beside.watermark = noted
                 .and_then(|()| Watermark::open(&beside.path))
@@ -226,7 +230,7 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
             node,
             guest: true,
             known: Mutex::new(said.known()),
-            beside: None,
+            beside: Mutex::new(None),
         };
         return Ok((life, None));
     }
@@ -266,10 +270,7 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
         warn(rooms.unwrap_or_default());
     }
     let now = Known { own: now.pos, ..now };
-    let beside = place
-        .map(|place| place.hold(node, &now))
-        .transpose()?
-        .map(Mutex::new);
+    let beside = place.map(|place| place.hold(node, &now)).transpose()?;
     if let Some(before) = before {
         // Only now: until the file named its successor, its absence would have told of a restore.
         client
@@ -280,7 +281,7 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
         node,
         guest: false,
         known: Mutex::new(now),
-        beside,
+        beside: Mutex::new(beside),
     };
     Ok((life, rooms))
 }

@@ -19,7 +19,7 @@
 mod append;
 mod conn;
 mod entries;
-mod failure;
+pub(crate) mod failure;
 mod history;
 mod inbox;
 mod life;
@@ -27,21 +27,21 @@ mod members;
 mod nodes;
 mod notifications;
 mod outbox;
-mod pool;
+pub(crate) mod pool;
 mod positions;
 mod probe;
 mod recovery;
 mod retention;
 mod revocations;
 mod rooms;
-mod schema;
+pub(crate) mod schema;
 mod sessions;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod url;
 mod users;
-mod value;
+pub(crate) mod value;
 
 use std::sync::Arc;
 
@@ -144,6 +144,7 @@ async fn start(
 ) -> Result<(Arc<Shared>, Appender, Option<JoinHandle<()>>), StoreError> {
     let dialer = Dialer::new(url, &options, tokio::runtime::Handle::current())?;
     let client = schema::prepare(&dialer).await?;
+    schema::refuse_half_migrated(&client).await?;
     let beginning = Beginning {
         folder: options.folder.as_deref(),
         guest: options.guest,
@@ -467,5 +468,13 @@ impl Store for PostgresStore {
             tracing::debug!(error = %error.0, "the database can't be told that this node ends; it will find out");
         }
         self.shared.pool.close();
+        self.shared.life.let_go();
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        // Its tasks end a little later.
+        self.shared.life.let_go();
     }
 }

@@ -127,15 +127,12 @@ pub(super) async fn take(
     } else {
         None
     };
-    let resumed = match rooms {
-        Some(rooms) => {
-            conn.run(TAKE, &[&id, &node, &num(ask.holder)]).await?;
-            Some(Resumed { sid, rooms })
-        }
-        None => {
-            conn.run("DELETE FROM sessions WHERE id = $1", &[&id]).await?;
-            None
-        }
+    let resumed = if let Some(rooms) = rooms {
+        conn.run(TAKE, &[&id, &node, &num(ask.holder)]).await?;
+        Some(Resumed { sid, rooms })
+    } else {
+        conn.run("DELETE FROM sessions WHERE id = $1", &[&id]).await?;
+        None
     };
     conn.commit().await?;
     Ok(resumed)

@@ -17,7 +17,7 @@ mod append;
 mod batch;
 mod changes;
 mod column;
-mod connection;
+pub(crate) mod connection;
 mod entries;
 mod failure;
 mod history;

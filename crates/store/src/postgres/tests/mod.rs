@@ -24,7 +24,14 @@ impl Harness for Database {
     fn open(&self, options: Options) -> Arc<dyn Store> {
         crate::open(&self.0, options).unwrap()
     }
+
+    fn open_another(&self, options: Options) -> Option<Arc<dyn Store>> {
+        Some(self.open(options))
+    }
 }
+
+mod life;
+mod outages;
 
 mod contract {
     use super::Database;
