@@ -1,13 +1,15 @@
 // Three nodes on a real PostgreSQL and a real Redis, behind nginx and HAProxy that know no stickiness, with the stock client.
-// The proxies run with the very files of deploy/. So any request of a session comes to any node.
+// The proxies run with the very files of deploy/. Any request of a session comes to any node.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { request } from "node:http";
+import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 
 import { HAProxy, Nginx, Postgres, Redis } from "./lib/backing.mjs";
 import { done, leaveAll, member } from "./lib/people.mjs";
-import { API_KEY, Roomful } from "./lib/process.mjs";
+import { API_KEY, ROOT, Roomful } from "./lib/process.mjs";
 import { next, sleep, until, within } from "./lib/waiting.mjs";
 
 const NODES = 3;
@@ -312,3 +314,15 @@ for (const [name, start] of Object.entries({
     }
   });
 }
+
+test("dashboard and alerts ask for what a node shows", async () => {
+  const shown = await (await fetch(`${nodes[0].url}/metrics`)).text();
+  const names = new Set(shown.split("\n").map((line) => /^[a-z_]+/.exec(line)?.[0]));
+  for (const path of ["grafana/roomful.json", "prometheus/alerts.yaml"]) {
+    const text = readFileSync(join(ROOT, "deploy", path), "utf8");
+    // As they stand in expressions: before a selector, a range or an operator, which in JSON has its quotes escaped.
+    const asked = text.match(/\b(?:roomful|process)_[a-z_]+\b(?=[{[ ])/g) ?? [];
+    assert.ok(asked.length > 5, path);
+    for (const name of asked) assert.ok(names.has(name), `${path}: ${name} is not shown`);
+  }
+});

@@ -66,8 +66,8 @@ export class Postgres extends Program {
     const port = await freePort();
     const settings = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", program.folder, "-c", "fsync=off"];
     // A shell that ends it, however this process ends: a killed postmaster would leave its children.
-    const keeper = '"$@" </dev/null & cat >/dev/null; kill -QUIT $!; wait';
-    const args = ["-c", keeper, "keeper", find("postgres", folders), ...settings];
+    const keeper = 'folder=$1; shift; "$@" </dev/null & cat >/dev/null; kill -QUIT $!; wait; rm -rf "$folder"';
+    const args = ["-c", keeper, "keeper", program.folder, find("postgres", folders), ...settings];
     program.launch("/bin/sh", args, { LC_ALL: "C" }, { stdin: "pipe", ...as });
     program.url = `postgres://roomful@127.0.0.1:${port}/postgres`;
     const ready = ["--quiet", "--host", "127.0.0.1", "--port", String(port)];
@@ -94,17 +94,15 @@ export class Redis extends Program {
 
 /** A recipe of deploy/ with these nodes ("host:port") in the place of its own, and `port` in the place of 80. */
 function recipe(path, nodes, port) {
-  let text = readFileSync(join(ROOT, "deploy", path), "utf8");
-  const put = (pattern, by) => {
-    if (!pattern.test(text)) throw new Error(`deploy/${path} has no ${pattern}`);
-    text = text.replace(pattern, by);
-  };
-  for (const n of [0, 1, 2]) {
-    if (nodes[n]) put(new RegExp(`\\b10\\.0\\.0\\.1${n + 1}:3000\\b`), nodes[n]);
-    else put(new RegExp(`^.*\\b10\\.0\\.0\\.1${n + 1}:3000\\b.*\\n`, "m"), "");
-  }
-  put(/^(\s*(?:listen|bind)) :?80\b/m, `$1 127.0.0.1:${port}`);
-  return text;
+  const lines = readFileSync(join(ROOT, "deploy", path), "utf8").split("\n");
+  const at = lines.findIndex((line) => line.includes("node1:3000"));
+  const another = lines.findIndex((line) => line.includes("node2:3000"));
+  const bind = lines.findIndex((line) => /^\s*(listen|bind) :?80\b/.test(line));
+  if (at < 0 || another !== at + 1 || bind < 0) throw new Error(`deploy/${path} does not name two nodes and port 80`);
+  const servers = nodes.map((node, n) => lines[at].replace("node1:3000", node).replaceAll("node1", `node${n + 1}`));
+  lines[bind] = lines[bind].replace(/:?80\b/, `127.0.0.1:${port}`);
+  lines.splice(at, 2, ...servers);
+  return lines.join("\n");
 }
 
 class Proxy extends Program {

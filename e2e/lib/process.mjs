@@ -23,6 +23,12 @@ function binary(variable, name) {
   return found;
 }
 
+/** What still runs, so that nothing does when a test is broken off. */
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 export class Program {
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), "roomful-e2e-"));
@@ -36,6 +42,12 @@ export class Program {
     const log = openSync(join(this.folder, "log"), "a");
     this.child = spawn(path, args, { env: { ...Object.fromEntries(own), ...env }, stdio: [stdin, log, log], ...options });
     closeSync(log);
+    // Who reads a pipe of ours hears of the end by itself.
+    if (stdin === "ignore") {
+      const { child } = this;
+      running.add(child);
+      child.once("exit", () => running.delete(child));
+    }
     this.ended = once(this.child, "exit").then(([code, signal]) => ({ code, signal }));
   }
 
