@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use roomful_testkit::history::{Event, MarkKind, Name, Outcome};
 use roomful_testkit::session::{Incoming, Session};
@@ -120,7 +121,8 @@ pub(crate) struct Device {
     stage: Arc<Stage>,
     user: Arc<User>,
     status: Arc<Status>,
-    route: SocketAddr,
+    /// Where it may connect to; any will do.
+    routes: Vec<SocketAddr>,
     orders: mpsc::Receiver<Order>,
     rng: StdRng,
     places: Vec<Place>,
@@ -148,7 +150,7 @@ impl Device {
         stage: Arc<Stage>,
         user: Arc<User>,
         status: Arc<Status>,
-        route: SocketAddr,
+        routes: Vec<SocketAddr>,
         orders: mpsc::Receiver<Order>,
         seed: u64,
     ) -> Self {
@@ -158,7 +160,7 @@ impl Device {
             stage,
             user,
             status,
-            route,
+            routes,
             orders,
             rng: StdRng::seed_from_u64(seed),
             pending: HashMap::new(),
@@ -179,7 +181,10 @@ impl Device {
     pub(crate) async fn live(mut self) {
         loop {
             let auth = self.auth();
-            let connecting = timeout(CONNECT, Session::connect(self.route, "/", &auth)).await;
+            let Some(route) = self.routes.choose(&mut self.rng).copied() else {
+                return;
+            };
+            let connecting = timeout(CONNECT, Session::connect(route, "/", &auth)).await;
             let flow = match connecting {
                 Ok(Ok((mut session, welcome))) => {
                     self.welcomed(&welcome);

@@ -17,9 +17,9 @@ use crate::error::TortureError;
 use crate::stage::Stage;
 
 /// Longer than the server waits for a heartbeat, so that it gives up a line that is dead at one end only.
-const HALF_OPEN: Duration = Duration::from_millis(3_500);
+pub(crate) const HALF_OPEN: Duration = Duration::from_millis(3_500);
 /// At most so long does a blow fall that waits for what others do meanwhile.
-const HOLD: Duration = Duration::from_secs(3);
+pub(crate) const HOLD: Duration = Duration::from_secs(3);
 
 /// A lesser blow than a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What all devices share: the history, the messages still to be sent, and where everybody stands.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub(crate) struct Stage {
     /// Messages are long, so that a reader who does not read is soon in trouble.
     pub(crate) long: AtomicBool,
     acknowledged: AtomicU64,
+    /// The highest place in each room that an ack has named.
+    heads: Mutex<HashMap<Name, u64>>,
     /// A notification is being posted.
     pub(crate) posting: AtomicBool,
     /// Clients that came back for their session, and those of them that got it.
@@ -44,6 +46,8 @@ pub(crate) struct Status {
     pub(crate) busy: AtomicUsize,
     /// Different notifications that came.
     pub(crate) notified: AtomicUsize,
+    /// Joins that were answered with another log than the one that was asked for.
+    pub(crate) resets: AtomicUsize,
     /// By place: up to which entry it has seen everything; 0 while it is not subscribed.
     pub(crate) seen: Vec<(Name, AtomicU64)>,
 }
@@ -70,6 +74,7 @@ impl Stage {
             permits: Semaphore::new(0),
             long: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
+            heads: Mutex::default(),
             posting: AtomicBool::new(false),
             claims: AtomicU64::new(0),
             recovered: AtomicU64::new(0),
@@ -87,6 +92,18 @@ impl Stage {
     pub(crate) fn allow(&self, messages: u64) {
         self.permits
             .add_permits(usize::try_from(messages).unwrap_or(usize::MAX));
+    }
+
+    /// An ack has named a place.
+    pub(crate) fn placed(&self, room: &Name, seq: u64) {
+        let mut heads = self.heads.lock();
+        let head = heads.entry(room.clone()).or_default();
+        *head = seq.max(*head);
+    }
+
+    /// How far each room's log goes, as far as acks have told.
+    pub(crate) fn heads(&self) -> HashMap<Name, u64> {
+        self.heads.lock().clone()
     }
 
     pub(crate) fn one_more(&self) {

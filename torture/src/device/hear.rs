@@ -123,6 +123,7 @@ impl Device {
                 if !(forgotten && why == Why::Contest) {
                     self.attempted(&message, Outcome::Ok(stored));
                 }
+                self.stage.placed(&message.room, stored.seq);
                 if why == Why::Own {
                     message.seq = stored.seq;
                     self.user.remember(message);
@@ -178,6 +179,9 @@ impl Device {
             more: data["more"] == true,
             entries: answer::page(data),
         };
+        if since.is_some() && joined.reset {
+            self.status.resets.fetch_add(1, Ordering::SeqCst);
+        }
         let rest = self.places[place].joined(&joined);
         self.stage.recorder.record(Event::Joined(joined));
         self.marked(place, MarkKind::Read, begun, number(&data["readSeq"]));
