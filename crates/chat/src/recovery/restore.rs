@@ -102,14 +102,26 @@ async fn try_restore(
 
 /// The place that the client names. Another node may have been ahead of this one: it goes on until it is there, too.
 async fn seen(chat: &Chat, offset: &str) -> Option<u64> {
-    if let (Some(cluster), None) = (&chat.cluster, chat.order.place(offset)) {
-        let now = chat.store.read_position().await.ok()?;
-        if *now.epoch == *chat.order.epoch() {
-            cluster.heard_of(now.pos);
-            chat.pipeline.follow(now.pos).await;
-        }
+    if chat.order.place(offset).is_none() {
+        keep_up(chat).await;
     }
     chat.order.place(offset)
+}
+
+/// Goes on to where the log stands now, if others write, too. Answers whether that could be done.
+async fn keep_up(chat: &Chat) -> bool {
+    let Some(cluster) = &chat.cluster else {
+        return true;
+    };
+    let Ok(now) = chat.store.read_position().await else {
+        return false;
+    };
+    if *now.epoch != *chat.order.epoch() {
+        return false;
+    }
+    cluster.heard_of(now.pos);
+    chat.pipeline.follow(now.pos).await;
+    true
 }
 
 /// A connection that still has the session is dead without knowing it. Its part here ends before another takes it up.
@@ -158,6 +170,13 @@ async fn rebuild(
     let mut rooms = Vec::with_capacity(resumed.rooms.len());
     for subscribed in &resumed.rooms {
         rooms.push(room(chat, me, &subscribed.room).await?);
+    }
+    if !rooms.iter().all(|room| room.is_in_order()) {
+        // Such a room does not deliver what its head has already, and it would not be among what was missed either.
+        if !keep_up(chat).await {
+            return Err("it is not known how far the log has come");
+        }
+        rooms.iter().for_each(|room| room.came_into_order());
     }
     let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
     if chat.order.epoch() != epoch {
