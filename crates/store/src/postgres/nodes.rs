@@ -13,7 +13,7 @@ use super::{Shared, conn::Conn, failure::Failure};
 pub(super) const DEAD: &str = "(n.ended OR n.seen < clock_timestamp() - make_interval(secs => $1))";
 
 /// A session that a node still has was last known to be alive when its node was, or when it began.
-const LAST_ALIVE: &str = "greatest(n.alive_at, s.created_at)";
+pub(super) const LAST_ALIVE: &str = "greatest(n.alive_at, s.created_at)";
 
 /// Sessions of dead nodes are lost, as of their nodes' last sign of life.
 pub(super) async fn lose_of_dead(conn: &Conn, limit: Duration) -> Result<(), Failure> {

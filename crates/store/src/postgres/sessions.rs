@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     conn::Conn,
     failure::Failure,
-    nodes,
+    nodes::{self, DEAD, LAST_ALIVE},
     rooms::{self, ROOM_COLUMNS},
     value::{Columns as _, num, text},
 };
@@ -77,14 +77,17 @@ pub(super) async fn unsubscribe(conn: &Conn, session: Held, rooms: &[RoomId]) ->
 
 /// Its connection was lost. Of the user's lost sessions the latest `keep` stay.
 pub(super) async fn lose(conn: &Conn, session: Held, at: i64, keep: u32) -> Result<(), Failure> {
-    const LOST: &str = "UPDATE sessions SET lost_at = $4 WHERE key = $1 AND node = $2 AND holder = $3
-        RETURNING user_id";
+    // With how many of the user's were lost before.
+    const LOST: &str = "UPDATE sessions s SET lost_at = $4 WHERE key = $1 AND node = $2 AND holder = $3
+        RETURNING user_id, (SELECT count(*) FROM sessions o WHERE o.user_id = s.user_id AND o.lost_at IS NOT NULL)";
     const SURPLUS: &str = "DELETE FROM sessions WHERE id IN (
         SELECT id FROM sessions WHERE user_id = $1 AND lost_at IS NOT NULL
         ORDER BY lost_at DESC, id DESC OFFSET $2)";
     let Held { node, key, holder } = session;
     let lost = conn.row(LOST, &[&&key.0[..], &node, &num(holder), &at]).await?;
-    if let Some(row) = lost {
+    if let Some(row) = lost
+        && row.int(1)? >= i64::from(keep)
+    {
         let user: String = row.try_get(0)?;
         conn.run(SURPLUS, &[&user, &i64::from(keep)]).await?;
     }
@@ -111,11 +114,21 @@ pub(super) async fn take(
     ask: &Resume,
     limit: Duration,
 ) -> Result<Option<Resumed>, Failure> {
-    const FIND: &str = "SELECT id, sid, lost_at FROM sessions WHERE key = $1 AND user_id = $2 FOR UPDATE";
     const TAKE: &str = "UPDATE sessions SET node = $2, holder = $3, lost_at = NULL WHERE id = $1";
-    nodes::lose_of_dead(conn, limit).await?;
+    // What a dead node still seems to have was lost with it. It alone is looked at: when many come back at once, not each
+    // of them is to look for all sessions of dead nodes.
+    let find = format!(
+        "SELECT s.id, s.sid, coalesce(s.lost_at, CASE WHEN {DEAD} THEN {LAST_ALIVE} END)
+         FROM sessions s LEFT JOIN nodes n ON n.id = s.node
+         WHERE s.key = $2 AND s.user_id = $3 FOR UPDATE OF s"
+    );
     conn.begin().await?;
-    let found = conn.row(FIND, &[&&ask.key.0[..], &text(&ask.user_id)]).await?;
+    let found = conn
+        .row(
+            &find,
+            &[&limit.as_secs_f64(), &&ask.key.0[..], &text(&ask.user_id)],
+        )
+        .await?;
     let Some(found) = found else {
         conn.roll_back().await?;
         return Ok(None);
