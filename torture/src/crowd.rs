@@ -55,8 +55,7 @@ impl Crowd {
                         .map(|room| (room.clone(), AtomicU64::new(0)))
                         .collect(),
                 });
-                let mine = crowd.proxies.iter().skip(number).step_by(DEVICES);
-                let routes = mine.map(Proxy::addr).collect();
+                let routes = crowd.lines_of(number).into_iter().map(Proxy::addr).collect();
                 let (orders, inbox) = mpsc::channel(16);
                 let seed = seed.wrapping_add((at * DEVICES + number) as u64);
                 let (stage, user) = (Arc::clone(stage), Arc::clone(&user));
@@ -66,6 +65,11 @@ impl Crowd {
             }
         }
         crowd
+    }
+
+    /// The lines that the device `number` of each user may come through, one to each node.
+    pub(crate) fn lines_of(&self, number: usize) -> Vec<&Proxy> {
+        self.proxies.iter().skip(number).step_by(DEVICES).collect()
     }
 
     pub(crate) fn devices(&self) -> usize {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use roomful_torture::{Blow, Options, Report, TortureError, cluster, run};
@@ -26,9 +27,13 @@ struct Cli {
     /// Of a cluster: clients that are all dropped at once at the end; 0 for none.
     #[arg(long, default_value_t = 500)]
     storm: usize,
-    /// Of a cluster: in every so manieth round it is looked at who is shown as online after the kill; 0 for never.
+    /// Of a cluster: how often it is looked at who is shown as online after a kill: 1 for each time, 2 for every second
+    /// time, 0 for never.
     #[arg(long, default_value_t = 1)]
     watch_every: u64,
+    /// Of a cluster: by how many seconds the clocks of nodes are off, the second one's ahead, the third one's behind.
+    #[arg(long, default_value_t = 0)]
+    skew: u64,
     /// Of a cluster: whether to go on when a law is broken.
     #[arg(long)]
     go_on: bool,
@@ -79,6 +84,7 @@ async fn torture_cluster(cli: &Cli, nodes: usize, options: Options) -> Result<bo
     options.nodes = nodes;
     options.storm = cli.storm;
     options.watch_every = cli.watch_every;
+    options.skew = Duration::from_secs(cli.skew);
     options.go_on = cli.go_on;
     let seed = options.seed;
     let report = cluster::run(options).await?;

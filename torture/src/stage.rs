@@ -32,6 +32,9 @@ pub(crate) struct Stage {
     /// Clients that came back for their session, and those of them that got it.
     claims: AtomicU64,
     recovered: AtomicU64,
+    /// Whether devices may choose long-polling, and how often one has.
+    pub(crate) polls: bool,
+    polled: AtomicU64,
     /// Something of the above, or of a [`Status`], has changed.
     moved: Notify,
     /// What no law speaks of and should not happen all the same.
@@ -78,6 +81,8 @@ impl Stage {
             posting: AtomicBool::new(false),
             claims: AtomicU64::new(0),
             recovered: AtomicU64::new(0),
+            polls: false,
+            polled: AtomicU64::new(0),
             moved: Notify::new(),
             troubles: Mutex::default(),
         }
@@ -115,6 +120,16 @@ impl Stage {
     pub(crate) fn came_back(&self, claimed: bool, recovered: bool) {
         self.claims.fetch_add(u64::from(claimed), Ordering::SeqCst);
         self.recovered.fetch_add(u64::from(recovered), Ordering::SeqCst);
+    }
+
+    /// A device has connected by long-polling.
+    pub(crate) fn polled(&self) {
+        self.polled.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often devices have connected by long-polling.
+    pub(crate) fn polled_so_far(&self) -> u64 {
+        self.polled.load(Ordering::SeqCst)
     }
 
     /// How many came back for their session, and how many of them got it.

@@ -27,6 +27,7 @@ pub mod history;
 pub mod http;
 pub mod lossy_redis;
 pub mod packet;
+pub mod polling;
 pub mod postgres;
 pub mod proxy;
 pub mod redis;
@@ -42,6 +43,7 @@ pub mod ws;
 
 pub use error::Error;
 pub use lossy_redis::LossyRedis;
+pub use polling::PollingSession;
 pub use postgres::PostgresServer;
 pub use redis::RedisServer;
 pub use redis_cluster::RedisCluster;

@@ -13,6 +13,7 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
 use super::nodes::Nodes;
+use super::presence::Watch;
 use super::run::LEASE;
 use crate::crowd::Crowd;
 use crate::disk::Disk;
@@ -24,6 +25,8 @@ use crate::stage::Stage;
 /// Of a hundred messages on the bus, how many are lost, and how many are overtaken, in that blow.
 const LOST: u32 = 30;
 const HELD: u32 = 10;
+/// In so many bursts messages are sent meanwhile.
+const BURSTS: u64 = 10;
 /// Longer than a lease, so that a node that could not renew it is fenced.
 const OUTLIVED: Duration = Duration::from_millis(4_500);
 /// How soon a node that was stopped for too long must have sent its clients away.
@@ -80,6 +83,16 @@ impl Blow {
     ];
 }
 
+/// What was noticed while it fell.
+#[derive(Debug, Default)]
+pub(super) struct Noticed {
+    /// How long it took everybody to see the end of the logs, each time that this was looked at.
+    pub(super) tails: Vec<Duration>,
+    /// Users who were there when Redis forgot everything, and how often one of them was shown as gone.
+    pub(super) forgotten: u64,
+    pub(super) shown_as_gone: u64,
+}
+
 /// Where a blow falls.
 pub(super) struct Field<'a> {
     pub(super) stage: &'a Stage,
@@ -93,11 +106,11 @@ pub(super) struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// Strikes, lets messages be sent, and heals. Answers how long it took everybody to see a log's end of which no
-    /// message told them, if that was to be seen.
-    pub(super) async fn strike(&mut self, blow: Blow) -> Result<Option<Duration>, TortureError> {
+    /// Strikes, lets messages be sent, and heals.
+    pub(super) async fn strike(&mut self, blow: Blow) -> Result<Noticed, TortureError> {
+        let mut noticed = Noticed::default();
         match blow {
-            Blow::Clients(blow) => return self.strike_clients(blow).await.map(|()| None),
+            Blow::Clients(blow) => self.strike_clients(blow).await?,
             Blow::StopNode => self.stop_node().await?,
             Blow::KillRedis => {
                 self.nodes.redis.kill9().await?;
@@ -109,11 +122,7 @@ impl Field<'_> {
                 self.last().await;
                 self.nodes.redis.resume()?;
             }
-            Blow::Forget => {
-                self.stage.allow(self.messages);
-                let mut redis = self.nodes.redis.client().await?;
-                redis.call(&["FLUSHALL"]).await?;
-            }
+            Blow::Forget => self.forget(&mut noticed).await?,
             Blow::KillPostgres => {
                 block_in_place(|| self.nodes.postgres.kill9())?;
                 self.stage.allow(self.messages);
@@ -138,7 +147,7 @@ impl Field<'_> {
                 self.cut_off(|nodes| nodes.lines.iter().map(|line| &line.peers).collect())
                     .await;
             }
-            Blow::Lossy => return self.lose().await.map(Some),
+            Blow::Lossy => noticed.tails = self.lose().await,
             Blow::SlowBus => {
                 for line in &self.nodes.lines {
                     let pause = Duration::from_millis(self.rng.random_range(1..40));
@@ -148,7 +157,18 @@ impl Field<'_> {
                 self.nodes.mend();
             }
         }
-        Ok(None)
+        Ok(noticed)
+    }
+
+    async fn forget(&mut self, noticed: &mut Noticed) -> Result<(), TortureError> {
+        let (addrs, node) = (self.nodes.addrs(), self.node());
+        let tag = format!("forgotten-{}", self.acknowledged);
+        let watch = Watch::set_up(&addrs, node, self.stage.secret, &tag, self.rng).await?;
+        self.stage.allow(self.messages);
+        let mut redis = self.nodes.redis.client().await?;
+        redis.call(&["FLUSHALL"]).await?;
+        (noticed.forgotten, noticed.shown_as_gone) = watch.stay(LEASE).await;
+        Ok(())
     }
 
     async fn strike_clients(&mut self, blow: nemesis::Blow) -> Result<(), TortureError> {
@@ -200,21 +220,30 @@ impl Field<'_> {
         }
     }
 
-    /// While messages are lost, the end of each log must be seen all the same.
-    async fn lose(&mut self) -> Result<Duration, TortureError> {
+    /// While messages are lost, the end of each log must be seen all the same: they are sent in bursts, and each has one.
+    async fn lose(&mut self) -> Vec<Duration> {
         for line in &self.nodes.lines {
             line.messages.lose(LOST, HELD);
         }
-        self.hold().await;
-        let (said, heads) = (Instant::now(), self.stage.heads());
-        let seen = || self.crowd.late(&heads).is_empty();
-        if !self.stage.wait_until(RECOVERY, seen).await {
-            self.stage
-                .trouble("while the bus lost messages, not all of a log was seen".to_owned());
+        let mut took = Vec::new();
+        let before = self.acknowledged.saturating_sub(self.messages);
+        let mut sent = 0;
+        for burst in 1..=BURSTS {
+            let upto = self.messages * burst / BURSTS;
+            self.stage.allow(upto - sent);
+            sent = upto;
+            let enough = || self.stage.acknowledged() >= before + sent;
+            self.stage.wait_until(RECOVERY, enough).await;
+            let (said, heads) = (Instant::now(), self.stage.heads());
+            let seen = || self.crowd.late(&heads).is_empty();
+            if !self.stage.wait_until(RECOVERY, seen).await {
+                self.stage
+                    .trouble("while the bus lost messages, not all of a log was seen".to_owned());
+            }
+            took.push(said.elapsed());
         }
-        let took = said.elapsed();
         self.nodes.mend();
-        Ok(took)
+        took
     }
 
     fn node(&mut self) -> usize {

@@ -10,7 +10,7 @@ use roomful_testkit::{Error, LossyRedis, PostgresServer, RedisServer, ServerProc
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
-use super::run::{GRACE, LEASE};
+use super::run::{GRACE, LEASE, Options};
 use crate::error::TortureError;
 use crate::run::SETTINGS;
 
@@ -36,12 +36,12 @@ pub(super) struct Lines {
 }
 
 impl Nodes {
-    pub(super) async fn start(
-        count: usize,
-        binary: &std::path::Path,
-        env: &[(String, String)],
-        seed: u64,
-    ) -> Result<Self, TortureError> {
+    pub(super) async fn start(options: &Options) -> Result<Self, TortureError> {
+        // A storm alone meets nodes that look for dead lines as they do when nobody is in a hurry.
+        let wanted = |name: &str| options.rounds > 0 || !name.contains("__PING_");
+        let settings = SETTINGS.iter().filter(|(name, _)| wanted(name));
+        let settings = settings.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let settings: Vec<_> = settings.chain(options.env.clone()).collect();
         // Nobody cuts the power.
         let postgres = block_in_place(|| PostgresServer::start_with(&["fsync=off"]))?;
         let url = block_in_place(|| postgres.new_database())?;
@@ -49,16 +49,16 @@ impl Nodes {
         let redis = RedisServer::start().await?;
         let store = SocketAddr::from((Ipv4Addr::LOCALHOST, postgres.port()));
         let (mut lines, mut starting) = (Vec::new(), Vec::new());
-        for node in 0..count {
+        for node in 0..options.nodes {
             let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-            let messages = LossyRedis::start(redis.addr(), seed.wrapping_add(node as u64)).await?;
+            let messages = LossyRedis::start(redis.addr(), options.seed.wrapping_add(node as u64)).await?;
             let line = Lines {
                 store: Proxy::start(store).await?,
                 bus: Proxy::start(messages.addr()).await?,
                 messages,
                 peers: Proxy::start(listen).await?,
             };
-            let mut config = server::Config::new(binary)
+            let mut config = server::Config::new(&options.binary)
                 .env(
                     "ROOMFUL_STORE_URL",
                     &url.replace(&store.to_string(), &line.store.addr().to_string()),
@@ -69,9 +69,8 @@ impl Nodes {
                 .env("ROOMFUL__CLUSTER__LEASE", &format!("{}ms", LEASE.as_millis()))
                 .env("ROOMFUL__PRESENCE__GRACE", &format!("{}ms", GRACE.as_millis()));
             config.listen = listen;
-            let settings = SETTINGS.map(|(name, text)| (name.to_owned(), text.to_owned()));
-            config.env.extend(settings);
-            config.env.extend_from_slice(env);
+            config.env.extend_from_slice(&settings);
+            config.env.extend(clock(node, options.skew)?);
             // All at once: they make the database's tables together.
             starting.push(tokio::spawn(ServerProcess::start_with(config)));
             lines.push(line);
@@ -114,7 +113,7 @@ impl Nodes {
         true
     }
 
-    /// Every line is as it should be. What hung on a dead one learns of it.
+    /// Every line is as it should be.
     pub(super) fn mend(&self) {
         for line in &self.lines {
             line.messages.lose(0, 0);
@@ -144,4 +143,24 @@ impl Nodes {
     pub(super) fn lost(&self) -> u64 {
         self.lines.iter().map(|line| line.messages.lost()).sum()
     }
+}
+
+/// The environment in which a node's clock is off; what it takes for the passing of time is not.
+fn clock(node: usize, skew: Duration) -> Result<Vec<(String, String)>, TortureError> {
+    if skew.is_zero() || node == 0 {
+        return Ok(Vec::new());
+    }
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let library = libraries
+        .find(|library| library.is_file())
+        .ok_or(TortureError::NoFaketime)?;
+    let sign = if node % 2 == 1 { '+' } else { '-' };
+    let variables = [
+        ("LD_PRELOAD", library.display().to_string()),
+        ("FAKETIME", format!("{sign}{}s", skew.as_secs())),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ];
+    Ok(variables.map(|(name, text)| (name.to_owned(), text)).to_vec())
 }

@@ -1,5 +1,6 @@
 //! Who is there when a node dies: users who were only on it are offline soon, users who come back at once never are.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,9 +22,14 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) const GHOST: Duration = LEASE.saturating_add(GRACE).saturating_add(LOOK);
 /// How long to wait for one that should have gone, to learn how late it is.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// When all that should have gone have: so long it is looked on.
+const AFTERMATH: Duration = Duration::from_millis(500);
+/// What has come is looked at so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How long a connection may take to be made, and how long to rest after one that failed.
 const CONNECT: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(50);
+const ATTEMPTS: u32 = 20;
 
 /// What was seen of them.
 #[derive(Debug, Default)]
@@ -50,25 +56,25 @@ impl Watch {
         addrs: &[SocketAddr],
         victim: usize,
         secret: &'static str,
-        round: u64,
+        tag: &str,
         rng: &mut StdRng,
     ) -> Result<Self, Error> {
         let there = addrs[victim];
         let others: Vec<_> = addrs.iter().copied().filter(|addr| *addr != there).collect();
         let (mut loners, mut movers, mut moving) = (Vec::new(), Vec::new(), JoinSet::new());
         for number in 0..EACH {
-            let loner = format!("loner-{round}-{number}");
-            let client = SioClient::connect(there, "/", &auth(secret, &loner)).await?;
+            let loner = format!("loner-{tag}-{number}");
+            let client = connect(there, &auth(secret, &loner)).await?;
             loners.push((loner, client));
-            let mover = format!("mover-{round}-{number}");
-            let client = SioClient::connect(there, "/", &auth(secret, &mover)).await?;
+            let mover = format!("mover-{tag}-{number}");
+            let client = connect(there, &auth(secret, &mover)).await?;
             let (others, mind) = (others.clone(), StdRng::seed_from_u64(rng.random()));
             moving.spawn(keep_moving(client, others, auth(secret, &mover), mind));
             movers.push(mover);
         }
         let mut watchers = Vec::new();
         for addr in others {
-            let watcher = SioClient::connect(addr, "/", &auth(secret, "watcher")).await?;
+            let watcher = connect(addr, &auth(secret, "watcher")).await?;
             watchers.push((addr, watcher));
         }
         let watch = Self {
@@ -100,38 +106,54 @@ impl Watch {
             movers: self.movers.len() as u64,
             ..Sighting::default()
         };
-        for (_, watcher) in &self.watchers {
-            let mut gone: Vec<Value> = Vec::new();
-            for (loner, _) in &self.loners {
-                let is_loner = |event: &Value| event["userId"] == **loner;
-                match watcher.find_event(PATIENCE, "presence:offline", is_loner).await {
-                    Ok(event) => gone.push(event),
-                    Err(Error::TimedOut { .. }) => {}
-                    Err(error) => return Err(error),
-                }
-                sighting.ghosts.push(death.elapsed());
-            }
+        let mut ghosts: HashSet<(SocketAddr, String)> = HashSet::new();
+        for (addr, _) in &self.watchers {
+            ghosts.extend(self.loners.iter().map(|(loner, _)| (*addr, loner.clone())));
         }
-        // Who was taken for gone with them is shown as gone at about the same time.
-        sleep(Duration::from_millis(500)).await;
-        for (addr, watcher) in &self.watchers {
-            for event in watcher.drain("presence:offline") {
-                if let Some(mover) = self.movers.iter().find(|mover| event["userId"] == ***mover) {
-                    sighting
-                        .flaps
-                        .push(format!("{mover} was shown as gone by {addr}"));
+        // Who is taken for gone by mistake is shown as gone at about the same time as the others.
+        let mut settled = None;
+        while settled.is_none_or(|at: Instant| at.elapsed() < AFTERMATH) && death.elapsed() < PATIENCE {
+            for (addr, watcher) in &self.watchers {
+                for event in watcher.drain("presence:offline") {
+                    let user = event["userId"].as_str().unwrap_or_default();
+                    if ghosts.remove(&(*addr, user.to_owned())) {
+                        sighting.ghosts.push(death.elapsed());
+                    } else if self.movers.iter().any(|mover| mover == user) {
+                        sighting.flaps.push(format!("{user} was shown as gone by {addr}"));
+                    }
                 }
             }
+            if ghosts.is_empty() {
+                settled.get_or_insert_with(Instant::now);
+            }
+            sleep(LOOK_AGAIN).await;
         }
-        for mover in self.offline().await? {
-            if self.movers.contains(&mover) {
+        sighting.ghosts.extend(ghosts.iter().map(|_| death.elapsed()));
+        for user in self.offline().await? {
+            if self.movers.contains(&user) {
                 sighting
                     .flaps
-                    .push(format!("{mover} is shown as gone to the last"));
+                    .push(format!("{user} is shown as gone to the last"));
             }
         }
         self.moving.shutdown().await;
         Ok(sighting)
+    }
+
+    /// All are there all the while, and for `long` it is looked whether somebody is shown as gone. Answers how many users
+    /// there are, and how often one of them was.
+    pub(super) async fn stay(self, long: Duration) -> (u64, u64) {
+        sleep(long).await;
+        let users = self.loners.len() + self.movers.len();
+        let here = |user: &Value| {
+            let loner = self.loners.iter().any(|(loner, _)| *user == **loner);
+            loner || self.movers.iter().any(|mover| *user == **mover)
+        };
+        let gone = self.watchers.iter().map(|(_, watcher)| {
+            let events = watcher.drain("presence:offline");
+            events.iter().filter(|event| here(&event["userId"])).count()
+        });
+        (users as u64, gone.sum::<usize>() as u64)
     }
 
     /// Who is not shown as online by every node that is watched.
@@ -161,6 +183,17 @@ impl Watch {
 
 fn auth(secret: &str, user: &str) -> Value {
     json!({ "token": token::for_user(secret, user) })
+}
+
+/// A node that was hurt just before may refuse somebody even now.
+async fn connect(addr: SocketAddr, auth: &Value) -> Result<SioClient, Error> {
+    for _ in 0..ATTEMPTS {
+        if let Ok(Ok(client)) = timeout(CONNECT, SioClient::connect(addr, "/", auth)).await {
+            return Ok(client);
+        }
+        sleep(REST).await;
+    }
+    SioClient::connect(addr, "/", auth).await
 }
 
 /// As soon as its connection has ended, connects to another node.

@@ -20,10 +20,15 @@ pub struct Report {
     pub blows: Vec<Blow>,
     /// After each heal, how long each device took to have all that had been acknowledged until then.
     pub catch_up: Vec<(Blow, Duration)>,
-    /// After each kill the same, from the kill on.
+    /// After each heal, how long until all that was to be sent meanwhile was acknowledged, and everybody had it; what clients
+    /// take to notice a dead line is in it.
+    pub settled: Vec<(Blow, Duration)>,
+    /// After each kill, how long each device took to have all that had been acknowledged until then.
     pub after_kill: Vec<Duration>,
     /// While the bus lost messages, how long after the last ack everybody had everything.
     pub lost_tail: Vec<Duration>,
+    /// Connections by long-polling, each request to any node.
+    pub polled: u64,
     /// Messages that the bus has lost.
     pub lost_messages: u64,
     /// How long the users of a killed node were still shown.
@@ -32,6 +37,11 @@ pub struct Report {
     pub movers: u64,
     /// See [`Report::movers`].
     pub flaps: u64,
+    /// Users who were there when Redis forgot everything, and how often one of them was shown as gone. A figure, and no law:
+    /// what Redis knows of them is put again with the next sign of life of their node.
+    pub forgotten: u64,
+    /// See [`Report::forgotten`].
+    pub shown_as_gone: u64,
     /// What came of the storm, if there was one.
     pub storm: Option<Storm>,
     /// How long after the restore of an old backup everybody was told.
@@ -53,6 +63,8 @@ pub struct Storm {
     pub commits_before: f64,
     /// The same, from the drop until all were back.
     pub commits_during: f64,
+    /// Transactions beyond that, for each client.
+    pub commits_each: f64,
     /// Bytes of memory of the largest node, after.
     pub memory: u64,
     /// The memory of a node against what it was before, at most.
@@ -89,6 +101,12 @@ fn percentile(times: &[Duration], percent: usize) -> Duration {
     times.get(at).copied().unwrap_or_default()
 }
 
+/// The longest time of one blow.
+fn longest(times: &[(Blow, Duration)], blow: Blow) -> Duration {
+    let of = times.iter().filter(|(other, _)| *other == blow);
+    of.map(|(_, took)| *took).max().unwrap_or_default()
+}
+
 fn spread(f: &mut fmt::Formatter<'_>, what: &str, times: impl IntoIterator<Item = Duration>) -> fmt::Result {
     let mut times: Vec<_> = times.into_iter().collect();
     if times.is_empty() {
@@ -114,12 +132,19 @@ impl fmt::Display for Report {
                 write!(f, " {blow} {times},")?;
             }
         }
-        write!(f, " {} messages lost by the bus", self.lost_messages)?;
+        write!(
+            f,
+            " {} messages lost by the bus; {} connections by long-polling over all nodes",
+            self.lost_messages, self.polled
+        )?;
         let all = self.catch_up.iter().map(|(_, took)| *took);
         spread(f, "up to date after a heal", all)?;
-        for blow in Blow::ALL {
-            let of = self.catch_up.iter().filter(|(other, _)| *other == blow);
-            spread(f, &format!("  of {blow}"), of.map(|(_, took)| *took))?;
+        let all = self.settled.iter().map(|(_, took)| *took);
+        spread(f, "all settled after a heal", all)?;
+        write!(f, "\n  at most, up to date and settled:")?;
+        for blow in Blow::ALL.iter().filter(|blow| self.blows.contains(blow)) {
+            let (date, settled) = (longest(&self.catch_up, *blow), longest(&self.settled, *blow));
+            write!(f, "\n    {blow}: {date:.2?}, {settled:.2?}")?;
         }
         spread(
             f,
@@ -133,6 +158,13 @@ impl fmt::Display for Report {
             f,
             "\n  came back at once: {movers} users; shown as gone: {flaps} times"
         )?;
+        if self.forgotten > 0 {
+            let (users, times) = (self.forgotten, self.shown_as_gone);
+            write!(
+                f,
+                "\n  there while Redis forgot all: {users} users; shown as gone: {times} times"
+            )?;
+        }
         if let Some(storm) = &self.storm {
             write!(f, "\n  {storm}")?;
         }
@@ -158,8 +190,8 @@ impl fmt::Display for Storm {
         write!(f, " ({recovered} recovered, {joined} joined anew); ")?;
         write!(
             f,
-            "store {:.0} transactions a second, {:.0} before; ",
-            self.commits_during, self.commits_before
+            "store {:.0} transactions a second, {:.0} before, {:.1} more for each client; ",
+            self.commits_during, self.commits_before, self.commits_each
         )?;
         write!(
             f,

@@ -14,7 +14,7 @@ use roomful_testkit::history::{Audit, Checker, Name};
 use roomful_testkit::http;
 use roomful_testkit::proxy::Proxy;
 use tokio::task::{JoinSet, block_in_place};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::blow::{Blow, Field};
 use super::nodes::Nodes;
@@ -30,6 +30,8 @@ use crate::stage::Stage;
 
 /// How long a node counts as alive without a sign of life: short, so that rounds are.
 pub(super) const LEASE: Duration = Duration::from_secs(3);
+/// How long to rest after something that a node has refused.
+const REST: Duration = Duration::from_millis(100);
 /// After this a user whose last connection went is announced as offline.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
@@ -40,18 +42,21 @@ pub struct Options {
     pub seed: u64,
     /// The nodes.
     pub nodes: usize,
-    /// How often one of them is killed.
+    /// How often one of them is killed. Without a round there is the storm alone.
     pub rounds: u64,
     /// Messages to be acknowledged, over all rounds.
     pub messages: u64,
     /// The lesser blows to choose from.
     pub blows: Vec<Blow>,
-    /// In every so manieth round it is looked at who is shown as online after the kill, which takes some seconds; never if 0.
+    /// How often it is looked at who is shown as online after a kill, which takes some seconds: each time if 1, every second
+    /// time if 2; never if 0.
     pub watch_every: u64,
     /// Clients that are all dropped at once at the end; none if 0.
     pub storm: usize,
     /// Whether to put back an old backup of the database at the very end.
     pub restore: bool,
+    /// How far the clocks of nodes are off: the second one's is ahead, the third one's behind.
+    pub skew: Duration,
     /// The server.
     pub binary: PathBuf,
     /// Its further environment.
@@ -74,6 +79,7 @@ impl Options {
             watch_every: 1,
             storm: 500,
             restore: true,
+            skew: Duration::ZERO,
             binary: common.binary,
             env: common.env,
             go_on: common.go_on,
@@ -123,9 +129,11 @@ struct Run {
 
 impl Run {
     async fn start(options: Options) -> Result<Self, TortureError> {
-        let nodes = Nodes::start(options.nodes, &options.binary, &options.env, options.seed).await?;
+        let nodes = Nodes::start(&options).await?;
         let (secret, api_key) = (nodes.servers[0].secret(), nodes.servers[0].api_key());
-        let stage = Arc::new(Stage::new(secret));
+        let mut stage = Stage::new(secret);
+        stage.polls = true;
+        let stage = Arc::new(stage);
         let mut proxies = Vec::new();
         for addr in nodes.addrs() {
             for _ in 0..DEVICES {
@@ -171,10 +179,13 @@ impl Run {
             self.report.blows.push(blow);
             self.strike(blow, quota / 2 - quota / 4, half).await?;
             let healed = Instant::now();
-            let took = self.all_up_to_date(healed).await;
+            let took = all_up_to_date(&self.stage, &self.crowd, healed).await;
             self.report
                 .catch_up
                 .extend(took.into_iter().map(|took| (blow, took)));
+            self.acknowledged(half).await;
+            all_up_to_date(&self.stage, &self.crowd, healed).await;
+            self.report.settled.push((blow, healed.elapsed()));
         }
         if !self.nodes.ready(RECOVERY).await {
             self.stage.trouble("some nodes were never ready again".to_owned());
@@ -189,6 +200,7 @@ impl Run {
         self.report.common.acknowledged = self.stage.acknowledged();
         (self.report.common.claims, self.report.common.recovered) = self.stage.came_back_so_far();
         self.report.lost_messages = self.nodes.lost();
+        self.report.polled = self.stage.polled_so_far();
         self.audit(round + 1 == self.options.rounds).await
     }
 
@@ -201,8 +213,10 @@ impl Run {
             messages,
             acknowledged,
         };
-        let tail = field.strike(blow).await?;
-        self.report.lost_tail.extend(tail);
+        let noticed = field.strike(blow).await?;
+        self.report.lost_tail.extend(noticed.tails);
+        self.report.forgotten += noticed.forgotten;
+        self.report.shown_as_gone += noticed.shown_as_gone;
         Ok(())
     }
 
@@ -212,7 +226,8 @@ impl Run {
         let every = self.options.watch_every;
         let watch = if every > 0 && round.is_multiple_of(every) {
             let (addrs, rng) = (self.nodes.addrs(), &mut self.rng);
-            Some(Watch::set_up(&addrs, victim, self.stage.secret, round, rng).await?)
+            let tag = round.to_string();
+            Some(Watch::set_up(&addrs, victim, self.stage.secret, &tag, rng).await?)
         } else {
             None
         };
@@ -225,19 +240,26 @@ impl Run {
         let death = Instant::now();
         self.report.common.kills += 1;
         self.report.common.met += u64::from(self.stage.acknowledged() < all);
-        let took = self.all_up_to_date(death).await;
-        self.report.after_kill.extend(took);
         let at_once = self.rng.random();
-        if at_once {
-            self.nodes.servers[victim].restart().await?;
-        }
-        if let Some(watch) = watch {
-            let seen = watch.look(death).await?;
-            self.sighted(seen);
-        }
-        if !at_once {
-            self.nodes.servers[victim].restart().await?;
-        }
+        let server = &mut self.nodes.servers[victim];
+        let catching_up = all_up_to_date(&self.stage, &self.crowd, death);
+        let looking = async {
+            match watch {
+                Some(watch) => watch.look(death).await,
+                None => Ok(Sighting::default()),
+            }
+        };
+        let (took, seen) = if at_once {
+            let (took, seen, restarted) = tokio::join!(catching_up, looking, server.restart());
+            restarted?;
+            (took, seen?)
+        } else {
+            let (took, seen) = tokio::join!(catching_up, looking);
+            server.restart().await?;
+            (took, seen?)
+        };
+        self.report.after_kill.extend(took);
+        self.sighted(seen);
         Ok(())
     }
 
@@ -268,33 +290,6 @@ impl Run {
             .await
     }
 
-    /// Waits until every device has had all that has been acknowledged by now. Answers after how long from `since` each had.
-    async fn all_up_to_date(&self, since: Instant) -> Vec<Duration> {
-        let heads = self.stage.heads();
-        let mut took = HashMap::new();
-        let look = || {
-            let late = self.crowd.late(&heads);
-            (0..self.crowd.devices())
-                .filter(|device| !late.contains(device))
-                .collect::<Vec<_>>()
-        };
-        loop {
-            for device in look() {
-                took.entry(device).or_insert_with(|| since.elapsed());
-            }
-            if took.len() == self.crowd.devices() {
-                break;
-            }
-            let another = || look().iter().any(|device| !took.contains_key(device));
-            if !self.stage.wait_until(RECOVERY, another).await {
-                self.stage
-                    .trouble("after a heal, not everybody came up to date".to_owned());
-                break;
-            }
-        }
-        took.into_values().collect()
-    }
-
     /// When all is quiet: reads the logs, waits until everybody has seen them, and holds everything to the laws.
     async fn audit(&mut self, whole: bool) -> Result<(), TortureError> {
         self.crowd.end_races();
@@ -306,10 +301,7 @@ impl Run {
         if !self.nodes.ready(RECOVERY).await {
             self.stage.trouble("some nodes were never ready again".to_owned());
         }
-        let node = self.rng.random_range(0..self.nodes.servers.len());
-        let addr = self.nodes.servers[node].addr();
-        let rooms = &self.crowd.rooms;
-        let audits = self.reader.read(addr, self.stage.secret, rooms, whole).await?;
+        let audits = self.read(whole).await?;
         self.wait_for_all(&audits).await;
         let events = self.stage.recorder.take();
         let report = &mut self.report.common;
@@ -323,6 +315,27 @@ impl Run {
         report.violations = self.checker.violations().to_vec();
         self.judge();
         Ok(())
+    }
+
+    /// Reads the logs from any node. One that was hurt just before may refuse even now.
+    async fn read(&mut self, whole: bool) -> Result<Vec<Audit>, TortureError> {
+        let deadline = Instant::now() + RECOVERY;
+        loop {
+            let node = self.rng.random_range(0..self.nodes.servers.len());
+            let addr = self.nodes.servers[node].addr();
+            let mut reader = self.reader.clone();
+            match reader
+                .read(addr, self.stage.secret, &self.crowd.rooms, whole)
+                .await
+            {
+                Ok(audits) => {
+                    self.reader = reader;
+                    return Ok(audits);
+                }
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => sleep(REST).await,
+            }
+        }
     }
 
     fn judge(&mut self) {
@@ -411,4 +424,28 @@ impl Run {
             );
         }
     }
+}
+
+/// Waits until every device has had all that has been acknowledged by now. Answers after how long from `since` each had.
+async fn all_up_to_date(stage: &Stage, crowd: &Crowd, since: Instant) -> Vec<Duration> {
+    let heads = stage.heads();
+    let mut took: HashMap<usize, Duration> = HashMap::new();
+    let done = |crowd: &Crowd| {
+        let late = crowd.late(&heads);
+        (0..crowd.devices()).filter(move |device| !late.contains(device))
+    };
+    loop {
+        for device in done(crowd) {
+            took.entry(device).or_insert_with(|| since.elapsed());
+        }
+        if took.len() == crowd.devices() {
+            break;
+        }
+        let another = || done(crowd).any(|device| !took.contains_key(&device));
+        if !stage.wait_until(RECOVERY, another).await {
+            stage.trouble("after a heal or a kill, not everybody came up to date".to_owned());
+            break;
+        }
+    }
+    took.into_values().collect()
 }

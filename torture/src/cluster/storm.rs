@@ -24,12 +24,14 @@ const ROOM: usize = 20;
 /// How often one client says something, on average.
 const SAYS: Duration = Duration::from_secs(20);
 /// How long the ordinary state is looked at.
-const STEADY: Duration = Duration::from_secs(8);
+const STEADY: Duration = Duration::from_secs(5);
 /// The database tells of what it did once a second at best.
 const TOLD: Duration = Duration::from_millis(1_500);
 /// How long all may take to be there at first, and how long to come back.
 const ARRIVAL: Duration = Duration::from_secs(120);
 const CONNECT: Duration = Duration::from_secs(20);
+/// How long to wait after a join that was refused.
+const REST: Duration = Duration::from_millis(200);
 /// As the stock client waits before it comes back, the first time and at most.
 const BACK_OFF: Duration = Duration::from_secs(1);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
@@ -98,10 +100,12 @@ pub(super) async fn storm(
     let back = wait(ARRIVAL, || all(&presence)).await.then(|| dropped.elapsed());
     let memory = nodes.memory()?;
     sleep(TOLD).await;
-    let commits_during = rate(nodes.commits()? - commits, dropped.elapsed());
+    let (commits, took) = (nodes.commits()? - commits, dropped.elapsed());
+    let commits_during = rate(commits, took);
+    let more = (commits_during - commits_before) * took.as_secs_f64();
     let largest = memory.iter().copied().max().unwrap_or_default();
     let grown = memory.iter().zip(&before);
-    let grown = grown.map(|(after, before)| *after as f64 / (*before).max(1) as f64);
+    let grown = grown.map(|(after, before)| kibibytes(*after) / kibibytes(*before));
     Ok(Storm {
         clients,
         back,
@@ -109,13 +113,18 @@ pub(super) async fn storm(
         joined: presence.joined.load(Ordering::SeqCst),
         commits_before,
         commits_during,
+        commits_each: more / f64::from(u32::try_from(clients).unwrap_or(u32::MAX)),
         memory: largest,
         memory_grown: grown.fold(0.0, f64::max),
     })
 }
 
 fn rate(commits: u64, took: Duration) -> f64 {
-    commits as f64 / took.as_secs_f64()
+    f64::from(u32::try_from(commits).unwrap_or(u32::MAX)) / took.as_secs_f64()
+}
+
+fn kibibytes(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX))
 }
 
 /// Answers whether it came to that in time.
@@ -194,6 +203,7 @@ impl Guest {
                             self.presence.here.fetch_add(usize::from(!here), Ordering::SeqCst);
                             here = true;
                         } else {
+                            sleep(REST).await;
                             self.join(&mut session).await;
                         }
                     }
