@@ -50,6 +50,11 @@ bench: ## measures Roomful beside other servers; the report is bench/results/rep
 		$(if $(QUICK),--quick --budget $$((left = 270 + started - $$(date +%s), left > 120 ? left : 120)))
 	@$(if $(BENCH_PART),,target/release/roomful-bench report --readme README.md)
 
+.PHONY: instructions
+instructions: setup-instructions ## counts what encoding and decoding cost, beside scripts/instructions.json; STORE=1 stores it
+	$(CARGO) build --release -p roomful-socket --example instructions
+	@node scripts/instructions.mjs $(if $(STORE),--store)
+
 .PHONY: lint
 lint: setup-lint ## checks format, lints, types and what comes in from outside
 	$(CARGO) fmt --all --check
@@ -65,8 +70,8 @@ fmt: ## formats the Rust code
 .PHONY: setup
 setup: setup-test setup-lint ## installs what is missing for all of the above
 
-.PHONY: setup-run setup-lint setup-test
-setup-run setup-lint setup-test: setup-%:
+.PHONY: setup-run setup-lint setup-test setup-instructions
+setup-run setup-lint setup-test setup-instructions: setup-%:
 	@scripts/setup.sh $*
 
 # The page is built again only when its sources have changed.

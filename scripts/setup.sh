@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, and is quick when nothing is: `setup.sh run`, `setup.sh lint` or `setup.sh test`.
+# Installs what is missing, and is quick when nothing is: `setup.sh run`, `lint`, `test` or `instructions`.
 # Where it can't install, it says exactly what to install, and stops.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,19 +44,33 @@ chromium_path() {
 # The browser that an earlier run found, if it is still there.
 known_chromium() { [ -e target/setup/chromium ] && [ -x "$(cat target/setup/chromium)" ]; }
 
+# The programs of a server, in PATH or where Debian puts them.
+has_postgresql() {
+    local initdb
+    has initdb && return
+    for initdb in /usr/lib/postgresql/*/bin/initdb; do
+        if [ -x "$initdb" ]; then return; fi
+    done
+    return 1
+}
+
 want_packages() {
     has cc || missing+=(build-essential)
     if [ "$goal" = test ]; then
         # `ensurepip` is what Debian splits off into python3-venv.
         { has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; } || missing+=(python3 python3-venv)
         has redis-server || services+=(redis-server)
+        has_postgresql || services+=(postgresql)
         known_chromium || chromium_path >/dev/null || missing+=(chromium)
+    fi
+    if [ "$goal" = instructions ]; then
+        has valgrind || missing+=(valgrind)
     fi
     missing+=("${services[@]}")
 }
 
 # Debian asks this file whether a service may be started. What we install may not: the tests start their own, on ports
-# of their own, and nobody asked for a Redis on port 6379.
+# of their own, and nobody asked for a Redis on port 6379 or a PostgreSQL on port 5432.
 policy=/usr/sbin/policy-rc.d
 
 hold_services() {
@@ -64,6 +78,17 @@ hold_services() {
     trap release_services EXIT
     printf '#!/bin/sh\n# made by roomful/scripts/setup.sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
     "${as_root[@]}" chmod 755 "$policy"
+}
+
+# Debian's PostgreSQL makes a cluster of its own when it is installed, in /var/lib and on port 5432. The tests make theirs;
+# so it is told beforehand not to. A setup that is there already is left as it is, and so are clusters.
+clusters=/etc/postgresql-common/createcluster.conf
+
+hold_clusters() {
+    case " ${services[*]} " in *" postgresql "*) ;; *) return 0 ;; esac
+    if [ -e "$clusters" ]; then return; fi
+    "${as_root[@]}" mkdir -p "${clusters%/*}"
+    printf '# made by roomful/scripts/setup.sh\ncreate_main_cluster = false\n' | "${as_root[@]}" tee "$clusters" >/dev/null
 }
 
 release_services() {
@@ -94,7 +119,8 @@ install_packages() {
     say "installing ${missing[*]}"
     "${as_root[@]}" apt-get update -qq
     hold_services
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    hold_clusters
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     release_services
     disable_services
 }

@@ -59,6 +59,9 @@ enum Command {
         /// Where the database goes
         #[arg(long)]
         folder: PathBuf,
+        /// Rooms that the rows go to, in turn
+        #[arg(long)]
+        rooms: u32,
         /// Rows a commit
         #[arg(long)]
         batch: u32,
@@ -89,10 +92,11 @@ fn run(command: &Command) -> Result<(), BenchError> {
         Command::Floor { port, batched } => floor::serve(*port, *batched),
         Command::BareSqlite {
             folder,
+            rooms,
             batch,
             seconds,
         } => {
-            let rate = sqlite::bare(folder, *batch, Duration::from_secs(*seconds))?;
+            let rate = sqlite::bare(folder, *rooms, *batch, Duration::from_secs(*seconds))?;
             writeln!(std::io::stdout(), "{rate:.0}").map_err(BenchError::file("standard output"))
         }
     }

@@ -15,17 +15,25 @@ const PER_ROOM: u32 = 10_000;
 /// Rows a commit while a store is filled.
 const FILL_BATCH: u32 = 10_000;
 
-/// Appends rows like those of chat messages for a while, `batch` a commit, WAL and FULL; rows a second.
-pub(crate) fn bare(folder: &Path, batch: u32, span: Duration) -> Result<f64, BenchError> {
-    let mut db = open(&folder.join("bare.db"), &["room-0".to_owned()])?;
+/// Appends rows like those of chat messages for a while, `batch` a commit, to so many rooms in turn, WAL and FULL; rows a
+/// second.
+pub(crate) fn bare(folder: &Path, rooms: u32, batch: u32, span: Duration) -> Result<f64, BenchError> {
+    let names: Vec<_> = (0..rooms).map(|room| format!("room-{room}")).collect();
+    let mut db = open(&folder.join("bare.db"), &names)?;
     db.pragma_update(None, "synchronous", "FULL").map_err(sql)?;
-    let (mut head, start) = (0, clock::now());
+    let (mut heads, mut done, start) = (vec![0; names.len()], 0, clock::now());
     let end = start + clock::nanos(span);
+    let mut next = (0..names.len()).cycle();
     while clock::now() < end {
-        append(&mut db, "room-0", head, batch)?;
-        head += batch;
+        let transaction = begin(&mut db)?;
+        for room in next.by_ref().take(batch as usize) {
+            rows(&transaction, &names[room], heads[room], 1).map_err(sql)?;
+            heads[room] += 1;
+        }
+        transaction.commit().map_err(sql)?;
+        done += batch;
     }
-    Ok(f64::from(head) / clock::seconds(clock::now() - start))
+    Ok(f64::from(done) / clock::seconds(clock::now() - start))
 }
 
 /// Makes Roomful's database in `data` with `messages` in it.
@@ -71,10 +79,13 @@ fn open(file: &Path, rooms: &[String]) -> Result<Connection, BenchError> {
     Ok(db)
 }
 
+fn begin(db: &mut Connection) -> Result<Transaction<'_>, BenchError> {
+    db.transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(sql)
+}
+
 fn append(db: &mut Connection, room: &str, head: u32, count: u32) -> Result<(), BenchError> {
-    let transaction = db
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(sql)?;
+    let transaction = begin(db)?;
     rows(&transaction, room, head, count).map_err(sql)?;
     transaction.commit().map_err(sql)
 }

@@ -12,7 +12,8 @@ pub(super) const WORKLOAD: Workload = Workload {
     name: "sends",
     title: "Durable sends only, 64 senders",
     about: "64 clients, each alone in its room, 64 messages in flight. Beside Roomful, in the same run and on the same \
-            disk: a bare loop on SQLite with Roomful's schema, WAL, FULL, and as many rows a commit as Roomful had.",
+            disk: a bare loop on SQLite with Roomful's schema, rooms and rows, WAL, FULL, and as many rows a commit as \
+            Roomful had.",
     entrants: &[
         Entrant::chat("roomful"),
         Entrant::chat("node"),
@@ -96,7 +97,8 @@ fn bare(scene: &Scene<'_>, batch: f64) -> Result<f64, BenchError> {
     let output = Command::new(words.next().unwrap_or_default())
         .args(words)
         .arg(program)
-        .args(["bare-sqlite", "--batch", &format!("{:.0}", batch.max(1.0))])
+        .args(["bare-sqlite", "--rooms", &SENDERS.to_string()])
+        .args(["--batch", &format!("{:.0}", batch.max(1.0))])
         .args(["--seconds", &format!("{}", scene.pace.measured.as_secs())])
         .arg("--folder")
         .arg(folder.path())

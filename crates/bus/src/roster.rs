@@ -29,6 +29,7 @@ pub enum Beat {
     /// It was renewed.
     Renewed,
     /// It began: the roster did not know the member, or has forgotten it with all its entries. They have to be put again.
+    /// If the answer got lost, the next one says it again. So a member beats by one end only: another was not told.
     Began,
     /// It had ended before. The member must stop what it does in its name.
     Lapsed,
@@ -72,7 +73,7 @@ pub trait Roster: Send + Sync {
     /// What living members have under these keys, in their order.
     async fn entries(&self, keys: &[String]) -> Result<Vec<Vec<Entry>>, BusError>;
 
-    /// Takes out entries of dead members, `limit` at most; each is given to one caller.
+    /// Takes out entries of dead members, `limit` at most; each is given to one caller, or again if an answer got lost.
     async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, BusError>;
 
     /// Has, or keeps, the lease `name` for `ttl` from now, unless another living member has it.

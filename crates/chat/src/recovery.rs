@@ -137,8 +137,11 @@ pub(crate) async fn begin(chat: &Chat, me: &Session, socket: &Socket) {
 pub(crate) async fn subscribe(chat: &Chat, me: &Session, room: RoomId, head: u64) -> Result<(), ChatError> {
     let Some(key) = me.key() else { return Ok(()) };
     let now = chat.clock.now_ms();
-    // Unless another connection has taken the session over: then this one is about to end.
-    let _held = chat.store.subscribe(key, me.serial, room, head, now).await?;
+    if !chat.store.subscribe(key, me.serial, room, head, now).await? {
+        // Another connection has taken the session over, and this one is about to end. Whatever it is: the store knows nothing
+        // of this room, so this connection can't be taken up again.
+        me.set_key(None);
+    }
     Ok(())
 }
 

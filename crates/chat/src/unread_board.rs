@@ -114,6 +114,23 @@ impl UnreadBoard {
         self.alarm.moved(was_next, changed.due.next());
     }
 
+    /// The same of a room that only its id is known of.
+    pub(crate) async fn changed_by_id(&self, room: RoomId) {
+        if self.presence.count_everyone_in(room) == 0 {
+            return;
+        }
+        match self.store.room(room).await {
+            Ok(Some(row)) => {
+                if let Ok(name) = RoomName::new(&row.name) {
+                    self.changed(room, &name);
+                }
+            }
+            // Its members went with it.
+            Ok(None) => {}
+            Err(error) => tracing::warn!(room, %error, "a room that has changed can't be looked up"),
+        }
+    }
+
     /// The user has read on: their other sockets are told at once.
     pub(crate) async fn user_read(&self, user: &UserId, room: RoomId, name: &RoomName) {
         self.tell(user, room, name).await;

@@ -8,6 +8,7 @@ mod clock;
 mod cluster;
 mod config;
 mod http;
+mod huge_pages;
 mod lifecycle;
 mod log;
 mod open_files;
@@ -26,6 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// All of the program.
 pub fn main() -> ExitCode {
+    huge_pages::decline();
     let cli = match cli::Cli::read() {
         Ok(cli) => cli,
         Err(code) => return code,

@@ -69,6 +69,9 @@ impl StartError {
     }
 }
 
+/// How long clients wait for the node to have its part in the cluster.
+const STANDING: Duration = Duration::from_secs(5);
+
 /// A running server.
 pub(crate) struct Server {
     health: Health,
@@ -115,6 +118,12 @@ impl Server {
             Ok::<_, StartError>((lock, store::open(&opening)?))
         })
         .await??;
+        if part.is_none() && store.other_nodes().await? > 0 {
+            tracing::warn!(
+                "another server has this database open, or was killed just now; without a bus that both share (bus.url), \
+                 the clients of one don't hear those of the other"
+            );
+        }
         let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
         let chat = ChatServer::attach_to(
             &sockets,
@@ -130,6 +139,9 @@ impl Server {
             ApiKey::new(config.api.key.expose()),
             config.socket.max_payload.0,
         );
+        if bus.is_some() && timeout(STANDING, chat.takes_part()).await.is_err() {
+            tracing::warn!("this node has no part in its cluster yet; until it has, clients are sent away");
+        }
         gate.open(router::inner(
             sockets.router(),
             api,
@@ -172,7 +184,7 @@ impl Server {
                 self.chat.stop_sends().await;
             } else {
                 // Who is still here in the meantime chats on.
-                let drain = self.chat.hinting(Drain::over(spread).patience(patience));
+                let drain = self.chat.hinting(Drain::over(spread).patience(patience / 2));
                 self.sockets.drain(drain).await;
             }
             self.sockets.close().await;

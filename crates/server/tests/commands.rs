@@ -112,7 +112,7 @@ fn a_bad_value_is_one_line_and_code_2() {
         ),
         (
             &["serve"],
-            ("ROOMFUL_STORE_URL", "postgres://u:pw@h/d"),
+            ("ROOMFUL_STORE_URL", "mysql://u:pw@h/d"),
             "environment variable ROOMFUL_STORE_URL: store.url: ",
         ),
         (

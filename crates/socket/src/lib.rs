@@ -27,6 +27,7 @@ mod cors;
 mod drain;
 pub mod engine;
 mod handshake;
+mod head_timer;
 mod id;
 mod metrics;
 mod outbox;

@@ -44,6 +44,9 @@ struct Waiting {
     key: Option<u64>,
 }
 
+/// Frames that an outbox makes place for when more than one waits.
+const BURST: usize = 7;
+
 /// One inline place: an idle client owns no heap, and one frame at a time needs none.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -87,8 +90,16 @@ impl Outbox {
         } else {
             None
         };
+        self.make_place();
         self.waiting.push(Waiting { frame, key });
         Ok(Pushed::Queued)
+    }
+
+    /// Where one waits already, more will come: grows by several at once.
+    fn make_place(&mut self) {
+        if !self.waiting.is_empty() && self.waiting.len() == self.waiting.capacity() {
+            self.waiting.reserve(BURST);
+        }
     }
 
     /// A ping, which must not wait behind a backlog. It does not ask for room.

@@ -8,6 +8,7 @@ use roomful_wire::{
     frame::{self, OpCode},
     packet::{self, Payload},
 };
+use serde::Serialize;
 use serde_json::Value;
 
 /// Room for the longest header of a server frame, so that the packet can be written before its length is known.
@@ -84,6 +85,17 @@ impl Prepared {
         Self::build(payload.attachments(), |out| {
             packet::ack(out, namespace, id, payload);
         })
+    }
+
+    /// An answer of one value.
+    pub(crate) fn ack_one<T: Serialize + ?Sized>(
+        namespace: &str,
+        id: u64,
+        value: &T,
+    ) -> Result<Self, serde_json::Error> {
+        let mut written = Ok(());
+        let answer = Self::build(&[], |out| written = packet::ack_one(out, namespace, id, value));
+        written.map(|()| answer)
     }
 
     pub(crate) fn connect(namespace: &str, sid: &str, pid: Option<&str>) -> Self {

@@ -484,31 +484,6 @@ async fn the_server_ends_a_namespace_or_the_whole_connection() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_is_closed_at_its_bound_and_hurts_nobody() {
-    let (address, server) = start(
-        |builder| builder.outbox(64 * 1024, 1024),
-        |server| drop(server.of("/")),
-    )
-    .await;
-    let root = server.of("/");
-    // Never read again after this.
-    let mut stopped = raw(address).await;
-    stopped.send_text("40").await.unwrap();
-    assert!(matches!(stopped.recv().await.unwrap(), Frame::Text(_)));
-    let healthy = connect(address).await;
-    let text = "x".repeat(8 * 1024);
-    let mut rounds = 0;
-    while server.connections() > 1 {
-        rounds += 1;
-        root.emit("news", &json!({"round": rounds, "text": text}))
-            .unwrap();
-        let news = healthy.next_event("news").await.unwrap();
-        assert_eq!(news["round"], rounds);
-        assert!(rounds < 100_000, "the stopped reader is never closed");
-    }
-}
-
-#[tokio::test]
 async fn what_may_be_lost_is_dropped_before_anybody_is_closed() {
     let (address, server) = start(
         |builder| builder.outbox(64 * 1024, 1024),

@@ -1,7 +1,8 @@
 //! How many appends a second the store commits, and how many a bare loop on SQLite could with batches as large.
 //!
 //! `cargo run --release -p roomful-store --example append_rate -- FOLDER [SENDERS] [SECONDS]`; the disk under
-//! FOLDER is what is measured.
+//! FOLDER is what is measured. With the URL of an empty PostgreSQL database in FOLDER's place, the store alone is measured;
+//! with `postgres`, on a server that is made for it.
 
 use std::{
     error::Error,
@@ -12,6 +13,7 @@ use std::{
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use roomful_store::{EntryKind, NewEntry, Options, RoomId, Store};
+use roomful_testkit::PostgresServer;
 use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::{task::JoinSet, time::Instant};
 
@@ -20,11 +22,22 @@ type Failure = Box<dyn Error + Send + Sync>;
 #[expect(clippy::print_stdout, reason = "the report")]
 fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
-    let folder = PathBuf::from(arguments.next().ok_or("name a folder on the disk to measure")?);
+    let place = arguments
+        .next()
+        .ok_or("name a folder on the disk to measure, a database's URL, or postgres")?;
     let senders: usize = arguments.next().map_or(Ok(64), |text| text.parse())?;
     let span = Duration::from_secs(arguments.next().map_or(Ok(5), |text| text.parse())?);
 
-    let (rate, batch) = tokio::runtime::Runtime::new()?.block_on(store(&folder, senders, span))?;
+    if place.starts_with("postgres") {
+        let server = (place == "postgres").then(PostgresServer::start).transpose()?;
+        let url = server.as_ref().map_or(Ok(place), PostgresServer::new_database)?;
+        let (rate, batch) = tokio::runtime::Runtime::new()?.block_on(store(&url, senders, span))?;
+        println!("store on PostgreSQL, {senders} senders: {rate:.0} appends/s, {batch:.1} a commit");
+        return Ok(());
+    }
+    let folder = PathBuf::from(place);
+    let url = format!("sqlite:{}", fresh(&folder, "store.db")?.display());
+    let (rate, batch) = tokio::runtime::Runtime::new()?.block_on(store(&url, senders, span))?;
     println!("store, {senders} senders: {rate:.0} appends/s, {batch:.1} a commit");
     #[expect(
         clippy::cast_possible_truncation,
@@ -41,11 +54,10 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Each sender waits for its answer before it sends again. Answers appends a second, and appends a commit.
-async fn store(folder: &Path, senders: usize, span: Duration) -> Result<(f64, f64), Failure> {
+async fn store(url: &str, senders: usize, span: Duration) -> Result<(f64, f64), Failure> {
     let recorder = DebuggingRecorder::new();
     let figures = recorder.snapshotter();
-    let url = format!("sqlite:{}", fresh(folder, "store.db")?.display());
-    let store = metrics::with_local_recorder(&recorder, || roomful_store::open(&url, Options::default()))?;
+    let store = metrics::with_local_recorder(&recorder, || roomful_store::open(url, Options::default()))?;
     let room = store.open_room("room", true, 0).await?.ok_or("no room")?.id;
     mean_batch(&figures);
 

@@ -23,6 +23,9 @@ pub enum Outage {
     /// The disk or file system refused to read or write.
     #[error("the disk does not answer as it should ({0})")]
     Io(String),
+    /// The line to the database, or its server, is not what it should be.
+    #[error("its database can't be reached ({0})")]
+    Connection(String),
     /// The queue stayed full, or another process held the database, for longer than the configured wait.
     #[error("it has more to do than it can take")]
     Busy,

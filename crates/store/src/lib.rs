@@ -12,6 +12,7 @@
 //! | `outbox` | records for sinks outside, written with their causes |
 //! | `sqlite` | the embedded engine: one writer thread with group commit, a few readers |
 //! | `postgres` | the engine for several nodes: appends in flights, all else on a pool |
+//! | `migrate` | from SQLite to PostgreSQL, with all that clients know |
 //! | `numbers`, `known`, `tail`, `beside`, `queue`, `metrics` | what the engines share |
 //! | `contract` | the suite every engine has to pass |
 
@@ -21,6 +22,7 @@ pub mod contract;
 mod error;
 mod known;
 mod metrics;
+mod migrate;
 mod notifications;
 mod numbers;
 mod options;
@@ -36,6 +38,7 @@ mod store;
 mod tail;
 
 pub use error::{Outage, StoreError};
+pub use migrate::{Migrated, Moved, Progress, migrate};
 pub use notifications::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,

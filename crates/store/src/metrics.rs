@@ -10,6 +10,7 @@ pub(crate) struct Metrics {
     pub(crate) queue: Gauge,
     disk_full: Counter,
     io: Counter,
+    connection: Counter,
     busy: Counter,
     closed: Counter,
     internal: Counter,
@@ -24,6 +25,7 @@ impl Metrics {
             queue: gauge!("roomful_store_queue"),
             disk_full: errors("disk_full"),
             io: errors("io"),
+            connection: errors("connection"),
             busy: errors("busy"),
             closed: errors("closed"),
             internal: errors("internal"),
@@ -35,6 +37,7 @@ impl Metrics {
         match error {
             StoreError::Unavailable(Outage::DiskFull) => &self.disk_full,
             StoreError::Unavailable(Outage::Io(_)) => &self.io,
+            StoreError::Unavailable(Outage::Connection(_)) => &self.connection,
             StoreError::Unavailable(Outage::Busy) => &self.busy,
             StoreError::Unavailable(Outage::Closed) => &self.closed,
             StoreError::Internal(_) | StoreError::Setup(_) => &self.internal,

@@ -119,6 +119,16 @@ impl Options {
                 )));
             }
         }
+        for (name, value) in [
+            ("statement_timeout", self.statement_timeout),
+            ("node_timeout", self.node_timeout),
+        ] {
+            if value < Duration::from_millis(100) {
+                return Err(StoreError::Setup(format!(
+                    "the store's {name} is {value:?}; it must be at least 100 ms"
+                )));
+            }
+        }
         if self.readers > 16 {
             return Err(StoreError::Setup(format!(
                 "the store's readers is {}; 16 at most",

@@ -270,7 +270,8 @@ pub trait Outbox: Send + Sync {
     /// Users of whom it was told that they are online, the first ones by name after `after`, `limit` at most.
     async fn online(&self, after: &str, limit: u32) -> Result<Vec<OnlineRow>, StoreError>;
 
-    /// Pending records of a sink which are due at `now`, the longest due first, `limit` at most.
+    /// Pending records of a sink which are due at `now`, the longest due first, `limit` at most. Where several processes
+    /// have the store open, a sink is served by one of them at a time, for as long as that lives: the others get none.
     async fn due(&self, sink: &str, now: i64, limit: u32) -> Result<Vec<Record>, StoreError>;
 
     /// When the first of the sink's pending records is due that are not yet at `now`.
@@ -279,7 +280,8 @@ pub trait Outbox: Send + Sync {
     /// Notes what became of attempts. Records that are no longer pending stay as they are.
     async fn settle(&self, settled: Vec<Settled>, now: i64) -> Result<(), StoreError>;
 
-    /// Messages which are due at `now` for a look at who has acknowledged them, the longest due first.
+    /// Messages which are due at `now` for a look at who has acknowledged them, the longest due first. One process looks at
+    /// a time, as with [`Outbox::due`].
     async fn unconfirmed(&self, now: i64, limit: u32) -> Result<Vec<Unconfirmed>, StoreError>;
 
     /// Writes the records that looks came to. After the first look a message is due for the last one; after that it is

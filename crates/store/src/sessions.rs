@@ -114,6 +114,11 @@ pub trait Sessions: Send + Sync {
     /// Where the order stands now, other nodes' commits included.
     async fn read_position(&self) -> Result<LogPosition, StoreError>;
 
+    /// How many other processes have the store open and gave a sign of life of late. They write, too.
+    async fn other_nodes(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     /// As [`crate::Store::append`], and says where in the order of all entries the new ones are.
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError>;
 

@@ -33,6 +33,9 @@ pub trait Store: Sessions + Send + Sync + 'static {
     /// The room of this name. If there is none, it is created if `create` says so, with `at` as its time.
     async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError>;
 
+    /// The room of this id.
+    async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError>;
+
     /// Changes a room, or creates it so, with `at` as its time. Answers the room, and whether it was created.
     async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError>;
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::RoomRow;
+use crate::{RoomRow, rows};
 
 /// Entries that fell out of retention are deleted this many at a time, at least.
 const SWEEP: u64 = 64;
@@ -44,7 +44,12 @@ impl Tail {
 
     /// Only so many entries are kept, or fewer if the room says so.
     pub(crate) fn keep_newest(&mut self, max_entries: u64) {
-        let most = self.row.history.map_or(max_entries, |own| own.min(max_entries));
+        let most = match self.row.history {
+            // The server's own rooms keep what it needs, whatever is set for those of clients.
+            Some(own) if rows::is_own(&self.row.name) => own,
+            Some(own) => own.min(max_entries),
+            None => max_entries,
+        };
         self.keep_from((self.row.head + 1).saturating_sub(most));
     }
 

@@ -12,11 +12,12 @@ use std::{
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, getuid, kill_process};
+use tokio::time::Instant;
 
 use crate::{Error, PATIENCE, redis::free_port};
 
@@ -41,7 +42,7 @@ pub struct PostgresServer {
     binaries: PathBuf,
     port: u16,
     owner: Option<Owner>,
-    settings: Vec<String>,
+    settings: Mutex<Vec<String>>,
     keeper: Mutex<Child>,
     databases: AtomicU32,
 }
@@ -79,6 +80,31 @@ impl PostgresServer {
         Err(failure.unwrap_or_else(|| Error::Postgres("no port is free".into())))
     }
 
+    /// Makes one that speaks TLS, by a certificate and its key as PEM.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with_tls(certificate: &str, key: &str) -> Result<Self, Error> {
+        let server = Self::start()?;
+        server.stop()?;
+        for (name, pem) in [("server.crt", certificate), ("server.key", key)] {
+            let path = server.folder.join("data").join(name);
+            let mut options = fs::File::options();
+            std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create_new(true), 0o600);
+            let mut file = options.open(&path).map_err(Error::io("writing a certificate"))?;
+            file.write_all(pem.as_bytes())
+                .map_err(Error::io("writing a certificate"))?;
+            if let Some(owner) = server.owner {
+                std::os::unix::fs::chown(&path, Some(owner.uid), Some(owner.gid))
+                    .map_err(Error::io("giving a certificate away"))?;
+            }
+        }
+        let settings = vec!["ssl=on".to_owned()];
+        *server.settings.lock() = settings;
+        server.restart()?;
+        Ok(server)
+    }
+
     fn make(settings: &[&str]) -> Result<Self, Error> {
         let binaries = binaries()?;
         let folder = tempfile::Builder::new().prefix("pg-").tempdir();
@@ -105,7 +131,7 @@ impl PostgresServer {
             binaries,
             port,
             owner,
-            settings,
+            settings: Mutex::new(settings),
             keeper: Mutex::new(keeper),
             databases: AtomicU32::new(0),
         })
@@ -182,7 +208,7 @@ impl PostgresServer {
             &self.binaries,
             self.port,
             self.owner,
-            &self.settings,
+            &self.settings.lock(),
         )?;
         self.wait_ready()
     }

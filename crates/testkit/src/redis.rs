@@ -139,9 +139,7 @@ impl RedisServer {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(self.failure(&format!("ended while starting, with {status}")));
             }
-            if let Ok(mut client) = self.client().await
-                && client.call(&["PING"]).await.is_ok()
-            {
+            if self.is_ready().await {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -150,6 +148,20 @@ impl RedisServer {
             // A process that does not listen yet gives no event to wait for.
             sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Whether it answers, and not another that was quicker to take the port.
+    async fn is_ready(&self) -> bool {
+        let Ok(mut client) = self.client().await else {
+            return false;
+        };
+        let Ok(info) = client.call(&["INFO", "server"]).await else {
+            return false;
+        };
+        let own = self.child.id().map(|id| format!("process_id:{id}\r\n"));
+        own.zip(info.as_str())
+            .is_some_and(|(own, info)| info.contains(&own))
+            && client.call(&["PING"]).await.is_ok()
     }
 
     fn failure(&self, what: &str) -> Error {

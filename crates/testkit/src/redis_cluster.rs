@@ -11,6 +11,9 @@ use crate::{Error, PATIENCE, RedisServer};
 /// How many slots a cluster has.
 const SLOTS: usize = 16_384;
 
+/// How often another port is tried.
+const PORTS: usize = 3;
+
 /// The running nodes. Dropping it kills them.
 #[derive(Debug)]
 pub struct RedisCluster {
@@ -86,21 +89,16 @@ impl RedisCluster {
     }
 
     async fn add_node(&mut self) -> Result<usize, Error> {
-        let port = free_port()?;
-        let between = port.to_string();
-        let mut args = vec![
-            "--cluster-enabled",
-            "yes",
-            "--cluster-port",
-            &between,
-            "--cluster-node-timeout",
-            "1000",
-            // It has no majority to wait for when it starts.
-            "--cluster-replica-validity-factor",
-            "0",
-        ];
-        args.extend(self.args.iter().map(String::as_str));
-        let node = RedisServer::start_with(None, &args).await?;
+        let mut tries = 0;
+        let (node, port) = loop {
+            tries += 1;
+            match self.start_node().await {
+                Ok(started) => break started,
+                Err(error) if tries == PORTS => return Err(error),
+                // Somebody was quicker to take the second port, most likely.
+                Err(_) => {}
+            }
+        };
         if let (Some(first), Some(between)) = (self.nodes.first(), self.ports.first()) {
             let (first, between) = (first.addr().port().to_string(), between.to_string());
             let mut client = node.client().await?;
@@ -111,6 +109,28 @@ impl RedisCluster {
         self.nodes.push(node);
         self.ports.push(port);
         Ok(self.nodes.len() - 1)
+    }
+
+    async fn start_node(&self) -> Result<(RedisServer, u16), Error> {
+        let port = free_port()?;
+        let between = port.to_string();
+        let mut args = vec![
+            "--cluster-enabled",
+            "yes",
+            "--cluster-port",
+            &between,
+            "--cluster-node-timeout",
+            "1000",
+            // A replica is served at once.
+            "--repl-diskless-sync-delay",
+            "0",
+            // A replica takes over however long it has not heard of its master.
+            "--cluster-replica-validity-factor",
+            "0",
+        ];
+        args.extend(self.args.iter().map(String::as_str));
+        let node = RedisServer::start_with(None, &args).await?;
+        Ok((node, port))
     }
 
     /// Waits until every node knows every other, and that all slots are served.

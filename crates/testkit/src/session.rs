@@ -28,6 +28,8 @@ pub struct Target {
     pub path: String,
     /// Headers to add to the upgrade request.
     pub headers: Vec<(String, String)>,
+    /// Whether the connection is like a phone's, so that little waits in the kernels when it is not read.
+    pub narrow: bool,
 }
 
 impl From<SocketAddr> for Target {
@@ -37,6 +39,7 @@ impl From<SocketAddr> for Target {
             source: None,
             path: "/socket.io/".into(),
             headers: Vec::new(),
+            narrow: false,
         }
     }
 }
@@ -87,7 +90,11 @@ impl Session {
             .iter()
             .map(|(name, value)| (&name[..], &value[..]))
             .collect();
-        let mut ws = WsClient::connect_from(target.source, target.addr, &query, &headers).await?;
+        let mut ws = if target.narrow {
+            WsClient::connect_narrow(target.addr, &query, &headers).await?
+        } else {
+            WsClient::connect_from(target.source, target.addr, &query, &headers).await?
+        };
         match ws.recv_within(PATIENCE).await? {
             Frame::Text(text) if text.starts_with('0') => {
                 let handshake = serde_json::from_str(&text[1..])

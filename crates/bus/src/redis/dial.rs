@@ -9,6 +9,7 @@ use redis::{
     aio::{AsyncPushSender, MultiplexedConnection},
     io::tcp::TcpSettings,
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::time::timeout;
 
 use super::target::{Place, Target};
@@ -37,6 +38,12 @@ impl Dialer {
             }
             let root = fs::read(path)
                 .map_err(|error| BusError::Setup(format!("{} can't be read: {error}", path.display())))?;
+            if CertificateDer::pem_slice_iter(&root).next().is_none() {
+                return Err(BusError::Setup(format!(
+                    "there is no certificate in {}",
+                    path.display()
+                )));
+            }
             certificates = Some(TlsCertificates {
                 client_tls: None,
                 root_cert: Some(root),

@@ -171,8 +171,9 @@ impl RedisRoster {
         if let Some(value) = value {
             script.arg(value);
         }
+        let before = self.known.of(member);
         let (token, writes, others): (String, u64, Pairs) = self.run(&script).await?;
-        self.known.wrote(member, &token, writes);
+        self.known.wrote(member, &before, &token, writes);
         Ok(entries(others))
     }
 }

@@ -12,9 +12,12 @@ const NOTHING: Bytes = Bytes::new();
 
 #[tokio::test]
 async fn a_failover_is_followed() {
-    let mut master = RedisServer::start_with(Some("pw"), &["--masterauth", "pw"])
-        .await
-        .unwrap();
+    let mut master = RedisServer::start_with(
+        Some("pw"),
+        &["--masterauth", "pw", "--repl-diskless-sync-delay", "0"],
+    )
+    .await
+    .unwrap();
     let port = master.addr().port().to_string();
     let replica = RedisServer::start_with(
         Some("pw"),

@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use roomful_bus::{Beat, BusError, Options, contract::until, open};
 use roomful_testkit::{RedisServer, redis::free_port};
 
-use super::{LONG, arrives, end, hear, quick};
+use super::{LONG, arrives, end, hear};
 
 const NOTHING: Bytes = Bytes::new();
 
@@ -65,7 +65,7 @@ async fn tls_with_its_own_ca_and_a_user_with_few_rights() {
     let url = format!("rediss://{}:pw@localhost:{port}", rule[0]);
     let with_ca = |folder: &Path| Options {
         ca_file: Some(folder.join("ca.pem")),
-        ..quick()
+        ..Options::default()
     };
     let distrustful = open(&url, with_ca(others.path())).unwrap();
     let error = distrustful.check().await.unwrap_err();
@@ -125,7 +125,9 @@ async fn a_ca_that_cannot_be_read_is_told_at_once() {
         ..Options::default()
     };
     let setup = |url: &str| matches!(open(url, with_ca()), Err(BusError::Setup(_)));
-    assert!(setup("rediss://localhost"), "there is none");
+    assert!(setup("rediss://localhost"), "there is no file");
+    fs::write(&path, "nothing").unwrap();
+    assert!(setup("rediss://localhost"), "there is none in it");
     fs::write(
         &path,
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",

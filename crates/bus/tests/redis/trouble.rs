@@ -197,6 +197,24 @@ async fn nothing_stays_in_redis_for_ever() {
 }
 
 #[tokio::test]
+async fn by_its_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("redis.sock");
+    let socket = socket.to_str().unwrap();
+    let _redis = RedisServer::start_with(Some("pw"), &["--unixsocket", socket])
+        .await
+        .unwrap();
+    let url = format!("redis+unix://{socket}?pass=pw");
+    let (a, b) = (
+        end(&url, quick()).await.unwrap(),
+        end(&url, quick()).await.unwrap(),
+    );
+    let (at_b, _b) = hear(&b, "t").await;
+    arrives(&a, "t", &at_b, "by its socket").await.unwrap();
+    assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Began));
+}
+
+#[tokio::test]
 async fn two_clusters_share_a_redis_under_prefixes() {
     let redis = RedisServer::start().await.unwrap();
     let under = async |prefix: &str| {

@@ -75,8 +75,9 @@ async fn put(
         .await?
         .ok_or(NO_ROOM)?;
     if joined.newly {
-        chat.presence.enter(user, &room);
+        chat.presence.enter(user, room.id);
         tell_others(chat, &room, MEMBER_JOINED, user, None);
+        chat.presence.tell_joined(user, room.id).await?;
     }
     Ok((joined.member, joined.newly))
 }

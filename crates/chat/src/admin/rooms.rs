@@ -106,6 +106,7 @@ pub(crate) async fn clear(chat: &Chat, room: &Room) {
 }
 
 async fn state(chat: &Chat, room: RoomRow) -> Result<RoomState, ChatError> {
+    chat.presence.look_around(&[room.id]).await;
     Ok(RoomState {
         members: chat.store.count_members(room.id).await?,
         online: chat.presence.count_in(room.id),

@@ -18,6 +18,8 @@ pub(crate) const KEPT: u64 = 10_000;
 /// What all nodes must do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Control {
+    /// The user is a member of the room: on whichever node they are, they are online in it.
+    Joined { room: RoomId, user: String },
     /// The user is a member of the room no more: their sockets are out of it.
     Left { room: RoomId, user: String },
     /// The room is gone, with all that was in it.

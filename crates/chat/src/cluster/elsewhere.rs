@@ -66,8 +66,9 @@ impl Elsewhere {
         self.rooms.contains_key(&room)
     }
 
-    /// A look at the lists of a room. The first look changes nothing: whoever asks is answered with it.
-    pub(crate) fn look(&mut self, room: RoomId, crowds: Vec<Crowd>) -> Vec<Change> {
+    /// A look at the lists of a room. The first look changes nothing: whoever asks is answered with it. Unless the lists are
+    /// `complete`, who is not in them stays.
+    pub(crate) fn look(&mut self, room: RoomId, crowds: Vec<Crowd>, complete: bool) -> Vec<Change> {
         let mut now = Room::default();
         for crowd in crowds {
             now.more += crowd.count.saturating_sub(crowd.users.len());
@@ -82,13 +83,28 @@ impl Elsewhere {
                     Some(_) => {}
                 }
             }
-            let gone = before.users.keys().filter(|user| !now.users.contains_key(*user));
+            let gone: Vec<_> = before
+                .users
+                .iter()
+                .filter(|(user, _)| !now.users.contains_key(*user))
+                .map(|(user, shown)| (Arc::clone(user), shown.clone()))
+                .collect();
             // Of whom a list has no place for, nobody can say that they went.
-            let gone = gone.filter(|_| now.more == 0);
-            changes.extend(gone.map(|user| Change::Went(Arc::clone(user))));
+            if !complete {
+                now.users.extend(gone);
+            } else if now.more == 0 {
+                changes.extend(gone.into_iter().map(|(user, _)| Change::Went(user)));
+            }
         }
         self.rooms.insert(room, now);
         changes
+    }
+
+    /// The user was not seen in the room after all.
+    pub(crate) fn forget(&mut self, room: RoomId, user: &str) {
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.users.swap_remove(user);
+        }
     }
 
     /// Forgets the rooms for which `keep` does not hold.
@@ -168,9 +184,12 @@ mod tests {
     #[test]
     fn a_look_tells_what_has_changed_since_the_one_before() {
         let mut there = Elsewhere::default();
-        assert_eq!(there.look(1, vec![crowd(&[("a", Online), ("b", Online)], 2)]), []);
+        assert_eq!(
+            there.look(1, vec![crowd(&[("a", Online), ("b", Online)], 2)], true),
+            []
+        );
         let two = vec![crowd(&[("b", Busy)], 1), crowd(&[("c", Online), ("b", Busy)], 2)];
-        let changes = there.look(1, two);
+        let changes = there.look(1, two, true);
         let [b, c, a] = ["b", "c", "a"].map(UserId::from);
         assert_eq!(changes, [Change::Shows(b), Change::Came(c), Change::Went(a)]);
         assert_eq!(there.in_room(1).0.count(), 2, "who is on two nodes is one user");
@@ -181,9 +200,18 @@ mod tests {
     #[test]
     fn who_may_only_have_lost_their_place_in_a_long_list_has_not_gone() {
         let mut there = Elsewhere::default();
-        there.look(1, vec![crowd(&[("a", Online)], 1)]);
-        assert_eq!(there.look(1, vec![crowd(&[], 9)]), []);
+        there.look(1, vec![crowd(&[("a", Online)], 1)], true);
+        assert_eq!(there.look(1, vec![crowd(&[], 9)], true), []);
         assert_eq!(there.in_room(1).1, 9);
+    }
+
+    #[test]
+    fn nobody_has_gone_while_the_lists_are_not_complete() {
+        let mut there = Elsewhere::default();
+        there.look(1, vec![crowd(&[("a", Online)], 1)], true);
+        assert_eq!(there.look(1, vec![], false), []);
+        assert_eq!(there.rooms_of("a"), [1]);
+        assert_eq!(there.look(1, vec![], true), [Change::Went("a".into())]);
     }
 
     #[test]

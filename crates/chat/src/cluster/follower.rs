@@ -54,9 +54,11 @@ async fn begin_anew(chat: &Chat, cluster: &Cluster, at: LogPosition) {
         epoch = at.epoch,
         "the log was restored: all clients have to come back and begin anew"
     );
-    cluster.upcoming.lock().clear();
     chat.rooms.forget_all();
     chat.order.begin_anew(at);
+    // After that, no word of the old order is taken any more.
+    cluster.upcoming.lock().clear();
+    cluster.forget_control_room();
     for socket in chat.namespace.sockets() {
         socket.close(Reason::ForcedClose);
     }

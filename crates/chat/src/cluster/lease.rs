@@ -3,10 +3,7 @@
 //! there.
 
 use std::{
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -14,7 +11,10 @@ use parking_lot::RwLock;
 use rand::RngExt as _;
 use roomful_bus::Beat;
 use roomful_socket::Reason;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use super::Cluster;
 use crate::servers::chat::Chat;
@@ -24,7 +24,7 @@ pub(crate) struct Standing {
     node: String,
     member: RwLock<Arc<str>>,
     /// Whether the lease lasts, as far as this node can know.
-    lasts: AtomicBool,
+    lasts: watch::Sender<bool>,
 }
 
 impl Standing {
@@ -32,7 +32,7 @@ impl Standing {
         Self {
             node: node.to_owned(),
             member: RwLock::new(member(node)),
-            lasts: AtomicBool::new(false),
+            lasts: watch::Sender::new(false),
         }
     }
 
@@ -42,7 +42,13 @@ impl Standing {
     }
 
     pub(super) fn lasts(&self) -> bool {
-        self.lasts.load(Ordering::Acquire)
+        *self.lasts.borrow()
+    }
+
+    /// Waits until the lease lasts.
+    pub(super) async fn in_good_standing(&self) {
+        // The sender lives as long as this.
+        let _ = self.lasts.subscribe().wait_for(|lasts| *lasts).await;
     }
 }
 
@@ -66,7 +72,9 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
         match timeout(patience, cluster.config.bus.beat(&member, info, ttl)).await {
             Ok(Ok(beat @ (Beat::Renewed | Beat::Began))) => {
                 renewed = Some(asked);
-                if !cluster.standing.lasts.swap(true, Ordering::AcqRel) || beat == Beat::Began {
+                if !cluster.standing.lasts.send_replace(true) || beat == Beat::Began {
+                    // The others are to find out, too, and to put again what is theirs.
+                    *cluster.doubted_until.lock() = Some(Instant::now() + ttl);
                     chat.presence.put_all();
                 }
             }
@@ -95,9 +103,10 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
 }
 
 fn fence(chat: &Chat, cluster: &Cluster, why: &str) {
-    if !cluster.standing.lasts.swap(false, Ordering::AcqRel) {
+    if !cluster.standing.lasts.send_replace(false) {
         return;
     }
+    cluster.lost_leases.increment(1);
     tracing::error!(why, "this node has lost its lease: all its clients are sent away");
     for socket in chat.namespace.sockets() {
         socket.close(Reason::ForcedClose);

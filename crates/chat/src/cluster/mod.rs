@@ -37,10 +37,7 @@ use roomful_bus::{Bus, BusError, Entry, Subscription, Swept};
 use roomful_store::{Appended, EntryKind, NewEntry, Placed, RoomChange, RoomId, RoomKind};
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use tokio::{
-    sync::{Notify, OnceCell},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 pub(crate) use self::{control::Control, follower::start, obedience::obey, upcoming::Next, word::UserWord};
 use self::{
@@ -91,13 +88,19 @@ pub(crate) struct Cluster {
     /// Something was told of the order: for whoever waits for the next place, and for the follower.
     news: Notify,
     told: Notify,
+    /// The roster does not know this node any more.
+    forgotten: Notify,
+    /// Until then, what is not in the roster may only not have been put again.
+    doubted_until: Mutex<Option<Instant>>,
     /// Messages may have been lost: the store is to be asked.
     gap: Notify,
-    control_room: OnceCell<RoomId>,
+    /// The cluster's own room, once it is known.
+    control_room: Mutex<Option<RoomId>>,
     chat: OnceLock<Weak<Chat>>,
     ear: Arc<Ear>,
     heard_by_all: Mutex<Vec<Subscription>>,
     backfills: Counter,
+    lost_leases: Counter,
     /// The users who are here, each with how many times, and the hearing of them.
     users: Mutex<HashMap<UserId, (u32, Subscription)>>,
 }
@@ -119,12 +122,15 @@ impl Cluster {
             upcoming: Mutex::default(),
             news: Notify::new(),
             told: Notify::new(),
+            forgotten: Notify::new(),
+            doubted_until: Mutex::default(),
             gap: Notify::new(),
-            control_room: OnceCell::new(),
+            control_room: Mutex::default(),
             chat: OnceLock::new(),
             ear: Arc::new(Ear(Weak::clone(cluster))),
             heard_by_all: Mutex::default(),
             backfills: counter!("roomful_cluster_backfills_total"),
+            lost_leases: counter!("roomful_cluster_leases_lost_total"),
             users: Mutex::default(),
         })
     }
@@ -242,6 +248,11 @@ impl Cluster {
 
     // ---- the roster
 
+    /// Waits until this node's lease lasts.
+    pub(crate) async fn in_good_standing(&self) {
+        self.standing.in_good_standing().await;
+    }
+
     /// Whether this node's lease lasts.
     pub(crate) fn is_in_good_standing(&self) -> bool {
         self.standing.lasts()
@@ -298,6 +309,24 @@ impl Cluster {
         encode(&info)
     }
 
+    /// Whether what is not in the roster is not there. After it has forgotten, nodes need a while to put again what is theirs.
+    pub(crate) async fn is_complete(&self) -> Result<bool, ChatError> {
+        let me = self.standing.member();
+        if !self
+            .config
+            .bus
+            .members()
+            .await?
+            .iter()
+            .any(|entry| *entry.member == *me)
+        {
+            self.forgotten.notify_one();
+            return Ok(false);
+        }
+        let doubted_until = *self.doubted_until.lock();
+        Ok(doubted_until.is_none_or(|until| until <= Instant::now()))
+    }
+
     /// Takes entries of dead nodes out; each is given to one node.
     pub(crate) async fn sweep(&self) -> Result<Vec<Swept>, ChatError> {
         Ok(self.config.bus.sweep(SWEPT).await?)
@@ -325,6 +354,11 @@ impl Cluster {
     pub(crate) fn heard_of(&self, pos: u64) {
         self.upcoming.lock().heard_of(pos);
         self.told.notify_one();
+    }
+
+    /// The store is asked at once how far the order has come.
+    pub(crate) fn ask_store(&self) {
+        self.gap.notify_one();
     }
 
     /// What was not told in time is read from the store.
@@ -371,26 +405,37 @@ impl Cluster {
             at,
             entry,
         };
-        self.tell_committed(&chat.order.epoch(), pos, &[told]);
+        if chat.pipeline.is_superseded() {
+            self.ask_store();
+        } else {
+            self.tell_committed(&chat.order.epoch(), pos, &[told]);
+        }
         Ok(())
     }
 
     /// The room in which controls stand. Nobody can join it, since it is private and its name is none.
     async fn control_room(&self, chat: &Chat) -> Result<RoomId, ChatError> {
-        let open = || async {
-            let change = RoomChange {
-                kind: Some(RoomKind::Private),
-                history: Some(Some(KEPT)),
-            };
-            let (room, _) = chat
-                .store
-                .put_room(CONTROL_ROOM, change, chat.clock.now_ms())
-                .await?;
-            let heard = self.hear_room(room.id);
-            self.heard_by_all.lock().push(heard);
-            Ok::<_, ChatError>(room.id)
+        if let Some(room) = *self.control_room.lock() {
+            return Ok(room);
+        }
+        let change = RoomChange {
+            kind: Some(RoomKind::Private),
+            history: Some(Some(KEPT)),
         };
-        self.control_room.get_or_try_init(open).await.copied()
+        let (room, _) = chat
+            .store
+            .put_room(CONTROL_ROOM, change, chat.clock.now_ms())
+            .await?;
+        let heard = self.hear_room(room.id);
+        self.heard_by_all.lock().push(heard);
+        *self.control_room.lock() = Some(room.id);
+        Ok(room.id)
+    }
+
+    /// The log began anew, and the room may be another one.
+    fn forget_control_room(&self) {
+        *self.control_room.lock() = None;
+        self.heard_by_all.lock().truncate(1);
     }
 
     /// Whether this start of this node wrote it.

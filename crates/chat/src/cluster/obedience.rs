@@ -14,15 +14,21 @@ pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, entry: &Entry) {
         // Of a newer version: then this one has nothing to do it with.
         Err(error) => return tracing::warn!(%error, "another node's command can't be read"),
     };
-    if cluster.is_mine(&entry.user_id) {
+    // Two choices on two nodes: all end with the later one, whoever made it.
+    if cluster.is_mine(&entry.user_id) && !matches!(control, Control::Chose { .. }) {
         return;
     }
     match control {
+        Control::Joined { room, user } => joined(chat, room, user.into()),
         Control::Left { room, user } => left(chat, room, user.into()),
         Control::RoomDeleted { room } => {
             if let Some(room) = chat.rooms.get(room) {
                 let chat = Arc::clone(chat);
                 tokio::spawn(async move { admin::clear_room(&chat, &room).await });
+            } else {
+                for user in chat.presence.everyone_in(room, usize::MAX) {
+                    chat.presence.leave(&user, room);
+                }
             }
         }
         Control::SentAway { user } => drop(admin::close_sockets(chat, &user, |_| true)),
@@ -45,20 +51,37 @@ pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, entry: &Entry) {
     }
 }
 
-/// Unless the user has come back meanwhile.
-fn left(chat: &Arc<Chat>, room: RoomId, user: UserId) {
-    let Some(room) = chat.rooms.get(room) else { return };
+/// Unless the user has gone meanwhile.
+fn joined(chat: &Arc<Chat>, room: RoomId, user: UserId) {
+    if !chat.presence.is_here(&user) {
+        return;
+    }
     let chat = Arc::clone(chat);
     tokio::spawn(async move {
-        let _one_change = chat.one_membership_change(&user, &room).await;
-        match chat.store.member(room.id, &user).await {
-            Ok(Some(_)) => {}
-            Ok(None) => membership::take_out(&chat, &room, &user).await,
-            Err(error) => {
-                // Rather out of the room by mistake than in it: who is a member joins again.
-                tracing::warn!(%error, "who left a room on another node can't be looked up");
-                membership::take_out(&chat, &room, &user).await;
-            }
+        if let Ok(Some(_)) = chat.store.member(room, &user).await {
+            chat.presence.enter(&user, room);
+        }
+    });
+}
+
+/// Unless the user has come back meanwhile.
+fn left(chat: &Arc<Chat>, room: RoomId, user: UserId) {
+    let chat = Arc::clone(chat);
+    tokio::spawn(async move {
+        let here = chat.rooms.get(room);
+        let _one_change = match &here {
+            Some(room) => chat.one_membership_change(&user, room).await,
+            None => None,
+        };
+        match chat.store.member(room, &user).await {
+            Ok(Some(_)) => return,
+            Ok(None) => {}
+            // Rather out of the room by mistake than in it: who is a member joins again.
+            Err(error) => tracing::warn!(%error, "who left a room on another node can't be looked up"),
+        }
+        match &here {
+            Some(room) => membership::take_out(&chat, room, &user).await,
+            None => chat.presence.leave(&user, room),
         }
     });
 }

@@ -62,6 +62,11 @@ impl Happenings {
         });
     }
 
+    /// Whether the user may come back after a start, and is told to have gone if not.
+    pub(crate) fn awaits(&self, user: &UserId) -> bool {
+        self.returning.lock().contains_key(user)
+    }
+
     pub(crate) fn user_offline(&self, user: &UserId, name: Option<&str>, at: i64) {
         self.put(|| Happening::UserOffline {
             user: user.to_string(),
@@ -96,6 +101,7 @@ impl Happenings {
     pub(crate) async fn await_returning(&self, presence: &PresenceServer) {
         let (store, clock) = (&presence.store, &presence.clock);
         let Some(outbox) = store.outbox() else { return };
+        presence.takes_part().await;
         // Where others live on, nobody has to be told of what happened before this one began.
         if !presence.is_on_duty(RETURNING).await {
             return;

@@ -79,10 +79,11 @@ async fn look_up(context: &Context, joining: &Joining, ask: &Join) -> Result<Fou
     };
     let joined = chat.store.join(room.id, &me.user, chat.clock.now_ms()).await?;
     let membership = joined.ok_or(ChatError::Forbidden)?;
-    chat.presence.look_around(room.id).await;
+    chat.presence.look_around(&[room.id]).await;
     if membership.newly {
         // Whatever becomes of this join: the user is a member.
         tell_others(chat, room, MEMBER_JOINED, &me.user, Some(&context.socket));
+        chat.presence.tell_joined(&me.user, room.id).await?;
     }
     let from = From {
         since: ask.since,
@@ -139,7 +140,7 @@ fn finish(context: &Context, joining: Joining, found: &Found, reply: Reply) {
         return reply.fail(&ChatError::Internal);
     };
     let (room, head) = (room.clone(), *head);
-    chat.presence.enter(&me.user, &room);
+    chat.presence.enter(&me.user, room.id);
     let member = &found.membership.member;
     let PageView { messages, changes } = PageView::of(&room, &found.history);
     let answer = Joined {
@@ -236,7 +237,7 @@ pub(crate) async fn take_out(chat: &Chat, room: &Room, user: &UserId) {
 
 /// The user is in the room, unless they were taken out of it just now.
 pub(crate) fn enter(chat: &Chat, me: &Session, room: &Room) {
-    chat.presence.enter(&me.user, room);
+    chat.presence.enter(&me.user, room.id);
     if me.joined(&room.name).is_none() {
         chat.presence.leave(&me.user, room.id);
     }

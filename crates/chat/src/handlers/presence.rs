@@ -28,7 +28,7 @@ pub(crate) async fn online_users(context: &Context, ask: &InRoom, reply: Reply) 
         Ok(room) => room,
         Err(error) => return reply.fail(&error),
     };
-    chat.presence.look_around(room.id).await;
+    chat.presence.look_around(&[room.id]).await;
     let online = listed(chat, &room);
     let users = online_list(chat, &room, &online);
     emit_online(socket, &users);

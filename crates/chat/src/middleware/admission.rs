@@ -45,11 +45,10 @@ pub(crate) async fn admit(chat: &Chat, socket: &Socket) -> Result<(), Refusal> {
 }
 
 async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError> {
-    if chat
-        .cluster
-        .as_ref()
-        .is_some_and(|cluster| !cluster.is_in_good_standing())
-    {
+    let cluster = chat.cluster.as_ref();
+    if cluster.is_some_and(|cluster| !cluster.is_in_good_standing()) {
+        // A lost connection, and not a refusal: after that, stock clients come back by themselves, most likely elsewhere.
+        socket.close(Reason::ForcedClose);
         return Err(ChatError::Unavailable(
             "this node has no part in its cluster right now",
         ));

@@ -102,26 +102,26 @@ async fn try_restore(
 
 /// The place that the client names. Another node may have been ahead of this one: it goes on until it is there, too.
 async fn seen(chat: &Chat, offset: &str) -> Option<u64> {
-    if chat.order.place(offset).is_none() {
-        keep_up(chat).await;
+    let place = chat.order.place(offset);
+    if place.is_none() {
+        come_up(chat).await?;
+        return chat.order.place(offset);
     }
-    chat.order.place(offset)
+    place
 }
 
-/// Goes on to where the log stands now, if others write, too. Answers whether that could be done.
-async fn keep_up(chat: &Chat) -> bool {
+/// This node goes on in the order to where the store stands now. `None` if the store failed, or the log began anew.
+async fn come_up(chat: &Chat) -> Option<()> {
     let Some(cluster) = &chat.cluster else {
-        return true;
+        return Some(());
     };
-    let Ok(now) = chat.store.read_position().await else {
-        return false;
-    };
+    let now = chat.store.read_position().await.ok()?;
     if *now.epoch != *chat.order.epoch() {
-        return false;
+        return None;
     }
     cluster.heard_of(now.pos);
     chat.pipeline.follow(now.pos).await;
-    true
+    Some(())
 }
 
 /// A connection that still has the session is dead without knowing it. Its part here ends before another takes it up.
@@ -172,10 +172,9 @@ async fn rebuild(
         rooms.push(room(chat, me, &subscribed.room).await?);
     }
     if !rooms.iter().all(|room| room.is_in_order()) {
-        // Such a room does not deliver what its head has already, and it would not be among what was missed either.
-        if !keep_up(chat).await {
-            return Err("it is not known how far the log has come");
-        }
+        // A room that was opened just now stands where the store does. This node must not be behind that, or what lies
+        // between would neither be missed nor be on its way.
+        come_up(chat).await.ok_or("the store failed")?;
         rooms.iter().for_each(|room| room.came_into_order());
     }
     let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
@@ -254,6 +253,9 @@ pub(crate) async fn resume(chat: &Arc<Chat>, me: &Arc<Session>, socket: &Socket,
         .into_iter()
         .zip(seated)
         .filter_map(|(room, seated)| seated.then_some(room));
+    let rooms: Vec<_> = rooms.collect();
+    let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
+    chat.presence.look_around(&ids).await;
     let mut shown = HashMap::new();
     for room in rooms {
         handlers::membership::enter(chat, me, &room);

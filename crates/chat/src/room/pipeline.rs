@@ -189,6 +189,9 @@ impl Pipeline {
 
     /// At once, though it may take a while until they are delivered here.
     fn tell_nodes(&self, cluster: &Cluster, sends: &[Waiting], placed: &Placed) {
+        if self.is_superseded() {
+            return cluster.ask_store();
+        }
         let told = sends.iter().zip(&placed.results).filter_map(|(sent, result)| {
             let Ok(Appended::New { seq, at }) = *result else {
                 return None;
@@ -228,7 +231,7 @@ impl Pipeline {
     }
 
     async fn deliver_all(&self, sends: Vec<Waiting>, placed: Placed) {
-        if self.cluster.is_some() && *self.store.position().epoch != *self.order.epoch() {
+        if self.cluster.is_some() && self.is_superseded() {
             // The log was restored: all clients are about to be sent away, and what was said is there when they come back.
             return self.answer_all(sends, placed);
         }
@@ -248,6 +251,11 @@ impl Pipeline {
             }
         }
         self.answer_all(sends, placed);
+    }
+
+    /// The log was restored, and is in another order than the one that is delivered here.
+    pub(crate) fn is_superseded(&self) -> bool {
+        *self.store.position().epoch != *self.order.epoch()
     }
 
     fn answer_all(&self, sends: Vec<Waiting>, placed: Placed) {
@@ -316,7 +324,12 @@ impl Pipeline {
             match self.store.placed(after, upto, CATCH_UP_PAGE).await {
                 // What retention has removed can't be delivered to anybody any more.
                 Ok(page) if page.is_empty() => self.order.deliver(upto, || ()),
-                Ok(page) => page.iter().for_each(|placed| self.redeliver(placed)),
+                Ok(page) => {
+                    for placed in &page {
+                        self.redeliver(placed);
+                    }
+                    self.note_elsewhere(&page);
+                }
                 Err(error @ (StoreError::Internal(_) | StoreError::Setup(_))) => {
                     // It will not pass. Whose entries these are learns of it with the next that is delivered there.
                     tracing::error!(%error, after, upto, "committed entries can't be read back");
@@ -345,6 +358,26 @@ impl Pipeline {
             Next::Unknown => return false,
         }
         true
+    }
+
+    /// Of rooms that nobody here is subscribed to, members may be here all the same.
+    fn note_elsewhere(&self, page: &[PlacedEntry]) {
+        if self.cluster.is_none() {
+            return;
+        }
+        let counts =
+            |placed: &&PlacedEntry| matches!(placed.entry.kind, EntryKind::Message | EntryKind::Delete);
+        let mut rooms: Vec<_> = page.iter().filter(counts).map(|placed| placed.room).collect();
+        rooms.sort_unstable();
+        rooms.dedup();
+        rooms.retain(|room| !self.rooms.has(*room));
+        let unread = Arc::clone(&self.unread);
+        // Beside the deliveries, which must not wait for that.
+        tokio::spawn(async move {
+            for room in rooms {
+                unread.changed_by_id(room).await;
+            }
+        });
     }
 
     fn redeliver(&self, placed: &PlacedEntry) {

@@ -139,6 +139,11 @@ impl ChatServer {
         cluster.is_none_or(|cluster| cluster.is_in_good_standing())
     }
 
+    /// Waits until this node has its part in its cluster, if it is in one.
+    pub async fn takes_part(&self) {
+        self.chat.presence.takes_part().await;
+    }
+
     /// Clients that are sent away are told before, by `server:draining`: when to come back at the earliest, each at another
     /// time.
     pub fn hinting(&self, drain: Drain) -> Drain {

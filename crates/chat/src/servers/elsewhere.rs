@@ -29,7 +29,7 @@ use super::{
 use crate::{
     admin::Device,
     cluster::{
-        Cluster,
+        Cluster, Control,
         elsewhere::{Change, Crowd, Elsewhere, Shown},
     },
     error::ChatError,
@@ -47,6 +47,8 @@ const GATHER: Duration = Duration::from_millis(25);
 const RETRY: Duration = Duration::from_millis(500);
 /// Keys that are asked for at a time.
 const KEYS: usize = 500;
+/// How long a client that connects waits until it is known whether its user is elsewhere.
+const DOOR: Duration = Duration::from_millis(500);
 /// How long an answer waits for the roster before it tells of this node alone.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -58,6 +60,15 @@ pub(crate) struct Link {
     followed: Mutex<HashMap<UserId, Option<Shown>>>,
     work: Mutex<Work>,
     wake: Notify,
+    /// Users who have gone from this node, while it is not known whether they are elsewhere.
+    went: Mutex<Vec<Went>>,
+}
+
+/// Users whose grace ended at the same time, and the rooms in which nobody is online here since.
+struct Went {
+    gone: Vec<WentOffline<RoomId>>,
+    emptied: Vec<RoomId>,
+    at: i64,
 }
 
 /// What is to be done: bounded by the users and rooms that are here.
@@ -94,7 +105,14 @@ impl Link {
             followed: Mutex::default(),
             work: Mutex::default(),
             wake: Notify::new(),
+            went: Mutex::default(),
         }
+    }
+
+    /// Users have gone from this node.
+    pub(super) fn went(&self, gone: Vec<WentOffline<RoomId>>, emptied: Vec<RoomId>, at: i64) {
+        self.went.lock().push(Went { gone, emptied, at });
+        self.wake.notify_one();
     }
 
     fn work(&self, add: impl FnOnce(&mut Work)) {
@@ -231,43 +249,96 @@ impl PresenceServer {
     /// The user has come to this node: whether they are on another one already.
     pub(super) async fn is_elsewhere_already(&self, user: &UserId) -> bool {
         let Some(link) = &self.link else { return false };
-        let _turn = self.choices.take(user).await;
-        let others = self.put(link, user).await;
-        others.map_or_else(
-            |_| {
+        let asked = timeout(DOOR, async {
+            let _turn = self.choices.take(user).await;
+            self.put(link, user).await
+        });
+        match asked.await {
+            Ok(Ok(others)) => others > 0,
+            _ => {
                 link.user_changed(user);
                 false
-            },
-            |others| others > 0,
-        )
-    }
-
-    /// Users have gone from this node. Those who are on no other one have gone altogether.
-    pub(super) async fn gone_from_here(self: Arc<Self>, gone: Vec<WentOffline<RoomId>>, now: i64) {
-        let Some(link) = &self.link else { return };
-        let mut seen = Vec::new();
-        for gone in gone {
-            let user = &gone.last.user;
-            let _turn = self.choices.take(user).await;
-            if self.tracker.lock().entry(user).is_some() {
-                // Come back meanwhile.
-                continue;
-            }
-            match self.put(link, user).await {
-                Ok(0) => {
-                    self.tell_gone(&gone, now);
-                    seen.push(gone.last);
-                }
-                Ok(_) => {}
-                Err(_) => {
-                    // Nobody can say where else they are; the entry is to be taken out all the same.
-                    link.user_changed(user);
-                    self.tell_gone(&gone, now);
-                    seen.push(gone.last);
-                }
             }
         }
-        note_seen(Arc::clone(&self.store), seen, now).await;
+    }
+
+    /// A user has become a member of a room. If they are on another node, too, it has to know.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: it is not certain that it does.
+    pub(crate) async fn tell_joined(&self, user: &UserId, room: RoomId) -> Result<(), ChatError> {
+        let Some(link) = &self.link else { return Ok(()) };
+        let there = link.others(&[user_key(user)]).await;
+        if there.is_ok_and(|there| there.iter().all(Vec::is_empty)) {
+            return Ok(());
+        }
+        let user = user.to_string();
+        link.cluster.command(&Control::Joined { room, user }).await
+    }
+
+    /// Users have gone from this node. Those who are on no other one have gone altogether. As long as the roster can't be
+    /// asked, nobody is told anything.
+    async fn see_off(&self, link: &Link) -> Result<(), ChatError> {
+        loop {
+            let Some(went) = link.went.lock().pop() else {
+                return Ok(());
+            };
+            let Went {
+                mut gone,
+                emptied,
+                at,
+            } = went;
+            let mut seen = Vec::new();
+            let mut outcome = Ok(());
+            while let Some(last) = gone.pop() {
+                match self.see_one_off(link, &last, at).await {
+                    Ok(true) => seen.push(last.last),
+                    Ok(false) => {}
+                    Err(error) => {
+                        gone.push(last);
+                        outcome = Err(error);
+                        break;
+                    }
+                }
+            }
+            note_seen(Arc::clone(&self.store), seen, at).await;
+            if outcome.is_err() {
+                link.went.lock().push(Went { gone, emptied, at });
+                return outcome;
+            }
+            self.emptied_here(emptied, at).await;
+        }
+    }
+
+    /// Answers whether the user has gone altogether.
+    async fn see_one_off(&self, link: &Link, gone: &WentOffline<RoomId>, at: i64) -> Result<bool, ChatError> {
+        let user = &gone.last.user;
+        let _turn = self.choices.take(user).await;
+        if self.tracker.lock().entry(user).is_some() {
+            // Come back meanwhile.
+            return Ok(false);
+        }
+        let others = self.put(link, user).await?;
+        // After that: whoever looks at the lists shall find the user gone.
+        link.rooms_changed(&gone.rooms);
+        if others == 0 {
+            self.tell_gone(gone, at);
+        }
+        Ok(others == 0)
+    }
+
+    /// Nobody is online in these rooms here any more. It is told outside of those in which nobody is elsewhere either.
+    pub(super) async fn emptied_here(&self, rooms: Vec<RoomId>, now: i64) {
+        let Some(link) = &self.link else { return };
+        let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
+        let Ok(others) = link.others(&keys).await else {
+            return;
+        };
+        for (room, _) in rooms.iter().zip(others).filter(|(_, others)| others.is_empty()) {
+            if self.tracker.lock().count_in(*room) == 0 {
+                self.happenings.room_emptied(*room, now);
+            }
+        }
     }
 
     async fn put_room(&self, link: &Link, room: RoomId) -> Result<(), ChatError> {
@@ -300,16 +371,17 @@ impl PresenceServer {
 // ---- what this node looks at
 
 impl PresenceServer {
-    /// Looks at who is in a room elsewhere, unless that was done before. An answer should not wait for long.
-    pub(crate) async fn look_around(&self, room: RoomId) {
+    /// Looks at who is in these rooms elsewhere, unless that was done before. An answer should not wait for long.
+    pub(crate) async fn look_around(&self, rooms: &[RoomId]) {
         let Some(link) = &self.link else { return };
-        if !link.view.lock().knows(room) {
-            let rooms = [room];
-            if !matches!(
-                timeout(PATIENCE, self.look_at_rooms(link, &rooms)).await,
-                Ok(Ok(()))
-            ) {
-                link.hear_room(room);
+        let rooms: Vec<_> = {
+            let view = link.view.lock();
+            rooms.iter().copied().filter(|room| !view.knows(*room)).collect()
+        };
+        if !rooms.is_empty() {
+            let looked = timeout(PATIENCE, self.look_at_rooms(link, &rooms)).await;
+            if !matches!(looked, Ok(Ok(()))) {
+                link.work(|work| work.look_at_rooms.extend(rooms));
             }
         }
     }
@@ -341,6 +413,12 @@ impl PresenceServer {
     pub(super) fn shows_elsewhere_in(&self, user: &UserId, room: RoomId) -> bool {
         let view = self.link.as_ref().map(|link| link.view.lock());
         view.is_some_and(|view| view.shown(room, user).is_some())
+    }
+
+    /// Whether clients here that follow the user know of them from another node.
+    pub(super) fn is_followed_elsewhere(&self, user: &str) -> bool {
+        let followed = self.link.as_ref().map(|link| link.followed.lock());
+        followed.is_some_and(|followed| followed.get(user).is_some_and(Option::is_some))
     }
 
     /// What users show as elsewhere, with since when they don't; in the order asked for.
@@ -392,23 +470,16 @@ impl PresenceServer {
         Ok(online)
     }
 
-    /// Whether somebody is online in the room on another node.
-    pub(super) fn is_peopled_elsewhere(&self, room: RoomId) -> bool {
-        let view = self.link.as_ref().map(|link| link.view.lock());
-        view.is_some_and(|view| {
-            let (mut users, more) = view.in_room(room);
-            users.next().is_some() || more > 0
-        })
-    }
-
     async fn look_at_rooms(&self, link: &Link, rooms: &[RoomId]) -> Result<(), ChatError> {
         let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
+        let complete = link.cluster.is_complete().await?;
         let found = link.others(&keys).await?;
         let mut changes: IndexMap<UserId, Vec<(RoomId, Change)>> = IndexMap::new();
         {
             let mut view = link.view.lock();
             for (room, entries) in rooms.iter().zip(&found) {
-                for change in view.look(*room, read(entries)) {
+                // Nobody has gone only because the roster has forgotten them.
+                for change in view.look(*room, read(entries), complete) {
                     let (Change::Came(user) | Change::Went(user) | Change::Shows(user)) = &change;
                     changes.entry(Arc::clone(user)).or_default().push((*room, change));
                 }
@@ -449,9 +520,17 @@ impl PresenceServer {
         others.retain(|id, _| !watchers.contains_key(id));
         let shown = now.map(|shown| shown.choice()).filter(Choice::shows);
         let is_shown_here = tracker.choice(user).is_some_and(Choice::shows);
-        let came = changes
-            .iter()
-            .any(|(_, change)| matches!(change, Change::Came(_)));
+        let some = |which: fn(&Change) -> bool| changes.iter().any(|(_, change)| which(change));
+        let came = some(|change| matches!(change, Change::Came(_)));
+        let shows = some(|change| matches!(change, Change::Shows(_)));
+        let went = some(|change| matches!(change, Change::Went(_)));
+        if shown.is_none() && came {
+            // In a list, and in no entry of their own: the one was put before the other. They come with the next look.
+            let mut view = link.view.lock();
+            for (room, _) in changes {
+                view.forget(*room, user);
+            }
+        }
         match shown {
             Some(choice) if came => {
                 let mut before = link.view.lock().rooms_of(user);
@@ -461,11 +540,13 @@ impl PresenceServer {
                 let event = Online::new(user, self.clock.now_ms(), &choice);
                 self.audience.tell(user, ONLINE, &event, others.into_values());
             }
-            Some(choice) => {
+            Some(choice) if shows => {
                 let event = ShowsAs::new(user, &choice);
                 self.audience.tell(user, STATUS, &event, others.into_values());
             }
-            None if is_shown_here => {}
+            // They have left a room, and are there all the same.
+            Some(_) => {}
+            None if is_shown_here || !went => {}
             None => {
                 let event = Offline {
                     user_id: user,
@@ -478,11 +559,15 @@ impl PresenceServer {
 
     async fn look_at_users(&self, link: &Link, users: &[UserId]) -> Result<(), ChatError> {
         let ids: Vec<_> = users.iter().map(ToString::to_string).collect();
+        let complete = link.cluster.is_complete().await?;
         let there = link.there(&ids).await?;
         let rows = self.store.users(&ids).await?;
         let seen: HashMap<_, _> = rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
         for (user, there) in users.iter().zip(&there) {
             let now = merged(there).filter(|shown| shown.choice().shows());
+            if now.is_none() && !complete {
+                continue;
+            }
             let tracker = self.tracker.lock();
             let mut followed = link.followed.lock();
             // Whoever was not told anything yet is answered first.
@@ -523,6 +608,7 @@ impl PresenceServer {
 
     /// Does what is to be done. What fails is done again.
     async fn do_work(&self, link: &Link) -> Result<(), ChatError> {
+        self.see_off(link).await?;
         let work = std::mem::take(&mut *link.work.lock());
         let failed = Mutex::new(Ok(()));
         let note = |outcome: Result<(), ChatError>, again: &dyn Fn(&mut Work)| {
@@ -581,7 +667,8 @@ impl PresenceServer {
                 continue;
             };
             let user = UserId::from(user);
-            if self.tracker.lock().entry(&user).is_some() {
+            // Who is awaited after a start is told of then.
+            if self.is_here(&user) || self.happenings.awaits(&user) {
                 continue;
             }
             let name = read::<There>(&[swept.entry])

@@ -115,12 +115,24 @@ impl PresenceServer {
         self.happenings.close().await;
     }
 
+    /// Waits until this node has its part in the cluster, if there is one.
+    pub(crate) async fn takes_part(&self) {
+        if let Some(link) = &self.link {
+            link.cluster.in_good_standing().await;
+        }
+    }
+
     /// Whether a duty that one node does for all is this one's, for now.
     pub(crate) async fn is_on_duty(&self, duty: &str) -> bool {
         match &self.link {
             Some(link) => link.cluster.is_on_duty(duty).await,
             None => true,
         }
+    }
+
+    /// Whether the user is online on this node.
+    pub(crate) fn is_here(&self, user: &str) -> bool {
+        self.tracker.lock().entry(user).is_some()
     }
 
     /// A user's connections here.
@@ -171,31 +183,31 @@ impl PresenceServer {
             }
             self.metrics.users_online.set(count(tracker.len()));
         }
-        let known = self.is_elsewhere_already(user).await;
-        if !known {
+        let elsewhere = self.is_elsewhere_already(user).await;
+        if !elsewhere {
             self.happenings
                 .user_online(user, name.as_deref(), self.clock.now_ms());
+        }
+        if !self.is_followed_elsewhere(user) {
             let tracker = self.tracker.lock();
             let watchers = self.audience.watchers_of(user);
             self.announce(user, &tracker, watchers.into_values());
         }
         match self.store.rooms_of(user, self.rooms_of_user).await {
-            Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id), known),
+            Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id)),
             // Chat works all the same; the user shows as online in the rooms that they join.
             Err(error) => tracing::warn!(%error, "a user's rooms can't be read"),
         }
     }
 
-    /// `known`: whoever wants to know has heard of them from another node.
-    fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>, known: bool) {
+    /// The user is online in all their rooms. Who sees them on another node already is not told again.
+    fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>) {
         let mut tracker = self.tracker.lock();
-        let new: Vec<_> = rooms
+        let mut new: Vec<_> = rooms
             .filter(|room| tracker.enter(user, *room).is_some())
             .collect();
         self.changed(user, &new);
-        if known {
-            return;
-        }
+        new.retain(|room| !self.shows_elsewhere_in(user, *room));
         let watchers = self.audience.watchers_of(user);
         let mut neighbours = self.audience.neighbours(user, &new);
         neighbours.retain(|id, _| !watchers.contains_key(id));
@@ -216,7 +228,7 @@ impl PresenceServer {
     }
 
     /// Users whose grace is over: those who want to know are told, and the store keeps when they were last seen.
-    fn tick(self: Arc<Self>, now: i64) {
+    fn tick(&self, now: i64) {
         let mut tracker = self.tracker.lock();
         let gone = tracker.tick(now);
         self.metrics.users_online.set(count(tracker.len()));
@@ -224,16 +236,18 @@ impl PresenceServer {
             return;
         }
         let left: HashSet<_> = gone.iter().flat_map(|offline| &offline.rooms).copied().collect();
-        for room in &left {
-            if tracker.count_in(*room) == 0 && !self.is_peopled_elsewhere(*room) {
-                self.happenings.room_emptied(*room, now);
-            }
-        }
+        let emptied: Vec<_> = left
+            .iter()
+            .copied()
+            .filter(|room| tracker.count_in(*room) == 0)
+            .collect();
         if let Some(link) = &self.link {
-            link.rooms_changed(&left.into_iter().collect::<Vec<_>>());
             drop(tracker);
-            tokio::spawn(self.gone_from_here(gone, now));
+            link.went(gone, emptied, now);
             return;
+        }
+        for room in emptied {
+            self.happenings.room_emptied(room, now);
         }
         // Still under the lock, so that nobody hears of two changes in the wrong order.
         for gone in &gone {
@@ -270,29 +284,35 @@ impl PresenceServer {
     // ---- rooms
 
     /// The user takes part in a room. The sockets there are told that they are online, unless they know.
-    pub(crate) fn enter(&self, user: &UserId, room: &Room) {
+    pub(crate) fn enter(&self, user: &UserId, room: RoomId) {
         let mut tracker = self.tracker.lock();
-        let Some(others) = tracker.enter(user, room.id) else {
+        let Some(others) = tracker.enter(user, room) else {
             return;
         };
-        self.changed(user, &[room.id]);
-        if self.shows_elsewhere_in(user, room.id) {
+        self.changed(user, &[room]);
+        if self.shows_elsewhere_in(user, room) {
             return;
         }
         let watchers = self.audience.watchers_of(user);
-        let mut strangers = self.audience.neighbours(user, &[room.id]);
+        let mut strangers = self.audience.neighbours(user, &[room]);
         strangers.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, &others));
         self.announce(user, &tracker, strangers.into_values());
     }
 
     /// The user takes part in a room no more.
-    pub(crate) fn leave(&self, user: &UserId, room: RoomId) {
+    pub(crate) fn leave(self: &Arc<Self>, user: &UserId, room: RoomId) {
         let mut tracker = self.tracker.lock();
         let before = tracker.count_in(room);
         tracker.leave(user, room);
         self.changed(user, &[room]);
-        if before > 0 && tracker.count_in(room) == 0 && !self.is_peopled_elsewhere(room) {
-            self.happenings.room_emptied(room, self.clock.now_ms());
+        if before > 0 && tracker.count_in(room) == 0 {
+            let now = self.clock.now_ms();
+            if self.link.is_some() {
+                let presence = Arc::clone(self);
+                tokio::spawn(async move { presence.emptied_here(vec![room], now).await });
+            } else {
+                self.happenings.room_emptied(room, now);
+            }
         }
     }
 

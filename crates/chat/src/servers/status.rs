@@ -35,19 +35,19 @@ impl PresenceServer {
         self.store
             .set_status(user, choice.status, choice.text.as_deref(), seen_at)
             .await?;
-        self.take_choice(user, &choice, seen_at, Some(socket));
         if let Some(link) = &self.link {
             let chose = Control::Chose {
                 user: user.to_string(),
                 shown: Shown {
                     name: None,
                     status: choice.status,
-                    text: choice.text,
+                    text: choice.text.clone(),
                 },
                 seen_at,
             };
             link.cluster.command(&chose).await?;
         }
+        self.take_choice(user, &choice, seen_at, Some(socket));
         Ok(())
     }
 

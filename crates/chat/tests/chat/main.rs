@@ -19,5 +19,6 @@ mod notifications;
 mod order;
 mod presence;
 mod recovery;
+mod slow_readers;
 mod typing;
 mod unread;

@@ -3,6 +3,7 @@
 mod check_config;
 mod default_config;
 mod doctor;
+mod migrate;
 mod new_epoch;
 mod serve;
 mod token;
@@ -71,6 +72,8 @@ enum Command {
     Doctor(ServeFlags),
     /// Has all clients start over, after a restore that the server can't notice; the server must be stopped.
     NewEpoch,
+    /// Carries a SQLite store over to PostgreSQL; the server must be stopped.
+    Migrate(migrate::MigrateFlags),
     /// Prints every setting with its default and what it means.
     DefaultConfig,
 }
@@ -142,6 +145,7 @@ impl Cli {
             Some(Command::CheckConfig(flags)) => check_config::run(&common.load(serve.with(flags))?),
             Some(Command::Doctor(flags)) => doctor::run(&common.load(serve.with(flags))?),
             Some(Command::NewEpoch) => new_epoch::run(&common.load(ServeFlags::default())?),
+            Some(Command::Migrate(flags)) => migrate::run(&common.load(ServeFlags::default())?, &flags),
             Some(Command::DefaultConfig) => default_config::run(),
         }
     }

@@ -19,7 +19,7 @@ const SHORT_NAMES: [(&str, &str); 8] = [
 ];
 
 /// Variables of ours that are no settings.
-const OTHERS: [&str; 2] = ["ROOMFUL_CONFIG", "ROOMFUL_PORT_FILE"];
+const OTHERS: [&str; 3] = ["ROOMFUL_CONFIG", "ROOMFUL_MIGRATE_TO", "ROOMFUL_PORT_FILE"];
 
 /// The form of a variable for any key: `ROOMFUL__SECTION__KEY`.
 const LONG_PREFIX: &str = "ROOMFUL__";

@@ -176,6 +176,28 @@ fn a_mistake_in_a_file_is_one_line() {
             "listen: dev mode lets anybody sign in, and \"0.0.0.0:1\"",
         ),
     ];
+    each_is_one_line(&lines);
+}
+
+#[test]
+fn a_store_that_cannot_be_meant_is_one_line_without_its_password() {
+    each_is_one_line(&[
+        (
+            "[store]\nurl = \"mysql://u:hunter2@h/d\"",
+            "store.url: no store for `mysql:` in this build;",
+        ),
+        (
+            "[store]\nurl = \"postgres://u:hunter2@h\"",
+            "store.url: it names no database; write postgres://user:password@host/database",
+        ),
+        (
+            "[store]\nurl = \"postgres://u:hunter2@h/d?sslmode=on\"",
+            "store.url: its sslmode is none of disable, prefer, require and verify-full",
+        ),
+    ]);
+}
+
+fn each_is_one_line(lines: &[(&str, &str)]) {
     for (text, expected) in lines {
         let line = from_file(text).expect_err(text);
         assert!(

@@ -16,6 +16,9 @@ const MAX_WAITING: usize = 1024;
 /// How long the directory may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a node is known that the directory does not list any more. One that is dead refuses connections meanwhile.
+const KEPT: Duration = Duration::from_secs(15);
+
 /// Another node.
 pub(super) struct Peer {
     pub(super) tag: NodeTag,
@@ -24,12 +27,19 @@ pub(super) struct Peer {
     pub(super) seats: Arc<Semaphore>,
 }
 
+/// A node as the directory listed it.
+struct Known {
+    peer: Arc<Peer>,
+    /// When that was, last.
+    at: Instant,
+}
+
 pub(super) struct AddressBook {
     directory: Arc<dyn Directory>,
     /// Connections in use to each peer.
     seats: usize,
     refresh_every: Duration,
-    peers: RwLock<HashMap<NodeTag, Arc<Peer>>>,
+    peers: RwLock<HashMap<NodeTag, Known>>,
     /// Async, since it is held while the directory is asked: one caller asks, and who waits finds the answer.
     refreshes: Mutex<Refreshes>,
     waiting: Semaphore,
@@ -56,7 +66,7 @@ impl AddressBook {
     }
 
     fn known(&self, tag: NodeTag) -> Option<Arc<Peer>> {
-        self.peers.read().get(&tag).cloned()
+        self.peers.read().get(&tag).map(|known| Arc::clone(&known.peer))
     }
 
     /// The node of this tag; asks the directory if it is not known. That waits until it may be asked again, since the
@@ -88,29 +98,39 @@ impl AddressBook {
             Err(_) => return tracing::warn!("reading who is in the cluster takes too long"),
         };
         let mut peers = self.peers.write();
-        let mut fresh = HashMap::with_capacity(nodes.len());
+        let now = Instant::now();
         for card in nodes {
             let Ok(authority) = card.authority() else {
                 tracing::warn!(advertise = ?card.advertise, "a node advertises an address that is none");
                 continue;
             };
-            let peer = match peers.get(&card.tag) {
-                Some(peer) if peer.authority == authority => Arc::clone(peer),
+            let listed = match peers.get(&card.tag) {
+                Some(known) if known.peer.authority == authority => Arc::clone(&known.peer),
                 _ => Arc::new(Peer {
                     tag: card.tag,
                     authority,
                     seats: Arc::new(Semaphore::new(self.seats)),
                 }),
             };
-            fresh.insert(card.tag, peer);
+            peers.insert(
+                card.tag,
+                Known {
+                    peer: listed,
+                    at: now,
+                },
+            );
         }
-        *peers = fresh;
+        // A directory that has forgotten all lists nobody until each node has given its next sign of life.
+        peers.retain(|_, known| now.duration_since(known.at) < KEPT);
     }
 
     /// A node could not be reached: the next request for it asks the directory whether it is still there.
     pub(super) fn doubt(&self, peer: &Arc<Peer>) {
         let mut peers = self.peers.write();
-        if peers.get(&peer.tag).is_some_and(|known| Arc::ptr_eq(known, peer)) {
+        if peers
+            .get(&peer.tag)
+            .is_some_and(|known| Arc::ptr_eq(&known.peer, peer))
+        {
             peers.remove(&peer.tag);
         }
     }

@@ -24,13 +24,15 @@ use super::{
 };
 use crate::settings::Settings;
 
-/// How long a connection to a peer may lie idle for the next request. Less than the time after which
-/// [`crate::HttpLimits::header_timeout`] ends it on the other side, so that no request meets a closing connection.
+/// How long a connection to a peer may lie idle for the next request. Less than the time after which the other side ends it
+/// ([`crate::HttpLimits::keep_alive`] or its least, the time for a head), so that no request meets a closing connection.
 const KEPT: Duration = Duration::from_secs(3);
 /// What the owner gets beyond its own deadlines before it counts as dead.
 const GRACE: Duration = Duration::from_secs(10);
-/// A drain that has come to its end.
+/// A drain that has come to its end: no tunnel is left.
 pub(crate) const ALL: u16 = 1000;
+/// The node closes: nothing is passed on any more.
+pub(crate) const CLOSED: u16 = ALL + 1;
 
 /// Why a request could not be passed on, or its answer did not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,8 +135,8 @@ impl Peers {
         })
     }
 
-    /// This node goes, and has come so far with it, in thousandths. Of the tunnels as many end; what is passed on as single
-    /// requests ends with the last. The clients come back, to another node.
+    /// This node goes, and has come so far with it, in thousandths: of the tunnels as many end, and their clients come back, to
+    /// another node. Single requests are passed on until it is [`CLOSED`]: breaking off a poll would end a session that lives.
     pub(crate) fn drain(&self, progress: u16) {
         self.drained.send_replace(progress);
     }
@@ -157,7 +159,7 @@ impl Peers {
         self.metrics.forwarded(request.method(), upgrade);
         let outcome = tokio::select! {
             outcome = self.pass_on(owner, path, request, client, upgrade) => outcome,
-            _ = drained.wait_for(|&drained| drained >= ALL) => Err(Failure::Closing),
+            _ = drained.wait_for(|&drained| drained >= CLOSED) => Err(Failure::Closing),
         };
         outcome.inspect_err(|&failure| self.metrics.failed(failure))
     }

@@ -21,7 +21,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
 
-pub(crate) use self::forward::{ALL as DRAINED, Failure, Peers};
+pub(crate) use self::forward::{CLOSED, Failure, Peers};
 pub use self::{
     directory::{Directory, NodeCard, RosterDirectory},
     tag::{BadTag, NodeTag},

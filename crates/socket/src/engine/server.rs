@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use hyper::upgrade::OnUpgrade;
 use roomful_wire::{
     engine::{Open, session::Link},
@@ -26,7 +26,7 @@ use super::{
     upgrade::{is_upgrade, switch_protocols},
 };
 use crate::{
-    cluster::{Cluster, DRAINED, Failure, NodeTag, Peers},
+    cluster::{CLOSED, Cluster, Failure, NodeTag, Peers},
     cors::Cors,
     handshake::{ClientAddress, Dialect, Handshake},
     id::SessionId,
@@ -328,7 +328,7 @@ impl EngineServer {
         }
         Handshake {
             address,
-            headers: request.headers().clone(),
+            headers: copied(request.headers()),
             query: query.into(),
             dialect,
         }
@@ -356,7 +356,7 @@ impl EngineServer {
     /// Refuses new sessions from now on, ends all that are there, and waits until their handlers are done.
     pub async fn close(&self) {
         if let Some(peers) = &self.engine.peers {
-            peers.drain(DRAINED);
+            peers.drain(CLOSED);
         }
         for session in self.engine.registry.close() {
             session.end(Reason::ServerShuttingDown);
@@ -378,4 +378,14 @@ fn address(request: &Request<Body>) -> IpAddr {
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Headers with bytes of their own: those of a request lie in the buffer that its connection was read into, and a
+/// session would keep all of that.
+fn copied(headers: &HeaderMap) -> HeaderMap {
+    let copy = |(name, value): (&HeaderName, &HeaderValue)| {
+        let value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        Some((name.clone(), value))
+    };
+    headers.iter().filter_map(copy).collect()
 }

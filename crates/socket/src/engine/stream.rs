@@ -15,6 +15,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::head_timer::Counted;
+
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
@@ -26,6 +28,11 @@ pub(super) enum Stream {
 impl Stream {
     /// Takes the stream out of hyper, with the bytes hyper had read ahead.
     pub(super) fn take_back(upgraded: Upgraded) -> (Stream, Bytes) {
+        let upgraded = match upgraded.downcast::<TokioIo<Counted<TcpStream>>>() {
+            Ok(Parts { io, read_buf, .. }) => return (Stream::tcp(io.into_inner().into_inner()), read_buf),
+            Err(upgraded) => upgraded,
+        };
+        // Somebody else's accept loop.
         let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(Parts { io, read_buf, .. }) => return (Stream::tcp(io.into_inner()), read_buf),
             Err(upgraded) => upgraded,

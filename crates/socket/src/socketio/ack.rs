@@ -27,8 +27,8 @@ impl AckSender {
     /// # Errors
     /// The value can't be JSON.
     pub fn send<T: Serialize + ?Sized>(self, value: &T) -> Result<Sent, EmitError> {
-        let payload = Payload::one(value)?;
-        Ok(self.send_payload(&payload))
+        let answer = Prepared::ack_one(self.socket.namespace().name(), self.id, value)?;
+        Ok(self.socket.send_prepared(&answer, Class::Durable))
     }
 
     /// Answers with any number of values, binary ones too.

@@ -15,7 +15,7 @@ impl WebSocketServer {
     /// Refuses new connections from now on (503), and ends those that are there in waves, so that they don't all come back
     /// at once. The stock client reconnects by itself, to whoever is there then: no DISCONNECT packet is sent, the
     /// transport is closed (a polling client gets a close packet with its next poll). In a cluster the upgraded connections
-    /// that this node carries for others go in the same waves, and the polls that it has passed on with the last.
+    /// that this node carries for others go in the same waves; single requests are passed on until [`WebSocketServer::close`].
     ///
     /// Returns when all are gone, or [`Drain::patience`] after the last wave. [`WebSocketServer::close`] may follow; it waits
     /// for the handlers that still run.

@@ -110,28 +110,26 @@ async fn carried(owner: &Node, between: &Node) -> (HttpClient, WsClient) {
     (parked, ws)
 }
 
-async fn let_go((mut parked, mut ws): (HttpClient, WsClient)) {
+#[tokio::test]
+async fn a_node_that_closes_lets_go_of_what_it_passes_on() {
+    let hub = Hub::default();
+    let (owner, between) = (Node::start(&hub).await, Node::start(&hub).await);
+    let (mut parked, mut ws) = carried(&owner, &between).await;
+    between.server.close().await;
     assert_eq!(refusal(&parked.answer().await.unwrap()), (400, Some(1)));
     assert_eq!(ws.recv_within(PATIENCE).await.unwrap(), Frame::Eof);
 }
 
 #[tokio::test]
-async fn a_node_that_closes_lets_go_of_what_it_passes_on() {
+async fn a_node_that_drains_lets_go_of_tunnels_and_goes_on_with_polls() {
     let hub = Hub::default();
     let (owner, between) = (Node::start(&hub).await, Node::start(&hub).await);
-    let carried = carried(&owner, &between).await;
-    between.server.close().await;
-    let_go(carried).await;
-}
-
-#[tokio::test]
-async fn a_node_that_drains_lets_go_of_what_it_passes_on() {
-    let hub = Hub::default();
-    let (owner, between) = (Node::start(&hub).await, Node::start(&hub).await);
-    let carried = carried(&owner, &between).await;
+    let (mut parked, mut ws) = carried(&owner, &between).await;
     let drain = Drain::over(Duration::from_millis(100)).every(Duration::from_millis(10));
     assert_eq!(between.server.drain(drain).await, Drained { ended: 0, left: 0 });
-    let_go(carried).await;
+    assert_eq!(ws.recv_within(PATIENCE).await.unwrap(), Frame::Eof);
+    owner.server.of("/").emit("x", &1).unwrap();
+    assert_eq!(parked.answer().await.unwrap().text(), "42[\"x\",1]");
 }
 
 #[tokio::test]

@@ -159,3 +159,10 @@ CREATE INDEX revocations_before ON revocations (before);
 -- What a health check writes.
 CREATE TABLE probe (id bigint PRIMARY KEY CHECK (id = 1), beats bigint NOT NULL) WITH (fillfactor = 10);
 INSERT INTO probe (id, beats) VALUES (1, 0);
+
+-- What `roomful migrate` is at, or has done: which SQLite database it carries over. Until it has finished, nobody serves.
+CREATE TABLE migration (
+    id bigint PRIMARY KEY CHECK (id = 1),
+    source text NOT NULL,
+    finished boolean NOT NULL
+);

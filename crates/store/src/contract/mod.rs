@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod log;
 pub mod model;
 mod naive;
+pub mod nodes;
 pub mod notifications;
 pub mod outbox;
 pub mod people;
@@ -32,6 +33,11 @@ pub type Outcome = Result<(), StoreError>;
 pub trait Harness: Send + Sync {
     /// Opens the store on this harness's data, again with the same data if it was open before.
     fn open(&self, options: Options) -> Arc<dyn Store>;
+
+    /// Opens the store once more while it is open, as another node does; `None` if the engine has no nodes.
+    fn open_another(&self, _options: Options) -> Option<Arc<dyn Store>> {
+        None
+    }
 }
 
 /// Runs a case to its end.
@@ -125,6 +131,13 @@ macro_rules! store_contract {
             sessions::what_was_missed_comes_in_one_order,
             sessions::what_is_no_longer_kept_is_not_passed_over,
             sessions::a_closed_store_gives_no_session_back,
+            nodes::appends_of_two_nodes_leave_no_hole,
+            nodes::a_node_is_told_of_what_another_appended,
+            nodes::a_session_is_taken_over_from_a_living_node,
+            nodes::what_a_dead_node_had_comes_free,
+            nodes::a_dead_nodes_sessions_end_in_time,
+            nodes::a_sink_is_served_by_one_node_at_a_time,
+            nodes::a_chat_goes_on_through_a_second_node,
             model::it_does_what_a_plain_list_would,
         }
     };

@@ -35,6 +35,7 @@ pub async fn positions_are_dense_over_all_rooms(harness: &dyn Harness) -> Outcom
     assert!(matches!(results[3], Ok(Appended::Duplicate { seq: 1, .. })));
     say(&*store, b, "bob", &["4"]).await?;
     assert_eq!(store.position().pos, 4);
+    assert_eq!(store.read_position().await?, store.position());
     let all = store.placed(0, 9, 9).await?;
     assert_eq!(places(&all), [(1, a, 1), (2, b, 1), (3, a, 2), (4, b, 2)]);
     assert_eq!(places(&store.placed(1, 3, 9).await?), [(2, b, 1), (3, a, 2)]);
@@ -221,7 +222,7 @@ pub async fn a_room_that_is_gone_leaves_no_complete_session(harness: &dyn Harnes
     Ok(())
 }
 
-fn ask(rooms: &[(RoomId, u64)], after: u64, upto: u64) -> Missed {
+pub(super) fn ask(rooms: &[(RoomId, u64)], after: u64, upto: u64) -> Missed {
     Missed {
         rooms: rooms.to_vec(),
         after,

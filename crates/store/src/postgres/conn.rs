@@ -101,7 +101,7 @@ impl Conn {
         self.waiting.store(true, Ordering::Relaxed);
         let answer = timeout(self.patience, answer)
             .await
-            .map_err(|_| Outage::Io("PostgreSQL does not answer".into()))?;
+            .map_err(|_| Outage::Connection("PostgreSQL does not answer".into()))?;
         if answer.as_ref().is_ok() || answer.as_ref().is_err_and(is_answer) {
             self.waiting.store(false, Ordering::Relaxed);
         }

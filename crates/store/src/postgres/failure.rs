@@ -9,7 +9,7 @@ use crate::{Outage, StoreError};
 
 /// A [`StoreError`] that comes of the driver's errors by `?`, without making the driver part of the crate's face.
 #[derive(Debug)]
-pub(super) struct Failure(pub(super) StoreError);
+pub(crate) struct Failure(pub(crate) StoreError);
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
@@ -39,11 +39,13 @@ impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
         Self(match error {
             PoolError::Timeout(TimeoutType::Wait) => Outage::Busy.into(),
-            PoolError::Timeout(_) => Outage::Io("no connection to PostgreSQL in time".into()).into(),
+            PoolError::Timeout(_) => Outage::Connection("no connection to PostgreSQL in time".into()).into(),
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 connecting(&error)
             }
-            PoolError::PostCreateHook(HookError::Message(text)) => Outage::Io(text.into_owned()).into(),
+            PoolError::PostCreateHook(HookError::Message(text)) => {
+                Outage::Connection(text.into_owned()).into()
+            }
             PoolError::Closed => Outage::Closed.into(),
             PoolError::NoRuntimeSpecified => StoreError::Internal("the pool has no runtime".into()),
         })
@@ -67,8 +69,12 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
     let Some(code) = error.code() else {
         // Values that don't fit their columns are a fault of ours; all else without a code is the line.
         let text = full(error);
-        return if error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()) {
-            Outage::Io(text).into()
+        return if error.is_closed()
+            || error
+                .source()
+                .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+        {
+            Outage::Connection(text).into()
         } else {
             StoreError::Internal(text)
         };
@@ -80,10 +86,11 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
         // Too much at once; a lock, or the answer, took too long; a deadlock was resolved.
         "53" | "40" | "55" => Outage::Busy.into(),
         _ if *code == SqlState::QUERY_CANCELED => Outage::Busy.into(),
-        // The line; the server stops, starts, or was told to let us go; its disk; or it takes no writes any more.
-        "08" | "57" | "58" => Outage::Io(full(error)).into(),
+        "58" => Outage::Io(full(error)).into(),
+        // The line; the server stops, starts, or was told to let us go; or it takes no writes any more.
+        "08" | "57" => Outage::Connection(full(error)).into(),
         _ if ends_connection(error) || *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
-            Outage::Io(full(error)).into()
+            Outage::Connection(full(error)).into()
         }
         _ => StoreError::Internal(full(error)),
     }
@@ -101,7 +108,7 @@ pub(super) fn connecting(error: &Error) -> StoreError {
             full(error)
         )),
         Some(_) => from_postgres(error),
-        None => Outage::Io(format!(
+        None => Outage::Connection(format!(
             "cannot connect to PostgreSQL as store.url says: {}",
             full(error)
         ))

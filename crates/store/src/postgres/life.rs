@@ -75,7 +75,11 @@ impl Said {
 const SAID: &str = "SELECT l.generation, l.epoch, l.pos, (SELECT n.pos FROM nodes n WHERE n.id = $1)
     FROM log_order l WHERE l.id = 1";
 
-/// The same, and nobody else appends until the transaction ends.
+/// Nobody else appends until the transaction ends.
+const LOCK: &str = "SELECT 1 FROM log_order WHERE id = 1 FOR UPDATE";
+
+/// What the database says, and nobody else appends until the transaction ends. If it had to wait for the lock, the node's own
+/// place may be that of before: then the database seems to lack something that it has, and [`Life::look`] finds out.
 pub(super) const SAID_LOCKED: &str =
     "SELECT l.generation, l.epoch, l.pos, (SELECT n.pos FROM nodes n WHERE n.id = $1)
     FROM log_order l WHERE l.id = 1 FOR UPDATE OF l";
@@ -108,7 +112,7 @@ pub(super) struct Life {
     /// A visit keeps no row, and does not look whether the log was restored.
     guest: bool,
     known: Mutex<Known>,
-    beside: Option<Mutex<OnDisk>>,
+    beside: Mutex<Option<OnDisk>>,
 }
 
 /// What this node keeps on its own disk.
@@ -137,23 +141,31 @@ impl Life {
         }
     }
 
-    /// A position that another node may have given out was read.
-    pub(super) fn heard(&self, position: &LogPosition) {
+    /// A position that another node may have given out was read. Answers whether it can follow what is known.
+    pub(super) fn heard(&self, position: &LogPosition) -> bool {
         let mut known = self.known.lock();
-        if known.epoch == position.epoch {
-            known.pos = known.pos.max(position.pos);
+        let follows = known.epoch == position.epoch && known.pos <= position.pos;
+        if follows {
+            known.pos = position.pos;
         }
+        // One that was read while this node went on is behind, and tells nothing by that: `look` finds out.
+        follows
     }
 
     /// This node's append up to `pos` is committed. Before anybody hears of it: a client never knows more than what is noted
     /// outside the database.
     pub(super) fn gave_out(&self, pos: u64) {
-        if let Some(beside) = &self.beside {
-            beside.lock().watermark.rise(pos);
+        if let Some(beside) = &mut *self.beside.lock() {
+            beside.watermark.rise(pos);
         }
         let mut known = self.known.lock();
         known.own = pos;
         known.pos = known.pos.max(pos);
+    }
+
+    /// The store is closed: another process may serve from the folder.
+    pub(super) fn let_go(&self) {
+        self.beside.lock().take();
     }
 
     /// Whether an append may go on from what the database says.
@@ -173,8 +185,11 @@ impl Life {
         client
             .batch_execute("BEGIN; SET LOCAL statement_timeout = 0")
             .await?;
-        // Only under the lock nothing moves: what was read before may have been behind an append of our own.
-        let said = Said::read(&client.query_one(SAID_LOCKED, &[&self.node]).await?)?;
+        // Only under the lock nothing moves: what was read before may have been behind an append of our own. The lock first,
+        // then what it is about: a statement that has waited for a lock sees the locked row as it is, and all other rows as
+        // they were when it began.
+        client.query_one(LOCK, &[]).await?;
+        let said = Said::read(&client.query_one(SAID, &[&self.node]).await?)?;
         let known = self.known.lock().clone();
         let now = match judge(&known, &said) {
             Verdict::GoesOn => {
@@ -195,8 +210,7 @@ impl Life {
 
     fn take_up(&self, now: Known) -> Result<(), Failure> {
         let mut known = self.known.lock();
-        if let Some(beside) = &self.beside {
-            let mut beside = beside.lock();
+        if let Some(beside) = &mut *self.beside.lock() {
             let noted = note(&beside.path, &beside.identity, self.node, &now);
             beside.watermark = noted
                 .and_then(|()| Watermark::open(&beside.path))
@@ -226,7 +240,7 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
             node,
             guest: true,
             known: Mutex::new(said.known()),
-            beside: None,
+            beside: Mutex::new(None),
         };
         return Ok((life, None));
     }
@@ -266,10 +280,7 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
         warn(rooms.unwrap_or_default());
     }
     let now = Known { own: now.pos, ..now };
-    let beside = place
-        .map(|place| place.hold(node, &now))
-        .transpose()?
-        .map(Mutex::new);
+    let beside = place.map(|place| place.hold(node, &now)).transpose()?;
     if let Some(before) = before {
         // Only now: until the file named its successor, its absence would have told of a restore.
         client
@@ -280,7 +291,7 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
         node,
         guest: false,
         known: Mutex::new(now),
-        beside,
+        beside: Mutex::new(beside),
     };
     Ok((life, rooms))
 }

@@ -19,7 +19,7 @@
 mod append;
 mod conn;
 mod entries;
-mod failure;
+pub(crate) mod failure;
 mod history;
 mod inbox;
 mod life;
@@ -27,21 +27,21 @@ mod members;
 mod nodes;
 mod notifications;
 mod outbox;
-mod pool;
+pub(crate) mod pool;
 mod positions;
 mod probe;
 mod recovery;
 mod retention;
 mod revocations;
 mod rooms;
-mod schema;
+pub(crate) mod schema;
 mod sessions;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod url;
 mod users;
-mod value;
+pub(crate) mod value;
 
 use std::sync::Arc;
 
@@ -144,6 +144,7 @@ async fn start(
 ) -> Result<(Arc<Shared>, Appender, Option<JoinHandle<()>>), StoreError> {
     let dialer = Dialer::new(url, &options, tokio::runtime::Handle::current())?;
     let client = schema::prepare(&dialer).await?;
+    schema::refuse_half_migrated(&client).await?;
     let beginning = Beginning {
         folder: options.folder.as_deref(),
         guest: options.guest,
@@ -198,6 +199,13 @@ impl PostgresStore {
         self.told(self.shared.pool.get().await)
     }
 
+    /// A caller's time, unless its clock is ahead of the database's: one node with a wrong clock must not take everybody's
+    /// history for old.
+    async fn no_later_than_database(&self, now: i64) -> Result<i64, StoreError> {
+        let there = self.told(probe::clock(&self.conn().await?).await)?;
+        Ok(now.min(there))
+    }
+
     /// What a call came to, as its caller is told.
     fn told<T>(&self, answer: Result<T, Failure>) -> Result<T, StoreError> {
         self.counted(answer.map_err(StoreError::from))
@@ -222,6 +230,10 @@ impl Store for PostgresStore {
             self.recorded.send_replace(());
         }
         Ok(Some(room))
+    }
+
+    async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
+        self.told(rooms::get(&self.conn().await?, id).await)
     }
 
     async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError> {
@@ -417,7 +429,10 @@ impl Store for PostgresStore {
     }
 
     async fn trim_notifications(&self, limits: NotificationRetention, now: i64) -> Result<u64, StoreError> {
-        let cutoff = now.saturating_sub(limits.max_age_ms);
+        let cutoff = self
+            .no_later_than_database(now)
+            .await?
+            .saturating_sub(limits.max_age_ms);
         let mut total = 0;
         loop {
             let bite = self.told(notifications::trim(&self.conn().await?, cutoff).await)?;
@@ -429,7 +444,10 @@ impl Store for PostgresStore {
     }
 
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
-        let cutoff = now.saturating_sub(limits.max_age_ms);
+        let cutoff = self
+            .no_later_than_database(now)
+            .await?
+            .saturating_sub(limits.max_age_ms);
         let (mut total, mut last) = (0, RoomId::MIN);
         loop {
             let due = self.told(retention::due(&self.conn().await?, last, limits, cutoff).await)?;
@@ -467,5 +485,13 @@ impl Store for PostgresStore {
             tracing::debug!(error = %error.0, "the database can't be told that this node ends; it will find out");
         }
         self.shared.pool.close();
+        self.shared.life.let_go();
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        // Its tasks end a little later.
+        self.shared.life.let_go();
     }
 }

@@ -7,25 +7,21 @@ use std::{
 
 use tokio_postgres::Client;
 
-use super::{Shared, conn::Conn, failure::Failure};
+use super::{Shared, conn::Conn, failure::Failure, value::Columns as _};
 
 /// The condition under which node `n` is taken for dead, `$1` being its time limit in seconds.
 pub(super) const DEAD: &str = "(n.ended OR n.seen < clock_timestamp() - make_interval(secs => $1))";
 
 /// A session that a node still has was last known to be alive when its node was, or when it began.
-pub(super) const LAST_ALIVE: &str = "greatest(n.alive_at, s.created_at)";
+const LAST_ALIVE: &str = "greatest(n.alive_at, s.created_at)";
 
-/// Sessions of dead nodes are lost, as of their nodes' last sign of life.
-pub(super) async fn lose_of_dead(conn: &Conn, limit: Duration) -> Result<(), Failure> {
-    let sql = format!(
-        "UPDATE sessions s SET lost_at = {LAST_ALIVE}, holder = 0 FROM nodes n
-         WHERE s.node = n.id AND s.lost_at IS NULL AND {DEAD}"
-    );
-    conn.run(&sql, &[&limit.as_secs_f64()]).await?;
-    Ok(())
+/// When a session `s` was lost: when its socket said so, or, if its node `n` is dead, when that was last alive; null if it was
+/// not. Nothing is written down of it: a node that was only cut off for a while still has its sessions when it is back.
+pub(super) fn lost_at() -> String {
+    format!("coalesce(s.lost_at, CASE WHEN {DEAD} THEN {LAST_ALIVE} END)")
 }
 
-/// So are those that this node itself has: none of its connections has one yet.
+/// Sessions that this node itself has are lost: none of its connections has one yet.
 pub(super) async fn lose_own(conn: &Conn, node: i64) -> Result<(), Failure> {
     let sql = format!(
         "UPDATE sessions s SET lost_at = {LAST_ALIVE}, holder = 0 FROM nodes n
@@ -33,6 +29,13 @@ pub(super) async fn lose_own(conn: &Conn, node: i64) -> Result<(), Failure> {
     );
     conn.run(&sql, &[&node]).await?;
     Ok(())
+}
+
+/// How many nodes live beside this one.
+pub(super) async fn others(conn: &Conn, node: i64, limit: Duration) -> Result<u64, Failure> {
+    let sql = format!("SELECT count(*) FROM nodes n WHERE n.id <> $2 AND NOT {DEAD}");
+    let row = conn.row(&sql, &[&limit.as_secs_f64(), &node]).await?;
+    row.as_ref().map_or(Ok(0), |row| row.num(0))
 }
 
 /// The node was alive `at`, by its own clock.
@@ -92,5 +95,6 @@ async fn once(shared: &Arc<Shared>, limit: Duration) -> Result<(), Failure> {
     let node = shared.life.node();
     conn.run(SEEN, &[&node]).await?;
     conn.run(LEASES, &[&node, &limit.as_secs_f64()]).await?;
-    Ok(())
+    // Also a node that appends nothing learns within a beat that the log was put back, or began anew.
+    conn.look(&shared.life).await
 }

@@ -22,7 +22,7 @@ const SLACK: Duration = Duration::from_secs(1);
 
 /// Makes connections by the URL and the options.
 #[derive(Clone)]
-pub(super) struct Dialer {
+pub(crate) struct Dialer {
     config: Config,
     tls: MakeRustlsConnect,
     /// Where connections are driven, whoever asks for them.
@@ -31,7 +31,7 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    pub(super) fn new(text: &str, options: &Options, runtime: Handle) -> Result<Self, StoreError> {
+    pub(crate) fn new(text: &str, options: &Options, runtime: Handle) -> Result<Self, StoreError> {
         let url::Url { mut config, trust } = url::parse(text)?;
         let limit = options.statement_timeout.as_millis().max(1);
         // Set with the connection itself, so that there is no moment without them. A commit counts when it is on the disk.
@@ -45,6 +45,8 @@ impl Dialer {
             config.connect_timeout(CONNECTING);
         }
         config.keepalives_idle(Duration::from_secs(30));
+        // A line that swallows what is sent is as good as cut.
+        config.tcp_user_timeout(options.statement_timeout + SLACK);
         Ok(Self {
             config,
             tls: tls::connector(&trust)?,
@@ -54,7 +56,7 @@ impl Dialer {
     }
 
     /// A connection outside of any pool, for the schema. To be called on the store's own runtime.
-    pub(super) async fn dial(&self) -> Result<Client, Error> {
+    pub(crate) async fn dial(&self) -> Result<Client, Error> {
         let (client, driver) = self.connect_now().await?;
         // It ends with its client.
         drop(driver);
@@ -109,8 +111,8 @@ impl Dialer {
     }
 }
 
-fn refused(failure: Failure) -> HookError {
-    HookError::Message(failure.0.to_string().into())
+fn refused(Failure(error): Failure) -> HookError {
+    HookError::Message(error.to_string().into())
 }
 
 /// A server may be set up to overrule what a client asks for.

@@ -66,6 +66,10 @@ pub(super) async fn missed(conn: &Conn, ask: &Missed) -> Result<Option<Vec<Place
 }
 
 async fn within(conn: &Conn, ask: &Missed) -> Result<Option<Vec<PlacedEntry>>, Failure> {
+    const BYTES: &str = "SELECT coalesce(sum(octet_length(e.body)), 0)::bigint
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) t (room_id, low, high)
+        CROSS JOIN LATERAL (SELECT e.body FROM entries e
+            WHERE e.room_id = t.room_id AND e.seq >= t.low AND e.seq < t.high OFFSET 0) e";
     let Some(spans) = spans(conn, ask).await? else {
         return Ok(None);
     };
@@ -83,10 +87,6 @@ async fn within(conn: &Conn, ask: &Missed) -> Result<Option<Vec<PlacedEntry>>, F
         column(|span| num(span.2)),
     );
     // Before the bodies are fetched: too much is not to be read only to be thrown away.
-    const BYTES: &str = "SELECT coalesce(sum(octet_length(e.body)), 0)::bigint
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) t (room_id, low, high)
-        CROSS JOIN LATERAL (SELECT e.body FROM entries e
-            WHERE e.room_id = t.room_id AND e.seq >= t.low AND e.seq < t.high OFFSET 0) e";
     let bytes = conn.one(BYTES, &[&rooms, &starts, &ends]).await?.num(0)?;
     if bytes > ask.most_bytes as u64 {
         return Ok(None);

@@ -22,9 +22,18 @@ impl Sessions for PostgresStore {
     }
 
     async fn read_position(&self) -> Result<LogPosition, StoreError> {
-        let position = self.told(positions::read(&self.conn().await?).await)?;
-        self.shared.life.heard(&position);
+        let conn = self.conn().await?;
+        let position = self.told(positions::read(&conn).await)?;
+        if !self.shared.life.heard(&position) {
+            self.told(conn.look(&self.shared.life).await)?;
+            return self.told(positions::read(&conn).await);
+        }
         Ok(position)
+    }
+
+    async fn other_nodes(&self) -> Result<u64, StoreError> {
+        let (conn, limit) = (self.conn().await?, self.shared.options.node_timeout);
+        self.told(nodes::others(&conn, self.shared.life.node(), limit).await)
     }
 
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
@@ -93,15 +102,13 @@ impl Sessions for PostgresStore {
     }
 
     async fn lose_all_sessions(&self) -> Result<(), StoreError> {
-        let (conn, shared) = (self.conn().await?, &self.shared);
-        self.told(nodes::lose_of_dead(&conn, shared.options.node_timeout).await)?;
-        self.told(nodes::lose_own(&conn, shared.life.node()).await)
+        let conn = self.conn().await?;
+        self.told(nodes::lose_own(&conn, self.shared.life.node()).await)
     }
 
     async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
         let (conn, shared) = (self.conn().await?, &self.shared);
         self.told(nodes::alive(&conn, shared.life.node(), at).await)?;
-        self.told(nodes::lose_of_dead(&conn, shared.options.node_timeout).await)?;
-        self.told(sessions::forget(&conn, lost_before).await)
+        self.told(sessions::forget(&conn, lost_before, shared.options.node_timeout).await)
     }
 }

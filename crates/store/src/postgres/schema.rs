@@ -18,7 +18,7 @@ const LOCK: i64 = 0x726f_6f6d_6675_6c01;
 const OLDEST: i32 = 130_000;
 
 /// A connection to a database that has the schema.
-pub(super) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
+pub(crate) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
     let dialled = dialer.dial().await;
     let mut client = dialled.map_err(|error| connecting(&error))?;
     let fits = fits(&client).await.map_err(StoreError::from)?;
@@ -31,6 +31,18 @@ pub(super) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
         ))
     })?;
     Ok(client)
+}
+
+/// What is half there is not to be served.
+pub(super) async fn refuse_half_migrated(client: &Client) -> Result<(), StoreError> {
+    let sql = "SELECT 1 FROM migration WHERE NOT finished";
+    let unfinished = client.query_opt(sql, &[]).await.map_err(Failure::from)?;
+    match unfinished {
+        None => Ok(()),
+        Some(_) => Err(StoreError::Setup(
+            "a migration into this database has not finished; run `roomful migrate` once more".into(),
+        )),
+    }
 }
 
 /// Why it does not, if so.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     conn::Conn,
     failure::Failure,
-    nodes::{self, DEAD, LAST_ALIVE},
+    nodes,
     rooms::{self, ROOM_COLUMNS},
     value::{Columns as _, num, text},
 };
@@ -102,9 +102,14 @@ pub(super) async fn end(conn: &Conn, session: Held) -> Result<(), Failure> {
 
 /// The user's lost sessions are over, those that a dead node still seems to have, too.
 pub(super) async fn end_lost(conn: &Conn, user: &str, limit: Duration) -> Result<(), Failure> {
-    nodes::lose_of_dead(conn, limit).await?;
-    let sql = "DELETE FROM sessions WHERE user_id = $1 AND lost_at IS NOT NULL";
-    conn.run(sql, &[&text(user)]).await.map(drop)
+    let sql = format!(
+        "DELETE FROM sessions WHERE id IN (
+            SELECT s.id FROM sessions s LEFT JOIN nodes n ON n.id = s.node WHERE s.user_id = $2 AND {} IS NOT NULL)",
+        nodes::lost_at()
+    );
+    conn.run(&sql, &[&limit.as_secs_f64(), &text(user)])
+        .await
+        .map(drop)
 }
 
 /// Gives a session to a socket of this node, whoever had it before.
@@ -114,14 +119,12 @@ pub(super) async fn take(
     ask: &Resume,
     limit: Duration,
 ) -> Result<Option<Resumed>, Failure> {
-    const TAKE: &str = "UPDATE sessions SET node = $2, holder = $3, lost_at = NULL WHERE id = $1";
-    // What a dead node still seems to have was lost with it. It alone is looked at: when many come back at once, not each
-    // of them is to look for all sessions of dead nodes.
     let find = format!(
-        "SELECT s.id, s.sid, coalesce(s.lost_at, CASE WHEN {DEAD} THEN {LAST_ALIVE} END)
-         FROM sessions s LEFT JOIN nodes n ON n.id = s.node
-         WHERE s.key = $2 AND s.user_id = $3 FOR UPDATE OF s"
+        "SELECT s.id, s.sid, {} FROM sessions s LEFT JOIN nodes n ON n.id = s.node
+         WHERE s.key = $2 AND s.user_id = $3 FOR UPDATE OF s",
+        nodes::lost_at()
     );
+    const TAKE: &str = "UPDATE sessions SET node = $2, holder = $3, lost_at = NULL WHERE id = $1";
     conn.begin().await?;
     let found = conn
         .row(
@@ -140,15 +143,12 @@ pub(super) async fn take(
     } else {
         None
     };
-    let resumed = match rooms {
-        Some(rooms) => {
-            conn.run(TAKE, &[&id, &node, &num(ask.holder)]).await?;
-            Some(Resumed { sid, rooms })
-        }
-        None => {
-            conn.run("DELETE FROM sessions WHERE id = $1", &[&id]).await?;
-            None
-        }
+    let resumed = if let Some(rooms) = rooms {
+        conn.run(TAKE, &[&id, &node, &num(ask.holder)]).await?;
+        Some(Resumed { sid, rooms })
+    } else {
+        conn.run("DELETE FROM sessions WHERE id = $1", &[&id]).await?;
+        None
     };
     conn.commit().await?;
     Ok(resumed)
@@ -176,8 +176,13 @@ async fn rooms(conn: &Conn, session: i64, user: &str) -> Result<Option<Vec<Subsc
 }
 
 /// Forgets sessions that were lost before a time, as many as one call may.
-pub(super) async fn forget(conn: &Conn, lost_before: i64) -> Result<(), Failure> {
-    const SQL: &str = "DELETE FROM sessions WHERE id IN (
-        SELECT id FROM sessions WHERE lost_at IS NOT NULL AND lost_at < $1 LIMIT $2)";
-    conn.run(SQL, &[&lost_before, &FORGET]).await.map(drop)
+pub(super) async fn forget(conn: &Conn, lost_before: i64, limit: Duration) -> Result<(), Failure> {
+    let sql = format!(
+        "DELETE FROM sessions WHERE id IN (
+            SELECT s.id FROM sessions s LEFT JOIN nodes n ON n.id = s.node WHERE {} < $2 LIMIT $3)",
+        nodes::lost_at()
+    );
+    conn.run(&sql, &[&limit.as_secs_f64(), &lost_before, &FORGET])
+        .await
+        .map(drop)
 }

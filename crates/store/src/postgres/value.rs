@@ -13,7 +13,7 @@ use crate::{StoreError, numbers::Numbered};
 const ESCAPE: char = '\u{1}';
 
 /// A text as a column holds it.
-pub(super) fn text(text: &str) -> Cow<'_, str> {
+pub(crate) fn text(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte > 1) {
         return Cow::Borrowed(text);
     }
@@ -33,7 +33,7 @@ pub(super) fn opt_text(value: Option<&str>) -> Option<Cow<'_, str>> {
 }
 
 /// What a column's text stands for.
-pub(super) fn plain(text: String) -> String {
+pub(crate) fn plain(text: String) -> String {
     if !text.contains(ESCAPE) {
         return text;
     }
@@ -49,7 +49,7 @@ pub(super) fn plain(text: String) -> String {
 }
 
 /// A sequence number. A column's integers are signed, so one that a client made up beyond them becomes the largest.
-pub(super) fn num(number: u64) -> i64 {
+pub(crate) fn num(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

@@ -14,7 +14,7 @@ mod embedded {
 const CACHED_STATEMENTS: usize = 128;
 
 /// Opens the file for writing, creates what is missing, and brings the schema up to date.
-pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn writer(path: &Path) -> Result<Connection, StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_folder(folder)
             .map_err(|error| setup(path, &format_args!("cannot create its folder: {error}")))?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     column::Seq,
-    entries::{Reader, SELECT},
+    entries::{self, SELECT},
     rooms,
 };
 use crate::{Entry, History, Page, Range, RoomId, RoomRow};
@@ -22,10 +22,12 @@ pub(super) fn page(
     };
     let span = span(&room, page.range);
     let newest_first = page.range.newest_first();
-    let (mut entries, more) = read(conn, &room, &span, newest_first, page.limit, max_bytes)?;
+    let (mut entries, mut more) = read(conn, &room, &span, newest_first, page.limit, max_bytes)?;
     if newest_first {
         entries.reverse();
     }
+    entries::complete(conn, room.id, &mut entries)?;
+    more |= cut(&mut entries, newest_first, max_bytes);
     Ok(Some(History {
         entries,
         more,
@@ -61,13 +63,12 @@ fn read(
         Seq(span.end),
         i64::from(limit) + 1
     ])?;
-    let mut reader = Reader::new(conn, room.id);
     let (mut entries, mut bytes) = (Vec::new(), 0usize);
     while let Some(row) = rows.next()? {
         if entries.len() >= limit as usize {
             return Ok((entries, true));
         }
-        let entry = reader.entry(row)?;
+        let entry = entries::appended(row)?;
         bytes = bytes.saturating_add(entry.bytes());
         if bytes > max_bytes && !entries.is_empty() {
             return Ok((entries, true));
@@ -75,4 +76,28 @@ fn read(
         entries.push(entry);
     }
     Ok((entries, false))
+}
+
+/// What became of them may make entries larger than they were: the farthest ones that are too much now are left out.
+/// Answers whether some were.
+fn cut(entries: &mut Vec<Entry>, newest_first: bool, max_bytes: usize) -> bool {
+    let mut bytes = 0usize;
+    let mut fits = |entry: &Entry| {
+        bytes = bytes.saturating_add(entry.bytes());
+        bytes <= max_bytes
+    };
+    let all = entries.len();
+    let kept = if newest_first {
+        entries.iter().rev().take_while(|entry| fits(entry)).count()
+    } else {
+        entries.iter().take_while(|entry| fits(entry)).count()
+    };
+    // One is always given.
+    let kept = kept.max(1).min(all);
+    if newest_first {
+        entries.drain(..all - kept);
+    } else {
+        entries.truncate(kept);
+    }
+    kept < all
 }

@@ -17,7 +17,7 @@ mod append;
 mod batch;
 mod changes;
 mod column;
-mod connection;
+pub(crate) mod connection;
 mod entries;
 mod failure;
 mod history;
@@ -137,6 +137,10 @@ impl Store for SqliteStore {
             None if create => Ok(Some(self.write(rooms::Create { name, at }).await?)),
             found => Ok(found),
         }
+    }
+
+    async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
+        self.read(move |conn| rooms::get(conn, id)).await
     }
 
     async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError> {

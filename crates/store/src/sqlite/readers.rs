@@ -48,7 +48,7 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |conn| {
-            let found = conn.unchecked_transaction().and_then(|snapshot| query(&snapshot));
+            let found = snapshot(conn, query);
             // Whoever asked may be gone.
             let _ = reply.send(found.map_err(|error| failure::from_sqlite(&error)));
         });
@@ -60,6 +60,18 @@ impl Readers {
         self.queue.close();
         self.ended.lock().await.recv().await;
     }
+}
+
+/// Reads in a transaction, whose statements are prepared but once.
+fn snapshot<T>(
+    conn: &Connection,
+    query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    conn.prepare_cached("BEGIN")?.execute([])?;
+    let found = query(conn);
+    // There is nothing to commit: this only ends it.
+    let ended = conn.prepare_cached("ROLLBACK")?.execute([]);
+    found.and_then(|found| ended.map(|_| found))
 }
 
 fn work(conn: &Connection, jobs: &Mutex<mpsc::Receiver<Job>>) {

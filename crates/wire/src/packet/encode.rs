@@ -40,6 +40,23 @@ pub fn ack(out: &mut Vec<u8>, namespace: &str, id: u64, payload: &Payload) {
     out.push(b']');
 }
 
+/// As [`ack`], with one value that is written where it belongs, without a copy of its JSON before.
+///
+/// # Errors
+/// `value` cannot be JSON; then what was appended means nothing.
+pub fn ack_one<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    namespace: &str,
+    id: u64,
+    value: &T,
+) -> Result<(), serde_json::Error> {
+    prefix(out, ['3', '6'], &Payload::empty(), namespace, Some(id));
+    out.push(b'[');
+    serde_json::to_writer(&mut *out, value)?;
+    out.push(b']');
+    Ok(())
+}
+
 /// Grants a namespace: the socket's public id in it, and the private id that a recovery needs, if that is on.
 pub fn connect(out: &mut Vec<u8>, namespace: &str, sid: &str, pid: Option<&str>) {
     out.push(b'0');

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-pub use encode::{ack, connect, connect_error, disconnect, event};
+pub use encode::{ack, ack_one, connect, connect_error, disconnect, event};
 pub use payload::{ArgError, Payload};
 
 /// The namespace every client knows.

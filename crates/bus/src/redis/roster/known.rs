@@ -38,11 +38,16 @@ impl Known {
         self.members.lock().insert(member.to_owned(), lease);
     }
 
-    /// Answers may come out of order, and after those of a newer lease.
-    pub(super) fn wrote(&self, member: &str, token: &str, writes: u64) {
+    /// A write that was sent when `before` were confirmed is the `writes`th under its lease. Answers may come out of order, and
+    /// after those of a newer lease. If it comes not after those that were confirmed, the roster has lost some: the lease is
+    /// as good as unknown, and begins anew with the next beat.
+    pub(super) fn wrote(&self, member: &str, (sent_under, before): &(String, u64), token: &str, writes: u64) {
         if let Some(lease) = self.members.lock().get_mut(member)
             && lease.token == token
         {
+            if sent_under == token && writes <= *before {
+                lease.token.clear();
+            }
             lease.writes = lease.writes.max(writes);
         }
     }

@@ -49,26 +49,25 @@ enum Back {
 pub(super) struct Waiting(Mutex<HashMap<u64, mpsc::Sender<Back>>>);
 
 impl Waiting {
-    pub(super) fn selected(&self, call: u64, from: NodeTag, sockets: Vec<Listed>, cut: bool) {
-        self.hand(call, Back::Selected { from, sockets, cut });
+    /// `false`: the caller does not keep up, and this is lost. The same of the next.
+    pub(super) fn selected(&self, call: u64, from: NodeTag, sockets: Vec<Listed>, cut: bool) -> bool {
+        self.hand(call, Back::Selected { from, sockets, cut })
     }
 
-    pub(super) fn answered(&self, call: u64, from: NodeTag, socket: SocketId, outcome: Outcome) {
-        self.hand(
-            call,
-            Back::Answered {
-                from,
-                socket,
-                outcome,
-            },
-        );
+    pub(super) fn answered(&self, call: u64, from: NodeTag, socket: SocketId, outcome: Outcome) -> bool {
+        let back = Back::Answered {
+            from,
+            socket,
+            outcome,
+        };
+        self.hand(call, back)
     }
 
-    fn hand(&self, call: u64, back: Back) {
-        if let Some(caller) = self.0.lock().get(&call) {
-            // The bus must not wait for a caller. What does not fit is lost.
-            let _ = caller.try_send(back);
-        }
+    /// The bus must not wait for a caller. Who waits no more has nothing to lose.
+    fn hand(&self, call: u64, back: Back) -> bool {
+        let calls = self.0.lock();
+        let handed = calls.get(&call).map(|caller| caller.try_send(back));
+        !matches!(handed, Some(Err(mpsc::error::TrySendError::Full(_))))
     }
 }
 
@@ -122,7 +121,10 @@ impl Adapter {
                 }
                 Next::Back(Back::Answered { .. }) => {}
                 Next::Look(alive) => call.silent.retain(|node| alive.contains(node)),
-                Next::TimedOut => return Err(FetchError::TimedOut),
+                Next::TimedOut => {
+                    self.metrics.silent.increment(call.silent.len() as u64);
+                    return Err(FetchError::TimedOut);
+                }
             }
         }
         Ok(found)
@@ -178,7 +180,10 @@ impl Adapter {
                         lives
                     });
                 }
-                Next::TimedOut => break,
+                Next::TimedOut => {
+                    self.metrics.silent.increment(call.silent.len() as u64);
+                    break;
+                }
             }
         }
         for id in waiting.into_values().flatten() {

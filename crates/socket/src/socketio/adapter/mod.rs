@@ -14,6 +14,7 @@
 
 mod calls;
 mod message;
+mod metrics;
 mod remote;
 mod served;
 mod serving;
@@ -36,6 +37,7 @@ pub use self::remote::{FetchError, RemoteSocket};
 use self::{
     calls::{Members, Waiting},
     message::{Message, Said},
+    metrics::Metrics,
     served::Served,
 };
 use super::{namespace::Namespace, server::Namespaces};
@@ -58,6 +60,7 @@ pub(super) struct Adapter {
     recent: Mutex<Recent>,
     next: AtomicU64,
     serving: Arc<Semaphore>,
+    metrics: Metrics,
     /// The topic on which others ask this node.
     asked: OnceLock<Subscription>,
 }
@@ -89,6 +92,7 @@ impl Adapter {
             recent: Mutex::default(),
             next: AtomicU64::new(1),
             serving: Arc::new(Semaphore::new(MAX_SERVING)),
+            metrics: Metrics::new(),
             asked: OnceLock::new(),
         });
         let subscription = adapter.bus.subscribe(&node_topic(own), adapter.listener());
@@ -163,6 +167,7 @@ impl Adapter {
         };
         let bytes = message.encode(tail);
         for topic in topics {
+            self.metrics.said.increment(1);
             self.bus.publish(&topic, bytes.clone());
         }
     }

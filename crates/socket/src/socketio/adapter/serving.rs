@@ -25,7 +25,9 @@ const MAX_PATIENCE: Duration = Duration::from_mins(10);
 
 impl Adapter {
     pub(super) fn hear(self: &Arc<Self>, bytes: &Bytes) {
+        self.metrics.heard.increment(1);
         let Some((message, tail)) = Message::decode(bytes) else {
+            self.metrics.bad.increment(1);
             tracing::warn!(bytes = bytes.len(), "what came over the bus is no message");
             return;
         };
@@ -36,7 +38,8 @@ impl Adapter {
         } = message;
         match said {
             Said::Selected { call, sockets, cut } => {
-                return self.waiting.selected(call, from, sockets, cut);
+                let taken = self.waiting.selected(call, from, sockets, cut);
+                return self.metrics.overrun.increment(u64::from(!taken));
             }
             Said::Answered {
                 call,
@@ -44,7 +47,8 @@ impl Adapter {
                 outcome,
             } => {
                 if let (Some(id), Some(outcome)) = (SocketId::parse(&socket), outcome.read(&tail)) {
-                    self.waiting.answered(call, from, id, outcome);
+                    let taken = self.waiting.answered(call, from, id, outcome);
+                    self.metrics.overrun.increment(u64::from(!taken));
                 }
                 return;
             }
@@ -128,6 +132,7 @@ impl Adapter {
         event: Bytes,
     ) {
         let Ok(place) = Arc::clone(&self.serving).try_acquire_owned() else {
+            self.metrics.refused.increment(1);
             tracing::warn!("too many questions of other nodes are under way");
             return;
         };

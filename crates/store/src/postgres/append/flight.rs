@@ -180,16 +180,15 @@ impl Task {
             ..
         } = &self.start;
         let conn = pool.get().await?;
-        let loaded = match load::load(&conn, life, appends).await? {
-            Some(loaded) => loaded,
-            None => {
-                // The log is not as this node left it. That is looked into, and then it is what it is.
-                conn.roll_back().await?;
-                conn.look(life).await?;
-                let again = load::load(&conn, life, appends).await?;
-                again.ok_or_else(|| Outage::Io("the log was put back again and again".into()))?
-            }
-        };
+        let mut loaded = load::load(&conn, life, appends).await?;
+        if loaded.is_none() {
+            // The log is not as this node left it. That is looked into, and then it is what it is.
+            conn.roll_back().await?;
+            conn.look(life).await?;
+            loaded = load::load(&conn, life, appends).await?;
+        }
+        let put_back = || Outage::Connection("the log was put back once more".into());
+        let loaded = loaded.ok_or_else(put_back)?;
         let limits = plan::Limits {
             max_entries: options.retention.max_entries,
             reactions: options.reactions,

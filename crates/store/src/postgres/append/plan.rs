@@ -249,3 +249,136 @@ fn known(entry: &NewEntry, seq: u64) -> Known {
         wiped: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{RoomKind, RoomRow};
+
+    const ROOM: RoomId = 7;
+
+    fn loaded<'a>(head: u64) -> Loaded<'a> {
+        let row = RoomRow {
+            id: ROOM,
+            name: "a".into(),
+            epoch: "e".into(),
+            head,
+            first: 1,
+            created_at: 0,
+            kind: RoomKind::Public,
+            history: None,
+        };
+        let tail = Tail {
+            row,
+            swept: 1,
+            last_message: head,
+            active_at: 0,
+            appended: 0,
+            changed: false,
+        };
+        Loaded {
+            pos: 100,
+            rooms: HashMap::from([(ROOM, tail)]),
+            known: HashMap::new(),
+            targets: HashMap::new(),
+        }
+    }
+
+    fn message(client_id: Option<&str>) -> NewEntry {
+        NewEntry {
+            room: ROOM,
+            kind: EntryKind::Message,
+            target: None,
+            user_id: "ann".into(),
+            user_name: None,
+            client_id: client_id.map(Into::into),
+            body: "1".into(),
+            mentions: Vec::new(),
+            at: 5,
+        }
+    }
+
+    fn change(kind: EntryKind, target: u64) -> NewEntry {
+        NewEntry {
+            kind,
+            target: Some(target),
+            body: "+".into(),
+            ..message(None)
+        }
+    }
+
+    fn keeping(max_entries: u64) -> Limits {
+        Limits {
+            max_entries,
+            reactions: 1,
+        }
+    }
+
+    fn new(seq: u64) -> Appended {
+        Appended::New { seq, at: 5 }
+    }
+
+    #[test]
+    fn a_flight_finds_what_it_has_done_itself() {
+        let react = change(EntryKind::Reaction { removed: false }, 11);
+        let first = [message(Some("k")), message(Some("k")), react.clone(), react];
+        let second = [
+            change(EntryKind::Delete, 11),
+            change(EntryKind::Edit, 11),
+            message(Some("k")),
+            message(None),
+        ];
+        let plan = Plan::of(&[&first, &second], loaded(10), keeping(100));
+        let again = Ok(Appended::Duplicate { seq: 11, at: 5 });
+        assert_eq!(
+            plan.placed[0].results,
+            [Ok(new(11)), again, Ok(new(12)), Ok(Appended::Unchanged)]
+        );
+        assert_eq!(
+            plan.placed[1].results,
+            [Ok(new(13)), Err(Rejected::NoSuchMessage), again, Ok(new(14))]
+        );
+        assert_eq!(
+            (plan.placed[0].pos, plan.placed[1].pos, plan.moved_to()),
+            (101, 103, Some(104))
+        );
+        let places: Vec<_> = plan.new.iter().map(|new| (new.seq, new.pos)).collect();
+        assert_eq!(places, [(11, 101), (12, 102), (13, 103), (14, 104)]);
+    }
+
+    #[test]
+    fn a_client_id_is_free_when_its_entry_went_within_the_flight() {
+        let entries = [
+            message(Some("k")),
+            message(None),
+            message(None),
+            message(Some("k")),
+        ];
+        let plan = Plan::of(&[&entries], loaded(10), keeping(2));
+        assert_eq!(
+            plan.placed[0].results,
+            [Ok(new(11)), Ok(new(12)), Ok(new(13)), Ok(new(14))]
+        );
+        let gone: Vec<_> = plan.new.iter().map(|new| new.gone).collect();
+        assert_eq!(gone, [true, false, false, false], "one row under the client id");
+        assert_eq!(plan.replaced().count(), 0);
+    }
+
+    #[test]
+    fn nothing_is_written_for_what_was_there() {
+        let entries = [message(Some("k"))];
+        let mut before = loaded(10);
+        let known = Known {
+            seq: 4,
+            at: 5,
+            kind: EntryKind::Message,
+            target: None,
+            body: "2".into(),
+            wiped: false,
+        };
+        before.known.insert((ROOM, "ann", "k"), known);
+        let plan = Plan::of(&[&entries], before, keeping(100));
+        assert_eq!(plan.placed[0].results, [Err(Rejected::Conflict { seq: 4 })]);
+        assert!(plan.moved_to().is_none() && plan.changed().is_empty() && plan.sweeps.is_empty());
+    }
+}

@@ -18,14 +18,20 @@ pub(super) async fn happened(
     options: &OutboxOptions,
 ) -> Result<bool, Failure> {
     const CAME: &str = "INSERT INTO online AS o (user_id, user_name, since) VALUES ($1, $2, $3)
-        ON CONFLICT (user_id) DO UPDATE SET user_name = coalesce(excluded.user_name, o.user_name)";
+        ON CONFLICT (user_id) DO UPDATE SET user_name = coalesce(excluded.user_name, o.user_name)
+        RETURNING xmax = 0";
     let mut recorded = Recorded::default();
     conn.begin().await?;
     for happening in happenings {
         match happening {
             Happening::UserOnline { user, name, at } => {
-                conn.run(CAME, &[&text(user), &opt_text(name.as_deref()), at])
+                let row = conn
+                    .row(CAME, &[&text(user), &opt_text(name.as_deref()), at])
                     .await?;
+                // Whoever is known to be online has been told of: two nodes may think that they came.
+                if !row.map_or(Ok(false), |row| row.flag(0))? {
+                    continue;
+                }
                 recorded.add(
                     options,
                     RecordKind::UserOnline,
@@ -34,8 +40,12 @@ pub(super) async fn happened(
                 );
             }
             Happening::UserOffline { user, name, at } => {
-                conn.run("DELETE FROM online WHERE user_id = $1", &[&text(user)])
+                let gone = conn
+                    .run("DELETE FROM online WHERE user_id = $1", &[&text(user)])
                     .await?;
+                if gone == 0 {
+                    continue;
+                }
                 recorded.add(
                     options,
                     RecordKind::UserOffline,
@@ -91,13 +101,16 @@ pub(super) async fn next_due(conn: &Conn, sink: &str, now: i64) -> Result<Option
 }
 
 pub(super) async fn settle(conn: &Conn, settled: &[Settled], now: i64) -> Result<(), Failure> {
+    const LOCK: &str = "SELECT n FROM outbox WHERE n = ANY($1) ORDER BY n FOR UPDATE";
     const DELIVERED: &str =
         "UPDATE outbox SET state = 1, turn_at = $2, last_error = NULL WHERE n = ANY($1) AND state = 0";
     const RETRY: &str = "UPDATE outbox SET attempts = attempts + 1, turn_at = $2, last_error = $3
         WHERE n = $1 AND state = 0";
     const DEAD: &str = "UPDATE outbox SET state = 2, attempts = attempts + 1, turn_at = $2, last_error = $3
         WHERE n = $1 AND state = 0";
+    let all: Vec<i64> = settled.iter().map(|settled| settled.n).collect();
     conn.begin().await?;
+    conn.rows(LOCK, &[&all]).await?;
     let delivered = settled
         .iter()
         .filter(|settled| settled.outcome == Outcome::Delivered);

@@ -125,7 +125,9 @@ pub(super) async fn write(conn: &Conn, recorded: Recorded) -> Result<bool, Failu
 
 /// A member has acknowledged all up to `mark`: what still waits to tell the contrary is taken back.
 pub(super) async fn acknowledged(conn: &Conn, room: RoomId, user: &str, mark: u64) -> Result<(), Failure> {
-    const SQL: &str = "DELETE FROM outbox WHERE state = 0 AND room_id = $1 AND recipient = $2 AND seq <= $3";
+    // In the order of `n`, as all who lock many of them.
+    const SQL: &str = "DELETE FROM outbox WHERE n IN (SELECT n FROM outbox
+        WHERE state = 0 AND room_id = $1 AND recipient = $2 AND seq <= $3 ORDER BY n FOR UPDATE)";
     conn.run(SQL, &[&room, &text(user), &num(mark)]).await.map(drop)
 }
 

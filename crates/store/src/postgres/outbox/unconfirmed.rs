@@ -85,7 +85,8 @@ async fn one(conn: &Conn, alert: &Alert, options: &OutboxOptions) -> Result<u64,
         JOIN rooms r ON r.id = e.room_id AND e.seq >= r.first WHERE e.room_id = $1 AND e.seq = $2";
     let waiting = format!(
         "SELECT m.user_id FROM entries e JOIN members m ON {STILL_WAITING}
-         WHERE e.room_id = $1 AND e.seq = $2 AND m.user_id = ANY($3) ORDER BY m.user_id"
+         WHERE e.room_id = $1 AND e.seq = $2 AND m.user_id = ANY($3) ORDER BY m.user_id
+         FOR SHARE OF m"
     );
     let (room, seq) = (alert.room, num(alert.seq));
     let Some(look) = conn.row(LOOK, &[&room, &seq]).await? else {

@@ -1,13 +1,14 @@
 //! The contract on a real PostgreSQL, one database a case; and what only this engine can get wrong: a database that was
-//! restored (in `life`), one that stops or is gone (in `outages`).
+//! restored (in `life`), one that stops or is gone (in `outages`), the line to it (in `tls`).
 
 mod nodes;
 
 use std::sync::{Arc, LazyLock};
 
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use roomful_testkit::PostgresServer;
 
-use crate::{Options, Store, contract::Harness};
+use crate::{EntryKind, NewEntry, Options, RoomId, Store, contract::Harness};
 
 /// One for all tests that leave it as it is. What the disk keeps over a power cut is PostgreSQL's own business.
 static SERVER: LazyLock<PostgresServer> =
@@ -26,10 +27,75 @@ impl Harness for Database {
     fn open(&self, options: Options) -> Arc<dyn Store> {
         crate::open(&self.0, options).unwrap()
     }
+
+    fn open_another(&self, options: Options) -> Option<Arc<dyn Store>> {
+        Some(self.open(options))
+    }
 }
+
+mod life;
+mod outages;
+mod tls;
 
 mod contract {
     use super::Database;
 
     crate::store_contract!(Database::new());
+}
+
+/// A message of ann's.
+fn message(room: RoomId, client_id: &str) -> NewEntry {
+    NewEntry {
+        room,
+        kind: EntryKind::Message,
+        target: None,
+        user_id: "ann".into(),
+        user_name: None,
+        client_id: Some(client_id.into()),
+        body: "1".into(),
+        mentions: Vec::new(),
+        at: 1,
+    }
+}
+
+#[test]
+fn the_figures_say_what_happened() {
+    let recorder = DebuggingRecorder::new();
+    let database = Database::new();
+    let store = metrics::with_local_recorder(&recorder, || database.open(Options::default()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+        let three = ["1", "2", "3"].map(|id| message(room, id));
+        store.append(three.to_vec()).await.unwrap();
+        store.close().await;
+        store.check().await.unwrap_err();
+    });
+    let mut figures: Vec<_> = recorder
+        .snapshotter()
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .filter_map(|(key, _, _, value)| {
+            let labels: Vec<_> = key.key().labels().map(metrics::Label::value).collect();
+            let told = match value {
+                DebugValue::Counter(count) => (count > 0).then(|| count.to_string()),
+                DebugValue::Gauge(level) => (level.0 != 0.0).then(|| level.0.to_string()),
+                DebugValue::Histogram(values) => {
+                    (!values.is_empty()).then(|| format!("{} of them", values.len()))
+                }
+            };
+            Some(format!("{} {labels:?} {}", key.key().name(), told?))
+        })
+        .collect();
+    figures.sort();
+    let expected = [
+        "roomful_store_batch_size [] 1 of them",
+        "roomful_store_commit_seconds [] 1 of them",
+        "roomful_store_errors_total [\"closed\"] 1",
+    ];
+    assert_eq!(figures, expected);
 }

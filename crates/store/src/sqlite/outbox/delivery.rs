@@ -43,12 +43,23 @@ fn happened(batch: &mut Batch<'_>, happening: &Happening) -> rusqlite::Result<()
     };
     let facts = match happening {
         Happening::UserOnline { user, name, at } => {
+            // Whoever is known to be online has been told of.
+            let known: bool = conn
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM online WHERE user_id = ?1)")?
+                .query_row([user], |row| row.get(0))?;
             conn.prepare_cached(CAME)?.execute(params![user, name, at])?;
+            if known {
+                return Ok(());
+            }
             of_user(user, name.as_deref())
         }
         Happening::UserOffline { user, name, .. } => {
-            conn.prepare_cached("DELETE FROM online WHERE user_id = ?1")?
+            let gone = conn
+                .prepare_cached("DELETE FROM online WHERE user_id = ?1")?
                 .execute([user])?;
+            if gone == 0 {
+                return Ok(());
+            }
             of_user(user, name.as_deref())
         }
         Happening::RoomEmptied { room, .. } => match batch.room(*room)? {

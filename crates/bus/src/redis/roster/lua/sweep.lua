@@ -7,7 +7,9 @@ redis.call('ZREMRANGEBYSCORE', lapsed, '-inf', now - KEEP)
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
   if left <= 0 then break end
   local claim = base .. ':claim:' .. member
-  if redis.call('EXISTS', claim) == 0 then
+  local sweeper = redis.call('GET', claim)
+  -- Its own, if the same sweep is asked for again.
+  if not sweeper or sweeper == sweep then
     local hash = hash_of(member)
     local before = #swept
     -- Three fields are not entries.

@@ -1,0 +1,103 @@
+//! How often a chat server asks for memory to deliver a message: as often in a large room as in a small one.
+//!
+//! The server has a runtime on the test's thread, the only one whose allocations are counted; its clients have another.
+
+#![allow(clippy::unwrap_used)] // a test that can't go on fails
+
+use std::sync::Arc;
+
+use allocation_counter::measure;
+use roomful_testkit::SioClient;
+use tokio::runtime::{self, Runtime};
+
+#[allow(dead_code)] // it is the other tests' too
+#[path = "chat/fixture.rs"]
+mod fixture;
+
+use fixture::{Server, send};
+
+/// Enough that what happens now and then (a map grows, a queue's next block) stays small beside one for each delivery.
+const MESSAGES: u64 = 20;
+
+/// The server's and the clients'.
+fn runtimes() -> (Runtime, Runtime) {
+    let here = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let there = runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    (here, there)
+}
+
+/// How often the server allocates for [`MESSAGES`] messages, one after the other, in a room of so many.
+fn count(members: usize) -> u64 {
+    let (here, there) = runtimes();
+    let server = Arc::new(here.block_on(Server::with(|config| config.rates.enabled = false)));
+    let started = Arc::clone(&server);
+    let everybody = there.spawn(async move {
+        let mut everybody = Vec::new();
+        for number in 0..members {
+            everybody.push(started.joined(&format!("user{number}"), "hall").await);
+        }
+        talk(&everybody).await;
+        everybody
+    });
+    let everybody = here.block_on(everybody).unwrap();
+    let talk = there.spawn(async move { talk(&everybody).await });
+    measure(|| here.block_on(talk).unwrap()).count_total
+}
+
+/// The first of them speaks, all hear it.
+async fn talk(everybody: &[SioClient]) {
+    for number in 0..MESSAGES {
+        let text = format!("message {number}");
+        send(&everybody[0], "hall", &text).await;
+        for client in everybody {
+            assert_eq!(
+                client.next_event("chat:receive_message").await.unwrap()["text"],
+                text
+            );
+        }
+    }
+}
+
+#[test]
+fn a_message_costs_the_same_however_many_get_it() {
+    // From its bytes to its ack, without what the store's own thread does.
+    const MESSAGE: u64 = 37;
+    let (few, many) = (count(10), count(110));
+    assert!(few < MESSAGES * (MESSAGE + 1), "{few} for {MESSAGES} messages");
+    assert!(
+        many < few + MESSAGES,
+        "{many} instead of {few}, with 100 further members"
+    );
+}
+
+#[test]
+fn an_idle_client_holds_little() {
+    // With the headers of its request, some 700 bytes, which the chat server proper does not keep.
+    const BYTES: i64 = 5_000;
+    const CLIENTS: i64 = 500;
+    let (here, there) = runtimes();
+    let server = Arc::new(here.block_on(Server::with(|config| config.rates.enabled = false)));
+    let gather = |clients: std::ops::Range<i64>| {
+        let server = Arc::clone(&server);
+        let crowd = there.spawn(async move {
+            let mut crowd = Vec::new();
+            for number in clients {
+                let (user, room) = (format!("user{number}"), format!("room{}", number / 10));
+                crowd.push(server.joined(&user, &room).await);
+            }
+            crowd
+        });
+        here.block_on(crowd).unwrap()
+    };
+    let _first = gather(0..CLIENTS);
+    let mut more = Vec::new();
+    let held = measure(|| more = gather(CLIENTS..2 * CLIENTS)).bytes_current / CLIENTS;
+    assert!(held < BYTES, "{held} bytes for each");
+}

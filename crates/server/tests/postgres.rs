@@ -1,0 +1,202 @@
+//! The running binary on PostgreSQL: it serves, survives kills of itself and of the database, and takes over from SQLite.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    sync::LazyLock,
+};
+
+use roomful_testkit::{PostgresServer, ServerProcess, SioClient, server::Config, token};
+use serde_json::{Value, json};
+
+static POSTGRES: LazyLock<PostgresServer> = LazyLock::new(|| PostgresServer::start().unwrap());
+
+fn command(data: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roomful"));
+    command
+        .args(args)
+        .env_remove("ROOMFUL_STORE_URL")
+        .env("ROOMFUL_DATA", data);
+    command
+}
+
+async fn client(server: &ServerProcess) -> SioClient {
+    let auth = json!({ "token": token::for_user(server.secret(), "alice") });
+    SioClient::connect(server.addr(), "/", &auth).await.unwrap()
+}
+
+async fn send(client: &mut SioClient, text: &str) {
+    let message = json!({ "room": "lobby", "text": text, "clientId": text });
+    let ack = client.call("chat:send_message", &message).await.unwrap();
+    assert_eq!(ack["ok"], true, "{ack}");
+}
+
+async fn join(client: &mut SioClient) -> Value {
+    let ack = client
+        .call("chat:join", &json!({ "room": "lobby" }))
+        .await
+        .unwrap();
+    assert_eq!(ack["ok"], true, "{ack}");
+    ack["data"].clone()
+}
+
+fn texts(joined: &Value) -> Vec<String> {
+    let messages = joined["messages"].as_array().unwrap();
+    messages
+        .iter()
+        .map(|message| message["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_kills_of_either() {
+    let postgres = PostgresServer::start().unwrap();
+    let url = postgres.new_database().unwrap();
+    let config = Config::new(env!("CARGO_BIN_EXE_roomful")).env("ROOMFUL_STORE_URL", &url);
+    let mut server = ServerProcess::start_with(config).await.unwrap();
+    let mut alice = client(&server).await;
+    join(&mut alice).await;
+    send(&mut alice, "1").await;
+    server.kill9().await.unwrap();
+    server.restart().await.unwrap();
+    let mut alice = client(&server).await;
+    join(&mut alice).await;
+    send(&mut alice, "2").await;
+    postgres.kill9().unwrap();
+    let refused = json!({ "room": "lobby", "text": "3", "clientId": "3" });
+    let ack = alice.call("chat:send_message", &refused).await.unwrap();
+    assert_eq!(
+        (&ack["ok"], &ack["error"]["code"]),
+        (&json!(false), &json!("unavailable")),
+        "{ack}"
+    );
+    assert_eq!(ack["error"]["retryable"], true);
+    postgres.restart().unwrap();
+    // As a client retries, until the line to the database is there again.
+    loop {
+        let ack = alice.call("chat:send_message", &refused).await.unwrap();
+        if ack["ok"] == true {
+            break;
+        }
+        assert_eq!(ack["error"]["code"], "unavailable", "{ack}");
+    }
+    let mut again = client(&server).await;
+    let joined = join(&mut again).await;
+    assert_eq!(texts(&joined), ["1", "2", "3"]);
+    assert_eq!(joined["head"], 3);
+    let doctor = command(&server.data(), &["doctor"])
+        .env("ROOMFUL_STORE_URL", &url)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(
+        said.contains("ok    store        opened, written durably, and read"),
+        "{said}"
+    );
+    assert!(server.terminate().await.unwrap().success());
+    let renewed = command(&server.data(), &["new-epoch"])
+        .env("ROOMFUL_STORE_URL", &url)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&renewed.stdout).into_owned();
+    assert!(said.starts_with("1 rooms have a new epoch"), "{said} {renewed:?}");
+    server.restart().await.unwrap();
+    let renewed = join(&mut client(&server).await).await;
+    assert_ne!(renewed["epoch"], joined["epoch"]);
+    assert_eq!(texts(&renewed), ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn a_migration_that_was_killed_goes_on_and_the_server_with_it() {
+    let config = Config::new(env!("CARGO_BIN_EXE_roomful"));
+    let mut server = ServerProcess::start_with(config.clone()).await.unwrap();
+    let mut alice = client(&server).await;
+    join(&mut alice).await;
+    for text in ["1", "2", "3"] {
+        send(&mut alice, text).await;
+    }
+    let before = join(&mut alice).await;
+    let url = POSTGRES.new_database().unwrap();
+    let data = server.data();
+    let args = ["migrate", "--to", &url];
+    let refused = command(&data, &args).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && said.contains("stop it first"),
+        "{said}"
+    );
+    assert!(server.terminate().await.unwrap().success());
+
+    let mut killed = command(&data, &args)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(killed.stderr.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "rooms: 1 of 1");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let done = command(&data, &args).output().unwrap();
+    let (said, told) = (
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr),
+    );
+    assert!(done.status.success(), "{told}");
+    assert!(said.contains("the same there as here"), "{said}");
+    assert!(told.contains("entries: 3 compared"), "{told}");
+
+    let config = config.env("ROOMFUL_STORE_URL", &url);
+    let server = ServerProcess::start_with(config).await.unwrap();
+    let mut alice = client(&server).await;
+    let after = join(&mut alice).await;
+    assert_eq!(
+        (&after["epoch"], &after["head"], &after["messages"]),
+        (&before["epoch"], &before["head"], &before["messages"])
+    );
+    send(&mut alice, "4").await;
+    assert_eq!(join(&mut alice).await["head"], 4);
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let data = tempfile::tempdir().unwrap();
+    for (args, url) in [
+        (
+            ["check-config", "--listen", "127.0.0.1:0"],
+            "postgres://u:hunter2@127.0.0.1:1/d",
+        ),
+        (
+            ["doctor", "--listen", "127.0.0.1:0"],
+            "postgres://u:hunter2@127.0.0.1:1/d",
+        ),
+        (
+            ["serve", "--listen", "127.0.0.1:0"],
+            "postgres://u:hunter2@127.0.0.1:1/d",
+        ),
+        (
+            ["serve", "--listen", "127.0.0.1:0"],
+            "postgres://u:hunter2@127.0.0.1:x/d",
+        ),
+    ] {
+        let output = command(data.path(), &args)
+            .env("ROOMFUL_STORE_URL", url)
+            .env("ROOMFUL_LOG", "trace")
+            .env("ROOMFUL_AUTH_SECRET", "a-secret-of-32-bytes-for-this-test")
+            .output()
+            .unwrap();
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(!said.contains("hunter2"), "{args:?}: {said}");
+        assert_eq!(
+            output.status.success(),
+            args[0] == "check-config",
+            "{args:?}: {said}"
+        );
+    }
+}

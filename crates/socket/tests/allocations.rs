@@ -1,0 +1,206 @@
+//! How often the server asks for memory: for a delivery, for an event, for a sign of life. Counts do not drift with the
+//! machine, so each is exact; one more is a change to be meant.
+//!
+//! The server has a runtime on the test's thread, the only one whose allocations are counted; its clients have another.
+
+#![allow(clippy::unwrap_used)] // a test that can't go on fails
+
+use std::{future::Future, time::Duration};
+
+use allocation_counter::measure;
+use roomful_socket::{Event, Socket, WebSocketServer};
+use roomful_testkit::{PATIENCE, WsClient, ws::Frame};
+use serde_json::json;
+use tokio::{
+    runtime::{self, Runtime},
+    task::JoinHandle,
+};
+
+mod fixture;
+
+const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+/// A server that asks for no sign of life while something else is counted.
+const NEVER: Duration = Duration::from_hours(1);
+
+struct Scene {
+    server: WebSocketServer,
+    here: Runtime,
+    there: Runtime,
+    crowd: Vec<WsClient>,
+}
+
+impl Scene {
+    /// So many clients, all in one room.
+    fn with(clients: usize, ping_interval: Duration) -> Self {
+        let here = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let there = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let start = fixture::start(
+            |builder| builder.ping_interval(ping_interval).ping_timeout(NEVER),
+            |server| {
+                server.of("/").on_connect(|socket| async move {
+                    socket.join("room");
+                });
+                server
+                    .of("/")
+                    .on("echo", |_: Socket, mut event: Event| async move {
+                        event.take_ack().unwrap().send_payload(&event.payload);
+                    });
+            },
+        );
+        let (address, server) = here.block_on(start);
+        let crowd = there.spawn(async move {
+            let mut crowd = Vec::new();
+            for _ in 0..clients {
+                let mut client = WsClient::connect(address, WEBSOCKET, &[]).await.unwrap();
+                client.send_text("40").await.unwrap();
+                // Engine.IO's greeting, then Socket.IO's.
+                hear(&mut client, "0").await;
+                hear(&mut client, "40").await;
+                crowd.push(client);
+            }
+            crowd
+        });
+        let crowd = here.block_on(crowd).unwrap();
+        Self {
+            server,
+            here,
+            there,
+            crowd,
+        }
+    }
+
+    /// How often the server allocates while `act` is done, and until each client has done its part.
+    fn count<F>(
+        &mut self,
+        act: impl FnOnce(&WebSocketServer),
+        part: impl Fn(WsClient) -> F + Send + 'static,
+    ) -> u64
+    where
+        F: Future<Output = WsClient> + Send,
+    {
+        let crowd = std::mem::take(&mut self.crowd);
+        let all = async move {
+            let mut done = Vec::with_capacity(crowd.len());
+            for client in crowd {
+                done.push(part(client).await);
+            }
+            done
+        };
+        let all: JoinHandle<Vec<WsClient>> = self.there.spawn(all);
+        let counted = measure(|| {
+            self.crowd = self.here.block_on(async {
+                act(&self.server);
+                all.await.unwrap()
+            });
+        });
+        counted.count_total
+    }
+
+    /// What it takes to send `messages` at once to all.
+    fn fan_out(&mut self, messages: usize) -> u64 {
+        let room = self.server.of("/").to("room");
+        let send = move |_: &WebSocketServer| {
+            for _ in 0..messages {
+                room.emit("news", &json!({ "text": "Hello, everybody" })).unwrap();
+            }
+        };
+        self.count(send, move |mut client| async move {
+            for _ in 0..messages {
+                hear(&mut client, "42[\"news\"").await;
+            }
+            client
+        })
+    }
+
+    /// What it takes to answer `events` of each client, one after the other.
+    fn echo(&mut self, events: usize) -> u64 {
+        self.count(
+            |_| (),
+            move |mut client| async move {
+                for _ in 0..events {
+                    client
+                        .send_text(r#"427["echo",{"text":"Hello, you"}]"#)
+                        .await
+                        .unwrap();
+                    hear(&mut client, "437").await;
+                }
+                client
+            },
+        )
+    }
+
+    /// What it takes to ask each client for a sign of life.
+    fn beat(&mut self) -> u64 {
+        self.count(
+            |_| (),
+            |mut client| async move {
+                hear(&mut client, "2").await;
+                client.send_text("3").await.unwrap();
+                client
+            },
+        )
+    }
+}
+
+/// The next message that begins like this; a sign of life that is asked for on the way is given.
+async fn hear(client: &mut WsClient, begin: &str) {
+    loop {
+        let frame = client.recv_within(PATIENCE).await.unwrap();
+        match &frame {
+            Frame::Text(text) if text.starts_with(begin) => return,
+            Frame::Text(text) if text == "2" => client.send_text("3").await.unwrap(),
+            other => panic!("{other:?} instead of {begin}"),
+        }
+    }
+}
+
+#[test]
+fn a_message_costs_the_same_however_many_get_it() {
+    // To prepare it, and to find the room.
+    const MESSAGE: u64 = 6;
+    for clients in [10, 110] {
+        let mut scene = Scene::with(clients, NEVER);
+        scene.fan_out(1);
+        assert_eq!(scene.fan_out(1), MESSAGE, "{clients} clients");
+    }
+}
+
+#[test]
+fn what_waits_for_a_client_costs_one_place_until_it_is_taken_and_one_while_it_is_written() {
+    const BURST: usize = 8;
+    let [few, many] = [10, 110].map(|clients| {
+        let mut scene = Scene::with(clients, NEVER);
+        scene.fan_out(BURST);
+        scene.fan_out(BURST)
+    });
+    assert_eq!(many - few, 100 * 2, "for 100 further clients");
+}
+
+#[test]
+fn each_event_costs_the_same() {
+    // Namespace, name and arguments; the queue; the handler's future; the answer and what its copies share.
+    const EVENT: u64 = 7;
+    let mut scene = Scene::with(1, NEVER);
+    scene.echo(1);
+    for events in [1, 10, 100] {
+        assert_eq!(scene.echo(events), EVENT * events as u64, "{events} events");
+    }
+}
+
+#[test]
+fn a_sign_of_life_costs_nothing() {
+    let mut scene = Scene::with(100, Duration::from_millis(20));
+    // The runtime's own queue has to grow once for as many tasks.
+    scene.fan_out(1);
+    scene.beat();
+    for _ in 0..5 {
+        assert_eq!(scene.beat(), 0);
+    }
+}

@@ -1,0 +1,121 @@
+//! Readers that stop: what they cost, and whom.
+
+#![allow(clippy::unwrap_used)] // a test that can't go on fails
+
+use std::collections::HashMap;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use roomful_socket::Class;
+use roomful_testkit::{PATIENCE, SioClient, WsClient, ws::Frame};
+use serde_json::{Value, json};
+
+mod fixture;
+
+use fixture::start;
+
+const OUTBOX: u64 = 64 * 1024;
+const HEALTHY: usize = 45;
+const STOPPED: usize = 5;
+
+/// The counters since the last look, added up.
+struct Counters {
+    figures: Snapshotter,
+    sums: HashMap<String, u64>,
+}
+
+impl Counters {
+    fn look(&mut self) {
+        for (key, _, _, value) in self.figures.snapshot().into_vec() {
+            if let DebugValue::Counter(value) = value {
+                let cause = key.key().labels().find(|label| label.key() == "cause");
+                let cause = cause.map_or("", |label| label.value());
+                *self
+                    .sums
+                    .entry(format!("{} {cause}", key.key().name()))
+                    .or_default() += value;
+            }
+        }
+    }
+
+    fn get(&self, name: &str, cause: &str) -> u64 {
+        self.sums
+            .get(&format!("{name} {cause}"))
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+async fn hear(client: &mut WsClient, begin: &str) {
+    let frame = client.recv_within(PATIENCE).await.unwrap();
+    assert!(
+        matches!(&frame, Frame::Text(text) if text.starts_with(begin)),
+        "{frame:?}"
+    );
+}
+
+#[tokio::test]
+async fn readers_that_stop_hold_no_more_than_their_bound_and_hurt_nobody() {
+    let recorder = DebuggingRecorder::new();
+    let mut counters = Counters {
+        figures: recorder.snapshotter(),
+        sums: HashMap::new(),
+    };
+    let recording = metrics::set_default_local_recorder(&recorder);
+    let bound = usize::try_from(OUTBOX).unwrap();
+    let (address, server) = start(
+        |builder| builder.outbox(bound, 1024),
+        |server| drop(server.of("/")),
+    )
+    .await;
+    drop(recording);
+    let root = server.of("/");
+    let mut healthy = Vec::new();
+    for _ in 0..HEALTHY {
+        healthy.push(SioClient::connect(address, "/", &Value::Null).await.unwrap());
+    }
+    // Never read again after this.
+    let mut stopped = Vec::new();
+    for _ in 0..STOPPED {
+        let path = "/socket.io/?EIO=4&transport=websocket";
+        let mut client = WsClient::connect_narrow(address, path, &[]).await.unwrap();
+        hear(&mut client, "0").await;
+        client.send_text("40").await.unwrap();
+        hear(&mut client, "40").await;
+        stopped.push(client);
+    }
+    counters.look();
+    let written_before = counters.get("roomful_bytes_out_total", "");
+
+    let text = "x".repeat(4 * 1024);
+    let (mut round, mut most) = (0, 0);
+    while server.connections() > HEALTHY {
+        round += 1;
+        let news = root
+            .prepare("news", &json!({ "round": round, "text": text }))
+            .unwrap();
+        for socket in root.sockets() {
+            socket.send_prepared(&news, Class::Durable);
+        }
+        for client in &healthy {
+            assert_eq!(client.next_event("news").await.unwrap()["round"], round);
+        }
+        counters.look();
+        if counters.get("roomful_closed_total", "slow_consumer") == 0 {
+            // What was sent and is not written waits, and waits for those who stopped: the others have got it.
+            let sent = round * (HEALTHY + STOPPED) as u64 * news.len() as u64;
+            let written = counters.get("roomful_bytes_out_total", "") - written_before;
+            most = most.max(sent - written);
+            assert!(
+                sent - written <= STOPPED as u64 * OUTBOX,
+                "{} bytes wait",
+                sent - written
+            );
+        }
+        assert!(round < 10_000, "the stopped readers are never closed");
+    }
+    assert!(most > OUTBOX, "hardly anything ever waited");
+    assert_eq!(
+        counters.get("roomful_closed_total", "slow_consumer"),
+        STOPPED as u64
+    );
+}

@@ -1,0 +1,256 @@
+//! Several openings of one store at once, as the nodes of a cluster have them. Engines that have one only pass by.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{task::JoinSet, time::sleep};
+
+use super::{Harness, Outcome, message, room, say, sessions};
+use crate::{
+    Appended, NewSession, Options, Outage, OutboxOptions, Record, RecordKind, Resume, SessionKey, Sink,
+    Store, StoreError,
+};
+
+const SENDERS: usize = 8;
+const EACH: usize = 25;
+const KEY: SessionKey = SessionKey([9; 16]);
+
+/// Two nodes, which are taken for dead soon.
+fn both(harness: &dyn Harness) -> Option<[Arc<dyn Store>; 2]> {
+    let options = || Options {
+        node_timeout: Duration::from_secs(2),
+        outbox: OutboxOptions {
+            sinks: vec![Sink {
+                name: "all".into(),
+                kinds: RecordKind::ALL.to_vec(),
+            }],
+            ..OutboxOptions::default()
+        },
+        ..Options::default()
+    };
+    let first = harness.open(options());
+    Some([first, harness.open_another(options())?])
+}
+
+async fn due(store: &Arc<dyn Store>) -> Result<Vec<Record>, StoreError> {
+    let outbox = store
+        .outbox()
+        .ok_or_else(|| StoreError::Internal("no outbox".into()))?;
+    outbox.due("all", 1_000_000, 100).await
+}
+
+/// Waits until the sink's records come to this node. That another's lease has ended is told by nothing but asking.
+async fn comes_by(store: &Arc<dyn Store>) -> Result<Vec<Record>, StoreError> {
+    for _ in 0..1_000 {
+        let records = due(store).await?;
+        if !records.is_empty() {
+            return Ok(records);
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    Err(StoreError::Internal("a lease does not end".into()))
+}
+
+pub async fn appends_of_two_nodes_leave_no_hole(harness: &dyn Harness) -> Outcome {
+    let Some(nodes) = both(harness) else { return Ok(()) };
+    let rooms = [room(&*nodes[0], "a").await?.id, room(&*nodes[1], "b").await?.id];
+    let mut senders = JoinSet::new();
+    for sender in 0..2 * SENDERS {
+        let node = Arc::clone(&nodes[sender % 2]);
+        senders.spawn(async move {
+            let mut given = Vec::new();
+            for n in 0..EACH {
+                let entries =
+                    rooms.map(|room| message(room, &format!("user{sender}"), None, &format!("{n}")));
+                let placed = node.append_placed(entries.to_vec()).await?;
+                for (pos, (room, answer)) in (placed.pos..).zip(rooms.iter().zip(placed.results)) {
+                    let Ok(Appended::New { seq, .. }) = answer else {
+                        panic!("{answer:?}")
+                    };
+                    given.push((pos, *room, seq));
+                }
+            }
+            Ok::<_, StoreError>(given)
+        });
+    }
+    let mut given = Vec::new();
+    while let Some(sent) = senders.join_next().await {
+        given.extend(sent.map_err(|error| StoreError::Internal(error.to_string()))??);
+    }
+    given.sort_unstable();
+    let all = (2 * SENDERS * EACH * rooms.len()) as u64;
+    assert!(
+        given.iter().map(|(pos, ..)| *pos).eq(1..=all),
+        "one order, without holes"
+    );
+    for room in rooms {
+        let seqs = given
+            .iter()
+            .filter(|(_, of, _)| *of == room)
+            .map(|(.., seq)| *seq);
+        assert!(seqs.eq(1..=all / 2), "each room in the order of all");
+    }
+    for node in &nodes {
+        assert_eq!(node.read_position().await?.pos, all);
+        assert_eq!(node.position().pos, all, "it knows what it has read");
+        let placed = node.placed(0, all, u32::MAX).await?;
+        assert!(
+            placed
+                .iter()
+                .map(|placed| (placed.pos, placed.room, placed.entry.seq))
+                .eq(given.iter().copied())
+        );
+    }
+    Ok(())
+}
+
+pub async fn a_node_is_told_of_what_another_appended(harness: &dyn Harness) -> Outcome {
+    let Some([one, other]) = both(harness) else {
+        return Ok(());
+    };
+    let a = room(&*one, "a").await?.id;
+    assert_eq!(room(&*other, "a").await?.id, a);
+    one.append(vec![message(a, "ann", Some("k"), "1")]).await?;
+    say(&*other, a, "bob", &["2", "3"]).await?;
+    assert_eq!((one.other_nodes().await?, other.other_nodes().await?), (1, 1));
+    assert_eq!(one.position().pos, 1, "nobody has told it");
+    let position = one.read_position().await?;
+    assert_eq!((position.pos, &position.epoch), (3, &other.position().epoch));
+    let told = one.placed(1, position.pos, 10).await?;
+    let told: Vec<_> = told
+        .iter()
+        .map(|placed| (placed.pos, &*placed.entry.body))
+        .collect();
+    assert_eq!(told, [(2, "2"), (3, "3")]);
+    let retry = other.append(vec![message(a, "ann", Some("k"), "1")]).await?;
+    assert_eq!(
+        retry,
+        [Ok(Appended::Duplicate { seq: 1, at: 1_000 })],
+        "a retry may come to another node"
+    );
+    Ok(())
+}
+
+async fn begin(store: &dyn Store) -> Outcome {
+    let session = NewSession {
+        key: KEY,
+        holder: 1,
+        sid: "sid".into(),
+        user_id: "ann".into(),
+        at: 10,
+    };
+    store.begin_session(session).await
+}
+
+async fn resumed(store: &dyn Store, lost_since: i64) -> Result<bool, StoreError> {
+    let ask = Resume {
+        key: KEY,
+        // The same number as with the other node.
+        holder: 1,
+        user_id: "ann".into(),
+        lost_since,
+    };
+    Ok(store.resume_session(ask).await?.is_some())
+}
+
+pub async fn a_session_is_taken_over_from_a_living_node(harness: &dyn Harness) -> Outcome {
+    let Some([one, other]) = both(harness) else {
+        return Ok(());
+    };
+    let a = room(&*one, "a").await?.id;
+    one.join(a, "ann", 1).await?;
+    begin(&*one).await?;
+    assert!(one.subscribe(KEY, 1, a, 0, 10).await?);
+    other.lose_all_sessions().await?;
+    assert!(
+        resumed(&*other, i64::MAX).await?,
+        "it was not lost: its node lives"
+    );
+    // What its former holder still asks for has no effect.
+    assert!(!one.subscribe(KEY, 1, a, 5, 20).await?);
+    one.unsubscribe(KEY, 1, vec![a]).await?;
+    one.lose_session(KEY, 1, 1, 0).await?;
+    one.end_session(KEY, 1).await?;
+    one.close().await;
+    assert!(other.subscribe(KEY, 1, a, 5, 20).await?);
+    assert!(
+        resumed(&*other, i64::MAX).await?,
+        "nor did it end with the other node"
+    );
+    Ok(())
+}
+
+pub async fn what_a_dead_node_had_comes_free(harness: &dyn Harness) -> Outcome {
+    let Some([one, other]) = both(harness) else {
+        return Ok(());
+    };
+    let a = room(&*one, "a").await?.id;
+    say(&*one, a, "bob", &["1"]).await?;
+    begin(&*one).await?;
+    one.alive(50, 0).await?;
+    assert!(!due(&one).await?.is_empty());
+    // Without closing, as a process dies.
+    drop(one);
+    assert!(due(&other).await?.is_empty(), "nobody knows yet");
+    comes_by(&other).await?;
+    other.alive(99, 0).await?;
+    // As of its node's last sign of life, to the millisecond.
+    assert!(resumed(&*other, 50).await?);
+    assert!(other.subscribe(KEY, 1, a, 1, 99).await?);
+    Ok(())
+}
+
+pub async fn a_dead_nodes_sessions_end_in_time(harness: &dyn Harness) -> Outcome {
+    let Some([one, other]) = both(harness) else {
+        return Ok(());
+    };
+    room(&*one, "a").await?;
+    begin(&*one).await?;
+    one.alive(50, 0).await?;
+    assert!(!due(&one).await?.is_empty());
+    drop(one);
+    comes_by(&other).await?;
+    // Whoever asks finds out, without being told by `alive`.
+    assert!(!resumed(&*other, 51).await?);
+    Ok(())
+}
+
+pub async fn a_sink_is_served_by_one_node_at_a_time(harness: &dyn Harness) -> Outcome {
+    let Some([one, other]) = both(harness) else {
+        return Ok(());
+    };
+    let a = room(&*one, "a").await?.id;
+    say(&*one, a, "bob", &["1", "2"]).await?;
+    let mine = due(&one).await?;
+    assert_eq!(mine.len(), 3);
+    say(&*other, a, "bob", &["3"]).await?;
+    assert_eq!(due(&other).await?, [], "they go to whoever serves the sink");
+    assert_eq!(due(&one).await?.len(), 4);
+    // It lives, so it keeps the sink for longer than a lease, without asking. That nothing happens takes time to see.
+    sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(due(&other).await?, []);
+    one.close().await;
+    assert_eq!(due(&other).await?.len(), 4, "at once: it has said goodbye");
+    assert_eq!(due(&one).await, Err(Outage::Closed.into()));
+    Ok(())
+}
+
+pub async fn a_chat_goes_on_through_a_second_node(harness: &dyn Harness) -> Outcome {
+    let Some([one, other]) = both(harness) else {
+        return Ok(());
+    };
+    let a = room(&*one, "a").await?.id;
+    other.join(a, "ann", 1).await?;
+    say(&*one, a, "bob", &["1", "2"]).await?;
+    assert_eq!(
+        other.unread(a, "ann").await?.map(|unread| unread.messages),
+        Some(2)
+    );
+    one.mark_read(a, "ann", 1, 5).await?;
+    assert_eq!(
+        other.member(a, "ann").await?.map(|member| member.read_seq),
+        Some(1)
+    );
+    let missed = sessions::ask(&[(a, 0)], 0, 2);
+    assert_eq!(other.missed(missed).await?.map(|missed| missed.len()), Some(2));
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What there is to carry, in an order in which it fits: what is referred to comes first.
+
+/// A value of a row, as both sides mean it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Value {
+    Null,
+    Int(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Int,
+    Text,
+    Bytes,
+}
+
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// What stands for it in SQLite.
+    pub(super) from: &'static str,
+}
+
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// The first ones are its key.
+    pub(super) columns: &'static [Column],
+    pub(super) key: usize,
+    /// The column whose numbers are counted up for good, if it has one.
+    pub(super) counter: Option<&'static str>,
+}
+
+impl Table {
+    /// The key's values of a row.
+    pub(super) fn key_of(&self, row: &[Value]) -> Vec<Value> {
+        row.iter().take(self.key).cloned().collect()
+    }
+
+    /// Its columns, as they are called in PostgreSQL.
+    pub(super) fn names(&self) -> String {
+        join(self.columns.iter().map(|column| column.name))
+    }
+
+    pub(super) fn key_names(&self) -> String {
+        join(self.columns.iter().take(self.key).map(|column| column.name))
+    }
+}
+
+pub(super) fn join<T: AsRef<str>>(parts: impl Iterator<Item = T>) -> String {
+    let parts: Vec<_> = parts.map(|part| part.as_ref().to_owned()).collect();
+    parts.join(", ")
+}
+
+macro_rules! column {
+    ($kind:ident $name:literal) => {
+        column!($kind $name = $name)
+    };
+    ($kind:ident $name:literal = $from:literal) => {
+        Column { name: $name, kind: Kind::$kind, from: $from }
+    };
+}
+
+macro_rules! table {
+    ($name:literal, $counter:expr, [$($key:ident $key_name:literal),+] $(, $kind:ident $column:literal $(= $from:literal)?)*) => {
+        Table {
+            name: $name,
+            columns: &[
+                $(column!($key $key_name),)+
+                $(column!($kind $column $(= $from)?),)*
+            ],
+            key: [$($key_name),+].len(),
+            counter: $counter,
+        }
+    };
+}
+
+#[rustfmt::skip]
+pub(super) static TABLES: [Table; 19] = [
+    table!("rooms", Some("id"), [Int "id"], Text "name", Text "epoch", Int "head", Int "first", Int "swept",
+        Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_at"),
+    table!("entries", None, [Int "room_id", Int "seq"], Int "kind", Int "at", Int "pos", Int "target",
+        Text "user_id", Text "client_id", Text "user_name", Text "body"),
+    table!("message_states", None, [Int "room_id", Int "seq"], Text "author", Int "edited", Int "deleted"),
+    table!("reactions", None, [Int "room_id", Int "seq", Text "emoji", Text "user_id"]),
+    table!("reaction_counts", None, [Int "room_id", Int "seq", Text "emoji"], Int "users", Int "since"),
+    table!("mentions", None, [Int "room_id", Int "seq", Text "user_id"]),
+    table!("members", None, [Int "room_id", Text "user_id"], Int "active", Int "joined_at", Int "read_seq",
+        Int "read_at", Int "delivered_seq", Int "role"),
+    table!("users", None, [Text "user_id"], Text "name", Int "last_seen", Int "status", Text "status_text"),
+    table!("revocations", None, [Text "user_id"], Int "before"),
+    table!("notifications", Some("key"), [Int "key"], Text "id", Int "at", Text "body", Text "users"),
+    table!("user_notifications", None, [Text "user_id", Int "seq"], Int "notification", Int "read_at"),
+    table!("notified_users", None, [Text "user_id"], Int "head"),
+    table!("notified_devices", None, [Text "user_id", Text "device"], Int "delivered", Int "at"),
+    // No node has them: those that were connected were lost when their server was last alive.
+    table!("sessions", Some("id"), [Int "id"], Bytes "key", Int "node" = "0", Int "holder" = "0", Text "sid",
+        Text "user_id", Int "created_at", Int "lost_at" = "coalesce(lost_at, (SELECT alive_at FROM log))"),
+    table!("session_rooms", None, [Int "session_id", Int "room_id"], Int "after", Int "at"),
+    table!("outbox", Some("n"), [Int "n"], Text "id", Text "sink", Int "kind", Int "at", Int "state",
+        Int "attempts", Int "turn_at", Text "last_error", Int "room_id", Text "room", Text "epoch", Int "seq",
+        Text "user_id", Text "user_name", Text "client_id", Text "recipient", Text "body"),
+    table!("unconfirmed", None, [Int "room_id", Int "seq"], Int "due_at", Int "last_look"),
+    table!("alerted", None, [Int "room_id", Int "seq", Text "user_id"]),
+    table!("online", None, [Text "user_id"], Text "user_name", Int "since"),
+];

@@ -1,0 +1,388 @@
+//! A populated SQLite database is carried over whole, also in pieces, and what must not be carried is not.
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
+
+use roomful_testkit::PostgresServer;
+use tempfile::TempDir;
+
+use super::{Progress, migrate};
+use crate::{
+    Appended, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, Happening, NewEntry, NewNotification,
+    NewSession, NotificationPage, Options, OutboxOptions, Page, Range, ReadWhich, RecordKind, Resume, Role,
+    RoomChange, RoomKind, SessionKey, Sink, Store, StoreError,
+};
+
+static SERVER: LazyLock<PostgresServer> =
+    LazyLock::new(|| PostgresServer::start_with(&["fsync=off"]).unwrap());
+
+const USERS: [&str; 3] = ["ann", "bob", "\u{0}odd\u{1}"];
+const MESSAGES: usize = 2_500;
+const KEY: SessionKey = SessionKey([3; 16]);
+
+fn options() -> Options {
+    Options {
+        outbox: OutboxOptions {
+            sinks: vec![Sink {
+                name: "all".into(),
+                kinds: RecordKind::ALL.to_vec(),
+            }],
+            ..OutboxOptions::default()
+        },
+        ..Options::default()
+    }
+}
+
+fn entry(room: i64, user: &str, kind: EntryKind, target: Option<u64>, body: &str) -> NewEntry {
+    NewEntry {
+        room,
+        kind,
+        target,
+        user_id: user.into(),
+        user_name: Some(format!("Name of {user}")),
+        client_id: None,
+        body: body.into(),
+        mentions: vec!["bob".into()],
+        at: 1_000,
+    }
+}
+
+/// A database with something of everything, closed.
+fn populated() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("roomful.db");
+    run(async {
+        let store = crate::open(&format!("sqlite:{}", path.display()), options()).unwrap();
+        fill(&*store).await.unwrap();
+        store.close().await;
+    });
+    (folder, path)
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
+}
+
+async fn fill(store: &dyn Store) -> Result<(), StoreError> {
+    let gone = store.open_room("gone", true, 1).await?.unwrap().id;
+    let room = store.open_room("a", true, 2).await?.unwrap().id;
+    let private = RoomChange {
+        kind: Some(RoomKind::Private),
+        history: Some(Some(5)),
+    };
+    let (other, _) = store.put_room("private \u{0}", private, 3).await?;
+    for user in USERS {
+        store.join(room, user, 5).await?;
+        store.see_user(user, Some(user), 6).await?;
+    }
+    store
+        .put_member(other.id, "ann", Some(Role::Moderator), 7)
+        .await?;
+    for batch in 0..5 {
+        let texts = (0..MESSAGES / 5).map(|n| {
+            let mut entry = entry(
+                room,
+                USERS[n % 3],
+                EntryKind::Message,
+                None,
+                &format!("{{\"text\":\"{batch} {n}\"}}"),
+            );
+            entry.client_id = Some(format!("{batch} {n}"));
+            entry
+        });
+        store.append(texts.collect()).await?;
+    }
+    let changes = vec![
+        entry(room, "ann", EntryKind::Edit, Some(1), "\"edited\u{0}\""),
+        entry(room, "bob", EntryKind::Delete, Some(2), "{}"),
+        entry(
+            room,
+            "ann",
+            EntryKind::Reaction { removed: false },
+            Some(3),
+            "\u{1F600}",
+        ),
+        entry(
+            room,
+            "bob",
+            EntryKind::Reaction { removed: false },
+            Some(3),
+            "\u{1F600}",
+        ),
+        entry(other.id, "ann", EntryKind::Message, None, "\"secret\""),
+    ];
+    store.append(changes).await?;
+    store.mark_read(room, "bob", 7, 8).await?;
+    store.leave(room, "bob").await?;
+    store
+        .set_status("ann", ChosenStatus::Busy, Some("away"), 9)
+        .await?;
+    store.revoke("bob", 77).await?;
+    for n in 0..3 {
+        let users = USERS.map(String::from).to_vec();
+        store
+            .notify(NewNotification {
+                id: format!("n{n}"),
+                users,
+                body: "{}".into(),
+                at: 10 + n,
+            })
+            .await?;
+    }
+    store
+        .read_notifications("ann", ReadWhich::One("n1".into()), 20)
+        .await?;
+    let mark = DeliveredMark {
+        user_id: "ann".into(),
+        device: "phone".into(),
+        seq: 2,
+    };
+    store.mark_delivered(vec![mark], 21).await?;
+    let session = NewSession {
+        key: KEY,
+        holder: 4,
+        sid: "sid".into(),
+        user_id: "ann".into(),
+        at: 50,
+    };
+    store.begin_session(session).await?;
+    store.subscribe(KEY, 4, room, 10, 50).await?;
+    store.alive(60, 0).await?;
+    let outbox = store.outbox().unwrap();
+    outbox
+        .record(vec![Happening::UserOnline {
+            user: "ann".into(),
+            name: None,
+            at: 9,
+        }])
+        .await?;
+    store.delete_room(gone).await?;
+    // The last number that was given is nobody's any more.
+    let last = store.open_room("last", true, 1).await?.unwrap().id;
+    store.delete_room(last).await?;
+    Ok(())
+}
+
+/// All that can be seen through the trait, without changing anything.
+async fn seen(store: &dyn Store) -> Vec<String> {
+    let mut seen = vec![format!("{:?}", store.read_position().await.unwrap())];
+    let rooms = store.rooms(None, 99).await.unwrap();
+    for room in &rooms {
+        let all = Page {
+            range: Range::After {
+                seq: 0,
+                upto: u64::MAX - 1,
+            },
+            limit: u32::MAX,
+        };
+        let mut history = store.history(room.id, all).await.unwrap().unwrap();
+        while history.more {
+            let seq = history.entries.last().unwrap().seq;
+            seen.push(format!("{history:?}"));
+            let rest = Page {
+                range: Range::After {
+                    seq,
+                    upto: u64::MAX - 1,
+                },
+                limit: u32::MAX,
+            };
+            history = store.history(room.id, rest).await.unwrap().unwrap();
+        }
+        seen.push(format!(
+            "{room:?} {history:?} {:?}",
+            store.members(room.id, None, 99).await.unwrap()
+        ));
+    }
+    let page = NotificationPage {
+        before: None,
+        unread_only: false,
+        limit: 99,
+    };
+    for user in USERS {
+        seen.push(format!(
+            "{:?} {:?} {:?} {:?} {:?}",
+            store.inbox(user, 99, None).await.unwrap(),
+            store.rooms_of(user, 99).await.unwrap(),
+            store.revoked(user).await.unwrap(),
+            store.notifications(user, page.clone()).await.unwrap(),
+            store
+                .undelivered(user, "phone", DeliveredUpto::Stored, 99, 9_999)
+                .await
+                .unwrap(),
+        ));
+    }
+    seen.push(format!(
+        "{:?}",
+        store.users(&USERS.map(String::from)).await.unwrap()
+    ));
+    seen.push(format!("{:?}", store.placed(2_400, 2_450, 99).await.unwrap()));
+    let outbox = store.outbox().unwrap();
+    seen.push(format!("{:?}", outbox.due("all", 9_999, 5_000).await.unwrap()));
+    seen.push(format!("{:?}", outbox.unconfirmed(99_999, 20).await.unwrap()));
+    seen.push(format!("{:?}", outbox.online("", 9).await.unwrap()));
+    seen
+}
+
+fn carry(path: &Path, url: &str) -> Result<super::Migrated, StoreError> {
+    migrate(path, url, &mut |_| ControlFlow::Continue(()))
+}
+
+#[test]
+fn all_of_it_is_there_and_goes_on() {
+    let (_folder, path) = populated();
+    let url = SERVER.new_database().unwrap();
+    let migrated = carry(&path, &url).unwrap();
+    let entries = migrated
+        .tables
+        .iter()
+        .find(|moved| moved.table == "entries")
+        .unwrap();
+    assert_eq!(entries.rows, MESSAGES as u64 + 5);
+    run(async {
+        let from = crate::open(&format!("sqlite:{}", path.display()), options()).unwrap();
+        let to = crate::open(&url, options()).unwrap();
+        let (mut left, mut right) = (seen(&*from).await, seen(&*to).await);
+        // Which of many that are due at once come first is nobody's promise.
+        let looks = left.len() - 2;
+        assert_eq!(
+            (left.remove(looks).is_empty(), right.remove(looks).is_empty()),
+            (false, false)
+        );
+        assert_eq!(left, right);
+        // Numbers go on where they were, also those of what is gone.
+        let room = to.open_room("a", false, 1).await.unwrap().unwrap();
+        let answers = to
+            .append(vec![entry(room.id, "ann", EntryKind::Message, None, "\"on\"")])
+            .await
+            .unwrap();
+        assert_eq!(
+            answers,
+            [Ok(Appended::New {
+                seq: room.head + 1,
+                at: 1_000
+            })]
+        );
+        let fresh = to.open_room("fresh", true, 1).await.unwrap().unwrap();
+        assert_eq!(fresh.id, 5, "rooms 1 and 4 were deleted");
+        to.lose_all_sessions().await.unwrap();
+        let ask = |lost_since| Resume {
+            key: KEY,
+            holder: 1,
+            user_id: "ann".into(),
+            lost_since,
+        };
+        assert!(
+            to.resume_session(ask(60)).await.unwrap().is_some(),
+            "lost when its server was last alive"
+        );
+        to.close().await;
+    });
+}
+
+#[test]
+fn what_was_interrupted_is_gone_on_with() {
+    let (_folder, path) = populated();
+    let url = SERVER.new_database().unwrap();
+    // Broken off after each batch and each table that was compared.
+    let mut runs = 0;
+    let migrated = loop {
+        runs += 1;
+        let mut told = 0;
+        let once = migrate(&path, &url, &mut |progress| {
+            told += 1;
+            let carried = matches!(progress, Progress::Carried { .. });
+            if carried || told > 19 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        match once {
+            Ok(migrated) => break migrated,
+            Err(StoreError::Setup(text)) if text.contains("run it again") => {
+                let refused = crate::open(&url, options()).err();
+                assert!(
+                    matches!(&refused, Some(StoreError::Setup(text)) if text.contains("not finished")),
+                    "{refused:?}"
+                );
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(runs > 19, "{runs} runs");
+    let whole = SERVER.new_database().unwrap();
+    assert_eq!(carry(&path, &whole).unwrap(), migrated);
+}
+
+#[test]
+fn what_must_not_be_mixed_is_refused() {
+    let (_folder, path) = populated();
+    let refused = |url: &str, expected: &str| {
+        let Err(StoreError::Setup(text)) = carry(&path, url) else {
+            panic!("it was not refused: {expected}")
+        };
+        assert!(text.contains(expected), "{text}");
+    };
+    let url = SERVER.new_database().unwrap();
+    // Another's data, and a running server.
+    let other = crate::open(&url, options()).unwrap();
+    run(async { other.open_room("x", true, 1).await.unwrap() });
+    refused(&url, "a server is running");
+    run(other.close());
+    refused(&url, "holds rooms already");
+    // Twice.
+    let url = SERVER.new_database().unwrap();
+    carry(&path, &url).unwrap();
+    refused(&url, "finished migration");
+    // A part of it from before a server ran on the source again.
+    let url = SERVER.new_database().unwrap();
+    let broken = migrate(&path, &url, &mut |_| ControlFlow::Break(()));
+    assert!(broken.is_err());
+    run(async {
+        crate::open(&format!("sqlite:{}", path.display()), options())
+            .unwrap()
+            .close()
+            .await;
+    });
+    refused(&url, "before a server ran on it again");
+    let nowhere = carry(Path::new("/nowhere/at.db"), &url);
+    assert!(matches!(nowhere, Err(StoreError::Setup(text)) if text.contains("no database at")));
+}
+
+#[test]
+fn nothing_of_the_schema_is_forgotten() {
+    let (_folder, path) = populated();
+    let conn = rusqlite::Connection::open(path).unwrap();
+    let sql = "SELECT m.name || '.' || c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+        WHERE m.type = 'table' ORDER BY 1";
+    let all: Vec<String> = conn
+        .prepare(sql)
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    // Carried apart, or of this kind of database only.
+    let own = ["log.", "probe.", "refinery_schema_history.", "sqlite_"];
+    let carried = |name: &String| {
+        super::TABLES.iter().any(|table| {
+            table
+                .columns
+                .iter()
+                .any(|column| *name == format!("{}.{}", table.name, column.name))
+        })
+    };
+    let left: Vec<_> = all
+        .iter()
+        .filter(|name| !carried(name) && !own.iter().any(|own| name.starts_with(own)))
+        .collect();
+    assert_eq!(left, Vec::<&String>::new());
+}

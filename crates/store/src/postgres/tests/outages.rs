@@ -1,0 +1,241 @@
+//! A database that stops, stands still, is full of connections, or is not what was asked for.
+
+use std::{sync::Arc, time::Duration};
+
+use roomful_testkit::PostgresServer;
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{Database, SERVER, message};
+use crate::{Appended, Options, Outage, Page, Range, RoomId, Store, StoreError, contract::Harness as _};
+
+fn quick() -> Options {
+    Options {
+        statement_timeout: Duration::from_millis(300),
+        queue_wait: Duration::from_millis(300),
+        ..Options::default()
+    }
+}
+
+/// Sends until it is stored, as clients do.
+async fn insist(store: &Arc<dyn Store>, room: RoomId, client_id: &str) -> u64 {
+    loop {
+        match store.append(vec![message(room, client_id)]).await {
+            Ok(answers) => match answers[..] {
+                [Ok(Appended::New { seq, .. } | Appended::Duplicate { seq, .. })] => return seq,
+                ref other => panic!("{other:?}"),
+            },
+            Err(StoreError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn kills_amid_appends_lose_nothing_and_leave_no_hole() {
+    const SENDERS: usize = 8;
+    const EACH: usize = 40;
+    let server = Arc::new(PostgresServer::start_with(&["fsync=off"]).unwrap());
+    let url = server.new_database().unwrap();
+    let store = crate::open(&url, quick()).unwrap();
+    let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+    let mut senders = JoinSet::new();
+    for sender in 0..SENDERS {
+        let store = Arc::clone(&store);
+        senders.spawn(async move {
+            let mut seqs = Vec::new();
+            for n in 0..EACH {
+                seqs.push(insist(&store, room, &format!("{sender} {n}")).await);
+            }
+            seqs
+        });
+    }
+    let killer = tokio::task::spawn_blocking({
+        let server = Arc::clone(&server);
+        move || {
+            for _ in 0..3 {
+                server.kill9().unwrap();
+                server.restart().unwrap();
+            }
+        }
+    });
+    let mut given = Vec::new();
+    while let Some(seqs) = senders.join_next().await {
+        given.extend(seqs.unwrap());
+    }
+    killer.await.unwrap();
+    given.sort_unstable();
+    let all = (SENDERS * EACH) as u64;
+    assert!(given.iter().copied().eq(1..=all), "each once, without a hole");
+    let page = Page {
+        range: Range::After {
+            seq: 0,
+            upto: all + 1,
+        },
+        limit: u32::MAX,
+    };
+    let kept = loop {
+        if let Ok(history) = store.history(room, page).await {
+            break history.unwrap();
+        }
+    };
+    assert!(
+        kept.entries.iter().map(|entry| entry.seq).eq(1..=all),
+        "what was acknowledged is there"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_database_that_stands_still_is_unavailable_in_bounded_time() {
+    let server = PostgresServer::start_with(&["fsync=off"]).unwrap();
+    let store = crate::open(&server.new_database().unwrap(), quick()).unwrap();
+    let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+    insist(&store, room, "1").await;
+    server.pause().unwrap();
+    let began = Instant::now();
+    let (append, read) = tokio::join!(store.append(vec![message(room, "2")]), store.member(room, "ann"));
+    assert!(matches!(append, Err(StoreError::Unavailable(_))), "{append:?}");
+    assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+    // The statement's limit, and a second's grace.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    server.resume().unwrap();
+    let seq = insist(&store, room, "2").await;
+    assert_eq!(
+        seq, 2,
+        "stored once, whether the first attempt was carried out or not"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_node_that_stops_with_the_lock_holds_nobody_up_for_long() {
+    let database = Database::new();
+    let store = database.open(quick());
+    let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+    // As a node does that is stopped between its two trips.
+    let (url, config) = (database.0.clone(), "-c idle_in_transaction_session_timeout=2000");
+    let mut stopped: tokio_postgres::Config = url.parse().unwrap();
+    stopped.options(config);
+    let (client, connection) = stopped.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+        .batch_execute("BEGIN; SELECT * FROM log_order FOR UPDATE")
+        .await
+        .unwrap();
+    let refused = store.append(vec![message(room, "1")]).await;
+    assert_eq!(refused, Err(StoreError::Unavailable(Outage::Busy)));
+    let began = Instant::now();
+    insist(&store, room, "1").await;
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_pool_that_is_used_up_answers_busy() {
+    let database = Database::new();
+    let options = Options {
+        pool: 1,
+        queue_wait: Duration::from_millis(100),
+        ..Options::default()
+    };
+    let store = database.open(options);
+    let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+    store.join(room, "ann", 1).await.unwrap();
+    // Another's lock keeps the one connection waiting.
+    let (client, connection) = tokio_postgres::connect(&database.0, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    client
+        .batch_execute("BEGIN; SELECT * FROM members FOR UPDATE")
+        .await
+        .unwrap();
+    let (left, busy) = tokio::join!(store.leave(room, "ann"), async {
+        let busy = store.member(room, "ann").await;
+        client.batch_execute("COMMIT").await.unwrap();
+        busy
+    });
+    assert_eq!(busy, Err(StoreError::Unavailable(Outage::Busy)));
+    assert_eq!(left, Ok(true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn nodes_that_start_at_once_make_one_schema() {
+    let database = Database::new();
+    let mut starting = JoinSet::new();
+    for _ in 0..6 {
+        let url = database.0.clone();
+        starting.spawn_blocking(move || crate::open(&url, Options::default()).map(drop));
+    }
+    while let Some(started) = starting.join_next().await {
+        assert_eq!(started.unwrap(), Ok(()));
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_says_what_to_do_and_no_password() {
+    let port = SERVER.port();
+    let setup = [
+        (
+            format!("postgres://roomful:s3cr3t@127.0.0.1:{port}/nowhere"),
+            "create it",
+        ),
+        (
+            format!("postgres://nobody:s3cr3t@127.0.0.1:{port}/postgres"),
+            "user or password",
+        ),
+    ];
+    for (url, expected) in setup {
+        let Err(StoreError::Setup(text)) = crate::open(&url, Options::default()) else {
+            panic!("{url} was opened");
+        };
+        assert!(
+            text.contains(expected) && !text.contains("s3cr3t"),
+            "{url}: {text}"
+        );
+    }
+    // Nobody listens there; that may pass.
+    let gone = "postgres://roomful:s3cr3t@127.0.0.1:1/postgres";
+    let Err(StoreError::Unavailable(Outage::Connection(text))) = crate::open(gone, Options::default()) else {
+        panic!("{gone} was opened");
+    };
+    assert!(text.contains("store.url") && !text.contains("s3cr3t"), "{text}");
+    let encrypted = format!("postgres://roomful@127.0.0.1:{port}/postgres?sslmode=require");
+    assert!(
+        crate::open(&encrypted, Options::default()).is_err(),
+        "this server has no certificate"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_database_of_a_newer_version_is_refused() {
+    let database = Database::new();
+    database.open(Options::default()).close().await;
+    let name = database.0.rsplit_once('/').unwrap().1;
+    let later = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+        VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')";
+    SERVER.sql(name, later).unwrap();
+    let refused = crate::open(&database.0, Options::default()).err();
+    assert!(
+        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("newer version")),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn one_entry_that_is_refused_harms_no_other_of_its_flight() {
+    let database = Database::new();
+    let store = database.open(Options::default());
+    let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+    let name = database.0.rsplit_once('/').unwrap().1;
+    SERVER
+        .sql(name, "ALTER TABLE entries ADD CHECK (client_id <> 'bad')")
+        .unwrap();
+    // All are queued by the first poll; the first flies alone, the rest together.
+    let (_, one, bad, two) = tokio::join!(
+        store.append(vec![message(room, "0")]),
+        store.append(vec![message(room, "1")]),
+        store.append(vec![message(room, "bad")]),
+        store.append(vec![message(room, "2")]),
+    );
+    assert_eq!(one, Ok(vec![Ok(Appended::New { seq: 2, at: 1 })]));
+    assert!(matches!(bad, Err(StoreError::Internal(_))), "{bad:?}");
+    assert_eq!(two, Ok(vec![Ok(Appended::New { seq: 3, at: 1 })]));
+}
