@@ -19,6 +19,9 @@ use tokio::{
 use super::Cluster;
 use crate::servers::chat::Chat;
 
+/// How long to wait, at least, before the next sign of life.
+const LEAST_WAIT: Duration = Duration::from_millis(50);
+
 /// This node as the roster knows it.
 pub(crate) struct Standing {
     node: String,
@@ -72,9 +75,12 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
         match timeout(patience, cluster.config.bus.beat(&member, info, ttl)).await {
             Ok(Ok(beat @ (Beat::Renewed | Beat::Began))) => {
                 renewed = Some(asked);
-                if !cluster.standing.lasts.send_replace(true) || beat == Beat::Began {
-                    // The others are to find out, too, and to put again what is theirs.
+                let lasted = cluster.standing.lasts.send_replace(true);
+                if lasted && beat == Beat::Began {
+                    // It was forgotten. The others are to find out, too, and to put again what is theirs.
                     *cluster.doubted_until.lock() = Some(Instant::now() + ttl);
+                }
+                if !lasted || beat == Beat::Began {
                     chat.presence.put_all();
                 }
             }
@@ -88,17 +94,18 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
             Err(_) => tracing::warn!("this node's lease can't be renewed: the roster does not answer"),
         }
         let ends = renewed.map(|at| at + in_time);
-        if ends.is_none_or(|ends| ends <= Instant::now()) {
+        let over = ends.is_none_or(|ends| ends <= Instant::now());
+        if over {
             fence(&chat, &cluster, "it can't be renewed");
+            renewed = None;
         }
         drop(chat);
-        let next = asked + every;
-        let next = ends.map_or(next, |ends| next.min(ends));
-        sleep(
-            next.saturating_duration_since(Instant::now())
-                .max(Duration::from_millis(50)),
-        )
-        .await;
+        // Whoever has lost it tries more often than whoever has it.
+        let next = if over { asked + every / 5 } else { asked + every };
+        let next = ends.filter(|_| !over).map_or(next, |ends| next.min(ends));
+        let wait = next.saturating_duration_since(Instant::now());
+        // Or at once, if the roster has forgotten this node.
+        let _ = timeout(wait.max(LEAST_WAIT), cluster.forgotten.notified()).await;
     }
 }
 

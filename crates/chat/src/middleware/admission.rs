@@ -6,7 +6,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use roomful_socket::{Dialect, Refusal, Socket};
+use roomful_socket::{Dialect, Reason, Refusal, Socket};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;

@@ -26,7 +26,6 @@ use crate::{
     metrics::{Metrics, count},
     middleware::admission::UserConnections,
     presence_tracker::{Choice, OnlineEntry, PresenceTracker, Recalled, UserId, WentOffline},
-    room::Room,
     room_manager::RoomManager,
     session::Session,
     turns::Turns,
