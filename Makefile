@@ -7,7 +7,7 @@ WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist 
 
 .PHONY: help
 help: ## lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup-run web/dist/index.html ## builds all it needs and serves the chat page on 127.0.0.1:3000 in dev mode
@@ -26,6 +26,16 @@ MESSAGES ?= 1000000
 torture: ## kills, cuts and starves a server for long, and checks that nothing is lost or doubled
 	$(CARGO) build --release -p roomful -p roomful-torture
 	$(CARGO) run --release -p roomful-torture -- --rounds $(ROUNDS) --messages $(MESSAGES) $(if $(SEED),--seed $(SEED))
+
+# STORM clients are dropped all at once at the end. SKEW=30 sets two clocks wrong by so many seconds, with libfaketime.
+CLUSTER_ROUNDS ?= 300
+STORM ?= 500
+
+.PHONY: torture-cluster
+torture-cluster: setup-test ## does the same to three nodes with PostgreSQL and Redis, and to what stands behind and between them
+	$(CARGO) build --release -p roomful -p roomful-torture
+	$(CARGO) run --release -p roomful-torture -- --nodes 3 --rounds $(CLUSTER_ROUNDS) --messages $(MESSAGES) --storm $(STORM) \
+		$(if $(SKEW),--skew $(SKEW)) $(if $(SEED),--seed $(SEED))
 
 # QUICK=1 gives a first impression within five minutes, the build of Roomful aside. WORKLOAD=a,b ONLY=c,d BENCH_ROUNDS=n run a
 # part. What is not a full run is kept apart from the report that the README tells of.

@@ -1,5 +1,6 @@
-//! Everybody who takes part: users with two devices each, in three of four rooms, behind two proxies.
+//! Everybody who takes part: users with two devices each, in three of four rooms, behind proxies.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -13,7 +14,8 @@ use crate::stage::{Stage, Status, User};
 
 const ROOMS: [&str; 4] = ["north", "south", "west", "east"];
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
-const DEVICES: usize = 2;
+/// Of each user; and proxies before each node.
+pub(crate) const DEVICES: usize = 2;
 
 pub(crate) struct Crowd {
     pub(crate) rooms: Vec<Name>,
@@ -24,7 +26,8 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Starts everybody. The device `n` of each user comes through the proxy `n`.
+    /// Starts everybody. There are two proxies before each node, node by node; the device `n` of each user comes through
+    /// the proxy `n` of whichever node it chooses.
     pub(crate) fn gather(stage: &Arc<Stage>, proxies: Vec<Proxy>, seed: u64) -> Self {
         let rooms: Vec<Name> = ROOMS.map(Name::from).to_vec();
         let mut crowd = Self {
@@ -46,23 +49,27 @@ impl Crowd {
                     name: format!("{}/{number}", user.name).into(),
                     busy: AtomicUsize::new(0),
                     notified: AtomicUsize::new(0),
+                    resets: AtomicUsize::new(0),
                     seen: mine
                         .iter()
                         .map(|room| (room.clone(), AtomicU64::new(0)))
                         .collect(),
                 });
-                let Some(proxy) = crowd.proxies.get(number % crowd.proxies.len().max(1)) else {
-                    continue;
-                };
+                let routes = crowd.lines_of(number).into_iter().map(Proxy::addr).collect();
                 let (orders, inbox) = mpsc::channel(16);
                 let seed = seed.wrapping_add((at * DEVICES + number) as u64);
                 let (stage, user) = (Arc::clone(stage), Arc::clone(&user));
-                let device = Device::new(stage, user, Arc::clone(&status), proxy.addr(), inbox, seed);
+                let device = Device::new(stage, user, Arc::clone(&status), routes, inbox, seed);
                 crowd.tasks.spawn(device.live());
                 crowd.devices.push((status, orders));
             }
         }
         crowd
+    }
+
+    /// The lines that the device `number` of each user may come through, one to each node.
+    pub(crate) fn lines_of(&self, number: usize) -> Vec<&Proxy> {
+        self.proxies.iter().skip(number).step_by(DEVICES).collect()
     }
 
     pub(crate) fn devices(&self) -> usize {
@@ -108,6 +115,25 @@ impl Crowd {
             }
         }
         behind
+    }
+
+    /// Devices that have not come up to `heads`, by their number.
+    pub(crate) fn late(&self, heads: &HashMap<Name, u64>) -> Vec<usize> {
+        let late = |status: &Status| {
+            let short = |(room, seen): &(Name, AtomicU64)| {
+                let head = heads.get(room).copied().unwrap_or(1);
+                seen.load(Ordering::SeqCst) < head
+            };
+            status.seen.iter().any(short)
+        };
+        let late = |(at, (status, _)): (usize, &(Arc<Status>, _))| late(status).then_some(at);
+        self.devices.iter().enumerate().filter_map(late).collect()
+    }
+
+    /// Whether each device was told that each of its rooms has another log.
+    pub(crate) fn all_reset(&self) -> bool {
+        let told = |status: &Status| status.resets.load(Ordering::SeqCst) >= status.seen.len();
+        self.devices.iter().all(|(status, _)| told(status))
     }
 
     /// Who in `room` has not seen everything up to `head`, and how far they are.

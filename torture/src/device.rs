@@ -4,6 +4,7 @@
 
 mod change;
 mod hear;
+mod line;
 mod talk;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -13,14 +14,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use roomful_testkit::history::{Event, MarkKind, Name, Outcome};
-use roomful_testkit::session::{Incoming, Session};
-use roomful_testkit::token;
+use roomful_testkit::session::Incoming;
+use roomful_testkit::{Error, token};
 use serde_json::{Value, json};
 use tokio::sync::{SemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use self::line::Line;
 use crate::place::Place;
 use crate::stage::{Stage, Status, User};
 
@@ -120,7 +123,8 @@ pub(crate) struct Device {
     stage: Arc<Stage>,
     user: Arc<User>,
     status: Arc<Status>,
-    route: SocketAddr,
+    /// Where it may connect to; any will do.
+    routes: Vec<SocketAddr>,
     orders: mpsc::Receiver<Order>,
     rng: StdRng,
     places: Vec<Place>,
@@ -148,7 +152,7 @@ impl Device {
         stage: Arc<Stage>,
         user: Arc<User>,
         status: Arc<Status>,
-        route: SocketAddr,
+        routes: Vec<SocketAddr>,
         orders: mpsc::Receiver<Order>,
         seed: u64,
     ) -> Self {
@@ -158,7 +162,7 @@ impl Device {
             stage,
             user,
             status,
-            route,
+            routes,
             orders,
             rng: StdRng::seed_from_u64(seed),
             pending: HashMap::new(),
@@ -179,12 +183,12 @@ impl Device {
     pub(crate) async fn live(mut self) {
         loop {
             let auth = self.auth();
-            let connecting = timeout(CONNECT, Session::connect(self.route, "/", &auth)).await;
+            let connecting = timeout(CONNECT, self.connect(&auth)).await;
             let flow = match connecting {
-                Ok(Ok((mut session, welcome))) => {
+                Ok(Ok((mut line, welcome))) => {
                     self.welcomed(&welcome);
-                    let flow = self.visit(&mut session).await;
-                    session.into_ws().abort();
+                    let flow = self.visit(&mut line).await;
+                    line.abort();
                     flow
                 }
                 _ if self.orders.is_closed() => Flow::Stop,
@@ -197,6 +201,19 @@ impl Device {
             if flow == Flow::Stop {
                 return;
             }
+        }
+    }
+
+    /// To any of the nodes, and now and then to all of them.
+    async fn connect(&mut self, auth: &Value) -> Result<(Line, Value), Error> {
+        if self.stage.polls && self.chance(3) {
+            let line = Line::by_polling(&self.routes, self.rng.random(), auth).await?;
+            self.stage.polled();
+            return Ok(line);
+        }
+        match self.routes.choose(&mut self.rng).copied() {
+            Some(route) => Line::over_websocket(route, auth).await,
+            None => Err(Error::Server("there is no node to connect to".into())),
         }
     }
 
@@ -238,10 +255,10 @@ impl Device {
         }
     }
 
-    async fn visit(&mut self, session: &mut Session) -> Flow {
+    async fn visit(&mut self, line: &mut Line) -> Flow {
         for place in 0..self.places.len() {
             if !self.places[place].subscribed() {
-                self.join(session, place).await;
+                self.join(line, place).await;
             }
         }
         let mut heard = Instant::now();
@@ -258,13 +275,13 @@ impl Device {
             tokio::select! {
                 order = self.orders.recv() => match order {
                     None => return Flow::Stop,
-                    Some(order) => self.obey(session, order).await,
+                    Some(order) => self.obey(line, order).await,
                 },
-                incoming = session.next(), if !self.deaf => match incoming {
+                incoming = line.next(), if !self.deaf => match incoming {
                     Incoming::Ended(_) => return Flow::Lost,
                     Incoming::Packet(packet) => {
                         (heard, asked) = (Instant::now(), false);
-                        self.hear(session, &packet).await;
+                        self.hear(line, &packet).await;
                     }
                 },
                 () = sleep_until(heard + patience), if !self.deaf => {
@@ -272,23 +289,23 @@ impl Device {
                         return Flow::Lost;
                     }
                     (heard, asked) = (Instant::now(), true);
-                    self.mark(session).await;
+                    self.mark(line).await;
                 },
                 () = sleep_until(self.rest_until), if !self.deaf && !self.waiting.is_empty() && self.pending.len() < WINDOW => {
                     if let Some(message) = self.waiting.pop_front() {
-                        self.send(session, message, Why::Own).await;
+                        self.send(line, message, Why::Own).await;
                     }
                 },
-                Ok(()) = permit, if free && self.waiting.is_empty() => self.talk(session).await,
+                Ok(()) = permit, if free && self.waiting.is_empty() => self.talk(line).await,
             }
         }
     }
 
-    async fn obey(&mut self, session: &mut Session, order: Order) {
+    async fn obey(&mut self, line: &mut Line, order: Order) {
         match order {
             Order::Deaf => self.deaf = true,
             Order::Hear => self.deaf = false,
-            Order::Expire => self.expire(session).await,
+            Order::Expire => self.expire(line).await,
         }
     }
 

@@ -14,6 +14,9 @@ pub enum TortureError {
     /// The disk that is to fill up could not be made, filled or freed.
     #[error("the disk that fills up: {0}")]
     Disk(String),
+    /// Clocks can't be made wrong.
+    #[error("clocks are made wrong by libfaketime, which is not installed")]
+    NoFaketime,
     /// The server answered something that no client can make sense of.
     #[error("the server's answer to {what} makes no sense: {answer}")]
     Nonsense {

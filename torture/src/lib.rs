@@ -9,6 +9,7 @@
 //! fault that a seed has found is likely to be found again with it, not certain.
 
 mod answer;
+pub mod cluster;
 mod crowd;
 mod device;
 mod disk;

@@ -11,7 +11,7 @@ use crate::answer;
 use crate::error::TortureError;
 
 /// Who reads, and how far they have read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct LogReader {
     heads: HashMap<Name, u64>,
 }

@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use roomful_torture::{Blow, Options, Report, TortureError, run};
+use roomful_torture::{Blow, Options, Report, TortureError, cluster, run};
 
 /// Kills, cuts and starves a Roomful server that it starts itself, and checks that nothing was lost or doubled.
 #[derive(Debug, Parser)]
@@ -20,6 +21,22 @@ struct Cli {
     /// Messages that must be acknowledged, over all rounds.
     #[arg(long, default_value_t = 20_000)]
     messages: u64,
+    /// Nodes, over a PostgreSQL and a Redis of their own. Without it: one, on SQLite.
+    #[arg(long)]
+    nodes: Option<usize>,
+    /// Of a cluster: clients that are all dropped at once at the end; 0 for none.
+    #[arg(long, default_value_t = 500)]
+    storm: usize,
+    /// Of a cluster: how often it is looked at who is shown as online after a kill: 1 for each time, 2 for every second
+    /// time, 0 for never.
+    #[arg(long, default_value_t = 1)]
+    watch_every: u64,
+    /// Of a cluster: by how many seconds the clocks of nodes are off, the second one's ahead, the third one's behind.
+    #[arg(long, default_value_t = 0)]
+    skew: u64,
+    /// Of a cluster: whether to go on when a law is broken.
+    #[arg(long)]
+    go_on: bool,
     /// Of the rounds, how many more are run on a disk that fills up.
     #[arg(long, default_value_t = 2)]
     full_disk_rounds: u64,
@@ -49,6 +66,9 @@ async fn torture(cli: &Cli, seed: u64) -> Result<bool, TortureError> {
     options.rounds = cli.rounds;
     options.messages = cli.messages;
     options.progress = true;
+    if let Some(nodes) = cli.nodes {
+        return torture_cluster(cli, nodes, options).await;
+    }
     let mut sound = tell(&run(options.clone()).await?, seed);
     if sound && cli.full_disk_rounds > 0 {
         options.messages = (cli.messages / cli.rounds.max(1)).clamp(1, 2_000) * cli.full_disk_rounds;
@@ -59,12 +79,29 @@ async fn torture(cli: &Cli, seed: u64) -> Result<bool, TortureError> {
     Ok(sound)
 }
 
+async fn torture_cluster(cli: &Cli, nodes: usize, options: Options) -> Result<bool, TortureError> {
+    let mut options = cluster::Options::new(options);
+    options.nodes = nodes;
+    options.storm = cli.storm;
+    options.watch_every = cli.watch_every;
+    options.skew = Duration::from_secs(cli.skew);
+    options.go_on = cli.go_on;
+    let seed = options.seed;
+    let report = cluster::run(options).await?;
+    say(&report.to_string());
+    Ok(tell_sound(report.sound(), seed))
+}
+
 fn tell(report: &Report, seed: u64) -> bool {
     say(&report.to_string());
-    if !report.sound() {
+    tell_sound(report.sound(), seed)
+}
+
+fn tell_sound(sound: bool, seed: u64) -> bool {
+    if !sound {
         say(&format!("a law was broken; repeat it with --seed {seed}"));
     }
-    report.sound()
+    sound
 }
 
 fn say(text: &str) {

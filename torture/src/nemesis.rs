@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use roomful_testkit::proxy::{Proxy, Weather};
 use tokio::time::sleep;
 
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, DEVICES};
 use crate::device::Order;
 use crate::disk::Disk;
 use crate::error::TortureError;
@@ -19,7 +19,7 @@ use crate::stage::Stage;
 /// Longer than the server waits for a heartbeat, so that it gives up a line that is dead at one end only.
 const HALF_OPEN: Duration = Duration::from_millis(3_500);
 /// At most so long does a blow fall that waits for what others do meanwhile.
-const HOLD: Duration = Duration::from_secs(3);
+pub(crate) const HOLD: Duration = Duration::from_secs(3);
 
 /// A lesser blow than a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,20 +68,18 @@ pub(crate) struct Field<'a> {
 impl Field<'_> {
     /// Strikes, lets messages be sent, and heals.
     pub(crate) async fn strike(&mut self, blow: Blow) -> Result<(), TortureError> {
-        let all = self.crowd.proxies.len().max(1);
-        let Some(proxy) = self.crowd.proxies.get(self.rng.random_range(0..all)) else {
-            return Ok(());
-        };
+        let lines = self.crowd.lines_of(self.rng.random_range(0..DEVICES));
         match blow {
             Blow::Cut => {
                 self.stage.allow(self.messages);
-                proxy.reset_all();
+                lines.iter().for_each(|line| line.reset_all());
             }
-            Blow::HalfOpen => self.half_open(proxy).await,
+            Blow::HalfOpen => self.half_open(&lines).await,
             Blow::Delay => {
-                proxy.set(Weather::Slow(Duration::from_millis(self.rng.random_range(1..30))));
+                let slow = Weather::Slow(Duration::from_millis(self.rng.random_range(1..30)));
+                lines.iter().for_each(|line| line.set(slow));
                 self.hold().await;
-                proxy.set(Weather::Fair);
+                lines.iter().for_each(|line| line.set(Weather::Fair));
             }
             Blow::Deaf => self.deafen().await,
             Blow::Expire => self.expire().await,
@@ -102,14 +100,14 @@ impl Field<'_> {
         self.stage.wait_until(HOLD, enough).await;
     }
 
-    async fn half_open(&mut self, proxy: &Proxy) {
-        proxy.set(Weather::Frozen);
+    async fn half_open(&mut self, lines: &[&Proxy]) {
+        lines.iter().for_each(|line| line.set(Weather::Frozen));
         self.stage.allow(self.messages);
         sleep(HALF_OPEN).await;
         if self.rng.random() {
-            proxy.reset_all();
+            lines.iter().for_each(|line| line.reset_all());
         }
-        proxy.set(Weather::Fair);
+        lines.iter().for_each(|line| line.set(Weather::Fair));
     }
 
     async fn deafen(&mut self) {

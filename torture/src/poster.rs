@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use roomful_testkit::history::{Event, Name};
 use roomful_testkit::http;
@@ -24,7 +25,8 @@ const REST: Duration = Duration::from_millis(50);
 pub(crate) struct Poster {
     pub(crate) stage: Arc<Stage>,
     pub(crate) users: Vec<Arc<User>>,
-    pub(crate) addr: SocketAddr,
+    /// Nodes; any will do.
+    pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) api_key: &'static str,
     pub(crate) seed: u64,
 }
@@ -41,12 +43,13 @@ impl Poster {
             if users.is_empty() {
                 users.extend(self.users.first().cloned());
             }
-            self.post(&Name::from(format!("notice-{posted}")), &users).await;
+            self.post(&Name::from(format!("notice-{posted}")), &users, &mut rng)
+                .await;
             posted += 1;
         }
     }
 
-    async fn post(&self, id: &Name, users: &[Arc<User>]) {
+    async fn post(&self, id: &Name, users: &[Arc<User>], rng: &mut StdRng) {
         self.stage.posting.store(true, Ordering::SeqCst);
         let names: Vec<Name> = users.iter().map(|user| user.name.clone()).collect();
         let ids: Vec<&str> = names.iter().map(|name| &**name).collect();
@@ -55,13 +58,10 @@ impl Poster {
         let key = format!("Bearer {}", self.api_key);
         let headers = [("authorization", &*key), ("content-type", "application/json")];
         loop {
-            let asked = http::request(
-                self.addr,
-                "POST",
-                "/api/v1/notifications",
-                &headers,
-                body.as_bytes(),
-            );
+            let Some(addr) = self.addrs.choose(rng).copied() else {
+                return;
+            };
+            let asked = http::request(addr, "POST", "/api/v1/notifications", &headers, body.as_bytes());
             match timeout(PATIENCE, asked).await {
                 Ok(Ok(answer)) if answer.status == 201 => break,
                 Ok(Ok(answer)) if !matches!(answer.status, 429 | 500 | 503 | 507) => {

@@ -112,14 +112,19 @@ impl fmt::Display for Report {
             "  sessions: {} of {} recovered; notifications: {} posted, given {} times",
             self.recovered, self.claims, self.posted, self.notified
         )?;
-        write!(f, "  blows:")?;
+        if !self.blows.is_empty() {
+            write!(f, "  blows:")?;
+        }
         for blow in Blow::ALL {
             let times = self.blows.iter().filter(|other| **other == blow).count();
             if times > 0 {
                 write!(f, " {blow} {times}")?;
             }
         }
-        write!(f, "\n  closed by the server:")?;
+        if !self.blows.is_empty() {
+            writeln!(f)?;
+        }
+        write!(f, "  closed by the server:")?;
         for (cause, times) in &self.closed {
             write!(f, " {cause} {times}")?;
         }

@@ -15,7 +15,7 @@ use roomful_testkit::{ServerProcess, http, server};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, DEVICES};
 use crate::disk::Disk;
 use crate::error::TortureError;
 use crate::log_reader::LogReader;
@@ -25,11 +25,9 @@ use crate::report::Report;
 use crate::stage::Stage;
 
 /// How long a server that nothing ails any more may take to acknowledge everything, and everybody to catch up.
-const RECOVERY: Duration = Duration::from_mins(1);
-/// The proxies that half of the devices each come through.
-const PROXIES: usize = 2;
+pub(crate) const RECOVERY: Duration = Duration::from_mins(1);
 /// What a server is started with: it keeps everything, refuses nobody, and notices a dead line soon.
-const SETTINGS: [(&str, &str); 6] = [
+pub(crate) const SETTINGS: [(&str, &str); 6] = [
     ("ROOMFUL_LIMITS", "off"),
     ("ROOMFUL_LOG", "warn"),
     ("ROOMFUL__HISTORY__MAX_MESSAGES", "100000000"),
@@ -142,14 +140,14 @@ impl Run {
         let server = ServerProcess::start_with(config).await?;
         let stage = Arc::new(Stage::new(server.secret()));
         let mut proxies = Vec::new();
-        for _ in 0..PROXIES {
+        for _ in 0..DEVICES {
             proxies.push(Proxy::start(server.addr()).await?);
         }
         let crowd = Crowd::gather(&stage, proxies, options.seed);
         let poster = Poster {
             stage: Arc::clone(&stage),
             users: crowd.users.clone(),
-            addr: server.addr(),
+            addrs: vec![server.addr()],
             api_key: server.api_key(),
             seed: options.seed,
         };

@@ -1,6 +1,6 @@
 //! What all devices share: the history, the messages still to be sent, and where everybody stands.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,11 +25,16 @@ pub(crate) struct Stage {
     /// Messages are long, so that a reader who does not read is soon in trouble.
     pub(crate) long: AtomicBool,
     acknowledged: AtomicU64,
+    /// The highest place in each room that an ack has named.
+    heads: Mutex<HashMap<Name, u64>>,
     /// A notification is being posted.
     pub(crate) posting: AtomicBool,
     /// Clients that came back for their session, and those of them that got it.
     claims: AtomicU64,
     recovered: AtomicU64,
+    /// Whether devices may choose long-polling, and how often one has.
+    pub(crate) polls: bool,
+    polled: AtomicU64,
     /// Something of the above, or of a [`Status`], has changed.
     moved: Notify,
     /// What no law speaks of and should not happen all the same.
@@ -44,6 +49,8 @@ pub(crate) struct Status {
     pub(crate) busy: AtomicUsize,
     /// Different notifications that came.
     pub(crate) notified: AtomicUsize,
+    /// Joins that were answered with another log than the one that was asked for.
+    pub(crate) resets: AtomicUsize,
     /// By place: up to which entry it has seen everything; 0 while it is not subscribed.
     pub(crate) seen: Vec<(Name, AtomicU64)>,
 }
@@ -70,9 +77,12 @@ impl Stage {
             permits: Semaphore::new(0),
             long: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
+            heads: Mutex::default(),
             posting: AtomicBool::new(false),
             claims: AtomicU64::new(0),
             recovered: AtomicU64::new(0),
+            polls: false,
+            polled: AtomicU64::new(0),
             moved: Notify::new(),
             troubles: Mutex::default(),
         }
@@ -89,6 +99,18 @@ impl Stage {
             .add_permits(usize::try_from(messages).unwrap_or(usize::MAX));
     }
 
+    /// An ack has named a place.
+    pub(crate) fn placed(&self, room: &Name, seq: u64) {
+        let mut heads = self.heads.lock();
+        let head = heads.entry(room.clone()).or_default();
+        *head = seq.max(*head);
+    }
+
+    /// How far each room's log goes, as far as acks have told.
+    pub(crate) fn heads(&self) -> HashMap<Name, u64> {
+        self.heads.lock().clone()
+    }
+
     pub(crate) fn one_more(&self) {
         self.acknowledged.fetch_add(1, Ordering::SeqCst);
         self.moved();
@@ -98,6 +120,16 @@ impl Stage {
     pub(crate) fn came_back(&self, claimed: bool, recovered: bool) {
         self.claims.fetch_add(u64::from(claimed), Ordering::SeqCst);
         self.recovered.fetch_add(u64::from(recovered), Ordering::SeqCst);
+    }
+
+    /// A device has connected by long-polling.
+    pub(crate) fn polled(&self) {
+        self.polled.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often devices have connected by long-polling.
+    pub(crate) fn polled_so_far(&self) -> u64 {
+        self.polled.load(Ordering::SeqCst)
     }
 
     /// How many came back for their session, and how many of them got it.

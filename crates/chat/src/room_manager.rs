@@ -94,7 +94,7 @@ impl RoomManager {
         let Some(now) = open(false).await?.filter(|now| now.id == room.id) else {
             return Err(ChatError::Unavailable("the room was deleted just now; try again"));
         };
-        room.skip_to(now.head);
+        room.opened(&now);
         self.give_name(&room);
         Ok(Some(room))
     }

@@ -2,10 +2,10 @@
 //!
 //! Lives here: a client side of RFC 6455, Engine.IO 4 and Socket.IO 5 written from the protocol documents alone, a
 //! minimal HTTP/1.1 client that can also misbehave, a fixture that runs the real server binary on a temporary data
-//! folder, others that run a real Redis, a Sentinel, a Redis Cluster and a PostgreSQL, a TCP proxy that hurts, a checker of
-//! histories, and a minter of tokens. Does not
-//! live here: any code shared with the server. What is tested and what tests it must not agree on the same mistake, so
-//! this crate depends on no other crate of the workspace.
+//! folder, others that run a real Redis, a Sentinel, a Redis Cluster and a PostgreSQL, a TCP proxy that hurts, one
+//! before Redis that loses messages, a checker of histories, and a minter of tokens. Does not live here: any code shared
+//! with the server. What is tested and what tests it must not agree on the same mistake, so this crate depends on no
+//! other crate of the workspace.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), roomful_testkit::Error> {
@@ -25,7 +25,9 @@ pub mod error;
 pub mod frame;
 pub mod history;
 pub mod http;
+pub mod lossy_redis;
 pub mod packet;
+pub mod polling;
 pub mod postgres;
 pub mod proxy;
 pub mod redis;
@@ -40,6 +42,8 @@ pub mod usage;
 pub mod ws;
 
 pub use error::Error;
+pub use lossy_redis::LossyRedis;
+pub use polling::PollingSession;
 pub use postgres::PostgresServer;
 pub use redis::RedisServer;
 pub use redis_cluster::RedisCluster;

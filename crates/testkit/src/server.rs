@@ -140,16 +140,32 @@ impl ServerProcess {
 
     /// Asks it to end (SIGTERM) and waits for that; its exit status.
     pub async fn terminate(&mut self) -> Result<ExitStatus, Error> {
-        if let Some(pid) = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
-            kill_process(pid, Signal::TERM).map_err(|error| Error::Io {
-                doing: "sending SIGTERM",
-                source: error.into(),
-            })?;
+        if self.child.id().is_some() {
+            self.signal(Signal::TERM)?;
         }
         match timeout(PATIENCE, self.child.wait()).await {
             Ok(status) => status.map_err(Error::io("waiting for the server to end")),
             Err(_) => Err(self.failure("did not end after SIGTERM")),
         }
+    }
+
+    /// Stops it in its tracks (SIGSTOP): its connections stay, and new ones are made, but nobody answers.
+    pub fn pause(&self) -> Result<(), Error> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after a pause (SIGCONT).
+    pub fn resume(&self) -> Result<(), Error> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Error> {
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let pid = pid.ok_or_else(|| self.failure("has ended already"))?;
+        kill_process(pid, signal).map_err(|error| Error::Io {
+            doing: "sending a signal to the server",
+            source: error.into(),
+        })
     }
 
     /// Starts it again on the same data and the same address, after it was killed or terminated.

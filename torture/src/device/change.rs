@@ -2,18 +2,17 @@
 
 use rand::RngExt as _;
 use roomful_testkit::history::{Changed, Content, Event, Outcome, Stored};
-use roomful_testkit::session::Session;
 use serde_json::json;
 
-use super::{Change, Device, Pending, What};
+use super::{Change, Device, Line, Pending, What};
 
 const EMOJI: [&str; 4] = ["+1", "-1", "\u{1f389}", "\u{1f9d1}\u{200d}\u{1f680}"];
 
 impl Device {
     /// Does something to a message: one of its user's own, or whatever is near the end of a room's log.
-    pub(super) async fn tamper(&mut self, session: &mut Session) {
+    pub(super) async fn tamper(&mut self, line: &mut Line) {
         if let Some(change) = self.redo.pop_front() {
-            return self.change(session, change).await;
+            return self.change(line, change).await;
         }
         let Some(mine) = self.recall() else { return };
         self.made += 1;
@@ -41,10 +40,10 @@ impl Device {
             target,
             what,
         };
-        self.change(session, change).await;
+        self.change(line, change).await;
     }
 
-    async fn change(&mut self, session: &mut Session, change: Change) {
+    async fn change(&mut self, line: &mut Line, change: Change) {
         let mut ask = json!({ "room": &*change.room, "seq": change.target, "clientId": &*change.client_id });
         let event = match &change.what {
             What::Edit(text) => {
@@ -58,7 +57,7 @@ impl Device {
                 "chat:react"
             }
         };
-        self.ask(session, event, &ask, Pending::Change(change)).await;
+        self.ask(line, event, &ask, Pending::Change(change)).await;
     }
 
     /// Takes down how an attempt ended.

@@ -4,20 +4,19 @@ use std::sync::atomic::Ordering;
 
 use roomful_testkit::history::{Event, Heard, Joined, Mark, MarkKind, Name, Outcome, Page, Seen, Stored};
 use roomful_testkit::packet::{Kind, Packet};
-use roomful_testkit::session::Session;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Change, Device, Message, Pending, REST, WINDOW, Why};
+use super::{Change, Device, Line, Message, Pending, REST, WINDOW, Why};
 use crate::answer::{self, name, number};
 
 impl Device {
-    pub(super) async fn hear(&mut self, session: &mut Session, packet: &Packet) {
+    pub(super) async fn hear(&mut self, line: &mut Line, packet: &Packet) {
         match packet.kind {
             Kind::Ack => {
                 let pending = packet.id.and_then(|id| self.pending.remove(&id));
                 match pending {
-                    Some(pending) => self.answered(session, pending, &packet.data[0]).await,
+                    Some(pending) => self.answered(line, pending, &packet.data[0]).await,
                     None => self.odd("an ack that nobody asked for", &packet.data),
                 }
             }
@@ -30,7 +29,7 @@ impl Device {
             _ => self.odd("a packet that no client expects", &packet.data),
         }
         if self.pending.len() < WINDOW && !self.deaf {
-            self.race(session).await;
+            self.race(line).await;
         }
     }
 
@@ -84,13 +83,13 @@ impl Device {
         }));
     }
 
-    async fn answered(&mut self, session: &mut Session, pending: Pending, ack: &Value) {
+    async fn answered(&mut self, line: &mut Line, pending: Pending, ack: &Value) {
         match (pending, answer::split(ack)) {
             (Pending::Send { message, why }, result) => self.sent(message, why, result),
             (Pending::Join { place, begun, since }, Ok(data)) => {
-                self.joined(session, place, begun, since, data).await;
+                self.joined(line, place, begun, since, data).await;
             }
-            (Pending::Page { place }, Ok(data)) => self.page(session, place, data).await,
+            (Pending::Page { place }, Ok(data)) => self.page(line, place, data).await,
             (Pending::Mark { place, kind, begun }, Ok(data)) => {
                 let seq = match kind {
                     MarkKind::Read => number(&data["readSeq"]),
@@ -99,10 +98,10 @@ impl Device {
                 self.marked(place, kind, begun, seq);
             }
             (Pending::Change(change), result) => self.changed(&change, result),
-            (Pending::Join { place, .. }, Err(code)) if passes(&code) => self.join(session, place).await,
+            (Pending::Join { place, .. }, Err(code)) if passes(&code) => self.join(line, place).await,
             (Pending::Page { place }, Err(code)) if passes(&code) => {
                 let after = self.places[place].seen();
-                self.read_on(session, place, after).await;
+                self.read_on(line, place, after).await;
             }
             (_, Err(code)) if passes(&code) => {}
             (Pending::Refresh, Ok(_)) => {}
@@ -123,6 +122,7 @@ impl Device {
                 if !(forgotten && why == Why::Contest) {
                     self.attempted(&message, Outcome::Ok(stored));
                 }
+                self.stage.placed(&message.room, stored.seq);
                 if why == Why::Own {
                     message.seq = stored.seq;
                     self.user.remember(message);
@@ -160,14 +160,7 @@ impl Device {
         self.tried(change, outcome);
     }
 
-    async fn joined(
-        &mut self,
-        session: &mut Session,
-        place: usize,
-        begun: u64,
-        since: Option<u64>,
-        data: &Value,
-    ) {
+    async fn joined(&mut self, line: &mut Line, place: usize, begun: u64, since: Option<u64>, data: &Value) {
         let joined = Joined {
             device: self.status.name.clone(),
             room: self.places[place].room.clone(),
@@ -178,16 +171,19 @@ impl Device {
             more: data["more"] == true,
             entries: answer::page(data),
         };
+        if since.is_some() && joined.reset {
+            self.status.resets.fetch_add(1, Ordering::SeqCst);
+        }
         let rest = self.places[place].joined(&joined);
         self.stage.recorder.record(Event::Joined(joined));
         self.marked(place, MarkKind::Read, begun, number(&data["readSeq"]));
         self.marked(place, MarkKind::Delivered, begun, number(&data["deliveredSeq"]));
         if let Some(after) = rest {
-            self.read_on(session, place, after).await;
+            self.read_on(line, place, after).await;
         }
     }
 
-    async fn page(&mut self, session: &mut Session, place: usize, data: &Value) {
+    async fn page(&mut self, line: &mut Line, place: usize, data: &Value) {
         let page = Page {
             device: self.status.name.clone(),
             room: self.places[place].room.clone(),
@@ -197,7 +193,7 @@ impl Device {
         let rest = self.places[place].page(&page);
         self.stage.recorder.record(Event::Page(page));
         if let Some(after) = rest {
-            self.read_on(session, place, after).await;
+            self.read_on(line, place, after).await;
         }
     }
 

@@ -4,11 +4,10 @@ use std::sync::atomic::Ordering;
 
 use rand::RngExt as _;
 use roomful_testkit::history::{Content, Event, MarkKind, Outcome, Sent, Stored};
-use roomful_testkit::session::Session;
 use roomful_testkit::token;
 use serde_json::{Value, json};
 
-use super::{Device, Message, Pending, Why};
+use super::{Device, Line, Message, Pending, Why};
 
 /// Characters that a text is filled up with, at most, and those of a long one.
 const SHORT: usize = 200;
@@ -16,33 +15,33 @@ const LONG: usize = 16_000;
 
 impl Device {
     /// Sends a new message, and now and then something beside it.
-    pub(super) async fn talk(&mut self, session: &mut Session) {
+    pub(super) async fn talk(&mut self, line: &mut Line) {
         let message = self.make_up();
         if self.chance(20) {
             self.user.race(message.clone());
         }
-        self.send(session, message, Why::Own).await;
+        self.send(line, message, Why::Own).await;
         if self.chance(15) {
-            self.mark(session).await;
+            self.mark(line).await;
         }
         if self.chance(8) {
-            self.tamper(session).await;
+            self.tamper(line).await;
         }
         if self.chance(30)
             && let Some(message) = self.recall()
         {
-            self.send(session, message, Why::Again).await;
+            self.send(line, message, Why::Again).await;
         }
         if self.chance(60)
             && let Some(mut message) = self.recall()
         {
             message.text = format!("{} contested", message.text).into();
-            self.send(session, message, Why::Contest).await;
+            self.send(line, message, Why::Contest).await;
         }
     }
 
     /// Sends what another device of the user is sending, if there is such a thing.
-    pub(super) async fn race(&mut self, session: &mut Session) {
+    pub(super) async fn race(&mut self, line: &mut Line) {
         let raced = {
             let mut raced = self.user.raced.lock();
             let theirs = |message: &Message| !message.client_id.starts_with(&*self.status.name);
@@ -54,7 +53,7 @@ impl Device {
             taken
         };
         if let Some(message) = raced {
-            self.send(session, message, Why::Again).await;
+            self.send(line, message, Why::Again).await;
         }
     }
 
@@ -83,13 +82,13 @@ impl Device {
         recent.get(at).cloned()
     }
 
-    pub(super) async fn send(&mut self, session: &mut Session, message: Message, why: Why) {
+    pub(super) async fn send(&mut self, line: &mut Line, message: Message, why: Why) {
         let ask = json!({ "room": &*message.room, "text": &*message.text, "clientId": &*message.client_id });
-        self.ask(session, "chat:send_message", &ask, Pending::Send { message, why })
+        self.ask(line, "chat:send_message", &ask, Pending::Send { message, why })
             .await;
     }
 
-    pub(super) async fn join(&mut self, session: &mut Session, place: usize) {
+    pub(super) async fn join(&mut self, line: &mut Line, place: usize) {
         let limit = self.rng.random_range(1..=200);
         let begun = self.stage.recorder.tick();
         let here = &self.places[place];
@@ -100,18 +99,18 @@ impl Device {
             ask["epoch"] = Value::from(&**epoch);
         }
         let pending = Pending::Join { place, begun, since };
-        self.ask(session, "chat:join", &ask, pending).await;
+        self.ask(line, "chat:join", &ask, pending).await;
     }
 
     /// Asks for what comes behind `after`.
-    pub(super) async fn read_on(&mut self, session: &mut Session, place: usize, after: u64) {
+    pub(super) async fn read_on(&mut self, line: &mut Line, place: usize, after: u64) {
         let ask = json!({ "room": &*self.places[place].room, "after": after, "limit": 200 });
-        self.ask(session, "chat:get_history", &ask, Pending::Page { place })
+        self.ask(line, "chat:get_history", &ask, Pending::Page { place })
             .await;
     }
 
     /// Marks a room as read or delivered, up to where the device has seen it or somewhat below.
-    pub(super) async fn mark(&mut self, session: &mut Session) {
+    pub(super) async fn mark(&mut self, line: &mut Line) {
         let place = self.rng.random_range(0..self.places.len());
         let here = &self.places[place];
         let seq = here.seen().saturating_sub(self.rng.random_range(0..5)).max(1);
@@ -122,23 +121,22 @@ impl Device {
         } else {
             ("chat:message_delivered", MarkKind::Delivered)
         };
-        self.ask(session, event, &ask, Pending::Mark { place, kind, begun })
+        self.ask(line, event, &ask, Pending::Mark { place, kind, begun })
             .await;
     }
 
     /// Takes a token that is about to end. The next connection has a good one again.
-    pub(super) async fn expire(&mut self, session: &mut Session) {
+    pub(super) async fn expire(&mut self, line: &mut Line) {
         let claims = json!({ "sub": &*self.user.name, "exp": token::now() + 1 });
         let ask = json!({ "token": token::with_claims(self.stage.secret, &claims) });
-        self.ask(session, "token:refresh", &ask, Pending::Refresh).await;
+        self.ask(line, "token:refresh", &ask, Pending::Refresh).await;
     }
 
-    pub(super) async fn ask(&mut self, session: &mut Session, event: &str, ask: &Value, pending: Pending) {
+    pub(super) async fn ask(&mut self, line: &mut Line, event: &str, ask: &Value, pending: Pending) {
         let id = self.next_id;
         self.next_id += 1;
         self.pending.insert(id, pending);
-        // A failed write shows up as the end of the stream on the reading side.
-        let _ = session.emit(Some(id), event, ask).await;
+        line.emit(id, event, ask).await;
     }
 
     /// Takes down how an attempt to send ended.

@@ -171,9 +171,12 @@ async fn rebuild(
     for subscribed in &resumed.rooms {
         rooms.push(room(chat, me, &subscribed.room).await?);
     }
-    // A room that was opened just now stands where the store does. This node must not be behind that, or what lies between
-    // would neither be missed nor be on its way.
-    come_up(chat).await.ok_or("the store failed")?;
+    if !rooms.iter().all(|room| room.is_in_order()) {
+        // A room that was opened just now stands where the store does. This node must not be behind that, or what lies
+        // between would neither be missed nor be on its way.
+        come_up(chat).await.ok_or("the store failed")?;
+        rooms.iter().for_each(|room| room.came_into_order());
+    }
     let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
     if chat.order.epoch() != epoch {
         return Err("the log was restored meanwhile");

@@ -11,7 +11,10 @@ pub(crate) mod view;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock, atomic::AtomicUsize},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -73,6 +76,9 @@ pub(crate) struct Room {
     queued: AtomicUsize,
     /// What other nodes tell of it is heard.
     pub(crate) heard: Option<Subscription>,
+    /// Its head is not ahead of what was delivered in the order of all entries. It may be where others write, too: for as
+    /// long as a room that was just opened has in its head what this node has still to come to.
+    in_order: AtomicBool,
 }
 
 impl Room {
@@ -85,6 +91,7 @@ impl Room {
             subscribers: Mutex::new(Subscribers::new(row.head)),
             queued: AtomicUsize::new(0),
             heard: None,
+            in_order: AtomicBool::new(true),
         }
     }
 
@@ -152,6 +159,22 @@ impl Room {
             }
         }
         reached
+    }
+
+    /// The store shows it as in `row`, however far the order was delivered here.
+    pub(crate) fn opened(&self, row: &RoomRow) {
+        self.in_order.store(false, Ordering::Release);
+        self.skip_to(row.head);
+    }
+
+    /// The order was delivered up to where it stood after the room was opened.
+    pub(crate) fn came_into_order(&self) {
+        self.in_order.store(true, Ordering::Release);
+    }
+
+    /// Whether its head is known not to be ahead of the order.
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.in_order.load(Ordering::Acquire)
     }
 
     /// Entries up to `seq` are not delivered.

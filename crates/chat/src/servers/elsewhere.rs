@@ -40,7 +40,7 @@ use crate::{
 /// How often the lists of all rooms here are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 /// Of these looks, every so many-th is at the users that clients follow, too.
-const WATCH_EVERY: u32 = 3;
+const WATCH_EVERY: u32 = 2;
 /// How long changes are gathered before they are put and looked at.
 const GATHER: Duration = Duration::from_millis(25);
 /// The wait after the roster failed.
@@ -679,6 +679,8 @@ impl PresenceServer {
                 tracing::warn!(%error, "when a user was last seen can't be stored");
             }
             link.cluster.tell_presence(&user);
+            // What is told the others does not come back here.
+            link.hear_user(&user);
         }
         Ok(())
     }

@@ -104,9 +104,8 @@ async fn what_is_said_on_one_node_is_heard_on_all_in_one_order() {
     assert_eq!(heard[0], heard[2]);
 }
 
-#[tokio::test]
-async fn what_the_bus_lost_is_found_in_the_store() {
-    // Nothing goes over these buses: they are of different hubs.
+/// Two nodes on one store that hear nothing of each other: their buses are of different hubs.
+async fn strangers(poll: Duration) -> (Server, Server, tempfile::TempDir) {
     let data = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", data.path().join("chat.db").display());
     let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
@@ -117,11 +116,16 @@ async fn what_the_bus_lost_is_found_in_the_store() {
             node: format!("node-{n}"),
             info: serde_json::Map::new(),
             lease: Duration::from_secs(15),
-            poll: Duration::from_millis(50),
+            poll,
         };
         Server::serve(Arc::clone(&store), clock.clone(), |_| (), Some(cluster))
     };
-    let (here, there) = (node(0).await, node(1).await);
+    (node(0).await, node(1).await, data)
+}
+
+#[tokio::test]
+async fn what_the_bus_lost_is_found_in_the_store() {
+    let (here, there, _data) = strangers(Duration::from_millis(50)).await;
     let (alice, bob) = (
         here.joined("alice", "lobby").await,
         there.joined("bob", "lobby").await,
@@ -360,6 +364,33 @@ async fn a_client_comes_back_on_any_node_and_finds_all_it_missed() {
     }
 }
 
+#[tokio::test]
+async fn a_session_misses_nothing_in_a_room_whose_newest_the_node_has_not_come_to() {
+    let (here, there, _data) = strangers(Duration::from_hours(1)).await;
+    for node in [&here, &there] {
+        node.connect("starter").await;
+    }
+    let alice = here.joined("alice", "lobby").await;
+    let bob = here.joined("bob", "lobby").await;
+    send(&alice, "lobby", "seen").await;
+    bob.next_event("chat:receive_message").await.unwrap();
+    let (claim, _) = lose(&here, bob).await;
+    // What Carol says brings the other node up to here, and no further.
+    let carol = there.joined("carol", "den").await;
+    send(&carol, "den", "one").await;
+    send(&alice, "lobby", "missed").await;
+    let (bob, recovered) = come_back(&there, "bob", &claim).await;
+    assert!(recovered);
+    send(&alice, "lobby", "later").await;
+    send(&carol, "den", "two").await;
+    let mut got = messages(&bob);
+    while got.len() < 2 {
+        let message = bob.next_event("chat:receive_message").await.unwrap();
+        got.push((message["room"].as_str().unwrap().to_owned(), seq(&message)));
+    }
+    assert_eq!(got, [("lobby".to_owned(), 2), ("lobby".to_owned(), 3)]);
+}
+
 /// The ids in a list of users.
 fn ids(users: &Value) -> Vec<String> {
     let users = users["users"].as_array().unwrap().iter();
@@ -502,9 +533,13 @@ async fn a_user_is_followed_over_nodes_and_devices() {
 async fn users_of_a_dead_node_do_not_stay() {
     let nodes = Nodes::start(1).await;
     let alice = nodes[0].joined("alice", "lobby").await;
-    ok(alice
-        .call("presence:subscribe", &json!({ "users": ["zoe"] }))
-        .await);
+    // A follower who shares no room.
+    let bob = nodes[0].connect("bob").await;
+    for follower in [&alice, &bob] {
+        ok(follower
+            .call("presence:subscribe", &json!({ "users": ["zoe"] }))
+            .await);
+    }
     let room = nodes
         .store
         .open_room("lobby", false, START)
@@ -529,14 +564,19 @@ async fn users_of_a_dead_node_do_not_stay() {
         .unwrap();
     dying.publish("user:zoe", "\"Presence\"".into());
     dying.publish(&format!("room:{room}"), "\"Crowd\"".into());
-    assert_eq!(
-        alice.next_event("presence:online").await.unwrap()["userId"],
-        "zoe"
-    );
-    assert_eq!(
-        alice.next_event("presence:offline").await.unwrap()["userId"],
-        "zoe"
-    );
+    for follower in [&alice, &bob] {
+        let online = follower.next_event("presence:online").await.unwrap();
+        assert_eq!(online["userId"], "zoe");
+    }
+    // The next look after its lease has ended takes its users out, and whoever follows them is told then.
+    let soon = Duration::from_secs(3);
+    for follower in [&alice, &bob] {
+        let is_zoe = |event: &Value| event["userId"] == "zoe";
+        follower
+            .find_event(soon, "presence:offline", is_zoe)
+            .await
+            .unwrap();
+    }
     assert_eq!(online(&alice).await, ["alice"]);
     while !dying.sweep(1).await.unwrap().is_empty() {}
 }

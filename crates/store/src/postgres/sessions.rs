@@ -77,14 +77,17 @@ pub(super) async fn unsubscribe(conn: &Conn, session: Held, rooms: &[RoomId]) ->
 
 /// Its connection was lost. Of the user's lost sessions the latest `keep` stay.
 pub(super) async fn lose(conn: &Conn, session: Held, at: i64, keep: u32) -> Result<(), Failure> {
-    const LOST: &str = "UPDATE sessions SET lost_at = $4 WHERE key = $1 AND node = $2 AND holder = $3
-        RETURNING user_id";
+    // With how many of the user's were lost before.
+    const LOST: &str = "UPDATE sessions s SET lost_at = $4 WHERE key = $1 AND node = $2 AND holder = $3
+        RETURNING user_id, (SELECT count(*) FROM sessions o WHERE o.user_id = s.user_id AND o.lost_at IS NOT NULL)";
     const SURPLUS: &str = "DELETE FROM sessions WHERE id IN (
         SELECT id FROM sessions WHERE user_id = $1 AND lost_at IS NOT NULL
         ORDER BY lost_at DESC, id DESC OFFSET $2)";
     let Held { node, key, holder } = session;
     let lost = conn.row(LOST, &[&&key.0[..], &node, &num(holder), &at]).await?;
-    if let Some(row) = lost {
+    if let Some(row) = lost
+        && row.int(1)? >= i64::from(keep)
+    {
         let user: String = row.try_get(0)?;
         conn.run(SURPLUS, &[&user, &i64::from(keep)]).await?;
     }

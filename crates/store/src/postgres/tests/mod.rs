@@ -1,6 +1,8 @@
 //! The contract on a real PostgreSQL, one database a case; and what only this engine can get wrong: a database that was
 //! restored (in `life`), one that stops or is gone (in `outages`), the line to it (in `tls`).
 
+mod nodes;
+
 use std::sync::{Arc, LazyLock};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};

@@ -1,0 +1,294 @@
+//! What goes wrong in a cluster beside the kills: one blow at a time, struck and healed.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use roomful_testkit::proxy::{Proxy, Weather};
+use roomful_testkit::{SioClient, token};
+use serde_json::json;
+use tokio::task::block_in_place;
+use tokio::time::{Instant, sleep};
+
+use super::nodes::Nodes;
+use super::presence::Watch;
+use super::run::LEASE;
+use crate::crowd::Crowd;
+use crate::disk::Disk;
+use crate::error::TortureError;
+use crate::nemesis;
+use crate::run::RECOVERY;
+use crate::stage::Stage;
+
+/// Of a hundred messages on the bus, how many are lost, and how many are overtaken, in that blow.
+const LOST: u32 = 30;
+const HELD: u32 = 10;
+/// In so many bursts messages are sent meanwhile.
+const BURSTS: u64 = 10;
+/// Longer than a lease, so that a node that could not renew it is fenced.
+const OUTLIVED: Duration = Duration::from_millis(4_500);
+/// How soon a node that was stopped for too long must have sent its clients away.
+const FENCED: Duration = Duration::from_secs(2);
+
+/// A lesser blow than the kill of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// One between clients and nodes.
+    Clients(nemesis::Blow),
+    /// A node stands still, and goes on; where it took longer than its lease it has to send its clients away.
+    StopNode,
+    /// Redis is killed and started again.
+    KillRedis,
+    /// Redis stands still.
+    StopRedis,
+    /// Redis forgets everything.
+    Forget,
+    /// PostgreSQL is killed and started again.
+    KillPostgres,
+    /// PostgreSQL stands still.
+    StopPostgres,
+    /// A node does not reach the store.
+    NoStore,
+    /// A node does not reach the bus.
+    NoBus,
+    /// Nodes do not reach each other.
+    NoPeers,
+    /// The bus loses messages, and lets some overtake others.
+    Lossy,
+    /// The bus takes its time.
+    SlowBus,
+}
+
+impl Blow {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::Clients(nemesis::Blow::Cut),
+        Self::Clients(nemesis::Blow::HalfOpen),
+        Self::Clients(nemesis::Blow::Delay),
+        Self::Clients(nemesis::Blow::Deaf),
+        Self::Clients(nemesis::Blow::Expire),
+        Self::StopNode,
+        Self::KillRedis,
+        Self::StopRedis,
+        Self::Forget,
+        Self::KillPostgres,
+        Self::StopPostgres,
+        Self::NoStore,
+        Self::NoBus,
+        Self::NoPeers,
+        Self::Lossy,
+        Self::SlowBus,
+    ];
+}
+
+/// What was noticed while it fell.
+#[derive(Debug, Default)]
+pub(super) struct Noticed {
+    /// How long it took everybody to see the end of the logs, each time that this was looked at.
+    pub(super) tails: Vec<Duration>,
+    /// Users who were there when Redis forgot everything, and how often one of them was shown as gone.
+    pub(super) forgotten: u64,
+    pub(super) shown_as_gone: u64,
+}
+
+/// Where a blow falls.
+pub(super) struct Field<'a> {
+    pub(super) stage: &'a Stage,
+    pub(super) crowd: &'a Crowd,
+    pub(super) nodes: &'a mut Nodes,
+    pub(super) rng: &'a mut StdRng,
+    /// Messages that are to be sent while it lasts.
+    pub(super) messages: u64,
+    /// So many are acknowledged when all of them have got through.
+    pub(super) acknowledged: u64,
+}
+
+impl Field<'_> {
+    /// Strikes, lets messages be sent, and heals.
+    pub(super) async fn strike(&mut self, blow: Blow) -> Result<Noticed, TortureError> {
+        let mut noticed = Noticed::default();
+        match blow {
+            Blow::Clients(blow) => self.strike_clients(blow).await?,
+            Blow::StopNode => self.stop_node().await?,
+            Blow::KillRedis => {
+                self.nodes.redis.kill9().await?;
+                self.last().await;
+                self.nodes.redis.restart().await?;
+            }
+            Blow::StopRedis => {
+                self.nodes.redis.pause()?;
+                self.last().await;
+                self.nodes.redis.resume()?;
+            }
+            Blow::Forget => self.forget(&mut noticed).await?,
+            Blow::KillPostgres => {
+                block_in_place(|| self.nodes.postgres.kill9())?;
+                self.stage.allow(self.messages);
+                self.pause(100..1_500).await;
+                block_in_place(|| self.nodes.postgres.restart())?;
+            }
+            Blow::StopPostgres => {
+                block_in_place(|| self.nodes.postgres.pause())?;
+                self.stage.allow(self.messages);
+                self.pause(100..2_500).await;
+                block_in_place(|| self.nodes.postgres.resume())?;
+            }
+            Blow::NoStore => {
+                let node = self.node();
+                self.cut_off(|nodes| vec![&nodes.lines[node].store]).await;
+            }
+            Blow::NoBus => {
+                let node = self.node();
+                self.cut_off(|nodes| vec![&nodes.lines[node].bus]).await;
+            }
+            Blow::NoPeers => {
+                self.cut_off(|nodes| nodes.lines.iter().map(|line| &line.peers).collect())
+                    .await;
+            }
+            Blow::Lossy => noticed.tails = self.lose().await,
+            Blow::SlowBus => {
+                for line in &self.nodes.lines {
+                    let pause = Duration::from_millis(self.rng.random_range(1..40));
+                    line.bus.set(Weather::Slow(pause));
+                }
+                self.hold().await;
+                self.nodes.mend();
+            }
+        }
+        Ok(noticed)
+    }
+
+    async fn forget(&mut self, noticed: &mut Noticed) -> Result<(), TortureError> {
+        let (addrs, node) = (self.nodes.addrs(), self.node());
+        let tag = format!("forgotten-{}", self.acknowledged);
+        let watch = Watch::set_up(&addrs, node, self.stage.secret, &tag, self.rng).await?;
+        self.stage.allow(self.messages);
+        let mut redis = self.nodes.redis.client().await?;
+        redis.call(&["FLUSHALL"]).await?;
+        (noticed.forgotten, noticed.shown_as_gone) = watch.stay(LEASE).await;
+        Ok(())
+    }
+
+    async fn strike_clients(&mut self, blow: nemesis::Blow) -> Result<(), TortureError> {
+        let mut field = nemesis::Field {
+            stage: self.stage,
+            crowd: self.crowd,
+            disk: &Disk::Ordinary,
+            rng: self.rng,
+            messages: self.messages,
+            acknowledged: self.acknowledged,
+        };
+        field.strike(blow).await
+    }
+
+    /// A client that sits on the node and does nothing shows whether it was sent away.
+    async fn stop_node(&mut self) -> Result<(), TortureError> {
+        let node = self.node();
+        let server = &self.nodes.servers[node];
+        let auth = json!({ "token": token::for_user(self.stage.secret, "witness") });
+        let witness = SioClient::connect(server.addr(), "/", &auth).await?;
+        server.pause()?;
+        let long = self.last().await;
+        let server = &self.nodes.servers[node];
+        server.resume()?;
+        if long && witness.wait_end(FENCED).await.is_err() {
+            self.stage.trouble(format!(
+                "node {node} was stopped for longer than its lease and has kept its clients"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Some lines are dead and do not say so, or are torn as well. Then they come back.
+    async fn cut_off(&mut self, lines: impl Fn(&Nodes) -> Vec<&Proxy>) {
+        let torn = self.rng.random();
+        for line in lines(self.nodes) {
+            line.set(Weather::Frozen);
+            if torn {
+                line.reset_all();
+            }
+        }
+        self.last().await;
+        let torn = self.rng.random();
+        for line in lines(self.nodes) {
+            if torn {
+                line.reset_all();
+            }
+            line.set(Weather::Fair);
+        }
+    }
+
+    /// While messages are lost, the end of each log must be seen all the same: they are sent in bursts, and each has one.
+    async fn lose(&mut self) -> Vec<Duration> {
+        for line in &self.nodes.lines {
+            line.messages.lose(LOST, HELD);
+        }
+        let mut took = Vec::new();
+        let before = self.acknowledged.saturating_sub(self.messages);
+        let mut sent = 0;
+        for burst in 1..=BURSTS {
+            let upto = self.messages * burst / BURSTS;
+            self.stage.allow(upto - sent);
+            sent = upto;
+            let enough = || self.stage.acknowledged() >= before + sent;
+            self.stage.wait_until(RECOVERY, enough).await;
+            let (said, heads) = (Instant::now(), self.stage.heads());
+            let seen = || self.crowd.late(&heads).is_empty();
+            if !self.stage.wait_until(RECOVERY, seen).await {
+                self.stage
+                    .trouble("while the bus lost messages, not all of a log was seen".to_owned());
+            }
+            took.push(said.elapsed());
+        }
+        self.nodes.mend();
+        took
+    }
+
+    fn node(&mut self) -> usize {
+        self.rng.random_range(0..self.nodes.servers.len())
+    }
+
+    /// For a time that is shorter than a lease, or longer. Answers whether it was longer.
+    async fn last(&mut self) -> bool {
+        self.stage.allow(self.messages);
+        let long = self.rng.random();
+        if long {
+            sleep(OUTLIVED.max(LEASE + LEASE / 2)).await;
+        } else {
+            self.pause(100..1_800).await;
+        }
+        long
+    }
+
+    /// Until what may be sent meanwhile has got through, but not for ever: some of it may have to wait for the end.
+    async fn hold(&self) {
+        self.stage.allow(self.messages);
+        let enough = || self.stage.acknowledged() >= self.acknowledged;
+        self.stage.wait_until(nemesis::HOLD, enough).await;
+    }
+
+    async fn pause(&mut self, milliseconds: Range<u64>) {
+        sleep(Duration::from_millis(self.rng.random_range(milliseconds))).await;
+    }
+}
+
+impl fmt::Display for Blow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clients(blow) => return blow.fmt(f),
+            Self::StopNode => "stopped node",
+            Self::KillRedis => "killed Redis",
+            Self::StopRedis => "stopped Redis",
+            Self::Forget => "FLUSHALL",
+            Self::KillPostgres => "killed PostgreSQL",
+            Self::StopPostgres => "stopped PostgreSQL",
+            Self::NoStore => "node without store",
+            Self::NoBus => "node without bus",
+            Self::NoPeers => "nodes without each other",
+            Self::Lossy => "lossy bus",
+            Self::SlowBus => "slow bus",
+        })
+    }
+}

@@ -1,0 +1,213 @@
+//! Who is there when a node dies: users who were only on it are offline soon, users who come back at once never are.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use roomful_testkit::{Error, SioClient, token};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::run::{GRACE, LEASE};
+
+/// Users of either kind.
+const EACH: usize = 4;
+/// Beyond lease and grace: nodes look for members that are gone so often.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a ghost may be seen.
+pub(super) const GHOST: Duration = LEASE.saturating_add(GRACE).saturating_add(LOOK);
+/// How long to wait for one that should have gone, to learn how late it is.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// When all that should have gone have: so long it is looked on.
+const AFTERMATH: Duration = Duration::from_millis(500);
+/// What has come is looked at so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How long a connection may take to be made, and how long to rest after one that failed.
+const CONNECT: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_millis(50);
+const ATTEMPTS: u32 = 20;
+
+/// What was seen of them.
+#[derive(Debug, Default)]
+pub(super) struct Sighting {
+    /// After the node's death, how long each user who was only there was still shown, on each of the other nodes.
+    pub(super) ghosts: Vec<Duration>,
+    /// Users who came back at once.
+    pub(super) movers: u64,
+    /// Users who came back at once and were shown as gone, and where.
+    pub(super) flaps: Vec<String>,
+}
+
+/// Users on a node that is about to die, and who watches them from the others.
+pub(super) struct Watch {
+    loners: Vec<(String, SioClient)>,
+    movers: Vec<String>,
+    moving: JoinSet<()>,
+    watchers: Vec<(SocketAddr, SioClient)>,
+}
+
+impl Watch {
+    /// Puts users on the node `victim`, and waits until all other nodes show them.
+    pub(super) async fn set_up(
+        addrs: &[SocketAddr],
+        victim: usize,
+        secret: &'static str,
+        tag: &str,
+        rng: &mut StdRng,
+    ) -> Result<Self, Error> {
+        let there = addrs[victim];
+        let others: Vec<_> = addrs.iter().copied().filter(|addr| *addr != there).collect();
+        let (mut loners, mut movers, mut moving) = (Vec::new(), Vec::new(), JoinSet::new());
+        for number in 0..EACH {
+            let loner = format!("loner-{tag}-{number}");
+            let client = connect(there, &auth(secret, &loner)).await?;
+            loners.push((loner, client));
+            let mover = format!("mover-{tag}-{number}");
+            let client = connect(there, &auth(secret, &mover)).await?;
+            let (others, mind) = (others.clone(), StdRng::seed_from_u64(rng.random()));
+            moving.spawn(keep_moving(client, others, auth(secret, &mover), mind));
+            movers.push(mover);
+        }
+        let mut watchers = Vec::new();
+        for addr in others {
+            let watcher = connect(addr, &auth(secret, "watcher")).await?;
+            watchers.push((addr, watcher));
+        }
+        let watch = Self {
+            loners,
+            movers,
+            moving,
+            watchers,
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !watch.offline().await?.is_empty() {
+            if Instant::now() > deadline {
+                return Err(Error::TimedOut {
+                    what: "users to be shown as online".into(),
+                    waited: PATIENCE,
+                    seen: format!("{:?} are not", watch.offline().await?),
+                });
+            }
+            sleep(REST).await;
+        }
+        for (_, watcher) in &watch.watchers {
+            watcher.drain("presence:offline");
+        }
+        Ok(watch)
+    }
+
+    /// Since `death` the node is no more.
+    pub(super) async fn look(mut self, death: Instant) -> Result<Sighting, Error> {
+        let mut sighting = Sighting {
+            movers: self.movers.len() as u64,
+            ..Sighting::default()
+        };
+        let mut ghosts: HashSet<(SocketAddr, String)> = HashSet::new();
+        for (addr, _) in &self.watchers {
+            ghosts.extend(self.loners.iter().map(|(loner, _)| (*addr, loner.clone())));
+        }
+        // Who is taken for gone by mistake is shown as gone at about the same time as the others.
+        let mut settled = None;
+        while settled.is_none_or(|at: Instant| at.elapsed() < AFTERMATH) && death.elapsed() < PATIENCE {
+            for (addr, watcher) in &self.watchers {
+                for event in watcher.drain("presence:offline") {
+                    let user = event["userId"].as_str().unwrap_or_default();
+                    if ghosts.remove(&(*addr, user.to_owned())) {
+                        sighting.ghosts.push(death.elapsed());
+                    } else if self.movers.iter().any(|mover| mover == user) {
+                        sighting.flaps.push(format!("{user} was shown as gone by {addr}"));
+                    }
+                }
+            }
+            if ghosts.is_empty() {
+                settled.get_or_insert_with(Instant::now);
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+        sighting.ghosts.extend(ghosts.iter().map(|_| death.elapsed()));
+        for user in self.offline().await? {
+            if self.movers.contains(&user) {
+                sighting
+                    .flaps
+                    .push(format!("{user} is shown as gone to the last"));
+            }
+        }
+        self.moving.shutdown().await;
+        Ok(sighting)
+    }
+
+    /// All are there all the while, and for `long` it is looked whether somebody is shown as gone. Answers how many users
+    /// there are, and how often one of them was.
+    pub(super) async fn stay(self, long: Duration) -> (u64, u64) {
+        sleep(long).await;
+        let users = self.loners.len() + self.movers.len();
+        let here = |user: &Value| {
+            let loner = self.loners.iter().any(|(loner, _)| *user == **loner);
+            loner || self.movers.iter().any(|mover| *user == **mover)
+        };
+        let gone = self.watchers.iter().map(|(_, watcher)| {
+            let events = watcher.drain("presence:offline");
+            events.iter().filter(|event| here(&event["userId"])).count()
+        });
+        (users as u64, gone.sum::<usize>() as u64)
+    }
+
+    /// Who is not shown as online by every node that is watched.
+    async fn offline(&self) -> Result<Vec<String>, Error> {
+        let users: Vec<&str> = self
+            .loners
+            .iter()
+            .map(|(user, _)| &**user)
+            .chain(self.movers.iter().map(|user| &**user))
+            .collect();
+        let mut offline = Vec::new();
+        for (_, watcher) in &self.watchers {
+            let known = watcher
+                .call("presence:subscribe", &json!({ "users": users }))
+                .await?;
+            let known = known["data"]["users"].as_array().cloned().unwrap_or_default();
+            let shown = |user: &str| {
+                known
+                    .iter()
+                    .any(|shown| shown["userId"] == user && shown["status"] == "online")
+            };
+            offline.extend(users.iter().filter(|user| !shown(user)).map(ToString::to_string));
+        }
+        Ok(offline)
+    }
+}
+
+fn auth(secret: &str, user: &str) -> Value {
+    json!({ "token": token::for_user(secret, user) })
+}
+
+/// A node that was hurt just before may refuse somebody even now.
+async fn connect(addr: SocketAddr, auth: &Value) -> Result<SioClient, Error> {
+    for _ in 0..ATTEMPTS {
+        if let Ok(Ok(client)) = timeout(CONNECT, SioClient::connect(addr, "/", auth)).await {
+            return Ok(client);
+        }
+        sleep(REST).await;
+    }
+    SioClient::connect(addr, "/", auth).await
+}
+
+/// As soon as its connection has ended, connects to another node.
+async fn keep_moving(mut client: SioClient, addrs: Vec<SocketAddr>, auth: Value, mut rng: StdRng) {
+    loop {
+        while client.wait_end(PATIENCE).await.is_err() {}
+        client = loop {
+            let Some(addr) = addrs.choose(&mut rng).copied() else {
+                return;
+            };
+            if let Ok(Ok(client)) = timeout(CONNECT, SioClient::connect(addr, "/", &auth)).await {
+                break client;
+            }
+            sleep(REST).await;
+        };
+    }
+}

@@ -1,0 +1,242 @@
+//! Everybody is dropped at once: how soon they are back, and what that costs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use roomful_testkit::session::{Incoming, Session};
+use roomful_testkit::{packet::Kind, token};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep, timeout};
+
+use super::nodes::Nodes;
+use super::report::Storm;
+use crate::error::TortureError;
+
+/// Clients of one room.
+const ROOM: usize = 20;
+/// How often one client says something, on average.
+const SAYS: Duration = Duration::from_secs(20);
+/// How long the ordinary state is looked at.
+const STEADY: Duration = Duration::from_secs(5);
+/// The database tells of what it did once a second at best.
+const TOLD: Duration = Duration::from_millis(1_500);
+/// How long all may take to be there at first, and how long to come back.
+const ARRIVAL: Duration = Duration::from_secs(120);
+const CONNECT: Duration = Duration::from_secs(20);
+/// How long to wait after a join that was refused.
+const REST: Duration = Duration::from_millis(200);
+/// As the stock client waits before it comes back, the first time and at most.
+const BACK_OFF: Duration = Duration::from_secs(1);
+const MAX_BACK_OFF: Duration = Duration::from_secs(5);
+/// New clients a second while they arrive.
+const ARRIVE: u64 = 200;
+
+/// Who is there.
+#[derive(Debug, Default)]
+struct Presence {
+    here: AtomicUsize,
+    recovered: AtomicUsize,
+    joined: AtomicUsize,
+}
+
+struct Guest {
+    number: usize,
+    addrs: Vec<SocketAddr>,
+    secret: &'static str,
+    presence: Arc<Presence>,
+    /// Changes when everybody is dropped.
+    drops: watch::Receiver<u64>,
+    rng: StdRng,
+    claim: Option<(String, Option<String>)>,
+    /// What it knows of its room's log.
+    log: Option<(Value, u64)>,
+}
+
+/// Lets so many clients come, live and be dropped all at once.
+pub(super) async fn storm(
+    nodes: &Nodes,
+    secret: &'static str,
+    clients: usize,
+    seed: u64,
+) -> Result<Storm, TortureError> {
+    let presence = Arc::new(Presence::default());
+    let (drop_all, drops) = watch::channel(0);
+    let mut guests = JoinSet::new();
+    for number in 0..clients {
+        let guest = Guest {
+            number,
+            addrs: nodes.addrs(),
+            secret,
+            presence: Arc::clone(&presence),
+            drops: drops.clone(),
+            rng: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
+            claim: None,
+            log: None,
+        };
+        guests.spawn(guest.live());
+        sleep(Duration::from_micros(1_000_000 / ARRIVE)).await;
+    }
+    let all = |presence: &Presence| presence.here.load(Ordering::SeqCst) >= clients;
+    wait(ARRIVAL, || all(&presence)).await;
+    sleep(TOLD).await;
+    let (before, commits, steady) = (nodes.memory()?, nodes.commits()?, Instant::now());
+    sleep(STEADY).await;
+    let commits_before = rate(nodes.commits()? - commits, steady.elapsed());
+
+    let (commits, dropped) = (nodes.commits()?, Instant::now());
+    for counter in [&presence.recovered, &presence.joined] {
+        counter.store(0, Ordering::SeqCst);
+    }
+    drop_all.send_replace(1);
+    // Until the first of them know that they were dropped.
+    wait(ARRIVAL, || !all(&presence)).await;
+    let back = wait(ARRIVAL, || all(&presence)).await.then(|| dropped.elapsed());
+    let memory = nodes.memory()?;
+    sleep(TOLD).await;
+    let (commits, took) = (nodes.commits()? - commits, dropped.elapsed());
+    let commits_during = rate(commits, took);
+    let more = (commits_during - commits_before) * took.as_secs_f64();
+    let largest = memory.iter().copied().max().unwrap_or_default();
+    let grown = memory.iter().zip(&before);
+    let grown = grown.map(|(after, before)| kibibytes(*after) / kibibytes(*before));
+    Ok(Storm {
+        clients,
+        back,
+        recovered: presence.recovered.load(Ordering::SeqCst),
+        joined: presence.joined.load(Ordering::SeqCst),
+        commits_before,
+        commits_during,
+        commits_each: more / f64::from(u32::try_from(clients).unwrap_or(u32::MAX)),
+        memory: largest,
+        memory_grown: grown.fold(0.0, f64::max),
+    })
+}
+
+fn rate(commits: u64, took: Duration) -> f64 {
+    f64::from(u32::try_from(commits).unwrap_or(u32::MAX)) / took.as_secs_f64()
+}
+
+fn kibibytes(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX))
+}
+
+/// Answers whether it came to that in time.
+async fn wait(patience: Duration, reached: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    while !reached() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    true
+}
+
+impl Guest {
+    async fn live(mut self) {
+        let mut pause = BACK_OFF;
+        loop {
+            let Some(addr) = self.addrs.choose(&mut self.rng).copied() else {
+                return;
+            };
+            let auth = self.auth();
+            if let Ok(Ok((session, welcome))) = timeout(CONNECT, Session::connect(addr, "/", &auth)).await {
+                pause = BACK_OFF;
+                self.visit(session, &welcome).await;
+            }
+            let jitter = self.rng.random_range(0.5..1.5);
+            sleep(pause.mul_f64(jitter)).await;
+            pause = (pause * 2).min(MAX_BACK_OFF);
+        }
+    }
+
+    fn auth(&self) -> Value {
+        let user = format!("guest-{}", self.number);
+        let mut auth = json!({ "token": token::for_user(self.secret, &user) });
+        if let Some((pid, Some(offset))) = &self.claim {
+            auth["pid"] = Value::from(&**pid);
+            auth["offset"] = Value::from(&**offset);
+        }
+        auth
+    }
+
+    async fn visit(&mut self, mut session: Session, welcome: &Value) {
+        let pid = welcome["pid"].as_str().unwrap_or_default();
+        let recovered = self.claim.as_ref().is_some_and(|(mine, _)| mine == pid);
+        let mut here = recovered;
+        if recovered {
+            self.presence.recovered.fetch_add(1, Ordering::SeqCst);
+            self.presence.here.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.claim = Some((pid.to_owned(), None));
+            self.join(&mut session).await;
+        }
+        self.drops.mark_unchanged();
+        let first = SAYS.mul_f64(self.rng.random_range(0.0..1.0));
+        let mut says = interval(SAYS);
+        says.reset_after(first);
+        loop {
+            tokio::select! {
+                _ = self.drops.changed() => {
+                    session.into_ws().abort();
+                    break;
+                }
+                _ = says.tick() => {
+                    let say = json!({ "room": self.room(), "text": "still here" });
+                    // A failed write shows up as the end of the stream on the reading side.
+                    let _ = session.emit(Some(1), "chat:send_message", &say).await;
+                }
+                incoming = session.next() => match incoming {
+                    Incoming::Ended(_) => break,
+                    Incoming::Packet(packet) if packet.kind == Kind::Ack && packet.id == Some(0) => {
+                        let data = &packet.data[0]["data"];
+                        if let Some(head) = data["head"].as_u64() {
+                            self.log = Some((data["epoch"].clone(), head));
+                            self.presence.joined.fetch_add(1, Ordering::SeqCst);
+                            self.presence.here.fetch_add(usize::from(!here), Ordering::SeqCst);
+                            here = true;
+                        } else {
+                            sleep(REST).await;
+                            self.join(&mut session).await;
+                        }
+                    }
+                    Incoming::Packet(packet) => self.hear(&packet.data),
+                },
+            }
+        }
+        self.presence.here.fetch_sub(usize::from(here), Ordering::SeqCst);
+    }
+
+    fn hear(&mut self, args: &Value) {
+        let last = args.as_array().and_then(|args| args.last());
+        if let (Some((_, offset)), Some(Value::String(last))) = (&mut self.claim, last) {
+            *offset = Some(last.clone());
+        }
+        if let (Some((_, head)), "chat:receive_message") =
+            (&mut self.log, args[0].as_str().unwrap_or_default())
+        {
+            *head = args[1]["seq"].as_u64().unwrap_or_default().max(*head);
+        }
+    }
+
+    async fn join(&self, session: &mut Session) {
+        let mut ask = json!({ "room": self.room() });
+        if let Some((epoch, head)) = &self.log {
+            ask["epoch"] = epoch.clone();
+            ask["since"] = (*head).into();
+        }
+        // A failed write shows up as the end of the stream on the reading side.
+        let _ = session.emit(Some(0), "chat:join", &ask).await;
+    }
+
+    fn room(&self) -> String {
+        format!("hall-{}", self.number / ROOM)
+    }
+}
