@@ -72,14 +72,20 @@ impl Field<'_> {
         match blow {
             Blow::Cut => {
                 self.stage.allow(self.messages);
-                lines.iter().for_each(|line| line.reset_all());
+                for line in lines.iter() {
+                    line.reset_all();
+                }
             }
             Blow::HalfOpen => self.half_open(&lines).await,
             Blow::Delay => {
                 let slow = Weather::Slow(Duration::from_millis(self.rng.random_range(1..30)));
-                lines.iter().for_each(|line| line.set(slow));
+                for line in lines.iter() {
+                    line.set(slow);
+                }
                 self.hold().await;
-                lines.iter().for_each(|line| line.set(Weather::Fair));
+                for line in lines.iter() {
+                    line.set(Weather::Fair);
+                }
             }
             Blow::Deaf => self.deafen().await,
             Blow::Expire => self.expire().await,
@@ -101,13 +107,19 @@ impl Field<'_> {
     }
 
     async fn half_open(&mut self, lines: &[&Proxy]) {
-        lines.iter().for_each(|line| line.set(Weather::Frozen));
+        for line in lines.iter() {
+            line.set(Weather::Frozen);
+        }
         self.stage.allow(self.messages);
         sleep(HALF_OPEN).await;
         if self.rng.random() {
-            lines.iter().for_each(|line| line.reset_all());
+            for line in lines.iter() {
+                line.reset_all();
+            }
         }
-        lines.iter().for_each(|line| line.set(Weather::Fair));
+        for line in lines.iter() {
+            line.set(Weather::Fair);
+        }
     }
 
     async fn deafen(&mut self) {
