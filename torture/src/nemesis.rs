@@ -72,18 +72,18 @@ impl Field<'_> {
         match blow {
             Blow::Cut => {
                 self.stage.allow(self.messages);
-                for line in lines.iter() {
+                for line in &lines {
                     line.reset_all();
                 }
             }
             Blow::HalfOpen => self.half_open(&lines).await,
             Blow::Delay => {
                 let slow = Weather::Slow(Duration::from_millis(self.rng.random_range(1..30)));
-                for line in lines.iter() {
+                for line in &lines {
                     line.set(slow);
                 }
                 self.hold().await;
-                for line in lines.iter() {
+                for line in &lines {
                     line.set(Weather::Fair);
                 }
             }
@@ -107,17 +107,17 @@ impl Field<'_> {
     }
 
     async fn half_open(&mut self, lines: &[&Proxy]) {
-        for line in lines.iter() {
+        for line in &lines {
             line.set(Weather::Frozen);
         }
         self.stage.allow(self.messages);
         sleep(HALF_OPEN).await;
         if self.rng.random() {
-            for line in lines.iter() {
+            for line in &lines {
                 line.reset_all();
             }
         }
-        for line in lines.iter() {
+        for line in &lines {
             line.set(Weather::Fair);
         }
     }

@@ -522,7 +522,7 @@ impl PresenceServer {
         let is_shown_here = tracker.choice(user).is_some_and(Choice::shows);
         let some = |which: fn(&Change) -> bool| changes.iter().any(|(_, change)| which(change));
         let came = some(|change| matches!(change, Change::Came(_)));
-        let shows = some(|change| matches!(change, Change::Shows(_)));
+        let differs = some(|change| matches!(change, Change::Shows(_)));
         let went = some(|change| matches!(change, Change::Went(_)));
         if shown.is_none() && came {
             // In a list, and in no entry of their own: the one was put before the other. They come with the next look.
@@ -540,7 +540,7 @@ impl PresenceServer {
                 let event = Online::new(user, self.clock.now_ms(), &choice);
                 self.audience.tell(user, ONLINE, &event, others.into_values());
             }
-            Some(choice) if shows => {
+            Some(choice) if differs => {
                 let event = ShowsAs::new(user, &choice);
                 self.audience.tell(user, STATUS, &event, others.into_values());
             }
