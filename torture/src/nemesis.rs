@@ -107,17 +107,17 @@ impl Field<'_> {
     }
 
     async fn half_open(&mut self, lines: &[&Proxy]) {
-        for line in &lines {
+        for line in lines {
             line.set(Weather::Frozen);
         }
         self.stage.allow(self.messages);
         sleep(HALF_OPEN).await;
         if self.rng.random() {
-            for line in &lines {
+            for line in lines {
                 line.reset_all();
             }
         }
-        for line in &lines {
+        for line in lines {
             line.set(Weather::Fair);
         }
     }

@@ -253,13 +253,11 @@ impl PresenceServer {
             let _turn = self.choices.take(user).await;
             self.put(link, user).await
         });
-        match asked.await {
-            Ok(Ok(others)) => others > 0,
-            _ => {
-                link.user_changed(user);
-                false
-            }
+        if let Ok(Ok(others)) = asked.await {
+            return others > 0;
         }
+        link.user_changed(user);
+        false
     }
 
     /// A user has become a member of a room. If they are on another node, too, it has to know.
