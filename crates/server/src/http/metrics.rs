@@ -89,36 +89,6 @@ fn record(process: Process) {
     }
 }
 
-fn describe_cluster() {
-    describe_counter!(
-        "roomful_cluster_backfills_total",
-        "Times that entries of other nodes were read from the store, since the bus had not told them in time."
-    );
-    describe_counter!(
-        "roomful_cluster_leases_lost_total",
-        "Times that this node lost its part in the cluster and sent its clients away."
-    );
-    describe_counter!("roomful_bus_published_total", "Messages sent to other nodes.");
-    describe_counter!("roomful_bus_received_total", "Messages heard from other nodes.");
-    describe_counter!(
-        "roomful_bus_dropped_total",
-        "Messages to other nodes that were not sent, by cause."
-    );
-    describe_counter!(
-        "roomful_bus_reconnects_total",
-        "Connections to the bus made anew."
-    );
-    describe_gauge!("roomful_bus_topics", "Topics that this node hears.");
-    describe_counter!(
-        "roomful_sent_away_total",
-        "Clients that were told of a shutdown and sent away."
-    );
-    describe_gauge!(
-        "roomful_draining",
-        "1 while clients are being sent away, for a shutdown."
-    );
-}
-
 /// Says in words what each name means. The parts record them; this is the one list for people.
 fn describe() {
     describe_gauge!("roomful_connections", "Open connections, by either transport.");
@@ -193,7 +163,6 @@ fn describe() {
         "roomful_webhooks_dropped_total",
         "Records lost because too many waited, by cause."
     );
-    describe_cluster();
     describe_gauge!("roomful_build_info", "Always 1; the version is its label.");
     describe_gauge!("process_resident_memory_bytes", "Memory held by the process.");
     describe_gauge!("process_open_fds", "Open files and connections.");
@@ -226,6 +195,10 @@ fn describe_cluster() {
         (
             "roomful_cluster_backfills_total",
             "Times that something was read from the store since the bus did not bring it.",
+        ),
+        (
+            "roomful_cluster_leases_lost_total",
+            "Times that this node lost its part in the cluster and sent its clients away.",
         ),
         (
             "roomful_forwarded_total",
