@@ -95,9 +95,9 @@ impl Nodes {
 
 /// The data of an ack that must be a success.
 #[track_caller]
-pub(crate) fn ok(ack: Value) -> Value {
+pub(crate) fn ok(mut ack: Value) -> Value {
     assert_eq!(ack["ok"], true, "{ack}");
-    ack["data"].clone()
+    ack["data"].take()
 }
 
 pub(crate) async fn say(client: &SioClient, room: &str, text: &str) -> Value {
