@@ -72,14 +72,14 @@ impl Field<'_> {
         match blow {
             Blow::Cut => {
                 self.stage.allow(self.messages);
-                lines.iter().for_each(|line| line.reset_all());
+                reset(&lines);
             }
             Blow::HalfOpen => self.half_open(&lines).await,
             Blow::Delay => {
                 let slow = Weather::Slow(Duration::from_millis(self.rng.random_range(1..30)));
-                lines.iter().for_each(|line| line.set(slow));
+                set(&lines, slow);
                 self.hold().await;
-                lines.iter().for_each(|line| line.set(Weather::Fair));
+                set(&lines, Weather::Fair);
             }
             Blow::Deaf => self.deafen().await,
             Blow::Expire => self.expire().await,
@@ -101,13 +101,13 @@ impl Field<'_> {
     }
 
     async fn half_open(&mut self, lines: &[&Proxy]) {
-        lines.iter().for_each(|line| line.set(Weather::Frozen));
+        set(lines, Weather::Frozen);
         self.stage.allow(self.messages);
         sleep(HALF_OPEN).await;
         if self.rng.random() {
-            lines.iter().for_each(|line| line.reset_all());
+            reset(lines);
         }
-        lines.iter().for_each(|line| line.set(Weather::Fair));
+        set(lines, Weather::Fair);
     }
 
     async fn deafen(&mut self) {
@@ -136,6 +136,18 @@ impl Field<'_> {
 
     async fn pause(&mut self, milliseconds: Range<u64>) {
         sleep(Duration::from_millis(self.rng.random_range(milliseconds))).await;
+    }
+}
+
+fn set(lines: &[&Proxy], weather: Weather) {
+    for line in lines {
+        line.set(weather);
+    }
+}
+
+fn reset(lines: &[&Proxy]) {
+    for line in lines {
+        line.reset_all();
     }
 }
 

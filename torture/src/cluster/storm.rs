@@ -28,7 +28,7 @@ const STEADY: Duration = Duration::from_secs(5);
 /// The database tells of what it did once a second at best.
 const TOLD: Duration = Duration::from_millis(1_500);
 /// How long all may take to be there at first, and how long to come back.
-const ARRIVAL: Duration = Duration::from_secs(120);
+const ARRIVAL: Duration = Duration::from_mins(2);
 const CONNECT: Duration = Duration::from_secs(20);
 /// How long to wait after a join that was refused.
 const REST: Duration = Duration::from_millis(200);

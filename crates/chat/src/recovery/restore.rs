@@ -175,7 +175,9 @@ async fn rebuild(
         // A room that was opened just now stands where the store does. This node must not be behind that, or what lies
         // between would neither be missed nor be on its way.
         come_up(chat).await.ok_or("the store failed")?;
-        rooms.iter().for_each(|room| room.came_into_order());
+        for room in &rooms {
+            room.came_into_order();
+        }
     }
     let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
     if chat.order.epoch() != epoch {

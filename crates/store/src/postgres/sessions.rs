@@ -119,12 +119,12 @@ pub(super) async fn take(
     ask: &Resume,
     limit: Duration,
 ) -> Result<Option<Resumed>, Failure> {
+    const TAKE: &str = "UPDATE sessions SET node = $2, holder = $3, lost_at = NULL WHERE id = $1";
     let find = format!(
         "SELECT s.id, s.sid, {} FROM sessions s LEFT JOIN nodes n ON n.id = s.node
          WHERE s.key = $2 AND s.user_id = $3 FOR UPDATE OF s",
         nodes::lost_at()
     );
-    const TAKE: &str = "UPDATE sessions SET node = $2, holder = $3, lost_at = NULL WHERE id = $1";
     conn.begin().await?;
     let found = conn
         .row(
