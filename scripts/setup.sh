@@ -54,6 +54,9 @@ has_postgresql() {
     return 1
 }
 
+# Debian keeps these out of a user's PATH.
+has_sbin() { has "$1" || [ -x "/usr/sbin/$1" ]; }
+
 want_packages() {
     has cc || missing+=(build-essential)
     if [ "$goal" = test ]; then
@@ -61,6 +64,8 @@ want_packages() {
         { has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; } || missing+=(python3 python3-venv)
         has redis-server || services+=(redis-server)
         has_postgresql || services+=(postgresql)
+        has_sbin nginx || services+=(nginx-light)
+        has_sbin haproxy || services+=(haproxy)
         known_chromium || chromium_path >/dev/null || missing+=(chromium)
     fi
     if [ "$goal" = instructions ]; then
@@ -70,7 +75,7 @@ want_packages() {
 }
 
 # Debian asks this file whether a service may be started. What we install may not: the tests start their own, on ports
-# of their own, and nobody asked for a Redis on port 6379 or a PostgreSQL on port 5432.
+# of their own, and nobody asked for a Redis on port 6379, a PostgreSQL on port 5432 or an nginx on port 80.
 policy=/usr/sbin/policy-rc.d
 
 hold_services() {
@@ -97,8 +102,11 @@ release_services() {
 
 # Nor are they started at the next boot.
 disable_services() {
-    if [ ${#services[@]} -eq 0 ] || ! has systemctl; then return; fi
-    "${as_root[@]}" systemctl --quiet disable "${services[@]}" 2>/dev/null || true
+    local package
+    if ! has systemctl; then return; fi
+    for package in "${services[@]}"; do
+        "${as_root[@]}" systemctl --quiet disable "${package%-light}" 2>/dev/null || true
+    done
 }
 
 install_packages() {

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 import { until } from "./waiting.mjs";
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 export const SECRET = "e2e-secret-0123456789-abcdefghijklmnop";
 export const API_KEY = "e2e-api-key-0123456789-abcdefghijklmn";
 
@@ -23,19 +23,31 @@ function binary(variable, name) {
   return found;
 }
 
-class Program {
+/** What still runs, so that nothing does when a test is broken off. */
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+export class Program {
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), "roomful-e2e-"));
     this.portFile = join(this.folder, "port");
     this.child = undefined;
   }
 
-  launch(path, args, env = {}) {
+  launch(path, args, env = {}, { stdin = "ignore", ...options } = {}) {
     // Nothing of the caller's own settings may leak into what is tested.
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith("ROOMFUL_"));
     const log = openSync(join(this.folder, "log"), "a");
-    this.child = spawn(path, args, { env: { ...Object.fromEntries(own), ...env }, stdio: ["ignore", log, log] });
+    this.child = spawn(path, args, { env: { ...Object.fromEntries(own), ...env }, stdio: [stdin, log, log], ...options });
     closeSync(log);
+    // Who reads a pipe of ours hears of the end by itself.
+    if (stdin === "ignore") {
+      const { child } = this;
+      running.add(child);
+      child.once("exit", () => running.delete(child));
+    }
     this.ended = once(this.child, "exit").then(([code, signal]) => ({ code, signal }));
   }
 

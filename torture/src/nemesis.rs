@@ -72,14 +72,20 @@ impl Field<'_> {
         match blow {
             Blow::Cut => {
                 self.stage.allow(self.messages);
-                reset(&lines);
+                for line in lines.iter() {
+                    line.reset_all();
+                }
             }
             Blow::HalfOpen => self.half_open(&lines).await,
             Blow::Delay => {
                 let slow = Weather::Slow(Duration::from_millis(self.rng.random_range(1..30)));
-                set(&lines, slow);
+                for line in lines.iter() {
+                    line.set(slow);
+                }
                 self.hold().await;
-                set(&lines, Weather::Fair);
+                for line in lines.iter() {
+                    line.set(Weather::Fair);
+                }
             }
             Blow::Deaf => self.deafen().await,
             Blow::Expire => self.expire().await,
@@ -101,13 +107,19 @@ impl Field<'_> {
     }
 
     async fn half_open(&mut self, lines: &[&Proxy]) {
-        set(lines, Weather::Frozen);
+        for line in lines.iter() {
+            line.set(Weather::Frozen);
+        }
         self.stage.allow(self.messages);
         sleep(HALF_OPEN).await;
         if self.rng.random() {
-            reset(lines);
+            for line in lines.iter() {
+                line.reset_all();
+            }
         }
-        set(lines, Weather::Fair);
+        for line in lines.iter() {
+            line.set(Weather::Fair);
+        }
     }
 
     async fn deafen(&mut self) {
@@ -136,18 +148,6 @@ impl Field<'_> {
 
     async fn pause(&mut self, milliseconds: Range<u64>) {
         sleep(Duration::from_millis(self.rng.random_range(milliseconds))).await;
-    }
-}
-
-fn set(lines: &[&Proxy], weather: Weather) {
-    for line in lines {
-        line.set(weather);
-    }
-}
-
-fn reset(lines: &[&Proxy]) {
-    for line in lines {
-        line.reset_all();
     }
 }
 

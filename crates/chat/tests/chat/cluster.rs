@@ -512,6 +512,9 @@ async fn a_user_is_followed_over_nodes_and_devices() {
     while nodes[1].chat.stats().users > 0 {
         tokio::task::yield_now().await;
     }
+    while nodes[0].chat.user("bob").await.unwrap().devices.len() > 1 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(nodes[0].chat.disconnect_user("bob").await.unwrap(), 1);
     is_closed(&tablet).await;
     while nodes[2].chat.stats().connections > 0 {

@@ -203,10 +203,60 @@ fn describe() {
         "process_cpu_seconds_total",
         "Processor time used since the start, in whole seconds."
     );
+    describe_cluster();
     gauge!("roomful_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     // What an operator's alerts are about is there from the start, at zero.
     counter!("roomful_messages_in_total").absolute(0);
     counter!("roomful_messages_out_total").absolute(0);
+}
+
+/// Those of a node among others, and of one that goes down.
+fn describe_cluster() {
+    for (name, text) in [
+        ("roomful_bus_published_total", "Messages that the bus has taken."),
+        ("roomful_bus_received_total", "Messages of other nodes that came."),
+        (
+            "roomful_bus_dropped_total",
+            "Messages to other nodes that were not sent, by cause.",
+        ),
+        (
+            "roomful_bus_reconnects_total",
+            "Connections to Redis that were made again.",
+        ),
+        (
+            "roomful_cluster_backfills_total",
+            "Times that something was read from the store since the bus did not bring it.",
+        ),
+        (
+            "roomful_forwarded_total",
+            "Requests of sessions that live elsewhere, passed on, by kind.",
+        ),
+        (
+            "roomful_forward_failed_total",
+            "Requests that could not be passed on, by cause.",
+        ),
+        (
+            "roomful_forward_forged_total",
+            "Requests that claimed to come from another node, and did not.",
+        ),
+        (
+            "roomful_forward_tunnelled_bytes_total",
+            "Bytes of upgraded connections carried for other nodes.",
+        ),
+        (
+            "roomful_drained_total",
+            "Connections ended by the waves of a drain.",
+        ),
+        (
+            "roomful_sent_away_total",
+            "Sockets that were told that the server goes down.",
+        ),
+    ] {
+        describe_counter!(name, text);
+    }
+    describe_gauge!("roomful_bus_topics", "Topics that this node hears.");
+    describe_gauge!("roomful_forwards_open", "Requests that are being passed on.");
+    describe_gauge!("roomful_draining", "1 once the server sends its clients away.");
 }
 
 #[cfg(test)]

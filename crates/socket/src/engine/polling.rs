@@ -55,8 +55,7 @@ async fn get(
     match answer {
         Answer::Frames(frames) => encode(&frames, &mut body),
         Answer::Noop => payload::encode_text(&mut body, "6"),
-        Answer::Close(frames) => {
-            encode(&frames, &mut body);
+        Answer::Close => {
             payload::encode_text(&mut body, "1");
             session.forget();
         }

@@ -88,6 +88,11 @@ impl Registry {
         self.sessions.read().values().cloned().collect()
     }
 
+    /// Whether nobody is admitted any more.
+    pub(super) fn is_closing(&self) -> bool {
+        self.counts.lock().closing
+    }
+
     pub(super) fn remove(&self, id: SessionId) {
         self.sessions.write().remove(&id);
     }

@@ -315,9 +315,14 @@ impl SessionTask {
     /// Goes on ending: flush, shut, wait for the peer.
     fn finish(&mut self, cx: &mut Context<'_>) {
         let now = Instant::now();
-        if let Stage::Flushing(_) = self.stage {
+        if let Stage::Flushing(until) = self.stage {
             match self.stream.as_mut() {
                 None if self.session.said_goodbye() => self.let_go(),
+                None if self.session.is_server_closing() => {
+                    self.stage = Stage::Flushing(until.min(now + self.session.settings().linger));
+                    let next = self.next_deadline(now);
+                    self.timer.as_mut().reset(next);
+                }
                 Some(stream) if self.writer.is_empty() => match stream.poll_shutdown(cx) {
                     Poll::Ready(Ok(())) => {
                         self.stage = Stage::Draining(now + self.session.settings().linger);

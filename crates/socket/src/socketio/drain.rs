@@ -24,6 +24,10 @@ impl WebSocketServer {
         let metrics = &engine.metrics;
         metrics.draining.set(1.0);
         let sessions = engine.registry.close();
+        // Those that have ended already, and wait for a last poll, are told to wait no longer than the others.
+        for session in sessions.iter().filter(|session| !session.is_open()) {
+            session.end(Reason::ServerShuttingDown);
+        }
         let mut hinted = drain.hint.as_ref().map(|_| self.by_session());
         let mut waves = Waves::new(sessions.len(), &drain);
         let mut sessions = sessions.into_iter();

@@ -102,8 +102,8 @@ pub(super) struct Adopted {
 pub(super) enum Answer {
     Frames(Batch),
     Noop,
-    /// Frames that were still waiting, then a close packet.
-    Close(Batch),
+    /// The end, once nothing waits any more: a close packet.
+    Close,
 }
 
 /// What the task has to know before it sleeps or acts.
@@ -237,6 +237,11 @@ impl Session {
     pub(crate) fn end(&self, reason: Reason) {
         let mut state = self.state.lock();
         if state.ending.is_some() {
+            drop(state);
+            // It may still wait for a last poll. A server that goes down has less patience.
+            if reason == Reason::ServerShuttingDown {
+                self.nudge();
+            }
             return;
         }
         state.ending = Some(reason);
@@ -432,6 +437,11 @@ impl Session {
             place => *place = Some(cx.waker().clone()),
         }
         true
+    }
+
+    /// Whether the server goes down.
+    pub(super) fn is_server_closing(&self) -> bool {
+        self.engine.registry.is_closing()
     }
 
     /// Did a polling client get its last answer (or is there none to give)?

@@ -36,20 +36,19 @@ impl Session {
             return Poll::Ready(Answer::Noop);
         };
         let mut frames = Batch::new();
-        if state.ending.is_some() {
+        // The stock client acts on a close at once, but on events of the same answer only after it: it would take them for
+        // events of its next session. So what waits goes alone, and the goodbye with the next GET.
+        let last_words = !state.outbox.is_empty() && !polling.closed_by_client;
+        if state.ending.is_some() && !last_words {
             polling.said_goodbye = true;
-            state.outbox.take(usize::MAX, &mut frames);
             let by_client = polling.closed_by_client;
+            state.outbox.take(usize::MAX, &mut frames);
             let task = state.task.take();
             drop(guard);
             if let Some(task) = task {
                 task.wake();
             }
-            return Poll::Ready(if by_client {
-                Answer::Noop
-            } else {
-                Answer::Close(frames)
-            });
+            return Poll::Ready(if by_client { Answer::Noop } else { Answer::Close });
         }
         if !state.outbox.is_empty() && polling.adopted.is_none() {
             state.outbox.take(usize::MAX, &mut frames);

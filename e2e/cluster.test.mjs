@@ -1,0 +1,328 @@
+// Three nodes on a real PostgreSQL and a real Redis, behind nginx and HAProxy that know no stickiness, with the stock client.
+// The proxies run with the very files of deploy/. Any request of a session comes to any node.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { HAProxy, Nginx, Postgres, Redis } from "./lib/backing.mjs";
+import { done, leaveAll, member } from "./lib/people.mjs";
+import { API_KEY, ROOT, Roomful } from "./lib/process.mjs";
+import { next, sleep, until, within } from "./lib/waiting.mjs";
+
+const NODES = 3;
+/** Characters of a session's id that name its node. */
+const TAG = 8;
+const WAYS = {
+  polling: { transports: ["polling"] },
+  upgrade: { transports: ["polling", "websocket"] },
+  websocket: { transports: ["websocket"] },
+};
+
+/** What the client says of an answer that did not come. */
+const LOST = /timed out|disconnected/;
+
+let postgres, redis;
+let nodes = [];
+before(async () => {
+  [postgres, redis] = await Promise.all([Postgres.start(), Redis.start()]);
+  nodes = await Promise.all(
+    Array.from({ length: NODES }, (_, n) =>
+      Roomful.start({
+        env: {
+          ROOMFUL_STORE_URL: postgres.url,
+          ROOMFUL_BUS_URL: redis.url,
+          ROOMFUL__CLUSTER__NODE: `node-${n + 1}`,
+          ROOMFUL__CLUSTER__LEASE: "3s",
+          ROOMFUL__SHUTDOWN__SPREAD: "300ms",
+          ROOMFUL__HTTP__TRUSTED_PROXIES: "127.0.0.1/32",
+          ROOMFUL_LIMITS: "off",
+        },
+      }),
+    ),
+  );
+});
+afterEach(leaveAll);
+after(async () => {
+  await Promise.all(nodes.map((node) => node.stop()));
+  await Promise.all([redis?.stop(), postgres?.stop()]);
+});
+
+let rooms = 0;
+const fresh = () => `cluster-${++rooms}`;
+
+/** The node that holds a client's session. */
+async function owner(socket) {
+  const tag = socket.io.engine.id.slice(0, TAG);
+  for (const node of nodes) {
+    const answer = await fetch(`${node.url}/socket.io/?EIO=4&transport=polling`);
+    const { sid } = JSON.parse((await answer.text()).slice(1));
+    await fetch(`${node.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: "POST", body: "1" });
+    if (sid.startsWith(tag)) return node;
+  }
+  throw new Error(`no node has the tag ${tag}`);
+}
+
+/** A member of `room` on another node than `other`. */
+function elsewhere(proxy, other, user, room, options) {
+  let round = 0;
+  return until(async () => {
+    const socket = await member(proxy, user, room, options);
+    if ((await owner(socket)) !== other) return socket;
+    socket.disconnect();
+    // Else the requests of a connect might always make a whole round.
+    round += 1;
+    for (let n = 0; n < round % NODES; n++) await fetch(`${proxy.url}/livez`);
+  }, "another node's turn");
+}
+
+/** Holds a client to the one law: every message of its room, in order, once. */
+function watch(socket) {
+  socket.got = [];
+  socket.on("chat:receive_message", ({ seq }) => socket.got.push(seq));
+}
+
+async function sees(socket, head) {
+  await until(() => socket.got.at(-1) >= head, `message ${head}`);
+  const at = socket.got.findIndex((seq, i) => seq !== i + 1);
+  assert.equal(at, -1, `seen: … ${socket.got.slice(Math.max(0, at - 2), at + 5)} …`);
+}
+
+/** Posts as the app's backend does, on this node. */
+async function post(node, room, text) {
+  const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
+  const body = JSON.stringify({ userId: "backend", text });
+  const answer = await fetch(`${node.url}/api/v1/rooms/${room}/messages`, { method: "POST", headers, body });
+  assert.equal(answer.status, 201, await answer.text());
+}
+
+/** Sends until it is acknowledged, over however many connections: one message, for its clientId. */
+async function insist(socket, room, text) {
+  for (;;) {
+    try {
+      const { ok, error } = await socket.timeout(2000).emitWithAck("chat:send_message", { room, text, clientId: text });
+      if (ok) return;
+      assert.equal(error.retryable, true, JSON.stringify(error));
+    } catch (error) {
+      if (!LOST.test(error.message)) throw error;
+    }
+  }
+}
+
+/** Joins anew after what was seen last, as one does whose session is not recovered. */
+async function catchUp(socket, room) {
+  socket.behind = true;
+  while (socket.connected && socket.behind) {
+    const ask = { room, since: socket.got.at(-1) ?? 0, limit: 200 };
+    await new Promise((resolve) => {
+      // In the callback: what comes right behind the answer would overtake whoever awaits it.
+      socket.timeout(2000).emit("chat:join", ask, (error, answer) => {
+        // If the connection is lost again, the next one tries again.
+        if (error) assert.match(error.message, LOST);
+        else if (!answer.ok) assert.equal(answer.error.retryable, true, JSON.stringify(answer));
+        else {
+          assert.equal(answer.data.more, false);
+          socket.got.push(...answer.data.messages.map(({ seq }) => seq));
+          socket.behind = false;
+        }
+        resolve();
+      });
+    });
+  }
+}
+
+/** After it was lost: waits until it is back, and says whether its session was. */
+async function back(socket, lost) {
+  await lost;
+  if (!socket.connected) await next(socket, "connect");
+  return socket.recovered;
+}
+
+for (const [name, start] of Object.entries({
+  nginx: () => Nginx.start("nginx/roomful.conf", nodes.map(({ listen }) => listen)),
+  HAProxy: () => HAProxy.start("haproxy/roomful.cfg", nodes.map(({ listen }) => listen)),
+})) {
+  describe(`behind ${name} without stickiness`, () => {
+    let proxy;
+    before(async () => {
+      proxy = await start();
+      // Its first look at each node's health.
+      await until(async () => (await fetch(`${proxy.url}/livez`)).ok, `${name} to find a node`);
+    });
+    after(() => proxy?.stop());
+
+    for (const [way, options] of Object.entries(WAYS)) {
+      test(`two people chat through different nodes, over ${way}`, async () => {
+        const EACH = 60;
+        const room = fresh();
+        const alice = await member(proxy, "alice", room, options);
+        const bob = await elsewhere(proxy, await owner(alice), "bob", room, options);
+        const { transport } = alice.io.engine;
+        if (way === "upgrade" && transport.name !== "websocket") await next(alice.io.engine, "upgrade");
+        assert.equal(alice.io.engine.transport.name, way === "polling" ? "polling" : "websocket");
+        watch(alice);
+        watch(bob);
+        const say = async (socket, who) => {
+          for (let n = 0; n < EACH; n += 10) {
+            const some = Array.from({ length: 10 }, (_, i) => ({ room, text: `${who} ${n + i}` }));
+            await Promise.all(some.map((message) => done(socket, "chat:send_message", message)));
+          }
+        };
+        await Promise.all([say(alice, "alice"), say(bob, "bob")]);
+        await Promise.all([sees(alice, 2 * EACH), sees(bob, 2 * EACH)]);
+      });
+
+      test(`who loses their node to kill -9 misses nothing, over ${way}`, async (t) => {
+        const room = fresh();
+        const alice = await member(proxy, "alice", room, options);
+        const alive = await owner(alice);
+        const bob = await elsewhere(proxy, alive, "bob", room, options);
+        const dying = await owner(bob);
+        watch(alice);
+        watch(bob);
+        await post(alive, room, "before");
+        await Promise.all([sees(alice, 1), sees(bob, 1)]);
+        const lost = next(bob, "disconnect");
+        await dying.end("SIGKILL");
+        await post(alive, room, "missed");
+        const recovered = await back(bob, lost);
+        t.diagnostic(`recovered: ${recovered}`);
+        if (!recovered) await catchUp(bob, room);
+        await sees(bob, 2);
+        // A poll of hers may have been with the dying node: she may have come back, too.
+        await insist(alice, room, "after");
+        await Promise.all([sees(alice, 3), sees(bob, 3)]);
+        await dying.restart();
+      });
+    }
+
+    /** Clients of all ways who go on by whatever the server offers, and what is to be done while they listen. */
+    async function crowd(room, count) {
+      const kinds = Object.values(WAYS);
+      return Promise.all(
+        Array.from({ length: count }, async (_, n) => {
+          const socket = await member(proxy, `user-${n}`, room, kinds[n % kinds.length]);
+          watch(socket);
+          socket.on("connect", () => {
+            if (!socket.recovered || socket.behind) void catchUp(socket, room);
+          });
+          return socket;
+        }),
+      );
+    }
+
+    test("polls that pass through a killed node, and their neighbours, lose nothing", async () => {
+      const room = fresh();
+      const people = await crowd(room, 12);
+      const [alive, dying] = nodes;
+      for (let n = 1; n <= 60; n++) {
+        await post(alive, room, `${n}`);
+        if (n === 20) await dying.end("SIGKILL");
+      }
+      await Promise.all(people.map((one) => sees(one, 60)));
+      await dying.restart();
+    });
+
+    test("a rolling restart loses and repeats nothing", async () => {
+      const room = fresh();
+      const people = await crowd(room, 9);
+      let head = 0;
+      let over = false;
+      const talk = async (socket) => {
+        for (let n = 0; !over; n++) {
+          await insist(socket, room, `${socket.session.userId} ${n}`);
+          head += 1;
+          await sleep(20);
+        }
+      };
+      const talking = people.slice(0, 3).map(talk);
+      for (const node of nodes) {
+        const { code } = await node.end("SIGTERM");
+        assert.equal(code, 0, node.log());
+        await node.restart();
+      }
+      over = true;
+      await Promise.all(talking);
+      await Promise.all(people.map((one) => sees(one, head)));
+    });
+  });
+}
+
+/** The status of a handshake from this address of the machine, with these headers. */
+function handshake(proxy, localAddress, headers = {}) {
+  const answer = new Promise((resolve, reject) => {
+    const asked = request(`${proxy.url}/socket.io/?EIO=4&transport=polling`, { localAddress, headers, agent: false }, (response) => {
+      response.resume().on("end", () => resolve(response.statusCode));
+    });
+    asked.on("error", reject).end();
+  });
+  return within(answer, "the answer to a handshake");
+}
+
+describe("the client's address", () => {
+  let server;
+  before(async () => {
+    server = await Roomful.start({
+      env: { ROOMFUL__HTTP__TRUSTED_PROXIES: "127.0.0.1/32", ROOMFUL__LIMITS__CONNECTIONS_PER_IP: "1" },
+    });
+  });
+  after(() => server?.stop());
+
+  // A client of its own for each proxy: 127.0.0.x and 127.0.0.x+1 are both this machine.
+  for (const [name, start, own] of [
+    ["nginx", () => Nginx.start("nginx/roomful.conf", [server.listen]), 10],
+    ["nginx, sticky", () => Nginx.start("nginx/roomful-sticky.conf", [server.listen]), 20],
+    ["HAProxy", () => HAProxy.start("haproxy/roomful.cfg", [server.listen]), 30],
+    ["HAProxy, sticky", () => HAProxy.start("haproxy/roomful-sticky.cfg", [server.listen]), 40],
+  ]) {
+    test(`is what ${name} says, not what the client says`, async () => {
+      const proxy = await start();
+      try {
+        await until(async () => (await fetch(`${proxy.url}/livez`)).ok, `${name} to find the node`);
+        const address = (n) => `127.0.0.${own + n}`;
+        assert.equal(await handshake(proxy, address(0)), 200);
+        assert.notEqual(await handshake(proxy, address(0)), 200, "its second connection is one too many");
+        assert.notEqual(await handshake(proxy, address(0), { "X-Forwarded-For": address(2) }), 200);
+        assert.equal(await handshake(proxy, address(1)), 200);
+        assert.equal((await fetch(`${proxy.url}/metrics`)).status, 404);
+      } finally {
+        await proxy.stop();
+      }
+    });
+  }
+});
+
+for (const [name, start] of Object.entries({
+  nginx: () => Nginx.start("nginx/roomful-sticky.conf", nodes.map(({ listen }) => listen)),
+  HAProxy: () => HAProxy.start("haproxy/roomful-sticky.cfg", nodes.map(({ listen }) => listen)),
+})) {
+  test(`behind ${name} with stickiness all is as it was`, async () => {
+    const proxy = await start();
+    try {
+      await until(async () => (await fetch(`${proxy.url}/livez`)).ok, `${name} to find a node`);
+      const room = fresh();
+      const people = [];
+      for (const [way, options] of Object.entries(WAYS)) people.push(await member(proxy, way, room, options));
+      people.forEach(watch);
+      for (const [n, one] of people.entries()) await done(one, "chat:send_message", { room, text: `${n}` });
+      await Promise.all(people.map((one) => sees(one, people.length)));
+    } finally {
+      leaveAll();
+      await proxy.stop();
+    }
+  });
+}
+
+test("dashboard and alerts ask for what a node shows", async () => {
+  const shown = await (await fetch(`${nodes[0].url}/metrics`)).text();
+  const names = new Set(shown.split("\n").map((line) => /^[a-z_]+/.exec(line)?.[0]));
+  for (const path of ["grafana/roomful.json", "prometheus/alerts.yaml"]) {
+    const text = readFileSync(join(ROOT, "deploy", path), "utf8");
+    // As they stand in expressions: before a selector, a range or an operator, which in JSON has its quotes escaped.
+    const asked = text.match(/\b(?:roomful|process)_[a-z_]+\b(?=[{[ ])/g) ?? [];
+    assert.ok(asked.length > 5, path);
+    for (const name of asked) assert.ok(names.has(name), `${path}: ${name} is not shown`);
+  }
+});

@@ -1,0 +1,198 @@
+"""What deploy/ has that can't be run here: its structure, its settings, and its references, so that none of them is a slip."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from conftest import API_KEY, ROOT, SECRET, binary
+
+DEPLOY = ROOT / "deploy"
+CHART = DEPLOY / "helm" / "roomful"
+UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(text):
+    number, unit = re.fullmatch(r"(\d+)([a-z]+)", str(text)).groups()
+    return int(number) * UNITS[unit]
+
+
+def accepted(settings):
+    """Fails unless the server takes each of these variables for a setting, and its value for a good one."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ROOMFUL_")}
+    command = [binary("ROOMFUL_BIN", "roomful"), "check-config"]
+    done = subprocess.run(command, env=own | settings, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert "means nothing" not in done.stdout, done.stdout
+
+
+def time_to_stop(settings):
+    """What a node takes at most, by these settings."""
+    defaults = {"DELAY": "0s", "SPREAD": "0s", "TIMEOUT": "20s"}
+    return sum(seconds(settings.get(f"ROOMFUL__SHUTDOWN__{name}", default)) for name, default in defaults.items())
+
+
+def test_compose():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    services = compose["services"]
+    assert set(services) == {"node1", "node2", "postgres", "redis", "proxy"}
+    for name, service in services.items():
+        assert ("image" in service) and service["restart"] == "unless-stopped", name
+        assert set(service.get("depends_on", [])) <= set(services), name
+        for network in service["networks"]:
+            assert network in compose["networks"], name
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in compose["volumes"] or (DEPLOY / source).is_file(), f"{name}: {volume}"
+    secrets = {"ROOMFUL_AUTH_SECRET": SECRET, "ROOMFUL_API_KEY": API_KEY, "POSTGRES_PASSWORD": "0123456789abcdef"}
+    shown = re.compile(r"\$\{(\w+):\?[^}]*\}")
+    for name in ("node1", "node2"):
+        node = services[name]
+        settings = {key: shown.sub(lambda match: secrets[match[1]], value) for key, value in node["environment"].items()}
+        assert "${" not in "".join(settings.values())
+        accepted(settings)
+        assert time_to_stop(settings) < seconds(node["stop_grace_period"])
+        assert settings["ROOMFUL__CLUSTER__NODE"] == name
+        assert (DEPLOY / node["build"]["context"] / node["build"]["dockerfile"]).resolve() == DEPLOY / "Dockerfile"
+    trusted = services["node1"]["environment"]["ROOMFUL__HTTP__TRUSTED_PROXIES"]
+    assert trusted == services["proxy"]["networks"]["chat"]["ipv4_address"] + "/32"
+    # The recipe names the nodes as this file does.
+    recipe = (DEPLOY / "nginx" / "roomful.conf").read_text()
+    assert re.findall(r"^\s*server (\w+):3000", recipe, re.M) == ["node1", "node2"]
+
+
+def dockerfile():
+    """The instructions, with lines that go on joined."""
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines()]
+    return [line.split(None, 1) for line in lines if line and not line.startswith("#")]
+
+
+def test_dockerfile():
+    instructions = dockerfile()
+    known = {"FROM", "WORKDIR", "COPY", "RUN", "USER", "ENV", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+    assert {name for name, _ in instructions} <= known
+    stages = [rest.split()[-1] for name, rest in instructions if name == "FROM" and " AS " in rest]
+    for name, rest in instructions:
+        if name == "COPY" and rest.startswith("--from="):
+            assert rest.split()[0].removeprefix("--from=") in stages
+        elif name == "COPY":
+            for source in rest.split()[:-1]:
+                assert (ROOT / source).exists(), source
+    # Of the last stage: nobody's user, and settings that are some.
+    last = instructions[max(n for n, (name, _) in enumerate(instructions) if name == "FROM") :]
+    assert ["USER", "10001"] in last
+    environment = dict(pair.split("=", 1) for name, rest in last if name == "ENV" for pair in rest.split())
+    accepted(environment | {"ROOMFUL_AUTH_SECRET": SECRET})
+    # What the build takes from the workspace is all that its members need.
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
+    copied = {source for name, rest in instructions if name == "COPY" and "--from" not in rest for source in rest.split()[:-1]}
+    assert {source.split("/")[0] for source in copied} <= {line.removeprefix("!") for line in ignored if line.startswith("!")}
+
+
+def test_the_image_knows_whether_it_is_healthy(roomful):
+    [(_, health)] = [one for one in dockerfile() if one[0] == "HEALTHCHECK"]
+    command = json.loads(health[health.index("CMD") + 3 :])
+    port = roomful.rsplit(":", 1)[1]
+
+    def check(port):
+        asked = [part.replace("/3000", f"/{port}") for part in command]
+        return subprocess.run(asked, capture_output=True, timeout=10).returncode == 0
+
+    assert check(port)
+    assert not check(1)
+
+
+def test_systemd_unit(tmp_path):
+    unit = (DEPLOY / "systemd" / "roomful.service").read_text()
+    settings = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", unit, re.M))
+    accepted(settings | {"ROOMFUL_AUTH_SECRET": SECRET})
+    assert time_to_stop(settings) < seconds(re.search(r"^TimeoutStopSec=(.*)$", unit, re.M)[1])
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not there")
+    own = tmp_path / "roomful.service"
+    own.write_text(unit.replace("/usr/local/bin/roomful", str(binary("ROOMFUL_BIN", "roomful"))))
+    done = subprocess.run(["systemd-analyze", "verify", own], capture_output=True, text=True, timeout=60)
+    # It looks at other units of the machine, too.
+    own_complaints = [line for line in done.stderr.splitlines() if "roomful.service" in line]
+    assert own_complaints == [], done.stderr
+
+
+def rendered_free(template):
+    """A template with `value` for all that helm would put in, and without its control lines: enough to see its structure."""
+    kept = [line for line in template.splitlines() if not re.fullmatch(r"\s*\{\{-.*\}\}", line)]
+    return re.sub(r"\{\{.*?\}\}", "value", "\n".join(kept))
+
+
+def test_helm_chart():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["apiVersion"], chart["name"]) == ("v2", "roomful")
+    [version] = re.findall(r'(?s)\[workspace\.package\].*?^version = "(.*?)"', (ROOT / "Cargo.toml").read_text(), re.M)
+    assert chart["appVersion"] == version
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    kinds = []
+    for path in sorted((CHART / "templates").iterdir()):
+        template = path.read_text()
+        assert template.count("{{") == template.count("}}"), path
+        opened, closed = (len(re.findall(rf"\{{\{{-? ?{word}\b", template)) for word in ("(?:if|range|with)", "end"))
+        assert opened == closed, path
+        for reference in re.findall(r"\.Values((?:\.\w+)+)", template):
+            found = values
+            for part in reference.removeprefix(".").split("."):
+                assert part in found, f"{path.name}: .Values{reference} is not in values.yaml"
+                found = found[part]
+        for document in yaml.safe_load_all(rendered_free(template)):
+            assert {"apiVersion", "kind", "metadata"} <= set(document), path
+            kinds.append(document["kind"])
+            if document["kind"] == "StatefulSet":
+                nodes = document
+    assert sorted(kinds) == ["Ingress", "PodDisruptionBudget", "Service", "Service", "StatefulSet"]
+    [container] = nodes["spec"]["template"]["spec"]["containers"]
+    good = {
+        "ROOMFUL__CLUSTER__NODE": "roomful-0",
+        "ROOMFUL__CLUSTER__ADVERTISE": "10.0.0.1:3000",
+        "ROOMFUL_STORE_URL": "postgres://roomful:secret@postgres/roomful",
+        "ROOMFUL_BUS_URL": "redis://redis",
+        "ROOMFUL_AUTH_SECRET": SECRET,
+        "ROOMFUL_API_KEY": API_KEY,
+        "ROOMFUL__HTTP__TRUSTED_PROXIES": "10.0.0.0/8",
+    }
+    named = {one["name"]: one.get("value") for one in container["env"]}
+    stop = {f"ROOMFUL__SHUTDOWN__{name.upper()}": values["shutdown"][name] for name in ("delay", "spread", "timeout")}
+    settings = {name: value for name, value in named.items() if name.startswith("ROOMFUL")} | good | stop | values["settings"]
+    assert set(named) - {"POD_IP", "value"} <= set(settings)
+    accepted(settings)
+    assert time_to_stop(settings) < values["shutdown"]["grace"]
+
+
+def test_alerts():
+    [group] = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())["groups"]
+    names = [rule["alert"] for rule in group["rules"]]
+    assert len(names) == len(set(names))
+    for rule in group["rules"]:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}, rule
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert set(rule["annotations"]) == {"summary", "description"}
+        assert rule["expr"].count("(") == rule["expr"].count(")")
+
+
+def test_dashboard():
+    dashboard = json.loads((DEPLOY / "grafana" / "roomful.json").read_text())
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        for target in panel.get("targets", []):
+            assert target["expr"].count("(") == target["expr"].count(")")
+
+
+def test_what_is_not_run_says_so():
+    for path in ("Dockerfile", "compose.yaml", "systemd/roomful.service", "helm/roomful/Chart.yaml", "prometheus/alerts.yaml"):
+        head = "".join((DEPLOY / path).read_text().splitlines(keepends=True)[:16])
+        assert re.search(r"tests[^.]* have no ", head), path
