@@ -56,7 +56,14 @@ impl Place {
             return "unknown".into();
         };
         // What this program writes itself makes no difference.
-        let others = ["status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results"];
+        let others = [
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ".",
+            ":!bench/results",
+        ];
         match git(&others) {
             Ok(changed) if changed.trim().is_empty() => commit,
             _ => format!("{commit}-dirty"),
