@@ -51,8 +51,22 @@ fn built(binary: &Path) -> Result<String, Skip> {
 impl Place {
     /// The commit that is checked out, marked if files differ from it.
     pub(crate) fn commit(&self) -> String {
-        let mut git = Command::new("git");
-        git.args(["describe", "--always", "--dirty", "--exclude=*"]);
-        super::install::run(self.root(), &git).unwrap_or_else(|_| "unknown".into())
+        let git = |args: &[&str]| super::install::run(self.root(), Command::new("git").args(args));
+        let Ok(commit) = git(&["describe", "--always", "--exclude=*"]) else {
+            return "unknown".into();
+        };
+        // What this program writes itself makes no difference.
+        let others = [
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ".",
+            ":!bench/results",
+        ];
+        match git(&others) {
+            Ok(changed) if changed.trim().is_empty() => commit,
+            _ => format!("{commit}-dirty"),
+        }
     }
 }
