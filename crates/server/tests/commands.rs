@@ -117,7 +117,7 @@ fn a_bad_value_is_one_line_and_code_2() {
         ),
         (
             &["serve"],
-            ("ROOMFUL_BUS_URL", "redis://h"),
+            ("ROOMFUL_BUS_URL", "nats://u:pw@h"),
             "environment variable ROOMFUL_BUS_URL: bus.url: ",
         ),
         (
