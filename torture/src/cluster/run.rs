@@ -53,8 +53,6 @@ pub struct Options {
     pub watch_every: u64,
     /// Clients that are all dropped at once at the end; none if 0.
     pub storm: usize,
-    /// Whether some devices poll, each request through whichever node.
-    pub polls: bool,
     /// Whether to put back an old backup of the database at the very end.
     pub restore: bool,
     /// How far the clocks of nodes are off: the second one's is ahead, the third one's behind.
@@ -80,7 +78,6 @@ impl Options {
             blows: Blow::ALL.to_vec(),
             watch_every: 1,
             storm: 500,
-            polls: true,
             restore: true,
             skew: Duration::ZERO,
             binary: common.binary,
@@ -135,7 +132,7 @@ impl Run {
         let nodes = Nodes::start(&options).await?;
         let (secret, api_key) = (nodes.servers[0].secret(), nodes.servers[0].api_key());
         let mut stage = Stage::new(secret);
-        stage.polls = options.polls;
+        stage.polls = true;
         let stage = Arc::new(stage);
         let mut proxies = Vec::new();
         for addr in nodes.addrs() {
