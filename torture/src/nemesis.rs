@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
 use roomful_testkit::proxy::{Proxy, Weather};
 use tokio::time::sleep;
 
@@ -20,6 +21,15 @@ use crate::stage::Stage;
 const HALF_OPEN: Duration = Duration::from_millis(3_500);
 /// At most so long does a blow fall that waits for what others do meanwhile.
 pub(crate) const HOLD: Duration = Duration::from_secs(3);
+
+/// Each blow once, in an order of its own, then each of them again.
+pub(crate) fn next_blow<B: Copy>(blows: &mut [B], round: u64, rng: &mut StdRng) -> Option<B> {
+    let at = usize::try_from(round).unwrap_or_default() % blows.len().max(1);
+    if at == 0 {
+        blows.shuffle(rng);
+    }
+    blows.get(at).copied()
+}
 
 /// A lesser blow than a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use roomful_testkit::history::{Audit, Checker};
 use roomful_testkit::proxy::Proxy;
@@ -19,7 +18,7 @@ use crate::crowd::{Crowd, DEVICES};
 use crate::disk::Disk;
 use crate::error::TortureError;
 use crate::log_reader::LogReader;
-use crate::nemesis::{Blow, Field};
+use crate::nemesis::{Blow, Field, next_blow};
 use crate::poster::Poster;
 use crate::report::Report;
 use crate::stage::Stage;
@@ -178,15 +177,15 @@ impl Run {
 
         self.stage.allow(quota / 4);
         let early = base + self.rng.random_range(1..=quota / 8);
-        self.acknowledged(early).await;
-        if let Some(blow) = self.next_blow(round) {
+        self.stage.reaches(early).await;
+        if let Some(blow) = next_blow(&mut self.options.blows, round, &mut self.rng) {
             self.report.blows.push(blow);
             self.strike(blow, quota / 2 - quota / 4, half).await?;
         }
 
         self.stage.allow(quota - quota / 2);
         let late = half + self.rng.random_range(0..=quota / 4);
-        self.acknowledged(late).await;
+        self.stage.reaches(late).await;
         let metrics = http::get(self.server.addr(), "/metrics").await?;
         self.report.count_closed(&metrics.text());
         self.server.kill9().await?;
@@ -194,7 +193,7 @@ impl Run {
         self.report.met += u64::from(self.stage.acknowledged() < all);
         self.server.restart().await?;
 
-        if !self.acknowledged(all).await {
+        if !self.stage.reaches(all).await {
             let now = self.stage.acknowledged();
             self.stage
                 .trouble(format!("{} messages were never acknowledged", all - now));
@@ -214,24 +213,6 @@ impl Run {
             acknowledged,
         };
         field.strike(blow).await
-    }
-
-    /// Each blow once, in an order of its own, then each of them again.
-    fn next_blow(&mut self, round: u64) -> Option<Blow> {
-        let blows = &mut self.options.blows;
-        let at = usize::try_from(round).unwrap_or_default() % blows.len().max(1);
-        if at == 0 {
-            blows.shuffle(&mut self.rng);
-        }
-        blows.get(at).copied()
-    }
-
-    /// Waits until so many messages are acknowledged. Answers whether they were.
-    async fn acknowledged(&self, messages: u64) -> bool {
-        let stage = &self.stage;
-        stage
-            .wait_until(RECOVERY, || stage.acknowledged() >= messages)
-            .await
     }
 
     /// When all is quiet: reads the logs, waits until everybody has seen them, and holds everything to the laws.

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
 use crate::device::Message;
+use crate::run::RECOVERY;
 
 /// Messages of a user that are kept to be sent again, edited and contested.
 const RECENT: usize = 32;
@@ -91,6 +92,12 @@ impl Stage {
     /// Messages that were acknowledged, retries of the same one not counted.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many messages are acknowledged. Answers whether they were.
+    pub(crate) async fn reaches(&self, messages: u64) -> bool {
+        self.wait_until(RECOVERY, || self.acknowledged() >= messages)
+            .await
     }
 
     /// Lets so many more messages be sent.

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use roomful_testkit::history::{Audit, Checker, Name};
 use roomful_testkit::http;
@@ -24,6 +23,7 @@ use super::storm::storm;
 use crate::crowd::{Crowd, DEVICES};
 use crate::error::TortureError;
 use crate::log_reader::LogReader;
+use crate::nemesis::next_blow;
 use crate::poster::Poster;
 use crate::run::RECOVERY;
 use crate::stage::Stage;
@@ -174,8 +174,8 @@ impl Run {
 
         self.stage.allow(quota / 4);
         let early = base + self.rng.random_range(1..=quota / 8);
-        self.acknowledged(early).await;
-        if let Some(blow) = self.next_blow(round) {
+        self.stage.reaches(early).await;
+        if let Some(blow) = next_blow(&mut self.options.blows, round, &mut self.rng) {
             self.report.blows.push(blow);
             self.strike(blow, quota / 2 - quota / 4, half).await?;
             let healed = Instant::now();
@@ -183,7 +183,7 @@ impl Run {
             self.report
                 .catch_up
                 .extend(took.into_iter().map(|took| (blow, took)));
-            self.acknowledged(half).await;
+            self.stage.reaches(half).await;
             all_up_to_date(&self.stage, &self.crowd, healed).await;
             self.report.settled.push((blow, healed.elapsed()));
         }
@@ -192,7 +192,7 @@ impl Run {
         }
         self.kill(round, quota - quota / 2, half, all).await?;
 
-        if !self.acknowledged(all).await {
+        if !self.stage.reaches(all).await {
             let now = self.stage.acknowledged();
             self.stage
                 .trouble(format!("{} messages were never acknowledged", all - now));
@@ -233,7 +233,7 @@ impl Run {
         };
         self.stage.allow(messages);
         let late = half + self.rng.random_range(0..=(all - half) / 2);
-        self.acknowledged(late).await;
+        self.stage.reaches(late).await;
         let metrics = http::get(self.nodes.servers[victim].addr(), "/metrics").await?;
         self.report.common.count_closed(&metrics.text());
         self.nodes.servers[victim].kill9().await?;
@@ -270,24 +270,6 @@ impl Run {
         for flap in seen.flaps {
             self.stage.trouble(flap);
         }
-    }
-
-    /// Each blow once, in an order of its own, then each of them again.
-    fn next_blow(&mut self, round: u64) -> Option<Blow> {
-        let blows = &mut self.options.blows;
-        let at = usize::try_from(round).unwrap_or_default() % blows.len().max(1);
-        if at == 0 {
-            blows.shuffle(&mut self.rng);
-        }
-        blows.get(at).copied()
-    }
-
-    /// Waits until so many messages are acknowledged. Answers whether they were.
-    async fn acknowledged(&self, messages: u64) -> bool {
-        let stage = &self.stage;
-        stage
-            .wait_until(RECOVERY, || stage.acknowledged() >= messages)
-            .await
     }
 
     /// When all is quiet: reads the logs, waits until everybody has seen them, and holds everything to the laws.

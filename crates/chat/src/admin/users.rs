@@ -120,16 +120,10 @@ impl ChatServer {
     /// `invalid_request` for an id that no user can have.
     pub async fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
         let (chat, user) = (Arc::clone(&self.chat), user_id(user)?);
-        to_its_end(async move {
-            let elsewhere = chat.presence.devices_elsewhere(&user).await.len();
-            let closed = send_away(&chat, &user).await?;
-            if let Some(cluster) = &chat.cluster {
-                let user = user.to_string();
-                cluster.command(&Control::SentAway { user }).await?;
-            }
-            Ok(closed + elsewhere)
-        })
-        .await
+        let told = Control::SentAway {
+            user: user.to_string(),
+        };
+        to_its_end(async move { send_away(&chat, &user, &told).await }).await
     }
 
     /// Voids every token of a user that was issued up to now, for as long as revocations are kept, and closes their
@@ -144,23 +138,27 @@ impl ChatServer {
             chat.store.revoke(&user, before).await?;
             let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
             chat.last_revocation.fetch_max(serial, Ordering::SeqCst);
-            let elsewhere = chat.presence.devices_elsewhere(&user).await.len();
-            let closed = elsewhere + send_away(&chat, &user).await?;
-            if let Some(cluster) = &chat.cluster {
-                let user = user.to_string();
-                cluster.command(&Control::Revoked { user, before }).await?;
-            }
+            let told = Control::Revoked {
+                user: user.to_string(),
+                before,
+            };
+            let closed = send_away(&chat, &user, &told).await?;
             Ok(Revoked { before, closed })
         })
         .await
     }
 }
 
-/// Closes the user's connections, and forgets those that were lost: nobody takes them up again.
-async fn send_away(chat: &Chat, user: &UserId) -> Result<usize, ChatError> {
+/// Closes the user's connections, here and, by what they are `told`, on the other nodes; and forgets those that were lost:
+/// nobody takes them up again. Answers how many connections there were.
+async fn send_away(chat: &Chat, user: &UserId, told: &Control) -> Result<usize, ChatError> {
+    let elsewhere = chat.presence.devices_elsewhere(user).await.len();
     let closed = close_sockets(chat, user, |_| true);
     chat.store.end_lost_sessions(user).await?;
-    Ok(closed)
+    if let Some(cluster) = &chat.cluster {
+        cluster.command(told).await?;
+    }
+    Ok(closed + elsewhere)
 }
 
 /// Closes for good those of the user's connections here for which `which` holds. Answers how many there were.

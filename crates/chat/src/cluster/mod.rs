@@ -36,7 +36,7 @@ use parking_lot::Mutex;
 use roomful_bus::{Bus, BusError, Entry, Subscription, Swept};
 use roomful_store::{Appended, EntryKind, NewEntry, Placed, RoomChange, RoomId, RoomKind};
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
 
 pub(crate) use self::{control::Control, follower::start, obedience::obey, upcoming::Next, word::UserWord};
@@ -215,10 +215,20 @@ impl Cluster {
     }
 
     /// An event that is no entry goes to the room's sockets on other nodes.
-    pub(crate) fn tell_event(&self, room: RoomId, event: &str, data: &RawValue, newest_of: Option<&UserId>) {
+    pub(crate) fn tell_event<T: Serialize>(
+        &self,
+        room: RoomId,
+        event: &str,
+        data: &T,
+        newest_of: Option<&UserId>,
+    ) {
+        let data = match serde_json::value::to_raw_value(data) {
+            Ok(data) => data,
+            Err(error) => return tracing::error!(event, %error, "an event can't be encoded"),
+        };
         let word = RoomWord::Event {
             event: event.into(),
-            data: std::borrow::Cow::Borrowed(data),
+            data: std::borrow::Cow::Owned(data),
             newest_of: newest_of.map(|user| user.as_ref().into()),
         };
         self.tell_room(room, &word);

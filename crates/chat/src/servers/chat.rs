@@ -374,17 +374,13 @@ impl Chat {
         newest_of: Option<&UserId>,
         which: impl FnMut(&Seat) -> bool,
     ) {
-        let data = match serde_json::value::to_raw_value(data) {
-            Ok(data) => data,
-            Err(error) => return tracing::error!(event, %error, "an event can't be encoded"),
-        };
         let key = |user: &UserId| self.keys.hash_one((event, room.id, &**user));
         let class = newest_of.map_or(Class::Durable, |user| Class::Latest(key(user)));
-        if let Some(frame) = membership::frame(self, event, &data, class) {
+        if let Some(frame) = membership::frame(self, event, data, class) {
             room.tell(&frame, which);
         }
         if let Some(cluster) = &self.cluster {
-            cluster.tell_event(room.id, event, &data, newest_of);
+            cluster.tell_event(room.id, event, data, newest_of);
         }
     }
 

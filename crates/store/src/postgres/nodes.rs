@@ -21,13 +21,17 @@ pub(super) fn lost_at() -> String {
     format!("coalesce(s.lost_at, CASE WHEN {DEAD} THEN {LAST_ALIVE} END)")
 }
 
-/// Sessions that this node itself has are lost: none of its connections has one yet.
-pub(super) async fn lose_own(conn: &Conn, node: i64) -> Result<(), Failure> {
-    let sql = format!(
+/// Notes that the sessions that the node `$1` still has were lost when it was last alive.
+fn lose_all_of() -> String {
+    format!(
         "UPDATE sessions s SET lost_at = {LAST_ALIVE}, holder = 0 FROM nodes n
          WHERE s.node = n.id AND s.lost_at IS NULL AND n.id = $1"
-    );
-    conn.run(&sql, &[&node]).await?;
+    )
+}
+
+/// Sessions that this node itself has are lost: none of its connections has one yet.
+pub(super) async fn lose_own(conn: &Conn, node: i64) -> Result<(), Failure> {
+    conn.run(&lose_all_of(), &[&node]).await?;
     Ok(())
 }
 
@@ -51,11 +55,7 @@ pub(super) async fn alive(conn: &Conn, node: i64, at: i64) -> Result<(), Failure
 
 /// A node is over: its sessions are lost, and its leases free.
 pub(super) async fn end(client: &Client, node: i64) -> Result<(), Failure> {
-    let sessions = format!(
-        "UPDATE sessions s SET lost_at = {LAST_ALIVE}, holder = 0 FROM nodes n
-         WHERE s.node = n.id AND s.lost_at IS NULL AND n.id = $1"
-    );
-    client.execute(&sessions, &[&node]).await?;
+    client.execute(&lose_all_of(), &[&node]).await?;
     client
         .execute("DELETE FROM sink_leases WHERE node = $1", &[&node])
         .await?;
