@@ -1,8 +1,11 @@
-//! Presence over several nodes: what this node puts into the roster, what it reads there, and what its clients are told.
+//! Presence over several nodes: what this node puts into the roster, and the task that keeps it up to date. What is looked at
+//! there, and what clients are told, stands in `looks`.
 //!
 //! Of each user who is here, and of each room in which somebody here shows, the roster has an entry of this node; it counts as
 //! long as the node lives. What a client is told comes from looking at the entries of the others: at once when a node says that
 //! one has changed, and anyway every few seconds. So nobody shows for long who is gone, whatever the bus loses.
+
+mod looks;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,10 +14,9 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 use parking_lot::Mutex;
 use roomful_bus::Entry;
-use roomful_socket::Socket;
 use roomful_store::RoomId;
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -22,19 +24,15 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{
-    audience::knows,
-    presence::{PresenceServer, WRITES_AT_A_TIME, note_seen},
-};
+use super::presence::{PresenceServer, WRITES_AT_A_TIME, note_seen};
 use crate::{
     admin::Device,
     cluster::{
         Cluster, Control,
-        elsewhere::{Change, Crowd, Elsewhere, Shown},
+        elsewhere::{Crowd, Elsewhere, Shown},
     },
     error::ChatError,
-    events::presence::{OFFLINE, ONLINE, Offline, Online, STATUS, ShowsAs},
-    presence_tracker::{Choice, OnlineEntry, UserId, WentOffline},
+    presence_tracker::{OnlineEntry, UserId, WentOffline},
 };
 
 /// How often the lists of all rooms here are looked at.
@@ -366,244 +364,9 @@ impl PresenceServer {
     }
 }
 
-// ---- what this node looks at
+// ---- the task
 
 impl PresenceServer {
-    /// Looks at who is in these rooms elsewhere, unless that was done before. An answer should not wait for long.
-    pub(crate) async fn look_around(&self, rooms: &[RoomId]) {
-        let Some(link) = &self.link else { return };
-        let rooms: Vec<_> = {
-            let view = link.view.lock();
-            rooms.iter().copied().filter(|room| !view.knows(*room)).collect()
-        };
-        if !rooms.is_empty() {
-            let looked = timeout(PATIENCE, self.look_at_rooms(link, &rooms)).await;
-            if !matches!(looked, Ok(Ok(()))) {
-                link.work(|work| work.look_at_rooms.extend(rooms));
-            }
-        }
-    }
-
-    /// Those who show in a room elsewhere and not here, and how many more there are.
-    pub(super) fn elsewhere_in(&self, room: RoomId, most: usize) -> (Vec<OnlineEntry>, usize) {
-        let Some(link) = &self.link else {
-            return (Vec::new(), 0);
-        };
-        let (tracker, view) = (self.tracker.lock(), link.view.lock());
-        let (users, more) = view.in_room(room);
-        let mut strangers = users.filter(|(user, _)| !tracker.is_in(user, room));
-        let listed: Vec<_> = strangers
-            .by_ref()
-            .take(most)
-            .map(|(user, shown)| OnlineEntry {
-                user: Arc::clone(user),
-                name: shown.name.clone(),
-                gone_at: None,
-                choice: shown.choice(),
-                hidden_since: None,
-            })
-            .collect();
-        let more = more + strangers.count();
-        (listed, more)
-    }
-
-    /// Whether the sockets in the room know of the user from another node.
-    pub(super) fn shows_elsewhere_in(&self, user: &UserId, room: RoomId) -> bool {
-        let view = self.link.as_ref().map(|link| link.view.lock());
-        view.is_some_and(|view| view.shown(room, user).is_some())
-    }
-
-    /// Whether clients here that follow the user know of them from another node.
-    pub(super) fn is_followed_elsewhere(&self, user: &str) -> bool {
-        let followed = self.link.as_ref().map(|link| link.followed.lock());
-        followed.is_some_and(|followed| followed.get(user).is_some_and(Option::is_some))
-    }
-
-    /// What users show as elsewhere, with since when they don't; in the order asked for.
-    pub(super) async fn shown_elsewhere(
-        &self,
-        users: &[String],
-    ) -> Result<Vec<Option<(Choice, Option<i64>)>>, ChatError> {
-        let Some(link) = &self.link else {
-            return Ok(vec![None; users.len()]);
-        };
-        let found = link.there(users).await?;
-        let mut followed = link.followed.lock();
-        let shown = users.iter().zip(&found).map(|(user, there)| {
-            let shown = merged(there);
-            if self.audience.is_watched(user) {
-                let seen = shown.clone().filter(|shown| shown.choice().shows());
-                followed.entry(user.as_str().into()).or_insert(seen);
-            }
-            shown.map(|shown| (shown.choice(), there.iter().find_map(|there| there.hidden_since)))
-        });
-        Ok(shown.collect())
-    }
-
-    /// The user's connections on other nodes.
-    pub(crate) async fn devices_elsewhere(&self, user: &str) -> Vec<Device> {
-        let Some(link) = &self.link else {
-            return Vec::new();
-        };
-        let there = link.there(&[user.to_owned()]).await.unwrap_or_default();
-        there
-            .into_iter()
-            .flatten()
-            .flat_map(|there| there.devices)
-            .collect()
-    }
-
-    /// Those of the users who are online, here or elsewhere.
-    pub(crate) async fn online_among(&self, users: &[String]) -> Result<HashSet<String>, ChatError> {
-        let mut online: HashSet<_> = {
-            let tracker = self.tracker.lock();
-            let here = users.iter().filter(|user| tracker.entry(user).is_some());
-            here.cloned().collect()
-        };
-        if let Some(link) = &self.link {
-            let there = link.there(users).await?;
-            let away = users.iter().zip(&there).filter(|(_, there)| !there.is_empty());
-            online.extend(away.map(|(user, _)| user.clone()));
-        }
-        Ok(online)
-    }
-
-    async fn look_at_rooms(&self, link: &Link, rooms: &[RoomId]) -> Result<(), ChatError> {
-        let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
-        let complete = link.cluster.is_complete().await?;
-        let found = link.others(&keys).await?;
-        let mut changes: IndexMap<UserId, Vec<(RoomId, Change)>> = IndexMap::new();
-        {
-            let mut view = link.view.lock();
-            for (room, entries) in rooms.iter().zip(&found) {
-                // Nobody has gone only because the roster has forgotten them.
-                for change in view.look(*room, read(entries), complete) {
-                    let (Change::Came(user) | Change::Went(user) | Change::Shows(user)) = &change;
-                    changes.entry(Arc::clone(user)).or_default().push((*room, change));
-                }
-            }
-        }
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let users: Vec<_> = changes.keys().map(ToString::to_string).collect();
-        let there = link.there(&users).await?;
-        let seen = self.store.users(&users).await?;
-        let seen: HashMap<_, _> = seen.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
-        for ((user, changes), there) in changes.iter().zip(&there) {
-            let last_seen = seen.get(&**user).copied().unwrap_or_else(|| self.clock.now_ms());
-            self.tell_change(link, user, changes, merged(there), last_seen);
-        }
-        Ok(())
-    }
-
-    /// Something has changed of a user elsewhere, who stands so now. Who is here, too, is told of by this node itself.
-    fn tell_change(
-        &self,
-        link: &Link,
-        user: &UserId,
-        changes: &[(RoomId, Change)],
-        now: Option<Shown>,
-        last_seen: i64,
-    ) {
-        let tracker = self.tracker.lock();
-        let is_here = |room: &RoomId| tracker.is_in(user, *room);
-        let rooms: Vec<_> = changes
-            .iter()
-            .map(|(room, _)| *room)
-            .filter(|room| !is_here(room))
-            .collect();
-        let watchers = self.audience.watchers_of(user);
-        let mut others = self.audience.neighbours(user, &rooms);
-        others.retain(|id, _| !watchers.contains_key(id));
-        let shown = now.map(|shown| shown.choice()).filter(Choice::shows);
-        let is_shown_here = tracker.choice(user).is_some_and(Choice::shows);
-        let some = |which: fn(&Change) -> bool| changes.iter().any(|(_, change)| which(change));
-        let came = some(|change| matches!(change, Change::Came(_)));
-        let differs = some(|change| matches!(change, Change::Shows(_)));
-        let went = some(|change| matches!(change, Change::Went(_)));
-        if shown.is_none() && came {
-            // In a list, and in no entry of their own: the one was put before the other. They come with the next look.
-            let mut view = link.view.lock();
-            for (room, _) in changes {
-                view.forget(*room, user);
-            }
-        }
-        match shown {
-            Some(choice) if came => {
-                let mut before = link.view.lock().rooms_of(user);
-                before.retain(|room| !rooms.contains(room));
-                before.extend(tracker.rooms_of(user));
-                others.retain(|_, socket| !knows(socket, &before));
-                let event = Online::new(user, self.clock.now_ms(), &choice);
-                self.audience.tell(user, ONLINE, &event, others.into_values());
-            }
-            Some(choice) if differs => {
-                let event = ShowsAs::new(user, &choice);
-                self.audience.tell(user, STATUS, &event, others.into_values());
-            }
-            // They have left a room, and are there all the same.
-            Some(_) => {}
-            None if is_shown_here || !went => {}
-            None => {
-                let event = Offline {
-                    user_id: user,
-                    last_seen,
-                };
-                self.audience.tell(user, OFFLINE, &event, others.into_values());
-            }
-        }
-    }
-
-    async fn look_at_users(&self, link: &Link, users: &[UserId]) -> Result<(), ChatError> {
-        let ids: Vec<_> = users.iter().map(ToString::to_string).collect();
-        let complete = link.cluster.is_complete().await?;
-        let there = link.there(&ids).await?;
-        let rows = self.store.users(&ids).await?;
-        let seen: HashMap<_, _> = rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
-        for (user, there) in users.iter().zip(&there) {
-            let now = merged(there).filter(|shown| shown.choice().shows());
-            if now.is_none() && !complete {
-                continue;
-            }
-            let tracker = self.tracker.lock();
-            let mut followed = link.followed.lock();
-            // Whoever was not told anything yet is answered first.
-            let Some(known) = followed.get_mut(user) else {
-                continue;
-            };
-            let before = std::mem::replace(known, now.clone());
-            if before == now || tracker.choice(user).is_some_and(Choice::shows) {
-                continue;
-            }
-            drop(followed);
-            let watchers: Vec<Socket> = self.audience.watchers_of(user).into_values().collect();
-            match (before, now) {
-                (None, Some(shown)) => {
-                    let choice = shown.choice();
-                    let event = Online::new(user, self.clock.now_ms(), &choice);
-                    self.audience.tell(user, ONLINE, &event, watchers);
-                }
-                (_, Some(shown)) => {
-                    let choice = shown.choice();
-                    let event = ShowsAs::new(user, &choice);
-                    self.audience.tell(user, STATUS, &event, watchers);
-                }
-                (_, None) => {
-                    let last_seen = seen.get(&**user).copied();
-                    let event = Offline {
-                        user_id: user,
-                        last_seen: last_seen.unwrap_or_else(|| self.clock.now_ms()),
-                    };
-                    self.audience.tell(user, OFFLINE, &event, watchers);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    // ---- the task
-
     /// Does what is to be done. What fails is done again.
     async fn do_work(&self, link: &Link) -> Result<(), ChatError> {
         self.see_off(link).await?;
