@@ -58,6 +58,7 @@ async fn begin_anew(chat: &Chat, cluster: &Cluster, at: LogPosition) {
     chat.order.begin_anew(at);
     // After that, no word of the old order is taken any more.
     cluster.upcoming.lock().clear();
+    cluster.newest.clear();
     cluster.forget_control_room();
     for socket in chat.namespace.sockets() {
         socket.close(Reason::ForcedClose);

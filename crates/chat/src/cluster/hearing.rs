@@ -1,13 +1,10 @@
 //! What comes over the bus. Called on the bus's own task, so it takes note and wakes others.
 
-use std::{
-    hash::BuildHasher,
-    sync::{Arc, Weak},
-};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use roomful_bus::Listener;
-use roomful_socket::{Class, Reason};
+use roomful_socket::Reason;
 use roomful_store::{RoomId, SessionKey};
 
 use super::{
@@ -15,7 +12,7 @@ use super::{
     upcoming::RoomKey,
     word::{Places, RoomWord, UserWord, decode},
 };
-use crate::{room::Frame, servers::chat::Chat, session::Session, types::RoomName};
+use crate::{servers::chat::Chat, session::Session, types::RoomName};
 
 /// Hears all topics of this node.
 pub(super) struct Ear(pub(super) Weak<Cluster>);
@@ -82,20 +79,10 @@ impl Cluster {
                 drop(upcoming);
                 self.awake();
             }
-            RoomWord::Event {
-                event,
-                data,
-                newest_of,
-            } => {
+            RoomWord::Event { event, data, grown } => {
                 let Some(room) = chat.rooms.get(id) else { return };
-                let class = match newest_of {
-                    Some(user) => Class::Latest(chat.keys.hash_one((&*event, id, &*user))),
-                    None => Class::Durable,
-                };
-                match chat.namespace.prepare(&event, &*data) {
-                    Ok(event) => room.tell(&Frame::new(event, class), |_| true),
-                    Err(error) => tracing::debug!(%error, "another node's event can't be encoded"),
-                }
+                let grown = grown.as_ref().map(|grown| (&*grown.of, grown.to));
+                chat.tell_room_here(&room, &event, &*data, grown, |_| true);
             }
             RoomWord::Crowd => {
                 if let Some(link) = &chat.presence.link {

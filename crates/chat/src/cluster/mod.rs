@@ -7,6 +7,7 @@
 //! | `hearing` | what comes over the bus, and what becomes of it |
 //! | `follower` | going on in the order: woken by the bus, certain by the store |
 //! | `elsewhere` | who shows on other nodes, as a value |
+//! | `newest` | what was told last of marks, as a value |
 //! | `lease` | as long as it lasts, this node counts |
 //! | `control` | what all nodes must do, whatever the bus loses |
 //! | `obedience` | doing it |
@@ -20,6 +21,7 @@ pub(crate) mod elsewhere;
 mod follower;
 mod hearing;
 mod lease;
+mod newest;
 mod obedience;
 mod upcoming;
 mod word;
@@ -44,8 +46,9 @@ use self::{
     control::{CONTROL_ROOM, KEPT},
     hearing::Ear,
     lease::Standing,
+    newest::NewestTold,
     upcoming::Upcoming,
-    word::{Line, Places, RoomWord, encode},
+    word::{Growth, Line, Places, RoomWord, encode},
 };
 use crate::{
     error::ChatError,
@@ -85,6 +88,8 @@ pub(crate) struct Cluster {
     config: ClusterConfig,
     standing: Standing,
     upcoming: Mutex<Upcoming>,
+    /// Of marks.
+    pub(crate) newest: NewestTold,
     /// Something was told of the order: for whoever waits for the next place, and for the follower.
     news: Notify,
     told: Notify,
@@ -120,6 +125,7 @@ impl Cluster {
             standing: Standing::new(&config.node),
             config,
             upcoming: Mutex::default(),
+            newest: NewestTold::default(),
             news: Notify::new(),
             told: Notify::new(),
             forgotten: Notify::new(),
@@ -220,7 +226,7 @@ impl Cluster {
         room: RoomId,
         event: &str,
         data: &T,
-        newest_of: Option<&UserId>,
+        grown: Option<(&UserId, u64)>,
     ) {
         let data = match serde_json::value::to_raw_value(data) {
             Ok(data) => data,
@@ -229,7 +235,10 @@ impl Cluster {
         let word = RoomWord::Event {
             event: event.into(),
             data: std::borrow::Cow::Owned(data),
-            newest_of: newest_of.map(|user| user.as_ref().into()),
+            grown: grown.map(|(user, to)| Growth {
+                of: user.as_ref().into(),
+                to,
+            }),
         };
         self.tell_room(room, &word);
     }

@@ -38,9 +38,9 @@ pub(crate) enum RoomWord<'a> {
         event: Cow<'a, str>,
         #[serde(borrow)]
         data: Cow<'a, RawValue>,
-        /// It is the newest state of something of this user, and takes the place of an older one.
+        /// Something of a user has grown: it takes the place of what was told of it before.
         #[serde(borrow)]
-        newest_of: Option<Cow<'a, str>>,
+        grown: Option<Growth<'a>>,
     },
     /// The node's list of who shows there has changed.
     Crowd,
@@ -50,6 +50,15 @@ pub(crate) enum RoomWord<'a> {
         user: Cow<'a, str>,
         on: bool,
     },
+}
+
+/// Something that only grows has done so.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Growth<'a> {
+    /// Whose it is.
+    #[serde(borrow)]
+    pub(crate) of: Cow<'a, str>,
+    pub(crate) to: u64,
 }
 
 /// To the nodes on which a user is.

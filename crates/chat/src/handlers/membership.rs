@@ -265,7 +265,12 @@ pub(crate) fn tell_others(chat: &Chat, room: &Room, event: &str, user: &UserId, 
 }
 
 /// Encodes an event for many.
-pub(crate) fn frame<T: Serialize>(chat: &Chat, event: &str, data: &T, class: Class) -> Option<Frame> {
+pub(crate) fn frame<T: Serialize + ?Sized>(
+    chat: &Chat,
+    event: &str,
+    data: &T,
+    class: Class,
+) -> Option<Frame> {
     match chat.namespace.prepare(event, data) {
         Ok(event) => Some(Frame::new(event, class)),
         Err(error) => {

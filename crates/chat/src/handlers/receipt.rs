@@ -72,5 +72,7 @@ fn tell(context: &Context, room: &Room, event: &'static str, seq: u64, at: i64) 
         seq,
         at,
     };
-    chat.tell_room(room, event, &data, Some(&me.user), |seat| seat.socket != *socket);
+    chat.tell_room(room, event, &data, Some((&me.user, seq)), |seat| {
+        seat.socket != *socket
+    });
 }

@@ -365,22 +365,40 @@ impl Chat {
     }
 
     /// Tells the sockets in a room something that is no entry; of those here, the ones for which `which` holds.
-    /// `newest_of`: it is the newest state of something of this user, and takes the place of an older one that waits.
+    /// `grown`: something of this user has grown so far, and takes the place of what waits to be told of it.
     pub(crate) fn tell_room<T: Serialize>(
         &self,
         room: &Room,
         event: &str,
         data: &T,
-        newest_of: Option<&UserId>,
+        grown: Option<(&UserId, u64)>,
         which: impl FnMut(&Seat) -> bool,
     ) {
-        let key = |user: &UserId| self.keys.hash_one((event, room.id, &**user));
-        let class = newest_of.map_or(Class::Durable, |user| Class::Latest(key(user)));
-        if let Some(frame) = membership::frame(self, event, data, class) {
-            room.tell(&frame, which);
-        }
+        let here = grown.map(|(user, to)| (&**user, to));
+        self.tell_room_here(room, event, data, here, which);
         if let Some(cluster) = &self.cluster {
-            cluster.tell_event(room.id, event, data, newest_of);
+            cluster.tell_event(room.id, event, data, grown);
+        }
+    }
+
+    /// Likewise, but only those on this node.
+    pub(crate) fn tell_room_here<T: Serialize + ?Sized>(
+        &self,
+        room: &Room,
+        event: &str,
+        data: &T,
+        grown: Option<(&str, u64)>,
+        which: impl FnMut(&Seat) -> bool,
+    ) {
+        let grown = grown.map(|(user, to)| (self.keys.hash_one((event, room.id, user)), to));
+        let class = grown.map_or(Class::Durable, |(key, _)| Class::Latest(key));
+        let Some(frame) = membership::frame(self, event, data, class) else {
+            return;
+        };
+        match (&self.cluster, grown) {
+            // Another node may have told more of it.
+            (Some(cluster), Some((key, to))) => cluster.newest.tell(key, to, || room.tell(&frame, which)),
+            _ => room.tell(&frame, which),
         }
     }
 

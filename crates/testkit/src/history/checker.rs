@@ -39,7 +39,7 @@ impl Checker {
             self.ledger.logged(&audit.room, entry, report);
         }
         self.ledger.settle(&audit.room, head, report);
-        self.views.settle(&audit.room, head, report);
+        self.views.settle(audit, head, report);
     }
 
     /// Holds everybody to the notifications so far. None may be on its way.

@@ -227,6 +227,46 @@ fn an_edit_a_deletion_and_a_reaction_are_entries_like_messages() {
 }
 
 #[test]
+fn a_first_page_may_leave_out_changes_and_no_message() {
+    let edit = Content::edit("alice", 1, "better");
+    let what = What::Change(Some(edit));
+    let whole = log(vec![
+        logged("a", 1),
+        Logged { seq: 2, what },
+        logged("b", 3),
+        logged("c", 4),
+    ]);
+    let told = |more, page: &[Seen]| {
+        let first = Joined {
+            more,
+            ..joined(None, 4, page)
+        };
+        let acks = [acked("a", 1), changed("e", edit, 2), acked("b", 3), acked("c", 4)];
+        check(acks.into_iter().chain([Event::Joined(first)]).collect(), &whole)
+    };
+    let run = |expected, got| Violation::Run {
+        room: name("den"),
+        device: name("bob/phone"),
+        expected,
+        got,
+    };
+    assert_eq!(told(false, &[seen("a", 1), seen("b", 3), seen("c", 4)]), []);
+    assert_eq!(told(true, &[seen("b", 3), seen("c", 4)]), []);
+    assert_eq!(told(false, &[seen("a", 1), seen("c", 4)]), [run(3, 4)]);
+    assert_eq!(
+        told(true, &[seen("b", 3)]),
+        [run(4, 5)],
+        "it ends before the head"
+    );
+    assert_eq!(
+        told(false, &[seen("b", 3), seen("c", 4)]),
+        [run(1, 3)],
+        "there is more before it"
+    );
+    assert_eq!(told(true, &[seen("c", 4), seen("b", 3)]), [run(5, 3), run(4, 5)]);
+}
+
+#[test]
 fn a_change_that_is_made_twice_is_found() {
     let edit = Content::edit("alice", 1, "better");
     let what = What::Change(Some(edit));
@@ -420,7 +460,7 @@ fn a_delivery_that_is_not_in_the_log_is_found() {
     let events = vec![
         acked("a", 1),
         sent("b", Outcome::Unknown),
-        Event::Joined(joined(None, 1, &[])),
+        Event::Joined(joined(None, 1, &[seen("a", 1)])),
         delivered("b", 2),
     ];
     assert_eq!(check(events, &log_of(&["a"])), [unlogged]);

@@ -1,12 +1,27 @@
 //! What each device has seen of each room: from its join on every entry, in order, once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Joined, Name, Page, Seen, Violation};
+use super::{Audit, Joined, Name, Page, Seen, Violation, What};
 
-/// By device and room.
+/// What devices have seen.
 #[derive(Debug, Default)]
-pub(super) struct Views(HashMap<(Name, Name), View>);
+pub(super) struct Views {
+    /// By device and room.
+    views: HashMap<(Name, Name), View>,
+    /// What a page of the newest messages had left out, by room: it must be no message.
+    left_out: HashMap<Name, Vec<LeftOut>>,
+    /// The edits, deletions and reactions in the log of each room.
+    changes: HashMap<Name, HashSet<u64>>,
+}
+
+#[derive(Debug)]
+struct LeftOut {
+    device: Name,
+    seq: u64,
+    /// What came in its place.
+    got: u64,
+}
 
 #[derive(Debug, Default)]
 struct View {
@@ -28,7 +43,7 @@ impl Views {
         let Joined {
             device, room, head, ..
         } = joined;
-        let view = self.0.entry((device.clone(), room.clone())).or_default();
+        let view = self.views.entry((device.clone(), room.clone())).or_default();
         view.next = Some(head + 1);
         view.missing = None;
         let last = joined.entries.last().map(|seen| seen.seq);
@@ -42,12 +57,10 @@ impl Views {
                 });
             }
             Some(since) => since + 1,
-            // The newest ones: whatever their first, they reach the head.
-            None => joined.entries.first().map_or(head + 1, |seen| seen.seq),
+            None => return self.newest(joined, report),
         };
         let next = run(device, room, from, &joined.entries, report);
-        let complete = joined.since.is_none() || !joined.more;
-        if !complete {
+        if joined.more {
             view.missing = Some(Missing { next, head: *head });
         } else if next != head + 1 {
             report(broken(
@@ -59,10 +72,34 @@ impl Views {
         }
     }
 
+    /// A device that knew nothing gets the newest messages as they are now, and none of the changes that made them so.
+    fn newest(&mut self, joined: &Joined, report: &mut impl FnMut(Violation)) {
+        let Joined {
+            device, room, head, ..
+        } = joined;
+        let first = joined.entries.first().map_or(head + 1, |seen| seen.seq);
+        // If there are no more before them, they begin with the log.
+        let mut next = if joined.more { first } else { 1 };
+        let mut ends = joined.entries.iter().map(|seen| seen.seq).collect::<Vec<_>>();
+        ends.push(head + 1);
+        for got in ends {
+            if got < next {
+                report(broken(device, room, next, got));
+            }
+            let left_out = (next..got).map(|seq| LeftOut {
+                device: device.clone(),
+                seq,
+                got,
+            });
+            self.left_out.entry(room.clone()).or_default().extend(left_out);
+            next = got + 1;
+        }
+    }
+
     /// The page of a join is continued. Pages may reach beyond its head: what is delivered live lies there too.
     pub(super) fn page(&mut self, page: &Page, report: &mut impl FnMut(Violation)) {
         let Page { device, room, .. } = page;
-        let Some(view) = self.0.get_mut(&(device.clone(), room.clone())) else {
+        let Some(view) = self.views.get_mut(&(device.clone(), room.clone())) else {
             return;
         };
         let Some(missing) = &mut view.missing else { return };
@@ -83,7 +120,7 @@ impl Views {
         seen: Seen,
         report: &mut impl FnMut(Violation),
     ) {
-        let view = self.0.get_mut(&(device.clone(), room.clone()));
+        let view = self.views.get_mut(&(device.clone(), room.clone()));
         let Some(next) = view.and_then(|view| view.next.as_mut()) else {
             return report(Violation::Uninvited {
                 room: room.clone(),
@@ -96,12 +133,25 @@ impl Views {
 
     /// A subscription ends.
     pub(super) fn ended(&mut self, device: &Name, room: &Name) {
-        self.0.remove(&(device.clone(), room.clone()));
+        self.views.remove(&(device.clone(), room.clone()));
     }
 
     /// All is quiet, and the room's log ends at `head`.
-    pub(super) fn settle(&self, room: &Name, head: u64, report: &mut impl FnMut(Violation)) {
-        for ((device, _), view) in self.0.iter().filter(|((_, of), _)| of == room) {
+    pub(super) fn settle(&mut self, audit: &Audit, head: u64, report: &mut impl FnMut(Violation)) {
+        let room = &audit.room;
+        let changes = self.changes.entry(room.clone()).or_default();
+        let logged = audit
+            .entries
+            .iter()
+            .filter(|entry| matches!(entry.what, What::Change(_)));
+        changes.extend(logged.map(|entry| entry.seq));
+        let left_out = self.left_out.remove(room).unwrap_or_default();
+        for LeftOut { device, seq, got } in left_out {
+            if !changes.contains(&seq) {
+                report(broken(&device, room, seq, got));
+            }
+        }
+        for ((device, _), view) in self.views.iter().filter(|((_, of), _)| of == room) {
             let missing = view.missing.as_ref().map(|missing| missing.next);
             let Some(next) = missing.or(view.next).filter(|next| *next <= head) else {
                 continue;

@@ -1,0 +1,88 @@
+//! The newest that was lately told of each thing that only grows, as a value: what two nodes tell of one mark can overtake
+//! each other on the bus, and nobody is to see it go back.
+//!
+//! Only as much is kept as can be on its way: a table of fixed size, in which what is told newly takes the place of what was
+//! told long ago.
+
+use parking_lot::Mutex;
+
+/// Parts of the table, each under a lock of its own.
+const STRIPES: u64 = 64;
+/// Things that a part remembers.
+const SLOTS: usize = 64;
+
+/// What was told, by key.
+pub(crate) struct NewestTold {
+    stripes: Box<[Mutex<[Slot; SLOTS]>]>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    key: u64,
+    value: u64,
+}
+
+impl Default for NewestTold {
+    fn default() -> Self {
+        Self {
+            stripes: (0..STRIPES)
+                .map(|_| Mutex::new([Slot::default(); SLOTS]))
+                .collect(),
+        }
+    }
+}
+
+impl NewestTold {
+    /// Tells that what `key` names is at `value`, unless it was told that it is there or beyond. `key` is a hash; of one key,
+    /// one is told at a time.
+    pub(crate) fn tell(&self, key: u64, value: u64, tell: impl FnOnce()) {
+        let stripe = usize::try_from(key % STRIPES).unwrap_or_default();
+        let Some(stripe) = self.stripes.get(stripe) else {
+            return;
+        };
+        let mut stripe = stripe.lock();
+        let slot = usize::try_from(key / STRIPES).unwrap_or_default() % SLOTS;
+        let Some(slot) = stripe.get_mut(slot) else { return };
+        if slot.key == key && slot.value >= value {
+            return;
+        }
+        *slot = Slot { key, value };
+        // Under the lock, or the newer could still be the first.
+        tell();
+    }
+
+    /// What was told is void.
+    pub(crate) fn clear(&self) {
+        for stripe in &self.stripes {
+            *stripe.lock() = [Slot::default(); SLOTS];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_newer_is_not_told() {
+        let (newest, mut told) = (NewestTold::default(), Vec::new());
+        for (key, value) in [(7, 3), (8, 1), (7, 2), (7, 3), (7, 4), (8, 2)] {
+            newest.tell(key, value, || told.push((key, value)));
+        }
+        assert_eq!(told, [(7, 3), (8, 1), (7, 4), (8, 2)]);
+        newest.clear();
+        newest.tell(7, 1, || told.push((7, 1)));
+        assert_eq!(told.last(), Some(&(7, 1)));
+    }
+
+    #[test]
+    fn what_was_told_long_ago_is_forgotten() {
+        let (newest, mut told) = (NewestTold::default(), 0);
+        // They meet in one slot.
+        let other = 7 + STRIPES * SLOTS as u64;
+        for (key, value) in [(7, 3), (other, 9), (7, 2)] {
+            newest.tell(key, value, || told += 1);
+        }
+        assert_eq!(told, 3);
+    }
+}
