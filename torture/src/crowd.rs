@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use roomful_testkit::history::Name;
 use roomful_testkit::proxy::Proxy;
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::device::{Device, Order};
-use crate::stage::{Stage, Status, User};
+use crate::stage::{Reached, Stage, Status, User};
 
 const ROOMS: [&str; 4] = ["north", "south", "west", "east"];
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
@@ -52,7 +52,7 @@ impl Crowd {
                     resets: AtomicUsize::new(0),
                     seen: mine
                         .iter()
-                        .map(|room| (room.clone(), AtomicU64::new(0)))
+                        .map(|room| (room.clone(), Reached::default()))
                         .collect(),
                 });
                 let routes = crowd.lines_of(number).into_iter().map(Proxy::addr).collect();
@@ -120,14 +120,32 @@ impl Crowd {
     /// Devices that have not come up to `heads`, by their number.
     pub(crate) fn late(&self, heads: &HashMap<Name, u64>) -> Vec<usize> {
         let late = |status: &Status| {
-            let short = |(room, seen): &(Name, AtomicU64)| {
-                let head = heads.get(room).copied().unwrap_or(1);
-                seen.load(Ordering::SeqCst) < head
-            };
+            let short = |(room, seen): &(Name, Reached)| seen.get() < Some(head(heads, room));
             status.seen.iter().any(short)
         };
         let late = |(at, (status, _)): (usize, &(Arc<Status>, _))| late(status).then_some(at);
         self.devices.iter().enumerate().filter_map(late).collect()
+    }
+
+    /// Who has not come up to `heads`, in words.
+    pub(crate) fn shortfalls(&self, heads: &HashMap<Name, u64>) -> String {
+        let of = |device: usize| {
+            let (status, _) = self.devices.get(device)?;
+            let stands = status.seen.iter().map(|(room, seen)| {
+                let head = head(heads, room);
+                match seen.get() {
+                    Some(seen) => format!("{room} {seen} of {head}"),
+                    None => format!("not in {room}"),
+                }
+            });
+            Some(format!(
+                "{} ({})",
+                status.name,
+                stands.collect::<Vec<_>>().join(", ")
+            ))
+        };
+        let late = self.late(heads).into_iter().filter_map(of);
+        late.collect::<Vec<_>>().join("; ")
     }
 
     /// Whether each device was told that each of its rooms has another log.
@@ -141,12 +159,16 @@ impl Crowd {
         let mut behind = Vec::new();
         for (status, _) in &self.devices {
             for (_, seen) in status.seen.iter().filter(|(of, _)| of == room) {
-                let seen = seen.load(Ordering::SeqCst);
-                if seen < head {
-                    behind.push((status.name.clone(), seen));
+                if seen.get() < Some(head) {
+                    behind.push((status.name.clone(), seen.get().unwrap_or_default()));
                 }
             }
         }
         behind
     }
+}
+
+/// Where the log of a room ends, as far as is known: at 0 if nothing is.
+fn head(heads: &HashMap<Name, u64>, room: &Name) -> u64 {
+    heads.get(room).copied().unwrap_or_default()
 }

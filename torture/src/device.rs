@@ -312,8 +312,7 @@ impl Device {
     /// Lets others see where it stands.
     fn show(&self) {
         for ((_, seen), place) in self.status.seen.iter().zip(&self.places) {
-            let now = if place.subscribed() { place.seen() } else { 0 };
-            seen.store(now, Ordering::SeqCst);
+            seen.set(place.subscribed().then(|| place.seen()));
         }
         let adds = |pending: &&Pending| matches!(pending, Pending::Send { .. } | Pending::Change(_));
         let busy = self.pending.values().filter(adds).count() + self.waiting.len();

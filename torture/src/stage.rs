@@ -52,8 +52,25 @@ pub(crate) struct Status {
     pub(crate) notified: AtomicUsize,
     /// Joins that were answered with another log than the one that was asked for.
     pub(crate) resets: AtomicUsize,
-    /// By place: up to which entry it has seen everything; 0 while it is not subscribed.
-    pub(crate) seen: Vec<(Name, AtomicU64)>,
+    /// By place.
+    pub(crate) seen: Vec<(Name, Reached)>,
+}
+
+/// Up to which entry of a room a device has seen everything, while it is subscribed.
+#[derive(Debug, Default)]
+pub(crate) struct Reached {
+    /// One more than that; 0 while it is not.
+    next: AtomicU64,
+}
+
+impl Reached {
+    pub(crate) fn set(&self, seen: Option<u64>) {
+        self.next.store(seen.map_or(0, |seen| seen + 1), Ordering::SeqCst);
+    }
+
+    pub(crate) fn get(&self) -> Option<u64> {
+        self.next.load(Ordering::SeqCst).checked_sub(1)
+    }
 }
 
 /// What the devices of a user share.

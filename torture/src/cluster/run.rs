@@ -425,7 +425,10 @@ async fn all_up_to_date(stage: &Stage, crowd: &Crowd, since: Instant) -> Vec<Dur
         }
         let another = || done(crowd).any(|device| !took.contains_key(&device));
         if !stage.wait_until(RECOVERY, another).await {
-            stage.trouble("after a heal or a kill, not everybody came up to date".to_owned());
+            stage.trouble(format!(
+                "after a heal or a kill, not everybody came up to date: {}",
+                crowd.shortfalls(&heads)
+            ));
             break;
         }
     }
