@@ -8,7 +8,7 @@ use super::{Audit, Joined, Name, Page, Seen, Violation, What};
 #[derive(Debug, Default)]
 pub(super) struct Views {
     /// By device and room.
-    views: HashMap<(Name, Name), View>,
+    subscribed: HashMap<(Name, Name), View>,
     /// What a page of the newest messages had left out, by room: it must be no message.
     left_out: HashMap<Name, Vec<LeftOut>>,
     /// The edits, deletions and reactions in the log of each room.
@@ -43,7 +43,7 @@ impl Views {
         let Joined {
             device, room, head, ..
         } = joined;
-        let view = self.views.entry((device.clone(), room.clone())).or_default();
+        let view = self.subscribed.entry((device.clone(), room.clone())).or_default();
         view.next = Some(head + 1);
         view.missing = None;
         let last = joined.entries.last().map(|seen| seen.seq);
@@ -99,7 +99,7 @@ impl Views {
     /// The page of a join is continued. Pages may reach beyond its head: what is delivered live lies there too.
     pub(super) fn page(&mut self, page: &Page, report: &mut impl FnMut(Violation)) {
         let Page { device, room, .. } = page;
-        let Some(view) = self.views.get_mut(&(device.clone(), room.clone())) else {
+        let Some(view) = self.subscribed.get_mut(&(device.clone(), room.clone())) else {
             return;
         };
         let Some(missing) = &mut view.missing else { return };
@@ -120,7 +120,7 @@ impl Views {
         seen: Seen,
         report: &mut impl FnMut(Violation),
     ) {
-        let view = self.views.get_mut(&(device.clone(), room.clone()));
+        let view = self.subscribed.get_mut(&(device.clone(), room.clone()));
         let Some(next) = view.and_then(|view| view.next.as_mut()) else {
             return report(Violation::Uninvited {
                 room: room.clone(),
@@ -133,7 +133,7 @@ impl Views {
 
     /// A subscription ends.
     pub(super) fn ended(&mut self, device: &Name, room: &Name) {
-        self.views.remove(&(device.clone(), room.clone()));
+        self.subscribed.remove(&(device.clone(), room.clone()));
     }
 
     /// All is quiet, and the room's log ends at `head`.
@@ -151,7 +151,7 @@ impl Views {
                 report(broken(&device, room, seq, got));
             }
         }
-        for ((device, _), view) in self.views.iter().filter(|((_, of), _)| of == room) {
+        for ((device, _), view) in self.subscribed.iter().filter(|((_, of), _)| of == room) {
             let missing = view.missing.as_ref().map(|missing| missing.next);
             let Some(next) = missing.or(view.next).filter(|next| *next <= head) else {
                 continue;
