@@ -71,7 +71,7 @@ impl ChatServer {
         let mut payload = to_value(&post).map_err(|error| broken(&error))?;
         payload["room"] = room.name.as_str().into();
         let SendMessage { client_id, draft, .. } = SendMessage::posted(payload, &chat.config.limits)?;
-        let body = message::body(&room, &draft)?;
+        let body = message::body(chat, &room, &draft).await?;
         let name = match post.name {
             Some(name) => display_name(&name),
             None => remembered_name(chat, &user).await?,

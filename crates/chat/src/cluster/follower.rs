@@ -7,7 +7,7 @@ use roomful_socket::Reason;
 use roomful_store::LogPosition;
 
 use super::{Cluster, lease};
-use crate::servers::chat::Chat;
+use crate::{error::ChatError, room::Room, servers::chat::Chat};
 
 /// Follows the order until the chat is gone.
 pub(crate) fn start(chat: &Arc<Chat>, cluster: &Arc<Cluster>) {
@@ -25,6 +25,33 @@ async fn follow(chat: Weak<Chat>, cluster: Arc<Cluster>) {
         let upto = cluster.upcoming.lock().newest();
         chat.pipeline.follow(upto).await;
     }
+}
+
+/// This node goes on in the order to where the store stands now. `None` if the store failed, or the log began anew.
+pub(crate) async fn come_up(chat: &Chat) -> Option<()> {
+    let Some(cluster) = &chat.cluster else {
+        return Some(());
+    };
+    let now = chat.store.read_position().await.ok()?;
+    if *now.epoch != *chat.order.epoch() {
+        return None;
+    }
+    cluster.heard_of(now.pos);
+    chat.pipeline.follow(now.pos).await;
+    Some(())
+}
+
+/// A client names the entry `seq` of a room. If this node has not come to it, another one may have been ahead when the client
+/// saw it: then this one goes on first.
+///
+/// # Errors
+/// `unavailable` if the store can't be asked.
+pub(crate) async fn reach(chat: &Chat, room: &Room, seq: u64) -> Result<(), ChatError> {
+    if seq <= room.head() {
+        return Ok(());
+    }
+    let behind = ChatError::Unavailable("this server is behind the others and can't catch up now; try again");
+    come_up(chat).await.ok_or(behind)
 }
 
 /// Asks the store once in a while how far the order has come: the bus may have lost the last that was told.

@@ -41,7 +41,13 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
 
-pub(crate) use self::{control::Control, follower::start, obedience::obey, upcoming::Next, word::UserWord};
+pub(crate) use self::{
+    control::Control,
+    follower::{come_up, reach, start},
+    obedience::obey,
+    upcoming::Next,
+    word::UserWord,
+};
 use self::{
     control::{CONTROL_ROOM, KEPT},
     hearing::Ear,

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::message;
 use crate::{
-    cluster::Control,
+    cluster::{self, Control},
     controller::Context,
     error::ChatError,
     events::chat::{InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, UserInRoom},
@@ -66,10 +66,10 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
         return Err(ChatError::Forbidden);
     }
     me.has_room_for(&ask.room, chat.config.limits.rooms_per_socket)?;
-    chat.rooms
-        .open(&ask.room, chat.config.create_rooms)
-        .await?
-        .ok_or(ChatError::Forbidden)
+    let room = chat.rooms.open(&ask.room, chat.config.create_rooms).await?;
+    let room = room.ok_or(ChatError::Forbidden)?;
+    cluster::reach(chat, &room, ask.since.unwrap_or_default()).await?;
+    Ok(room)
 }
 
 async fn look_up(context: &Context, joining: &Joining, ask: &Join) -> Result<Found, ChatError> {

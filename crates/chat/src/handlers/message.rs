@@ -5,6 +5,7 @@ use std::sync::Arc;
 use roomful_store::{History, Page, Range};
 
 use crate::{
+    cluster,
     controller::Context,
     error::ChatError,
     events::chat::{GetHistory, HistoryPage, SendMessage, Span},
@@ -45,12 +46,13 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
 
 async fn prepare(context: &Context, ask: &SendMessage) -> Result<(RoomRef, String), ChatError> {
     let room = context.my_room(&ask.room).await?;
-    let body = body(&room, &ask.draft)?;
+    let body = body(&context.chat, &room, &ask.draft).await?;
     Ok((room, body))
 }
 
 /// The body of a message's entry, if the message may stand in this room.
-pub(crate) fn body(room: &Room, draft: &Draft) -> Result<String, ChatError> {
+pub(crate) async fn body(chat: &Chat, room: &Room, draft: &Draft) -> Result<String, ChatError> {
+    cluster::reach(chat, room, draft.reply_to.unwrap_or_default()).await?;
     if let Some(seq) = draft.reply_to.filter(|seq| *seq > room.head()) {
         let message = format!("chat:send_message: replyTo {seq} must be the seq of a message in this room");
         return Err(ChatError::InvalidRequest(message));

@@ -8,6 +8,7 @@ use roomful_store::{Entry, History};
 
 use super::membership::{self, From, catch_up};
 use crate::{
+    cluster,
     controller::Context,
     error::ChatError,
     events::inbox::{Sync, SyncRoom, Synced, SyncedRoom},
@@ -15,7 +16,6 @@ use crate::{
     reply::Reply,
     room::{Room, joining::Joining, view::PageView},
     room_manager::RoomRef,
-    types::RoomName,
 };
 
 /// What an entry takes of an answer beside its body, in bytes.
@@ -35,7 +35,7 @@ pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
     let Context { chat, socket, me } = context;
     let mut found = Vec::with_capacity(ask.rooms.len());
     for wanted in &ask.rooms {
-        match enterable(context, &wanted.room, found.iter().flatten()).await {
+        match enterable(context, wanted, found.iter().flatten()).await {
             Err(error @ (ChatError::Unavailable(_) | ChatError::Internal)) => return reply.fail(&error),
             outcome => found.push(outcome),
         }
@@ -54,18 +54,23 @@ pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
 /// The room, if this socket may subscribe to it beside `others`.
 async fn enterable(
     context: &Context,
-    name: &RoomName,
+    wanted: &SyncRoom,
     others: impl Iterator<Item = &RoomRef>,
 ) -> Result<RoomRef, ChatError> {
     let Context { chat, me, .. } = context;
+    let name = &wanted.room;
     if !me.allows(name) {
         return Err(ChatError::Forbidden);
     }
     let new = others.filter(|room| me.joined(&room.name).is_none()).count();
     me.has_room_for(name, chat.config.limits.rooms_per_socket.saturating_sub(new))?;
     let room = chat.rooms.open(name, false).await?.ok_or(ChatError::Forbidden)?;
-    let member = chat.store.member(room.id, &me.user).await?;
-    member.map(|_| room).ok_or(ChatError::Forbidden)
+    chat.store
+        .member(room.id, &me.user)
+        .await?
+        .ok_or(ChatError::Forbidden)?;
+    cluster::reach(chat, &room, wanted.since).await?;
+    Ok(room)
 }
 
 /// Who left a room before it was subscribed to is a member no more, and is subscribed all the same.

@@ -8,7 +8,7 @@ use roomful_store::{Missed, PlacedEntry, Resume, Resumed, RoomRow, SessionKey};
 
 use super::HANDOVER;
 use crate::{
-    cluster::UserWord,
+    cluster::{UserWord, come_up},
     handlers,
     room::{Frame, Room, joining::Joining, view::Event},
     room_manager::RoomRef,
@@ -108,20 +108,6 @@ async fn seen(chat: &Chat, offset: &str) -> Option<u64> {
         return chat.order.place(offset);
     }
     place
-}
-
-/// This node goes on in the order to where the store stands now. `None` if the store failed, or the log began anew.
-async fn come_up(chat: &Chat) -> Option<()> {
-    let Some(cluster) = &chat.cluster else {
-        return Some(());
-    };
-    let now = chat.store.read_position().await.ok()?;
-    if *now.epoch != *chat.order.epoch() {
-        return None;
-    }
-    cluster.heard_of(now.pos);
-    chat.pipeline.follow(now.pos).await;
-    Some(())
 }
 
 /// A connection that still has the session is dead without knowing it. Its part here ends before another takes it up.

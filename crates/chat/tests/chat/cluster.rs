@@ -144,6 +144,32 @@ async fn what_the_bus_lost_is_found_in_the_store() {
 }
 
 #[tokio::test]
+async fn who_has_seen_more_than_a_node_has_come_to_goes_on_there() {
+    let (here, there, _data) = strangers(Duration::from_hours(1)).await;
+    let alice = here.joined("alice", "lobby").await;
+    // The room is in the other node's memory, which hears of nothing that is said here.
+    let _bob = there.joined("bob", "lobby").await;
+    for n in 1..=3 {
+        assert_eq!(seq(&send(&alice, "lobby", "said").await), n);
+    }
+    let carol = there.connect("carol").await;
+    let joined = ok(carol.call("chat:join", &json!({ "room": "lobby" })).await);
+    let since = |since: u64| json!({ "room": "lobby", "since": since, "epoch": joined["epoch"] });
+    assert_eq!(joined["head"], 0, "it is behind");
+    let again = ok(carol.call("chat:join", &since(3)).await);
+    assert_eq!((&again["head"], &again["reset"]), (&json!(3), &json!(false)));
+    send(&alice, "lobby", "more").await;
+    let sync = ok(carol.call("chat:sync", &json!({ "rooms": [since(4)] })).await);
+    let lobby = &sync["rooms"][0];
+    assert_eq!((&lobby["head"], &lobby["reset"]), (&json!(4), &json!(false)));
+    send(&alice, "lobby", "answer me").await;
+    let reply = json!({ "room": "lobby", "text": "well", "replyTo": 5 });
+    assert_eq!(seq(&ok(carol.call("chat:send_message", &reply).await)), 6);
+    let beyond = ok(carol.call("chat:join", &since(99)).await);
+    assert_eq!((&beyond["head"], &beyond["reset"]), (&json!(6), &json!(true)));
+}
+
+#[tokio::test]
 async fn who_joins_elsewhere_finds_all_and_misses_nothing() {
     let nodes = Nodes::start(2).await;
     let alice = nodes[0].joined("alice", "lobby").await;

@@ -11,15 +11,18 @@
 //! | `entries`, `history`, `inbox`, `positions` | entries as they are now, and pages of them |
 //! | `recovery`, `sessions` | sessions that may be taken up again |
 //! | `notifications` | users' notifications, and what their devices were given |
+//! | `batcher`, `gathered` | calls that go to the database together |
 //! | `outbox/` | records for sinks outside |
 //! | `value`, `failure` | values, errors |
 //!
 //! Locks are taken in one order everywhere: the order of the log, then rooms by id, then what belongs to them.
 
 mod append;
+mod batcher;
 mod conn;
 mod entries;
 pub(crate) mod failure;
+mod gathered;
 mod history;
 mod inbox;
 mod life;
@@ -52,6 +55,7 @@ use self::{
     append::Appender,
     conn::Conn,
     failure::Failure,
+    gathered::Gathered,
     life::{Beginning, Life},
     pool::{Dialer, Pool},
 };
@@ -66,6 +70,7 @@ use crate::{
 pub(crate) struct PostgresStore {
     shared: Arc<Shared>,
     appender: Appender,
+    gathered: Gathered,
     /// Told of each commit that wrote to the outbox.
     recorded: watch::Sender<()>,
     beat: Option<JoinHandle<()>>,
@@ -126,10 +131,12 @@ pub(crate) fn open(url: &str, options: Options) -> Result<PostgresStore, StoreEr
     let metrics = Arc::new(Metrics::new());
     let (recorded, url) = (watch::Sender::new(()), url.to_owned());
     let told = recorded.clone();
-    let (shared, appender, beat) = threads.run(async move { start(&url, options, metrics, told).await })?;
+    let (shared, appender, gathered, beat) =
+        threads.run(async move { start(&url, options, metrics, told).await })?;
     Ok(PostgresStore {
         shared,
         appender,
+        gathered,
         recorded,
         beat,
         _threads: threads,
@@ -141,7 +148,7 @@ async fn start(
     options: Options,
     metrics: Arc<Metrics>,
     recorded: watch::Sender<()>,
-) -> Result<(Arc<Shared>, Appender, Option<JoinHandle<()>>), StoreError> {
+) -> Result<(Arc<Shared>, Appender, Gathered, Option<JoinHandle<()>>), StoreError> {
     let dialer = Dialer::new(url, &options, tokio::runtime::Handle::current())?;
     let client = schema::prepare(&dialer).await?;
     schema::refuse_half_migrated(&client).await?;
@@ -169,7 +176,8 @@ async fn start(
     });
     let beats = !shared.life.is_guest();
     let beat = beats.then(|| tokio::spawn(nodes::beat(Arc::downgrade(&shared), limit)));
-    Ok((shared, appender, beat))
+    let gathered = Gathered::start(&shared);
+    Ok((shared, appender, gathered, beat))
 }
 
 /// Whether the URL can be meant, see [`crate::check_url`].
@@ -219,11 +227,11 @@ impl PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
-        let conn = self.conn().await?;
-        let found = self.told(rooms::find(&conn, name).await)?;
+        let found = self.counted(self.gathered.rooms_by_name.ask(name.to_owned()).await)?;
         if found.is_some() || !create {
             return Ok(found);
         }
+        let conn = self.conn().await?;
         let made = rooms::create(&conn, name, at, &self.shared.options.outbox).await;
         let (room, recorded) = self.told(made)?;
         if recorded {
@@ -305,7 +313,7 @@ impl Store for PostgresStore {
     }
 
     async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
-        self.told(rooms::of_user(&self.conn().await?, user, limit).await)
+        self.counted(self.gathered.rooms_of_users.ask((user.to_owned(), limit)).await)
     }
 
     async fn inbox(&self, user: &str, limit: u32, after: Option<InboxPlace>) -> Result<Inbox, StoreError> {
@@ -373,7 +381,7 @@ impl Store for PostgresStore {
     }
 
     async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
-        self.told(users::get(&self.conn().await?, ids).await)
+        self.counted(self.gathered.users.ask(ids.to_vec()).await)
     }
 
     async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
@@ -381,7 +389,7 @@ impl Store for PostgresStore {
     }
 
     async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
-        self.told(revocations::get(&self.conn().await?, user).await)
+        self.counted(self.gathered.revoked.ask(user.to_owned()).await)
     }
 
     async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
@@ -419,8 +427,21 @@ impl Store for PostgresStore {
         limit: u32,
         max_bytes: usize,
     ) -> Result<Undelivered, StoreError> {
+        let of = (user.to_owned(), device.to_owned());
+        let ends = self.counted(self.gathered.notification_ends.ask(of).await)?;
+        let after = match after {
+            DeliveredUpto::Seq(seq) => seq,
+            DeliveredUpto::Stored => ends.delivered,
+        };
+        if after >= ends.head {
+            return Ok(Undelivered {
+                notifications: Vec::new(),
+                more: false,
+                upto: after,
+            });
+        }
         let conn = self.conn().await?;
-        self.told(notifications::undelivered(&conn, user, device, after, limit, max_bytes).await)
+        self.told(notifications::undelivered(&conn, user, after, ends.head, limit, max_bytes).await)
     }
 
     async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError> {

@@ -8,8 +8,8 @@ use super::{
     value::{Columns as _, num, plain, text},
 };
 use crate::{
-    DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
-    NotificationsRead, Posted, ReadWhich, Undelivered,
+    DeliveredMark, NewNotification, Notification, NotificationList, NotificationPage, NotificationsRead,
+    Posted, ReadWhich, Undelivered,
 };
 
 /// Notifications that one commit of a trim removes; a few milliseconds.
@@ -185,43 +185,52 @@ pub(super) async fn read(
 
 // ---- what devices were given
 
+/// Where a user's notifications end, and up to where a device has them.
+pub(super) struct Ends {
+    pub(super) head: u64,
+    pub(super) delivered: u64,
+}
+
+/// The ends for each user and device.
+pub(super) async fn ends(conn: &Conn, of: Vec<(String, String)>) -> Result<Vec<Ends>, Failure> {
+    const SQL: &str = "SELECT coalesce(u.head, 0), coalesce(d.delivered, 0)
+        FROM unnest($1::text[], $2::text[]) WITH ORDINALITY t (user_id, device, at)
+        LEFT JOIN notified_users u ON u.user_id = t.user_id
+        LEFT JOIN notified_devices d ON d.user_id = t.user_id AND d.device = t.device ORDER BY t.at";
+    let (users, devices): (Vec<_>, Vec<_>) =
+        of.iter().map(|(user, device)| (text(user), text(device))).unzip();
+    let rows = conn.rows(SQL, &[&users, &devices]).await?;
+    let ends = |row: &Row| {
+        Ok(Ends {
+            head: row.num(0)?,
+            delivered: row.num(1)?,
+        })
+    };
+    rows.iter().map(ends).collect()
+}
+
+/// What a user has after `after`, if their notifications ended at `head` at least.
 pub(super) async fn undelivered(
     conn: &Conn,
     user: &str,
-    device: &str,
-    after: DeliveredUpto,
+    after: u64,
+    head: u64,
     limit: u32,
     max_bytes: usize,
 ) -> Result<Undelivered, Failure> {
-    const ENDS: &str = "SELECT coalesce((SELECT head FROM notified_users WHERE user_id = $1), 0),
-        coalesce((SELECT delivered FROM notified_devices WHERE user_id = $1 AND device = $2), 0)";
     const SQL: &str = "SELECT u.seq, n.id, n.body, n.at, u.read_at
         FROM user_notifications u JOIN notifications n ON n.key = u.notification
         WHERE u.user_id = $1 AND u.seq > $2 ORDER BY u.seq LIMIT $3";
-    conn.begin_snapshot();
-    let ends = conn.one(ENDS, &[&text(user), &text(device)]).await?;
-    let (head, mark) = (ends.num(0)?, ends.num(1)?);
-    let after = match after {
-        DeliveredUpto::Seq(seq) => seq,
-        DeliveredUpto::Stored => mark,
-    };
-    if after >= head {
-        conn.end_snapshot()?;
-        return Ok(Undelivered {
-            notifications: Vec::new(),
-            more: false,
-            upto: after,
-        });
-    }
     let rows = conn
         .rows(SQL, &[&text(user), &num(after), &(i64::from(limit) + 1)])
         .await?;
-    conn.end_snapshot()?;
     let (notifications, more) = take(&rows, limit, max_bytes)?;
     let upto = match notifications.last() {
+        // There may be newer ones by now.
         Some(last) if more => last.seq,
         _ if more => after,
-        _ => head,
+        Some(last) => head.max(last.seq),
+        None => head,
     };
     Ok(Undelivered {
         notifications,

@@ -57,28 +57,22 @@ async fn placed(conn: &Conn, rows: &[tokio_postgres::Row]) -> Result<Vec<PlacedE
     Ok(placed.collect())
 }
 
-/// What a session missed, see [`crate::Sessions::missed`].
-pub(super) async fn missed(conn: &Conn, ask: &Missed) -> Result<Option<Vec<PlacedEntry>>, Failure> {
-    conn.begin_snapshot();
-    let missed = within(conn, ask).await?;
-    conn.end_snapshot()?;
-    Ok(missed)
-}
+/// The entries of each room that a session missed, the last one exclusive.
+pub(super) type Spans = Vec<(RoomId, u64, u64)>;
 
-async fn within(conn: &Conn, ask: &Missed) -> Result<Option<Vec<PlacedEntry>>, Failure> {
+/// What a session missed, whose `spans` are known, see [`crate::Sessions::missed`].
+pub(super) async fn missed(
+    conn: &Conn,
+    ask: &Missed,
+    spans: &Spans,
+) -> Result<Option<Vec<PlacedEntry>>, Failure> {
     const BYTES: &str = "SELECT coalesce(sum(octet_length(e.body)), 0)::bigint
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) t (room_id, low, high)
         CROSS JOIN LATERAL (SELECT e.body FROM entries e
             WHERE e.room_id = t.room_id AND e.seq >= t.low AND e.seq < t.high OFFSET 0) e";
-    let Some(spans) = spans(conn, ask).await? else {
-        return Ok(None);
-    };
     let wanted: u64 = spans.iter().map(|(_, start, end)| end - start).sum();
     if wanted > ask.most as u64 {
         return Ok(None);
-    }
-    if wanted == 0 {
-        return Ok(Some(Vec::new()));
     }
     let column = |of: fn(&(RoomId, u64, u64)) -> i64| spans.iter().map(of).collect::<Vec<_>>();
     let (rooms, starts, ends) = (
@@ -86,9 +80,11 @@ async fn within(conn: &Conn, ask: &Missed) -> Result<Option<Vec<PlacedEntry>>, F
         column(|span| num(span.1)),
         column(|span| num(span.2)),
     );
+    conn.begin_snapshot();
     // Before the bodies are fetched: too much is not to be read only to be thrown away.
     let bytes = conn.one(BYTES, &[&rooms, &starts, &ends]).await?.num(0)?;
     if bytes > ask.most_bytes as u64 {
+        conn.end_snapshot()?;
         return Ok(None);
     }
     let sql = format!(
@@ -99,44 +95,61 @@ async fn within(conn: &Conn, ask: &Missed) -> Result<Option<Vec<PlacedEntry>>, F
     );
     let rows = conn.rows(&sql, &[&rooms, &starts, &ends]).await?;
     let placed = placed(conn, &rows).await?;
+    conn.end_snapshot()?;
+    // Some may have been removed since the spans were read.
     Ok((placed.len() as u64 == wanted).then_some(placed))
 }
 
-/// The entries of each room that a session missed, the last one exclusive; `None` if some of them are gone.
-async fn spans(conn: &Conn, ask: &Missed) -> Result<Option<Vec<(RoomId, u64, u64)>>, Failure> {
+/// What each session missed; `None` if some of it is gone.
+pub(super) async fn spans(conn: &Conn, asks: Vec<Missed>) -> Result<Vec<Option<Spans>>, Failure> {
     // Where some were removed, the search begins at the oldest one left.
-    const SQL: &str = "SELECT r.id, t.after, r.head, r.first,
+    const SQL: &str = "SELECT t.ask, r.id, t.after, r.head, r.first,
             (SELECT e.pos FROM entries e WHERE e.room_id = r.id AND e.seq = r.first),
-            first_beyond(r.id, greatest(t.after + 1, r.first), r.head, $3),
-            first_beyond(r.id, greatest(t.after + 1, r.first), r.head, $4)
-        FROM unnest($1::bigint[], $2::bigint[]) t (room_id, after) JOIN rooms r ON r.id = t.room_id";
-    let rooms: Vec<RoomId> = ask.rooms.iter().map(|(room, _)| *room).collect();
-    let after: Vec<i64> = ask
-        .rooms
-        .iter()
-        .map(|(_, after)| num(*after).min(i64::MAX - 1))
-        .collect();
-    let rows = conn
-        .rows(SQL, &[&rooms, &after, &num(ask.after), &num(ask.upto)])
-        .await?;
-    if rows.len() != rooms.len() {
-        return Ok(None);
+            first_beyond(r.id, greatest(t.after + 1, r.first), r.head, t.seen),
+            first_beyond(r.id, greatest(t.after + 1, r.first), r.head, t.upto)
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+            t (ask, room_id, after, seen, upto)
+        JOIN rooms r ON r.id = t.room_id";
+    let (mut places, mut rooms, mut after) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut seen, mut upto) = (Vec::new(), Vec::new());
+    for (place, ask) in (1i64..).zip(&asks) {
+        for (room, joined_after) in &ask.rooms {
+            places.push(place);
+            rooms.push(*room);
+            after.push(num(*joined_after).min(i64::MAX - 1));
+            seen.push(num(ask.after));
+            upto.push(num(ask.upto));
+        }
     }
-    let mut spans = Vec::new();
+    let rows = conn.rows(SQL, &[&places, &rooms, &after, &seen, &upto]).await?;
+    let mut found: Vec<(usize, Option<Spans>)> = asks.iter().map(|_| (0, Some(Vec::new()))).collect();
     for row in rows {
-        let (start, head, first) = (row.num(1)? + 1, row.num(2)?, row.num(3)?);
-        if start > head {
+        let place = row.ordinal(0)?;
+        let (Some(ask), Some((rooms, spans))) = (asks.get(place), found.get_mut(place)) else {
             continue;
-        }
-        // What was removed is known to the session if the oldest one left is.
-        let complete = start >= first || row.opt_num(4)?.is_some_and(|oldest| oldest <= ask.after);
-        if !complete {
-            return Ok(None);
-        }
-        let (low, high) = (row.num(5)?, row.num(6)?);
-        if low < high {
-            spans.push((row.int(0)?, low, high));
+        };
+        *rooms += 1;
+        match span(&row, ask.after)? {
+            Some((_, low, high)) if low >= high => {}
+            Some(span) => spans.iter_mut().for_each(|spans| spans.push(span)),
+            None => *spans = None,
         }
     }
-    Ok(Some(spans))
+    // A room that is gone has no row.
+    let complete =
+        |(ask, (rooms, spans)): (&Missed, (usize, Option<Spans>))| spans.filter(|_| rooms == ask.rooms.len());
+    Ok(asks.iter().zip(found).map(complete).collect())
+}
+
+/// What a session that has everything up to `seen` missed in one room, which may be nothing; `None` if some of it is gone.
+fn span(row: &tokio_postgres::Row, seen: u64) -> Result<Option<(RoomId, u64, u64)>, Failure> {
+    let (room, start) = (row.int(1)?, row.num(2)? + 1);
+    let (head, first) = (row.num(3)?, row.num(4)?);
+    if start > head {
+        return Ok(Some((room, start, start)));
+    }
+    // What was removed is known to the session if the oldest one left is.
+    let complete = start >= first || row.opt_num(5)?.is_some_and(|oldest| oldest <= seen);
+    let span = (room, row.num(6)?, row.num(7)?);
+    Ok(complete.then_some(span))
 }

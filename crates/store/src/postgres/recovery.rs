@@ -22,13 +22,7 @@ impl Sessions for PostgresStore {
     }
 
     async fn read_position(&self) -> Result<LogPosition, StoreError> {
-        let conn = self.conn().await?;
-        let position = self.told(positions::read(&conn).await)?;
-        if !self.shared.life.heard(&position) {
-            self.told(conn.look(&self.shared.life).await)?;
-            return self.told(positions::read(&conn).await);
-        }
-        Ok(position)
+        self.counted(self.gathered.read_position.ask(()).await)
     }
 
     async fn other_nodes(&self) -> Result<u64, StoreError> {
@@ -45,7 +39,11 @@ impl Sessions for PostgresStore {
     }
 
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
-        self.told(positions::missed(&self.conn().await?, &ask).await)
+        match self.counted(self.gathered.missed.ask(ask.clone()).await)? {
+            None => Ok(None),
+            Some(spans) if spans.is_empty() => Ok(Some(Vec::new())),
+            Some(spans) => self.told(positions::missed(&self.conn().await?, &ask, &spans).await),
+        }
     }
 
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {
@@ -81,8 +79,13 @@ impl Sessions for PostgresStore {
         at: i64,
         keep: u32,
     ) -> Result<(), StoreError> {
-        let session = self.held(key, holder);
-        self.told(sessions::lose(&self.conn().await?, session, at, keep).await)
+        let lost = sessions::Lost {
+            key,
+            holder,
+            at,
+            keep,
+        };
+        self.counted(self.gathered.lost_sessions.ask(lost).await)
     }
 
     async fn end_session(&self, key: SessionKey, holder: Holder) -> Result<(), StoreError> {
@@ -96,9 +99,7 @@ impl Sessions for PostgresStore {
     }
 
     async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError> {
-        let limit = self.shared.options.node_timeout;
-        let node = self.shared.life.node();
-        self.told(sessions::take(&self.conn().await?, node, &ask, limit).await)
+        self.counted(self.gathered.resumed_sessions.ask(ask).await)
     }
 
     async fn lose_all_sessions(&self) -> Result<(), StoreError> {

@@ -6,15 +6,13 @@ use super::{
     value::{Columns as _, text},
 };
 
-/// The time before which the user's tokens are void.
-pub(super) async fn get(conn: &Conn, user: &str) -> Result<Option<i64>, Failure> {
-    let row = conn
-        .row(
-            "SELECT before FROM revocations WHERE user_id = $1",
-            &[&text(user)],
-        )
-        .await?;
-    row.map(|row| row.int(0)).transpose()
+/// For each user the time before which their tokens are void.
+pub(super) async fn get_all(conn: &Conn, users: Vec<String>) -> Result<Vec<Option<i64>>, Failure> {
+    const SQL: &str = "SELECT r.before FROM unnest($1::text[]) WITH ORDINALITY t (user_id, at)
+        LEFT JOIN revocations r ON r.user_id = t.user_id ORDER BY t.at";
+    let users: Vec<_> = users.iter().map(|user| text(user)).collect();
+    let rows = conn.rows(SQL, &[&users]).await?;
+    rows.iter().map(|row| row.opt_int(0)).collect()
 }
 
 /// Voids the user's tokens up to a time.

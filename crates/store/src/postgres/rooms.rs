@@ -1,5 +1,7 @@
 //! Finding, creating, changing, removing and listing rooms.
 
+use std::collections::HashMap;
+
 use tokio_postgres::Row;
 
 use super::{
@@ -44,9 +46,19 @@ pub(super) fn tail(row: &Row) -> Result<Tail, Failure> {
 }
 
 pub(super) async fn find(conn: &Conn, name: &str) -> Result<Option<RoomRow>, Failure> {
-    let sql = format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name = $1");
-    let row = conn.row(&sql, &[&text(name)]).await?;
-    row.as_ref().map(room).transpose()
+    Ok(find_all(conn, vec![name.to_owned()]).await?.pop().flatten())
+}
+
+/// For each name the room that has it.
+pub(super) async fn find_all(conn: &Conn, names: Vec<String>) -> Result<Vec<Option<RoomRow>>, Failure> {
+    let sql = format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name = ANY($1)");
+    let wanted: Vec<_> = names.iter().map(|name| text(name)).collect();
+    let mut found = HashMap::new();
+    for row in conn.rows(&sql, &[&wanted]).await? {
+        let room = room(&row)?;
+        found.insert(room.name.clone(), room);
+    }
+    Ok(names.iter().map(|name| found.get(name).cloned()).collect())
 }
 
 pub(super) async fn get(conn: &Conn, id: RoomId) -> Result<Option<RoomRow>, Failure> {
@@ -55,13 +67,26 @@ pub(super) async fn get(conn: &Conn, id: RoomId) -> Result<Option<RoomRow>, Fail
     row.as_ref().map(room).transpose()
 }
 
-pub(super) async fn of_user(conn: &Conn, user: &str, limit: u32) -> Result<Vec<RoomRow>, Failure> {
+/// For each user as many of their rooms, those that they joined last.
+pub(super) async fn of_users(conn: &Conn, users: Vec<(String, u32)>) -> Result<Vec<Vec<RoomRow>>, Failure> {
     let sql = format!(
-        "SELECT {ROOM_COLUMNS} FROM members m JOIN rooms r ON r.id = m.room_id
-         WHERE m.user_id = $1 AND m.active = 1 ORDER BY m.joined_at DESC, m.room_id DESC LIMIT $2"
+        "SELECT {ROOM_COLUMNS}, t.at FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t (user_id, most, at)
+         CROSS JOIN LATERAL (SELECT m.room_id, m.joined_at FROM members m
+            WHERE m.user_id = t.user_id AND m.active = 1
+            ORDER BY m.joined_at DESC, m.room_id DESC LIMIT t.most) m
+         JOIN rooms r ON r.id = m.room_id ORDER BY t.at, m.joined_at DESC, m.room_id DESC"
     );
-    let rows = conn.rows(&sql, &[&text(user), &i64::from(limit)]).await?;
-    rows.iter().map(room).collect()
+    let (ids, most): (Vec<_>, Vec<_>) = users
+        .iter()
+        .map(|(user, most)| (text(user), i64::from(*most)))
+        .unzip();
+    let mut rooms = vec![Vec::new(); users.len()];
+    for row in conn.rows(&sql, &[&ids, &most]).await? {
+        if let Some(theirs) = rooms.get_mut(row.ordinal(8)?) {
+            theirs.push(room(&row)?);
+        }
+    }
+    Ok(rooms)
 }
 
 /// In the order of their names.

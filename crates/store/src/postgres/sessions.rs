@@ -1,6 +1,9 @@
 //! Sessions that may be taken up again, and the rooms they are subscribed to.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use super::{
     conn::Conn,
@@ -75,23 +78,42 @@ pub(super) async fn unsubscribe(conn: &Conn, session: Held, rooms: &[RoomId]) ->
         .map(drop)
 }
 
-/// Its connection was lost. Of the user's lost sessions the latest `keep` stay.
-pub(super) async fn lose(conn: &Conn, session: Held, at: i64, keep: u32) -> Result<(), Failure> {
-    // With how many of the user's were lost before.
-    const LOST: &str = "UPDATE sessions s SET lost_at = $4 WHERE key = $1 AND node = $2 AND holder = $3
-        RETURNING user_id, (SELECT count(*) FROM sessions o WHERE o.user_id = s.user_id AND o.lost_at IS NOT NULL)";
+/// A connection that was lost, with how many of the user's lost sessions stay.
+#[derive(Clone, Copy)]
+pub(super) struct Lost {
+    pub(super) key: SessionKey,
+    pub(super) holder: Holder,
+    pub(super) at: i64,
+    pub(super) keep: u32,
+}
+
+/// Connections of this node were lost. Of each user's lost sessions the latest stay.
+pub(super) async fn lose_all(conn: &Conn, node: i64, lost: Vec<Lost>) -> Result<Vec<()>, Failure> {
+    // Locked by their ids, as everywhere, and only then changed. With how many of the user's were lost before.
+    const LOST: &str = "WITH lost AS MATERIALIZED (
+            SELECT s.id, s.user_id, t.at, t.keep
+            FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[]) t (key, holder, at, keep)
+            JOIN sessions s ON s.key = t.key AND s.node = $5 AND s.holder = t.holder
+            ORDER BY s.id FOR UPDATE OF s),
+        noted AS (UPDATE sessions s SET lost_at = l.at FROM lost l WHERE s.id = l.id)
+        SELECT l.user_id, max(l.keep) FROM lost l GROUP BY l.user_id
+        HAVING count(*) + (SELECT count(*) FROM sessions o
+            WHERE o.user_id = l.user_id AND o.lost_at IS NOT NULL AND o.id <> ALL (array_agg(l.id))) > max(l.keep)";
     const SURPLUS: &str = "DELETE FROM sessions WHERE id IN (
         SELECT id FROM sessions WHERE user_id = $1 AND lost_at IS NOT NULL
         ORDER BY lost_at DESC, id DESC OFFSET $2)";
-    let Held { node, key, holder } = session;
-    let lost = conn.row(LOST, &[&&key.0[..], &node, &num(holder), &at]).await?;
-    if let Some(row) = lost
-        && row.int(1)? >= i64::from(keep)
-    {
-        let user: String = row.try_get(0)?;
-        conn.run(SURPLUS, &[&user, &i64::from(keep)]).await?;
+    let keys: Vec<_> = lost.iter().map(|lost| &lost.key.0[..]).collect();
+    let column = |of: fn(&Lost) -> i64| lost.iter().map(of).collect::<Vec<_>>();
+    let (holders, times, keep) = (
+        column(|lost| num(lost.holder)),
+        column(|lost| lost.at),
+        column(|lost| i64::from(lost.keep)),
+    );
+    for row in conn.rows(LOST, &[&keys, &holders, &times, &keep, &node]).await? {
+        let (user, keep): (String, i64) = (row.try_get(0)?, row.int(1)?);
+        conn.run(SURPLUS, &[&user, &keep]).await?;
     }
-    Ok(())
+    Ok(vec![(); lost.len()])
 }
 
 pub(super) async fn end(conn: &Conn, session: Held) -> Result<(), Failure> {
@@ -112,67 +134,111 @@ pub(super) async fn end_lost(conn: &Conn, user: &str, limit: Duration) -> Result
         .map(drop)
 }
 
-/// Gives a session to a socket of this node, whoever had it before.
-pub(super) async fn take(
+/// A session that somebody asks for.
+struct Found {
+    id: i64,
+    sid: String,
+    /// It was not lost too long ago.
+    in_time: bool,
+    rooms: Rooms,
+}
+
+/// The rooms of a session; `None` if its user was not a member of one of them all the time.
+type Rooms = Option<Vec<SubscribedRoom>>;
+
+/// Gives sessions to sockets of this node, whoever had them before.
+pub(super) async fn take_all(
     conn: &Conn,
     node: i64,
-    ask: &Resume,
+    asks: Vec<Resume>,
     limit: Duration,
-) -> Result<Option<Resumed>, Failure> {
-    const TAKE: &str = "UPDATE sessions SET node = $2, holder = $3, lost_at = NULL WHERE id = $1";
-    let find = format!(
-        "SELECT s.id, s.sid, {} FROM sessions s LEFT JOIN nodes n ON n.id = s.node
-         WHERE s.key = $2 AND s.user_id = $3 FOR UPDATE OF s",
-        nodes::lost_at()
-    );
+) -> Result<Vec<Option<Resumed>>, Failure> {
+    const TAKE: &str = "UPDATE sessions s SET node = $3, holder = t.holder, lost_at = NULL
+        FROM unnest($1::bigint[], $2::bigint[]) t (id, holder) WHERE s.id = t.id";
     conn.begin().await?;
-    let found = conn
-        .row(
-            &find,
-            &[&limit.as_secs_f64(), &&ask.key.0[..], &text(&ask.user_id)],
-        )
-        .await?;
-    let Some(found) = found else {
-        conn.roll_back().await?;
-        return Ok(None);
-    };
-    let (id, sid, lost_at) = (found.int(0)?, found.text(1)?, found.opt_int(2)?);
-    let in_time = lost_at.is_none_or(|at| at >= ask.lost_since);
-    let rooms = if in_time {
-        rooms(conn, id, &ask.user_id).await?
-    } else {
-        None
-    };
-    let resumed = if let Some(rooms) = rooms {
-        conn.run(TAKE, &[&id, &node, &num(ask.holder)]).await?;
-        Some(Resumed { sid, rooms })
-    } else {
-        conn.run("DELETE FROM sessions WHERE id = $1", &[&id]).await?;
-        None
-    };
+    let found = find_all(conn, &asks, limit).await?;
+    let (mut taken, mut over) = (BTreeMap::new(), Vec::new());
+    let mut resumed = Vec::with_capacity(asks.len());
+    for (ask, found) in asks.iter().zip(found) {
+        resumed.push(match found {
+            Some(Found {
+                id,
+                sid,
+                in_time: true,
+                rooms: Some(rooms),
+            }) => {
+                // Asked for twice, it is the later one's.
+                taken.insert(id, num(ask.holder));
+                Some(Resumed { sid, rooms })
+            }
+            Some(found) => {
+                over.push(found.id);
+                None
+            }
+            None => None,
+        });
+    }
+    if !taken.is_empty() {
+        let (ids, holders): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
+        conn.run(TAKE, &[&ids, &holders, &node]).await?;
+    }
+    if !over.is_empty() {
+        conn.run("DELETE FROM sessions WHERE id = ANY($1)", &[&over])
+            .await?;
+    }
     conn.commit().await?;
     Ok(resumed)
 }
 
-/// The rooms of a session; `None` if its user was not a member of one of them all the time.
-async fn rooms(conn: &Conn, session: i64, user: &str) -> Result<Option<Vec<SubscribedRoom>>, Failure> {
-    let sql = format!(
-        "SELECT {ROOM_COLUMNS}, sr.after, m.user_id IS NOT NULL FROM session_rooms sr
-            LEFT JOIN rooms r ON r.id = sr.room_id
-            LEFT JOIN members m ON m.room_id = r.id AND m.user_id = $2 AND m.active = 1 AND m.joined_at <= sr.at
-         WHERE sr.session_id = $1 ORDER BY sr.room_id"
+/// The sessions that are asked for, locked.
+async fn find_all(conn: &Conn, asks: &[Resume], limit: Duration) -> Result<Vec<Option<Found>>, Failure> {
+    let find = format!(
+        "SELECT t.at, s.id, s.sid, {} FROM unnest($2::bytea[], $3::text[]) WITH ORDINALITY t (key, user_id, at)
+         JOIN sessions s ON s.key = t.key AND s.user_id = t.user_id LEFT JOIN nodes n ON n.id = s.node
+         ORDER BY s.id, t.at FOR UPDATE OF s",
+        nodes::lost_at()
     );
-    let mut subscribed = Vec::new();
-    for row in conn.rows(&sql, &[&session, &text(user)]).await? {
-        if !row.flag(9)? {
-            return Ok(None);
+    let keys: Vec<_> = asks.iter().map(|ask| &ask.key.0[..]).collect();
+    let users: Vec<_> = asks.iter().map(|ask| text(&ask.user_id)).collect();
+    let rows = conn.rows(&find, &[&limit.as_secs_f64(), &keys, &users]).await?;
+    let ids = rows.iter().map(|row| row.int(1)).collect::<Result<Vec<_>, _>>()?;
+    let rooms = rooms(conn, &ids).await?;
+    let mut found: Vec<Option<Found>> = asks.iter().map(|_| None).collect();
+    for row in &rows {
+        let (at, id, lost_at) = (row.ordinal(0)?, row.int(1)?, row.opt_int(3)?);
+        if let (Some(ask), Some(slot)) = (asks.get(at), found.get_mut(at)) {
+            *slot = Some(Found {
+                id,
+                sid: row.text(2)?,
+                in_time: lost_at.is_none_or(|at| at >= ask.lost_since),
+                rooms: rooms.get(&id).cloned().unwrap_or_else(|| Some(Vec::new())),
+            });
         }
-        subscribed.push(SubscribedRoom {
-            room: rooms::room(&row)?,
-            after: row.num(8)?,
-        });
     }
-    Ok(Some(subscribed))
+    Ok(found)
+}
+
+/// The rooms of sessions that have any.
+async fn rooms(conn: &Conn, sessions: &[i64]) -> Result<HashMap<i64, Rooms>, Failure> {
+    let sql = format!(
+        "SELECT {ROOM_COLUMNS}, sr.after, m.user_id IS NOT NULL, s.id FROM sessions s
+            JOIN session_rooms sr ON sr.session_id = s.id LEFT JOIN rooms r ON r.id = sr.room_id
+            LEFT JOIN members m ON m.room_id = r.id AND m.user_id = s.user_id AND m.active = 1 AND m.joined_at <= sr.at
+         WHERE s.id = ANY($1) ORDER BY sr.room_id"
+    );
+    let mut found: HashMap<i64, Rooms> = HashMap::new();
+    for row in conn.rows(&sql, &[&sessions]).await? {
+        let rooms = found.entry(row.int(10)?).or_insert_with(|| Some(Vec::new()));
+        if !row.flag(9)? {
+            *rooms = None;
+        } else if let Some(rooms) = rooms {
+            rooms.push(SubscribedRoom {
+                room: rooms::room(&row)?,
+                after: row.num(8)?,
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// Forgets sessions that were lost before a time, as many as one call may.

@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{ChosenStatus, UserRow, numbers::Numbered as _};
 
-/// In the order asked for, without those never seen.
-pub(super) async fn get(conn: &Conn, ids: &[String]) -> Result<Vec<UserRow>, Failure> {
+/// For each that is asked, in the order asked for, without those never seen.
+pub(super) async fn get_all(conn: &Conn, asks: Vec<Vec<String>>) -> Result<Vec<Vec<UserRow>>, Failure> {
     const SQL: &str =
         "SELECT user_id, name, last_seen, status, status_text FROM users WHERE user_id = ANY($1)";
-    let wanted: Vec<_> = ids.iter().map(|id| text(id)).collect();
+    let wanted: Vec<_> = asks.iter().flatten().map(|id| text(id)).collect();
     let mut found = HashMap::new();
     for row in conn.rows(SQL, &[&wanted]).await? {
         let user = UserRow {
@@ -25,7 +25,8 @@ pub(super) async fn get(conn: &Conn, ids: &[String]) -> Result<Vec<UserRow>, Fai
         };
         found.insert(user.user_id.clone(), user);
     }
-    Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
+    let known = |ids: Vec<String>| ids.iter().filter_map(|id| found.get(id).cloned()).collect();
+    Ok(asks.into_iter().map(known).collect())
 }
 
 pub(super) async fn see(conn: &Conn, user: &str, name: Option<&str>, at: i64) -> Result<(), Failure> {

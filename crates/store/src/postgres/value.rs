@@ -59,6 +59,8 @@ pub(super) trait Columns {
     fn opt_int(&self, at: usize) -> Result<Option<i64>, Failure>;
     fn num(&self, at: usize) -> Result<u64, Failure>;
     fn opt_num(&self, at: usize) -> Result<Option<u64>, Failure>;
+    /// The place, counted from 0, that the ordinality of a list tells, which counts from 1.
+    fn ordinal(&self, at: usize) -> Result<usize, Failure>;
     fn flag(&self, at: usize) -> Result<bool, Failure>;
     fn text(&self, at: usize) -> Result<String, Failure>;
     fn opt_text(&self, at: usize) -> Result<Option<String>, Failure>;
@@ -80,6 +82,11 @@ impl Columns for Row {
 
     fn opt_num(&self, at: usize) -> Result<Option<u64>, Failure> {
         self.opt_int(at)?.map(positive).transpose()
+    }
+
+    fn ordinal(&self, at: usize) -> Result<usize, Failure> {
+        let place = self.num(at)?.saturating_sub(1);
+        Ok(usize::try_from(place).unwrap_or(usize::MAX))
     }
 
     fn flag(&self, at: usize) -> Result<bool, Failure> {

@@ -1,0 +1,90 @@
+//! The calls that each client makes that comes back, see [`Batcher`].
+
+use std::sync::{Arc, Weak};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+
+use super::{
+    Shared,
+    batcher::Batcher,
+    conn::Conn,
+    failure::Failure,
+    notifications::{self, Ends},
+    positions::{self, Spans},
+    revocations, rooms,
+    sessions::{self, Lost},
+    users,
+};
+use crate::{LogPosition, Missed, Outage, Resume, Resumed, RoomRow, UserRow};
+
+/// One batcher for each kind.
+pub(super) struct Gathered {
+    pub(super) rooms_by_name: Batcher<String, Option<RoomRow>>,
+    /// Each user with how many of their rooms are wanted at most.
+    pub(super) rooms_of_users: Batcher<(String, u32), Vec<RoomRow>>,
+    pub(super) users: Batcher<Vec<String>, Vec<UserRow>>,
+    pub(super) revoked: Batcher<String, Option<i64>>,
+    /// Of a user and a device.
+    pub(super) notification_ends: Batcher<(String, String), Ends>,
+    pub(super) read_position: Batcher<(), LogPosition>,
+    pub(super) lost_sessions: Batcher<Lost, ()>,
+    pub(super) resumed_sessions: Batcher<Resume, Option<Resumed>>,
+    pub(super) missed: Batcher<Missed, Option<Spans>>,
+}
+
+impl Gathered {
+    /// To be called on the store's own runtime.
+    pub(super) fn start(shared: &Arc<Shared>) -> Self {
+        Self {
+            rooms_by_name: start(shared, |_, conn, names| rooms::find_all(conn, names).boxed()),
+            rooms_of_users: start(shared, |_, conn, users| rooms::of_users(conn, users).boxed()),
+            users: start(shared, |_, conn, asks| users::get_all(conn, asks).boxed()),
+            revoked: start(shared, |_, conn, users| revocations::get_all(conn, users).boxed()),
+            notification_ends: start(shared, |_, conn, of| notifications::ends(conn, of).boxed()),
+            read_position: start(shared, |shared, conn, asks| {
+                read_position(shared, conn, asks).boxed()
+            }),
+            lost_sessions: start(shared, |shared, conn, lost| {
+                sessions::lose_all(conn, shared.life.node(), lost).boxed()
+            }),
+            resumed_sessions: start(shared, |shared, conn, asks| {
+                let (node, limit) = (shared.life.node(), shared.options.node_timeout);
+                sessions::take_all(conn, node, asks, limit).boxed()
+            }),
+            missed: start(shared, |_, conn, asks| positions::spans(conn, asks).boxed()),
+        }
+    }
+}
+
+type Answers<'a, R> = BoxFuture<'a, Result<Vec<R>, Failure>>;
+
+/// Begins to gather calls that one function carries out.
+fn start<A, R>(
+    shared: &Arc<Shared>,
+    call: for<'a> fn(&'a Shared, &'a Conn, Vec<A>) -> Answers<'a, R>,
+) -> Batcher<A, R>
+where
+    A: Clone + Send + 'static,
+    R: Send + 'static,
+{
+    // It does not keep the store from ending.
+    let shared = Arc::downgrade(shared);
+    Batcher::start(move |asks| {
+        let shared = Weak::clone(&shared);
+        async move {
+            let shared = shared.upgrade().ok_or(Outage::Closed)?;
+            let conn = shared.pool.get().await?;
+            Ok(call(&shared, &conn, asks).await?)
+        }
+    })
+}
+
+/// Everybody is told the same.
+async fn read_position(shared: &Shared, conn: &Conn, asks: Vec<()>) -> Result<Vec<LogPosition>, Failure> {
+    let mut position = positions::read(conn).await?;
+    if !shared.life.heard(&position) {
+        conn.look(&shared.life).await?;
+        position = positions::read(conn).await?;
+    }
+    Ok(vec![position; asks.len()])
+}
