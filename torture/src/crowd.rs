@@ -148,10 +148,13 @@ impl Crowd {
         late.collect::<Vec<_>>().join("; ")
     }
 
-    /// Whether each device was told that each of its rooms has another log.
-    pub(crate) fn all_reset(&self) -> bool {
-        let told = |status: &Status| status.resets.load(Ordering::SeqCst) >= status.seen.len();
-        self.devices.iter().all(|(status, _)| told(status))
+    /// Who was not told of each of their rooms that it has another log, and of how many they were.
+    pub(crate) fn not_reset(&self) -> Vec<(Name, usize)> {
+        let resets = |status: &Status| status.resets.load(Ordering::SeqCst);
+        let told = self.devices.iter().map(|(status, _)| (status, resets(status)));
+        told.filter(|(status, told)| *told < status.seen.len())
+            .map(|(status, told)| (status.name.clone(), told))
+            .collect()
     }
 
     /// Who in `room` has not seen everything up to `head`, and how far they are.

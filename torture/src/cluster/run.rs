@@ -381,12 +381,15 @@ impl Run {
         })?;
         let restored = Instant::now();
         // What else the devices find odd then is not looked at: their logs are gone.
-        let told = || self.crowd.all_reset();
+        let told = || self.crowd.not_reset().is_empty();
         if self.stage.wait_until(RECOVERY, told).await {
             self.report.restored = Some(restored.elapsed());
         } else {
-            let trouble = "after an old backup, not everybody was told to begin anew";
-            self.report.common.troubles.push(trouble.to_owned());
+            let trouble = format!(
+                "after an old backup, not everybody was told to begin anew: {:?}",
+                self.crowd.not_reset()
+            );
+            self.report.common.troubles.push(trouble);
         }
         Ok(())
     }
