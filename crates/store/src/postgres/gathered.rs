@@ -13,9 +13,9 @@ use super::{
     positions::{self, Spans},
     revocations, rooms,
     sessions::{self, Lost},
-    users,
+    users::{self, Sighting},
 };
-use crate::{LogPosition, Missed, Outage, Resume, Resumed, RoomRow, UserRow};
+use crate::{LogPosition, Missed, NewSession, Outage, Resume, Resumed, RoomRow, UserRow};
 
 /// One batcher for each kind.
 pub(super) struct Gathered {
@@ -23,10 +23,12 @@ pub(super) struct Gathered {
     /// Each user with how many of their rooms are wanted at most.
     pub(super) rooms_of_users: Batcher<(String, u32), Vec<RoomRow>>,
     pub(super) users: Batcher<Vec<String>, Vec<UserRow>>,
+    pub(super) sightings: Batcher<Sighting, ()>,
     pub(super) revoked: Batcher<String, Option<i64>>,
     /// Of a user and a device.
     pub(super) notification_ends: Batcher<(String, String), Ends>,
     pub(super) read_position: Batcher<(), LogPosition>,
+    pub(super) new_sessions: Batcher<NewSession, ()>,
     pub(super) lost_sessions: Batcher<Lost, ()>,
     pub(super) resumed_sessions: Batcher<Resume, Option<Resumed>>,
     pub(super) missed: Batcher<Missed, Option<Spans>>,
@@ -39,10 +41,14 @@ impl Gathered {
             rooms_by_name: start(shared, |_, conn, names| rooms::find_all(conn, names).boxed()),
             rooms_of_users: start(shared, |_, conn, users| rooms::of_users(conn, users).boxed()),
             users: start(shared, |_, conn, asks| users::get_all(conn, asks).boxed()),
+            sightings: start(shared, |_, conn, seen| users::see_all(conn, seen).boxed()),
             revoked: start(shared, |_, conn, users| revocations::get_all(conn, users).boxed()),
             notification_ends: start(shared, |_, conn, of| notifications::ends(conn, of).boxed()),
             read_position: start(shared, |shared, conn, asks| {
                 read_position(shared, conn, asks).boxed()
+            }),
+            new_sessions: start(shared, |shared, conn, new| {
+                sessions::begin_all(conn, shared.life.node(), new).boxed()
             }),
             lost_sessions: start(shared, |shared, conn, lost| {
                 sessions::lose_all(conn, shared.life.node(), lost).boxed()

@@ -367,7 +367,12 @@ impl Store for PostgresStore {
     }
 
     async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
-        self.told(users::see(&self.conn().await?, user, name, last_seen).await)
+        let sighting = users::Sighting {
+            user: user.to_owned(),
+            name: name.map(str::to_owned),
+            at: last_seen,
+        };
+        self.counted(self.gathered.sightings.ask(sighting).await)
     }
 
     async fn set_status(

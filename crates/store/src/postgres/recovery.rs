@@ -47,7 +47,7 @@ impl Sessions for PostgresStore {
     }
 
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {
-        self.told(sessions::begin(&self.conn().await?, self.shared.life.node(), &session).await)
+        self.counted(self.gathered.new_sessions.ask(session).await)
     }
 
     async fn subscribe(

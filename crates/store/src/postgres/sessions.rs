@@ -25,22 +25,17 @@ pub(super) struct Held {
     pub(super) holder: Holder,
 }
 
-pub(super) async fn begin(conn: &Conn, node: i64, session: &NewSession) -> Result<(), Failure> {
-    const SQL: &str = "INSERT INTO sessions (key, node, holder, sid, user_id, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6)";
-    let NewSession {
-        key,
-        holder,
-        sid,
-        user_id,
-        at,
-    } = session;
-    conn.run(
-        SQL,
-        &[&&key.0[..], &node, &num(*holder), &text(sid), &text(user_id), at],
-    )
-    .await
-    .map(drop)
+pub(super) async fn begin_all(conn: &Conn, node: i64, sessions: Vec<NewSession>) -> Result<Vec<()>, Failure> {
+    const SQL: &str = "INSERT INTO sessions (node, key, holder, sid, user_id, created_at)
+        SELECT $1, * FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])";
+    let keys: Vec<_> = sessions.iter().map(|session| &session.key.0[..]).collect();
+    let holders: Vec<_> = sessions.iter().map(|session| num(session.holder)).collect();
+    let sids: Vec<_> = sessions.iter().map(|session| text(&session.sid)).collect();
+    let users: Vec<_> = sessions.iter().map(|session| text(&session.user_id)).collect();
+    let times: Vec<_> = sessions.iter().map(|session| session.at).collect();
+    conn.run(SQL, &[&node, &keys, &holders, &sids, &users, &times])
+        .await?;
+    Ok(vec![(); sessions.len()])
 }
 
 /// The room's entries after `after` are for the session, unless it has the room already and its user did not leave it since.

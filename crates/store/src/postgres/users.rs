@@ -29,13 +29,31 @@ pub(super) async fn get_all(conn: &Conn, asks: Vec<Vec<String>>) -> Result<Vec<V
     Ok(asks.into_iter().map(known).collect())
 }
 
-pub(super) async fn see(conn: &Conn, user: &str, name: Option<&str>, at: i64) -> Result<(), Failure> {
-    const SQL: &str = "INSERT INTO users AS u (user_id, name, last_seen) VALUES ($1, $2, $3)
+/// A user who was there at a time, under a name if they have one.
+#[derive(Clone)]
+pub(super) struct Sighting {
+    pub(super) user: String,
+    pub(super) name: Option<String>,
+    pub(super) at: i64,
+}
+
+/// Each sighting counts, whatever order they come in; of two names the later one does.
+pub(super) async fn see_all(conn: &Conn, sightings: Vec<Sighting>) -> Result<Vec<()>, Failure> {
+    // Each row once, and in their order, so that two nodes can't wait for each other.
+    const SQL: &str = "INSERT INTO users AS u (user_id, name, last_seen)
+        SELECT user_id, (array_agg(name ORDER BY place DESC) FILTER (WHERE name IS NOT NULL))[1], max(at)
+        FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY t (user_id, name, at, place)
+        GROUP BY user_id ORDER BY user_id
         ON CONFLICT (user_id) DO UPDATE SET
             name = coalesce(excluded.name, u.name), last_seen = greatest(excluded.last_seen, u.last_seen)";
-    conn.run(SQL, &[&text(user), &opt_text(name), &at])
-        .await
-        .map(drop)
+    let users: Vec<_> = sightings.iter().map(|seen| text(&seen.user)).collect();
+    let names: Vec<_> = sightings
+        .iter()
+        .map(|seen| opt_text(seen.name.as_deref()))
+        .collect();
+    let times: Vec<_> = sightings.iter().map(|seen| seen.at).collect();
+    conn.run(SQL, &[&users, &names, &times]).await?;
+    Ok(vec![(); sightings.len()])
 }
 
 pub(super) async fn set_status(
