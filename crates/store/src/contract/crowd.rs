@@ -2,10 +2,15 @@
 
 use std::{future::poll_fn, task::Poll};
 
-use tokio::task::JoinSet;
+use futures_util::future::try_join_all;
+
+use tokio::{task::JoinSet, try_join};
 
 use super::{Harness, Outcome, message, read, room, say, seqs};
-use crate::{Appended, Options, Outage, Range, StoreError, Unread};
+use crate::{
+    Appended, DeliveredUpto, Missed, NewNotification, NewSession, Options, Outage, Range, Resume, RoomId,
+    SessionKey, Store, StoreError, Unread,
+};
 
 const SENDERS: u64 = 64;
 const EACH: u64 = 25;
@@ -154,4 +159,109 @@ pub async fn a_closed_store_says_so(harness: &dyn Harness) -> Outcome {
     assert_eq!(store.member(room, "ann").await, Err(closed.clone()));
     assert_eq!(store.check().await, Err(closed));
     Ok(())
+}
+
+/// Who comes back, with what is different of each.
+const GUESTS: u8 = 40;
+
+fn guest(n: u8) -> String {
+    // One that a column can't hold as it is, too.
+    format!("guest\u{0}{n}")
+}
+
+/// One guest's calls, as a server makes them for a client that comes back.
+async fn comes_back(store: &dyn Store, rooms: &[RoomId], n: u8) -> Outcome {
+    let (user, key, number) = (guest(n), SessionKey([n; 16]), u64::from(n));
+    let name = format!("hall-{n}");
+    let room = *rooms.get(usize::from(n)).unwrap_or(&0);
+    let before = n.is_multiple_of(3).then_some(i64::from(n));
+    assert_eq!(store.revoked(&user).await?, before);
+    store.lose_session(key, number, i64::from(n), 9).await?;
+    let ask = |holder, user_id: &str| Resume {
+        key,
+        holder,
+        user_id: user_id.into(),
+        lost_since: i64::from(n),
+    };
+    assert_eq!(store.resume_session(ask(0, "eve")).await?, None);
+    let resumed = store.resume_session(ask(number + 100, &user)).await?;
+    assert_eq!(resumed.map(|resumed| resumed.sid), Some(format!("sid-{n}")));
+    let found = store.open_room(&name, false, 1).await?;
+    assert_eq!(found.map(|room| room.id), Some(room));
+    assert_eq!(store.open_room(&format!("{name}?"), false, 1).await?, None);
+    let theirs = store.rooms_of(&user, 9).await?;
+    assert_eq!(
+        theirs.iter().map(|room| &*room.name).collect::<Vec<_>>(),
+        [&*name]
+    );
+    let missed = Missed {
+        rooms: vec![(room, 0)],
+        after: 0,
+        upto: u64::MAX,
+        most: 9,
+        most_bytes: 1_000,
+    };
+    let missed = store.missed(missed).await?.unwrap_or_default();
+    let missed: Vec<_> = missed.iter().map(|placed| &*placed.entry.body).collect();
+    assert_eq!(missed, [&*name]);
+    let seen = store.users(&[user.clone(), "nobody".into()]).await?;
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|seen| (&*seen.user_id, seen.name.as_deref()))
+        .collect();
+    assert_eq!(seen, [(&*user, Some("Guest"))]);
+    let left = store
+        .undelivered(&user, "phone", DeliveredUpto::Stored, 9, 1_000)
+        .await?;
+    let left: Vec<_> = left.notifications.iter().map(|one| &*one.id).collect();
+    assert_eq!(left, if n.is_multiple_of(2) { vec!["even"] } else { vec![] });
+    Ok(())
+}
+
+pub async fn each_of_those_who_come_back_at_once_gets_their_own(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let mut rooms = Vec::new();
+    for n in 0..GUESTS {
+        let name = format!("hall-{n}");
+        let id = room(&*store, &name).await?.id;
+        store.join(id, &guest(n), 1).await?;
+        say(&*store, id, "host", &[&*name]).await?;
+        if n.is_multiple_of(3) {
+            store.revoke(&guest(n), i64::from(n)).await?;
+        }
+        rooms.push(id);
+    }
+    let even = NewNotification {
+        id: "even".into(),
+        users: (0..GUESTS).step_by(2).map(guest).collect(),
+        body: "{}".into(),
+        at: 1,
+    };
+    store.notify(even).await?;
+    let come = (0..GUESTS).map(|n| {
+        let (user, number) = (guest(n), u64::from(n));
+        let (key, sid) = (SessionKey([n; 16]), format!("sid-{n}"));
+        let session = NewSession {
+            key,
+            holder: number,
+            sid,
+            user_id: user.clone(),
+            at: 0,
+        };
+        let store = &store;
+        async move {
+            // Each is seen twice; the second time under no name, and earlier.
+            let twice = (
+                store.see_user(&user, Some("Guest"), 7),
+                store.see_user(&user, None, 5),
+            );
+            try_join!(store.begin_session(session), twice.0, twice.1)
+        }
+    });
+    try_join_all(come).await?;
+    let ids: Vec<_> = (0..GUESTS).map(guest).collect();
+    let seen = store.users(&ids).await?;
+    assert!(seen.iter().all(|user| user.last_seen == 7));
+    let back = (0..GUESTS).map(|n| comes_back(&*store, &rooms, n));
+    try_join_all(back).await.map(drop)
 }

@@ -118,6 +118,7 @@ macro_rules! store_contract {
             crowd::many_senders_leave_no_hole,
             crowd::one_client_id_sent_at_once_is_one_entry,
             crowd::a_write_outlives_whoever_asked,
+            crowd::each_of_those_who_come_back_at_once_gets_their_own,
             crowd::all_is_there_after_reopening,
             crowd::a_closed_store_says_so,
             sessions::positions_are_dense_over_all_rooms,
