@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `url`, `tls`, `pool`, `conn` | how connections are made, lent and used |
+//! | `url`, `tls`, `pool`, `conn`, `patience` | how connections are made, lent and used, and for how long is waited for an answer |
 //! | `schema` | the schema, and what the server must be like |
 //! | `life`, `nodes` | whether the log was restored; which nodes live |
 //! | `append/` | the order of all entries: numbering and storing them |
@@ -27,6 +27,7 @@ mod members;
 mod nodes;
 mod notifications;
 mod outbox;
+mod patience;
 pub(crate) mod pool;
 mod positions;
 mod probe;
@@ -144,11 +145,12 @@ async fn start(
 ) -> Result<(Arc<Shared>, Appender, Option<JoinHandle<()>>), StoreError> {
     let dialer = Dialer::new(url, &options, tokio::runtime::Handle::current())?;
     let client = schema::prepare(&dialer).await?;
-    schema::refuse_half_migrated(&client).await?;
+    schema::refuse_half_migrated(&client, dialer.patience()).await?;
     let beginning = Beginning {
         folder: options.folder.as_deref(),
         guest: options.guest,
         demanded: false,
+        patience: dialer.patience(),
     };
     let (life, _) = life::begin(&client, beginning).await?;
     drop(client);
@@ -187,9 +189,10 @@ pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
             folder: None,
             guest: false,
             demanded: true,
+            patience: dialer.patience(),
         };
         let (life, rooms) = life::begin(&client, beginning).await?;
-        nodes::forget(&client, life.node()).await?;
+        nodes::forget(&client, life.node(), dialer.patience()).await?;
         Ok(rooms.unwrap_or_default())
     })
 }
