@@ -76,6 +76,8 @@ pub(crate) struct PostgresStore {
 /// What the store's tasks have, too.
 struct Shared {
     pool: Pool,
+    /// One connection that says that this node lives: however much work waits for the others, that does not wait.
+    pulse: Pool,
     life: Arc<Life>,
     options: Options,
     metrics: Arc<Metrics>,
@@ -157,6 +159,7 @@ async fn start(
     let life = Arc::new(life);
     let shared = Arc::new(Shared {
         pool: dialer.pool(options.pool, &options, Arc::clone(&life))?,
+        pulse: dialer.pool(1, &options, Arc::clone(&life))?,
         life: Arc::clone(&life),
         options: options.clone(),
         metrics: Arc::clone(&metrics),
@@ -482,12 +485,13 @@ impl Store for PostgresStore {
             beat.abort();
         }
         if !self.shared.life.is_guest()
-            && let Ok(conn) = self.shared.pool.get().await
+            && let Ok(conn) = self.shared.pulse.get().await
             && let Err(error) = conn.end_node(&self.shared.life).await
         {
             tracing::debug!(error = %error.0, "the database can't be told that this node ends; it will find out");
         }
         self.shared.pool.close();
+        self.shared.pulse.close();
         self.shared.life.let_go();
     }
 }

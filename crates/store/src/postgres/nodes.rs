@@ -87,7 +87,7 @@ async fn once(shared: &Arc<Shared>, limit: Duration) -> Result<(), Failure> {
     // A lease that has run out meanwhile may be taken by another: it is not made longer.
     const LEASES: &str = "UPDATE sink_leases SET until = clock_timestamp() + make_interval(secs => $2)
         WHERE node = $1 AND until > clock_timestamp()";
-    let conn = shared.pool.get().await?;
+    let conn = shared.pulse.get().await?;
     let node = shared.life.node();
     conn.run(SEEN, &[&node]).await?;
     conn.run(LEASES, &[&node, &limit.as_secs_f64()]).await?;

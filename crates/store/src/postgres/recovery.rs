@@ -107,8 +107,11 @@ impl Sessions for PostgresStore {
     }
 
     async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
-        let (conn, shared) = (self.conn().await?, &self.shared);
-        self.told(nodes::alive(&conn, shared.life.node(), at).await)?;
+        let shared = &self.shared;
+        let pulse = self.told(shared.pulse.get().await)?;
+        self.told(nodes::alive(&pulse, shared.life.node(), at).await)?;
+        drop(pulse);
+        let conn = self.conn().await?;
         self.told(sessions::forget(&conn, lost_before, shared.options.node_timeout).await)
     }
 }
