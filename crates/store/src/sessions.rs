@@ -131,15 +131,16 @@ pub trait Sessions: Send + Sync {
     /// A session begins, connected and without rooms.
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError>;
 
-    /// The session gets the room's entries after `after` from now on, `at`. If it was subscribed to it before, it
-    /// stays so from there, unless its user has left the room since. `false` if its holder does not have it any more.
+    /// The session gets the room's entries after `after` from now on, as long as its user's `membership` lasts (see
+    /// [`crate::Member::membership`]). If it was subscribed to it before in the same one, it stays so from there. `false` if
+    /// its holder does not have it any more.
     async fn subscribe(
         &self,
         key: SessionKey,
         holder: Holder,
         room: RoomId,
         after: u64,
-        at: i64,
+        membership: u64,
     ) -> Result<bool, StoreError>;
 
     /// The session is no longer subscribed to these rooms.

@@ -180,9 +180,9 @@ mod flaky {
             holder: Holder,
             room: RoomId,
             after: u64,
-            at: i64,
+            membership: u64,
         ) -> Result<bool, StoreError> {
-            self.inner.subscribe(key, holder, room, after, at).await
+            self.inner.subscribe(key, holder, room, after, membership).await
         }
         async fn unsubscribe(
             &self,

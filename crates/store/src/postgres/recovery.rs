@@ -58,10 +58,10 @@ impl Sessions for PostgresStore {
         holder: Holder,
         room: RoomId,
         after: u64,
-        at: i64,
+        membership: u64,
     ) -> Result<bool, StoreError> {
         let session = self.held(key, holder);
-        self.told(sessions::subscribe(&self.conn().await?, session, room, after, at).await)
+        self.told(sessions::subscribe(&self.conn().await?, session, room, after, membership).await)
     }
 
     async fn unsubscribe(

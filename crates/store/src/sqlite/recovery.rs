@@ -46,14 +46,14 @@ impl Sessions for SqliteStore {
         holder: Holder,
         room: RoomId,
         after: u64,
-        at: i64,
+        membership: u64,
     ) -> Result<bool, StoreError> {
         let session = sessions::Held { key, holder };
         let subscribe = sessions::Subscribe {
             session,
             room,
             after,
-            at,
+            membership,
         };
         self.write(subscribe).await
     }
