@@ -125,6 +125,9 @@ pub trait Sessions: Send + Sync {
     /// The entries at positions after `after` up to `upto` that are still kept, `limit` at most, in order.
     async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError>;
 
+    /// Which room the entry at a position is of, also if that can't be read; `None` if it is no longer kept.
+    async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError>;
+
     /// What a session missed, in the order of positions; `None` if some of it is no longer kept, or it is too much.
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError>;
 

@@ -451,6 +451,11 @@ impl Cluster {
         Ok(room.id)
     }
 
+    /// Whether controls stand in this room. While it is not known which one that is, any room may be it.
+    pub(crate) fn is_own_room(&self, room: RoomId) -> bool {
+        self.control_room.lock().is_none_or(|own| own == room)
+    }
+
     /// The log began anew, and the room may be another one.
     fn forget_control_room(&self) {
         *self.control_room.lock() = None;

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use roomful_testkit::SioClient;
@@ -127,10 +127,12 @@ async fn draining_waits_for_what_was_accepted() {
 
 /// A store whose appends fail when told to: before they do anything, or after they were committed. So do writes of a
 /// status, and users can't be read while nothing can be written.
-struct Flaky {
-    inner: Arc<dyn roomful_store::Store>,
+pub(crate) struct Flaky {
+    pub(crate) inner: Arc<dyn roomful_store::Store>,
     /// 0: works; 1: fails before; 2: commits, then says that it failed.
-    mode: AtomicUsize,
+    pub(crate) mode: AtomicUsize,
+    /// The place whose entry can't be read back, if it is not 0.
+    pub(crate) unreadable: AtomicU64,
 }
 
 mod flaky {
@@ -166,7 +168,15 @@ mod flaky {
             }
         }
         async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
-            self.inner.placed(after, upto, limit).await
+            let found = self.inner.placed(after, upto, limit).await?;
+            let unreadable = self.unreadable.load(Ordering::SeqCst);
+            if found.iter().any(|placed| placed.pos == unreadable) {
+                return Err(StoreError::Internal("an entry can't be read".into()));
+            }
+            Ok(found)
+        }
+        async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError> {
+            self.inner.room_at(pos).await
         }
         async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
             self.inner.missed(ask).await
@@ -395,6 +405,7 @@ async fn on_flaky() -> (Arc<Flaky>, Server) {
     let store = Arc::new(Flaky {
         inner,
         mode: AtomicUsize::new(0),
+        unreadable: AtomicU64::new(0),
     });
     let server = Server::on(store.clone(), data, |_| ()).await;
     (store, server)

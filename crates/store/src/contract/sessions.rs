@@ -40,6 +40,14 @@ pub async fn positions_are_dense_over_all_rooms(harness: &dyn Harness) -> Outcom
     assert_eq!(places(&all), [(1, a, 1), (2, b, 1), (3, a, 2), (4, b, 2)]);
     assert_eq!(places(&store.placed(1, 3, 9).await?), [(2, b, 1), (3, a, 2)]);
     assert_eq!(places(&store.placed(1, 4, 1).await?), [(2, b, 1)]);
+    assert_eq!(
+        (
+            store.room_at(2).await?,
+            store.room_at(3).await?,
+            store.room_at(5).await?
+        ),
+        (Some(b), Some(a), None)
+    );
     let epoch = store.position().epoch;
     store.close().await;
     let store = harness.open(Options::default());

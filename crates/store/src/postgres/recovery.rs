@@ -44,6 +44,10 @@ impl Sessions for PostgresStore {
         self.told(positions::between(&self.conn().await?, after, upto, limit).await)
     }
 
+    async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError> {
+        self.told(positions::room_at(&self.conn().await?, pos).await)
+    }
+
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
         self.told(positions::missed(&self.conn().await?, &ask).await)
     }

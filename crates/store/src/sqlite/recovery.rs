@@ -32,6 +32,10 @@ impl Sessions for SqliteStore {
             .await
     }
 
+    async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError> {
+        self.read(move |conn| positions::room_at(conn, pos)).await
+    }
+
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
         self.read(move |conn| positions::missed(conn, &ask)).await
     }
