@@ -162,7 +162,7 @@ impl Pipeline {
         let PlacedEntry { pos, room, entry } = placed;
         if entry.kind == EntryKind::Control {
             if let (Some(cluster), Some(chat)) = (&self.cluster, self.chat.get().and_then(Weak::upgrade)) {
-                cluster::obey(&chat, cluster, entry);
+                cluster::obey(&chat, cluster, placed);
             }
             return self.order.deliver(*pos, || ());
         }

@@ -287,6 +287,19 @@ async fn who_leaves_or_is_sent_away_on_one_node_is_gone_from_all() {
 }
 
 #[tokio::test]
+async fn who_came_after_they_were_sent_away_stays() {
+    let (here, there, _data) = strangers(Duration::from_hours(1)).await;
+    let alice = there.joined("alice", "lobby").await;
+    let before = there.connect("bob").await;
+    here.chat.disconnect_user("bob").await.unwrap();
+    // The other node has not heard of it yet, and comes to it with what Alice says.
+    let after = there.connect("bob").await;
+    send(&alice, "lobby", "hello").await;
+    is_closed(&before).await;
+    settle(&after).await;
+}
+
+#[tokio::test]
 async fn a_room_that_is_deleted_on_one_node_is_gone_from_all() {
     let nodes = Nodes::start(2).await;
     let alice = nodes[0].joined("alice", "lobby").await;
