@@ -122,6 +122,10 @@ pub trait Sessions: Send + Sync {
     /// As [`crate::Store::append`], and says where in the order of all entries the new ones are.
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError>;
 
+    /// Removes a room as [`crate::Store::delete_room`] does, and appends an entry that says so: both in one transaction, or
+    /// neither. The entry's result is [`Rejected::NoSuchRoom`], and nothing was done, if there is no such room.
+    async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError>;
+
     /// The entries at positions after `after` up to `upto` that are still kept, `limit` at most, in order.
     async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError>;
 

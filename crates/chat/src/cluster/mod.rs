@@ -390,16 +390,41 @@ impl Cluster {
     /// # Errors
     /// `unavailable`, `internal`: it is not certain.
     pub(crate) async fn command(&self, control: &Control) -> Result<(), ChatError> {
-        let chat = self
-            .chat()
-            .ok_or(ChatError::Unavailable("the server is going down"))?;
-        let room = self.control_room(&chat).await?;
+        let chat = self.chat_or_leaving()?;
+        let entry = self.written(&chat, control).await?;
+        let placed = chat.store.append_placed(vec![entry.clone()]).await?;
+        if self.tell_command(&chat, entry, placed) {
+            return Ok(());
+        }
+        tracing::error!("what all nodes must do was not written");
+        Err(ChatError::Internal)
+    }
+
+    /// Removes a room from the store, and with that has all nodes let go of it: one is not done without the other. False if
+    /// there is no such room any more.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: it is not certain. If it was done, all nodes do their part all the same, this one too.
+    pub(crate) async fn remove_room(&self, room: RoomId) -> Result<bool, ChatError> {
+        let chat = self.chat_or_leaving()?;
+        let entry = self.written(&chat, &Control::RoomDeleted { room }).await?;
+        let placed = chat.store.remove_placed(room, entry.clone()).await?;
+        Ok(self.tell_command(&chat, entry, placed))
+    }
+
+    fn chat_or_leaving(&self) -> Result<Arc<Chat>, ChatError> {
+        self.chat()
+            .ok_or(ChatError::Unavailable("the server is going down"))
+    }
+
+    /// A command as an entry of the cluster's own room.
+    async fn written(&self, chat: &Chat, control: &Control) -> Result<NewEntry, ChatError> {
         let body = serde_json::to_string(control).map_err(|error| {
             tracing::error!(%error, "what all nodes must do can't be encoded");
             ChatError::Internal
         })?;
-        let entry = NewEntry {
-            room,
+        Ok(NewEntry {
+            room: self.control_room(chat).await?,
             kind: EntryKind::Control,
             target: None,
             user_id: self.standing.member().to_string(),
@@ -408,12 +433,16 @@ impl Cluster {
             body,
             mentions: Vec::new(),
             at: chat.clock.now_ms(),
-        };
-        let Placed { results, pos } = chat.store.append_placed(vec![entry.clone()]).await?;
+        })
+    }
+
+    /// The other nodes are told of a command, if it was committed, and this one comes to it, too.
+    fn tell_command(&self, chat: &Chat, entry: NewEntry, placed: Placed) -> bool {
+        let Placed { results, pos } = placed;
         let [Ok(Appended::New { seq, at })] = *results else {
-            tracing::error!("what all nodes must do was not written");
-            return Err(ChatError::Internal);
+            return false;
         };
+        let room = entry.room;
         let line = Line::of(pos, seq, &entry, at);
         self.upcoming.lock().add_entry(line.placed(room));
         self.awake();
@@ -429,7 +458,7 @@ impl Cluster {
         } else {
             self.tell_committed(&chat.order.epoch(), pos, &[told]);
         }
-        Ok(())
+        true
     }
 
     /// The room in which controls stand. Nobody can join it, since it is private and its name is none.

@@ -15,8 +15,10 @@ pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, placed: &PlacedEntry) {
         // Of a newer version: then this one has nothing to do it with.
         Err(error) => return tracing::warn!(%error, "another node's command can't be read"),
     };
-    // Two choices on two nodes: all end with the later one, whoever made it.
-    if cluster.is_mine(&entry.user_id) && !matches!(control, Control::Chose { .. }) {
+    // Two choices on two nodes: all end with the later one, whoever made it. And of a room's removal this node may have heard
+    // nothing but an error, though it was done.
+    let is_for_all = matches!(control, Control::Chose { .. } | Control::RoomDeleted { .. });
+    if cluster.is_mine(&entry.user_id) && !is_for_all {
         return;
     }
     match control {

@@ -329,6 +329,30 @@ async fn a_room_that_is_deleted_on_one_node_is_gone_from_all() {
 }
 
 #[tokio::test]
+async fn a_room_is_deleted_on_all_nodes_or_on_none() {
+    let (here, there, store, _data) = strangers_on_flaky(Duration::from_millis(50)).await;
+    for (mode, name) in [(1, "stays"), (2, "goes")] {
+        let clients = [here.joined("alice", name).await, there.joined("bob", name).await];
+        store.mode.store(mode, Ordering::SeqCst);
+        let failed = here.chat.delete_room(name).await;
+        assert!(failed.is_err(), "{failed:?}");
+        store.mode.store(0, Ordering::SeqCst);
+        if mode == 1 {
+            // It was not done, and can be done again.
+            for client in &clients {
+                send(client, name, "still here").await;
+            }
+            here.chat.delete_room(name).await.unwrap();
+        }
+        for client in &clients {
+            client.next_event("chat:room_deleted").await.unwrap();
+            let ask = json!({ "room": name });
+            assert_eq!(ok(client.call("chat:join", &ask).await)["head"], 0);
+        }
+    }
+}
+
+#[tokio::test]
 async fn notifications_and_counts_reach_a_user_wherever_they_are() {
     let nodes = Nodes::start(2).await;
     let (phone, tablet) = (nodes[0].connect("alice").await, nodes[1].connect("alice").await);

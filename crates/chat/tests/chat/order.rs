@@ -167,6 +167,16 @@ mod flaky {
                 }
             }
         }
+        async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError> {
+            match self.mode.load(Ordering::SeqCst) {
+                0 => self.inner.remove_placed(room, word).await,
+                1 => Err(Outage::DiskFull.into()),
+                _ => {
+                    self.inner.remove_placed(room, word).await?;
+                    Err(Outage::Io("the answer was lost".into()).into())
+                }
+            }
+        }
         async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
             let found = self.inner.placed(after, upto, limit).await?;
             let unreadable = self.unreadable.load(Ordering::SeqCst);

@@ -59,6 +59,41 @@ pub async fn positions_are_dense_over_all_rooms(harness: &dyn Harness) -> Outcom
     Ok(())
 }
 
+pub async fn a_room_goes_together_with_the_word_that_it_has_gone(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let (a, b) = (room(&*store, "a").await?.id, room(&*store, "b").await?.id);
+    say(&*store, a, "bob", &["1", "2"]).await?;
+    store.join(a, "ann", 1).await?;
+    // The room where it should be said is missing: then the other one stays.
+    let unsaid = store
+        .remove_placed(a, message(b + 1, "ann", None, "gone"))
+        .await?;
+    assert_eq!(unsaid.results, [Err(Rejected::NoSuchRoom)]);
+    assert!(store.room(a).await?.is_some(), "both or neither");
+    // Whatever comes at the same time has its place beside it.
+    let entries = || vec![message(b, "ann", None, "3")];
+    let (before, removed, after) = tokio::join!(
+        store.append_placed(entries()),
+        store.remove_placed(a, message(b, "ann", None, "gone")),
+        store.append_placed(entries()),
+    );
+    let (before, removed, after) = (before?, removed?, after?);
+    assert!(matches!(removed.results[..], [Ok(Appended::New { .. })]));
+    assert_eq!(store.room(a).await?, None);
+    let mut told = [(before.pos, "3"), (removed.pos, "gone"), (after.pos, "3")];
+    told.sort_unstable();
+    let said = store.placed(0, 9, 9).await?;
+    let said: Vec<_> = said
+        .iter()
+        .map(|placed| (placed.pos, &*placed.entry.body))
+        .collect();
+    assert_eq!(said, told);
+    let again = store.remove_placed(a, message(b, "ann", None, "gone")).await?;
+    assert_eq!(again.results, [Err(Rejected::NoSuchRoom)]);
+    assert_eq!(store.read_position().await?.pos, told[2].0);
+    Ok(())
+}
+
 /// A session of ann's with a room in it, from the room's present head on.
 async fn subscribed(store: &dyn Store, rooms: &[RoomId]) -> Result<(), StoreError> {
     let session = NewSession {

@@ -212,6 +212,20 @@ impl PostgresStore {
         Ok(now.min(there))
     }
 
+    /// Removes the history of a room that is to be removed, in bites: what follows then has little left to remove at once.
+    async fn empty_room(&self, room: RoomId) -> Result<(), StoreError> {
+        let limits = Retention {
+            max_entries: u64::MAX,
+            max_age_ms: 0,
+        };
+        let conn = self.conn().await?;
+        while self
+            .told(retention::trim(&conn, room, limits, i64::MAX).await)?
+            .more
+        {}
+        Ok(())
+    }
+
     /// What a call came to, as its caller is told.
     fn told<T>(&self, answer: Result<T, Failure>) -> Result<T, StoreError> {
         self.counted(answer.map_err(StoreError::from))
@@ -253,17 +267,8 @@ impl Store for PostgresStore {
     }
 
     async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
-        // The history first, in bites; what follows then has little left to remove at once.
-        let limits = Retention {
-            max_entries: u64::MAX,
-            max_age_ms: 0,
-        };
-        let conn = self.conn().await?;
-        while self
-            .told(retention::trim(&conn, room, limits, i64::MAX).await)?
-            .more
-        {}
-        self.told(rooms::delete(&conn, room).await)
+        self.empty_room(room).await?;
+        self.told(rooms::delete(&self.conn().await?, room).await)
     }
 
     async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError> {

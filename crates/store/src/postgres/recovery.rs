@@ -40,6 +40,11 @@ impl Sessions for PostgresStore {
         self.counted(self.appender.append(entries).await)
     }
 
+    async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError> {
+        self.empty_room(room).await?;
+        self.counted(self.appender.remove(room, word).await)
+    }
+
     async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
         self.told(positions::between(&self.conn().await?, after, upto, limit).await)
     }

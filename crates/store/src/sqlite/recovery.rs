@@ -27,6 +27,10 @@ impl Sessions for SqliteStore {
         self.write(append::Append(entries)).await
     }
 
+    async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError> {
+        self.write(append::Remove { room, word }).await
+    }
+
     async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
         self.read(move |conn| positions::between(conn, after, upto, limit))
             .await

@@ -11,9 +11,9 @@ use tokio::{
 
 use super::{load, plan, plan::Plan, store};
 use crate::{
-    NewEntry, Options, Outage, Placed, StoreError,
+    NewEntry, Options, Outage, Placed, Rejected, RoomId, StoreError,
     metrics::{Metrics, to_f64},
-    postgres::{conn::Conn, failure::Failure, life::Life, pool::Pool},
+    postgres::{conn::Conn, failure::Failure, life::Life, pool::Pool, rooms},
     queue,
     queue::Queue,
 };
@@ -31,6 +31,8 @@ pub(in crate::postgres) struct Appender {
 
 struct Queued {
     entries: Vec<NewEntry>,
+    /// A room that is removed along with it. Such an append flies alone.
+    removes: Option<RoomId>,
     reply: oneshot::Sender<Result<Placed, StoreError>>,
     /// Its share of the queue's bytes, given back when it is answered.
     _share: OwnedSemaphorePermit,
@@ -56,6 +58,7 @@ impl Appender {
         let task = Task {
             start,
             incoming,
+            put_back: None,
             failing: false,
         };
         Self {
@@ -70,6 +73,19 @@ impl Appender {
 
     /// From the moment it is queued it is carried out, whether or not somebody waits.
     pub(in crate::postgres) async fn append(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
+        self.enqueue(entries, None).await
+    }
+
+    /// The same for an entry that says that a room was removed, which it is with it.
+    pub(in crate::postgres) async fn remove(
+        &self,
+        room: RoomId,
+        word: NewEntry,
+    ) -> Result<Placed, StoreError> {
+        self.enqueue(vec![word], Some(room)).await
+    }
+
+    async fn enqueue(&self, entries: Vec<NewEntry>, removes: Option<RoomId>) -> Result<Placed, StoreError> {
         let bytes = entries.iter().map(NewEntry::weight).sum::<usize>();
         // An append larger than the whole queue may pass when it is alone.
         let share = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.queue_bytes);
@@ -83,6 +99,7 @@ impl Appender {
         self.metrics.queue.increment(1);
         let queued = Queued {
             entries,
+            removes,
             reply,
             _share: share,
         };
@@ -106,20 +123,23 @@ impl Appender {
 struct Task {
     start: Start,
     incoming: mpsc::Receiver<Queued>,
+    /// What has come, and flies alone.
+    put_back: Option<Queued>,
     /// Whether the last flight failed, so that an outage is logged once and not once a flight.
     failing: bool,
 }
 
 impl Task {
     async fn run(mut self) {
-        while let Some(first) = self.incoming.recv().await {
+        while let Some(first) = self.next().await {
+            let removes = first.removes;
             let queued = self.gather(first);
             let appends: Vec<_> = queued.iter().map(|queued| &*queued.entries).collect();
-            match self.fly(&appends).await {
+            match self.fly(&appends, removes).await {
                 // One entry that PostgreSQL can't take must not take the others with it.
                 Err(StoreError::Internal(_)) if queued.len() > 1 => {
                     for queued in queued {
-                        let placed = self.fly(&[&queued.entries]).await;
+                        let placed = self.fly(&[&queued.entries], None).await;
                         answer(queued, placed.map(|mut placed| placed.pop()));
                     }
                 }
@@ -135,6 +155,13 @@ impl Task {
         }
     }
 
+    async fn next(&mut self) -> Option<Queued> {
+        match self.put_back.take() {
+            Some(queued) => Some(queued),
+            None => self.incoming.recv().await,
+        }
+    }
+
     /// The first append and all that wait behind it, within the bounds of a flight.
     fn gather(&mut self, first: Queued) -> Vec<Queued> {
         let options = &self.start.options;
@@ -144,9 +171,12 @@ impl Task {
         while let Some(queued) = next {
             writes = writes.saturating_sub(queued.entries.len());
             bytes = bytes.saturating_sub(queued.entries.iter().map(NewEntry::weight).sum());
+            let full = writes == 0 || bytes == 0 || queued.removes.is_some();
             all.push(queued);
-            let full = writes == 0 || bytes == 0;
             next = if full { None } else { self.incoming.try_recv().ok() };
+            if next.as_ref().is_some_and(|queued| queued.removes.is_some()) {
+                self.put_back = next.take();
+            }
         }
         let entries = all.iter().map(|queued| queued.entries.len()).sum();
         self.start.metrics.batch_size.record(to_f64(entries));
@@ -155,9 +185,13 @@ impl Task {
     }
 
     /// All appends in one transaction, or none.
-    async fn fly(&mut self, appends: &[&[NewEntry]]) -> Result<Vec<Placed>, StoreError> {
+    async fn fly(
+        &mut self,
+        appends: &[&[NewEntry]],
+        removes: Option<RoomId>,
+    ) -> Result<Vec<Placed>, StoreError> {
         let started = Instant::now();
-        let flown = self.attempt(appends).await.map_err(StoreError::from);
+        let flown = self.attempt(appends, removes).await.map_err(StoreError::from);
         self.start
             .metrics
             .commit_seconds
@@ -171,7 +205,11 @@ impl Task {
         flown
     }
 
-    async fn attempt(&self, appends: &[&[NewEntry]]) -> Result<Vec<Placed>, Failure> {
+    async fn attempt(
+        &self,
+        appends: &[&[NewEntry]],
+        removes: Option<RoomId>,
+    ) -> Result<Vec<Placed>, Failure> {
         let Start {
             pool,
             life,
@@ -189,12 +227,21 @@ impl Task {
         }
         let put_back = || Outage::Connection("the log was put back once more".into());
         let loaded = loaded.ok_or_else(put_back)?;
+        // Under the lock of the order nobody else locks several rooms, so this one may come after the others.
+        if let Some(room) = removes
+            && !rooms::lock_to_remove(&conn, room).await?
+        {
+            conn.roll_back().await?;
+            return Ok(vec![nothing_done(loaded.pos)]);
+        }
         let limits = plan::Limits {
             max_entries: options.retention.max_entries,
             reactions: options.reactions,
         };
         let plan = Plan::of(appends, loaded, limits);
-        self.commit(&conn, &plan).await?;
+        // Not if it can't be said.
+        let removes = removes.filter(|_| plan.moved_to().is_some());
+        self.commit(&conn, &plan, removes).await?;
         if let Some(pos) = plan.moved_to() {
             life.gave_out(pos);
         }
@@ -204,11 +251,18 @@ impl Task {
         Ok(plan.placed)
     }
 
-    async fn commit(&self, conn: &Conn, plan: &Plan<'_>) -> Result<(), Failure> {
+    async fn commit(&self, conn: &Conn, plan: &Plan<'_>, removes: Option<RoomId>) -> Result<(), Failure> {
         let node = (!self.start.life.is_guest()).then(|| self.start.life.node());
-        conn.send(&store::steps(plan, node, &self.start.options.outbox))
-            .await?;
-        Ok(())
+        let steps = store::steps(plan, node, removes, &self.start.options.outbox);
+        conn.send(&steps).await.map(drop)
+    }
+}
+
+/// There was no such room to remove.
+fn nothing_done(pos: u64) -> Placed {
+    Placed {
+        results: vec![Err(Rejected::NoSuchRoom)],
+        pos: pos + 1,
     }
 }
 
