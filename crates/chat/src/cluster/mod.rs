@@ -8,7 +8,7 @@
 //! | `follower` | going on in the order: woken by the bus, certain by the store |
 //! | `elsewhere` | who shows on other nodes, as a value |
 //! | `newest` | what was told last of marks, as a value |
-//! | `lease` | as long as it lasts, this node counts |
+//! | `lease`, `moment` | as long as it lasts, this node counts |
 //! | `control` | what all nodes must do, whatever the bus loses |
 //! | `obedience` | doing it |
 //!
@@ -21,6 +21,7 @@ pub(crate) mod elsewhere;
 mod follower;
 mod hearing;
 mod lease;
+mod moment;
 mod newest;
 mod obedience;
 mod upcoming;
@@ -36,7 +37,7 @@ use ::metrics::{Counter, counter};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use roomful_bus::{Bus, BusError, Entry, Subscription, Swept};
-use roomful_store::{Appended, EntryKind, NewEntry, Placed, RoomChange, RoomId, RoomKind};
+use roomful_store::{Appended, EntryKind, NewEntry, Placed, RoomChange, RoomId, RoomKind, Terms};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
@@ -266,6 +267,12 @@ impl Cluster {
     }
 
     // ---- the roster
+
+    /// The term of this node's lease, as long as it lasts: what the store is to ask before it commits.
+    pub(crate) fn terms(self: &Arc<Self>) -> Terms {
+        let cluster = Arc::downgrade(self);
+        Arc::new(move || cluster.upgrade()?.standing.term())
+    }
 
     /// Waits until this node's lease lasts.
     pub(crate) async fn in_good_standing(&self) {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{PostgresStore, nodes, positions, sessions};
 use crate::{
     Holder, LogPosition, Missed, NewEntry, NewSession, Placed, PlacedEntry, Resume, Resumed, RoomId,
-    SessionKey, Sessions, StoreError,
+    SessionKey, Sessions, StoreError, Terms,
 };
 
 impl PostgresStore {
@@ -34,6 +34,10 @@ impl Sessions for PostgresStore {
     async fn other_nodes(&self) -> Result<u64, StoreError> {
         let (conn, limit) = (self.conn().await?, self.shared.options.node_timeout);
         self.told(nodes::others(&conn, self.shared.life.node(), limit).await)
+    }
+
+    fn fence(&self, terms: Terms) {
+        self.appender.fence(terms);
     }
 
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {

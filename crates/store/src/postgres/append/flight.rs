@@ -1,7 +1,7 @@
 //! The queue of appends, and the one task that takes them to the database. While one flight is being committed the next one
 //! fills; nothing waits for a flight to be full.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{load, plan, plan::Plan, store};
 use crate::{
-    NewEntry, Options, Outage, Placed, Rejected, RoomId, StoreError,
+    NewEntry, Options, Outage, Placed, Rejected, RoomId, StoreError, Terms,
     metrics::{Metrics, to_f64},
     postgres::{conn::Conn, failure::Failure, life::Life, pool::Pool, rooms},
     queue,
@@ -21,6 +21,7 @@ use crate::{
 /// The way to the task.
 pub(in crate::postgres) struct Appender {
     queue: Queue<Queued>,
+    fence: Fence,
     bytes: Arc<Semaphore>,
     queue_bytes: u32,
     options: Options,
@@ -33,9 +34,32 @@ struct Queued {
     entries: Vec<NewEntry>,
     /// A room that is removed along with it. Such an append flies alone.
     removes: Option<RoomId>,
+    /// The term in which it was asked for.
+    term: Option<u64>,
     reply: oneshot::Sender<Result<Placed, StoreError>>,
     /// Its share of the queue's bytes, given back when it is answered.
     _share: OwnedSemaphorePermit,
+}
+
+/// Who may say that nothing is to be appended now, once there is somebody.
+#[derive(Clone, Default)]
+struct Fence(Arc<OnceLock<Terms>>);
+
+impl Fence {
+    /// The term that lasts now; `None` where nobody keeps terms.
+    fn term(&self) -> Result<Option<u64>, Outage> {
+        match self.0.get() {
+            None => Ok(None),
+            Some(terms) => terms().map(Some).ok_or(Outage::Fenced),
+        }
+    }
+
+    /// Whether what was asked for in these terms may still be done.
+    fn still_holds(&self, terms: &[Option<u64>]) -> Result<(), Outage> {
+        let now = self.term()?;
+        let all = terms.iter().all(|term| *term == now);
+        all.then_some(()).ok_or(Outage::Fenced)
+    }
 }
 
 /// What the task works with.
@@ -55,20 +79,28 @@ impl Appender {
         let (queue, incoming) = Queue::new(start.options.queue_writes, start.options.queue_wait);
         let queue_bytes = u32::try_from(start.options.queue_bytes).unwrap_or(u32::MAX);
         let (options, metrics) = (start.options.clone(), Arc::clone(&start.metrics));
+        let fence = Fence::default();
         let task = Task {
             start,
+            fence: fence.clone(),
             incoming,
             put_back: None,
             failing: false,
         };
         Self {
             queue,
+            fence,
             bytes: Arc::new(Semaphore::new(queue_bytes as usize)),
             queue_bytes,
             options,
             metrics,
             task: tokio::sync::Mutex::new(Some(tokio::spawn(task.run()))),
         }
+    }
+
+    /// See [`crate::Sessions::fence`]. The first one counts.
+    pub(in crate::postgres) fn fence(&self, terms: Terms) {
+        let _ = self.fence.0.set(terms);
     }
 
     /// From the moment it is queued it is carried out, whether or not somebody waits.
@@ -86,6 +118,7 @@ impl Appender {
     }
 
     async fn enqueue(&self, entries: Vec<NewEntry>, removes: Option<RoomId>) -> Result<Placed, StoreError> {
+        let term = self.fence.term()?;
         let bytes = entries.iter().map(NewEntry::weight).sum::<usize>();
         // An append larger than the whole queue may pass when it is alone.
         let share = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.queue_bytes);
@@ -100,6 +133,7 @@ impl Appender {
         let queued = Queued {
             entries,
             removes,
+            term,
             reply,
             _share: share,
         };
@@ -122,6 +156,7 @@ impl Appender {
 
 struct Task {
     start: Start,
+    fence: Fence,
     incoming: mpsc::Receiver<Queued>,
     /// What has come, and flies alone.
     put_back: Option<Queued>,
@@ -132,14 +167,12 @@ struct Task {
 impl Task {
     async fn run(mut self) {
         while let Some(first) = self.next().await {
-            let removes = first.removes;
             let queued = self.gather(first);
-            let appends: Vec<_> = queued.iter().map(|queued| &*queued.entries).collect();
-            match self.fly(&appends, removes).await {
+            match self.fly(&queued).await {
                 // One entry that PostgreSQL can't take must not take the others with it.
                 Err(StoreError::Internal(_)) if queued.len() > 1 => {
                     for queued in queued {
-                        let placed = self.fly(&[&queued.entries], None).await;
+                        let placed = self.fly(std::slice::from_ref(&queued)).await;
                         answer(queued, placed.map(|mut placed| placed.pop()));
                     }
                 }
@@ -185,13 +218,9 @@ impl Task {
     }
 
     /// All appends in one transaction, or none.
-    async fn fly(
-        &mut self,
-        appends: &[&[NewEntry]],
-        removes: Option<RoomId>,
-    ) -> Result<Vec<Placed>, StoreError> {
+    async fn fly(&mut self, queued: &[Queued]) -> Result<Vec<Placed>, StoreError> {
         let started = Instant::now();
-        let flown = self.attempt(appends, removes).await.map_err(StoreError::from);
+        let flown = self.attempt(queued).await.map_err(StoreError::from);
         self.start
             .metrics
             .commit_seconds
@@ -205,11 +234,12 @@ impl Task {
         flown
     }
 
-    async fn attempt(
-        &self,
-        appends: &[&[NewEntry]],
-        removes: Option<RoomId>,
-    ) -> Result<Vec<Placed>, Failure> {
+    async fn attempt(&self, queued: &[Queued]) -> Result<Vec<Placed>, Failure> {
+        let appends: Vec<_> = queued.iter().map(|queued| &*queued.entries).collect();
+        let appends = &*appends;
+        let removes = queued.iter().find_map(|queued| queued.removes);
+        let terms: Vec<_> = queued.iter().map(|queued| queued.term).collect();
+        self.fence.still_holds(&terms)?;
         let Start {
             pool,
             life,
@@ -239,6 +269,12 @@ impl Task {
             reactions: options.reactions,
         };
         let plan = Plan::of(appends, loaded, limits);
+        // Whoever stood still before this is not to go on as if nothing had been. Whoever stands still from here on holds an open
+        // transaction, which the server ends.
+        if let Err(fenced) = self.fence.still_holds(&terms) {
+            conn.roll_back().await?;
+            return Err(fenced.into());
+        }
         // Not if it can't be said.
         let removes = removes.filter(|_| plan.moved_to().is_some());
         self.commit(&conn, &plan, removes).await?;
