@@ -13,6 +13,8 @@ pub(crate) struct Metrics {
     /// Messages queued for a socket, once for each.
     pub(crate) messages_out: Tally,
     pub(crate) sent_away: Counter,
+    /// Committed entries that the store could not read back.
+    pub(crate) unreadable: Counter,
     resumed: Counter,
     not_resumed: Counter,
     errors: [Counter; ErrorCode::ALL.len()],
@@ -27,6 +29,7 @@ impl Metrics {
             messages_in: Tally::new(counter!("roomful_messages_in_total")),
             messages_out: Tally::new(counter!("roomful_messages_out_total")),
             sent_away: counter!("roomful_sent_away_total"),
+            unreadable: counter!("roomful_unreadable_entries_total"),
             resumed: counter!("roomful_sessions_resumed_total", "outcome" => "recovered"),
             not_resumed: counter!("roomful_sessions_resumed_total", "outcome" => "refused"),
             errors: ErrorCode::ALL.map(|code| counter!("roomful_errors_total", "code" => code.as_str())),

@@ -130,14 +130,19 @@ pub(crate) async fn begin(chat: &Chat, me: &Session, socket: &Socket) {
     }
 }
 
-/// The session gets the room's entries after `head`.
+/// The session gets the room's entries after `head`, as long as its user's `membership` lasts.
 ///
 /// # Errors
 /// `unavailable`, `internal`: it is not known whether it is remembered, so the room may not be entered.
-pub(crate) async fn subscribe(chat: &Chat, me: &Session, room: RoomId, head: u64) -> Result<(), ChatError> {
+pub(crate) async fn subscribe(
+    chat: &Chat,
+    me: &Session,
+    (room, head): (RoomId, u64),
+    membership: u64,
+) -> Result<(), ChatError> {
     let Some(key) = me.key() else { return Ok(()) };
-    let now = chat.clock.now_ms();
-    if !chat.store.subscribe(key, me.serial, room, head, now).await? {
+    let subscribed = chat.store.subscribe(key, me.serial, room, head, membership);
+    if !subscribed.await? {
         // Another connection has taken the session over, and this one is about to end. Whatever it is: the store knows nothing
         // of this room, so this connection can't be taken up again.
         me.set_key(None);

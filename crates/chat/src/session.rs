@@ -23,6 +23,9 @@ use crate::{
 pub(crate) struct Session {
     /// Tells the sessions of a process apart.
     pub(crate) serial: u64,
+    /// Where the order of all entries stood when it was let in: what was commanded up to there is not meant for it. 0 where
+    /// there is one node.
+    pub(crate) since: u64,
     /// Whose it is. Never changes.
     pub(crate) user: UserId,
     /// Which of the user's devices it is on; empty if it did not say.
@@ -55,7 +58,7 @@ struct Life {
 
 impl Session {
     pub(crate) fn new(
-        serial: u64,
+        (serial, since): (u64, u64),
         mut claims: Claims,
         (device, plain): (Device, bool),
         limiter: Option<ConnectionLimiter>,
@@ -66,6 +69,7 @@ impl Session {
         claims.user = slot.user();
         Self {
             serial,
+            since,
             user: slot.user(),
             device,
             plain,
@@ -273,6 +277,6 @@ mod tests {
 
     #[test]
     fn an_idle_session_is_small() {
-        assert!(size_of::<Session>() <= 304, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 312, "{} bytes", size_of::<Session>());
     }
 }

@@ -29,6 +29,9 @@ pub enum Outage {
     /// The queue stayed full, or another process held the database, for longer than the configured wait.
     #[error("it has more to do than it can take")]
     Busy,
+    /// The node has no right to write now, see [`Sessions::fence`](crate::Sessions::fence).
+    #[error("this node may not write now")]
+    Fenced,
     /// [`Store::close`](crate::Store::close) was called.
     #[error("it is closed")]
     Closed,

@@ -55,6 +55,6 @@ pub use rows::{
 };
 pub use sessions::{
     Holder, LogPosition, Missed, NewSession, Placed, PlacedEntry, Resume, Resumed, SessionKey, Sessions,
-    SubscribedRoom,
+    SubscribedRoom, Terms,
 };
 pub use store::Store;

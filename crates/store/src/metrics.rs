@@ -12,6 +12,7 @@ pub(crate) struct Metrics {
     io: Counter,
     connection: Counter,
     busy: Counter,
+    fenced: Counter,
     closed: Counter,
     internal: Counter,
 }
@@ -27,6 +28,7 @@ impl Metrics {
             io: errors("io"),
             connection: errors("connection"),
             busy: errors("busy"),
+            fenced: errors("fenced"),
             closed: errors("closed"),
             internal: errors("internal"),
         }
@@ -39,6 +41,7 @@ impl Metrics {
             StoreError::Unavailable(Outage::Io(_)) => &self.io,
             StoreError::Unavailable(Outage::Connection(_)) => &self.connection,
             StoreError::Unavailable(Outage::Busy) => &self.busy,
+            StoreError::Unavailable(Outage::Fenced) => &self.fenced,
             StoreError::Unavailable(Outage::Closed) => &self.closed,
             StoreError::Internal(_) | StoreError::Setup(_) => &self.internal,
         }

@@ -52,7 +52,7 @@ pub struct Options {
     /// Whether this opening is a visit: a server may have the file as its own at the same time. Whether the log was restored
     /// is not looked at then, and nothing may be appended.
     pub guest: bool,
-    /// Connections to PostgreSQL for all but appends, which have one of their own.
+    /// Connections to PostgreSQL for all but appends and the node's signs of life, which have one of their own each.
     pub pool: usize,
     /// How long PostgreSQL may take for one statement, or a lock, before the call is given up.
     pub statement_timeout: Duration,

@@ -243,6 +243,8 @@ pub struct Member {
     pub delivered_seq: u64,
     /// When the present membership began.
     pub joined_at: i64,
+    /// Which of the user's memberships of this room it is, counted from 1: who leaves and comes back is in another one.
+    pub membership: u64,
     /// What they may do there. Ends with the membership.
     pub role: Role,
 }

@@ -1,5 +1,7 @@
 //! Connections that may be taken up again after they were lost, and what they missed meanwhile.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::{Appended, Entry, NewEntry, Rejected, RoomId, RoomRow, StoreError};
@@ -102,6 +104,9 @@ pub struct Missed {
     pub most_bytes: usize,
 }
 
+/// By which right a process writes: the number of its term, as long as that lasts.
+pub type Terms = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
+
 /// The part of a store that lets a lost connection be taken up again.
 ///
 /// All entries of all rooms stand in one dense order of positions, which is the order of their commits; a position is
@@ -122,8 +127,22 @@ pub trait Sessions: Send + Sync {
     /// As [`crate::Store::append`], and says where in the order of all entries the new ones are.
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError>;
 
+    /// Removes a room as [`crate::Store::delete_room`] does, and appends an entry that says so: both in one transaction, or
+    /// neither. The entry's result is [`Rejected::NoSuchRoom`], and nothing was done, if there is no such room.
+    async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError>;
+
+    /// From now on entries are appended only as long as `terms` says that this process may: in the term in which they were asked
+    /// for, and not in a later one. That is looked at again when nobody else can append any more and only the commit is left;
+    /// a process that stands still after that is let go of within two seconds. Others are answered [`crate::Outage::Fenced`].
+    ///
+    /// A store of one process does not ask.
+    fn fence(&self, _terms: Terms) {}
+
     /// The entries at positions after `after` up to `upto` that are still kept, `limit` at most, in order.
     async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError>;
+
+    /// Which room the entry at a position is of, also if that can't be read; `None` if it is no longer kept.
+    async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError>;
 
     /// What a session missed, in the order of positions; `None` if some of it is no longer kept, or it is too much.
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError>;
@@ -131,15 +150,16 @@ pub trait Sessions: Send + Sync {
     /// A session begins, connected and without rooms.
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError>;
 
-    /// The session gets the room's entries after `after` from now on, `at`. If it was subscribed to it before, it
-    /// stays so from there, unless its user has left the room since. `false` if its holder does not have it any more.
+    /// The session gets the room's entries after `after` from now on, as long as its user's `membership` lasts (see
+    /// [`crate::Member::membership`]). If it was subscribed to it before in the same one, it stays so from there. `false` if
+    /// its holder does not have it any more.
     async fn subscribe(
         &self,
         key: SessionKey,
         holder: Holder,
         room: RoomId,
         after: u64,
-        at: i64,
+        membership: u64,
     ) -> Result<bool, StoreError>;
 
     /// The session is no longer subscribed to these rooms.

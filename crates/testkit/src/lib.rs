@@ -28,6 +28,7 @@ pub mod http;
 pub mod lossy_redis;
 pub mod packet;
 pub mod polling;
+pub mod ports;
 pub mod postgres;
 pub mod proxy;
 pub mod redis;

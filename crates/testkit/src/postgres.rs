@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, getuid, kill_process};
 use tokio::time::Instant;
 
-use crate::{Error, PATIENCE, redis::free_port};
+use crate::{Error, PATIENCE, ports::free_port};
 
 /// The one user of the server, who may do all.
 const USER: &str = "roomful";

@@ -3,7 +3,7 @@
 //! It writes every command to disk before it answers, so that a restart finds all that was answered. The system's own
 //! Redis, if there is one, is left alone.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::ports::free_port;
 use crate::resp::RespClient;
 use crate::{Error, PATIENCE};
 
@@ -170,14 +171,6 @@ impl RedisServer {
         let tail = lines[lines.len().saturating_sub(20)..].join("\n");
         Error::Redis(format!("redis-server {what}; its log ends with:\n{tail}"))
     }
-}
-
-/// A port of 127.0.0.1 that was free a moment ago, for who takes port 0 for "none", as Redis does.
-pub fn free_port() -> Result<u16, Error> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let addr = listener.and_then(|listener| listener.local_addr());
-    addr.map(|addr| addr.port())
-        .map_err(Error::io("looking for a free port"))
 }
 
 fn spawn(folder: &Path, port: u16, password: Option<&str>, args: &[String]) -> Result<Child, Error> {

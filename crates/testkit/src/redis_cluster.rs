@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::redis::free_port;
+use crate::ports::free_port;
 use crate::{Error, PATIENCE, RedisServer};
 
 /// How many slots a cluster has.

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use crate::redis::free_port;
+use crate::ports::free_port;
 use crate::resp::RespClient;
 use crate::{Error, PATIENCE};
 

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use roomful_testkit::ports::free_port;
 use roomful_testkit::proxy::{Proxy, Weather};
-use roomful_testkit::redis::free_port;
 use roomful_testkit::usage::Usage;
 use roomful_testkit::{Error, LossyRedis, PostgresServer, RedisServer, ServerProcess, http, server};
 use tokio::task::block_in_place;

@@ -44,7 +44,7 @@ async fn a_failover_is_followed() {
     .unwrap();
 
     // The first of them is not there.
-    let gone = roomful_testkit::redis::free_port().unwrap();
+    let gone = roomful_testkit::ports::free_port().unwrap();
     let url = format!(
         "redis+sentinel://:pw@127.0.0.1:{gone},{}/mymaster/0",
         sentinel.addr()

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use bytes::Bytes;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use roomful_bus::{Beat, BusError, Options, contract::until, open};
-use roomful_testkit::{RedisServer, redis::free_port};
+use roomful_testkit::{RedisServer, ports::free_port};
 
 use super::{LONG, arrives, end, hear};
 

@@ -238,7 +238,7 @@ async fn two_clusters_share_a_redis_under_prefixes() {
 async fn without_redis_nothing_waits_for_ever_and_nothing_grows() {
     let url = format!(
         "redis://user:hunter2@127.0.0.1:{}",
-        roomful_testkit::redis::free_port().unwrap()
+        roomful_testkit::ports::free_port().unwrap()
     );
     let bus: Arc<dyn Bus> = open(&url, quick()).unwrap();
     let subscription = bus.subscribe("t", Recorder::new());

@@ -7,7 +7,6 @@ use roomful_store::{RoomChange, RoomRow};
 
 use super::{NO_ROOM, existing, room_name, to_its_end};
 use crate::{
-    cluster::Control,
     error::ChatError,
     events::chat::{ROOM_DELETED, RoomDeleted},
     handlers::membership::{frame, give_up},
@@ -77,14 +76,18 @@ impl ChatServer {
 }
 
 async fn delete(chat: &Chat, room: &str) -> Result<(), ChatError> {
-    let room = existing(chat, room).await?;
-    let was_there = chat.store.delete_room(room.id).await?;
-    // Also if it was gone already: then whoever removed it may not have come this far.
-    clear(chat, &room).await;
-    if let Some(cluster) = &chat.cluster {
-        cluster.command(&Control::RoomDeleted { room: room.id }).await?;
+    // One that another node has removed may still be in memory, and another of its name be in the store: then that is meant.
+    loop {
+        let room = existing(chat, room).await?;
+        let was_there = match &chat.cluster {
+            Some(cluster) => cluster.remove_room(room.id).await?,
+            None => chat.store.delete_room(room.id).await?,
+        };
+        clear(chat, &room).await;
+        if was_there {
+            return Ok(());
+        }
     }
-    was_there.then_some(()).ok_or(NO_ROOM)
 }
 
 /// A room that was removed: its sockets here are told, and are no longer in it.

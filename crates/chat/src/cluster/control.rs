@@ -2,7 +2,8 @@
 //! cluster's own, so that whoever follows the order finds it.
 //!
 //! It is written after the store knows what it tells, and before whoever asked is answered. A node that dies in between
-//! has answered nobody: the call is made again, and does it all again.
+//! has answered nobody: the call is made again, and does it all again. A room that is gone can't be named again, so it goes in
+//! the transaction that writes the command.
 
 use roomful_store::RoomId;
 use serde::{Deserialize, Serialize};

@@ -12,6 +12,7 @@ use crate::{error::ChatError, room::Room, servers::chat::Chat};
 /// Follows the order until the chat is gone.
 pub(crate) fn start(chat: &Arc<Chat>, cluster: &Arc<Cluster>) {
     cluster.listen(chat);
+    chat.store.fence(cluster.terms());
     tokio::spawn(follow(Arc::downgrade(chat), Arc::clone(cluster)));
     tokio::spawn(lease::keep(Arc::downgrade(chat), Arc::clone(cluster)));
     tokio::spawn(poll(Arc::downgrade(chat), Arc::clone(cluster)));

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::Cluster;
+use super::{Cluster, moment::Moment};
 use crate::servers::chat::Chat;
 
 /// How long to wait, at least, before the next sign of life.
@@ -26,8 +26,23 @@ const LEAST_WAIT: Duration = Duration::from_millis(50);
 pub(crate) struct Standing {
     node: String,
     member: RwLock<Arc<str>>,
-    /// Whether the lease lasts, as far as this node can know.
-    lasts: watch::Sender<bool>,
+    term: watch::Sender<Term>,
+}
+
+/// From when a lease begins until it ends.
+#[derive(Clone, Copy, Default)]
+struct Term {
+    /// Counts them.
+    number: u64,
+    /// Until when the lease lasts, as far as this node can know; `None` between two of them. That it has ended is told by
+    /// this and not by whoever notes it: a process that has stood still goes on wherever it was.
+    ends: Option<Moment>,
+}
+
+impl Term {
+    fn lasts(self) -> bool {
+        self.ends.is_some_and(|ends| !ends.is_over())
+    }
 }
 
 impl Standing {
@@ -35,7 +50,7 @@ impl Standing {
         Self {
             node: node.to_owned(),
             member: RwLock::new(member(node)),
-            lasts: watch::Sender::new(false),
+            term: watch::Sender::default(),
         }
     }
 
@@ -45,13 +60,35 @@ impl Standing {
     }
 
     pub(super) fn lasts(&self) -> bool {
-        *self.lasts.borrow()
+        self.term.borrow().lasts()
+    }
+
+    /// The number of the term, as long as it lasts.
+    pub(super) fn term(&self) -> Option<u64> {
+        let term = *self.term.borrow();
+        term.lasts().then_some(term.number)
     }
 
     /// Waits until the lease lasts.
     pub(super) async fn in_good_standing(&self) {
         // The sender lives as long as this.
-        let _ = self.lasts.subscribe().wait_for(|lasts| *lasts).await;
+        let _ = self.term.subscribe().wait_for(|term| term.lasts()).await;
+    }
+
+    /// The lease lasts until then. Answers whether this is no new one.
+    fn lasts_until(&self, ends: Moment) -> bool {
+        let mut went_on = false;
+        self.term.send_modify(|term| {
+            went_on = term.ends.is_some();
+            term.number += u64::from(!went_on);
+            term.ends = Some(ends);
+        });
+        went_on
+    }
+
+    /// The lease is over. Answers whether there was one.
+    fn end(&self) -> bool {
+        self.term.send_if_modified(|term| term.ends.take().is_some())
     }
 }
 
@@ -64,18 +101,18 @@ fn member(node: &str) -> Arc<str> {
 pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
     let ttl = cluster.config.lease;
     let (every, in_time) = (ttl / 3, ttl * 4 / 5);
-    let mut renewed: Option<Instant> = None;
+    let mut renewed: Option<Moment> = None;
     loop {
         let Some(chat) = owner.upgrade() else { return };
-        let asked = Instant::now();
+        let asked = Moment::now();
         let (member, info) = (cluster.standing.member(), cluster.info(chat.stats()));
         // No answer is worth waiting for longer than the lease may last.
-        let patience = renewed.map_or(every, |at| (at + in_time).saturating_duration_since(asked));
+        let patience = renewed.map_or(every, |at| (at + in_time).left());
         let patience = patience.clamp(Duration::from_millis(50), every);
         match timeout(patience, cluster.config.bus.beat(&member, info, ttl)).await {
             Ok(Ok(beat @ (Beat::Renewed | Beat::Began))) => {
                 renewed = Some(asked);
-                let lasted = cluster.standing.lasts.send_replace(true);
+                let lasted = cluster.standing.lasts_until(asked + in_time);
                 if lasted && beat == Beat::Began {
                     // It was forgotten. The others are to find out, too, and to put again what is theirs.
                     *cluster.doubted_until.lock() = Some(Instant::now() + ttl);
@@ -94,7 +131,7 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
             Err(_) => tracing::warn!("this node's lease can't be renewed: the roster does not answer"),
         }
         let ends = renewed.map(|at| at + in_time);
-        let over = ends.is_none_or(|ends| ends <= Instant::now());
+        let over = ends.is_none_or(Moment::is_over);
         if over {
             fence(&chat, &cluster, "it can't be renewed");
             renewed = None;
@@ -103,19 +140,38 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
         // Whoever has lost it tries more often than whoever has it.
         let next = if over { asked + every / 5 } else { asked + every };
         let next = ends.filter(|_| !over).map_or(next, |ends| next.min(ends));
-        let wait = next.saturating_duration_since(Instant::now());
         // Or at once, if the roster has forgotten this node.
-        let _ = timeout(wait.max(LEAST_WAIT), cluster.forgotten.notified()).await;
+        let _ = timeout(next.left().max(LEAST_WAIT), cluster.forgotten.notified()).await;
     }
 }
 
 fn fence(chat: &Chat, cluster: &Cluster, why: &str) {
-    if !cluster.standing.lasts.send_replace(false) {
+    if !cluster.standing.end() {
         return;
     }
     cluster.lost_leases.increment(1);
     tracing::error!(why, "this node has lost its lease: all its clients are sent away");
     for socket in chat.namespace.sockets() {
         socket.close(Reason::ForcedClose);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_has_ended_whether_or_not_somebody_noted_it() {
+        let standing = Standing::new("node");
+        assert_eq!(standing.term(), None, "not yet");
+        let hour = Duration::from_hours(1);
+        assert!(!standing.lasts_until(Moment::now() + hour));
+        assert_eq!((standing.lasts(), standing.term()), (true, Some(1)));
+        // As when the process stood still and goes on anywhere.
+        assert!(standing.lasts_until(Moment::now()));
+        assert_eq!((standing.lasts(), standing.term()), (false, None));
+        assert!(standing.end() && !standing.end());
+        assert!(!standing.lasts_until(Moment::now() + hour));
+        assert_eq!(standing.term(), Some(2), "another one");
     }
 }

@@ -8,19 +8,21 @@
 //! | `follower` | going on in the order: woken by the bus, certain by the store |
 //! | `elsewhere` | who shows on other nodes, as a value |
 //! | `newest` | what was told last of marks, as a value |
-//! | `lease` | as long as it lasts, this node counts |
-//! | `control` | what all nodes must do, whatever the bus loses |
+//! | `lease`, `moment` | as long as it lasts, this node counts |
+//! | `control`, `commands` | what all nodes must do, whatever the bus loses; having them do it |
 //! | `obedience` | doing it |
 //!
 //! The store is the truth of what was said; the bus only makes it quick. What a commit took of the order is told on the topic
 //! `log`, and its entries on the topics of their rooms, which only nodes hear that have the room in memory. What does not come
 //! in a moment is read back from the store; and that something has come at all, the store is asked once in a while.
 
+mod commands;
 mod control;
 pub(crate) mod elsewhere;
 mod follower;
 mod hearing;
 mod lease;
+mod moment;
 mod newest;
 mod obedience;
 mod upcoming;
@@ -36,7 +38,7 @@ use ::metrics::{Counter, counter};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use roomful_bus::{Bus, BusError, Entry, Subscription, Swept};
-use roomful_store::{Appended, EntryKind, NewEntry, Placed, RoomChange, RoomId, RoomKind};
+use roomful_store::{NewEntry, RoomId, Terms};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
@@ -49,7 +51,6 @@ pub(crate) use self::{
     word::UserWord,
 };
 use self::{
-    control::{CONTROL_ROOM, KEPT},
     hearing::Ear,
     lease::Standing,
     newest::NewestTold,
@@ -273,6 +274,12 @@ impl Cluster {
 
     // ---- the roster
 
+    /// The term of this node's lease, as long as it lasts: what the store is to ask before it commits.
+    pub(crate) fn terms(self: &Arc<Self>) -> Terms {
+        let cluster = Arc::downgrade(self);
+        Arc::new(move || cluster.upgrade()?.standing.term())
+    }
+
     /// Waits until this node's lease lasts.
     pub(crate) async fn in_good_standing(&self) {
         self.standing.in_good_standing().await;
@@ -310,6 +317,14 @@ impl Cluster {
     /// This node's name.
     pub(crate) fn node(&self) -> &str {
         &self.config.node
+    }
+
+    /// The other living nodes, as the roster knows them.
+    pub(crate) async fn other_members(&self) -> Result<Vec<String>, ChatError> {
+        let members = self.config.bus.members().await?;
+        let me = self.standing.member();
+        let others = members.into_iter().map(|entry| entry.member);
+        Ok(others.filter(|member| **member != *me).collect())
     }
 
     /// What the other living nodes say of themselves.
@@ -389,78 +404,6 @@ impl Cluster {
     /// What was not told in time is read from the store.
     pub(crate) fn count_backfill(&self) {
         self.backfills.increment(1);
-    }
-
-    /// Has all nodes do something. Returns once that is certain.
-    ///
-    /// # Errors
-    /// `unavailable`, `internal`: it is not certain.
-    pub(crate) async fn command(&self, control: &Control) -> Result<(), ChatError> {
-        let chat = self
-            .chat()
-            .ok_or(ChatError::Unavailable("the server is going down"))?;
-        let room = self.control_room(&chat).await?;
-        let body = serde_json::to_string(control).map_err(|error| {
-            tracing::error!(%error, "what all nodes must do can't be encoded");
-            ChatError::Internal
-        })?;
-        let entry = NewEntry {
-            room,
-            kind: EntryKind::Control,
-            target: None,
-            user_id: self.standing.member().to_string(),
-            user_name: None,
-            client_id: None,
-            body,
-            mentions: Vec::new(),
-            at: chat.clock.now_ms(),
-        };
-        let Placed { results, pos } = chat.store.append_placed(vec![entry.clone()]).await?;
-        let [Ok(Appended::New { seq, at })] = *results else {
-            tracing::error!("what all nodes must do was not written");
-            return Err(ChatError::Internal);
-        };
-        let line = Line::of(pos, seq, &entry, at);
-        self.upcoming.lock().add_entry(line.placed(room));
-        self.awake();
-        let told = Told {
-            room,
-            name: CONTROL_ROOM,
-            seq,
-            at,
-            entry,
-        };
-        if chat.pipeline.is_superseded() {
-            self.ask_store();
-        } else {
-            self.tell_committed(&chat.order.epoch(), pos, &[told]);
-        }
-        Ok(())
-    }
-
-    /// The room in which controls stand. Nobody can join it, since it is private and its name is none.
-    async fn control_room(&self, chat: &Chat) -> Result<RoomId, ChatError> {
-        if let Some(room) = *self.control_room.lock() {
-            return Ok(room);
-        }
-        let change = RoomChange {
-            kind: Some(RoomKind::Private),
-            history: Some(Some(KEPT)),
-        };
-        let (room, _) = chat
-            .store
-            .put_room(CONTROL_ROOM, change, chat.clock.now_ms())
-            .await?;
-        let heard = self.hear_room(room.id);
-        self.heard_by_all.lock().push(heard);
-        *self.control_room.lock() = Some(room.id);
-        Ok(room.id)
-    }
-
-    /// The log began anew, and the room may be another one.
-    fn forget_control_room(&self) {
-        *self.control_room.lock() = None;
-        self.heard_by_all.lock().truncate(1);
     }
 
     /// Whether this start of this node wrote it.

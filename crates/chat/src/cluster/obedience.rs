@@ -2,20 +2,23 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use roomful_store::{Entry, RoomId};
+use roomful_store::{PlacedEntry, RoomId};
 
 use super::{Cluster, Control};
 use crate::{admin, handlers::membership, presence_tracker::UserId, servers::chat::Chat, session::Session};
 
 /// An entry of the cluster's own room has its turn.
-pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, entry: &Entry) {
+pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, placed: &PlacedEntry) {
+    let PlacedEntry { pos, entry, .. } = placed;
     let control: Control = match serde_json::from_str(&entry.body) {
         Ok(control) => control,
         // Of a newer version: then this one has nothing to do it with.
         Err(error) => return tracing::warn!(%error, "another node's command can't be read"),
     };
-    // Two choices on two nodes: all end with the later one, whoever made it.
-    if cluster.is_mine(&entry.user_id) && !matches!(control, Control::Chose { .. }) {
+    // Two choices on two nodes: all end with the later one, whoever made it. And of a room's removal this node may have heard
+    // nothing but an error, though it was done.
+    let is_for_all = matches!(control, Control::Chose { .. } | Control::RoomDeleted { .. });
+    if cluster.is_mine(&entry.user_id) && !is_for_all {
         return;
     }
     match control {
@@ -31,7 +34,10 @@ pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, entry: &Entry) {
                 }
             }
         }
-        Control::SentAway { user } => drop(admin::close_sockets(chat, &user, |_| true)),
+        Control::SentAway { user } => {
+            // Who has come since is welcome: this node is behind, not they.
+            admin::close_sockets(chat, &user, |session| session.since < *pos);
+        }
         Control::Revoked { user, before } => {
             let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
             chat.last_revocation.fetch_max(serial, Ordering::SeqCst);

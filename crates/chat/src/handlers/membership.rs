@@ -94,7 +94,7 @@ async fn look_up(context: &Context, joining: &Joining, ask: &Join) -> Result<Fou
     let ((history, reset), unread, ()) = try_join3(
         catch_up(chat, room, *head, &from),
         unread,
-        recovery::subscribe(chat, me, room.id, *head),
+        recovery::subscribe(chat, me, (room.id, *head), membership.member.membership),
     )
     .await?;
     Ok(Found {

@@ -4,7 +4,7 @@
 //! then, the one answer goes out, and what was delivered meanwhile follows it.
 
 use futures_util::future::try_join_all;
-use roomful_store::{Entry, History};
+use roomful_store::{Entry, History, Member};
 
 use super::membership::{self, From, catch_up};
 use crate::{
@@ -73,17 +73,16 @@ async fn enterable(
     Ok(room)
 }
 
-/// Who left a room before it was subscribed to is a member no more, and is subscribed all the same.
-async fn still_member(context: &Context, rooms: &[(RoomRef, u64)]) -> Result<(), ChatError> {
+/// The memberships in which the rooms are subscribed to. Who left a room before is a member no more, and is subscribed all
+/// the same.
+async fn memberships(context: &Context, rooms: &[(RoomRef, u64)]) -> Result<Vec<u64>, ChatError> {
     let Context { chat, me, .. } = context;
     let members = rooms.iter().map(|(room, _)| chat.store.member(room.id, &me.user));
-    if try_join_all(members).await?.iter().all(Option::is_some) {
-        Ok(())
-    } else {
-        Err(ChatError::Unavailable(
-            "you left one of these rooms just now; try again",
-        ))
-    }
+    let membership = |member: Option<Member>| member.map(|member| member.membership);
+    let memberships: Option<_> = try_join_all(members).await?.into_iter().map(membership).collect();
+    memberships.ok_or(ChatError::Unavailable(
+        "you left one of these rooms just now; try again",
+    ))
 }
 
 /// The pages of the rooms, as many bytes as fit into one answer. A room for which nothing is left gets an empty page
@@ -95,10 +94,11 @@ async fn read(
     begun: &[(RoomRef, u64)],
 ) -> Result<Vec<Result<Caught, ChatError>>, ChatError> {
     let Context { chat, me, .. } = context;
-    still_member(context, begun).await?;
+    let memberships = memberships(context, begun).await?;
     let subscribe = begun
         .iter()
-        .map(|(room, head)| recovery::subscribe(chat, me, room.id, *head));
+        .zip(memberships)
+        .map(|((room, head), membership)| recovery::subscribe(chat, me, (room.id, *head), membership));
     try_join_all(subscribe).await?;
     let mut heads = begun.iter().map(|(_, head)| *head);
     let (mut caught, mut bytes) = (Vec::with_capacity(found.len()), 0);

@@ -76,13 +76,14 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     // Before the look at the revocations: one that comes later has a larger number.
     let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
     // What the user shows as is known before anybody is told that they are there: they may be invisible.
-    let ((), recalled) = tokio::try_join!(
+    let ((), recalled, since) = tokio::try_join!(
         chat.check_revoked(&claims.user, claims.issued_at),
-        chat.presence.recall(&claims.user)
+        chat.presence.recall(&claims.user),
+        now_in_the_order(chat)
     )?;
     let sends = usize::try_from(chat.config.sends_in_flight).unwrap_or(1).max(1);
     let session = Session::new(
-        serial,
+        (serial, since),
         claims,
         (device, !recovers),
         chat.limiters.connection(),
@@ -91,6 +92,14 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     );
     session.recall(recalled);
     Ok(session)
+}
+
+/// Where the order of all entries stands. This node may not have come so far yet, so the store is asked.
+async fn now_in_the_order(chat: &Chat) -> Result<u64, ChatError> {
+    match &chat.cluster {
+        Some(_) => Ok(chat.store.read_position().await?.pos),
+        None => Ok(0),
+    }
 }
 
 /// The name by which the client tells its device from the user's others. Without one it shares the nameless one.

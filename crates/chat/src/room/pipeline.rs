@@ -2,7 +2,8 @@
 //! all entries, then answered.
 //!
 //! One flight at a time carries the sends of all rooms, so that what a socket gets from several rooms comes in the
-//! order of the log, too. While a flight is delivered, the next one is being committed.
+//! order of the log, too. While a flight is delivered, the next one is being committed. What lies between the flights of this
+//! process is read back in `catching_up`.
 
 use std::{
     collections::VecDeque,
@@ -13,21 +14,17 @@ use futures_util::future::join;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use roomful_socket::Namespace;
-use roomful_store::{Appended, EntryKind, Placed, PlacedEntry, RoomId, Store, StoreError};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use roomful_store::{Appended, Placed, RoomId, Store, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     Frame, Room,
     order::Order,
     pending::{Pending, What},
-    view::Event,
 };
 use crate::{
     clock::Clock,
-    cluster::{self, Cluster, Next, Told},
+    cluster::{Cluster, Told},
     error::ChatError,
     metrics::Metrics,
     room_manager::{RoomManager, RoomRef},
@@ -37,10 +34,6 @@ use crate::{
 
 /// The most entries that one flight takes.
 const BATCH: usize = 1_024;
-/// The page in which missed entries are read back.
-const CATCH_UP_PAGE: u32 = 200;
-/// How long to wait after the store failed to read missed entries, at first and at most, in milliseconds.
-const RETRY_MS: std::ops::RangeInclusive<i64> = 50..=2_000;
 
 /// Turns the sends of all rooms into deliveries.
 pub(crate) struct Pipeline {
@@ -275,7 +268,7 @@ impl Pipeline {
         }
     }
 
-    fn deliver(&self, room: &Room, pos: u64, seq: u64, frame: Option<Frame>) {
+    pub(super) fn deliver(&self, room: &Room, pos: u64, seq: u64, frame: Option<Frame>) {
         #[cfg(feature = "planted-bugs")]
         let frame = frame.filter(|_| {
             !(roomful_store::planted::is(roomful_store::planted::Bug::SkipDelivery) && seq.is_multiple_of(40))
@@ -291,113 +284,6 @@ impl Pipeline {
     /// Waits until nobody goes on in the order; nobody does while the answer lives.
     pub(crate) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.delivering.lock().await
-    }
-
-    /// Delivers what other nodes have written, up to the place `upto`.
-    pub(crate) async fn follow(&self, upto: u64) {
-        let _alone = self.alone().await;
-        self.catch_up(upto).await;
-    }
-
-    /// Delivers the committed entries up to the place `upto` that were not delivered yet. Returns when that is done: we
-    /// wait for the store rather than leave a hole.
-    async fn catch_up(&self, upto: u64) {
-        let mut pause = *RETRY_MS.start();
-        let mut patient_until = None;
-        loop {
-            let after = self.order.delivered();
-            if after >= upto {
-                return;
-            }
-            if let Some(cluster) = &self.cluster {
-                if self.deliver_told(cluster, after + 1) {
-                    patient_until = None;
-                    continue;
-                }
-                let until = *patient_until.get_or_insert_with(|| Instant::now() + cluster::PATIENCE);
-                if cluster.be_patient(until).await {
-                    continue;
-                }
-                cluster.count_backfill();
-                patient_until = None;
-            }
-            match self.store.placed(after, upto, CATCH_UP_PAGE).await {
-                // What retention has removed can't be delivered to anybody any more.
-                Ok(page) if page.is_empty() => self.order.deliver(upto, || ()),
-                Ok(page) => {
-                    for placed in &page {
-                        self.redeliver(placed);
-                    }
-                    self.note_elsewhere(&page);
-                }
-                Err(error @ (StoreError::Internal(_) | StoreError::Setup(_))) => {
-                    // It will not pass. Whose entries these are learns of it with the next that is delivered there.
-                    tracing::error!(%error, after, upto, "committed entries can't be read back");
-                    self.order.deliver(upto, || ());
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "missed entries can't be read back yet");
-                    let until = self.clock.now_ms().saturating_add(pause);
-                    self.clock.sleep_until(until).await;
-                    pause = (pause * 2).min(*RETRY_MS.end());
-                }
-            }
-        }
-    }
-
-    /// Delivers what other nodes told of the place `pos`. False if that is not enough.
-    fn deliver_told(&self, cluster: &Cluster, pos: u64) -> bool {
-        match cluster.take(pos, &self.rooms) {
-            Next::Entry(placed) => self.redeliver(&placed),
-            Next::Elsewhere(room) => {
-                if let Some(name) = room.name {
-                    self.unread.changed(room.id, &name);
-                }
-                self.order.deliver(pos, || ());
-            }
-            Next::Unknown => return false,
-        }
-        true
-    }
-
-    /// Of rooms that nobody here is subscribed to, members may be here all the same.
-    fn note_elsewhere(&self, page: &[PlacedEntry]) {
-        if self.cluster.is_none() {
-            return;
-        }
-        let counts =
-            |placed: &&PlacedEntry| matches!(placed.entry.kind, EntryKind::Message | EntryKind::Delete);
-        let mut rooms: Vec<_> = page.iter().filter(counts).map(|placed| placed.room).collect();
-        rooms.sort_unstable();
-        rooms.dedup();
-        rooms.retain(|room| !self.rooms.has(*room));
-        let unread = Arc::clone(&self.unread);
-        // Beside the deliveries, which must not wait for that.
-        tokio::spawn(async move {
-            for room in rooms {
-                unread.changed_by_id(room).await;
-            }
-        });
-    }
-
-    fn redeliver(&self, placed: &PlacedEntry) {
-        let PlacedEntry { pos, room, entry } = placed;
-        if entry.kind == EntryKind::Control {
-            if let (Some(cluster), Some(chat)) = (&self.cluster, self.chat.get().and_then(Weak::upgrade)) {
-                cluster::obey(&chat, cluster, entry);
-            }
-            return self.order.deliver(*pos, || ());
-        }
-        let Some(room) = self.rooms.get(*room) else {
-            // Nobody is there to be told.
-            return self.order.deliver(*pos, || ());
-        };
-        // Whatever they are, they are few.
-        self.unread.room_changed(&room);
-        let offset = self.order.offset(*pos);
-        let event = Event::of(&room, entry);
-        let frame = event.and_then(|event| event.frame(&room, &self.namespace, offset.as_deref()));
-        self.deliver(&room, *pos, entry.seq, frame);
     }
 }
 

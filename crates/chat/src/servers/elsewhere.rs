@@ -1,11 +1,14 @@
-//! Presence over several nodes: what this node puts into the roster, and the task that keeps it up to date. What is looked at
-//! there, and what clients are told, stands in `looks`.
+//! Presence over several nodes: what this node puts into the roster, and the task that keeps it up to date. What is
+//! put there stands in `puts`; what is looked at, and what clients are told, in `looks`.
 //!
 //! Of each user who is here, and of each room in which somebody here shows, the roster has an entry of this node; it counts as
 //! long as the node lives. What a client is told comes from looking at the entries of the others: at once when a node says that
-//! one has changed, and anyway every few seconds. So nobody shows for long who is gone, whatever the bus loses.
+//! one has changed, and anyway every few seconds. So nobody shows for long who is gone, whatever the bus loses. Which lists of rooms
+//! have changed meanwhile is told by `lists`.
 
+mod lists;
 mod looks;
+mod puts;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,22 +24,25 @@ use roomful_store::RoomId;
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
-use super::presence::{PresenceServer, WRITES_AT_A_TIME, note_seen};
+use self::lists::{Changes, Followed, Which};
+use super::presence::{PresenceServer, WRITES_AT_A_TIME};
 use crate::{
     admin::Device,
     cluster::{
-        Cluster, Control,
-        elsewhere::{Crowd, Elsewhere, Shown},
+        Cluster,
+        elsewhere::{Elsewhere, Shown},
     },
     error::ChatError,
-    presence_tracker::{OnlineEntry, UserId, WentOffline},
+    presence_tracker::{UserId, WentOffline},
 };
 
-/// How often the lists of all rooms here are looked at.
+/// How often it is looked for lists of rooms here that have changed.
 const LOOK: Duration = Duration::from_secs(2);
+/// Of these looks, every so many-th is at all lists, whether or not they have changed: each minute.
+const ALL_EVERY: u32 = 30;
 /// Of these looks, every so many-th is at the users that clients follow, too.
 const WATCH_EVERY: u32 = 2;
 /// How long changes are gathered before they are put and looked at.
@@ -60,6 +66,11 @@ pub(crate) struct Link {
     wake: Notify,
     /// Users who have gone from this node, while it is not known whether they are elsewhere.
     went: Mutex<Vec<Went>>,
+    /// What has changed of the lists that this node puts, and how far that of others was followed.
+    changes: Mutex<Changes>,
+    followed_lists: Mutex<Followed>,
+    /// Rooms that are looked at with the next look, whether or not their lists have changed.
+    again: Mutex<HashSet<RoomId>>,
 }
 
 /// Users whose grace ended at the same time, and the rooms in which nobody is online here since.
@@ -74,6 +85,8 @@ struct Went {
 struct Work {
     put_users: IndexSet<UserId>,
     put_rooms: IndexSet<RoomId>,
+    /// How many lists were put is to be put, too.
+    put_changes: bool,
     look_at_users: IndexSet<UserId>,
     look_at_rooms: IndexSet<RoomId>,
 }
@@ -104,6 +117,9 @@ impl Link {
             work: Mutex::default(),
             wake: Notify::new(),
             went: Mutex::default(),
+            changes: Mutex::default(),
+            followed_lists: Mutex::default(),
+            again: Mutex::default(),
         }
     }
 
@@ -190,8 +206,6 @@ fn merged(there: &[There]) -> Option<Shown> {
     )
 }
 
-// ---- what this node puts
-
 impl PresenceServer {
     /// Starts what keeps this node's entries and views up to date. It ends when this server is gone.
     pub(super) fn start_link(self: &Arc<Self>) {
@@ -200,173 +214,6 @@ impl PresenceServer {
         }
     }
 
-    /// Everything here is put again: the roster has forgotten it, or never had it.
-    pub(crate) fn put_all(&self) {
-        let Some(link) = &self.link else { return };
-        let everyone = self.tracker.lock().everyone();
-        let users: Vec<_> = everyone.into_iter().map(|entry| entry.user).collect();
-        let rooms = {
-            let tracker = self.tracker.lock();
-            let rooms: HashSet<_> = users
-                .iter()
-                .flat_map(|user| tracker.rooms_of(user))
-                .copied()
-                .collect();
-            rooms
-        };
-        link.work(|work| {
-            work.put_users.extend(users);
-            work.put_rooms.extend(rooms);
-        });
-    }
-
-    fn there(&self, entry: &OnlineEntry) -> There {
-        There {
-            shown: Shown {
-                name: entry.name.clone(),
-                status: entry.choice.status,
-                text: entry.choice.text.clone(),
-            },
-            hidden_since: entry.hidden_since,
-            devices: self.devices(&entry.user),
-        }
-    }
-
-    /// Puts the user's entry, or takes it out if they are not here. Answers on how many other nodes they are. The caller has
-    /// the user's turn.
-    async fn put(&self, link: &Link, user: &UserId) -> Result<usize, ChatError> {
-        let entry = self.tracker.lock().entry(user);
-        let others = match entry {
-            Some(entry) => link.cluster.put(&user_key(user), &self.there(&entry)).await?,
-            None => link.cluster.remove(&user_key(user)).await?,
-        };
-        link.cluster.tell_presence(user);
-        Ok(others.len())
-    }
-
-    /// The user has come to this node: whether they are on another one already.
-    pub(super) async fn is_elsewhere_already(&self, user: &UserId) -> bool {
-        let Some(link) = &self.link else { return false };
-        let asked = timeout(DOOR, async {
-            let _turn = self.choices.take(user).await;
-            self.put(link, user).await
-        });
-        if let Ok(Ok(others)) = asked.await {
-            return others > 0;
-        }
-        link.user_changed(user);
-        false
-    }
-
-    /// A user has become a member of a room. If they are on another node, too, it has to know.
-    ///
-    /// # Errors
-    /// `unavailable`, `internal`: it is not certain that it does.
-    pub(crate) async fn tell_joined(&self, user: &UserId, room: RoomId) -> Result<(), ChatError> {
-        let Some(link) = &self.link else { return Ok(()) };
-        let there = link.others(&[user_key(user)]).await;
-        if there.is_ok_and(|there| there.iter().all(Vec::is_empty)) {
-            return Ok(());
-        }
-        let user = user.to_string();
-        link.cluster.command(&Control::Joined { room, user }).await
-    }
-
-    /// Users have gone from this node. Those who are on no other one have gone altogether. As long as the roster can't be
-    /// asked, nobody is told anything.
-    async fn see_off(&self, link: &Link) -> Result<(), ChatError> {
-        loop {
-            let Some(went) = link.went.lock().pop() else {
-                return Ok(());
-            };
-            let Went {
-                mut gone,
-                emptied,
-                at,
-            } = went;
-            let mut seen = Vec::new();
-            let mut outcome = Ok(());
-            while let Some(last) = gone.pop() {
-                match self.see_one_off(link, &last, at).await {
-                    Ok(true) => seen.push(last.last),
-                    Ok(false) => {}
-                    Err(error) => {
-                        gone.push(last);
-                        outcome = Err(error);
-                        break;
-                    }
-                }
-            }
-            note_seen(Arc::clone(&self.store), seen, at).await;
-            if outcome.is_err() {
-                link.went.lock().push(Went { gone, emptied, at });
-                return outcome;
-            }
-            self.emptied_here(emptied, at).await;
-        }
-    }
-
-    /// Answers whether the user has gone altogether.
-    async fn see_one_off(&self, link: &Link, gone: &WentOffline<RoomId>, at: i64) -> Result<bool, ChatError> {
-        let user = &gone.last.user;
-        let _turn = self.choices.take(user).await;
-        if self.tracker.lock().entry(user).is_some() {
-            // Come back meanwhile.
-            return Ok(false);
-        }
-        let others = self.put(link, user).await?;
-        // After that: whoever looks at the lists shall find the user gone.
-        link.rooms_changed(&gone.rooms);
-        if others == 0 {
-            self.tell_gone(gone, at);
-        }
-        Ok(others == 0)
-    }
-
-    /// Nobody is online in these rooms here any more. It is told outside of those in which nobody is elsewhere either.
-    pub(super) async fn emptied_here(&self, rooms: Vec<RoomId>, now: i64) {
-        let Some(link) = &self.link else { return };
-        let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
-        let Ok(others) = link.others(&keys).await else {
-            return;
-        };
-        for (room, _) in rooms.iter().zip(others).filter(|(_, others)| others.is_empty()) {
-            if self.tracker.lock().count_in(*room) == 0 {
-                self.happenings.room_emptied(*room, now);
-            }
-        }
-    }
-
-    async fn put_room(&self, link: &Link, room: RoomId) -> Result<(), ChatError> {
-        let crowd = {
-            let tracker = self.tracker.lock();
-            let users = tracker.showing_in(room, self.listed);
-            let shown = |entry: OnlineEntry| {
-                let shown = Shown {
-                    name: entry.name,
-                    status: entry.choice.status,
-                    text: entry.choice.text,
-                };
-                (entry.user, shown)
-            };
-            Crowd {
-                count: tracker.count_showing(room),
-                users: users.into_iter().map(shown).collect(),
-            }
-        };
-        if crowd.count == 0 {
-            link.cluster.remove(&room_key(room)).await?;
-        } else {
-            link.cluster.put(&room_key(room), &crowd).await?;
-        }
-        link.cluster.tell_crowd(room);
-        Ok(())
-    }
-}
-
-// ---- the task
-
-impl PresenceServer {
     /// Does what is to be done. What fails is done again.
     async fn do_work(&self, link: &Link) -> Result<(), ChatError> {
         self.see_off(link).await?;
@@ -392,6 +239,11 @@ impl PresenceServer {
                 note(outcome, &|work| _ = work.put_rooms.insert(*room));
             })
             .await;
+        if work.put_changes || !work.put_rooms.is_empty() {
+            // After the lists themselves: whoever reads it finds them changed.
+            let outcome = self.put_changes(link, &work.put_rooms).await;
+            note(outcome, &|work| work.put_changes = true);
+        }
         let rooms: Vec<_> = work
             .look_at_rooms
             .into_iter()
@@ -405,11 +257,16 @@ impl PresenceServer {
         failed.into_inner()
     }
 
-    /// All rooms that are here are to be looked at; `users`: and all users that clients follow.
-    fn look_at_all(&self, link: &Link, users: bool) {
-        let rooms = self.rooms.ids();
+    /// The rooms here whose lists have changed are to be looked at, or `all` of them; `users`: and all users that clients follow.
+    async fn look_around_again(&self, link: &Link, all: bool, users: bool) {
+        let mut rooms = self.rooms.ids();
         let kept: HashSet<_> = rooms.iter().copied().collect();
         link.view.lock().retain(|room| kept.contains(&room));
+        if let (false, Which::These(changed)) = (all, self.changed_lists(link).await) {
+            let again = std::mem::take(&mut *link.again.lock());
+            let view = link.view.lock();
+            rooms.retain(|room| changed.contains(room) || again.contains(room) || !view.knows(*room));
+        }
         let followed: Vec<_> = if users {
             link.followed.lock().keys().cloned().collect()
         } else {
@@ -461,7 +318,8 @@ async fn keep_up(owner: Weak<PresenceServer>, link: Arc<Link>) {
         if due {
             next_look = Instant::now() + LOOK;
             looks = looks.wrapping_add(1);
-            presence.look_at_all(&link, looks.is_multiple_of(WATCH_EVERY));
+            let (all, users) = (looks.is_multiple_of(ALL_EVERY), looks.is_multiple_of(WATCH_EVERY));
+            presence.look_around_again(&link, all, users).await;
             outcome = presence.sweep(&link).await;
         }
         if let Err(error) = outcome.and(presence.do_work(&link).await) {

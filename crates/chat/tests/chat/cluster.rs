@@ -1,16 +1,23 @@
 //! Several nodes in this process, on one store and one bus.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use roomful_bus::Hub;
 use roomful_chat::{ChatConfig, ClusterConfig, Notify, clock::ManualClock};
-use roomful_store::{RoomChange, RoomKind, Store};
+use roomful_store::{RoomChange, RoomKind, Sessions as _, Store};
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
 use crate::{
     fixture::{START, Server, failed, ok, send, seqs, settle},
+    order::Flaky,
     recovery::{come_back, lose, messages},
 };
 
@@ -106,9 +113,19 @@ async fn what_is_said_on_one_node_is_heard_on_all_in_one_order() {
 
 /// Two nodes on one store that hear nothing of each other: their buses are of different hubs.
 async fn strangers(poll: Duration) -> (Server, Server, tempfile::TempDir) {
+    let (here, there, _, data) = strangers_on_flaky(poll).await;
+    (here, there, data)
+}
+
+/// The same, with the store that they are on.
+async fn strangers_on_flaky(poll: Duration) -> (Server, Server, Arc<Flaky>, tempfile::TempDir) {
     let data = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", data.path().join("chat.db").display());
-    let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+    let store = Arc::new(Flaky {
+        inner: roomful_store::open(&url, roomful_store::Options::default()).unwrap(),
+        mode: AtomicUsize::new(0),
+        unreadable: AtomicU64::new(0),
+    });
     let clock = ManualClock::at(START);
     let node = |n: usize| {
         let cluster = ClusterConfig {
@@ -118,9 +135,31 @@ async fn strangers(poll: Duration) -> (Server, Server, tempfile::TempDir) {
             lease: Duration::from_secs(15),
             poll,
         };
-        Server::serve(Arc::clone(&store), clock.clone(), |_| (), Some(cluster))
+        let store: Arc<dyn Store> = store.clone();
+        Server::serve(store, clock.clone(), |_| (), Some(cluster))
     };
-    (node(0).await, node(1).await, data)
+    (node(0).await, node(1).await, store.clone(), data)
+}
+
+#[tokio::test]
+async fn of_what_cannot_be_read_back_no_more_is_passed_over_than_that() {
+    let (here, there, store, _data) = strangers_on_flaky(Duration::from_millis(50)).await;
+    let carol = here.joined("carol", "a").await;
+    ok(carol.call("chat:join", &json!("b")).await);
+    let (alice, bob) = (there.joined("alice", "a").await, there.joined("bob", "b").await);
+    let dave = there.connect("dave").await;
+    let next = store.read_position().await.unwrap().pos + 1;
+    store.unreadable.store(next, Ordering::SeqCst);
+    send(&carol, "a", "can't be read").await;
+    send(&carol, "b", "can be read").await;
+    here.chat.disconnect_user("dave").await.unwrap();
+    let message = bob.next_event("chat:receive_message").await.unwrap();
+    assert_eq!(message["text"], "can be read");
+    is_closed(&dave).await;
+    // Whoever is in the room whose entry it is has to come back.
+    is_closed(&alice).await;
+    send(&carol, "b", "more").await;
+    bob.next_event("chat:receive_message").await.unwrap();
 }
 
 #[tokio::test]
@@ -274,6 +313,19 @@ async fn who_leaves_or_is_sent_away_on_one_node_is_gone_from_all() {
 }
 
 #[tokio::test]
+async fn who_came_after_they_were_sent_away_stays() {
+    let (here, there, _data) = strangers(Duration::from_hours(1)).await;
+    let alice = there.joined("alice", "lobby").await;
+    let before = there.connect("bob").await;
+    here.chat.disconnect_user("bob").await.unwrap();
+    // The other node has not heard of it yet, and comes to it with what Alice says.
+    let after = there.connect("bob").await;
+    send(&alice, "lobby", "hello").await;
+    is_closed(&before).await;
+    settle(&after).await;
+}
+
+#[tokio::test]
 async fn a_room_that_is_deleted_on_one_node_is_gone_from_all() {
     let nodes = Nodes::start(2).await;
     let alice = nodes[0].joined("alice", "lobby").await;
@@ -300,6 +352,30 @@ async fn a_room_that_is_deleted_on_one_node_is_gone_from_all() {
         rooms.iter().map(|room| &*room.name).collect::<Vec<_>>(),
         ["lobby"]
     );
+}
+
+#[tokio::test]
+async fn a_room_is_deleted_on_all_nodes_or_on_none() {
+    let (here, there, store, _data) = strangers_on_flaky(Duration::from_millis(50)).await;
+    for (mode, name) in [(1, "stays"), (2, "goes")] {
+        let clients = [here.joined("alice", name).await, there.joined("bob", name).await];
+        store.mode.store(mode, Ordering::SeqCst);
+        let failed = here.chat.delete_room(name).await;
+        assert!(failed.is_err(), "{failed:?}");
+        store.mode.store(0, Ordering::SeqCst);
+        if mode == 1 {
+            // It was not done, and can be done again.
+            for client in &clients {
+                send(client, name, "still here").await;
+            }
+            here.chat.delete_room(name).await.unwrap();
+        }
+        for client in &clients {
+            client.next_event("chat:room_deleted").await.unwrap();
+            let ask = json!({ "room": name });
+            assert_eq!(ok(client.call("chat:join", &ask).await)["head"], 0);
+        }
+    }
 }
 
 #[tokio::test]

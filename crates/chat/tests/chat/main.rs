@@ -14,6 +14,7 @@ mod cluster;
 mod connection;
 mod inbox;
 mod limits;
+mod lists;
 mod messages;
 mod notifications;
 mod order;

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use roomful_testkit::SioClient;
@@ -127,10 +127,12 @@ async fn draining_waits_for_what_was_accepted() {
 
 /// A store whose appends fail when told to: before they do anything, or after they were committed. So do writes of a
 /// status, and users can't be read while nothing can be written.
-struct Flaky {
-    inner: Arc<dyn roomful_store::Store>,
+pub(crate) struct Flaky {
+    pub(crate) inner: Arc<dyn roomful_store::Store>,
     /// 0: works; 1: fails before; 2: commits, then says that it failed.
-    mode: AtomicUsize,
+    pub(crate) mode: AtomicUsize,
+    /// The place whose entry can't be read back, if it is not 0.
+    pub(crate) unreadable: AtomicU64,
 }
 
 mod flaky {
@@ -165,8 +167,26 @@ mod flaky {
                 }
             }
         }
+        async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError> {
+            match self.mode.load(Ordering::SeqCst) {
+                0 => self.inner.remove_placed(room, word).await,
+                1 => Err(Outage::DiskFull.into()),
+                _ => {
+                    self.inner.remove_placed(room, word).await?;
+                    Err(Outage::Io("the answer was lost".into()).into())
+                }
+            }
+        }
         async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
-            self.inner.placed(after, upto, limit).await
+            let found = self.inner.placed(after, upto, limit).await?;
+            let unreadable = self.unreadable.load(Ordering::SeqCst);
+            if found.iter().any(|placed| placed.pos == unreadable) {
+                return Err(StoreError::Internal("an entry can't be read".into()));
+            }
+            Ok(found)
+        }
+        async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError> {
+            self.inner.room_at(pos).await
         }
         async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
             self.inner.missed(ask).await
@@ -180,9 +200,9 @@ mod flaky {
             holder: Holder,
             room: RoomId,
             after: u64,
-            at: i64,
+            membership: u64,
         ) -> Result<bool, StoreError> {
-            self.inner.subscribe(key, holder, room, after, at).await
+            self.inner.subscribe(key, holder, room, after, membership).await
         }
         async fn unsubscribe(
             &self,
@@ -395,6 +415,7 @@ async fn on_flaky() -> (Arc<Flaky>, Server) {
     let store = Arc::new(Flaky {
         inner,
         mode: AtomicUsize::new(0),
+        unreadable: AtomicU64::new(0),
     });
     let server = Server::on(store.clone(), data, |_| ()).await;
     (store, server)

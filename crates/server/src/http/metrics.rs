@@ -112,6 +112,10 @@ fn describe() {
         "roomful_sessions_resumed_total",
         "Clients that came back for their session, by whether they got it."
     );
+    describe_counter!(
+        "roomful_unreadable_entries_total",
+        "Committed entries that the store could not read back."
+    );
     describe_counter!("roomful_events_total", "Events from clients, by event.");
     describe_counter!("roomful_errors_total", "Errors answered to clients, by code.");
     describe_histogram!("roomful_store_commit_seconds", "Time of one durable commit.");

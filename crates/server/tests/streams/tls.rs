@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use roomful_testkit::{RedisServer, ServerProcess, redis::free_port};
+use roomful_testkit::{RedisServer, ServerProcess, ports::free_port};
 
 use super::{MESSAGES, client, config, more_attempts, reader::Reader, say};
 

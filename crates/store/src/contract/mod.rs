@@ -122,6 +122,7 @@ macro_rules! store_contract {
             crowd::all_is_there_after_reopening,
             crowd::a_closed_store_says_so,
             sessions::positions_are_dense_over_all_rooms,
+            sessions::a_room_goes_together_with_the_word_that_it_has_gone,
             sessions::a_session_goes_to_its_user_in_time,
             sessions::a_session_that_ended_is_over,
             sessions::a_users_lost_sessions_can_be_forgotten,

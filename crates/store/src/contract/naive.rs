@@ -139,12 +139,14 @@ impl Naive {
             read_at: None,
             delivered_seq: 0,
             joined_at: at,
+            membership: 0,
             role: Role::Member,
         };
         let (member, active) = self.members.entry(user).or_insert((fresh, false));
         let newly = !std::mem::replace(active, true);
         if newly {
             member.joined_at = at;
+            member.membership += 1;
         }
         Joined {
             room: self.row.clone(),

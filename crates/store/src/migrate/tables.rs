@@ -87,7 +87,7 @@ pub(super) static TABLES: [Table; 19] = [
     table!("reaction_counts", None, [Int "room_id", Int "seq", Text "emoji"], Int "users", Int "since"),
     table!("mentions", None, [Int "room_id", Int "seq", Text "user_id"]),
     table!("members", None, [Int "room_id", Text "user_id"], Int "active", Int "joined_at", Int "read_seq",
-        Int "read_at", Int "delivered_seq", Int "role"),
+        Int "read_at", Int "delivered_seq", Int "role", Int "membership"),
     table!("users", None, [Text "user_id"], Text "name", Int "last_seen", Int "status", Text "status_text"),
     table!("revocations", None, [Text "user_id"], Int "before"),
     table!("notifications", Some("key"), [Int "key"], Text "id", Int "at", Text "body", Text "users"),
@@ -97,7 +97,7 @@ pub(super) static TABLES: [Table; 19] = [
     // No node has them: those that were connected were lost when their server was last alive.
     table!("sessions", Some("id"), [Int "id"], Bytes "key", Int "node" = "0", Int "holder" = "0", Text "sid",
         Text "user_id", Int "created_at", Int "lost_at" = "coalesce(lost_at, (SELECT alive_at FROM log))"),
-    table!("session_rooms", None, [Int "session_id", Int "room_id"], Int "after", Int "at"),
+    table!("session_rooms", None, [Int "session_id", Int "room_id"], Int "after", Int "membership"),
     table!("outbox", Some("n"), [Int "n"], Text "id", Text "sink", Int "kind", Int "at", Int "state",
         Int "attempts", Int "turn_at", Text "last_error", Int "room_id", Text "room", Text "epoch", Int "seq",
         Text "user_id", Text "user_name", Text "client_id", Text "recipient", Text "body"),

@@ -154,7 +154,7 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
         at: 50,
     };
     store.begin_session(session).await?;
-    store.subscribe(KEY, 4, room, 10, 50).await?;
+    store.subscribe(KEY, 4, room, 10, 1).await?;
     store.alive(60, 0).await?;
     let outbox = store.outbox().unwrap();
     outbox

@@ -4,20 +4,19 @@ use std::{
     pin::Pin,
     sync::atomic::{AtomicBool, Ordering},
     task::Poll,
-    time::Duration,
 };
 
 use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::FutureExt as _;
-use tokio::time::timeout;
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     failure::{Failure, is_answer},
     life::Life,
     nodes,
+    patience::Patience,
 };
-use crate::{Outage, StoreError};
+use crate::StoreError;
 
 pub(super) type Param = Box<dyn ToSql + Sync + Send>;
 
@@ -37,8 +36,7 @@ impl Step {
 /// with it ends what it was at.
 pub(super) struct Conn {
     object: Option<Object>,
-    /// The longest that an answer may take, before the server is taken for dead.
-    patience: Duration,
+    patience: Patience,
     /// Whether an answer is awaited.
     waiting: AtomicBool,
     /// Whether a transaction is open.
@@ -48,7 +46,7 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(object: Object, patience: Duration) -> Self {
+    pub(super) fn new(object: Object, patience: Patience) -> Self {
         Self {
             object: Some(object),
             patience,
@@ -67,15 +65,16 @@ impl Conn {
 
     /// Compares what the database says of the log with what this node knows.
     pub(super) async fn look(&self, life: &Life) -> Result<(), Failure> {
-        self.alone(life.look(self.client()?)).await
+        self.alone(life.look(self.client()?, self.patience)).await
     }
 
     /// The node is over.
     pub(super) async fn end_node(&self, life: &Life) -> Result<(), Failure> {
-        self.alone(nodes::end(self.client()?, life.node())).await
+        self.alone(nodes::end(self.client()?, life.node(), self.patience))
+            .await
     }
 
-    /// Something that uses the connection by itself. The connection is closed if that does not succeed.
+    /// Something that uses the connection by itself, with a deadline for each of its statements. The connection is closed if that does not succeed.
     async fn alone<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         self.waiting.store(true, Ordering::Relaxed);
         let done = work.await?;
@@ -99,9 +98,7 @@ impl Conn {
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Failure> {
         self.waiting.store(true, Ordering::Relaxed);
-        let answer = timeout(self.patience, answer)
-            .await
-            .map_err(|_| Outage::Connection("PostgreSQL does not answer".into()))?;
+        let answer = self.patience.answer(answer).await?;
         if answer.as_ref().is_ok() || answer.as_ref().is_err_and(is_answer) {
             self.waiting.store(false, Ordering::Relaxed);
         }

@@ -64,14 +64,14 @@ pub(super) async fn page(
 /// A row, and its last message apart.
 fn read(row: &Row) -> Result<(InboxRow, Option<Found>), Failure> {
     let room = rooms::room(row)?;
-    let last = entries::entry(row, 17, room.id)?;
+    let last = entries::entry(row, 18, room.id)?;
     let place = InboxPlace {
         active_at: row.int(8)?,
         room: room.id,
     };
     let row = InboxRow {
         member: members::member(row, 9)?,
-        unread: members::unread_counts(row, 15)?,
+        unread: members::unread_counts(row, 16)?,
         last_message: None,
         room,
         place,

@@ -19,6 +19,7 @@ use tokio_postgres::{Client, Row};
 
 use super::{
     failure::Failure,
+    patience::Patience,
     value::{Columns as _, num},
 };
 use crate::{
@@ -174,28 +175,23 @@ impl Life {
     }
 
     /// Compares what the database says with what is known, and does what follows.
-    pub(super) async fn look(&self, client: &Client) -> Result<(), Failure> {
+    pub(super) async fn look(&self, client: &Client, patience: Patience) -> Result<(), Failure> {
         if self.guest {
             return Ok(());
         }
-        let said = Said::read(&client.query_one(SAID, &[&self.node]).await?)?;
+        let said = self.ask(client, patience).await?;
         if self.agrees(&said) {
             return Ok(());
         }
-        client
-            .batch_execute("BEGIN; SET LOCAL statement_timeout = 0")
-            .await?;
+        patience.wait(client.batch_execute("BEGIN")).await?;
         // Only under the lock nothing moves: what was read before may have been behind an append of our own. The lock first,
         // then what it is about: a statement that has waited for a lock sees the locked row as it is, and all other rows as
         // they were when it began.
-        client.query_one(LOCK, &[]).await?;
-        let said = Said::read(&client.query_one(SAID, &[&self.node]).await?)?;
+        patience.wait(client.query_one(LOCK, &[])).await?;
+        let said = self.ask(client, patience).await?;
         let known = self.known.lock().clone();
         let now = match judge(&known, &said) {
-            Verdict::GoesOn => {
-                client.batch_execute("COMMIT").await?;
-                return Ok(());
-            }
+            Verdict::GoesOn => return patience.wait(client.batch_execute("COMMIT")).await,
             Verdict::Renewed => said.known(),
             Verdict::WentBack => {
                 let renewed = renew(client, known.generation, &said).await?;
@@ -203,9 +199,13 @@ impl Life {
                 renewed.known
             }
         };
-        enter(client, self.node, now.pos).await?;
-        client.batch_execute("COMMIT").await?;
+        enter(client, self.node, now.pos, patience).await?;
+        patience.wait(client.batch_execute("COMMIT")).await?;
         self.take_up(Known { own: now.pos, ..now })
+    }
+
+    async fn ask(&self, client: &Client, patience: Patience) -> Result<Said, Failure> {
+        Said::read(&patience.wait(client.query_one(SAID, &[&self.node])).await?)
     }
 
     fn take_up(&self, now: Known) -> Result<(), Failure> {
@@ -228,14 +228,16 @@ pub(super) struct Beginning<'a> {
     pub(super) guest: bool,
     /// Whether to renew whatever is found.
     pub(super) demanded: bool,
+    pub(super) patience: Patience,
 }
 
 /// Enters this opening as a node, with new epochs if the log is not the one that was left. Also answers how many rooms have
 /// one, if they have.
 pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, Option<u64>), Failure> {
     let node = i64::from(rand::rng().random::<u32>()) << 31 | i64::from(rand::rng().random::<u32>() >> 1);
+    let patience = ask.patience;
     if ask.guest {
-        let said = Said::read(&client.query_one(SAID, &[&node]).await?)?;
+        let said = Said::read(&patience.wait(client.query_one(SAID, &[&node])).await?)?;
         let life = Life {
             node,
             guest: true,
@@ -244,22 +246,18 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
         };
         return Ok((life, None));
     }
-    client
-        .batch_execute(
-            "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 60000",
-        )
-        .await?;
-    let identity: String = client
-        .query_one("SELECT identity FROM log_order WHERE id = 1 FOR UPDATE", &[])
-        .await?
-        .try_get(0)?;
+    const IDENTITY: &str = "SELECT identity FROM log_order WHERE id = 1 FOR UPDATE";
+    let begun = client.batch_execute("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 60000");
+    patience.wait(begun).await?;
+    let identity: String = patience.wait(client.query_one(IDENTITY, &[])).await?.try_get(0)?;
     let place = ask
         .folder
         .map(|folder| Place::take(folder, &identity))
         .transpose()?;
     let before = place.as_ref().map(Place::read).transpose()?.flatten();
     let asked_as = before.as_ref().map_or(node, |before| before.node);
-    let said = Said::read(&client.query_one(SAID_LOCKED, &[&asked_as]).await?)?;
+    let said = patience.wait(client.query_one(SAID_LOCKED, &[&asked_as])).await?;
+    let said = Said::read(&said)?;
     let doubted = before.as_ref().is_some_and(|before| {
         let forgotten = said.own.is_none() && before.is_old;
         !forgotten && judge(&before.known, &said) == Verdict::WentBack
@@ -271,11 +269,11 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
     } else {
         (said.known(), None)
     };
-    enter(client, node, now.pos).await?;
+    enter(client, node, now.pos, patience).await?;
     if let Some(before) = &before {
-        super::nodes::end(client, before.node).await?;
+        super::nodes::end(client, before.node, patience).await?;
     }
-    client.batch_execute("COMMIT").await?;
+    patience.wait(client.batch_execute("COMMIT")).await?;
     if doubted {
         warn(rooms.unwrap_or_default());
     }
@@ -283,9 +281,7 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
     let beside = place.map(|place| place.hold(node, &now)).transpose()?;
     if let Some(before) = before {
         // Only now: until the file named its successor, its absence would have told of a restore.
-        client
-            .execute("DELETE FROM nodes WHERE id = $1", &[&before.node])
-            .await?;
+        super::nodes::forget(client, before.node, patience).await?;
     }
     let life = Life {
         node,
@@ -304,11 +300,11 @@ fn warn(rooms: u64) {
 }
 
 /// The node has a row that says how far the order has come.
-async fn enter(client: &Client, node: i64, pos: u64) -> Result<(), Failure> {
+async fn enter(client: &Client, node: i64, pos: u64, patience: Patience) -> Result<(), Failure> {
     const SQL: &str = "INSERT INTO nodes (id, pos, alive_at) VALUES ($1, $2, 0)
         ON CONFLICT (id) DO UPDATE SET pos = excluded.pos, seen = clock_timestamp(), ended = false";
-    client.execute(SQL, &[&node, &num(pos)]).await?;
-    Ok(())
+    let pos = num(pos);
+    patience.wait(client.execute(SQL, &[&node, &pos])).await.map(drop)
 }
 
 struct Renewed {
@@ -324,9 +320,12 @@ async fn renew(client: &Client, known_generation: i64, said: &Said) -> Result<Re
     let generation = known_generation.max(said.generation) + 1;
     let epoch = format!("{:08x}", rand::rng().random::<u32>());
     let log = "UPDATE log_order SET generation = $1, epoch = $2 WHERE id = 1";
-    client.execute(log, &[&generation, &epoch]).await?;
-    let rooms = client.execute(ROOMS, &[]).await?;
-    client.execute("DELETE FROM sessions", &[]).await?;
+    let long = Patience::LONG;
+    let limit = format!("SET LOCAL statement_timeout = {}", long.0.as_millis());
+    long.wait(client.batch_execute(&limit)).await?;
+    long.wait(client.execute(log, &[&generation, &epoch])).await?;
+    let rooms = long.wait(client.execute(ROOMS, &[])).await?;
+    long.wait(client.execute("DELETE FROM sessions", &[])).await?;
     let known = Known {
         generation,
         epoch,

@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// What [`member`] reads.
-pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role";
+pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role,
+    m.membership";
 
 /// What member `m` of room `r` has not read: messages by others, still kept and not deleted, beyond their mark. Touches as
 /// many rows as lie beyond it.
@@ -33,6 +34,7 @@ pub(super) fn member(row: &Row, at: usize) -> Result<Member, Failure> {
         delivered_seq: row.num(at + 3)?,
         joined_at: row.int(at + 4)?,
         role: row.kind(at + 5)?,
+        membership: row.num(at + 6)?,
     })
 }
 
@@ -122,8 +124,8 @@ pub(super) async fn join(
     entrance: Entrance,
 ) -> Result<Option<Joined>, Failure> {
     const SQL: &str = "INSERT INTO members AS m (room_id, user_id, active, joined_at) VALUES ($1, $2, 1, $3)
-        ON CONFLICT (room_id, user_id) DO UPDATE SET active = 1, joined_at = excluded.joined_at
-        WHERE m.active = 0";
+        ON CONFLICT (room_id, user_id) DO UPDATE
+        SET active = 1, joined_at = excluded.joined_at, membership = m.membership + 1 WHERE m.active = 0";
     const ROLE: &str = "UPDATE members SET role = $3 WHERE room_id = $1 AND user_id = $2";
     // It can't be removed meanwhile, nor its kind be changed; and it waits for nobody who appends.
     const ROOM: &str = "SELECT r.kind FROM rooms r WHERE r.id = $1 FOR KEY SHARE";

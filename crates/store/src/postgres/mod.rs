@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `url`, `tls`, `pool`, `conn` | how connections are made, lent and used |
+//! | `url`, `tls`, `pool`, `conn`, `patience` | how connections are made, lent and used, and for how long is waited for an answer |
 //! | `schema` | the schema, and what the server must be like |
 //! | `life`, `nodes` | whether the log was restored; which nodes live |
 //! | `append/` | the order of all entries: numbering and storing them |
@@ -30,6 +30,7 @@ mod members;
 mod nodes;
 mod notifications;
 mod outbox;
+mod patience;
 pub(crate) mod pool;
 mod positions;
 mod probe;
@@ -80,6 +81,8 @@ pub(crate) struct PostgresStore {
 /// What the store's tasks have, too.
 struct Shared {
     pool: Pool,
+    /// One connection that says that this node lives: however much work waits for the others, that does not wait.
+    pulse: Pool,
     life: Arc<Life>,
     options: Options,
     metrics: Arc<Metrics>,
@@ -151,17 +154,19 @@ async fn start(
 ) -> Result<(Arc<Shared>, Appender, Gathered, Option<JoinHandle<()>>), StoreError> {
     let dialer = Dialer::new(url, &options, tokio::runtime::Handle::current())?;
     let client = schema::prepare(&dialer).await?;
-    schema::refuse_half_migrated(&client).await?;
+    schema::refuse_half_migrated(&client, dialer.patience()).await?;
     let beginning = Beginning {
         folder: options.folder.as_deref(),
         guest: options.guest,
         demanded: false,
+        patience: dialer.patience(),
     };
     let (life, _) = life::begin(&client, beginning).await?;
     drop(client);
     let life = Arc::new(life);
     let shared = Arc::new(Shared {
         pool: dialer.pool(options.pool, &options, Arc::clone(&life))?,
+        pulse: dialer.pool(1, &options, Arc::clone(&life))?,
         life: Arc::clone(&life),
         options: options.clone(),
         metrics: Arc::clone(&metrics),
@@ -195,9 +200,10 @@ pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
             folder: None,
             guest: false,
             demanded: true,
+            patience: dialer.patience(),
         };
         let (life, rooms) = life::begin(&client, beginning).await?;
-        nodes::forget(&client, life.node()).await?;
+        nodes::forget(&client, life.node(), dialer.patience()).await?;
         Ok(rooms.unwrap_or_default())
     })
 }
@@ -212,6 +218,20 @@ impl PostgresStore {
     async fn no_later_than_database(&self, now: i64) -> Result<i64, StoreError> {
         let there = self.told(probe::clock(&self.conn().await?).await)?;
         Ok(now.min(there))
+    }
+
+    /// Removes the history of a room that is to be removed, in bites: what follows then has little left to remove at once.
+    async fn empty_room(&self, room: RoomId) -> Result<(), StoreError> {
+        let limits = Retention {
+            max_entries: u64::MAX,
+            max_age_ms: 0,
+        };
+        let conn = self.conn().await?;
+        while self
+            .told(retention::trim(&conn, room, limits, i64::MAX).await)?
+            .more
+        {}
+        Ok(())
     }
 
     /// What a call came to, as its caller is told.
@@ -255,17 +275,8 @@ impl Store for PostgresStore {
     }
 
     async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
-        // The history first, in bites; what follows then has little left to remove at once.
-        let limits = Retention {
-            max_entries: u64::MAX,
-            max_age_ms: 0,
-        };
-        let conn = self.conn().await?;
-        while self
-            .told(retention::trim(&conn, room, limits, i64::MAX).await)?
-            .more
-        {}
-        self.told(rooms::delete(&conn, room).await)
+        self.empty_room(room).await?;
+        self.told(rooms::delete(&self.conn().await?, room).await)
     }
 
     async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
@@ -505,12 +516,13 @@ impl Store for PostgresStore {
             beat.abort();
         }
         if !self.shared.life.is_guest()
-            && let Ok(conn) = self.shared.pool.get().await
+            && let Ok(conn) = self.shared.pulse.get().await
             && let Err(error) = conn.end_node(&self.shared.life).await
         {
             tracing::debug!(error = %error.0, "the database can't be told that this node ends; it will find out");
         }
         self.shared.pool.close();
+        self.shared.pulse.close();
         self.shared.life.let_go();
     }
 }

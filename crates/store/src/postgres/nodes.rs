@@ -7,7 +7,7 @@ use std::{
 
 use tokio_postgres::Client;
 
-use super::{Shared, conn::Conn, failure::Failure, value::Columns as _};
+use super::{Shared, conn::Conn, failure::Failure, patience::Patience, value::Columns as _};
 
 /// The condition under which node `n` is taken for dead, `$1` being its time limit in seconds.
 pub(super) const DEAD: &str = "(n.ended OR n.seen < clock_timestamp() - make_interval(secs => $1))";
@@ -54,23 +54,19 @@ pub(super) async fn alive(conn: &Conn, node: i64, at: i64) -> Result<(), Failure
 }
 
 /// A node is over: its sessions are lost, and its leases free.
-pub(super) async fn end(client: &Client, node: i64) -> Result<(), Failure> {
-    client.execute(&lose_all_of(), &[&node]).await?;
-    client
-        .execute("DELETE FROM sink_leases WHERE node = $1", &[&node])
-        .await?;
-    client
-        .execute("UPDATE nodes SET ended = true WHERE id = $1", &[&node])
-        .await?;
+pub(super) async fn end(client: &Client, node: i64, patience: Patience) -> Result<(), Failure> {
+    const LEASES: &str = "DELETE FROM sink_leases WHERE node = $1";
+    const ENDED: &str = "UPDATE nodes SET ended = true WHERE id = $1";
+    for sql in [&*lose_all_of(), LEASES, ENDED] {
+        patience.wait(client.execute(sql, &[&node])).await?;
+    }
     Ok(())
 }
 
 /// A node that never served leaves nothing behind.
-pub(super) async fn forget(client: &Client, node: i64) -> Result<(), Failure> {
-    client
-        .execute("DELETE FROM nodes WHERE id = $1", &[&node])
-        .await?;
-    Ok(())
+pub(super) async fn forget(client: &Client, node: i64, patience: Patience) -> Result<(), Failure> {
+    const SQL: &str = "DELETE FROM nodes WHERE id = $1";
+    patience.wait(client.execute(SQL, &[&node])).await.map(drop)
 }
 
 /// Says from time to time that the node is there, until the store is gone. Whoever stands still for longer than the limit
@@ -91,7 +87,7 @@ async fn once(shared: &Arc<Shared>, limit: Duration) -> Result<(), Failure> {
     // A lease that has run out meanwhile may be taken by another: it is not made longer.
     const LEASES: &str = "UPDATE sink_leases SET until = clock_timestamp() + make_interval(secs => $2)
         WHERE node = $1 AND until > clock_timestamp()";
-    let conn = shared.pool.get().await?;
+    let conn = shared.pulse.get().await?;
     let node = shared.life.node();
     conn.run(SEEN, &[&node]).await?;
     conn.run(LEASES, &[&node, &limit.as_secs_f64()]).await?;

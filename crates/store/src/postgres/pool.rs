@@ -6,14 +6,20 @@ use deadpool_postgres::{
     ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Pool as Deadpool, PoolConfig, QueueMode,
     RecyclingMethod, Runtime, Timeouts,
 };
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{conn::Conn, failure::Failure, life::Life, tls, url};
-use crate::{Options, StoreError};
+use super::{
+    conn::Conn,
+    failure::{Failure, connecting},
+    life::Life,
+    patience::Patience,
+    tls, url,
+};
+use crate::{Options, Outage, StoreError};
 
-/// How long a connection may take to be made.
+/// How long a server may take to accept a connection, where the URL's `connect_timeout` does not say.
 const CONNECTING: Duration = Duration::from_secs(5);
 /// A transaction that its node leaves alone for so long is ended by the server, so that its locks hold nobody up.
 const IDLE_MS: u32 = 2_000;
@@ -27,7 +33,9 @@ pub(crate) struct Dialer {
     tls: MakeRustlsConnect,
     /// Where connections are driven, whoever asks for them.
     runtime: Handle,
-    patience: Duration,
+    /// How long a connection may take to be made, with all that is said until it can be used.
+    dialling: Duration,
+    patience: Patience,
 }
 
 impl Dialer {
@@ -41,9 +49,11 @@ impl Dialer {
             config.get_options().unwrap_or_default()
         );
         config.options(settings.trim());
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECTING);
-        }
+        let connect = *config.get_connect_timeout().unwrap_or(&CONNECTING);
+        config.connect_timeout(connect);
+        // One of several hosts after the other.
+        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+        let dialling = connect * u32::try_from(hosts).unwrap_or(u32::MAX) + SLACK;
         config.keepalives_idle(Duration::from_secs(30));
         // A line that swallows what is sent is as good as cut.
         config.tcp_user_timeout(options.statement_timeout + SLACK);
@@ -51,16 +61,26 @@ impl Dialer {
             config,
             tls: tls::connector(&trust)?,
             runtime,
-            patience: options.statement_timeout + SLACK,
+            dialling,
+            patience: Patience(options.statement_timeout + SLACK),
         })
     }
 
     /// A connection outside of any pool, for the schema. To be called on the store's own runtime.
-    pub(crate) async fn dial(&self) -> Result<Client, Error> {
-        let (client, driver) = self.connect_now().await?;
+    pub(crate) async fn dial(&self) -> Result<Client, StoreError> {
+        // The driver's own limit is for the line: a server that stands still takes the line, and says nothing.
+        let dialled = timeout(self.dialling, self.connect_now()).await;
+        let dialled =
+            dialled.map_err(|_| Outage::Connection("no connection to PostgreSQL in time".into()))?;
+        let (client, driver) = dialled.map_err(|error| connecting(&error))?;
         // It ends with its client.
         drop(driver);
         Ok(client)
+    }
+
+    /// How long the server may take for an answer.
+    pub(super) fn patience(&self) -> Patience {
+        self.patience
     }
 
     async fn connect_now(&self) -> Result<(Client, JoinHandle<()>), Error> {
@@ -83,14 +103,16 @@ impl Dialer {
         );
         let timeouts = Timeouts {
             wait: Some(options.queue_wait),
-            create: Some(CONNECTING + SLACK),
+            create: Some(self.dialling),
             recycle: Some(SLACK),
         };
+        let patience = self.patience;
         let look = Hook::async_fn(move |client: &mut ClientWrapper, _| {
             let life = Arc::clone(&life);
             Box::pin(async move {
-                settings(client).await.map_err(refused)?;
-                life.look(client).await.map_err(refused)
+                // The pool has no limit for this, and lends the connection's place to nobody until it is done.
+                settings(client, patience).await.map_err(refused)?;
+                life.look(client, patience).await.map_err(refused)
             })
         });
         let config = PoolConfig {
@@ -116,10 +138,9 @@ fn refused(Failure(error): Failure) -> HookError {
 }
 
 /// A server may be set up to overrule what a client asks for.
-async fn settings(client: &Client) -> Result<(), Failure> {
-    let row = client
-        .query_one("SELECT current_setting('synchronous_commit')", &[])
-        .await?;
+async fn settings(client: &Client, patience: Patience) -> Result<(), Failure> {
+    let asked = client.query_one("SELECT current_setting('synchronous_commit')", &[]);
+    let row = patience.wait(asked).await?;
     let mode: String = row.try_get(0)?;
     if mode == "on" {
         return Ok(());
@@ -137,14 +158,26 @@ impl Connect for Dialer {
     ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
         let dialer = self.clone();
         // Whoever asks may run on a runtime that ends before the connection does, or that has no sockets.
-        let dialing = self.runtime.spawn(async move { dialer.connect_now().await });
+        let dialling = self.runtime.spawn(async move { dialer.connect_now().await });
+        // It ends with whoever asks, whose place in the pool it is in. The pool's limit, that for a connection to be made, is
+        // its limit, too.
+        let mut dialling = AbortOnDrop(dialling);
         Box::pin(async move {
-            match dialing.await {
+            match (&mut dialling.0).await {
                 Ok(dialled) => dialled,
                 // The store's runtime is gone; whoever asks gives up in time.
                 Err(_) => std::future::pending().await,
             }
         })
+    }
+}
+
+/// A task that nobody but its owner wants.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -161,7 +194,7 @@ where
 /// Connections that are lent.
 pub(super) struct Pool {
     inner: Deadpool,
-    patience: Duration,
+    patience: Patience,
 }
 
 impl Pool {

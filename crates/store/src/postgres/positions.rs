@@ -39,6 +39,14 @@ pub(super) async fn between(
     Ok(placed)
 }
 
+/// See [`crate::Sessions::room_at`].
+pub(super) async fn room_at(conn: &Conn, pos: u64) -> Result<Option<RoomId>, Failure> {
+    let row = conn
+        .row("SELECT room_id FROM entries WHERE pos = $1", &[&num(pos)])
+        .await?;
+    row.map(|row| row.int(0)).transpose()
+}
+
 /// Rows of a position, a room, and an entry.
 async fn placed(conn: &Conn, rows: &[tokio_postgres::Row]) -> Result<Vec<PlacedEntry>, Failure> {
     let (mut positions, mut found) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));

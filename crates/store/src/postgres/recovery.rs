@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{PostgresStore, nodes, positions, sessions};
 use crate::{
     Holder, LogPosition, Missed, NewEntry, NewSession, Placed, PlacedEntry, Resume, Resumed, RoomId,
-    SessionKey, Sessions, StoreError,
+    SessionKey, Sessions, StoreError, Terms,
 };
 
 impl PostgresStore {
@@ -30,12 +30,25 @@ impl Sessions for PostgresStore {
         self.told(nodes::others(&conn, self.shared.life.node(), limit).await)
     }
 
+    fn fence(&self, terms: Terms) {
+        self.appender.fence(terms);
+    }
+
     async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
         self.counted(self.appender.append(entries).await)
     }
 
+    async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError> {
+        self.empty_room(room).await?;
+        self.counted(self.appender.remove(room, word).await)
+    }
+
     async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
         self.told(positions::between(&self.conn().await?, after, upto, limit).await)
+    }
+
+    async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError> {
+        self.told(positions::room_at(&self.conn().await?, pos).await)
     }
 
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
@@ -56,10 +69,10 @@ impl Sessions for PostgresStore {
         holder: Holder,
         room: RoomId,
         after: u64,
-        at: i64,
+        membership: u64,
     ) -> Result<bool, StoreError> {
         let session = self.held(key, holder);
-        self.told(sessions::subscribe(&self.conn().await?, session, room, after, at).await)
+        self.told(sessions::subscribe(&self.conn().await?, session, room, after, membership).await)
     }
 
     async fn unsubscribe(
@@ -108,8 +121,11 @@ impl Sessions for PostgresStore {
     }
 
     async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
-        let (conn, shared) = (self.conn().await?, &self.shared);
-        self.told(nodes::alive(&conn, shared.life.node(), at).await)?;
+        let shared = &self.shared;
+        let pulse = self.told(shared.pulse.get().await)?;
+        self.told(nodes::alive(&pulse, shared.life.node(), at).await)?;
+        drop(pulse);
+        let conn = self.conn().await?;
         self.told(sessions::forget(&conn, lost_before, shared.options.node_timeout).await)
     }
 }

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use super::{
     append::SWEEPS,
-    conn::Conn,
+    conn::{Conn, Step},
     failure::Failure,
     outbox::{self, Facts, Recorded},
     value::{Columns as _, num, text},
@@ -209,22 +209,32 @@ pub(super) async fn put(
 /// Removes a room with all that belongs to it.
 pub(super) async fn delete(conn: &Conn, id: RoomId) -> Result<bool, Failure> {
     conn.begin().await?;
-    // The strongest lock: whoever appends or joins waits, and then finds no room.
-    let found = conn
-        .row("SELECT 1 FROM rooms WHERE id = $1 FOR UPDATE", &[&id])
-        .await?;
-    if found.is_none() {
+    if !lock_to_remove(conn, id).await? {
         conn.roll_back().await?;
         return Ok(false);
     }
-    for sql in SWEEPS {
-        conn.run(sql, &[&id, &0i64, &i64::MAX]).await?;
+    for step in removal(id) {
+        conn.step(&step).await?;
     }
-    conn.run("DELETE FROM unconfirmed WHERE room_id = $1", &[&id])
-        .await?;
-    conn.run("DELETE FROM rooms WHERE id = $1", &[&id]).await?;
     conn.commit().await?;
     Ok(true)
+}
+
+/// Whether there is the room. By the strongest lock: whoever appends or joins waits, and then finds no room.
+pub(super) async fn lock_to_remove(conn: &Conn, id: RoomId) -> Result<bool, Failure> {
+    let sql = "SELECT 1 FROM rooms WHERE id = $1 FOR UPDATE";
+    Ok(conn.row(sql, &[&id]).await?.is_some())
+}
+
+/// What removes a room that is locked, with all that belongs to it.
+pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
+    let entries = move |sql| Step::new(sql, vec![Box::new(id), Box::new(0i64), Box::new(i64::MAX)]);
+    let rest = [
+        "DELETE FROM unconfirmed WHERE room_id = $1",
+        "DELETE FROM rooms WHERE id = $1",
+    ];
+    let rest = rest.map(|sql| Step::new(sql, vec![Box::new(id)]));
+    SWEEPS.into_iter().map(entries).chain(rest)
 }
 
 /// `None` if there is one of this name.

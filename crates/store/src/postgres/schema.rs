@@ -2,10 +2,7 @@
 
 use tokio_postgres::Client;
 
-use super::{
-    failure::{Failure, connecting},
-    pool::Dialer,
-};
+use super::{failure::Failure, patience::Patience, pool::Dialer};
 use crate::StoreError;
 
 mod embedded {
@@ -19,9 +16,8 @@ const OLDEST: i32 = 130_000;
 
 /// A connection to a database that has the schema.
 pub(crate) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
-    let dialled = dialer.dial().await;
-    let mut client = dialled.map_err(|error| connecting(&error))?;
-    let fits = fits(&client).await.map_err(StoreError::from)?;
+    let mut client = dialer.dial().await?;
+    let fits = fits(&client, dialer.patience()).await.map_err(StoreError::from)?;
     if let Some(why) = fits {
         return Err(StoreError::Setup(format!("this PostgreSQL won't do: {why}")));
     }
@@ -34,9 +30,9 @@ pub(crate) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
 }
 
 /// What is half there is not to be served.
-pub(super) async fn refuse_half_migrated(client: &Client) -> Result<(), StoreError> {
+pub(super) async fn refuse_half_migrated(client: &Client, patience: Patience) -> Result<(), StoreError> {
     let sql = "SELECT 1 FROM migration WHERE NOT finished";
-    let unfinished = client.query_opt(sql, &[]).await.map_err(Failure::from)?;
+    let unfinished = patience.wait(client.query_opt(sql, &[])).await?;
     match unfinished {
         None => Ok(()),
         Some(_) => Err(StoreError::Setup(
@@ -46,10 +42,10 @@ pub(super) async fn refuse_half_migrated(client: &Client) -> Result<(), StoreErr
 }
 
 /// Why it does not, if so.
-async fn fits(client: &Client) -> Result<Option<String>, Failure> {
+async fn fits(client: &Client, patience: Patience) -> Result<Option<String>, Failure> {
     const SQL: &str = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
         current_setting('synchronous_commit')";
-    let row = client.query_one(SQL, &[]).await?;
+    let row = patience.wait(client.query_one(SQL, &[])).await?;
     let (version, encoding, commit): (i32, String, String) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     Ok(if version < OLDEST {

@@ -38,27 +38,37 @@ pub(super) async fn begin_all(conn: &Conn, node: i64, sessions: Vec<NewSession>)
     Ok(vec![(); sessions.len()])
 }
 
-/// The room's entries after `after` are for the session, unless it has the room already and its user did not leave it since.
+/// The room's entries after `after` are for the session, unless it has the room already in the same membership.
 pub(super) async fn subscribe(
     conn: &Conn,
     session: Held,
     room: RoomId,
     after: u64,
-    at: i64,
+    membership: u64,
 ) -> Result<bool, Failure> {
     // Locked, so that nobody else takes it over in between.
     const SQL: &str = "WITH session AS (
-            SELECT id, user_id FROM sessions WHERE key = $1 AND node = $2 AND holder = $3 FOR UPDATE),
+            SELECT id FROM sessions WHERE key = $1 AND node = $2 AND holder = $3 FOR UPDATE),
         subscribed AS (
-            INSERT INTO session_rooms AS sr (session_id, room_id, after, at)
+            INSERT INTO session_rooms AS sr (session_id, room_id, after, membership)
             SELECT id, $4, $5, $6 FROM session
-            ON CONFLICT (session_id, room_id) DO UPDATE SET after = excluded.after, at = excluded.at
-            WHERE sr.at < (SELECT m.joined_at FROM members m JOIN session s ON s.user_id = m.user_id
-                           WHERE m.room_id = $4))
+            ON CONFLICT (session_id, room_id)
+            DO UPDATE SET after = excluded.after, membership = excluded.membership
+            WHERE sr.membership < excluded.membership)
         SELECT 1 FROM session";
     let Held { node, key, holder } = session;
     let row = conn
-        .row(SQL, &[&&key.0[..], &node, &num(holder), &room, &num(after), &at])
+        .row(
+            SQL,
+            &[
+                &&key.0[..],
+                &node,
+                &num(holder),
+                &room,
+                &num(after),
+                &num(membership),
+            ],
+        )
         .await?;
     Ok(row.is_some())
 }
@@ -218,7 +228,8 @@ async fn rooms(conn: &Conn, sessions: &[i64]) -> Result<HashMap<i64, Rooms>, Fai
     let sql = format!(
         "SELECT {ROOM_COLUMNS}, sr.after, m.user_id IS NOT NULL, s.id FROM sessions s
             JOIN session_rooms sr ON sr.session_id = s.id LEFT JOIN rooms r ON r.id = sr.room_id
-            LEFT JOIN members m ON m.room_id = r.id AND m.user_id = s.user_id AND m.active = 1 AND m.joined_at <= sr.at
+            LEFT JOIN members m ON m.room_id = r.id AND m.user_id = s.user_id AND m.active = 1
+                AND m.membership = sr.membership
          WHERE s.id = ANY($1) ORDER BY sr.room_id"
     );
     let mut found: HashMap<i64, Rooms> = HashMap::new();

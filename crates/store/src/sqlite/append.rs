@@ -6,10 +6,10 @@ use super::{
     batch::Batch,
     changes,
     column::Seq,
-    outbox,
+    outbox, rooms,
     writer::{Weight, Write},
 };
-use crate::{Appended, EntryKind, NewEntry, Placed, Rejected, known::Known};
+use crate::{Appended, EntryKind, NewEntry, Placed, Rejected, RoomId, known::Known};
 
 pub(super) struct Append(pub(super) Vec<NewEntry>);
 
@@ -28,6 +28,31 @@ impl Write for Append {
             writes: self.0.len(),
             bytes: self.0.iter().map(NewEntry::weight).sum(),
         }
+    }
+}
+
+/// Removes a room, and appends an entry that says so.
+pub(super) struct Remove {
+    pub(super) room: RoomId,
+    pub(super) word: NewEntry,
+}
+
+impl Write for Remove {
+    type Answer = Placed;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Placed> {
+        let pos = batch.next_pos()?;
+        let result = if batch.room(self.room)?.is_some() {
+            let appended = append(batch, &self.word)?;
+            if appended.is_ok() {
+                rooms::Delete(self.room).apply(batch)?;
+            }
+            appended
+        } else {
+            Err(Rejected::NoSuchRoom)
+        };
+        let results = vec![result];
+        Ok(Placed { results, pos })
     }
 }
 

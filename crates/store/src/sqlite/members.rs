@@ -6,7 +6,8 @@ use super::{batch::Batch, column::Seq, outbox, writer::Write};
 use crate::{Delivered, Joined, Member, Role, RoomId, RoomKind, Unread};
 
 /// What [`member`] reads.
-pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role";
+pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role,
+    m.membership";
 
 /// The [`COLUMNS`] of a row from column `at` on.
 pub(super) fn member(row: &Row<'_>, at: usize) -> rusqlite::Result<Member> {
@@ -17,6 +18,7 @@ pub(super) fn member(row: &Row<'_>, at: usize) -> rusqlite::Result<Member> {
         delivered_seq: row.get::<_, Seq>(at + 3)?.0,
         joined_at: row.get(at + 4)?,
         role: row.get(at + 5)?,
+        membership: row.get::<_, Seq>(at + 6)?.0,
     })
 }
 
@@ -104,8 +106,8 @@ impl Write for Join {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Joined>> {
         const SQL: &str = "INSERT INTO members (room_id, user_id, active, joined_at) VALUES (?1, ?2, 1, ?3)
-            ON CONFLICT (room_id, user_id) DO UPDATE SET active = 1, joined_at = excluded.joined_at
-            WHERE active = 0";
+            ON CONFLICT (room_id, user_id) DO UPDATE
+            SET active = 1, joined_at = excluded.joined_at, membership = membership + 1 WHERE active = 0";
         let conn = batch.conn;
         let Some(room) = batch.room(self.room)? else {
             return Ok(None);

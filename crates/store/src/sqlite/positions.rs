@@ -109,6 +109,13 @@ fn read(
     Ok(placed)
 }
 
+/// See [`crate::Sessions::room_at`]. Looks at every entry: this is asked for only when one can't be read.
+pub(super) fn room_at(conn: &Connection, pos: u64) -> rusqlite::Result<Option<RoomId>> {
+    conn.prepare_cached("SELECT room_id FROM entries WHERE pos = ?1")?
+        .query_row([Seq(pos)], |row| row.get(0))
+        .optional()
+}
+
 /// Entries by position, see [`crate::Sessions::placed`]. Looks into every room: this is asked for only when the answer to
 /// an append was lost.
 pub(super) fn between(

@@ -27,9 +27,17 @@ impl Sessions for SqliteStore {
         self.write(append::Append(entries)).await
     }
 
+    async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError> {
+        self.write(append::Remove { room, word }).await
+    }
+
     async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
         self.read(move |conn| positions::between(conn, after, upto, limit))
             .await
+    }
+
+    async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError> {
+        self.read(move |conn| positions::room_at(conn, pos)).await
     }
 
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
@@ -46,14 +54,14 @@ impl Sessions for SqliteStore {
         holder: Holder,
         room: RoomId,
         after: u64,
-        at: i64,
+        membership: u64,
     ) -> Result<bool, StoreError> {
         let session = sessions::Held { key, holder };
         let subscribe = sessions::Subscribe {
             session,
             room,
             after,
-            at,
+            membership,
         };
         self.write(subscribe).await
     }

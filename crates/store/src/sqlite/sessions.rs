@@ -64,24 +64,27 @@ pub(super) struct Subscribe {
     pub(super) session: Held,
     pub(super) room: RoomId,
     pub(super) after: u64,
-    pub(super) at: i64,
+    pub(super) membership: u64,
 }
 
 impl Write for Subscribe {
     type Answer = bool;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
-        const SQL: &str = "INSERT INTO session_rooms (session_id, room_id, after, at) VALUES (?1, ?2, ?3, ?4)
-            ON CONFLICT (session_id, room_id) DO UPDATE SET after = excluded.after, at = excluded.at
-            WHERE at < (SELECT joined_at FROM members m JOIN sessions s ON s.user_id = m.user_id
-                        WHERE s.id = ?1 AND m.room_id = ?2)";
+        const SQL: &str =
+            "INSERT INTO session_rooms (session_id, room_id, after, membership) VALUES (?1, ?2, ?3, ?4)
+            ON CONFLICT (session_id, room_id)
+            DO UPDATE SET after = excluded.after, membership = excluded.membership
+            WHERE membership < excluded.membership";
         let Some(id) = self.session.id(batch.conn)? else {
             return Ok(false);
         };
-        batch
-            .conn
-            .prepare_cached(SQL)?
-            .execute(params![id, self.room, Seq(self.after), self.at])?;
+        batch.conn.prepare_cached(SQL)?.execute(params![
+            id,
+            self.room,
+            Seq(self.after),
+            Seq(self.membership)
+        ])?;
         Ok(true)
     }
 }
@@ -204,7 +207,7 @@ fn rooms(batch: &mut Batch<'_>, session: i64, user: &str) -> rusqlite::Result<Op
         "SELECT {ROOM_COLUMNS}, sr.after FROM session_rooms sr
             JOIN rooms r ON r.id = sr.room_id
             JOIN members m ON m.room_id = sr.room_id AND m.user_id = ?2
-         WHERE sr.session_id = ?1 AND m.active = 1 AND m.joined_at <= sr.at"
+         WHERE sr.session_id = ?1 AND m.active = 1 AND m.membership = sr.membership"
     );
     let subscribed: i64 = batch
         .conn

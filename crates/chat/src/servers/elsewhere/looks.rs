@@ -10,7 +10,11 @@ use roomful_socket::Socket;
 use roomful_store::RoomId;
 use tokio::time::timeout;
 
-use super::{Link, PATIENCE, merged, read, room_key};
+use super::{
+    Link, PATIENCE,
+    lists::{self, Changes, Which},
+    merged, read, room_key,
+};
 use crate::{
     admin::Device,
     cluster::elsewhere::{Change, Shown},
@@ -120,9 +124,38 @@ impl PresenceServer {
         Ok(online)
     }
 
+    /// Which lists of other nodes have changed since this was asked before. All, as long as it can't be known.
+    pub(super) async fn changed_lists(&self, link: &Link) -> Which {
+        let told = async {
+            if !link.cluster.is_complete().await? {
+                return Ok(None);
+            }
+            let others = link.cluster.other_members().await?;
+            let told = link.others(&[lists::KEY.to_owned()]).await?;
+            Ok::<_, ChatError>(Some((others, told)))
+        };
+        let Ok(Some((others, told))) = told.await else {
+            link.followed_lists.lock().forget();
+            return Which::All;
+        };
+        let told = told.into_iter().flatten().filter_map(|entry| {
+            let changes = serde_json::from_slice::<Changes>(&entry.value).ok()?;
+            Some((entry.member, changes))
+        });
+        let told: Vec<_> = told.collect();
+        link.followed_lists.lock().look(&others, &told)
+    }
+
     pub(super) async fn look_at_rooms(&self, link: &Link, rooms: &[RoomId]) -> Result<(), ChatError> {
+        if rooms.is_empty() {
+            return Ok(());
+        }
         let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
         let complete = link.cluster.is_complete().await?;
+        if !complete {
+            // Who has gone is seen once it is.
+            link.again.lock().extend(rooms);
+        }
         let found = link.others(&keys).await?;
         let mut changes: IndexMap<UserId, Vec<(RoomId, Change)>> = IndexMap::new();
         {
@@ -180,6 +213,7 @@ impl PresenceServer {
             for (room, _) in changes {
                 view.forget(*room, user);
             }
+            link.again.lock().extend(changes.iter().map(|(room, _)| *room));
         }
         match shown {
             Some(choice) if came => {

@@ -1,7 +1,7 @@
 //! The queue of appends, and the one task that takes them to the database. While one flight is being committed the next one
 //! fills; nothing waits for a flight to be full.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
@@ -11,9 +11,9 @@ use tokio::{
 
 use super::{load, plan, plan::Plan, store};
 use crate::{
-    NewEntry, Options, Outage, Placed, StoreError,
+    NewEntry, Options, Outage, Placed, Rejected, RoomId, StoreError, Terms,
     metrics::{Metrics, to_f64},
-    postgres::{conn::Conn, failure::Failure, life::Life, pool::Pool},
+    postgres::{conn::Conn, failure::Failure, life::Life, pool::Pool, rooms},
     queue,
     queue::Queue,
 };
@@ -21,6 +21,7 @@ use crate::{
 /// The way to the task.
 pub(in crate::postgres) struct Appender {
     queue: Queue<Queued>,
+    fence: Fence,
     bytes: Arc<Semaphore>,
     queue_bytes: u32,
     options: Options,
@@ -31,9 +32,34 @@ pub(in crate::postgres) struct Appender {
 
 struct Queued {
     entries: Vec<NewEntry>,
+    /// A room that is removed along with it. Such an append flies alone.
+    removes: Option<RoomId>,
+    /// The term in which it was asked for.
+    term: Option<u64>,
     reply: oneshot::Sender<Result<Placed, StoreError>>,
     /// Its share of the queue's bytes, given back when it is answered.
     _share: OwnedSemaphorePermit,
+}
+
+/// Who may say that nothing is to be appended now, once there is somebody.
+#[derive(Clone, Default)]
+struct Fence(Arc<OnceLock<Terms>>);
+
+impl Fence {
+    /// The term that lasts now; `None` where nobody keeps terms.
+    fn term(&self) -> Result<Option<u64>, Outage> {
+        match self.0.get() {
+            None => Ok(None),
+            Some(terms) => terms().map(Some).ok_or(Outage::Fenced),
+        }
+    }
+
+    /// Whether what was asked for in these terms may still be done.
+    fn still_holds(&self, terms: &[Option<u64>]) -> Result<(), Outage> {
+        let now = self.term()?;
+        let all = terms.iter().all(|term| *term == now);
+        all.then_some(()).ok_or(Outage::Fenced)
+    }
 }
 
 /// What the task works with.
@@ -53,13 +79,17 @@ impl Appender {
         let (queue, incoming) = Queue::new(start.options.queue_writes, start.options.queue_wait);
         let queue_bytes = u32::try_from(start.options.queue_bytes).unwrap_or(u32::MAX);
         let (options, metrics) = (start.options.clone(), Arc::clone(&start.metrics));
+        let fence = Fence::default();
         let task = Task {
             start,
+            fence: fence.clone(),
             incoming,
+            put_back: None,
             failing: false,
         };
         Self {
             queue,
+            fence,
             bytes: Arc::new(Semaphore::new(queue_bytes as usize)),
             queue_bytes,
             options,
@@ -68,8 +98,27 @@ impl Appender {
         }
     }
 
+    /// See [`crate::Sessions::fence`]. The first one counts.
+    pub(in crate::postgres) fn fence(&self, terms: Terms) {
+        let _ = self.fence.0.set(terms);
+    }
+
     /// From the moment it is queued it is carried out, whether or not somebody waits.
     pub(in crate::postgres) async fn append(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
+        self.enqueue(entries, None).await
+    }
+
+    /// The same for an entry that says that a room was removed, which it is with it.
+    pub(in crate::postgres) async fn remove(
+        &self,
+        room: RoomId,
+        word: NewEntry,
+    ) -> Result<Placed, StoreError> {
+        self.enqueue(vec![word], Some(room)).await
+    }
+
+    async fn enqueue(&self, entries: Vec<NewEntry>, removes: Option<RoomId>) -> Result<Placed, StoreError> {
+        let term = self.fence.term()?;
         let bytes = entries.iter().map(NewEntry::weight).sum::<usize>();
         // An append larger than the whole queue may pass when it is alone.
         let share = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.queue_bytes);
@@ -83,6 +132,8 @@ impl Appender {
         self.metrics.queue.increment(1);
         let queued = Queued {
             entries,
+            removes,
+            term,
             reply,
             _share: share,
         };
@@ -105,21 +156,23 @@ impl Appender {
 
 struct Task {
     start: Start,
+    fence: Fence,
     incoming: mpsc::Receiver<Queued>,
+    /// What has come, and flies alone.
+    put_back: Option<Queued>,
     /// Whether the last flight failed, so that an outage is logged once and not once a flight.
     failing: bool,
 }
 
 impl Task {
     async fn run(mut self) {
-        while let Some(first) = self.incoming.recv().await {
+        while let Some(first) = self.next().await {
             let queued = self.gather(first);
-            let appends: Vec<_> = queued.iter().map(|queued| &*queued.entries).collect();
-            match self.fly(&appends).await {
+            match self.fly(&queued).await {
                 // One entry that PostgreSQL can't take must not take the others with it.
                 Err(StoreError::Internal(_)) if queued.len() > 1 => {
                     for queued in queued {
-                        let placed = self.fly(&[&queued.entries]).await;
+                        let placed = self.fly(std::slice::from_ref(&queued)).await;
                         answer(queued, placed.map(|mut placed| placed.pop()));
                     }
                 }
@@ -135,6 +188,13 @@ impl Task {
         }
     }
 
+    async fn next(&mut self) -> Option<Queued> {
+        match self.put_back.take() {
+            Some(queued) => Some(queued),
+            None => self.incoming.recv().await,
+        }
+    }
+
     /// The first append and all that wait behind it, within the bounds of a flight.
     fn gather(&mut self, first: Queued) -> Vec<Queued> {
         let options = &self.start.options;
@@ -144,9 +204,12 @@ impl Task {
         while let Some(queued) = next {
             writes = writes.saturating_sub(queued.entries.len());
             bytes = bytes.saturating_sub(queued.entries.iter().map(NewEntry::weight).sum());
+            let full = writes == 0 || bytes == 0 || queued.removes.is_some();
             all.push(queued);
-            let full = writes == 0 || bytes == 0;
             next = if full { None } else { self.incoming.try_recv().ok() };
+            if next.as_ref().is_some_and(|queued| queued.removes.is_some()) {
+                self.put_back = next.take();
+            }
         }
         let entries = all.iter().map(|queued| queued.entries.len()).sum();
         self.start.metrics.batch_size.record(to_f64(entries));
@@ -155,9 +218,9 @@ impl Task {
     }
 
     /// All appends in one transaction, or none.
-    async fn fly(&mut self, appends: &[&[NewEntry]]) -> Result<Vec<Placed>, StoreError> {
+    async fn fly(&mut self, queued: &[Queued]) -> Result<Vec<Placed>, StoreError> {
         let started = Instant::now();
-        let flown = self.attempt(appends).await.map_err(StoreError::from);
+        let flown = self.attempt(queued).await.map_err(StoreError::from);
         self.start
             .metrics
             .commit_seconds
@@ -171,7 +234,12 @@ impl Task {
         flown
     }
 
-    async fn attempt(&self, appends: &[&[NewEntry]]) -> Result<Vec<Placed>, Failure> {
+    async fn attempt(&self, queued: &[Queued]) -> Result<Vec<Placed>, Failure> {
+        let appends: Vec<_> = queued.iter().map(|queued| &*queued.entries).collect();
+        let appends = &*appends;
+        let removes = queued.iter().find_map(|queued| queued.removes);
+        let terms: Vec<_> = queued.iter().map(|queued| queued.term).collect();
+        self.fence.still_holds(&terms)?;
         let Start {
             pool,
             life,
@@ -189,12 +257,27 @@ impl Task {
         }
         let put_back = || Outage::Connection("the log was put back once more".into());
         let loaded = loaded.ok_or_else(put_back)?;
+        // Under the lock of the order nobody else locks several rooms, so this one may come after the others.
+        if let Some(room) = removes
+            && !rooms::lock_to_remove(&conn, room).await?
+        {
+            conn.roll_back().await?;
+            return Ok(vec![nothing_done(loaded.pos)]);
+        }
         let limits = plan::Limits {
             max_entries: options.retention.max_entries,
             reactions: options.reactions,
         };
         let plan = Plan::of(appends, loaded, limits);
-        self.commit(&conn, &plan).await?;
+        // Whoever stood still before this is not to go on as if nothing had been. Whoever stands still from here on holds an open
+        // transaction, which the server ends.
+        if let Err(fenced) = self.fence.still_holds(&terms) {
+            conn.roll_back().await?;
+            return Err(fenced.into());
+        }
+        // Not if it can't be said.
+        let removes = removes.filter(|_| plan.moved_to().is_some());
+        self.commit(&conn, &plan, removes).await?;
         if let Some(pos) = plan.moved_to() {
             life.gave_out(pos);
         }
@@ -204,11 +287,18 @@ impl Task {
         Ok(plan.placed)
     }
 
-    async fn commit(&self, conn: &Conn, plan: &Plan<'_>) -> Result<(), Failure> {
+    async fn commit(&self, conn: &Conn, plan: &Plan<'_>, removes: Option<RoomId>) -> Result<(), Failure> {
         let node = (!self.start.life.is_guest()).then(|| self.start.life.node());
-        conn.send(&store::steps(plan, node, &self.start.options.outbox))
-            .await?;
-        Ok(())
+        let steps = store::steps(plan, node, removes, &self.start.options.outbox);
+        conn.send(&steps).await.map(drop)
+    }
+}
+
+/// There was no such room to remove.
+fn nothing_done(pos: u64) -> Placed {
+    Placed {
+        results: vec![Err(Rejected::NoSuchRoom)],
+        pos: pos + 1,
     }
 }
 

@@ -5,11 +5,12 @@ use super::{
     super::{
         conn::{Param, Step},
         outbox::{self, Recorded},
+        rooms,
         value::{num, opt_text, text},
     },
     plan::{New, Plan},
 };
-use crate::{EntryKind, NewEntry, OutboxOptions, RecordKind, numbers::Numbered as _, tail::Tail};
+use crate::{EntryKind, NewEntry, OutboxOptions, RecordKind, RoomId, numbers::Numbered as _, tail::Tail};
 
 const REPLACE: &str = "DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) t (room_id, seq)
     WHERE e.room_id = t.room_id AND e.seq = t.seq";
@@ -36,8 +37,13 @@ pub(in crate::postgres) const SWEEPS: [&str; 5] = [
     "DELETE FROM entries WHERE room_id = $1 AND seq >= $2 AND seq < $3",
 ];
 
-/// `node` is the row to note the position in.
-pub(super) fn steps(plan: &Plan<'_>, node: Option<i64>, options: &OutboxOptions) -> Vec<Step> {
+/// `node` is the row to note the position in; `removes` a room that goes with it.
+pub(super) fn steps(
+    plan: &Plan<'_>,
+    node: Option<i64>,
+    removes: Option<RoomId>,
+    options: &OutboxOptions,
+) -> Vec<Step> {
     let mut steps = Vec::new();
     let (rooms, seqs): (Vec<i64>, Vec<i64>) = plan.replaced().map(|(room, seq)| (room, num(seq))).unzip();
     if !rooms.is_empty() {
@@ -70,6 +76,7 @@ pub(super) fn steps(plan: &Plan<'_>, node: Option<i64>, options: &OutboxOptions)
         steps.push(Step::new(ORDER, vec![Box::new(num(pos))]));
         steps.extend(node.map(|node| Step::new(NODE, vec![Box::new(node), Box::new(num(pos))])));
     }
+    steps.extend(removes.into_iter().flat_map(rooms::removal));
     steps.push(Step::new("COMMIT", Vec::new()));
     steps
 }

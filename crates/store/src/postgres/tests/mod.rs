@@ -1,5 +1,6 @@
 //! The contract on a real PostgreSQL, one database a case; and what only this engine can get wrong: a database that was
-//! restored (in `life`), one that stops or is gone (in `outages`), the line to it (in `tls`).
+//! restored (in `life`), one that stops or is gone (in `outages`), the line to it (in `tls`), a server that stands still (in
+//! `silence`).
 
 mod nodes;
 
@@ -35,6 +36,7 @@ impl Harness for Database {
 
 mod life;
 mod outages;
+mod silence;
 mod tls;
 
 mod contract {

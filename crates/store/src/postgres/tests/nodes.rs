@@ -1,7 +1,54 @@
-//! Sessions that a dead node still seems to have.
+//! Which nodes live, and sessions that a dead one still seems to have.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, NoTls};
 
 use super::{Database, SERVER};
 use crate::{NewSession, Options, Resume, SessionKey, StoreError, contract::Harness as _};
+
+/// Waits until the only node has given that many signs of life.
+async fn signs_of_life(client: &Client, count: usize) {
+    let mut seen = Vec::new();
+    while seen.len() <= count {
+        let row = client
+            .query_one("SELECT seen::text FROM nodes", &[])
+            .await
+            .unwrap();
+        seen.push(row.get::<_, String>(0));
+        seen.dedup();
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_lives_however_busy_it_is() {
+    let database = Database::new();
+    let options = Options {
+        pool: 1,
+        statement_timeout: Duration::from_secs(30),
+        node_timeout: Duration::from_millis(300),
+        ..Options::default()
+    };
+    let store = database.open(options);
+    let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+    store.join(room, "ann", 1).await.unwrap();
+    // Another's lock keeps the one connection waiting.
+    let (client, connection) = tokio_postgres::connect(&database.0, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let (observer, connection) = tokio_postgres::connect(&database.0, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let lock = "BEGIN; SELECT * FROM members FOR UPDATE";
+    client.batch_execute(lock).await.unwrap();
+    let mut leaving = std::pin::pin!(store.leave(room, "ann"));
+    tokio::select! {
+        biased;
+        left = &mut leaving => panic!("{left:?} before a sign of life"),
+        () = signs_of_life(&observer, 3) => {}
+    }
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(leaving.await, Ok(true));
+}
 
 #[tokio::test]
 async fn a_session_of_a_dead_node_was_lost_with_it() -> Result<(), StoreError> {

@@ -1,6 +1,12 @@
 //! A database that stops, stands still, is full of connections, or is not what was asked for.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use roomful_testkit::PostgresServer;
 use tokio::{task::JoinSet, time::Instant};
@@ -125,6 +131,49 @@ async fn a_node_that_stops_with_the_lock_holds_nobody_up_for_long() {
     let began = Instant::now();
     insist(&store, room, "1").await;
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_node_whose_term_has_ended_appends_nothing_that_was_asked_for_before() {
+    let database = Database::new();
+    let store = database.open(Options::default());
+    let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+    let term = Arc::new(AtomicU64::new(1));
+    let now = Arc::clone(&term);
+    store.fence(Arc::new(move || {
+        Some(now.load(Ordering::SeqCst)).filter(|term| *term > 0)
+    }));
+    let (client, connection) = tokio_postgres::connect(&database.0, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    // What comes between: the term ends, or has ended and another has begun.
+    for (n, later) in [0, 2].into_iter().enumerate() {
+        term.store(1, Ordering::SeqCst);
+        let lock = "BEGIN; SELECT * FROM log_order FOR UPDATE";
+        client.batch_execute(lock).await.unwrap();
+        let name = format!("{n}");
+        let (appended, ()) = tokio::join!(store.append(vec![message(room, &name)]), async {
+            let waits = "SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                WHERE NOT l.granted AND a.datname = current_database()";
+            while client.query(waits, &[]).await.unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            term.store(later, Ordering::SeqCst);
+            client.batch_execute("COMMIT").await.unwrap();
+        });
+        assert_eq!(appended, Err(StoreError::Unavailable(Outage::Fenced)));
+    }
+    term.store(0, Ordering::SeqCst);
+    let refused = store.append(vec![message(room, "2")]).await;
+    assert_eq!(refused, Err(StoreError::Unavailable(Outage::Fenced)));
+    term.store(3, Ordering::SeqCst);
+    let appended = store.append(vec![message(room, "2")]).await.unwrap();
+    assert_eq!(
+        appended,
+        [Ok(Appended::New { seq: 1, at: 1 })],
+        "and nothing before"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

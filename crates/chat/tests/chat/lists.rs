@@ -1,0 +1,122 @@
+//! What a node reads of the lists of rooms that other nodes keep in the roster.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use roomful_bus::{Beat, Bus, BusError, Entry, Hub, Listener, Roster, Subscription, Swept};
+use roomful_chat::{ClusterConfig, clock::ManualClock};
+use serde_json::json;
+
+use crate::fixture::{START, Server, ok};
+
+/// A bus that notes what is read over it.
+struct Watched {
+    inner: Arc<dyn Bus>,
+    read: Mutex<Vec<String>>,
+}
+
+impl Watched {
+    /// Waits until so many looks have begun, and answers the lists that were read meanwhile.
+    async fn lists_read_within(&self, looks: usize) -> Vec<String> {
+        self.read.lock().clear();
+        while self.read.lock().iter().filter(|key| *key == "members").count() < looks {
+            tokio::task::yield_now().await;
+        }
+        let mut read = self.read.lock().clone();
+        read.retain(|key| key.starts_with("room:"));
+        read
+    }
+}
+
+#[async_trait]
+impl Bus for Watched {
+    fn publish(&self, topic: &str, message: Bytes) {
+        self.inner.publish(topic, message);
+    }
+    fn subscribe(&self, topic: &str, listener: Arc<dyn Listener>) -> Subscription {
+        self.inner.subscribe(topic, listener)
+    }
+    async fn check(&self) -> Result<(), BusError> {
+        self.inner.check().await
+    }
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+#[async_trait]
+impl Roster for Watched {
+    async fn beat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Beat, BusError> {
+        self.inner.beat(member, info, ttl).await
+    }
+    async fn resign(&self, member: &str) -> Result<(), BusError> {
+        self.inner.resign(member).await
+    }
+    async fn members(&self) -> Result<Vec<Entry>, BusError> {
+        self.read.lock().push("members".into());
+        self.inner.members().await
+    }
+    async fn put(&self, member: &str, key: &str, value: Bytes) -> Result<Vec<Entry>, BusError> {
+        self.inner.put(member, key, value).await
+    }
+    async fn remove(&self, member: &str, key: &str) -> Result<Vec<Entry>, BusError> {
+        self.inner.remove(member, key).await
+    }
+    async fn entries(&self, keys: &[String]) -> Result<Vec<Vec<Entry>>, BusError> {
+        self.read.lock().extend_from_slice(keys);
+        self.inner.entries(keys).await
+    }
+    async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, BusError> {
+        self.inner.sweep(limit).await
+    }
+    async fn hold(&self, member: &str, name: &str, ttl: Duration) -> Result<bool, BusError> {
+        self.inner.hold(member, name, ttl).await
+    }
+}
+
+#[tokio::test]
+async fn lists_that_have_not_changed_are_not_read_again() {
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", data.path().join("chat.db").display());
+    let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+    let (hub, clock) = (Hub::default(), ManualClock::at(START));
+    let watched = Arc::new(Watched {
+        inner: hub.connect(),
+        read: Mutex::default(),
+    });
+    let serve = |node: &str, bus: Arc<dyn Bus>| {
+        let cluster = ClusterConfig {
+            bus,
+            node: node.to_owned(),
+            info: serde_json::Map::new(),
+            lease: Duration::from_secs(15),
+            poll: Duration::from_hours(1),
+        };
+        Server::serve(Arc::clone(&store), clock.clone(), |_| (), Some(cluster))
+    };
+    let here = serve("here", watched.clone()).await;
+    let there = serve("there", hub.connect()).await;
+    let alice = here.joined("alice", "a").await;
+    ok(alice.call("chat:join", &json!("b")).await);
+    let bob = there.joined("bob", "a").await;
+    assert_eq!(
+        alice.next_event("presence:online").await.unwrap()["userId"],
+        "bob"
+    );
+    // The other node has come, so all are read once more.
+    watched.lists_read_within(4).await;
+    assert!(watched.lists_read_within(4).await.is_empty());
+    // Of those that are here, only the one that changes.
+    let room = store.open_room("a", false, START).await.unwrap().unwrap().id;
+    ok(bob
+        .call("presence:set_status", &json!({ "status": "away" }))
+        .await);
+    assert_eq!(
+        alice.next_event("presence:status").await.unwrap()["status"],
+        "away"
+    );
+    let read = watched.lists_read_within(4).await;
+    assert!(read.iter().all(|key| *key == format!("room:{room}")), "{read:?}");
+}

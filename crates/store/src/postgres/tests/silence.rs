@@ -1,0 +1,103 @@
+//! A server that takes connections and then says nothing, as one does that stands still.
+
+use std::time::Duration;
+
+use deadpool_postgres::Connect as _;
+use roomful_testkit::proxy::{Proxy, Weather};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpListener, TcpStream},
+    runtime::Handle,
+    time::timeout,
+};
+
+use super::{Database, SERVER};
+use crate::{
+    Options, Outage, StoreError,
+    postgres::{
+        failure::Failure,
+        life::{self, Beginning},
+        pool::Dialer,
+        schema,
+    },
+};
+
+/// Far longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn deaf() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    (listener, format!("postgres://ann@{addr}/chat?connect_timeout=1"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_dialled_ends_with_whoever_asked() {
+    let (listener, url) = deaf().await;
+    let dialer = Dialer::new(&url, &Options::default(), Handle::current()).unwrap();
+    let config = url.parse().unwrap();
+    let dialling = tokio::spawn(async move { dialer.connect(&config).await.map(drop) });
+    let (mut taken, _) = listener.accept().await.unwrap();
+    dialling.abort();
+    // It says what it wants, and then it is gone.
+    let mut said = Vec::new();
+    let ended = timeout(PATIENCE, taken.read_to_end(&mut said)).await;
+    assert!(
+        ended.is_ok(),
+        "a connection that nobody waits for is still being made"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_says_nothing_is_not_waited_for() {
+    let (listener, url) = deaf().await;
+    let opening = tokio::task::spawn_blocking(move || crate::open(&url, Options::default()).map(drop));
+    let taken: TcpStream = listener.accept().await.unwrap().0;
+    let opened = timeout(PATIENCE, opening)
+        .await
+        .expect("it waits for ever")
+        .unwrap();
+    assert!(
+        matches!(opened, Err(StoreError::Unavailable(Outage::Connection(_)))),
+        "{opened:?}"
+    );
+    drop(taken);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_statement_waits_for_ever() {
+    let database = Database::new();
+    let proxy = Proxy::start(([127, 0, 0, 1], SERVER.port()).into())
+        .await
+        .unwrap();
+    let name = database.0.rsplit('/').next().unwrap();
+    let url = format!("postgres://roomful@{}/{name}?connect_timeout=1", proxy.addr());
+    let options = Options {
+        statement_timeout: Duration::from_millis(100),
+        ..Options::default()
+    };
+    let dialer = Dialer::new(&url, &options, Handle::current()).unwrap();
+    let client = schema::prepare(&dialer).await.unwrap();
+    let beginning = Beginning {
+        folder: None,
+        guest: false,
+        demanded: false,
+        patience: dialer.patience(),
+    };
+    let (life, _) = life::begin(&client, beginning).await.unwrap();
+    let opening = tokio::task::spawn_blocking(move || crate::open(&url, options));
+    let store = opening.await.unwrap().unwrap();
+    store.open_room("a", true, 1).await.unwrap();
+    proxy.set(Weather::Frozen);
+    let looked = timeout(PATIENCE, life.look(&client, dialer.patience())).await;
+    let looked = looked.expect("what a new connection is looked at for waits for ever");
+    assert!(
+        matches!(
+            looked,
+            Err(Failure(StoreError::Unavailable(Outage::Connection(_))))
+        ),
+        "{looked:?}"
+    );
+    let closed = timeout(PATIENCE, store.close()).await;
+    assert!(closed.is_ok(), "the end of a node waits for ever");
+}
