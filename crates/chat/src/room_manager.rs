@@ -13,7 +13,7 @@ use std::{
 
 use ::metrics::Gauge;
 use parking_lot::Mutex;
-use roomful_store::{RoomId, Store};
+use roomful_store::{RoomId, RoomRow, Store};
 
 use crate::{clock::Clock, cluster::Cluster, error::ChatError, metrics::count, room::Room, types::RoomName};
 
@@ -91,8 +91,12 @@ impl RoomManager {
         // Others write, too. What is delivered from now on is noted; what was delivered before, the store knows by now.
         room.heard = Some(cluster.hear_room(room.id));
         let room = self.insert(room);
-        let Some(now) = open(false).await?.filter(|now| now.id == room.id) else {
-            return Err(ChatError::Unavailable("the room was deleted just now; try again"));
+        // Another epoch means that the log was restored meanwhile.
+        let same = |now: &RoomRow| now.id == room.id && *now.epoch == *room.epoch;
+        let Some(now) = open(false).await?.filter(same) else {
+            return Err(ChatError::Unavailable(
+                "the room was deleted or restored just now; try again",
+            ));
         };
         room.opened(&now);
         self.give_name(&room);

@@ -28,6 +28,8 @@ pub enum Posted {
     Duplicate {
         /// The time it got then.
         at: i64,
+        /// The users who still have it, each with the number it has there.
+        places: Vec<(String, u64)>,
     },
     /// The id stands for a notification to other users or with another body. Nothing was changed.
     Conflict,

@@ -67,6 +67,8 @@ async fn try_restore(
     claim: &Claim,
 ) -> Result<Restored, &'static str> {
     let key = key(&claim.pid);
+    // What the client names is a place in this order and in no other.
+    let epoch = chat.order.epoch();
     let seen = seen(chat, &claim.offset)
         .await
         .ok_or("its offset is none of ours")?;
@@ -85,7 +87,8 @@ async fn try_restore(
         cluster.tell_user(&me.user, &UserWord::TakenOver(key.0));
     }
     // From here on it is this connection's, and over if it can't be given back.
-    match rebuild(chat, me, socket, key, seen, &resumed).await {
+    let place = Place { epoch, seen };
+    match rebuild(chat, me, socket, key, &place, &resumed).await {
         Ok(restored) => {
             me.set_key(Some(key));
             chat.connections.connected(&me.user, socket);
@@ -140,19 +143,24 @@ async fn resume_in_store(chat: &Chat, me: &Session, key: SessionKey) -> Result<R
         .ok_or("it is not there, or not complete, or not theirs")
 }
 
+/// Up to where the client has seen the order.
+struct Place {
+    epoch: Arc<str>,
+    seen: u64,
+}
+
 async fn rebuild(
     chat: &Arc<Chat>,
     me: &Arc<Session>,
     socket: &Socket,
     key: SessionKey,
-    seen: u64,
+    place: &Place,
     resumed: &Resumed,
 ) -> Result<Restored, &'static str> {
     let sid = SocketId::parse(&resumed.sid).ok_or("its id can't be read")?;
     if resumed.rooms.len() > chat.config.limits.rooms_per_socket {
         return Err("it is in too many rooms");
     }
-    let epoch = chat.order.epoch();
     let mut rooms = Vec::with_capacity(resumed.rooms.len());
     for subscribed in &resumed.rooms {
         rooms.push(room(chat, me, &subscribed.room).await?);
@@ -166,7 +174,7 @@ async fn rebuild(
         }
     }
     let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
-    if chat.order.epoch() != epoch {
+    if *joining.epoch() != *place.epoch {
         return Err("the log was restored meanwhile");
     }
     // Asked again, now that the rooms are subscribed to: who was taken out of one just before is in it by mistake.
@@ -174,7 +182,7 @@ async fn rebuild(
         return Err("its rooms changed");
     }
     let after = resumed.rooms.iter().map(|subscribed| subscribed.after);
-    let missed = missed(chat, &joining, seen, after).await?;
+    let missed = missed(chat, &joining, place.seen, after).await?;
     me.set_restored(joining);
     Ok(Restored { sid, missed })
 }

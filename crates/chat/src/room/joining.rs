@@ -21,14 +21,15 @@ pub(crate) struct Joining {
     into: Vec<(RoomRef, u64)>,
     /// The rooms that it was in before, whose entries wait too.
     others: Vec<RoomRef>,
-    /// The place of the newest entry delivered before.
+    /// The place of the newest entry delivered before, in the order of this epoch.
     upto: u64,
+    epoch: Arc<str>,
     finished: bool,
 }
 
-/// More came meanwhile than may wait. The socket is in none of the rooms that are new to it.
+/// More came meanwhile than may wait, or the order began anew. The socket is in none of the rooms that are new to it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Overflow;
+pub(crate) struct TurnedAway;
 
 impl Joining {
     /// At most `most` frames may wait.
@@ -56,7 +57,7 @@ impl Joining {
             (room, head)
         };
         let into = rooms.into_iter().map(begin).collect();
-        let upto = *still;
+        let (upto, epoch) = (*still, order.epoch());
         drop(still);
         Self {
             order: Arc::clone(order),
@@ -66,6 +67,7 @@ impl Joining {
             into,
             others,
             upto,
+            epoch,
             finished: false,
         }
     }
@@ -80,19 +82,29 @@ impl Joining {
         self.upto
     }
 
+    /// Of the order that [`upto`](Self::upto) is a place in.
+    pub(crate) fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
     /// Sends the answer and what waited. Answers for each room whether the socket is in it: it may have been taken out
     /// meanwhile.
     ///
     /// # Errors
-    /// [`Overflow`], without an answer sent.
-    pub(crate) fn finish(mut self, answer: impl FnOnce()) -> Result<Vec<bool>, Overflow> {
+    /// [`TurnedAway`], without an answer sent.
+    pub(crate) fn finish(mut self, answer: impl FnOnce()) -> Result<Vec<bool>, TurnedAway> {
         self.finished = true;
         let still = self.order.stand_still();
-        let opened = self.hold.open(answer, |frame| _ = self.seat.send(frame));
+        let send = |frame: &Frame| _ = self.seat.send(frame);
+        // Where another order counts, these rooms are void, and whoever was there before is sent away.
+        let opened = self.order.epoch() == self.epoch && self.hold.open(answer, send);
+        if !opened {
+            self.hold.shut(send);
+        }
         let seated = self.end(opened);
         drop(still);
         self.forget(&seated);
-        if opened { Ok(seated) } else { Err(Overflow) }
+        if opened { Ok(seated) } else { Err(TurnedAway) }
     }
 
     /// The hold is open or shut: nothing waits there any more. Answers for each room whether the socket is in it.

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use roomful_bus::Hub;
 use roomful_chat::{ChatConfig, ClusterConfig, Notify, clock::ManualClock};
-use roomful_store::{RoomChange, RoomKind, Sessions as _, Store};
+use roomful_store::{NewNotification, NotificationPage, RoomChange, RoomKind, Sessions as _, Store};
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
@@ -379,18 +379,59 @@ async fn a_room_is_deleted_on_all_nodes_or_on_none() {
 }
 
 #[tokio::test]
-async fn notifications_and_counts_reach_a_user_wherever_they_are() {
+async fn a_notification_whose_node_died_is_told_when_it_is_posted_again() {
     let nodes = Nodes::start(2).await;
-    let (phone, tablet) = (nodes[0].connect("alice").await, nodes[1].connect("alice").await);
-    let notify = Notify {
-        user_ids: vec!["alice".into()],
+    let (phone, tablet) = (nodes[0].connect("bob").await, nodes[1].connect("bob").await);
+    // What a node writes that then dies: in the store, and nobody was told.
+    nodes[0].chat.notify(greeting("alice", None)).await.unwrap();
+    let page = NotificationPage {
+        limit: 1,
+        before: None,
+        unread_only: false,
+    };
+    let example = nodes.store.notifications("alice", page).await.unwrap().unwrap();
+    let written = NewNotification {
+        id: "untold".into(),
+        users: vec!["bob".into()],
+        body: example.notifications[0].body.clone(),
+        at: START,
+    };
+    nodes.store.notify(written).await.unwrap();
+    for again in 0..2 {
+        let posted = nodes[0]
+            .chat
+            .notify(greeting("bob", Some("untold")))
+            .await
+            .unwrap();
+        assert!(posted.duplicate);
+        for device in [&phone, &tablet] {
+            if again == 0 {
+                let notice = device.next_event("notification:receive").await.unwrap();
+                assert_eq!(notice["id"], "untold");
+            } else {
+                settle(device).await;
+                assert!(device.drain("notification:receive").is_empty(), "once");
+            }
+        }
+    }
+}
+
+fn greeting(user: &str, id: Option<&str>) -> Notify {
+    Notify {
+        user_ids: vec![user.into()],
         kind: "greeting".into(),
         title: "Hello".into(),
         body: "you".into(),
         data: None,
-        id: None,
-    };
-    let posted = nodes[0].chat.notify(notify).await.unwrap();
+        id: id.map(Into::into),
+    }
+}
+
+#[tokio::test]
+async fn notifications_and_counts_reach_a_user_wherever_they_are() {
+    let nodes = Nodes::start(2).await;
+    let (phone, tablet) = (nodes[0].connect("alice").await, nodes[1].connect("alice").await);
+    let posted = nodes[0].chat.notify(greeting("alice", None)).await.unwrap();
     for device in [&phone, &tablet] {
         let notice = device.next_event("notification:receive").await.unwrap();
         assert_eq!(notice["id"], posted.id.as_str());

@@ -92,12 +92,21 @@ pub async fn a_post_is_numbered_with_each_user(harness: &dyn Harness) -> Outcome
     Ok(())
 }
 
+/// It was posted before, and these users still have it.
+fn before(at: i64, places: &[(&str, u64)]) -> Posted {
+    let places = places.iter().map(|(user, seq)| ((*user).to_owned(), *seq));
+    Posted::Duplicate {
+        at,
+        places: places.collect(),
+    }
+}
+
 pub async fn a_retry_is_told_from_another_post(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     store.notify(new("a", &["ann", "bob"], 1)).await?;
     // The time is no part of what is posted; nor is the order of the users.
     let again = store.notify(new("a", &["bob", "ann"], 9)).await?;
-    assert_eq!(again, Posted::Duplicate { at: 1 });
+    assert_eq!(again, before(1, &[("ann", 1), ("bob", 1)]));
     let mut other = new("a", &["ann", "bob"], 1);
     other.body = "{}".into();
     assert_eq!(store.notify(other).await?, Posted::Conflict);
@@ -109,7 +118,7 @@ pub async fn a_retry_is_told_from_another_post(harness: &dyn Harness) -> Outcome
     for posted in join_all(at_once).await {
         match posted? {
             Posted::New { .. } => new_ones += 1,
-            other => assert_eq!(other, Posted::Duplicate { at: 2 }),
+            other => assert_eq!(other, before(2, &[("ann", 2)])),
         }
     }
     assert_eq!(new_ones, 1);
@@ -273,7 +282,7 @@ pub async fn the_oldest_of_a_user_go(harness: &dyn Harness) -> Outcome {
     // `both` is still bob's; `n1` is nobody's, so its id is free.
     assert_eq!(ids(&list(&*store, "bob", newest(9)).await?), ["both"]);
     let again = store.notify(new("both", &["ann", "bob"], 9)).await?;
-    assert_eq!(again, Posted::Duplicate { at: 0 });
+    assert_eq!(again, before(0, &[("bob", 1)]));
     assert!(matches!(
         store.notify(new("n1", &["ann"], 9)).await?,
         Posted::New { .. }
@@ -318,7 +327,7 @@ pub async fn all_of_it_outlives_the_process(harness: &dyn Harness) -> Outcome {
     assert_eq!(list(&*store, "ann", newest(9)).await?.unread, 2);
     assert_eq!(
         store.notify(new("n3", &["ann"], 9)).await?,
-        Posted::Duplicate { at: 3 }
+        before(3, &[("ann", 3)])
     );
     Ok(())
 }

@@ -75,18 +75,22 @@ pub(super) async fn post(conn: &Conn, new: &NewNotification, max_per_user: u64) 
 
 /// What a post comes to that is known already.
 async fn compare(conn: &Conn, new: &NewNotification, users: &str) -> Result<Option<Posted>, Failure> {
-    const SQL: &str = "SELECT at, body = $2 AND users = $3 FROM notifications WHERE id = $1";
-    let row = conn
+    const SQL: &str = "SELECT key, at, body = $2 AND users = $3 FROM notifications WHERE id = $1";
+    const PLACES: &str =
+        "SELECT user_id, seq FROM user_notifications WHERE notification = $1 ORDER BY user_id";
+    let known = conn
         .row(SQL, &[&text(&new.id), &text(&new.body), &text(users)])
         .await?;
-    let known = |row: Row| {
-        Ok(if row.flag(1)? {
-            Posted::Duplicate { at: row.int(0)? }
-        } else {
-            Posted::Conflict
-        })
-    };
-    row.map(known).transpose()
+    let Some(known) = known else { return Ok(None) };
+    if !known.flag(2)? {
+        return Ok(Some(Posted::Conflict));
+    }
+    let rows = conn.rows(PLACES, &[&known.int(0)?]).await?;
+    let places = rows.iter().map(|row| Ok((row.text(0)?, row.num(1)?)));
+    Ok(Some(Posted::Duplicate {
+        at: known.int(1)?,
+        places: places.collect::<Result<_, Failure>>()?,
+    }))
 }
 
 // ---- listing and reading

@@ -86,15 +86,21 @@ impl Post {
 }
 
 fn compare(conn: &Connection, new: &NewNotification, users: &str) -> rusqlite::Result<Posted> {
-    conn.prepare_cached("SELECT at, body = ?2 AND users = ?3 FROM notifications WHERE id = ?1")?
-        .query_row(params![new.id, new.body, users], |row| {
-            let same: bool = row.get(1)?;
-            Ok(if same {
-                Posted::Duplicate { at: row.get(0)? }
-            } else {
-                Posted::Conflict
-            })
-        })
+    const SQL: &str = "SELECT key, at, body = ?2 AND users = ?3 FROM notifications WHERE id = ?1";
+    const PLACES: &str =
+        "SELECT user_id, seq FROM user_notifications WHERE notification = ?1 ORDER BY user_id";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let known = conn
+        .prepare_cached(SQL)?
+        .query_row(params![new.id, new.body, users], read)?;
+    let (key, at, same): (i64, i64, bool) = known;
+    if !same {
+        return Ok(Posted::Conflict);
+    }
+    let place = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Seq>(1)?.0));
+    let mut places = conn.prepare_cached(PLACES)?;
+    let places = places.query_map([key], place)?.collect::<rusqlite::Result<_>>()?;
+    Ok(Posted::Duplicate { at, places })
 }
 
 /// Removes a notification that nobody has any more.

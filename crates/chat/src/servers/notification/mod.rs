@@ -195,36 +195,28 @@ impl NotificationServer {
             body,
             at,
         };
-        match self.store.notify(new).await? {
-            Posted::New { places } => {
-                self.posted.increment(1);
-                self.announce(&id, &notice, at, places.clone());
-                if let Some(cluster) = &self.cluster {
-                    let id = id.clone();
-                    let control = Control::Notified {
-                        id,
-                        notice,
-                        at,
-                        places,
-                    };
-                    if let Err(error) = cluster.command(&control).await {
-                        // It is posted all the same: the devices there get it with the next one, or when they come back.
-                        tracing::warn!(%error, "other nodes could not be told of a notification");
-                    }
-                }
-                Ok(Notified {
-                    id,
-                    at,
-                    duplicate: false,
-                })
-            }
-            Posted::Duplicate { at } => Ok(Notified {
-                id,
-                at,
-                duplicate: true,
-            }),
-            Posted::Conflict => Err(ChatError::NotificationConflict(id)),
+        let (at, places, duplicate) = match self.store.notify(new).await? {
+            Posted::New { places } => (at, places, false),
+            Posted::Duplicate { at, places } => (at, places, true),
+            Posted::Conflict => return Err(ChatError::NotificationConflict(id)),
+        };
+        self.posted.increment(u64::from(!duplicate));
+        // Also if it was posted before: the node where that was done may have ended in between.
+        if self.cluster.is_some() || !duplicate {
+            self.announce(&id, &notice, at, places.clone());
         }
+        if let Some(cluster) = &self.cluster {
+            let id = id.clone();
+            let control = Control::Notified {
+                id,
+                notice,
+                at,
+                places,
+            };
+            // If that fails it is posted all the same, and posting it again tells them.
+            cluster.command(&control).await?;
+        }
+        Ok(Notified { id, at, duplicate })
     }
 
     /// A notification is stored, as these users' so and so many-th: it goes to those of them who are here.
