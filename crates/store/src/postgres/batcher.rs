@@ -8,7 +8,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{StoreError, queue};
+use crate::{
+    Options, StoreError,
+    queue::{self, Queue},
+};
 
 /// Calls that go together at most.
 const MOST: usize = 128;
@@ -17,9 +20,8 @@ const MOST: usize = 128;
 const PACE: Duration = Duration::from_millis(40);
 
 /// Gathers calls that ask `A` and are answered with `R`.
-pub(super) struct Batcher<A, R>(mpsc::UnboundedSender<Call<A, R>>);
+pub(super) struct Batcher<A, R>(Queue<Call<A, R>>);
 
-/// As many wait as there are callers, who are bounded elsewhere.
 struct Call<A, R> {
     ask: A,
     reply: oneshot::Sender<Result<R, StoreError>>,
@@ -30,13 +32,14 @@ where
     A: Clone + Send + 'static,
     R: Send + 'static,
 {
-    /// `answer` has an answer for each that is asked, in their order. To be called on the store's own runtime.
-    pub(super) fn start<F>(answer: impl Fn(Vec<A>) -> F + Send + Sync + 'static) -> Self
+    /// `answer` has an answer for each that is asked, in their order. As many may wait, and so long for their place, as
+    /// appends. To be called on the store's own runtime.
+    pub(super) fn start<F>(options: &Options, answer: impl Fn(Vec<A>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Vec<R>, StoreError>> + Send + 'static,
     {
-        let (calls, incoming) = mpsc::unbounded_channel();
-        // It ends with the last way to it.
+        let (calls, incoming) = Queue::new(options.queue_writes, options.queue_wait);
+        // It ends with the way to it.
         tokio::spawn(run(incoming, answer));
         Self(calls)
     }
@@ -44,13 +47,12 @@ where
     /// From now on it is carried out, whether or not somebody waits.
     pub(super) async fn ask(&self, ask: A) -> Result<R, StoreError> {
         let (reply, answer) = oneshot::channel();
-        // If nobody takes it, the answer says so.
-        let _ = self.0.send(Call { ask, reply });
+        self.0.push(Call { ask, reply }).await?;
         queue::answer(answer).await
     }
 }
 
-async fn run<A, R, F>(mut incoming: mpsc::UnboundedReceiver<Call<A, R>>, answer: impl Fn(Vec<A>) -> F)
+async fn run<A, R, F>(mut incoming: mpsc::Receiver<Call<A, R>>, answer: impl Fn(Vec<A>) -> F)
 where
     A: Clone,
     F: Future<Output = Result<Vec<R>, StoreError>>,
@@ -118,7 +120,7 @@ mod tests {
     fn doubler(permits: &Arc<Semaphore>) -> (Batcher<u32, u32>, Asked) {
         let asked = Asked::default();
         let (permits, log) = (Arc::clone(permits), Arc::clone(&asked));
-        let batcher = Batcher::start(move |asks: Vec<u32>| {
+        let batcher = Batcher::start(&Options::default(), move |asks: Vec<u32>| {
             log.lock().push(asks.clone());
             let permits = Arc::clone(&permits);
             async move {

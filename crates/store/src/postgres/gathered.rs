@@ -73,9 +73,10 @@ where
     A: Clone + Send + 'static,
     R: Send + 'static,
 {
+    let options = &shared.options;
     // It does not keep the store from ending.
     let shared = Arc::downgrade(shared);
-    Batcher::start(move |asks| {
+    Batcher::start(options, move |asks| {
         let shared = Weak::clone(&shared);
         async move {
             let shared = shared.upgrade().ok_or(Outage::Closed)?;
