@@ -234,6 +234,7 @@ pub(super) struct Beginning<'a> {
 /// Enters this opening as a node, with new epochs if the log is not the one that was left. Also answers how many rooms have
 /// one, if they have.
 pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, Option<u64>), Failure> {
+    const IDENTITY: &str = "SELECT identity FROM log_order WHERE id = 1 FOR UPDATE";
     let node = i64::from(rand::rng().random::<u32>()) << 31 | i64::from(rand::rng().random::<u32>() >> 1);
     let patience = ask.patience;
     if ask.guest {
@@ -246,7 +247,6 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
         };
         return Ok((life, None));
     }
-    const IDENTITY: &str = "SELECT identity FROM log_order WHERE id = 1 FOR UPDATE";
     let begun = client.batch_execute("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 60000");
     patience.wait(begun).await?;
     let identity: String = patience.wait(client.query_one(IDENTITY, &[])).await?.try_get(0)?;
@@ -320,12 +320,12 @@ async fn renew(client: &Client, known_generation: i64, said: &Said) -> Result<Re
     let generation = known_generation.max(said.generation) + 1;
     let epoch = format!("{:08x}", rand::rng().random::<u32>());
     let log = "UPDATE log_order SET generation = $1, epoch = $2 WHERE id = 1";
-    let long = Patience::LONG;
-    let limit = format!("SET LOCAL statement_timeout = {}", long.0.as_millis());
-    long.wait(client.batch_execute(&limit)).await?;
-    long.wait(client.execute(log, &[&generation, &epoch])).await?;
-    let rooms = long.wait(client.execute(ROOMS, &[])).await?;
-    long.wait(client.execute("DELETE FROM sessions", &[])).await?;
+    let patience = Patience::LONG;
+    let limit = format!("SET LOCAL statement_timeout = {}", patience.0.as_millis());
+    patience.wait(client.batch_execute(&limit)).await?;
+    patience.wait(client.execute(log, &[&generation, &epoch])).await?;
+    let rooms = patience.wait(client.execute(ROOMS, &[])).await?;
+    patience.wait(client.execute("DELETE FROM sessions", &[])).await?;
     let known = Known {
         generation,
         epoch,
