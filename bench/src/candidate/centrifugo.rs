@@ -24,7 +24,9 @@ pub(super) const REDIS: Candidate = Candidate {
     install: |place| install(place, "Redis engine, history off"),
     command: |place, launch| {
         let mut command = with_engine(place, launch);
-        command.env("CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_HISTORY_SIZE", "0");
+        command
+            .env("CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_HISTORY_SIZE", "0")
+            .env("CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_HISTORY_TTL", "0s");
         command
     },
     ..CANDIDATE

@@ -23,8 +23,8 @@ const FIRST_ID: u32 = 100_000;
 const TURN: Duration = Duration::from_millis(20);
 /// For how long nothing may come while something is due.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// For how long a message is waited for that may have been lost.
-const MEETING: Duration = Duration::from_millis(300);
+/// After so long without news, what is still missing was lost.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// How messages are paced.
 #[derive(Clone, Copy, Debug)]
@@ -181,9 +181,9 @@ impl Traffic {
     pub(super) fn meet(&mut self) -> Result<(), BenchError> {
         let start = clock::now();
         loop {
-            let began = clock::now();
-            (0..self.state.plan.rooms).for_each(|_| self.send(began));
-            while self.state.in_flight > 0 && clock::now() - began < clock::nanos(MEETING) {
+            self.state.last_news = clock::now();
+            (0..self.state.plan.rooms).for_each(|_| self.send(clock::now()));
+            while self.state.in_flight > 0 && clock::now() - self.state.last_news < clock::nanos(SILENCE) {
                 self.turn(TURN)?;
             }
             if self.state.in_flight == 0 {
