@@ -1,16 +1,21 @@
 //! `roomful-socket` with the handler that each peer has in a bare run: rooms, no token, no store.
 //!
-//! `cargo run --release -p roomful-bench --example fan_out -- 3000`
+//! `cargo run --release -p roomful-bench --example fan_out -- 3000`, and with a Redis behind it as a node of several:
+//! `… -- 3000 redis://127.0.0.1:6379`
 
-use std::io;
+use std::{error::Error, sync::Arc, time::Duration};
 
-use roomful_socket::{Event, HttpLimits, Payload, Socket, WebSocketServer, serve};
+use roomful_bus::Options;
+use roomful_socket::{Event, HttpLimits, Payload, Socket, WebSocketServer, cluster::Cluster, serve};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
 // The allocator of the `roomful` binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Longer than any run, so that nobody has to renew it.
+const LEASE: Duration = Duration::from_hours(1);
 
 #[derive(Deserialize)]
 struct InRoom {
@@ -36,13 +41,28 @@ async fn send(socket: Socket, event: Event) {
     }
 }
 
+/// This node's part in a cluster, announced to the others.
+async fn node(redis: &str, port: u16) -> Result<Cluster, Box<dyn Error>> {
+    let bus = roomful_bus::open(redis, Options::default())?;
+    let cluster = Cluster::on_bus(
+        &format!("127.0.0.1:{port}"),
+        b"a secret of all nodes",
+        Arc::clone(&bus),
+    )?;
+    let card = cluster.card();
+    bus.beat(card.tag.as_str(), card.to_bytes(), LEASE).await?;
+    Ok(cluster)
+}
+
 #[tokio::main]
-async fn main() -> io::Result<()> {
-    let port = std::env::args()
-        .nth(1)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0);
-    let server = WebSocketServer::builder().build();
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let port = args.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut builder = WebSocketServer::builder();
+    if let Some(redis) = args.next() {
+        builder = builder.cluster(node(&redis, port).await?);
+    }
+    let server = builder.build();
     server.of("/").on("chat:join", join).on("chat:send_message", send);
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     serve(

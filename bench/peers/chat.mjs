@@ -16,7 +16,8 @@ export function bare(io) {
   });
 }
 
-// Durable chat. `verify(token)` answers the claims or throws; `log` is a `MessageLog`.
+// Durable chat. `verify(token)` answers the claims or throws; `log` is a `MessageLog`,
+// or one that answers later.
 export function durable(io, verify, log) {
   io.use((socket, next) => {
     try {
@@ -27,12 +28,12 @@ export function durable(io, verify, log) {
     }
   });
   io.on("connection", (socket) => {
-    socket.on("chat:join", ({ room }, ack) => {
+    socket.on("chat:join", async ({ room }, ack) => {
       socket.join(room);
-      ack({ ok: true, data: { room, head: log.head(room), messages: log.last(room, HISTORY) } });
+      ack({ ok: true, data: { room, head: await log.head(room), messages: await log.last(room, HISTORY) } });
     });
-    socket.on("chat:send_message", ({ room, text, clientId }, ack) => {
-      const { message, duplicate } = log.append(room, socket.data.user, clientId, text, Date.now());
+    socket.on("chat:send_message", async ({ room, text, clientId }, ack) => {
+      const { message, duplicate } = await log.append(room, socket.data.user, clientId, text, Date.now());
       if (!duplicate) io.to(room).emit("chat:receive_message", message);
       ack?.({ ok: true, data: { id: message.id, room, seq: message.seq, at: message.at, duplicate } });
     });
@@ -81,6 +82,7 @@ export class MessageLog {
   }
 }
 
-function shown({ room, seq, user, client_id: clientId, text, at }) {
+// A row as clients see it.
+export function shown({ room, seq, user, client_id: clientId, text, at }) {
   return { id: `${room}:${seq}`, room, seq, userId: user, text, at, clientId };
 }

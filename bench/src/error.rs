@@ -60,6 +60,9 @@ pub(crate) enum BenchError {
         /// The end of its log, or the system's answer.
         why: String,
     },
+    /// What the servers of a cluster need is not there.
+    #[error("what stands behind the servers did not start: {0}")]
+    Behind(roomful_testkit::Error),
     /// The server's usage could not be read.
     #[error("the server's usage could not be read: {0}")]
     Usage(roomful_testkit::Error),

@@ -73,6 +73,9 @@ const fn share(name: &'static str, label: &'static str, less_is_better: bool) ->
 /// All kinds.
 const ALL: &[Figure] = &[
     number("cpu_us_per_delivery", "server CPU per delivery, µs", true),
+    number("near_us_per_delivery", "of that, the sender's node, µs", true),
+    number("far_us_per_delivery", "of that, the members' node, µs", true),
+    number("redis_us_per_delivery", "Redis beside it, µs", true),
     number("deliveries_per_s", "deliveries/s", false),
     number("messages_per_s", "messages/s", false),
     number("saturating_per_s", "saturating messages/s", false),
@@ -83,6 +86,14 @@ const ALL: &[Figure] = &[
     number("acked_per_s", "acked messages/s", false),
     number("ack_p50_ms", "ack p50, ms", true),
     number("ack_p99_ms", "ack p99, ms", true),
+    number("cpu_us_per_send", "server CPU per acked message, µs", true),
+    number("redis_us_per_send", "Redis beside it, µs", true),
+    number("postgres_us_per_send", "PostgreSQL beside it, µs", true),
+    number(
+        "elsewhere_us_per_message",
+        "CPU per message of a node without members, µs",
+        true,
+    ),
     number("batch", "messages a commit", false),
     number("bare_per_s", "bare SQLite, rows/s", false),
     share("of_bare", "of bare SQLite", false),

@@ -2,8 +2,10 @@
 //!
 //! `make bench`, or `cargo run --release -p roomful-bench -- run --workload fan-out-1 --only floor,node`
 
+mod behind;
 mod candidate;
 mod clock;
+mod cluster;
 mod cores;
 mod error;
 mod figure;
@@ -15,6 +17,7 @@ mod report;
 mod results;
 mod run;
 mod server;
+mod spent;
 mod sqlite;
 mod stats;
 mod targets;

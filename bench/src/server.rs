@@ -9,13 +9,24 @@ use std::time::Duration;
 use roomful_testkit::usage::Usage;
 use tempfile::TempDir;
 
-use crate::candidate::{Candidate, Launch, Mode, Place, SECRET};
+use crate::candidate::{Candidate, Launch, Links, Mode, Place, SECRET};
 use crate::clock;
 use crate::cores::Layout;
 use crate::error::BenchError;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(20);
+
+/// What to start, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start<'a> {
+    pub(crate) candidate: &'a Candidate,
+    pub(crate) mode: Mode,
+    pub(crate) place: &'a Place,
+    pub(crate) layout: &'a Layout,
+    /// What stands behind it, where it is one of several.
+    pub(crate) links: Option<&'a Links>,
+}
 
 /// A running server.
 #[derive(Debug)]
@@ -26,24 +37,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on a fresh folder and a free port, and waits until it accepts connections.
-    pub(crate) fn start(
-        candidate: &Candidate,
-        mode: Mode,
-        place: &Place,
-        layout: &Layout,
-    ) -> Result<Self, BenchError> {
-        Self::start_in(place.fresh_folder()?, candidate, mode, place, layout)
-    }
-
-    /// The same on a folder that may hold data already.
-    pub(crate) fn start_in(
-        folder: TempDir,
-        candidate: &Candidate,
-        mode: Mode,
-        place: &Place,
-        layout: &Layout,
-    ) -> Result<Self, BenchError> {
+    /// Starts it on a folder, which may hold data already, and a free port, and waits until it accepts connections.
+    pub(crate) fn start(start: &Start<'_>, folder: TempDir) -> Result<Self, BenchError> {
+        let candidate = start.candidate;
         let failed = |why: String| BenchError::Start {
             what: candidate.label.to_owned(),
             why,
@@ -51,12 +47,13 @@ impl Server {
         let port = free_port().map_err(|error| failed(error.to_string()))?;
         let launch = Launch {
             port,
-            mode,
+            mode: start.mode,
             folder: folder.path(),
+            links: start.links,
         };
-        let command = (candidate.command)(place, &launch);
+        let command = (candidate.command)(start.place, &launch);
         let log = folder.path().join("log");
-        let child = spawn(&command, &log, layout).map_err(|error| failed(error.to_string()))?;
+        let child = spawn(&command, &log, start.layout).map_err(|error| failed(error.to_string()))?;
         let mut server = Self {
             child,
             addr: SocketAddr::from(([127, 0, 0, 1], port)),

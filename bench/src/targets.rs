@@ -48,6 +48,8 @@ impl Bound {
 
 const PEERS: &[&str] = &["socketioxide", "node", "bun", "centrifugo", "python"];
 const DURABLE: &[&str] = &["node", "bun"];
+const OVER_REDIS: &[&str] = &["node-redis", "node-sharded", "centrifugo-redis"];
+const ON_POSTGRES: &[&str] = &["node-redis", "centrifugo-postgres"];
 
 const fn versus(
     workload: &'static str,
@@ -205,6 +207,32 @@ pub(crate) const ALL: &[Target] = &[
     itself("slow-readers", "p99_ratio", AtMost(1.2)),
     itself("slow-readers", "stopped_kib", AtMost(256.0)),
     itself("slow-readers", "missed", AtMost(0.0)),
+    best("remote-1", BARE, CPU, OVER_REDIS, "the best peer", AtMost(0.5)),
+    best("remote-8", BARE, CPU, OVER_REDIS, "the best peer", AtMost(0.5)),
+    best(
+        "remote-rooms",
+        BARE,
+        CPU,
+        OVER_REDIS,
+        "the best peer",
+        AtMost(0.5),
+    ),
+    best(
+        "pg-sends",
+        "roomful",
+        "cpu_us_per_send",
+        ON_POSTGRES,
+        "the best peer",
+        AtMost(0.5),
+    ),
+    best(
+        "pg-rooms",
+        "roomful",
+        CPU,
+        ON_POSTGRES,
+        "the best peer",
+        AtMost(0.5),
+    ),
     versus(
         "growth-members",
         "10,000 members",

@@ -1,24 +1,28 @@
 // Socket.IO on Node with its default engine (`ws`, deflate off): `node server.mjs PORT bare|chat FOLDER`.
+// BENCH_REDIS makes it a node of several, BENCH_ADAPTER says by which adapter; BENCH_POSTGRES is where messages go then.
 
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 import { bare, durable, MessageLog } from "../chat.mjs";
 
 const [port, mode, folder] = process.argv.slice(2);
+const { BENCH_SECRET: secret, BENCH_REDIS: redis, BENCH_ADAPTER: name, BENCH_POSTGRES: postgres } = process.env;
+
+// What one run does not need is not loaded, since a bare run must not fail where there is no compiler for SQLite.
+const adapter = redis && (await (await import("./redis.mjs")).adapter(redis, name));
 const http = createServer();
-const io = new Server(http, { transports: ["websocket"], perMessageDeflate: false, serveClient: false });
+const io = new Server(http, { transports: ["websocket"], perMessageDeflate: false, serveClient: false, adapter });
 
 if (mode === "chat") {
-  // Loaded here, since a bare run must not fail where there is no compiler for it.
-  const { default: Database } = await import("better-sqlite3");
   const { default: jwt } = await import("jsonwebtoken");
-  const secret = process.env.BENCH_SECRET;
-  durable(
-    io,
-    (token) => jwt.verify(token, secret, { algorithms: ["HS256"] }),
-    new MessageLog(new Database(`${folder}/chat.db`)),
-  );
+  durable(io, (token) => jwt.verify(token, secret, { algorithms: ["HS256"] }), await openLog());
 } else {
   bare(io);
 }
 http.listen({ port: Number(port), host: "127.0.0.1", backlog: 4096 });
+
+async function openLog() {
+  if (postgres) return (await import("./postgres.mjs")).open(postgres);
+  const { default: Database } = await import("better-sqlite3");
+  return new MessageLog(new Database(`${folder}/chat.db`));
+}

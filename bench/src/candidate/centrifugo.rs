@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::candidate::install::run;
-use crate::candidate::{Candidate, Mode, Place, SECRET, Skip};
+use crate::candidate::{Candidate, Launch, Mode, Place, SECRET, Skip};
 use crate::loader::dialect::Dialect;
 
 const BINARY: &str = "centrifugo/centrifugo";
@@ -12,24 +12,71 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     name: "centrifugo",
     label: "Centrifugo, in memory",
     dialect: Dialect::Centrifugo,
-    install,
+    install: |place| install(place, "memory engine, history on"),
     ready: None,
-    command: |place, launch| {
-        let mut command = Command::new(place.built(BINARY));
-        command
-            .arg("--config")
-            .arg(place.peer("centrifugo").join("config.json"))
-            .env("CENTRIFUGO_HTTP_SERVER_PORT", launch.port.to_string())
-            .env("CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY", SECRET)
-            .env(
-                "CENTRIFUGO_CLIENT_INSECURE",
-                (launch.mode == Mode::Bare).to_string(),
-            );
-        command
-    },
+    command: serve,
 };
 
-fn install(place: &Place) -> Result<String, Skip> {
+/// One node of several over Redis. Without history, since a bare run keeps nothing.
+pub(super) const REDIS: Candidate = Candidate {
+    name: "centrifugo-redis",
+    label: "Centrifugo, Redis",
+    install: |place| install(place, "Redis engine, history off"),
+    command: |place, launch| {
+        let mut command = with_engine(place, launch);
+        command
+            .env("CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_HISTORY_SIZE", "0")
+            .env("CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_HISTORY_TTL", "0s");
+        command
+    },
+    ..CANDIDATE
+};
+
+/// One node of several that keeps its history in PostgreSQL, from where each node takes what it has to deliver.
+pub(super) const POSTGRES: Candidate = Candidate {
+    name: "centrifugo-postgres",
+    label: "Centrifugo, PostgreSQL",
+    install: |place| install(place, "PostgreSQL broker woken by NOTIFY, Redis engine"),
+    command: |place, launch| {
+        let mut command = with_engine(place, launch);
+        if let Some(postgres) = launch.links.and_then(|links| links.postgres.as_ref()) {
+            command
+                .env("CENTRIFUGO_BROKER_ENABLED", "true")
+                .env("CENTRIFUGO_BROKER_TYPE", "postgres")
+                .env("CENTRIFUGO_BROKER_POSTGRES_DSN", postgres)
+                .env("CENTRIFUGO_BROKER_POSTGRES_USE_NOTIFY", "true");
+        }
+        command
+    },
+    ..CANDIDATE
+};
+
+fn serve(place: &Place, launch: &Launch<'_>) -> Command {
+    let mut command = Command::new(place.built(BINARY));
+    command
+        .arg("--config")
+        .arg(place.peer("centrifugo").join("config.json"))
+        .env("CENTRIFUGO_HTTP_SERVER_PORT", launch.port.to_string())
+        .env("CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY", SECRET)
+        .env(
+            "CENTRIFUGO_CLIENT_INSECURE",
+            (launch.mode == Mode::Bare).to_string(),
+        );
+    command
+}
+
+fn with_engine(place: &Place, launch: &Launch<'_>) -> Command {
+    let mut command = serve(place, launch);
+    if let Some(links) = launch.links {
+        command
+            .env("CENTRIFUGO_ENGINE_TYPE", "redis")
+            .env("CENTRIFUGO_ENGINE_REDIS_ADDRESS", &links.redis);
+    }
+    command
+}
+
+/// Builds it; `kind` is what a report says of how it runs.
+fn install(place: &Place, kind: &str) -> Result<String, Skip> {
     let folder = place.peer("centrifugo");
     let binary = place.built(BINARY);
     let mut go = Command::new("go");
@@ -45,8 +92,5 @@ fn install(place: &Place) -> Result<String, Skip> {
         "{{.Version}}",
         "github.com/centrifugal/centrifugo/v6",
     ]);
-    Ok(format!(
-        "Centrifugo {}, memory engine, history on",
-        run(&folder, &version)?
-    ))
+    Ok(format!("Centrifugo {}, {kind}", run(&folder, &version)?))
 }

@@ -55,6 +55,17 @@ pub(crate) struct Launch<'a> {
     pub(crate) mode: Mode,
     /// Where its data goes.
     pub(crate) folder: &'a Path,
+    /// What stands behind it, where it is one of several.
+    pub(crate) links: Option<&'a Links>,
+}
+
+/// How the processes of a cluster reach what stands behind them, as URLs.
+#[derive(Debug)]
+pub(crate) struct Links {
+    /// The Redis over which they tell each other.
+    pub(crate) redis: String,
+    /// An empty database, where messages are to be kept.
+    pub(crate) postgres: Option<String>,
 }
 
 /// Why a candidate does not take part.
@@ -69,8 +80,12 @@ pub(crate) const ALL: &[Candidate] = &[
     roomful::CHAT,
     socketioxide::CANDIDATE,
     node::CANDIDATE,
+    node::REDIS,
+    node::SHARDED,
     bun::CANDIDATE,
     centrifugo::CANDIDATE,
+    centrifugo::REDIS,
+    centrifugo::POSTGRES,
     python::CANDIDATE,
 ];
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::candidate::install::{Stamp, run};
-use crate::candidate::{Candidate, Mode, Place, Skip};
+use crate::candidate::{Candidate, Launch, Mode, Place, Skip};
 use crate::loader::dialect::Dialect;
 
 pub(super) const CANDIDATE: Candidate = Candidate {
@@ -13,16 +13,47 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     dialect: Dialect::SocketIo,
     install,
     ready: None,
-    command: |place, launch| {
-        let mut command = Command::new("node");
-        command
-            .arg(place.peer("node").join("server.mjs"))
-            .args([&launch.port.to_string(), mode_name(launch.mode)])
-            .arg(launch.folder)
-            .env("NODE_ENV", "production");
-        command
-    },
+    command: serve,
 };
+
+/// The same as one node of several, with the adapter that most take: one pattern for all rooms.
+pub(super) const REDIS: Candidate = Candidate {
+    name: "node-redis",
+    label: "Socket.IO on Node, Redis",
+    install: |place| install_with(place, &["@socket.io/redis-adapter", "redis", "pg"]),
+    command: |place, launch| with_adapter(place, launch, "classic"),
+    ..CANDIDATE
+};
+
+/// With the adapter that subscribes to each room.
+pub(super) const SHARDED: Candidate = Candidate {
+    name: "node-sharded",
+    label: "Socket.IO on Node, sharded",
+    install: |place| install_with(place, &["@socket.io/redis-adapter", "redis", "pg"]),
+    command: |place, launch| with_adapter(place, launch, "sharded"),
+    ..CANDIDATE
+};
+
+fn serve(place: &Place, launch: &Launch<'_>) -> Command {
+    let mut command = Command::new("node");
+    command
+        .arg(place.peer("node").join("server.mjs"))
+        .args([&launch.port.to_string(), mode_name(launch.mode)])
+        .arg(launch.folder)
+        .env("NODE_ENV", "production");
+    command
+}
+
+fn with_adapter(place: &Place, launch: &Launch<'_>, adapter: &str) -> Command {
+    let mut command = serve(place, launch);
+    if let Some(links) = launch.links {
+        command
+            .env("BENCH_REDIS", &links.redis)
+            .env("BENCH_ADAPTER", adapter);
+        command.envs(links.postgres.as_ref().map(|url| ("BENCH_POSTGRES", url)));
+    }
+    command
+}
 
 /// How the JavaScript peers are told what to do.
 pub(super) fn mode_name(mode: Mode) -> &'static str {
@@ -33,6 +64,11 @@ pub(super) fn mode_name(mode: Mode) -> &'static str {
 }
 
 fn install(place: &Place) -> Result<String, Skip> {
+    install_with(place, &["better-sqlite3"])
+}
+
+/// Installs all that the lock file names; the answer tells the versions of what every run uses, and of `packages`.
+fn install_with(place: &Place, packages: &[&str]) -> Result<String, Skip> {
     let folder = place.peer("node");
     let node = run(&folder, Command::new("node").arg("--version"))?;
     let stamp = Stamp::of(&folder.join("package-lock.json"), &folder.join("node_modules"))?;
@@ -41,9 +77,11 @@ fn install(place: &Place) -> Result<String, Skip> {
         build_sqlite(&folder)?;
         stamp.commit()?;
     }
-    let versions = "const v = (name) => require(`./node_modules/${name}/package.json`).version; \
-                    console.log(`socket.io ${v('socket.io')}, ws ${v('ws')}, better-sqlite3 ${v('better-sqlite3')}`)";
-    let packages = run(&folder, Command::new("node").args(["-e", versions]))?;
+    let versions = "const v = (name) => `${name} ${require(`./node_modules/${name}/package.json`).version}`; \
+                    console.log(process.argv.slice(1).map(v).join(', '))";
+    let mut ask = Command::new("node");
+    ask.args(["-e", versions, "socket.io", "ws"]).args(packages);
+    let packages = run(&folder, &ask)?;
     Ok(format!("Node {node}, {packages}"))
 }
 

@@ -16,6 +16,7 @@ pub(super) const SOCKET: Candidate = Candidate {
     command: |place, launch| {
         let mut command = Command::new(place.release("examples/fan_out"));
         command.arg(launch.port.to_string());
+        command.args(launch.links.map(|links| &links.redis));
         command
     },
 };
@@ -36,6 +37,10 @@ pub(super) const CHAT: Candidate = Candidate {
             .env("ROOMFUL_AUTH_SECRET", SECRET)
             .env("ROOMFUL_LIMITS", "off")
             .env("ROOMFUL_LOG", "warn");
+        if let Some(links) = launch.links {
+            command.env("ROOMFUL_BUS_URL", &links.redis);
+            command.envs(links.postgres.as_ref().map(|url| ("ROOMFUL_STORE_URL", url)));
+        }
         command
     },
 };

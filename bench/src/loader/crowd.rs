@@ -30,6 +30,10 @@ pub(crate) struct Plan {
     pub(crate) secret: Option<&'static str>,
     /// One in so many is narrow; 0 for none.
     pub(crate) narrow_each: usize,
+    /// Clients beyond those, who are in no room and send to all; where there are none, members send in turn.
+    pub(crate) senders: usize,
+    /// The number of the first room, where there are rooms of somebody else, too.
+    pub(crate) first_room: usize,
 }
 
 impl Plan {
@@ -38,8 +42,23 @@ impl Plan {
         (room * self.members + member) % self.clients
     }
 
+    /// The client that sends message `number`, if not a member does.
+    pub(crate) fn sender(&self, number: usize) -> Option<usize> {
+        Some(self.clients + number.checked_rem(self.senders)?)
+    }
+
+    /// The name of one of its rooms.
+    pub(crate) fn room_name(&self, room: usize) -> String {
+        room_name(self.first_room + room)
+    }
+
+    /// Members and senders.
+    fn everybody(&self) -> usize {
+        self.clients + self.senders
+    }
+
     fn rooms_of(&self) -> Vec<Vec<u32>> {
-        let mut rooms_of = vec![Vec::new(); self.clients];
+        let mut rooms_of = vec![Vec::new(); self.everybody()];
         for room in 0..self.rooms {
             for member in 0..self.members {
                 rooms_of[self.client(room, member)].push(u32::try_from(room).unwrap_or(u32::MAX));
@@ -68,22 +87,33 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Connects everybody, joins the rooms, and returns when every join is acknowledged.
     pub(crate) fn gather(addr: SocketAddr, dialect: Dialect, plan: Plan) -> Result<Self, BenchError> {
+        Self::gather_at(&|_| addr, dialect, plan)
+    }
+
+    /// The same; `at` says where each client connects to.
+    pub(crate) fn gather_at(
+        at: &dyn Fn(usize) -> SocketAddr,
+        dialect: Dialect,
+        plan: Plan,
+    ) -> Result<Self, BenchError> {
         let mut crowd = Self {
             plan,
-            swarm: Swarm::new(addr, dialect)?,
+            swarm: Swarm::new(at(0), dialect)?,
         };
+        let everybody = plan.everybody();
         let rooms_of = plan.rooms_of();
         let mut gathering = Gathering::default();
         let mut last_news = clock::now();
         let mut ready = Vec::new();
-        while gathering.done < plan.clients {
-            while gathering.started < plan.clients && gathering.started - gathering.done < CONNECTING {
+        while gathering.done < everybody {
+            while gathering.started < everybody && gathering.started - gathering.done < CONNECTING {
                 let user = user_name(gathering.started);
                 let token = plan
                     .secret
                     .map(|secret| roomful_testkit::token::for_user(secret, &user));
                 let narrow = plan.narrow_each > 0 && gathering.started.is_multiple_of(plan.narrow_each);
-                crowd.swarm.connect_as(token.as_deref(), narrow)?;
+                let addr = at(gathering.started);
+                crowd.swarm.connect_to(addr, token.as_deref(), narrow)?;
                 gathering.started += 1;
             }
             let before = gathering.news;
@@ -94,7 +124,7 @@ impl Crowd {
                 match rooms_of[client].get(joined) {
                     Some(&room) => {
                         let id = FIRST_ID + u32::try_from(joined).unwrap_or_default();
-                        let join = dialect.join(id, &room_name(room as usize));
+                        let join = dialect.join(id, &plan.room_name(room as usize));
                         crowd.swarm.send(client, &join);
                     }
                     None => gathering.done += 1,
@@ -103,8 +133,8 @@ impl Crowd {
             if gathering.news > before {
                 last_news = clock::now();
             }
-            gathering.check(plan.clients, last_news)?;
-            progress::count("clients in their rooms", gathering.done, plan.clients);
+            gathering.check(everybody, last_news)?;
+            progress::count("clients in their rooms", gathering.done, everybody);
         }
         Ok(crowd)
     }

@@ -60,16 +60,20 @@ impl Swarm {
 
     /// Starts another client; [`Heard::Up`] comes when the server has taken its token.
     pub(crate) fn connect(&mut self, token: Option<&str>) -> Result<usize, BenchError> {
-        self.connect_as(token, false)
+        self.connect_to(self.addr, token, false)
     }
 
-    /// The same; a `narrow` client's kernel takes little before it is read.
-    pub(crate) fn connect_as(&mut self, token: Option<&str>, narrow: bool) -> Result<usize, BenchError> {
+    /// The same, to another of its nodes; a `narrow` client's kernel takes little before it is read.
+    pub(crate) fn connect_to(
+        &mut self,
+        addr: SocketAddr,
+        token: Option<&str>,
+        narrow: bool,
+    ) -> Result<usize, BenchError> {
         let index = self.connections.len();
         let hello = frame::text(self.dialect.hello(token).as_bytes());
-        let mut connection =
-            Connection::start(self.addr, self.source(index), narrow, self.dialect.path(), hello)
-                .map_err(|error| BenchError::Connect(index, error))?;
+        let mut connection = Connection::start(addr, self.source(index), narrow, self.dialect.path(), hello)
+            .map_err(|error| BenchError::Connect(index, error))?;
         self.poll
             .registry()
             .register(

@@ -76,13 +76,7 @@ pub(super) const STORED: Workload = Workload {
             scene.entrant.size
         };
         sqlite::fill(&folder.path().join("data"), messages)?;
-        let server = Server::start_in(
-            folder,
-            scene.candidate,
-            scene.entrant.mode,
-            scene.place,
-            scene.layout,
-        )?;
+        let server = Server::start(&scene.start(), folder)?;
         measure(scene, &server, [1000, 100, 10], 8)
     },
 };

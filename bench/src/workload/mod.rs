@@ -1,12 +1,15 @@
 //! The workloads: each is one value that says who takes part, what is done, and what is read off.
 
 mod chat;
+mod cluster_chat;
 mod connects;
+mod elsewhere;
 mod fan_out;
 mod growth;
 mod idle;
 mod joins;
 mod latency;
+mod remote;
 mod sends;
 mod slow_readers;
 mod traffic;
@@ -15,10 +18,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::candidate::{Candidate, Mode, Place, SECRET};
+use crate::cluster::Cluster;
 use crate::cores::Layout;
 use crate::error::BenchError;
 use crate::loader::crowd::{Crowd, Plan};
-use crate::server::Server;
+use crate::server::{Server, Start};
 
 /// What one run has measured: a figure for each name that [`figure`](crate::figure) knows.
 pub(crate) type Figures = BTreeMap<String, f64>;
@@ -129,8 +133,23 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    fn start(&self) -> Start<'_> {
+        Start {
+            candidate: self.candidate,
+            mode: self.entrant.mode,
+            place: self.place,
+            layout: self.layout,
+            links: None,
+        }
+    }
+
     fn serve(&self) -> Result<Server, BenchError> {
-        Server::start(self.candidate, self.entrant.mode, self.place, self.layout)
+        Server::start(&self.start(), self.place.fresh_folder()?)
+    }
+
+    /// As two processes, with what they need behind them.
+    fn serve_as_cluster(&self) -> Result<Cluster, BenchError> {
+        Cluster::start(&self.start())
     }
 
     /// The crowd of `rooms` rooms with `members` each, with tokens where the server asks for them.
@@ -155,6 +174,8 @@ impl Scene<'_> {
             members,
             secret: self.secret(),
             narrow_each: 0,
+            senders: 0,
+            first_room: 0,
         }
     }
 
@@ -176,6 +197,12 @@ pub(crate) const ALL: &[Workload] = &[
     connects::WORKLOAD,
     idle::WORKLOAD,
     slow_readers::WORKLOAD,
+    remote::ONE,
+    remote::EIGHT,
+    remote::ROOMS,
+    elsewhere::WORKLOAD,
+    cluster_chat::SENDS,
+    cluster_chat::ROOMS,
     growth::MEMBERS,
     growth::ROOMS,
     growth::STORED,

@@ -8,12 +8,12 @@ use roomful_testkit::usage::Usage;
 use crate::candidate::Mode;
 use crate::clock;
 use crate::error::BenchError;
-use crate::loader::crowd::{Crowd, Plan, room_name};
+use crate::loader::crowd::{Crowd, Plan};
 use crate::loader::histogram::Latencies;
 use crate::loader::stamp::Stamp;
 use crate::loader::swarm::Heard;
 use crate::progress;
-use crate::server::Server;
+use crate::spent::{Serving, Spent};
 use crate::workload::{Figures, Pace, Scene};
 
 /// Characters of a message's text: with its room and its event some 190 bytes on the wire.
@@ -23,6 +23,8 @@ const FIRST_ID: u32 = 100_000;
 const TURN: Duration = Duration::from_millis(20);
 /// For how long nothing may come while something is due.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// After so long without news, what is still missing was lost.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// How messages are paced.
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +176,28 @@ impl Traffic {
         Ok(std::mem::replace(&mut self.state.tally, Tally::new()))
     }
 
+    /// Says something in every room until all its members have heard it, which those do not who are on another node that has
+    /// not subscribed to the room yet. No server tells when it has.
+    pub(super) fn meet(&mut self) -> Result<(), BenchError> {
+        let start = clock::now();
+        loop {
+            self.state.last_news = clock::now();
+            (0..self.state.plan.rooms).for_each(|_| self.send(clock::now()));
+            while self.state.in_flight > 0 && clock::now() - self.state.last_news < clock::nanos(SILENCE) {
+                self.turn(TURN)?;
+            }
+            if self.state.in_flight == 0 {
+                return Ok(());
+            }
+            if clock::now() - start > clock::nanos(PATIENCE) {
+                let seconds = PATIENCE.as_secs();
+                let why = format!("some members heard nothing of another node for {seconds} s");
+                return Err(BenchError::Stalled(why));
+            }
+            self.state.forget();
+        }
+    }
+
     /// Sends what is due, and says how long nothing more will be.
     fn send_due(&mut self, load: Load, start: u64, now: u64, sent: &mut u64) -> Duration {
         match load {
@@ -207,9 +231,10 @@ impl Traffic {
         let room = number % plan.rooms;
         // Members take turns, so that it is not one socket that is always hot.
         let turn = (number / plan.rooms) % plan.members;
-        let sender = (turn..turn + plan.members)
-            .map(|member| plan.client(room, member % plan.members))
-            .find(|client| !deaf.contains_key(client))
+        let mut members = (turn..turn + plan.members).map(|member| plan.client(room, member % plan.members));
+        let sender = plan
+            .sender(number)
+            .or_else(|| members.find(|client| !deaf.contains_key(client)))
             .unwrap_or_default();
         let readers = (0..plan.members).filter(|&member| !deaf.contains_key(&plan.client(room, member)));
         let readers = if deaf.is_empty() {
@@ -224,7 +249,7 @@ impl Traffic {
         });
         let text = Stamp { due, number }.text(*text);
         let dialect = self.crowd.swarm.dialect();
-        let payload = dialect.send(FIRST_ID + number, *ack, &room_name(room), &text);
+        let payload = dialect.send(FIRST_ID + number, *ack, &plan.room_name(room), &text);
         self.crowd.swarm.send(sender, &payload);
         self.state.in_flight += 1;
     }
@@ -278,6 +303,12 @@ impl State {
         }
     }
 
+    /// What is under way is not waited for any more.
+    fn forget(&mut self) {
+        self.messages.iter_mut().for_each(|message| message.left = 0);
+        self.in_flight = 0;
+    }
+
     fn came(&mut self, number: u32, now: u64) {
         self.last_news = now;
         if let Some(message) = self.messages.get_mut(number as usize)
@@ -321,30 +352,66 @@ pub(super) fn in_rooms(
     cost(&server, &mut traffic, Load::Closed(in_flight), scene.pace)
 }
 
+/// What came within a measured span, and what it has cost.
+pub(super) struct Span {
+    pub(super) tally: Tally,
+    pub(super) spent: Spent,
+    /// The loader's own processor time.
+    own: Duration,
+}
+
+impl Span {
+    /// Rates, latencies, and how busy either side was.
+    pub(super) fn figures(&self) -> Figures {
+        let mut figures = figures(&self.tally);
+        let busy = |cpu: Duration| cpu.as_secs_f64() / self.tally.seconds;
+        figures.insert("server_busy".into(), busy(self.spent.servers()));
+        figures.insert("loader_busy".into(), busy(self.own));
+        figures
+    }
+}
+
+/// Microseconds of processor time for each of so many.
+pub(super) fn micros_each(cpu: Duration, count: u64) -> f64 {
+    cpu.as_secs_f64() * 1e6 / to_f64(count)
+}
+
 /// Warms up, measures, and reads off what each delivery has cost.
 pub(super) fn cost(
-    server: &Server,
+    serving: &dyn Serving,
     traffic: &mut Traffic,
     load: Load,
     pace: Pace,
 ) -> Result<Figures, BenchError> {
+    let span = measured(serving, traffic, load, pace)?;
+    let mut figures = span.figures();
+    let cost = micros_each(span.spent.servers(), span.tally.deliveries);
+    figures.insert("cpu_us_per_delivery".into(), cost);
+    Ok(figures)
+}
+
+/// Warms up, and measures.
+pub(super) fn measured(
+    serving: &dyn Serving,
+    traffic: &mut Traffic,
+    load: Load,
+    pace: Pace,
+) -> Result<Span, BenchError> {
     traffic.run(load, pace.warm_up, "warming up")?;
     let own = || Usage::of(std::process::id()).map_err(BenchError::Usage);
-    let (before, own_before) = (server.usage()?, own()?);
+    let (before, own_before) = (serving.spent()?, own()?);
     let tally = traffic.run(load, pace.measured, "measuring")?;
-    let (after, own_after) = (server.usage()?, own()?);
-    let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
-    let own_cpu = own_after.cpu.saturating_sub(own_before.cpu).as_secs_f64();
+    let (after, own_after) = (serving.spent()?, own()?);
     if tally.deliveries == 0 {
         return Err(BenchError::Stalled(
             "not one message came within the measured time".into(),
         ));
     }
-    let mut figures = figures(&tally);
-    figures.insert("cpu_us_per_delivery".into(), cpu * 1e6 / to_f64(tally.deliveries));
-    figures.insert("server_busy".into(), cpu / tally.seconds);
-    figures.insert("loader_busy".into(), own_cpu / tally.seconds);
-    Ok(figures)
+    Ok(Span {
+        tally,
+        spent: after.since(&before),
+        own: own_after.cpu.saturating_sub(own_before.cpu),
+    })
 }
 
 /// Rates and latencies of a span.

@@ -169,6 +169,13 @@ impl PostgresServer {
         self.port
     }
 
+    /// Its processes now: the first one, those that serve a connection each, and those that write in the background.
+    pub fn processes(&self) -> Result<Vec<u32>, Error> {
+        let first = self.postmaster()?;
+        let all = children(first).into_iter().chain([first]);
+        Ok(all.map(i32::cast_unsigned).collect())
+    }
+
     /// What it has logged since it was first started.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()

@@ -79,6 +79,11 @@ impl RedisServer {
         format!("redis://{}{}", password.unwrap_or_default(), self.addr())
     }
 
+    /// The process that serves; `None` once its end was seen.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// What it has logged since it was first started.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
 
 mod nodes;
+mod served;
 mod trouble;
 
 use std::{sync::Arc, time::Duration};
