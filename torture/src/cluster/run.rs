@@ -168,7 +168,7 @@ impl Run {
 
     /// Half of the round's messages see a lesser blow, the other half the kill of a node.
     async fn round(&mut self, round: u64) -> Result<(), TortureError> {
-        let quota = (self.options.messages / self.options.rounds).max(20);
+        let quota = self.options.messages.div_ceil(self.options.rounds).max(20);
         let base = self.stage.acknowledged();
         let (half, all) = (base + quota / 2, base + quota);
 
