@@ -47,7 +47,7 @@ bench: ## measures Roomful beside other servers; the report is bench/results/rep
 	@started=$$(date +%s) && $(CARGO) build --release -p roomful -p roomful-bench --bins --examples && \
 	target/release/roomful-bench run --results $(BENCH_RESULTS) $(if $(WORKLOAD),--workload $(WORKLOAD)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(BENCH_ROUNDS),--rounds $(BENCH_ROUNDS)) \
-		$(if $(QUICK),--quick --budget $$((left = 270 + started - $$(date +%s), left > 120 ? left : 120)))
+		$(if $(QUICK),--quick --budget $$((left = 270 + started - $$(date +%s), left > 180 ? left : 270)))
 	@$(if $(BENCH_PART),,target/release/roomful-bench report --readme README.md)
 
 .PHONY: instructions

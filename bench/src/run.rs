@@ -64,9 +64,7 @@ pub(crate) fn run(options: &Options, layout: &Layout) -> Result<(), BenchError> 
     };
     // Half of a budget is for installing, so that something is left to measure.
     candidate::set_install_deadline(budget.map_or(u64::MAX, |budget| clock::now() + budget / 2));
-    for workload in &workloads {
-        bench.install(workload);
-    }
+    bench.install_all(&workloads);
     let file = options.results.join("results.json");
     for workload in workloads {
         let section = bench.section(workload);
@@ -116,14 +114,21 @@ impl Bench<'_> {
         self.options.only.is_empty() || self.options.only.iter().any(|name| name == entrant.candidate)
     }
 
-    fn install(&mut self, workload: &Workload) {
-        for entrant in workload.entrants {
-            let Some(candidate) = candidate::by_name(entrant.candidate) else {
-                continue;
-            };
-            if !self.takes_part(entrant) || self.installed.contains_key(candidate.name) {
-                continue;
-            }
+    /// What is compiled comes last, so that it takes nobody else's time if there is little.
+    fn install_all(&mut self, workloads: &[&Workload]) {
+        let entrants = workloads.iter().flat_map(|workload| workload.entrants);
+        let wanted: Vec<_> = entrants
+            .filter(|entrant| self.takes_part(entrant))
+            .filter_map(|entrant| candidate::by_name(entrant.candidate))
+            .collect();
+        for compiled in [false, true] {
+            let now = wanted.iter().filter(|candidate| candidate.compiled == compiled);
+            now.for_each(|candidate| self.install(candidate));
+        }
+    }
+
+    fn install(&mut self, candidate: &Candidate) {
+        if !self.installed.contains_key(candidate.name) {
             progress::passing(&format!("  installing {}", candidate.label));
             let installed = (candidate.install)(self.place);
             progress::clear();

@@ -12,6 +12,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     name: "bun",
     label: "Socket.IO on Bun",
     dialect: Dialect::SocketIo,
+    compiled: false,
     install,
     ready: None,
     command: |place, launch| {

@@ -12,6 +12,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     name: "centrifugo",
     label: "Centrifugo, in memory",
     dialect: Dialect::Centrifugo,
+    compiled: true,
     install: |place| install(place, "memory engine, history on"),
     ready: None,
     command: serve,
@@ -21,6 +22,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
 pub(super) const REDIS: Candidate = Candidate {
     name: "centrifugo-redis",
     label: "Centrifugo, Redis",
+    compiled: true,
     install: |place| install(place, "Redis engine, history off"),
     command: |place, launch| {
         let mut command = with_engine(place, launch);
@@ -36,6 +38,7 @@ pub(super) const REDIS: Candidate = Candidate {
 pub(super) const POSTGRES: Candidate = Candidate {
     name: "centrifugo-postgres",
     label: "Centrifugo, PostgreSQL",
+    compiled: true,
     install: |place| install(place, "PostgreSQL broker woken by NOTIFY, Redis engine"),
     command: |place, launch| {
         let mut command = with_engine(place, launch);

@@ -10,6 +10,7 @@ pub(super) const PLAIN: Candidate = Candidate {
     name: "floor",
     label: "floor",
     dialect: Dialect::SocketIo,
+    compiled: false,
     install: |_| Ok("one thread, raw writes of ready frames".into()),
     ready: None,
     command: |_, launch| command(launch),
@@ -20,6 +21,7 @@ pub(super) const BATCHED: Candidate = Candidate {
     name: "floor-batched",
     label: "floor, writes batched",
     dialect: Dialect::SocketIo,
+    compiled: false,
     install: |_: &Place| -> Result<String, Skip> {
         Ok("the same, one write for what one turn brought".into())
     },

@@ -22,10 +22,19 @@ pub(super) fn set_deadline(deadline: u64) {
 /// Runs a tool in `folder`; its standard output if it succeeds.
 pub(crate) fn run(folder: &Path, command: &Command) -> Result<String, Skip> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let left = DEADLINE.load(Ordering::Relaxed).saturating_sub(clock::now()) / 1_000_000_000;
+    let left = || DEADLINE.load(Ordering::Relaxed).saturating_sub(clock::now()) / 1_000_000_000;
+    let too_late = || {
+        Skip(format!(
+            "there was no time left for {name}: make bench without QUICK has it"
+        ))
+    };
+    let seconds = left().min(LONGEST_SECONDS);
+    if seconds == 0 {
+        return Err(too_late());
+    }
     let mut timed = Command::new("timeout");
     timed
-        .args(["-k", "5", &left.clamp(1, LONGEST_SECONDS).to_string()])
+        .args(["-k", "5", &seconds.to_string()])
         .arg(command.get_program())
         .args(command.get_args())
         .envs(
@@ -41,10 +50,9 @@ pub(crate) fn run(folder: &Path, command: &Command) -> Result<String, Skip> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
-    if output.status.code() == Some(TIMED_OUT) {
-        return Err(Skip(format!(
-            "there was no time left for {name}: make bench without QUICK has it"
-        )));
+    // A tool that is ended may answer in a way of its own.
+    if output.status.code() == Some(TIMED_OUT) || left() == 0 {
+        return Err(too_late());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     let last = errors.lines().rev().find(|line| !line.trim().is_empty());

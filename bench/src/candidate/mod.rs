@@ -38,6 +38,8 @@ pub(crate) struct Candidate {
     pub(crate) label: &'static str,
     /// How it talks.
     pub(crate) dialect: Dialect,
+    /// Making it ready takes minutes the first time, since it is compiled.
+    pub(crate) compiled: bool,
     /// Makes it ready, if it is not, and answers its versions; or says why that can't be.
     pub(crate) install: fn(&Place) -> Result<String, Skip>,
     /// A path that answers 200 once it is ready, where there is one; without, a server that accepts counts as ready.

@@ -11,6 +11,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     name: "node",
     label: "Socket.IO on Node",
     dialect: Dialect::SocketIo,
+    compiled: false,
     install,
     ready: None,
     command: serve,
@@ -20,6 +21,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
 pub(super) const REDIS: Candidate = Candidate {
     name: "node-redis",
     label: "Socket.IO on Node, Redis",
+    compiled: false,
     install: |place| install_with(place, &["@socket.io/redis-adapter", "redis", "pg"]),
     command: |place, launch| with_adapter(place, launch, "classic"),
     ..CANDIDATE
@@ -29,6 +31,7 @@ pub(super) const REDIS: Candidate = Candidate {
 pub(super) const SHARDED: Candidate = Candidate {
     name: "node-sharded",
     label: "Socket.IO on Node, sharded",
+    compiled: false,
     install: |place| install_with(place, &["@socket.io/redis-adapter", "redis", "pg"]),
     command: |place, launch| with_adapter(place, launch, "sharded"),
     ..CANDIDATE

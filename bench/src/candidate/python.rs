@@ -10,6 +10,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     name: "python",
     label: "python-socketio on uvicorn",
     dialect: Dialect::SocketIo,
+    compiled: false,
     install,
     ready: None,
     command: |place, launch| {

@@ -11,6 +11,7 @@ pub(super) const SOCKET: Candidate = Candidate {
     name: "roomful-socket",
     label: "Roomful, bare",
     dialect: Dialect::SocketIo,
+    compiled: false,
     install: |place| built(&place.release("examples/fan_out")),
     ready: None,
     command: |place, launch| {
@@ -26,6 +27,7 @@ pub(super) const CHAT: Candidate = Candidate {
     name: "roomful",
     label: "Roomful",
     dialect: Dialect::SocketIo,
+    compiled: false,
     install: |place| built(&place.release("roomful")),
     ready: Some("/readyz"),
     command: |place, launch| {

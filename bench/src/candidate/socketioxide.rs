@@ -12,6 +12,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     name: "socketioxide",
     label: "socketioxide",
     dialect: Dialect::SocketIo,
+    compiled: true,
     install,
     ready: None,
     command: |place, launch| {
