@@ -85,7 +85,11 @@ function watch(socket) {
 }
 
 async function sees(socket, head) {
-  await until(() => socket.got.at(-1) >= head, `message ${head}`);
+  const stands = () => {
+    const { connected, active, recovered, behind, got } = socket;
+    return JSON.stringify({ connected, active, recovered, behind, seen: got.at(-1), transport: socket.io.engine?.transport?.name });
+  };
+  await until(() => socket.got.at(-1) >= head, () => `message ${head} by a client that is ${stands()}`);
   const at = socket.got.findIndex((seq, i) => seq !== i + 1);
   assert.equal(at, -1, `seen: … ${socket.got.slice(Math.max(0, at - 2), at + 5)} …`);
 }

@@ -24,7 +24,10 @@ export function next(emitter, event, wanted = () => true, patience = PATIENCE) {
   return within(promise, `the event ${event}`, patience).finally(() => emitter.off(event, listener));
 }
 
-/** Asks `probe` again and again until it answers something true. For what gives no event: files, other processes. */
+/**
+ * Asks `probe` again and again until it answers something true. For what gives no event: files, other processes. `what` may
+ * be a function, which is asked when it did not come.
+ */
 export async function until(probe, what, patience = PATIENCE) {
   const deadline = performance.now() + patience;
   let last;
@@ -37,7 +40,8 @@ export async function until(probe, what, patience = PATIENCE) {
       last = error;
     }
     if (performance.now() > deadline) {
-      throw new Error(`waited ${patience} ms for ${what}, which did not come`, { cause: last });
+      const awaited = typeof what === "function" ? what() : what;
+      throw new Error(`waited ${patience} ms for ${awaited}, which did not come`, { cause: last });
     }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
