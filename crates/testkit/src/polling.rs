@@ -195,18 +195,17 @@ async fn receive(mut road: Road, came: mpsc::Sender<Result<Packet, End>>, pongs:
     }
 }
 
-/// Hands on what is in a payload, and answers heartbeats.
+/// Hands on what is in a payload, waits until it was taken, and answers heartbeats. Only then: a pong, or the next request,
+/// tells the server that all before it has arrived.
 async fn take(
     payload: &str,
     came: &mpsc::Sender<Result<Packet, End>>,
     pongs: &mpsc::Sender<String>,
 ) -> Result<(), End> {
+    let mut probes = Vec::new();
     for packet in payload.split(SEPARATOR) {
         match packet.split_at_checked(1) {
-            Some(("2", probe)) => {
-                // It fails if the session is gone already.
-                let _ = pongs.send(format!("3{probe}")).await;
-            }
+            Some(("2", probe)) => probes.push(probe),
             Some(("4", rest)) => {
                 let packet = Packet::parse(rest).map_err(|error| End::Failed(error.to_string()))?;
                 if packet.kind == Kind::Disconnect {
@@ -222,6 +221,12 @@ async fn take(
                 )));
             }
         }
+    }
+    // All places are free when all was taken.
+    drop(came.reserve_many(WAITING).await.map_err(|_| End::Eof)?);
+    for probe in probes {
+        // It fails if the session is gone already.
+        let _ = pongs.send(format!("3{probe}")).await;
     }
     Ok(())
 }
