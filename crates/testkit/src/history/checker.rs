@@ -98,7 +98,10 @@ impl Checker {
             Event::Marked(mark) => self.marks.own(&mark, report),
             Event::Heard(heard) => self.marks.heard(&heard, report),
             Event::Posted { id, users } => self.notices.posted(&id, &users),
-            Event::Connected { device, user } => self.notices.connected(&device, &user),
+            Event::Connected { device, user } => {
+                self.marks.connected(&device);
+                self.notices.connected(&device, &user);
+            }
             Event::Notified { device, id } => self.notices.got(&device, &id, report),
         }
     }

@@ -1,4 +1,4 @@
-//! Marks that only grow: in the answers that their owner gets, and in the news that others hear.
+//! Marks that only grow: in the answers that their owner gets, and in the news that others hear over one connection.
 
 use std::collections::HashMap;
 
@@ -36,6 +36,12 @@ impl Marks {
             let overtaken = later.take_while(|(_, seq)| *seq <= mark.seq).count();
             growth.drain(at + 1..=at + overtaken);
         }
+    }
+
+    /// A device has a new connection, perhaps to another node: what that one has still to hear may be older than what the
+    /// device has heard from the last.
+    pub(super) fn connected(&mut self, device: &Name) {
+        self.news.retain(|(of, ..), _| of != device);
     }
 
     /// News.

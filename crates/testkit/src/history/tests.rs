@@ -544,6 +544,11 @@ fn a_mark_that_goes_back_is_found() {
         after: 5,
     };
     assert_eq!(check(vec![heard(7), heard(5)], &log_of(&[])), [news]);
+    let again = Event::Connected {
+        device: name("bob/phone"),
+        user: name("bob"),
+    };
+    assert_eq!(check(vec![heard(7), again, heard(5)], &log_of(&[])), []);
 }
 
 #[test]
