@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use roomful_testkit::history::Name;
+use roomful_testkit::history::{Audit, Name};
 use roomful_testkit::proxy::Proxy;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::device::{Device, Order};
+use crate::run::RECOVERY;
 use crate::stage::{Reached, Stage, Status, User};
 
 const ROOMS: [&str; 4] = ["north", "south", "west", "east"];
@@ -155,6 +156,23 @@ impl Crowd {
         told.filter(|(status, told)| *told < status.seen.len())
             .map(|(status, told)| (status.name.clone(), told))
             .collect()
+    }
+
+    /// Waits until everybody has seen the ends of these logs and got their notifications. Who does not is noted as a trouble.
+    pub(crate) async fn wait_for_all(&self, stage: &Stage, audits: &[Audit]) {
+        let head = |audit: &Audit| audit.entries.last().map_or(audit.after, |entry| entry.seq);
+        let behind = || {
+            let entries = audits
+                .iter()
+                .flat_map(|audit| self.behind(&audit.room, head(audit)));
+            entries.chain(self.unnotified())
+        };
+        if stage.wait_until(RECOVERY, || behind().next().is_none()).await {
+            return;
+        }
+        for (device, seen) in behind() {
+            stage.trouble(format!("{device} did not catch up; it has seen {seen}"));
+        }
     }
 
     /// Who in `room` has not seen everything up to `head`, and how far they are.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use roomful_testkit::history::{Event, Outcome, Violation};
+use roomful_testkit::history::{Audit, Checker, Event, Outcome, Violation};
 
 use crate::nemesis::Blow;
 
@@ -57,8 +57,20 @@ impl Report {
         self.violations.is_empty() && self.troubles.is_empty()
     }
 
+    /// Holds a part of the history and the logs as they are after it to the laws.
+    pub(crate) fn hold(&mut self, checker: &mut Checker, events: Vec<Event>, audits: &[Audit]) {
+        self.count(&events);
+        checker.take(events);
+        checker.settle_notifications();
+        for audit in audits {
+            self.entries += audit.entries.len() as u64;
+            checker.audit(audit);
+        }
+        self.violations = checker.violations().to_vec();
+    }
+
     /// Counts what a part of the history holds.
-    pub(crate) fn count(&mut self, events: &[Event]) {
+    fn count(&mut self, events: &[Event]) {
         self.events += events.len() as u64;
         for event in events {
             match event {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use roomful_testkit::history::{Audit, Checker};
+use roomful_testkit::history::Checker;
 use roomful_testkit::proxy::Proxy;
 use roomful_testkit::{ServerProcess, http, server};
 use tokio::task::JoinSet;
@@ -225,42 +225,11 @@ impl Run {
         }
         let (addr, secret) = (self.server.addr(), self.server.secret());
         let audits = self.reader.read(addr, secret, &self.crowd.rooms, whole).await?;
-        self.wait_for_all(&audits).await;
+        self.crowd.wait_for_all(&self.stage, &audits).await;
         let events = self.stage.recorder.take();
-        self.report.count(&events);
-        self.checker.take(events);
-        self.checker.settle_notifications();
-        for audit in &audits {
-            self.report.entries += audit.entries.len() as u64;
-            self.checker.audit(audit);
-        }
-        self.report.violations = self.checker.violations().to_vec();
+        self.report.hold(&mut self.checker, events, &audits);
         self.report.troubles = self.stage.troubles();
         Ok(())
-    }
-
-    async fn wait_for_all(&self, audits: &[Audit]) {
-        let heads = audits.iter().map(|audit| {
-            let head = audit.entries.last().map_or(audit.after, |entry| entry.seq);
-            (&audit.room, head)
-        });
-        let heads: Vec<_> = heads.collect();
-        let behind = || {
-            let entries = heads
-                .iter()
-                .flat_map(|(room, head)| self.crowd.behind(room, *head));
-            entries.chain(self.crowd.unnotified())
-        };
-        if !self
-            .stage
-            .wait_until(RECOVERY, || behind().next().is_none())
-            .await
-        {
-            for (device, seen) in behind() {
-                self.stage
-                    .trouble(format!("{device} did not catch up; it has seen {seen}"));
-            }
-        }
     }
 
     fn progress(&self, round: u64) {

@@ -22,7 +22,6 @@ pub(super) const CANDIDATE: Candidate = Candidate {
 pub(super) const REDIS: Candidate = Candidate {
     name: "centrifugo-redis",
     label: "Centrifugo, Redis",
-    compiled: true,
     install: |place| install(place, "Redis engine, history off"),
     command: |place, launch| {
         let mut command = with_engine(place, launch);
@@ -38,7 +37,6 @@ pub(super) const REDIS: Candidate = Candidate {
 pub(super) const POSTGRES: Candidate = Candidate {
     name: "centrifugo-postgres",
     label: "Centrifugo, PostgreSQL",
-    compiled: true,
     install: |place| install(place, "PostgreSQL broker woken by NOTIFY, Redis engine"),
     command: |place, launch| {
         let mut command = with_engine(place, launch);

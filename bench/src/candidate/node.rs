@@ -21,7 +21,6 @@ pub(super) const CANDIDATE: Candidate = Candidate {
 pub(super) const REDIS: Candidate = Candidate {
     name: "node-redis",
     label: "Socket.IO on Node, Redis",
-    compiled: false,
     install: |place| install_with(place, &["@socket.io/redis-adapter", "redis", "pg"]),
     command: |place, launch| with_adapter(place, launch, "classic"),
     ..CANDIDATE
@@ -31,7 +30,6 @@ pub(super) const REDIS: Candidate = Candidate {
 pub(super) const SHARDED: Candidate = Candidate {
     name: "node-sharded",
     label: "Socket.IO on Node, sharded",
-    compiled: false,
     install: |place| install_with(place, &["@socket.io/redis-adapter", "redis", "pg"]),
     command: |place, launch| with_adapter(place, launch, "sharded"),
     ..CANDIDATE

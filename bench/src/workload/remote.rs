@@ -45,24 +45,18 @@ pub(super) const EIGHT: Workload = Workload {
     name: "remote-8",
     title: "Over Redis: 1 room × 1,000 on another node, eight messages in flight",
     about: "The same with eight messages under way.",
-    entrants: ENTRANTS,
-    shown: SHOWN,
-    clients: MEMBERS + SENDERS,
-    most_rounds: usize::MAX,
     long: false,
     measure: |scene| measure(scene, 1, 8),
+    ..ONE
 };
 
 pub(super) const ROOMS: Workload = Workload {
     name: "remote-rooms",
     title: "Over Redis: 100 rooms × 10 on another node",
     about: "The same with ten members in each of 100 rooms, and 100 messages in flight, going round the rooms.",
-    entrants: ENTRANTS,
-    shown: SHOWN,
-    clients: MEMBERS + SENDERS,
-    most_rounds: usize::MAX,
     long: false,
     measure: |scene| measure(scene, 100, 100),
+    ..ONE
 };
 
 fn measure(scene: &Scene<'_>, rooms: usize, in_flight: usize) -> Result<Figures, BenchError> {

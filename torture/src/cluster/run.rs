@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use roomful_testkit::history::{Audit, Checker, Name};
+use roomful_testkit::history::{Audit, Checker};
 use roomful_testkit::http;
 use roomful_testkit::proxy::Proxy;
 use tokio::task::{JoinSet, block_in_place};
@@ -284,17 +284,9 @@ impl Run {
             self.stage.trouble("some nodes were never ready again".to_owned());
         }
         let audits = self.read(whole).await?;
-        self.wait_for_all(&audits).await;
+        self.crowd.wait_for_all(&self.stage, &audits).await;
         let events = self.stage.recorder.take();
-        let report = &mut self.report.common;
-        report.count(&events);
-        self.checker.take(events);
-        self.checker.settle_notifications();
-        for audit in &audits {
-            report.entries += audit.entries.len() as u64;
-            self.checker.audit(audit);
-        }
-        report.violations = self.checker.violations().to_vec();
+        self.report.common.hold(&mut self.checker, events, &audits);
         self.judge();
         Ok(())
     }
@@ -323,30 +315,6 @@ impl Run {
     fn judge(&mut self) {
         self.report.common.troubles = self.stage.troubles();
         self.report.judge();
-    }
-
-    async fn wait_for_all(&self, audits: &[Audit]) {
-        let head = |audit: &Audit| audit.entries.last().map_or(audit.after, |entry| entry.seq);
-        let heads: Vec<(Name, u64)> = audits
-            .iter()
-            .map(|audit| (audit.room.clone(), head(audit)))
-            .collect();
-        let behind = || {
-            let entries = heads
-                .iter()
-                .flat_map(|(room, head)| self.crowd.behind(room, *head));
-            entries.chain(self.crowd.unnotified())
-        };
-        if !self
-            .stage
-            .wait_until(RECOVERY, || behind().next().is_none())
-            .await
-        {
-            for (device, seen) in behind() {
-                self.stage
-                    .trouble(format!("{device} did not catch up; it has seen {seen}"));
-            }
-        }
     }
 
     /// Copies the database, which has to stand for that.
