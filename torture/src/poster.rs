@@ -15,8 +15,6 @@ use tokio::time::{sleep, timeout};
 
 use crate::stage::{Stage, User};
 
-/// A notification for so many acknowledged messages.
-const EVERY: u64 = 20;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long to rest after a post that failed.
@@ -35,22 +33,20 @@ impl Poster {
     /// Posts as messages are acknowledged, for as long as it is polled.
     pub(crate) async fn live(self) {
         let mut rng = StdRng::seed_from_u64(self.seed);
-        let mut posted = 0;
         loop {
-            let due = || self.stage.acknowledged() / EVERY > posted;
-            while !self.stage.wait_until(PATIENCE, due).await {}
+            let owes = || self.stage.owes_notices();
+            while !self.stage.wait_until(PATIENCE, owes).await {}
+            let posted = self.stage.notices();
             let mut users: Vec<_> = self.users.iter().filter(|_| rng.random()).cloned().collect();
             if users.is_empty() {
                 users.extend(self.users.first().cloned());
             }
             self.post(&Name::from(format!("notice-{posted}")), &users, &mut rng)
                 .await;
-            posted += 1;
         }
     }
 
     async fn post(&self, id: &Name, users: &[Arc<User>], rng: &mut StdRng) {
-        self.stage.posting.store(true, Ordering::SeqCst);
         let names: Vec<Name> = users.iter().map(|user| user.name.clone()).collect();
         let ids: Vec<&str> = names.iter().map(|name| &**name).collect();
         let body =
@@ -82,7 +78,6 @@ impl Poster {
             id: id.clone(),
             users: names,
         });
-        self.stage.posting.store(false, Ordering::SeqCst);
-        self.stage.moved();
+        self.stage.posted();
     }
 }

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -218,7 +217,7 @@ impl Run {
     /// When all is quiet: reads the logs, waits until everybody has seen them, and holds everything to the laws.
     async fn audit(&mut self, whole: bool) -> Result<(), TortureError> {
         self.crowd.end_races();
-        let quiet = || self.crowd.quiet() && !self.stage.posting.load(Ordering::SeqCst);
+        let quiet = || self.crowd.quiet() && !self.stage.owes_notices();
         if !self.stage.wait_until(RECOVERY, quiet).await {
             self.stage
                 .trouble("some operations were never answered".to_owned());

@@ -13,6 +13,8 @@ use tokio::time::timeout;
 use crate::device::Message;
 use crate::run::RECOVERY;
 
+/// A notification for so many acknowledged messages.
+const NOTICE_EVERY: u64 = 20;
 /// Messages of a user that are kept to be sent again, edited and contested.
 const RECENT: usize = 32;
 
@@ -28,8 +30,8 @@ pub(crate) struct Stage {
     acknowledged: AtomicU64,
     /// The highest place in each room that an ack has named.
     heads: Mutex<HashMap<Name, u64>>,
-    /// A notification is being posted.
-    pub(crate) posting: AtomicBool,
+    /// Notifications that were posted, and acknowledged or refused.
+    notices: AtomicU64,
     /// Clients that came back for their session, and those of them that got it.
     claims: AtomicU64,
     recovered: AtomicU64,
@@ -96,7 +98,7 @@ impl Stage {
             long: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
             heads: Mutex::default(),
-            posting: AtomicBool::new(false),
+            notices: AtomicU64::new(0),
             claims: AtomicU64::new(0),
             recovered: AtomicU64::new(0),
             polls: false,
@@ -137,6 +139,22 @@ impl Stage {
 
     pub(crate) fn one_more(&self) {
         self.acknowledged.fetch_add(1, Ordering::SeqCst);
+        self.moved();
+    }
+
+    /// Whether a notification is still to be posted, or being posted, for the messages acknowledged so far.
+    pub(crate) fn owes_notices(&self) -> bool {
+        self.acknowledged() / NOTICE_EVERY > self.notices()
+    }
+
+    /// How many notifications were posted.
+    pub(crate) fn notices(&self) -> u64 {
+        self.notices.load(Ordering::SeqCst)
+    }
+
+    /// One more notification was posted.
+    pub(crate) fn posted(&self) {
+        self.notices.fetch_add(1, Ordering::SeqCst);
         self.moved();
     }
 
