@@ -34,6 +34,9 @@ struct Cli {
     /// Of a cluster: by how many seconds the clocks of nodes are off, the second one's ahead, the third one's behind.
     #[arg(long, default_value_t = 0)]
     skew: u64,
+    /// Of a cluster: a blow beside the kills, by the name that reports give it; again for more of them. All without it.
+    #[arg(long = "blow")]
+    blows: Vec<cluster::Blow>,
     /// Of a cluster: whether to go on when a law is broken.
     #[arg(long)]
     go_on: bool,
@@ -86,6 +89,9 @@ async fn torture_cluster(cli: &Cli, nodes: usize, options: Options) -> Result<bo
     options.watch_every = cli.watch_every;
     options.skew = Duration::from_secs(cli.skew);
     options.go_on = cli.go_on;
+    if !cli.blows.is_empty() {
+        options.blows.clone_from(&cli.blows);
+    }
     let seed = options.seed;
     let report = cluster::run(options).await?;
     say(&report.to_string());

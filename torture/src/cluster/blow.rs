@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -271,6 +272,19 @@ impl Field<'_> {
 
     async fn pause(&mut self, milliseconds: Range<u64>) {
         sleep(Duration::from_millis(self.rng.random_range(milliseconds))).await;
+    }
+}
+
+impl FromStr for Blow {
+    type Err = String;
+
+    /// By the name that reports give it.
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = |blow: &Self| blow.to_string() == name;
+        Self::ALL.into_iter().find(known).ok_or_else(|| {
+            let names = Self::ALL.map(|blow| blow.to_string()).join(", ");
+            format!("there is no such blow; there are: {names}")
+        })
     }
 }
 
