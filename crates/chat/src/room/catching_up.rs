@@ -7,7 +7,7 @@ use roomful_socket::Reason;
 use roomful_store::{EntryKind, PlacedEntry, StoreError};
 use tokio::time::Instant;
 
-use super::{pipeline::Pipeline, view::Event};
+use super::{breath::Breath, pipeline::Pipeline, view::Event};
 use crate::cluster::{self, Cluster, Next};
 
 /// The places that are read back at a time.
@@ -43,14 +43,16 @@ impl Pipeline {
     pub(super) async fn catch_up(&self, upto: u64) {
         let mut reading = Reading::default();
         let mut patient_until = None;
+        let mut breath = Breath::default();
         loop {
             let after = self.order.delivered();
             if after >= upto {
                 return;
             }
             if let Some(cluster) = &self.cluster {
-                if self.deliver_told(cluster, after + 1) {
+                if self.deliver_told(cluster, after + 1, &mut breath) {
                     patient_until = None;
+                    breath.draw().await;
                     continue;
                 }
                 let until = *patient_until.get_or_insert_with(|| Instant::now() + cluster::PATIENCE);
@@ -60,17 +62,18 @@ impl Pipeline {
                 cluster.count_backfill();
                 patient_until = None;
             }
-            self.read_back(after, upto, &mut reading).await;
+            self.read_back(after, upto, &mut reading, &mut breath).await;
         }
     }
 
     /// Goes on by what the store has after the place `after`, as far as it can be read.
-    async fn read_back(&self, after: u64, upto: u64, reading: &mut Reading) {
+    async fn read_back(&self, after: u64, upto: u64, reading: &mut Reading, breath: &mut Breath) {
         let upto = upto.min(after.saturating_add(reading.places.into()));
         match self.store.placed(after, upto, reading.places).await {
             Ok(page) => {
                 for placed in &page {
-                    self.redeliver(placed);
+                    self.redeliver(placed, breath);
+                    breath.draw().await;
                 }
                 // What retention has removed can't be delivered to anybody any more.
                 self.order.deliver(upto, || ());
@@ -124,9 +127,9 @@ impl Pipeline {
     }
 
     /// Delivers what other nodes told of the place `pos`. False if that is not enough.
-    fn deliver_told(&self, cluster: &Cluster, pos: u64) -> bool {
+    fn deliver_told(&self, cluster: &Cluster, pos: u64, breath: &mut Breath) -> bool {
         match cluster.take(pos, &self.rooms) {
-            Next::Entry(placed) => self.redeliver(&placed),
+            Next::Entry(placed) => self.redeliver(&placed, breath),
             Next::Elsewhere(room) => {
                 if let Some(name) = room.name {
                     self.unread.changed(room.id, &name);
@@ -158,7 +161,7 @@ impl Pipeline {
         });
     }
 
-    fn redeliver(&self, placed: &PlacedEntry) {
+    fn redeliver(&self, placed: &PlacedEntry, breath: &mut Breath) {
         let PlacedEntry { pos, room, entry } = placed;
         if entry.kind == EntryKind::Control {
             if let (Some(cluster), Some(chat)) = (&self.cluster, self.chat.get().and_then(Weak::upgrade)) {
@@ -175,6 +178,7 @@ impl Pipeline {
         let offset = self.order.offset(*pos);
         let event = Event::of(&room, entry);
         let frame = event.and_then(|event| event.frame(&room, &self.namespace, offset.as_deref()));
+        breath.spend(frame.as_ref().map_or(0, |frame| frame.event.len()));
         self.deliver(&room, *pos, entry.seq, frame);
     }
 }

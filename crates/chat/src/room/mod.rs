@@ -1,6 +1,7 @@
 //! A room in memory: its place in the log and its subscribers. Who may do what is decided by the handlers; how a send
 //! becomes a delivery stands in `pipeline`, how a socket gets into rooms in `joining`.
 
+mod breath;
 mod catching_up;
 mod hold;
 pub(crate) mod joining;

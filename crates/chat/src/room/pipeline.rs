@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     Frame, Room,
+    breath::Breath,
     order::Order,
     pending::{Pending, What},
 };
@@ -230,17 +231,19 @@ impl Pipeline {
         }
         // An append that was answered with an error may have been committed after all.
         self.catch_up(placed.pos - 1).await;
-        let mut pos = placed.pos;
+        let (mut pos, mut breath) = (placed.pos, Breath::default());
         for (Waiting { room, pending, .. }, result) in sends.iter().zip(&placed.results) {
             if let Ok(Appended::New { seq, at }) = *result {
                 let offset = self.order.offset(pos);
                 let event = pending.event(room, seq, at);
                 let frame = event.frame(room, &self.namespace, offset.as_deref());
+                breath.spend(frame.as_ref().map_or(0, |frame| frame.event.len()));
                 self.deliver(room, pos, seq, frame);
                 pos += 1;
                 if pending.what.is_counted() {
                     self.unread.room_changed(room);
                 }
+                breath.draw().await;
             }
         }
         self.answer_all(sends, placed);

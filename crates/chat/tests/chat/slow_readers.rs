@@ -168,3 +168,33 @@ async fn what_is_ephemeral_collapses_to_its_newest_state_for_who_is_busy() {
     // Who says something types no more.
     assert_eq!(slow.ephemeral.last().unwrap(), "chat:typing_stop");
 }
+
+/// One thread for all: what a batch delivers can only be written when the batch lets others have a turn.
+#[tokio::test]
+async fn who_reads_all_the_time_is_no_slow_reader_however_much_is_said_at_once() {
+    const SENDERS: u64 = 4;
+    const EACH: u64 = 60;
+    let (figures, server) = on_record().await;
+    let healthy = server.joined("hale", "hall").await;
+    let mut senders = Vec::new();
+    for number in 0..SENDERS {
+        senders.push(server.joined(&format!("sender{number}"), "hall").await);
+    }
+    // Over ten times what may wait for one client.
+    let long = json!({ "room": "hall", "text": "x".repeat(12 * 1024) });
+    for _ in 0..EACH {
+        for sender in &senders {
+            sender.emit("chat:send_message", &long).await.unwrap();
+        }
+    }
+    let mut read = Vec::new();
+    while read.last() != Some(&(SENDERS * EACH)) {
+        read.push(
+            healthy.next_event(RECEIVE).await.unwrap()["seq"]
+                .as_u64()
+                .unwrap(),
+        );
+    }
+    assert_eq!(read, (1..=SENDERS * EACH).collect::<Vec<_>>());
+    assert_eq!(count(&figures, "roomful_closed_total", "slow_consumer"), 0);
+}
