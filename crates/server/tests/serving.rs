@@ -5,10 +5,13 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use roomful_testkit::{
-    ServerProcess,
+    ServerProcess, SioClient,
     http::{self, HttpClient},
+    polling::PollingSession,
     server::Config,
+    token,
 };
+use serde_json::json;
 
 async fn start(env: &[(&str, &str)]) -> ServerProcess {
     let config = Config::new(env!("CARGO_BIN_EXE_roomful"));
@@ -151,4 +154,61 @@ async fn a_parked_poll_does_not_keep_the_server_from_ending() {
     poll.send("GET", &path, &[], b"").await.unwrap();
     assert!(server.terminate().await.unwrap().success());
     assert!(server.log().contains("stopped"), "{}", server.log());
+}
+
+/// However much is logged: tokens let people in, and whoever has a session's private id can take it up.
+#[tokio::test]
+async fn what_lets_people_in_is_never_logged() {
+    let mut server = start(&[("ROOMFUL_LOG", "trace")]).await;
+    let (secret, addr) = (server.secret(), server.addr());
+    let auth = |token: &str| json!({ "token": token });
+    let (good, next) = (token::for_user(secret, "alice"), token::for_user(secret, "alice"));
+    let ended = token::with_claims(secret, &json!({ "sub": "alice", "exp": token::now() - 3_600 }));
+    let forged = token::for_user("another secret, of 32 bytes or more", "alice");
+
+    let alice = SioClient::connect(addr, "/", &auth(&good)).await.unwrap();
+    let pid = alice.welcome()["pid"].as_str().unwrap().to_owned();
+    alice.next_event("session").await.unwrap();
+    let claim = alice.claim();
+    let refreshed = alice.call("token:refresh", &auth(&next)).await.unwrap();
+    assert_eq!(refreshed["ok"], true, "{refreshed}");
+    let room = json!({ "room": "lobby" });
+    assert_eq!(alice.call("chat:join", &room).await.unwrap()["ok"], true);
+    alice.cut().await;
+    let mut back = auth(&good);
+    back.as_object_mut()
+        .unwrap()
+        .extend(claim.as_object().unwrap().clone());
+    let alice = SioClient::connect(addr, "/", &back).await.unwrap();
+    for bad in [&ended, &forged] {
+        assert!(SioClient::connect(addr, "/", &auth(bad)).await.is_err());
+        assert_eq!(
+            alice.call("token:refresh", &auth(bad)).await.unwrap()["ok"],
+            false
+        );
+        PollingSession::connect(&[addr], 1, &auth(bad)).await.unwrap_err();
+    }
+    let (polling, _) = PollingSession::connect(&[addr], 1, &auth(&good)).await.unwrap();
+    drop(polling);
+    assert!(server.terminate().await.unwrap().success());
+
+    let log = server.log();
+    assert!(
+        log.contains("DEBUG") || log.contains("debug"),
+        "little is logged:\n{log}"
+    );
+    let words = [
+        good,
+        next,
+        ended,
+        forged,
+        pid,
+        secret.into(),
+        server.api_key().into(),
+    ];
+    for word in words {
+        // A signature is enough to tell a token.
+        let word = word.rsplit('.').next().unwrap();
+        assert!(!log.contains(word), "{word} is in the log");
+    }
 }
