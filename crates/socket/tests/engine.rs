@@ -4,7 +4,14 @@
 
 mod fixture;
 
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{
+    io::Read,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use fixture::{POLLING, open_polling, post, start};
 use roomful_socket::{Event, Socket, WebSocketServer};
@@ -483,4 +490,20 @@ async fn a_polling_flood_is_taken_no_faster_than_it_is_handled() {
     );
     opened.add_permits(1);
     assert_eq!(third.await.text(), "ok");
+}
+
+#[tokio::test]
+async fn new_sessions_are_taken_while_the_application_says_so_and_those_inside_go_on() {
+    let (address, server) = start(|builder| builder, echo).await;
+    let accepts = Arc::new(AtomicBool::new(true));
+    let asked = accepts.clone();
+    server.accept_while(move || asked.load(Ordering::SeqCst));
+    let inside = open_polling(address).await;
+    accepts.store(false, Ordering::SeqCst);
+    assert_eq!(http::get(address, POLLING).await.unwrap().status, 503);
+    WsClient::connect(address, WEBSOCKET, &[]).await.unwrap_err();
+    assert_eq!(post(address, &inside, "40").await.text(), "ok");
+    accepts.store(true, Ordering::SeqCst);
+    assert_eq!(http::get(address, POLLING).await.unwrap().status, 200);
+    WsClient::connect(address, WEBSOCKET, &[]).await.unwrap();
 }

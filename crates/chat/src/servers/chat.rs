@@ -106,6 +106,8 @@ impl ChatServer {
         chat.start_alarms();
         Chat::listen(&chat);
         if let Some(cluster) = &chat.cluster {
+            let part = Arc::clone(cluster);
+            server.accept_while(move || part.is_in_good_standing());
             cluster::start(&chat, cluster);
         }
         Self { chat }

@@ -36,6 +36,9 @@ async fn without_redis_messages_go_on_until_the_lease_ends_and_all_is_well_after
     bob.wait_end(Duration::from_secs(30)).await.unwrap();
     alice.wait_end(Duration::from_secs(30)).await.unwrap();
     assert_eq!(readyz(&nodes, 0).await, 503);
+    // Who comes is refused at once, so that a load balancer tries another node.
+    let handshake = "/socket.io/?EIO=4&transport=polling";
+    assert_eq!(http::get(nodes[0].addr(), handshake).await.unwrap().status, 503);
     nodes.redis.restart().await.unwrap();
     while readyz(&nodes, 0).await != 200 || readyz(&nodes, 1).await != 200 {}
     let alice = nodes.joined(0, "alice", "lobby").await;

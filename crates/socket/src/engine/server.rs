@@ -3,7 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
@@ -47,6 +47,8 @@ pub(crate) struct Engine {
     pub(super) unfinished: AtomicUsize,
     /// The other nodes, in a cluster.
     pub(crate) peers: Option<Peers>,
+    /// Whether new sessions are taken right now; always if nobody says.
+    accepts: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 /// Whose session a request is for.
@@ -83,6 +85,7 @@ impl EngineServer {
             metrics: Metrics::new(),
             registry: Arc::default(),
             unfinished: AtomicUsize::new(0),
+            accepts: OnceLock::new(),
         };
         EngineServer {
             engine: Arc::new(engine),
@@ -287,10 +290,19 @@ impl EngineServer {
     }
 
     fn admit(&self, address: IpAddr) -> Result<Place, HttpError> {
-        self.engine
-            .registry
-            .admit(address, &self.engine.settings)
-            .map_err(HttpError::TooMany)
+        let engine = &self.engine;
+        if engine.accepts.get().is_some_and(|accepts| !accepts()) {
+            return Err(HttpError::TooMany(Full::Server));
+        }
+        let admitted = engine.registry.admit(address, &engine.settings);
+        admitted.map_err(HttpError::TooMany)
+    }
+
+    /// From now on each new session is asked for: where `accepts` says no, it is refused with 503. Those that are there go on.
+    /// Only the first call counts.
+    pub fn accept_while(&self, accepts: impl Fn() -> bool + Send + Sync + 'static) {
+        // The first one stays.
+        let _ = self.engine.accepts.set(Box::new(accepts));
     }
 
     fn open_packet(&self, id: SessionId, websocket: bool) -> String {

@@ -169,6 +169,12 @@ impl WebSocketServer {
         self.engine.engine().registry.live()
     }
 
+    /// Refuses new connections (503) whenever `accepts` says no, so that a load balancer tries another server; those that are
+    /// there go on. It is asked for each new connection, and must not block. Only the first call counts.
+    pub fn accept_while(&self, accepts: impl Fn() -> bool + Send + Sync + 'static) {
+        self.engine.accept_while(accepts);
+    }
+
     /// Refuses new connections from now on (503), closes all that are there, and waits until their handlers are done.
     /// The stock client reconnects, to whoever is there then.
     pub async fn close(&self) {
