@@ -14,10 +14,13 @@ use crate::{
 };
 
 /// Calls that go together at most.
-const MOST: usize = 128;
+const MOST: usize = 256;
 /// While several come at a time, they set out so far apart. Not felt by who reconnects; a call that comes alone sets out at
 /// once.
 const PACE: Duration = Duration::from_millis(40);
+/// So many at a time are a crowd: it takes seconds anyway, and sets out further apart.
+const CROWD: usize = 32;
+const PACE_OF_A_CROWD: Duration = Duration::from_millis(100);
 
 /// Gathers calls that ask `A` and are answered with `R`.
 pub(super) struct Batcher<A, R>(Queue<Call<A, R>>);
@@ -68,8 +71,17 @@ where
         {
             calls.push(call);
         }
-        next_at = (calls.len() > 1).then(|| Instant::now() + PACE);
+        next_at = pace(calls.len()).map(|pace| Instant::now() + pace);
         carry_out(calls, &answer).await;
+    }
+}
+
+/// How long after so many calls the next may set out.
+const fn pace(calls: usize) -> Option<Duration> {
+    match calls {
+        0..=1 => None,
+        2..CROWD => Some(PACE),
+        CROWD.. => Some(PACE_OF_A_CROWD),
     }
 }
 
