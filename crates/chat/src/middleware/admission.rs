@@ -25,6 +25,8 @@ struct Auth {
     recovery: Option<Value>,
 }
 
+/// A lost connection, and not a refusal: after that, stock clients come back by themselves, most likely elsewhere.
+const NOT_NOW: Reason = Reason::ForcedClose;
 /// The longest `auth.device`, in characters.
 const DEVICE_CHARS: usize = 64;
 
@@ -45,10 +47,8 @@ pub(crate) async fn admit(chat: &Chat, socket: &Socket) -> Result<(), Refusal> {
 }
 
 async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError> {
-    let cluster = chat.cluster.as_ref();
-    if cluster.is_some_and(|cluster| !cluster.is_in_good_standing()) {
-        // A lost connection, and not a refusal: after that, stock clients come back by themselves, most likely elsewhere.
-        socket.close(Reason::ForcedClose);
+    if !chat.door.takes_part() {
+        socket.close(NOT_NOW);
         return Err(ChatError::Unavailable(
             "this node has no part in its cluster right now",
         ));
@@ -76,11 +76,16 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     // Before the look at the revocations: one that comes later has a larger number.
     let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
     // What the user shows as is known before anybody is told that they are there: they may be invisible.
-    let ((), recalled, since) = tokio::try_join!(
+    let asked = tokio::try_join!(
         chat.check_revoked(&claims.user, claims.issued_at),
         chat.presence.recall(&claims.user),
         now_in_the_order(chat)
-    )?;
+    );
+    if let Err(ChatError::Unavailable(_)) = asked {
+        chat.door.shut();
+        socket.close(NOT_NOW);
+    }
+    let ((), recalled, since) = asked?;
     let sends = usize::try_from(chat.config.sends_in_flight).unwrap_or(1).max(1);
     let session = Session::new(
         (serial, since),

@@ -26,6 +26,7 @@ use crate::{
     metrics::{Messages, Metrics},
     middleware::{
         admission::{UserConnections, admit},
+        door::Door,
         rate_limit::RateLimiters,
     },
     pace::{Pace, PerSecond},
@@ -105,9 +106,9 @@ impl ChatServer {
         let _ = chat.pipeline.chat.set(Arc::downgrade(&chat));
         chat.start_alarms();
         Chat::listen(&chat);
+        let door = Arc::clone(&chat.door);
+        server.accept_while(move || door.is_open());
         if let Some(cluster) = &chat.cluster {
-            let part = Arc::clone(cluster);
-            server.accept_while(move || part.is_in_good_standing());
             cluster::start(&chat, cluster);
         }
         Self { chat }
@@ -137,8 +138,7 @@ impl ChatServer {
 
     /// Whether clients are welcome: not while this node has lost its part in its cluster.
     pub fn is_serving(&self) -> bool {
-        let cluster = self.chat.cluster.as_ref();
-        cluster.is_none_or(|cluster| cluster.is_in_good_standing())
+        self.chat.door.takes_part()
     }
 
     /// Waits until this node has its part in its cluster, if it is in one.
@@ -198,6 +198,7 @@ pub(crate) struct Chat {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) namespace: Namespace,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) door: Arc<Door>,
     pub(crate) limiters: RateLimiters,
     pub(crate) connections: Arc<UserConnections>,
     pub(crate) serials: AtomicU64,
@@ -274,6 +275,7 @@ impl Chat {
             queue: Mutex::default(),
         };
         Self {
+            door: Arc::new(Door::new(&clock, cluster.as_ref())),
             limiters: RateLimiters::new(config.rates, Arc::clone(&clock)),
             connections,
             unread,
