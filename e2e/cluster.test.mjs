@@ -7,9 +7,10 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 
-import { HAProxy, Nginx, Postgres, Redis } from "./lib/backing.mjs";
-import { done, leaveAll, member } from "./lib/people.mjs";
+import { HAProxy, Line, Nginx, Postgres, Redis } from "./lib/backing.mjs";
+import { call, done, leaveAll, member, stranger } from "./lib/people.mjs";
 import { API_KEY, ROOT, Roomful } from "./lib/process.mjs";
+import { tokenFor } from "./lib/token.mjs";
 import { next, sleep, until, within } from "./lib/waiting.mjs";
 
 const NODES = 3;
@@ -25,14 +26,17 @@ const WAYS = {
 const LOST = /timed out|disconnected/;
 
 let postgres, redis;
+/** From all nodes to PostgreSQL. */
+let store;
 let nodes = [];
 before(async () => {
   [postgres, redis] = await Promise.all([Postgres.start(), Redis.start()]);
+  store = await Line.to(postgres.port);
   nodes = await Promise.all(
     Array.from({ length: NODES }, (_, n) =>
       Roomful.start({
         env: {
-          ROOMFUL_STORE_URL: postgres.url,
+          ROOMFUL_STORE_URL: postgres.url.replace(postgres.port, store.port),
           ROOMFUL_BUS_URL: redis.url,
           ROOMFUL__CLUSTER__NODE: `node-${n + 1}`,
           ROOMFUL__CLUSTER__LEASE: "3s",
@@ -47,6 +51,7 @@ before(async () => {
 afterEach(leaveAll);
 after(async () => {
   await Promise.all(nodes.map((node) => node.stop()));
+  store?.stop();
   await Promise.all([redis?.stop(), postgres?.stop()]);
 });
 
@@ -230,6 +235,34 @@ for (const [name, start] of Object.entries({
       }
       await Promise.all(people.map((one) => sees(one, 60)));
       await dying.restart();
+    });
+
+    test("without PostgreSQL who is there stays, and who comes is in once it is back", async () => {
+      const room = fresh();
+      const kinds = Object.entries(WAYS);
+      const people = await Promise.all(kinds.map(([way, options]) => member(proxy, way, room, options)));
+      const losses = [];
+      for (const one of people) one.on("disconnect", (why) => losses.push(`${one.session.userId}: ${why}`));
+      people.forEach(watch);
+      const readiness = () => Promise.all(nodes.map(async ({ url }) => (await fetch(`${url}/readyz`)).status));
+      store.cut();
+      try {
+        await until(async () => (await readiness()).every((status) => status === 503), "all nodes to say that they are not ready");
+        if (name === "HAProxy") await until(async () => (await fetch(`${proxy.url}/livez`)).status === 503, "HAProxy to notice");
+        const late = kinds.map(([way, options]) => stranger(proxy, { token: tokenFor(`late-${way}`) }, options));
+        await Promise.all(late.map((one) => next(one, "connect_error")));
+        for (const one of people) {
+          const typing = await call(one, "chat:typing_start", { room });
+          assert.ok(typing.ok, JSON.stringify(typing));
+        }
+        store.mend();
+        await Promise.all(late.map((one) => one.connected || next(one, "connect")));
+      } finally {
+        store.mend();
+      }
+      await insist(people[0], room, "all is well");
+      await Promise.all(people.map((one) => sees(one, 1)));
+      assert.deepEqual(losses, []);
     });
 
     test("a rolling restart loses and repeats nothing", async () => {

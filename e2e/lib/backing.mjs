@@ -69,6 +69,7 @@ export class Postgres extends Program {
     const keeper = 'folder=$1; shift; "$@" </dev/null & cat >/dev/null; kill -QUIT $!; wait; rm -rf "$folder"';
     const args = ["-c", keeper, "keeper", program.folder, find("postgres", folders), ...settings];
     program.launch("/bin/sh", args, { LC_ALL: "C" }, { stdin: "pipe", ...as });
+    program.port = port;
     program.url = `postgres://roomful@127.0.0.1:${port}/postgres`;
     const ready = ["--quiet", "--host", "127.0.0.1", "--port", String(port)];
     await program.ready(() => spawnSync(find("pg_isready", folders), ready, as).status === 0, "PostgreSQL");
@@ -92,17 +93,60 @@ export class Redis extends Program {
   }
 }
 
+/** What leads to a program, and can be cut. */
+export class Line {
+  #to;
+  #streams = new Set();
+  #whole = true;
+
+  static async to(port) {
+    const line = new Line();
+    line.#to = port;
+    line.server = createServer((near) => line.#join(near)).listen(0, "127.0.0.1");
+    await once(line.server, "listening");
+    line.port = line.server.address().port;
+    return line;
+  }
+
+  #join(near) {
+    if (!this.#whole) return near.destroy();
+    const far = createConnection(this.#to, "127.0.0.1");
+    for (const [from, into] of [[near, far], [far, near]]) {
+      this.#streams.add(from);
+      from.pipe(into);
+      // However one side ends, the other ends, too.
+      from.on("error", () => into.destroy()).on("close", () => {
+        this.#streams.delete(from);
+        into.destroy();
+      });
+    }
+  }
+
+  /** From now on nobody gets through, and who had is cut off. */
+  cut() {
+    this.#whole = false;
+    for (const stream of this.#streams) stream.destroy();
+  }
+
+  mend() {
+    this.#whole = true;
+  }
+
+  stop() {
+    this.cut();
+    this.server.close();
+  }
+}
+
 /** A recipe of deploy/ with these nodes ("host:port") in the place of its own, and `port` in the place of 80. */
 function recipe(path, nodes, port) {
-  const lines = readFileSync(join(ROOT, "deploy", path), "utf8").split("\n");
-  const at = lines.findIndex((line) => line.includes("node1:3000"));
-  const another = lines.findIndex((line) => line.includes("node2:3000"));
-  const bind = lines.findIndex((line) => /^\s*(listen|bind) :?80\b/.test(line));
-  if (at < 0 || another !== at + 1 || bind < 0) throw new Error(`deploy/${path} does not name two nodes and port 80`);
-  const servers = nodes.map((node, n) => lines[at].replace("node1:3000", node).replaceAll("node1", `node${n + 1}`));
-  lines[bind] = lines[bind].replace(/:?80\b/, `127.0.0.1:${port}`);
-  lines.splice(at, 2, ...servers);
-  return lines.join("\n");
+  const text = readFileSync(join(ROOT, "deploy", path), "utf8");
+  const pair = /^(.*)node1:3000(.*)\n.*node2:3000.*$/gm;
+  const bind = /^(\s*(?:listen|bind) ):?80\b/m;
+  if (!pair.test(text) || !bind.test(text)) throw new Error(`deploy/${path} does not name two nodes and port 80`);
+  const all = (_, before, after) =>
+    nodes.map((node, n) => [before, node, after].join("").replaceAll("node1", `node${n + 1}`)).join("\n");
+  return text.replace(bind, `$1127.0.0.1:${port}`).replaceAll(pair, all);
 }
 
 class Proxy extends Program {
