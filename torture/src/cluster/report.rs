@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::blow::Blow;
+use super::network::Dropped;
 use super::presence::GHOST;
 
 /// How long it may take until all have seen the end of a log whose last message the bus has lost.
@@ -31,6 +32,8 @@ pub struct Report {
     pub polled: u64,
     /// Messages that the bus has lost.
     pub lost_messages: u64,
+    /// Packets that were dropped when nodes were cut off by the network.
+    pub dropped: Vec<(Blow, Dropped)>,
     /// How long the users of a killed node were still shown.
     pub ghosts: Vec<Duration>,
     /// Users who came back from a killed node at once, and those of them that were shown as gone.
@@ -126,7 +129,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.common)?;
         write!(f, "\n  cluster:")?;
-        for blow in Blow::ALL {
+        for blow in Blow::all() {
             let times = self.blows.iter().filter(|other| **other == blow).count();
             if times > 0 {
                 write!(f, " {blow} {times},")?;
@@ -137,13 +140,20 @@ impl fmt::Display for Report {
             " {} messages lost by the bus; {} connections by long-polling over all nodes",
             self.lost_messages, self.polled
         )?;
+        for (blow, dropped) in &self.dropped {
+            let Dropped { packets, connects } = dropped;
+            write!(
+                f,
+                "\n  {blow}: {packets} packets dropped, {connects} of them to connect"
+            )?;
+        }
         let all = self.catch_up.iter().map(|(_, took)| *took);
         spread(f, "up to date after a heal", all)?;
         let all = self.settled.iter().map(|(_, took)| *took);
         spread(f, "all settled after a heal", all)?;
         write!(f, "\n  at most, up to date and settled:")?;
-        for blow in Blow::ALL.iter().filter(|blow| self.blows.contains(blow)) {
-            let (date, settled) = (longest(&self.catch_up, *blow), longest(&self.settled, *blow));
+        for blow in Blow::all().filter(|blow| self.blows.contains(blow)) {
+            let (date, settled) = (longest(&self.catch_up, blow), longest(&self.settled, blow));
             write!(f, "\n    {blow}: {date:.2?}, {settled:.2?}")?;
         }
         spread(
