@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use roomful_torture::TortureError;
 use roomful_torture::cluster::{Blow, CutBy, Options, Report, namespaces, run};
 use tokio::process::Command;
 
@@ -13,7 +14,7 @@ const TEST: &str = "nothing_is_lost_and_nothing_comes_twice_over_nodes_whose_pac
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_comes_twice_over_nodes_whose_packets_are_dropped() {
     if namespaces::inside() {
-        let report = torture().await;
+        let report = torture().await.unwrap();
         println!("{report}");
         hold(&report);
         return;
@@ -34,8 +35,8 @@ async fn nothing_is_lost_and_nothing_comes_twice_over_nodes_whose_packets_are_dr
     assert!(output.status.success());
 }
 
-async fn torture() -> Report {
-    let mut options = Options::new(roomful_torture::Options::new(SEED).unwrap());
+async fn torture() -> Result<Report, TortureError> {
+    let mut options = Options::new(roomful_torture::Options::new(SEED)?);
     options.cut_by = CutBy::Network;
     options.blows = vec![
         Blow::NoStore,
@@ -49,7 +50,7 @@ async fn torture() -> Report {
     options.watch_every = 0;
     options.storm = 0;
     options.restore = false;
-    run(options).await.unwrap()
+    run(options).await
 }
 
 fn hold(report: &Report) {

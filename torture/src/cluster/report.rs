@@ -24,6 +24,8 @@ pub struct Report {
     /// After each heal, how long until all that was to be sent meanwhile was acknowledged, and everybody had it; what clients
     /// take to notice a dead line is in it.
     pub settled: Vec<(Blow, Duration)>,
+    /// After each heal, how long until all that had settled, and all nodes said that they are ready.
+    pub ready: Vec<(Blow, Duration)>,
     /// After each kill, how long each device took to have all that had been acknowledged until then.
     pub after_kill: Vec<Duration>,
     /// While the bus lost messages, how long after the last ack everybody had everything.
@@ -96,6 +98,30 @@ impl Report {
         }
         self.common.troubles.extend(troubles);
     }
+
+    /// What was lost under the blows, and how soon all was well after each.
+    fn heals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (blow, dropped) in &self.dropped {
+            let Dropped { packets, connects } = dropped;
+            write!(
+                f,
+                "\n  {blow}: {packets} packets dropped, {connects} of them to connect"
+            )?;
+        }
+        let all = self.catch_up.iter().map(|(_, took)| *took);
+        spread(f, "up to date after a heal", all)?;
+        let all = self.settled.iter().map(|(_, took)| *took);
+        spread(f, "all settled after a heal", all)?;
+        let all = self.ready.iter().map(|(_, took)| *took);
+        spread(f, "all nodes ready after a heal", all)?;
+        write!(f, "\n  at most, up to date, settled and all ready:")?;
+        for blow in Blow::all().filter(|blow| self.blows.contains(blow)) {
+            let (date, settled) = (longest(&self.catch_up, blow), longest(&self.settled, blow));
+            let ready = longest(&self.ready, blow);
+            write!(f, "\n    {blow}: {date:.2?}, {settled:.2?}, {ready:.2?}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Which of the sorted times is above so many of a hundred.
@@ -140,22 +166,7 @@ impl fmt::Display for Report {
             " {} messages lost by the bus; {} connections by long-polling over all nodes",
             self.lost_messages, self.polled
         )?;
-        for (blow, dropped) in &self.dropped {
-            let Dropped { packets, connects } = dropped;
-            write!(
-                f,
-                "\n  {blow}: {packets} packets dropped, {connects} of them to connect"
-            )?;
-        }
-        let all = self.catch_up.iter().map(|(_, took)| *took);
-        spread(f, "up to date after a heal", all)?;
-        let all = self.settled.iter().map(|(_, took)| *took);
-        spread(f, "all settled after a heal", all)?;
-        write!(f, "\n  at most, up to date and settled:")?;
-        for blow in Blow::all().filter(|blow| self.blows.contains(blow)) {
-            let (date, settled) = (longest(&self.catch_up, blow), longest(&self.settled, blow));
-            write!(f, "\n    {blow}: {date:.2?}, {settled:.2?}")?;
-        }
+        self.heals(f)?;
         spread(
             f,
             "up to date after the kill of a node",

@@ -205,10 +205,10 @@ impl Run {
             self.stage.reaches(half).await;
             all_up_to_date(&self.stage, &self.crowd, healed).await;
             self.report.settled.push((blow, healed.elapsed()));
+            self.wait_ready().await;
+            self.report.ready.push((blow, healed.elapsed()));
         }
-        if !self.nodes.ready(RECOVERY).await {
-            self.stage.trouble("some nodes were never ready again".to_owned());
-        }
+        self.wait_ready().await;
         self.kill(round, quota - quota / 2, half, all).await?;
 
         if !self.stage.reaches(all).await {
@@ -302,15 +302,19 @@ impl Run {
             self.stage
                 .trouble("some operations were never answered".to_owned());
         }
-        if !self.nodes.ready(RECOVERY).await {
-            self.stage.trouble("some nodes were never ready again".to_owned());
-        }
+        self.wait_ready().await;
         let audits = self.read(whole).await?;
         self.crowd.wait_for_all(&self.stage, &audits).await;
         let events = self.stage.recorder.take();
         self.report.common.hold(&mut self.checker, events, &audits);
         self.judge();
         Ok(())
+    }
+
+    async fn wait_ready(&self) {
+        if !self.nodes.ready(RECOVERY).await {
+            self.stage.trouble("some nodes were never ready again".to_owned());
+        }
     }
 
     /// Reads the logs from any node. One that was hurt just before may refuse even now.
