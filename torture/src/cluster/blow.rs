@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
-use super::cut::{Cut, From, Lost};
+use super::cut::{Behind, Cut, Lost};
 use super::network::Dropped;
 use super::nodes::Nodes;
 use super::presence::Watch;
@@ -206,13 +206,13 @@ impl Field<'_> {
     /// Some lines are dead and do not say so, or are torn as well. Then they come back. Answers what was dropped on them.
     async fn cut_off(&mut self, cut: Cut) -> Result<Dropped, TortureError> {
         let before = self.nodes.dropped()?;
-        let witness = match cut.from.without_lease() {
+        let witness = match cut.behind.without_lease() {
             Some(node) => Some((node, self.witness(node).await?)),
             None => None,
         };
         self.nodes.cut(cut)?;
         if self.rng.random() {
-            self.nodes.tear(cut.from);
+            self.nodes.tear(cut.behind);
         }
         let long = self.last().await;
         if let Some((node, witness)) = witness
@@ -221,7 +221,7 @@ impl Field<'_> {
             self.sent_away(&witness, node).await;
         }
         if self.rng.random() {
-            self.nodes.tear(cut.from);
+            self.nodes.tear(cut.behind);
         }
         self.nodes.mend()?;
         Ok(self.nodes.dropped()? - before)
@@ -229,27 +229,32 @@ impl Field<'_> {
 
     /// What such a blow cuts. A single direction is lost to any of those that a node may be cut off from.
     fn cut(&mut self, blow: Blow) -> Cut {
-        let from = match blow {
-            Blow::NoStore => From::Store(self.node()),
-            Blow::NoBus => From::Bus(self.node()),
-            Blow::Isolated => From::All(self.node()),
+        let behind = match blow {
+            Blow::NoStore => Behind::Store(self.node()),
+            Blow::NoBus => Behind::Bus(self.node()),
+            Blow::Isolated => Behind::All(self.node()),
             Blow::OneWay => return self.one_way(),
-            _ => From::Peers,
+            _ => Behind::Peers,
         };
         let lost = Lost::Both;
-        Cut { from, lost }
+        Cut { behind, lost }
     }
 
     fn one_way(&mut self) -> Cut {
         let node = self.node();
-        let all = [From::Store(node), From::Bus(node), From::Peers, From::All(node)];
-        let from = all[self.rng.random_range(0..all.len())];
+        let all = [
+            Behind::Store(node),
+            Behind::Bus(node),
+            Behind::Peers,
+            Behind::All(node),
+        ];
+        let behind = all[self.rng.random_range(0..all.len())];
         let lost = if self.rng.random() {
             Lost::FromNode
         } else {
             Lost::ToNode
         };
-        Cut { from, lost }
+        Cut { behind, lost }
     }
 
     /// A client that sits on a node and does nothing: it shows whether it was sent away.

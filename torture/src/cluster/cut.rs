@@ -12,13 +12,13 @@ use crate::error::TortureError;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut {
-    pub(super) from: From,
+    pub(super) behind: Behind,
     pub(super) lost: Lost,
 }
 
 /// What is out of reach.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum From {
+pub(super) enum Behind {
     /// The store, for that node.
     Store(usize),
     /// The bus, for that node.
@@ -45,13 +45,15 @@ struct Line<'a> {
 
 #[derive(Clone, Copy)]
 enum Side {
-    /// That node calls; others do not count.
-    Calls(usize),
+    /// The node calls.
+    Calls,
+    /// That node calls, and so do others, which are not cut off.
+    CallsToo(usize),
     /// The node is called.
     Called,
 }
 
-impl From {
+impl Behind {
     /// The node that can't renew its lease meanwhile.
     pub(super) fn without_lease(self) -> Option<usize> {
         match self {
@@ -67,7 +69,8 @@ impl Line<'_> {
         let port = self.proxy.addr().port();
         let (to_proxy, from_proxy) = (format!("tcp dport {port}"), format!("tcp sport {port}"));
         let (from_node, to_node) = match self.side {
-            Side::Calls(node) => {
+            Side::Calls => (to_proxy, from_proxy),
+            Side::CallsToo(node) => {
                 let addr = network::node(node).ip();
                 (
                     format!("ip saddr {addr} {to_proxy}"),
@@ -87,7 +90,7 @@ impl Line<'_> {
 impl Nodes {
     /// From now on, until they are mended, what goes over these lines is lost.
     pub(super) fn cut(&self, cut: Cut) -> Result<(), TortureError> {
-        let lines = self.lines_of(cut.from);
+        let lines = self.lines_of(cut.behind);
         if let Some(network) = &self.network {
             let packets: Vec<_> = lines.iter().flat_map(|line| line.packets(cut.lost)).collect();
             return block_in_place(|| network.drop_packets(&packets));
@@ -98,10 +101,13 @@ impl Nodes {
         Ok(())
     }
 
-    /// Ends what connections there are over these lines. Over a line that is cut, a node may not hear of it.
-    pub(super) fn tear(&self, from: From) {
-        for line in self.lines_of(from) {
-            line.proxy.reset_all();
+    /// Ends what connections there are over these lines, but for those that others use. Over a line that is cut, a node may
+    /// not hear of it.
+    pub(super) fn tear(&self, behind: Behind) {
+        for line in self.lines_of(behind) {
+            if !matches!(line.side, Side::CallsToo(_)) {
+                line.proxy.reset_all();
+            }
         }
     }
 
@@ -129,18 +135,18 @@ impl Nodes {
         dropped.unwrap_or_else(|| Ok(Dropped::default()))
     }
 
-    fn lines_of(&self, from: From) -> Vec<Line<'_>> {
+    fn lines_of(&self, behind: Behind) -> Vec<Line<'_>> {
         let line = |proxy, side| Line { proxy, side };
         let called = self.lines.iter().map(|lines| line(&lines.peers, Side::Called));
-        match from {
-            From::Store(node) => vec![line(&self.lines[node].store, Side::Calls(node))],
-            From::Bus(node) => vec![line(&self.lines[node].bus, Side::Calls(node))],
-            From::Peers => called.collect(),
-            From::All(node) => {
-                let mut lines = self.lines_of(From::Store(node));
-                lines.extend(self.lines_of(From::Bus(node)));
+        match behind {
+            Behind::Store(node) => vec![line(&self.lines[node].store, Side::Calls)],
+            Behind::Bus(node) => vec![line(&self.lines[node].bus, Side::Calls)],
+            Behind::Peers => called.collect(),
+            Behind::All(node) => {
+                let mut lines = self.lines_of(Behind::Store(node));
+                lines.extend(self.lines_of(Behind::Bus(node)));
                 for (peer, called) in called.enumerate() {
-                    let calls = || line(&self.lines[peer].peers, Side::Calls(node));
+                    let calls = || line(&self.lines[peer].peers, Side::CallsToo(node));
                     lines.push(if peer == node { called } else { calls() });
                 }
                 lines

@@ -1,5 +1,5 @@
 //! Namespaces of this program's own, in which it may make networks: nothing of them is in the machine's, and all of it is
-//! gone with the program, however that ends.
+//! gone with the program, however that ends. Its temporary files alone stay, if it is killed.
 //!
 //! A process can't move into them by itself without what this project does without (`unsafe`); so the program runs once
 //! more, under `unshare`. Root may do so everywhere but in a container that forbids it, others where user namespaces are
@@ -42,20 +42,7 @@ pub fn inside() -> bool {
 /// # Errors
 /// [`TortureError::Namespaces`] says what is missing, and what to do about it.
 pub fn permitted() -> Result<(), TortureError> {
-    let missing: Vec<_> = PROGRAMS
-        .into_iter()
-        .filter(|(name, _)| !installed(name))
-        .collect();
-    if !missing.is_empty() {
-        let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
-        let mut packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
-        packages.dedup();
-        return Err(TortureError::Namespaces(format!(
-            "{} not found: install {}",
-            names.join(", "),
-            packages.join(", ")
-        )));
-    }
+    all_installed()?;
     let tried = command(&network::set_up(1)).output();
     let tried = tried.map_err(|error| TortureError::Namespaces(format!("setpriv did not start: {error}")))?;
     if tried.status.success() {
@@ -113,8 +100,19 @@ fn current() -> Option<OsString> {
     link.ok().map(PathBuf::into_os_string)
 }
 
-fn installed(program: &str) -> bool {
-    std::env::split_paths(&path()).any(|folder| folder.join(program).is_file())
+fn all_installed() -> Result<(), TortureError> {
+    let there = |program: &str| std::env::split_paths(&path()).any(|folder| folder.join(program).is_file());
+    let missing = PROGRAMS.into_iter().filter(|(program, _)| !there(program));
+    let (programs, mut packages): (Vec<_>, Vec<_>) = missing.unzip();
+    packages.dedup();
+    if programs.is_empty() {
+        return Ok(());
+    }
+    Err(TortureError::Namespaces(format!(
+        "{} not found: install {}",
+        programs.join(", "),
+        packages.join(", ")
+    )))
 }
 
 fn path() -> OsString {
