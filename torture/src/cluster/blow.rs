@@ -210,6 +210,10 @@ impl Field<'_> {
             Some(node) => Some((node, self.witness(node).await?)),
             None => None,
         };
+        if matches!(cut.behind, Behind::Peers) {
+            // Nodes talk to each other for those who poll. On a new connection, some do.
+            self.crowd.tear();
+        }
         self.nodes.cut(cut)?;
         if self.rng.random() {
             self.nodes.tear(cut.behind);
