@@ -46,7 +46,7 @@ async fn torture() -> Result<Report, TortureError> {
         Blow::OneWay,
     ];
     options.rounds = options.blows.len() as u64;
-    options.messages = 1_000;
+    options.messages = 500;
     options.watch_every = 0;
     options.storm = 0;
     options.restore = false;
@@ -55,10 +55,11 @@ async fn torture() -> Result<Report, TortureError> {
 
 fn hold(report: &Report) {
     assert!(report.sound(), "{report}");
-    assert_eq!((report.common.kills, report.common.acknowledged), (5, 1_000));
-    // Otherwise nothing was put to the test. Between nodes there may have been nothing to drop: that depends on who polls.
+    assert_eq!((report.common.kills, report.common.acknowledged), (5, 500));
+    // Otherwise nothing was put to the test. A short cut may fall when there is nothing to drop, as between nodes when nobody
+    // polls; but a node renews its lease all the time.
     let dropped: Vec<_> = report.dropped.iter().map(|(blow, _)| *blow).collect();
-    for blow in [Blow::NoStore, Blow::NoBus, Blow::Isolated] {
+    for blow in [Blow::NoBus, Blow::Isolated] {
         assert!(dropped.contains(&blow), "{blow}: {report}");
     }
     let connects: u64 = report.dropped.iter().map(|(_, dropped)| dropped.connects).sum();
