@@ -28,6 +28,7 @@ torture: ## kills, cuts and starves a server for long, and checks that nothing i
 	$(CARGO) run --release -p roomful-torture -- --rounds $(ROUNDS) --messages $(MESSAGES) $(if $(SEED),--seed $(SEED))
 
 # STORM clients are dropped all at once at the end. SKEW=30 sets two clocks wrong by so many seconds, with libfaketime.
+# NAMESPACES=1 gives each node a network namespace, and cuts nodes off by dropping packets; it takes root or user namespaces.
 CLUSTER_ROUNDS ?= 300
 STORM ?= 500
 
@@ -35,7 +36,7 @@ STORM ?= 500
 torture-cluster: setup-test ## does the same to three nodes with PostgreSQL and Redis, and to what stands behind and between them
 	$(CARGO) build --release -p roomful -p roomful-torture
 	$(CARGO) run --release -p roomful-torture -- --nodes 3 --rounds $(CLUSTER_ROUNDS) --messages $(MESSAGES) --storm $(STORM) \
-		$(if $(SKEW),--skew $(SKEW)) $(if $(SEED),--seed $(SEED))
+		$(if $(SKEW),--skew $(SKEW)) $(if $(NAMESPACES),--namespaces) $(if $(SEED),--seed $(SEED))
 
 # QUICK=1 gives a first impression within five minutes, the build of Roomful aside. WORKLOAD=a,b ONLY=c,d BENCH_ROUNDS=n run a
 # part. What is not a full run is kept apart from the report that the README tells of.

@@ -66,6 +66,9 @@ want_packages() {
         has_postgresql || services+=(postgresql)
         has_sbin nginx || services+=(nginx-light)
         has_sbin haproxy || services+=(haproxy)
+        # With these, nodes are cut off from each other in network namespaces.
+        has_sbin ip || missing+=(iproute2)
+        has_sbin nft || services+=(nftables)
         known_chromium || chromium_path >/dev/null || missing+=(chromium)
     fi
     if [ "$goal" = instructions ]; then

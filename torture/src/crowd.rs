@@ -73,6 +73,13 @@ impl Crowd {
         self.proxies.iter().skip(number).step_by(DEVICES).collect()
     }
 
+    /// Ends the connections of all devices.
+    pub(crate) fn tear(&self) {
+        for line in &self.proxies {
+            line.reset_all();
+        }
+    }
+
     pub(crate) fn devices(&self) -> usize {
         self.devices.len()
     }

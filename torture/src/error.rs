@@ -17,6 +17,12 @@ pub enum TortureError {
     /// Clocks can't be made wrong.
     #[error("clocks are made wrong by libfaketime, which is not installed")]
     NoFaketime,
+    /// Nodes can't be given namespaces of their own here.
+    #[error("nodes in network namespaces: {0}")]
+    Namespaces(String),
+    /// The network between the nodes could not be made, cut or mended.
+    #[error("the network of the nodes: {0}")]
+    Network(String),
     /// The server answered something that no client can make sense of.
     #[error("the server's answer to {what} makes no sense: {answer}")]
     Nonsense {

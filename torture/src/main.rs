@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use roomful_torture::{Blow, Options, Report, TortureError, cluster, run};
+use roomful_torture::cluster::{self, CutBy, namespaces};
+use roomful_torture::{Blow, Options, Report, TortureError, run};
 
 /// Kills, cuts and starves a Roomful server that it starts itself, and checks that nothing was lost or doubled.
 #[derive(Debug, Parser)]
@@ -40,6 +41,10 @@ struct Cli {
     /// Of a cluster: whether to go on when a law is broken.
     #[arg(long)]
     go_on: bool,
+    /// Of a cluster: whether each node runs in a network namespace of its own, and is cut off by dropped packets instead of
+    /// proxies that fall silent.
+    #[arg(long, requires = "nodes")]
+    namespaces: bool,
     /// Of the rounds, how many more are run on a disk that fills up.
     #[arg(long, default_value_t = 2)]
     full_disk_rounds: u64,
@@ -51,6 +56,9 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.namespaces && !namespaces::inside() {
+        return within_namespaces();
+    }
     let seed = cli.seed.unwrap_or_else(rand::random);
     say(&format!("seed {seed}"));
     match torture(&cli, seed).await {
@@ -58,6 +66,24 @@ async fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             say(&format!("roomful-torture: {error} (seed {seed})"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs all of this once more, within namespaces.
+fn within_namespaces() -> ExitCode {
+    let ended = namespaces::again(std::env::args_os().skip(1)).and_then(|mut again| {
+        let failed = |error| TortureError::Namespaces(format!("starting this program again failed: {error}"));
+        again.status().map_err(failed)
+    });
+    match ended {
+        Ok(status) => status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .map_or(ExitCode::FAILURE, ExitCode::from),
+        Err(error) => {
+            say(&format!("roomful-torture: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -89,6 +115,10 @@ async fn torture_cluster(cli: &Cli, nodes: usize, options: Options) -> Result<bo
     options.watch_every = cli.watch_every;
     options.skew = Duration::from_secs(cli.skew);
     options.go_on = cli.go_on;
+    if cli.namespaces {
+        options.cut_by = CutBy::Network;
+        options.blows = cluster::Blow::all().collect();
+    }
     if !cli.blows.is_empty() {
         options.blows.clone_from(&cli.blows);
     }

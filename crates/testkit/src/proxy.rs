@@ -40,7 +40,12 @@ pub struct Proxy {
 impl Proxy {
     /// Listens on a free port of 127.0.0.1, for connections to `target`.
     pub async fn start(target: SocketAddr) -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        Self::start_at(Ipv4Addr::LOCALHOST, target).await
+    }
+
+    /// Listens on a free port of that address, for connections to `target`.
+    pub async fn start_at(addr: Ipv4Addr, target: SocketAddr) -> Result<Self, Error> {
+        let listener = TcpListener::bind((addr, 0)).await;
         let listener = listener.map_err(Error::io("binding a proxy"))?;
         let addr = listener.local_addr();
         let addr = addr.map_err(Error::io("asking for a proxy's address"))?;

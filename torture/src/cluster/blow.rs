@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use roomful_testkit::proxy::{Proxy, Weather};
+use roomful_testkit::proxy::Weather;
 use roomful_testkit::{SioClient, token};
 use serde_json::json;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
+use super::cut::{Behind, Cut, Lost};
+use super::network::Dropped;
 use super::nodes::Nodes;
 use super::presence::Watch;
 use super::run::LEASE;
@@ -30,7 +32,7 @@ const HELD: u32 = 10;
 const BURSTS: u64 = 10;
 /// Longer than a lease, so that a node that could not renew it is fenced.
 const OUTLIVED: Duration = Duration::from_millis(4_500);
-/// How soon a node that was stopped for too long must have sent its clients away.
+/// How soon a node that could not renew its lease for too long must have sent its clients away.
 const FENCED: Duration = Duration::from_secs(2);
 
 /// A lesser blow than the kill of a node.
@@ -60,11 +62,15 @@ pub enum Blow {
     Lossy,
     /// The bus takes its time.
     SlowBus,
+    /// A node reaches nothing that is behind it, and is reached from none of it; only clients find it.
+    Isolated,
+    /// Of what goes between a node and one of those behind it, or all of them, one direction is lost.
+    OneWay,
 }
 
 impl Blow {
-    /// All of them.
-    pub const ALL: [Self; 16] = [
+    /// Those that do with proxies.
+    pub const COMMON: [Self; 16] = [
         Self::Clients(nemesis::Blow::Cut),
         Self::Clients(nemesis::Blow::HalfOpen),
         Self::Clients(nemesis::Blow::Delay),
@@ -82,6 +88,14 @@ impl Blow {
         Self::Lossy,
         Self::SlowBus,
     ];
+
+    /// Those that need a network which drops packets.
+    pub const OF_NETWORK: [Self; 2] = [Self::Isolated, Self::OneWay];
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::COMMON.into_iter().chain(Self::OF_NETWORK)
+    }
 }
 
 /// What was noticed while it fell.
@@ -92,6 +106,8 @@ pub(super) struct Noticed {
     /// Users who were there when Redis forgot everything, and how often one of them was shown as gone.
     pub(super) forgotten: u64,
     pub(super) shown_as_gone: u64,
+    /// Packets that the network has dropped.
+    pub(super) dropped: Dropped,
 }
 
 /// Where a blow falls.
@@ -136,26 +152,18 @@ impl Field<'_> {
                 self.pause(100..2_500).await;
                 block_in_place(|| self.nodes.postgres.resume())?;
             }
-            Blow::NoStore => {
-                let node = self.node();
-                self.cut_off(|nodes| vec![&nodes.lines[node].store]).await;
+            Blow::NoStore | Blow::NoBus | Blow::NoPeers | Blow::Isolated | Blow::OneWay => {
+                let cut = self.cut(blow);
+                noticed.dropped = self.cut_off(cut).await?;
             }
-            Blow::NoBus => {
-                let node = self.node();
-                self.cut_off(|nodes| vec![&nodes.lines[node].bus]).await;
-            }
-            Blow::NoPeers => {
-                self.cut_off(|nodes| nodes.lines.iter().map(|line| &line.peers).collect())
-                    .await;
-            }
-            Blow::Lossy => noticed.tails = self.lose().await,
+            Blow::Lossy => noticed.tails = self.lose().await?,
             Blow::SlowBus => {
                 for line in &self.nodes.lines {
                     let pause = Duration::from_millis(self.rng.random_range(1..40));
                     line.bus.set(Weather::Slow(pause));
                 }
                 self.hold().await;
-                self.nodes.mend();
+                self.nodes.mend()?;
             }
         }
         Ok(noticed)
@@ -184,45 +192,93 @@ impl Field<'_> {
         field.strike(blow).await
     }
 
-    /// A client that sits on the node and does nothing shows whether it was sent away.
     async fn stop_node(&mut self) -> Result<(), TortureError> {
         let node = self.node();
-        let server = &self.nodes.servers[node];
-        let auth = json!({ "token": token::for_user(self.stage.secret, "witness") });
-        let witness = SioClient::connect(server.addr(), "/", &auth).await?;
-        server.pause()?;
+        let witness = self.witness(node).await?;
+        self.nodes.servers[node].pause()?;
         let long = self.last().await;
-        let server = &self.nodes.servers[node];
-        server.resume()?;
-        if long && witness.wait_end(FENCED).await.is_err() {
-            self.stage.trouble(format!(
-                "node {node} was stopped for longer than its lease and has kept its clients"
-            ));
+        self.nodes.servers[node].resume()?;
+        if long {
+            self.sent_away(&witness, node).await;
         }
         Ok(())
     }
 
-    /// Some lines are dead and do not say so, or are torn as well. Then they come back.
-    async fn cut_off(&mut self, lines: impl Fn(&Nodes) -> Vec<&Proxy>) {
-        let torn = self.rng.random();
-        for line in lines(self.nodes) {
-            line.set(Weather::Frozen);
-            if torn {
-                line.reset_all();
-            }
+    /// Some lines are dead and do not say so, or are torn as well. Then they come back. Answers what was dropped on them.
+    async fn cut_off(&mut self, cut: Cut) -> Result<Dropped, TortureError> {
+        let before = self.nodes.dropped()?;
+        let witness = match cut.behind.without_lease() {
+            Some(node) => Some((node, self.witness(node).await?)),
+            None => None,
+        };
+        if matches!(cut.behind, Behind::Peers) {
+            // Nodes talk to each other for those who poll. On a new connection, some do.
+            self.crowd.tear();
         }
-        self.last().await;
-        let torn = self.rng.random();
-        for line in lines(self.nodes) {
-            if torn {
-                line.reset_all();
-            }
-            line.set(Weather::Fair);
+        self.nodes.cut(cut)?;
+        if self.rng.random() {
+            self.nodes.tear(cut.behind);
+        }
+        let long = self.last().await;
+        if let Some((node, witness)) = witness
+            && long
+        {
+            self.sent_away(&witness, node).await;
+        }
+        if self.rng.random() {
+            self.nodes.tear(cut.behind);
+        }
+        self.nodes.mend()?;
+        Ok(self.nodes.dropped()? - before)
+    }
+
+    /// What such a blow cuts. A single direction is lost to any of those that a node may be cut off from.
+    fn cut(&mut self, blow: Blow) -> Cut {
+        let behind = match blow {
+            Blow::NoStore => Behind::Store(self.node()),
+            Blow::NoBus => Behind::Bus(self.node()),
+            Blow::Isolated => Behind::All(self.node()),
+            Blow::OneWay => return self.one_way(),
+            _ => Behind::Peers,
+        };
+        let lost = Lost::Both;
+        Cut { behind, lost }
+    }
+
+    fn one_way(&mut self) -> Cut {
+        let node = self.node();
+        let all = [
+            Behind::Store(node),
+            Behind::Bus(node),
+            Behind::Peers,
+            Behind::All(node),
+        ];
+        let behind = all[self.rng.random_range(0..all.len())];
+        let lost = if self.rng.random() {
+            Lost::FromNode
+        } else {
+            Lost::ToNode
+        };
+        Cut { behind, lost }
+    }
+
+    /// A client that sits on a node and does nothing: it shows whether it was sent away.
+    async fn witness(&self, node: usize) -> Result<SioClient, TortureError> {
+        let auth = json!({ "token": token::for_user(self.stage.secret, "witness") });
+        Ok(SioClient::connect(self.nodes.servers[node].addr(), "/", &auth).await?)
+    }
+
+    /// The lease of a node must have ended, and with it its clients' connections.
+    async fn sent_away(&self, witness: &SioClient, node: usize) {
+        if witness.wait_end(FENCED).await.is_err() {
+            self.stage.trouble(format!(
+                "node {node} has had no lease for some time and has kept its clients"
+            ));
         }
     }
 
     /// While messages are lost, the end of each log must be seen all the same: they are sent in bursts, and each has one.
-    async fn lose(&mut self) -> Vec<Duration> {
+    async fn lose(&mut self) -> Result<Vec<Duration>, TortureError> {
         for line in &self.nodes.lines {
             line.messages.lose(LOST, HELD);
         }
@@ -243,8 +299,8 @@ impl Field<'_> {
             }
             took.push(said.elapsed());
         }
-        self.nodes.mend();
-        took
+        self.nodes.mend()?;
+        Ok(took)
     }
 
     fn node(&mut self) -> usize {
@@ -281,9 +337,9 @@ impl FromStr for Blow {
     /// By the name that reports give it.
     fn from_str(name: &str) -> Result<Self, String> {
         let known = |blow: &Self| blow.to_string() == name;
-        Self::ALL.into_iter().find(known).ok_or_else(|| {
-            let names = Self::ALL.map(|blow| blow.to_string()).join(", ");
-            format!("there is no such blow; there are: {names}")
+        Self::all().find(known).ok_or_else(|| {
+            let names: Vec<_> = Self::all().map(|blow| blow.to_string()).collect();
+            format!("there is no such blow; there are: {}", names.join(", "))
         })
     }
 }
@@ -303,6 +359,8 @@ impl fmt::Display for Blow {
             Self::NoPeers => "nodes without each other",
             Self::Lossy => "lossy bus",
             Self::SlowBus => "slow bus",
+            Self::Isolated => "node without all of these",
+            Self::OneWay => "one direction lost",
         })
     }
 }

@@ -7,6 +7,9 @@
 //! the one that it was.
 
 mod blow;
+mod cut;
+pub mod namespaces;
+mod network;
 mod nodes;
 mod presence;
 mod report;
@@ -14,5 +17,6 @@ mod run;
 mod storm;
 
 pub use self::blow::Blow;
+pub use self::network::Dropped;
 pub use self::report::{Report, Storm};
-pub use self::run::{Options, run};
+pub use self::run::{CutBy, Options, run};

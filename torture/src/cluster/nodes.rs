@@ -1,16 +1,18 @@
 //! Nodes with what stands behind them, and the lines between all of these, each of which can be hurt on its own.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use roomful_testkit::ports::free_port;
-use roomful_testkit::proxy::{Proxy, Weather};
+use roomful_testkit::proxy::Proxy;
 use roomful_testkit::usage::Usage;
 use roomful_testkit::{Error, LossyRedis, PostgresServer, RedisServer, ServerProcess, http, server};
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
-use super::run::{GRACE, LEASE, Options};
+use super::network::{self, Network};
+use super::run::{CutBy, GRACE, LEASE, Options};
 use crate::error::TortureError;
 use crate::run::SETTINGS;
 
@@ -22,6 +24,8 @@ pub(super) struct Nodes {
     pub(super) lines: Vec<Lines>,
     pub(super) redis: RedisServer,
     pub(super) postgres: PostgresServer,
+    /// Between the nodes and their lines, if they have namespaces of their own.
+    pub(super) network: Option<Network>,
     database: String,
 }
 
@@ -47,28 +51,30 @@ impl Nodes {
         let url = block_in_place(|| postgres.new_database())?;
         let database = url.rsplit('/').next().unwrap_or_default().to_owned();
         let redis = RedisServer::start().await?;
+        let network = (options.cut_by == CutBy::Network).then(|| Network::start(options.nodes));
+        let network = network.transpose()?;
+        let stage = network.as_ref().map_or(Ipv4Addr::LOCALHOST, |_| network::STAGE);
         let store = SocketAddr::from((Ipv4Addr::LOCALHOST, postgres.port()));
         let (mut lines, mut starting) = (Vec::new(), Vec::new());
         for node in 0..options.nodes {
-            let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+            let listen = match &network {
+                Some(_) => network::node(node),
+                None => SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
+            };
             let messages = LossyRedis::start(redis.addr(), options.seed.wrapping_add(node as u64)).await?;
             let line = Lines {
-                store: Proxy::start(store).await?,
-                bus: Proxy::start(messages.addr()).await?,
+                store: Proxy::start_at(stage, store).await?,
+                bus: Proxy::start_at(stage, messages.addr()).await?,
                 messages,
-                peers: Proxy::start(listen).await?,
+                peers: Proxy::start_at(stage, listen).await?,
             };
-            let mut config = server::Config::new(&options.binary)
-                .env(
-                    "ROOMFUL_STORE_URL",
-                    &url.replace(&store.to_string(), &line.store.addr().to_string()),
-                )
-                .env("ROOMFUL_BUS_URL", &format!("redis://{}", line.bus.addr()))
-                .env("ROOMFUL__CLUSTER__NODE", &format!("node-{node}"))
-                .env("ROOMFUL__CLUSTER__ADVERTISE", &line.peers.addr().to_string())
-                .env("ROOMFUL__CLUSTER__LEASE", &format!("{}ms", LEASE.as_millis()))
-                .env("ROOMFUL__PRESENCE__GRACE", &format!("{}ms", GRACE.as_millis()));
+            let url = url.replace(&store.to_string(), &line.store.addr().to_string());
+            let mut config = line.config(node, &options.binary, &url);
             config.listen = listen;
+            config.wrapper = network
+                .as_ref()
+                .map(|_| network::wrapper(node))
+                .unwrap_or_default();
             config.env.extend_from_slice(&settings);
             config.env.extend(clock(node, options.skew)?);
             // All at once: they make the database's tables together.
@@ -85,6 +91,7 @@ impl Nodes {
             lines,
             redis,
             postgres,
+            network,
             database,
         })
     }
@@ -113,16 +120,6 @@ impl Nodes {
         true
     }
 
-    /// Every line is as it should be.
-    pub(super) fn mend(&self) {
-        for line in &self.lines {
-            line.messages.lose(0, 0);
-            for proxy in [&line.store, &line.bus, &line.peers] {
-                proxy.set(Weather::Fair);
-            }
-        }
-    }
-
     /// Transactions that the database has ended so far, reads included.
     pub(super) fn commits(&self) -> Result<u64, TortureError> {
         let ask = format!(
@@ -142,6 +139,19 @@ impl Nodes {
     /// Messages that the bus was made to lose.
     pub(super) fn lost(&self) -> u64 {
         self.lines.iter().map(|line| line.messages.lost()).sum()
+    }
+}
+
+impl Lines {
+    /// A node at their end.
+    fn config(&self, node: usize, binary: &Path, store: &str) -> server::Config {
+        server::Config::new(binary)
+            .env("ROOMFUL_STORE_URL", store)
+            .env("ROOMFUL_BUS_URL", &format!("redis://{}", self.bus.addr()))
+            .env("ROOMFUL__CLUSTER__NODE", &format!("node-{node}"))
+            .env("ROOMFUL__CLUSTER__ADVERTISE", &self.peers.addr().to_string())
+            .env("ROOMFUL__CLUSTER__LEASE", &format!("{}ms", LEASE.as_millis()))
+            .env("ROOMFUL__PRESENCE__GRACE", &format!("{}ms", GRACE.as_millis()))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::blow::Blow;
+use super::network::Dropped;
 use super::presence::GHOST;
 
 /// How long it may take until all have seen the end of a log whose last message the bus has lost.
@@ -23,6 +24,8 @@ pub struct Report {
     /// After each heal, how long until all that was to be sent meanwhile was acknowledged, and everybody had it; what clients
     /// take to notice a dead line is in it.
     pub settled: Vec<(Blow, Duration)>,
+    /// After each heal, how long until all that had settled, and all nodes said that they are ready.
+    pub ready: Vec<(Blow, Duration)>,
     /// After each kill, how long each device took to have all that had been acknowledged until then.
     pub after_kill: Vec<Duration>,
     /// While the bus lost messages, how long after the last ack everybody had everything.
@@ -31,6 +34,8 @@ pub struct Report {
     pub polled: u64,
     /// Messages that the bus has lost.
     pub lost_messages: u64,
+    /// Packets that were dropped when nodes were cut off by the network.
+    pub dropped: Vec<(Blow, Dropped)>,
     /// How long the users of a killed node were still shown.
     pub ghosts: Vec<Duration>,
     /// Users who came back from a killed node at once, and those of them that were shown as gone.
@@ -93,6 +98,30 @@ impl Report {
         }
         self.common.troubles.extend(troubles);
     }
+
+    /// What was lost under the blows, and how soon all was well after each.
+    fn heals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (blow, dropped) in &self.dropped {
+            let Dropped { packets, connects } = dropped;
+            write!(
+                f,
+                "\n  {blow}: {packets} packets dropped, {connects} of them to connect"
+            )?;
+        }
+        let all = self.catch_up.iter().map(|(_, took)| *took);
+        spread(f, "up to date after a heal", all)?;
+        let all = self.settled.iter().map(|(_, took)| *took);
+        spread(f, "all settled after a heal", all)?;
+        let all = self.ready.iter().map(|(_, took)| *took);
+        spread(f, "all nodes ready after a heal", all)?;
+        write!(f, "\n  at most, up to date, settled and all ready:")?;
+        for blow in Blow::all().filter(|blow| self.blows.contains(blow)) {
+            let (date, settled) = (longest(&self.catch_up, blow), longest(&self.settled, blow));
+            let ready = longest(&self.ready, blow);
+            write!(f, "\n    {blow}: {date:.2?}, {settled:.2?}, {ready:.2?}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Which of the sorted times is above so many of a hundred.
@@ -126,7 +155,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.common)?;
         write!(f, "\n  cluster:")?;
-        for blow in Blow::ALL {
+        for blow in Blow::all() {
             let times = self.blows.iter().filter(|other| **other == blow).count();
             if times > 0 {
                 write!(f, " {blow} {times},")?;
@@ -137,15 +166,7 @@ impl fmt::Display for Report {
             " {} messages lost by the bus; {} connections by long-polling over all nodes",
             self.lost_messages, self.polled
         )?;
-        let all = self.catch_up.iter().map(|(_, took)| *took);
-        spread(f, "up to date after a heal", all)?;
-        let all = self.settled.iter().map(|(_, took)| *took);
-        spread(f, "all settled after a heal", all)?;
-        write!(f, "\n  at most, up to date and settled:")?;
-        for blow in Blow::ALL.iter().filter(|blow| self.blows.contains(blow)) {
-            let (date, settled) = (longest(&self.catch_up, *blow), longest(&self.settled, *blow));
-            write!(f, "\n    {blow}: {date:.2?}, {settled:.2?}")?;
-        }
+        self.heals(f)?;
         spread(
             f,
             "up to date after the kill of a node",

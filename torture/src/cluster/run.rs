@@ -15,6 +15,7 @@ use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep};
 
 use super::blow::{Blow, Field};
+use super::network::Dropped;
 use super::nodes::Nodes;
 use super::presence::{Sighting, Watch};
 use super::report::Report;
@@ -54,6 +55,8 @@ pub struct Options {
     pub storm: usize,
     /// Whether to put back an old backup of the database at the very end.
     pub restore: bool,
+    /// How nodes are cut off.
+    pub cut_by: CutBy,
     /// How far the clocks of nodes are off: the second one's is ahead, the third one's behind.
     pub skew: Duration,
     /// The server.
@@ -66,6 +69,16 @@ pub struct Options {
     pub progress: bool,
 }
 
+/// What cuts nodes off from the store, the bus and each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutBy {
+    /// Proxies, which fall silent.
+    Proxies,
+    /// The network, which drops packets: each node has a network namespace of its own. Only in a process that runs within
+    /// [`namespaces`](super::namespaces).
+    Network,
+}
+
 impl Options {
     /// A short run over three nodes; everything else as [`crate::Options`] say.
     pub fn new(common: crate::Options) -> Self {
@@ -74,10 +87,11 @@ impl Options {
             nodes: 3,
             rounds: common.rounds,
             messages: common.messages,
-            blows: Blow::ALL.to_vec(),
+            blows: Blow::COMMON.to_vec(),
             watch_every: 1,
             storm: 500,
             restore: true,
+            cut_by: CutBy::Proxies,
             skew: Duration::ZERO,
             binary: common.binary,
             env: common.env,
@@ -128,6 +142,12 @@ struct Run {
 
 impl Run {
     async fn start(options: Options) -> Result<Self, TortureError> {
+        if options.cut_by == CutBy::Proxies
+            && options.blows.iter().any(|blow| Blow::OF_NETWORK.contains(blow))
+        {
+            let what = "without them, there is no network between nodes that could be hurt";
+            return Err(TortureError::Namespaces(what.to_owned()));
+        }
         let nodes = Nodes::start(&options).await?;
         let (secret, api_key) = (nodes.servers[0].secret(), nodes.servers[0].api_key());
         let mut stage = Stage::new(secret);
@@ -185,10 +205,10 @@ impl Run {
             self.stage.reaches(half).await;
             all_up_to_date(&self.stage, &self.crowd, healed).await;
             self.report.settled.push((blow, healed.elapsed()));
+            self.wait_ready().await;
+            self.report.ready.push((blow, healed.elapsed()));
         }
-        if !self.nodes.ready(RECOVERY).await {
-            self.stage.trouble("some nodes were never ready again".to_owned());
-        }
+        self.wait_ready().await;
         self.kill(round, quota - quota / 2, half, all).await?;
 
         if !self.stage.reaches(all).await {
@@ -216,6 +236,9 @@ impl Run {
         self.report.lost_tail.extend(noticed.tails);
         self.report.forgotten += noticed.forgotten;
         self.report.shown_as_gone += noticed.shown_as_gone;
+        if noticed.dropped != Dropped::default() {
+            self.report.dropped.push((blow, noticed.dropped));
+        }
         Ok(())
     }
 
@@ -279,15 +302,19 @@ impl Run {
             self.stage
                 .trouble("some operations were never answered".to_owned());
         }
-        if !self.nodes.ready(RECOVERY).await {
-            self.stage.trouble("some nodes were never ready again".to_owned());
-        }
+        self.wait_ready().await;
         let audits = self.read(whole).await?;
         self.crowd.wait_for_all(&self.stage, &audits).await;
         let events = self.stage.recorder.take();
         self.report.common.hold(&mut self.checker, events, &audits);
         self.judge();
         Ok(())
+    }
+
+    async fn wait_ready(&self) {
+        if !self.nodes.ready(RECOVERY).await {
+            self.stage.trouble("some nodes were never ready again".to_owned());
+        }
     }
 
     /// Reads the logs from any node. One that was hurt just before may refuse even now.

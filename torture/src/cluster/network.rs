@@ -1,0 +1,186 @@
+//! The network that nodes stand in when each has a namespace of its own: a router with a line to each, and one to us.
+//!
+//! What a rule of the router drops is lost as on a broken cable: nobody is told, new connections get no answer, those that
+//! are there fall silent, and TCP sends again what it has no answer for.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Sub;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::namespaces;
+use crate::error::TortureError;
+
+/// Where we are, and with us what nodes connect to.
+pub(super) const STAGE: Ipv4Addr = Ipv4Addr::new(10, 213, 0, 2);
+/// Where each node listens; in its namespace it is the only one.
+const PORT: u16 = 3000;
+/// How many nodes there may be: each has a network of 10.213.0.0/16, and ours is one of them.
+const MOST: usize = 200;
+
+/// Makes it for so many nodes. Forwarded packets pass the chain `cuts`; what is to be lost is sent to `lost`.
+const SET_UP: &str = r#"set -e
+in_router() { ip netns exec router "$@"; }
+# connect NAMESPACE-OPTION NAME NETWORK: a line from the router to one of the others, which is called NAME there and here.
+connect() {
+    ip -n router addr add "10.213.$3.1/24" dev "$2"; ip -n router link set "$2" up
+    ip $1 addr add "10.213.$3.2/24" dev "$2"; ip $1 link set "$2" up
+    ip $1 route add 10.213.0.0/16 via "10.213.$3.1"
+}
+ip netns add router
+in_router sh -c "echo 1 >/proc/sys/net/ipv4/ip_forward"
+ip link add stage type veth peer name stage netns router
+connect "" stage 0
+node=0
+while [ "$node" -lt "$1" ]; do
+    name="node-$node"
+    ip netns add "$name"
+    ip -n "$name" link set lo up
+    ip -n router link add "$name" type veth peer name "$name" netns "$name"
+    connect "-n $name" "$name" "$((node + 1))"
+    node=$((node + 1))
+done
+in_router nft -f - <<"END"
+table ip torture {
+    counter dropped {}
+    counter connects {}
+    chain lost {
+        tcp flags & (syn | ack) == syn counter name connects
+        counter name dropped drop
+    }
+    chain cuts { type filter hook forward priority 0; }
+}
+END
+"#;
+
+/// A running network. It ends with the namespaces that this process runs in.
+#[derive(Debug)]
+pub(super) struct Network {
+    /// What commands of its router are run under.
+    router: Vec<String>,
+}
+
+/// Packets that were dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// All of them.
+    pub packets: u64,
+    /// Of them, those that would have opened a connection.
+    pub connects: u64,
+}
+
+/// The command that makes a network for so many nodes.
+pub(super) fn set_up(nodes: usize) -> [String; 5] {
+    ["sh", "-c", SET_UP, "sh", &nodes.to_string()].map(str::to_owned)
+}
+
+/// Where a node listens.
+pub(super) fn node(node: usize) -> SocketAddr {
+    let [a, b, ..] = STAGE.octets();
+    let network = u8::try_from(node + 1).unwrap_or(u8::MAX);
+    SocketAddr::from((Ipv4Addr::new(a, b, network, 2), PORT))
+}
+
+/// A node's server is run under this; it keeps its process id.
+pub(super) fn wrapper(node: usize) -> Vec<String> {
+    exec_in(&format!("node-{node}"))
+}
+
+fn exec_in(namespace: &str) -> Vec<String> {
+    ["ip", "netns", "exec", namespace].map(str::to_owned).to_vec()
+}
+
+impl Network {
+    /// Makes one for so many nodes.
+    ///
+    /// # Errors
+    /// [`TortureError::Namespaces`] if this process has no namespaces of its own to make it in.
+    pub(super) fn start(nodes: usize) -> Result<Self, TortureError> {
+        if !namespaces::inside() {
+            let what = "this process has to be started in namespaces of its own";
+            return Err(TortureError::Namespaces(what.to_owned()));
+        }
+        if nodes > MOST {
+            return Err(TortureError::Network(format!("there is room for {MOST} nodes")));
+        }
+        run("making it", &set_up(nodes), "")?;
+        Ok(Self {
+            router: exec_in("router"),
+        })
+    }
+
+    /// Drops what any of these match, all from the same moment on.
+    pub(super) fn drop_packets(&self, matches: &[String]) -> Result<(), TortureError> {
+        let rules = matches
+            .iter()
+            .map(|packets| format!("add rule ip torture cuts {packets} goto lost\n"));
+        self.nft(&["-f", "-"], &rules.collect::<String>()).map(drop)
+    }
+
+    /// Drops nothing any more.
+    pub(super) fn mend(&self) -> Result<(), TortureError> {
+        self.nft(&["flush", "chain", "ip", "torture", "cuts"], "")
+            .map(drop)
+    }
+
+    /// What it has dropped so far.
+    pub(super) fn dropped(&self) -> Result<Dropped, TortureError> {
+        let list = self.nft(&["--json", "list", "counters"], "")?;
+        let list: Value = serde_json::from_str(&list).unwrap_or_default();
+        let counters = list["nftables"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|entry| &entry["counter"]);
+        let count = |name: &str| {
+            let mut named = counters.clone().filter(|counter| counter["name"] == name);
+            let packets = named.next().and_then(|counter| counter["packets"].as_u64());
+            packets.ok_or_else(|| TortureError::Network(format!("nft lists no counter {name}: {list}")))
+        };
+        Ok(Dropped {
+            packets: count("dropped")?,
+            connects: count("connects")?,
+        })
+    }
+
+    fn nft(&self, args: &[&str], input: &str) -> Result<String, TortureError> {
+        let mut words = self.router.clone();
+        words.extend(["nft"].iter().chain(args).map(ToString::to_string));
+        run("telling its router", &words, input)
+    }
+}
+
+impl Sub for Dropped {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            packets: self.packets.saturating_sub(before.packets),
+            connects: self.connects.saturating_sub(before.connects),
+        }
+    }
+}
+
+/// Runs a command with that input, and answers what it prints. Blocks.
+fn run(doing: &str, words: &[String], input: &str) -> Result<String, TortureError> {
+    let failed = |why: String| TortureError::Network(format!("{doing} failed: {why}"));
+    let (program, args) = words
+        .split_first()
+        .ok_or_else(|| failed("no command".to_owned()))?;
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // One that does not read it says why when it ends.
+        let _ = pipe.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output();
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
