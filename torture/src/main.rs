@@ -122,6 +122,15 @@ async fn torture_cluster(cli: &Cli, nodes: usize, options: Options) -> Result<bo
     if !cli.blows.is_empty() {
         options.blows.clone_from(&cli.blows);
     }
+    let is_of_network = |blow: &&cluster::Blow| cluster::Blow::OF_NETWORK.contains(blow);
+    if let Some(blow) = options
+        .blows
+        .iter()
+        .find(is_of_network)
+        .filter(|_| !cli.namespaces)
+    {
+        return Err(TortureError::Network(format!("\"{blow}\" needs --namespaces")));
+    }
     let seed = options.seed;
     let report = cluster::run(options).await?;
     say(&report.to_string());

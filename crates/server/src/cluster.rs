@@ -63,6 +63,12 @@ pub(crate) fn join(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
             "with a store in a file of its own this node shares nothing; set store.url to postgres://…"
         );
     }
+    if keys.is_made_here(config) {
+        tracing::warn!(
+            "no auth.secret is set, so this node has one of its own: other nodes refuse its tokens, and what it passes on to them; \
+             set it, the same on all nodes"
+        );
+    }
     tracing::info!(node, advertise, "taking part in a cluster");
     let chat = ClusterConfig {
         bus: Arc::clone(&bus),

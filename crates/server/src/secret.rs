@@ -75,6 +75,11 @@ impl Keys {
         }
     }
 
+    /// Is there only a secret that this server made itself?
+    pub(crate) fn is_made_here(&self, config: &Config) -> bool {
+        self.table.is_empty() && config.auth.secret.expose().is_none()
+    }
+
     /// Is there any key to check tokens with?
     pub(crate) fn is_complete(&self) -> bool {
         self.secret.is_some() || !self.table.is_empty()

@@ -143,6 +143,10 @@ fn secret(config: &Config) -> Finding {
         Ok(keys) => keys,
         Err(error) => return finding(Verdict::Fail, error.to_string()),
     };
+    if config.bus.is_shared() && keys.is_made_here(config) {
+        let text = "none is set, so this node has one of its own, which the other nodes don't know; set auth.secret, the same on all";
+        return finding(Verdict::Warn, text.to_owned());
+    }
     let Some(secret) = keys.secret() else {
         let text = if keys.is_complete() {
             "tokens are checked with auth.keys"

@@ -135,6 +135,20 @@ impl Peers {
         })
     }
 
+    /// Another node has passed on a request for a session of neither of us.
+    pub(crate) fn misdirected(&self) {
+        self.metrics.misdirected.increment(1);
+        let count = self.metrics.misdirected_so_far.fetch_add(1, Ordering::Relaxed) + 1;
+        // Not a line for each.
+        if count.is_power_of_two() {
+            tracing::warn!(
+                count,
+                "requests for sessions of another node are passed on to this one: it was started anew just now, or that node's \
+                 cluster.advertise names this one instead of itself"
+            );
+        }
+    }
+
     /// This node goes, and has come so far with it, in thousandths: of the tunnels as many end, and their clients come back, to
     /// another node. Single requests are passed on until it is [`CLOSED`]: breaking off a poll would end a session that lives.
     pub(crate) fn drain(&self, progress: u16) {

@@ -214,7 +214,11 @@ impl EngineServer {
         upgrade: bool,
         path: Option<&str>,
     ) -> Result<Response<Body>, HttpError> {
-        let (Some(peers), Some(path)) = (&self.engine.peers, path) else {
+        let Some(peers) = &self.engine.peers else {
+            return Err(HttpError::UnknownSession);
+        };
+        let Some(path) = path else {
+            peers.misdirected();
             return Err(HttpError::UnknownSession);
         };
         if upgrade {

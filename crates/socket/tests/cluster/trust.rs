@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::nodes::{LEASE, Node, POLLING, Puppet, SECRET, post, refusal};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use roomful_bus::Hub;
 use roomful_socket::cluster::{Cluster, ClusterError, NodeCard, NodeTag, RosterDirectory};
 use roomful_testkit::{
@@ -97,7 +98,11 @@ async fn a_node_with_another_secret_is_not_believed() {
 #[tokio::test]
 async fn what_was_passed_on_goes_no_further() {
     let hub = Hub::default();
-    let (first, second) = (Node::start(&hub).await, Node::start(&hub).await);
+    let first = Node::start(&hub).await;
+    let recorder = DebuggingRecorder::new();
+    let recording = metrics::set_default_local_recorder(&recorder);
+    let second = Node::start(&hub).await;
+    drop(recording);
     // A node that has gone, at whose address another has started since; and the directory has not noticed.
     let gone = Puppet::list(&hub).await.card;
     let old = NodeCard {
@@ -112,6 +117,11 @@ async fn what_was_passed_on_goes_no_further() {
     let path = format!("{POLLING}&sid={}{}", gone.tag, "A".repeat(20));
     let answer = http::get(first.address, &path).await.unwrap();
     assert_eq!(refusal(&answer), (400, Some(1)));
+    let figures = recorder.snapshotter().snapshot().into_vec();
+    let misdirected = figures
+        .into_iter()
+        .find(|(key, ..)| key.key().name() == "roomful_forward_misdirected_total");
+    assert!(matches!(misdirected, Some((.., DebugValue::Counter(1)))));
 }
 
 #[tokio::test]
