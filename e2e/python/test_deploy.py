@@ -61,9 +61,9 @@ def test_compose():
         assert (DEPLOY / node["build"]["context"] / node["build"]["dockerfile"]).resolve() == DEPLOY / "Dockerfile"
     trusted = services["node1"]["environment"]["ROOMFUL__HTTP__TRUSTED_PROXIES"]
     assert trusted == services["proxy"]["networks"]["chat"]["ipv4_address"] + "/32"
-    # The recipe names the nodes as this file does.
+    # The recipe names the nodes as this file does, for sessions and for new connections.
     recipe = (DEPLOY / "nginx" / "roomful.conf").read_text()
-    assert re.findall(r"^\s*server (\w+):3000", recipe, re.M) == ["node1", "node2"]
+    assert re.findall(r"^\s*server (\w+):3000", recipe, re.M) == 2 * ["node1", "node2"]
 
 
 def dockerfile():
