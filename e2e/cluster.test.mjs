@@ -244,11 +244,13 @@ for (const [name, start] of Object.entries({
       const losses = [];
       for (const one of people) one.on("disconnect", (why) => losses.push(`${one.session.userId}: ${why}`));
       people.forEach(watch);
+      const cut = await member(proxy, "cut", room, WAYS.websocket);
       const readiness = () => Promise.all(nodes.map(async ({ url }) => (await fetch(`${url}/readyz`)).status));
       store.cut();
       try {
         await until(async () => (await readiness()).every((status) => status === 503), "all nodes to say that they are not ready");
         if (name === "HAProxy") await until(async () => (await fetch(`${proxy.url}/livez`)).status === 503, "HAProxy to notice");
+        cut.io.engine.close();
         const late = kinds.map(([way, options]) => stranger(proxy, { token: tokenFor(`late-${way}`) }, options));
         await Promise.all(late.map((one) => next(one, "connect_error")));
         for (const one of people) {
@@ -256,7 +258,8 @@ for (const [name, start] of Object.entries({
           assert.ok(typing.ok, JSON.stringify(typing));
         }
         store.mend();
-        await Promise.all(late.map((one) => one.connected || next(one, "connect")));
+        await Promise.all([...late, cut].map((one) => one.connected || next(one, "connect")));
+        assert.equal(cut.recovered, true, "a connection that is lost meanwhile is recovered afterwards");
       } finally {
         store.mend();
       }

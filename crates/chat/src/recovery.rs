@@ -40,8 +40,17 @@ pub(crate) struct Remembered {
     restoring: Mutex<Vec<SessionKey>>,
     next_beat: Mutex<i64>,
     alarm: Alarm,
-    /// Sessions whose end the store does not know of yet. Nobody gets them back meanwhile.
-    unended: Mutex<HashMap<SessionKey, Holder>>,
+    /// Sessions whose end the store does not know of yet.
+    unended: Mutex<HashMap<SessionKey, (Holder, End)>>,
+}
+
+/// What the store is to be told of a session.
+#[derive(Clone, Copy)]
+enum End {
+    /// It is over. Nobody gets it back meanwhile.
+    Over,
+    /// Its connection was lost then. Who comes back takes it up as from a connection that does not know that it is dead.
+    Lost(i64),
 }
 
 impl Remembered {
@@ -55,12 +64,17 @@ impl Remembered {
         }
     }
 
-    /// The store could not be told of a session's end, or whether it has begun: it is told later that it is over.
-    fn end_later(&self, key: SessionKey, holder: Holder) {
+    /// The store could not be told: it is told later.
+    fn end_later(&self, key: SessionKey, holder: Holder, end: End) {
         let mut unended = self.unended.lock();
         if unended.len() < UNENDED {
-            unended.insert(key, holder);
+            unended.insert(key, (holder, end));
         }
+    }
+
+    /// Whether a session is over, though the store does not know it yet.
+    fn is_over(&self, key: SessionKey) -> bool {
+        matches!(self.unended.lock().get(&key), Some((_, End::Over)))
     }
 
     async fn end_now(&self, chat: &Chat) -> Result<(), StoreError> {
@@ -68,10 +82,10 @@ impl Remembered {
             .unended
             .lock()
             .iter()
-            .map(|(key, holder)| (*key, *holder))
+            .map(|(key, told)| (*key, *told))
             .collect();
-        for (key, holder) in waiting {
-            chat.store.end_session(key, holder).await?;
+        for (key, (holder, end)) in waiting {
+            tell(chat, key, holder, end).await?;
             self.unended.lock().remove(&key);
         }
         Ok(())
@@ -126,7 +140,7 @@ pub(crate) async fn begin(chat: &Chat, me: &Session, socket: &Socket) {
     if let Err(error) = begun.await {
         tracing::debug!(%error, "a session can't be remembered");
         me.set_key(None);
-        chat.recovery.end_later(key, me.serial);
+        chat.recovery.end_later(key, me.serial, End::Over);
     }
 }
 
@@ -178,16 +192,25 @@ async fn forget(chat: &Chat, me: &Session, rooms: Vec<RoomId>) {
 /// The session's connection is gone: it may be taken up again, unless either side has ended it.
 pub(crate) async fn end(chat: &Chat, me: &Session, reason: Reason) {
     let Some(key) = me.key() else { return };
-    let ended = if reason.is_recoverable() {
-        let keep = chat.config.recovery.lost_per_user;
-        let now = chat.clock.now_ms();
-        chat.store.lose_session(key, me.serial, now, keep).await
+    let end = if reason.is_recoverable() {
+        End::Lost(chat.clock.now_ms())
     } else {
-        chat.store.end_session(key, me.serial).await
+        End::Over
     };
-    if let Err(error) = ended {
+    if let Err(error) = tell(chat, key, me.serial, end).await {
         tracing::debug!(%error, "the end of a session can't be noted");
-        chat.recovery.end_later(key, me.serial);
+        chat.recovery.end_later(key, me.serial, end);
+    }
+}
+
+/// Tells the store. Of a session that another connection has taken up meanwhile it takes no such word.
+async fn tell(chat: &Chat, key: SessionKey, holder: Holder, end: End) -> Result<(), StoreError> {
+    match end {
+        End::Over => chat.store.end_session(key, holder).await,
+        End::Lost(at) => {
+            let keep = chat.config.recovery.lost_per_user;
+            chat.store.lose_session(key, holder, at, keep).await
+        }
     }
 }
 

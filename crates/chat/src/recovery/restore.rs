@@ -72,7 +72,7 @@ async fn try_restore(
     let seen = seen(chat, &claim.offset)
         .await
         .ok_or("its offset is none of ours")?;
-    if chat.recovery.unended.lock().contains_key(&key) {
+    if chat.recovery.is_over(key) {
         return Err("its end is still to be noted");
     }
     let _claimed = Claimed::take(chat, key).ok_or("it is being given back already")?;

@@ -125,6 +125,7 @@ async fn strangers_on_flaky(poll: Duration) -> (Server, Server, Arc<Flaky>, temp
         inner: roomful_store::open(&url, roomful_store::Options::default()).unwrap(),
         mode: AtomicUsize::new(0),
         unreadable: AtomicU64::new(0),
+        untold: std::sync::atomic::AtomicUsize::new(0),
     });
     let clock = ManualClock::at(START);
     let node = |n: usize| {

@@ -8,7 +8,10 @@ use std::sync::{
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
-use crate::fixture::{Server, claims, failed, ok, send, settle};
+use crate::{
+    fixture::{Server, claims, failed, ok, send, settle},
+    recovery::{come_back, lose},
+};
 
 fn seq(message: &Value) -> u64 {
     message["seq"].as_u64().unwrap()
@@ -133,6 +136,8 @@ pub(crate) struct Flaky {
     pub(crate) mode: AtomicUsize,
     /// The place whose entry can't be read back, if it is not 0.
     pub(crate) unreadable: AtomicU64,
+    /// How often it could not be told that a connection was lost.
+    pub(crate) untold: AtomicUsize,
 }
 
 mod flaky {
@@ -219,6 +224,10 @@ mod flaky {
             at: i64,
             keep: u32,
         ) -> Result<(), StoreError> {
+            if self.mode.load(Ordering::SeqCst) == 1 {
+                self.untold.fetch_add(1, Ordering::SeqCst);
+                return Err(Outage::DiskFull.into());
+            }
             self.inner.lose_session(key, holder, at, keep).await
         }
         async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError> {
@@ -416,6 +425,7 @@ async fn on_flaky() -> (Arc<Flaky>, Server) {
         inner,
         mode: AtomicUsize::new(0),
         unreadable: AtomicU64::new(0),
+        untold: AtomicUsize::new(0),
     });
     let server = Server::on(store.clone(), data, |_| ()).await;
     (store, server)
@@ -461,6 +471,33 @@ async fn a_status_that_can_not_be_stored_is_not_told_and_one_that_can_not_be_rea
         "carol"
     );
     settle(&carol).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_while_the_store_fails_can_be_taken_up_afterwards() {
+    let (store, server) = on_flaky().await;
+    let alice = server.joined("alice", "lobby").await;
+    for beats in [0, 2] {
+        let bob = server.joined("bob", "lobby").await;
+        store.mode.store(1, Ordering::SeqCst);
+        let (claim, _) = lose(&server, bob).await;
+        while store.untold.swap(0, Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        store.mode.store(0, Ordering::SeqCst);
+        // Whether or not the store was told meanwhile.
+        for _ in 0..beats {
+            server.clock.advance(5_000);
+            settle(&alice).await;
+        }
+        let missed = send(&alice, "lobby", "missed").await;
+        let (bob, recovered) = come_back(&server, "bob", &claim).await;
+        assert!(recovered);
+        assert_eq!(
+            seq(&bob.next_event("chat:receive_message").await.unwrap()),
+            seq(&missed)
+        );
+    }
 }
 
 #[tokio::test]
