@@ -12,4 +12,7 @@ pub enum BusError {
     /// A setting can't be meant.
     #[error("{0}")]
     Setup(String),
+    /// [`Options::ca_file`](crate::Options::ca_file) can't be used.
+    #[error("{0}")]
+    CaFile(String),
 }

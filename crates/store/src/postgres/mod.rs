@@ -190,6 +190,11 @@ pub(crate) fn check_url(url: &str) -> Result<(), StoreError> {
     url::parse(url).map(drop)
 }
 
+/// Whether its certificates can be used, see [`crate::check_files`].
+pub(crate) fn check_files(url: &str) -> Result<(), StoreError> {
+    tls::connector(&url::parse(url)?.trust).map(drop)
+}
+
 /// Gives new epochs to the log, see [`crate::new_epochs`].
 pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
     let (threads, url) = (Threads::start()?, url.to_owned());
