@@ -139,6 +139,11 @@ impl Server {
             ApiKey::new(config.api.key.expose()),
             config.socket.max_payload.0,
         );
+        health.opened(Behind {
+            store: Arc::clone(&store),
+            chat: chat.clone(),
+            bus: bus.clone(),
+        });
         if bus.is_some() && timeout(STANDING, chat.takes_part()).await.is_err() {
             tracing::warn!("this node has no part in its cluster yet; until it has, clients are sent away");
         }
@@ -149,11 +154,7 @@ impl Server {
             assets,
             config.http.trusted_proxies.clone(),
         ));
-        health.ready(Behind {
-            store: Arc::clone(&store),
-            chat: chat.clone(),
-            bus: bus.clone(),
-        });
+        health.ready();
 
         welcome(config, address);
         lifecycle::announce(address).map_err(StartError::PortFile)?;

@@ -39,6 +39,17 @@ async fn without_redis_messages_go_on_until_the_lease_ends_and_all_is_well_after
     // Who comes is refused at once, so that a load balancer tries another node.
     let handshake = "/socket.io/?EIO=4&transport=polling";
     assert_eq!(http::get(nodes[0].addr(), handshake).await.unwrap().status, 503);
+    let key = format!("Bearer {}", nodes.key());
+    let headers = [
+        ("authorization", key.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let post = br#"{"userId": "alice", "text": "by the API", "clientId": "api"}"#;
+    let path = "/api/v1/rooms/lobby/messages";
+    let refused = http::request(nodes[0].addr(), "POST", path, &headers, post).await;
+    let refused = refused.unwrap();
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("lease"), "{}", refused.text());
     nodes.redis.restart().await.unwrap();
     while readyz(&nodes, 0).await != 200 || readyz(&nodes, 1).await != 200 {}
     let alice = nodes.joined(0, "alice", "lobby").await;
