@@ -84,6 +84,15 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     roomful_bus::check(config.bus.url(), &options(config)).map_err(|error| named(config, &error))
 }
 
+/// Asks the bus for the first time: one that refuses its user is set up wrongly. Anything else may pass, and so may this
+/// later on, when a password is changed while the node runs.
+pub(crate) async fn sign_in(config: &Config, bus: &dyn Bus) -> Result<(), ConfigError> {
+    match bus.check().await {
+        Err(error @ BusError::SignIn(_)) => Err(named(config, &error)),
+        _ => Ok(()),
+    }
+}
+
 /// With the key that is to blame, and who set it.
 fn named(config: &Config, error: &BusError) -> ConfigError {
     let key = match error {

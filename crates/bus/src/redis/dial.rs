@@ -140,7 +140,14 @@ fn resp3(sign_in: &RedisConnectionInfo) -> RedisConnectionInfo {
 
 /// The error as others see it.
 pub(crate) fn trouble(error: &RedisError) -> BusError {
+    if is_sign_in(error) {
+        return BusError::SignIn(text(error));
+    }
     BusError::Unavailable(text(error))
+}
+
+fn is_sign_in(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
 }
 
 /// In one line, and without what was sent.

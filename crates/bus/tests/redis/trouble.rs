@@ -261,10 +261,13 @@ async fn without_redis_nothing_waits_for_ever_and_nothing_grows() {
 async fn a_wrong_password_is_told_without_it() {
     let redis = RedisServer::start_with(Some("hunter2"), &[]).await.unwrap();
     let bus = open(&format!("redis://:swordfish@{}", redis.addr()), quick()).unwrap();
-    let BusError::Unavailable(text) = bus.check().await.unwrap_err() else {
+    let BusError::SignIn(text) = bus.check().await.unwrap_err() else {
         panic!("it let somebody in");
     };
     assert!(text.contains("password") && !text.contains("swordfish"), "{text}");
+    let bus = open(&format!("redis://{}", redis.addr()), quick()).unwrap();
+    let without = bus.check().await;
+    assert!(matches!(without, Err(BusError::SignIn(_))), "{without:?}");
 }
 
 /// How often Redis has refused to subscribe for want of a right.
