@@ -116,6 +116,31 @@ pub(super) fn connecting(error: &Error) -> StoreError {
     }
 }
 
+/// Why the schema could not be brought up to date, and what to do about it. The driver's error lies somewhere below.
+pub(super) fn migrating(error: &(dyn std::error::Error + 'static)) -> StoreError {
+    let mut cause = Some(error);
+    let said = loop {
+        match cause.map(|cause| (cause.downcast_ref::<Error>(), cause.source())) {
+            Some((Some(said), _)) => break Some(said),
+            Some((None, below)) => cause = below,
+            None => break None,
+        }
+    };
+    let text = said.map_or_else(|| error.to_string(), full);
+    StoreError::Setup(
+        if said.and_then(Error::code) == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            format!(
+                "the user of store.url may not make the tables of the database: {text}; make it the database's owner, or \
+             GRANT USAGE, CREATE ON SCHEMA public to it"
+            )
+        } else {
+            format!(
+                "the database's schema cannot be brought up to date (was it written by a newer version?): {text}"
+            )
+        },
+    )
+}
+
 /// With its causes, which the driver keeps apart. None of them holds a password.
 fn full(error: &Error) -> String {
     if let Some(said) = error.as_db_error() {

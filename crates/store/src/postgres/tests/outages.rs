@@ -219,6 +219,20 @@ async fn nodes_that_start_at_once_make_one_schema() {
 }
 
 #[test]
+fn a_user_who_may_not_make_tables_is_told_what_to_grant() {
+    let database = Database::new();
+    SERVER.sql("postgres", "CREATE ROLE guest LOGIN").unwrap();
+    let url = database.0.replacen("roomful@", "guest@", 1);
+    let Err(StoreError::Setup(text)) = crate::open(&url, Options::default()) else {
+        panic!("it was opened");
+    };
+    assert!(
+        text.contains("permission denied") && text.contains("GRANT USAGE, CREATE"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_cannot_be_opened_says_what_to_do_and_no_password() {
     let port = SERVER.port();
     let setup = [
