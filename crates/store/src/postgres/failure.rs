@@ -58,6 +58,19 @@ pub(super) fn is_answer(error: &Error) -> bool {
     error.as_db_error().is_some() && !error.is_closed() && !ends_connection(error)
 }
 
+/// Whether the server refuses to be connected to once more.
+pub(super) fn is_full(error: &Error) -> bool {
+    error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
+}
+
+/// What then is told.
+fn few(said: &str) -> Outage {
+    Outage::Connection(format!(
+        "PostgreSQL takes no more connections; raise its max_connections or the CONNECTION LIMIT of user or database, or \
+         lower store.pool: {said}"
+    ))
+}
+
 fn ends_connection(error: &Error) -> bool {
     error
         .code()
@@ -81,6 +94,9 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
     };
     if *code == SqlState::DISK_FULL {
         return Outage::DiskFull.into();
+    }
+    if is_full(error) {
+        return few(&full(error)).into();
     }
     match &code.code()[..2] {
         // Too much at once; a lock, or the answer, took too long; a deadlock was resolved.

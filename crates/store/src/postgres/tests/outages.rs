@@ -218,6 +218,27 @@ async fn nodes_that_start_at_once_make_one_schema() {
     }
 }
 
+/// A user who owns a database of their own, and may have so many connections.
+fn limited(user: &str, limit: u32) -> String {
+    let make = format!("CREATE ROLE {user} LOGIN CONNECTION LIMIT {limit}");
+    SERVER.sql("postgres", &make).unwrap();
+    let make = format!("CREATE DATABASE {user} OWNER {user}");
+    SERVER.sql("postgres", &make).unwrap();
+    SERVER.url(user).replacen("roomful@", &format!("{user}@"), 1)
+}
+
+#[test]
+fn too_few_connections_are_named() {
+    let opened = crate::open(&limited("nobody_else", 0), Options::default());
+    let Err(StoreError::Unavailable(Outage::Connection(text))) = opened else {
+        panic!("it was opened");
+    };
+    assert!(
+        text.contains("no more connections") && text.contains("store.pool") && text.contains("too many"),
+        "{text}"
+    );
+}
+
 #[test]
 fn a_user_who_may_not_make_tables_is_told_what_to_grant() {
     let database = Database::new();
