@@ -239,6 +239,23 @@ fn too_few_connections_are_named() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn with_fewer_connections_than_asked_for_calls_wait_for_those_there_are() {
+    // Three are for the appender, the signs of life, and one of the pool.
+    let url = limited("with_few", 3);
+    let store = crate::open(&url, Options::default()).unwrap();
+    let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+    insist(&store, room, "1").await;
+    let mut callers = JoinSet::new();
+    for _ in 0..40 {
+        let store = Arc::clone(&store);
+        callers.spawn(async move { store.count_members(room).await });
+    }
+    while let Some(counted) = callers.join_next().await {
+        assert_eq!(counted.unwrap(), Ok(0));
+    }
+}
+
 #[test]
 fn a_user_who_may_not_make_tables_is_told_what_to_grant() {
     let database = Database::new();
