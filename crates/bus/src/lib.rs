@@ -31,6 +31,6 @@ pub use error::BusError;
 #[cfg(feature = "contract")]
 pub use faulty::{Faults, FaultyBus};
 pub use memory::Hub;
-pub use open::{check_url, open};
+pub use open::{check, check_url, open};
 pub use options::Options;
 pub use roster::{Beat, Entry, MemberId, Roster, Swept};

@@ -19,12 +19,24 @@ use crate::{Bus, BusError, Hub, Options, redis::RedisBus};
 /// percent-encoded.
 ///
 /// # Errors
-/// [`BusError::Setup`] if the URL or an option can't be meant. It does not repeat the URL, which may hold a password.
+/// [`BusError::Setup`] if the URL or an option can't be meant, [`BusError::CaFile`] if that is the file of certificates. They
+/// do not repeat the URL, which may hold a password.
 pub fn open(url: &str, options: Options) -> Result<Arc<dyn Bus>, BusError> {
     if url == "memory:" {
         return Ok(Hub::default().connect());
     }
     Ok(Arc::new(RedisBus::open(url, options)?))
+}
+
+/// Whether [`open`] would open the URL with these options. Nothing is connected to.
+///
+/// # Errors
+/// As with [`open`].
+pub fn check(url: &str, options: &Options) -> Result<(), BusError> {
+    if url == "memory:" {
+        return Ok(());
+    }
+    RedisBus::check(url, options)
 }
 
 /// Whether [`open`] can mean anything by the URL.

@@ -188,6 +188,15 @@ mod tests {
     }
 
     #[test]
+    fn a_node_without_its_lease_does_not_blame_the_store() {
+        let error = ChatError::from(roomful_store::StoreError::from(roomful_store::Outage::Fenced));
+        assert!(
+            error.retryable() && error.to_string().contains("lease"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn the_body_has_the_contracts_shape() {
         let error = ChatError::RateLimited {
             what: "events",

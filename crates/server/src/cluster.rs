@@ -82,17 +82,42 @@ pub(crate) fn join(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
 
 /// An end of the bus that the settings name.
 pub(crate) fn open(config: &Config) -> Result<Arc<dyn Bus>, ConfigError> {
+    roomful_bus::open(config.bus.url(), options(config)).map_err(|error| named(config, &error))
+}
+
+/// Whether it could be opened. Nothing is connected to.
+pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
+    roomful_bus::check(config.bus.url(), &options(config)).map_err(|error| named(config, &error))
+}
+
+/// Asks the bus for the first time: one that refuses its user is set up wrongly. Anything else may pass, and so may this
+/// later on, when a password is changed while the node runs.
+pub(crate) async fn sign_in(config: &Config, bus: &dyn Bus) -> Result<(), ConfigError> {
+    match bus.check().await {
+        Err(error @ BusError::SignIn(_)) => Err(named(config, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// With the key that is to blame, and who set it.
+fn named(config: &Config, error: &BusError) -> ConfigError {
+    let key = match error {
+        BusError::CaFile(_) => "bus.ca_file",
+        _ => "bus.url",
+    };
+    ConfigError::key(config.origins.of(key), key, error)
+}
+
+fn options(config: &Config) -> Options {
     let bus = &config.bus;
-    let options = Options {
+    Options {
         prefix: bus.prefix.clone(),
         ca_file: (!bus.ca_file.as_os_str().is_empty()).then(|| bus.ca_file.clone()),
         queue_messages: bus.queue,
         queue_bytes: bus.queue_size.0,
         timeout: bus.timeout.0,
         ..Options::default()
-    };
-    roomful_bus::open(bus.url(), options)
-        .map_err(|error: BusError| ConfigError::key(Origin::Default, "bus.url", error.to_string()))
+    }
 }
 
 /// All nodes have the same secret for tokens; what they know each other by must not be that itself.

@@ -112,6 +112,10 @@ impl Server {
         let probes = router::outer(health.clone(), exporter.clone(), gate.clone());
         let listening = Listening::start(listener, probes, config.http.header_timeout.0);
 
+        let signing_in = part.as_ref().map(|part| {
+            let (config, bus) = (config.clone(), Arc::clone(&part.bus));
+            tokio::spawn(async move { cluster::sign_in(&config, &*bus).await })
+        });
         let opening = config.clone();
         let (lock, store) = tokio::task::spawn_blocking(move || {
             let lock = Lock::take(&opening)?;
@@ -139,6 +143,17 @@ impl Server {
             ApiKey::new(config.api.key.expose()),
             config.socket.max_payload.0,
         );
+        health.opened(Behind {
+            store: Arc::clone(&store),
+            chat: chat.clone(),
+            bus: bus.clone(),
+        });
+        if let Some(signing_in) = signing_in
+            && let Err(error) = signing_in.await?
+        {
+            store.close().await;
+            return Err(error.into());
+        }
         if bus.is_some() && timeout(STANDING, chat.takes_part()).await.is_err() {
             tracing::warn!("this node has no part in its cluster yet; until it has, clients are sent away");
         }
@@ -149,11 +164,7 @@ impl Server {
             assets,
             config.http.trusted_proxies.clone(),
         ));
-        health.ready(Behind {
-            store: Arc::clone(&store),
-            chat: chat.clone(),
-            bus: bus.clone(),
-        });
+        health.ready();
 
         welcome(config, address);
         lifecycle::announce(address).map_err(StartError::PortFile)?;

@@ -71,10 +71,12 @@ fn a_bad_value_is_one_line_and_code_2() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("bad.toml"), "[limits]\ntext = \"lots\"\n").unwrap();
     fs::write(folder.path().join("unknown.toml"), "[limit]\n").unwrap();
+    let bus = "[bus]\nurl = \"rediss://u:pw@h\"\n";
+    fs::write(folder.path().join("tls.toml"), bus).unwrap();
     fs::write(folder.path().join("no.pem"), "no key").unwrap();
     let key = "[[auth.keys]]\nalgorithm = \"RS256\"\npublic_key_file = \"no.pem\"\n";
     fs::write(folder.path().join("key.toml"), key).unwrap();
-    let cases: [(&[&str], (&str, &str), &str); 10] = [
+    let cases: [(&[&str], (&str, &str), &str); 13] = [
         (
             &["--config", "bad.toml"],
             ("A", ""),
@@ -119,6 +121,24 @@ fn a_bad_value_is_one_line_and_code_2() {
             &["serve"],
             ("ROOMFUL_BUS_URL", "nats://u:pw@h"),
             "environment variable ROOMFUL_BUS_URL: bus.url: ",
+        ),
+        (
+            &["check-config"],
+            ("ROOMFUL__CLUSTER__ADVERTISE", "http://foo"),
+            "environment variable ROOMFUL__CLUSTER__ADVERTISE: cluster.advertise: ",
+        ),
+        (
+            &["check-config", "--config", "tls.toml"],
+            ("ROOMFUL__BUS__CA_FILE", "/nope"),
+            "environment variable ROOMFUL__BUS__CA_FILE: bus.ca_file: /nope can't be read: ",
+        ),
+        (
+            &["check-config"],
+            (
+                "ROOMFUL_STORE_URL",
+                "postgres://u:pw@h/d?sslmode=verify-full&sslrootcert=/nope",
+            ),
+            "can't open the store: sslrootcert of store.url, /nope: ",
         ),
         (
             &["token", "--user", "a"],

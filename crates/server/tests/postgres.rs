@@ -161,6 +161,46 @@ async fn a_migration_that_was_killed_goes_on_and_the_server_with_it() {
 }
 
 #[test]
+fn a_migration_names_its_flag_and_carries_no_empty_file() {
+    let data = tempfile::tempdir().unwrap();
+    let migrate = |to: &str| {
+        let refused = command(data.path(), &["migrate", "--to", to]).output().unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(
+            (refused.status.code(), said.lines().count()),
+            (Some(2), 1),
+            "{said}"
+        );
+        said
+    };
+    let url = POSTGRES.new_database().unwrap();
+    std::fs::write(data.path().join("roomful.db"), "").unwrap();
+    let said = migrate(&url);
+    assert!(said.contains("is no database of Roomful"), "{said}");
+    std::fs::remove_file(data.path().join("roomful.db")).unwrap();
+    assert!(
+        command(data.path(), &["doctor", "--listen", "127.0.0.1:0"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    for (to, expected) in [
+        (
+            POSTGRES.url("nowhere"),
+            "roomful: the database of --to does not exist",
+        ),
+        (
+            url.replacen("roomful@", "nobody:pw@", 1),
+            "roomful: PostgreSQL refuses the user or password of --to",
+        ),
+    ] {
+        let said = migrate(&to);
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[test]
 fn a_password_is_never_shown() {
     let data = tempfile::tempdir().unwrap();
     for (args, url) in [

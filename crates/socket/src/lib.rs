@@ -34,6 +34,7 @@ mod outbox;
 mod prepared;
 mod reason;
 mod recovery;
+mod seldom;
 mod settings;
 mod socketio;
 

@@ -43,7 +43,7 @@ pub use notifications::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,
 };
-pub use options::{Options, Retention, check_url, new_epochs, open};
+pub use options::{Options, Retention, check_files, check_url, new_epochs, open};
 pub use outbox::{
     Alert, Count, Happening, Keep, OnlineRow, Outbox, OutboxOptions, Outcome, Record, RecordKind,
     RecordState, Removed, Replay, Settled, Sink, Unconfirmed,

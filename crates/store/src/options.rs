@@ -185,6 +185,17 @@ pub fn check_url(url: &str) -> Result<(), StoreError> {
     }
 }
 
+/// Whether the files that a URL names beside the store, such as certificates, can be used. Nothing is opened.
+///
+/// # Errors
+/// [`StoreError::Setup`] says what to change.
+pub fn check_files(url: &str) -> Result<(), StoreError> {
+    match engine(url)? {
+        Engine::Sqlite(_) => Ok(()),
+        Engine::Postgres => crate::postgres::check_files(url),
+    }
+}
+
 enum Engine<'a> {
     /// The file's path.
     Sqlite(&'a str),

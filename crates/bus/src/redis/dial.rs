@@ -32,14 +32,14 @@ impl Dialer {
         let mut certificates = None;
         if let Some(path) = &options.ca_file {
             if !target.tls {
-                return Err(BusError::Setup(
+                return Err(BusError::CaFile(
                     "a CA file is for TLS: the URL must begin with rediss".into(),
                 ));
             }
             let root = fs::read(path)
-                .map_err(|error| BusError::Setup(format!("{} can't be read: {error}", path.display())))?;
+                .map_err(|error| BusError::CaFile(format!("{} can't be read: {error}", path.display())))?;
             if CertificateDer::pem_slice_iter(&root).next().is_none() {
-                return Err(BusError::Setup(format!(
+                return Err(BusError::CaFile(format!(
                     "there is no certificate in {}",
                     path.display()
                 )));
@@ -65,7 +65,10 @@ impl Dialer {
                 host: "localhost".into(),
                 port: 1,
             })
-            .map_err(|error| BusError::Setup(text(&error)))?;
+            .map_err(|error| match options.ca_file {
+                Some(_) => BusError::CaFile(text(&error)),
+                None => BusError::Setup(text(&error)),
+            })?;
         Ok(dialer)
     }
 
@@ -137,7 +140,14 @@ fn resp3(sign_in: &RedisConnectionInfo) -> RedisConnectionInfo {
 
 /// The error as others see it.
 pub(crate) fn trouble(error: &RedisError) -> BusError {
+    if is_sign_in(error) {
+        return BusError::SignIn(text(error));
+    }
     BusError::Unavailable(text(error))
+}
+
+fn is_sign_in(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
 }
 
 /// In one line, and without what was sent.

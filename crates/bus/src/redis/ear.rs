@@ -38,7 +38,7 @@ const BATCH: usize = 512;
 /// Hears until it is aborted.
 pub(crate) async fn hear(shared: Arc<Shared>, lane: Arc<Lane>) {
     let mut back_off = BackOff::new(shared.options.retry_max);
-    let (mut connected_before, mut told) = (false, false);
+    let mut state = State::New;
     loop {
         let incoming = Arc::new(Incoming::new(Arc::clone(&shared), Arc::clone(&lane)));
         let mut ear = Ear {
@@ -47,29 +47,35 @@ pub(crate) async fn hear(shared: Arc<Shared>, lane: Arc<Lane>) {
             incoming: &incoming,
             on: HashSet::new(),
         };
-        let ended = match ear.connect().await {
-            Ok(connection) => {
-                if connected_before {
+        let Err(error) = ear
+            .listen(|| {
+                back_off.reset();
+                if state != State::New {
                     shared.metrics.reconnects.increment(1);
                     tracing::info!(place = ?lane.place, "Redis is heard again");
                 }
-                (connected_before, told) = (true, false);
-                back_off.reset();
-                ear.stay(connection).await.map(|never| match never {})
-            }
-            Err(error) => Err(error),
-        };
+                state = State::Heard;
+            })
+            .await;
         incoming.alive.store(false, Ordering::Relaxed);
         shared.lost(&lane);
         shared.refresh.notify_one();
-        if let Err::<(), _>(error) = ended
-            && !told
-        {
-            told = true;
+        if state != State::Told {
+            state = State::Told;
             tracing::warn!(place = ?lane.place, %error, "Redis is not heard; trying again");
         }
         back_off.wait().await;
     }
+}
+
+/// What the log was told last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing yet.
+    New,
+    Heard,
+    /// That Redis is not heard.
+    Told,
 }
 
 struct Ear<'a> {
@@ -86,19 +92,23 @@ impl Ear<'_> {
         self.shared.dialer.connect(&self.lane.place, Some(push)).await
     }
 
+    /// Connects, and calls `heard` once all that is listened to is subscribed: a connection on which Redis refuses that is of
+    /// no use, and to be waited for as one that can't be made. Returns when the connection is lost.
+    async fn listen(&mut self, heard: impl FnOnce()) -> Result<Infallible, BusError> {
+        let mut connection = self.connect().await?;
+        self.lane.unsettle(self.shared.topics_of(self.lane));
+        self.settle_all(&mut connection).await?;
+        heard();
+        self.stay(connection).await
+    }
+
     /// Returns when the connection is lost.
     async fn stay(&mut self, mut connection: MultiplexedConnection) -> Result<Infallible, BusError> {
         let mut ping = interval(self.shared.options.ping_interval);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.lane.unsettle(self.shared.topics_of(self.lane));
         loop {
             tokio::select! {
-                () = self.lane.unsettled_more.notified() => {
-                    let unsettled: Vec<_> = self.lane.take_unsettled().into_iter().collect();
-                    for batch in unsettled.chunks(BATCH) {
-                        self.settle(batch, &mut connection).await?;
-                    }
-                }
+                () = self.lane.unsettled_more.notified() => self.settle_all(&mut connection).await?,
                 () = self.incoming.torn.notified() => {
                     return Err(BusError::Unavailable("the connection ended, or Redis ended a subscription".into()));
                 }
@@ -109,6 +119,14 @@ impl Ear<'_> {
                 }
             }
         }
+    }
+
+    async fn settle_all(&mut self, connection: &mut MultiplexedConnection) -> Result<(), BusError> {
+        let unsettled: Vec<_> = self.lane.take_unsettled().into_iter().collect();
+        for batch in unsettled.chunks(BATCH) {
+            self.settle(batch, connection).await?;
+        }
+        Ok(())
     }
 
     async fn settle(

@@ -68,9 +68,12 @@ impl RedisBus {
         Target::parse(url).map(drop)
     }
 
-    pub(crate) fn open(url: &str, options: Options) -> Result<Self, BusError> {
-        let runtime = Handle::try_current()
-            .map_err(|_| BusError::Setup("a bus has to be opened within a tokio runtime".into()))?;
+    /// Whether the URL and the options can be meant, with what they name.
+    pub(crate) fn check(url: &str, options: &Options) -> Result<(), BusError> {
+        Self::prepare(url, options).map(drop)
+    }
+
+    fn prepare(url: &str, options: &Options) -> Result<(Target, Dialer), BusError> {
         if options.prefix.contains(['{', '}']) {
             return Err(BusError::Setup(
                 "the prefix of the bus must not contain braces".into(),
@@ -80,7 +83,14 @@ impl RedisBus {
             return Err(BusError::Setup("the times of the bus must not be zero".into()));
         }
         let target = Target::parse(url)?;
-        let dialer = Dialer::new(&target, &options)?;
+        let dialer = Dialer::new(&target, options)?;
+        Ok((target, dialer))
+    }
+
+    pub(crate) fn open(url: &str, options: Options) -> Result<Self, BusError> {
+        let runtime = Handle::try_current()
+            .map_err(|_| BusError::Setup("a bus has to be opened within a tokio runtime".into()))?;
+        let (target, dialer) = Self::prepare(url, &options)?;
         let is_cluster = target.is_cluster();
         let finder = Finder::new(target, &dialer);
         let shared = Arc::new(Shared {

@@ -124,7 +124,7 @@ async fn a_ca_that_cannot_be_read_is_told_at_once() {
         ca_file: Some(path.clone()),
         ..Options::default()
     };
-    let setup = |url: &str| matches!(open(url, with_ca()), Err(BusError::Setup(_)));
+    let setup = |url: &str| matches!(open(url, with_ca()), Err(BusError::CaFile(_)));
     assert!(setup("rediss://localhost"), "there is no file");
     fs::write(&path, "nothing").unwrap();
     assert!(setup("rediss://localhost"), "there is none in it");

@@ -261,8 +261,50 @@ async fn without_redis_nothing_waits_for_ever_and_nothing_grows() {
 async fn a_wrong_password_is_told_without_it() {
     let redis = RedisServer::start_with(Some("hunter2"), &[]).await.unwrap();
     let bus = open(&format!("redis://:swordfish@{}", redis.addr()), quick()).unwrap();
-    let BusError::Unavailable(text) = bus.check().await.unwrap_err() else {
+    let BusError::SignIn(text) = bus.check().await.unwrap_err() else {
         panic!("it let somebody in");
     };
     assert!(text.contains("password") && !text.contains("swordfish"), "{text}");
+    let bus = open(&format!("redis://{}", redis.addr()), quick()).unwrap();
+    let without = bus.check().await;
+    assert!(matches!(without, Err(BusError::SignIn(_))), "{without:?}");
+}
+
+/// How often Redis has refused to subscribe for want of a right.
+async fn refusals(redis: &RedisServer) -> u32 {
+    let mut client = redis.client().await.unwrap();
+    let stats = client.call(&["INFO", "commandstats"]).await.unwrap();
+    let stats = stats.as_str().unwrap();
+    let subscribed = stats.lines().find(|line| line.starts_with("cmdstat_subscribe:"));
+    let figures = subscribed.unwrap_or_default().split(',');
+    let rejected = figures.filter_map(|figure| figure.strip_prefix("rejected_calls="));
+    rejected.map(|count| count.parse::<u32>().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn a_redis_that_refuses_subscriptions_is_asked_ever_more_seldom() {
+    let redis = RedisServer::start().await.unwrap();
+    let mut client = redis.client().await.unwrap();
+    let user = [
+        "ACL", "SETUSER", "weak", "on", ">pw", "~*", "&*", "-@all", "+ping", "+hello", "+auth",
+    ];
+    client.call(&user).await.unwrap();
+    let options = Options {
+        retry_max: Duration::from_secs(2),
+        ..Options::default()
+    };
+    let asked = tokio::time::Instant::now();
+    let bus = open(&format!("redis://weak:pw@{}", redis.addr()), options).unwrap();
+    let subscription = bus.subscribe("t", Recorder::new());
+    until("six refusals", async || Ok(refusals(&redis).await >= 6))
+        .await
+        .unwrap();
+    // At least half of 40 + 80 + 160 + 320 + 640 ms, where it would be 40 ms each time.
+    assert!(
+        asked.elapsed() > Duration::from_millis(620),
+        "{:?}",
+        asked.elapsed()
+    );
+    client.call(&["ACL", "SETUSER", "weak", "+@all"]).await.unwrap();
+    subscription.heard().await;
 }

@@ -14,7 +14,7 @@ use futures_util::future::join;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use roomful_socket::Namespace;
-use roomful_store::{Appended, Placed, RoomId, Store, StoreError};
+use roomful_store::{Appended, Outage, Placed, RoomId, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
@@ -326,6 +326,9 @@ impl Drop for Flying {
 impl From<StoreError> for ChatError {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Unavailable(Outage::Fenced) => Self::Unavailable(
+                "this node has lost its lease in the cluster, and writes nothing until it has another",
+            ),
             StoreError::Unavailable(_) => Self::Unavailable("the server can't reach its store"),
             StoreError::Internal(_) | StoreError::Setup(_) => {
                 tracing::error!(%error, "the store failed");

@@ -1,13 +1,16 @@
-//! `roomful check-config`: loads the settings as the server would, key files included, and says so. It changes nothing.
+//! `roomful check-config`: loads the settings as the server would, files of keys and certificates included, and says so. It
+//! changes nothing, and connects to nothing.
 
 use std::process::ExitCode;
 
 use super::{Failure, answer};
-use crate::{chat, config::Config, secret::Keys};
+use crate::{chat, cluster, config::Config, secret::Keys, server::StartError};
 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     let keys = Keys::look(config)?;
     chat::keys(&keys)?;
+    cluster::check(config)?;
+    roomful_store::check_files(&config.store_url()).map_err(StartError::Store)?;
     let secret = if keys.is_complete() {
         ""
     } else {

@@ -4,7 +4,7 @@
 use std::{io::Write as _, ops::ControlFlow, path::Path, process::ExitCode};
 
 use clap::Args;
-use roomful_store::Progress;
+use roomful_store::{Outage, Progress, StoreError};
 
 use super::{Failure, answer, no_store};
 use crate::{
@@ -50,7 +50,7 @@ pub(super) fn run(config: &Config, flags: &MigrateFlags) -> Result<ExitCode, Fai
     // No server on it, and none until this is done.
     let _lock = Lock::take(config)?;
     let path = Path::new(path.strip_prefix("//").unwrap_or(path));
-    let migrated = roomful_store::migrate(path, &flags.to, &mut tell).map_err(StartError::Store)?;
+    let migrated = roomful_store::migrate(path, &flags.to, &mut tell).map_err(named)?;
     let rows: u64 = migrated.tables.iter().map(|moved| moved.rows).sum();
     let count = migrated.tables.len();
     answer(&format!(
@@ -58,6 +58,18 @@ pub(super) fn run(config: &Config, flags: &MigrateFlags) -> Result<ExitCode, Fai
          Set store.url (or ROOMFUL_STORE_URL) to the database and start the server; keep {} until all is well.\n",
         path.display()
     ))
+}
+
+/// What goes wrong with the target is said of the key by which a server would name it.
+fn named(error: StoreError) -> Failure {
+    let of_flag = |text: String| text.replace("store.url", "--to");
+    match error {
+        StoreError::Setup(text) => Failure::Usage(of_flag(text)),
+        StoreError::Unavailable(Outage::Connection(text)) => {
+            StartError::Store(Outage::Connection(of_flag(text)).into()).into()
+        }
+        error => StartError::Store(error).into(),
+    }
 }
 
 /// Each step is a line on stderr, since stdout may be a file.

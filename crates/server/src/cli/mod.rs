@@ -70,7 +70,8 @@ enum Command {
     CheckConfig(ServeFlags),
     /// Checks store, streams, disk, limits of the system, clock and port, and says what to do.
     Doctor(ServeFlags),
-    /// Has all clients start over, after a restore that the server can't notice; the server must be stopped.
+    /// Has all clients start over, after a restore that the server can't notice. With SQLite the server must be stopped; on
+    /// PostgreSQL nodes may run, and take it up.
     NewEpoch,
     /// Carries a SQLite store over to PostgreSQL; the server must be stopped.
     Migrate(migrate::MigrateFlags),

@@ -78,6 +78,12 @@ impl Cluster {
                 what: "must be at most 64 bytes long, without spaces and control characters".to_owned(),
             });
         }
+        if !self.advertise.is_empty() {
+            roomful_socket::cluster::check_advertised(&self.advertise).map_err(|error| Invalid {
+                key: "cluster.advertise",
+                what: error.to_string(),
+            })?;
+        }
         if self.secret.expose().is_some_and(|secret| secret.len() < 16) {
             return Err(Invalid {
                 key: "cluster.secret",

@@ -1,10 +1,13 @@
 //! Lays one source of settings over another and remembers who set which key. Knows no setting but by name.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::error::{ConfigError, Origin};
+use super::{
+    error::{ConfigError, Origin},
+    origins::Origins,
+};
 
 /// Variables with a short name, and the key that each sets.
 const SHORT_NAMES: [(&str, &str); 8] = [
@@ -24,11 +27,11 @@ const OTHERS: [&str; 3] = ["ROOMFUL_CONFIG", "ROOMFUL_MIGRATE_TO", "ROOMFUL_PORT
 /// The form of a variable for any key: `ROOMFUL__SECTION__KEY`.
 const LONG_PREFIX: &str = "ROOMFUL__";
 
-/// Settings as they are stacked up: the merged table, and the origin of each key that is not a default.
+/// Settings as they are stacked up: the merged table, and who set which key.
 #[derive(Debug)]
 pub(super) struct Layers {
     merged: Table,
-    origins: BTreeMap<String, Origin>,
+    origins: Origins,
     strangers: Vec<String>,
 }
 
@@ -38,7 +41,7 @@ impl Layers {
         let merged = parse(defaults, &Origin::Default)?;
         Ok(Layers {
             merged,
-            origins: BTreeMap::new(),
+            origins: Origins::default(),
             strangers: Vec::new(),
         })
     }
@@ -50,7 +53,7 @@ impl Layers {
             .map_err(|error| ConfigError::layer(origin.clone(), format!("can't be read: {error}")))?;
         let table = parse(&text, &origin)?;
         merge(&mut self.merged, table, "", &mut |key| {
-            self.origins.insert(key.to_owned(), origin.clone());
+            self.origins.set(key, origin.clone());
         });
         Ok(())
     }
@@ -91,16 +94,12 @@ impl Layers {
 
     /// Who set `key`, or the nearest table around it.
     pub(super) fn origin(&self, key: &str) -> Origin {
-        let mut key = key;
-        loop {
-            if let Some(origin) = self.origins.get(key) {
-                return origin.clone();
-            }
-            match key.rfind(['.', '[']) {
-                Some(end) => key = key.get(..end).unwrap_or_default(),
-                None => return Origin::Default,
-            }
-        }
+        self.origins.of(key)
+    }
+
+    /// Who set which key.
+    pub(super) fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     /// Sets one key from text. The default's type says how the text is read, so that `8` may be a number or a name.
@@ -112,7 +111,7 @@ impl Layers {
             ));
         };
         *slot = value_like(slot, text).map_err(|what| ConfigError::key(origin.clone(), key, what))?;
-        self.origins.insert(key.to_owned(), origin);
+        self.origins.set(key, origin);
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod http;
 mod layers;
 mod limits;
 mod log;
+mod origins;
 mod outbox;
 mod socket;
 mod store;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     http::{Dev, Http},
     limits::Limits,
     log::{Format, Log},
+    origins::Origins,
     outbox::Outbox,
     socket::Socket,
     store::{Api, Shutdown, Store},
@@ -69,6 +71,9 @@ pub(crate) struct Config {
     /// Who set `auth.keys`: whether a key can be used shows only when it is loaded.
     #[serde(skip)]
     pub(crate) origin_of_keys: Origin,
+    /// Who set which key, for what shows only when a setting is used.
+    #[serde(skip)]
+    pub(crate) origins: Origins,
     /// Variables named `ROOMFUL_…` that mean nothing. Not an error: other programs may use the prefix.
     #[serde(skip)]
     pub(crate) unknown_variables: Vec<String>,
@@ -99,6 +104,7 @@ impl Config {
         let mut config = Config::from_layers(&layers)?;
         config.unknown_variables = layers.take_strangers();
         config.origin_of_keys = layers.origin("auth.keys");
+        config.origins = layers.origins().clone();
         config
             .validate()
             .map_err(|Invalid { key, what }| ConfigError::key(layers.origin(key), key, what))?;

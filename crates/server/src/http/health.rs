@@ -97,10 +97,14 @@ impl Health {
         }
     }
 
-    /// The store is open and clients are welcome.
-    pub(crate) fn ready(&self, behind: Behind) {
+    /// The store is open; from now on is told how it and the bus are.
+    pub(crate) fn opened(&self, behind: Behind) {
         // A second time would be a fault of ours; the first counts.
         let _ = self.shared.behind.set(behind);
+    }
+
+    /// Clients are welcome.
+    pub(crate) fn ready(&self) {
         self.shared.phase.store(Phase::Ready as u8, Ordering::Release);
     }
 
@@ -143,7 +147,11 @@ impl Health {
         }) = checks
         {
             shown["bus"] = json!(bus.as_str());
-            shown["lease"] = json!(if serves { "ok" } else { "lost" });
+            shown["lease"] = json!(match (serves, phase) {
+                (true, _) => "ok",
+                (false, Phase::Starting) => "none yet",
+                (false, _) => "lost",
+            });
         }
         uncached((status, Json(json!({"status": text, "checks": shown}))).into_response())
     }
@@ -237,10 +245,45 @@ mod tests {
         let health = Health::new(Duration::from_secs(5));
         assert_eq!(readyz(&health).await, (503, answer("starting", "not open")));
         let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
-        health.ready(behind(&store));
+        health.opened(behind(&store));
+        assert_eq!(readyz(&health).await, (503, answer("starting", "ok")));
+        health.ready();
         assert_eq!(readyz(&health).await, (200, answer("ready", "ok")));
         health.draining();
         assert_eq!(readyz(&health).await, (503, answer("draining", "ok")));
+    }
+
+    #[tokio::test]
+    async fn while_starting_what_is_waited_for_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("roomful.db").display());
+        let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+        // Closed, it is as one that can't be reached.
+        let bus = roomful_bus::Hub::default().connect();
+        bus.close().await;
+        let part = roomful_chat::ClusterConfig {
+            bus: Arc::clone(&bus),
+            node: "node".to_owned(),
+            info: serde_json::Map::new(),
+            lease: Duration::from_secs(15),
+            poll: Duration::from_secs(1),
+        };
+        let chat = ChatServer::attach_to(
+            &roomful_socket::WebSocketServer::builder().build(),
+            Arc::clone(&store),
+            roomful_chat::ChatConfig::default(),
+            Arc::new(roomful_chat::clock::SystemClock),
+            Some(part),
+        );
+        let health = Health::new(Duration::from_secs(5));
+        health.opened(Behind {
+            store,
+            chat,
+            bus: Some(bus),
+        });
+        let checks = json!({"store": "ok", "bus": "failed", "lease": "none yet"});
+        let answer = json!({"status": "starting", "checks": checks}).to_string();
+        assert_eq!(readyz(&health).await, (503, answer));
     }
 
     #[tokio::test]
@@ -249,7 +292,8 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("roomful.db").display());
         let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
         let health = Health::new(Duration::from_secs(5));
-        health.ready(behind(&store));
+        health.opened(behind(&store));
+        health.ready();
         assert_eq!(readyz(&health).await.0, 200);
         store.close().await;
         assert_eq!(

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use roomful_testkit::{SioClient, http};
+use roomful_testkit::{PostgresServer, RedisServer, SioClient, http};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::nodes::{Nodes, ok, say, seq};
 
@@ -39,6 +40,17 @@ async fn without_redis_messages_go_on_until_the_lease_ends_and_all_is_well_after
     // Who comes is refused at once, so that a load balancer tries another node.
     let handshake = "/socket.io/?EIO=4&transport=polling";
     assert_eq!(http::get(nodes[0].addr(), handshake).await.unwrap().status, 503);
+    let key = format!("Bearer {}", nodes.key());
+    let headers = [
+        ("authorization", key.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let post = br#"{"userId": "alice", "text": "by the API", "clientId": "api"}"#;
+    let path = "/api/v1/rooms/lobby/messages";
+    let refused = http::request(nodes[0].addr(), "POST", path, &headers, post).await;
+    let refused = refused.unwrap();
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("lease"), "{}", refused.text());
     nodes.redis.restart().await.unwrap();
     while readyz(&nodes, 0).await != 200 || readyz(&nodes, 1).await != 200 {}
     let alice = nodes.joined(0, "alice", "lobby").await;
@@ -46,6 +58,36 @@ async fn without_redis_messages_go_on_until_the_lease_ends_and_all_is_well_after
     assert!(recovered);
     say(&alice, "lobby", "two").await;
     assert_eq!(seq(&bob.next_event("chat:receive_message").await.unwrap()), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_for_redis_ends_the_start() {
+    let postgres = PostgresServer::start_with(&["fsync=off"]).unwrap();
+    let redis = RedisServer::start_with(Some("right"), &[]).await.unwrap();
+    let store = postgres.new_database().unwrap();
+    for user in [":wr0ng@", ""] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = tokio::process::Command::new(env!("CARGO_BIN_EXE_roomful"));
+        server
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .env("ROOMFUL_DATA", folder.path())
+            .env("ROOMFUL_STORE_URL", &store)
+            .env("ROOMFUL_AUTH_SECRET", "0123456789abcdef0123456789abcdef")
+            .env("ROOMFUL_BUS_URL", format!("redis://{user}{}", redis.addr()))
+            .kill_on_drop(true);
+        let ended = timeout(Duration::from_secs(30), server.output()).await;
+        let ended = ended.expect("it goes on").unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        let last = said.lines().last().unwrap();
+        assert!(
+            last.starts_with(
+                "roomful: environment variable ROOMFUL_BUS_URL: bus.url: the bus refuses the user"
+            ),
+            "{said}"
+        );
+        assert!(!said.contains("wr0ng"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,12 +33,17 @@ impl NodeCard {
     }
 
     pub(super) fn authority(&self) -> Result<Authority, ClusterError> {
-        let bad = || ClusterError::Advertise(self.advertise.clone());
-        let authority: Authority = self.advertise.parse().map_err(|_| bad())?;
-        // Neither a name and password, nor a guess at the port.
-        let plain = !self.advertise.contains('@') && authority.port_u16().is_some_and(|port| port > 0);
-        if plain { Ok(authority) } else { Err(bad()) }
+        authority(&self.advertise)
     }
+}
+
+/// An address as other nodes connect to it.
+pub(super) fn authority(advertise: &str) -> Result<Authority, ClusterError> {
+    let bad = || ClusterError::Advertise(advertise.to_owned());
+    let authority: Authority = advertise.parse().map_err(|_| bad())?;
+    // Neither a name and password, nor a guess at the port.
+    let plain = !advertise.contains('@') && authority.port_u16().is_some_and(|port| port > 0);
+    if plain { Ok(authority) } else { Err(bad()) }
 }
 
 /// Knows the nodes of the cluster. A request is passed on to none but these, so what is in it must come from the nodes

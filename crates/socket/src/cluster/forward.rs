@@ -12,7 +12,10 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::Instant,
+};
 
 use super::{
     Cluster, NodeTag,
@@ -22,13 +25,15 @@ use super::{
     seal::{self, Forged, Seal},
     tunnel,
 };
-use crate::settings::Settings;
+use crate::{seldom::Seldom, settings::Settings};
 
 /// How long a connection to a peer may lie idle for the next request. Less than the time after which the other side ends it
 /// ([`crate::HttpLimits::keep_alive`] or its least, the time for a head), so that no request meets a closing connection.
 const KEPT: Duration = Duration::from_secs(3);
 /// What the owner gets beyond its own deadlines before it counts as dead.
 const GRACE: Duration = Duration::from_secs(10);
+/// How often the log is told of forged requests at most.
+const TELLING: Duration = Duration::from_secs(10);
 /// A drain that has come to its end: no tunnel is left.
 pub(crate) const ALL: u16 = 1000;
 /// The node closes: nothing is passed on any more.
@@ -85,6 +90,8 @@ pub(crate) struct Peers {
     /// How long a POST may take: its body, and the events before it.
     post: Duration,
     metrics: Arc<Metrics>,
+    /// Requests that no node has made, of which anybody can send as many as they like.
+    forged: Seldom,
     /// How far this node's drain has come, in thousandths.
     drained: watch::Sender<u16>,
 }
@@ -116,6 +123,7 @@ impl Peers {
             poll: silence + GRACE,
             post: settings.body_timeout + silence + GRACE,
             metrics: Arc::new(Metrics::new()),
+            forged: Seldom::new(TELLING),
             drained: watch::Sender::new(0),
         }
     }
@@ -129,9 +137,12 @@ impl Peers {
     pub(crate) fn vouched<B>(&self, request: &Request<B>) -> Result<Option<IpAddr>, Forged> {
         self.seal.check(request).inspect_err(|_| {
             self.metrics.forged.increment(1);
-            tracing::warn!(
-                "a request claims to come from another node, with a header that none has made for it"
-            );
+            if let Some(requests) = self.forged.happened(Instant::now()) {
+                tracing::warn!(
+                    requests,
+                    "requests claim to come from another node, with a header that none has made for them"
+                );
+            }
         })
     }
 

@@ -155,6 +155,14 @@ impl Cluster {
     }
 }
 
+/// Whether other nodes can be told this address, see [`Cluster::new`].
+///
+/// # Errors
+/// [`ClusterError::Advertise`] if it is no `host:port`.
+pub fn check_advertised(advertise: &str) -> Result<(), ClusterError> {
+    directory::authority(advertise).map(drop)
+}
+
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")

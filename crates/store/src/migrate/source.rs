@@ -21,6 +21,13 @@ impl Source {
                 path.display()
             )));
         }
+        // Opened as a store, it would become an empty one, and that be carried.
+        if !connection::is_store(path)? {
+            return Err(StoreError::Setup(format!(
+                "{} is no database of Roomful; name the server's own",
+                path.display()
+            )));
+        }
         let conn = connection::writer(path)?;
         // Each server that takes the file up leaves another token: what was begun with this one is gone on with only if none
         // has since. One state of it for all that follows.

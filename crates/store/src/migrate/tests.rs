@@ -355,6 +355,22 @@ fn what_must_not_be_mixed_is_refused() {
     refused(&url, "before a server ran on it again");
     let nowhere = carry(Path::new("/nowhere/at.db"), &url);
     assert!(matches!(nowhere, Err(StoreError::Setup(text)) if text.contains("no database at")));
+    // Nothing that is no store is carried as an empty one, and the target stays free.
+    let (folder, url) = (tempfile::tempdir().unwrap(), SERVER.new_database().unwrap());
+    let file = folder.path().join("roomful.db");
+    for content in [
+        "",
+        "no database, but as long as the header of one: a hundred bytes, that is, as the format says it has to be",
+    ] {
+        std::fs::write(&file, content).unwrap();
+        let refused = carry(&file, &url);
+        assert!(
+            matches!(&refused, Err(StoreError::Setup(text)) if text.contains("no database of Roomful")),
+            "{refused:?}"
+        );
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
+    }
+    carry(&path, &url).unwrap();
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
 
 use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::FutureExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
@@ -36,6 +37,8 @@ impl Step {
 /// with it ends what it was at.
 pub(super) struct Conn {
     object: Option<Object>,
+    /// Given back after it.
+    _seat: OwnedSemaphorePermit,
     patience: Patience,
     /// Whether an answer is awaited.
     waiting: AtomicBool,
@@ -46,9 +49,10 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(object: Object, patience: Patience) -> Self {
+    pub(super) fn new(object: Object, seat: OwnedSemaphorePermit, patience: Patience) -> Self {
         Self {
             object: Some(object),
+            _seat: seat,
             patience,
             waiting: AtomicBool::new(false),
             open: AtomicBool::new(false),

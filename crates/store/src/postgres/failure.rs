@@ -58,6 +58,19 @@ pub(super) fn is_answer(error: &Error) -> bool {
     error.as_db_error().is_some() && !error.is_closed() && !ends_connection(error)
 }
 
+/// Whether the server refuses to be connected to once more.
+pub(super) fn is_full(error: &Error) -> bool {
+    error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
+}
+
+/// What then is told.
+fn few(said: &str) -> Outage {
+    Outage::Connection(format!(
+        "PostgreSQL takes no more connections; raise its max_connections or the CONNECTION LIMIT of user or database, or \
+         lower store.pool: {said}"
+    ))
+}
+
 fn ends_connection(error: &Error) -> bool {
     error
         .code()
@@ -81,6 +94,9 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
     };
     if *code == SqlState::DISK_FULL {
         return Outage::DiskFull.into();
+    }
+    if is_full(error) {
+        return few(&full(error)).into();
     }
     match &code.code()[..2] {
         // Too much at once; a lock, or the answer, took too long; a deadlock was resolved.
@@ -114,6 +130,31 @@ pub(super) fn connecting(error: &Error) -> StoreError {
         ))
         .into(),
     }
+}
+
+/// Why the schema could not be brought up to date, and what to do about it. The driver's error lies somewhere below.
+pub(super) fn migrating(error: &(dyn std::error::Error + 'static)) -> StoreError {
+    let mut cause = Some(error);
+    let said = loop {
+        match cause.map(|cause| (cause.downcast_ref::<Error>(), cause.source())) {
+            Some((Some(said), _)) => break Some(said),
+            Some((None, below)) => cause = below,
+            None => break None,
+        }
+    };
+    let text = said.map_or_else(|| error.to_string(), full);
+    StoreError::Setup(
+        if said.and_then(Error::code) == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            format!(
+                "the user of store.url may not make the tables of the database: {text}; make it the database's owner, or \
+             GRANT USAGE, CREATE ON SCHEMA public to it"
+            )
+        } else {
+            format!(
+                "the database's schema cannot be brought up to date (was it written by a newer version?): {text}"
+            )
+        },
+    )
 }
 
 /// With its causes, which the driver keeps apart. None of them holds a password.

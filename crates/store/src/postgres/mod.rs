@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `url`, `tls`, `pool`, `conn`, `patience` | how connections are made, lent and used, and for how long is waited for an answer |
+//! | `url`, `tls`, `pool`, `seats`, `conn`, `patience` | how connections are made, lent and used, and for how long is waited for an answer |
 //! | `schema` | the schema, and what the server must be like |
 //! | `life`, `nodes` | whether the log was restored; which nodes live |
 //! | `append/` | the order of all entries: numbering and storing them |
@@ -39,6 +39,7 @@ mod retention;
 mod revocations;
 mod rooms;
 pub(crate) mod schema;
+mod seats;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -188,6 +189,11 @@ async fn start(
 /// Whether the URL can be meant, see [`crate::check_url`].
 pub(crate) fn check_url(url: &str) -> Result<(), StoreError> {
     url::parse(url).map(drop)
+}
+
+/// Whether its certificates can be used, see [`crate::check_files`].
+pub(crate) fn check_files(url: &str) -> Result<(), StoreError> {
+    tls::connector(&url::parse(url)?.trust).map(drop)
 }
 
 /// Gives new epochs to the log, see [`crate::new_epochs`].

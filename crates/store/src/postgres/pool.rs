@@ -3,18 +3,23 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use deadpool_postgres::{
-    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Pool as Deadpool, PoolConfig, QueueMode,
-    RecyclingMethod, Runtime, Timeouts,
+    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Pool as Deadpool, PoolConfig, PoolError,
+    QueueMode, RecyclingMethod, Runtime, Timeouts,
 };
-use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     conn::Conn,
-    failure::{Failure, connecting},
+    failure::{Failure, connecting, is_full},
     life::Life,
     patience::Patience,
+    seats::Seats,
     tls, url,
 };
 use crate::{Options, Outage, StoreError};
@@ -102,6 +107,7 @@ impl Dialer {
             ManagerConfig { recycling_method },
         );
         let timeouts = Timeouts {
+            // Who has a seat need not wait.
             wait: Some(options.queue_wait),
             create: Some(self.dialling),
             recycle: Some(SLACK),
@@ -128,6 +134,8 @@ impl Dialer {
         let inner = inner.map_err(|error| StoreError::Internal(error.to_string()))?;
         Ok(Pool {
             inner,
+            seats: Seats::new(size),
+            queue_wait: options.queue_wait,
             patience: self.patience,
         })
     }
@@ -194,16 +202,37 @@ where
 /// Connections that are lent.
 pub(super) struct Pool {
     inner: Deadpool,
+    seats: Seats,
+    /// How long a call waits for a connection, or for the next one if the server gives no more.
+    queue_wait: Duration,
     patience: Patience,
 }
 
 impl Pool {
     pub(super) async fn get(&self) -> Result<Conn, Failure> {
-        Ok(Conn::new(self.inner.get().await?, self.patience))
+        let deadline = Instant::now() + self.queue_wait;
+        let mut refusal = None;
+        loop {
+            let seat = timeout_at(deadline, self.seats.take(Instant::now())).await;
+            let Ok(seat) = seat else {
+                return Err(refusal.unwrap_or_else(|| Outage::Busy.into()));
+            };
+            let seat = seat.map_err(|_| Outage::Closed)?;
+            match self.inner.get().await {
+                Ok(object) => return Ok(Conn::new(object, seat, self.patience)),
+                // One of those that are open comes free in time, most likely.
+                Err(PoolError::Backend(error)) if is_full(&error) && self.inner.status().size > 0 => {
+                    self.seats.refused(seat, Instant::now());
+                    refusal = Some(PoolError::Backend(error).into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Lends no more. Connections that are in use end when they come back.
     pub(super) fn close(&self) {
         self.inner.close();
+        self.seats.close();
     }
 }

@@ -2,7 +2,11 @@
 
 use tokio_postgres::Client;
 
-use super::{failure::Failure, patience::Patience, pool::Dialer};
+use super::{
+    failure::{Failure, migrating},
+    patience::Patience,
+    pool::Dialer,
+};
 use crate::StoreError;
 
 mod embedded {
@@ -21,11 +25,7 @@ pub(crate) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
     if let Some(why) = fits {
         return Err(StoreError::Setup(format!("this PostgreSQL won't do: {why}")));
     }
-    migrate(&mut client).await.map_err(|why| {
-        StoreError::Setup(format!(
-            "the database's schema cannot be brought up to date (was it written by a newer version, or may the user of store.url not create tables?): {why}"
-        ))
-    })?;
+    migrate(&mut client).await.map_err(|why| migrating(&*why))?;
     Ok(client)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use crate::{StoreError, sqlite::failure};
 
@@ -32,6 +32,22 @@ pub(crate) fn writer(path: &Path) -> Result<Connection, StoreError> {
         setup(path, &format_args!("{why}: {error}"))
     })?;
     Ok(conn)
+}
+
+/// Whether the file, which exists, is a store. An empty one is not: to SQLite it is a database all the same.
+pub(crate) fn is_store(path: &Path) -> Result<bool, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let look = || -> rusqlite::Result<i64> {
+        let conn = Connection::open_with_flags(path, flags)?;
+        prepare_any(&conn)?;
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name IN ('rooms', 'entries', 'refinery_schema_history')";
+        conn.query_row(sql, [], |row| row.get(0))
+    };
+    match look() {
+        Ok(tables) => Ok(tables == 3),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => Ok(false),
+        Err(error) => Err(setup(path, &error)),
+    }
 }
 
 /// Opens the file, which a writer has set up, for reading.

@@ -218,6 +218,58 @@ async fn nodes_that_start_at_once_make_one_schema() {
     }
 }
 
+/// A user who owns a database of their own, and may have so many connections.
+fn limited(user: &str, limit: u32) -> String {
+    let make = format!("CREATE ROLE {user} LOGIN CONNECTION LIMIT {limit}");
+    SERVER.sql("postgres", &make).unwrap();
+    let make = format!("CREATE DATABASE {user} OWNER {user}");
+    SERVER.sql("postgres", &make).unwrap();
+    SERVER.url(user).replacen("roomful@", &format!("{user}@"), 1)
+}
+
+#[test]
+fn too_few_connections_are_named() {
+    let opened = crate::open(&limited("nobody_else", 0), Options::default());
+    let Err(StoreError::Unavailable(Outage::Connection(text))) = opened else {
+        panic!("it was opened");
+    };
+    assert!(
+        text.contains("no more connections") && text.contains("store.pool") && text.contains("too many"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn with_fewer_connections_than_asked_for_calls_wait_for_those_there_are() {
+    // Three are for the appender, the signs of life, and one of the pool.
+    let url = limited("with_few", 3);
+    let store = crate::open(&url, Options::default()).unwrap();
+    let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+    insist(&store, room, "1").await;
+    let mut callers = JoinSet::new();
+    for _ in 0..40 {
+        let store = Arc::clone(&store);
+        callers.spawn(async move { store.count_members(room).await });
+    }
+    while let Some(counted) = callers.join_next().await {
+        assert_eq!(counted.unwrap(), Ok(0));
+    }
+}
+
+#[test]
+fn a_user_who_may_not_make_tables_is_told_what_to_grant() {
+    let database = Database::new();
+    SERVER.sql("postgres", "CREATE ROLE guest LOGIN").unwrap();
+    let url = database.0.replacen("roomful@", "guest@", 1);
+    let Err(StoreError::Setup(text)) = crate::open(&url, Options::default()) else {
+        panic!("it was opened");
+    };
+    assert!(
+        text.contains("permission denied") && text.contains("GRANT USAGE, CREATE"),
+        "{text}"
+    );
+}
+
 #[test]
 fn what_cannot_be_opened_says_what_to_do_and_no_password() {
     let port = SERVER.port();

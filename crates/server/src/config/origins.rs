@@ -1,0 +1,30 @@
+//! Who set which key.
+
+use std::collections::BTreeMap;
+
+use super::error::Origin;
+
+/// The origin of each key that is not a default.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origins(BTreeMap<String, Origin>);
+
+impl Origins {
+    /// The key was set, whoever had set it before.
+    pub(super) fn set(&mut self, key: &str, origin: Origin) {
+        self.0.insert(key.to_owned(), origin);
+    }
+
+    /// Who set `key`, or the nearest table around it.
+    pub(crate) fn of(&self, key: &str) -> Origin {
+        let mut key = key;
+        loop {
+            if let Some(origin) = self.0.get(key) {
+                return origin.clone();
+            }
+            match key.rfind(['.', '[']) {
+                Some(end) => key = key.get(..end).unwrap_or_default(),
+                None => return Origin::Default,
+            }
+        }
+    }
+}
