@@ -227,6 +227,19 @@ impl Cluster {
         self.config.bus.publish(LOG, encode(&places));
     }
 
+    /// This node's own entries are among the places ahead, too. Whoever goes on by what others have told comes to them, perhaps
+    /// before this node does that has just committed them; and would wait in vain for somebody to tell of them, and keep this
+    /// node waiting behind.
+    pub(crate) fn note_own(&self, first: u64, told: &[Told<'_>]) {
+        let mut upcoming = self.upcoming.lock();
+        for (pos, told) in (first..).zip(told) {
+            let line = Line::of(pos, told.seq, &told.entry, told.at);
+            upcoming.add_entry(line.placed(told.room));
+        }
+        drop(upcoming);
+        self.news.notify_one();
+    }
+
     /// An event that is no entry goes to the room's sockets on other nodes.
     pub(crate) fn tell_event<T: Serialize>(
         &self,

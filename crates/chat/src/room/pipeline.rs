@@ -201,6 +201,7 @@ impl Pipeline {
         let told: Vec<_> = told.collect();
         if !told.is_empty() {
             cluster.tell_committed(&self.order.epoch(), placed.pos, &told);
+            cluster.note_own(placed.pos, &told);
         }
     }
 
