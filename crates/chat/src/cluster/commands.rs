@@ -7,7 +7,6 @@ use roomful_store::{Appended, EntryKind, NewEntry, Placed, RoomChange, RoomId, R
 use super::{
     Cluster, Control, Told,
     control::{CONTROL_ROOM, KEPT},
-    word::Line,
 };
 use crate::{error::ChatError, servers::chat::Chat};
 
@@ -69,17 +68,15 @@ impl Cluster {
         let [Ok(Appended::New { seq, at })] = *results else {
             return false;
         };
-        let room = entry.room;
-        let line = Line::of(pos, seq, &entry, at);
-        self.upcoming.lock().add_entry(line.placed(room));
-        self.awake();
         let told = Told {
-            room,
+            room: entry.room,
             name: CONTROL_ROOM,
             seq,
             at,
             entry,
         };
+        self.note_own(pos, std::slice::from_ref(&told));
+        self.awake();
         if chat.pipeline.is_superseded() {
             self.ask_store();
         } else {

@@ -178,7 +178,6 @@ impl Pipeline {
         let offset = self.order.offset(*pos);
         let event = Event::of(&room, entry);
         let frame = event.and_then(|event| event.frame(&room, &self.namespace, offset.as_deref()));
-        breath.spend(frame.as_ref().map_or(0, |frame| frame.event.len()));
-        self.deliver(&room, *pos, entry.seq, frame);
+        self.deliver(&room, *pos, entry.seq, frame, breath);
     }
 }

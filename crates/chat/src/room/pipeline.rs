@@ -238,8 +238,7 @@ impl Pipeline {
                 let offset = self.order.offset(pos);
                 let event = pending.event(room, seq, at);
                 let frame = event.frame(room, &self.namespace, offset.as_deref());
-                breath.spend(frame.as_ref().map_or(0, |frame| frame.event.len()));
-                self.deliver(room, pos, seq, frame);
+                self.deliver(room, pos, seq, frame, &mut breath);
                 pos += 1;
                 if pending.what.is_counted() {
                     self.unread.room_changed(room);
@@ -272,7 +271,8 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn deliver(&self, room: &Room, pos: u64, seq: u64, frame: Option<Frame>) {
+    pub(super) fn deliver(&self, room: &Room, pos: u64, seq: u64, frame: Option<Frame>, breath: &mut Breath) {
+        breath.spend(frame.as_ref().map_or(0, |frame| frame.event.len()));
         #[cfg(feature = "planted-bugs")]
         let frame = frame.filter(|_| {
             !(roomful_store::planted::is(roomful_store::planted::Bug::SkipDelivery) && seq.is_multiple_of(40))

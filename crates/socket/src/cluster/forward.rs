@@ -32,7 +32,7 @@ use crate::{seldom::Seldom, settings::Settings};
 const KEPT: Duration = Duration::from_secs(3);
 /// What the owner gets beyond its own deadlines before it counts as dead.
 const GRACE: Duration = Duration::from_secs(10);
-/// How often the log is told of forged requests at most.
+/// How often the log is told of forged requests at most, and of misdirected ones.
 const TELLING: Duration = Duration::from_secs(10);
 /// A drain that has come to its end: no tunnel is left.
 pub(crate) const ALL: u16 = 1000;
@@ -92,6 +92,8 @@ pub(crate) struct Peers {
     metrics: Arc<Metrics>,
     /// Requests that no node has made, of which anybody can send as many as they like.
     forged: Seldom,
+    /// Requests that others have passed on to the wrong node: all that come, while an address is wrong.
+    misdirected: Seldom,
     /// How far this node's drain has come, in thousandths.
     drained: watch::Sender<u16>,
 }
@@ -124,6 +126,7 @@ impl Peers {
             post: settings.body_timeout + silence + GRACE,
             metrics: Arc::new(Metrics::new()),
             forged: Seldom::new(TELLING),
+            misdirected: Seldom::new(TELLING),
             drained: watch::Sender::new(0),
         }
     }
@@ -149,11 +152,9 @@ impl Peers {
     /// Another node has passed on a request for a session of neither of us.
     pub(crate) fn misdirected(&self) {
         self.metrics.misdirected.increment(1);
-        let count = self.metrics.misdirected_so_far.fetch_add(1, Ordering::Relaxed) + 1;
-        // Not a line for each.
-        if count.is_power_of_two() {
+        if let Some(requests) = self.misdirected.happened(Instant::now()) {
             tracing::warn!(
-                count,
+                requests,
                 "requests for sessions of another node are passed on to this one: it was started anew just now, or that node's \
                  cluster.advertise names this one instead of itself"
             );

@@ -19,8 +19,6 @@ pub(super) struct Metrics {
     pub(super) forged: Counter,
     /// Requests that another node has passed on to the wrong one.
     pub(super) misdirected: Counter,
-    /// The same, to be read.
-    pub(super) misdirected_so_far: AtomicUsize,
     /// Bytes that went through tunnels, both ways.
     pub(super) tunnelled: Counter,
 }
@@ -38,7 +36,6 @@ impl Metrics {
             open_now: AtomicUsize::new(0),
             forged: counter!("roomful_forward_forged_total"),
             misdirected: counter!("roomful_forward_misdirected_total"),
-            misdirected_so_far: AtomicUsize::new(0),
             tunnelled: counter!("roomful_forward_tunnelled_bytes_total"),
         }
     }
