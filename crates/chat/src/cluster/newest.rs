@@ -1,17 +1,17 @@
 //! The newest that was lately told of each thing that only grows, as a value: what two nodes tell of one mark can overtake
 //! each other on the bus, and nobody is to see it go back.
 //!
-//! Only as much is kept as can be on its way: a table of fixed size, in which what is told newly takes the place of what was
-//! told long ago.
+//! Only as much is kept as can be on its way: lists of fixed length, in which what is told newly takes the place of what was
+//! told longest ago.
 
 use parking_lot::Mutex;
 
-/// Parts of the table, each under a lock of its own.
+/// Lists, each under a lock of its own.
 const STRIPES: u64 = 64;
-/// Things that a part remembers.
+/// Things that a list remembers.
 const SLOTS: usize = 64;
 
-/// What was told, by key.
+/// What was told, by key; in each list the latest first.
 pub(crate) struct NewestTold {
     stripes: Box<[Mutex<[Slot; SLOTS]>]>,
 }
@@ -41,12 +41,13 @@ impl NewestTold {
             return;
         };
         let mut stripe = stripe.lock();
-        let slot = usize::try_from(key / STRIPES).unwrap_or_default() % SLOTS;
-        let Some(slot) = stripe.get_mut(slot) else { return };
-        if slot.key == key && slot.value >= value {
+        let known = stripe.iter().position(|slot| slot.key == key);
+        if known.is_some_and(|at| stripe[at].value >= value) {
             return;
         }
-        *slot = Slot { key, value };
+        let place = known.unwrap_or(SLOTS - 1);
+        stripe[..=place].rotate_right(1);
+        stripe[0] = Slot { key, value };
         // Under the lock, or the newer could still be the first.
         tell();
     }
@@ -76,13 +77,22 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_long_ago_is_forgotten() {
+    fn what_was_told_long_ago_is_forgotten_and_nothing_else() {
         let (newest, mut told) = (NewestTold::default(), 0);
-        // They meet in one slot.
-        let other = 7 + STRIPES * SLOTS as u64;
-        for (key, value) in [(7, 3), (other, 9), (7, 2)] {
-            newest.tell(key, value, || told += 1);
+        // All in one list.
+        let key = |number: usize| 7 + STRIPES * number as u64;
+        let mut tell = |number, value| newest.tell(key(number), value, || told += 1);
+        tell(0, 3);
+        for other in 1..SLOTS {
+            tell(other, 9);
         }
-        assert_eq!(told, 3);
+        // The oldest that it remembers, and by that the latest.
+        tell(0, 2);
+        tell(0, 4);
+        tell(SLOTS, 9);
+        tell(0, 4);
+        // It took the place of this one.
+        tell(1, 1);
+        assert_eq!(told, SLOTS + 3);
     }
 }
