@@ -1,6 +1,7 @@
 //! Engine.IO 4: sessions over HTTP long-polling and WebSocket. Knows nothing of Socket.IO: what a message means is
 //! up to the [`Service`] that sits on top.
 
+mod flusher;
 mod http_error;
 mod polling;
 mod probe;
@@ -12,7 +13,6 @@ mod session;
 mod stream;
 mod task;
 mod upgrade;
-mod writer;
 
 use std::{
     sync::Arc,

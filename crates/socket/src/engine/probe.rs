@@ -92,7 +92,7 @@ impl Probe<'_> {
             pending.clear();
             let count = loop {
                 tokio::select! {
-                    count = poll_fn(|cx| stream.poll_read(cx, &mut buffer)) => break count.ok()?,
+                    count = poll_fn(|cx| stream.source.poll_read(cx, &mut buffer)) => break count.ok()?,
                     _ = release.tick() => {
                         if !self.session.is_open() {
                             return None;
@@ -137,13 +137,13 @@ fn written(op: OpCode, payload: &[u8]) -> Vec<u8> {
 
 async fn write_all(stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        let count = poll_fn(|cx| stream.poll_write(cx, &[IoSlice::new(bytes)])).await?;
+        let count = poll_fn(|cx| stream.sink.poll_write(cx, &[IoSlice::new(bytes)])).await?;
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
         bytes = bytes.get(count..).unwrap_or_default();
     }
-    poll_fn(|cx| stream.poll_flush(cx)).await
+    poll_fn(|cx| stream.sink.poll_flush(cx)).await
 }
 
 /// Says goodbye, for at most a moment: the peer may not be reading.
@@ -152,7 +152,7 @@ async fn close(stream: &mut Stream) {
     frame::write_close(None, "", &mut frame);
     let goodbye = async {
         write_all(stream, &frame).await?;
-        poll_fn(|cx| stream.poll_shutdown(cx)).await
+        poll_fn(|cx| stream.sink.poll_shutdown(cx)).await
     };
     // Whether it arrives is the peer's business.
     let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;

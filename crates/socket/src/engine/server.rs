@@ -16,6 +16,7 @@ use roomful_wire::{
 
 use super::{
     Service,
+    flusher::Flusher,
     http_error::HttpError,
     polling, probe,
     query::Query,
@@ -43,6 +44,7 @@ pub(crate) struct Engine {
     pub(crate) cors: Cors,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Arc<Registry>,
+    pub(super) flusher: Flusher,
     /// Bytes of unfinished messages of all sessions.
     pub(super) unfinished: AtomicUsize,
     /// The other nodes, in a cluster.
@@ -84,6 +86,7 @@ impl EngineServer {
             cors,
             metrics: Metrics::new(),
             registry: Arc::default(),
+            flusher: Flusher::new(),
             unfinished: AtomicUsize::new(0),
             accepts: OnceLock::new(),
         };

@@ -1,5 +1,6 @@
 //! The byte stream of an upgraded connection: the raw TCP stream taken back out of hyper where there is one, and
-//! anything else (TLS, in-memory pipes) boxed behind the same two calls.
+//! anything else (TLS, in-memory pipes) boxed behind the same calls. Its two halves have different owners: the session's
+//! task reads, and whoever has something for the client writes.
 
 use std::{
     io::{self, IoSlice},
@@ -11,8 +12,11 @@ use bytes::Bytes;
 use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
 };
 
 use crate::head_timer::Counted;
@@ -20,9 +24,23 @@ use crate::head_timer::Counted;
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Other(Pin<Box<dyn Duplex>>),
+type Other = Pin<Box<dyn Duplex>>;
+
+pub(super) struct Stream {
+    pub(super) source: Source,
+    pub(super) sink: Sink,
+}
+
+/// The half to read from.
+pub(super) enum Source {
+    Tcp(OwnedReadHalf),
+    Other(ReadHalf<Other>),
+}
+
+/// The half to write to.
+pub(super) enum Sink {
+    Tcp(OwnedWriteHalf),
+    Other(WriteHalf<Other>),
 }
 
 impl Stream {
@@ -40,48 +58,83 @@ impl Stream {
         // `axum::serve` goes through hyper-util's protocol detection, which wraps the stream once more.
         match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => (Stream::tcp(parts.io.into_inner()), parts.read_buf),
-            Err(upgraded) => (Stream::Other(Box::pin(TokioIo::new(upgraded))), Bytes::new()),
+            Err(upgraded) => (Stream::other(Box::pin(TokioIo::new(upgraded))), Bytes::new()),
         }
     }
 
     fn tcp(stream: TcpStream) -> Stream {
         // Frames are written whole, so waiting to fill a segment only adds delay. Failure costs nothing but that.
         let _ = stream.set_nodelay(true);
-        Stream::Tcp(stream)
+        let (source, sink) = stream.into_split();
+        Stream {
+            source: Source::Tcp(source),
+            sink: Sink::Tcp(sink),
+        }
     }
 
+    fn other(stream: Other) -> Stream {
+        let (source, sink) = tokio::io::split(stream);
+        Stream {
+            source: Source::Other(source),
+            sink: Sink::Other(sink),
+        }
+    }
+}
+
+impl Source {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         ready!(match self {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-            Stream::Other(stream) => stream.as_mut().poll_read(cx, &mut buffer),
+            Source::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Source::Other(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
         })?;
         Poll::Ready(Ok(buffer.filled().len()))
     }
+}
 
+impl Sink {
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Stream::Other(stream) => stream.as_mut().poll_write_vectored(cx, slices),
+        match (self, slices) {
+            // The kernel has less to do for one slice than for a list of one.
+            (Sink::Tcp(stream), [slice]) => Pin::new(stream).poll_write(cx, slice),
+            (Sink::Tcp(stream), slices) => Pin::new(stream).poll_write_vectored(cx, slices),
+            (Sink::Other(stream), slices) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
+    }
+
+    /// Writes what the stream takes at once, for whoever is not the task that waits for it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`]: only the task can go on.
+    pub(super) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self, slices) {
+            (Sink::Tcp(stream), [slice]) => stream.try_write(slice),
+            (Sink::Tcp(stream), slices) => stream.try_write_vectored(slices),
+            (Sink::Other(_), _) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Can [`Sink::try_write`] ever write anything?
+    pub(super) fn takes_tries(&self) -> bool {
+        matches!(self, Sink::Tcp(_))
     }
 
     /// Pushes buffered bytes out (a TLS layer has some).
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Stream::Tcp(_) => Poll::Ready(Ok(())),
-            Stream::Other(stream) => stream.as_mut().poll_flush(cx),
+            Sink::Tcp(_) => Poll::Ready(Ok(())),
+            Sink::Other(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Other(stream) => stream.as_mut().poll_shutdown(cx),
+            Sink::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Sink::Other(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

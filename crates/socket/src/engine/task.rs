@@ -18,8 +18,7 @@ use super::{
     received::{End, NO_STATUS, act_on},
     registry::Place,
     session::{Adopted, Session},
-    stream::Stream,
-    writer::Writer,
+    stream::{Source, Stream},
 };
 use crate::reason::Reason;
 
@@ -48,9 +47,9 @@ enum Stage {
 pub(super) struct SessionTask {
     session: Arc<Session>,
     connection: Box<dyn Connection>,
-    stream: Option<Stream>,
+    /// Where to read from, while there is a WebSocket. The session has the other half.
+    source: Option<Source>,
     decoder: Decoder,
-    writer: Writer,
     /// The code the peer closed with, or the one its mistake deserves.
     close_code: Option<u16>,
     stage: Stage,
@@ -72,9 +71,8 @@ impl SessionTask {
         SessionTask {
             session,
             connection,
-            stream: None,
+            source: None,
             decoder: Decoder::default(),
-            writer: Writer::default(),
             close_code: None,
             stage: Stage::Open,
             seen_ending: false,
@@ -95,7 +93,8 @@ impl SessionTask {
     }
 
     fn adopt(&mut self, mut adopted: Adopted) {
-        self.stream = Some(adopted.stream);
+        self.session.attach(adopted.stream.sink);
+        self.source = Some(adopted.stream.source);
         self.decoder = adopted.decoder;
         self.ingest(&mut adopted.read_ahead);
     }
@@ -148,10 +147,7 @@ impl SessionTask {
     // ---- out
 
     fn write(&mut self, cx: &mut Context<'_>) -> Io {
-        let Some(stream) = self.stream.as_mut() else {
-            return Io::Blocked;
-        };
-        match self.writer.poll(cx, stream, &self.session) {
+        match self.session.poll_write(cx) {
             Poll::Ready(Ok(())) => Io::Moved,
             Poll::Pending => Io::Blocked,
             Poll::Ready(Err(_)) => self.lost(),
@@ -165,10 +161,10 @@ impl SessionTask {
             return Io::Blocked;
         }
         BUFFER.with_borrow_mut(|buffer| {
-            let Some(stream) = self.stream.as_mut() else {
+            let Some(source) = self.source.as_mut() else {
                 return Io::Blocked;
             };
-            match stream.poll_read(cx, buffer) {
+            match source.poll_read(cx, buffer) {
                 Poll::Pending => Io::Blocked,
                 Poll::Ready(Ok(0) | Err(_)) => self.lost(),
                 Poll::Ready(Ok(count)) => {
@@ -193,7 +189,7 @@ impl SessionTask {
                     if let Some(message) = decoded.message {
                         match act_on(message, &self.session, self.connection.as_mut()) {
                             Ok(None) => {}
-                            Ok(Some(control)) => self.writer.owe(control),
+                            Ok(Some(control)) => self.session.owe(control),
                             Err(End { reason, code }) => {
                                 self.close_code = code.or(reason.close_code());
                                 self.session.end(reason);
@@ -224,7 +220,7 @@ impl SessionTask {
     /// that was written before ours; a mere end of the stream may be the doing of a proxy.
     fn hear_goodbye(&mut self, mut bytes: &mut [u8]) {
         let limits = self.session.settings().frame_limits();
-        while self.writer.is_empty() && !bytes.is_empty() {
+        while self.session.is_written() && !bytes.is_empty() {
             let Ok(decoded) = self.decoder.decode(&limits, bytes) else {
                 return;
             };
@@ -290,7 +286,7 @@ impl SessionTask {
                 },
             )
         };
-        if self.stream.is_some() {
+        if self.source.is_some() {
             let mut close = Vec::new();
             frame::write_close(
                 self.close_code
@@ -299,7 +295,7 @@ impl SessionTask {
                 "",
                 &mut close,
             );
-            self.writer.close(close.into(), reason.flushes(), &self.session);
+            self.session.close_stream(close.into(), reason.flushes());
             self.stage = Stage::Flushing(now + linger);
         } else if reason.lingers() && !self.session.said_goodbye() {
             // The client hears of it at its next GET, if one comes.
@@ -316,14 +312,14 @@ impl SessionTask {
     fn finish(&mut self, cx: &mut Context<'_>) {
         let now = Instant::now();
         if let Stage::Flushing(until) = self.stage {
-            match self.stream.as_mut() {
+            match self.source {
                 None if self.session.said_goodbye() => self.let_go(),
                 None if self.session.is_server_closing() => {
                     self.stage = Stage::Flushing(until.min(now + self.session.settings().linger));
                     let next = self.next_deadline(now);
                     self.timer.as_mut().reset(next);
                 }
-                Some(stream) if self.writer.is_empty() => match stream.poll_shutdown(cx) {
+                Some(_) => match self.session.poll_shutdown(cx) {
                     Poll::Ready(Ok(())) => {
                         self.stage = Stage::Draining(now + self.session.settings().linger);
                         let next = self.next_deadline(now);
@@ -332,7 +328,7 @@ impl SessionTask {
                     Poll::Ready(Err(_)) => self.let_go(),
                     Poll::Pending => {}
                 },
-                _ => {}
+                None => {}
             }
         }
     }
@@ -340,8 +336,7 @@ impl SessionTask {
     /// The peer is gone.
     fn lost(&mut self) -> Io {
         self.session.end(Reason::TransportClose);
-        self.stream = None;
-        self.writer.clear();
+        self.hang_up();
         if self.seen_ending {
             self.stage = Stage::Gone;
         }
@@ -350,11 +345,16 @@ impl SessionTask {
     }
 
     fn let_go(&mut self) {
-        self.stream = None;
-        self.writer.clear();
+        self.hang_up();
         self.stage = Stage::Gone;
         self.session.forget();
         self.session.over();
+    }
+
+    fn hang_up(&mut self) {
+        if self.source.take().is_some() {
+            self.session.detach();
+        }
     }
 }
 
@@ -401,6 +401,7 @@ impl Drop for SessionTask {
     fn drop(&mut self) {
         // Also on a panic in the upper layer, and when the runtime goes down.
         self.session.end(Reason::TransportClose);
+        self.hang_up();
         self.session.forget();
         self.session.over();
         self.session.unfinished().fetch_sub(self.held, Ordering::Relaxed);

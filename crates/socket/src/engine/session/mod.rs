@@ -3,6 +3,7 @@
 
 mod beats;
 mod polling;
+mod writing;
 
 use std::{
     collections::VecDeque,
@@ -21,7 +22,11 @@ use tokio::time::Instant;
 
 use self::beats::Beats;
 pub use self::beats::SentMark;
-use super::{Engine, Owned, stream::Stream};
+use super::{
+    Engine, Owned,
+    flusher::Lane,
+    stream::{Sink, Stream},
+};
 use crate::{
     handshake::Handshake,
     id::SessionId,
@@ -40,8 +45,9 @@ pub struct Session {
     id: SessionId,
     engine: Arc<Engine>,
     handshake: Arc<Handshake>,
-    /// Not an async mutex: it is held for a few field accesses and never across an await.
+    /// Not an async mutex: it is held for a few field accesses or one write that does not block, and never across an await.
     state: Mutex<State>,
+    lane: Arc<Lane>,
     began: Instant,
 }
 
@@ -50,11 +56,14 @@ struct State {
     heartbeat: Heartbeat,
     beats: Beats,
     outbox: Outbox,
+    /// Where the outbox goes, while there is a WebSocket.
+    sink: Option<Sink>,
+    /// Stands in a flusher's list.
+    queued: bool,
     ending: Option<Reason>,
-    /// The session's task, when it sleeps.
-    task: Option<Waker>,
-    /// Whether a new frame should wake the task: not while its stream is blocked or while there is none.
-    wants_frames: bool,
+    /// The session's task, while it sleeps. Otherwise it has its turn or will have one, and looks at all there is before
+    /// it sleeps again.
+    sleeper: Option<Sleeper>,
     /// The task does not read: a pong may lie unread.
     saturated: bool,
     /// The upper layer wants the task to look at it.
@@ -62,6 +71,13 @@ struct State {
     waiters: Waiters,
     /// What only polling needs; gone after an upgrade.
     polling: Option<Box<Polling>>,
+}
+
+/// A task that sleeps.
+struct Sleeper {
+    waker: Waker,
+    /// Whether a new frame concerns it: not while its stream is blocked, which will wake it, or while there is none.
+    wants_frames: bool,
 }
 
 /// Who waits for room in the outbox or for the end, see [`Session::poll_room`] and [`Session::poll_over`]. Nearly always
@@ -98,6 +114,14 @@ pub(super) struct Adopted {
     pub(super) read_ahead: Vec<u8>,
 }
 
+/// Who sees to a new frame.
+enum Call {
+    /// Somebody will who knows of it, or will look.
+    Nobody,
+    Waker(Waker),
+    Flusher,
+}
+
 /// What a parked GET is answered with.
 pub(super) enum Answer {
     Frames(Batch),
@@ -114,17 +138,21 @@ pub(super) struct Look {
 }
 
 impl Session {
+    /// Made within a runtime.
     pub(super) fn new(engine: Arc<Engine>, handshake: Handshake, link: Link) -> Arc<Session> {
         let began = Instant::now();
         let heartbeat = Heartbeat::new(began.into_std(), engine.settings.rhythm);
+        let lane = engine.flusher.lane();
+        lane.start();
         let state = State {
             link,
             heartbeat,
             beats: Beats::default(),
             outbox: Outbox::default(),
+            sink: None,
+            queued: false,
             ending: None,
-            task: None,
-            wants_frames: false,
+            sleeper: None,
             saturated: false,
             nudged: false,
             waiters: Waiters::default(),
@@ -135,6 +163,7 @@ impl Session {
             engine,
             handshake: Arc::new(handshake),
             state: Mutex::new(state),
+            lane,
             began,
         })
     }
@@ -160,7 +189,7 @@ impl Session {
     }
 
     /// Queues a message for the client.
-    pub fn send(&self, message: &Prepared, class: Class) -> Sent {
+    pub fn send(self: &Arc<Self>, message: &Prepared, class: Class) -> Sent {
         let metrics = &self.engine.metrics;
         let mut state = self.state.lock();
         if state.ending.is_some() {
@@ -172,12 +201,10 @@ impl Session {
         }
         match state.outbox.push(message.frame(), class, self.engine.bounds()) {
             Ok(Pushed::Queued) => {
-                let waker = state.on_frame();
+                let call = state.on_frame();
                 drop(state);
                 metrics.packets_out.increment(1);
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
+                self.call(call);
                 Sent::Queued
             }
             Ok(Pushed::Replaced) => {
@@ -199,6 +226,27 @@ impl Session {
                 Sent::Closed
             }
         }
+    }
+
+    fn call(self: &Arc<Self>, call: Call) {
+        match call {
+            Call::Nobody => {}
+            Call::Waker(waker) => waker.wake(),
+            Call::Flusher => {
+                if !self.lane.push(Arc::clone(self)) {
+                    self.hand_back();
+                }
+            }
+        }
+    }
+
+    /// Leaves writing to the session's task: there is no flusher any more.
+    pub(super) fn hand_back(&self) {
+        let mut state = self.state.lock();
+        state.queued = false;
+        let task = state.wake();
+        drop(state);
+        task.into_iter().for_each(Waker::wake);
     }
 
     /// Ready when at most half of what may wait for the client does, or the session has ended.
@@ -246,11 +294,11 @@ impl Session {
         }
         state.ending = Some(reason);
         if !reason.flushes() {
-            state.outbox.clear();
+            state.outbox.drop_waiting();
         }
         let forget = state.polling.is_none() || !reason.lingers();
         let wakers = [
-            state.task.take(),
+            state.wake(),
             state.polling.as_mut().and_then(|polling| polling.getter.take()),
         ];
         let poster = state.polling.as_mut().and_then(|polling| polling.poster.take());
@@ -268,11 +316,9 @@ impl Session {
     pub(crate) fn nudge(&self) {
         let mut state = self.state.lock();
         state.nudged = true;
-        let task = state.task.take();
+        let task = state.wake();
         drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
+        task.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -292,26 +338,24 @@ impl Session {
 
     /// Pings, or ends the session, if it is time to; gives back when to look again. Asked on requests too, since a
     /// timer may be late.
-    pub(super) fn check_heartbeat(&self) -> Instant {
+    pub(super) fn check_heartbeat(self: &Arc<Self>) -> Instant {
         let now = Instant::now();
         let rhythm = self.engine.settings.rhythm;
         let mut state = self.state.lock();
         let beat = state.heartbeat.poll(now.into_std(), rhythm);
         // A pong may come at any moment and make the next ping due one interval later.
         let next = state.heartbeat.next().min((now + rhythm.interval).into_std());
-        let mut waker = None;
+        let mut call = Call::Nobody;
         if beat == Beat::Ping && !state.outbox.begins_with(&PING) {
-            let clear = state.outbox.is_idle();
+            let clear = state.outbox.is_empty();
             state.beats.ping(clear);
             state.outbox.push_front(PING);
-            waker = state.on_frame();
+            call = state.on_frame();
         }
         // Who is not read from can't be blamed for silence.
         let timed_out = beat == Beat::TimedOut && !state.saturated;
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.call(call);
         if timed_out {
             self.end(Reason::PingTimeout);
         }
@@ -329,7 +373,7 @@ impl Session {
     /// The client says goodbye, or answers ours.
     pub(crate) fn farewell(&self) {
         let mut state = self.state.lock();
-        if state.outbox.is_idle() {
+        if state.outbox.is_empty() {
             state.beats.farewell(self.began.elapsed());
         }
     }
@@ -351,9 +395,10 @@ impl Session {
 
     // ---- the task's side
 
-    /// Takes what the polling side left for the task; messages only if it `wants` some.
+    /// The task's turn begins: takes what the polling side left for it; messages only if it `wants` some.
     pub(super) fn look(&self, wants: bool) -> Look {
         let mut state = self.state.lock();
+        state.sleeper = None;
         let ending = state.ending;
         let Some(polling) = state.polling.as_mut() else {
             return Look {
@@ -382,36 +427,6 @@ impl Session {
         }
     }
 
-    /// Reports what was written and takes the next frames to write.
-    pub(super) fn take_frames(
-        &self,
-        written_frames: usize,
-        written_bytes: usize,
-        most: usize,
-        out: &mut Batch,
-    ) {
-        let mut state = self.state.lock();
-        state.outbox.written(written_frames, written_bytes);
-        let waiting = state.on_room(self.engine.bounds());
-        state.outbox.take(most, out);
-        drop(state);
-        wake_all(waiting);
-    }
-
-    /// Counts a control frame that goes out past the outbox, so that [`Session::take_frames`] balances.
-    pub(super) fn charge(&self, bytes: usize) {
-        self.state.lock().outbox.charge(bytes);
-    }
-
-    /// Frames taken by [`Session::take_frames`] have left, though not the whole batch.
-    pub(super) fn settle(&self, frames: usize, bytes: usize) {
-        let mut state = self.state.lock();
-        state.outbox.written(frames, bytes);
-        let waiting = state.on_room(self.engine.bounds());
-        drop(state);
-        wake_all(waiting);
-    }
-
     /// Lets the task sleep, unless something has come in since it looked. `can_write`: its stream is not blocked.
     /// `saturated`: it takes no messages until some are handled.
     pub(super) fn sleep(
@@ -430,12 +445,11 @@ impl Session {
         if std::mem::take(&mut state.nudged) || frames || polled || (state.ending.is_some() && !seen_ending) {
             return false;
         }
-        state.wants_frames = can_write;
         state.saturated = saturated;
-        match &mut state.task {
-            Some(waker) => waker.clone_from(cx.waker()),
-            place => *place = Some(cx.waker().clone()),
-        }
+        state.sleeper = Some(Sleeper {
+            waker: cx.waker().clone(),
+            wants_frames: can_write,
+        });
         true
     }
 
@@ -469,7 +483,12 @@ impl State {
                 .is_some_and(|polling| polling.getter.is_some());
         }
         // The task is either awake and writing, or asleep with a stream that takes more.
-        self.task.is_none() || self.wants_frames
+        self.sleeper.as_ref().is_none_or(|sleeper| sleeper.wants_frames)
+    }
+
+    /// The task, if it has to be woken.
+    fn wake(&mut self) -> Option<Waker> {
+        self.sleeper.take().map(|sleeper| sleeper.waker)
     }
 
     fn wait(&mut self, cx: &Context<'_>) -> Poll<()> {
@@ -489,12 +508,24 @@ impl State {
         }
     }
 
-    /// Who is to be woken for a new frame.
-    fn on_frame(&mut self) -> Option<Waker> {
+    /// Who is to be told of a new frame.
+    fn on_frame(&mut self) -> Call {
         if let Some(polling) = self.polling.as_mut() {
-            return polling.getter.take();
+            return polling.getter.take().map_or(Call::Nobody, Call::Waker);
         }
-        if self.wants_frames { self.task.take() } else { None }
+        if self.queued || !self.sleeps_for_frames() {
+            return Call::Nobody;
+        }
+        if self.sink.as_ref().is_some_and(Sink::takes_tries) {
+            self.queued = true;
+            return Call::Flusher;
+        }
+        self.wake().map_or(Call::Nobody, Call::Waker)
+    }
+
+    /// Does a new frame need somebody to see to it? A task that is awake does so by itself.
+    fn sleeps_for_frames(&self) -> bool {
+        self.sleeper.as_ref().is_some_and(|sleeper| sleeper.wants_frames)
     }
 }
 

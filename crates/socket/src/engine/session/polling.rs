@@ -2,11 +2,10 @@
 
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use roomful_wire::engine::session::LinkError;
 
 use super::{Adopted, Answer, Session, wake_all};
-use crate::{engine::Owned, outbox::Batch, reason::Reason};
+use crate::{engine::Owned, reason::Reason};
 
 impl Session {
     // ---- the polling side
@@ -35,15 +34,14 @@ impl Session {
             // The WebSocket took over while this GET was parked.
             return Poll::Ready(Answer::Noop);
         };
-        let mut frames = Batch::new();
         // The stock client acts on a close at once, but on events of the same answer only after it: it would take them for
         // events of its next session. So what waits goes alone, and the goodbye with the next GET.
         let last_words = !state.outbox.is_empty() && !polling.closed_by_client;
         if state.ending.is_some() && !last_words {
             polling.said_goodbye = true;
             let by_client = polling.closed_by_client;
-            state.outbox.take(usize::MAX, &mut frames);
-            let task = state.task.take();
+            state.outbox.clear();
+            let task = state.wake();
             drop(guard);
             if let Some(task) = task {
                 task.wake();
@@ -51,10 +49,7 @@ impl Session {
             return Poll::Ready(if by_client { Answer::Noop } else { Answer::Close });
         }
         if !state.outbox.is_empty() && polling.adopted.is_none() {
-            state.outbox.take(usize::MAX, &mut frames);
-            state
-                .outbox
-                .written(frames.len(), frames.iter().map(Bytes::len).sum());
+            let frames = state.outbox.take();
             polling.noop = false;
             state.link.close_get();
             let waiting = state.on_room(self.engine.bounds());
@@ -86,7 +81,7 @@ impl Session {
             return Poll::Pending;
         }
         polling.inbox.extend(messages.drain(..));
-        let task = state.task.take();
+        let task = state.wake();
         drop(state);
         if let Some(task) = task {
             task.wake();
@@ -139,7 +134,7 @@ impl Session {
         polling.adopted = Some(adopted);
         let getter = polling.getter.take();
         state.link.complete_upgrade();
-        let task = state.task.take();
+        let task = state.wake();
         drop(state);
         self.engine.metrics.upgraded.increment(1);
         task.into_iter().chain(getter).for_each(Waker::wake);

@@ -1,0 +1,147 @@
+//! What goes to many is written by tasks that all connections share: nothing is lost, doubled or out of order by that, and
+//! connections get on without them.
+
+#![allow(clippy::unwrap_used)] // a test that can't go on fails
+
+use std::sync::mpsc;
+
+use roomful_socket::{HttpLimits, WebSocketServer, serve};
+use roomful_testkit::{PATIENCE, WsClient, ws::Frame};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+};
+
+mod fixture;
+
+const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+const CLIENTS: usize = 8;
+
+/// The next text message that is no sign of life.
+async fn text(client: &mut WsClient) -> String {
+    loop {
+        match client.recv_within(PATIENCE).await.unwrap() {
+            Frame::Text(text) => return text,
+            Frame::Pong(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn connect(address: std::net::SocketAddr) -> WsClient {
+    let mut client = WsClient::connect(address, WEBSOCKET, &[]).await.unwrap();
+    client.send_text("40").await.unwrap();
+    assert!(text(&mut client).await.starts_with('0'));
+    assert!(text(&mut client).await.starts_with("40"));
+    client
+}
+
+/// Numbers from several threads at once, while clients ask for pongs, and some text that fills the kernel's buffers now and then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_many_emit_at_once_comes_whole_and_in_the_order_of_each() {
+    const EMITTERS: usize = 4;
+    const EVENTS: u64 = 500;
+    let (address, server) = fixture::start(
+        |builder| builder.outbox(64 << 20, 100_000),
+        |server| drop(server.of("/")),
+    )
+    .await;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(connect(address).await);
+    }
+    let emitters = (0..EMITTERS).map(|emitter| {
+        let root = server.of("/");
+        tokio::spawn(async move {
+            for number in 0..EVENTS {
+                let padding = if number % 50 == 0 {
+                    "x".repeat(64 << 10)
+                } else {
+                    String::new()
+                };
+                root.emit("n", &json!([emitter, number, padding])).unwrap();
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    let emitters: Vec<_> = emitters.collect();
+    let listeners = clients.into_iter().map(|mut client| {
+        tokio::spawn(async move {
+            let mut next = [0; EMITTERS];
+            while next.iter().any(|next| *next < EVENTS) {
+                let text = text(&mut client).await;
+                let event: Value = serde_json::from_str(&text[2..]).unwrap();
+                let emitter = usize::try_from(event[1][0].as_u64().unwrap()).unwrap();
+                assert_eq!(event[1][1], next[emitter]);
+                next[emitter] += 1;
+                if next[emitter].is_multiple_of(7) {
+                    client.send_raw(&[0x89, 0x80, 0, 0, 0, 0]).await.unwrap();
+                }
+            }
+        })
+    });
+    let listeners: Vec<_> = listeners.collect();
+    for task in emitters.into_iter().chain(listeners) {
+        task.await.unwrap();
+    }
+}
+
+/// A thread with a runtime of its own that serves until it is told to end; gives back where.
+fn serve_in(runtime: &Runtime, server: &WebSocketServer) -> std::net::SocketAddr {
+    let router = server.router();
+    let (told, address) = mpsc::sync_channel(1);
+    runtime.spawn(async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        told.send(listener.local_addr().unwrap()).unwrap();
+        serve(listener, router, HttpLimits::default(), std::future::pending()).await;
+    });
+    address.recv_timeout(PATIENCE).unwrap()
+}
+
+/// A server may be served by several runtimes, and the tasks that write run on the one that came first.
+#[test]
+fn connections_outlive_the_runtime_that_wrote_for_them() {
+    let runtime = || {
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let [first, second, clients] = [runtime(), runtime(), runtime()];
+    let server = WebSocketServer::builder().build();
+    let root = server.of("/");
+    let (early, late) = (serve_in(&first, &server), serve_in(&second, &server));
+    // Enough for each of the tasks to be there.
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let mut staying = clients.block_on(async {
+        for _ in 0..cores {
+            connect(early).await;
+        }
+        let mut staying = Vec::new();
+        for _ in 0..cores {
+            staying.push(connect(late).await);
+        }
+        staying
+    });
+    let mut hear = |what: &str| {
+        clients.block_on(async {
+            for client in &mut staying {
+                assert_eq!(text(client).await, what);
+            }
+        });
+    };
+    root.emit("n", &0).unwrap();
+    hear("42[\"n\",0]");
+    first.shutdown_timeout(PATIENCE);
+    root.emit("n", &1).unwrap();
+    hear("42[\"n\",1]");
+    // Who comes now has tasks again.
+    clients.block_on(async {
+        let mut newcomer = connect(late).await;
+        root.emit("n", &2).unwrap();
+        assert_eq!(text(&mut newcomer).await, "42[\"n\",2]");
+    });
+    hear("42[\"n\",2]");
+}
