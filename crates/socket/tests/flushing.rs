@@ -87,7 +87,7 @@ async fn what_many_emit_at_once_comes_whole_and_in_the_order_of_each() {
     }
 }
 
-/// A thread with a runtime of its own that serves until it is told to end; gives back where.
+/// Serves on `runtime` for as long as that lives; gives back where.
 fn serve_in(runtime: &Runtime, server: &WebSocketServer) -> std::net::SocketAddr {
     let router = server.router();
     let (told, address) = mpsc::sync_channel(1);

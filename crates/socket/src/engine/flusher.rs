@@ -16,7 +16,7 @@ use std::{
     thread::available_parallelism,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::session::Session;
 
@@ -86,23 +86,22 @@ impl Lane {
             return false;
         }
         state.sessions.push_back(session);
-        let task = state.task.take();
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
+        wake_task(state);
         true
     }
 
     fn end(&self) {
         let mut state = self.0.lock();
         state.over = true;
-        let task = state.task.take();
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
+        wake_task(state);
     }
+}
+
+/// Wakes the list's task, if it sleeps, once the lock is free.
+fn wake_task(mut state: MutexGuard<'_, State>) {
+    let task = state.task.take();
+    drop(state);
+    task.into_iter().for_each(Waker::wake);
 }
 
 async fn run(mut turns: Turns) {

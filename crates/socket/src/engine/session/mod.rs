@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use roomful_wire::{
     engine::session::{Beat, Heartbeat, Link},
     frame::Decoder,
@@ -244,9 +244,7 @@ impl Session {
     pub(super) fn hand_back(&self) {
         let mut state = self.state.lock();
         state.queued = false;
-        let task = state.wake();
-        drop(state);
-        task.into_iter().for_each(Waker::wake);
+        wake_task(state);
     }
 
     /// Ready when at most half of what may wait for the client does, or the session has ended.
@@ -316,9 +314,7 @@ impl Session {
     pub(crate) fn nudge(&self) {
         let mut state = self.state.lock();
         state.nudged = true;
-        let task = state.wake();
-        drop(state);
-        task.into_iter().for_each(Waker::wake);
+        wake_task(state);
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -486,7 +482,7 @@ impl State {
         self.sleeper.as_ref().is_none_or(|sleeper| sleeper.wants_frames)
     }
 
-    /// The task, if it has to be woken.
+    /// The task, if it sleeps, to be woken.
     fn wake(&mut self) -> Option<Waker> {
         self.sleeper.take().map(|sleeper| sleeper.waker)
     }
@@ -527,6 +523,13 @@ impl State {
     fn sleeps_for_frames(&self) -> bool {
         self.sleeper.as_ref().is_some_and(|sleeper| sleeper.wants_frames)
     }
+}
+
+/// Wakes the session's task, if it sleeps, once the lock is free.
+fn wake_task(mut state: MutexGuard<'_, State>) {
+    let task = state.wake();
+    drop(state);
+    task.into_iter().for_each(Waker::wake);
 }
 
 fn wake_all(waiting: Vec<Waker>) {

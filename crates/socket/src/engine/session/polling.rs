@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 
 use roomful_wire::engine::session::LinkError;
 
-use super::{Adopted, Answer, Session, wake_all};
+use super::{Adopted, Answer, Session, wake_all, wake_task};
 use crate::{engine::Owned, reason::Reason};
 
 impl Session {
@@ -41,11 +41,7 @@ impl Session {
             polling.said_goodbye = true;
             let by_client = polling.closed_by_client;
             state.outbox.clear();
-            let task = state.wake();
-            drop(guard);
-            if let Some(task) = task {
-                task.wake();
-            }
+            wake_task(guard);
             return Poll::Ready(if by_client { Answer::Noop } else { Answer::Close });
         }
         if !state.outbox.is_empty() && polling.adopted.is_none() {
@@ -81,11 +77,7 @@ impl Session {
             return Poll::Pending;
         }
         polling.inbox.extend(messages.drain(..));
-        let task = state.wake();
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
+        wake_task(state);
         Poll::Ready(())
     }
 

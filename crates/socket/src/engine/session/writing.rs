@@ -4,13 +4,13 @@
 
 use std::{
     io::{self, IoSlice},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use parking_lot::MutexGuard;
 
-use super::{Session, State, wake_all};
+use super::{Session, State, wake_all, wake_task};
 use crate::engine::stream::Sink;
 
 /// Frames given to one vectored write.
@@ -60,16 +60,11 @@ impl Session {
     pub(in crate::engine) fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut state = self.state.lock();
-            let State {
-                sink: Some(sink),
-                outbox,
-                ..
-            } = &mut *state
-            else {
-                return Poll::Pending;
-            };
-            if outbox.is_empty() {
-                return sink.poll_flush(cx);
+            let all_written = state.outbox.is_empty();
+            match &mut state.sink {
+                None => return Poll::Pending,
+                Some(sink) if all_written => return sink.poll_flush(cx),
+                Some(_) => {}
             }
             let outcome = state.write(|sink, slices| match sink.poll_write(cx, slices) {
                 Poll::Ready(outcome) => outcome,
@@ -84,18 +79,11 @@ impl Session {
     /// Shuts our side of the WebSocket, once all is written.
     pub(in crate::engine) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state.lock();
-        let State {
-            sink: Some(sink),
-            outbox,
-            ..
-        } = &mut *state
-        else {
-            return Poll::Ready(Ok(()));
-        };
-        if outbox.is_empty() {
-            sink.poll_shutdown(cx)
-        } else {
-            Poll::Pending
+        let all_written = state.outbox.is_empty();
+        match &mut state.sink {
+            None => Poll::Ready(Ok(())),
+            Some(sink) if all_written => sink.poll_shutdown(cx),
+            Some(_) => Poll::Pending,
         }
     }
 
@@ -109,8 +97,7 @@ impl Session {
         }
         let outcome = state.write(|sink, slices| sink.try_write(slices));
         if !matches!(self.written(state, outcome), Ok(Turn::Done)) {
-            let task = self.state.lock().wake();
-            task.into_iter().for_each(Waker::wake);
+            wake_task(self.state.lock());
         }
     }
 
