@@ -27,7 +27,8 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
     }
     let restored = me.take_restored();
     let upto = restored.as_ref().map(|restored| restored.upto());
-    tell_session(&chat, &me, &socket, upto);
+    chat.notifications
+        .connect(&me, &socket, || tell_session(&chat, &me, &socket, upto));
     if restored.is_none() {
         chat.connections.connected(&me.user, &socket);
     }
@@ -37,7 +38,6 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
         Some(restored) => recovery::resume(&chat, &me, &socket, *restored).await,
         None => recovery::begin(&chat, &me, &socket).await,
     }
-    chat.notifications.connect(&me, &socket);
     if !still_welcome(&chat, &me).await {
         socket.close(Reason::ForcedClose);
     }

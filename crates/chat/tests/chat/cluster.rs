@@ -1,10 +1,7 @@
 //! Several nodes in this process, on one store and one bus.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -119,14 +116,7 @@ async fn strangers(poll: Duration) -> (Server, Server, tempfile::TempDir) {
 
 /// The same, with the store that they are on.
 async fn strangers_on_flaky(poll: Duration) -> (Server, Server, Arc<Flaky>, tempfile::TempDir) {
-    let data = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", data.path().join("chat.db").display());
-    let store = Arc::new(Flaky {
-        inner: roomful_store::open(&url, roomful_store::Options::default()).unwrap(),
-        mode: AtomicUsize::new(0),
-        unreadable: AtomicU64::new(0),
-        untold: std::sync::atomic::AtomicUsize::new(0),
-    });
+    let (store, data) = Flaky::open();
     let clock = ManualClock::at(START);
     let node = |n: usize| {
         let cluster = ClusterConfig {

@@ -8,7 +8,10 @@ use roomful_testkit::proxy::{Proxy, Weather};
 use roomful_testkit::{Error, PATIENCE, SioClient, token};
 use serde_json::{Value, json};
 
-use crate::fixture::{SECRET, START, Server, claims, failed, ok, settle};
+use crate::{
+    fixture::{SECRET, START, Server, claims, failed, ok, settle},
+    order::on_flaky,
+};
 
 fn notify(users: &[&str], title: &str) -> Notify {
     Notify {
@@ -78,6 +81,20 @@ async fn all_sockets_of_all_its_users_get_it_live() {
         nothing_more(client).await;
     }
     nothing_more(&carol).await;
+}
+
+#[tokio::test]
+async fn a_socket_gets_what_is_posted_from_its_session_event_on_though_its_device_has_it() {
+    let (store, server) = on_flaky().await;
+    let tab = server.connect("alice").await;
+    settle(&tab).await;
+    let held = store.beginning.lock().await;
+    let other_tab = server.connect("alice").await;
+    post(&server, &["alice"], "hi").await;
+    receive(&tab, &["hi"]).await;
+    drop(held);
+    receive(&other_tab, &["hi"]).await;
+    nothing_more(&other_tab).await;
 }
 
 #[tokio::test]

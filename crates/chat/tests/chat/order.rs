@@ -138,6 +138,24 @@ pub(crate) struct Flaky {
     pub(crate) unreadable: AtomicU64,
     /// How often it could not be told that a connection was lost.
     pub(crate) untold: AtomicUsize,
+    /// No session begins while it is held.
+    pub(crate) beginning: tokio::sync::Mutex<()>,
+}
+
+impl Flaky {
+    /// On a database of its own. It works until told otherwise.
+    pub(crate) fn open() -> (Arc<Self>, tempfile::TempDir) {
+        let data = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", data.path().join("chat.db").display());
+        let store = Flaky {
+            inner: roomful_store::open(&url, roomful_store::Options::default()).unwrap(),
+            mode: AtomicUsize::new(0),
+            unreadable: AtomicU64::new(0),
+            untold: AtomicUsize::new(0),
+            beginning: tokio::sync::Mutex::default(),
+        };
+        (Arc::new(store), data)
+    }
 }
 
 mod flaky {
@@ -197,6 +215,7 @@ mod flaky {
             self.inner.missed(ask).await
         }
         async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {
+            let _held = self.beginning.lock().await;
             self.inner.begin_session(session).await
         }
         async fn subscribe(
@@ -417,16 +436,8 @@ mod flaky {
     }
 }
 
-async fn on_flaky() -> (Arc<Flaky>, Server) {
-    let data = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", data.path().join("chat.db").display());
-    let inner = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
-    let store = Arc::new(Flaky {
-        inner,
-        mode: AtomicUsize::new(0),
-        unreadable: AtomicU64::new(0),
-        untold: AtomicUsize::new(0),
-    });
+pub(crate) async fn on_flaky() -> (Arc<Flaky>, Server) {
+    let (store, data) = Flaky::open();
     let server = Server::on(store.clone(), data, |_| ()).await;
     (store, server)
 }

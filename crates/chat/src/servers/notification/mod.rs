@@ -118,12 +118,13 @@ impl NotificationServer {
 
     // ---- sockets come and go
 
-    /// A socket is in: what its device missed is on its way.
-    pub(crate) fn connect(self: &Arc<Self>, me: &Session, socket: &Socket) {
-        let behind = self
-            .tracker
-            .lock()
-            .connect(&me.user, &me.device, me.serial, socket.clone());
+    /// A socket is in: what its device missed is on its way. The `greeting` goes out first; whoever has seen it misses
+    /// nothing that is posted from then on, also if another socket of the same device is given it.
+    pub(crate) fn connect(self: &Arc<Self>, me: &Session, socket: &Socket, greeting: impl FnOnce()) {
+        let mut tracker = self.tracker.lock();
+        greeting();
+        let behind = tracker.connect(&me.user, &me.device, me.serial, socket.clone());
+        drop(tracker);
         if behind {
             self.start_reader(Arc::clone(&me.user), Arc::clone(&me.device));
         }
