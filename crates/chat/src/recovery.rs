@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use roomful_socket::{Claim, PrivateId, Reason, Recovery, Restoring, Socket};
 use roomful_store::{Holder, NewSession, RoomId, SessionKey, StoreError};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 pub(crate) use self::restore::resume;
 use crate::{
@@ -27,6 +27,9 @@ const BEAT_MS: i64 = 5_000;
 /// How long a client that comes back waits for the end of the connection that still has its session.
 const HANDOVER: Duration = Duration::from_secs(5);
 
+/// Sessions that are being given back at a time. A crowd that comes back waits its turn, so that its memory does not grow with
+/// it; the store answers so many within few calls.
+const RESTORES: usize = 512;
 /// Sessions whose end the store may have to be told of later, at most.
 const UNENDED: usize = 100_000;
 /// Forgettings that are under way at a time.
@@ -36,8 +39,9 @@ const WRITES_AT_A_TIME: usize = 64;
 pub(crate) struct Remembered {
     /// Done once the sessions of the process before are known to be lost.
     inherited: OnceCell<()>,
-    /// The sessions that are being given back. As many as clients that connect.
+    /// The sessions that are being given back, [`RESTORES`] at most.
     restoring: Mutex<Vec<SessionKey>>,
+    turns: Semaphore,
     next_beat: Mutex<i64>,
     alarm: Alarm,
     /// Sessions whose end the store does not know of yet.
@@ -58,6 +62,7 @@ impl Remembered {
         Self {
             inherited: OnceCell::new(),
             restoring: Mutex::default(),
+            turns: Semaphore::new(RESTORES),
             next_beat: Mutex::new(now),
             alarm: Alarm::default(),
             unended: Mutex::default(),
@@ -115,7 +120,13 @@ impl Recovery for Sessions {
     }
 
     fn restore<'a>(&'a self, socket: &'a Socket, claim: &'a Claim) -> Restoring<'a> {
-        Box::pin(restore::restore(&self.0, socket, claim))
+        let chat = &self.0;
+        Box::pin(async move {
+            // An error would mean that the semaphore was closed, which nobody does.
+            let _turn = chat.recovery.turns.acquire().await;
+            // Who waits for a turn has no place for the rest yet.
+            Box::pin(restore::restore(chat, socket, claim)).await
+        })
     }
 
     fn abandon(&self, socket: &Socket) {

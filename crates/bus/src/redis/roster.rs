@@ -80,8 +80,11 @@ impl RedisRoster {
             match first {
                 // Redis was started again, or another is master, most likely since the last time.
                 Err(error) if error.is_unrecoverable_error() => {
-                    let (mut connection, number) = self.connection().await?;
-                    self.try_run(script, &mut connection, number).await
+                    let again = async {
+                        let (mut connection, number) = self.connection().await?;
+                        Ok::<_, BusError>(self.try_run(script, &mut connection, number).await)
+                    };
+                    Box::pin(again).await?
                 }
                 first => first,
             }
@@ -130,7 +133,9 @@ impl RedisRoster {
         if let Some(open) = open.as_ref().filter(|open| open.place == place) {
             return Ok((open.connection.clone(), number));
         }
-        let connection = match self.shared.dialer.connect(&place, None).await {
+        // Seldom, and large: a crowd of calls at once is to have no place for it.
+        let dialled = Box::pin(self.shared.dialer.connect(&place, None)).await;
+        let connection = match dialled {
             Ok(connection) => connection,
             Err(error) => {
                 self.shared.refresh.notify_one();

@@ -19,7 +19,7 @@ const MOST: usize = 256;
 /// once.
 const PACE: Duration = Duration::from_millis(40);
 /// So many at a time are a crowd: it takes seconds anyway, and sets out further apart.
-const CROWD: usize = 32;
+const CROWD: usize = 16;
 const PACE_OF_A_CROWD: Duration = Duration::from_millis(100);
 
 /// Gathers calls that ask `A` and are answered with `R`.

@@ -55,7 +55,12 @@ impl Sessions for PostgresStore {
         match self.counted(self.gathered.missed.ask(ask.clone()).await)? {
             None => Ok(None),
             Some(spans) if spans.is_empty() => Ok(Some(Vec::new())),
-            Some(spans) => self.told(positions::missed(&self.conn().await?, &ask, &spans).await),
+            // A crowd that comes back waits for the answer above, most of it for nothing more: place for more than that is
+            // made for those who need it.
+            Some(spans) => {
+                let read = async { self.told(positions::missed(&self.conn().await?, &ask, &spans).await) };
+                Box::pin(read).await
+            }
         }
     }
 
