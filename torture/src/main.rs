@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use roomful_torture::cluster::{self, CutBy, namespaces};
+use roomful_torture::cluster::{self, CutBy, Tcp, namespaces};
 use roomful_torture::{Blow, Options, Report, TortureError, run};
 
 /// Kills, cuts and starves a Roomful server that it starts itself, and checks that nothing was lost or doubled.
@@ -45,6 +45,9 @@ struct Cli {
     /// proxies that fall silent.
     #[arg(long, requires = "nodes")]
     namespaces: bool,
+    /// Of namespaces: whether the kernel's TCP is left as it is, instead of set as deploy/sysctl recommends.
+    #[arg(long, requires = "namespaces")]
+    tcp_as_it_is: bool,
     /// Of the rounds, how many more are run on a disk that fills up.
     #[arg(long, default_value_t = 2)]
     full_disk_rounds: u64,
@@ -116,7 +119,11 @@ async fn torture_cluster(cli: &Cli, nodes: usize, options: Options) -> Result<bo
     options.skew = Duration::from_secs(cli.skew);
     options.go_on = cli.go_on;
     if cli.namespaces {
-        options.cut_by = CutBy::Network;
+        options.cut_by = CutBy::Network(if cli.tcp_as_it_is {
+            Tcp::AsItIs
+        } else {
+            Tcp::AsRecommended
+        });
         options.blows = cluster::Blow::all().collect();
     }
     if !cli.blows.is_empty() {

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use roomful_torture::TortureError;
-use roomful_torture::cluster::{Blow, CutBy, Options, Report, namespaces, run};
+use roomful_torture::cluster::{Blow, CutBy, Options, Report, Tcp, namespaces, run};
 use tokio::process::Command;
 
 /// Decides about the run; others are for `make torture-cluster NAMESPACES=1`.
@@ -37,7 +37,7 @@ async fn nothing_is_lost_and_nothing_comes_twice_over_nodes_whose_packets_are_dr
 
 async fn torture() -> Result<Report, TortureError> {
     let mut options = Options::new(roomful_torture::Options::new(SEED)?);
-    options.cut_by = CutBy::Network;
+    options.cut_by = CutBy::Network(Tcp::default());
     options.blows = vec![
         Blow::NoStore,
         Blow::NoBus,

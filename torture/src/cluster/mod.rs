@@ -17,6 +17,6 @@ mod run;
 mod storm;
 
 pub use self::blow::Blow;
-pub use self::network::Dropped;
+pub use self::network::{Dropped, Tcp};
 pub use self::report::{Report, Storm};
 pub use self::run::{CutBy, Options, run};

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::getuid;
 
-use super::network;
+use super::network::{self, Tcp};
 use crate::error::TortureError;
 
 /// Names the network namespace of whoever started this program within namespaces.
@@ -43,7 +43,7 @@ pub fn inside() -> bool {
 /// [`TortureError::Namespaces`] says what is missing, and what to do about it.
 pub fn permitted() -> Result<(), TortureError> {
     all_installed()?;
-    let tried = command(&network::set_up(1)).output();
+    let tried = command(&network::set_up(1, Tcp::AsRecommended)).output();
     let tried = tried.map_err(|error| TortureError::Namespaces(format!("setpriv did not start: {error}")))?;
     if tried.status.success() {
         return Ok(());

@@ -20,7 +20,10 @@ const PORT: u16 = 3000;
 /// How many nodes there may be: each has a network of 10.213.0.0/16, and ours is one of them.
 const MOST: usize = 200;
 
-/// Makes it for so many nodes. Forwarded packets pass the chain `cuts`; what is to be lost is sent to `lost`.
+/// What the documentation recommends for the machines of a cluster.
+const RECOMMENDED: &str = include_str!("../../../deploy/sysctl/90-roomful.conf");
+
+/// Makes it for so many nodes, with TCP set as given in lines of a file and a value. Forwarded packets pass the chain `cuts`; what is to be lost is sent to `lost`.
 const SET_UP: &str = r#"set -e
 in_router() { ip netns exec router "$@"; }
 # connect NAMESPACE-OPTION NAME NETWORK: a line from the router to one of the others, which is called NAME there and here.
@@ -31,6 +34,12 @@ connect() {
 }
 ip netns add router
 in_router sh -c "echo 1 >/proc/sys/net/ipv4/ip_forward"
+# tune COMMAND: sets TCP in the namespace that the command runs in, as far as its kernel can.
+tune() {
+    echo "$settings" | "$@" sh -c 'while read -r file value; do [ ! -e "$file" ] || echo "$value" >"$file"; done'
+}
+settings=$2
+tune env
 ip link add stage type veth peer name stage netns router
 connect "" stage 0
 node=0
@@ -38,6 +47,7 @@ while [ "$node" -lt "$1" ]; do
     name="node-$node"
     ip netns add "$name"
     ip -n "$name" link set lo up
+    tune ip netns exec "$name"
     ip -n router link add "$name" type veth peer name "$name" netns "$name"
     connect "-n $name" "$name" "$((node + 1))"
     node=$((node + 1))
@@ -54,6 +64,16 @@ table ip torture {
 }
 END
 "#;
+
+/// How the kernel's TCP is set, on the machines of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tcp {
+    /// As the documentation recommends it.
+    #[default]
+    AsRecommended,
+    /// As this machine has it in a new network.
+    AsItIs,
+}
 
 /// A running network. It ends with the namespaces that this process runs in.
 #[derive(Debug)]
@@ -72,8 +92,23 @@ pub struct Dropped {
 }
 
 /// The command that makes a network for so many nodes.
-pub(super) fn set_up(nodes: usize) -> [String; 5] {
-    ["sh", "-c", SET_UP, "sh", &nodes.to_string()].map(str::to_owned)
+pub(super) fn set_up(nodes: usize, tcp: Tcp) -> [String; 6] {
+    let settings = match tcp {
+        Tcp::AsRecommended => settings(RECOMMENDED),
+        Tcp::AsItIs => String::new(),
+    };
+    ["sh", "-c", SET_UP, "sh", &nodes.to_string(), &settings].map(str::to_owned)
+}
+
+/// What a file for `sysctl` sets, as lines of a file of /proc and a value.
+fn settings(conf: &str) -> String {
+    let lines = conf.lines().filter(|line| !line.starts_with('#'));
+    let settings = lines.filter_map(|line| line.trim_start_matches('-').split_once('='));
+    let files = settings.map(|(key, value)| {
+        let file = key.trim().replace('.', "/");
+        format!("/proc/sys/{file} {}\n", value.trim())
+    });
+    files.collect::<Vec<_>>().concat()
 }
 
 /// Where a node listens.
@@ -97,7 +132,7 @@ impl Network {
     ///
     /// # Errors
     /// [`TortureError::Namespaces`] if this process has no namespaces of its own to make it in.
-    pub(super) fn start(nodes: usize) -> Result<Self, TortureError> {
+    pub(super) fn start(nodes: usize, tcp: Tcp) -> Result<Self, TortureError> {
         if !namespaces::inside() {
             let what = "this process has to be started in namespaces of its own";
             return Err(TortureError::Namespaces(what.to_owned()));
@@ -105,7 +140,7 @@ impl Network {
         if nodes > MOST {
             return Err(TortureError::Network(format!("there is room for {MOST} nodes")));
         }
-        run("making it", &set_up(nodes), "")?;
+        run("making it", &set_up(nodes, tcp), "")?;
         Ok(Self {
             router: exec_in("router"),
         })
@@ -183,4 +218,16 @@ fn run(doing: &str, words: &[String], input: &str) -> Result<String, TortureErro
         return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_recommended_is_set_without_remarks_and_marks() {
+        let expected =
+            "/proc/sys/net/ipv4/tcp_rto_max_ms 1000\n/proc/sys/net/ipv4/tcp_thin_linear_timeouts 1\n";
+        assert_eq!(settings(RECOMMENDED), expected);
+    }
 }

@@ -51,7 +51,10 @@ impl Nodes {
         let url = block_in_place(|| postgres.new_database())?;
         let database = url.rsplit('/').next().unwrap_or_default().to_owned();
         let redis = RedisServer::start().await?;
-        let network = (options.cut_by == CutBy::Network).then(|| Network::start(options.nodes));
+        let network = match options.cut_by {
+            CutBy::Network(tcp) => Some(Network::start(options.nodes, tcp)),
+            CutBy::Proxies => None,
+        };
         let network = network.transpose()?;
         let stage = network.as_ref().map_or(Ipv4Addr::LOCALHOST, |_| network::STAGE);
         let store = SocketAddr::from((Ipv4Addr::LOCALHOST, postgres.port()));

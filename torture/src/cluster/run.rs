@@ -15,7 +15,7 @@ use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep};
 
 use super::blow::{Blow, Field};
-use super::network::Dropped;
+use super::network::{Dropped, Tcp};
 use super::nodes::Nodes;
 use super::presence::{Sighting, Watch};
 use super::report::Report;
@@ -76,7 +76,7 @@ pub enum CutBy {
     Proxies,
     /// The network, which drops packets: each node has a network namespace of its own. Only in a process that runs within
     /// [`namespaces`](super::namespaces).
-    Network,
+    Network(Tcp),
 }
 
 impl Options {

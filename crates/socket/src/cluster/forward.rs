@@ -30,6 +30,11 @@ use crate::{seldom::Seldom, settings::Settings};
 /// How long a connection to a peer may lie idle for the next request. Less than the time after which the other side ends it
 /// ([`crate::HttpLimits::keep_alive`] or its least, the time for a head), so that no request meets a closing connection.
 const KEPT: Duration = Duration::from_secs(3);
+/// A parked poll is silent, and so is a connection that only this side still has, after a cut. After so long it is asked for,
+/// so often, before it counts as broken: its client comes back then, which otherwise would wait for its own time-out.
+const SILENT: Duration = Duration::from_secs(2);
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+const ASKED: u32 = 4;
 /// What the owner gets beyond its own deadlines before it counts as dead.
 const GRACE: Duration = Duration::from_secs(10);
 /// How often the log is told of forged requests at most, and of misdirected ones.
@@ -103,7 +108,9 @@ impl Peers {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(cluster.bounds.connect_timeout));
-        connector.set_keepalive(Some(Duration::from_secs(15)));
+        connector.set_keepalive(Some(SILENT));
+        connector.set_keepalive_interval(Some(ASKED_EVERY));
+        connector.set_keepalive_retries(Some(ASKED));
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
