@@ -32,6 +32,9 @@ async fn killed_and_started_again_with_a_gap_told_and_its_memory_kept() {
         a.beat("a", NOTHING, LONG).await,
         Err(BusError::Unavailable(_))
     ));
+    // The other end notices by itself, on the connection that it hears with. Whoever came before would be told of the gap.
+    let unheard = async || Ok(!b.subscribe("t", Recorder::new()).is_heard());
+    until("the other's loss", unheard).await.unwrap();
     // Who comes while it is down is heard later, and has missed nothing.
     let (late, new) = (Recorder::new(), Recorder::new());
     let of_late = b.subscribe("t", Arc::<Recorder>::clone(&late));
