@@ -3,6 +3,7 @@
 
 mod beats;
 mod polling;
+mod sleeper;
 mod writing;
 
 use std::{
@@ -13,15 +14,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use roomful_wire::{
     engine::session::{Beat, Heartbeat, Link},
     frame::Decoder,
 };
 use tokio::time::Instant;
 
-use self::beats::Beats;
 pub use self::beats::SentMark;
+use self::{
+    beats::Beats,
+    sleeper::{Call, Sleeper},
+};
 use super::{
     Engine, Owned,
     flusher::Lane,
@@ -73,13 +77,6 @@ struct State {
     polling: Option<Box<Polling>>,
 }
 
-/// A task that sleeps.
-struct Sleeper {
-    waker: Waker,
-    /// Whether a new frame concerns it: not while its stream is blocked, which will wake it, or while there is none.
-    wants_frames: bool,
-}
-
 /// Who waits for room in the outbox or for the end, see [`Session::poll_room`] and [`Session::poll_over`]. Nearly always
 /// nobody.
 #[derive(Default)]
@@ -114,27 +111,12 @@ pub(super) struct Adopted {
     pub(super) read_ahead: Vec<u8>,
 }
 
-/// Who sees to a new frame.
-enum Call {
-    /// Somebody will who knows of it, or will look.
-    Nobody,
-    Waker(Waker),
-    Flusher,
-}
-
 /// What a parked GET is answered with.
 pub(super) enum Answer {
     Frames(Batch),
     Noop,
     /// The end, once nothing waits any more: a close packet.
     Close,
-}
-
-/// What the task has to know before it sleeps or acts.
-pub(super) struct Look {
-    pub(super) ending: Option<Reason>,
-    pub(super) adopted: Option<Adopted>,
-    pub(super) inbox: VecDeque<Owned>,
 }
 
 impl Session {
@@ -228,25 +210,6 @@ impl Session {
         }
     }
 
-    fn call(self: &Arc<Self>, call: Call) {
-        match call {
-            Call::Nobody => {}
-            Call::Waker(waker) => waker.wake(),
-            Call::Flusher => {
-                if !self.lane.push(Arc::clone(self)) {
-                    self.hand_back();
-                }
-            }
-        }
-    }
-
-    /// Leaves writing to the session's task: there is no flusher any more.
-    pub(super) fn hand_back(&self) {
-        let mut state = self.state.lock();
-        state.queued = false;
-        wake_task(state);
-    }
-
     /// Ready when at most half of what may wait for the client does, or the session has ended.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
@@ -308,13 +271,6 @@ impl Session {
         }
         self.engine.metrics.closed(reason);
         wakers.into_iter().flatten().chain(poster).for_each(Waker::wake);
-    }
-
-    /// Lets the task call [`super::Connection::poll`] soon.
-    pub(crate) fn nudge(&self) {
-        let mut state = self.state.lock();
-        state.nudged = true;
-        wake_task(state);
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -389,66 +345,6 @@ impl Session {
         self.state.lock().beats.has_reached(mark)
     }
 
-    // ---- the task's side
-
-    /// The task's turn begins: takes what the polling side left for it; messages only if it `wants` some.
-    pub(super) fn look(&self, wants: bool) -> Look {
-        let mut state = self.state.lock();
-        state.sleeper = None;
-        let ending = state.ending;
-        let Some(polling) = state.polling.as_mut() else {
-            return Look {
-                ending,
-                adopted: None,
-                inbox: VecDeque::new(),
-            };
-        };
-        let (inbox, poster) = if wants {
-            (std::mem::take(&mut polling.inbox), polling.poster.take())
-        } else {
-            (VecDeque::new(), None)
-        };
-        let adopted = polling.adopted.take();
-        if adopted.is_some() {
-            state.polling = None;
-        }
-        drop(state);
-        if let Some(poster) = poster {
-            poster.wake();
-        }
-        Look {
-            ending,
-            adopted,
-            inbox,
-        }
-    }
-
-    /// Lets the task sleep, unless something has come in since it looked. `can_write`: its stream is not blocked.
-    /// `saturated`: it takes no messages until some are handled.
-    pub(super) fn sleep(
-        &self,
-        cx: &Context<'_>,
-        can_write: bool,
-        saturated: bool,
-        seen_ending: bool,
-    ) -> bool {
-        let mut state = self.state.lock();
-        let frames = can_write && !state.outbox.is_empty();
-        let polled = state
-            .polling
-            .as_ref()
-            .is_some_and(|p| (!saturated && !p.inbox.is_empty()) || p.adopted.is_some());
-        if std::mem::take(&mut state.nudged) || frames || polled || (state.ending.is_some() && !seen_ending) {
-            return false;
-        }
-        state.saturated = saturated;
-        state.sleeper = Some(Sleeper {
-            waker: cx.waker().clone(),
-            wants_frames: can_write,
-        });
-        true
-    }
-
     /// Whether the server goes down.
     pub(super) fn is_server_closing(&self) -> bool {
         self.engine.registry.is_closing()
@@ -482,11 +378,6 @@ impl State {
         self.sleeper.as_ref().is_none_or(|sleeper| sleeper.wants_frames)
     }
 
-    /// The task, if it sleeps, to be woken.
-    fn wake(&mut self) -> Option<Waker> {
-        self.sleeper.take().map(|sleeper| sleeper.waker)
-    }
-
     fn wait(&mut self, cx: &Context<'_>) -> Poll<()> {
         let waiting = &mut self.waiters.wakers;
         if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
@@ -503,33 +394,6 @@ impl State {
             Vec::new()
         }
     }
-
-    /// Who is to be told of a new frame.
-    fn on_frame(&mut self) -> Call {
-        if let Some(polling) = self.polling.as_mut() {
-            return polling.getter.take().map_or(Call::Nobody, Call::Waker);
-        }
-        if self.queued || !self.sleeps_for_frames() {
-            return Call::Nobody;
-        }
-        if self.sink.as_ref().is_some_and(Sink::takes_tries) {
-            self.queued = true;
-            return Call::Flusher;
-        }
-        self.wake().map_or(Call::Nobody, Call::Waker)
-    }
-
-    /// Does a new frame need somebody to see to it? A task that is awake does so by itself.
-    fn sleeps_for_frames(&self) -> bool {
-        self.sleeper.as_ref().is_some_and(|sleeper| sleeper.wants_frames)
-    }
-}
-
-/// Wakes the session's task, if it sleeps, once the lock is free.
-fn wake_task(mut state: MutexGuard<'_, State>) {
-    let task = state.wake();
-    drop(state);
-    task.into_iter().for_each(Waker::wake);
 }
 
 fn wake_all(waiting: Vec<Waker>) {

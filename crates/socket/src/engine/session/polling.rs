@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 
 use roomful_wire::engine::session::LinkError;
 
-use super::{Adopted, Answer, Session, wake_all, wake_task};
+use super::{Adopted, Answer, Session, sleeper::wake_task, wake_all};
 use crate::{engine::Owned, reason::Reason};
 
 impl Session {

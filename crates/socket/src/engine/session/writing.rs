@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::MutexGuard;
 
-use super::{Session, State, wake_all, wake_task};
+use super::{Session, State, sleeper::wake_task, wake_all};
 use crate::engine::stream::Sink;
 
 /// Frames given to one vectored write.
