@@ -124,6 +124,10 @@ impl Recovery for Sessions {
         Box::pin(async move {
             // An error would mean that the semaphore was closed, which nobody does.
             let _turn = chat.recovery.turns.acquire().await;
+            // Who has given up meanwhile may have come back by another connection, which is to have the session.
+            if !socket.is_open() {
+                return None;
+            }
             // Who waits for a turn has no place for the rest yet.
             Box::pin(restore::restore(chat, socket, claim)).await
         })

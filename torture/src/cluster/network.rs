@@ -36,7 +36,7 @@ ip netns add router
 in_router sh -c "echo 1 >/proc/sys/net/ipv4/ip_forward"
 # tune COMMAND: sets TCP in the namespace that the command runs in, as far as its kernel can.
 tune() {
-    echo "$settings" | "$@" sh -c 'while read -r file value; do [ ! -e "$file" ] || echo "$value" >"$file"; done'
+    echo "$settings" | "$@" sh -c 'while read -r file value; do [ ! -e "$file" ] || echo "$value" >"$file" || exit; done'
 }
 settings=$2
 tune env

@@ -1,13 +1,16 @@
 //! Sends what waits in a lane's outbox, in pipelines, in its order.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use redis::{
     PushInfo, PushKind, RedisResult, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value,
     aio::{AsyncPushSender, MultiplexedConnection, SendError},
 };
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     back_off::BackOff,
@@ -19,6 +22,9 @@ use super::{
 /// How many messages, and bytes of them, go into one pipeline.
 const BATCH: usize = 512;
 const BATCH_BYTES: usize = 1024 * 1024;
+/// While several come at a time, pipelines set out so far apart: each costs Redis and every end that hears it a wake. One that
+/// comes alone sets out at once.
+const PACE: Duration = Duration::from_millis(1);
 
 /// Sends until the outbox is closed and empty, or it is aborted.
 pub(crate) async fn publish(shared: Arc<Shared>, lane: Arc<Lane>) {
@@ -68,8 +74,12 @@ async fn drain(shared: &Shared, lane: &Lane, mut connection: MultiplexedConnecti
         let Some(batch) = batch else {
             return Ended::Empty;
         };
+        let next_at = Instant::now() + PACE;
         if let Err(Lost) = send(shared, &batch, &mut connection).await {
             return Ended::Lost;
+        }
+        if (2..BATCH).contains(&batch.len()) {
+            sleep_until(next_at).await;
         }
     }
 }

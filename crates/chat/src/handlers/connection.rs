@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use roomful_socket::{Class, Reason, Socket};
+use roomful_socket::{Prepared, Reason, Socket};
 
 use crate::{
     controller::Context,
@@ -27,8 +27,8 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
     }
     let restored = me.take_restored();
     let upto = restored.as_ref().map(|restored| restored.upto());
-    chat.notifications
-        .connect(&me, &socket, || tell_session(&chat, &me, &socket, upto));
+    let greeting = greeting(&chat, &me, &socket, upto);
+    chat.notifications.connect(&me, &socket, greeting.as_ref());
     if restored.is_none() {
         chat.connections.connected(&me.user, &socket);
     }
@@ -45,7 +45,7 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
 
 /// The first event of every connection. It carries an offset, so that a client may come back that has seen no other. A
 /// session that is given back has everything up to `upto`.
-fn tell_session(chat: &Chat, me: &Session, socket: &Socket, upto: Option<u64>) {
+fn greeting(chat: &Chat, me: &Session, socket: &Socket, upto: Option<u64>) -> Option<Prepared> {
     let event = SessionBegan {
         user_id: &me.user,
         session_id: socket.id().as_str(),
@@ -55,10 +55,9 @@ fn tell_session(chat: &Chat, me: &Session, socket: &Socket, upto: Option<u64>) {
     };
     let upto = upto.unwrap_or_else(|| chat.order.delivered());
     let offset = chat.order.offset(upto).filter(|_| !me.plain);
-    match view::prepare(&chat.namespace, SESSION, &event, offset.as_deref()) {
-        Ok(event) => drop(socket.send_prepared(&event, Class::Durable)),
-        Err(error) => tracing::error!(%error, "the session event can't be encoded"),
-    }
+    view::prepare(&chat.namespace, SESSION, &event, offset.as_deref())
+        .inspect_err(|error| tracing::error!(%error, "the session event can't be encoded"))
+        .ok()
 }
 
 /// A revocation ends the sockets that it finds. One that was between the door and the namespace looks again.

@@ -120,9 +120,11 @@ impl NotificationServer {
 
     /// A socket is in: what its device missed is on its way. The `greeting` goes out first; whoever has seen it misses
     /// nothing that is posted from then on, also if another socket of the same device is given it.
-    pub(crate) fn connect(self: &Arc<Self>, me: &Session, socket: &Socket, greeting: impl FnOnce()) {
+    pub(crate) fn connect(self: &Arc<Self>, me: &Session, socket: &Socket, greeting: Option<&Prepared>) {
         let mut tracker = self.tracker.lock();
-        greeting();
+        if let Some(greeting) = greeting {
+            socket.send_prepared(greeting, Class::Durable);
+        }
         let behind = tracker.connect(&me.user, &me.device, me.serial, socket.clone());
         drop(tracker);
         if behind {
