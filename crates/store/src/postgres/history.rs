@@ -20,12 +20,18 @@ pub(super) async fn page(
     } else {
         ("", "ASC")
     };
-    // One row without an entry tells of a room where there is none in the range.
+    // One row without an entry tells of a room where there is none in the range. Where bodies alone fill the page, no more is
+    // fetched: it would be thrown away, and a page of long texts is a few rows of hundreds. `found` counts them all.
     let sql = format!(
         "SELECT r.first, r.head, e.* FROM rooms r LEFT JOIN LATERAL (
-            SELECT {COLUMNS} FROM entries e {STATE}
-            WHERE e.room_id = r.id AND e.seq >= greatest($2, r.first) AND e.seq < $3 {only}
-            ORDER BY e.seq {order} LIMIT $4) e ON true
+            SELECT e.found, {COLUMNS} FROM (
+                SELECT e.*, count(*) OVER () AS found, sum(octet_length(e.body)) OVER (ORDER BY e.seq {order}
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+                FROM (SELECT * FROM entries e
+                    WHERE e.room_id = r.id AND e.seq >= greatest($2, r.first) AND e.seq < $3 {only}
+                    ORDER BY e.seq {order} LIMIT $4) e) e {STATE}
+            WHERE coalesce(e.before, 0) <= $5
+            ORDER BY e.seq {order}) e ON true
          WHERE r.id = $1 ORDER BY e.seq {order}"
     );
     let span = page.range.span();
@@ -33,31 +39,40 @@ pub(super) async fn page(
     // One more than wanted, to see whether there is one.
     let limit = i64::from(page.limit) + 1;
     let rows = conn
-        .rows(&sql, &[&room, &num(span.start), &num(span.end), &limit])
+        .rows(
+            &sql,
+            &[
+                &room,
+                &num(span.start),
+                &num(span.end),
+                &limit,
+                &num(max_bytes as u64),
+            ],
+        )
         .await?;
     let Some(ends) = rows
         .first()
-        .map(|row| Ok::<_, Failure>((row.num(0)?, row.num(1)?)))
+        .map(|row| Ok::<_, Failure>((row.num(0)?, row.num(1)?, row.opt_num(2)?)))
     else {
         conn.end_snapshot()?;
         return Ok(None);
     };
-    let (first, head) = ends?;
+    let (first, head, in_range) = ends?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
-        found.extend(entries::entry(row, 2, room)?);
+        found.extend(entries::entry(row, 3, room)?);
     }
     entries::fill(conn, &mut found).await?;
     conn.end_snapshot()?;
-    let (mut entries, mut bytes, mut more) = (Vec::with_capacity(found.len()), 0usize, false);
+    let (mut entries, mut bytes) = (Vec::with_capacity(found.len()), 0usize);
     for found in found {
         bytes = bytes.saturating_add(found.entry.bytes());
         if entries.len() >= page.limit as usize || (bytes > max_bytes && !entries.is_empty()) {
-            more = true;
             break;
         }
         entries.push(found.entry);
     }
+    let more = in_range.is_some_and(|in_range| in_range > entries.len() as u64);
     if newest_first {
         entries.reverse();
     }
