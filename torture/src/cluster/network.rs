@@ -23,7 +23,8 @@ const MOST: usize = 200;
 /// What the documentation recommends for the machines of a cluster.
 const RECOMMENDED: &str = include_str!("../../../deploy/sysctl/90-roomful.conf");
 
-/// Makes it for so many nodes, with TCP set as given in lines of a file and a value. Forwarded packets pass the chain `cuts`; what is to be lost is sent to `lost`.
+/// Makes it for so many nodes, with TCP set by lines of a file of /proc and a value. Forwarded packets pass the chain
+/// `cuts`; what is to be lost is sent to `lost`.
 const SET_UP: &str = r#"set -e
 in_router() { ip netns exec router "$@"; }
 # connect NAMESPACE-OPTION NAME NETWORK: a line from the router to one of the others, which is called NAME there and here.

@@ -13,7 +13,7 @@ use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{START, Server, failed, ok, send, seqs, settle},
+    fixture::{START, Server, failed, new_store, ok, send, seqs, settle},
     order::Flaky,
     recovery::{come_back, lose, messages},
 };
@@ -42,9 +42,7 @@ impl Nodes {
     }
 
     async fn with(count: usize, poll: Duration, change: impl Fn(&mut ChatConfig)) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", data.path().join("chat.db").display());
-        let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+        let (store, data) = new_store();
         let (hub, clock) = (Hub::default(), ManualClock::at(START));
         let mut servers = Vec::new();
         for n in 0..count {

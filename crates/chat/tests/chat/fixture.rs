@@ -31,9 +31,7 @@ impl Server {
 
     /// A server whose settings differ from the defaults.
     pub(crate) async fn with(change: impl FnOnce(&mut ChatConfig)) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", data.path().join("chat.db").display());
-        let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+        let (store, data) = new_store();
         Self::on(store, data, change).await
     }
 
@@ -109,6 +107,14 @@ impl Server {
         ok(client.call("chat:join", &json!({ "room": room })).await);
         client
     }
+}
+
+/// A store on a database of its own, which goes with the folder.
+pub(crate) fn new_store() -> (Arc<dyn Store>, tempfile::TempDir) {
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", data.path().join("chat.db").display());
+    let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+    (store, data)
 }
 
 /// Claims that are good for an hour.

@@ -9,7 +9,7 @@ use roomful_bus::{Beat, Bus, BusError, Entry, Hub, Listener, Roster, Subscriptio
 use roomful_chat::{ClusterConfig, clock::ManualClock};
 use serde_json::json;
 
-use crate::fixture::{START, Server, ok};
+use crate::fixture::{START, Server, new_store, ok};
 
 /// A bus that notes what is read over it.
 struct Watched {
@@ -78,9 +78,7 @@ impl Roster for Watched {
 
 #[tokio::test]
 async fn lists_that_have_not_changed_are_not_read_again() {
-    let data = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", data.path().join("chat.db").display());
-    let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+    let (store, _data) = new_store();
     let (hub, clock) = (Hub::default(), ManualClock::at(START));
     let watched = Arc::new(Watched {
         inner: hub.connect(),

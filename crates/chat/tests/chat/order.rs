@@ -9,7 +9,7 @@ use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{Server, claims, failed, ok, send, settle},
+    fixture::{Server, claims, failed, new_store, ok, send, settle},
     recovery::{come_back, lose},
 };
 
@@ -145,10 +145,9 @@ pub(crate) struct Flaky {
 impl Flaky {
     /// On a database of its own. It works until told otherwise.
     pub(crate) fn open() -> (Arc<Self>, tempfile::TempDir) {
-        let data = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", data.path().join("chat.db").display());
+        let (inner, data) = new_store();
         let store = Flaky {
-            inner: roomful_store::open(&url, roomful_store::Options::default()).unwrap(),
+            inner,
             mode: AtomicUsize::new(0),
             unreadable: AtomicU64::new(0),
             untold: AtomicUsize::new(0),

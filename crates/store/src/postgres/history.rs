@@ -31,7 +31,7 @@ pub(super) async fn page(
                     WHERE e.room_id = r.id AND e.seq >= greatest($2, r.first) AND e.seq < $3 {only}
                     ORDER BY e.seq {order} LIMIT $4) e) e {STATE}
             WHERE coalesce(e.before, 0) <= $5
-            ORDER BY e.seq {order} LIMIT $4) e ON true
+            ORDER BY e.seq {order}) e ON true
          WHERE r.id = $1 ORDER BY e.seq {order}"
     );
     let span = page.range.span();

@@ -16,7 +16,7 @@ use crate::{
 
 /// A task that sleeps.
 pub(super) struct Sleeper {
-    pub(super) waker: Waker,
+    waker: Waker,
     /// Whether a new frame concerns it: not while its stream is blocked, which will wake it, or while there is none.
     pub(super) wants_frames: bool,
 }
