@@ -7,6 +7,8 @@ use std::{path::PathBuf, time::Duration};
 pub struct Options {
     /// What all names of channels and keys begin with, so that several clusters can share one Redis. Default: `roomful:`.
     pub prefix: String,
+    /// A part of all names after the prefix: who has another one hears nothing of this one's. Default: none.
+    pub scope: String,
     /// The certificates, in PEM, of who may sign for Redis, if not those that the system trusts.
     pub ca_file: Option<PathBuf>,
     /// How many messages may wait to be sent, for each master of Redis; more are dropped. Default: 65,536.
@@ -29,6 +31,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             prefix: "roomful:".to_owned(),
+            scope: String::new(),
             ca_file: None,
             queue_messages: 65_536,
             queue_bytes: 16 * 1024 * 1024,

@@ -27,21 +27,19 @@ type Lanes = HashMap<Place, (Arc<Lane>, JoinSet<()>)>;
 pub(crate) async fn conduct(shared: Arc<Shared>, mut finder: Finder) {
     let mut lanes = Lanes::new();
     let mut known = None;
-    let mut told = false;
     let mut back_off = BackOff::new(shared.options.retry_max);
     loop {
         match finder.find().await {
             Ok(layout) => {
                 back_off.reset();
-                told = false;
+                *shared.nobody.lock() = None;
                 if known.as_ref() != Some(&layout) {
                     apply(&shared, &mut lanes, &layout);
                     known = Some(layout);
                 }
             }
             Err(error) => {
-                if !told {
-                    told = true;
+                if shared.nobody.lock().replace(error.clone()).is_none() {
                     tracing::warn!(%error, "nobody says which Redis is master; asking again");
                 }
                 back_off.wait().await;

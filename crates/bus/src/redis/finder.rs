@@ -78,7 +78,9 @@ impl Finder {
                     self.learn(&layout);
                     return Ok(layout);
                 }
-                Err(error) => failure = error,
+                // That one refuses its user is to be told, whoever else can't be reached.
+                Err(error) if !matches!(failure, BusError::SignIn(_)) => failure = error,
+                Err(_) => {}
             }
         }
         Err(failure)

@@ -74,9 +74,12 @@ impl RedisBus {
     }
 
     fn prepare(url: &str, options: &Options) -> Result<(Target, Dialer), BusError> {
-        if options.prefix.contains(['{', '}']) {
+        if [&options.prefix, &options.scope]
+            .iter()
+            .any(|part| part.contains(['{', '}']))
+        {
             return Err(BusError::Setup(
-                "the prefix of the bus must not contain braces".into(),
+                "the prefix and the scope of the bus must not contain braces".into(),
             ));
         }
         if options.ping_interval.is_zero() || options.timeout.is_zero() {
@@ -93,20 +96,28 @@ impl RedisBus {
         let (target, dialer) = Self::prepare(url, &options)?;
         let is_cluster = target.is_cluster();
         let finder = Finder::new(target, &dialer);
+        let scope = &options.scope;
+        let scope = if scope.is_empty() {
+            String::new()
+        } else {
+            format!("{scope}:")
+        };
         let shared = Arc::new(Shared {
             id: rand::random(),
+            channels: format!("{}t:{scope}", options.prefix),
             options,
             is_cluster,
             dialer,
             topics: Mutex::new(Topics::default()),
             route: watch::Sender::new(Arc::new(Route::default())),
+            nobody: Mutex::default(),
             refresh: Notify::new(),
             closed: AtomicBool::new(false),
             metrics: Metrics::new(),
         });
         let conductor = runtime.spawn(conductor::conduct(Arc::clone(&shared), finder));
         Ok(Self {
-            roster: RedisRoster::new(Arc::clone(&shared)),
+            roster: RedisRoster::new(&shared),
             shared,
             conductor: conductor.abort_handle(),
         })

@@ -46,10 +46,16 @@ struct Open {
 type Pairs = Vec<(String, Vec<u8>)>;
 
 impl RedisRoster {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        let (prefix, scope) = (&shared.options.prefix, &shared.options.scope);
+        let tag = format!("{{{prefix}roster}}");
         Self {
-            base: format!("{{{}roster}}", shared.options.prefix),
-            shared,
+            base: if scope.is_empty() {
+                tag
+            } else {
+                format!("{tag}:{scope}")
+            },
+            shared: Arc::clone(shared),
             known: Known::default(),
             open: Mutex::new(None),
         }
@@ -160,7 +166,10 @@ impl RedisRoster {
             Ok(Ok(route)) => route.lane(slot).map(|lane| lane.place.clone()),
             _ => None,
         };
-        place.ok_or_else(|| BusError::Unavailable("no master is known yet".into()))
+        place.ok_or_else(|| {
+            let nobody = self.shared.nobody.lock().clone();
+            nobody.unwrap_or_else(|| BusError::Unavailable("no master is known yet".into()))
+        })
     }
 
     async fn give_up(&self, number: u64) {

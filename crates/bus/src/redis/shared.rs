@@ -20,7 +20,7 @@ use super::{
     target::Place,
     topics::{Listening, Topics},
 };
-use crate::Options;
+use crate::{BusError, Options};
 
 /// How many bytes of a message say whose it is.
 pub(crate) const ID: usize = 8;
@@ -29,12 +29,16 @@ pub(crate) struct Shared {
     /// Whose messages are one's own.
     pub(crate) id: [u8; ID],
     pub(crate) options: Options,
+    /// What its channels' names begin with.
+    pub(crate) channels: String,
     /// Channels and keys have slots, and channels are published in their slot only.
     pub(crate) is_cluster: bool,
     pub(crate) dialer: Dialer,
     /// Held for moments only, and never while a listener is called.
     pub(crate) topics: Mutex<Topics>,
     pub(crate) route: watch::Sender<Arc<Route>>,
+    /// Why nobody says who is master; `None` once somebody has.
+    pub(crate) nobody: Mutex<Option<BusError>>,
     /// Something failed as it does when another server has become master.
     pub(crate) refresh: Notify,
     pub(crate) closed: AtomicBool,
@@ -43,11 +47,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn channel(&self, topic: &str) -> String {
-        format!("{}t:{topic}", self.options.prefix)
+        format!("{}{topic}", self.channels)
     }
 
     pub(crate) fn topic<'a>(&self, channel: &'a str) -> &'a str {
-        channel.get(self.options.prefix.len() + 2..).unwrap_or_default()
+        channel.strip_prefix(&self.channels).unwrap_or_default()
     }
 
     pub(crate) fn slot(&self, name: &str) -> u16 {

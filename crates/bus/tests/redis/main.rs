@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use roomful_bus::{
-    Bus, BusError, Options, Subscription, bus_contract,
+    Beat, Bus, BusError, Options, Subscription, bus_contract,
     contract::{Harness, Heard, Outcome, Recorder, until},
     open,
 };
@@ -79,4 +79,35 @@ mod single {
     use super::{RedisServer, Single, bus_contract};
 
     bus_contract!(async { Single(RedisServer::start().await.unwrap()) });
+}
+
+/// An end that is connected, of those who have the scope.
+async fn scoped(url: &str, scope: &str) -> Arc<dyn Bus> {
+    let options = Options {
+        scope: scope.to_owned(),
+        ..quick()
+    };
+    end(url, options).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_has_another_scope_hears_nothing_of_this_one_and_is_no_member_of_it() {
+    let redis = RedisServer::start().await.unwrap();
+    let url = redis.url();
+    let one = scoped(&url, "one").await;
+    let (at_one, _one) = hear(&one, "t").await;
+    for scope in ["", "two", "one"] {
+        let (from, to) = (scoped(&url, scope).await, scoped(&url, scope).await);
+        let (at_to, _to) = hear(&to, "own").await;
+        arrives(&from, "own", &at_to, "ready").await.unwrap();
+        from.publish("t", Bytes::copy_from_slice(scope.as_bytes()));
+        arrives(&from, "own", &at_to, "sent").await.unwrap();
+        for (end, member) in [(&from, "from"), (&to, "to")] {
+            assert_eq!(end.beat(member, Bytes::new(), LONG).await, Ok(Beat::Began));
+        }
+        assert_eq!(to.members().await.unwrap().len(), 2, "the scope {scope:?}");
+    }
+    // What its own have said came last, and is the first that it hears.
+    let heard = at_one.next().await;
+    assert_eq!(heard, Heard::Message("t".into(), Bytes::from_static(b"one")));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use roomful_bus::{Beat, contract::until};
+use roomful_bus::{Beat, BusError, contract::until, open};
 use roomful_testkit::{RedisServer, Sentinel};
 
 use super::{LONG, arrives, end, gap, hear, quick};
@@ -68,4 +68,26 @@ async fn a_failover_is_followed() {
     let beat = a.beat("a", NOTHING, LONG).await.unwrap();
     let entries = b.entries(&["key".into()]).await.unwrap().concat();
     assert_eq!(beat == Beat::Renewed, entries.len() == 1, "{beat:?}");
+}
+
+#[tokio::test]
+async fn a_sentinel_that_refuses_its_user_is_told_from_one_that_is_gone() {
+    let master = RedisServer::start().await.unwrap();
+    let sentinel = Sentinel::start("mymaster", master.addr(), None, Duration::from_secs(5))
+        .await
+        .unwrap();
+    let gone = roomful_testkit::ports::free_port().unwrap();
+    let servers = format!("{},127.0.0.1:{gone}", sentinel.addr());
+    let url = format!("redis+sentinel://{servers}/mymaster?sentinel_user=nobody&sentinel_password=wr0ng");
+    let refused = open(&url, quick()).unwrap().check().await;
+    let Err(BusError::SignIn(what)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(!what.contains("wr0ng"), "{what}");
+    let url = format!("redis+sentinel://127.0.0.1:{gone}/mymaster");
+    let unreachable = open(&url, quick()).unwrap().check().await;
+    assert!(
+        matches!(unreachable, Err(BusError::Unavailable(_))),
+        "{unreachable:?}"
+    );
 }
