@@ -28,12 +28,18 @@ pub(crate) struct Part {
     pub(crate) chat: ClusterConfig,
 }
 
-/// Takes part, if the bus is shared. `address` is where this node listens.
-pub(crate) fn join(config: &Config, keys: &Keys, address: SocketAddr) -> Result<Option<Part>, StartError> {
+/// How other nodes know and reach this one.
+pub(crate) struct Card {
+    node: String,
+    advertise: String,
+    secret: String,
+}
+
+/// What this node needs to take part, if the bus is shared. `address` is where it listens.
+pub(crate) fn card(config: &Config, keys: &Keys, address: SocketAddr) -> Result<Option<Card>, StartError> {
     if !config.bus.is_shared() {
         return Ok(None);
     }
-    let bus = open(config)?;
     let wrong = |key: &'static str, what: String| ConfigError::key(Origin::Default, key, what);
     let secret = secret(config, keys).ok_or_else(|| {
         let what = "there is no auth.secret to make it from; set it, the same on all nodes";
@@ -47,12 +53,6 @@ pub(crate) fn join(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
             )
         })?,
         advertise => advertise.to_owned(),
-    };
-    let sockets = Cluster::on_bus(&advertise, secret.as_bytes(), Arc::clone(&bus))
-        .map_err(|error| wrong("cluster.advertise", error.to_string()))?;
-    let info = match serde_json::to_value(sockets.card()) {
-        Ok(serde_json::Value::Object(info)) => info,
-        _ => serde_json::Map::new(),
     };
     let node = match config.cluster.node.as_str() {
         "" => format!("{}:{}", host_name(), address.port()),
@@ -69,6 +69,28 @@ pub(crate) fn join(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
              set it, the same on all nodes"
         );
     }
+    Ok(Some(Card {
+        node,
+        advertise,
+        secret,
+    }))
+}
+
+/// Takes part in the cluster of those who share the database of this `identity`.
+pub(crate) fn join(config: &Config, card: Card, identity: &str) -> Result<Part, ConfigError> {
+    let bus = open(config, identity)?;
+    let Card {
+        node,
+        advertise,
+        secret,
+    } = card;
+    let sockets = Cluster::on_bus(&advertise, secret.as_bytes(), Arc::clone(&bus)).map_err(|error| {
+        ConfigError::key(config.origins.of("cluster.advertise"), "cluster.advertise", error)
+    })?;
+    let info = match serde_json::to_value(sockets.card()) {
+        Ok(serde_json::Value::Object(info)) => info,
+        _ => serde_json::Map::new(),
+    };
     tracing::info!(node, advertise, "taking part in a cluster");
     let chat = ClusterConfig {
         bus: Arc::clone(&bus),
@@ -77,17 +99,17 @@ pub(crate) fn join(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
         lease: config.cluster.lease.0,
         poll: config.cluster.poll.0,
     };
-    Ok(Some(Part { bus, sockets, chat }))
+    Ok(Part { bus, sockets, chat })
 }
 
-/// An end of the bus that the settings name.
-pub(crate) fn open(config: &Config) -> Result<Arc<dyn Bus>, ConfigError> {
-    roomful_bus::open(config.bus.url(), options(config)).map_err(|error| named(config, &error))
+/// An end of the bus that the settings name, for the nodes of one database.
+pub(crate) fn open(config: &Config, identity: &str) -> Result<Arc<dyn Bus>, ConfigError> {
+    roomful_bus::open(config.bus.url(), options(config, identity)).map_err(|error| named(config, &error))
 }
 
 /// Whether it could be opened. Nothing is connected to.
 pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
-    roomful_bus::check(config.bus.url(), &options(config)).map_err(|error| named(config, &error))
+    roomful_bus::check(config.bus.url(), &options(config, "")).map_err(|error| named(config, &error))
 }
 
 /// Asks the bus for the first time: one that refuses its user is set up wrongly. Anything else may pass, and so may this
@@ -108,10 +130,12 @@ fn named(config: &Config, error: &BusError) -> ConfigError {
     ConfigError::key(config.origins.of(key), key, error)
 }
 
-fn options(config: &Config) -> Options {
+/// The same Redis may serve other databases, whose rooms have the same numbers: nodes of one never hear those of another.
+fn options(config: &Config, identity: &str) -> Options {
     let bus = &config.bus;
     Options {
         prefix: bus.prefix.clone(),
+        scope: identity.to_owned(),
         ca_file: (!bus.ca_file.as_os_str().is_empty()).then(|| bus.ca_file.clone()),
         queue_messages: bus.queue,
         queue_bytes: bus.queue_size.0,

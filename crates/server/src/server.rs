@@ -106,28 +106,31 @@ impl Server {
         let file_limit = open_files::raise_limit();
 
         let (listener, address) = listen(&config.listen).await?;
-        let part = cluster::join(config, &keys, address)?;
-        let sockets = sockets(config, file_limit, part.as_ref());
+        let card = cluster::card(config, &keys, address)?;
         let (health, gate) = (Health::new(config.store.check_timeout.0), Gate::default());
         let probes = router::outer(health.clone(), exporter.clone(), gate.clone());
         let listening = Listening::start(listener, probes, config.http.header_timeout.0);
 
-        let signing_in = part.as_ref().map(|part| {
-            let (config, bus) = (config.clone(), Arc::clone(&part.bus));
-            tokio::spawn(async move { cluster::sign_in(&config, &*bus).await })
-        });
         let opening = config.clone();
         let (lock, store) = tokio::task::spawn_blocking(move || {
             let lock = Lock::take(&opening)?;
             Ok::<_, StartError>((lock, store::open(&opening)?))
         })
         .await??;
-        if part.is_none() && store.other_nodes().await? > 0 {
+        if card.is_none() && store.other_nodes().await? > 0 {
             tracing::warn!(
                 "another server has this database open, or was killed just now; without a bus that both share (bus.url), \
                  the clients of one don't hear those of the other"
             );
         }
+        let part = card
+            .map(|card| cluster::join(config, card, store.identity()))
+            .transpose()?;
+        let signing_in = part.as_ref().map(|part| {
+            let (config, bus) = (config.clone(), Arc::clone(&part.bus));
+            tokio::spawn(async move { cluster::sign_in(&config, &*bus).await })
+        });
+        let sockets = sockets(config, file_limit, part.as_ref());
         let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
         let chat = ChatServer::attach_to(
             &sockets,

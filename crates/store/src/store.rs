@@ -172,6 +172,10 @@ pub trait Store: Sessions + Send + Sync + 'static {
     /// which others' writes take their turn. Answers how many it removed.
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError>;
 
+    /// What tells this database from others, the same for all who have it open: 8 to 32 lower-case hexadecimal digits. A copy
+    /// of a database has the same.
+    fn identity(&self) -> &str;
+
     /// Writes and reads something durably, to learn whether the store works.
     async fn check(&self) -> Result<(), StoreError>;
 

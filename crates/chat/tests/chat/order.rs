@@ -140,6 +140,10 @@ pub(crate) struct Flaky {
     pub(crate) untold: AtomicUsize,
     /// No session begins while it is held.
     pub(crate) beginning: tokio::sync::Mutex<()>,
+    /// No session is given back while it is held.
+    pub(crate) resuming: tokio::sync::Mutex<()>,
+    /// How often it was asked to give one back.
+    pub(crate) resumes: AtomicUsize,
 }
 
 impl Flaky {
@@ -152,6 +156,8 @@ impl Flaky {
             unreadable: AtomicU64::new(0),
             untold: AtomicUsize::new(0),
             beginning: tokio::sync::Mutex::default(),
+            resuming: tokio::sync::Mutex::default(),
+            resumes: AtomicUsize::new(0),
         };
         (Arc::new(store), data)
     }
@@ -255,6 +261,8 @@ mod flaky {
             self.inner.end_session(key, holder).await
         }
         async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError> {
+            self.resumes.fetch_add(1, Ordering::SeqCst);
+            let _held = self.resuming.lock().await;
             self.inner.resume_session(ask).await
         }
         async fn lose_all_sessions(&self) -> Result<(), StoreError> {
@@ -425,6 +433,9 @@ mod flaky {
         }
         async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
             self.inner.trim(limits, now).await
+        }
+        fn identity(&self) -> &str {
+            self.inner.identity()
         }
         async fn check(&self) -> Result<(), StoreError> {
             self.inner.check().await

@@ -69,13 +69,14 @@ fn finding(subject: &'static str, verdict: Verdict, text: impl Into<String>) -> 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     // The store may be made here, and should be as the server makes it.
     lifecycle::keep_files_private();
+    let (store, identity) = opened_store(config);
     let mut findings = vec![
         data_folder(&config.data),
         secret(config),
         api_key(config),
         free_space(&config.data),
-        opened_store(config),
-        bus(config),
+        store,
+        bus(config, identity.as_deref()),
     ];
     findings.extend(config.streams.iter().map(stream));
     findings.extend([
@@ -221,9 +222,10 @@ fn free_space(folder: &Path) -> Finding {
     }
 }
 
-fn opened_store(config: &Config) -> Finding {
+/// Also answers which database it is.
+fn opened_store(config: &Config) -> (Finding, Option<String>) {
     let finding = |verdict, text: String| finding("store", verdict, text);
-    let check = || -> Result<(), String> {
+    let check = || -> Result<String, String> {
         let store = store::visit(config).map_err(|error| error.to_string())?;
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
         runtime.block_on(async {
@@ -231,16 +233,21 @@ fn opened_store(config: &Config) -> Finding {
             store.close().await;
             checked
                 .map_err(|_| "it did not answer within 10 s".to_owned())?
-                .map_err(|error| error.to_string())
+                .map_err(|error| error.to_string())?;
+            Ok(store.identity().to_owned())
         })
     };
     match check() {
-        Ok(()) => finding(Verdict::Ok, "opened, written durably, and read".to_owned()),
-        Err(what) => finding(Verdict::Fail, what),
+        Ok(identity) => {
+            let text = "opened, written durably, and read".to_owned();
+            (finding(Verdict::Ok, text), Some(identity))
+        }
+        Err(what) => (finding(Verdict::Fail, what), None),
     }
 }
 
-fn bus(config: &Config) -> Finding {
+/// Nodes are counted that share the database, if that is known.
+fn bus(config: &Config, identity: Option<&str>) -> Finding {
     let finding = |verdict, text: String| finding("bus", verdict, text);
     if !config.bus.is_shared() {
         return finding(Verdict::Ok, "one node, in memory".to_owned());
@@ -250,7 +257,7 @@ fn bus(config: &Config) -> Finding {
         Err(error) => return finding(Verdict::Fail, error.to_string()),
     };
     let asked = runtime.block_on(async {
-        let bus = cluster::open(config).map_err(|error| error.to_string())?;
+        let bus = cluster::open(config, identity.unwrap_or_default()).map_err(|error| error.to_string())?;
         // The connection is made in the meantime.
         let asked = timeout(Duration::from_secs(10), async {
             while bus.check().await.is_err() {
@@ -272,10 +279,10 @@ fn bus(config: &Config) -> Finding {
         asked
     });
     match asked {
-        Ok(nodes) => finding(
-            Verdict::Ok,
-            format!("Redis answers; {nodes} nodes are alive there"),
-        ),
+        Ok(nodes) => {
+            let nodes = identity.map(|_| format!("; living nodes of this database: {nodes}"));
+            finding(Verdict::Ok, format!("Redis answers{}", nodes.unwrap_or_default()))
+        }
         Err(what) => finding(
             Verdict::Fail,
             format!("{what}; without it no node of the cluster is ready"),

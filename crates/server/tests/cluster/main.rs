@@ -8,10 +8,9 @@ mod trouble;
 
 use std::{sync::Arc, time::Duration};
 
-use roomful_testkit::http;
 use serde_json::json;
 
-use nodes::{Nodes, ok, say, seq};
+use nodes::{Nodes, known_to, ok, say, seq};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_said_on_any_node_is_heard_on_all_in_one_order() {
@@ -43,11 +42,7 @@ async fn what_is_said_on_any_node_is_heard_on_all_in_one_order() {
     }
     assert_eq!(heard[0], heard[1]);
     assert_eq!(heard[0], heard[2]);
-    let key = format!("Bearer {}", nodes.key());
-    let headers = [("Authorization", key.as_str())];
-    let stats = http::request(nodes[0].addr(), "GET", "/api/v1/stats", &headers, b"").await;
-    let stats = stats.unwrap().json();
-    assert_eq!(stats["nodes"].as_array().unwrap().len(), 3, "{stats}");
+    assert_eq!(known_to(&nodes[0]).await, ["node-0", "node-1", "node-2"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,4 +107,12 @@ async fn a_drained_node_sends_its_clients_away_and_loses_nothing() {
     let (bob, recovered) = nodes.come_back(0, "bob", &bob.claim()).await;
     assert!(recovered);
     assert_eq!(seq(&bob.next_event("chat:receive_message").await.unwrap()), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_on_another_database_with_the_same_redis_is_none_of_the_cluster() {
+    let nodes = Nodes::start(2).await;
+    let stranger = nodes.stranger().await;
+    assert_eq!(known_to(&nodes[1]).await, ["node-0", "node-1"]);
+    assert_eq!(known_to(&stranger).await, ["node-2"]);
 }

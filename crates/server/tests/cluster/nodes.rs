@@ -2,7 +2,7 @@
 
 use std::process::ExitStatus;
 
-use roomful_testkit::{PostgresServer, RedisServer, ServerProcess, SioClient, server::Config, token};
+use roomful_testkit::{PostgresServer, RedisServer, ServerProcess, SioClient, http, server::Config, token};
 use serde_json::{Value, json};
 
 /// A cluster.
@@ -29,16 +29,8 @@ impl Nodes {
             RedisServer::start().await.unwrap(),
             postgres.new_database().unwrap(),
         );
-        let starting = (0..count).map(|n| {
-            let config = Config::new(env!("CARGO_BIN_EXE_roomful"))
-                .env("ROOMFUL_STORE_URL", &store)
-                .env("ROOMFUL_BUS_URL", &redis.url())
-                .env("ROOMFUL__CLUSTER__NODE", &format!("node-{n}"))
-                .env("ROOMFUL__CLUSTER__LEASE", "3s")
-                .env("ROOMFUL__SHUTDOWN__SPREAD", "500ms")
-                .env("ROOMFUL_LIMITS", "off");
-            tokio::spawn(ServerProcess::start_with(config))
-        });
+        let starting =
+            (0..count).map(|n| tokio::spawn(ServerProcess::start_with(config(n, &store, &redis.url()))));
         let mut servers = Vec::new();
         // All at once: they make the database's tables together.
         for server in starting.collect::<Vec<_>>() {
@@ -49,6 +41,13 @@ impl Nodes {
             redis,
             postgres,
         }
+    }
+
+    /// A node on a database of its own, on the same Redis.
+    pub(crate) async fn stranger(&self) -> ServerProcess {
+        let store = self.postgres.new_database().unwrap();
+        let config = config(self.servers.len(), &store, &self.redis.url());
+        ServerProcess::start_with(config).await.unwrap()
     }
 
     /// The key of the HTTP API.
@@ -91,6 +90,30 @@ impl Nodes {
     pub(crate) async fn terminate(&mut self, node: usize) -> ExitStatus {
         self.servers[node].terminate().await.unwrap()
     }
+}
+
+fn config(node: usize, store: &str, bus: &str) -> Config {
+    Config::new(env!("CARGO_BIN_EXE_roomful"))
+        .env("ROOMFUL_STORE_URL", store)
+        .env("ROOMFUL_BUS_URL", bus)
+        .env("ROOMFUL__CLUSTER__NODE", &format!("node-{node}"))
+        .env("ROOMFUL__CLUSTER__LEASE", "3s")
+        .env("ROOMFUL__SHUTDOWN__SPREAD", "500ms")
+        .env("ROOMFUL_LIMITS", "off")
+}
+
+/// The nodes that one knows, itself among them.
+pub(crate) async fn known_to(server: &ServerProcess) -> Vec<String> {
+    let key = format!("Bearer {}", server.api_key());
+    let headers = [("Authorization", key.as_str())];
+    let stats = http::request(server.addr(), "GET", "/api/v1/stats", &headers, b"").await;
+    let stats = stats.unwrap().json();
+    let nodes = stats["nodes"].as_array().unwrap().iter();
+    let mut names: Vec<_> = nodes
+        .map(|node| node["node"].as_str().unwrap().to_owned())
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 /// The data of an ack that must be a success.

@@ -7,7 +7,7 @@ use crate::nodes::{Nodes, say};
 /// How many nodes hear each room's channel, the fewest first.
 async fn heard(nodes: &Nodes) -> Vec<u64> {
     let mut redis = nodes.redis.client().await.unwrap();
-    let channels = redis.call(&["PUBSUB", "CHANNELS", "roomful:t:room:*"]).await;
+    let channels = redis.call(&["PUBSUB", "CHANNELS", "roomful:t:*:room:*"]).await;
     let channels = channels.unwrap();
     let channels = channels
         .as_array()

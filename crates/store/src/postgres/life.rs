@@ -109,6 +109,8 @@ fn judge(known: &Known, said: &Said) -> Verdict {
 
 /// The log as this node knows it.
 pub(super) struct Life {
+    /// Of the database.
+    identity: String,
     node: i64,
     /// A visit keeps no row, and does not look whether the log was restored.
     guest: bool,
@@ -119,12 +121,15 @@ pub(super) struct Life {
 /// What this node keeps on its own disk.
 struct OnDisk {
     path: PathBuf,
-    identity: String,
     watermark: Watermark,
     _lock: File,
 }
 
 impl Life {
+    pub(super) fn identity(&self) -> &str {
+        &self.identity
+    }
+
     /// The node's id.
     pub(super) fn node(&self) -> i64 {
         self.node
@@ -211,7 +216,7 @@ impl Life {
     fn take_up(&self, now: Known) -> Result<(), Failure> {
         let mut known = self.known.lock();
         if let Some(beside) = &mut *self.beside.lock() {
-            let noted = note(&beside.path, &beside.identity, self.node, &now);
+            let noted = note(&beside.path, &self.identity, self.node, &now);
             beside.watermark = noted
                 .and_then(|()| Watermark::open(&beside.path))
                 .map_err(|error| cannot(&beside.path, &error))?;
@@ -234,12 +239,15 @@ pub(super) struct Beginning<'a> {
 /// Enters this opening as a node, with new epochs if the log is not the one that was left. Also answers how many rooms have
 /// one, if they have.
 pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, Option<u64>), Failure> {
-    const IDENTITY: &str = "SELECT identity FROM log_order WHERE id = 1 FOR UPDATE";
+    const IDENTITY: &str = "SELECT identity FROM log_order WHERE id = 1";
+    const IDENTITY_LOCKED: &str = "SELECT identity FROM log_order WHERE id = 1 FOR UPDATE";
     let node = i64::from(rand::rng().random::<u32>()) << 31 | i64::from(rand::rng().random::<u32>() >> 1);
     let patience = ask.patience;
     if ask.guest {
+        let identity = patience.wait(client.query_one(IDENTITY, &[])).await?.try_get(0)?;
         let said = Said::read(&patience.wait(client.query_one(SAID, &[&node])).await?)?;
         let life = Life {
+            identity,
             node,
             guest: true,
             known: Mutex::new(said.known()),
@@ -249,7 +257,10 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
     }
     let begun = client.batch_execute("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 60000");
     patience.wait(begun).await?;
-    let identity: String = patience.wait(client.query_one(IDENTITY, &[])).await?.try_get(0)?;
+    let identity: String = patience
+        .wait(client.query_one(IDENTITY_LOCKED, &[]))
+        .await?
+        .try_get(0)?;
     let place = ask
         .folder
         .map(|folder| Place::take(folder, &identity))
@@ -284,6 +295,7 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
         super::nodes::forget(client, before.node, patience).await?;
     }
     let life = Life {
+        identity,
         node,
         guest: false,
         known: Mutex::new(now),
@@ -411,7 +423,6 @@ impl Place {
             .map_err(|error| cannot(&self.path, &error))?;
         Ok(OnDisk {
             path: self.path,
-            identity: self.identity,
             watermark,
             _lock: self.lock,
         })

@@ -508,6 +508,10 @@ impl Store for PostgresStore {
         }
     }
 
+    fn identity(&self) -> &str {
+        self.shared.life.identity()
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         self.told(probe::beat(&self.conn().await?).await)
     }

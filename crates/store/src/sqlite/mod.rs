@@ -451,6 +451,11 @@ impl Store for SqliteStore {
         }
     }
 
+    fn identity(&self) -> &str {
+        // One process has the file, so it need not be for good.
+        &self.epoch
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         self.write(probe::Beat).await?;
         self.read(probe::read).await.map(drop)
