@@ -95,6 +95,9 @@ pub struct RecoveryConfig {
     pub max_bytes: usize,
     /// The lost connections of one user that are remembered; beyond, the oldest are forgotten.
     pub lost_per_user: u32,
+    /// Sessions that are given back at a time, at least 1. A crowd that comes back waits its turn, so that its memory does not
+    /// grow with it.
+    pub concurrency: usize,
 }
 
 impl RecoveryConfig {
@@ -111,6 +114,8 @@ impl Default for RecoveryConfig {
             max_events: 500,
             max_bytes: 128 * 1024,
             lost_per_user: 20,
+            // The store answers so many within few calls.
+            concurrency: 512,
         }
     }
 }

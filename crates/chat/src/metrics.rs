@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     pub(crate) sent_away: Counter,
     /// Committed entries that the store could not read back.
     pub(crate) unreadable: Counter,
+    /// Clients that came back and wait for their turn.
+    pub(crate) sessions_waiting: Gauge,
     resumed: Counter,
     not_resumed: Counter,
     errors: [Counter; ErrorCode::ALL.len()],
@@ -30,6 +32,7 @@ impl Metrics {
             messages_out: Tally::new(counter!("roomful_messages_out_total")),
             sent_away: counter!("roomful_sent_away_total"),
             unreadable: counter!("roomful_unreadable_entries_total"),
+            sessions_waiting: gauge!("roomful_sessions_waiting"),
             resumed: counter!("roomful_sessions_resumed_total", "outcome" => "recovered"),
             not_resumed: counter!("roomful_sessions_resumed_total", "outcome" => "refused"),
             errors: ErrorCode::ALL.map(|code| counter!("roomful_errors_total", "code" => code.as_str())),
@@ -99,6 +102,22 @@ impl Tally {
 
     fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
+    }
+}
+
+/// One more in a gauge, as long as it lives.
+pub(crate) struct Counted<'a>(&'a Gauge);
+
+impl<'a> Counted<'a> {
+    pub(crate) fn one(gauge: &'a Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 

@@ -11,14 +11,16 @@ mod restore;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
+use metrics::Gauge;
 use parking_lot::Mutex;
 use roomful_socket::{Claim, PrivateId, Reason, Recovery, Restoring, Socket};
 use roomful_store::{Holder, NewSession, RoomId, SessionKey, StoreError};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 pub(crate) use self::restore::resume;
 use crate::{
-    alarm::Alarm, error::ChatError, room::Seat, room_manager::RoomRef, servers::chat::Chat, session::Session,
+    alarm::Alarm, config::RecoveryConfig, error::ChatError, metrics::Counted, room::Seat,
+    room_manager::RoomRef, servers::chat::Chat, session::Session,
 };
 
 /// How often the store is told that the process is alive, in milliseconds: so much of the window may be lost with it.
@@ -27,9 +29,6 @@ const BEAT_MS: i64 = 5_000;
 /// How long a client that comes back waits for the end of the connection that still has its session.
 const HANDOVER: Duration = Duration::from_secs(5);
 
-/// Sessions that are being given back at a time. A crowd that comes back waits its turn, so that its memory does not grow with
-/// it; the store answers so many within few calls.
-const RESTORES: usize = 512;
 /// Sessions whose end the store may have to be told of later, at most.
 const UNENDED: usize = 100_000;
 /// Forgettings that are under way at a time.
@@ -39,7 +38,7 @@ const WRITES_AT_A_TIME: usize = 64;
 pub(crate) struct Remembered {
     /// Done once the sessions of the process before are known to be lost.
     inherited: OnceCell<()>,
-    /// The sessions that are being given back, [`RESTORES`] at most.
+    /// The sessions that are being given back, as many as there are turns at most.
     restoring: Mutex<Vec<SessionKey>>,
     turns: Semaphore,
     next_beat: Mutex<i64>,
@@ -58,15 +57,25 @@ enum End {
 }
 
 impl Remembered {
-    pub(crate) fn starting(now: i64) -> Self {
+    pub(crate) fn starting(now: i64, config: &RecoveryConfig) -> Self {
         Self {
             inherited: OnceCell::new(),
             restoring: Mutex::default(),
-            turns: Semaphore::new(RESTORES),
+            turns: Semaphore::new(config.concurrency),
             next_beat: Mutex::new(now),
             alarm: Alarm::default(),
             unended: Mutex::default(),
         }
+    }
+
+    /// A turn to be given one's session back.
+    async fn turn(&self, waiting: &Gauge) -> Option<SemaphorePermit<'_>> {
+        if let Ok(turn) = self.turns.try_acquire() {
+            return Some(turn);
+        }
+        let _waiting = Counted::one(waiting);
+        // Nobody closes them.
+        self.turns.acquire().await.ok()
     }
 
     /// The store could not be told: it is told later.
@@ -122,8 +131,7 @@ impl Recovery for Sessions {
     fn restore<'a>(&'a self, socket: &'a Socket, claim: &'a Claim) -> Restoring<'a> {
         let chat = &self.0;
         Box::pin(async move {
-            // An error would mean that the semaphore was closed, which nobody does.
-            let _turn = chat.recovery.turns.acquire().await;
+            let _turn = chat.recovery.turn(&chat.metrics.sessions_waiting).await;
             // Who has given up meanwhile may have come back by another connection, which is to have the session.
             if !socket.is_open() {
                 return None;

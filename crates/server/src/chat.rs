@@ -44,6 +44,7 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
             // All of it goes out at once, and must fit beside what else waits for the client.
             max_bytes: config.recovery.max_size.0.min(config.socket.outbox_bytes.0 / 2),
             lost_per_user: config.recovery.sessions_per_user,
+            concurrency: config.recovery.concurrency,
         },
         notices_in_flight: config.notifications.in_flight,
         unsaved_marks: config.notifications.unsaved_marks,

@@ -58,6 +58,8 @@ pub enum Blow {
     NoBus,
     /// Nodes do not reach each other.
     NoPeers,
+    /// A node that does not reach the store or the bus is killed: whoever is behind is not told of its end.
+    KillCutOff,
     /// The bus loses messages, and lets some overtake others.
     Lossy,
     /// The bus takes its time.
@@ -70,7 +72,7 @@ pub enum Blow {
 
 impl Blow {
     /// Those that do with proxies.
-    pub const COMMON: [Self; 16] = [
+    pub const COMMON: [Self; 17] = [
         Self::Clients(nemesis::Blow::Cut),
         Self::Clients(nemesis::Blow::HalfOpen),
         Self::Clients(nemesis::Blow::Delay),
@@ -85,6 +87,7 @@ impl Blow {
         Self::NoStore,
         Self::NoBus,
         Self::NoPeers,
+        Self::KillCutOff,
         Self::Lossy,
         Self::SlowBus,
     ];
@@ -156,6 +159,7 @@ impl Field<'_> {
                 let cut = self.cut(blow);
                 noticed.dropped = self.cut_off(cut).await?;
             }
+            Blow::KillCutOff => noticed.dropped = self.kill_cut_off().await?,
             Blow::Lossy => noticed.tails = self.lose().await?,
             Blow::SlowBus => {
                 for line in &self.nodes.lines {
@@ -230,6 +234,26 @@ impl Field<'_> {
         }
         self.nodes.mend()?;
         Ok(self.nodes.dropped()? - before)
+    }
+
+    /// What the node had begun behind the cut ends by itself, before the node comes back or after. Answers what was dropped.
+    async fn kill_cut_off(&mut self) -> Result<Dropped, TortureError> {
+        let before = self.nodes.dropped()?;
+        let node = self.node();
+        let behind = if self.rng.random() {
+            Behind::Store(node)
+        } else {
+            Behind::Bus(node)
+        };
+        let lost = Lost::Both;
+        self.nodes.cut(Cut { behind, lost })?;
+        self.last().await;
+        self.nodes.servers[node].kill9().await?;
+        self.pause(100..1_500).await;
+        self.nodes.mend()?;
+        let dropped = self.nodes.dropped()? - before;
+        self.nodes.servers[node].restart().await?;
+        Ok(dropped)
     }
 
     /// What such a blow cuts. A single direction is lost to any of those that a node may be cut off from.
@@ -357,6 +381,7 @@ impl fmt::Display for Blow {
             Self::NoStore => "node without store",
             Self::NoBus => "node without bus",
             Self::NoPeers => "nodes without each other",
+            Self::KillCutOff => "node killed while cut off",
             Self::Lossy => "lossy bus",
             Self::SlowBus => "slow bus",
             Self::Isolated => "node without all of these",

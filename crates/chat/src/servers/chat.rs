@@ -293,7 +293,7 @@ impl Chat {
                 &namespace,
                 cluster.clone(),
             )),
-            recovery: Remembered::starting(clock.now_ms()),
+            recovery: Remembered::starting(clock.now_ms(), &config.recovery),
             presence,
             notifications: Arc::new(NotificationServer::new(
                 &config,

@@ -21,5 +21,6 @@ mod order;
 mod presence;
 mod recovery;
 mod slow_readers;
+mod turns;
 mod typing;
 mod unread;

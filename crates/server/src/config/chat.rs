@@ -95,6 +95,7 @@ pub(crate) struct Recovery {
     pub(crate) max_events: usize,
     pub(crate) max_size: Size,
     pub(crate) sessions_per_user: u32,
+    pub(crate) concurrency: usize,
 }
 
 impl Recovery {
@@ -102,7 +103,8 @@ impl Recovery {
         within("recovery.window", self.window, seconds(0)..=seconds(86_400))?;
         within("recovery.max_events", self.max_events, 1..=100_000)?;
         within("recovery.max_size", self.max_size, Size(1)..=Size(1 << 30))?;
-        within("recovery.sessions_per_user", self.sessions_per_user, 1..=10_000)
+        within("recovery.sessions_per_user", self.sessions_per_user, 1..=10_000)?;
+        within("recovery.concurrency", self.concurrency, 1..=100_000)
     }
 }
 

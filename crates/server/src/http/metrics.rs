@@ -112,6 +112,10 @@ fn describe() {
         "roomful_sessions_resumed_total",
         "Clients that came back for their session, by whether they got it."
     );
+    describe_gauge!(
+        "roomful_sessions_waiting",
+        "Clients that came back for their session and wait for their turn."
+    );
     describe_counter!(
         "roomful_unreadable_entries_total",
         "Committed entries that the store could not read back."
