@@ -1,0 +1,276 @@
+//! Several nodes in this process, on one store and one bus.
+
+mod notifications;
+mod presence;
+mod recovery;
+mod rooms;
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use roomful_bus::Hub;
+use roomful_chat::{ChatConfig, ClusterConfig, clock::ManualClock};
+use roomful_store::{Sessions as _, Store};
+use roomful_testkit::SioClient;
+use serde_json::{Value, json};
+
+use crate::{
+    fixture::{START, Server, new_store, ok, send, seqs},
+    order::Flaky,
+};
+
+/// Nodes that share all there is to share.
+struct Nodes {
+    servers: Vec<Server>,
+    clock: ManualClock,
+    store: Arc<dyn Store>,
+    hub: Hub,
+    _data: tempfile::TempDir,
+}
+
+impl std::ops::Index<usize> for Nodes {
+    type Output = Server;
+
+    fn index(&self, at: usize) -> &Server {
+        &self.servers[at]
+    }
+}
+
+impl Nodes {
+    /// So many nodes. Nothing is read from the store but what the bus has not told.
+    async fn start(count: usize) -> Self {
+        Self::with(count, Duration::from_hours(1), |_| ()).await
+    }
+
+    async fn with(count: usize, poll: Duration, change: impl Fn(&mut ChatConfig)) -> Self {
+        let (store, data) = new_store();
+        let (hub, clock) = (Hub::default(), ManualClock::at(START));
+        let mut servers = Vec::new();
+        for n in 0..count {
+            let cluster = ClusterConfig {
+                bus: hub.connect(),
+                node: format!("node-{n}"),
+                info: serde_json::Map::new(),
+                lease: Duration::from_secs(15),
+                poll,
+            };
+            let change = |config: &mut ChatConfig| {
+                config.rates.enabled = false;
+                change(config);
+            };
+            servers.push(Server::serve(Arc::clone(&store), clock.clone(), change, Some(cluster)).await);
+        }
+        Self {
+            servers,
+            clock,
+            store,
+            hub,
+            _data: data,
+        }
+    }
+}
+
+fn seq(message: &Value) -> u64 {
+    message["seq"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_on_one_node_is_heard_on_all_in_one_order() {
+    const EACH: u64 = 100;
+    let nodes = Nodes::start(3).await;
+    let mut clients = Vec::new();
+    for n in 0..3 {
+        clients.push(Arc::new(nodes[n].joined(&format!("user-{n}"), "lobby").await));
+    }
+    let mut senders = Vec::new();
+    for client in &clients {
+        let client = Arc::clone(client);
+        senders.push(tokio::spawn(async move {
+            for n in 0..EACH {
+                send(&client, "lobby", &n.to_string()).await;
+            }
+        }));
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let mut heard = Vec::new();
+    for client in &clients {
+        let mut log = Vec::new();
+        for _ in 0..3 * EACH {
+            log.push(client.next_event("chat:receive_message").await.unwrap());
+        }
+        assert!(log.iter().map(seq).eq(1..=3 * EACH));
+        heard.push(log);
+    }
+    assert_eq!(heard[0], heard[1]);
+    assert_eq!(heard[0], heard[2]);
+}
+
+/// Two nodes on one store that hear nothing of each other: their buses are of different hubs.
+async fn strangers(poll: Duration) -> (Server, Server, tempfile::TempDir) {
+    let (here, there, _, data) = strangers_on_flaky(poll).await;
+    (here, there, data)
+}
+
+/// The same, with the store that they are on.
+async fn strangers_on_flaky(poll: Duration) -> (Server, Server, Arc<Flaky>, tempfile::TempDir) {
+    let (store, data) = Flaky::open();
+    let clock = ManualClock::at(START);
+    let node = |n: usize| {
+        let cluster = ClusterConfig {
+            bus: Hub::default().connect(),
+            node: format!("node-{n}"),
+            info: serde_json::Map::new(),
+            lease: Duration::from_secs(15),
+            poll,
+        };
+        let store: Arc<dyn Store> = store.clone();
+        Server::serve(store, clock.clone(), |_| (), Some(cluster))
+    };
+    (node(0).await, node(1).await, store.clone(), data)
+}
+
+#[tokio::test]
+async fn of_what_cannot_be_read_back_no_more_is_passed_over_than_that() {
+    let (here, there, store, _data) = strangers_on_flaky(Duration::from_millis(50)).await;
+    let carol = here.joined("carol", "a").await;
+    ok(carol.call("chat:join", &json!("b")).await);
+    let (alice, bob) = (there.joined("alice", "a").await, there.joined("bob", "b").await);
+    let dave = there.connect("dave").await;
+    let next = store.read_position().await.unwrap().pos + 1;
+    store.unreadable.store(next, Ordering::SeqCst);
+    send(&carol, "a", "can't be read").await;
+    send(&carol, "b", "can be read").await;
+    here.chat.disconnect_user("dave").await.unwrap();
+    let message = bob.next_event("chat:receive_message").await.unwrap();
+    assert_eq!(message["text"], "can be read");
+    is_closed(&dave).await;
+    // Whoever is in the room whose entry it is has to come back.
+    is_closed(&alice).await;
+    send(&carol, "b", "more").await;
+    bob.next_event("chat:receive_message").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_bus_lost_is_found_in_the_store() {
+    let (here, there, _data) = strangers(Duration::from_millis(50)).await;
+    let (alice, bob) = (
+        here.joined("alice", "lobby").await,
+        there.joined("bob", "lobby").await,
+    );
+    for n in 1..=3 {
+        assert_eq!(seq(&send(&alice, "lobby", "from here").await), 2 * n - 1);
+        // Bob's message comes after Alice's, which his node has not heard of.
+        assert_eq!(seq(&send(&bob, "lobby", "from there").await), 2 * n);
+    }
+    for client in [&alice, &bob] {
+        for n in 1..=6 {
+            let message = client.next_event("chat:receive_message").await.unwrap();
+            assert_eq!(seq(&message), n);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_has_seen_more_than_a_node_has_come_to_goes_on_there() {
+    let (here, there, _data) = strangers(Duration::from_hours(1)).await;
+    let alice = here.joined("alice", "lobby").await;
+    // The room is in the other node's memory, which hears of nothing that is said here.
+    let _bob = there.joined("bob", "lobby").await;
+    for n in 1..=3 {
+        assert_eq!(seq(&send(&alice, "lobby", "said").await), n);
+    }
+    let carol = there.connect("carol").await;
+    let joined = ok(carol.call("chat:join", &json!({ "room": "lobby" })).await);
+    let since = |since: u64| json!({ "room": "lobby", "since": since, "epoch": joined["epoch"] });
+    assert_eq!(joined["head"], 0, "it is behind");
+    let again = ok(carol.call("chat:join", &since(3)).await);
+    assert_eq!((&again["head"], &again["reset"]), (&json!(3), &json!(false)));
+    send(&alice, "lobby", "more").await;
+    let sync = ok(carol.call("chat:sync", &json!({ "rooms": [since(4)] })).await);
+    let lobby = &sync["rooms"][0];
+    assert_eq!((&lobby["head"], &lobby["reset"]), (&json!(4), &json!(false)));
+    send(&alice, "lobby", "answer me").await;
+    let reply = json!({ "room": "lobby", "text": "well", "replyTo": 5 });
+    assert_eq!(seq(&ok(carol.call("chat:send_message", &reply).await)), 6);
+    let beyond = ok(carol.call("chat:join", &since(99)).await);
+    assert_eq!((&beyond["head"], &beyond["reset"]), (&json!(6), &json!(true)));
+}
+
+#[tokio::test]
+async fn who_joins_elsewhere_finds_all_and_misses_nothing() {
+    let nodes = Nodes::start(2).await;
+    let alice = nodes[0].joined("alice", "lobby").await;
+    for n in 0..20 {
+        send(&alice, "lobby", &n.to_string()).await;
+        let bob = nodes[1].connect(&format!("bob-{n}")).await;
+        let joined = ok(bob.call("chat:join", &json!({ "room": "lobby" })).await);
+        assert_eq!(seqs(&joined["messages"]).last(), joined["head"].as_u64().as_ref());
+        let next = seq(&send(&bob, "lobby", "hello").await);
+        let mut last = joined["head"].as_u64().unwrap();
+        while last < next {
+            let message = bob.next_event("chat:receive_message").await.unwrap();
+            assert_eq!(seq(&message), last + 1);
+            last += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn marks_and_typing_and_changes_are_seen_on_other_nodes() {
+    let nodes = Nodes::start(2).await;
+    let (alice, bob) = (
+        nodes[0].joined("alice", "lobby").await,
+        nodes[1].joined("bob", "lobby").await,
+    );
+    let sent = send(&alice, "lobby", "one").await;
+    assert_eq!(
+        bob.next_event("chat:receive_message").await.unwrap()["id"],
+        sent["id"]
+    );
+    ok(bob
+        .call("chat:message_read", &json!({ "room": "lobby", "seq": 1 }))
+        .await);
+    let read = alice.next_event("chat:message_read").await.unwrap();
+    assert_eq!((&read["userId"], &read["seq"]), (&json!("bob"), &json!(1)));
+    ok(bob.call("chat:typing_start", &json!("lobby")).await);
+    assert_eq!(
+        alice.next_event("chat:typing_start").await.unwrap()["userId"],
+        "bob"
+    );
+    ok(bob.call("chat:typing_stop", &json!("lobby")).await);
+    assert_eq!(
+        alice.next_event("chat:typing_stop").await.unwrap()["userId"],
+        "bob"
+    );
+    // Typing ends by itself also where nobody could say that it has.
+    ok(bob.call("chat:typing_start", &json!("lobby")).await);
+    nodes.clock.advance(3_000);
+    assert_eq!(
+        alice.next_event("chat:typing_start").await.unwrap()["userId"],
+        "bob"
+    );
+    nodes.clock.advance(6_000);
+    assert_eq!(
+        alice.next_event("chat:typing_stop").await.unwrap()["userId"],
+        "bob"
+    );
+    let edit = json!({ "room": "lobby", "seq": 1, "text": "two" });
+    ok(alice.call("chat:edit_message", &edit).await);
+    assert_eq!(
+        bob.next_event("chat:message_edited").await.unwrap()["text"],
+        "two"
+    );
+    ok(bob
+        .call("chat:react", &json!({ "room": "lobby", "seq": 1, "emoji": "+" }))
+        .await);
+    assert_eq!(alice.next_event("chat:reaction").await.unwrap()["userId"], "bob");
+}
+
+/// The client's connection is over.
+async fn is_closed(client: &SioClient) {
+    client.wait_end(Duration::from_secs(10)).await.unwrap();
+}
