@@ -29,17 +29,18 @@ pub(crate) struct Part {
 }
 
 /// How other nodes know and reach this one.
-pub(crate) struct Card {
-    node: String,
+pub(crate) struct Node {
+    name: String,
     advertise: String,
     secret: String,
 }
 
 /// What this node needs to take part, if the bus is shared. `address` is where it listens.
-pub(crate) fn card(config: &Config, keys: &Keys, address: SocketAddr) -> Result<Option<Card>, StartError> {
+pub(crate) fn node(config: &Config, keys: &Keys, address: SocketAddr) -> Result<Option<Node>, StartError> {
     if !config.bus.is_shared() {
         return Ok(None);
     }
+    check(config)?;
     let wrong = |key: &'static str, what: String| ConfigError::key(Origin::Default, key, what);
     let secret = secret(config, keys).ok_or_else(|| {
         let what = "there is no auth.secret to make it from; set it, the same on all nodes";
@@ -54,9 +55,9 @@ pub(crate) fn card(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
         })?,
         advertise => advertise.to_owned(),
     };
-    let node = match config.cluster.node.as_str() {
+    let name = match config.cluster.node.as_str() {
         "" => format!("{}:{}", host_name(), address.port()),
-        node => node.to_owned(),
+        name => name.to_owned(),
     };
     if config.store.sqlite_file().is_some() {
         tracing::warn!(
@@ -69,21 +70,21 @@ pub(crate) fn card(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
              set it, the same on all nodes"
         );
     }
-    Ok(Some(Card {
-        node,
+    Ok(Some(Node {
+        name,
         advertise,
         secret,
     }))
 }
 
 /// Takes part in the cluster of those who share the database of this `identity`.
-pub(crate) fn join(config: &Config, card: Card, identity: &str) -> Result<Part, ConfigError> {
+pub(crate) fn join(config: &Config, node: Node, identity: &str) -> Result<Part, ConfigError> {
     let bus = open(config, identity)?;
-    let Card {
-        node,
+    let Node {
+        name,
         advertise,
         secret,
-    } = card;
+    } = node;
     let sockets = Cluster::on_bus(&advertise, secret.as_bytes(), Arc::clone(&bus)).map_err(|error| {
         ConfigError::key(config.origins.of("cluster.advertise"), "cluster.advertise", error)
     })?;
@@ -91,10 +92,10 @@ pub(crate) fn join(config: &Config, card: Card, identity: &str) -> Result<Part, 
         Ok(serde_json::Value::Object(info)) => info,
         _ => serde_json::Map::new(),
     };
-    tracing::info!(node, advertise, "taking part in a cluster");
+    tracing::info!(node = name, advertise, "taking part in a cluster");
     let chat = ClusterConfig {
         bus: Arc::clone(&bus),
-        node,
+        node: name,
         info,
         lease: config.cluster.lease.0,
         poll: config.cluster.poll.0,

@@ -4,7 +4,7 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
-use roomful_chat::{ChatServer, clock::SystemClock};
+use roomful_chat::{ChatConfig, ChatServer, clock::SystemClock};
 use roomful_socket::{Drain, HttpLimits, WebSocketServer};
 use roomful_store::{Store, StoreError};
 use tokio::{
@@ -93,6 +93,20 @@ struct Listening {
     task: JoinHandle<()>,
 }
 
+/// What is there before the store.
+struct Begun<'a> {
+    config: &'a Config,
+    keys: Keys,
+    chat: ChatConfig,
+    exporter: Exporter,
+    file_limit: Option<u64>,
+    address: SocketAddr,
+    node: Option<cluster::Node>,
+    health: Health,
+    gate: Gate,
+    listening: Listening,
+}
+
 impl Server {
     /// Starts everything, and returns when clients are welcome.
     pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
@@ -100,90 +114,39 @@ impl Server {
         if made == Made::Yes {
             tracing::info!(file = %config.secret_path().display(), "made a secret for tokens, since none was configured");
         }
-        let chat_config = chat::config(config, chat::keys(&keys)?);
+        let chat = chat::config(config, chat::keys(&keys)?);
         // Before whatever counts: a metric made without a recorder goes nowhere.
         let exporter = Exporter::install()?;
         let file_limit = open_files::raise_limit();
 
         let (listener, address) = listen(&config.listen).await?;
-        let card = cluster::card(config, &keys, address)?;
+        let node = cluster::node(config, &keys, address)?;
         let (health, gate) = (Health::new(config.store.check_timeout.0), Gate::default());
         let probes = router::outer(health.clone(), exporter.clone(), gate.clone());
-        let listening = Listening::start(listener, probes, config.http.header_timeout.0);
-
+        let begun = Begun {
+            config,
+            keys,
+            chat,
+            exporter,
+            file_limit,
+            address,
+            node,
+            health,
+            gate,
+            listening: Listening::start(listener, probes, config.http.header_timeout.0),
+        };
         let opening = config.clone();
         let (lock, store) = tokio::task::spawn_blocking(move || {
             let lock = Lock::take(&opening)?;
             Ok::<_, StartError>((lock, store::open(&opening)?))
         })
         .await??;
-        if card.is_none() && store.other_nodes().await? > 0 {
-            tracing::warn!(
-                "another server has this database open, or was killed just now; without a bus that both share (bus.url), \
-                 the clients of one don't hear those of the other"
-            );
-        }
-        let part = card
-            .map(|card| cluster::join(config, card, store.identity()))
-            .transpose()?;
-        let signing_in = part.as_ref().map(|part| {
-            let (config, bus) = (config.clone(), Arc::clone(&part.bus));
-            tokio::spawn(async move { cluster::sign_in(&config, &*bus).await })
-        });
-        let sockets = sockets(config, file_limit, part.as_ref());
-        let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
-        let chat = ChatServer::attach_to(
-            &sockets,
-            Arc::clone(&store),
-            chat_config,
-            Arc::new(SystemClock),
-            part,
-        );
-        let assets = Assets::new(BUILT, &config.http.assets_url, config.http.assets_origin());
-        let demo = demo_routes(config, &keys);
-        let api = api::router(
-            chat.clone(),
-            ApiKey::new(config.api.key.expose()),
-            config.socket.max_payload.0,
-        );
-        health.opened(Behind {
-            store: Arc::clone(&store),
-            chat: chat.clone(),
-            bus: bus.clone(),
-        });
-        if let Some(signing_in) = signing_in
-            && let Err(error) = signing_in.await?
-        {
+        let server = begun.go_on(lock, Arc::clone(&store)).await;
+        if server.is_err() {
+            // Or whoever starts next takes this process for another server that has it open.
             store.close().await;
-            return Err(error.into());
         }
-        if bus.is_some() && timeout(STANDING, chat.takes_part()).await.is_err() {
-            tracing::warn!("this node has no part in its cluster yet; until it has, clients are sent away");
-        }
-        gate.open(router::inner(
-            sockets.router(),
-            api,
-            demo,
-            assets,
-            config.http.trusted_proxies.clone(),
-        ));
-        health.ready();
-
-        welcome(config, address);
-        lifecycle::announce(address).map_err(StartError::PortFile)?;
-        let mut recurring = recurring(config, exporter, Arc::clone(&store));
-        outbox::start(config, &store, &mut recurring).map_err(StartError::Webhooks)?;
-        Ok(Server {
-            health,
-            sockets,
-            chat,
-            store,
-            _lock: lock,
-            listening,
-            _recurring: recurring,
-            bus,
-            shutdown: config.shutdown.clone(),
-        })
+        server
     }
 
     /// Stops in order: clients sent away, accepted sends committed and answered, store closed. Probes are answered until the
@@ -214,6 +177,67 @@ impl Server {
         if drained.await.is_err() {
             tracing::warn!(after = ?patience, "not all was done in time; it is left as it is");
         }
+    }
+}
+
+impl Begun<'_> {
+    /// All that needs the store, up to the first client.
+    async fn go_on(self, lock: Option<Lock>, store: Arc<dyn Store>) -> Result<Server, StartError> {
+        let config = self.config;
+        if self.node.is_none() && store.other_nodes().await? > 0 {
+            tracing::warn!(
+                "another server has this database open, or was killed just now; without a bus that both share (bus.url), \
+                 the clients of one don't hear those of the other"
+            );
+        }
+        let part = self
+            .node
+            .map(|node| cluster::join(config, node, store.identity()));
+        let part = part.transpose()?;
+        let signing_in = part.as_ref().map(|part| {
+            let (config, bus) = (config.clone(), Arc::clone(&part.bus));
+            tokio::spawn(async move { cluster::sign_in(&config, &*bus).await })
+        });
+        let sockets = sockets(config, self.file_limit, part.as_ref());
+        let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
+        let clock = Arc::new(SystemClock);
+        let chat = ChatServer::attach_to(&sockets, Arc::clone(&store), self.chat, clock, part);
+        self.health.opened(Behind {
+            store: Arc::clone(&store),
+            chat: chat.clone(),
+            bus: bus.clone(),
+        });
+        if let Some(signing_in) = signing_in {
+            signing_in.await??;
+        }
+        if bus.is_some() && timeout(STANDING, chat.takes_part()).await.is_err() {
+            tracing::warn!("this node has no part in its cluster yet; until it has, clients are sent away");
+        }
+        let api_key = ApiKey::new(config.api.key.expose());
+        self.gate.open(router::inner(
+            sockets.router(),
+            api::router(chat.clone(), api_key, config.socket.max_payload.0),
+            demo_routes(config, &self.keys),
+            Assets::new(BUILT, &config.http.assets_url, config.http.assets_origin()),
+            config.http.trusted_proxies.clone(),
+        ));
+        self.health.ready();
+
+        welcome(config, self.address);
+        lifecycle::announce(self.address).map_err(StartError::PortFile)?;
+        let mut recurring = recurring(config, self.exporter, Arc::clone(&store));
+        outbox::start(config, &store, &mut recurring).map_err(StartError::Webhooks)?;
+        Ok(Server {
+            health: self.health,
+            sockets,
+            chat,
+            store,
+            _lock: lock,
+            listening: self.listening,
+            _recurring: recurring,
+            bus,
+            shutdown: config.shutdown.clone(),
+        })
     }
 }
 

@@ -88,6 +88,9 @@ async fn a_wrong_password_for_redis_ends_the_start() {
         );
         assert!(!said.contains("wr0ng"), "{said}");
     }
+    let database = store.rsplit('/').next().unwrap();
+    let open = postgres.sql(database, "SELECT count(*) FROM nodes WHERE NOT ended");
+    assert_eq!(open.unwrap().trim(), "0", "who starts next would see other nodes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
