@@ -8,7 +8,11 @@
 
 mod restore;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use metrics::Gauge;
@@ -39,7 +43,7 @@ pub(crate) struct Remembered {
     /// Done once the sessions of the process before are known to be lost.
     inherited: OnceCell<()>,
     /// The sessions that are being given back, as many as there are turns at most.
-    restoring: Mutex<Vec<SessionKey>>,
+    restoring: Mutex<HashSet<SessionKey>>,
     turns: Semaphore,
     next_beat: Mutex<i64>,
     alarm: Alarm,
@@ -61,7 +65,7 @@ impl Remembered {
         Self {
             inherited: OnceCell::new(),
             restoring: Mutex::default(),
-            turns: Semaphore::new(config.concurrency),
+            turns: Semaphore::new(config.concurrency.max(1)),
             next_beat: Mutex::new(now),
             alarm: Alarm::default(),
             unended: Mutex::default(),

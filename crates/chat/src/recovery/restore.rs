@@ -35,18 +35,14 @@ struct Claimed<'a> {
 
 impl<'a> Claimed<'a> {
     fn take(chat: &'a Chat, key: SessionKey) -> Option<Self> {
-        let mut restoring = chat.recovery.restoring.lock();
-        if restoring.contains(&key) {
-            return None;
-        }
-        restoring.push(key);
-        Some(Self { chat, key })
+        let is_first = chat.recovery.restoring.lock().insert(key);
+        is_first.then(|| Self { chat, key })
     }
 }
 
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
-        self.chat.recovery.restoring.lock().retain(|key| *key != self.key);
+        self.chat.recovery.restoring.lock().remove(&self.key);
     }
 }
 

@@ -140,6 +140,8 @@ pub(crate) struct Flaky {
     pub(crate) untold: AtomicUsize,
     /// No session begins while it is held.
     pub(crate) beginning: tokio::sync::Mutex<()>,
+    /// How often entries were read by their places.
+    pub(crate) reads: AtomicUsize,
     /// No session is given back while it is held.
     pub(crate) resuming: tokio::sync::Mutex<()>,
     /// How often it was asked to give one back.
@@ -156,6 +158,7 @@ impl Flaky {
             unreadable: AtomicU64::new(0),
             untold: AtomicUsize::new(0),
             beginning: tokio::sync::Mutex::default(),
+            reads: AtomicUsize::new(0),
             resuming: tokio::sync::Mutex::default(),
             resumes: AtomicUsize::new(0),
         };
@@ -206,6 +209,7 @@ mod flaky {
             }
         }
         async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
+            self.reads.fetch_add(1, Ordering::SeqCst);
             let found = self.inner.placed(after, upto, limit).await?;
             let unreadable = self.unreadable.load(Ordering::SeqCst);
             if found.iter().any(|placed| placed.pos == unreadable) {

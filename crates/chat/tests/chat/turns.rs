@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use roomful_testkit::PATIENCE;
 use tokio::task::yield_now;
 
 use crate::{
@@ -11,22 +12,33 @@ use crate::{
     recovery::{come_back, lose},
 };
 
-/// How much a gauge has changed, or a counter in all its causes grown, since the last look.
-fn change(figures: &Snapshotter, name: &str) -> f64 {
-    let all = figures.snapshot().into_vec().into_iter();
-    let values = all.filter(|(key, ..)| key.key().name() == name);
-    values
-        .map(|(.., value)| match value {
-            DebugValue::Gauge(by) => by.into_inner(),
-            DebugValue::Counter(by) => f64::from(u32::try_from(by).unwrap()),
-            DebugValue::Histogram(_) => 0.0,
-        })
-        .sum()
+/// What the figures have come to. A look at a recorder sets it back.
+struct Figures {
+    recorder: Snapshotter,
+    waiting: f64,
+    closed: u64,
 }
 
-async fn until(what: impl Fn() -> bool) {
-    while !what() {
-        yield_now().await;
+impl Figures {
+    fn look(&mut self) {
+        for (key, _, _, value) in self.recorder.snapshot().into_vec() {
+            match (key.key().name(), value) {
+                ("roomful_sessions_waiting", DebugValue::Gauge(by)) => self.waiting += by.into_inner(),
+                ("roomful_closed_total", DebugValue::Counter(by)) => self.closed += by,
+                _ => {}
+            }
+        }
+    }
+
+    /// Looks until it is so: no event tells of a figure.
+    async fn until(&mut self, so: impl Fn(&Self) -> bool) {
+        let looking = async {
+            while !so(self) {
+                yield_now().await;
+                self.look();
+            }
+        };
+        tokio::time::timeout(PATIENCE, looking).await.unwrap();
     }
 }
 
@@ -38,7 +50,11 @@ async fn who_gives_up_while_waiting_for_a_turn_has_not_spent_the_session() {
     let one_at_a_time = |config: &mut roomful_chat::ChatConfig| config.recovery.concurrency = 1;
     let server = Arc::new(Server::on(store.clone(), data, one_at_a_time).await);
     drop(recording);
-    let figures = recorder.snapshotter();
+    let mut figures = Figures {
+        recorder: recorder.snapshotter(),
+        waiting: 0.0,
+        closed: 0,
+    };
     let (alice, bob) = (
         server.joined("alice", "lobby").await,
         server.joined("bob", "lobby").await,
@@ -48,18 +64,25 @@ async fn who_gives_up_while_waiting_for_a_turn_has_not_spent_the_session() {
         let (server, claim) = (Arc::clone(&server), claim.clone());
         tokio::spawn(async move { come_back(&server, user, &claim).await.1 })
     };
+    let is_asked = |times: usize| {
+        let store = Arc::clone(&store);
+        move |_: &Figures| store.resumes.load(Ordering::SeqCst) == times
+    };
+    figures.until(|figures| figures.closed == 2).await;
 
     let held = store.resuming.lock().await;
     let alice = back("alice", &alices);
-    until(|| store.resumes.load(Ordering::SeqCst) == 1).await;
+    figures.until(is_asked(1)).await;
     let bob = back("bob", &bobs);
-    until(|| change(&figures, "roomful_sessions_waiting") > 0.5).await;
+    figures.until(|figures| figures.waiting > 0.5).await;
     bob.abort();
-    until(|| change(&figures, "roomful_closed_total") > 0.5).await;
+    figures.until(|figures| figures.closed == 3).await;
     drop(held);
 
     assert!(alice.await.unwrap());
     assert!(back("bob", &bobs).await.unwrap());
     // Twice for each who got one; and never for a connection that was gone.
-    assert_eq!(store.resumes.load(Ordering::SeqCst), 4);
+    assert!(is_asked(4)(&figures));
+    figures.look();
+    assert!(figures.waiting.abs() < 0.5, "{} still wait", figures.waiting);
 }

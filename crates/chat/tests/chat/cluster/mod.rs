@@ -1,5 +1,6 @@
 //! Several nodes in this process, on one store and one bus.
 
+mod faulty;
 mod notifications;
 mod presence;
 mod recovery;
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use roomful_bus::Hub;
+use roomful_bus::{Bus, Hub};
 use roomful_chat::{ChatConfig, ClusterConfig, clock::ManualClock};
 use roomful_store::{Sessions as _, Store};
 use roomful_testkit::SioClient;
@@ -20,6 +21,17 @@ use crate::{
     fixture::{START, Server, new_store, ok, send, seqs},
     order::Flaky,
 };
+
+/// A node's part in a cluster.
+fn member(bus: Arc<dyn Bus>, number: usize, poll: Duration) -> ClusterConfig {
+    ClusterConfig {
+        bus,
+        node: format!("node-{number}"),
+        info: serde_json::Map::new(),
+        lease: Duration::from_secs(15),
+        poll,
+    }
+}
 
 /// Nodes that share all there is to share.
 struct Nodes {
@@ -49,13 +61,7 @@ impl Nodes {
         let (hub, clock) = (Hub::default(), ManualClock::at(START));
         let mut servers = Vec::new();
         for n in 0..count {
-            let cluster = ClusterConfig {
-                bus: hub.connect(),
-                node: format!("node-{n}"),
-                info: serde_json::Map::new(),
-                lease: Duration::from_secs(15),
-                poll,
-            };
+            let cluster = member(hub.connect(), n, poll);
             let change = |config: &mut ChatConfig| {
                 config.rates.enabled = false;
                 change(config);
@@ -120,13 +126,7 @@ async fn strangers_on_flaky(poll: Duration) -> (Server, Server, Arc<Flaky>, temp
     let (store, data) = Flaky::open();
     let clock = ManualClock::at(START);
     let node = |n: usize| {
-        let cluster = ClusterConfig {
-            bus: Hub::default().connect(),
-            node: format!("node-{n}"),
-            info: serde_json::Map::new(),
-            lease: Duration::from_secs(15),
-            poll,
-        };
+        let cluster = member(Hub::default().connect(), n, poll);
         let store: Arc<dyn Store> = store.clone();
         Server::serve(store, clock.clone(), |_| (), Some(cluster))
     };
