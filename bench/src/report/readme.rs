@@ -28,13 +28,14 @@ fn replaced(text: &str, block: &str) -> Option<String> {
 /// Each comparison in a line; runs that were only quick are not worth a reader's time.
 fn summary(results: &Results) -> String {
     let mut lines = Vec::new();
-    let mut machine = None;
+    let (mut machines, mut commits) = (Vec::new(), Vec::new());
     for target in targets::ALL {
         let section = results.section(target.workload).filter(|section| !section.quick);
         let (Some(section), Some(standing)) = (section, target.standing(results)) else {
             continue;
         };
-        machine = Some(format!("{}, commit {}", section.machine, section.commit));
+        add(&mut machines, &section.machine);
+        add(&mut commits, &section.commit);
         let title = workload::ALL
             .iter()
             .find(|workload| workload.name == target.workload)
@@ -53,15 +54,23 @@ fn summary(results: &Results) -> String {
         };
         lines.push(format!("| {title} | {label} | {measured} | {wanted} |\n"));
     }
-    let Some(machine) = machine else {
+    if lines.is_empty() {
         return "*`make bench` fills this in.*\n".into();
-    };
+    }
+    let (machines, commits) = (machines.join("; "), commits.join(", "));
     format!(
-        "Measured by `make bench` ({machine}); medians of the rounds. All figures, charts and versions: \
-         [bench/results/report.md](bench/results/report.md).\n\n\
+        "Measured by `make bench` ({machines}; at {commits}); medians of the rounds. All figures, charts, versions, and which \
+         workload ran when: [bench/results/report.md](bench/results/report.md).\n\n\
          | workload | figure | measured | wanted |\n|---|---|---|---|\n{}",
         lines.concat()
     )
+}
+
+/// Parts may have been run at different times.
+fn add<'a>(list: &mut Vec<&'a str>, text: &'a str) {
+    if !list.contains(&text) {
+        list.push(text);
+    }
 }
 
 #[cfg(test)]
