@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 
 import { HAProxy, Line, Nginx, Postgres, Redis } from "./lib/backing.mjs";
-import { call, done, leaveAll, member, stranger } from "./lib/people.mjs";
+import { faults } from "./lib/ledger.mjs";
+import { LOST, call, done, history, insist, leaveAll, member, stranger } from "./lib/people.mjs";
 import { API_KEY, ROOT, Roomful } from "./lib/process.mjs";
 import { tokenFor } from "./lib/token.mjs";
 import { next, sleep, until, within } from "./lib/waiting.mjs";
@@ -21,9 +22,6 @@ const WAYS = {
   upgrade: { transports: ["polling", "websocket"] },
   websocket: { transports: ["websocket"] },
 };
-
-/** What the client says of an answer that did not come. */
-const LOST = /timed out|disconnected/;
 
 let postgres, redis;
 /** From all nodes to PostgreSQL. */
@@ -70,64 +68,93 @@ async function owner(socket) {
   throw new Error(`no node has the tag ${tag}`);
 }
 
-/** A member of `room` on another node than `other`. */
-function elsewhere(proxy, other, user, room, options) {
+/** How many requests of this kind the nodes have passed on to each other. */
+async function forwarded(kind) {
+  const shown = await Promise.all(nodes.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()));
+  const counts = shown.map((text) => new RegExp(`^roomful_forwarded_total\\{kind="${kind}"\\} (\\d+)$`, "m").exec(text));
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** A member of `room` of the kind that is `wanted`: they come until one is. */
+function oneWho(wanted, what, proxy, user, room, options) {
   let round = 0;
   return until(async () => {
     const socket = await member(proxy, user, room, options);
-    if ((await owner(socket)) !== other) return socket;
+    if (await wanted(socket)) return socket;
     socket.disconnect();
     // Else the requests of a connect might always make a whole round.
     round += 1;
     for (let n = 0; n < round % NODES; n++) await fetch(`${proxy.url}/livez`);
-  }, "another node's turn");
+  }, what);
+}
+
+/** A member of `room` on another node than `other`. */
+function elsewhere(proxy, other, ...who) {
+  return oneWho(async (socket) => (await owner(socket)) !== other, "another node's turn", proxy, ...who);
+}
+
+async function upgraded(socket) {
+  const { engine } = socket.io;
+  if (engine.transport.name !== "websocket") await next(engine, "upgrade");
+}
+
+/** A member of `room` whose WebSocket leads through another node than their own. */
+async function carried(proxy, ...who) {
+  const before = await forwarded("upgrade");
+  const throughAnother = async (socket) => {
+    await upgraded(socket);
+    return (await forwarded("upgrade")) > before;
+  };
+  return oneWho(throughAnother, "an upgrade that comes to the wrong node", proxy, ...who);
 }
 
 /** Holds a client to the one law: every message of its room, in order, once. */
 function watch(socket) {
   socket.got = [];
-  socket.on("chat:receive_message", ({ seq }) => {
+  socket.on("chat:receive_message", ({ seq, text }) => {
     // A session that goes on may be in a room though the answer to the join was lost: that has yet to tell what came before.
-    if (!socket.behind) socket.got.push(seq);
+    if (!socket.behind) socket.got.push({ seq, text });
   });
 }
 
-async function sees(socket, head) {
+/** Waits until a client has seen as much as was acknowledged, and holds it to the ledger, text -> seq. */
+async function sees(socket, ledger) {
+  const head = ledger.size;
   const stands = () => {
     const { connected, active, recovered, behind, got } = socket;
     return JSON.stringify({ connected, active, recovered, behind, seen: got.at(-1), transport: socket.io.engine?.transport?.name });
   };
-  await until(() => socket.got.at(-1) >= head, () => `message ${head} by a client that is ${stands()}`);
-  const at = socket.got.findIndex((seq, i) => seq !== i + 1);
-  assert.equal(at, -1, `seen: … ${socket.got.slice(Math.max(0, at - 2), at + 5)} …`);
+  await until(() => socket.got.at(-1)?.seq >= head, () => `message ${head} by a client that is ${stands()}`);
+  assert.deepEqual(faults(socket.got, ledger), []);
 }
 
-/** Posts as the app's backend does, on this node. */
-async function post(node, room, text) {
+/** Holds everybody who was there from the beginning, and the log as each node shows it, to the ledger. */
+async function allAgree(people, room, ledger) {
+  // It comes after whatever is still on its way, so a repeat has been seen by then.
+  ledger.set("the last one", (await insist(people[0], room, "the last one")).seq);
+  await Promise.all(people.map((one) => sees(one, ledger)));
+  for (const node of nodes) {
+    const reader = await member(node, "reader", room);
+    assert.equal(reader.joined.head, ledger.size);
+    assert.deepEqual(faults(await history(reader, room), ledger), []);
+  }
+}
+
+/** Posts as the app's backend does, on this node, and notes it in the ledger. */
+async function post(node, room, text, ledger) {
   const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
   const body = JSON.stringify({ userId: "backend", text });
   const answer = await fetch(`${node.url}/api/v1/rooms/${room}/messages`, { method: "POST", headers, body });
-  assert.equal(answer.status, 201, await answer.text());
-}
-
-/** Sends until it is acknowledged, over however many connections: one message, for its clientId. */
-async function insist(socket, room, text) {
-  for (;;) {
-    try {
-      const { ok, error } = await socket.timeout(2000).emitWithAck("chat:send_message", { room, text, clientId: text });
-      if (ok) return;
-      assert.equal(error.retryable, true, JSON.stringify(error));
-    } catch (error) {
-      if (!LOST.test(error.message)) throw error;
-    }
-  }
+  const said = await answer.text();
+  assert.equal(answer.status, 201, said);
+  ledger.set(text, JSON.parse(said).seq);
 }
 
 /** Joins anew after what was seen last, as one does whose session is not recovered. */
 async function catchUp(socket, room) {
   socket.behind = true;
   while (socket.connected && socket.behind) {
-    const ask = { room, since: socket.got.at(-1) ?? 0, limit: 200 };
+    const ask = { room, since: socket.got.at(-1)?.seq ?? 0, limit: 200 };
     await new Promise((resolve) => {
       // In the callback: what comes right behind the answer would overtake whoever awaits it.
       socket.timeout(2000).emit("chat:join", ask, (error, answer) => {
@@ -136,7 +163,7 @@ async function catchUp(socket, room) {
         else if (!answer.ok) assert.equal(answer.error.retryable, true, JSON.stringify(answer));
         else {
           assert.equal(answer.data.more, false);
-          socket.got.push(...answer.data.messages.map(({ seq }) => seq));
+          socket.got.push(...answer.data.messages.map(({ seq, text }) => ({ seq, text })));
           socket.behind = false;
         }
         resolve();
@@ -171,19 +198,30 @@ for (const [name, start] of Object.entries({
         const room = fresh();
         const alice = await member(proxy, "alice", room, options);
         const bob = await elsewhere(proxy, await owner(alice), "bob", room, options);
-        const { transport } = alice.io.engine;
-        if (way === "upgrade" && transport.name !== "websocket") await next(alice.io.engine, "upgrade");
-        assert.equal(alice.io.engine.transport.name, way === "polling" ? "polling" : "websocket");
-        watch(alice);
-        watch(bob);
-        const say = async (socket, who) => {
+        const people = [alice, bob];
+        if (way === "upgrade") {
+          // Before carol comes, or she might take their requests for hers.
+          await Promise.all(people.map(upgraded));
+          people.push(await carried(proxy, "carol", room, options));
+        }
+        for (const one of people) assert.equal(one.io.engine.transport.name, way === "polling" ? "polling" : "websocket");
+        people.forEach(watch);
+        const ledger = new Map();
+        const say = async (socket) => {
           for (let n = 0; n < EACH; n += 10) {
-            const some = Array.from({ length: 10 }, (_, i) => ({ room, text: `${who} ${n + i}` }));
-            await Promise.all(some.map((message) => done(socket, "chat:send_message", message)));
+            const some = Array.from({ length: 10 }, (_, i) => `${socket.session.userId} ${n + i}`);
+            const acks = await Promise.all(some.map((text) => done(socket, "chat:send_message", { room, text })));
+            acks.forEach(({ seq }, i) => ledger.set(some[i], seq));
           }
         };
-        await Promise.all([say(alice, "alice"), say(bob, "bob")]);
-        await Promise.all([sees(alice, 2 * EACH), sees(bob, 2 * EACH)]);
+        const counts = () => Promise.all(["poll", "post"].map(forwarded));
+        const before = await counts();
+        await Promise.all(people.map(say));
+        await Promise.all(people.map((one) => sees(one, ledger)));
+        if (way === "polling") {
+          const after = await counts();
+          assert.ok(after.every((count, i) => count > before[i]), `no request went over a wrong node: ${before}, then ${after}`);
+        }
       });
 
       test(`who loses their node to kill -9 misses nothing, over ${way}`, async (t) => {
@@ -194,19 +232,21 @@ for (const [name, start] of Object.entries({
         const dying = await owner(bob);
         watch(alice);
         watch(bob);
-        await post(alive, room, "before");
-        await Promise.all([sees(alice, 1), sees(bob, 1)]);
+        const ledger = new Map();
+        await post(alive, room, "before", ledger);
+        await Promise.all([sees(alice, ledger), sees(bob, ledger)]);
         const lost = next(bob, "disconnect");
         await dying.end("SIGKILL");
-        await post(alive, room, "missed");
+        await post(alive, room, "missed", ledger);
         const recovered = await back(bob, lost);
         t.diagnostic(`recovered: ${recovered}`);
         if (!recovered) await catchUp(bob, room);
-        await sees(bob, 2);
+        await sees(bob, ledger);
         // A poll of hers may have been with the dying node: she may have come back, too.
-        await insist(alice, room, "after");
-        await Promise.all([sees(alice, 3), sees(bob, 3)]);
+        ledger.set("after", (await insist(alice, room, "after")).seq);
+        await Promise.all([sees(alice, ledger), sees(bob, ledger)]);
         await dying.restart();
+        await allAgree([alice, bob], room, ledger);
       });
     }
 
@@ -229,12 +269,14 @@ for (const [name, start] of Object.entries({
       const room = fresh();
       const people = await crowd(room, 12);
       const [alive, dying] = nodes;
+      const ledger = new Map();
       for (let n = 1; n <= 60; n++) {
-        await post(alive, room, `${n}`);
+        await post(alive, room, `${n}`, ledger);
         if (n === 20) await dying.end("SIGKILL");
       }
-      await Promise.all(people.map((one) => sees(one, 60)));
+      await Promise.all(people.map((one) => sees(one, ledger)));
       await dying.restart();
+      await allAgree(people, room, ledger);
     });
 
     test("without PostgreSQL who is there stays, and who comes is in once it is back", async () => {
@@ -263,20 +305,22 @@ for (const [name, start] of Object.entries({
       } finally {
         store.mend();
       }
-      await insist(people[0], room, "all is well");
-      await Promise.all(people.map((one) => sees(one, 1)));
+      await allAgree(people, room, new Map());
       assert.deepEqual(losses, []);
     });
 
-    test("a rolling restart loses and repeats nothing", async () => {
+    test("a rolling restart loses and repeats nothing", async (t) => {
       const room = fresh();
       const people = await crowd(room, 9);
-      let head = 0;
+      const ledger = new Map();
+      let retried = 0;
       let over = false;
       const talk = async (socket) => {
         for (let n = 0; !over; n++) {
-          await insist(socket, room, `${socket.session.userId} ${n}`);
-          head += 1;
+          const text = `${socket.session.userId} ${n}`;
+          const { seq, duplicate } = await insist(socket, room, text);
+          ledger.set(text, seq);
+          if (duplicate) retried += 1;
           await sleep(20);
         }
       };
@@ -288,7 +332,8 @@ for (const [name, start] of Object.entries({
       }
       over = true;
       await Promise.all(talking);
-      await Promise.all(people.map((one) => sees(one, head)));
+      t.diagnostic(`${ledger.size} messages; ${retried} were sent again though they had been stored`);
+      await allAgree(people, room, ledger);
     });
   });
 }
@@ -349,8 +394,11 @@ for (const [name, start] of Object.entries({
       const people = [];
       for (const [way, options] of Object.entries(WAYS)) people.push(await member(proxy, way, room, options));
       people.forEach(watch);
-      for (const [n, one] of people.entries()) await done(one, "chat:send_message", { room, text: `${n}` });
-      await Promise.all(people.map((one) => sees(one, people.length)));
+      const ledger = new Map();
+      for (const [n, one] of people.entries()) {
+        ledger.set(`${n}`, (await done(one, "chat:send_message", { room, text: `${n}` })).seq);
+      }
+      await Promise.all(people.map((one) => sees(one, ledger)));
     } finally {
       leaveAll();
       await proxy.stop();

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { call, done, heard, leaveAll, member, person } from "./lib/people.mjs";
+import { call, done, heard, history, leaveAll, member, person } from "./lib/people.mjs";
 import { Roomful } from "./lib/process.mjs";
 import { within } from "./lib/waiting.mjs";
 
@@ -48,15 +48,6 @@ async function gather() {
       return { user, socket };
     }),
   );
-}
-
-async function history(socket, room) {
-  const all = [];
-  for (;;) {
-    const page = await done(socket, "chat:get_history", { room, after: all.at(-1)?.seq ?? 0, limit: 200 });
-    all.push(...page.messages);
-    if (!page.more) return all;
-  }
 }
 
 test(`no acknowledged message is lost and none is doubled in ${ROUNDS} kills`, async (t) => {

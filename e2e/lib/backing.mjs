@@ -66,7 +66,8 @@ export class Postgres extends Program {
     const port = await freePort();
     const settings = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", program.folder, "-c", "fsync=off"];
     // A shell that ends it, however this process ends: a killed postmaster would leave its children.
-    const keeper = 'folder=$1; shift; "$@" </dev/null & cat >/dev/null; kill -QUIT $!; wait; rm -rf "$folder"';
+    // It may stand still: then it has to go on to hear of its end.
+    const keeper = 'folder=$1; shift; "$@" </dev/null & cat >/dev/null; kill -QUIT $!; kill -CONT $!; wait; rm -rf "$folder"';
     const args = ["-c", keeper, "keeper", program.folder, find("postgres", folders), ...settings];
     program.launch("/bin/sh", args, { LC_ALL: "C" }, { stdin: "pipe", ...as });
     program.port = port;
@@ -74,6 +75,30 @@ export class Postgres extends Program {
     const ready = ["--quiet", "--host", "127.0.0.1", "--port", String(port)];
     await program.ready(() => spawnSync(find("pg_isready", folders), ready, as).status === 0, "PostgreSQL");
     return program;
+  }
+
+  /** From now on it stands still: connections stay, and nobody gets an answer. */
+  freeze() {
+    this.#all("SIGSTOP");
+  }
+
+  thaw() {
+    this.#all("SIGCONT");
+  }
+
+  /** Sends `signal` to the postmaster, then to its children: once it stands still, there will be no others. */
+  #all(signal) {
+    const [postmaster] = readFileSync(join(this.folder, "data", "postmaster.pid"), "utf8").split("\n");
+    process.kill(Number(postmaster), signal);
+    const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "utf8").trim().split(/\s+/);
+    for (const child of children) {
+      try {
+        process.kill(Number(child), signal);
+      } catch (error) {
+        // One that has just ended.
+        if (error.code !== "ESRCH") throw error;
+      }
+    }
   }
 
   async end() {

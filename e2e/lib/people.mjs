@@ -1,5 +1,7 @@
 // People who chat: a stock socket.io-client with a token, and the few calls that every test makes.
 
+import assert from "node:assert/strict";
+
 import { io } from "socket.io-client";
 
 import { tokenFor } from "./token.mjs";
@@ -18,6 +20,32 @@ export async function done(socket, event, ...args) {
   const { ok, data, error } = await call(socket, event, ...args);
   if (!ok) throw new Error(`${event} was answered ${JSON.stringify(error)}`);
   return data;
+}
+
+/** What the client says of an answer that did not come. */
+export const LOST = /timed out|disconnected/;
+
+/** Sends until it is acknowledged, over however many connections: one message, for its clientId, whose ack's data it answers. */
+export async function insist(socket, room, text) {
+  for (;;) {
+    try {
+      const { ok, data, error } = await socket.timeout(2000).emitWithAck("chat:send_message", { room, text, clientId: text });
+      if (ok) return data;
+      assert.equal(error.retryable, true, JSON.stringify(error));
+    } catch (error) {
+      if (!LOST.test(error.message)) throw error;
+    }
+  }
+}
+
+/** All messages of a room that `socket` has joined, from the first one on. */
+export async function history(socket, room) {
+  const all = [];
+  for (;;) {
+    const page = await done(socket, "chat:get_history", { room, after: all.at(-1)?.seq ?? 0, limit: 200 });
+    all.push(...page.messages);
+    if (!page.more) return all;
+  }
 }
 
 /** A client that is not connected yet; `leaveAll` ends it. */

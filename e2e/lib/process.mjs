@@ -14,7 +14,7 @@ export const SECRET = "e2e-secret-0123456789-abcdefghijklmnop";
 export const API_KEY = "e2e-api-key-0123456789-abcdefghijklmn";
 
 /** The path in environment variable `variable`, or the newest build among `names` under target/. */
-function binary(variable, name) {
+export function binary(variable, name) {
   const given = process.env[variable];
   const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
   const candidates = given ? [given] : ["debug", "release"].map((profile) => join(target, profile, name));
