@@ -33,7 +33,7 @@ def accepted(settings):
 
 def time_to_stop(settings):
     """What a node takes at most, by these settings."""
-    defaults = {"DELAY": "0s", "SPREAD": "0s", "TIMEOUT": "20s"}
+    defaults = {"DELAY": "0s", "SPREAD": "5s", "TIMEOUT": "20s"}
     return sum(seconds(settings.get(f"ROOMFUL__SHUTDOWN__{name}", default)) for name, default in defaults.items())
 
 
@@ -155,7 +155,8 @@ def test_helm_chart():
     [container] = nodes["spec"]["template"]["spec"]["containers"]
     good = {
         "ROOMFUL__CLUSTER__NODE": "roomful-0",
-        "ROOMFUL__CLUSTER__ADVERTISE": "10.0.0.1:3000",
+        "ROOMFUL__CLUSTER__ADVERTISE": values["advertise"].replace("$(POD_IP)", "10.0.0.1"),
+        "ROOMFUL_LISTEN": values["listen"],
         "ROOMFUL_STORE_URL": "postgres://roomful:secret@postgres/roomful",
         "ROOMFUL_BUS_URL": "redis://redis",
         "ROOMFUL_AUTH_SECRET": SECRET,
