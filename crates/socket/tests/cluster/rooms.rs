@@ -267,6 +267,33 @@ async fn nobody_waits_for_a_client_or_a_node_that_has_gone() {
 }
 
 #[tokio::test]
+async fn a_node_that_has_gone_keeps_nobody_from_listing_moving_and_sending_away() {
+    let hub = Hub::default();
+    let [a, b, gone] = [
+        Node::start(&hub).await,
+        Node::start(&hub).await,
+        Node::start(&hub).await,
+    ];
+    a.bus.resign(gone.card.tag.as_str()).await.unwrap();
+    gone.die_on_bus().await;
+    let (here, there) = (member(&a, "red").await, member(&b, "red").await);
+    let begun = Instant::now();
+    let namespace = a.server.of("/");
+    namespace.to("red").join("blue");
+    let listed = namespace.to("blue").timeout(LONG).fetch_sockets().await.unwrap();
+    let listed: BTreeSet<_> = listed
+        .iter()
+        .map(|socket| socket.id().as_str().to_owned())
+        .collect();
+    assert_eq!(listed, ids([&here, &there]));
+    namespace.to("blue").disconnect(true);
+    for client in [&here, &there] {
+        assert_eq!(client.wait_end(PATIENCE).await.unwrap(), End::Disconnected);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_node_that_is_alive_and_silent_costs_the_time_out_and_no_more() {
     let hub = Hub::default();
     let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
