@@ -109,6 +109,34 @@ async fn what_was_acknowledged_is_there_after_kills_of_either() {
     assert_eq!(texts(&renewed), ["1", "2", "3"]);
 }
 
+/// Makes the tables in a database, and lets nothing more than what comes before the entries arrive in it.
+fn hold_up(data: &Path, url: &str) {
+    const HOLD: &str = "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_sleep(600); RETURN NULL; END $$;
+        CREATE TRIGGER hold BEFORE INSERT ON entries EXECUTE FUNCTION hold()";
+    let doctor = command(data, &["doctor", "--listen", "127.0.0.1:0"])
+        .env("ROOMFUL_STORE_URL", url)
+        .output()
+        .unwrap();
+    assert!(doctor.status.success(), "{doctor:?}");
+    POSTGRES.sql(database(url), HOLD).unwrap();
+}
+
+/// Ends whatever is held up, and lets the rest pass.
+fn let_pass(url: &str) {
+    // What a killed client asked for goes on in the server. The table is free when it has ended.
+    const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    POSTGRES.sql(database(url), END).unwrap();
+    POSTGRES
+        .sql(database(url), "DROP TRIGGER hold ON entries")
+        .unwrap();
+}
+
+fn database(url: &str) -> &str {
+    url.rsplit('/').next().unwrap()
+}
+
 #[tokio::test]
 async fn a_migration_that_was_killed_goes_on_and_the_server_with_it() {
     let config = Config::new(env!("CARGO_BIN_EXE_roomful"));
@@ -130,6 +158,7 @@ async fn a_migration_that_was_killed_goes_on_and_the_server_with_it() {
     );
     assert!(server.terminate().await.unwrap().success());
 
+    hold_up(&data, &url);
     let mut killed = command(&data, &args)
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
@@ -138,7 +167,8 @@ async fn a_migration_that_was_killed_goes_on_and_the_server_with_it() {
     let mut lines = BufReader::new(killed.stderr.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "rooms: 1 of 1");
     killed.kill().unwrap();
-    killed.wait().unwrap();
+    assert!(!killed.wait().unwrap().success(), "it was killed in the midst");
+    let_pass(&url);
     let done = command(&data, &args).output().unwrap();
     let (said, told) = (
         String::from_utf8_lossy(&done.stdout),

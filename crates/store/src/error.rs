@@ -29,6 +29,11 @@ pub enum Outage {
     /// The queue stayed full, or another process held the database, for longer than the configured wait.
     #[error("it has more to do than it can take")]
     Busy,
+    /// Another database was put in the place of the one that was opened. Whoever opens the store anew works in that one.
+    #[error(
+        "the database that store.url names is another one than when this node started; restart this node"
+    )]
+    Replaced,
     /// The node has no right to write now, see [`Sessions::fence`](crate::Sessions::fence).
     #[error("this node may not write now")]
     Fenced,

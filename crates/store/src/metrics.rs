@@ -39,7 +39,7 @@ impl Metrics {
         match error {
             StoreError::Unavailable(Outage::DiskFull) => &self.disk_full,
             StoreError::Unavailable(Outage::Io(_)) => &self.io,
-            StoreError::Unavailable(Outage::Connection(_)) => &self.connection,
+            StoreError::Unavailable(Outage::Connection(_) | Outage::Replaced) => &self.connection,
             StoreError::Unavailable(Outage::Busy) => &self.busy,
             StoreError::Unavailable(Outage::Fenced) => &self.fenced,
             StoreError::Unavailable(Outage::Closed) => &self.closed,

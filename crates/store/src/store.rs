@@ -173,7 +173,8 @@ pub trait Store: Sessions + Send + Sync + 'static {
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError>;
 
     /// What tells this database from others, the same for all who have it open: 8 to 32 lower-case hexadecimal digits. A copy
-    /// of a database has the same.
+    /// of a database has the same. Where several processes can have it open it is for good, and a store that meets another
+    /// one in its place answers nothing but [`crate::Outage::Replaced`]; where one can, [`crate::new_epochs`] may change it.
     fn identity(&self) -> &str;
 
     /// Writes and reads something durably, to learn whether the store works.

@@ -7,6 +7,7 @@
 
 pub mod changes;
 pub mod crowd;
+pub mod identity;
 pub mod inbox;
 pub mod log;
 pub mod model;
@@ -73,6 +74,8 @@ macro_rules! store_contract {
             changes::a_retried_change_gets_the_first_answer,
             changes::pages_of_messages_step_over_changes,
             changes::what_goes_takes_its_changes_along,
+            identity::a_database_is_told_from_others_by_one_word,
+            identity::all_who_have_it_open_agree_on_it,
             inbox::the_latest_room_comes_first,
             inbox::pages_of_rooms_join_up,
             inbox::a_room_shows_what_its_member_has_not_read,

@@ -1,6 +1,6 @@
 //! The PostgreSQL side.
 
-use tokio_postgres::{Client, Row, types::ToSql};
+use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
 
 use super::tables::{Kind, TABLES, Table, Value, join};
 use crate::{
@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// Whoever has it is the one that carries rows.
+pub(super) const LOCK: i64 = 0x526f_6f6d_6675_6d31;
+
 pub(super) struct Target {
     client: Client,
 }
@@ -21,11 +24,18 @@ impl Target {
     pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
         let dialer = Dialer::new(url, &Options::default(), tokio::runtime::Handle::current())?;
         let client = schema::prepare(&dialer).await?;
-        // Counting takes as long as it takes.
+        // Counting takes as long as it takes. What one that was killed had asked for is done, or given up, within a moment.
         client
-            .batch_execute("SET statement_timeout = 0")
+            .batch_execute("SET statement_timeout = 0; SET lock_timeout = '10s'")
             .await
             .map_err(Failure::from)?;
+        let locked = client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await;
+        locked.map_err(|error| match error.code() {
+            Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {
+                StoreError::Setup("another migration into the database is under way; wait for its end".into())
+            }
+            _ => Failure::from(error).into(),
+        })?;
         Ok(Self { client })
     }
 

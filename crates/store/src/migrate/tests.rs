@@ -1,4 +1,7 @@
-//! A populated SQLite database is carried over whole, also in pieces, and what must not be carried is not.
+//! A populated SQLite database is carried over whole, also in pieces, and what must not be carried is not. That a difference
+//! would be noticed is in `verification`.
+
+mod verification;
 
 use std::{
     ops::ControlFlow,
@@ -11,9 +14,9 @@ use tempfile::TempDir;
 
 use super::{Progress, migrate};
 use crate::{
-    Appended, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, Happening, NewEntry, NewNotification,
-    NewSession, NotificationPage, Options, OutboxOptions, Page, Range, ReadWhich, RecordKind, Resume, Role,
-    RoomChange, RoomKind, SessionKey, Sink, Store, StoreError,
+    Alert, Appended, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, Happening, NewEntry,
+    NewNotification, NewSession, NotificationPage, Options, Outbox, OutboxOptions, Page, Range, ReadWhich,
+    RecordKind, Resume, Role, RoomChange, RoomId, RoomKind, SessionKey, Sink, Store, StoreError,
 };
 
 static SERVER: LazyLock<PostgresServer> =
@@ -156,7 +159,16 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
     store.begin_session(session).await?;
     store.subscribe(KEY, 4, room, 10, 1).await?;
     store.alive(60, 0).await?;
-    let outbox = store.outbox().unwrap();
+    tell_outside(store.outbox().unwrap(), room).await?;
+    store.delete_room(gone).await?;
+    // The last number that was given is nobody's any more.
+    let last = store.open_room("last", true, 1).await?.unwrap().id;
+    store.delete_room(last).await?;
+    Ok(())
+}
+
+/// What the outbox keeps beside its records.
+async fn tell_outside(outbox: &dyn Outbox, room: RoomId) -> Result<(), StoreError> {
     outbox
         .record(vec![Happening::UserOnline {
             user: "ann".into(),
@@ -164,10 +176,13 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
             at: 9,
         }])
         .await?;
-    store.delete_room(gone).await?;
-    // The last number that was given is nobody's any more.
-    let last = store.open_room("last", true, 1).await?.unwrap().id;
-    store.delete_room(last).await?;
+    let alert = Alert {
+        room,
+        seq: 5,
+        last: false,
+        users: vec![USERS[2].into()],
+    };
+    assert_eq!(outbox.alert(vec![alert]).await?, 1);
     Ok(())
 }
 
@@ -401,4 +416,32 @@ fn nothing_of_the_schema_is_forgotten() {
         .filter(|name| !carried(name) && !own.iter().any(|own| name.starts_with(own)))
         .collect();
     assert_eq!(left, Vec::<&String>::new());
+}
+
+/// Waits until as many sessions of the database have the lock of migrations, or wait for it.
+fn until_locks(database: &str, granted: bool) {
+    let ask = format!(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted = {granted}
+         AND database = (SELECT oid FROM pg_database WHERE datname = '{database}')"
+    );
+    while SERVER.sql("postgres", &ask).unwrap().trim() != "1" {}
+}
+
+#[test]
+fn one_waits_for_another_that_was_killed() {
+    let (_folder, path) = populated();
+    let url = SERVER.new_database().unwrap();
+    let database = url.rsplit('/').next().unwrap();
+    std::thread::scope(|threads| {
+        // What the killed one had asked for.
+        let hold = format!("SELECT pg_advisory_lock({}), pg_sleep(600)", super::target::LOCK);
+        let holding = threads.spawn(move || SERVER.sql(database, &hold));
+        until_locks(database, true);
+        let carrying = threads.spawn(|| carry(&path, &url));
+        until_locks(database, false);
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+        SERVER.sql(database, end).unwrap();
+        assert!(holding.join().unwrap().is_err());
+        carrying.join().unwrap().unwrap();
+    });
 }

@@ -5,11 +5,15 @@
 //! that, so when it is behind what the node itself remembers (in memory, or in a small file on its own disk), or gone, the
 //! database went back. Whoever notices first begins another generation, under the lock of the order; the others see a
 //! generation that is not theirs, and go on in it.
+//!
+//! A database that was put in its place, and not put back, is another matter: no node goes on in one that is not the one it
+//! began with. What the node shares with others outside of it, such as a bus, goes by the database's identity.
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -23,7 +27,7 @@ use super::{
     value::{Columns as _, num},
 };
 use crate::{
-    LogPosition, StoreError,
+    LogPosition, Outage, StoreError,
     beside::{self, Beside, Found, Watermark},
 };
 
@@ -49,16 +53,19 @@ pub(super) struct Said {
     pub(super) pos: u64,
     /// What the node's row says that it gave out; `None` without such a row.
     own: Option<u64>,
+    /// Which database says it.
+    identity: String,
 }
 
 impl Said {
-    /// Reads a row of [`SAID`] or [`SAID_LOCKED`].
-    pub(super) fn read(row: &Row) -> Result<Self, Failure> {
+    /// Reads a row of [`SAID`] or [`SAID_LOCKED`], whichever database says it.
+    fn read(row: &Row) -> Result<Self, Failure> {
         Ok(Self {
             generation: row.int(0)?,
             epoch: row.text(1)?,
             pos: row.num(2)?,
             own: row.opt_num(3)?,
+            identity: row.text(4)?,
         })
     }
 
@@ -73,7 +80,8 @@ impl Said {
 }
 
 /// What the database says to the node `$1`.
-const SAID: &str = "SELECT l.generation, l.epoch, l.pos, (SELECT n.pos FROM nodes n WHERE n.id = $1)
+const SAID: &str =
+    "SELECT l.generation, l.epoch, l.pos, (SELECT n.pos FROM nodes n WHERE n.id = $1), l.identity
     FROM log_order l WHERE l.id = 1";
 
 /// Nobody else appends until the transaction ends.
@@ -82,7 +90,7 @@ const LOCK: &str = "SELECT 1 FROM log_order WHERE id = 1 FOR UPDATE";
 /// What the database says, and nobody else appends until the transaction ends. If it had to wait for the lock, the node's own
 /// place may be that of before: then the database seems to lack something that it has, and [`Life::look`] finds out.
 pub(super) const SAID_LOCKED: &str =
-    "SELECT l.generation, l.epoch, l.pos, (SELECT n.pos FROM nodes n WHERE n.id = $1)
+    "SELECT l.generation, l.epoch, l.pos, (SELECT n.pos FROM nodes n WHERE n.id = $1), l.identity
     FROM log_order l WHERE l.id = 1 FOR UPDATE OF l";
 
 /// How what the database says agrees with what a node knows.
@@ -111,6 +119,8 @@ fn judge(known: &Known, said: &Said) -> Verdict {
 pub(super) struct Life {
     /// Of the database.
     identity: String,
+    /// Whether another one was met in its place. For good: what was done there meanwhile is not known.
+    replaced: AtomicBool,
     node: i64,
     /// A visit keeps no row, and does not look whether the log was restored.
     guest: bool,
@@ -128,6 +138,29 @@ struct OnDisk {
 impl Life {
     pub(super) fn identity(&self) -> &str {
         &self.identity
+    }
+
+    /// Refuses, once another database was met in the place of this one.
+    pub(super) fn stands(&self) -> Result<(), Outage> {
+        if self.replaced.load(Ordering::Relaxed) {
+            return Err(Outage::Replaced);
+        }
+        Ok(())
+    }
+
+    /// A database said who it is.
+    pub(super) fn met(&self, identity: &str) -> Result<(), Outage> {
+        if identity != self.identity && !self.replaced.swap(true, Ordering::Relaxed) {
+            tracing::error!(began = self.identity, now = identity, "{}", Outage::Replaced);
+        }
+        self.stands()
+    }
+
+    /// Reads a row of [`SAID`] or [`SAID_LOCKED`], if it is this database that says it.
+    pub(super) fn read(&self, row: &Row) -> Result<Said, Failure> {
+        let said = Said::read(row)?;
+        self.met(&said.identity)?;
+        Ok(said)
     }
 
     /// The node's id.
@@ -181,9 +214,6 @@ impl Life {
 
     /// Compares what the database says with what is known, and does what follows.
     pub(super) async fn look(&self, client: &Client, patience: Patience) -> Result<(), Failure> {
-        if self.guest {
-            return Ok(());
-        }
         let said = self.ask(client, patience).await?;
         if self.agrees(&said) {
             return Ok(());
@@ -210,7 +240,7 @@ impl Life {
     }
 
     async fn ask(&self, client: &Client, patience: Patience) -> Result<Said, Failure> {
-        Said::read(&patience.wait(client.query_one(SAID, &[&self.node])).await?)
+        self.read(&patience.wait(client.query_one(SAID, &[&self.node])).await?)
     }
 
     fn take_up(&self, now: Known) -> Result<(), Failure> {
@@ -239,18 +269,18 @@ pub(super) struct Beginning<'a> {
 /// Enters this opening as a node, with new epochs if the log is not the one that was left. Also answers how many rooms have
 /// one, if they have.
 pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, Option<u64>), Failure> {
-    const IDENTITY: &str = "SELECT identity FROM log_order WHERE id = 1";
     const IDENTITY_LOCKED: &str = "SELECT identity FROM log_order WHERE id = 1 FOR UPDATE";
     let node = i64::from(rand::rng().random::<u32>()) << 31 | i64::from(rand::rng().random::<u32>() >> 1);
     let patience = ask.patience;
     if ask.guest {
-        let identity = patience.wait(client.query_one(IDENTITY, &[])).await?.try_get(0)?;
         let said = Said::read(&patience.wait(client.query_one(SAID, &[&node])).await?)?;
+        let known = said.known();
         let life = Life {
-            identity,
+            identity: said.identity,
+            replaced: AtomicBool::new(false),
             node,
             guest: true,
-            known: Mutex::new(said.known()),
+            known: Mutex::new(known),
             beside: Mutex::new(None),
         };
         return Ok((life, None));
@@ -296,6 +326,7 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
     }
     let life = Life {
         identity,
+        replaced: AtomicBool::new(false),
         node,
         guest: false,
         known: Mutex::new(now),
@@ -462,6 +493,7 @@ mod tests {
             epoch: epoch.into(),
             pos,
             own,
+            identity: "d".into(),
         };
         let cases = [
             (said(3, "e3", 20, Some(10)), Verdict::GoesOn),

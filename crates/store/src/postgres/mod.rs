@@ -513,7 +513,7 @@ impl Store for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.told(probe::beat(&self.conn().await?).await)
+        self.told(probe::beat(&self.conn().await?, &self.shared.life).await)
     }
 
     fn outbox(&self) -> Option<&dyn Outbox> {

@@ -112,9 +112,9 @@ impl Dialer {
             create: Some(self.dialling),
             recycle: Some(SLACK),
         };
-        let patience = self.patience;
+        let (patience, begun) = (self.patience, Arc::clone(&life));
         let look = Hook::async_fn(move |client: &mut ClientWrapper, _| {
-            let life = Arc::clone(&life);
+            let life = Arc::clone(&begun);
             Box::pin(async move {
                 // The pool has no limit for this, and lends the connection's place to nobody until it is done.
                 settings(client, patience).await.map_err(refused)?;
@@ -134,6 +134,7 @@ impl Dialer {
         let inner = inner.map_err(|error| StoreError::Internal(error.to_string()))?;
         Ok(Pool {
             inner,
+            life,
             seats: Seats::new(size),
             queue_wait: options.queue_wait,
             patience: self.patience,
@@ -202,6 +203,7 @@ where
 /// Connections that are lent.
 pub(super) struct Pool {
     inner: Deadpool,
+    life: Arc<Life>,
     seats: Seats,
     /// How long a call waits for a connection, or for the next one if the server gives no more.
     queue_wait: Duration,
@@ -209,6 +211,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// Lends one, unless another database is in the place of the one that was begun with.
     pub(super) async fn get(&self) -> Result<Conn, Failure> {
         let deadline = Instant::now() + self.queue_wait;
         let mut refusal = None;
@@ -218,6 +221,7 @@ impl Pool {
                 return Err(refusal.unwrap_or_else(|| Outage::Busy.into()));
             };
             let seat = seat.map_err(|_| Outage::Closed)?;
+            self.life.stands()?;
             match self.inner.get().await {
                 Ok(object) => return Ok(Conn::new(object, seat, self.patience)),
                 // One of those that are open comes free in time, most likely.
@@ -225,7 +229,11 @@ impl Pool {
                     self.seats.refused(seat, Instant::now());
                     refusal = Some(PoolError::Backend(error).into());
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    // The look at a new connection can't say it as what it is.
+                    self.life.stands()?;
+                    return Err(error.into());
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     postgres::{
         conn::{Conn, Step},
         failure::Failure,
-        life::{Life, SAID_LOCKED, Said},
+        life::{Life, SAID_LOCKED},
         rooms::{self, ROOM_COLUMNS},
         value::{Columns as _, num, text},
     },
@@ -62,7 +62,7 @@ const REACTED: &str = "SELECT r.room_id, r.seq, r.emoji, r.user_id
     FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) t (room_id, seq, emoji, user_id)
     JOIN reactions r ON r.room_id = t.room_id AND r.seq = t.seq AND r.emoji = t.emoji AND r.user_id = t.user_id";
 
-/// Answers `None`, with the transaction open, if the log is not as this node left it.
+/// Answers `None`, with the transaction open, if the log is not as this node left it. Fails if it is another database's.
 pub(super) async fn load<'a>(
     conn: &Conn,
     life: &Life,
@@ -83,7 +83,7 @@ pub(super) async fn load<'a>(
     steps.extend(about(entries()));
     let mut answers = conn.send(&steps).await?.into_iter().skip(1);
     let mut next = || answers.next().unwrap_or_default();
-    let Some(said) = next().first().map(Said::read).transpose()? else {
+    let Some(said) = next().first().map(|row| life.read(row)).transpose()? else {
         return Err(crate::StoreError::Internal("the order of the log has no row".into()).into());
     };
     if !life.agrees(&said) {

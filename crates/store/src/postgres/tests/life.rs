@@ -225,7 +225,7 @@ async fn new_epochs_on_demand_are_taken_up_by_running_nodes() {
     let node = world.node(0);
     say(&node).await;
     let before = Epochs::of(&node).await;
-    let url = world.url.clone();
+    let (url, identity) = (world.url.clone(), node.identity().to_owned());
     let rooms = tokio::task::spawn_blocking(move || crate::new_epochs(&url))
         .await
         .unwrap();
@@ -235,7 +235,9 @@ async fn new_epochs_on_demand_are_taken_up_by_running_nodes() {
     after.all_differ_from(&before);
     assert_eq!(node.position().epoch, after.log);
     node.close().await;
-    assert_eq!(Epochs::of(&world.node(0)).await, after);
+    let node = world.node(0);
+    assert_eq!(Epochs::of(&node).await, after);
+    assert_eq!(node.identity(), identity, "it is the same database for all that");
 }
 
 #[test]

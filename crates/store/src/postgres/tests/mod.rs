@@ -1,5 +1,5 @@
 //! The contract on a real PostgreSQL, one database a case; and what only this engine can get wrong: a database that was
-//! restored (in `life`), one that stops or is gone (in `outages`), the line to it (in `tls`), a server that stands still (in
+//! restored (in `life`), one that is another one now (in `replaced`), one that stops or is gone (in `outages`), the line to it (in `tls`), a server that stands still (in
 //! `silence`).
 
 mod nodes;
@@ -36,6 +36,7 @@ impl Harness for Database {
 
 mod life;
 mod outages;
+mod replaced;
 mod silence;
 mod tls;
 
@@ -58,6 +59,12 @@ fn message(room: RoomId, client_id: &str) -> NewEntry {
         mentions: Vec::new(),
         at: 1,
     }
+}
+
+#[test]
+fn two_databases_differ() {
+    let [one, other] = [Database::new(), Database::new()].map(|database| database.open(Options::default()));
+    assert_ne!(one.identity(), other.identity());
 }
 
 #[test]

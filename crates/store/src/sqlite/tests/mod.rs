@@ -227,6 +227,13 @@ async fn every_commit_is_synced_and_no_log_of_writes_remains_after_closing() {
     assert_eq!(left, ["store.db", "store.db-life"]);
 }
 
+#[test]
+fn two_files_differ() {
+    let files = [File::new(), File::new()];
+    let [one, other] = files.each_ref().map(File::store);
+    assert_ne!(one.identity(), other.identity());
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_new_folder_is_for_its_owner_alone() {
