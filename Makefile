@@ -29,13 +29,17 @@ torture: ## kills, cuts and starves a server for long, and checks that nothing i
 
 # STORM clients are dropped all at once at the end. SKEW=30 sets two clocks wrong by so many seconds, with libfaketime.
 # NAMESPACES=1 gives each node a network namespace, and cuts nodes off by dropping packets; it takes root or user namespaces.
+# WATCH=5 looks at who is shown as online after every fifth kill alone. MARKS=1 holds the figures to the project's marks, too,
+# on a machine that does nothing else.
 CLUSTER_ROUNDS ?= 300
 STORM ?= 500
+WATCH ?= 1
 
 .PHONY: torture-cluster
 torture-cluster: setup-test ## does the same to three nodes with PostgreSQL and Redis, and to what stands behind and between them
 	$(CARGO) build --release -p roomful -p roomful-torture
 	$(CARGO) run --release -p roomful-torture -- --nodes 3 --rounds $(CLUSTER_ROUNDS) --messages $(MESSAGES) --storm $(STORM) \
+		--watch-every $(WATCH) $(if $(MARKS),--marks) \
 		$(if $(SKEW),--skew $(SKEW)) $(if $(NAMESPACES),--namespaces) $(if $(SEED),--seed $(SEED))
 
 # QUICK=1 gives a first impression within five minutes, the build of Roomful aside. WORKLOAD=a,b ONLY=c,d BENCH_ROUNDS=n run a

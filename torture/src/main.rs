@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use roomful_torture::cluster::{self, CutBy, Tcp, namespaces};
+use roomful_torture::cluster::{self, CutBy, HeldTo, Tcp, namespaces};
 use roomful_torture::{Blow, Options, Report, TortureError, run};
 
 /// Kills, cuts and starves a Roomful server that it starts itself, and checks that nothing was lost or doubled.
 #[derive(Debug, Parser)]
 #[command(version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command")]
 struct Cli {
     /// Decides who does what and which blow falls when; a random one if not given. It is printed either way.
     #[arg(long)]
@@ -38,6 +39,9 @@ struct Cli {
     /// Of a cluster: a blow beside the kills, by the name that reports give it; again for more of them. All without it.
     #[arg(long = "blow")]
     blows: Vec<cluster::Blow>,
+    /// Of a cluster: whether the figures are held to the marks, too, which is for a quiet machine and a long run.
+    #[arg(long)]
+    marks: bool,
     /// Of a cluster: whether to go on when a law is broken.
     #[arg(long)]
     go_on: bool,
@@ -117,6 +121,9 @@ async fn torture_cluster(cli: &Cli, nodes: usize, options: Options) -> Result<bo
     options.storm = cli.storm;
     options.watch_every = cli.watch_every;
     options.skew = Duration::from_secs(cli.skew);
+    if cli.marks {
+        options.held_to = HeldTo::Marks;
+    }
     options.go_on = cli.go_on;
     if cli.namespaces {
         options.cut_by = CutBy::Network(if cli.tcp_as_it_is {

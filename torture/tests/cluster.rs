@@ -14,10 +14,11 @@ async fn nothing_is_lost_and_nothing_comes_twice_over_nodes_that_are_killed_and_
         Blow::KillRedis,
         Blow::KillPostgres,
         Blow::NoBus,
+        Blow::KillCutOff,
     ];
     options.rounds = options.blows.len() as u64;
     options.messages = 1_500;
-    options.watch_every = 4;
+    options.watch_every = 5;
     options.storm = 60;
     let (rounds, messages) = (options.rounds, options.messages);
     let report = run(options).await.unwrap();
@@ -34,6 +35,9 @@ async fn nothing_is_lost_and_nothing_comes_twice_over_nodes_that_are_killed_and_
         "{report}"
     );
     assert!(report.lost_messages > 0, "{report}");
-    assert!(!report.ghosts.is_empty() && report.movers > 0, "{report}");
+    assert!(
+        !report.ghosts.is_empty() && report.movers > 0 && report.returners > 0,
+        "{report}"
+    );
     assert!(report.storm.is_some() && report.restored.is_some(), "{report}");
 }

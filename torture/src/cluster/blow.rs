@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use roomful_testkit::proxy::Weather;
-use roomful_testkit::{SioClient, token};
+use roomful_testkit::{SioClient, http, token};
 use serde_json::json;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
@@ -109,6 +109,8 @@ pub(super) struct Noticed {
     /// Users who were there when Redis forgot everything, and how often one of them was shown as gone.
     pub(super) forgotten: u64,
     pub(super) shown_as_gone: u64,
+    /// The metrics of a node that was killed, as they were right before; they tell what it had closed.
+    pub(super) closed: String,
     /// Packets that the network has dropped.
     pub(super) dropped: Dropped,
 }
@@ -159,7 +161,7 @@ impl Field<'_> {
                 let cut = self.cut(blow);
                 noticed.dropped = self.cut_off(cut).await?;
             }
-            Blow::KillCutOff => noticed.dropped = self.kill_cut_off().await?,
+            Blow::KillCutOff => self.kill_cut_off(&mut noticed).await?,
             Blow::Lossy => noticed.tails = self.lose().await?,
             Blow::SlowBus => {
                 for line in &self.nodes.lines {
@@ -236,8 +238,10 @@ impl Field<'_> {
         Ok(self.nodes.dropped()? - before)
     }
 
-    /// What the node had begun behind the cut ends by itself, before the node comes back or after. Answers what was dropped.
-    async fn kill_cut_off(&mut self) -> Result<Dropped, TortureError> {
+    /// What the node had begun behind the cut outlives it: that ends by itself, or when news of the node's end gets through
+    /// after the cut, which may be later than its return. It is started after the cut, since without what is behind it, it
+    /// does not get ready.
+    async fn kill_cut_off(&mut self, noticed: &mut Noticed) -> Result<(), TortureError> {
         let before = self.nodes.dropped()?;
         let node = self.node();
         let behind = if self.rng.random() {
@@ -248,12 +252,13 @@ impl Field<'_> {
         let lost = Lost::Both;
         self.nodes.cut(Cut { behind, lost })?;
         self.last().await;
+        let metrics = http::get(self.nodes.servers[node].addr(), "/metrics").await?;
+        noticed.closed = metrics.text();
         self.nodes.servers[node].kill9().await?;
         self.pause(100..1_500).await;
         self.nodes.mend()?;
-        let dropped = self.nodes.dropped()? - before;
-        self.nodes.servers[node].restart().await?;
-        Ok(dropped)
+        noticed.dropped = self.nodes.dropped()? - before;
+        Ok(self.nodes.servers[node].restart().await?)
     }
 
     /// What such a blow cuts. A single direction is lost to any of those that a node may be cut off from.

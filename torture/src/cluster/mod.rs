@@ -8,6 +8,8 @@
 
 mod blow;
 mod cut;
+mod judge;
+mod memory;
 pub mod namespaces;
 mod network;
 mod nodes;
@@ -17,6 +19,7 @@ mod run;
 mod storm;
 
 pub use self::blow::Blow;
+pub use self::judge::HeldTo;
 pub use self::network::{Dropped, Tcp};
 pub use self::report::{Report, Storm};
 pub use self::run::{CutBy, Options, run};

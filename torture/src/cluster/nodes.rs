@@ -11,6 +11,7 @@ use roomful_testkit::{Error, LossyRedis, PostgresServer, RedisServer, ServerProc
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
+use super::memory;
 use super::network::{self, Network};
 use super::run::{CutBy, GRACE, LEASE, Options};
 use crate::error::TortureError;
@@ -136,6 +137,20 @@ impl Nodes {
     /// Bytes of memory of each node.
     pub(super) fn memory(&self) -> Result<Vec<u64>, TortureError> {
         let each = self.servers.iter().map(|server| Ok(Usage::of(server.pid())?.rss));
+        each.collect()
+    }
+
+    /// From now on each node's peak of memory is that of what comes.
+    pub(super) fn forget_peaks(&self) -> Result<(), TortureError> {
+        for server in &self.servers {
+            memory::forget_peak(server.pid())?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of memory of each node at its peak since that.
+    pub(super) fn peaks(&self) -> Result<Vec<u64>, TortureError> {
+        let each = self.servers.iter().map(|server| Ok(memory::peak(server.pid())?));
         each.collect()
     }
 

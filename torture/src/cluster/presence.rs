@@ -1,4 +1,5 @@
-//! Who is there when a node dies: users who were only on it are offline soon, users who come back at once never are.
+//! Who is there when a node dies: users who were only on it are offline soon; users who come back at once, to another node or
+//! to one that lives, never are.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -9,12 +10,13 @@ use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use roomful_testkit::{Error, SioClient, token};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::run::{GRACE, LEASE};
 
-/// Users of either kind.
+/// Users of each kind.
 const EACH: usize = 4;
 /// Beyond lease and grace: nodes look for members that are gone so often.
 const LOOK: Duration = Duration::from_secs(2);
@@ -36,8 +38,10 @@ const ATTEMPTS: u32 = 20;
 pub(super) struct Sighting {
     /// After the node's death, how long each user who was only there was still shown, on each of the other nodes.
     pub(super) ghosts: Vec<Duration>,
-    /// Users who came back at once.
+    /// Users who came back at once to another node.
     pub(super) movers: u64,
+    /// Users who came back at once to a node that had lost their connection and lived on.
+    pub(super) returners: u64,
     /// Users who came back at once and were shown as gone, and where.
     pub(super) flaps: Vec<String>,
 }
@@ -46,6 +50,9 @@ pub(super) struct Sighting {
 pub(super) struct Watch {
     loners: Vec<(String, SioClient)>,
     movers: Vec<String>,
+    /// They are on the other nodes, and lose their connections when this says so.
+    returners: Vec<String>,
+    cut: watch::Sender<()>,
     moving: JoinSet<()>,
     watchers: Vec<(SocketAddr, SioClient)>,
 }
@@ -72,6 +79,15 @@ impl Watch {
             moving.spawn(keep_moving(client, others, auth(secret, &mover), mind));
             movers.push(mover);
         }
+        let (mut returners, cut) = (Vec::new(), watch::Sender::new(()));
+        for (number, addr) in others.iter().copied().cycle().take(EACH).enumerate() {
+            let returner = format!("returner-{tag}-{number}");
+            let auth = auth(secret, &returner);
+            let client = connect(addr, &auth).await?;
+            let mind = StdRng::seed_from_u64(rng.random());
+            moving.spawn(keep_returning(client, cut.subscribe(), addr, auth, mind));
+            returners.push(returner);
+        }
         let mut watchers = Vec::new();
         for addr in others {
             let watcher = connect(addr, &auth(secret, "watcher")).await?;
@@ -80,6 +96,8 @@ impl Watch {
         let watch = Self {
             loners,
             movers,
+            returners,
+            cut,
             moving,
             watchers,
         };
@@ -100,10 +118,12 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Since `death` the node is no more.
+    /// Since `death` the node is no more. At the same time some on the others lose their connections.
     pub(super) async fn look(mut self, death: Instant) -> Result<Sighting, Error> {
+        self.cut.send_replace(());
         let mut sighting = Sighting {
             movers: self.movers.len() as u64,
+            returners: self.returners.len() as u64,
             ..Sighting::default()
         };
         let mut ghosts: HashSet<(SocketAddr, String)> = HashSet::new();
@@ -118,7 +138,7 @@ impl Watch {
                     let user = event["userId"].as_str().unwrap_or_default();
                     if ghosts.remove(&(*addr, user.to_owned())) {
                         sighting.ghosts.push(death.elapsed());
-                    } else if self.movers.iter().any(|mover| mover == user) {
+                    } else if self.back().any(|back| back == user) {
                         sighting.flaps.push(format!("{user} was shown as gone by {addr}"));
                     }
                 }
@@ -130,7 +150,7 @@ impl Watch {
         }
         sighting.ghosts.extend(ghosts.iter().map(|_| death.elapsed()));
         for user in self.offline().await? {
-            if self.movers.contains(&user) {
+            if self.back().any(|back| back == user) {
                 sighting
                     .flaps
                     .push(format!("{user} is shown as gone to the last"));
@@ -144,26 +164,28 @@ impl Watch {
     /// there are, and how often one of them was.
     pub(super) async fn stay(self, long: Duration) -> (u64, u64) {
         sleep(long).await;
-        let users = self.loners.len() + self.movers.len();
-        let here = |user: &Value| {
-            let loner = self.loners.iter().any(|(loner, _)| *user == **loner);
-            loner || self.movers.iter().any(|mover| *user == **mover)
-        };
+        let users: Vec<_> = self.users().collect();
+        let here = |user: &Value| users.iter().any(|here| user == here);
         let gone = self.watchers.iter().map(|(_, watcher)| {
             let events = watcher.drain("presence:offline");
             events.iter().filter(|event| here(&event["userId"])).count()
         });
-        (users as u64, gone.sum::<usize>() as u64)
+        (users.len() as u64, gone.sum::<usize>() as u64)
+    }
+
+    /// Who comes back at once.
+    fn back(&self) -> impl Iterator<Item = &str> {
+        self.movers.iter().chain(&self.returners).map(|user| &**user)
+    }
+
+    /// Who is watched.
+    fn users(&self) -> impl Iterator<Item = &str> {
+        self.loners.iter().map(|(user, _)| &**user).chain(self.back())
     }
 
     /// Who is not shown as online by every node that is watched.
     async fn offline(&self) -> Result<Vec<String>, Error> {
-        let users: Vec<&str> = self
-            .loners
-            .iter()
-            .map(|(user, _)| &**user)
-            .chain(self.movers.iter().map(|user| &**user))
-            .collect();
+        let users: Vec<_> = self.users().collect();
         let mut offline = Vec::new();
         for (_, watcher) in &self.watchers {
             let known = watcher
@@ -196,7 +218,22 @@ async fn connect(addr: SocketAddr, auth: &Value) -> Result<SioClient, Error> {
     SioClient::connect(addr, "/", auth).await
 }
 
-/// As soon as its connection has ended, connects to another node.
+/// Its connection is cut when it is said so; from then on it is at that node again as soon as it can be.
+async fn keep_returning(
+    client: SioClient,
+    mut cut: watch::Receiver<()>,
+    addr: SocketAddr,
+    auth: Value,
+    rng: StdRng,
+) {
+    // An error means that nobody watches any more.
+    if cut.changed().await.is_ok() {
+        client.cut().await;
+        keep_moving(client, vec![addr], auth, rng).await;
+    }
+}
+
+/// As soon as its connection has ended, connects to one of these nodes.
 async fn keep_moving(mut client: SioClient, addrs: Vec<SocketAddr>, auth: Value, mut rng: StdRng) {
     loop {
         while client.wait_end(PATIENCE).await.is_err() {}

@@ -5,12 +5,6 @@ use std::time::Duration;
 
 use super::blow::Blow;
 use super::network::Dropped;
-use super::presence::GHOST;
-
-/// How long it may take until all have seen the end of a log whose last message the bus has lost.
-const LOST_TAIL: Duration = Duration::from_secs(6);
-/// How soon all must be back after all were dropped.
-const STORM: Duration = Duration::from_secs(30);
 
 /// What came of a run over a cluster.
 #[derive(Debug, Default)]
@@ -38,9 +32,11 @@ pub struct Report {
     pub dropped: Vec<(Blow, Dropped)>,
     /// How long the users of a killed node were still shown.
     pub ghosts: Vec<Duration>,
-    /// Users who came back from a killed node at once, and those of them that were shown as gone.
+    /// Users who came back from a killed node at once, to another one.
     pub movers: u64,
-    /// See [`Report::movers`].
+    /// Users who lost their connection to another node at that moment, and came back to it at once.
+    pub returners: u64,
+    /// How often one of either was shown as gone.
     pub flaps: u64,
     /// Users who were there when Redis forgot everything, and how often one of them was shown as gone. A figure, and no law:
     /// what Redis knows of them is put again with the next sign of life of their node.
@@ -66,13 +62,13 @@ pub struct Storm {
     pub joined: usize,
     /// Transactions a second of the store, before.
     pub commits_before: f64,
-    /// The same, from the drop until all were back.
+    /// The same, from the drop until all were back, and over that time alone.
     pub commits_during: f64,
-    /// Transactions beyond that, for each client.
+    /// Transactions beyond those that there would have been anyway, for each client.
     pub commits_each: f64,
-    /// Bytes of memory of the largest node, after.
+    /// Bytes of memory of the largest node, at its peak between the drop and when all were back.
     pub memory: u64,
-    /// The memory of a node against what it was before, at most.
+    /// That peak of a node against its memory right before the drop, at most.
     pub memory_grown: f64,
 }
 
@@ -80,23 +76,6 @@ impl Report {
     /// Whether everything was as it must be.
     pub fn sound(&self) -> bool {
         self.common.sound()
-    }
-
-    /// Holds the figures to what they must be; what is not is a trouble.
-    pub(super) fn judge(&mut self) {
-        let mut troubles = Vec::new();
-        for ghost in self.ghosts.iter().filter(|ghost| **ghost > GHOST) {
-            troubles.push(format!("a user of a dead node was shown for {ghost:.1?}"));
-        }
-        for tail in self.lost_tail.iter().filter(|tail| **tail > LOST_TAIL) {
-            troubles.push(format!("a lost tail was seen after {tail:.1?}"));
-        }
-        if let Some(storm) = &self.storm
-            && storm.back.is_none_or(|back| back > STORM)
-        {
-            troubles.push(format!("after a storm, all were back after {:?}", storm.back));
-        }
-        self.common.troubles.extend(troubles);
     }
 
     /// What was lost under the blows, and how soon all was well after each.
@@ -124,8 +103,8 @@ impl Report {
     }
 }
 
-/// Which of the sorted times is above so many of a hundred.
-fn percentile(times: &[Duration], percent: usize) -> Duration {
+/// Which of the sorted times is above so many of a hundred; none at all if there are none.
+pub(super) fn percentile(times: &[Duration], percent: usize) -> Duration {
     let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
     times.get(at).copied().unwrap_or_default()
 }
@@ -174,10 +153,10 @@ impl fmt::Display for Report {
         )?;
         spread(f, "lost tail seen", self.lost_tail.iter().copied())?;
         spread(f, "ghosts", self.ghosts.iter().copied())?;
-        let (movers, flaps) = (self.movers, self.flaps);
+        let (movers, returners, flaps) = (self.movers, self.returners, self.flaps);
         write!(
             f,
-            "\n  came back at once: {movers} users; shown as gone: {flaps} times"
+            "\n  came back at once: {movers} users to another node, {returners} to the same; shown as gone: {flaps} times"
         )?;
         if self.forgotten > 0 {
             let (users, times) = (self.forgotten, self.shown_as_gone);
@@ -216,7 +195,7 @@ impl fmt::Display for Storm {
         )?;
         write!(
             f,
-            "memory at most {} MiB, {:.2} of before",
+            "memory at its peak {} MiB at most, {:.2} of before",
             self.memory >> 20,
             self.memory_grown
         )

@@ -15,6 +15,7 @@ use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep};
 
 use super::blow::{Blow, Field};
+use super::judge::HeldTo;
 use super::network::{Dropped, Tcp};
 use super::nodes::Nodes;
 use super::presence::{Sighting, Watch};
@@ -63,6 +64,8 @@ pub struct Options {
     pub binary: PathBuf,
     /// Its further environment.
     pub env: Vec<(String, String)>,
+    /// What the figures are held to at the end.
+    pub held_to: HeldTo,
     /// Whether to go on when a law is broken.
     pub go_on: bool,
     /// Whether to show each round on standard error.
@@ -95,6 +98,7 @@ impl Options {
             skew: Duration::ZERO,
             binary: common.binary,
             env: common.env,
+            held_to: HeldTo::Laws,
             go_on: common.go_on,
             progress: common.progress,
         }
@@ -234,6 +238,7 @@ impl Run {
         };
         let noticed = field.strike(blow).await?;
         self.report.lost_tail.extend(noticed.tails);
+        self.report.common.count_closed(&noticed.closed);
         self.report.forgotten += noticed.forgotten;
         self.report.shown_as_gone += noticed.shown_as_gone;
         if noticed.dropped != Dropped::default() {
@@ -288,6 +293,7 @@ impl Run {
     fn sighted(&mut self, seen: Sighting) {
         self.report.ghosts.extend(seen.ghosts);
         self.report.movers += seen.movers;
+        self.report.returners += seen.returners;
         self.report.flaps += seen.flaps.len() as u64;
         for flap in seen.flaps {
             self.stage.trouble(flap);
@@ -360,10 +366,14 @@ impl Run {
     async fn last_things(&mut self) -> Result<(), TortureError> {
         if self.options.storm > 0 {
             let (clients, seed) = (self.options.storm, self.options.seed);
-            let storm = storm(&self.nodes, self.stage.secret, clients, seed).await?;
+            let thoroughly = self.options.held_to == HeldTo::Marks;
+            let storm = storm(&self.nodes, self.stage.secret, clients, seed, thoroughly).await?;
             self.report.storm = Some(storm);
         }
         self.judge();
+        if self.options.held_to == HeldTo::Marks {
+            self.report.judge_by_marks();
+        }
         let Some(backup) = self.backup.take() else {
             return Ok(());
         };

@@ -23,10 +23,14 @@ use crate::error::TortureError;
 const ROOM: usize = 20;
 /// How often one client says something, on average.
 const SAYS: Duration = Duration::from_secs(20);
-/// How long the ordinary state is looked at.
+/// How long the ordinary state is looked at. When it is looked at thoroughly, each client says something once meanwhile.
 const STEADY: Duration = Duration::from_secs(5);
-/// The database tells of what it did once a second at best.
+const STEADY_THOROUGHLY: Duration = SAYS;
+/// How late the database may tell of what it did: a connection adds up its transactions, and tells of them when one has ended
+/// and the last time is a second ago. Whatever is then left of one that has nothing more to do is told of ten seconds later
+/// (PostgreSQL's `PGSTAT_MIN_INTERVAL` and `PGSTAT_IDLE_INTERVAL`); that is waited for only by who looks thoroughly.
 const TOLD: Duration = Duration::from_millis(1_500);
+const TOLD_THOROUGHLY: Duration = Duration::from_secs(12);
 /// How long all may take to be there at first, and how long to come back.
 const ARRIVAL: Duration = Duration::from_mins(2);
 const CONNECT: Duration = Duration::from_secs(20);
@@ -59,22 +63,76 @@ struct Guest {
     log: Option<(Value, u64)>,
 }
 
-/// Lets so many clients come, live and be dropped all at once.
+/// Lets so many clients come, live and be dropped all at once. To look at the store's load thoroughly takes half a minute more.
 pub(super) async fn storm(
     nodes: &Nodes,
     secret: &'static str,
     clients: usize,
     seed: u64,
+    thoroughly: bool,
 ) -> Result<Storm, TortureError> {
+    let (told, steady) = if thoroughly {
+        (TOLD_THOROUGHLY, STEADY_THOROUGHLY)
+    } else {
+        (TOLD, STEADY)
+    };
     let presence = Arc::new(Presence::default());
     let (drop_all, drops) = watch::channel(0);
+    let _guests = gather(nodes, secret, clients, seed, &presence, &drops).await;
+    let all = |presence: &Presence| presence.here.load(Ordering::SeqCst) >= clients;
+    wait(ARRIVAL, || all(&presence)).await;
+    sleep(told).await;
+    let (commits, since) = (nodes.commits()?, Instant::now());
+    sleep(steady).await;
+    let before = rate(nodes.commits()? - commits, since.elapsed());
+
+    let memory = nodes.memory()?;
+    nodes.forget_peaks()?;
+    let (commits, dropped) = (nodes.commits()?, Instant::now());
+    for counter in [&presence.recovered, &presence.joined] {
+        counter.store(0, Ordering::SeqCst);
+    }
+    drop_all.send_replace(1);
+    // Until the first of them know that they were dropped.
+    wait(ARRIVAL, || !all(&presence)).await;
+    let back = wait(ARRIVAL, || all(&presence)).await;
+    let took = dropped.elapsed();
+    let [recovered, joined] =
+        [&presence.recovered, &presence.joined].map(|counter| counter.load(Ordering::SeqCst));
+    let peaks = nodes.peaks()?;
+    sleep(told).await;
+    let more = beyond(before, nodes.commits()? - commits, dropped.elapsed());
+    let grown = peaks.iter().zip(&memory);
+    let grown = grown.map(|(peak, before)| kibibytes(*peak) / kibibytes(*before));
+    Ok(Storm {
+        clients,
+        back: back.then_some(took),
+        recovered,
+        joined,
+        commits_before: before,
+        commits_during: before + more / took.as_secs_f64(),
+        commits_each: more / f64::from(u32::try_from(clients).unwrap_or(u32::MAX)),
+        memory: peaks.iter().copied().max().unwrap_or_default(),
+        memory_grown: grown.fold(0.0, f64::max),
+    })
+}
+
+/// Lets so many clients come, one after the other. They leave when what this returns is dropped.
+async fn gather(
+    nodes: &Nodes,
+    secret: &'static str,
+    clients: usize,
+    seed: u64,
+    presence: &Arc<Presence>,
+    drops: &watch::Receiver<u64>,
+) -> JoinSet<()> {
     let mut guests = JoinSet::new();
     for number in 0..clients {
         let guest = Guest {
             number,
             addrs: nodes.addrs(),
             secret,
-            presence: Arc::clone(&presence),
+            presence: Arc::clone(presence),
             drops: drops.clone(),
             rng: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
             claim: None,
@@ -83,40 +141,14 @@ pub(super) async fn storm(
         guests.spawn(guest.live());
         sleep(Duration::from_micros(1_000_000 / ARRIVE)).await;
     }
-    let all = |presence: &Presence| presence.here.load(Ordering::SeqCst) >= clients;
-    wait(ARRIVAL, || all(&presence)).await;
-    sleep(TOLD).await;
-    let (before, commits, steady) = (nodes.memory()?, nodes.commits()?, Instant::now());
-    sleep(STEADY).await;
-    let commits_before = rate(nodes.commits()? - commits, steady.elapsed());
+    guests
+}
 
-    let (commits, dropped) = (nodes.commits()?, Instant::now());
-    for counter in [&presence.recovered, &presence.joined] {
-        counter.store(0, Ordering::SeqCst);
-    }
-    drop_all.send_replace(1);
-    // Until the first of them know that they were dropped.
-    wait(ARRIVAL, || !all(&presence)).await;
-    let back = wait(ARRIVAL, || all(&presence)).await.then(|| dropped.elapsed());
-    let memory = nodes.memory()?;
-    sleep(TOLD).await;
-    let (commits, took) = (nodes.commits()? - commits, dropped.elapsed());
-    let commits_during = rate(commits, took);
-    let more = (commits_during - commits_before) * took.as_secs_f64();
-    let largest = memory.iter().copied().max().unwrap_or_default();
-    let grown = memory.iter().zip(&before);
-    let grown = grown.map(|(after, before)| kibibytes(*after) / kibibytes(*before));
-    Ok(Storm {
-        clients,
-        back,
-        recovered: presence.recovered.load(Ordering::SeqCst),
-        joined: presence.joined.load(Ordering::SeqCst),
-        commits_before,
-        commits_during,
-        commits_each: more / f64::from(u32::try_from(clients).unwrap_or(u32::MAX)),
-        memory: largest,
-        memory_grown: grown.fold(0.0, f64::max),
-    })
+/// Of the transactions that were told of over this time, how many are more than there would have been at the rate of before.
+/// All of them belong to the storm, though its end was some time ago: that is why they are divided by the storm's time alone,
+/// or whoever waits until they are told would find the storm the milder the longer he waits.
+fn beyond(before: f64, commits: u64, over: Duration) -> f64 {
+    (rate(commits, over) - before) * over.as_secs_f64()
 }
 
 fn rate(commits: u64, took: Duration) -> f64 {
@@ -238,5 +270,20 @@ impl Guest {
 
     fn room(&self) -> String {
         format!("hall-{}", self.number / ROOM)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn to_look_at_a_storm_for_longer_does_not_make_it_milder() {
+        // Two seconds with 400 transactions a second more than the 100 of before.
+        for rest in [0, 2, 12] {
+            let told = 2 * 500 + rest * 100;
+            let more = beyond(100.0, told, Duration::from_secs(2 + rest));
+            assert!((more - 800.0).abs() < 1e-6, "{more} after {rest} s");
+        }
     }
 }
