@@ -18,9 +18,18 @@ const PORTS: usize = 3;
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
-    /// The ports on which they talk to each other.
-    ports: Vec<u16>,
+    ports: Vec<Ports>,
+    /// Whether clients that come by TLS are served, and the nodes talk by it.
+    tls: bool,
     args: Vec<String>,
+}
+
+/// The ports that a node has beside the plain one, on which this testkit asks.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    /// Where nodes talk to each other.
+    between: u16,
+    tls: Option<u16>,
 }
 
 impl RedisCluster {
@@ -30,9 +39,22 @@ impl RedisCluster {
     /// # Errors
     /// [`Error::Redis`] if `redis-server` is not installed, or they don't agree in time.
     pub async fn start(masters: usize, args: &[&str]) -> Result<Self, Error> {
+        Self::start_on(masters, false, args).await
+    }
+
+    /// The same for clients that come by TLS. `args` name the certificates, which the nodes show each other too.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with_tls(masters: usize, args: &[&str]) -> Result<Self, Error> {
+        Self::start_on(masters, true, args).await
+    }
+
+    async fn start_on(masters: usize, tls: bool, args: &[&str]) -> Result<Self, Error> {
         let mut cluster = Self {
             nodes: Vec::new(),
             ports: Vec::new(),
+            tls,
             args: args.iter().map(ToString::to_string).collect(),
         };
         for index in 0..masters {
@@ -79,6 +101,11 @@ impl RedisCluster {
         &mut self.nodes
     }
 
+    /// Where the first node serves by TLS, if it does.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.ports.first()?.tls
+    }
+
     /// Asks a node.
     pub async fn call(&self, node: usize, words: &[&str]) -> Result<Value, Error> {
         let node = self
@@ -90,30 +117,34 @@ impl RedisCluster {
 
     async fn add_node(&mut self) -> Result<usize, Error> {
         let mut tries = 0;
-        let (node, port) = loop {
+        let (node, ports) = loop {
             tries += 1;
             match self.start_node().await {
                 Ok(started) => break started,
                 Err(error) if tries == PORTS => return Err(error),
-                // Somebody was quicker to take the second port, most likely.
+                // Somebody was quicker to take another port, most likely.
                 Err(_) => {}
             }
         };
-        if let (Some(first), Some(between)) = (self.nodes.first(), self.ports.first()) {
-            let (first, between) = (first.addr().port().to_string(), between.to_string());
+        if let (Some(first), Some(ports)) = (self.nodes.first(), self.ports.first()) {
+            let shown = ports.tls.unwrap_or(first.addr().port()).to_string();
+            let between = ports.between.to_string();
             let mut client = node.client().await?;
             client
-                .call(&["CLUSTER", "MEET", "127.0.0.1", &first, &between])
+                .call(&["CLUSTER", "MEET", "127.0.0.1", &shown, &between])
                 .await?;
         }
         self.nodes.push(node);
-        self.ports.push(port);
+        self.ports.push(ports);
         Ok(self.nodes.len() - 1)
     }
 
-    async fn start_node(&self) -> Result<(RedisServer, u16), Error> {
-        let port = free_port()?;
-        let between = port.to_string();
+    async fn start_node(&self) -> Result<(RedisServer, Ports), Error> {
+        let ports = Ports {
+            between: free_port()?,
+            tls: self.tls.then(free_port).transpose()?,
+        };
+        let (between, tls) = (ports.between.to_string(), ports.tls.map(|port| port.to_string()));
         let mut args = vec![
             "--cluster-enabled",
             "yes",
@@ -128,9 +159,12 @@ impl RedisCluster {
             "--cluster-replica-validity-factor",
             "0",
         ];
+        if let Some(port) = &tls {
+            args.extend(["--tls-port", port, "--tls-cluster", "yes"]);
+        }
         args.extend(self.args.iter().map(String::as_str));
         let node = RedisServer::start_with(None, &args).await?;
-        Ok((node, port))
+        Ok((node, ports))
     }
 
     /// Waits until every node knows every other, and that all slots are served.

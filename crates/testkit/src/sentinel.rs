@@ -1,4 +1,4 @@
-//! A real Sentinel, which watches over a master of Redis and names another when it fails.
+//! A real Sentinel, which watches over a master of Redis and names another when it fails; alone, or with both.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
@@ -10,10 +10,16 @@ use tokio::time::{Instant, sleep};
 
 use crate::ports::free_port;
 use crate::resp::RespClient;
-use crate::{Error, PATIENCE};
+use crate::{Error, PATIENCE, RedisServer};
 
 /// How often another port is tried when somebody was quicker to take the free one.
 const PORTS: usize = 5;
+
+/// The name by which the Sentinel of a [`Watched`] knows its master.
+pub const MASTER: &str = "mymaster";
+
+/// How long a master of a [`Watched`] may be silent.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// A running Sentinel, alone in its judgement. Dropping it kills the process.
 #[derive(Debug)]
@@ -76,6 +82,78 @@ impl Sentinel {
             sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// A master, and a replica that takes its place when it is gone.
+#[derive(Debug)]
+pub struct Watched {
+    /// The first master.
+    pub master: RedisServer,
+    /// The one that is the master afterwards.
+    pub replica: RedisServer,
+    /// The one that decides so.
+    pub sentinel: Sentinel,
+}
+
+impl Watched {
+    /// Starts them, and waits until the replica could take over. Master and replica have the password.
+    ///
+    /// # Errors
+    /// As [`Sentinel::start`].
+    pub async fn start(password: &str) -> Result<Self, Error> {
+        let auth = ["--masterauth", password, "--repl-diskless-sync-delay", "0"];
+        let master = RedisServer::start_with(Some(password), &auth).await?;
+        let port = master.addr().port().to_string();
+        let follows = [&auth[..], &["--replicaof", "127.0.0.1", &port]].concat();
+        let replica = RedisServer::start_with(Some(password), &follows).await?;
+        let mut client = replica.client().await?;
+        wait("the replica to follow", async || {
+            let info = client.call(&["INFO", "replication"]).await?;
+            let info = info.as_str().unwrap_or_default();
+            Ok(info.contains("master_link_status:up"))
+        })
+        .await?;
+        let sentinel = Sentinel::start(MASTER, master.addr(), Some(password), SILENCE).await?;
+        let mut client = sentinel.client().await?;
+        wait("the Sentinel to know the replica", async || {
+            let replicas = client.call(&["SENTINEL", "REPLICAS", MASTER]).await?;
+            Ok(replicas.as_array().is_some_and(|replicas| !replicas.is_empty()))
+        })
+        .await?;
+        Ok(Self {
+            master,
+            replica,
+            sentinel,
+        })
+    }
+
+    /// Waits until the Sentinel names the replica as the master.
+    ///
+    /// # Errors
+    /// [`Error::Redis`] if it does not in time.
+    pub async fn wait_failover(&self) -> Result<(), Error> {
+        let port = self.replica.addr().port().to_string();
+        let mut client = self.sentinel.client().await?;
+        wait("the replica to be named as the master", async || {
+            let named = client
+                .call(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER])
+                .await?;
+            Ok(named[1] == port.as_str())
+        })
+        .await
+    }
+}
+
+async fn wait(what: &str, mut is_so: impl AsyncFnMut() -> Result<bool, Error>) -> Result<(), Error> {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so().await? {
+        if Instant::now() > deadline {
+            return Err(Error::Redis(format!("waited {PATIENCE:?} for {what}")));
+        }
+        // Neither tells when it is so.
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
 }
 
 fn spawn(

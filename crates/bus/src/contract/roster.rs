@@ -272,9 +272,11 @@ pub async fn a_hold_is_free_when_its_holder_or_its_time_ends(harness: &impl Harn
     let (a, b) = (harness.connect().await?, harness.connect().await?);
     begin(&a, "a", LONG).await?;
     begin(&b, "b", LONG).await?;
-    assert!(a.hold("a", "timed", SHORT).await?);
     assert!(a.hold("a", "long", LONG).await?);
-    assert!(!b.hold("b", "timed", LONG).await?);
+    let began = tokio::time::Instant::now();
+    assert!(a.hold("a", "timed", SHORT).await?);
+    // A machine that is busy may have let its time pass.
+    assert!(!b.hold("b", "timed", LONG).await? || began.elapsed() > SHORT);
     until("the end of a hold", async || b.hold("b", "timed", LONG).await).await?;
     assert!(!a.hold("a", "timed", LONG).await?);
     assert!(!b.hold("b", "long", LONG).await?);

@@ -1,6 +1,6 @@
 //! Keeps a lane to each master, as masters come and go.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
 use tokio::{
     task::JoinSet,
@@ -16,6 +16,7 @@ use super::{
     slots::SLOTS,
     target::Place,
 };
+use crate::BusError;
 
 /// How long to wait at least before asking again who is master: many may call for it at once.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -32,14 +33,15 @@ pub(crate) async fn conduct(shared: Arc<Shared>, mut finder: Finder) {
         match finder.find().await {
             Ok(layout) => {
                 back_off.reset();
-                *shared.nobody.lock() = None;
                 if known.as_ref() != Some(&layout) {
                     apply(&shared, &mut lanes, &layout);
                     known = Some(layout);
                 }
+                shared.found.send_replace(Some(Ok(())));
             }
             Err(error) => {
-                if shared.nobody.lock().replace(error.clone()).is_none() {
+                let before = shared.found.send_replace(Some(Err(error.clone())));
+                if !is_known_trouble(before.as_ref(), &error) {
                     tracing::warn!(%error, "nobody says which Redis is master; asking again");
                 }
                 back_off.wait().await;
@@ -56,6 +58,11 @@ pub(crate) async fn conduct(shared: Arc<Shared>, mut finder: Finder) {
             finder.doubt();
         }
     }
+}
+
+/// Whether the last round ended in the same kind of trouble, which was logged then.
+fn is_known_trouble(before: Option<&Result<(), BusError>>, error: &BusError) -> bool {
+    matches!(before, Some(Err(before)) if mem::discriminant(before) == mem::discriminant(error))
 }
 
 fn apply(shared: &Arc<Shared>, lanes: &mut Lanes, layout: &Layout) {

@@ -56,6 +56,8 @@ impl Finder {
         }
     }
 
+    /// Asks one after another until one has an answer. It fails with [`BusError::SignIn`] if all that can be reached refuse
+    /// the user.
     pub(crate) async fn find(&mut self) -> Result<Layout, BusError> {
         if let Finding::Fixed(place) = &self.finding {
             return Ok(Layout::Whole(place.clone()));
@@ -66,30 +68,29 @@ impl Finder {
             self.open = Some((place, connection));
             return Ok(layout);
         }
-        let mut failure = BusError::Unavailable("there is nobody to ask".into());
+        let mut failures = Failures::default();
         for index in 0..self.places.len() {
             let Some(place) = self.places.get(index).cloned() else {
                 break;
             };
-            match self.connect_and_ask(&place).await {
-                Ok((layout, connection)) => {
+            let mut connection = match self.dialer.connect(&place, None).await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    failures.turned_away(error);
+                    continue;
+                }
+            };
+            match self.ask(&place, &mut connection).await {
+                Ok(layout) => {
                     self.places.rotate_left(index);
                     self.open = Some((place, connection));
                     self.learn(&layout);
                     return Ok(layout);
                 }
-                // That one refuses its user is to be told, whoever else can't be reached.
-                Err(error) if !matches!(failure, BusError::SignIn(_)) => failure = error,
-                Err(_) => {}
+                Err(error) => failures.unanswered = Some(error),
             }
         }
-        Err(failure)
-    }
-
-    async fn connect_and_ask(&self, place: &Place) -> Result<(Layout, MultiplexedConnection), BusError> {
-        let mut connection = self.dialer.connect(place, None).await?;
-        let layout = self.ask(place, &mut connection).await?;
-        Ok((layout, connection))
+        Err(failures.most_telling())
     }
 
     async fn ask(&self, place: &Place, connection: &mut MultiplexedConnection) -> Result<Layout, BusError> {
@@ -126,6 +127,31 @@ impl Finder {
             }
         }
         self.places = places;
+    }
+}
+
+/// Why those who were asked gave no answer: the last of each kind.
+#[derive(Default)]
+struct Failures {
+    unreachable: Option<BusError>,
+    refused: Option<BusError>,
+    unanswered: Option<BusError>,
+}
+
+impl Failures {
+    /// There is no connection to one.
+    fn turned_away(&mut self, error: BusError) {
+        match error {
+            BusError::SignIn(_) => self.refused = Some(error),
+            _ => self.unreachable = Some(error),
+        }
+    }
+
+    /// One that lets us in may have an answer soon, so that is an outage, whoever else refuses the user. That one refuses it is
+    /// to be told, whoever else can't be reached.
+    fn most_telling(self) -> BusError {
+        let failure = self.unanswered.or(self.refused).or(self.unreachable);
+        failure.unwrap_or_else(|| BusError::Unavailable("there is nobody to ask".into()))
     }
 }
 

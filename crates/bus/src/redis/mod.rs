@@ -110,7 +110,7 @@ impl RedisBus {
             dialer,
             topics: Mutex::new(Topics::default()),
             route: watch::Sender::new(Arc::new(Route::default())),
-            nobody: Mutex::default(),
+            found: watch::Sender::new(None),
             refresh: Notify::new(),
             closed: AtomicBool::new(false),
             metrics: Metrics::new(),
@@ -201,10 +201,17 @@ impl Bus for RedisBus {
             tracing::warn!("what waited for Redis could not be sent in time");
         }
         self.conductor.abort();
+        // Nobody asks any more, so nobody is to wait for how that ends.
+        self.shared.found.send_replace(Some(Err(closed())));
         self.roster.close().await;
         self.shared.topics.lock().clear();
         self.shared.metrics.topics.set(0.0);
     }
+}
+
+/// Why a closed bus does nothing.
+fn closed() -> BusError {
+    BusError::Unavailable("the bus was closed".into())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge; nobody has that many topics")]

@@ -7,10 +7,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use redis::{FromRedisValue, RedisError, ScriptInvocation, aio::MultiplexedConnection};
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 
 use self::{known::Known, scripts::SCRIPTS};
 use super::{
+    closed,
     dial::{is_elsewhere, trouble},
     shared::Shared,
     target::Place,
@@ -121,11 +125,14 @@ impl RedisRoster {
         answer
     }
 
-    /// Connecting is within a bound of its own, as is each answer; this one is for waiting on others who connect.
+    /// Connecting is within a bound of its own, as is each answer; this one is for waiting on others who connect. The first
+    /// round of asking who is master is not within it: with some that don't answer it takes longer, and how it ends is to be
+    /// told at the start.
     async fn within_bounds<T>(&self, work: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
         if self.shared.is_closed() {
-            return Err(BusError::Unavailable("the bus was closed".into()));
+            return Err(closed());
         }
+        self.shared.first_found().await;
         let patience = self.shared.options.timeout * 2;
         timeout(patience, work)
             .await
@@ -157,19 +164,21 @@ impl RedisRoster {
         Ok((connection, number))
     }
 
-    /// Where the roster is.
+    /// Where the roster is. Waits while its slot has no master, but not if nobody knows any.
     async fn place(&self) -> Result<Place, BusError> {
         let slot = self.shared.slot(&self.base);
-        let mut route = self.shared.route.subscribe();
-        let found = route.wait_for(|route| route.lane(slot).is_some());
-        let place = match timeout(self.shared.options.timeout, found).await {
-            Ok(Ok(route)) => route.lane(slot).map(|lane| lane.place.clone()),
-            _ => None,
-        };
-        place.ok_or_else(|| {
-            let nobody = self.shared.nobody.lock().clone();
-            nobody.unwrap_or_else(|| BusError::Unavailable("no master is known yet".into()))
-        })
+        let (mut route, mut found) = (self.shared.route.subscribe(), self.shared.found.subscribe());
+        tokio::select! {
+            biased;
+            Ok(route) = route.wait_for(|route| route.lane(slot).is_some()) => {
+                route.lane(slot).map(|lane| lane.place.clone())
+            }
+            Ok(found) = found.wait_for(|found| matches!(found, Some(Err(_)))) => {
+                return Err(found.clone().and_then(Result::err).unwrap_or_else(unknown));
+            }
+            () = sleep(self.shared.options.timeout) => None,
+        }
+        .ok_or_else(unknown)
     }
 
     async fn give_up(&self, number: u64) {
@@ -290,6 +299,10 @@ impl Roster for RedisRoster {
         script.arg(member).arg(name).arg(millis(ttl));
         self.run(&script).await
     }
+}
+
+fn unknown() -> BusError {
+    BusError::Unavailable("no master is known yet".into())
 }
 
 fn entries(pairs: Pairs) -> Vec<Entry> {

@@ -37,8 +37,8 @@ pub(crate) struct Shared {
     /// Held for moments only, and never while a listener is called.
     pub(crate) topics: Mutex<Topics>,
     pub(crate) route: watch::Sender<Arc<Route>>,
-    /// Why nobody says who is master; `None` once somebody has.
-    pub(crate) nobody: Mutex<Option<BusError>>,
+    /// How the last round of asking who is master has ended; `None` until the first has.
+    pub(crate) found: watch::Sender<Option<Result<(), BusError>>>,
     /// Something failed as it does when another server has become master.
     pub(crate) refresh: Notify,
     pub(crate) closed: AtomicBool,
@@ -65,6 +65,13 @@ impl Shared {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it was asked once who is master. Each that was asked had its own bound in time.
+    pub(crate) async fn first_found(&self) {
+        let mut found = self.found.subscribe();
+        // The sender lives as long as this.
+        let _ = found.wait_for(Option::is_some).await;
     }
 
     /// The topics that a lane carries by the route of now.

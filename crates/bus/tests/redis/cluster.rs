@@ -10,24 +10,29 @@ use roomful_bus::{
 };
 use roomful_testkit::RedisCluster;
 
-use super::{LONG, arrives, end, quick};
+use super::{FORGETFUL, LONG, arrives, end, quick};
 
 const NOTHING: Bytes = Bytes::new();
 
 struct Cluster(RedisCluster);
 
-fn url(cluster: &RedisCluster) -> String {
+pub(crate) fn url(cluster: &RedisCluster) -> String {
     format!("redis+cluster://{}", cluster.nodes()[0].addr())
 }
 
 #[async_trait]
 impl Harness for Cluster {
     async fn connect(&self) -> Result<Arc<dyn Bus>, BusError> {
-        end(&url(&self.0), Options::default()).await
+        // As a node has one.
+        let options = Options {
+            scope: "0123456789abcdef".to_owned(),
+            ..Options::default()
+        };
+        end(&url(&self.0), options).await
     }
 }
 
-bus_contract!(async { Cluster(RedisCluster::start(3, &[]).await.unwrap()) });
+bus_contract!(async { Cluster(RedisCluster::start(3, &FORGETFUL).await.unwrap()) });
 
 /// Hears so many topics, which lie on all masters.
 async fn hear_many(bus: &Arc<dyn Bus>) -> (Arc<Recorder>, Vec<roomful_bus::Subscription>) {

@@ -1,10 +1,13 @@
 //! The master that Sentinels name: found, lost, and found again elsewhere.
 
-use std::time::Duration;
+use std::{net::TcpListener, time::Duration};
 
 use bytes::Bytes;
 use roomful_bus::{Beat, BusError, contract::until, open};
-use roomful_testkit::{RedisServer, Sentinel};
+use roomful_testkit::{
+    RedisServer, Sentinel,
+    sentinel::{MASTER, Watched},
+};
 
 use super::{LONG, arrives, end, gap, hear, quick};
 
@@ -12,42 +15,12 @@ const NOTHING: Bytes = Bytes::new();
 
 #[tokio::test]
 async fn a_failover_is_followed() {
-    let mut master = RedisServer::start_with(
-        Some("pw"),
-        &["--masterauth", "pw", "--repl-diskless-sync-delay", "0"],
-    )
-    .await
-    .unwrap();
-    let port = master.addr().port().to_string();
-    let replica = RedisServer::start_with(
-        Some("pw"),
-        &["--masterauth", "pw", "--replicaof", "127.0.0.1", &port],
-    )
-    .await
-    .unwrap();
-    let mut client = replica.client().await.unwrap();
-    until("the replica", async || {
-        let info = client.call(&["INFO", "replication"]).await.unwrap();
-        Ok(info.as_str().unwrap().contains("master_link_status:up"))
-    })
-    .await
-    .unwrap();
-    let sentinel = Sentinel::start("mymaster", master.addr(), Some("pw"), Duration::from_millis(500))
-        .await
-        .unwrap();
-    let mut client = sentinel.client().await.unwrap();
-    until("the Sentinel to know the replica", async || {
-        let replicas = client.call(&["SENTINEL", "REPLICAS", "mymaster"]).await.unwrap();
-        Ok(!replicas.as_array().unwrap().is_empty())
-    })
-    .await
-    .unwrap();
-
+    let mut watched = Watched::start("pw").await.unwrap();
     // The first of them is not there.
     let gone = roomful_testkit::ports::free_port().unwrap();
     let url = format!(
-        "redis+sentinel://:pw@127.0.0.1:{gone},{}/mymaster/0",
-        sentinel.addr()
+        "redis+sentinel://:pw@127.0.0.1:{gone},{}/{MASTER}/0",
+        watched.sentinel.addr()
     );
     let (a, b) = (
         end(&url, quick()).await.unwrap(),
@@ -58,7 +31,7 @@ async fn a_failover_is_followed() {
     assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Began));
     a.put("a", "key", NOTHING).await.unwrap();
 
-    master.kill9().await.unwrap();
+    watched.master.kill9().await.unwrap();
     gap(&at_b, "t").await;
     arrives(&a, "t", &at_b, "after").await.unwrap();
     until("the roster", async || Ok(a.check().await.is_ok()))
@@ -90,4 +63,48 @@ async fn a_sentinel_that_refuses_its_user_is_told_from_one_that_is_gone() {
         matches!(unreachable, Err(BusError::Unavailable(_))),
         "{unreachable:?}"
     );
+}
+
+/// What a node is told at its start that asks these Sentinels, in this order, as a user of theirs.
+async fn told(servers: [u16; 3]) -> BusError {
+    let servers = servers.map(|port| format!("127.0.0.1:{port}")).join(",");
+    let url = format!("redis+sentinel://{servers}/{MASTER}?sentinel_user=watcher&sentinel_password=s3cret");
+    open(&url, quick()).unwrap().check().await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_refused_user_is_told_however_long_others_are_silent() {
+    let master = RedisServer::start().await.unwrap();
+    let sentinel = Sentinel::start(MASTER, master.addr(), None, Duration::from_secs(5))
+        .await
+        .unwrap();
+    let refusing = sentinel.addr().port();
+    // The system takes connections for them, and nobody answers.
+    let silent = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [one, two] = silent
+        .each_ref()
+        .map(|silent| silent.local_addr().unwrap().port());
+    for servers in [[refusing, one, two], [one, two, refusing]] {
+        let error = told(servers).await;
+        assert!(matches!(error, BusError::SignIn(_)), "{servers:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_sentinel_that_has_no_answer_yet_may_have_one_soon_whoever_refuses_the_user() {
+    let master = RedisServer::start().await.unwrap();
+    let start = async |name| Sentinel::start(name, master.addr(), None, Duration::from_secs(5)).await;
+    let (refusing, other) = (start(MASTER).await.unwrap(), start("another").await.unwrap());
+    let mut client = other.client().await.unwrap();
+    let user = ["ACL", "SETUSER", "watcher", "on", ">s3cret", "+@all"];
+    client.call(&user).await.unwrap();
+    let gone = roomful_testkit::ports::free_port().unwrap();
+    let [refusing, unknowing] = [&refusing, &other].map(|sentinel| sentinel.addr().port());
+    for servers in [[refusing, unknowing, gone], [unknowing, refusing, gone]] {
+        let error = told(servers).await;
+        assert!(
+            matches!(&error, BusError::Unavailable(what) if what.contains("no master")),
+            "{servers:?}: {error:?}"
+        );
+    }
 }

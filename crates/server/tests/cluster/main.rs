@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
 
+mod engines;
 mod nodes;
 mod served;
 mod trouble;

@@ -5,14 +5,14 @@ use std::process::ExitStatus;
 use roomful_testkit::{PostgresServer, RedisServer, ServerProcess, SioClient, http, server::Config, token};
 use serde_json::{Value, json};
 
-/// A cluster.
-pub(crate) struct Nodes {
+/// A cluster, whose bus is this.
+pub(crate) struct Nodes<R = RedisServer> {
     servers: Vec<ServerProcess>,
-    pub(crate) redis: RedisServer,
+    pub(crate) redis: R,
     pub(crate) postgres: PostgresServer,
 }
 
-impl std::ops::Index<usize> for Nodes {
+impl<R> std::ops::Index<usize> for Nodes<R> {
     type Output = ServerProcess;
 
     fn index(&self, at: usize) -> &ServerProcess {
@@ -21,16 +21,28 @@ impl std::ops::Index<usize> for Nodes {
 }
 
 impl Nodes {
-    /// So many nodes; with short leases, so that a test need not wait for long.
+    /// So many nodes on a single Redis.
     pub(crate) async fn start(count: usize) -> Self {
+        let redis = RedisServer::start().await.unwrap();
+        let url = redis.url();
+        Self::start_on(count, redis, &url).await
+    }
+
+    /// A node on a database of its own, on the same Redis.
+    pub(crate) async fn stranger(&self) -> ServerProcess {
+        let store = self.postgres.new_database().unwrap();
+        let config = config(self.servers.len(), &store, &self.redis.url());
+        ServerProcess::start_with(config).await.unwrap()
+    }
+}
+
+impl<R> Nodes<R> {
+    /// So many nodes on the bus of this URL; with short leases, so that a test need not wait for long.
+    pub(crate) async fn start_on(count: usize, redis: R, bus: &str) -> Self {
         // A test does not cut the power.
         let postgres = PostgresServer::start_with(&["fsync=off"]).unwrap();
-        let (redis, store) = (
-            RedisServer::start().await.unwrap(),
-            postgres.new_database().unwrap(),
-        );
-        let starting =
-            (0..count).map(|n| tokio::spawn(ServerProcess::start_with(config(n, &store, &redis.url()))));
+        let store = postgres.new_database().unwrap();
+        let starting = (0..count).map(|n| tokio::spawn(ServerProcess::start_with(config(n, &store, bus))));
         let mut servers = Vec::new();
         // All at once: they make the database's tables together.
         for server in starting.collect::<Vec<_>>() {
@@ -43,16 +55,14 @@ impl Nodes {
         }
     }
 
-    /// A node on a database of its own, on the same Redis.
-    pub(crate) async fn stranger(&self) -> ServerProcess {
-        let store = self.postgres.new_database().unwrap();
-        let config = config(self.servers.len(), &store, &self.redis.url());
-        ServerProcess::start_with(config).await.unwrap()
-    }
-
     /// The key of the HTTP API.
     pub(crate) fn key(&self) -> &'static str {
         self.servers[0].api_key()
+    }
+
+    pub(crate) async fn is_ready(&self, node: usize) -> bool {
+        let asked = http::get(self.servers[node].addr(), "/readyz").await;
+        asked.unwrap().status == 200
     }
 
     async fn connect(&self, node: usize, user: &str, claim: &Value) -> SioClient {

@@ -20,10 +20,6 @@ async fn insist(client: &SioClient, text: &str) -> u64 {
     }
 }
 
-async fn readyz(nodes: &Nodes, node: usize) -> u16 {
-    http::get(nodes[node].addr(), "/readyz").await.unwrap().status
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_messages_go_on_until_the_lease_ends_and_all_is_well_after() {
     let mut nodes = Nodes::start(2).await;
@@ -36,7 +32,7 @@ async fn without_redis_messages_go_on_until_the_lease_ends_and_all_is_well_after
     // Nobody can say who is alive any more: clients are sent away.
     bob.wait_end(Duration::from_secs(30)).await.unwrap();
     alice.wait_end(Duration::from_secs(30)).await.unwrap();
-    assert_eq!(readyz(&nodes, 0).await, 503);
+    assert!(!nodes.is_ready(0).await);
     // Who comes is refused at once, so that a load balancer tries another node.
     let handshake = "/socket.io/?EIO=4&transport=polling";
     assert_eq!(http::get(nodes[0].addr(), handshake).await.unwrap().status, 503);
@@ -52,7 +48,7 @@ async fn without_redis_messages_go_on_until_the_lease_ends_and_all_is_well_after
     assert_eq!(refused.status, 503);
     assert!(refused.text().contains("lease"), "{}", refused.text());
     nodes.redis.restart().await.unwrap();
-    while readyz(&nodes, 0).await != 200 || readyz(&nodes, 1).await != 200 {}
+    while !nodes.is_ready(0).await || !nodes.is_ready(1).await {}
     let alice = nodes.joined(0, "alice", "lobby").await;
     let (bob, recovered) = nodes.come_back(1, "bob", &bob.claim()).await;
     assert!(recovered);
