@@ -69,6 +69,8 @@ want_packages() {
         # With these, nodes are cut off from each other in network namespaces.
         has_sbin ip || missing+=(iproute2)
         has_sbin nft || services+=(nftables)
+        # With this, `make torture-cluster SKEW=…` sets clocks wrong.
+        compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
         known_chromium || chromium_path >/dev/null || missing+=(chromium)
     fi
     if [ "$goal" = instructions ]; then
