@@ -29,7 +29,7 @@ const shutdown = (delay, spread, timeout) => ({
 });
 
 test("it serves on while load balancers notice, then sends its clients away in waves, and ends with 0", async () => {
-  const server = await Roomful.start({ env: shutdown(4, 5, 10) });
+  const server = await Roomful.start({ env: shutdown(4, 8, 10) });
   try {
     const room = "lobby";
     const people = await Promise.all(
