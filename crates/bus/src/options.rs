@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 /// The settings of a bus over Redis. `memory:` has none.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What all names of channels and keys begin with, so that several clusters can share one Redis. Default: `roomful:`.
+    /// What all names of channels and keys begin with. Default: `roomful:`.
     pub prefix: String,
     /// A part of all names after the prefix: who has another one hears nothing of this one's. Default: none.
     pub scope: String,

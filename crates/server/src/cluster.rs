@@ -20,10 +20,14 @@ use crate::{
 
 /// What a cluster's secret is made from, beside the secret for tokens.
 const PURPOSE: &[u8] = b"roomful: from node to node";
+/// What a node says of its secret, so that others see whether it is theirs, and under which name in its info.
+const SEALED: &[u8] = b"roomful: which secret it is";
+const SEAL: &str = "seal";
 
 /// What chat and transport have to know of the cluster.
 pub(crate) struct Part {
     pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) seal: String,
     pub(crate) sockets: Cluster,
     pub(crate) chat: ClusterConfig,
 }
@@ -88,10 +92,12 @@ pub(crate) fn join(config: &Config, node: Node, identity: &str) -> Result<Part, 
     let sockets = Cluster::on_bus(&advertise, secret.as_bytes(), Arc::clone(&bus)).map_err(|error| {
         ConfigError::key(config.origins.of("cluster.advertise"), "cluster.advertise", error)
     })?;
-    let info = match serde_json::to_value(sockets.card()) {
+    let mut info = match serde_json::to_value(sockets.card()) {
         Ok(serde_json::Value::Object(info)) => info,
         _ => serde_json::Map::new(),
     };
+    let seal = seal(&secret);
+    info.insert(SEAL.to_owned(), seal.as_str().into());
     tracing::info!(node = name, advertise, "taking part in a cluster");
     let chat = ClusterConfig {
         bus: Arc::clone(&bus),
@@ -100,7 +106,12 @@ pub(crate) fn join(config: &Config, node: Node, identity: &str) -> Result<Part, 
         lease: config.cluster.lease.0,
         poll: config.cluster.poll.0,
     };
-    Ok(Part { bus, sockets, chat })
+    Ok(Part {
+        bus,
+        seal,
+        sockets,
+        chat,
+    })
 }
 
 /// An end of the bus that the settings name, for the nodes of one database.
@@ -119,6 +130,33 @@ pub(crate) async fn sign_in(config: &Config, bus: &dyn Bus) -> Result<(), Config
     match bus.check().await {
         Err(error @ BusError::SignIn(_)) => Err(named(config, &error)),
         _ => Ok(()),
+    }
+}
+
+/// What tells a secret from others, and tells nothing else of it.
+fn seal(secret: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let mut seal = URL_SAFE_NO_PAD.encode(hmac::sign(&key, SEALED));
+    seal.truncate(8);
+    seal
+}
+
+/// Says so if living nodes have another secret than this one.
+pub(crate) async fn look_for_strangers(bus: &dyn Bus, own: &str) {
+    let seal_of = |info: &[u8]| {
+        let info: serde_json::Value = serde_json::from_slice(info).ok()?;
+        Some(info.get(SEAL)?.as_str()?.to_owned())
+    };
+    // Whoever can't be asked is told of elsewhere.
+    let members = bus.members().await.unwrap_or_default();
+    let seals = members.iter().filter_map(|member| seal_of(&member.value));
+    let strangers = seals.filter(|seal| *seal != own).count();
+    if strangers > 0 {
+        tracing::error!(
+            nodes = strangers,
+            "nodes of this cluster have another auth.secret or cluster.secret: they refuse this one's tokens, and what it passes on to \
+             them; set the same on all nodes"
+        );
     }
 }
 

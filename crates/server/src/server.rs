@@ -199,6 +199,7 @@ impl Begun<'_> {
             tokio::spawn(async move { cluster::sign_in(&config, &*bus).await })
         });
         let sockets = sockets(config, self.file_limit, part.as_ref());
+        let seal = part.as_ref().map(|part| part.seal.clone());
         let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
         let clock = Arc::new(SystemClock);
         let chat = ChatServer::attach_to(&sockets, Arc::clone(&store), self.chat, clock, part);
@@ -212,6 +213,9 @@ impl Begun<'_> {
         }
         if bus.is_some() && timeout(STANDING, chat.takes_part()).await.is_err() {
             tracing::warn!("this node has no part in its cluster yet; until it has, clients are sent away");
+        }
+        if let (Some(bus), Some(seal)) = (&bus, &seal) {
+            cluster::look_for_strangers(&**bus, seal).await;
         }
         let api_key = ApiKey::new(config.api.key.expose());
         self.gate.open(router::inner(

@@ -172,9 +172,10 @@ pub trait Store: Sessions + Send + Sync + 'static {
     /// which others' writes take their turn. Answers how many it removed.
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError>;
 
-    /// What tells this database from others, the same for all who have it open: 8 to 32 lower-case hexadecimal digits. A copy
-    /// of a database has the same. Where several processes can have it open it is for good, and a store that meets another
-    /// one in its place answers nothing but [`crate::Outage::Replaced`]; where one can, [`crate::new_epochs`] may change it.
+    /// What tells this database from others, the same for all who have it open: 8 to 32 lower-case hexadecimal digits. Where
+    /// several processes can have it open it is for good, a copy by another name or on another server has another one, and a
+    /// store that meets another database in its place answers nothing but [`crate::Outage::Replaced`]. Where one process can,
+    /// [`crate::new_epochs`] may change it.
     fn identity(&self) -> &str;
 
     /// Writes and reads something durably, to learn whether the store works.

@@ -279,6 +279,10 @@ fn bus(config: &Config, identity: Option<&str>) -> Finding {
         asked
     });
     match asked {
+        Ok(_) if config.store.sqlite_file().is_some() => finding(
+            Verdict::Warn,
+            "Redis answers, but the store is a file of this node's own, so that it shares nothing: set store.url to postgres://…".to_owned(),
+        ),
         Ok(nodes) => {
             let nodes = identity.map(|_| format!("; living nodes of this database: {nodes}"));
             finding(Verdict::Ok, format!("Redis answers{}", nodes.unwrap_or_default()))

@@ -10,6 +10,7 @@ pub(crate) struct Nodes<R = RedisServer> {
     servers: Vec<ServerProcess>,
     pub(crate) redis: R,
     pub(crate) postgres: PostgresServer,
+    store: String,
 }
 
 impl<R> std::ops::Index<usize> for Nodes<R> {
@@ -34,6 +35,13 @@ impl Nodes {
         let config = config(self.servers.len(), &store, &self.redis.url());
         ServerProcess::start_with(config).await.unwrap()
     }
+
+    /// One more of them, but that its secret is another.
+    pub(crate) async fn with_secret(&self, secret: &str) -> ServerProcess {
+        let config = config(self.servers.len(), &self.store, &self.redis.url());
+        let config = config.env("ROOMFUL_AUTH_SECRET", secret);
+        ServerProcess::start_with(config).await.unwrap()
+    }
 }
 
 impl<R> Nodes<R> {
@@ -52,6 +60,7 @@ impl<R> Nodes<R> {
             servers,
             redis,
             postgres,
+            store,
         }
     }
 

@@ -168,3 +168,16 @@ async fn a_database_from_an_old_backup_is_noticed() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_with_another_secret_says_so() {
+    const WORD: &str = "have another auth.secret or cluster.secret";
+    let nodes = Nodes::start(2).await;
+    let other = nodes
+        .with_secret("another one, as long as a secret has to be")
+        .await;
+    assert!(other.log().contains(WORD), "{}", other.log());
+    for node in 0..2 {
+        assert!(!nodes[node].log().contains(WORD), "{}", nodes[node].log());
+    }
+}

@@ -40,8 +40,12 @@ impl From<PoolError> for Failure {
         Self(match error {
             PoolError::Timeout(TimeoutType::Wait) => Outage::Busy.into(),
             PoolError::Timeout(_) => Outage::Connection("no connection to PostgreSQL in time".into()).into(),
+            // What it refuses while the node runs, such as a user whose password is being changed, it may take again.
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                connecting(&error)
+                match connecting(&error) {
+                    StoreError::Setup(text) => Outage::Connection(text).into(),
+                    other => other,
+                }
             }
             PoolError::PostCreateHook(HookError::Message(text)) => {
                 Outage::Connection(text.into_owned()).into()

@@ -119,6 +119,8 @@ fn judge(known: &Known, said: &Said) -> Verdict {
 pub(super) struct Life {
     /// Of the database.
     identity: String,
+    /// The same for whoever has this database open, and no copy of it.
+    whereabouts: String,
     /// Whether another one was met in its place. For good: what was done there meanwhile is not known.
     replaced: AtomicBool,
     node: i64,
@@ -136,8 +138,8 @@ struct OnDisk {
 }
 
 impl Life {
-    pub(super) fn identity(&self) -> &str {
-        &self.identity
+    pub(super) fn whereabouts(&self) -> &str {
+        &self.whereabouts
     }
 
     /// Refuses, once another database was met in the place of this one.
@@ -266,17 +268,32 @@ pub(super) struct Beginning<'a> {
     pub(super) patience: Patience,
 }
 
+/// Which database this is, and where it lies: a copy has the same identity, but another name or another server. One that was
+/// restored lies where the first did, and so does one that a standby has taken over.
+async fn whereabouts(client: &Client, patience: Patience) -> Result<String, Failure> {
+    const MAY_ASK: &str = "SELECT has_function_privilege('pg_control_system()', 'execute')";
+    const SQL: &str = "SELECT md5(concat_ws(' ', l.identity, current_database(), s.system_identifier))
+        FROM log_order l, pg_control_system() s WHERE l.id = 1";
+    const WITHOUT_SERVER: &str =
+        "SELECT md5(concat_ws(' ', identity, current_database())) FROM log_order WHERE id = 1";
+    let may_ask = patience.wait(client.query_one(MAY_ASK, &[])).await?.try_get(0)?;
+    let sql = if may_ask { SQL } else { WITHOUT_SERVER };
+    patience.wait(client.query_one(sql, &[])).await?.text(0)
+}
+
 /// Enters this opening as a node, with new epochs if the log is not the one that was left. Also answers how many rooms have
 /// one, if they have.
 pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, Option<u64>), Failure> {
     const IDENTITY_LOCKED: &str = "SELECT identity FROM log_order WHERE id = 1 FOR UPDATE";
     let node = i64::from(rand::rng().random::<u32>()) << 31 | i64::from(rand::rng().random::<u32>() >> 1);
     let patience = ask.patience;
+    let whereabouts = whereabouts(client, patience).await?;
     if ask.guest {
         let said = Said::read(&patience.wait(client.query_one(SAID, &[&node])).await?)?;
         let known = said.known();
         let life = Life {
             identity: said.identity,
+            whereabouts,
             replaced: AtomicBool::new(false),
             node,
             guest: true,
@@ -326,6 +343,7 @@ pub(super) async fn begin(client: &Client, ask: Beginning<'_>) -> Result<(Life, 
     }
     let life = Life {
         identity,
+        whereabouts,
         replaced: AtomicBool::new(false),
         node,
         guest: false,

@@ -201,7 +201,9 @@ pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
     let (threads, url) = (Threads::start()?, url.to_owned());
     threads.run(async move {
         let dialer = Dialer::new(&url, &Options::default(), tokio::runtime::Handle::current())?;
+        schema::refuse_empty(&dialer).await?;
         let client = schema::prepare(&dialer).await?;
+        schema::refuse_half_migrated(&client, dialer.patience()).await?;
         let beginning = Beginning {
             folder: None,
             guest: false,
@@ -509,7 +511,7 @@ impl Store for PostgresStore {
     }
 
     fn identity(&self) -> &str {
-        self.shared.life.identity()
+        self.shared.life.whereabouts()
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -29,6 +29,24 @@ pub(crate) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
     Ok(client)
 }
 
+/// What is to be mended must be there: the database may be another than was meant.
+pub(super) async fn refuse_empty(dialer: &Dialer) -> Result<(), StoreError> {
+    let client = dialer.dial().await?;
+    let asked = client.query_one("SELECT to_regclass('log_order') IS NULL", &[]);
+    let is_empty: bool = dialer
+        .patience()
+        .wait(asked)
+        .await?
+        .try_get(0)
+        .map_err(Failure::from)?;
+    if is_empty {
+        return Err(StoreError::Setup(
+            "there is no store in the database that store.url names".into(),
+        ));
+    }
+    Ok(())
+}
+
 /// What is half there is not to be served.
 pub(super) async fn refuse_half_migrated(client: &Client, patience: Patience) -> Result<(), StoreError> {
     let sql = "SELECT 1 FROM migration WHERE NOT finished";

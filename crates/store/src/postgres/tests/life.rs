@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use roomful_testkit::PostgresServer;
 use tempfile::TempDir;
 
-use super::message;
+use super::{SERVER, message};
 use crate::{
     Appended, LogPosition, NewEntry, NewSession, Options, Resume, RoomId, SessionKey, Store, StoreError,
 };
@@ -258,4 +258,19 @@ fn a_folder_serves_one_node_at_a_time() {
         ..options
     };
     assert!(crate::open(&world.url, guest).is_ok());
+}
+
+#[test]
+fn new_epochs_are_refused_where_there_is_no_store() {
+    let url = SERVER.new_database().unwrap();
+    let refused = crate::new_epochs(&url);
+    assert!(
+        matches!(&refused, Err(StoreError::Setup(text)) if text.contains("no store")),
+        "{refused:?}"
+    );
+    let tables = SERVER.sql(
+        url.rsplit('/').next().unwrap(),
+        "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'",
+    );
+    assert_eq!(tables.unwrap().trim(), "0");
 }

@@ -62,9 +62,24 @@ fn message(room: RoomId, client_id: &str) -> NewEntry {
 }
 
 #[test]
-fn two_databases_differ() {
-    let [one, other] = [Database::new(), Database::new()].map(|database| database.open(Options::default()));
-    assert_ne!(one.identity(), other.identity());
+fn two_databases_differ_and_so_do_a_database_and_its_copy() {
+    let databases = [Database::new(), Database::new()];
+    let identities = databases
+        .iter()
+        .map(|database| database.open(Options::default()).identity().to_owned());
+    let [one, other]: [String; 2] = identities.collect::<Vec<_>>().try_into().unwrap();
+    assert_ne!(one, other);
+    let origin = databases[0].0.rsplit('/').next().unwrap();
+    let copy = format!("{origin}_copy");
+    // Nobody may be in the one that is copied.
+    let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{origin}'");
+    SERVER.sql("postgres", &end).unwrap();
+    SERVER
+        .sql("postgres", &format!("CREATE DATABASE {copy} TEMPLATE {origin}"))
+        .unwrap();
+    let url = databases[0].0.replace(origin, &copy);
+    let copied = crate::open(&url, Options::default()).unwrap();
+    assert_ne!(copied.identity(), one);
 }
 
 #[test]
