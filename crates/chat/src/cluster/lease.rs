@@ -3,7 +3,7 @@
 //! there.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -109,6 +109,7 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
         // No answer is worth waiting for longer than the lease may last.
         let patience = renewed.map_or(every, |at| (at + in_time).left());
         let patience = patience.clamp(Duration::from_millis(50), every);
+        cluster.unanswered.store(true, Ordering::Release);
         match timeout(patience, cluster.config.bus.beat(&member, info, ttl)).await {
             Ok(Ok(beat @ (Beat::Renewed | Beat::Began))) => {
                 renewed = Some(asked);
@@ -117,6 +118,7 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
                     // It was forgotten. The others are to find out, too, and to put again what is theirs.
                     *cluster.doubted_until.lock() = Some(Instant::now() + ttl);
                 }
+                cluster.unanswered.store(false, Ordering::Release);
                 if !lasted || beat == Beat::Began {
                     chat.presence.put_all();
                 }

@@ -30,7 +30,10 @@ mod word;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -102,6 +105,8 @@ pub(crate) struct Cluster {
     told: Notify,
     /// The roster does not know this node any more.
     forgotten: Notify,
+    /// A sign of life is under way, or got no answer.
+    unanswered: AtomicBool,
     /// Until then, what is not in the roster may only not have been put again.
     doubted_until: Mutex<Option<Instant>>,
     /// Messages may have been lost: the store is to be asked.
@@ -136,6 +141,7 @@ impl Cluster {
             news: Notify::new(),
             told: Notify::new(),
             forgotten: Notify::new(),
+            unanswered: AtomicBool::new(false),
             doubted_until: Mutex::default(),
             gap: Notify::new(),
             control_room: Mutex::default(),
@@ -362,8 +368,9 @@ impl Cluster {
         encode(&info)
     }
 
-    /// Whether what is not in the roster is not there. After it has forgotten, nodes need a while to put again what is theirs.
-    pub(crate) async fn is_complete(&self) -> Result<bool, ChatError> {
+    /// Whether what was not found in the roster just now is not there. After it has forgotten, nodes need a while to put again
+    /// what is theirs. Asked before, this would tell nothing: it may forget in between.
+    pub(crate) async fn was_complete(&self) -> Result<bool, ChatError> {
         let me = self.standing.member();
         if !self
             .config
@@ -374,6 +381,10 @@ impl Cluster {
             .any(|entry| *entry.member == *me)
         {
             self.forgotten.notify_one();
+            return Ok(false);
+        }
+        // It may have forgotten this node, and know it again by a sign of life whose answer would tell.
+        if self.unanswered.load(Ordering::Acquire) {
             return Ok(false);
         }
         let doubted_until = *self.doubted_until.lock();

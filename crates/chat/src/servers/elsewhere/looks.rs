@@ -127,12 +127,10 @@ impl PresenceServer {
     /// Which lists of other nodes have changed since this was asked before. All, as long as it can't be known.
     pub(super) async fn changed_lists(&self, link: &Link) -> Which {
         let told = async {
-            if !link.cluster.is_complete().await? {
-                return Ok(None);
-            }
             let others = link.cluster.other_members().await?;
             let told = link.others(&[lists::KEY.to_owned()]).await?;
-            Ok::<_, ChatError>(Some((others, told)))
+            let complete = link.cluster.was_complete().await?;
+            Ok::<_, ChatError>(complete.then_some((others, told)))
         };
         let Ok(Some((others, told))) = told.await else {
             link.followed_lists.lock().forget();
@@ -151,12 +149,12 @@ impl PresenceServer {
             return Ok(());
         }
         let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
-        let complete = link.cluster.is_complete().await?;
+        let found = link.others(&keys).await?;
+        let complete = link.cluster.was_complete().await?;
         if !complete {
             // Who has gone is seen once it is.
             link.again.lock().extend(rooms);
         }
-        let found = link.others(&keys).await?;
         let mut changes: IndexMap<UserId, Vec<(RoomId, Change)>> = IndexMap::new();
         {
             let mut view = link.view.lock();
@@ -243,8 +241,8 @@ impl PresenceServer {
 
     pub(super) async fn look_at_users(&self, link: &Link, users: &[UserId]) -> Result<(), ChatError> {
         let ids: Vec<_> = users.iter().map(ToString::to_string).collect();
-        let complete = link.cluster.is_complete().await?;
         let there = link.there(&ids).await?;
+        let complete = link.cluster.was_complete().await?;
         let rows = self.store.users(&ids).await?;
         let seen: HashMap<_, _> = rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
         for (user, there) in users.iter().zip(&there) {
