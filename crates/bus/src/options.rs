@@ -42,3 +42,13 @@ impl Default for Options {
         }
     }
 }
+
+impl Options {
+    /// What names of this scope begin with, that would begin with `head` without one.
+    pub(crate) fn scoped(&self, head: String) -> String {
+        if self.scope.is_empty() {
+            return head;
+        }
+        format!("{head}:{}", self.scope)
+    }
+}

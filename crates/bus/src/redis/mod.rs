@@ -96,15 +96,9 @@ impl RedisBus {
         let (target, dialer) = Self::prepare(url, &options)?;
         let is_cluster = target.is_cluster();
         let finder = Finder::new(target, &dialer);
-        let scope = &options.scope;
-        let scope = if scope.is_empty() {
-            String::new()
-        } else {
-            format!("{scope}:")
-        };
         let shared = Arc::new(Shared {
             id: rand::random(),
-            channels: format!("{}t:{scope}", options.prefix),
+            channels: options.scoped(format!("{}t", options.prefix)) + ":",
             options,
             is_cluster,
             dialer,

@@ -51,14 +51,9 @@ type Pairs = Vec<(String, Vec<u8>)>;
 
 impl RedisRoster {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        let (prefix, scope) = (&shared.options.prefix, &shared.options.scope);
-        let tag = format!("{{{prefix}roster}}");
+        let tag = format!("{{{}roster}}", shared.options.prefix);
         Self {
-            base: if scope.is_empty() {
-                tag
-            } else {
-                format!("{tag}:{scope}")
-            },
+            base: shared.options.scoped(tag),
             shared: Arc::clone(shared),
             known: Known::default(),
             open: Mutex::new(None),

@@ -9,30 +9,24 @@
 //! A database that was put in its place, and not put back, is another matter: no node goes on in one that is not the one it
 //! began with. What the node shares with others outside of it, such as a bus, goes by the database's identity.
 
+mod place;
+
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
-    io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
 };
 
 use parking_lot::Mutex;
 use rand::RngExt as _;
 use tokio_postgres::{Client, Row};
 
+use self::place::{OnDisk, Place};
 use super::{
     failure::Failure,
     patience::Patience,
     value::{Columns as _, num},
 };
-use crate::{
-    LogPosition, Outage, StoreError,
-    beside::{self, Beside, Found, Watermark},
-};
-
-/// Rows of nodes that were not seen for longer may be gone, and tell nothing by that.
-const FORGOTTEN_AFTER: Duration = Duration::from_hours(80 * 24);
+use crate::{LogPosition, Outage};
 
 /// What a node knows of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,13 +122,6 @@ pub(super) struct Life {
     guest: bool,
     known: Mutex<Known>,
     beside: Mutex<Option<OnDisk>>,
-}
-
-/// What this node keeps on its own disk.
-struct OnDisk {
-    path: PathBuf,
-    watermark: Watermark,
-    _lock: File,
 }
 
 impl Life {
@@ -248,10 +235,7 @@ impl Life {
     fn take_up(&self, now: Known) -> Result<(), Failure> {
         let mut known = self.known.lock();
         if let Some(beside) = &mut *self.beside.lock() {
-            let noted = note(&beside.path, &self.identity, self.node, &now);
-            beside.watermark = noted
-                .and_then(|()| Watermark::open(&beside.path))
-                .map_err(|error| cannot(&beside.path, &error))?;
+            beside.note(&self.identity, self.node, &now)?;
         }
         *known = now;
         Ok(())
@@ -394,104 +378,6 @@ async fn renew(client: &Client, known_generation: i64, said: &Said) -> Result<Re
         own: said.pos,
     };
     Ok(Renewed { known, rooms })
-}
-
-/// Where a node keeps its file.
-struct Place {
-    path: PathBuf,
-    identity: String,
-    lock: File,
-}
-
-/// What the file says of the process before.
-struct Before {
-    node: i64,
-    known: Known,
-    /// Whether it was written so long ago that its row may be gone.
-    is_old: bool,
-}
-
-impl Place {
-    fn take(folder: &Path, identity: &str) -> Result<Self, StoreError> {
-        let path = folder.join(format!("postgres-{identity}-life"));
-        let lock_at = path.with_extension("lock");
-        let open = || {
-            let mut builder = DirBuilder::new();
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.recursive(true).create(folder)?;
-            File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&lock_at)
-        };
-        let lock = open().map_err(|error| cannot(&lock_at, &error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Setup(format!(
-                    "another server serves from the data folder {}; give each its own",
-                    folder.display()
-                )));
-            }
-            Err(TryLockError::Error(error)) => return Err(cannot(&lock_at, &error)),
-        }
-        Ok(Self {
-            path,
-            identity: identity.to_owned(),
-            lock,
-        })
-    }
-
-    fn read(&self) -> Result<Option<Before>, StoreError> {
-        let Found::Whole(beside) = beside::read(&self.path).map_err(|error| cannot(&self.path, &error))?
-        else {
-            return Ok(None);
-        };
-        let modified = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
-        let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > FORGOTTEN_AFTER));
-        let parsed = || {
-            let mut words = beside.lives.first()?.split(' ');
-            let node = words.next()?.parse().ok()?;
-            let known = Known {
-                generation: words.next()?.parse().ok()?,
-                epoch: words.next()?.to_owned(),
-                pos: beside.pos,
-                own: beside.pos,
-            };
-            Some(Before { node, known, is_old })
-        };
-        Ok(parsed().filter(|_| beside.database == self.identity))
-    }
-
-    fn hold(self, node: i64, known: &Known) -> Result<OnDisk, StoreError> {
-        let noted = note(&self.path, &self.identity, node, known);
-        let watermark = noted
-            .and_then(|()| Watermark::open(&self.path))
-            .map_err(|error| cannot(&self.path, &error))?;
-        Ok(OnDisk {
-            path: self.path,
-            watermark,
-            _lock: self.lock,
-        })
-    }
-}
-
-fn note(path: &Path, identity: &str, node: i64, known: &Known) -> io::Result<()> {
-    let beside = Beside {
-        pos: known.own,
-        database: identity.to_owned(),
-        lives: vec![format!("{node} {} {}", known.generation, known.epoch)],
-    };
-    beside::write(path, &beside)
-}
-
-fn cannot(path: &Path, error: &io::Error) -> StoreError {
-    StoreError::Setup(format!(
-        "cannot use {}: {error}; it has to belong to the server's user",
-        path.display()
-    ))
 }
 
 #[cfg(test)]
