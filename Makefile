@@ -53,7 +53,7 @@ bench: ## measures Roomful beside other servers; the report is bench/results/rep
 	target/release/roomful-bench run --results $(BENCH_RESULTS) $(if $(WORKLOAD),--workload $(WORKLOAD)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(BENCH_ROUNDS),--rounds $(BENCH_ROUNDS)) \
 		$(if $(QUICK),--quick --budget $$((left = 270 + started - $$(date +%s), left > 180 ? left : 270)))
-	@$(if $(BENCH_PART),,target/release/roomful-bench report --readme README.md)
+	@$(if $(BENCH_PART),,target/release/roomful-bench report --summary docs/performance.md)
 
 .PHONY: instructions
 instructions: setup-instructions ## counts what encoding and decoding cost, beside scripts/instructions.json; STORE=1 stores it

@@ -1,8 +1,8 @@
-//! Reports, made of stored results alone: a page in Markdown, a chart for each workload, a block of the README.
+//! Reports, made of stored results alone: a page in Markdown, a chart for each workload, a summary table.
 
 mod chart;
 mod page;
-mod readme;
+mod summary;
 
 use std::path::{Path, PathBuf};
 
@@ -18,17 +18,17 @@ pub(crate) struct Options {
     /// Where results lie and reports go
     #[arg(long, default_value = "bench/results")]
     results: PathBuf,
-    /// Write the summary between the markers of this file, too
+    /// Also write the summary table between the markers of this file
     #[arg(long)]
-    readme: Option<PathBuf>,
+    summary: Option<PathBuf>,
 }
 
 /// Makes the reports again from what is stored.
 pub(crate) fn run(options: &Options) -> Result<(), BenchError> {
     let results = Results::load(&options.results.join("results.json"))?;
     write(&results, &options.results)?;
-    match &options.readme {
-        Some(file) => readme::update(&results, file),
+    match &options.summary {
+        Some(file) => summary::update(&results, file),
         None => Ok(()),
     }
 }

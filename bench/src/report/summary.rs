@@ -1,4 +1,4 @@
-//! The README's block, between two comments that stay.
+//! The summary table: one line per comparison, written between two marker comments of a Markdown file.
 
 use std::path::Path;
 
@@ -11,7 +11,10 @@ use crate::workload;
 const BEGIN: &str = "<!-- bench:begin -->\n";
 const END: &str = "<!-- bench:end -->";
 
-/// Writes the summary into `file`.
+/// Replaces the summary in `file`.
+///
+/// # Errors
+/// `Markers` if `file` lacks the marker comments; a file error if it cannot be read or written.
 pub(super) fn update(results: &Results, file: &Path) -> Result<(), BenchError> {
     let old = std::fs::read_to_string(file).map_err(BenchError::file(file))?;
     let new =
@@ -25,7 +28,7 @@ fn replaced(text: &str, block: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}{block}{END}{after}"))
 }
 
-/// Each comparison in a line; runs that were only quick are not worth a reader's time.
+/// One table row per comparison. Leaves out quick runs, whose figures are only a first impression.
 fn summary(results: &Results) -> String {
     let mut lines = Vec::new();
     let (mut machines, mut commits) = (Vec::new(), Vec::new());
@@ -48,25 +51,25 @@ fn summary(results: &Results) -> String {
         } else {
             format!("{value} × {opponent}")
         };
-        let wanted = match target.bound {
+        let bound_text = match target.bound {
             Bound::AtMost(bound) => format!("≤ {bound}"),
             Bound::AtLeast(bound) => format!("≥ {bound}"),
         };
-        lines.push(format!("| {title} | {label} | {measured} | {wanted} |\n"));
+        lines.push(format!("| {title} | {label} | {measured} | {bound_text} |\n"));
     }
     if lines.is_empty() {
         return "*`make bench` fills this in.*\n".into();
     }
     let (machines, commits) = (machines.join("; "), commits.join(", "));
     format!(
-        "Measured by `make bench` ({machines}; at {commits}); medians of the rounds. All figures, charts, versions, and which \
-         workload ran when: [bench/results/report.md](bench/results/report.md).\n\n\
-         | workload | figure | measured | wanted |\n|---|---|---|---|\n{}",
+        "Measured by `make bench` ({machines}; at {commits}); medians of the rounds. All figures, charts and versions, \
+         and the date of each workload: [bench/results/report.md](../bench/results/report.md).\n\n\
+         | workload | figure | measured | target |\n|---|---|---|---|\n{}",
         lines.concat()
     )
 }
 
-/// Parts may have been run at different times.
+/// Adds `text` unless the list has it: sections can come from different machines and commits.
 fn add<'a>(list: &mut Vec<&'a str>, text: &'a str) {
     if !list.contains(&text) {
         list.push(text);
@@ -78,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_between_the_markers_changes() {
+    fn replaces_only_the_text_between_the_markers() {
         let text = "a\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nb\n";
         let new = replaced(text, "new\n").unwrap();
         assert_eq!(new, "a\n<!-- bench:begin -->\nnew\n<!-- bench:end -->\nb\n");
@@ -87,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn without_results_it_says_what_fills_it() {
+    fn names_the_command_that_fills_it_when_there_are_no_results() {
         assert!(summary(&Results::default()).contains("make bench"));
     }
 }
