@@ -52,7 +52,11 @@ describe("connecting", () => {
 
   for (const [name, auth, code] of [
     ["no token", {}, "unauthorized"],
-    ["a token by another key", { token: tokenFor("alice", {}, "another secret, at least 32 bytes") }, "unauthorized"],
+    [
+      "a token by another key",
+      { token: tokenFor("alice", {}, "another secret, at least 32 bytes") },
+      "unauthorized",
+    ],
     ["a token that is no JWT", { token: "let me in" }, "unauthorized"],
     ["an expired token", { token: tokenFor("alice", { exp: 1_000_000_000 }) }, "token_expired"],
     ["a token without exp", { token: tokenFor("alice", { exp: undefined }) }, "unauthorized"],
@@ -113,8 +117,14 @@ describe("rooms and messages", () => {
       assert.equal(message.id, sent.id);
       assert.equal(message.at, sent.at);
       assert.equal(message.text, "hello, grüße 👩‍🚀");
-      assert.deepEqual([message.room, message.seq, message.userId, message.name], [room, 1, "alice", "alice"]);
-      assert.deepEqual([message.clientId, message.mentions, message.metadata], ["c-1", ["bob"], { mood: ["good"] }]);
+      assert.deepEqual(
+        [message.room, message.seq, message.userId, message.name],
+        [room, 1, "alice", "alice"],
+      );
+      assert.deepEqual(
+        [message.clientId, message.mentions, message.metadata],
+        ["c-1", ["bob"], { mood: ["good"] }],
+      );
     }
     const reply = await done(bob, "chat:send_message", { room, text: "and back", replyTo: 1 });
     assert.equal(reply.seq, 2);
@@ -125,7 +135,10 @@ describe("rooms and messages", () => {
     const room = fresh();
     const alice = await person(server, "alice");
     assert.equal((await done(alice, "chat:join", room)).room, room);
-    assert.deepEqual((await done(alice, "chat:get_online_users", room)).users.map((user) => user.userId), ["alice"]);
+    assert.deepEqual(
+      (await done(alice, "chat:get_online_users", room)).users.map((user) => user.userId),
+      ["alice"],
+    );
     assert.equal((await done(alice, "chat:leave", room)).room, room);
   });
 
@@ -133,15 +146,25 @@ describe("rooms and messages", () => {
     const room = fresh();
     const people = await Promise.all(["a", "b", "c"].map((user) => member(server, user, room)));
     const sends = people.flatMap((socket, who) =>
-      Array.from({ length: 10 }, (_, i) => done(socket, "chat:send_message", { room, text: `${who}-${i}` })),
+      Array.from({ length: 10 }, (_, i) =>
+        done(socket, "chat:send_message", { room, text: `${who}-${i}` }),
+      ),
     );
     const acks = await Promise.all(sends);
-    assert.deepEqual(acks.map((ack) => ack.seq).sort((a, b) => a - b), Array.from({ length: 30 }, (_, i) => i + 1));
+    assert.deepEqual(
+      acks.map((ack) => ack.seq).sort((a, b) => a - b),
+      Array.from({ length: 30 }, (_, i) => i + 1),
+    );
     const views = [];
     for (const socket of people) {
       await heard(socket, "chat:receive_message", (message) => message.seq === 30);
-      const seen = socket.seen.filter((one) => one.event === "chat:receive_message").map((one) => one.payload);
-      assert.deepEqual(seen.map((message) => message.seq), Array.from({ length: 29 }, (_, i) => i + 1));
+      const seen = socket.seen
+        .filter((one) => one.event === "chat:receive_message")
+        .map((one) => one.payload);
+      assert.deepEqual(
+        seen.map((message) => message.seq),
+        Array.from({ length: 29 }, (_, i) => i + 1),
+      );
       views.push(seen.map((message) => message.text));
     }
     assert.deepEqual(views[1], views[0]);
@@ -161,7 +184,13 @@ describe("rooms and messages", () => {
     const other = await done(bob, "chat:send_message", message);
     assert.deepEqual([other.seq, other.duplicate], [2, false]);
     const { messages } = await done(alice, "chat:get_history", { room });
-    assert.deepEqual(messages.map(({ seq, userId, text }) => [seq, userId, text]), [[1, "alice", "once"], [2, "bob", "once"]]);
+    assert.deepEqual(
+      messages.map(({ seq, userId, text }) => [seq, userId, text]),
+      [
+        [1, "alice", "once"],
+        [2, "bob", "once"],
+      ],
+    );
   });
 
   test("history comes in pages, in both directions", async () => {
@@ -186,7 +215,10 @@ describe("rooms and messages", () => {
     for (let i = 1; i <= 5; i++) await done(alice, "chat:send_message", { room, text: `m${i}` });
     const bob = await person(server, "bob");
     const { epoch, ...late } = await done(bob, "chat:join", { room, since: 2, epoch: alice.joined.epoch });
-    assert.deepEqual(late.messages.map((message) => message.seq), [3, 4, 5]);
+    assert.deepEqual(
+      late.messages.map((message) => message.seq),
+      [3, 4, 5],
+    );
     assert.deepEqual([late.head, late.more, late.reset, epoch], [5, false, false, alice.joined.epoch]);
     const page = await done(bob, "chat:join", { room, since: 0, limit: 2 });
     assert.deepEqual([page.messages.map((message) => message.seq), page.more], [[1, 2], true]);
@@ -237,7 +269,10 @@ describe("signs of life", () => {
     await heard(bob, "chat:typing_start");
     await done(alice, "chat:send_message", { room, text: "written" });
     await heard(bob, "chat:typing_stop", undefined, 900);
-    assert.ok(!alice.seen.some((one) => one.event.startsWith("chat:typing")), "one does not hear oneself type");
+    assert.ok(
+      !alice.seen.some((one) => one.event.startsWith("chat:typing")),
+      "one does not hear oneself type",
+    );
   });
 
   test("a read mark grows, counts what is unread, and is told to the others", async () => {
@@ -250,8 +285,18 @@ describe("signs of life", () => {
     const told = await heard(alice, "chat:message_read", (read) => read.userId === "bob");
     assert.deepEqual([told.room, told.userId, told.seq], [room, "bob", 3]);
     assert.equal(typeof told.at, "number");
-    assert.deepEqual(await done(bob, "chat:message_read", { room, seq: 1 }), { room, readSeq: 3, unread: 2, mentions: 0 });
-    assert.deepEqual(await done(bob, "chat:message_read", { room, seq: 5 }), { room, readSeq: 5, unread: 0, mentions: 0 });
+    assert.deepEqual(await done(bob, "chat:message_read", { room, seq: 1 }), {
+      room,
+      readSeq: 3,
+      unread: 2,
+      mentions: 0,
+    });
+    assert.deepEqual(await done(bob, "chat:message_read", { room, seq: 5 }), {
+      room,
+      readSeq: 5,
+      unread: 0,
+      mentions: 0,
+    });
     const again = await done(bob, "chat:join", { room });
     assert.deepEqual([again.readSeq, again.unread], [5, 0]);
   });
@@ -264,18 +309,27 @@ describe("signs of life", () => {
     const laptop = await member(server, "bob", room);
     const { users } = await done(alice, "chat:get_online_users", { room });
     assert.deepEqual(users.map((user) => user.userId).sort(), ["alice", "bob"]);
-    assert.deepEqual((await heard(alice, "chat:online_users")).users.map((user) => user.status), ["online", "online"]);
+    assert.deepEqual(
+      (await heard(alice, "chat:online_users")).users.map((user) => user.status),
+      ["online", "online"],
+    );
 
     phone.disconnect();
     laptop.disconnect();
     const back = await member(server, "bob", room);
     await sleep(600);
-    assert.ok(!alice.seen.some((one) => one.event === "presence:offline"), "a reload was announced as offline");
+    assert.ok(
+      !alice.seen.some((one) => one.event === "presence:offline"),
+      "a reload was announced as offline",
+    );
     back.disconnect();
     const gone = await heard(alice, "presence:offline", ({ userId }) => userId === "bob");
     assert.equal(typeof gone.lastSeen, "number");
     const after = await done(alice, "chat:get_online_users", { room });
-    assert.deepEqual(after.users.map((user) => user.userId), ["alice"]);
+    assert.deepEqual(
+      after.users.map((user) => user.userId),
+      ["alice"],
+    );
   });
 
   test("a subscription tells of people in no common room", async () => {
@@ -305,7 +359,11 @@ describe("errors", () => {
     await done(follower, "presence:subscribe", { users: ["bob"] });
     assert.deepEqual(await done(bob, "presence:set_status", { status: "busy", text: "Deep work" }), {});
     for (const socket of [alice, follower, phone]) {
-      assert.deepEqual(await heard(socket, "presence:status"), { userId: "bob", status: "busy", text: "Deep work" });
+      assert.deepEqual(await heard(socket, "presence:status"), {
+        userId: "bob",
+        status: "busy",
+        text: "Deep work",
+      });
     }
     const { users } = await done(alice, "chat:get_online_users", { room });
     const listed = users.find(({ userId }) => userId === "bob");
@@ -313,13 +371,18 @@ describe("errors", () => {
 
     await done(phone, "presence:set_status", { status: "invisible" });
     const { lastSeen } = await heard(alice, "presence:offline", ({ userId }) => userId === "bob");
-    assert.deepEqual((await done(follower, "presence:subscribe", { users: ["bob"] })).users, [{ userId: "bob", status: "offline", lastSeen }]);
+    assert.deepEqual((await done(follower, "presence:subscribe", { users: ["bob"] })).users, [
+      { userId: "bob", status: "offline", lastSeen },
+    ]);
     assert.equal((await done(bob, "presence:subscribe", { users: ["bob"] })).users[0].status, "invisible");
     assert.equal((await done(alice, "chat:join", { room })).online, 1);
     await done(bob, "presence:set_status", { status: "online" });
     await heard(alice, "presence:online", ({ userId }) => userId === "bob");
     assertError(await call(bob, "presence:set_status", { status: "asleep" }), "invalid_request");
-    assertError(await call(bob, "presence:set_status", { status: "away", text: "x".repeat(101) }), "payload_too_large");
+    assertError(
+      await call(bob, "presence:set_status", { status: "away", text: "x".repeat(101) }),
+      "payload_too_large",
+    );
   });
 
   test("a failure comes back in the ack, or as the event error without one", async () => {
@@ -370,7 +433,8 @@ describe("over a restart", () => {
     const own = await Roomful.start();
     try {
       const alice = await member(own, "alice", "lobby");
-      for (let i = 1; i <= 5; i++) await done(alice, "chat:send_message", { room: "lobby", text: `m${i}`, clientId: `c${i}` });
+      for (let i = 1; i <= 5; i++)
+        await done(alice, "chat:send_message", { room: "lobby", text: `m${i}`, clientId: `c${i}` });
       await done(alice, "chat:message_read", { room: "lobby", seq: 4 });
       const back = next(alice, "session");
       const lost = next(alice, "disconnect");
@@ -381,7 +445,14 @@ describe("over a restart", () => {
       await own.restart();
       await back;
       const joined = await done(alice, "chat:join", { room: "lobby", since: 2, epoch: alice.joined.epoch });
-      assert.deepEqual(joined.messages.map((message) => [message.seq, message.text]), [[3, "m3"], [4, "m4"], [5, "m5"]]);
+      assert.deepEqual(
+        joined.messages.map((message) => [message.seq, message.text]),
+        [
+          [3, "m3"],
+          [4, "m4"],
+          [5, "m5"],
+        ],
+      );
       assert.deepEqual([joined.reset, joined.readSeq], [false, 4]);
       const again = await done(alice, "chat:send_message", { room: "lobby", text: "m5", clientId: "c5" });
       assert.deepEqual([again.seq, again.duplicate], [5, true]);

@@ -71,7 +71,9 @@ async function owner(socket) {
 /** How many requests of this kind the nodes have passed on to each other. */
 async function forwarded(kind) {
   const shown = await Promise.all(nodes.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()));
-  const counts = shown.map((text) => new RegExp(`^roomful_forwarded_total\\{kind="${kind}"\\} (\\d+)$`, "m").exec(text));
+  const counts = shown.map((text) =>
+    new RegExp(`^roomful_forwarded_total\\{kind="${kind}"\\} (\\d+)$`, "m").exec(text),
+  );
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
@@ -122,9 +124,19 @@ async function sees(socket, ledger) {
   const head = ledger.size;
   const stands = () => {
     const { connected, active, recovered, behind, got } = socket;
-    return JSON.stringify({ connected, active, recovered, behind, seen: got.at(-1), transport: socket.io.engine?.transport?.name });
+    return JSON.stringify({
+      connected,
+      active,
+      recovered,
+      behind,
+      seen: got.at(-1),
+      transport: socket.io.engine?.transport?.name,
+    });
   };
-  await until(() => socket.got.at(-1)?.seq >= head, () => `message ${head} by a client that is ${stands()}`);
+  await until(
+    () => socket.got.at(-1)?.seq >= head,
+    () => `message ${head} by a client that is ${stands()}`,
+  );
   assert.deepEqual(faults(socket.got, ledger), []);
 }
 
@@ -144,7 +156,11 @@ async function allAgree(people, room, ledger) {
 async function post(node, room, text, ledger) {
   const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
   const body = JSON.stringify({ userId: "backend", text });
-  const answer = await fetch(`${node.url}/api/v1/rooms/${room}/messages`, { method: "POST", headers, body });
+  const answer = await fetch(`${node.url}/api/v1/rooms/${room}/messages`, {
+    method: "POST",
+    headers,
+    body,
+  });
   const said = await answer.text();
   assert.equal(answer.status, 201, said);
   ledger.set(text, JSON.parse(said).seq);
@@ -180,8 +196,16 @@ async function back(socket, lost) {
 }
 
 for (const [name, start] of Object.entries({
-  nginx: () => Nginx.start("nginx/roomful.conf", nodes.map(({ listen }) => listen)),
-  HAProxy: () => HAProxy.start("haproxy/roomful.cfg", nodes.map(({ listen }) => listen)),
+  nginx: () =>
+    Nginx.start(
+      "nginx/roomful.conf",
+      nodes.map(({ listen }) => listen),
+    ),
+  HAProxy: () =>
+    HAProxy.start(
+      "haproxy/roomful.cfg",
+      nodes.map(({ listen }) => listen),
+    ),
 })) {
   describe(`behind ${name} without stickiness`, () => {
     let proxy;
@@ -204,13 +228,16 @@ for (const [name, start] of Object.entries({
           await Promise.all(people.map(upgraded));
           people.push(await carried(proxy, "carol", room, options));
         }
-        for (const one of people) assert.equal(one.io.engine.transport.name, way === "polling" ? "polling" : "websocket");
+        for (const one of people)
+          assert.equal(one.io.engine.transport.name, way === "polling" ? "polling" : "websocket");
         people.forEach(watch);
         const ledger = new Map();
         const say = async (socket) => {
           for (let n = 0; n < EACH; n += 10) {
             const some = Array.from({ length: 10 }, (_, i) => `${socket.session.userId} ${n + i}`);
-            const acks = await Promise.all(some.map((text) => done(socket, "chat:send_message", { room, text })));
+            const acks = await Promise.all(
+              some.map((text) => done(socket, "chat:send_message", { room, text })),
+            );
             acks.forEach(({ seq }, i) => ledger.set(some[i], seq));
           }
         };
@@ -220,7 +247,10 @@ for (const [name, start] of Object.entries({
         await Promise.all(people.map((one) => sees(one, ledger)));
         if (way === "polling") {
           const after = await counts();
-          assert.ok(after.every((count, i) => count > before[i]), `no request went over a wrong node: ${before}, then ${after}`);
+          assert.ok(
+            after.every((count, i) => count > before[i]),
+            `no request went over a wrong node: ${before}, then ${after}`,
+          );
         }
       });
 
@@ -287,13 +317,20 @@ for (const [name, start] of Object.entries({
       for (const one of people) one.on("disconnect", (why) => losses.push(`${one.session.userId}: ${why}`));
       people.forEach(watch);
       const cut = await member(proxy, "cut", room, WAYS.websocket);
-      const readiness = () => Promise.all(nodes.map(async ({ url }) => (await fetch(`${url}/readyz`)).status));
+      const readiness = () =>
+        Promise.all(nodes.map(async ({ url }) => (await fetch(`${url}/readyz`)).status));
       store.cut();
       try {
-        await until(async () => (await readiness()).every((status) => status === 503), "all nodes to say that they are not ready");
-        if (name === "HAProxy") await until(async () => (await fetch(`${proxy.url}/livez`)).status === 503, "HAProxy to notice");
+        await until(
+          async () => (await readiness()).every((status) => status === 503),
+          "all nodes to say that they are not ready",
+        );
+        if (name === "HAProxy")
+          await until(async () => (await fetch(`${proxy.url}/livez`)).status === 503, "HAProxy to notice");
         cut.io.engine.close();
-        const late = kinds.map(([way, options]) => stranger(proxy, { token: tokenFor(`late-${way}`) }, options));
+        const late = kinds.map(([way, options]) =>
+          stranger(proxy, { token: tokenFor(`late-${way}`) }, options),
+        );
         await Promise.all(late.map((one) => next(one, "connect_error")));
         for (const one of people) {
           const typing = await call(one, "chat:typing_start", { room });
@@ -341,9 +378,13 @@ for (const [name, start] of Object.entries({
 /** The status of a handshake from this address of the machine, with these headers. */
 function handshake(proxy, localAddress, headers = {}) {
   const answer = new Promise((resolve, reject) => {
-    const asked = request(`${proxy.url}/socket.io/?EIO=4&transport=polling`, { localAddress, headers, agent: false }, (response) => {
-      response.resume().on("end", () => resolve(response.statusCode));
-    });
+    const asked = request(
+      `${proxy.url}/socket.io/?EIO=4&transport=polling`,
+      { localAddress, headers, agent: false },
+      (response) => {
+        response.resume().on("end", () => resolve(response.statusCode));
+      },
+    );
     asked.on("error", reject).end();
   });
   return within(answer, "the answer to a handshake");
@@ -383,8 +424,16 @@ describe("the client's address", () => {
 });
 
 for (const [name, start] of Object.entries({
-  nginx: () => Nginx.start("nginx/roomful-sticky.conf", nodes.map(({ listen }) => listen)),
-  HAProxy: () => HAProxy.start("haproxy/roomful-sticky.cfg", nodes.map(({ listen }) => listen)),
+  nginx: () =>
+    Nginx.start(
+      "nginx/roomful-sticky.conf",
+      nodes.map(({ listen }) => listen),
+    ),
+  HAProxy: () =>
+    HAProxy.start(
+      "haproxy/roomful-sticky.cfg",
+      nodes.map(({ listen }) => listen),
+    ),
 })) {
   test(`behind ${name} with stickiness all is as it was`, async () => {
     const proxy = await start();
@@ -392,7 +441,8 @@ for (const [name, start] of Object.entries({
       await until(async () => (await fetch(`${proxy.url}/livez`)).ok, `${name} to find a node`);
       const room = fresh();
       const people = [];
-      for (const [way, options] of Object.entries(WAYS)) people.push(await member(proxy, way, room, options));
+      for (const [way, options] of Object.entries(WAYS))
+        people.push(await member(proxy, way, room, options));
       people.forEach(watch);
       const ledger = new Map();
       for (const [n, one] of people.entries()) {

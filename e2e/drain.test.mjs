@@ -12,7 +12,11 @@ import { PATIENCE, next, until, within } from "./lib/waiting.mjs";
 
 /** Fewer than the waves of `shutdown.spread` below, four a second: each wave takes one. */
 const CROWD = 16;
-const WAYS = [{ transports: ["polling"] }, { transports: ["polling", "websocket"] }, { transports: ["websocket"] }];
+const WAYS = [
+  { transports: ["polling"] },
+  { transports: ["polling", "websocket"] },
+  { transports: ["websocket"] },
+];
 
 let postgres, redis;
 before(async () => {
@@ -34,7 +38,9 @@ test("it serves on while load balancers notice, then sends its clients away in w
     const room = "lobby";
     const people = await Promise.all(
       // Who is gone stays gone: only then can be seen what happens meanwhile.
-      Array.from({ length: CROWD }, (_, n) => member(server, `user-${n}`, room, { ...WAYS[n % WAYS.length], reconnection: false })),
+      Array.from({ length: CROWD }, (_, n) =>
+        member(server, `user-${n}`, room, { ...WAYS[n % WAYS.length], reconnection: false }),
+      ),
     );
     const gone = [];
     for (const one of people) {
@@ -52,7 +58,11 @@ test("it serves on while load balancers notice, then sends its clients away in w
     // Until the balancer has noticed, it sends others here.
     const late = await member(server, "late", room);
     late.disconnect();
-    assert.deepEqual(people.filter((one) => one.hint || !one.connected), [], "nobody is sent away yet");
+    assert.deepEqual(
+      people.filter((one) => one.hint || !one.connected),
+      [],
+      "nobody is sent away yet",
+    );
 
     for (const count of [1, CROWD / 2]) {
       await until(() => gone.length >= count, `${count} to be gone`);
@@ -60,26 +70,39 @@ test("it serves on while load balancers notice, then sends its clients away in w
       assert.equal(await probe(server, "/readyz"), 503);
       // Their turn may come while they talk, but not that of all at once.
       const rest = people.filter((one) => one.connected);
-      const acks = rest.map((one) => one.timeout(PATIENCE).emitWithAck("chat:send_message", { room, text: "one of the rest" }));
+      const acks = rest.map((one) =>
+        one.timeout(PATIENCE).emitWithAck("chat:send_message", { room, text: "one of the rest" }),
+      );
       assert.equal((await Promise.any(acks)).ok, true, `when ${count} are gone, the others chat on`);
     }
     assert.equal(await probe(server, "/socket.io/?EIO=4&transport=polling"), 503);
-    for (const options of WAYS) await next(stranger(server, { token: tokenFor("too-late") }, options), "connect_error");
+    for (const options of WAYS)
+      await next(stranger(server, { token: tokenFor("too-late") }, options), "connect_error");
 
     const { code } = await within(ended, "its end");
     assert.equal(code, 0, server.log());
     assert.doesNotMatch(server.log(), /not all was done in time/);
     await until(() => gone.length === CROWD, "all to notice");
-    for (const { hint } of people) assert.ok(hint.retryAfterMs >= 0 && hint.retryAfterMs <= 1000, JSON.stringify(hint));
-    assert.ok(gone.every(({ told }) => told), "nobody is gone before they were told");
+    for (const { hint } of people)
+      assert.ok(hint.retryAfterMs >= 0 && hint.retryAfterMs <= 1000, JSON.stringify(hint));
+    assert.ok(
+      gone.every(({ told }) => told),
+      "nobody is gone before they were told",
+    );
     // After "io server disconnect" the stock client would not come back by itself.
-    assert.deepEqual(gone.filter(({ reason }) => !/^transport /.test(reason)), []);
+    assert.deepEqual(
+      gone.filter(({ reason }) => !/^transport /.test(reason)),
+      [],
+    );
   } finally {
     await server.stop();
   }
 });
 
-for (const [where, bus] of [["alone", () => ({})], ["in a cluster", () => ({ ROOMFUL_BUS_URL: redis.url })]]) {
+for (const [where, bus] of [
+  ["alone", () => ({})],
+  ["in a cluster", () => ({ ROOMFUL_BUS_URL: redis.url })],
+]) {
   test(`${where}, it ends in time though PostgreSQL stands still, and what was under way can be tried again`, async () => {
     const [delay, spread, timeout] = [1, 1, 3];
     const server = await Roomful.start({
@@ -98,10 +121,21 @@ for (const [where, bus] of [["alone", () => ({})], ["in a cluster", () => ({ ROO
       ledger.set("before", (await insist(alice, room, "before")).seq);
       postgres.freeze();
       let acknowledged = false;
-      alice.emit("chat:send_message", { room, text: "under way", clientId: "under way" }, ({ ok }) => (acknowledged = ok));
+      alice.emit(
+        "chat:send_message",
+        { room, text: "under way", clientId: "under way" },
+        ({ ok }) => (acknowledged = ok),
+      );
       const metrics = async () => (await fetch(`${server.url}/metrics`)).text();
-      await until(async () => /^roomful_events_total\{event="chat:send_message"\} 2$/m.test(await metrics()), "the send to arrive");
-      const { code } = await within(server.end("SIGTERM"), "its end", (delay + spread + timeout) * 1000 + PATIENCE);
+      await until(
+        async () => /^roomful_events_total\{event="chat:send_message"\} 2$/m.test(await metrics()),
+        "the send to arrive",
+      );
+      const { code } = await within(
+        server.end("SIGTERM"),
+        "its end",
+        (delay + spread + timeout) * 1000 + PATIENCE,
+      );
       assert.equal(code, 0, server.log());
       assert.match(server.log(), /not all was done in time/, "it was the time that ended it");
       assert.equal(acknowledged, false, "nothing is acknowledged that PostgreSQL did not answer");

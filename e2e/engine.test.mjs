@@ -19,7 +19,12 @@ before(async () => {
 after(() => server?.stop());
 
 async function open(transports, options = {}) {
-  const socket = new Socket(server.url, { path: "/engine.io/", transports, upgrade: transports.length > 1, ...options });
+  const socket = new Socket(server.url, {
+    path: "/engine.io/",
+    transports,
+    upgrade: transports.length > 1,
+    ...options,
+  });
   socket.binaryType = "nodebuffer";
   await next(socket, "open");
   return socket;
@@ -182,7 +187,12 @@ describe("by hand", () => {
   test("the handshake has all its fields", async () => {
     const { sid, ...rest } = await handshake();
     assert.ok(typeof sid === "string" && sid.length >= 20, "a sid must not be guessable");
-    assert.deepEqual(rest, { upgrades: ["websocket"], pingInterval: 300, pingTimeout: 200, maxPayload: 1_000_000 });
+    assert.deepEqual(rest, {
+      upgrades: ["websocket"],
+      pingInterval: 300,
+      pingTimeout: 200,
+      maxPayload: 1_000_000,
+    });
     const ws = new WebSocket(address());
     const first = await frame(ws);
     assert.equal(first[0], "0");
@@ -216,7 +226,11 @@ describe("by hand", () => {
   }
 
   test("a refused WebSocket upgrade is a plain HTTP answer", async () => {
-    for (const query of ["?EIO=4&transport=abc", "?EIO=3&transport=websocket", "?EIO=4&transport=websocket&sid=abc"]) {
+    for (const query of [
+      "?EIO=4&transport=abc",
+      "?EIO=3&transport=websocket",
+      "?EIO=4&transport=websocket&sid=abc",
+    ]) {
       const ws = new WebSocket(`${server.url.replace("http", "ws")}/engine.io/${query}`);
       const [, answer] = await next(ws, "unexpected-response");
       assert.equal(answer.statusCode, 400, query);

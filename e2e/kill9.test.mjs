@@ -35,7 +35,8 @@ async function attempt(socket, clientId, entry) {
   const ack = await within(Promise.race([answer, lost]), `an answer to ${clientId}`);
   if (ack === undefined) return;
   assert.equal(ack.ok, true, JSON.stringify(ack));
-  if (entry.seq !== undefined) assert.equal(ack.data.seq, entry.seq, `${clientId} was acknowledged with two seqs`);
+  if (entry.seq !== undefined)
+    assert.equal(ack.data.seq, entry.seq, `${clientId} was acknowledged with two seqs`);
   entry.seq = ack.data.seq;
 }
 
@@ -65,14 +66,15 @@ test(`no acknowledged message is lost and none is doubled in ${ROUNDS} kills`, a
       }
     }
     // The blow falls after a number of messages that differs from round to round, always within the burst.
-    const blow = watcher.joined.head + 1 + (round * 7) % (BURST / 2);
+    const blow = watcher.joined.head + 1 + ((round * 7) % (BURST / 2));
     await heard(watcher, "chat:receive_message", (message) => message.seq >= blow);
     await server.end("SIGKILL");
     await Promise.all(sends);
     leaveAll();
     await server.restart();
 
-    const mine = (user) => [...ledger].filter(([id, entry]) => id.startsWith(`${round}-`) && entry.user === user);
+    const mine = (user) =>
+      [...ledger].filter(([id, entry]) => id.startsWith(`${round}-`) && entry.user === user);
     const unanswered = [...ledger.values()].filter((entry) => entry.seq === undefined).length;
     if (unanswered > 0) interrupted += 1;
     // Everybody retries all of the round: what was acknowledged must be answered with the same seq again.
@@ -81,7 +83,10 @@ test(`no acknowledged message is lost and none is doubled in ${ROUNDS} kills`, a
         Promise.all(mine(user).map(([clientId, entry]) => attempt(socket, clientId, entry))),
       ),
     );
-    assert.ok([...ledger.values()].every((entry) => entry.seq !== undefined), `round ${round}: a retry went unanswered`);
+    assert.ok(
+      [...ledger.values()].every((entry) => entry.seq !== undefined),
+      `round ${round}: a retry went unanswered`,
+    );
     leaveAll();
     if (round % 10 === 9 || round === ROUNDS - 1) await audit();
   }

@@ -5,7 +5,11 @@ import { test } from "node:test";
 
 import { faults } from "./lib/ledger.mjs";
 
-const acknowledged = new Map([["a", 1], ["b", 2], ["c", 3]]);
+const acknowledged = new Map([
+  ["a", 1],
+  ["b", 2],
+  ["c", 3],
+]);
 
 /** Entries from "1a 2b": each a seq and a text. */
 const entries = (line) => line.split(" ").map(([seq, text]) => ({ seq: Number(seq), text }));
@@ -23,7 +27,11 @@ for (const [what, line, expected] of [
   ["a lost one whose place another took", "1a 2c", ['2, "c", was acknowledged as 3', '2, "b", is missing']],
   ["the last one is lost", "1a 2b", ['3, "c", is missing']],
   ["one that nobody sent, or that was refused", "1a 2b 3c 4d", ['4, "d", was not acknowledged']],
-  ["two that changed places after their acks", "1b 2a 3c", ['1, "b", was acknowledged as 2', '2, "a", was acknowledged as 1']],
+  [
+    "two that changed places after their acks",
+    "1b 2a 3c",
+    ['1, "b", was acknowledged as 2', '2, "a", was acknowledged as 1'],
+  ],
 ]) {
   test(`noticed: ${what}`, () => assert.deepEqual(faults(entries(line), acknowledged), expected));
 }

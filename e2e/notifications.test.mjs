@@ -30,7 +30,8 @@ const on = (user, device) => person(server, user, { auth: { token: tokenFor(user
 async function leave(socket, user) {
   socket.disconnect();
   const headers = { authorization: `Bearer ${API_KEY}` };
-  const devices = async () => (await (await fetch(`${server.url}/api/v1/users/${user}`, { headers })).json()).devices;
+  const devices = async () =>
+    (await (await fetch(`${server.url}/api/v1/users/${user}`, { headers })).json()).devices;
   await until(async () => (await devices()).length === 0, `${user} to be gone`);
 }
 
@@ -41,7 +42,9 @@ const given = async (socket) => (await heard(socket, "notification:receive")).ti
 async function nothingElse(socket, user) {
   const { id } = await post({ userIds: [user], title: "the last one" });
   await heard(socket, "notification:receive", (notice) => notice.id === id);
-  const others = socket.seen.filter(({ event }) => event === "notification:receive").map(({ payload }) => payload.title);
+  const others = socket.seen
+    .filter(({ event }) => event === "notification:receive")
+    .map(({ payload }) => payload.title);
   assert.deepEqual(others, []);
 }
 
@@ -53,7 +56,14 @@ test("a notification is received live by all devices of its users, and by nobody
   assert.equal(answer.duplicate, false);
   for (const device of devices) {
     const notice = await heard(device, "notification:receive");
-    assert.deepEqual(notice, { id: answer.id, kind: "mention", title: "hello", body: "in the lobby", data: { room: "lobby" }, at: answer.at });
+    assert.deepEqual(notice, {
+      id: answer.id,
+      kind: "mention",
+      title: "hello",
+      body: "in the lobby",
+      data: { room: "lobby" },
+      at: answer.at,
+    });
   }
   await nothingElse(stranger, "cat");
   await nothingElse(devices[0], "ann");
@@ -72,7 +82,10 @@ test("what came while a device was away is delivered on connect, once for each d
   phone = await on("dan", "phone");
   assert.deepEqual([await given(phone), await given(phone)], ["two", "three"]);
   const tablet = await on("dan", "tablet");
-  assert.deepEqual([await given(tablet), await given(tablet), await given(tablet)], ["one", "two", "three"]);
+  assert.deepEqual(
+    [await given(tablet), await given(tablet), await given(tablet)],
+    ["one", "two", "three"],
+  );
   await nothingElse(phone, "dan");
   assert.equal(await given(tablet), "the last one");
   phone.disconnect();
@@ -85,7 +98,10 @@ test("a post that is sent again under its id is delivered once, another one unde
   const notification = { userIds: ["eva"], title: "parcel", id: "parcel-7" };
   const first = await post(notification);
   const again = await post(notification);
-  assert.deepEqual([first.status, first.duplicate, again.status, again.duplicate, again.at], [201, false, 201, true, first.at]);
+  assert.deepEqual(
+    [first.status, first.duplicate, again.status, again.duplicate, again.at],
+    [201, false, 201, true, first.at],
+  );
   assert.equal(await given(phone), "parcel");
   const other = await post({ ...notification, title: "another parcel" });
   assert.deepEqual([other.status, other.error.code], [409, "conflict"]);
@@ -99,7 +115,10 @@ test("notifications are listed, read and counted over all devices", async () => 
   const ids = [];
   for (const title of ["one", "two", "three"]) ids.push((await post({ userIds: ["fay"], title })).id);
   const all = await done(phone, "notification:list", {});
-  assert.deepEqual(all.notifications.map(({ title }) => title), ["three", "two", "one"]);
+  assert.deepEqual(
+    all.notifications.map(({ title }) => title),
+    ["three", "two", "one"],
+  );
   assert.deepEqual([all.unread, all.more], [3, false]);
   const older = await done(phone, "notification:list", { limit: 1, before: ids[2] });
   assert.deepEqual([older.notifications.map(({ id }) => id), older.more], [[ids[1]], true]);
@@ -109,7 +128,10 @@ test("notifications are listed, read and counted over all devices", async () => 
   // Reading the same again counts nothing down.
   assert.deepEqual(await done(tablet, "notification:read", { id: ids[1] }), { unread: 2 });
   const left = await done(tablet, "notification:list", { unreadOnly: true });
-  assert.deepEqual(left.notifications.map(({ id }) => id), [ids[2], ids[0]]);
+  assert.deepEqual(
+    left.notifications.map(({ id }) => id),
+    [ids[2], ids[0]],
+  );
   const read = (await done(tablet, "notification:list", {})).notifications[1];
   assert.equal(typeof read.readAt, "number");
 

@@ -12,7 +12,10 @@ let server;
 let browser;
 const windows = [];
 before(async () => {
-  server = await Roomful.start({ args: ["--dev"], env: { ROOMFUL__PRESENCE__GRACE: "500ms", ROOMFUL_LIMITS: "off" } });
+  server = await Roomful.start({
+    args: ["--dev"],
+    env: { ROOMFUL__PRESENCE__GRACE: "500ms", ROOMFUL_LIMITS: "off" },
+  });
   browser = await launch();
 });
 afterEach(async () => {
@@ -166,7 +169,8 @@ describe("what becomes of messages", () => {
     await ada.message("before");
     await ada.context.setOffline(true);
     await ada.at("connection-state", { state: "offline" }).waitFor();
-    for (const text of ["one", "two", "three"]) await done(writer, "chat:send_message", { room: "island", text });
+    for (const text of ["one", "two", "three"])
+      await done(writer, "chat:send_message", { room: "island", text });
     await done(writer, "chat:edit_message", { room: "island", seq: 2, text: "one, rewritten" });
     await done(writer, "chat:delete_message", { room: "island", seq: 1 });
     await ada.context.setOffline(false);
@@ -210,8 +214,11 @@ describe("what people show as", () => {
     await vera.at("statuses").waitFor();
     await vera.picture("status-menu");
     await vera.at("status-option", { status: "away" }).click();
-    await seen(grace, "Away · Out for lunch").and(grace.at("online-user", { status: "away" })).waitFor({ state: "attached" });
-    for (const window of [vera, second]) await window.at("connection-state").filter({ hasText: "Away · Out for lunch" }).waitFor();
+    await seen(grace, "Away · Out for lunch")
+      .and(grace.at("online-user", { status: "away" }))
+      .waitFor({ state: "attached" });
+    for (const window of [vera, second])
+      await window.at("connection-state").filter({ hasText: "Away · Out for lunch" }).waitFor();
     await grace.picture("status-others");
 
     // By keyboard: the text alone, and Escape leaves all as it was.
@@ -229,7 +236,10 @@ describe("what people show as", () => {
     await vera.at("connection-state").filter({ hasText: "Away · Back at three" }).waitFor();
     await vera.at("status-button").click();
     await vera.at("status-clear").click();
-    await vera.at("connection-state").filter({ hasText: /^Away$/ }).waitFor();
+    await vera
+      .at("connection-state")
+      .filter({ hasText: /^Away$/ })
+      .waitFor();
   });
 
   test("may be nothing: the invisible go from the others' lists, and are still heard", async () => {
@@ -252,7 +262,10 @@ describe("what people show as", () => {
   });
 
   test("has a menu that fits a narrow screen and the dark", async () => {
-    const nora = await signIn("Nora", undefined, { viewport: { width: 360, height: 740 }, colorScheme: "dark" });
+    const nora = await signIn("Nora", undefined, {
+      viewport: { width: 360, height: 740 },
+      colorScheme: "dark",
+    });
     await nora.at("open-rooms").click();
     await nora.at("status-button").click();
     const box = await nora.at("statuses").boundingBox();
@@ -271,13 +284,19 @@ describe("writing to somebody", () => {
     await ada.at("online-user").nth(2).waitFor({ state: "attached" });
     await ada.at("composer").pressSequentially("Hello @gr");
     await ada.at("mention-option").nth(1).waitFor();
-    assert.deepEqual((await ada.at("mention-option").allInnerTexts()).map((text) => text.split("\n").at(-1)).sort(), ["Grace Hopper", "Greta"]);
+    assert.deepEqual(
+      (await ada.at("mention-option").allInnerTexts()).map((text) => text.split("\n").at(-1)).sort(),
+      ["Grace Hopper", "Greta"],
+    );
     await ada.picture("mention-list");
     const first = await ada.at("mention-option").first().getAttribute("data-user");
     await ada.at("composer").press("ArrowDown");
     const chosen = ada.page.locator('[data-testid="mention-option"][aria-selected="true"]');
     assert.notEqual(await chosen.getAttribute("data-user"), first);
-    assert.equal(await ada.at("composer").getAttribute("aria-activedescendant"), await chosen.getAttribute("id"));
+    assert.equal(
+      await ada.at("composer").getAttribute("aria-activedescendant"),
+      await chosen.getAttribute("id"),
+    );
     await ada.at("composer").press("ArrowUp");
     await ada.at("composer").press("Escape");
     await ada.at("mention-list").waitFor({ state: "hidden" });
@@ -292,7 +311,8 @@ describe("writing to somebody", () => {
     await ada.at("composer").press("Enter");
     await grace.message("Hello @Grace Hopper and @all", { mentioned: "true" });
     await greta.message("Hello @Grace Hopper and @all", { mentioned: "false" });
-    for (const window of [ada, grace, greta]) assert.deepEqual(await window.at("mention").allInnerTexts(), ["@Grace Hopper"]);
+    for (const window of [ada, grace, greta])
+      assert.deepEqual(await window.at("mention").allInnerTexts(), ["@Grace Hopper"]);
     await grace.picture("mentioned");
   });
 
@@ -316,7 +336,11 @@ test("rooms joined elsewhere are on the list, with what is unread and who mentio
   const userId = await ada.at("online-user").first().getAttribute("data-user");
   const api = async (method, path, body) => {
     const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
-    const answer = await fetch(`${server.url}/api/v1${path}`, { method, headers, body: JSON.stringify(body) });
+    const answer = await fetch(`${server.url}/api/v1${path}`, {
+      method,
+      headers,
+      body: JSON.stringify(body),
+    });
     assert.ok(answer.ok, `${answer.status} ${await answer.text()}`);
   };
   await api("PUT", "/rooms/board", { kind: "private" });
@@ -328,7 +352,9 @@ test("rooms joined elsewhere are on the list, with what is unread and who mentio
   await board.getByTestId("unread-badge").filter({ hasText: /^@2$/ }).waitFor();
   await ada.picture("inbox");
   // A list that is new knows it from the inbox.
-  await ada.page.evaluate(() => localStorage.removeItem(Object.keys(localStorage).find((key) => key.includes("rooms."))));
+  await ada.page.evaluate(() =>
+    localStorage.removeItem(Object.keys(localStorage).find((key) => key.includes("rooms."))),
+  );
   await ada.page.reload();
   await board.getByTestId("unread-badge").filter({ hasText: /^@2$/ }).waitFor();
   await board.click();
@@ -411,18 +437,26 @@ test("older messages come when one scrolls up, and nothing is there twice", asyn
     await ada.at("scroller").evaluate((element) => element.scrollTo(0, 0));
     return (await ada.at("message", { seq: 1 }).count()) === 1;
   }, "the first message");
-  const seqs = await ada.at("message").evaluateAll((all) => all.map((element) => Number(element.dataset.seq)));
-  assert.deepEqual(seqs, [...seqs].sort((a, b) => a - b));
+  const seqs = await ada
+    .at("message")
+    .evaluateAll((all) => all.map((element) => Number(element.dataset.seq)));
+  assert.deepEqual(
+    seqs,
+    [...seqs].sort((a, b) => a - b),
+  );
   assert.equal(new Set(seqs).size, seqs.length);
 });
 
 test("text is text, never markup", async () => {
   const ada = await signIn("Ada", "markup");
-  const evil = '<img src=x onerror="document.title=1"> <b>bold</b> javascript:alert(1) https://example.com/a?b=c';
+  const evil =
+    '<img src=x onerror="document.title=1"> <b>bold</b> javascript:alert(1) https://example.com/a?b=c';
   await ada.say(evil);
   const message = await ada.message("<b>bold</b>");
   assert.equal(await message.locator("img, b").count(), 0);
-  const links = await message.locator("a").evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+  const links = await message
+    .locator("a")
+    .evaluateAll((all) => all.map((link) => link.getAttribute("href")));
   assert.deepEqual(links, ["https://example.com/a?b=c"]);
   assert.notEqual(await ada.page.title(), "1");
 });
@@ -454,7 +488,10 @@ test("a narrow screen shows everything without scrolling sideways", async () => 
   await ada.enter("pocket");
   await ada.say(`a long word: ${"x".repeat(300)}`);
   await ada.message("a long word", { state: "sent" });
-  const [content, screen] = await ada.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  const [content, screen] = await ada.page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    innerWidth,
+  ]);
   assert.ok(content <= screen, `${content} px wide on a screen of ${screen}`);
   assert.ok(await ada.at("composer").isVisible());
   await ada.picture("narrow");
@@ -488,6 +525,8 @@ test("built files are hashed, compressed and cached for good; the page itself is
   assert.match(answer.headers.get("content-encoding"), /^(br|gzip)$/);
   const tag = answer.headers.get("etag");
   assert.ok(tag);
-  const again = await fetch(new URL(script, server.url), { headers: { "if-none-match": tag, "accept-encoding": "br, gzip" } });
+  const again = await fetch(new URL(script, server.url), {
+    headers: { "if-none-match": tag, "accept-encoding": "br, gzip" },
+  });
   assert.equal(again.status, 304);
 });

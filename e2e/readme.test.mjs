@@ -19,7 +19,11 @@ function commands() {
   assert.ok(block, "README has the commands of a cluster");
   const [variables, ...terminals] = block[1].split("\n");
   assert.match(variables, /^export /);
-  assert.deepEqual(terminals.map((line) => /^roomful serve /.test(line)), [true, true], block[1]);
+  assert.deepEqual(
+    terminals.map((line) => /^roomful serve /.test(line)),
+    [true, true],
+    block[1],
+  );
   return { variables, terminals };
 }
 
@@ -55,9 +59,15 @@ test("README's two commands are a cluster", async () => {
   const { variables, terminals } = commands();
   const path = { PATH: [folder, process.env.PATH].join(delimiter) };
   // Whoever reads it has their own password, and here neither database has its usual port; all else stays.
-  const own = put(put(variables, "postgres://roomful:…@127.0.0.1/roomful", postgres.url), "redis://127.0.0.1", redis.url);
+  const own = put(
+    put(variables, "postgres://roomful:…@127.0.0.1/roomful", postgres.url),
+    "redis://127.0.0.1",
+    redis.url,
+  );
   const shell = { cwd: folder, env: path, encoding: "utf8" };
-  const exported = execFileSync("/bin/sh", ["-ec", `${own}\nenv -0`], shell).split("\0").filter((line) => line.startsWith("ROOMFUL_"));
+  const exported = execFileSync("/bin/sh", ["-ec", `${own}\nenv -0`], shell)
+    .split("\0")
+    .filter((line) => line.startsWith("ROOMFUL_"));
   const env = { ...path, ...Object.fromEntries(exported.map((line) => line.split(/=(.*)/s, 2))) };
   const ports = [await freePort(), await freePort()];
   const nodes = [];
@@ -68,7 +78,8 @@ test("README's two commands are a cluster", async () => {
       node.url = `http://${address}`;
       nodes.push(node);
     }
-    for (const node of nodes) await node.ready(async () => (await fetch(`${node.url}/readyz`)).ok, "/readyz to answer 200");
+    for (const node of nodes)
+      await node.ready(async () => (await fetch(`${node.url}/readyz`)).ok, "/readyz to answer 200");
 
     const token = (user) => execFileSync("roomful", ["token", "--user", user], { ...shell, env }).trim();
     const people = ["alice", "bob"].map((user, n) => stranger(nodes[n], { token: token(user) }));
@@ -77,7 +88,10 @@ test("README's two commands are a cluster", async () => {
       await done(one, "chat:join", { room: "lobby" });
     }
     const [alice, bob] = people;
-    for (const [from, to, text] of [[alice, bob, "hello, other node"], [bob, alice, "hello back"]]) {
+    for (const [from, to, text] of [
+      [alice, bob, "hello, other node"],
+      [bob, alice, "hello back"],
+    ]) {
       await done(from, "chat:send_message", { room: "lobby", text });
       await heard(to, "chat:receive_message", (message) => message.text === text);
     }

@@ -21,7 +21,11 @@ const fresh = () => `recovery-${++rooms}`;
 async function post(room, text) {
   const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
   const body = JSON.stringify({ userId: "backend", text });
-  const answer = await fetch(`${server.url}/api/v1/rooms/${room}/messages`, { method: "POST", headers, body });
+  const answer = await fetch(`${server.url}/api/v1/rooms/${room}/messages`, {
+    method: "POST",
+    headers,
+    body,
+  });
   assert.equal(answer.status, 201, await answer.text());
 }
 
@@ -33,7 +37,10 @@ function watch(socket) {
 
 async function sees(socket, head) {
   await until(() => socket.got.at(-1) >= head, `message ${head}; seen: ${socket.got}`);
-  assert.deepEqual(socket.got, Array.from({ length: head }, (_, i) => i + 1));
+  assert.deepEqual(
+    socket.got,
+    Array.from({ length: head }, (_, i) => i + 1),
+  );
 }
 
 /** Loses the connection, does `meanwhile` before the client is back, and waits until it is. */
@@ -88,7 +95,9 @@ test("a session outlives kill -9 of the server, again and again", async () => {
     const alice = await member(server, "alice", room, { reconnection: false });
     const sends = [];
     for (let n = 0; n < 20; n++) {
-      const answer = new Promise((resolve) => alice.emit("chat:send_message", { room, text: `${round}.${n}` }, resolve));
+      const answer = new Promise((resolve) =>
+        alice.emit("chat:send_message", { room, text: `${round}.${n}` }, resolve),
+      );
       sends.push(Promise.race([answer, new Promise((resolve) => alice.once("disconnect", resolve))]));
     }
     await heard(bob, "chat:receive_message", ({ seq }) => seq > head + (round % 10));

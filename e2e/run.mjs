@@ -24,7 +24,8 @@ let good = true;
 const files = readdirSync(here).filter((name) => name.endsWith(".test.mjs") && wanted(name));
 if (files.length > 0) {
   // One file at a time: each measures time, and the machine may be small.
-  good = run(process.execPath, ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files]) && good;
+  good =
+    run(process.execPath, ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files]) && good;
 }
 if (wanted("python")) {
   // The environment that `make setup` lays out; else whatever pytest there is.

@@ -81,13 +81,19 @@ for (const [way, options] of Object.entries(WAYS)) {
     test("acks carry any arguments, and binary", async () => {
       const { socket } = await greeted(options);
       const call = (...args) =>
-        within(new Promise((resolve) => socket.emit("message-with-ack", ...args, (...back) => resolve(back))), "an ack");
+        within(
+          new Promise((resolve) => socket.emit("message-with-ack", ...args, (...back) => resolve(back))),
+          "an ack",
+        );
       assert.deepEqual(await call(), []);
       assert.deepEqual(await call(1, "2", { 3: [false] }), [1, "2", { 3: [false] }]);
       const binary = [Buffer.from([1, 2, 3]), "x", { deep: Buffer.from([4, 5]) }];
       assert.deepEqual(await call(...binary), binary);
       const calls = Array.from({ length: 100 }, (_, i) => call(i));
-      assert.deepEqual(await Promise.all(calls), Array.from({ length: 100 }, (_, i) => [i]));
+      assert.deepEqual(
+        await Promise.all(calls),
+        Array.from({ length: 100 }, (_, i) => [i]),
+      );
       socket.disconnect();
     });
 
@@ -99,7 +105,10 @@ for (const [way, options] of Object.entries(WAYS)) {
       socket.emit("message", text, { halves });
       const [sameText, { halves: sameHalves }] = await back;
       assert.ok(sameText === text, "the text differs");
-      assert.ok(halves.every((half, i) => half.equals(sameHalves[i])), "the bytes differ");
+      assert.ok(
+        halves.every((half, i) => half.equals(sameHalves[i])),
+        "the bytes differ",
+      );
       socket.disconnect();
     });
 
@@ -117,7 +126,10 @@ for (const [way, options] of Object.entries(WAYS)) {
         else socket.emit("message", i);
       }
       await within(all, "500 events");
-      assert.deepEqual(seen, Array.from({ length: 500 }, (_, i) => i));
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 500 }, (_, i) => i),
+      );
       socket.disconnect();
     });
 
@@ -140,7 +152,12 @@ for (const [way, options] of Object.entries(WAYS)) {
     });
 
     test("a client that loses its connection comes back by itself", async () => {
-      const socket = client({ ...options, reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 40 });
+      const socket = client({
+        ...options,
+        reconnection: true,
+        reconnectionDelay: 20,
+        reconnectionDelayMax: 40,
+      });
       await next(socket, "connect");
       const first = socket.id;
       const lost = next(socket, "disconnect");
@@ -244,15 +261,20 @@ describe("by hand", () => {
     ["the reserved name newListener", true, ['42["newListener"]']],
     ["an ack id that is no number", true, ['42abc["message-with-ack"]']],
     ["CONNECT_ERROR, which only a server sends", true, ['44{"message":"x"}']],
-    ["a text in the middle of attachments", true, ['451-["message",{"_placeholder":true,"num":0}]', '42["message"]']],
+    [
+      "a text in the middle of attachments",
+      true,
+      ['451-["message",{"_placeholder":true,"num":0}]', '42["message"]'],
+    ],
     ["a stray binary message", true, [Buffer.from([1])]],
     ["a binary event without its count", true, ['45["message"]']],
     ["attachments without a number", true, ['45-["message"]']],
     ["too many attachments", true, ['4511-["message"]']],
-    ["a placeholder beyond the attachments", true, [
-      '451-["message",{"_placeholder":true,"num":1}]',
-      Buffer.from([1]),
-    ]],
+    [
+      "a placeholder beyond the attachments",
+      true,
+      ['451-["message",{"_placeholder":true,"num":1}]', Buffer.from([1])],
+    ],
     ["a negative placeholder", true, ['451-["message",{"_placeholder":true,"num":-1}]', Buffer.from([1])]],
   ]) {
     test(`${name} ends the connection`, async () => {

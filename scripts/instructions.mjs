@@ -16,7 +16,10 @@ const TOLERANCE = 0.05;
 const TIMES = 1000;
 
 const root = resolve(import.meta.dirname, "..");
-const program = join(resolve(root, process.env.CARGO_TARGET_DIR ?? "target"), "release/examples/instructions");
+const program = join(
+  resolve(root, process.env.CARGO_TARGET_DIR ?? "target"),
+  "release/examples/instructions",
+);
 const file = join(import.meta.dirname, "instructions.json");
 
 /** All instructions of one run of the program. */
@@ -25,7 +28,9 @@ function run(name, times) {
   const { status, stderr, error } = spawnSync("valgrind", valgrind, { encoding: "utf8" });
   const collected = /Collected : (\d+)/.exec(stderr ?? "");
   if (status !== 0 || !collected) {
-    console.error(`${name}: ${error?.code === "ENOENT" ? "valgrind is not installed" : (error?.message ?? stderr)}`);
+    console.error(
+      `${name}: ${error?.code === "ENOENT" ? "valgrind is not installed" : (error?.message ?? stderr)}`,
+    );
     process.exit(2);
   }
   return Number(collected[1]);
@@ -47,9 +52,13 @@ for (const name of new Set([...Object.keys(stored), ...names])) {
   const within = Math.abs(change) <= TOLERANCE;
   if (!within) off += 1;
   const told = Number.isNaN(change) ? "only in one of the two" : `${(100 * change).toFixed(1)} %`;
-  console.log(`${within ? " " : "!"} ${name.padEnd(22)} ${String(is).padStart(7)}  stored ${String(was).padStart(7)}  ${told}`);
+  console.log(
+    `${within ? " " : "!"} ${name.padEnd(22)} ${String(is).padStart(7)}  stored ${String(was).padStart(7)}  ${told}`,
+  );
 }
 if (off > 0) {
-  console.error(`${off} of them are off by more than ${100 * TOLERANCE} %; store them anew if that is meant (--store)`);
+  console.error(
+    `${off} of them are off by more than ${100 * TOLERANCE} %; store them anew if that is meant (--store)`,
+  );
 }
 process.exit(off > 0 ? 1 : 0);

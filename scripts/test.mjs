@@ -15,7 +15,11 @@ const browser = join(root, "target/setup/chromium");
 const env = {
   ...process.env,
   // What is tested stands on its defaults, not on the settings of whoever tests.
-  ...Object.fromEntries(Object.keys(process.env).filter((name) => name.startsWith("ROOMFUL_")).map((name) => [name, undefined])),
+  ...Object.fromEntries(
+    Object.keys(process.env)
+      .filter((name) => name.startsWith("ROOMFUL_"))
+      .map((name) => [name, undefined]),
+  ),
   ROOMFUL_BIN: join(target, "debug/roomful"),
   CONFORMANCE_BIN: join(target, "debug/examples/conformance"),
   ...(existsSync(browser) ? { CHROMIUM: readFileSync(browser, "utf8").trim() } : {}),
@@ -58,7 +62,10 @@ async function run({ name, folder, command: [program, ...args], passed, failed }
   console.log(`\n== ${name}: ${program} ${args.join(" ")}`);
   const child = spawn(program, args, { cwd: join(root, folder), env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
-  for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
+  for (const [from, to] of [
+    [child.stdout, process.stdout],
+    [child.stderr, process.stderr],
+  ]) {
     from.setEncoding("utf8").on("data", (text) => {
       output += text;
       to.write(text);
@@ -69,7 +76,8 @@ async function run({ name, folder, command: [program, ...args], passed, failed }
     child.on("close", done);
   });
   const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
-  const sum = (pattern) => [...plain.matchAll(pattern)].reduce((total, [, count]) => total + Number(count), 0);
+  const sum = (pattern) =>
+    [...plain.matchAll(pattern)].reduce((total, [, count]) => total + Number(count), 0);
   const counts = { name, passed: sum(passed), failed: sum(failed) };
   const silent = counts.passed + counts.failed === 0;
   if (counts.failed === 0 && (code !== 0 || silent)) {
@@ -86,10 +94,12 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const results = [];
-for (const runner of RUNNERS.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) results.push(await run(runner));
+for (const runner of RUNNERS.filter(({ name }) => wanted.length === 0 || wanted.includes(name)))
+  results.push(await run(runner));
 
 console.log();
-for (const { name, passed, failed } of results) console.log(`${name.padEnd(8)} ${passed} passed, ${failed} failed`);
+for (const { name, passed, failed } of results)
+  console.log(`${name.padEnd(8)} ${passed} passed, ${failed} failed`);
 const total = (key) => results.reduce((sum, result) => sum + result[key], 0);
 console.log(`${total("passed")} passed, ${total("failed")} failed`);
 process.exit(total("failed") === 0 ? 0 : 1);

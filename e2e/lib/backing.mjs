@@ -40,14 +40,17 @@ function find(name, folders = []) {
 /** Runs a program to its end. */
 function run(path, args, options = {}) {
   const { status, error, stdout, stderr } = spawnSync(path, args, { encoding: "utf8", ...options });
-  if (error || status !== 0) throw new Error(`${path} ${args.join(" ")}: ${error ?? status}\n${stdout}${stderr}`);
+  if (error || status !== 0)
+    throw new Error(`${path} ${args.join(" ")}: ${error ?? status}\n${stdout}${stderr}`);
   return stdout;
 }
 
 /** PostgreSQL does not run as root: there, it is `postgres`, or `nobody`. */
 function postgresUser() {
   if (process.getuid() !== 0) return {};
-  const users = readFileSync("/etc/passwd", "utf8").split("\n").map((line) => line.split(":"));
+  const users = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .map((line) => line.split(":"));
   const user = ["postgres", "nobody"].map((name) => users.find(([own]) => own === name)).find(Boolean);
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
@@ -61,13 +64,37 @@ export class Postgres extends Program {
     const as = { ...postgresUser(), cwd: "/" };
     if (as.uid !== undefined) chownSync(program.folder, as.uid, as.gid);
     const data = join(program.folder, "data");
-    const initdb = ["--pgdata", data, "--username", "roomful", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"];
+    const initdb = [
+      "--pgdata",
+      data,
+      "--username",
+      "roomful",
+      "--auth",
+      "trust",
+      "--encoding",
+      "UTF8",
+      "--locale",
+      "C",
+      "--no-sync",
+    ];
     run(find("initdb", folders), initdb, as);
     const port = await freePort();
-    const settings = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", program.folder, "-c", "fsync=off"];
+    const settings = [
+      "-D",
+      data,
+      "-p",
+      String(port),
+      "-h",
+      "127.0.0.1",
+      "-k",
+      program.folder,
+      "-c",
+      "fsync=off",
+    ];
     // A shell that ends it, however this process ends: a killed postmaster would leave its children.
     // It may stand still: then it has to go on to hear of its end.
-    const keeper = 'folder=$1; shift; "$@" </dev/null & cat >/dev/null; kill -QUIT $!; kill -CONT $!; wait; rm -rf "$folder"';
+    const keeper =
+      'folder=$1; shift; "$@" </dev/null & cat >/dev/null; kill -QUIT $!; kill -CONT $!; wait; rm -rf "$folder"';
     const args = ["-c", keeper, "keeper", program.folder, find("postgres", folders), ...settings];
     program.launch("/bin/sh", args, { LC_ALL: "C" }, { stdin: "pipe", ...as });
     program.port = port;
@@ -90,7 +117,9 @@ export class Postgres extends Program {
   #all(signal) {
     const [postmaster] = readFileSync(join(this.folder, "data", "postmaster.pid"), "utf8").split("\n");
     process.kill(Number(postmaster), signal);
-    const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "utf8").trim().split(/\s+/);
+    const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "utf8")
+      .trim()
+      .split(/\s+/);
     for (const child of children) {
       try {
         process.kill(Number(child), signal);
@@ -111,7 +140,16 @@ export class Redis extends Program {
   static async start() {
     const program = new Redis();
     const port = await freePort();
-    program.launch(find("redis-server"), ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", program.folder]);
+    program.launch(find("redis-server"), [
+      "--port",
+      String(port),
+      "--bind",
+      "127.0.0.1",
+      "--save",
+      "",
+      "--dir",
+      program.folder,
+    ]);
     program.url = `redis://127.0.0.1:${port}`;
     await program.ready(() => accepts(port), "Redis");
     return program;
@@ -136,14 +174,19 @@ export class Line {
   #join(near) {
     if (!this.#whole) return near.destroy();
     const far = createConnection(this.#to, "127.0.0.1");
-    for (const [from, into] of [[near, far], [far, near]]) {
+    for (const [from, into] of [
+      [near, far],
+      [far, near],
+    ]) {
       this.#streams.add(from);
       from.pipe(into);
       // However one side ends, the other ends, too.
-      from.on("error", () => into.destroy()).on("close", () => {
-        this.#streams.delete(from);
-        into.destroy();
-      });
+      from
+        .on("error", () => into.destroy())
+        .on("close", () => {
+          this.#streams.delete(from);
+          into.destroy();
+        });
     }
   }
 
@@ -168,7 +211,8 @@ function recipe(path, nodes, port) {
   const text = readFileSync(join(ROOT, "deploy", path), "utf8");
   const pair = /^(.*)node1:3000(.*)\n.*node2:3000.*$/gm;
   const bind = /^(\s*(?:listen|bind) ):?80\b/m;
-  if (!pair.test(text) || !bind.test(text)) throw new Error(`deploy/${path} does not name two nodes and port 80`);
+  if (!pair.test(text) || !bind.test(text))
+    throw new Error(`deploy/${path} does not name two nodes and port 80`);
   const all = (_, before, after) =>
     nodes.map((node, n) => [before, node, after].join("").replaceAll("node1", `node${n + 1}`)).join("\n");
   return text.replace(bind, `$1127.0.0.1:${port}`).replaceAll(pair, all);
@@ -190,7 +234,9 @@ export class Nginx extends Proxy {
   configure(site) {
     const [own, main] = ["site", "nginx"].map((name) => join(this.folder, `${name}.conf`));
     writeFileSync(own, site);
-    const folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${this.folder}/${name};`);
+    const folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+      (name) => `${name}_temp_path ${this.folder}/${name};`,
+    );
     writeFileSync(
       main,
       `daemon off; master_process off; pid ${this.folder}/pid; error_log stderr warn;

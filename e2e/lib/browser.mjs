@@ -10,7 +10,8 @@ import { PATIENCE } from "./waiting.mjs";
 /** Starts Chromium. `CHROMIUM` names another one than Debian's. */
 export function launch() {
   const path = process.env.CHROMIUM ?? "/usr/bin/chromium";
-  if (!existsSync(path)) throw new Error(`no Chromium at ${path}: apt-get install chromium, or set CHROMIUM`);
+  if (!existsSync(path))
+    throw new Error(`no Chromium at ${path}: apt-get install chromium, or set CHROMIUM`);
   // Root in a container has no sandbox; what is browsed here is our own page on loopback.
   return chromium.launch({ executablePath: path, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 }
@@ -27,7 +28,10 @@ export class Window {
     window.page.on("pageerror", (error) => window.faults.push(String(error)));
     window.page.on("console", (message) => {
       // A connection that is refused while the server or the network is away is no fault of the page.
-      if (message.type() === "error" && !/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|WebSocket connection|ERR_EMPTY/.test(message.text())) {
+      if (
+        message.type() === "error" &&
+        !/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|WebSocket connection|ERR_EMPTY/.test(message.text())
+      ) {
         window.faults.push(message.text());
       }
     });

@@ -13,7 +13,8 @@ export function faults(entries, acknowledged) {
     if (seq !== last + 1) wrong.push(`${seq} follows ${last}`);
     if (!acknowledged.has(text)) wrong.push(`${seq}, "${text}", was not acknowledged`);
     else if (seen.has(text)) wrong.push(`${seq}, "${text}", was there before, as ${seen.get(text)}`);
-    else if (acknowledged.get(text) !== seq) wrong.push(`${seq}, "${text}", was acknowledged as ${acknowledged.get(text)}`);
+    else if (acknowledged.get(text) !== seq)
+      wrong.push(`${seq}, "${text}", was acknowledged as ${acknowledged.get(text)}`);
     seen.set(text, seq);
     last = seq;
   }

@@ -29,7 +29,9 @@ export const LOST = /timed out|disconnected/;
 export async function insist(socket, room, text) {
   for (;;) {
     try {
-      const { ok, data, error } = await socket.timeout(2000).emitWithAck("chat:send_message", { room, text, clientId: text });
+      const { ok, data, error } = await socket
+        .timeout(2000)
+        .emitWithAck("chat:send_message", { room, text, clientId: text });
       if (ok) return data;
       assert.equal(error.retryable, true, JSON.stringify(error));
     } catch (error) {

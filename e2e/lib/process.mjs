@@ -40,7 +40,11 @@ export class Program {
     // Nothing of the caller's own settings may leak into what is tested.
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith("ROOMFUL_"));
     const log = openSync(join(this.folder, "log"), "a");
-    this.child = spawn(path, args, { env: { ...Object.fromEntries(own), ...env }, stdio: [stdin, log, log], ...options });
+    this.child = spawn(path, args, {
+      env: { ...Object.fromEntries(own), ...env },
+      stdio: [stdin, log, log],
+      ...options,
+    });
     closeSync(log);
     // Who reads a pipe of ours hears of the end by itself.
     if (stdin === "ignore") {
@@ -60,7 +64,10 @@ export class Program {
   }
 
   async ready(probe, what) {
-    const done = await until(async () => !this.running() || (await probe()), `${what}; its log:\n${this.log()}`);
+    const done = await until(
+      async () => !this.running() || (await probe()),
+      `${what}; its log:\n${this.log()}`,
+    );
     if (!this.running()) throw new Error(`${what}: it ended at once; its log:\n${this.log()}`);
     return done;
   }
@@ -110,7 +117,11 @@ export class Roomful extends Program {
     rmSync(this.portFile, { force: true });
     const { args, env } = this.settings;
     const all = ["serve", "--listen", listen, "--data", join(this.folder, "data"), ...args];
-    const fixed = { ROOMFUL_AUTH_SECRET: SECRET, ROOMFUL_API_KEY: API_KEY, ROOMFUL_PORT_FILE: this.portFile };
+    const fixed = {
+      ROOMFUL_AUTH_SECRET: SECRET,
+      ROOMFUL_API_KEY: API_KEY,
+      ROOMFUL_PORT_FILE: this.portFile,
+    };
     this.launch(binary("ROOMFUL_BIN", "roomful"), all, { ...fixed, ...env });
     await this.listening();
     await this.ready(async () => (await fetch(`${this.url}/readyz`)).ok, "/readyz to answer 200");

@@ -7,7 +7,10 @@ export const PATIENCE = 15_000;
 export function within(promise, what, patience = PATIENCE) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${patience} ms for ${what}, which did not come`)), patience);
+    timer = setTimeout(
+      () => reject(new Error(`waited ${patience} ms for ${what}, which did not come`)),
+      patience,
+    );
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -54,7 +54,8 @@ export class Connection {
 
   /** Sends an event and waits for its answer; rejects with a `RequestError`. Never waits for a connection. */
   readonly request: Request = async (event, payload) => {
-    if (!this.socket.connected) throw new RequestError({ code: "offline", message: "Not connected.", retryable: true });
+    if (!this.socket.connected)
+      throw new RequestError({ code: "offline", message: "Not connected.", retryable: true });
     let answer: Answer<never>;
     try {
       answer = (await this.socket.timeout(ANSWER_MS).emitWithAck(event, payload)) as Answer<never>;
@@ -62,7 +63,14 @@ export class Connection {
       const code = this.socket.connected ? "timeout" : "offline";
       throw new RequestError({ code, message: "The server did not answer.", retryable: true });
     }
-    if (!answer?.ok) throw new RequestError(answer?.error ?? { code: "internal", message: "The server's answer made no sense.", retryable: false });
+    if (!answer?.ok)
+      throw new RequestError(
+        answer?.error ?? {
+          code: "internal",
+          message: "The server's answer made no sense.",
+          retryable: false,
+        },
+      );
     return answer.data;
   };
 
@@ -106,7 +114,10 @@ export class Connection {
       return;
     }
     this.retries += 1;
-    const wait = Math.max(error.data?.retryAfterMs ?? 0, Math.min(RETRY_MS * 2 ** this.retries, LONGEST_RETRY_MS) * (0.5 + Math.random() / 2));
+    const wait = Math.max(
+      error.data?.retryAfterMs ?? 0,
+      Math.min(RETRY_MS * 2 ** this.retries, LONGEST_RETRY_MS) * (0.5 + Math.random() / 2),
+    );
     this.become(this.state === "connecting" ? "connecting" : "offline", failure.message);
     this.stopTimer?.();
     this.stopTimer = this.clock.after(wait, () => this.socket.connect());

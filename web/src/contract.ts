@@ -125,25 +125,43 @@ export interface Requests {
     send: { room: string; text: string; clientId: string; mentions?: string[] };
     data: { id: string; room: string; seq: number; at: number; duplicate: boolean };
   };
-  "chat:edit_message": { send: { room: string; seq: number; text: string; clientId: string }; data: object };
+  "chat:edit_message": {
+    send: { room: string; seq: number; text: string; clientId: string };
+    data: object;
+  };
   "chat:delete_message": { send: { room: string; seq: number; clientId: string }; data: object };
   "chat:react": { send: { room: string; seq: number; emoji: string; remove: boolean }; data: object };
   "chat:typing_start": { send: { room: string }; data: object };
   "chat:typing_stop": { send: { room: string }; data: object };
-  "chat:message_read": { send: { room: string; seq: number }; data: { room: string; readSeq: number; unread: number } };
+  "chat:message_read": {
+    send: { room: string; seq: number };
+    data: { room: string; readSeq: number; unread: number };
+  };
   "chat:get_online_users": { send: { room: string }; data: { room: string; users: OnlineUser[] } };
-  "chat:get_history": { send: { room: string; before?: number; after?: number; limit?: number }; data: HistoryAnswer };
+  "chat:get_history": {
+    send: { room: string; before?: number; after?: number; limit?: number };
+    data: HistoryAnswer;
+  };
   "presence:set_status": { send: Choice; data: object };
   "notification:list": { send: { limit?: number }; data: NoticesAnswer };
   "notification:read": { send: { id: string } | { all: true }; data: { unread: number } };
   "token:refresh": { send: { token: string }; data: object };
 }
 
-export type Request = <E extends keyof Requests>(event: E, payload: Requests[E]["send"]) => Promise<Requests[E]["data"]>;
+export type Request = <E extends keyof Requests>(
+  event: E,
+  payload: Requests[E]["send"],
+) => Promise<Requests[E]["data"]>;
 
 /** What the server says unasked, as far as the page listens. */
 export interface Announcements {
-  session: { userId: string; sessionId: string; recovered: boolean; serverTime: number; limits?: { textBytes?: number; mentions?: number } };
+  session: {
+    userId: string;
+    sessionId: string;
+    recovered: boolean;
+    serverTime: number;
+    limits?: { textBytes?: number; mentions?: number };
+  };
   "chat:receive_message": Message;
   "chat:message_edited": LiveChange;
   "chat:message_deleted": LiveChange;
@@ -174,5 +192,9 @@ export class RequestError extends Error {
 /** The failure inside whatever was thrown, so that callers have one shape to look at. */
 export function failureOf(thrown: unknown): Failure {
   if (thrown instanceof RequestError) return thrown.failure;
-  return { code: "internal", message: thrown instanceof Error ? thrown.message : String(thrown), retryable: false };
+  return {
+    code: "internal",
+    message: thrown instanceof Error ? thrown.message : String(thrown),
+    retryable: false,
+  };
 }

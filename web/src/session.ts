@@ -19,8 +19,19 @@ const KEY = "session";
 
 export function kept(shelf: Shelf): Session | undefined {
   const value = shelf.read(KEY) as Partial<Session> | null | undefined;
-  if (typeof value?.token !== "string" || typeof value.userId !== "string" || typeof value.expiresAt !== "number") return undefined;
-  return { token: value.token, userId: value.userId, name: value.name ?? value.userId, expiresAt: value.expiresAt, renewable: value.renewable === true };
+  if (
+    typeof value?.token !== "string" ||
+    typeof value.userId !== "string" ||
+    typeof value.expiresAt !== "number"
+  )
+    return undefined;
+  return {
+    token: value.token,
+    userId: value.userId,
+    name: value.name ?? value.userId,
+    expiresAt: value.expiresAt,
+    renewable: value.renewable === true,
+  };
 }
 
 export function keep(shelf: Shelf, session: Session): void {
@@ -55,10 +66,16 @@ export async function signIn(name: string): Promise<Session> {
   } catch {
     throw new SignInError("The server can't be reached. Check that it runs, then try again.");
   }
-  const body = (await response.json().catch(() => undefined)) as Partial<Session> & { error?: { message?: string } } | undefined;
-  if (!response.ok) throw new SignInError(body?.error?.message ?? `The server refused the sign-in (${response.status}).`);
-  if (typeof body?.token !== "string" || typeof body.userId !== "string") throw new SignInError("The server's answer holds no token.");
-  const expiresAt = typeof body.expiresAt === "number" ? body.expiresAt : (claims(body.token)?.expiresAt ?? Date.now() + 3_600_000);
+  const body = (await response.json().catch(() => undefined)) as
+    (Partial<Session> & { error?: { message?: string } }) | undefined;
+  if (!response.ok)
+    throw new SignInError(body?.error?.message ?? `The server refused the sign-in (${response.status}).`);
+  if (typeof body?.token !== "string" || typeof body.userId !== "string")
+    throw new SignInError("The server's answer holds no token.");
+  const expiresAt =
+    typeof body.expiresAt === "number"
+      ? body.expiresAt
+      : (claims(body.token)?.expiresAt ?? Date.now() + 3_600_000);
   return { token: body.token, userId: body.userId, name: body.name ?? name, expiresAt, renewable: true };
 }
 
@@ -66,7 +83,8 @@ export async function signIn(name: string): Promise<Session> {
 export function fromToken(token: string, now: number): Session {
   const trimmed = token.trim();
   const found = claims(trimmed);
-  if (!found) throw new SignInError("This is not a token. Paste the whole line that `roomful token` printed.");
+  if (!found)
+    throw new SignInError("This is not a token. Paste the whole line that `roomful token` printed.");
   if (found.expiresAt <= now) throw new SignInError("This token has expired. Make a new one.");
   return { token: trimmed, ...found, renewable: false };
 }

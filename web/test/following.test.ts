@@ -10,7 +10,18 @@ import { Room } from "../src/state/room.ts";
 import { settle, TestClock } from "./clock.ts";
 import { message, range } from "./messages.ts";
 
-const joined: JoinAnswer = { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), changes: [], more: false, reset: false, readSeq: 0, unread: 3, mentions: 0 };
+const joined: JoinAnswer = {
+  room: "lobby",
+  epoch: "e1",
+  head: 3,
+  messages: range(1, 3),
+  changes: [],
+  more: false,
+  reset: false,
+  readSeq: 0,
+  unread: 3,
+  mentions: 0,
+};
 
 interface Call {
   event: string;
@@ -35,7 +46,13 @@ describe("the inbox", () => {
     void inbox.load();
     calls[0]?.refuse(new RequestError({ code: "unavailable", message: "", retryable: true }));
     await clock.pass(2_000);
-    calls[1]?.answer({ rooms: [{ room: "a", unread: 0, mentions: 0 }, { room: "b", unread: 1, mentions: 1 }], next: "b" });
+    calls[1]?.answer({
+      rooms: [
+        { room: "a", unread: 0, mentions: 0 },
+        { room: "b", unread: 1, mentions: 1 },
+      ],
+      next: "b",
+    });
     await settle();
     expect(calls[2]).toMatchObject({ event: "chat:inbox", payload: { after: "b" } });
     calls[2]?.answer({ rooms: [{ room: "c", unread: 0, mentions: 0 }], next: "c" });
@@ -49,7 +66,12 @@ describe("joining", () => {
   test("never has more than four in flight, and ignores answers of an earlier connection", async () => {
     const { calls, request } = line();
     const entered: string[] = [];
-    const joining = new Joining({ request, clock: new TestClock(), changed: () => undefined, entered: (room) => entered.push(room.name) });
+    const joining = new Joining({
+      request,
+      clock: new TestClock(),
+      changed: () => undefined,
+      entered: (room) => entered.push(room.name),
+    });
     const rooms = Array.from({ length: 6 }, (_, i) => new Room(`room-${i}`));
     joining.start(rooms);
     expect(calls).toHaveLength(4);
@@ -71,7 +93,9 @@ describe("joining", () => {
     room.disconnected();
     joining.start([room]);
     expect(calls[0]?.payload).toMatchObject({ room: "lobby", since: 3, epoch: "e1" });
-    calls[0]?.refuse(new RequestError({ code: "rate_limited", message: "", retryable: true, retryAfterMs: 500 }));
+    calls[0]?.refuse(
+      new RequestError({ code: "rate_limited", message: "", retryable: true, retryAfterMs: 500 }),
+    );
     await clock.pass(499);
     expect(calls).toHaveLength(1);
     await clock.pass(1);

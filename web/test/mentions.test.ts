@@ -21,7 +21,12 @@ describe("the name being typed", () => {
   });
 
   test("finds people by any word of their name, whole names first", () => {
-    const people = [person("u1", "Ada Grace"), person("u2", "grace hopper"), person("u3", "Ida"), person("grünn", "Z")];
+    const people = [
+      person("u1", "Ada Grace"),
+      person("u2", "grace hopper"),
+      person("u3", "Ida"),
+      person("grünn", "Z"),
+    ];
     expect(matching(people, "GR", 9).map(({ userId }) => userId)).toEqual(["u2", "u1", "grünn"]);
     expect(matching(people, "", 2)).toHaveLength(2);
     expect(matching(people, "x", 9)).toEqual([]);
@@ -43,14 +48,38 @@ describe("whom a text mentions", () => {
   });
 
   test("is still who was chosen when they have gone meanwhile, and no more than the server takes", () => {
-    expect(mentioned("@Cy and @Bob", new Map([["Cy", "u9"], ["Bob", "u3"]]), [], 9)).toEqual(["u9", "u3"]);
-    expect(mentioned("@Cy and @Bob", new Map([["Cy", "u9"], ["Bob", "u3"]]), [], 1)).toEqual(["u9"]);
+    expect(
+      mentioned(
+        "@Cy and @Bob",
+        new Map([
+          ["Cy", "u9"],
+          ["Bob", "u3"],
+        ]),
+        [],
+        9,
+      ),
+    ).toEqual(["u9", "u3"]);
+    expect(
+      mentioned(
+        "@Cy and @Bob",
+        new Map([
+          ["Cy", "u9"],
+          ["Bob", "u3"],
+        ]),
+        [],
+        1,
+      ),
+    ).toEqual(["u9"]);
   });
 
   test("is cut out of the text without losing any of it", () => {
     const text = "so @Ann, @Bob: @Ann";
     const cut = pieces(text, ["Ann", "", "Bob"]);
     expect(cut.map((piece) => piece.text).join("")).toBe(text);
-    expect(cut.filter(({ name }) => name !== undefined).map((piece) => piece.text)).toEqual(["@Ann", "@Bob", "@Ann"]);
+    expect(cut.filter(({ name }) => name !== undefined).map((piece) => piece.text)).toEqual([
+      "@Ann",
+      "@Bob",
+      "@Ann",
+    ]);
   });
 });

@@ -31,15 +31,26 @@ describe("notifications", () => {
   test("are read one by one or all at once, when the server says so", async () => {
     const notices = new Notices();
     for (const at of [1, 2, 3]) notices.receive(notice(at));
-    const answers: (number | RequestError)[] = [2, new RequestError({ code: "unavailable", message: "later", retryable: true }), 0];
+    const answers: (number | RequestError)[] = [
+      2,
+      new RequestError({ code: "unavailable", message: "later", retryable: true }),
+      0,
+    ];
     const request = (async () => {
       const unread = answers.shift();
       if (typeof unread !== "number") throw unread;
       return { unread };
     }) as unknown as Request;
     const told: string[] = [];
-    const noticing = new Noticing({ notices, request, clock: new TestClock(), failed: (words) => told.push(words), changed: () => undefined });
-    const unread = (): string[] => notices.all.filter(({ readAt }) => readAt === undefined).map(({ id }) => id);
+    const noticing = new Noticing({
+      notices,
+      request,
+      clock: new TestClock(),
+      failed: (words) => told.push(words),
+      changed: () => undefined,
+    });
+    const unread = (): string[] =>
+      notices.all.filter(({ readAt }) => readAt === undefined).map(({ id }) => id);
     await noticing.read({ id: "n2" });
     expect([unread(), notices.unread]).toEqual([["n3", "n1"], 2]);
     await noticing.read({ all: true });

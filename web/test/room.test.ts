@@ -7,7 +7,19 @@ import { memoryShelf } from "./clock.ts";
 import { message, range } from "./messages.ts";
 
 function answer(more: Partial<JoinAnswer> = {}): JoinAnswer {
-  return { room: "lobby", epoch: "e1", head: 3, messages: range(1, 3), changes: [], more: false, reset: false, readSeq: 3, unread: 0, mentions: 0, ...more };
+  return {
+    room: "lobby",
+    epoch: "e1",
+    head: 3,
+    messages: range(1, 3),
+    changes: [],
+    more: false,
+    reset: false,
+    readSeq: 3,
+    unread: 0,
+    mentions: 0,
+    ...more,
+  };
 }
 
 describe("a room", () => {
@@ -49,7 +61,13 @@ describe("a room", () => {
     expect(room.resumePoint()).toEqual({ since: 3, epoch: "e1" });
     expect(room.joined(answer({ epoch: "e1", head: 4, messages: [message(4)] }), true, "ada")).toBe(false);
     expect(room.timeline.messages).toHaveLength(4);
-    expect(room.joined(answer({ epoch: "e2", head: 1, messages: [], reset: true, readSeq: 0, unread: 1 }), true, "ada")).toBe(true);
+    expect(
+      room.joined(
+        answer({ epoch: "e2", head: 1, messages: [], reset: true, readSeq: 0, unread: 1 }),
+        true,
+        "ada",
+      ),
+    ).toBe(true);
     expect(room.timeline.messages).toEqual([]);
     expect(room.unread).toBe(1);
     expect(room.readSeq).toBe(0);
@@ -68,7 +86,8 @@ describe("a room", () => {
 });
 
 describe("what becomes of messages", () => {
-  const deleted = (seq: number, logSeq: number) => ({ type: "deleted", seq, logSeq, userId: "bob", at: 9_000 }) as const;
+  const deleted = (seq: number, logSeq: number) =>
+    ({ type: "deleted", seq, logSeq, userId: "bob", at: 9_000 }) as const;
 
   test("an unread message that is deleted no longer counts, and a resume goes on behind the change", () => {
     const room = new Room("lobby");
@@ -96,7 +115,12 @@ describe("what becomes of messages", () => {
   test("who comes back is told how much others said meanwhile, and where that begins", () => {
     const room = new Room("lobby");
     room.joined(answer(), false, "ada");
-    const missed = [message(4), message(5, { userId: "ada" }), message(6, { deleted: true, text: "" }), message(7)];
+    const missed = [
+      message(4),
+      message(5, { userId: "ada" }),
+      message(6, { deleted: true, text: "" }),
+      message(7),
+    ];
     room.joined(answer({ head: 9, messages: missed, changes: [deleted(3, 8)], unread: 2 }), true, "ada");
     expect(room.away).toEqual({ after: 3, missed: 2 });
     expect(room.newAfter).toBe(3);

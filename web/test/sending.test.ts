@@ -28,11 +28,22 @@ function scene(answers: (Failure | number)[]): {
     if (typeof answer === "object") throw new RequestError(answer);
     return { id: "m", room: "lobby", seq: (seq += 1), at: clock.now(), duplicate: false };
   }) as unknown as Request;
-  const sending = new Sending({ outbox, request, clock, ready: () => line.ready, changed: () => undefined });
+  const sending = new Sending({
+    outbox,
+    request,
+    clock,
+    ready: () => line.ready,
+    changed: () => undefined,
+  });
   return { sending, outbox, clock, sent, line };
 }
 
-const limited: Failure = { code: "rate_limited", message: "Too fast.", retryable: true, retryAfterMs: 20_000 };
+const limited: Failure = {
+  code: "rate_limited",
+  message: "Too fast.",
+  retryable: true,
+  retryAfterMs: 20_000,
+};
 const timeout: Failure = { code: "timeout", message: "No answer.", retryable: true };
 const refused: Failure = { code: "forbidden", message: "Not here.", retryable: false };
 
@@ -84,7 +95,10 @@ describe("sending", () => {
     sending.send("lobby", "first");
     sending.send("lobby", "second");
     await settle();
-    expect(outbox.of("lobby")).toMatchObject([{ text: "first", state: "failed", reason: "Not here." }, { text: "second", state: "sent" }]);
+    expect(outbox.of("lobby")).toMatchObject([
+      { text: "first", state: "failed", reason: "Not here." },
+      { text: "second", state: "sent" },
+    ]);
     const failed = outbox.of("lobby")[0];
     if (failed) sending.retry(failed);
     await settle();
@@ -127,13 +141,21 @@ describe("the outbox", () => {
     before.add("c2", "lobby", "again", 2);
     before.refused("c2", refused, 3, 0);
     const after = new Outbox(shelf, "outbox");
-    expect(after.of("lobby")).toMatchObject([{ clientId: "c1", state: "sending" }, { clientId: "c2", state: "failed" }]);
+    expect(after.of("lobby")).toMatchObject([
+      { clientId: "c1", state: "sending" },
+      { clientId: "c2", state: "failed" },
+    ]);
     expect(after.next("lobby")?.clientId).toBe("c1");
   });
 
   test("takes nothing from a shelf that holds something else", () => {
     const shelf = memoryShelf();
-    shelf.write("outbox", [{ clientId: 7 }, null, "x", { clientId: "c", room: "lobby", text: "x", at: 1, state: "sending", mentions: [7] }]);
+    shelf.write("outbox", [
+      { clientId: 7 },
+      null,
+      "x",
+      { clientId: "c", room: "lobby", text: "x", at: 1, state: "sending", mentions: [7] },
+    ]);
     expect(new Outbox(shelf, "outbox").rooms).toEqual([]);
   });
 });

@@ -7,7 +7,12 @@ import { People } from "../src/state/people.ts";
 import { Rooms } from "../src/state/rooms.ts";
 import { memoryShelf, settle, TestClock } from "./clock.ts";
 
-function scene(answers: OnlineUser[][]): { roster: Roster; rooms: Rooms; clock: TestClock; asked: string[] } {
+function scene(answers: OnlineUser[][]): {
+  roster: Roster;
+  rooms: Rooms;
+  clock: TestClock;
+  asked: string[];
+} {
   const clock = new TestClock();
   const rooms = new Rooms(memoryShelf(), "rooms");
   for (const name of ["lobby", "design"]) rooms.add(name);
@@ -23,7 +28,10 @@ function scene(answers: OnlineUser[][]): { roster: Roster; rooms: Rooms; clock: 
 
 describe("what others show as", () => {
   test("changes in every room where they are known, and asks for the list where they are not", async () => {
-    const { roster, rooms, clock, asked } = scene([[{ userId: "bob", name: "Bob" }], [{ userId: "bob" }, { userId: "eve", status: "busy" }]]);
+    const { roster, rooms, clock, asked } = scene([
+      [{ userId: "bob", name: "Bob" }],
+      [{ userId: "bob" }, { userId: "eve", status: "busy" }],
+    ]);
     const lobby = rooms.get("lobby");
     if (lobby) roster.refresh(lobby);
     await clock.pass(1_000);
@@ -54,7 +62,11 @@ describe("what the user shows as", () => {
       if (refuse) throw new RequestError({ code: "rate_limited", message: "slow down", retryable: true });
       return {};
     }) as unknown as Request;
-    const showing = new Showing({ request, chosen: (choice) => told.push(choice), failed: (words) => failures.push(words) });
+    const showing = new Showing({
+      request,
+      chosen: (choice) => told.push(choice),
+      failed: (words) => failures.push(words),
+    });
     await showing.choose({ status: "busy", text: "Deep work" });
     expect(showing.choice).toEqual({ status: "busy", text: "Deep work" });
     refuse = true;
@@ -64,7 +76,10 @@ describe("what the user shows as", () => {
     expect(showing.choice).toEqual({ status: "invisible" });
     showing.begin();
     await settle();
-    expect([showing.choice, told.map(({ status }) => status)]).toEqual([{ status: "online" }, ["busy", "invisible"]]);
+    expect([showing.choice, told.map(({ status }) => status)]).toEqual([
+      { status: "online" },
+      ["busy", "invisible"],
+    ]);
   });
 
   test("in words: nothing for who is simply online", () => {
@@ -74,6 +89,9 @@ describe("what the user shows as", () => {
     expect(statusLine({ status: "away", text: "Lunch" })).toBe("Away · Lunch");
     expect(statusText("  two \n lines ")).toBe("two lines");
     expect([...statusText("😀".repeat(200))]).toHaveLength(100);
-    expect([choiceOf("away", ""), choiceOf("away", "x")]).toEqual([{ status: "away" }, { status: "away", text: "x" }]);
+    expect([choiceOf("away", ""), choiceOf("away", "x")]).toEqual([
+      { status: "away" },
+      { status: "away", text: "x" },
+    ]);
   });
 });

@@ -3,7 +3,12 @@ import type { Change, Message } from "../src/contract.ts";
 import { Timeline, WINDOW } from "../src/state/timeline.ts";
 import { message, range } from "./messages.ts";
 
-function page(from: number, to: number, more = false, epoch = "e1"): { room: string; epoch: string; messages: Message[]; changes: Change[]; more: boolean } {
+function page(
+  from: number,
+  to: number,
+  more = false,
+  epoch = "e1",
+): { room: string; epoch: string; messages: Message[]; changes: Change[]; more: boolean } {
   return { room: "lobby", epoch, messages: to < from ? [] : range(from, to), changes: [], more };
 }
 
@@ -84,9 +89,22 @@ describe("a timeline", () => {
 
   test("a log that ends in changes has an end, and older pages of changes alone lead on", () => {
     const timeline = new Timeline();
-    const liked = (logSeq: number): Change => ({ type: "reaction", seq: 1, logSeq, userId: `u${logSeq}`, at: 0, emoji: "👍", removed: false });
+    const liked = (logSeq: number): Change => ({
+      type: "reaction",
+      seq: 1,
+      logSeq,
+      userId: `u${logSeq}`,
+      at: 0,
+      emoji: "👍",
+      removed: false,
+    });
     timeline.replace({ ...page(1, 0, true), changes: [liked(9), liked(10)] }, 10);
-    expect([timeline.start, timeline.end, timeline.hasOlder, timeline.hasNewer]).toEqual([9, 10, true, false]);
+    expect([timeline.start, timeline.end, timeline.hasOlder, timeline.hasNewer]).toEqual([
+      9,
+      10,
+      true,
+      false,
+    ]);
     timeline.addOlder({ ...page(1, 0, true), changes: [liked(7), liked(8)] });
     expect([timeline.start, timeline.hasOlder]).toEqual([7, true]);
     timeline.addOlder(page(1, 6));
@@ -104,7 +122,15 @@ describe("a timeline", () => {
 
   test("what was missed reaches the messages held since before, and only those", () => {
     const timeline = filled(1, 3);
-    const liked = (seq: number, logSeq: number): Change => ({ type: "reaction", seq, logSeq, userId: "eve", at: 0, emoji: "👍", removed: false });
+    const liked = (seq: number, logSeq: number): Change => ({
+      type: "reaction",
+      seq,
+      logSeq,
+      userId: "eve",
+      at: 0,
+      emoji: "👍",
+      removed: false,
+    });
     timeline.resume({ ...page(4, 4), changes: [liked(1, 5)] }, 9, true);
     timeline.addNewer({ ...page(6, 6), changes: [liked(2, 7), liked(6, 8), liked(3, 9)] });
     expect(timeline.messages.map(({ reactions }) => reactions?.length ?? 0)).toEqual([1, 1, 1, 0, 0]);

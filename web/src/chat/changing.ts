@@ -16,11 +16,15 @@ export class Changing {
 
   /** True if the message says so now. */
   edit({ room, seq }: Message, text: string): Promise<boolean> {
-    return this.ask("Could not change the message", (request) => request("chat:edit_message", { room, seq, text, clientId: newId() }));
+    return this.ask("Could not change the message", (request) =>
+      request("chat:edit_message", { room, seq, text, clientId: newId() }),
+    );
   }
 
   delete({ room, seq }: Message): Promise<boolean> {
-    return this.ask("Could not delete the message", (request) => request("chat:delete_message", { room, seq, clientId: newId() }));
+    return this.ask("Could not delete the message", (request) =>
+      request("chat:delete_message", { room, seq, clientId: newId() }),
+    );
   }
 
   /** Adds the user's reaction, or takes it back if it is there. */

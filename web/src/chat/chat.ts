@@ -24,7 +24,11 @@ import { Typist } from "./typist.ts";
 /** A token that can't be renewed here is spoken of this long before it ends. */
 const WARN_MS = 120_000;
 
-const CHANGES = { "chat:message_edited": "edited", "chat:message_deleted": "deleted", "chat:reaction": "reaction" } as const;
+const CHANGES = {
+  "chat:message_edited": "edited",
+  "chat:message_deleted": "deleted",
+  "chat:reaction": "reaction",
+} as const;
 
 export interface ChatParts {
   session: Session;
@@ -87,9 +91,19 @@ export class Chat {
     this.reading = new Reading({ request, clock, changed });
     this.typist = new Typist(request, clock);
     this.changing = new Changing({ request, me: () => this.me, failed: (words) => this.tell(words) });
-    this.noticing = new Noticing({ notices: this.notices, request, clock, changed, failed: (words) => this.tell(words) });
+    this.noticing = new Noticing({
+      notices: this.notices,
+      request,
+      clock,
+      changed,
+      failed: (words) => this.tell(words),
+    });
     this.roster = new Roster({ rooms: this.rooms, people: this.people, request, clock, changed });
-    this.showing = new Showing({ request, chosen: (choice) => this.roster.showsAs(this.me, choice), failed: (words) => this.tell(words) });
+    this.showing = new Showing({
+      request,
+      chosen: (choice) => this.roster.showsAs(this.me, choice),
+      failed: (words) => this.tell(words),
+    });
     const ready = (name: string): boolean => this.rooms.get(name)?.phase === "joined";
     this.sending = new Sending({ outbox: this.outbox, request, clock, ready, changed });
     this.joining = new Joining({ request, clock, changed, entered: (...what) => this.entered(...what) });
@@ -266,7 +280,9 @@ export class Chat {
     on("chat:member_joined", ({ room }) => this.roster.came(room));
     on("chat:member_left", ({ room, userId }) => this.roster.went(userId, room));
     on("presence:online", () => this.roster.came());
-    on("presence:status", ({ userId, ...choice }) => (userId === this.me ? this.showing.told(choice) : this.roster.showsAs(userId, choice)));
+    on("presence:status", ({ userId, ...choice }) =>
+      userId === this.me ? this.showing.told(choice) : this.roster.showsAs(userId, choice),
+    );
     on("presence:offline", ({ userId }) => this.roster.went(userId));
     on("notification:receive", (notice) => this.notices.receive(notice) && this.changed());
     // Another device has read some, and does not say which.
@@ -334,7 +350,8 @@ export class Chat {
       this.joining.stop();
       for (const room of this.rooms.all) room.disconnected();
       // The server ends the line of a token that ran out: with a new one all goes on.
-      if (state === "ended" && this.session.renewable && this.session.expiresAt <= this.parts.clock.now()) void this.renewThenResume();
+      if (state === "ended" && this.session.renewable && this.session.expiresAt <= this.parts.clock.now())
+        void this.renewThenResume();
     }
     this.changed();
   }
@@ -343,7 +360,11 @@ export class Chat {
     if (this.session.renewable && failure.code === "token_expired") return this.renewThenResume();
     // A server that was set up anew has another secret: the name still stands, the token does not.
     if (this.session.renewable && !this.renewing) return this.renewThenResume();
-    this.parts.over(failure.code === "token_expired" ? "Your token has expired. Sign in again." : `You were signed out: ${failure.message}`);
+    this.parts.over(
+      failure.code === "token_expired"
+        ? "Your token has expired. Sign in again."
+        : `You were signed out: ${failure.message}`,
+    );
   }
 
   private async renewThenResume(): Promise<void> {
@@ -360,7 +381,8 @@ export class Chat {
   }
 
   private take(session: Session): void {
-    if (session.userId !== this.session.userId) throw new Error("Your name now belongs to another user. Sign in again.");
+    if (session.userId !== this.session.userId)
+      throw new Error("Your name now belongs to another user. Sign in again.");
     this.session = session;
     this.planRenewal();
   }
@@ -376,17 +398,22 @@ export class Chat {
       });
       return;
     }
-    this.callOffRenewal = this.parts.clock.after(Math.max(1_000, left - Math.min(60_000, left / 4)), () => void this.refresh());
+    this.callOffRenewal = this.parts.clock.after(
+      Math.max(1_000, left - Math.min(60_000, left / 4)),
+      () => void this.refresh(),
+    );
   }
 
   private async refresh(): Promise<void> {
     try {
       const next = await this.parts.renew();
-      if (this.line.state === "online") await this.connection.request("token:refresh", { token: next.token });
+      if (this.line.state === "online")
+        await this.connection.request("token:refresh", { token: next.token });
       this.take(next);
     } catch {
       // The token in use may have time left, and its end leads to a renewal as well.
-      if (this.session.expiresAt - this.parts.clock.now() > 2_000) this.callOffRenewal = this.parts.clock.after(2_000, () => void this.refresh());
+      if (this.session.expiresAt - this.parts.clock.now() > 2_000)
+        this.callOffRenewal = this.parts.clock.after(2_000, () => void this.refresh());
     }
   }
 }

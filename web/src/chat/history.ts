@@ -55,7 +55,8 @@ export class History {
     take: (page: HistoryAnswer) => void,
   ): Promise<void> {
     const { request, clock, changed } = this.parts;
-    if (this.loading.has(room) || room.phase !== "joined" || clock.now() < (this.notBefore.get(room) ?? 0)) return;
+    if (this.loading.has(room) || room.phase !== "joined" || clock.now() < (this.notBefore.get(room) ?? 0))
+      return;
     this.loading.set(room, what);
     changed();
     try {

@@ -20,12 +20,16 @@ export class Inbox {
   async load(after?: string): Promise<void> {
     const { request, clock, found } = this.parts;
     try {
-      const { rooms, next } = await request("chat:inbox", { limit: PAGE, ...(after === undefined ? {} : { after }) });
+      const { rooms, next } = await request("chat:inbox", {
+        limit: PAGE,
+        ...(after === undefined ? {} : { after }),
+      });
       if (rooms.every(({ room }) => found(room)) && next !== undefined) await this.load(next);
     } catch (thrown) {
       const { code, retryable, retryAfterMs } = failureOf(thrown);
       // Without a connection the next one asks again.
-      if (retryable && code !== "offline") clock.after(retryAfterMs ?? RETRY_MS, () => void this.load(after));
+      if (retryable && code !== "offline")
+        clock.after(retryAfterMs ?? RETRY_MS, () => void this.load(after));
     }
   }
 }

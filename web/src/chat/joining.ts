@@ -70,7 +70,11 @@ export class Joining {
     } catch (thrown) {
       if (round !== this.round) return;
       const failure = failureOf(thrown);
-      if (failure.retryable) this.parts.clock.after(failure.retryAfterMs ?? RETRY_MS, () => round === this.round && this.enter(room));
+      if (failure.retryable)
+        this.parts.clock.after(
+          failure.retryAfterMs ?? RETRY_MS,
+          () => round === this.round && this.enter(room),
+        );
       else room.refused(failure);
     }
     this.inFlight -= 1;

@@ -55,7 +55,10 @@ export class Sending {
     for (let entry = outbox.next(room); entry && ready(room); entry = outbox.next(room)) {
       const wait = entry.notBefore - clock.now();
       if (wait > 0) {
-        this.waiting.set(room, clock.after(wait, () => this.wake(room)));
+        this.waiting.set(
+          room,
+          clock.after(wait, () => this.wake(room)),
+        );
         break;
       }
       await this.attempt(entry);
@@ -66,7 +69,12 @@ export class Sending {
   private async attempt({ clientId, room, text, mentions }: Pending): Promise<void> {
     const { outbox, request, clock, changed } = this.parts;
     try {
-      const { seq } = await request("chat:send_message", { room, text, clientId, ...(mentions ? { mentions } : {}) });
+      const { seq } = await request("chat:send_message", {
+        room,
+        text,
+        clientId,
+        ...(mentions ? { mentions } : {}),
+      });
       outbox.acknowledged(clientId, seq);
     } catch (thrown) {
       const failure = failureOf(thrown);

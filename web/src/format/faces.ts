@@ -4,8 +4,13 @@
 const HUES = 10;
 
 export function initials(name: string): string {
-  const words = name.trim().split(/[\s._-]+/).filter((word) => word !== "");
-  const letters = (words.length > 1 ? [words[0], words[words.length - 1]] : words).map((word) => [...(word ?? "")][0] ?? "");
+  const words = name
+    .trim()
+    .split(/[\s._-]+/)
+    .filter((word) => word !== "");
+  const letters = (words.length > 1 ? [words[0], words[words.length - 1]] : words).map(
+    (word) => [...(word ?? "")][0] ?? "",
+  );
   return letters.join("").toUpperCase() || "?";
 }
 

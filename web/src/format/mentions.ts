@@ -19,7 +19,9 @@ const WORD = /[\p{L}\p{N}_]/u;
 export function beginning(text: string, caret: number): Beginning | undefined {
   const before = text.slice(Math.max(0, caret - LONGEST - 1), caret);
   const typed = /(?:^|[^\p{L}\p{N}_@])@([^\s@]*)$/u.exec(before)?.[1];
-  return typed === undefined || typed.length > LONGEST ? undefined : { from: caret - typed.length - 1, typed };
+  return typed === undefined || typed.length > LONGEST
+    ? undefined
+    : { from: caret - typed.length - 1, typed };
 }
 
 /** Those whose name has a word that begins as typed; whole names first, else in the order given. */
@@ -27,22 +29,38 @@ export function matching(people: readonly Person[], typed: string, most: number)
   const wanted = fold(typed);
   const rank = ({ userId, name }: Person): number => {
     if (fold(name).startsWith(wanted)) return 0;
-    if (fold(name).split(/[\s._-]+/).some((word) => word.startsWith(wanted))) return 1;
+    if (
+      fold(name)
+        .split(/[\s._-]+/)
+        .some((word) => word.startsWith(wanted))
+    )
+      return 1;
     return fold(userId).startsWith(wanted) ? 2 : 3;
   };
   const ranked = people.map((person) => ({ person, rank: rank(person) })).filter((found) => found.rank < 3);
-  return ranked.sort((a, b) => a.rank - b.rank).slice(0, most).map(({ person }) => person);
+  return ranked
+    .sort((a, b) => a.rank - b.rank)
+    .slice(0, most)
+    .map(({ person }) => person);
 }
 
 /**
  * The ids of those whom a text mentions. `chosen` says who was meant by a name; a name that was typed by hand counts if one
  * of `people` alone has it.
  */
-export function mentioned(text: string, chosen: ReadonlyMap<string, string>, people: readonly Person[], most: number): string[] {
+export function mentioned(
+  text: string,
+  chosen: ReadonlyMap<string, string>,
+  people: readonly Person[],
+  most: number,
+): string[] {
   const owners = new Map<string, string | undefined>();
-  for (const { userId, name } of people) owners.set(name, owners.has(name) && owners.get(name) !== userId ? undefined : userId);
+  for (const { userId, name } of people)
+    owners.set(name, owners.has(name) && owners.get(name) !== userId ? undefined : userId);
   for (const [name, userId] of chosen) owners.set(name, userId);
-  const ids = pieces(text, [...owners.keys()]).map(({ name }) => (name === undefined ? undefined : owners.get(name)));
+  const ids = pieces(text, [...owners.keys()]).map(({ name }) =>
+    name === undefined ? undefined : owners.get(name),
+  );
   return [...new Set(ids.filter((id) => id !== undefined))].slice(0, most);
 }
 

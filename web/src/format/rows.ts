@@ -30,7 +30,13 @@ export interface Line {
 }
 
 /** `missed`: what the line "new" says of the time away, 0 for nothing. */
-export function rows(messages: Message[], pending: Pending[], me: string, newAfter: number | undefined, missed = 0): Row[] {
+export function rows(
+  messages: Message[],
+  pending: Pending[],
+  me: string,
+  newAfter: number | undefined,
+  missed = 0,
+): Row[] {
   const found: Row[] = [];
   let previous: Line | undefined;
   let newShown = newAfter === undefined;

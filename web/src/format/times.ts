@@ -7,7 +7,12 @@ const DAY = 24 * HOUR;
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const withYear = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const withYear = new Intl.DateTimeFormat(undefined, {
+  weekday: "long",
+  day: "numeric",
+  month: "long",
+  year: "numeric",
+});
 const shortDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
 export function time(at: number): string {
@@ -17,7 +22,10 @@ export function time(at: number): string {
 /** The time without "AM" or "PM", for places where a column is narrow and the full time stands near. */
 export function bareTime(at: number): string {
   const parts = clock.formatToParts(at).filter(({ type }) => type !== "dayPeriod");
-  return parts.map(({ value }) => value).join("").trim();
+  return parts
+    .map(({ value }) => value)
+    .join("")
+    .trim();
 }
 
 export function fullTime(at: number): string {

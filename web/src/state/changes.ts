@@ -8,11 +8,25 @@ export function changed(message: Message, change: Change): Message {
   switch (change.type) {
     case "deleted": {
       const { id, room, seq, userId, name, at, clientId } = message;
-      return { id, room, seq, userId, ...(name !== undefined && { name }), ...(clientId !== undefined && { clientId }), text: "", at, deleted: true };
+      return {
+        id,
+        room,
+        seq,
+        userId,
+        ...(name !== undefined && { name }),
+        ...(clientId !== undefined && { clientId }),
+        text: "",
+        at,
+        deleted: true,
+      };
     }
     case "edited":
       // An edit that was overtaken by a later one changes nothing any more.
-      if (change.at < (message.editedAt ?? 0) || (change.at === message.editedAt && change.text === message.text)) return message;
+      if (
+        change.at < (message.editedAt ?? 0) ||
+        (change.at === message.editedAt && change.text === message.text)
+      )
+        return message;
       return { ...message, text: change.text ?? "", editedAt: change.at };
     case "reaction":
       return withReaction(message, change);
@@ -21,7 +35,9 @@ export function changed(message: Message, change: Change): Message {
 
 /** True if the user is known to have reacted so. */
 export function reacted(message: Message, emoji: string, userId: string): boolean {
-  return message.reactions?.some((other) => other.emoji === emoji && other.userIds.includes(userId)) ?? false;
+  return (
+    message.reactions?.some((other) => other.emoji === emoji && other.userIds.includes(userId)) ?? false
+  );
 }
 
 function withReaction(message: Message, { emoji = "", removed, userId }: Change): Message {
@@ -32,7 +48,11 @@ function withReaction(message: Message, { emoji = "", removed, userId }: Change)
   const beyond = known !== undefined && known.count > known.userIds.length;
   if (removed ? !there && !beyond : there) return message;
   const next: Reactions = removed
-    ? { emoji, userIds: known?.userIds.filter((other) => other !== userId) ?? [], count: (known?.count ?? 1) - 1 }
+    ? {
+        emoji,
+        userIds: known?.userIds.filter((other) => other !== userId) ?? [],
+        count: (known?.count ?? 1) - 1,
+      }
     : { emoji, userIds: [...(known?.userIds ?? []), userId], count: (known?.count ?? 0) + 1 };
   const reactions = known ? all.map((other) => (other === known ? next : other)) : [...all, next];
   return { ...message, reactions: reactions.filter(({ count }) => count > 0) };

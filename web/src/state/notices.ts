@@ -22,14 +22,20 @@ export class Notices {
   /** Takes the newest page. What came live while it was on its way stands before it. */
   listed({ notifications, unread }: NoticesAnswer): void {
     const newest = notifications[0]?.at ?? 0;
-    const later = this.all.filter((notice) => notice.at >= newest && !notifications.some(({ id }) => id === notice.id));
+    const later = this.all.filter(
+      (notice) => notice.at >= newest && !notifications.some(({ id }) => id === notice.id),
+    );
     this.all = [...later, ...notifications].slice(0, MOST_NOTICES);
     this.unread = unread + later.filter(({ readAt }) => readAt === undefined).length;
   }
 
   /** One, or all, were read; `unread` is what the server counts now. */
   read(which: { id: string } | { all: true }, unread: number, now: number): void {
-    this.all = this.all.map((notice) => (notice.readAt === undefined && ("all" in which || notice.id === which.id) ? { ...notice, readAt: now } : notice));
+    this.all = this.all.map((notice) =>
+      notice.readAt === undefined && ("all" in which || notice.id === which.id)
+        ? { ...notice, readAt: now }
+        : notice,
+    );
     this.unread = unread;
   }
 }

@@ -38,7 +38,8 @@ export class Outbox {
     const kept = shelf.read(key);
     this.entries = Array.isArray(kept) ? kept.filter(isPending).slice(0, MOST_PENDING) : [];
     // Counting starts anew: the page that gave up is gone, and the times were another life's.
-    for (const entry of this.entries) if (entry.state === "sending") Object.assign(entry, { attempts: 0, notBefore: 0 });
+    for (const entry of this.entries)
+      if (entry.state === "sending") Object.assign(entry, { attempts: 0, notBefore: 0 });
   }
 
   get full(): boolean {
@@ -77,7 +78,8 @@ export class Outbox {
         Object.assign(entry, { state: "failed", reason: failure.message });
         return;
       }
-      const backOff = Math.min(FIRST_DELAY_MS * 2 ** (entry.attempts - 1), LONGEST_DELAY_MS) * (0.75 + jitter / 2);
+      const backOff =
+        Math.min(FIRST_DELAY_MS * 2 ** (entry.attempts - 1), LONGEST_DELAY_MS) * (0.75 + jitter / 2);
       entry.notBefore = now + Math.max(failure.retryAfterMs ?? 0, backOff);
     });
   }
@@ -94,7 +96,12 @@ export class Outbox {
     const left = this.entries.filter(
       (entry) =>
         !(entry.clientId === match.clientId) &&
-        !(entry.room === match.room && entry.state === "sent" && entry.seq !== undefined && entry.seq === match.seq),
+        !(
+          entry.room === match.room &&
+          entry.state === "sent" &&
+          entry.seq !== undefined &&
+          entry.seq === match.seq
+        ),
     );
     if (left.length === this.entries.length) return false;
     this.entries = left;
@@ -104,7 +111,9 @@ export class Outbox {
 
   /** What was acknowledged up to `head` has arrived with the room's messages or lies in its history. */
   settleUpTo(room: string, head: number): void {
-    this.entries = this.entries.filter((entry) => entry.room !== room || entry.state !== "sent" || (entry.seq ?? 0) > head);
+    this.entries = this.entries.filter(
+      (entry) => entry.room !== room || entry.state !== "sent" || (entry.seq ?? 0) > head,
+    );
     this.keep();
   }
 

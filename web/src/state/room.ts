@@ -131,7 +131,10 @@ export class Room {
   }
 
   /** The user has read up to `seq`. True if that is news. */
-  read(seq: number, unread: { messages: number; mentions: number } = { messages: 0, mentions: 0 }): boolean {
+  read(
+    seq: number,
+    unread: { messages: number; mentions: number } = { messages: 0, mentions: 0 },
+  ): boolean {
     if (seq <= this.readSeq) return false;
     this.readSeq = seq;
     this.unread = unread.messages;
@@ -142,7 +145,10 @@ export class Room {
   /** Another device of the user has read up to `seq`: what lies behind is counted from what we hold. */
   readElsewhere(seq: number, me: string): void {
     const unread = this.timeline.messages.filter((m) => m.seq > seq && m.userId !== me && !m.deleted);
-    this.read(seq, { messages: unread.length, mentions: unread.filter((m) => m.mentions?.includes(me)).length });
+    this.read(seq, {
+      messages: unread.length,
+      mentions: unread.filter((m) => m.mentions?.includes(me)).length,
+    });
   }
 
   /** Somebody shows as something else. False if they are not known to be here. */

@@ -17,7 +17,9 @@ export class Rooms {
     private readonly key: string,
   ) {
     const kept = shelf.read(key);
-    const names = Array.isArray(kept) ? kept.filter((name): name is string => typeof name === "string") : [FIRST_ROOM];
+    const names = Array.isArray(kept)
+      ? kept.filter((name): name is string => typeof name === "string")
+      : [FIRST_ROOM];
     for (const name of names.slice(0, MOST_ROOMS)) this.rooms.set(name, new Room(name));
   }
 

@@ -131,7 +131,8 @@ export class Timeline {
     const { gap } = this;
     // Messages come as they are now; only those held since before the gap lack what happened in it.
     for (const change of page.changes) {
-      if (gap && change.seq <= gap.after && change.logSeq > gap.after && change.logSeq <= gap.upto) this.apply(change);
+      if (gap && change.seq <= gap.after && change.logSeq > gap.after && change.logSeq <= gap.upto)
+        this.apply(change);
     }
     this.messages = merge(this.messages, page.messages);
     const [, newest] = bounds(page);
@@ -162,7 +163,10 @@ export class Timeline {
 
   /** A reaction beyond the bounded list of users can't be recognized when it comes a second time. */
   private countable({ type, seq, emoji }: Change): boolean {
-    const known = type === "reaction" ? this.messages.find((m) => m.seq === seq)?.reactions?.find((r) => r.emoji === emoji) : undefined;
+    const known =
+      type === "reaction"
+        ? this.messages.find((m) => m.seq === seq)?.reactions?.find((r) => r.emoji === emoji)
+        : undefined;
     return known === undefined || known.count === known.userIds.length;
   }
 
@@ -177,7 +181,8 @@ export class Timeline {
 /** The lowest and the highest number in a page; zeros if it is empty. */
 function bounds({ messages, changes }: Entries): [number, number] {
   const numbers = [messages[0], messages[messages.length - 1]].flatMap((m) => (m ? [m.seq] : []));
-  for (const { logSeq } of [changes[0], changes[changes.length - 1]].flatMap((c) => (c ? [c] : []))) numbers.push(logSeq);
+  for (const { logSeq } of [changes[0], changes[changes.length - 1]].flatMap((c) => (c ? [c] : [])))
+    numbers.push(logSeq);
   return numbers.length === 0 ? [0, 0] : [Math.min(...numbers), Math.max(...numbers)];
 }
 

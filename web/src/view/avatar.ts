@@ -9,7 +9,10 @@ export interface Face {
 }
 
 export function avatar(face: Face, extra = ""): Entry<Face> {
-  const element = h("span", { class: `avatar ${extra}`.trim(), attrs: { "aria-hidden": "true", "data-hue": hue(face.userId) } });
+  const element = h("span", {
+    class: `avatar ${extra}`.trim(),
+    attrs: { "aria-hidden": "true", "data-hue": hue(face.userId) },
+  });
   const update = ({ name }: Face): void => setText(element, initials(name));
   update(face);
   return { element, update };

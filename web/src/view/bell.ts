@@ -8,13 +8,42 @@ import { icon } from "./icon.ts";
 
 export function bell(chat: Chat): Entry<void> {
   const badge = h("span", { class: "bell-badge", testid: "bell-badge", attrs: { "aria-hidden": "true" } });
-  const button = h("button", { class: "icon-button", testid: "bell", attrs: { type: "button", "aria-expanded": "false", "aria-controls": "notices" } }, icon("bell"), badge);
+  const button = h(
+    "button",
+    {
+      class: "icon-button",
+      testid: "bell",
+      attrs: { type: "button", "aria-expanded": "false", "aria-controls": "notices" },
+    },
+    icon("bell"),
+    badge,
+  );
   const list = h("ul", { class: "notices-list", testid: "notices" });
   const keyed = new Keyed<Notice>(list, (notice) => line(chat, notice));
   const none = h("p", { class: "notices-none" }, "Nothing yet.");
-  const all = h("button", { class: "link-button", testid: "read-all", attrs: { type: "button" }, on: { click: () => void chat.noticing.read({ all: true }) } }, "Mark all as read");
-  const head = h("header", { class: "notices-head" }, h("h2", { class: "section-title" }, "Notifications"), all);
-  const panel = h("section", { class: "notices", attrs: { id: "notices", "aria-label": "Notifications", hidden: true } }, head, list, none);
+  const all = h(
+    "button",
+    {
+      class: "link-button",
+      testid: "read-all",
+      attrs: { type: "button" },
+      on: { click: () => void chat.noticing.read({ all: true }) },
+    },
+    "Mark all as read",
+  );
+  const head = h(
+    "header",
+    { class: "notices-head" },
+    h("h2", { class: "section-title" }, "Notifications"),
+    all,
+  );
+  const panel = h(
+    "section",
+    { class: "notices", attrs: { id: "notices", "aria-label": "Notifications", hidden: true } },
+    head,
+    list,
+    none,
+  );
   const element = h("div", { class: "bell" }, button, panel);
   const open = (yes: boolean): void => {
     panel.hidden = !yes;
@@ -46,10 +75,18 @@ export function bell(chat: Chat): Entry<void> {
 }
 
 function line(chat: Chat, { id, title, body, at }: Notice): Entry<Notice> {
-  const when = h("time", { class: "notice-when", attrs: { datetime: new Date(at).toISOString(), title: fullTime(at) } });
+  const when = h("time", {
+    class: "notice-when",
+    attrs: { datetime: new Date(at).toISOString(), title: fullTime(at) },
+  });
   const button = h(
     "button",
-    { class: "notice", testid: "notice", attrs: { type: "button" }, on: { click: () => button.dataset["unread"] === "true" && void chat.noticing.read({ id }) } },
+    {
+      class: "notice",
+      testid: "notice",
+      attrs: { type: "button" },
+      on: { click: () => button.dataset["unread"] === "true" && void chat.noticing.read({ id }) },
+    },
     h("span", { class: "notice-title" }, title),
     when,
     h("span", { class: "notice-body" }, body),

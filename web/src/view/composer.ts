@@ -22,11 +22,29 @@ export class Composer implements Entry<void> {
     private readonly chat: Chat,
     private readonly sent: () => void,
   ) {
-    this.field = h("textarea", { class: "composer-field", testid: "composer", attrs: { rows: 1, "aria-describedby": "composer-left", enterkeyhint: "send" } });
-    this.submit = h("button", { class: "send", testid: "send", attrs: { type: "submit", "aria-label": "Send", title: "Send (Enter)" } }, icon("send"));
+    this.field = h("textarea", {
+      class: "composer-field",
+      testid: "composer",
+      attrs: { rows: 1, "aria-describedby": "composer-left", enterkeyhint: "send" },
+    });
+    this.submit = h(
+      "button",
+      {
+        class: "send",
+        testid: "send",
+        attrs: { type: "submit", "aria-label": "Send", title: "Send (Enter)" },
+      },
+      icon("send"),
+    );
     this.space = h("span", { class: "composer-left", attrs: { id: "composer-left", role: "status" } });
     this.mentions = new MentionBox(chat, this.field, () => this.room);
-    this.element = h("form", { class: "composer" }, this.mentions.element, h("div", { class: "composer-box" }, this.field, this.submit), this.space);
+    this.element = h(
+      "form",
+      { class: "composer" },
+      this.mentions.element,
+      h("div", { class: "composer-box" }, this.field, this.submit),
+      this.space,
+    );
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       this.send();
@@ -71,7 +89,12 @@ export class Composer implements Entry<void> {
   private send(): void {
     const text = this.field.value.trim();
     if (!this.room || text === "" || bytes(text) > this.chat.textBytes) return;
-    const mentions = mentioned(text, this.room.chosen, othersIn(this.chat, this.room), this.chat.mostMentions);
+    const mentions = mentioned(
+      text,
+      this.room.chosen,
+      othersIn(this.chat, this.room),
+      this.chat.mostMentions,
+    );
     if (!this.chat.send(this.room, text, mentions)) return;
     this.field.value = "";
     this.room.draft = "";
@@ -90,7 +113,14 @@ export class Composer implements Entry<void> {
     const used = text.length > most / 4 ? bytes(text) : text.length;
     this.submit.disabled = text === "" || used > most;
     const left = most - used;
-    setText(this.space, used < most * SHOW_FROM ? "" : left >= 0 ? `${left} characters left` : `Too long by ${-left} characters. Shorten it to send.`);
+    setText(
+      this.space,
+      used < most * SHOW_FROM
+        ? ""
+        : left >= 0
+          ? `${left} characters left`
+          : `Too long by ${-left} characters. Shorten it to send.`,
+    );
     this.space.dataset["over"] = String(left < 0);
   }
 }

@@ -10,7 +10,11 @@ interface Props {
   on?: { [E in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[E]) => void };
 }
 
-export function h<T extends keyof HTMLElementTagNameMap>(tag: T, props: Props = {}, ...children: Child[]): HTMLElementTagNameMap[T] {
+export function h<T extends keyof HTMLElementTagNameMap>(
+  tag: T,
+  props: Props = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[T] {
   const element = document.createElement(tag);
   if (props.class) element.className = props.class;
   if (props.testid) element.dataset["testid"] = props.testid;
@@ -18,7 +22,8 @@ export function h<T extends keyof HTMLElementTagNameMap>(tag: T, props: Props = 
     if (value === true) element.setAttribute(name, "");
     else if (value !== undefined && value !== false) element.setAttribute(name, String(value));
   }
-  for (const [event, hear] of Object.entries(props.on ?? {})) element.addEventListener(event, hear as EventListener);
+  for (const [event, hear] of Object.entries(props.on ?? {}))
+    element.addEventListener(event, hear as EventListener);
   for (const child of children) if (child !== undefined && child !== false) element.append(child);
   return element;
 }

@@ -5,13 +5,28 @@ import type { Message } from "../contract.ts";
 import { h } from "./dom.ts";
 
 export function editor(chat: Chat, message: Message, close: () => void): HTMLElement {
-  const field = h("textarea", { class: "field edit-field", testid: "edit-field", attrs: { rows: 1, "aria-label": "Edit the message", enterkeyhint: "done" } });
+  const field = h("textarea", {
+    class: "field edit-field",
+    testid: "edit-field",
+    attrs: { rows: 1, "aria-label": "Edit the message", enterkeyhint: "done" },
+  });
   field.value = message.text;
   const button = (label: string, testid: string, type: "button" | "submit"): HTMLButtonElement =>
     h("button", { class: "link-button", testid, attrs: { type } }, label);
   const saver = button("Save", "edit-save", "submit");
   const cancel = button("Cancel", "edit-cancel", "button");
-  const form = h("form", { class: "editor", testid: "editor" }, field, h("div", { class: "editor-foot" }, saver, cancel, h("span", { class: "hint-keys" }, "Enter saves, Esc cancels")));
+  const form = h(
+    "form",
+    { class: "editor", testid: "editor" },
+    field,
+    h(
+      "div",
+      { class: "editor-foot" },
+      saver,
+      cancel,
+      h("span", { class: "hint-keys" }, "Enter saves, Esc cancels"),
+    ),
+  );
   const fit = (): void => {
     field.style.height = "auto";
     field.style.height = `${field.scrollHeight + 2}px`;
@@ -24,7 +39,8 @@ export function editor(chat: Chat, message: Message, close: () => void): HTMLEle
   const save = async (): Promise<void> => {
     const text = field.value.trim();
     if (text === message.text.trim()) return leave();
-    if (text === "" || new TextEncoder().encode(text).length > chat.textBytes) return field.setAttribute("aria-invalid", "true");
+    if (text === "" || new TextEncoder().encode(text).length > chat.textBytes)
+      return field.setAttribute("aria-invalid", "true");
     field.disabled = saver.disabled = true;
     if (await chat.changing.edit(message, text)) return leave();
     // What was written stays: another try may go through.

@@ -11,7 +11,11 @@ const MOST_OFFERED = 8;
 
 export class MentionBox {
   readonly element: HTMLElement;
-  private readonly list = h("ul", { class: "mention-list", testid: "mention-list", attrs: { id: "mention-list", role: "listbox", "aria-label": "People to mention" } });
+  private readonly list = h("ul", {
+    class: "mention-list",
+    testid: "mention-list",
+    attrs: { id: "mention-list", role: "listbox", "aria-label": "People to mention" },
+  });
   private readonly count = h("span", { class: "unseen", attrs: { role: "status" } });
   private offered: Person[] = [];
   private marked = 0;
@@ -40,7 +44,10 @@ export class MentionBox {
     this.place = place;
     this.offered = matching(othersIn(this.chat, room), place.typed, MOST_OFFERED);
     if (this.offered.length === 0) return this.close();
-    this.marked = Math.max(0, this.offered.findIndex(({ userId }) => userId === before));
+    this.marked = Math.max(
+      0,
+      this.offered.findIndex(({ userId }) => userId === before),
+    );
     this.show();
   }
 
@@ -56,7 +63,15 @@ export class MentionBox {
 
   /** True if the key was for the list. */
   key(event: KeyboardEvent): boolean {
-    if (this.list.hidden || event.isComposing || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return false;
+    if (
+      this.list.hidden ||
+      event.isComposing ||
+      event.altKey ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.shiftKey
+    )
+      return false;
     if (event.key === "ArrowDown") this.mark(this.marked + 1);
     else if (event.key === "ArrowUp") this.mark(this.marked - 1);
     else if (event.key === "Enter" || event.key === "Tab") this.take(this.offered[this.marked]);
@@ -91,15 +106,32 @@ export class MentionBox {
     this.list.children[this.marked]?.scrollIntoView({ block: "nearest" });
     this.field.setAttribute("aria-controls", "mention-list");
     this.field.setAttribute("aria-activedescendant", `mention-${this.marked}`);
-    setText(this.count, this.offered.length === 1 ? "1 person to mention" : `${this.offered.length} people to mention`);
+    setText(
+      this.count,
+      this.offered.length === 1 ? "1 person to mention" : `${this.offered.length} people to mention`,
+    );
   }
 
   private option(person: Person, at: number): HTMLElement {
     const status = this.room()?.online.get(person.userId)?.status ?? "offline";
     const element = h(
       "li",
-      { class: "mention-option", testid: "mention-option", attrs: { id: `mention-${at}`, role: "option", "aria-selected": String(at === this.marked), "data-user": person.userId } },
-      h("span", { class: "face" }, avatar(person).element, h("span", { class: "dot", attrs: { "data-status": status } })),
+      {
+        class: "mention-option",
+        testid: "mention-option",
+        attrs: {
+          id: `mention-${at}`,
+          role: "option",
+          "aria-selected": String(at === this.marked),
+          "data-user": person.userId,
+        },
+      },
+      h(
+        "span",
+        { class: "face" },
+        avatar(person).element,
+        h("span", { class: "dot", attrs: { "data-status": status } }),
+      ),
       h("span", { class: "mention-name" }, person.name),
       status !== "online" && h("span", { class: "mention-status" }, status),
     );
@@ -115,5 +147,8 @@ export function othersIn(chat: Chat, room: Room): Person[] {
   const ids = new Set(room.online.keys());
   for (const { userId } of [...room.timeline.messages].reverse()) ids.add(userId);
   ids.delete(chat.me);
-  return [...ids].map((userId) => ({ userId, name: room.online.get(userId)?.name ?? chat.people.name(userId) }));
+  return [...ids].map((userId) => ({
+    userId,
+    name: room.online.get(userId)?.name ?? chat.people.name(userId),
+  }));
 }

@@ -38,10 +38,26 @@ function messageLine(chat: Chat, room: () => Room | undefined, first: Line): Ent
   const when = h("time", { class: "when" });
   const body = h("div", { class: "text" });
   const fate = h("div", { class: "fate" });
-  const chips = h("div", { class: "reactions", testid: "reactions", attrs: { role: "group", "aria-label": "Reactions" } });
+  const chips = h("div", {
+    class: "reactions",
+    testid: "reactions",
+    attrs: { role: "group", "aria-label": "Reactions" },
+  });
   const gutter = h("div", { class: "gutter", attrs: { "aria-hidden": "true" } });
-  const main = h("div", { class: "message-main" }, h("div", { class: "message-head" }, name, when), body, chips, fate);
-  const element = h("li", { class: "message", testid: "message", attrs: { "data-own": String(first.own), tabindex: -1 } }, gutter, main);
+  const main = h(
+    "div",
+    { class: "message-main" },
+    h("div", { class: "message-head" }, name, when),
+    body,
+    chips,
+    fate,
+  );
+  const element = h(
+    "li",
+    { class: "message", testid: "message", attrs: { "data-own": String(first.own), tabindex: -1 } },
+    gutter,
+    main,
+  );
   const slot = { name, when, body, fate, gutter, element };
   let shown: unknown[] = [];
   const update = (row: Row): void => {
@@ -51,7 +67,20 @@ function messageLine(chat: Chat, room: () => Room | undefined, first: Line): Ent
     const known = line.name ?? chat.people.name(line.userId);
     const editing = message !== undefined && room()?.editing === message.seq;
     const named = message?.mentions?.map((userId) => chat.people.name(userId)).join();
-    const now = [named, line.seq, line.state, line.text, line.reason, heads, known, line.at, message?.editedAt, message?.deleted, message?.reactions, editing];
+    const now = [
+      named,
+      line.seq,
+      line.state,
+      line.text,
+      line.reason,
+      heads,
+      known,
+      line.at,
+      message?.editedAt,
+      message?.deleted,
+      message?.reactions,
+      editing,
+    ];
     if (now.every((part, i) => part === shown[i]) && shown.length > 0) return;
     const edited = shown[shown.length - 1] === true;
     shown = now;
@@ -71,7 +100,13 @@ function startEditing(chat: Chat, room: () => Room | undefined, { message }: Lin
 
 type Slot = Record<"name" | "when" | "body" | "fate" | "gutter" | "element", HTMLElement>;
 
-function fill({ name, when, body, gutter, element }: Slot, line: Line, heads: boolean, known: string, chat: Chat): void {
+function fill(
+  { name, when, body, gutter, element }: Slot,
+  line: Line,
+  heads: boolean,
+  known: string,
+  chat: Chat,
+): void {
   const mentions = line.message?.mentions ?? line.mentions ?? [];
   const named = mentions.map((userId) => chat.people.name(userId));
   element.dataset["state"] = line.state;
@@ -80,7 +115,12 @@ function fill({ name, when, body, gutter, element }: Slot, line: Line, heads: bo
   if (line.clientId !== undefined) element.dataset["clientId"] = line.clientId;
   setText(name, known);
   stamp(when, line.at, time(line.at));
-  body.replaceChildren(...(line.message?.deleted ? [h("span", { class: "gone" }, "This message was deleted")] : bodyOf(line.text, named)), ...editedMark(line));
+  body.replaceChildren(
+    ...(line.message?.deleted
+      ? [h("span", { class: "gone" }, "This message was deleted")]
+      : bodyOf(line.text, named)),
+    ...editedMark(line),
+  );
   element.dataset["deleted"] = String(line.message?.deleted === true);
   element.dataset["mentioned"] = String(mentions.includes(chat.me));
   if (heads) gutter.replaceChildren(avatar({ userId: line.userId, name: known }).element);
@@ -96,13 +136,21 @@ function stamp(element: HTMLElement, at: number, words: string): HTMLElement {
 
 function editedMark({ message }: Line): Node[] {
   if (message?.editedAt === undefined) return [];
-  return [h("span", { class: "edited", testid: "edited", attrs: { title: `Edited ${fullTime(message.editedAt)}` } }, " (edited)")];
+  return [
+    h(
+      "span",
+      { class: "edited", testid: "edited", attrs: { title: `Edited ${fullTime(message.editedAt)}` } },
+      " (edited)",
+    ),
+  ];
 }
 
 /** Addresses become links; the names of those mentioned stand out. */
 function bodyOf(text: string, named: string[]): (Node | string)[] {
   return parts(text).flatMap(({ text: words, href }) =>
-    href === undefined ? pieces(words, named).map(nameOrText) : [h("a", { attrs: { href, target: "_blank", rel: "noopener noreferrer nofollow" } }, words)],
+    href === undefined
+      ? pieces(words, named).map(nameOrText)
+      : [h("a", { attrs: { href, target: "_blank", rel: "noopener noreferrer nofollow" } }, words)],
   );
 }
 

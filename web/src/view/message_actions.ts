@@ -9,7 +9,11 @@ import { icon, type IconName } from "./icon.ts";
 import { SIGNS } from "./reactions.ts";
 
 export class MessageActions {
-  private readonly bar = h("div", { class: "actions", testid: "actions", attrs: { role: "toolbar", "aria-label": "Message actions" } });
+  private readonly bar = h("div", {
+    class: "actions",
+    testid: "actions",
+    attrs: { role: "toolbar", "aria-label": "Message actions" },
+  });
   /** The message that the bar stands at, and the one that Tab leads to. */
   private host: HTMLElement | undefined;
   private stop: HTMLElement | undefined;
@@ -28,14 +32,19 @@ export class MessageActions {
       this.goTo(line);
       if (line) this.tabTo(line);
     });
-    list.addEventListener("focusout", ({ relatedTarget }) => relatedTarget instanceof Node && !list.contains(relatedTarget) && this.goTo(undefined));
+    list.addEventListener(
+      "focusout",
+      ({ relatedTarget }) =>
+        relatedTarget instanceof Node && !list.contains(relatedTarget) && this.goTo(undefined),
+    );
     list.addEventListener("keydown", (event) => this.walk(event));
   }
 
   /** The messages have changed: the bar may stand at one that is gone, deleted or being edited. */
   update(): void {
     if (this.host && (!this.host.isConnected || !this.open(this.host))) this.goTo(undefined);
-    if (!this.stop?.isConnected) this.tabTo(this.list.querySelector<HTMLElement>(".message:last-of-type") ?? undefined);
+    if (!this.stop?.isConnected)
+      this.tabTo(this.list.querySelector<HTMLElement>(".message:last-of-type") ?? undefined);
   }
 
   private goTo(line: HTMLElement | undefined): void {
@@ -57,7 +66,10 @@ export class MessageActions {
   private open(line: HTMLElement): Message | undefined {
     const room = this.room();
     const seq = Number(line.dataset["seq"]);
-    const message = line.dataset["state"] === "sent" && room?.editing !== seq ? room?.timeline.messages.find((m) => m.seq === seq) : undefined;
+    const message =
+      line.dataset["state"] === "sent" && room?.editing !== seq
+        ? room?.timeline.messages.find((m) => m.seq === seq)
+        : undefined;
     return message?.deleted ? undefined : message;
   }
 
@@ -65,7 +77,12 @@ export class MessageActions {
     const own = this.host?.dataset["own"] === "true";
     this.show("", [
       this.button("smile", "React", "react", () => this.offerSigns()),
-      ...(own ? [this.button("pencil", "Edit", "edit", () => this.edit()), this.button("bin", "Delete", "delete", () => this.askToDelete())] : []),
+      ...(own
+        ? [
+            this.button("pencil", "Edit", "edit", () => this.edit()),
+            this.button("bin", "Delete", "delete", () => this.askToDelete()),
+          ]
+        : []),
     ]);
   }
 
@@ -73,7 +90,16 @@ export class MessageActions {
     this.show(
       "",
       SIGNS.map(({ emoji, name }) =>
-        h("button", { class: "icon-button sign", testid: "sign", attrs: { type: "button", "aria-label": name, title: name, "data-emoji": emoji }, on: { click: () => this.done((message) => void this.chat.changing.react(message, emoji)) } }, emoji),
+        h(
+          "button",
+          {
+            class: "icon-button sign",
+            testid: "sign",
+            attrs: { type: "button", "aria-label": name, title: name, "data-emoji": emoji },
+            on: { click: () => this.done((message) => void this.chat.changing.react(message, emoji)) },
+          },
+          emoji,
+        ),
       ),
     );
     this.focusFirst();
@@ -81,9 +107,15 @@ export class MessageActions {
 
   private askToDelete(): void {
     const word = (label: string, testid: string, kind: string, work: () => void): HTMLElement =>
-      h("button", { class: `button ${kind}`, testid, attrs: { type: "button" }, on: { click: work } }, label);
+      h(
+        "button",
+        { class: `button ${kind}`, testid, attrs: { type: "button" }, on: { click: work } },
+        label,
+      );
     this.show("Delete this message?", [
-      word("Delete", "delete-sure", "danger", () => this.done((message) => void this.chat.changing.delete(message))),
+      word("Delete", "delete-sure", "danger", () =>
+        this.done((message) => void this.chat.changing.delete(message)),
+      ),
       word("Keep", "delete-keep", "quiet", () => this.back()),
     ]);
     this.focusFirst();
@@ -117,7 +149,16 @@ export class MessageActions {
   }
 
   private button(name: IconName, label: string, testid: string, work: () => void): HTMLElement {
-    return h("button", { class: "icon-button", testid, attrs: { type: "button", "aria-label": label, title: label }, on: { click: work } }, icon(name));
+    return h(
+      "button",
+      {
+        class: "icon-button",
+        testid,
+        attrs: { type: "button", "aria-label": label, title: label },
+        on: { click: work },
+      },
+      icon(name),
+    );
   }
 
   private walk(event: KeyboardEvent): void {
@@ -126,8 +167,16 @@ export class MessageActions {
       event.stopPropagation();
       return;
     }
-    const step = event.key === "ArrowUp" ? "previousElementSibling" : event.key === "ArrowDown" ? "nextElementSibling" : undefined;
-    const line = event.target instanceof HTMLElement && event.target.classList.contains("message") ? event.target : undefined;
+    const step =
+      event.key === "ArrowUp"
+        ? "previousElementSibling"
+        : event.key === "ArrowDown"
+          ? "nextElementSibling"
+          : undefined;
+    const line =
+      event.target instanceof HTMLElement && event.target.classList.contains("message")
+        ? event.target
+        : undefined;
     if (!step || !line || event.altKey) return;
     let next = line[step];
     while (next && !next.classList.contains("message")) next = next[step];

@@ -38,8 +38,20 @@ export class MessageList implements Entry<void> {
     this.empty = h("div", { class: "empty", testid: "empty" });
     this.older = h("div", { class: "history-edge", testid: "history-edge" });
     this.readBy = h("div", { class: "read-by", testid: "read-by" });
-    this.scroller = h("div", { class: "scroller", testid: "scroller", attrs: { role: "log", "aria-live": "off", tabindex: 0 } }, this.older, this.empty, this.list, this.readBy);
-    this.jump = h("button", { class: "jump", testid: "jump-latest", attrs: { type: "button", hidden: true }, on: { click: () => this.toEnd() } });
+    this.scroller = h(
+      "div",
+      { class: "scroller", testid: "scroller", attrs: { role: "log", "aria-live": "off", tabindex: 0 } },
+      this.older,
+      this.empty,
+      this.list,
+      this.readBy,
+    );
+    this.jump = h("button", {
+      class: "jump",
+      testid: "jump-latest",
+      attrs: { type: "button", hidden: true },
+      on: { click: () => this.toEnd() },
+    });
     this.element = h("div", { class: "message-pane" }, this.scroller, this.jump);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     new ResizeObserver(() => this.atEnd && !this.placing && this.snap()).observe(this.scroller);
@@ -131,7 +143,8 @@ export class MessageList implements Entry<void> {
 
   private fetchNearEdges(): void {
     // A page may hold nothing but changes of older messages: what they speak of lies further back.
-    if (this.room && this.placing && this.room.timeline.hasOlder && !this.room.timeline.first) return void this.chat.history.older(this.room);
+    if (this.room && this.placing && this.room.timeline.hasOlder && !this.room.timeline.first)
+      return void this.chat.history.older(this.room);
     if (!this.room || this.placing) return;
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
     if (scrollTop < EDGE_PX && this.room.timeline.hasOlder) void this.chat.history.older(this.room);
@@ -148,7 +161,16 @@ export class MessageList implements Entry<void> {
 
   private showEdges(room: Room, nothing: boolean): void {
     const loading = this.chat.history.state(room);
-    setText(this.older, nothing ? "" : loading === "older" ? "Loading earlier messages…" : room.timeline.hasOlder ? "" : `This is the beginning of ${room.name}.`);
+    setText(
+      this.older,
+      nothing
+        ? ""
+        : loading === "older"
+          ? "Loading earlier messages…"
+          : room.timeline.hasOlder
+            ? ""
+            : `This is the beginning of ${room.name}.`,
+    );
     this.empty.hidden = !nothing;
     if (!nothing) return;
     const view = room.phase + room.name + String(room.timeline.hasOlder) + (room.problem?.message ?? "");
@@ -159,8 +181,12 @@ export class MessageList implements Entry<void> {
 
   /** Who has read the user's own last message, if it is the end of what they said. */
   private showReaders(room: Room): void {
-    const own = room.timeline.hasNewer ? undefined : room.timeline.messages.findLast((message) => message.userId === this.chat.me && !message.deleted);
-    const readers = own ? room.readers(own.seq).map((userId) => ({ userId, name: this.chat.people.name(userId) })) : [];
+    const own = room.timeline.hasNewer
+      ? undefined
+      : room.timeline.messages.findLast((message) => message.userId === this.chat.me && !message.deleted);
+    const readers = own
+      ? room.readers(own.seq).map((userId) => ({ userId, name: this.chat.people.name(userId) }))
+      : [];
     this.readBy.hidden = readers.length === 0;
     if (!own || readers.length === 0) return;
     const names = readers.slice(0, MOST_READERS_SHOWN).map(({ name }) => name);
@@ -191,11 +217,35 @@ function emptyState(chat: Chat, room: Room): Node[] {
     const actions = h(
       "div",
       { class: "empty-actions" },
-      h("button", { class: "button", attrs: { type: "button" }, on: { click: () => chat.open(room.name) } }, "Try again"),
-      h("button", { class: "button quiet", attrs: { type: "button" }, on: { click: () => void chat.leave(room) } }, "Take off the list"),
+      h(
+        "button",
+        { class: "button", attrs: { type: "button" }, on: { click: () => chat.open(room.name) } },
+        "Try again",
+      ),
+      h(
+        "button",
+        { class: "button quiet", attrs: { type: "button" }, on: { click: () => void chat.leave(room) } },
+        "Take off the list",
+      ),
     );
-    return [icon("lock"), h("h3", {}, `You can't enter ${room.name}`), h("p", {}, room.problem?.message ?? ""), actions];
+    return [
+      icon("lock"),
+      h("h3", {}, `You can't enter ${room.name}`),
+      h("p", {}, room.problem?.message ?? ""),
+      actions,
+    ];
   }
-  if (room.phase === "waiting" || room.timeline.hasOlder) return [h("div", { class: "skeleton", attrs: { "aria-label": "Loading messages" } }, ...Array.from({ length: 6 }, () => h("div", { class: "bone" })))];
-  return [icon("chat"), h("h3", {}, `It is quiet in ${room.name}`), h("p", {}, "Write the first message below.")];
+  if (room.phase === "waiting" || room.timeline.hasOlder)
+    return [
+      h(
+        "div",
+        { class: "skeleton", attrs: { "aria-label": "Loading messages" } },
+        ...Array.from({ length: 6 }, () => h("div", { class: "bone" })),
+      ),
+    ];
+  return [
+    icon("chat"),
+    h("h3", {}, `It is quiet in ${room.name}`),
+    h("p", {}, "Write the first message below."),
+  ];
 }

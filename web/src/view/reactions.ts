@@ -25,7 +25,13 @@ export function reactionChips(chat: Chat, message: Message): HTMLElement[] {
       {
         class: "chip",
         testid: "reaction",
-        attrs: { type: "button", title: who, "aria-label": `${emoji} ${count}: ${who}`, "aria-pressed": String(userIds.includes(chat.me)), "data-emoji": emoji },
+        attrs: {
+          type: "button",
+          title: who,
+          "aria-label": `${emoji} ${count}: ${who}`,
+          "aria-pressed": String(userIds.includes(chat.me)),
+          "data-emoji": emoji,
+        },
         on: { click: () => void chat.changing.react(message, emoji) },
       },
       h("span", { class: "chip-sign" }, emoji),
@@ -35,7 +41,9 @@ export function reactionChips(chat: Chat, message: Message): HTMLElement[] {
 }
 
 function names(chat: Chat, { userIds, count }: Reactions): string {
-  const shown = userIds.slice(0, MOST_NAMES).map((userId) => (userId === chat.me ? "you" : chat.people.name(userId)));
+  const shown = userIds
+    .slice(0, MOST_NAMES)
+    .map((userId) => (userId === chat.me ? "you" : chat.people.name(userId)));
   const rest = count - shown.length;
   return rest > 0 ? `${shown.join(", ")} and ${rest} more` : shown.join(", ");
 }

@@ -19,11 +19,25 @@ export function roomList({ chat, go }: RoomListParts): Entry<void> {
   const list = h("ul", { class: "rooms", testid: "room-list" });
   const keyed = new Keyed<Room>(list, (room) => roomItem(chat, room));
   const me = statusMenu(chat);
-  const signOut = h("button", { class: "icon-button", testid: "sign-out", attrs: { type: "button", title: "Sign out", "aria-label": "Sign out" }, on: { click: () => chat.signOut() } }, icon("leave"));
+  const signOut = h(
+    "button",
+    {
+      class: "icon-button",
+      testid: "sign-out",
+      attrs: { type: "button", title: "Sign out", "aria-label": "Sign out" },
+      on: { click: () => chat.signOut() },
+    },
+    icon("leave"),
+  );
   const element = h(
     "nav",
     { class: "sidebar", attrs: { "aria-label": "Rooms", id: "rooms" } },
-    h("header", { class: "sidebar-head" }, h("span", { class: "mark small" }, icon("chat")), h("span", { class: "brand" }, "Roomful")),
+    h(
+      "header",
+      { class: "sidebar-head" },
+      h("span", { class: "mark small" }, icon("chat")),
+      h("span", { class: "brand" }, "Roomful"),
+    ),
     h("h2", { class: "section-title" }, "Rooms"),
     list,
     addRoom(go),
@@ -41,7 +55,15 @@ function roomItem(chat: Chat, { name }: Room): Entry<Room> {
   const when = h("span", { class: "room-when" });
   const badge = h("span", { class: "badge", testid: "unread-badge" });
   const glyph = h("span", { class: "room-glyph", attrs: { "aria-hidden": "true" } }, "#");
-  const link = h("a", { class: "room-link", attrs: { href: `#${encodeURIComponent(name)}` } }, glyph, h("span", { class: "room-name" }, name), when, preview, badge);
+  const link = h(
+    "a",
+    { class: "room-link", attrs: { href: `#${encodeURIComponent(name)}` } },
+    glyph,
+    h("span", { class: "room-name" }, name),
+    when,
+    preview,
+    badge,
+  );
   const element = h("li", { testid: "room-item", attrs: { "data-room": name } }, link);
   const update = (room: Room): void => {
     const open = chat.rooms.open === room;
@@ -51,13 +73,24 @@ function roomItem(chat: Chat, { name }: Room): Entry<Room> {
     const { latest, unread, mentions } = room;
     element.dataset["unread"] = String(unread);
     element.dataset["mentions"] = String(mentions);
-    const who = latest && (latest.userId === chat.me ? "You" : (latest.name ?? chat.people.name(latest.userId)));
+    const who =
+      latest && (latest.userId === chat.me ? "You" : (latest.name ?? chat.people.name(latest.userId)));
     // Only the beginning is ever visible; a long text need not be laid out.
-    setText(preview, room.phase === "refused" ? "Can't be entered" : latest ? `${who}: ${latest.deleted ? "message deleted" : latest.text.slice(0, 120)}` : "No messages yet");
+    setText(
+      preview,
+      room.phase === "refused"
+        ? "Can't be entered"
+        : latest
+          ? `${who}: ${latest.deleted ? "message deleted" : latest.text.slice(0, 120)}`
+          : "No messages yet",
+    );
     setText(when, latest ? ago(latest.at, Date.now()) : "");
     badge.hidden = unread === 0;
     setText(badge, (mentions > 0 ? "@" : "") + (unread > 99 ? "99+" : String(unread)));
-    badge.setAttribute("aria-label", mentions > 0 ? `${unread} unread, ${mentions} of them mention you` : `${unread} unread`);
+    badge.setAttribute(
+      "aria-label",
+      mentions > 0 ? `${unread} unread, ${mentions} of them mention you` : `${unread} unread`,
+    );
   };
   return { element, update };
 }
@@ -66,9 +99,29 @@ function addRoom(go: (room: string) => void): HTMLElement {
   const field = h("input", {
     class: "add-field",
     testid: "add-room",
-    attrs: { type: "text", maxlength: LONGEST_NAME + 1, placeholder: "Join or create a room", "aria-label": "Join or create a room", autocomplete: "off", spellcheck: "false" },
+    attrs: {
+      type: "text",
+      maxlength: LONGEST_NAME + 1,
+      placeholder: "Join or create a room",
+      "aria-label": "Join or create a room",
+      autocomplete: "off",
+      spellcheck: "false",
+    },
   });
-  const form = h("form", { class: "add-room" }, h("button", { class: "icon-button", testid: "add-room-submit", attrs: { type: "submit", title: "Add room", "aria-label": "Add room" } }, icon("plus")), field);
+  const form = h(
+    "form",
+    { class: "add-room" },
+    h(
+      "button",
+      {
+        class: "icon-button",
+        testid: "add-room-submit",
+        attrs: { type: "submit", title: "Add room", "aria-label": "Add room" },
+      },
+      icon("plus"),
+    ),
+    field,
+  );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const name = roomName(field.value);

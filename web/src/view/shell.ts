@@ -41,7 +41,9 @@ export function shell(chat: Chat, root: HTMLElement): () => void {
     if (next !== "none") opener = document.activeElement;
     frame.dataset["pane"] = next;
     if (next === "none") return opener instanceof HTMLElement ? opener.focus() : undefined;
-    (next === "rooms" ? rooms : people).element.querySelector<HTMLElement>("[aria-current], .people-close, a")?.focus();
+    (next === "rooms" ? rooms : people).element
+      .querySelector<HTMLElement>("[aria-current], .people-close, a")
+      ?.focus();
   };
   const go = (room: string): void => {
     frame.dataset["pane"] = "none";
@@ -57,8 +59,23 @@ export function shell(chat: Chat, root: HTMLElement): () => void {
   const strip = banner(chat, (ms) => void setTimeout(draw, ms));
   const head = header(chat, pane);
   const typing = typingLine(chat, draw);
-  const nowhere = h("div", { class: "empty nowhere" }, icon("chat"), h("h3", {}, "No room is open"), h("p", {}, "Pick a room from the list, or add one by its name."));
-  const main = h("main", { class: "main" }, head.element, strip.element, messages.element, nowhere, typing.element, composer.element);
+  const nowhere = h(
+    "div",
+    { class: "empty nowhere" },
+    icon("chat"),
+    h("h3", {}, "No room is open"),
+    h("p", {}, "Pick a room from the list, or add one by its name."),
+  );
+  const main = h(
+    "main",
+    { class: "main" },
+    head.element,
+    strip.element,
+    messages.element,
+    nowhere,
+    typing.element,
+    composer.element,
+  );
   const veil = h("div", { class: "veil", on: { click: () => pane("none") } });
   frame.append(rooms.element, main, people.element, veil, announcer(chat));
   const stage: Entry<void> = {
@@ -88,7 +105,13 @@ export function shell(chat: Chat, root: HTMLElement): () => void {
   document.addEventListener("visibilitychange", look, { signal });
   const escape = (): void => (frame.dataset["pane"] === "none" ? messages.toEnd() : pane("none"));
   document.addEventListener("keydown", (event) => keys(event, chat, go, escape), { signal });
-  rooms.element.addEventListener("click", (event) => event.target instanceof Element && event.target.closest(".room-link") && (frame.dataset["pane"] = "none"));
+  rooms.element.addEventListener(
+    "click",
+    (event) =>
+      event.target instanceof Element &&
+      event.target.closest(".room-link") &&
+      (frame.dataset["pane"] = "none"),
+  );
   const tick = setInterval(draw, TICK_MS);
 
   const first = addressed() || chat.rooms.all[0]?.name;
@@ -127,14 +150,53 @@ function keys(event: KeyboardEvent, chat: Chat, go: (room: string) => void, esca
 function header(chat: Chat, pane: (name: "rooms" | "people") => void): Entry<void> {
   const name = h("h1", { class: "room-title", testid: "room-title" });
   const count = h("span", {});
-  const menu = h("button", { class: "icon-button only-narrow", testid: "open-rooms", attrs: { type: "button", "aria-label": "Rooms", "aria-controls": "rooms" }, on: { click: () => pane("rooms") } }, icon("menu"));
+  const menu = h(
+    "button",
+    {
+      class: "icon-button only-narrow",
+      testid: "open-rooms",
+      attrs: { type: "button", "aria-label": "Rooms", "aria-controls": "rooms" },
+      on: { click: () => pane("rooms") },
+    },
+    icon("menu"),
+  );
   const dot = h("span", { class: "menu-dot" });
   menu.append(dot);
-  const people = h("button", { class: "count-button", testid: "open-people", attrs: { type: "button", "aria-controls": "people" }, on: { click: () => pane("people") } }, icon("people"), count);
-  const leave = h("button", { class: "leave-button", testid: "leave-room", attrs: { type: "button", title: "Leave this room" } }, "Leave");
+  const people = h(
+    "button",
+    {
+      class: "count-button",
+      testid: "open-people",
+      attrs: { type: "button", "aria-controls": "people" },
+      on: { click: () => pane("people") },
+    },
+    icon("people"),
+    count,
+  );
+  const leave = h(
+    "button",
+    { class: "leave-button", testid: "leave-room", attrs: { type: "button", title: "Leave this room" } },
+    "Leave",
+  );
   const bells = bell(chat);
-  leave.addEventListener("click", () => chat.rooms.open && void chat.leave(chat.rooms.open).then(() => history.replaceState(null, "", `#${encodeURIComponent(chat.rooms.openName ?? "")}`)));
-  const element = h("header", { class: "room-head" }, menu, name, h("span", { class: "spread" }), bells.element, people, leave);
+  leave.addEventListener(
+    "click",
+    () =>
+      chat.rooms.open &&
+      void chat
+        .leave(chat.rooms.open)
+        .then(() => history.replaceState(null, "", `#${encodeURIComponent(chat.rooms.openName ?? "")}`)),
+  );
+  const element = h(
+    "header",
+    { class: "room-head" },
+    menu,
+    name,
+    h("span", { class: "spread" }),
+    bells.element,
+    people,
+    leave,
+  );
   const update = (): void => {
     bells.update();
     const room = chat.rooms.open;
@@ -150,7 +212,13 @@ function header(chat: Chat, pane: (name: "rooms" | "people") => void): Entry<voi
 
 function typingLine(chat: Chat, draw: () => void): Entry<void> {
   const words = h("span", {});
-  const dots = h("span", { class: "typing-dots", attrs: { "aria-hidden": "true" } }, h("i", {}), h("i", {}), h("i", {}));
+  const dots = h(
+    "span",
+    { class: "typing-dots", attrs: { "aria-hidden": "true" } },
+    h("i", {}),
+    h("i", {}),
+    h("i", {}),
+  );
   const element = h("div", { class: "typing", testid: "typing", attrs: { role: "status" } }, dots, words);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const update = (): void => {
@@ -168,7 +236,8 @@ function typingLine(chat: Chat, draw: () => void): Entry<void> {
 function typingWords(names: string[]): string {
   if (names.length === 0) return "";
   if (names.length === 1) return `${names[0]} is typing`;
-  if (names.length <= 3) return `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]} are typing`;
+  if (names.length <= 3)
+    return `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]} are typing`;
   return "Several people are typing";
 }
 

@@ -17,9 +17,24 @@ export interface SignInParts {
 
 export function signInPage({ dev, why, done }: SignInParts): HTMLElement {
   const field = dev ? nameField() : tokenField();
-  const fault = h("p", { class: "form-fault", testid: "sign-in-error", attrs: { role: "alert", id: "sign-in-fault" } });
-  const submit = h("button", { class: "button primary wide", testid: "sign-in-submit", attrs: { type: "submit" } }, dev ? "Enter" : "Sign in");
-  const form = h("form", { class: "sign-in-form", attrs: { novalidate: true } }, h("label", { attrs: { for: "sign-in-field" } }, dev ? "Your name" : "Your token"), field, fault, submit);
+  const fault = h("p", {
+    class: "form-fault",
+    testid: "sign-in-error",
+    attrs: { role: "alert", id: "sign-in-fault" },
+  });
+  const submit = h(
+    "button",
+    { class: "button primary wide", testid: "sign-in-submit", attrs: { type: "submit" } },
+    dev ? "Enter" : "Sign in",
+  );
+  const form = h(
+    "form",
+    { class: "sign-in-form", attrs: { novalidate: true } },
+    h("label", { attrs: { for: "sign-in-field" } }, dev ? "Your name" : "Your token"),
+    field,
+    fault,
+    submit,
+  );
   const say = (text: string): void => {
     setText(fault, text);
     field.setAttribute("aria-invalid", String(text !== ""));
@@ -44,13 +59,33 @@ export function signInPage({ dev, why, done }: SignInParts): HTMLElement {
     }
   });
   const hint = dev
-    ? h("p", { class: "hint" }, "This server runs in development mode: any name will do. Open a second window to talk to yourself.")
-    : h("p", { class: "hint" }, "Make one with ", h("code", {}, "roomful token --user alice"), " and paste it here.");
+    ? h(
+        "p",
+        { class: "hint" },
+        "This server runs in development mode: any name will do. Open a second window to talk to yourself.",
+      )
+    : h(
+        "p",
+        { class: "hint" },
+        "Make one with ",
+        h("code", {}, "roomful token --user alice"),
+        " and paste it here.",
+      );
   return h(
     "main",
     { class: "sign-in" },
     h("div", { class: "sign-in-corner" }, themeToggle()),
-    h("div", { class: "sign-in-card" }, h("div", { class: "mark" }, icon("chat")), h("h1", {}, "Welcome to Roomful"), why ? h("p", { class: "sign-in-why", testid: "sign-in-why", attrs: { role: "status" } }, why) : undefined, form, hint),
+    h(
+      "div",
+      { class: "sign-in-card" },
+      h("div", { class: "mark" }, icon("chat")),
+      h("h1", {}, "Welcome to Roomful"),
+      why
+        ? h("p", { class: "sign-in-why", testid: "sign-in-why", attrs: { role: "status" } }, why)
+        : undefined,
+      form,
+      hint,
+    ),
   );
 }
 
@@ -58,7 +93,15 @@ function nameField(): HTMLInputElement {
   const field = h("input", {
     class: "field",
     testid: "sign-in-name",
-    attrs: { id: "sign-in-field", type: "text", maxlength: 64, autocomplete: "nickname", placeholder: "Ada Lovelace", autofocus: true, "aria-describedby": "sign-in-fault" },
+    attrs: {
+      id: "sign-in-field",
+      type: "text",
+      maxlength: 64,
+      autocomplete: "nickname",
+      placeholder: "Ada Lovelace",
+      autofocus: true,
+      "aria-describedby": "sign-in-fault",
+    },
   });
   const last = lasting.read(LAST_NAME);
   if (typeof last === "string") field.value = last;
@@ -69,6 +112,14 @@ function tokenField(): HTMLTextAreaElement {
   return h("textarea", {
     class: "field mono",
     testid: "sign-in-token",
-    attrs: { id: "sign-in-field", rows: 4, spellcheck: "false", autocomplete: "off", placeholder: "eyJhbGciOi…", autofocus: true, "aria-describedby": "sign-in-fault" },
+    attrs: {
+      id: "sign-in-field",
+      rows: 4,
+      spellcheck: "false",
+      autocomplete: "off",
+      placeholder: "eyJhbGciOi…",
+      autofocus: true,
+      "aria-describedby": "sign-in-fault",
+    },
   });
 }

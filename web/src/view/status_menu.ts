@@ -1,7 +1,14 @@
 // The user at the foot of the list of rooms: face, name, and what they show as. Pressed, it offers what they may show as.
 
 import type { Chat } from "../chat/chat.ts";
-import { choiceOf, LONGEST_STATUS_TEXT, STATUSES, statusLabel, statusLine, statusText } from "../format/statuses.ts";
+import {
+  choiceOf,
+  LONGEST_STATUS_TEXT,
+  STATUSES,
+  statusLabel,
+  statusLine,
+  statusText,
+} from "../format/statuses.ts";
 import { avatar } from "./avatar.ts";
 import { h, setText, type Entry } from "./dom.ts";
 import { icon } from "./icon.ts";
@@ -14,7 +21,17 @@ export function statusMenu(chat: Chat): Entry<void> {
   const { userId, name } = chat.session;
   const face = h("span", { class: "face" }, avatar({ userId, name }).element, dot);
   const words = h("span", { class: "me-text" }, h("span", { class: "me-name", testid: "me" }, name), line);
-  const button = h("button", { class: "me-button", testid: "status-button", attrs: { type: "button", "aria-expanded": "false", "aria-controls": "statuses" } }, face, words, h("span", { class: "unseen" }, "Set your status"));
+  const button = h(
+    "button",
+    {
+      class: "me-button",
+      testid: "status-button",
+      attrs: { type: "button", "aria-expanded": "false", "aria-controls": "statuses" },
+    },
+    face,
+    words,
+    h("span", { class: "unseen" }, "Set your status"),
+  );
   const panel = offer(chat, () => open(false));
   const element = h("div", { class: "me-status" }, panel.element, button);
   const open = (yes: boolean): void => {
@@ -32,7 +49,8 @@ export function statusMenu(chat: Chat): Entry<void> {
   });
   element.addEventListener("focusout", ({ relatedTarget }) => {
     // The panel takes the focus of whatever in it can't, so without a target the user has pressed somewhere else.
-    const elsewhere = relatedTarget instanceof Node ? !element.contains(relatedTarget) : document.hasFocus();
+    const elsewhere =
+      relatedTarget instanceof Node ? !element.contains(relatedTarget) : document.hasFocus();
     if (elsewhere) open(false);
   });
   const update = (): void => {
@@ -51,11 +69,20 @@ export function statusMenu(chat: Chat): Entry<void> {
 }
 
 /** `update` fills it with what is chosen now; `mark` only shows what that is, and leaves what is being typed. */
-function offer(chat: Chat, close: () => void): { element: HTMLElement; update: () => void; mark: () => void } {
+function offer(
+  chat: Chat,
+  close: () => void,
+): { element: HTMLElement; update: () => void; mark: () => void } {
   const field = h("input", {
     class: "field status-field",
     testid: "status-text",
-    attrs: { type: "text", maxlength: LONGEST_STATUS_TEXT, placeholder: "What are you up to?", "aria-label": "Status text", autocomplete: "off" },
+    attrs: {
+      type: "text",
+      maxlength: LONGEST_STATUS_TEXT,
+      placeholder: "What are you up to?",
+      "aria-label": "Status text",
+      autocomplete: "off",
+    },
   });
   const options = STATUSES.map(({ status, label, hint }) => {
     const choose = (): void => {
@@ -64,14 +91,33 @@ function offer(chat: Chat, close: () => void): { element: HTMLElement; update: (
     };
     return h(
       "button",
-      { class: "status-option", testid: "status-option", attrs: { type: "button", "data-status": status, "aria-pressed": "false" }, on: { click: choose } },
+      {
+        class: "status-option",
+        testid: "status-option",
+        attrs: { type: "button", "data-status": status, "aria-pressed": "false" },
+        on: { click: choose },
+      },
       h("span", { class: "dot", attrs: { "data-status": status } }),
-      h("span", { class: "status-words" }, h("span", {}, label), hint !== "" && h("span", { class: "status-hint" }, hint)),
+      h(
+        "span",
+        { class: "status-words" },
+        h("span", {}, label),
+        hint !== "" && h("span", { class: "status-hint" }, hint),
+      ),
       icon("check"),
     );
   });
-  const clear = h("button", { class: "link-button", testid: "status-clear", attrs: { type: "button" } }, "Clear");
-  const form = h("form", { class: "status-form" }, field, h("button", { class: "button primary", testid: "status-save", attrs: { type: "submit" } }, "Save"));
+  const clear = h(
+    "button",
+    { class: "link-button", testid: "status-clear", attrs: { type: "button" } },
+    "Clear",
+  );
+  const form = h(
+    "form",
+    { class: "status-form" },
+    field,
+    h("button", { class: "button primary", testid: "status-save", attrs: { type: "submit" } }, "Save"),
+  );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     close();
@@ -81,11 +127,27 @@ function offer(chat: Chat, close: () => void): { element: HTMLElement; update: (
     close();
     void chat.showing.choose({ status: chat.showing.choice.status });
   });
-  const head = h("header", { class: "status-head" }, h("h2", { class: "section-title" }, "Your status"), clear);
-  const element = h("section", { class: "statuses", testid: "statuses", attrs: { id: "statuses", "aria-label": "Your status", tabindex: -1, hidden: true } }, head, form, ...options);
+  const head = h(
+    "header",
+    { class: "status-head" },
+    h("h2", { class: "section-title" }, "Your status"),
+    clear,
+  );
+  const element = h(
+    "section",
+    {
+      class: "statuses",
+      testid: "statuses",
+      attrs: { id: "statuses", "aria-label": "Your status", tabindex: -1, hidden: true },
+    },
+    head,
+    form,
+    ...options,
+  );
   const mark = (): void => {
     const { status, text } = chat.showing.choice;
-    for (const option of options) option.setAttribute("aria-pressed", String(option.dataset["status"] === status));
+    for (const option of options)
+      option.setAttribute("aria-pressed", String(option.dataset["status"] === status));
     clear.hidden = !text;
   };
   const update = (): void => {
