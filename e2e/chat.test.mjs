@@ -1,4 +1,4 @@
-// The events of the contract with the stock socket.io-client against the real binary.
+// The contract's events: the stock socket.io-client against the real binary.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -10,7 +10,7 @@ import { next, sleep } from "./lib/waiting.mjs";
 
 let server;
 before(async () => {
-  // Short times, so that what takes time can be watched.
+  // Short times, so that the tests can watch typing and the grace end.
   const env = {
     ROOMFUL__PRESENCE__GRACE: "300ms",
     ROOMFUL__TYPING__INTERVAL: "400ms",
@@ -23,7 +23,7 @@ afterEach(leaveAll);
 after(() => server?.stop());
 
 let rooms = 0;
-/** A room of its own for each test. */
+/** A new room for each test. */
 const fresh = () => `room-${++rooms}`;
 
 function assertError(answer, code, retryable = false) {
@@ -70,7 +70,7 @@ describe("connecting", () => {
     });
   }
 
-  test("a live socket ends when its token does", async () => {
+  test("a live socket ends when its token expires", async () => {
     const exp = Math.floor(Date.now() / 1000) + 2;
     const socket = await person(server, "brief", { claims: { exp }, reconnection: false });
     await next(socket, "disconnect");
@@ -78,7 +78,7 @@ describe("connecting", () => {
     assert.ok(Date.now() < exp * 1000 + 6000, "closed long after its time");
   });
 
-  test("a fresh token keeps it alive, one for somebody else does not", async () => {
+  test("a fresh token keeps it alive, another user's token does not", async () => {
     const exp = Math.floor(Date.now() / 1000) + 2;
     const socket = await person(server, "lasting", { claims: { exp }, reconnection: false });
     assertError(await call(socket, "token:refresh", { token: tokenFor("somebody-else") }), "unauthorized");
@@ -131,7 +131,7 @@ describe("rooms and messages", () => {
     assert.equal((await heard(alice, "chat:receive_message", (m) => m.seq === 2)).replyTo, 1);
   });
 
-  test("the room may be given as a bare string", async () => {
+  test("the room can be a bare string", async () => {
     const room = fresh();
     const alice = await person(server, "alice");
     assert.equal((await done(alice, "chat:join", room)).room, room);
@@ -142,7 +142,7 @@ describe("rooms and messages", () => {
     assert.equal((await done(alice, "chat:leave", room)).room, room);
   });
 
-  test("every socket sees the messages of many senders in the same order, without a hole", async () => {
+  test("every socket sees the messages of many senders in the same order, without holes", async () => {
     const room = fresh();
     const people = await Promise.all(["a", "b", "c"].map((user) => member(server, user, room)));
     const sends = people.flatMap((socket, who) =>
@@ -171,7 +171,7 @@ describe("rooms and messages", () => {
     assert.deepEqual(views[2], views[0]);
   });
 
-  test("a retry with the same clientId is answered like the first time, and stored once", async () => {
+  test("a retry with the same clientId gets the first answer and is stored once", async () => {
     const room = fresh();
     const alice = await member(server, "alice", room);
     const bob = await member(server, "bob", room);
@@ -180,7 +180,7 @@ describe("rooms and messages", () => {
     const again = await done(alice, "chat:send_message", message);
     assert.deepEqual(again, { ...first, duplicate: true });
     assertError(await call(alice, "chat:send_message", { ...message, text: "twice" }), "conflict");
-    // The id belongs to its user: another one may use the same.
+    // A clientId belongs to its user: another user can use the same one.
     const other = await done(bob, "chat:send_message", message);
     assert.deepEqual([other.seq, other.duplicate], [2, false]);
     const { messages } = await done(alice, "chat:get_history", { room });
@@ -193,7 +193,7 @@ describe("rooms and messages", () => {
     );
   });
 
-  test("history comes in pages, in both directions", async () => {
+  test("history has pages in both directions", async () => {
     const room = fresh();
     const alice = await member(server, "alice", room);
     for (let i = 1; i <= 25; i++) await done(alice, "chat:send_message", { room, text: `m${i}` });
@@ -209,7 +209,7 @@ describe("rooms and messages", () => {
     assert.equal((await seqs({ limit: 5000 }))[0].length, 25);
   });
 
-  test("a join with since catches up; with a foreign epoch it says reset", async () => {
+  test("a join with since catches up; with another epoch it answers reset", async () => {
     const room = fresh();
     const alice = await member(server, "alice", room);
     for (let i = 1; i <= 5; i++) await done(alice, "chat:send_message", { room, text: `m${i}` });
@@ -226,7 +226,7 @@ describe("rooms and messages", () => {
     assert.equal(reset.reset, true);
   });
 
-  test("who leaves, leaves on all devices and hears no more", async () => {
+  test("a user who leaves does so on all devices and gets no more messages", async () => {
     const room = fresh();
     const alice = await member(server, "alice", room);
     const phone = await member(server, "bob", room);
@@ -240,7 +240,7 @@ describe("rooms and messages", () => {
     }
   });
 
-  test("a token with patterns opens only the rooms that they match", async () => {
+  test("a token with patterns opens only matching rooms", async () => {
     const alice = await person(server, "alice", { claims: { rooms: ["team-*", "dm:alice:*"] } });
     await done(alice, "chat:join", { room: "team-red" });
     await done(alice, "chat:join", { room: "dm:alice:bob" });
@@ -249,8 +249,8 @@ describe("rooms and messages", () => {
   });
 });
 
-describe("signs of life", () => {
-  test("typing is passed on once in a while, and ends by itself, by a stop, and by a message", async () => {
+describe("typing, marks and presence", () => {
+  test("typing is debounced, and ends by itself, with a stop, and with a message", async () => {
     const room = fresh();
     const alice = await member(server, "alice", room);
     const bob = await member(server, "bob", room);
@@ -275,7 +275,7 @@ describe("signs of life", () => {
     );
   });
 
-  test("a read mark grows, counts what is unread, and is told to the others", async () => {
+  test("a read mark grows, updates the unread count, and reaches the others", async () => {
     const room = fresh();
     const alice = await member(server, "alice", room);
     const bob = await member(server, "bob", room);
@@ -301,7 +301,7 @@ describe("signs of life", () => {
     assert.deepEqual([again.readSeq, again.unread], [5, 0]);
   });
 
-  test("several devices are one person, and a reload is no absence", async () => {
+  test("several devices are one user, and a reload does not go offline", async () => {
     const room = fresh();
     const alice = await member(server, "alice", room);
     const phone = await member(server, "bob", room);
@@ -332,7 +332,7 @@ describe("signs of life", () => {
     );
   });
 
-  test("a subscription tells of people in no common room", async () => {
+  test("a subscription reports users without a common room", async () => {
     const alice = await person(server, "alice");
     const { users } = await done(alice, "presence:subscribe", { users: ["carol"] });
     assert.deepEqual(users, [{ userId: "carol", status: "offline", lastSeen: null }]);
@@ -349,7 +349,7 @@ describe("signs of life", () => {
 });
 
 describe("errors", () => {
-  test("a status is told to who cares, and the invisible are offline to all but themselves", async () => {
+  test("a status reaches room members and subscribers; invisible users look offline to others", async () => {
     const room = fresh();
     const alice = await member(server, "alice", room);
     const bob = await member(server, "bob", room);
@@ -385,7 +385,7 @@ describe("errors", () => {
     );
   });
 
-  test("a failure comes back in the ack, or as the event error without one", async () => {
+  test("a failure comes in the ack, or as the event error without an ack", async () => {
     const alice = await person(server, "alice");
     const bad = { room: fresh(), text: "not a member" };
     assertError(await call(alice, "chat:send_message", bad), "forbidden");
@@ -397,7 +397,7 @@ describe("errors", () => {
     assertError(await call(alice, "__proto__", {}), "invalid_request");
   });
 
-  test("a text over the limit is too large, the largest one is not", async () => {
+  test("a text over the limit is refused, one at the limit is not", async () => {
     const room = fresh();
     const alice = await member(server, "alice", room);
     const large = { room, text: "x".repeat(16 * 1024 + 1) };
@@ -405,7 +405,7 @@ describe("errors", () => {
     assert.equal((await done(alice, "chat:send_message", { room, text: "x".repeat(16 * 1024) })).seq, 1);
   });
 
-  test("a flood is limited, and says when to come back", async () => {
+  test("a flood is rate limited and told when to retry", async () => {
     const room = fresh();
     const alice = await member(server, "flooder", room);
     const answers = await Promise.all(
@@ -421,15 +421,15 @@ describe("errors", () => {
     await done(alice, "chat:send_message", { room, text: "patient" });
   });
 
-  test("a client's own error event is taken and harms nothing", async () => {
+  test("the server accepts a client's error event", async () => {
     const alice = await person(server, "alice");
     alice.emit("error", { message: "the page broke \u001b[31m" });
     await done(alice, "chat:join", { room: fresh() });
   });
 });
 
-describe("over a restart", () => {
-  test("clients come back by themselves, and every message is still there", async () => {
+describe("across a restart", () => {
+  test("clients reconnect by themselves, and every message is still there", async () => {
     const own = await Roomful.start();
     try {
       const alice = await member(own, "alice", "lobby");
@@ -464,7 +464,7 @@ describe("over a restart", () => {
 });
 
 describe("for operators", () => {
-  test("health and metrics are there", async () => {
+  test("health and metrics answer", async () => {
     await person(server, "alice");
     assert.equal((await fetch(`${server.url}/livez`)).status, 200);
     assert.equal((await fetch(`${server.url}/readyz`)).status, 200);

@@ -1,5 +1,6 @@
-// Three nodes on a real PostgreSQL and a real Redis, behind nginx and HAProxy that know no stickiness, with the stock client.
-// The proxies run with the very files of deploy/. Any request of a session comes to any node.
+// Three nodes on a real PostgreSQL and a real Redis, behind nginx and HAProxy without stickiness, with the
+// stock client. The proxies use the files of deploy/ unchanged. Any request of a session can arrive at any
+// node.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -24,7 +25,7 @@ const WAYS = {
 };
 
 let postgres, redis;
-/** From all nodes to PostgreSQL. */
+/** The proxy between all nodes and PostgreSQL. */
 let store;
 let nodes = [];
 before(async () => {
@@ -56,7 +57,7 @@ after(async () => {
 let rooms = 0;
 const fresh = () => `cluster-${++rooms}`;
 
-/** The node that holds a client's session. */
+/** The node of a client's session. */
 async function owner(socket) {
   const tag = socket.io.engine.id.slice(0, TAG);
   for (const node of nodes) {
@@ -68,7 +69,7 @@ async function owner(socket) {
   throw new Error(`no node has the tag ${tag}`);
 }
 
-/** How many requests of this kind the nodes have passed on to each other. */
+/** The number of requests of this kind that the nodes have forwarded to each other. */
 async function forwarded(kind) {
   const shown = await Promise.all(nodes.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()));
   const counts = shown.map((text) =>
@@ -77,14 +78,14 @@ async function forwarded(kind) {
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
-/** A member of `room` of the kind that is `wanted`: they come until one is. */
+/** Connects members of `room` until one satisfies `wanted`, and returns that one. */
 function oneWho(wanted, what, proxy, user, room, options) {
   let round = 0;
   return until(async () => {
     const socket = await member(proxy, user, room, options);
     if (await wanted(socket)) return socket;
     socket.disconnect();
-    // Else the requests of a connect might always make a whole round.
+    // Shift round robin, or the requests of each connect might always go around exactly once.
     round += 1;
     for (let n = 0; n < round % NODES; n++) await fetch(`${proxy.url}/livez`);
   }, what);
@@ -100,7 +101,7 @@ async function upgraded(socket) {
   if (engine.transport.name !== "websocket") await next(engine, "upgrade");
 }
 
-/** A member of `room` whose WebSocket leads through another node than their own. */
+/** A member of `room` whose WebSocket is tunnelled through another node. */
 async function carried(proxy, ...who) {
   const before = await forwarded("upgrade");
   const throughAnother = async (socket) => {
@@ -110,16 +111,17 @@ async function carried(proxy, ...who) {
   return oneWho(throughAnother, "an upgrade that comes to the wrong node", proxy, ...who);
 }
 
-/** Holds a client to the one law: every message of its room, in order, once. */
+/** Checks that a client got every message of its room, in order, once. */
 function watch(socket) {
   socket.got = [];
   socket.on("chat:receive_message", ({ seq, text }) => {
-    // A session that goes on may be in a room though the answer to the join was lost: that has yet to tell what came before.
+    // A recovered session can be in a room although the join's answer was lost; the answer has the earlier
+    // messages.
     if (!socket.behind) socket.got.push({ seq, text });
   });
 }
 
-/** Waits until a client has seen as much as was acknowledged, and holds it to the ledger, text -> seq. */
+/** Waits until a client has all acknowledged messages, and compares them with the ledger, text -> seq. */
 async function sees(socket, ledger) {
   const head = ledger.size;
   const stands = () => {
@@ -140,9 +142,9 @@ async function sees(socket, ledger) {
   assert.deepEqual(faults(socket.got, ledger), []);
 }
 
-/** Holds everybody who was there from the beginning, and the log as each node shows it, to the ledger. */
+/** Compares each client that was there from the start, and the log on each node, with the ledger. */
 async function allAgree(people, room, ledger) {
-  // It comes after whatever is still on its way, so a repeat has been seen by then.
+  // This message comes after everything in transit, so any repeat has arrived by then.
   ledger.set("the last one", (await insist(people[0], room, "the last one")).seq);
   await Promise.all(people.map((one) => sees(one, ledger)));
   for (const node of nodes) {
@@ -152,7 +154,7 @@ async function allAgree(people, room, ledger) {
   }
 }
 
-/** Posts as the app's backend does, on this node, and notes it in the ledger. */
+/** Posts over the HTTP API of this node and adds the message to the ledger. */
 async function post(node, room, text, ledger) {
   const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
   const body = JSON.stringify({ userId: "backend", text });
@@ -166,15 +168,15 @@ async function post(node, room, text, ledger) {
   ledger.set(text, JSON.parse(said).seq);
 }
 
-/** Joins anew after what was seen last, as one does whose session is not recovered. */
+/** Joins again with `since`, as a client does whose session is not recovered. */
 async function catchUp(socket, room) {
   socket.behind = true;
   while (socket.connected && socket.behind) {
     const ask = { room, since: socket.got.at(-1)?.seq ?? 0, limit: 200 };
     await new Promise((resolve) => {
-      // In the callback: what comes right behind the answer would overtake whoever awaits it.
+      // In the callback: events right behind the answer would arrive before an awaiting caller continues.
       socket.timeout(2000).emit("chat:join", ask, (error, answer) => {
-        // If the connection is lost again, the next one tries again.
+        // If the connection breaks again, the next one retries.
         if (error) assert.match(error.message, LOST);
         else if (!answer.ok) assert.equal(answer.error.retryable, true, JSON.stringify(answer));
         else {
@@ -188,7 +190,7 @@ async function catchUp(socket, room) {
   }
 }
 
-/** After it was lost: waits until it is back, and says whether its session was. */
+/** Waits until a lost client is back; true if its session was recovered. */
 async function back(socket, lost) {
   await lost;
   if (!socket.connected) await next(socket, "connect");
@@ -211,7 +213,7 @@ for (const [name, start] of Object.entries({
     let proxy;
     before(async () => {
       proxy = await start();
-      // Its first look at each node's health.
+      // Wait for its first health check of each node.
       await until(async () => (await fetch(`${proxy.url}/livez`)).ok, `${name} to find a node`);
     });
     after(() => proxy?.stop());
@@ -224,7 +226,7 @@ for (const [name, start] of Object.entries({
         const bob = await elsewhere(proxy, await owner(alice), "bob", room, options);
         const people = [alice, bob];
         if (way === "upgrade") {
-          // Before carol comes, or she might take their requests for hers.
+          // Before carol connects, or the count could include her requests.
           await Promise.all(people.map(upgraded));
           people.push(await carried(proxy, "carol", room, options));
         }
@@ -254,7 +256,7 @@ for (const [name, start] of Object.entries({
         }
       });
 
-      test(`who loses their node to kill -9 misses nothing, over ${way}`, async (t) => {
+      test(`a client whose node gets kill -9 misses nothing, over ${way}`, async (t) => {
         const room = fresh();
         const alice = await member(proxy, "alice", room, options);
         const alive = await owner(alice);
@@ -272,7 +274,7 @@ for (const [name, start] of Object.entries({
         t.diagnostic(`recovered: ${recovered}`);
         if (!recovered) await catchUp(bob, room);
         await sees(bob, ledger);
-        // A poll of hers may have been with the dying node: she may have come back, too.
+        // One of her polls may have been at the killed node, so she may have reconnected, too.
         ledger.set("after", (await insist(alice, room, "after")).seq);
         await Promise.all([sees(alice, ledger), sees(bob, ledger)]);
         await dying.restart();
@@ -280,7 +282,7 @@ for (const [name, start] of Object.entries({
       });
     }
 
-    /** Clients of all ways who go on by whatever the server offers, and what is to be done while they listen. */
+    /** Runs `act` while clients of all transports listen. */
     async function crowd(room, count) {
       const kinds = Object.values(WAYS);
       return Promise.all(
@@ -295,7 +297,7 @@ for (const [name, start] of Object.entries({
       );
     }
 
-    test("polls that pass through a killed node, and their neighbours, lose nothing", async () => {
+    test("polls through a killed node, and polls beside them, lose nothing", async () => {
       const room = fresh();
       const people = await crowd(room, 12);
       const [alive, dying] = nodes;
@@ -309,7 +311,7 @@ for (const [name, start] of Object.entries({
       await allAgree(people, room, ledger);
     });
 
-    test("without PostgreSQL who is there stays, and who comes is in once it is back", async () => {
+    test("without PostgreSQL, connected clients stay, and new ones get in once it is back", async () => {
       const room = fresh();
       const kinds = Object.entries(WAYS);
       const people = await Promise.all(kinds.map(([way, options]) => member(proxy, way, room, options)));
@@ -375,7 +377,7 @@ for (const [name, start] of Object.entries({
   });
 }
 
-/** The status of a handshake from this address of the machine, with these headers. */
+/** The HTTP status of a handshake from this local address with these headers. */
 function handshake(proxy, localAddress, headers = {}) {
   const answer = new Promise((resolve, reject) => {
     const asked = request(
@@ -399,14 +401,14 @@ describe("the client's address", () => {
   });
   after(() => server?.stop());
 
-  // A client of its own for each proxy: 127.0.0.x and 127.0.0.x+1 are both this machine.
+  // Each proxy has its own client address: 127.0.0.x and 127.0.0.x+1 are both this machine.
   for (const [name, start, own] of [
     ["nginx", () => Nginx.start("nginx/roomful.conf", [server.listen]), 10],
     ["nginx, sticky", () => Nginx.start("nginx/roomful-sticky.conf", [server.listen]), 20],
     ["HAProxy", () => HAProxy.start("haproxy/roomful.cfg", [server.listen]), 30],
     ["HAProxy, sticky", () => HAProxy.start("haproxy/roomful-sticky.cfg", [server.listen]), 40],
   ]) {
-    test(`is what ${name} says, not what the client says`, async () => {
+    test(`comes from ${name}, not from the client`, async () => {
       const proxy = await start();
       try {
         await until(async () => (await fetch(`${proxy.url}/livez`)).ok, `${name} to find the node`);
@@ -435,7 +437,7 @@ for (const [name, start] of Object.entries({
       nodes.map(({ listen }) => listen),
     ),
 })) {
-  test(`behind ${name} with stickiness all is as it was`, async () => {
+  test(`clients behind ${name} with stickiness work alike`, async () => {
     const proxy = await start();
     try {
       await until(async () => (await fetch(`${proxy.url}/livez`)).ok, `${name} to find a node`);
@@ -456,12 +458,12 @@ for (const [name, start] of Object.entries({
   });
 }
 
-test("dashboard and alerts ask for what a node shows", async () => {
+test("dashboard and alerts use metrics that a node has", async () => {
   const shown = await (await fetch(`${nodes[0].url}/metrics`)).text();
   const names = new Set(shown.split("\n").map((line) => /^[a-z_]+/.exec(line)?.[0]));
   for (const path of ["grafana/roomful.json", "prometheus/alerts.yaml"]) {
     const text = readFileSync(join(ROOT, "deploy", path), "utf8");
-    // As they stand in expressions: before a selector, a range or an operator, which in JSON has its quotes escaped.
+    // Metric names in expressions: before a selector, a range or an operator; JSON escapes the quotes.
     const asked = text.match(/\b(?:roomful|process)_[a-z_]+\b(?=[{[ ])/g) ?? [];
     assert.ok(asked.length > 5, path);
     for (const name of asked) assert.ok(names.has(name), `${path}: ${name} is not shown`);

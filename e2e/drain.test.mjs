@@ -1,4 +1,4 @@
-// A server is told to stop, as an operator or a rolling update does it: what it still does, for whom, and that it ends.
+// Graceful shutdown of a server by SIGTERM, as an operator or a rolling update does it.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
@@ -10,7 +10,7 @@ import { Roomful } from "./lib/process.mjs";
 import { tokenFor } from "./lib/token.mjs";
 import { PATIENCE, next, until, within } from "./lib/waiting.mjs";
 
-/** Fewer than the waves of `shutdown.spread` below, four a second: each wave takes one. */
+/** Fewer than the waves of `shutdown.spread` below (four a second), so each wave has at most one. */
 const CROWD = 16;
 const WAYS = [
   { transports: ["polling"] },
@@ -32,12 +32,12 @@ const shutdown = (delay, spread, timeout) => ({
   ROOMFUL__SHUTDOWN__TIMEOUT: `${timeout}s`,
 });
 
-test("it serves on while load balancers notice, then sends its clients away in waves, and ends with 0", async () => {
+test("it serves while load balancers notice, then disconnects its clients in waves, and exits with 0", async () => {
   const server = await Roomful.start({ env: shutdown(4, 8, 10) });
   try {
     const room = "lobby";
     const people = await Promise.all(
-      // Who is gone stays gone: only then can be seen what happens meanwhile.
+      // Clients do not reconnect, so that the test sees each disconnect once.
       Array.from({ length: CROWD }, (_, n) =>
         member(server, `user-${n}`, room, { ...WAYS[n % WAYS.length], reconnection: false }),
       ),
@@ -55,20 +55,20 @@ test("it serves on while load balancers notice, then sends its clients away in w
     assert.equal(await probe(server, "/livez"), 200);
     await done(alice, "chat:send_message", { room, text: "still here" });
     await heard(bob, "chat:receive_message", ({ text }) => text === "still here");
-    // Until the balancer has noticed, it sends others here.
+    // Until the load balancer notices, it sends new clients here.
     const late = await member(server, "late", room);
     late.disconnect();
     assert.deepEqual(
       people.filter((one) => one.hint || !one.connected),
       [],
-      "nobody is sent away yet",
+      "no client is disconnected yet",
     );
 
     for (const count of [1, CROWD / 2]) {
       await until(() => gone.length >= count, `${count} to be gone`);
       assert.equal(await probe(server, "/livez"), 200);
       assert.equal(await probe(server, "/readyz"), 503);
-      // Their turn may come while they talk, but not that of all at once.
+      // A client's wave may come while it sends, but not all waves at once.
       const rest = people.filter((one) => one.connected);
       const acks = rest.map((one) =>
         one.timeout(PATIENCE).emitWithAck("chat:send_message", { room, text: "one of the rest" }),
@@ -87,9 +87,9 @@ test("it serves on while load balancers notice, then sends its clients away in w
       assert.ok(hint.retryAfterMs >= 0 && hint.retryAfterMs <= 1000, JSON.stringify(hint));
     assert.ok(
       gone.every(({ told }) => told),
-      "nobody is gone before they were told",
+      "each client gets the event before its disconnect",
     );
-    // After "io server disconnect" the stock client would not come back by itself.
+    // After "io server disconnect" the stock client would not reconnect.
     assert.deepEqual(
       gone.filter(({ reason }) => !/^transport /.test(reason)),
       [],
@@ -103,12 +103,12 @@ for (const [where, bus] of [
   ["alone", () => ({})],
   ["in a cluster", () => ({ ROOMFUL_BUS_URL: redis.url })],
 ]) {
-  test(`${where}, it ends in time though PostgreSQL stands still, and what was under way can be tried again`, async () => {
+  test(`${where}, it ends in time while PostgreSQL hangs, and pending sends can be retried`, async () => {
     const [delay, spread, timeout] = [1, 1, 3];
     const server = await Roomful.start({
       env: {
         ROOMFUL_STORE_URL: postgres.url,
-        // No other patience than that of the shutdown ends what waits for PostgreSQL.
+        // Only the shutdown's own deadline ends calls to PostgreSQL.
         ROOMFUL__STORE__STATEMENT_TIMEOUT: "60s",
         ...bus(),
         ...shutdown(delay, spread, timeout),

@@ -1,5 +1,6 @@
-// Engine.IO 4 with the stock engine.io-client, and by hand where a stock client never goes, against the raw echo of
-// the conformance example. Its settings: pingInterval 300, pingTimeout 200, maxPayload 1,000,000.
+// Engine.IO 4 against the raw echo of the conformance example, with the stock engine.io-client, and by hand
+// for requests that a stock client never sends. Settings: pingInterval 300, pingTimeout 200, maxPayload
+// 1,000,000.
 
 import assert from "node:assert/strict";
 import { request } from "node:http";
@@ -55,7 +56,7 @@ function messages(socket, count) {
 
 for (const transport of ["polling", "websocket"]) {
   describe(`stock client over ${transport}`, () => {
-    test("text comes back, whatever the script", async () => {
+    test("the server echoes text in any script", async () => {
       const socket = await open([transport]);
       const sent = ["hello", "grüße", "日本語", "👩‍🚀 \u0000 \u001f", "4\n2", "b64?"];
       const back = messages(socket, sent.length);
@@ -65,7 +66,7 @@ for (const transport of ["polling", "websocket"]) {
       await close(socket);
     });
 
-    test("binary comes back byte for byte, between texts", async () => {
+    test("the server echoes binary byte for byte, between texts", async () => {
       const socket = await open([transport]);
       const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
       const back = messages(socket, 4);
@@ -81,7 +82,7 @@ for (const transport of ["polling", "websocket"]) {
       await close(socket);
     });
 
-    test("half a megabyte comes back, as text and as binary", async () => {
+    test("the server echoes half a megabyte, as text and as binary", async () => {
       const socket = await open([transport]);
       const text = "é".repeat(250_000);
       const binary = Buffer.alloc(500_000, 0xa5);
@@ -131,14 +132,14 @@ for (const transport of ["polling", "websocket"]) {
 }
 
 describe("upgrade", () => {
-  test("the stock client moves to WebSocket and no message is lost, doubled or reordered", async () => {
+  test("the stock client upgrades to WebSocket without lost, duplicated or reordered messages", async () => {
     for (let round = 0; round < 5; round++) {
       const socket = await open(["polling", "websocket"]);
       const upgraded = next(socket, "upgrade");
       const sent = [];
       const total = 300;
       const back = messages(socket, total);
-      // Keep sending all the while, so that some messages are under way whenever the switch happens.
+      // Keep sending, so that some messages are in transit whenever the switch happens.
       while (sent.length < total) {
         sent.push(`m${sent.length}`);
         socket.send(sent.at(-1));
@@ -151,7 +152,7 @@ describe("upgrade", () => {
     }
   });
 
-  test("after it, polling with the sid is refused and a second WebSocket is closed", async () => {
+  test("after an upgrade, polling with the sid is refused and a second WebSocket is closed", async () => {
     const { sid } = await handshake();
     const ws = await webSocket(`&sid=${sid}`);
     ws.send("2probe");
@@ -167,13 +168,13 @@ describe("upgrade", () => {
     ws.close();
   });
 
-  test("a parked poll is released by the probe", async () => {
+  test("the probe releases a parked poll", async () => {
     const { sid } = await handshake();
     const parked = poll(sid);
     const ws = await webSocket(`&sid=${sid}`);
     ws.send("2probe");
     assert.equal(await frame(ws), "3probe");
-    // The noop that ends the poll may be preceded by a heartbeat; both are answers to that same poll.
+    // A heartbeat may precede the noop that ends the poll; both answer the same poll.
     const { text } = await parked;
     assert.ok(["6", "2"].includes(text), text);
     ws.send("5");
@@ -184,7 +185,7 @@ describe("upgrade", () => {
 });
 
 describe("by hand", () => {
-  test("the handshake has all its fields", async () => {
+  test("the handshake has all fields", async () => {
     const { sid, ...rest } = await handshake();
     assert.ok(typeof sid === "string" && sid.length >= 20, "a sid must not be guessable");
     assert.deepEqual(rest, {
@@ -234,13 +235,13 @@ describe("by hand", () => {
       const ws = new WebSocket(`${server.url.replace("http", "ws")}/engine.io/${query}`);
       const [, answer] = await next(ws, "unexpected-response");
       assert.equal(answer.statusCode, 400, query);
-      // Giving up a WebSocket that never opened is an error event, too.
+      // Closing a WebSocket that never opened emits an error event, too.
       ws.on("error", () => {});
       ws.terminate();
     }
   });
 
-  test("several packets travel in one payload, both ways", async () => {
+  test("one payload carries several packets, both ways", async () => {
     const { sid } = await handshake();
     const answer = await post(sid, "4one\x1e4two\x1ebAQID\x1e4three");
     assert.deepEqual([answer.status, await answer.text()], [200, "ok"]);
@@ -248,13 +249,13 @@ describe("by hand", () => {
     assert.equal((await poll(sid)).text, "4one\x1e4two\x1ebAQID\x1e4three");
   });
 
-  test("answers of the polling transport must not be cached", async () => {
+  test("polling answers are not cacheable", async () => {
     const answer = await fetch(`${server.url}/engine.io/?EIO=4&transport=polling`);
     assert.match(answer.headers.get("cache-control"), /no-store/);
     assert.match(answer.headers.get("content-type"), /^text\/plain; ?charset=utf-8/i);
   });
 
-  test("a large polling answer is compressed for whoever accepts that, a small one is not", async () => {
+  test("a large polling answer is compressed if the client accepts that, a small one is not", async () => {
     const { sid } = await handshake();
     await post(sid, `4${"repetition ".repeat(1000)}`);
     const large = await rawPoll(sid, "gzip");
@@ -280,7 +281,7 @@ describe("by hand", () => {
     test(`${name} in a POST ends the session`, async () => {
       const { sid } = await handshake();
       await (await post(sid, body)).text();
-      // Well before the ping time-out, which would end it anyway.
+      // Well before the ping timeout, which would end it anyway.
       await until(async () => (await poll(sid)).status === 400, "the session to be over", 250);
     });
   }
@@ -345,7 +346,7 @@ describe("by hand", () => {
     ws.close();
   });
 
-  test("silence longer than the ping time-out ends a session, on either transport", async () => {
+  test("silence longer than the ping timeout ends a session on either transport", async () => {
     const { sid } = await handshake();
     const ws = await directWebSocket();
     const closed = next(ws, "close");
@@ -362,7 +363,7 @@ describe("by hand", () => {
     });
   }
 
-  test("what crosses the limit on a WebSocket is closed with 1009", async () => {
+  test("a WebSocket message over the limit is closed with 1009", async () => {
     const ws = await directWebSocket();
     ws.send(`4${"x".repeat(1_000_001)}`);
     const [code] = await next(ws, "close");
@@ -395,7 +396,7 @@ function post(sid, body, type = "text/plain;charset=UTF-8") {
   return fetch(polling(sid), { method: "POST", body, headers: { "content-type": type } });
 }
 
-/** A poll whose body is left as it came: fetch would decompress it. */
+/** A poll with its raw body: fetch would decompress it. */
 function rawPoll(sid, encoding) {
   return new Promise((resolve, reject) => {
     const sent = request(polling(sid), { headers: { "accept-encoding": encoding } }, (answer) => {
@@ -407,7 +408,7 @@ function rawPoll(sid, encoding) {
   });
 }
 
-/** Opens a WebSocket; keeps what comes so that no frame is missed between two waits. */
+/** Opens a WebSocket and queues its frames, so that none is missed between two waits. */
 async function webSocket(more = "") {
   const ws = new WebSocket(address(more));
   keep(ws);
@@ -426,7 +427,7 @@ function keep(ws) {
   ws.on("message", (data) => ws.kept.push(data.toString()));
 }
 
-/** The next text frame that `wanted` takes. */
+/** The next text frame that satisfies `wanted`. */
 async function frame(ws, wanted = () => true) {
   if (!ws.kept) keep(ws);
   const at = () => ws.kept.findIndex((text) => wanted(text));

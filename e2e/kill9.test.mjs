@@ -1,5 +1,5 @@
-// Fifty times: people send in bursts, the server is killed in the middle of it, starts again on the same data, and
-// everybody retries what was not acknowledged. No acknowledged message may be missing, moved or doubled.
+// Fifty kills: users send in bursts, the server gets kill -9 during the burst and starts again on the same
+// data, and all users retry. No acknowledged message may be missing, moved or duplicated.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -11,7 +11,7 @@ import { within } from "./lib/waiting.mjs";
 const ROUNDS = Number(process.env.KILL9_ROUNDS ?? 50);
 const ROOMS = ["north", "south", "west"];
 const PEOPLE = ["alice", "bob", "carol", "dave"];
-/** Messages of each person in each round, over all rooms. */
+/** Messages per user and round, over all rooms. */
 const BURST = 60;
 
 let server;
@@ -23,10 +23,10 @@ after(async () => {
   await server?.stop();
 });
 
-/** What was asked for and what came of it: clientId -> {room, text, user, seq?}. */
+/** All sends with their acknowledged seq: clientId -> {room, text, user, seq?}. */
 const ledger = new Map();
 
-/** Sends `entry` once; its seq if that is acknowledged, before the connection goes. */
+/** Sends `entry` once; resolves to its seq, or undefined if the connection broke before the ack. */
 async function attempt(socket, clientId, entry) {
   const lost = new Promise((resolve) => socket.once("disconnect", () => resolve(undefined)));
   const answer = new Promise((resolve) => {
@@ -43,7 +43,7 @@ async function attempt(socket, clientId, entry) {
 async function gather() {
   return Promise.all(
     PEOPLE.map(async (user) => {
-      // A connection that is lost stays lost: each round connects anew, so no client resends behind our back.
+      // No automatic reconnects: each round connects anew, so no client resends unnoticed.
       const socket = await person(server, user, { reconnection: false });
       for (const room of ROOMS) await done(socket, "chat:join", { room });
       return { user, socket };
@@ -51,7 +51,7 @@ async function gather() {
   );
 }
 
-test(`no acknowledged message is lost and none is doubled in ${ROUNDS} kills`, async (t) => {
+test(`no acknowledged message is lost or duplicated in ${ROUNDS} kills`, async (t) => {
   let interrupted = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const people = await gather();
@@ -65,9 +65,9 @@ test(`no acknowledged message is lost and none is doubled in ${ROUNDS} kills`, a
         sends.push(attempt(socket, clientId, entry));
       }
     }
-    // The blow falls after a number of messages that differs from round to round, always within the burst.
-    const blow = watcher.joined.head + 1 + ((round * 7) % (BURST / 2));
-    await heard(watcher, "chat:receive_message", (message) => message.seq >= blow);
+    // Kill after a number of messages that differs by round, always within the burst.
+    const killAfter = watcher.joined.head + 1 + ((round * 7) % (BURST / 2));
+    await heard(watcher, "chat:receive_message", (message) => message.seq >= killAfter);
     await server.end("SIGKILL");
     await Promise.all(sends);
     leaveAll();
@@ -77,7 +77,7 @@ test(`no acknowledged message is lost and none is doubled in ${ROUNDS} kills`, a
       [...ledger].filter(([id, entry]) => id.startsWith(`${round}-`) && entry.user === user);
     const unanswered = [...ledger.values()].filter((entry) => entry.seq === undefined).length;
     if (unanswered > 0) interrupted += 1;
-    // Everybody retries all of the round: what was acknowledged must be answered with the same seq again.
+    // All users retry the whole round: an acknowledged message must get the same seq again.
     await Promise.all(
       (await gather()).map(({ user, socket }) =>
         Promise.all(mine(user).map(([clientId, entry]) => attempt(socket, clientId, entry))),
@@ -94,7 +94,7 @@ test(`no acknowledged message is lost and none is doubled in ${ROUNDS} kills`, a
   assert.ok(interrupted > ROUNDS / 2, `only ${interrupted} of ${ROUNDS} kills met sends under way`);
 });
 
-/** Compares all of history with the ledger. */
+/** Compares the whole history with the ledger. */
 async function audit() {
   const reader = await person(server, "reader");
   for (const room of ROOMS) {

@@ -1,4 +1,4 @@
-// The judge of the other tests is itself judged: each way to break the law is noticed.
+// Tests of the ledger's checker: it must report each kind of violation.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ const acknowledged = new Map([
 /** Entries from "1a 2b": each a seq and a text. */
 const entries = (line) => line.split(" ").map(([seq, text]) => ({ seq: Number(seq), text }));
 
-test("what keeps the law has no faults", () => {
+test("a correct history has no violations", () => {
   assert.deepEqual(faults(entries("1a 2b 3c"), acknowledged), []);
   assert.deepEqual(faults([], new Map()), []);
 });
@@ -33,5 +33,5 @@ for (const [what, line, expected] of [
     ['1, "b", was acknowledged as 2', '2, "a", was acknowledged as 1'],
   ],
 ]) {
-  test(`noticed: ${what}`, () => assert.deepEqual(faults(entries(line), acknowledged), expected));
+  test(`reports ${what}`, () => assert.deepEqual(faults(entries(line), acknowledged), expected));
 }

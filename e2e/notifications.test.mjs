@@ -1,5 +1,5 @@
-// Notifications with the stock socket.io-client: the app's backend posts them over HTTP, and every device of the user gets each
-// one once, now or when it comes back.
+// Notifications with the stock socket.io-client: a backend posts them over HTTP, and every device of the
+// user gets each one once, now or when it reconnects.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
@@ -23,10 +23,10 @@ async function post(notification, key = API_KEY) {
   return { status: answer.status, ...(await answer.json()) };
 }
 
-/** A device of a user, by its name. */
+/** Connects a device of a user. */
 const on = (user, device) => person(server, user, { auth: { token: tokenFor(user), device } });
 
-/** Disconnects a device, and waits until the server knows that no device of its user is there. */
+/** Disconnects a device and waits until the server reports its user as offline. */
 async function leave(socket, user) {
   socket.disconnect();
   const headers = { authorization: `Bearer ${API_KEY}` };
@@ -35,10 +35,10 @@ async function leave(socket, user) {
   await until(async () => (await devices()).length === 0, `${user} to be gone`);
 }
 
-/** The title of the next notification that this device is given. */
+/** The title of the device's next notification. */
 const given = async (socket) => (await heard(socket, "notification:receive")).title;
 
-/** Fails if the device was or is being given one more: what is on its way comes before what is posted now. */
+/** Fails if another notification has arrived or is in transit: it would come before the one posted here. */
 async function nothingElse(socket, user) {
   const { id } = await post({ userIds: [user], title: "the last one" });
   await heard(socket, "notification:receive", (notice) => notice.id === id);
@@ -48,7 +48,7 @@ async function nothingElse(socket, user) {
   assert.deepEqual(others, []);
 }
 
-test("a notification is received live by all devices of its users, and by nobody else", async () => {
+test("all devices of its users get a notification live, and no other user does", async () => {
   const devices = [await on("ann", "phone"), await on("ann", "tablet"), await on("ben", "phone")];
   const stranger = await on("cat", "phone");
   const answer = await post({ userIds: ["ann", "ben"], title: "hello", data: { room: "lobby" } });
@@ -69,7 +69,7 @@ test("a notification is received live by all devices of its users, and by nobody
   await nothingElse(devices[0], "ann");
 });
 
-test("what came while a device was away is delivered on connect, once for each device, also after the server's end", async () => {
+test("a device gets missed notifications on connect, once per device, also after a server crash", async () => {
   let phone = await on("dan", "phone");
   await post({ userIds: ["dan"], title: "one" });
   assert.equal(await given(phone), "one");
@@ -93,7 +93,7 @@ test("what came while a device was away is delivered on connect, once for each d
   await nothingElse(phone, "dan");
 });
 
-test("a post that is sent again under its id is delivered once, another one under it is a conflict", async () => {
+test("a repeated post under one id is delivered once; different content under it is a conflict", async () => {
   const phone = await on("eva", "phone");
   const notification = { userIds: ["eva"], title: "parcel", id: "parcel-7" };
   const first = await post(notification);
@@ -125,7 +125,7 @@ test("notifications are listed, read and counted over all devices", async () => 
 
   assert.deepEqual(await done(phone, "notification:read", { id: ids[1] }), { unread: 2 });
   assert.deepEqual(await heard(tablet, "notification:unread"), { unread: 2 });
-  // Reading the same again counts nothing down.
+  // Reading it again does not lower the count.
   assert.deepEqual(await done(tablet, "notification:read", { id: ids[1] }), { unread: 2 });
   const left = await done(tablet, "notification:list", { unreadOnly: true });
   assert.deepEqual(

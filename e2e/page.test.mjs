@@ -1,4 +1,4 @@
-// The chat page in a real Chromium: people in windows of their own, on the real server in dev mode.
+// The chat page in a real Chromium: users in separate windows, on the real server in dev mode.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -36,7 +36,7 @@ async function signIn(name, room, options) {
 }
 
 describe("two people in two windows", () => {
-  test("see each other, write to each other, and know what was read", async () => {
+  test("see each other, write to each other, and see read marks", async () => {
     const ada = await signIn("Ada", "tea");
     const grace = await signIn("Grace", "tea");
     for (const window of [ada, grace]) {
@@ -64,7 +64,7 @@ describe("two people in two windows", () => {
     await ada.picture("light");
   });
 
-  test("who is elsewhere sees a badge until they come and look", async () => {
+  test("a user in another room sees a badge until they open the room", async () => {
     const ada = await signIn("Ada", "news");
     const grace = await signIn("Grace", "news");
     await grace.enter("elsewhere");
@@ -78,7 +78,7 @@ describe("two people in two windows", () => {
     await ada.at("read-by").filter({ hasText: "Grace" }).waitFor();
   });
 
-  test("who closes the window goes offline", async () => {
+  test("a user who closes the window goes offline", async () => {
     const ada = await signIn("Ada", "door");
     const grace = await signIn("Grace", "door");
     await ada.at("online-user").filter({ hasText: "Grace" }).waitFor({ state: "attached" });
@@ -87,8 +87,8 @@ describe("two people in two windows", () => {
   });
 });
 
-describe("what becomes of messages", () => {
-  test("who wrote it can rewrite and delete it, and the other sees it at once and after a reload", async () => {
+describe("editing, deleting, reacting", () => {
+  test("the author can edit and delete a message, and others see it at once and after a reload", async () => {
     const ada = await signIn("Ada", "drafts");
     const grace = await signIn("Grace", "drafts");
     await ada.say("a mispelt word");
@@ -101,7 +101,7 @@ describe("what becomes of messages", () => {
     await ada.at("edit-field").press("Escape");
     await ada.message("a mispelt word");
     assert.equal(await ada.at("edit-field").count(), 0);
-    // By keyboard as well: the message has the focus again, and the bar is the next stop.
+    // The same by keyboard: the message has the focus again, and Tab moves to the toolbar.
     await ada.page.keyboard.press("Tab");
     await ada.page.keyboard.press("Tab");
     await ada.page.keyboard.press("Enter");
@@ -131,7 +131,7 @@ describe("what becomes of messages", () => {
     await grace.message("This message was deleted", { seq: 2 });
   });
 
-  test("reactions are counted, kept, and taken back", async () => {
+  test("reactions are counted, stored, and removed", async () => {
     const ada = await signIn("Ada", "signs");
     const grace = await signIn("Grace", "signs");
     await ada.say("Cake in the kitchen");
@@ -152,7 +152,7 @@ describe("what becomes of messages", () => {
     await chip(grace).waitFor({ state: "detached" });
   });
 
-  test("a message that mentions one stands out", async () => {
+  test("a message that mentions the user is highlighted", async () => {
     const writer = await member(server, "writer", "calls");
     const ada = await signIn("Ada", "calls");
     const userId = await ada.at("online-user").filter({ hasText: "Ada" }).getAttribute("data-user");
@@ -162,7 +162,7 @@ describe("what becomes of messages", () => {
     await ada.message("for all", { mentioned: "false" });
   });
 
-  test("who was cut off learns what they missed, and that a message is gone", async () => {
+  test("a user who was disconnected sees missed messages and deletions", async () => {
     const writer = await member(server, "writer", "island");
     await done(writer, "chat:send_message", { room: "island", text: "before" });
     const ada = await signIn("Ada", "island");
@@ -181,7 +181,7 @@ describe("what becomes of messages", () => {
     await ada.picture("away");
   });
 
-  test("who slept through a crash of the server sees what they missed, without a reload", async () => {
+  test("a user who slept through a server crash sees missed messages without a reload", async () => {
     const writer = await member(server, "writer", "crash");
     const ada = await signIn("Ada", "crash");
     await done(writer, "chat:send_message", { room: "crash", text: "before" });
@@ -202,8 +202,8 @@ describe("what becomes of messages", () => {
   });
 });
 
-describe("what people show as", () => {
-  test("is chosen in a menu, seen by the others, the same on all pages, and kept over a reload", async () => {
+describe("status", () => {
+  test("is set in a menu, reaches other users and pages, and survives a reload", async () => {
     const vera = await signIn("Vera", "moods");
     const second = await signIn("Vera", "moods");
     const grace = await signIn("Grace", "moods");
@@ -221,7 +221,7 @@ describe("what people show as", () => {
       await window.at("connection-state").filter({ hasText: "Away · Out for lunch" }).waitFor();
     await grace.picture("status-others");
 
-    // By keyboard: the text alone, and Escape leaves all as it was.
+    // By keyboard: change only the text; Escape changes nothing.
     await second.at("status-button").press("Enter");
     assert.equal(await second.at("status-text").inputValue(), "Out for lunch");
     assert.equal(await second.at("status-option", { status: "away" }).getAttribute("aria-pressed"), "true");
@@ -242,7 +242,7 @@ describe("what people show as", () => {
       .waitFor();
   });
 
-  test("may be nothing: the invisible go from the others' lists, and are still heard", async () => {
+  test("can be invisible: the user disappears from others' lists and can still write", async () => {
     const iris = await signIn("Iris", "shadows");
     const grace = await signIn("Grace", "shadows");
     const her = grace.at("online-user").filter({ hasText: "Iris" });
@@ -261,7 +261,7 @@ describe("what people show as", () => {
     await her.waitFor({ state: "attached" });
   });
 
-  test("has a menu that fits a narrow screen and the dark", async () => {
+  test("has a menu that fits a narrow screen and dark mode", async () => {
     const nora = await signIn("Nora", undefined, {
       viewport: { width: 360, height: 740 },
       colorScheme: "dark",
@@ -276,8 +276,8 @@ describe("what people show as", () => {
   });
 });
 
-describe("writing to somebody", () => {
-  test("names are offered behind an @, chosen by keyboard, and whoever is meant is told", async () => {
+describe("mentions", () => {
+  test("an @ offers names to choose by keyboard, and the mentioned user is notified", async () => {
     const ada = await signIn("Ada", "names");
     const grace = await signIn("Grace Hopper", "names");
     const greta = await signIn("Greta", "names");
@@ -316,7 +316,7 @@ describe("writing to somebody", () => {
     await grace.picture("mentioned");
   });
 
-  test("a name is chosen with the pointer, on a narrow screen too", async () => {
+  test("a name can be chosen with the pointer, also on a narrow screen", async () => {
     const greta = await signIn("Greta", "pocketful");
     const ada = await signIn("Ada", undefined, { viewport: { width: 360, height: 740 } });
     await ada.at("open-rooms").click();
@@ -331,7 +331,7 @@ describe("writing to somebody", () => {
   });
 });
 
-test("rooms joined elsewhere are on the list, with what is unread and who mentions one", async () => {
+test("rooms joined on another device appear in the list, with unread and mention counts", async () => {
   const ada = await signIn("Ada", "desk");
   const userId = await ada.at("online-user").first().getAttribute("data-user");
   const api = async (method, path, body) => {
@@ -351,7 +351,7 @@ test("rooms joined elsewhere are on the list, with what is unread and who mentio
   await api("POST", "/rooms/board/messages", { userId: "chair", text: "Ada, please", mentions: [userId] });
   await board.getByTestId("unread-badge").filter({ hasText: /^@2$/ }).waitFor();
   await ada.picture("inbox");
-  // A list that is new knows it from the inbox.
+  // A new page learns of it from the inbox.
   await ada.page.evaluate(() =>
     localStorage.removeItem(Object.keys(localStorage).find((key) => key.includes("rooms."))),
   );
@@ -362,7 +362,7 @@ test("rooms joined elsewhere are on the list, with what is unread and who mentio
   await board.getByTestId("unread-badge").waitFor({ state: "hidden" });
 });
 
-test("the bell tells of notifications, live and after a reload, until they are read on any page", async () => {
+test("the bell shows notifications, live and after a reload, until any page reads them", async () => {
   const ada = await signIn("Ada", "post");
   const other = await signIn("Ada", "post");
   const userId = await ada.at("online-user").first().getAttribute("data-user");
@@ -393,7 +393,7 @@ test("the bell tells of notifications, live and after a reload, until they are r
   for (const window of [ada, other]) await window.at("bell-badge").waitFor({ state: "hidden" });
 });
 
-test("what is written while the server is away is sent once when it is back", async () => {
+test("a message written while the server is away is sent once when it is back", async () => {
   const ada = await signIn("Ada", "storm");
   const grace = await signIn("Grace", "storm");
   await ada.say("before");
@@ -416,7 +416,7 @@ test("what is written while the server is away is sent once when it is back", as
   );
 });
 
-test("a reload keeps the person and the room", async () => {
+test("a reload keeps user and room", async () => {
   const ada = await signIn("Ada", "garden");
   await ada.say("kept");
   await ada.message("kept", { state: "sent" });
@@ -425,7 +425,7 @@ test("a reload keeps the person and the room", async () => {
   await ada.at("me").filter({ hasText: "Ada" }).waitFor({ state: "attached" });
 });
 
-test("older messages come when one scrolls up, and nothing is there twice", async () => {
+test("scrolling up loads older messages without duplicates", async () => {
   const writer = await member(server, "writer", "archive");
   for (let i = 1; i <= 400; i++) {
     await done(writer, "chat:send_message", { room: "archive", text: `entry ${i}` });
@@ -461,7 +461,7 @@ test("text is text, never markup", async () => {
   assert.notEqual(await ada.page.title(), "1");
 });
 
-test("light and dark differ, and the choice outlives a reload", async () => {
+test("light and dark mode differ, and the choice survives a reload", async () => {
   const ada = await signIn("Ada", "night", { colorScheme: "light" });
   await ada.say("Good night");
   await ada.message("Good night", { state: "sent" });
@@ -480,7 +480,7 @@ test("light and dark differ, and the choice outlives a reload", async () => {
   await ada.picture("dark");
 });
 
-test("a narrow screen shows everything without scrolling sideways", async () => {
+test("a narrow screen needs no horizontal scrolling", async () => {
   const ada = await signIn("Ada", undefined, { viewport: { width: 360, height: 740 } });
   const opener = ada.at("open-rooms");
   if (await opener.isVisible()) await opener.click();
@@ -497,7 +497,7 @@ test("a narrow screen shows everything without scrolling sideways", async () => 
   await ada.picture("narrow");
 });
 
-test("every control has a name, and the messages are announced as a log", async () => {
+test("every control has an accessible name, and the messages are a live log", async () => {
   const ada = await signIn("Ada", "ear");
   const nameless = await ada.page.locator("button, input, textarea, a").evaluateAll((all) =>
     all
@@ -513,7 +513,7 @@ test("every control has a name, and the messages are announced as a log", async 
   assert.equal(await ada.page.getByRole("main").count(), 1);
 });
 
-test("built files are hashed, compressed and cached for good; the page itself is not", async () => {
+test("built files are hashed, compressed and cached for ever; the page itself is not", async () => {
   const page = await fetch(server.url);
   assert.equal(page.status, 200);
   assert.doesNotMatch(page.headers.get("cache-control") ?? "", /immutable/);

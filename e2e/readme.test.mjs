@@ -1,4 +1,4 @@
-// What README tells its reader to type, typed as it stands there: a cluster of two nodes, in two terminals.
+// README's cluster commands, run as written: two nodes in two terminals.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -12,7 +12,7 @@ import { done, heard, leaveAll, stranger } from "./lib/people.mjs";
 import { Program, ROOT, binary } from "./lib/process.mjs";
 import { within } from "./lib/waiting.mjs";
 
-/** The commands of README's cluster, as they stand there: the variables, and one line for each terminal. */
+/** The cluster commands of README: the line of variables, and one line per terminal. */
 function commands() {
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
   const block = /two commands are a cluster:\n\n```sh\n(.*?)\n```\n/s.exec(readme);
@@ -27,18 +27,18 @@ function commands() {
   return { variables, terminals };
 }
 
-/** `text` with `to` in the place of `from`, which is there exactly once. */
+/** `text` with its only `from` replaced by `to`. */
 function put(text, from, to) {
   const parts = text.split(from);
   assert.equal(parts.length, 2, `${from} in: ${text}`);
   return parts.join(to);
 }
 
-/** A terminal in which one command runs. */
+/** A terminal that runs one command. */
 class Terminal extends Program {
   constructor(line, cwd, env) {
     super();
-    // In the shell's own place, so that what is told to end is the command.
+    // `exec` replaces the shell, so that signals reach the command.
     this.launch("/bin/sh", ["-c", `exec ${line}`], env, { cwd });
   }
 }
@@ -58,7 +58,7 @@ after(async () => {
 test("README's two commands are a cluster", async () => {
   const { variables, terminals } = commands();
   const path = { PATH: [folder, process.env.PATH].join(delimiter) };
-  // Whoever reads it has their own password, and here neither database has its usual port; all else stays.
+  // Replace only the password and the ports, which differ on every machine.
   const own = put(
     put(variables, "postgres://roomful:…@127.0.0.1/roomful", postgres.url),
     "redis://127.0.0.1",
@@ -96,7 +96,7 @@ test("README's two commands are a cluster", async () => {
       await heard(to, "chat:receive_message", (message) => message.text === text);
     }
     for (const node of nodes) {
-      // As Ctrl-C does.
+      // Like Ctrl-C.
       const { code } = await within(node.end("SIGINT"), "a node's end");
       assert.equal(code, 0, node.log());
     }

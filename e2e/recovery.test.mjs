@@ -1,4 +1,4 @@
-// Connection state recovery with the unmodified client: it comes back with its session, and what it missed comes by itself.
+// Connection state recovery with the unmodified client: it resumes its session and gets the missed events.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -17,7 +17,7 @@ after(() => server?.stop());
 let rooms = 0;
 const fresh = () => `recovery-${++rooms}`;
 
-/** Posts as the app's backend does, while nobody may be there. */
+/** Posts over the HTTP API, so that no client has to be connected. */
 async function post(room, text) {
   const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
   const body = JSON.stringify({ userId: "backend", text });
@@ -29,7 +29,7 @@ async function post(room, text) {
   assert.equal(answer.status, 201, await answer.text());
 }
 
-/** Holds a client to the one law: every message of its room from 1 on, in order, once. */
+/** Checks that a client got every message of its room from 1 on, in order, once. */
 function watch(socket) {
   socket.got = [];
   socket.on("chat:receive_message", ({ seq }) => socket.got.push(seq));
@@ -43,7 +43,7 @@ async function sees(socket, head) {
   );
 }
 
-/** Loses the connection, does `meanwhile` before the client is back, and waits until it is. */
+/** Breaks the connection, runs `meanwhile` before the client reconnects, and waits until it has. */
 async function cut(socket, meanwhile) {
   const lost = next(socket, "disconnect");
   socket.io.reconnectionDelay(200);
@@ -61,7 +61,7 @@ for (const [way, options] of Object.entries({
   upgrade: { transports: ["polling", "websocket"] },
 })) {
   describe(`over ${way}`, () => {
-    test("a lost connection is taken up again, time after time", async () => {
+    test("a lost session is resumed, time after time", async () => {
       const room = fresh();
       const bob = await member(server, "bob", room, options);
       watch(bob);
@@ -77,7 +77,7 @@ for (const [way, options] of Object.entries({
       assert.equal(session.sessionId, id);
     });
 
-    test("who has heard of nothing but the session can come back", async () => {
+    test("a client that got only the session event can recover", async () => {
       const bob = await person(server, "bob", options);
       await cut(bob, () => undefined);
       assert.equal(bob.recovered, true);
@@ -85,7 +85,7 @@ for (const [way, options] of Object.entries({
   });
 }
 
-test("a session outlives kill -9 of the server, again and again", async () => {
+test("a session survives kill -9 of the server, again and again", async () => {
   const room = fresh();
   const bob = await member(server, "bob", room, { reconnectionDelay: 20 });
   watch(bob);
@@ -128,7 +128,7 @@ test("another user's token does not get the session", async () => {
   assert.deepEqual(eve.got, []);
 });
 
-test("who left for good does not come back to the session", async () => {
+test("a client that disconnected on purpose cannot recover", async () => {
   const bob = await member(server, "bob", fresh());
   bob.disconnect();
   bob.connect();

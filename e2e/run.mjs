@@ -1,9 +1,10 @@
-// Runs every test of this folder: the JavaScript ones under node:test, the Python ones under pytest.
+// Runs the tests of this folder: JavaScript with node:test, Python with pytest.
 //
 //   npm test                    all of them
-//   npm test -- engine chat     those whose names contain one of the words; "python" for the Python ones
+//   npm test -- engine chat     tests whose file name contains one of the words; "python" for the Python tests
 //
-// The programs under test must be built: cargo build -p roomful && cargo build -p roomful-socket --example conformance.
+// The programs under test must be built: cargo build -p roomful && cargo build -p roomful-socket --example
+// conformance.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -23,12 +24,12 @@ function run(command, args) {
 let good = true;
 const files = readdirSync(here).filter((name) => name.endsWith(".test.mjs") && wanted(name));
 if (files.length > 0) {
-  // One file at a time: each measures time, and the machine may be small.
+  // One file at a time: the tests are sensitive to load, and the machine may be small.
   good =
     run(process.execPath, ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files]) && good;
 }
 if (wanted("python")) {
-  // The environment that `make setup` lays out; else whatever pytest there is.
+  // The environment of `make setup`, or else the pytest in PATH.
   const own = join(here, ".venv", "bin", "python");
   const python = run(own, ["-c", ""]) ? own : "python3";
   good = run(python, ["-m", "pytest", "-q", "python"]) && good;

@@ -1,5 +1,6 @@
-// Socket.IO 5 with the stock socket.io-client over each way to travel, and by hand where it never goes, against the
-// conformance example: namespaces "/" and "/custom" emit "auth", echo "message" and acknowledge "message-with-ack".
+// Socket.IO 5 against the conformance example, with the stock socket.io-client over each transport, and by
+// hand for packets it never sends. Namespaces "/" and "/custom" emit "auth", echo "message" and acknowledge
+// "message-with-ack".
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -26,7 +27,7 @@ function client(options, namespace = "/") {
   return io(`${server.url}${namespace}`, { forceNew: true, reconnection: false, ...options });
 }
 
-/** A connected client, with the `auth` event that greets it. */
+/** A connected client and its first `auth` event. */
 async function greeted(options, namespace) {
   const socket = client(options, namespace);
   const auth = next(socket, "auth");
@@ -49,7 +50,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       }
     });
 
-    test("an unknown namespace is refused, and the connection lives on", async () => {
+    test("an unknown namespace is refused, and the connection stays", async () => {
       const manager = new Manager(server.url, { ...options, reconnection: false });
       const good = manager.socket("/");
       await next(good, "connect");
@@ -60,7 +61,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       good.disconnect();
     });
 
-    test("arguments of every kind come back", async () => {
+    test("the server echoes arguments of every type", async () => {
       const { socket } = await greeted(options);
       for (const args of [
         [],
@@ -78,7 +79,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       socket.disconnect();
     });
 
-    test("acks carry any arguments, and binary", async () => {
+    test("acks carry any arguments, including binary", async () => {
       const { socket } = await greeted(options);
       const call = (...args) =>
         within(
@@ -97,7 +98,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       socket.disconnect();
     });
 
-    test("half a megabyte comes back, as text and as attachments", async () => {
+    test("the server echoes half a megabyte, as text and as attachments", async () => {
       const { socket } = await greeted(options);
       const back = next(socket, "message-back");
       const text = "é".repeat(200_000);
@@ -133,7 +134,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       socket.disconnect();
     });
 
-    test("namespaces share a connection; each has an id of its own and leaves alone", async () => {
+    test("namespaces share a connection; each has its own id and can leave alone", async () => {
       const manager = new Manager(server.url, { ...options, reconnection: false });
       const main = manager.socket("/");
       const custom = manager.socket("/custom", { auth: { who: "custom" } });
@@ -151,7 +152,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       custom.disconnect();
     });
 
-    test("a client that loses its connection comes back by itself", async () => {
+    test("a client that loses its connection reconnects by itself", async () => {
       const socket = client({
         ...options,
         reconnection: true,
@@ -184,7 +185,7 @@ for (const [way, options] of Object.entries(WAYS)) {
 }
 
 describe("by hand", () => {
-  test("the CONNECT answer carries a public id, in each namespace another", async () => {
+  test("the CONNECT answer carries a public id, a different one per namespace", async () => {
     const ws = await raw();
     ws.send("40");
     const first = JSON.parse((await frame(ws)).slice(2));
@@ -219,7 +220,7 @@ describe("by hand", () => {
     ws.close();
   });
 
-  test("an ack answers with the id that asked, up to the largest a client can count to", async () => {
+  test("an ack carries the id of its request, up to the largest safe integer", async () => {
     const ws = await connected();
     for (const id of ["0", "456", "4294967296", "9007199254740991"]) {
       ws.send(`42${id}["message-with-ack",1]`);
@@ -285,7 +286,7 @@ describe("by hand", () => {
     });
   }
 
-  test("a handshake without a pong to its first ping is over in time", async () => {
+  test("a session that does not answer its first ping ends in time", async () => {
     const ws = await raw({ pong: false });
     const closed = next(ws, "close", undefined, 2000);
     ws.send("40");
@@ -310,7 +311,7 @@ describe("by hand", () => {
     await post("1");
   });
 
-  test("a connection that joins no namespace is left alone for a while, not closed at once", async () => {
+  test("a connection without a namespace stays open until the connect timeout", async () => {
     const ws = await raw();
     await sleep(100);
     ws.send("40");
@@ -319,7 +320,7 @@ describe("by hand", () => {
   });
 });
 
-/** An Engine.IO session over WebSocket. Heartbeats are answered; what else comes is kept in order. */
+/** An Engine.IO session over WebSocket that answers heartbeats and queues other packets. */
 async function raw({ pong = true } = {}) {
   const ws = new WebSocket(`${server.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`);
   ws.kept = [];
@@ -336,7 +337,7 @@ async function raw({ pong = true } = {}) {
   return ws;
 }
 
-/** As `raw`, connected to `/` and greeted. */
+/** Like `raw`, connected to `/` and past the first event. */
 async function connected() {
   const ws = await raw();
   ws.send("40");

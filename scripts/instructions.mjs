@@ -1,12 +1,12 @@
 // Counts the instructions that encoding and decoding take, and compares them with scripts/instructions.json.
-// Ends with 1 if one takes more than it may, or so much less that the stored count is no use any more.
+// Exits with 1 if a count is above its tolerance, or so far below that the stored count is outdated.
 //
 //   node scripts/instructions.mjs            compare
-//   node scripts/instructions.mjs --store    store what was counted instead
+//   node scripts/instructions.mjs --store    store the new counts instead
 //
-// Counts do not depend on how busy a machine is. They do depend on the compiler: hence the tolerance, and the need to
-// store them anew with a new one. Each case runs twice, and what the longer run took more is divided by how much more
-// it did, so that start and end of the process do not count.
+// Counts do not depend on the machine's load. They depend on the compiler: hence the tolerance, and the
+// need to store new counts after an upgrade. Each case runs with two repetition counts. The difference in
+// instructions divided by the difference in repetitions excludes the process's start and end.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ const program = join(
 );
 const file = join(import.meta.dirname, "instructions.json");
 
-/** All instructions of one run of the program. */
+/** The instructions of one run of the program. */
 function run(name, times) {
   const valgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null", program, name, String(times)];
   const { status, stderr, error } = spawnSync("valgrind", valgrind, { encoding: "utf8" });

@@ -11,7 +11,8 @@ as_root=()      # what goes before a command that takes root
 say() { printf 'setup: %s\n' "$*" >&2; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# --- what nobody can install for you here ---------------------------------------------------------------------------
+# --- what nobody can install for you here
+# ---------------------------------------------------------------------------
 
 check_toolchains() {
     if ! has cargo; then
@@ -30,7 +31,8 @@ check_toolchains() {
     fi
 }
 
-# --- Debian packages ------------------------------------------------------------------------------------------------
+# --- Debian packages
+# ------------------------------------------------------------------------------------------------
 
 chromium_path() {
     local name
@@ -79,8 +81,9 @@ want_packages() {
     missing+=("${services[@]}")
 }
 
-# Debian asks this file whether a service may be started. What we install may not: the tests start their own, on ports
-# of their own, and nobody asked for a Redis on port 6379, a PostgreSQL on port 5432 or an nginx on port 80.
+# Debian asks this file whether a service may be started. What we install may not: the tests start their
+# own, on ports of their own, and nobody asked for a Redis on port 6379, a PostgreSQL on port 5432 or an
+# nginx on port 80.
 policy=/usr/sbin/policy-rc.d
 
 hold_services() {
@@ -90,8 +93,9 @@ hold_services() {
     "${as_root[@]}" chmod 755 "$policy"
 }
 
-# Debian's PostgreSQL makes a cluster of its own when it is installed, in /var/lib and on port 5432. The tests make theirs;
-# so it is told beforehand not to. A setup that is there already is left as it is, and so are clusters.
+# Debian's PostgreSQL makes a cluster of its own when it is installed, in /var/lib and on port 5432. The
+# tests make theirs; so it is told beforehand not to. A setup that is there already is left as it is, and so
+# are clusters.
 clusters=/etc/postgresql-common/createcluster.conf
 
 hold_clusters() {
@@ -149,7 +153,8 @@ find_chromium() {
     fi
 }
 
-# --- npm and Python packages ----------------------------------------------------------------------------------------
+# --- npm and Python packages
+# ----------------------------------------------------------------------------------------
 
 # stamped FOLDER LOCK COMMAND...: runs COMMAND unless it ran for this LOCK already.
 stamped() {
@@ -173,7 +178,8 @@ python_packages() {
     e2e/.venv/bin/pip install --quiet --disable-pip-version-check -r e2e/python/requirements.txt
 }
 
-# --- Rust components ------------------------------------------------------------------------------------------------
+# --- Rust components
+# ------------------------------------------------------------------------------------------------
 
 rust_components() {
     cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return

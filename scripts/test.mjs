@@ -1,8 +1,8 @@
-// Runs every test of the project, one runner after the other, and ends with one line: `N passed, N failed`.
-// A runner that ended badly without a failed test, or that ran no test at all, counts as one failed.
+// Runs all tests of the project, one runner after the other, and ends with one line: `N passed, N failed`.
+// A runner that exits with an error without a failed test, or that ran no test, counts as one failure.
 //
 //   node scripts/test.mjs             all
-//   node scripts/test.mjs web rust    those runners alone
+//   node scripts/test.mjs web rust    only these runners
 
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ const browser = join(root, "target/setup/chromium");
 
 const env = {
   ...process.env,
-  // What is tested stands on its defaults, not on the settings of whoever tests.
+  // The tests use defaults, not the settings of the caller.
   ...Object.fromEntries(
     Object.keys(process.env)
       .filter((name) => name.startsWith("ROOMFUL_"))
@@ -25,7 +25,7 @@ const env = {
   ...(existsSync(browser) ? { CHROMIUM: readFileSync(browser, "utf8").trim() } : {}),
 };
 
-/** Each runner, and how its own summary is read: every match of `passed` and `failed` holds a number. */
+/** Each runner with the patterns of its summary: every match of `passed` and `failed` captures a number. */
 const RUNNERS = [
   {
     name: "rust",
@@ -57,7 +57,7 @@ const RUNNERS = [
   },
 ];
 
-/** Runs one runner, shows what it prints, and counts. */
+/** Runs one runner, shows its output, and counts its tests. */
 async function run({ name, folder, command: [program, ...args], passed, failed }) {
   console.log(`\n== ${name}: ${program} ${args.join(" ")}`);
   const child = spawn(program, args, { cwd: join(root, folder), env, stdio: ["ignore", "pipe", "pipe"] });

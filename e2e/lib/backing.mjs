@@ -1,5 +1,5 @@
-// What stands around a cluster: PostgreSQL and Redis behind the nodes, nginx and HAProxy before them. Each is the system's own
-// program, on a free port with a folder of its own.
+// Programs around a cluster: PostgreSQL and Redis behind the nodes, nginx and HAProxy in front. Each is the
+// system's own program, with a free port and its own folder.
 
 import { once } from "node:events";
 import { chownSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { spawnSync } from "node:child_process";
 
 import { Program, ROOT } from "./process.mjs";
 
-/** A port that was free a moment ago, for programs that can't be asked which one they took. */
+/** A port that was free a moment ago, for programs that cannot report the port they chose. */
 export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -18,7 +18,7 @@ export async function freePort() {
   return port;
 }
 
-/** Does somebody accept connections there? */
+/** True if a program accepts connections on `port`. */
 async function accepts(port) {
   const socket = createConnection(port, "127.0.0.1");
   try {
@@ -29,7 +29,7 @@ async function accepts(port) {
   }
 }
 
-/** The path of a program, which Debian may keep out of a user's PATH. */
+/** The path of a program, also in folders that Debian leaves out of a user's PATH. */
 function find(name, folders = []) {
   const all = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin", ...folders];
   const found = all.map((folder) => join(folder, name)).find((path) => existsSync(path));
@@ -45,7 +45,7 @@ function run(path, args, options = {}) {
   return stdout;
 }
 
-/** PostgreSQL does not run as root: there, it is `postgres`, or `nobody`. */
+/** PostgreSQL refuses to run as root: as root, use the user `postgres` or `nobody`. */
 function postgresUser() {
   if (process.getuid() !== 0) return {};
   const users = readFileSync("/etc/passwd", "utf8")
@@ -91,8 +91,8 @@ export class Postgres extends Program {
       "-c",
       "fsync=off",
     ];
-    // A shell that ends it, however this process ends: a killed postmaster would leave its children.
-    // It may stand still: then it has to go on to hear of its end.
+    // A shell ends PostgreSQL however this process ends: a killed postmaster would leave its children.
+    // A frozen postmaster needs SIGCONT to receive the signal.
     const keeper =
       'folder=$1; shift; "$@" </dev/null & cat >/dev/null; kill -QUIT $!; kill -CONT $!; wait; rm -rf "$folder"';
     const args = ["-c", keeper, "keeper", program.folder, find("postgres", folders), ...settings];
@@ -104,7 +104,7 @@ export class Postgres extends Program {
     return program;
   }
 
-  /** From now on it stands still: connections stay, and nobody gets an answer. */
+  /** Freezes PostgreSQL: connections stay open, and no query gets an answer. */
   freeze() {
     this.#all("SIGSTOP");
   }
@@ -113,7 +113,7 @@ export class Postgres extends Program {
     this.#all("SIGCONT");
   }
 
-  /** Sends `signal` to the postmaster, then to its children: once it stands still, there will be no others. */
+  /** Sends `signal` to the postmaster first, since a frozen postmaster starts no more children. */
   #all(signal) {
     const [postmaster] = readFileSync(join(this.folder, "data", "postmaster.pid"), "utf8").split("\n");
     process.kill(Number(postmaster), signal);
@@ -124,7 +124,7 @@ export class Postgres extends Program {
       try {
         process.kill(Number(child), signal);
       } catch (error) {
-        // One that has just ended.
+        // The child has just ended.
         if (error.code !== "ESRCH") throw error;
       }
     }
@@ -156,7 +156,7 @@ export class Redis extends Program {
   }
 }
 
-/** What leads to a program, and can be cut. */
+/** A TCP proxy to a program that a test can cut. */
 export class Line {
   #to;
   #streams = new Set();
@@ -180,7 +180,7 @@ export class Line {
     ]) {
       this.#streams.add(from);
       from.pipe(into);
-      // However one side ends, the other ends, too.
+      // When one side ends, close the other.
       from
         .on("error", () => into.destroy())
         .on("close", () => {
@@ -190,7 +190,7 @@ export class Line {
     }
   }
 
-  /** From now on nobody gets through, and who had is cut off. */
+  /** Closes all connections and refuses new ones. */
   cut() {
     this.#whole = false;
     for (const stream of this.#streams) stream.destroy();
@@ -206,7 +206,7 @@ export class Line {
   }
 }
 
-/** A recipe of deploy/ with these nodes ("host:port") in the place of its own, and `port` in the place of 80. */
+/** A recipe of deploy/ with these nodes ("host:port") instead of its own, and `port` instead of 80. */
 function recipe(path, nodes, port) {
   const text = readFileSync(join(ROOT, "deploy", path), "utf8");
   const pair = /^(.*)node1:3000(.*)\n.*node2:3000.*$/gm;
@@ -219,7 +219,7 @@ function recipe(path, nodes, port) {
 }
 
 class Proxy extends Program {
-  /** Starts one with a recipe, after the program itself has looked through its configuration. */
+  /** Starts a proxy with a recipe, after its own configuration check. */
   static async start(path, nodes) {
     const program = new this();
     const port = await freePort();

@@ -1,4 +1,4 @@
-// Chromium as Debian ships it, and windows on the chat page in which a person is signed in.
+// Debian's Chromium, and browser windows on the chat page.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -7,16 +7,16 @@ import { chromium } from "playwright-core";
 
 import { PATIENCE } from "./waiting.mjs";
 
-/** Starts Chromium. `CHROMIUM` names another one than Debian's. */
+/** Starts Chromium. Set `CHROMIUM` to use another binary than Debian's. */
 export function launch() {
   const path = process.env.CHROMIUM ?? "/usr/bin/chromium";
   if (!existsSync(path))
     throw new Error(`no Chromium at ${path}: apt-get install chromium, or set CHROMIUM`);
-  // Root in a container has no sandbox; what is browsed here is our own page on loopback.
+  // Chromium has no sandbox for root in a container; the tests browse only our own page on loopback.
   return chromium.launch({ executablePath: path, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 }
 
-/** One window with its own storage: a person. What the page complains about is kept in `faults`. */
+/** One window with its own storage: one user. `faults` collects the page's errors. */
 export class Window {
   static async open(browser, server, options = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
@@ -27,7 +27,7 @@ export class Window {
     window.faults = [];
     window.page.on("pageerror", (error) => window.faults.push(String(error)));
     window.page.on("console", (message) => {
-      // A connection that is refused while the server or the network is away is no fault of the page.
+      // A refused connection while the server or the network is away is not the page's fault.
       if (
         message.type() === "error" &&
         !/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|WebSocket connection|ERR_EMPTY/.test(message.text())
@@ -39,7 +39,7 @@ export class Window {
     return window;
   }
 
-  /** Opens a window, signs in by keyboard and enters `room`. */
+  /** Opens a window, signs in with the keyboard and enters `room`. */
   static async signIn(browser, server, name, room, options) {
     const window = await Window.open(browser, server, options);
     await window.at("sign-in-name").fill(name);

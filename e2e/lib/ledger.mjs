@@ -1,9 +1,10 @@
-// The one law, as a pure value: what was acknowledged is there once, at its place, and nothing else is.
+// The ledger's check, as a pure function: a room holds exactly the acknowledged messages, once, each at its
+// seq.
 
 /**
- * What is wrong with `entries`, `{seq, text}` in the order in which they were seen or stored, of a room in which exactly
- * `acknowledged`, text -> seq, was sent; nothing, if all is well. Each text must be another one: only by that a message that
- * was stored twice, under two seqs, can be told from two messages.
+ * Lists the violations in `entries`, `{seq, text}` in the order of receipt or storage, of a room with
+ * exactly these `acknowledged` messages, text -> seq. Empty if there are none. Texts must be unique:
+ * otherwise a message stored twice, under two seqs, looks like two messages.
  */
 export function faults(entries, acknowledged) {
   const wrong = [];

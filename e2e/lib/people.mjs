@@ -1,4 +1,4 @@
-// People who chat: a stock socket.io-client with a token, and the few calls that every test makes.
+// Chat users: a stock socket.io-client with a token, and the calls that most tests make.
 
 import assert from "node:assert/strict";
 
@@ -9,23 +9,26 @@ import { PATIENCE, next, within } from "./waiting.mjs";
 
 const connected = new Set();
 
-/** The answer to an event: `{ok, data}` or `{ok, error}`. */
+/** Emits an event and resolves to its ack: `{ok, data}` or `{ok, error}`. */
 export function call(socket, event, ...args) {
   const answer = new Promise((resolve) => socket.emit(event, ...args, resolve));
   return within(answer, `the ack of ${event}`);
 }
 
-/** As `call`, but the data; fails if the server did not say ok. */
+/** Like `call`, but resolves to the data and fails on an error. */
 export async function done(socket, event, ...args) {
   const { ok, data, error } = await call(socket, event, ...args);
   if (!ok) throw new Error(`${event} was answered ${JSON.stringify(error)}`);
   return data;
 }
 
-/** What the client says of an answer that did not come. */
+/** The client's error messages for a missing ack. */
 export const LOST = /timed out|disconnected/;
 
-/** Sends until it is acknowledged, over however many connections: one message, for its clientId, whose ack's data it answers. */
+/**
+ * Sends one message, under one clientId, until it is acknowledged over any connection; resolves to the
+ * ack's data.
+ */
 export async function insist(socket, room, text) {
   for (;;) {
     try {
@@ -40,7 +43,7 @@ export async function insist(socket, room, text) {
   }
 }
 
-/** All messages of a room that `socket` has joined, from the first one on. */
+/** All messages of a room that `socket` has joined. */
 export async function history(socket, room) {
   const all = [];
   for (;;) {
@@ -50,12 +53,12 @@ export async function history(socket, room) {
   }
 }
 
-/** A client that is not connected yet; `leaveAll` ends it. */
+/** A client that starts to connect; `leaveAll` ends it. */
 export function stranger(server, auth, options = {}) {
   const fast = { reconnectionDelay: 30, reconnectionDelayMax: 100 };
   const socket = io(server.url, { forceNew: true, transports: ["websocket"], ...fast, auth, ...options });
   connected.add(socket);
-  // What came before a test asked for it is not lost.
+  // Keep all events, so that a test can look for earlier ones.
   socket.seen = [];
   socket.onAny((event, payload) => socket.seen.push({ event, payload }));
   return socket;
@@ -78,7 +81,10 @@ export async function member(server, user, room, options) {
   return socket;
 }
 
-/** The payload of the first `event` that `wanted` takes, seen already or still to come; it is taken off the list. */
+/**
+ * Removes the first `event` that satisfies `wanted`, received or still to come, and resolves to its
+ * payload.
+ */
 export async function heard(socket, event, wanted = () => true, patience = PATIENCE) {
   const at = () => socket.seen.findIndex((one) => one.event === event && wanted(one.payload));
   if (at() < 0) {
@@ -98,7 +104,7 @@ export async function heard(socket, event, wanted = () => true, patience = PATIE
   return socket.seen.splice(at(), 1)[0].payload;
 }
 
-/** Disconnects everybody. */
+/** Disconnects all clients. */
 export function leaveAll() {
   for (const socket of connected) socket.disconnect();
   connected.clear();

@@ -1,4 +1,4 @@
-// The programs under test: started on a free port with a folder of their own, ended with the test.
+// The programs under test: each starts on a free port with its own folder, and ends with the test.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +13,7 @@ export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 export const SECRET = "e2e-secret-0123456789-abcdefghijklmnop";
 export const API_KEY = "e2e-api-key-0123456789-abcdefghijklmn";
 
-/** The path in environment variable `variable`, or the newest build among `names` under target/. */
+/** The path in environment variable `variable`, or the first existing build of `name` under target/. */
 export function binary(variable, name) {
   const given = process.env[variable];
   const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
@@ -23,7 +23,7 @@ export function binary(variable, name) {
   return found;
 }
 
-/** What still runs, so that nothing does when a test is broken off. */
+/** Running programs; they end when a test run is interrupted. */
 const running = new Set();
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -37,7 +37,7 @@ export class Program {
   }
 
   launch(path, args, env = {}, { stdin = "ignore", ...options } = {}) {
-    // Nothing of the caller's own settings may leak into what is tested.
+    // The caller's own settings must not reach the program under test.
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith("ROOMFUL_"));
     const log = openSync(join(this.folder, "log"), "a");
     this.child = spawn(path, args, {
@@ -46,7 +46,7 @@ export class Program {
       ...options,
     });
     closeSync(log);
-    // Who reads a pipe of ours hears of the end by itself.
+    // A program that reads a pipe of ours notices our end by itself.
     if (stdin === "ignore") {
       const { child } = this;
       running.add(child);
@@ -72,7 +72,7 @@ export class Program {
     return done;
   }
 
-  /** Waits for the port file, which the process writes once it listens. */
+  /** Waits for the port file that the process writes once it listens. */
   async listening() {
     const written = () => existsSync(this.portFile) && readFileSync(this.portFile, "utf8");
     await this.ready(() => written() && written().endsWith("\n"), "its port file");
@@ -80,7 +80,7 @@ export class Program {
     this.url = `http://${this.listen}`;
   }
 
-  /** Ends the process with `signal` and says how it ended: {code, signal}. */
+  /** Ends the process with `signal` and resolves to its end: {code, signal}. */
   async end(signal) {
     if (this.running()) this.child.kill(signal);
     return this.ended;
@@ -104,7 +104,7 @@ export class Conformance extends Program {
   }
 }
 
-/** The real server: one data folder that outlives the process until `stop`. */
+/** The real server. Its data folder stays until `stop`. */
 export class Roomful extends Program {
   static async start({ args = [], env = {} } = {}) {
     const program = new Roomful();
@@ -127,7 +127,7 @@ export class Roomful extends Program {
     await this.ready(async () => (await fetch(`${this.url}/readyz`)).ok, "/readyz to answer 200");
   }
 
-  /** Starts it again on the same data and the same address. */
+  /** Restarts the server on the same data and address. */
   async restart() {
     await this.launchServer(this.listen);
   }

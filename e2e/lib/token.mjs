@@ -1,4 +1,4 @@
-// Tokens as any backend would make them: a JWT, HS256, with nothing but Node's own crypto.
+// Tokens as a backend makes them: JWTs with HS256, by Node's own crypto.
 
 import { createHmac } from "node:crypto";
 
@@ -6,7 +6,7 @@ import { SECRET } from "./process.mjs";
 
 const base64url = (text) => Buffer.from(text).toString("base64url");
 
-/** A token for `user`, good for an hour; `claims` are added or take the place of the usual ones. */
+/** A token for `user`, valid for an hour; `claims` adds to or replaces the usual ones. */
 export function tokenFor(user, claims = {}, secret = SECRET) {
   const exp = Math.floor(Date.now() / 1000) + 3600;
   const header = base64url(JSON.stringify({ alg: "HS256", typ: "JWT" }));

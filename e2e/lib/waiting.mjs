@@ -1,9 +1,9 @@
-// Waiting for events with a deadline. A test waits for what happens, never for time to pass.
+// Waiting for events with a deadline. Tests wait for events, never for time to pass.
 
-/** Milliseconds before a wait fails. Only a failing test spends them. */
+/** Milliseconds before a wait fails. Only a failing test waits that long. */
 export const PATIENCE = 15_000;
 
-/** Settles as `promise` does, or fails after `patience` ms with what was awaited. */
+/** Settles like `promise`, or fails after `patience` ms and names the awaited event. */
 export function within(promise, what, patience = PATIENCE) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -15,7 +15,7 @@ export function within(promise, what, patience = PATIENCE) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** The arguments of the next `event` of `emitter` that `wanted` takes. */
+/** Resolves to the arguments of the next `event` of `emitter` that satisfies `wanted`. */
 export function next(emitter, event, wanted = () => true, patience = PATIENCE) {
   let listener;
   const promise = new Promise((resolve) => {
@@ -28,8 +28,8 @@ export function next(emitter, event, wanted = () => true, patience = PATIENCE) {
 }
 
 /**
- * Asks `probe` again and again until it answers something true. For what gives no event: files, other processes. `what` may
- * be a function, which is asked when it did not come.
+ * Polls `probe` until it returns something truthy. For sources without events: files, other processes.
+ * `what` can be a function; it is called for the error message.
  */
 export async function until(probe, what, patience = PATIENCE) {
   const deadline = performance.now() + patience;
@@ -50,5 +50,5 @@ export async function until(probe, what, patience = PATIENCE) {
   }
 }
 
-/** Resolves after `ms`. Only for tests of time itself: heartbeats and time-outs. */
+/** Resolves after `ms`. Only for tests of time itself: heartbeats and timeouts. */
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

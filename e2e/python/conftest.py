@@ -1,4 +1,4 @@
-"""The programs under test, each on a free port, and tokens made with nothing but the standard library."""
+"""Fixtures: the programs under test, each on a free port, and tokens made with the standard library."""
 
 import base64
 import hashlib
@@ -34,7 +34,10 @@ def running(folder, command, env):
     own = {name: value for name, value in os.environ.items() if not name.startswith("ROOMFUL_")}
     own |= env | {"ROOMFUL_PORT_FILE": str(port_file)}
     log = folder / "log"
-    with log.open("w") as output, subprocess.Popen(command, env=own, stdout=output, stderr=output) as process:
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, env=own, stdout=output, stderr=output) as process,
+    ):
         try:
             deadline = time.monotonic() + PATIENCE
             while not (port_file.exists() and port_file.read_text().endswith("\n")):
@@ -57,12 +60,19 @@ def conformance(tmp_path_factory):
 def roomful(tmp_path_factory):
     """The real server."""
     folder = tmp_path_factory.mktemp("roomful")
-    command = [binary("ROOMFUL_BIN", "roomful"), "serve", "--listen", "127.0.0.1:0", "--data", folder / "data"]
+    command = [
+        binary("ROOMFUL_BIN", "roomful"),
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        folder / "data",
+    ]
     yield from running(folder, command, {"ROOMFUL_AUTH_SECRET": SECRET, "ROOMFUL_API_KEY": API_KEY})
 
 
 def token_for(user, **claims):
-    """A JWT for `user`, HS256, good for an hour."""
+"""A JWT for `user`, HS256, valid for an hour."""
 
     def part(data):
         return base64.urlsafe_b64encode(data).rstrip(b"=")

@@ -1,4 +1,4 @@
-"""The stock python-socketio clients, threaded and asyncio, over polling, WebSocket and the upgrade between them."""
+"""The stock python-socketio clients, threaded and asyncio, over polling, WebSocket and the upgrade."""
 
 import asyncio
 import queue
@@ -12,8 +12,8 @@ from conftest import PATIENCE, token_for
 WAYS = [["polling"], ["websocket"], ["polling", "websocket"]]
 ways = pytest.mark.parametrize("transports", WAYS, ids=["polling", "websocket", "upgrade"])
 
-# This client refuses polling answers with more packets than this; its documentation says to raise it where more are
-# on their way at once. A server can't know.
+# This client refuses polling answers with more packets than this. Its documentation says to raise the limit for
+# servers that send more at once. A server cannot know the limit.
 engineio.payload.Payload.max_decode_packets = 500
 
 
@@ -25,9 +25,13 @@ class Threaded:
         self.kept = queue.Queue()
         for namespace in namespaces:
             for event in events:
-                keep = lambda *args, event=event, namespace=namespace: self.kept.put((namespace, event, list(args)))
+                keep = lambda *args, event=event, namespace=namespace: self.kept.put(
+                    (namespace, event, list(args))
+                )
                 self.client.on(event, keep, namespace=namespace)
-        self.client.connect(url, transports=transports, auth=auth, namespaces=list(namespaces), wait_timeout=PATIENCE)
+        self.client.connect(
+            url, transports=transports, auth=auth, namespaces=list(namespaces), wait_timeout=PATIENCE
+        )
 
     def next(self):
         return self.kept.get(timeout=PATIENCE)
@@ -56,8 +60,17 @@ def test_echo_in_two_namespaces(conformance, transports):
 @ways
 def test_acks_with_text_and_binary(conformance, transports):
     with Threaded(conformance, transports) as one:
-        # No larger text: this client checks UTF-8 in Python, and must still answer pings within 200 ms meanwhile.
-        for data in ["text", 7, {"a": [1, 2]}, b"\x01\x02", {"deep": b"\x03"}, "é" * 5_000, b"\x04" * 200_000]:
+        # No larger text: this client checks UTF-8 in Python, and must answer pings within 200 ms
+        # meanwhile.
+        for data in [
+            "text",
+            7,
+            {"a": [1, 2]},
+            b"\x01\x02",
+            {"deep": b"\x03"},
+            "é" * 5_000,
+            b"\x04" * 200_000,
+        ]:
             assert one.client.call("message-with-ack", data, timeout=PATIENCE) == data
         assert one.client.call("message-with-ack", (1, b"2", "3"), timeout=PATIENCE) == (1, b"2", "3")
 
@@ -65,7 +78,7 @@ def test_acks_with_text_and_binary(conformance, transports):
 @ways
 def test_heartbeats_keep_a_silent_client(conformance, transports):
     with Threaded(conformance, transports) as one:
-        # Three times as long as the server would wait for a pong.
+        # Three times as long as the server waits for a pong.
         one.client.sleep(1.5)
         assert one.client.connected
         assert one.client.call("message-with-ack", "still here", timeout=PATIENCE) == "still here"
@@ -135,9 +148,11 @@ async def test_asyncio_client_chats(roomful, transports):
     client = socketio.AsyncClient(reconnection=False)
     kept = asyncio.Queue()
     client.on("chat:receive_message", kept.put_nowait)
-    await client.connect(roomful, transports=transports, auth={"token": token_for("carol")}, wait_timeout=PATIENCE)
+    await client.connect(
+        roomful, transports=transports, auth={"token": token_for("carol")}, wait_timeout=PATIENCE
+    )
     try:
-        # The bare name of a room is as good as the object.
+        # A bare room name works like the object.
         ack = await client.call("chat:join", room, timeout=PATIENCE)
         assert (ack["ok"], ack["data"]["head"]) == (True, 0), ack
         for i in range(1, 11):

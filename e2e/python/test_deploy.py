@@ -1,4 +1,4 @@
-"""What deploy/ has that can't be run here: its structure, its settings, and its references, so that none of them is a slip."""
+"""Checks of the deploy/ files that the tests cannot run: structure, settings and references."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def seconds(text):
 
 
 def accepted(settings):
-    """Fails unless the server takes each of these variables for a setting, and its value for a good one."""
+    """Fails unless the server accepts each variable as a setting with a valid value."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("ROOMFUL_")}
     command = [binary("ROOMFUL_BIN", "roomful"), "check-config"]
     done = subprocess.run(command, env=own | settings, capture_output=True, text=True, timeout=20)
@@ -32,9 +32,11 @@ def accepted(settings):
 
 
 def time_to_stop(settings):
-    """What a node takes at most, by these settings."""
+    """The longest shutdown of a node with these settings, in seconds."""
     defaults = {"DELAY": "0s", "SPREAD": "5s", "TIMEOUT": "20s"}
-    return sum(seconds(settings.get(f"ROOMFUL__SHUTDOWN__{name}", default)) for name, default in defaults.items())
+    return sum(
+        seconds(settings.get(f"ROOMFUL__SHUTDOWN__{name}", default)) for name, default in defaults.items()
+    )
 
 
 def test_compose():
@@ -49,25 +51,34 @@ def test_compose():
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             assert source in compose["volumes"] or (DEPLOY / source).is_file(), f"{name}: {volume}"
-    secrets = {"ROOMFUL_AUTH_SECRET": SECRET, "ROOMFUL_API_KEY": API_KEY, "POSTGRES_PASSWORD": "0123456789abcdef"}
+    secrets = {
+        "ROOMFUL_AUTH_SECRET": SECRET,
+        "ROOMFUL_API_KEY": API_KEY,
+        "POSTGRES_PASSWORD": "0123456789abcdef",
+    }
     shown = re.compile(r"\$\{(\w+):\?[^}]*\}")
     for name in ("node1", "node2"):
         node = services[name]
-        settings = {key: shown.sub(lambda match: secrets[match[1]], value) for key, value in node["environment"].items()}
+        settings = {
+            key: shown.sub(lambda match: secrets[match[1]], value)
+            for key, value in node["environment"].items()
+        }
         assert "${" not in "".join(settings.values())
         accepted(settings)
         assert time_to_stop(settings) < seconds(node["stop_grace_period"])
         assert settings["ROOMFUL__CLUSTER__NODE"] == name
-        assert (DEPLOY / node["build"]["context"] / node["build"]["dockerfile"]).resolve() == DEPLOY / "Dockerfile"
+        assert (
+            DEPLOY / node["build"]["context"] / node["build"]["dockerfile"]
+        ).resolve() == DEPLOY / "Dockerfile"
     trusted = services["node1"]["environment"]["ROOMFUL__HTTP__TRUSTED_PROXIES"]
     assert trusted == services["proxy"]["networks"]["chat"]["ipv4_address"] + "/32"
-    # The recipe names the nodes as this file does, for sessions and for new connections.
+    # The recipe uses this file's node names, for sessions and for new connections.
     recipe = (DEPLOY / "nginx" / "roomful.conf").read_text()
     assert re.findall(r"^\s*server (\w+):3000", recipe, re.M) == 2 * ["node1", "node2"]
 
 
 def dockerfile():
-    """The instructions, with lines that go on joined."""
+    """The instructions, with continuation lines joined."""
     text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines()]
     return [line.split(None, 1) for line in lines if line and not line.startswith("#")]
@@ -75,7 +86,20 @@ def dockerfile():
 
 def test_dockerfile():
     instructions = dockerfile()
-    known = {"FROM", "WORKDIR", "COPY", "RUN", "USER", "ENV", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+    known = {
+        "FROM",
+        "WORKDIR",
+        "COPY",
+        "RUN",
+        "USER",
+        "ENV",
+        "VOLUME",
+        "EXPOSE",
+        "STOPSIGNAL",
+        "HEALTHCHECK",
+        "ENTRYPOINT",
+        "CMD",
+    }
     assert {name for name, _ in instructions} <= known
     stages = [rest.split()[-1] for name, rest in instructions if name == "FROM" and " AS " in rest]
     for name, rest in instructions:
@@ -84,15 +108,22 @@ def test_dockerfile():
         elif name == "COPY":
             for source in rest.split()[:-1]:
                 assert (ROOT / source).exists(), source
-    # Of the last stage: nobody's user, and settings that are some.
+    # The last stage: an unprivileged user, and settings that exist.
     last = instructions[max(n for n, (name, _) in enumerate(instructions) if name == "FROM") :]
     assert ["USER", "10001"] in last
     environment = dict(pair.split("=", 1) for name, rest in last if name == "ENV" for pair in rest.split())
     accepted(environment | {"ROOMFUL_AUTH_SECRET": SECRET})
-    # What the build takes from the workspace is all that its members need.
+    # The build copies everything that the workspace's members need.
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
-    copied = {source for name, rest in instructions if name == "COPY" and "--from" not in rest for source in rest.split()[:-1]}
-    assert {source.split("/")[0] for source in copied} <= {line.removeprefix("!") for line in ignored if line.startswith("!")}
+    copied = {
+        source
+        for name, rest in instructions
+        if name == "COPY" and "--from" not in rest
+        for source in rest.split()[:-1]
+    }
+    assert {source.split("/")[0] for source in copied} <= {
+        line.removeprefix("!") for line in ignored if line.startswith("!")
+    }
 
 
 def test_the_image_knows_whether_it_is_healthy(roomful):
@@ -118,13 +149,13 @@ def test_systemd_unit(tmp_path):
     own = tmp_path / "roomful.service"
     own.write_text(unit.replace("/usr/local/bin/roomful", str(binary("ROOMFUL_BIN", "roomful"))))
     done = subprocess.run(["systemd-analyze", "verify", own], capture_output=True, text=True, timeout=60)
-    # It looks at other units of the machine, too.
+    # systemd-analyze also reports other units of the machine.
     own_complaints = [line for line in done.stderr.splitlines() if "roomful.service" in line]
     assert own_complaints == [], done.stderr
 
 
 def rendered_free(template):
-    """A template with `value` for all that helm would put in, and without its control lines: enough to see its structure."""
+    """A template with `value` for each expression and without control lines: enough to check its structure."""
     kept = [line for line in template.splitlines() if not re.fullmatch(r"\s*\{\{-.*\}\}", line)]
     return re.sub(r"\{\{.*?\}\}", "value", "\n".join(kept))
 
@@ -132,14 +163,18 @@ def rendered_free(template):
 def test_helm_chart():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["apiVersion"], chart["name"]) == ("v2", "roomful")
-    [version] = re.findall(r'(?s)\[workspace\.package\].*?^version = "(.*?)"', (ROOT / "Cargo.toml").read_text(), re.M)
+    [version] = re.findall(
+        r'(?s)\[workspace\.package\].*?^version = "(.*?)"', (ROOT / "Cargo.toml").read_text(), re.M
+    )
     assert chart["appVersion"] == version
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     kinds = []
     for path in sorted((CHART / "templates").iterdir()):
         template = path.read_text()
         assert template.count("{{") == template.count("}}"), path
-        opened, closed = (len(re.findall(rf"\{{\{{-? ?{word}\b", template)) for word in ("(?:if|range|with)", "end"))
+        opened, closed = (
+            len(re.findall(rf"\{{\{{-? ?{word}\b", template)) for word in ("(?:if|range|with)", "end")
+        )
         assert opened == closed, path
         for reference in re.findall(r"\.Values((?:\.\w+)+)", template):
             found = values
@@ -164,8 +199,16 @@ def test_helm_chart():
         "ROOMFUL__HTTP__TRUSTED_PROXIES": "10.0.0.0/8",
     }
     named = {one["name"]: one.get("value") for one in container["env"]}
-    stop = {f"ROOMFUL__SHUTDOWN__{name.upper()}": values["shutdown"][name] for name in ("delay", "spread", "timeout")}
-    settings = {name: value for name, value in named.items() if name.startswith("ROOMFUL")} | good | stop | values["settings"]
+    stop = {
+        f"ROOMFUL__SHUTDOWN__{name.upper()}": values["shutdown"][name]
+        for name in ("delay", "spread", "timeout")
+    }
+    settings = (
+        {name: value for name, value in named.items() if name.startswith("ROOMFUL")}
+        | good
+        | stop
+        | values["settings"]
+    )
     assert set(named) - {"POD_IP", "value"} <= set(settings)
     accepted(settings)
     assert time_to_stop(settings) < values["shutdown"]["grace"]
@@ -194,6 +237,12 @@ def test_dashboard():
 
 
 def test_what_is_not_run_says_so():
-    for path in ("Dockerfile", "compose.yaml", "systemd/roomful.service", "helm/roomful/Chart.yaml", "prometheus/alerts.yaml"):
+    for path in (
+        "Dockerfile",
+        "compose.yaml",
+        "systemd/roomful.service",
+        "helm/roomful/Chart.yaml",
+        "prometheus/alerts.yaml",
+    ):
         head = "".join((DEPLOY / path).read_text().splitlines(keepends=True)[:16])
         assert re.search(r"tests[^.]* have no ", head), path

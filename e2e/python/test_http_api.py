@@ -1,4 +1,4 @@
-"""The HTTP API held to its own description by schemathesis: made-up requests, good and bad, against the real server."""
+"""Schemathesis checks the HTTP API against its OpenAPI description, with generated valid and invalid requests."""
 
 import pathlib
 import subprocess
@@ -6,10 +6,10 @@ import sys
 
 from conftest import API_KEY
 
-# Left out: names and cursors have rules that a schema can't say, so a request that fits it may be refused all the same;
-# and there is one key, so nobody's objects are hidden from anybody.
+# Excluded: the server may refuse a request that fits the schema, since a schema cannot express the rules for names
+# and cursors. There is one key, so all objects are visible.
 LEFT_OUT = "positive_data_acceptance,object_level_authorization"
-# The same requests each time, so that a failure can be looked at.
+# The same requests each time, so that a failure can be reproduced.
 SEED = "1"
 
 

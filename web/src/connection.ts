@@ -10,7 +10,8 @@ const RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 15_000;
 
 /**
- * `connecting`: the first time. `online`. `offline`: lost, coming back by itself. `ended`: the server closed it for good.
+ * `connecting`: the first time. `online`. `offline`: lost, coming back by itself. `ended`: the server
+ * closed it for good.
  */
 export type LineState = "connecting" | "online" | "offline" | "ended";
 
@@ -83,7 +84,8 @@ export class Connection {
     this.stopTimer?.();
     if (this.socket.connected) return;
     if (this.state === "ended") this.become("offline");
-    // A client that waits for its next try ignores a mere connect; one that was refused takes it on the open transport.
+    // A client that waits for its next try ignores a mere connect; one that was refused takes it on the
+    // open transport.
     if (this.socket.active) this.socket.disconnect();
     this.socket.connect();
   }

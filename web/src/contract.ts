@@ -1,4 +1,5 @@
-// The words spoken with the server: event names, payloads, answers. No behaviour, save the failure as an exception.
+// The words spoken with the server: event names, payloads, answers. No behaviour, save the failure as an
+// exception.
 
 /** A room's log changes its epoch when it was restored or reset: numbers of another epoch mean nothing. */
 export type Epoch = string | number;

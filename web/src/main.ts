@@ -1,4 +1,5 @@
-// Starts the page: the kept session or the sign-in, then the chat. The only place where the parts meet the browser's globals.
+// Starts the page: the kept session or the sign-in, then the chat. The only place where the parts meet the
+// browser's globals.
 
 import { Chat } from "./chat/chat.ts";
 import { wallClock } from "./clock.ts";

@@ -1,4 +1,5 @@
-// Who the user is to the server: a token, and how to get the next one. The browser's tab holds it, so two tabs may be two people.
+// Who the user is to the server: a token, and how to get the next one. The browser's tab holds it, so two
+// tabs may be two people.
 
 import type { Shelf } from "./storage.ts";
 

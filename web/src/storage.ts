@@ -1,5 +1,5 @@
-// What the browser keeps for us, as JSON. A browser that refuses to store (private mode, full quota) costs only the memory
-// across reloads, never the page.
+// What the browser keeps for us, as JSON. A browser that refuses to store (private mode, full quota) costs
+// only the memory across reloads, never the page.
 
 export interface Shelf {
   read(key: string): unknown;

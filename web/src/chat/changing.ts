@@ -1,4 +1,5 @@
-// Edits, deletes and reactions on their way to the server. What they make of a message comes back with its event, to all alike.
+// Edits, deletes and reactions on their way to the server. What they make of a message comes back with its
+// event, to all alike.
 
 import { failureOf, type Message, type Request } from "../contract.ts";
 import { reacted } from "../state/changes.ts";

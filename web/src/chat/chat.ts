@@ -1,4 +1,5 @@
-// The chat as the views use it: rooms, connection and what the user can do. Binds the server's words to the state; has no DOM.
+// The chat as the views use it: rooms, connection and what the user can do. Binds the server's words to the
+// state; has no DOM.
 
 import { Connection, type LineState } from "../connection.ts";
 import type { Clock } from "../clock.ts";

@@ -1,4 +1,5 @@
-// Learns of the rooms that the user is a member of and that are not on this page's list: joined elsewhere, or put there by others.
+// Learns of the rooms that the user is a member of and that are not on this page's list: joined elsewhere,
+// or put there by others.
 
 import type { Clock } from "../clock.ts";
 import { failureOf, type Request } from "../contract.ts";

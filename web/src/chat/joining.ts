@@ -1,4 +1,5 @@
-// Enters the rooms of the list on every new connection: first time with the newest page, later from where we stood.
+// Enters the rooms of the list on every new connection: first time with the newest page, later from where
+// we stood.
 
 import type { Clock } from "../clock.ts";
 import { failureOf, type JoinAnswer, type Request } from "../contract.ts";

@@ -1,5 +1,5 @@
-// Takes messages from the outbox to the server, each room in order, one in flight per room, until they are acknowledged or
-// have failed for good.
+// Takes messages from the outbox to the server, each room in order, one in flight per room, until they are
+// acknowledged or have failed for good.
 
 import type { Clock } from "../clock.ts";
 import { failureOf, type Request } from "../contract.ts";

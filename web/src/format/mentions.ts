@@ -1,4 +1,5 @@
-// Names after an "@": finding the one being typed, the users a text mentions, and where their names stand in it.
+// Names after an "@": finding the one being typed, the users a text mentions, and where their names stand
+// in it.
 
 export interface Person {
   userId: string;
@@ -45,8 +46,8 @@ export function matching(people: readonly Person[], typed: string, most: number)
 }
 
 /**
- * The ids of those whom a text mentions. `chosen` says who was meant by a name; a name that was typed by hand counts if one
- * of `people` alone has it.
+ * The ids of those whom a text mentions. `chosen` says who was meant by a name; a name that was typed by
+ * hand counts if one of `people` alone has it.
  */
 export function mentioned(
   text: string,

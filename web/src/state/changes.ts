@@ -1,4 +1,5 @@
-// What edits, deletes and reactions make of a message. Values in, values out: a message is never altered in place.
+// What edits, deletes and reactions make of a message. Values in, values out: a message is never altered in
+// place.
 
 import type { Change, Message, Reactions } from "../contract.ts";
 
@@ -44,7 +45,8 @@ function withReaction(message: Message, { emoji = "", removed, userId }: Change)
   const all = message.reactions ?? [];
   const known = all.find((other) => other.emoji === emoji);
   const there = known?.userIds.includes(userId) ?? false;
-  // Beyond the bounded list nobody can tell who is counted already: a removal is trusted, for it is told only if it took effect.
+  // Beyond the bounded list nobody can tell who is counted already: a removal is trusted, for it is told
+  // only if it took effect.
   const beyond = known !== undefined && known.count > known.userIds.length;
   if (removed ? !there && !beyond : there) return message;
   const next: Reactions = removed

@@ -11,7 +11,10 @@ export class Notices {
   /** Of all of the user's, held or not. */
   unread = 0;
 
-  /** Takes one that the server told of. True if it is news: what came while away may be told again after the list. */
+  /**
+   * Takes one that the server told of. True if it is news: what came while away may be told again after the
+   * list.
+   */
   receive(notice: Notice): boolean {
     if (this.all.some(({ id }) => id === notice.id)) return false;
     this.all = [notice, ...this.all].sort((a, b) => b.at - a.at).slice(0, MOST_NOTICES);

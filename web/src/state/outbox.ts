@@ -1,5 +1,6 @@
-// Messages written and not yet seen in their room. Kept across reloads, so that a send in flight is finished with the same
-// clientId, which the server takes once. When to send is decided here, sending is not done here.
+// Messages written and not yet seen in their room. Kept across reloads, so that a send in flight is
+// finished with the same clientId, which the server takes once. When to send is decided here, sending is
+// not done here.
 
 import type { Failure } from "../contract.ts";
 import type { Shelf } from "../storage.ts";
@@ -61,7 +62,10 @@ export class Outbox {
     this.keep();
   }
 
-  /** The one whose turn it is: a room's messages go out in order, so a delayed one holds back those after it. */
+  /**
+   * The one whose turn it is: a room's messages go out in order, so a delayed one holds back those after
+   * it.
+   */
   next(room: string): Pending | undefined {
     return this.entries.find((entry) => entry.room === room && entry.state === "sending");
   }
@@ -70,7 +74,10 @@ export class Outbox {
     this.change(clientId, (entry) => Object.assign(entry, { state: "sent", seq }));
   }
 
-  /** A try did not succeed: another one later if it may help and has not been tried too often, else it has failed. */
+  /**
+   * A try did not succeed: another one later if it may help and has not been tried too often, else it has
+   * failed.
+   */
   refused(clientId: string, failure: Failure, now: number, jitter: number): void {
     this.change(clientId, (entry) => {
       entry.attempts += 1;

@@ -1,4 +1,5 @@
-// One room as the page knows it: messages, read marks, unread count, who is online, who types. Pure; talks to nobody.
+// One room as the page knows it: messages, read marks, unread count, who is online, who types. Pure; talks
+// to nobody.
 
 import type { Change, Choice, Failure, JoinAnswer, Message, OnlineUser } from "../contract.ts";
 import { changed } from "./changes.ts";
@@ -81,7 +82,10 @@ export class Room {
     this.missed(after, more ? Math.max(theirs, unread - this.unread) : theirs);
   }
 
-  /** So many words of others behind `after` were said while the connection was gone: the line "new" stands before them. */
+  /**
+   * So many words of others behind `after` were said while the connection was gone: the line "new" stands
+   * before them.
+   */
   private missed(after: number, count: number): void {
     if (count === 0) return;
     this.away = this.absence = { after, missed: 0, ...this.absence };
@@ -175,7 +179,10 @@ export class Room {
     return [...this.marks].filter(([, mark]) => mark >= seq).map(([userId]) => userId);
   }
 
-  /** Puts the line "new" before the first unread message, as a reader enters. Who never read here has no such place. */
+  /**
+   * Puts the line "new" before the first unread message, as a reader enters. Who never read here has no
+   * such place.
+   */
   enter(): void {
     this.newAfter = this.unread > 0 && this.readSeq > 0 ? this.readSeq : undefined;
   }

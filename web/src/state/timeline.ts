@@ -1,10 +1,12 @@
-// A room's messages as far as this page holds them: one unbroken window of the log, sorted by seq, bounded in size.
-// Fetching the parts outside the window is not done here.
+// A room's messages as far as this page holds them: one unbroken window of the log, sorted by seq, bounded
+// in size. Fetching the parts outside the window is not done here.
 
 import type { Change, Epoch, HistoryAnswer, Message } from "../contract.ts";
 import { changed } from "./changes.ts";
 
-/** Most messages held for a room; what lies beyond is dropped at the far end and fetched again when wanted. */
+/**
+ * Most messages held for a room; what lies beyond is dropped at the far end and fetched again when wanted.
+ */
 export const WINDOW = 300;
 /** Changes remembered because a page may have been read before they were made and arrive after them. */
 const MOST_RECENT = 50;
@@ -27,7 +29,10 @@ export class Timeline {
   start = 0;
   end = 0;
   private recent: Change[] = [];
-  /** What was missed and is fetched page by page: messages up to `after` lack the changes from there up to `upto`. */
+  /**
+   * What was missed and is fetched page by page: messages up to `after` lack the changes from there up to
+   * `upto`.
+   */
   private gap: { after: number; upto: number } | undefined;
 
   get first(): Message | undefined {
@@ -38,7 +43,9 @@ export class Timeline {
     return this.messages[this.messages.length - 1];
   }
 
-  /** Forgets all and starts over from the newest page. `head`: the highest seq the server spoke of with it. */
+  /**
+   * Forgets all and starts over from the newest page. `head`: the highest seq the server spoke of with it.
+   */
   replace(page: HistoryAnswer, head = 0): void {
     const same = this.epoch === undefined || this.epoch === page.epoch;
     // Live messages may overtake the page; they belong behind it.
@@ -95,8 +102,9 @@ export class Timeline {
   }
 
   /**
-   * Takes a live message. `following` says that the reader stays at the end: then the oldest make room, else the window ends
-   * here when it is full, so that what is being read does not vanish. True if the message is now held.
+   * Takes a live message. `following` says that the reader stays at the end: then the oldest make room,
+   * else the window ends here when it is full, so that what is being read does not vanish. True if the
+   * message is now held.
    */
   receive(message: Message, following: boolean): boolean {
     this.head = Math.max(this.head, message.seq);

@@ -1,4 +1,5 @@
-// Speaks new messages of the open room to screen readers, one line at a time, without reading old pages aloud.
+// Speaks new messages of the open room to screen readers, one line at a time, without reading old pages
+// aloud.
 
 import type { Chat } from "../chat/chat.ts";
 import { h } from "./dom.ts";

@@ -1,4 +1,5 @@
-// The bell at the head of the page: how many notifications are unread, and the newest of them in a list below it.
+// The bell at the head of the page: how many notifications are unread, and the newest of them in a list
+// below it.
 
 import type { Chat } from "../chat/chat.ts";
 import type { Notice } from "../contract.ts";

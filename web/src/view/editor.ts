@@ -1,4 +1,5 @@
-// The field in which an own message is rewritten, in its place. Enter saves, Shift+Enter breaks the line, Escape gives up.
+// The field in which an own message is rewritten, in its place. Enter saves, Shift+Enter breaks the line,
+// Escape gives up.
 
 import type { Chat } from "../chat/chat.ts";
 import type { Message } from "../contract.ts";

@@ -1,5 +1,5 @@
-// Names offered above the composer while one is being typed behind an "@". The field keeps the focus; arrow keys walk,
-// Enter or Tab takes the marked one, Escape puts the list away.
+// Names offered above the composer while one is being typed behind an "@". The field keeps the focus; arrow
+// keys walk, Enter or Tab takes the marked one, Escape puts the list away.
 
 import type { Chat } from "../chat/chat.ts";
 import { beginning, matching, type Beginning, type Person } from "../format/mentions.ts";
@@ -142,7 +142,10 @@ export class MentionBox {
   }
 }
 
-/** The others in a room as far as the page knows them: who is online, and then who has lately said something. */
+/**
+ * The others in a room as far as the page knows them: who is online, and then who has lately said
+ * something.
+ */
 export function othersIn(chat: Chat, room: Room): Person[] {
   const ids = new Set(room.online.keys());
   for (const { userId } of [...room.timeline.messages].reverse()) ids.add(userId);

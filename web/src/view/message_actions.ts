@@ -1,5 +1,5 @@
-// What can be done with a message: one small bar that goes to the message under the pointer or the focus. Messages are walked
-// through with the arrow keys; only one of them stands in the tab order.
+// What can be done with a message: one small bar that goes to the message under the pointer or the focus.
+// Messages are walked through with the arrow keys; only one of them stands in the tab order.
 
 import type { Chat } from "../chat/chat.ts";
 import type { Message } from "../contract.ts";

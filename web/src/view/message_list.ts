@@ -1,5 +1,5 @@
-// The messages of the open room in their scroller: stays at the end while the reader is there, keeps the place when not,
-// asks for more history near either edge.
+// The messages of the open room in their scroller: stays at the end while the reader is there, keeps the
+// place when not, asks for more history near either edge.
 
 import type { Chat } from "../chat/chat.ts";
 import { rows, type Row } from "../format/rows.ts";
@@ -109,7 +109,10 @@ export class MessageList implements Entry<void> {
     else this.measure();
   }
 
-  /** The first message the reader sees, which must not move under their eyes; lines between messages do move. */
+  /**
+   * The first message the reader sees, which must not move under their eyes; lines between messages do
+   * move.
+   */
   private anchor(): { element: HTMLElement; top: number } | undefined {
     const edge = this.scroller.getBoundingClientRect().top;
     for (const element of this.list.querySelectorAll<HTMLElement>(".message")) {

@@ -127,7 +127,10 @@ export function shell(chat: Chat, root: HTMLElement): () => void {
   };
 }
 
-/** The room named by the address, as it stands there: rooms made elsewhere may have names that can't be typed here. */
+/**
+ * The room named by the address, as it stands there: rooms made elsewhere may have names that can't be
+ * typed here.
+ */
 function addressed(): string {
   try {
     return decodeURIComponent(location.hash.slice(1)).trim().slice(0, LONGEST_NAME);

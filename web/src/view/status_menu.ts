@@ -1,4 +1,5 @@
-// The user at the foot of the list of rooms: face, name, and what they show as. Pressed, it offers what they may show as.
+// The user at the foot of the list of rooms: face, name, and what they show as. Pressed, it offers what
+// they may show as.
 
 import type { Chat } from "../chat/chat.ts";
 import {
@@ -48,7 +49,8 @@ export function statusMenu(chat: Chat): Entry<void> {
     open(false);
   });
   element.addEventListener("focusout", ({ relatedTarget }) => {
-    // The panel takes the focus of whatever in it can't, so without a target the user has pressed somewhere else.
+    // The panel takes the focus of whatever in it can't, so without a target the user has pressed somewhere
+    // else.
     const elsewhere =
       relatedTarget instanceof Node ? !element.contains(relatedTarget) : document.hasFocus();
     if (elsewhere) open(false);
@@ -68,7 +70,10 @@ export function statusMenu(chat: Chat): Entry<void> {
   return { element, update };
 }
 
-/** `update` fills it with what is chosen now; `mark` only shows what that is, and leaves what is being typed. */
+/**
+ * `update` fills it with what is chosen now; `mark` only shows what that is, and leaves what is being
+ * typed.
+ */
 function offer(
   chat: Chat,
   close: () => void,
