@@ -72,7 +72,7 @@ def roomful(tmp_path_factory):
 
 
 def token_for(user, **claims):
-"""A JWT for `user`, HS256, valid for an hour."""
+    """A JWT for `user`, HS256, valid for an hour."""
 
     def part(data):
         return base64.urlsafe_b64encode(data).rstrip(b"=")
