@@ -1,4 +1,4 @@
-//! This node's part in a cluster: its end of the bus, and how the others know and reach it.
+//! Joining a cluster: the bus, the node's name and address, and the cluster secret.
 
 use std::{
     io,
@@ -18,28 +18,29 @@ use crate::{
     server::StartError,
 };
 
-/// What a cluster's secret is made from, beside the secret for tokens.
-const PURPOSE: &[u8] = b"roomful: from node to node";
-/// What a node says of its secret, so that others see whether it is theirs, and under which name in its info.
-const SEALED: &[u8] = b"roomful: which secret it is";
-const SEAL: &str = "seal";
+/// HMAC input that derives the cluster secret from the secret for tokens.
+const DERIVATION: &[u8] = b"roomful: from node to node";
+/// HMAC input of the secret's fingerprint. Nodes publish it in their info, so that others can tell whether they
+/// share the secret.
+const FINGERPRINT_INPUT: &[u8] = b"roomful: which secret it is";
+const FINGERPRINT_FIELD: &str = "secretFingerprint";
 
-/// What chat and transport have to know of the cluster.
-pub(crate) struct Part {
+/// The parts of a joined cluster that chat and transport need.
+pub(crate) struct Joined {
     pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) seal: String,
+    pub(crate) fingerprint: String,
     pub(crate) sockets: Cluster,
     pub(crate) chat: ClusterConfig,
 }
 
-/// How other nodes know and reach this one.
+/// Name, address and secret of this node.
 pub(crate) struct Node {
     name: String,
     advertise: String,
     secret: String,
 }
 
-/// What this node needs to take part, if the bus is shared. `address` is where it listens.
+/// The identity of this node; `None` if the bus is not shared. `address` is the listen address.
 pub(crate) fn node(config: &Config, keys: &Keys, address: SocketAddr) -> Result<Option<Node>, StartError> {
     if !config.bus.is_shared() {
         return Ok(None);
@@ -47,14 +48,14 @@ pub(crate) fn node(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
     check(config)?;
     let wrong = |key: &'static str, what: String| ConfigError::key(Origin::Default, key, what);
     let secret = secret(config, keys).ok_or_else(|| {
-        let what = "there is no auth.secret to make it from; set it, the same on all nodes";
+        let what = "there is no auth.secret to derive it from; set it to the same value on all nodes";
         wrong("cluster.secret", what.to_owned())
     })?;
     let advertise = match config.cluster.advertise.as_str() {
         "" => advertised(config, address).map_err(|error| {
             wrong(
                 "cluster.advertise",
-                format!("can't be found out: {error}; set it"),
+                format!("failed to find this machine's address: {error}; set it"),
             )
         })?,
         advertise => advertise.to_owned(),
@@ -65,13 +66,13 @@ pub(crate) fn node(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
     };
     if config.store.sqlite_file().is_some() {
         tracing::warn!(
-            "with a store in a file of its own this node shares nothing; set store.url to postgres://…"
+            "the store is a local file, so nodes share no messages; set store.url to postgres://…"
         );
     }
-    if keys.is_made_here(config) {
+    if keys.is_generated_here(config) {
         tracing::warn!(
-            "no auth.secret is set, so this node has one of its own: other nodes refuse its tokens, and what it passes on to them; \
-             set it, the same on all nodes"
+            "this node generated its own auth.secret, so other nodes refuse its tokens and requests; set the same \
+             auth.secret on all nodes"
         );
     }
     Ok(Some(Node {
@@ -81,8 +82,8 @@ pub(crate) fn node(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
     }))
 }
 
-/// Takes part in the cluster of those who share the database of this `identity`.
-pub(crate) fn join(config: &Config, node: Node, identity: &str) -> Result<Part, ConfigError> {
+/// Joins the nodes that share the database with this `identity`.
+pub(crate) fn join(config: &Config, node: Node, identity: &str) -> Result<Joined, ConfigError> {
     let bus = open(config, identity)?;
     let Node {
         name,
@@ -96,9 +97,9 @@ pub(crate) fn join(config: &Config, node: Node, identity: &str) -> Result<Part, 
         Ok(serde_json::Value::Object(info)) => info,
         _ => serde_json::Map::new(),
     };
-    let seal = seal(&secret);
-    info.insert(SEAL.to_owned(), seal.as_str().into());
-    tracing::info!(node = name, advertise, "taking part in a cluster");
+    let fingerprint = fingerprint(&secret);
+    info.insert(FINGERPRINT_FIELD.to_owned(), fingerprint.as_str().into());
+    tracing::info!(node = name, advertise, "joining the cluster");
     let chat = ClusterConfig {
         bus: Arc::clone(&bus),
         node: name,
@@ -106,62 +107,63 @@ pub(crate) fn join(config: &Config, node: Node, identity: &str) -> Result<Part, 
         lease: config.cluster.lease.0,
         poll: config.cluster.poll.0,
     };
-    Ok(Part {
+    Ok(Joined {
         bus,
-        seal,
+        fingerprint,
         sockets,
         chat,
     })
 }
 
-/// An end of the bus that the settings name, for the nodes of one database.
+/// Opens the configured bus, for the nodes that share the database with this `identity`.
 pub(crate) fn open(config: &Config, identity: &str) -> Result<Arc<dyn Bus>, ConfigError> {
-    roomful_bus::open(config.bus.url(), options(config, identity)).map_err(|error| named(config, &error))
+    roomful_bus::open(config.bus.url(), options(config, identity))
+        .map_err(|error| config_error(config, &error))
 }
 
-/// Whether it could be opened. Nothing is connected to.
+/// Returns an error if the bus settings are invalid. Does not connect.
 pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
-    roomful_bus::check(config.bus.url(), &options(config, "")).map_err(|error| named(config, &error))
+    roomful_bus::check(config.bus.url(), &options(config, "")).map_err(|error| config_error(config, &error))
 }
 
-/// Asks the bus for the first time: one that refuses its user is set up wrongly. Anything else may pass, and so may this
-/// later on, when a password is changed while the node runs.
+/// Checks the bus once: rejected credentials at start are a configuration error. Other failures may be transient, and
+/// so may rejected credentials later on, while a password changes.
 pub(crate) async fn sign_in(config: &Config, bus: &dyn Bus) -> Result<(), ConfigError> {
     match bus.check().await {
-        Err(error @ BusError::SignIn(_)) => Err(named(config, &error)),
+        Err(error @ BusError::SignIn(_)) => Err(config_error(config, &error)),
         _ => Ok(()),
     }
 }
 
-/// What tells a secret from others, and tells nothing else of it.
-fn seal(secret: &str) -> String {
+/// A short fingerprint that does not reveal the secret.
+fn fingerprint(secret: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    let mut seal = URL_SAFE_NO_PAD.encode(hmac::sign(&key, SEALED));
-    seal.truncate(8);
-    seal
+    let mut fingerprint = URL_SAFE_NO_PAD.encode(hmac::sign(&key, FINGERPRINT_INPUT));
+    fingerprint.truncate(8);
+    fingerprint
 }
 
-/// Says so if living nodes have another secret than this one.
-pub(crate) async fn look_for_strangers(bus: &dyn Bus, own: &str) {
-    let seal_of = |info: &[u8]| {
+/// Logs an error if live nodes have another secret than this one.
+pub(crate) async fn warn_about_other_secrets(bus: &dyn Bus, own: &str) {
+    let fingerprint_of = |info: &[u8]| {
         let info: serde_json::Value = serde_json::from_slice(info).ok()?;
-        Some(info.get(SEAL)?.as_str()?.to_owned())
+        Some(info.get(FINGERPRINT_FIELD)?.as_str()?.to_owned())
     };
-    // Whoever can't be asked is told of elsewhere.
+    // The health check reports a failing bus.
     let members = bus.members().await.unwrap_or_default();
-    let seals = members.iter().filter_map(|member| seal_of(&member.value));
-    let strangers = seals.filter(|seal| *seal != own).count();
-    if strangers > 0 {
+    let fingerprints = members.iter().filter_map(|member| fingerprint_of(&member.value));
+    let nodes = fingerprints.filter(|fingerprint| *fingerprint != own).count();
+    if nodes > 0 {
         tracing::error!(
-            nodes = strangers,
-            "nodes of this cluster have another auth.secret or cluster.secret: they refuse this one's tokens, and what it passes on to \
-             them; set the same on all nodes"
+            nodes,
+            "nodes have another auth.secret or cluster.secret and refuse this node's tokens and requests; set the same \
+             values on all nodes"
         );
     }
 }
 
-/// With the key that is to blame, and who set it.
-fn named(config: &Config, error: &BusError) -> ConfigError {
+/// Adds the key that causes the error, and its source.
+fn config_error(config: &Config, error: &BusError) -> ConfigError {
     let key = match error {
         BusError::CaFile(_) => "bus.ca_file",
         _ => "bus.url",
@@ -169,7 +171,7 @@ fn named(config: &Config, error: &BusError) -> ConfigError {
     ConfigError::key(config.origins.of(key), key, error)
 }
 
-/// The same Redis may serve other databases, whose rooms have the same numbers: nodes of one never hear those of another.
+/// Scopes the bus by `identity`: other databases on the same Redis number their rooms alike.
 fn options(config: &Config, identity: &str) -> Options {
     let bus = &config.bus;
     Options {
@@ -183,38 +185,38 @@ fn options(config: &Config, identity: &str) -> Options {
     }
 }
 
-/// All nodes have the same secret for tokens; what they know each other by must not be that itself.
+/// The cluster secret: configured, or derived from the secret for tokens.
 fn secret(config: &Config, keys: &Keys) -> Option<String> {
     if let Some(secret) = config.cluster.secret.expose() {
         return Some(secret.to_owned());
     }
     let key = hmac::Key::new(hmac::HMAC_SHA256, keys.secret()?.as_bytes());
-    Some(URL_SAFE_NO_PAD.encode(hmac::sign(&key, PURPOSE)))
+    Some(URL_SAFE_NO_PAD.encode(hmac::sign(&key, DERIVATION)))
 }
 
 fn advertised(config: &Config, address: SocketAddr) -> io::Result<String> {
     let ip = if address.ip().is_unspecified() {
-        shown_to(config.bus.url())?
+        local_address_towards(config.bus.url())?
     } else {
         address.ip()
     };
     Ok(SocketAddr::new(ip, address.port()).to_string())
 }
 
-/// The address that this machine has for whoever is at the first host of the URL. Nothing is sent.
-fn shown_to(url: &str) -> io::Result<IpAddr> {
-    let host = first_host(url).ok_or_else(|| io::Error::other("the bus has no host"))?;
-    let there = (host, 9)
+/// The local address on the route to the URL's first host. Sends nothing.
+fn local_address_towards(url: &str) -> io::Result<IpAddr> {
+    let host = first_host(url).ok_or_else(|| io::Error::other("the bus URL has no host"))?;
+    let target = (host, 9)
         .to_socket_addrs()?
         .next()
-        .ok_or_else(|| io::Error::other("the bus's host has no address"))?;
-    let any: SocketAddr = if there.is_ipv4() {
+        .ok_or_else(|| io::Error::other("the host of the bus URL has no address"))?;
+    let any: SocketAddr = if target.is_ipv4() {
         ([0, 0, 0, 0], 0).into()
     } else {
         ([0u16; 8], 0).into()
     };
     let socket = UdpSocket::bind(any)?;
-    socket.connect(there)?;
+    socket.connect(target)?;
     Ok(socket.local_addr()?.ip())
 }
 
@@ -239,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bus_is_found_by_its_first_host() {
+    fn first_host_is_parsed_from_every_bus_url() {
         for (url, host) in [
             ("redis://redis.example", Some("redis.example")),
             ("rediss://user:pass@10.0.0.7:6380/1", Some("10.0.0.7")),
@@ -249,6 +251,6 @@ mod tests {
         ] {
             assert_eq!(first_host(url), host, "{url}");
         }
-        assert!(shown_to("redis://127.0.0.1").unwrap().is_loopback());
+        assert!(local_address_towards("redis://127.0.0.1").unwrap().is_loopback());
     }
 }

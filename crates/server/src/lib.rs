@@ -28,12 +28,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// All of the program.
 pub fn main() -> ExitCode {
     huge_pages::decline();
-    let cli = match cli::Cli::read() {
+    let cli = match cli::Cli::parse_args() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
     cli.run().unwrap_or_else(|failure| {
-        cli::complain(&failure);
+        cli::print_error(&failure);
         failure.exit_code()
     })
 }

@@ -1,5 +1,5 @@
-//! Where the keys come from that tokens are signed and checked with: the configured secret, the configured keys, or a
-//! secret that is made once and kept in the data folder.
+//! Keys for signing and verifying tokens: the configured secret, `auth.keys`, or a generated secret in the data
+//! folder.
 
 use std::{
     fs::{self, OpenOptions},
@@ -27,22 +27,22 @@ pub(crate) struct LoadedKey {
     pub(crate) algorithm: Algorithm,
     /// The secret of HS256, or the PEM text of a public key.
     pub(crate) material: String,
-    /// Where it stands, for what is said of a key that can't be used.
+    /// Source of the key, for errors.
     pub(crate) origin: Origin,
 }
 
-/// Was a secret made just now?
+/// Whether a call generated the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Made {
-    /// No: it was configured, or was there.
+pub(crate) enum Generated {
+    /// No: it was configured or existed.
     No,
     /// Yes, in the data folder.
     Yes,
 }
 
 impl Keys {
-    /// Reads what is there and makes nothing.
-    pub(crate) fn look(config: &Config) -> Result<Self, ConfigError> {
+    /// Reads the existing keys and generates nothing.
+    pub(crate) fn read(config: &Config) -> Result<Self, ConfigError> {
         let table = config
             .auth
             .keys
@@ -57,35 +57,35 @@ impl Keys {
         Ok(Keys { secret, table })
     }
 
-    /// Reads what is there, and makes a secret if there is no key at all.
-    pub(crate) fn load(config: &Config) -> Result<(Self, Made), ConfigError> {
-        let keys = Keys::look(config)?;
+    /// Reads the existing keys, and generates a secret if there is no key at all.
+    pub(crate) fn read_or_generate(config: &Config) -> Result<(Self, Generated), ConfigError> {
+        let keys = Keys::read(config)?;
         if keys.is_complete() {
-            return Ok((keys, Made::No));
+            return Ok((keys, Generated::No));
         }
         let path = config.secret_path();
         let wrong = |what: String| ConfigError::layer(Origin::File(path.clone()), what);
-        let made =
-            make_generated(&config.data, &path).map_err(|error| wrong(format!("can't be made: {error}")))?;
-        let keys = Keys::look(config)?;
+        let generated = generate(&config.data, &path)
+            .map_err(|error| wrong(format!("failed to generate it: {error}")))?;
+        let keys = Keys::read(config)?;
         if keys.is_complete() {
-            Ok((keys, made))
+            Ok((keys, generated))
         } else {
-            Err(wrong("vanished while it was made".to_owned()))
+            Err(wrong("disappeared while it was generated".to_owned()))
         }
     }
 
-    /// Is there only a secret that this server made itself?
-    pub(crate) fn is_made_here(&self, config: &Config) -> bool {
+    /// True if the only key is a secret that this server generated.
+    pub(crate) fn is_generated_here(&self, config: &Config) -> bool {
         self.table.is_empty() && config.auth.secret.expose().is_none()
     }
 
-    /// Is there any key to check tokens with?
+    /// True if there is any key to verify tokens with.
     pub(crate) fn is_complete(&self) -> bool {
         self.secret.is_some() || !self.table.is_empty()
     }
 
-    /// The key to sign with: the secret, else the first HS256 key.
+    /// The key for signing: the secret, otherwise the first HS256 key of `auth.keys`.
     pub(crate) fn signer(&self) -> Option<Signer> {
         let first_hs256 = || self.table.iter().find(|key| key.algorithm == Algorithm::HS256);
         match &self.secret {
@@ -133,28 +133,28 @@ fn read_generated(path: &Path) -> Result<Option<String>, ConfigError> {
     match fs::read_to_string(path) {
         Ok(text) if text.trim().len() >= MIN_SECRET_BYTES => Ok(Some(text.trim().to_owned())),
         Ok(_) => Err(wrong(format!(
-            "holds less than {MIN_SECRET_BYTES} bytes; delete it and a new secret is made"
+            "has less than {MIN_SECRET_BYTES} bytes; delete it, and the server generates a new one"
         ))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(wrong(format!("can't be read: {error}"))),
     }
 }
 
-/// Makes the secret under a passing name and links it into place, so that nobody reads half a secret, and of two
-/// processes that start at once both use the same.
-fn make_generated(folder: &Path, path: &Path) -> io::Result<Made> {
+/// Writes a secret under a temporary name and links it into place: no process can read half a secret, and two
+/// processes that start at the same time use the same one.
+fn generate(folder: &Path, path: &Path) -> io::Result<Generated> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let passing = folder.join(format!(".auth.secret.{:016x}", rand::random::<u64>()));
-    let written = write_secret(&passing).and_then(|()| match fs::hard_link(&passing, path) {
-        Ok(()) => Ok(Made::Yes),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::No),
+    let temporary = folder.join(format!(".auth.secret.{:016x}", rand::random::<u64>()));
+    let written = write_secret(&temporary).and_then(|()| match fs::hard_link(&temporary, path) {
+        Ok(()) => Ok(Generated::Yes),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Generated::No),
         Err(error) => Err(error),
     });
-    // What went wrong before matters more than a left-over file.
-    let _ = fs::remove_file(&passing);
-    let made = written?;
+    // An earlier error matters more than a left-over file.
+    let _ = fs::remove_file(&temporary);
+    let generated = written?;
     fs::File::open(folder)?.sync_all()?;
-    Ok(made)
+    Ok(generated)
 }
 
 fn write_secret(path: &Path) -> io::Result<()> {
@@ -188,14 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_made_once_for_its_owner_alone() {
+    fn the_secret_is_generated_once_with_mode_0600() {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path(), "");
-        assert!(!Keys::look(&config).unwrap().is_complete());
-        let (first, made) = Keys::load(&config).unwrap();
-        assert_eq!(made, Made::Yes);
-        let (second, made) = Keys::load(&config).unwrap();
-        assert_eq!((first.secret(), Made::No), (second.secret(), made));
+        assert!(!Keys::read(&config).unwrap().is_complete());
+        let (first, generated) = Keys::read_or_generate(&config).unwrap();
+        assert_eq!(generated, Generated::Yes);
+        let (second, generated) = Keys::read_or_generate(&config).unwrap();
+        assert_eq!((first.secret(), Generated::No), (second.secret(), generated));
         assert_eq!(first.secret().unwrap().len(), 43);
         assert_eq!(
             fs::metadata(config.secret_path()).unwrap().permissions().mode() & 0o777,
@@ -209,12 +209,21 @@ mod tests {
     }
 
     #[test]
-    fn starts_at_once_agree_on_one_secret() {
+    fn concurrent_starts_agree_on_one_secret() {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path(), "");
         let secrets: Vec<String> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| Keys::load(&config).unwrap().0.secret().unwrap().to_owned()))
+                .map(|_| {
+                    scope.spawn(|| {
+                        Keys::read_or_generate(&config)
+                            .unwrap()
+                            .0
+                            .secret()
+                            .unwrap()
+                            .to_owned()
+                    })
+                })
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
@@ -222,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_is_read_and_public_keys_sign_nothing() {
+    fn a_public_key_file_verifies_but_does_not_sign() {
         let folder = tempfile::tempdir().unwrap();
         let pem = folder.path().join("key.pem");
         let text = format!(
@@ -230,11 +239,14 @@ mod tests {
             pem.display().to_string()
         );
         let config = config(folder.path(), &text);
-        let missing = Keys::look(&config).err().unwrap().to_string();
+        let missing = Keys::read(&config).err().unwrap().to_string();
         assert!(missing.contains("key.pem: can't be read"), "{missing}");
         fs::write(&pem, "PEM").unwrap();
-        let (keys, made) = Keys::load(&config).unwrap();
-        assert_eq!((keys.table().len(), keys.secret(), made), (1, None, Made::No));
+        let (keys, generated) = Keys::read_or_generate(&config).unwrap();
+        assert_eq!(
+            (keys.table().len(), keys.secret(), generated),
+            (1, None, Generated::No)
+        );
         assert!(keys.signer().is_none());
     }
 }

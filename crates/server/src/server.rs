@@ -27,7 +27,7 @@ use crate::{
         router,
     },
     lifecycle, open_files, outbox,
-    secret::{Keys, Made},
+    secret::{Generated, Keys},
     store::{self, Lock},
 };
 
@@ -110,9 +110,9 @@ struct Begun<'a> {
 impl Server {
     /// Starts everything, and returns when clients are welcome.
     pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
-        let (keys, made) = Keys::load(config)?;
-        if made == Made::Yes {
-            tracing::info!(file = %config.secret_path().display(), "made a secret for tokens, since none was configured");
+        let (keys, generated) = Keys::read_or_generate(config)?;
+        if generated == Generated::Yes {
+            tracing::info!(file = %config.secret_path().display(), "generated a secret for tokens");
         }
         let chat = chat::config(config, chat::keys(&keys)?);
         // Before whatever counts: a metric made without a recorder goes nowhere.
@@ -199,7 +199,7 @@ impl Begun<'_> {
             tokio::spawn(async move { cluster::sign_in(&config, &*bus).await })
         });
         let sockets = sockets(config, self.file_limit, part.as_ref());
-        let seal = part.as_ref().map(|part| part.seal.clone());
+        let fingerprint = part.as_ref().map(|part| part.fingerprint.clone());
         let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
         let clock = Arc::new(SystemClock);
         let chat = ChatServer::attach_to(&sockets, Arc::clone(&store), self.chat, clock, part);
@@ -214,8 +214,8 @@ impl Begun<'_> {
         if bus.is_some() && timeout(STANDING, chat.takes_part()).await.is_err() {
             tracing::warn!("this node has no part in its cluster yet; until it has, clients are sent away");
         }
-        if let (Some(bus), Some(seal)) = (&bus, &seal) {
-            cluster::look_for_strangers(&**bus, seal).await;
+        if let (Some(bus), Some(fingerprint)) = (&bus, &fingerprint) {
+            cluster::warn_about_other_secrets(&**bus, fingerprint).await;
         }
         let api_key = ApiKey::new(config.api.key.expose());
         self.gate.open(router::inner(
@@ -274,7 +274,7 @@ async fn listen(listen: &str) -> Result<(TcpListener, SocketAddr), StartError> {
 }
 
 /// The transport with the configured bounds.
-fn sockets(config: &Config, file_limit: Option<u64>, part: Option<&cluster::Part>) -> WebSocketServer {
+fn sockets(config: &Config, file_limit: Option<u64>, part: Option<&cluster::Joined>) -> WebSocketServer {
     let (socket, limits) = (&config.socket, &config.limits);
     let mut builder = WebSocketServer::builder()
         .ping_interval(socket.ping_interval.0)

@@ -1,4 +1,4 @@
-//! Opens the store that the settings name, with their bounds.
+//! Opening the configured store with its options.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -11,13 +11,13 @@ use roomful_store::{NotificationRetention, Options, Retention, Store, StoreError
 
 use crate::{config::Config, outbox, server::StartError};
 
-/// Opens the store as its server, making its folder, for its owner alone, where needed. Blocks while it migrates.
+/// Opens the store for serving: creates its folder (mode 0700) and migrates its schema. Blocks.
 pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     roomful_store::open(&config.store_url(), options(config))
 }
 
-/// Opens the store for a command that looks at it, or mends something in it, while a server may be running on it.
-pub(crate) fn visit(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+/// Opens the store as a guest, for commands that may run beside a server on the same store. Blocks.
+pub(crate) fn open_as_guest(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let options = Options {
         guest: true,
         ..options(config)
@@ -25,8 +25,8 @@ pub(crate) fn visit(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     roomful_store::open(&config.store_url(), options)
 }
 
-/// Whether there is a store; otherwise where it was looked for. Of a database only its server knows.
-pub(crate) fn existing(config: &Config) -> Result<(), PathBuf> {
+/// Returns the path of the missing file if the store is a file that does not exist. Always `Ok` for PostgreSQL.
+pub(crate) fn check_exists(config: &Config) -> Result<(), PathBuf> {
     let url = config.store_url();
     let Some(file) = url.strip_prefix("sqlite:") else {
         return Ok(());
@@ -35,12 +35,12 @@ pub(crate) fn existing(config: &Config) -> Result<(), PathBuf> {
     if file.exists() { Ok(()) } else { Err(file) }
 }
 
-/// The right to serve from a database file. Two servers on one file would number alike, but each would deliver only what
-/// it took in itself. The system gives it back when the process ends, however it ends.
+/// Exclusive lock on a database file. Two servers on one file would each deliver their own messages only. The
+/// operating system releases the lock when the process ends.
 pub(crate) struct Lock(#[allow(dead_code, reason = "held, not read")] File);
 
 impl Lock {
-    /// Takes it; `None` for a store that is no file.
+    /// Locks the store's file; `None` for PostgreSQL. Fails if another server holds the lock.
     pub(crate) fn take(config: &Config) -> Result<Option<Self>, StartError> {
         let url = config.store_url();
         let Some(database) = url.strip_prefix("sqlite:") else {
@@ -65,7 +65,7 @@ impl Lock {
     }
 }
 
-/// How much of each room is kept.
+/// Retention of messages in each room.
 pub(crate) fn retention(config: &Config) -> Retention {
     let age = config.history.max_age.0.as_millis();
     Retention {
@@ -74,7 +74,7 @@ pub(crate) fn retention(config: &Config) -> Retention {
     }
 }
 
-/// How much of each user's notifications is kept.
+/// Retention of notifications for each user.
 pub(crate) fn notifications(config: &Config) -> NotificationRetention {
     let age = config.notifications.max_age.0.as_millis();
     NotificationRetention {
@@ -91,7 +91,7 @@ fn options(config: &Config) -> Options {
         queue_writes: config.store.queue,
         queue_reads: config.store.queue,
         readers: config.store.readers,
-        // A page goes to its client as one message: it leaves room in the outbox for those that follow it.
+        // A page goes to its client as one message. Leave room in the socket's outbox for later ones.
         page_bytes: config.socket.outbox_bytes.0 / 2,
         reactions: config.limits.reactions,
         outbox: outbox::options(config),

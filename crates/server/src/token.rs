@@ -1,4 +1,4 @@
-//! Making tokens: the claims of CONTRACT's "Connecting", and signing. Checking them is `roomful-chat`'s.
+//! Claims and signing of user tokens. `roomful-chat` verifies them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 
-/// What a token says about its bearer.
+/// Claims of a token.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Claims {
     sub: String,
@@ -18,7 +18,7 @@ pub(crate) struct Claims {
     rooms: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<String>>,
-    /// Tells tokens of one user apart, in logs and for revocation.
+    /// Unique id of this token.
     jti: String,
 }
 
@@ -40,12 +40,12 @@ impl Claims {
         }
     }
 
-    /// With the name that others see.
+    /// Sets the display name.
     pub(crate) fn named(self, name: Option<String>) -> Self {
         Claims { name, ..self }
     }
 
-    /// Limited to rooms that match one of `patterns`; none given means no limit.
+    /// Limits the token to rooms that match one of `patterns`. An empty list means no limit.
     pub(crate) fn in_rooms(self, patterns: Vec<String>) -> Self {
         Claims {
             rooms: (!patterns.is_empty()).then_some(patterns),
@@ -53,7 +53,7 @@ impl Claims {
         }
     }
 
-    /// With roles.
+    /// Sets the roles, such as `moderator`.
     pub(crate) fn with_roles(self, roles: Vec<String>) -> Self {
         Claims {
             roles: (!roles.is_empty()).then_some(roles),
@@ -61,7 +61,7 @@ impl Claims {
         }
     }
 
-    /// When the token ends, in seconds since 1970.
+    /// Expiry in seconds since 1970.
     pub(crate) fn expires_at(&self) -> u64 {
         self.exp
     }
@@ -82,7 +82,7 @@ impl Signer {
         }
     }
 
-    /// The token in compact form.
+    /// Signs `claims`; returns the token in compact form.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, jsonwebtoken::errors::Error> {
         let header = Header {
             kid: self.kid.clone(),
@@ -92,7 +92,7 @@ impl Signer {
     }
 }
 
-/// May `id` be a user's id? The same rule as for a token's `sub`.
+/// True if `id` is valid as a user id, by the rule for a token's `sub`.
 pub(crate) fn is_user_id(id: &str) -> bool {
     (1..=128).contains(&id.chars().count()) && !id.chars().any(char::is_control)
 }

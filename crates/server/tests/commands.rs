@@ -1,4 +1,4 @@
-//! The commands of the binary as a script sees them: what stands on stdout, what on stderr, and the exit code.
+//! Tests of the binary's commands: stdout, stderr and exit code.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
 
@@ -12,7 +12,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-/// Runs the binary in an empty folder, with none of the caller's settings.
+/// Runs the binary in `folder`, without the caller's `ROOMFUL_…` variables.
 fn roomful(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roomful"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ROOMFUL")) {
@@ -30,7 +30,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// The header and the claims of a token that stands alone on stdout.
+/// Header and claims of a token, which must be the only output.
 fn read_token(output: &Output) -> (Value, Value) {
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let token = text(&output.stdout);
@@ -41,33 +41,36 @@ fn read_token(output: &Output) -> (Value, Value) {
 }
 
 #[test]
-fn default_config_is_a_config() {
+fn default_config_is_a_valid_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let output = roomful(folder.path(), &["default-config"], &[]);
     assert!(output.status.success(), "{output:?}");
     fs::write(folder.path().join("roomful.toml"), &output.stdout).unwrap();
     let output = roomful(folder.path(), &["check-config", "--config", "roomful.toml"], &[]);
     assert!(output.status.success(), "{output:?}");
-    let said = text(&output.stdout);
+    let output_text = text(&output.stdout);
     assert!(
-        said.starts_with("The configuration is valid: listen 127.0.0.1:3000, data ./data;"),
-        "{said}"
+        output_text.starts_with("The configuration is valid: listen 127.0.0.1:3000, data ./data;"),
+        "{output_text}"
     );
-    assert!(!folder.path().join("data").exists(), "a check makes nothing");
+    assert!(
+        !folder.path().join("data").exists(),
+        "check-config must not create files"
+    );
     let output = roomful(
         folder.path(),
         &["check-config"],
         &[("ROOMFUL_LISTN", "127.0.0.1:1")],
     );
-    let said = text(&output.stdout);
+    let output_text = text(&output.stdout);
     assert!(
-        said.starts_with("warning: the environment variable ROOMFUL_LISTN means nothing\n"),
-        "{said}"
+        output_text.starts_with("warning: the environment variable ROOMFUL_LISTN is not a setting\n"),
+        "{output_text}"
     );
 }
 
 #[test]
-fn a_bad_value_is_one_line_and_code_2() {
+fn an_invalid_value_gets_a_one_line_error_and_code_2() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("bad.toml"), "[limits]\ntext = \"lots\"\n").unwrap();
     fs::write(folder.path().join("unknown.toml"), "[limit]\n").unwrap();
@@ -80,7 +83,7 @@ fn a_bad_value_is_one_line_and_code_2() {
         (
             &["--config", "bad.toml"],
             ("A", ""),
-            "file bad.toml: limits.text: \"lots\" is no size",
+            "file bad.toml: limits.text: \"lots\" is not a size",
         ),
         (
             &["check-config", "--config", "unknown.toml"],
@@ -100,7 +103,7 @@ fn a_bad_value_is_one_line_and_code_2() {
         (
             &["serve", "--listen", "here"],
             ("A", ""),
-            "flag --listen: listen: \"here\" is no address",
+            "flag --listen: listen: \"here\" is not an address",
         ),
         (
             &["serve"],
@@ -161,7 +164,7 @@ fn a_bad_value_is_one_line_and_code_2() {
 }
 
 #[test]
-fn a_token_stands_alone_on_stdout() {
+fn token_prints_only_the_token() {
     let folder = tempfile::tempdir().unwrap();
     let secret = [("ROOMFUL_AUTH_SECRET", "0123456789abcdef0123456789abcdef")];
     let args = [
@@ -191,17 +194,17 @@ fn a_token_stands_alone_on_stdout() {
     assert!(claims["jti"].is_string() && claims.get("roles").is_none());
     assert!(
         !folder.path().join("data").exists(),
-        "a configured secret makes no file"
+        "with a configured secret no file is needed"
     );
 }
 
 #[test]
-fn a_token_without_a_secret_makes_one_for_the_server_to_share() {
+fn token_without_a_secret_generates_one_in_the_data_folder() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = roomful(folder.path(), &["token", "--user", "bob"], &[]);
     let notice = text(&std::mem::take(&mut first.stderr));
     assert!(
-        notice.lines().count() == 1 && notice.contains("auth.secret was made"),
+        notice.lines().count() == 1 && notice.contains("generated a secret in "),
         "{notice}"
     );
     let (_, claims) = read_token(&first);
@@ -221,7 +224,7 @@ fn a_token_without_a_secret_makes_one_for_the_server_to_share() {
 type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
 
 #[test]
-fn what_cannot_be_meant_is_one_line_and_code_2() {
+fn usage_errors_get_a_one_line_error_and_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let rows: [Row<'_>; 7] = [
         (&["token", "--user", "bob", "--ttl", "banana"], &[]),
@@ -234,11 +237,11 @@ fn what_cannot_be_meant_is_one_line_and_code_2() {
     ];
     for (args, env) in rows {
         let output = roomful(folder.path(), args, env);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{args:?} {env:?}: {said}");
-        // Beside it there may be lines of the log, which say what was done before.
-        let complaints = said.lines().filter(|line| !line.starts_with('{'));
-        assert_eq!(complaints.count(), 1, "{args:?} {env:?}: {said}");
+        let output_text = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?} {env:?}: {output_text}");
+        // JSON log lines may precede the error.
+        let errors = output_text.lines().filter(|line| !line.starts_with('{'));
+        assert_eq!(errors.count(), 1, "{args:?} {env:?}: {output_text}");
     }
     let unset = roomful(folder.path(), &["check-config"], &[("ROOMFUL_CONFIG", "")]);
     assert!(
@@ -248,7 +251,7 @@ fn what_cannot_be_meant_is_one_line_and_code_2() {
 }
 
 #[test]
-fn a_user_that_cannot_be_is_refused() {
+fn token_rejects_an_invalid_user() {
     let folder = tempfile::tempdir().unwrap();
     for args in [
         &["token", "--user", ""][..],
@@ -262,11 +265,11 @@ fn a_user_that_cannot_be_is_refused() {
 }
 
 #[test]
-fn the_doctor_finds_what_is_wrong() {
+fn doctor_reports_problems() {
     let folder = tempfile::tempdir().unwrap();
     let output = roomful(folder.path(), &["doctor", "--listen", "127.0.0.1:0"], &[]);
-    let said = text(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let output_text = text(&output.stdout);
+    assert!(output.status.success(), "{output_text}");
     for subject in [
         "data folder",
         "secret",
@@ -278,8 +281,8 @@ fn the_doctor_finds_what_is_wrong() {
         "clock",
     ] {
         assert!(
-            said.lines().any(|line| line.contains(subject)),
-            "{subject} is not in\n{said}"
+            output_text.lines().any(|line| line.contains(subject)),
+            "{subject} is not in\n{output_text}"
         );
     }
     fs::write(folder.path().join("file"), "").unwrap();
@@ -288,31 +291,37 @@ fn the_doctor_finds_what_is_wrong() {
         &["doctor", "--data", "file", "--listen", "127.0.0.1:0"],
         &[],
     );
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let output_text = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{output_text}");
     assert!(
-        said.contains("FAIL  data folder  file is no folder; set `data` to one"),
-        "{said}"
+        output_text.contains("FAIL  data folder  file is not a folder; set `data` to a folder"),
+        "{output_text}"
     );
 }
 
 #[test]
-fn a_new_epoch_is_for_a_store_that_no_server_uses() {
+fn new_epoch_needs_an_existing_store_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
     let output = roomful(folder.path(), &["new-epoch"], &[]);
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.starts_with("roomful: there is no store at "), "{said}");
-    assert!(!folder.path().join("data").exists(), "it makes nothing");
+    let output_text = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{output_text}");
+    assert!(
+        output_text.starts_with("roomful: there is no store at "),
+        "{output_text}"
+    );
+    assert!(
+        !folder.path().join("data").exists(),
+        "new-epoch must not create files"
+    );
 
     roomful(folder.path(), &["doctor", "--listen", "127.0.0.1:0"], &[]);
     let beside = folder.path().join("data/roomful.db-life");
-    assert!(!beside.exists(), "a look at the store is no life of it");
+    assert!(!beside.exists(), "doctor must not start a new generation");
     let output = roomful(folder.path(), &["new-epoch"], &[]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(
         text(&output.stdout),
-        "0 rooms have a new epoch: clients that come back are told to reset\n"
+        "0 rooms have a new epoch: returning clients will reset\n"
     );
     let before = fs::read(&beside).unwrap();
 
@@ -322,15 +331,15 @@ fn a_new_epoch_is_for_a_store_that_no_server_uses() {
         .unwrap();
     lock.lock().unwrap();
     let output = roomful(folder.path(), &["new-epoch"], &[]);
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("stop it first"), "{said}");
+    let output_text = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{output_text}");
+    assert!(output_text.contains("stop it first"), "{output_text}");
     assert_eq!(fs::read(&beside).unwrap(), before);
 }
 
-/// `docs/configuration.md` holds the defaults word for word. When they change, paste the new ones there.
+/// `docs/configuration.md` contains the defaults verbatim.
 #[test]
-fn the_reference_shows_the_defaults() {
+fn the_reference_matches_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let defaults = text(&roomful(folder.path(), &["default-config"], &[]).stdout);
     let reference = fs::read_to_string(concat!(

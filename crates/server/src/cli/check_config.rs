@@ -1,36 +1,36 @@
-//! `roomful check-config`: loads the settings as the server would, files of keys and certificates included, and says so. It
-//! changes nothing, and connects to nothing.
+//! `roomful check-config`: validates the settings and the key and certificate files. Changes nothing and connects
+//! to nothing.
 
 use std::process::ExitCode;
 
-use super::{Failure, answer};
+use super::{Failure, print};
 use crate::{chat, cluster, config::Config, secret::Keys, server::StartError};
 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
-    let keys = Keys::look(config)?;
+    let keys = Keys::read(config)?;
     chat::keys(&keys)?;
     cluster::check(config)?;
     roomful_store::check_files(&config.store_url()).map_err(StartError::Store)?;
     let secret = if keys.is_complete() {
         ""
     } else {
-        "; a secret will be made on the first start"
+        "; the first start will generate a secret"
     };
     let unknown = config.unknown_variables.iter();
     let warnings: Vec<_> = unknown
-        .map(|name| format!("warning: the environment variable {name} means nothing\n"))
+        .map(|name| format!("warning: the environment variable {name} is not a setting\n"))
         .collect();
-    answer(&format!(
+    print(&format!(
         "{}The configuration is valid: listen {}, data {}{}{secret}.\n",
         warnings.concat(),
         config.listen,
         config.data.display(),
-        told(config)
+        sinks(config)
     ))
 }
 
-/// Who is told what happens, by name: their URLs may hold passwords.
-fn told(config: &Config) -> String {
+/// Names of webhooks and streams. Their URLs may contain passwords.
+fn sinks(config: &Config) -> String {
     let webhooks = config
         .webhooks
         .iter()

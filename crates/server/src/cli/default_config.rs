@@ -1,10 +1,10 @@
-//! `roomful default-config`: prints the documented defaults, ready to be saved as a file.
+//! `roomful default-config`: prints the documented defaults as a configuration file.
 
 use std::process::ExitCode;
 
-use super::{Failure, answer};
+use super::{Failure, print};
 use crate::config::DEFAULT_TEXT;
 
 pub(super) fn run() -> Result<ExitCode, Failure> {
-    answer(DEFAULT_TEXT)
+    print(DEFAULT_TEXT)
 }

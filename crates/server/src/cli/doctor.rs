@@ -1,5 +1,4 @@
-//! `roomful doctor`: looks at everything the server needs from the machine, and says what to do about what is missing.
-//! It leaves nothing behind but a store that was made, as the server would make it.
+//! `roomful doctor`: checks the machine and the settings for problems, and suggests fixes.
 
 use std::{
     fmt,
@@ -13,7 +12,7 @@ use std::{
 use rustix::process::{Resource, getrlimit};
 use tokio::{runtime::Runtime, time::timeout};
 
-use super::{Failure, answer};
+use super::{Failure, print};
 use crate::{
     clock, cluster,
     config::{Config, MIN_SECRET_BYTES, Stream},
@@ -22,16 +21,16 @@ use crate::{
     open_files::OWN_FILES,
     secret::Keys,
     store,
-    streams::{self, Checkup},
+    streams::{self, StreamCheck},
 };
 
-/// Free space below which the disk will be full soon, and below which it is too late.
+/// Free bytes below which doctor warns, and below which it fails.
 const LITTLE_SPACE: u64 = 1 << 30;
 const NO_SPACE: u64 = 64 << 20;
-/// 2026-01-01: a clock before it is wrong, for this program is younger.
+/// 2026-01-01 in seconds since 1970: a clock before that is wrong, since this program is younger.
 const BUILT_AFTER: u64 = 1_767_225_600;
 
-/// How bad it is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Ok,
@@ -39,7 +38,7 @@ enum Verdict {
     Fail,
 }
 
-/// One line of the answer.
+/// One line of output.
 #[derive(Debug)]
 struct Finding {
     subject: &'static str,
@@ -67,9 +66,9 @@ fn finding(subject: &'static str, verdict: Verdict, text: impl Into<String>) -> 
 }
 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
-    // The store may be made here, and should be as the server makes it.
+    // Opening the store may create files, with the server's permissions.
     lifecycle::keep_files_private();
-    let (store, identity) = opened_store(config);
+    let (store, identity) = check_store(config);
     let mut findings = vec![
         data_folder(&config.data),
         secret(config),
@@ -92,7 +91,7 @@ pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
         .max()
         .unwrap_or(Verdict::Ok);
     let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
-    answer(&format!("{}\n", lines.join("\n")))?;
+    print(&format!("{}\n", lines.join("\n")))?;
     Ok(if worst == Verdict::Fail {
         ExitCode::from(1)
     } else {
@@ -106,30 +105,33 @@ fn data_folder(folder: &Path) -> Finding {
     let Ok(metadata) = folder.metadata() else {
         return finding(
             Verdict::Ok,
-            format!("{shown} is not there yet; the first start makes it"),
+            format!("{shown} does not exist yet; the first start creates it"),
         );
     };
     if !metadata.is_dir() {
-        return finding(Verdict::Fail, format!("{shown} is no folder; set `data` to one"));
-    }
-    if let Err(error) = tempfile_in(folder) {
         return finding(
             Verdict::Fail,
-            format!("{shown} can't be written to ({error}); give it to the server's user"),
+            format!("{shown} is not a folder; set `data` to a folder"),
+        );
+    }
+    if let Err(error) = try_create_file(folder) {
+        return finding(
+            Verdict::Fail,
+            format!("cannot write to {shown} ({error}); make the server's user its owner"),
         );
     }
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         let text = format!(
-            "{shown} can be entered by other users (mode {mode:03o}); `chmod 700 {shown}` keeps messages private"
+            "other users can enter {shown} (mode {mode:03o}); run `chmod 700 {shown}` to keep messages private"
         );
         return finding(Verdict::Warn, text);
     }
-    finding(Verdict::Ok, format!("{shown} belongs to the server alone"))
+    finding(Verdict::Ok, format!("only the server's user can enter {shown}"))
 }
 
-/// Can a file be made in the folder? It is gone afterwards.
-fn tempfile_in(folder: &Path) -> std::io::Result<()> {
+/// Creates a file in the folder and removes it.
+fn try_create_file(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".doctor.{:016x}", rand::random::<u64>()));
     std::fs::OpenOptions::new()
         .write(true)
@@ -140,29 +142,29 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
 
 fn secret(config: &Config) -> Finding {
     let finding = |verdict, text: String| finding("secret", verdict, text);
-    let keys = match Keys::look(config) {
+    let keys = match Keys::read(config) {
         Ok(keys) => keys,
         Err(error) => return finding(Verdict::Fail, error.to_string()),
     };
-    if config.bus.is_shared() && keys.is_made_here(config) {
-        let text = "none is set, so this node has one of its own, which the other nodes don't know; set auth.secret, the same on all";
+    if config.bus.is_shared() && keys.is_generated_here(config) {
+        let text = "this node generated its own secret; set the same auth.secret on all nodes";
         return finding(Verdict::Warn, text.to_owned());
     }
     let Some(secret) = keys.secret() else {
         let text = if keys.is_complete() {
-            "tokens are checked with auth.keys"
+            "auth.keys verify tokens"
         } else {
-            "the first start makes one in the data folder"
+            "the first start generates one in the data folder"
         };
         return finding(Verdict::Ok, text.to_owned());
     };
     let mut kinds: Vec<u8> = secret.bytes().collect();
     kinds.sort_unstable();
     kinds.dedup();
-    // 32 random bytes as hex have about 14 kinds of characters, a phrase typed by hand often fewer.
+    // 32 random bytes in hex have about 14 different characters; a typed phrase often has fewer.
     if kinds.len() < 10 {
         let text = format!(
-            "{} different characters make it easy to guess; `openssl rand -base64 48` makes a good one",
+            "it has only {} different characters and is easy to guess; use `openssl rand -base64 48`",
             kinds.len()
         );
         return finding(Verdict::Warn, text);
@@ -175,7 +177,7 @@ fn secret(config: &Config) -> Finding {
         let shown = generated.display();
         return finding(
             Verdict::Fail,
-            format!("other users can read {shown}; `chmod 600 {shown}`"),
+            format!("other users can read {shown}; run `chmod 600 {shown}`"),
         );
     }
     finding(Verdict::Ok, format!("{} bytes", secret.len()))
@@ -185,10 +187,7 @@ fn api_key(config: &Config) -> Finding {
     match config.api.key.expose() {
         None => finding("API key", Verdict::Ok, "not set: the HTTP API is closed"),
         Some(key) if key.len() < MIN_SECRET_BYTES => {
-            let text = format!(
-                "{} bytes are few; `openssl rand -base64 48` makes a good one",
-                key.len()
-            );
+            let text = format!("{} bytes are short; use `openssl rand -base64 48`", key.len());
             finding("API key", Verdict::Warn, text)
         }
         Some(key) => finding("API key", Verdict::Ok, format!("{} bytes", key.len())),
@@ -197,7 +196,7 @@ fn api_key(config: &Config) -> Finding {
 
 fn free_space(folder: &Path) -> Finding {
     let finding = |verdict, text: String| finding("disk space", verdict, text);
-    // The folder may not be there yet: its nearest ancestor is on the same disk.
+    // If the folder does not exist yet, its nearest ancestor is on the same disk.
     let nearest = folder
         .ancestors()
         .find(|path| path.exists())
@@ -209,44 +208,44 @@ fn free_space(folder: &Path) -> Finding {
             match free {
                 0..NO_SPACE => finding(
                     Verdict::Fail,
-                    format!("{text}; sends will fail: make room, or move `data`"),
+                    format!("{text}; sends will fail: free some space or move `data`"),
                 ),
                 NO_SPACE..LITTLE_SPACE => finding(
                     Verdict::Warn,
-                    format!("{text}; make room, or keep less with [history]"),
+                    format!("{text}; free some space or shorten [history]"),
                 ),
                 _ => finding(Verdict::Ok, text),
             }
         }
-        Err(error) => finding(Verdict::Warn, format!("can't be read: {error}")),
+        Err(error) => finding(Verdict::Warn, format!("failed to read it: {error}")),
     }
 }
 
-/// Also answers which database it is.
-fn opened_store(config: &Config) -> (Finding, Option<String>) {
+/// Opens and checks the store. Also returns the database's identity, if it opened.
+fn check_store(config: &Config) -> (Finding, Option<String>) {
     let finding = |verdict, text: String| finding("store", verdict, text);
     let check = || -> Result<String, String> {
-        let store = store::visit(config).map_err(|error| error.to_string())?;
+        let store = store::open_as_guest(config).map_err(|error| error.to_string())?;
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
         runtime.block_on(async {
             let checked = timeout(Duration::from_secs(10), store.check()).await;
             store.close().await;
             checked
-                .map_err(|_| "it did not answer within 10 s".to_owned())?
+                .map_err(|_| "the store did not answer within 10 s".to_owned())?
                 .map_err(|error| error.to_string())?;
             Ok(store.identity().to_owned())
         })
     };
     match check() {
         Ok(identity) => {
-            let text = "opened, written durably, and read".to_owned();
+            let text = "opened, read and written".to_owned();
             (finding(Verdict::Ok, text), Some(identity))
         }
         Err(what) => (finding(Verdict::Fail, what), None),
     }
 }
 
-/// Nodes are counted that share the database, if that is known.
+/// Checks the bus, and counts the nodes that share the database if its identity is known.
 fn bus(config: &Config, identity: Option<&str>) -> Finding {
     let finding = |verdict, text: String| finding("bus", verdict, text);
     if !config.bus.is_shared() {
@@ -258,7 +257,7 @@ fn bus(config: &Config, identity: Option<&str>) -> Finding {
     };
     let asked = runtime.block_on(async {
         let bus = cluster::open(config, identity.unwrap_or_default()).map_err(|error| error.to_string())?;
-        // The connection is made in the meantime.
+        // The bus connects in the background.
         let asked = timeout(Duration::from_secs(10), async {
             while bus.check().await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -281,15 +280,16 @@ fn bus(config: &Config, identity: Option<&str>) -> Finding {
     match asked {
         Ok(_) if config.store.sqlite_file().is_some() => finding(
             Verdict::Warn,
-            "Redis answers, but the store is a file of this node's own, so that it shares nothing: set store.url to postgres://…".to_owned(),
+            "Redis answers, but the store is a local file, so nodes share no messages; set store.url to postgres://…"
+                .to_owned(),
         ),
         Ok(nodes) => {
-            let nodes = identity.map(|_| format!("; living nodes of this database: {nodes}"));
+            let nodes = identity.map(|_| format!("; live nodes of this database: {nodes}"));
             finding(Verdict::Ok, format!("Redis answers{}", nodes.unwrap_or_default()))
         }
         Err(what) => finding(
             Verdict::Fail,
-            format!("{what}; without it no node of the cluster is ready"),
+            format!("{what}; without the bus no node is ready"),
         ),
     }
 }
@@ -301,9 +301,9 @@ fn stream(stream: &Stream) -> Finding {
         Err(error) => return finding(Verdict::Fail, &error.to_string()),
     };
     match runtime.block_on(streams::check(stream)) {
-        Checkup::Well => finding(Verdict::Ok, "its Redis answers, and keeps what it is given"),
-        Checkup::Doubtful(what) => finding(Verdict::Warn, &what),
-        Checkup::Broken(what) => finding(Verdict::Fail, &format!("{what}; until then its records wait")),
+        StreamCheck::Ok => finding(Verdict::Ok, "Redis answers and persists entries"),
+        StreamCheck::Warning(what) => finding(Verdict::Warn, &what),
+        StreamCheck::Failed(what) => finding(Verdict::Fail, &format!("{what}; until then its records wait")),
     }
 }
 
@@ -311,40 +311,39 @@ fn port(listen: &str) -> Finding {
     let finding = |verdict, text: String| finding("port", verdict, text);
     let addresses = match listen.to_socket_addrs() {
         Ok(addresses) => addresses.collect::<Vec<_>>(),
-        Err(error) => return finding(Verdict::Fail, format!("{listen} has no address: {error}")),
+        Err(error) => return finding(Verdict::Fail, format!("failed to resolve {listen}: {error}")),
     };
     match TcpListener::bind(addresses.as_slice()) {
         Ok(_) => finding(Verdict::Ok, format!("{listen} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let text = format!(
-                "{listen} is in use, perhaps by this server already running; else choose another with --listen"
-            );
+            let text =
+                format!("{listen} is in use, perhaps by this server; otherwise choose another with --listen");
             finding(Verdict::Warn, text)
         }
-        Err(error) => finding(Verdict::Fail, format!("{listen} can't be listened on: {error}")),
+        Err(error) => finding(Verdict::Fail, format!("failed to listen on {listen}: {error}")),
     }
 }
 
 fn open_files(config: &Config) -> Finding {
     let finding = |verdict, text: String| finding("open files", verdict, text);
     let limit = getrlimit(Resource::Nofile);
-    // The server raises its soft limit to the hard one when it starts.
+    // At start the server raises its soft limit to the hard one.
     let Some(most) = limit.maximum else {
         return finding(Verdict::Ok, "no limit".to_owned());
     };
     let wanted = config.limits.connections as u64 + OWN_FILES;
     let hint = "raise it with LimitNOFILE in the systemd unit, or `ulimit -Hn`";
     if wanted > most {
-        let text = format!("{most} are allowed and limits.connections asks for {wanted}; {hint}");
+        let text = format!("the limit is {most}, but limits.connections needs {wanted}; {hint}");
         return finding(Verdict::Fail, text);
     }
     if most < 4096 {
         return finding(
             Verdict::Warn,
-            format!("{most} are allowed, so no more connections than that; {hint}"),
+            format!("the limit is {most}, which also limits connections; {hint}"),
         );
     }
-    finding(Verdict::Ok, format!("{most} are allowed"))
+    finding(Verdict::Ok, format!("the limit is {most}"))
 }
 
 fn wall_clock() -> Finding {
@@ -353,7 +352,7 @@ fn wall_clock() -> Finding {
         return finding(
             "clock",
             Verdict::Fail,
-            "it is before 2026 by this machine's clock; tokens will be refused: set it (NTP)",
+            "this machine's clock is before 2026, so the server would refuse tokens; set it (NTP)",
         );
     }
     finding("clock", Verdict::Ok, format!("{now} seconds since 1970"))
@@ -364,19 +363,19 @@ fn exposure(config: &Config) -> Finding {
     if config.dev.enabled && config.dev.allow_remote {
         return finding(
             Verdict::Warn,
-            "dev mode is open to others: anybody who reaches the address may sign in as anyone",
+            "dev mode on a public address: anyone who can reach it may sign in as anyone",
         );
     }
     if !config.limits.rates {
         return finding(
             Verdict::Warn,
-            "the rate limits are off; turn them on for anything but a benchmark",
+            "the rate limits are off; turn them on outside of benchmarks",
         );
     }
     if config.http.origins.iter().any(|origin| origin == "*") {
         return finding(
             Verdict::Warn,
-            "pages of every origin may connect; list yours in http.origins",
+            "pages of any origin may connect; list yours in http.origins",
         );
     }
     finding(Verdict::Ok, "rate limits on, origins limited")
@@ -389,6 +388,6 @@ fn page() -> Finding {
     finding(
         "page",
         Verdict::Warn,
-        "not built into this binary; `make run` builds it, clients connect without it",
+        "not built into this binary; `make run` builds it. Clients connect without it",
     )
 }

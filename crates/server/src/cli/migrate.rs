@@ -1,12 +1,11 @@
-//! `roomful migrate --to postgres://…`: carries the SQLite store of the settings over to PostgreSQL, so that the server can go
-//! on there and no client notices.
+//! `roomful migrate --to postgres://…`: copies the SQLite store to PostgreSQL. Clients keep their offsets.
 
 use std::{io::Write as _, ops::ControlFlow, path::Path, process::ExitCode};
 
 use clap::Args;
 use roomful_store::{Outage, Progress, StoreError};
 
-use super::{Failure, answer, no_store};
+use super::{Failure, missing_store, print};
 use crate::{
     config::Config,
     lifecycle,
@@ -17,7 +16,7 @@ use crate::{
 /// Flags of `roomful migrate`.
 #[derive(Debug, Args)]
 pub(super) struct MigrateFlags {
-    /// The database to carry everything to; it must be empty.
+    /// Target database; it must be empty.
     #[arg(
         long,
         value_name = "postgres://USER:PASSWORD@HOST/DATABASE",
@@ -31,11 +30,11 @@ pub(super) fn run(config: &Config, flags: &MigrateFlags) -> Result<ExitCode, Fai
     let url = config.store_url();
     let Some(path) = url.strip_prefix("sqlite:") else {
         let what =
-            "store.url names PostgreSQL already; name the SQLite store to carry over with --data or --config";
+            "store.url is a PostgreSQL URL already; name the SQLite store to copy with --data or --config";
         return Err(Failure::Usage(what.to_owned()));
     };
     if !(flags.to.starts_with("postgres:") || flags.to.starts_with("postgresql:")) {
-        let what = "--to takes a URL such as postgres://user:password@host/database";
+        let what = "--to must be a URL such as postgres://user:password@host/database";
         return Err(Failure::Usage(what.to_owned()));
     }
     roomful_store::check_url(&flags.to).map_err(|error| {
@@ -45,23 +44,23 @@ pub(super) fn run(config: &Config, flags: &MigrateFlags) -> Result<ExitCode, Fai
             what.strip_prefix("store.url: ").unwrap_or(&what)
         ))
     })?;
-    store::existing(config).map_err(|path| no_store(&path))?;
+    store::check_exists(config).map_err(|path| missing_store(&path))?;
     lifecycle::keep_files_private();
-    // No server on it, and none until this is done.
+    // Fails while a server runs on the store, and keeps servers away until the copy is complete.
     let _lock = Lock::take(config)?;
     let path = Path::new(path.strip_prefix("//").unwrap_or(path));
-    let migrated = roomful_store::migrate(path, &flags.to, &mut tell).map_err(named)?;
+    let migrated = roomful_store::migrate(path, &flags.to, &mut report).map_err(target_error)?;
     let rows: u64 = migrated.tables.iter().map(|moved| moved.rows).sum();
     let count = migrated.tables.len();
-    answer(&format!(
-        "{rows} rows of {count} tables are in PostgreSQL, and the same there as here.\n\
-         Set store.url (or ROOMFUL_STORE_URL) to the database and start the server; keep {} until all is well.\n",
+    print(&format!(
+        "Copied and verified {rows} rows of {count} tables.\n\
+         Set store.url (or ROOMFUL_STORE_URL) to the database and start the server. Keep {} as a backup.\n",
         path.display()
     ))
 }
 
-/// What goes wrong with the target is said of the key by which a server would name it.
-fn named(error: StoreError) -> Failure {
+/// Names the flag `--to` in errors of the target, where a server would name `store.url`.
+fn target_error(error: StoreError) -> Failure {
     let of_flag = |text: String| text.replace("store.url", "--to");
     match error {
         StoreError::Setup(text) => Failure::Usage(of_flag(text)),
@@ -72,13 +71,13 @@ fn named(error: StoreError) -> Failure {
     }
 }
 
-/// Each step is a line on stderr, since stdout may be a file.
-fn tell(progress: Progress) -> ControlFlow<()> {
+/// Prints one line a step to stderr.
+fn report(progress: Progress) -> ControlFlow<()> {
     let line = match progress {
         Progress::Carried { table, rows, of } => format!("{table}: {rows} of {of}"),
         Progress::Verified { table, rows } => format!("{table}: {rows} compared"),
     };
-    // If stderr is gone there is nobody left to tell.
+    // A closed stderr is not an error.
     let _ = writeln!(std::io::stderr(), "{line}");
     ControlFlow::Continue(())
 }

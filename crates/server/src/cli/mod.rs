@@ -1,4 +1,4 @@
-//! The command line: which commands and flags there are, and what a failure looks like. Each command has a file of its own.
+//! The command line: commands, flags and exit codes. Each command has its own file.
 
 mod check_config;
 mod default_config;
@@ -39,7 +39,7 @@ pub(crate) struct Cli {
 /// Flags of every command.
 #[derive(Debug, Args)]
 struct Common {
-    /// TOML file with settings; `roomful default-config` prints one.
+    /// TOML configuration file; `roomful default-config` prints one.
     #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
     config: Option<PathBuf>,
     /// Folder for the database and the generated secret.
@@ -50,32 +50,32 @@ struct Common {
 /// Flags of the server.
 #[derive(Debug, Default, Args)]
 struct ServeFlags {
-    /// Address to serve on, such as 127.0.0.1:3000; port 0 takes a free one.
+    /// Address to listen on, such as 127.0.0.1:3000. Port 0 picks a free port.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// Dev mode: anybody may sign in on the page with any name.
+    /// Dev mode: anyone may sign in on the page under any name.
     #[arg(long)]
     dev: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the server (also without any command).
+    /// Runs the server. This is the default command.
     Serve(ServeFlags),
     /// Prints a token for a user, signed with the configured secret.
     Token(token::TokenFlags),
-    /// Lists records for webhooks and streams, and has them tried again.
+    /// Lists records of webhooks and streams, and retries them.
     Webhooks(webhooks::WebhooksFlags),
-    /// Checks the settings from file, environment and flags.
+    /// Validates the settings from file, environment and flags.
     CheckConfig(ServeFlags),
-    /// Checks store, streams, disk, limits of the system, clock and port, and says what to do.
+    /// Checks store, bus, streams, disk, system limits, clock, port and exposure, and suggests fixes.
     Doctor(ServeFlags),
-    /// Has all clients start over, after a restore that the server can't notice. With SQLite the server must be stopped; on
-    /// PostgreSQL nodes may run, and take it up.
+    /// Gives every room a new epoch, so that clients start over after a restore that the server cannot detect. Stop
+    /// the server first with SQLite; with PostgreSQL the nodes may keep running.
     NewEpoch,
-    /// Carries a SQLite store over to PostgreSQL; the server must be stopped.
+    /// Copies a SQLite store to PostgreSQL. Stop the server first.
     Migrate(migrate::MigrateFlags),
-    /// Prints every setting with its default and what it means.
+    /// Prints every setting with its default and description.
     DefaultConfig,
 }
 
@@ -88,12 +88,12 @@ pub(crate) enum Failure {
     Usage(String),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("can't write the answer: {0}")]
+    #[error("failed to write to stdout: {0}")]
     Output(#[from] io::Error),
 }
 
 impl Failure {
-    /// 2 for what the user has to write differently, 1 for what went wrong.
+    /// 2 for usage and configuration errors, 1 for failures.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Config(_) | Failure::Usage(_) => ExitCode::from(2),
@@ -104,9 +104,9 @@ impl Failure {
 }
 
 impl Cli {
-    /// Reads the command line. What it can't be is said in one line, as every failure is.
-    pub(crate) fn read() -> Result<Self, ExitCode> {
-        // clap refuses an empty value, but here an empty variable counts as not set.
+    /// Parses the command line. Prints a usage error as one line and returns its exit code.
+    pub(crate) fn parse_args() -> Result<Self, ExitCode> {
+        // clap rejects an empty value, but an empty variable counts as not set.
         let unset = std::env::var_os(CONFIG_VARIABLE).is_some_and(|value| value.is_empty());
         let command = <Self as CommandFactory>::command();
         let command = if unset {
@@ -119,19 +119,19 @@ impl Cli {
             .and_then(|matches| Self::from_arg_matches(&matches));
         outcome.map_err(|error| {
             if !error.use_stderr() {
-                // Help and version are answers, not failures.
+                // --help and --version.
                 let _ = error.print();
                 return ExitCode::SUCCESS;
             }
             let text = error.to_string();
             let first = text.split("\n\n").next().unwrap_or_default();
             let line: Vec<_> = first.trim_start_matches("error: ").split_whitespace().collect();
-            complain(&Failure::Usage(format!("{}; see roomful --help", line.join(" "))));
+            print_error(&Failure::Usage(format!("{}; see roomful --help", line.join(" "))));
             ExitCode::from(2)
         })
     }
 
-    /// Runs the command that was asked for.
+    /// Runs the command.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let Cli {
             common,
@@ -140,11 +140,11 @@ impl Cli {
         } = self;
         match command {
             None => serve::run(&common.load(serve)?),
-            Some(Command::Serve(flags)) => serve::run(&common.load(serve.with(flags))?),
+            Some(Command::Serve(flags)) => serve::run(&common.load(serve.merge(flags))?),
             Some(Command::Token(flags)) => token::run(&common.load(ServeFlags::default())?, flags),
             Some(Command::Webhooks(flags)) => webhooks::run(&common.load(ServeFlags::default())?, flags),
-            Some(Command::CheckConfig(flags)) => check_config::run(&common.load(serve.with(flags))?),
-            Some(Command::Doctor(flags)) => doctor::run(&common.load(serve.with(flags))?),
+            Some(Command::CheckConfig(flags)) => check_config::run(&common.load(serve.merge(flags))?),
+            Some(Command::Doctor(flags)) => doctor::run(&common.load(serve.merge(flags))?),
             Some(Command::NewEpoch) => new_epoch::run(&common.load(ServeFlags::default())?),
             Some(Command::Migrate(flags)) => migrate::run(&common.load(ServeFlags::default())?, &flags),
             Some(Command::DefaultConfig) => default_config::run(),
@@ -153,8 +153,8 @@ impl Cli {
 }
 
 impl ServeFlags {
-    /// Flags may stand before and after the command's name; those after it win.
-    fn with(self, after: ServeFlags) -> ServeFlags {
+    /// Merges flags before and after the command's name; those after it win.
+    fn merge(self, after: ServeFlags) -> ServeFlags {
         ServeFlags {
             listen: after.listen.or(self.listen),
             dev: self.dev || after.dev,
@@ -170,15 +170,12 @@ impl Common {
             flags: Vec::new(),
         };
         for (name, text) in std::env::vars_os() {
-            // A name that is not UTF-8 can be none of ours.
+            // All our names are UTF-8.
             let Ok(name) = name.into_string() else { continue };
             match text.into_string() {
                 Ok(text) => sources.env.push((name, text)),
                 Err(_) if name.starts_with("ROOMFUL_") => {
-                    return Err(ConfigError::layer(
-                        Origin::Env(name),
-                        "is not UTF-8; set it to plain text",
-                    ));
+                    return Err(ConfigError::layer(Origin::Env(name), "is not valid UTF-8"));
                 }
                 Err(_) => {}
             }
@@ -196,29 +193,29 @@ impl Common {
     }
 }
 
-/// What a command says that needs a store where none is.
-fn no_store(path: &Path) -> Failure {
+/// The error of a command that needs an existing store.
+fn missing_store(path: &Path) -> Failure {
     Failure::Usage(format!(
         "there is no store at {}; give the server's own --data or --config",
         path.display()
     ))
 }
 
-/// Prints `text` as the command's whole answer.
-fn answer(text: &str) -> Result<ExitCode, Failure> {
+/// Prints `text` to stdout as the command's whole output.
+fn print(text: &str) -> Result<ExitCode, Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line on stderr about a failure.
-pub(crate) fn complain(failure: &Failure) {
-    notice(&failure.to_string());
+/// Prints a failure to stderr as one line.
+pub(crate) fn print_error(failure: &Failure) {
+    print_notice(&failure.to_string());
 }
 
-/// One line on stderr.
-fn notice(line: &str) {
-    // If stderr is gone there is nobody left to tell.
+/// Prints one line to stderr.
+fn print_notice(line: &str) {
+    // A closed stderr is not an error.
     let _ = writeln!(io::stderr(), "roomful: {line}");
 }

@@ -1,4 +1,4 @@
-//! `roomful serve`: runs the server until it is told to stop.
+//! `roomful serve`: runs the server until SIGTERM or SIGINT.
 
 use std::process::ExitCode;
 
@@ -21,19 +21,19 @@ pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
         let server = tokio::select! {
             server = Server::start(config) => server?,
             signal = signals.next() => {
-                tracing::info!(signal, "told to stop while starting");
+                tracing::info!(signal, "stopped during start");
                 return Ok(ExitCode::SUCCESS);
             }
         };
         let signal = signals.next().await;
         tracing::info!(
             signal,
-            "draining: clients are sent away to reconnect; a second signal ends it at once"
+            "draining: disconnecting clients; a second signal exits at once"
         );
         tokio::select! {
             () = server.stop() => tracing::info!("stopped"),
             signal = signals.next() => {
-                tracing::warn!(signal, "ended before all was drained");
+                tracing::warn!(signal, "exiting before the drain is complete");
                 return Ok(ExitCode::from(1));
             }
         }

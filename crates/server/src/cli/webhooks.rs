@@ -1,5 +1,5 @@
-//! `roomful webhooks`: shows what waits for endpoints and streams and what was given up, and lets it be tried again. It
-//! works on the store itself, whether a server runs on it or not; a running one notices within two seconds.
+//! `roomful webhooks`: lists records of webhooks and streams, and retries them. Works on the store directly, with or
+//! without a running server; a running server sees the change within two seconds.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -8,33 +8,33 @@ use roomful_chat::webhook;
 use roomful_store::{Outbox, Record, RecordState, Replay, Store};
 use tokio::runtime::Runtime;
 
-use super::{Failure, answer, no_store};
+use super::{Failure, missing_store, print};
 use crate::{clock, config::Config, lifecycle, server::StartError, store};
 
 /// Flags of `roomful webhooks`.
 #[derive(Debug, Args)]
 pub(super) struct WebhooksFlags {
     #[command(subcommand)]
-    what: What,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Lists records, the newest first, one a line: id, type, time, endpoint or stream, state, attempts, last error.
+enum Action {
+    /// Lists records, newest first, one per line: id, type, time, sink, state, attempts, last error.
     List {
-        /// Only those in this state.
+        /// Only records in this state.
         #[arg(long)]
         state: Option<State>,
-        /// How many at most.
+        /// Maximum number of records.
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
-    /// Makes records due again, as if they had never been tried.
+    /// Makes records due now, with their attempts reset.
     Replay {
-        /// The id of a record, whatever its state.
+        /// Id of a record in any state.
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         id: Option<String>,
-        /// All that were given up.
+        /// All dead records.
         #[arg(long)]
         all: bool,
     },
@@ -50,29 +50,29 @@ enum State {
 pub(super) fn run(config: &Config, flags: WebhooksFlags) -> Result<ExitCode, Failure> {
     if !config.has_sinks() {
         return Err(Failure::Usage(
-            "no webhooks and no streams are configured; give the server's own --config".to_owned(),
+            "no webhooks and no streams are configured; pass the server's --config".to_owned(),
         ));
     }
-    store::existing(config).map_err(|path| no_store(&path))?;
-    // What SQLite makes beside the file is for its owner alone.
+    store::check_exists(config).map_err(|path| missing_store(&path))?;
+    // SQLite may create files beside the database.
     lifecycle::keep_files_private();
-    let store = store::visit(config).map_err(StartError::Store)?;
+    let store = store::open_as_guest(config).map_err(StartError::Store)?;
     let runtime = Runtime::new().map_err(StartError::Runtime)?;
     let text = runtime.block_on(async {
-        let text = carry_out(&store, flags.what).await;
+        let text = run_action(&store, flags.action).await;
         store.close().await;
         text
     });
-    answer(&text?)
+    print(&text?)
 }
 
-async fn carry_out(store: &Arc<dyn Store>, what: What) -> Result<String, Failure> {
+async fn run_action(store: &Arc<dyn Store>, action: Action) -> Result<String, Failure> {
     let Some(outbox) = store.outbox() else {
         return Ok(String::new());
     };
-    match what {
-        What::List { state, limit } => list(outbox, state, limit).await,
-        What::Replay { id, .. } => {
+    match action {
+        Action::List { state, limit } => list(outbox, state, limit).await,
+        Action::Replay { id, .. } => {
             let which = id.clone().map_or(Replay::Dead, Replay::Id);
             let records = outbox
                 .replay(which, clock::unix_millis())

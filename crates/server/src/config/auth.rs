@@ -1,5 +1,5 @@
-//! Settings of who may connect: the secret and the keys that tokens are checked with. Reading key files and making the
-//! generated secret is `crate::secret`'s.
+//! Section `auth`: the secret and the keys that verify tokens. `crate::secret` reads key files and generates the
+//! secret.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
     units::{Secret, Span},
 };
 
-/// Bytes that an HS256 secret must have at least: as many as the hash gives (RFC 7518, section 3.2).
+/// Minimum length of an HS256 secret in bytes: the length of the hash (RFC 7518, section 3.2).
 pub(crate) const MIN_SECRET_BYTES: usize = 32;
 
 /// Section `auth`.
@@ -35,7 +35,7 @@ pub(crate) struct AuthKey {
     pub(crate) public_key_file: Option<PathBuf>,
 }
 
-/// How a key signs.
+/// Signature algorithm of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) enum Algorithm {
     HS256,
@@ -70,7 +70,7 @@ impl Auth {
         match kids.array_windows().find(|[a, b]| a == b) {
             Some([kid, _]) => Err(Invalid {
                 key: "auth.keys",
-                what: format!("kid {kid:?} stands there twice"),
+                what: format!("two keys have the kid {kid:?}; give each its own"),
             }),
             None => Ok(()),
         }
@@ -87,13 +87,14 @@ impl AuthKey {
         };
         match (self.algorithm, self.secret.expose(), &self.public_key_file) {
             (Algorithm::HS256, Some(secret), None) => check_secret("auth.keys", secret),
-            (Algorithm::HS256, ..) => wrong("an HS256 key has a secret and no public_key_file"),
+            (Algorithm::HS256, ..) => wrong("an HS256 key needs a secret and no public_key_file"),
             (_, None, Some(_)) => Ok(()),
-            (..) => wrong("an RS256, ES256 or EdDSA key has a public_key_file and no secret"),
+            (..) => wrong("an RS256, ES256 or EdDSA key needs a public_key_file and no secret"),
         }
     }
 }
 
+/// Returns an error if `secret` is too short for HS256.
 pub(crate) fn check_secret(key: &'static str, secret: &str) -> Result<(), Invalid> {
     if secret.len() >= MIN_SECRET_BYTES {
         return Ok(());

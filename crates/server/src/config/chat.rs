@@ -1,4 +1,4 @@
-//! Settings of the product's rules: history, recovery, notifications, presence, typing.
+//! Sections of the chat rules: rooms, history, recovery, notifications, presence and typing.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Settings of a cluster: the bus, and this node's part in it.
+//! Sections `bus` and `cluster`: how nodes reach each other.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -13,7 +13,7 @@ use super::{
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Bus {
-    /// Where the bus is; it may hold a password.
+    /// May contain a password.
     url: Secret,
     pub(crate) prefix: String,
     pub(crate) ca_file: PathBuf,
@@ -43,12 +43,12 @@ impl Bus {
         )
     }
 
-    /// Where the bus is.
+    /// The URL of the bus.
     pub(crate) fn url(&self) -> &str {
         self.url.expose().unwrap_or("memory:")
     }
 
-    /// Whether there may be other nodes.
+    /// True if other nodes can share this bus.
     pub(crate) fn is_shared(&self) -> bool {
         self.url() != "memory:"
     }

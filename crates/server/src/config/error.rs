@@ -1,11 +1,11 @@
-//! What is wrong with a configuration, as one line that says where it stands and what is allowed.
+//! Configuration errors: one line that names the source, the key and the valid values.
 
 use std::{fmt, path::PathBuf};
 
-/// Where a value was set.
+/// The source of a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The built-in text of defaults.
+    /// The built-in defaults.
     #[default]
     Default,
     /// The user's file.
@@ -27,7 +27,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A setting that can't be used. Its text is one line; the process ends with code 2.
+/// An invalid setting. Its text is one line; the process ends with exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{origin}: {}{what}", key.as_ref().map(|key| format!("{key}: ")).unwrap_or_default())]
 pub(crate) struct ConfigError {
@@ -37,7 +37,7 @@ pub(crate) struct ConfigError {
 }
 
 impl ConfigError {
-    /// An error about a whole layer, such as a file that can't be read.
+    /// An error about a whole source, such as an unreadable file.
     pub(crate) fn layer(origin: Origin, what: impl fmt::Display) -> Self {
         ConfigError {
             origin,
@@ -56,14 +56,14 @@ impl ConfigError {
     }
 }
 
-/// A value that was read but is not allowed: the key, and what is.
+/// A value of the right type that is not valid: the key, and the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Invalid {
     pub(crate) key: &'static str,
     pub(crate) what: String,
 }
 
-/// Refuses a number outside of `allowed`.
+/// Returns an error unless `value` is within `allowed`.
 pub(crate) fn within<T>(
     key: &'static str,
     value: T,
@@ -76,7 +76,7 @@ where
         return Ok(());
     }
     let what = format!(
-        "{value:?} is out of bounds; allowed is {:?} to {:?}",
+        "{value:?} is out of bounds; use {:?} to {:?}",
         allowed.start(),
         allowed.end()
     );

@@ -1,4 +1,4 @@
-//! Settings of what is served over HTTP, and of dev mode, which opens a door there.
+//! Sections `http` and `dev`, and the listen address.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -29,7 +29,7 @@ impl Http {
         if !self.assets_url.is_empty() && (self.assets_origin().is_none() || !self.assets_url.ends_with('/'))
         {
             let what = format!(
-                "{:?} is no prefix for files; write an http or https URL that ends in /, such as \"https://cdn.example.com/roomful/\"",
+                "{:?} is not a URL prefix; write an http or https URL that ends in /, such as \"https://cdn.example.com/roomful/\"",
                 self.assets_url
             );
             return Err(Invalid {
@@ -52,7 +52,7 @@ impl Http {
             .len();
         let host = self.assets_url.get(start..)?.split('/').next()?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-        // The text is put into HTML and into a header, so nothing that could end either may stand in it.
+        // The URL goes into HTML and into a header: allow no character that could end either.
         let safe = self
             .assets_url
             .bytes()
@@ -71,7 +71,7 @@ fn check_origin(origin: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     let what = format!(
-        "{origin:?} is no origin; write scheme://host or scheme://host:port without a path, or \"*\" for all"
+        "{origin:?} is not an origin; write scheme://host or scheme://host:port without a path, or \"*\" for all"
     );
     Err(Invalid {
         key: "http.origins",
@@ -97,7 +97,7 @@ impl Dev {
         )?;
         if self.enabled && !self.allow_remote && !is_loopback(listen) {
             let what = format!(
-                "dev mode lets anybody sign in, and {listen:?} can be reached by others; listen on 127.0.0.1, or set dev.allow_remote = true"
+                "dev mode lets anyone sign in, and other machines can reach {listen:?}; listen on 127.0.0.1, or set dev.allow_remote = true"
             );
             return Err(Invalid { key: "listen", what });
         }
@@ -105,12 +105,13 @@ impl Dev {
     }
 }
 
+/// Returns an error unless `listen` is `host:port`.
 pub(super) fn check_listen(listen: &str) -> Result<(), Invalid> {
     let parts = listen.rsplit_once(':');
     let valid = listen.parse::<SocketAddr>().is_ok()
         || parts.is_some_and(|(host, port)| {
             let name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
-            // A host of digits and dots alone is a mistyped IPv4 address, not a name.
+            // A host of digits and dots only is a mistyped IPv4 address, not a name.
             let is_name = host.contains(|c: char| c.is_ascii_alphabetic()) && host.chars().all(name);
             is_name && port.parse::<u16>().is_ok()
         });
@@ -118,7 +119,7 @@ pub(super) fn check_listen(listen: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     let what = format!(
-        "{listen:?} is no address to listen on; write host:port, such as \"127.0.0.1:3000\" or \"[::]:3000\""
+        "{listen:?} is not an address to listen on; write host:port, such as \"127.0.0.1:3000\" or \"[::]:3000\""
     );
     Err(Invalid { key: "listen", what })
 }

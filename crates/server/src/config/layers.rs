@@ -1,4 +1,4 @@
-//! Lays one source of settings over another and remembers who set which key. Knows no setting but by name.
+//! Merging of settings from several sources, with the source of each key. Handles settings by name only.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::{
     origins::Origins,
 };
 
-/// Variables with a short name, and the key that each sets.
+/// Variables with a short name, and the key that each one sets.
 const SHORT_NAMES: [(&str, &str); 8] = [
     ("ROOMFUL_LISTEN", "listen"),
     ("ROOMFUL_DATA", "data"),
@@ -21,32 +21,32 @@ const SHORT_NAMES: [(&str, &str); 8] = [
     ("ROOMFUL_LOG", "log.filter"),
 ];
 
-/// Variables of ours that are no settings.
-const OTHERS: [&str; 3] = ["ROOMFUL_CONFIG", "ROOMFUL_MIGRATE_TO", "ROOMFUL_PORT_FILE"];
+/// Variables with our prefix that are no settings.
+const OTHER_VARIABLES: [&str; 3] = ["ROOMFUL_CONFIG", "ROOMFUL_MIGRATE_TO", "ROOMFUL_PORT_FILE"];
 
-/// The form of a variable for any key: `ROOMFUL__SECTION__KEY`.
+/// Prefix of the variable for any key: `ROOMFUL__SECTION__KEY`.
 const LONG_PREFIX: &str = "ROOMFUL__";
 
-/// Settings as they are stacked up: the merged table, and who set which key.
+/// The merged table so far, and the source of each key.
 #[derive(Debug)]
 pub(super) struct Layers {
     merged: Table,
     origins: Origins,
-    strangers: Vec<String>,
+    unknown_variables: Vec<String>,
 }
 
 impl Layers {
-    /// Starts with the text of defaults.
+    /// Starts with the defaults, as TOML text.
     pub(super) fn new(defaults: &str) -> Result<Self, ConfigError> {
         let merged = parse(defaults, &Origin::Default)?;
         Ok(Layers {
             merged,
             origins: Origins::default(),
-            strangers: Vec::new(),
+            unknown_variables: Vec::new(),
         })
     }
 
-    /// Lays a TOML file over what is there.
+    /// Merges a TOML file over the settings so far.
     pub(super) fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let origin = Origin::File(path.to_owned());
         let text = std::fs::read_to_string(path)
@@ -58,7 +58,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays the variables that concern us over what is there. An empty one counts as not set.
+    /// Merges the variables with our prefix over the settings so far. An empty variable counts as not set.
     pub(super) fn env(
         &mut self,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -69,40 +69,40 @@ impl Layers {
                 self.text(Origin::Env(name), key, &text)?;
             } else if let Some(key) = name.strip_prefix(LONG_PREFIX) {
                 long.push((key.to_ascii_lowercase().replace("__", "."), name, text));
-            } else if name.starts_with("ROOMFUL_") && !OTHERS.contains(&name.as_str()) {
-                self.strangers.push(name);
+            } else if name.starts_with("ROOMFUL_") && !OTHER_VARIABLES.contains(&name.as_str()) {
+                self.unknown_variables.push(name);
             }
         }
         long.into_iter()
             .try_for_each(|(key, name, text)| self.text(Origin::Env(name), &key, &text))
     }
 
-    /// Lays one flag over what is there.
+    /// Sets one key from a flag.
     pub(super) fn flag(&mut self, flag: &'static str, key: &str, text: &str) -> Result<(), ConfigError> {
         self.text(Origin::Flag(flag), key, text)
     }
 
-    /// Variables that look like ours and mean nothing: a slip of the pen, most likely.
-    pub(super) fn take_strangers(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.strangers)
+    /// Variables with our prefix that are no setting, most likely typing errors.
+    pub(super) fn take_unknown_variables(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unknown_variables)
     }
 
-    /// The table that came out.
+    /// The merged settings.
     pub(super) fn table(&self) -> Table {
         self.merged.clone()
     }
 
-    /// Who set `key`, or the nearest table around it.
+    /// Source of `key`, or of the nearest table around it.
     pub(super) fn origin(&self, key: &str) -> Origin {
         self.origins.of(key)
     }
 
-    /// Who set which key.
+    /// Source of each key.
     pub(super) fn origins(&self) -> &Origins {
         &self.origins
     }
 
-    /// Sets one key from text. The default's type says how the text is read, so that `8` may be a number or a name.
+    /// Sets one key from text, parsed in the type of its default: `8` may be a number or a name.
     fn text(&mut self, origin: Origin, key: &str, text: &str) -> Result<(), ConfigError> {
         let Some(slot) = slot(&mut self.merged, key) else {
             return Err(ConfigError::layer(
@@ -144,7 +144,7 @@ fn merge(below: &mut Table, above: Table, path: &str, set: &mut impl FnMut(&str)
     }
 }
 
-/// The place of a value that exists; tables are not values.
+/// The value at a dotted `key`; `None` if there is none, or if it is a table.
 fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
     let (name, rest) = key
         .split_once('.')
@@ -167,12 +167,12 @@ fn value_like(default: &Value, text: &str) -> Result<Value, String> {
             .trim()
             .parse()
             .map(Value::Integer)
-            .map_err(|_| format!("{text:?} is no whole number")),
+            .map_err(|_| format!("{text:?} is not a whole number")),
         Value::Array(_) if text.trim_start().starts_with('[') => format!("list = {text}")
             .parse::<Table>()
             .ok()
             .and_then(|mut table| table.remove("list"))
-            .ok_or_else(|| "this is no TOML list, such as [\"a\", \"b\"]".to_owned()),
+            .ok_or_else(|| "this is not a TOML list; write it like [\"a\", \"b\"]".to_owned()),
         Value::Array(_) => Ok(Value::Array(
             text.split(',')
                 .map(|item| Value::String(item.trim().into()))
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_set_is_refused() {
+    fn unknown_keys_and_unparsable_values_are_errors() {
         for (name, text) in [
             ("ROOMFUL__LIMITS__TXT", "1"),
             ("ROOMFUL__LIMITS", "1"),

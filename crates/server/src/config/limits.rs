@@ -1,4 +1,4 @@
-//! Settings of what clients may ask for: how often, how many, how large.
+//! Section `limits`: rates, counts and sizes that clients may use.
 
 use serde::Deserialize;
 

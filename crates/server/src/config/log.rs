@@ -1,4 +1,4 @@
-//! Settings of the log.
+//! Section `log`.
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -13,7 +13,7 @@ pub(crate) struct Log {
     pub(crate) format: Format,
 }
 
-/// How a line looks.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
@@ -26,7 +26,7 @@ impl Log {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         let wrong = || {
             let what = format!(
-                "{:?} is no filter; write error, warn, info, debug or trace, or such as \"info,roomful_socket=debug\"",
+                "{:?} is not a filter; write error, warn, info, debug or trace, or a list like \"info,roomful_socket=debug\"",
                 self.filter
             );
             Invalid {
@@ -34,7 +34,7 @@ impl Log {
                 what,
             }
         };
-        // A bare word that is no level would be taken as the name of a module, and silence all else.
+        // EnvFilter takes an unknown word as a module name, which would silence everything else.
         let plain = self.filter.split(',').map(str::trim).all(|part| {
             let level = part.rsplit('=').next().unwrap_or_default();
             ["off", "error", "warn", "info", "debug", "trace"].contains(&level.to_ascii_lowercase().as_str())

@@ -1,5 +1,5 @@
-//! The settings of the process: where they come from and in which order. What each means stands in `default.toml`, which
-//! is both the printed reference and the source of the defaults; the structs here only give them types and bounds.
+//! The settings of the process and the order of their sources. `default.toml` describes each setting: it is both
+//! the printed reference and the source of the defaults. The structs here give the settings types and bounds.
 
 mod auth;
 mod chat;
@@ -42,7 +42,7 @@ use self::{error::Invalid, layers::Layers};
 /// Every setting with its comment and default: what `roomful default-config` prints.
 pub(crate) const DEFAULT_TEXT: &str = include_str!("default.toml");
 
-/// All settings, checked.
+/// All settings, validated.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -68,30 +68,30 @@ pub(crate) struct Config {
     pub(crate) outbox: Outbox,
     pub(crate) log: Log,
     pub(crate) shutdown: Shutdown,
-    /// Who set `auth.keys`: whether a key can be used shows only when it is loaded.
+    /// Source of `auth.keys`, for errors that only show when a key is loaded.
     #[serde(skip)]
     pub(crate) origin_of_keys: Origin,
-    /// Who set which key, for what shows only when a setting is used.
+    /// Source of each key, for errors that only show when a setting is used.
     #[serde(skip)]
     pub(crate) origins: Origins,
-    /// Variables named `ROOMFUL_…` that mean nothing. Not an error: other programs may use the prefix.
+    /// Variables named `ROOMFUL_…` that are no setting. Not an error: other programs may use the prefix.
     #[serde(skip)]
     pub(crate) unknown_variables: Vec<String>,
 }
 
-/// What lies over the defaults.
+/// The sources that override the defaults.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     /// The user's file.
     pub(crate) file: Option<PathBuf>,
-    /// Environment variables; those that are not ours are ignored.
+    /// Environment variables; `load` ignores those without our prefix.
     pub(crate) env: Vec<(String, String)>,
-    /// Flags: name, key and text.
+    /// Flags: name, key and value.
     pub(crate) flags: Vec<(&'static str, &'static str, String)>,
 }
 
 impl Config {
-    /// Stacks the sources over the defaults and checks every value.
+    /// Merges the sources over the defaults and validates every value.
     pub(crate) fn load(sources: Sources) -> Result<Config, ConfigError> {
         let mut layers = Layers::new(DEFAULT_TEXT)?;
         if let Some(path) = &sources.file {
@@ -102,7 +102,7 @@ impl Config {
             layers.flag(flag, key, &text)?;
         }
         let mut config = Config::from_layers(&layers)?;
-        config.unknown_variables = layers.take_strangers();
+        config.unknown_variables = layers.take_unknown_variables();
         config.origin_of_keys = layers.origin("auth.keys");
         config.origins = layers.origins().clone();
         config
@@ -144,17 +144,17 @@ impl Config {
         self.shutdown.validate()
     }
 
-    /// Is anybody outside told what happens?
+    /// True if any webhook or stream is configured.
     pub(crate) fn has_sinks(&self) -> bool {
         !(self.webhooks.is_empty() && self.streams.is_empty())
     }
 
-    /// The file of the generated secret.
+    /// Path of the generated secret.
     pub(crate) fn secret_path(&self) -> PathBuf {
         self.data.join("auth.secret")
     }
 
-    /// The URL that the store is opened with: a bare `sqlite:` is a file in the data folder.
+    /// The URL that opens the store: a bare `sqlite:` becomes the file in the data folder.
     pub(crate) fn store_url(&self) -> String {
         match self.store.sqlite_file() {
             Some(file) if file == Path::new("") => {

@@ -1,20 +1,20 @@
-//! Who set which key.
+//! Map from each key to the source that set it.
 
 use std::collections::BTreeMap;
 
 use super::error::Origin;
 
-/// The origin of each key that is not a default.
+/// The source of each key that is not a default.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origins(BTreeMap<String, Origin>);
 
 impl Origins {
-    /// The key was set, whoever had set it before.
+    /// Records that `origin` set `key`, replacing an earlier source.
     pub(super) fn set(&mut self, key: &str, origin: Origin) {
         self.0.insert(key.to_owned(), origin);
     }
 
-    /// Who set `key`, or the nearest table around it.
+    /// Source of `key`, or of the nearest table around it.
     pub(crate) fn of(&self, key: &str) -> Origin {
         let mut key = key;
         loop {

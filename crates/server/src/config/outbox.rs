@@ -1,5 +1,4 @@
-//! Settings of what is told outside, whoever is told: how often it is tried, how long it is kept, and what webhooks and
-//! streams have in common.
+//! Section `outbox`: retries and retention of records, and the checks that webhooks and streams share.
 
 use std::time::Duration;
 
@@ -12,26 +11,26 @@ use super::{
     units::Span,
 };
 
-/// What the events with these names are; names that are unknown are left out.
-pub(super) fn kinds(events: &[String]) -> Vec<RecordKind> {
+/// The record kinds of these event names; unknown names are skipped.
+pub(super) fn record_kinds(events: &[String]) -> Vec<RecordKind> {
     let known = events.iter().filter_map(|event| webhook::kind_of(event));
     known.collect()
 }
 
-/// What is wrong with the names of events, if something is.
-pub(super) fn unknown(events: &[String]) -> Option<String> {
-    let stranger = events.iter().find(|event| webhook::kind_of(event).is_none())?;
+/// An error text for the first unknown event name, if there is one.
+pub(super) fn unknown_event(events: &[String]) -> Option<String> {
+    let unknown = events.iter().find(|event| webhook::kind_of(event).is_none())?;
     let known = RecordKind::ALL.map(webhook::type_name).join(", ");
-    Some(format!("there is no event {stranger:?}; there are {known}"))
+    Some(format!("there is no event {unknown:?}; the events are {known}"))
 }
 
-/// What is wrong with the name of a sink, if something is, given those before it; it is added to them.
-pub(super) fn unfit(name: String, names: &mut Vec<String>) -> Option<String> {
+/// An error text if `name` is not a valid name for a sink or is already in `names`; otherwise adds it to `names`.
+pub(super) fn invalid_name(name: String, names: &mut Vec<String>) -> Option<String> {
     if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
-        return Some("a name has 1 to 100 characters and no control characters".to_owned());
+        return Some("a name must have 1 to 100 bytes and no control characters".to_owned());
     }
     if names.contains(&name) {
-        return Some(format!("two are called {name:?}; give each a name of its own"));
+        return Some(format!("two have the name {name:?}; give each its own"));
     }
     names.push(name);
     None

@@ -1,4 +1,4 @@
-//! Settings of the transport: heartbeat, deadlines, and the bounds on what one connection may hold.
+//! Section `socket`: heartbeat, deadlines and buffers of one connection.
 
 use std::time::Duration;
 

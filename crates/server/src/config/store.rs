@@ -1,4 +1,4 @@
-//! Settings of what stands behind the server: store, API key, and how long a shutdown may take.
+//! Sections `store`, `api` and `shutdown`.
 
 use std::{path::Path, time::Duration};
 
@@ -23,7 +23,7 @@ pub(crate) struct Store {
 
 impl Store {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
-        // A URL with a password in it is never shown, whatever is wrong with it.
+        // The error must not contain the URL, which may hold a password.
         if let Err(error) = roomful_store::check_url(&self.url) {
             let what = error.to_string();
             return Err(Invalid {
@@ -35,7 +35,7 @@ impl Store {
             .sqlite_file()
             .is_some_and(|file| file.to_string_lossy().starts_with(':'))
         {
-            let what = "the store is a file, since memory would forget; use \"sqlite:\" or \"sqlite:/path/to/file.db\"";
+            let what = "an in-memory store would lose its messages at exit; use \"sqlite:\" or \"sqlite:/path/to/file.db\"";
             return Err(Invalid {
                 key: "store.url",
                 what: what.to_owned(),
@@ -56,7 +56,7 @@ impl Store {
         )
     }
 
-    /// The path of an SQLite store: empty for the one in the data folder.
+    /// The path of an SQLite store, empty for the one in the data folder; `None` for PostgreSQL.
     pub(crate) fn sqlite_file(&self) -> Option<&Path> {
         self.url.strip_prefix("sqlite:").map(Path::new)
     }

@@ -1,4 +1,4 @@
-//! Settings of the Redis streams to which records are added: where they are and what they want.
+//! Redis streams that receive records: URL, key and event types.
 
 use redis::{ConnectionInfo, IntoConnectionInfo as _};
 use serde::Deserialize;
@@ -9,9 +9,9 @@ use super::{
     units::Secret,
 };
 
-/// Streams in all.
-const MOST: usize = 32;
-/// Bytes of a key.
+/// Maximum number of streams.
+const MAX_STREAMS: usize = 32;
+/// Length of a key in bytes.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 1..=512;
 
 /// One entry of `streams`.
@@ -19,7 +19,7 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 1..=512;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Stream {
     name: Option<String>,
-    /// Not shown in logs: it may hold a password.
+    /// Hidden in logs: it may contain a password.
     url: Secret,
     pub(crate) key: String,
     events: Vec<String>,
@@ -32,13 +32,13 @@ fn max_len() -> u64 {
 }
 
 impl Stream {
-    /// The name under which its records wait, and which logs and metrics show: the one given, or the key.
+    /// Name of the stream in the outbox, in logs and in metrics. Default: the key.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.key)
     }
 
-    /// Its Redis; `None` if the URL is no `redis:` or `rediss:` URL with a host. A fragment is refused: it would turn
-    /// the check of certificates off.
+    /// Address of its Redis; `None` unless the URL is a `redis:` or `rediss:` URL with a host. A fragment is invalid:
+    /// it would turn certificate checks off.
     pub(crate) fn server(&self) -> Option<ConnectionInfo> {
         let url = self.url.expose()?;
         let scheme = url.split_once("://").map(|(scheme, _)| scheme);
@@ -48,28 +48,29 @@ impl Stream {
         url.into_connection_info().ok()
     }
 
-    /// What it wants.
+    /// The event types that it receives.
     pub(crate) fn kinds(&self) -> Vec<roomful_store::RecordKind> {
-        outbox::kinds(&self.events)
+        outbox::record_kinds(&self.events)
     }
 }
 
-/// Checks all streams, and adds their names to those of the sinks.
+/// Validates all streams and adds their names to `names`.
 pub(super) fn validate(streams: &[Stream], names: &mut Vec<String>) -> Result<(), Invalid> {
-    within("streams", streams.len(), 0..=MOST)?;
+    within("streams", streams.len(), 0..=MAX_STREAMS)?;
     for (index, stream) in streams.iter().enumerate() {
         let what = if stream.server().is_none() {
             Some(
-                "url is no redis: or rediss: URL such as \"redis://user:password@redis.example:6379/0\"; write special \
+                "url must be a redis: or rediss: URL such as \"redis://user:password@redis.example:6379/0\"; write special \
                  characters of the password as %XX"
                     .to_owned(),
             )
         } else if !KEY_BYTES.contains(&stream.key.len()) {
             Some("the key must have 1 to 512 bytes".to_owned())
         } else if !(1..=1_000_000_000).contains(&stream.max_len) {
-            Some("max_len is out of bounds; allowed is 1 to 1000000000".to_owned())
+            Some("max_len is out of bounds; use 1 to 1000000000".to_owned())
         } else {
-            outbox::unknown(&stream.events).or_else(|| outbox::unfit(stream.name().to_owned(), names))
+            outbox::unknown_event(&stream.events)
+                .or_else(|| outbox::invalid_name(stream.name().to_owned(), names))
         };
         if let Some(what) = what {
             return Err(Invalid {

@@ -1,4 +1,4 @@
-//! The order of the sources, and the line that each mistake gets.
+//! Tests of the order of sources and of the error line for each kind of mistake.
 
 use std::{fs, time::Duration};
 
@@ -74,9 +74,9 @@ fn later_sources_win() {
     assert_eq!(config.data, Path::new("/file"));
 }
 
-/// Each mistake in a file, with the whole line that it gets.
+/// Each row: a mistake in a file, and the start of its error line.
 #[test]
-fn a_mistake_in_a_file_is_one_line() {
+fn an_invalid_file_gets_a_one_line_error() {
     let lines = [
         (
             "listen = ",
@@ -92,22 +92,25 @@ fn a_mistake_in_a_file_is_one_line() {
             "[limits]\nmentions = -1",
             "limits.mentions: invalid value: integer `-1`, expected usize",
         ),
-        ("[limits]\ntext = \"16XB\"", "limits.text: \"16XB\" is no size;"),
+        (
+            "[limits]\ntext = \"16XB\"",
+            "limits.text: \"16XB\" is not a size;",
+        ),
         (
             "[limits]\nevents_burst = 0",
-            "limits.events_burst: 0 is out of bounds; allowed is 1 to 1000000",
+            "limits.events_burst: 0 is out of bounds; use 1 to 1000000",
         ),
         (
             "[socket]\nping_interval = 25",
-            "socket.ping_interval: invalid type: integer `25`, expected a span of time",
+            "socket.ping_interval: invalid type: integer `25`, expected a duration",
         ),
         (
             "[socket]\nping_interval = \"1ms\"",
-            "socket.ping_interval: 1ms is out of bounds; allowed is 100ms to 10m",
+            "socket.ping_interval: 1ms is out of bounds; use 100ms to 10m",
         ),
         (
             "[http]\norigins = [\"https://a/b\"]",
-            "http.origins: \"https://a/b\" is no origin;",
+            "http.origins: \"https://a/b\" is not an origin;",
         ),
         (
             "[http]\ntrusted_proxies = [\"10.0.0.0\"]",
@@ -115,7 +118,7 @@ fn a_mistake_in_a_file_is_one_line() {
         ),
         (
             "[http]\nassets_url = \"//cdn\"",
-            "http.assets_url: \"//cdn\" is no prefix for files;",
+            "http.assets_url: \"//cdn\" is not a URL prefix;",
         ),
         (
             "[auth]\nsecret = \"short\"",
@@ -127,7 +130,7 @@ fn a_mistake_in_a_file_is_one_line() {
         ),
         (
             "[[auth.keys]]\nalgorithm = \"RS256\"",
-            "auth.keys: an RS256, ES256 or EdDSA key has a public_key_file",
+            "auth.keys: an RS256, ES256 or EdDSA key needs a public_key_file",
         ),
         (
             "[store]\nurl = \"mysql://u:hunter2@h/d\"",
@@ -147,11 +150,11 @@ fn a_mistake_in_a_file_is_one_line() {
         ),
         (
             "[[streams]]\nurl = \"http://u:hunter2@h\"\nkey = \"k\"\nevents = []",
-            "streams: entry 1: url is no redis: or rediss: URL such as",
+            "streams: entry 1: url must be a redis: or rediss: URL such as",
         ),
         (
             "[[streams]]\nurl = \"rediss://u:hunter2@h/#insecure\"\nkey = \"k\"\nevents = []",
-            "streams: entry 1: url is no redis: or rediss: URL such as",
+            "streams: entry 1: url must be a redis: or rediss: URL such as",
         ),
         (
             "[[streams]]\nurl = \"redis://h\"\nkey = \"\"\nevents = []",
@@ -159,29 +162,32 @@ fn a_mistake_in_a_file_is_one_line() {
         ),
         (
             "[[streams]]\nurl = \"redis://h\"\nkey = \"k\"\nevents = []\nmax_len = 0",
-            "streams: entry 1: max_len is out of bounds; allowed is 1 to 1000000000",
+            "streams: entry 1: max_len is out of bounds; use 1 to 1000000000",
         ),
         (
             "[[streams]]\nurl = \"redis://h\"\nkey = \"k\"\nevents = [\"room.burnt\"]",
-            "streams: entry 1: there is no event \"room.burnt\"; there are message.created,",
+            "streams: entry 1: there is no event \"room.burnt\"; the events are message.created,",
         ),
         (
             "[[streams]]\nurl = \"redis://h\"\nkey = \"k\"\nevents = []\n\
              [[streams]]\nurl = \"redis://i\"\nkey = \"k\"\nevents = []",
-            "streams: entry 2: two are called \"k\"; give each a name of its own",
+            "streams: entry 2: two have the name \"k\"; give each its own",
         ),
-        ("[log]\nfilter = \"loud\"", "log.filter: \"loud\" is no filter;"),
+        (
+            "[log]\nfilter = \"loud\"",
+            "log.filter: \"loud\" is not a filter;",
+        ),
         (
             "listen = \"0.0.0.0:1\"\n[dev]\nenabled = true",
-            "listen: dev mode lets anybody sign in, and \"0.0.0.0:1\"",
+            "listen: dev mode lets anyone sign in, and other machines can reach \"0.0.0.0:1\"",
         ),
     ];
-    each_is_one_line(&lines);
+    assert_one_line_errors(&lines);
 }
 
 #[test]
-fn a_store_that_cannot_be_meant_is_one_line_without_its_password() {
-    each_is_one_line(&[
+fn an_invalid_store_url_gets_a_one_line_error_without_the_password() {
+    assert_one_line_errors(&[
         (
             "[store]\nurl = \"mysql://u:hunter2@h/d\"",
             "store.url: no store for `mysql:` in this build;",
@@ -197,7 +203,7 @@ fn a_store_that_cannot_be_meant_is_one_line_without_its_password() {
     ]);
 }
 
-fn each_is_one_line(lines: &[(&str, &str)]) {
+fn assert_one_line_errors(lines: &[(&str, &str)]) {
     for (text, expected) in lines {
         let line = from_file(text).expect_err(text);
         assert!(
@@ -209,10 +215,10 @@ fn each_is_one_line(lines: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_mistake_elsewhere_names_its_place() {
+fn an_error_names_the_variable_or_flag() {
     let line = from_env("ROOMFUL_LISTEN", "nowhere").unwrap_err();
     assert!(
-        line.starts_with("environment variable ROOMFUL_LISTEN: listen: \"nowhere\" is no address"),
+        line.starts_with("environment variable ROOMFUL_LISTEN: listen: \"nowhere\" is not an address"),
         "{line}"
     );
     let line = from_env("ROOMFUL_AUTH_SECRET", "hunter2").unwrap_err();
@@ -233,13 +239,13 @@ fn a_mistake_elsewhere_names_its_place() {
     .unwrap_err()
     .to_string();
     assert!(
-        line.starts_with("flag --listen: listen: \"127.0.0.1:99999\" is no address"),
+        line.starts_with("flag --listen: listen: \"127.0.0.1:99999\" is not an address"),
         "{line}"
     );
 }
 
 #[test]
-fn a_missing_file_is_one_line() {
+fn a_missing_file_gets_a_one_line_error() {
     let sources = Sources {
         file: Some("/no/such/file.toml".into()),
         ..Sources::default()
@@ -252,7 +258,7 @@ fn a_missing_file_is_one_line() {
 }
 
 #[test]
-fn addresses_and_origins_that_are_fine() {
+fn valid_addresses_and_origins_are_accepted() {
     for listen in [
         "127.0.0.1:0",
         "[::1]:3000",

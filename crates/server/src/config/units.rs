@@ -1,18 +1,18 @@
-//! The units that settings are written in: spans of time and sizes. Nothing here knows which setting uses which.
+//! Types for values in settings: durations, sizes and secrets.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, de};
 
-/// A span of time, written as `"25s"`, `"500ms"` or `"1h 30m"`.
+/// A duration, written as `"25s"`, `"500ms"` or `"1h 30m"`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span(pub(crate) Duration);
 
 impl Span {
-    /// Reads a span as a person writes it.
+    /// Parses a duration; the error is one line for the user.
     pub(crate) fn parse(text: &str) -> Result<Span, String> {
         humantime::parse_duration(text).map(Span).map_err(|_| {
-            format!("{text:?} is no span of time; write a number with a unit, such as \"500ms\", \"25s\", \"5m\" or \"90d\"")
+            format!("{text:?} is not a duration; write a number with a unit, such as \"500ms\", \"25s\", \"5m\" or \"90d\"")
         })
     }
 }
@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for Span {
             type Value = Span;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a span of time as a string, such as \"25s\"")
+                f.write_str("a duration as a string, such as \"25s\"")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
@@ -46,11 +46,11 @@ impl<'de> Deserialize<'de> for Span {
 pub(crate) struct Size(pub(crate) usize);
 
 impl Size {
-    /// Reads a size as a person writes it.
+    /// Parses a size; the error is one line for the user.
     pub(crate) fn parse(text: &str) -> Result<Size, String> {
         let wrong = || {
             format!(
-                "{text:?} is no size; write bytes as a number, or with a unit, such as \"16KB\" or \"1MB\""
+                "{text:?} is not a size; write bytes as a number, or with a unit, such as \"16KB\" or \"1MB\""
             )
         };
         let digits = text.trim().trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -97,13 +97,13 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
-/// A string that never shows itself in logs or debug output.
+/// A string that never appears in logs or debug output.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Secret(String);
 
 impl Secret {
-    /// The secret itself, or `None` if it is empty and so not set.
+    /// The secret, or `None` if it is empty, which means not set.
     pub(crate) fn expose(&self) -> Option<&str> {
         (!self.0.is_empty()).then_some(self.0.as_str())
     }
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_read_as_people_write_them() {
+    fn durations_have_a_number_and_a_unit() {
         assert_eq!(Span::parse("25s").unwrap().0, Duration::from_secs(25));
         assert_eq!(Span::parse("500ms").unwrap().0, Duration::from_millis(500));
         assert_eq!(Span::parse("1h 30m").unwrap().0, Duration::from_mins(90));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_does_not_show_itself() {
+    fn debug_output_hides_a_secret() {
         let secret: Secret = serde_json::from_str("\"hunter2\"").unwrap();
         assert_eq!(
             format!("{secret:?} {:?}", Secret::default()),

@@ -1,22 +1,22 @@
-//! Attempts to tell a record, counted by what came of them: one series for each sink and outcome.
+//! Counters of delivery attempts: one series for each sink and outcome.
 
 use metrics::{Counter, counter};
 
-/// Why an attempt failed, as the metrics tell it.
+/// Why an attempt failed, as a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// The sink answered that it will not take it.
+    /// The sink answered with an error.
     Refused,
     /// No answer in time.
     Timeout,
-    /// No connection, or a broken one.
+    /// The connection failed.
     Unreachable,
 }
 
 /// The counters of one sink.
 pub(crate) struct Attempts {
     pub(crate) delivered: Counter,
-    /// The record can't be told to anybody.
+    /// Records that cannot be decoded.
     pub(crate) unreadable: Counter,
     refused: Counter,
     timeout: Counter,
@@ -24,7 +24,7 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Those of the sink with this name. All show as 0 from now on.
+    /// The counters of the sink with this name. Exports all of them as 0 at once.
     pub(crate) fn of(sink: &str) -> Self {
         Self {
             delivered: Self::counter(sink, "delivered"),
@@ -35,12 +35,12 @@ impl Attempts {
         }
     }
 
-    /// The counter of an outcome.
+    /// The counter of one outcome.
     pub(crate) fn counter(sink: &str, outcome: &'static str) -> Counter {
         counter!("roomful_webhooks_attempts_total", "endpoint" => sink.to_owned(), "outcome" => outcome)
     }
 
-    /// The counter of attempts that failed for this cause.
+    /// The counter of one cause of failure.
     pub(crate) fn failed(&self, cause: Cause) -> &Counter {
         match cause {
             Cause::Refused => &self.refused,

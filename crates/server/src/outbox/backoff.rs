@@ -1,33 +1,33 @@
-//! When a record that failed is tried again, as a value: no clock, no randomness of its own.
+//! Exponential back-off with jitter, as a pure value: the caller passes randomness.
 
-/// The pace of the attempts at one record.
+/// Delays between attempts at one record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Backoff {
-    /// Milliseconds to the second attempt; each further wait is twice the one before ...
+    /// Milliseconds before the second attempt. Each further delay doubles.
     pub(crate) first_ms: i64,
-    /// ... up to this.
-    pub(crate) most_ms: i64,
-    /// Attempts after which it is given up.
+    /// Maximum delay in milliseconds.
+    pub(crate) max_ms: i64,
+    /// Attempts after which a record is dead.
     pub(crate) attempts: u32,
 }
 
 impl Backoff {
-    /// Milliseconds to the next attempt after `failed` ones, or `None` if it is given up. Between half and all of the
-    /// full wait, as `dice` (0 to 1) says, so that what failed together does not come back together. An endpoint that
-    /// asks for a longer wait gets it, up to the most.
-    pub(crate) fn after(&self, failed: u32, asked_ms: Option<i64>, dice: f64) -> Option<i64> {
+    /// Milliseconds until the next attempt after `failed` attempts; `None` if the record is dead. `random` (0 to 1)
+    /// picks a delay between half and all of the full one, so that records that failed together spread out. An
+    /// endpoint may ask for a longer delay with `retry_after_ms`, within the maximum.
+    pub(crate) fn after(&self, failed: u32, retry_after_ms: Option<i64>, random: f64) -> Option<i64> {
         if failed >= self.attempts {
             return None;
         }
         let doublings = failed.saturating_sub(1).min(32);
-        let full = self.first_ms.saturating_mul(1 << doublings).min(self.most_ms);
+        let full = self.first_ms.saturating_mul(1 << doublings).min(self.max_ms);
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             reason = "milliseconds of a few days"
         )]
-        let wait = (full as f64 * (0.5 + dice.clamp(0.0, 1.0) / 2.0)) as i64;
-        Some(wait.max(asked_ms.unwrap_or(0).min(self.most_ms)).max(1))
+        let wait = (full as f64 * (0.5 + random.clamp(0.0, 1.0) / 2.0)) as i64;
+        Some(wait.max(retry_after_ms.unwrap_or(0).min(self.max_ms)).max(1))
     }
 }
 
@@ -37,12 +37,12 @@ mod tests {
 
     const BACKOFF: Backoff = Backoff {
         first_ms: 1_000,
-        most_ms: 10_000,
+        max_ms: 10_000,
         attempts: 6,
     };
 
     #[test]
-    fn waits_double_up_to_the_most_and_end() {
+    fn delays_double_up_to_the_maximum_until_the_record_is_dead() {
         let full: Vec<_> = (1..=7).map(|failed| BACKOFF.after(failed, None, 1.0)).collect();
         assert_eq!(
             full,
@@ -59,13 +59,13 @@ mod tests {
     }
 
     #[test]
-    fn dice_take_up_to_half_off() {
+    fn jitter_removes_up_to_half_of_the_delay() {
         assert_eq!(BACKOFF.after(1, None, 0.0), Some(500));
         assert_eq!(BACKOFF.after(1, None, 0.5), Some(750));
     }
 
     #[test]
-    fn an_endpoint_may_ask_for_more_within_the_most() {
+    fn retry_after_extends_the_delay_within_the_maximum() {
         assert_eq!(BACKOFF.after(1, Some(3_000), 1.0), Some(3_000));
         assert_eq!(BACKOFF.after(1, Some(1), 1.0), Some(1_000));
         assert_eq!(BACKOFF.after(1, Some(i64::MAX), 1.0), Some(10_000));

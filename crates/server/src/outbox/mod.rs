@@ -1,12 +1,12 @@
-//! What the outbox of the store holds goes out from here, to webhooks and to streams. What a record says is
-//! `roomful-chat`'s; that it is written with its cause, the store's.
+//! Delivery of outbox records to webhooks and Redis streams. The store writes each record in the transaction of its
+//! cause; `roomful-chat` defines its content.
 //!
 //! | file | what |
 //! |---|---|
-//! | `payload` | a record as every sink gets it |
-//! | `backoff` | when what failed is tried again |
-//! | `attempts` | attempts counted by what came of them |
-//! | `upkeep` | figures, and what is removed |
+//! | `payload` | JSON of a record |
+//! | `backoff` | delays between attempts |
+//! | `attempts` | counters of attempts by outcome |
+//! | `upkeep` | gauges, and removal of old records |
 
 mod attempts;
 mod backoff;
@@ -25,7 +25,7 @@ pub(crate) use self::{
 };
 use crate::{chat::millis, config::Config, streams, webhooks};
 
-/// Which records the store writes.
+/// The sinks for which the store writes records.
 pub(crate) fn options(config: &Config) -> OutboxOptions {
     let webhooks = config.webhooks.iter().map(|webhook| Sink {
         name: webhook.name(),
@@ -37,14 +37,14 @@ pub(crate) fn options(config: &Config) -> OutboxOptions {
     });
     OutboxOptions {
         sinks: webhooks.chain(streams).collect(),
-        // By then, whoever left before the message was sent counts as away.
+        // After the grace, a user who left before the message counts as offline.
         first_look_ms: millis(config.presence.grace.0),
         last_look_ms: millis(config.outbox.undelivered_after.0),
         members_max: config.outbox.undelivered_members,
     }
 }
 
-/// Starts a dispatcher for each sink, and the upkeep of the outbox. They end when the store is closed.
+/// Starts a task for each sink and one for upkeep. They end when the store closes.
 pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet<()>) -> io::Result<()> {
     if !config.has_sinks() {
         return Ok(());
@@ -55,7 +55,7 @@ pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet
     Ok(())
 }
 
-/// An error with what is behind it, in one line.
+/// An error with its sources as one line.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -66,7 +66,7 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     printable(&text)
 }
 
-/// What others sent, as a log and a list may show it: in one line, within bounds.
+/// Text from a remote server as one printable line of at most 300 characters.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }

@@ -1,4 +1,4 @@
-//! A record as every sink gets it: what a webhook posts, a stream holds, to the byte.
+//! JSON of a record, identical for all sinks.
 
 use roomful_chat::webhook;
 use roomful_store::Record;
@@ -6,21 +6,21 @@ use serde_json::json;
 
 use crate::clock;
 
-/// A record, ready to be told.
+/// A record in the form that sinks send.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Payload {
-    /// What happened, such as `message.created`.
+    /// Event type, such as `message.created`.
     pub(crate) kind: &'static str,
-    /// When it happened, as RFC 3339 has it.
+    /// Time of the event in RFC 3339.
     pub(crate) timestamp: String,
     /// The JSON object `{type, timestamp, data}`.
     pub(crate) body: String,
 }
 
 impl Payload {
-    /// Reads a record. An error says what is wrong with it; such a record can never be told.
+    /// Encodes a record. An error is permanent: the stored record is invalid.
     pub(crate) fn of(record: &Record) -> Result<Self, String> {
-        let data = webhook::data(record).map_err(|error| format!("the record can't be read: {error}"))?;
+        let data = webhook::data(record).map_err(|error| format!("failed to decode the record: {error}"))?;
         let kind = webhook::type_name(record.kind);
         let timestamp = clock::rfc3339(record.at);
         let body = json!({ "type": kind, "timestamp": timestamp, "data": data }).to_string();

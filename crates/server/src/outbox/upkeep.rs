@@ -1,4 +1,4 @@
-//! The upkeep of the outbox: its figures, and the removal of what is over its time or too much.
+//! Recurring upkeep of the outbox: gauges, and removal of old and excess records.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -8,10 +8,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{chat::millis, clock, config::Config};
 
-/// How often.
-const EVERY: Duration = Duration::from_secs(15);
+/// Interval between two runs.
+const INTERVAL: Duration = Duration::from_secs(15);
 
-/// What is kept.
+/// Retention from the settings.
 pub(super) fn keep(config: &Config) -> Keep {
     Keep {
         delivered_ms: millis(config.outbox.keep_delivered.0),
@@ -20,10 +20,10 @@ pub(super) fn keep(config: &Config) -> Keep {
     }
 }
 
-/// Runs until the store is closed.
+/// Runs until the store closes.
 pub(super) async fn run(store: Arc<dyn Store>, keep: Keep) {
     let Some(outbox) = store.outbox() else { return };
-    let mut ticks = interval(EVERY);
+    let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = HashMap::new();
     loop {
@@ -31,7 +31,7 @@ pub(super) async fn run(store: Arc<dyn Store>, keep: Keep) {
         match once(outbox, keep, &mut known).await {
             Ok(()) => {}
             Err(StoreError::Unavailable(Outage::Closed)) => return,
-            Err(error) => tracing::warn!(%error, "the outbox can't be looked after; trying again later"),
+            Err(error) => tracing::warn!(%error, "failed to trim the outbox, retrying"),
         }
     }
 }
@@ -46,10 +46,10 @@ async fn once(
         counter!("roomful_webhooks_dropped_total", "cause" => "max_records").increment(removed.pending);
         tracing::error!(
             records = removed.pending,
-            "the outbox was full: the oldest records are lost although they were not delivered"
+            "dropped undelivered records: the outbox exceeds outbox.max_records"
         );
     }
-    // What is no longer there shows as 0.
+    // Series without records show 0.
     for records in known.values_mut() {
         *records = 0;
     }

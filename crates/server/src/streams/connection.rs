@@ -1,8 +1,8 @@
 //! The connection to the Redis of one stream, and one attempt to add a batch of records.
 //!
-//! A connection is made when there is something to add, kept as long as all goes well, and given up at the first failure:
-//! after a failover its host may lead elsewhere, and on one that was slow, answers of before could still come. The
-//! library's connection manager would hide when that happens; here the dispatcher decides when to try again.
+//! A connection opens when there is something to add, and closes at the first failure: after a failover the host name
+//! may resolve to another server, and a slow connection may still deliver old replies. The library's connection
+//! manager would reconnect by itself, but retries must follow the outbox's back-off.
 
 use std::time::Duration;
 
@@ -17,46 +17,46 @@ use crate::{
 /// A record as an entry of the stream.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// The record's id, for consumers to know it again.
+    /// The record's id, so that consumers can deduplicate.
     pub(super) id: String,
     pub(super) payload: Payload,
 }
 
-/// Why a batch was not added; whether it was all the same is not known if there was no answer.
+/// Why a batch failed. Without an answer, Redis may have added it.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) cause: Cause,
-    /// One line, without the URL.
+    /// One line without the URL.
     pub(super) error: String,
 }
 
-/// Where the entries of one stream go. Its URL is never logged.
+/// The connection of one stream. Never logs its URL.
 pub(super) struct Connection {
     client: Client,
     key: String,
     max_len: u64,
-    patience: Duration,
+    timeout: Duration,
     open: Option<MultiplexedConnection>,
 }
 
 impl Connection {
-    /// The connection of a setting that was checked, not made yet. `patience` is for connecting, sign-in included, and
-    /// for each answer.
-    pub(super) fn new(stream: &Stream, patience: Duration) -> Option<Self> {
+    /// A connection that is not open yet; `None` if the URL is invalid. `timeout` applies to connecting, including
+    /// authentication, and to each reply.
+    pub(super) fn new(stream: &Stream, timeout: Duration) -> Option<Self> {
         Some(Self {
             client: Client::open(stream.server()?).ok()?,
             key: stream.key.clone(),
             max_len: stream.max_len,
-            patience,
+            timeout,
             open: None,
         })
     }
 
-    /// Adds all entries in their order, or none.
+    /// Adds all entries in order, or none.
     pub(super) async fn add(&mut self, entries: &[Entry]) -> Result<(), Failure> {
         if let Some(open) = self.open.take() {
             match self.exchange(open, entries).await {
-                // It was cut while nothing was to be added, most likely, which shows only now.
+                // Most likely the connection closed while idle: try once more on a new one.
                 Err(Failure {
                     cause: Cause::Unreachable,
                     ..
@@ -68,18 +68,18 @@ impl Connection {
         self.exchange(open, entries).await
     }
 
-    /// Connects and signs in.
+    /// Connects and authenticates.
     pub(super) async fn connect(&self) -> Result<MultiplexedConnection, Failure> {
-        // One clock for all, below.
+        // `with_timeout` covers both.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        self.within_patience(connecting).await
+        self.with_timeout(connecting).await
     }
 
     async fn exchange(&mut self, mut open: MultiplexedConnection, entries: &[Entry]) -> Result<(), Failure> {
-        // One transaction, so that no entry overtakes one that Redis refused.
+        // One transaction: if Redis rejects an entry, none of the later ones may be added.
         let mut batch = redis::pipe();
         batch.atomic();
         for Entry { id, payload } in entries {
@@ -94,21 +94,21 @@ impl Connection {
                 .arg(("payload", &payload.body))
                 .ignore();
         }
-        self.within_patience(batch.query_async::<()>(&mut open)).await?;
+        self.with_timeout(batch.query_async::<()>(&mut open)).await?;
         self.open = Some(open);
         Ok(())
     }
 
-    /// Waits for Redis, but not for ever.
-    pub(super) async fn within_patience<T>(
+    /// Waits for a reply within the timeout.
+    pub(super) async fn with_timeout<T>(
         &self,
         answer: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, Failure> {
-        match timeout(self.patience, answer).await {
+        match timeout(self.timeout, answer).await {
             Ok(answer) => answer.map_err(|error| failure(&error)),
             Err(_) => Err(Failure {
                 cause: Cause::Timeout,
-                error: format!("no answer within {}", humantime::format_duration(self.patience)),
+                error: format!("no answer within {}", humantime::format_duration(self.timeout)),
             }),
         }
     }
@@ -128,12 +128,12 @@ fn failure(error: &RedisError) -> Failure {
     }
 }
 
-/// In one line, in the words of Redis where it said something.
+/// The error as one line, in the words of Redis if it sent an error reply.
 fn reason(error: &RedisError) -> String {
     if error.kind() == ErrorKind::AuthenticationFailed {
-        return "AUTH failed: the user or the password of the url is wrong".to_owned();
+        return "AUTH failed: wrong user or password in the url".to_owned();
     }
-    // A transaction tells it again for each entry.
+    // A transaction repeats the error for each entry.
     let errors = error.clone().into_server_errors();
     match errors.as_deref().and_then(<[_]>::first) {
         Some((_, error)) => printable(&format!(

@@ -30,7 +30,7 @@ const LONGEST_WAIT_MS: i64 = 30_000;
 pub(super) fn backoff(outbox: &config::Outbox) -> Backoff {
     Backoff {
         first_ms: millis(outbox.retry_first.0).min(LONGEST_WAIT_MS),
-        most_ms: millis(outbox.retry_max.0).min(LONGEST_WAIT_MS),
+        max_ms: millis(outbox.retry_max.0).min(LONGEST_WAIT_MS),
         attempts: u32::MAX,
     }
 }
@@ -138,7 +138,7 @@ impl Dispatcher {
     ) -> Result<Duration, StoreError> {
         self.failed = self.failed.saturating_add(1);
         let wait = self.backoff.after(self.failed, None, rand::random());
-        let wait = span(wait.unwrap_or(self.backoff.most_ms));
+        let wait = span(wait.unwrap_or(self.backoff.max_ms));
         tracing::warn!(stream = self.name, error, again_in = ?wait, "Redis does not take records; they wait");
         self.attempts.failed(cause).increment(records.len() as u64);
         let settled = records.iter().map(|record| Settled {

@@ -1,12 +1,12 @@
-//! Streams: adds the records of the outbox to streams of Redis, in their order, at least once.
+//! Redis streams as sinks of the outbox: adds records in order, at least once.
 //!
 //! | file | what |
 //! |---|---|
-//! | `connection` | the connection to Redis, and one attempt to add a batch |
+//! | `connection` | connection to Redis, and one attempt to add a batch |
 //! | `dispatcher` | one stream's loop: due records out, outcomes back |
-//! | `checkup` | what is to be said of a stream and its Redis before it is used |
+//! | `check` | check of a stream and its Redis for `roomful doctor` |
 
-mod checkup;
+mod check;
 mod connection;
 mod dispatcher;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use roomful_store::Store;
 use tokio::task::JoinSet;
 
-pub(crate) use self::checkup::{Checkup, check};
+pub(crate) use self::check::{StreamCheck, check};
 use self::{connection::Connection, dispatcher::Dispatcher};
 use crate::config::Config;
 

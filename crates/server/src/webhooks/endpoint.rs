@@ -1,4 +1,4 @@
-//! An endpoint, and one attempt to tell it a record.
+//! A webhook endpoint, and one attempt to post a record to it.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -20,40 +20,40 @@ use crate::{
     outbox::{Cause, Payload, causes},
 };
 
-/// Bytes of an answer that are read, so that its connection can be used again.
-const ANSWER_BYTES: usize = 64 << 10;
-/// Idle connections kept for each host, and for how long.
+/// Bytes of a response body to read, so that the connection can be reused.
+const RESPONSE_BYTES: usize = 64 << 10;
+/// Idle connections kept for each host, and how long.
 const IDLE_CONNECTIONS: usize = 4;
 const IDLE_FOR: Duration = Duration::from_secs(30);
 
-/// What came of an attempt.
+/// Result of an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// A 2xx answer.
+    /// A 2xx response.
     Delivered,
-    /// 410: the endpoint wants nothing any more.
+    /// A 410 response: the endpoint wants no more records.
     Gone,
-    /// Anything else; it may work later.
+    /// Any other result; worth a retry.
     Failed {
         cause: Cause,
         error: String,
-        /// Milliseconds that the endpoint asked to wait.
+        /// Delay that the endpoint asked for, in milliseconds.
         retry_after_ms: Option<i64>,
     },
-    /// The record can't be told at all.
+    /// The record is invalid.
     Unreadable(String),
 }
 
-/// The HTTP client that all endpoints share. It follows no redirects and knows no proxies.
+/// The HTTP client of all endpoints. Follows no redirects and uses no proxies.
 #[derive(Clone)]
 pub(super) struct Client {
     http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Client {
-    /// `patience` is for a whole attempt, from the connection to the end of the answer.
-    pub(super) fn new(patience: Duration) -> io::Result<Self> {
+    /// `timeout` limits a whole attempt, from connecting to the end of the response.
+    pub(super) fn new(timeout: Duration) -> io::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()?
             .https_or_http()
@@ -64,10 +64,10 @@ impl Client {
             .pool_idle_timeout(IDLE_FOR)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build(connector);
-        Ok(Self { http, patience })
+        Ok(Self { http, timeout })
     }
 
-    /// The endpoint of a setting that was checked.
+    /// The endpoint of a validated setting; `None` if the setting is invalid.
     pub(super) fn endpoint(&self, webhook: &Webhook) -> Option<Endpoint> {
         Some(Endpoint {
             name: webhook.name(),
@@ -78,7 +78,7 @@ impl Client {
     }
 }
 
-/// Where records go. Neither its URL nor its key is ever logged.
+/// An endpoint. Never logs its URL or its key.
 #[derive(Clone)]
 pub(super) struct Endpoint {
     pub(super) name: String,
@@ -94,12 +94,12 @@ impl Endpoint {
             Ok(request) => request,
             Err(error) => return Attempt::Unreadable(error),
         };
-        let patience = self.client.patience;
-        match timeout(patience, self.exchange(request)).await {
+        let limit = self.client.timeout;
+        match timeout(limit, self.exchange(request)).await {
             Ok(attempt) => attempt,
             Err(_) => failed(
                 Cause::Timeout,
-                format!("no answer within {}", humantime::format_duration(patience)),
+                format!("no answer within {}", humantime::format_duration(limit)),
             ),
         }
     }
@@ -110,8 +110,8 @@ impl Endpoint {
             Err(error) => return failed(Cause::Unreachable, causes(&error)),
         };
         let (head, body) = answer.into_parts();
-        // Only the status counts; what else it says is read to free the connection.
-        let _ = Limited::new(body, ANSWER_BYTES).collect().await;
+        // Only the status counts. Read the body to reuse the connection.
+        let _ = Limited::new(body, RESPONSE_BYTES).collect().await;
         match head.status {
             status if status.is_success() => Attempt::Delivered,
             StatusCode::GONE => Attempt::Gone,
@@ -133,7 +133,7 @@ impl Endpoint {
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", self.key.sign(&record.id, timestamp, &body))
             .body(Full::new(body))
-            .map_err(|error| format!("the record makes no request: {error}"))
+            .map_err(|error| format!("failed to build the request: {error}"))
     }
 }
 
@@ -145,7 +145,7 @@ fn failed(cause: Cause, error: String) -> Attempt {
     }
 }
 
-/// What `Retry-After` asks for, in milliseconds: seconds, or a date.
+/// The delay of a `Retry-After` header, in milliseconds.
 fn retry_after(headers: &HeaderMap, now: u64) -> Option<i64> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = text.parse::<u64>().ok().or_else(|| {
@@ -162,14 +162,14 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let asked = |text: &'static str| {
+        let parse = |text: &'static str| {
             let headers = HeaderMap::from_iter([(header::RETRY_AFTER, http::HeaderValue::from_static(text))]);
             retry_after(&headers, 784_111_777)
         };
-        assert_eq!(asked("120"), Some(120_000));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10_000));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:17 GMT"), Some(0));
-        assert_eq!(asked("soon"), None);
-        assert_eq!(asked("-1"), None);
+        assert_eq!(parse("120"), Some(120_000));
+        assert_eq!(parse("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10_000));
+        assert_eq!(parse("Sun, 06 Nov 1994 08:49:17 GMT"), Some(0));
+        assert_eq!(parse("soon"), None);
+        assert_eq!(parse("-1"), None);
     }
 }

@@ -1,10 +1,9 @@
-//! Webhooks: posts the records of the outbox to the configured endpoints, each signed after the Standard Webhooks
-//! specification, at least once.
+//! Webhooks as sinks of the outbox: posts each record at least once, signed by the Standard Webhooks specification.
 //!
 //! | file | what |
 //! |---|---|
-//! | `endpoint` | an endpoint and one attempt to reach it |
-//! | `signature` | the three headers |
+//! | `endpoint` | an endpoint, and one attempt to post a record |
+//! | `signature` | the signature header |
 //! | `dispatcher` | one endpoint's loop: due records out, outcomes back |
 
 mod dispatcher;
@@ -31,7 +30,7 @@ pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet
         };
         let backoff = Backoff {
             first_ms: millis(config.outbox.retry_first.0),
-            most_ms: millis(config.outbox.retry_max.0),
+            max_ms: millis(config.outbox.retry_max.0),
             attempts: config.outbox.attempts,
         };
         let dispatcher = Dispatcher::new(Arc::clone(store), endpoint, backoff, config.outbox.concurrency);

@@ -1,9 +1,9 @@
-//! The signature of a post, after the Standard Webhooks specification: HMAC-SHA256 over `id.timestamp.body`.
+//! Signature by the Standard Webhooks specification: HMAC-SHA256 over `id.timestamp.body`.
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// An endpoint's signing key. Shows itself nowhere.
+/// Signing key of an endpoint.
 pub(super) struct SigningKey(hmac::Key);
 
 impl SigningKey {
@@ -11,7 +11,7 @@ impl SigningKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
-    /// The value of `webhook-signature`.
+    /// Value of the header `webhook-signature`.
     pub(super) fn sign(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(format!("{id}.{timestamp}.").as_bytes());
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_implementation_agrees() {
+    fn the_reference_implementation_agrees() {
         let secret = [7u8; 32];
         let theirs = standardwebhooks::Webhook::from_bytes(secret.to_vec()).unwrap();
         let body = b"{\"type\":\"user.online\"}";
