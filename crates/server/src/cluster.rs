@@ -20,8 +20,8 @@ use crate::{
 
 /// HMAC input that derives the cluster secret from the secret for tokens.
 const DERIVATION: &[u8] = b"roomful: from node to node";
-/// HMAC input of the secret's fingerprint. Nodes publish it in their info, so that others can tell whether they
-/// share the secret.
+/// HMAC input of the secret's fingerprint. Nodes publish it in their info, so that others can tell whether
+/// they share the secret.
 const FINGERPRINT_INPUT: &[u8] = b"roomful: which secret it is";
 const FINGERPRINT_FIELD: &str = "secretFingerprint";
 
@@ -71,7 +71,8 @@ pub(crate) fn node(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
     }
     if keys.is_generated_here(config) {
         tracing::warn!(
-            "this node generated its own auth.secret, so other nodes refuse its tokens and requests; set the same \
+            "this node generated its own auth.secret, so other nodes refuse its tokens and requests; set \
+             the same \
              auth.secret on all nodes"
         );
     }
@@ -126,8 +127,8 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     roomful_bus::check(config.bus.url(), &options(config, "")).map_err(|error| config_error(config, &error))
 }
 
-/// Checks the bus once: rejected credentials at start are a configuration error. Other failures may be transient, and
-/// so may rejected credentials later on, while a password changes.
+/// Checks the bus once: rejected credentials at start are a configuration error. Other failures may be
+/// transient, and so may rejected credentials later on, while a password changes.
 pub(crate) async fn sign_in(config: &Config, bus: &dyn Bus) -> Result<(), ConfigError> {
     match bus.check().await {
         Err(error @ BusError::SignIn(_)) => Err(config_error(config, &error)),
@@ -156,7 +157,8 @@ pub(crate) async fn warn_about_other_secrets(bus: &dyn Bus, own: &str) {
     if nodes > 0 {
         tracing::error!(
             nodes,
-            "nodes have another auth.secret or cluster.secret and refuse this node's tokens and requests; set the same \
+            "nodes have another auth.secret or cluster.secret and refuse this node's tokens and requests; \
+             set the same \
              values on all nodes"
         );
     }

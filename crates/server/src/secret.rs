@@ -1,5 +1,5 @@
-//! Keys for signing and verifying tokens: the configured secret, `auth.keys`, or a generated secret in the data
-//! folder.
+//! Keys for signing and verifying tokens: the configured secret, `auth.keys`, or a generated secret in the
+//! data folder.
 
 use std::{
     fs::{self, OpenOptions},

@@ -25,7 +25,8 @@ pub(crate) fn open_as_guest(config: &Config) -> Result<Arc<dyn Store>, StoreErro
     roomful_store::open(&config.store_url(), options)
 }
 
-/// Returns the path of the missing file if the store is a file that does not exist. Always `Ok` for PostgreSQL.
+/// Returns the path of the missing file if the store is a file that does not exist. Always `Ok` for
+/// PostgreSQL.
 pub(crate) fn check_exists(config: &Config) -> Result<(), PathBuf> {
     let url = config.store_url();
     let Some(file) = url.strip_prefix("sqlite:") else {

@@ -1,5 +1,5 @@
-//! `roomful check-config`: validates the settings and the key and certificate files. Changes nothing and connects
-//! to nothing.
+//! `roomful check-config`: validates the settings and the key and certificate files. Changes nothing and
+//! connects to nothing.
 
 use std::process::ExitCode;
 

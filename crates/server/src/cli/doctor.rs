@@ -123,7 +123,8 @@ fn data_folder(folder: &Path) -> Finding {
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         let text = format!(
-            "other users can enter {shown} (mode {mode:03o}); run `chmod 700 {shown}` to keep messages private"
+            "other users can enter {shown} (mode {mode:03o}); run `chmod 700 {shown}` to keep messages \
+             private"
         );
         return finding(Verdict::Warn, text);
     }
@@ -280,17 +281,15 @@ fn bus(config: &Config, identity: Option<&str>) -> Finding {
     match asked {
         Ok(_) if config.store.sqlite_file().is_some() => finding(
             Verdict::Warn,
-            "Redis answers, but the store is a local file, so nodes share no messages; set store.url to postgres://…"
+            "Redis answers, but the store is a local file, so nodes share no messages; set store.url to \
+             postgres://…"
                 .to_owned(),
         ),
         Ok(nodes) => {
             let nodes = identity.map(|_| format!("; live nodes of this database: {nodes}"));
             finding(Verdict::Ok, format!("Redis answers{}", nodes.unwrap_or_default()))
         }
-        Err(what) => finding(
-            Verdict::Fail,
-            format!("{what}; without the bus no node is ready"),
-        ),
+        Err(what) => finding(Verdict::Fail, format!("{what}; without the bus no node is ready")),
     }
 }
 

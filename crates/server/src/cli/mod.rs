@@ -70,8 +70,8 @@ enum Command {
     CheckConfig(ServeFlags),
     /// Checks store, bus, streams, disk, system limits, clock, port and exposure, and suggests fixes.
     Doctor(ServeFlags),
-    /// Gives every room a new epoch, so that clients start over after a restore that the server cannot detect. Stop
-    /// the server first with SQLite; with PostgreSQL the nodes may keep running.
+    /// Gives every room a new epoch, so that clients start over after a restore that the server cannot
+    /// detect. Stop the server first with SQLite; with PostgreSQL the nodes may keep running.
     NewEpoch,
     /// Copies a SQLite store to PostgreSQL. Stop the server first.
     Migrate(migrate::MigrateFlags),

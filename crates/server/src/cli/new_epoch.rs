@@ -1,5 +1,5 @@
-//! `roomful new-epoch`: gives every room a new epoch, so that clients start over and do not trust positions from
-//! before a restore. The server detects most restores itself, but not a restore of the whole disk.
+//! `roomful new-epoch`: gives every room a new epoch, so that clients start over and do not trust positions
+//! from before a restore. The server detects most restores itself, but not a restore of the whole disk.
 
 use std::process::ExitCode;
 

@@ -54,7 +54,8 @@ pub(super) fn run(config: &Config, flags: TokenFlags) -> Result<ExitCode, Failur
         .with_roles(flags.roles);
     let signer = keys.signer().ok_or_else(|| {
         Failure::Usage(
-            "there is no key to sign with: auth.keys has only public keys; set ROOMFUL_AUTH_SECRET or auth.secret"
+            "there is no key to sign with: auth.keys has only public keys; set ROOMFUL_AUTH_SECRET or \
+             auth.secret"
                 .to_owned(),
         )
     })?;

@@ -1,5 +1,5 @@
-//! `roomful webhooks`: lists records of webhooks and streams, and retries them. Works on the store directly, with or
-//! without a running server; a running server sees the change within two seconds.
+//! `roomful webhooks`: lists records of webhooks and streams, and retries them. Works on the store
+//! directly, with or without a running server; a running server sees the change within two seconds.
 
 use std::{process::ExitCode, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! Section `auth`: the secret and the keys that verify tokens. `crate::secret` reads key files and generates the
-//! secret.
+//! Section `auth`: the secret and the keys that verify tokens. `crate::secret` reads key files and
+//! generates the secret.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -100,7 +100,8 @@ pub(crate) fn check_secret(key: &'static str, secret: &str) -> Result<(), Invali
         return Ok(());
     }
     let what = format!(
-        "the secret has {} bytes and must have at least {MIN_SECRET_BYTES}; `openssl rand -base64 48` makes a good one",
+        "the secret has {} bytes and must have at least {MIN_SECRET_BYTES}; `openssl rand -base64 48` \
+         makes a good one",
         secret.len()
     );
     Err(Invalid { key, what })

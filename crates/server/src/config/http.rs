@@ -29,7 +29,8 @@ impl Http {
         if !self.assets_url.is_empty() && (self.assets_origin().is_none() || !self.assets_url.ends_with('/'))
         {
             let what = format!(
-                "{:?} is not a URL prefix; write an http or https URL that ends in /, such as \"https://cdn.example.com/roomful/\"",
+                "{:?} is not a URL prefix; write an http or https URL that ends in /, such as \
+                 \"https://cdn.example.com/roomful/\"",
                 self.assets_url
             );
             return Err(Invalid {
@@ -71,7 +72,8 @@ fn check_origin(origin: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     let what = format!(
-        "{origin:?} is not an origin; write scheme://host or scheme://host:port without a path, or \"*\" for all"
+        "{origin:?} is not an origin; write scheme://host or scheme://host:port without a path, or \"*\" \
+         for all"
     );
     Err(Invalid {
         key: "http.origins",
@@ -97,7 +99,8 @@ impl Dev {
         )?;
         if self.enabled && !self.allow_remote && !is_loopback(listen) {
             let what = format!(
-                "dev mode lets anyone sign in, and other machines can reach {listen:?}; listen on 127.0.0.1, or set dev.allow_remote = true"
+                "dev mode lets anyone sign in, and other machines can reach {listen:?}; listen on \
+                 127.0.0.1, or set dev.allow_remote = true"
             );
             return Err(Invalid { key: "listen", what });
         }
@@ -119,7 +122,8 @@ pub(super) fn check_listen(listen: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     let what = format!(
-        "{listen:?} is not an address to listen on; write host:port, such as \"127.0.0.1:3000\" or \"[::]:3000\""
+        "{listen:?} is not an address to listen on; write host:port, such as \"127.0.0.1:3000\" or \
+         \"[::]:3000\""
     );
     Err(Invalid { key: "listen", what })
 }

@@ -207,7 +207,8 @@ mod tests {
             ("ROOMFUL__LIMITS__TEXT", "8"),
             ("ROOMFUL__HTTP__ORIGINS", "https://a, https://b"),
         ]);
-        let expected = "listen = \"a\"\n[limits]\nrates = false\ntext = \"8\"\nmentions = 7\n[http]\norigins = [\"https://a\", \"https://b\"]\n";
+        let expected = "listen = \"a\"\n[limits]\nrates = false\ntext = \"8\"\nmentions = \
+            7\n[http]\norigins = [\"https://a\", \"https://b\"]\n";
         assert_eq!(layers.unwrap().table(), expected.parse::<Table>().unwrap());
     }
 

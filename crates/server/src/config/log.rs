@@ -26,7 +26,8 @@ impl Log {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         let wrong = || {
             let what = format!(
-                "{:?} is not a filter; write error, warn, info, debug or trace, or a list like \"info,roomful_socket=debug\"",
+                "{:?} is not a filter; write error, warn, info, debug or trace, or a list like \
+                 \"info,roomful_socket=debug\"",
                 self.filter
             );
             Invalid {

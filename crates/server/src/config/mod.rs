@@ -1,5 +1,6 @@
-//! The settings of the process and the order of their sources. `default.toml` describes each setting: it is both
-//! the printed reference and the source of the defaults. The structs here give the settings types and bounds.
+//! The settings of the process and the order of their sources. `default.toml` describes each setting: it is
+//! both the printed reference and the source of the defaults. The structs here give the settings types and
+//! bounds.
 
 mod auth;
 mod chat;

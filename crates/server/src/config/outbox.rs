@@ -24,7 +24,8 @@ pub(super) fn unknown_event(events: &[String]) -> Option<String> {
     Some(format!("there is no event {unknown:?}; the events are {known}"))
 }
 
-/// An error text if `name` is not a valid name for a sink or is already in `names`; otherwise adds it to `names`.
+/// An error text if `name` is not a valid name for a sink or is already in `names`; otherwise adds it to
+/// `names`.
 pub(super) fn invalid_name(name: String, names: &mut Vec<String>) -> Option<String> {
     if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
         return Some("a name must have 1 to 100 bytes and no control characters".to_owned());

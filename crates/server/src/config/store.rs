@@ -35,7 +35,8 @@ impl Store {
             .sqlite_file()
             .is_some_and(|file| file.to_string_lossy().starts_with(':'))
         {
-            let what = "an in-memory store would lose its messages at exit; use \"sqlite:\" or \"sqlite:/path/to/file.db\"";
+            let what = "an in-memory store would lose its messages at exit; use \"sqlite:\" or \
+                \"sqlite:/path/to/file.db\"";
             return Err(Invalid {
                 key: "store.url",
                 what: what.to_owned(),

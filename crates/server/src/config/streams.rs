@@ -37,8 +37,8 @@ impl Stream {
         self.name.as_deref().unwrap_or(&self.key)
     }
 
-    /// Address of its Redis; `None` unless the URL is a `redis:` or `rediss:` URL with a host. A fragment is invalid:
-    /// it would turn certificate checks off.
+    /// Address of its Redis; `None` unless the URL is a `redis:` or `rediss:` URL with a host. A fragment
+    /// is invalid: it would turn certificate checks off.
     pub(crate) fn server(&self) -> Option<ConnectionInfo> {
         let url = self.url.expose()?;
         let scheme = url.split_once("://").map(|(scheme, _)| scheme);
@@ -60,7 +60,8 @@ pub(super) fn validate(streams: &[Stream], names: &mut Vec<String>) -> Result<()
     for (index, stream) in streams.iter().enumerate() {
         let what = if stream.server().is_none() {
             Some(
-                "url must be a redis: or rediss: URL such as \"redis://user:password@redis.example:6379/0\"; write special \
+                "url must be a redis: or rediss: URL such as \
+                 \"redis://user:password@redis.example:6379/0\"; write special \
                  characters of the password as %XX"
                     .to_owned(),
             )

@@ -12,7 +12,10 @@ impl Span {
     /// Parses a duration; the error is one line for the user.
     pub(crate) fn parse(text: &str) -> Result<Span, String> {
         humantime::parse_duration(text).map(Span).map_err(|_| {
-            format!("{text:?} is not a duration; write a number with a unit, such as \"500ms\", \"25s\", \"5m\" or \"90d\"")
+            format!(
+                "{text:?} is not a duration; write a number with a unit, such as \"500ms\", \"25s\", \
+                \"5m\" or \"90d\""
+            )
         })
     }
 }
@@ -41,7 +44,8 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-/// A number of bytes, written as an integer or as `"16KB"`. Units are powers of 1024, with or without the `i`.
+/// A number of bytes, written as an integer or as `"16KB"`. Units are powers of 1024, with or without the
+/// `i`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Size(pub(crate) usize);
 

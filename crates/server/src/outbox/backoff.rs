@@ -12,9 +12,9 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Milliseconds until the next attempt after `failed` attempts; `None` if the record is dead. `random` (0 to 1)
-    /// picks a delay between half and all of the full one, so that records that failed together spread out. An
-    /// endpoint may ask for a longer delay with `retry_after_ms`, within the maximum.
+    /// Milliseconds until the next attempt after `failed` attempts; `None` if the record is dead. `random`
+    /// (0 to 1) picks a delay between half and all of the full one, so that records that failed together
+    /// spread out. An endpoint may ask for a longer delay with `retry_after_ms`, within the maximum.
     pub(crate) fn after(&self, failed: u32, retry_after_ms: Option<i64>, random: f64) -> Option<i64> {
         if failed >= self.attempts {
             return None;

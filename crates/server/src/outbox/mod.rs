@@ -1,5 +1,5 @@
-//! Delivery of outbox records to webhooks and Redis streams. The store writes each record in the transaction of its
-//! cause; `roomful-chat` defines its content.
+//! Delivery of outbox records to webhooks and Redis streams. The store writes each record in the
+//! transaction of its cause; `roomful-chat` defines its content.
 //!
 //! | file | what |
 //! |---|---|

@@ -67,7 +67,8 @@ fn evaluate(key: &str, kind: &str, info: &str) -> StreamCheck {
     }
     if let Some(policy) = field("maxmemory_policy").filter(|policy| policy.starts_with("allkeys-")) {
         return StreamCheck::Warning(format!(
-            "with maxmemory-policy {policy} Redis may evict the whole stream when memory is low; set noeviction"
+            "with maxmemory-policy {policy} Redis may evict the whole stream when memory is low; set \
+             noeviction"
         ));
     }
     if field("aof_enabled") == Some("0") {

@@ -1,8 +1,8 @@
 //! The connection to the Redis of one stream, and one attempt to add a batch of records.
 //!
-//! A connection opens when there is something to add, and closes at the first failure: after a failover the host name
-//! may resolve to another server, and a slow connection may still deliver old replies. The library's connection
-//! manager would reconnect by itself, but retries must follow the outbox's back-off.
+//! A connection opens when there is something to add, and closes at the first failure: after a failover the
+//! host name may resolve to another server, and a slow connection may still deliver old replies. The
+//! library's connection manager would reconnect by itself, but retries must follow the outbox's back-off.
 
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// A connection that is not open yet; `None` if the URL is invalid. `timeout` applies to connecting, including
-    /// authentication, and to each reply.
+    /// A connection that is not open yet; `None` if the URL is invalid. `timeout` applies to connecting,
+    /// including authentication, and to each reply.
     pub(super) fn new(stream: &Stream, timeout: Duration) -> Option<Self> {
         Some(Self {
             client: Client::open(stream.server()?).ok()?,

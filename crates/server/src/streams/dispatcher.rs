@@ -1,8 +1,9 @@
-//! One stream's loop: takes due records from the outbox, a batch at a time in the order in which they were written, adds
-//! them to the stream, and notes what came of it.
+//! One stream's loop: takes due records from the outbox, a batch at a time in the order in which they were
+//! written, adds them to the stream, and notes what came of it.
 //!
-//! A record stays pending until Redis has answered and that is committed, so whatever ends either process, it is added
-//! again. When Redis fails, all records wait, not each for itself: none overtakes another, and none is given up.
+//! A record stays pending until Redis has answered and that is committed, so whatever ends either process,
+//! it is added again. When Redis fails, all records wait, not each for itself: none overtakes another, and
+//! none is given up.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +17,8 @@ use crate::{
     outbox::{Attempts, Backoff, Payload},
 };
 
-/// Records, and bytes of payloads, that one transaction adds at most; one record that is larger goes by itself.
+/// Records, and bytes of payloads, that one transaction adds at most; one record that is larger goes by
+/// itself.
 const BATCH_RECORDS: u32 = 128;
 const BATCH_BYTES: usize = 1 << 20;
 /// The longest sleep: another process may have made a record due again.
@@ -129,7 +131,8 @@ impl Dispatcher {
         self.settle(outbox, settled.collect()).await
     }
 
-    /// Notes the failure with each record and leaves them where they are in the order. Answers how long to wait.
+    /// Notes the failure with each record and leaves them where they are in the order. Answers how long to
+    /// wait.
     async fn put_off(
         &mut self,
         outbox: &dyn Outbox,
@@ -172,8 +175,8 @@ impl Dispatcher {
         self.settle(outbox, settled).await
     }
 
-    /// Stores what came of attempts, however long it takes: until then they would be made again. The only error is that
-    /// the store is closed.
+    /// Stores what came of attempts, however long it takes: until then they would be made again. The only
+    /// error is that the store is closed.
     async fn settle(&self, outbox: &dyn Outbox, settled: Vec<Settled>) -> Result<(), StoreError> {
         loop {
             match outbox.settle(settled.clone(), clock::unix_millis()).await {

@@ -19,7 +19,8 @@ pub(crate) use self::check::{StreamCheck, check};
 use self::{connection::Connection, dispatcher::Dispatcher};
 use crate::config::Config;
 
-/// Starts a dispatcher for each stream. They end when the store is closed. Whether Redis is there shows later.
+/// Starts a dispatcher for each stream. They end when the store is closed. Whether Redis is there shows
+/// later.
 pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet<()>) {
     for stream in &config.streams {
         let Some(connection) = Connection::new(stream, config.outbox.timeout.0) else {

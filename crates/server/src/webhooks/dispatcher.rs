@@ -1,4 +1,5 @@
-//! One endpoint's loop: takes due records from the outbox, posts a bounded number at a time, and notes what came of each.
+//! One endpoint's loop: takes due records from the outbox, posts a bounded number at a time, and notes what
+//! came of each.
 //!
 //! A record stays pending until its outcome is committed, so whatever ends the process, it is posted again.
 

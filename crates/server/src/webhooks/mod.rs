@@ -1,4 +1,5 @@
-//! Webhooks as sinks of the outbox: posts each record at least once, signed by the Standard Webhooks specification.
+//! Webhooks as sinks of the outbox: posts each record at least once, signed by the Standard Webhooks
+//! specification.
 //!
 //! | file | what |
 //! |---|---|
