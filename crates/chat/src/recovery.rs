@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 use metrics::Gauge;
 use parking_lot::Mutex;
 use roomful_socket::{Claim, PrivateId, Reason, Recovery, Restoring, Socket};
-use roomful_store::{Holder, NewSession, RoomId, SessionKey, StoreError};
+use roomful_store::{NewSession, RoomId, SessionKey, SessionOwner, StoreError};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 pub(crate) use self::restore::resume;
@@ -48,7 +48,7 @@ pub(crate) struct Remembered {
     next_beat: Mutex<i64>,
     alarm: Alarm,
     /// Sessions whose end the store does not know of yet.
-    unended: Mutex<HashMap<SessionKey, (Holder, End)>>,
+    unended: Mutex<HashMap<SessionKey, (SessionOwner, End)>>,
 }
 
 /// What the store is to be told of a session.
@@ -83,10 +83,10 @@ impl Remembered {
     }
 
     /// The store could not be told: it is told later.
-    fn end_later(&self, key: SessionKey, holder: Holder, end: End) {
+    fn end_later(&self, key: SessionKey, owner: SessionOwner, end: End) {
         let mut unended = self.unended.lock();
         if unended.len() < UNENDED {
-            unended.insert(key, (holder, end));
+            unended.insert(key, (owner, end));
         }
     }
 
@@ -102,8 +102,8 @@ impl Remembered {
             .iter()
             .map(|(key, told)| (*key, *told))
             .collect();
-        for (key, (holder, end)) in waiting {
-            tell(chat, key, holder, end).await?;
+        for (key, (owner, end)) in waiting {
+            tell(chat, key, owner, end).await?;
             self.unended.lock().remove(&key);
         }
         Ok(())
@@ -155,7 +155,7 @@ pub(crate) async fn begin(chat: &Chat, me: &Session, socket: &Socket) {
     let Some(key) = me.key() else { return };
     let session = NewSession {
         key,
-        holder: me.serial,
+        owner: me.serial,
         sid: socket.id().as_str().to_owned(),
         user_id: me.user.to_string(),
         at: chat.clock.now_ms(),
@@ -231,12 +231,12 @@ pub(crate) async fn end(chat: &Chat, me: &Session, reason: Reason) {
 }
 
 /// Tells the store. Of a session that another connection has taken up meanwhile it takes no such word.
-async fn tell(chat: &Chat, key: SessionKey, holder: Holder, end: End) -> Result<(), StoreError> {
+async fn tell(chat: &Chat, key: SessionKey, owner: SessionOwner, end: End) -> Result<(), StoreError> {
     match end {
-        End::Over => chat.store.end_session(key, holder).await,
+        End::Over => chat.store.end_session(key, owner).await,
         End::Lost(at) => {
             let keep = chat.config.recovery.lost_per_user;
-            chat.store.lose_session(key, holder, at, keep).await
+            chat.store.lose_session(key, owner, at, keep).await
         }
     }
 }

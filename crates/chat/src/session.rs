@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use parking_lot::Mutex;
-use roomful_store::{RoomId, SessionKey};
+use roomful_store::{LogPosition, RoomId, SessionKey};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -25,7 +25,7 @@ pub(crate) struct Session {
     pub(crate) serial: u64,
     /// Where the order of all entries stood when it was let in: what was commanded up to there is not meant for it. 0 where
     /// there is one node.
-    pub(crate) since: u64,
+    pub(crate) since: LogPosition,
     /// Whose it is. Never changes.
     pub(crate) user: UserId,
     /// Which of the user's devices it is on; empty if it did not say.
@@ -58,7 +58,7 @@ struct Life {
 
 impl Session {
     pub(crate) fn new(
-        (serial, since): (u64, u64),
+        (serial, since): (u64, LogPosition),
         mut claims: Claims,
         (device, plain): (Device, bool),
         limiter: Option<ConnectionLimiter>,

@@ -29,6 +29,7 @@ mod options;
 mod outbox;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+mod position;
 mod postgres;
 mod queue;
 mod rows;
@@ -48,13 +49,14 @@ pub use outbox::{
     Alert, Count, Happening, Keep, OnlineRow, Outbox, OutboxOptions, Outcome, Record, RecordKind,
     RecordState, Removed, Replay, Settled, Sink, Unconfirmed,
 };
+pub use position::LogPosition;
 pub use rows::{
-    Appended, ChosenStatus, Delivered, Edit, Entry, EntryKind, History, Inbox, InboxPlace, InboxRow, Joined,
+    Appended, ChosenStatus, Delivered, Edit, Entry, EntryKind, History, Inbox, InboxCursor, InboxRow, Joined,
     Marked, Member, MessageState, NewEntry, Page, REACTING_USERS, Range, Reactions, Rejected, Role,
     RoomChange, RoomId, RoomKind, RoomRow, Unread, UserRow,
 };
 pub use sessions::{
-    Holder, LogPosition, Missed, NewSession, Placed, PlacedEntry, Resume, Resumed, SessionKey, Sessions,
-    SubscribedRoom, Terms,
+    AppendResult, FencingTokens, LogEntry, LogHead, Missed, NewSession, Resume, Resumed, SessionKey,
+    SessionOwner, Sessions, SubscribedRoom,
 };
 pub use store::Store;

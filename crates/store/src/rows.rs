@@ -369,12 +369,12 @@ pub struct InboxRow {
     /// What the member has not read.
     pub unread: Unread,
     /// Where the room stands in the order.
-    pub place: InboxPlace,
+    pub cursor: InboxCursor,
 }
 
 /// A place in the order of an inbox: by the time of the last message, newest first, then by room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct InboxPlace {
+pub struct InboxCursor {
     /// When the last message was said, or the room was created.
     pub active_at: i64,
     /// The room.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Appended, Entry, NewEntry, Rejected, RoomId, RoomRow, StoreError};
+use crate::{Appended, Entry, LogPosition, NewEntry, Rejected, RoomId, RoomRow, StoreError};
 
 /// What a session is found by: a hash of the secret that its client holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionKey(pub [u8; 16]);
 
-/// Who has a session now: a number that no other connection of this process has. Other processes may use the same numbers:
-/// a session is had by a connection of one opening of the store, and nobody else can act for it.
-pub type Holder = u64;
+/// The connection that owns a session: a number that is unique among the connections of this process. Other processes may
+/// use the same numbers; the store tells them apart.
+pub type SessionOwner = u64;
 
 /// A session that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct NewSession {
     /// Its key.
     pub key: SessionKey,
     /// The connection that has it.
-    pub holder: Holder,
+    pub owner: SessionOwner,
     /// The connection's public id, which it keeps over recoveries.
     pub sid: String,
     /// Whose it is.
@@ -35,7 +35,7 @@ pub struct Resume {
     /// The session.
     pub key: SessionKey,
     /// The connection that will have it.
-    pub holder: Holder,
+    pub owner: SessionOwner,
     /// Who asks.
     pub user_id: String,
     /// A session that was lost before this time is gone.
@@ -60,29 +60,29 @@ pub struct SubscribedRoom {
     pub after: u64,
 }
 
-/// Where the order of all entries stands.
+/// The newest position of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogPosition {
+pub struct LogHead {
     /// 8 characters. Positions can only be compared within one epoch.
     pub epoch: String,
-    /// The newest entry's position; 0 while there is none.
-    pub pos: u64,
+    /// The position of the newest entry; 0 if the log is empty.
+    pub position: LogPosition,
 }
 
-/// The answer to [`Sessions::append_placed`].
+/// The answer to [`Sessions::append_with_positions`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
+pub struct AppendResult {
     /// One result for each entry, in their order.
     pub results: Vec<Result<Appended, Rejected>>,
-    /// The position of the first new entry; those of the other new ones follow it one by one.
-    pub pos: u64,
+    /// The position of the first new entry. The positions of the other new entries follow it without a gap.
+    pub first_position: LogPosition,
 }
 
-/// An entry with its place in the order of all entries.
+/// An entry with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlacedEntry {
+pub struct LogEntry {
     /// Its position.
-    pub pos: u64,
+    pub position: LogPosition,
     /// Its room.
     pub room: RoomId,
     /// The entry.
@@ -95,17 +95,17 @@ pub struct Missed {
     /// Its rooms, each with the newest entry when it subscribed.
     pub rooms: Vec<(RoomId, u64)>,
     /// The position up to which it has everything.
-    pub after: u64,
+    pub after: LogPosition,
     /// The position up to which it wants everything.
-    pub upto: u64,
+    pub upto: LogPosition,
     /// The most entries that it may be given.
     pub most: usize,
     /// The most bytes of bodies that it may be given.
     pub most_bytes: usize,
 }
 
-/// By which right a process writes: the number of its term, as long as that lasts.
-pub type Terms = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
+/// Answers the fencing token of this process's lease, or `None` once the lease has ended.
+pub type FencingTokens = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// The part of a store that lets a lost connection be taken up again.
 ///
@@ -114,10 +114,10 @@ pub type Terms = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// Where the order stood at the newest commit that this process knows of.
-    fn position(&self) -> LogPosition;
+    fn log_head(&self) -> LogHead;
 
     /// Where the order stands now, other nodes' commits included.
-    async fn read_position(&self) -> Result<LogPosition, StoreError>;
+    async fn read_log_head(&self) -> Result<LogHead, StoreError>;
 
     /// How many other processes have the store open and gave a sign of life of late. They write, too.
     async fn other_nodes(&self) -> Result<u64, StoreError> {
@@ -125,38 +125,44 @@ pub trait Sessions: Send + Sync {
     }
 
     /// As [`crate::Store::append`], and says where in the order of all entries the new ones are.
-    async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError>;
+    async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError>;
 
     /// Removes a room as [`crate::Store::delete_room`] does, and appends an entry that says so: both in one transaction, or
     /// neither. The entry's result is [`Rejected::NoSuchRoom`], and nothing was done, if there is no such room.
-    async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError>;
+    async fn delete_room_with(&self, room: RoomId, control: NewEntry) -> Result<AppendResult, StoreError>;
 
-    /// From now on entries are appended only as long as `terms` says that this process may: in the term in which they were asked
-    /// for, and not in a later one. That is looked at again when nobody else can append any more and only the commit is left;
-    /// a process that stands still after that is let go of within two seconds. Others are answered [`crate::Outage::Fenced`].
+    /// From now on the store commits an append only if `tokens` still answers the token that it answered when the append was
+    /// queued; otherwise the append fails with [`crate::Outage::Fenced`]. The store compares the tokens again right before
+    /// the commit, while it holds the lock of the log: the process may have been paused. If a process pauses after that, the
+    /// database ends its transaction within two seconds.
     ///
-    /// A store of one process does not ask.
-    fn fence(&self, _terms: Terms) {}
+    /// Only the first call counts. A store that serves a single process ignores it.
+    fn fence(&self, _tokens: FencingTokens) {}
 
     /// The entries at positions after `after` up to `upto` that are still kept, `limit` at most, in order.
-    async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError>;
+    async fn log_entries(
+        &self,
+        after: LogPosition,
+        upto: LogPosition,
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, StoreError>;
 
     /// Which room the entry at a position is of, also if that can't be read; `None` if it is no longer kept.
-    async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError>;
+    async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError>;
 
     /// What a session missed, in the order of positions; `None` if some of it is no longer kept, or it is too much.
-    async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError>;
+    async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError>;
 
     /// A session begins, connected and without rooms.
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError>;
 
     /// The session gets the room's entries after `after` from now on, as long as its user's `membership` lasts (see
     /// [`crate::Member::membership`]). If it was subscribed to it before in the same one, it stays so from there. `false` if
-    /// its holder does not have it any more.
+    /// its owner does not have it any more.
     async fn subscribe(
         &self,
         key: SessionKey,
-        holder: Holder,
+        owner: SessionOwner,
         room: RoomId,
         after: u64,
         membership: u64,
@@ -166,7 +172,7 @@ pub trait Sessions: Send + Sync {
     async fn unsubscribe(
         &self,
         key: SessionKey,
-        holder: Holder,
+        owner: SessionOwner,
         rooms: Vec<RoomId>,
     ) -> Result<(), StoreError>;
 
@@ -174,18 +180,18 @@ pub trait Sessions: Send + Sync {
     async fn lose_session(
         &self,
         key: SessionKey,
-        holder: Holder,
+        owner: SessionOwner,
         at: i64,
         keep: u32,
     ) -> Result<(), StoreError>;
 
     /// The session is over for good.
-    async fn end_session(&self, key: SessionKey, holder: Holder) -> Result<(), StoreError>;
+    async fn end_session(&self, key: SessionKey, owner: SessionOwner) -> Result<(), StoreError>;
 
     /// Forgets the user's lost sessions.
     async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError>;
 
-    /// Gives a session to a new holder, also from one of another process, if it is the user's, was not lost for too long, and its user has been a member
+    /// Gives a session to a new owner, also from one of another process, if it is the user's, was not lost for too long, and its user has been a member
     /// of each of its rooms since it subscribed. A session of theirs that fails this is over; that of another user is
     /// left alone.
     async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError>;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::{
-    Appended, ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace,
+    Appended, ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor,
     Joined, Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage,
     NotificationRetention, NotificationsRead, Outbox, Page, Posted, ReadWhich, Rejected, Retention, Role,
     RoomChange, RoomId, RoomRow, Sessions, StoreError, Undelivered, Unread, UserRow,
@@ -27,7 +27,7 @@ pub trait Store: Sessions + Send + Sync + 'static {
     /// same commit; who may make it is the caller's business. Rooms which thereby exceed [`crate::Options::retention`] lose
     /// their oldest entries.
     async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<Result<Appended, Rejected>>, StoreError> {
-        Ok(self.append_placed(entries).await?.results)
+        Ok(self.append_with_positions(entries).await?.results)
     }
 
     /// The room of this name. If there is none, it is created if `create` says so, with `at` as its time.
@@ -77,7 +77,7 @@ pub trait Store: Sessions + Send + Sync + 'static {
 
     /// A page of the user's rooms, the one with the latest message first, beginning behind `after`. `limit` at most;
     /// it may be shorter, see [`crate::Options::page_bytes`].
-    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxPlace>) -> Result<Inbox, StoreError>;
+    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError>;
 
     /// A page of the room's log, taken from one consistent state.
     async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError>;

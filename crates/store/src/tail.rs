@@ -15,7 +15,7 @@ pub(crate) struct Tail {
     pub(crate) swept: u64,
     /// The newest message, 0 while there has never been one.
     pub(crate) last_message: u64,
-    /// See [`crate::InboxPlace`].
+    /// See [`crate::InboxCursor`].
     pub(crate) active_at: i64,
     /// Entries the transaction appended.
     pub(crate) appended: u64,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomful_store::{Appended, EntryKind, NewEntry, Placed, RoomChange, RoomId, RoomKind};
+use roomful_store::{AppendResult, Appended, EntryKind, NewEntry, RoomChange, RoomId, RoomKind};
 
 use super::{
     Cluster, Control, Told,
@@ -18,7 +18,7 @@ impl Cluster {
     pub(crate) async fn command(&self, control: &Control) -> Result<(), ChatError> {
         let chat = self.chat_or_leaving()?;
         let entry = self.written(&chat, control).await?;
-        let placed = chat.store.append_placed(vec![entry.clone()]).await?;
+        let placed = chat.store.append_with_positions(vec![entry.clone()]).await?;
         if self.tell_command(&chat, entry, placed) {
             return Ok(());
         }
@@ -34,7 +34,7 @@ impl Cluster {
     pub(crate) async fn remove_room(&self, room: RoomId) -> Result<bool, ChatError> {
         let chat = self.chat_or_leaving()?;
         let entry = self.written(&chat, &Control::RoomDeleted { room }).await?;
-        let placed = chat.store.remove_placed(room, entry.clone()).await?;
+        let placed = chat.store.delete_room_with(room, entry.clone()).await?;
         Ok(self.tell_command(&chat, entry, placed))
     }
 
@@ -63,8 +63,11 @@ impl Cluster {
     }
 
     /// The other nodes are told of a command, if it was committed, and this one comes to it, too.
-    fn tell_command(&self, chat: &Chat, entry: NewEntry, placed: Placed) -> bool {
-        let Placed { results, pos } = placed;
+    fn tell_command(&self, chat: &Chat, entry: NewEntry, placed: AppendResult) -> bool {
+        let AppendResult {
+            results,
+            first_position,
+        } = placed;
         let [Ok(Appended::New { seq, at })] = *results else {
             return false;
         };
@@ -75,12 +78,12 @@ impl Cluster {
             at,
             entry,
         };
-        self.note_own(pos, std::slice::from_ref(&told));
+        self.note_own(first_position, std::slice::from_ref(&told));
         self.awake();
         if chat.pipeline.is_superseded() {
             self.ask_store();
         } else {
-            self.tell_committed(&chat.order.epoch(), pos, &[told]);
+            self.tell_committed(&chat.order.epoch(), first_position, &[told]);
         }
         true
     }

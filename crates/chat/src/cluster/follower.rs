@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use rand::RngExt as _;
 use roomful_socket::Reason;
-use roomful_store::LogPosition;
+use roomful_store::LogHead;
 
 use super::{Cluster, lease};
 use crate::{error::ChatError, room::Room, servers::chat::Chat};
@@ -33,12 +33,12 @@ pub(crate) async fn come_up(chat: &Chat) -> Option<()> {
     let Some(cluster) = &chat.cluster else {
         return Some(());
     };
-    let now = chat.store.read_position().await.ok()?;
+    let now = chat.store.read_log_head().await.ok()?;
     if *now.epoch != *chat.order.epoch() {
         return None;
     }
-    cluster.heard_of(now.pos);
-    chat.pipeline.follow(now.pos).await;
+    cluster.heard_of(now.position);
+    chat.pipeline.follow(now.position).await;
     Some(())
 }
 
@@ -62,9 +62,9 @@ async fn poll(owner: Weak<Chat>, cluster: Arc<Cluster>) {
         if let Err(error) = cluster.control_room(&chat).await {
             tracing::warn!(%error, "the cluster's own room can't be opened yet");
         }
-        match chat.store.read_position().await {
+        match chat.store.read_log_head().await {
             Ok(at) if *at.epoch != *chat.order.epoch() => begin_anew(&chat, &cluster, at).await,
-            Ok(at) => cluster.heard_of(at.pos),
+            Ok(at) => cluster.heard_of(at.position),
             Err(error) => tracing::warn!(%error, "the store can't be asked how far the log has come"),
         }
         drop(chat);
@@ -76,7 +76,7 @@ async fn poll(owner: Weak<Chat>, cluster: Arc<Cluster>) {
 }
 
 /// The log was restored from a backup: what clients know of it is void. They are sent away, and told when they come back.
-async fn begin_anew(chat: &Chat, cluster: &Cluster, at: LogPosition) {
+async fn begin_anew(chat: &Chat, cluster: &Cluster, at: LogHead) {
     let _alone = chat.pipeline.alone().await;
     tracing::warn!(
         epoch = at.epoch,

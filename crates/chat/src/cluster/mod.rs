@@ -41,7 +41,7 @@ use ::metrics::{Counter, counter};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use roomful_bus::{Bus, BusError, Entry, Subscription, Swept};
-use roomful_store::{NewEntry, RoomId, Terms};
+use roomful_store::{FencingTokens, LogPosition, NewEntry, RoomId};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
@@ -202,11 +202,11 @@ impl Cluster {
     // ---- telling
 
     /// Entries were committed at `first` and after it.
-    pub(crate) fn tell_committed(&self, epoch: &str, first: u64, told: &[Told<'_>]) {
+    pub(crate) fn tell_committed(&self, epoch: &str, first: LogPosition, told: &[Told<'_>]) {
         let mut rooms: Vec<(RoomId, &str)> = Vec::new();
         let mut lines: Vec<Vec<Line<'_>>> = Vec::new();
         let mut room_of = Vec::with_capacity(told.len());
-        for (pos, told) in (first..).zip(told) {
+        for (position, told) in first.and_following().zip(told) {
             let known = rooms.iter().rposition(|(id, _)| *id == told.room);
             let at = known.unwrap_or_else(|| {
                 rooms.push((told.room, told.name));
@@ -215,7 +215,7 @@ impl Cluster {
             });
             room_of.push(at);
             if let Some(lines) = lines.get_mut(at) {
-                lines.push(Line::of(pos, told.seq, &told.entry, told.at));
+                lines.push(Line::of(position, told.seq, &told.entry, told.at));
             }
         }
         // Entries first: whoever hears of a place then has what stands there, as a rule.
@@ -236,10 +236,10 @@ impl Cluster {
     /// This node's own entries are among the places ahead, too. Whoever goes on by what others have told comes to them, perhaps
     /// before this node does that has just committed them; and would wait in vain for somebody to tell of them, and keep this
     /// node waiting behind.
-    pub(crate) fn note_own(&self, first: u64, told: &[Told<'_>]) {
+    pub(crate) fn note_own(&self, first: LogPosition, told: &[Told<'_>]) {
         let mut upcoming = self.upcoming.lock();
-        for (pos, told) in (first..).zip(told) {
-            let line = Line::of(pos, told.seq, &told.entry, told.at);
+        for (position, told) in first.and_following().zip(told) {
+            let line = Line::of(position, told.seq, &told.entry, told.at);
             upcoming.add_entry(line.placed(told.room));
         }
         drop(upcoming);
@@ -294,7 +294,7 @@ impl Cluster {
     // ---- the roster
 
     /// The term of this node's lease, as long as it lasts: what the store is to ask before it commits.
-    pub(crate) fn terms(self: &Arc<Self>) -> Terms {
+    pub(crate) fn terms(self: &Arc<Self>) -> FencingTokens {
         let cluster = Arc::downgrade(self);
         Arc::new(move || cluster.upgrade()?.standing.term())
     }
@@ -404,9 +404,9 @@ impl Cluster {
 
     // ---- the order
 
-    /// What was told of the place `pos`, which is taken out.
-    pub(crate) fn take(&self, pos: u64, rooms: &RoomManager) -> Next {
-        self.upcoming.lock().take(pos, |room| rooms.has(room))
+    /// What was told of the position `position`, which is taken out.
+    pub(crate) fn take(&self, position: LogPosition, rooms: &RoomManager) -> Next {
+        self.upcoming.lock().take(position, |room| rooms.has(room))
     }
 
     /// Waits for more to be told, `until` at most. False if it was in vain.
@@ -414,9 +414,9 @@ impl Cluster {
         tokio::time::timeout_at(until, self.news.notified()).await.is_ok()
     }
 
-    /// There are entries up to the place `pos`.
-    pub(crate) fn heard_of(&self, pos: u64) {
-        self.upcoming.lock().heard_of(pos);
+    /// There are entries up to the position `position`.
+    pub(crate) fn heard_of(&self, position: LogPosition) {
+        self.upcoming.lock().heard_of(position);
         self.told.notify_one();
     }
 

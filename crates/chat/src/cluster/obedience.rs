@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use roomful_store::{PlacedEntry, RoomId};
+use roomful_store::{LogEntry, RoomId};
 
 use super::{Cluster, Control};
 use crate::{admin, handlers::membership, presence_tracker::UserId, servers::chat::Chat, session::Session};
 
 /// An entry of the cluster's own room has its turn.
-pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, placed: &PlacedEntry) {
-    let PlacedEntry { pos, entry, .. } = placed;
+pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, placed: &LogEntry) {
+    let LogEntry { position, entry, .. } = placed;
     let control: Control = match serde_json::from_str(&entry.body) {
         Ok(control) => control,
         // Of a newer version: then this one has nothing to do it with.
@@ -36,7 +36,7 @@ pub(crate) fn obey(chat: &Arc<Chat>, cluster: &Cluster, placed: &PlacedEntry) {
         }
         Control::SentAway { user } => {
             // Who has come since is welcome: this node is behind, not they.
-            admin::close_sockets(chat, &user, |session| session.since < *pos);
+            admin::close_sockets(chat, &user, |session| session.since < *position);
         }
         Control::Revoked { user, before } => {
             let serial = chat.serials.fetch_add(1, Ordering::SeqCst);

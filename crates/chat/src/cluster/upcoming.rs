@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use roomful_store::{PlacedEntry, RoomId};
+use roomful_store::{LogEntry, LogPosition, RoomId};
 
 use crate::types::RoomName;
 
@@ -19,11 +19,11 @@ const MOST_BYTES: usize = 16 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Upcoming {
     /// Which room each place belongs to.
-    places: BTreeMap<u64, RoomKey>,
-    entries: BTreeMap<u64, PlacedEntry>,
+    places: BTreeMap<LogPosition, RoomKey>,
+    entries: BTreeMap<LogPosition, LogEntry>,
     bytes: usize,
     /// The newest place heard of.
-    newest: u64,
+    newest: LogPosition,
 }
 
 /// A room as other nodes name it.
@@ -38,7 +38,7 @@ pub(crate) struct RoomKey {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// An entry to be delivered.
-    Entry(PlacedEntry),
+    Entry(LogEntry),
     /// An entry of a room that nobody here is in.
     Elsewhere(RoomKey),
     /// Nothing was told of it, or not all.
@@ -47,50 +47,51 @@ pub(crate) enum Next {
 
 impl Upcoming {
     /// The newest place heard of.
-    pub(crate) fn newest(&self) -> u64 {
+    pub(crate) fn newest(&self) -> LogPosition {
         self.newest
     }
 
     /// There are entries up to this place.
-    pub(crate) fn heard_of(&mut self, pos: u64) {
-        self.newest = self.newest.max(pos);
+    pub(crate) fn heard_of(&mut self, position: LogPosition) {
+        self.newest = self.newest.max(position);
     }
 
     /// From `first` on, the places are of these rooms.
-    pub(crate) fn add_places(&mut self, first: u64, rooms: impl IntoIterator<Item = RoomKey>) {
-        for (pos, room) in (first..).zip(rooms) {
-            self.heard_of(pos);
+    pub(crate) fn add_places(&mut self, first: LogPosition, rooms: impl IntoIterator<Item = RoomKey>) {
+        for (position, room) in first.and_following().zip(rooms) {
+            self.heard_of(position);
             if self.places.len() < MOST {
-                self.places.insert(pos, room);
+                self.places.insert(position, room);
             }
         }
     }
 
     /// What stands at a place.
-    pub(crate) fn add_entry(&mut self, entry: PlacedEntry) {
-        self.heard_of(entry.pos);
+    pub(crate) fn add_entry(&mut self, entry: LogEntry) {
+        self.heard_of(entry.position);
         let weight = entry.entry.body.len();
         if self.entries.len() >= MOST || self.bytes + weight > MOST_BYTES {
             return;
         }
         self.bytes += weight;
-        if let Some(known) = self.entries.insert(entry.pos, entry) {
+        if let Some(known) = self.entries.insert(entry.position, entry) {
             self.bytes -= known.entry.body.len();
         }
     }
 
-    /// What is at `pos`, which is taken out if it is known; `serves` says of which rooms entries are wanted.
-    pub(crate) fn take(&mut self, pos: u64, serves: impl Fn(RoomId) -> bool) -> Next {
-        self.forget_below(pos);
-        if let Some(entry) = self.take_entry(pos) {
-            self.places.remove(&pos);
+    /// What is at `position`, which is taken out if it is known; `serves` says of which rooms entries are wanted.
+    pub(crate) fn take(&mut self, position: LogPosition, serves: impl Fn(RoomId) -> bool) -> Next {
+        self.forget_below(position);
+        if let Some(entry) = self.take_entry(position) {
+            self.places.remove(&position);
             return Next::Entry(entry);
         }
-        match self.places.get(&pos) {
+        match self.places.get(&position) {
             // What stands in the cluster's own room is for all.
-            Some(room) if room.name.is_some() && !serves(room.id) => {
-                self.places.remove(&pos).map_or(Next::Unknown, Next::Elsewhere)
-            }
+            Some(room) if room.name.is_some() && !serves(room.id) => self
+                .places
+                .remove(&position)
+                .map_or(Next::Unknown, Next::Elsewhere),
             _ => Next::Unknown,
         }
     }
@@ -100,20 +101,20 @@ impl Upcoming {
         *self = Self::default();
     }
 
-    fn take_entry(&mut self, pos: u64) -> Option<PlacedEntry> {
-        let entry = self.entries.remove(&pos)?;
+    fn take_entry(&mut self, position: LogPosition) -> Option<LogEntry> {
+        let entry = self.entries.remove(&position)?;
         self.bytes -= entry.entry.body.len();
         Some(entry)
     }
 
-    fn forget_below(&mut self, pos: u64) {
+    fn forget_below(&mut self, position: LogPosition) {
         while let Some((first, _)) = self.places.first_key_value()
-            && *first < pos
+            && *first < position
         {
             self.places.pop_first();
         }
         while let Some((first, _)) = self.entries.first_key_value()
-            && *first < pos
+            && *first < position
         {
             let first = *first;
             self.take_entry(first);
@@ -134,9 +135,9 @@ mod tests {
         }
     }
 
-    fn entry(pos: u64, room: RoomId) -> PlacedEntry {
-        PlacedEntry {
-            pos,
+    fn entry(pos: u64, room: RoomId) -> LogEntry {
+        LogEntry {
+            position: LogPosition(pos),
             room,
             entry: Entry {
                 seq: pos,
@@ -155,28 +156,28 @@ mod tests {
     #[test]
     fn a_place_is_known_when_its_room_is_elsewhere_or_its_entry_is_here() {
         let mut upcoming = Upcoming::default();
-        upcoming.add_places(5, [key(1), key(2)]);
+        upcoming.add_places(LogPosition(5), [key(1), key(2)]);
         let serves = |room| room == 1;
         assert_eq!(
-            upcoming.take(5, serves),
+            upcoming.take(LogPosition(5), serves),
             Next::Unknown,
             "its entry is still to come"
         );
         upcoming.add_entry(entry(5, 1));
-        assert_eq!(upcoming.take(5, serves), Next::Entry(entry(5, 1)));
-        assert_eq!(upcoming.take(6, serves), Next::Elsewhere(key(2)));
-        assert_eq!(upcoming.take(7, serves), Next::Unknown);
-        assert_eq!((upcoming.newest(), upcoming.bytes), (6, 0));
+        assert_eq!(upcoming.take(LogPosition(5), serves), Next::Entry(entry(5, 1)));
+        assert_eq!(upcoming.take(LogPosition(6), serves), Next::Elsewhere(key(2)));
+        assert_eq!(upcoming.take(LogPosition(7), serves), Next::Unknown);
+        assert_eq!((upcoming.newest().0, upcoming.bytes), (6, 0));
     }
 
     #[test]
     fn what_is_too_much_is_dropped_and_still_heard_of() {
         let mut upcoming = Upcoming::default();
         let most = MOST as u64;
-        upcoming.add_places(1, (0..=most).map(|_| key(1)));
-        assert_eq!((upcoming.places.len(), upcoming.newest()), (MOST, most + 1));
+        upcoming.add_places(LogPosition(1), (0..=most).map(|_| key(1)));
+        assert_eq!((upcoming.places.len(), upcoming.newest().0), (MOST, most + 1));
         (1..=most + 5).for_each(|pos| upcoming.add_entry(entry(pos, 1)));
-        assert_eq!((upcoming.entries.len(), upcoming.newest()), (MOST, most + 5));
+        assert_eq!((upcoming.entries.len(), upcoming.newest().0), (MOST, most + 5));
     }
 
     proptest! {
@@ -187,12 +188,12 @@ mod tests {
             let mut upcoming = Upcoming::default();
             let mut next = 1;
             for (pos, whole) in told {
-                upcoming.add_places(pos, [key(room(pos))]);
+                upcoming.add_places(LogPosition(pos), [key(room(pos))]);
                 if whole {
                     upcoming.add_entry(entry(pos, room(pos)));
                 }
                 loop {
-                    match upcoming.take(next, |room| room != 0) {
+                    match upcoming.take(LogPosition(next), |room| room != 0) {
                         Next::Entry(taken) => prop_assert_eq!(taken, entry(next, room(next))),
                         Next::Elsewhere(taken) => {
                             prop_assert_eq!(taken.id, room(next));
@@ -203,7 +204,7 @@ mod tests {
                     next += 1;
                 }
                 prop_assert_eq!(upcoming.bytes, upcoming.entries.len() * 5);
-                prop_assert!(upcoming.entries.keys().chain(upcoming.places.keys()).all(|pos| *pos >= next));
+                prop_assert!(upcoming.entries.keys().chain(upcoming.places.keys()).all(|pos| pos.0 >= next));
             }
         }
     }

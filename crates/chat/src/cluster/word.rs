@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use roomful_store::{Entry, EntryKind, MessageState, PlacedEntry, RoomId};
+use roomful_store::{Entry, EntryKind, LogEntry, LogPosition, MessageState, RoomId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -14,7 +14,7 @@ pub(crate) struct Places<'a> {
     /// Of the order.
     #[serde(borrow)]
     pub(crate) epoch: Cow<'a, str>,
-    pub(crate) first: u64,
+    pub(crate) first: LogPosition,
     /// Its rooms, by id and name.
     #[serde(borrow)]
     pub(crate) rooms: Vec<(RoomId, Cow<'a, str>)>,
@@ -81,7 +81,7 @@ pub(crate) enum UserWord<'a> {
 /// An entry on its way.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Line<'a> {
-    pos: u64,
+    position: LogPosition,
     seq: u64,
     kind: Kind,
     target: Option<u64>,
@@ -108,9 +108,9 @@ enum Kind {
 
 impl<'a> Line<'a> {
     /// A new entry as it was appended.
-    pub(crate) fn of(pos: u64, seq: u64, entry: &'a roomful_store::NewEntry, at: i64) -> Self {
+    pub(crate) fn of(position: LogPosition, seq: u64, entry: &'a roomful_store::NewEntry, at: i64) -> Self {
         Self {
-            pos,
+            position,
             seq,
             kind: match entry.kind {
                 EntryKind::Message => Kind::Message,
@@ -129,7 +129,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    pub(crate) fn placed(self, room: RoomId) -> PlacedEntry {
+    pub(crate) fn placed(self, room: RoomId) -> LogEntry {
         let kind = match self.kind {
             Kind::Message => EntryKind::Message,
             Kind::Edit => EntryKind::Edit,
@@ -138,8 +138,8 @@ impl<'a> Line<'a> {
             Kind::TakeBack => EntryKind::Reaction { removed: true },
             Kind::Control => EntryKind::Control,
         };
-        PlacedEntry {
-            pos: self.pos,
+        LogEntry {
+            position: self.position,
             room,
             entry: Entry {
                 seq: self.seq,

@@ -1,6 +1,6 @@
 //! What a client needs that was away: all its rooms at once, and what it missed in them.
 
-use roomful_store::InboxPlace;
+use roomful_store::InboxCursor;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ const CURSOR_CHARS: usize = 64;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AskInbox {
     pub(crate) limit: u32,
-    pub(crate) after: Option<InboxPlace>,
+    pub(crate) after: Option<InboxCursor>,
 }
 
 impl AskInbox {
@@ -35,7 +35,7 @@ impl AskInbox {
             None => None,
             Some(cursor) => match read_cursor(&cursor) {
                 None => return Err(fields.wrong("after", "must be the next of an earlier answer")),
-                place => place,
+                cursor => cursor,
             },
         };
         Ok(Self {
@@ -45,14 +45,14 @@ impl AskInbox {
     }
 }
 
-/// A place as clients carry it: they are not to read it.
-pub(crate) fn cursor(place: InboxPlace) -> String {
-    format!("{}.{}", place.active_at, place.room)
+/// A cursor as clients carry it: they are not to read it.
+pub(crate) fn cursor(cursor: InboxCursor) -> String {
+    format!("{}.{}", cursor.active_at, cursor.room)
 }
 
-fn read_cursor(text: &str) -> Option<InboxPlace> {
+fn read_cursor(text: &str) -> Option<InboxCursor> {
     let (active_at, room) = text.split_once('.')?;
-    Some(InboxPlace {
+    Some(InboxCursor {
         active_at: active_at.parse().ok()?,
         room: room.parse().ok()?,
     })

@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use roomful_socket::{Prepared, Reason, Socket};
+use roomful_store::LogPosition;
 
 use crate::{
     controller::Context,
@@ -45,7 +46,7 @@ pub(crate) async fn connected(chat: Arc<Chat>, socket: Socket) {
 
 /// The first event of every connection. It carries an offset, so that a client may come back that has seen no other. A
 /// session that is given back has everything up to `upto`.
-fn greeting(chat: &Chat, me: &Session, socket: &Socket, upto: Option<u64>) -> Option<Prepared> {
+fn greeting(chat: &Chat, me: &Session, socket: &Socket, upto: Option<LogPosition>) -> Option<Prepared> {
     let event = SessionBegan {
         user_id: &me.user,
         session_id: socket.id().as_str(),

@@ -29,7 +29,7 @@ pub(crate) async fn inbox(context: &Context, ask: &AskInbox, reply: Reply) {
         .rooms
         .last()
         .filter(|_| inbox.more)
-        .map(|row| cursor(row.place));
+        .map(|row| cursor(row.cursor));
     let rows: Vec<_> = inbox
         .rooms
         .iter()

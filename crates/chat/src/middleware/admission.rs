@@ -7,6 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 use roomful_socket::{Dialect, Reason, Refusal, Socket};
+use roomful_store::LogPosition;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -100,10 +101,10 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
 }
 
 /// Where the order of all entries stands. This node may not have come so far yet, so the store is asked.
-async fn now_in_the_order(chat: &Chat) -> Result<u64, ChatError> {
+async fn now_in_the_order(chat: &Chat) -> Result<LogPosition, ChatError> {
     match &chat.cluster {
-        Some(_) => Ok(chat.store.read_position().await?.pos),
-        None => Ok(0),
+        Some(_) => Ok(chat.store.read_log_head().await?.position),
+        None => Ok(LogPosition::ZERO),
     }
 }
 

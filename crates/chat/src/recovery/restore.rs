@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use roomful_socket::{Claim, Prepared, PrivateId, Reason, Restored, Socket, SocketId};
-use roomful_store::{Missed, PlacedEntry, Resume, Resumed, RoomRow, SessionKey};
+use roomful_store::{LogEntry, LogPosition, Missed, Resume, Resumed, RoomRow, SessionKey};
 
 use super::HANDOVER;
 use crate::{
@@ -100,7 +100,7 @@ async fn try_restore(
 }
 
 /// The place that the client names. Another node may have been ahead of this one: it goes on until it is there, too.
-async fn seen(chat: &Chat, offset: &str) -> Option<u64> {
+async fn seen(chat: &Chat, offset: &str) -> Option<LogPosition> {
     let place = chat.order.place(offset);
     if place.is_none() {
         come_up(chat).await?;
@@ -129,7 +129,7 @@ async fn end_other_connection(chat: &Chat, me: &Session, key: SessionKey) -> Res
 async fn resume_in_store(chat: &Chat, me: &Session, key: SessionKey) -> Result<Resumed, &'static str> {
     let ask = Resume {
         key,
-        holder: me.serial,
+        owner: me.serial,
         user_id: me.user.to_string(),
         lost_since: chat.clock.now_ms().saturating_sub(chat.config.recovery.window_ms),
     };
@@ -142,7 +142,7 @@ async fn resume_in_store(chat: &Chat, me: &Session, key: SessionKey) -> Result<R
 /// Up to where the client has seen the order.
 struct Place {
     epoch: Arc<str>,
-    seen: u64,
+    seen: LogPosition,
 }
 
 async fn rebuild(
@@ -200,7 +200,7 @@ async fn room(chat: &Chat, me: &Session, row: &RoomRow) -> Result<RoomRef, &'sta
 async fn missed(
     chat: &Chat,
     joining: &Joining,
-    seen: u64,
+    seen: LogPosition,
     after: impl Iterator<Item = u64>,
 ) -> Result<Vec<Prepared>, &'static str> {
     let limits = chat.config.recovery;
@@ -218,8 +218,8 @@ async fn missed(
     };
     let entries = chat.store.missed(ask).await.map_err(|_| "the store failed")?;
     let entries = entries.ok_or("it missed too much, or what is no longer kept")?;
-    let find = |placed: &PlacedEntry| joining.rooms().iter().find(|(room, _)| room.id == placed.room);
-    let frame = |placed: &PlacedEntry| frame(chat, &find(placed)?.0, placed).map(|frame| frame.event);
+    let find = |placed: &LogEntry| joining.rooms().iter().find(|(room, _)| room.id == placed.room);
+    let frame = |placed: &LogEntry| frame(chat, &find(placed)?.0, placed).map(|frame| frame.event);
     let events: Option<Vec<_>> = entries.iter().map(frame).collect();
     let events = events.ok_or("an entry can't be read")?;
     if events.iter().map(Prepared::len).sum::<usize>() > limits.max_bytes {
@@ -228,8 +228,8 @@ async fn missed(
     Ok(events)
 }
 
-fn frame(chat: &Chat, room: &Room, placed: &PlacedEntry) -> Option<Frame> {
-    let offset = chat.order.offset(placed.pos);
+fn frame(chat: &Chat, room: &Room, placed: &LogEntry) -> Option<Frame> {
+    let offset = chat.order.offset(placed.position);
     Event::of(room, &placed.entry)?.frame(room, &chat.namespace, offset.as_deref())
 }
 

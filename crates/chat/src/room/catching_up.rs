@@ -4,7 +4,7 @@
 use std::sync::{Arc, Weak};
 
 use roomful_socket::Reason;
-use roomful_store::{EntryKind, PlacedEntry, StoreError};
+use roomful_store::{EntryKind, LogEntry, LogPosition, StoreError};
 use tokio::time::Instant;
 
 use super::{breath::Breath, pipeline::Pipeline, view::Event};
@@ -33,14 +33,14 @@ impl Default for Reading {
 
 impl Pipeline {
     /// Delivers what other nodes have written, up to the place `upto`.
-    pub(crate) async fn follow(&self, upto: u64) {
+    pub(crate) async fn follow(&self, upto: LogPosition) {
         let _alone = self.alone().await;
         self.catch_up(upto).await;
     }
 
     /// Delivers the committed entries up to the place `upto` that were not delivered yet. Returns when that is done: we
     /// wait for the store rather than leave a hole.
-    pub(super) async fn catch_up(&self, upto: u64) {
+    pub(super) async fn catch_up(&self, upto: LogPosition) {
         let mut reading = Reading::default();
         let mut patient_until = None;
         let mut breath = Breath::default();
@@ -50,7 +50,7 @@ impl Pipeline {
                 return;
             }
             if let Some(cluster) = &self.cluster {
-                if self.deliver_told(cluster, after + 1, &mut breath) {
+                if self.deliver_told(cluster, after.next(), &mut breath) {
                     patient_until = None;
                     breath.draw().await;
                     continue;
@@ -67,9 +67,15 @@ impl Pipeline {
     }
 
     /// Goes on by what the store has after the place `after`, as far as it can be read.
-    async fn read_back(&self, after: u64, upto: u64, reading: &mut Reading, breath: &mut Breath) {
-        let upto = upto.min(after.saturating_add(reading.places.into()));
-        match self.store.placed(after, upto, reading.places).await {
+    async fn read_back(
+        &self,
+        after: LogPosition,
+        upto: LogPosition,
+        reading: &mut Reading,
+        breath: &mut Breath,
+    ) {
+        let upto = upto.min(after.plus(reading.places.into()));
+        match self.store.log_entries(after, upto, reading.places).await {
             Ok(page) => {
                 for placed in &page {
                     self.redeliver(placed, breath);
@@ -85,7 +91,7 @@ impl Pipeline {
                     reading.places /= 2;
                     return;
                 }
-                tracing::error!(%error, pos = upto, "a committed entry can't be read back");
+                tracing::error!(%error, position = upto.0, "a committed entry can't be read back");
                 self.pass_over(upto).await;
                 *reading = Reading::default();
             }
@@ -100,10 +106,10 @@ impl Pipeline {
 
     /// The entry at a place can't be read. Those whom it concerns are sent away: when they come back, they are told how the
     /// room is now, or that it can't be told.
-    async fn pass_over(&self, pos: u64) {
+    async fn pass_over(&self, position: LogPosition) {
         self.metrics.unreadable.increment(1);
-        let room = self.store.room_at(pos).await;
-        self.order.deliver(pos, || ());
+        let room = self.store.room_at(position).await;
+        self.order.deliver(position, || ());
         match room {
             Ok(None) => {}
             Ok(Some(id))
@@ -126,15 +132,15 @@ impl Pipeline {
         }
     }
 
-    /// Delivers what other nodes told of the place `pos`. False if that is not enough.
-    fn deliver_told(&self, cluster: &Cluster, pos: u64, breath: &mut Breath) -> bool {
-        match cluster.take(pos, &self.rooms) {
+    /// Delivers what other nodes told of the position `position`. False if that is not enough.
+    fn deliver_told(&self, cluster: &Cluster, position: LogPosition, breath: &mut Breath) -> bool {
+        match cluster.take(position, &self.rooms) {
             Next::Entry(placed) => self.redeliver(&placed, breath),
             Next::Elsewhere(room) => {
                 if let Some(name) = room.name {
                     self.unread.changed(room.id, &name);
                 }
-                self.order.deliver(pos, || ());
+                self.order.deliver(position, || ());
             }
             Next::Unknown => return false,
         }
@@ -142,12 +148,11 @@ impl Pipeline {
     }
 
     /// Of rooms that nobody here is subscribed to, members may be here all the same.
-    fn note_elsewhere(&self, page: &[PlacedEntry]) {
+    fn note_elsewhere(&self, page: &[LogEntry]) {
         if self.cluster.is_none() {
             return;
         }
-        let counts =
-            |placed: &&PlacedEntry| matches!(placed.entry.kind, EntryKind::Message | EntryKind::Delete);
+        let counts = |placed: &&LogEntry| matches!(placed.entry.kind, EntryKind::Message | EntryKind::Delete);
         let mut rooms: Vec<_> = page.iter().filter(counts).map(|placed| placed.room).collect();
         rooms.sort_unstable();
         rooms.dedup();
@@ -161,23 +166,27 @@ impl Pipeline {
         });
     }
 
-    fn redeliver(&self, placed: &PlacedEntry, breath: &mut Breath) {
-        let PlacedEntry { pos, room, entry } = placed;
+    fn redeliver(&self, placed: &LogEntry, breath: &mut Breath) {
+        let LogEntry {
+            position,
+            room,
+            entry,
+        } = placed;
         if entry.kind == EntryKind::Control {
             if let (Some(cluster), Some(chat)) = (&self.cluster, self.chat.get().and_then(Weak::upgrade)) {
                 cluster::obey(&chat, cluster, placed);
             }
-            return self.order.deliver(*pos, || ());
+            return self.order.deliver(*position, || ());
         }
         let Some(room) = self.rooms.get(*room) else {
             // Nobody is there to be told.
-            return self.order.deliver(*pos, || ());
+            return self.order.deliver(*position, || ());
         };
         // Whatever they are, they are few.
         self.unread.room_changed(&room);
-        let offset = self.order.offset(*pos);
+        let offset = self.order.offset(*position);
         let event = Event::of(&room, entry);
         let frame = event.and_then(|event| event.frame(&room, &self.namespace, offset.as_deref()));
-        self.deliver(&room, *pos, entry.seq, frame, breath);
+        self.deliver(&room, *position, entry.seq, frame, breath);
     }
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use roomful_socket::Socket;
+use roomful_store::LogPosition;
 
 use super::{Frame, Seat, hold::Hold, order::Order};
 use crate::{room_manager::RoomRef, session::Session};
@@ -22,7 +23,7 @@ pub(crate) struct Joining {
     /// The rooms that it was in before, whose entries wait too.
     others: Vec<RoomRef>,
     /// The place of the newest entry delivered before, in the order of this epoch.
-    upto: u64,
+    upto: LogPosition,
     epoch: Arc<str>,
     finished: bool,
 }
@@ -78,7 +79,7 @@ impl Joining {
     }
 
     /// The place of the newest entry that is not on its way to the socket.
-    pub(crate) fn upto(&self) -> u64 {
+    pub(crate) fn upto(&self) -> LogPosition {
         self.upto
     }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use roomful_store::LogPosition;
+use roomful_store::{LogHead, LogPosition};
 
 /// How far the order was delivered.
 pub(crate) struct Order {
@@ -14,16 +14,16 @@ pub(crate) struct Order {
     epoch: RwLock<Arc<str>>,
     /// Held while an entry is delivered, and while a socket is put into rooms: each socket gets an entry whole, in all
     /// its rooms, or not at all. Never held over an await. Room locks are taken under it, never the other way.
-    delivered: Mutex<u64>,
+    delivered: Mutex<LogPosition>,
     /// Whether clients are told where they stand.
     offsets: bool,
 }
 
 impl Order {
-    pub(crate) fn starting(at: LogPosition, offsets: bool) -> Self {
+    pub(crate) fn starting(at: LogHead, offsets: bool) -> Self {
         Self {
             epoch: RwLock::new(at.epoch.into()),
-            delivered: Mutex::new(at.pos),
+            delivered: Mutex::new(at.position),
             offsets,
         }
     }
@@ -34,40 +34,40 @@ impl Order {
     }
 
     /// The log was restored: from here on another order counts.
-    pub(crate) fn begin_anew(&self, at: LogPosition) {
+    pub(crate) fn begin_anew(&self, at: LogHead) {
         let mut delivered = self.delivered.lock();
         *self.epoch.write() = at.epoch.into();
-        *delivered = at.pos;
+        *delivered = at.position;
     }
 
     /// The place of the newest entry that was delivered.
-    pub(crate) fn delivered(&self) -> u64 {
+    pub(crate) fn delivered(&self) -> LogPosition {
         *self.delivered.lock()
     }
 
     /// Nothing is delivered while this is held.
-    pub(crate) fn stand_still(&self) -> MutexGuard<'_, u64> {
+    pub(crate) fn stand_still(&self) -> MutexGuard<'_, LogPosition> {
         self.delivered.lock()
     }
 
-    /// Delivers the entry at `pos`.
-    pub(crate) fn deliver<T>(&self, pos: u64, deliver: impl FnOnce() -> T) -> T {
+    /// Delivers the entry at `position`.
+    pub(crate) fn deliver<T>(&self, position: LogPosition, deliver: impl FnOnce() -> T) -> T {
         let mut delivered = self.delivered.lock();
         let done = deliver();
-        *delivered = pos.max(*delivered);
+        *delivered = position.max(*delivered);
         done
     }
 
-    /// What a client is told with the entry at `pos`; `None` if clients are told nothing.
-    pub(crate) fn offset(&self, pos: u64) -> Option<String> {
-        self.offsets.then(|| format!("{}.{pos}", self.epoch.read()))
+    /// What a client is told with the entry at `position`; `None` if clients are told nothing.
+    pub(crate) fn offset(&self, position: LogPosition) -> Option<String> {
+        self.offsets.then(|| format!("{}.{position}", self.epoch.read()))
     }
 
     /// The place that a client names; `None` if it is none of this order, or has not come yet.
-    pub(crate) fn place(&self, offset: &str) -> Option<u64> {
-        let (epoch, pos) = offset.split_once('.')?;
-        let pos = pos.parse().ok()?;
-        (epoch == &**self.epoch.read() && pos <= self.delivered()).then_some(pos)
+    pub(crate) fn place(&self, offset: &str) -> Option<LogPosition> {
+        let (epoch, position) = offset.split_once('.')?;
+        let position = LogPosition(position.parse().ok()?);
+        (epoch == &**self.epoch.read() && position <= self.delivered()).then_some(position)
     }
 }
 
@@ -77,13 +77,18 @@ mod tests {
 
     #[test]
     fn a_place_is_good_in_its_own_order_only() {
-        let at = LogPosition {
+        let at = LogHead {
             epoch: "0123abcd".into(),
-            pos: 7,
+            position: LogPosition(7),
         };
         let order = Order::starting(at, true);
-        order.deliver(8, || ());
-        assert_eq!(order.offset(8).and_then(|offset| order.place(&offset)), Some(8));
+        order.deliver(LogPosition(8), || ());
+        assert_eq!(
+            order
+                .offset(LogPosition(8))
+                .and_then(|offset| order.place(&offset)),
+            Some(LogPosition(8))
+        );
         for offset in [
             "0123abcd.9",
             "0123abce.8",

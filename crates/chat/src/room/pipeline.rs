@@ -14,7 +14,7 @@ use futures_util::future::join;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use roomful_socket::Namespace;
-use roomful_store::{Appended, Outage, Placed, RoomId, Store, StoreError};
+use roomful_store::{AppendResult, Appended, LogPosition, Outage, RoomId, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
@@ -78,7 +78,7 @@ struct Waiting {
 /// Sends with what the store made of them.
 struct Flight {
     sends: Vec<Waiting>,
-    outcome: Result<Placed, StoreError>,
+    outcome: Result<AppendResult, StoreError>,
 }
 
 impl Pipeline {
@@ -171,10 +171,10 @@ impl Pipeline {
         flights
     }
 
-    async fn append(&self, sends: &[Waiting]) -> Result<Placed, StoreError> {
+    async fn append(&self, sends: &[Waiting]) -> Result<AppendResult, StoreError> {
         let now = self.clock.now_ms();
         let entries = sends.iter().map(|sent| sent.pending.entry(&sent.room, now));
-        let placed = self.store.append_placed(entries.collect()).await?;
+        let placed = self.store.append_with_positions(entries.collect()).await?;
         if let Some(cluster) = &self.cluster {
             self.tell_nodes(cluster, sends, &placed);
         }
@@ -182,7 +182,7 @@ impl Pipeline {
     }
 
     /// At once, though it may take a while until they are delivered here.
-    fn tell_nodes(&self, cluster: &Cluster, sends: &[Waiting], placed: &Placed) {
+    fn tell_nodes(&self, cluster: &Cluster, sends: &[Waiting], placed: &AppendResult) {
         if self.is_superseded() {
             return cluster.ask_store();
         }
@@ -200,8 +200,8 @@ impl Pipeline {
         });
         let told: Vec<_> = told.collect();
         if !told.is_empty() {
-            cluster.tell_committed(&self.order.epoch(), placed.pos, &told);
-            cluster.note_own(placed.pos, &told);
+            cluster.tell_committed(&self.order.epoch(), placed.first_position, &told);
+            cluster.note_own(placed.first_position, &told);
         }
     }
 
@@ -219,27 +219,27 @@ impl Pipeline {
                         sent.pending.reply.fail(&error);
                     }
                     // It may have been committed after all.
-                    self.catch_up(self.store.position().pos).await;
+                    self.catch_up(self.store.log_head().position).await;
                 }
             }
         }
     }
 
-    async fn deliver_all(&self, sends: Vec<Waiting>, placed: Placed) {
+    async fn deliver_all(&self, sends: Vec<Waiting>, placed: AppendResult) {
         if self.cluster.is_some() && self.is_superseded() {
             // The log was restored: all clients are about to be sent away, and what was said is there when they come back.
             return self.answer_all(sends, placed);
         }
         // An append that was answered with an error may have been committed after all.
-        self.catch_up(placed.pos - 1).await;
-        let (mut pos, mut breath) = (placed.pos, Breath::default());
+        self.catch_up(placed.first_position.previous()).await;
+        let (mut position, mut breath) = (placed.first_position, Breath::default());
         for (Waiting { room, pending, .. }, result) in sends.iter().zip(&placed.results) {
             if let Ok(Appended::New { seq, at }) = *result {
-                let offset = self.order.offset(pos);
+                let offset = self.order.offset(position);
                 let event = pending.event(room, seq, at);
                 let frame = event.frame(room, &self.namespace, offset.as_deref());
-                self.deliver(room, pos, seq, frame, &mut breath);
-                pos += 1;
+                self.deliver(room, position, seq, frame, &mut breath);
+                position = position.next();
                 if pending.what.is_counted() {
                     self.unread.room_changed(room);
                 }
@@ -251,10 +251,10 @@ impl Pipeline {
 
     /// The log was restored, and is in another order than the one that is delivered here.
     pub(crate) fn is_superseded(&self) -> bool {
-        *self.store.position().epoch != *self.order.epoch()
+        *self.store.log_head().epoch != *self.order.epoch()
     }
 
-    fn answer_all(&self, sends: Vec<Waiting>, placed: Placed) {
+    fn answer_all(&self, sends: Vec<Waiting>, placed: AppendResult) {
         for (
             Waiting {
                 room,
@@ -271,13 +271,20 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn deliver(&self, room: &Room, pos: u64, seq: u64, frame: Option<Frame>, breath: &mut Breath) {
+    pub(super) fn deliver(
+        &self,
+        room: &Room,
+        position: LogPosition,
+        seq: u64,
+        frame: Option<Frame>,
+        breath: &mut Breath,
+    ) {
         breath.spend(frame.as_ref().map_or(0, |frame| frame.event.len()));
         #[cfg(feature = "planted-bugs")]
         let frame = frame.filter(|_| {
             !(roomful_store::planted::is(roomful_store::planted::Bug::SkipDelivery) && seq.is_multiple_of(40))
         });
-        let reached = self.order.deliver(pos, || {
+        let reached = self.order.deliver(position, || {
             let reached = frame.map(|frame| room.deliver(seq, &frame));
             room.skip_to(seq);
             reached

@@ -257,7 +257,7 @@ impl Chat {
             &presence,
             &connections,
         ));
-        let order = Arc::new(Order::starting(store.position(), config.recovery.is_on()));
+        let order = Arc::new(Order::starting(store.log_head(), config.recovery.is_on()));
         let pipeline = Pipeline {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),

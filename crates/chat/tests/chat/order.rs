@@ -171,56 +171,62 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined,
+        AppendResult, LogEntry, LogHead, LogPosition, Missed, NewSession, Resume, Resumed, SessionKey,
+        SessionOwner, Sessions,
+    };
+    use roomful_store::{
+        ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
         Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
         NotificationsRead, Outage, Page, Posted, ReadWhich, Retention, Role, RoomChange, RoomId, RoomRow,
         Store, StoreError, Undelivered, Unread, UserRow,
     };
-    use roomful_store::{
-        Holder, LogPosition, Missed, NewSession, Placed, PlacedEntry, Resume, Resumed, SessionKey, Sessions,
-    };
 
     #[async_trait]
     impl Sessions for super::Flaky {
-        fn position(&self) -> LogPosition {
-            self.inner.position()
+        fn log_head(&self) -> LogHead {
+            self.inner.log_head()
         }
-        async fn read_position(&self) -> Result<LogPosition, StoreError> {
-            self.inner.read_position().await
+        async fn read_log_head(&self) -> Result<LogHead, StoreError> {
+            self.inner.read_log_head().await
         }
-        async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
+        async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError> {
             match self.mode.load(Ordering::SeqCst) {
-                0 => self.inner.append_placed(entries).await,
+                0 => self.inner.append_with_positions(entries).await,
                 1 => Err(Outage::DiskFull.into()),
                 _ => {
-                    self.inner.append_placed(entries).await?;
+                    self.inner.append_with_positions(entries).await?;
                     Err(Outage::Io("the answer was lost".into()).into())
                 }
             }
         }
-        async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError> {
+        async fn delete_room_with(&self, room: RoomId, word: NewEntry) -> Result<AppendResult, StoreError> {
             match self.mode.load(Ordering::SeqCst) {
-                0 => self.inner.remove_placed(room, word).await,
+                0 => self.inner.delete_room_with(room, word).await,
                 1 => Err(Outage::DiskFull.into()),
                 _ => {
-                    self.inner.remove_placed(room, word).await?;
+                    self.inner.delete_room_with(room, word).await?;
                     Err(Outage::Io("the answer was lost".into()).into())
                 }
             }
         }
-        async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
+        async fn log_entries(
+            &self,
+            after: LogPosition,
+            upto: LogPosition,
+            limit: u32,
+        ) -> Result<Vec<LogEntry>, StoreError> {
             self.reads.fetch_add(1, Ordering::SeqCst);
-            let found = self.inner.placed(after, upto, limit).await?;
+            let found = self.inner.log_entries(after, upto, limit).await?;
             let unreadable = self.unreadable.load(Ordering::SeqCst);
-            if found.iter().any(|placed| placed.pos == unreadable) {
+            if found.iter().any(|placed| placed.position.0 == unreadable) {
                 return Err(StoreError::Internal("an entry can't be read".into()));
             }
             Ok(found)
         }
-        async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError> {
-            self.inner.room_at(pos).await
+        async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError> {
+            self.inner.room_at(position).await
         }
-        async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
+        async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError> {
             self.inner.missed(ask).await
         }
         async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {
@@ -230,25 +236,25 @@ mod flaky {
         async fn subscribe(
             &self,
             key: SessionKey,
-            holder: Holder,
+            owner: SessionOwner,
             room: RoomId,
             after: u64,
             membership: u64,
         ) -> Result<bool, StoreError> {
-            self.inner.subscribe(key, holder, room, after, membership).await
+            self.inner.subscribe(key, owner, room, after, membership).await
         }
         async fn unsubscribe(
             &self,
             key: SessionKey,
-            holder: Holder,
+            owner: SessionOwner,
             rooms: Vec<RoomId>,
         ) -> Result<(), StoreError> {
-            self.inner.unsubscribe(key, holder, rooms).await
+            self.inner.unsubscribe(key, owner, rooms).await
         }
         async fn lose_session(
             &self,
             key: SessionKey,
-            holder: Holder,
+            owner: SessionOwner,
             at: i64,
             keep: u32,
         ) -> Result<(), StoreError> {
@@ -256,13 +262,13 @@ mod flaky {
                 self.untold.fetch_add(1, Ordering::SeqCst);
                 return Err(Outage::DiskFull.into());
             }
-            self.inner.lose_session(key, holder, at, keep).await
+            self.inner.lose_session(key, owner, at, keep).await
         }
         async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError> {
             self.inner.end_lost_sessions(user).await
         }
-        async fn end_session(&self, key: SessionKey, holder: Holder) -> Result<(), StoreError> {
-            self.inner.end_session(key, holder).await
+        async fn end_session(&self, key: SessionKey, owner: SessionOwner) -> Result<(), StoreError> {
+            self.inner.end_session(key, owner).await
         }
         async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError> {
             self.resumes.fetch_add(1, Ordering::SeqCst);
@@ -364,7 +370,7 @@ mod flaky {
             &self,
             user: &str,
             limit: u32,
-            after: Option<InboxPlace>,
+            after: Option<InboxCursor>,
         ) -> Result<Inbox, StoreError> {
             self.inner.inbox(user, limit, after).await
         }

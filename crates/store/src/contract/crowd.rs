@@ -177,9 +177,9 @@ async fn comes_back(store: &dyn Store, rooms: &[RoomId], n: u8) -> Outcome {
     let before = n.is_multiple_of(3).then_some(i64::from(n));
     assert_eq!(store.revoked(&user).await?, before);
     store.lose_session(key, number, i64::from(n), 9).await?;
-    let ask = |holder, user_id: &str| Resume {
+    let ask = |owner, user_id: &str| Resume {
         key,
-        holder,
+        owner,
         user_id: user_id.into(),
         lost_since: i64::from(n),
     };
@@ -196,8 +196,8 @@ async fn comes_back(store: &dyn Store, rooms: &[RoomId], n: u8) -> Outcome {
     );
     let missed = Missed {
         rooms: vec![(room, 0)],
-        after: 0,
-        upto: u64::MAX,
+        after: crate::LogPosition::ZERO,
+        upto: crate::LogPosition::MAX,
         most: 9,
         most_bytes: 1_000,
     };
@@ -243,7 +243,7 @@ pub async fn each_of_those_who_come_back_at_once_gets_their_own(harness: &dyn Ha
         let (key, sid) = (SessionKey([n; 16]), format!("sid-{n}"));
         let session = NewSession {
             key,
-            holder: number,
+            owner: number,
             sid,
             user_id: user.clone(),
             at: 0,

@@ -1,7 +1,7 @@
 //! The list of a user's rooms.
 
 use super::{Harness, Outcome, change, done, message, room, say};
-use crate::{EntryKind, Inbox, InboxPlace, NewEntry, Options, Retention, RoomId, Store, StoreError, Unread};
+use crate::{EntryKind, Inbox, InboxCursor, NewEntry, Options, Retention, RoomId, Store, StoreError, Unread};
 
 fn names(inbox: &Inbox) -> Vec<&str> {
     inbox.rooms.iter().map(|row| row.room.name.as_str()).collect()
@@ -70,11 +70,11 @@ pub async fn pages_of_rooms_join_up(harness: &dyn Harness) -> Outcome {
     }
     let whole: Vec<_> = all(&*store, "bob").await?.rooms;
     for limit in 1..=8u32 {
-        let (mut rooms, mut after): (Vec<_>, Option<InboxPlace>) = (Vec::new(), None);
+        let (mut rooms, mut after): (Vec<_>, Option<InboxCursor>) = (Vec::new(), None);
         loop {
             let page = store.inbox("bob", limit, after).await?;
             assert!(page.rooms.len() <= limit as usize);
-            after = page.rooms.last().map(|row| row.place);
+            after = page.rooms.last().map(|row| row.cursor);
             rooms.extend(page.rooms);
             if !page.more {
                 break;

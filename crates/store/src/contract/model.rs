@@ -193,7 +193,7 @@ impl Pair<'_> {
                 .iter()
                 .filter_map(|naive| naive.inbox_row(user))
                 .collect();
-            rooms.sort_by_key(|row| std::cmp::Reverse(row.place));
+            rooms.sort_by_key(|row| std::cmp::Reverse(row.cursor));
             // All cases share their data: other rooms of the user may come between.
             let mut inbox = self.store.inbox(user, 10_000, None).await?;
             inbox

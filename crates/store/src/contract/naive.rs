@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::model::{KEEP, REACTIONS};
 use crate::{
-    Appended, Delivered, Edit, Entry, EntryKind, History, InboxPlace, InboxRow, Joined, Marked, Member,
+    Appended, Delivered, Edit, Entry, EntryKind, History, InboxCursor, InboxRow, Joined, Marked, Member,
     MessageState, NewEntry, Page, Range, Reactions, Rejected, Retention, Role, RoomRow, Unread,
 };
 
@@ -194,7 +194,7 @@ impl Naive {
             member: self.member(user)?.clone(),
             last_message: self.entries.iter().find(newest).cloned(),
             unread: self.unread(user)?,
-            place: InboxPlace {
+            cursor: InboxCursor {
                 active_at: self.active_at,
                 room: self.row.id,
             },

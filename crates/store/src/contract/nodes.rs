@@ -6,8 +6,8 @@ use tokio::{task::JoinSet, time::sleep};
 
 use super::{Harness, Outcome, message, room, say, sessions};
 use crate::{
-    Appended, NewSession, Options, Outage, OutboxOptions, Record, RecordKind, Resume, SessionKey, Sink,
-    Store, StoreError,
+    Appended, LogPosition, NewSession, Options, Outage, OutboxOptions, Record, RecordKind, Resume,
+    SessionKey, Sink, Store, StoreError,
 };
 
 const SENDERS: usize = 8;
@@ -61,12 +61,16 @@ pub async fn appends_of_two_nodes_leave_no_hole(harness: &dyn Harness) -> Outcom
             for n in 0..EACH {
                 let entries =
                     rooms.map(|room| message(room, &format!("user{sender}"), None, &format!("{n}")));
-                let placed = node.append_placed(entries.to_vec()).await?;
-                for (pos, (room, answer)) in (placed.pos..).zip(rooms.iter().zip(placed.results)) {
+                let placed = node.append_with_positions(entries.to_vec()).await?;
+                for (position, (room, answer)) in placed
+                    .first_position
+                    .and_following()
+                    .zip(rooms.iter().zip(placed.results))
+                {
                     let Ok(Appended::New { seq, .. }) = answer else {
                         panic!("{answer:?}")
                     };
-                    given.push((pos, *room, seq));
+                    given.push((position.0, *room, seq));
                 }
             }
             Ok::<_, StoreError>(given)
@@ -90,13 +94,15 @@ pub async fn appends_of_two_nodes_leave_no_hole(harness: &dyn Harness) -> Outcom
         assert!(seqs.eq(1..=all / 2), "each room in the order of all");
     }
     for node in &nodes {
-        assert_eq!(node.read_position().await?.pos, all);
-        assert_eq!(node.position().pos, all, "it knows what it has read");
-        let placed = node.placed(0, all, u32::MAX).await?;
+        assert_eq!(node.read_log_head().await?.position.0, all);
+        assert_eq!(node.log_head().position.0, all, "it knows what it has read");
+        let placed = node
+            .log_entries(LogPosition::ZERO, LogPosition(all), u32::MAX)
+            .await?;
         assert!(
             placed
                 .iter()
-                .map(|placed| (placed.pos, placed.room, placed.entry.seq))
+                .map(|placed| (placed.position.0, placed.room, placed.entry.seq))
                 .eq(given.iter().copied())
         );
     }
@@ -112,13 +118,16 @@ pub async fn a_node_is_told_of_what_another_appended(harness: &dyn Harness) -> O
     one.append(vec![message(a, "ann", Some("k"), "1")]).await?;
     say(&*other, a, "bob", &["2", "3"]).await?;
     assert_eq!((one.other_nodes().await?, other.other_nodes().await?), (1, 1));
-    assert_eq!(one.position().pos, 1, "nobody has told it");
-    let position = one.read_position().await?;
-    assert_eq!((position.pos, &position.epoch), (3, &other.position().epoch));
-    let told = one.placed(1, position.pos, 10).await?;
+    assert_eq!(one.log_head().position.0, 1, "nobody has told it");
+    let position = one.read_log_head().await?;
+    assert_eq!(
+        (position.position.0, &position.epoch),
+        (3, &other.log_head().epoch)
+    );
+    let told = one.log_entries(LogPosition(1), position.position, 10).await?;
     let told: Vec<_> = told
         .iter()
-        .map(|placed| (placed.pos, &*placed.entry.body))
+        .map(|placed| (placed.position.0, &*placed.entry.body))
         .collect();
     assert_eq!(told, [(2, "2"), (3, "3")]);
     let retry = other.append(vec![message(a, "ann", Some("k"), "1")]).await?;
@@ -133,7 +142,7 @@ pub async fn a_node_is_told_of_what_another_appended(harness: &dyn Harness) -> O
 async fn begin(store: &dyn Store) -> Outcome {
     let session = NewSession {
         key: KEY,
-        holder: 1,
+        owner: 1,
         sid: "sid".into(),
         user_id: "ann".into(),
         at: 10,
@@ -145,7 +154,7 @@ async fn resumed(store: &dyn Store, lost_since: i64) -> Result<bool, StoreError>
     let ask = Resume {
         key: KEY,
         // The same number as with the other node.
-        holder: 1,
+        owner: 1,
         user_id: "ann".into(),
         lost_since,
     };
@@ -165,7 +174,7 @@ pub async fn a_session_is_taken_over_from_a_living_node(harness: &dyn Harness) -
         resumed(&*other, i64::MAX).await?,
         "it was not lost: its node lives"
     );
-    // What its former holder still asks for has no effect.
+    // What its former owner still asks for has no effect.
     assert!(!one.subscribe(KEY, 1, a, 5, 1).await?);
     one.unsubscribe(KEY, 1, vec![a]).await?;
     one.lose_session(KEY, 1, 1, 0).await?;

@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use super::{Harness, Outcome, bodies, message, read, room, say};
 use crate::{
-    Appended, Missed, NewSession, Options, Outage, Placed, PlacedEntry, Range, Rejected, Resume, Resumed,
-    Retention, RoomId, SessionKey, Store, StoreError,
+    AppendResult, Appended, LogEntry, LogPosition, Missed, NewSession, Options, Outage, Range, Rejected,
+    Resume, Resumed, Retention, RoomId, SessionKey, Store, StoreError,
 };
 
 const KEY: SessionKey = SessionKey([7; 16]);
 
-fn places(placed: &[PlacedEntry]) -> Vec<(u64, RoomId, u64)> {
+fn places(placed: &[LogEntry]) -> Vec<(u64, RoomId, u64)> {
     placed
         .iter()
-        .map(|placed| (placed.pos, placed.room, placed.entry.seq))
+        .map(|placed| (placed.position.0, placed.room, placed.entry.seq))
         .collect()
 }
 
 pub async fn positions_are_dense_over_all_rooms(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
-    let start = store.position();
-    assert_eq!((start.pos, start.epoch.len()), (0, 8));
+    let start = store.log_head();
+    assert_eq!((start.position.0, start.epoch.len()), (0, 8));
     let (a, b) = (room(&*store, "a").await?.id, room(&*store, "b").await?.id);
     let entries = vec![
         message(a, "ann", Some("k"), "1"),
@@ -29,31 +29,44 @@ pub async fn positions_are_dense_over_all_rooms(harness: &dyn Harness) -> Outcom
         message(a, "ann", Some("k"), "1"),
         message(a, "ann", None, "3"),
     ];
-    let Placed { results, pos } = store.append_placed(entries).await?;
-    assert_eq!(pos, 1);
+    let AppendResult {
+        results,
+        first_position,
+    } = store.append_with_positions(entries).await?;
+    assert_eq!(first_position.0, 1);
     assert_eq!(results[1], Err(Rejected::NoSuchRoom));
     assert!(matches!(results[3], Ok(Appended::Duplicate { seq: 1, .. })));
     say(&*store, b, "bob", &["4"]).await?;
-    assert_eq!(store.position().pos, 4);
-    assert_eq!(store.read_position().await?, store.position());
-    let all = store.placed(0, 9, 9).await?;
+    assert_eq!(store.log_head().position.0, 4);
+    assert_eq!(store.read_log_head().await?, store.log_head());
+    let all = store.log_entries(LogPosition(0), LogPosition(9), 9).await?;
     assert_eq!(places(&all), [(1, a, 1), (2, b, 1), (3, a, 2), (4, b, 2)]);
-    assert_eq!(places(&store.placed(1, 3, 9).await?), [(2, b, 1), (3, a, 2)]);
-    assert_eq!(places(&store.placed(1, 4, 1).await?), [(2, b, 1)]);
+    assert_eq!(
+        places(&store.log_entries(LogPosition(1), LogPosition(3), 9).await?),
+        [(2, b, 1), (3, a, 2)]
+    );
+    assert_eq!(
+        places(&store.log_entries(LogPosition(1), LogPosition(4), 1).await?),
+        [(2, b, 1)]
+    );
     assert_eq!(
         (
-            store.room_at(2).await?,
-            store.room_at(3).await?,
-            store.room_at(5).await?
+            store.room_at(LogPosition(2)).await?,
+            store.room_at(LogPosition(3)).await?,
+            store.room_at(LogPosition(5)).await?
         ),
         (Some(b), Some(a), None)
     );
-    let epoch = store.position().epoch;
+    let epoch = store.log_head().epoch;
     store.close().await;
     let store = harness.open(Options::default());
-    assert_eq!((store.position().epoch, store.position().pos), (epoch, 4));
+    assert_eq!((store.log_head().epoch, store.log_head().position.0), (epoch, 4));
     assert_eq!(
-        store.append_placed(vec![message(a, "ann", None, "5")]).await?.pos,
+        store
+            .append_with_positions(vec![message(a, "ann", None, "5")])
+            .await?
+            .first_position
+            .0,
         5
     );
     Ok(())
@@ -66,31 +79,35 @@ pub async fn a_room_goes_together_with_the_word_that_it_has_gone(harness: &dyn H
     store.join(a, "ann", 1).await?;
     // The room where it should be said is missing: then the other one stays.
     let unsaid = store
-        .remove_placed(a, message(b + 1, "ann", None, "gone"))
+        .delete_room_with(a, message(b + 1, "ann", None, "gone"))
         .await?;
     assert_eq!(unsaid.results, [Err(Rejected::NoSuchRoom)]);
     assert!(store.room(a).await?.is_some(), "both or neither");
     // Whatever comes at the same time has its place beside it.
     let entries = || vec![message(b, "ann", None, "3")];
     let (before, removed, after) = tokio::join!(
-        store.append_placed(entries()),
-        store.remove_placed(a, message(b, "ann", None, "gone")),
-        store.append_placed(entries()),
+        store.append_with_positions(entries()),
+        store.delete_room_with(a, message(b, "ann", None, "gone")),
+        store.append_with_positions(entries()),
     );
     let (before, removed, after) = (before?, removed?, after?);
     assert!(matches!(removed.results[..], [Ok(Appended::New { .. })]));
     assert_eq!(store.room(a).await?, None);
-    let mut told = [(before.pos, "3"), (removed.pos, "gone"), (after.pos, "3")];
+    let mut told = [
+        (before.first_position.0, "3"),
+        (removed.first_position.0, "gone"),
+        (after.first_position.0, "3"),
+    ];
     told.sort_unstable();
-    let said = store.placed(0, 9, 9).await?;
+    let said = store.log_entries(LogPosition(0), LogPosition(9), 9).await?;
     let said: Vec<_> = said
         .iter()
-        .map(|placed| (placed.pos, &*placed.entry.body))
+        .map(|placed| (placed.position.0, &*placed.entry.body))
         .collect();
     assert_eq!(said, told);
-    let again = store.remove_placed(a, message(b, "ann", None, "gone")).await?;
+    let again = store.delete_room_with(a, message(b, "ann", None, "gone")).await?;
     assert_eq!(again.results, [Err(Rejected::NoSuchRoom)]);
-    assert_eq!(store.read_position().await?.pos, told[2].0);
+    assert_eq!(store.read_log_head().await?.position.0, told[2].0);
     Ok(())
 }
 
@@ -98,7 +115,7 @@ pub async fn a_room_goes_together_with_the_word_that_it_has_gone(harness: &dyn H
 async fn subscribed(store: &dyn Store, rooms: &[RoomId]) -> Result<(), StoreError> {
     let session = NewSession {
         key: KEY,
-        holder: 1,
+        owner: 1,
         sid: "sid".into(),
         user_id: "ann".into(),
         at: 10,
@@ -115,12 +132,12 @@ async fn subscribed(store: &dyn Store, rooms: &[RoomId]) -> Result<(), StoreErro
 async fn resume(
     store: &dyn Store,
     user: &str,
-    holder: u64,
+    owner: u64,
     lost_since: i64,
 ) -> Result<Option<Resumed>, StoreError> {
     let ask = Resume {
         key: KEY,
-        holder,
+        owner,
         user_id: user.into(),
         lost_since,
     };
@@ -139,8 +156,8 @@ pub async fn a_session_goes_to_its_user_in_time(harness: &dyn Harness) -> Outcom
     subscribed(&*store, &[a]).await?;
     store.lose_session(KEY, 1, 100, 9).await?;
     assert_eq!(resume(&*store, "eve", 2, 0).await?, None, "another user's");
-    for holder in 2..5 {
-        let resumed = resume(&*store, "ann", holder, 100).await?;
+    for owner in 2..5 {
+        let resumed = resume(&*store, "ann", owner, 100).await?;
         let resumed = resumed.ok_or_else(|| StoreError::Internal("not resumed".into()))?;
         assert_eq!(
             (resumed.sid.as_str(), subscriptions(&resumed)),
@@ -206,7 +223,7 @@ pub async fn a_user_keeps_the_latest_lost_sessions(harness: &dyn Harness) -> Out
     for n in 1..=3 {
         let session = NewSession {
             key: SessionKey([n; 16]),
-            holder: n.into(),
+            owner: n.into(),
             sid: format!("sid-{n}"),
             user_id: "ann".into(),
             at: 1,
@@ -221,7 +238,7 @@ pub async fn a_user_keeps_the_latest_lost_sessions(harness: &dyn Harness) -> Out
     for (n, kept) in [(1, false), (2, true), (3, true)] {
         let ask = Resume {
             key: SessionKey([n; 16]),
-            holder: 9,
+            owner: 9,
             user_id: "ann".into(),
             lost_since: 0,
         };
@@ -270,8 +287,8 @@ pub async fn a_room_that_is_gone_leaves_no_complete_session(harness: &dyn Harnes
 pub(super) fn ask(rooms: &[(RoomId, u64)], after: u64, upto: u64) -> Missed {
     Missed {
         rooms: rooms.to_vec(),
-        after,
-        upto,
+        after: LogPosition(after),
+        upto: LogPosition(upto),
         most: 10,
         most_bytes: 1_000,
     }

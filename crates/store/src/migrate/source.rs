@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::ValueRef};
 
 use super::tables::{Kind, TABLES, Table, Value, join};
-use crate::{LogPosition, StoreError, sqlite::connection};
+use crate::{LogHead, LogPosition, StoreError, sqlite::connection};
 
 pub(super) struct Source {
     conn: Connection,
@@ -43,12 +43,12 @@ impl Source {
         &self.identity
     }
 
-    pub(super) fn log(&self) -> Result<LogPosition, StoreError> {
+    pub(super) fn log(&self) -> Result<LogHead, StoreError> {
         let position = self.conn.query_row("SELECT epoch, pos FROM log", [], |row| {
             let pos: i64 = row.get(1)?;
-            Ok(LogPosition {
+            Ok(LogHead {
                 epoch: row.get(0)?,
-                pos: u64::try_from(pos).unwrap_or_default(),
+                position: LogPosition(u64::try_from(pos).unwrap_or_default()),
             })
         });
         position.map_err(|error| internal(&error))

@@ -4,7 +4,7 @@ use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
 
 use super::tables::{Kind, TABLES, Table, Value, join};
 use crate::{
-    LogPosition, Options, StoreError,
+    LogHead, Options, StoreError,
     postgres::{
         failure::Failure,
         pool::Dialer,
@@ -84,13 +84,15 @@ impl Target {
     /// The rest: where the order stands, and from where on each counter goes on.
     pub(super) async fn finish(
         &self,
-        log: &LogPosition,
+        log: &LogHead,
         counters: &[(&'static Table, i64)],
     ) -> Result<(), StoreError> {
         let finish = async || -> Result<(), tokio_postgres::Error> {
             self.client.batch_execute("BEGIN").await?;
             let order = "UPDATE log_order SET epoch = $1, pos = $2 WHERE id = 1";
-            self.client.execute(order, &[&log.epoch, &num(log.pos)]).await?;
+            self.client
+                .execute(order, &[&log.epoch, &num(log.position.0)])
+                .await?;
             for (table, last) in counters {
                 let sql =
                     "SELECT setval(pg_get_serial_sequence($1, $2), greatest($3::bigint, 1), $3::bigint > 0)";

@@ -151,7 +151,7 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
     store.mark_delivered(vec![mark], 21).await?;
     let session = NewSession {
         key: KEY,
-        holder: 4,
+        owner: 4,
         sid: "sid".into(),
         user_id: "ann".into(),
         at: 50,
@@ -188,7 +188,7 @@ async fn tell_outside(outbox: &dyn Outbox, room: RoomId) -> Result<(), StoreErro
 
 /// All that can be seen through the trait, without changing anything.
 async fn seen(store: &dyn Store) -> Vec<String> {
-    let mut seen = vec![format!("{:?}", store.read_position().await.unwrap())];
+    let mut seen = vec![format!("{:?}", store.read_log_head().await.unwrap())];
     let rooms = store.rooms(None, 99).await.unwrap();
     for room in &rooms {
         let all = Page {
@@ -238,7 +238,13 @@ async fn seen(store: &dyn Store) -> Vec<String> {
         "{:?}",
         store.users(&USERS.map(String::from)).await.unwrap()
     ));
-    seen.push(format!("{:?}", store.placed(2_400, 2_450, 99).await.unwrap()));
+    seen.push(format!(
+        "{:?}",
+        store
+            .log_entries(crate::LogPosition(2_400), crate::LogPosition(2_450), 99)
+            .await
+            .unwrap()
+    ));
     let outbox = store.outbox().unwrap();
     seen.push(format!("{:?}", outbox.due("all", 9_999, 5_000).await.unwrap()));
     seen.push(format!("{:?}", outbox.unconfirmed(99_999, 20).await.unwrap()));
@@ -290,7 +296,7 @@ fn all_of_it_is_there_and_goes_on() {
         to.lose_all_sessions().await.unwrap();
         let ask = |lost_since| Resume {
             key: KEY,
-            holder: 1,
+            owner: 1,
             user_id: "ann".into(),
             lost_since,
         };

@@ -15,7 +15,7 @@ use super::{
     sessions::{self, Lost},
     users::{self, Sighting},
 };
-use crate::{LogPosition, Missed, NewSession, Outage, Resume, Resumed, RoomRow, UserRow};
+use crate::{LogHead, Missed, NewSession, Outage, Resume, Resumed, RoomRow, UserRow};
 
 /// One batcher for each kind.
 pub(super) struct Gathered {
@@ -27,7 +27,7 @@ pub(super) struct Gathered {
     pub(super) revoked: Batcher<String, Option<i64>>,
     /// Of a user and a device.
     pub(super) notification_ends: Batcher<(String, String), Ends>,
-    pub(super) read_position: Batcher<(), LogPosition>,
+    pub(super) read_log_head: Batcher<(), LogHead>,
     pub(super) new_sessions: Batcher<NewSession, ()>,
     pub(super) lost_sessions: Batcher<Lost, ()>,
     pub(super) resumed_sessions: Batcher<Resume, Option<Resumed>>,
@@ -44,8 +44,8 @@ impl Gathered {
             sightings: start(shared, |_, conn, seen| users::see_all(conn, seen).boxed()),
             revoked: start(shared, |_, conn, users| revocations::get_all(conn, users).boxed()),
             notification_ends: start(shared, |_, conn, of| notifications::ends(conn, of).boxed()),
-            read_position: start(shared, |shared, conn, asks| {
-                read_position(shared, conn, asks).boxed()
+            read_log_head: start(shared, |shared, conn, asks| {
+                read_log_head(shared, conn, asks).boxed()
             }),
             new_sessions: start(shared, |shared, conn, new| {
                 sessions::begin_all(conn, shared.life.node(), new).boxed()
@@ -87,7 +87,7 @@ where
 }
 
 /// Everybody is told the same.
-async fn read_position(shared: &Shared, conn: &Conn, asks: Vec<()>) -> Result<Vec<LogPosition>, Failure> {
+async fn read_log_head(shared: &Shared, conn: &Conn, asks: Vec<()>) -> Result<Vec<LogHead>, Failure> {
     let mut position = positions::read(conn).await?;
     if !shared.life.heard(&position) {
         conn.look(&shared.life).await?;

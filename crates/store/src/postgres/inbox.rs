@@ -10,13 +10,13 @@ use super::{
     rooms::{self, ROOM_COLUMNS},
     value::{Columns as _, text},
 };
-use crate::{Entry, Inbox, InboxPlace, InboxRow};
+use crate::{Entry, Inbox, InboxCursor, InboxRow};
 
 pub(super) async fn page(
     conn: &Conn,
     user: &str,
     limit: u32,
-    after: Option<InboxPlace>,
+    after: Option<InboxCursor>,
     max_bytes: usize,
 ) -> Result<Inbox, Failure> {
     // The rooms of the page first: only of those is looked for what is unread.
@@ -34,7 +34,7 @@ pub(super) async fn page(
         entries::COLUMNS,
         entries::STATE,
     );
-    let (at, room) = after.map_or((i64::MAX, i64::MAX), |place| (place.active_at, place.room));
+    let (at, room) = after.map_or((i64::MAX, i64::MAX), |cursor| (cursor.active_at, cursor.room));
     conn.begin_snapshot();
     let rows = conn
         .rows(&sql, &[&text(user), &at, &room, &(i64::from(limit) + 1)])
@@ -65,7 +65,7 @@ pub(super) async fn page(
 fn read(row: &Row) -> Result<(InboxRow, Option<Found>), Failure> {
     let room = rooms::room(row)?;
     let last = entries::entry(row, 18, room.id)?;
-    let place = InboxPlace {
+    let cursor = InboxCursor {
         active_at: row.int(8)?,
         room: room.id,
     };
@@ -74,7 +74,7 @@ fn read(row: &Row) -> Result<(InboxRow, Option<Found>), Failure> {
         unread: members::unread_counts(row, 16)?,
         last_message: None,
         room,
-        place,
+        cursor,
     };
     Ok((row, last))
 }

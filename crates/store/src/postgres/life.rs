@@ -26,7 +26,7 @@ use super::{
     patience::Patience,
     value::{Columns as _, num},
 };
-use crate::{LogPosition, Outage};
+use crate::{LogHead, LogPosition, Outage};
 
 /// What a node knows of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,20 +161,20 @@ impl Life {
         self.guest
     }
 
-    pub(super) fn position(&self) -> LogPosition {
+    pub(super) fn log_head(&self) -> LogHead {
         let known = self.known.lock();
-        LogPosition {
+        LogHead {
             epoch: known.epoch.clone(),
-            pos: known.pos,
+            position: LogPosition(known.pos),
         }
     }
 
     /// A position that another node may have given out was read. Answers whether it can follow what is known.
-    pub(super) fn heard(&self, position: &LogPosition) -> bool {
+    pub(super) fn heard(&self, head: &LogHead) -> bool {
         let mut known = self.known.lock();
-        let follows = known.epoch == position.epoch && known.pos <= position.pos;
+        let follows = known.epoch == head.epoch && known.pos <= head.position.0;
         if follows {
-            known.pos = position.pos;
+            known.pos = head.position.0;
         }
         // One that was read while this node went on is behind, and tells nothing by that: `look` finds out.
         follows

@@ -62,10 +62,10 @@ use self::{
     pool::{Dialer, Pool},
 };
 use crate::{
-    ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
-    Member, NewNotification, NotificationList, NotificationPage, NotificationRetention, NotificationsRead,
-    Options, Outbox, Page, Posted, ReadWhich, Retention, Role, RoomChange, RoomId, RoomRow, Store,
-    StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
+    ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
+    Marked, Member, NewNotification, NotificationList, NotificationPage, NotificationRetention,
+    NotificationsRead, Options, Outbox, Page, Posted, ReadWhich, Retention, Role, RoomChange, RoomId,
+    RoomRow, Store, StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
 };
 
 /// A store in a PostgreSQL database.
@@ -335,7 +335,7 @@ impl Store for PostgresStore {
         self.counted(self.gathered.rooms_of_users.ask((user.to_owned(), limit)).await)
     }
 
-    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxPlace>) -> Result<Inbox, StoreError> {
+    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError> {
         let page_bytes = self.shared.options.page_bytes;
         self.told(inbox::page(&self.conn().await?, user, limit, after, page_bytes).await)
     }

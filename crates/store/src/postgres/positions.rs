@@ -6,63 +6,66 @@ use super::{
     failure::Failure,
     value::{Columns as _, num},
 };
-use crate::{LogPosition, Missed, PlacedEntry, RoomId};
+use crate::{LogEntry, LogHead, LogPosition, Missed, RoomId};
 
 /// Where the order stands now.
-pub(super) async fn read(conn: &Conn) -> Result<LogPosition, Failure> {
+pub(super) async fn read(conn: &Conn) -> Result<LogHead, Failure> {
     let row = conn
         .one("SELECT epoch, pos FROM log_order WHERE id = 1", &[])
         .await?;
-    Ok(LogPosition {
+    Ok(LogHead {
         epoch: row.text(0)?,
-        pos: row.num(1)?,
+        position: LogPosition(row.num(1)?),
     })
 }
 
-/// Entries by position, see [`crate::Sessions::placed`].
+/// Entries by position, see [`crate::Sessions::log_entries`].
 pub(super) async fn between(
     conn: &Conn,
-    after: u64,
-    upto: u64,
+    after: LogPosition,
+    upto: LogPosition,
     limit: u32,
-) -> Result<Vec<PlacedEntry>, Failure> {
+) -> Result<Vec<LogEntry>, Failure> {
     let sql = format!(
         "SELECT e.pos, e.room_id, {COLUMNS} FROM entries e JOIN rooms r ON r.id = e.room_id AND e.seq >= r.first
          {STATE} WHERE e.pos > $1 AND e.pos <= $2 ORDER BY e.pos LIMIT $3"
     );
     conn.begin_snapshot();
     let rows = conn
-        .rows(&sql, &[&num(after), &num(upto), &i64::from(limit)])
+        .rows(&sql, &[&num(after.0), &num(upto.0), &i64::from(limit)])
         .await?;
-    let placed = placed(conn, &rows).await?;
+    let entries = log_entries(conn, &rows).await?;
     conn.end_snapshot()?;
-    Ok(placed)
+    Ok(entries)
 }
 
 /// See [`crate::Sessions::room_at`].
-pub(super) async fn room_at(conn: &Conn, pos: u64) -> Result<Option<RoomId>, Failure> {
+pub(super) async fn room_at(conn: &Conn, position: LogPosition) -> Result<Option<RoomId>, Failure> {
     let row = conn
-        .row("SELECT room_id FROM entries WHERE pos = $1", &[&num(pos)])
+        .row("SELECT room_id FROM entries WHERE pos = $1", &[&num(position.0)])
         .await?;
     row.map(|row| row.int(0)).transpose()
 }
 
 /// Rows of a position, a room, and an entry.
-async fn placed(conn: &Conn, rows: &[tokio_postgres::Row]) -> Result<Vec<PlacedEntry>, Failure> {
+async fn log_entries(conn: &Conn, rows: &[tokio_postgres::Row]) -> Result<Vec<LogEntry>, Failure> {
     let (mut positions, mut found) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
     for row in rows {
         if let Some(entry) = entries::entry(row, 2, row.int(1)?)? {
-            positions.push(row.num(0)?);
+            positions.push(LogPosition(row.num(0)?));
             found.push(entry);
         }
     }
     entries::fill(conn, &mut found).await?;
-    let placed = positions.into_iter().zip(found).map(|(pos, found)| PlacedEntry {
-        pos,
-        room: found.room,
-        entry: found.entry,
-    });
-    Ok(placed.collect())
+    let entries = positions
+        .into_iter()
+        .zip(found)
+        .map(|(position, found)| LogEntry {
+            position,
+            room: found.room,
+            entry: found.entry,
+        });
+    Ok(entries.collect())
 }
 
 /// The entries of each room that a session missed, the last one exclusive.
@@ -73,7 +76,7 @@ pub(super) async fn missed(
     conn: &Conn,
     ask: &Missed,
     spans: &Spans,
-) -> Result<Option<Vec<PlacedEntry>>, Failure> {
+) -> Result<Option<Vec<LogEntry>>, Failure> {
     const BYTES: &str = "SELECT coalesce(sum(octet_length(e.body)), 0)::bigint
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) t (room_id, low, high)
         CROSS JOIN LATERAL (SELECT e.body FROM entries e
@@ -102,10 +105,10 @@ pub(super) async fn missed(
          {STATE} ORDER BY e.pos"
     );
     let rows = conn.rows(&sql, &[&rooms, &starts, &ends]).await?;
-    let placed = placed(conn, &rows).await?;
+    let entries = log_entries(conn, &rows).await?;
     conn.end_snapshot()?;
     // Some may have been removed since the spans were read.
-    Ok((placed.len() as u64 == wanted).then_some(placed))
+    Ok((entries.len() as u64 == wanted).then_some(entries))
 }
 
 /// What each session missed; `None` if some of it is gone.
@@ -125,8 +128,8 @@ pub(super) async fn spans(conn: &Conn, asks: Vec<Missed>) -> Result<Vec<Option<S
             places.push(place);
             rooms.push(*room);
             after.push(num(*joined_after).min(i64::MAX - 1));
-            seen.push(num(ask.after));
-            upto.push(num(ask.upto));
+            seen.push(num(ask.after.0));
+            upto.push(num(ask.upto.0));
         }
     }
     let rows = conn.rows(SQL, &[&places, &rooms, &after, &seen, &upto]).await?;
@@ -150,14 +153,14 @@ pub(super) async fn spans(conn: &Conn, asks: Vec<Missed>) -> Result<Vec<Option<S
 }
 
 /// What a session that has everything up to `seen` missed in one room, which may be nothing; `None` if some of it is gone.
-fn span(row: &tokio_postgres::Row, seen: u64) -> Result<Option<(RoomId, u64, u64)>, Failure> {
+fn span(row: &tokio_postgres::Row, seen: LogPosition) -> Result<Option<(RoomId, u64, u64)>, Failure> {
     let (room, start) = (row.int(1)?, row.num(2)? + 1);
     let (head, first) = (row.num(3)?, row.num(4)?);
     if start > head {
         return Ok(Some((room, start, start)));
     }
     // What was removed is known to the session if the oldest one left is.
-    let complete = start >= first || row.opt_num(5)?.is_some_and(|oldest| oldest <= seen);
+    let complete = start >= first || row.opt_num(5)?.is_some_and(|oldest| oldest <= seen.0);
     let span = (room, row.num(6)?, row.num(7)?);
     Ok(complete.then_some(span))
 }

@@ -4,25 +4,29 @@ use async_trait::async_trait;
 
 use super::{PostgresStore, nodes, positions, sessions};
 use crate::{
-    Holder, LogPosition, Missed, NewEntry, NewSession, Placed, PlacedEntry, Resume, Resumed, RoomId,
-    SessionKey, Sessions, StoreError, Terms,
+    AppendResult, FencingTokens, LogEntry, LogHead, LogPosition, Missed, NewEntry, NewSession, Resume,
+    Resumed, RoomId, SessionKey, SessionOwner, Sessions, StoreError,
 };
 
 impl PostgresStore {
-    fn held(&self, key: SessionKey, holder: Holder) -> sessions::Held {
+    fn held(&self, key: SessionKey, owner: SessionOwner) -> sessions::Held {
         let node = self.shared.life.node();
-        sessions::Held { node, key, holder }
+        sessions::Held {
+            node,
+            key,
+            holder: owner,
+        }
     }
 }
 
 #[async_trait]
 impl Sessions for PostgresStore {
-    fn position(&self) -> LogPosition {
-        self.shared.life.position()
+    fn log_head(&self) -> LogHead {
+        self.shared.life.log_head()
     }
 
-    async fn read_position(&self) -> Result<LogPosition, StoreError> {
-        self.counted(self.gathered.read_position.ask(()).await)
+    async fn read_log_head(&self) -> Result<LogHead, StoreError> {
+        self.counted(self.gathered.read_log_head.ask(()).await)
     }
 
     async fn other_nodes(&self) -> Result<u64, StoreError> {
@@ -30,28 +34,33 @@ impl Sessions for PostgresStore {
         self.told(nodes::others(&conn, self.shared.life.node(), limit).await)
     }
 
-    fn fence(&self, terms: Terms) {
-        self.appender.fence(terms);
+    fn fence(&self, tokens: FencingTokens) {
+        self.appender.fence(tokens);
     }
 
-    async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
+    async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError> {
         self.counted(self.appender.append(entries).await)
     }
 
-    async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError> {
+    async fn delete_room_with(&self, room: RoomId, control: NewEntry) -> Result<AppendResult, StoreError> {
         self.empty_room(room).await?;
-        self.counted(self.appender.remove(room, word).await)
+        self.counted(self.appender.remove(room, control).await)
     }
 
-    async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
+    async fn log_entries(
+        &self,
+        after: LogPosition,
+        upto: LogPosition,
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, StoreError> {
         self.told(positions::between(&self.conn().await?, after, upto, limit).await)
     }
 
-    async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError> {
-        self.told(positions::room_at(&self.conn().await?, pos).await)
+    async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError> {
+        self.told(positions::room_at(&self.conn().await?, position).await)
     }
 
-    async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
+    async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError> {
         match self.counted(self.gathered.missed.ask(ask.clone()).await)? {
             None => Ok(None),
             Some(spans) if spans.is_empty() => Ok(Some(Vec::new())),
@@ -71,43 +80,43 @@ impl Sessions for PostgresStore {
     async fn subscribe(
         &self,
         key: SessionKey,
-        holder: Holder,
+        owner: SessionOwner,
         room: RoomId,
         after: u64,
         membership: u64,
     ) -> Result<bool, StoreError> {
-        let session = self.held(key, holder);
+        let session = self.held(key, owner);
         self.told(sessions::subscribe(&self.conn().await?, session, room, after, membership).await)
     }
 
     async fn unsubscribe(
         &self,
         key: SessionKey,
-        holder: Holder,
+        owner: SessionOwner,
         rooms: Vec<RoomId>,
     ) -> Result<(), StoreError> {
-        let session = self.held(key, holder);
+        let session = self.held(key, owner);
         self.told(sessions::unsubscribe(&self.conn().await?, session, &rooms).await)
     }
 
     async fn lose_session(
         &self,
         key: SessionKey,
-        holder: Holder,
+        owner: SessionOwner,
         at: i64,
         keep: u32,
     ) -> Result<(), StoreError> {
         let lost = sessions::Lost {
             key,
-            holder,
+            holder: owner,
             at,
             keep,
         };
         self.counted(self.gathered.lost_sessions.ask(lost).await)
     }
 
-    async fn end_session(&self, key: SessionKey, holder: Holder) -> Result<(), StoreError> {
-        let session = self.held(key, holder);
+    async fn end_session(&self, key: SessionKey, owner: SessionOwner) -> Result<(), StoreError> {
+        let session = self.held(key, owner);
         self.told(sessions::end(&self.conn().await?, session).await)
     }
 

@@ -12,7 +12,7 @@ use super::{
     rooms::{self, ROOM_COLUMNS},
     value::{Columns as _, num, text},
 };
-use crate::{Holder, NewSession, Resume, Resumed, RoomId, SessionKey, SubscribedRoom};
+use crate::{NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, SubscribedRoom};
 
 /// Sessions that one call forgets at most; a few milliseconds.
 const FORGET: i64 = 2_000;
@@ -22,14 +22,14 @@ const FORGET: i64 = 2_000;
 pub(super) struct Held {
     pub(super) node: i64,
     pub(super) key: SessionKey,
-    pub(super) holder: Holder,
+    pub(super) holder: SessionOwner,
 }
 
 pub(super) async fn begin_all(conn: &Conn, node: i64, sessions: Vec<NewSession>) -> Result<Vec<()>, Failure> {
     const SQL: &str = "INSERT INTO sessions (node, key, holder, sid, user_id, created_at)
         SELECT $1, * FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])";
     let keys: Vec<_> = sessions.iter().map(|session| &session.key.0[..]).collect();
-    let holders: Vec<_> = sessions.iter().map(|session| num(session.holder)).collect();
+    let holders: Vec<_> = sessions.iter().map(|session| num(session.owner)).collect();
     let sids: Vec<_> = sessions.iter().map(|session| text(&session.sid)).collect();
     let users: Vec<_> = sessions.iter().map(|session| text(&session.user_id)).collect();
     let times: Vec<_> = sessions.iter().map(|session| session.at).collect();
@@ -87,7 +87,7 @@ pub(super) async fn unsubscribe(conn: &Conn, session: Held, rooms: &[RoomId]) ->
 #[derive(Clone, Copy)]
 pub(super) struct Lost {
     pub(super) key: SessionKey,
-    pub(super) holder: Holder,
+    pub(super) holder: SessionOwner,
     pub(super) at: i64,
     pub(super) keep: u32,
 }
@@ -173,7 +173,7 @@ pub(super) async fn take_all(
                 rooms: Some(rooms),
             }) => {
                 // Asked for twice, it is the later one's.
-                taken.insert(id, num(ask.holder));
+                taken.insert(id, num(ask.owner));
                 Some(Resumed { sid, rooms })
             }
             Some(found) => {

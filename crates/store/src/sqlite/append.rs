@@ -9,18 +9,21 @@ use super::{
     outbox, rooms,
     writer::{Weight, Write},
 };
-use crate::{Appended, EntryKind, NewEntry, Placed, Rejected, RoomId, known::Known};
+use crate::{AppendResult, Appended, EntryKind, LogPosition, NewEntry, Rejected, RoomId, known::Known};
 
 pub(super) struct Append(pub(super) Vec<NewEntry>);
 
 impl Write for Append {
-    type Answer = Placed;
+    type Answer = AppendResult;
 
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Placed> {
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<AppendResult> {
         let pos = batch.next_pos()?;
         let results = self.0.iter().map(|entry| append(batch, entry));
         let results = results.collect::<rusqlite::Result<_>>()?;
-        Ok(Placed { results, pos })
+        Ok(AppendResult {
+            results,
+            first_position: LogPosition(pos),
+        })
     }
 
     fn weight(&self) -> Weight {
@@ -34,16 +37,16 @@ impl Write for Append {
 /// Removes a room, and appends an entry that says so.
 pub(super) struct Remove {
     pub(super) room: RoomId,
-    pub(super) word: NewEntry,
+    pub(super) control: NewEntry,
 }
 
 impl Write for Remove {
-    type Answer = Placed;
+    type Answer = AppendResult;
 
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Placed> {
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<AppendResult> {
         let pos = batch.next_pos()?;
         let result = if batch.room(self.room)?.is_some() {
-            let appended = append(batch, &self.word)?;
+            let appended = append(batch, &self.control)?;
             if appended.is_ok() {
                 rooms::Delete(self.room).apply(batch)?;
             }
@@ -52,7 +55,10 @@ impl Write for Remove {
             Err(Rejected::NoSuchRoom)
         };
         let results = vec![result];
-        Ok(Placed { results, pos })
+        Ok(AppendResult {
+            results,
+            first_position: LogPosition(pos),
+        })
     }
 }
 

@@ -84,7 +84,7 @@ impl<'c> Batch<'c> {
     pub(super) fn next_pos(&mut self) -> rusqlite::Result<u64> {
         let pos = match self.pos {
             Some(pos) => pos,
-            None => sessions::position(self.conn)?.pos,
+            None => sessions::position(self.conn)?.position.0,
         };
         self.pos = Some(pos);
         Ok(pos + 1)

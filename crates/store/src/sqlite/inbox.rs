@@ -7,13 +7,13 @@ use super::{
     column::Seq,
     entries, members,
 };
-use crate::{Entry, Inbox, InboxPlace, InboxRow, Member, RoomRow};
+use crate::{Entry, Inbox, InboxCursor, InboxRow, Member, RoomRow};
 
 pub(super) fn page(
     conn: &Connection,
     user: &str,
     limit: u32,
-    after: Option<InboxPlace>,
+    after: Option<InboxCursor>,
     max_bytes: usize,
 ) -> rusqlite::Result<Inbox> {
     let (mut rooms, mut bytes) = (Vec::new(), 0usize);
@@ -36,7 +36,7 @@ struct Found {
     room: RoomRow,
     member: Member,
     last_message: u64,
-    place: InboxPlace,
+    cursor: InboxCursor,
 }
 
 /// One more than `limit`, if there is one.
@@ -44,7 +44,7 @@ fn find(
     conn: &Connection,
     user: &str,
     limit: u32,
-    after: Option<InboxPlace>,
+    after: Option<InboxCursor>,
 ) -> rusqlite::Result<Vec<Found>> {
     let sql = format!(
         "SELECT {ROOM_COLUMNS}, r.last_message, r.active_at, {}
@@ -55,7 +55,7 @@ fn find(
     );
     let found = |row: &Row<'_>| {
         let room = room_row(row)?;
-        let place = InboxPlace {
+        let cursor = InboxCursor {
             active_at: row.get(9)?,
             room: room.id,
         };
@@ -63,10 +63,10 @@ fn find(
             room,
             member: members::member(row, 10)?,
             last_message: row.get::<_, Seq>(8)?.0,
-            place,
+            cursor,
         })
     };
-    let (at, room) = after.map_or((i64::MAX, i64::MAX), |place| (place.active_at, place.room));
+    let (at, room) = after.map_or((i64::MAX, i64::MAX), |cursor| (cursor.active_at, cursor.room));
     conn.prepare_cached(&sql)?
         .query_map(params![user, at, room, i64::from(limit) + 1], found)?
         .collect()
@@ -78,14 +78,14 @@ impl Found {
             room,
             member,
             last_message,
-            place,
+            cursor,
         } = self;
         Ok(InboxRow {
             last_message: entries::get(conn, room.id, last_message)?,
             unread: members::count_unread(conn, room.id, &member.user_id, member.read_seq)?,
             room,
             member,
-            place,
+            cursor,
         })
     }
 }

@@ -49,10 +49,10 @@ use rusqlite::Connection;
 
 use self::{readers::Readers, writer::Writer};
 use crate::{
-    ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxPlace, Joined, Marked,
-    Member, NewNotification, NotificationList, NotificationPage, NotificationRetention, NotificationsRead,
-    Options, Outbox, OutboxOptions, Page, Posted, ReadWhich, Retention, Role, RoomChange, RoomId, RoomRow,
-    Store, StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
+    ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
+    Marked, Member, NewNotification, NotificationList, NotificationPage, NotificationRetention,
+    NotificationsRead, Options, Outbox, OutboxOptions, Page, Posted, ReadWhich, Retention, Role, RoomChange,
+    RoomId, RoomRow, Store, StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
 };
 
 /// A store in one SQLite file.
@@ -78,9 +78,9 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
     } else {
         Some(life::begin(&mut conn, path, false)?.watermark)
     };
-    let crate::LogPosition { epoch, pos } =
+    let crate::LogHead { epoch, position } =
         sessions::position(&conn).map_err(|error| failure::from_sqlite(&error))?;
-    let pos = Arc::new(AtomicU64::new(pos));
+    let pos = Arc::new(AtomicU64::new(position.0));
     let writer = Writer::start(conn, watermark, &options, metrics.clone(), Arc::clone(&pos))?;
     let readers = Readers::start(path, &options)?;
     Ok(SqliteStore {
@@ -244,7 +244,7 @@ impl Store for SqliteStore {
         self.read(move |conn| rooms::of_user(conn, &user, limit)).await
     }
 
-    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxPlace>) -> Result<Inbox, StoreError> {
+    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError> {
         let (user, page_bytes) = (user.to_owned(), self.page_bytes);
         self.read(move |conn| inbox::page(conn, &user, limit, after, page_bytes))
             .await

@@ -4,10 +4,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{column::Seq, history, rooms};
-use crate::{Missed, Page, PlacedEntry, Range, RoomId, RoomRow};
+use crate::{LogEntry, LogPosition, Missed, Page, Range, RoomId, RoomRow};
 
 /// What a session missed, see [`crate::Sessions::missed`].
-pub(super) fn missed(conn: &Connection, ask: &Missed) -> rusqlite::Result<Option<Vec<PlacedEntry>>> {
+pub(super) fn missed(conn: &Connection, ask: &Missed) -> rusqlite::Result<Option<Vec<LogEntry>>> {
     let (mut found, mut bytes) = (Vec::new(), 0);
     for (room, after) in &ask.rooms {
         let Some(room) = rooms::get(conn, *room)? else {
@@ -24,16 +24,13 @@ pub(super) fn missed(conn: &Connection, ask: &Missed) -> rusqlite::Result<Option
             return Ok(None);
         }
         let entries = read(conn, &room, span, ask.most_bytes.saturating_sub(bytes))?;
-        bytes += entries
-            .iter()
-            .map(|placed| placed.entry.body.len())
-            .sum::<usize>();
+        bytes += entries.iter().map(|entry| entry.entry.body.len()).sum::<usize>();
         if entries.len() as u64 != wanted || bytes > ask.most_bytes {
             return Ok(None);
         }
         found.extend(entries);
     }
-    found.sort_unstable_by_key(|placed| placed.pos);
+    found.sort_unstable_by_key(|entry| entry.position);
     Ok(Some(found))
 }
 
@@ -54,7 +51,7 @@ fn span(
         ));
     }
     // Some were removed. If the oldest one left is known to the session, so are they.
-    match position(conn, room.id, room.first)? {
+    match position_of(conn, room.id, room.first)? {
         Some(oldest) if oldest <= ask.after => Ok(Some(
             first_beyond(conn, room, room.first, ask.after)?..first_beyond(conn, room, room.first, ask.upto)?,
         )),
@@ -62,13 +59,18 @@ fn span(
     }
 }
 
-/// The first entry from `start` on whose position is beyond `pos`; `head + 1` if there is none.
-fn first_beyond(conn: &Connection, room: &RoomRow, start: u64, pos: u64) -> rusqlite::Result<u64> {
+/// The first entry from `start` on whose position is beyond `position`; `head + 1` if there is none.
+fn first_beyond(
+    conn: &Connection,
+    room: &RoomRow,
+    start: u64,
+    position: LogPosition,
+) -> rusqlite::Result<u64> {
     let (mut low, mut high) = (start, room.head + 1);
     // Most rooms have nothing new: ask the newest entry first.
     let mut probe = room.head;
     while low < high {
-        if position(conn, room.id, probe)?.is_some_and(|at| at > pos) {
+        if position_of(conn, room.id, probe)?.is_some_and(|at| at > position) {
             high = probe;
         } else {
             low = probe + 1;
@@ -78,9 +80,11 @@ fn first_beyond(conn: &Connection, room: &RoomRow, start: u64, pos: u64) -> rusq
     Ok(low)
 }
 
-fn position(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Option<u64>> {
+fn position_of(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Option<LogPosition>> {
     conn.prepare_cached("SELECT pos FROM entries WHERE room_id = ?1 AND seq = ?2")?
-        .query_row(params![room, Seq(seq)], |row| Ok(row.get::<_, Seq>(0)?.0))
+        .query_row(params![room, Seq(seq)], |row| {
+            Ok(LogPosition(row.get::<_, Seq>(0)?.0))
+        })
         .optional()
 }
 
@@ -90,7 +94,7 @@ fn read(
     room: &RoomRow,
     span: std::ops::Range<u64>,
     max_bytes: usize,
-) -> rusqlite::Result<Vec<PlacedEntry>> {
+) -> rusqlite::Result<Vec<LogEntry>> {
     let page = Page {
         range: Range::After {
             seq: span.start - 1,
@@ -99,36 +103,40 @@ fn read(
         limit: u32::MAX,
     };
     let entries = history::page(conn, room.id, page, max_bytes)?.map_or_else(Vec::new, |page| page.entries);
-    let mut placed = Vec::with_capacity(entries.len());
+    let mut positioned = Vec::with_capacity(entries.len());
     for entry in entries {
-        if let Some(pos) = position(conn, room.id, entry.seq)? {
+        if let Some(position) = position_of(conn, room.id, entry.seq)? {
             let room = room.id;
-            placed.push(PlacedEntry { pos, room, entry });
+            positioned.push(LogEntry {
+                position,
+                room,
+                entry,
+            });
         }
     }
-    Ok(placed)
+    Ok(positioned)
 }
 
 /// See [`crate::Sessions::room_at`]. Looks at every entry: this is asked for only when one can't be read.
-pub(super) fn room_at(conn: &Connection, pos: u64) -> rusqlite::Result<Option<RoomId>> {
+pub(super) fn room_at(conn: &Connection, position: LogPosition) -> rusqlite::Result<Option<RoomId>> {
     conn.prepare_cached("SELECT room_id FROM entries WHERE pos = ?1")?
-        .query_row([Seq(pos)], |row| row.get(0))
+        .query_row([Seq(position.0)], |row| row.get(0))
         .optional()
 }
 
-/// Entries by position, see [`crate::Sessions::placed`]. Looks into every room: this is asked for only when the answer to
+/// Entries by position, see [`crate::Sessions::log_entries`]. Looks into every room: this is asked for only when the answer to
 /// an append was lost.
 pub(super) fn between(
     conn: &Connection,
-    after: u64,
-    upto: u64,
+    after: LogPosition,
+    upto: LogPosition,
     limit: u32,
-) -> rusqlite::Result<Vec<PlacedEntry>> {
+) -> rusqlite::Result<Vec<LogEntry>> {
     const SQL: &str = "SELECT r.id FROM rooms r JOIN entries e ON e.room_id = r.id AND e.seq = r.head
         WHERE e.pos > ?1";
     let ids = conn
         .prepare_cached(SQL)?
-        .query_map([Seq(after)], |row| row.get(0))?
+        .query_map([Seq(after.0)], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<RoomId>>>()?;
     let mut found = Vec::new();
     for id in ids {
@@ -141,7 +149,7 @@ pub(super) fn between(
             found.extend(read(conn, &room, start..end, usize::MAX)?);
         }
     }
-    found.sort_unstable_by_key(|placed| placed.pos);
+    found.sort_unstable_by_key(|entry| entry.position);
     found.truncate(limit as usize);
     Ok(found)
 }

@@ -6,41 +6,46 @@ use async_trait::async_trait;
 
 use super::{SqliteStore, append, positions, sessions};
 use crate::{
-    Holder, LogPosition, Missed, NewEntry, NewSession, Placed, PlacedEntry, Resume, Resumed, RoomId,
-    SessionKey, Sessions, StoreError,
+    AppendResult, LogEntry, LogHead, LogPosition, Missed, NewEntry, NewSession, Resume, Resumed, RoomId,
+    SessionKey, SessionOwner, Sessions, StoreError,
 };
 
 #[async_trait]
 impl Sessions for SqliteStore {
-    fn position(&self) -> LogPosition {
-        LogPosition {
+    fn log_head(&self) -> LogHead {
+        LogHead {
             epoch: self.epoch.clone(),
-            pos: self.pos.load(Ordering::Acquire),
+            position: LogPosition(self.pos.load(Ordering::Acquire)),
         }
     }
 
-    async fn read_position(&self) -> Result<LogPosition, StoreError> {
+    async fn read_log_head(&self) -> Result<LogHead, StoreError> {
         self.read(sessions::position).await
     }
 
-    async fn append_placed(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
+    async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError> {
         self.write(append::Append(entries)).await
     }
 
-    async fn remove_placed(&self, room: RoomId, word: NewEntry) -> Result<Placed, StoreError> {
-        self.write(append::Remove { room, word }).await
+    async fn delete_room_with(&self, room: RoomId, control: NewEntry) -> Result<AppendResult, StoreError> {
+        self.write(append::Remove { room, control }).await
     }
 
-    async fn placed(&self, after: u64, upto: u64, limit: u32) -> Result<Vec<PlacedEntry>, StoreError> {
+    async fn log_entries(
+        &self,
+        after: LogPosition,
+        upto: LogPosition,
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, StoreError> {
         self.read(move |conn| positions::between(conn, after, upto, limit))
             .await
     }
 
-    async fn room_at(&self, pos: u64) -> Result<Option<RoomId>, StoreError> {
-        self.read(move |conn| positions::room_at(conn, pos)).await
+    async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError> {
+        self.read(move |conn| positions::room_at(conn, position)).await
     }
 
-    async fn missed(&self, ask: Missed) -> Result<Option<Vec<PlacedEntry>>, StoreError> {
+    async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError> {
         self.read(move |conn| positions::missed(conn, &ask)).await
     }
 
@@ -51,12 +56,12 @@ impl Sessions for SqliteStore {
     async fn subscribe(
         &self,
         key: SessionKey,
-        holder: Holder,
+        owner: SessionOwner,
         room: RoomId,
         after: u64,
         membership: u64,
     ) -> Result<bool, StoreError> {
-        let session = sessions::Held { key, holder };
+        let session = sessions::Held { key, holder: owner };
         let subscribe = sessions::Subscribe {
             session,
             room,
@@ -69,26 +74,27 @@ impl Sessions for SqliteStore {
     async fn unsubscribe(
         &self,
         key: SessionKey,
-        holder: Holder,
+        owner: SessionOwner,
         rooms: Vec<RoomId>,
     ) -> Result<(), StoreError> {
-        let session = sessions::Held { key, holder };
+        let session = sessions::Held { key, holder: owner };
         self.write(sessions::Unsubscribe { session, rooms }).await
     }
 
     async fn lose_session(
         &self,
         key: SessionKey,
-        holder: Holder,
+        owner: SessionOwner,
         at: i64,
         keep: u32,
     ) -> Result<(), StoreError> {
-        let session = sessions::Held { key, holder };
+        let session = sessions::Held { key, holder: owner };
         self.write(sessions::Lose { session, at, keep }).await
     }
 
-    async fn end_session(&self, key: SessionKey, holder: Holder) -> Result<(), StoreError> {
-        self.write(sessions::End(sessions::Held { key, holder })).await
+    async fn end_session(&self, key: SessionKey, owner: SessionOwner) -> Result<(), StoreError> {
+        self.write(sessions::End(sessions::Held { key, holder: owner }))
+            .await
     }
 
     async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError> {

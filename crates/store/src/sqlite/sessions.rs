@@ -7,17 +7,17 @@ use super::{
     column::Seq,
     writer::Write,
 };
-use crate::{Holder, LogPosition, NewSession, Resume, Resumed, RoomId, SessionKey, SubscribedRoom};
+use crate::{LogHead, NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, SubscribedRoom};
 
 /// Sessions that one call forgets at most; a few milliseconds.
 const FORGET: u32 = 2_000;
 
 /// Where the order of all entries stands.
-pub(super) fn position(conn: &Connection) -> rusqlite::Result<LogPosition> {
+pub(super) fn position(conn: &Connection) -> rusqlite::Result<LogHead> {
     conn.query_row("SELECT epoch, pos FROM log", [], |row| {
-        Ok(LogPosition {
+        Ok(LogHead {
             epoch: row.get(0)?,
-            pos: row.get::<_, Seq>(1)?.0,
+            position: crate::LogPosition(row.get::<_, Seq>(1)?.0),
         })
     })
 }
@@ -32,7 +32,7 @@ impl Write for Begin {
             VALUES (?1, ?2, ?3, ?4, ?5)";
         let NewSession {
             key,
-            holder,
+            owner,
             sid,
             user_id,
             at,
@@ -40,7 +40,7 @@ impl Write for Begin {
         batch
             .conn
             .prepare_cached(SQL)?
-            .execute(params![key.0, Seq(*holder), sid, user_id, at])?;
+            .execute(params![key.0, Seq(*owner), sid, user_id, at])?;
         Ok(())
     }
 }
@@ -49,7 +49,7 @@ impl Write for Begin {
 #[derive(Clone, Copy)]
 pub(super) struct Held {
     pub(super) key: SessionKey,
-    pub(super) holder: Holder,
+    pub(super) holder: SessionOwner,
 }
 
 impl Held {
@@ -196,7 +196,7 @@ impl Write for Take {
         batch
             .conn
             .prepare_cached("UPDATE sessions SET holder = ?2, lost_at = NULL WHERE id = ?1")?
-            .execute(params![id, Seq(ask.holder)])?;
+            .execute(params![id, Seq(ask.owner)])?;
         Ok(Some(Resumed { sid, rooms }))
     }
 }

@@ -140,7 +140,7 @@ async fn of_what_cannot_be_read_back_no_more_is_passed_over_than_that() {
     ok(carol.call("chat:join", &json!("b")).await);
     let (alice, bob) = (there.joined("alice", "a").await, there.joined("bob", "b").await);
     let dave = there.connect("dave").await;
-    let next = store.read_position().await.unwrap().pos + 1;
+    let next = store.read_log_head().await.unwrap().position.0 + 1;
     store.unreadable.store(next, Ordering::SeqCst);
     send(&carol, "a", "can't be read").await;
     send(&carol, "b", "can be read").await;

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{load, plan, plan::Plan, store};
 use crate::{
-    NewEntry, Options, Outage, Placed, Rejected, RoomId, StoreError, Terms,
+    AppendResult, FencingTokens, LogPosition, NewEntry, Options, Outage, Rejected, RoomId, StoreError,
     metrics::{Metrics, to_f64},
     postgres::{conn::Conn, failure::Failure, life::Life, pool::Pool, rooms},
     queue,
@@ -34,30 +34,30 @@ struct Queued {
     entries: Vec<NewEntry>,
     /// A room that is removed along with it. Such an append flies alone.
     removes: Option<RoomId>,
-    /// The term in which it was asked for.
-    term: Option<u64>,
-    reply: oneshot::Sender<Result<Placed, StoreError>>,
+    /// The fencing token when it was queued.
+    token: Option<u64>,
+    reply: oneshot::Sender<Result<AppendResult, StoreError>>,
     /// Its share of the queue's bytes, given back when it is answered.
     _share: OwnedSemaphorePermit,
 }
 
 /// Who may say that nothing is to be appended now, once there is somebody.
 #[derive(Clone, Default)]
-struct Fence(Arc<OnceLock<Terms>>);
+struct Fence(Arc<OnceLock<FencingTokens>>);
 
 impl Fence {
-    /// The term that lasts now; `None` where nobody keeps terms.
-    fn term(&self) -> Result<Option<u64>, Outage> {
+    /// The current fencing token; `None` if the store is not fenced.
+    fn token(&self) -> Result<Option<u64>, Outage> {
         match self.0.get() {
             None => Ok(None),
-            Some(terms) => terms().map(Some).ok_or(Outage::Fenced),
+            Some(tokens) => tokens().map(Some).ok_or(Outage::Fenced),
         }
     }
 
-    /// Whether what was asked for in these terms may still be done.
-    fn still_holds(&self, terms: &[Option<u64>]) -> Result<(), Outage> {
-        let now = self.term()?;
-        let all = terms.iter().all(|term| *term == now);
+    /// Fails unless every one of these tokens is still the current one.
+    fn still_holds(&self, tokens: &[Option<u64>]) -> Result<(), Outage> {
+        let now = self.token()?;
+        let all = tokens.iter().all(|token| *token == now);
         all.then_some(()).ok_or(Outage::Fenced)
     }
 }
@@ -99,12 +99,15 @@ impl Appender {
     }
 
     /// See [`crate::Sessions::fence`]. The first one counts.
-    pub(in crate::postgres) fn fence(&self, terms: Terms) {
-        let _ = self.fence.0.set(terms);
+    pub(in crate::postgres) fn fence(&self, tokens: FencingTokens) {
+        let _ = self.fence.0.set(tokens);
     }
 
     /// From the moment it is queued it is carried out, whether or not somebody waits.
-    pub(in crate::postgres) async fn append(&self, entries: Vec<NewEntry>) -> Result<Placed, StoreError> {
+    pub(in crate::postgres) async fn append(
+        &self,
+        entries: Vec<NewEntry>,
+    ) -> Result<AppendResult, StoreError> {
         self.enqueue(entries, None).await
     }
 
@@ -112,13 +115,17 @@ impl Appender {
     pub(in crate::postgres) async fn remove(
         &self,
         room: RoomId,
-        word: NewEntry,
-    ) -> Result<Placed, StoreError> {
-        self.enqueue(vec![word], Some(room)).await
+        control: NewEntry,
+    ) -> Result<AppendResult, StoreError> {
+        self.enqueue(vec![control], Some(room)).await
     }
 
-    async fn enqueue(&self, entries: Vec<NewEntry>, removes: Option<RoomId>) -> Result<Placed, StoreError> {
-        let term = self.fence.term()?;
+    async fn enqueue(
+        &self,
+        entries: Vec<NewEntry>,
+        removes: Option<RoomId>,
+    ) -> Result<AppendResult, StoreError> {
+        let token = self.fence.token()?;
         let bytes = entries.iter().map(NewEntry::weight).sum::<usize>();
         // An append larger than the whole queue may pass when it is alone.
         let share = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.queue_bytes);
@@ -133,7 +140,7 @@ impl Appender {
         let queued = Queued {
             entries,
             removes,
-            term,
+            token,
             reply,
             _share: share,
         };
@@ -218,7 +225,7 @@ impl Task {
     }
 
     /// All appends in one transaction, or none.
-    async fn fly(&mut self, queued: &[Queued]) -> Result<Vec<Placed>, StoreError> {
+    async fn fly(&mut self, queued: &[Queued]) -> Result<Vec<AppendResult>, StoreError> {
         let started = Instant::now();
         let flown = self.attempt(queued).await.map_err(StoreError::from);
         self.start
@@ -234,12 +241,12 @@ impl Task {
         flown
     }
 
-    async fn attempt(&self, queued: &[Queued]) -> Result<Vec<Placed>, Failure> {
+    async fn attempt(&self, queued: &[Queued]) -> Result<Vec<AppendResult>, Failure> {
         let appends: Vec<_> = queued.iter().map(|queued| &*queued.entries).collect();
         let appends = &*appends;
         let removes = queued.iter().find_map(|queued| queued.removes);
-        let terms: Vec<_> = queued.iter().map(|queued| queued.term).collect();
-        self.fence.still_holds(&terms)?;
+        let tokens: Vec<_> = queued.iter().map(|queued| queued.token).collect();
+        self.fence.still_holds(&tokens)?;
         let Start {
             pool,
             life,
@@ -271,7 +278,7 @@ impl Task {
         let plan = Plan::of(appends, loaded, limits);
         // Whoever stood still before this is not to go on as if nothing had been. Whoever stands still from here on holds an open
         // transaction, which the server ends.
-        if let Err(fenced) = self.fence.still_holds(&terms) {
+        if let Err(fenced) = self.fence.still_holds(&tokens) {
             conn.roll_back().await?;
             return Err(fenced.into());
         }
@@ -295,14 +302,14 @@ impl Task {
 }
 
 /// There was no such room to remove.
-fn nothing_done(pos: u64) -> Placed {
-    Placed {
+fn nothing_done(pos: u64) -> AppendResult {
+    AppendResult {
         results: vec![Err(Rejected::NoSuchRoom)],
-        pos: pos + 1,
+        first_position: LogPosition(pos + 1),
     }
 }
 
-fn answer(queued: Queued, placed: Result<Option<Placed>, StoreError>) {
+fn answer(queued: Queued, placed: Result<Option<AppendResult>, StoreError>) {
     let placed = placed.and_then(|placed| {
         placed.ok_or_else(|| StoreError::Internal("an append was committed without being placed".into()))
     });

@@ -4,7 +4,8 @@ use std::{collections::HashMap, ops::Range};
 
 use super::load::{Key, Loaded, Target};
 use crate::{
-    Appended, EntryKind, NewEntry, OutboxOptions, Placed, Rejected, RoomId, RoomRow, known::Known, tail::Tail,
+    AppendResult, Appended, EntryKind, LogPosition, NewEntry, OutboxOptions, Rejected, RoomId, RoomRow,
+    known::Known, tail::Tail,
 };
 
 #[derive(Clone, Copy)]
@@ -28,7 +29,7 @@ pub(super) struct New<'a> {
 
 /// What a flight writes, and what it is answered.
 pub(super) struct Plan<'a> {
-    pub(super) placed: Vec<Placed>,
+    pub(super) placed: Vec<AppendResult>,
     pub(super) new: Vec<New<'a>>,
     rooms: HashMap<RoomId, Tail>,
     /// Rows to sweep.
@@ -60,7 +61,10 @@ impl<'a> Plan<'a> {
         for entries in appends {
             let pos = plan.pos + 1;
             let results = entries.iter().map(|entry| plan.append(entry)).collect();
-            plan.placed.push(Placed { results, pos });
+            plan.placed.push(AppendResult {
+                results,
+                first_position: LogPosition(pos),
+            });
         }
         for (room, tail) in &mut plan.rooms {
             let span = tail.sweep_along();
@@ -339,7 +343,11 @@ mod tests {
             [Ok(new(13)), Err(Rejected::NoSuchMessage), again, Ok(new(14))]
         );
         assert_eq!(
-            (plan.placed[0].pos, plan.placed[1].pos, plan.moved_to()),
+            (
+                plan.placed[0].first_position.0,
+                plan.placed[1].first_position.0,
+                plan.moved_to()
+            ),
             (101, 103, Some(104))
         );
         let places: Vec<_> = plan.new.iter().map(|new| (new.seq, new.pos)).collect();

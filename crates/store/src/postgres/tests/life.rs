@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{SERVER, message};
 use crate::{
-    Appended, LogPosition, NewEntry, NewSession, Options, Resume, RoomId, SessionKey, Store, StoreError,
+    Appended, LogHead, NewEntry, NewSession, Options, Resume, RoomId, SessionKey, Store, StoreError,
 };
 
 const SESSION: SessionKey = SessionKey([7; 16]);
@@ -24,7 +24,7 @@ impl Epochs {
         let rooms = store.rooms(None, 10).await.unwrap();
         Self {
             rooms: rooms.into_iter().map(|room| room.epoch).collect(),
-            log: store.read_position().await.unwrap().epoch,
+            log: store.read_log_head().await.unwrap().epoch,
         }
     }
 
@@ -122,7 +122,7 @@ async fn say(store: &Arc<dyn Store>) -> u64 {
 async fn begin_session(store: &Arc<dyn Store>) {
     let session = NewSession {
         key: SESSION,
-        holder: 1,
+        owner: 1,
         sid: "sid".into(),
         user_id: "ann".into(),
         at: 1,
@@ -133,7 +133,7 @@ async fn begin_session(store: &Arc<dyn Store>) {
 async fn has_session(store: &Arc<dyn Store>) -> bool {
     let ask = Resume {
         key: SESSION,
-        holder: 1,
+        owner: 1,
         user_id: "ann".into(),
         lost_since: 0,
     };
@@ -164,8 +164,8 @@ async fn a_database_put_back_under_running_nodes_gets_new_epochs_once() {
     assert!(!has_session(&nodes[0]).await, "sessions are forgotten");
     say(&nodes[1]).await;
     assert_eq!(Epochs::of(&nodes[1]).await, after, "it was done once");
-    let LogPosition { epoch, pos } = nodes[1].position();
-    assert_eq!((epoch, pos), (after.log.clone(), 3));
+    let LogHead { epoch, position } = nodes[1].log_head();
+    assert_eq!((epoch, position.0), (after.log.clone(), 3));
     for node in nodes {
         node.close().await;
     }
@@ -233,7 +233,7 @@ async fn new_epochs_on_demand_are_taken_up_by_running_nodes() {
     assert_eq!(say(&node).await, 2);
     let after = Epochs::of(&node).await;
     after.all_differ_from(&before);
-    assert_eq!(node.position().epoch, after.log);
+    assert_eq!(node.log_head().epoch, after.log);
     node.close().await;
     let node = world.node(0);
     assert_eq!(Epochs::of(&node).await, after);

@@ -62,7 +62,7 @@ async fn a_session_of_a_dead_node_was_lost_with_it() -> Result<(), StoreError> {
     for (key, user) in [(ANNS, "ann"), (BOBS, "bob")] {
         let session = NewSession {
             key,
-            holder: 1,
+            owner: 1,
             sid: "sid".into(),
             user_id: user.into(),
             at: 10,
@@ -74,7 +74,7 @@ async fn a_session_of_a_dead_node_was_lost_with_it() -> Result<(), StoreError> {
     SERVER.sql(name, die).unwrap();
     let ask = |key, user: &str, lost_since| Resume {
         key,
-        holder: 2,
+        owner: 2,
         user_id: user.into(),
         lost_since,
     };

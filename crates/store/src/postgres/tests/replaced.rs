@@ -66,7 +66,7 @@ async fn a_node_appends_nothing_to_another_database() {
     // Nothing else goes there, either.
     assert_eq!(node.check().await, Err(REPLACED));
     assert_eq!(node.join(1, "ann", 1).await, Err(REPLACED));
-    assert_eq!(node.read_position().await, Err(REPLACED));
+    assert_eq!(node.read_log_head().await, Err(REPLACED));
     assert_eq!(database.sql("SELECT count(*) FROM members"), "0");
     // It is another one for whoever comes now, and that is where they go on.
     let restarted = open(&database).await;

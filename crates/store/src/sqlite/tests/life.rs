@@ -9,13 +9,13 @@ use rusqlite::Connection;
 
 use super::{File, message, room};
 use crate::{
-    Holder, NewSession, Options, Resume, SessionKey, Sessions as _, Store as _, StoreError,
+    NewSession, Options, Resume, SessionKey, SessionOwner, Sessions as _, Store as _, StoreError,
     beside::{self, Beside, Found},
     sqlite::{SqliteStore, open},
 };
 
 const SESSION: SessionKey = SessionKey([7; 16]);
-const HOLDER: Holder = 1;
+const OWNER: SessionOwner = 1;
 
 /// What clients know the log by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Epochs {
         let rooms = store.rooms(None, 10).await.unwrap();
         Self {
             rooms: rooms.into_iter().map(|room| room.epoch).collect(),
-            log: store.position().epoch,
+            log: store.log_head().epoch,
         }
     }
 
@@ -81,7 +81,7 @@ impl File {
         append(&store, 3).await;
         let session = NewSession {
             key: SESSION,
-            holder: HOLDER,
+            owner: OWNER,
             sid: "sid".into(),
             user_id: "ann".into(),
             at: 1,
@@ -111,7 +111,7 @@ async fn append(store: &SqliteStore, count: usize) {
 async fn has_session(store: &SqliteStore) -> bool {
     let ask = Resume {
         key: SESSION,
-        holder: HOLDER,
+        owner: OWNER,
         user_id: "ann".into(),
         lost_since: 0,
     };
@@ -148,7 +148,7 @@ async fn an_older_copy_gets_new_epochs() {
 
         put_back(&backup, &file.database());
         let store = file.store();
-        assert_eq!(store.position().pos, 3);
+        assert_eq!(store.log_head().position.0, 3);
         let after = Epochs::of(&store).await;
         after.all_differ_from(&before);
         assert!(!has_session(&store).await);
