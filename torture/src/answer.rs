@@ -1,4 +1,4 @@
-//! The server's JSON in the vocabulary of a history.
+//! Translates the server's JSON into events of a history.
 
 use roomful_testkit::history::{Content, Logged, Name, Seen, What};
 use serde_json::Value;
@@ -32,7 +32,7 @@ pub(crate) fn message(value: &Value) -> Seen {
     }
 }
 
-/// What was sent; `None` if it was edited or deleted since.
+/// The content of a sent message; `None` if it has been edited or deleted since.
 fn message_content(value: &Value) -> Option<Content> {
     let original = value["editedAt"].is_null() && value["deleted"] != true;
     original.then(|| {
@@ -49,7 +49,7 @@ pub(crate) fn change(kind: &str, value: &Value) -> Seen {
     let user = text(value, "userId");
     let target = number(&value["seq"]);
     let content = match kind {
-        // What an edit of a deleted message said is gone.
+        // The text of an edit is empty once the message is deleted.
         "edited" if text(value, "text").is_empty() => None,
         "edited" => Some(Content::edit(user, target, text(value, "text"))),
         "deleted" => Some(Content::delete(user, target)),
@@ -68,7 +68,7 @@ fn each<'a>(data: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     data[key].as_array().into_iter().flatten()
 }
 
-/// The entries of a page, in the order of the log.
+/// The entries of a page, in log order.
 pub(crate) fn page(data: &Value) -> Vec<Seen> {
     let changes = each(data, "changes").map(|value| change(text(value, "type"), value));
     let mut entries: Vec<_> = each(data, "messages").map(message).chain(changes).collect();
@@ -76,7 +76,7 @@ pub(crate) fn page(data: &Value) -> Vec<Seen> {
     entries
 }
 
-/// The entries of a page, with all that the log tells about them.
+/// The entries of a page, with all their fields.
 pub(crate) fn log_page(data: &Value) -> Vec<Logged> {
     let messages = each(data, "messages").map(|value| Logged {
         seq: number(&value["seq"]),

@@ -1,6 +1,6 @@
-//! One device: a client that comes back by itself, catches up by seq, and sends again what had no answer.
+//! A device: a client that reconnects by itself, catches up by seq, and resends requests without an answer.
 //!
-//! One task owns it and its connection. What it sends stands in `talk` and `change`, what comes to it in `hear`.
+//! One task owns the device and its connection. `talk` and `change` send, `hear` receives.
 
 mod change;
 mod hear;
@@ -25,35 +25,35 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::line::Line;
 use crate::place::Place;
-use crate::stage::{Stage, Status, User};
+use crate::run_state::{RunState, Status, User};
 
-/// Operations without an answer, at most.
+/// The most operations that wait for an answer.
 const WINDOW: usize = 16;
-/// How long a connection may take to be made.
+/// Connect timeout.
 const CONNECT: Duration = Duration::from_secs(3);
-/// After this silence a device asks something ...
+/// After this silence, a device sends a request ...
 const SILENCE: Duration = Duration::from_millis(1_500);
-/// ... and after this one more it takes the connection for dead.
+/// ... and after this much more, it takes the connection for dead.
 const DEAD: Duration = Duration::from_secs(3);
-/// How long a device rests after a refusal that may pass, or a connection that failed.
+/// Pause after a transient refusal or a failed connection.
 const REST: Duration = Duration::from_millis(40);
 
-/// A message that a device has made up. Its client id tells it from all others of its user.
+/// A message of a device. Its client id is unique among its user's messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     room: Name,
     client_id: Name,
     text: Name,
-    /// Its place, once it is acknowledged.
+    /// The seq, once acknowledged.
     seq: u64,
 }
 
-/// An edit, a deletion or a reaction that a device has made up.
+/// An edit, a deletion or a reaction of a device.
 #[derive(Clone, Debug)]
 struct Change {
     room: Name,
     client_id: Name,
-    /// The message.
+    /// The seq of the message.
     target: u64,
     what: What,
 }
@@ -65,14 +65,14 @@ enum What {
     Reaction { emoji: &'static str, removed: bool },
 }
 
-/// What a device is told to do, beside talking.
+/// An order to a device, beside chatting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Stop reading.
     Deaf,
-    /// Read on.
+    /// Continue to read.
     Hear,
-    /// Swap the token for one that ends within a second or two.
+    /// Replace the token by one that expires within a second or two.
     Expire,
 }
 
@@ -100,18 +100,18 @@ enum Pending {
     Refresh,
 }
 
-/// Why a message is sent.
+/// The reason for a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    /// It is new, or was without an answer: it is sent until it is acknowledged.
+    /// The message is new or unanswered: the device sends it until it is acknowledged.
     Own,
-    /// It was acknowledged, or is being sent by another device: once more must not matter.
+    /// The message is acknowledged, or another device is sending it: one more send must not matter.
     Again,
-    /// Another text under a client id that is taken.
+    /// Another text under a client id that is already used.
     Contest,
 }
 
-/// Whether a device goes on.
+/// Whether a device continues.
 #[derive(PartialEq, Eq)]
 enum Flow {
     Lost,
@@ -120,36 +120,36 @@ enum Flow {
 
 #[derive(Debug)]
 pub(crate) struct Device {
-    stage: Arc<Stage>,
+    run_state: Arc<RunState>,
     user: Arc<User>,
     status: Arc<Status>,
-    /// Where it may connect to; any will do.
+    /// Addresses of the nodes; any will do.
     routes: Vec<SocketAddr>,
     orders: mpsc::Receiver<Order>,
     rng: StdRng,
     places: Vec<Place>,
     pending: HashMap<u64, Pending>,
     next_id: u64,
-    /// Without an answer, to be sent again.
+    /// Unanswered messages, to send again.
     waiting: VecDeque<Message>,
-    /// Changes without an answer, to be made again.
+    /// Unanswered changes, to send again.
     redo: VecDeque<Change>,
-    /// Messages and changes made up so far.
+    /// Number of messages and changes made so far.
     made: u64,
     rest_until: Instant,
     deaf: bool,
-    /// What it may take up its session with: the private id, and the offset of the last event that had one.
+    /// The credentials for recovery: private id, and offset of the last event that had one.
     pid: Option<String>,
     offset: Option<String>,
-    /// The notifications that came.
+    /// The received notifications.
     notified: HashSet<Name>,
-    /// Whether this connection goes on with the session of the one before.
+    /// True if this connection recovered the previous session.
     recovered: bool,
 }
 
 impl Device {
     pub(crate) fn new(
-        stage: Arc<Stage>,
+        run_state: Arc<RunState>,
         user: Arc<User>,
         status: Arc<Status>,
         routes: Vec<SocketAddr>,
@@ -159,7 +159,7 @@ impl Device {
         let places = status.seen.iter().map(|(room, _)| Place::new(room.clone()));
         Self {
             places: places.collect(),
-            stage,
+            run_state,
             user,
             status,
             routes,
@@ -179,8 +179,8 @@ impl Device {
         }
     }
 
-    /// Lives until nobody can give it orders any more.
-    pub(crate) async fn live(mut self) {
+    /// Runs until the sender of orders is dropped.
+    pub(crate) async fn run(mut self) {
         loop {
             let auth = self.auth();
             let connecting = timeout(CONNECT, self.connect(&auth)).await;
@@ -204,11 +204,11 @@ impl Device {
         }
     }
 
-    /// To any of the nodes, and now and then to all of them.
+    /// Connects to any of the nodes, and now and then polls all of them.
     async fn connect(&mut self, auth: &Value) -> Result<(Line, Value), Error> {
-        if self.stage.polls && self.chance(3) {
+        if self.run_state.polls && self.chance(3) {
             let line = Line::by_polling(&self.routes, self.rng.random(), auth).await?;
-            self.stage.polled();
+            self.run_state.polled();
             return Ok(line);
         }
         match self.routes.choose(&mut self.rng).copied() {
@@ -217,10 +217,10 @@ impl Device {
         }
     }
 
-    /// What it connects with. Now and then it has forgotten its session, as a client does that was started anew.
+    /// The CONNECT payload. Now and then the device forgets its session, like a restarted client.
     fn auth(&mut self) -> Value {
         let mut auth = json!({
-            "token": token::for_user(self.stage.secret, &self.user.name),
+            "token": token::for_user(self.run_state.secret, &self.user.name),
             "device": &*self.status.name,
         });
         if self.chance(4) {
@@ -233,21 +233,21 @@ impl Device {
         auth
     }
 
-    /// As the stock client does: a session is recovered if its private id is the one that it had.
+    /// Like the stock client: a session is recovered if its private id is unchanged.
     fn welcomed(&mut self, welcome: &Value) {
-        self.stage.recorder.record(Event::Connected {
+        self.run_state.recorder.record(Event::Connected {
             device: self.status.name.clone(),
             user: self.user.name.clone(),
         });
         let pid = welcome["pid"].as_str();
         self.recovered = pid.is_some() && pid == self.pid.as_deref();
-        self.stage.came_back(self.pid.is_some(), self.recovered);
+        self.run_state.came_back(self.pid.is_some(), self.recovered);
         if !self.recovered {
             (self.pid, self.offset) = (pid.map(str::to_owned), None);
         }
         for place in &mut self.places {
             if place.back(self.recovered) {
-                self.stage.recorder.record(Event::Ended {
+                self.run_state.recorder.record(Event::Ended {
                     device: self.status.name.clone(),
                     room: place.room.clone(),
                 });
@@ -270,12 +270,12 @@ impl Device {
                 && self.places.iter().all(Place::subscribed)
                 && self.rest_until <= Instant::now();
             let patience = if asked { DEAD } else { SILENCE };
-            let permits = &self.stage.permits;
+            let permits = &self.run_state.permits;
             let permit = async { permits.acquire().await.map(SemaphorePermit::forget) };
             tokio::select! {
                 order = self.orders.recv() => match order {
                     None => return Flow::Stop,
-                    Some(order) => self.obey(line, order).await,
+                    Some(order) => self.carry_out(line, order).await,
                 },
                 incoming = line.next(), if !self.deaf => match incoming {
                     Incoming::Ended(_) => return Flow::Lost,
@@ -301,7 +301,7 @@ impl Device {
         }
     }
 
-    async fn obey(&mut self, line: &mut Line, order: Order) {
+    async fn carry_out(&mut self, line: &mut Line, order: Order) {
         match order {
             Order::Deaf => self.deaf = true,
             Order::Hear => self.deaf = false,
@@ -309,7 +309,7 @@ impl Device {
         }
     }
 
-    /// Lets others see where it stands.
+    /// Publishes the device's status.
     fn show(&self) {
         for ((_, seen), place) in self.status.seen.iter().zip(&self.places) {
             seen.set(place.subscribed().then(|| place.seen()));
@@ -317,10 +317,10 @@ impl Device {
         let adds = |pending: &&Pending| matches!(pending, Pending::Send { .. } | Pending::Change(_));
         let busy = self.pending.values().filter(adds).count() + self.waiting.len();
         self.status.busy.store(busy, Ordering::SeqCst);
-        self.stage.moved();
+        self.run_state.moved();
     }
 
-    /// The connection is gone: what had no answer may have happened or not.
+    /// The connection is lost: unanswered operations may or may not have happened.
     fn lose(&mut self) {
         self.deaf = false;
         for (_, pending) in std::mem::take(&mut self.pending) {
@@ -337,7 +337,7 @@ impl Device {
         self.show();
     }
 
-    /// Holds one time in `times`, on average.
+    /// True once in `times` calls, on average.
     fn chance(&mut self, times: u32) -> bool {
         self.rng.random_ratio(1, times)
     }

@@ -1,4 +1,4 @@
-//! The disk that the server's data lies on, which can be filled to the last byte and freed again.
+//! The disk with the server's data, which a fault can fill to the last byte and free again.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,22 +9,22 @@ use tempfile::TempDir;
 
 use crate::error::TortureError;
 
-/// Bytes of a disk that can fill up.
+/// Size in bytes of a disk that can fill up.
 const SIZE: &str = "64m";
 
-/// Where data lies.
+/// The place of the server's data.
 pub(crate) enum Disk {
-    /// On the machine's own disk, which is not filled.
+    /// The machine's own disk, which no fault fills.
     Ordinary,
-    /// On a small tmpfs of its own.
+    /// A small tmpfs.
     Tmpfs(Tmpfs),
 }
 
-/// Unmounted when dropped.
+/// Unmounts the tmpfs when dropped.
 pub(crate) struct Tmpfs(TempDir);
 
 impl Disk {
-    /// A disk that can be filled. Mounting it takes root.
+    /// Mounts a disk that can be filled. Needs root.
     pub(crate) fn small() -> Result<Self, TortureError> {
         let folder = TempDir::new().map_err(|error| TortureError::Disk(error.to_string()))?;
         let mount = Command::new("mount")
@@ -36,10 +36,12 @@ impl Disk {
             return Ok(Self::Tmpfs(Tmpfs(folder)));
         }
         let said = String::from_utf8_lossy(&mount.stderr).trim().to_owned();
-        Err(TortureError::Disk(format!("mounting a tmpfs takes root: {said}")))
+        Err(TortureError::Disk(format!(
+            "failed to mount a tmpfs, which needs root: {said}"
+        )))
     }
 
-    /// The folder to put data into, if it is not the usual one for temporary files.
+    /// The folder for the data, unless it is the usual temporary folder.
     pub(crate) fn folder(&self) -> Option<PathBuf> {
         match self {
             Self::Ordinary => None,
@@ -53,7 +55,7 @@ impl Disk {
         };
         let file = fs::File::create(ballast);
         let mut file = file.map_err(|error| TortureError::Disk(error.to_string()))?;
-        // Ever smaller pieces, until not one byte fits.
+        // Write smaller and smaller pieces, until not one byte fits.
         for size in [1 << 20, 4096, 1] {
             while file.write_all(&vec![0; size]).is_ok() {}
         }
@@ -78,7 +80,7 @@ impl Drop for Tmpfs {
     }
 }
 
-/// Lazily: the server may still have files open.
+/// Unmounts lazily: the server may still have open files.
 fn unmount(path: &Path) {
     let _ = Command::new("umount").arg("-l").arg(path).status();
 }

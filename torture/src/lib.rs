@@ -1,16 +1,17 @@
-//! Breaks a running Roomful in every way it can, and checks that nothing was lost and nothing came twice.
+//! Breaks a running Roomful in many ways, and checks that nothing is lost or duplicated.
 //!
-//! A [`crowd`] of stock-protocol clients, several devices a user, talks in several rooms through proxies that hurt. In
-//! each round a lesser [`blow`](nemesis) falls, then the server is killed with SIGKILL and started again on the same
-//! data; everybody comes back by themselves and tries again what had no answer. When all is quiet the log is read back
-//! and the whole history is held to the laws of [`roomful_testkit::history`].
+//! A [`client_pool`] of stock-protocol clients, several devices per user, chats in several rooms through
+//! faulty proxies. Each round injects a [`fault`](nemesis), then kills the server with SIGKILL and restarts
+//! it on the same data. All clients reconnect by themselves and resend unanswered requests. When all is
+//! quiet, the run reads the log back and checks the whole history against the laws of
+//! [`roomful_testkit::history`].
 //!
-//! The seed decides who does what and which blow falls when. It does not decide how the machine interleaves it: a
-//! fault that a seed has found is likely to be found again with it, not certain.
+//! The seed decides who does what, and the order of faults. It does not decide how the machine interleaves
+//! them: a seed that found a bug is likely, not certain, to find it again.
 
 mod answer;
+mod client_pool;
 pub mod cluster;
-mod crowd;
 mod device;
 mod disk;
 mod error;
@@ -20,9 +21,9 @@ mod place;
 mod poster;
 mod report;
 mod run;
-mod stage;
+mod run_state;
 
 pub use self::error::TortureError;
-pub use self::nemesis::Blow;
+pub use self::nemesis::Fault;
 pub use self::report::Report;
 pub use self::run::{Options, run};

@@ -1,4 +1,4 @@
-//! Reads the logs back as any client may: over `chat:get_history`.
+//! Reads the logs back as any client can: with `chat:get_history`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use crate::answer;
 use crate::error::TortureError;
 
-/// Who reads, and how far they have read.
+/// A reader and its progress.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogReader {
     heads: HashMap<Name, u64>,
 }
 
 impl LogReader {
-    /// What each of the rooms' logs has beyond what was read before; all that it has, if `whole`.
+    /// The entries of each room's log after those already read; all entries if `whole`.
     pub(crate) async fn read(
         &mut self,
         addr: SocketAddr,

@@ -6,56 +6,55 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use roomful_torture::cluster::{self, CutBy, HeldTo, Tcp, namespaces};
-use roomful_torture::{Blow, Options, Report, TortureError, run};
+use roomful_torture::cluster::{self, CutBy, Strictness, Tcp, namespaces};
+use roomful_torture::{Fault, Options, Report, TortureError, run};
 
-/// Kills, cuts and starves a Roomful server that it starts itself, and checks that nothing was lost or doubled.
+/// Kills, cuts off and starves a Roomful server that it starts itself, and checks that nothing is lost or
+/// duplicated.
 #[derive(Debug, Parser)]
 #[command(version)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command")]
 struct Cli {
-    /// Decides who does what and which blow falls when; a random one if not given. It is printed either way.
+    /// Decides who does what, and the order of faults; random by default. The program prints it.
     #[arg(long)]
     seed: Option<u64>,
-    /// How often the server is killed.
+    /// Number of kills.
     #[arg(long, default_value_t = 20)]
     rounds: u64,
-    /// Messages that must be acknowledged, over all rounds.
+    /// Messages to acknowledge, over all rounds.
     #[arg(long, default_value_t = 20_000)]
     messages: u64,
-    /// Nodes, over a PostgreSQL and a Redis of their own. Without it: one, on SQLite.
+    /// Number of nodes, on their own PostgreSQL and Redis. Default: one node on SQLite.
     #[arg(long)]
     nodes: Option<usize>,
-    /// Of a cluster: clients that are all dropped at once at the end; 0 for none.
+    /// Cluster: clients to drop at once at the end; 0 for none.
     #[arg(long, default_value_t = 500)]
     storm: usize,
-    /// Of a cluster: how often it is looked at who is shown as online after a kill: 1 for each time, 2 for every second
-    /// time, 0 for never.
+    /// Cluster: check presence after every n-th kill; 0 for never.
     #[arg(long, default_value_t = 1)]
     watch_every: u64,
-    /// Of a cluster: by how many seconds the clocks of nodes are off, the second one's ahead, the third one's behind.
+    /// Cluster: clock skew in seconds; the second node's clock is ahead, the third one's behind.
     #[arg(long, default_value_t = 0)]
     skew: u64,
-    /// Of a cluster: a blow beside the kills, by the name that reports give it; again for more of them. All without it.
-    #[arg(long = "blow")]
-    blows: Vec<cluster::Blow>,
-    /// Of a cluster: whether the figures are held to the marks, too, which is for a quiet machine and a long run.
+    /// Cluster: a fault to inject beside the kills, by its name in reports; repeat for several. Default: all.
+    #[arg(long = "fault")]
+    faults: Vec<cluster::Fault>,
+    /// Cluster: also check the targets, for a long run on an idle machine.
     #[arg(long)]
-    marks: bool,
-    /// Of a cluster: whether to go on when a law is broken.
+    targets: bool,
+    /// Cluster: continue after a violation.
     #[arg(long)]
     go_on: bool,
-    /// Of a cluster: whether each node runs in a network namespace of its own, and is cut off by dropped packets instead of
-    /// proxies that fall silent.
+    /// Cluster: run each node in its own network namespace, and drop packets instead of using silent proxies.
     #[arg(long, requires = "nodes")]
     namespaces: bool,
-    /// Of namespaces: whether the kernel's TCP is left as it is, instead of set as deploy/sysctl recommends.
+    /// Namespaces: keep the kernel's TCP defaults instead of the settings of deploy/sysctl.
     #[arg(long, requires = "namespaces")]
     tcp_as_it_is: bool,
-    /// Of the rounds, how many more are run on a disk that fills up.
+    /// Number of additional rounds on a disk that fills up.
     #[arg(long, default_value_t = 2)]
     full_disk_rounds: u64,
-    /// The server. Without it: the environment variable `ROOMFUL_BIN`, or the `roomful` beside this program.
+    /// The server binary. Default: `ROOMFUL_BIN`, or the `roomful` beside this program.
     #[arg(long = "bin")]
     binary: Option<PathBuf>,
 }
@@ -78,10 +77,10 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs all of this once more, within namespaces.
+/// Runs this program again, in namespaces.
 fn within_namespaces() -> ExitCode {
     let ended = namespaces::again(std::env::args_os().skip(1)).and_then(|mut again| {
-        let failed = |error| TortureError::Namespaces(format!("starting this program again failed: {error}"));
+        let failed = |error| TortureError::Namespaces(format!("failed to start this program again: {error}"));
         again.status().map_err(failed)
     });
     match ended {
@@ -96,7 +95,7 @@ fn within_namespaces() -> ExitCode {
     }
 }
 
-/// Answers whether every law held.
+/// True if there was no violation.
 async fn torture(cli: &Cli, seed: u64) -> Result<bool, TortureError> {
     let mut options = Options::with_binary(seed, cli.binary.clone())?;
     options.rounds = cli.rounds;
@@ -109,7 +108,7 @@ async fn torture(cli: &Cli, seed: u64) -> Result<bool, TortureError> {
     if sound && cli.full_disk_rounds > 0 {
         options.messages = (cli.messages / cli.rounds.max(1)).clamp(1, 2_000) * cli.full_disk_rounds;
         options.rounds = cli.full_disk_rounds;
-        options.blows = vec![Blow::FullDisk];
+        options.faults = vec![Fault::FullDisk];
         sound = tell(&run(options).await?, seed);
     }
     Ok(sound)
@@ -121,8 +120,8 @@ async fn torture_cluster(cli: &Cli, nodes: usize, options: Options) -> Result<bo
     options.storm = cli.storm;
     options.watch_every = cli.watch_every;
     options.skew = Duration::from_secs(cli.skew);
-    if cli.marks {
-        options.held_to = HeldTo::Marks;
+    if cli.targets {
+        options.strictness = Strictness::BoundsAndTargets;
     }
     options.go_on = cli.go_on;
     if cli.namespaces {
@@ -131,19 +130,19 @@ async fn torture_cluster(cli: &Cli, nodes: usize, options: Options) -> Result<bo
         } else {
             Tcp::AsRecommended
         });
-        options.blows = cluster::Blow::all().collect();
+        options.faults = cluster::Fault::all().collect();
     }
-    if !cli.blows.is_empty() {
-        options.blows.clone_from(&cli.blows);
+    if !cli.faults.is_empty() {
+        options.faults.clone_from(&cli.faults);
     }
-    let is_of_network = |blow: &&cluster::Blow| cluster::Blow::OF_NETWORK.contains(blow);
-    if let Some(blow) = options
-        .blows
+    let is_of_network = |fault: &&cluster::Fault| cluster::Fault::OF_NETWORK.contains(fault);
+    if let Some(fault) = options
+        .faults
         .iter()
         .find(is_of_network)
         .filter(|_| !cli.namespaces)
     {
-        return Err(TortureError::Network(format!("\"{blow}\" needs --namespaces")));
+        return Err(TortureError::Network(format!("\"{fault}\" needs --namespaces")));
     }
     let seed = options.seed;
     let report = cluster::run(options).await?;
@@ -158,12 +157,12 @@ fn tell(report: &Report, seed: u64) -> bool {
 
 fn tell_sound(sound: bool, seed: u64) -> bool {
     if !sound {
-        say(&format!("a law was broken; repeat it with --seed {seed}"));
+        say(&format!("violation found; repeat the run with --seed {seed}"));
     }
     sound
 }
 
 fn say(text: &str) {
-    // Nobody is helped by a run that ends because its progress cannot be shown.
+    // Ignore errors: a run should not end because it cannot print its progress.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

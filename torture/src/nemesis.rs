@@ -1,4 +1,4 @@
-//! What goes wrong beside the kills: one blow at a time, struck and healed.
+//! Faults on a single node beside the kills: one at a time, injected and healed.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,48 +11,48 @@ use rand::seq::SliceRandom as _;
 use roomful_testkit::proxy::{Proxy, Weather};
 use tokio::time::sleep;
 
-use crate::crowd::{Crowd, DEVICES};
+use crate::client_pool::{ClientPool, DEVICES};
 use crate::device::Order;
 use crate::disk::Disk;
 use crate::error::TortureError;
-use crate::stage::Stage;
+use crate::run_state::RunState;
 
-/// Longer than the server waits for a heartbeat, so that it gives up a line that is dead at one end only.
+/// Longer than the server's heartbeat timeout, so that the server closes a half-open connection.
 const HALF_OPEN: Duration = Duration::from_millis(3_500);
-/// At most so long does a blow fall that waits for what others do meanwhile.
+/// The longest duration of a fault that waits for the clients.
 pub(crate) const HOLD: Duration = Duration::from_secs(3);
 
-/// Each blow once, in an order of its own, then each of them again.
-pub(crate) fn next_blow<B: Copy>(blows: &mut [B], round: u64, rng: &mut StdRng) -> Option<B> {
-    let at = usize::try_from(round).unwrap_or_default() % blows.len().max(1);
+/// Yields each fault once in random order, then all of them again.
+pub(crate) fn next_fault<B: Copy>(faults: &mut [B], round: u64, rng: &mut StdRng) -> Option<B> {
+    let at = usize::try_from(round).unwrap_or_default() % faults.len().max(1);
     if at == 0 {
-        blows.shuffle(rng);
+        faults.shuffle(rng);
     }
-    blows.get(at).copied()
+    faults.get(at).copied()
 }
 
-/// A lesser blow than a kill.
+/// A fault that is milder than a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blow {
+pub enum Fault {
     /// The connections of half of the devices are reset.
     Cut,
-    /// Half of the devices hang on lines that are dead and do not say so; then the lines come back, or are reset.
+    /// Half of the devices have silent connections; then the connections come back, or are reset.
     HalfOpen,
-    /// Every piece of the traffic of half of the devices takes its time.
+    /// The traffic of half of the devices is delayed.
     Delay,
-    /// Some devices stop reading while long messages are sent to them.
+    /// Some devices stop reading while others send long messages to them.
     Deaf,
-    /// The tokens of some devices end.
+    /// The tokens of some devices expire.
     Expire,
     /// The disk is full.
     FullDisk,
 }
 
-impl Blow {
-    /// The blows that need nothing special of the machine.
+impl Fault {
+    /// Faults without special requirements.
     pub const COMMON: [Self; 5] = [Self::Cut, Self::HalfOpen, Self::Delay, Self::Deaf, Self::Expire];
 
-    /// All of them.
+    /// All faults.
     pub(crate) const ALL: [Self; 6] = [
         Self::Cut,
         Self::HalfOpen,
@@ -63,31 +63,31 @@ impl Blow {
     ];
 }
 
-/// Where a blow falls.
+/// The system that a fault acts on.
 pub(crate) struct Field<'a> {
-    pub(crate) stage: &'a Stage,
-    pub(crate) crowd: &'a Crowd,
+    pub(crate) run_state: &'a RunState,
+    pub(crate) client_pool: &'a ClientPool,
     pub(crate) disk: &'a Disk,
     pub(crate) rng: &'a mut StdRng,
-    /// Messages that are to be sent while it lasts.
+    /// Messages to send during the fault.
     pub(crate) messages: u64,
-    /// So many are acknowledged when all of them have got through.
+    /// The number of acknowledged messages when all of them have got through.
     pub(crate) acknowledged: u64,
 }
 
 impl Field<'_> {
-    /// Strikes, lets messages be sent, and heals.
-    pub(crate) async fn strike(&mut self, blow: Blow) -> Result<(), TortureError> {
-        let lines = self.crowd.lines_of(self.rng.random_range(0..DEVICES));
-        match blow {
-            Blow::Cut => {
-                self.stage.allow(self.messages);
+    /// Injects the fault, lets clients send messages, and heals it.
+    pub(crate) async fn strike(&mut self, fault: Fault) -> Result<(), TortureError> {
+        let lines = self.client_pool.lines_of(self.rng.random_range(0..DEVICES));
+        match fault {
+            Fault::Cut => {
+                self.run_state.allow(self.messages);
                 for line in &lines {
                     line.reset_all();
                 }
             }
-            Blow::HalfOpen => self.half_open(&lines).await,
-            Blow::Delay => {
+            Fault::HalfOpen => self.half_open(&lines).await,
+            Fault::Delay => {
                 let slow = Weather::Slow(Duration::from_millis(self.rng.random_range(1..30)));
                 for line in &lines {
                     line.set(slow);
@@ -97,11 +97,11 @@ impl Field<'_> {
                     line.set(Weather::Fair);
                 }
             }
-            Blow::Deaf => self.deafen().await,
-            Blow::Expire => self.expire().await,
-            Blow::FullDisk => {
+            Fault::Deaf => self.deafen().await,
+            Fault::Expire => self.expire().await,
+            Fault::FullDisk => {
                 self.disk.fill()?;
-                self.stage.allow(self.messages);
+                self.run_state.allow(self.messages);
                 self.pause(300..1_500).await;
                 self.disk.free()?;
             }
@@ -109,18 +109,18 @@ impl Field<'_> {
         Ok(())
     }
 
-    /// Until what may be sent meanwhile has got through, but not for ever: some of it may have to wait for the end.
+    /// Waits until the fault's messages have got through, up to a limit: some may have to wait for the heal.
     async fn hold(&self) {
-        self.stage.allow(self.messages);
-        let enough = || self.stage.acknowledged() >= self.acknowledged;
-        self.stage.wait_until(HOLD, enough).await;
+        self.run_state.allow(self.messages);
+        let enough = || self.run_state.acknowledged() >= self.acknowledged;
+        self.run_state.wait_until(HOLD, enough).await;
     }
 
     async fn half_open(&mut self, lines: &[&Proxy]) {
         for line in lines {
             line.set(Weather::Frozen);
         }
-        self.stage.allow(self.messages);
+        self.run_state.allow(self.messages);
         sleep(HALF_OPEN).await;
         if self.rng.random() {
             for line in lines {
@@ -133,26 +133,26 @@ impl Field<'_> {
     }
 
     async fn deafen(&mut self) {
-        let deaf = [(); 2].map(|()| self.rng.random_range(0..self.crowd.devices()));
+        let deaf = [(); 2].map(|()| self.rng.random_range(0..self.client_pool.devices()));
         for device in deaf {
-            self.crowd.order(device, Order::Deaf).await;
+            self.client_pool.order(device, Order::Deaf).await;
         }
-        self.stage.long.store(true, Ordering::SeqCst);
+        self.run_state.long.store(true, Ordering::SeqCst);
         self.hold().await;
-        self.stage.long.store(false, Ordering::SeqCst);
+        self.run_state.long.store(false, Ordering::SeqCst);
         for device in deaf {
-            self.crowd.order(device, Order::Hear).await;
+            self.client_pool.order(device, Order::Hear).await;
         }
     }
 
     async fn expire(&mut self) {
-        for device in 0..self.crowd.devices() {
+        for device in 0..self.client_pool.devices() {
             if self.rng.random() {
-                self.crowd.order(device, Order::Expire).await;
+                self.client_pool.order(device, Order::Expire).await;
             }
         }
-        self.stage.allow(self.messages);
-        // The tokens end between one second and two from now.
+        self.run_state.allow(self.messages);
+        // The tokens expire one to two seconds from now.
         self.pause(1_000..2_200).await;
     }
 
@@ -161,7 +161,7 @@ impl Field<'_> {
     }
 }
 
-impl fmt::Display for Blow {
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cut => "cut lines",

@@ -1,4 +1,4 @@
-//! A device's place in a room's log, as a client keeps it: what it has seen, and what it must ask for to see the rest.
+//! A device's position in a room's log, as a client keeps it: what it has, and what it must request.
 
 use roomful_testkit::history::{Joined, Name, Page};
 
@@ -6,12 +6,12 @@ use roomful_testkit::history::{Joined, Name, Page};
 pub(crate) struct Place {
     pub(crate) room: Name,
     pub(crate) epoch: Option<Name>,
-    /// All up to here was seen, the gap below aside.
+    /// The device has every entry up to here, except those in `gap`.
     last: u64,
-    /// The join's page has not reached its head: the last entry that was seen before the gap, and the head.
+    /// The gap of a join whose page ended before the head: the last entry before the gap, and the head.
     gap: Option<(u64, u64)>,
     subscribed: bool,
-    /// The connection was lost while there was a gap: a session that goes on does not fill it.
+    /// The connection broke during a gap: a recovered session does not fill it.
     torn: bool,
 }
 
@@ -27,7 +27,7 @@ impl Place {
         }
     }
 
-    /// Up to where everything was seen.
+    /// The device has every entry up to here.
     pub(crate) fn seen(&self) -> u64 {
         self.gap.map_or(self.last, |(seen, _)| seen)
     }
@@ -36,12 +36,12 @@ impl Place {
         self.subscribed
     }
 
-    /// What to say in the next join; nothing before the first one.
+    /// The `since` of the next join; `None` before the first one.
     pub(crate) fn since(&self) -> Option<u64> {
         self.epoch.as_ref().map(|_| self.seen())
     }
 
-    /// Takes the answer to a join. Answers after which entry to read on, if the page does not reach the head.
+    /// Applies the answer to a join. Returns the entry to read on from, if the page ends before the head.
     pub(crate) fn joined(&mut self, joined: &Joined) -> Option<u64> {
         let before = self.seen();
         self.epoch = Some(joined.epoch.clone());
@@ -53,7 +53,7 @@ impl Place {
         self.gap.map(|(seen, _)| seen)
     }
 
-    /// Takes a page that was asked for. Answers after which entry to read on, if the gap is not closed yet.
+    /// Applies a requested page. Returns the entry to read on from, if the gap is still open.
     pub(crate) fn page(&mut self, page: &Page) -> Option<u64> {
         let (_, head) = self.gap?;
         let reached = page.entries.last().map_or(head, |seen| seen.seq);
@@ -65,15 +65,15 @@ impl Place {
         self.last = self.last.max(seq);
     }
 
-    /// The connection is gone, or could not be made.
+    /// The connection is lost, or the attempt failed.
     pub(crate) fn lost(&mut self) {
         self.torn |= self.gap.is_some();
         self.last = self.seen();
         self.gap = None;
     }
 
-    /// There is a new connection. Answers whether a subscription ended with the one before: without recovery each that
-    /// there was, with it those that have to be made anew.
+    /// A new connection is open. Returns true if the previous subscription has ended: without recovery any
+    /// subscription, with recovery those that need a new join.
     pub(crate) fn back(&mut self, recovered: bool) -> bool {
         let was = self.subscribed;
         let torn = std::mem::take(&mut self.torn);

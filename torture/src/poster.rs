@@ -1,4 +1,4 @@
-//! The app's backend: posts a notification now and then, and again under the same id until it is acknowledged.
+//! The app's backend: posts notifications, each again under the same id until it is acknowledged.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use roomful_testkit::http;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::stage::{Stage, User};
+use crate::run_state::{RunState, User};
 
-/// How long an answer may take.
+/// Answer timeout.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long to rest after a post that failed.
+/// Pause after a failed post.
 const REST: Duration = Duration::from_millis(50);
 
 pub(crate) struct Poster {
-    pub(crate) stage: Arc<Stage>,
+    pub(crate) run_state: Arc<RunState>,
     pub(crate) users: Vec<Arc<User>>,
-    /// Nodes; any will do.
+    /// Addresses of the nodes; any will do.
     pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) api_key: &'static str,
     pub(crate) seed: u64,
@@ -31,12 +31,12 @@ pub(crate) struct Poster {
 
 impl Poster {
     /// Posts as messages are acknowledged, for as long as it is polled.
-    pub(crate) async fn live(self) {
+    pub(crate) async fn run(self) {
         let mut rng = StdRng::seed_from_u64(self.seed);
         loop {
-            let owes = || self.stage.owes_notices();
-            while !self.stage.wait_until(PATIENCE, owes).await {}
-            let posted = self.stage.notices();
+            let owes = || self.run_state.owes_notices();
+            while !self.run_state.wait_until(PATIENCE, owes).await {}
+            let posted = self.run_state.notices();
             let mut users: Vec<_> = self.users.iter().filter(|_| rng.random()).cloned().collect();
             if users.is_empty() {
                 users.extend(self.users.first().cloned());
@@ -61,7 +61,7 @@ impl Poster {
             match timeout(PATIENCE, asked).await {
                 Ok(Ok(answer)) if answer.status == 201 => break,
                 Ok(Ok(answer)) if !matches!(answer.status, 429 | 500 | 503 | 507) => {
-                    self.stage.trouble(format!(
+                    self.run_state.trouble(format!(
                         "the notification {id} is refused: {} {}",
                         answer.status,
                         answer.text()
@@ -74,10 +74,10 @@ impl Poster {
         for user in users {
             user.posted.fetch_add(1, Ordering::SeqCst);
         }
-        self.stage.recorder.record(Event::Posted {
+        self.run_state.recorder.record(Event::Posted {
             id: id.clone(),
             users: names,
         });
-        self.stage.posted();
+        self.run_state.posted();
     }
 }

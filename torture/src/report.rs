@@ -1,4 +1,4 @@
-//! What came of a run.
+//! The result of a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,58 +6,58 @@ use std::time::Duration;
 
 use roomful_testkit::history::{Audit, Checker, Event, Outcome, Violation};
 
-use crate::nemesis::Blow;
+use crate::nemesis::Fault;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// The seed it was run with.
+    /// The seed.
     pub seed: u64,
-    /// How often the server was killed.
+    /// Number of kills.
     pub kills: u64,
-    /// Kills that met sends under way.
+    /// Kills during which sends were in progress.
     pub met: u64,
-    /// The other blows, in the order in which they fell.
-    pub blows: Vec<Blow>,
-    /// Messages that were acknowledged, retries not counted.
+    /// The injected faults, in order.
+    pub faults: Vec<Fault>,
+    /// Acknowledged messages, without retries.
     pub acknowledged: u64,
-    /// Events of the history that were checked: operations, deliveries, joins, marks.
+    /// Checked events of the history: operations, deliveries, joins, marks.
     pub events: u64,
-    /// Attempts to send that had no answer.
+    /// Sends without an answer.
     pub unknown: u64,
-    /// Attempts to send that were refused.
+    /// Refused sends.
     pub refused: u64,
-    /// Attempts to send that were answered as duplicates.
+    /// Sends answered as duplicates.
     pub duplicates: u64,
     /// Joins, the first ones included.
     pub joins: u64,
-    /// Notifications that were posted, and times that one came to a device.
+    /// Posted notifications, and their deliveries to devices.
     pub posted: u64,
     /// See [`Report::posted`].
     pub notified: u64,
-    /// Clients that came back for their session, and those of them that got it.
+    /// Clients that asked for recovery, and those that got it.
     pub claims: u64,
     /// See [`Report::claims`].
     pub recovered: u64,
-    /// Connections that the server has closed, by its word for the cause. What a kill closes is not counted.
+    /// Connections that the server closed, by its cause. Connections closed by a kill are not counted.
     pub closed: BTreeMap<String, u64>,
-    /// Entries that were read back.
+    /// Entries read back.
     pub entries: u64,
-    /// How long it took.
+    /// Duration.
     pub took: Duration,
-    /// Laws that were broken.
+    /// Violations of the laws.
     pub violations: Vec<Violation>,
-    /// What no law speaks of and should not have happened all the same.
+    /// Other observations that should not happen.
     pub troubles: Vec<String>,
 }
 
 impl Report {
-    /// Whether everything was as it must be.
+    /// True if there is no violation and no trouble.
     pub fn sound(&self) -> bool {
         self.violations.is_empty() && self.troubles.is_empty()
     }
 
-    /// Holds a part of the history and the logs as they are after it to the laws.
+    /// Checks a part of the history, and the logs after it, against the laws.
     pub(crate) fn hold(&mut self, checker: &mut Checker, events: Vec<Event>, audits: &[Audit]) {
         self.count(&events);
         checker.take(events);
@@ -69,7 +69,7 @@ impl Report {
         self.violations = checker.violations().to_vec();
     }
 
-    /// Counts what a part of the history holds.
+    /// Counts the events of a part of the history.
     fn count(&mut self, events: &[Event]) {
         self.events += events.len() as u64;
         for event in events {
@@ -87,7 +87,7 @@ impl Report {
         }
     }
 
-    /// Counts what the server says it has closed since it was started, from the text of its metrics.
+    /// Counts the connections closed since the server's start, from the text of its metrics.
     pub(crate) fn count_closed(&mut self, metrics: &str) {
         for line in metrics.lines() {
             let Some(rest) = line.strip_prefix("roomful_closed_total{cause=\"") else {
@@ -107,7 +107,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "seed {}: {} kills ({} met sends under way), {} messages acknowledged in {:.1} s",
+            "seed {}: {} kills ({} during sends), {} messages acknowledged in {:.1} s",
             self.seed,
             self.kills,
             self.met,
@@ -121,19 +121,19 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  sessions: {} of {} recovered; notifications: {} posted, given {} times",
+            "  sessions: {} of {} recovered; notifications: {} posted, delivered {} times",
             self.recovered, self.claims, self.posted, self.notified
         )?;
-        if !self.blows.is_empty() {
-            write!(f, "  blows:")?;
+        if !self.faults.is_empty() {
+            write!(f, "  faults:")?;
         }
-        for blow in Blow::ALL {
-            let times = self.blows.iter().filter(|other| **other == blow).count();
+        for fault in Fault::ALL {
+            let times = self.faults.iter().filter(|other| **other == fault).count();
             if times > 0 {
-                write!(f, " {blow} {times}")?;
+                write!(f, " {fault} {times}")?;
             }
         }
-        if !self.blows.is_empty() {
+        if !self.faults.is_empty() {
             writeln!(f)?;
         }
         write!(f, "  closed by the server:")?;

@@ -1,4 +1,4 @@
-//! A run: rounds of traffic under blows and kills, and an audit at the end of each.
+//! A run on one node: rounds of traffic with faults and kills, and an audit after each.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -13,18 +13,18 @@ use roomful_testkit::{ServerProcess, http, server};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::crowd::{Crowd, DEVICES};
+use crate::client_pool::{ClientPool, DEVICES};
 use crate::disk::Disk;
 use crate::error::TortureError;
 use crate::log_reader::LogReader;
-use crate::nemesis::{Blow, Field, next_blow};
+use crate::nemesis::{Fault, Field, next_fault};
 use crate::poster::Poster;
 use crate::report::Report;
-use crate::stage::Stage;
+use crate::run_state::RunState;
 
-/// How long a server that nothing ails any more may take to acknowledge everything, and everybody to catch up.
+/// How long a healthy server may take to acknowledge everything, and all clients to catch up.
 pub(crate) const RECOVERY: Duration = Duration::from_mins(1);
-/// What a server is started with: it keeps everything, refuses nobody, and notices a dead line soon.
+/// The server's settings: keep everything, refuse nobody, notice a dead connection soon.
 pub(crate) const SETTINGS: [(&str, &str); 6] = [
     ("ROOMFUL_LIMITS", "off"),
     ("ROOMFUL_LOG", "warn"),
@@ -34,29 +34,29 @@ pub(crate) const SETTINGS: [(&str, &str); 6] = [
     ("ROOMFUL__AUTH__LEEWAY", "0s"),
 ];
 
-/// What to do.
+/// Options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Decides who does what and which blow falls when.
+    /// Decides who does what, and the order of faults.
     pub seed: u64,
-    /// How often the server is killed.
+    /// Number of rounds, each with one kill.
     pub rounds: u64,
-    /// Messages to be acknowledged, over all rounds.
+    /// Messages to acknowledge, over all rounds.
     pub messages: u64,
-    /// The lesser blows to choose from.
-    pub blows: Vec<Blow>,
-    /// The server.
+    /// The faults to choose from.
+    pub faults: Vec<Fault>,
+    /// The server binary.
     pub binary: PathBuf,
-    /// Its further environment.
+    /// Additional environment of the server.
     pub env: Vec<(String, String)>,
-    /// Whether to go on when a law is broken.
+    /// Continue after a violation.
     pub go_on: bool,
-    /// Whether to show each round on standard error.
+    /// Print each round to standard error.
     pub progress: bool,
 }
 
 impl Options {
-    /// A short run of the server that `ROOMFUL_BIN` names, or else of the `roomful` that lies beside this program.
+    /// A short run of the server named by `ROOMFUL_BIN`, or of the `roomful` beside this program.
     ///
     /// # Errors
     /// [`TortureError::NoBinary`] if there is none.
@@ -64,17 +64,17 @@ impl Options {
         Self::with_binary(seed, None)
     }
 
-    /// As [`new`](Self::new), of the given server if there is one.
+    /// Like [`new`](Self::new), with the given server if there is one.
     pub fn with_binary(seed: u64, binary: Option<PathBuf>) -> Result<Self, TortureError> {
-        let beside = || {
+        let sibling = || {
             let program = std::env::current_exe().unwrap_or_default();
-            // A test's program lies one folder deeper.
+            // A test binary is one folder deeper.
             let folders = program.ancestors().skip(1).take(2);
             let mut candidates = folders.map(|folder| folder.join("roomful"));
             candidates.find(|path| path.is_file()).unwrap_or("roomful".into())
         };
         let named = binary.or_else(|| std::env::var_os("ROOMFUL_BIN").map(PathBuf::from));
-        let binary = named.unwrap_or_else(beside);
+        let binary = named.unwrap_or_else(sibling);
         if !binary.is_file() {
             return Err(TortureError::NoBinary(binary));
         }
@@ -82,7 +82,7 @@ impl Options {
             seed,
             rounds: 5,
             messages: 2_000,
-            blows: Blow::COMMON.to_vec(),
+            faults: Fault::COMMON.to_vec(),
             binary,
             env: Vec::new(),
             go_on: false,
@@ -91,12 +91,12 @@ impl Options {
     }
 }
 
-/// Carries out a run. It ends early when a law is broken, unless it is to go on.
+/// Runs the torture. Ends early on a violation, unless told to continue.
 ///
 /// # Errors
-/// If the run itself could not be carried out; a broken law is in the report.
+/// If the run itself failed; the report lists violations.
 pub async fn run(options: Options) -> Result<Report, TortureError> {
-    let disk = if options.blows.contains(&Blow::FullDisk) {
+    let disk = if options.faults.contains(&Fault::FullDisk) {
         Disk::small()?
     } else {
         Disk::Ordinary
@@ -118,14 +118,14 @@ struct Run {
     options: Options,
     rng: StdRng,
     server: ServerProcess,
-    stage: Arc<Stage>,
-    crowd: Crowd,
+    run_state: Arc<RunState>,
+    client_pool: ClientPool,
     /// Ends with the run.
     _posting: JoinSet<()>,
     checker: Checker,
     reader: LogReader,
     report: Report,
-    /// Last, so that it is unmounted when nobody uses it any more.
+    /// Last, so that it is unmounted after all users of it are gone.
     disk: Disk,
 }
 
@@ -136,21 +136,21 @@ impl Run {
         let settings = SETTINGS.map(|(name, text)| (name.to_owned(), text.to_owned()));
         config.env.extend(settings.into_iter().chain(options.env.clone()));
         let server = ServerProcess::start_with(config).await?;
-        let stage = Arc::new(Stage::new(server.secret()));
+        let run_state = Arc::new(RunState::new(server.secret()));
         let mut proxies = Vec::new();
         for _ in 0..DEVICES {
             proxies.push(Proxy::start(server.addr()).await?);
         }
-        let crowd = Crowd::gather(&stage, proxies, options.seed);
+        let client_pool = ClientPool::gather(&run_state, proxies, options.seed);
         let poster = Poster {
-            stage: Arc::clone(&stage),
-            users: crowd.users.clone(),
+            run_state: Arc::clone(&run_state),
+            users: client_pool.users.clone(),
             addrs: vec![server.addr()],
             api_key: server.api_key(),
             seed: options.seed,
         };
         let mut posting = JoinSet::new();
-        posting.spawn(poster.live());
+        posting.spawn(poster.run());
         Ok(Self {
             rng: StdRng::seed_from_u64(options.seed),
             report: Report {
@@ -159,8 +159,8 @@ impl Run {
             },
             options,
             server,
-            stage,
-            crowd,
+            run_state,
+            client_pool,
             _posting: posting,
             checker: Checker::default(),
             reader: LogReader::default(),
@@ -168,81 +168,84 @@ impl Run {
         })
     }
 
-    /// Half of the round's messages see a lesser blow, the other half a kill.
+    /// Half of the round's messages meet a fault, the other half a kill.
     async fn round(&mut self, round: u64) -> Result<(), TortureError> {
         let quota = (self.options.messages / self.options.rounds).max(20);
-        let base = self.stage.acknowledged();
+        let base = self.run_state.acknowledged();
         let (half, all) = (base + quota / 2, base + quota);
 
-        self.stage.allow(quota / 4);
+        self.run_state.allow(quota / 4);
         let early = base + self.rng.random_range(1..=quota / 8);
-        self.stage.reaches(early).await;
-        if let Some(blow) = next_blow(&mut self.options.blows, round, &mut self.rng) {
-            self.report.blows.push(blow);
-            self.strike(blow, quota / 2 - quota / 4, half).await?;
+        self.run_state.reaches(early).await;
+        if let Some(fault) = next_fault(&mut self.options.faults, round, &mut self.rng) {
+            self.report.faults.push(fault);
+            self.strike(fault, quota / 2 - quota / 4, half).await?;
         }
 
-        self.stage.allow(quota - quota / 2);
+        self.run_state.allow(quota - quota / 2);
         let late = half + self.rng.random_range(0..=quota / 4);
-        self.stage.reaches(late).await;
+        self.run_state.reaches(late).await;
         let metrics = http::get(self.server.addr(), "/metrics").await?;
         self.report.count_closed(&metrics.text());
         self.server.kill9().await?;
         self.report.kills += 1;
-        self.report.met += u64::from(self.stage.acknowledged() < all);
+        self.report.met += u64::from(self.run_state.acknowledged() < all);
         self.server.restart().await?;
 
-        if !self.stage.reaches(all).await {
-            let now = self.stage.acknowledged();
-            self.stage
+        if !self.run_state.reaches(all).await {
+            let now = self.run_state.acknowledged();
+            self.run_state
                 .trouble(format!("{} messages were never acknowledged", all - now));
         }
-        self.report.acknowledged = self.stage.acknowledged();
-        (self.report.claims, self.report.recovered) = self.stage.came_back_so_far();
+        self.report.acknowledged = self.run_state.acknowledged();
+        (self.report.claims, self.report.recovered) = self.run_state.came_back_so_far();
         self.audit(round + 1 == self.options.rounds).await
     }
 
-    async fn strike(&mut self, blow: Blow, messages: u64, acknowledged: u64) -> Result<(), TortureError> {
+    async fn strike(&mut self, fault: Fault, messages: u64, acknowledged: u64) -> Result<(), TortureError> {
         let mut field = Field {
-            stage: &self.stage,
-            crowd: &self.crowd,
+            run_state: &self.run_state,
+            client_pool: &self.client_pool,
             disk: &self.disk,
             rng: &mut self.rng,
             messages,
             acknowledged,
         };
-        field.strike(blow).await
+        field.strike(fault).await
     }
 
-    /// When all is quiet: reads the logs, waits until everybody has seen them, and holds everything to the laws.
+    /// When all is quiet: reads the logs, waits until all devices have them, and checks the laws.
     async fn audit(&mut self, whole: bool) -> Result<(), TortureError> {
-        self.crowd.end_races();
-        let quiet = || self.crowd.quiet() && !self.stage.owes_notices();
-        if !self.stage.wait_until(RECOVERY, quiet).await {
-            self.stage
+        self.client_pool.end_races();
+        let quiet = || self.client_pool.quiet() && !self.run_state.owes_notices();
+        if !self.run_state.wait_until(RECOVERY, quiet).await {
+            self.run_state
                 .trouble("some operations were never answered".to_owned());
         }
         let (addr, secret) = (self.server.addr(), self.server.secret());
-        let audits = self.reader.read(addr, secret, &self.crowd.rooms, whole).await?;
-        self.crowd.wait_for_all(&self.stage, &audits).await;
-        let events = self.stage.recorder.take();
+        let audits = self
+            .reader
+            .read(addr, secret, &self.client_pool.rooms, whole)
+            .await?;
+        self.client_pool.wait_for_all(&self.run_state, &audits).await;
+        let events = self.run_state.recorder.take();
         self.report.hold(&mut self.checker, events, &audits);
-        self.report.troubles = self.stage.troubles();
+        self.report.troubles = self.run_state.troubles();
         Ok(())
     }
 
     fn progress(&self, round: u64) {
         if self.options.progress {
-            let blow = self
+            let fault = self
                 .report
-                .blows
+                .faults
                 .last()
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            // Nobody is helped by a run that ends because its progress cannot be shown.
+            // Ignore errors: a run should not end because it cannot print its progress.
             let _ = writeln!(
                 std::io::stderr(),
-                "round {}/{}: {} acknowledged; {blow}, kill",
+                "round {}/{}: {} acknowledged; {fault}, kill",
                 round + 1,
                 self.options.rounds,
                 self.report.acknowledged

@@ -1,22 +1,22 @@
-//! A short run over a cluster, so that ordinary tests break what the long ones break for hours.
+//! A short run over a cluster, so that `make test` covers what the long runs cover.
 
-use roomful_torture::cluster::{Blow, Options, run};
+use roomful_torture::cluster::{Fault, Options, run};
 
-/// Decides about the run; others are for `make torture-cluster`.
+/// The seed of the run; use `make torture-cluster` for others.
 const SEED: u64 = 20_261_124;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_and_nothing_comes_twice_over_nodes_that_are_killed_and_cut_off() {
+async fn killed_and_partitioned_nodes_lose_and_duplicate_nothing() {
     let mut options = Options::new(roomful_torture::Options::new(SEED).unwrap());
-    options.blows = vec![
-        Blow::Lossy,
-        Blow::StopNode,
-        Blow::KillRedis,
-        Blow::KillPostgres,
-        Blow::NoBus,
-        Blow::KillCutOff,
+    options.faults = vec![
+        Fault::Lossy,
+        Fault::StopNode,
+        Fault::KillRedis,
+        Fault::KillPostgres,
+        Fault::NoBus,
+        Fault::KillCutOff,
     ];
-    options.rounds = options.blows.len() as u64;
+    options.rounds = options.faults.len() as u64;
     options.messages = 1_500;
     options.watch_every = 5;
     options.storm = 60;
@@ -28,7 +28,7 @@ async fn nothing_is_lost_and_nothing_comes_twice_over_nodes_that_are_killed_and_
         (report.common.kills, report.common.acknowledged),
         (rounds, messages)
     );
-    // Otherwise nothing was put to the test.
+    // Otherwise the run tested nothing.
     let common = &report.common;
     assert!(
         common.met > 0 && common.unknown > 0 && common.recovered > 0,

@@ -1,18 +1,18 @@
-//! A short run over a cluster whose nodes are cut off by a network that drops packets.
+//! A short run over a cluster whose network drops packets.
 
 use std::io::Write as _;
 
 use roomful_torture::TortureError;
-use roomful_torture::cluster::{Blow, CutBy, Options, Report, Tcp, namespaces, run};
+use roomful_torture::cluster::{CutBy, Fault, Options, Report, Tcp, namespaces, run};
 use tokio::process::Command;
 
-/// Decides about the run; others are for `make torture-cluster NAMESPACES=1`.
+/// The seed of the run; use `make torture-cluster NAMESPACES=1` for others.
 const SEED: u64 = 20_261_129;
-/// The test below, which runs itself once more.
-const TEST: &str = "nothing_is_lost_and_nothing_comes_twice_over_nodes_whose_packets_are_dropped";
+/// The test below, which runs itself again.
+const TEST: &str = "nodes_whose_packets_are_dropped_lose_and_duplicate_nothing";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_and_nothing_comes_twice_over_nodes_whose_packets_are_dropped() {
+async fn nodes_whose_packets_are_dropped_lose_and_duplicate_nothing() {
     if namespaces::inside() {
         let report = torture().await.unwrap();
         println!("{report}");
@@ -22,14 +22,14 @@ async fn nothing_is_lost_and_nothing_comes_twice_over_nodes_whose_packets_are_dr
     let again = match namespaces::again(["--exact", TEST, "--nocapture"]) {
         Ok(again) => again,
         Err(why) => {
-            // Past what the test's output is caught by, since a test that did not run must not look as if it had.
+            // Write past the captured output: a skipped test must not look like a passed one.
             writeln!(std::io::stderr(), "{TEST} was not run: {why}").unwrap();
             return;
         }
     };
     let output = Command::from(again).kill_on_drop(true).output().await.unwrap();
     for text in [output.stdout, output.stderr] {
-        // Whoever counts results of tests must not find this one twice.
+        // Hide the inner test's result, so that runners do not count it twice.
         println!("  {}", String::from_utf8_lossy(&text).replace('\n', "\n  "));
     }
     assert!(output.status.success());
@@ -38,14 +38,14 @@ async fn nothing_is_lost_and_nothing_comes_twice_over_nodes_whose_packets_are_dr
 async fn torture() -> Result<Report, TortureError> {
     let mut options = Options::new(roomful_torture::Options::new(SEED)?);
     options.cut_by = CutBy::Network(Tcp::default());
-    options.blows = vec![
-        Blow::NoStore,
-        Blow::NoBus,
-        Blow::NoPeers,
-        Blow::Isolated,
-        Blow::OneWay,
+    options.faults = vec![
+        Fault::NoStore,
+        Fault::NoBus,
+        Fault::NoPeers,
+        Fault::Isolated,
+        Fault::OneWay,
     ];
-    options.rounds = options.blows.len() as u64;
+    options.rounds = options.faults.len() as u64;
     options.messages = 500;
     options.watch_every = 0;
     options.storm = 0;
@@ -56,11 +56,11 @@ async fn torture() -> Result<Report, TortureError> {
 fn hold(report: &Report) {
     assert!(report.sound(), "{report}");
     assert_eq!((report.common.kills, report.common.acknowledged), (5, 500));
-    // Otherwise nothing was put to the test. A short cut may fall when there is nothing to drop, as between nodes when nobody
-    // polls; but a node renews its lease all the time.
-    let dropped: Vec<_> = report.dropped.iter().map(|(blow, _)| *blow).collect();
-    for blow in [Blow::NoBus, Blow::Isolated] {
-        assert!(dropped.contains(&blow), "{blow}: {report}");
+    // Otherwise the run tested nothing. A short cut may meet no packets, such as between nodes without
+    // polling clients; but a node renews its lease all the time.
+    let dropped: Vec<_> = report.dropped.iter().map(|(fault, _)| *fault).collect();
+    for fault in [Fault::NoBus, Fault::Isolated] {
+        assert!(dropped.contains(&fault), "{fault}: {report}");
     }
     let connects: u64 = report.dropped.iter().map(|(_, dropped)| dropped.connects).sum();
     assert!(connects > 0, "{report}");

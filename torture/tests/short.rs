@@ -1,32 +1,32 @@
-//! A short run of each kind, so that ordinary tests break what the long ones break for hours.
+//! Short runs of each kind, so that `make test` covers what the long runs cover.
 
-use roomful_torture::{Blow, Options, TortureError, run};
+use roomful_torture::{Fault, Options, TortureError, run};
 
-/// Decides about the runs below; others are for `make torture`.
+/// The seed of the runs; use `make torture` for others.
 const SEED: u64 = 20_261_122;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_and_nothing_comes_twice_under_kills_and_dead_lines() {
+async fn kills_and_dead_connections_lose_and_duplicate_nothing() {
     let options = Options::new(SEED).unwrap();
     let (rounds, messages) = (options.rounds, options.messages);
     let report = run(options).await.unwrap();
     println!("{report}");
     assert!(report.sound(), "{report}");
     assert_eq!((report.kills, report.acknowledged), (rounds, messages));
-    // Otherwise nothing was put to the test.
+    // Otherwise the run tested nothing.
     assert!(
         report.met > 0 && report.unknown > 0 && report.duplicates > 0,
         "{report}"
     );
-    for blow in Blow::COMMON {
-        assert!(report.blows.contains(&blow), "no {blow}: {report}");
+    for fault in Fault::COMMON {
+        assert!(report.faults.contains(&fault), "no {fault}: {report}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_and_nothing_comes_twice_on_a_disk_that_fills_up() {
+async fn a_disk_that_fills_up_loses_and_duplicates_nothing() {
     let mut options = Options::new(SEED).unwrap();
-    options.blows = vec![Blow::FullDisk];
+    options.faults = vec![Fault::FullDisk];
     options.rounds = 2;
     options.messages = 600;
     let report = match run(options).await {

@@ -1,7 +1,7 @@
-//! A cut: which lines of which nodes are dead without saying so.
+//! Network partitions: which connections of which nodes go silent.
 //!
-//! Where nodes have namespaces of their own, the network between drops packets. Elsewhere proxies fall silent; they accept
-//! connections all the same, and know neither directions nor who calls.
+//! With network namespaces, the network between the nodes drops packets. Without them, proxies fall silent;
+//! they still accept connections, and cannot tell directions or callers apart.
 
 use roomful_testkit::proxy::{Proxy, Weather};
 use tokio::task::block_in_place;
@@ -16,7 +16,7 @@ pub(super) struct Cut {
     pub(super) lost: Lost,
 }
 
-/// What is out of reach.
+/// What a partition makes unreachable.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Behind {
     /// The store, for that node.
@@ -25,11 +25,11 @@ pub(super) enum Behind {
     Bus(usize),
     /// All nodes, for each other.
     Peers,
-    /// Store, bus and other nodes, for that node. Of the network alone.
+    /// Store, bus and other nodes, for that node. Needs the network.
     All(usize),
 }
 
-/// Which packets are lost. A direction alone is of the network alone.
+/// Which packets are lost. A single direction needs the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
     Both,
@@ -37,7 +37,7 @@ pub(super) enum Lost {
     ToNode,
 }
 
-/// A proxy, and on which side of it the node is that is cut off.
+/// A proxy, and the side of it on which the partitioned node is.
 struct Line<'a> {
     proxy: &'a Proxy,
     side: Side,
@@ -45,16 +45,16 @@ struct Line<'a> {
 
 #[derive(Clone, Copy)]
 enum Side {
-    /// The node calls.
+    /// The node opens the connections.
     Calls,
-    /// That node calls, and so do others, which are not cut off.
+    /// The node opens connections, and so do others that are not partitioned.
     CallsToo(usize),
-    /// The node is called.
+    /// Others open connections to the node.
     Called,
 }
 
 impl Behind {
-    /// The node that can't renew its lease meanwhile.
+    /// The node that cannot renew its lease meanwhile.
     pub(super) fn without_lease(self) -> Option<usize> {
         match self {
             Self::Bus(node) | Self::All(node) => Some(node),
@@ -64,7 +64,7 @@ impl Behind {
 }
 
 impl Line<'_> {
-    /// What the network's rules match, of the packets that shall be lost.
+    /// The network rules that match the packets to drop.
     fn packets(&self, lost: Lost) -> Vec<String> {
         let port = self.proxy.addr().port();
         let (to_proxy, from_proxy) = (format!("tcp dport {port}"), format!("tcp sport {port}"));
@@ -88,7 +88,7 @@ impl Line<'_> {
 }
 
 impl Nodes {
-    /// From now on, until they are mended, what goes over these lines is lost.
+    /// Starts to drop everything on these connections, until `heal`.
     pub(super) fn cut(&self, cut: Cut) -> Result<(), TortureError> {
         let lines = self.lines_of(cut.behind);
         if let Some(network) = &self.network {
@@ -101,8 +101,8 @@ impl Nodes {
         Ok(())
     }
 
-    /// Ends what connections there are over these lines, but for those that others use. Over a line that is cut, a node may
-    /// not hear of it.
+    /// Closes the connections over these proxies, except those that others share. A partitioned node may
+    /// not notice.
     pub(super) fn tear(&self, behind: Behind) {
         for line in self.lines_of(behind) {
             if !matches!(line.side, Side::CallsToo(_)) {
@@ -111,7 +111,7 @@ impl Nodes {
         }
     }
 
-    /// Every line is as it should be.
+    /// Restores all connections.
     pub(super) fn mend(&self) -> Result<(), TortureError> {
         for line in &self.lines {
             line.messages.lose(0, 0);
@@ -126,7 +126,7 @@ impl Nodes {
         mended.unwrap_or(Ok(()))
     }
 
-    /// What the network has dropped so far, if there is one.
+    /// The packets that the network has dropped so far, if there is a network.
     pub(super) fn dropped(&self) -> Result<Dropped, TortureError> {
         let dropped = self
             .network

@@ -1,10 +1,10 @@
-//! The most memory that a process has used since somebody began to look, which Linux keeps for each.
+//! Peak resident memory of a process since a reset, which Linux records.
 
 use std::fs;
 
 use roomful_testkit::Error;
 
-/// Lets the process `pid` forget the peak of its resident memory: from now on it is that of what comes.
+/// Resets the peak of the resident memory of process `pid`.
 pub(super) fn forget_peak(pid: u32) -> Result<(), Error> {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").map_err(|source| Error::Io {
         doing: "writing /proc/PID/clear_refs",

@@ -1,9 +1,9 @@
-//! Namespaces of this program's own, in which it may make networks: nothing of them is in the machine's, and all of it is
-//! gone with the program, however that ends. Its temporary files alone stay, if it is killed.
+//! Network namespaces for this program. Networks in them are separate from the machine's, and end with the
+//! program. Only its temporary files remain if it is killed.
 //!
-//! A process can't move into them by itself without what this project does without (`unsafe`); so the program runs once
-//! more, under `unshare`. Root may do so everywhere but in a container that forbids it, others where user namespaces are
-//! allowed.
+//! Moving the running process into namespaces needs `unsafe`, which this project forbids, so the program
+//! starts itself again under `unshare`. That works for root, except in a container that forbids it, and for
+//! other users where user namespaces are allowed.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -14,33 +14,33 @@ use rustix::process::getuid;
 use super::network::{self, Tcp};
 use crate::error::TortureError;
 
-/// Names the network namespace of whoever started this program within namespaces.
+/// Carries the network namespace of the process that started this program in namespaces.
 const OUTSIDE: &str = "ROOMFUL_TORTURE_OUTSIDE";
-/// The programs that are needed, and the Debian packages that have them.
+/// Required programs with their Debian packages.
 const PROGRAMS: [(&str, &str); 4] = [
     ("unshare", "util-linux"),
     ("setpriv", "util-linux"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
 ];
-/// Where Debian keeps some of them, out of a user's PATH.
+/// Folders in which Debian installs some of them, outside a user's PATH.
 const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
-/// The first process of its namespace: when it ends, the kernel kills all others there. It looks after orphans, which
-/// PostgreSQL leaves when it is killed. `ip netns` keeps its names in /run.
+/// The init process of the namespace: when it ends, the kernel kills all other processes there. It reaps
+/// orphans, which PostgreSQL leaves when it is killed. `ip netns` keeps its names in /run.
 const FIRST: &str = r#"trap "exit 130" INT TERM
 mount -t tmpfs tmpfs /run && ip link set lo up || exit
 "$@" & wait $!"#;
 
-/// Whether this process runs within them.
+/// True if this process runs in such namespaces.
 pub fn inside() -> bool {
     let outside = std::env::var_os(OUTSIDE);
     outside.is_some() && outside != current()
 }
 
-/// Says whether this machine lets this user have them, by making a small network in some.
+/// Checks whether this user may create namespaces, by making a small network in one.
 ///
 /// # Errors
-/// [`TortureError::Namespaces`] says what is missing, and what to do about it.
+/// [`TortureError::Namespaces`] names the missing part and the remedy.
 pub fn permitted() -> Result<(), TortureError> {
     all_installed()?;
     let tried = command(&network::set_up(1, Tcp::AsRecommended)).output();
@@ -55,9 +55,9 @@ pub fn permitted() -> Result<(), TortureError> {
     )))
 }
 
-/// Runs this program once more, within them.
+/// The command that runs this program again, in namespaces.
 ///
-/// What it returns has to be started from a thread that lives as long as it may run: it is killed with that thread.
+/// Start it from a thread that lives as long as the program: the kernel kills it with that thread.
 ///
 /// # Errors
 /// Those of [`permitted`].
@@ -71,12 +71,12 @@ pub fn again<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<Comma
     Ok(command(&words))
 }
 
-/// A command within namespaces. A signal that ends `unshare` is passed on to the first process there, and with it to all.
+/// A command in namespaces. `unshare` passes its end on to the init process, and so to all processes.
 fn command<W: AsRef<OsStr>>(words: &[W]) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "unshare"]);
     if !getuid().is_root() {
-        // As the same user, whom PostgreSQL does not refuse, but with root's rights over what is in there.
+        // Keep the same user, whom PostgreSQL accepts, with root's rights inside the namespaces.
         command.args(["--user", "--map-current-user", "--keep-caps"]);
     }
     command.args([

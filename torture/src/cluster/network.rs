@@ -1,7 +1,7 @@
-//! The network that nodes stand in when each has a namespace of its own: a router with a line to each, and one to us.
+//! The network of nodes in namespaces: a router with a link to each node and one to this process.
 //!
-//! What a rule of the router drops is lost as on a broken cable: nobody is told, new connections get no answer, those that
-//! are there fall silent, and TCP sends again what it has no answer for.
+//! A packet that a router rule drops is lost as on a broken cable: no error comes back, new connections get
+//! no answer, existing ones fall silent, and TCP retransmits.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,18 +13,18 @@ use serde_json::Value;
 use super::namespaces;
 use crate::error::TortureError;
 
-/// Where we are, and with us what nodes connect to.
+/// The address of this process, and of the services that nodes connect to.
 pub(super) const STAGE: Ipv4Addr = Ipv4Addr::new(10, 213, 0, 2);
-/// Where each node listens; in its namespace it is the only one.
+/// The port of each node; it is the only one in its namespace.
 const PORT: u16 = 3000;
-/// How many nodes there may be: each has a network of 10.213.0.0/16, and ours is one of them.
+/// The most nodes: each has a network of 10.213.0.0/16, and one is ours.
 const MOST: usize = 200;
 
-/// What the documentation recommends for the machines of a cluster.
+/// The sysctl settings that the documentation recommends for machines of a cluster.
 const RECOMMENDED: &str = include_str!("../../../deploy/sysctl/90-roomful.conf");
 
-/// Makes it for so many nodes, with TCP set by lines of a file of /proc and a value. Forwarded packets pass the chain
-/// `cuts`; what is to be lost is sent to `lost`.
+/// Script that makes the network for a number of nodes, with TCP settings as lines of a /proc file and a
+/// value. Forwarded packets pass the chain `cuts`; rules send packets to drop to `lost`.
 const SET_UP: &str = r#"set -e
 in_router() { ip netns exec router "$@"; }
 # connect NAMESPACE-OPTION NAME NETWORK: a line from the router to one of the others, which is called NAME there and here.
@@ -41,8 +41,8 @@ tune() {
 }
 settings=$2
 tune env
-ip link add stage type veth peer name stage netns router
-connect "" stage 0
+ip link add run_state type veth peer name run_state netns router
+connect "" run_state 0
 node=0
 while [ "$node" -lt "$1" ]; do
     name="node-$node"
@@ -66,33 +66,33 @@ table ip torture {
 END
 "#;
 
-/// How the kernel's TCP is set, on the machines of a cluster.
+/// TCP settings on the machines of a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tcp {
-    /// As the documentation recommends it.
+    /// The documentation's recommendation.
     #[default]
     AsRecommended,
-    /// As this machine has it in a new network.
+    /// This machine's defaults for a new network.
     AsItIs,
 }
 
-/// A running network. It ends with the namespaces that this process runs in.
+/// A running network. It ends with the namespaces of this process.
 #[derive(Debug)]
 pub(super) struct Network {
-    /// What commands of its router are run under.
+    /// The command prefix that enters its router.
     router: Vec<String>,
 }
 
-/// Packets that were dropped.
+/// Dropped packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// All of them.
     pub packets: u64,
-    /// Of them, those that would have opened a connection.
+    /// Those of them that open a connection.
     pub connects: u64,
 }
 
-/// The command that makes a network for so many nodes.
+/// The command that makes a network for that many nodes.
 pub(super) fn set_up(nodes: usize, tcp: Tcp) -> [String; 6] {
     let settings = match tcp {
         Tcp::AsRecommended => settings(RECOMMENDED),
@@ -101,7 +101,7 @@ pub(super) fn set_up(nodes: usize, tcp: Tcp) -> [String; 6] {
     ["sh", "-c", SET_UP, "sh", &nodes.to_string(), &settings].map(str::to_owned)
 }
 
-/// What a file for `sysctl` sets, as lines of a file of /proc and a value.
+/// The settings of a sysctl file, as lines of a /proc file and a value.
 fn settings(conf: &str) -> String {
     let lines = conf.lines().filter(|line| !line.starts_with('#'));
     let settings = lines.filter_map(|line| line.trim_start_matches('-').split_once('='));
@@ -112,14 +112,14 @@ fn settings(conf: &str) -> String {
     files.collect::<Vec<_>>().concat()
 }
 
-/// Where a node listens.
+/// The address on which a node listens.
 pub(super) fn node(node: usize) -> SocketAddr {
     let [a, b, ..] = STAGE.octets();
     let network = u8::try_from(node + 1).unwrap_or(u8::MAX);
     SocketAddr::from((Ipv4Addr::new(a, b, network, 2), PORT))
 }
 
-/// A node's server is run under this; it keeps its process id.
+/// The command prefix for a node's server; the server keeps its process id.
 pub(super) fn wrapper(node: usize) -> Vec<String> {
     exec_in(&format!("node-{node}"))
 }
@@ -129,17 +129,19 @@ fn exec_in(namespace: &str) -> Vec<String> {
 }
 
 impl Network {
-    /// Makes one for so many nodes.
+    /// Makes a network for that many nodes.
     ///
     /// # Errors
-    /// [`TortureError::Namespaces`] if this process has no namespaces of its own to make it in.
+    /// [`TortureError::Namespaces`] if this process has no namespaces of its own.
     pub(super) fn start(nodes: usize, tcp: Tcp) -> Result<Self, TortureError> {
         if !namespaces::inside() {
             let what = "this process has to be started in namespaces of its own";
             return Err(TortureError::Namespaces(what.to_owned()));
         }
         if nodes > MOST {
-            return Err(TortureError::Network(format!("there is room for {MOST} nodes")));
+            return Err(TortureError::Network(format!(
+                "at most {MOST} nodes are possible"
+            )));
         }
         run("making it", &set_up(nodes, tcp), "")?;
         Ok(Self {
@@ -147,7 +149,7 @@ impl Network {
         })
     }
 
-    /// Drops what any of these match, all from the same moment on.
+    /// Starts to drop all packets that match any of these rules, in one step.
     pub(super) fn drop_packets(&self, matches: &[String]) -> Result<(), TortureError> {
         let rules = matches
             .iter()
@@ -161,7 +163,7 @@ impl Network {
             .map(drop)
     }
 
-    /// What it has dropped so far.
+    /// The packets dropped so far.
     pub(super) fn dropped(&self) -> Result<Dropped, TortureError> {
         let list = self.nft(&["--json", "list", "counters"], "")?;
         let list: Value = serde_json::from_str(&list).unwrap_or_default();
@@ -199,7 +201,7 @@ impl Sub for Dropped {
     }
 }
 
-/// Runs a command with that input, and answers what it prints. Blocks.
+/// Runs a command with this input and returns its output. Blocks.
 fn run(doing: &str, words: &[String], input: &str) -> Result<String, TortureError> {
     let failed = |why: String| TortureError::Network(format!("{doing} failed: {why}"));
     let (program, args) = words
@@ -210,7 +212,7 @@ fn run(doing: &str, words: &[String], input: &str) -> Result<String, TortureErro
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
     if let Some(mut pipe) = child.stdin.take() {
-        // One that does not read it says why when it ends.
+        // A command that does not read its input gives the reason when it ends.
         let _ = pipe.write_all(input.as_bytes());
     }
     let output = child.wait_with_output();

@@ -1,4 +1,4 @@
-//! Nodes with what stands behind them, and the lines between all of these, each of which can be hurt on its own.
+//! The nodes, PostgreSQL and Redis, and the proxies between all of them, each of which a fault can disturb.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::run::{CutBy, GRACE, LEASE, Options};
 use crate::error::TortureError;
 use crate::run::SETTINGS;
 
-/// How often a node is asked whether it is ready, while it is not.
+/// Pause between two readiness checks of a node that is not ready.
 const LOOK: Duration = Duration::from_millis(20);
 
 pub(super) struct Nodes {
@@ -25,16 +25,16 @@ pub(super) struct Nodes {
     pub(super) lines: Vec<Lines>,
     pub(super) redis: RedisServer,
     pub(super) postgres: PostgresServer,
-    /// Between the nodes and their lines, if they have namespaces of their own.
+    /// The network between nodes and proxies, if the nodes have namespaces.
     pub(super) network: Option<Network>,
     database: String,
 }
 
-/// What leads from one node to the others.
+/// The proxies of one node.
 pub(super) struct Lines {
     pub(super) store: Proxy,
     pub(super) bus: Proxy,
-    /// Lies behind `bus`.
+    /// Behind `bus`; loses and reorders messages.
     pub(super) messages: LossyRedis,
     /// From the other nodes to this one.
     pub(super) peers: Proxy,
@@ -42,12 +42,12 @@ pub(super) struct Lines {
 
 impl Nodes {
     pub(super) async fn start(options: &Options) -> Result<Self, TortureError> {
-        // A storm alone meets nodes that look for dead lines as they do when nobody is in a hurry.
+        // A run with only a storm uses the default heartbeat.
         let wanted = |name: &str| options.rounds > 0 || !name.contains("__PING_");
         let settings = SETTINGS.iter().filter(|(name, _)| wanted(name));
         let settings = settings.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         let settings: Vec<_> = settings.chain(options.env.clone()).collect();
-        // Nobody cuts the power.
+        // The runs do not simulate power cuts, so PostgreSQL need not sync.
         let postgres = block_in_place(|| PostgresServer::start_with(&["fsync=off"]))?;
         let url = block_in_place(|| postgres.new_database())?;
         let database = url.rsplit('/').next().unwrap_or_default().to_owned();
@@ -57,7 +57,7 @@ impl Nodes {
             CutBy::Proxies => None,
         };
         let network = network.transpose()?;
-        let stage = network.as_ref().map_or(Ipv4Addr::LOCALHOST, |_| network::STAGE);
+        let run_state = network.as_ref().map_or(Ipv4Addr::LOCALHOST, |_| network::STAGE);
         let store = SocketAddr::from((Ipv4Addr::LOCALHOST, postgres.port()));
         let (mut lines, mut starting) = (Vec::new(), Vec::new());
         for node in 0..options.nodes {
@@ -67,10 +67,10 @@ impl Nodes {
             };
             let messages = LossyRedis::start(redis.addr(), options.seed.wrapping_add(node as u64)).await?;
             let line = Lines {
-                store: Proxy::start_at(stage, store).await?,
-                bus: Proxy::start_at(stage, messages.addr()).await?,
+                store: Proxy::start_at(run_state, store).await?,
+                bus: Proxy::start_at(run_state, messages.addr()).await?,
                 messages,
-                peers: Proxy::start_at(stage, listen).await?,
+                peers: Proxy::start_at(run_state, listen).await?,
             };
             let url = url.replace(&store.to_string(), &line.store.addr().to_string());
             let mut config = line.config(node, &options.binary, &url);
@@ -81,13 +81,13 @@ impl Nodes {
                 .unwrap_or_default();
             config.env.extend_from_slice(&settings);
             config.env.extend(clock(node, options.skew)?);
-            // All at once: they make the database's tables together.
+            // Start all at once, so that they compete to create the tables.
             starting.push(tokio::spawn(ServerProcess::start_with(config)));
             lines.push(line);
         }
         let mut servers = Vec::new();
         for server in starting {
-            let ended = |error| Error::Server(format!("starting a node has failed: {error}"));
+            let ended = |error| Error::Server(format!("failed to start a node: {error}"));
             servers.push(server.await.map_err(ended)??);
         }
         Ok(Self {
@@ -100,12 +100,12 @@ impl Nodes {
         })
     }
 
-    /// Where clients may connect to without anything in between.
+    /// The addresses at which clients reach the nodes without a proxy.
     pub(super) fn addrs(&self) -> Vec<SocketAddr> {
         self.servers.iter().map(ServerProcess::addr).collect()
     }
 
-    /// Waits until all say that they are ready. Answers whether they were in time.
+    /// Waits until all nodes are ready. True if they were in time.
     pub(super) async fn ready(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         for server in &self.servers {
@@ -117,14 +117,14 @@ impl Nodes {
                 if Instant::now() > deadline {
                     return false;
                 }
-                // Being ready again gives no event to wait for.
+                // There is no event for readiness, so poll.
                 sleep(LOOK).await;
             }
         }
         true
     }
 
-    /// Transactions that the database has ended so far, reads included.
+    /// Transactions that the database has finished so far, reads included.
     pub(super) fn commits(&self) -> Result<u64, TortureError> {
         let ask = format!(
             "SELECT xact_commit FROM pg_stat_database WHERE datname = '{}'",
@@ -134,13 +134,13 @@ impl Nodes {
         Ok(answer.trim().parse().unwrap_or_default())
     }
 
-    /// Bytes of memory of each node.
+    /// Resident memory of each node, in bytes.
     pub(super) fn memory(&self) -> Result<Vec<u64>, TortureError> {
         let each = self.servers.iter().map(|server| Ok(Usage::of(server.pid())?.rss));
         each.collect()
     }
 
-    /// From now on each node's peak of memory is that of what comes.
+    /// Resets the peak memory of each node.
     pub(super) fn forget_peaks(&self) -> Result<(), TortureError> {
         for server in &self.servers {
             memory::forget_peak(server.pid())?;
@@ -148,20 +148,20 @@ impl Nodes {
         Ok(())
     }
 
-    /// Bytes of memory of each node at its peak since that.
+    /// Peak memory of each node since the reset, in bytes.
     pub(super) fn peaks(&self) -> Result<Vec<u64>, TortureError> {
         let each = self.servers.iter().map(|server| Ok(memory::peak(server.pid())?));
         each.collect()
     }
 
-    /// Messages that the bus was made to lose.
+    /// Messages that the bus proxies have dropped.
     pub(super) fn lost(&self) -> u64 {
         self.lines.iter().map(|line| line.messages.lost()).sum()
     }
 }
 
 impl Lines {
-    /// A node at their end.
+    /// The environment of the node behind these proxies.
     fn config(&self, node: usize, binary: &Path, store: &str) -> server::Config {
         server::Config::new(binary)
             .env("ROOMFUL_STORE_URL", store)
@@ -173,7 +173,7 @@ impl Lines {
     }
 }
 
-/// The environment in which a node's clock is off; what it takes for the passing of time is not.
+/// The environment that shifts a node's wall clock, but not its monotonic clock.
 fn clock(node: usize, skew: Duration) -> Result<Vec<(String, String)>, TortureError> {
     if skew.is_zero() || node == 0 {
         return Ok(Vec::new());

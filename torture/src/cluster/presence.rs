@@ -1,5 +1,5 @@
-//! Who is there when a node dies: users who were only on it are offline soon; users who come back at once, to another node or
-//! to one that lives, never are.
+//! Presence when a node dies: users who were only on it go offline soon; users who reconnect at once, to
+//! another node or to a live one, never do.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -18,39 +18,39 @@ use super::run::{GRACE, LEASE};
 
 /// Users of each kind.
 const EACH: usize = 4;
-/// Beyond lease and grace: nodes look for members that are gone so often.
+/// Beyond lease and grace: the interval in which nodes look for dead members.
 const LOOK: Duration = Duration::from_secs(2);
-/// How long a ghost may be seen.
+/// The longest time that a ghost may be shown.
 pub(super) const GHOST: Duration = LEASE.saturating_add(GRACE).saturating_add(LOOK);
-/// How long to wait for one that should have gone, to learn how late it is.
+/// How long to wait for a ghost that is late, to measure how late it is.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// When all that should have gone have: so long it is looked on.
+/// How long to keep watching after all ghosts have gone.
 const AFTERMATH: Duration = Duration::from_millis(500);
-/// What has come is looked at so often.
+/// Interval between two reads of the watchers' events.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// How long a connection may take to be made, and how long to rest after one that failed.
+/// Connect timeout, and the pause after a failed attempt.
 const CONNECT: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 20;
 
-/// What was seen of them.
+/// Observations of one kill.
 #[derive(Debug, Default)]
 pub(super) struct Sighting {
-    /// After the node's death, how long each user who was only there was still shown, on each of the other nodes.
+    /// How long each other node showed each user of the dead node as online.
     pub(super) ghosts: Vec<Duration>,
-    /// Users who came back at once to another node.
+    /// Users who reconnected to another node at once.
     pub(super) movers: u64,
-    /// Users who came back at once to a node that had lost their connection and lived on.
+    /// Users who reconnected at once to a live node that had lost their connection.
     pub(super) returners: u64,
-    /// Users who came back at once and were shown as gone, and where.
+    /// Users who reconnected at once and were shown as offline, with the node.
     pub(super) flaps: Vec<String>,
 }
 
-/// Users on a node that is about to die, and who watches them from the others.
+/// Users on a node that is about to die, and the watchers on the other nodes.
 pub(super) struct Watch {
     loners: Vec<(String, SioClient)>,
     movers: Vec<String>,
-    /// They are on the other nodes, and lose their connections when this says so.
+    /// Users on the other nodes, who lose their connections on this signal.
     returners: Vec<String>,
     cut: watch::Sender<()>,
     moving: JoinSet<()>,
@@ -58,7 +58,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Puts users on the node `victim`, and waits until all other nodes show them.
+    /// Connects users to the node `victim`, and waits until all other nodes show them as online.
     pub(super) async fn set_up(
         addrs: &[SocketAddr],
         victim: usize,
@@ -118,7 +118,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Since `death` the node is no more. At the same time some on the others lose their connections.
+    /// The node died at `death`. At the same time, some users of other nodes lose their connections.
     pub(super) async fn look(mut self, death: Instant) -> Result<Sighting, Error> {
         self.cut.send_replace(());
         let mut sighting = Sighting {
@@ -130,7 +130,7 @@ impl Watch {
         for (addr, _) in &self.watchers {
             ghosts.extend(self.loners.iter().map(|(loner, _)| (*addr, loner.clone())));
         }
-        // Who is taken for gone by mistake is shown as gone at about the same time as the others.
+        // A user wrongly taken for a ghost is shown as offline at about the same time as the ghosts.
         let mut settled = None;
         while settled.is_none_or(|at: Instant| at.elapsed() < AFTERMATH) && death.elapsed() < PATIENCE {
             for (addr, watcher) in &self.watchers {
@@ -139,7 +139,7 @@ impl Watch {
                     if ghosts.remove(&(*addr, user.to_owned())) {
                         sighting.ghosts.push(death.elapsed());
                     } else if self.back().any(|back| back == user) {
-                        sighting.flaps.push(format!("{user} was shown as gone by {addr}"));
+                        sighting.flaps.push(format!("{addr} showed {user} as offline"));
                     }
                 }
             }
@@ -153,15 +153,15 @@ impl Watch {
             if self.back().any(|back| back == user) {
                 sighting
                     .flaps
-                    .push(format!("{user} is shown as gone to the last"));
+                    .push(format!("{user} is still shown as offline at the end"));
             }
         }
         self.moving.shutdown().await;
         Ok(sighting)
     }
 
-    /// All are there all the while, and for `long` it is looked whether somebody is shown as gone. Answers how many users
-    /// there are, and how often one of them was.
+    /// All users stay connected; watches for `long` whether one is shown as offline. Returns the number of
+    /// users, and of such reports.
     pub(super) async fn stay(self, long: Duration) -> (u64, u64) {
         sleep(long).await;
         let users: Vec<_> = self.users().collect();
@@ -173,17 +173,17 @@ impl Watch {
         (users.len() as u64, gone.sum::<usize>() as u64)
     }
 
-    /// Who comes back at once.
+    /// Users who reconnect at once.
     fn back(&self) -> impl Iterator<Item = &str> {
         self.movers.iter().chain(&self.returners).map(|user| &**user)
     }
 
-    /// Who is watched.
+    /// The watched users.
     fn users(&self) -> impl Iterator<Item = &str> {
         self.loners.iter().map(|(user, _)| &**user).chain(self.back())
     }
 
-    /// Who is not shown as online by every node that is watched.
+    /// Users whom some watched node does not show as online.
     async fn offline(&self) -> Result<Vec<String>, Error> {
         let users: Vec<_> = self.users().collect();
         let mut offline = Vec::new();
@@ -207,7 +207,7 @@ fn auth(secret: &str, user: &str) -> Value {
     json!({ "token": token::for_user(secret, user) })
 }
 
-/// A node that was hurt just before may refuse somebody even now.
+/// Retries: a node that recovers from a fault may still refuse connections.
 async fn connect(addr: SocketAddr, auth: &Value) -> Result<SioClient, Error> {
     for _ in 0..ATTEMPTS {
         if let Ok(Ok(client)) = timeout(CONNECT, SioClient::connect(addr, "/", auth)).await {
@@ -218,7 +218,7 @@ async fn connect(addr: SocketAddr, auth: &Value) -> Result<SioClient, Error> {
     SioClient::connect(addr, "/", auth).await
 }
 
-/// Its connection is cut when it is said so; from then on it is at that node again as soon as it can be.
+/// A user whose connection is cut on a signal, and who then reconnects to the same node as soon as possible.
 async fn keep_returning(
     client: SioClient,
     mut cut: watch::Receiver<()>,
@@ -226,14 +226,14 @@ async fn keep_returning(
     auth: Value,
     rng: StdRng,
 ) {
-    // An error means that nobody watches any more.
+    // An error means that the watching has ended.
     if cut.changed().await.is_ok() {
         client.cut().await;
         keep_moving(client, vec![addr], auth, rng).await;
     }
 }
 
-/// As soon as its connection has ended, connects to one of these nodes.
+/// Connects to one of these nodes as soon as the current connection has ended.
 async fn keep_moving(mut client: SioClient, addrs: Vec<SocketAddr>, auth: Value, mut rng: StdRng) {
     loop {
         while client.wait_end(PATIENCE).await.is_err() {}

@@ -1,90 +1,90 @@
-//! What came of a run over a cluster.
+//! The result of a run over a cluster.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::blow::Blow;
+use super::fault::Fault;
 use super::network::Dropped;
 
-/// What came of a run over a cluster.
+/// The result of a run over a cluster.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What a run on one node tells as well.
+    /// The part that a run on one node has too.
     pub common: crate::Report,
-    /// The blows, in the order in which they fell.
-    pub blows: Vec<Blow>,
-    /// After each heal, how long each device took to have all that had been acknowledged until then.
-    pub catch_up: Vec<(Blow, Duration)>,
-    /// After each heal, how long until all that was to be sent meanwhile was acknowledged, and everybody had it; what clients
-    /// take to notice a dead line is in it.
-    pub settled: Vec<(Blow, Duration)>,
-    /// After each heal, how long until all that had settled, and all nodes said that they are ready.
-    pub ready: Vec<(Blow, Duration)>,
-    /// After each kill, how long each device took to have all that had been acknowledged until then.
+    /// The injected faults, in order.
+    pub faults: Vec<Fault>,
+    /// After each heal, how long each device took to have all messages acknowledged until then.
+    pub catch_up: Vec<(Fault, Duration)>,
+    /// After each heal, how long until all messages of the fault were acknowledged and delivered. It
+    /// includes the time in which clients notice a dead connection.
+    pub settled: Vec<(Fault, Duration)>,
+    /// After each heal, how long until all that had settled and all nodes were ready.
+    pub ready: Vec<(Fault, Duration)>,
+    /// After each kill, how long each device took to have all messages acknowledged until then.
     pub after_kill: Vec<Duration>,
-    /// While the bus lost messages, how long after the last ack everybody had everything.
+    /// While the bus lost messages, how long after the last ack all devices had everything.
     pub lost_tail: Vec<Duration>,
     /// Connections by long-polling, each request to any node.
     pub polled: u64,
-    /// Messages that the bus has lost.
+    /// Messages that the bus lost.
     pub lost_messages: u64,
-    /// Packets that were dropped when nodes were cut off by the network.
-    pub dropped: Vec<(Blow, Dropped)>,
-    /// How long the users of a killed node were still shown.
+    /// Packets that the network dropped between nodes.
+    pub dropped: Vec<(Fault, Dropped)>,
+    /// How long the users of a killed node were still shown as online.
     pub ghosts: Vec<Duration>,
-    /// Users who came back from a killed node at once, to another one.
+    /// Users of a killed node who reconnected to another one at once.
     pub movers: u64,
-    /// Users who lost their connection to another node at that moment, and came back to it at once.
+    /// Users who lost their connection to another node at that moment and reconnected to it at once.
     pub returners: u64,
-    /// How often one of either was shown as gone.
+    /// How often one of these users was shown as offline.
     pub flaps: u64,
-    /// Users who were there when Redis forgot everything, and how often one of them was shown as gone. A figure, and no law:
-    /// what Redis knows of them is put again with the next sign of life of their node.
+    /// Users who were online when Redis lost its data, and how often one of them was shown as offline. This
+    /// is a figure, not a law: their node writes their entries again with its next heartbeat.
     pub forgotten: u64,
     /// See [`Report::forgotten`].
     pub shown_as_gone: u64,
-    /// What came of the storm, if there was one.
+    /// The result of the storm, if there was one.
     pub storm: Option<Storm>,
-    /// How long after the restore of an old backup everybody was told.
+    /// How long after the restore of an old backup all clients got a reset.
     pub restored: Option<Duration>,
 }
 
-/// Everybody was dropped at once.
+/// The result of dropping all clients at once.
 #[derive(Debug, Default)]
 pub struct Storm {
-    /// How many.
+    /// Number of clients.
     pub clients: usize,
     /// How long until all were back, if they were.
     pub back: Option<Duration>,
-    /// Those whose session was recovered.
+    /// Clients whose session was recovered.
     pub recovered: usize,
-    /// Those who joined anew.
+    /// Clients that joined again.
     pub joined: usize,
-    /// Transactions a second of the store, before.
+    /// Transactions a second of the store before the drop.
     pub commits_before: f64,
-    /// The same, from the drop until all were back, and over that time alone.
+    /// The same, from the drop until all were back.
     pub commits_during: f64,
-    /// Transactions beyond those that there would have been anyway, for each client.
+    /// Additional transactions per client.
     pub commits_each: f64,
-    /// Bytes of memory of the largest node, at its peak between the drop and when all were back.
+    /// Peak memory of the largest node, in bytes, between the drop and the time when all were back.
     pub memory: u64,
-    /// That peak of a node against its memory right before the drop, at most.
+    /// The largest ratio of a node's peak to its memory right before the drop.
     pub memory_grown: f64,
 }
 
 impl Report {
-    /// Whether everything was as it must be.
+    /// True if there is no violation and no trouble.
     pub fn sound(&self) -> bool {
         self.common.sound()
     }
 
-    /// What was lost under the blows, and how soon all was well after each.
+    /// What the faults lost, and how soon all was well after each.
     fn heals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (blow, dropped) in &self.dropped {
+        for (fault, dropped) in &self.dropped {
             let Dropped { packets, connects } = dropped;
             write!(
                 f,
-                "\n  {blow}: {packets} packets dropped, {connects} of them to connect"
+                "\n  {fault}: {packets} packets dropped, {connects} of them to connect"
             )?;
         }
         let all = self.catch_up.iter().map(|(_, took)| *took);
@@ -94,24 +94,24 @@ impl Report {
         let all = self.ready.iter().map(|(_, took)| *took);
         spread(f, "all nodes ready after a heal", all)?;
         write!(f, "\n  at most, up to date, settled and all ready:")?;
-        for blow in Blow::all().filter(|blow| self.blows.contains(blow)) {
-            let (date, settled) = (longest(&self.catch_up, blow), longest(&self.settled, blow));
-            let ready = longest(&self.ready, blow);
-            write!(f, "\n    {blow}: {date:.2?}, {settled:.2?}, {ready:.2?}")?;
+        for fault in Fault::all().filter(|fault| self.faults.contains(fault)) {
+            let (date, settled) = (longest(&self.catch_up, fault), longest(&self.settled, fault));
+            let ready = longest(&self.ready, fault);
+            write!(f, "\n    {fault}: {date:.2?}, {settled:.2?}, {ready:.2?}")?;
         }
         Ok(())
     }
 }
 
-/// Which of the sorted times is above so many of a hundred; none at all if there are none.
+/// The given percentile of sorted times; zero if there are none.
 pub(super) fn percentile(times: &[Duration], percent: usize) -> Duration {
     let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
     times.get(at).copied().unwrap_or_default()
 }
 
-/// The longest time of one blow.
-fn longest(times: &[(Blow, Duration)], blow: Blow) -> Duration {
-    let of = times.iter().filter(|(other, _)| *other == blow);
+/// The longest time of one fault.
+fn longest(times: &[(Fault, Duration)], fault: Fault) -> Duration {
+    let of = times.iter().filter(|(other, _)| *other == fault);
     of.map(|(_, took)| *took).max().unwrap_or_default()
 }
 
@@ -134,10 +134,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.common)?;
         write!(f, "\n  cluster:")?;
-        for blow in Blow::all() {
-            let times = self.blows.iter().filter(|other| **other == blow).count();
+        for fault in Fault::all() {
+            let times = self.faults.iter().filter(|other| **other == fault).count();
             if times > 0 {
-                write!(f, " {blow} {times},")?;
+                write!(f, " {fault} {times},")?;
             }
         }
         write!(
@@ -156,13 +156,13 @@ impl fmt::Display for Report {
         let (movers, returners, flaps) = (self.movers, self.returners, self.flaps);
         write!(
             f,
-            "\n  came back at once: {movers} users to another node, {returners} to the same; shown as gone: {flaps} times"
+            "\n  reconnected at once: {movers} users to another node, {returners} to the same; shown as offline: {flaps} times"
         )?;
         if self.forgotten > 0 {
             let (users, times) = (self.forgotten, self.shown_as_gone);
             write!(
                 f,
-                "\n  there while Redis forgot all: {users} users; shown as gone: {times} times"
+                "\n  online while Redis lost its data: {users} users; shown as offline: {times} times"
             )?;
         }
         if let Some(storm) = &self.storm {
@@ -190,12 +190,12 @@ impl fmt::Display for Storm {
         write!(f, " ({recovered} recovered, {joined} joined anew); ")?;
         write!(
             f,
-            "store {:.0} transactions a second, {:.0} before, {:.1} more for each client; ",
+            "store {:.0} transactions a second, {:.0} before, {:.1} more per client; ",
             self.commits_during, self.commits_before, self.commits_each
         )?;
         write!(
             f,
-            "memory at its peak {} MiB at most, {:.2} of before",
+            "peak memory at most {} MiB, {:.2} times before",
             self.memory >> 20,
             self.memory_grown
         )

@@ -1,4 +1,4 @@
-//! Everybody is dropped at once: how soon they are back, and what that costs.
+//! A reconnect storm: drops all clients at once and measures how soon they are back, and the cost.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,30 +19,30 @@ use super::nodes::Nodes;
 use super::report::Storm;
 use crate::error::TortureError;
 
-/// Clients of one room.
+/// Clients per room.
 const ROOM: usize = 20;
-/// How often one client says something, on average.
+/// Average interval between two messages of one client.
 const SAYS: Duration = Duration::from_secs(20);
-/// How long the ordinary state is looked at. When it is looked at thoroughly, each client says something once meanwhile.
+/// How long to measure the ordinary state. In a thorough measurement, each client sends once in this time.
 const STEADY: Duration = Duration::from_secs(5);
 const STEADY_THOROUGHLY: Duration = SAYS;
-/// How late the database may tell of what it did: a connection adds up its transactions, and tells of them when one has ended
-/// and the last time is a second ago. Whatever is then left of one that has nothing more to do is told of ten seconds later
-/// (PostgreSQL's `PGSTAT_MIN_INTERVAL` and `PGSTAT_IDLE_INTERVAL`); that is waited for only by who looks thoroughly.
+/// How late the database reports its transactions. A connection reports when a transaction ends and its
+/// last report is a second old. It reports the rest after ten idle seconds (PostgreSQL's
+/// `PGSTAT_MIN_INTERVAL` and `PGSTAT_IDLE_INTERVAL`); only a thorough measurement waits for that.
 const TOLD: Duration = Duration::from_millis(1_500);
 const TOLD_THOROUGHLY: Duration = Duration::from_secs(12);
-/// How long all may take to be there at first, and how long to come back.
+/// Deadline for all clients to arrive first, and to come back.
 const ARRIVAL: Duration = Duration::from_mins(2);
 const CONNECT: Duration = Duration::from_secs(20);
-/// How long to wait after a join that was refused.
+/// Pause after a refused join.
 const REST: Duration = Duration::from_millis(200);
-/// As the stock client waits before it comes back, the first time and at most.
+/// The stock client's reconnection delay: the first one, and the longest.
 const BACK_OFF: Duration = Duration::from_secs(1);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
-/// New clients a second while they arrive.
+/// New clients per second while they arrive.
 const ARRIVE: u64 = 200;
 
-/// Who is there.
+/// Counts of the clients by state.
 #[derive(Debug, Default)]
 struct Presence {
     here: AtomicUsize,
@@ -55,15 +55,16 @@ struct Guest {
     addrs: Vec<SocketAddr>,
     secret: &'static str,
     presence: Arc<Presence>,
-    /// Changes when everybody is dropped.
+    /// Changes when all clients are dropped.
     drops: watch::Receiver<u64>,
     rng: StdRng,
     claim: Option<(String, Option<String>)>,
-    /// What it knows of its room's log.
+    /// The client's position in its room's log.
     log: Option<(Value, u64)>,
 }
 
-/// Lets so many clients come, live and be dropped all at once. To look at the store's load thoroughly takes half a minute more.
+/// Connects clients, lets them chat, and drops all of them at once. A thorough measurement takes half a
+/// minute more.
 pub(super) async fn storm(
     nodes: &Nodes,
     secret: &'static str,
@@ -93,7 +94,7 @@ pub(super) async fn storm(
         counter.store(0, Ordering::SeqCst);
     }
     drop_all.send_replace(1);
-    // Until the first of them know that they were dropped.
+    // Wait until the first clients notice the drop.
     wait(ARRIVAL, || !all(&presence)).await;
     let back = wait(ARRIVAL, || all(&presence)).await;
     let took = dropped.elapsed();
@@ -117,7 +118,7 @@ pub(super) async fn storm(
     })
 }
 
-/// Lets so many clients come, one after the other. They leave when what this returns is dropped.
+/// Connects clients one after the other. They disconnect when the returned value is dropped.
 async fn gather(
     nodes: &Nodes,
     secret: &'static str,
@@ -138,15 +139,15 @@ async fn gather(
             claim: None,
             log: None,
         };
-        guests.spawn(guest.live());
+        guests.spawn(guest.run());
         sleep(Duration::from_micros(1_000_000 / ARRIVE)).await;
     }
     guests
 }
 
-/// Of the transactions that were told of over this time, how many are more than there would have been at the rate of before.
-/// All of them belong to the storm, though its end was some time ago: that is why they are divided by the storm's time alone,
-/// or whoever waits until they are told would find the storm the milder the longer he waits.
+/// The transactions reported in this time beyond the rate before the storm. They all belong to the storm,
+/// even if it ended some time ago. So divide them by the storm's own duration: a longer wait for the
+/// reports must not make the storm look milder.
 fn beyond(before: f64, commits: u64, over: Duration) -> f64 {
     (rate(commits, over) - before) * over.as_secs_f64()
 }
@@ -159,7 +160,7 @@ fn kibibytes(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX))
 }
 
-/// Answers whether it came to that in time.
+/// True if it happened in time.
 async fn wait(patience: Duration, reached: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + patience;
     while !reached() {
@@ -172,7 +173,7 @@ async fn wait(patience: Duration, reached: impl Fn() -> bool) -> bool {
 }
 
 impl Guest {
-    async fn live(mut self) {
+    async fn run(mut self) {
         let mut pause = BACK_OFF;
         loop {
             let Some(addr) = self.addrs.choose(&mut self.rng).copied() else {
@@ -222,7 +223,7 @@ impl Guest {
                 }
                 _ = says.tick() => {
                     let say = json!({ "room": self.room(), "text": "still here" });
-                    // A failed write shows up as the end of the stream on the reading side.
+                    // A failed write shows as the end of the stream on the reading side.
                     let _ = session.emit(Some(1), "chat:send_message", &say).await;
                 }
                 incoming = session.next() => match incoming {
@@ -264,7 +265,7 @@ impl Guest {
             ask["epoch"] = epoch.clone();
             ask["since"] = (*head).into();
         }
-        // A failed write shows up as the end of the stream on the reading side.
+        // A failed write shows as the end of the stream on the reading side.
         let _ = session.emit(Some(0), "chat:join", &ask).await;
     }
 
@@ -279,7 +280,7 @@ mod tests {
 
     #[test]
     fn to_look_at_a_storm_for_longer_does_not_make_it_milder() {
-        // Two seconds with 400 transactions a second more than the 100 of before.
+        // Two seconds with 400 transactions a second more than the 100 before.
         for rest in [0, 2, 12] {
             let told = 2 * 500 + rest * 100;
             let more = beyond(100.0, told, Duration::from_secs(2 + rest));

@@ -1,4 +1,4 @@
-//! What a device does to messages that were sent: edits, deletions, reactions.
+//! Changes that a device makes: edits, deletions, reactions.
 
 use rand::RngExt as _;
 use roomful_testkit::history::{Changed, Content, Event, Outcome, Stored};
@@ -9,7 +9,7 @@ use super::{Change, Device, Line, Pending, What};
 const EMOJI: [&str; 4] = ["+1", "-1", "\u{1f389}", "\u{1f9d1}\u{200d}\u{1f680}"];
 
 impl Device {
-    /// Does something to a message: one of its user's own, or whatever is near the end of a room's log.
+    /// Changes a message: one of the user's own, or one near the end of a room's log.
     pub(super) async fn tamper(&mut self, line: &mut Line) {
         if let Some(change) = self.redo.pop_front() {
             return self.change(line, change).await;
@@ -60,7 +60,7 @@ impl Device {
         self.ask(line, event, &ask, Pending::Change(change)).await;
     }
 
-    /// Takes down how an attempt ended.
+    /// Records the outcome of a change.
     pub(super) fn tried(&self, change: &Change, outcome: Outcome<Option<Stored>>) {
         let user = &self.user.name;
         let content = match &change.what {
@@ -68,7 +68,7 @@ impl Device {
             What::Delete => Content::delete(user, change.target),
             What::Reaction { emoji, removed } => Content::reaction(user, change.target, emoji, *removed),
         };
-        self.stage.recorder.record(Event::Changed(Changed {
+        self.run_state.recorder.record(Event::Changed(Changed {
             room: change.room.clone(),
             user: user.clone(),
             client_id: change.client_id.clone(),

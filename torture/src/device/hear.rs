@@ -1,4 +1,4 @@
-//! What comes to a device: answers to what it asked, and what it is told.
+//! Events and acks that a device receives.
 
 use std::sync::atomic::Ordering;
 
@@ -42,7 +42,7 @@ impl Device {
             "chat:message_delivered" => self.heard_of(MarkKind::Delivered, data),
             "chat:message_read" => self.heard_of(MarkKind::Read, data),
             "notification:receive" => self.notified(name(&data["id"])),
-            // A token that ends is announced before the connection goes.
+            // The server announces an expired token before it closes the connection.
             "error" if data["code"] != "token_expired" => self.odd("an error", data),
             _ => {}
         }
@@ -53,11 +53,11 @@ impl Device {
             return self.odd("an entry of a room that is none of ours", room);
         };
         if self.recovered && !place.subscribed() {
-            // The session is in a room whose join was never answered, or was not read to its end: it joins again.
+            // A recovered session is in a room whose join was never answered or read to its end: join again.
             return;
         }
         place.delivered(seen.seq);
-        self.stage.recorder.record(Event::Delivered {
+        self.run_state.recorder.record(Event::Delivered {
             device: self.status.name.clone(),
             room: place.room.clone(),
             seen,
@@ -67,14 +67,14 @@ impl Device {
     fn notified(&mut self, id: Name) {
         self.notified.insert(id.clone());
         self.status.notified.store(self.notified.len(), Ordering::SeqCst);
-        self.stage.recorder.record(Event::Notified {
+        self.run_state.recorder.record(Event::Notified {
             device: self.status.name.clone(),
             id,
         });
     }
 
     fn heard_of(&self, kind: MarkKind, data: &Value) {
-        self.stage.recorder.record(Event::Heard(Heard {
+        self.run_state.recorder.record(Event::Heard(Heard {
             device: self.status.name.clone(),
             room: name(&data["room"]),
             user: name(&data["userId"]),
@@ -116,17 +116,17 @@ impl Device {
                     seq: number(&data["seq"]),
                     duplicate: data["duplicate"] == true,
                 };
-                // What a deleted message said is forgotten, so nobody can tell another text from it.
+                // The server forgets the text of a deleted message, so it cannot detect a different one.
                 let place = (message.room.clone(), stored.seq);
                 let forgotten = stored.duplicate && self.user.deleted.lock().contains(&place);
                 if !(forgotten && why == Why::Contest) {
                     self.attempted(&message, Outcome::Ok(stored));
                 }
-                self.stage.placed(&message.room, stored.seq);
+                self.run_state.placed(&message.room, stored.seq);
                 if why == Why::Own {
                     message.seq = stored.seq;
                     self.user.remember(message);
-                    self.stage.one_more();
+                    self.run_state.one_more();
                 }
             }
             Err(code) => {
@@ -150,7 +150,7 @@ impl Device {
                 duplicate: data["duplicate"] == true,
             })),
             Err(code) => {
-                // What it is about may be a change itself, or deleted.
+                // The target may be a change itself, or deleted.
                 if !passes(&code) && &*code != "not_found" {
                     self.odd(&format!("{change:?} is refused"), &Value::from(&*code));
                 }
@@ -175,7 +175,7 @@ impl Device {
             self.status.resets.fetch_add(1, Ordering::SeqCst);
         }
         let rest = self.places[place].joined(&joined);
-        self.stage.recorder.record(Event::Joined(joined));
+        self.run_state.recorder.record(Event::Joined(joined));
         self.marked(place, MarkKind::Read, begun, number(&data["readSeq"]));
         self.marked(place, MarkKind::Delivered, begun, number(&data["deliveredSeq"]));
         if let Some(after) = rest {
@@ -191,30 +191,30 @@ impl Device {
             entries: answer::page(data),
         };
         let rest = self.places[place].page(&page);
-        self.stage.recorder.record(Event::Page(page));
+        self.run_state.recorder.record(Event::Page(page));
         if let Some(after) = rest {
             self.read_on(line, place, after).await;
         }
     }
 
     fn marked(&self, place: usize, kind: MarkKind, begun: u64, seq: u64) {
-        self.stage.recorder.record(Event::Marked(Mark {
+        self.run_state.recorder.record(Event::Marked(Mark {
             room: self.places[place].room.clone(),
             user: self.user.name.clone(),
             kind,
             begun,
-            ended: self.stage.recorder.tick(),
+            ended: self.run_state.recorder.tick(),
             seq,
         }));
     }
 
     fn odd(&self, what: &str, data: &Value) {
-        self.stage
+        self.run_state
             .trouble(format!("{}: {what}: {data}", self.status.name));
     }
 }
 
-/// Whether a refusal passes by itself, or with a new connection.
+/// True if the refusal is transient, or ends with a new connection.
 fn passes(code: &str) -> bool {
     matches!(
         code,

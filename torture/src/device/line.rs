@@ -1,4 +1,4 @@
-//! A device's connection: a WebSocket to one node, or long-polling with each request to whichever node comes up.
+//! A device's connection: a WebSocket to one node, or long-polling with each request to a random node.
 
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ impl Line {
         Ok((Self::Polling(Box::new(session)), welcome))
     }
 
-    /// The next packet, or the end. May be cancelled without losing anything.
+    /// The next packet, or `None` at the end. Cancel safe.
     pub(super) async fn next(&mut self) -> Incoming {
         match self {
             Self::WebSocket(session) => session.next().await,
@@ -38,7 +38,7 @@ impl Line {
         }
     }
 
-    /// A failure to send shows up as the end on the reading side.
+    /// A failed send shows as the end on the reading side.
     pub(super) async fn emit(&mut self, id: u64, event: &str, argument: &Value) {
         match self {
             Self::WebSocket(session) => _ = session.emit(Some(id), event, argument).await,
@@ -46,7 +46,7 @@ impl Line {
         }
     }
 
-    /// Ends it in the middle of whatever is going on.
+    /// Breaks the connection, whatever is in progress.
     pub(super) fn abort(self) {
         if let Self::WebSocket(session) = self {
             session.into_ws().abort();

@@ -1,4 +1,4 @@
-//! What a device sends.
+//! Messages and marks that a device sends.
 
 use std::sync::atomic::Ordering;
 
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::{Device, Line, Message, Pending, Why};
 
-/// Characters that a text is filled up with, at most, and those of a long one.
+/// The most filler characters of a text, and of a long text.
 const SHORT: usize = 200;
 const LONG: usize = 16_000;
 
 impl Device {
-    /// Sends a new message, and now and then something beside it.
+    /// Sends a new message, and now and then another operation.
     pub(super) async fn talk(&mut self, line: &mut Line) {
         let message = self.make_up();
         if self.chance(20) {
@@ -40,13 +40,13 @@ impl Device {
         }
     }
 
-    /// Sends what another device of the user is sending, if there is such a thing.
+    /// Sends a message that another device of the user is sending too, if there is one.
     pub(super) async fn race(&mut self, line: &mut Line) {
         let raced = {
             let mut raced = self.user.raced.lock();
             let theirs = |message: &Message| !message.client_id.starts_with(&*self.status.name);
             let taken = raced.pop_front_if(|message| theirs(message));
-            // While locked: nobody is to see an empty list and an idle device.
+            // Under the lock, so that no observer sees an empty list and an idle device.
             self.status
                 .busy
                 .fetch_add(usize::from(taken.is_some()), Ordering::SeqCst);
@@ -61,7 +61,7 @@ impl Device {
         self.made += 1;
         let place = self.rng.random_range(0..self.places.len());
         let client_id = format!("{}-{}", self.status.name, self.made);
-        let long = self.stage.long.load(Ordering::SeqCst);
+        let long = self.run_state.long.load(Ordering::SeqCst);
         let filler = if long {
             LONG
         } else {
@@ -90,7 +90,7 @@ impl Device {
 
     pub(super) async fn join(&mut self, line: &mut Line, place: usize) {
         let limit = self.rng.random_range(1..=200);
-        let begun = self.stage.recorder.tick();
+        let begun = self.run_state.recorder.tick();
         let here = &self.places[place];
         let since = here.since();
         let mut ask = json!({ "room": &*here.room, "limit": limit });
@@ -102,20 +102,20 @@ impl Device {
         self.ask(line, "chat:join", &ask, pending).await;
     }
 
-    /// Asks for what comes behind `after`.
+    /// Requests the entries after `after`.
     pub(super) async fn read_on(&mut self, line: &mut Line, place: usize, after: u64) {
         let ask = json!({ "room": &*self.places[place].room, "after": after, "limit": 200 });
         self.ask(line, "chat:get_history", &ask, Pending::Page { place })
             .await;
     }
 
-    /// Marks a room as read or delivered, up to where the device has seen it or somewhat below.
+    /// Marks a room as read or delivered, up to the device's position or somewhat below.
     pub(super) async fn mark(&mut self, line: &mut Line) {
         let place = self.rng.random_range(0..self.places.len());
         let here = &self.places[place];
         let seq = here.seen().saturating_sub(self.rng.random_range(0..5)).max(1);
         let ask = json!({ "room": &*here.room, "seq": seq });
-        let begun = self.stage.recorder.tick();
+        let begun = self.run_state.recorder.tick();
         let (event, kind) = if self.rng.random() {
             ("chat:message_read", MarkKind::Read)
         } else {
@@ -125,10 +125,10 @@ impl Device {
             .await;
     }
 
-    /// Takes a token that is about to end. The next connection has a good one again.
+    /// Refreshes to a token that is about to expire. The next connection uses a valid one again.
     pub(super) async fn expire(&mut self, line: &mut Line) {
         let claims = json!({ "sub": &*self.user.name, "exp": token::now() + 1 });
-        let ask = json!({ "token": token::with_claims(self.stage.secret, &claims) });
+        let ask = json!({ "token": token::with_claims(self.run_state.secret, &claims) });
         self.ask(line, "token:refresh", &ask, Pending::Refresh).await;
     }
 
@@ -139,7 +139,7 @@ impl Device {
         line.emit(id, event, ask).await;
     }
 
-    /// Takes down how an attempt to send ended.
+    /// Records the outcome of a send.
     pub(super) fn attempted(&self, message: &Message, outcome: Outcome<Stored>) {
         let Message {
             room,
@@ -147,7 +147,7 @@ impl Device {
             text,
             ..
         } = message;
-        self.stage.recorder.record(Event::Sent(Sent {
+        self.run_state.recorder.record(Event::Sent(Sent {
             room: room.clone(),
             user: self.user.name.clone(),
             client_id: client_id.clone(),
@@ -156,7 +156,7 @@ impl Device {
         }));
     }
 
-    /// No answer will come any more.
+    /// Gives up waiting for an answer.
     pub(super) fn unanswered(&mut self, message: Message, why: Why) {
         self.attempted(&message, Outcome::Unknown);
         if why == Why::Own {

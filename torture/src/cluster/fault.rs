@@ -1,4 +1,4 @@
-//! What goes wrong in a cluster beside the kills: one blow at a time, struck and healed.
+//! Faults in a cluster beside the kills: one at a time, injected and healed.
 
 use std::fmt;
 use std::ops::Range;
@@ -18,66 +18,66 @@ use super::network::Dropped;
 use super::nodes::Nodes;
 use super::presence::Watch;
 use super::run::LEASE;
-use crate::crowd::Crowd;
+use crate::client_pool::ClientPool;
 use crate::disk::Disk;
 use crate::error::TortureError;
 use crate::nemesis;
 use crate::run::RECOVERY;
-use crate::stage::Stage;
+use crate::run_state::RunState;
 
-/// Of a hundred messages on the bus, how many are lost, and how many are overtaken, in that blow.
+/// Percentage of bus messages that are lost, and that are overtaken, during the lossy-bus fault.
 const LOST: u32 = 30;
 const HELD: u32 = 10;
-/// In so many bursts messages are sent meanwhile.
+/// Number of bursts in which clients send during a fault.
 const BURSTS: u64 = 10;
-/// Longer than a lease, so that a node that could not renew it is fenced.
+/// Longer than a lease, so that a node that cannot renew it is fenced.
 const OUTLIVED: Duration = Duration::from_millis(4_500);
-/// How soon a node that could not renew its lease for too long must have sent its clients away.
+/// How soon a node without a lease must have disconnected its clients.
 const FENCED: Duration = Duration::from_secs(2);
 
-/// A lesser blow than the kill of a node.
+/// A fault that is milder than killing a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blow {
-    /// One between clients and nodes.
-    Clients(nemesis::Blow),
-    /// A node stands still, and goes on; where it took longer than its lease it has to send its clients away.
+pub enum Fault {
+    /// A fault between clients and nodes.
+    Clients(nemesis::Fault),
+    /// A node freezes and continues. If that took longer than its lease, it must disconnect its clients.
     StopNode,
-    /// Redis is killed and started again.
+    /// Redis is killed and restarted.
     KillRedis,
-    /// Redis stands still.
+    /// Redis freezes.
     StopRedis,
-    /// Redis forgets everything.
+    /// Redis loses its data.
     Forget,
-    /// PostgreSQL is killed and started again.
+    /// PostgreSQL is killed and restarted.
     KillPostgres,
-    /// PostgreSQL stands still.
+    /// PostgreSQL freezes.
     StopPostgres,
-    /// A node does not reach the store.
+    /// A node cannot reach the store.
     NoStore,
-    /// A node does not reach the bus.
+    /// A node cannot reach the bus.
     NoBus,
-    /// Nodes do not reach each other.
+    /// Nodes cannot reach each other.
     NoPeers,
-    /// A node that does not reach the store or the bus is killed: whoever is behind is not told of its end.
+    /// A node that cannot reach the store or the bus is killed, so its connections to them stay half open.
     KillCutOff,
-    /// The bus loses messages, and lets some overtake others.
+    /// The bus loses and reorders messages.
     Lossy,
-    /// The bus takes its time.
+    /// The bus is slow.
     SlowBus,
-    /// A node reaches nothing that is behind it, and is reached from none of it; only clients find it.
+    /// A node is cut off from store, bus and other nodes, in both directions; only clients reach it.
     Isolated,
-    /// Of what goes between a node and one of those behind it, or all of them, one direction is lost.
+    /// One direction between a node and store, bus or other nodes is lost, or between it and all of them.
     OneWay,
 }
 
-impl Blow {
-    /// Those that do with proxies.
+impl Fault {
+    /// Faults that work with proxies.
     pub const COMMON: [Self; 17] = [
-        Self::Clients(nemesis::Blow::Cut),
-        Self::Clients(nemesis::Blow::HalfOpen),
-        Self::Clients(nemesis::Blow::Delay),
-        Self::Clients(nemesis::Blow::Deaf),
-        Self::Clients(nemesis::Blow::Expire),
+        Self::Clients(nemesis::Fault::Cut),
+        Self::Clients(nemesis::Fault::HalfOpen),
+        Self::Clients(nemesis::Fault::Delay),
+        Self::Clients(nemesis::Fault::Deaf),
+        Self::Clients(nemesis::Fault::Expire),
         Self::StopNode,
         Self::KillRedis,
         Self::StopRedis,
@@ -92,78 +92,78 @@ impl Blow {
         Self::SlowBus,
     ];
 
-    /// Those that need a network which drops packets.
+    /// Faults that need a network that drops packets.
     pub const OF_NETWORK: [Self; 2] = [Self::Isolated, Self::OneWay];
 
-    /// All of them.
+    /// All faults.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::COMMON.into_iter().chain(Self::OF_NETWORK)
     }
 }
 
-/// What was noticed while it fell.
+/// Observations during a fault.
 #[derive(Debug, Default)]
 pub(super) struct Noticed {
-    /// How long it took everybody to see the end of the logs, each time that this was looked at.
+    /// How long all clients took to see the end of the logs, for each check.
     pub(super) tails: Vec<Duration>,
-    /// Users who were there when Redis forgot everything, and how often one of them was shown as gone.
+    /// Users who were online when Redis lost its data, and how often one of them was reported offline.
     pub(super) forgotten: u64,
     pub(super) shown_as_gone: u64,
-    /// The metrics of a node that was killed, as they were right before; they tell what it had closed.
+    /// The metrics of a node right before its kill; they count the connections it had closed.
     pub(super) closed: String,
-    /// Packets that the network has dropped.
+    /// Packets that the network dropped.
     pub(super) dropped: Dropped,
 }
 
-/// Where a blow falls.
+/// The system that a fault acts on.
 pub(super) struct Field<'a> {
-    pub(super) stage: &'a Stage,
-    pub(super) crowd: &'a Crowd,
+    pub(super) run_state: &'a RunState,
+    pub(super) client_pool: &'a ClientPool,
     pub(super) nodes: &'a mut Nodes,
     pub(super) rng: &'a mut StdRng,
-    /// Messages that are to be sent while it lasts.
+    /// Messages to send during the fault.
     pub(super) messages: u64,
-    /// So many are acknowledged when all of them have got through.
+    /// The number of acknowledged messages when all of them have got through.
     pub(super) acknowledged: u64,
 }
 
 impl Field<'_> {
-    /// Strikes, lets messages be sent, and heals.
-    pub(super) async fn strike(&mut self, blow: Blow) -> Result<Noticed, TortureError> {
+    /// Injects the fault, lets clients send messages, and heals it.
+    pub(super) async fn strike(&mut self, fault: Fault) -> Result<Noticed, TortureError> {
         let mut noticed = Noticed::default();
-        match blow {
-            Blow::Clients(blow) => self.strike_clients(blow).await?,
-            Blow::StopNode => self.stop_node().await?,
-            Blow::KillRedis => {
+        match fault {
+            Fault::Clients(fault) => self.strike_clients(fault).await?,
+            Fault::StopNode => self.stop_node().await?,
+            Fault::KillRedis => {
                 self.nodes.redis.kill9().await?;
                 self.last().await;
                 self.nodes.redis.restart().await?;
             }
-            Blow::StopRedis => {
+            Fault::StopRedis => {
                 self.nodes.redis.pause()?;
                 self.last().await;
                 self.nodes.redis.resume()?;
             }
-            Blow::Forget => self.forget(&mut noticed).await?,
-            Blow::KillPostgres => {
+            Fault::Forget => self.forget(&mut noticed).await?,
+            Fault::KillPostgres => {
                 block_in_place(|| self.nodes.postgres.kill9())?;
-                self.stage.allow(self.messages);
+                self.run_state.allow(self.messages);
                 self.pause(100..1_500).await;
                 block_in_place(|| self.nodes.postgres.restart())?;
             }
-            Blow::StopPostgres => {
+            Fault::StopPostgres => {
                 block_in_place(|| self.nodes.postgres.pause())?;
-                self.stage.allow(self.messages);
+                self.run_state.allow(self.messages);
                 self.pause(100..2_500).await;
                 block_in_place(|| self.nodes.postgres.resume())?;
             }
-            Blow::NoStore | Blow::NoBus | Blow::NoPeers | Blow::Isolated | Blow::OneWay => {
-                let cut = self.cut(blow);
+            Fault::NoStore | Fault::NoBus | Fault::NoPeers | Fault::Isolated | Fault::OneWay => {
+                let cut = self.cut(fault);
                 noticed.dropped = self.cut_off(cut).await?;
             }
-            Blow::KillCutOff => self.kill_cut_off(&mut noticed).await?,
-            Blow::Lossy => noticed.tails = self.lose().await?,
-            Blow::SlowBus => {
+            Fault::KillCutOff => self.kill_cut_off(&mut noticed).await?,
+            Fault::Lossy => noticed.tails = self.lose().await?,
+            Fault::SlowBus => {
                 for line in &self.nodes.lines {
                     let pause = Duration::from_millis(self.rng.random_range(1..40));
                     line.bus.set(Weather::Slow(pause));
@@ -178,24 +178,24 @@ impl Field<'_> {
     async fn forget(&mut self, noticed: &mut Noticed) -> Result<(), TortureError> {
         let (addrs, node) = (self.nodes.addrs(), self.node());
         let tag = format!("forgotten-{}", self.acknowledged);
-        let watch = Watch::set_up(&addrs, node, self.stage.secret, &tag, self.rng).await?;
-        self.stage.allow(self.messages);
+        let watch = Watch::set_up(&addrs, node, self.run_state.secret, &tag, self.rng).await?;
+        self.run_state.allow(self.messages);
         let mut redis = self.nodes.redis.client().await?;
         redis.call(&["FLUSHALL"]).await?;
         (noticed.forgotten, noticed.shown_as_gone) = watch.stay(LEASE).await;
         Ok(())
     }
 
-    async fn strike_clients(&mut self, blow: nemesis::Blow) -> Result<(), TortureError> {
+    async fn strike_clients(&mut self, fault: nemesis::Fault) -> Result<(), TortureError> {
         let mut field = nemesis::Field {
-            stage: self.stage,
-            crowd: self.crowd,
+            run_state: self.run_state,
+            client_pool: self.client_pool,
             disk: &Disk::Ordinary,
             rng: self.rng,
             messages: self.messages,
             acknowledged: self.acknowledged,
         };
-        field.strike(blow).await
+        field.strike(fault).await
     }
 
     async fn stop_node(&mut self) -> Result<(), TortureError> {
@@ -210,7 +210,7 @@ impl Field<'_> {
         Ok(())
     }
 
-    /// Some lines are dead and do not say so, or are torn as well. Then they come back. Answers what was dropped on them.
+    /// Makes some connections silent, or cuts them as well, then restores them. Returns the dropped packets.
     async fn cut_off(&mut self, cut: Cut) -> Result<Dropped, TortureError> {
         let before = self.nodes.dropped()?;
         let witness = match cut.behind.without_lease() {
@@ -218,8 +218,8 @@ impl Field<'_> {
             None => None,
         };
         if matches!(cut.behind, Behind::Peers) {
-            // Nodes talk to each other for those who poll. On a new connection, some do.
-            self.crowd.tear();
+            // Nodes talk to each other for polling clients. New connections make some clients poll.
+            self.client_pool.tear();
         }
         self.nodes.cut(cut)?;
         if self.rng.random() {
@@ -238,9 +238,9 @@ impl Field<'_> {
         Ok(self.nodes.dropped()? - before)
     }
 
-    /// What the node had begun behind the cut outlives it: that ends by itself, or when news of the node's end gets through
-    /// after the cut, which may be later than its return. It is started after the cut, since without what is behind it, it
-    /// does not get ready.
+    /// Requests that the node began behind the partition survive its kill. They end by themselves, or when
+    /// the news of the node's end gets through after the heal, possibly after its restart. The node
+    /// restarts after the heal, since without store and bus it would not become ready.
     async fn kill_cut_off(&mut self, noticed: &mut Noticed) -> Result<(), TortureError> {
         let before = self.nodes.dropped()?;
         let node = self.node();
@@ -261,13 +261,13 @@ impl Field<'_> {
         Ok(self.nodes.servers[node].restart().await?)
     }
 
-    /// What such a blow cuts. A single direction is lost to any of those that a node may be cut off from.
-    fn cut(&mut self, blow: Blow) -> Cut {
-        let behind = match blow {
-            Blow::NoStore => Behind::Store(self.node()),
-            Blow::NoBus => Behind::Bus(self.node()),
-            Blow::Isolated => Behind::All(self.node()),
-            Blow::OneWay => return self.one_way(),
+    /// The partition of such a fault. A single direction can be lost towards store, bus or nodes.
+    fn cut(&mut self, fault: Fault) -> Cut {
+        let behind = match fault {
+            Fault::NoStore => Behind::Store(self.node()),
+            Fault::NoBus => Behind::Bus(self.node()),
+            Fault::Isolated => Behind::All(self.node()),
+            Fault::OneWay => return self.one_way(),
             _ => Behind::Peers,
         };
         let lost = Lost::Both;
@@ -291,22 +291,22 @@ impl Field<'_> {
         Cut { behind, lost }
     }
 
-    /// A client that sits on a node and does nothing: it shows whether it was sent away.
+    /// A client that stays idle on a node, to observe whether the node disconnects it.
     async fn witness(&self, node: usize) -> Result<SioClient, TortureError> {
-        let auth = json!({ "token": token::for_user(self.stage.secret, "witness") });
+        let auth = json!({ "token": token::for_user(self.run_state.secret, "witness") });
         Ok(SioClient::connect(self.nodes.servers[node].addr(), "/", &auth).await?)
     }
 
-    /// The lease of a node must have ended, and with it its clients' connections.
+    /// Checks that the node's lease has ended, and its clients' connections with it.
     async fn sent_away(&self, witness: &SioClient, node: usize) {
         if witness.wait_end(FENCED).await.is_err() {
-            self.stage.trouble(format!(
-                "node {node} has had no lease for some time and has kept its clients"
+            self.run_state.trouble(format!(
+                "node {node} has had no lease for some time and still has its clients"
             ));
         }
     }
 
-    /// While messages are lost, the end of each log must be seen all the same: they are sent in bursts, and each has one.
+    /// Clients send in bursts; even while the bus loses messages, all must see the end of each log.
     async fn lose(&mut self) -> Result<Vec<Duration>, TortureError> {
         for line in &self.nodes.lines {
             line.messages.lose(LOST, HELD);
@@ -316,15 +316,16 @@ impl Field<'_> {
         let mut sent = 0;
         for burst in 1..=BURSTS {
             let upto = self.messages * burst / BURSTS;
-            self.stage.allow(upto - sent);
+            self.run_state.allow(upto - sent);
             sent = upto;
-            let enough = || self.stage.acknowledged() >= before + sent;
-            self.stage.wait_until(RECOVERY, enough).await;
-            let (said, heads) = (Instant::now(), self.stage.heads());
-            let seen = || self.crowd.late(&heads).is_empty();
-            if !self.stage.wait_until(RECOVERY, seen).await {
-                self.stage
-                    .trouble("while the bus lost messages, not all of a log was seen".to_owned());
+            let enough = || self.run_state.acknowledged() >= before + sent;
+            self.run_state.wait_until(RECOVERY, enough).await;
+            let (said, heads) = (Instant::now(), self.run_state.heads());
+            let seen = || self.client_pool.late(&heads).is_empty();
+            if !self.run_state.wait_until(RECOVERY, seen).await {
+                self.run_state.trouble(
+                    "while the bus lost messages, some clients did not see the end of a log".to_owned(),
+                );
             }
             took.push(said.elapsed());
         }
@@ -336,9 +337,9 @@ impl Field<'_> {
         self.rng.random_range(0..self.nodes.servers.len())
     }
 
-    /// For a time that is shorter than a lease, or longer. Answers whether it was longer.
+    /// Waits for less than a lease, or for more. True if for more.
     async fn last(&mut self) -> bool {
-        self.stage.allow(self.messages);
+        self.run_state.allow(self.messages);
         let long = self.rng.random();
         if long {
             sleep(OUTLIVED.max(LEASE + LEASE / 2)).await;
@@ -348,11 +349,11 @@ impl Field<'_> {
         long
     }
 
-    /// Until what may be sent meanwhile has got through, but not for ever: some of it may have to wait for the end.
+    /// Waits until the fault's messages have got through, up to a limit: some may have to wait for the heal.
     async fn hold(&self) {
-        self.stage.allow(self.messages);
-        let enough = || self.stage.acknowledged() >= self.acknowledged;
-        self.stage.wait_until(nemesis::HOLD, enough).await;
+        self.run_state.allow(self.messages);
+        let enough = || self.run_state.acknowledged() >= self.acknowledged;
+        self.run_state.wait_until(nemesis::HOLD, enough).await;
     }
 
     async fn pause(&mut self, milliseconds: Range<u64>) {
@@ -360,23 +361,23 @@ impl Field<'_> {
     }
 }
 
-impl FromStr for Blow {
+impl FromStr for Fault {
     type Err = String;
 
-    /// By the name that reports give it.
+    /// Parses the name that reports use.
     fn from_str(name: &str) -> Result<Self, String> {
-        let known = |blow: &Self| blow.to_string() == name;
+        let known = |fault: &Self| fault.to_string() == name;
         Self::all().find(known).ok_or_else(|| {
-            let names: Vec<_> = Self::all().map(|blow| blow.to_string()).collect();
-            format!("there is no such blow; there are: {}", names.join(", "))
+            let names: Vec<_> = Self::all().map(|fault| fault.to_string()).collect();
+            format!("unknown fault; choose one of: {}", names.join(", "))
         })
     }
 }
 
-impl fmt::Display for Blow {
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Clients(blow) => return blow.fmt(f),
+            Self::Clients(fault) => return fault.fmt(f),
             Self::StopNode => "stopped node",
             Self::KillRedis => "killed Redis",
             Self::StopRedis => "stopped Redis",

@@ -1,4 +1,4 @@
-//! Everybody who takes part: users with two devices each, in three of four rooms, behind proxies.
+//! The clients of a run: users with two devices each, in three of four rooms, behind proxies.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use tokio::task::JoinSet;
 
 use crate::device::{Device, Order};
 use crate::run::RECOVERY;
-use crate::stage::{Reached, Stage, Status, User};
+use crate::run_state::{Reached, RunState, Status, User};
 
 const ROOMS: [&str; 4] = ["north", "south", "west", "east"];
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
-/// Of each user; and proxies before each node.
+/// Devices per user, and proxies per node.
 pub(crate) const DEVICES: usize = 2;
 
-pub(crate) struct Crowd {
+pub(crate) struct ClientPool {
     pub(crate) rooms: Vec<Name>,
     pub(crate) proxies: Vec<Proxy>,
     pub(crate) users: Vec<Arc<User>>,
@@ -26,20 +26,20 @@ pub(crate) struct Crowd {
     tasks: JoinSet<()>,
 }
 
-impl Crowd {
-    /// Starts everybody. There are two proxies before each node, node by node; the device `n` of each user comes through
-    /// the proxy `n` of whichever node it chooses.
-    pub(crate) fn gather(stage: &Arc<Stage>, proxies: Vec<Proxy>, seed: u64) -> Self {
+impl ClientPool {
+    /// Starts all clients. There are two proxies before each node, node by node. Device `n` of each user
+    /// connects through proxy `n` of the node it chooses.
+    pub(crate) fn gather(run_state: &Arc<RunState>, proxies: Vec<Proxy>, seed: u64) -> Self {
         let rooms: Vec<Name> = ROOMS.map(Name::from).to_vec();
-        let mut crowd = Self {
+        let mut client_pool = Self {
             users: USERS.map(User::new).to_vec(),
             rooms,
             proxies,
             devices: Vec::new(),
             tasks: JoinSet::new(),
         };
-        for (at, user) in crowd.users.clone().into_iter().enumerate() {
-            let mine = crowd
+        for (at, user) in client_pool.users.clone().into_iter().enumerate() {
+            let mine = client_pool
                 .rooms
                 .iter()
                 .enumerate()
@@ -56,24 +56,28 @@ impl Crowd {
                         .map(|room| (room.clone(), Reached::default()))
                         .collect(),
                 });
-                let routes = crowd.lines_of(number).into_iter().map(Proxy::addr).collect();
+                let routes = client_pool
+                    .lines_of(number)
+                    .into_iter()
+                    .map(Proxy::addr)
+                    .collect();
                 let (orders, inbox) = mpsc::channel(16);
                 let seed = seed.wrapping_add((at * DEVICES + number) as u64);
-                let (stage, user) = (Arc::clone(stage), Arc::clone(&user));
-                let device = Device::new(stage, user, Arc::clone(&status), routes, inbox, seed);
-                crowd.tasks.spawn(device.live());
-                crowd.devices.push((status, orders));
+                let (run_state, user) = (Arc::clone(run_state), Arc::clone(&user));
+                let device = Device::new(run_state, user, Arc::clone(&status), routes, inbox, seed);
+                client_pool.tasks.spawn(device.run());
+                client_pool.devices.push((status, orders));
             }
         }
-        crowd
+        client_pool
     }
 
-    /// The lines that the device `number` of each user may come through, one to each node.
+    /// The addresses that device `number` of each user can connect to, one per node.
     pub(crate) fn lines_of(&self, number: usize) -> Vec<&Proxy> {
         self.proxies.iter().skip(number).step_by(DEVICES).collect()
     }
 
-    /// Ends the connections of all devices.
+    /// Closes the connections of all devices.
     pub(crate) fn tear(&self) {
         for line in &self.proxies {
             line.reset_all();
@@ -84,15 +88,16 @@ impl Crowd {
         self.devices.len()
     }
 
-    /// Gives an order to one device.
+    /// Sends an order to one device.
     pub(crate) async fn order(&self, device: usize, order: Order) {
         if let Some((_, orders)) = self.devices.get(device) {
-            // It fails if the device's task has died, which shows as a device that never catches up.
+            // The send fails if the device's task has died; then the device never catches up, which the
+            // audit reports.
             let _ = orders.send(order).await;
         }
     }
 
-    /// Whether nobody waits for an answer that may add to a log.
+    /// True if no device waits for an answer that may add to a log.
     pub(crate) fn quiet(&self) -> bool {
         let raced = self.users.iter().all(|user| user.raced.lock().is_empty());
         raced
@@ -102,14 +107,14 @@ impl Crowd {
                 .all(|(status, _)| status.busy.load(Ordering::SeqCst) == 0)
     }
 
-    /// What was left for another device to send too is not sent any more.
+    /// Discards messages that a device left for another one to send too.
     pub(crate) fn end_races(&self) {
         for user in &self.users {
             user.raced.lock().clear();
         }
     }
 
-    /// Who has not got all notifications that were posted for their user, and how many they have.
+    /// Devices that lack notifications posted for their user, with the number they have.
     pub(crate) fn unnotified(&self) -> Vec<(Name, u64)> {
         let mut behind = Vec::new();
         for (at, (status, _)) in self.devices.iter().enumerate() {
@@ -125,7 +130,7 @@ impl Crowd {
         behind
     }
 
-    /// Devices that have not come up to `heads`, by their number.
+    /// Numbers of the devices that have not reached `heads`.
     pub(crate) fn late(&self, heads: &HashMap<Name, u64>) -> Vec<usize> {
         let late = |status: &Status| {
             let short = |(room, seen): &(Name, Reached)| seen.get() < Some(head(heads, room));
@@ -135,7 +140,7 @@ impl Crowd {
         self.devices.iter().enumerate().filter_map(late).collect()
     }
 
-    /// Who has not come up to `heads`, in words.
+    /// Describes the devices that have not reached `heads`.
     pub(crate) fn shortfalls(&self, heads: &HashMap<Name, u64>) -> String {
         let of = |device: usize| {
             let (status, _) = self.devices.get(device)?;
@@ -156,7 +161,7 @@ impl Crowd {
         late.collect::<Vec<_>>().join("; ")
     }
 
-    /// Who was not told of each of their rooms that it has another log, and of how many they were.
+    /// Devices that did not learn of a new epoch in each of their rooms, with the number of rooms that did.
     pub(crate) fn not_reset(&self) -> Vec<(Name, usize)> {
         let resets = |status: &Status| status.resets.load(Ordering::SeqCst);
         let told = self.devices.iter().map(|(status, _)| (status, resets(status)));
@@ -165,8 +170,9 @@ impl Crowd {
             .collect()
     }
 
-    /// Waits until everybody has seen the ends of these logs and got their notifications. Who does not is noted as a trouble.
-    pub(crate) async fn wait_for_all(&self, stage: &Stage, audits: &[Audit]) {
+    /// Waits until all devices have these logs and their notifications. Records a trouble for each one that
+    /// does not.
+    pub(crate) async fn wait_for_all(&self, run_state: &RunState, audits: &[Audit]) {
         let head = |audit: &Audit| audit.entries.last().map_or(audit.after, |entry| entry.seq);
         let behind = || {
             let entries = audits
@@ -174,15 +180,15 @@ impl Crowd {
                 .flat_map(|audit| self.behind(&audit.room, head(audit)));
             entries.chain(self.unnotified())
         };
-        if stage.wait_until(RECOVERY, || behind().next().is_none()).await {
+        if run_state.wait_until(RECOVERY, || behind().next().is_none()).await {
             return;
         }
         for (device, seen) in behind() {
-            stage.trouble(format!("{device} did not catch up; it has seen {seen}"));
+            run_state.trouble(format!("{device} did not catch up; it has seen {seen}"));
         }
     }
 
-    /// Who in `room` has not seen everything up to `head`, and how far they are.
+    /// Devices in `room` that have not seen everything up to `head`, with their progress.
     pub(crate) fn behind(&self, room: &Name, head: u64) -> Vec<(Name, u64)> {
         let mut behind = Vec::new();
         for (status, _) in &self.devices {
@@ -196,7 +202,7 @@ impl Crowd {
     }
 }
 
-/// Where the log of a room ends, as far as is known: at 0 if nothing is.
+/// The known end of a room's log; 0 if unknown.
 fn head(heads: &HashMap<Name, u64>, room: &Name) -> u64 {
     heads.get(room).copied().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What all devices share: the history, the messages still to be sent, and where everybody stands.
+//! State that all devices share: the history, the messages still to send, and each device's status.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -13,55 +13,55 @@ use tokio::time::timeout;
 use crate::device::Message;
 use crate::run::RECOVERY;
 
-/// A notification for so many acknowledged messages.
+/// Acknowledged messages per notification.
 const NOTICE_EVERY: u64 = 20;
-/// Messages of a user that are kept to be sent again, edited and contested.
+/// Messages kept per user, to send again, edit and contest.
 const RECENT: usize = 32;
 
-/// Shared by all devices of a run.
+/// State shared by all devices of a run.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct RunState {
     pub(crate) recorder: Recorder,
     pub(crate) secret: &'static str,
-    /// A permit for each message that may still be sent.
+    /// One permit per message that may still be sent.
     pub(crate) permits: Semaphore,
-    /// Messages are long, so that a reader who does not read is soon in trouble.
+    /// Send long messages, so that a device that does not read is soon in trouble.
     pub(crate) long: AtomicBool,
     acknowledged: AtomicU64,
-    /// The highest place in each room that an ack has named.
+    /// The highest seq in each room that an ack has named.
     heads: Mutex<HashMap<Name, u64>>,
-    /// Notifications that were posted, and acknowledged or refused.
+    /// Posted notifications that were acknowledged or refused.
     notices: AtomicU64,
-    /// Clients that came back for their session, and those of them that got it.
+    /// Clients that asked for recovery, and those that got it.
     claims: AtomicU64,
     recovered: AtomicU64,
     /// Whether devices may choose long-polling, and how often one has.
     pub(crate) polls: bool,
     polled: AtomicU64,
-    /// Something of the above, or of a [`Status`], has changed.
+    /// Signals a change of this state or of a [`Status`].
     moved: Notify,
-    /// What no law speaks of and should not happen all the same.
+    /// Observations that break no law and should not happen.
     troubles: Mutex<Vec<String>>,
 }
 
-/// Where a device stands, for others to see.
+/// A device's status, for others to read.
 #[derive(Debug)]
 pub(crate) struct Status {
     pub(crate) name: Name,
-    /// Operations without an answer that may add to a log.
+    /// Unanswered operations that may add to a log.
     pub(crate) busy: AtomicUsize,
-    /// Different notifications that came.
+    /// Number of different notifications received.
     pub(crate) notified: AtomicUsize,
-    /// Joins that were answered with another log than the one that was asked for.
+    /// Joins that were answered with another epoch than the requested one.
     pub(crate) resets: AtomicUsize,
-    /// By place.
+    /// One per room of the device.
     pub(crate) seen: Vec<(Name, Reached)>,
 }
 
-/// Up to which entry of a room a device has seen everything, while it is subscribed.
+/// The entry up to which a device has everything in a room, while it is subscribed.
 #[derive(Debug, Default)]
 pub(crate) struct Reached {
-    /// One more than that; 0 while it is not.
+    /// That number plus one; 0 while it is not subscribed.
     next: AtomicU64,
 }
 
@@ -75,21 +75,21 @@ impl Reached {
     }
 }
 
-/// What the devices of a user share.
+/// State that the devices of a user share.
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) name: Name,
-    /// Notifications that were posted for them, and acknowledged.
+    /// Acknowledged notifications for this user.
     pub(crate) posted: AtomicUsize,
-    /// The latest that were acknowledged.
+    /// The latest acknowledged messages.
     pub(crate) recent: Mutex<VecDeque<Message>>,
-    /// Sent by one device, to be sent by another at the same time.
+    /// Messages that one device is sending, for another to send at the same time.
     pub(crate) raced: Mutex<VecDeque<Message>>,
     /// Messages, by room and seq, that a device has at least tried to delete.
     pub(crate) deleted: Mutex<HashSet<(Name, u64)>>,
 }
 
-impl Stage {
+impl RunState {
     pub(crate) fn new(secret: &'static str) -> Self {
         Self {
             recorder: Recorder::default(),
@@ -108,31 +108,31 @@ impl Stage {
         }
     }
 
-    /// Messages that were acknowledged, retries of the same one not counted.
+    /// Acknowledged messages, without retries.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many messages are acknowledged. Answers whether they were.
+    /// Waits until that many messages are acknowledged. True if they were in time.
     pub(crate) async fn reaches(&self, messages: u64) -> bool {
         self.wait_until(RECOVERY, || self.acknowledged() >= messages)
             .await
     }
 
-    /// Lets so many more messages be sent.
+    /// Allows that many more messages.
     pub(crate) fn allow(&self, messages: u64) {
         self.permits
             .add_permits(usize::try_from(messages).unwrap_or(usize::MAX));
     }
 
-    /// An ack has named a place.
+    /// Records a seq from an ack.
     pub(crate) fn placed(&self, room: &Name, seq: u64) {
         let mut heads = self.heads.lock();
         let head = heads.entry(room.clone()).or_default();
         *head = seq.max(*head);
     }
 
-    /// How far each room's log goes, as far as acks have told.
+    /// The end of each room's log, as far as acks have told.
     pub(crate) fn heads(&self) -> HashMap<Name, u64> {
         self.heads.lock().clone()
     }
@@ -142,39 +142,39 @@ impl Stage {
         self.moved();
     }
 
-    /// Whether a notification is still to be posted, or being posted, for the messages acknowledged so far.
+    /// True if a notification for the messages acknowledged so far is not yet posted, or in progress.
     pub(crate) fn owes_notices(&self) -> bool {
         self.acknowledged() / NOTICE_EVERY > self.notices()
     }
 
-    /// How many notifications were posted.
+    /// Number of posted notifications.
     pub(crate) fn notices(&self) -> u64 {
         self.notices.load(Ordering::SeqCst)
     }
 
-    /// One more notification was posted.
+    /// Counts a posted notification.
     pub(crate) fn posted(&self) {
         self.notices.fetch_add(1, Ordering::SeqCst);
         self.moved();
     }
 
-    /// A client is back, with a claim to its session or without, and has it or has it not.
+    /// Counts a client that reconnected, whether it asked for recovery, and whether it got it.
     pub(crate) fn came_back(&self, claimed: bool, recovered: bool) {
         self.claims.fetch_add(u64::from(claimed), Ordering::SeqCst);
         self.recovered.fetch_add(u64::from(recovered), Ordering::SeqCst);
     }
 
-    /// A device has connected by long-polling.
+    /// Counts a connection by long-polling.
     pub(crate) fn polled(&self) {
         self.polled.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// How often devices have connected by long-polling.
+    /// Number of connections by long-polling.
     pub(crate) fn polled_so_far(&self) -> u64 {
         self.polled.load(Ordering::SeqCst)
     }
 
-    /// How many came back for their session, and how many of them got it.
+    /// Clients that asked for recovery, and those that got it.
     pub(crate) fn came_back_so_far(&self) -> (u64, u64) {
         (
             self.claims.load(Ordering::SeqCst),
@@ -186,7 +186,7 @@ impl Stage {
         self.moved.notify_waiters();
     }
 
-    /// Waits until `reached` holds. Answers whether it came to that within `patience`.
+    /// Waits until `reached` holds. True if it did within `patience`.
     pub(crate) async fn wait_until(&self, patience: Duration, reached: impl Fn() -> bool) -> bool {
         let reaching = async {
             loop {
