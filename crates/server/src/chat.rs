@@ -1,4 +1,4 @@
-//! From settings to what `roomful-chat` takes.
+//! The configuration of `roomful-chat`, made from the server's settings.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::{
     secret::{Keys, LoadedKey},
 };
 
-/// Messages of a page when the client names no limit, as the contract says.
+/// The number of messages in a page when the client gives no limit. Part of the client contract.
 const DEFAULT_PAGE: u32 = 50;
 
-/// Everything that chat can be told.
+/// The full configuration for chat, with `keys` to check tokens.
 pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
     ChatConfig {
         keys,
@@ -31,7 +31,8 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         unread_interval_ms: millis(config.rooms.unread_interval.0),
         rooms_of_user: config.presence.rooms,
         create_rooms: config.rooms.create_on_join,
-        // With a page of the store it makes three quarters of an outbox: what follows it has room.
+        // A sync and a page of history take at most three quarters of an outbox, so live events still fit
+        // behind them.
         sync_bytes: config.socket.outbox_bytes.0 / 4,
         sends_in_flight: config.limits.sends_in_flight,
         posts_in_flight: config.limits.posts_in_flight,
@@ -41,7 +42,7 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         recovery: RecoveryConfig {
             window_ms: millis(config.recovery.window.0),
             max_events: config.recovery.max_events,
-            // All of it goes out at once, and must fit beside what else waits for the client.
+            // All missed events are queued at once and must fit into the outbox beside other frames.
             max_bytes: config.recovery.max_size.0.min(config.socket.outbox_bytes.0 / 2),
             lost_per_user: config.recovery.sessions_per_user,
             concurrency: config.recovery.concurrency,
@@ -83,7 +84,7 @@ fn rates(config: &Config) -> RateLimits {
         address: Rate::new(limits.events_per_second_per_ip, limits.events_burst_per_ip),
         connects_per_address: Rate::new(limits.connects_per_second_per_ip, limits.connects_burst_per_ip),
         connections_per_user: limits.connections_per_user,
-        // 0 is never: nobody is refused so often in a row.
+        // 0 turns the limit off.
         refusals_before_close: if limits.close_after_refused == 0 {
             u32::MAX
         } else {
@@ -93,12 +94,12 @@ fn rates(config: &Config) -> RateLimits {
     }
 }
 
-/// A span in milliseconds.
+/// A duration in milliseconds, saturating.
 pub(crate) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The keys that tokens are checked with: the secret first, then those of `auth.keys`.
+/// The keys that verify tokens: `auth.secret` first, then `auth.keys` in their order.
 pub(crate) fn keys(keys: &Keys) -> Result<KeyTable, ConfigError> {
     let secret = keys.secret().map(|secret| {
         VerifyKey::secret(None, secret.as_bytes())

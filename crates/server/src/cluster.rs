@@ -15,7 +15,7 @@ use roomful_socket::cluster::Cluster;
 use crate::{
     config::{Config, ConfigError, Origin},
     secret::Keys,
-    server::StartError,
+    start_error::StartError,
 };
 
 /// HMAC input that derives the cluster secret from the secret for tokens.

@@ -1,6 +1,6 @@
-//! The `roomful` program: reads the command line, runs the command, and turns its end into an exit code.
+//! The `roomful` program: parses the command line, runs the command and returns its exit code.
 //!
-//! A library only in name: two binaries are made of it, the one that is shipped and the one with planted bugs.
+//! It is a library so that two binaries can share it: the shipped one, and the one with planted bugs.
 
 mod chat;
 mod cli;
@@ -15,6 +15,7 @@ mod open_files;
 mod outbox;
 mod secret;
 mod server;
+mod start_error;
 mod store;
 mod streams;
 mod token;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// All of the program.
+/// Runs the program to its end. Failures go to stderr and become a non-zero exit code.
 pub fn main() -> ExitCode {
     huge_pages::decline();
     let cli = match cli::Cli::parse_args() {

@@ -1,4 +1,4 @@
-//! The process's log: to stderr, in lines for people on a terminal and in JSON elsewhere.
+//! The process's log on stderr: readable lines on a terminal, JSON elsewhere.
 
 use std::io::{self, IsTerminal as _};
 
@@ -6,18 +6,18 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberI
 
 use crate::config::{Format, Log};
 
-/// Starts the log. A second call in one process changes nothing.
+/// Installs the log. A second call in one process has no effect.
 pub(crate) fn start(settings: &Log) {
     let human = match settings.format {
         Format::Human => true,
         Format::Json => false,
         Format::Auto => io::stderr().is_terminal(),
     };
-    // The migrations' library tells at "info" what is of use to its authors.
+    // The migration library's "info" lines are for its own authors.
     let filter = EnvFilter::new(format!("refinery_core=warn,{}", settings.filter));
     let base = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    // Failing means that a log runs already, which serves as well.
+    // An error means that a log is installed already.
     let _ = if human {
         base.with(lines.with_target(false).with_ansi(io::stderr().is_terminal()))
             .try_init()

@@ -1,4 +1,4 @@
-//! The `roomful` binary.
+//! The entry point of the `roomful` binary.
 
 use std::process::ExitCode;
 

@@ -1,76 +1,38 @@
-//! The wiring of the process, top-down: probes first, then store, transport, chat and page behind the gate; and the same
-//! in reverse when it stops.
+//! The wiring of the process: start-up top-down (probes, store, transport, chat, page), shutdown in reverse.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
 use roomful_chat::{ChatConfig, ChatServer, clock::SystemClock};
 use roomful_socket::{Drain, HttpLimits, WebSocketServer};
-use roomful_store::{Store, StoreError};
+use roomful_store::Store;
 use tokio::{
     net::TcpListener,
     sync::oneshot,
-    task::{JoinError, JoinHandle, JoinSet},
+    task::{JoinHandle, JoinSet},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
 use crate::{
     chat, clock, cluster,
-    config::{Config, ConfigError, Shutdown},
+    config::{Config, Shutdown},
     http::{
         api::{self, key::ApiKey},
         assets::{Assets, BUILT},
         demo,
         gate::Gate,
-        health::{Behind, Health},
-        metrics::{Exporter, MetricsError, UPKEEP_INTERVAL},
+        health::{Dependencies, Health},
+        metrics::{Exporter, UPKEEP_INTERVAL},
         router,
     },
     lifecycle, open_files, outbox,
     secret::{Generated, Keys},
+    start_error::StartError,
     store::{self, Lock},
 };
 
-/// Why the server did not start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("can't listen on {listen}: {error}; choose another address with --listen, or end what uses it")]
-    Listen { listen: String, error: io::Error },
-    #[error("can't open the store: {0}")]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Metrics(#[from] MetricsError),
-    #[error("can't write the file that ROOMFUL_PORT_FILE names: {0}")]
-    PortFile(io::Error),
-    #[error("webhooks can't be sent: {0}")]
-    Webhooks(io::Error),
-    #[error("the system refuses what every server needs: {0}")]
-    Runtime(io::Error),
-    #[error("another server is running on {0}; stop it first, or choose another folder with --data")]
-    Locked(PathBuf),
-    #[error("a part of the start-up ended by a fault: {0}")]
-    Fault(#[from] JoinError),
-}
-
-impl StartError {
-    /// Is it a setting that can't be meant, rather than something that went wrong?
-    pub(crate) fn is_setting(&self) -> bool {
-        match self {
-            StartError::Config(_) | StartError::Store(StoreError::Setup(_)) => true,
-            // In use or not allowed is the system's state; anything else is no address of this machine.
-            StartError::Listen { error, .. } => !matches!(
-                error.kind(),
-                io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
-            ),
-            _ => false,
-        }
-    }
-}
-
-/// How long clients wait for the node to have its part in the cluster.
-const STANDING: Duration = Duration::from_secs(5);
+/// How long the start-up waits for this node's lease in the cluster before it admits clients anyway.
+const LEASE_WAIT: Duration = Duration::from_secs(5);
 
 /// A running server.
 pub(crate) struct Server {
@@ -78,23 +40,23 @@ pub(crate) struct Server {
     sockets: WebSocketServer,
     chat: ChatServer,
     store: Arc<dyn Store>,
-    /// Held as long as the store is open.
+    /// Held while the store is open.
     _lock: Option<Lock>,
-    listening: Listening,
-    /// What recurs as long as the server runs; ends with it.
-    _recurring: JoinSet<()>,
+    listener: HttpListener,
+    /// Periodic tasks; dropped, and so cancelled, with the server.
+    _periodic: JoinSet<()>,
     bus: Option<Arc<dyn Bus>>,
     shutdown: Shutdown,
 }
 
-/// The accept loop, and how to end it.
-struct Listening {
+/// The accept loop and the signal that ends it.
+struct HttpListener {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-/// What is there before the store.
-struct Begun<'a> {
+/// The parts that exist before the store is open.
+struct Startup<'a> {
     config: &'a Config,
     keys: Keys,
     chat: ChatConfig,
@@ -104,26 +66,27 @@ struct Begun<'a> {
     node: Option<cluster::Node>,
     health: Health,
     gate: Gate,
-    listening: Listening,
+    listener: HttpListener,
 }
 
 impl Server {
-    /// Starts everything, and returns when clients are welcome.
+    /// Starts all parts and returns when the server admits clients.
     pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
         let (keys, generated) = Keys::read_or_generate(config)?;
         if generated == Generated::Yes {
-            tracing::info!(file = %config.secret_path().display(), "generated a secret for tokens");
+            let file = config.secret_path();
+            tracing::info!(file = %file.display(), "generated a secret for tokens");
         }
         let chat = chat::config(config, chat::keys(&keys)?);
-        // Before whatever counts: a metric made without a recorder goes nowhere.
+        // First of all parts: a metric that is registered without a recorder is lost.
         let exporter = Exporter::install()?;
         let file_limit = open_files::raise_limit();
 
-        let (listener, address) = listen(&config.listen).await?;
+        let (socket, address) = listen(&config.listen).await?;
         let node = cluster::node(config, &keys, address)?;
         let (health, gate) = (Health::new(config.store.check_timeout.0), Gate::default());
         let probes = router::outer(health.clone(), exporter.clone(), gate.clone());
-        let begun = Begun {
+        let startup = Startup {
             config,
             keys,
             chat,
@@ -133,39 +96,40 @@ impl Server {
             node,
             health,
             gate,
-            listening: Listening::start(listener, probes, config.http.header_timeout.0),
+            listener: HttpListener::start(socket, probes, config.http.header_timeout.0),
         };
-        let opening = config.clone();
+        let owned = config.clone();
         let (lock, store) = tokio::task::spawn_blocking(move || {
-            let lock = Lock::take(&opening)?;
-            Ok::<_, StartError>((lock, store::open(&opening)?))
+            let lock = Lock::take(&owned)?;
+            Ok::<_, StartError>((lock, store::open(&owned)?))
         })
         .await??;
-        let server = begun.go_on(lock, Arc::clone(&store)).await;
+        let server = startup.finish(lock, Arc::clone(&store)).await;
         if server.is_err() {
-            // Or whoever starts next takes this process for another server that has it open.
+            // Otherwise the next server on this database would count this process as a live node.
             store.close().await;
         }
         server
     }
 
-    /// Stops in order: clients sent away, accepted sends committed and answered, store closed. Probes are answered until the
-    /// clients are gone. What is not done in the configured time is left.
+    /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes the store.
+    /// Probes get answers until the connections are closed. Work that exceeds the configured time is
+    /// abandoned.
     pub(crate) async fn stop(self) {
         self.health.draining();
         sleep(self.shutdown.delay.0).await;
-        let Listening { stop, task } = self.listening;
+        let HttpListener { stop, task } = self.listener;
         let (spread, patience) = (self.shutdown.spread.0, self.shutdown.timeout.0);
         let drained = timeout(spread + patience, async {
             if spread.is_zero() {
                 self.chat.stop_sends().await;
             } else {
-                // Who is still here in the meantime chats on.
+                // Clients of later waves keep chatting until their turn.
                 let drain = self.chat.hinting(Drain::over(spread).patience(patience / 2));
                 self.sockets.drain(drain).await;
             }
             self.sockets.close().await;
-            // The loop may have ended by itself; then there is nothing to stop.
+            // An error means that the accept loop has ended already.
             let _ = stop.send(());
             let _ = task.await;
             self.chat.drain().await;
@@ -175,19 +139,19 @@ impl Server {
             }
         });
         if drained.await.is_err() {
-            tracing::warn!(after = ?patience, "not all was done in time; it is left as it is");
+            tracing::warn!(timeout = ?patience, "failed to finish the shutdown in time, abandoning the rest");
         }
     }
 }
 
-impl Begun<'_> {
-    /// All that needs the store, up to the first client.
-    async fn go_on(self, lock: Option<Lock>, store: Arc<dyn Store>) -> Result<Server, StartError> {
+impl Startup<'_> {
+    /// Starts the parts that need the store, then opens the gate for clients.
+    async fn finish(self, lock: Option<Lock>, store: Arc<dyn Store>) -> Result<Server, StartError> {
         let config = self.config;
         if self.node.is_none() && store.other_nodes().await? > 0 {
             tracing::warn!(
-                "another server has this database open, or was killed just now; without a bus that both share (bus.url), \
-                 the clients of one don't hear those of the other"
+                "another server uses this database, or was killed a moment ago; without a shared bus (bus.url) the \
+                 clients of the two servers do not see each other's messages"
             );
         }
         let part = self
@@ -203,7 +167,7 @@ impl Begun<'_> {
         let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
         let clock = Arc::new(SystemClock);
         let chat = ChatServer::attach_to(&sockets, Arc::clone(&store), self.chat, clock, part);
-        self.health.opened(Behind {
+        self.health.opened(Dependencies {
             store: Arc::clone(&store),
             chat: chat.clone(),
             bus: bus.clone(),
@@ -211,8 +175,8 @@ impl Begun<'_> {
         if let Some(signing_in) = signing_in {
             signing_in.await??;
         }
-        if bus.is_some() && timeout(STANDING, chat.takes_part()).await.is_err() {
-            tracing::warn!("this node has no part in its cluster yet; until it has, clients are sent away");
+        if bus.is_some() && timeout(LEASE_WAIT, chat.takes_part()).await.is_err() {
+            tracing::warn!("failed to get a lease in the cluster so far, refusing clients until then");
         }
         if let (Some(bus), Some(fingerprint)) = (&bus, &fingerprint) {
             cluster::warn_about_other_secrets(&**bus, fingerprint).await;
@@ -227,25 +191,25 @@ impl Begun<'_> {
         ));
         self.health.ready();
 
-        welcome(config, self.address);
+        log_ready(config, self.address);
         lifecycle::announce(self.address).map_err(StartError::PortFile)?;
-        let mut recurring = recurring(config, self.exporter, Arc::clone(&store));
-        outbox::start(config, &store, &mut recurring).map_err(StartError::Webhooks)?;
+        let mut periodic = periodic(config, self.exporter, Arc::clone(&store));
+        outbox::start(config, &store, &mut periodic).map_err(StartError::Webhooks)?;
         Ok(Server {
             health: self.health,
             sockets,
             chat,
             store,
             _lock: lock,
-            listening: self.listening,
-            _recurring: recurring,
+            listener: self.listener,
+            _periodic: periodic,
             bus,
             shutdown: config.shutdown.clone(),
         })
     }
 }
 
-impl Listening {
+impl HttpListener {
     fn start(listener: TcpListener, routes: axum::Router, header_timeout: Duration) -> Self {
         let (stop, stopped) = oneshot::channel();
         let limits = HttpLimits {
@@ -254,12 +218,12 @@ impl Listening {
         };
         let task = tokio::spawn(async move {
             let stopped = async {
-                // An end of the sender is the end of the server.
+                // The sender also counts as a stop signal when it is dropped.
                 let _ = stopped.await;
             };
             roomful_socket::serve(listener, routes, limits, stopped).await;
         });
-        Listening { stop, task }
+        HttpListener { stop, task }
     }
 }
 
@@ -273,7 +237,7 @@ async fn listen(listen: &str) -> Result<(TcpListener, SocketAddr), StartError> {
     Ok((listener, address))
 }
 
-/// The transport with the configured bounds.
+/// The Socket.IO server with the configured limits.
 fn sockets(config: &Config, file_limit: Option<u64>, part: Option<&cluster::Joined>) -> WebSocketServer {
     let (socket, limits) = (&config.socket, &config.limits);
     let mut builder = WebSocketServer::builder()
@@ -293,7 +257,7 @@ fn sockets(config: &Config, file_limit: Option<u64>, part: Option<&cluster::Join
         .compression_threshold(Some(socket.compress_from.0).filter(|bytes| *bytes > 0))
         .max_sessions(open_files::connections(limits.connections, file_limit))
         .max_sessions_per_ip(limits.rates.then_some(limits.connections_per_ip))
-        // Nothing here reads them later, and they are most of what an idle client costs.
+        // No handler reads the headers, and they would be the largest part of an idle client's memory.
         .keep_headers(false);
     if let Some(part) = part {
         builder = builder.cluster(part.sockets.clone());
@@ -310,20 +274,21 @@ fn demo_routes(config: &Config, keys: &Keys) -> Option<axum::Router> {
     }
     let signer = keys.signer();
     if signer.is_none() {
-        tracing::warn!("dev mode has no key to sign with, so there is no sign-in by name; set auth.secret");
+        tracing::warn!("dev mode has no key to sign tokens with, so sign-in by name is off; set auth.secret");
     }
     signer.map(|signer| demo::router(signer, config.dev.token_ttl.0))
 }
 
-fn welcome(config: &Config, address: SocketAddr) {
+/// Logs the address, and warnings about settings that are unsafe or have no effect.
+fn log_ready(config: &Config, address: SocketAddr) {
     if config.dev.enabled {
         tracing::warn!(
-            "dev mode: whoever reaches this address may sign in under any name; never use it for real data"
+            "dev mode: anyone who reaches this address can sign in under any name; never use it for real data"
         );
     }
     for name in &config.unknown_variables {
         tracing::warn!(
-            "the environment variable {name} means nothing here; `roomful default-config` lists those that do"
+            "the environment variable {name} is no setting; `roomful default-config` lists all settings"
         );
     }
     if !config.limits.rates {
@@ -340,7 +305,8 @@ fn welcome(config: &Config, address: SocketAddr) {
     );
 }
 
-fn recurring(config: &Config, exporter: Exporter, store: Arc<dyn Store>) -> JoinSet<()> {
+/// Starts the periodic tasks: upkeep of the metrics recorder, and retention in the store.
+fn periodic(config: &Config, exporter: Exporter, store: Arc<dyn Store>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let mut ticks = interval(UPKEEP_INTERVAL);
@@ -359,23 +325,23 @@ fn recurring(config: &Config, exporter: Exporter, store: Arc<dyn Store>) -> Join
             ticks.tick().await;
             match store.trim(retention, clock::unix_millis()).await {
                 Ok(0) => {}
-                Ok(removed) => tracing::info!(removed, "messages past their time were removed"),
-                Err(error) => tracing::warn!(%error, "old messages could not be removed; trying again later"),
+                Ok(removed) => tracing::info!(removed, "removed expired messages"),
+                Err(error) => tracing::warn!(%error, "failed to remove expired messages, retrying later"),
             }
             match store
                 .trim_notifications(notifications, clock::unix_millis())
                 .await
             {
                 Ok(0) => {}
-                Ok(removed) => tracing::info!(removed, "notifications past their time were removed"),
+                Ok(removed) => tracing::info!(removed, "removed expired notifications"),
                 Err(error) => {
-                    tracing::warn!(%error, "old notifications could not be removed; trying again later");
+                    tracing::warn!(%error, "failed to remove expired notifications, retrying later");
                 }
             }
             let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
             let cutoff = clock::unix_millis().saturating_sub(kept);
             if let Err(error) = store.forget_revocations(cutoff).await {
-                tracing::warn!(%error, "old revocations could not be removed; trying again later");
+                tracing::warn!(%error, "failed to remove old revocations, retrying later");
             }
         }
     });

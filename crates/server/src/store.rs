@@ -9,7 +9,7 @@ use std::{
 
 use roomful_store::{NotificationRetention, Options, Retention, Store, StoreError};
 
-use crate::{config::Config, outbox, server::StartError};
+use crate::{config::Config, outbox, start_error::StartError};
 
 /// Opens the store for serving: creates its folder (mode 0700) and migrates its schema. Blocks.
 pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {

@@ -1,6 +1,6 @@
-//! The HTTP API of the running binary: its key, its shapes, and that what it does shows on live sockets.
+//! Tests of the HTTP API on the running binary: the key, the JSON shapes, and the effects on live sockets.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 
 use roomful_testkit::{
     PATIENCE, ServerProcess, SioClient,
@@ -27,7 +27,7 @@ impl Api {
         client.request(method, path, headers, body).await.unwrap()
     }
 
-    /// A call with the key, below `/api/v1`.
+    /// Makes a call with the key. `path` is relative to `/api/v1`.
     async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let bearer = format!("Bearer {}", self.server.api_key());
         let headers = [
@@ -45,7 +45,7 @@ impl Api {
         (answer.status, answer.json())
     }
 
-    /// A call whose caller is gone before it can be answered.
+    /// Makes a call and closes the connection before the response arrives.
     async fn call_and_hang_up(&self, method: &str, path: &str) {
         let bearer = format!("Bearer {}", self.server.api_key());
         let mut client = HttpClient::connect(self.server.addr()).await.unwrap();
@@ -83,7 +83,7 @@ fn refused((status, answer): (u16, Value), expected: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn rooms_are_made_changed_listed_and_removed() {
+async fn rooms_are_created_changed_listed_and_deleted() {
     let api = Api::start().await;
     refused(api.get("/rooms/club").await, 404, "not_found");
     let wish = json!({ "kind": "private", "history": 100 });
@@ -106,7 +106,7 @@ async fn rooms_are_made_changed_listed_and_removed() {
         api.call("PUT", "/rooms/plain", &Value::Null).await.1["kind"],
         "public"
     );
-    // A name with a slash is written with %2F.
+    // A slash in a name is escaped as %2F.
     assert_eq!(api.call("PUT", "/rooms/a%2Fb", &json!({})).await.1["room"], "a/b");
     for wrong in [
         json!({ "kind": "secret" }),
@@ -155,7 +155,7 @@ async fn rooms_are_made_changed_listed_and_removed() {
 }
 
 #[tokio::test]
-async fn a_backend_fills_a_private_room_and_speaks_in_it() {
+async fn a_backend_manages_the_members_of_a_private_room_and_posts_to_it() {
     let api = Api::start().await;
     api.call("PUT", "/rooms/club", &json!({ "kind": "private" }))
         .await;
@@ -246,7 +246,7 @@ async fn a_backend_fills_a_private_room_and_speaks_in_it() {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_is_done_though_the_caller_hangs_up() {
+async fn a_call_takes_full_effect_though_the_caller_hangs_up() {
     let api = Api::start().await;
     let mut members = Vec::new();
     for n in 0..8 {
@@ -257,7 +257,7 @@ async fn what_is_asked_for_is_done_though_the_caller_hangs_up() {
         }
         members.push((user, member));
     }
-    // A call that never left its caller would prove nothing: so each is repeated until it shows.
+    // A call may get lost before the server reads it, so check its effects only where it took effect.
     for (n, (user, member)) in members.iter().enumerate() {
         let kept = format!("/rooms/kept-{n}/members/{user}");
         api.call_and_hang_up("DELETE", &kept).await;
@@ -289,7 +289,7 @@ async fn what_is_asked_for_is_done_though_the_caller_hangs_up() {
 }
 
 #[tokio::test]
-async fn a_notification_reaches_those_who_are_there_and_those_who_come_back() {
+async fn a_notification_reaches_connected_users_and_returning_ones() {
     let api = Api::start().await;
     let bob = api.connect("bob").await;
     let notice = json!({ "userIds": ["bob", "away"], "kind": "invite", "title": "Come", "body": "to the club",
@@ -322,7 +322,7 @@ async fn a_notification_reaches_those_who_are_there_and_those_who_come_back() {
 }
 
 #[tokio::test]
-async fn users_are_looked_at_sent_away_and_their_tokens_voided_over_a_restart() {
+async fn users_are_shown_and_disconnected_and_a_revocation_survives_a_restart() {
     let mut api = Api::start().await;
     let bob = api.connect("bob").await;
     let (status, user) = api.get("/users/bob").await;
@@ -370,7 +370,7 @@ async fn users_are_looked_at_sent_away_and_their_tokens_voided_over_a_restart() 
         matches!(&error, Err(roomful_testkit::Error::ConnectRefused(why)) if why["data"]["code"] == "unauthorized"),
         "{error:?}"
     );
-    // Issued when the revocation was over: a clock that is up to ten seconds ahead is forgiven.
+    // A token issued after the revocation. The server accepts a clock that is up to ten seconds ahead.
     let issued = answer["revokedBefore"].as_u64().unwrap() / 1_000;
     let claims = json!({ "sub": "bob", "iat": issued, "exp": issued + 60 });
     let fresh = json!({ "token": token::with_claims(api.server.secret(), &claims) });
@@ -378,7 +378,7 @@ async fn users_are_looked_at_sent_away_and_their_tokens_voided_over_a_restart() 
 }
 
 #[tokio::test]
-async fn a_status_shows_to_the_backend_and_outlives_a_restart() {
+async fn the_backend_sees_a_status_and_it_survives_a_restart() {
     let mut api = Api::start().await;
     let set = async |client: &SioClient, status: &str, text: Option<&str>| {
         let ask = json!({ "status": status, "text": text });
@@ -420,7 +420,7 @@ async fn a_status_shows_to_the_backend_and_outlives_a_restart() {
 }
 
 #[tokio::test]
-async fn nobody_calls_without_the_key_and_it_is_never_logged() {
+async fn every_call_needs_the_key_and_the_key_is_never_logged() {
     let api = Api::start().await;
     let key = api.server.api_key();
     let wrong = format!("Bearer {key}x");
@@ -450,12 +450,12 @@ async fn nobody_calls_without_the_key_and_it_is_never_logged() {
     let log = api.server.log();
     assert!(
         log.contains("/api/v1/stats") && !log.contains(key),
-        "the log has calls, but not the key:\n{log}"
+        "the log must contain the calls, but not the key:\n{log}"
     );
 }
 
 #[tokio::test]
-async fn without_a_key_the_api_is_closed() {
+async fn without_a_configured_key_the_api_refuses_every_call() {
     let config = Config::new(env!("CARGO_BIN_EXE_roomful")).env("ROOMFUL_API_KEY", "");
     let api = Api {
         server: ServerProcess::start_with(config).await.unwrap(),
@@ -469,19 +469,19 @@ async fn without_a_key_the_api_is_closed() {
     }
 }
 
-/// `docs/openapi.json` is what the binary serves. When the calls change, save the new one there.
+/// `docs/openapi.json` is a copy of the served description. When the calls change, save the new one there.
 #[tokio::test]
-async fn the_description_is_the_one_in_the_docs() {
+async fn the_docs_have_the_served_openapi_description() {
     let api = Api::start().await;
     let served = api.raw("GET", "/api/openapi.json", &[], b"").await;
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
     let saved: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert!(
         served.json() == saved,
-        "docs/openapi.json is not what /api/openapi.json answers; it should be:\n{:#}",
+        "docs/openapi.json differs from /api/openapi.json; it should be:\n{:#}",
         served.json()
     );
-    // Each call that is described is there: none answers that its method or its path means nothing.
+    // Every described call exists: none answers 405 or the 404 of an unknown path.
     for (path, calls) in saved["paths"].as_object().unwrap() {
         let path = path.replace("{room}", "r").replace("{user}", "u");
         for method in calls

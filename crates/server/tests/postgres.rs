@@ -1,6 +1,6 @@
-//! The running binary on PostgreSQL: it serves, survives kills of itself and of the database, and takes over from SQLite.
+//! Tests of the running binary on PostgreSQL: kills of server and database, and the migration from SQLite.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -52,7 +52,7 @@ fn texts(joined: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_kills_of_either() {
+async fn acknowledged_messages_survive_kills_of_server_and_database() {
     let postgres = PostgresServer::start().unwrap();
     let url = postgres.new_database().unwrap();
     let config = Config::new(env!("CARGO_BIN_EXE_roomful")).env("ROOMFUL_STORE_URL", &url);
@@ -75,7 +75,7 @@ async fn what_was_acknowledged_is_there_after_kills_of_either() {
     );
     assert_eq!(ack["error"]["retryable"], true);
     postgres.restart().unwrap();
-    // As a client retries, until the line to the database is there again.
+    // Retry as a client does, until the server is connected to the database again.
     loop {
         let ack = alice.call("chat:send_message", &refused).await.unwrap();
         if ack["ok"] == true {
@@ -109,8 +109,8 @@ async fn what_was_acknowledged_is_there_after_kills_of_either() {
     assert_eq!(texts(&renewed), ["1", "2", "3"]);
 }
 
-/// Makes the tables in a database, and lets nothing more than what comes before the entries arrive in it.
-fn hold_up(data: &Path, url: &str) {
+/// Creates the tables, with a trigger that blocks inserts into `entries`.
+fn block_entries(data: &Path, url: &str) {
     const HOLD: &str = "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_sleep(600); RETURN NULL; END $$;
         CREATE TRIGGER hold BEFORE INSERT ON entries EXECUTE FUNCTION hold()";
@@ -122,9 +122,9 @@ fn hold_up(data: &Path, url: &str) {
     POSTGRES.sql(database(url), HOLD).unwrap();
 }
 
-/// Ends whatever is held up, and lets the rest pass.
-fn let_pass(url: &str) {
-    // What a killed client asked for goes on in the server. The table is free when it has ended.
+/// Ends blocked statements and removes the trigger.
+fn unblock_entries(url: &str) {
+    // PostgreSQL keeps running the statement of a killed client, and with it the table's lock.
     const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
     POSTGRES.sql(database(url), END).unwrap();
@@ -138,7 +138,7 @@ fn database(url: &str) -> &str {
 }
 
 #[tokio::test]
-async fn a_migration_that_was_killed_goes_on_and_the_server_with_it() {
+async fn a_killed_migration_resumes_and_the_server_runs_on_its_result() {
     let config = Config::new(env!("CARGO_BIN_EXE_roomful"));
     let mut server = ServerProcess::start_with(config.clone()).await.unwrap();
     let mut alice = client(&server).await;
@@ -158,7 +158,7 @@ async fn a_migration_that_was_killed_goes_on_and_the_server_with_it() {
     );
     assert!(server.terminate().await.unwrap().success());
 
-    hold_up(&data, &url);
+    block_entries(&data, &url);
     let mut killed = command(&data, &args)
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
@@ -167,8 +167,8 @@ async fn a_migration_that_was_killed_goes_on_and_the_server_with_it() {
     let mut lines = BufReader::new(killed.stderr.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "rooms: 1 of 1");
     killed.kill().unwrap();
-    assert!(!killed.wait().unwrap().success(), "it was killed in the midst");
-    let_pass(&url);
+    assert!(!killed.wait().unwrap().success(), "the kill came too late");
+    unblock_entries(&url);
     let done = command(&data, &args).output().unwrap();
     let (said, told) = (
         String::from_utf8_lossy(&done.stdout),
@@ -191,7 +191,7 @@ async fn a_migration_that_was_killed_goes_on_and_the_server_with_it() {
 }
 
 #[test]
-fn a_migration_names_its_flag_and_carries_no_empty_file() {
+fn a_migration_names_its_flag_in_errors_and_refuses_an_empty_file() {
     let data = tempfile::tempdir().unwrap();
     let migrate = |to: &str| {
         let refused = command(data.path(), &["migrate", "--to", to]).output().unwrap();

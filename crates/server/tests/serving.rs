@@ -1,6 +1,6 @@
-//! The running binary over HTTP: probes, metrics, dev mode's sign-in, the page, and how it ends.
+//! Tests of the running binary over HTTP: probes, metrics, sign-in of dev mode, the page, and the shutdown.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -24,9 +24,9 @@ async fn start(env: &[(&str, &str)]) -> ServerProcess {
 #[tokio::test]
 async fn probes_metrics_and_page_are_served() {
     let mut server = start(&[]).await;
-    let live = http::get(server.addr(), "/livez").await.unwrap();
+    let alive = http::get(server.addr(), "/livez").await.unwrap();
     assert_eq!(
-        (live.status, live.header("cache-control")),
+        (alive.status, alive.header("cache-control")),
         (200, Some("no-store"))
     );
     let ready = http::get(server.addr(), "/readyz").await.unwrap();
@@ -78,7 +78,7 @@ async fn probes_metrics_and_page_are_served() {
 }
 
 #[tokio::test]
-async fn sign_in_by_name_is_for_dev_mode_alone() {
+async fn sign_in_by_name_exists_only_in_dev_mode() {
     let plain = start(&[]).await;
     for path in ["/demo/config", "/demo/sign-in"] {
         assert_eq!(http::get(plain.addr(), path).await.unwrap().status, 404, "{path}");
@@ -101,7 +101,7 @@ async fn sign_in_by_name_is_for_dev_mode_alone() {
 }
 
 #[tokio::test]
-async fn what_is_stored_is_for_its_owner_alone() {
+async fn stored_files_are_private_to_their_owner() {
     let server = start(&[]).await;
     let files: Vec<_> = fs::read_dir(server.data())
         .unwrap()
@@ -121,7 +121,7 @@ async fn what_is_stored_is_for_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_said_and_code_1() {
+async fn an_address_in_use_is_reported_with_exit_code_1() {
     let server = start(&[]).await;
     let folder = tempfile::tempdir().unwrap();
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_roomful"))
@@ -139,7 +139,7 @@ async fn an_address_in_use_is_said_and_code_1() {
 }
 
 #[tokio::test]
-async fn a_parked_poll_does_not_keep_the_server_from_ending() {
+async fn a_parked_poll_does_not_delay_the_shutdown() {
     let mut server = start(&[]).await;
     let open = http::get(server.addr(), "/socket.io/?EIO=4&transport=polling")
         .await
@@ -156,9 +156,10 @@ async fn a_parked_poll_does_not_keep_the_server_from_ending() {
     assert!(server.log().contains("stopped"), "{}", server.log());
 }
 
-/// However much is logged: tokens let people in, and whoever has a session's private id can take it up.
+/// Even at level `trace`. A token signs its holder in, and a private session id lets its holder take over the
+/// session.
 #[tokio::test]
-async fn what_lets_people_in_is_never_logged() {
+async fn tokens_and_private_ids_are_never_logged() {
     let mut server = start(&[("ROOMFUL_LOG", "trace")]).await;
     let (secret, addr) = (server.secret(), server.addr());
     let auth = |token: &str| json!({ "token": token });
@@ -193,7 +194,7 @@ async fn what_lets_people_in_is_never_logged() {
     assert!(server.terminate().await.unwrap().success());
 
     let log = server.log();
-    assert!(log.contains("stopped"), "this is not the whole log:\n{log}");
+    assert!(log.contains("stopped"), "the log is incomplete:\n{log}");
     let words = [
         good,
         next,
@@ -204,7 +205,7 @@ async fn what_lets_people_in_is_never_logged() {
         server.api_key().into(),
     ];
     for word in words {
-        // A signature is enough to tell a token.
+        // The signature alone identifies a token.
         let word = word.rsplit('.').next().unwrap();
         assert!(!log.contains(word), "{word} is in the log");
     }

@@ -1,5 +1,6 @@
-//! The accept loop: HTTP/1.1 over TCP with deadlines and bounds on what a stranger may send. `axum::serve` works too;
-//! this one gives up a slow or oversized request head and leaves nothing of hyper behind after an upgrade.
+//! The accept loop: HTTP/1.1 over TCP with deadlines and size limits. `axum::serve` works too, but this loop
+//! also closes connections with slow or oversized request heads, and frees all memory of hyper after an
+//! upgrade.
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,18 +16,20 @@ use tower::ServiceExt;
 
 use crate::head_timer::HeadTimer;
 
-/// Bounds on HTTP requests.
+/// Limits of HTTP connections and requests.
 #[derive(Debug, Clone)]
 pub struct HttpLimits {
-    /// How long a request's head may take, the first one's from the moment of connecting (5 s).
+    /// The deadline for a request's head (5 s). For the first request it starts with the connection.
     pub header_timeout: Duration,
-    /// How long a connection may wait for its next request (75 s, longer than load balancers keep theirs: nginx 60 s).
+    /// How long an idle connection is kept for its next request (75 s; longer than load balancers do, such as
+    /// nginx's 60 s).
     pub keep_alive: Duration,
-    /// TCP connections that speak HTTP, that is all but those that were upgraded; more are hung up on (no bound).
+    /// The number of connections that speak HTTP, so upgraded ones do not count. Further ones are closed (no
+    /// limit).
     pub max_connections: Option<usize>,
-    /// Bytes of a request's head (16 KiB; hyper's least is 8 KiB).
+    /// The largest request head in bytes (16 KiB; values below hyper's minimum of 8 KiB count as 8 KiB).
     pub max_head: usize,
-    /// Headers of a request (64).
+    /// The number of headers in a request (64).
     pub max_headers: usize,
 }
 
@@ -42,9 +45,9 @@ impl Default for HttpLimits {
     }
 }
 
-/// Serves `router` on `listener` until `shutdown` is ready: then the listener closes, requests that are under way are
-/// answered, and idle keep-alive connections end. Upgraded connections live on, and a parked poll keeps it waiting: end
-/// both by [`crate::WebSocketServer::close`], before this is awaited.
+/// Serves `router` on `listener` until `shutdown` completes. It then closes the listener and idle
+/// connections, and returns when all running requests are answered. Upgraded connections stay open, and a
+/// parked poll is a running request: end both with [`crate::WebSocketServer::close`] before you await this.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -53,21 +56,21 @@ pub async fn serve(
 ) {
     let (stop, stopped) = watch::channel(());
     let http = Arc::new(builder(&limits));
-    let doors = Doors::new(&limits);
+    let connections = ConnectionLimit::new(&limits);
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    // Without a place it is dropped, which hangs up.
-                    if let Some(place) = doors.enter() {
+                    // Over the limit, dropping the stream closes it.
+                    if let Some(permit) = connections.admit() {
                         let timer = HeadTimer::new(limits.header_timeout, limits.keep_alive);
-                        let arrived = Arrived { stream, peer, place, timer };
-                        tokio::spawn(connection(http.clone(), arrived, router.clone(), stopped.clone()));
+                        let accepted = Accepted { stream, peer, permit, timer };
+                        tokio::spawn(connection(http.clone(), accepted, router.clone(), stopped.clone()));
                     }
                 }
-                Err(error) => rest_after(&error).await,
+                Err(error) => pause_after(&error).await,
             }
         }
     }
@@ -85,47 +88,47 @@ fn builder(limits: &HttpLimits) -> http1::Builder {
     http
 }
 
-/// A connection that broke before it was accepted concerns nobody. Anything else is likely a lack of file
-/// descriptors; trying again at once would only burn the CPU.
-async fn rest_after(error: &io::Error) {
+/// Waits after a failed accept. A connection that broke before it was accepted needs no pause. Any other
+/// error is probably a lack of file descriptors, and an immediate retry would only burn CPU.
+async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset
     ) {
-        tracing::warn!(%error, "can't accept a connection; trying again");
+        tracing::warn!(%error, "failed to accept a connection, retrying");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// Counts who is in, and lets nobody in beyond the bound.
-struct Doors {
-    places: Option<Arc<Semaphore>>,
+/// Counts the connections and enforces their limit.
+struct ConnectionLimit {
+    permits: Option<Arc<Semaphore>>,
     connections: Gauge,
     refused: Counter,
 }
 
-/// One connection that speaks HTTP; given back on drop.
-struct Place {
+/// The permit of one connection that speaks HTTP. Dropping it makes room for another.
+struct ConnectionPermit {
     connections: Gauge,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Doors {
+impl ConnectionLimit {
     fn new(limits: &HttpLimits) -> Self {
-        let places = |max: usize| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        Doors {
-            places: limits.max_connections.map(places),
+        let semaphore = |max: usize| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
+        ConnectionLimit {
+            permits: limits.max_connections.map(semaphore),
             connections: gauge!("roomful_http_connections"),
             refused: counter!("roomful_http_connections_refused_total"),
         }
     }
 
-    fn enter(&self) -> Option<Place> {
-        let permit = match &self.places {
+    fn admit(&self) -> Option<ConnectionPermit> {
+        let permit = match &self.permits {
             None => None,
-            Some(places) => {
-                let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
+            Some(permits) => {
+                let Ok(permit) = Arc::clone(permits).try_acquire_owned() else {
                     self.refused.increment(1);
                     return None;
                 };
@@ -133,40 +136,40 @@ impl Doors {
             }
         };
         self.connections.increment(1);
-        Some(Place {
+        Some(ConnectionPermit {
             connections: self.connections.clone(),
             _permit: permit,
         })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.connections.decrement(1);
     }
 }
 
-struct Arrived {
+struct Accepted {
     stream: TcpStream,
     peer: SocketAddr,
-    place: Place,
+    permit: ConnectionPermit,
     timer: HeadTimer,
 }
 
-/// Speaks HTTP until that ends, or the stream is handed over to whoever upgraded it.
+/// Serves one connection until it ends or is upgraded.
 async fn connection(
     http: Arc<http1::Builder>,
-    arrived: Arrived,
+    accepted: Accepted,
     router: Router,
     mut stopped: watch::Receiver<()>,
 ) {
-    let Arrived {
+    let Accepted {
         stream,
         peer,
-        place: _place,
+        permit: _permit,
         timer,
-    } = arrived;
-    // Answers are written whole; failure costs nothing but delay.
+    } = accepted;
+    // Responses are written in one piece, so Nagle's algorithm only delays them. A failure is harmless.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);

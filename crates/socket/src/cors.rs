@@ -1,27 +1,27 @@
-//! Which web pages may connect. The same check serves long-polling (CORS) and WebSocket, which browsers let any page
-//! open: without it, a foreign page could connect in the name of whoever visits it.
+//! The check of request origins, for long-polling (CORS) and for WebSocket. Browsers let any page open a
+//! WebSocket, so without this check a foreign page could connect in the name of its visitor.
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-/// The origins that may connect. Requests without an `Origin` header (anything but a browser) and requests of the
-/// page's own origin are always allowed.
+/// The origins that may connect. Requests without an `Origin` header (from anything but a browser) and
+/// requests from the server's own origin are always allowed.
 #[derive(Debug, Clone, Default)]
 pub struct Cors {
     any: bool,
     origins: Vec<String>,
 }
 
-/// An allowed request; knows the headers of its answer.
+/// An allowed request, with the CORS headers of its response.
 pub(crate) struct Grant {
-    /// May the page's own cookies come along? Not where every page may connect.
+    /// Whether the page may send cookies. Never if all origins may connect.
     credentials: bool,
-    /// The origin to name in the answer; `None` for a request without one.
+    /// The request's origin, to be named in the response.
     origin: Option<HeaderValue>,
 }
 
 impl Cors {
-    /// Every origin may connect. Fit for public demos: a token is still needed, but any page may use one it has.
+    /// Allows every origin. Clients still need a token, but any page that has one can use it.
     pub fn any() -> Self {
         Cors {
             any: true,
@@ -29,8 +29,8 @@ impl Cors {
         }
     }
 
-    /// Just these origins, each exactly as a browser sends it: scheme, host, and port unless it is the scheme's own,
-    /// without a path (`https://example.com`).
+    /// Allows only these origins. Write each as a browser sends it: scheme, host and, unless it is the
+    /// scheme's default, port, without a path (`https://example.com`).
     pub fn list<S: Into<String>>(origins: impl IntoIterator<Item = S>) -> Self {
         Cors {
             any: false,
@@ -38,7 +38,7 @@ impl Cors {
         }
     }
 
-    /// `None`: the origin may not connect.
+    /// Checks the request's origin. `None` means that it may not connect.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Option<Grant> {
         let Some(origin) = headers.get(header::ORIGIN) else {
             return Some(Grant {
@@ -56,7 +56,7 @@ impl Cors {
     }
 }
 
-/// Did a page that came from this very host and port make the request?
+/// Whether the request comes from a page of this host and port.
 fn is_same(origin: &str, headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = origin
@@ -79,7 +79,7 @@ impl Grant {
         }
     }
 
-    /// The answer to an OPTIONS request.
+    /// The response to an OPTIONS request.
     pub(crate) fn preflight(&self, request: &HeaderMap) -> Response<Body> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn only_exact_origins_pass() {
+    fn only_listed_origins_pass() {
         let cors = Cors::list(["https://app.example"]);
         assert!(allowed(&cors, None, "api.example"));
         assert!(allowed(&cors, Some("https://app.example"), "api.example"));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_own_page_passes_on_its_own_port_only() {
+    fn the_servers_own_page_passes_only_from_its_own_port() {
         let cors = Cors::default();
         assert!(allowed(&cors, Some("http://127.0.0.1:3000"), "127.0.0.1:3000"));
         assert!(!allowed(&cors, Some("http://127.0.0.1:3001"), "127.0.0.1:3000"));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn any_means_any() {
+    fn any_allows_every_origin() {
         assert!(allowed(&Cors::any(), Some("null"), "x"));
     }
 }

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use super::{Failure, print};
-use crate::{chat, cluster, config::Config, secret::Keys, server::StartError};
+use crate::{chat, cluster, config::Config, secret::Keys, start_error::StartError};
 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     let keys = Keys::read(config)?;

@@ -9,7 +9,7 @@ use super::{Failure, missing_store, print};
 use crate::{
     config::Config,
     lifecycle,
-    server::StartError,
+    start_error::StartError,
     store::{self, Lock},
 };
 

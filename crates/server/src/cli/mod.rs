@@ -19,7 +19,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     config::{Config, ConfigError, Origin, Sources},
-    server::StartError,
+    start_error::StartError,
 };
 
 const CONFIG_VARIABLE: &str = "ROOMFUL_CONFIG";

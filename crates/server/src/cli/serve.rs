@@ -9,7 +9,8 @@ use crate::{
     config::Config,
     lifecycle::{self, Signals},
     log,
-    server::{Server, StartError},
+    server::Server,
+    start_error::StartError,
 };
 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {

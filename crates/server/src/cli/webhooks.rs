@@ -9,7 +9,7 @@ use roomful_store::{Outbox, Record, RecordState, Replay, Store};
 use tokio::runtime::Runtime;
 
 use super::{Failure, missing_store, print};
-use crate::{clock, config::Config, lifecycle, server::StartError, store};
+use crate::{clock, config::Config, lifecycle, start_error::StartError, store};
 
 /// Flags of `roomful webhooks`.
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! The chat page: files packed by `build.rs`, served from memory with their caching and security headers.
+//! The chat page: files that `build.rs` packs into the binary, served with caching and security headers.
 
 use std::{borrow::Cow, collections::HashMap, io::Write as _};
 
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::Problem;
 
-/// The prefix of files whose name carries their hash.
+/// The prefix of files that have their hash in their name.
 const HASHED_PREFIX: &str = "/assets/";
 const INDEX: &str = "/index.html";
 const NOT_BUILT: &[u8] = b"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Roomful</title>\
@@ -17,7 +17,7 @@ const NOT_BUILT: &[u8] = b"<!doctype html><html lang=\"en\"><meta charset=\"utf-
     <code>npm ci &amp;&amp; npm run build</code> in the folder <code>web</code>, and build the server again; or just \
     <code>make run</code>.</p><p>Socket.IO clients connect here all the same.</p></html>\n";
 
-/// One file of the page, as packed.
+/// One file of the page, as `build.rs` packed it.
 #[derive(Debug)]
 pub(crate) struct File {
     pub(crate) path: &'static str,
@@ -27,11 +27,11 @@ pub(crate) struct File {
     pub(crate) brotli: Option<&'static [u8]>,
 }
 
-/// The page that was built into this binary.
+/// The page in this binary. Empty if it was not built.
 pub(crate) static BUILT: &[File] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
-/// One file, ready to be sent.
-struct Ready {
+/// One file in every encoding, with its headers.
+struct Asset {
     identity: Bytes,
     gzip: Option<Bytes>,
     brotli: Option<Bytes>,
@@ -40,26 +40,26 @@ struct Ready {
     immutable: bool,
 }
 
-/// All files by path.
+/// All files of the page, by path.
 pub(crate) struct Assets {
-    files: HashMap<&'static str, Ready>,
+    files: HashMap<&'static str, Asset>,
     policy: HeaderValue,
 }
 
 impl Assets {
-    /// Prepares `files`. Where `assets_url` is not empty it takes the place of `/assets/` in the page; `assets_origin`
-    /// is then a further source of scripts and styles.
+    /// Prepares `files`. A non-empty `assets_url` replaces `/assets/` in the page, and the content security
+    /// policy then allows scripts and styles from `assets_origin`.
     pub(crate) fn new(files: &'static [File], assets_url: &str, assets_origin: Option<&str>) -> Self {
         let mut ready: HashMap<_, _> = files
             .iter()
-            .map(|file| (file.path, Ready::packed(file)))
+            .map(|file| (file.path, Asset::packed(file)))
             .collect();
         let index = files.iter().find(|file| file.path == INDEX);
         if let (Some(index), false) = (index, assets_url.is_empty()) {
-            ready.insert(INDEX, Ready::rewritten(index, assets_url));
+            ready.insert(INDEX, Asset::rewritten(index, assets_url));
         }
         if index.is_none() {
-            ready.insert(INDEX, Ready::plain(Bytes::from_static(NOT_BUILT), "not-built"));
+            ready.insert(INDEX, Asset::plain(Bytes::from_static(NOT_BUILT), "not-built"));
         }
         Assets {
             files: ready,
@@ -67,12 +67,12 @@ impl Assets {
         }
     }
 
-    /// Was a page built into the binary?
+    /// Whether `files` contain a page.
     pub(crate) fn is_built(files: &[File]) -> bool {
         files.iter().any(|file| file.path == INDEX)
     }
 
-    /// The answer to a request for `path`.
+    /// The response to a request for `path`: the file, 304, 404 or 405.
     pub(crate) fn answer(&self, method: &Method, path: &str, request: &HeaderMap) -> Response<Body> {
         let path = if path == "/" { INDEX } else { path };
         let Some(file) = self.files.get(path) else {
@@ -100,9 +100,9 @@ impl Assets {
     }
 }
 
-impl Ready {
+impl Asset {
     fn packed(file: &File) -> Self {
-        Ready {
+        Asset {
             identity: Bytes::from_static(file.identity),
             gzip: file.gzip.map(Bytes::from_static),
             brotli: file.brotli.map(Bytes::from_static),
@@ -112,7 +112,8 @@ impl Ready {
         }
     }
 
-    /// The page with its files elsewhere. It is compressed here, once, for the setting was not known to the build.
+    /// The page with the URLs of its files replaced. Compressed here, since the build did not know the
+    /// setting.
     fn rewritten(index: &File, assets_url: &str) -> Self {
         let text = String::from_utf8_lossy(index.identity)
             .replace(&format!("\"{HASHED_PREFIX}"), &format!("\"{assets_url}"));
@@ -123,14 +124,14 @@ impl Ready {
             .ok()
             .map(Bytes::from);
         let hash = format!("{}-{:08x}", index.hash, text.len());
-        Ready {
+        Asset {
             gzip,
-            ..Ready::plain(Bytes::from(text), &hash)
+            ..Asset::plain(Bytes::from(text), &hash)
         }
     }
 
     fn plain(identity: Bytes, hash: &str) -> Self {
-        Ready {
+        Asset {
             identity,
             gzip: None,
             brotli: None,
@@ -152,7 +153,8 @@ impl Ready {
         headers.insert(header::ETAG, self.etag.clone());
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         if self.immutable {
-            // Scripts of a page on another origin, as with `assets_url`, are fetched with CORS. The files are public.
+            // With `assets_url` a page on another origin loads these scripts, which needs CORS. The files are
+            // public.
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
         if matches_etag(request, &self.etag) {
@@ -176,7 +178,7 @@ impl Ready {
     }
 }
 
-/// Weak, since one tag stands for all encodings of a file (RFC 9110, section 8.8.1).
+/// A weak tag, since all encodings of a file share it (RFC 9110, section 8.8.1).
 fn etag(hash: &str) -> HeaderValue {
     HeaderValue::from_str(&format!("W/\"{hash}\"")).unwrap_or_else(|_| HeaderValue::from_static("W/\"0\""))
 }
@@ -199,7 +201,7 @@ fn accepts(request: &HeaderMap, encoding: &str) -> bool {
     })
 }
 
-/// The items of a header that is a list, over all its lines.
+/// The items of a list header, over all its lines.
 fn values(request: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = String> {
     let lines = request
         .get_all(name)
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_best_encoding_that_is_accepted_is_sent() {
+    async fn the_best_accepted_encoding_is_sent() {
         let assets = Assets::new(PAGE, "", None);
         for (accepted, encoding, text) in [
             ("gzip, deflate, br", Some("br"), "brotli"),
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn hashed_files_are_kept_for_good_and_the_page_is_asked_for_again() {
+    fn hashed_files_are_immutable_and_the_page_is_revalidated() {
         let assets = Assets::new(PAGE, "", None);
         let script = get(&assets, "/assets/main-abc.js", &[]);
         assert_eq!(
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_tag_answers_not_modified() {
+    fn a_known_etag_answers_not_modified() {
         let assets = Assets::new(PAGE, "", None);
         let etag = get(&assets, "/", &[]).headers()["etag"]
             .to_str()
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_page_can_take_its_files_from_elsewhere() {
+    async fn assets_url_replaces_the_prefix_of_the_pages_files() {
         let assets = Assets::new(PAGE, "https://cdn.example/x/", Some("https://cdn.example"));
         let response = get(&assets, "/index.html", &[]);
         let policy = response.headers()["content-security-policy"]
@@ -344,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_page_the_server_says_what_to_do() {
+    async fn without_a_page_the_server_explains_how_to_build_it() {
         let assets = Assets::new(&[], "", None);
         let response = get(&assets, "/", &[]);
         assert_eq!(response.status(), 200);
@@ -353,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn only_reading_is_allowed() {
+    fn methods_other_than_get_and_head_are_refused() {
         let assets = Assets::new(PAGE, "", None);
         assert_eq!(assets.answer(&Method::POST, "/", &HeaderMap::new()).status(), 405);
         assert_eq!(

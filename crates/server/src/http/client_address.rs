@@ -1,5 +1,6 @@
-//! Who is behind a proxy. X-Forwarded-For is believed from configured networks alone: each trusted hop vouches for the
-//! entry to its left, and the first address that is not trusted is the client.
+//! The client's address behind proxies. `X-Forwarded-For` counts only if it comes from a configured network:
+//! each trusted hop vouches for the entry to its left, and the first untrusted address from the right is the
+//! client.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,7 +9,8 @@ use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The client's address, given the peer's. An entry that can't be read ends the search at the hop that sent it.
+/// The client's address for a request from `peer`. An entry that is no address ends the search at the hop
+/// that sent it.
 pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let mut client = peer.to_canonical();
@@ -26,7 +28,7 @@ pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet
     client
 }
 
-/// Some proxies add the port.
+/// Parses one entry, with or without the port that some proxies add.
 fn parse(entry: &str) -> Option<IpAddr> {
     let bare = entry.trim_start_matches('[').trim_end_matches(']');
     bare.parse()

@@ -1,4 +1,5 @@
-//! Sign-in by name, for dev mode alone: whoever asks gets a token. These routes do not exist otherwise.
+//! The sign-in of dev mode: a token for any name, without a password. Without dev mode these routes do not
+//! exist.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,9 +17,9 @@ use crate::{
     token::{Claims, Signer},
 };
 
-/// Characters of a name.
+/// The longest name, in characters.
 const MAX_NAME_CHARS: usize = 64;
-/// Bytes of a request.
+/// The largest request body, in bytes.
 const MAX_BODY_BYTES: usize = 4096;
 
 struct Demo {
@@ -31,7 +32,7 @@ struct SignIn {
     name: String,
 }
 
-/// The answer to a sign-in.
+/// The response to a sign-in.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SignedIn {
@@ -42,7 +43,7 @@ struct SignedIn {
     expires_at: u64,
 }
 
-/// The routes of dev mode; tokens are signed by `signer` and last for `ttl`.
+/// The routes of dev mode. `signer` signs the tokens, which expire after `ttl`.
 pub(crate) fn router(signer: Signer, ttl: Duration) -> Router {
     Router::new()
         .route("/demo/config", get(config))
@@ -66,7 +67,7 @@ async fn sign_in(
     let user_id = user_id(name)?;
     let claims = Claims::new(user_id.clone(), clock::unix_seconds(), demo.ttl).named(Some(name.to_owned()));
     let token = demo.signer.sign(&claims).map_err(|error| {
-        tracing::error!(%error, "a demo token could not be signed");
+        tracing::error!(%error, "failed to sign a token for dev mode");
         Problem::Internal
     })?;
     Ok(Json(SignedIn {
@@ -77,11 +78,11 @@ async fn sign_in(
     }))
 }
 
-/// The id for a name: its letters and digits in lower case, everything between them as one dash.
+/// Derives a user id: the name's letters and digits in lower case, with one dash for everything between them.
 fn user_id(name: &str) -> Result<String, Problem> {
     let wrong = || {
         let what = format!(
-            "A name has 1 to {MAX_NAME_CHARS} characters, none of them control characters, and a letter or digit among them."
+            "A name has 1 to {MAX_NAME_CHARS} characters, no control characters, and at least one letter or digit."
         );
         Problem::Invalid(what)
     };
@@ -93,7 +94,7 @@ fn user_id(name: &str) -> Result<String, Problem> {
         .filter(|part| !part.is_empty())
         .map(str::to_lowercase)
         .collect();
-    // Lower case can be longer than the name was; a token's "sub" is bounded.
+    // The lower case of a name can be longer than the name, and a token's "sub" has a maximum length.
     Some(parts.join("-"))
         .filter(|id| crate::token::is_user_id(id))
         .ok_or_else(wrong)
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_made_of_letters_and_digits() {
+    fn a_user_id_consists_of_the_letters_and_digits_of_the_name() {
         for (name, id) in [
             ("Alice", "alice"),
             ("Bob  the 2nd!", "bob-the-2nd"),
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn anything_else_is_refused_in_words() {
+    async fn an_invalid_sign_in_is_an_invalid_request() {
         let long = format!("{{\"name\": \"{}\"}}", "x".repeat(5000));
         for (body, kind) in [
             ("{\"name\": \"\"}", "application/json"),

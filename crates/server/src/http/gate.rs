@@ -1,5 +1,4 @@
-//! What stands between the listener and the routes while the process starts: probes are answered from the first moment,
-//! everything else from when the store is open.
+//! The start-up gate: answers 503 to every request until the routes that need the store exist.
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,20 +12,20 @@ use tower::ServiceExt as _;
 
 use super::Problem;
 
-/// Holds the routes once they exist. Cheap to clone.
+/// Holds the routes once the start-up has built them. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Gate {
     routes: Arc<OnceLock<Router>>,
 }
 
 impl Gate {
-    /// Lets requests through to `routes` from now on.
+    /// Passes requests to `routes` from now on. Only the first call has an effect.
     pub(crate) fn open(&self, routes: Router) {
-        // Only the start-up opens it, once.
+        // The start-up opens it once.
         let _ = self.routes.set(routes);
     }
 
-    /// Passes a request on, or answers 503.
+    /// Passes the request to the routes, or answers 503 while the gate is closed.
     pub(crate) async fn pass(self, request: Request<Body>) -> Response {
         match self.routes.get() {
             Some(routes) => routes.clone().oneshot(request).await.into_response(),

@@ -1,4 +1,5 @@
-//! Is the process alive, and should it be given clients? Store and bus are asked when somebody asks us, at most once a second.
+//! Health checks: `/livez` (the process answers) and `/readyz` (it should get clients). A request checks the
+//! store and the bus at most once a second.
 
 use std::{
     fmt::Display,
@@ -23,10 +24,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long an answer is good for.
+/// How long the result of a check is reused.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The life of the process.
+/// The phases of the process's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
@@ -45,7 +46,7 @@ impl Phase {
     }
 }
 
-/// What `/livez` and `/readyz` answer from. Cheap to clone.
+/// The state dependencies `/livez` and `/readyz`. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Health {
     shared: Arc<Shared>,
@@ -54,61 +55,61 @@ pub(crate) struct Health {
 struct Shared {
     phase: AtomicU8,
     check_timeout: Duration,
-    behind: OnceCell<Behind>,
-    /// The last check. Held during one, so that many who ask at once cause one.
+    dependencies: OnceCell<Dependencies>,
+    /// The last check. Locked while a check runs, so that concurrent requests share one.
     last: Mutex<Option<(Instant, Checks)>>,
 }
 
-/// What stands behind the server.
-pub(crate) struct Behind {
+/// The parts whose health is checked.
+pub(crate) struct Dependencies {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) chat: ChatServer,
     pub(crate) bus: Option<Arc<dyn Bus>>,
 }
 
-/// How it is.
+/// The result of one check of all parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Checks {
-    store: Checked,
-    /// `None` on one node.
-    bus: Option<Checked>,
-    /// Whether this node has its part in the cluster.
+    store: CheckResult,
+    /// `None` for a single node.
+    bus: Option<CheckResult>,
+    /// Whether this node holds its lease in the cluster.
     serves: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Checked {
+enum CheckResult {
     Ok,
     Failed,
     TimedOut,
 }
 
 impl Health {
-    /// Starting; a check of store or bus may take `check_timeout`.
+    /// Health in the phase `Starting`. A check of the store or the bus may take `check_timeout`.
     pub(crate) fn new(check_timeout: Duration) -> Self {
         let phase = AtomicU8::new(Phase::Starting as u8);
         Health {
             shared: Arc::new(Shared {
                 phase,
                 check_timeout,
-                behind: OnceCell::new(),
+                dependencies: OnceCell::new(),
                 last: Mutex::new(None),
             }),
         }
     }
 
-    /// The store is open; from now on is told how it and the bus are.
-    pub(crate) fn opened(&self, behind: Behind) {
-        // A second time would be a fault of ours; the first counts.
-        let _ = self.shared.behind.set(behind);
+    /// Sets the parts to check, once the store is open. Only the first call has an effect.
+    pub(crate) fn opened(&self, dependencies: Dependencies) {
+        // Start-up calls this once.
+        let _ = self.shared.dependencies.set(dependencies);
     }
 
-    /// Clients are welcome.
+    /// Enters the phase `Ready`: `/readyz` answers 200 while all checks pass.
     pub(crate) fn ready(&self) {
         self.shared.phase.store(Phase::Ready as u8, Ordering::Release);
     }
 
-    /// No new clients any more.
+    /// Enters the phase `Draining`: `/readyz` answers 503.
     pub(crate) fn draining(&self) {
         self.shared.phase.store(Phase::Draining as u8, Ordering::Release);
     }
@@ -121,18 +122,18 @@ impl Health {
         }
     }
 
-    /// `/livez`: the process answers, so it lives.
+    /// Answers `/livez`: always 200.
     pub(crate) fn livez() -> Response {
         uncached((StatusCode::OK, "ok\n").into_response())
     }
 
-    /// `/readyz`: 200 if clients are welcome, else 503, with the reason.
+    /// Answers `/readyz`: 200 if this node should get clients, or 503 with the failed checks.
     pub(crate) async fn readyz(&self) -> Response {
         let phase = self.phase();
         let checks = self.check().await;
         let well = checks.is_some_and(|checks| {
-            let bus = checks.bus.is_none_or(|bus| bus == Checked::Ok);
-            checks.store == Checked::Ok && bus && checks.serves
+            let bus = checks.bus.is_none_or(|bus| bus == CheckResult::Ok);
+            checks.store == CheckResult::Ok && bus && checks.serves
         });
         let (status, text) = match phase {
             Phase::Ready if well => (StatusCode::OK, "ready"),
@@ -157,52 +158,52 @@ impl Health {
     }
 
     async fn check(&self) -> Option<Checks> {
-        let behind = self.shared.behind.get()?;
+        let dependencies = self.shared.dependencies.get()?;
         let mut last = self.shared.last.lock().await;
         if let Some((at, checks)) = *last
             && at.elapsed() < FRESH
         {
             return Some(checks);
         }
-        let patience = self.shared.check_timeout;
+        let limit = self.shared.check_timeout;
         let bus = async {
-            match &behind.bus {
-                Some(bus) => Some(checked("bus", patience, bus.check()).await),
+            match &dependencies.bus {
+                Some(bus) => Some(checked("bus", limit, bus.check()).await),
                 None => None,
             }
         };
-        let (store, bus) = tokio::join!(checked("store", patience, behind.store.check()), bus);
-        let serves = behind.chat.is_serving();
+        let (store, bus) = tokio::join!(checked("store", limit, dependencies.store.check()), bus);
+        let serves = dependencies.chat.is_serving();
         let checks = Checks { store, bus, serves };
         *last = Some((Instant::now(), checks));
         Some(checks)
     }
 }
 
-impl Checked {
+impl CheckResult {
     fn as_str(self) -> &'static str {
         match self {
-            Checked::Ok => "ok",
-            Checked::Failed => "failed",
-            Checked::TimedOut => "timed out",
+            CheckResult::Ok => "ok",
+            CheckResult::Failed => "failed",
+            CheckResult::TimedOut => "timed out",
         }
     }
 }
 
 async fn checked<E: Display>(
-    what: &str,
-    patience: Duration,
+    part: &str,
+    limit: Duration,
     check: impl Future<Output = Result<(), E>>,
-) -> Checked {
-    match timeout(patience, check).await {
-        Ok(Ok(())) => Checked::Ok,
+) -> CheckResult {
+    match timeout(limit, check).await {
+        Ok(Ok(())) => CheckResult::Ok,
         Ok(Err(error)) => {
-            tracing::warn!(what, %error, "a part does not pass its check");
-            Checked::Failed
+            tracing::warn!(part, %error, "failed to pass the health check");
+            CheckResult::Failed
         }
         Err(_) => {
-            tracing::warn!(what, "a part did not answer its check in time");
-            Checked::TimedOut
+            tracing::warn!(part, "failed to answer the health check in time");
+            CheckResult::TimedOut
         }
     }
 }
@@ -225,9 +226,9 @@ mod tests {
         (status, String::from_utf8(bytes.to_vec()).unwrap())
     }
 
-    fn behind(store: &Arc<dyn Store>) -> Behind {
+    fn dependencies(store: &Arc<dyn Store>) -> Dependencies {
         let sockets = roomful_socket::WebSocketServer::builder().build();
-        Behind {
+        Dependencies {
             store: Arc::clone(store),
             chat: ChatServer::attach(&sockets, Arc::clone(store), roomful_chat::ChatConfig::default()),
             bus: None,
@@ -239,13 +240,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_is_from_the_open_store_to_the_drain() {
+    async fn readyz_is_ok_between_start_up_and_drain() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("roomful.db").display());
         let health = Health::new(Duration::from_secs(5));
         assert_eq!(readyz(&health).await, (503, answer("starting", "not open")));
         let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
-        health.opened(behind(&store));
+        health.opened(dependencies(&store));
         assert_eq!(readyz(&health).await, (503, answer("starting", "ok")));
         health.ready();
         assert_eq!(readyz(&health).await, (200, answer("ready", "ok")));
@@ -254,11 +255,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_starting_what_is_waited_for_is_told() {
+    async fn readyz_names_the_failed_check_during_start_up() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("roomful.db").display());
         let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
-        // Closed, it is as one that can't be reached.
+        // A closed bus fails its check like an unreachable one.
         let bus = roomful_bus::Hub::default().connect();
         bus.close().await;
         let part = roomful_chat::ClusterConfig {
@@ -276,7 +277,7 @@ mod tests {
             Some(part),
         );
         let health = Health::new(Duration::from_secs(5));
-        health.opened(Behind {
+        health.opened(Dependencies {
             store,
             chat,
             bus: Some(bus),
@@ -287,20 +288,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_fails_is_not_ready_and_an_answer_holds_for_a_second() {
+    async fn readyz_fails_with_the_store_and_reuses_a_check_for_a_second() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("roomful.db").display());
         let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
         let health = Health::new(Duration::from_secs(5));
-        health.opened(behind(&store));
+        health.opened(dependencies(&store));
         health.ready();
         assert_eq!(readyz(&health).await.0, 200);
         store.close().await;
-        assert_eq!(
-            readyz(&health).await.0,
-            200,
-            "within a second the store is not asked again"
-        );
+        assert_eq!(readyz(&health).await.0, 200, "a check is reused within a second");
         *health.shared.last.lock().await = None;
         assert_eq!(readyz(&health).await, (503, answer("unavailable", "failed")));
     }

@@ -1,4 +1,4 @@
-//! `/metrics`: what every part counts, in Prometheus' text form, with the names explained.
+//! The Prometheus exporter behind `/metrics`, with a help text for every metric.
 
 use std::time::Duration;
 
@@ -9,32 +9,32 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 use super::process::Process;
 
-/// Seconds of a commit, from a fast disk's to a sick one's.
+/// Buckets for commit times in seconds, from a fast disk to a failing one.
 const COMMIT_BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0,
 ];
-/// Writes of one commit.
+/// Buckets for the number of writes in one commit.
 const BATCH_BUCKETS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0];
-/// How often the recorder's buffers are emptied when nobody scrapes.
+/// How often to drain the recorder's buffers, so that they stay small without a scraper.
 pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Renders what was recorded.
+/// Renders all recorded metrics. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Exporter {
     handle: PrometheusHandle,
 }
 
-/// The recorder could not be set up.
+/// Why the metrics recorder could not be installed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MetricsError {
-    #[error("the metrics recorder can't be built: {0}")]
+    #[error("failed to build the metrics recorder: {0}")]
     Build(#[from] BuildError),
-    #[error("another metrics recorder runs in this process")]
+    #[error("this process has a metrics recorder already")]
     Taken,
 }
 
 impl Exporter {
-    /// Installs the process's recorder. Metrics that were made before it go nowhere.
+    /// Installs the recorder of this process. Metrics that were registered earlier are lost.
     pub(crate) fn install() -> Result<Self, MetricsError> {
         let recorder = builder()?.build_recorder();
         let handle = recorder.handle();
@@ -43,12 +43,12 @@ impl Exporter {
         Ok(Exporter { handle })
     }
 
-    /// Empties the recorder's buffers; to be called each [`UPKEEP_INTERVAL`].
+    /// Drains the recorder's buffers. Call it each [`UPKEEP_INTERVAL`].
     pub(crate) fn upkeep(&self) {
         self.handle.run_upkeep();
     }
 
-    /// The answer to a scrape.
+    /// The response to a scrape.
     pub(crate) fn answer(&self) -> Response {
         record(Process::read());
         (
@@ -68,10 +68,10 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &COMMIT_BUCKETS)
 }
 
-/// Figures that can be read from outside at any time are taken when they are asked for.
+/// Sets the gauges of the process itself, which are read at each scrape.
 #[expect(
     clippy::cast_precision_loss,
-    reason = "gauges are floats; nobody has 2^53 bytes"
+    reason = "gauges are floats, and the values stay far below 2^53"
 )]
 fn record(process: Process) {
     for (name, value) in [
@@ -89,7 +89,7 @@ fn record(process: Process) {
     }
 }
 
-/// Says in words what each name means. The parts record them; this is the one list for people.
+/// Registers the help text of every metric.
 fn describe() {
     describe_gauge!("roomful_connections", "Open connections, by either transport.");
     describe_gauge!(
@@ -98,7 +98,7 @@ fn describe() {
     );
     describe_gauge!(
         "roomful_rooms",
-        "Rooms in memory: those that some connection is subscribed to."
+        "Rooms in memory, that is rooms with a subscribed connection."
     );
     describe_counter!(
         "roomful_messages_in_total",
@@ -106,70 +106,67 @@ fn describe() {
     );
     describe_counter!(
         "roomful_messages_out_total",
-        "Messages put on their way to clients."
+        "Messages queued for clients, once per receiving connection."
     );
     describe_counter!(
         "roomful_sessions_resumed_total",
-        "Clients that came back for their session, by whether they got it."
+        "Attempts to recover a session, by outcome."
     );
     describe_gauge!(
         "roomful_sessions_waiting",
-        "Clients that came back for their session and wait for their turn."
+        "Clients that wait for the recovery of their session."
     );
     describe_counter!(
         "roomful_unreadable_entries_total",
-        "Committed entries that the store could not read back."
+        "Committed entries that the store failed to read back."
     );
     describe_counter!("roomful_events_total", "Events from clients, by event.");
-    describe_counter!("roomful_errors_total", "Errors answered to clients, by code.");
-    describe_histogram!("roomful_store_commit_seconds", "Time of one durable commit.");
+    describe_counter!("roomful_errors_total", "Errors sent to clients, by code.");
+    describe_histogram!("roomful_store_commit_seconds", "Duration of one durable commit.");
     describe_histogram!("roomful_store_batch_size", "Writes in one commit.");
-    describe_gauge!("roomful_store_queue", "Writes that wait for a commit.");
+    describe_gauge!("roomful_store_queue", "Writes that wait for their commit.");
     describe_counter!("roomful_store_errors_total", "Failures of the store, by kind.");
     describe_counter!(
         "roomful_outbox_dropped_total",
-        "Frames not sent to a client that reads slowly, by cause."
+        "Frames dropped because a client reads too slowly, by cause."
     );
     describe_counter!(
         "roomful_opened_total",
-        "Connections opened, by the transport they began with."
+        "Connections opened, by their first transport."
     );
     describe_counter!(
         "roomful_upgraded_total",
-        "Connections that went from polling to WebSocket."
+        "Connections upgraded from polling to WebSocket."
     );
     describe_counter!("roomful_closed_total", "Connections ended, by cause.");
     describe_counter!(
         "roomful_http_refused_total",
-        "Requests of Engine.IO refused, by its numeric code."
+        "Engine.IO requests refused, by Engine.IO error code."
     );
     describe_counter!("roomful_packets_in_total", "Packets from clients.");
     describe_counter!("roomful_packets_out_total", "Packets to clients.");
     describe_counter!("roomful_bytes_in_total", "Bytes from clients.");
     describe_counter!("roomful_bytes_out_total", "Bytes to clients.");
-    describe_counter!(
-        "roomful_handler_panics_total",
-        "Event handlers that ended by a fault of ours."
-    );
+    describe_counter!("roomful_handler_panics_total", "Event handlers that panicked.");
     describe_gauge!(
         "roomful_webhooks_pending",
-        "Records that wait to be told, by endpoint or stream."
+        "Records that wait for delivery, by endpoint or stream."
     );
     describe_gauge!(
         "roomful_webhooks_delivered",
-        "Delivered records that are still kept, by endpoint or stream."
+        "Delivered records that the outbox still keeps, by endpoint or stream."
     );
     describe_gauge!(
         "roomful_webhooks_dead",
-        "Records that were given up, by endpoint or stream."
+        "Records that failed for good, by endpoint or stream."
     );
     describe_counter!(
         "roomful_webhooks_attempts_total",
-        "Attempts to tell a record, by endpoint or stream and outcome."
+        "Attempts to deliver a record, by endpoint or stream and outcome."
     );
     describe_counter!(
         "roomful_webhooks_dropped_total",
-        "Records lost because too many waited, by cause."
+        "Records dropped because the outbox was full, by cause."
     );
     describe_gauge!("roomful_build_info", "Always 1; the version is its label.");
     describe_gauge!("process_resident_memory_bytes", "Memory held by the process.");
@@ -182,69 +179,66 @@ fn describe() {
     );
     describe_cluster();
     gauge!("roomful_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    // What an operator's alerts are about is there from the start, at zero.
+    // Alerts use these, so they exist from the start.
     counter!("roomful_messages_in_total").absolute(0);
     counter!("roomful_messages_out_total").absolute(0);
 }
 
-/// Those of a node among others, and of one that goes down.
+/// The help texts of cluster and drain metrics.
 fn describe_cluster() {
     for (name, text) in [
-        ("roomful_bus_published_total", "Messages that the bus has taken."),
-        ("roomful_bus_received_total", "Messages of other nodes that came."),
+        ("roomful_bus_published_total", "Messages published on the bus."),
+        (
+            "roomful_bus_received_total",
+            "Messages received from other nodes.",
+        ),
         (
             "roomful_bus_dropped_total",
-            "Messages to other nodes that were not sent, by cause.",
+            "Messages to other nodes that were dropped, by cause.",
         ),
-        (
-            "roomful_bus_reconnects_total",
-            "Connections to Redis that were made again.",
-        ),
+        ("roomful_bus_reconnects_total", "Reconnections to Redis."),
         (
             "roomful_cluster_backfills_total",
-            "Times that something was read from the store since the bus did not bring it.",
+            "Reads from the store for entries that the bus did not deliver.",
         ),
         (
             "roomful_cluster_leases_lost_total",
-            "Times that this node lost its part in the cluster and sent its clients away.",
+            "Times that this node lost its lease and closed its connections.",
         ),
         (
             "roomful_forwarded_total",
-            "Requests of sessions that live elsewhere, passed on, by kind.",
+            "Requests forwarded to the node that owns their session, by kind.",
         ),
         (
             "roomful_forward_failed_total",
-            "Requests that could not be passed on, by cause.",
+            "Requests that could not be forwarded, by cause.",
         ),
         (
             "roomful_forward_forged_total",
-            "Requests that claimed to come from another node, and did not.",
+            "Requests with a false claim to come from another node.",
         ),
         (
             "roomful_forward_tunnelled_bytes_total",
-            "Bytes of upgraded connections carried for other nodes.",
+            "Bytes of upgraded connections forwarded for other nodes.",
         ),
-        (
-            "roomful_drained_total",
-            "Connections ended by the waves of a drain.",
-        ),
-        (
-            "roomful_sent_away_total",
-            "Sockets that were told that the server goes down.",
-        ),
+        ("roomful_drained_total", "Connections closed by a drain."),
+        ("roomful_sent_away_total", "Sockets that got the draining event."),
     ] {
         describe_counter!(name, text);
     }
-    describe_gauge!("roomful_bus_topics", "Topics that this node hears.");
-    describe_gauge!("roomful_forwards_open", "Requests that are being passed on.");
-    describe_gauge!("roomful_draining", "1 once the server sends its clients away.");
+    describe_gauge!("roomful_bus_topics", "Bus topics that this node subscribes to.");
+    describe_gauge!(
+        "roomful_forwards_open",
+        "Forwarded requests that are not finished."
+    );
+    describe_gauge!("roomful_draining", "1 while the server drains, else 0.");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The grammar of one line of the exposition format, as far as we use it.
+    /// Checks one line against the part of the exposition format that the exporter uses.
     fn is_valid(line: &str) -> bool {
         let name = |text: &str| {
             !text.is_empty()
@@ -267,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exposition_can_be_parsed() {
+    fn the_exposition_is_valid() {
         let recorder = builder().unwrap().build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {

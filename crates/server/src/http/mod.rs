@@ -1,4 +1,4 @@
-//! What the server answers over HTTP beside Socket.IO. `router` lists every route.
+//! HTTP routes of the process: probes, metrics, API, sign-in of dev mode, chat page. `router` lists them all.
 
 pub(crate) mod api;
 pub(crate) mod assets;

@@ -1,4 +1,5 @@
-//! The shape of every refusal over HTTP: `{"error": {"code", "message"}}`, with CONTRACT's codes.
+//! The error responses of the HTTP side: `{"error": {"code", "message"}}`, with the codes that sockets use
+//! too.
 
 use axum::{
     Json,
@@ -9,26 +10,26 @@ use http::{HeaderValue, StatusCode, header};
 use roomful_chat::{ChatError, ErrorCode};
 use serde_json::json;
 
-/// Why a request is refused.
+/// The reason for an error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Problem {
-    /// The request can't be understood or breaks a rule; the text says which, and what is allowed.
+    /// The request is malformed or breaks a rule. The text names the rule.
     Invalid(String),
-    /// Whoever asks does not show the key; the text says what is wrong with that.
+    /// The request does not carry the API key. The text says how to send it.
     Unauthorized(&'static str),
-    /// The body is not of a kind that is understood.
+    /// The body's media type is not JSON.
     Media,
-    /// The body is larger than it may be.
+    /// The body exceeds the size limit.
     TooLarge,
-    /// Chat refuses.
+    /// Chat rejected the call.
     Chat(ChatError),
-    /// There is nothing here.
+    /// The path matches no route.
     NotFound,
-    /// The path is right, the method is not.
+    /// The route exists, but not for this method.
     Method,
-    /// Not now; later perhaps.
+    /// A temporary condition. The same request may succeed later.
     Unavailable(&'static str),
-    /// The fault is ours.
+    /// A bug or a failure of the server.
     Internal,
 }
 
@@ -45,7 +46,7 @@ impl IntoResponse for Problem {
             Problem::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",
-                "The body is larger than socket.max_payload.",
+                "The body is larger than socket.max_payload. Send a smaller one.",
             ),
             Problem::Chat(error) => {
                 chat_message = error.to_string();
@@ -60,13 +61,13 @@ impl IntoResponse for Problem {
             Problem::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "invalid_request",
-                "This method has no meaning here.",
+                "This address does not support the method.",
             ),
             Problem::Unavailable(what) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", *what),
             Problem::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
-                "Something went wrong in the server.",
+                "The server failed to answer. Its log says why.",
             ),
         };
         let mut response =

@@ -1,15 +1,15 @@
-//! Figures of the process itself, from Linux's /proc. Elsewhere they are left out.
+//! Figures of the process itself, read from Linux's `/proc`. Other systems do not report them.
 
 use std::fs;
 
-/// What the operating system says of this process.
+/// A reading of the operating system's figures. `None` where the system does not tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Process {
-    /// Bytes of memory held.
+    /// Resident memory, in bytes.
     pub(super) resident_bytes: Option<u64>,
-    /// Open files, connections among them.
+    /// Open files, including connections.
     pub(super) open_files: Option<u64>,
-    /// Open files allowed.
+    /// The soft limit on open files.
     pub(super) max_files: Option<u64>,
     /// Processor time used, in hundredths of a second.
     pub(super) cpu_centiseconds: Option<u64>,
@@ -17,10 +17,11 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Reads the figures now.
+    /// Reads the current figures.
     pub(super) fn read() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        // The name, in brackets, may hold spaces; the fields after it are counted from 3 (proc(5)).
+        // The second field, the name in brackets, may contain spaces. The field after it is number 3
+        // (proc(5)).
         let fields: Vec<&str> = stat
             .rsplit(')')
             .next()

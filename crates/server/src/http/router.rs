@@ -1,4 +1,4 @@
-//! Every route of the process.
+//! The route table of the process.
 //!
 //! | path | answered by |
 //! |---|---|
@@ -25,7 +25,7 @@ use roomful_socket::ClientAddress;
 
 use super::{assets::Assets, client_address::client_address, gate::Gate, health::Health, metrics::Exporter};
 
-/// What can be answered from the first moment, with all else behind the gate.
+/// Routes that answer from the first moment. All other requests go through `gate`.
 pub(crate) fn outer(health: Health, metrics: Exporter, gate: Gate) -> Router {
     Router::new()
         .route("/livez", get(async || Health::livez()))
@@ -34,7 +34,7 @@ pub(crate) fn outer(health: Health, metrics: Exporter, gate: Gate) -> Router {
         .fallback(move |request: Request<Body>| gate.clone().pass(request))
 }
 
-/// What is behind the gate: Socket.IO, the API, dev mode's sign-in if there is one, and the page.
+/// Routes behind the gate: Socket.IO, the API, the sign-in of dev mode if it is on, and the page.
 pub(crate) fn inner(
     socket: Router,
     api: Router,
@@ -57,7 +57,7 @@ pub(crate) fn inner(
         }))
 }
 
-/// Behind a trusted proxy the peer is the proxy: names the client in its place.
+/// Adds the client's address as [`ClientAddress`], since behind a trusted proxy the TCP peer is the proxy.
 async fn name_client(mut request: Request<Body>, next: Next, trusted: &[IpNet]) -> Response {
     let peer = request
         .extensions()

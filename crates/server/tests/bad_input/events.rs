@@ -1,4 +1,4 @@
-//! Events that a connected client may send, with payloads, sizes or at times that it may not.
+//! Rows for events with invalid payloads, sizes, or at invalid times.
 
 use roomful_testkit::token;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn event(name: &'static str, event: &'static str, argument: Value, code: &'stati
     }
 }
 
-/// A message to a room that the sender is in.
+/// A row that sends a message to a room that the sender is a member of.
 fn send(name: &'static str, text: &str, more: &Value, code: &'static str) -> Row {
     let before = vec![("chat:join", json!("den"))];
     Row {
@@ -32,7 +32,15 @@ fn send(name: &'static str, text: &str, more: &Value, code: &'static str) -> Row
 }
 
 pub(crate) fn rows(secret: &str) -> Vec<Row> {
-    [names(), rooms(), sends(), strangers(), numbers(), others(secret)].concat()
+    [
+        names(),
+        rooms(),
+        sends(),
+        non_members(),
+        numbers(),
+        others(secret),
+    ]
+    .concat()
 }
 
 fn names() -> Vec<Row> {
@@ -170,7 +178,7 @@ fn sends() -> Vec<Row> {
     ]
 }
 
-fn strangers() -> Vec<Row> {
+fn non_members() -> Vec<Row> {
     let room = || json!({ "room": "a-room-of-others" });
     vec![
         event(
@@ -188,7 +196,7 @@ fn strangers() -> Vec<Row> {
         ),
         event("history without a join", "chat:get_history", room(), FORBIDDEN),
         event(
-            "asking who is online without a join",
+            "a list of online users without a join",
             "chat:get_online_users",
             room(),
             FORBIDDEN,

@@ -1,4 +1,4 @@
-//! Bytes that RFC 6455 forbids a client, and messages beyond the limits.
+//! Rows for WebSocket frames that RFC 6455 forbids, and for messages over the limits.
 
 use roomful_testkit::frame::{Opcode, encode, encode_fragment, encode_with};
 
@@ -23,7 +23,7 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-/// What is sent, and the code of the close frame that it earns.
+/// A row's name, its bytes, and the expected close code.
 type Case = (&'static str, Vec<u8>, u16);
 
 fn headers() -> Vec<Case> {
@@ -133,7 +133,7 @@ fn sizes() -> Vec<Case> {
     ]
 }
 
-/// The header of a text that announces `len` bytes in the eight-byte form and brings none.
+/// The header of a text frame that announces `len` bytes in the eight-byte form, without a payload.
 fn announced(len: u64) -> Vec<u8> {
     let mut bytes = vec![0x81, 0xff];
     bytes.extend(len.to_be_bytes());
@@ -141,7 +141,7 @@ fn announced(len: u64) -> Vec<u8> {
     bytes
 }
 
-/// A message of `count` fragments that does not end with the last one.
+/// An unfinished message of `count` fragments.
 fn fragments(count: usize, size: usize) -> Vec<u8> {
     let mut bytes = encode_fragment(false, Opcode::Text, &vec![b'4'; size]);
     for _ in 1..count {

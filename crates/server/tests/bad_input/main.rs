@@ -1,9 +1,9 @@
-//! Bad input, end to end: a table of malformed frames, packets, requests, tokens and events against the real binary.
+//! Tests of bad input on the real binary: a table of malformed frames, packets, requests, tokens and events.
 //!
-//! After each row two bystanders still exchange a message; at the end every message that was stored is there, the
-//! server has counted what it refused, and no handler has panicked.
+//! After each row, two bystanders exchange a message. At the end, every stored message is still there, the
+//! server has counted its refusals, and no handler has panicked.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 
 mod events;
 mod frames;
@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 
 use row::{Row, Stage};
 
-/// Where the bystanders talk. No row may reach it.
+/// The room of the bystanders. No row may disturb it.
 const QUIET: &str = "quiet-room";
 
-/// Two people in a room of their own, who must not notice what happens around them.
+/// Two clients in a room of their own, which must not notice the rows.
 struct Bystanders {
     speaker: SioClient,
     listener: SioClient,
@@ -41,7 +41,7 @@ impl Bystanders {
         }
     }
 
-    /// One message from one to the other, in order and without a gap since the last one.
+    /// Sends one message from the speaker to the listener and checks that its seq is the next one.
     async fn talk(&mut self, after: &str) {
         self.said += 1;
         let text = format!("after {after}");
@@ -78,9 +78,8 @@ fn rows(secret: &str) -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn no_input_hurts_anybody_but_its_sender() {
-    // One machine plays everybody here, so the limits per connection and per address are out of the way; they have a
-    // test of their own below.
+async fn bad_input_affects_only_its_sender() {
+    // All clients share one address here, so the rate limits are off. They have their own test below.
     let config = Config::new(env!("CARGO_BIN_EXE_roomful")).env("ROOMFUL_LIMITS", "off");
     let mut server = ServerProcess::start_with(config).await.unwrap();
     let rows = rows(server.secret());
@@ -122,7 +121,7 @@ async fn no_input_hurts_anybody_but_its_sender() {
     );
     assert_eq!(after.panics, 0, "a handler panicked");
     let log = server.log();
-    assert!(!log.contains("panicked"), "the log tells of a panic:\n{log}");
+    assert!(!log.contains("panicked"), "the log reports a panic:\n{log}");
 
     drop(bystanders);
     server.kill9().await.unwrap();
@@ -130,7 +129,7 @@ async fn no_input_hurts_anybody_but_its_sender() {
     assert_history(&server, rows.len() as u64).await;
 }
 
-/// Everything that was acknowledged in [`QUIET`] is there: seqs dense from 1 to `count`, each once.
+/// Checks that [`QUIET`] has every acknowledged message: each seq from 1 to `count` once.
 async fn assert_history(server: &ServerProcess, count: u64) {
     let reader = join(server, "reader").await;
     let (mut seqs, mut after) = (Vec::new(), 0);
@@ -150,7 +149,8 @@ async fn assert_history(server: &ServerProcess, count: u64) {
     assert_eq!(seqs, (1..=count).collect::<Vec<_>>());
 }
 
-/// A flood is answered with `rate_limited` and a time to wait; what was accepted is stored, others are not slowed.
+/// The server answers a flood with `rate_limited` and a delay, stores the accepted messages, and serves other
+/// clients.
 #[tokio::test]
 async fn a_flood_is_limited_and_counted() {
     let config = Config::new(env!("CARGO_BIN_EXE_roomful"));
@@ -189,7 +189,7 @@ async fn a_flood_is_limited_and_counted() {
     assert!(Counters::read(&server).await.errors >= limited);
 }
 
-/// The counters that matter here, summed over their labels.
+/// Counters of refusals and failures, each summed over its labels.
 #[derive(Debug)]
 struct Counters {
     closed: u64,
@@ -221,12 +221,12 @@ impl Counters {
     }
 }
 
-/// The payload that [`Value`] cannot hold: JSON nested deeper than any parser should follow.
+/// JSON that is nested deeper than a parser should follow. [`Value`] cannot represent it.
 fn nested(depth: usize) -> String {
     format!("{}{}", "[".repeat(depth), "]".repeat(depth))
 }
 
-/// `{"room": …, "text": …}` with more fields.
+/// A message payload with the fields of `more`.
 fn message(room: &str, text: &str, more: &Value) -> Value {
     let mut message = json!({ "room": room, "text": text });
     for (key, value) in more.as_object().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! Engine.IO and Socket.IO packets that no client may send, or not now.
+//! Rows for Engine.IO and Socket.IO packets that are invalid, or invalid in the current state.
 
 use crate::nested;
 use crate::row::{Act, Row, Stage};
@@ -20,7 +20,7 @@ fn opened(name: &'static str, texts: &[&str]) -> Row {
     }
 }
 
-/// Well-formed for the transport, but nothing that an event could take: the ack with id 0 says so.
+/// Rows that are valid for the transport but invalid as an event, so the ack with id 0 carries an error.
 fn answered(name: &'static str, texts: &[&str]) -> Row {
     let texts = texts.iter().map(|&text| text.to_owned()).collect();
     Row {

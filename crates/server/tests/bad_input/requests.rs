@@ -1,4 +1,4 @@
-//! HTTP requests that are wrong, and polling bodies that are.
+//! Rows for invalid HTTP requests and invalid polling bodies.
 
 use crate::row::{Act, Row};
 

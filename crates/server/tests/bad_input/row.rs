@@ -1,4 +1,4 @@
-//! A row of the table: what is sent, at which stage of a connection, and what must come of it.
+//! A row of the table: the input, the state of the connection, and the expected outcome.
 
 use std::time::Duration;
 
@@ -7,40 +7,41 @@ use roomful_testkit::ws::{Frame, WsClient};
 use roomful_testkit::{Error, ServerProcess, SioClient, http, token};
 use serde_json::{Value, json};
 
-/// Well below the heartbeat: what ends a connection within this was ended by the row.
+/// Far below the heartbeat's period, so the row itself has ended a connection that ends within this time.
 const SOON: Duration = Duration::from_secs(8);
 
-/// How far a connection has come when the row begins.
+/// The state of the connection when the row starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Nothing but TCP.
+    /// A TCP connection.
     Http,
-    /// A WebSocket with an Engine.IO session; no namespace.
+    /// A WebSocket with an Engine.IO session, outside of any namespace.
     Opened,
-    /// Authenticated in `/`, member of no room.
+    /// Authenticated in `/`, a member of no room.
     Connected,
 }
 
-/// What is sent and what must come of it.
+/// The input and the expected outcome.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
-    /// Raw bytes on a WebSocket; the close frame has this code.
+    /// Sends raw bytes on a WebSocket. The server closes with this code.
     Bytes(Stage, Vec<u8>, u16),
-    /// WebSocket texts (binary where they begin with `\0`); the connection ends, however.
+    /// Sends WebSocket texts (binary frames where they start with `\0`). The connection ends in any way.
     Texts(Stage, Vec<String>),
-    /// As `Texts`, when connected; but an ack with id 0 brings an error with this code, and the connection lives on.
+    /// Sends texts when connected. The ack with id 0 carries an error with this code, and the connection
+    /// stays open.
     Answered(Vec<String>, &'static str),
-    /// A whole HTTP request; the status it is answered with.
+    /// Sends an HTTP request. The response has this status.
     Request(Vec<u8>, u16),
-    /// The body of a polling POST in a fresh session; the session ends.
+    /// Sends a polling POST with this body in a new session. The session ends.
     PollingBody(Vec<u8>),
-    /// The `auth` of CONNECT; `connect_error` with this code.
+    /// Sends CONNECT with this `auth`. The server answers `connect_error` with this code.
     Auth(Value, &'static str),
-    /// Events before (each must succeed), then an event with these arguments; the code of its error.
+    /// Sends events that must succeed, then an event with these arguments, which fails with this code.
     Event(Vec<(&'static str, Value)>, &'static str, Vec<Value>, &'static str),
 }
 
-/// One bad input.
+/// One row of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) name: &'static str,
@@ -61,13 +62,13 @@ impl Row {
         }
     }
 
-    /// Plays the row on a connection of its own; what differed from what must happen.
+    /// Runs the row on a new connection. The error describes the difference from the expected outcome.
     pub(crate) async fn play(&self, server: &ServerProcess) -> Result<(), String> {
         let told = |error: Error| error.to_string();
         match &self.act {
             Act::Bytes(stage, bytes, code) => {
                 let mut ws = session(server, *stage).await.map_err(told)?.into_ws();
-                // The server may hang up before it has taken everything: the reading side tells how it ended.
+                // The server may close before it has read all bytes, so the outcome is on the reading side.
                 let _ = ws.send_raw(bytes).await;
                 let seen = close_code(&mut ws).await.map_err(told)?;
                 expect("a close frame with", &Some(*code), &seen)
@@ -111,7 +112,7 @@ impl Row {
                 expect("an ack with ok", &json!(false), &ack["ok"])?;
                 check_error(&ack["error"])?;
                 expect("an error with code", &json!(code), &ack["error"]["code"])?;
-                // The sender goes on, too: an error is an answer, not the end.
+                // The sender's connection stays usable: an error is an answer, not an end.
                 let ack = client
                     .call("chat:join", &json!("a-good-room"))
                     .await
@@ -130,7 +131,7 @@ async fn session(server: &ServerProcess, stage: Stage) -> Result<Session, Error>
     Ok(Session::open(server.addr()).await?.0)
 }
 
-/// The server may hang up before it has taken everything: the reading side tells how it ended.
+/// Sends texts. The server may close before it has read all of them, so the outcome is on the reading side.
 async fn send(session: &mut Session, texts: &[String]) {
     for text in texts {
         let _ = match text.strip_prefix('\0') {
@@ -174,7 +175,7 @@ async fn ended(session: &mut Session) -> Result<(), String> {
     let wait = async {
         loop {
             match session.next().await {
-                // A DISCONNECT would tell the stock client never to come back; broken input is no ban.
+                // After a DISCONNECT packet the stock client never reconnects, which is only right for a ban.
                 Incoming::Ended(End::Disconnected) => return Err("ended with DISCONNECT".to_owned()),
                 Incoming::Ended(End::Failed(why)) => return Err(why),
                 Incoming::Ended(_) => return Ok(()),
@@ -194,7 +195,7 @@ async fn polling_ends(server: &ServerProcess, body: &[u8]) -> Result<(), String>
     let handshake: Value = serde_json::from_str(open.get(1..).unwrap_or_default()).unwrap_or_default();
     let path = format!("{path}&sid={}", handshake["sid"].as_str().unwrap_or_default());
     let headers = [("content-type", "text/plain")];
-    // Whatever the POST is answered with, the session must be gone, at the latest when its last answer is read.
+    // Whatever the response to the POST, the session must be gone, at the latest after its last poll.
     let _ = http::request(server.addr(), "POST", &path, &headers, body).await;
     for _ in 0..3 {
         if http::get(server.addr(), &path).await.map_err(told)?.status == 400 {
@@ -204,7 +205,7 @@ async fn polling_ends(server: &ServerProcess, body: &[u8]) -> Result<(), String>
     Err("the session lives on".into())
 }
 
-/// Every error has a message for a person and says whether to try again.
+/// Checks that an error has a message for people and says whether to retry.
 fn check_error(error: &Value) -> Result<(), String> {
     if error["message"].as_str().is_some_and(|text| !text.is_empty()) && error["retryable"].is_boolean() {
         return Ok(());

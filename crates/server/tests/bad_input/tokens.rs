@@ -1,4 +1,4 @@
-//! Tokens that must not let anybody in.
+//! Rows for tokens that the server must refuse.
 
 use roomful_testkit::token::{now, signed, with_claims, with_signature};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The other kinds of Redis that nodes may meet on: a Redis Cluster, and a master that a Sentinel names.
+//! Tests of a cluster on Redis Cluster and on Redis with Sentinel.
 
 use roomful_testkit::{
     RedisCluster,
@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::nodes::{Nodes, known_to, ok, say, seq};
 
-/// What two nodes tell each other: of each other, of who comes, and of what is said. The users are named by the round.
+/// Checks that two nodes see each other's heartbeat, presence and messages. `round` makes the user names
+/// unique.
 async fn meet<R>(nodes: &Nodes<R>, round: &str) {
     for node in 0..2 {
         while known_to(&nodes[node]).await != ["node-0", "node-1"] {}
@@ -16,7 +17,7 @@ async fn meet<R>(nodes: &Nodes<R>, round: &str) {
     let [alice, bob] = ["alice", "bob"].map(|name| format!("{name}-{round}"));
     let at_first = nodes.joined(0, &alice, "lobby").await;
     let at_second = nodes.joined(1, &bob, "lobby").await;
-    // The bus alone tells it, whereas what is said would come by the store too, if late.
+    // Presence uses only the bus. Messages would also arrive through the store, but later.
     let came = at_first.next_event("presence:online").await.unwrap();
     assert_eq!(came["userId"], bob.as_str());
     let asked = json!({ "users": [&alice] });
@@ -32,7 +33,7 @@ async fn meet<R>(nodes: &Nodes<R>, round: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_meet_on_a_redis_cluster() {
+async fn two_nodes_work_on_a_redis_cluster() {
     let redis = RedisCluster::start(3, &[]).await.unwrap();
     let url = format!("redis+cluster://{}", redis.nodes()[0].addr());
     let nodes = Nodes::start_on(2, redis, &url).await;
@@ -40,14 +41,14 @@ async fn nodes_meet_on_a_redis_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_meet_on_the_master_that_a_sentinel_names_and_on_the_replica_that_takes_over() {
+async fn two_nodes_work_on_a_sentinels_master_and_after_its_failover() {
     let redis = Watched::start("pw").await.unwrap();
     let url = format!("redis+sentinel://:pw@{}/{MASTER}", redis.sentinel.addr());
     let mut nodes = Nodes::start_on(2, redis, &url).await;
     meet(&nodes, "before").await;
     nodes.redis.master.kill9().await.unwrap();
     nodes.redis.wait_failover().await.unwrap();
-    // The old master is gone: who is ready has found the new one, and has a lease there.
+    // The old master is gone, so a ready node has a lease on the new one.
     while !nodes.is_ready(0).await || !nodes.is_ready(1).await {}
     meet(&nodes, "after").await;
 }

@@ -1,6 +1,7 @@
-//! A cluster as an operator runs it: the real binary three times, on a real PostgreSQL and a real Redis.
+//! Tests of a cluster as an operator runs it: several processes of the binary on a real PostgreSQL and a real
+//! Redis.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 
 mod engines;
 mod nodes;
@@ -14,7 +15,7 @@ use serde_json::json;
 use nodes::{Nodes, known_to, ok, say, seq};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_said_on_any_node_is_heard_on_all_in_one_order() {
+async fn messages_of_all_nodes_arrive_everywhere_in_one_order() {
     const EACH: u64 = 100;
     let nodes = Nodes::start(3).await;
     let mut clients = Vec::new();
@@ -47,7 +48,7 @@ async fn what_is_said_on_any_node_is_heard_on_all_in_one_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_finds_its_session_on_another_node_when_its_own_is_killed() {
+async fn a_session_recovers_on_another_node_after_a_kill() {
     let mut nodes = Nodes::start(2).await;
     let alice = nodes.joined(0, "alice", "lobby").await;
     let bob = nodes.joined(1, "bob", "lobby").await;
@@ -59,7 +60,7 @@ async fn a_client_finds_its_session_on_another_node_when_its_own_is_killed() {
     let (bob, recovered) = nodes.come_back(0, "bob", &claim).await;
     assert!(recovered);
     assert_eq!(seq(&bob.next_event("chat:receive_message").await.unwrap()), 2);
-    // Bob was never gone: neither to Alice, nor to a webhook.
+    // Bob returned within the grace, so Alice saw no offline event.
     nodes.restart(1).await;
     let carol = nodes.joined(1, "carol", "lobby").await;
     for user in ["bob", "carol"] {
@@ -71,7 +72,7 @@ async fn a_client_finds_its_session_on_another_node_when_its_own_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn users_of_a_killed_node_are_offline_when_its_lease_has_ended() {
+async fn users_of_a_killed_node_go_offline_after_its_lease() {
     let mut nodes = Nodes::start(2).await;
     let alice = nodes.joined(0, "alice", "lobby").await;
     let bob = nodes.joined(1, "bob", "lobby").await;
@@ -93,7 +94,7 @@ async fn users_of_a_killed_node_are_offline_when_its_lease_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drained_node_sends_its_clients_away_and_loses_nothing() {
+async fn a_drained_node_closes_its_connections_and_loses_nothing() {
     let mut nodes = Nodes::start(2).await;
     let alice = nodes.joined(0, "alice", "lobby").await;
     let bob = nodes.joined(1, "bob", "lobby").await;
@@ -111,7 +112,7 @@ async fn a_drained_node_sends_its_clients_away_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_on_another_database_with_the_same_redis_is_none_of_the_cluster() {
+async fn a_node_on_another_database_forms_its_own_cluster_on_the_same_redis() {
     let nodes = Nodes::start(2).await;
     let stranger = nodes.stranger().await;
     assert_eq!(known_to(&nodes[1]).await, ["node-0", "node-1"]);

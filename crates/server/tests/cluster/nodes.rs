@@ -1,11 +1,11 @@
-//! Nodes with what stands behind them, started and hurt.
+//! A cluster for tests: server processes with their PostgreSQL and Redis.
 
 use std::process::ExitStatus;
 
 use roomful_testkit::{PostgresServer, RedisServer, ServerProcess, SioClient, http, server::Config, token};
 use serde_json::{Value, json};
 
-/// A cluster, whose bus is this.
+/// A cluster on a bus of kind `R`.
 pub(crate) struct Nodes<R = RedisServer> {
     servers: Vec<ServerProcess>,
     pub(crate) redis: R,
@@ -22,21 +22,21 @@ impl<R> std::ops::Index<usize> for Nodes<R> {
 }
 
 impl Nodes {
-    /// So many nodes on a single Redis.
+    /// Starts `count` nodes on a single Redis.
     pub(crate) async fn start(count: usize) -> Self {
         let redis = RedisServer::start().await.unwrap();
         let url = redis.url();
         Self::start_on(count, redis, &url).await
     }
 
-    /// A node on a database of its own, on the same Redis.
+    /// Starts a node with its own database on the same Redis.
     pub(crate) async fn stranger(&self) -> ServerProcess {
         let store = self.postgres.new_database().unwrap();
         let config = config(self.servers.len(), &store, &self.redis.url());
         ServerProcess::start_with(config).await.unwrap()
     }
 
-    /// One more of them, but that its secret is another.
+    /// Starts another node of this cluster with a different secret.
     pub(crate) async fn with_secret(&self, secret: &str) -> ServerProcess {
         let config = config(self.servers.len(), &self.store, &self.redis.url());
         let config = config.env("ROOMFUL_AUTH_SECRET", secret);
@@ -45,14 +45,14 @@ impl Nodes {
 }
 
 impl<R> Nodes<R> {
-    /// So many nodes on the bus of this URL; with short leases, so that a test need not wait for long.
+    /// Starts `count` nodes on the bus at this URL. Leases are short to keep tests fast.
     pub(crate) async fn start_on(count: usize, redis: R, bus: &str) -> Self {
-        // A test does not cut the power.
+        // No test cuts the power, so fsync would only cost time.
         let postgres = PostgresServer::start_with(&["fsync=off"]).unwrap();
         let store = postgres.new_database().unwrap();
         let starting = (0..count).map(|n| tokio::spawn(ServerProcess::start_with(config(n, &store, bus))));
         let mut servers = Vec::new();
-        // All at once: they make the database's tables together.
+        // All nodes start at once and create the tables concurrently.
         for server in starting.collect::<Vec<_>>() {
             servers.push(server.await.unwrap().unwrap());
         }
@@ -64,7 +64,7 @@ impl<R> Nodes<R> {
         }
     }
 
-    /// The key of the HTTP API.
+    /// The API key of all nodes.
     pub(crate) fn key(&self) -> &'static str {
         self.servers[0].api_key()
     }
@@ -89,9 +89,9 @@ impl<R> Nodes<R> {
         client
     }
 
-    /// Comes back with what another connection had; with whether the session was recovered.
+    /// Reconnects with the claim of an earlier connection. Also returns whether the session was recovered.
     pub(crate) async fn come_back(&self, node: usize, user: &str, claim: &Value) -> (SioClient, bool) {
-        assert!(claim.is_object(), "it has seen no session");
+        assert!(claim.is_object(), "the first connection got no session");
         let client = self.connect(node, user, claim).await;
         let session = client.next_event("session").await.unwrap();
         let recovered = session["recovered"].as_bool().unwrap();
@@ -121,7 +121,7 @@ fn config(node: usize, store: &str, bus: &str) -> Config {
         .env("ROOMFUL_LIMITS", "off")
 }
 
-/// The nodes that one knows, itself among them.
+/// The names of the nodes that `server` knows, including itself, sorted.
 pub(crate) async fn known_to(server: &ServerProcess) -> Vec<String> {
     let key = format!("Bearer {}", server.api_key());
     let headers = [("Authorization", key.as_str())];
@@ -135,7 +135,7 @@ pub(crate) async fn known_to(server: &ServerProcess) -> Vec<String> {
     names
 }
 
-/// The data of an ack that must be a success.
+/// The data of a successful ack.
 #[track_caller]
 pub(crate) fn ok(mut ack: Value) -> Value {
     assert_eq!(ack["ok"], true, "{ack}");

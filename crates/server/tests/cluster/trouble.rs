@@ -1,4 +1,4 @@
-//! What stands behind the nodes dies, hangs and forgets.
+//! Tests of a cluster whose Redis or PostgreSQL fails, loses data or is restored from a backup.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use crate::nodes::{Nodes, ok, say, seq};
 
-/// Sends until it is acknowledged, as a client does.
-async fn insist(client: &SioClient, text: &str) -> u64 {
+/// Sends a message and retries until it is acknowledged, as a client does. Returns its seq.
+async fn send_with_retries(client: &SioClient, text: &str) -> u64 {
     let message = json!({ "room": "lobby", "text": text, "clientId": text });
     loop {
         let ack = client.call("chat:send_message", &message).await.unwrap();
@@ -21,19 +21,19 @@ async fn insist(client: &SioClient, text: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_redis_messages_go_on_until_the_lease_ends_and_all_is_well_after() {
+async fn messages_flow_without_redis_until_the_lease_ends_and_again_after_its_return() {
     let mut nodes = Nodes::start(2).await;
     let alice = nodes.joined(0, "alice", "lobby").await;
     let bob = nodes.joined(1, "bob", "lobby").await;
     nodes.redis.kill9().await.unwrap();
-    // The store is asked once a second: what the bus can't tell comes late, not never.
+    // Each node polls the store once a second, so messages arrive late without the bus, but they arrive.
     say(&alice, "lobby", "one").await;
     assert_eq!(seq(&bob.next_event("chat:receive_message").await.unwrap()), 1);
-    // Nobody can say who is alive any more: clients are sent away.
+    // Without leases no node knows which others are alive, so both close their connections.
     bob.wait_end(Duration::from_secs(30)).await.unwrap();
     alice.wait_end(Duration::from_secs(30)).await.unwrap();
     assert!(!nodes.is_ready(0).await);
-    // Who comes is refused at once, so that a load balancer tries another node.
+    // New connections get 503 at once, so that a load balancer tries another node.
     let handshake = "/socket.io/?EIO=4&transport=polling";
     assert_eq!(http::get(nodes[0].addr(), handshake).await.unwrap().status, 503);
     let key = format!("Bearer {}", nodes.key());
@@ -57,7 +57,7 @@ async fn without_redis_messages_go_on_until_the_lease_ends_and_all_is_well_after
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_for_redis_ends_the_start() {
+async fn a_wrong_redis_password_ends_the_start() {
     let postgres = PostgresServer::start_with(&["fsync=off"]).unwrap();
     let redis = RedisServer::start_with(Some("right"), &[]).await.unwrap();
     let store = postgres.new_database().unwrap();
@@ -72,7 +72,7 @@ async fn a_wrong_password_for_redis_ends_the_start() {
             .env("ROOMFUL_BUS_URL", format!("redis://{user}{}", redis.addr()))
             .kill_on_drop(true);
         let ended = timeout(Duration::from_secs(30), server.output()).await;
-        let ended = ended.expect("it goes on").unwrap();
+        let ended = ended.expect("the server keeps running").unwrap();
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert_eq!(ended.status.code(), Some(2), "{said}");
         let last = said.lines().last().unwrap();
@@ -86,11 +86,11 @@ async fn a_wrong_password_for_redis_ends_the_start() {
     }
     let database = store.rsplit('/').next().unwrap();
     let open = postgres.sql(database, "SELECT count(*) FROM nodes WHERE NOT ended");
-    assert_eq!(open.unwrap().trim(), "0", "who starts next would see other nodes");
+    assert_eq!(open.unwrap().trim(), "0", "the next start would see another node");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_redis_forgets_is_put_again() {
+async fn presence_is_restored_after_redis_loses_its_data() {
     let nodes = Nodes::start(2).await;
     let alice = nodes.joined(0, "alice", "lobby").await;
     let bob = nodes.joined(1, "bob", "lobby").await;
@@ -114,19 +114,19 @@ async fn what_redis_forgets_is_put_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgresql_may_die_amid_sends() {
+async fn sends_survive_kills_of_postgresql() {
     let nodes = Nodes::start(2).await;
     let alice = nodes.joined(0, "alice", "lobby").await;
     let bob = nodes.joined(1, "bob", "lobby").await;
     let mut sent = Vec::new();
     for round in 0..3 {
         for n in 0..5 {
-            sent.push(insist(&alice, &format!("a{round}-{n}")).await);
-            sent.push(insist(&bob, &format!("b{round}-{n}")).await);
+            sent.push(send_with_retries(&alice, &format!("a{round}-{n}")).await);
+            sent.push(send_with_retries(&bob, &format!("b{round}-{n}")).await);
         }
         nodes.postgres.kill9().unwrap();
         let (postgres, text) = (&nodes.postgres, format!("down {round}"));
-        let waiting = insist(&alice, &text);
+        let waiting = send_with_retries(&alice, &text);
         let (seq, ()) = tokio::join!(waiting, async { postgres.restart().unwrap() });
         sent.push(seq);
     }
@@ -140,7 +140,7 @@ async fn postgresql_may_die_amid_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_from_an_old_backup_is_noticed() {
+async fn clients_reset_after_a_restore_from_an_old_backup() {
     let nodes = Nodes::start(2).await;
     let alice = nodes.joined(0, "alice", "lobby").await;
     let bob = nodes.joined(1, "bob", "lobby").await;
@@ -149,12 +149,12 @@ async fn a_database_from_an_old_backup_is_noticed() {
     nodes.postgres.stop().unwrap();
     let backup = nodes.postgres.copy_data().unwrap();
     nodes.postgres.restart().unwrap();
-    insist(&alice, "lost in the restore").await;
-    insist(&alice, "this too").await;
+    send_with_retries(&alice, "lost in the restore").await;
+    send_with_retries(&alice, "this too").await;
     nodes.postgres.stop().unwrap();
     nodes.postgres.put_back(&backup).unwrap();
     nodes.postgres.restart().unwrap();
-    // What clients know of the log is void: they are sent away, on all nodes.
+    // The clients' offsets are invalid now, so all nodes close their connections.
     alice.wait_end(Duration::from_secs(30)).await.unwrap();
     bob.wait_end(Duration::from_secs(30)).await.unwrap();
     let ask = json!({ "room": "lobby", "since": 3, "epoch": joined["epoch"] });
@@ -170,7 +170,7 @@ async fn a_database_from_an_old_backup_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_with_another_secret_says_so() {
+async fn a_node_with_a_different_secret_warns() {
     const WORD: &str = "have another auth.secret or cluster.secret";
     let nodes = Nodes::start(2).await;
     let other = nodes

@@ -1,4 +1,4 @@
-//! The operator's commands know streams, and keep their passwords to themselves.
+//! Tests of the operator's commands for streams, which must not print passwords.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{ALL, KEY, client, config, messages, more_attempts, reader::Reader, say};
 
-/// Runs the binary with the settings of a server for `url`.
+/// Runs a command with the settings of a server that uses the Redis at `url`.
 async fn roomful(url: &str, data: &Path, args: &[&str]) -> (Option<i32>, String) {
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_roomful"))
         .args(args)
@@ -63,7 +63,7 @@ async fn records_are_listed_and_replayed() {
 }
 
 #[tokio::test]
-async fn the_doctor_says_what_is_wrong_with_a_stream() {
+async fn the_doctor_explains_failures_of_a_stream() {
     let mut redis = RedisServer::start_with(Some("right-one-0123"), &[])
         .await
         .unwrap();
@@ -101,9 +101,9 @@ async fn the_doctor_says_what_is_wrong_with_a_stream() {
     assert!(code == Some(1) && line.contains("refused"), "{line}");
 }
 
-/// The line of docs/webhooks.md.
+/// Checks the ACL rule in docs/webhooks.md.
 #[tokio::test]
-async fn a_user_needs_no_more_rights_than_documented() {
+async fn the_documented_acl_rule_is_sufficient() {
     let redis = RedisServer::start().await.unwrap();
     let mut operator = redis.client().await.unwrap();
     let rule = "ACL SETUSER roomful on >password ~roomful:events +xadd +multi +exec";

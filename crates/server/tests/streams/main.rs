@@ -1,6 +1,6 @@
-//! Streams, from the running binary to a real Redis that dies, hangs, refuses and recovers; and the operator's commands.
+//! Tests of streams on the running binary, with a real Redis that fails, hangs, refuses and recovers.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 
 mod commands;
 mod reader;
@@ -21,7 +21,7 @@ use tokio::time::timeout;
 const ALL: &str = r#"["message.created", "message.undelivered", "user.online", "user.offline", "room.created", "room.emptied"]"#;
 const MESSAGES: &str = r#"["message.created"]"#;
 
-/// A server that adds `events` to the stream, with quick retries.
+/// A server that adds `events` to the stream and retries quickly.
 fn config(url: &str, events: &str, max_len: u32) -> Config {
     let streams = format!(
         r#"[{{ name = "app", url = "{url}", key = "{KEY}", events = {events}, max_len = {max_len} }}]"#
@@ -35,7 +35,7 @@ fn config(url: &str, events: &str, max_len: u32) -> Config {
         .env("ROOMFUL_LOG", "trace")
 }
 
-/// The same for messages alone, and as many as there are.
+/// A server that adds `message.created` to a stream without a practical limit.
 fn messages(redis: &RedisServer) -> Config {
     config(&redis.url(), MESSAGES, 1_000_000)
 }
@@ -56,7 +56,7 @@ async fn say(client: &SioClient, text: &str) {
     ok(&client.call("chat:send_message", &message).await.unwrap());
 }
 
-/// Attempts that came to `outcome`.
+/// The number of delivery attempts with this outcome.
 async fn attempts(server: &ServerProcess, outcome: &str) -> u64 {
     let page = http::get(server.addr(), "/metrics").await.unwrap().text();
     let series = format!("roomful_webhooks_attempts_total{{endpoint=\"app\",outcome=\"{outcome}\"}} ");
@@ -64,7 +64,7 @@ async fn attempts(server: &ServerProcess, outcome: &str) -> u64 {
     value.parse().unwrap()
 }
 
-/// Waits until more than `before` attempts came to `outcome`.
+/// Waits until more than `before` attempts had this outcome.
 async fn more_attempts(server: &ServerProcess, outcome: &str, before: u64) {
     let counted = async { while attempts(server, outcome).await <= before {} };
     assert!(
@@ -75,7 +75,7 @@ async fn more_attempts(server: &ServerProcess, outcome: &str, before: u64) {
 }
 
 #[tokio::test]
-async fn all_is_added_once_and_says_what_a_webhook_says() {
+async fn each_record_is_added_once_and_equals_the_webhooks_payload() {
     let redis = RedisServer::start().await.unwrap();
     let receiver = Receiver::start(Mood::Take).await;
     let webhooks = format!(
@@ -108,7 +108,7 @@ async fn all_is_added_once_and_says_what_a_webhook_says() {
 }
 
 #[tokio::test]
-async fn the_stream_keeps_about_as_many_as_it_may() {
+async fn the_stream_is_trimmed_to_its_limit() {
     let redis = RedisServer::start().await.unwrap();
     let settings = config(&redis.url(), MESSAGES, 100);
     let server = ServerProcess::start_with(settings).await.unwrap();
@@ -119,7 +119,7 @@ async fn the_stream_keeps_about_as_many_as_it_may() {
     more_attempts(&server, "delivered", 399).await;
     let mut client = redis.client().await.unwrap();
     let kept = client.call(&["XLEN", KEY]).await.unwrap().as_u64().unwrap();
-    // Redis drops whole nodes of its tree, each of 100 entries.
+    // Redis trims in steps of whole tree nodes of 100 entries.
     assert!((100..300).contains(&kept), "{kept}");
     let last = client
         .call(&["XREVRANGE", KEY, "+", "-", "COUNT", "1"])

@@ -1,4 +1,4 @@
-//! A consumer of the stream, which takes every entry from the first on.
+//! A consumer that reads the stream from its first entry.
 
 use roomful_testkit::{PATIENCE, RedisServer, resp::RespClient};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use tokio::time::timeout;
 /// The stream's key in every test.
 pub(crate) const KEY: &str = "roomful:events";
 
-/// An entry as it came.
+/// A stream entry, in order of arrival.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) id: String,
@@ -17,13 +17,13 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// What the message says, if it is about one.
+    /// The message's text, or an empty string for other records.
     pub(crate) fn text(&self) -> &str {
         self.payload["data"]["text"].as_str().unwrap_or_default()
     }
 }
 
-/// Reads with a connection of its own, from the stream's first entry on.
+/// Reads the stream on its own connection.
 pub(crate) struct Reader {
     client: RespClient,
     last: String,
@@ -39,7 +39,7 @@ impl Reader {
         }
     }
 
-    /// Waits until `enough` says so of the entries so far.
+    /// Reads until `enough` accepts the entries so far.
     pub(crate) async fn wait(&mut self, what: &str, mut enough: impl FnMut(&[Entry]) -> bool) -> &[Entry] {
         while !enough(&self.entries) {
             let read = timeout(PATIENCE, self.read()).await;
@@ -58,7 +58,7 @@ impl Reader {
     }
 }
 
-/// Fields come as names and values in turn; here stands which there are, in which order.
+/// Parses alternating names and values, which must be exactly these fields in this order.
 fn parse(fields: &Value) -> Entry {
     let fields: Vec<_> = fields
         .as_array()

@@ -1,4 +1,4 @@
-//! A Redis behind TLS, whose certificate is checked.
+//! Tests of streams to a Redis with TLS.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use roomful_testkit::{RedisServer, ServerProcess, ports::free_port};
 
 use super::{MESSAGES, client, config, more_attempts, reader::Reader, say};
 
-/// Writes a certificate for `localhost` and its key into the folder.
+/// Writes a certificate for `localhost` and its key to the folder.
 fn certificate(folder: &Path) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     fs::write(folder.join("cert.pem"), cert.pem()).unwrap();
@@ -15,7 +15,7 @@ fn certificate(folder: &Path) {
 }
 
 #[tokio::test]
-async fn records_go_by_tls_to_whom_the_system_trusts_and_to_nobody_else() {
+async fn records_use_tls_and_only_a_trusted_certificate_is_accepted() {
     let (ours, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     certificate(ours.path());
     certificate(others.path());

@@ -1,4 +1,5 @@
-//! Redis, or the server, in trouble: nothing is lost, and each message comes first after the one before it.
+//! Tests of streams through failures of Redis or the server: nothing is lost, and first copies keep their
+//! order.
 
 use std::collections::HashMap;
 
@@ -8,7 +9,7 @@ use super::{
     KEY, MESSAGES, attempts, client, config, messages, more_attempts, reader::Entry, reader::Reader, say,
 };
 
-/// Texts in the order in which they first came, each under one id.
+/// The texts in the order of their first copy. All copies of a text must have the same id.
 fn texts(entries: &[Entry]) -> Vec<&str> {
     let mut ids: HashMap<&str, &str> = HashMap::new();
     let mut texts = Vec::new();
@@ -37,7 +38,7 @@ async fn nothing_is_lost_over_kills_of_redis() {
     let alice = client(&server, "alice", "lobby").await;
     let mut said = Vec::new();
     for round in 0..4 {
-        // Some are on their way while Redis dies, some are said while it is dead.
+        // Some messages are in flight when Redis dies, the others follow while it is down.
         for n in 0..20 {
             if n == 10 {
                 redis.kill9().await.unwrap();
@@ -67,7 +68,7 @@ async fn nothing_is_lost_when_redis_hangs_and_goes_on() {
             said.push(format!("{round}.{n}"));
             say(&alice, &said[said.len() - 1]).await;
         }
-        // Once on the connection that was open, once on a new one that nobody serves.
+        // One timeout on the open connection, and one on a new connection.
         let before = attempts(&server, "timeout").await;
         more_attempts(&server, "timeout", before + 1).await;
         redis.resume().unwrap();
@@ -76,7 +77,7 @@ async fn nothing_is_lost_when_redis_hangs_and_goes_on() {
 }
 
 #[tokio::test]
-async fn records_that_wait_outlive_a_kill_of_the_server() {
+async fn waiting_records_survive_a_kill_of_the_server() {
     let mut redis = RedisServer::start().await.unwrap();
     redis.kill9().await.unwrap();
     let mut server = ServerProcess::start_with(messages(&redis)).await.unwrap();
@@ -93,7 +94,7 @@ async fn records_that_wait_outlive_a_kill_of_the_server() {
 }
 
 #[tokio::test]
-async fn a_kill_of_the_server_midway_repeats_but_loses_nothing() {
+async fn a_kill_of_the_server_repeats_records_but_loses_none() {
     let redis = RedisServer::start().await.unwrap();
     let mut server = ServerProcess::start_with(messages(&redis)).await.unwrap();
     let mut said = Vec::new();
@@ -110,12 +111,12 @@ async fn a_kill_of_the_server_midway_repeats_but_loses_nothing() {
 }
 
 #[tokio::test]
-async fn what_redis_refuses_waits_until_it_does_not() {
+async fn records_wait_while_redis_refuses_them() {
     let redis = RedisServer::start().await.unwrap();
     let mut operator = redis.client().await.unwrap();
     let server = ServerProcess::start_with(messages(&redis)).await.unwrap();
     let alice = client(&server, "alice", "lobby").await;
-    let elsewhere = "list";
+    let other = "list";
     let troubles: [(&str, &[&str], &[&str]); 4] = [
         (
             "OOM",
@@ -132,18 +133,14 @@ async fn what_redis_refuses_waits_until_it_does_not() {
             &["ACL", "SETUSER", "default", "-xadd"],
             &["ACL", "SETUSER", "default", "+xadd"],
         ),
-        (
-            "WRONGTYPE",
-            &["RPUSH", elsewhere, "x"],
-            &["RENAME", elsewhere, "gone"],
-        ),
+        ("WRONGTYPE", &["RPUSH", other, "x"], &["RENAME", other, "gone"]),
     ];
     let mut said = Vec::new();
     for (name, begin, end) in troubles {
         operator.call(begin).await.unwrap();
         if name == "WRONGTYPE" {
             operator.call(&["RENAME", KEY, "kept"]).await.unwrap();
-            operator.call(&["RENAME", elsewhere, KEY]).await.unwrap();
+            operator.call(&["RENAME", other, KEY]).await.unwrap();
         }
         for n in 0..3 {
             said.push(format!("{name}.{n}"));
@@ -153,7 +150,7 @@ async fn what_redis_refuses_waits_until_it_does_not() {
         more_attempts(&server, "refused", before).await;
         assert!(server.log().contains(name), "{name}:\n{}", server.log());
         if name == "WRONGTYPE" {
-            operator.call(&["RENAME", KEY, elsewhere]).await.unwrap();
+            operator.call(&["RENAME", KEY, other]).await.unwrap();
             operator.call(&["RENAME", "kept", KEY]).await.unwrap();
         }
         operator.call(end).await.unwrap();
@@ -162,7 +159,7 @@ async fn what_redis_refuses_waits_until_it_does_not() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_without_it_and_tried_again() {
+async fn a_wrong_password_is_logged_without_its_text_and_retried() {
     let redis = RedisServer::start_with(Some("right-one-0123"), &[])
         .await
         .unwrap();

@@ -1,6 +1,6 @@
-//! Webhooks, from the running binary to a real receiver that fails, hangs, dies and recovers; and the operator's commands.
+//! Tests of webhooks on the running binary, with a real receiver that fails, hangs and recovers.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 
 mod receiver;
 
@@ -49,7 +49,7 @@ fn of<'a>(posts: &'a [Post], kind: &'a str) -> impl Iterator<Item = &'a Post> {
     posts.iter().filter(move |post| post.kind() == kind)
 }
 
-/// Texts of the messages that were told and taken, by id.
+/// The texts of accepted `message.created` records, by id.
 fn taken(posts: &[Post]) -> HashMap<String, String> {
     of(posts, "message.created")
         .filter(|post| post.mood == Mood::Take)
@@ -77,7 +77,7 @@ async fn roomful(server: &ServerProcess, receiver: &Receiver, args: &[&str]) -> 
 }
 
 #[tokio::test]
-async fn everything_that_happens_is_told() {
+async fn every_kind_of_event_is_delivered() {
     let receiver = Receiver::start(Mood::Take).await;
     let server = ServerProcess::start_with(config(&receiver, ALL)).await.unwrap();
     let alice = client(&server, "alice", "lobby").await;
@@ -115,7 +115,7 @@ async fn everything_that_happens_is_told() {
     let ids: HashSet<_> = posts.iter().map(|post| &post.id).collect();
     assert_eq!(ids.len(), 5, "{posts:#?}");
 
-    // An attempt is counted after its answer has come.
+    // The server counts an attempt after it has read the response.
     let series = "roomful_webhooks_attempts_total{endpoint=\"app\",outcome=\"delivered\"} 5";
     timeout(PATIENCE, async {
         while !http::get(server.addr(), "/metrics")
@@ -133,7 +133,7 @@ async fn everything_that_happens_is_told() {
 }
 
 #[tokio::test]
-async fn nothing_is_lost_over_a_receiver_s_moods_and_a_kill() {
+async fn nothing_is_lost_through_failures_of_the_receiver_and_kills_of_the_server() {
     let receiver = Receiver::start(Mood::Answer(500)).await;
     let mut server = ServerProcess::start_with(config(&receiver, ALL)).await.unwrap();
     let moods = [
@@ -180,7 +180,7 @@ async fn nothing_is_lost_over_a_receiver_s_moods_and_a_kill() {
 }
 
 #[tokio::test]
-async fn only_who_has_not_acknowledged_makes_a_message_undelivered() {
+async fn a_message_is_undelivered_only_for_members_who_did_not_acknowledge_it() {
     let receiver = Receiver::start(Mood::Take).await;
     let settings =
         config(&receiver, r#"["message.undelivered"]"#).env("ROOMFUL__OUTBOX__UNDELIVERED_AFTER", "3s");
@@ -188,7 +188,7 @@ async fn only_who_has_not_acknowledged_makes_a_message_undelivered() {
     let alice = client(&server, "alice", "lobby").await;
     let reader = client(&server, "reader", "lobby").await;
     let idler = client(&server, "idler", "lobby").await;
-    // Invisible is not away: webhooks know who is connected.
+    // Webhooks use real connections, not the visible status.
     for client in [&reader, &idler] {
         let ask = json!({ "status": "invisible" });
         ok(&client.call("presence:set_status", &ask).await.unwrap());
@@ -215,7 +215,7 @@ async fn only_who_has_not_acknowledged_makes_a_message_undelivered() {
     assert_eq!(
         users,
         ["away", "idler"],
-        "who is away at once, who is there after the full wait"
+        "the offline member at once, the idle member after the full delay"
     );
     assert_eq!(posts[0].body["data"]["message"]["text"], "hello");
 }
@@ -243,14 +243,14 @@ async fn dead_records_are_listed_and_replayed() {
     let (code, said) = roomful(&server, &receiver, &["webhooks", "replay", "evt_none"]).await;
     assert_eq!((code, said.contains("no record")), (Some(2), true), "{said}");
 
-    // On the store of a running server ...
+    // Replay works on the store of a running server ...
     let seen = receiver.posts().len();
     let (code, said) = roomful(&server, &receiver, &["webhooks", "replay", fields[0]]).await;
     assert_eq!((code, said.as_str()), (Some(0), "1 records are due again\n"));
     receiver
         .wait("two more attempts", |posts| posts.len() >= seen + 2)
         .await;
-    // ... and of one that is stopped.
+    // ... and of a stopped one.
     server.terminate().await.unwrap();
     receiver.set(Mood::Take);
     let (code, _) = roomful(&server, &receiver, &["webhooks", "replay", fields[0]]).await;
@@ -265,7 +265,7 @@ async fn dead_records_are_listed_and_replayed() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_gone_gets_nothing_more() {
+async fn an_endpoint_that_answers_410_gets_no_more_posts() {
     let receiver = Receiver::start(Mood::Answer(410)).await;
     let settings = config(&receiver, r#"["room.created"]"#).env("ROOMFUL__OUTBOX__CONCURRENCY", "1");
     let server = ServerProcess::start_with(settings).await.unwrap();

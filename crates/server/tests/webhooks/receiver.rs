@@ -1,4 +1,4 @@
-//! A real HTTP server that takes webhooks and does with them what a test says.
+//! An HTTP server that receives webhooks and reacts as a test tells it to.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -13,23 +13,23 @@ use tokio::{
     time::timeout,
 };
 
-/// The signing secret of every test.
+/// The signing secret of all tests.
 pub(crate) const SECRET: &str = "whsec_dGhlIHdlYmhvb2sgc2VjcmV0IG9mIHRoZSB0ZXN0cyE=";
 
-/// What the receiver does with a post.
+/// The receiver's reaction to a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
-    /// 200.
+    /// Answers 200.
     Take,
-    /// This status.
+    /// Answers this status.
     Answer(u16),
-    /// Reads it, and never answers.
+    /// Reads the post and never answers.
     Hang,
-    /// Reads it, and closes the connection.
+    /// Reads the post and closes the connection.
     Die,
 }
 
-/// A post as it came, its signature checked.
+/// A received post with a valid signature.
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
     pub(crate) id: String,
@@ -43,7 +43,7 @@ impl Post {
     }
 }
 
-/// A receiver on a port of its own.
+/// A receiver on its own port.
 pub(crate) struct Receiver {
     pub(crate) addr: SocketAddr,
     posts: watch::Receiver<Vec<Post>>,
@@ -74,7 +74,7 @@ impl Receiver {
         self.posts.borrow().clone()
     }
 
-    /// Waits until `enough` says so of the posts.
+    /// Waits until `enough` accepts the posts so far.
     pub(crate) async fn wait(&self, what: &str, mut enough: impl FnMut(&[Post]) -> bool) -> Vec<Post> {
         let mut posts = self.posts.clone();
         let Ok(found) = timeout(PATIENCE, posts.wait_for(|posts| enough(posts))).await else {

@@ -1,10 +1,11 @@
-//! A line in the log and a count for each call. Neither headers nor the query go into it: that is where secrets stand.
+//! The access log of the API: one log line and one count per call. It omits headers and query, which may hold
+//! secrets.
 
 use axum::{extract::Request, middleware::Next, response::Response};
 use metrics::{Counter, counter};
 use tokio::time::Instant;
 
-/// Counts calls by the first digit of their answer's status. Cheap to clone.
+/// Counts calls by the first digit of their response status. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct AccessLog {
     answers: [Counter; 3],
@@ -30,7 +31,7 @@ impl AccessLog {
         };
         counter.increment(1);
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        // A path is ASCII without control characters, or it would not have been read as one.
+        // hyper accepts only paths of printable ASCII, so this cannot break the log line.
         tracing::info!(%method, path, status = status.as_u16(), micros, "API call");
         response
     }

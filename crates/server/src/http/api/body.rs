@@ -1,4 +1,5 @@
-//! What calls take: JSON bodies, path and query, each refused as a [`Problem`] that says what is wrong.
+//! Extractors for JSON bodies, paths and queries. They reject invalid input with a [`Problem`] that names the
+//! mistake.
 
 use axum::{
     Json,
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::Problem;
 
-/// A JSON object as the body.
+/// Extracts a JSON object from the body.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -22,14 +23,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// Reads an object. Left to itself, serde takes a list for a struct too, field by field.
+/// Reads an object. serde alone would also accept a list of a struct's fields.
 async fn object<S: Send + Sync, T: DeserializeOwned>(request: Request, state: &S) -> Result<T, Problem> {
     let Json(object) = Json::<Map<String, Value>>::from_request(request, state).await?;
     serde_json::from_value(Value::Object(object))
         .map_err(|error| Problem::Invalid(format!("the body: {error}")))
 }
 
-/// A JSON body of which every field is optional, and so is the body.
+/// Extracts a JSON object in which every field is optional. An empty body is `T::default()`.
 pub(super) struct OptionalBody<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
@@ -47,7 +48,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalB
     }
 }
 
-/// The variables of the path.
+/// Extracts the variables of the path.
 pub(super) struct Path<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
@@ -62,7 +63,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// The query.
+/// Extracts the query.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {

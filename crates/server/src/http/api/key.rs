@@ -1,11 +1,12 @@
-//! The key of the API: shown in the `Authorization` header, compared in constant time, never logged.
+//! The API key: clients send it in the `Authorization` header, the server compares it in constant time and
+//! never logs it.
 
 use http::{HeaderMap, Uri, header};
 use subtle::ConstantTimeEq as _;
 
 use super::Problem;
 
-/// Names under which keys are wont to be put into URLs.
+/// Query parameters in which people often send keys by mistake.
 const KEY_PARAMETERS: [&str; 6] = [
     "key",
     "api_key",
@@ -15,7 +16,7 @@ const KEY_PARAMETERS: [&str; 6] = [
     "authorization",
 ];
 
-/// What opens the API; without one it is closed.
+/// The configured key. Without one, the API refuses every call.
 pub(crate) struct ApiKey(Option<Box<[u8]>>);
 
 impl ApiKey {
@@ -23,7 +24,7 @@ impl ApiKey {
         Self(key.map(|key| key.as_bytes().into()))
     }
 
-    /// Lets a request pass that shows the key where it belongs, and nowhere else.
+    /// Accepts a request with the right key in the header and no key in the URL.
     pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
         let Some(key) = &self.0 else {
             return Err(Problem::Unauthorized(
@@ -37,19 +38,19 @@ impl ApiKey {
                 .any(|known| name.eq_ignore_ascii_case(known));
             if named || same(key, value.as_bytes()) {
                 return Err(Problem::Unauthorized(
-                    "The key does not belong in the URL, where logs keep it. Send it as the header Authorization: Bearer <key>, \
-                     and change one that was sent so.",
+                    "Do not send the key in the URL: proxies log URLs. Replace this key, and send the new \
+                    one in the header Authorization: Bearer <key>.",
                 ));
             }
         }
         let Some(shown) = headers.get(header::AUTHORIZATION) else {
             return Err(Problem::Unauthorized(
-                "Send the key as the header Authorization: Bearer <key>.",
+                "Send the key in the header Authorization: Bearer <key>.",
             ));
         };
         match bearer(shown.as_bytes()) {
             Some(shown) if same(key, shown) => Ok(()),
-            Some(_) => Err(Problem::Unauthorized("This is not the API's key.")),
+            Some(_) => Err(Problem::Unauthorized("The API key is wrong.")),
             None => Err(Problem::Unauthorized(
                 "The header Authorization must be: Bearer <key>.",
             )),
@@ -57,12 +58,12 @@ impl ApiKey {
     }
 }
 
-/// Takes as long wherever the first difference is; only the length may show.
+/// Compares in constant time, so that the duration reveals at most the key's length.
 fn same(key: &[u8], shown: &[u8]) -> bool {
     key.ct_eq(shown).into()
 }
 
-/// What follows the scheme, whose case does not matter (RFC 9110, section 11.1).
+/// The credentials after the scheme `Bearer`, which is case-insensitive (RFC 9110, section 11.1).
 fn bearer(header: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = header.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| rest.trim_ascii())
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_key_in_the_header_opens() {
+    fn only_the_right_key_in_the_header_passes() {
         for good in ["Bearer 0123456789abcdef", "bearer  0123456789abcdef "] {
             assert_eq!(check(Some(good), "/stats?limit=1"), Ok(()), "{good}");
         }
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_nothing_opens() {
+    fn without_a_configured_key_every_call_is_refused() {
         let closed = ApiKey::new(None);
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, "Bearer ".parse().unwrap())]);
         let refused = closed.check(&headers, &"/stats".parse().unwrap());

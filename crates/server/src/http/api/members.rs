@@ -1,4 +1,4 @@
-//! Who is in a room, whether or not they are online.
+//! API calls for the members of a room, whether online or not.
 
 use axum::{Json, extract::State};
 use http::StatusCode;
@@ -10,21 +10,21 @@ use utoipa::ToSchema;
 use super::{
     Problem,
     body::{OptionalBody, Path, Query},
-    openapi::Problems,
     page::{PageQuery, cut},
+    problems::Problems,
 };
 
-/// What a member may do.
+/// A member's role in a room.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Role {
-    /// What everybody may.
+    /// Sends, edits and deletes their own messages.
     Member,
-    /// Also what concerns the messages of others.
+    /// Also edits and deletes messages of others.
     Moderator,
 }
 
-/// What is to change of a membership. Without a role it stays; a new one is `member`.
+/// A change of a membership. Without a role it stays the same; a new member gets `member`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct ChangeMember {
     role: Option<Role>,
@@ -38,20 +38,20 @@ pub(super) struct Member {
     role: Role,
     /// Milliseconds since 1970.
     joined_at: i64,
-    /// All up to and including this seq is read.
+    /// The member has read all messages up to and including this seq.
     read_seq: u64,
 }
 
-/// A page of members, in the order of their ids' bytes.
+/// A page of members, in byte order of their ids.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Members {
     members: Vec<Member>,
-    /// The cursor of the next page, if there is one.
+    /// The cursor of the next page. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-/// Which membership ended.
+/// The membership that ended.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RemovedMember {
@@ -75,7 +75,9 @@ impl From<MemberRow> for Member {
 
 /// Lists the members of a room.
 #[utoipa::path(get, operation_id = "listMembers", path = "/api/v1/rooms/{room}/members", tag = "members",
-    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128), PageQuery),
+    params(
+        ("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128),
+        PageQuery),
     responses((status = 200, body = Members), Problems))]
 pub(super) async fn list(
     State(chat): State<ChatServer>,
@@ -89,13 +91,15 @@ pub(super) async fn list(
     Ok(Json(Members { members, next }))
 }
 
-/// Makes a user a member, or changes their role.
+/// Adds a member, or changes their role.
 #[utoipa::path(put, operation_id = "putMember", path = "/api/v1/rooms/{room}/members/{user}", tag = "members",
-    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128), ("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
+    params(
+        ("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128),
+        ("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
     request_body = Option<ChangeMember>,
     responses(
-        (status = 200, description = "They were a member.", body = Member),
-        (status = 201, description = "They are a new member.", body = Member), Problems))]
+        (status = 200, description = "The user was a member already.", body = Member),
+        (status = 201, description = "The user is a new member.", body = Member), Problems))]
 pub(super) async fn change(
     State(chat): State<ChatServer>,
     Path((room, user)): Path<(String, String)>,
@@ -114,9 +118,12 @@ pub(super) async fn change(
     Ok((status, Json(member.into())))
 }
 
-/// Ends a membership, and the subscriptions of all the user's sockets.
-#[utoipa::path(delete, operation_id = "removeMember", path = "/api/v1/rooms/{room}/members/{user}", tag = "members",
-    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128), ("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
+/// Removes a member and ends the subscriptions of all their sockets.
+#[utoipa::path(
+    delete, operation_id = "removeMember", path = "/api/v1/rooms/{room}/members/{user}", tag = "members",
+    params(
+        ("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128),
+        ("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
     responses((status = 200, body = RemovedMember), Problems))]
 pub(super) async fn remove(
     State(chat): State<ChatServer>,

@@ -1,4 +1,4 @@
-//! Posting to rooms and reading their history.
+//! API calls that post messages and read history.
 
 use axum::{
     Json,
@@ -15,33 +15,33 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Problem,
     body::{Body, Path, Query},
-    openapi::Problems,
+    problems::Problems,
 };
 
-/// A message to be posted.
+/// A message to post.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewMessage {
-    /// Its author, who need not be a member.
+    /// The author's id. The author need not be a member.
     #[schema(min_length = 1, max_length = 128)]
     user_id: String,
-    /// The author's name; without one, that which is remembered of them.
+    /// The author's name. Defaults to their last known name.
     name: Option<String>,
     #[schema(min_length = 1)]
     text: String,
-    /// A second post under the same (room, author, clientId) is a retry and gets the first answer.
+    /// An id for retries: a second post with the same room, author and clientId returns the first result.
     #[schema(min_length = 1)]
     client_id: Option<String>,
-    /// The seq of the message that it answers.
+    /// The seq of the message that this one replies to.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     reply_to: Option<u64>,
-    /// The ids of the users that it mentions.
+    /// The ids of the mentioned users.
     mentions: Option<Vec<String>>,
-    /// The app's own fields.
+    /// Custom fields of the app.
     metadata: Option<Map<String, Value>>,
 }
 
-/// Where a message is.
+/// The posted message.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Sent {
     id: String,
@@ -49,11 +49,11 @@ pub(super) struct Sent {
     seq: u64,
     /// Milliseconds since 1970.
     at: i64,
-    /// It was there already, from an earlier post under the same clientId.
+    /// True if an earlier post with the same clientId stored it.
     duplicate: bool,
 }
 
-/// Which messages are wanted: the newest, the newest before a seq, or the oldest after one.
+/// The wanted part of the history: the newest messages, the newest before a seq, or the oldest after a seq.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
@@ -61,7 +61,7 @@ pub(super) struct HistoryQuery {
     before: Option<u64>,
     #[param(maximum = 9_007_199_254_740_991_u64)]
     after: Option<u64>,
-    /// Messages at most; 50 unless told, and never more than `limits.history_page`.
+    /// The most messages to return. Defaults to 50, capped at `limits.history_page`.
     #[param(value_type = Option<u64>, maximum = 4_294_967_295_u64)]
     limit: Option<u32>,
 }
@@ -88,37 +88,37 @@ pub(super) struct Message {
     mentions: Option<Vec<String>>,
     #[schema(nullable = false)]
     metadata: Option<Map<String, Value>>,
-    /// When its text was last changed.
+    /// The time of the last edit, in milliseconds since 1970.
     #[schema(nullable = false)]
     edited_at: Option<i64>,
-    /// It was deleted, and its text is empty.
+    /// True if the message was deleted. Its text is then empty.
     #[schema(nullable = false)]
     deleted: Option<bool>,
     #[schema(nullable = false)]
     reactions: Option<Vec<Reactions>>,
 }
 
-/// All who reacted to a message in the same way.
+/// All reactions to a message with the same emoji.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes what `roomful_chat` answers as JSON")]
 pub(super) struct Reactions {
     emoji: String,
-    /// Not all of them, if there are many.
+    /// The first users who reacted. `count` has the total.
     user_ids: Vec<String>,
     count: u64,
 }
 
-/// A change of a message, with a place of its own in the log.
+/// A change of a message, which is an entry of the room's log itself.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes what `roomful_chat` answers as JSON")]
 pub(super) struct Change {
     /// `edited`, `deleted` or `reaction`.
     r#type: String,
-    /// The message.
+    /// The seq of the changed message.
     seq: u64,
-    /// The change's own place.
+    /// The seq of the change in the room's log.
     log_seq: u64,
     user_id: String,
     at: i64,
@@ -136,18 +136,19 @@ pub(super) struct Change {
 pub(super) struct History {
     room: String,
     epoch: String,
-    /// As they are now.
+    /// The messages in their current state.
     messages: Vec<Message>,
-    /// What was changed within the page.
+    /// The changes within the page.
     changes: Vec<Change>,
-    /// Whether there are more of them on the side where the page was cut.
+    /// True if more messages follow in the direction of reading.
     more: bool,
 }
 
-/// Posts a message, as a client of its author would send it.
+/// Posts a message in the name of a user.
 #[utoipa::path(post, operation_id = "postMessage", path = "/api/v1/rooms/{room}/messages", tag = "messages",
-    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128)), request_body = NewMessage,
-    responses((status = 201, description = "It is committed.", body = Sent), Problems))]
+    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128)),
+    request_body = NewMessage,
+    responses((status = 201, description = "The message is committed.", body = Sent), Problems))]
 pub(super) async fn post(
     State(chat): State<ChatServer>,
     Path(room): Path<String>,
@@ -175,7 +176,9 @@ pub(super) async fn post(
 
 /// Reads a page of a room's messages.
 #[utoipa::path(get, operation_id = "readMessages", path = "/api/v1/rooms/{room}/messages", tag = "messages",
-    params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128), HistoryQuery),
+    params(
+        ("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128),
+        HistoryQuery),
     responses((status = 200, body = History), Problems))]
 pub(super) async fn list(
     State(chat): State<ChatServer>,

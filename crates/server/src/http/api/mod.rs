@@ -1,11 +1,11 @@
-//! The HTTP API for the app's own backend, under `/api/v1`; what it can do is `roomful_chat::admin`'s, here is how it looks
-//! over HTTP. `openapi` describes every call, and `docs/openapi.json` is what it says.
+//! The HTTP API for an app's backend, under `/api/v1`. `roomful_chat::admin` implements the calls, this
+//! module maps them to HTTP. `openapi` describes them, and `docs/openapi.json` is a copy of that description.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
 //! | `rooms`, `members`, `messages`, `notifications`, `users`, `stats` | the calls |
-//! | `key`, `access_log` | what every call passes |
-//! | `body`, `page` | what calls take: JSON, and where a list goes on |
+//! | `key`, `access_log` | middleware of every call |
+//! | `body`, `page` | extractors for input, and cursors of lists |
 
 mod access_log;
 mod body;
@@ -15,6 +15,7 @@ mod messages;
 mod notifications;
 mod openapi;
 mod page;
+mod problems;
 mod rooms;
 mod stats;
 mod users;
@@ -33,7 +34,8 @@ use roomful_chat::ChatServer;
 use self::{access_log::AccessLog, key::ApiKey};
 use super::Problem;
 
-/// The API on `chat`, for whoever shows the key, with bodies of up to `max_body` bytes. Its description is for all.
+/// The API on `chat`, for requests with the key and bodies of up to `max_body` bytes. The description needs
+/// no key.
 pub(crate) fn router(chat: ChatServer, key: ApiKey, max_body: usize) -> Router {
     let key = Arc::new(key);
     let log = AccessLog::new();
@@ -70,7 +72,7 @@ pub(crate) fn router(chat: ChatServer, key: ApiKey, max_body: usize) -> Router {
         }));
     Router::new()
         .nest("/api/v1", calls)
-        // Outermost, so that it sees what was refused too, and whole paths.
+        // The outermost layer, so that it sees refused calls too, and full paths.
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             let log = log.clone();
             async move { log.pass(request, next).await }

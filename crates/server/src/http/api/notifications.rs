@@ -1,4 +1,4 @@
-//! Posting notifications to users, wherever they are.
+//! The API call that posts notifications.
 
 use axum::{Json, extract::State};
 use http::StatusCode;
@@ -7,27 +7,27 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Problem, body::Body, openapi::Problems};
+use super::{Problem, body::Body, problems::Problems};
 
-/// A notification to be posted.
+/// A notification to post.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewNotification {
-    /// Whom it goes to; at most `notifications.recipients`.
+    /// The recipients, at most `notifications.recipients`.
     #[schema(min_items = 1)]
     user_ids: Vec<String>,
-    /// What sort it is, in the app's own words.
+    /// The kind of notification, named by the app.
     #[schema(min_length = 1, max_length = 64)]
     kind: String,
-    /// A line for people.
+    /// The headline.
     #[schema(max_length = 256)]
     title: String,
-    /// More for people.
+    /// The text below the headline.
     body: String,
-    /// The app's own data.
+    /// Custom data of the app.
     #[schema(value_type = Option<Object>)]
     data: Option<Value>,
-    /// A second post under the same id is a retry and gets the first answer.
+    /// An id for retries: a second post with the same id returns the first result.
     #[schema(min_length = 1, max_length = 128)]
     id: Option<String>,
 }
@@ -35,18 +35,20 @@ pub(super) struct NewNotification {
 /// A posted notification.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PostedNotification {
-    /// The one given, or the one made for it.
+    /// The given id, or a generated one.
     id: String,
     /// Milliseconds since 1970.
     at: i64,
-    /// It was posted already, under the same id.
+    /// True if an earlier post with the same id stored it.
     duplicate: bool,
 }
 
-/// Posts a notification: live to all the users' sockets, and to each other device when it comes back.
+/// Posts a notification. Connected devices get it at once, the others when they connect.
 #[utoipa::path(post, operation_id = "postNotification", path = "/api/v1/notifications", tag = "notifications",
     request_body = NewNotification,
-    responses((status = 201, description = "It is stored.", body = PostedNotification), Problems))]
+    responses(
+        (status = 201, description = "The notification is stored.", body = PostedNotification),
+        Problems))]
 pub(super) async fn post(
     State(chat): State<ChatServer>,
     Body(new): Body<NewNotification>,

@@ -1,4 +1,4 @@
-//! Where a list goes on: a cursor that is the last item's key, wrapped so that nobody builds on what it is.
+//! Pagination: an opaque cursor that encodes the key of a page's last item.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -6,18 +6,18 @@ use utoipa::IntoParams;
 
 use super::Problem;
 
-/// Items of a page when none are named, and at most.
+/// The number of items in a page: by default, and at most.
 const DEFAULT: u32 = 50;
 const MOST: u32 = 200;
 
-/// Which part of a list is wanted.
+/// The wanted page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
-    /// Items at most; 50 unless told, and never more than 200.
+    /// The most items to return. Defaults to 50, capped at 200.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295_u64)]
     limit: Option<u32>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     #[param(min_length = 1)]
     cursor: Option<String>,
 }
@@ -30,7 +30,7 @@ impl PageQuery {
         }
     }
 
-    /// The key after which the page begins.
+    /// The key after which the page starts.
     pub(super) fn after(&self) -> Result<Option<String>, Problem> {
         let Some(cursor) = &self.cursor else {
             return Ok(None);
@@ -49,7 +49,8 @@ impl PageQuery {
     }
 }
 
-/// Cuts a list that has one item more than a page holds, and says where the next page begins.
+/// Truncates `items`, which has one item too many if there is a next page, and returns the cursor of that
+/// page.
 pub(super) fn cut<T>(items: &mut Vec<T>, limit: u32, key: impl Fn(&T) -> &str) -> Option<String> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if items.len() <= limit {
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_says_where_the_next_one_begins() {
+    fn a_page_carries_the_cursor_of_the_next_one() {
         let mut names = ["a", "b", "ö"].map(String::from).to_vec();
         assert_eq!(cut(&mut names, 3, |name| name), None);
         let next = cut(&mut names, 2, |name| name);

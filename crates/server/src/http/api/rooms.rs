@@ -1,4 +1,4 @@
-//! Rooms: list, show, create or change, remove.
+//! API calls for rooms: list, show, create or change, delete.
 
 use axum::{Json, extract::State};
 use http::StatusCode;
@@ -10,31 +10,31 @@ use utoipa::ToSchema;
 use super::{
     Problem,
     body::{OptionalBody, Path, Query},
-    openapi::Problems,
     page::{PageQuery, cut},
+    problems::Problems,
 };
 
-/// The most messages that a room's own limit can name.
+/// The largest history limit of a room, in messages.
 const MOST_HISTORY: u64 = 1_000_000_000;
 
-/// Who may become a member of a room.
+/// How users become members of a room.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
-    /// Whoever joins.
+    /// Any user may join.
     Public,
-    /// Only those put there by this API.
+    /// Only this API adds members.
     Private,
 }
 
-/// What is to change of a room. What is not named stays as it is; a new room is public.
+/// A change of a room. Absent fields keep their value; a new room is public.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct ChangeRoom {
     kind: Option<Kind>,
-    /// Messages kept, if fewer than everywhere (`history.max_messages`); `null` takes the limit away.
+    /// The number of messages to keep, if below `history.max_messages`. `null` removes the limit.
     #[serde(default, deserialize_with = "named")]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000)]
-    #[expect(clippy::option_option, reason = "what is not named differs from null")]
+    #[expect(clippy::option_option, reason = "an absent field differs from null")]
     history: Option<Option<u64>>,
 }
 
@@ -44,46 +44,46 @@ pub(super) struct ChangeRoom {
 pub(super) struct RoomInfo {
     room: String,
     kind: Kind,
-    /// Seqs can be compared within one epoch only.
+    /// Seqs are comparable only within one epoch.
     epoch: String,
-    /// The newest seq; 0 while there is none.
+    /// The newest seq, or 0 for an empty room.
     head: u64,
-    /// The oldest seq that is kept; `head + 1` if there is none.
+    /// The oldest stored seq, or `head + 1` if nothing is stored.
     first: u64,
-    /// Messages kept, if fewer than everywhere.
+    /// The number of messages to keep, if the room has its own limit.
     history: Option<u64>,
     /// Milliseconds since 1970.
     created_at: i64,
 }
 
-/// A room with those who are in it.
+/// A room with the number of its members.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RoomWithMembers {
     #[serde(flatten)]
     room: RoomInfo,
-    /// How many members it has.
+    /// The number of members.
     members: u64,
-    /// How many of them are online.
+    /// The number of online members.
     online: usize,
 }
 
-/// A page of rooms, in the order of their names' bytes.
+/// A page of rooms, in byte order of their names.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Rooms {
     rooms: Vec<RoomInfo>,
-    /// The cursor of the next page, if there is one.
+    /// The cursor of the next page. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-/// What was removed.
+/// The deleted room.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RemovedRoom {
     room: String,
 }
 
-#[expect(clippy::option_option, reason = "what is not named differs from null")]
-/// A field that is named is `Some`, also if it is null.
+#[expect(clippy::option_option, reason = "an absent field differs from null")]
+/// Reads a present field as `Some`, including an explicit null.
 fn named<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<u64>>, D::Error> {
     Option::deserialize(field).map(Some)
 }
@@ -149,13 +149,13 @@ pub(super) async fn show(
     Ok(Json(chat.room(&room).await?.into()))
 }
 
-/// Creates a room, or changes it.
+/// Creates or changes a room.
 #[utoipa::path(put, operation_id = "putRoom", path = "/api/v1/rooms/{room}", tag = "rooms",
     params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128)),
     request_body = Option<ChangeRoom>,
     responses(
-        (status = 200, description = "It was there.", body = RoomWithMembers),
-        (status = 201, description = "It was created.", body = RoomWithMembers), Problems))]
+        (status = 200, description = "The room existed.", body = RoomWithMembers),
+        (status = 201, description = "The room is new.", body = RoomWithMembers), Problems))]
 pub(super) async fn change(
     State(chat): State<ChatServer>,
     Path(room): Path<String>,
@@ -178,7 +178,7 @@ pub(super) async fn change(
     Ok((status, Json(state.into())))
 }
 
-/// Removes a room with all that was said in it.
+/// Deletes a room with all its messages.
 #[utoipa::path(delete, operation_id = "deleteRoom", path = "/api/v1/rooms/{room}", tag = "rooms",
     params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128)),
     responses((status = 200, body = RemovedRoom), Problems))]

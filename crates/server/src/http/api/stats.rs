@@ -1,52 +1,53 @@
-//! What is going on, in numbers, in all and per node.
+//! The API call for statistics of the cluster and its nodes.
 
 use axum::{Json, extract::State};
 use roomful_chat::{ChatServer, NodeStats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{super::Problem, openapi::Problems};
+use super::{Problem, problems::Problems};
 
-/// What is going on.
+/// Statistics of the cluster.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Stats {
     #[serde(flatten)]
     all: Figures,
-    /// The same for each node, the one that answers first; of the others as of their last sign of life.
+    /// The same figures per node: first the node that answers, then the others as of their last heartbeat.
     nodes: Vec<Node>,
 }
 
 /// The figures of one node.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Node {
-    /// Which.
+    /// The node's name.
     node: String,
     #[serde(flatten)]
     figures: Figures,
 }
 
-/// Figures.
+/// The figures of a node or of all nodes.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Figures {
     /// Authenticated connections.
     connections: usize,
-    /// Users who are online; in the sum, one who is on two nodes counts twice.
+    /// Online users. In the sum, a user with connections to two nodes counts twice.
     users: usize,
-    /// Rooms that somebody is subscribed to; in the sum, once for each node.
+    /// Rooms with a subscribed connection. In the sum, a room counts once per node.
     rooms: usize,
     /// Messages committed since the start.
     messages_in: u64,
-    /// Messages queued for a socket since the start, once for each.
+    /// Messages queued for sockets since the start, counted per socket.
     messages_out: u64,
-    /// The same a second, over the last minute or less.
+    /// Messages committed per second, over the last minute or less.
     messages_in_per_second: f64,
-    /// The same a second, over the last minute or less.
+    /// Messages queued for sockets per second, over the last minute or less.
     messages_out_per_second: f64,
 }
 
-/// Shows what is going on.
-#[utoipa::path(get, operation_id = "showStats", path = "/api/v1/stats", tag = "stats", responses((status = 200, body = Stats), Problems))]
+/// Shows statistics.
+#[utoipa::path(get, operation_id = "showStats", path = "/api/v1/stats", tag = "stats",
+    responses((status = 200, body = Stats), Problems))]
 pub(super) async fn show(State(chat): State<ChatServer>) -> Result<Json<Stats>, Problem> {
     let mut nodes = vec![NodeStats {
         node: chat.node().to_owned(),

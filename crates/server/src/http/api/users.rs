@@ -1,4 +1,4 @@
-//! Where users stand; sending them away; voiding their tokens.
+//! API calls for users: presence, devices, disconnect, revocation of tokens.
 
 use axum::{Json, extract::State};
 use roomful_chat::{ChatServer, Status, admin};
@@ -8,34 +8,34 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Problem,
     body::{Path, Query},
-    openapi::Problems,
+    problems::Problems,
 };
 
-/// Where a user stands.
+/// A user's presence.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Presence {
     user_id: String,
-    /// `offline`, or what the user chose to show as: `online`, `away`, `busy`. `invisible` is told only where one user
-    /// is asked for; to others they are offline.
+    /// `offline`, or the status that the user chose: `online`, `away` or `busy`. Only a request for one user reports
+    /// `invisible`; lists report `offline` instead.
     #[schema(value_type = String)]
     status: Status,
-    /// What they say about it, if something, while they are online.
+    /// The text that the user set beside the status. Absent while they are offline.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
-    /// Now, or when their last session ended, or when they became invisible, in milliseconds since 1970; `null` for a
-    /// user who was never here.
+    /// The current time if they are online, else the end of their last session or the time they became
+    /// invisible. In milliseconds since 1970; `null` for a user who never connected.
     last_seen: Option<i64>,
 }
 
-/// A user.
+/// A user with their devices.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct User {
     #[serde(flatten)]
     presence: Presence,
-    /// The name that they last had.
+    /// The last known name.
     name: Option<String>,
-    /// Their connections.
+    /// The user's connections.
     devices: Vec<Device>,
 }
 
@@ -43,46 +43,46 @@ pub(super) struct User {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Device {
-    /// As its `session` event says.
+    /// The id from the `session` event.
     session_id: String,
-    /// How many rooms it is subscribed to.
+    /// The number of subscribed rooms.
     rooms: usize,
-    /// When its token ends, in milliseconds since 1970.
+    /// When the token expires, in milliseconds since 1970.
     expires_at: i64,
 }
 
-/// Which users are asked for.
+/// The wanted users.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PresenceQuery {
-    /// Ids, with commas between them; at most `presence.users_per_subscribe`.
+    /// The ids, separated by commas; at most `presence.users_per_subscribe`.
     #[param(min_length = 1, example = "alice,bob")]
     users: String,
 }
 
-/// Where users stand, in the order asked for.
+/// The presence of users, in the order of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Presences {
     users: Vec<Presence>,
 }
 
-/// What a disconnect did.
+/// The result of a disconnect.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Disconnected {
     user_id: String,
-    /// How many connections were closed.
+    /// The number of closed connections.
     closed: usize,
 }
 
-/// What a revocation did.
+/// The result of a revocation.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct VoidedTokens {
     user_id: String,
-    /// Tokens issued before this time are refused, and those without `iat`. Milliseconds since 1970.
+    /// Tokens issued before this time, and tokens without `iat`, are refused. In milliseconds since 1970.
     revoked_before: i64,
-    /// How many connections were closed.
+    /// The number of closed connections.
     closed: usize,
 }
 
@@ -97,7 +97,7 @@ impl From<admin::Presence> for Presence {
     }
 }
 
-/// Shows a user, also one who is invisible.
+/// Shows a user, including an invisible one.
 #[utoipa::path(get, operation_id = "showUser", path = "/api/v1/users/{user}", tag = "users",
     params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
     responses((status = 200, body = User), Problems))]
@@ -118,8 +118,9 @@ pub(super) async fn show(
     }))
 }
 
-/// Shows where users stand as other users see them.
-#[utoipa::path(get, operation_id = "showPresence", path = "/api/v1/presence", tag = "users", params(PresenceQuery),
+/// Shows the presence of users as other users see it.
+#[utoipa::path(get, operation_id = "showPresence", path = "/api/v1/presence", tag = "users",
+    params(PresenceQuery),
     responses((status = 200, body = Presences), Problems))]
 pub(super) async fn presence(
     State(chat): State<ChatServer>,
@@ -131,7 +132,7 @@ pub(super) async fn presence(
     Ok(Json(Presences { users }))
 }
 
-/// Closes a user's connections for good. With a token that is still good they may connect anew.
+/// Closes a user's connections. The user may connect again while the token is valid.
 #[utoipa::path(post, operation_id = "disconnectUser", path = "/api/v1/users/{user}/disconnect", tag = "users",
     params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
     responses((status = 200, body = Disconnected), Problems))]
@@ -143,7 +144,7 @@ pub(super) async fn disconnect(
     Ok(Json(Disconnected { user_id, closed }))
 }
 
-/// Voids the tokens that a user has, and closes their connections.
+/// Revokes a user's tokens and closes their connections.
 #[utoipa::path(post, operation_id = "revokeUser", path = "/api/v1/users/{user}/revoke", tag = "users",
     params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
     responses((status = 200, body = VoidedTokens), Problems))]

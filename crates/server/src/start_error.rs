@@ -1,0 +1,49 @@
+//! The errors that end the start-up, and whether a setting is to blame.
+
+use std::{io, path::PathBuf};
+
+use roomful_store::StoreError;
+use tokio::task::JoinError;
+
+use crate::{config::ConfigError, http::metrics::MetricsError};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(
+        "can't listen on {listen}: {error}; choose another address with --listen, or stop the process that uses it"
+    )]
+    Listen { listen: String, error: io::Error },
+    #[error("can't open the store: {0}")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    #[error("can't write the file in ROOMFUL_PORT_FILE: {0}")]
+    PortFile(io::Error),
+    #[error("can't send webhooks: {0}")]
+    Webhooks(io::Error),
+    #[error("can't start the runtime: {0}")]
+    Runtime(io::Error),
+    #[error("another server is running on {0}; stop it first, or choose another folder with --data")]
+    Locked(PathBuf),
+    #[error("a task of the start-up panicked: {0}")]
+    Fault(#[from] JoinError),
+}
+
+impl StartError {
+    /// Whether a setting is invalid, as opposed to a failure of the system. Decides the exit code.
+    pub(crate) fn is_setting(&self) -> bool {
+        match self {
+            StartError::Config(_) | StartError::Store(StoreError::Setup(_)) => true,
+            // These two depend on the system's state. Any other error means that the address is not of this
+            // machine.
+            StartError::Listen { error, .. } => !matches!(
+                error.kind(),
+                io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+            ),
+            _ => false,
+        }
+    }
+}
