@@ -1,20 +1,32 @@
-//! The accept loop: HTTP/1.1 over TCP with deadlines and size limits. `axum::serve` works too, but this loop
-//! also closes connections with slow or oversized request heads, and frees all memory of hyper after an
-//! upgrade.
+//! The accept loop: HTTP/1.1 over TCP with deadlines and limits. `axum::serve` works too, but this loop also closes
+//! slow clients and oversized request heads, limits connections, and frees hyper's memory after an upgrade.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
+use http::{Response, StatusCode, Version, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Gauge, gauge};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
+    time::timeout,
 };
 use tower::ServiceExt;
 
-use crate::head_timer::HeadTimer;
+use crate::{
+    connection_limit::{Admission, ConnectionLimits, ConnectionPermit, ConnectionTable},
+    head_timer::HeadTimer,
+    http_stream::HttpStream,
+    transfer_deadline::{Pace, TimedBody},
+};
 
 /// Limits of HTTP connections and requests.
 #[derive(Debug, Clone)]
@@ -24,13 +36,21 @@ pub struct HttpLimits {
     /// How long an idle connection is kept for its next request (75 s; longer than load balancers do, such as
     /// nginx's 60 s).
     pub keep_alive: Duration,
-    /// The number of connections that speak HTTP, so upgraded ones do not count. Further ones are closed (no
-    /// limit).
-    pub max_connections: Option<usize>,
+    /// The time that a request body may take to arrive, and a response to be read, in addition to
+    /// `min_rate` (20 s).
+    pub transfer_timeout: Duration,
+    /// The bytes per second beyond `transfer_timeout` (1 KiB).
+    pub min_rate: u64,
+    /// The time that running requests may take after the shutdown started (2 s). Their connections are closed then.
+    pub shutdown_timeout: Duration,
     /// The largest request head in bytes (16 KiB; values below hyper's minimum of 8 KiB count as 8 KiB).
     pub max_head: usize,
     /// The number of headers in a request (64).
     pub max_headers: usize,
+    /// Limits on open connections (none).
+    pub connections: ConnectionLimits,
+    /// The routes for connections from the reserve of `connections`, such as health checks (none).
+    pub reserve_router: Router,
 }
 
 impl Default for HttpLimits {
@@ -38,16 +58,31 @@ impl Default for HttpLimits {
         HttpLimits {
             header_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(75),
-            max_connections: None,
+            transfer_timeout: Duration::from_secs(20),
+            min_rate: 1024,
+            shutdown_timeout: Duration::from_secs(2),
             max_head: 16 * 1024,
             max_headers: 64,
+            connections: ConnectionLimits::default(),
+            reserve_router: Router::new(),
         }
     }
 }
 
-/// Serves `router` on `listener` until `shutdown` completes. It then closes the listener and idle
-/// connections, and returns when all running requests are answered. Upgraded connections stay open, and a
-/// parked poll is a running request: end both with [`crate::WebSocketServer::close`] before you await this.
+/// What all connections of a listener share.
+struct Acceptor {
+    http: http1::Builder,
+    limits: HttpLimits,
+    router: Router,
+    connections: Arc<ConnectionTable>,
+    speaking_http: Gauge,
+}
+
+/// Serves `router` on `listener` until `shutdown` completes. It then closes the listener and idle connections, and
+/// returns when all running requests are answered, at the latest after [`HttpLimits::shutdown_timeout`]. Upgraded
+/// connections stay open: end them with [`crate::WebSocketServer::close`].
+///
+/// Requests without exactly one `Host` header get 400 (RFC 9112, section 3.2).
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -55,21 +90,13 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = watch::channel(());
-    let http = Arc::new(builder(&limits));
-    let connections = ConnectionLimit::new(&limits);
+    let acceptor = Arc::new(Acceptor::new(router, limits));
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    // Over the limit, dropping the stream closes it.
-                    if let Some(permit) = connections.admit() {
-                        let timer = HeadTimer::new(limits.header_timeout, limits.keep_alive);
-                        let accepted = Accepted { stream, peer, permit, timer };
-                        tokio::spawn(connection(http.clone(), accepted, router.clone(), stopped.clone()));
-                    }
-                }
+                Ok((stream, peer)) => acceptor.accept(stream, peer, &stopped),
                 Err(error) => pause_after(&error).await,
             }
         }
@@ -80,16 +107,8 @@ pub async fn serve(
     stop.closed().await;
 }
 
-fn builder(limits: &HttpLimits) -> http1::Builder {
-    let mut http = http1::Builder::new();
-    http.header_read_timeout(limits.header_timeout)
-        .max_headers(limits.max_headers)
-        .max_buf_size(limits.max_head.max(8192));
-    http
-}
-
-/// Waits after a failed accept. A connection that broke before it was accepted needs no pause. Any other
-/// error is probably a lack of file descriptors, and an immediate retry would only burn CPU.
+/// Waits after a failed accept. A connection that broke before it was accepted needs no pause. Any other error is
+/// probably a lack of file descriptors, and an immediate retry would only burn CPU.
 async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(
@@ -101,95 +120,133 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-/// Counts the connections and enforces their limit.
-struct ConnectionLimit {
-    permits: Option<Arc<Semaphore>>,
-    connections: Gauge,
-    refused: Counter,
-}
-
-/// The permit of one connection that speaks HTTP. Dropping it makes room for another.
-struct ConnectionPermit {
-    connections: Gauge,
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl ConnectionLimit {
-    fn new(limits: &HttpLimits) -> Self {
-        let semaphore = |max: usize| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        ConnectionLimit {
-            permits: limits.max_connections.map(semaphore),
-            connections: gauge!("roomful_http_connections"),
-            refused: counter!("roomful_http_connections_refused_total"),
+impl Acceptor {
+    fn new(router: Router, limits: HttpLimits) -> Self {
+        let mut http = http1::Builder::new();
+        http.header_read_timeout(limits.header_timeout)
+            .max_headers(limits.max_headers)
+            .max_buf_size(limits.max_head.max(8192));
+        Acceptor {
+            http,
+            router,
+            connections: ConnectionTable::new(limits.connections.clone()),
+            limits,
+            speaking_http: gauge!("roomful_http_connections"),
         }
     }
 
-    fn admit(&self) -> Option<ConnectionPermit> {
-        let permit = match &self.permits {
-            None => None,
-            Some(permits) => {
-                let Ok(permit) = Arc::clone(permits).try_acquire_owned() else {
-                    self.refused.increment(1);
-                    return None;
-                };
-                Some(permit)
+    /// Serves the stream in a task of its own, or closes it if a limit is reached.
+    fn accept(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, stopped: &watch::Receiver<()>) {
+        let Ok(admission) = self.connections.admit(peer.ip()) else {
+            return;
+        };
+        // Responses are written in one piece, so Nagle's algorithm only delays them. A failure is harmless.
+        let _ = stream.set_nodelay(true);
+        let (permit, reserve) = match admission {
+            Admission::Full(permit) => (permit, false),
+            Admission::Reserve(permit) => (permit, true),
+        };
+        let acceptor = Arc::clone(self);
+        let stopped = stopped.clone();
+        tokio::spawn(async move { acceptor.serve(stream, peer, permit, reserve, stopped).await });
+    }
+
+    /// Serves one connection until it ends or is upgraded.
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        permit: ConnectionPermit,
+        reserve: bool,
+        mut stopped: watch::Receiver<()>,
+    ) {
+        let _counted = Counted::new(self.speaking_http.clone());
+        let limits = &self.limits;
+        let pace = Pace {
+            grace: limits.transfer_timeout,
+            min_rate: limits.min_rate,
+        };
+        let router = if reserve {
+            &limits.reserve_router
+        } else {
+            &self.router
+        }
+        .clone();
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let router = router.clone();
+            async move {
+                if !has_one_host(&request) {
+                    return Ok(bad_host());
+                }
+                let mut request = request.map(|body| Body::new(TimedBody::new(body, pace)));
+                request.extensions_mut().insert(ConnectInfo(peer));
+                router.oneshot(request).await
+            }
+        });
+        let received: Arc<AtomicU64> = Arc::default();
+        let idle = if reserve {
+            Duration::ZERO
+        } else {
+            limits.keep_alive
+        };
+        let timer = HeadTimer::new(Arc::clone(&received), limits.header_timeout, idle);
+        let stream = HttpStream::new(stream, permit, received, pace);
+        let connection = http1::Builder::clone(&self.http)
+            .keep_alive(!reserve)
+            .timer(timer)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        tokio::pin!(connection);
+        let outcome = tokio::select! {
+            outcome = connection.as_mut() => Some(outcome),
+            _ = stopped.changed() => {
+                connection.as_mut().graceful_shutdown();
+                timeout(limits.shutdown_timeout, connection).await.ok()
             }
         };
-        self.connections.increment(1);
-        Some(ConnectionPermit {
-            connections: self.connections.clone(),
-            _permit: permit,
-        })
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        self.connections.decrement(1);
-    }
-}
-
-struct Accepted {
-    stream: TcpStream,
-    peer: SocketAddr,
-    permit: ConnectionPermit,
-    timer: HeadTimer,
-}
-
-/// Serves one connection until it ends or is upgraded.
-async fn connection(
-    http: Arc<http1::Builder>,
-    accepted: Accepted,
-    router: Router,
-    mut stopped: watch::Receiver<()>,
-) {
-    let Accepted {
-        stream,
-        peer,
-        permit: _permit,
-        timer,
-    } = accepted;
-    // Responses are written in one piece, so Nagle's algorithm only delays them. A failure is harmless.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
-    });
-    let stream = timer.watch(stream);
-    let connection = http1::Builder::clone(&http)
-        .timer(timer)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    tokio::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        _ = stopped.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        match outcome {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(%error, "HTTP connection ended"),
+            None => tracing::debug!(%peer, "closed a slow HTTP connection at shutdown"),
         }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "HTTP connection ended");
     }
+}
+
+/// Counts a connection while it speaks HTTP.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+/// Proxies and servers disagree about requests with several hosts or none, and attackers make use of that.
+/// HTTP/1.0 does not have the header, and health checks of old proxies use that version.
+fn has_one_host(request: &hyper::Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), None) => true,
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    }
+}
+
+fn bad_host() -> Response<Body> {
+    let mut response = Response::new(Body::from("Send exactly one Host header.\n"));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        header::HeaderValue::from_static("nosniff"),
+    );
+    response
 }

@@ -1,71 +1,57 @@
-//! How long a connection may wait between requests, and how long a request's head may take once it has begun.
+//! Separate deadlines for idle keep-alive connections and for request heads.
 //!
-//! hyper knows one deadline, which begins with the wait: with that alone, a load balancer's idle connections would end after a
-//! few seconds, just as it sends the next request on them. This timer tells the two apart by what was read from the stream.
+//! hyper has one deadline, which starts when the wait for a request starts. On its own it would close a load
+//! balancer's idle connections after a few seconds, often right when the next request arrives. This timer
+//! starts the head's deadline with the first byte that is read from the stream.
 
 use std::{
     future::Future,
-    io::{self, IoSlice},
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use hyper::rt::Timer;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep},
-};
+use tokio::time::{Instant, Sleep};
 
-/// hyper's timer for one connection. It makes no use of the deadline that hyper has in mind.
+/// The timer that hyper uses for one connection. It ignores the durations that hyper passes.
 #[derive(Clone)]
 pub(crate) struct HeadTimer {
-    shared: Arc<Shared>,
-    /// How long a head may take.
+    /// The bytes received from the stream so far.
+    received: Arc<AtomicU64>,
+    /// Whether hyper has started to wait for the first request.
+    waited: Arc<AtomicBool>,
+    /// The deadline for a request's head.
     head: Duration,
-    /// How long the connection may wait for the next request.
+    /// How long the connection may be idle between requests.
     idle: Duration,
 }
 
-#[derive(Default)]
-struct Shared {
-    /// Bytes read from the stream so far.
-    read: AtomicU64,
-    /// The first request is behind it, or on its way.
-    begun: AtomicBool,
-}
-
 impl HeadTimer {
-    pub(crate) fn new(head: Duration, idle: Duration) -> Self {
+    /// A timer that starts the head's deadline when `received` grows.
+    pub(crate) fn new(received: Arc<AtomicU64>, head: Duration, idle: Duration) -> Self {
         HeadTimer {
-            shared: Arc::default(),
+            received,
+            waited: Arc::default(),
             head,
             idle: idle.max(head),
-        }
-    }
-
-    /// The stream that this timer looks at.
-    pub(crate) fn watch<S>(&self, stream: S) -> Counted<S> {
-        Counted {
-            stream,
-            shared: Arc::clone(&self.shared),
         }
     }
 }
 
 impl Timer for HeadTimer {
     fn sleep(&self, _: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        // Who has connected and says nothing waits for no second request.
-        let waits = self.shared.begun.swap(true, Ordering::Relaxed);
+        // A new connection must send its first request at once; only later waits are idle time.
+        let waits = self.waited.swap(true, Ordering::Relaxed);
         let patience = if waits { self.idle } else { self.head };
         Box::pin(HeadSleep {
-            shared: Arc::clone(&self.shared),
+            received: Arc::clone(&self.received),
             head: self.head,
-            waiting_since: waits.then(|| self.shared.read.load(Ordering::Relaxed)),
+            waiting_since: waits.then(|| self.received.load(Ordering::Relaxed)),
             sleep: Box::pin(tokio::time::sleep(patience)),
         })
     }
@@ -80,9 +66,9 @@ impl Timer for HeadTimer {
 }
 
 struct HeadSleep {
-    shared: Arc<Shared>,
+    received: Arc<AtomicU64>,
     head: Duration,
-    /// How much had been read when the wait for the next request began; `None` once that has begun.
+    /// The count of read bytes when the idle time started; `None` once the next request has started.
     waiting_since: Option<u64>,
     sleep: Pin<Box<Sleep>>,
 }
@@ -93,65 +79,13 @@ impl Future for HeadSleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let read = self.shared.read.load(Ordering::Relaxed);
+        let read = self.received.load(Ordering::Relaxed);
         if self.waiting_since.is_some_and(|before| before != read) {
             self.waiting_since = None;
             let until = Instant::now() + self.head;
             self.sleep.as_mut().reset(until);
         }
         self.sleep.as_mut().poll(cx)
-    }
-}
-
-/// A stream whose reading is counted.
-pub(crate) struct Counted<S> {
-    stream: S,
-    shared: Arc<Shared>,
-}
-
-impl<S> Counted<S> {
-    pub(crate) fn into_inner(self) -> S {
-        self.stream
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        let read = buffer.filled().len() - before;
-        self.shared.read.fetch_add(read as u64, Ordering::Relaxed);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -169,19 +103,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_head_is_due_at_once_and_a_later_one_once_it_begins() {
-        let timer = HeadTimer::new(HEAD, IDLE);
+    async fn the_heads_deadline_starts_with_the_connection_and_later_with_its_first_byte() {
+        let timer = HeadTimer::new(Arc::default(), HEAD, IDLE);
         assert_eq!(took(timer.sleep(HEAD)).await, HEAD, "a bare connection");
         assert_eq!(took(timer.sleep(HEAD)).await, IDLE, "between requests");
         let mut begun = timer.sleep(HEAD);
         assert!(futures_util::FutureExt::now_or_never(&mut begun).is_none());
-        timer.shared.read.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(took(begun).await, HEAD, "a head that goes on for ever");
+        timer.received.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(took(begun).await, HEAD, "a head that never ends");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn idle_is_never_shorter_than_a_head() {
-        let timer = HeadTimer::new(HEAD, Duration::ZERO);
+    async fn the_idle_deadline_is_at_least_the_heads_deadline() {
+        let timer = HeadTimer::new(Arc::default(), HEAD, Duration::ZERO);
         assert_eq!(took(timer.sleep(HEAD)).await, HEAD);
         assert_eq!(took(timer.sleep(HEAD)).await, HEAD);
     }

@@ -23,11 +23,13 @@
 
 mod accept;
 pub mod cluster;
+mod connection_limit;
 mod cors;
 mod drain;
 pub mod engine;
 mod handshake;
 mod head_timer;
+mod http_stream;
 mod id;
 mod metrics;
 mod outbox;
@@ -37,11 +39,13 @@ mod recovery;
 mod seldom;
 mod settings;
 mod socketio;
+mod transfer_deadline;
 
 pub use roomful_wire::packet::{ArgError, Payload};
 
 pub use crate::{
     accept::{HttpLimits, serve},
+    connection_limit::{ConnectionLimits, client_network},
     cors::Cors,
     drain::{Drain, Drained},
     engine::SentMark,
@@ -56,4 +60,5 @@ pub use crate::{
         AckError, AckSender, Broadcast, Builder, EmitError, Event, FetchError, Namespace, Refusal,
         RemoteSocket, Socket, WebSocketServer,
     },
+    transfer_deadline::TooSlow,
 };

@@ -1,17 +1,13 @@
 //! All live sessions of a server: look-up by id for polling requests, counts for the bounds, and the wait for the
 //! last one at shutdown.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use super::session::Session;
-use crate::{id::SessionId, settings::Settings};
+use crate::{connection_limit::client_network, id::SessionId, settings::Settings};
 
 #[derive(Default)]
 pub(crate) struct Registry {
@@ -31,17 +27,6 @@ struct Counts {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// What counts as one address: an IPv6 client has a whole /64 network to choose from.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => v4.into(),
-            None => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        },
-    }
-}
-
 /// Why a new session is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
@@ -58,7 +43,7 @@ pub(super) struct Place {
 impl Registry {
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, settings: &Settings) -> Result<Place, Full> {
         let mut counts = self.counts.lock();
-        let address = network(address);
+        let address = client_network(address);
         if counts.closing || settings.max_sessions.is_some_and(|max| counts.live >= max) {
             return Err(Full::Server);
         }
@@ -140,17 +125,6 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_ipv6_client_is_its_network() {
-        let same = ["2001:db8::1", "2001:db8::ffff:2"].map(|text| network(text.parse().unwrap()));
-        assert_eq!(same[0], same[1]);
-        assert_ne!(same[0], network("2001:db8:0:1::1".parse().unwrap()));
-        assert_eq!(
-            network("::ffff:127.0.0.1".parse().unwrap()),
-            IpAddr::from([127, 0, 0, 1])
-        );
-    }
 
     #[test]
     fn a_closing_server_admits_nobody() {

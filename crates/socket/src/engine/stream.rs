@@ -19,7 +19,7 @@ use tokio::{
     },
 };
 
-use crate::head_timer::Counted;
+use crate::{connection_limit::ConnectionPermit, http_stream::HttpStream};
 
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
@@ -33,7 +33,11 @@ pub(super) struct Stream {
 
 /// The half to read from.
 pub(super) enum Source {
-    Tcp(OwnedReadHalf),
+    /// The permit counts the connection until the session lets go of the stream.
+    Tcp(
+        OwnedReadHalf,
+        #[allow(dead_code, reason = "held, not read")] Option<ConnectionPermit>,
+    ),
     Other(ReadHalf<Other>),
 }
 
@@ -46,28 +50,31 @@ pub(super) enum Sink {
 impl Stream {
     /// Takes the stream out of hyper, with the bytes hyper had read ahead.
     pub(super) fn take_back(upgraded: Upgraded) -> (Stream, Bytes) {
-        let upgraded = match upgraded.downcast::<TokioIo<Counted<TcpStream>>>() {
-            Ok(Parts { io, read_buf, .. }) => return (Stream::tcp(io.into_inner().into_inner()), read_buf),
+        let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
+            Ok(Parts { io, read_buf, .. }) => {
+                let (stream, permit) = io.into_inner().into_parts();
+                return (Stream::tcp(stream, Some(permit)), read_buf);
+            }
             Err(upgraded) => upgraded,
         };
         // Somebody else's accept loop.
         let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(Parts { io, read_buf, .. }) => return (Stream::tcp(io.into_inner()), read_buf),
+            Ok(Parts { io, read_buf, .. }) => return (Stream::tcp(io.into_inner(), None), read_buf),
             Err(upgraded) => upgraded,
         };
         // `axum::serve` goes through hyper-util's protocol detection, which wraps the stream once more.
         match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => (Stream::tcp(parts.io.into_inner()), parts.read_buf),
+            Ok(parts) => (Stream::tcp(parts.io.into_inner(), None), parts.read_buf),
             Err(upgraded) => (Stream::other(Box::pin(TokioIo::new(upgraded))), Bytes::new()),
         }
     }
 
-    fn tcp(stream: TcpStream) -> Stream {
+    fn tcp(stream: TcpStream, permit: Option<ConnectionPermit>) -> Stream {
         // Frames are written whole, so waiting to fill a segment only adds delay. Failure costs nothing but that.
         let _ = stream.set_nodelay(true);
         let (source, sink) = stream.into_split();
         Stream {
-            source: Source::Tcp(source),
+            source: Source::Tcp(source, permit),
             sink: Sink::Tcp(sink),
         }
     }
@@ -85,7 +92,7 @@ impl Source {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         ready!(match self {
-            Source::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Source::Tcp(stream, _) => Pin::new(stream).poll_read(cx, &mut buffer),
             Source::Other(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
         })?;
         Poll::Ready(Ok(buffer.filled().len()))
