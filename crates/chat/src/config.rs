@@ -3,7 +3,7 @@
 use crate::{
     middleware::{auth::KeyTable, rate_limit::RateLimits},
     types::Limits,
-    typing_tracker::TypingLimits,
+    typing::tracker::TypingLimits,
 };
 
 /// The settings. All times are milliseconds.

@@ -6,36 +6,27 @@ use roomful_socket::{Event, Reason, Socket};
 use serde_json::Value;
 
 use crate::{
+    app::{App, Context},
     error::ChatError,
     events::{Command, EventKind},
     handlers::{
         change, connection, inbox, membership, message, notification, presence, receipt, sync, typing,
     },
     reply::{Reply, emit_error},
-    room_manager::RoomRef,
-    servers::chat::Chat,
     session::Session,
-    types::RoomName,
 };
 
-/// Where a handler stands: in whose chat, on which socket.
-pub(crate) struct Context {
-    pub(crate) chat: Arc<Chat>,
-    pub(crate) socket: Socket,
-    pub(crate) me: Arc<Session>,
-}
-
 /// Handles one event of a client, from its raw form to its answer.
-pub(crate) async fn handle(chat: Arc<Chat>, socket: Socket, mut event: Event) {
+pub(crate) async fn handle(app: Arc<App>, socket: Socket, mut event: Event) {
     // Nobody gets past the door without a session.
     let Some(me) = socket.state::<Session>() else {
         return;
     };
     let kind = EventKind::of(&event.name);
-    chat.metrics.event(kind);
+    app.metrics.event(kind);
     let ack = event.take_ack();
-    let reply = Reply::to_client(socket.clone(), event.name.clone(), ack, chat.metrics.clone());
-    let context = Context { chat, socket, me };
+    let reply = Reply::to_client(socket.clone(), event.name.clone(), ack, app.metrics.clone());
+    let context = Context { app, socket, me };
     let command = match context.may_pass().and_then(|()| decode(&context, kind, &event)) {
         Ok(command) => command,
         Err(error) => {
@@ -47,7 +38,7 @@ pub(crate) async fn handle(chat: Arc<Chat>, socket: Socket, mut event: Event) {
         // Sends may overtake nothing and be overtaken by nothing.
         context
             .me
-            .sends_settled(context.chat.config.sends_in_flight.max(1))
+            .sends_settled(context.app.config.sends_in_flight.max(1))
             .await;
     }
     run(&context, command, reply).await;
@@ -99,19 +90,19 @@ fn decode(context: &Context, kind: Option<EventKind>, event: &Event) -> Result<C
     } else {
         Some(event.arg::<Value>(0).map_err(unreadable)?)
     };
-    Command::decode(kind, payload, &context.chat.config.limits)
+    Command::decode(kind, payload, &context.app.config.limits)
 }
 
 impl Context {
     /// What every event must pass: the rate limits, and a token that is still good.
     fn may_pass(&self) -> Result<(), ChatError> {
         let address = self.socket.handshake().address;
-        self.chat
+        self.app
             .limiters
             .event(self.me.limiter.as_ref(), &self.me.user, address)?;
         self.me.accepted();
         // The alarm closes the socket; this holds the line until it has.
-        if self.chat.clock.now_ms() >= self.chat.closes_at(self.me.expires_at()) {
+        if self.app.clock.now_ms() >= self.app.closes_at(self.me.expires_at()) {
             return Err(ChatError::TokenExpired);
         }
         Ok(())
@@ -122,27 +113,9 @@ impl Context {
         let ChatError::RateLimited { .. } = error else {
             return;
         };
-        if self.me.refused() >= self.chat.config.rates.refusals_before_close {
+        if self.me.refused() >= self.app.config.rates.refusals_before_close {
             emit_error(&self.socket, error.body(), None);
             self.socket.close(Reason::ForcedClose);
         }
-    }
-
-    /// A room that the user is a member of and may use. Forbidden and unknown rooms answer alike.
-    pub(crate) async fn my_room(&self, name: &RoomName) -> Result<RoomRef, ChatError> {
-        if let Some(room) = self.me.joined(name) {
-            return Ok(room);
-        }
-        if !self.me.allows(name) {
-            return Err(ChatError::Forbidden);
-        }
-        let room = self
-            .chat
-            .rooms
-            .open(name, false)
-            .await?
-            .ok_or(ChatError::Forbidden)?;
-        let member = self.chat.store.member(room.id, &self.me.user).await?;
-        member.map(|_| room).ok_or(ChatError::Forbidden)
     }
 }

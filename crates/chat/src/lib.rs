@@ -22,41 +22,45 @@
 
 pub mod admin;
 mod alarm;
+mod app;
 pub mod clock;
 mod cluster;
 mod config;
 mod controller;
 mod deadlines;
-mod delivery;
 mod error;
 mod events;
 mod handlers;
+mod keyed_mutex;
+mod lifecycle;
+mod log;
+mod message_rate;
 mod metrics;
 pub mod middleware;
-mod notification_tracker;
-mod pace;
-pub mod presence_tracker;
+mod notifications;
+pub mod presence;
 mod recovery;
 mod reply;
 mod room;
 mod room_manager;
-mod servers;
+mod server;
 mod session;
-mod turns;
+mod stats;
 pub mod types;
-pub mod typing_tracker;
-mod unread_board;
+pub mod typing;
+mod unread;
 
 pub use cluster::ClusterConfig;
 pub use config::{ChatConfig, RecoveryConfig};
 pub use error::{ChatError, ErrorBody, ErrorCode};
 pub use events::{presence::Status, webhook};
+pub use message_rate::PerSecond;
 pub use metrics::Messages;
 pub use middleware::{
     auth::{KeyTable, TokenAlgorithm, VerifyKey},
     rate_limit::{Rate, RateLimits},
 };
-pub use pace::PerSecond;
-pub use servers::chat::{ChatServer, NodeStats, Stats};
+pub use server::ChatServer;
+pub use stats::{NodeStats, Stats};
 pub use types::{Limits, Notified, Notify};
-pub use typing_tracker::TypingLimits;
+pub use typing::tracker::TypingLimits;

@@ -23,8 +23,8 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 pub(crate) use self::restore::resume;
 use crate::{
-    alarm::Alarm, config::RecoveryConfig, error::ChatError, metrics::Counted, room::Seat,
-    room_manager::RoomRef, servers::chat::Chat, session::Session,
+    alarm::Alarm, app::App, config::RecoveryConfig, error::ChatError, metrics::Counted, room::Subscriber,
+    room_manager::RoomRef, session::Session,
 };
 
 /// How often the store is told that the process is alive, in milliseconds: so much of the window may be lost with it.
@@ -95,7 +95,7 @@ impl Remembered {
         matches!(self.unended.lock().get(&key), Some((_, End::Over)))
     }
 
-    async fn end_now(&self, chat: &Chat) -> Result<(), StoreError> {
+    async fn end_now(&self, app: &App) -> Result<(), StoreError> {
         let waiting: Vec<_> = self
             .unended
             .lock()
@@ -103,25 +103,25 @@ impl Remembered {
             .map(|(key, told)| (*key, *told))
             .collect();
         for (key, (owner, end)) in waiting {
-            tell(chat, key, owner, end).await?;
+            tell(app, key, owner, end).await?;
             self.unended.lock().remove(&key);
         }
         Ok(())
     }
 
     /// Before a session begins or is given back: those that no connection can have any more are lost.
-    async fn inherit(&self, chat: &Chat) -> Result<(), StoreError> {
-        let lose = || chat.store.lose_all_sessions();
+    async fn inherit(&self, app: &App) -> Result<(), StoreError> {
+        let lose = || app.store.lose_all_sessions();
         self.inherited.get_or_try_init(lose).await.copied()
     }
 }
 
 /// Lets clients take up their sessions again.
-pub(crate) fn offer(chat: &Arc<Chat>) {
-    chat.namespace.set_recovery(Arc::new(Sessions(Arc::clone(chat))));
+pub(crate) fn offer(app: &Arc<App>) {
+    app.namespace.set_recovery(Arc::new(Sessions(Arc::clone(app))));
 }
 
-struct Sessions(Arc<Chat>);
+struct Sessions(Arc<App>);
 
 impl Recovery for Sessions {
     fn begin(&self, socket: &Socket, pid: &PrivateId) -> bool {
@@ -133,15 +133,15 @@ impl Recovery for Sessions {
     }
 
     fn restore<'a>(&'a self, socket: &'a Socket, claim: &'a Claim) -> Restoring<'a> {
-        let chat = &self.0;
+        let app = &self.0;
         Box::pin(async move {
-            let _turn = chat.recovery.turn(&chat.metrics.sessions_waiting).await;
+            let _turn = app.recovery.turn(&app.metrics.sessions_waiting).await;
             // Who has given up meanwhile may have come back by another connection, which is to have the session.
             if !socket.is_open() {
                 return None;
             }
             // Who waits for a turn has no place for the rest yet.
-            Box::pin(restore::restore(chat, socket, claim)).await
+            Box::pin(restore::restore(app, socket, claim)).await
         })
     }
 
@@ -151,23 +151,23 @@ impl Recovery for Sessions {
 }
 
 /// A new session is remembered from now on. Without the store it can't be taken up again, and goes on all the same.
-pub(crate) async fn begin(chat: &Chat, me: &Session, socket: &Socket) {
+pub(crate) async fn begin(app: &App, me: &Session, socket: &Socket) {
     let Some(key) = me.key() else { return };
     let session = NewSession {
         key,
         owner: me.serial,
         sid: socket.id().as_str().to_owned(),
         user_id: me.user.to_string(),
-        at: chat.clock.now_ms(),
+        at: app.clock.now_ms(),
     };
     let begun = async {
-        chat.recovery.inherit(chat).await?;
-        chat.store.begin_session(session).await
+        app.recovery.inherit(app).await?;
+        app.store.begin_session(session).await
     };
     if let Err(error) = begun.await {
         tracing::debug!(%error, "a session can't be remembered");
         me.set_key(None);
-        chat.recovery.end_later(key, me.serial, End::Over);
+        app.recovery.end_later(key, me.serial, End::Over);
     }
 }
 
@@ -176,13 +176,13 @@ pub(crate) async fn begin(chat: &Chat, me: &Session, socket: &Socket) {
 /// # Errors
 /// `unavailable`, `internal`: it is not known whether it is remembered, so the room may not be entered.
 pub(crate) async fn subscribe(
-    chat: &Chat,
+    app: &App,
     me: &Session,
     (room, head): (RoomId, u64),
     membership: u64,
 ) -> Result<(), ChatError> {
     let Some(key) = me.key() else { return Ok(()) };
-    let subscribed = chat.store.subscribe(key, me.serial, room, head, membership);
+    let subscribed = app.store.subscribe(key, me.serial, room, head, membership);
     if !subscribed.await? {
         // Another connection has taken the session over, and this one is about to end. Whatever it is: the store knows nothing
         // of this room, so this connection can't be taken up again.
@@ -192,74 +192,76 @@ pub(crate) async fn subscribe(
 }
 
 /// The sessions of these sockets no longer get the room's entries.
-pub(crate) async fn unsubscribe(chat: &Chat, room: RoomId, seats: &[Seat]) {
-    let sessions = seats.iter().filter_map(|seat| seat.socket.state::<Session>());
+pub(crate) async fn unsubscribe(app: &App, room: RoomId, subscribers: &[Subscriber]) {
+    let sessions = subscribers
+        .iter()
+        .filter_map(|subscriber| subscriber.socket.state::<Session>());
     futures_util::stream::iter(sessions)
         .for_each_concurrent(WRITES_AT_A_TIME, |me| async move {
-            forget(chat, &me, vec![room]).await;
+            forget(app, &me, vec![room]).await;
         })
         .await;
 }
 
 /// The session no longer gets these rooms' entries.
-pub(crate) async fn forget_rooms(chat: &Chat, me: &Session, rooms: &[RoomRef]) {
+pub(crate) async fn forget_rooms(app: &App, me: &Session, rooms: &[RoomRef]) {
     if !rooms.is_empty() {
-        forget(chat, me, rooms.iter().map(|room| room.id).collect()).await;
+        forget(app, me, rooms.iter().map(|room| room.id).collect()).await;
     }
 }
 
-async fn forget(chat: &Chat, me: &Session, rooms: Vec<RoomId>) {
+async fn forget(app: &App, me: &Session, rooms: Vec<RoomId>) {
     let Some(key) = me.key() else { return };
-    if let Err(error) = chat.store.unsubscribe(key, me.serial, rooms).await {
+    if let Err(error) = app.store.unsubscribe(key, me.serial, rooms).await {
         // It is incomplete then, and not given back.
         tracing::debug!(%error, "a session can't forget a room");
     }
 }
 
 /// The session's connection is gone: it may be taken up again, unless either side has ended it.
-pub(crate) async fn end(chat: &Chat, me: &Session, reason: Reason) {
+pub(crate) async fn end(app: &App, me: &Session, reason: Reason) {
     let Some(key) = me.key() else { return };
     let end = if reason.is_recoverable() {
-        End::Lost(chat.clock.now_ms())
+        End::Lost(app.clock.now_ms())
     } else {
         End::Over
     };
-    if let Err(error) = tell(chat, key, me.serial, end).await {
+    if let Err(error) = tell(app, key, me.serial, end).await {
         tracing::debug!(%error, "the end of a session can't be noted");
-        chat.recovery.end_later(key, me.serial, end);
+        app.recovery.end_later(key, me.serial, end);
     }
 }
 
 /// Tells the store. Of a session that another connection has taken up meanwhile it takes no such word.
-async fn tell(chat: &Chat, key: SessionKey, owner: SessionOwner, end: End) -> Result<(), StoreError> {
+async fn tell(app: &App, key: SessionKey, owner: SessionOwner, end: End) -> Result<(), StoreError> {
     match end {
-        End::Over => chat.store.end_session(key, owner).await,
+        End::Over => app.store.end_session(key, owner).await,
         End::Lost(at) => {
-            let keep = chat.config.recovery.lost_per_user;
-            chat.store.lose_session(key, owner, at, keep).await
+            let keep = app.config.recovery.lost_per_user;
+            app.store.lose_session(key, owner, at, keep).await
         }
     }
 }
 
 /// Tells the store from time to time that the process is alive, and lets it forget what is too old.
-pub(crate) fn start_beating(chat: &Arc<Chat>) {
-    if !chat.config.recovery.is_on() {
+pub(crate) fn start_beating(app: &Arc<App>) {
+    if !app.config.recovery.is_on() {
         return;
     }
-    let next = |chat: &Chat| Some(*chat.recovery.next_beat.lock());
-    let tick = |chat: Arc<Chat>, now: i64| async move {
-        *chat.recovery.next_beat.lock() = now.saturating_add(BEAT_MS);
-        let lost_before = now.saturating_sub(chat.config.recovery.window_ms);
+    let next = |app: &App| Some(*app.recovery.next_beat.lock());
+    let tick = |app: Arc<App>, now: i64| async move {
+        *app.recovery.next_beat.lock() = now.saturating_add(BEAT_MS);
+        let lost_before = now.saturating_sub(app.config.recovery.window_ms);
         let beat = async {
-            chat.recovery.inherit(&chat).await?;
-            chat.recovery.end_now(&chat).await?;
-            chat.store.alive(now, lost_before).await
+            app.recovery.inherit(&app).await?;
+            app.recovery.end_now(&app).await?;
+            app.store.alive(now, lost_before).await
         };
         if let Err(error) = beat.await {
             tracing::debug!(%error, "the store can't be told that the server is alive");
         }
     };
-    chat.recovery
+    app.recovery
         .alarm
-        .spawn(Arc::clone(&chat.clock), Arc::downgrade(chat), next, tick);
+        .spawn(Arc::clone(&app.clock), Arc::downgrade(app), next, tick);
 }

@@ -4,18 +4,16 @@
 //! one the room leaves memory. As it can't leave while anything of it is under way, a room that is opened afresh
 //! finds in the store all that was ever delivered.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    ops::Deref,
-    sync::Arc,
-};
+use std::{collections::HashMap, ops::Deref, sync::Arc};
 
 use ::metrics::Gauge;
 use parking_lot::Mutex;
 use roomful_store::{RoomId, RoomRow, Store};
 
-use crate::{clock::Clock, cluster::Cluster, error::ChatError, metrics::count, room::Room, types::RoomName};
+use crate::{
+    clock::Clock, cluster::Cluster, error::ChatError, keyed_mutex::KeyedMutex, metrics::count, room::Room,
+    types::RoomName,
+};
 
 /// How many rooms may be opened at a time; two of one name never are.
 const OPENERS: usize = 256;
@@ -26,8 +24,7 @@ pub(crate) struct RoomManager {
     clock: Arc<dyn Clock>,
     index: Mutex<Index>,
     /// Opening a room is an await, so it is done under an async lock: one flight per name.
-    openers: Box<[tokio::sync::Mutex<()>]>,
-    hasher: RandomState,
+    openers: KeyedMutex,
     gauge: Gauge,
     /// The other nodes, if there are any.
     cluster: Option<Arc<Cluster>>,
@@ -56,8 +53,7 @@ impl RoomManager {
             cluster,
             clock,
             index: Mutex::default(),
-            openers: (0..OPENERS).map(|_| tokio::sync::Mutex::default()).collect(),
-            hasher: RandomState::new(),
+            openers: KeyedMutex::new(OPENERS),
             gauge: ::metrics::gauge!("roomful_rooms"),
         })
     }
@@ -71,10 +67,7 @@ impl RoomManager {
         if let Some(room) = self.find(name) {
             return Ok(Some(room));
         }
-        let _one_flight = match self.opener(name) {
-            Some(opener) => Some(opener.lock().await),
-            None => None,
-        };
+        let _one_opening = self.openers.lock(name).await;
         if let Some(room) = self.find(name) {
             return Ok(Some(room));
         }
@@ -143,11 +136,6 @@ impl RoomManager {
         let mut index = self.index.lock();
         let id = *index.by_name.get(name)?;
         index.get(id, self)
-    }
-
-    fn opener(&self, name: &RoomName) -> Option<&tokio::sync::Mutex<()>> {
-        let spread = usize::try_from(self.hasher.hash_one(name) % OPENERS as u64).unwrap_or_default();
-        self.openers.get(spread)
     }
 
     fn insert(self: &Arc<Self>, room: Room) -> RoomRef {

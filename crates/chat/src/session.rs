@@ -12,10 +12,11 @@ use tokio::sync::Semaphore;
 use crate::{
     error::ChatError,
     middleware::{admission::ConnectionSlot, rate_limit::ConnectionLimiter},
-    notification_tracker::Device,
-    presence_tracker::{Choice, Recalled, UserId},
-    room::joining::Joining,
+    notifications::tracker::Device,
+    presence::tracker::{Choice, Recalled},
+    room::pending_join::PendingJoin,
     room_manager::RoomRef,
+    types::UserId,
     types::{Claims, RoomName},
 };
 
@@ -53,7 +54,7 @@ struct Life {
     /// What is remembered of its user, until they are online; `None` for most.
     recalled: Option<Box<Recalled>>,
     /// What was given back to it, until it is connected.
-    restored: Option<Box<Joining>>,
+    restored: Option<Box<PendingJoin>>,
 }
 
 impl Session {
@@ -203,11 +204,11 @@ impl Session {
         self.life.lock().key = key;
     }
 
-    pub(crate) fn set_restored(&self, restored: Joining) {
+    pub(crate) fn set_restored(&self, restored: PendingJoin) {
         self.life.lock().restored = Some(Box::new(restored));
     }
 
-    pub(crate) fn take_restored(&self) -> Option<Box<Joining>> {
+    pub(crate) fn take_restored(&self) -> Option<Box<PendingJoin>> {
         self.life.lock().restored.take()
     }
 

@@ -6,11 +6,12 @@ use roomful_store::{Member, Role};
 
 use super::{NO_ROOM, existing, to_its_end, user_id};
 use crate::{
+    app::App,
     error::ChatError,
     events::chat::MEMBER_JOINED,
     handlers::membership::{end, tell_others},
-    presence_tracker::UserId,
-    servers::chat::{Chat, ChatServer},
+    server::ChatServer,
+    types::UserId,
 };
 
 const NO_MEMBER: ChatError = ChatError::NotFound("the user is not a member of this room");
@@ -27,8 +28,8 @@ impl ChatServer {
         user: &str,
         role: Option<Role>,
     ) -> Result<(Member, bool), ChatError> {
-        let (chat, room, user) = (Arc::clone(&self.chat), room.to_owned(), user_id(user)?);
-        to_its_end(async move { put(&chat, &room, &user, role).await }).await
+        let (app, room, user) = (Arc::clone(&self.app), room.to_owned(), user_id(user)?);
+        to_its_end(async move { put(&app, &room, &user, role).await }).await
     }
 
     /// Ends a membership, and with it the subscriptions of all the user's sockets, which are told.
@@ -36,10 +37,10 @@ impl ChatServer {
     /// # Errors
     /// `not_found` if there is no such room, or the user is no member.
     pub async fn remove_member(&self, room: &str, user: &str) -> Result<(), ChatError> {
-        let (chat, room, user) = (Arc::clone(&self.chat), room.to_owned(), user_id(user)?);
+        let (app, room, user) = (Arc::clone(&self.app), room.to_owned(), user_id(user)?);
         to_its_end(async move {
-            let room = existing(&chat, &room).await?;
-            let was_member = end(&chat, &room, &user, None).await?;
+            let room = existing(&app, &room).await?;
+            let was_member = end(&app, &room, &user, None).await?;
             was_member.then_some(()).ok_or(NO_MEMBER)
         })
         .await
@@ -55,29 +56,24 @@ impl ChatServer {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Member>, ChatError> {
-        let room = existing(&self.chat, room).await?;
-        Ok(self.chat.store.members(room.id, after, limit).await?)
+        let room = existing(&self.app, room).await?;
+        Ok(self.app.store.members(room.id, after, limit).await?)
     }
 }
 
-async fn put(
-    chat: &Chat,
-    room: &str,
-    user: &UserId,
-    role: Option<Role>,
-) -> Result<(Member, bool), ChatError> {
-    let room = existing(chat, room).await?;
-    let _one_change = chat.one_membership_change(user, &room).await;
-    let now = chat.clock.now_ms();
-    let joined = chat
+async fn put(app: &App, room: &str, user: &UserId, role: Option<Role>) -> Result<(Member, bool), ChatError> {
+    let room = existing(app, room).await?;
+    let _one_change = app.one_membership_change(user, &room).await;
+    let now = app.clock.now_ms();
+    let joined = app
         .store
         .put_member(room.id, user, role, now)
         .await?
         .ok_or(NO_ROOM)?;
     if joined.newly {
-        chat.presence.enter(user, room.id);
-        tell_others(chat, &room, MEMBER_JOINED, user, None);
-        chat.presence.tell_joined(user, room.id).await?;
+        app.presence.enter(user, room.id);
+        tell_others(app, &room, MEMBER_JOINED, user, None);
+        app.presence.tell_joined(user, room.id).await?;
     }
     Ok((joined.member, joined.newly))
 }

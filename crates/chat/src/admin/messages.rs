@@ -10,14 +10,15 @@ use serde_json::{
 
 use super::{NO_ROOM, existing, user_id};
 use crate::{
+    app::App,
     error::ChatError,
     events::chat::{GetHistory, SendMessage, Span},
     handlers::message,
+    log::pending::{PendingWrite, WriteContent},
     middleware::auth::display_name,
-    presence_tracker::UserId,
     reply::{Answer, Reply},
-    room::pending::{Pending, What},
-    servers::chat::{Chat, ChatServer},
+    server::ChatServer,
+    types::UserId,
 };
 
 /// A message to be posted. The fields are those of `chat:send_message`.
@@ -65,32 +66,32 @@ impl ChatServer {
     /// `not_found` if there is no such room, `conflict` if the id stands for another message, and those of
     /// `chat:send_message` for what may not be said.
     pub async fn post(&self, room: &str, post: Post) -> Result<Posted, ChatError> {
-        let chat = &self.chat;
+        let app = &self.app;
         let user = user_id(&post.user_id)?;
-        let room = existing(chat, room).await?;
+        let room = existing(app, room).await?;
         let mut payload = to_value(&post).map_err(|error| broken(&error))?;
         payload["room"] = room.name.as_str().into();
-        let SendMessage { client_id, draft, .. } = SendMessage::posted(payload, &chat.config.limits)?;
-        let body = message::body(chat, &room, &draft).await?;
+        let SendMessage { client_id, draft, .. } = SendMessage::posted(payload, &app.config.limits)?;
+        let body = message::body(app, &room, &draft).await?;
         let name = match post.name {
             Some(name) => display_name(&name),
-            None => remembered_name(chat, &user).await?,
+            None => remembered_name(app, &user).await?,
         };
-        let place = Arc::clone(&chat.calls)
+        let place = Arc::clone(&app.calls)
             .acquire_owned()
             .await
             .map_err(|_| ChatError::Internal)?;
-        chat.typing.stop(&user, room.id);
-        let (reply, answer) = Reply::to_caller(Arc::clone(&chat.metrics));
-        let pending = Pending {
+        app.typing.stop(&user, room.id);
+        let (reply, answer) = Reply::to_caller(Arc::clone(&app.metrics));
+        let pending = PendingWrite {
             user,
             name,
             client_id,
-            what: What::Message(draft),
+            what: WriteContent::Message(draft),
             body,
             reply,
         };
-        chat.pipeline.submit(room, pending, place);
+        app.pipeline.submit(room, pending, place);
         let answer: Answer = answer.await.unwrap_or(Err(ChatError::Internal));
         match answer {
             Ok(sent) => serde_json::from_str(sent.get()).map_err(|error| broken(&error)),
@@ -112,8 +113,8 @@ impl ChatServer {
         after: Option<u64>,
         limit: Option<u32>,
     ) -> Result<Box<RawValue>, ChatError> {
-        let chat = &self.chat;
-        let room = existing(chat, room).await?;
+        let app = &self.app;
+        let room = existing(app, room).await?;
         let span = match (before, after) {
             (None, None) => Span::Latest,
             (Some(before), None) => Span::Before(before),
@@ -123,14 +124,14 @@ impl ChatServer {
                 return Err(ChatError::InvalidRequest(message.to_owned()));
             }
         };
-        let limits = &chat.config.limits;
+        let limits = &app.config.limits;
         let ask = GetHistory {
             room: room.name.clone(),
             span,
             limit: limit.unwrap_or(limits.default_page).min(limits.max_page),
         };
-        let (reply, answer) = Reply::to_caller(Arc::clone(&chat.metrics));
-        message::answer_history(chat, &room, &ask, reply).await;
+        let (reply, answer) = Reply::to_caller(Arc::clone(&app.metrics));
+        message::answer_history(app, &room, &ask, reply).await;
         match answer.await.unwrap_or(Err(ChatError::Internal)) {
             Err(ChatError::Forbidden) => Err(NO_ROOM),
             answer => answer,
@@ -138,8 +139,8 @@ impl ChatServer {
     }
 }
 
-async fn remembered_name(chat: &Chat, user: &UserId) -> Result<Option<Arc<str>>, ChatError> {
-    let known = chat.store.users(&[user.to_string()]).await?.pop();
+async fn remembered_name(app: &App, user: &UserId) -> Result<Option<Arc<str>>, ChatError> {
+    let known = app.store.users(&[user.to_string()]).await?.pop();
     Ok(known.and_then(|user| user.name).map(Arc::from))
 }
 

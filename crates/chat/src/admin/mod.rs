@@ -21,8 +21,8 @@ pub use self::{
 };
 pub(crate) use self::{rooms::clear as clear_room, users::close_sockets};
 use crate::{
-    error::ChatError, middleware::auth::is_user_id, presence_tracker::UserId, room_manager::RoomRef,
-    servers::chat::Chat, types::RoomName,
+    app::App, error::ChatError, middleware::auth::is_user_id, room_manager::RoomRef, types::RoomName,
+    types::UserId,
 };
 
 /// Carries a call out to its end, also if whoever asked goes away meanwhile: what is committed must take effect.
@@ -36,9 +36,9 @@ pub(crate) async fn to_its_end<T: Send + 'static>(
 }
 
 /// The room of a name, for those who need no membership.
-async fn existing(chat: &Chat, name: &str) -> Result<RoomRef, ChatError> {
+async fn existing(app: &App, name: &str) -> Result<RoomRef, ChatError> {
     let name = room_name(name)?;
-    chat.rooms.open(&name, false).await?.ok_or(NO_ROOM)
+    app.rooms.open(&name, false).await?.ok_or(NO_ROOM)
 }
 
 const NO_ROOM: ChatError = ChatError::NotFound("there is no such room");

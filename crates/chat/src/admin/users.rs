@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{to_its_end, user_id};
 use crate::{
-    cluster::Control,
+    app::App,
     error::ChatError,
     events::presence::{State, Status},
-    presence_tracker::UserId,
-    servers::chat::{Chat, ChatServer},
+    log::control::Control,
+    server::ChatServer,
     session::Session,
+    types::UserId,
 };
 
 /// What is known of a user.
@@ -76,13 +77,13 @@ impl ChatServer {
     /// # Errors
     /// `not_found` for a user who was never here.
     pub async fn user(&self, user: &str) -> Result<UserState, ChatError> {
-        let chat = &self.chat;
+        let app = &self.app;
         let user = user_id(user)?;
         let ids = vec![user.to_string()];
-        let known = chat.store.users(&ids).await?.pop();
-        let mut devices: Vec<_> = sockets_of(chat, &user).iter().filter_map(Device::of).collect();
-        devices.extend(chat.presence.devices_elsewhere(&user).await);
-        let state = chat
+        let known = app.store.users(&ids).await?.pop();
+        let mut devices: Vec<_> = sockets_of(app, &user).iter().filter_map(Device::of).collect();
+        devices.extend(app.presence.devices_elsewhere(&user).await);
+        let state = app
             .presence
             .states(ids, Some(&user))
             .await?
@@ -103,13 +104,13 @@ impl ChatServer {
     /// # Errors
     /// `invalid_request` for more users, or an id that no user can have.
     pub async fn presence(&self, users: Vec<String>) -> Result<Vec<Presence>, ChatError> {
-        let most = self.chat.config.limits.users_per_subscribe;
+        let most = self.app.config.limits.users_per_subscribe;
         if users.len() > most {
             let message = format!("{} users are asked for; {most} at most", users.len());
             return Err(ChatError::InvalidRequest(message));
         }
         users.iter().try_for_each(|user| user_id(user).map(drop))?;
-        let states = self.chat.presence.states(users, None).await?;
+        let states = self.app.presence.states(users, None).await?;
         Ok(states.into_iter().map(Presence::from).collect())
     }
 
@@ -119,11 +120,11 @@ impl ChatServer {
     /// # Errors
     /// `invalid_request` for an id that no user can have.
     pub async fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
-        let (chat, user) = (Arc::clone(&self.chat), user_id(user)?);
+        let (app, user) = (Arc::clone(&self.app), user_id(user)?);
         let told = Control::SentAway {
             user: user.to_string(),
         };
-        to_its_end(async move { send_away(&chat, &user, &told).await }).await
+        to_its_end(async move { send_away(&app, &user, &told).await }).await
     }
 
     /// Voids every token of a user that was issued up to now, for as long as revocations are kept, and closes their
@@ -132,17 +133,17 @@ impl ChatServer {
     /// Tokens count whole seconds (`iat`): those of the present second may be from before this call, so they are void
     /// too. A token for the user is good again if it was issued in the next second.
     pub async fn revoke_user(&self, user: &str) -> Result<Revoked, ChatError> {
-        let (chat, user) = (Arc::clone(&self.chat), user_id(user)?);
+        let (app, user) = (Arc::clone(&self.app), user_id(user)?);
         to_its_end(async move {
-            let before = (chat.clock.now_ms().div_euclid(1_000) + 1).saturating_mul(1_000);
-            chat.store.revoke(&user, before).await?;
-            let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
-            chat.last_revocation.fetch_max(serial, Ordering::SeqCst);
+            let before = (app.clock.now_ms().div_euclid(1_000) + 1).saturating_mul(1_000);
+            app.store.revoke(&user, before).await?;
+            let serial = app.serials.fetch_add(1, Ordering::SeqCst);
+            app.last_revocation.fetch_max(serial, Ordering::SeqCst);
             let told = Control::Revoked {
                 user: user.to_string(),
                 before,
             };
-            let closed = send_away(&chat, &user, &told).await?;
+            let closed = send_away(&app, &user, &told).await?;
             Ok(Revoked { before, closed })
         })
         .await
@@ -151,19 +152,19 @@ impl ChatServer {
 
 /// Closes the user's connections, here and, by what they are `told`, on the other nodes; and forgets those that were lost:
 /// nobody takes them up again. Answers how many connections there were.
-async fn send_away(chat: &Chat, user: &UserId, told: &Control) -> Result<usize, ChatError> {
-    let elsewhere = chat.presence.devices_elsewhere(user).await.len();
-    let closed = close_sockets(chat, user, |_| true);
-    chat.store.end_lost_sessions(user).await?;
-    if let Some(cluster) = &chat.cluster {
+async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, ChatError> {
+    let elsewhere = app.presence.devices_elsewhere(user).await.len();
+    let closed = close_sockets(app, user, |_| true);
+    app.store.end_lost_sessions(user).await?;
+    if let Some(cluster) = &app.cluster {
         cluster.command(told).await?;
     }
     Ok(closed + elsewhere)
 }
 
 /// Closes for good those of the user's connections here for which `which` holds. Answers how many there were.
-pub(crate) fn close_sockets(chat: &Chat, user: &str, which: impl Fn(&Session) -> bool) -> usize {
-    let mut sockets = sockets_of(chat, user);
+pub(crate) fn close_sockets(app: &App, user: &str, which: impl Fn(&Session) -> bool) -> usize {
+    let mut sockets = sockets_of(app, user);
     sockets.retain(|socket| socket.state::<Session>().is_some_and(|session| which(&session)));
     for socket in &sockets {
         socket.disconnect(true);
@@ -172,13 +173,13 @@ pub(crate) fn close_sockets(chat: &Chat, user: &str, which: impl Fn(&Session) ->
 }
 
 /// A user's sockets. Asked for seldom, so it looks at all there are rather than keep a list for each user.
-fn sockets_of(chat: &Chat, user: &str) -> Vec<Socket> {
+fn sockets_of(app: &App, user: &str) -> Vec<Socket> {
     let is_theirs = |socket: &Socket| {
         socket
             .state::<Session>()
             .is_some_and(|session| *session.user == *user)
     };
-    let mut sockets = chat.namespace.sockets();
+    let mut sockets = app.namespace.sockets();
     sockets.retain(is_theirs);
     sockets
 }

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{Cluster, moment::Moment};
-use crate::servers::chat::Chat;
+use crate::app::App;
 
 /// How long to wait, at least, before the next sign of life.
 const LEAST_WAIT: Duration = Duration::from_millis(50);
@@ -98,14 +98,14 @@ fn member(node: &str) -> Arc<str> {
 }
 
 /// Renews the lease until the chat is gone. Three renewals may fail before it ends.
-pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
+pub(super) async fn keep(owner: Weak<App>, cluster: Arc<Cluster>) {
     let ttl = cluster.config.lease;
     let (every, in_time) = (ttl / 3, ttl * 4 / 5);
     let mut renewed: Option<Moment> = None;
     loop {
-        let Some(chat) = owner.upgrade() else { return };
+        let Some(app) = owner.upgrade() else { return };
         let asked = Moment::now();
-        let (member, info) = (cluster.standing.member(), cluster.info(chat.stats()));
+        let (member, info) = (cluster.standing.member(), cluster.info(app.stats()));
         // No answer is worth waiting for longer than the lease may last.
         let patience = renewed.map_or(every, |at| (at + in_time).left());
         let patience = patience.clamp(Duration::from_millis(50), every);
@@ -120,11 +120,11 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
                 }
                 cluster.unanswered.store(false, Ordering::Release);
                 if !lasted || beat == Beat::Began {
-                    chat.presence.put_all();
+                    app.presence.put_all();
                 }
             }
             Ok(Ok(Beat::Lapsed)) => {
-                fence(&chat, &cluster, "it has ended");
+                fence(&app, &cluster, "it has ended");
                 *cluster.standing.member.write() = self::member(&cluster.standing.node);
                 renewed = None;
                 continue;
@@ -135,10 +135,10 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
         let ends = renewed.map(|at| at + in_time);
         let over = ends.is_none_or(Moment::is_over);
         if over {
-            fence(&chat, &cluster, "it can't be renewed");
+            fence(&app, &cluster, "it can't be renewed");
             renewed = None;
         }
-        drop(chat);
+        drop(app);
         // Whoever has lost it tries more often than whoever has it.
         let next = if over { asked + every / 5 } else { asked + every };
         let next = ends.filter(|_| !over).map_or(next, |ends| next.min(ends));
@@ -147,13 +147,13 @@ pub(super) async fn keep(owner: Weak<Chat>, cluster: Arc<Cluster>) {
     }
 }
 
-fn fence(chat: &Chat, cluster: &Cluster, why: &str) {
+fn fence(app: &App, cluster: &Cluster, why: &str) {
     if !cluster.standing.end() {
         return;
     }
     cluster.lost_leases.increment(1);
     tracing::error!(why, "this node has lost its lease: all its clients are sent away");
-    for socket in chat.namespace.sockets() {
+    for socket in app.namespace.sockets() {
         socket.close(Reason::ForcedClose);
     }
 }

@@ -16,17 +16,14 @@
 //! `log`, and its entries on the topics of their rooms, which only nodes hear that have the room in memory. What does not come
 //! in a moment is read back from the store; and that something has come at all, the store is asked once in a while.
 
-mod commands;
-mod control;
-pub(crate) mod elsewhere;
-mod follower;
-mod hearing;
+mod bus_listener;
+mod bus_message;
+mod catch_up;
+mod control_handler;
+mod control_writer;
 mod lease;
 mod moment;
-mod newest;
-mod obedience;
-mod upcoming;
-mod word;
+mod watermark_filter;
 
 use std::{
     collections::HashMap,
@@ -46,25 +43,24 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
 
-pub(crate) use self::{
-    control::Control,
-    follower::{come_up, reach, start},
-    obedience::obey,
-    upcoming::Next,
-    word::UserWord,
-};
 use self::{
-    hearing::Ear,
+    bus_listener::BusListener,
+    bus_message::{Growth, Line, Places, RoomBusMessage, encode},
     lease::Standing,
-    newest::NewestTold,
-    upcoming::Upcoming,
-    word::{Growth, Line, Places, RoomWord, encode},
+    watermark_filter::WatermarkFilter,
+};
+pub(crate) use self::{
+    bus_message::UserBusMessage,
+    catch_up::{come_up, reach, start},
+    control_handler::obey,
 };
 use crate::{
+    app::App,
     error::ChatError,
-    presence_tracker::UserId,
+    log::reorder_buffer::{Next, ReorderBuffer},
     room_manager::RoomManager,
-    servers::chat::{Chat, NodeStats, Stats},
+    stats::{NodeStats, Stats},
+    types::UserId,
 };
 
 /// The topic of all commits.
@@ -97,9 +93,9 @@ pub struct ClusterConfig {
 pub(crate) struct Cluster {
     config: ClusterConfig,
     standing: Standing,
-    upcoming: Mutex<Upcoming>,
+    reorder_buffer: Mutex<ReorderBuffer>,
     /// Of marks.
-    pub(crate) newest: NewestTold,
+    pub(crate) newest: WatermarkFilter,
     /// Something was told of the order: for whoever waits for the next place, and for the follower.
     news: Notify,
     told: Notify,
@@ -113,8 +109,8 @@ pub(crate) struct Cluster {
     gap: Notify,
     /// The cluster's own room, once it is known.
     control_room: Mutex<Option<RoomId>>,
-    chat: OnceLock<Weak<Chat>>,
-    ear: Arc<Ear>,
+    app: OnceLock<Weak<App>>,
+    ear: Arc<BusListener>,
     heard_by_all: Mutex<Vec<Subscription>>,
     backfills: Counter,
     lost_leases: Counter,
@@ -123,7 +119,7 @@ pub(crate) struct Cluster {
 }
 
 /// An entry that was committed here, for the others.
-pub(crate) struct Told<'a> {
+pub(crate) struct CommittedEntry<'a> {
     pub(crate) room: RoomId,
     pub(crate) name: &'a str,
     pub(crate) seq: u64,
@@ -136,8 +132,8 @@ impl Cluster {
         Arc::new_cyclic(|cluster| Self {
             standing: Standing::new(&config.node),
             config,
-            upcoming: Mutex::default(),
-            newest: NewestTold::default(),
+            reorder_buffer: Mutex::default(),
+            newest: WatermarkFilter::default(),
             news: Notify::new(),
             told: Notify::new(),
             forgotten: Notify::new(),
@@ -145,8 +141,8 @@ impl Cluster {
             doubted_until: Mutex::default(),
             gap: Notify::new(),
             control_room: Mutex::default(),
-            chat: OnceLock::new(),
-            ear: Arc::new(Ear(Weak::clone(cluster))),
+            app: OnceLock::new(),
+            ear: Arc::new(BusListener(Weak::clone(cluster))),
             heard_by_all: Mutex::default(),
             backfills: counter!("roomful_cluster_backfills_total"),
             lost_leases: counter!("roomful_cluster_leases_lost_total"),
@@ -155,19 +151,19 @@ impl Cluster {
     }
 
     /// Hears what is told to all from now on.
-    pub(crate) fn listen(&self, chat: &Arc<Chat>) {
+    pub(crate) fn listen(&self, app: &Arc<App>) {
         // Once per cluster.
-        let _ = self.chat.set(Arc::downgrade(chat));
+        let _ = self.app.set(Arc::downgrade(app));
         let log = self.subscribe(LOG);
         self.heard_by_all.lock().push(log);
     }
 
-    fn chat(&self) -> Option<Arc<Chat>> {
-        self.chat.get()?.upgrade()
+    fn app(&self) -> Option<Arc<App>> {
+        self.app.get()?.upgrade()
     }
 
     fn subscribe(&self, topic: &str) -> Subscription {
-        let ear: Arc<Ear> = Arc::clone(&self.ear);
+        let ear: Arc<BusListener> = Arc::clone(&self.ear);
         self.config.bus.subscribe(topic, ear)
     }
 
@@ -202,11 +198,11 @@ impl Cluster {
     // ---- telling
 
     /// Entries were committed at `first` and after it.
-    pub(crate) fn tell_committed(&self, epoch: &str, first: LogPosition, told: &[Told<'_>]) {
+    pub(crate) fn tell_committed(&self, epoch: &str, first: LogPosition, told: &[CommittedEntry<'_>]) {
         let mut rooms: Vec<(RoomId, &str)> = Vec::new();
         let mut lines: Vec<Vec<Line<'_>>> = Vec::new();
         let mut room_of = Vec::with_capacity(told.len());
-        for (position, told) in first.and_following().zip(told) {
+        for (pos, told) in first.and_following().zip(told) {
             let known = rooms.iter().rposition(|(id, _)| *id == told.room);
             let at = known.unwrap_or_else(|| {
                 rooms.push((told.room, told.name));
@@ -215,13 +211,13 @@ impl Cluster {
             });
             room_of.push(at);
             if let Some(lines) = lines.get_mut(at) {
-                lines.push(Line::of(position, told.seq, &told.entry, told.at));
+                lines.push(Line::of(pos, told.seq, &told.entry, told.at));
             }
         }
         // Entries first: whoever hears of a place then has what stands there, as a rule.
         for ((room, _), entries) in rooms.iter().zip(lines) {
             let epoch = epoch.into();
-            self.tell_room(*room, &RoomWord::Entries { epoch, entries });
+            self.tell_room(*room, &RoomBusMessage::Entries { epoch, entries });
         }
         let rooms = rooms.iter().map(|(id, name)| (*id, (*name).into()));
         let places = Places {
@@ -236,13 +232,13 @@ impl Cluster {
     /// This node's own entries are among the places ahead, too. Whoever goes on by what others have told comes to them, perhaps
     /// before this node does that has just committed them; and would wait in vain for somebody to tell of them, and keep this
     /// node waiting behind.
-    pub(crate) fn note_own(&self, first: LogPosition, told: &[Told<'_>]) {
-        let mut upcoming = self.upcoming.lock();
-        for (position, told) in first.and_following().zip(told) {
-            let line = Line::of(position, told.seq, &told.entry, told.at);
-            upcoming.add_entry(line.placed(told.room));
+    pub(crate) fn note_own(&self, first: LogPosition, told: &[CommittedEntry<'_>]) {
+        let mut reorder_buffer = self.reorder_buffer.lock();
+        for (pos, told) in first.and_following().zip(told) {
+            let line = Line::of(pos, told.seq, &told.entry, told.at);
+            reorder_buffer.add_entry(line.placed(told.room));
         }
-        drop(upcoming);
+        drop(reorder_buffer);
         self.news.notify_one();
     }
 
@@ -258,7 +254,7 @@ impl Cluster {
             Ok(data) => data,
             Err(error) => return tracing::error!(event, %error, "an event can't be encoded"),
         };
-        let word = RoomWord::Event {
+        let word = RoomBusMessage::Event {
             event: event.into(),
             data: std::borrow::Cow::Owned(data),
             grown: grown.map(|(user, to)| Growth {
@@ -271,24 +267,24 @@ impl Cluster {
 
     pub(crate) fn tell_typing(&self, room: RoomId, user: &UserId, on: bool) {
         let user = user.as_ref().into();
-        self.tell_room(room, &RoomWord::Typing { user, on });
+        self.tell_room(room, &RoomBusMessage::Typing { user, on });
     }
 
-    fn tell_room(&self, room: RoomId, word: &RoomWord<'_>) {
+    fn tell_room(&self, room: RoomId, word: &RoomBusMessage<'_>) {
         self.config.bus.publish(&room_topic(room), encode(word));
     }
 
     /// The other nodes on which the user is are told.
-    pub(crate) fn tell_user(&self, user: &str, word: &UserWord<'_>) {
+    pub(crate) fn tell_user(&self, user: &str, word: &UserBusMessage<'_>) {
         self.config.bus.publish(&user_topic(user), encode(word));
     }
 
     pub(crate) fn tell_presence(&self, user: &str) {
-        self.tell_user(user, &UserWord::Presence);
+        self.tell_user(user, &UserBusMessage::Presence);
     }
 
     pub(crate) fn tell_crowd(&self, room: RoomId) {
-        self.tell_room(room, &RoomWord::Crowd);
+        self.tell_room(room, &RoomBusMessage::NodePresence);
     }
 
     // ---- the roster
@@ -404,9 +400,9 @@ impl Cluster {
 
     // ---- the order
 
-    /// What was told of the position `position`, which is taken out.
-    pub(crate) fn take(&self, position: LogPosition, rooms: &RoomManager) -> Next {
-        self.upcoming.lock().take(position, |room| rooms.has(room))
+    /// What was told of the place `pos`, which is taken out.
+    pub(crate) fn take(&self, pos: LogPosition, rooms: &RoomManager) -> Next {
+        self.reorder_buffer.lock().take(pos, |room| rooms.has(room))
     }
 
     /// Waits for more to be told, `until` at most. False if it was in vain.
@@ -414,9 +410,9 @@ impl Cluster {
         tokio::time::timeout_at(until, self.news.notified()).await.is_ok()
     }
 
-    /// There are entries up to the position `position`.
-    pub(crate) fn heard_of(&self, position: LogPosition) {
-        self.upcoming.lock().heard_of(position);
+    /// There are entries up to the place `pos`.
+    pub(crate) fn heard_of(&self, pos: LogPosition) {
+        self.reorder_buffer.lock().heard_of(pos);
         self.told.notify_one();
     }
 

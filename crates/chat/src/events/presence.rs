@@ -6,7 +6,7 @@ use roomful_store::ChosenStatus;
 use serde::Serialize;
 
 use super::fields::Fields;
-use crate::{error::ChatError, presence_tracker::Choice, types::Limits};
+use crate::{error::ChatError, presence::tracker::Choice, types::Limits};
 
 pub(crate) const SUBSCRIBE: &str = "presence:subscribe";
 pub(crate) const UNSUBSCRIBE: &str = "presence:unsubscribe";

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use roomful_store::{EntryKind, Role};
 
 use crate::{
-    controller::Context,
+    app::Context,
     error::ChatError,
     events::log::ChangeMessage,
-    reply::Reply,
-    room::{
-        Room,
-        pending::{Pending, What, change_body},
+    log::{
+        pending::{PendingWrite, WriteContent, change_body},
         view::NO_MESSAGE,
     },
+    reply::Reply,
+    room::Room,
     room_manager::RoomRef,
     types::Change,
 };
@@ -21,7 +21,7 @@ use crate::{
 /// `chat:edit_message`, `chat:delete_message`, `chat:react`: puts the change on its way, behind what the room has
 /// queued. The answer comes with the commit.
 pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) {
-    let Context { chat, me, .. } = context;
+    let Context { app, me, .. } = context;
     let (room, body) = match prepare(context, &ask).await {
         Ok(prepared) => prepared,
         Err(error) => return reply.fail(&error),
@@ -29,15 +29,15 @@ pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) 
     let Ok(place) = Arc::clone(&me.sends).acquire_owned().await else {
         return reply.fail(&ChatError::Internal);
     };
-    let pending = Pending {
+    let pending = PendingWrite {
         user: me.user.clone(),
         name: me.name(),
         client_id: ask.client_id,
-        what: What::Change(ask.seq, ask.change),
+        what: WriteContent::Change(ask.seq, ask.change),
         body,
         reply,
     };
-    chat.pipeline.submit(room, pending, place);
+    app.pipeline.submit(room, pending, place);
 }
 
 async fn prepare(context: &Context, ask: &ChangeMessage) -> Result<(RoomRef, String), ChatError> {
@@ -73,7 +73,7 @@ async fn author_of(
     ask: &ChangeMessage,
     otherwise: NotAuthor,
 ) -> Result<(), ChatError> {
-    let entry = context.chat.store.entry(room.id, ask.seq).await?;
+    let entry = context.app.store.entry(room.id, ask.seq).await?;
     let message = entry
         .filter(|entry| entry.kind == EntryKind::Message)
         .ok_or(NO_MESSAGE)?;
@@ -94,10 +94,10 @@ async fn author_of(
 }
 
 async fn is_moderator(context: &Context, room: &Room) -> Result<bool, ChatError> {
-    let Context { chat, me, .. } = context;
+    let Context { app, me, .. } = context;
     if me.is_moderator() {
         return Ok(true);
     }
-    let member = chat.store.member(room.id, &me.user).await?;
+    let member = app.store.member(room.id, &me.user).await?;
     Ok(member.is_some_and(|member| member.role == Role::Moderator))
 }

@@ -3,21 +3,21 @@
 use roomful_store::InboxRow;
 
 use crate::{
-    controller::Context,
+    app::Context,
     error::ChatError,
     events::{
         inbox::{AskInbox, InboxPage, InboxRoom, cursor},
         log::MessageView,
     },
+    log::view,
     reply::Reply,
-    room::view,
     types::RoomName,
 };
 
 /// `chat:inbox`. Rooms that the token does not allow are left out, so a page may be shorter than it could be.
 pub(crate) async fn inbox(context: &Context, ask: &AskInbox, reply: Reply) {
     let found = context
-        .chat
+        .app
         .store
         .inbox(&context.me.user, ask.limit, ask.after)
         .await;

@@ -11,17 +11,17 @@ use serde::Serialize;
 
 use super::message;
 use crate::{
-    cluster::{self, Control},
-    controller::Context,
+    app::{App, Context},
+    cluster,
     error::ChatError,
     events::chat::{InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, UserInRoom},
-    presence_tracker::UserId,
+    log::{control::Control, view::PageView},
     recovery,
     reply::Reply,
-    room::{Frame, Room, Seat, joining::Joining, view::PageView},
+    room::{Frame, Room, Subscriber, pending_join::PendingJoin},
     room_manager::RoomRef,
-    servers::chat::Chat,
     session::Session,
+    types::UserId,
 };
 
 /// The answer to who would have to wait for too much.
@@ -37,14 +37,14 @@ struct Found {
 
 /// `chat:join`.
 pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
-    let Context { chat, socket, me } = context;
+    let Context { app, socket, me } = context;
     let room = match enterable(context, &ask).await {
         Ok(room) => room,
         Err(error) => return reply.fail(&error),
     };
-    let _one_change = chat.one_membership_change(&me.user, &room).await;
+    let _one_change = app.one_membership_change(&me.user, &room).await;
     let into = [room.clone()];
-    let joining = Joining::begin(&chat.order, me, socket, into, chat.config.join_buffer);
+    let joining = PendingJoin::begin(&app.log, me, socket, into, app.config.join_buffer);
     match look_up(context, &joining, &ask).await {
         Ok(found) => finish(context, joining, &found, reply),
         Err(error) => {
@@ -55,46 +55,46 @@ pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
     }
     if me.joined(&ask.room).is_none() {
         // Or a later join would go on from here.
-        recovery::forget_rooms(chat, me, &[room]).await;
+        recovery::forget_rooms(app, me, &[room]).await;
     }
 }
 
 /// The room, if this socket may subscribe to it.
 async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> {
-    let Context { chat, me, .. } = context;
+    let Context { app, me, .. } = context;
     if !me.allows(&ask.room) {
         return Err(ChatError::Forbidden);
     }
-    me.has_room_for(&ask.room, chat.config.limits.rooms_per_socket)?;
-    let room = chat.rooms.open(&ask.room, chat.config.create_rooms).await?;
+    me.has_room_for(&ask.room, app.config.limits.rooms_per_socket)?;
+    let room = app.rooms.open(&ask.room, app.config.create_rooms).await?;
     let room = room.ok_or(ChatError::Forbidden)?;
-    cluster::reach(chat, &room, ask.since.unwrap_or_default()).await?;
+    cluster::reach(app, &room, ask.since.unwrap_or_default()).await?;
     Ok(room)
 }
 
-async fn look_up(context: &Context, joining: &Joining, ask: &Join) -> Result<Found, ChatError> {
-    let Context { chat, me, .. } = context;
+async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result<Found, ChatError> {
+    let Context { app, me, .. } = context;
     let [(room, head)] = joining.rooms() else {
         return Err(ChatError::Internal);
     };
-    let joined = chat.store.join(room.id, &me.user, chat.clock.now_ms()).await?;
+    let joined = app.store.join(room.id, &me.user, app.clock.now_ms()).await?;
     let membership = joined.ok_or(ChatError::Forbidden)?;
-    chat.presence.look_around(&[room.id]).await;
+    app.presence.look_around(&[room.id]).await;
     if membership.newly {
         // Whatever becomes of this join: the user is a member.
-        tell_others(chat, room, MEMBER_JOINED, &me.user, Some(&context.socket));
-        chat.presence.tell_joined(&me.user, room.id).await?;
+        tell_others(app, room, MEMBER_JOINED, &me.user, Some(&context.socket));
+        app.presence.tell_joined(&me.user, room.id).await?;
     }
     let from = From {
         since: ask.since,
         epoch: ask.epoch.as_deref(),
         limit: ask.limit,
     };
-    let unread = async { Ok(chat.store.unread(room.id, &me.user).await?.unwrap_or_default()) };
+    let unread = async { Ok(app.store.unread(room.id, &me.user).await?.unwrap_or_default()) };
     let ((history, reset), unread, ()) = try_join3(
-        catch_up(chat, room, *head, &from),
+        catch_up(app, room, *head, &from),
         unread,
-        recovery::subscribe(chat, me, (room.id, *head), membership.member.membership),
+        recovery::subscribe(app, me, (room.id, *head), membership.member.membership),
     )
     .await?;
     Ok(Found {
@@ -115,7 +115,7 @@ pub(super) struct From<'a> {
 /// What follows what a client knows: a page from there on, or, if it knows nothing or nothing that can be continued,
 /// the newest one. Answers also whether it has to forget what it knows.
 pub(super) async fn catch_up(
-    chat: &Chat,
+    app: &App,
     room: &Room,
     head: u64,
     from: &From<'_>,
@@ -123,24 +123,24 @@ pub(super) async fn catch_up(
     let known = from.epoch.is_none_or(|epoch| epoch == &*room.epoch);
     let resumable = from.since.filter(|since| known && *since <= head);
     if let Some(seq) = resumable {
-        let history = message::page(chat, room, Range::After { seq, upto: head }, from.limit).await?;
+        let history = message::page(app, room, Range::After { seq, upto: head }, from.limit).await?;
         // Retention may have taken what came next: then a hole would be left.
         if seq + 1 >= history.first {
             return Ok((history, false));
         }
     }
     let reset = from.since.is_some() || !known;
-    let history = message::page(chat, room, Range::Last { upto: head }, from.limit).await?;
+    let history = message::page(app, room, Range::Last { upto: head }, from.limit).await?;
     Ok((history, reset))
 }
 
-fn finish(context: &Context, joining: Joining, found: &Found, reply: Reply) {
-    let Context { chat, me, .. } = context;
+fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: Reply) {
+    let Context { app, me, .. } = context;
     let [(room, head)] = joining.rooms() else {
         return reply.fail(&ChatError::Internal);
     };
     let (room, head) = (room.clone(), *head);
-    chat.presence.enter(&me.user, room.id);
+    app.presence.enter(&me.user, room.id);
     let member = &found.membership.member;
     let PageView { messages, changes } = PageView::of(&room, &found.history);
     let answer = Joined {
@@ -155,13 +155,13 @@ fn finish(context: &Context, joining: Joining, found: &Found, reply: Reply) {
         delivered_seq: member.delivered_seq,
         unread: found.unread.messages,
         mentions: found.unread.mentions,
-        online: chat.presence.count_in(room.id),
+        online: app.presence.count_in(room.id),
     };
     answer_joining(joining, reply, &answer);
 }
 
 /// Ends a join with its answer. False if it failed, and was answered so.
-pub(super) fn answer_joining<T: Serialize>(joining: Joining, reply: Reply, answer: &T) -> bool {
+pub(super) fn answer_joining<T: Serialize>(joining: PendingJoin, reply: Reply, answer: &T) -> bool {
     // Encoded before everything stands still: a page may be long.
     let answer = match serde_json::value::to_raw_value(answer) {
         Ok(answer) => answer,
@@ -186,10 +186,10 @@ pub(super) fn answer_joining<T: Serialize>(joining: Joining, reply: Reply, answe
 
 /// `chat:leave`: the membership ends, on all the user's sockets. Leaving where one is not a member changes nothing.
 pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left<'a>, ChatError> {
-    let Context { chat, me, .. } = context;
+    let Context { app, me, .. } = context;
     let left = Left { room: &ask.room };
     let allowed = me.allows(&ask.room);
-    let Some(room) = chat.rooms.open(&ask.room, false).await? else {
+    let Some(room) = app.rooms.open(&ask.room, false).await? else {
         return if allowed {
             Ok(left)
         } else {
@@ -197,27 +197,27 @@ pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left
         };
     };
     // Who was let in before their token forbade it may still go.
-    if !allowed && chat.store.member(room.id, &me.user).await?.is_none() {
+    if !allowed && app.store.member(room.id, &me.user).await?.is_none() {
         return Err(ChatError::Forbidden);
     }
-    end(chat, &room, &me.user, Some(&context.socket)).await?;
+    end(app, &room, &me.user, Some(&context.socket)).await?;
     Ok(left)
 }
 
 /// Ends a membership with all that hangs on it. Answers whether there was one. `asked` is the socket that asked for it.
 pub(crate) async fn end(
-    chat: &Chat,
+    app: &App,
     room: &Room,
     user: &UserId,
     asked: Option<&Socket>,
 ) -> Result<bool, ChatError> {
-    let _one_change = chat.one_membership_change(user, room).await;
-    let was_member = chat.store.leave(room.id, user).await?;
+    let _one_change = app.one_membership_change(user, room).await;
+    let was_member = app.store.leave(room.id, user).await?;
     if was_member {
-        tell_others(chat, room, MEMBER_LEFT, user, asked);
+        tell_others(app, room, MEMBER_LEFT, user, asked);
     }
-    take_out(chat, room, user).await;
-    if let Some(cluster) = &chat.cluster {
+    take_out(app, room, user).await;
+    if let Some(cluster) = &app.cluster {
         // Also if there was none: whoever ended it may not have come this far.
         let (room, user) = (room.id, user.to_string());
         cluster.command(&Control::Left { room, user }).await?;
@@ -226,52 +226,49 @@ pub(crate) async fn end(
 }
 
 /// Whatever the user has in the room here ends. Whoever calls this has the turn of their membership.
-pub(crate) async fn take_out(chat: &Chat, room: &Room, user: &UserId) {
-    chat.typing.stop(user, room.id);
-    let seats = room.unsubscribe_user(user);
-    recovery::unsubscribe(chat, room.id, &seats).await;
-    give_up(room, seats);
+pub(crate) async fn take_out(app: &App, room: &Room, user: &UserId) {
+    app.typing.stop(user, room.id);
+    let subscribers = room.unsubscribe_user(user);
+    recovery::unsubscribe(app, room.id, &subscribers).await;
+    give_up(room, subscribers);
     // Last: a socket that was just given the room looks again, see `enter`.
-    chat.presence.leave(user, room.id);
+    app.presence.leave(user, room.id);
 }
 
 /// The user is in the room, unless they were taken out of it just now.
-pub(crate) fn enter(chat: &Chat, me: &Session, room: &Room) {
-    chat.presence.enter(&me.user, room.id);
+pub(crate) fn enter(app: &App, me: &Session, room: &Room) {
+    app.presence.enter(&me.user, room.id);
     if me.joined(&room.name).is_none() {
-        chat.presence.leave(&me.user, room.id);
+        app.presence.leave(&me.user, room.id);
     }
 }
 
 /// The sockets of these seats are no longer in the room.
-pub(crate) fn give_up(room: &Room, seats: Vec<Seat>) {
-    for seat in seats {
-        if let Some(session) = seat.socket.state::<Session>() {
+pub(crate) fn give_up(room: &Room, subscribers: Vec<Subscriber>) {
+    for subscriber in subscribers {
+        if let Some(session) = subscriber.socket.state::<Session>() {
             session.forget_room(room.id);
         }
     }
 }
 
 /// Tells the room's other sockets, the user's other devices included, that a member came or went.
-pub(crate) fn tell_others(chat: &Chat, room: &Room, event: &str, user: &UserId, asked: Option<&Socket>) {
-    if room.len() > chat.config.announce_max {
+pub(crate) fn tell_others(app: &App, room: &Room, event: &str, user: &UserId, asked: Option<&Socket>) {
+    if room.len() > app.config.announce_max {
         return;
     }
     let data = UserInRoom {
         room: &room.name,
         user_id: user,
     };
-    chat.tell_room(room, event, &data, None, |seat| asked != Some(&seat.socket));
+    app.tell_room(room, event, &data, None, |subscriber| {
+        asked != Some(&subscriber.socket)
+    });
 }
 
 /// Encodes an event for many.
-pub(crate) fn frame<T: Serialize + ?Sized>(
-    chat: &Chat,
-    event: &str,
-    data: &T,
-    class: Class,
-) -> Option<Frame> {
-    match chat.namespace.prepare(event, data) {
+pub(crate) fn frame<T: Serialize + ?Sized>(app: &App, event: &str, data: &T, class: Class) -> Option<Frame> {
+    match app.namespace.prepare(event, data) {
         Ok(event) => Some(Frame::new(event, class)),
         Err(error) => {
             tracing::error!(event, %error, "an event can't be encoded");

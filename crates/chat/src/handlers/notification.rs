@@ -5,22 +5,22 @@ use std::borrow::Cow;
 use roomful_store::NotificationPage;
 
 use crate::{
-    controller::Context,
+    app::Context,
     error::ChatError,
     events::notification::{List, Listed, NotificationView, ReadWhich, Unread},
+    notifications::server::{NOT_FOUND, notice},
     reply::Reply,
-    servers::notification::{NOT_FOUND, notice},
 };
 
 /// `notification:list`: the newest ones first.
 pub(crate) async fn list(context: &Context, ask: List, reply: Reply) {
-    let Context { chat, me, .. } = context;
+    let Context { app, me, .. } = context;
     let page = NotificationPage {
         before: ask.before,
         unread_only: ask.unread_only,
         limit: ask.limit,
     };
-    let list = match chat.store.notifications(&me.user, page).await {
+    let list = match app.store.notifications(&me.user, page).await {
         Ok(Some(list)) => list,
         Ok(None) => return reply.fail(&NOT_FOUND),
         Err(error) => return reply.fail(&error.into()),
@@ -46,5 +46,5 @@ pub(crate) async fn read(context: &Context, ask: ReadWhich) -> Result<Unread, Ch
         ReadWhich::One(id) => roomful_store::ReadWhich::One(id),
         ReadWhich::All => roomful_store::ReadWhich::All,
     };
-    context.chat.notifications.read(&context.me, which).await
+    context.app.notifications.read(&context.me, which).await
 }

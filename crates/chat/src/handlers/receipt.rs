@@ -3,8 +3,8 @@
 //! One at a time for each member: what is told of a mark must come in the order in which it grew.
 
 use crate::{
-    cluster::UserWord,
-    controller::Context,
+    app::Context,
+    cluster::UserBusMessage,
     error::ChatError,
     events::chat::{DeliveredMark, MESSAGE_DELIVERED, MESSAGE_READ, Mark, MarkedBy, ReadMark},
     room::Room,
@@ -13,21 +13,21 @@ use crate::{
 /// `chat:message_read`: the mark grows or stays. Only when it grows the others hear of it, the reader's own other
 /// devices included.
 pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMark<'a>, ChatError> {
-    let Context { chat, me, .. } = context;
+    let Context { app, me, .. } = context;
     let room = context.my_room(&ask.room).await?;
-    let at = chat.clock.now_ms();
-    let _one_change = chat.one_membership_change(&me.user, &room).await;
-    let marked = chat
+    let at = app.clock.now_ms();
+    let _one_change = app.one_membership_change(&me.user, &room).await;
+    let marked = app
         .store
         .mark_read(room.id, &me.user, ask.seq, at)
         .await?
         .ok_or(ChatError::Forbidden)?;
     if marked.advanced {
         tell(context, &room, MESSAGE_READ, marked.read_seq, at);
-        chat.unread.user_read(&me.user, room.id, &room.name).await;
-        if let Some(cluster) = &chat.cluster {
+        app.unread.user_read(&me.user, room.id, &room.name).await;
+        if let Some(cluster) = &app.cluster {
             let (room, name) = (room.id, room.name.as_str().into());
-            cluster.tell_user(&me.user, &UserWord::Read { room, name });
+            cluster.tell_user(&me.user, &UserBusMessage::Read { room, name });
         }
     }
     Ok(ReadMark {
@@ -41,10 +41,10 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMar
 /// `chat:message_delivered`: likewise. A read mark includes it, so there is no event of its own when that draws it
 /// along.
 pub(crate) async fn delivered<'a>(context: &Context, ask: &'a Mark) -> Result<DeliveredMark<'a>, ChatError> {
-    let Context { chat, me, .. } = context;
+    let Context { app, me, .. } = context;
     let room = context.my_room(&ask.room).await?;
-    let _one_change = chat.one_membership_change(&me.user, &room).await;
-    let marked = chat
+    let _one_change = app.one_membership_change(&me.user, &room).await;
+    let marked = app
         .store
         .mark_room_delivered(room.id, &me.user, ask.seq)
         .await?
@@ -55,7 +55,7 @@ pub(crate) async fn delivered<'a>(context: &Context, ask: &'a Mark) -> Result<De
             &room,
             MESSAGE_DELIVERED,
             marked.delivered_seq,
-            chat.clock.now_ms(),
+            app.clock.now_ms(),
         );
     }
     Ok(DeliveredMark {
@@ -65,14 +65,14 @@ pub(crate) async fn delivered<'a>(context: &Context, ask: &'a Mark) -> Result<De
 }
 
 fn tell(context: &Context, room: &Room, event: &'static str, seq: u64, at: i64) {
-    let Context { chat, socket, me } = context;
+    let Context { app, socket, me } = context;
     let data = MarkedBy {
         room: &room.name,
         user_id: &me.user,
         seq,
         at,
     };
-    chat.tell_room(room, event, &data, Some((&me.user, seq)), |seat| {
-        seat.socket != *socket
+    app.tell_room(room, event, &data, Some((&me.user, seq)), |subscriber| {
+        subscriber.socket != *socket
     });
 }

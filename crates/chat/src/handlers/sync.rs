@@ -8,13 +8,14 @@ use roomful_store::{Entry, History, Member};
 
 use super::membership::{self, From, catch_up};
 use crate::{
+    app::Context,
     cluster,
-    controller::Context,
     error::ChatError,
     events::inbox::{Sync, SyncRoom, Synced, SyncedRoom},
+    log::view::PageView,
     recovery,
     reply::Reply,
-    room::{Room, joining::Joining, view::PageView},
+    room::{Room, pending_join::PendingJoin},
     room_manager::RoomRef,
 };
 
@@ -32,7 +33,7 @@ struct Caught {
 /// `chat:sync`. A room that the user may not enter is answered with an error of its own; unlike a join, it makes nobody
 /// a member.
 pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
-    let Context { chat, socket, me } = context;
+    let Context { app, socket, me } = context;
     let mut found = Vec::with_capacity(ask.rooms.len());
     for wanted in &ask.rooms {
         match enterable(context, wanted, found.iter().flatten()).await {
@@ -41,7 +42,7 @@ pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
         }
     }
     let rooms = found.iter().flatten().cloned();
-    let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
+    let joining = PendingJoin::begin(&app.log, me, socket, rooms, app.config.join_buffer);
     match read(context, &ask.rooms, found, joining.rooms()).await {
         Ok(caught) => finish(context, &ask.rooms, &caught, joining, reply),
         Err(error) => {
@@ -57,27 +58,27 @@ async fn enterable(
     wanted: &SyncRoom,
     others: impl Iterator<Item = &RoomRef>,
 ) -> Result<RoomRef, ChatError> {
-    let Context { chat, me, .. } = context;
+    let Context { app, me, .. } = context;
     let name = &wanted.room;
     if !me.allows(name) {
         return Err(ChatError::Forbidden);
     }
     let new = others.filter(|room| me.joined(&room.name).is_none()).count();
-    me.has_room_for(name, chat.config.limits.rooms_per_socket.saturating_sub(new))?;
-    let room = chat.rooms.open(name, false).await?.ok_or(ChatError::Forbidden)?;
-    chat.store
+    me.has_room_for(name, app.config.limits.rooms_per_socket.saturating_sub(new))?;
+    let room = app.rooms.open(name, false).await?.ok_or(ChatError::Forbidden)?;
+    app.store
         .member(room.id, &me.user)
         .await?
         .ok_or(ChatError::Forbidden)?;
-    cluster::reach(chat, &room, wanted.since).await?;
+    cluster::reach(app, &room, wanted.since).await?;
     Ok(room)
 }
 
 /// The memberships in which the rooms are subscribed to. Who left a room before is a member no more, and is subscribed all
 /// the same.
 async fn memberships(context: &Context, rooms: &[(RoomRef, u64)]) -> Result<Vec<u64>, ChatError> {
-    let Context { chat, me, .. } = context;
-    let members = rooms.iter().map(|(room, _)| chat.store.member(room.id, &me.user));
+    let Context { app, me, .. } = context;
+    let members = rooms.iter().map(|(room, _)| app.store.member(room.id, &me.user));
     let membership = |member: Option<Member>| member.map(|member| member.membership);
     let memberships: Option<_> = try_join_all(members).await?.into_iter().map(membership).collect();
     memberships.ok_or(ChatError::Unavailable(
@@ -93,12 +94,12 @@ async fn read(
     found: Vec<Result<RoomRef, ChatError>>,
     begun: &[(RoomRef, u64)],
 ) -> Result<Vec<Result<Caught, ChatError>>, ChatError> {
-    let Context { chat, me, .. } = context;
+    let Context { app, me, .. } = context;
     let memberships = memberships(context, begun).await?;
     let subscribe = begun
         .iter()
         .zip(memberships)
-        .map(|((room, head), membership)| recovery::subscribe(chat, me, (room.id, *head), membership));
+        .map(|((room, head), membership)| recovery::subscribe(app, me, (room.id, *head), membership));
     try_join_all(subscribe).await?;
     let mut heads = begun.iter().map(|(_, head)| *head);
     let (mut caught, mut bytes) = (Vec::with_capacity(found.len()), 0);
@@ -111,13 +112,13 @@ async fn read(
             }
         };
         let head = heads.next().unwrap_or_default();
-        let full = bytes >= chat.config.sync_bytes;
+        let full = bytes >= app.config.sync_bytes;
         let from = From {
             since: Some(asked.since),
             epoch: asked.epoch.as_deref(),
-            limit: if full { 0 } else { chat.config.limits.max_page },
+            limit: if full { 0 } else { app.config.limits.max_page },
         };
-        let (history, reset) = catch_up(chat, &room, head, &from).await?;
+        let (history, reset) = catch_up(app, &room, head, &from).await?;
         bytes += history.entries.iter().map(weight).sum::<usize>();
         caught.push(Ok(Caught {
             room,
@@ -161,10 +162,10 @@ fn finish(
     context: &Context,
     asked: &[SyncRoom],
     caught: &[Result<Caught, ChatError>],
-    joining: Joining,
+    joining: PendingJoin,
     reply: Reply,
 ) {
-    let Context { chat, me, .. } = context;
+    let Context { app, me, .. } = context;
     let answer = Synced {
         rooms: asked
             .iter()
@@ -174,7 +175,7 @@ fn finish(
     };
     if membership::answer_joining(joining, reply, &answer) {
         for caught in caught.iter().flatten() {
-            membership::enter(chat, me, &caught.room);
+            membership::enter(app, me, &caught.room);
         }
     }
 }

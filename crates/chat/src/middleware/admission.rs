@@ -13,8 +13,8 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::{
-    error::ChatError, notification_tracker::Device, presence_tracker::UserId, servers::chat::Chat,
-    session::Session, types::Claims,
+    app::App, error::ChatError, notifications::tracker::Device, session::Session, types::Claims,
+    types::UserId,
 };
 
 /// The part of the handshake's `auth` that matters here.
@@ -32,14 +32,14 @@ const NOT_NOW: Reason = Reason::ForcedClose;
 const DEVICE_CHARS: usize = 64;
 
 /// Lets a client in, or says why not.
-pub(crate) async fn admit(chat: &Chat, socket: &Socket) -> Result<(), Refusal> {
-    match authenticate(chat, socket).await {
+pub(crate) async fn admit(app: &App, socket: &Socket) -> Result<(), Refusal> {
+    match authenticate(app, socket).await {
         Ok(session) => {
             socket.set_state(session);
             Ok(())
         }
         Err(error) => {
-            chat.metrics.error(error.code());
+            app.metrics.error(error.code());
             let body = error.body();
             let data = serde_json::to_value(&body).unwrap_or_default();
             Err(Refusal::new(body.message).data(data))
@@ -47,8 +47,8 @@ pub(crate) async fn admit(chat: &Chat, socket: &Socket) -> Result<(), Refusal> {
     }
 }
 
-async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError> {
-    if !chat.door.takes_part() {
+async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> {
+    if !app.gate.takes_part() {
         socket.close(NOT_NOW);
         return Err(ChatError::Unavailable(
             "this node has no part in its cluster right now",
@@ -56,7 +56,7 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     }
     // Taken out, so that the token does not stay in memory for as long as the socket.
     let auth = socket.take_auth();
-    chat.limiters.connect(socket.handshake().address)?;
+    app.limiters.connect(socket.handshake().address)?;
     let auth: Option<Auth> = auth.and_then(|auth| serde_json::from_str(auth.get()).ok());
     let recovers = match auth.as_ref().and_then(|auth| auth.recovery.as_ref()) {
         Some(Value::Bool(recovers)) => *recovers,
@@ -66,33 +66,33 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
     let token = token.ok_or(ChatError::Unauthorized(
         "there is no token; connect with auth: {token}, the token being a JWT as a string",
     ))?;
-    let claims = chat.verify(&token)?;
-    let device = read_device(chat, device)?;
-    let most = if chat.config.rates.enabled {
-        chat.config.rates.connections_per_user
+    let claims = app.verify(&token)?;
+    let device = read_device(app, device)?;
+    let most = if app.config.rates.enabled {
+        app.config.rates.connections_per_user
     } else {
         u32::MAX
     };
-    let slot = chat.connections.take(&claims, most)?;
+    let slot = app.connections.take(&claims, most)?;
     // Before the look at the revocations: one that comes later has a larger number.
-    let serial = chat.serials.fetch_add(1, Ordering::SeqCst);
+    let serial = app.serials.fetch_add(1, Ordering::SeqCst);
     // What the user shows as is known before anybody is told that they are there: they may be invisible.
     let asked = tokio::try_join!(
-        chat.check_revoked(&claims.user, claims.issued_at),
-        chat.presence.recall(&claims.user),
-        now_in_the_order(chat)
+        app.check_revoked(&claims.user, claims.issued_at),
+        app.presence.recall(&claims.user),
+        now_in_the_order(app)
     );
     if let Err(ChatError::Unavailable(_)) = asked {
-        chat.door.shut();
+        app.gate.shut();
         socket.close(NOT_NOW);
     }
     let ((), recalled, since) = asked?;
-    let sends = usize::try_from(chat.config.sends_in_flight).unwrap_or(1).max(1);
+    let sends = usize::try_from(app.config.sends_in_flight).unwrap_or(1).max(1);
     let session = Session::new(
         (serial, since),
         claims,
         (device, !recovers),
-        chat.limiters.connection(),
+        app.limiters.connection(),
         sends,
         slot,
     );
@@ -101,17 +101,17 @@ async fn authenticate(chat: &Chat, socket: &Socket) -> Result<Session, ChatError
 }
 
 /// Where the order of all entries stands. This node may not have come so far yet, so the store is asked.
-async fn now_in_the_order(chat: &Chat) -> Result<LogPosition, ChatError> {
-    match &chat.cluster {
-        Some(_) => Ok(chat.store.read_log_head().await?.position),
+async fn now_in_the_order(app: &App) -> Result<LogPosition, ChatError> {
+    match &app.cluster {
+        Some(_) => Ok(app.store.read_log_head().await?.position),
         None => Ok(LogPosition::ZERO),
     }
 }
 
 /// The name by which the client tells its device from the user's others. Without one it shares the nameless one.
-fn read_device(chat: &Chat, device: Option<Value>) -> Result<Device, ChatError> {
+fn read_device(app: &App, device: Option<Value>) -> Result<Device, ChatError> {
     match device {
-        None | Some(Value::Null) => Ok(chat.notifications.nameless()),
+        None | Some(Value::Null) => Ok(app.notifications.nameless()),
         Some(Value::String(name)) if (1..=DEVICE_CHARS).contains(&name.chars().count()) => Ok(name.into()),
         Some(_) => Err(ChatError::InvalidRequest(format!(
             "auth: device must be a string of 1 to {DEVICE_CHARS} characters"

@@ -2,5 +2,5 @@
 
 pub(crate) mod admission;
 pub mod auth;
-pub(crate) mod door;
+pub(crate) mod connection_gate;
 pub mod rate_limit;

@@ -8,11 +8,12 @@ use roomful_store::{LogEntry, LogPosition, Missed, Resume, Resumed, RoomRow, Ses
 
 use super::HANDOVER;
 use crate::{
-    cluster::{UserWord, come_up},
+    app::App,
+    cluster::{UserBusMessage, come_up},
     handlers,
-    room::{Frame, Room, joining::Joining, view::Event},
+    log::view::Event,
+    room::{Frame, Room, pending_join::PendingJoin},
     room_manager::RoomRef,
-    servers::chat::Chat,
     session::Session,
     types::RoomName,
 };
@@ -29,69 +30,66 @@ pub(super) fn key(pid: &PrivateId) -> SessionKey {
 
 /// A session that is being given back; nobody else gets it meanwhile.
 struct Claimed<'a> {
-    chat: &'a Chat,
+    app: &'a App,
     key: SessionKey,
 }
 
 impl<'a> Claimed<'a> {
-    fn take(chat: &'a Chat, key: SessionKey) -> Option<Self> {
-        let is_first = chat.recovery.restoring.lock().insert(key);
-        is_first.then(|| Self { chat, key })
+    fn take(app: &'a App, key: SessionKey) -> Option<Self> {
+        let is_first = app.recovery.restoring.lock().insert(key);
+        is_first.then(|| Self { app, key })
     }
 }
 
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
-        self.chat.recovery.restoring.lock().remove(&self.key);
+        self.app.recovery.restoring.lock().remove(&self.key);
     }
 }
 
 /// Gives a session back, if that can be done whole. The socket is then in its rooms, and what comes there waits.
-pub(super) async fn restore(chat: &Arc<Chat>, socket: &Socket, claim: &Claim) -> Option<Restored> {
+pub(super) async fn restore(app: &Arc<App>, socket: &Socket, claim: &Claim) -> Option<Restored> {
     let me = socket.state::<Session>().filter(|me| !me.plain)?;
-    let outcome = try_restore(chat, &me, socket, claim).await;
-    chat.metrics.resumed(outcome.is_ok());
+    let outcome = try_restore(app, &me, socket, claim).await;
+    app.metrics.resumed(outcome.is_ok());
     outcome
         .inspect_err(|why| tracing::debug!(user = ?me.user, why, "a session can't be given back"))
         .ok()
 }
 
 async fn try_restore(
-    chat: &Arc<Chat>,
+    app: &Arc<App>,
     me: &Arc<Session>,
     socket: &Socket,
     claim: &Claim,
 ) -> Result<Restored, &'static str> {
     let key = key(&claim.pid);
     // What the client names is a place in this order and in no other.
-    let epoch = chat.order.epoch();
-    let seen = seen(chat, &claim.offset)
+    let epoch = app.log.epoch();
+    let seen = seen(app, &claim.offset)
         .await
         .ok_or("its offset is none of ours")?;
-    if chat.recovery.is_over(key) {
+    if app.recovery.is_over(key) {
         return Err("its end is still to be noted");
     }
-    let _claimed = Claimed::take(chat, key).ok_or("it is being given back already")?;
-    chat.recovery
-        .inherit(chat)
-        .await
-        .map_err(|_| "the store failed")?;
-    end_other_connection(chat, me, key).await?;
-    let resumed = resume_in_store(chat, me, key).await?;
-    if let Some(cluster) = &chat.cluster {
+    let _claimed = Claimed::take(app, key).ok_or("it is being given back already")?;
+    app.recovery.inherit(app).await.map_err(|_| "the store failed")?;
+    end_other_connection(app, me, key).await?;
+    let resumed = resume_in_store(app, me, key).await?;
+    if let Some(cluster) = &app.cluster {
         // What another node still believes to be its connection carries nothing that counts any more.
-        cluster.tell_user(&me.user, &UserWord::TakenOver(key.0));
+        cluster.tell_user(&me.user, &UserBusMessage::TakenOver(key.0));
     }
     // From here on it is this connection's, and over if it can't be given back.
     let place = Place { epoch, seen };
-    match rebuild(chat, me, socket, key, &place, &resumed).await {
+    match rebuild(app, me, socket, key, &place, &resumed).await {
         Ok(restored) => {
             me.set_key(Some(key));
-            chat.connections.connected(&me.user, socket);
+            app.connections.connected(&me.user, socket);
             Ok(restored)
         }
         Err(why) => {
-            if let Err(error) = chat.store.end_session(key, me.serial).await {
+            if let Err(error) = app.store.end_session(key, me.serial).await {
                 tracing::debug!(%error, "a session can't be ended");
             }
             Err(why)
@@ -100,40 +98,40 @@ async fn try_restore(
 }
 
 /// The place that the client names. Another node may have been ahead of this one: it goes on until it is there, too.
-async fn seen(chat: &Chat, offset: &str) -> Option<LogPosition> {
-    let place = chat.order.place(offset);
+async fn seen(app: &App, offset: &str) -> Option<LogPosition> {
+    let place = app.log.place(offset);
     if place.is_none() {
-        come_up(chat).await?;
-        return chat.order.place(offset);
+        come_up(app).await?;
+        return app.log.place(offset);
     }
     place
 }
 
 /// A connection that still has the session is dead without knowing it. Its part here ends before another takes it up.
-async fn end_other_connection(chat: &Chat, me: &Session, key: SessionKey) -> Result<(), &'static str> {
+async fn end_other_connection(app: &App, me: &Session, key: SessionKey) -> Result<(), &'static str> {
     let has_it = |socket: &Socket| {
         socket
             .state::<Session>()
             .is_some_and(|other| other.key() == Some(key))
     };
-    for other in chat.connections.sockets(&me.user) {
+    for other in app.connections.sockets(&me.user) {
         if has_it(&other) {
             other.close(Reason::ForcedClose);
         }
     }
-    let ended = chat.connections.none_left(&me.user, has_it);
+    let ended = app.connections.none_left(&me.user, has_it);
     let ended = tokio::time::timeout(HANDOVER, ended).await;
     ended.map_err(|_| "its other connection does not end")
 }
 
-async fn resume_in_store(chat: &Chat, me: &Session, key: SessionKey) -> Result<Resumed, &'static str> {
+async fn resume_in_store(app: &App, me: &Session, key: SessionKey) -> Result<Resumed, &'static str> {
     let ask = Resume {
         key,
         owner: me.serial,
         user_id: me.user.to_string(),
-        lost_since: chat.clock.now_ms().saturating_sub(chat.config.recovery.window_ms),
+        lost_since: app.clock.now_ms().saturating_sub(app.config.recovery.window_ms),
     };
-    let resumed = chat.store.resume_session(ask).await;
+    let resumed = app.store.resume_session(ask).await;
     resumed
         .map_err(|_| "the store failed")?
         .ok_or("it is not there, or not complete, or not theirs")
@@ -146,7 +144,7 @@ struct Place {
 }
 
 async fn rebuild(
-    chat: &Arc<Chat>,
+    app: &Arc<App>,
     me: &Arc<Session>,
     socket: &Socket,
     key: SessionKey,
@@ -154,41 +152,41 @@ async fn rebuild(
     resumed: &Resumed,
 ) -> Result<Restored, &'static str> {
     let sid = SocketId::parse(&resumed.sid).ok_or("its id can't be read")?;
-    if resumed.rooms.len() > chat.config.limits.rooms_per_socket {
+    if resumed.rooms.len() > app.config.limits.rooms_per_socket {
         return Err("it is in too many rooms");
     }
     let mut rooms = Vec::with_capacity(resumed.rooms.len());
     for subscribed in &resumed.rooms {
-        rooms.push(room(chat, me, &subscribed.room).await?);
+        rooms.push(room(app, me, &subscribed.room).await?);
     }
     if !rooms.iter().all(|room| room.is_in_order()) {
         // A room that was opened just now stands where the store does. This node must not be behind that, or what lies
         // between would neither be missed nor be on its way.
-        come_up(chat).await.ok_or("the store failed")?;
+        come_up(app).await.ok_or("the store failed")?;
         for room in &rooms {
             room.came_into_order();
         }
     }
-    let joining = Joining::begin(&chat.order, me, socket, rooms, chat.config.join_buffer);
+    let joining = PendingJoin::begin(&app.log, me, socket, rooms, app.config.join_buffer);
     if *joining.epoch() != *place.epoch {
         return Err("the log was restored meanwhile");
     }
     // Asked again, now that the rooms are subscribed to: who was taken out of one just before is in it by mistake.
-    if resume_in_store(chat, me, key).await?.rooms.len() != resumed.rooms.len() {
+    if resume_in_store(app, me, key).await?.rooms.len() != resumed.rooms.len() {
         return Err("its rooms changed");
     }
     let after = resumed.rooms.iter().map(|subscribed| subscribed.after);
-    let missed = missed(chat, &joining, place.seen, after).await?;
+    let missed = missed(app, &joining, place.seen, after).await?;
     me.set_restored(joining);
     Ok(Restored { sid, missed })
 }
 
-async fn room(chat: &Chat, me: &Session, row: &RoomRow) -> Result<RoomRef, &'static str> {
+async fn room(app: &App, me: &Session, row: &RoomRow) -> Result<RoomRef, &'static str> {
     let name = RoomName::new(&row.name).map_err(|_| "a room's name can't be read")?;
     if !me.allows(&name) {
         return Err("the token does not allow one of its rooms");
     }
-    let found = chat
+    let found = app
         .rooms
         .open(&name, false)
         .await
@@ -198,12 +196,12 @@ async fn room(chat: &Chat, me: &Session, row: &RoomRow) -> Result<RoomRef, &'sta
 
 /// The events of the entries that the client has not seen, up to those that wait for it.
 async fn missed(
-    chat: &Chat,
-    joining: &Joining,
+    app: &App,
+    joining: &PendingJoin,
     seen: LogPosition,
     after: impl Iterator<Item = u64>,
 ) -> Result<Vec<Prepared>, &'static str> {
-    let limits = chat.config.recovery;
+    let limits = app.config.recovery;
     let ask = Missed {
         rooms: joining
             .rooms()
@@ -216,10 +214,10 @@ async fn missed(
         most: limits.max_events,
         most_bytes: limits.max_bytes,
     };
-    let entries = chat.store.missed(ask).await.map_err(|_| "the store failed")?;
+    let entries = app.store.missed(ask).await.map_err(|_| "the store failed")?;
     let entries = entries.ok_or("it missed too much, or what is no longer kept")?;
     let find = |placed: &LogEntry| joining.rooms().iter().find(|(room, _)| room.id == placed.room);
-    let frame = |placed: &LogEntry| frame(chat, &find(placed)?.0, placed).map(|frame| frame.event);
+    let frame = |placed: &LogEntry| frame(app, &find(placed)?.0, placed).map(|frame| frame.event);
     let events: Option<Vec<_>> = entries.iter().map(frame).collect();
     let events = events.ok_or("an entry can't be read")?;
     if events.iter().map(Prepared::len).sum::<usize>() > limits.max_bytes {
@@ -228,14 +226,14 @@ async fn missed(
     Ok(events)
 }
 
-fn frame(chat: &Chat, room: &Room, placed: &LogEntry) -> Option<Frame> {
-    let offset = chat.order.offset(placed.position);
-    Event::of(room, &placed.entry)?.frame(room, &chat.namespace, offset.as_deref())
+fn frame(app: &App, room: &Room, placed: &LogEntry) -> Option<Frame> {
+    let offset = app.log.offset(placed.position);
+    Event::of(room, &placed.entry)?.frame(room, &app.namespace, offset.as_deref())
 }
 
 /// The client was let in, with what it missed on its way: what came meanwhile follows, then how things stand in its
 /// rooms.
-pub(crate) async fn resume(chat: &Arc<Chat>, me: &Arc<Session>, socket: &Socket, joining: Joining) {
+pub(crate) async fn resume(app: &Arc<App>, me: &Arc<Session>, socket: &Socket, joining: PendingJoin) {
     let rooms: Vec<_> = joining.rooms().iter().map(|(room, _)| room.clone()).collect();
     let Ok(seated) = joining.finish(|| ()) else {
         // It was told that it is in. It comes back from where it is.
@@ -247,24 +245,24 @@ pub(crate) async fn resume(chat: &Arc<Chat>, me: &Arc<Session>, socket: &Socket,
         .filter_map(|(room, seated)| seated.then_some(room));
     let rooms: Vec<_> = rooms.collect();
     let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
-    chat.presence.look_around(&ids).await;
+    app.presence.look_around(&ids).await;
     let mut shown = HashMap::new();
     for room in rooms {
-        handlers::membership::enter(chat, me, &room);
+        handlers::membership::enter(app, me, &room);
         socket.has_room().await;
-        handlers::presence::show(chat, socket, &room);
+        handlers::presence::show(app, socket, &room);
         shown.insert(room.id, room);
     }
-    chat.typing.show(socket, &shown);
+    app.typing.show(socket, &shown);
 }
 
 /// A client to which its session was given back did not get in after all.
-pub(super) fn abandon(chat: &Arc<Chat>, socket: &Socket) {
+pub(super) fn abandon(app: &Arc<App>, socket: &Socket) {
     let Some(me) = socket.state::<Session>() else {
         return;
     };
     drop(me.take_restored());
-    chat.connections.disconnected(&me.user, socket);
-    let chat = Arc::clone(chat);
-    tokio::spawn(async move { super::end(&chat, &me, Reason::TransportClose).await });
+    app.connections.disconnected(&me.user, socket);
+    let app = Arc::clone(app);
+    tokio::spawn(async move { super::end(&app, &me, Reason::TransportClose).await });
 }

@@ -1,15 +1,9 @@
 //! A room in memory: its place in the log and its subscribers. Who may do what is decided by the handlers; how a send
 //! becomes a delivery stands in `pipeline`, how a socket gets into rooms in `joining`.
 
-mod breath;
-mod catching_up;
-mod hold;
-pub(crate) mod joining;
-pub(crate) mod order;
-pub(crate) mod pending;
-pub(crate) mod pipeline;
+mod join_buffer;
+pub(crate) mod pending_join;
 mod subscribers;
-pub(crate) mod view;
 
 use std::{
     fmt,
@@ -24,8 +18,8 @@ use roomful_bus::Subscription;
 use roomful_socket::{Class, Prepared, Reason, Sent, Socket};
 use roomful_store::{RoomId, RoomRow};
 
-use self::{hold::Hold, subscribers::Subscribers};
-use crate::{presence_tracker::UserId, types::RoomName};
+use self::{join_buffer::JoinBuffer, subscribers::Subscribers};
+use crate::{types::RoomName, types::UserId};
 
 /// An encoded event and how much it matters.
 #[derive(Debug, Clone)]
@@ -52,14 +46,14 @@ type Key = u64;
 
 /// A subscribed socket.
 #[derive(Clone)]
-pub(crate) struct Seat {
+pub(crate) struct Subscriber {
     pub(crate) socket: Socket,
     pub(crate) user: UserId,
     /// It wants no offsets.
     pub(crate) plain: bool,
 }
 
-impl Seat {
+impl Subscriber {
     /// Whether it was queued. What became of a frame that was not is the transport's business, which counts it.
     fn send(&self, frame: &Frame) -> bool {
         let event = if self.plain { frame.plain() } else { &frame.event };
@@ -73,9 +67,9 @@ pub(crate) struct Room {
     pub(crate) name: RoomName,
     pub(crate) epoch: Box<str>,
     /// Not an async lock: it is never held over an await, and what is done under it does not block.
-    subscribers: Mutex<Subscribers<Key, Seat, Frame>>,
+    subscribers: Mutex<Subscribers<Key, Subscriber, Frame>>,
     /// Sends that wait to be committed.
-    queued: AtomicUsize,
+    pub(crate) queued: AtomicUsize,
     /// What other nodes tell of it is heard.
     pub(crate) heard: Option<Subscription>,
     /// Its head is not ahead of what was delivered in the order of all entries. It may be where others write, too: for as
@@ -108,12 +102,12 @@ impl Room {
     }
 
     /// Begins to subscribe a socket. What lies up to the head that is returned is for its history.
-    fn begin(&self, key: Key, seat: Seat, hold: &Arc<Hold<Frame>>) -> u64 {
-        self.subscribers.lock().begin(key, seat, hold)
+    fn begin(&self, key: Key, subscriber: Subscriber, hold: &Arc<JoinBuffer<Frame>>) -> u64 {
+        self.subscribers.lock().begin(key, subscriber, hold)
     }
 
     /// What comes for a subscribed socket waits from now on.
-    fn hold(&self, key: Key, hold: &Arc<Hold<Frame>>) {
+    fn hold(&self, key: Key, hold: &Arc<JoinBuffer<Frame>>) {
         self.subscribers.lock().hold(&key, hold);
     }
 
@@ -134,12 +128,14 @@ impl Room {
     }
 
     /// Ends the subscriptions of all of a user's sockets, and gives them back.
-    pub(crate) fn unsubscribe_user(&self, user: &str) -> Vec<Seat> {
-        self.subscribers.lock().remove_where(|seat| &*seat.user == user)
+    pub(crate) fn unsubscribe_user(&self, user: &str) -> Vec<Subscriber> {
+        self.subscribers
+            .lock()
+            .remove_where(|subscriber| &*subscriber.user == user)
     }
 
     /// Ends all subscriptions, and gives them back.
-    pub(crate) fn unsubscribe_all(&self) -> Vec<Seat> {
+    pub(crate) fn unsubscribe_all(&self) -> Vec<Subscriber> {
         self.subscribers.lock().remove_where(|_| true)
     }
 
@@ -148,7 +144,7 @@ impl Room {
     /// If entries before it are lost, all who are in the room are sent away: when they come back, they are told.
     pub(crate) fn deliver(&self, seq: u64, frame: &Frame) -> u64 {
         let mut reached = 0;
-        let send = |seat: &Seat, frame: &Frame| reached += u64::from(seat.send(frame));
+        let send = |subscriber: &Subscriber, frame: &Frame| reached += u64::from(subscriber.send(frame));
         let mut subscribers = self.subscribers.lock();
         if !subscribers.deliver(seq, frame, send) {
             tracing::error!(
@@ -156,8 +152,8 @@ impl Room {
                 before = seq,
                 "entries can't be delivered; all who are there have to come back"
             );
-            for seat in subscribers.seats() {
-                seat.socket.close(Reason::ForcedClose);
+            for subscriber in subscribers.subscribers() {
+                subscriber.socket.close(Reason::ForcedClose);
             }
         }
         reached
@@ -185,18 +181,18 @@ impl Room {
     }
 
     /// Sends something that is no entry to the sockets for which `which` holds.
-    pub(crate) fn tell(&self, frame: &Frame, which: impl FnMut(&Seat) -> bool) {
-        let send = |seat: &Seat, frame: &Frame| _ = seat.send(frame);
+    pub(crate) fn tell(&self, frame: &Frame, which: impl FnMut(&Subscriber) -> bool) {
+        let send = |subscriber: &Subscriber, frame: &Frame| _ = subscriber.send(frame);
         self.subscribers.lock().tell(frame, which, send);
     }
 
     /// The subscribed sockets; none if there are more than `most`.
-    pub(crate) fn seats(&self, most: usize) -> Vec<Seat> {
+    pub(crate) fn subscribers(&self, most: usize) -> Vec<Subscriber> {
         let subscribers = self.subscribers.lock();
         if subscribers.len() > most {
             Vec::new()
         } else {
-            subscribers.seats().cloned().collect()
+            subscribers.subscribers().cloned().collect()
         }
     }
 }

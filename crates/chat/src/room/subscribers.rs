@@ -8,7 +8,7 @@ use std::{hash::Hash, sync::Arc};
 
 use indexmap::{IndexMap, map::Entry};
 
-use super::hold::Hold;
+use super::join_buffer::JoinBuffer;
 
 /// The subscribers of one room. `K` names one, `S` is where its frames go, `F` is a frame.
 pub(crate) struct Subscribers<K, S, F> {
@@ -18,20 +18,20 @@ pub(crate) struct Subscribers<K, S, F> {
 }
 
 struct Member<S, F> {
-    seat: S,
+    subscriber: S,
     /// `None` nearly always: a pointer is all that most members spend on it.
     wait: Option<Box<Wait<F>>>,
 }
 
 /// What is for the member waits there.
 struct Wait<F> {
-    hold: Arc<Hold<F>>,
+    hold: Arc<JoinBuffer<F>>,
     /// Whether it is on its way into this room, or into another one.
     new: bool,
 }
 
 impl<F> Wait<F> {
-    fn boxed(hold: &Arc<Hold<F>>, new: bool) -> Box<Self> {
+    fn boxed(hold: &Arc<JoinBuffer<F>>, new: bool) -> Box<Self> {
         let hold = Arc::clone(hold);
         Box::new(Self { hold, new })
     }
@@ -53,14 +53,14 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
         self.members.len()
     }
 
-    pub(crate) fn seats(&self) -> impl Iterator<Item = &S> {
-        self.members.values().map(|member| &member.seat)
+    pub(crate) fn subscribers(&self) -> impl Iterator<Item = &S> {
+        self.members.values().map(|member| &member.subscriber)
     }
 
     // ---- coming in
 
     /// A join begins. Entries up to the head that is returned are for its history; later ones wait in `hold`.
-    pub(crate) fn begin(&mut self, key: K, seat: S, hold: &Arc<Hold<F>>) -> u64 {
+    pub(crate) fn begin(&mut self, key: K, subscriber: S, hold: &Arc<JoinBuffer<F>>) -> u64 {
         match self.members.entry(key) {
             Entry::Occupied(mut entry) => {
                 let member = entry.get_mut();
@@ -69,14 +69,14 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
             }
             Entry::Vacant(entry) => {
                 let wait = Some(Wait::boxed(hold, true));
-                entry.insert(Member { seat, wait });
+                entry.insert(Member { subscriber, wait });
             }
         }
         self.head
     }
 
     /// Who is in here is on its way into another room: what comes here waits there too.
-    pub(crate) fn hold(&mut self, key: &K, hold: &Arc<Hold<F>>) {
+    pub(crate) fn hold(&mut self, key: &K, hold: &Arc<JoinBuffer<F>>) {
         if let Some(member) = self.members.get_mut(key) {
             member.wait = Some(Wait::boxed(hold, false));
         }
@@ -103,13 +103,13 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
     // ---- going
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<S> {
-        self.members.swap_remove(key).map(|member| member.seat)
+        self.members.swap_remove(key).map(|member| member.subscriber)
     }
 
     /// Takes out every member for whom `which` holds.
     pub(crate) fn remove_where(&mut self, mut which: impl FnMut(&S) -> bool) -> Vec<S> {
-        let taken = self.members.extract_if(.., |_, member| which(&member.seat));
-        taken.map(|(_, member)| member.seat).collect()
+        let taken = self.members.extract_if(.., |_, member| which(&member.subscriber));
+        taken.map(|(_, member)| member.subscriber).collect()
     }
 
     // ---- delivering
@@ -127,10 +127,10 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
         if !dense && !self.members.is_empty() {
             return false;
         }
-        for Member { seat, wait } in self.members.values() {
+        for Member { subscriber, wait } in self.members.values() {
             match wait {
-                None => send(seat, frame),
-                Some(wait) => wait.hold.keep(wait.new, frame, |frame| send(seat, frame)),
+                None => send(subscriber, frame),
+                Some(wait) => wait.hold.keep(wait.new, frame, |frame| send(subscriber, frame)),
             }
         }
         true
@@ -144,10 +144,12 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
     /// Something that is no entry goes to those for whom `which` holds. While they join it waits like the entries,
     /// and is dropped if there is no place.
     pub(crate) fn tell(&self, frame: &F, mut which: impl FnMut(&S) -> bool, mut send: impl FnMut(&S, &F)) {
-        for Member { seat, wait } in self.members.values().filter(|member| which(&member.seat)) {
+        for Member { subscriber, wait } in self.members.values().filter(|member| which(&member.subscriber)) {
             match wait {
-                None => send(seat, frame),
-                Some(wait) => wait.hold.keep_if_room(wait.new, frame, |frame| send(seat, frame)),
+                None => send(subscriber, frame),
+                Some(wait) => wait
+                    .hold
+                    .keep_if_room(wait.new, frame, |frame| send(subscriber, frame)),
             }
         }
     }
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn old_entries_are_dropped_and_a_hole_is_never_passed_over() {
         let got = RefCell::new(Vec::new());
-        let hold = Arc::new(Hold::new(9));
+        let hold = Arc::new(JoinBuffer::new(9));
         let mut room = Subscribers::<u8, (), u64>::new(3);
         assert_eq!(room.begin(1, (), &hold), 3);
         hold.open(|| (), |_| ());
@@ -187,16 +189,16 @@ mod tests {
     #[test]
     fn a_join_that_fails_leaves_things_as_they_were() {
         let mut room = Subscribers::<u8, (), u64>::new(0);
-        let hold = Arc::new(Hold::new(9));
+        let hold = Arc::new(JoinBuffer::new(9));
         room.begin(1, (), &hold);
         hold.shut(|_| ());
         assert!(!room.turn_away(&1));
         assert_eq!(room.len(), 0);
-        let hold = Arc::new(Hold::new(9));
+        let hold = Arc::new(JoinBuffer::new(9));
         room.begin(1, (), &hold);
         hold.open(|| (), |_| ());
         assert!(room.settle(&1));
-        let again = Arc::new(Hold::new(9));
+        let again = Arc::new(JoinBuffer::new(9));
         room.begin(1, (), &again);
         assert!(room.deliver(1, &1, |(), _| unreachable!("it joins once more")));
         let got = RefCell::new(Vec::new());
@@ -247,8 +249,8 @@ mod tests {
         }
     }
 
-    struct Joining {
-        hold: Arc<Hold<Frame>>,
+    struct PendingJoin {
+        hold: Arc<JoinBuffer<Frame>>,
         heads: Vec<(usize, u64)>,
     }
 
@@ -259,7 +261,7 @@ mod tests {
         fn nobody_sees_a_hole_or_a_repeat_or_another_order(steps in prop::collection::vec(step(), 1..150)) {
             let mut rooms: Vec<Room> = (0..ROOMS).map(|_| Room::new(7)).collect();
             let seen: RefCell<HashMap<u8, Seen>> = RefCell::default();
-            let mut joining: HashMap<u8, Joining> = HashMap::new();
+            let mut joining: HashMap<u8, PendingJoin> = HashMap::new();
             let mut pos = 0;
             for step in steps {
                 match step {
@@ -274,15 +276,15 @@ mod tests {
                         if joining.contains_key(&who) {
                             continue;
                         }
-                        let hold = Arc::new(Hold::new(4));
+                        let hold = Arc::new(JoinBuffer::new(4));
                         for room in &mut rooms {
                             room.hold(&who, &hold);
                         }
                         let heads = into.iter().map(|room| (*room, rooms[*room].begin(who, who, &hold))).collect();
-                        joining.insert(who, Joining { hold, heads });
+                        joining.insert(who, PendingJoin { hold, heads });
                     }
                     Step::Finish(who) => {
-                        let Some(Joining { hold, heads }) = joining.remove(&who) else { continue };
+                        let Some(PendingJoin { hold, heads }) = joining.remove(&who) else { continue };
                         let answer = || {
                             let mut seen = seen.borrow_mut();
                             let next = &mut seen.entry(who).or_default().next;
@@ -297,7 +299,7 @@ mod tests {
                         }
                     }
                     Step::Abandon(who) => {
-                        let Some(Joining { hold, .. }) = joining.remove(&who) else { continue };
+                        let Some(PendingJoin { hold, .. }) = joining.remove(&who) else { continue };
                         hold.shut(|frame| seen.borrow_mut().entry(who).or_default().take(*frame));
                         for room in &mut rooms {
                             room.turn_away(&who);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::presence_tracker::UserId;
+use crate::types::UserId;
 
 /// The claims of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]

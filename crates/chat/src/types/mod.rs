@@ -5,6 +5,7 @@ mod limits;
 mod message;
 mod notification;
 mod room_name;
+mod user_id;
 
 pub use claims::{Claims, RoomPattern};
 pub use limits::Limits;
@@ -12,3 +13,4 @@ pub use message::{Change, Draft, MAX_SEQ};
 pub(crate) use notification::Notice;
 pub use notification::{Notified, Notify};
 pub use room_name::RoomName;
+pub use user_id::UserId;

@@ -1,0 +1,160 @@
+//! What somebody wants written into a room's log, on its way there: as an entry, as an event, and how it is answered.
+
+use std::{borrow::Cow, sync::Arc};
+
+use roomful_store::{Appended, EntryKind, NewEntry, Rejected};
+
+use super::view::{self, Event};
+use crate::{
+    error::ChatError,
+    events::{
+        chat::{Sent, message_id},
+        log::{ChangeKind, ChangeView, Changed, EditBody, MessageView},
+    },
+    reply::Reply,
+    room::Room,
+    types::UserId,
+    types::{Change, Draft},
+};
+
+/// A message, or a change of one, that waits for its commit.
+pub(crate) struct PendingWrite {
+    pub(crate) user: UserId,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) what: WriteContent,
+    /// The body of its entry.
+    pub(crate) body: String,
+    pub(crate) reply: Reply,
+}
+
+/// What is to be written.
+pub(crate) enum WriteContent {
+    Message(Draft),
+    /// A change of the message with this seq. Whether the user may make it was checked.
+    Change(u64, Change),
+}
+
+impl WriteContent {
+    /// Whether it changes how much somebody has not read.
+    pub(super) const fn is_counted(&self) -> bool {
+        matches!(self, Self::Message(_) | Self::Change(_, Change::Delete))
+    }
+}
+
+/// The body of the entry that makes a change.
+pub(crate) fn change_body(change: &Change) -> Result<String, serde_json::Error> {
+    match change {
+        Change::Edit { text } => serde_json::to_string(&EditBody { text: text.into() }),
+        Change::Delete => Ok(String::new()),
+        Change::Reaction { emoji, .. } => Ok(emoji.clone()),
+    }
+}
+
+impl PendingWrite {
+    pub(super) fn entry(&self, room: &Room, at: i64) -> NewEntry {
+        let (kind, target, mentions) = match &self.what {
+            WriteContent::Message(draft) => (EntryKind::Message, None, draft.mentions.clone()),
+            WriteContent::Change(seq, change) => (entry_kind(change), Some(*seq), Vec::new()),
+        };
+        NewEntry {
+            room: room.id,
+            kind,
+            target,
+            user_id: self.user.to_string(),
+            user_name: self.name.as_deref().map(str::to_owned),
+            client_id: self.client_id.clone(),
+            body: self.body.clone(),
+            mentions,
+            at,
+        }
+    }
+
+    /// What the room is told, once it is in the log at `seq`.
+    pub(super) fn event<'a>(&'a self, room: &'a Room, seq: u64, at: i64) -> Event<'a> {
+        match &self.what {
+            WriteContent::Message(draft) => Event::Message(MessageView {
+                id: message_id(&room.epoch, seq),
+                room: &room.name,
+                seq,
+                user_id: &self.user,
+                name: self.name.as_deref(),
+                at,
+                client_id: self.client_id.as_deref(),
+                draft: Cow::Borrowed(draft),
+                edited_at: None,
+                deleted: false,
+                reactions: Vec::new(),
+            }),
+            WriteContent::Change(target, change) => {
+                let bare = view::bare_change(*target, seq, &self.user, at);
+                let (kind, change) = match change {
+                    Change::Edit { text } => {
+                        let text = Some(Cow::Borrowed(text.as_str()));
+                        (ChangeKind::Edited, ChangeView { text, ..bare })
+                    }
+                    Change::Delete => (ChangeKind::Deleted, bare),
+                    Change::Reaction { emoji, removed } => {
+                        let (emoji, removed) = (Some(emoji.as_str()), Some(*removed));
+                        (
+                            ChangeKind::Reaction,
+                            ChangeView {
+                                emoji,
+                                removed,
+                                ..bare
+                            },
+                        )
+                    }
+                };
+                Event::Change(kind, change)
+            }
+        }
+    }
+
+    /// Tells whoever asked what the store made of it.
+    pub(super) fn answer(self, room: &Room, result: Result<Appended, Rejected>) {
+        let place = match result {
+            Ok(Appended::New { seq, at }) => Some((seq, at, false)),
+            Ok(Appended::Duplicate { seq, at }) => Some((seq, at, true)),
+            Ok(Appended::Unchanged) => None,
+            Err(rejected) => return self.reply.fail(&refusal(rejected)),
+        };
+        match (self.what, place) {
+            (WriteContent::Message(_), Some((seq, at, duplicate))) => self.reply.succeed(&Sent {
+                id: message_id(&room.epoch, seq),
+                room: &room.name,
+                seq,
+                at,
+                duplicate,
+            }),
+            (WriteContent::Message(_), None) => self.reply.fail(&ChatError::Internal),
+            (WriteContent::Change(seq, _), place) => self.reply.succeed(&Changed {
+                room: &room.name,
+                seq,
+                at: place.map(|(_, at, _)| at),
+                log_seq: place.map(|(log_seq, ..)| log_seq),
+                duplicate: place.is_none_or(|(.., duplicate)| duplicate),
+            }),
+        }
+    }
+}
+
+fn entry_kind(change: &Change) -> EntryKind {
+    match change {
+        Change::Edit { .. } => EntryKind::Edit,
+        Change::Delete => EntryKind::Delete,
+        Change::Reaction { removed, .. } => EntryKind::Reaction { removed: *removed },
+    }
+}
+
+fn refusal(rejected: Rejected) -> ChatError {
+    match rejected {
+        Rejected::Conflict { seq } => ChatError::Conflict { seq },
+        Rejected::NoSuchRoom => ChatError::Forbidden,
+        Rejected::NoSuchMessage => view::NO_MESSAGE,
+        Rejected::TooManyReactions => ChatError::InvalidRequest(
+            "chat:react: this message has as many different reactions as it may have; take one of them"
+                .into(),
+        ),
+    }
+}

@@ -1,0 +1,175 @@
+//! From entries of the log to what clients see: one event when it is new, a line of a page later.
+
+use std::borrow::Cow;
+
+use roomful_socket::{Class, EmitError, Namespace, Prepared};
+use roomful_store::{Entry, EntryKind, History};
+use serde::Serialize;
+
+use crate::{
+    error::ChatError,
+    events::{
+        chat::{RECEIVE_MESSAGE, message_id},
+        log::{ChangeKind, ChangeView, EditBody, LiveChange, LoggedChange, MessageView, ReactionsView},
+    },
+    room::{Frame, Room},
+    types::{Draft, RoomName},
+};
+
+/// The answer to whoever names a message that is not there.
+pub(crate) const NO_MESSAGE: ChatError =
+    ChatError::NotFound("there is no such message; it may have been deleted, or removed for its age");
+
+/// An entry as clients see it.
+pub(crate) enum Event<'a> {
+    Message(MessageView<'a>),
+    Change(ChangeKind, ChangeView<'a>),
+}
+
+/// A page of the log, sorted into what was said and what became of it.
+pub(crate) struct PageView<'a> {
+    pub(crate) messages: Vec<MessageView<'a>>,
+    pub(crate) changes: Vec<LoggedChange<'a>>,
+}
+
+impl<'a> Event<'a> {
+    /// What an entry says; `None`, and a line in the log, if its body is not ours.
+    pub(crate) fn of(room: &'a Room, entry: &'a Entry) -> Option<Self> {
+        let read = match entry.kind {
+            EntryKind::Message => message(&room.name, &room.epoch, entry).map(Self::Message),
+            // No client is in the room where these stand.
+            EntryKind::Control => return None,
+            kind => change(kind, entry),
+        };
+        read.inspect_err(
+            |error| tracing::error!(room = room.id, seq = entry.seq, %error, "the store has an entry that can't be read"),
+        )
+        .ok()
+    }
+
+    /// The event, encoded with the offset of its entry; `None`, and a line in the log, if that fails.
+    pub(crate) fn frame(self, room: &Room, namespace: &Namespace, offset: Option<&str>) -> Option<Frame> {
+        let event = match self {
+            Self::Message(message) => prepare(namespace, RECEIVE_MESSAGE, &message, offset),
+            Self::Change(kind, change) => {
+                let room = &room.name;
+                prepare(namespace, kind.event(), &LiveChange { room, change }, offset)
+            }
+        };
+        event
+            .map(|event| Frame::new(event, Class::Durable))
+            .inspect_err(
+                |error| tracing::error!(room = room.id, %error, "an entry of the log can't be encoded"),
+            )
+            .ok()
+    }
+}
+
+/// Encodes an event, with the offset at which a client that has seen it may come back.
+pub(crate) fn prepare<T: Serialize>(
+    namespace: &Namespace,
+    event: &str,
+    data: &T,
+    offset: Option<&str>,
+) -> Result<Prepared, EmitError> {
+    match offset {
+        Some(offset) => namespace.prepare_at(event, data, offset),
+        None => namespace.prepare(event, data),
+    }
+}
+
+impl<'a> PageView<'a> {
+    pub(crate) fn of(room: &'a Room, history: &'a History) -> Self {
+        let (mut messages, mut changes) = (Vec::new(), Vec::new());
+        for event in history.entries.iter().filter_map(|entry| Event::of(room, entry)) {
+            match event {
+                Event::Message(message) => messages.push(message),
+                Event::Change(kind, change) => changes.push(LoggedChange { kind, change }),
+            }
+        }
+        Self { messages, changes }
+    }
+}
+
+/// A message in its present state.
+pub(crate) fn message<'a>(
+    room: &'a RoomName,
+    epoch: &str,
+    entry: &'a Entry,
+) -> serde_json::Result<MessageView<'a>> {
+    let state = &entry.state;
+    let mut draft = if state.deleted {
+        Draft::default()
+    } else {
+        serde_json::from_str(&entry.body)?
+    };
+    if let Some(edit) = &state.edit {
+        draft.text = serde_json::from_str::<EditBody<'_>>(&edit.body)?
+            .text
+            .into_owned();
+    }
+    let reactions = state.reactions.iter().map(|reactions| ReactionsView {
+        emoji: &reactions.emoji,
+        user_ids: &reactions.user_ids,
+        count: reactions.count,
+    });
+    Ok(MessageView {
+        id: message_id(epoch, entry.seq),
+        room,
+        seq: entry.seq,
+        user_id: &entry.user_id,
+        name: entry.user_name.as_deref(),
+        at: entry.at,
+        client_id: entry.client_id.as_deref(),
+        draft: Cow::Owned(draft),
+        edited_at: state.edit.as_ref().map(|edit| edit.at),
+        deleted: state.deleted,
+        reactions: reactions.collect(),
+    })
+}
+
+fn change(kind: EntryKind, entry: &Entry) -> serde_json::Result<Event<'_>> {
+    let bare = bare_change(
+        entry.target.unwrap_or_default(),
+        entry.seq,
+        &entry.user_id,
+        entry.at,
+    );
+    let (kind, change) = match kind {
+        // The body is gone if the message is: what it said is nobody's business any more.
+        EntryKind::Edit if entry.body.is_empty() => {
+            let text = Some(Cow::Borrowed(""));
+            (ChangeKind::Edited, ChangeView { text, ..bare })
+        }
+        EntryKind::Edit => {
+            let text = Some(serde_json::from_str::<EditBody<'_>>(&entry.body)?.text);
+            (ChangeKind::Edited, ChangeView { text, ..bare })
+        }
+        EntryKind::Reaction { removed } => {
+            let (emoji, removed) = (Some(entry.body.as_str()), Some(removed));
+            (
+                ChangeKind::Reaction,
+                ChangeView {
+                    emoji,
+                    removed,
+                    ..bare
+                },
+            )
+        }
+        EntryKind::Delete | EntryKind::Message | EntryKind::Control => (ChangeKind::Deleted, bare),
+    };
+    Ok(Event::Change(kind, change))
+}
+
+/// What all changes have.
+pub(super) fn bare_change(seq: u64, log_seq: u64, user_id: &str, at: i64) -> ChangeView<'_> {
+    ChangeView {
+        seq,
+        log_seq,
+        user_id,
+        at,
+        text: None,
+        emoji: None,
+        removed: None,
+    }
+}

@@ -1,0 +1,109 @@
+//! Saving how far each device has come: what was sent and has arrived, many marks in one commit.
+
+use std::sync::{Arc, Weak};
+
+use roomful_socket::Socket;
+use roomful_store::DeliveredMark;
+
+use super::server::{NotificationServer, RETRY_MS};
+use crate::{metrics::count, notifications::tracker::Device, types::UserId};
+
+/// Marks saved in one commit.
+const MARKS: usize = 512;
+/// How often to look whether what is on its way has arrived, in milliseconds.
+const LOOK_MS: i64 = 2_000;
+
+impl NotificationServer {
+    /// Starts the task that saves marks. It ends when this server is gone.
+    pub(crate) fn start_saving(self: &Arc<Self>) {
+        let (server, unsaved) = (Arc::downgrade(self), Arc::clone(&self.unsaved));
+        tokio::spawn(keep_saving(server, unsaved));
+    }
+
+    /// Saves the marks that wait, once no socket brings new ones; gives up if the store fails.
+    pub(crate) async fn drain(&self) {
+        self.leaving.close();
+        self.leaving.wait().await;
+        while self.save().await == Saved::Some {}
+    }
+
+    /// Looks at what has arrived of all that is on its way.
+    fn look(&self) {
+        let open = self.tracker.lock().open();
+        for (user, device) in open {
+            self.tracker.lock().look(&user, &device, Socket::has_reached);
+        }
+    }
+
+    /// Saves a batch of marks.
+    async fn save(&self) -> Saved {
+        let _one_at_a_time = self.saving.lock().await;
+        let marks = self.tracker.lock().take_unsaved(MARKS);
+        if marks.is_empty() {
+            return Saved::None;
+        }
+        let mark = |(user, device, seq): &(UserId, Device, u64)| DeliveredMark {
+            user_id: user.to_string(),
+            device: device.to_string(),
+            seq: *seq,
+        };
+        let rows = marks.iter().map(mark).collect();
+        let saved = self.store.mark_delivered(rows, self.clock.now_ms()).await;
+        let mut tracker = self.tracker.lock();
+        let outcome = match saved {
+            Ok(()) => {
+                tracker.saved(&marks);
+                Saved::Some
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what devices were given can't be saved; trying again");
+                tracker.failed(marks);
+                Saved::Failed
+            }
+        };
+        self.waiting_marks.set(count(tracker.unsaved()));
+        outcome
+    }
+}
+
+/// What came of saving a batch of marks.
+#[derive(Debug, PartialEq, Eq)]
+enum Saved {
+    /// There were none.
+    None,
+    /// There may be more.
+    Some,
+    /// The store failed.
+    Failed,
+}
+
+async fn keep_saving(this: Weak<NotificationServer>, unsaved: Arc<tokio::sync::Notify>) {
+    let mut pause = *RETRY_MS.start();
+    loop {
+        let Some(server) = this.upgrade() else { return };
+        match server.save().await {
+            Saved::Some => pause = *RETRY_MS.start(),
+            Saved::None => {
+                let clock = Arc::clone(&server.clock);
+                let waits = server.tracker.lock().open().is_empty();
+                drop(server);
+                let look_again = async {
+                    if waits {
+                        std::future::pending::<()>().await;
+                    }
+                    clock.sleep_until(clock.now_ms().saturating_add(LOOK_MS)).await;
+                };
+                tokio::select! {
+                    () = unsaved.notified() => {}
+                    () = look_again => if let Some(server) = this.upgrade() { server.look() },
+                }
+            }
+            Saved::Failed => {
+                let clock = Arc::clone(&server.clock);
+                drop(server);
+                clock.sleep_until(clock.now_ms().saturating_add(pause)).await;
+                pause = pause.saturating_mul(2).min(*RETRY_MS.end());
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Who is online and in which rooms, and what they chose to show as, as a value: no clock, no task, no socket, no
+//! store.
+//!
+//! A user is online while any of their sessions lives, and for a grace after the last one went, so that a reload
+//! does not flap. All devices of a user are one entry. Those who chose to be invisible are online and don't show. Who is
+//! told about a change is decided by the presence server.
+
+mod entry;
+
+use std::{collections::HashMap, sync::Arc};
+
+pub use self::entry::{Choice, OnlineEntry, Recalled, Shift};
+use crate::{deadlines::Deadlines, types::UserId};
+use indexmap::IndexSet;
+
+/// A user who is online, or was within the grace.
+#[derive(Debug)]
+struct OnlineUser<R> {
+    name: Option<Arc<str>>,
+    sessions: u32,
+    /// Since when no session lives; `None` while one does.
+    gone_at: Option<i64>,
+    rooms: Vec<R>,
+    choice: Choice,
+    /// While they don't show: when others saw them last.
+    hidden_since: Option<i64>,
+}
+
+impl<R> OnlineUser<R> {
+    fn entry(&self, user: &UserId) -> OnlineEntry {
+        OnlineEntry {
+            user: Arc::clone(user),
+            name: self.name.clone(),
+            gone_at: self.gone_at,
+            choice: self.choice.clone(),
+            hidden_since: self.hidden_since,
+        }
+    }
+}
+
+/// Those online in one room.
+#[derive(Debug, Default)]
+struct NodePresence {
+    users: IndexSet<UserId>,
+    /// How many of them don't show.
+    hidden: usize,
+}
+
+/// A user whose grace has run out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WentOffline<R> {
+    /// The user as they were last. `gone_at` is when their last session ended.
+    pub last: OnlineEntry,
+    /// The rooms they took part in.
+    pub rooms: Vec<R>,
+}
+
+/// The state of presence. `R` names a room.
+#[derive(Debug)]
+pub struct PresenceTracker<R> {
+    grace_ms: i64,
+    users: HashMap<UserId, OnlineUser<R>>,
+    rooms: HashMap<R, NodePresence>,
+    leaving: Deadlines<UserId>,
+}
+
+impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
+    /// An empty tracker that keeps users online for `grace_ms` after their last session.
+    pub fn new(grace_ms: i64) -> Self {
+        Self {
+            grace_ms,
+            users: HashMap::new(),
+            rooms: HashMap::new(),
+            leaving: Deadlines::default(),
+        }
+    }
+
+    // ---- sessions
+
+    /// A session of `user` begins. True if that brings the user online; not when they were, or still are by grace.
+    /// What is `recalled` of them only counts in the first case: a user who is here may have chosen anew since it was read.
+    pub fn connect(&mut self, user: &UserId, name: Option<Arc<str>>, recalled: Recalled) -> bool {
+        if let Some(entry) = self.users.get_mut(user) {
+            entry.sessions = entry.sessions.saturating_add(1);
+            entry.name = name.or_else(|| entry.name.take());
+            if let Some(gone_at) = entry.gone_at.take() {
+                self.leaving.clear(gone_at.saturating_add(self.grace_ms), user);
+            }
+            return false;
+        }
+        let fresh = OnlineUser {
+            name,
+            sessions: 1,
+            gone_at: None,
+            rooms: Vec::new(),
+            hidden_since: recalled.last_seen.filter(|_| !recalled.choice.shows()),
+            choice: recalled.choice,
+        };
+        self.users.insert(Arc::clone(user), fresh);
+        true
+    }
+
+    /// The user's newest token has another name, or none.
+    pub fn rename(&mut self, user: &str, name: Option<Arc<str>>) {
+        if let Some(entry) = self.users.get_mut(user) {
+            entry.name = name.or_else(|| entry.name.take());
+        }
+    }
+
+    /// A session of `user` ends at `now`. If it was the last one, the grace begins.
+    pub fn disconnect(&mut self, user: &UserId, now: i64) {
+        let Some(entry) = self.users.get_mut(user) else {
+            return;
+        };
+        entry.sessions = entry.sessions.saturating_sub(1);
+        if entry.sessions == 0 && entry.gone_at.is_none() {
+            entry.gone_at = Some(now);
+            self.leaving
+                .set(now.saturating_add(self.grace_ms), Arc::clone(user));
+        }
+    }
+
+    /// Users whose grace has run out at `now`. Each is told once.
+    pub fn tick(&mut self, now: i64) -> Vec<WentOffline<R>> {
+        let mut gone = Vec::new();
+        while let Some((_, user)) = self.leaving.pop_due(now) {
+            let Some(entry) = self.users.remove(&user) else {
+                continue;
+            };
+            for room in &entry.rooms {
+                self.remove_from_room(&user, *room, entry.choice.shows());
+            }
+            let last = entry.entry(&user);
+            gone.push(WentOffline {
+                last,
+                rooms: entry.rooms,
+            });
+        }
+        gone
+    }
+
+    /// When [`PresenceTracker::tick`] has something to do next.
+    pub fn next_deadline(&self) -> Option<i64> {
+        self.leaving.next()
+    }
+
+    // ---- what they show as
+
+    /// What an online user chose.
+    pub fn choice(&self, user: &str) -> Option<&Choice> {
+        self.users.get(user).map(|entry| &entry.choice)
+    }
+
+    /// The user chooses at `now` what to show as.
+    pub fn choose(&mut self, user: &str, choice: Choice, now: i64) -> Shift {
+        let Some(entry) = self.users.get_mut(user) else {
+            return Shift::Unseen;
+        };
+        let (showed, shows) = (entry.choice.shows(), choice.shows());
+        for room in &entry.rooms {
+            if let Some(crowd) = self.rooms.get_mut(room) {
+                crowd.hidden = crowd.hidden + usize::from(showed) - usize::from(shows);
+            }
+        }
+        entry.choice = choice;
+        match (showed, shows) {
+            (false, true) => {
+                entry.hidden_since = None;
+                Shift::Appeared
+            }
+            (true, false) => {
+                entry.hidden_since = Some(entry.gone_at.unwrap_or(now));
+                Shift::Vanished
+            }
+            (true, true) => Shift::Changed,
+            (false, false) => Shift::Unseen,
+        }
+    }
+
+    // ---- rooms
+
+    /// An online user takes part in `room`. The rooms they were in before if this one is new, else `None`.
+    pub fn enter(&mut self, user: &UserId, room: R) -> Option<Vec<R>> {
+        let entry = self.users.get_mut(user)?;
+        let crowd = self.rooms.entry(room).or_default();
+        if !crowd.users.insert(Arc::clone(user)) {
+            return None;
+        }
+        crowd.hidden += usize::from(!entry.choice.shows());
+        let before = entry.rooms.clone();
+        // Most users are in a room or two: no room for more than they have.
+        entry.rooms.reserve_exact(1);
+        entry.rooms.push(room);
+        Some(before)
+    }
+
+    /// The user takes part in `room` no more.
+    pub fn leave(&mut self, user: &UserId, room: R) {
+        let Some(entry) = self.users.get_mut(user) else {
+            return;
+        };
+        entry.rooms.retain(|known| *known != room);
+        let shows = entry.choice.shows();
+        self.remove_from_room(user, room, shows);
+    }
+
+    /// The rooms that an online user takes part in.
+    pub fn rooms_of(&self, user: &str) -> &[R] {
+        self.users.get(user).map_or(&[], |entry| &entry.rooms)
+    }
+
+    /// Whether the user is online in `room`.
+    pub fn is_in(&self, user: &str, room: R) -> bool {
+        self.rooms
+            .get(&room)
+            .is_some_and(|crowd| crowd.users.contains(user))
+    }
+
+    /// Up to `limit` of those who show in `room`, in the order in which they came.
+    pub fn showing_in(&self, room: R, limit: usize) -> Vec<OnlineEntry> {
+        let entries = self.everyone_in(room).filter_map(|user| self.entry(user));
+        entries.filter(|entry| entry.choice.shows()).take(limit).collect()
+    }
+
+    /// How many users show in `room`.
+    pub fn count_showing(&self, room: R) -> usize {
+        self.rooms
+            .get(&room)
+            .map_or(0, |crowd| crowd.users.len() - crowd.hidden)
+    }
+
+    /// All who are online in `room`, whether or not they show, in the order in which they came.
+    pub fn everyone_in(&self, room: R) -> impl Iterator<Item = &UserId> {
+        self.rooms.get(&room).into_iter().flat_map(|crowd| &crowd.users)
+    }
+
+    /// How many users are online in `room`, whether or not they show.
+    pub fn count_in(&self, room: R) -> usize {
+        self.rooms.get(&room).map_or(0, |crowd| crowd.users.len())
+    }
+
+    // ---- everybody
+
+    /// The user, if online.
+    pub fn entry(&self, user: &str) -> Option<OnlineEntry> {
+        let (user, entry) = self.users.get_key_value(user)?;
+        Some(entry.entry(user))
+    }
+
+    /// How many users are online.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether nobody is online.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// Everyone who is online, for the last words of a server that stops.
+    pub fn everyone(&self) -> Vec<OnlineEntry> {
+        self.users.iter().map(|(user, entry)| entry.entry(user)).collect()
+    }
+
+    fn remove_from_room(&mut self, user: &UserId, room: R, shows: bool) {
+        if let Some(crowd) = self.rooms.get_mut(&room)
+            && crowd.users.swap_remove(user)
+        {
+            crowd.hidden -= usize::from(!shows);
+            if crowd.users.is_empty() {
+                self.rooms.remove(&room);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

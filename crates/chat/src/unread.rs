@@ -1,0 +1,199 @@
+//! Telling users what they have not read in rooms that their sockets are not subscribed to.
+//!
+//! Messages come faster than anybody wants to hear of their number: a room that has changed is looked at once in an
+//! interval, and then each of its members who is online and has such a socket is told the count as it stands.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use roomful_socket::{Class, Namespace, Socket};
+use roomful_store::{RoomId, Store, Unread};
+
+use crate::{
+    alarm::Alarm,
+    clock::Clock,
+    config::ChatConfig,
+    deadlines::Deadlines,
+    events::inbox::{UNREAD, UnreadIn},
+    keyed_mutex::KeyedMutex,
+    middleware::admission::UserConnections,
+    presence::server::PresenceServer,
+    room::Room,
+    session::Session,
+    types::RoomName,
+    types::UserId,
+};
+
+/// Counts that are made at a time, so that the store has readers left for others.
+const COUNTS_AT_A_TIME: usize = 2;
+/// Locks for counts; two counts of one user and room are never made at the same time.
+const COUNT_LOCKS: usize = 1_024;
+
+/// Which rooms have changed, and whom to tell.
+pub(crate) struct UnreadPublisher {
+    changed: Mutex<Changed>,
+    alarm: Alarm,
+    interval_ms: i64,
+    /// Rooms with more members online are not told: the cost of a message would grow with their number.
+    most: usize,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    namespace: Namespace,
+    presence: Arc<PresenceServer>,
+    connections: Arc<UserConnections>,
+    keys: RandomState,
+    /// Who is being told of a room. A count that was made first would else be told last now and then, and stay on the
+    /// screen. Async, since counting waits for the store.
+    counting: KeyedMutex,
+}
+
+/// The rooms that wait. There are no more of them than rooms that had a message within the interval. They are known by
+/// name, so that waiting keeps none in memory that nobody is in.
+#[derive(Default)]
+struct Changed {
+    rooms: HashMap<RoomId, RoomName>,
+    due: Deadlines<RoomId>,
+}
+
+impl UnreadPublisher {
+    pub(crate) fn new(
+        config: &ChatConfig,
+        store: &Arc<dyn Store>,
+        clock: &Arc<dyn Clock>,
+        namespace: &Namespace,
+        presence: &Arc<PresenceServer>,
+        connections: &Arc<UserConnections>,
+    ) -> Self {
+        Self {
+            changed: Mutex::default(),
+            alarm: Alarm::default(),
+            interval_ms: config.unread_interval_ms,
+            most: config.announce_max,
+            store: Arc::clone(store),
+            clock: Arc::clone(clock),
+            namespace: namespace.clone(),
+            presence: Arc::clone(presence),
+            connections: Arc::clone(connections),
+            keys: RandomState::new(),
+            counting: KeyedMutex::new(COUNT_LOCKS),
+        }
+    }
+
+    pub(crate) fn start_alarm(self: &Arc<Self>) {
+        let next = |board: &Self| board.changed.lock().due.next();
+        let tick = |board: Arc<Self>, now| async move { board.tick(now).await };
+        self.alarm
+            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+    }
+
+    /// A message came to the room, or one was deleted.
+    pub(crate) fn room_changed(&self, room: &Room) {
+        self.changed(room.id, &room.name);
+    }
+
+    /// The same of a room that need not be in memory.
+    pub(crate) fn changed(&self, room: RoomId, name: &RoomName) {
+        let online = self.presence.count_everyone_in(room);
+        if online == 0 || online > self.most {
+            return;
+        }
+        let mut changed = self.changed.lock();
+        if changed.rooms.contains_key(&room) {
+            return;
+        }
+        let was_next = changed.due.next();
+        let at = self.clock.now_ms().saturating_add(self.interval_ms);
+        changed.rooms.insert(room, name.clone());
+        changed.due.set(at, room);
+        self.alarm.moved(was_next, changed.due.next());
+    }
+
+    /// The same of a room that only its id is known of.
+    pub(crate) async fn changed_by_id(&self, room: RoomId) {
+        if self.presence.count_everyone_in(room) == 0 {
+            return;
+        }
+        match self.store.room(room).await {
+            Ok(Some(row)) => {
+                if let Ok(name) = RoomName::new(&row.name) {
+                    self.changed(room, &name);
+                }
+            }
+            // Its members went with it.
+            Ok(None) => {}
+            Err(error) => tracing::warn!(room, %error, "a room that has changed can't be looked up"),
+        }
+    }
+
+    /// The user has read on: their other sockets are told at once.
+    pub(crate) async fn user_read(&self, user: &UserId, room: RoomId, name: &RoomName) {
+        self.tell(user, room, name).await;
+    }
+
+    async fn tick(&self, now: i64) {
+        loop {
+            let due = {
+                let mut changed = self.changed.lock();
+                let next = changed.due.pop_due(now);
+                next.and_then(|(_, id)| Some((id, changed.rooms.remove(&id)?)))
+            };
+            let Some((id, name)) = due else { return };
+            self.tell_members(id, &name).await;
+        }
+    }
+
+    async fn tell_members(&self, room: RoomId, name: &RoomName) {
+        let members = self.presence.everyone_in(room, self.most);
+        let tell = |user: UserId| async move { self.tell(&user, room, name).await };
+        futures_util::stream::iter(members)
+            .for_each_concurrent(COUNTS_AT_A_TIME, tell)
+            .await;
+    }
+
+    /// The user's sockets that may see the room, but are not subscribed to it.
+    fn strangers(&self, user: &UserId, room: RoomId, name: &RoomName) -> Vec<Socket> {
+        let mut sockets = self.connections.sockets(user);
+        sockets.retain(|socket| {
+            let session = socket.state::<Session>();
+            session.is_some_and(|session| session.allows(name) && !session.is_in_any(&[room]))
+        });
+        sockets
+    }
+
+    /// Counts what the user has not read, and tells those of their sockets that don't see it for themselves.
+    async fn tell(&self, user: &UserId, room: RoomId, name: &RoomName) {
+        let sockets = self.strangers(user, room, name);
+        if sockets.is_empty() {
+            return;
+        }
+        let key = self.keys.hash_one((room, user));
+        let _one_count = self.counting.lock((room, user)).await;
+        match self.store.unread(room, user).await {
+            Ok(Some(unread)) => self.send(name, &sockets, unread, Class::Latest(key)),
+            // They left meanwhile.
+            Ok(None) => {}
+            Err(error) => tracing::warn!(room, %error, "what is unread can't be counted"),
+        }
+    }
+
+    fn send(&self, room: &RoomName, sockets: &[Socket], unread: Unread, class: Class) {
+        let event = UnreadIn {
+            room,
+            unread: unread.messages,
+            mentions: unread.mentions,
+        };
+        match self.namespace.prepare(UNREAD, &event) {
+            Ok(event) => {
+                for socket in sockets {
+                    let _ = socket.send_prepared(&event, class);
+                }
+            }
+            Err(error) => tracing::error!(%error, "the count of what is unread can't be encoded"),
+        }
+    }
+}
