@@ -95,8 +95,8 @@ fn rows(transaction: &Transaction<'_>, room: &str, head: u32, count: u32) -> rus
     let mut find = transaction.prepare_cached("SELECT id FROM rooms WHERE name = ?1")?;
     let id: i64 = find.query_row([room], |row| row.get(0))?;
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body)
-         VALUES (?1, ?2, 0, ?3, ?4, ?5, ?4, ?6)
+        "INSERT INTO entries (room_id, seq, kind, at, user_id, position, client_id, user_name, body)
+         VALUES (?1, ?2, 0, ?3, ?4, 0, ?5, ?4, ?6)
          ON CONFLICT (room_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING",
     )?;
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(120));

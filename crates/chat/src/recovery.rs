@@ -111,7 +111,7 @@ impl Remembered {
 
     /// Before a session begins or is given back: those that no connection can have any more are lost.
     async fn inherit(&self, app: &App) -> Result<(), StoreError> {
-        let lose = || app.store.lose_all_sessions();
+        let lose = || app.store.mark_all_sessions_lost();
         self.inherited.get_or_try_init(lose).await.copied()
     }
 }
@@ -238,7 +238,7 @@ async fn tell(app: &App, key: SessionKey, owner: SessionOwner, end: End) -> Resu
         End::Over => app.store.end_session(key, owner).await,
         End::Lost(at) => {
             let keep = app.config.recovery.lost_per_user;
-            app.store.lose_session(key, owner, at, keep).await
+            app.store.mark_session_lost(key, owner, at, keep).await
         }
     }
 }
@@ -255,7 +255,7 @@ pub(crate) fn start_beating(app: &Arc<App>) {
         let beat = async {
             app.recovery.inherit(&app).await?;
             app.recovery.end_now(&app).await?;
-            app.store.alive(now, lost_before).await
+            app.store.heartbeat(now, lost_before).await
         };
         if let Err(error) = beat.await {
             tracing::debug!(%error, "the store can't be told that the server is alive");

@@ -315,7 +315,7 @@ fn new_epoch_needs_an_existing_store_without_a_server() {
     );
 
     roomful(folder.path(), &["doctor", "--listen", "127.0.0.1:0"], &[]);
-    let beside = folder.path().join("data/roomful.db-life");
+    let beside = folder.path().join("data/roomful.db-watermark");
     assert!(!beside.exists(), "doctor must not start a new generation");
     let output = roomful(folder.path(), &["new-epoch"], &[]);
     assert!(output.status.success(), "{output:?}");

@@ -126,7 +126,7 @@ fn bare(folder: &Path, batch: usize, span: Duration) -> Result<f64, Failure> {
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000;
          PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;",
     )?;
-    conn.execute_batch(include_str!("../migrations/sqlite/V1__log.sql"))?;
+    conn.execute_batch(include_str!("../migrations/sqlite/V1__schema.sql"))?;
     conn.execute(
         "INSERT INTO rooms (name, epoch, created_at) VALUES ('room', 'epoch', 0)",
         [],
@@ -146,8 +146,8 @@ fn bare(folder: &Path, batch: usize, span: Duration) -> Result<f64, Failure> {
             } = entry(1, sender, head);
             transaction
                 .prepare_cached(
-                    "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body)
-                     VALUES (1, ?1, 0, ?2, ?3, ?4, ?5, ?6)
+                    "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, position)
+                     VALUES (1, ?1, 0, ?2, ?3, ?4, ?5, ?6, ?1)
                      ON CONFLICT (room_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING",
                 )?
                 .execute(params![head, at, user_id, client_id, user_name, body])?;
@@ -162,7 +162,7 @@ fn bare(folder: &Path, batch: usize, span: Duration) -> Result<f64, Failure> {
 
 fn fresh(folder: &Path, name: &str) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(folder)?;
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", "-watermark"] {
         match std::fs::remove_file(folder.join(format!("{name}{suffix}"))) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -16,11 +16,10 @@
 //! | `numbers`, `known`, `tail`, `beside`, `queue`, `metrics` | what the engines share |
 //! | `contract` | the suite every engine has to pass |
 
-mod beside;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod dedup_record;
 mod error;
-mod known;
 mod metrics;
 mod migrate;
 mod notifications;
@@ -37,6 +36,7 @@ mod sessions;
 mod sqlite;
 mod store;
 mod tail;
+mod watermark_file;
 
 pub use error::{Outage, StoreError};
 pub use migrate::{Migrated, Moved, Progress, migrate};
@@ -46,8 +46,8 @@ pub use notifications::{
 };
 pub use options::{Options, Retention, check_files, check_url, new_epochs, open};
 pub use outbox::{
-    Alert, Count, Happening, Keep, OnlineRow, Outbox, OutboxOptions, Outcome, Record, RecordKind,
-    RecordState, Removed, Replay, Settled, Sink, Unconfirmed,
+    DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxOptions, OutboxRetention,
+    OutboxTrimmed, Outcome, Record, RecordKind, RecordState, Replay, Settled, Sink, UndeliveredReport,
 };
 pub use position::LogPosition;
 pub use rows::{

@@ -142,7 +142,7 @@ impl Options {
 /// Opens the store a URL names, creating and migrating it where needed. Blocks while it does.
 ///
 /// `sqlite:PATH` is a file, created with its folder (for its owner alone) if it does not exist; a relative path
-/// starts at the working folder. Beside it a small file, `PATH-life`, tells an older copy of the database from the one that was
+/// starts at the working folder. WatermarkFile it a small file, `PATH-life`, tells an older copy of the database from the one that was
 /// left: if one was put in its place, all rooms get new epochs, and sessions are forgotten.
 ///
 /// `postgres://USER:PASSWORD@HOST/DATABASE` (or `postgresql:`) is a database that exists, and that several nodes may have

@@ -13,7 +13,7 @@ use crate::{RoomId, StoreError};
 pub enum RecordKind {
     /// A message was appended. Written by [`Store::append`](crate::Store::append).
     MessageCreated,
-    /// A member has not acknowledged a message. Written by [`Outbox::alert`].
+    /// A member has not acknowledged a message. Written by [`Outbox::report_undelivered`].
     MessageUndelivered,
     /// A user came online. Written by [`Outbox::record`].
     UserOnline,
@@ -43,9 +43,9 @@ pub struct OutboxOptions {
     /// Who wants them. Names are unique.
     pub sinks: Vec<Sink>,
     /// Milliseconds from a message to the first look at who has not acknowledged it.
-    pub first_look_ms: i64,
+    pub first_check_ms: i64,
     /// Milliseconds from a message to the second and last look. If this is not later than the first, there is only this.
-    pub last_look_ms: i64,
+    pub last_check_ms: i64,
     /// Rooms with more members than this make no [`RecordKind::MessageUndelivered`].
     pub members_max: u32,
 }
@@ -54,8 +54,8 @@ impl Default for OutboxOptions {
     fn default() -> Self {
         Self {
             sinks: Vec::new(),
-            first_look_ms: 5_000,
-            last_look_ms: 30_000,
+            first_check_ms: 5_000,
+            last_check_ms: 30_000,
             members_max: 1_000,
         }
     }
@@ -104,7 +104,7 @@ pub struct Record {
     /// Failed attempts.
     pub attempts: u32,
     /// When it is due, if pending; else when it came into its state.
-    pub turn_at: i64,
+    pub due_at: i64,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
     /// The room, for messages and rooms.
@@ -127,7 +127,7 @@ pub struct Record {
 
 /// Something that happened outside of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
+pub enum LifecycleEvent {
     /// A user came online.
     UserOnline {
         /// Who.
@@ -157,7 +157,7 @@ pub enum Happening {
 
 /// A user of whom it was told that they are online.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OnlineRow {
+pub struct OnlineUser {
     /// Who.
     pub user_id: String,
     /// The name last told.
@@ -166,7 +166,7 @@ pub struct OnlineRow {
 
 /// A message that is due for a look at who has acknowledged it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unconfirmed {
+pub struct DeliveryCheck {
     /// Its room.
     pub room: RoomId,
     /// Its place.
@@ -179,7 +179,7 @@ pub struct Unconfirmed {
 
 /// What a look at a message came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alert {
+pub struct UndeliveredReport {
     /// The message's room.
     pub room: RoomId,
     /// Its place.
@@ -220,7 +220,7 @@ pub struct Settled {
 
 /// How many records a sink has in a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Count {
+pub struct OutboxCount {
     /// The sink.
     pub sink: String,
     /// The state.
@@ -240,7 +240,7 @@ pub enum Replay {
 
 /// How long records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
+pub struct OutboxRetention {
     /// Milliseconds for delivered ones.
     pub delivered_ms: i64,
     /// Milliseconds for dead ones.
@@ -251,7 +251,7 @@ pub struct Keep {
 
 /// What [`Outbox::trim`] removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Removed {
+pub struct OutboxTrimmed {
     /// Records that were settled.
     pub settled: u64,
     /// Records that were still to be delivered: they are lost.
@@ -265,10 +265,10 @@ pub trait Outbox: Send + Sync {
     fn changes(&self) -> watch::Receiver<()>;
 
     /// Writes records of what happened outside of the log, and remembers who is online.
-    async fn record(&self, happenings: Vec<Happening>) -> Result<(), StoreError>;
+    async fn record(&self, happenings: Vec<LifecycleEvent>) -> Result<(), StoreError>;
 
     /// Users of whom it was told that they are online, the first ones by name after `after`, `limit` at most.
-    async fn online(&self, after: &str, limit: u32) -> Result<Vec<OnlineRow>, StoreError>;
+    async fn online(&self, after: &str, limit: u32) -> Result<Vec<OnlineUser>, StoreError>;
 
     /// Pending records of a sink which are due at `now`, the longest due first, `limit` at most. Where several processes
     /// have the store open, a sink is served by one of them at a time, for as long as that lives: the others get none.
@@ -282,11 +282,11 @@ pub trait Outbox: Send + Sync {
 
     /// Messages which are due at `now` for a look at who has acknowledged them, the longest due first. One process looks at
     /// a time, as with [`Outbox::due`].
-    async fn unconfirmed(&self, now: i64, limit: u32) -> Result<Vec<Unconfirmed>, StoreError>;
+    async fn due_checks(&self, now: i64, limit: u32) -> Result<Vec<DeliveryCheck>, StoreError>;
 
     /// Writes the records that looks came to. After the first look a message is due for the last one; after that it is
     /// done with. Answers how many members got a record.
-    async fn alert(&self, alerts: Vec<Alert>) -> Result<u64, StoreError>;
+    async fn report_undelivered(&self, alerts: Vec<UndeliveredReport>) -> Result<u64, StoreError>;
 
     /// Records in a state, or all, the newest first.
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError>;
@@ -295,8 +295,8 @@ pub trait Outbox: Send + Sync {
     async fn replay(&self, which: Replay, now: i64) -> Result<u64, StoreError>;
 
     /// How many records there are.
-    async fn counts(&self) -> Result<Vec<Count>, StoreError>;
+    async fn counts(&self) -> Result<Vec<OutboxCount>, StoreError>;
 
     /// Removes what is over its time or too much, in small commits.
-    async fn trim(&self, keep: Keep, now: i64) -> Result<Removed, StoreError>;
+    async fn trim(&self, keep: OutboxRetention, now: i64) -> Result<OutboxTrimmed, StoreError>;
 }

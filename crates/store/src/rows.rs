@@ -84,7 +84,7 @@ impl EntryKind {
 
 /// Whether a room of this name is the server's own: nobody outside is told that it was created. No room of a client begins
 /// with a control character.
-pub(crate) fn is_own(name: &str) -> bool {
+pub(crate) fn is_internal(name: &str) -> bool {
     name.starts_with(char::is_control)
 }
 

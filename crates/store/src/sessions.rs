@@ -177,7 +177,7 @@ pub trait Sessions: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// The session's connection was lost at `at`. Of the user's lost sessions only the latest `keep` are kept.
-    async fn lose_session(
+    async fn mark_session_lost(
         &self,
         key: SessionKey,
         owner: SessionOwner,
@@ -196,11 +196,11 @@ pub trait Sessions: Send + Sync {
     /// left alone.
     async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError>;
 
-    /// A process begins to serve: sessions that no connection can have any more were lost when [`Sessions::alive`] was
+    /// A process begins to serve: sessions that no connection can have any more were lost when [`Sessions::heartbeat`] was
     /// last told of the process that had them. Those of other living processes stay.
-    async fn lose_all_sessions(&self) -> Result<(), StoreError>;
+    async fn mark_all_sessions_lost(&self) -> Result<(), StoreError>;
 
     /// The process was alive at `at`; sessions of processes that have died are lost as of when they were last alive, and those that
     /// were lost before `lost_before` are forgotten.
-    async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError>;
+    async fn heartbeat(&self, at: i64, lost_before: i64) -> Result<(), StoreError>;
 }

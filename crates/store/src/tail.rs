@@ -46,7 +46,7 @@ impl Tail {
     pub(crate) fn keep_newest(&mut self, max_entries: u64) {
         let most = match self.row.history {
             // The server's own rooms keep what it needs, whatever is set for those of clients.
-            Some(own) if rows::is_own(&self.row.name) => own,
+            Some(own) if rows::is_internal(&self.row.name) => own,
             Some(own) => own.min(max_entries),
             None => max_entries,
         };

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use ::metrics::{Counter, counter};
 use parking_lot::Mutex;
-use roomful_store::{Happening, RoomId, Store, StoreError};
+use roomful_store::{LifecycleEvent, RoomId, Store, StoreError};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{clock::Clock, presence::server::PresenceServer, types::UserId};
@@ -25,7 +25,7 @@ const PAGE: u32 = 500;
 
 /// The way to the outbox for what is no entry of a log.
 pub(crate) struct LifecycleEvents {
-    queue: Mutex<Option<mpsc::Sender<Happening>>>,
+    queue: Mutex<Option<mpsc::Sender<LifecycleEvent>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Users who were told to be online before this process began, and have not come back yet.
     returning: Mutex<HashMap<UserId, Option<String>>>,
@@ -55,7 +55,7 @@ impl LifecycleEvents {
         if self.returning.lock().remove(user).is_some() {
             return;
         }
-        self.put(|| Happening::UserOnline {
+        self.put(|| LifecycleEvent::UserOnline {
             user: user.to_string(),
             name: name.map(str::to_owned),
             at,
@@ -68,7 +68,7 @@ impl LifecycleEvents {
     }
 
     pub(crate) fn user_offline(&self, user: &UserId, name: Option<&str>, at: i64) {
-        self.put(|| Happening::UserOffline {
+        self.put(|| LifecycleEvent::UserOffline {
             user: user.to_string(),
             name: name.map(str::to_owned),
             at,
@@ -76,10 +76,10 @@ impl LifecycleEvents {
     }
 
     pub(crate) fn room_emptied(&self, room: RoomId, at: i64) {
-        self.put(|| Happening::RoomEmptied { room, at });
+        self.put(|| LifecycleEvent::RoomEmptied { room, at });
     }
 
-    fn put(&self, happening: impl FnOnce() -> Happening) {
+    fn put(&self, happening: impl FnOnce() -> LifecycleEvent) {
         let queue = self.queue.lock();
         let Some(queue) = &*queue else { return };
         if queue.try_send(happening()).is_err() {
@@ -135,7 +135,7 @@ impl LifecycleEvents {
 }
 
 /// Ends when the queue is closed and empty, or the store is closed.
-async fn write(store: Arc<dyn Store>, clock: Arc<dyn Clock>, mut incoming: mpsc::Receiver<Happening>) {
+async fn write(store: Arc<dyn Store>, clock: Arc<dyn Clock>, mut incoming: mpsc::Receiver<LifecycleEvent>) {
     let mut batch = Vec::with_capacity(BATCH);
     while incoming.recv_many(&mut batch, BATCH).await > 0 {
         loop {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use roomful_store::{Alert, Outage, Outbox, Store, StoreError};
+use roomful_store::{Outage, Outbox, Store, StoreError, UndeliveredReport};
 
 use crate::{clock::Clock, presence::server::PresenceServer};
 
@@ -38,7 +38,7 @@ pub(crate) async fn watch(store: Arc<dyn Store>, clock: Arc<dyn Clock>, presence
 }
 
 async fn look(outbox: &dyn Outbox, now: i64, presence: &PresenceServer) -> Result<usize, StoreError> {
-    let due = outbox.unconfirmed(now, BATCH).await?;
+    let due = outbox.due_checks(now, BATCH).await?;
     let looked = due.len();
     if looked == 0 {
         return Ok(0);
@@ -54,13 +54,13 @@ async fn look(outbox: &dyn Outbox, now: i64, presence: &PresenceServer) -> Resul
             });
             message.waiting = waiting.unwrap_or_default();
         }
-        alerts.push(Alert {
+        alerts.push(UndeliveredReport {
             room: message.room,
             seq: message.seq,
             last: message.last,
             users: message.waiting,
         });
     }
-    outbox.alert(alerts).await?;
+    outbox.report_undelivered(alerts).await?;
     Ok(looked)
 }

@@ -251,7 +251,7 @@ mod flaky {
         ) -> Result<(), StoreError> {
             self.inner.unsubscribe(key, owner, rooms).await
         }
-        async fn lose_session(
+        async fn mark_session_lost(
             &self,
             key: SessionKey,
             owner: SessionOwner,
@@ -262,7 +262,7 @@ mod flaky {
                 self.untold.fetch_add(1, Ordering::SeqCst);
                 return Err(Outage::DiskFull.into());
             }
-            self.inner.lose_session(key, owner, at, keep).await
+            self.inner.mark_session_lost(key, owner, at, keep).await
         }
         async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError> {
             self.inner.end_lost_sessions(user).await
@@ -275,11 +275,11 @@ mod flaky {
             let _held = self.resuming.lock().await;
             self.inner.resume_session(ask).await
         }
-        async fn lose_all_sessions(&self) -> Result<(), StoreError> {
-            self.inner.lose_all_sessions().await
+        async fn mark_all_sessions_lost(&self) -> Result<(), StoreError> {
+            self.inner.mark_all_sessions_lost().await
         }
-        async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
-            self.inner.alive(at, lost_before).await
+        async fn heartbeat(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
+            self.inner.heartbeat(at, lost_before).await
         }
     }
 

@@ -38,8 +38,8 @@ pub(crate) fn options(config: &Config) -> OutboxOptions {
     OutboxOptions {
         sinks: webhooks.chain(streams).collect(),
         // After the grace, a user who left before the message counts as offline.
-        first_look_ms: millis(config.presence.grace.0),
-        last_look_ms: millis(config.outbox.undelivered_after.0),
+        first_check_ms: millis(config.presence.grace.0),
+        last_check_ms: millis(config.outbox.undelivered_after.0),
         members_max: config.outbox.undelivered_members,
     }
 }

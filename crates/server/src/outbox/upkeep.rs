@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use metrics::{counter, gauge};
-use roomful_store::{Keep, Outage, Outbox, RecordState, Store, StoreError};
+use roomful_store::{Outage, Outbox, OutboxRetention, RecordState, Store, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{chat::millis, clock, config::Config};
@@ -12,8 +12,8 @@ use crate::{chat::millis, clock, config::Config};
 const INTERVAL: Duration = Duration::from_secs(15);
 
 /// Retention from the settings.
-pub(super) fn keep(config: &Config) -> Keep {
-    Keep {
+pub(super) fn keep(config: &Config) -> OutboxRetention {
+    OutboxRetention {
         delivered_ms: millis(config.outbox.keep_delivered.0),
         dead_ms: millis(config.outbox.keep_dead.0),
         records: config.outbox.max_records,
@@ -21,7 +21,7 @@ pub(super) fn keep(config: &Config) -> Keep {
 }
 
 /// Runs until the store closes.
-pub(super) async fn run(store: Arc<dyn Store>, keep: Keep) {
+pub(super) async fn run(store: Arc<dyn Store>, keep: OutboxRetention) {
     let Some(outbox) = store.outbox() else { return };
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -38,7 +38,7 @@ pub(super) async fn run(store: Arc<dyn Store>, keep: Keep) {
 
 async fn once(
     outbox: &dyn Outbox,
-    keep: Keep,
+    keep: OutboxRetention,
     known: &mut HashMap<(String, RecordState), u64>,
 ) -> Result<(), StoreError> {
     let removed = outbox.trim(keep, clock::unix_millis()).await?;

@@ -147,7 +147,7 @@ impl Dispatcher {
         let settled = records.iter().map(|record| Settled {
             n: record.n,
             outcome: Outcome::Retry {
-                at: record.turn_at,
+                at: record.due_at,
                 error: error.clone(),
             },
         });

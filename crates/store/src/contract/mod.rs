@@ -6,16 +6,16 @@
 #![expect(missing_docs, reason = "the name of a case says what it checks")]
 
 pub mod changes;
-pub mod crowd;
+pub mod concurrency;
 pub mod identity;
 pub mod inbox;
 pub mod log;
+pub mod members;
 pub mod model;
-mod naive;
 pub mod nodes;
 pub mod notifications;
 pub mod outbox;
-pub mod people;
+mod reference;
 pub mod retention;
 pub mod rooms;
 pub mod sessions;
@@ -79,15 +79,15 @@ macro_rules! store_contract {
             inbox::the_latest_room_comes_first,
             inbox::pages_of_rooms_join_up,
             inbox::a_room_shows_what_its_member_has_not_read,
-            people::a_room_is_created_once,
-            people::joining_twice_is_joining_once,
-            people::a_mark_grows_up_to_the_head,
-            people::a_mark_outlives_leaving,
-            people::a_delivered_mark_grows_and_is_never_behind,
-            people::unread_counts_what_others_said,
-            people::rooms_of_a_user_come_latest_first,
-            people::a_user_keeps_name_and_latest_time,
-            people::a_chosen_status_outlives_the_process,
+            members::a_room_is_created_once,
+            members::joining_twice_is_joining_once,
+            members::a_mark_grows_up_to_the_head,
+            members::a_mark_outlives_leaving,
+            members::a_delivered_mark_grows_and_is_never_behind,
+            members::unread_counts_what_others_said,
+            members::rooms_of_a_user_come_latest_first,
+            members::a_user_keeps_name_and_latest_time,
+            members::a_chosen_status_outlives_the_process,
             rooms::a_put_creates_and_then_changes_what_it_names,
             rooms::a_room_may_keep_less_than_the_others,
             rooms::a_private_room_takes_those_who_are_put_there,
@@ -118,12 +118,12 @@ macro_rules! store_contract {
             outbox::dead_records_are_replayed,
             outbox::who_was_told_to_be_online_is_remembered,
             outbox::what_is_too_old_or_too_much_goes,
-            crowd::many_senders_leave_no_hole,
-            crowd::one_client_id_sent_at_once_is_one_entry,
-            crowd::a_write_outlives_whoever_asked,
-            crowd::each_of_those_who_come_back_at_once_gets_their_own,
-            crowd::all_is_there_after_reopening,
-            crowd::a_closed_store_says_so,
+            concurrency::many_senders_leave_no_hole,
+            concurrency::one_client_id_sent_at_once_is_one_entry,
+            concurrency::a_write_outlives_whoever_asked,
+            concurrency::each_of_those_who_come_back_at_once_gets_their_own,
+            concurrency::all_is_there_after_reopening,
+            concurrency::a_closed_store_says_so,
             sessions::positions_are_dense_over_all_rooms,
             sessions::a_room_goes_together_with_the_word_that_it_has_gone,
             sessions::a_session_goes_to_its_user_in_time,

@@ -1,4 +1,4 @@
-//! The store against a naive one that keeps plain lists, over random histories of two rooms and three users.
+//! The store against a reference one that keeps plain lists, over random histories of two rooms and three users.
 
 use std::sync::{
     Arc,
@@ -10,7 +10,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use super::{Harness, Outcome, message, naive::Naive, read, room};
+use super::{Harness, Outcome, message, read, reference::ReferenceRoom, room};
 use crate::{EntryKind, NewEntry, Options, Page, Range, Retention, RoomId, Store, StoreError};
 
 const CASES: u32 = 60;
@@ -119,7 +119,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Pair<'h> {
     harness: &'h dyn Harness,
     store: Arc<dyn Store>,
-    rooms: [Naive; 2],
+    rooms: [ReferenceRoom; 2],
 }
 
 fn options() -> Options {
@@ -191,17 +191,17 @@ impl Pair<'_> {
             let mut rooms: Vec<_> = self
                 .rooms
                 .iter()
-                .filter_map(|naive| naive.inbox_row(user))
+                .filter_map(|reference| reference.inbox_row(user))
                 .collect();
             rooms.sort_by_key(|row| std::cmp::Reverse(row.cursor));
             // All cases share their data: other rooms of the user may come between.
             let mut inbox = self.store.inbox(user, 10_000, None).await?;
             inbox
                 .rooms
-                .retain(|row| self.rooms.iter().any(|naive| naive.row.id == row.room.id));
+                .retain(|row| self.rooms.iter().any(|reference| reference.row.id == row.room.id));
             assert_eq!(inbox.rooms, rooms);
         }
-        for naive in &self.rooms {
+        for reference in &self.rooms {
             let page = Page {
                 range: Range::After {
                     seq: 0,
@@ -210,19 +210,25 @@ impl Pair<'_> {
                 limit: 100,
             };
             assert_eq!(
-                self.store.history(naive.row.id, page).await?,
-                Some(naive.page(page))
+                self.store.history(reference.row.id, page).await?,
+                Some(reference.page(page))
             );
             assert_eq!(
-                self.store.open_room(&naive.row.name, false, 0).await?.as_ref(),
-                Some(&naive.row)
+                self.store
+                    .open_room(&reference.row.name, false, 0)
+                    .await?
+                    .as_ref(),
+                Some(&reference.row)
             );
             for user in USERS {
                 assert_eq!(
-                    self.store.member(naive.row.id, user).await?.as_ref(),
-                    naive.member(user)
+                    self.store.member(reference.row.id, user).await?.as_ref(),
+                    reference.member(user)
                 );
-                assert_eq!(self.store.unread(naive.row.id, user).await?, naive.unread(user));
+                assert_eq!(
+                    self.store.unread(reference.row.id, user).await?,
+                    reference.unread(user)
+                );
             }
         }
         Ok(())
@@ -256,11 +262,11 @@ pub async fn it_does_what_a_plain_list_would(harness: &dyn Harness) -> Outcome {
 /// All cases share their data, each has rooms of its own.
 async fn history(harness: &dyn Harness, case: u32, steps: Vec<Step>) -> Outcome {
     let store = harness.open(options());
-    let naive = async |name| {
+    let reference = async |name| {
         let row = room(&*store, &format!("{case}{name}")).await?;
-        Ok::<_, StoreError>(Naive::new(row))
+        Ok::<_, StoreError>(ReferenceRoom::new(row))
     };
-    let rooms = [naive("a").await?, naive("b").await?];
+    let rooms = [reference("a").await?, reference("b").await?];
     let mut pair = Pair {
         harness,
         store,

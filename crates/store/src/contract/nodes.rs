@@ -169,7 +169,7 @@ pub async fn a_session_is_taken_over_from_a_living_node(harness: &dyn Harness) -
     one.join(a, "ann", 1).await?;
     begin(&*one).await?;
     assert!(one.subscribe(KEY, 1, a, 0, 1).await?);
-    other.lose_all_sessions().await?;
+    other.mark_all_sessions_lost().await?;
     assert!(
         resumed(&*other, i64::MAX).await?,
         "it was not lost: its node lives"
@@ -177,7 +177,7 @@ pub async fn a_session_is_taken_over_from_a_living_node(harness: &dyn Harness) -
     // What its former owner still asks for has no effect.
     assert!(!one.subscribe(KEY, 1, a, 5, 1).await?);
     one.unsubscribe(KEY, 1, vec![a]).await?;
-    one.lose_session(KEY, 1, 1, 0).await?;
+    one.mark_session_lost(KEY, 1, 1, 0).await?;
     one.end_session(KEY, 1).await?;
     one.close().await;
     assert!(other.subscribe(KEY, 1, a, 5, 1).await?);
@@ -195,13 +195,13 @@ pub async fn what_a_dead_node_had_comes_free(harness: &dyn Harness) -> Outcome {
     let a = room(&*one, "a").await?.id;
     say(&*one, a, "bob", &["1"]).await?;
     begin(&*one).await?;
-    one.alive(50, 0).await?;
+    one.heartbeat(50, 0).await?;
     assert!(!due(&one).await?.is_empty());
     // Without closing, as a process dies.
     drop(one);
     assert!(due(&other).await?.is_empty(), "nobody knows yet");
     comes_by(&other).await?;
-    other.alive(99, 0).await?;
+    other.heartbeat(99, 0).await?;
     // As of its node's last sign of life, to the millisecond.
     assert!(resumed(&*other, 50).await?);
     assert!(other.subscribe(KEY, 1, a, 1, 1).await?);
@@ -214,7 +214,7 @@ pub async fn a_dead_nodes_sessions_end_in_time(harness: &dyn Harness) -> Outcome
     };
     room(&*one, "a").await?;
     begin(&*one).await?;
-    one.alive(50, 0).await?;
+    one.heartbeat(50, 0).await?;
     assert!(!due(&one).await?.is_empty());
     drop(one);
     comes_by(&other).await?;

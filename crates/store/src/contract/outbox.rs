@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{Harness, Outcome, message, room, say};
 use crate::{
-    Alert, Count, EntryKind, Happening, Keep, OnlineRow, Options, Outbox, OutboxOptions, Outcome as Fate,
-    Record, RecordKind, RecordState, Removed, Replay, RoomId, Settled, Sink, Store, StoreError, Unconfirmed,
+    DeliveryCheck, EntryKind, LifecycleEvent, OnlineUser, Options, Outbox, OutboxCount, OutboxOptions,
+    OutboxRetention, OutboxTrimmed, Outcome as Fate, Record, RecordKind, RecordState, Replay, RoomId,
+    Settled, Sink, Store, StoreError, UndeliveredReport,
 };
 
 fn sink(name: &str, kinds: &[RecordKind]) -> Sink {
@@ -19,8 +20,8 @@ fn with(sinks: Vec<Sink>) -> Options {
     Options {
         outbox: OutboxOptions {
             sinks,
-            first_look_ms: 5,
-            last_look_ms: 30,
+            first_check_ms: 5,
+            last_check_ms: 30,
             members_max: 3,
         },
         ..Options::default()
@@ -63,16 +64,16 @@ pub async fn each_sink_gets_what_it_wants(harness: &dyn Harness) -> Outcome {
         .append(vec![message(room.id, "ann", Some("c1"), "{\"text\":\"hi\"}")])
         .await?;
     let happenings = vec![
-        Happening::UserOnline {
+        LifecycleEvent::UserOnline {
             user: "ann".into(),
             name: Some("Ann".into()),
             at: 1_001,
         },
-        Happening::RoomEmptied {
+        LifecycleEvent::RoomEmptied {
             room: room.id,
             at: 1_002,
         },
-        Happening::RoomEmptied {
+        LifecycleEvent::RoomEmptied {
             room: room.id + 1,
             at: 1_003,
         },
@@ -111,7 +112,7 @@ pub async fn without_sinks_nothing_is_written(harness: &dyn Harness) -> Outcome 
     store.close().await;
     let store = all(harness);
     assert_eq!(outbox(&store)?.counts().await?, []);
-    assert_eq!(outbox(&store)?.unconfirmed(1_000_000, 10).await?, []);
+    assert_eq!(outbox(&store)?.due_checks(1_000_000, 10).await?, []);
     Ok(())
 }
 
@@ -178,11 +179,11 @@ async fn crowd(store: &dyn Store, room: RoomId, users: &[&str]) -> Outcome {
 }
 
 async fn looks(store: &Arc<dyn Store>, now: i64) -> Result<Vec<(u64, bool, String)>, StoreError> {
-    let found = outbox(store)?.unconfirmed(now, 10).await?;
+    let found = outbox(store)?.due_checks(now, 10).await?;
     Ok(found
         .into_iter()
         .map(
-            |Unconfirmed {
+            |DeliveryCheck {
                  seq, last, waiting, ..
              }| (seq, last, waiting.join(" ")),
         )
@@ -198,22 +199,34 @@ pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) 
     store.leave(room.id, "dan").await?;
     assert_eq!(looks(&store, 1_004).await?, []);
     assert_eq!(looks(&store, 1_005).await?, [(1, false, "bob cy".into())]);
-    let alert = |last, users: &[&str]| Alert {
+    let alert = |last, users: &[&str]| UndeliveredReport {
         room: room.id,
         seq: 1,
         last,
         users: users.iter().map(ToString::to_string).collect(),
     };
-    assert_eq!(outbox(&store)?.alert(vec![alert(false, &["bob"])]).await?, 1);
+    assert_eq!(
+        outbox(&store)?
+            .report_undelivered(vec![alert(false, &["bob"])])
+            .await?,
+        1
+    );
     assert_eq!(looks(&store, 1_029).await?, []);
     assert_eq!(
         looks(&store, 1_030).await?,
         [(1, true, "cy".into())],
         "bob is done with"
     );
-    assert_eq!(outbox(&store)?.alert(vec![alert(true, &["bob", "cy"])]).await?, 1);
     assert_eq!(
-        outbox(&store)?.alert(vec![alert(true, &["cy"])]).await?,
+        outbox(&store)?
+            .report_undelivered(vec![alert(true, &["bob", "cy"])])
+            .await?,
+        1
+    );
+    assert_eq!(
+        outbox(&store)?
+            .report_undelivered(vec![alert(true, &["cy"])])
+            .await?,
         0,
         "it is over"
     );
@@ -241,18 +254,18 @@ pub async fn a_mark_takes_back_what_waits(harness: &dyn Harness) -> Outcome {
     crowd(&*store, room.id, &["ann", "bob"]).await?;
     say(&*store, room.id, "ann", &["1", "2", "3"]).await?;
     store.mark_read(room.id, "bob", 1, 1_001).await?;
-    let found = outbox(&store)?.unconfirmed(1_005, 10).await?;
+    let found = outbox(&store)?.due_checks(1_005, 10).await?;
     let waiting: Vec<_> = found.iter().map(|look| look.waiting.len()).collect();
     assert_eq!(waiting, [0, 1, 1]);
     // Between the look and the record there is time for another mark.
     store.mark_read(room.id, "bob", 2, 1_002).await?;
-    let alerts = found.into_iter().map(|look| Alert {
+    let alerts = found.into_iter().map(|look| UndeliveredReport {
         room: look.room,
         seq: look.seq,
         last: look.last,
         users: look.waiting,
     });
-    assert_eq!(outbox(&store)?.alert(alerts.collect()).await?, 1);
+    assert_eq!(outbox(&store)?.report_undelivered(alerts.collect()).await?, 1);
     assert_eq!(due(&store, "all").await?.len(), 1);
     store.mark_read(room.id, "bob", 3, 1_007).await?;
     assert_eq!(due(&store, "all").await?, []);
@@ -263,7 +276,7 @@ pub async fn a_mark_takes_back_what_waits(harness: &dyn Harness) -> Outcome {
     let mut deletion = message(room.id, "ann", None, "{}");
     (deletion.kind, deletion.target) = (EntryKind::Delete, Some(5));
     store.append(vec![deletion]).await?;
-    let found = outbox(&store)?.unconfirmed(1_005, 10).await?;
+    let found = outbox(&store)?.due_checks(1_005, 10).await?;
     let waiting: Vec<_> = found.iter().map(|look| (look.seq, look.waiting.len())).collect();
     assert_eq!(
         waiting.iter().filter(|(seq, _)| *seq > 3).collect::<Vec<_>>(),
@@ -297,20 +310,20 @@ pub async fn dead_records_are_replayed(harness: &dyn Harness) -> Outcome {
 
 pub async fn who_was_told_to_be_online_is_remembered(harness: &dyn Harness) -> Outcome {
     let store = all(harness);
-    let came = |user: &str, name: Option<&str>| Happening::UserOnline {
+    let came = |user: &str, name: Option<&str>| LifecycleEvent::UserOnline {
         user: user.into(),
         name: name.map(Into::into),
         at: 10,
     };
     let happenings = vec![came("ann", Some("Ann")), came("bob", None), came("cy", None)];
     outbox(&store)?.record(happenings).await?;
-    let went = Happening::UserOffline {
+    let went = LifecycleEvent::UserOffline {
         user: "bob".into(),
         name: None,
         at: 20,
     };
     outbox(&store)?.record(vec![went]).await?;
-    let row = |user: &str, name: Option<&str>| OnlineRow {
+    let row = |user: &str, name: Option<&str>| OnlineUser {
         user_id: user.into(),
         name: name.map(Into::into),
     };
@@ -332,17 +345,17 @@ pub async fn what_is_too_old_or_too_much_goes(harness: &dyn Harness) -> Outcome 
     settle(&store, records[0].n, Fate::Delivered, 2_000).await?;
     settle(&store, records[1].n, Fate::Dead { error: String::new() }, 2_000).await?;
     settle(&store, records[2].n, Fate::Delivered, 2_500).await?;
-    let keep = Keep {
+    let keep = OutboxRetention {
         delivered_ms: 100,
         dead_ms: 1_000,
         records: 100,
     };
-    let removed = |settled, pending| Removed { settled, pending };
+    let removed = |settled, pending| OutboxTrimmed { settled, pending };
     assert_eq!(outbox(&store)?.trim(keep, 2_100).await?, removed(0, 0));
     assert_eq!(outbox(&store)?.trim(keep, 2_101).await?, removed(1, 0));
-    let keep = Keep { records: 2, ..keep };
+    let keep = OutboxRetention { records: 2, ..keep };
     assert_eq!(outbox(&store)?.trim(keep, 2_101).await?, removed(2, 1));
-    let left = [Count {
+    let left = [OutboxCount {
         sink: "all".into(),
         state: RecordState::Pending,
         records: 2,

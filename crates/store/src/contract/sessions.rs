@@ -154,7 +154,7 @@ pub async fn a_session_goes_to_its_user_in_time(harness: &dyn Harness) -> Outcom
     let a = room(&*store, "a").await?.id;
     say(&*store, a, "bob", &["1", "2"]).await?;
     subscribed(&*store, &[a]).await?;
-    store.lose_session(KEY, 1, 100, 9).await?;
+    store.mark_session_lost(KEY, 1, 100, 9).await?;
     assert_eq!(resume(&*store, "eve", 2, 0).await?, None, "another user's");
     for owner in 2..5 {
         let resumed = resume(&*store, "ann", owner, 100).await?;
@@ -164,9 +164,9 @@ pub async fn a_session_goes_to_its_user_in_time(harness: &dyn Harness) -> Outcom
             ("sid", vec![(a, 2)])
         );
     }
-    // What its former holders still ask for has no effect.
+    // What its former owners still ask for has no effect.
     store.end_session(KEY, 2).await?;
-    store.lose_session(KEY, 3, 1, 0).await?;
+    store.mark_session_lost(KEY, 3, 1, 0).await?;
     store.unsubscribe(KEY, 3, vec![a]).await?;
     assert!(!store.subscribe(KEY, 3, a, 0, 1).await?);
     let resumed = resume(&*store, "ann", 5, 100).await?;
@@ -175,7 +175,7 @@ pub async fn a_session_goes_to_its_user_in_time(harness: &dyn Harness) -> Outcom
         Some(vec![(a, 2)]),
         "as it was"
     );
-    store.lose_session(KEY, 5, 100, 9).await?;
+    store.mark_session_lost(KEY, 5, 100, 9).await?;
     assert_eq!(resume(&*store, "ann", 6, 101).await?, None, "lost too long ago");
     assert_eq!(resume(&*store, "ann", 6, 0).await?, None, "and over with that");
     Ok(())
@@ -194,10 +194,10 @@ pub async fn a_users_lost_sessions_can_be_forgotten(harness: &dyn Harness) -> Ou
     subscribed(&*store, &[]).await?;
     store.end_lost_sessions("ann").await?;
     assert!(resume(&*store, "ann", 2, 0).await?.is_some(), "it was not lost");
-    store.lose_session(KEY, 2, 50, 9).await?;
+    store.mark_session_lost(KEY, 2, 50, 9).await?;
     store.end_lost_sessions("bob").await?;
     assert!(resume(&*store, "ann", 3, 0).await?.is_some(), "it was not bob's");
-    store.lose_session(KEY, 3, 50, 9).await?;
+    store.mark_session_lost(KEY, 3, 50, 9).await?;
     store.end_lost_sessions("ann").await?;
     assert_eq!(resume(&*store, "ann", 4, 0).await?, None);
     Ok(())
@@ -207,13 +207,13 @@ pub async fn a_session_outlives_the_process(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let a = room(&*store, "a").await?.id;
     subscribed(&*store, &[a]).await?;
-    store.alive(50, 0).await?;
+    store.heartbeat(50, 0).await?;
     store.close().await;
     let store = harness.open(Options::default());
-    store.lose_all_sessions().await?;
+    store.mark_all_sessions_lost().await?;
     assert!(resume(&*store, "ann", 1, 50).await?.is_some());
-    store.lose_all_sessions().await?;
-    store.alive(60, 51).await?;
+    store.mark_all_sessions_lost().await?;
+    store.heartbeat(60, 51).await?;
     assert_eq!(resume(&*store, "ann", 1, 0).await?, None, "forgotten");
     Ok(())
 }
@@ -232,7 +232,7 @@ pub async fn a_user_keeps_the_latest_lost_sessions(harness: &dyn Harness) -> Out
     }
     for n in 1..=3 {
         store
-            .lose_session(SessionKey([n; 16]), n.into(), n.into(), 2)
+            .mark_session_lost(SessionKey([n; 16]), n.into(), n.into(), 2)
             .await?;
     }
     for (n, kept) in [(1, false), (2, true), (3, true)] {

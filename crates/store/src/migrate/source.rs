@@ -32,7 +32,9 @@ impl Source {
         // Each server that takes the file up leaves another token: what was begun with this one is gone on with only if none
         // has since. One state of it for all that follows.
         let identity = conn
-            .query_row("SELECT epoch || ' ' || life FROM log", [], |row| row.get(0))
+            .query_row("SELECT epoch || ' ' || generation FROM log_head", [], |row| {
+                row.get(0)
+            })
             .map_err(|error| internal(&error))?;
         conn.execute_batch("BEGIN").map_err(|error| internal(&error))?;
         Ok(Self { conn, identity })
@@ -44,13 +46,15 @@ impl Source {
     }
 
     pub(super) fn log(&self) -> Result<LogHead, StoreError> {
-        let position = self.conn.query_row("SELECT epoch, pos FROM log", [], |row| {
-            let pos: i64 = row.get(1)?;
-            Ok(LogHead {
-                epoch: row.get(0)?,
-                position: LogPosition(u64::try_from(pos).unwrap_or_default()),
-            })
-        });
+        let position = self
+            .conn
+            .query_row("SELECT epoch, position FROM log_head", [], |row| {
+                let pos: i64 = row.get(1)?;
+                Ok(LogHead {
+                    epoch: row.get(0)?,
+                    position: LogPosition(u64::try_from(pos).unwrap_or_default()),
+                })
+            });
         position.map_err(|error| internal(&error))
     }
 

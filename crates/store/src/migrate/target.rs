@@ -7,7 +7,7 @@ use crate::{
     LogHead, Options, StoreError,
     postgres::{
         failure::Failure,
-        pool::Dialer,
+        pool::Connector,
         schema,
         value::{num, plain, text},
     },
@@ -22,8 +22,8 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
-        let dialer = Dialer::new(url, &Options::default(), tokio::runtime::Handle::current())?;
-        let client = schema::prepare(&dialer).await?;
+        let connector = Connector::new(url, &Options::default(), tokio::runtime::Handle::current())?;
+        let client = schema::prepare(&connector).await?;
         // Counting takes as long as it takes. What one that was killed had asked for is done, or given up, within a moment.
         client
             .batch_execute("SET statement_timeout = 0; SET lock_timeout = '10s'")
@@ -42,7 +42,7 @@ impl Target {
     /// Takes the database for what comes from this source, unless it holds anything else.
     pub(super) async fn begin(&self, source: &str) -> Result<(), StoreError> {
         let living =
-            "SELECT 1 FROM nodes WHERE NOT ended AND seen > clock_timestamp() - interval '15 s' LIMIT 1";
+            "SELECT 1 FROM nodes WHERE NOT ended AND seen_at > clock_timestamp() - interval '15 s' LIMIT 1";
         if self.opt(living).await?.is_some() {
             return Err(StoreError::Setup(
                 "a server is running on the database; stop it first".into(),
@@ -89,7 +89,7 @@ impl Target {
     ) -> Result<(), StoreError> {
         let finish = async || -> Result<(), tokio_postgres::Error> {
             self.client.batch_execute("BEGIN").await?;
-            let order = "UPDATE log_order SET epoch = $1, pos = $2 WHERE id = 1";
+            let order = "UPDATE log_head SET epoch = $1, position = $2 WHERE id = 1";
             self.client
                 .execute(order, &[&log.epoch, &num(log.position.0)])
                 .await?;

@@ -14,9 +14,10 @@ use tempfile::TempDir;
 
 use super::{Progress, migrate};
 use crate::{
-    Alert, Appended, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, Happening, NewEntry,
+    Appended, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, LifecycleEvent, NewEntry,
     NewNotification, NewSession, NotificationPage, Options, Outbox, OutboxOptions, Page, Range, ReadWhich,
     RecordKind, Resume, Role, RoomChange, RoomId, RoomKind, SessionKey, Sink, Store, StoreError,
+    UndeliveredReport,
 };
 
 static SERVER: LazyLock<PostgresServer> =
@@ -158,7 +159,7 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
     };
     store.begin_session(session).await?;
     store.subscribe(KEY, 4, room, 10, 1).await?;
-    store.alive(60, 0).await?;
+    store.heartbeat(60, 0).await?;
     tell_outside(store.outbox().unwrap(), room).await?;
     store.delete_room(gone).await?;
     // The last number that was given is nobody's any more.
@@ -170,19 +171,19 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
 /// What the outbox keeps beside its records.
 async fn tell_outside(outbox: &dyn Outbox, room: RoomId) -> Result<(), StoreError> {
     outbox
-        .record(vec![Happening::UserOnline {
+        .record(vec![LifecycleEvent::UserOnline {
             user: "ann".into(),
             name: None,
             at: 9,
         }])
         .await?;
-    let alert = Alert {
+    let alert = UndeliveredReport {
         room,
         seq: 5,
         last: false,
         users: vec![USERS[2].into()],
     };
-    assert_eq!(outbox.alert(vec![alert]).await?, 1);
+    assert_eq!(outbox.report_undelivered(vec![alert]).await?, 1);
     Ok(())
 }
 
@@ -247,7 +248,7 @@ async fn seen(store: &dyn Store) -> Vec<String> {
     ));
     let outbox = store.outbox().unwrap();
     seen.push(format!("{:?}", outbox.due("all", 9_999, 5_000).await.unwrap()));
-    seen.push(format!("{:?}", outbox.unconfirmed(99_999, 20).await.unwrap()));
+    seen.push(format!("{:?}", outbox.due_checks(99_999, 20).await.unwrap()));
     seen.push(format!("{:?}", outbox.online("", 9).await.unwrap()));
     seen
 }
@@ -293,7 +294,7 @@ fn all_of_it_is_there_and_goes_on() {
         );
         let fresh = to.open_room("fresh", true, 1).await.unwrap().unwrap();
         assert_eq!(fresh.id, 5, "rooms 1 and 4 were deleted");
-        to.lose_all_sessions().await.unwrap();
+        to.mark_all_sessions_lost().await.unwrap();
         let ask = |lost_since| Resume {
             key: KEY,
             owner: 1,
@@ -414,7 +415,12 @@ fn nothing_of_the_schema_is_forgotten() {
         .collect::<Result<_, _>>()
         .unwrap();
     // Carried apart, or of this kind of database only.
-    let own = ["log.", "probe.", "refinery_schema_history.", "sqlite_"];
+    let own = [
+        "log_head.",
+        "health_probe.",
+        "refinery_schema_history.",
+        "sqlite_",
+    ];
     let carried = |name: &String| {
         super::TABLES.iter().any(|table| {
             table

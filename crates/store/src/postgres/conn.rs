@@ -12,10 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
+    answer_timeout::AnswerTimeout,
     failure::{Failure, is_answer},
-    life::Life,
+    generation::LogState,
     nodes,
-    patience::Patience,
 };
 use crate::StoreError;
 
@@ -38,8 +38,8 @@ impl Step {
 pub(super) struct Conn {
     object: Option<Object>,
     /// Given back after it.
-    _seat: OwnedSemaphorePermit,
-    patience: Patience,
+    _permit: OwnedSemaphorePermit,
+    answer_timeout: AnswerTimeout,
     /// Whether an answer is awaited.
     waiting: AtomicBool,
     /// Whether a transaction is open.
@@ -49,11 +49,11 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(object: Object, seat: OwnedSemaphorePermit, patience: Patience) -> Self {
+    pub(super) fn new(object: Object, permit: OwnedSemaphorePermit, answer_timeout: AnswerTimeout) -> Self {
         Self {
             object: Some(object),
-            _seat: seat,
-            patience,
+            _permit: permit,
+            answer_timeout,
             waiting: AtomicBool::new(false),
             open: AtomicBool::new(false),
             snapshot: AtomicBool::new(false),
@@ -68,13 +68,14 @@ impl Conn {
     }
 
     /// Compares what the database says of the log with what this node knows.
-    pub(super) async fn look(&self, life: &Life) -> Result<(), Failure> {
-        self.alone(life.look(self.client()?, self.patience)).await
+    pub(super) async fn verify(&self, log_state: &LogState) -> Result<(), Failure> {
+        self.alone(log_state.verify(self.client()?, self.answer_timeout))
+            .await
     }
 
     /// The node is over.
-    pub(super) async fn end_node(&self, life: &Life) -> Result<(), Failure> {
-        self.alone(nodes::end(self.client()?, life.node(), self.patience))
+    pub(super) async fn end_node(&self, log_state: &LogState) -> Result<(), Failure> {
+        self.alone(nodes::end(self.client()?, log_state.node(), self.answer_timeout))
             .await
     }
 
@@ -102,7 +103,7 @@ impl Conn {
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Failure> {
         self.waiting.store(true, Ordering::Relaxed);
-        let answer = self.patience.answer(answer).await?;
+        let answer = self.answer_timeout.answer(answer).await?;
         if answer.as_ref().is_ok() || answer.as_ref().is_err_and(is_answer) {
             self.waiting.store(false, Ordering::Relaxed);
         }

@@ -18,7 +18,7 @@ pub(super) const COLUMNS: &str = "e.seq, e.kind, e.target, e.at, e.user_id, e.cl
 
 /// What [`COLUMNS`] need beside `entries e`.
 pub(super) const STATE: &str = "LEFT JOIN message_states s ON s.room_id = e.room_id AND s.seq = e.seq
-    LEFT JOIN entries x ON x.room_id = s.room_id AND x.seq = s.edited";
+    LEFT JOIN entries x ON x.room_id = s.room_id AND x.seq = s.edit_seq";
 
 /// An entry, and whether it has reactions, which are yet to be filled in.
 pub(super) struct Found {
@@ -85,7 +85,7 @@ pub(super) async fn fill(conn: &Conn, found: &mut [Found]) -> Result<(), Failure
          FROM (SELECT c.*, count(*) OVER (PARTITION BY c.room_id, c.seq) AS different
             FROM unnest($1::bigint[], $2::bigint[]) t (room_id, seq)
             JOIN reaction_counts c ON c.room_id = t.room_id AND c.seq = t.seq) c
-         ORDER BY c.room_id, c.seq, c.since"
+         ORDER BY c.room_id, c.seq, c.first_seq"
     );
     let places: Vec<(i64, i64)> = found
         .iter()

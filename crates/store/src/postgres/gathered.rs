@@ -48,13 +48,13 @@ impl Gathered {
                 read_log_head(shared, conn, asks).boxed()
             }),
             new_sessions: start(shared, |shared, conn, new| {
-                sessions::begin_all(conn, shared.life.node(), new).boxed()
+                sessions::begin_all(conn, shared.log_state.node(), new).boxed()
             }),
             lost_sessions: start(shared, |shared, conn, lost| {
-                sessions::lose_all(conn, shared.life.node(), lost).boxed()
+                sessions::lose_all(conn, shared.log_state.node(), lost).boxed()
             }),
             resumed_sessions: start(shared, |shared, conn, asks| {
-                let (node, limit) = (shared.life.node(), shared.options.node_timeout);
+                let (node, limit) = (shared.log_state.node(), shared.options.node_timeout);
                 sessions::take_all(conn, node, asks, limit).boxed()
             }),
             missed: start(shared, |_, conn, asks| positions::spans(conn, asks).boxed()),
@@ -89,8 +89,8 @@ where
 /// Everybody is told the same.
 async fn read_log_head(shared: &Shared, conn: &Conn, asks: Vec<()>) -> Result<Vec<LogHead>, Failure> {
     let mut position = positions::read(conn).await?;
-    if !shared.life.heard(&position) {
-        conn.look(&shared.life).await?;
+    if !shared.log_state.observe(&position) {
+        conn.verify(&shared.log_state).await?;
         position = positions::read(conn).await?;
     }
     Ok(vec![position; asks.len()])

@@ -3,9 +3,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `url`, `tls`, `pool`, `seats`, `conn`, `patience` | how connections are made, lent and used, and for how long is waited for an answer |
+//! | `url`, `tls`, `pool`, `permits`, `conn`, `answer_timeout` | how connections are made, lent and used, and for how long is waited for an answer |
 //! | `schema` | the schema, and what the server must be like |
-//! | `life`, `nodes` | whether the log was restored; which nodes live |
+//! | `generation`, `nodes` | whether the log was restored; which nodes live |
 //! | `append/` | the order of all entries: numbering and storing them |
 //! | `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | the statements of their noun |
 //! | `entries`, `history`, `inbox`, `positions` | entries as they are now, and pages of them |
@@ -17,20 +17,21 @@
 //!
 //! Locks are taken in one order everywhere: the order of the log, then rooms by id, then what belongs to them.
 
+mod answer_timeout;
 mod append;
 mod batcher;
 mod conn;
+mod connection_permits;
 mod entries;
 pub(crate) mod failure;
 mod gathered;
+mod generation;
 mod history;
 mod inbox;
-mod life;
 mod members;
 mod nodes;
 mod notifications;
 mod outbox;
-mod patience;
 pub(crate) mod pool;
 mod positions;
 mod probe;
@@ -39,7 +40,6 @@ mod retention;
 mod revocations;
 mod rooms;
 pub(crate) mod schema;
-mod seats;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -58,8 +58,8 @@ use self::{
     conn::Conn,
     failure::Failure,
     gathered::Gathered,
-    life::{Beginning, Life},
-    pool::{Dialer, Pool},
+    generation::{LogState, OpenNode},
+    pool::{Connector, Pool},
 };
 use crate::{
     ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
@@ -83,8 +83,8 @@ pub(crate) struct PostgresStore {
 struct Shared {
     pool: Pool,
     /// One connection that says that this node lives: however much work waits for the others, that does not wait.
-    pulse: Pool,
-    life: Arc<Life>,
+    heartbeat_pool: Pool,
+    log_state: Arc<LogState>,
     options: Options,
     metrics: Arc<Metrics>,
 }
@@ -153,34 +153,34 @@ async fn start(
     metrics: Arc<Metrics>,
     recorded: watch::Sender<()>,
 ) -> Result<(Arc<Shared>, Appender, Gathered, Option<JoinHandle<()>>), StoreError> {
-    let dialer = Dialer::new(url, &options, tokio::runtime::Handle::current())?;
-    let client = schema::prepare(&dialer).await?;
-    schema::refuse_half_migrated(&client, dialer.patience()).await?;
-    let beginning = Beginning {
+    let connector = Connector::new(url, &options, tokio::runtime::Handle::current())?;
+    let client = schema::prepare(&connector).await?;
+    schema::refuse_half_migrated(&client, connector.answer_timeout()).await?;
+    let node = OpenNode {
         folder: options.folder.as_deref(),
         guest: options.guest,
-        demanded: false,
-        patience: dialer.patience(),
+        force_renewal: false,
+        answer_timeout: connector.answer_timeout(),
     };
-    let (life, _) = life::begin(&client, beginning).await?;
+    let (log_state, _) = generation::open(&client, node).await?;
     drop(client);
-    let life = Arc::new(life);
+    let log_state = Arc::new(log_state);
     let shared = Arc::new(Shared {
-        pool: dialer.pool(options.pool, &options, Arc::clone(&life))?,
-        pulse: dialer.pool(1, &options, Arc::clone(&life))?,
-        life: Arc::clone(&life),
+        pool: connector.pool(options.pool, &options, Arc::clone(&log_state))?,
+        heartbeat_pool: connector.pool(1, &options, Arc::clone(&log_state))?,
+        log_state: Arc::clone(&log_state),
         options: options.clone(),
         metrics: Arc::clone(&metrics),
     });
     let limit = options.node_timeout;
     let appender = Appender::start(append::Start {
-        pool: dialer.pool(1, &options, Arc::clone(&life))?,
-        life,
+        pool: connector.pool(1, &options, Arc::clone(&log_state))?,
+        log_state,
         options,
         metrics,
         recorded,
     });
-    let beats = !shared.life.is_guest();
+    let beats = !shared.log_state.is_guest();
     let beat = beats.then(|| tokio::spawn(nodes::beat(Arc::downgrade(&shared), limit)));
     let gathered = Gathered::start(&shared);
     Ok((shared, appender, gathered, beat))
@@ -200,18 +200,18 @@ pub(crate) fn check_files(url: &str) -> Result<(), StoreError> {
 pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
     let (threads, url) = (Threads::start()?, url.to_owned());
     threads.run(async move {
-        let dialer = Dialer::new(&url, &Options::default(), tokio::runtime::Handle::current())?;
-        schema::refuse_empty(&dialer).await?;
-        let client = schema::prepare(&dialer).await?;
-        schema::refuse_half_migrated(&client, dialer.patience()).await?;
-        let beginning = Beginning {
+        let connector = Connector::new(&url, &Options::default(), tokio::runtime::Handle::current())?;
+        schema::refuse_empty(&connector).await?;
+        let client = schema::prepare(&connector).await?;
+        schema::refuse_half_migrated(&client, connector.answer_timeout()).await?;
+        let node = OpenNode {
             folder: None,
             guest: false,
-            demanded: true,
-            patience: dialer.patience(),
+            force_renewal: true,
+            answer_timeout: connector.answer_timeout(),
         };
-        let (life, rooms) = life::begin(&client, beginning).await?;
-        nodes::forget(&client, life.node(), dialer.patience()).await?;
+        let (log_state, rooms) = generation::open(&client, node).await?;
+        nodes::forget(&client, log_state.node(), connector.answer_timeout()).await?;
         Ok(rooms.unwrap_or_default())
     })
 }
@@ -511,11 +511,11 @@ impl Store for PostgresStore {
     }
 
     fn identity(&self) -> &str {
-        self.shared.life.whereabouts()
+        self.shared.log_state.location()
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.told(probe::beat(&self.conn().await?, &self.shared.life).await)
+        self.told(probe::beat(&self.conn().await?, &self.shared.log_state).await)
     }
 
     fn outbox(&self) -> Option<&dyn Outbox> {
@@ -527,21 +527,21 @@ impl Store for PostgresStore {
         if let Some(beat) = &self.beat {
             beat.abort();
         }
-        if !self.shared.life.is_guest()
-            && let Ok(conn) = self.shared.pulse.get().await
-            && let Err(error) = conn.end_node(&self.shared.life).await
+        if !self.shared.log_state.is_guest()
+            && let Ok(conn) = self.shared.heartbeat_pool.get().await
+            && let Err(error) = conn.end_node(&self.shared.log_state).await
         {
             tracing::debug!(error = %error.0, "the database can't be told that this node ends; it will find out");
         }
         self.shared.pool.close();
-        self.shared.pulse.close();
-        self.shared.life.let_go();
+        self.shared.heartbeat_pool.close();
+        self.shared.log_state.release();
     }
 }
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
         // Its tasks end a little later.
-        self.shared.life.let_go();
+        self.shared.log_state.release();
     }
 }

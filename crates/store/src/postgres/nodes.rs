@@ -7,10 +7,10 @@ use std::{
 
 use tokio_postgres::Client;
 
-use super::{Shared, conn::Conn, failure::Failure, patience::Patience, value::Columns as _};
+use super::{Shared, answer_timeout::AnswerTimeout, conn::Conn, failure::Failure, value::Columns as _};
 
 /// The condition under which node `n` is taken for dead, `$1` being its time limit in seconds.
-pub(super) const DEAD: &str = "(n.ended OR n.seen < clock_timestamp() - make_interval(secs => $1))";
+pub(super) const DEAD: &str = "(n.ended OR n.seen_at < clock_timestamp() - make_interval(secs => $1))";
 
 /// A session that a node still has was last known to be alive when its node was, or when it began.
 const LAST_ALIVE: &str = "greatest(n.alive_at, s.created_at)";
@@ -24,7 +24,7 @@ pub(super) fn lost_at() -> String {
 /// Notes that the sessions that the node `$1` still has were lost when it was last alive.
 fn lose_all_of() -> String {
     format!(
-        "UPDATE sessions s SET lost_at = {LAST_ALIVE}, holder = 0 FROM nodes n
+        "UPDATE sessions s SET lost_at = {LAST_ALIVE}, owner = 0 FROM nodes n
          WHERE s.node = n.id AND s.lost_at IS NULL AND n.id = $1"
     )
 }
@@ -44,9 +44,9 @@ pub(super) async fn others(conn: &Conn, node: i64, limit: Duration) -> Result<u6
 
 /// The node was alive `at`, by its own clock.
 pub(super) async fn alive(conn: &Conn, node: i64, at: i64) -> Result<(), Failure> {
-    const ALIVE: &str = "UPDATE nodes SET alive_at = $2, seen = clock_timestamp() WHERE id = $1";
+    const ALIVE: &str = "UPDATE nodes SET alive_at = $2, seen_at = clock_timestamp() WHERE id = $1";
     // Whoever comes back later than this is as good as new.
-    const OLD: &str = "DELETE FROM nodes n WHERE n.seen < clock_timestamp() - interval '90 days'
+    const OLD: &str = "DELETE FROM nodes n WHERE n.seen_at < clock_timestamp() - interval '90 days'
         AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.node = n.id AND s.lost_at IS NULL)";
     conn.run(ALIVE, &[&node, &at]).await?;
     conn.run(OLD, &[]).await?;
@@ -54,19 +54,19 @@ pub(super) async fn alive(conn: &Conn, node: i64, at: i64) -> Result<(), Failure
 }
 
 /// A node is over: its sessions are lost, and its leases free.
-pub(super) async fn end(client: &Client, node: i64, patience: Patience) -> Result<(), Failure> {
+pub(super) async fn end(client: &Client, node: i64, answer_timeout: AnswerTimeout) -> Result<(), Failure> {
     const LEASES: &str = "DELETE FROM sink_leases WHERE node = $1";
     const ENDED: &str = "UPDATE nodes SET ended = true WHERE id = $1";
     for sql in [&*lose_all_of(), LEASES, ENDED] {
-        patience.wait(client.execute(sql, &[&node])).await?;
+        answer_timeout.wait(client.execute(sql, &[&node])).await?;
     }
     Ok(())
 }
 
 /// A node that never served leaves nothing behind.
-pub(super) async fn forget(client: &Client, node: i64, patience: Patience) -> Result<(), Failure> {
+pub(super) async fn forget(client: &Client, node: i64, answer_timeout: AnswerTimeout) -> Result<(), Failure> {
     const SQL: &str = "DELETE FROM nodes WHERE id = $1";
-    patience.wait(client.execute(SQL, &[&node])).await.map(drop)
+    answer_timeout.wait(client.execute(SQL, &[&node])).await.map(drop)
 }
 
 /// Says from time to time that the node is there, until the store is gone. Whoever stands still for longer than the limit
@@ -83,14 +83,14 @@ pub(super) async fn beat(shared: Weak<Shared>, limit: Duration) {
 }
 
 async fn once(shared: &Arc<Shared>, limit: Duration) -> Result<(), Failure> {
-    const SEEN: &str = "UPDATE nodes SET seen = clock_timestamp() WHERE id = $1";
+    const SEEN: &str = "UPDATE nodes SET seen_at = clock_timestamp() WHERE id = $1";
     // A lease that has run out meanwhile may be taken by another: it is not made longer.
     const LEASES: &str = "UPDATE sink_leases SET until = clock_timestamp() + make_interval(secs => $2)
         WHERE node = $1 AND until > clock_timestamp()";
-    let conn = shared.pulse.get().await?;
-    let node = shared.life.node();
+    let conn = shared.heartbeat_pool.get().await?;
+    let node = shared.log_state.node();
     conn.run(SEEN, &[&node]).await?;
     conn.run(LEASES, &[&node, &limit.as_secs_f64()]).await?;
     // Also a node that appends nothing learns within a beat that the log was put back, or began anew.
-    conn.look(&shared.life).await
+    conn.verify(&shared.log_state).await
 }

@@ -15,11 +15,11 @@ use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
+    answer_timeout::AnswerTimeout,
     conn::Conn,
+    connection_permits::ConnectionPermits,
     failure::{Failure, connecting, is_full},
-    life::Life,
-    patience::Patience,
-    seats::Seats,
+    generation::LogState,
     tls, url,
 };
 use crate::{Options, Outage, StoreError};
@@ -33,17 +33,17 @@ const SLACK: Duration = Duration::from_secs(1);
 
 /// Makes connections by the URL and the options.
 #[derive(Clone)]
-pub(crate) struct Dialer {
+pub(crate) struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
     /// Where connections are driven, whoever asks for them.
     runtime: Handle,
     /// How long a connection may take to be made, with all that is said until it can be used.
-    dialling: Duration,
-    patience: Patience,
+    connecting: Duration,
+    answer_timeout: AnswerTimeout,
 }
 
-impl Dialer {
+impl Connector {
     pub(crate) fn new(text: &str, options: &Options, runtime: Handle) -> Result<Self, StoreError> {
         let url::Url { mut config, trust } = url::parse(text)?;
         let limit = options.statement_timeout.as_millis().max(1);
@@ -58,7 +58,7 @@ impl Dialer {
         config.connect_timeout(connect);
         // One of several hosts after the other.
         let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
-        let dialling = connect * u32::try_from(hosts).unwrap_or(u32::MAX) + SLACK;
+        let connecting = connect * u32::try_from(hosts).unwrap_or(u32::MAX) + SLACK;
         config.keepalives_idle(Duration::from_secs(30));
         // A line that swallows what is sent is as good as cut.
         config.tcp_user_timeout(options.statement_timeout + SLACK);
@@ -66,26 +66,26 @@ impl Dialer {
             config,
             tls: tls::connector(&trust)?,
             runtime,
-            dialling,
-            patience: Patience(options.statement_timeout + SLACK),
+            connecting,
+            answer_timeout: AnswerTimeout(options.statement_timeout + SLACK),
         })
     }
 
     /// A connection outside of any pool, for the schema. To be called on the store's own runtime.
-    pub(crate) async fn dial(&self) -> Result<Client, StoreError> {
+    pub(crate) async fn open_connection(&self) -> Result<Client, StoreError> {
         // The driver's own limit is for the line: a server that stands still takes the line, and says nothing.
-        let dialled = timeout(self.dialling, self.connect_now()).await;
-        let dialled =
-            dialled.map_err(|_| Outage::Connection("no connection to PostgreSQL in time".into()))?;
-        let (client, driver) = dialled.map_err(|error| connecting(&error))?;
+        let connected = timeout(self.connecting, self.connect_now()).await;
+        let connected =
+            connected.map_err(|_| Outage::Connection("no connection to PostgreSQL in time".into()))?;
+        let (client, driver) = connected.map_err(|error| connecting(&error))?;
         // It ends with its client.
         drop(driver);
         Ok(client)
     }
 
     /// How long the server may take for an answer.
-    pub(super) fn patience(&self) -> Patience {
-        self.patience
+    pub(super) fn answer_timeout(&self) -> AnswerTimeout {
+        self.answer_timeout
     }
 
     async fn connect_now(&self) -> Result<(Client, JoinHandle<()>), Error> {
@@ -99,7 +99,12 @@ impl Dialer {
     }
 
     /// Connections that are lent and taken back, `size` at most.
-    pub(super) fn pool(&self, size: usize, options: &Options, life: Arc<Life>) -> Result<Pool, StoreError> {
+    pub(super) fn pool(
+        &self,
+        size: usize,
+        options: &Options,
+        log_state: Arc<LogState>,
+    ) -> Result<Pool, StoreError> {
         let recycling_method = RecyclingMethod::Fast;
         let manager = Manager::from_connect(
             self.config.clone(),
@@ -107,18 +112,18 @@ impl Dialer {
             ManagerConfig { recycling_method },
         );
         let timeouts = Timeouts {
-            // Who has a seat need not wait.
+            // Who has a permit need not wait.
             wait: Some(options.queue_wait),
-            create: Some(self.dialling),
+            create: Some(self.connecting),
             recycle: Some(SLACK),
         };
-        let (patience, begun) = (self.patience, Arc::clone(&life));
+        let (answer_timeout, begun) = (self.answer_timeout, Arc::clone(&log_state));
         let look = Hook::async_fn(move |client: &mut ClientWrapper, _| {
-            let life = Arc::clone(&begun);
+            let log_state = Arc::clone(&begun);
             Box::pin(async move {
                 // The pool has no limit for this, and lends the connection's place to nobody until it is done.
-                settings(client, patience).await.map_err(refused)?;
-                life.look(client, patience).await.map_err(refused)
+                settings(client, answer_timeout).await.map_err(refused)?;
+                log_state.verify(client, answer_timeout).await.map_err(refused)
             })
         });
         let config = PoolConfig {
@@ -134,10 +139,10 @@ impl Dialer {
         let inner = inner.map_err(|error| StoreError::Internal(error.to_string()))?;
         Ok(Pool {
             inner,
-            life,
-            seats: Seats::new(size),
+            log_state,
+            permits: ConnectionPermits::new(size),
             queue_wait: options.queue_wait,
-            patience: self.patience,
+            answer_timeout: self.answer_timeout,
         })
     }
 }
@@ -147,9 +152,9 @@ fn refused(Failure(error): Failure) -> HookError {
 }
 
 /// A server may be set up to overrule what a client asks for.
-async fn settings(client: &Client, patience: Patience) -> Result<(), Failure> {
+async fn settings(client: &Client, answer_timeout: AnswerTimeout) -> Result<(), Failure> {
     let asked = client.query_one("SELECT current_setting('synchronous_commit')", &[]);
-    let row = patience.wait(asked).await?;
+    let row = answer_timeout.wait(asked).await?;
     let mode: String = row.try_get(0)?;
     if mode == "on" {
         return Ok(());
@@ -160,20 +165,20 @@ async fn settings(client: &Client, patience: Patience) -> Result<(), Failure> {
     .into())
 }
 
-impl Connect for Dialer {
+impl Connect for Connector {
     fn connect(
         &self,
         _: &Config,
     ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
-        let dialer = self.clone();
+        let connector = self.clone();
         // Whoever asks may run on a runtime that ends before the connection does, or that has no sockets.
-        let dialling = self.runtime.spawn(async move { dialer.connect_now().await });
+        let connecting = self.runtime.spawn(async move { connector.connect_now().await });
         // It ends with whoever asks, whose place in the pool it is in. The pool's limit, that for a connection to be made, is
         // its limit, too.
-        let mut dialling = AbortOnDrop(dialling);
+        let mut connecting = AbortOnDrop(connecting);
         Box::pin(async move {
-            match (&mut dialling.0).await {
-                Ok(dialled) => dialled,
+            match (&mut connecting.0).await {
+                Ok(connected) => connected,
                 // The store's runtime is gone; whoever asks gives up in time.
                 Err(_) => std::future::pending().await,
             }
@@ -203,11 +208,11 @@ where
 /// Connections that are lent.
 pub(super) struct Pool {
     inner: Deadpool,
-    life: Arc<Life>,
-    seats: Seats,
+    log_state: Arc<LogState>,
+    permits: ConnectionPermits,
     /// How long a call waits for a connection, or for the next one if the server gives no more.
     queue_wait: Duration,
-    patience: Patience,
+    answer_timeout: AnswerTimeout,
 }
 
 impl Pool {
@@ -216,22 +221,22 @@ impl Pool {
         let deadline = Instant::now() + self.queue_wait;
         let mut refusal = None;
         loop {
-            let seat = timeout_at(deadline, self.seats.take(Instant::now())).await;
-            let Ok(seat) = seat else {
+            let permit = timeout_at(deadline, self.permits.take(Instant::now())).await;
+            let Ok(permit) = permit else {
                 return Err(refusal.unwrap_or_else(|| Outage::Busy.into()));
             };
-            let seat = seat.map_err(|_| Outage::Closed)?;
-            self.life.stands()?;
+            let permit = permit.map_err(|_| Outage::Closed)?;
+            self.log_state.check_not_replaced()?;
             match self.inner.get().await {
-                Ok(object) => return Ok(Conn::new(object, seat, self.patience)),
+                Ok(object) => return Ok(Conn::new(object, permit, self.answer_timeout)),
                 // One of those that are open comes free in time, most likely.
                 Err(PoolError::Backend(error)) if is_full(&error) && self.inner.status().size > 0 => {
-                    self.seats.refused(seat, Instant::now());
+                    self.permits.refused(permit, Instant::now());
                     refusal = Some(PoolError::Backend(error).into());
                 }
                 Err(error) => {
                     // The look at a new connection can't say it as what it is.
-                    self.life.stands()?;
+                    self.log_state.check_not_replaced()?;
                     return Err(error.into());
                 }
             }
@@ -241,6 +246,6 @@ impl Pool {
     /// Lends no more. Connections that are in use end when they come back.
     pub(super) fn close(&self) {
         self.inner.close();
-        self.seats.close();
+        self.permits.close();
     }
 }

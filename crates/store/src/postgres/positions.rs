@@ -11,7 +11,7 @@ use crate::{LogEntry, LogHead, LogPosition, Missed, RoomId};
 /// Where the order stands now.
 pub(super) async fn read(conn: &Conn) -> Result<LogHead, Failure> {
     let row = conn
-        .one("SELECT epoch, pos FROM log_order WHERE id = 1", &[])
+        .one("SELECT epoch, position FROM log_head WHERE id = 1", &[])
         .await?;
     Ok(LogHead {
         epoch: row.text(0)?,
@@ -27,8 +27,8 @@ pub(super) async fn between(
     limit: u32,
 ) -> Result<Vec<LogEntry>, Failure> {
     let sql = format!(
-        "SELECT e.pos, e.room_id, {COLUMNS} FROM entries e JOIN rooms r ON r.id = e.room_id AND e.seq >= r.first
-         {STATE} WHERE e.pos > $1 AND e.pos <= $2 ORDER BY e.pos LIMIT $3"
+        "SELECT e.position, e.room_id, {COLUMNS} FROM entries e JOIN rooms r ON r.id = e.room_id AND e.seq >= r.first
+         {STATE} WHERE e.position > $1 AND e.position <= $2 ORDER BY e.position LIMIT $3"
     );
     conn.begin_snapshot();
     let rows = conn
@@ -42,7 +42,10 @@ pub(super) async fn between(
 /// See [`crate::Sessions::room_at`].
 pub(super) async fn room_at(conn: &Conn, position: LogPosition) -> Result<Option<RoomId>, Failure> {
     let row = conn
-        .row("SELECT room_id FROM entries WHERE pos = $1", &[&num(position.0)])
+        .row(
+            "SELECT room_id FROM entries WHERE position = $1",
+            &[&num(position.0)],
+        )
         .await?;
     row.map(|row| row.int(0)).transpose()
 }
@@ -99,10 +102,10 @@ pub(super) async fn missed(
         return Ok(None);
     }
     let sql = format!(
-        "SELECT e.pos, e.room_id, {COLUMNS} FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) t (room_id, low, high)
+        "SELECT e.position, e.room_id, {COLUMNS} FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) t (room_id, low, high)
          CROSS JOIN LATERAL (SELECT * FROM entries e
             WHERE e.room_id = t.room_id AND e.seq >= t.low AND e.seq < t.high OFFSET 0) e
-         {STATE} ORDER BY e.pos"
+         {STATE} ORDER BY e.position"
     );
     let rows = conn.rows(&sql, &[&rooms, &starts, &ends]).await?;
     let entries = log_entries(conn, &rows).await?;
@@ -115,9 +118,9 @@ pub(super) async fn missed(
 pub(super) async fn spans(conn: &Conn, asks: Vec<Missed>) -> Result<Vec<Option<Spans>>, Failure> {
     // Where some were removed, the search begins at the oldest one left.
     const SQL: &str = "SELECT t.ask, r.id, t.after, r.head, r.first,
-            (SELECT e.pos FROM entries e WHERE e.room_id = r.id AND e.seq = r.first),
-            first_beyond(r.id, greatest(t.after + 1, r.first), r.head, t.seen),
-            first_beyond(r.id, greatest(t.after + 1, r.first), r.head, t.upto)
+            (SELECT e.position FROM entries e WHERE e.room_id = r.id AND e.seq = r.first),
+            first_seq_beyond(r.id, greatest(t.after + 1, r.first), r.head, t.seen),
+            first_seq_beyond(r.id, greatest(t.after + 1, r.first), r.head, t.upto)
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
             t (ask, room_id, after, seen, upto)
         JOIN rooms r ON r.id = t.room_id";

@@ -1,13 +1,13 @@
 //! What a health check writes and reads.
 
-use super::{conn::Conn, failure::Failure, life::Life, value::Columns as _};
+use super::{conn::Conn, failure::Failure, generation::LogState, value::Columns as _};
 
 /// Adds one beat, so that there is something to commit, and reads back which database it was.
-pub(super) async fn beat(conn: &Conn, life: &Life) -> Result<(), Failure> {
-    const SQL: &str = "UPDATE probe SET beats = beats + 1
-        RETURNING (SELECT l.identity FROM log_order l WHERE l.id = 1)";
+pub(super) async fn beat(conn: &Conn, log_state: &LogState) -> Result<(), Failure> {
+    const SQL: &str = "UPDATE health_probe SET writes = writes + 1
+        RETURNING (SELECT l.identity FROM log_head l WHERE l.id = 1)";
     let row = conn.one(SQL, &[]).await?;
-    Ok(life.met(&row.text(0)?)?)
+    Ok(log_state.check_identity(&row.text(0)?)?)
 }
 
 /// The database's time, in milliseconds since 1970.

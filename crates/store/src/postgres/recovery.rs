@@ -9,20 +9,16 @@ use crate::{
 };
 
 impl PostgresStore {
-    fn held(&self, key: SessionKey, owner: SessionOwner) -> sessions::Held {
-        let node = self.shared.life.node();
-        sessions::Held {
-            node,
-            key,
-            holder: owner,
-        }
+    fn owned_session(&self, key: SessionKey, owner: SessionOwner) -> sessions::OwnedSession {
+        let node = self.shared.log_state.node();
+        sessions::OwnedSession { node, key, owner }
     }
 }
 
 #[async_trait]
 impl Sessions for PostgresStore {
     fn log_head(&self) -> LogHead {
-        self.shared.life.log_head()
+        self.shared.log_state.log_head()
     }
 
     async fn read_log_head(&self) -> Result<LogHead, StoreError> {
@@ -31,7 +27,7 @@ impl Sessions for PostgresStore {
 
     async fn other_nodes(&self) -> Result<u64, StoreError> {
         let (conn, limit) = (self.conn().await?, self.shared.options.node_timeout);
-        self.told(nodes::others(&conn, self.shared.life.node(), limit).await)
+        self.told(nodes::others(&conn, self.shared.log_state.node(), limit).await)
     }
 
     fn fence(&self, tokens: FencingTokens) {
@@ -85,7 +81,7 @@ impl Sessions for PostgresStore {
         after: u64,
         membership: u64,
     ) -> Result<bool, StoreError> {
-        let session = self.held(key, owner);
+        let session = self.owned_session(key, owner);
         self.told(sessions::subscribe(&self.conn().await?, session, room, after, membership).await)
     }
 
@@ -95,28 +91,23 @@ impl Sessions for PostgresStore {
         owner: SessionOwner,
         rooms: Vec<RoomId>,
     ) -> Result<(), StoreError> {
-        let session = self.held(key, owner);
+        let session = self.owned_session(key, owner);
         self.told(sessions::unsubscribe(&self.conn().await?, session, &rooms).await)
     }
 
-    async fn lose_session(
+    async fn mark_session_lost(
         &self,
         key: SessionKey,
         owner: SessionOwner,
         at: i64,
         keep: u32,
     ) -> Result<(), StoreError> {
-        let lost = sessions::Lost {
-            key,
-            holder: owner,
-            at,
-            keep,
-        };
+        let lost = sessions::Lost { key, owner, at, keep };
         self.counted(self.gathered.lost_sessions.ask(lost).await)
     }
 
     async fn end_session(&self, key: SessionKey, owner: SessionOwner) -> Result<(), StoreError> {
-        let session = self.held(key, owner);
+        let session = self.owned_session(key, owner);
         self.told(sessions::end(&self.conn().await?, session).await)
     }
 
@@ -129,16 +120,16 @@ impl Sessions for PostgresStore {
         self.counted(self.gathered.resumed_sessions.ask(ask).await)
     }
 
-    async fn lose_all_sessions(&self) -> Result<(), StoreError> {
+    async fn mark_all_sessions_lost(&self) -> Result<(), StoreError> {
         let conn = self.conn().await?;
-        self.told(nodes::lose_own(&conn, self.shared.life.node()).await)
+        self.told(nodes::lose_own(&conn, self.shared.log_state.node()).await)
     }
 
-    async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
+    async fn heartbeat(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
         let shared = &self.shared;
-        let pulse = self.told(shared.pulse.get().await)?;
-        self.told(nodes::alive(&pulse, shared.life.node(), at).await)?;
-        drop(pulse);
+        let heartbeat_pool = self.told(shared.heartbeat_pool.get().await)?;
+        self.told(nodes::alive(&heartbeat_pool, shared.log_state.node(), at).await)?;
+        drop(heartbeat_pool);
         let conn = self.conn().await?;
         self.told(sessions::forget(&conn, lost_before, shared.options.node_timeout).await)
     }

@@ -230,7 +230,7 @@ pub(super) async fn lock_to_remove(conn: &Conn, id: RoomId) -> Result<bool, Fail
 pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
     let entries = move |sql| Step::new(sql, vec![Box::new(id), Box::new(0i64), Box::new(i64::MAX)]);
     let rest = [
-        "DELETE FROM unconfirmed WHERE room_id = $1",
+        "DELETE FROM delivery_checks WHERE room_id = $1",
         "DELETE FROM rooms WHERE id = $1",
     ];
     let rest = rest.map(|sql| Step::new(sql, vec![Box::new(id)]));
@@ -248,7 +248,7 @@ async fn insert(conn: &Conn, name: &str, at: i64) -> Result<Option<RoomRow>, Fai
 }
 
 async fn created(conn: &Conn, room: &RoomRow, options: &OutboxOptions) -> Result<bool, Failure> {
-    if rows::is_own(&room.name) {
+    if rows::is_internal(&room.name) {
         return Ok(false);
     }
     let mut recorded = Recorded::default();

@@ -3,9 +3,9 @@
 use tokio_postgres::Client;
 
 use super::{
+    answer_timeout::AnswerTimeout,
     failure::{Failure, migrating},
-    patience::Patience,
-    pool::Dialer,
+    pool::Connector,
 };
 use crate::StoreError;
 
@@ -19,9 +19,11 @@ const LOCK: i64 = 0x726f_6f6d_6675_6c01;
 const OLDEST: i32 = 130_000;
 
 /// A connection to a database that has the schema.
-pub(crate) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
-    let mut client = dialer.dial().await?;
-    let fits = fits(&client, dialer.patience()).await.map_err(StoreError::from)?;
+pub(crate) async fn prepare(connector: &Connector) -> Result<Client, StoreError> {
+    let mut client = connector.open_connection().await?;
+    let fits = fits(&client, connector.answer_timeout())
+        .await
+        .map_err(StoreError::from)?;
     if let Some(why) = fits {
         return Err(StoreError::Setup(format!("this PostgreSQL won't do: {why}")));
     }
@@ -30,11 +32,11 @@ pub(crate) async fn prepare(dialer: &Dialer) -> Result<Client, StoreError> {
 }
 
 /// What is to be mended must be there: the database may be another than was meant.
-pub(super) async fn refuse_empty(dialer: &Dialer) -> Result<(), StoreError> {
-    let client = dialer.dial().await?;
-    let asked = client.query_one("SELECT to_regclass('log_order') IS NULL", &[]);
-    let is_empty: bool = dialer
-        .patience()
+pub(super) async fn refuse_empty(connector: &Connector) -> Result<(), StoreError> {
+    let client = connector.open_connection().await?;
+    let asked = client.query_one("SELECT to_regclass('log_head') IS NULL", &[]);
+    let is_empty: bool = connector
+        .answer_timeout()
         .wait(asked)
         .await?
         .try_get(0)
@@ -48,9 +50,12 @@ pub(super) async fn refuse_empty(dialer: &Dialer) -> Result<(), StoreError> {
 }
 
 /// What is half there is not to be served.
-pub(super) async fn refuse_half_migrated(client: &Client, patience: Patience) -> Result<(), StoreError> {
+pub(super) async fn refuse_half_migrated(
+    client: &Client,
+    answer_timeout: AnswerTimeout,
+) -> Result<(), StoreError> {
     let sql = "SELECT 1 FROM migration WHERE NOT finished";
-    let unfinished = patience.wait(client.query_opt(sql, &[])).await?;
+    let unfinished = answer_timeout.wait(client.query_opt(sql, &[])).await?;
     match unfinished {
         None => Ok(()),
         Some(_) => Err(StoreError::Setup(
@@ -60,10 +65,10 @@ pub(super) async fn refuse_half_migrated(client: &Client, patience: Patience) ->
 }
 
 /// Why it does not, if so.
-async fn fits(client: &Client, patience: Patience) -> Result<Option<String>, Failure> {
+async fn fits(client: &Client, answer_timeout: AnswerTimeout) -> Result<Option<String>, Failure> {
     const SQL: &str = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
         current_setting('synchronous_commit')";
-    let row = patience.wait(client.query_one(SQL, &[])).await?;
+    let row = answer_timeout.wait(client.query_one(SQL, &[])).await?;
     let (version, encoding, commit): (i32, String, String) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     Ok(if version < OLDEST {

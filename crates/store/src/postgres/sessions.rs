@@ -19,21 +19,21 @@ const FORGET: i64 = 2_000;
 
 /// A session as long as this node's socket has it.
 #[derive(Clone, Copy)]
-pub(super) struct Held {
+pub(super) struct OwnedSession {
     pub(super) node: i64,
     pub(super) key: SessionKey,
-    pub(super) holder: SessionOwner,
+    pub(super) owner: SessionOwner,
 }
 
 pub(super) async fn begin_all(conn: &Conn, node: i64, sessions: Vec<NewSession>) -> Result<Vec<()>, Failure> {
-    const SQL: &str = "INSERT INTO sessions (node, key, holder, sid, user_id, created_at)
+    const SQL: &str = "INSERT INTO sessions (node, key, owner, sid, user_id, created_at)
         SELECT $1, * FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])";
     let keys: Vec<_> = sessions.iter().map(|session| &session.key.0[..]).collect();
-    let holders: Vec<_> = sessions.iter().map(|session| num(session.owner)).collect();
+    let owners: Vec<_> = sessions.iter().map(|session| num(session.owner)).collect();
     let sids: Vec<_> = sessions.iter().map(|session| text(&session.sid)).collect();
     let users: Vec<_> = sessions.iter().map(|session| text(&session.user_id)).collect();
     let times: Vec<_> = sessions.iter().map(|session| session.at).collect();
-    conn.run(SQL, &[&node, &keys, &holders, &sids, &users, &times])
+    conn.run(SQL, &[&node, &keys, &owners, &sids, &users, &times])
         .await?;
     Ok(vec![(); sessions.len()])
 }
@@ -41,14 +41,14 @@ pub(super) async fn begin_all(conn: &Conn, node: i64, sessions: Vec<NewSession>)
 /// The room's entries after `after` are for the session, unless it has the room already in the same membership.
 pub(super) async fn subscribe(
     conn: &Conn,
-    session: Held,
+    session: OwnedSession,
     room: RoomId,
     after: u64,
     membership: u64,
 ) -> Result<bool, Failure> {
     // Locked, so that nobody else takes it over in between.
     const SQL: &str = "WITH session AS (
-            SELECT id FROM sessions WHERE key = $1 AND node = $2 AND holder = $3 FOR UPDATE),
+            SELECT id FROM sessions WHERE key = $1 AND node = $2 AND owner = $3 FOR UPDATE),
         subscribed AS (
             INSERT INTO session_rooms AS sr (session_id, room_id, after, membership)
             SELECT id, $4, $5, $6 FROM session
@@ -56,14 +56,14 @@ pub(super) async fn subscribe(
             DO UPDATE SET after = excluded.after, membership = excluded.membership
             WHERE sr.membership < excluded.membership)
         SELECT 1 FROM session";
-    let Held { node, key, holder } = session;
+    let OwnedSession { node, key, owner } = session;
     let row = conn
         .row(
             SQL,
             &[
                 &&key.0[..],
                 &node,
-                &num(holder),
+                &num(owner),
                 &room,
                 &num(after),
                 &num(membership),
@@ -73,12 +73,12 @@ pub(super) async fn subscribe(
     Ok(row.is_some())
 }
 
-pub(super) async fn unsubscribe(conn: &Conn, session: Held, rooms: &[RoomId]) -> Result<(), Failure> {
+pub(super) async fn unsubscribe(conn: &Conn, session: OwnedSession, rooms: &[RoomId]) -> Result<(), Failure> {
     const SQL: &str = "WITH session AS (
-            SELECT id FROM sessions WHERE key = $1 AND node = $2 AND holder = $3 FOR UPDATE)
+            SELECT id FROM sessions WHERE key = $1 AND node = $2 AND owner = $3 FOR UPDATE)
         DELETE FROM session_rooms sr USING session s WHERE sr.session_id = s.id AND sr.room_id = ANY($4)";
-    let Held { node, key, holder } = session;
-    conn.run(SQL, &[&&key.0[..], &node, &num(holder), &rooms])
+    let OwnedSession { node, key, owner } = session;
+    conn.run(SQL, &[&&key.0[..], &node, &num(owner), &rooms])
         .await
         .map(drop)
 }
@@ -87,7 +87,7 @@ pub(super) async fn unsubscribe(conn: &Conn, session: Held, rooms: &[RoomId]) ->
 #[derive(Clone, Copy)]
 pub(super) struct Lost {
     pub(super) key: SessionKey,
-    pub(super) holder: SessionOwner,
+    pub(super) owner: SessionOwner,
     pub(super) at: i64,
     pub(super) keep: u32,
 }
@@ -97,8 +97,8 @@ pub(super) async fn lose_all(conn: &Conn, node: i64, lost: Vec<Lost>) -> Result<
     // Locked by their ids, as everywhere, and only then changed. With how many of the user's were lost before.
     const LOST: &str = "WITH lost AS MATERIALIZED (
             SELECT s.id, s.user_id, t.at, t.keep
-            FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[]) t (key, holder, at, keep)
-            JOIN sessions s ON s.key = t.key AND s.node = $5 AND s.holder = t.holder
+            FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[]) t (key, owner, at, keep)
+            JOIN sessions s ON s.key = t.key AND s.node = $5 AND s.owner = t.owner
             ORDER BY s.id FOR UPDATE OF s),
         noted AS (UPDATE sessions s SET lost_at = l.at FROM lost l WHERE s.id = l.id)
         SELECT l.user_id, max(l.keep) FROM lost l GROUP BY l.user_id
@@ -109,22 +109,22 @@ pub(super) async fn lose_all(conn: &Conn, node: i64, lost: Vec<Lost>) -> Result<
         ORDER BY lost_at DESC, id DESC OFFSET $2)";
     let keys: Vec<_> = lost.iter().map(|lost| &lost.key.0[..]).collect();
     let column = |of: fn(&Lost) -> i64| lost.iter().map(of).collect::<Vec<_>>();
-    let (holders, times, keep) = (
-        column(|lost| num(lost.holder)),
+    let (owners, times, keep) = (
+        column(|lost| num(lost.owner)),
         column(|lost| lost.at),
         column(|lost| i64::from(lost.keep)),
     );
-    for row in conn.rows(LOST, &[&keys, &holders, &times, &keep, &node]).await? {
+    for row in conn.rows(LOST, &[&keys, &owners, &times, &keep, &node]).await? {
         let (user, keep): (String, i64) = (row.try_get(0)?, row.int(1)?);
         conn.run(SURPLUS, &[&user, &keep]).await?;
     }
     Ok(vec![(); lost.len()])
 }
 
-pub(super) async fn end(conn: &Conn, session: Held) -> Result<(), Failure> {
-    const SQL: &str = "DELETE FROM sessions WHERE key = $1 AND node = $2 AND holder = $3";
-    let Held { node, key, holder } = session;
-    conn.run(SQL, &[&&key.0[..], &node, &num(holder)]).await.map(drop)
+pub(super) async fn end(conn: &Conn, session: OwnedSession) -> Result<(), Failure> {
+    const SQL: &str = "DELETE FROM sessions WHERE key = $1 AND node = $2 AND owner = $3";
+    let OwnedSession { node, key, owner } = session;
+    conn.run(SQL, &[&&key.0[..], &node, &num(owner)]).await.map(drop)
 }
 
 /// The user's lost sessions are over, those that a dead node still seems to have, too.
@@ -158,8 +158,8 @@ pub(super) async fn take_all(
     asks: Vec<Resume>,
     limit: Duration,
 ) -> Result<Vec<Option<Resumed>>, Failure> {
-    const TAKE: &str = "UPDATE sessions s SET node = $3, holder = t.holder, lost_at = NULL
-        FROM unnest($1::bigint[], $2::bigint[]) t (id, holder) WHERE s.id = t.id";
+    const TAKE: &str = "UPDATE sessions s SET node = $3, owner = t.owner, lost_at = NULL
+        FROM unnest($1::bigint[], $2::bigint[]) t (id, owner) WHERE s.id = t.id";
     conn.begin().await?;
     let found = find_all(conn, &asks, limit).await?;
     let (mut taken, mut over) = (BTreeMap::new(), Vec::new());
@@ -184,8 +184,8 @@ pub(super) async fn take_all(
         });
     }
     if !taken.is_empty() {
-        let (ids, holders): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
-        conn.run(TAKE, &[&ids, &holders, &node]).await?;
+        let (ids, owners): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
+        conn.run(TAKE, &[&ids, &owners, &node]).await?;
     }
     if !over.is_empty() {
         conn.run("DELETE FROM sessions WHERE id = ANY($1)", &[&over])

@@ -9,7 +9,9 @@ use super::{
     outbox, rooms,
     writer::{Weight, Write},
 };
-use crate::{AppendResult, Appended, EntryKind, LogPosition, NewEntry, Rejected, RoomId, known::Known};
+use crate::{
+    AppendResult, Appended, EntryKind, LogPosition, NewEntry, Rejected, RoomId, dedup_record::DedupRecord,
+};
 
 pub(super) struct Append(pub(super) Vec<NewEntry>);
 
@@ -111,7 +113,7 @@ fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Ap
 /// Answers whether the entry is in, or else its client id is taken.
 fn insert(conn: &Connection, entry: &NewEntry, seq: u64, pos: u64) -> rusqlite::Result<bool> {
     const SQL: &str =
-        "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, target, pos)
+        "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, target, position)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
         ON CONFLICT (room_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING";
     let NewEntry {
@@ -140,7 +142,7 @@ fn insert(conn: &Connection, entry: &NewEntry, seq: u64, pos: u64) -> rusqlite::
     Ok(rows == 1)
 }
 
-fn earlier(conn: &Connection, entry: &NewEntry) -> rusqlite::Result<Option<Known>> {
+fn earlier(conn: &Connection, entry: &NewEntry) -> rusqlite::Result<Option<DedupRecord>> {
     const SQL: &str = "SELECT e.seq, e.at, e.kind, e.target, e.body, e.kind IN (0, 1) AND EXISTS
             (SELECT 1 FROM message_states s
              WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq) AND s.deleted = 1)
@@ -150,7 +152,7 @@ fn earlier(conn: &Connection, entry: &NewEntry) -> rusqlite::Result<Option<Known
     }
     conn.prepare_cached(SQL)?
         .query_row(params![entry.room, entry.user_id, entry.client_id], |row| {
-            Ok(Known {
+            Ok(DedupRecord {
                 seq: row.get::<_, Seq>(0)?.0,
                 at: row.get(1)?,
                 kind: row.get(2)?,

@@ -100,7 +100,7 @@ impl<'c> Batch<'c> {
     pub(super) fn flush(self) -> rusqlite::Result<Option<u64>> {
         if let Some(pos) = self.pos {
             self.conn
-                .prepare_cached("UPDATE log SET pos = ?1")?
+                .prepare_cached("UPDATE log_head SET position = ?1")?
                 .execute([Seq(pos)])?;
         }
         for mut tail in self.rooms.into_values() {

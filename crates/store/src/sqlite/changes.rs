@@ -89,9 +89,9 @@ fn mention(conn: &Connection, entry: &NewEntry, seq: u64) -> rusqlite::Result<()
 }
 
 fn edit(conn: &Connection, room: RoomId, target: u64, seq: u64) -> rusqlite::Result<()> {
-    const SQL: &str = "INSERT INTO message_states (room_id, seq, author, edited)
+    const SQL: &str = "INSERT INTO message_states (room_id, seq, author, edit_seq)
         SELECT room_id, seq, user_id, ?3 FROM entries WHERE room_id = ?1 AND seq = ?2
-        ON CONFLICT (room_id, seq) DO UPDATE SET edited = excluded.edited";
+        ON CONFLICT (room_id, seq) DO UPDATE SET edit_seq = excluded.edit_seq";
     conn.prepare_cached(SQL)?
         .execute(params![room, Seq(target), Seq(seq)])?;
     Ok(())
@@ -102,7 +102,7 @@ fn delete(conn: &Connection, room: RoomId, target: u64) -> rusqlite::Result<()> 
     for sql in [
         "INSERT INTO message_states (room_id, seq, author, deleted)
             SELECT room_id, seq, user_id, 1 FROM entries WHERE room_id = ?1 AND seq = ?2
-            ON CONFLICT (room_id, seq) DO UPDATE SET edited = NULL, deleted = 1",
+            ON CONFLICT (room_id, seq) DO UPDATE SET edit_seq = NULL, deleted = 1",
         "UPDATE entries SET body = '' WHERE room_id = ?1 AND seq = ?2",
         "UPDATE entries SET body = '' WHERE room_id = ?1 AND target = ?2 AND kind = 1",
         "DELETE FROM mentions WHERE room_id = ?1 AND seq = ?2",
@@ -116,7 +116,7 @@ fn delete(conn: &Connection, room: RoomId, target: u64) -> rusqlite::Result<()> 
 
 fn react(conn: &Connection, entry: &NewEntry, target: u64, seq: u64) -> rusqlite::Result<()> {
     const USER: &str = "INSERT INTO reactions (room_id, seq, emoji, user_id) VALUES (?1, ?2, ?3, ?4)";
-    const COUNT: &str = "INSERT INTO reaction_counts (room_id, seq, emoji, users, since)
+    const COUNT: &str = "INSERT INTO reaction_counts (room_id, seq, emoji, users, first_seq)
         VALUES (?1, ?2, ?3, 1, ?4)
         ON CONFLICT (room_id, seq, emoji) DO UPDATE SET users = users + 1";
     conn.prepare_cached(USER)?

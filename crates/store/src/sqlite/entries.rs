@@ -37,7 +37,7 @@ pub(super) fn get(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result
 /// Fills in what became of the entries, which ascend. Asked for all of them at once: most pages have nothing of it.
 pub(super) fn complete(conn: &Connection, room: RoomId, entries: &mut [Entry]) -> rusqlite::Result<()> {
     const STATES: &str = "SELECT s.seq, s.deleted, x.body, x.at FROM message_states s
-        LEFT JOIN entries x ON x.room_id = s.room_id AND x.seq = s.edited
+        LEFT JOIN entries x ON x.room_id = s.room_id AND x.seq = s.edit_seq
         WHERE s.room_id = ?1 AND s.seq >= ?2 AND s.seq <= ?3";
     const REACTED: &str =
         "SELECT DISTINCT seq FROM reaction_counts WHERE room_id = ?1 AND seq >= ?2 AND seq <= ?3";
@@ -74,7 +74,7 @@ fn find(entries: &mut [Entry], seq: u64) -> Option<&mut Entry> {
 
 fn reactions(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Vec<Reactions>> {
     const COUNTS: &str =
-        "SELECT emoji, users FROM reaction_counts WHERE room_id = ?1 AND seq = ?2 ORDER BY since";
+        "SELECT emoji, users FROM reaction_counts WHERE room_id = ?1 AND seq = ?2 ORDER BY first_seq";
     const USERS: &str = "SELECT user_id FROM reactions WHERE room_id = ?1 AND seq = ?2 AND emoji = ?3
         ORDER BY user_id LIMIT ?4";
     let mut users = conn.prepare_cached(USERS)?;

@@ -9,7 +9,7 @@
 //! | `positions` | the order of all entries |
 //! | `recovery`, `sessions` | sessions that may be taken up again |
 //! | `notifications` | users' notifications, and what their devices were given |
-//! | `life` | whether the file is the one that was left, told by a small file beside it |
+//! | `generation` | whether the file is the one that was left, told by a small file beside it |
 //! | `outbox/` | records for sinks outside |
 //! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
 
@@ -20,9 +20,9 @@ mod column;
 pub(crate) mod connection;
 mod entries;
 mod failure;
+mod generation;
 mod history;
 mod inbox;
-mod life;
 mod members;
 mod notifications;
 mod outbox;
@@ -76,7 +76,7 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
     let watermark = if options.guest {
         None
     } else {
-        Some(life::begin(&mut conn, path, false)?.watermark)
+        Some(generation::begin(&mut conn, path, false)?.watermark)
     };
     let crate::LogHead { epoch, position } =
         sessions::position(&conn).map_err(|error| failure::from_sqlite(&error))?;
@@ -99,7 +99,9 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
 pub(crate) fn new_epochs(path: &str) -> Result<u64, StoreError> {
     let path = file(path)?;
     let mut conn = connection::writer(path)?;
-    Ok(life::begin(&mut conn, path, true)?.renewed.unwrap_or_default())
+    Ok(generation::begin(&mut conn, path, true)?
+        .renewed
+        .unwrap_or_default())
 }
 
 fn file(path: &str) -> Result<&Path, StoreError> {

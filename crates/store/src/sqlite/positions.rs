@@ -81,7 +81,7 @@ fn first_beyond(
 }
 
 fn position_of(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Option<LogPosition>> {
-    conn.prepare_cached("SELECT pos FROM entries WHERE room_id = ?1 AND seq = ?2")?
+    conn.prepare_cached("SELECT position FROM entries WHERE room_id = ?1 AND seq = ?2")?
         .query_row(params![room, Seq(seq)], |row| {
             Ok(LogPosition(row.get::<_, Seq>(0)?.0))
         })
@@ -119,7 +119,7 @@ fn read(
 
 /// See [`crate::Sessions::room_at`]. Looks at every entry: this is asked for only when one can't be read.
 pub(super) fn room_at(conn: &Connection, position: LogPosition) -> rusqlite::Result<Option<RoomId>> {
-    conn.prepare_cached("SELECT room_id FROM entries WHERE pos = ?1")?
+    conn.prepare_cached("SELECT room_id FROM entries WHERE position = ?1")?
         .query_row([Seq(position.0)], |row| row.get(0))
         .optional()
 }
@@ -133,7 +133,7 @@ pub(super) fn between(
     limit: u32,
 ) -> rusqlite::Result<Vec<LogEntry>> {
     const SQL: &str = "SELECT r.id FROM rooms r JOIN entries e ON e.room_id = r.id AND e.seq = r.head
-        WHERE e.pos > ?1";
+        WHERE e.position > ?1";
     let ids = conn
         .prepare_cached(SQL)?
         .query_map([Seq(after.0)], |row| row.get(0))?

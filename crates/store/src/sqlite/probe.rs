@@ -13,13 +13,13 @@ impl Write for Beat {
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
         batch
             .conn
-            .prepare_cached("UPDATE probe SET beats = beats + 1")?
+            .prepare_cached("UPDATE health_probe SET writes = writes + 1")?
             .execute([])?;
         Ok(())
     }
 }
 
 pub(super) fn read(conn: &Connection) -> rusqlite::Result<i64> {
-    conn.prepare_cached("SELECT beats FROM probe")?
+    conn.prepare_cached("SELECT writes FROM health_probe")?
         .query_row([], |row| row.get(0))
 }

@@ -61,7 +61,7 @@ impl Sessions for SqliteStore {
         after: u64,
         membership: u64,
     ) -> Result<bool, StoreError> {
-        let session = sessions::Held { key, holder: owner };
+        let session = sessions::OwnedSession { key, owner };
         let subscribe = sessions::Subscribe {
             session,
             room,
@@ -77,23 +77,23 @@ impl Sessions for SqliteStore {
         owner: SessionOwner,
         rooms: Vec<RoomId>,
     ) -> Result<(), StoreError> {
-        let session = sessions::Held { key, holder: owner };
+        let session = sessions::OwnedSession { key, owner };
         self.write(sessions::Unsubscribe { session, rooms }).await
     }
 
-    async fn lose_session(
+    async fn mark_session_lost(
         &self,
         key: SessionKey,
         owner: SessionOwner,
         at: i64,
         keep: u32,
     ) -> Result<(), StoreError> {
-        let session = sessions::Held { key, holder: owner };
+        let session = sessions::OwnedSession { key, owner };
         self.write(sessions::Lose { session, at, keep }).await
     }
 
     async fn end_session(&self, key: SessionKey, owner: SessionOwner) -> Result<(), StoreError> {
-        self.write(sessions::End(sessions::Held { key, holder: owner }))
+        self.write(sessions::End(sessions::OwnedSession { key, owner }))
             .await
     }
 
@@ -105,11 +105,11 @@ impl Sessions for SqliteStore {
         self.write(sessions::Take(ask)).await
     }
 
-    async fn lose_all_sessions(&self) -> Result<(), StoreError> {
+    async fn mark_all_sessions_lost(&self) -> Result<(), StoreError> {
         self.write(sessions::LoseAll).await
     }
 
-    async fn alive(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
+    async fn heartbeat(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
         self.write(sessions::Alive { at, lost_before }).await
     }
 }

@@ -14,7 +14,7 @@ const FORGET: u32 = 2_000;
 
 /// Where the order of all entries stands.
 pub(super) fn position(conn: &Connection) -> rusqlite::Result<LogHead> {
-    conn.query_row("SELECT epoch, pos FROM log", [], |row| {
+    conn.query_row("SELECT epoch, position FROM log_head", [], |row| {
         Ok(LogHead {
             epoch: row.get(0)?,
             position: crate::LogPosition(row.get::<_, Seq>(1)?.0),
@@ -28,7 +28,7 @@ impl Write for Begin {
     type Answer = ();
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
-        const SQL: &str = "INSERT INTO sessions (key, holder, sid, user_id, created_at)
+        const SQL: &str = "INSERT INTO sessions (key, owner, sid, user_id, created_at)
             VALUES (?1, ?2, ?3, ?4, ?5)";
         let NewSession {
             key,
@@ -45,23 +45,23 @@ impl Write for Begin {
     }
 }
 
-/// A session as long as it has this holder.
+/// A session as long as it has this owner.
 #[derive(Clone, Copy)]
-pub(super) struct Held {
+pub(super) struct OwnedSession {
     pub(super) key: SessionKey,
-    pub(super) holder: SessionOwner,
+    pub(super) owner: SessionOwner,
 }
 
-impl Held {
+impl OwnedSession {
     fn id(self, conn: &Connection) -> rusqlite::Result<Option<i64>> {
-        conn.prepare_cached("SELECT id FROM sessions WHERE key = ?1 AND holder = ?2")?
-            .query_row(params![self.key.0, Seq(self.holder)], |row| row.get(0))
+        conn.prepare_cached("SELECT id FROM sessions WHERE key = ?1 AND owner = ?2")?
+            .query_row(params![self.key.0, Seq(self.owner)], |row| row.get(0))
             .optional()
     }
 }
 
 pub(super) struct Subscribe {
-    pub(super) session: Held,
+    pub(super) session: OwnedSession,
     pub(super) room: RoomId,
     pub(super) after: u64,
     pub(super) membership: u64,
@@ -90,7 +90,7 @@ impl Write for Subscribe {
 }
 
 pub(super) struct Unsubscribe {
-    pub(super) session: Held,
+    pub(super) session: OwnedSession,
     pub(super) rooms: Vec<RoomId>,
 }
 
@@ -111,7 +111,7 @@ impl Write for Unsubscribe {
 }
 
 pub(super) struct Lose {
-    pub(super) session: Held,
+    pub(super) session: OwnedSession,
     pub(super) at: i64,
     pub(super) keep: u32,
 }
@@ -137,7 +137,7 @@ impl Write for Lose {
     }
 }
 
-pub(super) struct End(pub(super) Held);
+pub(super) struct End(pub(super) OwnedSession);
 
 impl Write for End {
     type Answer = ();
@@ -195,7 +195,7 @@ impl Write for Take {
         };
         batch
             .conn
-            .prepare_cached("UPDATE sessions SET holder = ?2, lost_at = NULL WHERE id = ?1")?
+            .prepare_cached("UPDATE sessions SET owner = ?2, lost_at = NULL WHERE id = ?1")?
             .execute(params![id, Seq(ask.owner)])?;
         Ok(Some(Resumed { sid, rooms }))
     }
@@ -240,7 +240,7 @@ impl Write for LoseAll {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
         const SQL: &str =
-            "UPDATE sessions SET lost_at = (SELECT alive_at FROM log), holder = 0 WHERE lost_at IS NULL";
+            "UPDATE sessions SET lost_at = (SELECT alive_at FROM log_head), owner = 0 WHERE lost_at IS NULL";
         batch.conn.prepare_cached(SQL)?.execute([])?;
         Ok(())
     }
@@ -259,7 +259,7 @@ impl Write for Alive {
             SELECT id FROM sessions WHERE lost_at IS NOT NULL AND lost_at < ?1 LIMIT ?2)";
         batch
             .conn
-            .prepare_cached("UPDATE log SET alive_at = ?1")?
+            .prepare_cached("UPDATE log_head SET alive_at = ?1")?
             .execute([self.at])?;
         batch
             .conn

@@ -20,10 +20,10 @@ use tokio::{
 use super::{batch::Batch, failure};
 use crate::{
     Options, Outage, StoreError,
-    beside::Watermark,
     metrics::{Metrics, to_f64},
     queue,
     queue::Queue,
+    watermark_file::Watermark,
 };
 
 /// A change to the database. It may be applied more than once, each time after a rollback of the time before.
@@ -268,7 +268,7 @@ impl Committer {
             if let Some(pos) = commit.pos {
                 // Before anybody hears of it: a client never knows more than what is noted outside the database.
                 if let Some(watermark) = &mut self.watermark {
-                    watermark.rise(pos);
+                    watermark.advance(pos);
                 }
                 self.pos.store(pos, Ordering::Release);
             }

@@ -110,7 +110,7 @@ fn what_differs_ends_the_migration_and_is_not_served() {
         ("UPDATE entries SET body = '{}' WHERE seq = 9", "entries"),
         ("DELETE FROM entries WHERE seq = 9", "entries"),
         (
-            "INSERT INTO entries (room_id, seq, kind, at, pos, user_id, body) VALUES (99, 1, 0, 0, 0, '', '')",
+            "INSERT INTO entries (room_id, seq, kind, at, position, user_id, body) VALUES (99, 1, 0, 0, 0, '', '')",
             "entries",
         ),
         ("UPDATE rooms SET head = head + 1 WHERE name = 'a'", "rooms"),
@@ -141,12 +141,12 @@ fn what_changes_while_it_is_compared_is_noticed() {
     let url = SERVER.new_database().unwrap();
     let ended = migrate(&path, &url, &mut |progress| {
         if matches!(progress, Progress::Verified { table: "rooms", .. }) {
-            let wrong = "DELETE FROM online";
+            let wrong = "DELETE FROM online_users";
             SERVER.sql(url.rsplit('/').next().unwrap(), wrong).unwrap();
         }
         ControlFlow::Continue(())
     });
-    differs(&ended, "online");
+    differs(&ended, "online_users");
 }
 
 #[track_caller]

@@ -13,7 +13,7 @@ use super::{load, plan, plan::Plan, store};
 use crate::{
     AppendResult, FencingTokens, LogPosition, NewEntry, Options, Outage, Rejected, RoomId, StoreError,
     metrics::{Metrics, to_f64},
-    postgres::{conn::Conn, failure::Failure, life::Life, pool::Pool, rooms},
+    postgres::{conn::Conn, failure::Failure, generation::LogState, pool::Pool, rooms},
     queue,
     queue::Queue,
 };
@@ -66,7 +66,7 @@ impl Fence {
 pub(in crate::postgres) struct Start {
     /// A pool of one connection, which nothing else uses.
     pub(in crate::postgres) pool: Pool,
-    pub(in crate::postgres) life: Arc<Life>,
+    pub(in crate::postgres) log_state: Arc<LogState>,
     pub(in crate::postgres) options: Options,
     pub(in crate::postgres) metrics: Arc<Metrics>,
     /// Told of each commit that wrote to the outbox.
@@ -249,18 +249,18 @@ impl Task {
         self.fence.still_holds(&tokens)?;
         let Start {
             pool,
-            life,
+            log_state,
             options,
             recorded,
             ..
         } = &self.start;
         let conn = pool.get().await?;
-        let mut loaded = load::load(&conn, life, appends).await?;
+        let mut loaded = load::load(&conn, log_state, appends).await?;
         if loaded.is_none() {
             // The log is not as this node left it. That is looked into, and then it is what it is.
             conn.roll_back().await?;
-            conn.look(life).await?;
-            loaded = load::load(&conn, life, appends).await?;
+            conn.verify(log_state).await?;
+            loaded = load::load(&conn, log_state, appends).await?;
         }
         let put_back = || Outage::Connection("the log was put back once more".into());
         let loaded = loaded.ok_or_else(put_back)?;
@@ -286,7 +286,7 @@ impl Task {
         let removes = removes.filter(|_| plan.moved_to().is_some());
         self.commit(&conn, &plan, removes).await?;
         if let Some(pos) = plan.moved_to() {
-            life.gave_out(pos);
+            log_state.committed(pos);
         }
         if plan.records(&options.outbox) {
             recorded.send_replace(());
@@ -295,7 +295,7 @@ impl Task {
     }
 
     async fn commit(&self, conn: &Conn, plan: &Plan<'_>, removes: Option<RoomId>) -> Result<(), Failure> {
-        let node = (!self.start.life.is_guest()).then(|| self.start.life.node());
+        let node = (!self.start.log_state.is_guest()).then(|| self.start.log_state.node());
         let steps = store::steps(plan, node, removes, &self.start.options.outbox);
         conn.send(&steps).await.map(drop)
     }

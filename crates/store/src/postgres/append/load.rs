@@ -7,11 +7,11 @@ use tokio_postgres::Row;
 
 use crate::{
     EntryKind, NewEntry, RoomId,
-    known::Known,
+    dedup_record::DedupRecord,
     postgres::{
         conn::{Conn, Step},
         failure::Failure,
-        life::{Life, SAID_LOCKED},
+        generation::{LogState, STORED_STATE_LOCKED},
         rooms::{self, ROOM_COLUMNS},
         value::{Columns as _, num, text},
     },
@@ -37,7 +37,7 @@ pub(super) struct Loaded<'a> {
     /// The newest position.
     pub(super) pos: u64,
     pub(super) rooms: HashMap<RoomId, Tail>,
-    pub(super) known: HashMap<Key<'a>, Known>,
+    pub(super) known: HashMap<Key<'a>, DedupRecord>,
     pub(super) targets: HashMap<(RoomId, u64), Target>,
 }
 
@@ -65,7 +65,7 @@ const REACTED: &str = "SELECT r.room_id, r.seq, r.emoji, r.user_id
 /// Answers `None`, with the transaction open, if the log is not as this node left it. Fails if it is another database's.
 pub(super) async fn load<'a>(
     conn: &Conn,
-    life: &Life,
+    log_state: &LogState,
     appends: &[&'a [NewEntry]],
 ) -> Result<Option<Loaded<'a>>, Failure> {
     debug_assert!(ROOMS.contains("r.history") && ROOM_COLUMNS.ends_with("r.history"));
@@ -76,21 +76,21 @@ pub(super) async fn load<'a>(
     let rooms: BTreeSet<RoomId> = entries().map(|entry| entry.room).collect();
     let mut steps = vec![
         Step::new("BEGIN", Vec::new()),
-        Step::new(SAID_LOCKED, vec![Box::new(life.node())]),
+        Step::new(STORED_STATE_LOCKED, vec![Box::new(log_state.node())]),
         Step::new(ROOMS, vec![Box::new(rooms.into_iter().collect::<Vec<_>>())]),
         known(&keys),
     ];
     steps.extend(about(entries()));
     let mut answers = conn.send(&steps).await?.into_iter().skip(1);
     let mut next = || answers.next().unwrap_or_default();
-    let Some(said) = next().first().map(|row| life.read(row)).transpose()? else {
+    let Some(stored) = next().first().map(|row| log_state.read(row)).transpose()? else {
         return Err(crate::StoreError::Internal("the order of the log has no row".into()).into());
     };
-    if !life.agrees(&said) {
+    if !log_state.matches(&stored) {
         return Ok(None);
     }
     let mut loaded = Loaded {
-        pos: said.pos,
+        pos: stored.position,
         rooms: HashMap::new(),
         known: HashMap::new(),
         targets: HashMap::new(),
@@ -138,8 +138,8 @@ fn known(keys: &[Key<'_>]) -> Step {
     Step::new(KNOWN, vec![Box::new(rooms), Box::new(users), Box::new(ids)])
 }
 
-fn known_row(row: &Row) -> Result<Known, Failure> {
-    Ok(Known {
+fn known_row(row: &Row) -> Result<DedupRecord, Failure> {
+    Ok(DedupRecord {
         seq: row.num(1)?,
         at: row.int(2)?,
         kind: row.kind(3)?,

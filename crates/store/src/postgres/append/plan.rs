@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range};
 use super::load::{Key, Loaded, Target};
 use crate::{
     AppendResult, Appended, EntryKind, LogPosition, NewEntry, OutboxOptions, Rejected, RoomId, RoomRow,
-    known::Known, tail::Tail,
+    dedup_record::DedupRecord, tail::Tail,
 };
 
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ pub(super) struct Plan<'a> {
     rooms: HashMap<RoomId, Tail>,
     /// Rows to sweep.
     pub(super) sweeps: Vec<(RoomId, Range<u64>)>,
-    known: HashMap<Key<'a>, Known>,
+    known: HashMap<Key<'a>, DedupRecord>,
     targets: HashMap<(RoomId, u64), Target>,
     pos: u64,
     limits: Limits,
@@ -161,11 +161,11 @@ impl<'a> Plan<'a> {
     }
 
     /// What is known of an entry, after a deletion by this flight, too.
-    fn is_wiped(&self, room: RoomId, known: &Known) -> Known {
+    fn is_wiped(&self, room: RoomId, known: &DedupRecord) -> DedupRecord {
         let place = (room, known.target.unwrap_or(known.seq));
         let deleted = matches!(known.kind, EntryKind::Message | EntryKind::Edit)
             && self.targets.get(&place).is_some_and(|target| !target.live);
-        Known {
+        DedupRecord {
             body: known.body.clone(),
             wiped: known.wiped || deleted,
             ..*known
@@ -243,8 +243,8 @@ enum Check {
     Rejected(Rejected),
 }
 
-fn known(entry: &NewEntry, seq: u64) -> Known {
-    Known {
+fn known(entry: &NewEntry, seq: u64) -> DedupRecord {
+    DedupRecord {
         seq,
         at: entry.at,
         kind: entry.kind,
@@ -376,7 +376,7 @@ mod tests {
     fn nothing_is_written_for_what_was_there() {
         let entries = [message(Some("k"))];
         let mut before = loaded(10);
-        let known = Known {
+        let known = DedupRecord {
             seq: 4,
             at: 5,
             kind: EntryKind::Message,

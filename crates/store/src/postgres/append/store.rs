@@ -15,7 +15,7 @@ use crate::{EntryKind, NewEntry, OutboxOptions, RecordKind, RoomId, numbers::Num
 const REPLACE: &str = "DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) t (room_id, seq)
     WHERE e.room_id = t.room_id AND e.seq = t.seq";
 const ENTRIES: &str =
-    "INSERT INTO entries (room_id, seq, kind, at, pos, target, user_id, client_id, user_name, body)
+    "INSERT INTO entries (room_id, seq, kind, at, position, target, user_id, client_id, user_name, body)
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
         $7::text[], $8::text[], $9::text[], $10::text[])";
 const MENTIONS: &str = "INSERT INTO mentions (room_id, seq, user_id)
@@ -25,8 +25,8 @@ const ROOMS: &str = "UPDATE rooms r SET head = t.head, first = t.first, swept = 
     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
         t (id, head, first, swept, last_message, active_at)
     WHERE r.id = t.id";
-const ORDER: &str = "UPDATE log_order SET pos = $1 WHERE id = 1";
-const NODE: &str = "UPDATE nodes SET pos = $2 WHERE id = $1";
+const ORDER: &str = "UPDATE log_head SET position = $1 WHERE id = 1";
+const NODE: &str = "UPDATE nodes SET position = $2 WHERE id = $1";
 
 /// What removes the entries of a room from one up to another, with all that belongs to them.
 pub(in crate::postgres) const SWEEPS: [&str; 5] = [
@@ -140,14 +140,14 @@ fn ends(changed: &[&Tail]) -> Step {
 
 /// What an entry does to the message that it is about.
 fn changes(steps: &mut Vec<Step>, entry: &NewEntry, seq: u64) {
-    const EDIT: &str = "INSERT INTO message_states (room_id, seq, author, edited)
+    const EDIT: &str = "INSERT INTO message_states (room_id, seq, author, edit_seq)
         SELECT room_id, seq, user_id, $3 FROM entries WHERE room_id = $1 AND seq = $2
-        ON CONFLICT (room_id, seq) DO UPDATE SET edited = excluded.edited";
+        ON CONFLICT (room_id, seq) DO UPDATE SET edit_seq = excluded.edit_seq";
     // Nothing of what the message said stays behind.
     const DELETE: [&str; 6] = [
         "INSERT INTO message_states (room_id, seq, author, deleted)
             SELECT room_id, seq, user_id, 1 FROM entries WHERE room_id = $1 AND seq = $2
-            ON CONFLICT (room_id, seq) DO UPDATE SET edited = NULL, deleted = 1",
+            ON CONFLICT (room_id, seq) DO UPDATE SET edit_seq = NULL, deleted = 1",
         "UPDATE entries SET body = '' WHERE room_id = $1 AND seq = $2",
         "UPDATE entries SET body = '' WHERE room_id = $1 AND target = $2 AND kind = 1",
         "DELETE FROM mentions WHERE room_id = $1 AND seq = $2",
@@ -155,7 +155,7 @@ fn changes(steps: &mut Vec<Step>, entry: &NewEntry, seq: u64) {
         "DELETE FROM reaction_counts WHERE room_id = $1 AND seq = $2",
     ];
     const REACT: &str = "INSERT INTO reactions (room_id, seq, emoji, user_id) VALUES ($1, $2, $3, $4)";
-    const COUNT: &str = "INSERT INTO reaction_counts AS c (room_id, seq, emoji, users, since)
+    const COUNT: &str = "INSERT INTO reaction_counts AS c (room_id, seq, emoji, users, first_seq)
         VALUES ($1, $2, $3, 1, $4) ON CONFLICT (room_id, seq, emoji) DO UPDATE SET users = c.users + 1";
     const TAKE_BACK: &str =
         "DELETE FROM reactions WHERE room_id = $1 AND seq = $2 AND emoji = $3 AND user_id = $4";
@@ -188,10 +188,10 @@ fn changes(steps: &mut Vec<Step>, entry: &NewEntry, seq: u64) {
 
 /// What the flight's messages leave in the outbox.
 fn records(plan: &Plan<'_>, options: &OutboxOptions) -> Vec<Step> {
-    const WATCH: &str = "INSERT INTO unconfirmed (room_id, seq, due_at, last_look)
+    const WATCH: &str = "INSERT INTO delivery_checks (room_id, seq, due_at, is_last)
         SELECT t.room_id, t.seq, t.due_at, $4 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])
             t (room_id, seq, due_at)
-        ON CONFLICT (room_id, seq) DO UPDATE SET due_at = excluded.due_at, last_look = excluded.last_look";
+        ON CONFLICT (room_id, seq) DO UPDATE SET due_at = excluded.due_at, is_last = excluded.is_last";
     if options.sinks.is_empty() {
         return Vec::new();
     }
@@ -217,8 +217,8 @@ fn records(plan: &Plan<'_>, options: &OutboxOptions) -> Vec<Step> {
     }
     let mut steps: Vec<_> = recorded.into_step().into_iter().collect();
     if outbox::wants(options, RecordKind::MessageUndelivered) && !messages.is_empty() {
-        let only_one = options.last_look_ms <= options.first_look_ms;
-        let first = options.first_look_ms.min(options.last_look_ms);
+        let only_one = options.last_check_ms <= options.first_check_ms;
+        let first = options.first_check_ms.min(options.last_check_ms);
         let params = vec![
             column(&messages, |new| new.entry.room),
             column(&messages, |new| num(new.seq)),

@@ -9,22 +9,22 @@ use super::{
     },
     COLUMNS, Facts, Recorded, record, write,
 };
-use crate::{Happening, OnlineRow, OutboxOptions, Outcome, Record, RecordKind, Settled};
+use crate::{LifecycleEvent, OnlineUser, OutboxOptions, Outcome, Record, RecordKind, Settled};
 
 /// Answers whether records were written.
 pub(super) async fn happened(
     conn: &Conn,
-    happenings: &[Happening],
+    happenings: &[LifecycleEvent],
     options: &OutboxOptions,
 ) -> Result<bool, Failure> {
-    const CAME: &str = "INSERT INTO online AS o (user_id, user_name, since) VALUES ($1, $2, $3)
+    const CAME: &str = "INSERT INTO online_users AS o (user_id, user_name, since) VALUES ($1, $2, $3)
         ON CONFLICT (user_id) DO UPDATE SET user_name = coalesce(excluded.user_name, o.user_name)
         RETURNING xmax = 0";
     let mut recorded = Recorded::default();
     conn.begin().await?;
     for happening in happenings {
         match happening {
-            Happening::UserOnline { user, name, at } => {
+            LifecycleEvent::UserOnline { user, name, at } => {
                 let row = conn
                     .row(CAME, &[&text(user), &opt_text(name.as_deref()), at])
                     .await?;
@@ -39,9 +39,9 @@ pub(super) async fn happened(
                     &of_user(user, name.as_deref()),
                 );
             }
-            Happening::UserOffline { user, name, at } => {
+            LifecycleEvent::UserOffline { user, name, at } => {
                 let gone = conn
-                    .run("DELETE FROM online WHERE user_id = $1", &[&text(user)])
+                    .run("DELETE FROM online_users WHERE user_id = $1", &[&text(user)])
                     .await?;
                 if gone == 0 {
                     continue;
@@ -53,7 +53,7 @@ pub(super) async fn happened(
                     &of_user(user, name.as_deref()),
                 );
             }
-            Happening::RoomEmptied { room, at } => {
+            LifecycleEvent::RoomEmptied { room, at } => {
                 if let Some(room) = rooms::get(conn, *room).await? {
                     recorded.add(options, RecordKind::RoomEmptied, *at, &Facts::of_room(&room));
                 }
@@ -73,11 +73,11 @@ fn of_user<'a>(user: &'a str, name: Option<&'a str>) -> Facts<'a> {
     }
 }
 
-pub(super) async fn online(conn: &Conn, after: &str, limit: u32) -> Result<Vec<OnlineRow>, Failure> {
-    let sql = "SELECT user_id, user_name FROM online WHERE user_id > $1 ORDER BY user_id LIMIT $2";
+pub(super) async fn online(conn: &Conn, after: &str, limit: u32) -> Result<Vec<OnlineUser>, Failure> {
+    let sql = "SELECT user_id, user_name FROM online_users WHERE user_id > $1 ORDER BY user_id LIMIT $2";
     let rows = conn.rows(sql, &[&text(after), &i64::from(limit)]).await?;
     let online = rows.iter().map(|row| {
-        Ok(OnlineRow {
+        Ok(OnlineUser {
             user_id: row.text(0)?,
             name: row.opt_text(1)?,
         })
@@ -87,7 +87,7 @@ pub(super) async fn online(conn: &Conn, after: &str, limit: u32) -> Result<Vec<O
 
 pub(super) async fn due(conn: &Conn, sink: &str, now: i64, limit: u32) -> Result<Vec<Record>, Failure> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = $1 AND turn_at <= $2 ORDER BY turn_at, n LIMIT $3"
+        "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = $1 AND due_at <= $2 ORDER BY due_at, n LIMIT $3"
     );
     let rows = conn.rows(&sql, &[&text(sink), &now, &i64::from(limit)]).await?;
     rows.iter().map(record).collect()
@@ -95,7 +95,7 @@ pub(super) async fn due(conn: &Conn, sink: &str, now: i64, limit: u32) -> Result
 
 pub(super) async fn next_due(conn: &Conn, sink: &str, now: i64) -> Result<Option<i64>, Failure> {
     const SQL: &str =
-        "SELECT turn_at FROM outbox WHERE state = 0 AND sink = $1 AND turn_at > $2 ORDER BY turn_at LIMIT 1";
+        "SELECT due_at FROM outbox WHERE state = 0 AND sink = $1 AND due_at > $2 ORDER BY due_at LIMIT 1";
     let row = conn.row(SQL, &[&text(sink), &now]).await?;
     row.map(|row| row.int(0)).transpose()
 }
@@ -103,10 +103,10 @@ pub(super) async fn next_due(conn: &Conn, sink: &str, now: i64) -> Result<Option
 pub(super) async fn settle(conn: &Conn, settled: &[Settled], now: i64) -> Result<(), Failure> {
     const LOCK: &str = "SELECT n FROM outbox WHERE n = ANY($1) ORDER BY n FOR UPDATE";
     const DELIVERED: &str =
-        "UPDATE outbox SET state = 1, turn_at = $2, last_error = NULL WHERE n = ANY($1) AND state = 0";
-    const RETRY: &str = "UPDATE outbox SET attempts = attempts + 1, turn_at = $2, last_error = $3
+        "UPDATE outbox SET state = 1, due_at = $2, last_error = NULL WHERE n = ANY($1) AND state = 0";
+    const RETRY: &str = "UPDATE outbox SET attempts = attempts + 1, due_at = $2, last_error = $3
         WHERE n = $1 AND state = 0";
-    const DEAD: &str = "UPDATE outbox SET state = 2, attempts = attempts + 1, turn_at = $2, last_error = $3
+    const DEAD: &str = "UPDATE outbox SET state = 2, attempts = attempts + 1, due_at = $2, last_error = $3
         WHERE n = $1 AND state = 0";
     let all: Vec<i64> = settled.iter().map(|settled| settled.n).collect();
     conn.begin().await?;

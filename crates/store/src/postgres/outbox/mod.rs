@@ -1,12 +1,12 @@
 //! The outbox in PostgreSQL. Here is what a write leaves in it, in its own transaction; `delivery` is what the sinks' side
-//! asks, `unconfirmed` who has not got a message, `upkeep` what operators ask and what is removed, `leases` which node
+//! asks, `delivery_checks` who has not got a message, `maintenance` what operators ask and what is removed, `leases` which node
 //! tells a sink its records.
 
 mod delivery;
+mod delivery_checks;
 mod leases;
+mod maintenance;
 mod store;
-mod unconfirmed;
-mod upkeep;
 
 use rand::RngExt as _;
 use tokio_postgres::Row;
@@ -85,7 +85,7 @@ impl Recorded {
 
     /// What writes them; nothing if there are none.
     pub(super) fn into_step(self) -> Option<Step> {
-        const SQL: &str = "INSERT INTO outbox (id, sink, kind, at, turn_at, room_id, seq,
+        const SQL: &str = "INSERT INTO outbox (id, sink, kind, at, due_at, room_id, seq,
                 room, epoch, user_id, user_name, client_id, recipient, body)
             SELECT id, sink, kind, at, at, room_id, seq, room, epoch, user_id, user_name, client_id, recipient, body
             FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
@@ -141,8 +141,7 @@ fn new_id() -> String {
 }
 
 /// The columns of a [`Record`], as [`record`] reads them.
-const COLUMNS: &str =
-    "n, id, sink, kind, at, state, attempts, turn_at, last_error, room, epoch, seq, user_id,
+const COLUMNS: &str = "n, id, sink, kind, at, state, attempts, due_at, last_error, room, epoch, seq, user_id,
     user_name, client_id, recipient, body";
 
 fn record(row: &Row) -> Result<Record, Failure> {
@@ -154,7 +153,7 @@ fn record(row: &Row) -> Result<Record, Failure> {
         at: row.int(4)?,
         state: row.kind(5)?,
         attempts: u32::try_from(row.int(6)?).unwrap_or(u32::MAX),
-        turn_at: row.int(7)?,
+        due_at: row.int(7)?,
         last_error: row.opt_text(8)?,
         room: row.opt_text(9)?,
         epoch: row.opt_text(10)?,

@@ -1,5 +1,5 @@
 //! The contract on a real PostgreSQL, one database a case; and what only this engine can get wrong: a database that was
-//! restored (in `life`), one that is another one now (in `replaced`), one that stops or is gone (in `outages`), the line to it (in `tls`), a server that stands still (in
+//! restored (in `generation`), one that is another one now (in `replaced`), one that stops or is gone (in `outages`), the line to it (in `tls`), a server that stands still (in
 //! `silence`).
 
 mod nodes;
@@ -34,7 +34,7 @@ impl Harness for Database {
     }
 }
 
-mod life;
+mod generation;
 mod outages;
 mod replaced;
 mod silence;

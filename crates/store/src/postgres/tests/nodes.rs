@@ -12,7 +12,7 @@ async fn signs_of_life(client: &Client, count: usize) {
     let mut seen = Vec::new();
     while seen.len() <= count {
         let row = client
-            .query_one("SELECT seen::text FROM nodes", &[])
+            .query_one("SELECT seen_at::text FROM nodes", &[])
             .await
             .unwrap();
         seen.push(row.get::<_, String>(0));
@@ -43,7 +43,7 @@ async fn a_node_lives_however_busy_it_is() {
     let mut leaving = std::pin::pin!(store.leave(room, "ann"));
     tokio::select! {
         biased;
-        left = &mut leaving => panic!("{left:?} before a sign of life"),
+        left = &mut leaving => panic!("{left:?} before a sign of log_state"),
         () = signs_of_life(&observer, 3) => {}
     }
     client.batch_execute("COMMIT").await.unwrap();

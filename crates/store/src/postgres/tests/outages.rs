@@ -123,7 +123,7 @@ async fn a_node_that_stops_with_the_lock_holds_nobody_up_for_long() {
     let (client, connection) = stopped.connect(tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client
-        .batch_execute("BEGIN; SELECT * FROM log_order FOR UPDATE")
+        .batch_execute("BEGIN; SELECT * FROM log_head FOR UPDATE")
         .await
         .unwrap();
     let refused = store.append(vec![message(room, "1")]).await;
@@ -163,7 +163,7 @@ async fn a_node_whose_term_has_ended_appends_nothing_that_was_asked_for_before()
         let mut appended = Err(StoreError::Unavailable(Outage::Busy));
         while appended == Err(StoreError::Unavailable(Outage::Busy)) {
             term.store(1, Ordering::SeqCst);
-            let lock = "BEGIN; SELECT * FROM log_order FOR UPDATE";
+            let lock = "BEGIN; SELECT * FROM log_head FOR UPDATE";
             client.batch_execute(lock).await.unwrap();
             let mut append = std::pin::pin!(store.append(vec![message(room, &name)]));
             let ended = tokio::select! {

@@ -18,7 +18,7 @@ impl Database {
 
     /// As if what is in it had come from another one, under everybody's connections.
     fn becomes_another(&self) {
-        self.sql("UPDATE log_order SET identity = md5(identity)");
+        self.sql("UPDATE log_head SET identity = md5(identity)");
     }
 
     /// As if it had been dropped, and made once more by the next one who came.
@@ -31,7 +31,7 @@ impl Database {
 
     /// How many entries there are, and where the order stands.
     fn log(&self) -> String {
-        self.sql("SELECT (SELECT count(*) FROM entries), pos FROM log_order")
+        self.sql("SELECT (SELECT count(*) FROM entries), position FROM log_head")
     }
 }
 

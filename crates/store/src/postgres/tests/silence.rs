@@ -16,8 +16,8 @@ use crate::{
     Options, Outage, StoreError,
     postgres::{
         failure::Failure,
-        life::{self, Beginning},
-        pool::Dialer,
+        generation::{self, OpenNode},
+        pool::Connector,
         schema,
     },
 };
@@ -34,11 +34,11 @@ async fn deaf() -> (TcpListener, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_dialled_ends_with_whoever_asked() {
     let (listener, url) = deaf().await;
-    let dialer = Dialer::new(&url, &Options::default(), Handle::current()).unwrap();
+    let connector = Connector::new(&url, &Options::default(), Handle::current()).unwrap();
     let config = url.parse().unwrap();
-    let dialling = tokio::spawn(async move { dialer.connect(&config).await.map(drop) });
+    let connecting = tokio::spawn(async move { connector.connect(&config).await.map(drop) });
     let (mut taken, _) = listener.accept().await.unwrap();
-    dialling.abort();
+    connecting.abort();
     // It says what it wants, and then it is gone.
     let mut said = Vec::new();
     let ended = timeout(PATIENCE, taken.read_to_end(&mut said)).await;
@@ -76,20 +76,20 @@ async fn no_statement_waits_for_ever() {
         statement_timeout: Duration::from_millis(100),
         ..Options::default()
     };
-    let dialer = Dialer::new(&url, &options, Handle::current()).unwrap();
-    let client = schema::prepare(&dialer).await.unwrap();
-    let beginning = Beginning {
+    let connector = Connector::new(&url, &options, Handle::current()).unwrap();
+    let client = schema::prepare(&connector).await.unwrap();
+    let node = OpenNode {
         folder: None,
         guest: false,
-        demanded: false,
-        patience: dialer.patience(),
+        force_renewal: false,
+        answer_timeout: connector.answer_timeout(),
     };
-    let (life, _) = life::begin(&client, beginning).await.unwrap();
+    let (log_state, _) = generation::open(&client, node).await.unwrap();
     let opening = tokio::task::spawn_blocking(move || crate::open(&url, options));
     let store = opening.await.unwrap().unwrap();
     store.open_room("a", true, 1).await.unwrap();
     proxy.set(Weather::Frozen);
-    let looked = timeout(PATIENCE, life.look(&client, dialer.patience())).await;
+    let looked = timeout(PATIENCE, log_state.verify(&client, connector.answer_timeout())).await;
     let looked = looked.expect("what a new connection is looked at for waits for ever");
     assert!(
         matches!(

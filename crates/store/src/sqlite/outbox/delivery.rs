@@ -8,14 +8,14 @@ use super::{
     write,
 };
 use crate::{
-    Happening, OnlineRow, Outcome, Record, RecordKind, Settled,
+    LifecycleEvent, OnlineUser, Outcome, Record, RecordKind, Settled,
     sqlite::{
         batch::Batch,
         writer::{Weight, Write},
     },
 };
 
-pub(super) struct Happened(pub(super) Vec<Happening>);
+pub(super) struct Happened(pub(super) Vec<LifecycleEvent>);
 
 impl Write for Happened {
     type Answer = ();
@@ -32,20 +32,20 @@ impl Write for Happened {
     }
 }
 
-fn happened(batch: &mut Batch<'_>, happening: &Happening) -> rusqlite::Result<()> {
-    const CAME: &str = "INSERT INTO online (user_id, user_name, since) VALUES (?1, ?2, ?3)
+fn happened(batch: &mut Batch<'_>, happening: &LifecycleEvent) -> rusqlite::Result<()> {
+    const CAME: &str = "INSERT INTO online_users (user_id, user_name, since) VALUES (?1, ?2, ?3)
         ON CONFLICT (user_id) DO UPDATE SET user_name = coalesce(excluded.user_name, user_name)";
     let (conn, options) = (batch.conn, batch.outbox);
     let (kind, at) = match happening {
-        Happening::UserOnline { at, .. } => (RecordKind::UserOnline, *at),
-        Happening::UserOffline { at, .. } => (RecordKind::UserOffline, *at),
-        Happening::RoomEmptied { at, .. } => (RecordKind::RoomEmptied, *at),
+        LifecycleEvent::UserOnline { at, .. } => (RecordKind::UserOnline, *at),
+        LifecycleEvent::UserOffline { at, .. } => (RecordKind::UserOffline, *at),
+        LifecycleEvent::RoomEmptied { at, .. } => (RecordKind::RoomEmptied, *at),
     };
     let facts = match happening {
-        Happening::UserOnline { user, name, at } => {
+        LifecycleEvent::UserOnline { user, name, at } => {
             // Whoever is known to be online has been told of.
             let known: bool = conn
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM online WHERE user_id = ?1)")?
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM online_users WHERE user_id = ?1)")?
                 .query_row([user], |row| row.get(0))?;
             conn.prepare_cached(CAME)?.execute(params![user, name, at])?;
             if known {
@@ -53,16 +53,16 @@ fn happened(batch: &mut Batch<'_>, happening: &Happening) -> rusqlite::Result<()
             }
             of_user(user, name.as_deref())
         }
-        Happening::UserOffline { user, name, .. } => {
+        LifecycleEvent::UserOffline { user, name, .. } => {
             let gone = conn
-                .prepare_cached("DELETE FROM online WHERE user_id = ?1")?
+                .prepare_cached("DELETE FROM online_users WHERE user_id = ?1")?
                 .execute([user])?;
             if gone == 0 {
                 return Ok(());
             }
             of_user(user, name.as_deref())
         }
-        Happening::RoomEmptied { room, .. } => match batch.room(*room)? {
+        LifecycleEvent::RoomEmptied { room, .. } => match batch.room(*room)? {
             Some(room) => Facts::of_room(&room.row),
             None => return Ok(()),
         },
@@ -80,20 +80,22 @@ fn of_user<'a>(user: &'a str, name: Option<&'a str>) -> Facts<'a> {
     }
 }
 
-pub(super) fn online(conn: &Connection, after: &str, limit: u32) -> rusqlite::Result<Vec<OnlineRow>> {
-    conn.prepare_cached("SELECT user_id, user_name FROM online WHERE user_id > ?1 ORDER BY user_id LIMIT ?2")?
-        .query_map(params![after, limit], |row| {
-            Ok(OnlineRow {
-                user_id: row.get(0)?,
-                name: row.get(1)?,
-            })
-        })?
-        .collect()
+pub(super) fn online(conn: &Connection, after: &str, limit: u32) -> rusqlite::Result<Vec<OnlineUser>> {
+    conn.prepare_cached(
+        "SELECT user_id, user_name FROM online_users WHERE user_id > ?1 ORDER BY user_id LIMIT ?2",
+    )?
+    .query_map(params![after, limit], |row| {
+        Ok(OnlineUser {
+            user_id: row.get(0)?,
+            name: row.get(1)?,
+        })
+    })?
+    .collect()
 }
 
 pub(super) fn due(conn: &Connection, sink: &str, now: i64, limit: u32) -> rusqlite::Result<Vec<Record>> {
     conn.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = ?1 AND turn_at <= ?2 ORDER BY turn_at, n LIMIT ?3"
+        "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = ?1 AND due_at <= ?2 ORDER BY due_at, n LIMIT ?3"
     ))?
     .query_map(params![sink, now, limit], record)?
     .collect()
@@ -101,7 +103,7 @@ pub(super) fn due(conn: &Connection, sink: &str, now: i64, limit: u32) -> rusqli
 
 pub(super) fn next_due(conn: &Connection, sink: &str, now: i64) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached(
-        "SELECT turn_at FROM outbox WHERE state = 0 AND sink = ?1 AND turn_at > ?2 ORDER BY turn_at LIMIT 1",
+        "SELECT due_at FROM outbox WHERE state = 0 AND sink = ?1 AND due_at > ?2 ORDER BY due_at LIMIT 1",
     )?
     .query_row(params![sink, now], |row| row.get(0))
     .optional()
@@ -117,11 +119,11 @@ impl Write for Settle {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
         const DELIVERED: &str =
-            "UPDATE outbox SET state = 1, turn_at = ?2, last_error = NULL WHERE n = ?1 AND state = 0";
-        const RETRY: &str = "UPDATE outbox SET attempts = attempts + 1, turn_at = ?2, last_error = ?3
+            "UPDATE outbox SET state = 1, due_at = ?2, last_error = NULL WHERE n = ?1 AND state = 0";
+        const RETRY: &str = "UPDATE outbox SET attempts = attempts + 1, due_at = ?2, last_error = ?3
             WHERE n = ?1 AND state = 0";
         const DEAD: &str =
-            "UPDATE outbox SET state = 2, attempts = attempts + 1, turn_at = ?2, last_error = ?3
+            "UPDATE outbox SET state = 2, attempts = attempts + 1, due_at = ?2, last_error = ?3
             WHERE n = ?1 AND state = 0";
         let conn = batch.conn;
         for Settled { n, outcome } in &self.settled {

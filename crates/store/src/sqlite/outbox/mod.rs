@@ -1,11 +1,11 @@
 //! The outbox in SQLite. Here is what a write leaves in it, in its own transaction; `delivery` is what the sinks' side
-//! asks, `unconfirmed` who has not got a message, `upkeep` what operators ask and what is removed.
+//! asks, `delivery_checks` who has not got a message, `maintenance` what operators ask and what is removed.
 
 mod delivery;
+mod delivery_checks;
+mod maintenance;
 mod row;
 mod store;
-mod unconfirmed;
-mod upkeep;
 
 use rand::RngExt as _;
 use rusqlite::{Connection, params};
@@ -58,7 +58,7 @@ pub(super) fn appended(batch: &mut Batch<'_>, entry: &NewEntry, seq: u64) -> rus
     };
     let mut written = write(conn, options, RecordKind::MessageCreated, entry.at, &facts)?;
     if wants(options, RecordKind::MessageUndelivered) {
-        unconfirmed::watch(conn, options, entry, seq)?;
+        delivery_checks::watch(conn, options, entry, seq)?;
         written = true;
     }
     batch.recorded |= written;
@@ -67,7 +67,7 @@ pub(super) fn appended(batch: &mut Batch<'_>, entry: &NewEntry, seq: u64) -> rus
 
 /// A room was created.
 pub(super) fn created(batch: &mut Batch<'_>, room: &RoomRow) -> rusqlite::Result<()> {
-    if rows::is_own(&room.name) {
+    if rows::is_internal(&room.name) {
         return Ok(());
     }
     let facts = Facts::of_room(room);
@@ -105,7 +105,7 @@ fn write(
     at: i64,
     facts: &Facts<'_>,
 ) -> rusqlite::Result<bool> {
-    const SQL: &str = "INSERT INTO outbox (id, sink, kind, at, turn_at, room_id, room, epoch, seq,
+    const SQL: &str = "INSERT INTO outbox (id, sink, kind, at, due_at, room_id, room, epoch, seq,
             user_id, user_name, client_id, recipient, body)
         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     let mut id = None;

@@ -7,7 +7,7 @@ use crate::Record;
 
 /// The columns of a [`Record`], as [`record`] reads them.
 pub(super) const COLUMNS: &str =
-    "n, id, sink, kind, at, state, attempts, turn_at, last_error, room, epoch, seq, user_id,
+    "n, id, sink, kind, at, state, attempts, due_at, last_error, room, epoch, seq, user_id,
     user_name, client_id, recipient, body";
 
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -19,7 +19,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         at: row.get(4)?,
         state: row.get(5)?,
         attempts: row.get(6)?,
-        turn_at: row.get(7)?,
+        due_at: row.get(7)?,
         last_error: row.get(8)?,
         room: row.get(9)?,
         epoch: row.get(10)?,

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{delivery, unconfirmed, upkeep};
+use super::{delivery, delivery_checks, maintenance};
 use crate::{
-    Alert, Count, Happening, Keep, OnlineRow, Outbox, Record, RecordState, Removed, Replay, Settled,
-    StoreError, Unconfirmed, sqlite::SqliteStore,
+    DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxRetention, OutboxTrimmed, Record,
+    RecordState, Replay, Settled, StoreError, UndeliveredReport, sqlite::SqliteStore,
 };
 
 #[async_trait]
@@ -15,11 +15,11 @@ impl Outbox for SqliteStore {
         self.writer.recorded()
     }
 
-    async fn record(&self, happenings: Vec<Happening>) -> Result<(), StoreError> {
+    async fn record(&self, happenings: Vec<LifecycleEvent>) -> Result<(), StoreError> {
         self.write(delivery::Happened(happenings)).await
     }
 
-    async fn online(&self, after: &str, limit: u32) -> Result<Vec<OnlineRow>, StoreError> {
+    async fn online(&self, after: &str, limit: u32) -> Result<Vec<OnlineUser>, StoreError> {
         let after = after.to_owned();
         self.read(move |conn| delivery::online(conn, &after, limit)).await
     }
@@ -39,32 +39,32 @@ impl Outbox for SqliteStore {
         self.write(delivery::Settle { settled, now }).await
     }
 
-    async fn unconfirmed(&self, now: i64, limit: u32) -> Result<Vec<Unconfirmed>, StoreError> {
+    async fn due_checks(&self, now: i64, limit: u32) -> Result<Vec<DeliveryCheck>, StoreError> {
         let members_max = self.outbox.members_max;
-        self.read(move |conn| unconfirmed::due(conn, now, limit, members_max))
+        self.read(move |conn| delivery_checks::due(conn, now, limit, members_max))
             .await
     }
 
-    async fn alert(&self, alerts: Vec<Alert>) -> Result<u64, StoreError> {
-        self.write(unconfirmed::Alerts(alerts)).await
+    async fn report_undelivered(&self, alerts: Vec<UndeliveredReport>) -> Result<u64, StoreError> {
+        self.write(delivery_checks::Alerts(alerts)).await
     }
 
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError> {
-        self.read(move |conn| upkeep::list(conn, state, limit)).await
+        self.read(move |conn| maintenance::list(conn, state, limit)).await
     }
 
     async fn replay(&self, which: Replay, now: i64) -> Result<u64, StoreError> {
-        self.write(upkeep::Again { which, now }).await
+        self.write(maintenance::Again { which, now }).await
     }
 
-    async fn counts(&self) -> Result<Vec<Count>, StoreError> {
-        self.read(upkeep::counts).await
+    async fn counts(&self) -> Result<Vec<OutboxCount>, StoreError> {
+        self.read(maintenance::counts).await
     }
 
-    async fn trim(&self, keep: Keep, now: i64) -> Result<Removed, StoreError> {
-        let mut total = Removed::default();
+    async fn trim(&self, keep: OutboxRetention, now: i64) -> Result<OutboxTrimmed, StoreError> {
+        let mut total = OutboxTrimmed::default();
         loop {
-            let (removed, more) = self.write(upkeep::Trim { keep, now }).await?;
+            let (removed, more) = self.write(maintenance::Trim { keep, now }).await?;
             total.settled += removed.settled;
             total.pending += removed.pending;
             if !more {

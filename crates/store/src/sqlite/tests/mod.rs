@@ -1,5 +1,5 @@
 //! The contract on a file, and what only this engine can get wrong: a full disk (in `full_disk`), a file that
-//! was restored (in `life`), a broken write, its settings.
+//! was restored (in `generation`), a broken write, its settings.
 
 use std::{
     path::Path,
@@ -46,7 +46,7 @@ impl Harness for File {
 }
 
 mod full_disk;
-mod life;
+mod generation;
 
 mod contract {
     use super::File;
@@ -118,7 +118,7 @@ async fn a_write_that_sqlite_refuses_harms_no_other_of_its_batch() {
         // All three are queued by the first poll, and so make one batch.
         tokio::join!(
             store.append(vec![message(room, "1")]),
-            store.write(sql("INSERT INTO probe VALUES (1, 0)")),
+            store.write(sql("INSERT INTO health_probe VALUES (1, 0)")),
             store.append(vec![message(room, "2")]),
             async { drop(release) },
         )
@@ -224,7 +224,7 @@ async fn every_commit_is_synced_and_no_log_of_writes_remains_after_closing() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     left.sort();
-    assert_eq!(left, ["store.db", "store.db-life"]);
+    assert_eq!(left, ["store.db", "store.db-watermark"]);
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn the_figures_say_what_happened() {
         let room = room(&store).await;
         store.append(vec![message(room, "1"); 3]).await.unwrap();
         store
-            .write(sql("INSERT INTO probe VALUES (1, 0)"))
+            .write(sql("INSERT INTO health_probe VALUES (1, 0)"))
             .await
             .unwrap_err();
         store.close().await;

@@ -176,7 +176,7 @@ async fn comes_back(store: &dyn Store, rooms: &[RoomId], n: u8) -> Outcome {
     let room = *rooms.get(usize::from(n)).unwrap_or(&0);
     let before = n.is_multiple_of(3).then_some(i64::from(n));
     assert_eq!(store.revoked(&user).await?, before);
-    store.lose_session(key, number, i64::from(n), 9).await?;
+    store.mark_session_lost(key, number, i64::from(n), 9).await?;
     let ask = |owner, user_id: &str| Resume {
         key,
         owner,

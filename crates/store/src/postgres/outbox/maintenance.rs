@@ -4,7 +4,9 @@ use super::{
     super::{conn::Conn, failure::Failure, value::Columns as _},
     COLUMNS, record,
 };
-use crate::{Count, Keep, Record, RecordState, Removed, Replay, numbers::Numbered as _};
+use crate::{
+    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay, numbers::Numbered as _,
+};
 
 /// Records one commit removes at most.
 const BITE: u64 = 512;
@@ -23,11 +25,11 @@ pub(super) async fn list(
     rows.iter().map(record).collect()
 }
 
-pub(super) async fn counts(conn: &Conn) -> Result<Vec<Count>, Failure> {
+pub(super) async fn counts(conn: &Conn) -> Result<Vec<OutboxCount>, Failure> {
     let sql = "SELECT sink, state, count(*) FROM outbox GROUP BY sink, state ORDER BY sink, state";
     let rows = conn.rows(sql, &[]).await?;
     let counts = rows.iter().map(|row| {
-        Ok(Count {
+        Ok(OutboxCount {
             sink: row.text(0)?,
             state: row.kind(1)?,
             records: row.num(2)?,
@@ -38,9 +40,9 @@ pub(super) async fn counts(conn: &Conn) -> Result<Vec<Count>, Failure> {
 
 pub(super) async fn again(conn: &Conn, which: &Replay, now: i64) -> Result<u64, Failure> {
     const DEAD: &str =
-        "UPDATE outbox SET state = 0, attempts = 0, turn_at = $1, last_error = NULL WHERE state = 2";
+        "UPDATE outbox SET state = 0, attempts = 0, due_at = $1, last_error = NULL WHERE state = 2";
     const ONE: &str =
-        "UPDATE outbox SET state = 0, attempts = 0, turn_at = $1, last_error = NULL WHERE id = $2";
+        "UPDATE outbox SET state = 0, attempts = 0, due_at = $1, last_error = NULL WHERE id = $2";
     match which {
         Replay::Dead => conn.run(DEAD, &[&now]).await,
         Replay::Id(id) => conn.run(ONE, &[&now, id]).await,
@@ -48,13 +50,17 @@ pub(super) async fn again(conn: &Conn, which: &Replay, now: i64) -> Result<u64, 
 }
 
 /// Removes a bite of what is over its time or too much. Also answers whether there may be more of it.
-pub(super) async fn trim(conn: &Conn, keep: Keep, now: i64) -> Result<(Removed, bool), Failure> {
+pub(super) async fn trim(
+    conn: &Conn,
+    keep: OutboxRetention,
+    now: i64,
+) -> Result<(OutboxTrimmed, bool), Failure> {
     const OLD: &str = "DELETE FROM outbox WHERE n IN
-        (SELECT n FROM outbox WHERE state = $1 AND turn_at < $2 ORDER BY turn_at LIMIT $3)";
+        (SELECT n FROM outbox WHERE state = $1 AND due_at < $2 ORDER BY due_at LIMIT $3)";
     const FIRST: &str = "DELETE FROM outbox WHERE n IN
-        (SELECT n FROM outbox WHERE state = $1 ORDER BY turn_at LIMIT $2)";
+        (SELECT n FROM outbox WHERE state = $1 ORDER BY due_at LIMIT $2)";
     let bite = i64::try_from(BITE).unwrap_or(i64::MAX);
-    let mut removed = Removed::default();
+    let mut removed = OutboxTrimmed::default();
     let mut more = false;
     for (state, kept_ms) in [
         (RecordState::Delivered, keep.delivered_ms),

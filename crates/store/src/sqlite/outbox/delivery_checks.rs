@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Facts, write};
 use crate::{
-    Alert, NewEntry, OutboxOptions, RecordKind, RoomId, Unconfirmed,
+    DeliveryCheck, NewEntry, OutboxOptions, RecordKind, RoomId, UndeliveredReport,
     sqlite::{
         batch::Batch,
         column::Seq,
@@ -21,9 +21,9 @@ pub(super) fn watch(
 ) -> rusqlite::Result<()> {
     // Numbers are given anew only after the entry of a failed commit is gone, so a conflict is a left-over.
     const SQL: &str =
-        "INSERT OR REPLACE INTO unconfirmed (room_id, seq, due_at, last_look) VALUES (?1, ?2, ?3, ?4)";
-    let only_one = options.last_look_ms <= options.first_look_ms;
-    let first = options.first_look_ms.min(options.last_look_ms);
+        "INSERT OR REPLACE INTO delivery_checks (room_id, seq, due_at, is_last) VALUES (?1, ?2, ?3, ?4)";
+    let only_one = options.last_check_ms <= options.first_check_ms;
+    let first = options.first_check_ms.min(options.last_check_ms);
     let due = entry.at.saturating_add(first);
     conn.prepare_cached(SQL)?
         .execute(params![entry.room, Seq(seq), due, only_one])?;
@@ -35,11 +35,11 @@ pub(super) fn due(
     now: i64,
     limit: u32,
     members_max: u32,
-) -> rusqlite::Result<Vec<Unconfirmed>> {
+) -> rusqlite::Result<Vec<DeliveryCheck>> {
     const SQL: &str =
-        "SELECT room_id, seq, last_look FROM unconfirmed WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
+        "SELECT room_id, seq, is_last FROM delivery_checks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
     let look = |row: &Row<'_>| {
-        Ok(Unconfirmed {
+        Ok(DeliveryCheck {
             room: row.get(0)?,
             seq: row.get::<_, Seq>(1)?.0,
             last: row.get(2)?,
@@ -70,7 +70,7 @@ const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.delive
     AND m.joined_at <= e.at AND m.user_id <> e.user_id
     AND NOT EXISTS (SELECT 1 FROM message_states s
         WHERE s.room_id = e.room_id AND s.seq = e.seq AND s.deleted = 1)
-    AND NOT EXISTS (SELECT 1 FROM alerted a
+    AND NOT EXISTS (SELECT 1 FROM reported_recipients a
         WHERE a.room_id = e.room_id AND a.seq = e.seq AND a.user_id = m.user_id)";
 
 fn waiting(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Vec<String>> {
@@ -81,7 +81,7 @@ fn waiting(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Vec<St
     .collect()
 }
 
-pub(super) struct Alerts(pub(super) Vec<Alert>);
+pub(super) struct Alerts(pub(super) Vec<UndeliveredReport>);
 
 impl Write for Alerts {
     type Answer = u64;
@@ -112,9 +112,9 @@ struct Message {
     body: String,
 }
 
-fn apply(batch: &mut Batch<'_>, alert: &Alert) -> rusqlite::Result<u64> {
-    const OVER: &str = "DELETE FROM unconfirmed WHERE room_id = ?1 AND seq = ?2";
-    const AGAIN: &str = "UPDATE unconfirmed SET due_at = ?3, last_look = 1 WHERE room_id = ?1 AND seq = ?2";
+fn apply(batch: &mut Batch<'_>, alert: &UndeliveredReport) -> rusqlite::Result<u64> {
+    const OVER: &str = "DELETE FROM delivery_checks WHERE room_id = ?1 AND seq = ?2";
+    const AGAIN: &str = "UPDATE delivery_checks SET due_at = ?3, is_last = 1 WHERE room_id = ?1 AND seq = ?2";
     let (conn, options) = (batch.conn, batch.outbox);
     let Some(room) = batch.room(alert.room)? else {
         return Ok(0);
@@ -147,14 +147,16 @@ fn apply(batch: &mut Batch<'_>, alert: &Alert) -> rusqlite::Result<u64> {
             &facts,
         )?);
         if !alert.last {
-            conn.prepare_cached("INSERT INTO alerted (room_id, seq, user_id) VALUES (?1, ?2, ?3)")?
-                .execute(params![alert.room, Seq(alert.seq), user])?;
+            conn.prepare_cached(
+                "INSERT INTO reported_recipients (room_id, seq, user_id) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![alert.room, Seq(alert.seq), user])?;
         }
     }
     if alert.last {
         conn.prepare_cached(OVER)?.execute(place)?;
     } else {
-        let due = message.at.saturating_add(options.last_look_ms);
+        let due = message.at.saturating_add(options.last_check_ms);
         conn.prepare_cached(AGAIN)?
             .execute(params![alert.room, Seq(alert.seq), due])?;
     }
@@ -178,12 +180,12 @@ fn message(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Option
         .optional()
 }
 
-fn still_waits(conn: &Connection, alert: &Alert, user: &str) -> rusqlite::Result<bool> {
+fn still_waits(conn: &Connection, alert: &UndeliveredReport, user: &str) -> rusqlite::Result<bool> {
     conn.prepare_cached(&format!(
-        "SELECT EXISTS (SELECT 1 FROM unconfirmed u
+        "SELECT EXISTS (SELECT 1 FROM delivery_checks u
             JOIN entries e ON e.room_id = u.room_id AND e.seq = u.seq
             JOIN members m ON {STILL_WAITING}
-            WHERE u.room_id = ?1 AND u.seq = ?2 AND u.last_look = ?4 AND m.user_id = ?3)"
+            WHERE u.room_id = ?1 AND u.seq = ?2 AND u.is_last = ?4 AND m.user_id = ?3)"
     ))?
     .query_row(params![alert.room, Seq(alert.seq), user, alert.last], |row| {
         row.get(0)

@@ -1,5 +1,5 @@
-//! How long the server may take for an answer. It ends its statements by itself, in time; but one that stands still, or is
-//! beyond a dead line, ends nothing.
+//! The longest wait for an answer of PostgreSQL. The server cancels slow statements itself; this limit covers a frozen
+//! server and a dead connection, which cancel nothing.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use tokio_postgres::Error;
 use super::failure::Failure;
 use crate::Outage;
 
-/// The longest that one answer may take, before the server is taken for dead.
+/// How long one answer may take before the connection counts as dead.
 #[derive(Clone, Copy)]
-pub(crate) struct Patience(pub(super) Duration);
+pub(crate) struct AnswerTimeout(pub(super) Duration);
 
-impl Patience {
-    /// For what touches each room and each session there is, as after a restore: ten minutes.
+impl AnswerTimeout {
+    /// Ten minutes, for statements that touch every room and session, such as those after a restore.
     pub(super) const LONG: Self = Self(Duration::from_mins(10));
 
-    /// Waits for an answer, but not for ever. Without one the connection is of no further use.
+    /// Waits for an answer. After a timeout the connection must not be used again.
     pub(super) async fn wait<T>(self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
         Ok(self.answer(answer).await??)
     }
 
-    /// The same, for those who look at what the server says itself.
+    /// Like [`Self::wait`], with the server's own error left to the caller.
     pub(super) async fn answer<T>(
         self,
         answer: impl Future<Output = Result<T, Error>>,

@@ -11,14 +11,14 @@ use super::{
     },
     Facts, Recorded, write,
 };
-use crate::{Alert, OutboxOptions, RecordKind, RoomId, Unconfirmed};
+use crate::{DeliveryCheck, OutboxOptions, RecordKind, RoomId, UndeliveredReport};
 
 /// The condition under which member `m` has yet to acknowledge entry `e`.
 const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.delivered_seq < e.seq
     AND m.joined_at <= e.at AND m.user_id <> e.user_id
     AND NOT EXISTS (SELECT 1 FROM message_states s
         WHERE s.room_id = e.room_id AND s.seq = e.seq AND s.deleted = 1)
-    AND NOT EXISTS (SELECT 1 FROM alerted a
+    AND NOT EXISTS (SELECT 1 FROM reported_recipients a
         WHERE a.room_id = e.room_id AND a.seq = e.seq AND a.user_id = m.user_id)";
 
 pub(super) async fn due(
@@ -26,8 +26,8 @@ pub(super) async fn due(
     now: i64,
     limit: u32,
     members_max: u32,
-) -> Result<Vec<Unconfirmed>, Failure> {
-    const LOOKS: &str = "SELECT room_id, seq, last_look FROM unconfirmed WHERE due_at <= $1 ORDER BY due_at, room_id, seq LIMIT $2";
+) -> Result<Vec<DeliveryCheck>, Failure> {
+    const LOOKS: &str = "SELECT room_id, seq, is_last FROM delivery_checks WHERE due_at <= $1 ORDER BY due_at, room_id, seq LIMIT $2";
     let waiting = format!(
         "SELECT e.room_id, e.seq, m.user_id FROM unnest($1::bigint[], $2::bigint[]) t (room_id, seq)
          JOIN entries e ON e.room_id = t.room_id AND e.seq = t.seq JOIN members m ON {STILL_WAITING}
@@ -37,7 +37,7 @@ pub(super) async fn due(
     );
     let mut looks = Vec::new();
     for row in conn.rows(LOOKS, &[&now, &i64::from(limit)]).await? {
-        looks.push(Unconfirmed {
+        looks.push(DeliveryCheck {
             room: row.int(0)?,
             seq: row.num(1)?,
             last: row.int(2)? == 1,
@@ -65,7 +65,11 @@ pub(super) async fn due(
 }
 
 /// Writes the records that looks came to, each look in a transaction of its own. Answers how many members got one.
-pub(super) async fn alert(conn: &Conn, alerts: &[Alert], options: &OutboxOptions) -> Result<u64, Failure> {
+pub(super) async fn alert(
+    conn: &Conn,
+    alerts: &[UndeliveredReport],
+    options: &OutboxOptions,
+) -> Result<u64, Failure> {
     let mut alerted = 0;
     for alert in alerts {
         conn.begin().await?;
@@ -75,12 +79,13 @@ pub(super) async fn alert(conn: &Conn, alerts: &[Alert], options: &OutboxOptions
     Ok(alerted)
 }
 
-async fn one(conn: &Conn, alert: &Alert, options: &OutboxOptions) -> Result<u64, Failure> {
+async fn one(conn: &Conn, alert: &UndeliveredReport, options: &OutboxOptions) -> Result<u64, Failure> {
     // Locked, so that no other node looks at the same message meanwhile.
-    const LOOK: &str = "SELECT last_look FROM unconfirmed WHERE room_id = $1 AND seq = $2 FOR UPDATE";
-    const OVER: &str = "DELETE FROM unconfirmed WHERE room_id = $1 AND seq = $2";
-    const AGAIN: &str = "UPDATE unconfirmed SET due_at = $3, last_look = 1 WHERE room_id = $1 AND seq = $2";
-    const ALERTED: &str = "INSERT INTO alerted (room_id, seq, user_id) SELECT $1, $2, unnest($3::text[])";
+    const LOOK: &str = "SELECT is_last FROM delivery_checks WHERE room_id = $1 AND seq = $2 FOR UPDATE";
+    const OVER: &str = "DELETE FROM delivery_checks WHERE room_id = $1 AND seq = $2";
+    const AGAIN: &str = "UPDATE delivery_checks SET due_at = $3, is_last = 1 WHERE room_id = $1 AND seq = $2";
+    const ALERTED: &str =
+        "INSERT INTO reported_recipients (room_id, seq, user_id) SELECT $1, $2, unnest($3::text[])";
     const MESSAGE: &str = "SELECT e.at, e.user_id, e.user_name, e.client_id, e.body FROM entries e
         JOIN rooms r ON r.id = e.room_id AND e.seq >= r.first WHERE e.room_id = $1 AND e.seq = $2";
     let waiting = format!(
@@ -128,7 +133,7 @@ async fn one(conn: &Conn, alert: &Alert, options: &OutboxOptions) -> Result<u64,
     } else {
         let alerted: Vec<_> = users.iter().map(|user| text(user)).collect();
         conn.run(ALERTED, &[&room, &seq, &alerted]).await?;
-        conn.run(AGAIN, &[&room, &seq, &at.saturating_add(options.last_look_ms)])
+        conn.run(AGAIN, &[&room, &seq, &at.saturating_add(options.last_check_ms)])
             .await?;
     }
     Ok(if written { users.len() as u64 } else { 0 })

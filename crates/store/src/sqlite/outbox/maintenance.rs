@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::row::{COLUMNS, record};
 use crate::{
-    Count, Keep, Record, RecordState, Removed, Replay,
+    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay,
     sqlite::{batch::Batch, column::Seq, writer::Write},
 };
 
@@ -23,10 +23,10 @@ pub(super) fn list(
     .collect()
 }
 
-pub(super) fn counts(conn: &Connection) -> rusqlite::Result<Vec<Count>> {
+pub(super) fn counts(conn: &Connection) -> rusqlite::Result<Vec<OutboxCount>> {
     conn.prepare_cached("SELECT sink, state, count(*) FROM outbox GROUP BY sink, state")?
         .query_map([], |row| {
-            Ok(Count {
+            Ok(OutboxCount {
                 sink: row.get(0)?,
                 state: row.get(1)?,
                 records: row.get::<_, Seq>(2)?.0,
@@ -45,9 +45,9 @@ impl Write for Again {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
         const DEAD: &str =
-            "UPDATE outbox SET state = 0, attempts = 0, turn_at = ?1, last_error = NULL WHERE state = 2";
+            "UPDATE outbox SET state = 0, attempts = 0, due_at = ?1, last_error = NULL WHERE state = 2";
         const ONE: &str =
-            "UPDATE outbox SET state = 0, attempts = 0, turn_at = ?1, last_error = NULL WHERE id = ?2";
+            "UPDATE outbox SET state = 0, attempts = 0, due_at = ?1, last_error = NULL WHERE id = ?2";
         let conn = batch.conn;
         let rows = match &self.which {
             Replay::Dead => conn.prepare_cached(DEAD)?.execute([self.now])?,
@@ -60,21 +60,21 @@ impl Write for Again {
 
 /// Removes a bite of what is over its time or too much.
 pub(super) struct Trim {
-    pub(super) keep: Keep,
+    pub(super) keep: OutboxRetention,
     pub(super) now: i64,
 }
 
 impl Write for Trim {
     /// What was removed, and whether there may be more of it.
-    type Answer = (Removed, bool);
+    type Answer = (OutboxTrimmed, bool);
 
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<(Removed, bool)> {
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<(OutboxTrimmed, bool)> {
         const OLD: &str = "DELETE FROM outbox WHERE n IN
-            (SELECT n FROM outbox WHERE state = ?1 AND turn_at < ?2 ORDER BY turn_at LIMIT ?3)";
+            (SELECT n FROM outbox WHERE state = ?1 AND due_at < ?2 ORDER BY due_at LIMIT ?3)";
         const FIRST: &str = "DELETE FROM outbox WHERE n IN
-            (SELECT n FROM outbox WHERE state = ?1 ORDER BY turn_at LIMIT ?2)";
+            (SELECT n FROM outbox WHERE state = ?1 ORDER BY due_at LIMIT ?2)";
         let (conn, keep) = (batch.conn, self.keep);
-        let mut removed = Removed::default();
+        let mut removed = OutboxTrimmed::default();
         let mut more = false;
         for (state, kept_ms) in [
             (RecordState::Delivered, keep.delivered_ms),

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A room as plain lists.
-pub(super) struct Naive {
+pub(super) struct ReferenceRoom {
     pub(super) row: RoomRow,
     entries: Vec<Entry>,
     /// Whom each message mentions.
@@ -21,7 +21,7 @@ pub(super) struct Naive {
     newest: Option<u64>,
 }
 
-impl Naive {
+impl ReferenceRoom {
     pub(super) fn new(row: RoomRow) -> Self {
         Self {
             active_at: row.created_at,

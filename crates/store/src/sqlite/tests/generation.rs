@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use super::{File, message, room};
 use crate::{
     NewSession, Options, Resume, SessionKey, SessionOwner, Sessions as _, Store as _, StoreError,
-    beside::{self, Beside, Found},
     sqlite::{SqliteStore, open},
+    watermark_file::{self, Found, WatermarkFile},
 };
 
 const SESSION: SessionKey = SessionKey([7; 16]);
@@ -49,8 +49,8 @@ impl File {
         self.path().into()
     }
 
-    fn beside(&self) -> PathBuf {
-        beside::path(&self.database())
+    fn watermark(&self) -> PathBuf {
+        watermark_file::path(&self.database())
     }
 
     /// A path in another folder.
@@ -59,11 +59,11 @@ impl File {
     }
 
     /// What is said beside the database.
-    fn said(&self) -> Beside {
-        let Found::Whole(beside) = beside::read(&self.beside()).unwrap() else {
+    fn recorded(&self) -> WatermarkFile {
+        let Found::Intact(content) = watermark_file::read(&self.watermark()).unwrap() else {
             panic!("nothing whole is beside the database");
         };
-        beside
+        content
     }
 
     fn guest(&self) -> SqliteStore {
@@ -176,14 +176,14 @@ async fn a_copy_made_while_the_log_was_in_use_gets_new_epochs() {
 async fn a_folder_put_back_as_a_whole_gets_new_epochs() {
     let file = File::new();
     let before = file.three_entries().await;
-    let (database, beside) = (file.aside("backup"), file.aside("backup-life"));
+    let (database, beside) = (file.aside("backup"), file.aside("backup-watermark"));
     fs::copy(file.database(), &database).unwrap();
-    fs::copy(file.beside(), &beside).unwrap();
+    fs::copy(file.watermark(), &beside).unwrap();
     let store = file.store();
     append(&store, 3).await;
     store.close().await;
     overwrite(&database, &file.database());
-    overwrite(&beside, &file.beside());
+    overwrite(&beside, &file.watermark());
     file.epochs().await.all_differ_from(&before);
 }
 
@@ -197,7 +197,7 @@ async fn without_the_file_beside_it_a_log_gets_new_epochs() {
     ] {
         let file = File::new();
         let before = file.three_entries().await;
-        damage(file.beside());
+        damage(file.watermark());
         file.epochs().await.all_differ_from(&before);
     }
 }
@@ -206,13 +206,13 @@ async fn without_the_file_beside_it_a_log_gets_new_epochs() {
 async fn a_copy_from_before_there_were_lives_gets_new_epochs() {
     let file = File::new();
     let before = file.three_entries().await;
-    sql(&file.database(), "UPDATE log SET life = ''");
+    sql(&file.database(), "UPDATE log_head SET generation = ''");
     file.epochs().await.all_differ_from(&before);
     // But one that is only brought up to date keeps its own.
     let file = File::new();
     let before = file.three_entries().await;
-    sql(&file.database(), "UPDATE log SET life = ''");
-    fs::remove_file(file.beside()).unwrap();
+    sql(&file.database(), "UPDATE log_head SET generation = ''");
+    fs::remove_file(file.watermark()).unwrap();
     assert_eq!(file.epochs().await, before);
 }
 
@@ -220,13 +220,13 @@ async fn a_copy_from_before_there_were_lives_gets_new_epochs() {
 async fn a_log_that_is_taken_up_again_keeps_its_epochs_and_sessions() {
     let file = File::new();
     let before = file.three_entries().await;
-    let lives = file.said().lives;
+    let generations = file.recorded().generations;
     assert_eq!(file.epochs().await, before);
-    assert_ne!(file.said().lives, lives);
+    assert_ne!(file.recorded().generations, generations);
     // One that nobody closed.
     let left = file.store();
     append(&left, 3).await;
-    assert_eq!(file.said().pos, 6, "noted before it is answered");
+    assert_eq!(file.recorded().position, 6, "noted before it is answered");
     let store = file.store();
     assert_eq!(Epochs::of(&store).await, before);
     assert!(has_session(&store).await);
@@ -235,7 +235,7 @@ async fn a_log_that_is_taken_up_again_keeps_its_epochs_and_sessions() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(file.beside()).unwrap().permissions().mode();
+        let mode = fs::metadata(file.watermark()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }
@@ -244,30 +244,30 @@ async fn a_log_that_is_taken_up_again_keeps_its_epochs_and_sessions() {
 async fn dying_between_two_steps_is_no_restore() {
     let file = File::new();
     let before = file.three_entries().await;
-    let said = file.said();
-    let [life] = &said.lives[..] else {
-        panic!("{said:?}")
+    let recorded = file.recorded();
+    let [token] = &recorded.generations[..] else {
+        panic!("{recorded:?}")
     };
-    let (life, other) = (life.clone(), "other".to_owned());
-    let with = |lives: [&String; 2], pos| Beside {
-        pos,
-        lives: lives.map(String::clone).to_vec(),
-        ..said.clone()
+    let (token, other) = (token.clone(), "other".to_owned());
+    let with = |generations: [&String; 2], position| WatermarkFile {
+        position,
+        generations: generations.map(String::clone).to_vec(),
+        ..recorded.clone()
     };
     // After the first step; the file that was not put in place yet is still there, too.
-    beside::write(&file.beside(), &with([&life, &other], 3)).unwrap();
-    fs::write(file.beside().with_extension("db-life.new"), "pos").unwrap();
+    watermark_file::write(&file.watermark(), &with([&token, &other], 3)).unwrap();
+    fs::write(file.watermark().with_extension("db-watermark.new"), "pos").unwrap();
     assert_eq!(file.epochs().await, before);
     // After the second, and a power cut took the newest positions from the file beside.
-    let life = file.said().lives[0].clone();
-    beside::write(&file.beside(), &with([&other, &life], 1)).unwrap();
+    let token = file.recorded().generations[0].clone();
+    watermark_file::write(&file.watermark(), &with([&other, &token], 1)).unwrap();
     assert_eq!(file.epochs().await, before);
-    // After the first step of the first life.
-    sql(&file.database(), "UPDATE log SET life = ''");
-    beside::write(&file.beside(), &with([&"none".to_owned(), &other], 0)).unwrap();
+    // After the first step of the first token.
+    sql(&file.database(), "UPDATE log_head SET generation = ''");
+    watermark_file::write(&file.watermark(), &with([&"none".to_owned(), &other], 0)).unwrap();
     assert_eq!(file.epochs().await, before);
     // In a restore, after the database has its new epochs: it gets others.
-    sql(&file.database(), "UPDATE log SET life = 'unknown'");
+    sql(&file.database(), "UPDATE log_head SET generation = 'unknown'");
     let store = file.store();
     assert!(!has_session(&store).await);
     store.close().await;
@@ -281,14 +281,14 @@ async fn a_guest_changes_nothing() {
     fs::copy(file.database(), &backup).unwrap();
     let server = file.store();
     append(&server, 1).await;
-    let said = file.said();
+    let recorded = file.recorded();
     let guest = file.guest();
     assert_eq!(Epochs::of(&guest).await, before);
     guest.check().await.unwrap();
     guest.close().await;
-    assert_eq!(file.said(), said);
+    assert_eq!(file.recorded(), recorded);
     append(&server, 1).await;
-    assert_eq!(file.said().pos, 5, "the server still notes where it is");
+    assert_eq!(file.recorded().position, 5, "the server still notes where it is");
     server.close().await;
     overwrite(&backup, &file.database());
     let guest = file.guest();
@@ -301,19 +301,22 @@ async fn a_guest_changes_nothing() {
 async fn what_cannot_be_noted_ends_no_log_but_a_restored_one() {
     let file = File::new();
     let before = file.three_entries().await;
-    let said = file.said();
+    let recorded = file.recorded();
     // In the way of the new file, even for root.
-    let in_the_way = file.beside().with_extension("db-life.new");
+    let in_the_way = file.watermark().with_extension("db-watermark.new");
     fs::create_dir(&in_the_way).unwrap();
     let store = file.store();
     assert_eq!(Epochs::of(&store).await, before);
     append(&store, 1).await;
     store.close().await;
-    assert_eq!((file.said().pos, file.said().lives), (4, said.lives));
-    sql(&file.database(), "UPDATE log SET pos = 3");
+    assert_eq!(
+        (file.recorded().position, file.recorded().generations),
+        (4, recorded.generations)
+    );
+    sql(&file.database(), "UPDATE log_head SET position = 3");
     let refused = open(&file.path(), Options::default()).err();
     assert!(
-        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("store.db-life")),
+        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("store.db-watermark")),
         "{refused:?}"
     );
     fs::remove_dir(&in_the_way).unwrap();

@@ -1,0 +1,264 @@
+-- The schema of a Roomful store in SQLite. Times are milliseconds since 1970.
+
+-- One row: the newest position of the log over all rooms.
+CREATE TABLE log_head (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    -- Positions can only be compared within one epoch.
+    epoch TEXT NOT NULL,
+    -- Position of the newest entry.
+    position INTEGER NOT NULL,
+    -- Last heartbeat of the process that has this file open.
+    alive_at INTEGER NOT NULL,
+    -- Token that each start of a server renews, here and in the watermark file. A mismatch reveals a restored file.
+    -- Empty before the first start.
+    generation TEXT NOT NULL DEFAULT ''
+) STRICT;
+INSERT INTO log_head (id, epoch, position, alive_at) VALUES (1, lower(hex(randomblob(4))), 0, 0);
+
+-- A room is a log of entries. AUTOINCREMENT: the id of a deleted room is never reused.
+CREATE TABLE rooms (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    epoch TEXT NOT NULL,
+    -- Sequence number of the newest entry.
+    head INTEGER NOT NULL DEFAULT 0,
+    -- Oldest entry that readers see. Older rows stay until a sweep deletes them.
+    first INTEGER NOT NULL DEFAULT 1,
+    -- No row below this sequence number is left.
+    swept INTEGER NOT NULL DEFAULT 1,
+    created_at INTEGER NOT NULL,
+    -- The newest message, and the time that orders inboxes: that of the newest message, or of the creation.
+    last_message INTEGER NOT NULL DEFAULT 0,
+    active_at INTEGER NOT NULL DEFAULT 0,
+    -- 0 public, 1 private.
+    kind INTEGER NOT NULL DEFAULT 0,
+    -- Entries kept, where the room has a limit of its own.
+    history INTEGER
+) STRICT;
+
+-- The body comes last, so that counting queries do not step over it.
+CREATE TABLE entries (
+    room_id INTEGER NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    -- 0 message, 1 edit, 2 delete, 3 reaction added, 4 reaction removed, 5 control.
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    user_id TEXT NOT NULL,
+    -- Position in the log over all rooms: dense, in the order of commits.
+    position INTEGER NOT NULL,
+    -- Sequence number of the message that an edit, delete or reaction changes.
+    target INTEGER,
+    client_id TEXT,
+    user_name TEXT,
+    body TEXT NOT NULL,
+    PRIMARY KEY (room_id, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Deduplication: one entry for each (room, user, client id).
+CREATE UNIQUE INDEX entries_client ON entries (room_id, user_id, client_id) WHERE client_id IS NOT NULL;
+-- Finds the edits of a message.
+CREATE INDEX entries_edits ON entries (room_id, target) WHERE kind = 1;
+
+-- Edits and deletions. A message without either has no row.
+CREATE TABLE message_states (
+    room_id INTEGER NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    -- Sequence number of the last edit. It is newer than the message, so retention keeps it at least as long.
+    edit_seq INTEGER,
+    deleted INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (room_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reactions (
+    room_id INTEGER NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    emoji TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    PRIMARY KEY (room_id, seq, emoji, user_id)
+) STRICT, WITHOUT ROWID;
+
+-- Users per reaction, so that a page of history counts nothing.
+CREATE TABLE reaction_counts (
+    room_id INTEGER NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    emoji TEXT NOT NULL,
+    users INTEGER NOT NULL,
+    -- Sequence number of the first reaction of this kind, which orders the reactions of a message.
+    first_seq INTEGER NOT NULL,
+    PRIMARY KEY (room_id, seq, emoji)
+) STRICT, WITHOUT ROWID;
+
+-- Users mentioned in messages that are not deleted, without the authors.
+CREATE TABLE mentions (
+    room_id INTEGER NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    user_id TEXT NOT NULL,
+    PRIMARY KEY (room_id, seq, user_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX mentions_user ON mentions (room_id, user_id, seq);
+
+-- A user who leaves keeps the row, so that the marks do not go back on return.
+CREATE TABLE members (
+    room_id INTEGER NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL,
+    active INTEGER NOT NULL,
+    joined_at INTEGER NOT NULL,
+    read_seq INTEGER NOT NULL DEFAULT 0,
+    read_at INTEGER,
+    delivered_seq INTEGER NOT NULL DEFAULT 0,
+    -- 0 member, 1 moderator.
+    role INTEGER NOT NULL DEFAULT 0,
+    -- Number of the user's membership in this room, from 1. A return begins the next one.
+    membership INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (room_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX members_user ON members (user_id, joined_at) WHERE active = 1;
+
+CREATE TABLE users (
+    user_id TEXT PRIMARY KEY,
+    name TEXT,
+    last_seen INTEGER NOT NULL,
+    -- Status the user chose: 0 online, 1 away, 2 busy, 3 invisible; and its text.
+    status INTEGER NOT NULL DEFAULT 0,
+    status_text TEXT
+) STRICT, WITHOUT ROWID;
+
+-- Tokens of a user issued before this time are invalid.
+CREATE TABLE revocations (
+    user_id TEXT PRIMARY KEY,
+    before INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX revocations_before ON revocations (before);
+
+-- One row that health checks update.
+CREATE TABLE health_probe (id INTEGER PRIMARY KEY CHECK (id = 1), writes INTEGER NOT NULL) STRICT;
+INSERT INTO health_probe (id, writes) VALUES (1, 0);
+
+-- A notification, stored once for all its recipients. AUTOINCREMENT: keys ascend in the order of posting.
+-- The recipients come last, so that a page does not step over them.
+CREATE TABLE notifications (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    -- All recipients, sorted, one a line: a retry must name the same.
+    users TEXT NOT NULL
+) STRICT;
+
+-- A recipient's copy, numbered densely from 1 for each user.
+CREATE TABLE user_notifications (
+    user_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    notification INTEGER NOT NULL REFERENCES notifications (key),
+    read_at INTEGER,
+    PRIMARY KEY (user_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX user_notifications_of ON user_notifications (notification, user_id);
+CREATE INDEX user_notifications_unread ON user_notifications (user_id) WHERE read_at IS NULL;
+
+-- The last number given to a user, kept when the notifications are gone.
+CREATE TABLE notified_users (
+    user_id TEXT PRIMARY KEY,
+    head INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A device has received all notifications up to and including this number.
+CREATE TABLE notified_devices (
+    user_id TEXT NOT NULL,
+    device TEXT NOT NULL,
+    delivered INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, device)
+) STRICT, WITHOUT ROWID;
+
+-- Connections that a client can resume. The key is a hash of the client's private session id.
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    -- The socket of the process that owns the session. Calls of former owners have no effect.
+    owner INTEGER NOT NULL,
+    sid TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    -- When the connection was lost; null while it is connected.
+    lost_at INTEGER
+) STRICT;
+
+CREATE INDEX sessions_lost ON sessions (lost_at) WHERE lost_at IS NOT NULL;
+CREATE INDEX sessions_user ON sessions (user_id, lost_at) WHERE lost_at IS NOT NULL;
+
+-- Rooms a session is subscribed to, each with the newest entry at that time. The row of a deleted room stays, which
+-- marks the session as incomplete.
+CREATE TABLE session_rooms (
+    session_id INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    room_id INTEGER NOT NULL,
+    after INTEGER NOT NULL,
+    -- The membership (see members) under which the session subscribed. A number, since the clock may be set back.
+    membership INTEGER NOT NULL,
+    PRIMARY KEY (session_id, room_id)
+) STRICT, WITHOUT ROWID;
+
+-- Records for webhooks and streams: one row for each record and sink.
+CREATE TABLE outbox (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- The same for all sinks.
+    id TEXT NOT NULL,
+    sink TEXT NOT NULL,
+    -- 0 message.created, 1 message.undelivered, 2 user.online, 3 user.offline, 4 room.created, 5 room.emptied.
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    -- 0 pending, 1 delivered, 2 dead.
+    state INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    -- When a pending record is due, or when another one reached its state.
+    due_at INTEGER NOT NULL,
+    last_error TEXT,
+    room_id INTEGER,
+    room TEXT,
+    epoch TEXT,
+    seq INTEGER,
+    user_id TEXT,
+    user_name TEXT,
+    client_id TEXT,
+    -- The member who has not acknowledged the message.
+    recipient TEXT,
+    body TEXT
+) STRICT;
+
+CREATE INDEX outbox_pending ON outbox (sink, due_at) WHERE state = 0;
+CREATE INDEX outbox_settled ON outbox (state, due_at) WHERE state <> 0;
+CREATE INDEX outbox_id ON outbox (id);
+CREATE INDEX outbox_recipient ON outbox (room_id, recipient) WHERE state = 0 AND recipient IS NOT NULL;
+
+-- Messages whose acknowledgements are to be checked.
+CREATE TABLE delivery_checks (
+    room_id INTEGER NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    -- Whether this is the second and last check.
+    is_last INTEGER NOT NULL,
+    PRIMARY KEY (room_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX delivery_checks_due ON delivery_checks (due_at);
+
+-- Members whom the first check reported as undelivered.
+CREATE TABLE reported_recipients (
+    room_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    user_id TEXT NOT NULL,
+    PRIMARY KEY (room_id, seq, user_id),
+    FOREIGN KEY (room_id, seq) REFERENCES delivery_checks (room_id, seq) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- Users for whom the outbox has a user.online record and no user.offline record since.
+CREATE TABLE online_users (
+    user_id TEXT PRIMARY KEY,
+    user_name TEXT,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
