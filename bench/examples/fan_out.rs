@@ -1,7 +1,7 @@
-//! `roomful-socket` with the handler that each peer has in a bare run: rooms, no token, no store.
+//! `roomful-socket` with the handler of every peer in a bare run: rooms, no tokens, no store.
 //!
-//! `cargo run --release -p roomful-bench --example fan_out -- 3000`, and with a Redis behind it as a node of several:
-//! `… -- 3000 redis://127.0.0.1:6379`
+//! Run `cargo run --release -p roomful-bench --example fan_out -- 3000`, or, as a node of a cluster over
+//! Redis, `… -- 3000 redis://127.0.0.1:6379`.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Longer than any run, so that nobody has to renew it.
+/// Longer than any run, so that no node has to renew its lease.
 const LEASE: Duration = Duration::from_hours(1);
 
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ async fn send(socket: Socket, event: Event) {
     }
 }
 
-/// This node's part in a cluster, announced to the others.
+/// This node's membership in a cluster, announced to the others.
 async fn node(redis: &str, port: u16) -> Result<Cluster, Box<dyn Error>> {
     let bus = roomful_bus::open(redis, Options::default())?;
     let cluster = Cluster::on_bus(

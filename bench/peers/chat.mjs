@@ -1,9 +1,10 @@
-// The work of a Socket.IO peer, the same on Node and on Bun: rooms, messages, and for durable runs a token at connect and
-// a message on disk before its ack. What differs between the two (SQLite driver, transport) is in their own folders.
+// The handlers of the Socket.IO peers, shared by Node and Bun: rooms, messages, and in durable runs a token
+// at connect and a message on disk before its ack. The SQLite driver and the transport differ; they are in
+// the peers' own folders.
 
 const HISTORY = 50;
 
-// Bare fan-out: no token, no store, no ack of a message.
+// Bare fan-out: no token, no store, no ack.
 export function bare(io) {
   io.on("connection", (socket) => {
     socket.on("chat:join", ({ room }, ack) => {
@@ -16,8 +17,8 @@ export function bare(io) {
   });
 }
 
-// Durable chat. `verify(token)` answers the claims or throws; `log` is a `MessageLog`,
-// or one that answers later.
+// Durable chat. `verify(token)` returns the claims or throws; `log` is a `MessageLog`, or an asynchronous
+// equivalent.
 export function durable(io, verify, log) {
   io.use((socket, next) => {
     try {
@@ -40,8 +41,8 @@ export function durable(io, verify, log) {
   });
 }
 
-// Messages in SQLite: numbered per room, one per (room, user, clientId). `db` is a better-sqlite3 or a bun:sqlite
-// database; both answer to `prepare`, `get`, `all` and `run`.
+// Messages in SQLite: numbered per room, unique by (room, user, clientId). `db` is a better-sqlite3 or a
+// bun:sqlite database; both have `prepare`, `get`, `all` and `run`.
 export class MessageLog {
   #heads = new Map();
 

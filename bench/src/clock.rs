@@ -1,4 +1,4 @@
-//! Time as the loader counts it: nanoseconds of the machine's monotonic clock.
+//! The loader's time: nanoseconds of the machine's monotonic clock.
 
 use std::time::Duration;
 

@@ -1,36 +1,36 @@
-//! A candidate as a cluster: two processes on the servers' core, and what stands behind them.
+//! A candidate as a cluster: two processes on the servers' core, and their services.
 
 use std::net::SocketAddr;
 
-use crate::behind::Behind;
 use crate::error::BenchError;
 use crate::server::{Server, Start};
+use crate::services::Services;
 use crate::spent::{Serving, Spent};
 
-/// How many processes a cluster has.
+/// Processes in a cluster.
 pub(crate) const NODES: usize = 2;
 
-/// A running cluster. Its servers end before what they talk to.
+/// A running cluster. Its servers end before its services.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     nodes: Vec<Server>,
-    behind: Behind,
+    services: Services,
 }
 
 impl Cluster {
-    /// Starts what the candidate needs, then its processes, one after the other: the first makes the tables.
+    /// Starts the services, then the processes one after the other: the first one creates the tables.
     pub(crate) fn start(start: &Start<'_>) -> Result<Self, BenchError> {
-        let behind = Behind::start(start.mode)?;
+        let services = Services::start(start.mode)?;
         let start = Start {
-            links: Some(behind.links()),
+            links: Some(services.links()),
             ..*start
         };
         let nodes = (0..NODES).map(|_| Server::start(&start, start.place.fresh_folder()?));
         let nodes = nodes.collect::<Result<_, _>>()?;
-        Ok(Self { nodes, behind })
+        Ok(Self { nodes, services })
     }
 
-    /// Where a node listens, counted round.
+    /// The address of a node, round robin.
     pub(crate) fn addr(&self, node: usize) -> SocketAddr {
         self.nodes[node % NODES].addr()
     }
@@ -41,8 +41,8 @@ impl Serving for Cluster {
         let nodes = self.nodes.iter().map(|node| Ok(node.usage()?.cpu));
         Ok(Spent {
             nodes: nodes.collect::<Result<_, BenchError>>()?,
-            redis: self.behind.redis()?,
-            postgres: self.behind.postgres()?,
+            redis: self.services.redis()?,
+            postgres: self.services.postgres()?,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Who runs where: the server on one core and the loader on another, so that neither takes the other's time.
+//! Core assignment: the server on one core and the loader on another, so that neither takes the other's time.
 
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -8,7 +8,7 @@ use crate::error::BenchError;
 const SERVER_CORE: usize = 0;
 const LOADER_CORE: usize = 1;
 
-/// The cores of this machine, as far as they matter here.
+/// The cores of this machine.
 #[derive(Debug)]
 pub(crate) struct Layout {
     cores: usize,
@@ -22,8 +22,8 @@ impl Layout {
         }
     }
 
-    /// Whether server and loader have a core each. With one core, figures of processor time are still the server's
-    /// own; figures of latency are not worth reading.
+    /// True if server and loader have a core each. With one core, processor time is still the server's own,
+    /// but latencies are meaningless.
     pub(crate) fn is_split(&self) -> bool {
         self.cores > LOADER_CORE
     }
@@ -41,7 +41,8 @@ impl Layout {
         })
     }
 
-    /// What a server is run under: it ends with this process, however that ends, and has its own core.
+    /// The command prefix for a server: it runs on its own core, and ends with this process however that
+    /// ends.
     pub(crate) fn server_wrapper(&self) -> Vec<String> {
         let mut words: Vec<String> = ["setpriv", "--pdeathsig", "KILL", "--"].map(String::from).into();
         if self.is_split() {
@@ -53,7 +54,7 @@ impl Layout {
 
 /// Fails early, and with advice, if one process cannot hold `clients` connections.
 pub(crate) fn check_open_files(clients: usize) -> Result<(), BenchError> {
-    /// What a process opens besides its connections: database, logs, timers, with room to spare.
+    /// Files that a process opens besides its connections (database, logs, timers), with room to spare.
     const OTHERS: u64 = 256;
     let needed = u64::try_from(clients).unwrap_or(u64::MAX).saturating_add(OTHERS);
     match getrlimit(Resource::Nofile).current {

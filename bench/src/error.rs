@@ -1,12 +1,12 @@
-//! Why a measurement could not be made.
+//! Errors of a measurement.
 
 use std::io;
 use std::path::PathBuf;
 
-/// The one error of the load programs.
+/// The error type of the load programs.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchError {
-    /// The command line asks for what this machine cannot hold.
+    /// The command line asks for more than this machine can hold.
     #[error(
         "{clients} clients need {needed} open files in one process, and the limit is {limit}: raise it (ulimit -n \
          {needed}) or leave the workload out"
@@ -33,23 +33,23 @@ pub(crate) enum BenchError {
     /// A client could not even start to connect.
     #[error("client {0} could not connect: {1}")]
     Connect(usize, io::Error),
-    /// The crowd did not come together.
+    /// The clients did not all connect.
     #[error("{done} of {clients} clients were in their rooms when one failed: {reason}")]
     Gather {
-        /// How many had come.
+        /// Number of connected clients.
         done: usize,
-        /// Of how many.
+        /// Number of clients.
         clients: usize,
-        /// What happened to the first that failed.
+        /// The first failure.
         reason: String,
     },
-    /// A client went away during the measurement, so its figures would be about fewer clients than stated.
+    /// A client lost its connection during the measurement, so its figures would be about fewer clients.
     #[error("client {0} lost its connection during the measurement: {1}")]
     Lost(usize, String),
     /// The server answered a command with a failure.
     #[error("the server refused a command of client {0}")]
     Refused(usize),
-    /// Nothing came any more, though something was due.
+    /// Nothing arrived any more, although something was due.
     #[error("the server stood still: {0}")]
     Stalled(String),
     /// The server did not start.
@@ -60,16 +60,16 @@ pub(crate) enum BenchError {
         /// The end of its log, or the system's answer.
         why: String,
     },
-    /// What the servers of a cluster need is not there.
-    #[error("what stands behind the servers did not start: {0}")]
-    Behind(roomful_testkit::Error),
+    /// A service of the cluster did not start.
+    #[error("a service of the cluster did not start: {0}")]
+    Services(roomful_testkit::Error),
     /// The server's usage could not be read.
     #[error("the server's usage could not be read: {0}")]
     Usage(roomful_testkit::Error),
-    /// The resident memory never came to rest.
+    /// The resident memory did not settle.
     #[error("the server's memory did not settle within {seconds} s; the last readings in KiB: {readings:?}")]
     Restless {
-        /// For how long it was watched.
+        /// The observation time.
         seconds: u64,
         /// The last readings.
         readings: Vec<u64>,
@@ -88,28 +88,28 @@ pub(crate) enum BenchError {
         /// The system's answer.
         source: io::Error,
     },
-    /// Stored results are not what this version writes.
+    /// Stored results are not in this version's format.
     #[error("{path} is not understood ({source}): run `make bench` again", path = path.display())]
     Results {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The mistake in it.
         source: serde_json::Error,
     },
     /// A name on the command line is unknown.
     #[error("there is no {kind} {name:?}; there are: {known}")]
     Unknown {
-        /// Of what kind.
+        /// The kind of name.
         kind: &'static str,
         /// The name.
         name: String,
-        /// Those that would do.
+        /// The valid names.
         known: String,
     },
-    /// Started from elsewhere.
+    /// The program was not started in the repository's root.
     #[error("run this from the root of the repository (make bench does)")]
     Place,
-    /// The README has lost its markers.
+    /// The file lacks the markers of the summary.
     #[error("{0} lacks the lines <!-- bench:begin --> and <!-- bench:end -->")]
     Markers(String),
 }

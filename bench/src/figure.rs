@@ -1,4 +1,4 @@
-//! What can be measured: names in stored results, and how a report writes them.
+//! The measured figures: their names in stored results, and their format in reports.
 
 /// One kind of figure.
 #[derive(Debug)]
@@ -7,7 +7,7 @@ pub(crate) struct Figure {
     pub(crate) name: &'static str,
     /// Its heading in a table.
     pub(crate) label: &'static str,
-    /// Whether less is better.
+    /// True if less is better.
     pub(crate) less_is_better: bool,
     style: Style,
 }
@@ -16,7 +16,7 @@ pub(crate) struct Figure {
 enum Style {
     /// Three significant digits.
     Number,
-    /// A part of one, as percent.
+    /// A ratio, shown as percent.
     Share,
 }
 
@@ -30,7 +30,7 @@ impl Figure {
     }
 }
 
-/// Three significant digits, thousands set apart.
+/// Three significant digits, with a thousands separator.
 pub(crate) fn significant(value: f64) -> String {
     let decimals = match value.abs() {
         magnitude if magnitude >= 100.0 => 0,
@@ -90,7 +90,7 @@ const ALL: &[Figure] = &[
     number("redis_us_per_send", "Redis beside it, µs", true),
     number("postgres_us_per_send", "PostgreSQL beside it, µs", true),
     number(
-        "elsewhere_us_per_message",
+        "unserved_us_per_message",
         "CPU per message of a node without members, µs",
         true,
     ),

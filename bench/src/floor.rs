@@ -1,5 +1,5 @@
-//! The floor: what nobody can go below who sends each client its own bytes. One thread, one epoll, ready frames, raw
-//! `write`s; no parser, no limits, no heartbeats. It talks to this loader only.
+//! The floor: the least possible cost of sending each client its own bytes. One thread, one epoll, ready
+//! frames, raw `write`s; no parser, no limits, no heartbeats. It works with this loader only.
 
 use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
@@ -28,18 +28,19 @@ struct Floor {
     clients: Vec<Option<Client>>,
     room_numbers: HashMap<Vec<u8>, usize>,
     rooms: Vec<Room>,
-    /// Rooms with frames that wait.
+    /// Rooms with waiting frames.
     dirty: Vec<usize>,
 }
 
 #[derive(Default)]
 struct Room {
     members: Vec<usize>,
-    /// Frames of this turn that no member has yet.
+    /// Frames of this turn that are not written yet.
     waiting: Vec<u8>,
 }
 
-/// Serves until the process is killed. With `batched`, what one turn of epoll brings leaves in one write a member.
+/// Serves until the process is killed. With `batched`, the frames of an epoll turn leave in one write per
+/// member.
 pub(crate) fn serve(port: u16, batched: bool) -> Result<(), BenchError> {
     let mut listener =
         TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).map_err(BenchError::Floor)?;
@@ -169,7 +170,7 @@ impl Floor {
         }
     }
 
-    /// Writes to all members of all rooms what waits for them.
+    /// Writes the waiting frames of all rooms to their members.
     fn flush(&mut self) {
         for number in self.dirty.drain(..) {
             let room = &mut self.rooms[number];
@@ -183,7 +184,7 @@ impl Floor {
     }
 }
 
-/// Waits for the client if it must: the floor has no queues. A client that is gone is noticed when it is read.
+/// Blocks if the client is slow: the floor has no queues. It notices a lost client when it reads.
 fn write_all(stream: &mut TcpStream, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match stream.write(bytes) {

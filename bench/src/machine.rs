@@ -1,4 +1,4 @@
-//! What the measurements run on, in a line.
+//! A one-line description of the machine.
 
 use std::fs;
 

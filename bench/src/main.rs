@@ -2,7 +2,6 @@
 //!
 //! `make bench`, or `cargo run --release -p roomful-bench -- run --workload fan-out-1 --only floor,node`
 
-mod behind;
 mod candidate;
 mod clock;
 mod cluster;
@@ -17,6 +16,7 @@ mod report;
 mod results;
 mod run;
 mod server;
+mod services;
 mod spent;
 mod sqlite;
 mod stats;
@@ -46,29 +46,29 @@ enum Command {
     Run(run::Options),
     /// Write the report again from stored results
     Report(report::Options),
-    /// Serve as the floor that servers are compared with
+    /// Serve as the floor that reports compare servers with
     #[command(hide = true)]
     Floor {
         /// The port on loopback
         #[arg(long)]
         port: u16,
-        /// One write for all that one turn of epoll has brought
+        /// One write for all frames of an epoll turn
         #[arg(long)]
         batched: bool,
     },
-    /// Append rows to SQLite without a server, and print how many a second
+    /// Append rows to SQLite without a server, and print the rate
     #[command(hide = true)]
     BareSqlite {
-        /// Where the database goes
+        /// The database folder
         #[arg(long)]
         folder: PathBuf,
-        /// Rooms that the rows go to, in turn
+        /// Rooms to spread the rows over
         #[arg(long)]
         rooms: u32,
-        /// Rows a commit
+        /// Rows per commit
         #[arg(long)]
         batch: u32,
-        /// For how long
+        /// Duration
         #[arg(long)]
         seconds: u64,
     },

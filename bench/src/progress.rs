@@ -1,21 +1,21 @@
-//! What a person reads while a measurement runs, on standard error.
+//! Progress of a measurement, on standard error.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock;
 
-/// When a passing line was last drawn, in clock nanoseconds.
+/// When the temporary line was last drawn, in clock nanoseconds.
 static SHOWN: AtomicU64 = AtomicU64::new(0);
 const REDRAW_NANOS: u64 = 200_000_000;
 
 /// A line that stays.
 pub(crate) fn line(text: &str) {
-    // Nobody is helped by a measurement that ends because its progress cannot be shown.
+    // Ignore errors: a measurement should not end because it cannot print its progress.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A line that the next one replaces, on a terminal and a few times a second; elsewhere nothing.
+/// A temporary line that the next one replaces, a few times a second on a terminal; elsewhere nothing.
 pub(crate) fn passing(text: &str) {
     let now = clock::now();
     if now.saturating_sub(SHOWN.load(Ordering::Relaxed)) > REDRAW_NANOS {
@@ -24,7 +24,7 @@ pub(crate) fn passing(text: &str) {
     }
 }
 
-/// Removes a passing line.
+/// Removes the temporary line.
 pub(crate) fn clear() {
     redraw("");
 }

@@ -1,4 +1,4 @@
-//! Stored results: one JSON file, a section for each workload. Running a workload again replaces its section alone.
+//! Stored results: one JSON file with a section per workload. Running a workload again replaces its section.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,55 +8,55 @@ use serde::{Deserialize, Serialize};
 use crate::error::BenchError;
 use crate::workload::Figures;
 
-/// All that was measured.
+/// All stored results.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Results {
-    /// In the order in which they were first run.
+    /// In the order of their first run.
     pub(crate) sections: Vec<Section>,
 }
 
-/// The runs of one workload. They alternate, so figures within a section may be compared.
+/// The runs of one workload. They alternate, so figures within a section are comparable.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Section {
     /// Which workload.
     pub(crate) workload: String,
     /// When it began, in RFC 3339.
     pub(crate) began: String,
-    /// What was measured.
+    /// The commit.
     pub(crate) commit: String,
-    /// Where.
+    /// The machine.
     pub(crate) machine: String,
-    /// Whether it was only a quick impression.
+    /// True for a quick run.
     pub(crate) quick: bool,
-    /// The versions of those who took part, by entrant.
+    /// The versions, by entrant.
     pub(crate) versions: BTreeMap<String, String>,
-    /// What came of it.
+    /// The runs.
     pub(crate) runs: Vec<Run>,
 }
 
 /// One run of one entrant.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Run {
-    /// Whose.
+    /// The entrant.
     pub(crate) entrant: String,
-    /// In which round, from 0.
+    /// The round, from 0.
     pub(crate) round: usize,
-    /// What came of it.
+    /// Its outcome.
     pub(crate) outcome: Outcome,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Outcome {
-    /// It was measured.
+    /// The measured figures.
     Figures(Figures),
-    /// It was not, and why.
+    /// The reason why there are none.
     Reason(String),
 }
 
 impl Outcome {
-    /// Where this repository lies on this machine is nobody else's concern.
+    /// Removes the repository's path on this machine from a reason.
     pub(crate) fn without(self, root: &Path) -> Self {
         match self {
             Self::Reason(reason) => Self::Reason(reason.replace(&format!("{}/", root.display()), "")),
@@ -77,7 +77,7 @@ impl Section {
             .collect()
     }
 
-    /// Why an entrant's runs failed or were left out; the last reason counts.
+    /// The latest reason why an entrant's runs failed or were left out.
     pub(crate) fn reason(&self, entrant: &str) -> Option<&str> {
         let mut of_entrant = self.runs.iter().rev().filter(|run| run.entrant == entrant);
         of_entrant.find_map(|run| match &run.outcome {
@@ -88,7 +88,7 @@ impl Section {
 }
 
 impl Results {
-    /// Reads them; none if there is no file.
+    /// Reads the results; empty if there is no file.
     pub(crate) fn load(file: &Path) -> Result<Self, BenchError> {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
@@ -116,7 +116,7 @@ impl Results {
         self.sections.iter().find(|section| section.workload == workload)
     }
 
-    /// Puts a section in the place of an earlier one.
+    /// Replaces an earlier section of the same workload.
     pub(crate) fn replace(&mut self, section: Section) {
         match self
             .sections

@@ -1,4 +1,4 @@
-//! `run`: workloads in rounds, candidates in turn, results stored as they come.
+//! The `run` command: workloads in rounds, candidates in turn. It stores results as they arrive.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,24 +19,24 @@ pub(crate) struct Options {
     /// Run these workloads only
     #[arg(long, value_delimiter = ',')]
     workload: Vec<String>,
-    /// Let these candidates alone take part
+    /// Use only these candidates
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// How often each candidate runs each workload [default: 5, quick: 1]
+    /// Rounds per candidate and workload [default: 5, quick: 1]
     #[arg(long)]
     rounds: Option<usize>,
-    /// A first impression: short runs, fewer clients, the long workloads left out
+    /// A first impression: short runs, fewer clients, no long workloads
     #[arg(long)]
     quick: bool,
     /// Start nothing new after so many seconds
     #[arg(long)]
     budget: Option<u64>,
-    /// Where results and reports go
+    /// Folder of results and reports
     #[arg(long, default_value = "bench/results")]
     results: PathBuf,
 }
 
-/// What stays the same during a whole run.
+/// Values that stay the same during a run.
 struct Bench<'a> {
     options: &'a Options,
     place: &'a Place,
@@ -46,7 +46,7 @@ struct Bench<'a> {
     installed: BTreeMap<&'static str, Result<String, Skip>>,
 }
 
-/// Runs what was asked for, and writes the report after each workload.
+/// Runs the requested workloads, and writes the report after each.
 pub(crate) fn run(options: &Options, layout: &Layout) -> Result<(), BenchError> {
     let place = Place::here()?;
     let workloads = chosen(options)?;
@@ -62,13 +62,13 @@ pub(crate) fn run(options: &Options, layout: &Layout) -> Result<(), BenchError> 
         deadline: budget.map_or(u64::MAX, |budget| clock::now() + budget),
         installed: BTreeMap::new(),
     };
-    // Half of a budget is for installing, so that something is left to measure.
+    // Half of a budget is for installing, so that time for measuring is left.
     candidate::set_install_deadline(budget.map_or(u64::MAX, |budget| clock::now() + budget / 2));
     bench.install_all(&workloads);
     let file = options.results.join("results.json");
     for workload in workloads {
         let section = bench.section(workload);
-        // Read again each time: another run may have stored something meanwhile.
+        // Read the results again each time: another run may have stored some meanwhile.
         let mut results = Results::load(&file)?;
         results.replace(section);
         results.save(&file)?;
@@ -114,7 +114,7 @@ impl Bench<'_> {
         self.options.only.is_empty() || self.options.only.iter().any(|name| name == entrant.candidate)
     }
 
-    /// What is compiled comes last, so that it takes nobody else's time if there is little.
+    /// Compiled candidates come last, so that they take no time from the others.
     fn install_all(&mut self, workloads: &[&Workload]) {
         let entrants = workloads.iter().flat_map(|workload| workload.entrants);
         let wanted: Vec<_> = entrants
@@ -190,7 +190,7 @@ impl Bench<'_> {
             Some(Ok(_)) => {}
         }
         if clock::now() > self.deadline {
-            return Outcome::Reason("the time that was given was over".into());
+            return Outcome::Reason("the time budget was used up".into());
         }
         let Some(candidate) = candidate::by_name(entrant.candidate) else {
             return Outcome::Reason("it is unknown".into());
@@ -235,7 +235,7 @@ fn tell(workload: &Workload, entrant: &Entrant, round: usize, outcome: &Outcome)
     progress::line(&format!("  round {} {name:<26} {text}", round + 1));
 }
 
-/// What an entrant is called in a report.
+/// An entrant's name in a report.
 pub(crate) fn name(entrant: &Entrant) -> String {
     match candidate::by_name(entrant.candidate) {
         _ if entrant.key != entrant.candidate => entrant.key.to_owned(),

@@ -1,4 +1,4 @@
-//! A candidate's server as a process: started on its core, watched, and killed when it is dropped.
+//! A candidate's server process: started on its core, watched, and killed when it is dropped.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -24,7 +24,7 @@ pub(crate) struct Start<'a> {
     pub(crate) mode: Mode,
     pub(crate) place: &'a Place,
     pub(crate) layout: &'a Layout,
-    /// What stands behind it, where it is one of several.
+    /// The services of its cluster, if it is in one.
     pub(crate) links: Option<&'a Links>,
 }
 
@@ -37,7 +37,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on a folder, which may hold data already, and a free port, and waits until it accepts connections.
+    /// Starts the server on a free port and a folder, which may hold data, and waits until it accepts
+    /// connections.
     pub(crate) fn start(start: &Start<'_>, folder: TempDir) -> Result<Self, BenchError> {
         let candidate = start.candidate;
         let failed = |why: String| BenchError::Start {
@@ -73,7 +74,7 @@ impl Server {
                 let seconds = PATIENCE.as_secs();
                 return Err(format!("it was not ready after {seconds} s; {}", self.log_tail()));
             }
-            // Another process that gets ready gives no event to wait for.
+            // There is no event for another process's readiness, so poll.
             std::thread::sleep(STEP);
         }
         Ok(())
@@ -86,7 +87,7 @@ impl Server {
         }
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -96,7 +97,7 @@ impl Server {
         Usage::of(self.child.id()).map_err(BenchError::Usage)
     }
 
-    /// The answer to a plain GET; empty if there is none in time.
+    /// The body of a GET; empty if there is no answer in time.
     pub(crate) fn get(&self, path: &str) -> String {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
@@ -114,7 +115,7 @@ impl Server {
         }
     }
 
-    /// The last lines that it wrote.
+    /// The end of its log.
     pub(crate) fn log_tail(&self) -> String {
         const LINES: usize = 5;
         let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();

@@ -1,34 +1,34 @@
-//! Processor time, by who has spent it.
+//! Processor time of the candidate and its services.
 
 use std::time::Duration;
 
 use crate::error::BenchError;
 use crate::server::Server;
 
-/// What serves a run, as one process or as several.
+/// The processes that serve a run.
 pub(crate) trait Serving {
     /// Processor time so far.
     fn spent(&self) -> Result<Spent, BenchError>;
 }
 
-/// Processor time so far, or of a span.
+/// Processor time so far, or within a span.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spent {
     /// The candidate's processes.
     pub(crate) nodes: Vec<Duration>,
-    /// Redis' own; none where there is no Redis.
+    /// Redis; zero without Redis.
     pub(crate) redis: Duration,
-    /// PostgreSQL's own, all its processes.
+    /// PostgreSQL, over all its processes.
     pub(crate) postgres: Duration,
 }
 
 impl Spent {
-    /// All processes of the candidate together.
+    /// All processes of the candidate.
     pub(crate) fn servers(&self) -> Duration {
         self.nodes.iter().sum()
     }
 
-    /// What was spent since an earlier reading.
+    /// The time spent since an earlier reading.
     pub(crate) fn since(&self, before: &Self) -> Self {
         let nodes = self.nodes.iter().zip(&before.nodes);
         Self {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_is_what_each_has_spent_within_it() {
+    fn a_span_is_the_difference_of_two_readings() {
         let spent = |a, b, redis| Spent {
             nodes: vec![Duration::from_secs(a), Duration::from_secs(b)],
             redis: Duration::from_secs(redis),

@@ -1,4 +1,4 @@
-//! SQLite without a server: a bare loop of appends to compare with, and stores that are full before a run.
+//! SQLite without a server: a bare append loop as a reference, and prefilled stores.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use crate::clock;
 use crate::error::BenchError;
 use crate::progress;
 
-/// Messages of each room in a store that is filled: what Roomful keeps of a room unless told otherwise.
+/// Messages per room in a prefilled store: Roomful's default history limit.
 const PER_ROOM: u32 = 10_000;
-/// Rows a commit while a store is filled.
+/// Rows per commit while prefilling.
 const FILL_BATCH: u32 = 10_000;
 
-/// Appends rows like those of chat messages for a while, `batch` a commit, to so many rooms in turn, WAL and FULL; rows a
-/// second.
+/// Appends rows like those of chat messages, `batch` per commit, round robin over the rooms, with WAL and
+/// FULL. Returns rows per second.
 pub(crate) fn bare(folder: &Path, rooms: u32, batch: u32, span: Duration) -> Result<f64, BenchError> {
     let names: Vec<_> = (0..rooms).map(|room| format!("room-{room}")).collect();
     let mut db = open(&folder.join("bare.db"), &names)?;
@@ -36,7 +36,7 @@ pub(crate) fn bare(folder: &Path, rooms: u32, batch: u32, span: Duration) -> Res
     Ok(f64::from(done) / clock::seconds(clock::now() - start))
 }
 
-/// Makes Roomful's database in `data` with `messages` in it.
+/// Creates Roomful's database in `data` with `messages` messages.
 pub(crate) fn fill(data: &Path, messages: usize) -> Result<(), BenchError> {
     if messages == 0 {
         return Ok(());
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filled_store_holds_what_was_asked_for() {
+    fn a_prefilled_store_has_the_requested_messages() {
         let folder = tempfile::tempdir().unwrap();
         fill(folder.path(), 20_000).unwrap();
         let db = Connection::open(folder.path().join("roomful.db")).unwrap();

@@ -1,15 +1,15 @@
-//! Few figures made of many: median, spread, and ratios pair by pair. Pure.
+//! Statistics of several runs: median, spread, and paired ratios. Pure.
 
 /// Median and spread of some runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Summary {
-    /// The middle one.
+    /// The median.
     pub(crate) median: f64,
-    /// The least.
+    /// The minimum.
     pub(crate) least: f64,
-    /// The greatest.
+    /// The maximum.
     pub(crate) most: f64,
-    /// How many there were.
+    /// The number of values.
     pub(crate) count: usize,
 }
 
@@ -34,7 +34,7 @@ impl Summary {
     }
 }
 
-/// The ratios of two series round by round, where both have a value: what disturbs a round disturbs both.
+/// The ratios of two series round by round, where both have a value: a disturbed round affects both.
 pub(crate) fn ratios(ours: &[(usize, f64)], theirs: &[(usize, f64)]) -> Vec<f64> {
     let theirs_in = |round: usize| theirs.iter().find(|(other, _)| *other == round);
     ours.iter()
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_middle_of_both_kinds() {
+    fn the_median_works_for_odd_and_even_counts() {
         let summary = Summary::of(&[3.0, 1.0, 2.0]).unwrap();
         assert_eq!(
             (summary.median, summary.least, summary.most, summary.count),
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_pair_rounds_and_leave_out_what_has_no_pair() {
+    fn ratios_pair_rounds_and_skip_unpaired_ones() {
         let ours = [(0, 1.0), (1, 2.0), (3, 9.0)];
         let theirs = [(1, 4.0), (0, 1.0), (2, 1.0), (3, 0.0)];
         assert_eq!(ratios(&ours, &theirs), vec![1.0, 0.5]);

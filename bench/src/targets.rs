@@ -1,31 +1,31 @@
-//! What Roomful is to reach, as values; and how far it is, from stored results.
+//! Roomful's targets as values, and their state in stored results.
 
 use crate::results::{Results, Section};
 use crate::stats::{Summary, ratios};
 
-/// One thing to reach.
+/// One target.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// In which workload.
+    /// The workload.
     pub(crate) workload: &'static str,
-    /// Whose figure.
+    /// The entrant.
     pub(crate) entrant: &'static str,
-    /// Which figure.
+    /// The figure.
     pub(crate) figure: &'static str,
-    /// Compared with what.
+    /// The reference.
     pub(crate) against: Against,
-    /// How it has to compare.
+    /// The bound.
     pub(crate) bound: Bound,
 }
 
-/// What a figure is compared with.
+/// The reference of a comparison.
 #[derive(Debug)]
 pub(crate) enum Against {
-    /// Another entrant's.
+    /// Another entrant.
     Entrant(&'static str, &'static str),
     /// The best of these, by median.
     Best(&'static [&'static str], &'static str),
-    /// Nothing: the figure itself has a bound.
+    /// None: the figure itself has a bound.
     Itself,
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// Whether a value keeps it.
+    /// True if the value meets the bound.
     pub(crate) fn holds(self, value: f64) -> bool {
         match self {
             Self::AtMost(bound) => value <= bound,
@@ -99,7 +99,7 @@ use Bound::{AtLeast, AtMost};
 const CPU: &str = "cpu_us_per_delivery";
 const BARE: &str = "roomful-socket";
 
-/// All of them.
+/// All targets.
 pub(crate) const ALL: &[Target] = &[
     versus("fan-out-1", BARE, CPU, "floor", "the floor", AtMost(1.3)),
     versus(
@@ -276,7 +276,7 @@ pub(crate) const ALL: &[Target] = &[
 ];
 
 impl Target {
-    /// Where Roomful stands; `None` if that was not measured.
+    /// Roomful's result; `None` if it was not measured.
     pub(crate) fn standing(&self, results: &Results) -> Option<Summary> {
         let section = results.section(self.workload)?;
         let ours = section.series(self.entrant, self.figure);
@@ -290,7 +290,7 @@ impl Target {
         }
     }
 
-    /// What the figure is compared with, in words.
+    /// The reference in words.
     pub(crate) fn opponent(&self, results: &Results) -> String {
         match self.against {
             Against::Itself => String::new(),
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn every_target_names_what_there_is() {
+    fn every_target_names_an_existing_workload_entrant_and_figure() {
         for target in ALL {
             let workload = workload::ALL
                 .iter()

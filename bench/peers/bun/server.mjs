@@ -21,5 +21,5 @@ if (mode === "chat") {
 } else {
   bare(io);
 }
-// An idle timeout over the ping interval, as bun-engine's manual asks for.
+// bun-engine's manual asks for an idle timeout above the ping interval.
 Bun.serve({ port: Number(port), hostname: "127.0.0.1", idleTimeout: 30, ...engine.handler() });

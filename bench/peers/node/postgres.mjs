@@ -1,5 +1,5 @@
-// Messages in PostgreSQL, for several nodes: numbered by the database, one per (room, user, clientId). One prepared INSERT
-// for each message on one of the pool's connections, committed by itself.
+// Messages in PostgreSQL, for several nodes: numbered by the database, unique by (room, user, clientId).
+// One prepared INSERT per message on a pooled connection, each in its own transaction.
 
 import pg from "pg";
 import { shown } from "../chat.mjs";

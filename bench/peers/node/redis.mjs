@@ -1,9 +1,10 @@
-// Socket.IO's two adapters for Redis, as its documentation sets them up: one connection that publishes, one that hears.
+// Socket.IO's two Redis adapters, as in its documentation: one connection publishes, one subscribes.
 
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createClient } from "redis";
 
-// `classic` hears all rooms of a namespace by one pattern; `sharded` subscribes to each room that has a socket here.
+// `classic` receives all rooms of a namespace by one pattern; `sharded` subscribes to each room with a
+// local socket.
 export async function adapter(url, name) {
   const publisher = createClient({ url });
   const listener = publisher.duplicate();

@@ -1,5 +1,6 @@
 // Socket.IO on Node with its default engine (`ws`, deflate off): `node server.mjs PORT bare|chat FOLDER`.
-// BENCH_REDIS makes it a node of several, BENCH_ADAPTER says by which adapter; BENCH_POSTGRES is where messages go then.
+// BENCH_REDIS makes it a node of a cluster, BENCH_ADAPTER chooses the adapter; BENCH_POSTGRES stores the
+// messages.
 
 import { createServer } from "node:http";
 import { Server } from "socket.io";
@@ -8,7 +9,7 @@ import { bare, durable, MessageLog } from "../chat.mjs";
 const [port, mode, folder] = process.argv.slice(2);
 const { BENCH_SECRET: secret, BENCH_REDIS: redis, BENCH_ADAPTER: name, BENCH_POSTGRES: postgres } = process.env;
 
-// What one run does not need is not loaded, since a bare run must not fail where there is no compiler for SQLite.
+// Load modules only when the run needs them: a bare run must not fail where SQLite cannot be compiled.
 const adapter = redis && (await (await import("./redis.mjs")).adapter(redis, name));
 const http = createServer();
 const io = new Server(http, { transports: ["websocket"], perMessageDeflate: false, serveClient: false, adapter });

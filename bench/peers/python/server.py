@@ -1,4 +1,4 @@
-"""python-socketio on uvicorn, one worker: `python server.py PORT`. Bare fan-out, for scale."""
+"""python-socketio on uvicorn, one worker: `python server.py PORT`. Bare fan-out, as a reference."""
 
 import sys
 

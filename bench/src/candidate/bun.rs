@@ -1,4 +1,4 @@
-//! Socket.IO on Bun, with Socket.IO's own engine for it. Bun itself comes as an npm package.
+//! Socket.IO on Bun, with Socket.IO's engine for Bun. Bun itself comes as an npm package.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -26,8 +26,8 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     },
 };
 
-/// The program in the package for this machine, which needs no script of Bun's to run; or where that script, if
-/// somebody ran it, has put it.
+/// The binary in the package for this machine, which needs no install script; or the one that Bun's install
+/// script has placed.
 fn binary(place: &Place) -> PathBuf {
     let modules = place.peer("bun").join("node_modules");
     let arch = match std::env::consts::ARCH {

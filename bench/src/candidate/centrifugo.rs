@@ -18,7 +18,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     command: serve,
 };
 
-/// One node of several over Redis. Without history, since a bare run keeps nothing.
+/// A node of a cluster over Redis. Without history, since a bare run stores nothing.
 pub(super) const REDIS: Candidate = Candidate {
     name: "centrifugo-redis",
     label: "Centrifugo, Redis",
@@ -33,7 +33,7 @@ pub(super) const REDIS: Candidate = Candidate {
     ..CANDIDATE
 };
 
-/// One node of several that keeps its history in PostgreSQL, from where each node takes what it has to deliver.
+/// A node of a cluster with its history in PostgreSQL, from which each node reads its deliveries.
 pub(super) const POSTGRES: Candidate = Candidate {
     name: "centrifugo-postgres",
     label: "Centrifugo, PostgreSQL",
@@ -76,7 +76,7 @@ fn with_engine(place: &Place, launch: &Launch<'_>) -> Command {
     command
 }
 
-/// Builds it; `kind` is what a report says of how it runs.
+/// Builds Centrifugo; `kind` describes the configuration for reports.
 fn install(place: &Place, kind: &str) -> Result<String, Skip> {
     let folder = place.peer("centrifugo");
     let binary = place.built(BINARY);

@@ -1,11 +1,11 @@
-//! The floor, as a server: this program itself.
+//! The floor as a candidate: this program itself.
 
 use std::process::Command;
 
 use crate::candidate::{Candidate, Launch, Place, Skip};
 use crate::loader::dialect::Dialect;
 
-/// One write for each frame and client.
+/// One write per frame and client.
 pub(super) const PLAIN: Candidate = Candidate {
     name: "floor",
     label: "floor",
@@ -16,15 +16,13 @@ pub(super) const PLAIN: Candidate = Candidate {
     command: |_, launch| command(launch),
 };
 
-/// One write for all frames that one turn of epoll brought.
+/// One write for all frames of an epoll turn.
 pub(super) const BATCHED: Candidate = Candidate {
     name: "floor-batched",
     label: "floor, writes batched",
     dialect: Dialect::SocketIo,
     compiled: false,
-    install: |_: &Place| -> Result<String, Skip> {
-        Ok("the same, one write for what one turn brought".into())
-    },
+    install: |_: &Place| -> Result<String, Skip> { Ok("the same, one write per epoll turn".into()) },
     ready: None,
     command: |_, launch| {
         let mut command = command(launch);
@@ -34,7 +32,7 @@ pub(super) const BATCHED: Candidate = Candidate {
 };
 
 fn command(launch: &Launch<'_>) -> Command {
-    // The path of a running program is known on Linux, the only system that this one measures on.
+    // Linux, the only supported system, always knows the path of a running program.
     let mut command = Command::new("/proc/self/exe");
     if let Ok(program) = std::env::current_exe() {
         command = Command::new(program);

@@ -1,4 +1,4 @@
-//! Installing peers: running a tool, and saying in one line why it failed.
+//! Installing peers: runs a tool and reports in one line why it failed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::candidate::Skip;
 use crate::clock;
 
-/// When installing has to end, in clock nanoseconds.
+/// The deadline of all installations, in clock nanoseconds.
 static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
-/// No installation takes longer.
+/// The longest time for one installation.
 const LONGEST_SECONDS: u64 = 1800;
-/// What `timeout` answers when time was up.
+/// Exit code of `timeout` when it ended the command.
 const TIMED_OUT: i32 = 124;
 
-/// What is not installed at that time does not take part.
+/// Sets the deadline: peers that are not installed by then do not take part.
 pub(super) fn set_deadline(deadline: u64) {
     DEADLINE.store(deadline, Ordering::Relaxed);
 }
 
-/// Runs a tool in `folder`; its standard output if it succeeds.
+/// Runs a tool in `folder` and returns its standard output.
 pub(crate) fn run(folder: &Path, command: &Command) -> Result<String, Skip> {
     let name = command.get_program().to_string_lossy().into_owned();
     let left = || DEADLINE.load(Ordering::Relaxed).saturating_sub(clock::now()) / 1_000_000_000;
@@ -50,7 +50,7 @@ pub(crate) fn run(folder: &Path, command: &Command) -> Result<String, Skip> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
-    // A tool that is ended may answer in a way of its own.
+    // A tool that `timeout` ends may choose its own exit code.
     if output.status.code() == Some(TIMED_OUT) || left() == 0 {
         return Err(too_late());
     }
@@ -62,14 +62,14 @@ pub(crate) fn run(folder: &Path, command: &Command) -> Result<String, Skip> {
     )))
 }
 
-/// Whether the lock file is the one that was installed last; `commit` remembers it.
+/// Tells whether a lock file is the one installed last; `commit` records it.
 pub(crate) struct Stamp {
     file: std::path::PathBuf,
     lock: String,
 }
 
 impl Stamp {
-    /// Reads the lock file; its stamp lies in `folder`.
+    /// Reads the lock file; its stamp is in `folder`.
     pub(crate) fn of(lock: &Path, folder: &Path) -> Result<Self, Skip> {
         let lock_text = std::fs::read_to_string(lock)
             .map_err(|error| Skip(format!("{} can't be read: {error}", lock.display())))?;
@@ -79,12 +79,12 @@ impl Stamp {
         })
     }
 
-    /// Whether nothing has to be done.
+    /// True if this lock file is installed.
     pub(crate) fn is_current(&self) -> bool {
         std::fs::read_to_string(&self.file).is_ok_and(|stamped| stamped == self.lock)
     }
 
-    /// Remembers that this was installed.
+    /// Records that this lock file is installed.
     pub(crate) fn commit(&self) -> Result<(), Skip> {
         std::fs::write(&self.file, &self.lock)
             .map_err(|error| Skip(format!("{} can't be written: {error}", self.file.display())))

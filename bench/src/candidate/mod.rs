@@ -1,4 +1,4 @@
-//! The candidates: each is one value that says how it is installed, how it is started, and how it talks.
+//! The candidates: each is one value with its installation, start command and protocol.
 
 mod bun;
 mod centrifugo;
@@ -17,64 +17,65 @@ use tempfile::TempDir;
 use crate::error::BenchError;
 use crate::loader::dialect::Dialect;
 
-/// What tokens are signed with, HS256; known to every server that asks for tokens.
+/// The secret of all tokens (HS256); every server that checks tokens knows it.
 pub(crate) const SECRET: &str = "bench-secret-0123456789-0123456789-0123456789";
 
-/// What a server is to do.
+/// The work of a server in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Rooms and messages; no token, no store, no ack of a message.
+    /// Rooms and messages; no token, no store, no ack.
     Bare,
     /// A token at connect; a message is on disk before its ack.
     Chat,
 }
 
-/// A server that takes part.
+/// A server to measure.
 #[derive(Debug)]
 pub(crate) struct Candidate {
     /// Its name on the command line and in stored results.
     pub(crate) name: &'static str,
     /// Its name in a report.
     pub(crate) label: &'static str,
-    /// How it talks.
+    /// Its protocol.
     pub(crate) dialect: Dialect,
-    /// Making it ready takes minutes the first time, since it is compiled.
+    /// True if the first installation takes minutes, since it compiles.
     pub(crate) compiled: bool,
-    /// Makes it ready, if it is not, and answers its versions; or says why that can't be.
+    /// Installs it if needed and returns its versions, or the reason why that is impossible.
     pub(crate) install: fn(&Place) -> Result<String, Skip>,
-    /// A path that answers 200 once it is ready, where there is one; without, a server that accepts counts as ready.
+    /// A path that answers 200 once the server is ready. Without one, a server that accepts connections is
+    /// ready.
     pub(crate) ready: Option<&'static str>,
-    /// The command that serves.
+    /// The start command.
     pub(crate) command: fn(&Place, &Launch<'_>) -> Command,
 }
 
-/// What a server is started with.
+/// Parameters of a start.
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
     /// The port on loopback.
     pub(crate) port: u16,
-    /// What it is to do.
+    /// The work.
     pub(crate) mode: Mode,
-    /// Where its data goes.
+    /// The data folder.
     pub(crate) folder: &'a Path,
-    /// What stands behind it, where it is one of several.
+    /// The services of its cluster, if it is in one.
     pub(crate) links: Option<&'a Links>,
 }
 
-/// How the processes of a cluster reach what stands behind them, as URLs.
+/// URLs of a cluster's services.
 #[derive(Debug)]
 pub(crate) struct Links {
-    /// The Redis over which they tell each other.
+    /// The Redis that connects the nodes.
     pub(crate) redis: String,
-    /// An empty database, where messages are to be kept.
+    /// An empty database for messages, in durable runs.
     pub(crate) postgres: Option<String>,
 }
 
-/// Why a candidate does not take part.
+/// The reason why a candidate does not take part.
 #[derive(Clone, Debug)]
 pub(crate) struct Skip(pub(crate) String);
 
-/// All of them, in the order of reports.
+/// All candidates, in the order of reports.
 pub(crate) const ALL: &[Candidate] = &[
     floor::PLAIN,
     floor::BATCHED,
@@ -91,17 +92,17 @@ pub(crate) const ALL: &[Candidate] = &[
     python::CANDIDATE,
 ];
 
-/// The candidate of that name. Names come from workloads, whose test checks that they exist.
+/// The candidate of that name. A test checks that every name in a workload exists.
 pub(crate) fn by_name(name: &str) -> Option<&'static Candidate> {
     ALL.iter().find(|candidate| candidate.name == name)
 }
 
-/// What is not installed at that time, in clock nanoseconds, does not take part.
+/// Sets the installation deadline, in clock nanoseconds.
 pub(crate) fn set_install_deadline(deadline: u64) {
     install::set_deadline(deadline);
 }
 
-/// Where things lie: all paths are below the repository's root, where the program runs.
+/// Folders below the repository's root, which is the working directory.
 #[derive(Debug)]
 pub(crate) struct Place {
     root: PathBuf,
@@ -127,17 +128,17 @@ impl Place {
         self.root.join("bench/peers").join(name)
     }
 
-    /// What is built for a peer.
+    /// A peer's build output.
     pub(crate) fn built(&self, name: &str) -> PathBuf {
         self.root.join("target/bench").join(name)
     }
 
-    /// What Cargo has built of this repository.
+    /// Cargo's build output.
     pub(crate) fn release(&self, name: &str) -> PathBuf {
         self.root.join("target/release").join(name)
     }
 
-    /// An empty folder on the disk that is measured; removed with the value.
+    /// An empty folder on the measured disk; removed with the value.
     pub(crate) fn fresh_folder(&self) -> Result<TempDir, BenchError> {
         let parent = self.built("data");
         std::fs::create_dir_all(&parent).map_err(BenchError::file(&parent))?;

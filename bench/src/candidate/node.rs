@@ -17,7 +17,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     command: serve,
 };
 
-/// The same as one node of several, with the adapter that most take: one pattern for all rooms.
+/// The same as a node of a cluster, with the most common adapter: one pattern for all rooms.
 pub(super) const REDIS: Candidate = Candidate {
     name: "node-redis",
     label: "Socket.IO on Node, Redis",
@@ -56,7 +56,7 @@ fn with_adapter(place: &Place, launch: &Launch<'_>, adapter: &str) -> Command {
     command
 }
 
-/// How the JavaScript peers are told what to do.
+/// The environment that tells the JavaScript peers their work.
 pub(super) fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Bare => "bare",
@@ -68,7 +68,7 @@ fn install(place: &Place) -> Result<String, Skip> {
     install_with(place, &["better-sqlite3"])
 }
 
-/// Installs all that the lock file names; the answer tells the versions of what every run uses, and of `packages`.
+/// Installs the packages of the lock file; returns the versions of the common ones and of `packages`.
 fn install_with(place: &Place, packages: &[&str]) -> Result<String, Skip> {
     let folder = place.peer("node");
     let node = run(&folder, Command::new("node").arg("--version"))?;
@@ -86,7 +86,7 @@ fn install_with(place: &Place, packages: &[&str]) -> Result<String, Skip> {
     Ok(format!("Node {node}, {packages}"))
 }
 
-/// Installs what the lock file says, without running anybody's scripts.
+/// Installs the lock file without running install scripts.
 pub(super) fn npm_ci(folder: &Path) -> Result<(), Skip> {
     let mut npm = Command::new("npm");
     npm.args([
@@ -99,8 +99,8 @@ pub(super) fn npm_ci(folder: &Path) -> Result<(), Skip> {
     run(folder, &npm).map(drop)
 }
 
-/// better-sqlite3's own script: a ready binary if it may be fetched, else a build from source, with Node's headers
-/// from beside its binary where a distribution has put them.
+/// Runs better-sqlite3's install script: it downloads a binary if it can, or builds from source, with
+/// Node's headers from beside its binary if a distribution has put them there.
 fn build_sqlite(folder: &Path) -> Result<(), Skip> {
     let mut npm = Command::new("npm");
     npm.args(["run", "--silent", "install"]);

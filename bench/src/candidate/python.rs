@@ -1,4 +1,4 @@
-//! python-socketio on uvicorn, for scale.
+//! python-socketio on uvicorn, as a reference.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Roomful: the binary, and its Socket.IO server alone for bare runs. `make bench` builds both before it starts.
+//! Roomful: the binary, and its Socket.IO server alone for bare runs. `make bench` builds both first.
 
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +22,7 @@ pub(super) const SOCKET: Candidate = Candidate {
     },
 };
 
-/// The chat server as it is installed, rate limits lifted.
+/// The installed chat server, with rate limits off.
 pub(super) const CHAT: Candidate = Candidate {
     name: "roomful",
     label: "Roomful",
@@ -56,13 +56,13 @@ fn built(binary: &Path) -> Result<String, Skip> {
 }
 
 impl Place {
-    /// The commit that is checked out, marked if files differ from it.
+    /// The current commit, marked if files differ from it.
     pub(crate) fn commit(&self) -> String {
         let git = |args: &[&str]| super::install::run(self.root(), Command::new("git").args(args));
         let Ok(commit) = git(&["describe", "--always", "--exclude=*"]) else {
             return "unknown".into();
         };
-        // What this program writes itself makes no difference.
+        // Ignore changes in the files that this program writes itself.
         let others = [
             "status",
             "--porcelain",

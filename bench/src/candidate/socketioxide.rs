@@ -1,4 +1,4 @@
-//! socketioxide on axum, a Cargo project of its own.
+//! socketioxide on axum, a separate Cargo project.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! One client's connection: what it still has to send, what has come in part, and how far its handshake is.
+//! One client's connection: its unsent bytes, its partly received frames, and the state of its handshake.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,16 +12,16 @@ use crate::loader::frame::{self, Frame};
 const NARROW_SEGMENT: u32 = 1400;
 const NARROW_WINDOW: usize = 16 * 1024;
 
-/// How far a client is.
+/// State of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The HTTP answer is awaited.
+    /// Waits for the HTTP answer.
     Upgrading,
-    /// The protocol's own introduction is under way.
+    /// The protocol's handshake is in progress.
     Greeting,
-    /// Commands may be sent.
+    /// Ready for commands.
     Up,
-    /// Nothing more comes.
+    /// Closed.
     Gone,
 }
 
@@ -29,9 +29,9 @@ pub(super) enum Stage {
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) stage: Stage,
-    /// What the client says once the transport is open.
+    /// The client's first message once the transport is open.
     pub(super) hello: Vec<u8>,
-    /// While false, what comes is left in the kernel: a client that has stopped reading.
+    /// False for a client that has stopped reading: its data stays in the kernel.
     pub(super) reading: bool,
     /// The status line with which the server refused the WebSocket.
     pub(super) refusal: String,
@@ -39,19 +39,19 @@ pub(super) struct Connection {
     partial: Vec<u8>,
 }
 
-/// How one read ended.
+/// Outcome of one read.
 pub(super) enum Reading {
     /// Nothing more for now.
     Drained,
     /// There may be more.
     More,
-    /// The server has closed, and why that is known.
+    /// The server has closed the connection, with the reason if known.
     Ended(String),
 }
 
 impl Connection {
     /// Starts to connect, from one of the loopback addresses.
-    /// A `narrow` one has segments and a window like those of a phone, in place of loopback's large ones.
+    /// A `narrow` client has segments and a window like a phone's, instead of loopback's large ones.
     pub(super) fn start(
         addr: SocketAddr,
         source: Ipv4Addr,
@@ -88,13 +88,13 @@ impl Connection {
         })
     }
 
-    /// Sends, now or once the kernel takes it.
+    /// Sends, now or once the kernel accepts it.
     pub(super) fn send(&mut self, frame: &[u8]) -> io::Result<()> {
         self.unsent.extend(frame);
         self.flush()
     }
 
-    /// Sends what waits.
+    /// Sends the waiting bytes.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while !self.unsent.is_empty() {
             match self.stream.write(&self.unsent) {
@@ -107,7 +107,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads once into `buffer` and calls `hear` for each whole frame; what is left over waits for its rest.
+    /// Reads once into `buffer` and calls `hear` for each whole frame; keeps the rest for the next read.
     pub(super) fn read(&mut self, buffer: &mut [u8], mut hear: impl FnMut(&mut Self, Frame<'_>)) -> Reading {
         let size = match self.stream.read(buffer) {
             Ok(0) => return Reading::Ended("the server closed the connection".into()),
@@ -152,7 +152,7 @@ impl Connection {
     }
 }
 
-/// Whether the kernel only asks to come back later.
+/// True if the kernel asks to retry later.
 fn waits(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,23 +1,23 @@
-//! Clients that are connected and in their rooms: what most workloads start from.
+//! Clients that are connected and in their rooms: the starting point of most workloads.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::clock;
 use crate::error::BenchError;
+use crate::loader::client_pool::{ClientPool, Heard};
 use crate::loader::dialect::Dialect;
-use crate::loader::swarm::{Heard, Swarm};
 use crate::progress;
 
-/// Clients that connect at the same time: enough to keep a server busy, few enough not to overrun its backlog.
+/// Clients that connect at the same time: enough to keep a server busy, few enough for its backlog.
 const CONNECTING: usize = 64;
-/// For how long nothing may happen while a crowd gathers.
+/// The longest time without progress while clients connect.
 const PATIENCE: Duration = Duration::from_secs(20);
 const TURN: Duration = Duration::from_millis(100);
 /// The id of the command that joins a client's first room.
 pub(crate) const FIRST_ID: u32 = 2;
 
-/// Who is to come, and where to.
+/// The clients to connect, and their server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     /// How many clients.
@@ -26,13 +26,13 @@ pub(crate) struct Plan {
     pub(crate) rooms: usize,
     /// Members of each room. Client `c` is the member of rooms `c`, `c + clients`, …, modulo the rooms.
     pub(crate) members: usize,
-    /// What their tokens are signed with; none where the server asks for none.
+    /// The secret of their tokens; none if the server checks none.
     pub(crate) secret: Option<&'static str>,
-    /// One in so many is narrow; 0 for none.
+    /// One client in so many is narrow; 0 for none.
     pub(crate) narrow_each: usize,
-    /// Clients beyond those, who are in no room and send to all; where there are none, members send in turn.
+    /// Additional clients that are in no room and send to all; without them, members send in turn.
     pub(crate) senders: usize,
-    /// The number of the first room, where there are rooms of somebody else, too.
+    /// The number of the first room, if other clients use rooms too.
     pub(crate) first_room: usize,
 }
 
@@ -42,7 +42,7 @@ impl Plan {
         (room * self.members + member) % self.clients
     }
 
-    /// The client that sends message `number`, if not a member does.
+    /// The client that sends message `number`, unless a member does.
     pub(crate) fn sender(&self, number: usize) -> Option<usize> {
         Some(self.clients + number.checked_rem(self.senders)?)
     }
@@ -73,24 +73,24 @@ pub(crate) fn room_name(room: usize) -> String {
     format!("room-{room}")
 }
 
-/// The user that a client is.
+/// A client's user id.
 pub(crate) fn user_name(client: usize) -> String {
     format!("user-{client}")
 }
 
-/// A crowd that is connected, each client in all its rooms.
+/// Connected clients, each in all its rooms.
 pub(crate) struct Crowd {
     pub(crate) plan: Plan,
-    pub(crate) swarm: Swarm,
+    pub(crate) client_pool: ClientPool,
 }
 
 impl Crowd {
-    /// Connects everybody, joins the rooms, and returns when every join is acknowledged.
+    /// Connects all clients, joins the rooms, and returns when every join is acknowledged.
     pub(crate) fn gather(addr: SocketAddr, dialect: Dialect, plan: Plan) -> Result<Self, BenchError> {
         Self::gather_at(&|_| addr, dialect, plan)
     }
 
-    /// The same; `at` says where each client connects to.
+    /// The same; `at` gives each client's server.
     pub(crate) fn gather_at(
         at: &dyn Fn(usize) -> SocketAddr,
         dialect: Dialect,
@@ -98,7 +98,7 @@ impl Crowd {
     ) -> Result<Self, BenchError> {
         let mut crowd = Self {
             plan,
-            swarm: Swarm::new(at(0), dialect)?,
+            client_pool: ClientPool::new(at(0), dialect)?,
         };
         let everybody = plan.everybody();
         let rooms_of = plan.rooms_of();
@@ -113,11 +113,11 @@ impl Crowd {
                     .map(|secret| roomful_testkit::token::for_user(secret, &user));
                 let narrow = plan.narrow_each > 0 && gathering.started.is_multiple_of(plan.narrow_each);
                 let addr = at(gathering.started);
-                crowd.swarm.connect_to(addr, token.as_deref(), narrow)?;
+                crowd.client_pool.connect_to(addr, token.as_deref(), narrow)?;
                 gathering.started += 1;
             }
             let before = gathering.news;
-            crowd.swarm.turn(TURN, &mut |client, heard| {
+            crowd.client_pool.turn(TURN, &mut |client, heard| {
                 gathering.hear(client, heard, &mut ready);
             })?;
             for (client, joined) in ready.drain(..) {
@@ -125,7 +125,7 @@ impl Crowd {
                     Some(&room) => {
                         let id = FIRST_ID + u32::try_from(joined).unwrap_or_default();
                         let join = dialect.join(id, &plan.room_name(room as usize));
-                        crowd.swarm.send(client, &join);
+                        crowd.client_pool.send(client, &join);
                     }
                     None => gathering.done += 1,
                 }

@@ -1,9 +1,9 @@
-//! The protocols of the candidates, as far as a load needs them. Pure: payloads in, payloads out.
+//! The candidates' protocols, as far as a load needs them. Pure: payloads in, payloads out.
 
 use memchr::memmem;
 use serde_json::json;
 
-/// How a candidate talks.
+/// A candidate's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// Engine.IO 4 and Socket.IO 5 with Roomful's event names.
@@ -12,31 +12,31 @@ pub(crate) enum Dialect {
     Centrifugo,
 }
 
-/// What one line of a server means.
+/// The meaning of one line from a server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Said<'a> {
-    /// The transport is open: the client may introduce itself.
+    /// The transport is open: the client may send its handshake.
     Open,
-    /// The server knows who the client is.
+    /// The server has accepted the client.
     Up,
-    /// A heartbeat, to be answered with this.
+    /// A heartbeat, and its answer.
     Heartbeat(&'static [u8]),
     /// The answer to the command with this id.
     Answer {
         /// The command's id.
         id: u32,
-        /// Whether the server did it.
+        /// True if the command succeeded.
         ok: bool,
     },
     /// A message of a room.
     Delivery(&'a [u8]),
-    /// The server sends the client away, with its words.
+    /// The server closes the connection, with its reason.
     Refused(&'a [u8]),
-    /// Nothing that a load waits for.
+    /// A line that a load ignores.
     Other,
 }
 
-/// The id of Centrifugo's connect command; ids of other commands are above it.
+/// The id of Centrifugo's connect command; other commands have higher ids.
 const CONNECT_ID: u32 = 1;
 
 impl Dialect {
@@ -48,12 +48,12 @@ impl Dialect {
         }
     }
 
-    /// Whether the server speaks first once the WebSocket is there.
+    /// True if the server speaks first on a new WebSocket.
     pub(crate) fn server_opens(self) -> bool {
         self == Self::SocketIo
     }
 
-    /// How a client introduces itself.
+    /// The client's handshake.
     pub(crate) fn hello(self, token: Option<&str>) -> String {
         match (self, token) {
             (Self::SocketIo, Some(token)) => format!("40{}", json!({ "token": token })),
@@ -65,7 +65,7 @@ impl Dialect {
         }
     }
 
-    /// Joins a room, under an id from 2; with its last 50 messages where the server keeps some.
+    /// Joins a room, under an id from 2; asks for the last 50 messages if the server stores some.
     pub(crate) fn join(self, id: u32, room: &str) -> String {
         match self {
             Self::SocketIo => event("chat:join", Some(id), &json!({ "room": room })),
@@ -73,7 +73,7 @@ impl Dialect {
         }
     }
 
-    /// Asks for the room again: Socket.IO servers answer a repeated join, Centrifugo a request for history.
+    /// Requests the room again: a repeated join for Socket.IO servers, a history request for Centrifugo.
     pub(crate) fn join_again(self, id: u32, room: &str) -> String {
         match self {
             Self::SocketIo => self.join(id, room),
@@ -83,12 +83,12 @@ impl Dialect {
         }
     }
 
-    /// Sends a message. Centrifugo answers every publication; the others where an `ack` is asked for, and then the
-    /// message carries a client id, so that a retry would be known.
+    /// Sends a message. Centrifugo acknowledges every publication; the others only with `ack`, and then the
+    /// message carries a client id, so that the server can detect a retry.
     pub(crate) fn send(self, id: u32, ack: bool, room: &str, text: &str) -> String {
         match (self, ack) {
             (Self::SocketIo, true) => {
-                // The digits of the stamp: no two messages have the same.
+                // The digits of the stamp, which are unique.
                 let message = json!({ "room": room, "text": text, "clientId": text.get(1..25) });
                 event("chat:send_message", Some(id), &message)
             }
@@ -101,7 +101,7 @@ impl Dialect {
         }
     }
 
-    /// Calls `hear` for each thing that a text frame says.
+    /// Calls `hear` for each part of a text frame.
     pub(crate) fn read<'a>(self, payload: &'a [u8], mut hear: impl FnMut(Said<'a>)) {
         match self {
             Self::SocketIo => hear(socket_io(payload)),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn socket_io_packets_are_told_apart() {
+    fn socket_io_packets_are_parsed() {
         let one = |payload| heard(Dialect::SocketIo, payload).pop().unwrap_or_default();
         assert_eq!(one("0{\"sid\":\"x\"}"), "Open");
         assert_eq!(one("40{\"sid\":\"x\"}"), "Up");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn centrifugo_lines_are_told_apart() {
+    fn centrifugo_lines_are_parsed() {
         let frame = "{\"id\":1,\"connect\":{}}\n{\"id\":3,\"error\":{\"code\":1}}\n{\"push\":{\"channel\":\"r\",\"pub\":{}}}\n{}";
         let heard = heard(Dialect::Centrifugo, frame);
         assert_eq!(heard[0], "Up");

@@ -1,6 +1,6 @@
-//! WebSocket frames as a client sees them: masked ones out, unmasked ones in.
+//! WebSocket frames from a client's side: masked ones out, unmasked ones in.
 
-/// Any mask will do for servers that are not attacked; a constant one costs the loader nothing.
+/// The servers are not under attack, so a constant mask is enough and costs the loader nothing.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 const TEXT: u8 = 1;
@@ -8,20 +8,20 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// What lies at the start of some received bytes.
+/// The first frame in some received bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
     /// A whole text message.
     Text(&'a [u8]),
-    /// The server asks for a pong with these bytes.
+    /// A ping with its payload.
     Ping(&'a [u8]),
-    /// A pong, or whatever else needs no answer.
+    /// A frame that needs no answer, such as a pong.
     Other,
     /// The server ends the connection.
     Close,
 }
 
-/// The first frame in `bytes` and how many of them it takes; `None` if it is not all there.
+/// The first frame in `bytes` with its length; `None` if it is incomplete.
 pub(crate) fn first(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
     let (&[head, short], rest) = bytes.split_first_chunk::<2>()?;
     let (length, rest) = match short & 0x7f {
@@ -91,7 +91,7 @@ fn header(opcode: u8, length: usize, mask_bit: u8) -> Vec<u8> {
     frame
 }
 
-/// The first masked frame in `bytes`, unmasked, and how many bytes it took: what the floor reads.
+/// The first masked frame in `bytes`, unmasked, and its length: the floor's read side.
 pub(crate) fn first_masked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let short = bytes.get(1)?;
     let head = match short & 0x7f {
@@ -99,7 +99,7 @@ pub(crate) fn first_masked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
         127 => 10,
         _ => 2,
     };
-    // With the mask counted as the payload's first four bytes, the frame is one that `first` can measure.
+    // With the mask counted as the payload's first four bytes, `first` can measure the frame.
     let (_, unmasked_size) = first(bytes)?;
     let size = unmasked_size + MASK.len();
     let body = bytes.get(head..size)?;
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_of_all_lengths_come_back() {
+    fn frames_of_all_lengths_round_trip() {
         for length in [0, 125, 126, 65_535, 65_536] {
             let payload = vec![b'x'; length];
             let bytes = unmasked_text(&payload);

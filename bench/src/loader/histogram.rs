@@ -1,4 +1,4 @@
-//! Latencies in a histogram: from a microsecond to a minute, exact to three digits.
+//! A histogram of latencies: from a microsecond to a minute, exact to three digits.
 
 use hdrhistogram::Histogram;
 
@@ -18,8 +18,8 @@ impl Latencies {
         Self(Histogram::new_with_bounds(1, HIGHEST_MICROS, 3).expect("constant bounds"))
     }
 
-    /// Adds one latency in nanoseconds. It counts from when the message was *due*, so a stalled server is charged for
-    /// what it kept from being sent.
+    /// Adds a latency in nanoseconds. It counts from the time when the message was *due*, so a stalled
+    /// server pays for the messages it delayed.
     pub(crate) fn record(&mut self, nanos: u64) {
         self.0.saturating_record((nanos / 1000).max(1));
     }
@@ -30,13 +30,13 @@ impl Latencies {
         self.0.value_at_quantile(quantile) as f64 / 1000.0
     }
 
-    /// Adds all of another.
+    /// Adds all latencies of another histogram.
     pub(crate) fn add(&mut self, other: &Self) {
-        // Both have the same bounds, so nothing can fall outside.
+        // Both have the same bounds, so no value can fall outside.
         let _ = self.0.add(&other.0);
     }
 
-    /// How many were added.
+    /// Number of latencies.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_come_in_milliseconds() {
+    fn quantiles_are_in_milliseconds() {
         let mut latencies = Latencies::new();
         for micros in 1..=1000 {
             latencies.record(micros * 1000);

@@ -1,10 +1,10 @@
-//! The load generator: many raw WebSocket clients on one thread. Nothing here knows what is measured.
+//! The load generator: many raw WebSocket clients on one thread. It does not know the workload.
 
+pub(crate) mod client_pool;
 pub(crate) mod crowd;
 pub(crate) mod dialect;
 pub(crate) mod frame;
 pub(crate) mod histogram;
 pub(crate) mod stamp;
-pub(crate) mod swarm;
 
 mod connection;

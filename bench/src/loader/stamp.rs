@@ -1,12 +1,12 @@
-//! What each message carries for the loader: when it was due, and which one it is.
+//! The loader's stamp in each message: its due time and its number.
 //!
-//! The stamp is plain letters in the message's text, so that it survives every server and every encoding on its way.
+//! The stamp is plain letters in the message's text, so that it survives every server and encoding.
 
-/// Marks both ends; nothing else in the messages of a measurement holds this character.
+/// Marks both ends; no other part of a message contains this character.
 const EDGE: u8 = b'~';
 const DIGITS: usize = 24;
 
-/// When a message was due, in [`clock`](crate::clock) nanoseconds, and its number within the run.
+/// The due time of a message, in [`clock`](crate::clock) nanoseconds, and its number within the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) due: u64,
@@ -14,7 +14,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// A text of `length` characters, 26 at least, that holds the stamp.
+    /// A text of `length` characters, at least 26, that contains the stamp.
     pub(crate) fn text(self, length: usize) -> String {
         let mut text = format!("~{:016x}{:08x}~", self.due, self.number);
         text.extend(std::iter::repeat_n('x', length.saturating_sub(text.len())));
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_found_in_what_surrounds_it() {
+    fn a_stamp_is_found_within_other_text() {
         let stamp = Stamp {
             due: 123_456_789_012,
             number: 77,

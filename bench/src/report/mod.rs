@@ -1,4 +1,4 @@
-//! Reports, made of stored results alone: a page in Markdown, a chart for each workload, a summary table.
+//! Reports from stored results: a page in Markdown, a chart per workload, a summary table.
 
 mod chart;
 mod page;
@@ -15,7 +15,7 @@ use crate::workload;
 /// The command line of `report`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Where results lie and reports go
+    /// Folder of results and reports
     #[arg(long, default_value = "bench/results")]
     results: PathBuf,
     /// Also write the summary table between the markers of this file
@@ -23,7 +23,7 @@ pub(crate) struct Options {
     summary: Option<PathBuf>,
 }
 
-/// Makes the reports again from what is stored.
+/// Writes the reports again from stored results.
 pub(crate) fn run(options: &Options) -> Result<(), BenchError> {
     let results = Results::load(&options.results.join("results.json"))?;
     write(&results, &options.results)?;

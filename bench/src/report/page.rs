@@ -1,4 +1,4 @@
-//! The page: what was to be reached, then each workload with its table and chart.
+//! The report page: the targets, then each workload with its table and chart.
 
 use std::fmt::Write as _;
 
@@ -13,11 +13,11 @@ use crate::workload::{self, Workload};
 pub(super) fn compose(results: &Results) -> String {
     let mut page = String::from(
         "# Roomful beside others\n\n\
-         Written by `make bench` from `results.json`. Server and loader have a core each; candidates take turns, and each \
-         run starts its server anew. Figures are medians with the least and the greatest in brackets; ratios are made \
-         round by round. How it is done: [docs/performance.md](../../docs/performance.md).\n\n",
+         Written by `make bench` from `results.json`. Server and loader have a core each; candidates take turns, and \
+         each run starts its server anew. Figures are medians with minimum and maximum in brackets; ratios compare \
+         runs of the same round. The method: [docs/performance.md](../../docs/performance.md).\n\n",
     );
-    page.push_str("## What was to be reached\n\n");
+    page.push_str("## Targets\n\n");
     page.push_str(&standings(results));
     for workload in workload::ALL {
         if let Some(section) = results.section(workload.name) {
@@ -30,10 +30,10 @@ pub(super) fn compose(results: &Results) -> String {
 /// The table of targets.
 pub(super) fn standings(results: &Results) -> String {
     let mut table = String::from(
-        "| workload | figure | compared with | wanted | measured | |\n|---|---|---|---|---|---|\n",
+        "| workload | figure | compared with | target | measured | |\n|---|---|---|---|---|---|\n",
     );
     for target in targets::ALL {
-        // Writing into a string can't fail.
+        // Writing into a string cannot fail.
         let _ = writeln!(table, "{}", standing(target, results));
     }
     table
@@ -152,7 +152,7 @@ fn table(workload: &Workload, section: &Section) -> String {
     table
 }
 
-/// Who failed in some rounds, but not in all.
+/// The candidates that failed in some rounds, but not in all.
 fn failures(workload: &Workload, section: &Section) -> Vec<(String, usize, String)> {
     let of = |key: &str| section.runs.iter().filter(|run| run.entrant == key).count();
     let failed = workload.entrants.iter().filter_map(|entrant| {

@@ -1,4 +1,5 @@
-//! Durable chat: a token at connect, and each message on disk before its ack. Roomful's own bare fan-out runs along.
+//! Durable chat: a token at connect, and each message on disk before its ack. Roomful's bare fan-out is a
+//! reference.
 
 use crate::workload::traffic::in_rooms;
 use crate::workload::{Entrant, Workload};

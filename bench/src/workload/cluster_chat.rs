@@ -18,8 +18,8 @@ pub(super) const SENDS: Workload = Workload {
     name: "pg-sends",
     title: "Durable sends through PostgreSQL, 64 senders on two nodes",
     about: "64 authenticated clients, half of them on each of two nodes, each alone in its room, 64 messages in flight. A \
-            message is committed by PostgreSQL, to its disk, before its ack. What a send costs is what both processes \
-            have spent; PostgreSQL and Redis, on the loader's core, are shown beside it.",
+            message is committed by PostgreSQL, to its disk, before its ack. A send's cost is the time of both \
+            processes; PostgreSQL and Redis, on the loader's core, appear beside it.",
     entrants: ENTRANTS,
     shown: &[
         "cpu_us_per_send",

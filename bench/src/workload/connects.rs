@@ -1,25 +1,25 @@
-//! How many clients can come in a second: TCP, WebSocket, token, welcome; then they go.
+//! Connects per second: TCP, WebSocket, token, welcome; then the clients disconnect.
 
 use std::time::Duration;
 
 use crate::candidate::SECRET;
 use crate::clock;
 use crate::error::BenchError;
+use crate::loader::client_pool::{ClientPool, Heard};
 use crate::loader::crowd::user_name;
 use crate::loader::histogram::Latencies;
-use crate::loader::swarm::{Heard, Swarm};
 use crate::progress;
 use crate::workload::traffic::to_f64;
 use crate::workload::{Entrant, Figures, Scene, Workload};
 
-/// Clients that come at the same time.
+/// Clients that connect at the same time.
 const AT_ONCE: usize = 64;
 const TURN: Duration = Duration::from_millis(20);
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "connects",
     title: "Connects with JWT",
-    about: "64 clients at a time connect, are welcomed after their token was verified, and leave for the next.",
+    about: "64 clients at a time connect, get their welcome after a token check, and disconnect.",
     entrants: &[
         Entrant::chat("roomful"),
         Entrant::chat("node"),
@@ -39,8 +39,8 @@ pub(super) const WORKLOAD: Workload = Workload {
     measure,
 };
 
-struct Door {
-    swarm: Swarm,
+struct Entrance {
+    client_pool: ClientPool,
     came: Vec<u64>,
     waiting: usize,
     welcomed: u64,
@@ -49,24 +49,24 @@ struct Door {
 
 fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let server = scene.serve()?;
-    let mut door = Door {
-        swarm: Swarm::new(server.addr(), scene.candidate.dialect)?,
+    let mut entrance = Entrance {
+        client_pool: ClientPool::new(server.addr(), scene.candidate.dialect)?,
         came: Vec::new(),
         waiting: 0,
         welcomed: 0,
         latencies: Latencies::new(),
     };
-    door.open(scene.pace.warm_up)?;
-    (door.welcomed, door.latencies) = (0, Latencies::new());
+    entrance.open(scene.pace.warm_up)?;
+    (entrance.welcomed, entrance.latencies) = (0, Latencies::new());
     let before = server.usage()?;
     let own_before = own_cpu()?;
-    let seconds = door.open(scene.pace.measured)?;
+    let seconds = entrance.open(scene.pace.measured)?;
     let cpu = server.usage()?.cpu.saturating_sub(before.cpu).as_secs_f64();
     let own = own_cpu()?.saturating_sub(own_before).as_secs_f64();
     Ok(Figures::from([
-        ("connects_per_s".to_owned(), to_f64(door.welcomed) / seconds),
-        ("connects_per_core_s".to_owned(), to_f64(door.welcomed) / cpu),
-        ("connect_p99_ms".to_owned(), door.latencies.millis(0.99)),
+        ("connects_per_s".to_owned(), to_f64(entrance.welcomed) / seconds),
+        ("connects_per_core_s".to_owned(), to_f64(entrance.welcomed) / cpu),
+        ("connect_p99_ms".to_owned(), entrance.latencies.millis(0.99)),
         ("server_busy".to_owned(), cpu / seconds),
         ("loader_busy".to_owned(), own / seconds),
     ]))
@@ -77,7 +77,7 @@ fn own_cpu() -> Result<Duration, BenchError> {
     Ok(usage.cpu)
 }
 
-impl Door {
+impl Entrance {
     fn open(&mut self, span: Duration) -> Result<f64, BenchError> {
         let start = clock::now();
         let end = start + clock::nanos(span);
@@ -87,10 +87,10 @@ impl Door {
                 let user = user_name(self.came.len());
                 let token = roomful_testkit::token::for_user(SECRET, &user);
                 self.came.push(clock::now());
-                self.swarm.connect(Some(&token))?;
+                self.client_pool.connect(Some(&token))?;
                 self.waiting += 1;
             }
-            self.swarm.turn(TURN, &mut |client, heard| match heard {
+            self.client_pool.turn(TURN, &mut |client, heard| match heard {
                 Heard::Up => welcomed.push(client),
                 Heard::Gone(reason) => lost = Some(BenchError::Lost(client, reason)),
                 _ => {}
@@ -100,7 +100,7 @@ impl Door {
             }
             for client in welcomed.drain(..) {
                 self.latencies.record(clock::now() - self.came[client]);
-                self.swarm.disconnect(client);
+                self.client_pool.disconnect(client);
                 self.waiting -= 1;
                 self.welcomed += 1;
             }

@@ -1,4 +1,4 @@
-//! Bare fan-out: no token, no store, no ack; what it costs to bring one message to many.
+//! Bare fan-out: no token, no store, no ack; the cost of delivering one message to many.
 
 use crate::workload::traffic::in_rooms;
 use crate::workload::{Entrant, Workload};
@@ -25,7 +25,7 @@ const ENTRANTS: &[Entrant] = &[
 pub(super) const ONE: Workload = Workload {
     name: "fan-out-1",
     title: "Fan-out: 1 room × 1,000, one message in flight",
-    about: "1,000 clients in one room; a member sends, and the next does when all 1,000 have got it.",
+    about: "1,000 clients in one room; a member sends, and the next one after all 1,000 have received it.",
     entrants: ENTRANTS,
     shown: SHOWN,
     clients: CLIENTS,
@@ -37,8 +37,8 @@ pub(super) const ONE: Workload = Workload {
 pub(super) const EIGHT: Workload = Workload {
     name: "fan-out-8",
     title: "Fan-out: 1 room × 1,000, eight messages in flight",
-    about: "The same with eight messages under way, from members in turn. A server may put several frames into one \
-            write; the second floor does.",
+    about: "The same with eight messages in flight, from members in turn. A server may put several frames into one \
+            write; the batched floor does.",
     entrants: &[
         Entrant::bare("floor"),
         Entrant::bare("floor-batched"),

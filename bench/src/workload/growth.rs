@@ -1,4 +1,4 @@
-//! Whether a delivery costs more as there is more of everything: members, rooms, stored messages. Roomful alone.
+//! Growth: the cost of a delivery with more members, rooms or stored messages. Roomful alone.
 
 use crate::error::BenchError;
 use crate::server::Server;
@@ -69,7 +69,7 @@ pub(super) const STORED: Workload = Workload {
     long: true,
     measure: |scene| {
         let folder = scene.place.fresh_folder()?;
-        // A quick run shows that it works, not how it grows.
+        // A quick run shows that the workload runs, not how the cost grows.
         let messages = if scene.pace.quick {
             scene.entrant.size / 100
         } else {

@@ -1,4 +1,4 @@
-//! What a client costs that is connected, authenticated, in a room, and silent.
+//! The cost of a client that is connected, authenticated, in a room, and silent.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use roomful_testkit::usage::Usage;
 
 use crate::clock;
 use crate::error::BenchError;
+use crate::loader::client_pool::Heard;
 use crate::loader::crowd::Crowd;
-use crate::loader::swarm::Heard;
 use crate::progress;
 use crate::server::Server;
 use crate::workload::{Entrant, Figures, Scene, Workload};
@@ -20,7 +20,7 @@ pub(super) const WORKLOAD: Workload = Workload {
     name: "idle",
     title: "Idle: 10,000 authenticated clients, each in a room",
     about: "Rooms of ten. Resident memory over that of the server alone, once it has come to rest; then processor time, \
-            for as long as each client takes to be asked for a sign of life.",
+            over one heartbeat interval.",
     entrants: &[
         Entrant::chat("roomful"),
         Entrant::chat("node"),
@@ -48,7 +48,7 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let mut figures = Figures::from([("rss_kib_per_client".to_owned(), memory / clients as f64)]);
     if let Some(span) = scene.pace.idle {
         let start = server.usage()?;
-        live(&mut crowd, span)?;
+        idle_for(&mut crowd, span)?;
         let cpu = server.usage()?.cpu.saturating_sub(start.cpu).as_secs_f64();
         let client_seconds = clients as f64 * span.as_secs_f64();
         figures.insert("cpu_us_per_client_s".into(), cpu * 1e6 / client_seconds);
@@ -56,7 +56,7 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     Ok(figures)
 }
 
-/// Reads the memory each second until three readings in a row are within a percent of one another.
+/// Reads the memory each second until three consecutive readings are within a percent.
 fn settled(server: &Server, mut crowd: Option<&mut Crowd>) -> Result<Usage, BenchError> {
     const STEP: Duration = Duration::from_secs(1);
     const STEPS: usize = 90;
@@ -64,7 +64,7 @@ fn settled(server: &Server, mut crowd: Option<&mut Crowd>) -> Result<Usage, Benc
     for step in 0..STEPS {
         progress::passing(&format!("  waiting for the server's memory to settle: {step} s"));
         match crowd.as_deref_mut() {
-            Some(crowd) => live(crowd, STEP)?,
+            Some(crowd) => idle_for(crowd, STEP)?,
             None => std::thread::sleep(STEP),
         }
         let usage = server.usage()?;
@@ -83,13 +83,13 @@ fn settled(server: &Server, mut crowd: Option<&mut Crowd>) -> Result<Usage, Benc
     })
 }
 
-/// Lets a crowd live for a while; everybody must still be there at the end.
-fn live(crowd: &mut Crowd, span: Duration) -> Result<(), BenchError> {
+/// Keeps the clients connected for a while; all must still be connected at the end.
+fn idle_for(crowd: &mut Crowd, span: Duration) -> Result<(), BenchError> {
     let end = clock::now() + clock::nanos(span);
     let mut lost = None;
     while clock::now() < end {
         let left = Duration::from_nanos(end.saturating_sub(clock::now()));
-        crowd.swarm.turn(left, &mut |client, heard| {
+        crowd.client_pool.turn(left, &mut |client, heard| {
             if let Heard::Gone(reason) = heard {
                 lost = Some(BenchError::Lost(client, reason));
             }

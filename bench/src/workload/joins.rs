@@ -1,4 +1,4 @@
-//! How many joins a second the server answers, each with the room's last 50 messages.
+//! Joins per second, each with the room's last 50 messages.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use roomful_testkit::usage::Usage;
 
 use crate::clock;
 use crate::error::BenchError;
+use crate::loader::client_pool::Heard;
 use crate::loader::crowd::{Crowd, room_name};
 use crate::loader::histogram::Latencies;
 use crate::loader::stamp::Stamp;
-use crate::loader::swarm::Heard;
 use crate::progress;
 use crate::workload::traffic::{TEXT, to_f64};
 use crate::workload::{Entrant, Figures, Scene, Workload};
@@ -17,11 +17,11 @@ use crate::workload::{Entrant, Figures, Scene, Workload};
 const CLIENTS: usize = 1000;
 const ROOMS: usize = 100;
 const MEMBERS: usize = CLIENTS / ROOMS;
-/// Messages that each room holds before the joins.
+/// Messages in each room before the joins.
 const HISTORY: usize = 50;
-/// Joins that are under way at a time.
+/// Joins in progress at a time.
 const AT_ONCE: usize = 32;
-/// Ids of sends, then of joins, are above those that the crowd used.
+/// Ids of sends and joins start above those of the first joins.
 const FIRST_ID: u32 = 100_000;
 const TURN: Duration = Duration::from_millis(20);
 
@@ -29,7 +29,7 @@ pub(super) const WORKLOAD: Workload = Workload {
     name: "joins",
     title: "Joins with 50 messages of history",
     about: "100 rooms of ten members with 50 stored messages each. Members join again, as after a reconnect, 32 at a time. \
-            Centrifugo, whose history is in memory, is asked for its last 50 instead.",
+            Centrifugo, with its history in memory, returns the last 50 instead.",
     entrants: &[
         Entrant::chat("roomful"),
         Entrant::chat("node"),
@@ -51,7 +51,7 @@ pub(super) const WORKLOAD: Workload = Workload {
 
 struct Joins {
     crowd: Crowd,
-    /// Commands so far; the next one's id is above [`FIRST_ID`] by as much.
+    /// Commands so far; the next id is [`FIRST_ID`] plus this number.
     asked: Vec<u64>,
     waiting: usize,
     latencies: Latencies,
@@ -84,7 +84,7 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
 }
 
 impl Joins {
-    /// Fills the rooms; one message a room and turn, so that each member keeps up.
+    /// Fills the rooms, one message per room and turn, so that each member keeps up.
     fn fill(&mut self) -> Result<(), BenchError> {
         for _ in 0..HISTORY {
             for room in 0..ROOMS {
@@ -95,8 +95,12 @@ impl Joins {
                     number: id,
                 };
                 let text = stamp.text(TEXT);
-                let payload = self.crowd.swarm.dialect().send(id, true, &room_name(room), &text);
-                self.crowd.swarm.send(sender, &payload);
+                let payload = self
+                    .crowd
+                    .client_pool
+                    .dialect()
+                    .send(id, true, &room_name(room), &text);
+                self.crowd.client_pool.send(sender, &payload);
             }
             while self.waiting > 0 {
                 self.turn()?;
@@ -115,10 +119,10 @@ impl Joins {
                 let id = self.next_id();
                 let payload = self
                     .crowd
-                    .swarm
+                    .client_pool
                     .dialect()
                     .join_again(id, &room_name(client / MEMBERS));
-                self.crowd.swarm.send(client, &payload);
+                self.crowd.client_pool.send(client, &payload);
             }
             self.turn()?;
             progress::passing(&format!("  {} joins", self.latencies.count()));
@@ -142,7 +146,7 @@ impl Joins {
             latencies,
         } = self;
         let mut failure = None;
-        crowd.swarm.turn(TURN, &mut |client, heard| match heard {
+        crowd.client_pool.turn(TURN, &mut |client, heard| match heard {
             Heard::Answer { id, ok: true } => {
                 *waiting -= 1;
                 let asked = asked.get((id - FIRST_ID) as usize).copied().unwrap_or_default();

@@ -1,21 +1,21 @@
-//! How late messages come in a large room, at half of what each server can do at most.
+//! Delivery latency in a large room, at half of each server's saturating rate.
 
 use crate::error::BenchError;
 use crate::workload::traffic::{Load, Traffic, figures};
 use crate::workload::{Entrant, Figures, Scene, Workload};
 
 const MEMBERS: usize = 10_000;
-/// Messages in flight while the saturating rate is sought.
+/// Messages in flight while searching for the saturating rate.
 const SATURATING: usize = 8;
-/// Messages a second that all but the slowest can do.
+/// A rate, in messages per second, that all but the slowest can sustain.
 const SAME_RATE: f64 = 2.0;
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "latency",
     title: "One room × 10,000: delivery at half the saturating rate",
-    about: "First eight messages in flight, to find what the server can do at most; then half as many a second, on a \
-            schedule; then two a second, the same for all. Latency counts from when a message was due to each of its 10,000 deliveries. Where the loader was \
-            busy all the time, the server could have done more.",
+    about: "First eight messages in flight, to find the server's saturating rate; then half that rate, on a schedule; \
+            then two a second, the same for all. Latency counts from a message's due time to each of its 10,000 \
+            deliveries. Where the loader was saturated, the server could have done more.",
     entrants: &[
         Entrant::bare("floor"),
         Entrant::bare("roomful-socket"),
@@ -46,7 +46,7 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     traffic.run(Load::Closed(SATURATING), scene.pace.warm_up, "warming up")?;
     let most = traffic.run(Load::Closed(SATURATING), scene.pace.measured, "saturating")?;
     traffic.settle()?;
-    // Deliveries rather than whole messages: a slow server may complete hardly one in the time.
+    // Count deliveries, not whole messages: a slow server may hardly complete one in the time.
     #[expect(clippy::cast_precision_loss, reason = "both are far below 52 bits")]
     let saturating = most.deliveries as f64 / MEMBERS as f64 / most.seconds;
     let half = Load::Open((saturating / 2.0).max(0.2));

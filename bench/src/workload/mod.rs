@@ -1,9 +1,8 @@
-//! The workloads: each is one value that says who takes part, what is done, and what is read off.
+//! The workloads: each is one value with its entrants, its load and its figures.
 
 mod chat;
 mod cluster_chat;
 mod connects;
-mod elsewhere;
 mod fan_out;
 mod growth;
 mod idle;
@@ -13,6 +12,7 @@ mod remote;
 mod sends;
 mod slow_readers;
 mod traffic;
+mod unserved;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,42 +24,42 @@ use crate::error::BenchError;
 use crate::loader::crowd::{Crowd, Plan};
 use crate::server::{Server, Start};
 
-/// What one run has measured: a figure for each name that [`figure`](crate::figure) knows.
+/// The figures of one run, by the names of [`figure`](crate::figure).
 pub(crate) type Figures = BTreeMap<String, f64>;
 
-/// One question.
+/// One workload.
 #[derive(Debug)]
 pub(crate) struct Workload {
     /// Its name on the command line, in stored results and of its chart.
     pub(crate) name: &'static str,
     /// Its name in a report.
     pub(crate) title: &'static str,
-    /// What is done, in a sentence or two for the report.
+    /// A description of one or two sentences for the report.
     pub(crate) about: &'static str,
-    /// Who takes part.
+    /// The entrants.
     pub(crate) entrants: &'static [Entrant],
     /// The figures that a report shows, the first of them as a chart.
     pub(crate) shown: &'static [&'static str],
-    /// How many connections each process holds at most.
+    /// The most connections per process.
     pub(crate) clients: usize,
-    /// Rounds at most, where a run is long and its figures vary little.
+    /// The most rounds, for long runs with little variation.
     pub(crate) most_rounds: usize,
-    /// Whether a quick run leaves it out.
+    /// True if a quick run leaves it out.
     pub(crate) long: bool,
-    /// Makes one run.
+    /// Runs it once.
     pub(crate) measure: fn(&Scene<'_>) -> Result<Figures, BenchError>,
 }
 
-/// One who takes part in a workload.
+/// A participant of a workload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entrant {
-    /// Its name within the workload: the candidate's, or the size that is tried.
+    /// Its name within the workload: the candidate's, or the tested size.
     pub(crate) key: &'static str,
-    /// Which candidate.
+    /// The candidate.
     pub(crate) candidate: &'static str,
-    /// What it has to do.
+    /// Its work.
     pub(crate) mode: Mode,
-    /// How much of what grows; 0 where nothing does.
+    /// The tested size; 0 if there is none.
     pub(crate) size: usize,
 }
 
@@ -92,28 +92,28 @@ impl Entrant {
     }
 }
 
-/// How long a run takes.
+/// The durations of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
-    /// Load before anything is read.
+    /// Warm-up.
     pub(crate) warm_up: Duration,
-    /// Load while it is measured.
+    /// Measurement.
     pub(crate) measured: Duration,
-    /// For how long idle clients are watched: one heartbeat each, at least. A quick run has no time for that.
+    /// Observation of idle clients: at least one heartbeat each. A quick run has no time for that.
     pub(crate) idle: Option<Duration>,
-    /// Stored messages and idle clients are fewer in a quick run.
+    /// The divisor of stored messages and idle clients in a quick run.
     pub(crate) quick: bool,
 }
 
 impl Pace {
-    /// For figures to keep.
+    /// A full run.
     pub(crate) const FULL: Self = Self {
         warm_up: Duration::from_secs(1),
         measured: Duration::from_secs(3),
         idle: Some(Duration::from_secs(26)),
         quick: false,
     };
-    /// For a first impression.
+    /// A quick run.
     pub(crate) const QUICK: Self = Self {
         warm_up: Duration::from_millis(400),
         measured: Duration::from_secs(1),
@@ -147,12 +147,12 @@ impl Scene<'_> {
         Server::start(&self.start(), self.place.fresh_folder()?)
     }
 
-    /// As two processes, with what they need behind them.
+    /// As a cluster of two processes, with its services.
     fn serve_as_cluster(&self) -> Result<Cluster, BenchError> {
         Cluster::start(&self.start())
     }
 
-    /// The crowd of `rooms` rooms with `members` each, with tokens where the server asks for them.
+    /// Clients in `rooms` rooms with `members` each, with tokens if the server checks them.
     fn gather(
         &self,
         server: &Server,
@@ -184,7 +184,7 @@ impl Scene<'_> {
     }
 }
 
-/// All of them, in the order of a run and of the report.
+/// All workloads, in the order of runs and reports.
 pub(crate) const ALL: &[Workload] = &[
     fan_out::ONE,
     fan_out::EIGHT,
@@ -200,7 +200,7 @@ pub(crate) const ALL: &[Workload] = &[
     remote::ONE,
     remote::EIGHT,
     remote::ROOMS,
-    elsewhere::WORKLOAD,
+    unserved::WORKLOAD,
     cluster_chat::SENDS,
     cluster_chat::ROOMS,
     growth::MEMBERS,
@@ -214,7 +214,7 @@ mod tests {
     use crate::{candidate, figure};
 
     #[test]
-    fn every_entrant_and_every_figure_is_known() {
+    fn every_entrant_and_figure_exists() {
         for workload in ALL {
             for entrant in workload.entrants {
                 assert!(

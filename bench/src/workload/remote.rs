@@ -1,4 +1,4 @@
-//! Bare fan-out over two processes and a Redis between them: all members are on the other node than whoever sends.
+//! Bare fan-out over two processes and a Redis: all members are on one node, all senders on the other.
 
 use crate::error::BenchError;
 use crate::loader::crowd::{Crowd, Plan};
@@ -16,7 +16,7 @@ const SHOWN: &[&str] = &[
     "loader_busy",
 ];
 const MEMBERS: usize = 1000;
-/// In no room, and on the other node.
+/// Senders are in no room, and on the other node.
 const SENDERS: usize = 10;
 const FAR: usize = 1;
 const NEAR: usize = 0;

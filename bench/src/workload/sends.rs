@@ -1,4 +1,4 @@
-//! Durable sends and nothing else, beside what SQLite itself can do with the same rows in batches as large.
+//! Durable sends only, beside a bare SQLite loop with the same rows and batch sizes.
 
 use std::process::Command;
 
@@ -38,7 +38,7 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let server = scene.serve()?;
     let crowd = scene.gather(&server, SENDERS, SENDERS, 1)?;
     let mut traffic = Traffic::new(crowd, true);
-    // Only Roomful tells of its batches.
+    // Only Roomful reports its batches.
     let own = scene.candidate.name == "roomful";
     let before = if own {
         Batches::of(&server.get("/metrics"))
@@ -59,7 +59,7 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     Ok(figures)
 }
 
-/// Sum and count of the store's commits, as the server's metrics tell them.
+/// Sum and count of the store's commits, from the server's metrics.
 #[derive(Clone, Copy, Default)]
 struct Batches {
     writes: f64,
@@ -88,7 +88,7 @@ impl Batches {
     }
 }
 
-/// The bare loop, as a process of its own on the server's core; rows a second.
+/// The bare loop, as a separate process on the server's core; rows per second.
 fn bare(scene: &Scene<'_>, batch: f64) -> Result<f64, BenchError> {
     let folder = scene.place.fresh_folder()?;
     let failed = |why: String| BenchError::Bare(why);

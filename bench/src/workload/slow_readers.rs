@@ -1,4 +1,5 @@
-//! One client in a hundred stops reading: what the others feel, what the stopped ones hold, and what they miss.
+//! Slow readers: one client in a hundred stops reading. Measures the others' latency, the server's memory,
+//! and what the stopped clients miss.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,15 +18,15 @@ use crate::workload::traffic::{Load, Traffic, to_f64};
 use crate::workload::{Entrant, Figures, Scene, Workload};
 
 const MEMBERS: usize = 10_000;
-/// One in so many stops.
+/// One client in so many stops.
 const STOPPED: usize = 100;
 /// Long texts, so that the kernel's own buffers are full before a heartbeat is missed.
 const TEXT: usize = 4000;
 const PER_SECOND: f64 = 10.0;
-/// How often memory is read, and how often at most, until all that have stopped are sent away.
+/// Interval and number of memory readings until all stopped clients are disconnected.
 const STEP: Duration = Duration::from_millis(250);
 const STEPS: usize = 160;
-/// Messages of a page of history: below what may wait for one client.
+/// Messages per page of history: less than a client's outbox holds.
 const PAGE: usize = 20;
 
 pub(super) const WORKLOAD: Workload = Workload {
@@ -99,7 +100,8 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     ]))
 }
 
-/// Messages from a few who are alone in their rooms, until SQLite's caches are full: later growth is the readers'.
+/// Sends messages in private rooms until SQLite's caches are full, so that later growth belongs to the
+/// readers.
 fn fill_caches(scene: &Scene<'_>, server: &Server) -> Result<(), BenchError> {
     const ALONE: usize = 64;
     let crowd = scene.gather(server, ALONE, ALONE, 1)?;
@@ -115,7 +117,7 @@ fn slow_consumers(server: &Server) -> usize {
     count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Brings those who were sent away back; how many messages they can't get any more.
+/// Reconnects the disconnected clients; returns the number of messages that they cannot get any more.
 fn missed(addr: SocketAddr, seen: &HashMap<usize, u64>) -> Result<u64, BenchError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(BenchError::Loader)?.block_on(async {

@@ -1,4 +1,4 @@
-//! Messages through a crowd, and who has got them: closed-loop with a fixed number in flight, or open-loop on a schedule.
+//! Message traffic among the clients: closed loop with a fixed number in flight, or open loop on a schedule.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,43 +8,43 @@ use roomful_testkit::usage::Usage;
 use crate::candidate::Mode;
 use crate::clock;
 use crate::error::BenchError;
+use crate::loader::client_pool::Heard;
 use crate::loader::crowd::{Crowd, Plan};
 use crate::loader::histogram::Latencies;
 use crate::loader::stamp::Stamp;
-use crate::loader::swarm::Heard;
 use crate::progress;
 use crate::spent::{Serving, Spent};
 use crate::workload::{Figures, Pace, Scene};
 
-/// Characters of a message's text: with its room and its event some 190 bytes on the wire.
+/// Characters of a message's text: about 190 bytes on the wire with room and event.
 pub(super) const TEXT: usize = 120;
 /// Ids of sends start above those of joins.
 const FIRST_ID: u32 = 100_000;
 const TURN: Duration = Duration::from_millis(20);
-/// For how long nothing may come while something is due.
+/// The longest silence while something is due.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// After so long without news, what is still missing was lost.
+/// After this silence, missing messages count as lost.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// How messages are paced.
+/// The pace of messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Load {
-    /// As many are always under way; the next goes out when one has reached everybody.
+    /// A fixed number in flight; the next one leaves when one has reached all members.
     Closed(usize),
-    /// So many a second, whether the server keeps up or not. Latency counts from when a message was due.
+    /// A fixed rate, whether the server keeps up or not. Latency counts from a message's due time.
     Open(f64),
 }
 
-/// What came within a span.
+/// The deliveries within a span.
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) seconds: f64,
     pub(super) deliveries: u64,
     pub(super) complete: u64,
     pub(super) acked: u64,
-    /// From when a message was due to each delivery.
+    /// From a message's due time to each delivery.
     pub(super) delivery: Latencies,
-    /// From when a message was due to its ack.
+    /// From a message's due time to its ack.
     pub(super) ack: Latencies,
 }
 
@@ -63,11 +63,11 @@ impl Tally {
 
 struct Message {
     due: u64,
-    /// Deliveries, and the ack if there is one, that are still to come.
+    /// Outstanding deliveries, and the ack if requested.
     left: u32,
 }
 
-/// A crowd that talks.
+/// Connected clients that send.
 pub(super) struct Traffic {
     pub(super) crowd: Crowd,
     state: State,
@@ -80,9 +80,9 @@ struct State {
     in_flight: usize,
     /// Characters of a text.
     text: usize,
-    /// Members who don't read, so that nobody waits for them, and the last seq that each has read.
+    /// Members that do not read, whose deliveries are not awaited, with their last seq.
     deaf: HashMap<usize, u64>,
-    /// How many of those were sent away.
+    /// The number of those that were disconnected.
     gone: usize,
     last_news: u64,
     failure: Option<BenchError>,
@@ -90,7 +90,7 @@ struct State {
 }
 
 impl Traffic {
-    /// With `ack`, senders ask for one, and a message counts as done only once it has come.
+    /// With `ack`, senders request one, and a message is done only once it has arrived.
     pub(super) fn new(crowd: Crowd, ack: bool) -> Self {
         let state = State {
             plan: crowd.plan,
@@ -107,27 +107,27 @@ impl Traffic {
         Self { crowd, state }
     }
 
-    /// The same with texts of another length.
+    /// The same with another text length.
     pub(super) fn with_text(mut self, characters: usize) -> Self {
         self.state.text = characters;
         self
     }
 
-    /// These clients stop reading; nobody expects a message at them, nor minds if they are sent away.
+    /// Stops the reading of these clients; their deliveries are not awaited, and they may be disconnected.
     pub(super) fn deafen(&mut self, clients: impl IntoIterator<Item = usize>) -> Result<(), BenchError> {
         for client in clients {
-            self.crowd.swarm.set_reading(client, false)?;
+            self.crowd.client_pool.set_reading(client, false)?;
             self.state.deaf.insert(client, 0);
         }
         Ok(())
     }
 
-    /// Those who have stopped read what still lies in their kernel's buffers, until the server's end of it or for
-    /// `span`; the last seq that each has read.
+    /// Lets the stopped clients read their kernel's buffers, until the end of the connection or for `span`.
+    /// Returns the last seq of each.
     pub(super) fn drain_deaf(&mut self, span: Duration) -> Result<HashMap<usize, u64>, BenchError> {
         let deaf: Vec<_> = self.state.deaf.keys().copied().collect();
         for client in deaf {
-            self.crowd.swarm.set_reading(client, true)?;
+            self.crowd.client_pool.set_reading(client, true)?;
         }
         let end = clock::now() + clock::nanos(span);
         while clock::now() < end {
@@ -136,12 +136,12 @@ impl Traffic {
         Ok(self.state.deaf.clone())
     }
 
-    /// How many of those who had stopped reading the server has sent away, as far as they have noticed.
+    /// The number of stopped clients that the server has disconnected, as far as they have noticed.
     pub(super) fn gone(&self) -> usize {
         self.state.gone
     }
 
-    /// Load for a while; what came meanwhile.
+    /// Generates load for a while; returns the deliveries.
     pub(super) fn run(&mut self, load: Load, span: Duration, what: &str) -> Result<Tally, BenchError> {
         let start = clock::now();
         let end = start + clock::nanos(span);
@@ -167,7 +167,7 @@ impl Traffic {
         Ok(std::mem::replace(&mut self.state.tally, Tally::new()))
     }
 
-    /// Waits until everything that is under way has come; what came meanwhile.
+    /// Waits until all outstanding deliveries have arrived; returns them.
     pub(super) fn settle(&mut self) -> Result<Tally, BenchError> {
         self.state.last_news = clock::now();
         while self.state.in_flight > 0 {
@@ -176,8 +176,8 @@ impl Traffic {
         Ok(std::mem::replace(&mut self.state.tally, Tally::new()))
     }
 
-    /// Says something in every room until all its members have heard it, which those do not who are on another node that has
-    /// not subscribed to the room yet. No server tells when it has.
+    /// Sends to every room until all its members have received a message. Members on another node do not
+    /// until that node has subscribed to the room, and no server reports when it has.
     pub(super) fn meet(&mut self) -> Result<(), BenchError> {
         let start = clock::now();
         loop {
@@ -198,7 +198,7 @@ impl Traffic {
         }
     }
 
-    /// Sends what is due, and says how long nothing more will be.
+    /// Sends the due messages; returns the time until the next one.
     fn send_due(&mut self, load: Load, start: u64, now: u64, sent: &mut u64) -> Duration {
         match load {
             Load::Closed(window) => {
@@ -229,7 +229,7 @@ impl Traffic {
         } = &mut self.state;
         let number = messages.len();
         let room = number % plan.rooms;
-        // Members take turns, so that it is not one socket that is always hot.
+        // Members take turns, so that not one socket is always hot.
         let turn = (number / plan.rooms) % plan.members;
         let mut members = (turn..turn + plan.members).map(|member| plan.client(room, member % plan.members));
         let sender = plan
@@ -248,16 +248,16 @@ impl Traffic {
             left: u32::try_from(readers).unwrap_or(u32::MAX) + u32::from(*ack),
         });
         let text = Stamp { due, number }.text(*text);
-        let dialect = self.crowd.swarm.dialect();
+        let dialect = self.crowd.client_pool.dialect();
         let payload = dialect.send(FIRST_ID + number, *ack, &plan.room_name(room), &text);
-        self.crowd.swarm.send(sender, &payload);
+        self.crowd.client_pool.send(sender, &payload);
         self.state.in_flight += 1;
     }
 
     fn turn(&mut self, wait: Duration) -> Result<(), BenchError> {
         let Self { crowd, state } = self;
         crowd
-            .swarm
+            .client_pool
             .turn(wait, &mut |client, heard| state.hear(client, heard))?;
         if let Some(failure) = state.failure.take() {
             return Err(failure);
@@ -303,7 +303,7 @@ impl State {
         }
     }
 
-    /// What is under way is not waited for any more.
+    /// Gives up waiting for outstanding deliveries.
     fn forget(&mut self) {
         self.messages.iter_mut().for_each(|message| message.left = 0);
         self.in_flight = 0;
@@ -339,7 +339,8 @@ fn due_after(sent: u64, per_second: f64) -> u64 {
     clock::nanos(Duration::from_secs_f64(sent as f64 / per_second.max(0.001)))
 }
 
-/// What a delivery costs in so many rooms of so many members, with so many messages in flight. Chat waits for acks too.
+/// The cost of a delivery in `rooms` rooms of `members`, with that many messages in flight. Chat waits for
+/// acks too.
 pub(super) fn in_rooms(
     scene: &Scene<'_>,
     rooms: usize,
@@ -352,7 +353,7 @@ pub(super) fn in_rooms(
     cost(&server, &mut traffic, Load::Closed(in_flight), scene.pace)
 }
 
-/// What came within a measured span, and what it has cost.
+/// The deliveries within a measured span, and their cost.
 pub(super) struct Span {
     pub(super) tally: Tally,
     pub(super) spent: Spent,
@@ -361,7 +362,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Rates, latencies, and how busy either side was.
+    /// Rates, latencies, and the utilisation of both sides.
     pub(super) fn figures(&self) -> Figures {
         let mut figures = figures(&self.tally);
         let busy = |cpu: Duration| cpu.as_secs_f64() / self.tally.seconds;
@@ -371,12 +372,12 @@ impl Span {
     }
 }
 
-/// Microseconds of processor time for each of so many.
+/// Microseconds of processor time per item.
 pub(super) fn micros_each(cpu: Duration, count: u64) -> f64 {
     cpu.as_secs_f64() * 1e6 / to_f64(count)
 }
 
-/// Warms up, measures, and reads off what each delivery has cost.
+/// Warms up, measures, and computes the cost of a delivery.
 pub(super) fn cost(
     serving: &dyn Serving,
     traffic: &mut Traffic,
@@ -390,7 +391,7 @@ pub(super) fn cost(
     Ok(figures)
 }
 
-/// Warms up, and measures.
+/// Warms up and measures.
 pub(super) fn measured(
     serving: &dyn Serving,
     traffic: &mut Traffic,

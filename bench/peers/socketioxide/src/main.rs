@@ -8,7 +8,7 @@ use socketioxide::{
 };
 use tokio::net::TcpListener;
 
-// The allocator that Roomful has too, so that allocators are not what is compared.
+// Roomful's allocator, so that the comparison is not one of allocators.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

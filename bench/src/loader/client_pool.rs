@@ -1,5 +1,5 @@
-//! Many clients on one thread and one epoll: it connects them, introduces them, answers heartbeats, and tells the rest
-//! to whoever turns it.
+//! Many clients on one thread and one epoll: connects them, does their handshakes, answers heartbeats, and
+//! passes everything else to the caller.
 
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,28 +14,28 @@ use crate::loader::frame::{self, Frame};
 
 const READ_BUFFER: usize = 256 * 1024;
 const EVENTS: usize = 1024;
-/// Clients per source address, and swarms so far, each from addresses of its own: the kernel looks long for a free port
-/// where many are in use or were in the last minute.
+/// Clients per source address, and the number of pools so far. Each pool uses its own addresses: the kernel
+/// searches long for a free port where many are in use or were in the last minute.
 const PER_ADDRESS: usize = 1000;
-static SWARMS: AtomicU8 = AtomicU8::new(0);
+static POOLS: AtomicU8 = AtomicU8::new(0);
 
-/// What a client has heard.
+/// An event of a client.
 #[derive(Debug)]
 pub(crate) enum Heard<'a> {
-    /// It may send commands now.
+    /// The client can send commands now.
     Up,
     /// The answer to one of its commands.
     Answer { id: u32, ok: bool },
     /// A message of a room.
     Delivery(&'a [u8]),
-    /// It has lost its connection, and why.
+    /// The client has lost its connection, with the reason.
     Gone(String),
 }
 
-/// The clients. A client is known by its number, counted from 0 in the order of [`Swarm::connect`].
-pub(crate) struct Swarm {
+/// The clients. A client's number counts from 0 in the order of [`ClientPool::connect`].
+pub(crate) struct ClientPool {
     addr: SocketAddr,
-    /// The third part of its clients' addresses.
+    /// The third byte of its clients' addresses.
     network: u8,
     dialect: Dialect,
     poll: Poll,
@@ -44,12 +44,12 @@ pub(crate) struct Swarm {
     connections: Vec<Option<Connection>>,
 }
 
-impl Swarm {
-    /// An empty swarm towards one server.
+impl ClientPool {
+    /// An empty pool for one server.
     pub(crate) fn new(addr: SocketAddr, dialect: Dialect) -> Result<Self, BenchError> {
         Ok(Self {
             addr,
-            network: 1 + SWARMS.fetch_add(1, Ordering::Relaxed) % 250,
+            network: 1 + POOLS.fetch_add(1, Ordering::Relaxed) % 250,
             dialect,
             poll: Poll::new().map_err(BenchError::Loader)?,
             events: Events::with_capacity(EVENTS),
@@ -58,12 +58,12 @@ impl Swarm {
         })
     }
 
-    /// Starts another client; [`Heard::Up`] comes when the server has taken its token.
+    /// Starts another client; [`Heard::Up`] follows when the server has accepted its token.
     pub(crate) fn connect(&mut self, token: Option<&str>) -> Result<usize, BenchError> {
         self.connect_to(self.addr, token, false)
     }
 
-    /// The same, to another of its nodes; a `narrow` client's kernel takes little before it is read.
+    /// The same, to another node; a `narrow` client's kernel buffers little.
     pub(crate) fn connect_to(
         &mut self,
         addr: SocketAddr,
@@ -91,20 +91,20 @@ impl Swarm {
         Ipv4Addr::new(127, 0, self.network, last)
     }
 
-    /// How the server is talked to.
+    /// The server's protocol.
     pub(crate) fn dialect(&self) -> Dialect {
         self.dialect
     }
 
-    /// Sends a payload as one text frame. A client that is gone sends nothing; its loss is heard by [`Swarm::turn`].
+    /// Sends a payload as one text frame. A lost client sends nothing; [`ClientPool::turn`] reports its loss.
     pub(crate) fn send(&mut self, client: usize, payload: &str) {
         if let Some(connection) = self.connections[client].as_mut() {
-            // What fails here is heard as the end of the connection at its next event.
+            // A failure shows as the end of the connection at its next event.
             let _ = connection.send(&frame::text(payload.as_bytes()));
         }
     }
 
-    /// Stops or resumes a client's reading. What has come meanwhile is read at the next turn.
+    /// Stops or resumes a client's reading. The next turn reads the data that has arrived meanwhile.
     pub(crate) fn set_reading(&mut self, client: usize, reading: bool) -> Result<(), BenchError> {
         let Some(connection) = self.connections[client].as_mut() else {
             return Ok(());
@@ -115,21 +115,21 @@ impl Swarm {
         } else {
             Interest::WRITABLE
         };
-        // Registering anew makes epoll report at once what is already there.
+        // A new registration makes epoll report waiting data at once.
         self.poll
             .registry()
             .reregister(&mut connection.stream, Token(client), interest)
             .map_err(BenchError::Loader)
     }
 
-    /// Ends a client's connection without waiting for the server.
+    /// Closes a client's connection without waiting for the server.
     pub(crate) fn disconnect(&mut self, client: usize) {
         if let Some(connection) = self.connections[client].take() {
             let _ = connection.stream.shutdown(Shutdown::Both);
         }
     }
 
-    /// Waits for something to happen, `wait` at most, and tells what each client has heard.
+    /// Waits for events, `wait` at most, and reports each client's.
     pub(crate) fn turn(
         &mut self,
         wait: Duration,
@@ -167,7 +167,7 @@ impl Swarm {
     }
 }
 
-/// Reads until the kernel has no more; the reason if the connection has ended.
+/// Reads until the kernel has no more; returns the reason if the connection has ended.
 fn drain(
     connection: &mut Connection,
     dialect: Dialect,
@@ -207,7 +207,7 @@ fn greet(connection: &mut Connection) {
     let _ = connection.send(&hello);
 }
 
-/// Acts on one frame; the reason if the server has ended the connection with it.
+/// Handles one frame; returns the reason if the server has ended the connection with it.
 fn take(
     connection: &mut Connection,
     dialect: Dialect,

@@ -1,4 +1,4 @@
-//! What a node pays for rooms that it does not serve.
+//! The cost of messages in rooms that a node does not serve.
 
 use crate::candidate::Mode;
 use crate::error::BenchError;
@@ -12,11 +12,11 @@ const BUSY: usize = 0;
 const IDLE: usize = 1;
 
 pub(super) const WORKLOAD: Workload = Workload {
-    name: "elsewhere",
+    name: "unserved",
     title: "Over Redis: a node beside 100 busy rooms of another",
-    about: "Two processes and a Redis. All members of 100 rooms of ten are on one node, 100 messages in flight; on the other \
-            is one client, in a room where nobody speaks. What that node spends is not for anybody's sake. Durable, \
-            Roomful tells every node the places of each commit, without what it holds.",
+    about: "Two processes and a Redis. All members of 100 rooms of ten are on one node, 100 messages in flight. The \
+            other node has one client, in a silent room; its cost benefits nobody. In durable runs, Roomful announces \
+            the positions of each commit to every node, without the entries.",
     entrants: &[
         Entrant::bare("roomful-socket"),
         Entrant::bare("node-redis"),
@@ -25,7 +25,7 @@ pub(super) const WORKLOAD: Workload = Workload {
         Entrant::chat("roomful"),
     ],
     shown: &[
-        "elsewhere_us_per_message",
+        "unserved_us_per_message",
         "messages_per_s",
         "server_busy",
         "loader_busy",
@@ -48,13 +48,13 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
         first_room: ROOMS,
         ..scene.plan(1, 1, 1)
     };
-    // It is there to the end, and never speaks.
+    // This client stays to the end and never sends.
     let _lonely = Crowd::gather(cluster.addr(IDLE), dialect, lonely)?;
     let mut traffic = Traffic::new(busy, scene.entrant.mode == Mode::Chat);
     let span = measured(&cluster, &mut traffic, Load::Closed(ROOMS), scene.pace)?;
     let mut figures = span.figures();
     figures.insert(
-        "elsewhere_us_per_message".into(),
+        "unserved_us_per_message".into(),
         micros_each(span.spent.nodes[IDLE], span.tally.complete),
     );
     Ok(figures)

@@ -1,6 +1,6 @@
-//! What stands behind the processes of a cluster: a Redis that they share, and a PostgreSQL where they keep messages.
+//! The services of a cluster: a shared Redis, and a PostgreSQL for its messages.
 //!
-//! Both are on the loader's core, so that the servers' core is theirs alone, and new for each run.
+//! Both run on the loader's core, so that the servers have theirs alone, and are new for each run.
 
 use std::time::Duration;
 
@@ -13,30 +13,30 @@ use crate::error::BenchError;
 
 /// Redis, and for durable runs PostgreSQL.
 #[derive(Debug)]
-pub(crate) struct Behind {
+pub(crate) struct Services {
     redis: RedisServer,
     postgres: Option<PostgresServer>,
     links: Links,
-    /// Redis is a child of this runtime.
+    /// Redis is a child process of this runtime.
     _runtime: Runtime,
 }
 
-impl Behind {
-    /// Starts what a run of this kind needs. Redis writes nothing to disk: nobody here takes it for the truth. PostgreSQL
-    /// commits as it does unless told otherwise, to the disk.
+impl Services {
+    /// Starts the services for a run. Redis does not persist, since no candidate treats it as the truth.
+    /// PostgreSQL keeps its defaults and syncs commits to disk.
     pub(crate) fn start(mode: Mode) -> Result<Self, BenchError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(BenchError::Loader)?;
         let redis = runtime.block_on(RedisServer::start_with(None, &["--appendonly", "no"]));
-        let redis = redis.map_err(BenchError::Behind)?;
+        let redis = redis.map_err(BenchError::Services)?;
         let postgres = match mode {
             Mode::Bare => None,
-            Mode::Chat => Some(PostgresServer::start().map_err(BenchError::Behind)?),
+            Mode::Chat => Some(PostgresServer::start().map_err(BenchError::Services)?),
         };
         let database = postgres.as_ref().map(PostgresServer::new_database).transpose();
         let links = Links {
             redis: redis.url(),
-            postgres: database.map_err(BenchError::Behind)?,
+            postgres: database.map_err(BenchError::Services)?,
         };
         Ok(Self {
             redis,
@@ -46,7 +46,7 @@ impl Behind {
         })
     }
 
-    /// How servers reach it.
+    /// The URLs for servers.
     pub(crate) fn links(&self) -> &Links {
         &self.links
     }
@@ -56,14 +56,14 @@ impl Behind {
         self.redis.pid().map_or(Ok(Duration::ZERO), cpu)
     }
 
-    /// Processor time of PostgreSQL so far: all processes that it has now. Servers keep their connections, so none that
-    /// counts ends within a run.
+    /// Processor time of PostgreSQL so far, over its present processes. Servers keep their connections, so
+    /// no relevant process ends within a run.
     pub(crate) fn postgres(&self) -> Result<Duration, BenchError> {
         let Some(postgres) = &self.postgres else {
             return Ok(Duration::ZERO);
         };
         let processes = postgres.processes().map_err(BenchError::Usage)?;
-        // One may have ended since it was listed: a worker that had nothing to do.
+        // A process may have ended since the listing: an idle worker.
         Ok(processes
             .into_iter()
             .filter_map(|process| cpu(process).ok())
