@@ -108,7 +108,7 @@ describe("joining", () => {
 });
 
 describe("reading", () => {
-  test("marks gather, and nothing is told twice", async () => {
+  test("marks are coalesced, and none is sent twice", async () => {
     const { calls, request } = line();
     const clock = new TestClock();
     const reading = new Reading({ request, clock, changed: () => undefined });
@@ -126,7 +126,7 @@ describe("reading", () => {
 });
 
 describe("typing", () => {
-  test("is told at most each two seconds, and ends after five of silence", async () => {
+  test("is sent at most every two seconds, and ends after five seconds of silence", async () => {
     const { calls, request } = line();
     const clock = new TestClock();
     const typist = new Typist(request, clock);

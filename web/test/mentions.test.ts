@@ -41,13 +41,13 @@ describe("whom a text mentions", () => {
     expect(mentioned("@Annabel x@Ann @ Ann", nobody, people, 9)).toEqual([]);
   });
 
-  test("is who was chosen, where two have the name; nobody, where none was", () => {
+  test("mentions the chosen user if two have the name, and nobody without a choice", () => {
     expect(mentioned("@Bob", nobody, people, 9)).toEqual([]);
     expect(mentioned("@Bob", new Map([["Bob", "u4"]]), people, 9)).toEqual(["u4"]);
     expect(mentioned("nobody after all", new Map([["Bob", "u4"]]), people, 9)).toEqual([]);
   });
 
-  test("is still who was chosen when they have gone meanwhile, and no more than the server takes", () => {
+  test("keeps the chosen user after they have gone, and stays within the server's limit", () => {
     expect(
       mentioned(
         "@Cy and @Bob",

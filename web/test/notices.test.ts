@@ -9,7 +9,7 @@ function notice(at: number, more: Partial<Notice> = {}): Notice {
 }
 
 describe("notifications", () => {
-  test("count once, however often they are told, and are bounded", () => {
+  test("count once, however often they arrive, and are bounded", () => {
     const notices = new Notices();
     expect([notices.receive(notice(1)), notices.receive(notice(1))]).toEqual([true, false]);
     expect(notices.unread).toBe(1);

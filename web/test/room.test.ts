@@ -23,7 +23,7 @@ function answer(more: Partial<JoinAnswer> = {}): JoinAnswer {
 }
 
 describe("a room", () => {
-  test("counts what others say while nobody watches, and not one's own words", () => {
+  test("counts other users' messages while the room is not watched, not one's own", () => {
     const room = new Room("lobby");
     room.joined(answer(), false, "ada");
     room.receive(message(4), "ada", false, true);
@@ -47,7 +47,7 @@ describe("a room", () => {
     expect(room.readers(4)).toEqual([]);
   });
 
-  test("a mark of the user's other device leaves only what lies behind it", () => {
+  test("a read mark from another device leaves only later messages unread", () => {
     const room = new Room("lobby");
     room.joined(answer({ readSeq: 0, unread: 3 }), false, "ada");
     room.readElsewhere(2, "ada");
@@ -112,7 +112,7 @@ describe("what becomes of messages", () => {
     expect(room.editing).toBeUndefined();
   });
 
-  test("who comes back is told how much others said meanwhile, and where that begins", () => {
+  test("a returning user sees how many messages they missed, and where those begin", () => {
     const room = new Room("lobby");
     room.joined(answer(), false, "ada");
     const missed = [
@@ -127,7 +127,7 @@ describe("what becomes of messages", () => {
     expect(room.timeline.messages.find(({ seq }) => seq === 3)?.deleted).toBe(true);
   });
 
-  test("an answer that ends early tells the number by what is unread", () => {
+  test("an answer that ends early gives the number by its unread count", () => {
     const room = new Room("lobby");
     room.joined(answer(), false, "ada");
     room.joined(answer({ head: 900, messages: range(4, 5), more: true, unread: 800 }), true, "ada");

@@ -80,7 +80,7 @@ describe("sending", () => {
     expect(outbox.of("lobby").map(({ mentions }) => mentions)).toEqual([["bob"], undefined]);
   });
 
-  test("waits as long as the server says, and holds back what was written later", async () => {
+  test("waits as long as the server says, and holds back later messages", async () => {
     const { sending, clock, sent } = scene([limited]);
     sending.send("lobby", "first");
     sending.send("lobby", "second");

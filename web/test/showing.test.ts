@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Roster } from "../src/chat/roster.ts";
+import { OnlineUsers } from "../src/chat/online_users.ts";
 import { Showing } from "../src/chat/showing.ts";
 import { RequestError, type Choice, type OnlineUser, type Request } from "../src/contract.ts";
 import { choiceOf, statusLine, statusText } from "../src/format/statuses.ts";
@@ -8,7 +8,7 @@ import { Rooms } from "../src/state/rooms.ts";
 import { memoryShelf, settle, TestClock } from "./clock.ts";
 
 function scene(answers: OnlineUser[][]): {
-  roster: Roster;
+  onlineUsers: OnlineUsers;
   rooms: Rooms;
   clock: TestClock;
   asked: string[];
@@ -22,39 +22,39 @@ function scene(answers: OnlineUser[][]): {
     asked.push(room);
     return { room, users: answers.shift() ?? [] };
   }) as unknown as Request;
-  const roster = new Roster({ rooms, people: new People(), request, clock, changed: () => undefined });
-  return { roster, rooms, clock, asked };
+  const onlineUsers = new OnlineUsers({ rooms, people: new People(), request, clock, changed: () => undefined });
+  return { onlineUsers, rooms, clock, asked };
 }
 
-describe("what others show as", () => {
+describe("other users' statuses", () => {
   test("changes in every room where they are known, and asks for the list where they are not", async () => {
-    const { roster, rooms, clock, asked } = scene([
+    const { onlineUsers, rooms, clock, asked } = scene([
       [{ userId: "bob", name: "Bob" }],
       [{ userId: "bob" }, { userId: "eve", status: "busy" }],
     ]);
     const lobby = rooms.get("lobby");
-    if (lobby) roster.refresh(lobby);
+    if (lobby) onlineUsers.refresh(lobby);
     await clock.pass(1_000);
-    roster.showsAs("bob", { status: "away", text: "Lunch" });
+    onlineUsers.showsAs("bob", { status: "away", text: "Lunch" });
     expect(lobby?.online.get("bob")).toEqual({ userId: "bob", name: "Bob", status: "away", text: "Lunch" });
-    roster.showsAs("eve", { status: "busy" });
-    roster.showsAs("eve", { status: "busy" });
+    onlineUsers.showsAs("eve", { status: "busy" });
+    onlineUsers.showsAs("eve", { status: "busy" });
     await clock.pass(1_000);
     expect([asked, lobby?.online.get("eve")?.status]).toEqual([["lobby", "lobby"], "busy"]);
   });
 
   test("the invisible are in no list", async () => {
-    const { roster, rooms, clock } = scene([[{ userId: "me" }, { userId: "bob" }]]);
+    const { onlineUsers, rooms, clock } = scene([[{ userId: "me" }, { userId: "bob" }]]);
     const lobby = rooms.get("lobby");
-    if (lobby) roster.refresh(lobby);
+    if (lobby) onlineUsers.refresh(lobby);
     await clock.pass(1_000);
-    roster.showsAs("me", { status: "invisible" });
+    onlineUsers.showsAs("me", { status: "invisible" });
     expect([...(lobby?.online.keys() ?? [])]).toEqual(["bob"]);
   });
 });
 
 describe("what the user shows as", () => {
-  test("is what the server took, what another device chose, and online anew with each connection", async () => {
+  test("is the acknowledged choice, another device's choice, and online again with each connection", async () => {
     const told: Choice[] = [];
     const failures: string[] = [];
     let refuse = false;
@@ -82,7 +82,7 @@ describe("what the user shows as", () => {
     ]);
   });
 
-  test("in words: nothing for who is simply online", () => {
+  test("in words: nothing for plain online", () => {
     expect(statusLine({ status: "online", text: null })).toBe("");
     expect(statusLine({ status: "online", text: "In Rome" })).toBe("In Rome");
     expect(statusLine({ status: "busy" })).toBe("Busy");

@@ -48,7 +48,7 @@ describe("a timeline", () => {
     expect(timeline.hasOlder).toBe(true);
   });
 
-  test("does not take away what is being read: when full it ends, and counts on", () => {
+  test("does not remove messages being read: when full, it stops appending and counts", () => {
     const timeline = filled(1, WINDOW);
     timeline.receive(message(WINDOW + 1), false);
     expect(timeline.first?.seq).toBe(1);
@@ -80,7 +80,7 @@ describe("a timeline", () => {
     expect(timeline.hasNewer).toBe(false);
   });
 
-  test("resumes with what it missed", () => {
+  test("resumes with the missed messages", () => {
     const timeline = filled(1, 5);
     timeline.resume(page(6, 8), 8, false);
     expect(seqs(timeline)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
@@ -120,7 +120,7 @@ describe("a timeline", () => {
     expect([timeline.head, timeline.cursor]).toEqual([4, 4]);
   });
 
-  test("what was missed reaches the messages held since before, and only those", () => {
+  test("missed changes apply to messages held from before, and only to those", () => {
     const timeline = filled(1, 3);
     const liked = (seq: number, logSeq: number): Change => ({
       type: "reaction",

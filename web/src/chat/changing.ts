@@ -1,5 +1,5 @@
-// Edits, deletes and reactions on their way to the server. What they make of a message comes back with its
-// event, to all alike.
+// Sends edits, deletes and reactions to the server. The changed message comes back as an event, to all
+// clients alike.
 
 import { failureOf, type Message, type Request } from "../contract.ts";
 import { reacted } from "../state/changes.ts";

@@ -17,7 +17,7 @@ import { Inbox } from "./inbox.ts";
 import { Joining } from "./joining.ts";
 import { Noticing } from "./noticing.ts";
 import { Reading } from "./reading.ts";
-import { Roster } from "./roster.ts";
+import { OnlineUsers } from "./online_users.ts";
 import { Sending } from "./sending.ts";
 import { Showing } from "./showing.ts";
 import { Typist } from "./typist.ts";
@@ -36,7 +36,7 @@ export interface ChatParts {
   clock: Clock;
   lasting: Shelf;
   perTab: Shelf;
-  /** Gets the next token; rejects if there is none to be had. */
+  /** Gets the next token; rejects if there is none. */
   renew: () => Promise<Session>;
   /** The session is over; `why` is for the user. */
   over: (why?: string) => void;
@@ -66,7 +66,7 @@ export class Chat {
   private readonly reading: Reading;
   private readonly joining: Joining;
   private readonly inbox: Inbox;
-  private readonly roster: Roster;
+  private readonly onlineUsers: OnlineUsers;
   private readonly hearers = new Set<() => void>();
   private readonly arrivals = new Set<(room: Room, message: Message) => void>();
   /** The user looks at the open room; `atEnd`: at its newest messages. */
@@ -99,10 +99,10 @@ export class Chat {
       changed,
       failed: (words) => this.tell(words),
     });
-    this.roster = new Roster({ rooms: this.rooms, people: this.people, request, clock, changed });
+    this.onlineUsers = new OnlineUsers({ rooms: this.rooms, people: this.people, request, clock, changed });
     this.showing = new Showing({
       request,
-      chosen: (choice) => this.roster.showsAs(this.me, choice),
+      chosen: (choice) => this.onlineUsers.showsAs(this.me, choice),
       failed: (words) => this.tell(words),
     });
     const ready = (name: string): boolean => this.rooms.get(name)?.phase === "joined";
@@ -165,7 +165,7 @@ export class Chat {
     }
     if (this.line.state === "online") {
       if (!known || room.phase === "refused") this.enter(room);
-      else if (room.phase === "joined") this.roster.refresh(room);
+      else if (room.phase === "joined") this.onlineUsers.refresh(room);
     }
     this.changed();
   }
@@ -278,13 +278,13 @@ export class Chat {
     });
     // Only of rooms that are not on the list: all others are joined.
     on("chat:unread", ({ room }) => void this.found(room));
-    on("chat:member_joined", ({ room }) => this.roster.came(room));
-    on("chat:member_left", ({ room, userId }) => this.roster.went(userId, room));
-    on("presence:online", () => this.roster.came());
+    on("chat:member_joined", ({ room }) => this.onlineUsers.came(room));
+    on("chat:member_left", ({ room, userId }) => this.onlineUsers.went(userId, room));
+    on("presence:online", () => this.onlineUsers.came());
     on("presence:status", ({ userId, ...choice }) =>
-      userId === this.me ? this.showing.told(choice) : this.roster.showsAs(userId, choice),
+      userId === this.me ? this.showing.told(choice) : this.onlineUsers.showsAs(userId, choice),
     );
-    on("presence:offline", ({ userId }) => this.roster.went(userId));
+    on("presence:offline", ({ userId }) => this.onlineUsers.went(userId));
     on("notification:receive", (notice) => this.notices.receive(notice) && this.changed());
     // Another device has read some, and does not say which.
     on("notification:unread", () => void this.noticing.load());
@@ -318,7 +318,7 @@ export class Chat {
     // Far behind: start at the end again, unless the reader stands somewhere in the middle.
     const readsBack = room === this.rooms.open && !this.gaze.atEnd && !reset;
     if (reset || (answer.more && resuming && !readsBack)) void this.history.latest(room);
-    if (room === this.rooms.open) this.roster.refresh(room);
+    if (room === this.rooms.open) this.onlineUsers.refresh(room);
     this.sending.wake(room.name);
     this.looks({});
   }

@@ -43,7 +43,7 @@ export class History {
       const { timeline } = room;
       timeline.replace(page);
       room.note(timeline.last);
-      // What came while the page was on its way, and could not be appended, lies beyond it.
+      // Messages that arrived during the request, and did not fit, follow after this page.
       timeline.hasNewer = timeline.end > 0 && timeline.end < timeline.head;
     });
   }

@@ -35,7 +35,7 @@ export class Reading {
     try {
       await this.parts.request("chat:message_read", { room: room.name, seq: room.readSeq });
     } catch (thrown) {
-      // A mark that got lost is told with the next one, or by the answer to the next join.
+      // The next mark, or the answer to the next join, makes up for a lost one.
       const { code, retryAfterMs } = failureOf(thrown);
       if (code !== "rate_limited" || this.gathering.has(room)) return;
       this.gathering.add(room);

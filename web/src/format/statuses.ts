@@ -10,7 +10,7 @@ export const STATUSES: readonly { status: Status; label: string; hint: string }[
   { status: "invisible", label: "Invisible", hint: "Others see you as offline" },
 ];
 
-/** Characters of a status text; the server takes as many unless it is told otherwise. */
+/** The longest status text, in characters: the server's default limit. */
 export const LONGEST_STATUS_TEXT = 100;
 
 export function statusLabel(status: string): string {

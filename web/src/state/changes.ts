@@ -45,8 +45,8 @@ function withReaction(message: Message, { emoji = "", removed, userId }: Change)
   const all = message.reactions ?? [];
   const known = all.find((other) => other.emoji === emoji);
   const there = known?.userIds.includes(userId) ?? false;
-  // Beyond the bounded list nobody can tell who is counted already: a removal is trusted, for it is told
-  // only if it took effect.
+  // Beyond the bounded list, the page cannot tell whether a user is counted. It trusts a removal, since the
+  // server sends one only if it took effect.
   const beyond = known !== undefined && known.count > known.userIds.length;
   if (removed ? !there && !beyond : there) return message;
   const next: Reactions = removed

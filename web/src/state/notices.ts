@@ -12,7 +12,7 @@ export class Notices {
   unread = 0;
 
   /**
-   * Takes one that the server told of. True if it is news: what came while away may be told again after the
+   * Adds a notification from the server. True if it is new: after a reconnect, some arrive again after the
    * list.
    */
   receive(notice: Notice): boolean {

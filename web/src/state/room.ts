@@ -1,5 +1,4 @@
-// One room as the page knows it: messages, read marks, unread count, who is online, who types. Pure; talks
-// to nobody.
+// One room's state: messages, read marks, unread count, online users, typing users. Pure, without I/O.
 
 import type { Change, Choice, Failure, JoinAnswer, Message, OnlineUser } from "../contract.ts";
 import { changed } from "./changes.ts";
@@ -78,7 +77,7 @@ export class Room {
   private missedUpToJoin({ messages, more, unread }: JoinAnswer, me: string): void {
     const after = this.timeline.cursor;
     const theirs = messages.filter((m) => m.userId !== me && !m.deleted && m.seq > after).length;
-    // An answer that ends early knows the number all the same, but for what was unread before.
+    // Even an answer that ends before the head tells the number: its unread count minus the one before.
     this.missed(after, more ? Math.max(theirs, unread - this.unread) : theirs);
   }
 
@@ -113,7 +112,7 @@ export class Room {
     if (known) return;
     this.note(message);
     if (message.userId === me) return;
-    // A session that goes on brings what it missed before the room is joined again.
+    // A recovered session delivers missed messages before the room is joined again.
     if (this.phase === "waiting" && !message.deleted) this.missed(message.seq - 1, 1);
     if (watched) return;
     this.unread += 1;
@@ -127,7 +126,7 @@ export class Room {
     const known = change.logSeq <= this.timeline.cursor;
     this.timeline.change(change);
     this.noteChange(change);
-    // What was deleted unread need not be read any more.
+    // A deleted message no longer counts as unread.
     const unread = before && !before.deleted && before.userId !== me && before.seq > this.readSeq;
     if (change.type !== "deleted" || known || !unread) return;
     this.unread = Math.max(0, this.unread - 1);

@@ -137,7 +137,7 @@ export class Timeline {
   addNewer(page: HistoryAnswer): void {
     if (page.epoch !== this.epoch) return;
     const { gap } = this;
-    // Messages come as they are now; only those held since before the gap lack what happened in it.
+    // Messages in a page are up to date; only those held from before the gap lack the changes in it.
     for (const change of page.changes) {
       if (gap && change.seq <= gap.after && change.logSeq > gap.after && change.logSeq <= gap.upto)
         this.apply(change);

@@ -1,4 +1,4 @@
-// Who is typing in a room, until they stop, send, or fall silent.
+// Users typing in a room, until they stop, send, or time out.
 
 /** The server ends typing after 6 s by itself; this bound matters only if its word got lost. */
 const SILENCE_MS = 8_000;

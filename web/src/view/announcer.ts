@@ -4,7 +4,7 @@
 import type { Chat } from "../chat/chat.ts";
 import { h } from "./dom.ts";
 
-/** A screen reader can't follow a flood: within this time only the number is told. */
+/** A screen reader cannot follow a flood: within this time, announce only the number. */
 const GATHER_MS = 1_000;
 const LONGEST = 200;
 

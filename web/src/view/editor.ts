@@ -44,7 +44,7 @@ export function editor(chat: Chat, message: Message, close: () => void): HTMLEle
       return field.setAttribute("aria-invalid", "true");
     field.disabled = saver.disabled = true;
     if (await chat.changing.edit(message, text)) return leave();
-    // What was written stays: another try may go through.
+    // Keep the text: another attempt may succeed.
     field.disabled = saver.disabled = false;
     field.focus();
   };

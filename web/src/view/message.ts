@@ -84,7 +84,7 @@ function messageLine(chat: Chat, room: () => Room | undefined, first: Line): Ent
     if (now.every((part, i) => part === shown[i]) && shown.length > 0) return;
     const edited = shown[shown.length - 1] === true;
     shown = now;
-    // Whoever writes keeps the field and what stands in it, whatever else happens to the message.
+    // An open editor keeps its field and text, whatever else happens to the message.
     if (!(edited && editing)) fill(slot, line, heads, known, chat);
     if (editing && !edited) body.replaceChildren(...startEditing(chat, room, line));
     chips.replaceChildren(...(message ? reactionChips(chat, message) : []));

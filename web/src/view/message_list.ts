@@ -145,7 +145,7 @@ export class MessageList implements Entry<void> {
   }
 
   private fetchNearEdges(): void {
-    // A page may hold nothing but changes of older messages: what they speak of lies further back.
+    // A page may hold only changes of older messages, which are further back.
     if (this.room && this.placing && this.room.timeline.hasOlder && !this.room.timeline.first)
       return void this.chat.history.older(this.room);
     if (!this.room || this.placing) return;

@@ -1,4 +1,4 @@
-// The right side: who is online in the open room.
+// The right side: online users of the open room.
 
 import type { Chat } from "../chat/chat.ts";
 import type { OnlineUser } from "../contract.ts";
@@ -70,7 +70,7 @@ function person(chat: Chat, first: OnlineUser): Entry<OnlineUser> {
     name.title = user.userId;
     element.dataset["status"] = dot.dataset["status"] = user.status ?? "online";
     setText(you, user.userId === chat.me ? "you" : "");
-    // The colour of the dot is not all there is: whoever is not simply online has it in words.
+    // Besides the dot's colour, every status but plain online is shown in words.
     const line = statusLine({ status: user.status ?? "online", text: user.text });
     setText(says, line);
     says.title = line;

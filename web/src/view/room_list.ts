@@ -1,4 +1,4 @@
-// The left side: rooms with what is new in them, a field to add one, the user at the foot.
+// The left side: rooms with unread counts, a field to add one, the user at the foot.
 
 import type { Chat } from "../chat/chat.ts";
 import { ago } from "../format/times.ts";

@@ -1,4 +1,4 @@
-// The page of a signed-in user: its three columns, what is drawn when, keys, the address and the title.
+// The page of a signed-in user: its three columns, drawing schedule, keys, address and title.
 
 import type { Chat } from "../chat/chat.ts";
 import { announcer } from "./announcer.ts";

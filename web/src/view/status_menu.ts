@@ -1,5 +1,4 @@
-// The user at the foot of the list of rooms: face, name, and what they show as. Pressed, it offers what
-// they may show as.
+// The user at the foot of the room list: face, name, and status. A press opens the status menu.
 
 import type { Chat } from "../chat/chat.ts";
 import {
@@ -51,9 +50,9 @@ export function statusMenu(chat: Chat): Entry<void> {
   element.addEventListener("focusout", ({ relatedTarget }) => {
     // The panel takes the focus of whatever in it can't, so without a target the user has pressed somewhere
     // else.
-    const elsewhere =
+    const focusLeft =
       relatedTarget instanceof Node ? !element.contains(relatedTarget) : document.hasFocus();
-    if (elsewhere) open(false);
+    if (focusLeft) open(false);
   });
   const update = (): void => {
     const { state } = chat.line;

@@ -1,4 +1,4 @@
-// Who is online in the rooms, and as what: fetched for the open room, kept up by what the server tells.
+// Online users of the rooms and their statuses: fetched for the open room, updated by the server's events.
 
 import type { Clock } from "../clock.ts";
 import type { Choice, Request } from "../contract.ts";
@@ -6,7 +6,7 @@ import type { People } from "../state/people.ts";
 import type { Room } from "../state/room.ts";
 import type { Rooms } from "../state/rooms.ts";
 
-/** People come and go in bursts; the list is asked for once per burst. */
+/** Users come and go in bursts; the page requests the list once per burst. */
 const BURST_MS = 400;
 
 export interface RosterParts {
@@ -17,7 +17,7 @@ export interface RosterParts {
   changed: () => void;
 }
 
-export class Roster {
+export class OnlineUsers {
   private readonly due = new Set<Room>();
 
   constructor(private readonly parts: RosterParts) {}
