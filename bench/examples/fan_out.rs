@@ -49,7 +49,7 @@ async fn node(redis: &str, port: u16) -> Result<Cluster, Box<dyn Error>> {
         b"a secret of all nodes",
         Arc::clone(&bus),
     )?;
-    let card = cluster.card();
+    let card = cluster.node_address();
     bus.beat(card.tag.as_str(), card.to_bytes(), LEASE).await?;
     Ok(cluster)
 }

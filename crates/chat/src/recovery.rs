@@ -17,7 +17,7 @@ use std::{
 use futures_util::StreamExt;
 use metrics::Gauge;
 use parking_lot::Mutex;
-use roomful_socket::{Claim, PrivateId, Reason, Recovery, Restoring, Socket};
+use roomful_socket::{PrivateId, Reason, Recovery, RecoveryRequest, Restoring, Socket};
 use roomful_store::{NewSession, RoomId, SessionKey, SessionOwner, StoreError};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
@@ -132,7 +132,7 @@ impl Recovery for Sessions {
         })
     }
 
-    fn restore<'a>(&'a self, socket: &'a Socket, claim: &'a Claim) -> Restoring<'a> {
+    fn restore<'a>(&'a self, socket: &'a Socket, claim: &'a RecoveryRequest) -> Restoring<'a> {
         let app = &self.0;
         Box::pin(async move {
             let _turn = app.recovery.turn(&app.metrics.sessions_waiting).await;

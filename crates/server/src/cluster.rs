@@ -94,7 +94,7 @@ pub(crate) fn join(config: &Config, node: Node, identity: &str) -> Result<Joined
     let sockets = Cluster::on_bus(&advertise, secret.as_bytes(), Arc::clone(&bus)).map_err(|error| {
         ConfigError::key(config.origins.of("cluster.advertise"), "cluster.advertise", error)
     })?;
-    let mut info = match serde_json::to_value(sockets.card()) {
+    let mut info = match serde_json::to_value(sockets.node_address()) {
         Ok(serde_json::Value::Object(info)) => info,
         _ => serde_json::Map::new(),
     };

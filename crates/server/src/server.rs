@@ -125,7 +125,7 @@ impl Server {
                 self.chat.stop_sends().await;
             } else {
                 // Clients of later waves keep chatting until their turn.
-                let drain = self.chat.hinting(Drain::over(spread).patience(patience / 2));
+                let drain = self.chat.hinting(Drain::over(spread).timeout(patience / 2));
                 self.sockets.drain(drain).await;
             }
             self.sockets.close().await;

@@ -53,8 +53,8 @@ fn engine_echo() -> EngineServer {
         max_payload: MAX_PAYLOAD,
         ..Settings::default()
     };
-    settings.rhythm.interval = PING_INTERVAL;
-    settings.rhythm.timeout = PING_TIMEOUT;
+    settings.heartbeat.interval = PING_INTERVAL;
+    settings.heartbeat.timeout = PING_TIMEOUT;
     EngineServer::new(settings, Cors::any(), Arc::new(EchoService))
 }
 

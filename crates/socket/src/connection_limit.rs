@@ -12,7 +12,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::seldom::Seldom;
+use crate::throttled_log::ThrottledLog;
 
 /// How often a log line about refused connections may appear.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ pub(crate) struct ConnectionTable {
     counts: Mutex<Counts>,
     open: Gauge,
     refused: [Counter; 3],
-    refused_log: Seldom,
+    refused_log: ThrottledLog,
 }
 
 #[derive(Default)]
@@ -100,7 +100,7 @@ impl ConnectionTable {
             counts: Mutex::default(),
             open: gauge!("roomful_tcp_connections"),
             refused,
-            refused_log: Seldom::new(LOG_INTERVAL),
+            refused_log: ThrottledLog::new(LOG_INTERVAL),
         })
     }
 
@@ -108,7 +108,7 @@ impl ConnectionTable {
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admission, Refused> {
         self.try_admit(address).inspect_err(|refused| {
             self.refused[*refused as usize].increment(1);
-            if let Some(count) = self.refused_log.happened(Instant::now()) {
+            if let Some(count) = self.refused_log.record(Instant::now()) {
                 let limit = refused.as_str();
                 tracing::warn!(%address, limit, count, "refused connections over a limit");
             }

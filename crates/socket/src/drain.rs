@@ -1,33 +1,33 @@
-//! Sending all clients away before a stop, not all at once: how, in which shares, and what came of it.
+//! Configuration and outcome of a drain: how a server ends all its connections in waves before it stops.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::socketio::Socket;
 
-/// Called with the sockets of each wave, before their connections end.
+/// Called with the sockets of each wave before their connections end.
 type Hint = Arc<dyn Fn(&[Socket]) + Send + Sync>;
 
-/// How [`crate::WebSocketServer::drain`] sends its clients away.
+/// How [`crate::WebSocketServer::drain`] spreads the end of its connections over time.
 #[derive(Clone)]
 pub struct Drain {
     pub(crate) over: Duration,
     pub(crate) every: Duration,
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
     pub(crate) hint: Option<Hint>,
 }
 
 impl Drain {
-    /// Spread evenly over this time, the first wave at once.
+    /// Spreads the drain evenly over this time. The first wave starts at once.
     pub fn over(over: Duration) -> Self {
         Drain {
             over,
             every: Duration::from_millis(250),
-            patience: Duration::from_secs(5),
+            timeout: Duration::from_secs(5),
             hint: None,
         }
     }
 
-    /// A wave each so often (250 ms; at least 1 ms).
+    /// Time between two waves (250 ms, at least 1 ms).
     pub fn every(self, every: Duration) -> Self {
         Drain {
             every: every.max(Duration::from_millis(1)),
@@ -35,13 +35,13 @@ impl Drain {
         }
     }
 
-    /// How long to wait for the last clients to take their goodbyes, after the last wave (5 s). A client on long-polling
-    /// hears of the end with its next poll.
-    pub fn patience(self, patience: Duration) -> Self {
-        Drain { patience, ..self }
+    /// How long to wait after the last wave for the connections to end (5 s).
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Drain { timeout, ..self }
     }
 
-    /// Calls `hint` with the sockets of each wave. What it emits to them still reaches them: when to come back, say.
+    /// Calls `hint` with the sockets of each wave. Events that it emits to them still arrive, for example
+    /// when to reconnect.
     pub fn before_wave(self, hint: impl Fn(&[Socket]) + Send + Sync + 'static) -> Self {
         Drain {
             hint: Some(Arc::new(hint)),
@@ -55,21 +55,21 @@ impl std::fmt::Debug for Drain {
         f.debug_struct("Drain")
             .field("over", &self.over)
             .field("every", &self.every)
-            .field("patience", &self.patience)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }
 
-/// What came of a drain.
+/// Outcome of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that a wave ended; others had ended by themselves.
+    /// Connections that a wave ended. Connections that ended by themselves do not count.
     pub ended: usize,
-    /// Connections that are not done yet: a goodbye that was not taken, or a handler that still runs.
+    /// Connections that are not done: the client has not confirmed the end, or a handler still runs.
     pub left: usize,
 }
 
-/// Even shares of a number of sessions.
+/// Splits a number of sessions into even shares.
 #[derive(Debug)]
 pub(crate) struct Waves {
     sessions: usize,
@@ -77,12 +77,12 @@ pub(crate) struct Waves {
     gone: u32,
 }
 
-/// One wave.
+/// One wave of a drain.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wave {
-    /// How many sessions it takes.
+    /// Number of sessions in this wave.
     pub(crate) share: usize,
-    /// How far the drain has come with it, in thousandths.
+    /// Progress of the drain after this wave, in thousandths.
     pub(crate) progress: u16,
 }
 

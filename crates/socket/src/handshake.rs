@@ -1,34 +1,34 @@
-//! The HTTP request that opened a connection, as far as it is of use later.
+//! The parts of the opening HTTP request that the connection keeps.
 
 use std::net::IpAddr;
 
 use http::HeaderMap;
 
-/// What is known of a client from the request that opened its connection.
+/// Properties of a client taken from the request that opened its connection.
 #[derive(Debug, Clone)]
 pub struct Handshake {
-    /// The client's address: the peer's, or what a [`ClientAddress`] extension said.
+    /// The client's address: that of the peer, or the [`ClientAddress`] extension if set.
     pub address: IpAddr,
-    /// The request's headers; empty if the server was built with `keep_headers(false)`.
+    /// Headers of the request. Empty if the server was built with `keep_headers(false)`.
     pub headers: HeaderMap,
-    /// The raw query string; empty if the server was built with `keep_headers(false)`.
+    /// Raw query string. Empty if the server was built with `keep_headers(false)`.
     pub query: Box<str>,
-    /// Whose handwriting the query is.
-    pub dialect: Dialect,
+    /// The client library, guessed from the query.
+    pub client_kind: ClientKind,
 }
 
-/// A client library, as far as it can be told by its handshake.
+/// A client library, as far as the handshake shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Dialect {
-    /// JavaScript's, or one that can't be told from it.
+pub enum ClientKind {
+    /// The JavaScript client, or one that looks like it.
     #[default]
     Stock,
-    /// python-socketio: it names the transport before the protocol's version. It hands the offset of connection state
-    /// recovery to the application's handlers, and refuses to call those that take one argument.
+    /// python-socketio, which puts the transport before the protocol version in its query. It passes the
+    /// recovery offset to the application's handlers, and fails to call handlers that take one argument.
     Python,
 }
 
-impl Dialect {
+impl ClientKind {
     pub(crate) fn of(query: &str) -> Self {
         let at = |name: &str| query.split('&').position(|pair| pair.starts_with(name));
         match (at("transport="), at("EIO=")) {
@@ -38,8 +38,8 @@ impl Dialect {
     }
 }
 
-/// A request extension that names the client behind a trusted proxy. It goes before the peer's address. Set it in a
-/// layer that knows which proxies to believe.
+/// A request extension with the address of a client behind a trusted proxy. It overrides the peer's
+/// address. Set it in a layer that knows the trusted proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -49,15 +49,15 @@ mod tests {
 
     #[test]
     fn a_dialect_is_known_by_the_order_of_the_query() {
-        for (query, dialect) in [
-            ("EIO=4&transport=websocket", Dialect::Stock),
-            ("EIO=4&transport=polling&t=abc", Dialect::Stock),
-            ("transport=websocket&EIO=4", Dialect::Python),
-            ("room=1&transport=polling&EIO=4&t=1.5", Dialect::Python),
-            ("", Dialect::Stock),
-            ("transport=polling", Dialect::Stock),
+        for (query, client_kind) in [
+            ("EIO=4&transport=websocket", ClientKind::Stock),
+            ("EIO=4&transport=polling&t=abc", ClientKind::Stock),
+            ("transport=websocket&EIO=4", ClientKind::Python),
+            ("room=1&transport=polling&EIO=4&t=1.5", ClientKind::Python),
+            ("", ClientKind::Stock),
+            ("transport=polling", ClientKind::Stock),
         ] {
-            assert_eq!(Dialect::of(query), dialect, "{query}");
+            assert_eq!(ClientKind::of(query), client_kind, "{query}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Random identifiers: Engine.IO session ids, Socket.IO socket ids and private ids. All are 20 URL-safe characters that carry
-//! 120 random bits; the types keep them apart, since a socket id is public and the others are secrets.
+//! Random identifiers: Engine.IO session ids, Socket.IO socket ids and private ids. Each has 20 URL-safe
+//! characters with 120 random bits. Separate types keep the public socket id apart from the secret ids.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ macro_rules! id {
                 std::str::from_utf8(&self.0).unwrap_or_default()
             }
 
-            /// Reads an id back from text; `None` if it can't be one of ours.
+            /// Parses an id. `None` if the text does not have the form of an id.
             pub fn parse(text: &str) -> Option<Self> {
                 let bytes: [u8; LENGTH] = text.as_bytes().try_into().ok()?;
                 bytes.iter().all(|byte| ALPHABET.contains(byte)).then_some(Self(bytes))
@@ -47,19 +47,19 @@ macro_rules! id {
 }
 
 id! {
-    /// The secret part of an Engine.IO session id; in a cluster it follows its node's tag. Whoever knows it can send and
-    /// receive in the session's name, so it goes to its own client only and is never logged.
+    /// The secret part of an Engine.IO session id; in a cluster it follows the node's tag. Anyone who knows
+    /// it can send and receive as this session, so only its own client gets it and no log contains it.
     SessionId
 }
 
 id! {
-    /// A Socket.IO socket id: one per connection and namespace, public.
+    /// A public Socket.IO socket id: one per connection and namespace.
     SocketId
 }
 
 id! {
-    /// The id under which a client may take up its session again. Whoever knows it, and has a token of the same user,
-    /// gets what the session missed; so it goes to its own client only and is never logged.
+    /// The private id with which a client recovers its session. With it and a token of the same user,
+    /// anyone can read the session's missed events. Only its own client gets it and no log contains it.
     PrivateId
 }
 

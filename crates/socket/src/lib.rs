@@ -36,9 +36,9 @@ mod outbox;
 mod prepared;
 mod reason;
 mod recovery;
-mod seldom;
 mod settings;
 mod socketio;
+mod throttled_log;
 mod transfer_deadline;
 
 pub use roomful_wire::packet::{ArgError, Payload};
@@ -48,13 +48,13 @@ pub use crate::{
     connection_limit::{ConnectionLimits, client_network},
     cors::Cors,
     drain::{Drain, Drained},
-    engine::SentMark,
-    handshake::{ClientAddress, Dialect, Handshake},
+    engine::DeliveryMark,
+    handshake::{ClientAddress, ClientKind, Handshake},
     id::{SessionId, SocketId},
     outbox::{Class, Sent},
     prepared::Prepared,
     reason::Reason,
-    recovery::{Claim, PrivateId, Recovery, Restored, Restoring},
+    recovery::{PrivateId, Recovery, RecoveryRequest, Restored, Restoring},
     settings::Settings,
     socketio::{
         AckError, AckSender, Broadcast, Builder, EmitError, Event, FetchError, Namespace, Refusal,

@@ -1,4 +1,5 @@
-//! The counters of the transport. Handles are made once, since a look-up by name costs more than the increment.
+//! Counters and gauges of the transport. Handles are created once, since a look-up by name costs more than
+//! an increment.
 
 use metrics::{Counter, Gauge, counter, gauge};
 
@@ -9,9 +10,9 @@ pub(crate) struct Metrics {
     pub(crate) opened: [Counter; 2],
     pub(crate) upgraded: Counter,
     closed: [Counter; Reason::ALL.len()],
-    /// Frames dropped from a busy client's outbox because they were marked volatile.
+    /// Volatile frames dropped because the client was not ready.
     pub(crate) dropped_volatile: Counter,
-    /// Frames replaced in a busy client's outbox by a newer state of the same thing.
+    /// Queued frames replaced by a newer state of the same thing.
     pub(crate) superseded: Counter,
     /// Requests answered with a numeric Engine.IO error.
     pub(crate) refused: [Counter; 6],
@@ -21,7 +22,7 @@ pub(crate) struct Metrics {
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
     pub(crate) handler_panics: Counter,
-    /// 1 once the server sends its clients away.
+    /// 1 while the server drains.
     pub(crate) draining: Gauge,
     /// Connections ended by the waves of a drain.
     pub(crate) drained: Counter,

@@ -1,36 +1,36 @@
-//! The bounded queue of ready frames that wait for one client. Pure: no locks, no I/O, no wakers.
+//! The bounded send queue of one client, holding encoded frames. A pure value: no locks, no I/O, no wakers.
 
 use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
 
-/// What may become of a frame when its client reads too slowly.
+/// What the server may do with a frame if the client reads too slowly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Must not be skipped. If it does not fit, the connection is closed as a slow consumer.
+    /// Must not be skipped. If it does not fit, the server closes the connection as a slow consumer.
     Durable,
-    /// May be dropped whenever the client is not ready for it.
+    /// May be dropped if it cannot leave at once.
     Volatile,
-    /// The newest state of the thing that the key names. A waiting frame with the same key is replaced, so a slow
-    /// client holds at most one a key; if even that does not fit, it is dropped.
+    /// The newest state of the thing named by the key. It replaces a queued frame with the same key, so a
+    /// slow client holds at most one frame per key. If it still does not fit, it is dropped.
     Latest(u64),
 }
 
-/// What became of a frame.
+/// Outcome of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
-    /// It will be written unless the connection ends first.
+    /// The frame will be written unless the connection ends first.
     Queued,
-    /// It was dropped, as its class allows.
+    /// The frame was dropped, as its class allows.
     Dropped,
-    /// The connection has ended, or was ended because this frame did not fit.
+    /// The connection has ended, possibly because this frame did not fit.
     Closed,
 }
 
-/// A frame did not fit and must not be skipped.
+/// A frame that must not be skipped did not fit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overflow;
 
-/// What became of an accepted frame.
+/// Outcome for an accepted frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
     Queued,
@@ -39,32 +39,32 @@ pub(crate) enum Pushed {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Queued {
     frame: Bytes,
     kind: Kind,
 }
 
-/// What a waiting frame is to the frames that come after it.
+/// How a queued frame relates to later frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Message,
-    /// The newest state of the thing that the key names.
+    /// The newest state of the thing named by the key.
     Latest(u64),
     /// A WebSocket control frame.
     Control,
 }
 
-/// Frames that an outbox makes place for when more than one waits.
+/// Capacity added when a second frame is queued.
 const BURST: usize = 7;
 
-/// One inline place: an idle client owns no heap, and one frame at a time needs none.
+/// One inline slot: an idle client owns no heap, and a single frame needs none.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    waiting: SmallVec<[Waiting; 1]>,
-    /// Bytes waiting.
+    frames: SmallVec<[Queued; 1]>,
+    /// Bytes queued.
     bytes: usize,
-    /// A part of the first frame has been written. It must end before anything else goes out.
-    begun: bool,
+    /// A part of the first frame has been written. The rest must follow before any other frame.
+    partly_written: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,18 +79,18 @@ impl Outbox {
             Class::Latest(key) => Kind::Latest(key),
             Class::Durable | Class::Volatile => Kind::Message,
         };
-        let first = self.border();
+        let first = self.first_unstarted();
         if let Kind::Latest(_) = kind
-            && let Some(old) = self.waiting.iter_mut().skip(first).find(|old| old.kind == kind)
+            && let Some(old) = self.frames.iter_mut().skip(first).find(|old| old.kind == kind)
             && self.bytes - old.frame.len() + frame.len() <= bounds.bytes
         {
             self.bytes = self.bytes - old.frame.len() + frame.len();
             old.frame = frame;
             return Ok(Pushed::Replaced);
         }
-        // One frame always fits an empty outbox: `max_payload` may be larger than the outbox.
+        // An empty outbox takes one frame of any size: `max_payload` may exceed the outbox.
         let fits = self.is_empty()
-            || (self.bytes + frame.len() <= bounds.bytes && self.waiting.len() < bounds.frames);
+            || (self.bytes + frame.len() <= bounds.bytes && self.frames.len() < bounds.frames);
         if !fits {
             return if class == Class::Durable {
                 Err(Overflow)
@@ -99,29 +99,29 @@ impl Outbox {
             };
         }
         self.bytes += frame.len();
-        self.make_place();
-        self.waiting.push(Waiting { frame, kind });
+        self.reserve();
+        self.frames.push(Queued { frame, kind });
         Ok(Pushed::Queued)
     }
 
-    /// Where one waits already, more will come: grows by several at once.
-    fn make_place(&mut self) {
-        if !self.waiting.is_empty() && self.waiting.len() == self.waiting.capacity() {
-            self.waiting.reserve(BURST);
+    /// Grows by several slots at once: a second queued frame is usually followed by more.
+    fn reserve(&mut self) {
+        if !self.frames.is_empty() && self.frames.len() == self.frames.capacity() {
+            self.frames.reserve(BURST);
         }
     }
 
-    /// A ping, which must not wait behind a backlog. It does not ask for room.
+    /// Queues a ping ahead of the backlog, regardless of the bounds.
     pub(crate) fn push_front(&mut self, frame: Bytes) {
         self.insert(frame, Kind::Message);
     }
 
-    /// A pong that is due. The newest wins (RFC 6455, 5.5.3): it takes the place of one that has not left, so a peer that
-    /// pings without reading makes nothing grow.
-    pub(crate) fn owe(&mut self, control: Bytes) {
-        let first = self.border();
-        let older = self.waiting.iter_mut().skip(first);
-        // No more than a ping can have gone before it since.
+    /// Queues a pong. It replaces a pong that has not left (RFC 6455, 5.5.3), so a peer that pings without
+    /// reading cannot grow the queue.
+    pub(crate) fn queue_pong(&mut self, control: Bytes) {
+        let first = self.first_unstarted();
+        let older = self.frames.iter_mut().skip(first);
+        // At most one ping can have been queued ahead of it.
         match older.take(2).find(|older| older.kind == Kind::Control) {
             Some(older) => {
                 self.bytes = self.bytes - older.frame.len() + control.len();
@@ -131,56 +131,56 @@ impl Outbox {
         }
     }
 
-    /// Nothing comes after `close`. Without `flush` what waits is dropped.
+    /// Queues the close frame as the last frame. Without `flush`, drops all other queued frames.
     pub(crate) fn close(&mut self, close: Bytes, flush: bool) {
         if !flush {
-            self.drop_waiting();
+            self.drop_queued();
         }
         self.bytes += close.len();
-        self.waiting.push(Waiting {
+        self.frames.push(Queued {
             frame: close,
             kind: Kind::Message,
         });
     }
 
-    /// At the first border of frames, past all that waits.
+    /// Inserts the frame before all frames that have not started.
     fn insert(&mut self, frame: Bytes, kind: Kind) {
         self.bytes += frame.len();
-        self.waiting.insert(self.border(), Waiting { frame, kind });
+        self.frames.insert(self.first_unstarted(), Queued { frame, kind });
     }
 
-    /// Where the first frame stands of which nothing has been written.
-    fn border(&self) -> usize {
-        usize::from(self.begun)
+    /// Index of the first frame of which nothing has been written.
+    fn first_unstarted(&self) -> usize {
+        usize::from(self.partly_written)
     }
 
-    /// Is this very frame the next to leave, but for one that has begun?
-    pub(crate) fn begins_with(&self, frame: &Bytes) -> bool {
-        self.waiting
-            .get(self.border())
+    /// Whether this frame is the next one to start.
+    pub(crate) fn is_next(&self, frame: &Bytes) -> bool {
+        self.frames
+            .get(self.first_unstarted())
             .is_some_and(|waiting| waiting.frame == *frame)
     }
 
-    /// Has everything been written?
+    /// Whether everything has been written.
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.frames.is_empty()
     }
 
-    /// Is at most half of the place taken?
+    /// Whether at most half of the capacity is in use.
     pub(crate) fn has_room(&self, bounds: Bounds) -> bool {
-        self.bytes <= bounds.bytes / 2 && self.waiting.len() <= bounds.frames / 2
+        self.bytes <= bounds.bytes / 2 && self.frames.len() <= bounds.frames / 2
     }
 
-    /// The frames that leave next, in order.
+    /// The queued frames, in order.
     pub(crate) fn frames(&self) -> impl Iterator<Item = &Bytes> {
-        self.waiting.iter().map(|waiting| &waiting.frame)
+        self.frames.iter().map(|waiting| &waiting.frame)
     }
 
-    /// So many bytes of what [`Outbox::frames`] gives were written.
+    /// Removes `bytes` written bytes from the front.
     pub(crate) fn advance(&mut self, mut bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
         let mut done = 0;
-        for waiting in &mut self.waiting {
+        for waiting in &mut self.frames {
             if bytes < waiting.frame.len() {
                 waiting.frame.advance(bytes);
                 break;
@@ -188,28 +188,29 @@ impl Outbox {
             bytes -= waiting.frame.len();
             done += 1;
         }
-        self.begun = bytes > 0 || (done == 0 && self.begun);
-        self.waiting.drain(..done);
-        self.give_back();
+        self.partly_written = bytes > 0 || (done == 0 && self.partly_written);
+        self.frames.drain(..done);
+        self.release_heap();
     }
 
-    /// Takes all that waits.
+    /// Takes all queued frames.
     pub(crate) fn take(&mut self) -> Batch {
-        let all = std::mem::take(self).waiting;
+        let all = std::mem::take(self).frames;
         all.into_iter().map(|waiting| waiting.frame).collect()
     }
 
-    /// Drops all that waits. A frame that has begun stays: whatever follows would be read as part of it.
-    pub(crate) fn drop_waiting(&mut self) {
-        self.waiting.truncate(self.border());
+    /// Drops all queued frames, except one that is partly written: the peer would read the next bytes as
+    /// part of it.
+    pub(crate) fn drop_queued(&mut self) {
+        self.frames.truncate(self.first_unstarted());
         self.bytes = self.frames().map(Bytes::len).sum();
-        self.give_back();
+        self.release_heap();
     }
 
-    /// A burst's heap place is given back; the inline place stays.
-    fn give_back(&mut self) {
-        if self.waiting.is_empty() {
-            self.waiting.shrink_to_fit();
+    /// Frees the heap space of a burst and keeps the inline slot.
+    fn release_heap(&mut self) {
+        if self.frames.is_empty() {
+            self.frames.shrink_to_fit();
         }
     }
 
@@ -218,7 +219,7 @@ impl Outbox {
     }
 }
 
-/// Frames taken for one answer to a poll.
+/// The frames of one polling answer.
 pub(crate) type Batch = SmallVec<[Bytes; 1]>;
 
 #[cfg(test)]
@@ -305,7 +306,7 @@ mod tests {
         let mut outbox = Outbox::default();
         push(&mut outbox, "1234567890").unwrap();
         outbox.push_front(frame("ping"));
-        assert!(outbox.begins_with(&frame("ping")));
+        assert!(outbox.is_next(&frame("ping")));
         assert_eq!(outbox.take().into_vec(), ["ping", "1234567890"]);
     }
 
@@ -315,9 +316,9 @@ mod tests {
         push(&mut outbox, "1234").unwrap();
         push(&mut outbox, "56").unwrap();
         outbox.advance(1);
-        outbox.owe(frame("pong"));
+        outbox.queue_pong(frame("pong"));
         outbox.push_front(frame("ping"));
-        assert!(outbox.begins_with(&frame("ping")));
+        assert!(outbox.is_next(&frame("ping")));
         let frames: Vec<_> = outbox.frames().collect();
         assert_eq!(frames, ["234", "ping", "pong", "56"]);
         outbox.close(frame("close"), false);
@@ -328,15 +329,15 @@ mod tests {
     fn of_pongs_that_have_not_left_the_newest_wins() {
         let mut outbox = Outbox::default();
         push(&mut outbox, "12").unwrap();
-        outbox.owe(frame("p1"));
+        outbox.queue_pong(frame("p1"));
         outbox.push_front(frame("ping"));
-        outbox.owe(frame("p2!"));
+        outbox.queue_pong(frame("p2!"));
         outbox.advance(5);
-        outbox.owe(frame("p3"));
+        outbox.queue_pong(frame("p3"));
         assert_eq!(
             outbox.take().into_vec(),
             ["2!", "p3", "12"],
-            "the second has begun"
+            "the second has partly_written"
         );
     }
 
@@ -355,10 +356,10 @@ mod tests {
         push(&mut outbox, "1234").unwrap();
         push(&mut outbox, "5").unwrap();
         outbox.advance(1);
-        outbox.drop_waiting();
+        outbox.drop_queued();
         assert_eq!(outbox.bytes, 3);
         outbox.advance(3);
-        assert!(outbox.is_empty() && outbox.bytes == 0 && !outbox.begun);
+        assert!(outbox.is_empty() && outbox.bytes == 0 && !outbox.partly_written);
     }
 
     #[test]
@@ -367,8 +368,8 @@ mod tests {
         for _ in 0..3 {
             push(&mut outbox, "1").unwrap();
         }
-        assert!(outbox.waiting.spilled());
+        assert!(outbox.frames.spilled());
         outbox.advance(3);
-        assert!(!outbox.waiting.spilled());
+        assert!(!outbox.frames.spilled());
     }
 }

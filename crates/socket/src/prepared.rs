@@ -1,7 +1,7 @@
-//! A message that is encoded once and then shared by all its recipients.
+//! A message that is encoded once and shared by all its recipients.
 //!
-//! The bytes are ready WebSocket frames: header, Engine.IO type, Socket.IO packet; attachments follow as further
-//! frames in the same buffer. Long-polling takes the same bytes and strips the headers off.
+//! The bytes are complete WebSocket frames: header, Engine.IO type, Socket.IO packet, then one frame for
+//! each attachment. Long-polling uses the same bytes without the frame headers.
 
 use bytes::Bytes;
 use roomful_wire::{
@@ -11,14 +11,15 @@ use roomful_wire::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// Room for the longest header of a server frame, so that the packet can be written before its length is known.
+/// Space for the longest header of a server frame, so that the packet can be written before its length is
+/// known.
 const HEADER: usize = 10;
 
-/// An encoded message. Cloning it copies no bytes.
+/// An encoded message. A clone shares the bytes.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     frame: Bytes,
-    /// Bytes of the offset at its end, with quotes and comma; 0 without one.
+    /// Length of the offset at the end, with quotes and comma. 0 without an offset.
     offset: u8,
 }
 
@@ -35,7 +36,7 @@ impl Prepared {
         Self::from_frame(out.into())
     }
 
-    /// A frame that is ready as it is.
+    /// Wraps a frame that is already encoded.
     pub(crate) fn from_frame(frame: Bytes) -> Self {
         Prepared { frame, offset: 0 }
     }
@@ -46,12 +47,13 @@ impl Prepared {
         })
     }
 
-    /// An event that carries the offset at which a client that has seen it may take up its session.
+    /// An event with a recovery offset. A client that has received it can recover from this offset.
     pub(crate) fn event_at(namespace: &str, name: &str, payload: &Payload, offset: &str) -> Self {
         let event = Self::build(payload.attachments(), |out| {
             packet::event(out, namespace, name, None, payload, Some(offset));
         });
-        // Quotes and comma. One that had to be escaped, or is longer than any of ours, can't be taken off again.
+        // Two quotes and a comma. An offset that needs escaping or is too long cannot be removed later, so
+        // its length is 0.
         let plain = offset
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
@@ -66,13 +68,13 @@ impl Prepared {
         }
     }
 
-    /// The same event without its offset, for clients that don't know what to make of it.
+    /// The same event without its offset, for clients that would pass it to the application.
     pub fn without_offset(&self) -> Self {
         let split = frame::split(&self.frame).filter(|_| self.offset > 0);
         let Some((_, text, attachments)) = split else {
             return self.clone();
         };
-        // What is left of `…,"offset"]` is the same list, one element shorter.
+        // Cutting `,"offset"` off leaves the same array, one element shorter.
         let kept = text.len().saturating_sub(usize::from(self.offset) + 1);
         let mut out = Vec::with_capacity(self.frame.len());
         let text = [text.get(..kept).unwrap_or_default(), b"]"].concat();
@@ -87,7 +89,7 @@ impl Prepared {
         })
     }
 
-    /// An answer of one value.
+    /// An ack with one value.
     pub(crate) fn ack_one<T: Serialize + ?Sized>(
         namespace: &str,
         id: u64,
@@ -110,26 +112,26 @@ impl Prepared {
         Self::build(&[], |out| packet::disconnect(out, namespace))
     }
 
-    /// Messages that go out one after the other as if they were one.
-    pub(crate) fn row<'a>(messages: impl IntoIterator<Item = &'a Prepared>) -> Self {
+    /// Joins several messages into one, so that the outbox takes all or none of them.
+    pub(crate) fn concat<'a>(messages: impl IntoIterator<Item = &'a Prepared>) -> Self {
         let mut messages = messages.into_iter().peekable();
         let first = messages.next().map_or_else(Bytes::new, Prepared::frame);
         if messages.peek().is_none() {
             return Self::from_frame(first);
         }
-        let mut row = Vec::from(first);
+        let mut joined = Vec::from(first);
         for message in messages {
-            row.extend_from_slice(&message.frame);
+            joined.extend_from_slice(&message.frame);
         }
-        Self::from_frame(row.into())
+        Self::from_frame(joined.into())
     }
 
-    /// Size in bytes as it goes over a WebSocket.
+    /// Size in bytes, including the WebSocket headers.
     pub fn len(&self) -> usize {
         self.frame.len()
     }
 
-    /// Never true: even an empty message has a header.
+    /// Always false: even an empty message has a header.
     pub fn is_empty(&self) -> bool {
         self.frame.is_empty()
     }

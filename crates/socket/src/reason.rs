@@ -1,4 +1,4 @@
-//! Why a connection or a socket ended. The names are Socket.IO's where it has one.
+//! Reasons why a connection or a socket ended, named as in Socket.IO where it has the same reason.
 
 /// Why a connection ended. [`Reason::as_str`] is what handlers, logs and metrics show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,11 +1,11 @@
-//! Connection state recovery: the seam between this layer, which speaks the protocol, and whoever remembers sessions.
+//! Connection state recovery: the interface between the protocol in this crate and a store of sessions.
 //!
-//! The protocol (Socket.IO 4.6 and later, "connection state recovery"): the answer to CONNECT carries a private id
-//! beside the public one. A client that comes back shows it, with the offset of the last event it has seen: the last
-//! argument of an event, if that is a string. If its session can be given back, it keeps both ids, and what it missed
-//! is sent before the answer to CONNECT; the client holds that back until it is connected.
+//! Protocol (Socket.IO 4.6 and later): the CONNECT answer carries a private id (`pid`) beside the public
+//! one. A client that reconnects sends the `pid` and the offset of the last event it received, which is the
+//! event's last argument if that is a string. If the session can be restored, the client keeps both ids.
+//! The server sends the missed events before the CONNECT answer, and the client buffers them until then.
 //!
-//! Nothing here stores anything, and nothing decides what counts as missed.
+//! This module stores nothing and does not decide which events count as missed.
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -15,42 +15,45 @@ use serde_json::value::RawValue;
 pub use crate::id::PrivateId;
 use crate::{id::SocketId, prepared::Prepared, socketio::Socket};
 
-/// The longest offset that is looked at, in bytes.
+/// Longest accepted offset in bytes.
 const OFFSET_BYTES: usize = 128;
 
-/// Remembers sessions. See [`crate::Namespace::set_recovery`].
+/// A store of sessions. See [`crate::Namespace::set_recovery`].
 pub trait Recovery: Send + Sync + 'static {
-    /// A socket begins a new session under this private id. `false`: it gets none and can't be recovered.
+    /// Starts a new session under this private id. `false` means that the socket gets no private id and
+    /// cannot recover.
     fn begin(&self, socket: &Socket, pid: &PrivateId) -> bool;
 
-    /// A client that has passed the middleware asks for a session. `None` if it can't be given back whole: the socket
-    /// begins a new one.
+    /// Restores the session of a client that has passed the middleware. `None` if the session cannot be
+    /// restored completely; the socket then starts a new one.
     ///
-    /// Whoever answers `Some` has seen to it that nothing but what is missed is sent to the socket before its connect
-    /// handler runs; from then on it gets everything. A connection that still has the session has to be closed by it.
-    fn restore<'a>(&'a self, socket: &'a Socket, claim: &'a Claim) -> Restoring<'a>;
+    /// An implementation that returns `Some` must make sure that the socket receives only the missed events
+    /// until its connect handler runs, and everything after that. It must also close a connection that
+    /// still uses the session.
+    fn restore<'a>(&'a self, socket: &'a Socket, claim: &'a RecoveryRequest) -> Restoring<'a>;
 
-    /// The socket to which a session was given back was disconnected before it got in; its handlers won't run.
+    /// Called if a socket disconnects after its session was restored but before it entered the namespace.
+    /// Its handlers do not run.
     fn abandon(&self, socket: &Socket);
 }
 
-/// What [`Recovery::restore`] returns.
+/// Future returned by [`Recovery::restore`].
 pub type Restoring<'a> = Pin<Box<dyn Future<Output = Option<Restored>> + Send + 'a>>;
 
-/// A session that is given back.
+/// A restored session.
 #[derive(Debug)]
 pub struct Restored {
-    /// The public id that the session had.
+    /// The public id of the session.
     pub sid: SocketId,
-    /// The events that it missed, in order.
+    /// The missed events in order.
     pub missed: Vec<Prepared>,
 }
 
-/// What a client shows to get its session back.
-pub struct Claim {
+/// A client's request to recover its session.
+pub struct RecoveryRequest {
     /// The private id of the session.
     pub pid: PrivateId,
-    /// The offset of the last event that the client has seen. Whatever the client makes of it.
+    /// The offset of the last event that the client received. Untrusted text.
     pub offset: String,
 }
 
@@ -60,8 +63,8 @@ struct Shown {
     offset: Option<String>,
 }
 
-impl Claim {
-    /// What is shown in the `auth` of a CONNECT, if it is whole.
+impl RecoveryRequest {
+    /// Reads a request from the `auth` of a CONNECT. `None` if it is missing or incomplete.
     pub(crate) fn read(auth: &RawValue) -> Option<Self> {
         let shown: Shown = serde_json::from_str(auth.get()).ok()?;
         let pid = PrivateId::parse(&shown.pid?)?;
@@ -70,9 +73,9 @@ impl Claim {
     }
 }
 
-impl fmt::Debug for Claim {
+impl fmt::Debug for RecoveryRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim")
+        f.debug_struct("RecoveryRequest")
             .field("offset", &self.offset)
             .finish_non_exhaustive()
     }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use roomful_wire::{engine::session::Rhythm, frame, parser};
+use roomful_wire::{engine::session::HeartbeatTiming, frame, parser};
 
 /// Bounds and delays of a server. Each is set by the method of the same name on a builder.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Ping interval and pong timeout (25 s and 20 s).
-    pub rhythm: Rhythm,
+    pub heartbeat: HeartbeatTiming,
     /// Largest message, frame sum and POST body in bytes (1,000,000). Told to the client as `maxPayload`.
     pub max_payload: usize,
     /// How long a probing WebSocket may take (10 s).
@@ -52,7 +52,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            rhythm: Rhythm {
+            heartbeat: HeartbeatTiming {
                 interval: Duration::from_secs(25),
                 timeout: Duration::from_secs(20),
             },

@@ -23,7 +23,7 @@ const OVER: Duration = Duration::from_millis(300);
 fn quick() -> Drain {
     Drain::over(OVER)
         .every(Duration::from_millis(30))
-        .patience(PATIENCE)
+        .timeout(PATIENCE)
 }
 
 async fn polling(address: std::net::SocketAddr) -> String {
@@ -43,10 +43,10 @@ async fn clients_go_in_waves_each_with_a_hint_before_its_end() {
     }
     let waves = Arc::new(Mutex::new(Vec::new()));
     let seen = waves.clone();
-    let begun = Instant::now();
+    let started = Instant::now();
     let drained = server
         .drain(quick().before_wave(move |sockets| {
-            seen.lock().push((begun.elapsed(), sockets.len()));
+            seen.lock().push((started.elapsed(), sockets.len()));
             for socket in sockets {
                 socket.emit("going", &json!({ "retryAfter": 1000 })).unwrap();
             }
@@ -104,7 +104,7 @@ async fn who_was_ended_before_and_does_not_poll_keeps_nobody_waiting() {
     polling(address).await;
     // For itself it would wait for a last poll as long as for the answer to a ping.
     server.of("/").sockets()[0].close(Reason::ForcedClose);
-    let drain = quick().patience(Duration::from_secs(5));
+    let drain = quick().timeout(Duration::from_secs(5));
     assert_eq!(server.drain(drain).await, Drained { ended: 0, left: 0 });
 }
 
@@ -152,7 +152,7 @@ async fn a_handler_that_does_not_end_is_counted_not_waited_for() {
             server.of("/").on("stuck", move |socket: Socket, _: Event| {
                 let gate = held.clone();
                 async move {
-                    socket.emit("begun", &1).unwrap();
+                    socket.emit("started", &1).unwrap();
                     let _ = gate.acquire().await.unwrap();
                 }
             });
@@ -161,8 +161,8 @@ async fn a_handler_that_does_not_end_is_counted_not_waited_for() {
     .await;
     let client = SioClient::connect(address, "/", &Value::Null).await.unwrap();
     client.emit("stuck", &json!(1)).await.unwrap();
-    client.next_event("begun").await.unwrap();
-    let drained = server.drain(quick().patience(Duration::from_millis(50))).await;
+    client.next_event("started").await.unwrap();
+    let drained = server.drain(quick().timeout(Duration::from_millis(50))).await;
     assert_eq!(drained, Drained { ended: 1, left: 1 });
     gate.add_permits(1);
     server.close().await;
@@ -171,8 +171,8 @@ async fn a_handler_that_does_not_end_is_counted_not_waited_for() {
 #[tokio::test]
 async fn an_empty_server_is_drained_at_once() {
     let (_, server) = start(|builder| builder, |_| {}).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let drained = server.drain(Drain::over(Duration::from_mins(1))).await;
     assert_eq!(drained, Drained { ended: 0, left: 0 });
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_secs(10));
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use roomful_socket::{Dialect, Reason, Refusal, Socket};
+use roomful_socket::{ClientKind, Reason, Refusal, Socket};
 use roomful_store::LogPosition;
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use crate::{
 struct Auth {
     token: Option<String>,
     device: Option<Value>,
-    /// Whether this client can take up its session again. Without it, its dialect tells.
+    /// Whether this client can take up its session again. Without it, the kind of its client library decides.
     recovery: Option<Value>,
 }
 
@@ -60,7 +60,7 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
     let auth: Option<Auth> = auth.and_then(|auth| serde_json::from_str(auth.get()).ok());
     let recovers = match auth.as_ref().and_then(|auth| auth.recovery.as_ref()) {
         Some(Value::Bool(recovers)) => *recovers,
-        _ => socket.handshake().dialect != Dialect::Python,
+        _ => socket.handshake().client_kind != ClientKind::Python,
     };
     let (token, device) = auth.map_or((None, None), |auth| (auth.token, auth.device));
     let token = token.ok_or(ChatError::Unauthorized(

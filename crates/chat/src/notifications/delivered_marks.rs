@@ -31,7 +31,7 @@ impl NotificationServer {
     fn look(&self) {
         let open = self.tracker.lock().open();
         for (user, device) in open {
-            self.tracker.lock().look(&user, &device, Socket::has_reached);
+            self.tracker.lock().look(&user, &device, Socket::is_delivered);
         }
     }
 

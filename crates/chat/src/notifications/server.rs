@@ -14,7 +14,7 @@ use std::{
 use ::metrics::{Counter, Gauge, counter, gauge};
 use parking_lot::Mutex;
 use rand::RngExt as _;
-use roomful_socket::{Class, Namespace, Prepared, Sent, SentMark, Socket};
+use roomful_socket::{Class, DeliveryMark, Namespace, Prepared, Sent, Socket};
 use roomful_store::{DeliveredUpto, NewNotification, Notification, Posted, ReadWhich, Store};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -56,7 +56,7 @@ const READING_LOCKS: usize = 256;
 
 /// Everybody's notifications.
 pub(crate) struct NotificationServer {
-    pub(super) tracker: Mutex<NotificationTracker<Socket, SentMark>>,
+    pub(super) tracker: Mutex<NotificationTracker<Socket, DeliveryMark>>,
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     namespace: Namespace,
@@ -137,14 +137,14 @@ impl NotificationServer {
     pub(crate) fn disconnect(self: &Arc<Self>, me: &Arc<Session>, socket: &Socket) {
         let (server, me, socket) = (Arc::clone(self), Arc::clone(me), socket.clone());
         self.leaving.spawn(async move {
-            socket.is_over().await;
+            socket.wait_closed().await;
             server.lose(&me);
         });
     }
 
     fn lose(self: &Arc<Self>, me: &Session) {
         let mut tracker = self.tracker.lock();
-        let starts = tracker.disconnect(&me.user, &me.device, me.serial, Socket::has_reached);
+        let starts = tracker.disconnect(&me.user, &me.device, me.serial, Socket::is_delivered);
         drop(tracker);
         if starts {
             self.start_reader(Arc::clone(&me.user), Arc::clone(&me.device));
@@ -251,11 +251,11 @@ impl NotificationServer {
             .ok()
     }
 
-    fn send(&self, socket: &Socket, frame: &Prepared) -> Option<SentMark> {
+    fn send(&self, socket: &Socket, frame: &Prepared) -> Option<DeliveryMark> {
         let queued = socket.send_prepared(frame, Class::Durable) == Sent::Queued;
         self.delivered.increment(u64::from(queued));
         // After it was queued: a ping that goes out in between must not stand for it.
-        queued.then(|| socket.sent_mark())
+        queued.then(|| socket.delivery_mark())
     }
 
     // ---- catching up
@@ -279,7 +279,7 @@ impl NotificationServer {
                         // What can't be encoded must not keep the others from going out.
                         match frame {
                             Some(frame) => self.send(socket, frame),
-                            None => Some(socket.sent_mark()),
+                            None => Some(socket.delivery_mark()),
                         }
                     };
                     let goes_on = self.tracker.lock().give(&user, &device, &page, send);

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use roomful_socket::{Claim, Prepared, PrivateId, Reason, Restored, Socket, SocketId};
+use roomful_socket::{Prepared, PrivateId, Reason, RecoveryRequest, Restored, Socket, SocketId};
 use roomful_store::{LogEntry, LogPosition, Missed, Resume, Resumed, RoomRow, SessionKey};
 
 use super::HANDOVER;
@@ -48,7 +48,7 @@ impl Drop for Claimed<'_> {
 }
 
 /// Gives a session back, if that can be done whole. The socket is then in its rooms, and what comes there waits.
-pub(super) async fn restore(app: &Arc<App>, socket: &Socket, claim: &Claim) -> Option<Restored> {
+pub(super) async fn restore(app: &Arc<App>, socket: &Socket, claim: &RecoveryRequest) -> Option<Restored> {
     let me = socket.state::<Session>().filter(|me| !me.plain)?;
     let outcome = try_restore(app, &me, socket, claim).await;
     app.metrics.resumed(outcome.is_ok());
@@ -61,7 +61,7 @@ async fn try_restore(
     app: &Arc<App>,
     me: &Arc<Session>,
     socket: &Socket,
-    claim: &Claim,
+    claim: &RecoveryRequest,
 ) -> Result<Restored, &'static str> {
     let key = key(&claim.pid);
     // What the client names is a place in this order and in no other.

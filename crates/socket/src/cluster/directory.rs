@@ -1,4 +1,4 @@
-//! Who is in the cluster, and where a node is reached by the others.
+//! The nodes of a cluster and the addresses at which they reach each other.
 
 use std::sync::Arc;
 
@@ -10,24 +10,24 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClusterError, NodeTag};
 
-/// What a node shows to the others. Its JSON is what [`RosterDirectory`] expects as a member's `info`; a program may put
-/// more into the same object.
+/// The address of a node, as the other nodes see it. [`MembershipDirectory`] reads it as JSON from a
+/// member's `info`, which may contain other fields too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeCard {
-    /// This start of the node.
+pub struct NodeAddress {
+    /// Identifies this run of the node.
     pub tag: NodeTag,
-    /// `host:port` where it answers plain HTTP to the others.
+    /// `host:port` at which the node serves plain HTTP to the others.
     pub advertise: String,
 }
 
-impl NodeCard {
-    /// As JSON, for [`roomful_bus::Roster::beat`].
+impl NodeAddress {
+    /// Encodes the address as JSON, for [`roomful_bus::Roster::beat`].
     pub fn to_bytes(&self) -> Bytes {
-        // Two strings always become JSON.
+        // Two strings always convert to JSON.
         serde_json::to_vec(self).unwrap_or_default().into()
     }
 
-    /// Reads a card; `None` if it is none. Other fields don't matter.
+    /// Parses an address, ignoring other fields. `None` if it is not one.
     pub fn from_bytes(info: &[u8]) -> Option<Self> {
         serde_json::from_slice(info).ok()
     }
@@ -37,40 +37,41 @@ impl NodeCard {
     }
 }
 
-/// An address as other nodes connect to it.
+/// Parses an address to which other nodes connect.
 pub(super) fn authority(advertise: &str) -> Result<Authority, ClusterError> {
     let bad = || ClusterError::Advertise(advertise.to_owned());
     let authority: Authority = advertise.parse().map_err(|_| bad())?;
-    // Neither a name and password, nor a guess at the port.
+    // Neither credentials nor a default port.
     let plain = !advertise.contains('@') && authority.port_u16().is_some_and(|port| port > 0);
     if plain { Ok(authority) } else { Err(bad()) }
 }
 
-/// Knows the nodes of the cluster. A request is passed on to none but these, so what is in it must come from the nodes
-/// themselves. Asked at most each [`super::ForwardBounds::refresh_every`], by one caller at a time; the answers are kept.
+/// A list of the cluster's nodes. Requests are forwarded only to nodes on this list, so it must come from
+/// the nodes themselves. One caller at a time reads it, at most once per
+/// [`super::ForwardLimits::refresh_every`]; the result is cached.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
-    /// All living nodes.
-    async fn nodes(&self) -> Result<Vec<NodeCard>, BusError>;
+    /// All live nodes.
+    async fn nodes(&self) -> Result<Vec<NodeAddress>, BusError>;
 }
 
-/// The living members of the bus's roster whose info is a [`NodeCard`].
-pub struct RosterDirectory(Arc<dyn Bus>);
+/// The live members of the bus whose info is a [`NodeAddress`].
+pub struct MembershipDirectory(Arc<dyn Bus>);
 
-impl RosterDirectory {
-    /// Reads the roster of `bus`.
+impl MembershipDirectory {
+    /// Reads the members of `bus`.
     pub fn new(bus: Arc<dyn Bus>) -> Self {
         Self(bus)
     }
 }
 
 #[async_trait]
-impl Directory for RosterDirectory {
-    async fn nodes(&self) -> Result<Vec<NodeCard>, BusError> {
+impl Directory for MembershipDirectory {
+    async fn nodes(&self) -> Result<Vec<NodeAddress>, BusError> {
         let members = self.0.members().await?;
         Ok(members
             .iter()
-            .filter_map(|entry| NodeCard::from_bytes(&entry.value))
+            .filter_map(|entry| NodeAddress::from_bytes(&entry.value))
             .collect())
     }
 }
@@ -83,17 +84,17 @@ mod tests {
     fn a_card_may_lie_in_a_larger_object() {
         let tag = NodeTag::random();
         let info = format!(r#"{{"version":"1","tag":"{tag}","advertise":"10.0.0.1:3000","n":1}}"#);
-        let card = NodeCard::from_bytes(info.as_bytes()).unwrap();
+        let card = NodeAddress::from_bytes(info.as_bytes()).unwrap();
         assert_eq!((card.tag, card.advertise.as_str()), (tag, "10.0.0.1:3000"));
-        assert_eq!(NodeCard::from_bytes(&card.to_bytes()), Some(card));
-        assert_eq!(NodeCard::from_bytes(b"{}"), None);
-        assert_eq!(NodeCard::from_bytes(br#"{"tag":"x","advertise":"a:1"}"#), None);
+        assert_eq!(NodeAddress::from_bytes(&card.to_bytes()), Some(card));
+        assert_eq!(NodeAddress::from_bytes(b"{}"), None);
+        assert_eq!(NodeAddress::from_bytes(br#"{"tag":"x","advertise":"a:1"}"#), None);
     }
 
     #[test]
     fn an_address_is_a_host_with_a_port_and_no_more() {
         let authority = |advertise: &str| {
-            NodeCard {
+            NodeAddress {
                 tag: NodeTag::random(),
                 advertise: advertise.to_owned(),
             }

@@ -1,4 +1,4 @@
-//! Passing a request on to the node that owns its session, over plain HTTP/1.1.
+//! Forwarding of a request to the node that owns its session, over plain HTTP/1.1.
 
 use std::{
     net::IpAddr,
@@ -19,87 +19,88 @@ use tokio::{
 
 use super::{
     Cluster, NodeTag,
-    answer::AnswerBody,
-    book::{AddressBook, Peer},
     metrics::Metrics,
-    seal::{self, Forged, Seal},
+    peer_cache::{Peer, PeerCache},
+    request_signature::{self, InvalidSignature, RequestSigner},
+    response_body::ResponseBody,
     tunnel,
 };
-use crate::{seldom::Seldom, settings::Settings};
+use crate::{settings::Settings, throttled_log::ThrottledLog};
 
-/// How long a connection to a peer may lie idle for the next request. Less than the time after which the other side ends it
-/// ([`crate::HttpLimits::keep_alive`] or its least, the time for a head), so that no request meets a closing connection.
-const KEPT: Duration = Duration::from_secs(3);
-/// A parked poll is silent, and so is a connection that only this side still has, after a cut. After so long it is asked for,
-/// so often, before it counts as broken: its client comes back then, which otherwise would wait for its own time-out.
-const SILENT: Duration = Duration::from_secs(2);
-const ASKED_EVERY: Duration = Duration::from_secs(1);
-const ASKED: u32 = 4;
-/// What the owner gets beyond its own deadlines before it counts as dead.
-const GRACE: Duration = Duration::from_secs(10);
-/// How often the log is told of forged requests at most, and of misdirected ones.
-const TELLING: Duration = Duration::from_secs(10);
-/// A drain that has come to its end: no tunnel is left.
-pub(crate) const ALL: u16 = 1000;
-/// The node closes: nothing is passed on any more.
-pub(crate) const CLOSED: u16 = ALL + 1;
+/// How long a connection to a peer may stay idle. Shorter than the peer's own limit
+/// ([`crate::HttpLimits::keep_alive`]), so that no request meets a closing connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+/// TCP keepalive. A parked poll is silent, and so is a connection that the peer has lost. Without probes
+/// its client would wait for its own time-out.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(2);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(1);
+const KEEPALIVE_PROBES: u32 = 4;
+/// Extra time for the owner beyond its own deadlines before it counts as dead.
+const EXTRA_TIME: Duration = Duration::from_secs(10);
+/// Shortest time between two log lines about forged or misdirected requests.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+/// The drain is complete: no tunnel is left.
+pub(crate) const DRAINED: u16 = 1000;
+/// The node is closing and forwards nothing any more.
+pub(crate) const CLOSED: u16 = DRAINED + 1;
 
-/// Why a request could not be passed on, or its answer did not come.
+/// Why a request could not be forwarded, or no response came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The directory does not know the owner (any more).
+pub(crate) enum ForwardError {
+    /// The directory does not list the owner.
     UnknownNode,
-    /// So many requests to the owner are under way that this one is refused.
+    /// Too many requests to the owner are open.
     Full,
-    /// The owner can't be connected to.
+    /// The owner refuses the connection.
     Unreachable,
-    /// The connection broke, or what came was no HTTP.
+    /// The connection broke, or the response is not valid HTTP.
     Broken,
-    /// The owner did not answer in time.
+    /// The owner did not respond in time.
     TimedOut,
-    /// This node is going down.
+    /// This node is shutting down.
     Closing,
 }
 
-impl Failure {
-    pub(super) const ALL: [Failure; 6] = [
-        Failure::UnknownNode,
-        Failure::Full,
-        Failure::Unreachable,
-        Failure::Broken,
-        Failure::TimedOut,
-        Failure::Closing,
+impl ForwardError {
+    pub(super) const DRAINED: [ForwardError; 6] = [
+        ForwardError::UnknownNode,
+        ForwardError::Full,
+        ForwardError::Unreachable,
+        ForwardError::Broken,
+        ForwardError::TimedOut,
+        ForwardError::Closing,
     ];
 
     pub(super) const fn label(self) -> &'static str {
         match self {
-            Failure::UnknownNode => "unknown_node",
-            Failure::Full => "full",
-            Failure::Unreachable => "unreachable",
-            Failure::Broken => "broken",
-            Failure::TimedOut => "timed_out",
-            Failure::Closing => "closing",
+            ForwardError::UnknownNode => "unknown_node",
+            ForwardError::Full => "full",
+            ForwardError::Unreachable => "unreachable",
+            ForwardError::Broken => "broken",
+            ForwardError::TimedOut => "timed_out",
+            ForwardError::Closing => "closing",
         }
     }
 }
 
-/// The way to the other nodes.
+/// Connections to the other nodes.
 pub(crate) struct Peers {
     own: NodeTag,
-    seal: Seal,
-    book: AddressBook,
+    request_signature: RequestSigner,
+    peer_cache: PeerCache,
     client: Client<HttpConnector, Body>,
     prefix: Box<str>,
-    /// How long a parked poll may take at most: the owner answers it with a ping, or ends the session.
+    /// Longest duration of a parked poll. Within it the owner sends a ping or ends the session.
     poll: Duration,
-    /// How long a POST may take: its body, and the events before it.
+    /// Longest duration of a POST, including its body and the events queued before it.
     post: Duration,
     metrics: Arc<Metrics>,
-    /// Requests that no node has made, of which anybody can send as many as they like.
-    forged: Seldom,
-    /// Requests that others have passed on to the wrong node: all that come, while an address is wrong.
-    misdirected: Seldom,
-    /// How far this node's drain has come, in thousandths.
+    /// Throttles the log of requests with a forged header. Anyone can send these.
+    forged: ThrottledLog,
+    /// Throttles the log of requests that another node forwarded here by mistake. A wrong address
+    /// misdirects every request.
+    misdirected: ThrottledLog,
+    /// Progress of this node's drain, in thousandths.
     drained: watch::Sender<u16>,
 }
 
@@ -108,32 +109,32 @@ impl Peers {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(cluster.bounds.connect_timeout));
-        connector.set_keepalive(Some(SILENT));
-        connector.set_keepalive_interval(Some(ASKED_EVERY));
-        connector.set_keepalive_retries(Some(ASKED));
+        connector.set_keepalive(Some(KEEPALIVE_AFTER));
+        connector.set_keepalive_interval(Some(KEEPALIVE_EVERY));
+        connector.set_keepalive_retries(Some(KEEPALIVE_PROBES));
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(KEPT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(cluster.bounds.max_idle)
             .http1_max_headers(64)
             .build(connector);
-        let silence = settings.rhythm.interval + settings.rhythm.timeout;
+        let silence = settings.heartbeat.interval + settings.heartbeat.timeout;
         Peers {
             own: cluster.card.tag,
-            seal: Seal::new(&cluster.secret),
-            book: AddressBook::new(
+            request_signature: RequestSigner::new(&cluster.secret),
+            peer_cache: PeerCache::new(
                 Arc::clone(&cluster.directory),
                 cluster.bounds.max_per_peer,
                 cluster.bounds.refresh_every,
             ),
             client,
             prefix: cluster.prefix.as_str().into(),
-            poll: silence + GRACE,
-            post: settings.body_timeout + silence + GRACE,
+            poll: silence + EXTRA_TIME,
+            post: settings.body_timeout + silence + EXTRA_TIME,
             metrics: Arc::new(Metrics::new()),
-            forged: Seldom::new(TELLING),
-            misdirected: Seldom::new(TELLING),
+            forged: ThrottledLog::new(LOG_EVERY),
+            misdirected: ThrottledLog::new(LOG_EVERY),
             drained: watch::Sender::new(0),
         }
     }
@@ -143,11 +144,14 @@ impl Peers {
         self.own
     }
 
-    /// For which client another node vouches; `None` if the request comes from a client itself.
-    pub(crate) fn vouched<B>(&self, request: &Request<B>) -> Result<Option<IpAddr>, Forged> {
-        self.seal.check(request).inspect_err(|_| {
+    /// The client address that another node vouches for. `None` if the request comes from a client itself.
+    pub(crate) fn verified_client<B>(
+        &self,
+        request: &Request<B>,
+    ) -> Result<Option<IpAddr>, InvalidSignature> {
+        self.request_signature.check(request).inspect_err(|_| {
             self.metrics.forged.increment(1);
-            if let Some(requests) = self.forged.happened(Instant::now()) {
+            if let Some(requests) = self.forged.record(Instant::now()) {
                 tracing::warn!(
                     requests,
                     "requests claim to come from another node, with a header that none has made for them"
@@ -156,10 +160,10 @@ impl Peers {
         })
     }
 
-    /// Another node has passed on a request for a session of neither of us.
+    /// Counts a request that another node forwarded for a session of a third node.
     pub(crate) fn misdirected(&self) {
         self.metrics.misdirected.increment(1);
-        if let Some(requests) = self.misdirected.happened(Instant::now()) {
+        if let Some(requests) = self.misdirected.record(Instant::now()) {
             tracing::warn!(
                 requests,
                 "requests for sessions of another node are passed on to this one: it was started anew just now, or that node's \
@@ -168,18 +172,18 @@ impl Peers {
         }
     }
 
-    /// This node goes, and has come so far with it, in thousandths: of the tunnels as many end, and their clients come back, to
-    /// another node. Single requests are passed on until it is [`CLOSED`]: breaking off a poll would end a session that lives.
+    /// Ends this share of the tunnels, in thousandths; their clients reconnect to another node. Single
+    /// requests are still forwarded until [`CLOSED`], because a broken poll would end a live session.
     pub(crate) fn drain(&self, progress: u16) {
         self.drained.send_replace(progress);
     }
 
-    /// Is nothing passed on?
+    /// Whether nothing is being forwarded.
     pub(crate) fn is_idle(&self) -> bool {
         self.metrics.open_now.load(Ordering::Relaxed) == 0
     }
 
-    /// Passes a request on to its owner, under `path`; an `upgrade` goes on as a tunnel.
+    /// Forwards a request to its owner under `path`. An `upgrade` continues as a tunnel.
     pub(crate) async fn forward(
         &self,
         owner: NodeTag,
@@ -187,12 +191,12 @@ impl Peers {
         request: Request<Body>,
         client: IpAddr,
         upgrade: bool,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<Body>, ForwardError> {
         let mut drained = self.drained.subscribe();
         self.metrics.forwarded(request.method(), upgrade);
         let outcome = tokio::select! {
             outcome = self.pass_on(owner, path, request, client, upgrade) => outcome,
-            _ = drained.wait_for(|&drained| drained >= CLOSED) => Err(Failure::Closing),
+            _ = drained.wait_for(|&drained| drained >= CLOSED) => Err(ForwardError::Closing),
         };
         outcome.inspect_err(|&failure| self.metrics.failed(failure))
     }
@@ -204,14 +208,18 @@ impl Peers {
         mut request: Request<Body>,
         client: IpAddr,
         upgrade: bool,
-    ) -> Result<Response<Body>, Failure> {
-        let peer = self.book.find(owner).await.ok_or(Failure::UnknownNode)?;
-        let seat = self.take_seat(&peer)?;
+    ) -> Result<Response<Body>, ForwardError> {
+        let peer = self
+            .peer_cache
+            .find(owner)
+            .await
+            .ok_or(ForwardError::UnknownNode)?;
+        let permit = self.acquire(&peer)?;
         let here = upgrade.then(|| hyper::upgrade::on(&mut request));
         let patience = match *request.method() {
             http::Method::POST => self.post,
-            // The owner switches at once.
-            _ if upgrade => GRACE,
+            // The owner switches protocols at once.
+            _ if upgrade => EXTRA_TIME,
             _ => self.poll,
         };
         let request = self.prepare(&peer, path, request, client, upgrade)?;
@@ -221,19 +229,19 @@ impl Peers {
                 tracing::debug!(owner = %owner, %error, "can't pass a request on");
                 let unreachable = error.is_connect();
                 if unreachable {
-                    self.book.doubt(&peer);
+                    self.peer_cache.invalidate(&peer);
                 }
                 return Err(if unreachable {
-                    Failure::Unreachable
+                    ForwardError::Unreachable
                 } else {
-                    Failure::Broken
+                    ForwardError::Broken
                 });
             }
-            Err(_) => return Err(Failure::TimedOut),
+            Err(_) => return Err(ForwardError::TimedOut),
         };
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched != upgrade && switched {
-            return Err(Failure::Broken);
+            return Err(ForwardError::Broken);
         }
         let there = switched.then(|| hyper::upgrade::on(&mut response));
         let (mut parts, body) = response.into_parts();
@@ -247,29 +255,29 @@ impl Peers {
                 there,
                 self.poll,
                 self.drained.subscribe(),
-                seat,
+                permit,
             ));
             return Ok(Response::from_parts(parts, Body::empty()));
         }
         Ok(Response::from_parts(
             parts,
-            Body::new(AnswerBody::new(body, seat)),
+            Body::new(ResponseBody::new(body, permit)),
         ))
     }
 
-    fn take_seat(&self, peer: &Peer) -> Result<Seat, Failure> {
-        let permit = Arc::clone(&peer.seats)
+    fn acquire(&self, peer: &Peer) -> Result<ForwardPermit, ForwardError> {
+        let permit = Arc::clone(&peer.permits)
             .try_acquire_owned()
-            .map_err(|_| Failure::Full)?;
+            .map_err(|_| ForwardError::Full)?;
         self.metrics.open.increment(1);
         self.metrics.open_now.fetch_add(1, Ordering::Relaxed);
-        Ok(Seat {
+        Ok(ForwardPermit {
             metrics: Arc::clone(&self.metrics),
             _permit: permit,
         })
     }
 
-    /// The same request, as the owner is to see it.
+    /// Rewrites the request for the owner.
     fn prepare(
         &self,
         peer: &Peer,
@@ -277,8 +285,8 @@ impl Peers {
         request: Request<Body>,
         client: IpAddr,
         upgrade: bool,
-    ) -> Result<Request<Body>, Failure> {
-        let seal = self.seal.header(&request, client);
+    ) -> Result<Request<Body>, ForwardError> {
+        let request_signature = self.request_signature.header(&request, client);
         let (mut parts, body) = request.into_parts();
         let query = parts.uri.query().unwrap_or_default();
         parts.uri = Uri::builder()
@@ -286,14 +294,14 @@ impl Peers {
             .authority(peer.authority.clone())
             .path_and_query(format!("{}{path}?{query}", self.prefix))
             .build()
-            .map_err(|_| Failure::Broken)?;
+            .map_err(|_| ForwardError::Broken)?;
         parts.version = http::Version::HTTP_11;
         parts.extensions.clear();
         strip(&mut parts.headers);
-        // The client sets the owner's. Whose page may connect was decided here.
+        // The HTTP client sets the owner's host. This node has already checked the origin.
         parts.headers.remove(header::HOST);
         parts.headers.remove(header::ORIGIN);
-        parts.headers.insert(seal::HEADER, seal);
+        parts.headers.insert(request_signature::HEADER, request_signature);
         if upgrade {
             ask_for_upgrade(&mut parts.headers);
         }
@@ -301,19 +309,19 @@ impl Peers {
     }
 }
 
-/// A connection to a peer that is in use; given back on drop.
-pub(super) struct Seat {
+/// A slot for a connection to a peer. Dropping it frees the slot.
+pub(super) struct ForwardPermit {
     metrics: Arc<Metrics>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Seat {
+impl ForwardPermit {
     pub(super) fn tunnelled(&self, bytes: u64) {
         self.metrics.tunnelled.increment(bytes);
     }
 }
 
-impl Drop for Seat {
+impl Drop for ForwardPermit {
     fn drop(&mut self) {
         self.metrics.open.decrement(1);
         self.metrics.open_now.fetch_sub(1, Ordering::Relaxed);
@@ -325,7 +333,7 @@ fn ask_for_upgrade(headers: &mut HeaderMap) {
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-/// Takes out what concerns one connection only (RFC 9110, 7.6.1).
+/// Removes headers that apply to one connection only (RFC 9110, 7.6.1).
 fn strip(headers: &mut HeaderMap) {
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
@@ -333,7 +341,7 @@ fn strip(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
-        // The body's length is set by whoever frames it; a client must not have the framing of ours taken away.
+        // A client must not remove the headers that frame its own body.
         .filter(|name| name != "content-length" && name != "content-type")
         .collect();
     for name in named {

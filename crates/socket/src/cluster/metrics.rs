@@ -1,25 +1,25 @@
-//! The counters of what is passed on to other nodes.
+//! Counters of forwarded requests.
 
 use std::sync::atomic::AtomicUsize;
 
 use metrics::{Counter, Gauge, counter, gauge};
 
-use super::forward::Failure;
+use super::forward::ForwardError;
 
 pub(super) struct Metrics {
     polls: Counter,
     posts: Counter,
     upgrades: Counter,
-    failed: [Counter; Failure::ALL.len()],
-    /// Requests and tunnels that are under way.
+    failed: [Counter; ForwardError::DRAINED.len()],
+    /// Open requests and tunnels.
     pub(super) open: Gauge,
-    /// The same, to be read.
+    /// The same, readable.
     pub(super) open_now: AtomicUsize,
-    /// Requests with a header that no node of this cluster made.
+    /// Requests with a header that no node of this cluster signed.
     pub(super) forged: Counter,
-    /// Requests that another node has passed on to the wrong one.
+    /// Requests that another node forwarded to the wrong node.
     pub(super) misdirected: Counter,
-    /// Bytes that went through tunnels, both ways.
+    /// Bytes through tunnels, in both directions.
     pub(super) tunnelled: Counter,
 }
 
@@ -30,7 +30,7 @@ impl Metrics {
             polls: kind("poll"),
             posts: kind("post"),
             upgrades: kind("upgrade"),
-            failed: Failure::ALL
+            failed: ForwardError::DRAINED
                 .map(|failure| counter!("roomful_forward_failed_total", "cause" => failure.label())),
             open: gauge!("roomful_forwards_open"),
             open_now: AtomicUsize::new(0),
@@ -49,7 +49,7 @@ impl Metrics {
         .increment(1);
     }
 
-    pub(super) fn failed(&self, failure: Failure) {
+    pub(super) fn failed(&self, failure: ForwardError) {
         // `ALL` is in declaration order, so the discriminant is the index.
         if let Some(counter) = self.failed.get(failure as usize) {
             counter.increment(1);

@@ -1,19 +1,19 @@
-//! Several nodes as one server: a request may reach any of them and is passed on to the one that owns its session, so
-//! that no load balancer has to be sticky.
+//! Several nodes as one server: any node accepts a request and forwards it to the owner of its session, so
+//! load balancers need no sticky sessions.
 //!
-//! | read | for |
+//! | module | for |
 //! |---|---|
-//! | `tag` | how a session's id names its owner |
-//! | `directory`, `book` | where the owner is reached; nothing else is ever connected to |
-//! | `seal` | what shows that a request comes from another node |
-//! | `forward`, `answer`, `tunnel` | the request, its answer, and the upgrade's stream |
+//! | `tag` | the owner's tag in a session id |
+//! | `directory`, `peer_cache` | addresses of the owners; the node connects to nothing else |
+//! | `request_signature` | the proof that a request comes from another node |
+//! | `forward`, `response_body`, `tunnel` | the request, its response, and the stream of an upgrade |
 
-mod answer;
-mod book;
 mod directory;
 mod forward;
 mod metrics;
-mod seal;
+mod peer_cache;
+mod request_signature;
+mod response_body;
 mod tag;
 mod tunnel;
 
@@ -21,19 +21,19 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
 
-pub(crate) use self::forward::{CLOSED, Failure, Peers};
+pub(crate) use self::forward::{CLOSED, ForwardError, Peers};
 pub use self::{
-    directory::{Directory, NodeCard, RosterDirectory},
+    directory::{Directory, MembershipDirectory, NodeAddress},
     tag::{BadTag, NodeTag},
 };
 
-/// Bytes of the shortest secret that is taken.
+/// Shortest accepted secret in bytes.
 const MIN_SECRET: usize = 16;
 
-/// What can't be meant in a cluster's settings.
+/// An invalid cluster setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClusterError {
-    /// The advertised address is no `host:port`.
+    /// The advertised address is not `host:port`.
     #[error("{0:?} can't be advertised to other nodes: it must be host:port")]
     Advertise(String),
     /// The secret is too short.
@@ -41,23 +41,23 @@ pub enum ClusterError {
     Secret,
 }
 
-/// Bounds and delays of passing requests on.
+/// Limits and deadlines of forwarding.
 #[derive(Debug, Clone)]
-pub struct ForwardBounds {
+pub struct ForwardLimits {
     /// How long connecting to a peer may take (2 s).
     pub connect_timeout: Duration,
-    /// Requests and tunnels to one peer at a time; more are refused with 503 (10,000). Each parked poll and each upgraded
-    /// client that came through this node to another's session is one, and one TCP connection.
+    /// Requests and tunnels to one peer at a time (10,000); more get 503. Each parked poll and each
+    /// upgraded client of another node's session is one, with its own TCP connection.
     pub max_per_peer: usize,
-    /// Idle connections kept to one peer (64).
+    /// Idle connections kept per peer (64).
     pub max_idle: usize,
-    /// How often the directory is asked at most (each 500 ms).
+    /// Shortest time between two reads of the directory (500 ms).
     pub refresh_every: Duration,
 }
 
-impl Default for ForwardBounds {
+impl Default for ForwardLimits {
     fn default() -> Self {
-        ForwardBounds {
+        ForwardLimits {
             connect_timeout: Duration::from_secs(2),
             max_per_peer: 10_000,
             max_idle: 64,
@@ -66,8 +66,8 @@ impl Default for ForwardBounds {
     }
 }
 
-/// This node's part in a cluster, for [`crate::Builder::cluster`]. Serves one server: each start of a node has a tag of its
-/// own, which its sessions' ids begin with.
+/// This node's membership in a cluster, for [`crate::Builder::cluster`]. Use it for one server: each run of
+/// a node has its own tag, which starts the ids of its sessions.
 ///
 /// ```no_run
 /// use std::{sync::Arc, time::Duration};
@@ -75,39 +75,40 @@ impl Default for ForwardBounds {
 /// use roomful_socket::{WebSocketServer, cluster::Cluster};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let bus: Arc<dyn Bus> = Hub::default().connect(); // Redis, where nodes are processes
+/// let bus: Arc<dyn Bus> = Hub::default().connect(); // use Redis between processes
 /// let cluster = Cluster::on_bus("10.0.0.1:3000", b"a secret of all the nodes", bus.clone())?;
-/// // Say where this node is before clients come, and again well before the lease ends.
-/// bus.beat("node-1/start-17", cluster.card().to_bytes(), Duration::from_secs(15)).await?;
+/// // Publish the address before clients connect, and renew it well before the lease ends.
+/// bus.beat("node-1/start-17", cluster.node_address().to_bytes(), Duration::from_secs(15)).await?;
 /// let server = WebSocketServer::builder().cluster(cluster).build();
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// The other nodes speak plain HTTP/1.1 to the advertised address, where [`crate::WebSocketServer::router`] must answer:
-/// keep it in a private network. A request carries an HMAC under the secret, so an owner believes nobody but its peers as
-/// to who the client is. Origins are checked once, at the node that the client reached.
+/// The nodes speak plain HTTP/1.1 to the advertised address, where [`crate::WebSocketServer::router`] must
+/// be served. Keep it in a private network. Each forwarded request carries an HMAC under the secret, so an
+/// owner trusts only its peers about the client's address. The node that the client reached checks the
+/// origin.
 ///
-/// A client whose session's node is gone, or can't be reached, hears "Session ID unknown" (400, code 1) at once, as of any
-/// session that has ended: the stock client connects anew.
+/// If the owner of a session is gone or unreachable, the client gets "Session ID unknown" (400, code 1) at
+/// once, as for any ended session. The stock client then reconnects.
 #[derive(Clone)]
 pub struct Cluster {
-    card: NodeCard,
+    card: NodeAddress,
     secret: Arc<[u8]>,
     directory: Arc<dyn Directory>,
     bus: Option<Arc<dyn Bus>>,
-    bounds: ForwardBounds,
+    bounds: ForwardLimits,
     prefix: String,
 }
 
 impl Cluster {
-    /// A node that others reach at `advertise` (`host:port`, plain HTTP) and that finds them in `directory`. All nodes have
-    /// the same `secret`, of at least 16 bytes.
+    /// A node that others reach at `advertise` (`host:port`, plain HTTP) and that finds them in
+    /// `directory`. All nodes share the same `secret` of at least 16 bytes.
     pub fn new(advertise: &str, secret: &[u8], directory: Arc<dyn Directory>) -> Result<Self, ClusterError> {
         if secret.len() < MIN_SECRET {
             return Err(ClusterError::Secret);
         }
-        let card = NodeCard {
+        let card = NodeAddress {
             tag: NodeTag::random(),
             advertise: advertise.to_owned(),
         };
@@ -117,14 +118,15 @@ impl Cluster {
             secret: secret.into(),
             directory,
             bus: None,
-            bounds: ForwardBounds::default(),
+            bounds: ForwardLimits::default(),
             prefix: String::new(),
         })
     }
 
-    /// As [`Cluster::new`], with the bus's roster as directory; and namespaces and rooms reach over all nodes of the bus.
+    /// Like [`Cluster::new`], with the members of the bus as directory. Namespaces and rooms then span all
+    /// nodes of the bus.
     pub fn on_bus(advertise: &str, secret: &[u8], bus: Arc<dyn Bus>) -> Result<Self, ClusterError> {
-        let directory = Arc::new(RosterDirectory::new(Arc::clone(&bus)));
+        let directory = Arc::new(MembershipDirectory::new(Arc::clone(&bus)));
         let cluster = Self::new(advertise, secret, directory)?;
         Ok(Cluster {
             bus: Some(bus),
@@ -136,29 +138,29 @@ impl Cluster {
         Some((self.card.tag, Arc::clone(self.bus.as_ref()?)))
     }
 
-    /// What the other nodes have to know of this one. Whoever keeps the node's lease on the bus puts it into its info,
-    /// before the node takes clients.
-    pub fn card(&self) -> &NodeCard {
+    /// This node's address. Put it into the `info` of the node's lease on the bus before the node takes
+    /// clients.
+    pub fn node_address(&self) -> &NodeAddress {
         &self.card
     }
 
-    /// Other bounds than the usual ones.
-    pub fn bounds(mut self, bounds: ForwardBounds) -> Self {
+    /// Replaces the default limits.
+    pub fn bounds(mut self, bounds: ForwardLimits) -> Self {
         self.bounds = bounds;
         self
     }
 
-    /// Where the nodes' routers are nested, if they are (`axum::Router::nest`): what stands before the server's own path.
+    /// Path prefix at which the nodes' routers are nested (`axum::Router::nest`).
     pub fn nested_at(mut self, prefix: &str) -> Self {
         prefix.trim_end_matches('/').clone_into(&mut self.prefix);
         self
     }
 }
 
-/// Whether other nodes can be told this address, see [`Cluster::new`].
+/// Checks an address for [`Cluster::new`].
 ///
 /// # Errors
-/// [`ClusterError::Advertise`] if it is no `host:port`.
+/// [`ClusterError::Advertise`] if it is not `host:port`.
 pub fn check_advertised(advertise: &str) -> Result<(), ClusterError> {
     directory::authority(advertise).map(drop)
 }

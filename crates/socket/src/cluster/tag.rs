@@ -1,5 +1,5 @@
-//! The short name of one start of a node. It stands before the secret part of a session's id, so that any node can tell
-//! whose session a request is for.
+//! The short name of one run of a node. It precedes the secret part of a session id, so that any node can
+//! tell the session's owner.
 
 use std::fmt;
 
@@ -9,7 +9,8 @@ use crate::id::random_text;
 
 const LENGTH: usize = 8;
 
-/// Names one start of one node: 8 URL-safe characters, 48 random bits. Public: it tells nothing but whose a session is.
+/// Identifies one run of one node: 8 URL-safe characters with 48 random bits. Public: it reveals only the
+/// owner of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct NodeTag([u8; LENGTH]);
@@ -19,13 +20,13 @@ impl NodeTag {
         Self(random_text())
     }
 
-    /// The tag as it stands in ids and topics.
+    /// The tag as it appears in ids and topics.
     pub fn as_str(&self) -> &str {
         // Always ASCII: made from the alphabet, or checked by `parse`.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Reads a tag back from text; `None` if it can't be one.
+    /// Parses a tag. `None` if the text does not have the form of a tag.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; LENGTH] = text.as_bytes().try_into().ok()?;
         bytes
@@ -34,7 +35,7 @@ impl NodeTag {
             .then_some(Self(bytes))
     }
 
-    /// Takes the tag off a session's id as clients know it.
+    /// Splits a session id into the owner's tag and the secret part.
     pub(crate) fn split(sid: &str) -> Option<(Self, &str)> {
         let (tag, secret) = sid.split_at_checked(LENGTH)?;
         Some((Self::parse(tag)?, secret))
@@ -59,7 +60,7 @@ impl From<NodeTag> for String {
     }
 }
 
-/// Text that is no [`NodeTag`].
+/// The text is not a [`NodeTag`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a node's tag is 8 URL-safe characters")]
 pub struct BadTag;

@@ -1,4 +1,4 @@
-//! An upgraded connection through this node to the session's owner: bytes both ways, nobody looks at them.
+//! A tunnel: the stream of an upgraded connection, copied through this node to the session's owner.
 
 use std::{
     io,
@@ -18,50 +18,50 @@ use tokio::{
     sync::watch,
 };
 
-use super::forward::{ALL, Seat};
+use super::forward::{DRAINED, ForwardPermit};
 
-/// Bytes under way in one direction. While it is full, nothing is read from the sender.
+/// Buffered bytes per direction. A full buffer stops reading from the sender.
 const BUFFER: usize = 8 * 1024;
-/// How long the switch from HTTP to a bare stream may take on either side.
-const SWITCH: Duration = Duration::from_secs(10);
+/// How long the switch from HTTP to a stream may take on either side.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Carries bytes until both sides have ended, one fails, nothing has moved for `idle` (up to twice that: it is looked at
-/// now and then), or it is among those that a drain of this node ends. An end of one side's stream is passed on; the other way goes on
-/// until its own end.
+/// Copies bytes in both directions until both sides have ended, one fails, no byte has moved for `idle`
+/// (checked periodically, so up to twice that), or this node's drain ends the tunnel. If one side ends its
+/// stream, the other direction continues.
 pub(super) async fn run(
     client: OnUpgrade,
     owner: OnUpgrade,
     idle: Duration,
     mut drained: watch::Receiver<u16>,
-    seat: Seat,
+    permit: ForwardPermit,
 ) {
     let both = async { tokio::try_join!(client, owner) };
-    let Ok(Ok((client, owner))) = tokio::time::timeout(SWITCH, both).await else {
+    let Ok(Ok((client, owner))) = tokio::time::timeout(UPGRADE_TIMEOUT, both).await else {
         return;
     };
-    // When its turn comes in a drain is left to chance.
-    let turn = rand::random_range(1..=ALL);
-    let moved = Arc::new(AtomicU64::new(0));
-    let mut client = Watched::new(client, &moved);
-    let mut owner = Watched::new(owner, &moved);
+    // A random threshold decides when a drain ends this tunnel.
+    let threshold = rand::random_range(1..=DRAINED);
+    let transferred = Arc::new(AtomicU64::new(0));
+    let mut client = CountedStream::new(client, &transferred);
+    let mut owner = CountedStream::new(owner, &transferred);
     let outcome = tokio::select! {
         outcome = copy_bidirectional_with_sizes(&mut client, &mut owner, BUFFER, BUFFER) => outcome.err(),
-        () = standstill(&moved, idle) => Some(io::ErrorKind::TimedOut.into()),
-        // An error is an end of the server.
-        _ = drained.wait_for(|&drained| drained >= turn) => None,
+        () = wait_idle(&transferred, idle) => Some(io::ErrorKind::TimedOut.into()),
+        // An error means that the server has been dropped.
+        _ = drained.wait_for(|&drained| drained >= threshold) => None,
     };
-    seat.tunnelled(moved.load(Ordering::Relaxed));
+    permit.tunnelled(transferred.load(Ordering::Relaxed));
     if let Some(error) = outcome {
         tracing::debug!(%error, "a tunnel to another node ended");
     }
 }
 
-/// Ready when nothing has moved for `idle`.
-async fn standstill(moved: &AtomicU64, idle: Duration) {
-    let mut before = moved.load(Ordering::Relaxed);
+/// Ready when no byte has moved for `idle`.
+async fn wait_idle(transferred: &AtomicU64, idle: Duration) {
+    let mut before = transferred.load(Ordering::Relaxed);
     loop {
         tokio::time::sleep(idle).await;
-        let now = moved.load(Ordering::Relaxed);
+        let now = transferred.load(Ordering::Relaxed);
         if now == before {
             return;
         }
@@ -69,22 +69,22 @@ async fn standstill(moved: &AtomicU64, idle: Duration) {
     }
 }
 
-/// A stream that counts what is read from it.
-struct Watched {
+/// A stream that counts the bytes read from it.
+struct CountedStream {
     io: TokioIo<Upgraded>,
-    moved: Arc<AtomicU64>,
+    transferred: Arc<AtomicU64>,
 }
 
-impl Watched {
-    fn new(upgraded: Upgraded, moved: &Arc<AtomicU64>) -> Self {
-        Watched {
+impl CountedStream {
+    fn new(upgraded: Upgraded, transferred: &Arc<AtomicU64>) -> Self {
+        CountedStream {
             io: TokioIo::new(upgraded),
-            moved: Arc::clone(moved),
+            transferred: Arc::clone(transferred),
         }
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for CountedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -93,12 +93,12 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
         let read = buffer.filled().len() - before;
-        self.moved.fetch_add(read as u64, Ordering::Relaxed);
+        self.transferred.fetch_add(read as u64, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for CountedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
@@ -118,16 +118,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_tunnel_stands_still_only_if_nothing_moves() {
-        let moved = AtomicU64::new(0);
+        let transferred = AtomicU64::new(0);
         let idle = Duration::from_secs(10);
         let busy = async {
             for _ in 0..10 {
                 tokio::time::sleep(Duration::from_secs(9)).await;
-                moved.fetch_add(1, Ordering::Relaxed);
+                transferred.fetch_add(1, Ordering::Relaxed);
             }
         };
         let begun = tokio::time::Instant::now();
-        tokio::join!(busy, standstill(&moved, idle));
+        tokio::join!(busy, wait_idle(&transferred, idle));
         let took = begun.elapsed();
         assert!(
             took >= Duration::from_secs(100) && took <= Duration::from_secs(110),

@@ -1,9 +1,9 @@
-//! Writes to many clients in a few turns. A message to a room of a thousand would otherwise wake a thousand tasks, each
-//! of which looks at its timer, its stream and its upper layer, only to find that there is a frame to write. Instead, the
-//! sessions that have something to write stand in a list, and one task goes through it.
+//! Batched writes to many clients. A message to a room of a thousand members would otherwise wake a
+//! thousand session tasks, each of which would check its timer, stream and upper layer only to write one
+//! frame. Instead, sessions with queued frames enter a flush queue, and one task per queue writes for them.
 //!
-//! Each session belongs to one of as many lists as the machine has cores, so that all of them write to a large room. One
-//! whose stream is blocked, or that has anything else to do, is its own task's business.
+//! There is one queue per core, and each session belongs to one of them. A session whose stream is blocked,
+//! or that has other work, is left to its own task.
 
 use std::{
     collections::VecDeque,
@@ -20,69 +20,69 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::session::Session;
 
-/// Sessions written to before others have their turn, and the runtime looks for what has come in.
+/// Sessions to write before the worker yields to the runtime.
 const CHUNK: usize = 64;
-/// A list with place for more gives it back once it is empty.
-const KEPT: usize = 16 * 1024;
+/// A queue with more capacity than this is freed once it is empty.
+const KEEP_CAPACITY: usize = 16 * 1024;
 
-/// The lists of a server.
+/// The flush queues of a server.
 pub(super) struct Flusher {
-    lanes: Box<[Arc<Lane>]>,
+    queues: Box<[Arc<FlushQueue>]>,
     next: AtomicUsize,
 }
 
-/// A list, and the task that goes through it.
+/// A queue of sessions with frames to write, and the task that serves it.
 #[derive(Default)]
-pub(super) struct Lane(Mutex<State>);
+pub(super) struct FlushQueue(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     sessions: VecDeque<Arc<Session>>,
-    /// The task, when it sleeps.
+    /// Waker of the task while it sleeps.
     task: Option<Waker>,
-    /// Is there a task? Not before the first session, and not after the end of the runtime that it ran on.
-    runs: bool,
-    /// The server is gone.
-    over: bool,
+    /// Whether a task serves the queue: false before the first session and after its runtime has ended.
+    has_task: bool,
+    /// Set when the server is dropped.
+    server_gone: bool,
 }
 
 impl Flusher {
     pub(super) fn new() -> Self {
-        let lanes = available_parallelism().map_or(1, usize::from);
+        let queues = available_parallelism().map_or(1, usize::from);
         Flusher {
-            lanes: (0..lanes).map(|_| Arc::default()).collect(),
+            queues: (0..queues).map(|_| Arc::default()).collect(),
             next: AtomicUsize::new(0),
         }
     }
 
-    /// A list for a new session.
-    pub(super) fn lane(&self) -> Arc<Lane> {
+    /// The queue for a new session.
+    pub(super) fn queue(&self) -> Arc<FlushQueue> {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
-        let lane = self.lanes.get(next % self.lanes.len().max(1));
-        lane.cloned().unwrap_or_default()
+        let queue = self.queues.get(next % self.queues.len().max(1));
+        queue.cloned().unwrap_or_default()
     }
 }
 
 impl Drop for Flusher {
     fn drop(&mut self) {
-        for lane in &self.lanes {
-            lane.end();
+        for queue in &self.queues {
+            queue.end();
         }
     }
 }
 
-impl Lane {
-    /// Sees to it that the list has a task. Called within a runtime.
+impl FlushQueue {
+    /// Starts the task if none runs. Must be called within a runtime.
     pub(super) fn start(self: &Arc<Self>) {
-        if !std::mem::replace(&mut self.0.lock().runs, true) {
-            tokio::spawn(run(Turns::new(Arc::clone(self))));
+        if !std::mem::replace(&mut self.0.lock().has_task, true) {
+            tokio::spawn(run(Worker::new(Arc::clone(self))));
         }
     }
 
-    /// Has the session flushed soon; `false`: there is nobody to do it.
+    /// Queues the session to be flushed. `false` if no task serves the queue.
     pub(super) fn push(&self, session: Arc<Session>) -> bool {
         let mut state = self.0.lock();
-        if !state.runs {
+        if !state.has_task {
             return false;
         }
         state.sessions.push_back(session);
@@ -92,65 +92,66 @@ impl Lane {
 
     fn end(&self) {
         let mut state = self.0.lock();
-        state.over = true;
+        state.server_gone = true;
         wake_task(state);
     }
 }
 
-/// Wakes the list's task, if it sleeps, once the lock is free.
+/// Releases the lock, then wakes the sleeping task.
 fn wake_task(mut state: MutexGuard<'_, State>) {
     let task = state.task.take();
     drop(state);
     task.into_iter().for_each(Waker::wake);
 }
 
-async fn run(mut turns: Turns) {
-    while turns.next().await {
+async fn run(mut worker: Worker) {
+    while worker.next().await {
         let mut flushed = 0;
-        while let Some(session) = turns.sessions.pop_front() {
+        while let Some(session) = worker.sessions.pop_front() {
             session.flush();
             flushed += 1;
             if flushed % CHUNK == 0 {
                 tokio::task::yield_now().await;
             }
         }
-        if turns.sessions.capacity() > KEPT {
-            turns.sessions = VecDeque::new();
+        if worker.sessions.capacity() > KEEP_CAPACITY {
+            worker.sessions = VecDeque::new();
         }
     }
 }
 
-/// What a list's task takes from it, all that is there at a time.
-struct Turns {
-    lane: Arc<Lane>,
+/// The task's side: the queue and the sessions taken from it.
+struct Worker {
+    queue: Arc<FlushQueue>,
     sessions: VecDeque<Arc<Session>>,
 }
 
-impl Turns {
-    fn new(lane: Arc<Lane>) -> Self {
-        Turns {
-            lane,
+impl Worker {
+    fn new(queue: Arc<FlushQueue>) -> Self {
+        Worker {
+            queue,
             sessions: VecDeque::new(),
         }
     }
 
-    /// Waits until there is something; `false`: there will be nothing any more.
+    /// Waits for sessions. `false` once the server is gone.
     async fn next(&mut self) -> bool {
-        let mut patient = true;
-        poll_fn(|cx| self.poll_next(cx, &mut patient)).await
+        let mut first_look = true;
+        poll_fn(|cx| self.poll_next(cx, &mut first_look)).await
     }
 
-    fn poll_next(&mut self, cx: &Context<'_>, patient: &mut bool) -> Poll<bool> {
-        let mut state = self.lane.0.lock();
-        if state.over {
+    fn poll_next(&mut self, cx: &Context<'_>, first_look: &mut bool) -> Poll<bool> {
+        let mut state = self.queue.0.lock();
+        if state.server_gone {
             return Poll::Ready(false);
         }
         if state.sessions.is_empty() {
             state.task = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        // Whoever is ready to run now may have more for the same sessions, and one write carries it all.
-        if std::mem::take(patient) {
+        // Tasks that are ready to run may queue more frames for the same sessions. One write then carries
+        // them all.
+        if std::mem::take(first_look) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -159,15 +160,15 @@ impl Turns {
     }
 }
 
-impl Drop for Turns {
-    /// Also when the runtime ends, or a flush has panicked: from now on sessions are written to by their own tasks.
+impl Drop for Worker {
+    /// Hands the remaining sessions to their own tasks, also if the runtime ends or a flush panics.
     fn drop(&mut self) {
-        let mut state = self.lane.0.lock();
-        state.runs = false;
+        let mut state = self.queue.0.lock();
+        state.has_task = false;
         let left = std::mem::take(&mut state.sessions);
         drop(state);
         for session in left.into_iter().chain(self.sessions.drain(..)) {
-            session.hand_back();
+            session.return_to_task();
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Why a request is refused, and how the client hears of it.
+//! Errors of Engine.IO requests and their HTTP responses.
 
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 
-use super::registry::Full;
+use super::registry::CapacityError;
 
-/// Why a request is refused. The numbers are those of the Engine.IO protocol.
+/// Why a request is refused. The numbers come from the Engine.IO protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HttpError {
     UnknownTransport,
@@ -16,7 +16,7 @@ pub(super) enum HttpError {
     UnsupportedVersion,
     TooLarge,
     TimedOut,
-    TooMany(Full),
+    TooMany(CapacityError),
 }
 
 impl HttpError {
@@ -25,8 +25,8 @@ impl HttpError {
             HttpError::Forbidden => StatusCode::FORBIDDEN,
             HttpError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             HttpError::TimedOut => StatusCode::REQUEST_TIMEOUT,
-            HttpError::TooMany(Full::Server) => StatusCode::SERVICE_UNAVAILABLE,
-            HttpError::TooMany(Full::Address) => StatusCode::TOO_MANY_REQUESTS,
+            HttpError::TooMany(CapacityError::Server) => StatusCode::SERVICE_UNAVAILABLE,
+            HttpError::TooMany(CapacityError::Address) => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -52,10 +52,12 @@ impl HttpError {
             HttpError::UnsupportedVersion => "Unsupported protocol version",
             HttpError::TooLarge => "Payload too large",
             HttpError::TimedOut => "The request body took too long",
-            HttpError::TooMany(Full::Server) => {
+            HttpError::TooMany(CapacityError::Server) => {
                 "The server takes no more connections right now; try again later"
             }
-            HttpError::TooMany(Full::Address) => "Too many connections from this address; try again later",
+            HttpError::TooMany(CapacityError::Address) => {
+                "Too many connections from this address; try again later"
+            }
         }
     }
 

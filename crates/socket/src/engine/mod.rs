@@ -1,12 +1,12 @@
-//! Engine.IO 4: sessions over HTTP long-polling and WebSocket. Knows nothing of Socket.IO: what a message means is
-//! up to the [`Service`] that sits on top.
+//! Engine.IO 4: sessions over HTTP long-polling and WebSocket. It does not interpret messages; the
+//! [`Service`] on top does.
 
 mod flusher;
 mod http_error;
+mod incoming;
 mod polling;
 mod probe;
 mod query;
-mod received;
 mod registry;
 mod server;
 mod session;
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 pub(crate) use self::server::Engine;
 pub use self::{
     server::EngineServer,
-    session::{SentMark, Session},
+    session::{DeliveryMark, Session},
 };
 use crate::reason::Reason;
 
@@ -38,57 +38,57 @@ pub enum Incoming<'a> {
     Binary(&'a [u8]),
 }
 
-/// What sits on top of Engine.IO: makes a [`Connection`] for each new session.
+/// The layer on top of Engine.IO. Creates a [`Connection`] for each new session.
 pub trait Service: Send + Sync + 'static {
-    /// A session has opened; the open packet is on its way.
+    /// Called when a session has opened. The open packet is already queued.
     fn connect(&self, session: &Arc<Session>) -> Box<dyn Connection>;
 }
 
-/// The upper layer's side of one session. All calls come from the session's own task, one at a time.
+/// The upper layer's side of one session. The session's task makes all calls, one at a time.
 pub trait Connection: Send {
-    /// A message came, in order. Must not block; longer work is queued for [`Connection::poll`]. An error closes the
-    /// session for that reason.
+    /// Receives a message, in order. Must not block: queue longer work for [`Connection::poll`]. An error
+    /// closes the session with that reason.
     fn receive(&mut self, message: Incoming<'_>) -> Result<(), Reason>;
 
-    /// Goes on with queued work; ready when there is none left.
+    /// Continues queued work. Ready when none is left.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Is so much work queued that reading should stop until some is done?
+    /// Whether reading should pause until some queued work is done.
     fn is_saturated(&self) -> bool {
         false
     }
 
-    /// When [`Connection::on_deadline`] wants to be called.
+    /// When to call [`Connection::on_deadline`].
     fn deadline(&self) -> Option<Instant> {
         None
     }
 
-    /// The deadline passed; a reason closes the session.
+    /// Called when the deadline has passed. Returning a reason closes the session.
     fn on_deadline(&mut self) -> Option<Reason> {
         None
     }
 
-    /// Bytes held for messages that are not complete yet.
+    /// Bytes held for incomplete messages.
     fn held(&self) -> usize {
         0
     }
 
-    /// The session ended. Called once; queued work still goes on until [`Connection::poll`] is ready.
+    /// Called once when the session ends. Queued work continues until [`Connection::poll`] is ready.
     fn closed(&mut self, reason: Reason);
 }
 
-/// A message taken out of a POST body, on its way to the session's task.
+/// A message from a POST body on its way to the session's task.
 #[derive(Debug)]
-enum Owned {
+enum OwnedMessage {
     Text(String),
     Binary(Bytes),
 }
 
-impl Owned {
+impl OwnedMessage {
     fn as_incoming(&self) -> Incoming<'_> {
         match self {
-            Owned::Text(text) => Incoming::Text(text),
-            Owned::Binary(bytes) => Incoming::Binary(bytes),
+            OwnedMessage::Text(text) => Incoming::Text(text),
+            OwnedMessage::Binary(bytes) => Incoming::Binary(bytes),
         }
     }
 }

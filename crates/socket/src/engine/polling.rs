@@ -11,14 +11,14 @@ use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use roomful_wire::{
-    engine::{Packet, payload, session::LinkError},
+    engine::{Packet, payload, session::TransportConflict},
     frame::{self, OpCode},
 };
 
 use super::{
-    Engine, Owned,
+    Engine, OwnedMessage,
     http_error::HttpError,
-    registry::Full,
+    registry::CapacityError,
     session::{Answer, Session},
 };
 use crate::{outbox::Batch, reason::Reason};
@@ -48,7 +48,7 @@ async fn get(
     if let Err(error) = session.open_get() {
         return Err(refuse(session, error));
     }
-    let guard = Unfinished { session, armed: true };
+    let guard = RequestGuard { session, armed: true };
     let answer = std::future::poll_fn(|cx| session.poll_answer(cx)).await;
     guard.finished();
     let mut body = Vec::new();
@@ -141,7 +141,7 @@ async fn post(
     if let Err(error) = session.open_post() {
         return Err(refuse(session, error));
     }
-    let guard = Unfinished { session, armed: true };
+    let guard = RequestGuard { session, armed: true };
     let outcome = receive(engine, session, request).await;
     guard.finished();
     session.close_post();
@@ -176,8 +176,8 @@ async fn receive(engine: &Engine, session: &Session, request: Request<Body>) -> 
     let mut ending = None;
     for packet in packets {
         match packet {
-            Packet::Message(text) => messages.push(Owned::Text(text.to_owned())),
-            Packet::Binary(bytes) => messages.push(Owned::Binary(Bytes::copy_from_slice(&bytes))),
+            Packet::Message(text) => messages.push(OwnedMessage::Text(text.to_owned())),
+            Packet::Binary(bytes) => messages.push(OwnedMessage::Binary(Bytes::copy_from_slice(&bytes))),
             Packet::Pong(_) => session.pong(),
             Packet::Close => {
                 ending = Some(Reason::TransportClose);
@@ -228,7 +228,7 @@ async fn read(engine: &Engine, session: &Session, body: Body) -> Result<Bytes, H
         match tokio::time::timeout(engine.settings.body_timeout, collect(engine, body)).await {
             Ok(Ok(body)) => return Ok(body),
             Ok(Err(BodyError::TooLarge)) => (Reason::TooLarge, HttpError::TooLarge),
-            Ok(Err(BodyError::NoRoom)) => (Reason::OutOfMemory, HttpError::TooMany(Full::Server)),
+            Ok(Err(BodyError::NoRoom)) => (Reason::OutOfMemory, HttpError::TooMany(CapacityError::Server)),
             Ok(Err(BodyError::Lost)) => (Reason::TransportClose, HttpError::BadRequest),
             Err(_) => (Reason::TransportError, HttpError::TimedOut),
         };
@@ -243,7 +243,7 @@ enum BodyError {
 }
 
 async fn collect(engine: &Engine, mut body: Limited<Body>) -> Result<Bytes, BodyError> {
-    let mut share = Share { engine, bytes: 0 };
+    let mut counted = BodyBytes { engine, bytes: 0 };
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -254,7 +254,7 @@ async fn collect(engine: &Engine, mut body: Limited<Body>) -> Result<Bytes, Body
             }
         })?;
         if let Ok(data) = frame.into_data() {
-            if !share.grow(data.len()) {
+            if !counted.grow(data.len()) {
                 return Err(BodyError::NoRoom);
             }
             whole.extend_from_slice(&data);
@@ -263,13 +263,13 @@ async fn collect(engine: &Engine, mut body: Limited<Body>) -> Result<Bytes, Body
     Ok(whole.into())
 }
 
-/// A body's share of the process's unfinished bytes; given back on drop.
-struct Share<'a> {
+/// A body's counted of the process's unfinished bytes; given back on drop.
+struct BodyBytes<'a> {
     engine: &'a Engine,
     bytes: usize,
 }
 
-impl Share<'_> {
+impl BodyBytes<'_> {
     /// `false`: there is no room for so much.
     fn grow(&mut self, bytes: usize) -> bool {
         self.bytes += bytes;
@@ -278,32 +278,32 @@ impl Share<'_> {
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for BodyBytes<'_> {
     fn drop(&mut self) {
         self.engine.unfinished.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
-fn refuse(session: &Session, error: LinkError) -> HttpError {
-    if error == LinkError::Overlap {
+fn refuse(session: &Session, error: TransportConflict) -> HttpError {
+    if error == TransportConflict::Overlap {
         session.end(Reason::TransportError);
     }
     HttpError::BadRequest
 }
 
 /// Ends the session if the request goes away before it was answered: what it would have carried is lost.
-struct Unfinished<'a> {
+struct RequestGuard<'a> {
     session: &'a Session,
     armed: bool,
 }
 
-impl Unfinished<'_> {
+impl RequestGuard<'_> {
     fn finished(mut self) {
         self.armed = false;
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for RequestGuard<'_> {
     fn drop(&mut self) {
         if self.armed {
             self.session.end(Reason::TransportClose);

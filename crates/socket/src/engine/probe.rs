@@ -1,4 +1,4 @@
-//! The upgrade: a WebSocket that carries a polling session's id probes, and then takes over.
+//! The upgrade: a WebSocket with a polling session's id probes and then takes the session over.
 //!
 //! Source: Engine.IO protocol 4, section "Upgrade".
 
@@ -17,13 +17,13 @@ use roomful_wire::{
 use tokio::time::Instant;
 
 use super::{
-    session::{Adopted, Session},
+    session::{Session, UpgradedStream},
     stream::Stream,
 };
 
-/// How often a GET that may be parked is released while the probe goes on.
+/// Interval at which a parked GET is answered during a probe.
 const RELEASE_EVERY: Duration = Duration::from_millis(100);
-/// Probing needs two packets of a few bytes; a client that sends more before it is done is cut off.
+/// A probe needs two packets of a few bytes. More data fails the probe.
 const READ_BUFFER: usize = 1024;
 
 const PROBE_LIMITS: Limits = Limits {
@@ -31,7 +31,7 @@ const PROBE_LIMITS: Limits = Limits {
     max_fragments: 4,
 };
 
-/// Runs the probe to its end. The session goes on by polling if the probe fails.
+/// Runs the probe. If it fails, the session continues with polling.
 pub(super) async fn run(session: Arc<Session>, mut stream: Stream, read_ahead: Bytes) {
     if session.begin_probe().is_err() {
         close(&mut stream).await;
@@ -46,12 +46,12 @@ pub(super) async fn run(session: Arc<Session>, mut stream: Stream, read_ahead: B
     let outcome = tokio::time::timeout_at(deadline, probe.talk(&mut stream, read_ahead.to_vec())).await;
     let decoder = probe.decoder;
     if let Ok(Some(read_ahead)) = outcome {
-        if let Err(mut adopted) = session.adopt(Adopted {
+        if let Err(mut upgraded) = session.take_over(UpgradedStream {
             stream,
             decoder,
             read_ahead,
         }) {
-            close(&mut adopted.stream).await;
+            close(&mut upgraded.stream).await;
         }
     } else {
         session.abandon_probe();
@@ -73,7 +73,7 @@ enum Step {
 }
 
 impl Probe<'_> {
-    /// Talks until the upgrade packet (`Some`, with what came behind it) or until there is no sense in going on.
+    /// Reads until the upgrade packet and returns the bytes that follow it. `None` if the probe failed.
     async fn talk(&mut self, stream: &mut Stream, mut pending: Vec<u8>) -> Option<Vec<u8>> {
         let mut release = tokio::time::interval(RELEASE_EVERY);
         let mut buffer = [0; READ_BUFFER];
@@ -146,14 +146,14 @@ async fn write_all(stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
     poll_fn(|cx| stream.sink.poll_flush(cx)).await
 }
 
-/// Says goodbye, for at most a moment: the peer may not be reading.
+/// Sends a close frame, for at most a second: the peer may not be reading.
 async fn close(stream: &mut Stream) {
     let mut frame = Vec::new();
     frame::write_close(None, "", &mut frame);
-    let goodbye = async {
+    let closing = async {
         write_all(stream, &frame).await?;
         poll_fn(|cx| stream.sink.poll_shutdown(cx)).await
     };
-    // Whether it arrives is the peer's business.
-    let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
+    // A failure does not matter: the probe has already failed.
+    let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
 }

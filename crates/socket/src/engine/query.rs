@@ -1,8 +1,8 @@
-//! The query of an Engine.IO request.
+//! The query string of an Engine.IO request.
 
 use std::borrow::Cow;
 
-/// The parts of the query that matter. Unknown ones (`t`, `b64`) are ignored.
+/// The parameters in use. Others (`t`, `b64`) are ignored.
 #[derive(Default)]
 pub(super) struct Query<'a> {
     pub(super) version: Option<Cow<'a, str>>,

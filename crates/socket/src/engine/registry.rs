@@ -1,5 +1,5 @@
-//! All live sessions of a server: look-up by id for polling requests, counts for the bounds, and the wait for the
-//! last one at shutdown.
+//! All open sessions of a server: look-up by id for polling requests, counts for the limits, and waiting
+//! for the last session at shutdown.
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -13,67 +13,71 @@ use crate::{connection_limit::client_network, id::SessionId, settings::Settings}
 pub(crate) struct Registry {
     sessions: RwLock<HashMap<SessionId, Arc<Session>>>,
     counts: Mutex<Counts>,
-    /// Told each time a session's task has ended.
+    /// Notified each time a session's task ends.
     ended: Notify,
 }
 
 #[derive(Default)]
 struct Counts {
-    /// The server closes: nobody is admitted any more.
+    /// The server is closing and admits no session.
     closing: bool,
-    /// Sessions admitted whose task has not ended.
-    live: usize,
-    /// The same by address; kept only if there is a bound to check.
+    /// Admitted sessions whose task has not ended.
+    count: usize,
+    /// The same per address. Empty without a limit per address.
     by_address: HashMap<IpAddr, usize>,
 }
 
 /// Why a new session is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Full {
+pub(super) enum CapacityError {
     Server,
     Address,
 }
 
-/// A counted place for a session; given back on drop.
-pub(super) struct Place {
+/// A counted slot for a session. Dropping it frees the slot.
+pub(super) struct SessionPermit {
     registry: Arc<Registry>,
     address: Option<IpAddr>,
 }
 
 impl Registry {
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr, settings: &Settings) -> Result<Place, Full> {
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        settings: &Settings,
+    ) -> Result<SessionPermit, CapacityError> {
         let mut counts = self.counts.lock();
         let address = client_network(address);
-        if counts.closing || settings.max_sessions.is_some_and(|max| counts.live >= max) {
-            return Err(Full::Server);
+        if counts.closing || settings.max_sessions.is_some_and(|max| counts.count >= max) {
+            return Err(CapacityError::Server);
         }
         if let Some(max) = settings.max_sessions_per_ip {
             let count = counts.by_address.entry(address).or_default();
             if *count >= max {
-                return Err(Full::Address);
+                return Err(CapacityError::Address);
             }
             *count += 1;
         }
-        counts.live += 1;
-        Ok(Place {
+        counts.count += 1;
+        Ok(SessionPermit {
             registry: self.clone(),
             address: settings.max_sessions_per_ip.map(|_| address),
         })
     }
 
-    /// `false`: the server closes, and the session has to end again.
+    /// Adds a session. `false` means that the server is closing and the session must end.
     pub(super) fn insert(&self, session: Arc<Session>) -> bool {
         self.sessions.write().insert(session.id(), session);
         !self.counts.lock().closing
     }
 
-    /// From now on nobody is admitted; the sessions that are there.
+    /// Stops admitting sessions. Returns the open ones.
     pub(crate) fn close(&self) -> Vec<Arc<Session>> {
         self.counts.lock().closing = true;
         self.sessions.read().values().cloned().collect()
     }
 
-    /// Whether nobody is admitted any more.
+    /// Whether the server is closing.
     pub(super) fn is_closing(&self) -> bool {
         self.counts.lock().closing
     }
@@ -86,8 +90,8 @@ impl Registry {
         self.sessions.read().get(&SessionId::parse(id)?).cloned()
     }
 
-    pub(crate) fn live(&self) -> usize {
-        self.counts.lock().live
+    pub(crate) fn count(&self) -> usize {
+        self.counts.lock().count
     }
 
     /// Waits until every session's task has ended.
@@ -95,9 +99,9 @@ impl Registry {
         loop {
             let ended = self.ended.notified();
             tokio::pin!(ended);
-            // Registered before the check, so that an end between the two is not missed.
+            // Registered before the check, so that no end is missed between the two.
             ended.as_mut().enable();
-            if self.live() == 0 {
+            if self.count() == 0 {
                 return;
             }
             ended.await;
@@ -105,10 +109,10 @@ impl Registry {
     }
 }
 
-impl Drop for Place {
+impl Drop for SessionPermit {
     fn drop(&mut self) {
         let mut counts = self.registry.counts.lock();
-        counts.live -= 1;
+        counts.count -= 1;
         if let Some(address) = self.address
             && let Some(count) = counts.by_address.get_mut(&address)
         {
@@ -148,11 +152,11 @@ mod tests {
         let [a, b, c] = [1, 2, 3].map(|n| IpAddr::from([127, 0, 0, n]));
         let first = registry.admit(a, &settings).ok().unwrap();
         let _second = registry.admit(a, &settings).ok().unwrap();
-        assert_eq!(registry.admit(a, &settings).err(), Some(Full::Address));
+        assert_eq!(registry.admit(a, &settings).err(), Some(CapacityError::Address));
         let _third = registry.admit(b, &settings).ok().unwrap();
-        assert_eq!(registry.admit(c, &settings).err(), Some(Full::Server));
+        assert_eq!(registry.admit(c, &settings).err(), Some(CapacityError::Server));
         drop(first);
         assert!(registry.admit(c, &settings).is_ok());
-        assert_eq!(registry.live(), 2);
+        assert_eq!(registry.count(), 2);
     }
 }

@@ -1,5 +1,5 @@
-//! The HTTP side of Engine.IO: reads the query, checks origin and order, and routes a request to a new session, to a
-//! live one, or to an upgrade.
+//! The HTTP side of Engine.IO: parses the query, checks the origin, and routes a request to a new session,
+//! an open session or an upgrade.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -10,7 +10,7 @@ use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use hyper::upgrade::OnUpgrade;
 use roomful_wire::{
-    engine::{Open, session::Link},
+    engine::{Open, session::TransportState},
     frame,
 };
 
@@ -20,16 +20,16 @@ use super::{
     http_error::HttpError,
     polling, probe,
     query::Query,
-    registry::{Full, Place, Registry},
+    registry::{CapacityError, Registry, SessionPermit},
     session::Session,
     stream::Stream,
     task::SessionTask,
     upgrade::{is_upgrade, switch_protocols},
 };
 use crate::{
-    cluster::{CLOSED, Cluster, Failure, NodeTag, Peers},
+    cluster::{CLOSED, Cluster, ForwardError, NodeTag, Peers},
     cors::Cors,
-    handshake::{ClientAddress, Dialect, Handshake},
+    handshake::{ClientAddress, ClientKind, Handshake},
     id::SessionId,
     metrics::Metrics,
     outbox::Class,
@@ -38,7 +38,7 @@ use crate::{
     settings::Settings,
 };
 
-/// What all sessions of a server share.
+/// State shared by all sessions of a server.
 pub(crate) struct Engine {
     pub(crate) settings: Settings,
     pub(crate) cors: Cors,
@@ -47,16 +47,16 @@ pub(crate) struct Engine {
     pub(super) flusher: Flusher,
     /// Bytes of unfinished messages of all sessions.
     pub(super) unfinished: AtomicUsize,
-    /// The other nodes, in a cluster.
+    /// Connections to the other nodes of a cluster.
     pub(crate) peers: Option<Peers>,
-    /// Whether new sessions are taken right now; always if nobody says.
+    /// Whether the server takes new sessions now. Always, if not set.
     accepts: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
-/// Whose session a request is for.
+/// The node that owns a session.
 enum Owner {
     Here(Arc<Session>),
-    /// Another node's.
+    /// Another node.
     There(NodeTag),
 }
 
@@ -68,12 +68,12 @@ pub struct EngineServer {
 }
 
 impl EngineServer {
-    /// An Engine.IO server for `service`, with the given bounds; `cors` says which origins may come.
+    /// An Engine.IO server for `service` with the given limits. `cors` defines the allowed origins.
     pub fn new(settings: Settings, cors: Cors, service: Arc<dyn Service>) -> Self {
         Self::in_cluster(settings, cors, service, None)
     }
 
-    /// As [`EngineServer::new`], as a node of a cluster if there is one.
+    /// Like [`EngineServer::new`], as a node of a cluster.
     pub fn in_cluster(
         settings: Settings,
         cors: Cors,
@@ -100,7 +100,7 @@ impl EngineServer {
         &self.engine
     }
 
-    /// Routes for `path`, which begins and ends with a slash.
+    /// Routes for `path`, with and without its trailing slash.
     pub fn router(&self, path: &str) -> Router {
         let server = self.clone();
         let path = path.trim_end_matches('/');
@@ -114,9 +114,9 @@ impl EngineServer {
     async fn handle(&self, mut request: Request<Body>, path: &str) -> Response<Body> {
         let engine = &self.engine;
         let upgrade = is_upgrade(request.headers());
-        match engine.peers.as_ref().map(|peers| peers.vouched(&request)) {
+        match engine.peers.as_ref().map(|peers| peers.verified_client(&request)) {
             Some(Ok(Some(client))) => {
-                // Where the client came from was checked by the node that it came to.
+                // The node that received the request has already checked its origin.
                 request.extensions_mut().insert(ClientAddress(client));
                 let outcome = self.route(request, upgrade, None).await;
                 return outcome.unwrap_or_else(|error| self.refuse(error, upgrade));
@@ -154,7 +154,8 @@ impl EngineServer {
         error.respond(upgrade)
     }
 
-    /// `path`: where the owner is to be asked if it is another node; `None` for what another node has passed on.
+    /// Routes a request. `path` is the path to forward it to; `None` if another node has forwarded it
+    /// already.
     async fn route(
         &self,
         request: Request<Body>,
@@ -187,14 +188,14 @@ impl EngineServer {
                 polling::handle(&self.engine, session, request).await
             }
             Some(Owner::Here(_)) => Err(HttpError::BadRequest),
-            // On the heap: few requests come this way, and all have room for it.
+            // Boxed because few requests take this path and all others would pay for its size.
             Some(Owner::There(node)) => Box::pin(self.forward(node, request, upgrade, path)).await,
             None if websocket => self.open_websocket(request),
             None => self.open_polling(&request),
         }
     }
 
-    /// `None`: nobody's.
+    /// Finds the owner of a session id. `None` if the id is invalid or unknown here.
     fn owner(&self, sid: &str) -> Option<Owner> {
         let registry = &self.engine.registry;
         let Some(peers) = &self.engine.peers else {
@@ -209,7 +210,7 @@ impl EngineServer {
         }
     }
 
-    /// To the session's owner. What another node has passed on goes no further.
+    /// Forwards a request to the session's owner. A request that was already forwarded goes no further.
     async fn forward(
         &self,
         owner: NodeTag,
@@ -232,18 +233,16 @@ impl EngineServer {
         let client = address(&request);
         let outcome = peers.forward(owner, path, request, client, upgrade).await;
         outcome.map_err(|failure| match failure {
-            Failure::Full => HttpError::TooMany(Full::Server),
-            // To the client a session that can't be reached is one that is lost: it connects anew.
+            ForwardError::Full => HttpError::TooMany(CapacityError::Server),
+            // For the client, an unreachable session is a lost one: it reconnects.
             _ => HttpError::UnknownSession,
         })
     }
 
-    // ---- new sessions
-
     fn open_polling(&self, request: &Request<Body>) -> Result<Response<Body>, HttpError> {
         let handshake = self.handshake(request);
-        let place = self.admit(handshake.address)?;
-        let session = Session::new(self.engine.clone(), handshake, Link::polling());
+        let permit = self.admit(handshake.address)?;
+        let session = Session::new(self.engine.clone(), handshake, TransportState::polling());
         self.register(&session);
         let mut response = Response::new(Body::from(format!("0{}", self.open_packet(session.id(), false))));
         let headers = response.headers_mut();
@@ -252,42 +251,43 @@ impl EngineServer {
             HeaderValue::from_static("text/plain; charset=UTF-8"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        tokio::spawn(self.task(session, place, false));
+        tokio::spawn(self.task(session, permit, false));
         Ok(response)
     }
 
     fn open_websocket(&self, mut request: Request<Body>) -> Result<Response<Body>, HttpError> {
         let response = switch_protocols(request.headers())?;
         let handshake = self.handshake(&request);
-        let place = self.admit(handshake.address)?;
+        let permit = self.admit(handshake.address)?;
         let server = self.clone();
         let upgrade = hyper::upgrade::on(&mut request);
-        tokio::spawn(async move { server.start(upgrade, handshake, place).await });
+        tokio::spawn(async move { server.start(upgrade, handshake, permit).await });
         Ok(response)
     }
 
-    /// Waits for the stream, then leaves it to a task of its own: this future holds more than an idle client may.
-    async fn start(self, upgrade: OnUpgrade, handshake: Handshake, place: Place) {
-        // The client may be gone before it saw our answer.
+    /// Waits for the stream, then spawns the session's task separately: this future is larger than an idle
+    /// client may be.
+    async fn start(self, upgrade: OnUpgrade, handshake: Handshake, permit: SessionPermit) {
+        // The client may have left before it received the response.
         let Ok(upgraded) = upgrade.await else { return };
         let (stream, read_ahead) = Stream::take_back(upgraded);
-        let session = Session::new(self.engine.clone(), handshake, Link::WebSocket);
+        let session = Session::new(self.engine.clone(), handshake, TransportState::WebSocket);
         self.register(&session);
         let mut open = Vec::new();
         let packet = format!("0{}", self.open_packet(session.id(), true));
         frame::write(frame::OpCode::Text, packet.as_bytes(), &mut open);
         session.send(&Prepared::from_frame(open.into()), Class::Durable);
-        let task = self.task(session, place, true).with_stream(stream, &read_ahead);
+        let task = self.task(session, permit, true).with_stream(stream, &read_ahead);
         tokio::spawn(task);
     }
 
-    fn task(&self, session: Arc<Session>, place: Place, websocket: bool) -> SessionTask {
+    fn task(&self, session: Arc<Session>, permit: SessionPermit, websocket: bool) -> SessionTask {
         let metrics = &self.engine.metrics;
         metrics.connections.increment(1);
         let [polling, direct] = &metrics.opened;
         if websocket { direct } else { polling }.increment(1);
         let connection = self.service.connect(&session);
-        SessionTask::new(session, connection, place)
+        SessionTask::new(session, connection, permit)
     }
 
     fn register(&self, session: &Arc<Session>) {
@@ -296,19 +296,19 @@ impl EngineServer {
         }
     }
 
-    fn admit(&self, address: IpAddr) -> Result<Place, HttpError> {
+    fn admit(&self, address: IpAddr) -> Result<SessionPermit, HttpError> {
         let engine = &self.engine;
         if engine.accepts.get().is_some_and(|accepts| !accepts()) {
-            return Err(HttpError::TooMany(Full::Server));
+            return Err(HttpError::TooMany(CapacityError::Server));
         }
         let admitted = engine.registry.admit(address, &engine.settings);
         admitted.map_err(HttpError::TooMany)
     }
 
-    /// From now on each new session is asked for: where `accepts` says no, it is refused with 503. Those that are there go on.
-    /// Only the first call counts.
+    /// Refuses new sessions with 503 while `accepts` returns false. Open sessions continue. Only the first
+    /// call has an effect.
     pub fn accept_while(&self, accepts: impl Fn() -> bool + Send + Sync + 'static) {
-        // The first one stays.
+        // The first closure stays.
         let _ = self.engine.accepts.set(Box::new(accepts));
     }
 
@@ -326,8 +326,8 @@ impl EngineServer {
         let open = Open {
             sid: &sid,
             upgrades,
-            ping_interval: millis(settings.rhythm.interval),
-            ping_timeout: millis(settings.rhythm.timeout),
+            ping_interval: millis(settings.heartbeat.interval),
+            ping_timeout: millis(settings.heartbeat.timeout),
             max_payload: settings.max_payload,
         };
         serde_json::to_string(&open).unwrap_or_default()
@@ -336,24 +336,22 @@ impl EngineServer {
     fn handshake(&self, request: &Request<Body>) -> Handshake {
         let address = address(request);
         let query = request.uri().query().unwrap_or_default();
-        let dialect = Dialect::of(query);
+        let client_kind = ClientKind::of(query);
         if !self.engine.settings.keep_headers {
             return Handshake {
                 address,
                 headers: HeaderMap::new(),
                 query: Box::default(),
-                dialect,
+                client_kind,
             };
         }
         Handshake {
             address,
             headers: copied(request.headers()),
             query: query.into(),
-            dialect,
+            client_kind,
         }
     }
-
-    // ---- upgrade of a live session
 
     fn probe(&self, session: Arc<Session>, mut request: Request<Body>) -> Result<Response<Body>, HttpError> {
         if !self.engine.settings.allow_upgrades {
@@ -370,9 +368,7 @@ impl EngineServer {
         Ok(response)
     }
 
-    // ---- the end
-
-    /// Refuses new sessions from now on, ends all that are there, and waits until their handlers are done.
+    /// Refuses new sessions, ends all open ones, and waits until their handlers are done.
     pub async fn close(&self) {
         if let Some(peers) = &self.engine.peers {
             peers.drain(CLOSED);
@@ -384,14 +380,14 @@ impl EngineServer {
     }
 }
 
-/// The client's address: what a trusted layer or another node says, or the peer's.
+/// The client's address: from a trusted layer or another node, or that of the peer.
 fn address(request: &Request<Body>) -> IpAddr {
     let claimed = request.extensions().get::<ClientAddress>().map(|client| client.0);
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map(|info| info.0.ip());
-    // Neither is there only in a router that was mounted without connect info; then all clients look alike.
+    // Without connect info all clients have the same address.
     claimed.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
@@ -399,8 +395,8 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Headers with bytes of their own: those of a request lie in the buffer that its connection was read into, and a
-/// session would keep all of that.
+/// Copies the headers. The originals share the connection's whole read buffer, which the session would keep
+/// alive.
 fn copied(headers: &HeaderMap) -> HeaderMap {
     let copy = |(name, value): (&HeaderName, &HeaderValue)| {
         let value = HeaderValue::from_bytes(value.as_bytes()).ok()?;

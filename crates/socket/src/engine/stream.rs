@@ -1,6 +1,5 @@
-//! The byte stream of an upgraded connection: the raw TCP stream taken back out of hyper where there is one, and
-//! anything else (TLS, in-memory pipes) boxed behind the same calls. Its two halves have different owners: the session's
-//! task reads, and whoever has something for the client writes.
+//! The byte stream of an upgraded connection: the raw TCP stream if hyper can return it, else a boxed
+//! stream (TLS, in-memory pipes). The session's task owns the read half; the session owns the write half.
 
 use std::{
     io::{self, IoSlice},
@@ -31,7 +30,7 @@ pub(super) struct Stream {
     pub(super) sink: Sink,
 }
 
-/// The half to read from.
+/// The read half.
 pub(super) enum Source {
     /// The permit counts the connection until the session lets go of the stream.
     Tcp(
@@ -41,14 +40,14 @@ pub(super) enum Source {
     Other(ReadHalf<Other>),
 }
 
-/// The half to write to.
+/// The write half.
 pub(super) enum Sink {
     Tcp(OwnedWriteHalf),
     Other(WriteHalf<Other>),
 }
 
 impl Stream {
-    /// Takes the stream out of hyper, with the bytes hyper had read ahead.
+    /// Takes the stream out of hyper, with the bytes that hyper had read ahead.
     pub(super) fn take_back(upgraded: Upgraded) -> (Stream, Bytes) {
         let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
             Ok(Parts { io, read_buf, .. }) => {
@@ -57,12 +56,12 @@ impl Stream {
             }
             Err(upgraded) => upgraded,
         };
-        // Somebody else's accept loop.
+        // The stream of another accept loop.
         let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(Parts { io, read_buf, .. }) => return (Stream::tcp(io.into_inner(), None), read_buf),
             Err(upgraded) => upgraded,
         };
-        // `axum::serve` goes through hyper-util's protocol detection, which wraps the stream once more.
+        // `axum::serve` uses hyper-util's protocol detection, which wraps the stream once more.
         match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => (Stream::tcp(parts.io.into_inner(), None), parts.read_buf),
             Err(upgraded) => (Stream::other(Box::pin(TokioIo::new(upgraded))), Bytes::new()),
@@ -70,7 +69,7 @@ impl Stream {
     }
 
     fn tcp(stream: TcpStream, permit: Option<ConnectionPermit>) -> Stream {
-        // Frames are written whole, so waiting to fill a segment only adds delay. Failure costs nothing but that.
+        // Frames are written whole, so Nagle's algorithm only adds delay. If it stays on, nothing breaks.
         let _ = stream.set_nodelay(true);
         let (source, sink) = stream.into_split();
         Stream {
@@ -106,17 +105,17 @@ impl Sink {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match (self, slices) {
-            // The kernel has less to do for one slice than for a list of one.
+            // A plain write is cheaper for the kernel than a vectored write of one slice.
             (Sink::Tcp(stream), [slice]) => Pin::new(stream).poll_write(cx, slice),
             (Sink::Tcp(stream), slices) => Pin::new(stream).poll_write_vectored(cx, slices),
             (Sink::Other(stream), slices) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 
-    /// Writes what the stream takes at once, for whoever is not the task that waits for it.
+    /// Writes without waiting. For tasks other than the one that waits for the stream.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`]: only the task can go on.
+    /// [`io::ErrorKind::WouldBlock`] if only the waiting task can write.
     pub(super) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, slices) {
             (Sink::Tcp(stream), [slice]) => stream.try_write(slice),
@@ -125,12 +124,12 @@ impl Sink {
         }
     }
 
-    /// Can [`Sink::try_write`] ever write anything?
+    /// Whether [`Sink::try_write`] can ever succeed.
     pub(super) fn takes_tries(&self) -> bool {
         matches!(self, Sink::Tcp(_))
     }
 
-    /// Pushes buffered bytes out (a TLS layer has some).
+    /// Flushes buffered bytes, for example of a TLS layer.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Sink::Tcp(_) => Poll::Ready(Ok(())),

@@ -15,9 +15,9 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     Connection,
-    received::{End, NO_STATUS, act_on},
-    registry::Place,
-    session::{Adopted, Session},
+    incoming::{NO_STATUS, SessionEnd, handle_message},
+    registry::SessionPermit,
+    session::{Session, UpgradedStream},
     stream::{Source, Stream},
 };
 use crate::reason::Reason;
@@ -39,7 +39,7 @@ enum Stage {
     /// The session has ended; the last frames leave, until the deadline.
     Flushing(Instant),
     /// All is written and our side is shut; the peer's end is awaited, so that no reset eats our last bytes.
-    Draining(Instant),
+    AwaitingPeerClose(Instant),
     /// No stream any more, or a polling client that heard the end.
     Gone,
 }
@@ -53,11 +53,11 @@ pub(super) struct SessionTask {
     /// The code the peer closed with, or the one its mistake deserves.
     close_code: Option<u16>,
     stage: Stage,
-    seen_ending: bool,
+    end_started: bool,
     /// Bytes that we have in the process's sum of unfinished messages.
     held: usize,
     timer: Pin<Box<Sleep>>,
-    _place: Place,
+    _permit: SessionPermit,
 }
 
 enum Io {
@@ -66,7 +66,7 @@ enum Io {
 }
 
 impl SessionTask {
-    pub(super) fn new(session: Arc<Session>, connection: Box<dyn Connection>, place: Place) -> Self {
+    pub(super) fn new(session: Arc<Session>, connection: Box<dyn Connection>, permit: SessionPermit) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(session.check_heartbeat()));
         SessionTask {
             session,
@@ -75,16 +75,16 @@ impl SessionTask {
             decoder: Decoder::default(),
             close_code: None,
             stage: Stage::Open,
-            seen_ending: false,
+            end_started: false,
             held: 0,
             timer,
-            _place: place,
+            _permit: permit,
         }
     }
 
     /// Starts with a WebSocket: straight after the handshake.
     pub(super) fn with_stream(mut self, stream: Stream, read_ahead: &Bytes) -> Self {
-        self.adopt(Adopted {
+        self.take_over(UpgradedStream {
             stream,
             decoder: Decoder::default(),
             read_ahead: read_ahead.to_vec(),
@@ -92,11 +92,11 @@ impl SessionTask {
         self
     }
 
-    fn adopt(&mut self, mut adopted: Adopted) {
-        self.session.attach(adopted.stream.sink);
-        self.source = Some(adopted.stream.source);
-        self.decoder = adopted.decoder;
-        self.ingest(&mut adopted.read_ahead);
+    fn take_over(&mut self, mut upgraded: UpgradedStream) {
+        self.session.attach(upgraded.stream.sink);
+        self.source = Some(upgraded.stream.source);
+        self.decoder = upgraded.decoder;
+        self.ingest(&mut upgraded.read_ahead);
     }
 
     // ---- time
@@ -114,7 +114,9 @@ impl SessionTask {
             acted = true;
             let now = Instant::now();
             match self.stage {
-                Stage::Flushing(until) | Stage::Draining(until) if until <= now => self.let_go(),
+                Stage::Flushing(until) | Stage::AwaitingPeerClose(until) if until <= now => {
+                    self.abandon_stream()
+                }
                 Stage::Open => {
                     if self.connection.deadline().is_some_and(|deadline| deadline <= now)
                         && let Some(reason) = self.connection.on_deadline()
@@ -132,8 +134,8 @@ impl SessionTask {
 
     fn next_deadline(&self, now: Instant) -> Instant {
         match self.stage {
-            Stage::Flushing(until) | Stage::Draining(until) => until,
-            Stage::Gone => now + self.session.settings().rhythm.interval,
+            Stage::Flushing(until) | Stage::AwaitingPeerClose(until) => until,
+            Stage::Gone => now + self.session.settings().heartbeat.interval,
             Stage::Open => {
                 let beat = self.session.check_heartbeat();
                 self.connection
@@ -150,7 +152,7 @@ impl SessionTask {
         match self.session.poll_write(cx) {
             Poll::Ready(Ok(())) => Io::Moved,
             Poll::Pending => Io::Blocked,
-            Poll::Ready(Err(_)) => self.lost(),
+            Poll::Ready(Err(_)) => self.on_stream_lost(),
         }
     }
 
@@ -166,12 +168,12 @@ impl SessionTask {
             };
             match source.poll_read(cx, buffer) {
                 Poll::Pending => Io::Blocked,
-                Poll::Ready(Ok(0) | Err(_)) => self.lost(),
+                Poll::Ready(Ok(0) | Err(_)) => self.on_stream_lost(),
                 Poll::Ready(Ok(count)) => {
                     self.session.metrics().bytes_in.increment(count as u64);
                     match buffer.get_mut(..count) {
                         Some(bytes) if self.stage == Stage::Open => self.ingest(bytes),
-                        Some(bytes) => self.hear_goodbye(bytes),
+                        Some(bytes) => self.await_close_reply(bytes),
                         None => {}
                     }
                     Io::Moved
@@ -187,10 +189,10 @@ impl SessionTask {
                 Ok(decoded) => {
                     let consumed = decoded.consumed;
                     if let Some(message) = decoded.message {
-                        match act_on(message, &self.session, self.connection.as_mut()) {
+                        match handle_message(message, &self.session, self.connection.as_mut()) {
                             Ok(None) => {}
-                            Ok(Some(control)) => self.session.owe(control),
-                            Err(End { reason, code }) => {
+                            Ok(Some(control)) => self.session.queue_pong(control),
+                            Err(SessionEnd { reason, code }) => {
                                 self.close_code = code.or(reason.close_code());
                                 self.session.end(reason);
                                 return;
@@ -213,27 +215,27 @@ impl SessionTask {
             };
             bytes = bytes.get_mut(consumed..).unwrap_or_default();
         }
-        self.account();
+        self.update_unfinished();
     }
 
     /// Whatever else comes from a client that was sent away is too late. But its close frame shows that it has got all
     /// that was written before ours; a mere end of the stream may be the doing of a proxy.
-    fn hear_goodbye(&mut self, mut bytes: &mut [u8]) {
+    fn await_close_reply(&mut self, mut bytes: &mut [u8]) {
         let limits = self.session.settings().frame_limits();
         while self.session.is_written() && !bytes.is_empty() {
             let Ok(decoded) = self.decoder.decode(&limits, bytes) else {
                 return;
             };
             if let Some(Message::Close(_)) = decoded.message {
-                return self.session.farewell();
+                return self.session.note_client_close();
             }
             let consumed = decoded.consumed;
             bytes = bytes.get_mut(consumed..).unwrap_or_default();
         }
     }
 
-    /// Keeps the process's sum of unfinished bytes, and ends the session that takes it over its bound.
-    fn account(&mut self) {
+    /// Keeps the process's sum of unfinished bytes, and ends the session that takes it mark_closed its bound.
+    fn update_unfinished(&mut self) {
         let held = self.decoder.held() + self.connection.held();
         if held == self.held {
             return;
@@ -248,29 +250,29 @@ impl SessionTask {
         }
     }
 
-    fn take_from_polls(&mut self) {
-        let look = self.session.look(!self.connection.is_saturated());
-        for message in look.inbox {
+    fn take_input_from_polls(&mut self) {
+        let take_input = self.session.take_input(!self.connection.is_saturated());
+        for message in take_input.inbox {
             if let Err(reason) = self.connection.receive(message.as_incoming()) {
                 self.session.end(reason);
                 break;
             }
         }
-        if let Some(adopted) = look.adopted {
-            self.adopt(adopted);
+        if let Some(upgraded) = take_input.upgraded {
+            self.take_over(upgraded);
         }
-        self.account();
-        if let Some(reason) = look.ending
-            && !self.seen_ending
+        self.update_unfinished();
+        if let Some(reason) = take_input.ending
+            && !self.end_started
         {
-            self.begin_end(reason);
+            self.start_closing(reason);
         }
     }
 
     // ---- the end
 
-    fn begin_end(&mut self, reason: Reason) {
-        self.seen_ending = true;
+    fn start_closing(&mut self, reason: Reason) {
+        self.end_started = true;
         self.connection.closed(reason);
         let now = Instant::now();
         let (linger, goodbye) = {
@@ -282,7 +284,7 @@ impl SessionTask {
                 if going {
                     settings.linger
                 } else {
-                    settings.rhythm.timeout
+                    settings.heartbeat.timeout
                 },
             )
         };
@@ -297,23 +299,23 @@ impl SessionTask {
             );
             self.session.close_stream(close.into(), reason.flushes());
             self.stage = Stage::Flushing(now + linger);
-        } else if reason.lingers() && !self.session.said_goodbye() {
+        } else if reason.lingers() && !self.session.close_delivered() {
             // The client hears of it at its next GET, if one comes.
             self.stage = Stage::Flushing(now + goodbye);
         } else {
             self.stage = Stage::Gone;
-            self.session.over();
+            self.session.mark_closed();
         }
         let next = self.next_deadline(now);
         self.timer.as_mut().reset(next);
     }
 
     /// Goes on ending: flush, shut, wait for the peer.
-    fn finish(&mut self, cx: &mut Context<'_>) {
+    fn continue_closing(&mut self, cx: &mut Context<'_>) {
         let now = Instant::now();
         if let Stage::Flushing(until) = self.stage {
             match self.source {
-                None if self.session.said_goodbye() => self.let_go(),
+                None if self.session.close_delivered() => self.abandon_stream(),
                 None if self.session.is_server_closing() => {
                     self.stage = Stage::Flushing(until.min(now + self.session.settings().linger));
                     let next = self.next_deadline(now);
@@ -321,11 +323,11 @@ impl SessionTask {
                 }
                 Some(_) => match self.session.poll_shutdown(cx) {
                     Poll::Ready(Ok(())) => {
-                        self.stage = Stage::Draining(now + self.session.settings().linger);
+                        self.stage = Stage::AwaitingPeerClose(now + self.session.settings().linger);
                         let next = self.next_deadline(now);
                         self.timer.as_mut().reset(next);
                     }
-                    Poll::Ready(Err(_)) => self.let_go(),
+                    Poll::Ready(Err(_)) => self.abandon_stream(),
                     Poll::Pending => {}
                 },
                 None => {}
@@ -334,24 +336,24 @@ impl SessionTask {
     }
 
     /// The peer is gone.
-    fn lost(&mut self) -> Io {
+    fn on_stream_lost(&mut self) -> Io {
         self.session.end(Reason::TransportClose);
-        self.hang_up();
-        if self.seen_ending {
+        self.drop_stream();
+        if self.end_started {
             self.stage = Stage::Gone;
         }
-        self.session.over();
+        self.session.mark_closed();
         Io::Blocked
     }
 
-    fn let_go(&mut self) {
-        self.hang_up();
+    fn abandon_stream(&mut self) {
+        self.drop_stream();
         self.stage = Stage::Gone;
         self.session.forget();
-        self.session.over();
+        self.session.mark_closed();
     }
 
-    fn hang_up(&mut self) {
+    fn drop_stream(&mut self) {
         if self.source.take().is_some() {
             self.session.detach();
         }
@@ -364,7 +366,7 @@ impl Future for SessionTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         for _ in 0..ROUNDS {
-            this.take_from_polls();
+            this.take_input_from_polls();
             let can_write = matches!(this.write(cx), Io::Moved);
             let read = matches!(this.read(cx), Io::Moved);
             let was_saturated = this.connection.is_saturated();
@@ -375,8 +377,8 @@ impl Future for SessionTask {
             if read {
                 continue;
             }
-            if this.seen_ending {
-                this.finish(cx);
+            if this.end_started {
+                this.continue_closing(cx);
                 if this.stage == Stage::Gone && idle {
                     return Poll::Ready(());
                 }
@@ -388,7 +390,7 @@ impl Future for SessionTask {
                 continue;
             }
             let saturated = this.connection.is_saturated();
-            if this.session.sleep(cx, can_write, saturated, this.seen_ending) {
+            if this.session.sleep(cx, can_write, saturated, this.end_started) {
                 return Poll::Pending;
             }
         }
@@ -401,9 +403,9 @@ impl Drop for SessionTask {
     fn drop(&mut self) {
         // Also on a panic in the upper layer, and when the runtime goes down.
         self.session.end(Reason::TransportClose);
-        self.hang_up();
+        self.drop_stream();
         self.session.forget();
-        self.session.over();
+        self.session.mark_closed();
         self.session.unfinished().fetch_sub(self.held, Ordering::Relaxed);
         self.session.metrics().connections.decrement(1);
     }

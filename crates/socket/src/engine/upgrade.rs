@@ -1,4 +1,4 @@
-//! The WebSocket handshake: is it asked for, and the 101 answer.
+//! The WebSocket opening handshake: detection of the request and the 101 response.
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -6,7 +6,7 @@ use roomful_wire::frame;
 
 use super::http_error::HttpError;
 
-/// Does the client ask for a WebSocket (RFC 6455, 4.2.1)?
+/// Whether the request asks for a WebSocket (RFC 6455, 4.2.1).
 pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
     has_token(headers, &header::UPGRADE, "websocket")
 }
@@ -23,7 +23,7 @@ fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> boo
         })
 }
 
-/// The 101 answer (RFC 6455, 4.2.2), if the request is a proper one.
+/// The 101 response (RFC 6455, 4.2.2), if the request is valid.
 pub(super) fn switch_protocols(headers: &HeaderMap) -> Result<Response<Body>, HttpError> {
     let version = headers
         .get(header::SEC_WEBSOCKET_VERSION)

@@ -1,4 +1,5 @@
-//! Acknowledgements, both ways: answering a client's event, and waiting for clients to answer ours.
+//! Acknowledgements in both directions: answers to a client's event, and answers that the server expects
+//! from clients.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,7 @@ use crate::{
     prepared::Prepared,
 };
 
-/// Answers one event of a client. Dropping it leaves the client waiting for its own time-out.
+/// Answers one event of a client. If dropped, the client runs into its own time-out.
 #[derive(Debug)]
 pub struct AckSender {
     pub(super) socket: Socket,
@@ -25,20 +26,20 @@ impl AckSender {
     /// Answers with one value.
     ///
     /// # Errors
-    /// The value can't be JSON.
+    /// The value cannot be converted to JSON.
     pub fn send<T: Serialize + ?Sized>(self, value: &T) -> Result<Sent, EmitError> {
         let answer = Prepared::ack_one(self.socket.namespace().name(), self.id, value)?;
         Ok(self.socket.send_prepared(&answer, Class::Durable))
     }
 
-    /// Answers with any number of values, binary ones too.
+    /// Answers with any number of values, including binary ones.
     pub fn send_payload(self, payload: &Payload) -> Sent {
         let answer = Prepared::ack(self.socket.namespace().name(), self.id, payload);
         self.socket.send_prepared(&answer, Class::Durable)
     }
 }
 
-/// Why an answer did not come.
+/// Why no answer arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AckError {
     /// The client did not answer in time.
@@ -47,7 +48,7 @@ pub enum AckError {
     /// The client left before it answered.
     #[error("the client left before it answered")]
     Disconnected,
-    /// The client owes more answers than `max_pending_acks`; the event was not sent.
+    /// The client has `max_pending_acks` unanswered events; this one was not sent.
     #[error("the client owes too many answers; the event was not sent")]
     TooMany,
     /// The event could not be sent at all.
@@ -55,16 +56,16 @@ pub enum AckError {
     Unsendable,
 }
 
-/// Who gets an answer. One channel serves all recipients of a broadcast; it has room for an answer of each.
+/// Receives the answers. All recipients of a broadcast share one channel with room for one answer each.
 pub(super) type Answers = mpsc::Sender<(SocketId, Payload)>;
 
-/// The answers that one client owes us. Most owe none, so the table is made with the first.
+/// The answers expected from one client. The table is created with the first.
 #[derive(Default)]
 #[allow(clippy::box_collection)] // one pointer in each idle socket, not a whole empty map
 pub(super) struct Pending(Mutex<Option<Box<HashMap<u64, Answers>>>>);
 
 impl Pending {
-    /// Expects an answer with this id. `false`: too many are owed already.
+    /// Registers an expected answer. `false` if too many are pending.
     pub(super) fn expect(&self, id: u64, answers: Answers, most: usize) -> bool {
         let mut table = self.0.lock();
         let table = table.get_or_insert_default();
@@ -75,10 +76,10 @@ impl Pending {
         true
     }
 
-    /// An answer came. One that nobody waits for (any more) is ignored, as the stock server does.
+    /// Delivers an answer. Like the stock server, ignores one that is not expected.
     pub(super) fn answer(&self, id: u64, from: SocketId, payload: Payload) {
         if let Some(answers) = self.forget(id) {
-            // Full is impossible (one place each), closed means that nobody waits any more.
+            // The channel has room for every recipient. If it is closed, its receiver has given up.
             let _ = answers.try_send((from, payload));
         }
     }
@@ -97,7 +98,7 @@ impl Pending {
         answers
     }
 
-    /// The client left: whoever waits is told.
+    /// Forgets all expected answers of a client that left, which notifies the waiting callers.
     pub(super) fn clear(&self) {
         *self.0.lock() = None;
     }

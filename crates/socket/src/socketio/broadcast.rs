@@ -1,4 +1,4 @@
-//! Sending to many: which sockets, how, and what.
+//! Broadcasts: a selection of sockets and the operations on them.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::{
     ack::AckError,
-    adapter::{Act, Adapter, Choice, FetchError, RemoteSocket},
-    gather::gather,
+    adapter::{Action, Adapter, FetchError, RemoteSocket, Selection},
+    collect_acks::collect_acks,
     namespace::Namespace,
     socket::{EmitError, Socket, check_name},
 };
@@ -21,11 +21,12 @@ use crate::{
     prepared::Prepared,
 };
 
-/// How long [`Broadcast::emit_with_ack`] waits unless told otherwise.
+/// Default time-out of [`Broadcast::emit_with_ack`].
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A choice of sockets and a way to send to them, in a cluster on all nodes: best effort, as with Socket.IO's Redis adapter,
-/// since the bus between the nodes may lose messages. Made by [`Namespace::to`], [`Socket::to`] and the like.
+/// A selection of sockets and a way to send to them. In a cluster it spans all nodes, best effort as with
+/// Socket.IO's Redis adapter, since the bus may lose messages. Created by [`Namespace::to`], [`Socket::to`]
+/// and similar methods.
 #[derive(Debug, Clone)]
 #[must_use = "a broadcast does nothing until something is sent"]
 pub struct Broadcast {
@@ -51,28 +52,28 @@ impl Broadcast {
         }
     }
 
-    /// What another node has chosen, here.
-    pub(super) fn of_choice(namespace: Namespace, choice: &Choice) -> Self {
+    /// The local part of another node's selection.
+    pub(super) fn of_selection(namespace: Namespace, selection: &Selection) -> Self {
         let names = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect();
         Broadcast {
-            rooms: names(&choice.rooms),
-            except: names(&choice.except),
-            except_socket: choice.except_socket.as_deref().and_then(SocketId::parse),
+            rooms: names(&selection.rooms),
+            except: names(&selection.except),
+            except_socket: selection.except_socket.as_deref().and_then(SocketId::parse),
             ..Self::new(namespace).local()
         }
     }
 
-    fn choice(&self) -> Choice {
+    fn selection(&self) -> Selection {
         let names = |names: &[Arc<str>]| names.iter().map(ToString::to_string).collect();
-        Choice {
+        Selection {
             rooms: names(&self.rooms),
             except: names(&self.except),
             except_socket: self.except_socket.map(|id| id.as_str().to_owned()),
         }
     }
 
-    /// The way to the other nodes, if they are meant too.
-    fn beyond(&self) -> Option<&Arc<Adapter>> {
+    /// The adapter to the other nodes, if they are included.
+    fn remote_adapter(&self) -> Option<&Arc<Adapter>> {
         self.namespace.adapter().filter(|_| !self.local)
     }
 
@@ -81,56 +82,54 @@ impl Broadcast {
         self
     }
 
-    /// Also to those in `room`; a socket in several of the rooms gets it once. A socket's id is the name of a room that
-    /// it is alone in.
+    /// Adds the members of `room`. A socket in several of the rooms gets the event once. Each socket's id
+    /// names a room with only that socket.
     pub fn to(mut self, room: &str) -> Self {
         self.rooms.push(room.into());
         self
     }
 
-    /// But not to those in `room`.
+    /// Excludes the members of `room`.
     pub fn except(mut self, room: &str) -> Self {
         self.except.push(room.into());
         self
     }
 
-    /// Only to those who are ready for it: it is dropped for a client that is behind, or between two polls.
+    /// Drops the event for clients that are not ready: behind on reading, or between two polls.
     pub fn volatile(mut self) -> Self {
         self.class = Class::Volatile;
         self
     }
 
-    /// As the newest state of the thing that `key` names; see [`Class::Latest`].
+    /// Sends the event as the newest state of the thing named by `key`; see [`Class::Latest`].
     pub fn latest(mut self, key: u64) -> Self {
         self.class = Class::Latest(key);
         self
     }
 
-    /// Only to sockets of this node.
+    /// Restricts the selection to sockets of this node.
     pub fn local(mut self) -> Self {
         self.local = true;
         self
     }
 
-    /// How long [`Broadcast::emit_with_ack`] and [`Broadcast::fetch_sockets`] wait for answers (10 s).
+    /// Time-out of [`Broadcast::emit_with_ack`] and [`Broadcast::fetch_sockets`] (10 s).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    // ---- sending
-
-    /// Sends an event with one argument; says to how many sockets of this node it is on its way.
+    /// Sends an event with one argument. Returns the number of sockets on this node that it was queued for.
     pub fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<usize, EmitError> {
         self.emit_payload(event, &Payload::one(data)?)
     }
 
-    /// Sends an event with any number of arguments, binary ones too.
+    /// Sends an event with any number of arguments, including binary ones.
     pub fn emit_payload(&self, event: &str, payload: &Payload) -> Result<usize, EmitError> {
         check_name(event)?;
         let event = Prepared::event(self.namespace.name(), event, None, payload);
-        if let Some(adapter) = self.beyond() {
-            adapter.emit(&self.namespace, self.choice(), self.class, &event);
+        if let Some(adapter) = self.remote_adapter() {
+            adapter.emit(&self.namespace, self.selection(), self.class, &event);
         }
         Ok(self.send_here(&event, self.class))
     }
@@ -141,9 +140,10 @@ impl Broadcast {
         sent
     }
 
-    /// Sends an event and waits for each client's answer, at most [`Broadcast::timeout`] long. The order of the
-    /// answers is that of their coming; those of a node who did not answer come last. The sockets of a node that leaves the
-    /// cluster, or whose lease ends, count as disconnected at once; of a node that does not answer at all nothing is known.
+    /// Sends an event and collects each client's answer, for at most [`Broadcast::timeout`]. Answers are in
+    /// order of arrival; sockets that did not answer come last. Sockets of a node that leaves the cluster
+    /// or loses its lease count as disconnected. If a node does not respond at all, its sockets are
+    /// missing.
     pub async fn emit_with_ack<T: Serialize + ?Sized>(
         &self,
         event: &str,
@@ -151,75 +151,73 @@ impl Broadcast {
     ) -> Result<Vec<(SocketId, Result<Payload, AckError>)>, EmitError> {
         check_name(event)?;
         let payload = Payload::one(data)?;
-        // One id for all, so that the event is encoded once.
-        let id = match self.beyond() {
+        // One id for all recipients, so that the event is encoded once.
+        let id = match self.remote_adapter() {
             None => self.namespace.next_ack_id(),
             Some(_) => Adapter::ack_id(),
         };
         let event = Prepared::event(self.namespace.name(), event, Some(id), &payload);
         let targets = self.sockets();
         let deadline = Instant::now() + self.timeout;
-        let Some(adapter) = self.beyond() else {
+        let Some(adapter) = self.remote_adapter() else {
             let mut outcomes = Vec::with_capacity(targets.len());
-            let tell = |id, outcome| outcomes.push((id, outcome));
-            gather(&self.namespace, &targets, id, &event, deadline, tell).await;
+            let report = |id, outcome| outcomes.push((id, outcome));
+            collect_acks(&self.namespace, &targets, id, &event, deadline, report).await;
             return Ok(outcomes);
         };
         let outcomes = Mutex::new(Vec::with_capacity(targets.len()));
-        let tell = |id, outcome| outcomes.lock().push((id, outcome));
-        let here = gather(&self.namespace, &targets, id, &event, deadline, tell);
-        let there = adapter.ask(&self.namespace, self.choice(), id, &event, deadline, tell);
+        let report = |id, outcome| outcomes.lock().push((id, outcome));
+        let here = collect_acks(&self.namespace, &targets, id, &event, deadline, report);
+        let there = adapter.ask(&self.namespace, self.selection(), id, &event, deadline, report);
         tokio::join!(here, there);
         Ok(outcomes.into_inner())
     }
 
-    // ---- other things to do to many
-
-    /// The chosen sockets of this node.
+    /// The selected sockets of this node.
     pub fn sockets(&self) -> Vec<Socket> {
         let mut sockets = Vec::new();
         self.for_each(|socket| sockets.push(socket.clone()));
         sockets
     }
 
-    /// The chosen sockets of all nodes that are alive. Each is asked again until it answers, at most
-    /// [`Broadcast::timeout`] long.
+    /// The selected sockets of all live nodes. Each node is asked repeatedly until it answers, for at most
+    /// [`Broadcast::timeout`].
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, FetchError> {
         let mut found: Vec<_> = self.sockets().iter().map(RemoteSocket::own).collect();
-        if let Some(adapter) = self.beyond() {
+        if let Some(adapter) = self.remote_adapter() {
             let deadline = Instant::now() + self.timeout;
-            found.extend(adapter.fetch(&self.namespace, self.choice(), deadline).await?);
+            found.extend(adapter.fetch(&self.namespace, self.selection(), deadline).await?);
         }
         Ok(found)
     }
 
-    /// Puts them all into a room.
+    /// Makes the sockets join a room.
     pub fn join(&self, room: &str) {
-        self.act_beyond(|| Act::Join(room.to_owned()));
+        self.act_remote(|| Action::Join(room.to_owned()));
         for socket in self.sockets() {
             socket.join(room);
         }
     }
 
-    /// Takes them all out of a room.
+    /// Makes the sockets leave a room.
     pub fn leave(&self, room: &str) {
-        self.act_beyond(|| Act::Leave(room.to_owned()));
+        self.act_remote(|| Action::Leave(room.to_owned()));
         for socket in self.sockets() {
             socket.leave(room);
         }
     }
 
-    /// Disconnects them all; see [`Socket::disconnect`].
+    /// Disconnects the sockets; see [`Socket::disconnect`].
     pub fn disconnect(&self, close_transport: bool) {
-        self.act_beyond(|| Act::Disconnect(close_transport));
+        self.act_remote(|| Action::Disconnect(close_transport));
         for socket in self.sockets() {
             socket.disconnect(close_transport);
         }
     }
 
-    fn act_beyond(&self, act: impl FnOnce() -> Act) {
-        if let Some(adapter) = self.beyond() {
-            adapter.act(&self.namespace, self.choice(), act());
+    fn act_remote(&self, act: impl FnOnce() -> Action) {
+        if let Some(adapter) = self.remote_adapter() {
+            adapter.act(&self.namespace, self.selection(), act());
         }
     }
 
@@ -253,7 +251,7 @@ impl Broadcast {
         }
     }
 
-    /// Collected first: looking into one room while walking another could wait for itself.
+    /// Collected first: reading one room's lock while holding another's could deadlock.
     fn excepted(&self) -> HashSet<SocketId> {
         let mut excepted: HashSet<SocketId> = self.except_socket.into_iter().collect();
         for room in &self.except {

@@ -29,7 +29,7 @@ use crate::{
     outbox::Class,
     prepared::Prepared,
     reason::Reason,
-    recovery::{Claim, PrivateId, Restored},
+    recovery::{PrivateId, RecoveryRequest, Restored},
 };
 
 /// What is left to do for a connection, in order.
@@ -94,7 +94,7 @@ impl Client {
                 socket.pending().answer(id, *socket.id(), payload);
             }
             Body::Connect(auth) => {
-                self.session.heard();
+                self.session.note_first_packet();
                 self.queue.push_back(Work::Connect {
                     namespace: namespace.into(),
                     auth,
@@ -124,7 +124,7 @@ impl Client {
     }
 
     /// Sockets that were disconnected from outside get their handler's turn; refused ones are dropped.
-    fn sweep(&mut self) {
+    fn remove_disconnected(&mut self) {
         let Client {
             sockets,
             queue,
@@ -154,7 +154,7 @@ impl Client {
                 payload,
             } => self.event(&namespace, name, id, payload),
             Work::Leave { namespace } => {
-                self.session.farewell();
+                self.session.note_client_close();
                 match self.find(&namespace) {
                     Some(socket) => socket.leave_namespace(Reason::ClientNamespaceDisconnect),
                     None => self.session.end(Reason::ParseError),
@@ -196,7 +196,7 @@ impl Client {
             return None;
         };
         let claim = match (found.recovery(), &auth) {
-            (Some(_), Some(auth)) => Claim::read(auth),
+            (Some(_), Some(auth)) => RecoveryRequest::read(auth),
             _ => None,
         };
         let socket = Socket::new(found, self.session.clone(), auth);
@@ -252,43 +252,43 @@ fn weight(payload: &Payload) -> usize {
 }
 
 /// How a client that passed the middleware gets in.
-enum Entrance {
+enum Admission {
     /// With a session that it had, under this id.
-    Again(PrivateId, Restored),
+    Recovered(PrivateId, Restored),
     /// With a new session, under this id if it may come back to it.
-    Anew(Option<PrivateId>),
+    New(Option<PrivateId>),
 }
 
 /// Runs the middleware and lets the socket in, or tells the client why not.
-async fn admit(socket: Socket, claim: Option<Claim>) {
+async fn admit(socket: Socket, claim: Option<RecoveryRequest>) {
     let handlers = socket.namespace().handlers().clone();
-    let entrance = async {
+    let admission = async {
         handlers.admit(&socket).await?;
-        Ok::<_, Refusal>(entrance(&socket, claim).await)
+        Ok::<_, Refusal>(admission(&socket, claim).await)
     };
     // A panic in a check must not let anybody in.
-    let outcome = AssertUnwindSafe(entrance).catch_unwind().await;
+    let outcome = AssertUnwindSafe(admission).catch_unwind().await;
     match outcome {
         // Also if the connection was lost meanwhile: then its disconnect handler sees to what was restored.
-        Ok(Ok(Entrance::Again(pid, restored))) => {
-            if socket.enter_again(&pid, &restored) {
+        Ok(Ok(Admission::Recovered(pid, restored))) => {
+            if socket.enter_recovered(&pid, &restored) {
                 drop(restored);
                 handlers.connected(socket).await;
             } else {
                 if let Some(recovery) = socket.namespace().recovery() {
                     recovery.abandon(&socket);
                 }
-                disconnected_by_server(&socket);
+                send_disconnected_error(&socket);
             }
         }
-        Ok(Ok(Entrance::Anew(pid))) if socket.session().is_open() => {
+        Ok(Ok(Admission::New(pid))) if socket.session().is_open() => {
             if socket.enter_namespace(pid.as_ref()) {
                 handlers.connected(socket).await;
             } else {
-                disconnected_by_server(&socket);
+                send_disconnected_error(&socket);
             }
         }
-        Ok(Ok(Entrance::Anew(_))) => socket.refuse(),
+        Ok(Ok(Admission::New(_))) => socket.refuse(),
         Ok(Err(refusal)) => {
             socket.refuse();
             let error =
@@ -305,22 +305,22 @@ async fn admit(socket: Socket, claim: Option<Claim>) {
     }
 }
 
-fn disconnected_by_server(socket: &Socket) {
+fn send_disconnected_error(socket: &Socket) {
     let error = Prepared::connect_error(socket.namespace().name(), "Disconnected by the server", None);
     socket.session().send(&error, Class::Durable);
 }
 
-async fn entrance(socket: &Socket, claim: Option<Claim>) -> Entrance {
+async fn admission(socket: &Socket, claim: Option<RecoveryRequest>) -> Admission {
     let Some(recovery) = socket.namespace().recovery() else {
-        return Entrance::Anew(None);
+        return Admission::New(None);
     };
     if let Some(claim) = claim
         && let Some(restored) = recovery.restore(socket, &claim).await
     {
-        return Entrance::Again(claim.pid, restored);
+        return Admission::Recovered(claim.pid, restored);
     }
     let pid = PrivateId::random();
-    Entrance::Anew(recovery.begin(socket, &pid).then_some(pid))
+    Admission::New(recovery.begin(socket, &pid).then_some(pid))
 }
 
 impl Connection for Client {
@@ -350,7 +350,7 @@ impl Connection for Client {
                 }
                 self.current = None;
             }
-            self.sweep();
+            self.remove_disconnected();
             self.watch_connect();
             let Some(work) = self.queue.pop_front() else {
                 if self.queue.capacity() > 0 {
@@ -392,7 +392,7 @@ impl Connection for Client {
     }
 
     fn closed(&mut self, reason: Reason) {
-        // A handler that waits for the client's answer, with the end queued behind it, must hear of it now.
+        // A handler that waits for the client's answer, with the end queued behind it, must handle_message of it now.
         self.sockets.iter().for_each(|socket| socket.pending().clear());
         self.queue.push_back(Work::Closed(reason));
     }

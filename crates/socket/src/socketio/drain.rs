@@ -15,16 +15,16 @@ impl WebSocketServer {
     /// Refuses new connections from now on (503), and ends those that are there in waves, so that they don't all come back
     /// at once. The stock client reconnects by itself, to whoever is there then: no DISCONNECT packet is sent, the
     /// transport is closed (a polling client gets a close packet with its next poll). In a cluster the upgraded connections
-    /// that this node carries for others go in the same waves; single requests are passed on until [`WebSocketServer::close`].
+    /// that this node carries for other_nodes go in the same waves; single requests are passed on until [`WebSocketServer::close`].
     ///
-    /// Returns when all are gone, or [`Drain::patience`] after the last wave. [`WebSocketServer::close`] may follow; it waits
+    /// Returns when all are gone, or [`Drain::timeout`] after the last wave. [`WebSocketServer::close`] may follow; it waits
     /// for the handlers that still run.
     pub async fn drain(&self, drain: Drain) -> Drained {
         let engine = self.engine.engine();
         let metrics = &engine.metrics;
         metrics.draining.set(1.0);
         let sessions = engine.registry.close();
-        // Those that have ended already, and wait for a last poll, are told to wait no longer than the others.
+        // Those that have ended already, and wait for a last poll, are told to wait no longer than the other_nodes.
         for session in sessions.iter().filter(|session| !session.is_open()) {
             session.end(Reason::ServerShuttingDown);
         }
@@ -55,17 +55,17 @@ impl WebSocketServer {
                 peers.drain(wave.progress);
             }
             let idle = engine.peers.as_ref().is_none_or(crate::cluster::Peers::is_idle);
-            if waves.is_over() || (idle && engine.registry.live() == 0) {
+            if waves.is_over() || (idle && engine.registry.count() == 0) {
                 break;
             }
             next += drain.every;
             tokio::time::sleep_until(next).await;
         }
         // Who is left is told by the figure.
-        let _ = tokio::time::timeout(drain.patience, engine.registry.wait_until_empty()).await;
+        let _ = tokio::time::timeout(drain.timeout, engine.registry.wait_until_empty()).await;
         Drained {
             ended,
-            left: engine.registry.live(),
+            left: engine.registry.count(),
         }
     }
 

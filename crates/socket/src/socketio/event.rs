@@ -1,11 +1,11 @@
-//! An event that a client sent.
+//! An event sent by a client.
 
 use roomful_wire::packet::{ArgError, Payload};
 use serde::de::DeserializeOwned;
 
 use super::ack::AckSender;
 
-/// An event as a handler gets it.
+/// An event as a handler receives it.
 #[derive(Debug)]
 pub struct Event {
     /// The event's name; never a reserved one.
@@ -21,17 +21,17 @@ impl Event {
         self.payload.arg(index)
     }
 
-    /// How many arguments there are.
+    /// Number of arguments.
     pub fn len(&self) -> usize {
         self.payload.len()
     }
 
-    /// Has it no arguments?
+    /// Whether there are no arguments.
     pub fn is_empty(&self) -> bool {
         self.payload.is_empty()
     }
 
-    /// The way to answer, if the client asked for an answer and it was not taken before.
+    /// Takes the ack, if the client asked for one and it was not taken before.
     pub fn take_ack(&mut self) -> Option<AckSender> {
         self.ack.take()
     }

@@ -1,5 +1,5 @@
-//! What an application hangs onto a namespace: middleware, event handlers, and what to do on connect and disconnect.
-//! They belong to the namespace and not to each socket, so that an idle socket costs nothing for them.
+//! The application's handlers of a namespace: middleware, events, connect and disconnect. They belong to
+//! the namespace, so an idle socket needs no memory for them.
 
 use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 
@@ -15,12 +15,13 @@ type OnConnect = Arc<dyn Fn(Socket) -> BoxFuture<()> + Send + Sync>;
 pub(super) type OnEvent = Arc<dyn Fn(Socket, Event) -> BoxFuture<()> + Send + Sync>;
 pub(super) type OnDisconnect = Arc<dyn Fn(Socket, Reason) -> BoxFuture<()> + Send + Sync>;
 
-/// Why a middleware refuses a client. The client sees it as `connect_error`: an `Error` with this `message` and `data`.
+/// Why a middleware refuses a client. The client gets it as `connect_error`: an `Error` with this `message`
+/// and `data`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
-    /// For people.
+    /// Text for people.
     pub message: String,
-    /// For programs.
+    /// Data for programs.
     pub data: Option<Value>,
 }
 
@@ -97,7 +98,7 @@ impl Handlers {
         *self.on_disconnect.write() = Some(Arc::new(move |socket, reason| Box::pin(handler(socket, reason))));
     }
 
-    /// Runs all middleware in order; the first refusal counts.
+    /// Runs all middleware in order until one refuses.
     pub(super) async fn admit(&self, socket: &Socket) -> Result<(), Refusal> {
         let middleware = self.middleware.read().clone();
         for check in middleware {
@@ -113,7 +114,7 @@ impl Handlers {
         }
     }
 
-    /// The handler for an event: its own, or the one for any.
+    /// The handler of an event: its own, or the one for any event.
     pub(super) fn for_event(&self, name: &str) -> Option<OnEvent> {
         self.on_event
             .read()

@@ -1,4 +1,4 @@
-//! A namespace: a set of sockets with the handlers that serve them.
+//! A namespace: its sockets, rooms and handlers.
 
 use std::{
     future::Future,
@@ -23,10 +23,10 @@ use super::{
 };
 use crate::{id::SocketId, prepared::Prepared, reason::Reason, recovery::Recovery};
 
-/// A namespace of a server. Clones are the same namespace.
+/// A namespace of a server. Clones refer to the same namespace.
 ///
-/// Handlers are registered here, once, before clients come. Events of one connection are handled strictly in the
-/// order they came: the next handler starts when the future of the one before has ended. A handler is never dropped
+/// Register handlers once, before clients connect. Events of one connection are handled strictly in order:
+/// a handler starts when the future of the previous one has ended. A handler's future is never dropped
 /// half-way when its client leaves.
 #[derive(Clone)]
 pub struct Namespace(Arc<Inner>);
@@ -37,9 +37,9 @@ struct Inner {
     sockets: RwLock<IndexMap<SocketId, Socket>>,
     rooms: Rooms,
     recovery: OnceLock<Arc<dyn Recovery>>,
-    /// The other nodes, in a cluster.
+    /// Connects to the other nodes of a cluster.
     adapter: Option<Arc<Adapter>>,
-    /// One sequence for single sends and broadcasts, so that an id never means two things to one client.
+    /// Shared by single sends and broadcasts, so that an id is unique per client.
     next_ack_id: AtomicU64,
 }
 
@@ -56,14 +56,12 @@ impl Namespace {
         }))
     }
 
-    /// Its name, `/` first. Of a dynamic namespace's template: the empty string.
+    /// The name, starting with `/`. Empty for the template of dynamic namespaces.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    // ---- handlers
-
-    /// Adds a check that each client must pass before it is connected; they run in the order they were added.
+    /// Adds a check that each client must pass before it connects. Checks run in the order of registration.
     pub fn use_middleware<F, Fut>(&self, middleware: F) -> &Self
     where
         F: Fn(Socket) -> Fut + Send + Sync + 'static,
@@ -73,7 +71,7 @@ impl Namespace {
         self
     }
 
-    /// What to do when a client has connected, before its first event is handled.
+    /// Sets the handler that runs when a client has connected, before its first event.
     pub fn on_connect<F, Fut>(&self, handler: F) -> &Self
     where
         F: Fn(Socket) -> Fut + Send + Sync + 'static,
@@ -83,7 +81,7 @@ impl Namespace {
         self
     }
 
-    /// What to do on an event.
+    /// Sets the handler of an event.
     pub fn on<F, Fut>(&self, event: &str, handler: F) -> &Self
     where
         F: Fn(Socket, Event) -> Fut + Send + Sync + 'static,
@@ -93,7 +91,7 @@ impl Namespace {
         self
     }
 
-    /// What to do on an event that has no handler of its own.
+    /// Sets the handler of events without their own handler.
     pub fn on_any<F, Fut>(&self, handler: F) -> &Self
     where
         F: Fn(Socket, Event) -> Fut + Send + Sync + 'static,
@@ -103,7 +101,7 @@ impl Namespace {
         self
     }
 
-    /// What to do when a client has left, after all its events were handled.
+    /// Sets the handler that runs when a client has left, after all its events.
     pub fn on_disconnect<F, Fut>(&self, handler: F) -> &Self
     where
         F: Fn(Socket, Reason) -> Fut + Send + Sync + 'static,
@@ -113,22 +111,20 @@ impl Namespace {
         self
     }
 
-    /// Lets clients take up their sessions again, as far as `recovery` remembers them. `false`: it was set before. A
-    /// template's does not serve the namespaces that are made from it.
+    /// Enables recovery of the sessions that `recovery` stores. `false` if it was set before. Setting it on
+    /// a template does not affect the namespaces created from it.
     pub fn set_recovery(&self, recovery: Arc<dyn Recovery>) -> bool {
         self.0.recovery.set(recovery).is_ok()
     }
 
-    // ---- out
-
-    /// Encodes an event once, for [`Socket::send_prepared`] to many.
+    /// Encodes an event once, for [`Socket::send_prepared`] to many sockets.
     pub fn prepare<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<Prepared, EmitError> {
         check_name(event)?;
         Ok(Prepared::event(self.name(), event, None, &Payload::one(data)?))
     }
 
-    /// As [`Namespace::prepare`], with the offset at which a client that has seen the event may take up its session.
-    /// `data` should be no string: a client takes any last argument that is a string for an offset.
+    /// Like [`Namespace::prepare`], with the offset from which a client that has received the event can
+    /// recover. `data` should not be a string: clients take a last argument that is a string for an offset.
     pub fn prepare_at<T: Serialize + ?Sized>(
         &self,
         event: &str,
@@ -144,70 +140,66 @@ impl Namespace {
         ))
     }
 
-    /// Sends an event with one argument to every socket of the namespace, in a cluster on all nodes; says to how many of this
-    /// node's it is on its way.
+    /// Sends an event with one argument to every socket of the namespace, on all nodes of a cluster.
+    /// Returns the number of sockets on this node that it was queued for.
     pub fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<usize, EmitError> {
         Broadcast::new(self.clone()).emit(event, data)
     }
 
-    /// To everybody in `room`.
+    /// Selects the members of `room`.
     pub fn to(&self, room: &str) -> Broadcast {
         Broadcast::new(self.clone()).to(room)
     }
 
-    /// To everybody who is not in `room`.
+    /// Selects all sockets outside `room`.
     pub fn except(&self, room: &str) -> Broadcast {
         Broadcast::new(self.clone()).except(room)
     }
 
-    /// To those who are ready for it; for what is worthless later.
+    /// Selects all sockets, dropping events for clients that are not ready.
     pub fn volatile(&self) -> Broadcast {
         Broadcast::new(self.clone()).volatile()
     }
 
-    /// To all, as long as nothing narrows it.
+    /// Selects all sockets.
     pub fn everybody(&self) -> Broadcast {
         Broadcast::new(self.clone())
     }
 
-    /// To the sockets of this node only.
+    /// Selects the sockets of this node.
     pub fn local(&self) -> Broadcast {
         Broadcast::new(self.clone()).local()
     }
-
-    // ---- who is there
 
     /// The sockets of all nodes; see [`Broadcast::fetch_sockets`].
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, FetchError> {
         self.everybody().fetch_sockets().await
     }
 
-    /// All its sockets on this node.
+    /// All sockets on this node.
     pub fn sockets(&self) -> Vec<Socket> {
         self.0.sockets.read().values().cloned().collect()
     }
 
-    /// How many sockets it has on this node.
+    /// Number of sockets on this node.
     pub fn len(&self) -> usize {
         self.0.sockets.read().len()
     }
 
-    /// Is nobody there, on this node?
+    /// Whether this node has no socket in the namespace.
     pub fn is_empty(&self) -> bool {
         self.0.sockets.read().is_empty()
     }
 
-    /// One of its sockets on this node.
+    /// A socket on this node.
     pub fn socket(&self, id: &SocketId) -> Option<Socket> {
         self.0.sockets.read().get(id).cloned()
     }
 
-    /// The names of the rooms that somebody on this node is in.
+    /// Names of the rooms with members on this node.
     pub fn room_names(&self) -> Vec<Arc<str>> {
         self.0.rooms.names()
     }
-
-    // ---- for sockets and broadcasts
 
     pub(super) fn handlers(&self) -> &Arc<Handlers> {
         &self.0.handlers
@@ -217,7 +209,8 @@ impl Namespace {
         self.0.adapter.as_ref()
     }
 
-    /// Puts a socket into a room; the room's shared name, or `None` if it was in already.
+    /// Adds a socket to a room. Returns the room's shared name, or `None` if the socket was a member
+    /// already.
     pub(super) fn join(&self, room: &str, socket: &Socket) -> Option<Arc<str>> {
         let (name, new) = self.0.rooms.join(room, socket)?;
         if new && let Some(adapter) = &self.0.adapter {
@@ -226,7 +219,7 @@ impl Namespace {
         Some(name)
     }
 
-    /// Takes a socket out of a room.
+    /// Removes a socket from a room.
     pub(super) fn leave(&self, room: &str, socket: &Socket) {
         let ended = self.0.rooms.leave(room, socket);
         if ended && let Some(adapter) = &self.0.adapter {
@@ -246,7 +239,7 @@ impl Namespace {
         self.0.recovery.get()
     }
 
-    /// Under the lock a socket that is closed already does not take the place of the one that has its id now.
+    /// Checks under the lock, so that a closed socket does not replace the one that has recovered its id.
     pub(super) fn insert(&self, socket: Socket) {
         let mut sockets = self.0.sockets.write();
         if !socket.is_open() {
@@ -260,7 +253,7 @@ impl Namespace {
         }
     }
 
-    /// Its id may be another socket's by now, which stays.
+    /// Removes the socket, unless another socket has its id by now.
     pub(super) fn remove(&self, socket: &Socket) {
         let mut sockets = self.0.sockets.write();
         if sockets.get(socket.id()) == Some(socket) {
@@ -273,7 +266,7 @@ impl Namespace {
         }
     }
 
-    /// Calls `f` for each socket, under a shared lock: `f` must not connect or disconnect any.
+    /// Calls `f` for each socket under a shared lock: `f` must not connect or disconnect any.
     pub(super) fn for_each(&self, f: impl FnMut(&Socket)) {
         self.0.sockets.read().values().for_each(f);
     }

@@ -1,4 +1,4 @@
-//! Generic rooms of a namespace: who is in which. A room is there as long as somebody is in it.
+//! Generic rooms of a namespace and their members. A room exists while it has members.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,14 +8,15 @@ use parking_lot::RwLock;
 use super::socket::Socket;
 use crate::id::SocketId;
 
-type Members = IndexMap<SocketId, Socket>;
+type MemberCache = IndexMap<SocketId, Socket>;
 
-/// One lock for all rooms of a namespace: joining is rare beside sending, and senders share it.
+/// One lock for all rooms of a namespace: joins are rare compared to sends, which share it.
 #[derive(Default)]
-pub(super) struct Rooms(RwLock<HashMap<Arc<str>, Members>>);
+pub(super) struct Rooms(RwLock<HashMap<Arc<str>, MemberCache>>);
 
 impl Rooms {
-    /// Adds a member; gives back the room's shared name and whether the room is new, or `None` if it was in already.
+    /// Adds a member. Returns the room's shared name and whether the room is new, or `None` if the socket
+    /// was a member already.
     pub(super) fn join(&self, room: &str, socket: &Socket) -> Option<(Arc<str>, bool)> {
         let mut rooms = self.0.write();
         if let Some((name, _)) = rooms.get_key_value(room) {
@@ -27,13 +28,13 @@ impl Rooms {
                 .then_some((name, false));
         }
         let name: Arc<str> = room.into();
-        let mut members = Members::with_capacity(1);
+        let mut members = MemberCache::with_capacity(1);
         members.insert(*socket.id(), socket.clone());
         rooms.insert(name.clone(), members);
         Some((name, true))
     }
 
-    /// Takes a member out; whether the room has ended with it. Its id may be another socket's by now, which stays.
+    /// Removes a member, unless another socket has its id by now. Returns whether the room has ended.
     pub(super) fn leave(&self, room: &str, socket: &Socket) -> bool {
         let mut rooms = self.0.write();
         if let Some(members) = rooms.get_mut(room) {
@@ -48,12 +49,12 @@ impl Rooms {
         false
     }
 
-    /// Is somebody in it?
+    /// Whether the room has members.
     pub(super) fn is_used(&self, room: &str) -> bool {
         self.0.read().contains_key(room)
     }
 
-    /// Calls `f` for each member, under a shared lock: `f` must not join or leave.
+    /// Calls `f` for each member under a shared lock: `f` must not join or leave.
     pub(super) fn for_each(&self, room: &str, f: impl FnMut(&Socket)) {
         if let Some(members) = self.0.read().get(room) {
             members.values().for_each(f);

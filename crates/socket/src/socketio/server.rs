@@ -1,4 +1,4 @@
-//! The server: its namespaces, and the builder that sets its bounds.
+//! The Socket.IO server: its namespaces and its builder.
 
 use std::{
     collections::HashMap,
@@ -17,8 +17,8 @@ use crate::{
     settings::Settings,
 };
 
-/// A Socket.IO server. Clones are the same server. Mount [`WebSocketServer::router`] in an axum application, or give
-/// it to [`crate::serve`].
+/// A Socket.IO server. Clones refer to the same server. Mount [`WebSocketServer::router`] in an axum
+/// application, or pass it to [`crate::serve`].
 #[derive(Clone)]
 pub struct WebSocketServer {
     pub(super) engine: EngineServer,
@@ -31,9 +31,9 @@ pub struct WebSocketServer {
 pub(super) struct Namespaces {
     fixed: RwLock<HashMap<Arc<str>, Namespace>>,
     templates: RwLock<Vec<Template>>,
-    /// Made from a template when the first client came, with the number of clients that are in or on their way in.
+    /// Namespaces created from a template, with the number of clients that are connected or connecting.
     dynamic: RwLock<HashMap<Arc<str>, (Namespace, usize)>>,
-    /// The other nodes, in a cluster with a bus.
+    /// Connects to the other nodes, in a cluster with a bus.
     adapter: OnceLock<Arc<Adapter>>,
 }
 
@@ -54,7 +54,7 @@ impl Namespaces {
         namespace
     }
 
-    /// The namespace a client asks for; a dynamic one is counted until [`Namespaces::release`].
+    /// The namespace that a client asks for. A dynamic one counts the client until [`Namespaces::release`].
     pub(super) fn enter(&self, name: &str) -> Option<Namespace> {
         if let Some(namespace) = self.fixed.read().get(name) {
             return Some(namespace.clone());
@@ -76,7 +76,7 @@ impl Namespaces {
         Some(namespace)
     }
 
-    /// One that is there.
+    /// An existing namespace.
     pub(super) fn find(&self, name: &str) -> Option<Namespace> {
         if let Some(namespace) = self.fixed.read().get(name) {
             return Some(namespace.clone());
@@ -87,7 +87,7 @@ impl Namespaces {
             .map(|(namespace, _)| namespace.clone())
     }
 
-    /// All that there are.
+    /// All existing namespaces.
     pub(super) fn all(&self) -> Vec<Namespace> {
         let mut all: Vec<_> = self.fixed.read().values().cloned().collect();
         let dynamic = self.dynamic.read();
@@ -95,7 +95,7 @@ impl Namespaces {
         all
     }
 
-    /// A client has left, or did not get in. A dynamic namespace ends with its last client.
+    /// Removes a client that has left or was refused. A dynamic namespace ends with its last client.
     pub(super) fn release(&self, namespace: &Namespace) {
         let mut dynamic = self.dynamic.write();
         if let Some((_, clients)) = dynamic.get_mut(namespace.name()) {
@@ -116,7 +116,7 @@ impl Service for SocketIo {
 }
 
 impl WebSocketServer {
-    /// Starts to set up a server.
+    /// Starts building a server.
     pub fn builder() -> Builder {
         Builder {
             settings: Settings::default(),
@@ -126,8 +126,8 @@ impl WebSocketServer {
         }
     }
 
-    /// The namespace of this name, made if it is not there. Names begin with a slash; `/` is the one that clients
-    /// join unless told otherwise.
+    /// The namespace of this name, created if missing. Names start with a slash; clients join `/` by
+    /// default.
     pub fn of(&self, name: &str) -> Namespace {
         if name.starts_with('/') {
             self.namespaces.of(name)
@@ -136,8 +136,9 @@ impl WebSocketServer {
         }
     }
 
-    /// A template for namespaces that are made when a client asks for a name that `matches`, and that end with their
-    /// last client. What is hung onto the template serves them all; it has no sockets itself.
+    /// A template for namespaces that are created when a client asks for a name that `matches`, and that
+    /// end with their last client. The template's handlers serve them all; the template itself has no
+    /// sockets.
     pub fn of_dynamic(&self, matches: impl Fn(&str) -> bool + Send + Sync + 'static) -> Namespace {
         let handlers: Arc<Handlers> = Arc::default();
         let template = Namespace::new("".into(), handlers.clone(), None);
@@ -148,7 +149,7 @@ impl WebSocketServer {
         template
     }
 
-    /// The dynamic namespaces that somebody is in.
+    /// The dynamic namespaces with clients.
     pub fn dynamic_namespaces(&self) -> Vec<Namespace> {
         self.namespaces
             .dynamic
@@ -158,31 +159,32 @@ impl WebSocketServer {
             .collect()
     }
 
-    /// Routes for the server's path. The peer's address comes from axum's `ConnectInfo<SocketAddr>` extension, or
-    /// from [`crate::ClientAddress`].
+    /// Routes for the server's path. The peer's address comes from axum's `ConnectInfo<SocketAddr>`
+    /// extension or from [`crate::ClientAddress`].
     pub fn router(&self) -> Router {
         self.engine.router(&self.path)
     }
 
-    /// How many connections there are.
+    /// Number of open connections.
     pub fn connections(&self) -> usize {
-        self.engine.engine().registry.live()
+        self.engine.engine().registry.count()
     }
 
-    /// Refuses new connections (503) whenever `accepts` says no, so that a load balancer tries another server; those that are
-    /// there go on. It is asked for each new connection, and must not block. Only the first call counts.
+    /// Refuses new connections with 503 while `accepts` returns false, so that a load balancer tries
+    /// another server. Open connections continue. Called for each new connection, so it must not block.
+    /// Only the first call of this method has an effect.
     pub fn accept_while(&self, accepts: impl Fn() -> bool + Send + Sync + 'static) {
         self.engine.accept_while(accepts);
     }
 
-    /// Refuses new connections from now on (503), closes all that are there, and waits until their handlers are done.
-    /// The stock client reconnects, to whoever is there then.
+    /// Refuses new connections with 503, closes all open ones, and waits until their handlers are done. The
+    /// stock client reconnects.
     pub async fn close(&self) {
         self.engine.close().await;
     }
 }
 
-/// Sets up a [`WebSocketServer`]. Every bound of [`Settings`] is a method here.
+/// Builds a [`WebSocketServer`]. It has a method for every field of [`Settings`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     settings: Settings,
@@ -204,7 +206,7 @@ macro_rules! setters {
 }
 
 impl Builder {
-    /// Where the server answers (`/socket.io/`).
+    /// The path of the server (`/socket.io/`).
     pub fn path(self, path: impl Into<String>) -> Self {
         Builder {
             path: path.into(),
@@ -212,7 +214,8 @@ impl Builder {
         }
     }
 
-    /// Makes the server a node of a cluster: any node answers for any session. See [`Cluster`] for what it takes.
+    /// Makes the server a node of a cluster, so that any node answers for any session. See [`Cluster`] for
+    /// the requirements.
     pub fn cluster(self, cluster: Cluster) -> Self {
         Builder {
             cluster: Some(cluster),
@@ -220,7 +223,7 @@ impl Builder {
         }
     }
 
-    /// Lets web pages of these origins connect; see [`Cors::list`].
+    /// Allows web pages of these origins to connect; see [`Cors::list`].
     pub fn cors<S: Into<String>>(self, origins: impl IntoIterator<Item = S>) -> Self {
         Builder {
             cors: Cors::list(origins),
@@ -228,7 +231,7 @@ impl Builder {
         }
     }
 
-    /// Lets web pages of any origin connect.
+    /// Allows web pages of any origin to connect.
     pub fn cors_any(self) -> Self {
         Builder {
             cors: Cors::any(),
@@ -236,19 +239,19 @@ impl Builder {
         }
     }
 
-    /// How often to ping (25 s).
+    /// Ping interval (25 s).
     pub fn ping_interval(mut self, interval: Duration) -> Self {
-        self.settings.rhythm.interval = interval;
+        self.settings.heartbeat.interval = interval;
         self
     }
 
     /// How long to wait for a pong (20 s).
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.rhythm.timeout = timeout;
+        self.settings.heartbeat.timeout = timeout;
         self
     }
 
-    /// How much may wait for one client (256 KiB, 1,024 frames).
+    /// Capacity of a client's outbox (256 KiB, 1,024 frames).
     pub fn outbox(mut self, max_bytes: usize, max_frames: usize) -> Self {
         self.settings.outbox_bytes = max_bytes;
         self.settings.outbox_frames = max_frames;
@@ -275,12 +278,12 @@ impl Builder {
         allow_upgrades: bool,
     }
 
-    /// Makes the server.
+    /// Builds the server.
     pub fn build(self) -> WebSocketServer {
         let namespaces: Arc<Namespaces> = Arc::default();
         if let Some((tag, bus)) = self.cluster.as_ref().and_then(Cluster::adapter) {
             let adapter = Adapter::start(tag, bus, &namespaces);
-            // Set once, before anybody asks.
+            // The only call.
             let _ = namespaces.adapter.set(adapter);
         }
         let service = Arc::new(SocketIo(namespaces.clone()));

@@ -1,4 +1,4 @@
-//! One client in one namespace.
+//! A client's connection to one namespace.
 
 use std::{
     any::Any,
@@ -24,7 +24,7 @@ use super::{
     namespace::Namespace,
 };
 use crate::{
-    engine::{SentMark, Session},
+    engine::{DeliveryMark, Session},
     handshake::Handshake,
     id::SocketId,
     outbox::{Class, Sent},
@@ -33,48 +33,48 @@ use crate::{
     recovery::{PrivateId, Restored},
 };
 
-/// A client in a namespace. Clones are the same socket.
+/// A client in a namespace. Clones refer to the same socket.
 #[derive(Clone)]
 pub struct Socket(Arc<Inner>);
 
 struct Inner {
     id: SocketId,
-    /// The id of the session that it took up again.
+    /// The id of the recovered session, if any.
     kept_id: OnceLock<SocketId>,
     namespace: Namespace,
     session: Arc<Session>,
     phase: AtomicU8,
-    life: Mutex<Life>,
+    socket_state: Mutex<SocketState>,
     pending: Pending,
     state: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
-struct Life {
+struct SocketState {
     auth: Option<Box<RawValue>>,
     rooms: SmallVec<[Arc<str>; 1]>,
-    /// Why it left, until its connection has seen that.
+    /// Why the socket left, until its connection has taken the reason.
     left: Option<Reason>,
 }
 
-/// Where a socket stands. Kept outside the lock on [`Life`]: it is read while rooms are locked, and joining a room
-/// locks in the other order.
+/// State of a socket. Kept outside the lock on [`SocketState`]: it is read while rooms are locked, and
+/// joining a room takes the locks in the other order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Phase {
-    /// Middleware is at work.
+    /// The middleware is running.
     Connecting,
     Connected,
-    /// Left, or never let in.
+    /// Left or refused.
     Gone,
 }
 
 /// Why an event was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum EmitError {
-    /// The name belongs to Socket.IO itself.
+    /// Socket.IO reserves the name.
     #[error("the event name {0:?} is reserved by Socket.IO; use another one")]
     Reserved(String),
-    /// The data can't be JSON, for example a map whose keys are no strings.
+    /// The data cannot be converted to JSON, for example a map with keys that are not strings.
     #[error("the event's data can't be JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -87,7 +87,7 @@ impl Socket {
             namespace,
             session,
             phase: AtomicU8::new(Phase::Connecting as u8),
-            life: Mutex::new(Life {
+            socket_state: Mutex::new(SocketState {
                 auth,
                 rooms: SmallVec::new(),
                 left: None,
@@ -97,18 +97,18 @@ impl Socket {
         }))
     }
 
-    /// The public id: fresh for each connection and namespace, unless a session is taken up again; then it is that of
-    /// the session, from the connect handler on.
+    /// The public id: new for each connection and namespace. A recovered session keeps its id, from the
+    /// connect handler on.
     pub fn id(&self) -> &SocketId {
         self.0.kept_id.get().unwrap_or(&self.0.id)
     }
 
-    /// Was a session taken up again? Known from the connect handler on.
+    /// Whether a session was recovered. Valid from the connect handler on.
     pub fn recovered(&self) -> bool {
         self.0.kept_id.get().is_some()
     }
 
-    /// The namespace it is in.
+    /// The socket's namespace.
     pub fn namespace(&self) -> &Namespace {
         &self.0.namespace
     }
@@ -118,52 +118,50 @@ impl Socket {
         self.0.session.handshake()
     }
 
-    /// The `auth` object that the client sent for this namespace, as JSON; `None` without one or after
-    /// [`Socket::take_auth`].
+    /// The `auth` object that the client sent for this namespace, as JSON. `None` if there was none or
+    /// after [`Socket::take_auth`].
     pub fn auth(&self) -> Option<Box<RawValue>> {
-        self.0.life.lock().auth.clone()
+        self.0.socket_state.lock().auth.clone()
     }
 
-    /// Takes the `auth` object, so that a secret in it does not stay in memory for the life of the connection.
+    /// Takes the `auth` object, so that its secrets do not stay in memory.
     pub fn take_auth(&self) -> Option<Box<RawValue>> {
-        self.0.life.lock().auth.take()
+        self.0.socket_state.lock().auth.take()
     }
 
-    /// Is it connected, that is: past the middleware and not disconnected?
+    /// Whether the socket is connected: it has passed the middleware and has not disconnected.
     pub fn is_connected(&self) -> bool {
         self.phase() == Phase::Connected && self.0.session.is_open()
     }
 
-    /// May something sent still reach the client? Also true while the middleware is at work.
+    /// Whether an event may still reach the client. Also true while the middleware runs.
     pub fn is_open(&self) -> bool {
         self.phase() != Phase::Gone && self.0.session.is_open()
     }
 
-    /// Puts the application's own value with the socket. Only the first call counts; `false` says it was not.
+    /// Attaches a value of the application. Only the first call has an effect; later calls return `false`.
     pub fn set_state<T: Any + Send + Sync>(&self, state: T) -> bool {
         self.0.state.set(Arc::new(state)).is_ok()
     }
 
-    /// The value from [`Socket::set_state`], if it is of this type.
+    /// The value from [`Socket::set_state`], if it has this type.
     pub fn state<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.0.state.get()?.clone().downcast().ok()
     }
-
-    // ---- out
 
     /// Sends an event with one argument.
     pub fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<Sent, EmitError> {
         self.emit_payload(event, &Payload::one(data)?)
     }
 
-    /// Sends an event with any number of arguments, binary ones too.
+    /// Sends an event with any number of arguments, including binary ones.
     pub fn emit_payload(&self, event: &str, payload: &Payload) -> Result<Sent, EmitError> {
         check_name(event)?;
         let event = Prepared::event(self.namespace().name(), event, None, payload);
         Ok(self.send_prepared(&event, Class::Durable))
     }
 
-    /// Sends what was encoded by this namespace's [`Namespace::prepare`].
+    /// Sends an event encoded by this namespace's [`Namespace::prepare`].
     pub fn send_prepared(&self, event: &Prepared, class: Class) -> Sent {
         if self.phase() == Phase::Connected {
             self.0.session.send(event, class)
@@ -172,28 +170,28 @@ impl Socket {
         }
     }
 
-    /// Waits until at most half of what may wait for the client does, or the connection has ended: for whoever has
-    /// much to send that must not be skipped, a piece at a time.
+    /// Waits until the client's outbox is at most half full, or the connection has ended. Use it to send
+    /// much data in pieces without skipping any.
     pub async fn has_room(&self) {
         std::future::poll_fn(|cx| self.0.session.poll_room(cx)).await;
     }
 
-    /// A mark for what was queued up to now, to ask [`Socket::has_reached`] with later.
-    pub fn sent_mark(&self) -> SentMark {
-        self.0.session.sent_mark()
+    /// A mark for everything queued so far, for [`Socket::is_delivered`].
+    pub fn delivery_mark(&self) -> DeliveryMark {
+        self.0.session.delivery_mark()
     }
 
     /// Is it known that what was queued before this mark has arrived? A heartbeat that was answered tells, or the
     /// client's goodbye, or its answer to ours; so a connection that is lost leaves unknown what it carried of late. Ask
-    /// when it is [over](Socket::is_over).
-    pub fn has_reached(&self, mark: SentMark) -> bool {
-        self.0.session.has_reached(mark)
+    /// when it is [over](Socket::wait_closed).
+    pub fn is_delivered(&self, mark: DeliveryMark) -> bool {
+        self.0.session.is_delivered(mark)
     }
 
-    /// Waits until nothing comes or goes on the connection any more: one that the server ends still sends what waits, and
-    /// hears the client's goodbye, after the socket has left its namespace.
-    pub async fn is_over(&self) {
-        std::future::poll_fn(|cx| self.0.session.poll_over(cx)).await;
+    /// Waits until no more bytes can be sent or received on the connection. A connection that the server
+    /// ends still flushes its outbox after the socket has left its namespace.
+    pub async fn wait_closed(&self) {
+        std::future::poll_fn(|cx| self.0.session.poll_closed(cx)).await;
     }
 
     /// Sends an event and waits for the client's answer.
@@ -214,13 +212,13 @@ impl Socket {
         {
             return Err(AckError::TooMany);
         }
-        let owed = Owed { socket: self, id };
+        let pending_ack = PendingAck { socket: self, id };
         let event = Prepared::event(self.namespace().name(), event, Some(id), &payload);
         if self.send_prepared(&event, Class::Durable) == Sent::Closed {
             return Err(AckError::Disconnected);
         }
         let outcome = tokio::time::timeout(timeout, answer.recv()).await;
-        drop(owed);
+        drop(pending_ack);
         match outcome {
             Ok(Some((_, payload))) => Ok(payload),
             Ok(None) => Err(AckError::Disconnected),
@@ -228,33 +226,32 @@ impl Socket {
         }
     }
 
-    /// To everybody in the namespace but this socket.
+    /// Selects all other sockets of the namespace.
     pub fn broadcast(&self) -> Broadcast {
         Broadcast::new(self.namespace().clone()).except_socket(*self.id())
     }
 
-    /// To everybody in `room` but this socket.
+    /// Selects the other members of `room`.
     pub fn to(&self, room: &str) -> Broadcast {
         self.broadcast().to(room)
     }
 
-    /// To everybody in the namespace but this socket and those in `room`.
+    /// Selects all other sockets outside `room`.
     pub fn except(&self, room: &str) -> Broadcast {
         self.broadcast().except(room)
     }
 
-    // ---- rooms
-
-    /// Joins a generic room. `false`: it is in already, is not connected, or is in `max_rooms`.
+    /// Joins a generic room. `false` if the socket is a member already, is not connected, or is in
+    /// `max_rooms` rooms.
     pub fn join(&self, room: &str) -> bool {
-        let mut life = self.0.life.lock();
-        let full = life.rooms.len() >= self.0.session.settings().max_rooms;
+        let mut socket_state = self.0.socket_state.lock();
+        let full = socket_state.rooms.len() >= self.0.session.settings().max_rooms;
         if full || self.phase() == Phase::Gone {
             return false;
         }
         match self.namespace().join(room, self) {
             Some(name) => {
-                life.rooms.push(name);
+                socket_state.rooms.push(name);
                 true
             }
             None => false,
@@ -263,36 +260,34 @@ impl Socket {
 
     /// Leaves a generic room.
     pub fn leave(&self, room: &str) {
-        let mut life = self.0.life.lock();
-        life.rooms.retain(|name| &**name != room);
+        let mut socket_state = self.0.socket_state.lock();
+        socket_state.rooms.retain(|name| &**name != room);
         self.namespace().leave(room, self);
     }
 
-    /// The generic rooms it is in.
+    /// The generic rooms of the socket.
     pub fn rooms(&self) -> Vec<Arc<str>> {
-        self.0.life.lock().rooms.to_vec()
+        self.0.socket_state.lock().rooms.to_vec()
     }
 
-    // ---- the end
-
-    /// Tells the client that the server ends this namespace, and with `close_transport` the whole connection. The
-    /// stock client does not come back by itself: for what is final. See [`Socket::close`] for what is not.
+    /// Sends a DISCONNECT packet for this namespace, and with `close_transport` closes the connection. The
+    /// stock client does not reconnect by itself, so use this for final ends and [`Socket::close`] for
+    /// temporary ones.
     pub fn disconnect(&self, close_transport: bool) {
         self.send_prepared(&Prepared::disconnect(self.namespace().name()), Class::Durable);
         self.leave_namespace(Reason::ServerNamespaceDisconnect);
         if close_transport {
             self.0.session.end(Reason::ServerNamespaceDisconnect);
         } else {
-            self.0.session.nudge();
+            self.0.session.request_poll();
         }
     }
 
-    /// Closes the client's connection. The stock client reconnects by itself.
+    /// Ends the client's connection. For a temporary reason, stock clients reconnect by themselves; see
+    /// [`Reason`].
     pub fn close(&self, reason: Reason) {
         self.0.session.end(reason);
     }
-
-    // ---- for the connection and its namespace
 
     pub(super) fn session(&self) -> &Arc<Session> {
         &self.0.session
@@ -310,64 +305,64 @@ impl Socket {
         }
     }
 
-    /// Middleware let it in: the client is told first, so that nothing can come before. `false`: it was disconnected
-    /// meanwhile.
+    /// Enters the namespace after the middleware. The CONNECT answer is queued before any other event.
+    /// `false` if the socket has disconnected meanwhile.
     pub(super) fn enter_namespace(&self, pid: Option<&PrivateId>) -> bool {
-        // Held to the end, so that a disconnect comes before all of this or after it.
-        let life = self.0.life.lock();
-        self.enter(&life, pid, &[])
+        // Held to the end, so that a disconnect happens entirely before or after.
+        let socket_state = self.0.socket_state.lock();
+        self.enter(&socket_state, pid, &[])
     }
 
-    /// As [`Socket::enter_namespace`], with a session that it had. What it missed goes before the answer to CONNECT, as
-    /// the client expects it.
-    pub(super) fn enter_again(&self, pid: &PrivateId, restored: &Restored) -> bool {
-        let mut life = self.0.life.lock();
-        self.keep_id(&mut life, restored.sid);
-        self.enter(&life, Some(pid), &restored.missed)
+    /// Like [`Socket::enter_namespace`], with a recovered session. The missed events precede the CONNECT
+    /// answer, as the client expects.
+    pub(super) fn enter_recovered(&self, pid: &PrivateId, restored: &Restored) -> bool {
+        let mut socket_state = self.0.socket_state.lock();
+        self.keep_id(&mut socket_state, restored.sid);
+        self.enter(&socket_state, Some(pid), &restored.missed)
     }
 
-    fn enter(&self, _life: &Life, pid: Option<&PrivateId>, missed: &[Prepared]) -> bool {
+    fn enter(&self, _life: &SocketState, pid: Option<&PrivateId>, missed: &[Prepared]) -> bool {
         if self.phase() != Phase::Connecting {
             return false;
         }
         self.0.phase.store(Phase::Connected as u8, Ordering::Release);
         let pid = pid.map(PrivateId::as_str);
         let connect = Prepared::connect(self.namespace().name(), self.id().as_str(), pid);
-        // All in one, so that the outbox takes them all or none.
-        let row = Prepared::row(missed.iter().chain([&connect]));
-        self.send_prepared(&row, Class::Durable);
+        // One message, so that the outbox takes all or none.
+        let packets = Prepared::concat(missed.iter().chain([&connect]));
+        self.send_prepared(&packets, Class::Durable);
         self.namespace().insert(self.clone());
         true
     }
 
-    /// Takes the session's id, also in the rooms that it is in by now.
-    fn keep_id(&self, life: &mut Life, id: SocketId) {
+    /// Adopts the id of the recovered session, also in the rooms joined so far.
+    fn keep_id(&self, socket_state: &mut SocketState, id: SocketId) {
         let namespace = self.namespace();
-        for room in &life.rooms {
+        for room in &socket_state.rooms {
             namespace.leave(room, self);
         }
-        // It is set here only, and a socket is let in once.
+        // Set only here, once per socket.
         let _ = self.0.kept_id.set(id);
-        for room in &mut life.rooms {
+        for room in &mut socket_state.rooms {
             if let Some(name) = namespace.join(room, self) {
                 *room = name;
             }
         }
     }
 
-    /// Ends its part in the namespace at once; the disconnect handler follows in its turn. Whom the middleware is
-    /// still looking at does not get in. A second call changes nothing.
+    /// Leaves the namespace at once; the disconnect handler follows in order. A socket that is still in the
+    /// middleware will not enter. Further calls have no effect.
     pub(super) fn leave_namespace(&self, reason: Reason) {
         let rooms = {
-            let mut life = self.0.life.lock();
+            let mut socket_state = self.0.socket_state.lock();
             let before = self.phase();
             if before == Phase::Gone {
                 return;
             }
             self.0.phase.store(Phase::Gone as u8, Ordering::Release);
-            // Without a connect there is no disconnect.
-            life.left = (before == Phase::Connected).then_some(reason);
-            std::mem::take(&mut life.rooms)
+            // No disconnect event without a connect event.
+            socket_state.left = (before == Phase::Connected).then_some(reason);
+            std::mem::take(&mut socket_state.rooms)
         };
         self.namespace().remove(self);
         for room in rooms {
@@ -376,17 +371,17 @@ impl Socket {
         self.0.pending.clear();
     }
 
-    /// Why it left, told once.
+    /// Takes the reason why the socket left. `None` on further calls.
     pub(super) fn take_left(&self) -> Option<Reason> {
-        self.0.life.lock().left.take()
+        self.0.socket_state.lock().left.take()
     }
 
-    /// Middleware refused it. Rooms that middleware put it into are left.
+    /// Removes a socket that the middleware refused from the rooms it has joined.
     pub(super) fn refuse(&self) {
         let rooms = {
-            let mut life = self.0.life.lock();
+            let mut socket_state = self.0.socket_state.lock();
             self.0.phase.store(Phase::Gone as u8, Ordering::Release);
-            std::mem::take(&mut life.rooms)
+            std::mem::take(&mut socket_state.rooms)
         };
         for room in rooms {
             self.namespace().leave(&room, self);
@@ -394,13 +389,13 @@ impl Socket {
     }
 }
 
-/// Forgets an expected answer when nobody waits for it any more, also if the waiting future is dropped.
-struct Owed<'a> {
+/// Forgets an expected answer when its waiting future ends or is dropped.
+struct PendingAck<'a> {
     socket: &'a Socket,
     id: u64,
 }
 
-impl Drop for Owed<'_> {
+impl Drop for PendingAck<'_> {
     fn drop(&mut self) {
         self.socket.0.pending.forget(self.id);
     }
@@ -433,7 +428,7 @@ impl Eq for Socket {}
 
 impl Hash for Socket {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Not its id, which may change; equality is that of the place too.
+        // By address, like equality: the id may change.
         Arc::as_ptr(&self.0).hash(state);
     }
 }

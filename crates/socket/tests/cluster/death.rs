@@ -25,7 +25,7 @@ async fn an_owner_that_dies_is_an_unknown_session_at_once() {
     assert_eq!(post(other.address, &path, "42[\"nothing\"]").await.text(), "ok");
     let mut parked = HttpClient::connect(other.address).await.unwrap();
     parked.send("GET", &path, &[], b"").await.unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     let card = owner.die();
     assert_eq!(
         refusal(&parked.answer().await.unwrap()),
@@ -39,7 +39,7 @@ async fn an_owner_that_dies_is_an_unknown_session_at_once() {
     other.bus.resign(card.tag.as_str()).await.unwrap();
     let answer = http::get(other.address, &path).await.unwrap();
     assert_eq!(refusal(&answer), (400, Some(1)));
-    assert!(begun.elapsed() < QUICK, "{:?}", begun.elapsed());
+    assert!(started.elapsed() < QUICK, "{:?}", started.elapsed());
     // And the client comes back.
     other.joined().await;
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 
-mod chooser;
+mod balancer;
 mod death;
 mod faulty;
 mod nodes;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use roomful_bus::{Bus, Hub};
 use roomful_socket::{
     Builder, Event, HttpLimits, Socket, WebSocketServer,
-    cluster::{Cluster, ForwardBounds, NodeCard},
+    cluster::{Cluster, ForwardLimits, NodeAddress},
     serve,
 };
 use roomful_testkit::{
@@ -26,7 +26,7 @@ pub(crate) const LEASE: Duration = Duration::from_hours(1);
 pub(crate) struct Node {
     pub(crate) address: SocketAddr,
     pub(crate) server: WebSocketServer,
-    pub(crate) card: NodeCard,
+    pub(crate) card: NodeAddress,
     pub(crate) bus: Arc<dyn Bus>,
     runtime: Option<Runtime>,
 }
@@ -61,7 +61,7 @@ impl Node {
             .unwrap();
         let address = listener.local_addr().unwrap();
         let cluster = join(Cluster::on_bus(&address.to_string(), SECRET, bus.clone()).unwrap());
-        let card = cluster.card().clone();
+        let card = cluster.node_address().clone();
         bus.beat(card.tag.as_str(), card.to_bytes(), LEASE).await.unwrap();
         let guard = runtime.enter();
         let server = build(WebSocketServer::builder()).cluster(cluster).build();
@@ -84,7 +84,7 @@ impl Node {
     }
 
     /// As `kill -9`: all connections end without a word. The roster may go on naming it.
-    pub(crate) fn die(mut self) -> NodeCard {
+    pub(crate) fn die(mut self) -> NodeAddress {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -129,7 +129,7 @@ impl Drop for Node {
 
 /// A listener in a node's place, played by the test.
 pub(crate) struct Puppet {
-    pub(crate) card: NodeCard,
+    pub(crate) card: NodeAddress,
     listener: TcpListener,
 }
 
@@ -141,7 +141,7 @@ impl Puppet {
         let bus = hub.connect();
         let card = Cluster::on_bus(&advertise, SECRET, bus.clone())
             .unwrap()
-            .card()
+            .node_address()
             .clone();
         bus.beat(card.tag.as_str(), card.to_bytes(), LEASE).await.unwrap();
         Puppet { card, listener }
@@ -186,10 +186,10 @@ fn echo(server: &WebSocketServer) {
 }
 
 /// At most this many requests to one peer.
-pub(crate) fn at_most(count: usize) -> ForwardBounds {
-    ForwardBounds {
+pub(crate) fn at_most(count: usize) -> ForwardLimits {
+    ForwardLimits {
         max_per_peer: count,
-        ..ForwardBounds::default()
+        ..ForwardLimits::default()
     }
 }
 

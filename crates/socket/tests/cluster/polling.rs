@@ -9,7 +9,7 @@ use roomful_testkit::{
 use tokio::io::AsyncReadExt;
 
 use crate::{
-    chooser,
+    balancer,
     nodes::{Node, POLLING, Puppet, at_most, post, refusal},
 };
 
@@ -21,7 +21,7 @@ async fn each_request_of_a_session_may_reach_another_node() {
         Node::start(&hub).await,
         Node::start(&hub).await,
     ];
-    let address = chooser::start(nodes.iter().map(|node| node.address).collect()).await;
+    let address = balancer::start(nodes.iter().map(|node| node.address).collect()).await;
     for _ in 0..4 {
         let answer = http::get(address, POLLING).await.unwrap();
         let open: serde_json::Value = serde_json::from_str(&answer.text()[1..]).unwrap();

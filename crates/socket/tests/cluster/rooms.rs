@@ -192,10 +192,10 @@ async fn the_answers_of_all_nodes_are_gathered() {
         clients.push(answering(member(node, "red").await));
     }
     let out = connect(&b).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let outcomes = ask(a.server.of("/").to("red").timeout(LONG)).await;
     assert!(
-        begun.elapsed() < Duration::from_secs(20),
+        started.elapsed() < Duration::from_secs(20),
         "nobody waits for a time-out"
     );
     assert_eq!(outcomes.len(), 4);
@@ -239,7 +239,7 @@ async fn nobody_waits_for_a_client_or_a_node_that_has_gone() {
     gone.die_on_bus().await;
     let leaving = member(&b, "red").await;
     let dying = member(&c, "red").await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let namespace = a.server.of("/");
     let asking = tokio::spawn(ask(namespace.to("red").timeout(LONG)));
     leaving
@@ -255,7 +255,11 @@ async fn nobody_waits_for_a_client_or_a_node_that_has_gone() {
     a.bus.resign(c.card.tag.as_str()).await.unwrap();
     c.die_on_bus().await;
     let outcomes = asking.await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
     let told: BTreeSet<_> = outcomes
         .iter()
         .map(|(id, outcome)| {
@@ -277,7 +281,7 @@ async fn a_node_that_has_gone_keeps_nobody_from_listing_moving_and_sending_away(
     a.bus.resign(gone.card.tag.as_str()).await.unwrap();
     gone.die_on_bus().await;
     let (here, there) = (member(&a, "red").await, member(&b, "red").await);
-    let begun = Instant::now();
+    let started = Instant::now();
     let namespace = a.server.of("/");
     namespace.to("red").join("blue");
     let listed = namespace.to("blue").timeout(LONG).fetch_sockets().await.unwrap();
@@ -290,7 +294,11 @@ async fn a_node_that_has_gone_keeps_nobody_from_listing_moving_and_sending_away(
     for client in [&here, &there] {
         assert_eq!(client.wait_end(PATIENCE).await.unwrap(), End::Disconnected);
     }
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::nodes::{LEASE, Node, POLLING, Puppet, SECRET, post, refusal};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use roomful_bus::Hub;
-use roomful_socket::cluster::{Cluster, ClusterError, NodeCard, NodeTag, RosterDirectory};
+use roomful_socket::cluster::{Cluster, ClusterError, MembershipDirectory, NodeAddress, NodeTag};
 use roomful_testkit::{
     http::{self, HttpClient},
     ws::WsClient,
@@ -83,8 +83,13 @@ async fn a_node_with_another_secret_is_not_believed() {
         &hub,
         |builder| builder,
         |cluster| {
-            let directory = Arc::new(RosterDirectory::new(hub.connect()));
-            Cluster::new(&cluster.card().advertise, b"what nobody else knows", directory).unwrap()
+            let directory = Arc::new(MembershipDirectory::new(hub.connect()));
+            Cluster::new(
+                &cluster.node_address().advertise,
+                b"what nobody else knows",
+                directory,
+            )
+            .unwrap()
         },
     )
     .await;
@@ -105,7 +110,7 @@ async fn what_was_passed_on_goes_no_further() {
     drop(recording);
     // A node that has gone, at whose address another has started since; and the directory has not noticed.
     let gone = Puppet::list(&hub).await.card;
-    let old = NodeCard {
+    let old = NodeAddress {
         tag: gone.tag,
         advertise: second.address.to_string(),
     };
@@ -190,7 +195,7 @@ async fn origins_are_checked_by_the_node_that_the_client_reached() {
 
 #[test]
 fn a_cluster_needs_a_secret_and_an_address() {
-    let directory = || Arc::new(RosterDirectory::new(Hub::default().connect()));
+    let directory = || Arc::new(MembershipDirectory::new(Hub::default().connect()));
     assert_eq!(
         Cluster::new("a:1", b"short", directory()).err(),
         Some(ClusterError::Secret)

@@ -10,7 +10,7 @@ use roomful_testkit::{
 use serde_json::{Value, json};
 
 use crate::{
-    chooser,
+    balancer,
     nodes::{Node, post},
 };
 
@@ -111,7 +111,7 @@ async fn a_refused_upgrade_is_refused_through_another_node_too() {
 async fn websocket_alone_needs_no_other_node() {
     let hub = Hub::default();
     let nodes = [Node::start(&hub).await, Node::start(&hub).await];
-    let address = chooser::start(nodes.iter().map(|node| node.address).collect()).await;
+    let address = balancer::start(nodes.iter().map(|node| node.address).collect()).await;
     let mut clients = Vec::new();
     for n in 0..4 {
         let client = SioClient::connect(address, "/", &Value::Null).await.unwrap();

@@ -1,4 +1,4 @@
-//! The state of one Engine.IO session as pure values: who may use which transport when ([`Link`]), and when to ping
+//! The state of one Engine.IO session as pure values: who may use which transport when ([`TransportState`]), and when to ping
 //! or give up ([`Heartbeat`]). Instants are passed in; the async shell owns timers, streams and buffers.
 //!
 //! Source of the rules: the Engine.IO protocol, version 4, sections "Transports", "Upgrade" and "Heartbeat".
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Which transport carries a session, and which requests are under way on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
+pub enum TransportState {
     /// HTTP long-polling.
     Polling {
         /// A GET is parked or being answered.
@@ -23,7 +23,7 @@ pub enum Link {
 
 /// Why a request does not fit the session's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LinkError {
+pub enum TransportConflict {
     /// A second GET (or POST) came while one was open. The session must be closed.
     #[error("a request of this kind is already open for this session")]
     Overlap,
@@ -35,10 +35,10 @@ pub enum LinkError {
     Upgrading,
 }
 
-impl Link {
+impl TransportState {
     /// A session that was opened by long-polling.
     pub const fn polling() -> Self {
-        Link::Polling {
+        TransportState::Polling {
             get: false,
             post: false,
             probing: false,
@@ -47,79 +47,79 @@ impl Link {
 
     /// Is the session carried by long-polling (also while a WebSocket probes)?
     pub const fn is_polling(self) -> bool {
-        matches!(self, Link::Polling { .. })
+        matches!(self, TransportState::Polling { .. })
     }
 
     /// Is a WebSocket probing?
     pub const fn is_probing(self) -> bool {
-        matches!(self, Link::Polling { probing: true, .. })
+        matches!(self, TransportState::Polling { probing: true, .. })
     }
 
     /// Is a GET open, that is: could a packet leave at once?
     pub const fn has_get(self) -> bool {
-        matches!(self, Link::Polling { get: true, .. })
+        matches!(self, TransportState::Polling { get: true, .. })
     }
 
     /// A GET came.
-    pub fn open_get(&mut self) -> Result<(), LinkError> {
+    pub fn open_get(&mut self) -> Result<(), TransportConflict> {
         match self {
-            Link::Polling { get: true, .. } => Err(LinkError::Overlap),
-            Link::Polling { get, .. } => {
+            TransportState::Polling { get: true, .. } => Err(TransportConflict::Overlap),
+            TransportState::Polling { get, .. } => {
                 *get = true;
                 Ok(())
             }
-            Link::WebSocket => Err(LinkError::Upgraded),
+            TransportState::WebSocket => Err(TransportConflict::Upgraded),
         }
     }
 
     /// The GET was answered.
     pub fn close_get(&mut self) {
-        if let Link::Polling { get, .. } = self {
+        if let TransportState::Polling { get, .. } = self {
             *get = false;
         }
     }
 
     /// A POST came.
-    pub fn open_post(&mut self) -> Result<(), LinkError> {
+    pub fn open_post(&mut self) -> Result<(), TransportConflict> {
         match self {
-            Link::Polling { post: true, .. } => Err(LinkError::Overlap),
-            Link::Polling { post, .. } => {
+            TransportState::Polling { post: true, .. } => Err(TransportConflict::Overlap),
+            TransportState::Polling { post, .. } => {
                 *post = true;
                 Ok(())
             }
-            Link::WebSocket => Err(LinkError::Upgraded),
+            TransportState::WebSocket => Err(TransportConflict::Upgraded),
         }
     }
 
     /// The POST was answered.
     pub fn close_post(&mut self) {
-        if let Link::Polling { post, .. } = self {
+        if let TransportState::Polling { post, .. } = self {
             *post = false;
         }
     }
 
     /// A WebSocket with this session's id opened and wants to probe.
-    pub fn begin_probe(&mut self) -> Result<(), LinkError> {
+    pub fn begin_probe(&mut self) -> Result<(), TransportConflict> {
         match self {
-            Link::Polling { probing: true, .. } => Err(LinkError::Upgrading),
-            Link::Polling { probing, .. } => {
+            TransportState::Polling { probing: true, .. } => Err(TransportConflict::Upgrading),
+            TransportState::Polling { probing, .. } => {
                 *probing = true;
                 Ok(())
             }
-            Link::WebSocket => Err(LinkError::Upgraded),
+            TransportState::WebSocket => Err(TransportConflict::Upgraded),
         }
     }
 
     /// The probing WebSocket went away or broke the rules; polling goes on.
     pub fn abandon_probe(&mut self) {
-        if let Link::Polling { probing, .. } = self {
+        if let TransportState::Polling { probing, .. } = self {
             *probing = false;
         }
     }
 
     /// The probing WebSocket sent its upgrade packet: it carries the session from here on.
     pub fn complete_upgrade(&mut self) {
-        *self = Link::WebSocket;
+        *self = TransportState::WebSocket;
     }
 }
 
@@ -132,7 +132,7 @@ pub struct Heartbeat {
 
 /// What a [`Heartbeat`] asks for at a given instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beat {
+pub enum HeartbeatAction {
     /// Nothing before [`Heartbeat::next`].
     Wait,
     /// Send a ping now.
@@ -143,7 +143,7 @@ pub enum Beat {
 
 /// How often to ping and how long to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rhythm {
+pub struct HeartbeatTiming {
     /// From open, or from a pong, to the next ping.
     pub interval: Duration,
     /// From a ping to the latest moment for its pong.
@@ -152,9 +152,9 @@ pub struct Rhythm {
 
 impl Heartbeat {
     /// The first ping is due one interval after the session opened: clients trip over an earlier one.
-    pub fn new(opened: Instant, rhythm: Rhythm) -> Self {
+    pub fn new(opened: Instant, heartbeat: HeartbeatTiming) -> Self {
         Heartbeat {
-            at: opened + rhythm.interval,
+            at: opened + heartbeat.interval,
             awaiting_pong: false,
         }
     }
@@ -166,27 +166,27 @@ impl Heartbeat {
 
     /// What is due at `now`. The pong's deadline counts from when the ping was due, not from when a late timer
     /// noticed, so that lateness never adds up.
-    pub fn poll(&mut self, now: Instant, rhythm: Rhythm) -> Beat {
+    pub fn poll(&mut self, now: Instant, heartbeat: HeartbeatTiming) -> HeartbeatAction {
         if now < self.at {
-            return Beat::Wait;
+            return HeartbeatAction::Wait;
         }
         if self.awaiting_pong {
-            return Beat::TimedOut;
+            return HeartbeatAction::TimedOut;
         }
         self.awaiting_pong = true;
-        self.at += rhythm.timeout;
+        self.at += heartbeat.timeout;
         if self.at <= now {
             // The whole process stood still. That is not the peer's fault: it gets its full time to answer.
-            self.at = now + rhythm.timeout;
+            self.at = now + heartbeat.timeout;
         }
-        Beat::Ping
+        HeartbeatAction::Ping
     }
 
     /// A pong came. One that nobody asked for changes nothing. Answers whether it was asked for.
-    pub fn pong(&mut self, now: Instant, rhythm: Rhythm) -> bool {
+    pub fn pong(&mut self, now: Instant, heartbeat: HeartbeatTiming) -> bool {
         let asked_for = self.awaiting_pong;
         if asked_for {
-            *self = Heartbeat::new(now, rhythm);
+            *self = Heartbeat::new(now, heartbeat);
         }
         asked_for
     }
@@ -197,7 +197,7 @@ impl Heartbeat {
 mod tests {
     use super::*;
 
-    const RHYTHM: Rhythm = Rhythm {
+    const TIMING: HeartbeatTiming = HeartbeatTiming {
         interval: Duration::from_millis(300),
         timeout: Duration::from_millis(200),
     };
@@ -209,13 +209,13 @@ mod tests {
     #[test]
     fn pings_after_the_interval_and_times_out_without_a_pong() {
         let t0 = Instant::now();
-        let mut beat = Heartbeat::new(t0, RHYTHM);
-        assert_eq!(beat.poll(t0 + ms(299), RHYTHM), Beat::Wait);
-        assert_eq!(beat.poll(t0 + ms(305), RHYTHM), Beat::Ping);
-        assert_eq!(beat.poll(t0 + ms(499), RHYTHM), Beat::Wait);
+        let mut beat = Heartbeat::new(t0, TIMING);
+        assert_eq!(beat.poll(t0 + ms(299), TIMING), HeartbeatAction::Wait);
+        assert_eq!(beat.poll(t0 + ms(305), TIMING), HeartbeatAction::Ping);
+        assert_eq!(beat.poll(t0 + ms(499), TIMING), HeartbeatAction::Wait);
         assert_eq!(
-            beat.poll(t0 + ms(500), RHYTHM),
-            Beat::TimedOut,
+            beat.poll(t0 + ms(500), TIMING),
+            HeartbeatAction::TimedOut,
             "a late ping must not extend the deadline"
         );
     }
@@ -223,34 +223,34 @@ mod tests {
     #[test]
     fn a_pong_rearms_and_a_stray_pong_does_not() {
         let t0 = Instant::now();
-        let mut beat = Heartbeat::new(t0, RHYTHM);
-        beat.pong(t0 + ms(100), RHYTHM);
+        let mut beat = Heartbeat::new(t0, TIMING);
+        beat.pong(t0 + ms(100), TIMING);
         assert_eq!(
             beat.next(),
             t0 + ms(300),
             "a pong before the first ping changes nothing"
         );
-        assert_eq!(beat.poll(t0 + ms(300), RHYTHM), Beat::Ping);
-        beat.pong(t0 + ms(350), RHYTHM);
+        assert_eq!(beat.poll(t0 + ms(300), TIMING), HeartbeatAction::Ping);
+        beat.pong(t0 + ms(350), TIMING);
         assert_eq!(beat.next(), t0 + ms(650));
     }
 
     #[test]
     fn a_process_that_stood_still_still_pings_before_it_gives_up() {
         let t0 = Instant::now();
-        let mut beat = Heartbeat::new(t0, RHYTHM);
-        assert_eq!(beat.poll(t0 + ms(5_000), RHYTHM), Beat::Ping);
-        assert_eq!(beat.poll(t0 + ms(5_199), RHYTHM), Beat::Wait);
-        assert_eq!(beat.poll(t0 + ms(5_200), RHYTHM), Beat::TimedOut);
+        let mut beat = Heartbeat::new(t0, TIMING);
+        assert_eq!(beat.poll(t0 + ms(5_000), TIMING), HeartbeatAction::Ping);
+        assert_eq!(beat.poll(t0 + ms(5_199), TIMING), HeartbeatAction::Wait);
+        assert_eq!(beat.poll(t0 + ms(5_200), TIMING), HeartbeatAction::TimedOut);
     }
 
     #[test]
     fn requests_of_one_kind_do_not_overlap() {
-        let mut link = Link::polling();
+        let mut link = TransportState::polling();
         link.open_get().unwrap();
         link.open_post().unwrap();
-        assert_eq!(link.open_get(), Err(LinkError::Overlap));
-        assert_eq!(link.open_post(), Err(LinkError::Overlap));
+        assert_eq!(link.open_get(), Err(TransportConflict::Overlap));
+        assert_eq!(link.open_post(), Err(TransportConflict::Overlap));
         link.close_get();
         link.close_post();
         link.open_get().unwrap();
@@ -259,14 +259,14 @@ mod tests {
 
     #[test]
     fn one_probe_at_a_time_and_none_after_the_upgrade() {
-        let mut link = Link::polling();
+        let mut link = TransportState::polling();
         link.begin_probe().unwrap();
-        assert_eq!(link.begin_probe(), Err(LinkError::Upgrading));
+        assert_eq!(link.begin_probe(), Err(TransportConflict::Upgrading));
         link.abandon_probe();
         link.begin_probe().unwrap();
         link.complete_upgrade();
-        assert_eq!(link.begin_probe(), Err(LinkError::Upgraded));
-        assert_eq!(link.open_get(), Err(LinkError::Upgraded));
-        assert_eq!(link.open_post(), Err(LinkError::Upgraded));
+        assert_eq!(link.begin_probe(), Err(TransportConflict::Upgraded));
+        assert_eq!(link.open_get(), Err(TransportConflict::Upgraded));
+        assert_eq!(link.open_post(), Err(TransportConflict::Upgraded));
     }
 }

@@ -1,9 +1,9 @@
-//! One Engine.IO session as others see it: a place to put frames for the client, and a switch to end it. The
-//! session's task ([`super::task`]) and the polling requests ([`super::polling`]) meet here, under one short lock.
+//! One Engine.IO session: its send queue and its end. The session's task ([`super::task`]) and the polling
+//! requests ([`super::polling`]) share its state under one short lock.
 
-mod beats;
-mod polling;
-mod sleeper;
+mod delivery_tracker;
+mod poll_transport;
+mod task_waker;
 mod writing;
 
 use std::{
@@ -16,19 +16,19 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use roomful_wire::{
-    engine::session::{Beat, Heartbeat, Link},
+    engine::session::{Heartbeat, HeartbeatAction, TransportState},
     frame::Decoder,
 };
 use tokio::time::Instant;
 
-pub use self::beats::SentMark;
+pub use self::delivery_tracker::DeliveryMark;
 use self::{
-    beats::Beats,
-    sleeper::{Call, Sleeper},
+    delivery_tracker::DeliveryTracker,
+    task_waker::{TaskWaker, WakeTarget},
 };
 use super::{
-    Engine, Owned,
-    flusher::Lane,
+    Engine, OwnedMessage,
+    flusher::FlushQueue,
     stream::{Sink, Stream},
 };
 use crate::{
@@ -44,74 +44,73 @@ use crate::{
 /// A WebSocket text frame with an Engine.IO ping.
 const PING: Bytes = Bytes::from_static(b"\x81\x012");
 
-/// One client's connection, whatever carries it.
+/// A client's connection over any transport.
 pub struct Session {
     id: SessionId,
     engine: Arc<Engine>,
     handshake: Arc<Handshake>,
-    /// Not an async mutex: it is held for a few field accesses or one write that does not block, and never across an await.
+    /// A synchronous mutex: held for a few field accesses or one non-blocking write, never across an await.
     state: Mutex<State>,
-    lane: Arc<Lane>,
+    queue: Arc<FlushQueue>,
     began: Instant,
 }
 
 struct State {
-    link: Link,
+    link: TransportState,
     heartbeat: Heartbeat,
-    beats: Beats,
+    delivery_tracker: DeliveryTracker,
     outbox: Outbox,
-    /// Where the outbox goes, while there is a WebSocket.
+    /// The write half of the WebSocket, if there is one.
     sink: Option<Sink>,
-    /// Stands in a flusher's list.
+    /// Whether the session is in a flush queue.
     queued: bool,
     ending: Option<Reason>,
-    /// The session's task, while it sleeps. Otherwise it has its turn or will have one, and looks at all there is before
-    /// it sleeps again.
-    sleeper: Option<Sleeper>,
-    /// The task does not read: a pong may lie unread.
+    /// Waker of the session's task while it sleeps. A task that is awake checks all state before it sleeps
+    /// again.
+    task_waker: Option<TaskWaker>,
+    /// The task has paused reading, so a pong may be unread.
     saturated: bool,
-    /// The upper layer wants the task to look at it.
-    nudged: bool,
+    /// The upper layer has asked for a call of its `poll`.
+    poll_requested: bool,
     waiters: Waiters,
-    /// What only polling needs; gone after an upgrade.
+    /// State of the polling transport. Dropped after an upgrade.
     polling: Option<Box<Polling>>,
 }
 
-/// Who waits for room in the outbox or for the end, see [`Session::poll_room`] and [`Session::poll_over`]. Nearly always
-/// nobody.
+/// Tasks that wait in [`Session::poll_room`] or [`Session::poll_closed`]. Usually none.
 #[derive(Default)]
 struct Waiters {
     wakers: Vec<Waker>,
-    /// Nothing comes or goes any more.
-    over: bool,
+    /// No more bytes can be sent or received.
+    is_closed: bool,
 }
 
 #[derive(Default)]
 struct Polling {
-    /// Messages from POSTs, on their way to the task.
-    inbox: VecDeque<Owned>,
-    /// A POST that waits for the task to take what is in the inbox.
+    /// Messages from POSTs on their way to the task.
+    inbox: VecDeque<OwnedMessage>,
+    /// A POST that waits for the task to empty the inbox.
     poster: Option<Waker>,
     /// The parked GET.
     getter: Option<Waker>,
-    /// The parked GET should be answered with a noop, so that an upgrade can go on.
+    /// Answer the parked GET with a noop, so that an upgrade can continue.
     noop: bool,
-    /// The client said goodbye itself: its parked GET gets a noop, not a close packet.
+    /// The client sent a close packet: its parked GET gets a noop.
     closed_by_client: bool,
-    /// The last answer went out; the session may be forgotten.
-    said_goodbye: bool,
-    /// The WebSocket that takes over.
-    adopted: Option<Adopted>,
+    /// The client has received its last answer, so the session can be removed.
+    close_delivered: bool,
+    /// The WebSocket that takes the session over.
+    upgraded: Option<UpgradedStream>,
 }
 
-/// A WebSocket that has completed its upgrade, with what was read ahead on it.
-pub(super) struct Adopted {
+/// A WebSocket that has completed its upgrade, with the bytes read ahead.
+pub(super) struct UpgradedStream {
     pub(super) stream: Stream,
     pub(super) decoder: Decoder,
     pub(super) read_ahead: Vec<u8>,
 }
 
-/// What a parked GET is answered with.
+/// The answer to a parked GET.
 pub(super) enum Answer {
     Frames(Batch),
     Noop,
@@ -120,23 +119,23 @@ pub(super) enum Answer {
 }
 
 impl Session {
-    /// Made within a runtime.
-    pub(super) fn new(engine: Arc<Engine>, handshake: Handshake, link: Link) -> Arc<Session> {
+    /// Must be called within a runtime.
+    pub(super) fn new(engine: Arc<Engine>, handshake: Handshake, link: TransportState) -> Arc<Session> {
         let began = Instant::now();
-        let heartbeat = Heartbeat::new(began.into_std(), engine.settings.rhythm);
-        let lane = engine.flusher.lane();
-        lane.start();
+        let heartbeat = Heartbeat::new(began.into_std(), engine.settings.heartbeat);
+        let queue = engine.flusher.queue();
+        queue.start();
         let state = State {
             link,
             heartbeat,
-            beats: Beats::default(),
+            delivery_tracker: DeliveryTracker::default(),
             outbox: Outbox::default(),
             sink: None,
             queued: false,
             ending: None,
-            sleeper: None,
+            task_waker: None,
             saturated: false,
-            nudged: false,
+            poll_requested: false,
             waiters: Waiters::default(),
             polling: link.is_polling().then(Box::default),
         };
@@ -145,7 +144,7 @@ impl Session {
             engine,
             handshake: Arc::new(handshake),
             state: Mutex::new(state),
-            lane,
+            queue,
             began,
         })
     }
@@ -155,7 +154,7 @@ impl Session {
         self.id
     }
 
-    /// The client's address: the peer's, or what a trusted proxy said.
+    /// The client's address: that of the peer, or the one a trusted proxy named.
     pub fn address(&self) -> IpAddr {
         self.handshake.address
     }
@@ -165,7 +164,7 @@ impl Session {
         &self.handshake
     }
 
-    /// Is the session open, that is: may a frame still reach the client?
+    /// Whether the session is open, so that a frame may still reach the client.
     pub fn is_open(&self) -> bool {
         self.state.lock().ending.is_none()
     }
@@ -183,10 +182,10 @@ impl Session {
         }
         match state.outbox.push(message.frame(), class, self.engine.bounds()) {
             Ok(Pushed::Queued) => {
-                let call = state.on_frame();
+                let wake_target = state.on_frame();
                 drop(state);
                 metrics.packets_out.increment(1);
-                self.call(call);
+                self.wake_target(wake_target);
                 Sent::Queued
             }
             Ok(Pushed::Replaced) => {
@@ -210,7 +209,7 @@ impl Session {
         }
     }
 
-    /// Ready when at most half of what may wait for the client does, or the session has ended.
+    /// Ready when the outbox is at most half full, or the session has ended.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         if state.ending.is_some() || state.outbox.has_room(self.engine.bounds()) {
@@ -219,26 +218,26 @@ impl Session {
         state.wait(cx)
     }
 
-    /// Ready when nothing comes or goes any more: a session that the server ends still sends what waits, and hears the
-    /// client's goodbye.
-    pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready when no more bytes can be sent or received. An ending session still flushes its outbox first.
+    pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        if state.waiters.over {
+        if state.waiters.is_closed {
             return Poll::Ready(());
         }
         state.wait(cx)
     }
 
-    /// Nothing comes or goes any more.
-    pub(super) fn over(&self) {
+    /// Marks the session closed: no more bytes can be sent or received.
+    pub(super) fn mark_closed(&self) {
         let mut state = self.state.lock();
-        state.waiters.over = true;
+        state.waiters.is_closed = true;
         let waiting = std::mem::take(&mut state.waiters.wakers);
         drop(state);
         wake_all(waiting);
     }
 
-    /// Ends the session. The stock client reconnects, whatever the reason. Only the first call counts.
+    /// Ends the session. The reason decides whether the client reconnects. Only the first call has an
+    /// effect.
     pub fn close(&self, reason: Reason) {
         self.end(reason);
     }
@@ -247,15 +246,15 @@ impl Session {
         let mut state = self.state.lock();
         if state.ending.is_some() {
             drop(state);
-            // It may still wait for a last poll. A server that goes down has less patience.
+            // A session that waits for a last poll gets less time when the server shuts down.
             if reason == Reason::ServerShuttingDown {
-                self.nudge();
+                self.request_poll();
             }
             return;
         }
         state.ending = Some(reason);
         if !reason.flushes() {
-            state.outbox.drop_waiting();
+            state.outbox.drop_queued();
         }
         let forget = state.polling.is_none() || !reason.lingers();
         let wakers = [
@@ -286,28 +285,26 @@ impl Session {
         &self.engine.unfinished
     }
 
-    // ---- the heartbeat
-
-    /// Pings, or ends the session, if it is time to; gives back when to look again. Asked on requests too, since a
-    /// timer may be late.
+    /// Sends a ping or ends the session if it is time to. Returns when to check again. Requests call it
+    /// too, since a timer may be late.
     pub(super) fn check_heartbeat(self: &Arc<Self>) -> Instant {
         let now = Instant::now();
-        let rhythm = self.engine.settings.rhythm;
+        let heartbeat = self.engine.settings.heartbeat;
         let mut state = self.state.lock();
-        let beat = state.heartbeat.poll(now.into_std(), rhythm);
-        // A pong may come at any moment and make the next ping due one interval later.
-        let next = state.heartbeat.next().min((now + rhythm.interval).into_std());
-        let mut call = Call::Nobody;
-        if beat == Beat::Ping && !state.outbox.begins_with(&PING) {
+        let beat = state.heartbeat.poll(now.into_std(), heartbeat);
+        // A pong may arrive at any time and move the next ping to one interval later.
+        let next = state.heartbeat.next().min((now + heartbeat.interval).into_std());
+        let mut wake_target = WakeTarget::None;
+        if beat == HeartbeatAction::Ping && !state.outbox.is_next(&PING) {
             let clear = state.outbox.is_empty();
-            state.beats.ping(clear);
+            state.delivery_tracker.ping(clear);
             state.outbox.push_front(PING);
-            call = state.on_frame();
+            wake_target = state.on_frame();
         }
-        // Who is not read from can't be blamed for silence.
-        let timed_out = beat == Beat::TimedOut && !state.saturated;
+        // While the server does not read, it cannot see the client's pong.
+        let timed_out = beat == HeartbeatAction::TimedOut && !state.saturated;
         drop(state);
-        self.call(call);
+        self.wake_target(wake_target);
         if timed_out {
             self.end(Reason::PingTimeout);
         }
@@ -317,56 +314,59 @@ impl Session {
     pub(super) fn pong(&self) {
         let now = Instant::now().into_std();
         let mut state = self.state.lock();
-        if state.heartbeat.pong(now, self.engine.settings.rhythm) {
-            state.beats.pong();
+        if state.heartbeat.pong(now, self.engine.settings.heartbeat) {
+            state.delivery_tracker.pong();
         }
     }
 
-    /// The client says goodbye, or answers ours.
-    pub(crate) fn farewell(&self) {
+    /// The client has closed the connection, or has answered our close.
+    pub(crate) fn note_client_close(&self) {
         let mut state = self.state.lock();
         if state.outbox.is_empty() {
-            state.beats.farewell(self.began.elapsed());
+            state.delivery_tracker.note_client_close(self.began.elapsed());
         }
     }
 
-    /// Something came from the client that it says of itself.
-    pub(crate) fn heard(&self) {
-        self.state.lock().beats.heard(self.began.elapsed());
+    /// The client has sent its first own packet.
+    pub(crate) fn note_first_packet(&self) {
+        self.state
+            .lock()
+            .delivery_tracker
+            .note_first_packet(self.began.elapsed());
     }
 
-    /// See [`crate::Socket::sent_mark`].
-    pub(crate) fn sent_mark(&self) -> SentMark {
-        self.state.lock().beats.mark(self.began.elapsed())
+    /// See [`crate::Socket::delivery_mark`].
+    pub(crate) fn delivery_mark(&self) -> DeliveryMark {
+        self.state.lock().delivery_tracker.mark(self.began.elapsed())
     }
 
-    /// See [`crate::Socket::has_reached`].
-    pub(crate) fn has_reached(&self, mark: SentMark) -> bool {
-        self.state.lock().beats.has_reached(mark)
+    /// See [`crate::Socket::is_delivered`].
+    pub(crate) fn is_delivered(&self, mark: DeliveryMark) -> bool {
+        self.state.lock().delivery_tracker.is_delivered(mark)
     }
 
-    /// Whether the server goes down.
+    /// Whether the server is closing.
     pub(super) fn is_server_closing(&self) -> bool {
         self.engine.registry.is_closing()
     }
 
-    /// Did a polling client get its last answer (or is there none to give)?
-    pub(super) fn said_goodbye(&self) -> bool {
+    /// Whether a polling client has received its last answer, or there is none to send.
+    pub(super) fn close_delivered(&self) -> bool {
         self.state
             .lock()
             .polling
             .as_ref()
-            .is_none_or(|polling| polling.said_goodbye)
+            .is_none_or(|polling| polling.close_delivered)
     }
 
-    /// The client's own WebSocket carries the session no more, or never will again.
+    /// Removes the session from the registry, so that no request finds it.
     pub(super) fn forget(&self) {
         self.engine.registry.remove(self.id);
     }
 }
 
 impl State {
-    /// Could a frame leave at once?
+    /// Whether a frame could leave at once.
     fn is_ready(&self) -> bool {
         if self.link.is_polling() {
             return self
@@ -374,8 +374,10 @@ impl State {
                 .as_ref()
                 .is_some_and(|polling| polling.getter.is_some());
         }
-        // The task is either awake and writing, or asleep with a stream that takes more.
-        self.sleeper.as_ref().is_none_or(|sleeper| sleeper.wants_frames)
+        // The task is awake and writes, or sleeps while its stream is writable.
+        self.task_waker
+            .as_ref()
+            .is_none_or(|task_waker| task_waker.wants_frames)
     }
 
     fn wait(&mut self, cx: &Context<'_>) -> Poll<()> {
@@ -386,7 +388,7 @@ impl State {
         Poll::Pending
     }
 
-    /// Who is to be woken now that something has left the outbox.
+    /// The wakers to call after frames have left the outbox.
     fn on_room(&mut self, bounds: Bounds) -> Vec<Waker> {
         if !self.waiters.wakers.is_empty() && self.outbox.has_room(bounds) {
             std::mem::take(&mut self.waiters.wakers)

@@ -1,6 +1,6 @@
-//! The way out of a session that has a WebSocket: what is in the outbox goes into the stream, under the session's lock,
-//! by the session's task or by the task of its [`Lane`](crate::engine::flusher::Lane), whoever has its turn first. The
-//! lock is held for one write at a time, which never waits.
+//! The write path of a session with a WebSocket. The session's task or the worker of its
+//! [`FlushQueue`](crate::engine::flusher::FlushQueue) moves frames from the outbox to the stream, under the
+//! session's lock. The lock is held for one non-blocking write at a time.
 
 use std::{
     io::{self, IoSlice},
@@ -10,15 +10,15 @@ use std::{
 use bytes::Bytes;
 use parking_lot::MutexGuard;
 
-use super::{Session, State, sleeper::wake_task, wake_all};
+use super::{Session, State, task_waker::wake_task, wake_all};
 use crate::engine::stream::Sink;
 
-/// Frames given to one vectored write.
+/// Frames in one vectored write.
 const FRAMES_PER_WRITE: usize = 64;
 
-/// What a turn of writing came to.
+/// Outcome of one write.
 enum Turn {
-    /// Nothing is left.
+    /// The outbox is empty.
     Done,
     More,
     /// The stream takes no more now.
@@ -26,12 +26,12 @@ enum Turn {
 }
 
 impl Session {
-    /// The WebSocket that carries the session from now on.
+    /// Sets the write half of the WebSocket that carries the session from now on.
     pub(in crate::engine) fn attach(&self, sink: Sink) {
         self.state.lock().sink = Some(sink);
     }
 
-    /// Lets go of the WebSocket, and of what has not left by it.
+    /// Drops the WebSocket and all queued frames.
     pub(in crate::engine) fn detach(&self) {
         let mut state = self.state.lock();
         state.outbox.clear();
@@ -40,23 +40,23 @@ impl Session {
         drop(sink);
     }
 
-    /// Owes the client a pong.
-    pub(in crate::engine) fn owe(&self, control: Bytes) {
-        self.state.lock().outbox.owe(control);
+    /// Queues a pong.
+    pub(in crate::engine) fn queue_pong(&self, control: Bytes) {
+        self.state.lock().outbox.queue_pong(control);
     }
 
-    /// Ends the WebSocket with `close`, after what waits if it is to be flushed.
+    /// Queues the close frame, after the waiting frames if `flush` is set.
     pub(in crate::engine) fn close_stream(&self, close: Bytes, flush: bool) {
         self.state.lock().outbox.close(close, flush);
     }
 
-    /// Has everything been written?
+    /// Whether everything has been written.
     pub(in crate::engine) fn is_written(&self) -> bool {
         self.state.lock().outbox.is_empty()
     }
 
-    /// Writes all there is, for the session's task: ready when nothing is left, pending when the stream takes no more, or
-    /// there is none.
+    /// Writes the outbox, for the session's task. Ready when it is empty; pending if the stream is blocked
+    /// or missing.
     pub(in crate::engine) fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut state = self.state.lock();
@@ -76,7 +76,7 @@ impl Session {
         }
     }
 
-    /// Shuts our side of the WebSocket, once all is written.
+    /// Shuts down the write half once the outbox is empty.
     pub(in crate::engine) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state.lock();
         let all_written = state.outbox.is_empty();
@@ -87,8 +87,8 @@ impl Session {
         }
     }
 
-    /// Writes what waits, for a flusher. Where that does not do, the task is woken: it waits for the stream, or finds out
-    /// what is wrong with it.
+    /// Writes the outbox, for a flush worker. If the stream blocks or fails, wakes the task, which waits
+    /// for it or reports the error.
     pub(in crate::engine) fn flush(&self) {
         let mut state = self.state.lock();
         state.queued = false;
@@ -101,7 +101,7 @@ impl Session {
         }
     }
 
-    /// Counts what was written, and tells who waits for room.
+    /// Removes the written bytes and wakes the tasks that wait for room.
     fn written(&self, mut state: MutexGuard<'_, State>, outcome: io::Result<usize>) -> io::Result<Turn> {
         let bytes = match outcome {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -124,7 +124,7 @@ impl Session {
 }
 
 impl State {
-    /// Gives the frames that are next to `write`.
+    /// Passes the next frames to `write`.
     fn write(
         &mut self,
         write: impl FnOnce(&mut Sink, &[IoSlice<'_>]) -> io::Result<usize>,

@@ -1,8 +1,8 @@
-//! What nodes say to each other, and its bytes: the length of a JSON head, the head, and ready WebSocket frames (an event, or
-//! an answer's attachments).
+//! Messages between nodes and their encoding: the length of a JSON head, the head, and WebSocket frames (an
+//! event, or the attachments of an answer).
 //!
-//! Whoever can write to the bus is trusted with what is sent, not with memory or with a panic: a message has a bound, its head is
-//! read into types, and its frames are walked through before anybody gets them.
+//! The bus is trusted with the content but not with memory safety: a message has a maximum size, its head
+//! is parsed into types, and its frames are validated before use.
 
 use std::net::IpAddr;
 
@@ -16,50 +16,50 @@ use serde_json::value::RawValue;
 
 use crate::{cluster::NodeTag, outbox::Class, socketio::ack::AckError};
 
-/// Bytes of one message.
+/// Maximum size of a message in bytes.
 const MAX_MESSAGE: usize = 64 * 1024 * 1024;
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Message {
+pub(super) struct BusMessage {
     pub(super) from: NodeTag,
     pub(super) namespace: String,
-    pub(super) said: Said,
+    pub(super) body: MessageBody,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Said {
-    /// Send the frames to the chosen sockets. `once`: it may come on several topics.
+pub(super) enum MessageBody {
+    /// Sends the frames to the selected sockets. `once` identifies copies on several topics.
     Emit {
-        choice: Choice,
+        selection: Selection,
         class: SentClass,
         once: Option<u64>,
     },
-    /// Do something with the chosen sockets.
+    /// Performs an action on the selected sockets.
     Do {
-        choice: Choice,
-        act: Act,
+        selection: Selection,
+        act: Action,
         once: Option<u64>,
     },
-    /// Which sockets would be chosen?
+    /// Asks for the selected sockets.
     Select {
         call: u64,
-        choice: Choice,
+        selection: Selection,
         details: bool,
     },
-    /// These. `cut`: there are more than may be told.
+    /// Answers `Select`. `cut`: the list is incomplete.
     Selected {
         call: u64,
-        sockets: Vec<Listed>,
+        sockets: Vec<SocketInfo>,
         cut: bool,
     },
-    /// Send the frames to these sockets, and tell what they answer to the event of this id.
+    /// Sends the frames to these sockets and reports their acks with this id.
     Ask {
         call: u64,
         sockets: Vec<String>,
         id: u64,
-        patience_ms: u64,
+        timeout_ms: u64,
     },
-    /// What became of one of them; attachments are in the frames.
+    /// The outcome for one socket. The frames are its attachments.
     Answered {
         call: u64,
         socket: String,
@@ -67,29 +67,30 @@ pub(super) enum Said {
     },
 }
 
-/// Which sockets are meant: those in any of the rooms (all without rooms), but not the excepted.
+/// A selection of sockets: the members of any of the rooms (all sockets without rooms), minus the
+/// exceptions.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(in crate::socketio) struct Choice {
+pub(in crate::socketio) struct Selection {
     pub(in crate::socketio) rooms: Vec<String>,
     pub(in crate::socketio) except: Vec<String>,
     pub(in crate::socketio) except_socket: Option<String>,
 }
 
-impl Choice {
-    /// One socket.
+impl Selection {
+    /// Selects one socket.
     pub(super) fn one(socket: &str) -> Self {
-        Choice {
+        Selection {
             rooms: vec![socket.to_owned()],
-            ..Choice::default()
+            ..Selection::default()
         }
     }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in crate::socketio) enum Act {
+pub(in crate::socketio) enum Action {
     Join(String),
     Leave(String),
-    /// And the whole connection?
+    /// True to close the whole connection.
     Disconnect(bool),
 }
 
@@ -120,15 +121,15 @@ impl From<SentClass> for Class {
     }
 }
 
-/// A socket as other nodes see it.
+/// A socket as listed for other nodes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in crate::socketio) struct Listed {
+pub(in crate::socketio) struct SocketInfo {
     pub(in crate::socketio) id: String,
-    pub(in crate::socketio) details: Option<Details>,
+    pub(in crate::socketio) details: Option<SocketDetails>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in crate::socketio) struct Details {
+pub(in crate::socketio) struct SocketDetails {
     pub(in crate::socketio) rooms: Vec<String>,
     pub(in crate::socketio) address: IpAddr,
     pub(in crate::socketio) headers: Vec<(String, String)>,
@@ -161,7 +162,7 @@ impl Outcome {
         (outcome, tail)
     }
 
-    /// `None`: what another node calls an answer is none.
+    /// Reads an outcome. `None` if it is malformed.
     pub(super) fn read(self, tail: &Bytes) -> Option<Result<Payload, AckError>> {
         let text = match self {
             Outcome::Answer(text) => text,
@@ -177,9 +178,9 @@ impl Outcome {
     }
 }
 
-impl Message {
+impl BusMessage {
     pub(super) fn encode(&self, tail: &[u8]) -> Bytes {
-        // Names, numbers and lists always become JSON.
+        // Names, numbers and lists always convert to JSON.
         let head = serde_json::to_vec(self).unwrap_or_default();
         let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
         let mut out = Vec::with_capacity(4 + head.len() + tail.len());
@@ -189,7 +190,7 @@ impl Message {
         out.into()
     }
 
-    /// The message and its frames; `None` if it is none.
+    /// Reads a message and its frames. `None` if it is malformed.
     pub(super) fn decode(bytes: &Bytes) -> Option<(Self, Bytes)> {
         let (length, rest) = bytes.split_first_chunk::<4>()?;
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
@@ -203,7 +204,7 @@ impl Message {
     }
 }
 
-/// The text and binary frames that these bytes consist of; `None` if they are anything else.
+/// Splits bytes into text and binary frames. `None` if they contain anything else.
 fn frames(bytes: &Bytes) -> Option<Vec<(OpCode, Bytes)>> {
     let mut frames = Vec::new();
     let mut rest: &[u8] = bytes;
@@ -227,19 +228,19 @@ fn frames(bytes: &Bytes) -> Option<Vec<(OpCode, Bytes)>> {
 mod tests {
     use super::*;
 
-    fn said() -> Said {
-        Said::Select {
+    fn body() -> MessageBody {
+        MessageBody::Select {
             call: 7,
-            choice: Choice::one("a"),
+            selection: Selection::one("a"),
             details: true,
         }
     }
 
-    fn message() -> Message {
-        Message {
+    fn message() -> BusMessage {
+        BusMessage {
             from: NodeTag::random(),
             namespace: "/".to_owned(),
-            said: said(),
+            body: body(),
         }
     }
 
@@ -249,10 +250,10 @@ mod tests {
         frame::write(OpCode::Text, b"42[\"a\"]", &mut tail);
         frame::write(OpCode::Binary, &[1, 2, 3], &mut tail);
         let bytes = message().encode(&tail);
-        let (read, frames) = Message::decode(&bytes).unwrap();
+        let (read, frames) = BusMessage::decode(&bytes).unwrap();
         assert!(matches!(
-            read.said,
-            Said::Select {
+            read.body,
+            MessageBody::Select {
                 call: 7,
                 details: true,
                 ..
@@ -261,8 +262,8 @@ mod tests {
         assert_eq!(frames, tail);
         for length in (0..bytes.len()).filter(|&length| length != bytes.len() - tail.len()) {
             let cut = bytes.slice(..length);
-            let known = Message::decode(&cut).is_some();
-            // A cut between two frames leaves a message that is well-formed.
+            let known = BusMessage::decode(&cut).is_some();
+            // A cut between two frames leaves a well-formed message.
             assert!(!known || length == bytes.len() - 5, "{length}");
         }
     }
@@ -276,7 +277,7 @@ mod tests {
             b"\0\0\0\x02{}",
             b"\0\0\0\0",
         ] {
-            assert!(Message::decode(&Bytes::from_static(bad)).is_none(), "{bad:?}");
+            assert!(BusMessage::decode(&Bytes::from_static(bad)).is_none(), "{bad:?}");
         }
         for tail in [
             &b"\x88\x00"[..],
@@ -284,7 +285,7 @@ mod tests {
             b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff",
             b"x",
         ] {
-            assert!(Message::decode(&message().encode(tail)).is_none(), "{tail:?}");
+            assert!(BusMessage::decode(&message().encode(tail)).is_none(), "{tail:?}");
         }
     }
 

@@ -1,23 +1,23 @@
-//! Namespaces over several nodes: what is sent to a room reaches its sockets on every node.
+//! The cluster adapter: a broadcast reaches the sockets of a room on every node.
 //!
-//! Best effort, as with Socket.IO's Redis adapter: the bus may lose, delay or repeat a message, and what it loses nobody
-//! sends again. Each room has a topic, which a node hears only while it has a socket in that room; a namespace has one for
-//! what is for all; each node has one for what others ask it.
+//! Delivery is best effort, as with Socket.IO's Redis adapter: the bus may lose, delay or repeat a message,
+//! and lost messages are not resent. Each room has a topic, to which a node subscribes only while it has a
+//! member. Each namespace has a topic for all its sockets, and each node has one for requests.
 //!
-//! | read | for |
+//! | module | for |
 //! |---|---|
-//! | `message` | what goes over the bus, and how it is read without trusting it |
-//! | `served` | which topics this node hears |
-//! | `calls` | asking the other nodes, and gathering what they answer |
-//! | `serving` | doing and answering what they ask |
+//! | `message` | messages and their validation |
+//! | `topic_subscriptions` | the topics of this node |
+//! | `remote_calls` | requests to the other nodes |
+//! | `request_handler` | requests from other nodes |
 //! | `remote` | a socket of any node |
 
-mod calls;
 mod message;
 mod metrics;
 mod remote;
-mod served;
-mod serving;
+mod remote_calls;
+mod request_handler;
+mod topic_subscriptions;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -32,50 +32,50 @@ use parking_lot::Mutex;
 use roomful_bus::{Bus, Listener, Subscription};
 use tokio::sync::Semaphore;
 
-pub(super) use self::message::{Act, Choice, Listed};
+pub(super) use self::message::{Action, Selection, SocketInfo};
 pub use self::remote::{FetchError, RemoteSocket};
 use self::{
-    calls::{Members, Waiting},
-    message::{Message, Said},
+    message::{BusMessage, MessageBody},
     metrics::Metrics,
-    served::Served,
+    remote_calls::{MemberCache, PendingCalls},
+    topic_subscriptions::TopicSubscriptions,
 };
 use super::{namespace::Namespace, server::Namespaces};
 use crate::{cluster::NodeTag, id::SocketId, outbox::Class, prepared::Prepared};
 
-/// Questions with acknowledgements that are answered for other nodes at a time.
+/// Requests for acks that this node handles for others at a time.
 const MAX_SERVING: usize = 1024;
-/// Messages of several topics that are remembered, so that the second copy is known as one.
+/// Remembered messages on several topics, to detect copies.
 const REMEMBERED: usize = 4096;
 
 pub(super) struct Adapter {
     own: NodeTag,
     bus: Arc<dyn Bus>,
     namespaces: Weak<Namespaces>,
-    /// To give the bus something to call that does not keep this alive.
-    ear: Arc<Ear>,
-    served: Served,
-    waiting: Waiting,
-    members: Members,
-    recent: Mutex<Recent>,
+    /// The bus holds this listener, which does not keep the adapter alive.
+    listener_handle: Arc<AdapterListener>,
+    subscriptions: TopicSubscriptions,
+    waiting: PendingCalls,
+    members: MemberCache,
+    recent: Mutex<RecentMessages>,
     next: AtomicU64,
     serving: Arc<Semaphore>,
     metrics: Metrics,
-    /// The topic on which others ask this node.
+    /// Subscription to this node's request topic.
     asked: OnceLock<Subscription>,
 }
 
-struct Ear(Weak<Adapter>);
+struct AdapterListener(Weak<Adapter>);
 
-impl Listener for Ear {
+impl Listener for AdapterListener {
     fn message(&self, _topic: &str, message: Bytes) {
         if let Some(adapter) = self.0.upgrade() {
-            adapter.hear(&message);
+            adapter.handle_message(&message);
         }
     }
 
     fn gap(&self, _topic: &str) {
-        // What was lost is lost.
+        // Lost messages are not resent.
     }
 }
 
@@ -85,10 +85,10 @@ impl Adapter {
             own,
             bus,
             namespaces: Arc::downgrade(namespaces),
-            ear: Arc::new(Ear(this.clone())),
-            served: Served::default(),
-            waiting: Waiting::default(),
-            members: Members::default(),
+            listener_handle: Arc::new(AdapterListener(this.clone())),
+            subscriptions: TopicSubscriptions::default(),
+            waiting: PendingCalls::default(),
+            members: MemberCache::default(),
             recent: Mutex::default(),
             next: AtomicU64::new(1),
             serving: Arc::new(Semaphore::new(MAX_SERVING)),
@@ -96,13 +96,13 @@ impl Adapter {
             asked: OnceLock::new(),
         });
         let subscription = adapter.bus.subscribe(&node_topic(own), adapter.listener());
-        // Set once, here.
+        // The only call.
         let _ = adapter.asked.set(subscription);
         adapter
     }
 
     fn listener(&self) -> Arc<dyn Listener> {
-        self.ear.clone()
+        self.listener_handle.clone()
     }
 
     fn next(&self) -> u64 {
@@ -115,94 +115,105 @@ impl Adapter {
         rand::random_range(1 << 40..1 << 53)
     }
 
-    // ---- to the others
-
-    /// An event for the chosen sockets of other nodes.
-    pub(super) fn emit(&self, namespace: &Namespace, choice: Choice, class: Class, event: &Prepared) {
-        let topics = topics(namespace, &choice);
+    /// Sends an event to the selected sockets of other nodes.
+    pub(super) fn emit(&self, namespace: &Namespace, selection: Selection, class: Class, event: &Prepared) {
+        let topics = topics(namespace, &selection);
         let once = self.once(&topics);
         let class = class.into();
         self.publish(
             topics,
             namespace.name(),
-            Said::Emit { choice, class, once },
+            MessageBody::Emit {
+                selection,
+                class,
+                once,
+            },
             &event.frame(),
         );
     }
 
-    /// Something to be done with the chosen sockets of other nodes.
-    pub(super) fn act(&self, namespace: &Namespace, choice: Choice, act: Act) {
-        let topics = topics(namespace, &choice);
+    /// Performs an action on the selected sockets of other nodes.
+    pub(super) fn act(&self, namespace: &Namespace, selection: Selection, act: Action) {
+        let topics = topics(namespace, &selection);
         let once = self.once(&topics);
-        self.publish(topics, namespace.name(), Said::Do { choice, act, once }, &[]);
-    }
-
-    /// As [`Adapter::emit`], to one node.
-    fn emit_at(&self, node: NodeTag, namespace: &Namespace, choice: Choice, event: &Prepared) {
-        let class = Class::Durable.into();
-        let said = Said::Emit {
-            choice,
-            class,
-            once: None,
-        };
-        self.publish([node_topic(node)], namespace.name(), said, &event.frame());
-    }
-
-    /// As [`Adapter::act`], at one node.
-    fn act_at(&self, node: NodeTag, namespace: &Namespace, choice: Choice, act: Act) {
-        let once = None;
         self.publish(
-            [node_topic(node)],
+            topics,
             namespace.name(),
-            Said::Do { choice, act, once },
+            MessageBody::Do { selection, act, once },
             &[],
         );
     }
 
-    fn publish(&self, topics: impl IntoIterator<Item = String>, namespace: &str, said: Said, tail: &[u8]) {
-        let message = Message {
+    /// Like [`Adapter::emit`], to one node.
+    fn emit_at(&self, node: NodeTag, namespace: &Namespace, selection: Selection, event: &Prepared) {
+        let class = Class::Durable.into();
+        let body = MessageBody::Emit {
+            selection,
+            class,
+            once: None,
+        };
+        self.publish([node_topic(node)], namespace.name(), body, &event.frame());
+    }
+
+    /// Like [`Adapter::act`], on one node.
+    fn act_at(&self, node: NodeTag, namespace: &Namespace, selection: Selection, act: Action) {
+        let once = None;
+        self.publish(
+            [node_topic(node)],
+            namespace.name(),
+            MessageBody::Do { selection, act, once },
+            &[],
+        );
+    }
+
+    fn publish(
+        &self,
+        topics: impl IntoIterator<Item = String>,
+        namespace: &str,
+        body: MessageBody,
+        tail: &[u8],
+    ) {
+        let message = BusMessage {
             from: self.own,
             namespace: namespace.to_owned(),
-            said,
+            body,
         };
         let bytes = message.encode(tail);
         for topic in topics {
-            self.metrics.said.increment(1);
+            self.metrics.published.increment(1);
             self.bus.publish(&topic, bytes.clone());
         }
     }
 
-    /// A number by which copies on several topics are known as one message.
+    /// A number that identifies copies on several topics.
     fn once(&self, topics: &HashSet<String>) -> Option<u64> {
         (topics.len() > 1).then(|| self.next())
     }
 
-    /// `false`: it was heard before.
+    /// Whether the message was not received before.
     fn is_first(&self, from: NodeTag, number: u64) -> bool {
         self.recent.lock().insert((from, number))
     }
 
-    // ---- what this node serves
-
-    /// Somebody may have come into a room of this node, or the last one may have left it; `None`: the namespace. Called
-    /// after each such change, without its lock.
+    /// Call after the first member may have joined, or the last left, a room of this node (`None`: the
+    /// namespace). The caller must not hold the rooms' lock.
     pub(super) fn room_changed(self: &Arc<Self>, namespace: &Namespace, room: Option<&str>) {
-        // A socket's own name is no topic.
+        // The room of a single socket has no topic.
         if room.is_some_and(|room| SocketId::parse(room).is_some()) {
             return;
         }
-        self.served.update(self, namespace, room);
+        self.subscriptions.update(self, namespace, room);
     }
 }
 
-/// What came last on several topics.
+/// The latest messages that came on several topics.
 #[derive(Default)]
-struct Recent {
+struct RecentMessages {
     known: HashSet<(NodeTag, u64)>,
     order: VecDeque<(NodeTag, u64)>,
 }
 
-impl Recent {
+impl RecentMessages {
     fn insert(&mut self, number: (NodeTag, u64)) -> bool {
         if !self.known.insert(number) {
             return false;
@@ -217,7 +228,7 @@ impl Recent {
     }
 }
 
-/// The topic of a room, or of a whole namespace. The length keeps a namespace's name apart from a room's.
+/// The topic of a room or of a whole namespace. The length separates the namespace's name from the room's.
 fn topic(namespace: &Namespace, room: Option<&str>) -> String {
     let name = namespace.name();
     match room {
@@ -226,13 +237,13 @@ fn topic(namespace: &Namespace, room: Option<&str>) -> String {
     }
 }
 
-/// Where those are heard who may have chosen sockets. A single socket that is on this node concerns nobody else; one
-/// that is not may be on any.
-fn topics(namespace: &Namespace, choice: &Choice) -> HashSet<String> {
-    if choice.rooms.is_empty() {
+/// The topics that reach all nodes with selected sockets. A single socket on this node needs none; another
+/// may be on any node.
+fn topics(namespace: &Namespace, selection: &Selection) -> HashSet<String> {
+    if selection.rooms.is_empty() {
         return HashSet::from([topic(namespace, None)]);
     }
-    let rooms = choice.rooms.iter();
+    let rooms = selection.rooms.iter();
     rooms
         .filter_map(|room| match SocketId::parse(room) {
             Some(id) => namespace.socket(&id).is_none().then(|| topic(namespace, None)),
@@ -245,7 +256,7 @@ fn node_topic(node: NodeTag) -> String {
     format!("node:{node}")
 }
 
-/// Sockets by the node that they are on.
+/// Sockets grouped by node.
 type ByNode = HashMap<NodeTag, HashSet<SocketId>>;
 
 #[cfg(test)]
@@ -254,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_message_is_first_once_and_few_are_remembered() {
-        let (mut recent, node) = (Recent::default(), NodeTag::random());
+        let (mut recent, node) = (RecentMessages::default(), NodeTag::random());
         assert!(recent.insert((node, 0)));
         assert!(!recent.insert((node, 0)));
         assert!(recent.insert((NodeTag::random(), 0)));

@@ -1,11 +1,11 @@
-//! A socket of any node, as it was when it was looked for.
+//! A socket on any node, as it was when listed.
 
 use std::net::IpAddr;
 
 use roomful_wire::packet::Payload;
 use serde::Serialize;
 
-use super::{Act, Choice, Listed, message::Details};
+use super::{Action, Selection, SocketInfo, message::SocketDetails};
 use crate::{
     cluster::NodeTag,
     id::SocketId,
@@ -19,29 +19,29 @@ use crate::{
 /// Why the sockets of all nodes could not be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// A node that is alive did not answer in time.
+    /// A live node did not answer in time.
     #[error("a node did not answer in time")]
     TimedOut,
-    /// A node has more sockets than can be told at once (5,000).
+    /// A node has more than 5,000 sockets to list.
     #[error("a node has more sockets than can be listed at once")]
     TooMany,
 }
 
-/// A socket of any node: what it was when it was listed, and a way to reach it. What is done to it is sent to its node, best
-/// effort; nothing tells whether it is still there.
+/// A socket on any node: its properties when it was listed, and a way to reach it. Operations are sent to
+/// its node, best effort, without a result.
 ///
-/// As Socket.IO's `RemoteSocket`, but for the handshake's `auth` and the application's data, which stay on their node.
+/// Unlike Socket.IO's `RemoteSocket`, it has neither the handshake's `auth` nor the application's data.
 #[derive(Debug, Clone)]
 pub struct RemoteSocket {
     namespace: Namespace,
-    /// `None`: this node.
+    /// `None` for this node.
     node: Option<NodeTag>,
     id: SocketId,
-    details: Details,
+    details: SocketDetails,
 }
 
 impl RemoteSocket {
-    pub(super) fn read(namespace: &Namespace, node: Option<NodeTag>, listed: Listed) -> Option<Self> {
+    pub(super) fn read(namespace: &Namespace, node: Option<NodeTag>, listed: SocketInfo) -> Option<Self> {
         Some(RemoteSocket {
             namespace: namespace.clone(),
             node,
@@ -50,13 +50,13 @@ impl RemoteSocket {
         })
     }
 
-    /// One of this node's own.
+    /// A socket of this node.
     pub(in crate::socketio) fn own(socket: &Socket) -> Self {
         RemoteSocket {
             namespace: socket.namespace().clone(),
             node: None,
             id: *socket.id(),
-            details: Details::of(socket),
+            details: SocketDetails::of(socket),
         }
     }
 
@@ -65,12 +65,12 @@ impl RemoteSocket {
         &self.id
     }
 
-    /// The node that it is on; `None` for this one.
+    /// The socket's node. `None` for this node.
     pub fn node(&self) -> Option<NodeTag> {
         self.node
     }
 
-    /// The generic rooms that it was in.
+    /// The socket's generic rooms.
     pub fn rooms(&self) -> &[String] {
         &self.details.rooms
     }
@@ -80,7 +80,7 @@ impl RemoteSocket {
         self.details.address
     }
 
-    /// A header of the handshake (its name in lower case), if its node keeps them.
+    /// A header of the handshake by its lower-case name, if the node keeps headers.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.details.headers.iter();
         headers
@@ -88,18 +88,18 @@ impl RemoteSocket {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The handshake's raw query, if its node keeps it.
+    /// The handshake's raw query, if the node keeps it.
     pub fn query(&self) -> &str {
         &self.details.query
     }
 
-    /// Sends it an event with one argument.
+    /// Sends an event with one argument.
     pub fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
         check_name(event)?;
         let event = Prepared::event(self.namespace.name(), event, None, &Payload::one(data)?);
         match (self.node, self.namespace.adapter()) {
             (Some(node), Some(adapter)) => {
-                adapter.emit_at(node, &self.namespace, Choice::one(self.id.as_str()), &event);
+                adapter.emit_at(node, &self.namespace, Selection::one(self.id.as_str()), &event);
             }
             _ => {
                 if let Some(socket) = self.here() {
@@ -110,33 +110,33 @@ impl RemoteSocket {
         Ok(())
     }
 
-    /// Puts it into a room.
+    /// Makes the socket join a room.
     pub fn join(&self, room: &str) {
-        self.act(Act::Join(room.to_owned()));
+        self.act(Action::Join(room.to_owned()));
     }
 
-    /// Takes it out of a room.
+    /// Makes the socket leave a room.
     pub fn leave(&self, room: &str) {
-        self.act(Act::Leave(room.to_owned()));
+        self.act(Action::Leave(room.to_owned()));
     }
 
     /// Disconnects it; see [`Socket::disconnect`].
     pub fn disconnect(&self, close_transport: bool) {
-        self.act(Act::Disconnect(close_transport));
+        self.act(Action::Disconnect(close_transport));
     }
 
     fn here(&self) -> Option<Socket> {
         self.namespace.socket(&self.id)
     }
 
-    fn act(&self, act: Act) {
+    fn act(&self, act: Action) {
         if let (Some(node), Some(adapter)) = (self.node, self.namespace.adapter()) {
-            adapter.act_at(node, &self.namespace, Choice::one(self.id.as_str()), act);
+            adapter.act_at(node, &self.namespace, Selection::one(self.id.as_str()), act);
         } else if let Some(socket) = self.here() {
             match act {
-                Act::Join(room) => drop(socket.join(&room)),
-                Act::Leave(room) => socket.leave(&room),
-                Act::Disconnect(close_transport) => socket.disconnect(close_transport),
+                Action::Join(room) => drop(socket.join(&room)),
+                Action::Leave(room) => socket.leave(&room),
+                Action::Disconnect(close_transport) => socket.disconnect(close_transport),
             }
         }
     }

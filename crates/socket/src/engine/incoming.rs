@@ -1,4 +1,4 @@
-//! What to do with one WebSocket message of a client.
+//! Handling of one WebSocket message from a client.
 
 use bytes::Bytes;
 use roomful_wire::{
@@ -9,28 +9,28 @@ use roomful_wire::{
 use super::{Connection, Incoming, session::Session};
 use crate::reason::Reason;
 
-/// RFC 6455, 7.1.5: the code that stands for "the close frame had none". It is never sent.
+/// RFC 6455, 7.1.5: stands for a close frame without a code. Never sent.
 pub(super) const NO_STATUS: u16 = 1005;
 
 /// The message ends the session.
-pub(super) struct End {
+pub(super) struct SessionEnd {
     pub(super) reason: Reason,
-    /// The code to close with, where the reason alone does not say it.
+    /// The WebSocket close code, if the reason alone does not determine it.
     pub(super) code: Option<u16>,
 }
 
-impl From<Reason> for End {
+impl From<Reason> for SessionEnd {
     fn from(reason: Reason) -> Self {
-        End { reason, code: None }
+        SessionEnd { reason, code: None }
     }
 }
 
-/// Acts on a message; gives back a control frame to send.
-pub(super) fn act_on(
+/// Handles a message. Returns a control frame to send, if any.
+pub(super) fn handle_message(
     message: Message<'_>,
     session: &Session,
     connection: &mut dyn Connection,
-) -> Result<Option<Bytes>, End> {
+) -> Result<Option<Bytes>, SessionEnd> {
     match message {
         Message::Text(text) => packet(&text, session, connection)?,
         Message::Binary(bytes) => {
@@ -44,8 +44,8 @@ pub(super) fn act_on(
         }
         Message::Pong(_) => {}
         Message::Close(close) => {
-            session.farewell();
-            return Err(End {
+            session.note_client_close();
+            return Err(SessionEnd {
                 reason: Reason::TransportClose,
                 code: Some(close.map_or(NO_STATUS, |close| close.code)),
             });
@@ -54,26 +54,26 @@ pub(super) fn act_on(
     Ok(None)
 }
 
-fn packet(text: &str, session: &Session, connection: &mut dyn Connection) -> Result<(), End> {
+fn packet(text: &str, session: &Session, connection: &mut dyn Connection) -> Result<(), SessionEnd> {
     match Packet::from_text(text) {
         Ok(Packet::Message(text)) => {
             session.metrics().packets_in.increment(1);
             connection.receive(Incoming::Text(text))?;
         }
-        // A client may insist on base64 here too.
+        // Clients with `forceBase64` send base64 over WebSocket too.
         Ok(Packet::Binary(bytes)) => {
             session.metrics().packets_in.increment(1);
             connection.receive(Incoming::Binary(&bytes))?;
         }
         Ok(Packet::Pong(_)) => session.pong(),
         Ok(Packet::Close) => {
-            session.farewell();
-            return Err(End {
+            session.note_client_close();
+            return Err(SessionEnd {
                 reason: Reason::TransportClose,
                 code: Some(NO_STATUS),
             });
         }
-        // In version 4 it is the server that pings.
+        // In Engine.IO 4 only the server pings.
         Ok(Packet::Ping(_)) => return Err(Reason::TransportError.into()),
         Ok(Packet::Open(_) | Packet::Upgrade | Packet::Noop) => {}
         Err(error) => {

@@ -1,4 +1,4 @@
-//! What other nodes ask of this one.
+//! Requests from other nodes.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -6,42 +6,44 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Adapter, Choice, Listed, NodeTag,
-    message::{Act, Details, Message, Outcome, Said},
+    Adapter, NodeTag, Selection, SocketInfo,
+    message::{Action, BusMessage, MessageBody, Outcome, SocketDetails},
     node_topic,
 };
 use crate::{
     id::SocketId,
     prepared::Prepared,
-    socketio::{ack::AckError, broadcast::Broadcast, gather::gather, namespace::Namespace, socket::Socket},
+    socketio::{
+        ack::AckError, broadcast::Broadcast, collect_acks::collect_acks, namespace::Namespace, socket::Socket,
+    },
 };
 
-/// Sockets that are told to another node at once. More are cut, and said to be.
+/// Maximum number of sockets in one list. A longer list is cut and marked.
 const MAX_LISTED: usize = 50_000;
-/// The same with their details.
+/// The same with details.
 const MAX_DETAILED: usize = 5_000;
-/// No node waits longer for an answer.
-const MAX_PATIENCE: Duration = Duration::from_mins(10);
+/// Upper bound of another node's time-out.
+const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
 impl Adapter {
-    pub(super) fn hear(self: &Arc<Self>, bytes: &Bytes) {
-        self.metrics.heard.increment(1);
-        let Some((message, tail)) = Message::decode(bytes) else {
+    pub(super) fn handle_message(self: &Arc<Self>, bytes: &Bytes) {
+        self.metrics.received.increment(1);
+        let Some((message, tail)) = BusMessage::decode(bytes) else {
             self.metrics.bad.increment(1);
             tracing::warn!(bytes = bytes.len(), "what came over the bus is no message");
             return;
         };
-        let Message {
+        let BusMessage {
             from,
             namespace,
-            said,
+            body,
         } = message;
-        match said {
-            Said::Selected { call, sockets, cut } => {
+        match body {
+            MessageBody::Selected { call, sockets, cut } => {
                 let taken = self.waiting.selected(call, from, sockets, cut);
                 return self.metrics.overrun.increment(u64::from(!taken));
             }
-            Said::Answered {
+            MessageBody::Answered {
                 call,
                 socket,
                 outcome,
@@ -56,39 +58,43 @@ impl Adapter {
         }
         let found = self.namespaces.upgrade().and_then(|all| all.find(&namespace));
         let Some(namespace) = found else {
-            // Nobody is here; but whoever waits should know.
-            if let Said::Select { call, .. } = said {
+            // Answer with an empty list, so that the caller does not wait.
+            if let MessageBody::Select { call, .. } = body {
                 self.answer_selected(from, &namespace, call, Vec::new(), false);
             }
             return;
         };
-        self.serve(from, &namespace, said, tail);
+        self.serve(from, &namespace, body, tail);
     }
 
-    fn serve(self: &Arc<Self>, from: NodeTag, namespace: &Namespace, said: Said, tail: Bytes) {
-        match said {
-            Said::Emit { choice, class, once } => {
+    fn serve(self: &Arc<Self>, from: NodeTag, namespace: &Namespace, body: MessageBody, tail: Bytes) {
+        match body {
+            MessageBody::Emit {
+                selection,
+                class,
+                once,
+            } => {
                 if once.is_none_or(|number| self.is_first(from, number)) {
                     let event = Prepared::from_frame(tail);
-                    chosen(namespace, &choice).send_here(&event, class.into());
+                    selected(namespace, &selection).send_here(&event, class.into());
                 }
             }
-            Said::Do { choice, act, once } => {
+            MessageBody::Do { selection, act, once } => {
                 if once.is_none_or(|number| self.is_first(from, number)) {
-                    let chosen = chosen(namespace, &choice);
+                    let selected = selected(namespace, &selection);
                     match act {
-                        Act::Join(room) => chosen.join(&room),
-                        Act::Leave(room) => chosen.leave(&room),
-                        Act::Disconnect(close_transport) => chosen.disconnect(close_transport),
+                        Action::Join(room) => selected.join(&room),
+                        Action::Leave(room) => selected.leave(&room),
+                        Action::Disconnect(close_transport) => selected.disconnect(close_transport),
                     }
                 }
             }
-            Said::Select {
+            MessageBody::Select {
                 call,
-                choice,
+                selection,
                 details,
             } => {
-                let sockets = chosen(namespace, &choice).sockets();
+                let sockets = selected(namespace, &selection).sockets();
                 let most = if details { MAX_DETAILED } else { MAX_LISTED };
                 let listed = sockets.iter().take(most).map(|socket| listed(socket, details));
                 self.answer_selected(
@@ -99,27 +105,27 @@ impl Adapter {
                     sockets.len() > most,
                 );
             }
-            Said::Ask {
+            MessageBody::Ask {
                 call,
                 sockets,
                 id,
-                patience_ms,
+                timeout_ms,
             } => {
                 if self.is_first(from, call) {
-                    let patience = Duration::from_millis(patience_ms).min(MAX_PATIENCE);
-                    self.ask_here(from, namespace, call, &sockets, id, patience, tail);
+                    let timeout = Duration::from_millis(timeout_ms).min(MAX_TIMEOUT);
+                    self.ask_here(from, namespace, call, &sockets, id, timeout, tail);
                 }
             }
-            Said::Selected { .. } | Said::Answered { .. } => {}
+            MessageBody::Selected { .. } | MessageBody::Answered { .. } => {}
         }
     }
 
-    fn answer_selected(&self, to: NodeTag, namespace: &str, call: u64, sockets: Vec<Listed>, cut: bool) {
-        let said = Said::Selected { call, sockets, cut };
-        self.publish([node_topic(to)], namespace, said, &[]);
+    fn answer_selected(&self, to: NodeTag, namespace: &str, call: u64, sockets: Vec<SocketInfo>, cut: bool) {
+        let body = MessageBody::Selected { call, sockets, cut };
+        self.publish([node_topic(to)], namespace, body, &[]);
     }
 
-    /// Sends the event to sockets of this node, and passes on what they answer.
+    /// Sends the event to sockets of this node and returns their answers.
     #[allow(clippy::too_many_arguments)] // it is one message, taken apart
     fn ask_here(
         self: &Arc<Self>,
@@ -128,10 +134,10 @@ impl Adapter {
         call: u64,
         sockets: &[String],
         id: u64,
-        patience: Duration,
+        timeout: Duration,
         event: Bytes,
     ) {
-        let Ok(place) = Arc::clone(&self.serving).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.serving).try_acquire_owned() else {
             self.metrics.refused.increment(1);
             tracing::warn!("too many questions of other nodes are under way");
             return;
@@ -139,50 +145,50 @@ impl Adapter {
         let found = |id: &String| namespace.socket(&SocketId::parse(id)?);
         let targets: Vec<Socket> = sockets.iter().filter_map(found).collect();
         let (adapter, namespace) = (Arc::clone(self), namespace.clone());
-        let tell = move |adapter: &Adapter, namespace: &Namespace, socket: &str, outcome: &Result<_, _>| {
+        let report = move |adapter: &Adapter, namespace: &Namespace, socket: &str, outcome: &Result<_, _>| {
             let (outcome, tail) = Outcome::of(outcome);
             let socket = socket.to_owned();
-            let said = Said::Answered {
+            let body = MessageBody::Answered {
                 call,
                 socket,
                 outcome,
             };
-            adapter.publish([node_topic(from)], namespace.name(), said, &tail);
+            adapter.publish([node_topic(from)], namespace.name(), body, &tail);
         };
-        // They were here when they were chosen.
+        // They have left since they were selected.
         let here: HashSet<&str> = targets.iter().map(|socket| socket.id().as_str()).collect();
         for gone in sockets.iter().filter(|id| !here.contains(id.as_str())) {
-            tell(&adapter, &namespace, gone, &Err(AckError::Disconnected));
+            report(&adapter, &namespace, gone, &Err(AckError::Disconnected));
         }
         drop(here);
         tokio::spawn(async move {
             let event = Prepared::from_frame(event);
-            let deadline = Instant::now() + patience;
-            gather(&namespace, &targets, id, &event, deadline, |socket, outcome| {
-                tell(&adapter, &namespace, socket.as_str(), &outcome);
+            let deadline = Instant::now() + timeout;
+            collect_acks(&namespace, &targets, id, &event, deadline, |socket, outcome| {
+                report(&adapter, &namespace, socket.as_str(), &outcome);
             })
             .await;
-            drop(place);
+            drop(permit);
         });
     }
 }
 
-fn chosen(namespace: &Namespace, choice: &Choice) -> Broadcast {
-    Broadcast::of_choice(namespace.clone(), choice)
+fn selected(namespace: &Namespace, selection: &Selection) -> Broadcast {
+    Broadcast::of_selection(namespace.clone(), selection)
 }
 
-fn listed(socket: &Socket, details: bool) -> Listed {
-    Listed {
+fn listed(socket: &Socket, details: bool) -> SocketInfo {
+    SocketInfo {
         id: socket.id().as_str().to_owned(),
-        details: details.then(|| Details::of(socket)),
+        details: details.then(|| SocketDetails::of(socket)),
     }
 }
 
-impl Details {
+impl SocketDetails {
     pub(super) fn of(socket: &Socket) -> Self {
         let handshake = socket.handshake();
         let headers = handshake.headers.iter();
-        Details {
+        SocketDetails {
             rooms: socket.rooms().iter().map(ToString::to_string).collect(),
             address: handshake.address,
             headers: headers

@@ -1,5 +1,6 @@
-//! Asking the other nodes. Each is asked anew until it has said which sockets it means, since the bus may lose anything; what
-//! follows from that is sent once. Nobody waits for a node that is not on the roster, or leaves it.
+//! Requests to the other nodes. A node is asked repeatedly until it has listed its selected sockets, since
+//! the bus may lose messages; the event itself is sent once. Nodes that are not cluster members, or leave,
+//! are not waited for.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,30 +12,32 @@ use parking_lot::Mutex;
 use roomful_wire::packet::Payload;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Adapter, ByNode, Choice, FetchError, Listed, RemoteSocket, message::Said, node_topic};
+use super::{
+    Adapter, ByNode, FetchError, RemoteSocket, Selection, SocketInfo, message::MessageBody, node_topic,
+};
 use crate::{
-    cluster::{NodeCard, NodeTag},
+    cluster::{NodeAddress, NodeTag},
     id::SocketId,
     prepared::Prepared,
     socketio::{ack::AckError, namespace::Namespace},
 };
 
-/// How long a node may take to say which sockets it means before it is asked again; the roster is looked at as often.
+/// How long to wait for a node's list of sockets before asking again and refreshing the members.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
-/// How old what is known of the roster may be.
-const ROSTER_AGE: Duration = Duration::from_millis(200);
-/// How long the roster may take.
-const ROSTER_PATIENCE: Duration = Duration::from_secs(2);
-/// Answers that wait for one caller; more are lost, as the bus may lose them.
+/// Maximum age of the cached members.
+const MEMBERS_MAX_AGE: Duration = Duration::from_millis(200);
+/// How long reading the members may take.
+const MEMBERS_TIMEOUT: Duration = Duration::from_secs(2);
+/// Answers that may wait for one caller. More are lost.
 const MAX_WAITING: usize = 16 * 1024;
 
 type Outcome = Result<Payload, AckError>;
 
-/// What came back to a call.
-enum Back {
+/// An answer to a call.
+enum Reply {
     Selected {
         from: NodeTag,
-        sockets: Vec<Listed>,
+        sockets: Vec<SocketInfo>,
         cut: bool,
     },
     Answered {
@@ -44,49 +47,49 @@ enum Back {
     },
 }
 
-/// Who waits for answers of other nodes.
+/// Callers that wait for other nodes.
 #[derive(Default)]
-pub(super) struct Waiting(Mutex<HashMap<u64, mpsc::Sender<Back>>>);
+pub(super) struct PendingCalls(Mutex<HashMap<u64, mpsc::Sender<Reply>>>);
 
-impl Waiting {
-    /// `false`: the caller does not keep up, and this is lost. The same of the next.
-    pub(super) fn selected(&self, call: u64, from: NodeTag, sockets: Vec<Listed>, cut: bool) -> bool {
-        self.hand(call, Back::Selected { from, sockets, cut })
+impl PendingCalls {
+    /// Delivers a list. `false` if the caller does not keep up and the list is lost; the same for answers.
+    pub(super) fn selected(&self, call: u64, from: NodeTag, sockets: Vec<SocketInfo>, cut: bool) -> bool {
+        self.deliver(call, Reply::Selected { from, sockets, cut })
     }
 
     pub(super) fn answered(&self, call: u64, from: NodeTag, socket: SocketId, outcome: Outcome) -> bool {
-        let back = Back::Answered {
+        let reply = Reply::Answered {
             from,
             socket,
             outcome,
         };
-        self.hand(call, back)
+        self.deliver(call, reply)
     }
 
-    /// The bus must not wait for a caller. Who waits no more has nothing to lose.
-    fn hand(&self, call: u64, back: Back) -> bool {
+    /// Never blocks the bus. A caller that has given up loses nothing.
+    fn deliver(&self, call: u64, reply: Reply) -> bool {
         let calls = self.0.lock();
-        let handed = calls.get(&call).map(|caller| caller.try_send(back));
+        let handed = calls.get(&call).map(|caller| caller.try_send(reply));
         !matches!(handed, Some(Err(mpsc::error::TrySendError::Full(_))))
     }
 }
 
-/// What is known of the roster. Async, since it is held while the roster is read: one caller reads for all.
+/// The cached members. Async, since the lock is held during the read: one caller reads for all.
 #[derive(Default)]
-pub(super) struct Members(tokio::sync::Mutex<(Option<Instant>, HashSet<NodeTag>)>);
+pub(super) struct MemberCache(tokio::sync::Mutex<(Option<Instant>, HashSet<NodeTag>)>);
 
 impl Adapter {
-    /// The other nodes that are alive. If the roster can't be read: as far as is known.
-    async fn others(&self) -> HashSet<NodeTag> {
+    /// The other live nodes. If the members cannot be read, the cached ones.
+    async fn other_nodes(&self) -> HashSet<NodeTag> {
         let mut known = self.members.0.lock().await;
-        if known.0.is_some_and(|read| read.elapsed() < ROSTER_AGE) {
+        if known.0.is_some_and(|read| read.elapsed() < MEMBERS_MAX_AGE) {
             return known.1.clone();
         }
-        match tokio::time::timeout(ROSTER_PATIENCE, self.bus.members()).await {
+        match tokio::time::timeout(MEMBERS_TIMEOUT, self.bus.members()).await {
             Ok(Ok(members)) => {
                 let cards = members
                     .iter()
-                    .filter_map(|entry| NodeCard::from_bytes(&entry.value));
+                    .filter_map(|entry| NodeAddress::from_bytes(&entry.value));
                 known.1 = cards
                     .map(|card| card.tag)
                     .filter(|&tag| tag != self.own)
@@ -99,18 +102,18 @@ impl Adapter {
         known.1.clone()
     }
 
-    /// The chosen sockets of all other nodes.
+    /// The selected sockets of all other nodes.
     pub(in crate::socketio) async fn fetch(
         self: &Arc<Self>,
         namespace: &Namespace,
-        choice: Choice,
+        selection: Selection,
         deadline: Instant,
     ) -> Result<Vec<RemoteSocket>, FetchError> {
-        let mut call = Call::begin(self, namespace, choice, true).await;
+        let mut call = Call::begin(self, namespace, selection, true).await;
         let mut found = Vec::new();
         while !call.silent.is_empty() {
             match call.next(deadline).await {
-                Next::Back(Back::Selected { from, sockets, cut }) => {
+                Next::Reply(Reply::Selected { from, sockets, cut }) => {
                     if cut {
                         return Err(FetchError::TooMany);
                     }
@@ -119,10 +122,10 @@ impl Adapter {
                         found.extend(sockets.into_iter().filter_map(remote));
                     }
                 }
-                Next::Back(Back::Answered { .. }) => {}
-                Next::Look(alive) => call.silent.retain(|node| alive.contains(node)),
+                Next::Reply(Reply::Answered { .. }) => {}
+                Next::Members(alive) => call.silent.retain(|node| alive.contains(node)),
                 Next::TimedOut => {
-                    self.metrics.silent.increment(call.silent.len() as u64);
+                    self.metrics.timeouts.increment(call.silent.len() as u64);
                     return Err(FetchError::TimedOut);
                 }
             }
@@ -130,22 +133,22 @@ impl Adapter {
         Ok(found)
     }
 
-    /// Sends an event that asks for an answer to `id` to the chosen sockets of all other nodes, and tells what became of
-    /// each, as it comes. Those of a node that dies or leaves have left.
+    /// Sends an event that asks for an ack with `id` to the selected sockets of all other nodes, and
+    /// reports each outcome as it arrives. Sockets of a node that dies or leaves count as disconnected.
     pub(in crate::socketio) async fn ask(
         self: &Arc<Self>,
         namespace: &Namespace,
-        choice: Choice,
+        selection: Selection,
         id: u64,
         event: &Prepared,
         deadline: Instant,
-        mut tell: impl FnMut(SocketId, Outcome),
+        mut report: impl FnMut(SocketId, Outcome),
     ) {
-        let mut call = Call::begin(self, namespace, choice, false).await;
+        let mut call = Call::begin(self, namespace, selection, false).await;
         let mut waiting = ByNode::new();
         while !(call.silent.is_empty() && waiting.is_empty()) {
             match call.next(deadline).await {
-                Next::Back(Back::Selected { from, sockets, cut }) => {
+                Next::Reply(Reply::Selected { from, sockets, cut }) => {
                     if !call.silent.remove(&from) || sockets.is_empty() {
                         continue;
                     }
@@ -156,7 +159,7 @@ impl Adapter {
                     call.ask(from, &ids, id, event, deadline);
                     waiting.insert(from, ids);
                 }
-                Next::Back(Back::Answered {
+                Next::Reply(Reply::Answered {
                     from,
                     socket,
                     outcome,
@@ -164,57 +167,62 @@ impl Adapter {
                     if let Some(ids) = waiting.get_mut(&from)
                         && ids.remove(&socket)
                     {
-                        tell(socket, outcome);
+                        report(socket, outcome);
                     }
                     waiting.retain(|_, ids| !ids.is_empty());
                 }
-                Next::Look(alive) => {
+                Next::Members(alive) => {
                     call.silent.retain(|node| alive.contains(node));
                     waiting.retain(|node, ids| {
                         let lives = alive.contains(node);
                         if !lives {
                             for id in ids.drain() {
-                                tell(id, Err(AckError::Disconnected));
+                                report(id, Err(AckError::Disconnected));
                             }
                         }
                         lives
                     });
                 }
                 Next::TimedOut => {
-                    self.metrics.silent.increment(call.silent.len() as u64);
+                    self.metrics.timeouts.increment(call.silent.len() as u64);
                     break;
                 }
             }
         }
         for id in waiting.into_values().flatten() {
-            tell(id, Err(AckError::Timeout));
+            report(id, Err(AckError::Timeout));
         }
     }
 }
 
-/// A question to all other nodes.
+/// A call to all other nodes.
 struct Call<'a> {
     adapter: &'a Adapter,
     namespace: &'a Namespace,
     number: u64,
-    choice: Choice,
+    selection: Selection,
     details: bool,
-    answers: mpsc::Receiver<Back>,
-    /// Nodes that have not said which sockets they mean.
+    answers: mpsc::Receiver<Reply>,
+    /// Nodes that have not listed their selected sockets.
     silent: HashSet<NodeTag>,
-    again: Instant,
+    ask_again_at: Instant,
 }
 
 enum Next {
-    Back(Back),
-    /// Time to look who is alive; these are.
-    Look(HashSet<NodeTag>),
+    Reply(Reply),
+    /// The current members.
+    Members(HashSet<NodeTag>),
     TimedOut,
 }
 
 impl<'a> Call<'a> {
-    async fn begin(adapter: &'a Adapter, namespace: &'a Namespace, choice: Choice, details: bool) -> Self {
-        let silent = adapter.others().await;
+    async fn begin(
+        adapter: &'a Adapter,
+        namespace: &'a Namespace,
+        selection: Selection,
+        details: bool,
+    ) -> Self {
+        let silent = adapter.other_nodes().await;
         let (sender, answers) = mpsc::channel(MAX_WAITING);
         let number = adapter.next();
         adapter.waiting.0.lock().insert(number, sender);
@@ -222,11 +230,11 @@ impl<'a> Call<'a> {
             adapter,
             namespace,
             number,
-            choice,
+            selection,
             details,
             answers,
             silent,
-            again: Instant::now() + ASK_AGAIN,
+            ask_again_at: Instant::now() + ASK_AGAIN,
         };
         call.select();
         call
@@ -236,39 +244,39 @@ impl<'a> Call<'a> {
         if self.silent.is_empty() {
             return;
         }
-        let said = Said::Select {
+        let body = MessageBody::Select {
             call: self.number,
-            choice: self.choice.clone(),
+            selection: self.selection.clone(),
             details: self.details,
         };
         let topics = self.silent.iter().map(|&node| node_topic(node));
-        self.adapter.publish(topics, self.namespace.name(), said, &[]);
+        self.adapter.publish(topics, self.namespace.name(), body, &[]);
     }
 
     fn ask(&self, node: NodeTag, sockets: &HashSet<SocketId>, id: u64, event: &Prepared, deadline: Instant) {
-        let patience = deadline.saturating_duration_since(Instant::now());
-        let said = Said::Ask {
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let body = MessageBody::Ask {
             call: self.number,
             sockets: sockets.iter().map(|id| id.as_str().to_owned()).collect(),
             id,
-            patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         };
         let topic = [node_topic(node)];
         self.adapter
-            .publish(topic, self.namespace.name(), said, &event.frame());
+            .publish(topic, self.namespace.name(), body, &event.frame());
     }
 
     async fn next(&mut self, deadline: Instant) -> Next {
         tokio::select! {
             biased;
-            Some(back) = self.answers.recv() => Next::Back(back),
+            Some(reply) = self.answers.recv() => Next::Reply(reply),
             () = tokio::time::sleep_until(deadline) => Next::TimedOut,
-            () = tokio::time::sleep_until(self.again) => {
-                self.again = Instant::now() + ASK_AGAIN;
-                let alive = self.adapter.others().await;
+            () = tokio::time::sleep_until(self.ask_again_at) => {
+                self.ask_again_at = Instant::now() + ASK_AGAIN;
+                let alive = self.adapter.other_nodes().await;
                 self.silent.retain(|node| alive.contains(node));
                 self.select();
-                Next::Look(alive)
+                Next::Members(alive)
             }
         }
     }

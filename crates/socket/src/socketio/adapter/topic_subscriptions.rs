@@ -1,5 +1,6 @@
-//! The topics that this node hears: those of rooms and namespaces that it has a socket in, and for a while after the last one
-//! has left, since clients that reconnect and rooms that empty and fill would have the bus do nothing else.
+//! Topics to which this node subscribes: those of rooms and namespaces with a local socket. A subscription
+//! outlives the last socket for a while, since reconnecting clients would otherwise flood the bus with
+//! changes.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -10,16 +11,16 @@ use tokio::time::Instant;
 use super::{Adapter, topic};
 use crate::socketio::namespace::Namespace;
 
-/// How long a topic is heard after the last socket has left.
+/// How long a subscription outlives the last socket.
 const LINGER: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
-pub(super) struct Served(Mutex<Topics>);
+pub(super) struct TopicSubscriptions(Mutex<Topics>);
 
 #[derive(Default)]
 struct Topics {
-    heard: HashMap<String, Heard>,
-    /// A task is looking for what has idled long enough.
+    received: HashMap<String, Heard>,
+    /// Whether a task is checking for idle subscriptions.
     sweeping: bool,
 }
 
@@ -28,8 +29,9 @@ struct Heard {
     idle_since: Option<Instant>,
 }
 
-impl Served {
-    /// Hears what the room needs now. Looked at under the lock, so that whoever looks last sees what is true.
+impl TopicSubscriptions {
+    /// Subscribes or starts the idle time, as needed. Checks under the lock, so that the last caller sees
+    /// the current state.
     pub(super) fn update(&self, adapter: &Arc<Adapter>, namespace: &Namespace, room: Option<&str>) {
         let name = topic(namespace, room);
         let mut topics = self.0.lock();
@@ -37,10 +39,10 @@ impl Served {
             Some(room) => namespace.rooms().is_used(room),
             None => !namespace.is_empty(),
         };
-        match (topics.heard.get_mut(&name), used) {
-            (Some(heard), true) => heard.idle_since = None,
-            (Some(heard), false) => {
-                heard.idle_since = Some(Instant::now());
+        match (topics.received.get_mut(&name), used) {
+            (Some(received), true) => received.idle_since = None,
+            (Some(received), false) => {
+                received.idle_since = Some(Instant::now());
                 let start = !std::mem::replace(&mut topics.sweeping, true);
                 drop(topics);
                 if start {
@@ -48,11 +50,11 @@ impl Served {
                 }
             }
             (None, true) => {
-                let heard = Heard {
+                let received = Heard {
                     _subscription: adapter.bus.subscribe(&name, adapter.listener()),
                     idle_since: None,
                 };
-                topics.heard.insert(name, heard);
+                topics.received.insert(name, received);
             }
             (None, false) => {}
         }
@@ -60,7 +62,7 @@ impl Served {
 
     fn start_sweeping(&self, adapter: &Arc<Adapter>) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            // Nobody to wait: those that idle are let go with the next that does.
+            // Outside a runtime, idle subscriptions stay until the next check.
             self.0.lock().sweeping = false;
             return;
         };
@@ -69,20 +71,23 @@ impl Served {
             loop {
                 tokio::time::sleep(LINGER).await;
                 match adapter.upgrade() {
-                    Some(adapter) if adapter.served.sweep() => {}
+                    Some(adapter) if adapter.subscriptions.remove_idle() => {}
                     _ => return,
                 }
             }
         });
     }
 
-    /// Lets go of what has idled long enough; `false`: nothing idles any more.
-    fn sweep(&self) -> bool {
+    /// Removes subscriptions that were idle long enough. `false` if none is idle any more.
+    fn remove_idle(&self) -> bool {
         let now = Instant::now();
         let mut topics = self.0.lock();
-        let over = |heard: &Heard| heard.idle_since.is_some_and(|since| since + LINGER <= now);
-        topics.heard.retain(|_, heard| !over(heard));
-        topics.sweeping = topics.heard.values().any(|heard| heard.idle_since.is_some());
+        let over = |received: &Heard| received.idle_since.is_some_and(|since| since + LINGER <= now);
+        topics.received.retain(|_, received| !over(received));
+        topics.sweeping = topics
+            .received
+            .values()
+            .any(|received| received.idle_since.is_some());
         topics.sweeping
     }
 }

@@ -1,4 +1,4 @@
-//! The addresses of the other nodes, kept from the directory: looked up at once, asked for anew on a miss.
+//! A cache of the other nodes' addresses. A miss reads the directory again.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,53 +11,53 @@ use tokio::{
 
 use super::{Directory, NodeTag};
 
-/// Requests that may wait for the directory at a time. Whoever makes up tags fills this and nothing else.
+/// Requests that may wait for the directory at a time. Requests with invented tags can fill only this.
 const MAX_WAITING: usize = 1024;
-/// How long the directory may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the directory may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a node is known that the directory does not list any more. One that is dead refuses connections meanwhile.
-const KEPT: Duration = Duration::from_secs(15);
+/// How long to keep a node that the directory no longer lists. A dead node refuses connections anyway.
+const KEEP_UNLISTED: Duration = Duration::from_secs(15);
 
 /// Another node.
 pub(super) struct Peer {
     pub(super) tag: NodeTag,
     pub(super) authority: Authority,
-    /// One for each connection to it that is in use.
-    pub(super) seats: Arc<Semaphore>,
+    /// One permit per open connection to it.
+    pub(super) permits: Arc<Semaphore>,
 }
 
-/// A node as the directory listed it.
-struct Known {
+/// A node as last listed by the directory.
+struct CachedPeer {
     peer: Arc<Peer>,
-    /// When that was, last.
+    /// Time of that listing.
     at: Instant,
 }
 
-pub(super) struct AddressBook {
+pub(super) struct PeerCache {
     directory: Arc<dyn Directory>,
-    /// Connections in use to each peer.
-    seats: usize,
+    /// Maximum of open connections per peer.
+    permits: usize,
     refresh_every: Duration,
-    peers: RwLock<HashMap<NodeTag, Known>>,
-    /// Async, since it is held while the directory is asked: one caller asks, and who waits finds the answer.
+    peers: RwLock<HashMap<NodeTag, CachedPeer>>,
+    /// Async, since it is held during the read: one caller reads, and the waiting callers use the result.
     refreshes: Mutex<Refreshes>,
     waiting: Semaphore,
 }
 
 #[derive(Default)]
 struct Refreshes {
-    /// When the directory was asked last, answered or not.
+    /// Start of the latest read, answered or not.
     begun: Option<Instant>,
-    /// When the last question began that came to its end, with or without success.
+    /// Start of the latest read that has ended, with or without success.
     ended: Option<Instant>,
 }
 
-impl AddressBook {
-    pub(super) fn new(directory: Arc<dyn Directory>, seats: usize, refresh_every: Duration) -> Self {
-        AddressBook {
+impl PeerCache {
+    pub(super) fn new(directory: Arc<dyn Directory>, permits: usize, refresh_every: Duration) -> Self {
+        PeerCache {
             directory,
-            seats,
+            permits,
             refresh_every,
             peers: RwLock::default(),
             refreshes: Mutex::default(),
@@ -65,14 +65,14 @@ impl AddressBook {
         }
     }
 
-    fn known(&self, tag: NodeTag) -> Option<Arc<Peer>> {
-        self.peers.read().get(&tag).map(|known| Arc::clone(&known.peer))
+    fn cached(&self, tag: NodeTag) -> Option<Arc<Peer>> {
+        self.peers.read().get(&tag).map(|cached| Arc::clone(&cached.peer))
     }
 
-    /// The node of this tag; asks the directory if it is not known. That waits until it may be asked again, since the
-    /// node may have come just after the last time.
+    /// Finds a node by its tag. On a miss, waits until the directory may be read again, since the node may
+    /// have joined just after the last read.
     pub(super) async fn find(&self, tag: NodeTag) -> Option<Arc<Peer>> {
-        if let Some(peer) = self.known(tag) {
+        if let Some(peer) = self.cached(tag) {
             return Some(peer);
         }
         let wanted = Instant::now();
@@ -87,13 +87,13 @@ impl AddressBook {
             self.refresh().await;
             refreshes.ended = Some(begun);
         }
-        self.known(tag)
+        self.cached(tag)
     }
 
     async fn refresh(&self) {
-        let nodes = match tokio::time::timeout(PATIENCE, self.directory.nodes()).await {
+        let nodes = match tokio::time::timeout(TIMEOUT, self.directory.nodes()).await {
             Ok(Ok(nodes)) => nodes,
-            // What is known stays: most of it is still true.
+            // Keep the cached nodes: most of them are still correct.
             Ok(Err(error)) => return tracing::warn!(%error, "can't read who is in the cluster"),
             Err(_) => return tracing::warn!("reading who is in the cluster takes too long"),
         };
@@ -105,31 +105,31 @@ impl AddressBook {
                 continue;
             };
             let listed = match peers.get(&card.tag) {
-                Some(known) if known.peer.authority == authority => Arc::clone(&known.peer),
+                Some(cached) if cached.peer.authority == authority => Arc::clone(&cached.peer),
                 _ => Arc::new(Peer {
                     tag: card.tag,
                     authority,
-                    seats: Arc::new(Semaphore::new(self.seats)),
+                    permits: Arc::new(Semaphore::new(self.permits)),
                 }),
             };
             peers.insert(
                 card.tag,
-                Known {
+                CachedPeer {
                     peer: listed,
                     at: now,
                 },
             );
         }
-        // A directory that has forgotten all lists nobody until each node has given its next sign of life.
-        peers.retain(|_, known| now.duration_since(known.at) < KEPT);
+        // A directory that has lost its data lists a node again only after the node's next heartbeat.
+        peers.retain(|_, cached| now.duration_since(cached.at) < KEEP_UNLISTED);
     }
 
-    /// A node could not be reached: the next request for it asks the directory whether it is still there.
-    pub(super) fn doubt(&self, peer: &Arc<Peer>) {
+    /// Removes a node that could not be reached, so that the next request for it reads the directory.
+    pub(super) fn invalidate(&self, peer: &Arc<Peer>) {
         let mut peers = self.peers.write();
         if peers
             .get(&peer.tag)
-            .is_some_and(|known| Arc::ptr_eq(&known.peer, peer))
+            .is_some_and(|cached| Arc::ptr_eq(&cached.peer, peer))
         {
             peers.remove(&peer.tag);
         }
@@ -145,80 +145,83 @@ mod tests {
     use roomful_bus::BusError;
 
     use super::*;
-    use crate::cluster::NodeCard;
+    use crate::cluster::NodeAddress;
 
     #[derive(Default)]
     struct Listed {
-        nodes: parking_lot::Mutex<Vec<NodeCard>>,
+        nodes: parking_lot::Mutex<Vec<NodeAddress>>,
         asked: AtomicUsize,
     }
 
     #[async_trait]
     impl Directory for Listed {
-        async fn nodes(&self) -> Result<Vec<NodeCard>, BusError> {
+        async fn nodes(&self) -> Result<Vec<NodeAddress>, BusError> {
             self.asked.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
             Ok(self.nodes.lock().clone())
         }
     }
 
-    fn card() -> NodeCard {
-        NodeCard {
+    fn node_address() -> NodeAddress {
+        NodeAddress {
             tag: NodeTag::random(),
             advertise: "127.0.0.1:1".to_owned(),
         }
     }
 
-    fn book() -> (Arc<Listed>, AddressBook) {
+    fn peer_cache() -> (Arc<Listed>, PeerCache) {
         let listed = Arc::new(Listed::default());
-        let book = AddressBook::new(listed.clone(), 1, Duration::from_millis(500));
-        (listed, book)
+        let peer_cache = PeerCache::new(listed.clone(), 1, Duration::from_millis(500));
+        (listed, peer_cache)
     }
 
     #[tokio::test(start_paused = true)]
     async fn many_who_miss_at_once_ask_once() {
-        let (listed, book) = book();
-        let there = card();
+        let (listed, peer_cache) = peer_cache();
+        let there = node_address();
         listed.nodes.lock().push(there.clone());
-        let finds = (0..100).map(|_| book.find(there.tag));
+        let finds = (0..100).map(|_| peer_cache.find(there.tag));
         for peer in futures_util::future::join_all(finds).await {
             assert_eq!(peer.unwrap().tag, there.tag);
         }
         assert_eq!(listed.asked.load(Ordering::Relaxed), 1);
-        book.find(there.tag).await.unwrap();
+        peer_cache.find(there.tag).await.unwrap();
         assert_eq!(listed.asked.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn made_up_tags_do_not_drive_the_directory_and_a_newcomer_is_found() {
-        let (listed, book) = book();
-        assert!(book.find(NodeTag::random()).await.is_none());
+        let (listed, peer_cache) = peer_cache();
+        assert!(peer_cache.find(NodeTag::random()).await.is_none());
         tokio::time::advance(Duration::from_millis(1)).await;
-        let newcomer = card();
+        let newcomer = node_address();
         listed.nodes.lock().push(newcomer.clone());
         let before = Instant::now();
-        assert!(book.find(newcomer.tag).await.is_some(), "asked again, later");
+        assert!(
+            peer_cache.find(newcomer.tag).await.is_some(),
+            "asked again, later"
+        );
         assert!(before.elapsed() >= Duration::from_millis(498));
         assert_eq!(listed.asked.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_question_given_up_midway_answers_nobody() {
-        let (listed, book) = book();
-        let there = card();
+        let (listed, peer_cache) = peer_cache();
+        let there = node_address();
         listed.nodes.lock().push(there.clone());
-        assert!(book.find(there.tag).now_or_never().is_none());
-        assert!(book.find(there.tag).await.is_some());
+        assert!(peer_cache.find(there.tag).now_or_never().is_none());
+        assert!(peer_cache.find(there.tag).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_was_not_reached_is_asked_for_again() {
-        let (listed, book) = book();
-        let there = card();
+        let (listed, peer_cache) = peer_cache();
+        let there = node_address();
         listed.nodes.lock().push(there.clone());
-        let peer = book.find(there.tag).await.unwrap();
+        let peer = peer_cache.find(there.tag).await.unwrap();
         listed.nodes.lock().clear();
-        book.doubt(&peer);
-        assert!(book.find(there.tag).await.is_none());
+        peer_cache.invalidate(&peer);
+        assert!(peer_cache.find(there.tag).await.is_none());
     }
 }

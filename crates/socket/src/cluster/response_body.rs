@@ -1,5 +1,4 @@
-//! The body of another node's answer on its way to the client: passed on as it comes, not collected, and given up if it
-//! takes too long.
+//! The body of another node's response on its way to the client: streamed, not collected, with a deadline.
 
 use std::{
     io,
@@ -12,29 +11,29 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
-use super::forward::Seat;
+use super::forward::ForwardPermit;
 
-/// How long an answer's body may take, once its head has come.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the body may take after the head has arrived.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) struct AnswerBody {
+pub(super) struct ResponseBody {
     body: Incoming,
     deadline: Pin<Box<Sleep>>,
-    /// Given back when the answer is through, or dropped.
-    _seat: Seat,
+    /// Freed when the body has ended or is dropped.
+    _permit: ForwardPermit,
 }
 
-impl AnswerBody {
-    pub(super) fn new(body: Incoming, seat: Seat) -> Self {
-        AnswerBody {
+impl ResponseBody {
+    pub(super) fn new(body: Incoming, permit: ForwardPermit) -> Self {
+        ResponseBody {
             body,
-            deadline: Box::pin(tokio::time::sleep(PATIENCE)),
-            _seat: seat,
+            deadline: Box::pin(tokio::time::sleep(TIMEOUT)),
+            _permit: permit,
         }
     }
 }
 
-impl Body for AnswerBody {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = io::Error;
 

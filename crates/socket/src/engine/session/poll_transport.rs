@@ -1,24 +1,22 @@
-//! The side of a session that polling requests and a probing WebSocket see.
+//! The session's side of polling requests and of a probing WebSocket.
 
 use std::task::{Context, Poll, Waker};
 
-use roomful_wire::engine::session::LinkError;
+use roomful_wire::engine::session::TransportConflict;
 
-use super::{Adopted, Answer, Session, sleeper::wake_task, wake_all};
-use crate::{engine::Owned, reason::Reason};
+use super::{Answer, Session, UpgradedStream, task_waker::wake_task, wake_all};
+use crate::{engine::OwnedMessage, reason::Reason};
 
 impl Session {
-    // ---- the polling side
-
     pub(in crate::engine) fn is_polling(&self) -> bool {
         self.state.lock().link.is_polling()
     }
 
-    pub(in crate::engine) fn open_get(&self) -> Result<(), LinkError> {
+    pub(in crate::engine) fn open_get(&self) -> Result<(), TransportConflict> {
         self.state.lock().link.open_get()
     }
 
-    pub(in crate::engine) fn open_post(&self) -> Result<(), LinkError> {
+    pub(in crate::engine) fn open_post(&self) -> Result<(), TransportConflict> {
         self.state.lock().link.open_post()
     }
 
@@ -26,25 +24,25 @@ impl Session {
         self.state.lock().link.close_post();
     }
 
-    /// What to answer the open GET with, once there is something.
+    /// The answer to the open GET, once there is one.
     pub(in crate::engine) fn poll_answer(&self, cx: &Context<'_>) -> Poll<Answer> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let Some(polling) = state.polling.as_mut() else {
-            // The WebSocket took over while this GET was parked.
+            // The WebSocket took the session over while this GET was parked.
             return Poll::Ready(Answer::Noop);
         };
         // The stock client acts on a close at once, but on events of the same answer only after it: it would take them for
         // events of its next session. So what waits goes alone, and the goodbye with the next GET.
-        let last_words = !state.outbox.is_empty() && !polling.closed_by_client;
-        if state.ending.is_some() && !last_words {
-            polling.said_goodbye = true;
+        let has_frames = !state.outbox.is_empty() && !polling.closed_by_client;
+        if state.ending.is_some() && !has_frames {
+            polling.close_delivered = true;
             let by_client = polling.closed_by_client;
             state.outbox.clear();
             wake_task(guard);
             return Poll::Ready(if by_client { Answer::Noop } else { Answer::Close });
         }
-        if !state.outbox.is_empty() && polling.adopted.is_none() {
+        if !state.outbox.is_empty() && polling.upgraded.is_none() {
             let frames = state.outbox.take();
             polling.noop = false;
             state.link.close_get();
@@ -53,7 +51,7 @@ impl Session {
             wake_all(waiting);
             return Poll::Ready(Answer::Frames(frames));
         }
-        if polling.noop || polling.adopted.is_some() {
+        if polling.noop || polling.upgraded.is_some() {
             polling.noop = false;
             state.link.close_get();
             return Poll::Ready(Answer::Noop);
@@ -62,9 +60,13 @@ impl Session {
         Poll::Pending
     }
 
-    /// Hands the messages of a POST to the task, once it has taken the previous ones: a client that posts faster
-    /// than its events are handled waits.
-    pub(in crate::engine) fn poll_deliver(&self, cx: &Context<'_>, messages: &mut Vec<Owned>) -> Poll<()> {
+    /// Hands the messages of a POST to the task once it has taken the previous ones. A client that posts
+    /// faster than its events are handled waits.
+    pub(in crate::engine) fn poll_deliver(
+        &self,
+        cx: &Context<'_>,
+        messages: &mut Vec<OwnedMessage>,
+    ) -> Poll<()> {
         let mut state = self.state.lock();
         if state.ending.is_some() || messages.is_empty() {
             return Poll::Ready(());
@@ -81,18 +83,16 @@ impl Session {
         Poll::Ready(())
     }
 
-    /// The client posted a close packet.
+    /// Handles a close packet from a POST.
     pub(in crate::engine) fn closed_by_client(&self) {
         if let Some(polling) = self.state.lock().polling.as_mut() {
             polling.closed_by_client = true;
         }
-        self.farewell();
+        self.note_client_close();
         self.end(Reason::TransportClose);
     }
 
-    // ---- the upgrade
-
-    pub(in crate::engine) fn begin_probe(&self) -> Result<(), LinkError> {
+    pub(in crate::engine) fn begin_probe(&self) -> Result<(), TransportConflict> {
         self.state.lock().link.begin_probe()
     }
 
@@ -114,16 +114,16 @@ impl Session {
         }
     }
 
-    /// The probing WebSocket takes over. `Err` gives it back: the session ended in the meantime.
-    pub(in crate::engine) fn adopt(&self, adopted: Adopted) -> Result<(), Adopted> {
+    /// Moves the session to the upgraded WebSocket. `Err` returns it if the session has ended meanwhile.
+    pub(in crate::engine) fn take_over(&self, upgraded: UpgradedStream) -> Result<(), UpgradedStream> {
         let mut state = self.state.lock();
         if state.ending.is_some() {
-            return Err(adopted);
+            return Err(upgraded);
         }
         let Some(polling) = state.polling.as_mut() else {
-            return Err(adopted);
+            return Err(upgraded);
         };
-        polling.adopted = Some(adopted);
+        polling.upgraded = Some(upgraded);
         let getter = polling.getter.take();
         state.link.complete_upgrade();
         let task = state.wake();

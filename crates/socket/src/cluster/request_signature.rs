@@ -1,8 +1,8 @@
-//! What shows that a request was passed on by another node, and for whom.
+//! The signature that proves that another node forwarded a request, and for which client.
 //!
-//! A header carries the client's address, and an HMAC-SHA-256 under the cluster's secret over that address, the method and the
-//! query, which has the session's id in it with its owner's tag. It is good for that session only, so it is of no use to
-//! whoever gets hold of one without the session; the secret itself never travels.
+//! A header carries the client's address and an HMAC-SHA-256 under the cluster's secret over that address,
+//! the method and the query, which contains the session id with its owner's tag. The signature is valid for
+//! that session only, so it is useless without the session id. The secret itself is never sent.
 
 use std::net::IpAddr;
 
@@ -12,27 +12,27 @@ use http::{HeaderName, HeaderValue, Request};
 
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-roomful-forwarded");
 
-/// The cluster's secret.
-pub(super) struct Seal(hmac::Key);
+/// Signs with the cluster's secret.
+pub(super) struct RequestSigner(hmac::Key);
 
-/// The header is there, and no node of this cluster made it for this request.
+/// The header is present, but no node of this cluster signed it for this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Forged;
+pub(crate) struct InvalidSignature;
 
-impl Seal {
+impl RequestSigner {
     pub(super) fn new(secret: &[u8]) -> Self {
-        Seal(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        RequestSigner(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
     pub(super) fn header<B>(&self, request: &Request<B>, client: IpAddr) -> HeaderValue {
-        let mac = hmac::sign(&self.0, said(request, client).as_bytes());
+        let mac = hmac::sign(&self.0, signed_text(request, client).as_bytes());
         let value = format!("{client} {}", BASE64.encode(mac.as_ref()));
-        // An address, a space and base64 are always a header's value.
+        // An address, a space and base64 always form a valid header value.
         HeaderValue::try_from(value).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
-    /// For which client another node vouches; `None`: the request comes from a client itself.
-    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<Option<IpAddr>, Forged> {
+    /// The client address that another node vouches for. `None` if the request comes from a client itself.
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<Option<IpAddr>, InvalidSignature> {
         let mut values = request.headers().get_all(HEADER).iter();
         let Some(value) = values.next() else {
             return Ok(None);
@@ -41,19 +41,19 @@ impl Seal {
             .to_str()
             .ok()
             .and_then(|value| value.split_once(' '))
-            .ok_or(Forged)?;
-        let client: IpAddr = client.parse().map_err(|_| Forged)?;
-        let mac = BASE64.decode(mac).map_err(|_| Forged)?;
-        let genuine = hmac::verify(&self.0, said(request, client).as_bytes(), &mac).is_ok();
+            .ok_or(InvalidSignature)?;
+        let client: IpAddr = client.parse().map_err(|_| InvalidSignature)?;
+        let mac = BASE64.decode(mac).map_err(|_| InvalidSignature)?;
+        let genuine = hmac::verify(&self.0, signed_text(request, client).as_bytes(), &mac).is_ok();
         if genuine && values.next().is_none() {
             Ok(Some(client))
         } else {
-            Err(Forged)
+            Err(InvalidSignature)
         }
     }
 }
 
-fn said<B>(request: &Request<B>, client: IpAddr) -> String {
+fn signed_text<B>(request: &Request<B>, client: IpAddr) -> String {
     let query = request.uri().query().unwrap_or_default();
     format!("roomful-forwarded-1\n{client}\n{}\n{query}", request.method())
 }
@@ -74,29 +74,29 @@ mod tests {
 
     #[test]
     fn a_header_holds_for_its_own_request_only() {
-        let seal = Seal::new(b"0123456789abcdef");
+        let request_signature = RequestSigner::new(b"0123456789abcdef");
         let mut genuine = request("GET", "sid=a");
-        assert_eq!(seal.check(&genuine), Ok(None));
-        let header = seal.header(&genuine, CLIENT);
+        assert_eq!(request_signature.check(&genuine), Ok(None));
+        let header = request_signature.header(&genuine, CLIENT);
         genuine.headers_mut().insert(HEADER, header.clone());
-        assert_eq!(seal.check(&genuine), Ok(Some(CLIENT)));
+        assert_eq!(request_signature.check(&genuine), Ok(Some(CLIENT)));
         assert_eq!(
-            Seal::new(b"fedcba9876543210").check(&genuine),
-            Err(Forged),
+            RequestSigner::new(b"fedcba9876543210").check(&genuine),
+            Err(InvalidSignature),
             "another secret"
         );
         for mut other in [request("POST", "sid=a"), request("GET", "sid=b")] {
             other.headers_mut().insert(HEADER, header.clone());
-            assert_eq!(seal.check(&other), Err(Forged));
+            assert_eq!(request_signature.check(&other), Err(InvalidSignature));
         }
         genuine.headers_mut().append(HEADER, header);
-        assert_eq!(seal.check(&genuine), Err(Forged), "twice");
+        assert_eq!(request_signature.check(&genuine), Err(InvalidSignature), "twice");
     }
 
     #[test]
     fn made_up_headers_are_forged() {
-        let seal = Seal::new(b"0123456789abcdef");
-        let other = seal.header(&request("GET", "sid=a"), CLIENT);
+        let request_signature = RequestSigner::new(b"0123456789abcdef");
+        let other = request_signature.header(&request("GET", "sid=a"), CLIENT);
         let swapped = other.to_str().unwrap().replace("192.0.2.7", "192.0.2.8");
         for value in [
             "",
@@ -109,7 +109,11 @@ mod tests {
         ] {
             let mut request = request("GET", "sid=a");
             request.headers_mut().insert(HEADER, value.parse().unwrap());
-            assert_eq!(seal.check(&request), Err(Forged), "{value}");
+            assert_eq!(
+                request_signature.check(&request),
+                Err(InvalidSignature),
+                "{value}"
+            );
         }
     }
 }
