@@ -16,10 +16,11 @@
 //! | `numbers`, `known`, `tail`, `beside`, `queue`, `metrics` | what the engines share |
 //! | `contract` | the suite every engine has to pass |
 
+mod append;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
-mod dedup_record;
 mod error;
+mod group_commit;
 mod metrics;
 mod migrate;
 mod notifications;
@@ -35,7 +36,6 @@ mod rows;
 mod sessions;
 mod sqlite;
 mod store;
-mod tail;
 mod watermark_file;
 
 pub use error::{Outage, StoreError};

@@ -1,22 +1,28 @@
-//! Values that stand for numbers in a column, alike in every engine.
+//! Values that columns hold as numbers, the same in both stores.
 
 use crate::{ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind};
 
-/// A value whose number is its place in a list. A list only ever grows at its end.
+/// A sequence number or position as a column holds it. Columns are signed, so a number beyond their range, which only a
+/// client can make up, becomes the largest one.
+pub(crate) fn column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A value that a column holds as its index in a list. A list only ever grows at its end.
 pub(crate) trait Numbered: Copy + PartialEq + 'static {
     const ALL: &'static [Self];
 
     fn number(self) -> i64 {
-        let place = Self::ALL.iter().position(|one| *one == self);
+        let index = Self::ALL.iter().position(|one| *one == self);
         // Each list below is complete.
-        place
-            .and_then(|place| i64::try_from(place).ok())
+        index
+            .and_then(|index| i64::try_from(index).ok())
             .unwrap_or_default()
     }
 
     fn of_number(number: i64) -> Option<Self> {
-        let place = usize::try_from(number).ok()?;
-        Self::ALL.get(place).copied()
+        let index = usize::try_from(number).ok()?;
+        Self::ALL.get(index).copied()
     }
 }
 

@@ -1,7 +1,11 @@
-//! Bugs planted on purpose, to prove that the torture program finds bugs of their kind. Each has one hook, where the
-//! real thing would be; none of it is compiled without the feature `planted-bugs`.
+//! Bugs planted on purpose, to prove that the torture program finds bugs of their kind. Each has one hook in the code
+//! that it breaks. Nothing of this is compiled without the feature `planted-bugs`.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
+
+use parking_lot::Mutex;
+
+use crate::{NewEntry, RoomId};
 
 /// A bug that can be planted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,4 +28,22 @@ pub fn is(bug: Bug) -> bool {
             _ => None,
         });
     *PLANTED == Some(bug)
+}
+
+/// Takes the client id from entries that are retries, if [`Bug::DuplicateOnRetry`] is planted.
+pub(crate) fn forget_retries(mut entries: Vec<NewEntry>) -> Vec<NewEntry> {
+    static SEEN: LazyLock<Mutex<HashSet<(RoomId, String, String)>>> = LazyLock::new(Mutex::default);
+    if !is(Bug::DuplicateOnRetry) {
+        return entries;
+    }
+    let mut seen = SEEN.lock();
+    for entry in &mut entries {
+        if let Some(client_id) = entry.client_id.take()
+            && seen.insert((entry.room, entry.user_id.clone(), client_id.clone()))
+        {
+            entry.client_id = Some(client_id);
+        }
+    }
+    drop(seen);
+    entries
 }

@@ -1,122 +1,91 @@
-//! Calls of one kind that come at the same time go to the database as one: so a thousand clients that come back at once cost
-//! it some dozens of transactions, and a single one waits for nobody.
+//! Calls of one kind that arrive at the same time go to the database as one: a thousand clients that reconnect at once
+//! cost some dozens of transactions, while a single call waits for nobody.
 
-use std::time::Duration;
-
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep_until},
-};
+use std::{marker::PhantomData, time::Duration};
 
 use crate::{
     Options, StoreError,
-    queue::{self, Queue},
+    group_commit::{Commit, GroupCommit, Job, Pending},
+    queue,
 };
 
-/// Calls that go together at most.
-const MOST: usize = 256;
-/// While several come at a time, they set out so far apart. Not felt by who reconnects; a call that comes alone sets out at
-/// once.
-const PACE: Duration = Duration::from_millis(40);
-/// So many at a time are a crowd: it takes seconds anyway, and sets out further apart.
+/// The most calls that go together.
+const MAX_CALLS: usize = 256;
+/// The interval between batches of several calls. A single call goes at once.
+const INTERVAL: Duration = Duration::from_millis(40);
+/// From this many calls in a batch on, the interval is longer: a crowd of clients takes seconds to reconnect anyway.
 const CROWD: usize = 16;
-const PACE_OF_A_CROWD: Duration = Duration::from_millis(100);
+const INTERVAL_OF_CROWD: Duration = Duration::from_millis(100);
 
 /// Gathers calls that ask `A` and are answered with `R`.
-pub(super) struct Batcher<A, R>(Queue<Call<A, R>>);
+pub(super) struct Batcher<A, R>(GroupCommit<Pending<Ask<A>, R>>);
 
-struct Call<A, R> {
-    ask: A,
-    reply: oneshot::Sender<Result<R, StoreError>>,
-}
+struct Ask<A>(A);
+
+impl<A: Send + 'static> Job for Ask<A> {}
 
 impl<A, R> Batcher<A, R>
 where
     A: Clone + Send + 'static,
     R: Send + 'static,
 {
-    /// `answer` has an answer for each that is asked, in their order. As many may wait, and so long for their place, as
-    /// appends. To be called on the store's own runtime.
+    /// `answer` has to return one answer for each question, in their order. The queue has the bounds of the queue of
+    /// appends. Must be called on the store's own runtime.
     pub(super) fn start<F>(options: &Options, answer: impl Fn(Vec<A>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Vec<R>, StoreError>> + Send + 'static,
     {
-        let (calls, incoming) = Queue::new(options.queue_writes, options.queue_wait);
-        // It ends with the way to it.
-        tokio::spawn(run(incoming, answer));
-        Self(calls)
+        let options = Options {
+            batch_writes: MAX_CALLS,
+            ..options.clone()
+        };
+        let (group_commit, batches) = GroupCommit::new(&options, None);
+        let answers = Answers {
+            answer,
+            types: PhantomData,
+        };
+        // The task ends when the queue is dropped.
+        tokio::spawn(batches.run(answers));
+        Self(group_commit)
     }
 
-    /// From now on it is carried out, whether or not somebody waits.
+    /// Once it is queued the call is carried out, whether or not the caller still waits.
     pub(super) async fn ask(&self, ask: A) -> Result<R, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.0.push(Call { ask, reply }).await?;
+        let (pending, answer) = Pending::new(Ask(ask));
+        self.0.submit(pending).await?;
         queue::answer(answer).await
     }
 }
 
-async fn run<A, R, F>(mut incoming: mpsc::Receiver<Call<A, R>>, answer: impl Fn(Vec<A>) -> F)
+/// A function that answers many questions at a time.
+struct Answers<A, R, C> {
+    answer: C,
+    types: PhantomData<fn(A) -> R>,
+}
+
+impl<A, R, C, F> Commit<Pending<Ask<A>, R>> for Answers<A, R, C>
 where
-    A: Clone,
-    F: Future<Output = Result<Vec<R>, StoreError>>,
+    A: Clone + Send + 'static,
+    R: Send + 'static,
+    C: Fn(Vec<A>) -> F + Send + Sync,
+    F: Future<Output = Result<Vec<R>, StoreError>> + Send,
 {
-    let mut next_at = None;
-    while let Some(first) = incoming.recv().await {
-        if let Some(at) = next_at {
-            sleep_until(at).await;
+    async fn commit(&mut self, calls: &mut [Pending<Ask<A>, R>]) -> Result<(), StoreError> {
+        let asks = calls.iter().map(|call| call.job.0.clone()).collect();
+        let answers = (self.answer)(asks).await?;
+        for (call, answer) in calls.iter_mut().zip(answers) {
+            call.answer = Some(answer);
         }
-        let mut calls = vec![first];
-        while calls.len() < MOST
-            && let Ok(call) = incoming.try_recv()
-        {
-            calls.push(call);
-        }
-        next_at = pace(calls.len()).map(|pace| Instant::now() + pace);
-        carry_out(calls, &answer).await;
+        Ok(())
     }
-}
 
-/// How long after so many calls the next may set out.
-const fn pace(calls: usize) -> Option<Duration> {
-    match calls {
-        0..=1 => None,
-        2..CROWD => Some(PACE),
-        CROWD.. => Some(PACE_OF_A_CROWD),
-    }
-}
-
-async fn carry_out<A, R, F>(calls: Vec<Call<A, R>>, answer: &impl Fn(Vec<A>) -> F)
-where
-    A: Clone,
-    F: Future<Output = Result<Vec<R>, StoreError>>,
-{
-    let asks = calls.iter().map(|call| call.ask.clone()).collect();
-    match answer(asks).await {
-        Ok(answers) => {
-            for (call, answer) in calls.into_iter().zip(answers) {
-                reply(call.reply, Ok(answer));
-            }
+    fn interval(&self, calls: usize) -> Option<Duration> {
+        match calls {
+            0..=1 => None,
+            2..CROWD => Some(INTERVAL),
+            CROWD.. => Some(INTERVAL_OF_CROWD),
         }
-        // One that the database can't take must not take the others with it.
-        Err(StoreError::Internal(_)) if calls.len() > 1 => {
-            for call in calls {
-                let alone = answer(vec![call.ask]).await;
-                let none = || StoreError::Internal("a call has no answer".into());
-                reply(
-                    call.reply,
-                    alone.and_then(|mut alone| alone.pop().ok_or_else(none)),
-                );
-            }
-        }
-        Err(error) => calls
-            .into_iter()
-            .for_each(|call| reply(call.reply, Err(error.clone()))),
     }
-}
-
-fn reply<R>(to: oneshot::Sender<Result<R, StoreError>>, answer: Result<R, StoreError>) {
-    // Whoever asked may have gone.
-    let _ = to.send(answer);
 }
 
 #[cfg(test)]

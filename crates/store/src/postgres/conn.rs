@@ -16,8 +16,12 @@ use super::{
     failure::{Failure, is_answer},
     generation::LogState,
     nodes,
+    value::text,
 };
-use crate::StoreError;
+use crate::{
+    StoreError,
+    append::{self, Statement},
+};
 
 pub(super) type Param = Box<dyn ToSql + Sync + Send>;
 
@@ -25,6 +29,26 @@ pub(super) type Param = Box<dyn ToSql + Sync + Send>;
 pub(super) struct Step {
     sql: &'static str,
     params: Vec<Param>,
+}
+
+/// A column of many rows, as one array.
+pub(super) fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Param
+where
+    Vec<T>: ToSql + Sync + Send + 'static,
+{
+    Box::new(rows.iter().map(value).collect::<Vec<T>>())
+}
+
+impl From<Statement<'_>> for Step {
+    fn from(statement: Statement<'_>) -> Self {
+        let params = statement.params.iter().map(|param| -> Param {
+            match param {
+                append::Param::Int(number) => Box::new(*number),
+                append::Param::Text(value) => Box::new(text(value).into_owned()),
+            }
+        });
+        Self::new(statement.sql, params.collect())
+    }
 }
 
 impl Step {
@@ -87,14 +111,14 @@ impl Conn {
         Ok(done)
     }
 
-    /// One step of those that are otherwise sent with others, in the transaction that is open.
-    pub(super) async fn step(&self, step: &Step) -> Result<(), Failure> {
+    /// Carries out one step alone, in the open transaction. Answers how many rows it changed.
+    pub(super) async fn step(&self, step: &Step) -> Result<u64, Failure> {
         let params: Vec<_> = step
             .params
             .iter()
             .map(|param| &**param as &(dyn ToSql + Sync))
             .collect();
-        self.run(step.sql, &params).await.map(drop)
+        self.run(step.sql, &params).await
     }
 
     /// Waits for the server, but not for ever.

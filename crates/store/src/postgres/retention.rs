@@ -1,13 +1,12 @@
 //! Removing what is too old or too much, in bites that hold a room's lock for a few milliseconds.
 
 use super::{
-    append::SWEEPS,
-    conn::Conn,
+    conn::{Conn, Step},
     failure::Failure,
     rooms,
     value::{Columns as _, num},
 };
-use crate::{Retention, RoomId};
+use crate::{Retention, RoomId, append};
 
 /// Entries one commit looks at and deletes at most.
 const BITE: u64 = 256;
@@ -43,28 +42,29 @@ pub(super) async fn trim(
     cutoff: i64,
 ) -> Result<Trimmed, Failure> {
     conn.begin().await?;
-    let Some(mut tail) = rooms::lock(conn, room).await? else {
+    let Some(mut bounds) = rooms::lock(conn, room).await? else {
         conn.roll_back().await?;
         return Ok(Trimmed {
             removed: 0,
             more: false,
         });
     };
-    tail.keep_newest(limits.max_entries);
-    let end = tail.row.first.saturating_add(BITE).min(tail.row.head + 1);
-    let first = young(conn, room, tail.row.first, end, cutoff).await?;
-    tail.keep_from(first);
-    let span = tail.sweep(BITE);
+    bounds.keep_newest(limits.max_entries);
+    let end = bounds.row.first.saturating_add(BITE).min(bounds.row.head + 1);
+    let first = young(conn, room, bounds.row.first, end, cutoff).await?;
+    bounds.keep_from(first);
+    let span = bounds.sweep(BITE);
     let mut removed = 0;
     if !span.is_empty() {
-        for sql in SWEEPS {
-            removed = conn.run(sql, &[&room, &num(span.start), &num(span.end)]).await?;
+        for statement in append::sweep(room, &span) {
+            // The entries come last.
+            removed = conn.step(&Step::from(statement)).await?;
         }
     }
-    rooms::write_back(conn, &tail).await?;
+    rooms::write_back(conn, &bounds).await?;
     conn.commit().await?;
     // All that it looked at was too old: there may be more of it behind.
-    let more = tail.swept < tail.row.first || (first == end && end <= tail.row.head);
+    let more = bounds.swept < bounds.row.first || (first == end && end <= bounds.row.head);
     Ok(Trimmed { removed, more })
 }
 

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 
 use super::{
-    append::SWEEPS,
     conn::{Conn, Step},
     failure::Failure,
     outbox::{self, Facts, Recorded},
     value::{Columns as _, num, text},
 };
 use crate::{
-    OutboxOptions, RecordKind, RoomChange, RoomId, RoomRow, numbers::Numbered as _, rows, tail::Tail,
+    OutboxOptions, RecordKind, RoomChange, RoomId, RoomRow,
+    append::{self, RoomBounds},
+    numbers::Numbered as _,
+    rows,
 };
 
 /// The columns of a [`RoomRow`], as [`room`] reads them.
@@ -33,9 +35,9 @@ pub(super) fn room(row: &Row) -> Result<RoomRow, Failure> {
     })
 }
 
-/// The [`ROOM_COLUMNS`] of a row, followed by what else a [`Tail`] has.
-pub(super) fn tail(row: &Row) -> Result<Tail, Failure> {
-    Ok(Tail {
+/// The [`ROOM_COLUMNS`] of a row, followed by the rest of its [`RoomBounds`].
+pub(super) fn bounds(row: &Row) -> Result<RoomBounds, Failure> {
+    Ok(RoomBounds {
         row: room(row)?,
         swept: row.num(8)?,
         last_message: row.num(9)?,
@@ -100,29 +102,29 @@ pub(super) async fn all(conn: &Conn, after: Option<&str>, limit: u32) -> Result<
 }
 
 /// The room, which nobody else appends to or changes until the transaction ends.
-pub(super) async fn lock(conn: &Conn, id: RoomId) -> Result<Option<Tail>, Failure> {
+pub(super) async fn lock(conn: &Conn, id: RoomId) -> Result<Option<RoomBounds>, Failure> {
     let sql = format!(
         "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_at FROM rooms r WHERE r.id = $1 FOR NO KEY UPDATE"
     );
     let row = conn.row(&sql, &[&id]).await?;
-    row.as_ref().map(tail).transpose()
+    row.as_ref().map(bounds).transpose()
 }
 
-/// Writes back the ends of a locked room.
-pub(super) async fn write_back(conn: &Conn, tail: &Tail) -> Result<(), Failure> {
+/// Writes back the bounds of a locked room.
+pub(super) async fn write_back(conn: &Conn, bounds: &RoomBounds) -> Result<(), Failure> {
     const SQL: &str = "UPDATE rooms SET head = $2, first = $3, swept = $4, last_message = $5, active_at = $6
         WHERE id = $1";
-    if tail.changed {
-        let (head, first, swept) = (num(tail.row.head), num(tail.row.first), num(tail.swept));
+    if bounds.changed {
+        let (head, first, swept) = (num(bounds.row.head), num(bounds.row.first), num(bounds.swept));
         conn.run(
             SQL,
             &[
-                &tail.row.id,
+                &bounds.row.id,
                 &head,
                 &first,
                 &swept,
-                &num(tail.last_message),
-                &tail.active_at,
+                &num(bounds.last_message),
+                &bounds.active_at,
             ],
         )
         .await?;
@@ -176,26 +178,30 @@ pub(super) async fn put(
             Some(room) => Some(room),
             None => find(conn, name).await?,
         };
-        let tail = match &known {
+        let bounds = match &known {
             Some(room) => lock(conn, room.id).await?,
             None => None,
         };
-        let Some(mut tail) = tail else {
+        let Some(mut bounds) = bounds else {
             conn.roll_back().await?;
             continue;
         };
         let RoomChange { kind, history } = change;
-        tail.row.kind = kind.unwrap_or(tail.row.kind);
-        tail.row.history = history.unwrap_or(tail.row.history);
-        tail.keep_newest(max_entries);
+        bounds.row.kind = kind.unwrap_or(bounds.row.kind);
+        bounds.row.history = history.unwrap_or(bounds.row.history);
+        bounds.keep_newest(max_entries);
         let sql = "UPDATE rooms SET kind = $2, history = $3 WHERE id = $1";
         conn.run(
             sql,
-            &[&tail.row.id, &tail.row.kind.number(), &tail.row.history.map(num)],
+            &[
+                &bounds.row.id,
+                &bounds.row.kind.number(),
+                &bounds.row.history.map(num),
+            ],
         )
         .await?;
-        write_back(conn, &tail).await?;
-        let room = tail.row;
+        write_back(conn, &bounds).await?;
+        let room = bounds.row;
         let recorded = created && self::created(conn, &room, options).await?;
         conn.commit().await?;
         return Ok(Put {
@@ -226,15 +232,17 @@ pub(super) async fn lock_to_remove(conn: &Conn, id: RoomId) -> Result<bool, Fail
     Ok(conn.row(sql, &[&id]).await?.is_some())
 }
 
-/// What removes a room that is locked, with all that belongs to it.
+/// Deletes a room that is locked, with all that belongs to it.
 pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
-    let entries = move |sql| Step::new(sql, vec![Box::new(id), Box::new(0i64), Box::new(i64::MAX)]);
     let rest = [
         "DELETE FROM delivery_checks WHERE room_id = $1",
         "DELETE FROM rooms WHERE id = $1",
     ];
     let rest = rest.map(|sql| Step::new(sql, vec![Box::new(id)]));
-    SWEEPS.into_iter().map(entries).chain(rest)
+    append::sweep(id, &(0..u64::MAX))
+        .map(Step::from)
+        .into_iter()
+        .chain(rest)
 }
 
 /// `None` if there is one of this name.

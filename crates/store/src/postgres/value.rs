@@ -48,10 +48,7 @@ pub(crate) fn plain(text: String) -> String {
     plain
 }
 
-/// A sequence number. A column's integers are signed, so one that a client made up beyond them becomes the largest.
-pub(crate) fn num(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
+pub(crate) use crate::numbers::column as num;
 
 /// Columns by their places.
 pub(super) trait Columns {

@@ -1,33 +1,19 @@
-//! Numbering and storing new entries, and recognising those that come again.
+//! Appends in SQLite: loading the rows that a batch touches, and writing what its plan says.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use std::{borrow::Cow, collections::HashMap};
 
-use super::{
-    batch::Batch,
-    changes,
-    column::Seq,
-    outbox, rooms,
-    writer::{Weight, Write},
-};
+use rusqlite::{Connection, OptionalExtension, ToSql, params, types::ToSqlOutput};
+
+use super::{batch::Batch, column::Seq, outbox, rooms, writer::Write};
 use crate::{
-    AppendResult, Appended, EntryKind, LogPosition, NewEntry, Rejected, RoomId, dedup_record::DedupRecord,
+    AppendResult, NewEntry, Rejected, RoomId,
+    append::{DedupKey, DedupRecord, Loaded, Param, Plan, Statement, Target, Touched, mutation},
+    group_commit::{Job, Weight},
 };
 
 pub(super) struct Append(pub(super) Vec<NewEntry>);
 
-impl Write for Append {
-    type Answer = AppendResult;
-
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<AppendResult> {
-        let pos = batch.next_pos()?;
-        let results = self.0.iter().map(|entry| append(batch, entry));
-        let results = results.collect::<rusqlite::Result<_>>()?;
-        Ok(AppendResult {
-            results,
-            first_position: LogPosition(pos),
-        })
-    }
-
+impl Job for Append {
     fn weight(&self) -> Weight {
         Weight {
             writes: self.0.len(),
@@ -36,130 +22,198 @@ impl Write for Append {
     }
 }
 
-/// Removes a room, and appends an entry that says so.
-pub(super) struct Remove {
+/// Removes a room, and appends an entry that says so to another.
+pub(super) struct DeleteRoom {
     pub(super) room: RoomId,
     pub(super) control: NewEntry,
 }
 
-impl Write for Remove {
+impl Write for DeleteRoom {
     type Answer = AppendResult;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<AppendResult> {
-        let pos = batch.next_pos()?;
-        let result = if batch.room(self.room)?.is_some() {
-            let appended = append(batch, &self.control)?;
-            if appended.is_ok() {
-                rooms::Delete(self.room).apply(batch)?;
-            }
-            appended
-        } else {
-            Err(Rejected::NoSuchRoom)
-        };
-        let results = vec![result];
-        Ok(AppendResult {
-            results,
-            first_position: LogPosition(pos),
-        })
+        if batch.room(self.room)?.is_none() {
+            return Ok(AppendResult {
+                results: vec![Err(Rejected::NoSuchRoom)],
+                first_position: batch.position()?.next(),
+            });
+        }
+        let results = append(batch, &[std::slice::from_ref(&self.control)])?;
+        let result = results
+            .into_iter()
+            .next()
+            .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        if matches!(result.results[..], [Ok(_)]) {
+            rooms::Delete(self.room).apply(batch)?;
+        }
+        Ok(result)
     }
 }
 
-fn append(batch: &mut Batch<'_>, entry: &NewEntry) -> rusqlite::Result<Result<Appended, Rejected>> {
-    let (conn, max_entries, reactions) = (batch.conn, batch.retention.max_entries, batch.reactions);
-    let pos = batch.next_pos()?;
-    let Some(room) = batch.room(entry.room)? else {
-        return Ok(Err(Rejected::NoSuchRoom));
-    };
-    if entry.kind.is_change() {
-        // A retry is recognised first: what it once did may be why it could not be done now.
-        if let Some(known) = earlier(conn, entry)?.filter(|known| known.seq >= room.row.first) {
-            return Ok(known.compare(entry));
-        }
-        if let Err(outcome) = changes::check(conn, entry, room.row.first, reactions)? {
-            return Ok(outcome);
-        }
+/// Appends what several callers want appended, in their order. Answers a result for each.
+pub(super) fn append(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite::Result<Vec<AppendResult>> {
+    let loaded = load(batch, &Touched::by(appends))?;
+    let mut plan = Plan::of(appends, loaded, batch.limits());
+    write(batch.conn, &plan)?;
+    let (results, new) = (std::mem::take(&mut plan.results), std::mem::take(&mut plan.new));
+    batch.take_back(plan);
+    for new in &new {
+        outbox::appended(batch, new.entry, new.seq)?;
     }
-    let seq = room.next();
-    if !insert(conn, entry, seq, pos)? {
-        #[cfg(feature = "planted-bugs")]
-        if crate::planted::is(crate::planted::Bug::DuplicateOnRetry) {
-            let anew = NewEntry {
-                client_id: None,
-                ..entry.clone()
-            };
-            return append(batch, &anew);
-        }
-        match earlier(conn, entry)? {
-            Some(known) if known.seq >= room.row.first => return Ok(known.compare(entry)),
-            // It is no longer kept, only not swept yet: this is a new entry, as it would be after the sweep.
-            Some(known) => {
-                conn.prepare_cached("DELETE FROM entries WHERE room_id = ?1 AND seq = ?2")?
-                    .execute(params![entry.room, Seq(known.seq)])?;
-            }
-            None => {}
-        }
-        insert(conn, entry, seq, pos)?;
-    }
-    room.append(max_entries);
-    if entry.kind == EntryKind::Message {
-        room.said(entry.at);
-    }
-    batch.placed();
-    changes::apply(conn, entry, seq)?;
-    outbox::appended(batch, entry, seq)?;
-    Ok(Ok(Appended::New { seq, at: entry.at }))
+    Ok(results)
 }
 
-/// Answers whether the entry is in, or else its client id is taken.
-fn insert(conn: &Connection, entry: &NewEntry, seq: u64, pos: u64) -> rusqlite::Result<bool> {
-    const SQL: &str =
-        "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, target, position)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-        ON CONFLICT (room_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING";
-    let NewEntry {
-        room,
-        kind,
-        target,
-        user_id,
-        user_name,
-        client_id,
-        body,
-        mentions: _,
-        at,
-    } = entry;
-    let rows = conn.prepare_cached(SQL)?.execute(params![
-        room,
-        Seq(seq),
-        kind,
-        at,
-        user_id,
-        client_id,
-        user_name,
-        body,
-        target.map(Seq),
-        Seq(pos)
-    ])?;
-    Ok(rows == 1)
+fn load<'a>(batch: &mut Batch<'_>, touched: &Touched<'a>) -> rusqlite::Result<Loaded<'a>> {
+    let conn = batch.conn;
+    Ok(Loaded {
+        position: batch.position()?,
+        dedup: load_dedup(conn, &touched.dedup)?,
+        targets: load_targets(conn, touched)?,
+        rooms: batch.lend_rooms(&touched.rooms)?,
+    })
 }
 
-fn earlier(conn: &Connection, entry: &NewEntry) -> rusqlite::Result<Option<DedupRecord>> {
+fn load_dedup<'a>(
+    conn: &Connection,
+    keys: &[DedupKey<'a>],
+) -> rusqlite::Result<HashMap<DedupKey<'a>, DedupRecord<'a>>> {
     const SQL: &str = "SELECT e.seq, e.at, e.kind, e.target, e.body, e.kind IN (0, 1) AND EXISTS
             (SELECT 1 FROM message_states s
              WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq) AND s.deleted = 1)
         FROM entries e WHERE e.room_id = ?1 AND e.user_id = ?2 AND e.client_id = ?3";
-    if entry.client_id.is_none() {
-        return Ok(None);
+    let mut found = HashMap::new();
+    if keys.is_empty() {
+        return Ok(found);
     }
+    let mut query = conn.prepare_cached(SQL)?;
+    for key in keys {
+        let mut rows = query.query(params![key.0, key.1, key.2])?;
+        let Some(row) = rows.next()? else { continue };
+        let record = DedupRecord {
+            seq: row.get::<_, Seq>(0)?.0,
+            at: row.get(1)?,
+            kind: row.get(2)?,
+            target: row.get::<_, Option<Seq>>(3)?.map(|seq| seq.0),
+            body: Cow::Owned(row.get(4)?),
+            erased: row.get(5)?,
+        };
+        found.insert(*key, record);
+    }
+    Ok(found)
+}
+
+fn load_targets(
+    conn: &Connection,
+    touched: &Touched<'_>,
+) -> rusqlite::Result<HashMap<(RoomId, u64), Target>> {
+    let mut targets = HashMap::with_capacity(touched.targets.len());
+    for &(room, seq) in &touched.targets {
+        let target = Target {
+            live: is_live(conn, room, seq)?,
+            ..Target::default()
+        };
+        targets.insert((room, seq), target);
+    }
+    for &(room, seq, emoji, user) in &touched.reactions {
+        let Some(target) = targets.get_mut(&(room, seq)) else {
+            continue;
+        };
+        if target.counts.is_empty() {
+            target.counts = counts(conn, room, seq)?;
+        }
+        if has_reacted(conn, (room, seq), emoji, user)? {
+            target.reacted.insert((emoji.to_owned(), user.to_owned()));
+        }
+    }
+    Ok(targets)
+}
+
+/// True for a message that is not deleted.
+fn is_live(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<bool> {
+    const SQL: &str = "SELECT e.kind = 0 AND coalesce(s.deleted, 0) = 0 FROM entries e
+        LEFT JOIN message_states s ON s.room_id = e.room_id AND s.seq = e.seq
+        WHERE e.room_id = ?1 AND e.seq = ?2";
+    let live = conn
+        .prepare_cached(SQL)?
+        .query_row(params![room, Seq(seq)], |row| row.get(0))
+        .optional()?;
+    Ok(live.unwrap_or(false))
+}
+
+/// How many users reacted with each emoji.
+fn counts(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<HashMap<String, u64>> {
+    conn.prepare_cached("SELECT emoji, users FROM reaction_counts WHERE room_id = ?1 AND seq = ?2")?
+        .query_map(params![room, Seq(seq)], |row| {
+            Ok((row.get(0)?, row.get::<_, Seq>(1)?.0))
+        })?
+        .collect()
+}
+
+fn has_reacted(
+    conn: &Connection,
+    (room, seq): (RoomId, u64),
+    emoji: &str,
+    user: &str,
+) -> rusqlite::Result<bool> {
+    const SQL: &str =
+        "SELECT 1 FROM reactions WHERE room_id = ?1 AND seq = ?2 AND emoji = ?3 AND user_id = ?4";
     conn.prepare_cached(SQL)?
-        .query_row(params![entry.room, entry.user_id, entry.client_id], |row| {
-            Ok(DedupRecord {
-                seq: row.get::<_, Seq>(0)?.0,
-                at: row.get(1)?,
-                kind: row.get(2)?,
-                target: row.get::<_, Option<Seq>>(3)?.map(|seq| seq.0),
-                body: row.get(4)?,
-                wiped: row.get(5)?,
-            })
-        })
-        .optional()
+        .exists(params![room, Seq(seq), emoji, user])
+}
+
+/// Writes the entries and what they change. The bounds of the rooms are written at the end of the transaction.
+fn write(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
+    for (room, seq) in plan.replaced() {
+        conn.prepare_cached("DELETE FROM entries WHERE room_id = ?1 AND seq = ?2")?
+            .execute(params![room, Seq(seq)])?;
+    }
+    insert(conn, plan)?;
+    for (room, seq, user) in plan.mentions() {
+        conn.prepare_cached("INSERT OR IGNORE INTO mentions (room_id, seq, user_id) VALUES (?1, ?2, ?3)")?
+            .execute(params![room, Seq(seq), user])?;
+    }
+    for new in &plan.new {
+        for statement in mutation(new.entry, new.seq) {
+            execute(conn, &statement)?;
+        }
+    }
+    Ok(())
+}
+
+fn insert(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
+    const SQL: &str =
+        "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, target, position)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let mut insert = conn.prepare_cached(SQL)?;
+    for new in plan.stored() {
+        let entry = new.entry;
+        insert.execute(params![
+            entry.room,
+            Seq(new.seq),
+            entry.kind,
+            entry.at,
+            entry.user_id,
+            entry.client_id,
+            entry.user_name,
+            entry.body,
+            entry.target.map(Seq),
+            Seq(new.position.0)
+        ])?;
+    }
+    Ok(())
+}
+
+impl ToSql for Param<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Param::Int(number) => number.to_sql(),
+            Param::Text(text) => text.to_sql(),
+        }
+    }
+}
+
+/// Answers how many rows were changed.
+pub(super) fn execute(conn: &Connection, statement: &Statement<'_>) -> rusqlite::Result<usize> {
+    conn.prepare_cached(statement.sql)?
+        .execute(rusqlite::params_from_iter(&statement.params))
 }

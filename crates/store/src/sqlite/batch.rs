@@ -1,17 +1,21 @@
-//! A transaction under way, with what it has learnt about the rooms it touches.
+//! A transaction in progress, with the bounds of the rooms that it touches.
 //!
-//! Heads are read once per batch and written back once at its end, however many entries a room gets. They live no
-//! longer than the transaction, so a rollback has nothing to undo here.
+//! It reads the bounds of a room once and writes them back once, however many entries the room gets. They live no longer
+//! than the transaction, so a rollback has nothing to undo here.
 
 use std::{
     collections::{HashMap, hash_map},
+    mem,
     ops::Range,
 };
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{column::Seq, sessions};
-use crate::{Options, OutboxOptions, Retention, RoomId, RoomRow, tail::Tail};
+use super::{append::execute, column::Seq, sessions};
+use crate::{
+    LogPosition, Options, OutboxOptions, Retention, RoomId, RoomRow,
+    append::{self, Limits, Plan, RoomBounds},
+};
 
 /// The columns of a [`RoomRow`], as [`room_row`] reads them.
 pub(super) const ROOM_COLUMNS: &str =
@@ -23,35 +27,28 @@ pub(super) struct Batch<'c> {
     /// Different reactions that one message may have.
     pub(super) reactions: u32,
     pub(super) outbox: &'c OutboxOptions,
-    /// Whether something was written to the outbox.
+    /// True once something was written to the outbox.
     pub(super) recorded: bool,
-    /// The newest position in the order of all entries, once an append has asked for it.
-    pos: Option<u64>,
-    rooms: HashMap<RoomId, Tail>,
+    /// The newest position, once an append has asked for it.
+    position: Option<LogPosition>,
+    rooms: HashMap<RoomId, RoomBounds>,
 }
 
-/// Deletes up to `limit` of the room's rows that are no longer kept. Answers how many.
-pub(super) fn sweep(conn: &Connection, tail: &mut Tail, limit: u64) -> rusqlite::Result<u64> {
-    let span = tail.sweep(limit);
-    remove(conn, tail.row.id, &span)
+/// Deletes up to `limit` of the room's rows that are no longer kept. Answers how many entries it deleted.
+pub(super) fn sweep(conn: &Connection, room: &mut RoomBounds, limit: u64) -> rusqlite::Result<u64> {
+    let span = room.sweep(limit);
+    delete(conn, room.row.id, &span)
 }
 
-fn remove(conn: &Connection, room: RoomId, span: &Range<u64>) -> rusqlite::Result<u64> {
-    let mut removed = 0;
-    if span.is_empty() {
-        return Ok(0);
+fn delete(conn: &Connection, room: RoomId, span: &Range<u64>) -> rusqlite::Result<u64> {
+    let mut deleted = 0;
+    if !span.is_empty() {
+        for statement in append::sweep(room, span) {
+            // The entries come last.
+            deleted = execute(conn, &statement)?;
+        }
     }
-    for delete in [
-        "DELETE FROM message_states WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
-        "DELETE FROM reactions WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
-        "DELETE FROM reaction_counts WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
-        "DELETE FROM mentions WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
-        "DELETE FROM entries WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3",
-    ] {
-        let mut delete = conn.prepare_cached(delete)?;
-        removed = delete.execute(params![room, Seq(span.start), Seq(span.end)])?;
-    }
-    Ok(removed as u64)
+    Ok(deleted as u64)
 }
 
 impl<'c> Batch<'c> {
@@ -62,72 +59,89 @@ impl<'c> Batch<'c> {
             reactions: options.reactions,
             outbox: &options.outbox,
             recorded: false,
-            pos: None,
+            position: None,
             rooms: HashMap::new(),
         }
     }
 
     /// The room as this batch has left it so far.
-    pub(super) fn room(&mut self, id: RoomId) -> rusqlite::Result<Option<&mut Tail>> {
+    pub(super) fn room(&mut self, id: RoomId) -> rusqlite::Result<Option<&mut RoomBounds>> {
         match self.rooms.entry(id) {
             hash_map::Entry::Occupied(entry) => Ok(Some(entry.into_mut())),
-            hash_map::Entry::Vacant(entry) => Ok(load(self.conn, id)?.map(|tail| entry.insert(tail))),
+            hash_map::Entry::Vacant(entry) => Ok(load(self.conn, id)?.map(|room| entry.insert(room))),
         }
     }
 
-    /// The room was removed: what this batch knew of it is not to be written back.
+    /// Forgets a room that was deleted, so that it is not written back.
     pub(super) fn forget_room(&mut self, id: RoomId) {
         self.rooms.remove(&id);
     }
 
-    /// The position for the next entry of whichever room; taken only by [`Self::placed`].
-    pub(super) fn next_pos(&mut self) -> rusqlite::Result<u64> {
-        let pos = match self.pos {
-            Some(pos) => pos,
-            None => sessions::position(self.conn)?.position.0,
+    /// The newest position.
+    pub(super) fn position(&mut self) -> rusqlite::Result<LogPosition> {
+        let position = match self.position {
+            Some(position) => position,
+            None => sessions::position(self.conn)?.position,
         };
-        self.pos = Some(pos);
-        Ok(pos + 1)
+        self.position = Some(position);
+        Ok(position)
     }
 
-    /// An entry was stored at the next position.
-    pub(super) fn placed(&mut self) {
-        self.pos = self.pos.map(|pos| pos + 1);
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            max_entries: self.retention.max_entries,
+            reactions: self.reactions,
+        }
     }
 
-    /// Writes back what changed. Each room it appended to is also swept, by more than it grew and with a bound.
-    /// Answers the newest position, if it appended.
+    /// Hands all rooms of this batch to a plan, these among them if they exist. [`Self::take_back`] returns them.
+    pub(super) fn lend_rooms(&mut self, rooms: &[RoomId]) -> rusqlite::Result<HashMap<RoomId, RoomBounds>> {
+        for room in rooms {
+            self.room(*room)?;
+        }
+        Ok(mem::take(&mut self.rooms))
+    }
+
+    /// Goes on with the rooms and the position as a plan has left them.
+    pub(super) fn take_back(&mut self, plan: Plan<'_>) {
+        self.rooms = plan.rooms;
+        self.position = Some(plan.position);
+    }
+
+    /// Writes back what changed, and sweeps the rooms that it appended to. Answers the newest position, if an append
+    /// asked for it.
     pub(super) fn flush(self) -> rusqlite::Result<Option<u64>> {
-        if let Some(pos) = self.pos {
+        let position = self.position.map(|position| position.0);
+        if let Some(position) = position {
             self.conn
                 .prepare_cached("UPDATE log_head SET position = ?1")?
-                .execute([Seq(pos)])?;
+                .execute([Seq(position)])?;
         }
-        for mut tail in self.rooms.into_values() {
-            let span = tail.sweep_along();
-            remove(self.conn, tail.row.id, &span)?;
-            if tail.changed {
+        for mut room in self.rooms.into_values() {
+            let span = room.sweep_after_append();
+            delete(self.conn, room.row.id, &span)?;
+            if room.changed {
                 const SQL: &str = "UPDATE rooms
                     SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_at = ?6 WHERE id = ?1";
                 self.conn.prepare_cached(SQL)?.execute(params![
-                    tail.row.id,
-                    Seq(tail.row.head),
-                    Seq(tail.row.first),
-                    Seq(tail.swept),
-                    Seq(tail.last_message),
-                    tail.active_at
+                    room.row.id,
+                    Seq(room.row.head),
+                    Seq(room.row.first),
+                    Seq(room.swept),
+                    Seq(room.last_message),
+                    room.active_at
                 ])?;
             }
         }
-        Ok(self.pos)
+        Ok(position)
     }
 }
 
-fn load(conn: &Connection, id: RoomId) -> rusqlite::Result<Option<Tail>> {
+fn load(conn: &Connection, id: RoomId) -> rusqlite::Result<Option<RoomBounds>> {
     let sql =
         format!("SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_at FROM rooms r WHERE r.id = ?1");
-    let tail = |row: &Row<'_>| {
-        Ok(Tail {
+    let bounds = |row: &Row<'_>| {
+        Ok(RoomBounds {
             row: room_row(row)?,
             swept: row.get::<_, Seq>(8)?.0,
             last_message: row.get::<_, Seq>(9)?.0,
@@ -136,7 +150,7 @@ fn load(conn: &Connection, id: RoomId) -> rusqlite::Result<Option<Tail>> {
             changed: false,
         })
     };
-    conn.prepare_cached(&sql)?.query_row([id], tail).optional()
+    conn.prepare_cached(&sql)?.query_row([id], bounds).optional()
 }
 
 pub(super) fn room_row(row: &Row<'_>) -> rusqlite::Result<RoomRow> {

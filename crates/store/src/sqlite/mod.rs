@@ -15,7 +15,6 @@
 
 mod append;
 mod batch;
-mod changes;
 mod column;
 pub(crate) mod connection;
 mod entries;

@@ -1,18 +1,16 @@
-//! Appending: what all senders of this node ask for meanwhile goes together as one flight, one transaction of two trips.
+//! Appends in PostgreSQL: everything that the senders of this node have queued goes into one transaction of two round
+//! trips.
 //!
 //! | file | what |
 //! |---|---|
-//! | `flight` | the queue, and the task that takes flights from it to the database |
-//! | `load` | the first trip: the lock of the order, and all that deciding takes |
-//! | `plan` | what is numbered how, what is refused, what changes; a pure value |
-//! | `store` | the second trip: all that the plan writes, and the commit |
+//! | `appender` | what commits a batch of appends |
+//! | `load` | the first round trip: the locks, and the rows that the batch touches |
+//! | `write` | the second round trip: what the plan writes, and the commit |
+//!
+//! What a batch does is decided in [`crate::append`].
 
-mod flight;
+mod appender;
 mod load;
-mod plan;
-mod store;
+mod write;
 
-pub(super) use self::{
-    flight::{Appender, Start},
-    store::SWEEPS,
-};
+pub(super) use self::appender::{Appender, Start};

@@ -118,7 +118,7 @@ impl Recorded {
 /// Writes records in the transaction that is open. Answers whether there were any.
 pub(super) async fn write(conn: &Conn, recorded: Recorded) -> Result<bool, Failure> {
     match recorded.into_step() {
-        Some(step) => conn.step(&step).await.map(|()| true),
+        Some(step) => conn.step(&step).await.map(|_| true),
         None => Ok(false),
     }
 }

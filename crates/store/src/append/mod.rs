@@ -1,0 +1,26 @@
+//! The rules of an append, written once for both stores: a store loads the rows that a batch touches, [`Plan`] decides
+//! about each entry, and the store writes what the plan says.
+//!
+//! | file | what |
+//! |---|---|
+//! | `touched` | which rows a batch touches |
+//! | `plan` | deduplication, numbering, edits, deletes, reactions and limits; a pure value |
+//! | `dedup` | the dedup record of an entry, and how a retry compares with it |
+//! | `room_bounds` | the first and the newest entry of a room while a transaction changes them |
+//! | `mutations` | the statements that edits, deletes, reactions and retention take, in both dialects |
+
+mod dedup;
+mod mutations;
+mod plan;
+mod room_bounds;
+#[cfg(test)]
+mod tests;
+mod touched;
+
+pub(crate) use self::{
+    dedup::{DedupKey, DedupRecord},
+    mutations::{Param, Statement, mutation, sweep},
+    plan::{Limits, Loaded, Plan, PlannedEntry, Target},
+    room_bounds::RoomBounds,
+    touched::Touched,
+};

@@ -1,0 +1,375 @@
+//! Plans of single batches, and the law that it does not matter how appends are spread over batches.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
+
+use proptest::prelude::*;
+
+use super::{DedupKey, DedupRecord, Limits, Loaded, Plan, RoomBounds, Target, Touched};
+use crate::{Appended, EntryKind, LogPosition, NewEntry, Rejected, RoomId, RoomKind, RoomRow};
+
+const ROOM: RoomId = 7;
+
+fn bounds(id: RoomId, head: u64) -> RoomBounds {
+    RoomBounds {
+        row: RoomRow {
+            id,
+            name: format!("room-{id}"),
+            epoch: "e".into(),
+            head,
+            first: 1,
+            created_at: 0,
+            kind: RoomKind::Public,
+            history: None,
+        },
+        swept: 1,
+        last_message: head,
+        active_at: 0,
+        appended: 0,
+        changed: false,
+    }
+}
+
+fn loaded<'a>(appends: &[&'a [NewEntry]]) -> Loaded<'a> {
+    let targets = Touched::by(appends).targets.into_iter();
+    Loaded {
+        position: LogPosition(100),
+        rooms: HashMap::from([(ROOM, bounds(ROOM, 10))]),
+        dedup: HashMap::new(),
+        targets: targets.map(|target| (target, Target::default())).collect(),
+    }
+}
+
+fn message(client_id: Option<&str>) -> NewEntry {
+    NewEntry {
+        room: ROOM,
+        kind: EntryKind::Message,
+        target: None,
+        user_id: "ann".into(),
+        user_name: None,
+        client_id: client_id.map(Into::into),
+        body: "1".into(),
+        mentions: Vec::new(),
+        at: 5,
+    }
+}
+
+fn change(kind: EntryKind, target: u64) -> NewEntry {
+    NewEntry {
+        kind,
+        target: Some(target),
+        body: "+".into(),
+        ..message(None)
+    }
+}
+
+fn keeping(max_entries: u64) -> Limits {
+    Limits {
+        max_entries,
+        reactions: 1,
+    }
+}
+
+fn new(seq: u64) -> Appended {
+    Appended::New { seq, at: 5 }
+}
+
+#[test]
+fn a_batch_sees_its_own_entries() {
+    let react = change(EntryKind::Reaction { removed: false }, 11);
+    let first = [message(Some("k")), message(Some("k")), react.clone(), react];
+    let second = [
+        change(EntryKind::Delete, 11),
+        change(EntryKind::Edit, 11),
+        message(Some("k")),
+        message(None),
+    ];
+    let appends: [&[NewEntry]; 2] = [&first, &second];
+    let plan = Plan::of(&appends, loaded(&appends), keeping(100));
+    let again = Ok(Appended::Duplicate { seq: 11, at: 5 });
+    assert_eq!(
+        plan.results[0].results,
+        [Ok(new(11)), again, Ok(new(12)), Ok(Appended::Unchanged)]
+    );
+    assert_eq!(
+        plan.results[1].results,
+        [Ok(new(13)), Err(Rejected::NoSuchMessage), again, Ok(new(14))]
+    );
+    let first_positions = plan.results.iter().map(|result| result.first_position.0);
+    assert_eq!(first_positions.collect::<Vec<_>>(), [101, 103]);
+    let numbers: Vec<_> = plan.new.iter().map(|new| (new.seq, new.position.0)).collect();
+    assert_eq!(numbers, [(11, 101), (12, 102), (13, 103), (14, 104)]);
+    assert_eq!(plan.position.0, 104);
+}
+
+#[test]
+fn a_client_id_is_free_again_when_the_same_batch_dropped_its_entry() {
+    let entries = [
+        message(Some("k")),
+        message(None),
+        message(None),
+        message(Some("k")),
+    ];
+    let plan = Plan::of(&[&entries], loaded(&[&entries]), keeping(2));
+    assert_eq!(
+        plan.results[0].results,
+        [Ok(new(11)), Ok(new(12)), Ok(new(13)), Ok(new(14))]
+    );
+    let superseded: Vec<_> = plan.new.iter().map(|new| new.superseded).collect();
+    assert_eq!(
+        superseded,
+        [true, false, false, false],
+        "one row has the client id"
+    );
+    assert_eq!(plan.replaced().count(), 0);
+}
+
+#[test]
+fn an_entry_that_is_no_longer_kept_makes_way_for_one_with_its_client_id() {
+    let entries = [message(Some("k"))];
+    let mut before = loaded(&[&entries]);
+    before.rooms.insert(ROOM, {
+        let mut room = bounds(ROOM, 10);
+        room.keep_newest(3);
+        room
+    });
+    before
+        .dedup
+        .insert((ROOM, "ann", "k"), DedupRecord::of(&entries[0], 4));
+    let plan = Plan::of(&[&entries], before, keeping(3));
+    assert_eq!(plan.results[0].results, [Ok(new(11))]);
+    assert_eq!(plan.replaced().collect::<Vec<_>>(), [(ROOM, 4)]);
+}
+
+#[test]
+fn a_conflict_writes_nothing() {
+    let entries = [message(Some("k"))];
+    let mut before = loaded(&[&entries]);
+    let other = NewEntry {
+        body: "2".into(),
+        ..message(Some("k"))
+    };
+    let record = DedupRecord {
+        body: Cow::Borrowed(&other.body),
+        ..DedupRecord::of(&entries[0], 4)
+    };
+    before.dedup.insert((ROOM, "ann", "k"), record.clone());
+    let mut plan = Plan::of(&[&entries], before, keeping(100));
+    assert_eq!(plan.results[0].results, [Err(Rejected::Conflict { seq: 4 })]);
+    assert!(plan.new.is_empty() && plan.changed().is_empty() && plan.take_sweeps().is_empty());
+}
+
+#[test]
+fn authors_do_not_mention_themselves() {
+    let entries = [NewEntry {
+        mentions: vec!["ann".into(), "bob".into()],
+        ..message(None)
+    }];
+    let plan = Plan::of(&[&entries], loaded(&[&entries]), keeping(100));
+    assert_eq!(plan.mentions().collect::<Vec<_>>(), [(ROOM, 11, "bob")]);
+}
+
+/// A database in memory: it loads and writes, and leaves the rules to the plan.
+#[derive(Clone, Default)]
+struct Rows {
+    position: LogPosition,
+    rooms: HashMap<RoomId, RoomBounds>,
+    entries: BTreeMap<(RoomId, u64), NewEntry>,
+    deleted: BTreeSet<(RoomId, u64)>,
+    /// Room, message, emoji and user.
+    reactions: BTreeSet<(RoomId, u64, String, String)>,
+}
+
+impl Rows {
+    fn with_rooms() -> Self {
+        Self {
+            rooms: (1..=2).map(|id| (id, bounds(id, 0))).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn record<'a>(&'a self, key: DedupKey<'_>) -> Option<DedupRecord<'a>> {
+        let found = self.entries.iter().find(|((room, _), entry)| {
+            (*room, &*entry.user_id) == (key.0, key.1) && entry.client_id.as_deref() == Some(key.2)
+        });
+        let (&(room, seq), entry) = found?;
+        let message = entry.target.unwrap_or(seq);
+        let erasable = matches!(entry.kind, EntryKind::Message | EntryKind::Edit);
+        Some(DedupRecord {
+            erased: erasable && self.deleted.contains(&(room, message)),
+            ..DedupRecord::of(entry, seq)
+        })
+    }
+
+    fn target(&self, message: (RoomId, u64)) -> Target {
+        let mut target = Target {
+            live: self
+                .entries
+                .get(&message)
+                .is_some_and(|entry| entry.kind == EntryKind::Message)
+                && !self.deleted.contains(&message),
+            ..Target::default()
+        };
+        let reactions = self.reactions.iter();
+        for (_, _, emoji, user) in reactions.filter(|reaction| (reaction.0, reaction.1) == message) {
+            *target.counts.entry(emoji.clone()).or_default() += 1;
+            target.reacted.insert((emoji.clone(), user.clone()));
+        }
+        target
+    }
+
+    fn load<'a>(&'a self, touched: &Touched<'a>) -> Loaded<'a> {
+        let rooms = touched.rooms.iter();
+        let dedup = touched.dedup.iter();
+        let targets = touched.targets.iter();
+        Loaded {
+            position: self.position,
+            rooms: rooms
+                .filter_map(|id| Some((*id, self.rooms.get(id)?.clone())))
+                .collect(),
+            dedup: dedup.filter_map(|key| Some((*key, self.record(*key)?))).collect(),
+            targets: targets.map(|target| (*target, self.target(*target))).collect(),
+        }
+    }
+
+    fn write(&mut self, appends: &[&[NewEntry]], limits: Limits) -> Vec<Result<Appended, Rejected>> {
+        let before = self.clone();
+        let mut plan = Plan::of(appends, before.load(&Touched::by(appends)), limits);
+        for replaced in plan.replaced() {
+            self.entries.remove(&replaced);
+        }
+        for new in plan.stored() {
+            self.entries.insert((new.entry.room, new.seq), new.entry.clone());
+        }
+        for new in &plan.new {
+            self.mutate(new.entry);
+        }
+        for (room, span) in plan.take_sweeps() {
+            self.entries
+                .retain(|(id, seq), _| *id != room || !span.contains(seq));
+        }
+        self.position = plan.position;
+        for (id, mut bounds) in plan.rooms {
+            bounds.appended = 0;
+            self.rooms.insert(id, bounds);
+        }
+        plan.results
+            .into_iter()
+            .flat_map(|result| result.results)
+            .collect()
+    }
+
+    fn mutate(&mut self, entry: &NewEntry) {
+        let Some(target) = entry.target else { return };
+        let reaction = (entry.room, target, entry.body.clone(), entry.user_id.clone());
+        match entry.kind {
+            EntryKind::Delete => {
+                self.deleted.insert((entry.room, target));
+                self.reactions
+                    .retain(|reaction| (reaction.0, reaction.1) != (entry.room, target));
+            }
+            EntryKind::Reaction { removed: false } => _ = self.reactions.insert(reaction),
+            EntryKind::Reaction { removed: true } => _ = self.reactions.remove(&reaction),
+            EntryKind::Message | EntryKind::Edit | EntryKind::Control => {}
+        }
+    }
+
+    /// What readers see: the rows of the entries that are kept.
+    fn visible(&self) -> impl PartialEq + std::fmt::Debug {
+        let kept = |room: &RoomId, seq: &u64| *seq >= self.rooms[room].row.first;
+        let entries: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|((room, seq), _)| kept(room, seq))
+            .collect();
+        let deleted: Vec<_> = self
+            .deleted
+            .iter()
+            .filter(|(room, seq)| kept(room, seq))
+            .collect();
+        let reactions: Vec<_> = self
+            .reactions
+            .iter()
+            .filter(|(room, seq, ..)| kept(room, seq))
+            .collect();
+        let rooms: BTreeMap<_, _> = self
+            .rooms
+            .iter()
+            .map(|(id, room)| (*id, (room.row.clone(), room.last_message, room.active_at)))
+            .collect();
+        format!(
+            "{:?} {rooms:?} {entries:?} {deleted:?} {reactions:?}",
+            self.position
+        )
+    }
+}
+
+fn entries() -> impl Strategy<Value = NewEntry> {
+    let kind = prop_oneof![
+        4 => Just(EntryKind::Message),
+        2 => Just(EntryKind::Edit),
+        2 => Just(EntryKind::Delete),
+        2 => any::<bool>().prop_map(|removed| EntryKind::Reaction { removed }),
+    ];
+    let client_id = prop_oneof![2 => Just(None), 3 => "[kl]".prop_map(Some)];
+    (1..=3i64, kind, 1..8u64, "[ab]", client_id, "[xy]", 0..9i64).prop_map(
+        |(room, kind, target, user_id, client_id, body, at)| NewEntry {
+            room,
+            kind,
+            target: kind.is_change().then_some(target),
+            user_id,
+            user_name: None,
+            client_id,
+            body,
+            mentions: Vec::new(),
+            at,
+        },
+    )
+}
+
+proptest! {
+    /// However appends are spread over batches, the answers and the visible rows are the same.
+    #[test]
+    fn the_spread_over_batches_does_not_matter(
+        appends in prop::collection::vec(prop::collection::vec(entries(), 1..4), 1..12),
+        batches in prop::collection::vec(1..5usize, 12),
+        max_entries in prop_oneof![Just(1_000), 1..6u64],
+        reactions in 1..3u32,
+    ) {
+        let limits = Limits { max_entries, reactions };
+        let (mut alone, mut together) = (Rows::with_rooms(), Rows::with_rooms());
+        let mut rest = appends.iter().map(Vec::as_slice).collect::<Vec<_>>();
+        for count in batches {
+            let batch: Vec<_> = rest.drain(..count.min(rest.len())).collect();
+            let expected: Vec<_> = batch.iter().flat_map(|append| alone.write(&[append], limits)).collect();
+            prop_assert_eq!(together.write(&batch, limits), expected);
+            prop_assert_eq!(together.visible(), alone.visible());
+        }
+    }
+
+    /// Numbers and positions have no holes, and one key has one visible entry.
+    #[test]
+    fn numbers_are_dense_and_keys_unique(
+        appends in prop::collection::vec(prop::collection::vec(entries(), 1..4), 1..12),
+        max_entries in prop_oneof![Just(1_000), 1..6u64],
+    ) {
+        let mut rows = Rows::with_rooms();
+        let appends: Vec<_> = appends.iter().map(Vec::as_slice).collect();
+        let results = rows.write(&appends, Limits { max_entries, reactions: 2 });
+        let new = results.iter().filter(|result| matches!(result, Ok(Appended::New { .. }))).count();
+        prop_assert_eq!(rows.position.0, new as u64);
+        let heads: u64 = rows.rooms.values().map(|room| room.row.head).sum();
+        prop_assert_eq!(heads, new as u64);
+        for (id, room) in &rows.rooms {
+            let seqs = rows.entries.range((*id, room.row.first)..=(*id, u64::MAX)).map(|((_, seq), _)| *seq);
+            prop_assert!(seqs.eq(room.row.first..=room.row.head));
+            prop_assert!(room.row.head + 1 - room.row.first <= max_entries);
+        }
+        let keyed = rows.entries.values().filter_map(super::dedup::key);
+        let keyed: Vec<_> = keyed.collect();
+        let unique: BTreeSet<_> = keyed.iter().collect();
+        prop_assert_eq!(unique.len(), keyed.len());
+    }
+}

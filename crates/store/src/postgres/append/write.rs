@@ -1,0 +1,151 @@
+//! The second round trip of a batch: everything that its plan writes, and the commit. One statement inserts all entries;
+//! mutations follow one by one, in their order.
+
+use super::super::{
+    conn::{Param, Step, column},
+    outbox::{self, Recorded},
+    rooms,
+    value::{num, opt_text, text},
+};
+use crate::{
+    EntryKind, OutboxOptions, RecordKind, RoomId,
+    append::{Plan, PlannedEntry, RoomBounds, mutation, sweep},
+    numbers::Numbered as _,
+};
+
+const REPLACE: &str = "DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) t (room_id, seq)
+    WHERE e.room_id = t.room_id AND e.seq = t.seq";
+const ENTRIES: &str =
+    "INSERT INTO entries (room_id, seq, kind, at, position, target, user_id, client_id, user_name, body)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+        $7::text[], $8::text[], $9::text[], $10::text[])";
+const MENTIONS: &str = "INSERT INTO mentions (room_id, seq, user_id)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[]) ON CONFLICT DO NOTHING";
+const ROOMS: &str = "UPDATE rooms r SET head = t.head, first = t.first, swept = t.swept,
+        last_message = t.last_message, active_at = t.active_at
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+        t (id, head, first, swept, last_message, active_at)
+    WHERE r.id = t.id";
+const ORDER: &str = "UPDATE log_head SET position = $1 WHERE id = 1";
+const NODE: &str = "UPDATE nodes SET position = $2 WHERE id = $1";
+
+/// The steps that write a plan and commit. `node` is the row that notes the position, `removes` a room to delete with it.
+pub(super) fn steps(
+    plan: &mut Plan<'_>,
+    node: Option<i64>,
+    removes: Option<RoomId>,
+    options: &OutboxOptions,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let (rooms, seqs): (Vec<i64>, Vec<i64>) = plan.replaced().map(|(room, seq)| (room, num(seq))).unzip();
+    if !rooms.is_empty() {
+        steps.push(Step::new(REPLACE, vec![Box::new(rooms), Box::new(seqs)]));
+    }
+    let stored: Vec<&PlannedEntry<'_>> = plan.stored().collect();
+    if !stored.is_empty() {
+        steps.push(entries(&stored));
+        steps.extend(mentions(plan));
+    }
+    for new in &plan.new {
+        steps.extend(mutation(new.entry, new.seq).into_iter().map(Step::from));
+    }
+    steps.extend(records(plan, options));
+    for (room, span) in plan.take_sweeps() {
+        steps.extend(sweep(room, &span).map(Step::from));
+    }
+    let changed = plan.changed();
+    if !changed.is_empty() {
+        steps.push(bounds(&changed));
+    }
+    if !plan.new.is_empty() {
+        let position = num(plan.position.0);
+        steps.push(Step::new(ORDER, vec![Box::new(position)]));
+        steps.extend(node.map(|node| Step::new(NODE, vec![Box::new(node), Box::new(position)])));
+    }
+    steps.extend(removes.into_iter().flat_map(rooms::removal));
+    steps.push(Step::new("COMMIT", Vec::new()));
+    steps
+}
+
+fn entries(new: &[&PlannedEntry<'_>]) -> Step {
+    let opt = |value: Option<&str>| opt_text(value).map(std::borrow::Cow::into_owned);
+    let params = vec![
+        column(new, |new| new.entry.room),
+        column(new, |new| num(new.seq)),
+        column(new, |new| new.entry.kind.number()),
+        column(new, |new| new.entry.at),
+        column(new, |new| num(new.position.0)),
+        column(new, |new| new.entry.target.map(num)),
+        column(new, |new| text(&new.entry.user_id).into_owned()),
+        column(new, |new| opt(new.entry.client_id.as_deref())),
+        column(new, |new| opt(new.entry.user_name.as_deref())),
+        column(new, |new| text(&new.entry.body).into_owned()),
+    ];
+    Step::new(ENTRIES, params)
+}
+
+fn mentions(plan: &Plan<'_>) -> Option<Step> {
+    let mentions: Vec<_> = plan.mentions().collect();
+    let params = vec![
+        column(&mentions, |mention| mention.0),
+        column(&mentions, |mention| num(mention.1)),
+        column(&mentions, |mention| text(mention.2).into_owned()),
+    ];
+    (!mentions.is_empty()).then(|| Step::new(MENTIONS, params))
+}
+
+fn bounds(changed: &[&RoomBounds]) -> Step {
+    let params = vec![
+        column(changed, |room| room.row.id),
+        column(changed, |room| num(room.row.head)),
+        column(changed, |room| num(room.row.first)),
+        column(changed, |room| num(room.swept)),
+        column(changed, |room| num(room.last_message)),
+        column(changed, |room| room.active_at),
+    ];
+    Step::new(ROOMS, params)
+}
+
+/// The outbox records of the batch's messages.
+fn records(plan: &Plan<'_>, options: &OutboxOptions) -> Vec<Step> {
+    const WATCH: &str = "INSERT INTO delivery_checks (room_id, seq, due_at, is_last)
+        SELECT t.room_id, t.seq, t.due_at, $4 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])
+            t (room_id, seq, due_at)
+        ON CONFLICT (room_id, seq) DO UPDATE SET due_at = excluded.due_at, is_last = excluded.is_last";
+    if options.sinks.is_empty() {
+        return Vec::new();
+    }
+    let messages: Vec<_> = plan
+        .new
+        .iter()
+        .filter(|new| new.entry.kind == EntryKind::Message)
+        .collect();
+    let mut recorded = Recorded::default();
+    for new in &messages {
+        let Some(room) = plan.room(new.entry.room) else {
+            continue;
+        };
+        let facts = outbox::Facts {
+            seq: Some(new.seq),
+            user_id: Some(&new.entry.user_id),
+            user_name: new.entry.user_name.as_deref(),
+            client_id: new.entry.client_id.as_deref(),
+            body: Some(&new.entry.body),
+            ..outbox::Facts::of_room(room)
+        };
+        recorded.add(options, RecordKind::MessageCreated, new.entry.at, &facts);
+    }
+    let mut steps: Vec<_> = recorded.into_step().into_iter().collect();
+    if outbox::wants(options, RecordKind::MessageUndelivered) && !messages.is_empty() {
+        let only_one = options.last_check_ms <= options.first_check_ms;
+        let first = options.first_check_ms.min(options.last_check_ms);
+        let params = vec![
+            column(&messages, |new| new.entry.room),
+            column(&messages, |new| num(new.seq)),
+            column(&messages, |new| new.entry.at.saturating_add(first)),
+            Box::new(i64::from(only_one)) as Param,
+        ];
+        steps.push(Step::new(WATCH, params));
+    }
+    steps
+}
