@@ -64,6 +64,7 @@ instructions: setup-instructions ## compare instruction counts with scripts/inst
 lint: setup-lint ## check format, lints, types and dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	node scripts/import-cycles.mjs
 	cd web && npm run --silent check
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \
 	else echo "cargo-deny is not installed, so dependencies are not checked; cargo install --locked cargo-deny"; fi
