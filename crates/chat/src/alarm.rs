@@ -1,4 +1,4 @@
-//! One sleeping task for many deadlines: it wakes when the earliest is due, and sleeps for good while there is none.
+//! One task for many deadlines: it sleeps until the earliest is due, and for good while there is none.
 
 use std::{
     future::Future,
@@ -9,20 +9,20 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 
-/// Wakes its task when an earlier deadline has come up than the one it sleeps for.
+/// Wakes its task when a deadline comes up that is earlier than the one it sleeps for.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(Arc<Notify>);
 
 impl Alarm {
-    /// Tells the task about a deadline, if `now_next` comes before `was_next`.
+    /// The earliest deadline was `was_next` and is `now_next`: wakes the task if that is earlier.
     pub(crate) fn moved(&self, was_next: Option<i64>, now_next: Option<i64>) {
         if now_next.is_some_and(|now| was_next.is_none_or(|was| now < was)) {
             self.0.notify_one();
         }
     }
 
-    /// Starts the task. It asks `next` for the earliest deadline and calls `tick` with the time when one is due, and
-    /// ends when `owner` is gone.
+    /// Starts the task. It asks `next` for the earliest deadline, calls `tick` with the time when it is due,
+    /// and ends when `owner` is dropped.
     pub(crate) fn spawn<T, Tick>(
         &self,
         clock: Arc<dyn Clock>,
@@ -58,7 +58,7 @@ impl Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        // Its owner is going: the task shall notice.
+        // The owner is dropped: the task has to notice.
         self.0.notify_one();
     }
 }

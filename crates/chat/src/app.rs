@@ -1,5 +1,8 @@
 //! The state that all handlers share, and the context of one event.
 
+mod control_handler;
+mod node_events;
+
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{Arc, atomic::AtomicU64},
@@ -10,25 +13,26 @@ use roomful_socket::{Class, Namespace, Reason, Socket, SocketId};
 use roomful_store::Store;
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use tokio_util::sync::DropGuard;
 
 use crate::{
     alarm::Alarm,
     clock::Clock,
     cluster::Cluster,
     config::ChatConfig,
+    connections::UserConnections,
     deadlines::Deadlines,
     error::ChatError,
-    handlers::membership,
     keyed_mutex::KeyedMutex,
-    log::{pipeline::Pipeline, position::LogCursor},
+    log::{appender::Appender, follower::Follower, position::LogCursor},
     message_rate::MessageRate,
     metrics::Metrics,
-    middleware::{admission::UserConnections, connection_gate::ConnectionGate, rate_limit::RateLimiters},
+    middleware::{connection_gate::ConnectionGate, rate_limit::RateLimiters},
     notifications::server::NotificationServer,
     presence::server::PresenceServer,
-    recovery::Remembered,
+    recovery::registry::SessionRegistry,
     reply::emit_error,
-    room::{Room, Subscriber},
+    room::{Frame, Room, Subscriber},
     room_manager::{RoomManager, RoomRef},
     session::Session,
     stats::Stats,
@@ -37,7 +41,7 @@ use crate::{
     unread::UnreadPublisher,
 };
 
-/// What the handlers share.
+/// The state that all handlers share.
 pub(crate) struct App {
     pub(crate) config: ChatConfig,
     pub(crate) clock: Arc<dyn Clock>,
@@ -48,34 +52,37 @@ pub(crate) struct App {
     pub(crate) limiters: RateLimiters,
     pub(crate) connections: Arc<UserConnections>,
     pub(crate) serials: AtomicU64,
-    /// A serial taken by the latest revocation: sessions with lower ones may not have heard of it.
+    /// The serial taken by the latest revocation: sessions with lower serials may have missed it.
     pub(crate) last_revocation: AtomicU64,
     pub(crate) rooms: Arc<RoomManager>,
     pub(crate) log: Arc<LogCursor>,
-    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) appender: Arc<Appender>,
+    pub(crate) follower: Arc<Follower>,
+    /// The task of the two, which ends with the app.
+    pub(crate) _log_task: DropGuard,
     /// The other nodes, if there are any.
     pub(crate) cluster: Option<Arc<Cluster>>,
-    pub(crate) recovery: Remembered,
+    pub(crate) recovery: SessionRegistry,
     pub(crate) presence: Arc<PresenceServer>,
     pub(crate) notifications: Arc<NotificationServer>,
     pub(crate) typing: Arc<TypingServer>,
     pub(crate) unread: Arc<UnreadPublisher>,
-    /// One place for each message that is being posted from within the process.
+    /// Permits for messages that are posted from within the process.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) pace: Mutex<MessageRate>,
     pub(crate) pace_alarm: Alarm,
-    /// Makes the keys under which a newer event replaces an older one.
+    /// Hashes the keys under which a newer event replaces an older one.
     pub(crate) keys: RandomState,
-    /// One change of a user's membership in a room at a time: a join on one device and a leave on another take effect
-    /// one after the other, in store, room and presence alike. Async, since both wait for the store.
+    /// Locked for a user and room while the membership changes: a join on one device and a leave on another
+    /// take effect one after the other, in store, room and presence alike.
     pub(crate) memberships: KeyedMutex,
-    /// When each socket's token, and with it the socket, ends.
+    /// When the token of each socket ends, and with it the socket.
     pub(crate) expiries: Mutex<Deadlines<SocketId>>,
     pub(crate) expiry_alarm: Alarm,
 }
 
 impl App {
-    /// What is going on now on this node.
+    /// The figures of this node.
     pub(crate) fn stats(&self) -> Stats {
         let messages = self.metrics.messages();
         Stats {
@@ -87,45 +94,48 @@ impl App {
         }
     }
 
-    /// Tells the sockets in a room something that is no entry; of those here, the ones for which `which` holds.
-    /// `grown`: something of this user has grown so far, and takes the place of what waits to be told of it.
+    /// Sends an event without a log entry to the room's sockets on all nodes; on this one, to those for which
+    /// `which` holds. `mark` names a user whose mark the event carries, and the mark: it replaces a waiting
+    /// event with an older one.
     pub(crate) fn tell_room<T: Serialize>(
         &self,
         room: &Room,
         event: &str,
         data: &T,
-        grown: Option<(&UserId, u64)>,
+        mark: Option<(&UserId, u64)>,
         which: impl FnMut(&Subscriber) -> bool,
     ) {
-        let here = grown.map(|(user, to)| (&**user, to));
+        let here = mark.map(|(user, to)| (&**user, to));
         self.tell_room_here(room, event, data, here, which);
         if let Some(cluster) = &self.cluster {
-            cluster.tell_event(room.id, event, data, grown);
+            cluster.publish_event(room.id, event, data, mark);
         }
     }
 
-    /// Likewise, but only those on this node.
+    /// Like [`tell_room`](Self::tell_room), on this node only.
     pub(crate) fn tell_room_here<T: Serialize + ?Sized>(
         &self,
         room: &Room,
         event: &str,
         data: &T,
-        grown: Option<(&str, u64)>,
+        mark: Option<(&str, u64)>,
         which: impl FnMut(&Subscriber) -> bool,
     ) {
-        let grown = grown.map(|(user, to)| (self.keys.hash_one((event, room.id, user)), to));
-        let class = grown.map_or(Class::Durable, |(key, _)| Class::Latest(key));
-        let Some(frame) = membership::frame(self, event, data, class) else {
+        let mark = mark.map(|(user, to)| (self.keys.hash_one((event, room.id, user)), to));
+        let class = mark.map_or(Class::Durable, |(key, _)| Class::Latest(key));
+        let Some(frame) = Frame::encode(&self.namespace, event, data, class) else {
             return;
         };
-        match (&self.cluster, grown) {
-            // Another node may have told more of it.
-            (Some(cluster), Some((key, to))) => cluster.newest.tell(key, to, || room.tell(&frame, which)),
+        match (&self.cluster, mark) {
+            // Another node may have sent a newer mark already.
+            (Some(cluster), Some((key, to))) => cluster
+                .watermarks
+                .send_if_newer(key, to, || room.tell(&frame, which)),
             _ => room.tell(&frame, which),
         }
     }
 
-    /// Waits for the right to change this user's membership in this room, or the marks that belong to it.
+    /// Locks this user's membership in this room, and the marks that belong to it.
     pub(crate) async fn one_membership_change(
         &self,
         user: &str,
@@ -134,15 +144,21 @@ impl App {
         self.memberships.lock((user, room.id)).await
     }
 
-    /// Checks a token as of now.
+    /// Verifies a token at the present time.
+    ///
+    /// # Errors
+    /// `unauthorized`, `token_expired`.
     pub(crate) fn verify(&self, token: &str) -> Result<Claims, ChatError> {
         self.config
             .keys
             .verify(token, self.clock.now_ms(), self.config.clock_skew_ms)
     }
 
-    /// Refuses a token that was issued before its user's tokens were revoked. One that does not say when it was issued
-    /// may have been.
+    /// Refuses a token that was issued before its user's tokens were revoked, or that does not say when it
+    /// was issued.
+    ///
+    /// # Errors
+    /// `unauthorized`; `unavailable` and `internal` if the store failed.
     pub(crate) async fn check_revoked(&self, user: &str, issued_at: Option<i64>) -> Result<(), ChatError> {
         match self.store.revoked(user).await? {
             Some(before) if issued_at.is_none_or(|at| at < before) => Err(ChatError::Unauthorized(
@@ -152,12 +168,12 @@ impl App {
         }
     }
 
-    /// When a socket whose token ends at `expires_at` is closed.
+    /// The time at which a socket is closed whose token ends at `expires_at`.
     pub(crate) fn closes_at(&self, expires_at: i64) -> i64 {
         expires_at.saturating_add(self.config.token_leeway_ms)
     }
 
-    /// A socket's token ends at `expires_at`; `before` is when its former one would have.
+    /// Closes a socket when its token has ended, at `expires_at`. `before` is the end of its former token.
     pub(crate) fn watch_expiry(&self, socket: SocketId, before: Option<i64>, expires_at: i64) {
         let mut expiries = self.expiries.lock();
         let was_next = expiries.next();
@@ -168,12 +184,13 @@ impl App {
         self.expiry_alarm.moved(was_next, expiries.next());
     }
 
-    /// The socket is gone.
+    /// The socket is closed.
     pub(crate) fn forget_expiry(&self, socket: SocketId, expires_at: i64) {
         self.expiries.lock().clear(self.closes_at(expires_at), &socket);
     }
 
-    /// Closes the sockets whose time is over. They may come back with a fresh token, hence no DISCONNECT packet.
+    /// Closes the sockets whose tokens have ended. Without a DISCONNECT packet, so that the stock client
+    /// reconnects with a fresh token.
     pub(crate) fn expire(&self, now: i64) {
         loop {
             let due = self.expiries.lock().pop_due(now);
@@ -188,7 +205,7 @@ impl App {
     }
 }
 
-/// Where a handler stands: in whose chat, on which socket.
+/// The context of an event: the app, the socket and its session.
 pub(crate) struct Context {
     pub(crate) app: Arc<App>,
     pub(crate) socket: Socket,
@@ -196,7 +213,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// A room that the user is a member of and may use. Forbidden and unknown rooms answer alike.
+    /// A room that the user is a member of and that their token allows.
+    ///
+    /// # Errors
+    /// `forbidden`, for unknown rooms too; `unavailable` and `internal` if the store failed.
     pub(crate) async fn my_room(&self, name: &RoomName) -> Result<RoomRef, ChatError> {
         if let Some(room) = self.me.joined(name) {
             return Ok(room);

@@ -1,14 +1,14 @@
-//! Time as a parameter: what the rules ask for "now" and for "wake me then".
-//! The rules themselves never read the machine's clock; only [`SystemClock`] does, at the edge.
+//! Time as a parameter: the rules ask a [`Clock`] for the time, and only [`SystemClock`] reads the machine's
+//! clock.
 
 use std::{future::Future, pin::Pin, sync::OnceLock, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
-/// The longest single sleep of [`SystemClock`], so that a step of the wall clock is noticed within it.
+/// The longest single sleep of [`SystemClock`]: it notices a step of the wall clock within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// A future that ends when the asked-for time has come.
+/// A future that completes at the time asked for.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The source of time for everything in this crate.
@@ -16,12 +16,12 @@ pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> i64;
 
-    /// Milliseconds since some fixed moment, which no step of the wall clock touches: for rates.
+    /// Milliseconds since a fixed moment, for rates. No step of the wall clock changes it.
     fn monotonic_ms(&self) -> i64 {
         self.now_ms()
     }
 
-    /// Ends once [`Clock::now_ms`] has reached `at_ms`; at once if it already has.
+    /// Completes when [`Clock::now_ms`] reaches `at_ms`; at once if it has already.
     fn sleep_until(&self, at_ms: i64) -> Sleep;
 }
 
@@ -30,10 +30,7 @@ pub trait Clock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl SystemClock {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the one place where the rules' time comes from"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "the one source of time for the rules")]
     fn wall_ms() -> i64 {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -65,21 +62,21 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when a test moves it; sleepers wake when it passes their time.
+/// A clock for tests, which moves only by calls of [`ManualClock::advance`].
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     now: watch::Sender<i64>,
 }
 
 impl ManualClock {
-    /// A clock that stands at `now_ms`.
+    /// A clock that shows `now_ms`.
     pub fn at(now_ms: i64) -> Self {
         Self {
             now: watch::Sender::new(now_ms),
         }
     }
 
-    /// Moves the clock forward by `ms` and wakes who waited for a time within it.
+    /// Moves the clock forward by `ms`, and completes the sleeps that end within that time.
     pub fn advance(&self, ms: i64) {
         self.now.send_modify(|now| *now = now.saturating_add(ms));
     }
@@ -93,7 +90,7 @@ impl Clock for ManualClock {
     fn sleep_until(&self, at_ms: i64) -> Sleep {
         let mut now = self.now.subscribe();
         Box::pin(async move {
-            // An error means that the clock is gone: nobody can move it any more, so nothing is due.
+            // An error means that the clock was dropped: it does not move any more, so nothing is due.
             if now.wait_for(|now| *now >= at_ms).await.is_err() {
                 std::future::pending::<()>().await;
             }

@@ -1,8 +1,8 @@
-//! What falls due when: an ordered set of (time, key). It knows no clock and no task; its owner asks it.
+//! Deadlines: an ordered set of (time, key), without clock or task.
 
 use std::collections::BTreeSet;
 
-/// Keys with a time each, earliest first. A key may stand under one time only; its owner remembers which.
+/// Keys with a time each, earliest first. A key has one time at most, which its owner remembers.
 #[derive(Debug)]
 pub(crate) struct Deadlines<K> {
     set: BTreeSet<(i64, K)>,
@@ -15,22 +15,22 @@ impl<K> Default for Deadlines<K> {
 }
 
 impl<K: Ord + Clone> Deadlines<K> {
-    /// Notes that `key` falls due at `at` (ms).
+    /// Adds `key`, due at `at` in milliseconds.
     pub(crate) fn set(&mut self, at: i64, key: K) {
         self.set.insert((at, key));
     }
 
-    /// Takes back what [`Deadlines::set`] noted.
+    /// Removes what [`Deadlines::set`] added.
     pub(crate) fn clear(&mut self, at: i64, key: &K) {
         self.set.remove(&(at, key.clone()));
     }
 
-    /// The earliest time noted.
+    /// The earliest time.
     pub(crate) fn next(&self) -> Option<i64> {
         self.set.first().map(|(at, _)| *at)
     }
 
-    /// Takes out the earliest key that is due at `now`.
+    /// Removes and returns the earliest key that is due at `now`, with its time.
     pub(crate) fn pop_due(&mut self, now: i64) -> Option<(i64, K)> {
         (self.next()? <= now).then(|| self.set.pop_first()).flatten()
     }

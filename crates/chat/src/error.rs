@@ -1,6 +1,8 @@
 //! What can go wrong, in the words a client sees: one enum, one code each.
 //! How an error travels (ack, `error` event, `connect_error`) is decided by who answers, not here.
 
+use roomful_bus::BusError;
+use roomful_store::{Outage, StoreError};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -174,6 +176,28 @@ pub struct ErrorBody {
     /// Milliseconds until a try can succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+}
+
+impl From<StoreError> for ChatError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(Outage::Fenced) => Self::Unavailable(
+                "this node has lost its lease in the cluster and stores nothing until it has a new one",
+            ),
+            StoreError::Unavailable(_) => Self::Unavailable("the server can't reach its store"),
+            StoreError::Internal(_) | StoreError::Setup(_) => {
+                tracing::error!(%error, "the store failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<BusError> for ChatError {
+    fn from(error: BusError) -> Self {
+        tracing::debug!(%error, "failed to reach the registry");
+        Self::Unavailable("the server can't reach its cluster")
+    }
 }
 
 #[cfg(test)]

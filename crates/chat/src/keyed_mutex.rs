@@ -4,8 +4,8 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// A fixed set of async locks that keys are hashed to. Two keys may share a lock, which costs a wait and nothing else;
-/// so no task may hold the locks of two keys at a time.
+/// A fixed set of async locks that keys are hashed to. Two keys may share a lock, which costs a wait and
+/// nothing else; so no task may hold the locks of two keys at a time.
 ///
 /// The locks are async since their holders wait for the store.
 pub(crate) struct KeyedMutex {

@@ -15,10 +15,10 @@
 //! # }
 //! ```
 //!
-//! An event's way: `controller` (checks that all have in common) -> `handlers` -> `room` (order, delivery) -> `reply`.
-//! Only `events` knows the events' names and their JSON. The rules of typing, presence, notifications, rooms and tokens
-//! are pure values (`typing_tracker`, `presence_tracker`, `notification_tracker`, `room::subscribers`,
-//! `middleware::auth`); the servers are the shell.
+//! The way of an event: `controller` (the checks that all events share) -> `handlers` -> `log` (commit,
+//! delivery in log order) -> `reply`. Only `events` knows the names of events and their JSON. The rules are
+//! pure values (`presence::tracker`, `typing::tracker`, `notifications::tracker`, `room::subscribers`,
+//! `log::reorder_buffer`, `middleware::auth`), the servers the shells around them.
 
 pub mod admin;
 mod alarm;
@@ -26,8 +26,10 @@ mod app;
 pub mod clock;
 mod cluster;
 mod config;
+mod connections;
 mod controller;
 mod deadlines;
+mod detached;
 mod error;
 mod events;
 mod handlers;
@@ -46,6 +48,7 @@ mod room_manager;
 mod server;
 mod session;
 mod stats;
+mod supervisor;
 pub mod types;
 pub mod typing;
 mod unread;

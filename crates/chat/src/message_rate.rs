@@ -1,4 +1,4 @@
-//! How many messages a second: samples of the counts over the last minute, as a value.
+//! Messages per second over the last minute, as a value that samples the counts.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use crate::metrics::Messages;
 
 /// Time between two samples, in milliseconds.
 const STEP_MS: i64 = 5_000;
-/// Samples kept: with the present, they span a minute.
+/// Samples kept: with the present they span a minute.
 const SAMPLES: usize = 12;
 
 /// The latest samples, oldest first; never empty.
@@ -16,12 +16,12 @@ pub(crate) struct MessageRate {
     next: i64,
 }
 
-/// Messages a second, on average.
+/// Messages per second, on average.
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct PerSecond {
-    /// Committed.
+    /// Committed messages.
     pub committed: f64,
-    /// Queued for a socket, once for each.
+    /// Messages queued for a socket, counted for each socket.
     pub delivered: f64,
 }
 
@@ -50,7 +50,7 @@ impl MessageRate {
         let Some((since, before)) = self.samples.front() else {
             return PerSecond::default();
         };
-        // A shorter time says little, and none is no divisor.
+        // A shorter time says little, and zero can't divide.
         let seconds = precise(now_ms.saturating_sub(*since).max(1_000).unsigned_abs()) / 1_000.0;
         let rate = |now: u64, before: u64| precise(now.saturating_sub(before)) / seconds;
         PerSecond {
@@ -60,7 +60,7 @@ impl MessageRate {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "an average need not be exact")]
+#[allow(clippy::cast_precision_loss, reason = "an average is not exact anyway")]
 fn precise(count: u64) -> f64 {
     count as f64
 }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_average_is_that_of_the_last_minute() {
+    fn the_average_covers_the_last_minute() {
         let mut pace = MessageRate::starting(0);
         let at = |pace: &MessageRate, now, count| pace.per_second(now, messages(count)).committed;
         assert!((at(&pace, 0, 0) - 0.0).abs() < 1e-9);

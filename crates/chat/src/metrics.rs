@@ -1,4 +1,4 @@
-//! The figures of chat. Handles are made once: a look-up by name costs more than the increment.
+//! The metrics of chat. The handles are created once, since a look-up by name costs more than an increment.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,14 +8,14 @@ use crate::{error::ErrorCode, events::EventKind};
 
 pub(crate) struct Metrics {
     pub(crate) users_online: Gauge,
-    /// Messages committed.
+    /// Committed messages.
     pub(crate) messages_in: Tally,
-    /// Messages queued for a socket, once for each.
+    /// Messages queued for a socket, counted for each socket.
     pub(crate) messages_out: Tally,
     pub(crate) sent_away: Counter,
-    /// Committed entries that the store could not read back.
+    /// Committed entries that the store failed to read.
     pub(crate) unreadable: Counter,
-    /// Clients that came back and wait for their turn.
+    /// Clients that wait for a permit to resume.
     pub(crate) sessions_waiting: Gauge,
     resumed: Counter,
     not_resumed: Counter,
@@ -55,7 +55,7 @@ impl Metrics {
         }
     }
 
-    /// A client asked for its session.
+    /// A client asked to resume its session.
     pub(crate) fn resumed(&self, given_back: bool) {
         let counter = if given_back {
             &self.resumed
@@ -75,13 +75,13 @@ impl Metrics {
 /// Messages since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Messages {
-    /// Committed.
+    /// Committed messages.
     pub committed: u64,
-    /// Queued for a socket, once for each.
+    /// Messages queued for a socket, counted for each socket.
     pub delivered: u64,
 }
 
-/// A counter that can be read, which those of the recorder can't.
+/// A counter that can be read, unlike a counter of the recorder.
 pub(crate) struct Tally {
     counter: Counter,
     count: AtomicU64,
@@ -105,7 +105,7 @@ impl Tally {
     }
 }
 
-/// One more in a gauge, as long as it lives.
+/// Adds one to a gauge as long as it lives.
 pub(crate) struct Counted<'a>(&'a Gauge);
 
 impl<'a> Counted<'a> {
@@ -121,10 +121,10 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// How many, as a gauge takes it.
+/// A number of things, as gauges take it.
 #[allow(
     clippy::cast_precision_loss,
-    reason = "exact for any count of things in memory"
+    reason = "exact for any number of things in memory"
 )]
 pub(crate) fn count(things: usize) -> f64 {
     things as f64

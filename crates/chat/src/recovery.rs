@@ -6,26 +6,18 @@
 //!
 //! Nobody but its user gets a session, with a token that is good now and allows all of its rooms.
 
+pub(crate) mod registry;
 mod restore;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use metrics::Gauge;
-use parking_lot::Mutex;
 use roomful_socket::{PrivateId, Reason, Recovery, RecoveryRequest, Restoring, Socket};
 use roomful_store::{NewSession, RoomId, SessionKey, SessionOwner, StoreError};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
+use self::registry::{End, SessionRegistry};
 pub(crate) use self::restore::resume;
-use crate::{
-    alarm::Alarm, app::App, config::RecoveryConfig, error::ChatError, metrics::Counted, room::Subscriber,
-    room_manager::RoomRef, session::Session,
-};
+use crate::{app::App, error::ChatError, room::Subscriber, room_manager::RoomRef, session::Session};
 
 /// How often the store is told that the process is alive, in milliseconds: so much of the window may be lost with it.
 const BEAT_MS: i64 = 5_000;
@@ -33,68 +25,10 @@ const BEAT_MS: i64 = 5_000;
 /// How long a client that comes back waits for the end of the connection that still has its session.
 const HANDOVER: Duration = Duration::from_secs(5);
 
-/// Sessions whose end the store may have to be told of later, at most.
-const UNENDED: usize = 100_000;
 /// Forgettings that are under way at a time.
 const WRITES_AT_A_TIME: usize = 64;
 
-/// What the process itself knows of sessions.
-pub(crate) struct Remembered {
-    /// Done once the sessions of the process before are known to be lost.
-    inherited: OnceCell<()>,
-    /// The sessions that are being given back, as many as there are turns at most.
-    restoring: Mutex<HashSet<SessionKey>>,
-    turns: Semaphore,
-    next_beat: Mutex<i64>,
-    alarm: Alarm,
-    /// Sessions whose end the store does not know of yet.
-    unended: Mutex<HashMap<SessionKey, (SessionOwner, End)>>,
-}
-
-/// What the store is to be told of a session.
-#[derive(Clone, Copy)]
-enum End {
-    /// It is over. Nobody gets it back meanwhile.
-    Over,
-    /// Its connection was lost then. Who comes back takes it up as from a connection that does not know that it is dead.
-    Lost(i64),
-}
-
-impl Remembered {
-    pub(crate) fn starting(now: i64, config: &RecoveryConfig) -> Self {
-        Self {
-            inherited: OnceCell::new(),
-            restoring: Mutex::default(),
-            turns: Semaphore::new(config.concurrency.max(1)),
-            next_beat: Mutex::new(now),
-            alarm: Alarm::default(),
-            unended: Mutex::default(),
-        }
-    }
-
-    /// A turn to be given one's session back.
-    async fn turn(&self, waiting: &Gauge) -> Option<SemaphorePermit<'_>> {
-        if let Ok(turn) = self.turns.try_acquire() {
-            return Some(turn);
-        }
-        let _waiting = Counted::one(waiting);
-        // Nobody closes them.
-        self.turns.acquire().await.ok()
-    }
-
-    /// The store could not be told: it is told later.
-    fn end_later(&self, key: SessionKey, owner: SessionOwner, end: End) {
-        let mut unended = self.unended.lock();
-        if unended.len() < UNENDED {
-            unended.insert(key, (owner, end));
-        }
-    }
-
-    /// Whether a session is over, though the store does not know it yet.
-    fn is_over(&self, key: SessionKey) -> bool {
-        matches!(self.unended.lock().get(&key), Some((_, End::Over)))
-    }
-
+impl SessionRegistry {
     async fn end_now(&self, app: &App) -> Result<(), StoreError> {
         let waiting: Vec<_> = self
             .unended
@@ -135,7 +69,7 @@ impl Recovery for Sessions {
     fn restore<'a>(&'a self, socket: &'a Socket, claim: &'a RecoveryRequest) -> Restoring<'a> {
         let app = &self.0;
         Box::pin(async move {
-            let _turn = app.recovery.turn(&app.metrics.sessions_waiting).await;
+            let _turn = app.recovery.permit(&app.metrics.sessions_waiting).await;
             // Who has given up meanwhile may have come back by another connection, which is to have the session.
             if !socket.is_open() {
                 return None;

@@ -1,33 +1,39 @@
-//! The rooms that are in memory: opened once, found by name or id, gone when nobody needs them.
+//! The rooms in memory: opened once, found by name or id, dropped when nothing needs them.
 //!
-//! Whoever needs a room holds a [`RoomRef`]: each subscribed socket, each handler at work, each flush. With the last
-//! one the room leaves memory. As it can't leave while anything of it is under way, a room that is opened afresh
-//! finds in the store all that was ever delivered.
+//! Each subscribed socket, each handler at work and each queued write holds a [`RoomRef`]. The room leaves
+//! memory with the last one. It can't leave while one of its writes is under way, so a room that is opened
+//! again finds in the store everything that was delivered.
 
 use std::{collections::HashMap, ops::Deref, sync::Arc};
 
 use ::metrics::Gauge;
 use parking_lot::Mutex;
+use roomful_bus::Subscription;
 use roomful_store::{RoomId, RoomRow, Store};
 
 use crate::{
-    clock::Clock, cluster::Cluster, error::ChatError, keyed_mutex::KeyedMutex, metrics::count, room::Room,
-    types::RoomName,
+    clock::Clock, error::ChatError, keyed_mutex::KeyedMutex, metrics::count, room::Room, types::RoomName,
 };
 
-/// How many rooms may be opened at a time; two of one name never are.
+/// Locks for opening rooms; a room is never opened twice at the same time.
 const OPENERS: usize = 256;
+
+/// The bus, as rooms use it.
+pub(crate) trait RoomTopics: Send + Sync {
+    /// This node gets the messages about the room as long as the subscription lives.
+    fn subscribe_room(&self, room: RoomId) -> Subscription;
+}
 
 /// All rooms in memory.
 pub(crate) struct RoomManager {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     index: Mutex<Index>,
-    /// Opening a room is an await, so it is done under an async lock: one flight per name.
+    /// Opening a room waits for the store.
     openers: KeyedMutex,
     gauge: Gauge,
-    /// The other nodes, if there are any.
-    cluster: Option<Arc<Cluster>>,
+    /// The bus, if other nodes write, too.
+    topics: Option<Arc<dyn RoomTopics>>,
 }
 
 #[derive(Default)]
@@ -38,7 +44,7 @@ struct Index {
 
 struct Entry {
     room: Arc<Room>,
-    /// How many [`RoomRef`]s there are.
+    /// The number of [`RoomRef`]s.
     refs: usize,
 }
 
@@ -46,11 +52,11 @@ impl RoomManager {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        cluster: Option<Arc<Cluster>>,
+        topics: Option<Arc<dyn RoomTopics>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
-            cluster,
+            topics,
             clock,
             index: Mutex::default(),
             openers: KeyedMutex::new(OPENERS),
@@ -58,7 +64,10 @@ impl RoomManager {
         })
     }
 
-    /// The room of this name, from memory or the store; `None` if there is none and `create` does not ask for one.
+    /// The room of this name, from memory or the store. `None` if it does not exist and `create` is false.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: the store failed, or the room was deleted or restored meanwhile.
     pub(crate) async fn open(
         self: &Arc<Self>,
         name: &RoomName,
@@ -76,15 +85,16 @@ impl RoomManager {
             return Ok(None);
         };
         let mut room = Room::new(name.clone(), &row);
-        let Some(cluster) = &self.cluster else {
+        let Some(topics) = &self.topics else {
             let room = self.insert(room);
             self.give_name(&room);
             return Ok(Some(room));
         };
-        // Others write, too. What is delivered from now on is noted; what was delivered before, the store knows by now.
-        room.heard = Some(cluster.hear_room(room.id));
+        // Other nodes write, too. From here on the bus brings new entries, so the head must be read again
+        // after this.
+        room.topic = Some(topics.subscribe_room(room.id));
         let room = self.insert(room);
-        // Another epoch means that the log was restored meanwhile.
+        // A room of another epoch: the log was restored meanwhile.
         let same = |now: &RoomRow| now.id == room.id && *now.epoch == *room.epoch;
         let Some(now) = open(false).await?.filter(same) else {
             return Err(ChatError::Unavailable(
@@ -106,20 +116,20 @@ impl RoomManager {
         self.index.lock().by_id.contains_key(&id)
     }
 
-    /// The rooms that are in memory.
+    /// The ids of the rooms in memory.
     pub(crate) fn ids(&self) -> Vec<RoomId> {
         self.index.lock().by_id.keys().copied().collect()
     }
 
-    /// What is in memory is void: whoever opens a room from now on gets it as the store has it. Who still holds one may
-    /// finish.
+    /// Forgets all rooms, since the log was restored: a room that is opened from now on is read from the
+    /// store. Holders of a [`RoomRef`] keep the former room.
     pub(crate) fn forget_all(&self) {
         let forgotten = std::mem::take(&mut *self.index.lock());
         self.gauge.set(0.0);
         drop(forgotten);
     }
 
-    /// The room was deleted: whoever opens its name from now on gets another. Who still holds it may finish.
+    /// Forgets the name of a deleted room: a room that is opened under it from now on is another one.
     pub(crate) fn detach(&self, room: &Room) {
         let mut index = self.index.lock();
         if index.by_name.get(&room.name) == Some(&room.id) {
@@ -127,7 +137,7 @@ impl RoomManager {
         }
     }
 
-    /// How many rooms are in memory.
+    /// The number of rooms in memory.
     pub(crate) fn len(&self) -> usize {
         self.index.lock().by_id.len()
     }
@@ -148,7 +158,7 @@ impl RoomManager {
                 refs: 1,
             },
         );
-        // The gauge is set under the lock, so that an older count can't overwrite a newer one.
+        // Under the lock, so that an older count can't overwrite a newer one.
         self.gauge.set(count(index.by_id.len()));
         RoomRef {
             room,
@@ -156,7 +166,7 @@ impl RoomManager {
         }
     }
 
-    /// From now on it is found by its name.
+    /// The room can be found by its name from now on.
     fn give_name(&self, room: &Room) {
         let mut index = self.index.lock();
         index.by_name.insert(room.name.clone(), room.id);
@@ -169,7 +179,7 @@ impl RoomManager {
         };
         entry.refs -= 1;
         if entry.refs == 0 {
-            // Dropped by whoever holds `room`, without the lock.
+            // The caller still holds `room`, so it is dropped after the lock is released.
             index.by_id.remove(&room.id);
             if index.by_name.get(&room.name) == Some(&room.id) {
                 index.by_name.remove(&room.name);
@@ -180,7 +190,7 @@ impl RoomManager {
 }
 
 impl Entry {
-    /// Not another one of the same id, from before all was forgotten.
+    /// False for a room of the same id from before a restore.
     fn is(&self, room: &Arc<Room>) -> bool {
         Arc::ptr_eq(&self.room, room)
     }
@@ -197,7 +207,7 @@ impl Index {
     }
 }
 
-/// A room that stays in memory as long as this does.
+/// A room that stays in memory as long as this handle lives.
 pub(crate) struct RoomRef {
     room: Arc<Room>,
     manager: Arc<RoomManager>,
@@ -252,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_room_is_opened_once_and_goes_with_its_last_reference() {
+    async fn a_room_is_opened_once_and_dropped_with_its_last_reference() {
         let (rooms, _store, _data) = manager();
         let name = RoomName::new("lobby").unwrap();
         let opened = (0..50).map(|_| {
@@ -276,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_room_that_nobody_made_is_made_only_when_asked_for() {
+    async fn opening_creates_a_room_only_on_demand() {
         let (rooms, store, _data) = manager();
         let name = RoomName::new("lobby").unwrap();
         assert!(rooms.open(&name, false).await.unwrap().is_none());

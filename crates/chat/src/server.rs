@@ -2,9 +2,10 @@
 
 use std::{
     hash::RandomState,
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{Arc, Weak, atomic::AtomicU64},
 };
 
+use ::metrics::counter;
 use parking_lot::Mutex;
 use rand::RngExt as _;
 use roomful_socket::{Drain, Namespace, WebSocketServer};
@@ -15,21 +16,27 @@ use crate::{
     alarm::Alarm,
     app::App,
     clock::{Clock, SystemClock},
-    cluster::{self, Cluster, ClusterConfig},
+    cluster::{Cluster, ClusterConfig, ClusterParts},
     config::ChatConfig,
     controller,
     error::ChatError,
     events::connection::{DRAINING, Draining},
     handlers::connection,
     keyed_mutex::KeyedMutex,
-    log::{pipeline::Pipeline, position::LogCursor},
+    log::{
+        self,
+        appender::{Appender, AppenderParts},
+        follower::{ClusterLog, Follower, FollowerParts},
+        inbox::EntryInbox,
+        position::LogCursor,
+    },
     message_rate::MessageRate,
     metrics::Metrics,
     middleware::{admission::admit, connection_gate::ConnectionGate, rate_limit::RateLimiters},
     notifications::server::NotificationServer,
     presence::server::PresenceServer,
-    recovery::{self, Remembered},
-    room_manager::RoomManager,
+    recovery::{self, registry::SessionRegistry},
+    room_manager::{RoomManager, RoomTopics},
     stats::{NodeStats, Stats},
     types::{Notified, Notify},
     typing::server::TypingServer,
@@ -39,22 +46,22 @@ use crate::{
 /// Locks for changes of memberships; two of one user in one room never run at the same time.
 const MEMBERSHIP_LOCKS: usize = 4_096;
 
-/// Chat and presence on a Socket.IO server. Clones are the same server.
+/// Chat and presence on a Socket.IO server. Clones share one server.
 #[derive(Clone)]
 pub struct ChatServer {
     pub(crate) app: Arc<App>,
 }
 
 impl ChatServer {
-    /// Serves chat in the namespace `/` of `server`, on the machine's clock. Call it inside a tokio runtime and
-    /// before the server takes clients, and not twice for one server.
+    /// Serves chat in the namespace `/` of `server`, on the machine's clock. Call it once for each server,
+    /// inside a tokio runtime and before the server accepts clients.
     ///
-    /// The server's own handlers keep the chat alive: dropping what this returns does not end it.
+    /// The handlers of the server keep the chat alive: dropping the return value does not end it.
     pub fn attach(server: &WebSocketServer, store: Arc<dyn Store>, config: ChatConfig) -> Self {
         Self::attach_with_clock(server, store, config, Arc::new(SystemClock))
     }
 
-    /// The same on another clock, for tests.
+    /// Like [`attach`](Self::attach), on another clock, for tests.
     pub fn attach_with_clock(
         server: &WebSocketServer,
         store: Arc<dyn Store>,
@@ -64,7 +71,7 @@ impl ChatServer {
         Self::attach_to(server, store, config, clock, None)
     }
 
-    /// The same as one of several nodes that share the store.
+    /// Like [`attach`](Self::attach), as one of several nodes that share the store.
     pub fn attach_to(
         server: &WebSocketServer,
         store: Arc<dyn Store>,
@@ -72,35 +79,27 @@ impl ChatServer {
         clock: Arc<dyn Clock>,
         cluster: Option<ClusterConfig>,
     ) -> Self {
-        let cluster = cluster.map(Cluster::new);
-        let app = Arc::new(App::new(server.of("/"), store, config, clock, cluster));
-        // Once per chat.
-        let _ = app.pipeline.app.set(Arc::downgrade(&app));
-        app.start_alarms();
-        App::listen(&app);
+        let app = App::start(server.of("/"), store, config, clock, cluster);
         let gate = Arc::clone(&app.gate);
         server.accept_while(move || gate.is_open());
-        if let Some(cluster) = &app.cluster {
-            cluster::start(&app, cluster);
-        }
         Self { app }
     }
 
-    /// What is going on now on this node.
+    /// The figures of this node.
     pub fn stats(&self) -> Stats {
         self.app.stats()
     }
 
-    /// This node's name; `local` where there is no cluster.
+    /// This node's name; `local` without a cluster.
     pub fn node(&self) -> &str {
         let cluster = self.app.cluster.as_ref();
         cluster.map_or("local", |cluster| cluster.node())
     }
 
-    /// What is going on on the other nodes.
+    /// The figures of the other nodes, as of their last heartbeats.
     ///
     /// # Errors
-    /// `unavailable` if nobody can say.
+    /// `unavailable` if the registry can't be asked.
     pub async fn other_nodes(&self) -> Result<Vec<NodeStats>, ChatError> {
         match &self.app.cluster {
             Some(cluster) => cluster.other_nodes().await,
@@ -108,18 +107,20 @@ impl ChatServer {
         }
     }
 
-    /// Whether clients are welcome: not while this node has lost its part in its cluster.
+    /// Whether this node accepts clients: not while it has no lease in its cluster.
     pub fn is_serving(&self) -> bool {
-        self.app.gate.takes_part()
+        self.app.gate.has_lease()
     }
 
-    /// Waits until this node has its part in its cluster, if it is in one.
+    /// Waits until this node has a lease in its cluster, if it is in one.
     pub async fn takes_part(&self) {
-        self.app.presence.takes_part().await;
+        if let Some(cluster) = &self.app.cluster {
+            cluster.lease_held().await;
+        }
     }
 
-    /// Clients that are sent away are told before, by `server:draining`: when to come back at the earliest, each at another
-    /// time.
+    /// Adds the event `server:draining` to a drain: it tells each client, before its connection is closed,
+    /// when to come back at the earliest. The times differ.
     pub fn hinting(&self, drain: Drain) -> Drain {
         let app = Arc::clone(&self.app);
         drain.before_wave(move |sockets| {
@@ -128,35 +129,35 @@ impl ChatServer {
                     retry_after_ms: rand::rng().random_range(0..1_000),
                 };
                 if let Err(error) = socket.emit(DRAINING, &hint) {
-                    tracing::debug!(%error, "a client that is sent away can't be told");
+                    tracing::debug!(%error, "failed to announce the drain to a client");
                 }
             }
             app.metrics.sent_away.increment(sockets.len() as u64);
         })
     }
 
-    /// The first step of going down, before the transport closes: takes no further sends (they are refused as
-    /// `unavailable`) and waits until every one that was accepted is committed and answered.
+    /// The first step of a shutdown, before the transport closes: answers further sends with `unavailable`,
+    /// and waits until all accepted ones are committed and answered.
     pub async fn stop_sends(&self) {
-        self.app.pipeline.stop().await;
+        self.app.appender.stop().await;
     }
 
-    /// Posts a notification to users, wherever they are: live to all sockets of those who are connected, and to each
-    /// other device of theirs when it comes back, once.
+    /// Posts a notification to users: at once to all sockets of connected devices, and once to each other
+    /// device when it connects.
     ///
-    /// Post again under the same `id` if the outcome is unknown.
+    /// If the outcome is unknown, post again under the same `id`.
     ///
     /// # Errors
-    /// `invalid_request` or `payload_too_large` for what may not be posted, `conflict` if the id stands for another
-    /// notification, `unavailable` if the store or the server can't take it now.
+    /// `invalid_request` and `payload_too_large` for an invalid notification, `conflict` if the id was used
+    /// for another one, `unavailable` if the store or the server can't take it now.
     pub async fn notify(&self, notify: Notify) -> Result<Notified, ChatError> {
         self.app.notifications.post(notify).await
     }
 
-    /// The last step before the store is closed, after the transport was: [`ChatServer::stop_sends`], if that was not
-    /// called, and then notes when the users who are still online were last seen.
+    /// The last step of a shutdown, after the transport and before the store is closed: does what
+    /// [`ChatServer::stop_sends`] does, and stores when the users who are still online were last seen.
     pub async fn drain(&self) {
-        self.app.pipeline.stop().await;
+        self.app.appender.stop().await;
         self.app.notifications.drain().await;
         self.app.presence.note_last_seen().await;
         self.app.presence.close().await;
@@ -164,15 +165,50 @@ impl ChatServer {
 }
 
 impl App {
-    fn new(
+    /// Builds all parts and starts their tasks.
+    fn start(
         namespace: Namespace,
         store: Arc<dyn Store>,
         config: ChatConfig,
         clock: Arc<dyn Clock>,
-        cluster: Option<Arc<Cluster>>,
+        cluster: Option<ClusterConfig>,
+    ) -> Arc<Self> {
+        let app = Arc::new_cyclic(|app| Self::new(app, namespace, store, config, clock, cluster));
+        app.start_alarms();
+        Self::listen(&app);
+        if let Some(cluster) = &app.cluster {
+            cluster.start();
+        }
+        app
+    }
+
+    /// `app` is the app that this builds, for the parts that call it.
+    fn new(
+        app: &Weak<Self>,
+        namespace: Namespace,
+        store: Arc<dyn Store>,
+        config: ChatConfig,
+        clock: Arc<dyn Clock>,
+        cluster: Option<ClusterConfig>,
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let rooms = RoomManager::new(Arc::clone(&store), Arc::clone(&clock), cluster.clone());
+        let head = store.log_head();
+        let inbox = Arc::new(EntryInbox::starting(&head));
+        let log = Arc::new(LogCursor::starting(head, config.recovery.is_on()));
+        let control_room = Arc::default();
+        let cluster = cluster.map(|config| {
+            let parts = ClusterParts {
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
+                cursor: Arc::clone(&log),
+                inbox: Arc::clone(&inbox),
+                control_room: Arc::clone(&control_room),
+                events: app.clone(),
+            };
+            Cluster::new(config, parts)
+        });
+        let topics = cluster.clone().map(|cluster| cluster as Arc<dyn RoomTopics>);
+        let rooms = RoomManager::new(Arc::clone(&store), Arc::clone(&clock), topics);
         let connections = Arc::default();
         let presence = Arc::new(PresenceServer::new(
             &config,
@@ -192,23 +228,30 @@ impl App {
             &presence,
             &connections,
         ));
-        let log = Arc::new(LogCursor::starting(store.log_head(), config.recovery.is_on()));
-        let pipeline = Pipeline {
+        let follower = Arc::new(Follower::new(FollowerParts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             namespace: namespace.clone(),
             metrics: Arc::clone(&metrics),
             rooms: Arc::clone(&rooms),
-            log: Arc::clone(&log),
+            cursor: Arc::clone(&log),
             unread: Arc::clone(&unread),
+            inbox: Arc::clone(&inbox),
+            cluster: cluster.as_ref().map(|_| ClusterLog {
+                control_room,
+                control_handler: app.clone(),
+                backfills: counter!("roomful_cluster_backfills_total"),
+            }),
+        }));
+        let parts = AppenderParts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            cursor: Arc::clone(&log),
+            inbox,
+            follower: Arc::clone(&follower),
             cluster: cluster.clone(),
-            delivering: tokio::sync::Mutex::default(),
-            app: OnceLock::new(),
-            room_queue: config.room_queue,
-            server_queue: config.server_queue,
-            places: Arc::new(Semaphore::new(config.server_queue as usize)),
-            queue: Mutex::default(),
         };
+        let appender = Arc::new(Appender::new(parts, &config));
         Self {
             gate: Arc::new(ConnectionGate::new(&clock, cluster.as_ref())),
             limiters: RateLimiters::new(config.rates, Arc::clone(&clock)),
@@ -220,7 +263,9 @@ impl App {
             pace: Mutex::new(MessageRate::starting(clock.now_ms())),
             pace_alarm: Alarm::default(),
             log,
-            pipeline: Arc::new(pipeline),
+            _log_task: log::start(Arc::clone(&appender), Arc::clone(&follower)),
+            appender,
+            follower,
             typing: Arc::new(TypingServer::new(
                 config.typing,
                 &clock,
@@ -228,7 +273,7 @@ impl App {
                 &namespace,
                 cluster.clone(),
             )),
-            recovery: Remembered::starting(clock.now_ms(), &config.recovery),
+            recovery: SessionRegistry::starting(clock.now_ms(), &config.recovery),
             presence,
             notifications: Arc::new(NotificationServer::new(
                 &config,
@@ -270,9 +315,9 @@ impl App {
 
     fn listen(app: &Arc<Self>) {
         let namespace = &app.namespace;
-        let at_the_door = Arc::clone(app);
+        let on_admission = Arc::clone(app);
         namespace.use_middleware(move |socket| {
-            let app = Arc::clone(&at_the_door);
+            let app = Arc::clone(&on_admission);
             async move { admit(&app, &socket).await }
         });
         let on_connect = Arc::clone(app);
@@ -289,8 +334,9 @@ impl App {
     }
 }
 
-/// Serials tell the sessions of a process apart; in a cluster, with near certainty, those of all processes, since the store
-/// knows by them who has a session.
+/// The first serial of this process. Serials identify the sessions of a process. In a cluster they identify,
+/// with near certainty, the sessions of all processes, since the store tells the owners of sessions apart by
+/// them.
 fn first_serial(in_cluster: bool) -> u64 {
     if in_cluster {
         u64::from(rand::rng().random_range(1..u32::MAX >> 1)) << 32

@@ -6,15 +6,20 @@ use std::sync::{
 };
 
 use parking_lot::Mutex;
+use roomful_socket::Socket;
 use roomful_store::{LogPosition, RoomId, SessionKey};
 use tokio::sync::Semaphore;
 
 use crate::{
+    connections::ConnectionSlot,
     error::ChatError,
-    middleware::{admission::ConnectionSlot, rate_limit::ConnectionLimiter},
+    middleware::rate_limit::ConnectionLimiter,
     notifications::tracker::Device,
     presence::tracker::{Choice, Recalled},
-    room::pending_join::PendingJoin,
+    room::{
+        Subscriber,
+        pending_join::{JoiningSession, PendingJoin},
+    },
     room_manager::RoomRef,
     types::UserId,
     types::{Claims, RoomName},
@@ -163,15 +168,6 @@ impl Session {
                 .any(|room| rooms.contains(&room.id))
     }
 
-    pub(crate) fn remember_room(&self, room: RoomRef) {
-        let mut life = self.life.lock();
-        if !life.joined.iter().any(|known| known.id == room.id) {
-            // Most sockets are in one room: no place for more than there are.
-            life.joined.reserve_exact(1);
-            life.joined.push(room);
-        }
-    }
-
     pub(crate) fn forget_room(&self, room: RoomId) {
         let mut life = self.life.lock();
         let gone = life
@@ -185,11 +181,6 @@ impl Session {
 
     pub(crate) fn take_rooms(&self) -> Vec<RoomRef> {
         std::mem::take(&mut self.life.lock().joined)
-    }
-
-    /// The rooms that the socket is subscribed to.
-    pub(crate) fn joined_rooms(&self) -> Vec<RoomRef> {
-        self.life.lock().joined.clone()
     }
 
     // ---- recovery
@@ -269,6 +260,37 @@ impl Session {
     pub(crate) async fn sends_settled(&self, places: u32) {
         // An error would mean that the semaphore was closed, which nobody does.
         drop(self.sends.acquire_many(places).await);
+    }
+}
+
+impl JoiningSession for Session {
+    fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    fn subscriber(&self, socket: &Socket) -> Subscriber {
+        Subscriber {
+            socket: socket.clone(),
+            user: Arc::clone(&self.user),
+            plain: self.plain,
+        }
+    }
+
+    fn joined_rooms(&self) -> Vec<RoomRef> {
+        self.life.lock().joined.clone()
+    }
+
+    fn remember_room(&self, room: RoomRef) {
+        let mut life = self.life.lock();
+        if !life.joined.iter().any(|known| known.id == room.id) {
+            // Most sockets are in one room: no capacity beyond that.
+            life.joined.reserve_exact(1);
+            life.joined.push(room);
+        }
+    }
+
+    fn forget_room(&self, room: &RoomRef) {
+        self.forget_room(room.id);
     }
 }
 

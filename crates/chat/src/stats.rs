@@ -4,27 +4,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{message_rate::PerSecond, metrics::Messages};
 
-/// What is going on on one node, as of its last sign of life.
+/// The figures of one node, as of its last heartbeat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeStats {
-    /// Its name.
+    /// The node's name.
     pub node: String,
-    /// Its figures.
+    /// The node's figures.
     pub stats: Stats,
 }
 
-/// What is going on, in numbers.
+/// The figures of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Authenticated connections.
     pub connections: usize,
-    /// Users who are online; all devices of one count once.
+    /// Users who are online, each counted once for all devices.
     pub users: usize,
-    /// Rooms in memory: those that somebody is subscribed to.
+    /// Rooms in memory: those with subscribers.
     pub rooms: usize,
     /// Messages since the start.
     pub messages: Messages,
-    /// Messages a second, over the last minute or less.
+    /// Messages per second, over the last minute or less.
     pub per_second: PerSecond,
 }

@@ -1,7 +1,7 @@
-//! Telling users what they have not read in rooms that their sockets are not subscribed to.
+//! Unread counts for users whose sockets are not subscribed to the room.
 //!
-//! Messages come faster than anybody wants to hear of their number: a room that has changed is looked at once in an
-//! interval, and then each of its members who is online and has such a socket is told the count as it stands.
+//! Messages come faster than a user needs new counts. So a changed room is handled once in an interval: each online
+//! member with such a socket gets the count of that moment.
 
 use std::{
     collections::HashMap,
@@ -18,10 +18,10 @@ use crate::{
     alarm::Alarm,
     clock::Clock,
     config::ChatConfig,
+    connections::UserConnections,
     deadlines::Deadlines,
     events::inbox::{UNREAD, UnreadIn},
     keyed_mutex::KeyedMutex,
-    middleware::admission::UserConnections,
     presence::server::PresenceServer,
     room::Room,
     session::Session,
@@ -29,17 +29,17 @@ use crate::{
     types::UserId,
 };
 
-/// Counts that are made at a time, so that the store has readers left for others.
+/// Counts that are read at a time, so that the store has readers left for others.
 const COUNTS_AT_A_TIME: usize = 2;
 /// Locks for counts; two counts of one user and room are never made at the same time.
 const COUNT_LOCKS: usize = 1_024;
 
-/// Which rooms have changed, and whom to tell.
+/// Collects the rooms that have changed, and sends their members the counts.
 pub(crate) struct UnreadPublisher {
     changed: Mutex<Changed>,
     alarm: Alarm,
     interval_ms: i64,
-    /// Rooms with more members online are not told: the cost of a message would grow with their number.
+    /// Rooms with more members online get no counts: the cost of a message would grow with their number.
     most: usize,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -47,13 +47,12 @@ pub(crate) struct UnreadPublisher {
     presence: Arc<PresenceServer>,
     connections: Arc<UserConnections>,
     keys: RandomState,
-    /// Who is being told of a room. A count that was made first would else be told last now and then, and stay on the
-    /// screen. Async, since counting waits for the store.
+    /// Locked for a user and room from the count to the event, so that an older count is never sent last.
     counting: KeyedMutex,
 }
 
-/// The rooms that wait. There are no more of them than rooms that had a message within the interval. They are known by
-/// name, so that waiting keeps none in memory that nobody is in.
+/// The rooms that wait: at most the rooms that had a message within the interval. By name, so that an idle
+/// room does not stay in memory for it.
 #[derive(Default)]
 struct Changed {
     rooms: HashMap<RoomId, RoomName>,
@@ -91,12 +90,12 @@ impl UnreadPublisher {
             .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
     }
 
-    /// A message came to the room, or one was deleted.
+    /// A message was sent to the room, or one was deleted.
     pub(crate) fn room_changed(&self, room: &Room) {
         self.changed(room.id, &room.name);
     }
 
-    /// The same of a room that need not be in memory.
+    /// Like [`room_changed`](Self::room_changed), for a room that may not be in memory.
     pub(crate) fn changed(&self, room: RoomId, name: &RoomName) {
         let online = self.presence.count_everyone_in(room);
         if online == 0 || online > self.most {
@@ -113,7 +112,7 @@ impl UnreadPublisher {
         self.alarm.moved(was_next, changed.due.next());
     }
 
-    /// The same of a room that only its id is known of.
+    /// Like [`room_changed`](Self::room_changed), for a room whose name is unknown.
     pub(crate) async fn changed_by_id(&self, room: RoomId) {
         if self.presence.count_everyone_in(room) == 0 {
             return;
@@ -124,13 +123,13 @@ impl UnreadPublisher {
                     self.changed(room, &name);
                 }
             }
-            // Its members went with it.
+            // Its memberships were deleted with it.
             Ok(None) => {}
-            Err(error) => tracing::warn!(room, %error, "a room that has changed can't be looked up"),
+            Err(error) => tracing::warn!(room, %error, "failed to look up a room that has changed"),
         }
     }
 
-    /// The user has read on: their other sockets are told at once.
+    /// The user has read on: their other sockets get the count at once.
     pub(crate) async fn user_read(&self, user: &UserId, room: RoomId, name: &RoomName) {
         self.tell(user, room, name).await;
     }
@@ -155,8 +154,8 @@ impl UnreadPublisher {
             .await;
     }
 
-    /// The user's sockets that may see the room, but are not subscribed to it.
-    fn strangers(&self, user: &UserId, room: RoomId, name: &RoomName) -> Vec<Socket> {
+    /// The user's sockets that may enter the room and are not subscribed to it.
+    fn unsubscribed_sockets(&self, user: &UserId, room: RoomId, name: &RoomName) -> Vec<Socket> {
         let mut sockets = self.connections.sockets(user);
         sockets.retain(|socket| {
             let session = socket.state::<Session>();
@@ -165,9 +164,9 @@ impl UnreadPublisher {
         sockets
     }
 
-    /// Counts what the user has not read, and tells those of their sockets that don't see it for themselves.
+    /// Counts what the user has not read, and sends it to their sockets that are not subscribed to the room.
     async fn tell(&self, user: &UserId, room: RoomId, name: &RoomName) {
-        let sockets = self.strangers(user, room, name);
+        let sockets = self.unsubscribed_sockets(user, room, name);
         if sockets.is_empty() {
             return;
         }
@@ -175,9 +174,9 @@ impl UnreadPublisher {
         let _one_count = self.counting.lock((room, user)).await;
         match self.store.unread(room, user).await {
             Ok(Some(unread)) => self.send(name, &sockets, unread, Class::Latest(key)),
-            // They left meanwhile.
+            // The user has left the room.
             Ok(None) => {}
-            Err(error) => tracing::warn!(room, %error, "what is unread can't be counted"),
+            Err(error) => tracing::warn!(room, %error, "failed to count unread messages"),
         }
     }
 
@@ -193,7 +192,7 @@ impl UnreadPublisher {
                     let _ = socket.send_prepared(&event, class);
                 }
             }
-            Err(error) => tracing::error!(%error, "the count of what is unread can't be encoded"),
+            Err(error) => tracing::error!(%error, "failed to encode an unread count"),
         }
     }
 }

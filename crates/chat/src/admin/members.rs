@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use roomful_store::{Member, Role};
 
-use super::{NO_ROOM, existing, to_its_end, user_id};
+use super::{NO_ROOM, existing, user_id};
 use crate::{
     app::App,
+    detached::run_to_completion,
     error::ChatError,
     events::chat::MEMBER_JOINED,
     handlers::membership::{end, tell_others},
@@ -29,7 +30,7 @@ impl ChatServer {
         role: Option<Role>,
     ) -> Result<(Member, bool), ChatError> {
         let (app, room, user) = (Arc::clone(&self.app), room.to_owned(), user_id(user)?);
-        to_its_end(async move { put(&app, &room, &user, role).await }).await
+        run_to_completion(async move { put(&app, &room, &user, role).await }).await
     }
 
     /// Ends a membership, and with it the subscriptions of all the user's sockets, which are told.
@@ -38,7 +39,7 @@ impl ChatServer {
     /// `not_found` if there is no such room, or the user is no member.
     pub async fn remove_member(&self, room: &str, user: &str) -> Result<(), ChatError> {
         let (app, room, user) = (Arc::clone(&self.app), room.to_owned(), user_id(user)?);
-        to_its_end(async move {
+        run_to_completion(async move {
             let room = existing(&app, &room).await?;
             let was_member = end(&app, &room, &user, None).await?;
             was_member.then_some(()).ok_or(NO_MEMBER)
@@ -73,7 +74,7 @@ async fn put(app: &App, room: &str, user: &UserId, role: Option<Role>) -> Result
     if joined.newly {
         app.presence.enter(user, room.id);
         tell_others(app, &room, MEMBER_JOINED, user, None);
-        app.presence.tell_joined(user, room.id).await?;
+        app.presence.member_joined(user, room.id).await?;
     }
     Ok((joined.member, joined.newly))
 }

@@ -87,11 +87,11 @@ impl ChatServer {
             user,
             name,
             client_id,
-            what: WriteContent::Message(draft),
+            content: WriteContent::Message(draft),
             body,
             reply,
         };
-        app.pipeline.submit(room, pending, place);
+        app.appender.submit(room, pending, place);
         let answer: Answer = answer.await.unwrap_or(Err(ChatError::Internal));
         match answer {
             Ok(sent) => serde_json::from_str(sent.get()).map_err(|error| broken(&error)),

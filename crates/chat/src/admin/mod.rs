@@ -17,23 +17,14 @@ use std::sync::Arc;
 pub use self::{
     messages::{Post, Posted},
     rooms::RoomState,
-    users::{Device, Presence, Revoked, UserState},
+    users::{Presence, Revoked, UserState},
 };
 pub(crate) use self::{rooms::clear as clear_room, users::close_sockets};
+pub use crate::presence::device::Device;
 use crate::{
     app::App, error::ChatError, middleware::auth::is_user_id, room_manager::RoomRef, types::RoomName,
     types::UserId,
 };
-
-/// Carries a call out to its end, also if whoever asked goes away meanwhile: what is committed must take effect.
-pub(crate) async fn to_its_end<T: Send + 'static>(
-    call: impl Future<Output = Result<T, ChatError>> + Send + 'static,
-) -> Result<T, ChatError> {
-    tokio::spawn(call).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a call was not carried out to its end");
-        Err(ChatError::Internal)
-    })
-}
 
 /// The room of a name, for those who need no membership.
 async fn existing(app: &App, name: &str) -> Result<RoomRef, ChatError> {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use roomful_socket::Class;
 use roomful_store::{RoomChange, RoomRow};
 
-use super::{NO_ROOM, existing, room_name, to_its_end};
+use super::{NO_ROOM, existing, room_name};
 use crate::{
     app::App,
+    detached::run_to_completion,
     error::ChatError,
     events::chat::{ROOM_DELETED, RoomDeleted},
-    handlers::membership::{frame, give_up},
+    handlers::membership::give_up,
     recovery,
-    room::Room,
+    room::{Frame, Room},
     server::ChatServer,
 };
 
@@ -72,7 +73,7 @@ impl ChatServer {
     /// `not_found` if there is none of this name.
     pub async fn delete_room(&self, room: &str) -> Result<(), ChatError> {
         let (app, room) = (Arc::clone(&self.app), room.to_owned());
-        to_its_end(async move { delete(&app, &room).await }).await
+        run_to_completion(async move { delete(&app, &room).await }).await
     }
 }
 
@@ -95,7 +96,7 @@ async fn delete(app: &App, room: &str) -> Result<(), ChatError> {
 pub(crate) async fn clear(app: &App, room: &Room) {
     app.rooms.detach(room);
     let gone = RoomDeleted { room: &room.name };
-    if let Some(frame) = frame(app, ROOM_DELETED, &gone, Class::Durable) {
+    if let Some(frame) = Frame::encode(&app.namespace, ROOM_DELETED, &gone, Class::Durable) {
         room.tell(&frame, |_| true);
     }
     let subscribers = room.unsubscribe_all();
@@ -110,7 +111,7 @@ pub(crate) async fn clear(app: &App, room: &Room) {
 }
 
 async fn state(app: &App, room: RoomRow) -> Result<RoomState, ChatError> {
-    app.presence.look_around(&[room.id]).await;
+    app.presence.ensure_rooms_read(&[room.id]).await;
     Ok(RoomState {
         members: app.store.count_members(room.id).await?,
         online: app.presence.count_in(room.id),

@@ -3,14 +3,15 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use roomful_socket::Socket;
-use serde::{Deserialize, Serialize};
 
-use super::{to_its_end, user_id};
+use super::user_id;
 use crate::{
     app::App,
+    detached::run_to_completion,
     error::ChatError,
     events::presence::{State, Status},
     log::control::Control,
+    presence::device::Device,
     server::ChatServer,
     session::Session,
     types::UserId,
@@ -38,17 +39,6 @@ pub struct Presence {
     pub text: Option<String>,
     /// Now, or when their last session ended, or when they became invisible; `None` for a user who was never here.
     pub last_seen: Option<i64>,
-}
-
-/// A connection of a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    /// Its id, as its `session` event says.
-    pub session_id: String,
-    /// How many rooms it is subscribed to.
-    pub rooms: usize,
-    /// When its token ends.
-    pub expires_at: i64,
 }
 
 /// What a revocation did.
@@ -121,10 +111,10 @@ impl ChatServer {
     /// `invalid_request` for an id that no user can have.
     pub async fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
         let (app, user) = (Arc::clone(&self.app), user_id(user)?);
-        let told = Control::SentAway {
+        let told = Control::Disconnected {
             user: user.to_string(),
         };
-        to_its_end(async move { send_away(&app, &user, &told).await }).await
+        run_to_completion(async move { send_away(&app, &user, &told).await }).await
     }
 
     /// Voids every token of a user that was issued up to now, for as long as revocations are kept, and closes their
@@ -134,7 +124,7 @@ impl ChatServer {
     /// too. A token for the user is good again if it was issued in the next second.
     pub async fn revoke_user(&self, user: &str) -> Result<Revoked, ChatError> {
         let (app, user) = (Arc::clone(&self.app), user_id(user)?);
-        to_its_end(async move {
+        run_to_completion(async move {
             let before = (app.clock.now_ms().div_euclid(1_000) + 1).saturating_mul(1_000);
             app.store.revoke(&user, before).await?;
             let serial = app.serials.fetch_add(1, Ordering::SeqCst);
@@ -182,15 +172,4 @@ fn sockets_of(app: &App, user: &str) -> Vec<Socket> {
     let mut sockets = app.namespace.sockets();
     sockets.retain(is_theirs);
     sockets
-}
-
-impl Device {
-    pub(crate) fn of(socket: &Socket) -> Option<Self> {
-        let session = socket.state::<Session>()?;
-        Some(Self {
-            session_id: socket.id().as_str().to_owned(),
-            rooms: session.rooms(),
-            expires_at: session.expires_at(),
-        })
-    }
 }

@@ -1,39 +1,38 @@
-//! What comes over the bus. Called on the bus's own task, so it takes note and wakes others.
+//! Messages of other nodes: entries go to the inbox, everything else to the node.
 
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use roomful_bus::Listener;
-use roomful_socket::Reason;
 use roomful_store::{RoomId, SessionKey};
 
 use super::{
     Cluster, LOG,
-    bus_message::{Places, RoomBusMessage, UserBusMessage, decode},
+    bus_message::{CommitHint, RoomMessage, UserMessage, decode},
+    node_events::NodeEvents,
 };
-use crate::{app::App, log::reorder_buffer::RoomKey, session::Session, types::RoomName};
+use crate::{log::reorder_buffer::RoomKey, types::RoomName};
 
-/// Hears all topics of this node.
+/// Listens to all topics of this node. Runs on the task of the bus, so it only passes messages on.
 pub(super) struct BusListener(pub(super) Weak<Cluster>);
 
 impl Listener for BusListener {
     fn message(&self, topic: &str, message: Bytes) {
         let Some(cluster) = self.0.upgrade() else { return };
-        let Some(app) = cluster.app() else { return };
         match topic.split_once(':') {
             Some(("room", id)) => {
-                if let (Ok(id), Some(word)) = (id.parse(), decode(topic, &message)) {
-                    cluster.room_word(&app, id, word);
+                if let (Ok(id), Some(message)) = (id.parse(), decode(topic, &message)) {
+                    cluster.room_message(id, message);
                 }
             }
             Some(("user", user)) => {
-                if let Some(word) = decode(topic, &message) {
-                    user_word(&app, user, word);
+                if let (Some(node), Some(message)) = (cluster.events.upgrade(), decode(topic, &message)) {
+                    user_message(node, user, message);
                 }
             }
             _ if topic == LOG => {
-                if let Some(places) = decode(topic, &message) {
-                    cluster.places(&app, &places);
+                if let Some(hint) = decode(topic, &message) {
+                    cluster.commit_hint(&hint);
                 }
             }
             _ => {}
@@ -44,84 +43,49 @@ impl Listener for BusListener {
         if topic == LOG
             && let Some(cluster) = self.0.upgrade()
         {
-            cluster.gap.notify_one();
+            cluster.inbox.poll_now();
         }
     }
 }
 
 impl Cluster {
-    fn places(&self, app: &App, told: &Places<'_>) {
-        if *told.epoch != *app.log.epoch() {
-            // One of us has not noticed yet that the order began anew. The store knows.
-            return self.gap.notify_one();
-        }
+    fn commit_hint(&self, hint: &CommitHint<'_>) {
         let key = |(id, name): &(RoomId, std::borrow::Cow<'_, str>)| RoomKey {
             id: *id,
             name: RoomName::new(name).ok(),
         };
-        let keys: Vec<_> = told.rooms.iter().map(key).collect();
-        let rooms = told.room_of.iter().map_while(|at| keys.get(*at).cloned());
-        self.reorder_buffer.lock().add_places(told.first, rooms);
-        self.awake();
+        let keys: Vec<_> = hint.rooms.iter().map(key).collect();
+        let rooms = hint.room_of.iter().map_while(|index| keys.get(*index).cloned());
+        self.inbox.push_hints(&hint.epoch, hint.first, rooms);
     }
 
-    fn room_word(&self, app: &Arc<App>, id: RoomId, word: RoomBusMessage<'_>) {
-        match word {
-            RoomBusMessage::Entries { epoch, entries } => {
-                if *epoch != *app.log.epoch() {
-                    return self.gap.notify_one();
-                }
-                let mut reorder_buffer = self.reorder_buffer.lock();
-                for line in entries {
-                    reorder_buffer.add_entry(line.placed(id));
-                }
-                drop(reorder_buffer);
-                self.awake();
-            }
-            RoomBusMessage::Event { event, data, grown } => {
-                let Some(room) = app.rooms.get(id) else { return };
-                let grown = grown.as_ref().map(|grown| (&*grown.of, grown.to));
-                app.tell_room_here(&room, &event, &*data, grown, |_| true);
-            }
-            RoomBusMessage::NodePresence => {
-                if let Some(link) = &app.presence.link {
-                    link.hear_room(id);
-                }
-            }
-            RoomBusMessage::Typing { user, on } => app.typing.hear(&user.into(), id, on),
+    fn room_message(&self, id: RoomId, message: RoomMessage<'_>) {
+        if let RoomMessage::Entries { epoch, entries } = message {
+            let entries = entries.into_iter().map(|entry| entry.placed(id));
+            return self.inbox.push_entries(&epoch, entries);
         }
-    }
-
-    /// Something was told of the order.
-    pub(super) fn awake(&self) {
-        self.news.notify_one();
-        self.told.notify_one();
+        let Some(node) = self.events.upgrade() else { return };
+        match message {
+            RoomMessage::Entries { .. } => {}
+            RoomMessage::Event { event, data, mark } => {
+                let mark = mark.as_ref().map(|mark| (&*mark.user, mark.value));
+                node.room_event(id, &event, &data, mark);
+            }
+            RoomMessage::Presence => node.room_presence_changed(id),
+            RoomMessage::Typing { user, on } => node.typing(&user.into(), id, on),
+        }
     }
 }
 
-fn user_word(app: &Arc<App>, user: &str, word: UserBusMessage<'_>) {
-    match word {
-        UserBusMessage::Presence => {
-            if let Some(link) = &app.presence.link {
-                link.hear_user(user);
+fn user_message(node: Arc<dyn NodeEvents>, user: &str, message: UserMessage<'_>) {
+    match message {
+        UserMessage::Presence => node.user_presence_changed(user),
+        UserMessage::Read { room, name } => {
+            if let Ok(name) = RoomName::new(&name) {
+                node.room_read(user.into(), room, name);
             }
         }
-        UserBusMessage::Read { room, name } => {
-            let Ok(name) = RoomName::new(&name) else { return };
-            let (app, user) = (Arc::clone(app), user.into());
-            tokio::spawn(async move { app.unread.user_read(&user, room, &name).await });
-        }
-        UserBusMessage::NotificationsUnread(unread) => app.notifications.read_elsewhere(&user.into(), unread),
-        UserBusMessage::TakenOver(key) => {
-            let key = Some(SessionKey(key));
-            for socket in app.connections.sockets(user) {
-                if socket
-                    .state::<Session>()
-                    .is_some_and(|session| session.key() == key)
-                {
-                    socket.close(Reason::ForcedClose);
-                }
-            }
-        }
+        UserMessage::NotificationsUnread(unread) => node.notifications_read(&user.into(), unread),
+        UserMessage::TakenOver(key) => node.session_taken_over(user, SessionKey(key)),
     }
 }

@@ -1,49 +1,50 @@
-//! What nodes tell each other over the bus, as JSON. Nodes of two versions may be at it at the same time while an upgrade
-//! rolls on: what can't be read is dropped, which costs no more than a message that was lost.
+//! The messages between nodes, as JSON.
+//!
+//! Nodes of two versions run side by side during an upgrade. A node drops a message that it can't decode: the cost is
+//! that of a message lost by the bus.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use roomful_store::{Entry, EntryKind, LogEntry, LogPosition, MessageState, RoomId};
+use roomful_store::{Entry, EntryKind, LogEntry, LogPosition, MessageState, NewEntry, RoomId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// To all nodes with each commit: which places it took.
+/// To all nodes, for each commit: the rooms of its positions.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Places<'a> {
-    /// Of the order.
+pub(super) struct CommitHint<'a> {
     #[serde(borrow)]
-    pub(crate) epoch: Cow<'a, str>,
-    pub(crate) first: LogPosition,
-    /// Its rooms, by id and name.
+    pub(super) epoch: Cow<'a, str>,
+    /// The first position.
+    pub(super) first: LogPosition,
+    /// The rooms, by id and name.
     #[serde(borrow)]
-    pub(crate) rooms: Vec<(RoomId, Cow<'a, str>)>,
-    /// The room of each place, as an index into `rooms`.
-    pub(crate) room_of: Vec<usize>,
+    pub(super) rooms: Vec<(RoomId, Cow<'a, str>)>,
+    /// The room of each position, as an index into `rooms`.
+    pub(super) room_of: Vec<usize>,
 }
 
-/// To the nodes that serve a room.
+/// To the nodes that have a room in memory.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum RoomBusMessage<'a> {
+pub(super) enum RoomMessage<'a> {
     /// New entries.
     Entries {
         #[serde(borrow)]
         epoch: Cow<'a, str>,
         #[serde(borrow)]
-        entries: Vec<Line<'a>>,
+        entries: Vec<BusEntry<'a>>,
     },
-    /// An event for the sockets there that is no entry.
+    /// An event without a log entry, for the room's sockets.
     Event {
         #[serde(borrow)]
         event: Cow<'a, str>,
         #[serde(borrow)]
         data: Cow<'a, RawValue>,
-        /// Something of a user has grown: it takes the place of what was told of it before.
         #[serde(borrow)]
-        grown: Option<Growth<'a>>,
+        mark: Option<Mark<'a>>,
     },
-    /// The node's list of who shows there has changed.
-    NodePresence,
+    /// The sender's list of the room's online users has changed.
+    Presence,
     /// A user types, or has stopped.
     Typing {
         #[serde(borrow)]
@@ -52,35 +53,34 @@ pub(crate) enum RoomBusMessage<'a> {
     },
 }
 
-/// Something that only grows has done so.
+/// A user's mark that an event carries. Marks only grow, so an event replaces one with an older mark.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Growth<'a> {
-    /// Whose it is.
+pub(super) struct Mark<'a> {
     #[serde(borrow)]
-    pub(crate) of: Cow<'a, str>,
-    pub(crate) to: u64,
+    pub(super) user: Cow<'a, str>,
+    pub(super) value: u64,
 }
 
-/// To the nodes on which a user is.
+/// To the nodes on which a user is connected or watched.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum UserBusMessage<'a> {
-    /// The node's entry of them has changed.
+pub(crate) enum UserMessage<'a> {
+    /// The sender's entry of the user has changed.
     Presence,
-    /// They have read on in a room.
+    /// The user has read on in a room.
     Read {
         room: RoomId,
         #[serde(borrow)]
         name: Cow<'a, str>,
     },
-    /// So many of their notifications are unread.
+    /// The number of the user's unread notifications.
     NotificationsUnread(u64),
-    /// One of their connections took up this session, which another one still believes to have.
+    /// A connection on the sender's node has resumed this session.
     TakenOver([u8; 16]),
 }
 
-/// An entry on its way.
+/// A new entry of a room.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Line<'a> {
+pub(super) struct BusEntry<'a> {
     position: LogPosition,
     seq: u64,
     kind: Kind,
@@ -101,14 +101,14 @@ enum Kind {
     Message,
     Edit,
     Delete,
-    React,
-    TakeBack,
+    AddReaction,
+    RemoveReaction,
     Control,
 }
 
-impl<'a> Line<'a> {
-    /// A new entry as it was appended.
-    pub(crate) fn of(position: LogPosition, seq: u64, entry: &'a roomful_store::NewEntry, at: i64) -> Self {
+impl<'a> BusEntry<'a> {
+    /// An entry as it was appended.
+    pub(super) fn of(position: LogPosition, seq: u64, entry: &'a NewEntry, at: i64) -> Self {
         Self {
             position,
             seq,
@@ -116,8 +116,8 @@ impl<'a> Line<'a> {
                 EntryKind::Message => Kind::Message,
                 EntryKind::Edit => Kind::Edit,
                 EntryKind::Delete => Kind::Delete,
-                EntryKind::Reaction { removed: false } => Kind::React,
-                EntryKind::Reaction { removed: true } => Kind::TakeBack,
+                EntryKind::Reaction { removed: false } => Kind::AddReaction,
+                EntryKind::Reaction { removed: true } => Kind::RemoveReaction,
                 EntryKind::Control => Kind::Control,
             },
             target: entry.target,
@@ -129,13 +129,14 @@ impl<'a> Line<'a> {
         }
     }
 
-    pub(crate) fn placed(self, room: RoomId) -> LogEntry {
+    /// The entry as a node reads it from the log of `room`.
+    pub(super) fn placed(self, room: RoomId) -> LogEntry {
         let kind = match self.kind {
             Kind::Message => EntryKind::Message,
             Kind::Edit => EntryKind::Edit,
             Kind::Delete => EntryKind::Delete,
-            Kind::React => EntryKind::Reaction { removed: false },
-            Kind::TakeBack => EntryKind::Reaction { removed: true },
+            Kind::AddReaction => EntryKind::Reaction { removed: false },
+            Kind::RemoveReaction => EntryKind::Reaction { removed: true },
             Kind::Control => EntryKind::Control,
         };
         LogEntry {
@@ -156,17 +157,17 @@ impl<'a> Line<'a> {
     }
 }
 
-/// As it goes over the bus; empty, and a line in the log, if it can't be encoded.
-pub(crate) fn encode<T: Serialize>(word: &T) -> Bytes {
-    serde_json::to_vec(word)
-        .inspect_err(|error| tracing::error!(%error, "a word to other nodes can't be encoded"))
+/// Encodes a message or a registry entry. Empty, with an error in the log, if that fails.
+pub(super) fn encode<T: Serialize>(message: &T) -> Bytes {
+    serde_json::to_vec(message)
+        .inspect_err(|error| tracing::error!(%error, "failed to encode a message to other nodes"))
         .unwrap_or_default()
         .into()
 }
 
-/// As it came over the bus.
-pub(crate) fn decode<'a, T: Deserialize<'a>>(topic: &str, word: &'a [u8]) -> Option<T> {
-    serde_json::from_slice(word)
-        .inspect_err(|error| tracing::debug!(topic, %error, "a word of another node can't be read"))
+/// Decodes a message; `None` if this version can't.
+pub(super) fn decode<'a, T: Deserialize<'a>>(topic: &str, message: &'a [u8]) -> Option<T> {
+    serde_json::from_slice(message)
+        .inspect_err(|error| tracing::debug!(topic, %error, "failed to decode a message of another node"))
         .ok()
 }

@@ -1,121 +1,100 @@
-//! Having all nodes do something: writing it into the order, and telling them.
-
-use std::sync::Arc;
+//! Control entries: commands to all nodes, written into the log and announced like any other commit.
 
 use roomful_store::{AppendResult, Appended, EntryKind, NewEntry, RoomChange, RoomId, RoomKind};
 
 use super::{Cluster, CommittedEntry};
 use crate::{
-    app::App,
     error::ChatError,
     log::control::{CONTROL_ROOM, Control, KEPT},
+    room_manager::RoomTopics,
 };
 
 impl Cluster {
-    /// Has all nodes do something. Returns once that is certain.
+    /// Has all nodes carry out a command, this one too. Returns once it is committed.
     ///
     /// # Errors
-    /// `unavailable`, `internal`: it is not certain.
+    /// `unavailable`, `internal`: it is unknown whether they will.
     pub(crate) async fn command(&self, control: &Control) -> Result<(), ChatError> {
-        let app = self.chat_or_leaving()?;
-        let entry = self.written(&app, control).await?;
-        let placed = app.store.append_with_positions(vec![entry.clone()]).await?;
-        if self.tell_command(&app, entry, placed) {
+        let entry = self.control_entry(control).await?;
+        let placed = self.store.append_with_positions(vec![entry.clone()]).await?;
+        if self.announce(entry, placed) {
             return Ok(());
         }
-        tracing::error!("what all nodes must do was not written");
+        tracing::error!("the store rejected a control entry");
         Err(ChatError::Internal)
     }
 
-    /// Removes a room from the store, and with that has all nodes let go of it: one is not done without the other. False if
-    /// there is no such room any more.
+    /// Removes a room from the store and commands all nodes to drop it, in one transaction. False if the room
+    /// does not exist any more.
     ///
     /// # Errors
-    /// `unavailable`, `internal`: it is not certain. If it was done, all nodes do their part all the same, this one too.
+    /// `unavailable`, `internal`: it is unknown whether the room was removed. If it was, all nodes drop it.
     pub(crate) async fn remove_room(&self, room: RoomId) -> Result<bool, ChatError> {
-        let app = self.chat_or_leaving()?;
-        let entry = self.written(&app, &Control::RoomDeleted { room }).await?;
-        let placed = app.store.delete_room_with(room, entry.clone()).await?;
-        Ok(self.tell_command(&app, entry, placed))
+        let entry = self.control_entry(&Control::RoomDeleted { room }).await?;
+        let placed = self.store.delete_room_with(room, entry.clone()).await?;
+        Ok(self.announce(entry, placed))
     }
 
-    fn chat_or_leaving(&self) -> Result<Arc<App>, ChatError> {
-        self.app()
-            .ok_or(ChatError::Unavailable("the server is going down"))
-    }
-
-    /// A command as an entry of the cluster's own room.
-    async fn written(&self, app: &App, control: &Control) -> Result<NewEntry, ChatError> {
+    async fn control_entry(&self, control: &Control) -> Result<NewEntry, ChatError> {
         let body = serde_json::to_string(control).map_err(|error| {
-            tracing::error!(%error, "what all nodes must do can't be encoded");
+            tracing::error!(%error, "failed to encode a control entry");
             ChatError::Internal
         })?;
         Ok(NewEntry {
-            room: self.control_room(app).await?,
+            room: self.open_control_room().await?,
             kind: EntryKind::Control,
             target: None,
-            user_id: self.standing.member().to_string(),
+            user_id: self.lease.incarnation().to_string(),
             user_name: None,
             client_id: None,
             body,
             mentions: Vec::new(),
-            at: app.clock.now_ms(),
+            at: self.clock.now_ms(),
         })
     }
 
-    /// The other nodes are told of a command, if it was committed, and this one comes to it, too.
-    fn tell_command(&self, app: &App, entry: NewEntry, placed: AppendResult) -> bool {
+    /// Announces a control entry to all nodes. False if it was not committed.
+    fn announce(&self, entry: NewEntry, placed: AppendResult) -> bool {
         let AppendResult {
             results,
-            first_position: pos,
+            first_position,
         } = placed;
         let [Ok(Appended::New { seq, at })] = *results else {
             return false;
         };
-        let told = CommittedEntry {
+        let epoch = self.store.log_head().epoch;
+        if *epoch != *self.cursor.epoch() {
+            // The log was restored just now.
+            self.inbox.poll_now();
+            return true;
+        }
+        let committed = CommittedEntry {
             room: entry.room,
             name: CONTROL_ROOM,
             seq,
             at,
             entry,
         };
-        self.note_own(pos, std::slice::from_ref(&told));
-        self.awake();
-        if app.pipeline.is_superseded() {
-            self.ask_store();
-        } else {
-            self.tell_committed(&app.log.epoch(), pos, &[told]);
-        }
+        self.inbox
+            .push_entries(&epoch, [committed.placed(first_position)]);
+        self.publish_commit(&epoch, first_position, &[committed]);
         true
     }
 
-    /// The room in which controls stand. Nobody can join it, since it is private and its name is none.
-    pub(super) async fn control_room(&self, app: &App) -> Result<RoomId, ChatError> {
-        if let Some(room) = *self.control_room.lock() {
+    /// The control room, which is created if need be. No client can join it: it is private, and its name is
+    /// not valid.
+    pub(super) async fn open_control_room(&self) -> Result<RoomId, ChatError> {
+        if let Some(room) = self.control_room.get() {
             return Ok(room);
         }
         let change = RoomChange {
             kind: Some(RoomKind::Private),
             history: Some(Some(KEPT)),
         };
-        let (room, _) = app
-            .store
-            .put_room(CONTROL_ROOM, change, app.clock.now_ms())
-            .await?;
-        let heard = self.hear_room(room.id);
-        self.heard_by_all.lock().push(heard);
-        *self.control_room.lock() = Some(room.id);
+        let now = self.clock.now_ms();
+        let (room, _) = self.store.put_room(CONTROL_ROOM, change, now).await?;
+        *self.control_topic.lock() = Some(self.subscribe_room(room.id));
+        self.control_room.set(room.id);
         Ok(room.id)
-    }
-
-    /// Whether controls stand in this room. While it is not known which one that is, any room may be it.
-    pub(crate) fn is_own_room(&self, room: RoomId) -> bool {
-        self.control_room.lock().is_none_or(|own| own == room)
-    }
-
-    /// The log began anew, and the room may be another one.
-    pub(super) fn forget_control_room(&self) {
-        *self.control_room.lock() = None;
-        self.heard_by_all.lock().truncate(1);
     }
 }

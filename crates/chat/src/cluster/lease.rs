@@ -1,160 +1,168 @@
-//! This node's lease: as long as it lasts, what this node says of its users counts. A node that can't renew it sends its
-//! clients away before it ends: others will take them for gone, and they are better off on a node that can say that they are
-//! there.
+//! This node's lease, which says how long its registry entries are valid.
+//!
+//! A node that fails to renew its lease closes its connections before the lease ends: the other nodes will
+//! take its clients for gone, and the clients are better off on a node that the others can see.
 
 use std::{
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use parking_lot::RwLock;
 use rand::RngExt as _;
 use roomful_bus::Beat;
-use roomful_socket::Reason;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
 
-use super::{Cluster, moment::Moment};
-use crate::app::App;
+use super::{Cluster, NodeEvents, boot_clock::BootTime};
 
-/// How long to wait, at least, before the next sign of life.
-const LEAST_WAIT: Duration = Duration::from_millis(50);
+/// The shortest wait before the next heartbeat.
+const MIN_WAIT: Duration = Duration::from_millis(50);
 
-/// This node as the roster knows it.
-pub(crate) struct Standing {
+/// The lease of this node's present incarnation.
+pub(crate) struct Lease {
     node: String,
-    member: RwLock<Arc<str>>,
+    incarnation: RwLock<Arc<str>>,
     term: watch::Sender<Term>,
 }
 
-/// From when a lease begins until it ends.
 #[derive(Clone, Copy, Default)]
 struct Term {
-    /// Counts them.
+    /// Counts the leases of this process.
     number: u64,
-    /// Until when the lease lasts, as far as this node can know; `None` between two of them. That it has ended is told by
-    /// this and not by whoever notes it: a process that has stood still goes on wherever it was.
-    ends: Option<Moment>,
+    /// When the lease ends, by what this node knows for certain; `None` without a lease. This time decides,
+    /// not the task that notices it: the process may have been paused, and may go on anywhere.
+    ends: Option<BootTime>,
 }
 
 impl Term {
     fn lasts(self) -> bool {
-        self.ends.is_some_and(|ends| !ends.is_over())
+        self.ends.is_some_and(|ends| !ends.has_passed())
     }
 }
 
-impl Standing {
+impl Lease {
     pub(super) fn new(node: &str) -> Self {
         Self {
             node: node.to_owned(),
-            member: RwLock::new(member(node)),
+            incarnation: RwLock::new(new_incarnation(node)),
             term: watch::Sender::default(),
         }
     }
 
-    /// The member that this node is now.
-    pub(super) fn member(&self) -> Arc<str> {
-        Arc::clone(&self.member.read())
+    /// The name of this node's present incarnation in the registry.
+    pub(super) fn incarnation(&self) -> Arc<str> {
+        Arc::clone(&self.incarnation.read())
     }
 
     pub(super) fn lasts(&self) -> bool {
         self.term.borrow().lasts()
     }
 
-    /// The number of the term, as long as it lasts.
-    pub(super) fn term(&self) -> Option<u64> {
+    /// The number of the lease, as long as it lasts.
+    pub(super) fn number(&self) -> Option<u64> {
         let term = *self.term.borrow();
         term.lasts().then_some(term.number)
     }
 
-    /// Waits until the lease lasts.
-    pub(super) async fn in_good_standing(&self) {
-        // The sender lives as long as this.
+    /// Waits until there is a lease.
+    pub(super) async fn held(&self) {
+        // The sender lives as long as `self`.
         let _ = self.term.subscribe().wait_for(|term| term.lasts()).await;
     }
 
-    /// The lease lasts until then. Answers whether this is no new one.
-    fn lasts_until(&self, ends: Moment) -> bool {
-        let mut went_on = false;
+    /// The lease lasts until `ends`. Returns whether it is the same lease as before.
+    fn extend(&self, ends: BootTime) -> bool {
+        let mut is_same = false;
         self.term.send_modify(|term| {
-            went_on = term.ends.is_some();
-            term.number += u64::from(!went_on);
+            is_same = term.ends.is_some();
+            term.number += u64::from(!is_same);
             term.ends = Some(ends);
         });
-        went_on
+        is_same
     }
 
-    /// The lease is over. Answers whether there was one.
+    /// The lease is over. Returns whether there was one.
     fn end(&self) -> bool {
         self.term.send_if_modified(|term| term.ends.take().is_some())
     }
+
+    /// The registry has declared this incarnation dead.
+    fn begin_incarnation(&self) {
+        *self.incarnation.write() = new_incarnation(&self.node);
+    }
 }
 
-/// A name that no start of a node ever had.
-fn member(node: &str) -> Arc<str> {
+/// A name that no earlier incarnation has had.
+fn new_incarnation(node: &str) -> Arc<str> {
     format!("{node}.{:016x}", rand::rng().random::<u64>()).into()
 }
 
-/// Renews the lease until the chat is gone. Three renewals may fail before it ends.
-pub(super) async fn keep(owner: Weak<App>, cluster: Arc<Cluster>) {
+/// Sends heartbeats until the node is gone. Three of them may fail before the lease ends.
+pub(super) async fn keep(cluster: Arc<Cluster>) {
     let ttl = cluster.config.lease;
-    let (every, in_time) = (ttl / 3, ttl * 4 / 5);
-    let mut renewed: Option<Moment> = None;
+    let (every, usable) = (ttl / 3, ttl * 4 / 5);
+    let mut renewed: Option<BootTime> = None;
     loop {
-        let Some(app) = owner.upgrade() else { return };
-        let asked = Moment::now();
-        let (member, info) = (cluster.standing.member(), cluster.info(app.stats()));
-        // No answer is worth waiting for longer than the lease may last.
-        let patience = renewed.map_or(every, |at| (at + in_time).left());
-        let patience = patience.clamp(Duration::from_millis(50), every);
-        cluster.unanswered.store(true, Ordering::Release);
-        match timeout(patience, cluster.config.bus.beat(&member, info, ttl)).await {
+        let Some(node) = cluster.events.upgrade() else {
+            return;
+        };
+        let asked = BootTime::now();
+        // An answer is useless after the lease has ended.
+        let patience = renewed.map_or(every, |at| (at + usable).left());
+        let patience = patience.clamp(MIN_WAIT, every);
+        cluster.heartbeat_open.store(true, Ordering::Release);
+        let (incarnation, info) = (cluster.lease.incarnation(), cluster.info(node.stats()));
+        match timeout(patience, cluster.config.bus.beat(&incarnation, info, ttl)).await {
             Ok(Ok(beat @ (Beat::Renewed | Beat::Began))) => {
                 renewed = Some(asked);
-                let lasted = cluster.standing.lasts_until(asked + in_time);
-                if lasted && beat == Beat::Began {
-                    // It was forgotten. The others are to find out, too, and to put again what is theirs.
-                    *cluster.doubted_until.lock() = Some(Instant::now() + ttl);
-                }
-                cluster.unanswered.store(false, Ordering::Release);
-                if !lasted || beat == Beat::Began {
-                    app.presence.put_all();
-                }
+                renew(&cluster, &*node, asked + usable, beat);
             }
             Ok(Ok(Beat::Lapsed)) => {
-                fence(&app, &cluster, "it has ended");
-                *cluster.standing.member.write() = self::member(&cluster.standing.node);
+                lose(&cluster, &*node, "it has expired");
+                cluster.lease.begin_incarnation();
                 renewed = None;
                 continue;
             }
-            Ok(Err(error)) => tracing::warn!(%error, "this node's lease can't be renewed"),
-            Err(_) => tracing::warn!("this node's lease can't be renewed: the roster does not answer"),
+            Ok(Err(error)) => tracing::warn!(%error, "failed to renew the lease, retrying"),
+            Err(_) => tracing::warn!("failed to renew the lease: the registry does not answer, retrying"),
         }
-        let ends = renewed.map(|at| at + in_time);
-        let over = ends.is_none_or(Moment::is_over);
+        let ends = renewed.map(|at| at + usable);
+        let over = ends.is_none_or(BootTime::has_passed);
         if over {
-            fence(&app, &cluster, "it can't be renewed");
+            lose(&cluster, &*node, "renewing it failed");
             renewed = None;
         }
-        drop(app);
-        // Whoever has lost it tries more often than whoever has it.
+        drop(node);
+        // A node without a lease tries more often.
         let next = if over { asked + every / 5 } else { asked + every };
         let next = ends.filter(|_| !over).map_or(next, |ends| next.min(ends));
-        // Or at once, if the roster has forgotten this node.
-        let _ = timeout(next.left().max(LEAST_WAIT), cluster.forgotten.notified()).await;
+        // Or at once, if the registry has forgotten this node.
+        let _ = timeout(next.left().max(MIN_WAIT), cluster.forgotten.notified()).await;
     }
 }
 
-fn fence(app: &App, cluster: &Cluster, why: &str) {
-    if !cluster.standing.end() {
-        return;
+/// A heartbeat was answered.
+fn renew(cluster: &Cluster, node: &dyn NodeEvents, ends: BootTime, beat: Beat) {
+    let is_same = cluster.lease.extend(ends);
+    let was_forgotten = is_same && beat == Beat::Began;
+    if was_forgotten {
+        // The other nodes have to notice it, too, and to put their entries again.
+        *cluster.incomplete_until.lock() = Some(Instant::now() + cluster.config.lease);
     }
-    cluster.lost_leases.increment(1);
-    tracing::error!(why, "this node has lost its lease: all its clients are sent away");
-    for socket in app.namespace.sockets() {
-        socket.close(Reason::ForcedClose);
+    cluster.heartbeat_open.store(false, Ordering::Release);
+    if !is_same || was_forgotten {
+        node.lease_began();
+    }
+}
+
+fn lose(cluster: &Cluster, node: &dyn NodeEvents, cause: &str) {
+    if cluster.lease.end() {
+        cluster.leases_lost.increment(1);
+        tracing::error!(cause, "lost the lease, closing all connections");
+        node.lease_lost();
     }
 }
 
@@ -163,17 +171,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_has_ended_whether_or_not_somebody_noted_it() {
-        let standing = Standing::new("node");
-        assert_eq!(standing.term(), None, "not yet");
+    fn a_lease_ends_by_its_time_whether_or_not_a_task_has_noticed() {
+        let lease = Lease::new("node");
+        assert_eq!(lease.number(), None, "not yet");
         let hour = Duration::from_hours(1);
-        assert!(!standing.lasts_until(Moment::now() + hour));
-        assert_eq!((standing.lasts(), standing.term()), (true, Some(1)));
-        // As when the process stood still and goes on anywhere.
-        assert!(standing.lasts_until(Moment::now()));
-        assert_eq!((standing.lasts(), standing.term()), (false, None));
-        assert!(standing.end() && !standing.end());
-        assert!(!standing.lasts_until(Moment::now() + hour));
-        assert_eq!(standing.term(), Some(2), "another one");
+        assert!(!lease.extend(BootTime::now() + hour));
+        assert_eq!((lease.lasts(), lease.number()), (true, Some(1)));
+        // Like a process that was paused.
+        assert!(lease.extend(BootTime::now()));
+        assert_eq!((lease.lasts(), lease.number()), (false, None));
+        assert!(lease.end() && !lease.end());
+        assert!(!lease.extend(BootTime::now() + hour));
+        assert_eq!(lease.number(), Some(2), "another one");
     }
 }

@@ -1,19 +1,19 @@
-//! The newest that was lately told of each thing that only grows, as a value: what two nodes tell of one mark can overtake
-//! each other on the bus, and nobody is to see it go back.
+//! A filter for events that carry marks: two nodes' events about one mark can overtake each other on the bus,
+//! and clients must not see a mark go back.
 //!
-//! Only as much is kept as can be on its way: lists of fixed length, in which what is told newly takes the place of what was
-//! told longest ago.
+//! The filter remembers as many marks as can be on their way at a time, in tables of fixed length in which a
+//! new mark replaces the one that was seen longest ago.
 
 use parking_lot::Mutex;
 
-/// Lists, each under a lock of its own.
-const STRIPES: u64 = 64;
-/// Things that a list remembers.
+/// Tables, each with a lock of its own.
+const TABLES: u64 = 64;
+/// Marks in a table.
 const SLOTS: usize = 64;
 
-/// What was told, by key; in each list the latest first.
+/// The newest value of each mark, in each table the one seen last first.
 pub(crate) struct WatermarkFilter {
-    stripes: Box<[Mutex<[Slot; SLOTS]>]>,
+    tables: Box<[Mutex<[Slot; SLOTS]>]>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -25,7 +25,7 @@ struct Slot {
 impl Default for WatermarkFilter {
     fn default() -> Self {
         Self {
-            stripes: (0..STRIPES)
+            tables: (0..TABLES)
                 .map(|_| Mutex::new([Slot::default(); SLOTS]))
                 .collect(),
         }
@@ -33,29 +33,29 @@ impl Default for WatermarkFilter {
 }
 
 impl WatermarkFilter {
-    /// Tells that what `key` names is at `value`, unless it was told that it is there or beyond. `key` is a hash; of one key,
-    /// one is told at a time.
-    pub(crate) fn tell(&self, key: u64, value: u64, tell: impl FnOnce()) {
-        let stripe = usize::try_from(key % STRIPES).unwrap_or_default();
-        let Some(stripe) = self.stripes.get(stripe) else {
+    /// Calls `send` if `value` is newer than any that was sent of the mark. `key` is a hash of what
+    /// identifies the mark. Calls for one mark run one after the other.
+    pub(crate) fn send_if_newer(&self, key: u64, value: u64, send: impl FnOnce()) {
+        let table = usize::try_from(key % TABLES).unwrap_or_default();
+        let Some(table) = self.tables.get(table) else {
             return;
         };
-        let mut stripe = stripe.lock();
-        let known = stripe.iter().position(|slot| slot.key == key);
-        if known.is_some_and(|at| stripe[at].value >= value) {
+        let mut table = table.lock();
+        let known = table.iter().position(|slot| slot.key == key);
+        if known.is_some_and(|index| table[index].value >= value) {
             return;
         }
         let place = known.unwrap_or(SLOTS - 1);
-        stripe[..=place].rotate_right(1);
-        stripe[0] = Slot { key, value };
-        // Under the lock, or the newer could still be the first.
-        tell();
+        table[..=place].rotate_right(1);
+        table[0] = Slot { key, value };
+        // Under the lock, or an older value could still be sent last.
+        send();
     }
 
-    /// What was told is void.
+    /// Forgets all marks.
     pub(crate) fn clear(&self) {
-        for stripe in &self.stripes {
-            *stripe.lock() = [Slot::default(); SLOTS];
+        for table in &self.tables {
+            *table.lock() = [Slot::default(); SLOTS];
         }
     }
 }
@@ -65,34 +65,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_newer_is_not_told() {
-        let (newest, mut told) = (WatermarkFilter::default(), Vec::new());
+    fn only_newer_values_are_sent() {
+        let (filter, mut sent) = (WatermarkFilter::default(), Vec::new());
         for (key, value) in [(7, 3), (8, 1), (7, 2), (7, 3), (7, 4), (8, 2)] {
-            newest.tell(key, value, || told.push((key, value)));
+            filter.send_if_newer(key, value, || sent.push((key, value)));
         }
-        assert_eq!(told, [(7, 3), (8, 1), (7, 4), (8, 2)]);
-        newest.clear();
-        newest.tell(7, 1, || told.push((7, 1)));
-        assert_eq!(told.last(), Some(&(7, 1)));
+        assert_eq!(sent, [(7, 3), (8, 1), (7, 4), (8, 2)]);
+        filter.clear();
+        filter.send_if_newer(7, 1, || sent.push((7, 1)));
+        assert_eq!(sent.last(), Some(&(7, 1)));
     }
 
     #[test]
-    fn what_was_told_long_ago_is_forgotten_and_nothing_else() {
-        let (newest, mut told) = (WatermarkFilter::default(), 0);
-        // All in one list.
-        let key = |number: usize| 7 + STRIPES * number as u64;
-        let mut tell = |number, value| newest.tell(key(number), value, || told += 1);
-        tell(0, 3);
+    fn only_the_mark_that_was_seen_longest_ago_is_forgotten() {
+        let (filter, mut sent) = (WatermarkFilter::default(), 0);
+        // All in one table.
+        let key = |number: usize| 7 + TABLES * number as u64;
+        let mut send = |number, value| filter.send_if_newer(key(number), value, || sent += 1);
+        send(0, 3);
         for other in 1..SLOTS {
-            tell(other, 9);
+            send(other, 9);
         }
-        // The oldest that it remembers, and by that the latest.
-        tell(0, 2);
-        tell(0, 4);
-        tell(SLOTS, 9);
-        tell(0, 4);
-        // It took the place of this one.
-        tell(1, 1);
-        assert_eq!(told, SLOTS + 3);
+        // Seen longest ago and still known; then seen last.
+        send(0, 2);
+        send(0, 4);
+        send(SLOTS, 9);
+        send(0, 4);
+        // Number 1 has made way for the last one.
+        send(1, 1);
+        assert_eq!(sent, SLOTS + 3);
     }
 }

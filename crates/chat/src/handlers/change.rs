@@ -33,11 +33,11 @@ pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) 
         user: me.user.clone(),
         name: me.name(),
         client_id: ask.client_id,
-        what: WriteContent::Change(ask.seq, ask.change),
+        content: WriteContent::Change(ask.seq, ask.change),
         body,
         reply,
     };
-    app.pipeline.submit(room, pending, place);
+    app.appender.submit(room, pending, place);
 }
 
 async fn prepare(context: &Context, ask: &ChangeMessage) -> Result<(RoomRef, String), ChatError> {

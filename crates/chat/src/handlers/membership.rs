@@ -4,21 +4,22 @@
 //! delivered meanwhile waits until the answer is on its way. So a client gets the answer, then the next seq, and the
 //! next, without a hole or a repeat.
 
+use std::sync::Arc;
+
 use futures_util::future::try_join3;
-use roomful_socket::{Class, Socket};
+use roomful_socket::Socket;
 use roomful_store::{History, Joined as Membership, Range, Unread};
 use serde::Serialize;
 
 use super::message;
 use crate::{
     app::{App, Context},
-    cluster,
     error::ChatError,
     events::chat::{InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, UserInRoom},
     log::{control::Control, view::PageView},
     recovery,
     reply::Reply,
-    room::{Frame, Room, Subscriber, pending_join::PendingJoin},
+    room::{Room, Subscriber, pending_join::PendingJoin},
     room_manager::RoomRef,
     session::Session,
     types::UserId,
@@ -44,7 +45,13 @@ pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
     };
     let _one_change = app.one_membership_change(&me.user, &room).await;
     let into = [room.clone()];
-    let joining = PendingJoin::begin(&app.log, me, socket, into, app.config.join_buffer);
+    let joining = PendingJoin::begin(
+        &app.log,
+        Arc::clone(me) as _,
+        socket,
+        into,
+        app.config.join_buffer,
+    );
     match look_up(context, &joining, &ask).await {
         Ok(found) => finish(context, joining, &found, reply),
         Err(error) => {
@@ -68,7 +75,7 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
     me.has_room_for(&ask.room, app.config.limits.rooms_per_socket)?;
     let room = app.rooms.open(&ask.room, app.config.create_rooms).await?;
     let room = room.ok_or(ChatError::Forbidden)?;
-    cluster::reach(app, &room, ask.since.unwrap_or_default()).await?;
+    app.follower.reach(&room, ask.since.unwrap_or_default()).await?;
     Ok(room)
 }
 
@@ -79,11 +86,11 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
     };
     let joined = app.store.join(room.id, &me.user, app.clock.now_ms()).await?;
     let membership = joined.ok_or(ChatError::Forbidden)?;
-    app.presence.look_around(&[room.id]).await;
+    app.presence.ensure_rooms_read(&[room.id]).await;
     if membership.newly {
         // Whatever becomes of this join: the user is a member.
         tell_others(app, room, MEMBER_JOINED, &me.user, Some(&context.socket));
-        app.presence.tell_joined(&me.user, room.id).await?;
+        app.presence.member_joined(&me.user, room.id).await?;
     }
     let from = From {
         since: ask.since,
@@ -264,15 +271,4 @@ pub(crate) fn tell_others(app: &App, room: &Room, event: &str, user: &UserId, as
     app.tell_room(room, event, &data, None, |subscriber| {
         asked != Some(&subscriber.socket)
     });
-}
-
-/// Encodes an event for many.
-pub(crate) fn frame<T: Serialize + ?Sized>(app: &App, event: &str, data: &T, class: Class) -> Option<Frame> {
-    match app.namespace.prepare(event, data) {
-        Ok(event) => Some(Frame::new(event, class)),
-        Err(error) => {
-            tracing::error!(event, %error, "an event can't be encoded");
-            None
-        }
-    }
 }

@@ -6,7 +6,6 @@ use roomful_store::{History, Page, Range};
 
 use crate::{
     app::{App, Context},
-    cluster,
     error::ChatError,
     events::chat::{GetHistory, HistoryPage, SendMessage, Span},
     log::{
@@ -36,11 +35,11 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
         user: me.user.clone(),
         name: me.name(),
         client_id,
-        what: WriteContent::Message(draft),
+        content: WriteContent::Message(draft),
         body,
         reply,
     };
-    app.pipeline.submit(room, pending, place);
+    app.appender.submit(room, pending, place);
 }
 
 async fn prepare(context: &Context, ask: &SendMessage) -> Result<(RoomRef, String), ChatError> {
@@ -51,7 +50,9 @@ async fn prepare(context: &Context, ask: &SendMessage) -> Result<(RoomRef, Strin
 
 /// The body of a message's entry, if the message may stand in this room.
 pub(crate) async fn body(app: &App, room: &Room, draft: &Draft) -> Result<String, ChatError> {
-    cluster::reach(app, room, draft.reply_to.unwrap_or_default()).await?;
+    app.follower
+        .reach(room, draft.reply_to.unwrap_or_default())
+        .await?;
     if let Some(seq) = draft.reply_to.filter(|seq| *seq > room.head()) {
         let message = format!("chat:send_message: replyTo {seq} must be the seq of a message in this room");
         return Err(ChatError::InvalidRequest(message));

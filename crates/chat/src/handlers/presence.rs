@@ -29,7 +29,7 @@ pub(crate) async fn online_users(context: &Context, ask: &InRoom, reply: Reply) 
         Ok(room) => room,
         Err(error) => return reply.fail(&error),
     };
-    app.presence.look_around(&[room.id]).await;
+    app.presence.ensure_rooms_read(&[room.id]).await;
     let online = listed(app, &room);
     let users = online_list(app, &room, &online);
     emit_online(socket, &users);

@@ -4,7 +4,7 @@
 
 use crate::{
     app::Context,
-    cluster::UserBusMessage,
+    cluster::UserMessage,
     error::ChatError,
     events::chat::{DeliveredMark, MESSAGE_DELIVERED, MESSAGE_READ, Mark, MarkedBy, ReadMark},
     room::Room,
@@ -27,7 +27,7 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMar
         app.unread.user_read(&me.user, room.id, &room.name).await;
         if let Some(cluster) = &app.cluster {
             let (room, name) = (room.id, room.name.as_str().into());
-            cluster.tell_user(&me.user, &UserBusMessage::Read { room, name });
+            cluster.publish_to_user(&me.user, &UserMessage::Read { room, name });
         }
     }
     Ok(ReadMark {

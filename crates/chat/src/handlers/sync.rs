@@ -3,13 +3,14 @@
 //! It is a join of each room, done together: all are subscribed first, all histories are read up to the heads noted
 //! then, the one answer goes out, and what was delivered meanwhile follows it.
 
+use std::sync::Arc;
+
 use futures_util::future::try_join_all;
 use roomful_store::{Entry, History, Member};
 
 use super::membership::{self, From, catch_up};
 use crate::{
     app::Context,
-    cluster,
     error::ChatError,
     events::inbox::{Sync, SyncRoom, Synced, SyncedRoom},
     log::view::PageView,
@@ -42,7 +43,13 @@ pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
         }
     }
     let rooms = found.iter().flatten().cloned();
-    let joining = PendingJoin::begin(&app.log, me, socket, rooms, app.config.join_buffer);
+    let joining = PendingJoin::begin(
+        &app.log,
+        Arc::clone(me) as _,
+        socket,
+        rooms,
+        app.config.join_buffer,
+    );
     match read(context, &ask.rooms, found, joining.rooms()).await {
         Ok(caught) => finish(context, &ask.rooms, &caught, joining, reply),
         Err(error) => {
@@ -70,7 +77,7 @@ async fn enterable(
         .member(room.id, &me.user)
         .await?
         .ok_or(ChatError::Forbidden)?;
-    cluster::reach(app, &room, wanted.since).await?;
+    app.follower.reach(&room, wanted.since).await?;
     Ok(room)
 }
 

@@ -1,5 +1,5 @@
-//! Who came, who went, which room emptied: queued here, written to the store's outbox by one task in the order in which
-//! it happened. Without an outbox none of this runs.
+//! Lifecycle events for the outbox: users come online and go offline, rooms empty. Queued here, and written
+//! by one task in the order in which they happened. A store without an outbox gets none.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,26 +8,30 @@ use parking_lot::Mutex;
 use roomful_store::{LifecycleEvent, RoomId, Store, StoreError};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::{clock::Clock, presence::server::PresenceServer, types::UserId};
+use super::online_users::OnlineUsers;
+use crate::{clock::Clock, types::UserId};
 
-/// Happenings that may wait for the store.
+/// Events that may wait for the store.
 const QUEUE: usize = 65_536;
-/// Happenings in one write.
+/// Events in one write.
 const BATCH: usize = 256;
-/// How long the task waits after the store failed, in milliseconds.
+/// The pause after the store failed, in milliseconds.
 const RETRY_MS: i64 = 500;
-/// How long a user who was online when the process ended may take to come back before they are told to have gone.
+/// How long users who were online when the process ended have to come back before they are reported offline.
 const RETURN_MS: i64 = 15_000;
-/// The duty of telling it.
+/// The duty of reporting them.
 const RETURNING: &str = "returning";
 /// Users read at a time.
 const PAGE: u32 = 500;
 
-/// The way to the outbox for what is no entry of a log.
+/// The queue of lifecycle events.
 pub(crate) struct LifecycleEvents {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// `None` without an outbox, and after the end.
     queue: Mutex<Option<mpsc::Sender<LifecycleEvent>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Users who were told to be online before this process began, and have not come back yet.
+    /// Users who were reported online before this process began, and have not come back yet.
     returning: Mutex<HashMap<UserId, Option<String>>>,
     dropped: Counter,
 }
@@ -43,6 +47,8 @@ impl LifecycleEvents {
             (None, None)
         };
         Self {
+            store: Arc::clone(store),
+            clock: Arc::clone(clock),
             queue: Mutex::new(queue),
             writer: Mutex::new(writer),
             returning: Mutex::default(),
@@ -51,7 +57,7 @@ impl LifecycleEvents {
     }
 
     pub(crate) fn user_online(&self, user: &UserId, name: Option<&str>, at: i64) {
-        // Who was told to be online before a restart and is back has, for others, never been away.
+        // A user whom the outbox has as online since before a restart has never been away.
         if self.returning.lock().remove(user).is_some() {
             return;
         }
@@ -60,11 +66,6 @@ impl LifecycleEvents {
             name: name.map(str::to_owned),
             at,
         });
-    }
-
-    /// Whether the user may come back after a start, and is told to have gone if not.
-    pub(crate) fn awaits(&self, user: &UserId) -> bool {
-        self.returning.lock().contains_key(user)
     }
 
     pub(crate) fn user_offline(&self, user: &UserId, name: Option<&str>, at: i64) {
@@ -79,54 +80,58 @@ impl LifecycleEvents {
         self.put(|| LifecycleEvent::RoomEmptied { room, at });
     }
 
-    fn put(&self, happening: impl FnOnce() -> LifecycleEvent) {
+    /// Whether the user was online before this process began and has time left to come back.
+    pub(crate) fn is_returning(&self, user: &UserId) -> bool {
+        self.returning.lock().contains_key(user)
+    }
+
+    fn put(&self, event: impl FnOnce() -> LifecycleEvent) {
         let queue = self.queue.lock();
         let Some(queue) = &*queue else { return };
-        if queue.try_send(happening()).is_err() {
+        if queue.try_send(event()).is_err() {
             self.dropped.increment(1);
         }
     }
 
-    /// Writes what is queued, and takes no more.
+    /// Writes the queued events, and accepts no more.
     pub(crate) async fn close(&self) {
         self.queue.lock().take();
         let writer = self.writer.lock().take();
         if let Some(writer) = writer {
-            // A fault of the task was reported where it happened.
+            // The runtime has reported a panic of the task.
             let _ = writer.await;
         }
     }
 
-    /// Users of an earlier process who do not come back in time are told to have gone.
-    pub(crate) async fn await_returning(&self, presence: &PresenceServer) {
-        let (store, clock) = (&presence.store, &presence.clock);
-        let Some(outbox) = store.outbox() else { return };
-        presence.takes_part().await;
-        // Where others live on, nobody has to be told of what happened before this one began.
-        if !presence.is_on_duty(RETURNING).await {
+    /// Reports users offline who were online when an earlier process ended and do not come back in time.
+    pub(crate) async fn report_lost_users(&self, users: &dyn OnlineUsers) {
+        let Some(outbox) = self.store.outbox() else { return };
+        users.lease_held().await;
+        // Where other nodes have been running all the time, they have reported it.
+        if !users.has_duty(RETURNING).await {
             return;
         }
         let mut after = String::new();
         loop {
             let page = match outbox.online(&after, PAGE).await {
                 Ok(page) => page,
-                Err(error) => return tracing::warn!(%error, "who was online before can't be read"),
+                Err(error) => return tracing::warn!(%error, "failed to read the users from before the start"),
             };
             let Some(last) = page.last() else { break };
             after.clone_from(&last.user_id);
             let ids: Vec<_> = page.iter().map(|row| row.user_id.clone()).collect();
-            let online = presence.online_among(&ids).await.unwrap_or_default();
+            let online = users.online_among(&ids).await.unwrap_or_default();
             let mut returning = self.returning.lock();
             for row in page.into_iter().filter(|row| !online.contains(&row.user_id)) {
                 returning.insert(UserId::from(row.user_id), row.name);
             }
         }
-        let now = clock.now_ms();
-        clock.sleep_until(now.saturating_add(RETURN_MS)).await;
-        let gone = std::mem::take(&mut *self.returning.lock());
-        let ids: Vec<_> = gone.keys().map(ToString::to_string).collect();
-        let online = presence.online_among(&ids).await.unwrap_or_default();
-        for (user, name) in gone {
+        let now = self.clock.now_ms();
+        self.clock.sleep_until(now.saturating_add(RETURN_MS)).await;
+        let lost = std::mem::take(&mut *self.returning.lock());
+        let ids: Vec<_> = lost.keys().map(ToString::to_string).collect();
+        let online = users.online_among(&ids).await.unwrap_or_default();
+        for (user, name) in lost {
             if !online.contains(&*user) {
                 self.user_offline(&user, name.as_deref(), now);
             }
@@ -134,7 +139,7 @@ impl LifecycleEvents {
     }
 }
 
-/// Ends when the queue is closed and empty, or the store is closed.
+/// Writes events until the queue is closed and empty, or the store is closed.
 async fn write(store: Arc<dyn Store>, clock: Arc<dyn Clock>, mut incoming: mpsc::Receiver<LifecycleEvent>) {
     let mut batch = Vec::with_capacity(BATCH);
     while incoming.recv_many(&mut batch, BATCH).await > 0 {
@@ -144,11 +149,11 @@ async fn write(store: Arc<dyn Store>, clock: Arc<dyn Clock>, mut incoming: mpsc:
                 Ok(()) => break,
                 Err(StoreError::Unavailable(roomful_store::Outage::Closed)) => return,
                 Err(StoreError::Unavailable(outage)) => {
-                    tracing::warn!(%outage, "what happened can't be written to the outbox yet");
+                    tracing::warn!(%outage, "failed to write lifecycle events to the outbox, retrying");
                     clock.sleep_until(clock.now_ms().saturating_add(RETRY_MS)).await;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "what happened can't be written to the outbox");
+                    tracing::error!(%error, "failed to write lifecycle events to the outbox, dropping them");
                     break;
                 }
             }

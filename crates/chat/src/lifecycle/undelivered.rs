@@ -1,66 +1,68 @@
-//! Looks at who has not acknowledged a message: first, soon, at members who are away; then, after the full wait, at all.
+//! Reports messages that members have not acknowledged: soon for members who are offline, after the full wait
+//! for all.
 
 use std::sync::{Arc, Weak};
 
 use roomful_store::{Outage, Outbox, Store, StoreError, UndeliveredReport};
 
-use crate::{clock::Clock, presence::server::PresenceServer};
+use super::online_users::OnlineUsers;
+use crate::clock::Clock;
 
-/// The duty of looking.
+/// The duty of checking.
 const UNDELIVERED: &str = "undelivered";
-/// Messages looked at in one go.
+/// Messages checked at a time.
 const BATCH: u32 = 100;
-/// How often it is seen what is due, in milliseconds.
+/// The pause between two checks, in milliseconds.
 const EVERY_MS: i64 = 500;
 
-/// Runs until the store is closed. Returns at once if it has no outbox.
-pub(crate) async fn watch(store: Arc<dyn Store>, clock: Arc<dyn Clock>, presence: Weak<PresenceServer>) {
+/// Checks until the store is closed or `users` is dropped. Returns at once if the store has no outbox.
+pub(crate) async fn watch(store: Arc<dyn Store>, clock: Arc<dyn Clock>, users: Weak<dyn OnlineUsers>) {
     let Some(outbox) = store.outbox() else { return };
     loop {
-        let Some(presence) = presence.upgrade() else {
-            return;
-        };
-        let looked = if presence.is_on_duty(UNDELIVERED).await {
-            look(outbox, clock.now_ms(), &presence).await
+        let Some(users) = users.upgrade() else { return };
+        let checked = if users.has_duty(UNDELIVERED).await {
+            check(outbox, clock.now_ms(), &*users).await
         } else {
             Ok(0)
         };
-        drop(presence);
-        match looked {
+        drop(users);
+        match checked {
             // There may be more.
-            Ok(looked) if looked == BATCH as usize => continue,
+            Ok(checked) if checked == BATCH as usize => continue,
             Ok(_) => {}
             Err(StoreError::Unavailable(Outage::Closed)) => return,
-            Err(error) => tracing::warn!(%error, "who has not got a message can't be looked up"),
+            Err(error) => tracing::warn!(%error, "failed to check for undelivered messages, retrying"),
         }
         clock.sleep_until(clock.now_ms().saturating_add(EVERY_MS)).await;
     }
 }
 
-async fn look(outbox: &dyn Outbox, now: i64, presence: &PresenceServer) -> Result<usize, StoreError> {
+/// Checks the messages that are due, and returns how many there were.
+async fn check(outbox: &dyn Outbox, now: i64, users: &dyn OnlineUsers) -> Result<usize, StoreError> {
     let due = outbox.due_checks(now, BATCH).await?;
-    let looked = due.len();
-    if looked == 0 {
+    let checked = due.len();
+    if checked == 0 {
         return Ok(0);
     }
-    let mut alerts = Vec::with_capacity(looked);
+    let mut reports = Vec::with_capacity(checked);
     for mut message in due {
         if !message.last {
-            let online = presence.online_among(&message.waiting).await;
-            // Where nobody can say, they are taken to be there; the full wait tells in the end.
-            let waiting = online.map(|online| {
+            // While the registry fails, all count as online: the check after the full wait reports
+            // them.
+            let online = users.online_among(&message.waiting).await;
+            let offline = online.map(|online| {
                 message.waiting.retain(|user| !online.contains(user));
                 message.waiting
             });
-            message.waiting = waiting.unwrap_or_default();
+            message.waiting = offline.unwrap_or_default();
         }
-        alerts.push(UndeliveredReport {
+        reports.push(UndeliveredReport {
             room: message.room,
             seq: message.seq,
             last: message.last,
             users: message.waiting,
         });
     }
-    outbox.report_undelivered(alerts).await?;
-    Ok(looked)
+    outbox.report_undelivered(reports).await?;
+    Ok(checked)
 }

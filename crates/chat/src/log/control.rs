@@ -1,45 +1,82 @@
-//! What all nodes must do, whatever the bus loses: it stands in the order of all entries like what is said, in a room of the
-//! cluster's own, so that whoever follows the order finds it.
+//! Control entries: commands that all nodes carry out, whatever the bus loses.
 //!
-//! It is written after the store knows what it tells, and before whoever asked is answered. A node that dies in between
-//! has answered nobody: the call is made again, and does it all again. A room that is gone can't be named again, so it goes in
-//! the transaction that writes the command.
+//! A control entry has a position in the log like a message, in a room of the cluster's own, so every node
+//! that follows the log finds it. A caller writes it after the store has what the command announces, and
+//! before it answers: if the node dies in between, nobody was answered, the call is repeated and does
+//! everything again. Only the removal of a room can't be repeated, since its name is gone, so it shares a
+//! transaction with its control entry.
 
-use roomful_store::RoomId;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use roomful_store::{LogEntry, RoomId};
 use serde::{Deserialize, Serialize};
 
-use crate::presence::cluster_presence::view::Shown;
-use crate::types::Notice;
+use crate::types::{Notice, Shown};
 
-/// The name of the room in which controls stand. No client can name it: it has a control character.
+/// The name of the control room. No client can name it: it contains a control character.
 pub(crate) const CONTROL_ROOM: &str = "\u{1}cluster";
-/// How many of them are kept: far more than are written while a node is behind.
+/// How many control entries are kept: many more than are written while a node is behind.
 pub(crate) const KEPT: u64 = 10_000;
 
-/// What all nodes must do.
+/// A command to all nodes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Control {
-    /// The user is a member of the room: on whichever node they are, they are online in it.
+    /// The user is a member of the room: they are online in it on every node they are connected to.
     Joined { room: RoomId, user: String },
-    /// The user is a member of the room no more: their sockets are out of it.
+    /// The user is no longer a member of the room: their sockets leave it.
     Left { room: RoomId, user: String },
-    /// The room is gone, with all that was in it.
+    /// The room and its messages are deleted.
     RoomDeleted { room: RoomId },
     /// The user's sockets are closed.
-    SentAway { user: String },
-    /// The same, if their tokens were issued before this time, or don't say when.
+    Disconnected { user: String },
+    /// The user's sockets are closed if their tokens were issued before this time, or don't say when.
     Revoked { user: String, before: i64 },
-    /// The user has chosen what to show as.
-    Chose {
+    /// The user has chosen a status.
+    StatusChosen {
         user: String,
         shown: Shown,
         seen_at: i64,
     },
-    /// A notification was posted: users with the number that it has among theirs.
+    /// A notification was posted: its users, each with its number among their notifications.
     Notified {
         id: String,
         notice: Notice,
         at: i64,
         places: Vec<(String, u64)>,
     },
+}
+
+/// Carries out control entries. The follower calls it between two entries, so nothing here waits.
+pub(crate) trait ControlHandler: Send + Sync {
+    /// Carries out a control entry. Doing so twice has the same effect as doing so once.
+    fn run_control(self: Arc<Self>, entry: &LogEntry);
+
+    /// The log was restored from a backup, and this node has dropped its state of it.
+    fn log_restored(&self);
+}
+
+/// The room that control entries are written to.
+#[derive(Debug, Default)]
+pub(crate) struct ControlRoom(Mutex<Option<RoomId>>);
+
+impl ControlRoom {
+    /// `None` until the room was looked up.
+    pub(crate) fn get(&self) -> Option<RoomId> {
+        *self.0.lock()
+    }
+
+    pub(crate) fn set(&self, room: RoomId) {
+        *self.0.lock() = Some(room);
+    }
+
+    /// The log was restored: the room may have another id now.
+    pub(crate) fn forget(&self) {
+        *self.0.lock() = None;
+    }
+
+    /// Whether this is the control room, or may be it since its id is unknown.
+    pub(crate) fn may_be(&self, room: RoomId) -> bool {
+        self.get().is_none_or(|control| control == room)
+    }
 }

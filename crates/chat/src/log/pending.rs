@@ -1,4 +1,4 @@
-//! What somebody wants written into a room's log, on its way there: as an entry, as an event, and how it is answered.
+//! A write that waits for its commit: its entry, its event and its answer.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -22,21 +22,21 @@ pub(crate) struct PendingWrite {
     pub(crate) user: UserId,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) client_id: Option<String>,
-    pub(crate) what: WriteContent,
-    /// The body of its entry.
+    pub(crate) content: WriteContent,
+    /// The body of its entry, as JSON.
     pub(crate) body: String,
     pub(crate) reply: Reply,
 }
 
-/// What is to be written.
+/// What a write adds to the log.
 pub(crate) enum WriteContent {
     Message(Draft),
-    /// A change of the message with this seq. Whether the user may make it was checked.
+    /// A change of the message with this seq. The handler has checked that the user may make it.
     Change(u64, Change),
 }
 
 impl WriteContent {
-    /// Whether it changes how much somebody has not read.
+    /// Whether it changes the unread counts of the room's members.
     pub(super) const fn is_counted(&self) -> bool {
         matches!(self, Self::Message(_) | Self::Change(_, Change::Delete))
     }
@@ -53,7 +53,7 @@ pub(crate) fn change_body(change: &Change) -> Result<String, serde_json::Error> 
 
 impl PendingWrite {
     pub(super) fn entry(&self, room: &Room, at: i64) -> NewEntry {
-        let (kind, target, mentions) = match &self.what {
+        let (kind, target, mentions) = match &self.content {
             WriteContent::Message(draft) => (EntryKind::Message, None, draft.mentions.clone()),
             WriteContent::Change(seq, change) => (entry_kind(change), Some(*seq), Vec::new()),
         };
@@ -70,9 +70,9 @@ impl PendingWrite {
         }
     }
 
-    /// What the room is told, once it is in the log at `seq`.
+    /// The event for the room, once the entry has the seq `seq`.
     pub(super) fn event<'a>(&'a self, room: &'a Room, seq: u64, at: i64) -> Event<'a> {
-        match &self.what {
+        match &self.content {
             WriteContent::Message(draft) => Event::Message(MessageView {
                 id: message_id(&room.epoch, seq),
                 room: &room.name,
@@ -111,7 +111,7 @@ impl PendingWrite {
         }
     }
 
-    /// Tells whoever asked what the store made of it.
+    /// Answers the sender with what the store made of the write.
     pub(super) fn answer(self, room: &Room, result: Result<Appended, Rejected>) {
         let place = match result {
             Ok(Appended::New { seq, at }) => Some((seq, at, false)),
@@ -119,7 +119,7 @@ impl PendingWrite {
             Ok(Appended::Unchanged) => None,
             Err(rejected) => return self.reply.fail(&refusal(rejected)),
         };
-        match (self.what, place) {
+        match (self.content, place) {
             (WriteContent::Message(_), Some((seq, at, duplicate))) => self.reply.succeed(&Sent {
                 id: message_id(&room.epoch, seq),
                 room: &room.name,

@@ -1,223 +1,236 @@
-//! What other nodes have told of the log beyond what was delivered here, as a value: no bus, no store, no clock.
+//! Entries that wait to be applied, as a value: they come in any order and leave in position order, each
+//! once.
 //!
-//! Each commit is told in two parts: to everybody, which places it took and which rooms they are of; and to the nodes that
-//! serve such a room, what stands there. Both can be lost, doubled, or come in any order. What is missing is read from the
-//! store; so whatever does not fit in here is dropped.
+//! Three sources fill the buffer. This node's own commits come as batches. Other nodes announce their commits
+//! over the bus in two parts, each of which can be lost, repeated or late: a hint that names the room of each
+//! position, for all nodes, and the entries themselves, for nodes that serve the room. What stays missing is
+//! backfilled from the store.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
-use roomful_store::{LogEntry, LogPosition, RoomId};
+use roomful_store::{LogEntry, LogHead, LogPosition, RoomId};
 
 use crate::types::RoomName;
 
-/// Places and entries that may wait. What is beyond is read from the store when its turn comes.
-const MOST: usize = 16_384;
-/// Bytes of bodies that may wait.
-const MOST_BYTES: usize = 16 << 20;
+/// Bounds for hints and for entries from the bus. The buffer drops what exceeds them; it is backfilled in its
+/// turn.
+const MAX_ENTRIES: usize = 16_384;
+/// Bound for the bodies of these entries, in bytes.
+const MAX_BYTES: usize = 16 << 20;
 
-/// The places ahead.
-#[derive(Debug, Default)]
-pub(crate) struct ReorderBuffer {
-    /// Which room each place belongs to.
-    places: BTreeMap<LogPosition, RoomKey>,
-    entries: BTreeMap<LogPosition, LogEntry>,
-    bytes: usize,
-    /// The newest place heard of.
+/// The entries after the last applied position. `B` is a batch of this node's own commits.
+#[derive(Debug)]
+pub(crate) struct ReorderBuffer<B> {
+    epoch: Arc<str>,
+    /// The position to apply next.
+    next: LogPosition,
+    /// The newest position known to exist.
     newest: LogPosition,
+    /// Own commits, ascending. The appender hands over one at a time.
+    batches: VecDeque<Batch<B>>,
+    entries: BTreeMap<LogPosition, LogEntry>,
+    /// The bytes of the bodies in `entries`.
+    bytes: usize,
+    hints: BTreeMap<LogPosition, RoomKey>,
+    /// The backfill has read up to here: positions without an entry no longer exist.
+    backfilled: LogPosition,
 }
 
-/// A room as other nodes name it.
+#[derive(Debug)]
+struct Batch<B> {
+    first: LogPosition,
+    len: u64,
+    value: B,
+}
+
+/// A room as the bus names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RoomKey {
     pub(crate) id: RoomId,
-    /// `None` for the cluster's own room.
+    /// `None` for the control room, whose name is no valid room name.
     pub(crate) name: Option<RoomName>,
 }
 
-/// What is at the next place.
+/// What to apply next.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// An entry to be delivered.
+pub(crate) enum Ready<B> {
+    /// Own commits, whose new entries have the positions from `first` on. The positions before `next` are
+    /// applied.
+    Batch {
+        first: LogPosition,
+        next: LogPosition,
+        batch: B,
+    },
+    /// An entry of another node, or one that was backfilled.
     Entry(LogEntry),
-    /// An entry of a room that nobody here is in.
-    NotServed(RoomKey),
-    /// Nothing was told of it, or not all.
-    Unknown,
+    /// An entry of a room that this node does not serve.
+    NotServed { position: LogPosition, room: RoomKey },
+    /// The positions up to this one have no entries any more.
+    Absent { upto: LogPosition },
 }
 
-impl ReorderBuffer {
-    /// The newest place heard of.
-    pub(crate) fn newest(&self) -> LogPosition {
-        self.newest
+/// Positions to backfill: those after `after`, up to `upto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) after: LogPosition,
+    pub(crate) upto: LogPosition,
+}
+
+impl<B> ReorderBuffer<B> {
+    /// An empty buffer for a log that is applied up to `at`.
+    pub(crate) fn starting(at: &LogHead) -> Self {
+        Self {
+            epoch: at.epoch.as_str().into(),
+            next: at.position.next(),
+            newest: at.position,
+            batches: VecDeque::new(),
+            entries: BTreeMap::new(),
+            bytes: 0,
+            hints: BTreeMap::new(),
+            backfilled: at.position,
+        }
     }
 
-    /// There are entries up to this place.
-    pub(crate) fn heard_of(&mut self, position: LogPosition) {
+    /// The log was restored and continues at `at`. Drops everything and returns the batches, which are not
+    /// applied.
+    pub(crate) fn restore(&mut self, at: &LogHead) -> Vec<B> {
+        let former = std::mem::replace(self, Self::starting(at));
+        former.batches.into_iter().map(|batch| batch.value).collect()
+    }
+
+    /// Everything after `applied` is to be applied again. Returns how many batches wait.
+    pub(crate) fn rewind(&mut self, applied: LogPosition) -> usize {
+        self.next = applied.next();
+        self.backfilled = applied;
+        self.batches.len()
+    }
+
+    pub(crate) fn has_epoch(&self, epoch: &str) -> bool {
+        *self.epoch == *epoch
+    }
+
+    /// Entries exist up to this position.
+    pub(crate) fn know_upto(&mut self, position: LogPosition) {
         self.newest = self.newest.max(position);
     }
 
-    /// From `first` on, the places are of these rooms.
-    pub(crate) fn add_places(&mut self, first: LogPosition, rooms: impl IntoIterator<Item = RoomKey>) {
+    /// Adds own commits with `len` new entries from position `first` on. Batches come in the order of their
+    /// commits.
+    pub(crate) fn push_batch(&mut self, first: LogPosition, len: u64, value: B) {
+        self.know_upto(first.plus(len).previous());
+        self.batches.push_back(Batch { first, len, value });
+    }
+
+    /// Adds the rooms of the positions from `first` on.
+    pub(crate) fn push_hints(&mut self, first: LogPosition, rooms: impl IntoIterator<Item = RoomKey>) {
         for (position, room) in first.and_following().zip(rooms) {
-            self.heard_of(position);
-            if self.places.len() < MOST {
-                self.places.insert(position, room);
+            self.know_upto(position);
+            if position >= self.next && self.hints.len() < MAX_ENTRIES {
+                self.hints.insert(position, room);
             }
         }
     }
 
-    /// What stands at a place.
-    pub(crate) fn add_entry(&mut self, entry: LogEntry) {
-        self.heard_of(entry.position);
-        let weight = entry.entry.body.len();
-        if self.entries.len() >= MOST || self.bytes + weight > MOST_BYTES {
-            return;
+    /// Adds an entry of another node.
+    pub(crate) fn push_entry(&mut self, entry: LogEntry) {
+        self.know_upto(entry.position);
+        let fits = self.entries.len() < MAX_ENTRIES && self.bytes + entry.entry.body.len() <= MAX_BYTES;
+        if fits && entry.position >= self.next {
+            self.insert(entry);
         }
-        self.bytes += weight;
+    }
+
+    /// Adds what the store has of `missing`, which [`missing`](Self::missing) returned before.
+    pub(crate) fn backfill(&mut self, missing: Missing, page: impl IntoIterator<Item = LogEntry>) {
+        for entry in page {
+            if entry.position >= self.next {
+                self.insert(entry);
+            }
+        }
+        self.know_upto(missing.upto);
+        self.backfilled = self.backfilled.max(missing.upto);
+    }
+
+    /// Takes out the next position to apply; `None` if it is not there yet. `is_served` tells whether this node needs the
+    /// entries of a room.
+    pub(crate) fn pop(&mut self, is_served: impl Fn(RoomId) -> bool) -> Option<Ready<B>> {
+        let position = self.next;
+        if let Some(batch) = self.batches.pop_front_if(|batch| batch.first <= position) {
+            self.advance(position.max(batch.first.plus(batch.len)));
+            return Some(Ready::Batch {
+                first: batch.first,
+                next: position,
+                batch: batch.value,
+            });
+        }
+        if let Some(entry) = self.remove(position) {
+            self.advance(position.next());
+            return Some(Ready::Entry(entry));
+        }
+        if position <= self.backfilled {
+            let upto = self
+                .first_held()
+                .map_or(self.backfilled, |held| held.previous().min(self.backfilled));
+            self.advance(upto.next());
+            return Some(Ready::Absent { upto });
+        }
+        // All nodes need the entries of the control room.
+        let room = self.hints.get(&position)?;
+        if room.name.is_none() || is_served(room.id) {
+            return None;
+        }
+        let room = self.hints.remove(&position)?;
+        self.advance(position.next());
+        Some(Ready::NotServed { position, room })
+    }
+
+    /// What keeps [`pop`](Self::pop) from going on; `None` if everything known to exist is applied.
+    pub(crate) fn missing(&self) -> Option<Missing> {
+        let upto = self.first_held().map_or(self.newest, |held| held.previous());
+        (self.next <= upto).then_some(Missing {
+            after: self.next.previous(),
+            upto,
+        })
+    }
+
+    /// The first position that a batch or an entry is held for.
+    fn first_held(&self) -> Option<LogPosition> {
+        let batch = self.batches.front().map(|batch| batch.first);
+        let entry = self.entries.first_key_value().map(|(position, _)| *position);
+        batch.into_iter().chain(entry).min()
+    }
+
+    fn advance(&mut self, next: LogPosition) {
+        self.next = next;
+        self.know_upto(next.previous());
+        while let Some(first) = self.entries.first_entry()
+            && *first.key() < next
+        {
+            self.bytes -= first.remove().entry.body.len();
+        }
+        while let Some(first) = self.hints.first_entry()
+            && *first.key() < next
+        {
+            first.remove();
+        }
+    }
+
+    fn insert(&mut self, entry: LogEntry) {
+        self.bytes += entry.entry.body.len();
         if let Some(known) = self.entries.insert(entry.position, entry) {
             self.bytes -= known.entry.body.len();
         }
     }
 
-    /// What is at `position`, which is taken out if it is known; `serves` says of which rooms entries are wanted.
-    pub(crate) fn take(&mut self, position: LogPosition, serves: impl Fn(RoomId) -> bool) -> Next {
-        self.forget_below(position);
-        if let Some(entry) = self.take_entry(position) {
-            self.places.remove(&position);
-            return Next::Entry(entry);
-        }
-        match self.places.get(&position) {
-            // What stands in the cluster's own room is for all.
-            Some(room) if room.name.is_some() && !serves(room.id) => self
-                .places
-                .remove(&position)
-                .map_or(Next::Unknown, Next::NotServed),
-            _ => Next::Unknown,
-        }
-    }
-
-    /// The order began anew.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    fn take_entry(&mut self, position: LogPosition) -> Option<LogEntry> {
+    fn remove(&mut self, position: LogPosition) -> Option<LogEntry> {
         let entry = self.entries.remove(&position)?;
         self.bytes -= entry.entry.body.len();
         Some(entry)
     }
-
-    fn forget_below(&mut self, position: LogPosition) {
-        while let Some((first, _)) = self.places.first_key_value()
-            && *first < position
-        {
-            self.places.pop_first();
-        }
-        while let Some((first, _)) = self.entries.first_key_value()
-            && *first < position
-        {
-            let first = *first;
-            self.take_entry(first);
-        }
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use roomful_store::{Entry, EntryKind, MessageState};
-
-    fn key(id: RoomId) -> RoomKey {
-        RoomKey {
-            id,
-            name: RoomName::new(&format!("room-{id}")).ok(),
-        }
-    }
-
-    fn entry(pos: u64, room: RoomId) -> LogEntry {
-        LogEntry {
-            position: LogPosition(pos),
-            room,
-            entry: Entry {
-                seq: pos,
-                kind: EntryKind::Message,
-                target: None,
-                user_id: "alice".into(),
-                user_name: None,
-                client_id: None,
-                body: "12345".into(),
-                at: 1,
-                state: MessageState::default(),
-            },
-        }
-    }
-
-    #[test]
-    fn a_place_is_known_when_its_room_is_elsewhere_or_its_entry_is_here() {
-        let mut reorder_buffer = ReorderBuffer::default();
-        reorder_buffer.add_places(LogPosition(5), [key(1), key(2)]);
-        let serves = |room| room == 1;
-        assert_eq!(
-            reorder_buffer.take(LogPosition(5), serves),
-            Next::Unknown,
-            "its entry is still to come"
-        );
-        reorder_buffer.add_entry(entry(5, 1));
-        assert_eq!(
-            reorder_buffer.take(LogPosition(5), serves),
-            Next::Entry(entry(5, 1))
-        );
-        assert_eq!(
-            reorder_buffer.take(LogPosition(6), serves),
-            Next::NotServed(key(2))
-        );
-        assert_eq!(reorder_buffer.take(LogPosition(7), serves), Next::Unknown);
-        assert_eq!((reorder_buffer.newest().0, reorder_buffer.bytes), (6, 0));
-    }
-
-    #[test]
-    fn what_is_too_much_is_dropped_and_still_heard_of() {
-        let mut reorder_buffer = ReorderBuffer::default();
-        let most = MOST as u64;
-        reorder_buffer.add_places(LogPosition(1), (0..=most).map(|_| key(1)));
-        assert_eq!(
-            (reorder_buffer.places.len(), reorder_buffer.newest().0),
-            (MOST, most + 1)
-        );
-        (1..=most + 5).for_each(|pos| reorder_buffer.add_entry(entry(pos, 1)));
-        assert_eq!(
-            (reorder_buffer.entries.len(), reorder_buffer.newest().0),
-            (MOST, most + 5)
-        );
-    }
-
-    proptest! {
-        // Whatever is lost, doubled or comes late: what is taken is what stands there, and the count of bytes is true.
-        #[test]
-        fn only_what_was_told_is_taken(told in prop::collection::vec((1u64..40, prop::bool::ANY), 0..120)) {
-            let room = |pos: u64| i64::try_from(pos % 3).unwrap();
-            let mut reorder_buffer = ReorderBuffer::default();
-            let mut next = 1;
-            for (pos, whole) in told {
-                reorder_buffer.add_places(LogPosition(pos), [key(room(pos))]);
-                if whole {
-                    reorder_buffer.add_entry(entry(pos, room(pos)));
-                }
-                loop {
-                    match reorder_buffer.take(LogPosition(next), |room| room != 0) {
-                        Next::Entry(taken) => prop_assert_eq!(taken, entry(next, room(next))),
-                        Next::NotServed(taken) => {
-                            prop_assert_eq!(taken.id, room(next));
-                            prop_assert_eq!(taken.id, 0);
-                        }
-                        Next::Unknown => break,
-                    }
-                    next += 1;
-                }
-                prop_assert_eq!(reorder_buffer.bytes, reorder_buffer.entries.len() * 5);
-                prop_assert!(reorder_buffer.entries.keys().chain(reorder_buffer.places.keys()).all(|pos| pos.0 >= next));
-            }
-        }
-    }
-}
+mod tests;

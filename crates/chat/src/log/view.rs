@@ -1,4 +1,4 @@
-//! From entries of the log to what clients see: one event when it is new, a line of a page later.
+//! Entries as clients see them: an event when an entry is new, an item of a page later.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::{
     types::{Draft, RoomName},
 };
 
-/// The answer to whoever names a message that is not there.
+/// The answer to a request that names a message which does not exist.
 pub(crate) const NO_MESSAGE: ChatError =
     ChatError::NotFound("there is no such message; it may have been deleted, or removed for its age");
 
@@ -26,28 +26,28 @@ pub(crate) enum Event<'a> {
     Change(ChangeKind, ChangeView<'a>),
 }
 
-/// A page of the log, sorted into what was said and what became of it.
+/// A page of the log, split into messages and their changes.
 pub(crate) struct PageView<'a> {
     pub(crate) messages: Vec<MessageView<'a>>,
     pub(crate) changes: Vec<LoggedChange<'a>>,
 }
 
 impl<'a> Event<'a> {
-    /// What an entry says; `None`, and a line in the log, if its body is not ours.
+    /// The event of an entry; `None`, with an error in the log, if its body is malformed.
     pub(crate) fn of(room: &'a Room, entry: &'a Entry) -> Option<Self> {
         let read = match entry.kind {
             EntryKind::Message => message(&room.name, &room.epoch, entry).map(Self::Message),
-            // No client is in the room where these stand.
+            // No client can join the control room.
             EntryKind::Control => return None,
             kind => change(kind, entry),
         };
         read.inspect_err(
-            |error| tracing::error!(room = room.id, seq = entry.seq, %error, "the store has an entry that can't be read"),
+            |error| tracing::error!(room = room.id, seq = entry.seq, %error, "failed to decode an entry of the store"),
         )
         .ok()
     }
 
-    /// The event, encoded with the offset of its entry; `None`, and a line in the log, if that fails.
+    /// The event, encoded with the offset of its entry; `None`, with an error in the log, if that fails.
     pub(crate) fn frame(self, room: &Room, namespace: &Namespace, offset: Option<&str>) -> Option<Frame> {
         let event = match self {
             Self::Message(message) => prepare(namespace, RECEIVE_MESSAGE, &message, offset),
@@ -59,13 +59,13 @@ impl<'a> Event<'a> {
         event
             .map(|event| Frame::new(event, Class::Durable))
             .inspect_err(
-                |error| tracing::error!(room = room.id, %error, "an entry of the log can't be encoded"),
+                |error| tracing::error!(room = room.id, %error, "failed to encode the event of an entry"),
             )
             .ok()
     }
 }
 
-/// Encodes an event, with the offset at which a client that has seen it may come back.
+/// Encodes an event, with the offset from which a client that has seen it may resume.
 pub(crate) fn prepare<T: Serialize>(
     namespace: &Namespace,
     event: &str,
@@ -91,7 +91,7 @@ impl<'a> PageView<'a> {
     }
 }
 
-/// A message in its present state.
+/// A message in its present state, with its edits and reactions.
 pub(crate) fn message<'a>(
     room: &'a RoomName,
     epoch: &str,
@@ -136,7 +136,7 @@ fn change(kind: EntryKind, entry: &Entry) -> serde_json::Result<Event<'_>> {
         entry.at,
     );
     let (kind, change) = match kind {
-        // The body is gone if the message is: what it said is nobody's business any more.
+        // A deleted message takes the text of its edits along.
         EntryKind::Edit if entry.body.is_empty() => {
             let text = Some(Cow::Borrowed(""));
             (ChangeKind::Edited, ChangeView { text, ..bare })
@@ -161,7 +161,7 @@ fn change(kind: EntryKind, entry: &Entry) -> serde_json::Result<Event<'_>> {
     Ok(Event::Change(kind, change))
 }
 
-/// What all changes have.
+/// The fields that all changes have.
 pub(super) fn bare_change(seq: u64, log_seq: u64, user_id: &str, at: i64) -> ChangeView<'_> {
     ChangeView {
         seq,

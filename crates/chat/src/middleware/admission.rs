@@ -1,21 +1,13 @@
 //! The check at the door: a connecting client shows a token, and is let in with a [`Session`] or refused with a code.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use roomful_socket::{ClientKind, Reason, Refusal, Socket};
 use roomful_store::LogPosition;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::Notify;
 
-use crate::{
-    app::App, error::ChatError, notifications::tracker::Device, session::Session, types::Claims,
-    types::UserId,
-};
+use crate::{app::App, error::ChatError, notifications::tracker::Device, session::Session};
 
 /// The part of the handshake's `auth` that matters here.
 #[derive(Deserialize)]
@@ -48,7 +40,7 @@ pub(crate) async fn admit(app: &App, socket: &Socket) -> Result<(), Refusal> {
 }
 
 async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> {
-    if !app.gate.takes_part() {
+    if !app.gate.has_lease() {
         socket.close(NOT_NOW);
         return Err(ChatError::Unavailable(
             "this node has no part in its cluster right now",
@@ -83,7 +75,7 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
         now_in_the_order(app)
     );
     if let Err(ChatError::Unavailable(_)) = asked {
-        app.gate.shut();
+        app.gate.close_briefly();
         socket.close(NOT_NOW);
     }
     let ((), recalled, since) = asked?;
@@ -116,108 +108,5 @@ fn read_device(app: &App, device: Option<Value>) -> Result<Device, ChatError> {
         Some(_) => Err(ChatError::InvalidRequest(format!(
             "auth: device must be a string of 1 to {DEVICE_CHARS} characters"
         ))),
-    }
-}
-
-/// The connections of each user. Bounded by the connections there are.
-#[derive(Default)]
-pub(crate) struct UserConnections {
-    users: Mutex<HashMap<UserId, Connections>>,
-    /// Told of each connection that is gone.
-    gone: Notify,
-}
-
-#[derive(Default)]
-struct Connections {
-    /// Those that were let in, connected or about to be.
-    count: u32,
-    sockets: Vec<Socket>,
-}
-
-impl UserConnections {
-    /// One more connection of the user, if they may have it.
-    fn take(self: &Arc<Self>, claims: &Claims, most: u32) -> Result<ConnectionSlot, ChatError> {
-        let mut users = self.users.lock();
-        // The id that is in the table already is shared by all connections of the user.
-        let user = users
-            .get_key_value(&claims.user)
-            .map_or_else(|| claims.user.clone(), |(user, _)| user.clone());
-        let connections = users.entry(user.clone()).or_default();
-        if connections.count >= most {
-            return Err(ChatError::RateLimited {
-                what: "connections of this user",
-                retry_after_ms: 1_000,
-            });
-        }
-        connections.count += 1;
-        Ok(ConnectionSlot {
-            user,
-            table: Arc::clone(self),
-        })
-    }
-
-    /// A socket of the user is connected.
-    pub(crate) fn connected(&self, user: &UserId, socket: &Socket) {
-        if let Some(connections) = self.users.lock().get_mut(user) {
-            // Most users have one: no place for more than there are.
-            connections.sockets.reserve_exact(1);
-            connections.sockets.push(socket.clone());
-        }
-    }
-
-    /// A socket of the user is gone.
-    pub(crate) fn disconnected(&self, user: &UserId, socket: &Socket) {
-        let mut users = self.users.lock();
-        let gone = users.get_mut(user).and_then(|connections| {
-            let at = connections.sockets.iter().position(|known| known == socket)?;
-            Some(connections.sockets.swap_remove(at))
-        });
-        // The last handle of a socket gives back its slot, which asks for the lock.
-        drop(users);
-        drop(gone);
-        self.gone.notify_waiters();
-    }
-
-    /// Waits until no connected socket of the user is one for which `which` holds.
-    pub(crate) async fn none_left(&self, user: &str, which: impl Fn(&Socket) -> bool) {
-        loop {
-            let gone = self.gone.notified();
-            if !self.sockets(user).iter().any(&which) {
-                return;
-            }
-            gone.await;
-        }
-    }
-
-    /// The user's connected sockets.
-    pub(crate) fn sockets(&self, user: &str) -> Vec<Socket> {
-        let users = self.users.lock();
-        users
-            .get(user)
-            .map_or_else(Vec::new, |connections| connections.sockets.clone())
-    }
-}
-
-/// One counted connection of a user; given back when it is dropped, however the connection ended.
-pub(crate) struct ConnectionSlot {
-    user: UserId,
-    table: Arc<UserConnections>,
-}
-
-impl ConnectionSlot {
-    pub(crate) fn user(&self) -> UserId {
-        Arc::clone(&self.user)
-    }
-}
-
-impl Drop for ConnectionSlot {
-    fn drop(&mut self) {
-        let mut users = self.table.users.lock();
-        if let Some(connections) = users.get_mut(&self.user) {
-            connections.count = connections.count.saturating_sub(1);
-            if connections.count == 0 {
-                users.remove(&self.user);
-            }
-        }
     }
 }

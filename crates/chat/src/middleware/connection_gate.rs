@@ -1,6 +1,8 @@
-//! Whether new connections are taken at all right now: not while this node has no part in its cluster, nor while the store can't
-//! be asked who somebody is. They are refused before anything else (503): a load balancer takes them to another node, and the
-//! stock client tries again by itself, less and less often.
+//! The gate for new connections: closed while this node has no lease in its cluster, and for a moment after
+//! the store could not be asked who a client is.
+//!
+//! A closed gate refuses connections with 503 before anything else: a load balancer sends them to another
+//! node, and the stock client tries again with growing pauses.
 
 use std::sync::{
     Arc,
@@ -9,14 +11,15 @@ use std::sync::{
 
 use crate::{clock::Clock, cluster::Cluster};
 
-/// How long nobody is let as far as the store after it could not be asked, in milliseconds.
-const SHUT_MS: i64 = 1_000;
+/// How long the gate stays closed after the store failed, in milliseconds.
+const CLOSED_MS: i64 = 1_000;
 
+/// Whether new connections are accepted.
 pub(crate) struct ConnectionGate {
     clock: Arc<dyn Clock>,
     cluster: Option<Arc<Cluster>>,
-    /// On the clock that only goes on.
-    shut_until: AtomicI64,
+    /// In milliseconds of the monotonic clock.
+    closed_until: AtomicI64,
 }
 
 impl ConnectionGate {
@@ -24,23 +27,23 @@ impl ConnectionGate {
         Self {
             clock: Arc::clone(clock),
             cluster: cluster.cloned(),
-            shut_until: AtomicI64::new(i64::MIN),
+            closed_until: AtomicI64::new(i64::MIN),
         }
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.takes_part() && self.shut_until.load(Ordering::Relaxed) <= self.clock.monotonic_ms()
+        self.has_lease() && self.closed_until.load(Ordering::Relaxed) <= self.clock.monotonic_ms()
     }
 
-    /// Whether this node has its part in its cluster, if it is in one.
-    pub(crate) fn takes_part(&self) -> bool {
+    /// Whether this node has a lease in its cluster, or is no part of one.
+    pub(crate) fn has_lease(&self) -> bool {
         let cluster = self.cluster.as_ref();
-        cluster.is_none_or(|cluster| cluster.is_in_good_standing())
+        cluster.is_none_or(|cluster| cluster.has_lease())
     }
 
-    /// The store can't be asked: it is not tried with the next one at once.
-    pub(crate) fn shut(&self) {
-        let until = self.clock.monotonic_ms().saturating_add(SHUT_MS);
-        self.shut_until.store(until, Ordering::Relaxed);
+    /// The store failed: closes the gate for a moment, so that not every client tries the store in vain.
+    pub(crate) fn close_briefly(&self) {
+        let until = self.clock.monotonic_ms().saturating_add(CLOSED_MS);
+        self.closed_until.store(until, Ordering::Relaxed);
     }
 }

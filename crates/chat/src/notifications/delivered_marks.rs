@@ -1,4 +1,4 @@
-//! Saving how far each device has come: what was sent and has arrived, many marks in one commit.
+//! Saves the delivered mark of each device, many marks in one commit.
 
 use std::sync::{Arc, Weak};
 
@@ -8,30 +8,32 @@ use roomful_store::DeliveredMark;
 use super::server::{NotificationServer, RETRY_MS};
 use crate::{metrics::count, notifications::tracker::Device, types::UserId};
 
-/// Marks saved in one commit.
+/// Marks in one commit.
 const MARKS: usize = 512;
-/// How often to look whether what is on its way has arrived, in milliseconds.
-const LOOK_MS: i64 = 2_000;
+/// How often arrivals are checked while notifications are in flight, in milliseconds.
+const CHECK_MS: i64 = 2_000;
 
 impl NotificationServer {
-    /// Starts the task that saves marks. It ends when this server is gone.
+    /// Starts the task that saves marks. It ends when this server is dropped.
     pub(crate) fn start_saving(self: &Arc<Self>) {
         let (server, unsaved) = (Arc::downgrade(self), Arc::clone(&self.unsaved));
         tokio::spawn(keep_saving(server, unsaved));
     }
 
-    /// Saves the marks that wait, once no socket brings new ones; gives up if the store fails.
+    /// Saves the waiting marks, once no socket adds new ones. Gives up if the store fails.
     pub(crate) async fn drain(&self) {
         self.leaving.close();
         self.leaving.wait().await;
         while self.save().await == Saved::Some {}
     }
 
-    /// Looks at what has arrived of all that is on its way.
-    fn look(&self) {
-        let open = self.tracker.lock().open();
-        for (user, device) in open {
-            self.tracker.lock().look(&user, &device, Socket::is_delivered);
+    /// Checks which notifications in flight have arrived.
+    fn check_arrivals(&self) {
+        let in_flight = self.tracker.lock().in_flight();
+        for (user, device) in in_flight {
+            self.tracker
+                .lock()
+                .check_arrivals(&user, &device, Socket::is_delivered);
         }
     }
 
@@ -56,7 +58,7 @@ impl NotificationServer {
                 Saved::Some
             }
             Err(error) => {
-                tracing::warn!(%error, "what devices were given can't be saved; trying again");
+                tracing::warn!(%error, "failed to save delivered marks, retrying");
                 tracker.failed(marks);
                 Saved::Failed
             }
@@ -66,10 +68,10 @@ impl NotificationServer {
     }
 }
 
-/// What came of saving a batch of marks.
+/// The outcome of saving a batch of marks.
 #[derive(Debug, PartialEq, Eq)]
 enum Saved {
-    /// There were none.
+    /// There was no mark to save.
     None,
     /// There may be more.
     Some,
@@ -85,17 +87,17 @@ async fn keep_saving(this: Weak<NotificationServer>, unsaved: Arc<tokio::sync::N
             Saved::Some => pause = *RETRY_MS.start(),
             Saved::None => {
                 let clock = Arc::clone(&server.clock);
-                let waits = server.tracker.lock().open().is_empty();
+                let waits = server.tracker.lock().in_flight().is_empty();
                 drop(server);
                 let look_again = async {
                     if waits {
                         std::future::pending::<()>().await;
                     }
-                    clock.sleep_until(clock.now_ms().saturating_add(LOOK_MS)).await;
+                    clock.sleep_until(clock.now_ms().saturating_add(CHECK_MS)).await;
                 };
                 tokio::select! {
                     () = unsaved.notified() => {}
-                    () = look_again => if let Some(server) = this.upgrade() { server.look() },
+                    () = look_again => if let Some(server) = this.upgrade() { server.check_arrivals() },
                 }
             }
             Saved::Failed => {

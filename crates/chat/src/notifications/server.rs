@@ -1,9 +1,10 @@
-//! The notification server: posts notifications, gives each device of a user what it has not been given, and saves
-//! how far it has come.
+//! The notification server: posts notifications, sends each device of a user those that it has not got, and
+//! saves its delivered mark.
 //!
-//! The rules of who is given what stand in `notification_tracker`; here are the sockets, the store and the clock. The
-//! order is store, queue, arrive, mark: what was posted survives a crash, and what was on its way when a connection or the
-//! server died may be given again, under the same id.
+//! The rules are in `tracker`; this is the shell with sockets, store and clock. A notification is stored,
+//! queued for the sockets, arrives, and is marked as delivered, in this order. So a posted notification
+//! survives a crash, and one that was in flight when a connection or the server died may be sent again, under
+//! the same id.
 
 use std::{
     borrow::Cow,
@@ -20,10 +21,10 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    admin::to_its_end,
     clock::Clock,
-    cluster::{Cluster, UserBusMessage},
+    cluster::{Cluster, UserMessage},
     config::ChatConfig,
+    detached::run_to_completion,
     error::ChatError,
     events::notification::{ID_CHARS, NotificationView, RECEIVE, UNREAD, Unread},
     keyed_mutex::KeyedMutex,
@@ -35,26 +36,26 @@ use crate::{
     types::{Limits, Notice, Notified, Notify},
 };
 
-/// What a user is told who names a notification that they don't have.
+/// The answer to a user who names a notification that they don't have.
 pub(crate) const NOT_FOUND: ChatError =
     ChatError::NotFound("you have no notification with this id; it may have been removed for its age");
 
 /// The longest `kind` and `title`, in characters.
 const KIND_CHARS: usize = 64;
 const TITLE_CHARS: usize = 256;
-/// The notifications, and the bytes of their bodies, that are fetched for a device at a time.
+/// The notifications of a page that is fetched for a device, and the bytes of their bodies.
 const PAGE: u32 = 50;
 const PAGE_BYTES: usize = 32 * 1024;
-/// How many devices are fetched for at a time, so that a crowd that comes back leaves room for other reads.
+/// Devices that are read for at a time, so that many returning clients leave readers for others.
 const READERS: usize = 64;
-/// How long to wait after the store failed, at first and at most, in milliseconds.
+/// The first and the longest pause after the store failed, in milliseconds.
 pub(super) const RETRY_MS: std::ops::RangeInclusive<i64> = 100..=5_000;
-/// No session has this serial.
-const NOBODY: u64 = 0;
+/// A serial that no session has.
+const NO_SESSION: u64 = 0;
 /// Locks for reading; two readings of one user never run at the same time.
 const READING_LOCKS: usize = 256;
 
-/// Everybody's notifications.
+/// The notifications of all users.
 pub(crate) struct NotificationServer {
     pub(super) tracker: Mutex<NotificationTracker<Socket, DeliveryMark>>,
     pub(super) store: Arc<dyn Store>,
@@ -63,18 +64,18 @@ pub(crate) struct NotificationServer {
     /// The other nodes, if there are any.
     cluster: Option<Arc<Cluster>>,
     limits: Limits,
-    /// The device of all sockets that named none; one copy for all.
+    /// The device of all sockets that name none; they share one copy.
     nameless: Device,
-    /// One place for each post that may be under way.
+    /// Permits for posts.
     posts: Arc<Semaphore>,
     readers: Semaphore,
-    /// Held from a reading to its announcement, so that counts are announced in their order.
+    /// Locked for a user from a reading to its event, so that counts are sent in their order.
     reading: KeyedMutex,
-    /// Held while marks are saved.
+    /// Locked while marks are saved.
     pub(super) saving: tokio::sync::Mutex<()>,
-    /// Sockets that are gone, but whose connection is not over.
+    /// Sockets that are gone and whose connection is not over yet.
     pub(super) leaving: TaskTracker,
-    /// Tells the saving task that there are marks.
+    /// There are marks to save.
     pub(super) unsaved: Arc<tokio::sync::Notify>,
     hasher: RandomState,
     posted: Counter,
@@ -118,8 +119,9 @@ impl NotificationServer {
 
     // ---- sockets come and go
 
-    /// A socket is in: what its device missed is on its way. The `greeting` goes out first; whoever has seen it misses
-    /// nothing that is posted from then on, also if another socket of the same device is given it.
+    /// A socket connects: sends it the `greeting`, and then the notifications that its device has not got. A
+    /// client that has seen the greeting misses none that is posted from then on, even if another socket of
+    /// the device gets it.
     pub(crate) fn connect(self: &Arc<Self>, me: &Session, socket: &Socket, greeting: Option<&Prepared>) {
         let mut tracker = self.tracker.lock();
         if let Some(greeting) = greeting {
@@ -132,8 +134,8 @@ impl NotificationServer {
         }
     }
 
-    /// A socket is gone. What it carried and may not have arrived goes to the device's other sockets, or to its next;
-    /// but only when the connection is over: until then the client's goodbye may tell that it has got it.
+    /// A socket is gone. Notifications in flight over it go to the device's other sockets or to its next one,
+    /// but only when the connection is over: until then the client may confirm them.
     pub(crate) fn disconnect(self: &Arc<Self>, me: &Arc<Session>, socket: &Socket) {
         let (server, me, socket) = (Arc::clone(self), Arc::clone(me), socket.clone());
         self.leaving.spawn(async move {
@@ -154,18 +156,21 @@ impl NotificationServer {
 
     // ---- posting
 
-    /// Posts a notification: stored for all its users, then given to those who are here.
+    /// Posts a notification: stores it for all its users, then sends it to those who are connected.
+    ///
+    /// # Errors
+    /// See [`ChatServer::notify`](crate::ChatServer::notify).
     pub(crate) async fn post(self: &Arc<Self>, notify: Notify) -> Result<Notified, ChatError> {
         check(&notify, &self.limits)?;
-        let Ok(place) = Arc::clone(&self.posts).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.posts).try_acquire_owned() else {
             return Err(ChatError::Unavailable(
                 "the server has too many notifications to store",
             ));
         };
         let server = Arc::clone(self);
-        to_its_end(async move {
+        run_to_completion(async move {
             let posted = server.post_now(notify).await;
-            drop(place);
+            drop(permit);
             posted
         })
         .await
@@ -189,7 +194,7 @@ impl NotificationServer {
             data,
         };
         let body = serde_json::to_string(&notice).map_err(|error| {
-            tracing::error!(%error, "a notification can't be encoded");
+            tracing::error!(%error, "failed to encode a notification");
             ChatError::Internal
         })?;
         let new = NewNotification {
@@ -204,7 +209,8 @@ impl NotificationServer {
             Posted::Conflict => return Err(ChatError::NotificationConflict(id)),
         };
         self.posted.increment(u64::from(!duplicate));
-        // Also if it was posted before: the node where that was done may have ended in between.
+        // In a cluster also if it was posted before: the node that did it may have died before it announced
+        // it.
         if self.cluster.is_some() || !duplicate {
             self.announce(&id, &notice, at, places.clone());
         }
@@ -216,13 +222,14 @@ impl NotificationServer {
                 at,
                 places,
             };
-            // If that fails it is posted all the same, and posting it again tells them.
+            // If this fails, the notification is posted all the same, and posting it again announces it.
             cluster.command(&control).await?;
         }
         Ok(Notified { id, at, duplicate })
     }
 
-    /// A notification is stored, as these users' so and so many-th: it goes to those of them who are here.
+    /// A notification is stored, with a number for each of its users: sends it to those who are connected
+    /// here.
     pub(crate) fn announce(self: &Arc<Self>, id: &str, notice: &Notice, at: i64, places: Vec<(String, u64)>) {
         let Some(frame) = self.frame(id, notice, at, None) else {
             return;
@@ -247,14 +254,14 @@ impl NotificationServer {
         };
         self.namespace
             .prepare(RECEIVE, &view)
-            .inspect_err(|error| tracing::error!(%error, "a notification can't be encoded"))
+            .inspect_err(|error| tracing::error!(%error, "failed to encode a notification"))
             .ok()
     }
 
     fn send(&self, socket: &Socket, frame: &Prepared) -> Option<DeliveryMark> {
         let queued = socket.send_prepared(frame, Class::Durable) == Sent::Queued;
         self.delivered.increment(u64::from(queued));
-        // After it was queued: a ping that goes out in between must not stand for it.
+        // After queueing it: a ping that goes out in between must not confirm it.
         queued.then(|| socket.delivery_mark())
     }
 
@@ -264,19 +271,19 @@ impl NotificationServer {
         tokio::spawn(Arc::clone(self).catch_up(user, device));
     }
 
-    /// Fetches what a device has not been given, page by page as its newest socket has room.
+    /// Fetches the notifications that a device has not got, page by page as its newest socket has room.
     async fn catch_up(self: Arc<Self>, user: UserId, device: Device) {
         let mut pause = *RETRY_MS.start();
         loop {
             let Some(next) = self.tracker.lock().next_page(&user, &device) else {
                 return;
             };
-            next.seat.has_room().await;
+            next.socket.has_room().await;
             match self.fetch(&user, &device, &next).await {
                 Ok(page) => {
                     pause = *RETRY_MS.start();
                     let send = |socket: &Socket, frame: &Option<Prepared>| {
-                        // What can't be encoded must not keep the others from going out.
+                        // A notification that can't be encoded must not hold up the others.
                         match frame {
                             Some(frame) => self.send(socket, frame),
                             None => Some(socket.delivery_mark()),
@@ -289,7 +296,7 @@ impl NotificationServer {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a user's notifications can't be read; trying again");
+                    tracing::warn!(%error, "failed to read the notifications of a user, retrying");
                     self.clock
                         .sleep_until(self.clock.now_ms().saturating_add(pause))
                         .await;
@@ -305,8 +312,8 @@ impl NotificationServer {
         device: &Device,
         next: &NextPage<Socket>,
     ) -> Result<Page<Option<Prepared>>, ChatError> {
-        // An error would mean that the semaphore was closed, which nobody does.
-        let _place = self.readers.acquire().await;
+        // The semaphore is never closed.
+        let _permit = self.readers.acquire().await;
         let after = next.after.map_or(DeliveredUpto::Stored, DeliveredUpto::Seq);
         let missed = self
             .store
@@ -325,7 +332,10 @@ impl NotificationServer {
 
     // ---- reading
 
-    /// The user has read something; their other sockets hear how many are left.
+    /// The user has read notifications. Their other sockets get the number of unread ones.
+    ///
+    /// # Errors
+    /// `not_found` if the user has no such notification; `unavailable` and `internal` if the store failed.
     pub(crate) async fn read(&self, me: &Session, which: ReadWhich) -> Result<Unread, ChatError> {
         let _one_reading = self.reading.lock(&me.user).await;
         let now = self.clock.now_ms();
@@ -335,15 +345,15 @@ impl NotificationServer {
         if read.changed {
             self.tell_unread(&me.user, me.serial, unread);
             if let Some(cluster) = &self.cluster {
-                cluster.tell_user(&me.user, &UserBusMessage::NotificationsUnread(read.unread));
+                cluster.publish_to_user(&me.user, &UserMessage::NotificationsUnread(read.unread));
             }
         }
         Ok(unread)
     }
 
-    /// The user has read something on another node.
+    /// The user has read notifications on another node.
     pub(crate) fn read_elsewhere(&self, user: &UserId, unread: u64) {
-        self.tell_unread(user, NOBODY, Unread { unread });
+        self.tell_unread(user, NO_SESSION, Unread { unread });
     }
 
     fn tell_unread(&self, user: &UserId, except: u64, unread: Unread) {
@@ -354,26 +364,26 @@ impl NotificationServer {
                     socket.send_prepared(&frame, class);
                 });
             }
-            Err(error) => tracing::error!(%error, "an event can't be encoded"),
+            Err(error) => tracing::error!(%error, "failed to encode an event"),
         }
     }
 }
 
 impl Drop for NotificationServer {
     fn drop(&mut self) {
-        // The saving task shall notice.
+        // The saving task has to notice.
         self.unsaved.notify_one();
     }
 }
 
-/// What a stored notification says; `None`, with a line in the log, if this version can't read it.
+/// The content of a stored notification; `None`, with an error in the log, if this version can't decode it.
 pub(crate) fn notice(row: &Notification) -> Option<Notice> {
     serde_json::from_str(&row.body)
-        .inspect_err(|error| tracing::error!(%error, id = ?row.id, "a stored notification can't be read"))
+        .inspect_err(|error| tracing::error!(%error, id = ?row.id, "failed to decode a stored notification"))
         .ok()
 }
 
-/// Whether a notification may be posted at all.
+/// Checks whether a notification is valid.
 fn check(notify: &Notify, limits: &Limits) -> Result<(), ChatError> {
     let wrong = |what: String| Err(ChatError::InvalidRequest(what));
     let most = limits.notification_users;
@@ -411,7 +421,7 @@ fn check(notify: &Notify, limits: &Limits) -> Result<(), ChatError> {
     Ok(())
 }
 
-/// An id for a notification whose poster gave none: 120 random bits, in letters and digits.
+/// An id for a notification that was posted without one: 120 random bits in letters and digits.
 fn new_id() -> String {
     let mut rng = rand::rng();
     (0..24)

@@ -1,7 +1,8 @@
-//! Presence: who is online, what they show as, and who hears of changes.
+//! Presence: the online users, their status, and the recipients of changes.
 
-pub(crate) mod cluster_presence;
-pub(crate) mod recipients;
+mod change_index;
+mod cluster_presence;
+pub(crate) mod device;
+mod recipients;
 pub(crate) mod server;
-mod status;
 pub mod tracker;

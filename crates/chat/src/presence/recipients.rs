@@ -1,5 +1,5 @@
-//! Who hears of a user's presence: those who share a room with them, those who subscribed to them, and their own other
-//! devices. What they hear, and when, is the presence server's business.
+//! The recipients of a user's presence events: sockets in the same rooms, sockets that watch the user, and
+//! the user's other devices.
 
 use std::{
     collections::HashMap,
@@ -13,13 +13,13 @@ use roomful_store::RoomId;
 use serde::Serialize;
 
 use crate::{
-    config::ChatConfig, middleware::admission::UserConnections, room_manager::RoomManager, session::Session,
+    config::ChatConfig, connections::UserConnections, room_manager::RoomManager, session::Session,
     types::UserId,
 };
 
-/// The sockets that may want to know.
-pub(crate) struct Recipients {
-    /// Who subscribed to whom. Bounded by `watched_per_socket` for each socket.
+/// The sockets that presence events may go to.
+pub(super) struct Recipients {
+    /// The sockets that watch a user. Bounded by `watched_per_socket` for each socket.
     watchers: Mutex<HashMap<UserId, HashMap<SocketId, Socket>>>,
     rooms: Arc<RoomManager>,
     connections: Arc<UserConnections>,
@@ -29,7 +29,7 @@ pub(crate) struct Recipients {
 }
 
 impl Recipients {
-    pub(crate) fn new(
+    pub(super) fn new(
         config: &ChatConfig,
         rooms: &Arc<RoomManager>,
         connections: &Arc<UserConnections>,
@@ -45,8 +45,8 @@ impl Recipients {
         }
     }
 
-    /// The socket hears of these users from now on. Answers of whom nobody had heard before.
-    pub(crate) fn watch(&self, socket: &Socket, users: &[UserId]) -> Vec<UserId> {
+    /// The socket watches these users from now on. Returns the users whom no socket has watched before.
+    pub(super) fn watch(&self, socket: &Socket, users: &[UserId]) -> Vec<UserId> {
         let mut watchers = self.watchers.lock();
         let mut new = Vec::new();
         for user in users {
@@ -59,42 +59,42 @@ impl Recipients {
         new
     }
 
-    /// The socket does not hear of these users any more. Answers of whom nobody hears now.
-    pub(crate) fn unwatch<U: AsRef<str>>(&self, socket: &Socket, users: &[U]) -> Vec<UserId> {
+    /// The socket does not watch these users any more. Returns the users whom no socket watches now.
+    pub(super) fn unwatch<U: AsRef<str>>(&self, socket: &Socket, users: &[U]) -> Vec<UserId> {
         let mut watchers = self.watchers.lock();
-        let mut done = Vec::new();
+        let mut unwatched = Vec::new();
         for user in users {
             if let Some(sockets) = watchers.get_mut(user.as_ref()) {
                 sockets.remove(socket.id());
                 if sockets.is_empty() {
-                    done.extend(watchers.remove_entry(user.as_ref()).map(|(user, _)| user));
+                    unwatched.extend(watchers.remove_entry(user.as_ref()).map(|(user, _)| user));
                 }
             }
         }
-        done
+        unwatched
     }
 
-    /// Whether somebody hears of the user.
-    pub(crate) fn is_watched(&self, user: &str) -> bool {
+    /// Whether a socket watches the user.
+    pub(super) fn is_watched(&self, user: &str) -> bool {
         self.watchers.lock().contains_key(user)
     }
 
-    /// Everybody else who is to hear of a user in these rooms, each socket once.
-    pub(crate) fn others(&self, user: &UserId, rooms: &[RoomId]) -> HashMap<SocketId, Socket> {
+    /// The sockets of others that watch the user or are in one of these rooms, each once.
+    pub(super) fn others(&self, user: &UserId, rooms: &[RoomId]) -> HashMap<SocketId, Socket> {
         let mut others = self.watchers_of(user);
-        others.extend(self.neighbours(user, rooms));
+        others.extend(self.in_rooms(user, rooms));
         others
     }
 
-    /// The sockets of others that are subscribed to the user.
-    pub(crate) fn watchers_of(&self, user: &UserId) -> HashMap<SocketId, Socket> {
+    /// The sockets of others that watch the user.
+    pub(super) fn watchers_of(&self, user: &UserId) -> HashMap<SocketId, Socket> {
         let mut watchers = self.watchers.lock().get(user).cloned().unwrap_or_default();
         watchers.retain(|_, socket| !is_of(socket, user));
         watchers
     }
 
-    /// The sockets of others in these rooms, as far as the rooms are in memory and not too large.
-    pub(crate) fn neighbours(&self, user: &UserId, rooms: &[RoomId]) -> HashMap<SocketId, Socket> {
+    /// The sockets of others in these rooms, without those of rooms with more than `announce_max` sockets.
+    pub(super) fn in_rooms(&self, user: &UserId, rooms: &[RoomId]) -> HashMap<SocketId, Socket> {
         let rooms = rooms.iter().filter_map(|room| self.rooms.get(*room));
         let subscribers = rooms.flat_map(|room| room.subscribers(self.announce_max));
         subscribers
@@ -103,16 +103,16 @@ impl Recipients {
             .collect()
     }
 
-    /// The user's sockets, but for this one.
-    pub(crate) fn other_devices(&self, user: &UserId, but: Option<&Socket>) -> Vec<Socket> {
+    /// The user's sockets without `except`.
+    pub(super) fn other_devices(&self, user: &UserId, except: Option<&Socket>) -> Vec<Socket> {
         let mut sockets = self.connections.sockets(user);
-        sockets.retain(|socket| Some(socket) != but);
+        sockets.retain(|socket| Some(socket) != except);
         sockets
     }
 
-    /// Only the newest news of a user counts, so it replaces an older one that still waits. For that, each event has to
-    /// say all there is to say.
-    pub(crate) fn tell<T: Serialize>(
+    /// Sends an event about a user. It replaces an earlier one about them that still waits, so each event has
+    /// to carry everything.
+    pub(super) fn send<T: Serialize>(
         &self,
         user: &UserId,
         event: &str,
@@ -128,20 +128,18 @@ impl Recipients {
                 let class = Class::Latest(self.keys.hash_one(user));
                 recipients.for_each(|socket| _ = socket.send_prepared(&prepared, class));
             }
-            Err(error) => tracing::error!(event, %error, "an event can't be encoded"),
+            Err(error) => tracing::error!(event, %error, "failed to encode an event"),
         }
     }
 }
 
 /// Whether the socket is subscribed to one of these rooms.
-pub(crate) fn knows(socket: &Socket, rooms: &[RoomId]) -> bool {
-    socket
-        .state::<Session>()
-        .is_some_and(|session| session.is_in_any(rooms))
+pub(super) fn knows(socket: &Socket, rooms: &[RoomId]) -> bool {
+    let session = socket.state::<Session>();
+    session.is_some_and(|session| session.is_in_any(rooms))
 }
 
 fn is_of(socket: &Socket, user: &UserId) -> bool {
-    socket
-        .state::<Session>()
-        .is_some_and(|session| session.user == *user)
+    let session = socket.state::<Session>();
+    session.is_some_and(|session| session.user == *user)
 }

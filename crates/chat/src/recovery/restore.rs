@@ -9,7 +9,7 @@ use roomful_store::{LogEntry, LogPosition, Missed, Resume, Resumed, RoomRow, Ses
 use super::HANDOVER;
 use crate::{
     app::App,
-    cluster::{UserBusMessage, come_up},
+    cluster::UserMessage,
     handlers,
     log::view::Event,
     room::{Frame, Room, pending_join::PendingJoin},
@@ -78,7 +78,7 @@ async fn try_restore(
     let resumed = resume_in_store(app, me, key).await?;
     if let Some(cluster) = &app.cluster {
         // What another node still believes to be its connection carries nothing that counts any more.
-        cluster.tell_user(&me.user, &UserBusMessage::TakenOver(key.0));
+        cluster.publish_to_user(&me.user, &UserMessage::TakenOver(key.0));
     }
     // From here on it is this connection's, and over if it can't be given back.
     let place = Place { epoch, seen };
@@ -99,10 +99,10 @@ async fn try_restore(
 
 /// The place that the client names. Another node may have been ahead of this one: it goes on until it is there, too.
 async fn seen(app: &App, offset: &str) -> Option<LogPosition> {
-    let place = app.log.place(offset);
+    let place = app.log.parse_offset(offset);
     if place.is_none() {
-        come_up(app).await?;
-        return app.log.place(offset);
+        app.follower.catch_up().await?;
+        return app.log.parse_offset(offset);
     }
     place
 }
@@ -159,15 +159,21 @@ async fn rebuild(
     for subscribed in &resumed.rooms {
         rooms.push(room(app, me, &subscribed.room).await?);
     }
-    if !rooms.iter().all(|room| room.is_in_order()) {
+    if !rooms.iter().all(|room| room.is_caught_up()) {
         // A room that was opened just now stands where the store does. This node must not be behind that, or what lies
         // between would neither be missed nor be on its way.
-        come_up(app).await.ok_or("the store failed")?;
+        app.follower.catch_up().await.ok_or("the store failed")?;
         for room in &rooms {
-            room.came_into_order();
+            room.caught_up();
         }
     }
-    let joining = PendingJoin::begin(&app.log, me, socket, rooms, app.config.join_buffer);
+    let joining = PendingJoin::begin(
+        &app.log,
+        Arc::clone(me) as _,
+        socket,
+        rooms,
+        app.config.join_buffer,
+    );
     if *joining.epoch() != *place.epoch {
         return Err("the log was restored meanwhile");
     }
@@ -245,7 +251,7 @@ pub(crate) async fn resume(app: &Arc<App>, me: &Arc<Session>, socket: &Socket, j
         .filter_map(|(room, seated)| seated.then_some(room));
     let rooms: Vec<_> = rooms.collect();
     let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
-    app.presence.look_around(&ids).await;
+    app.presence.ensure_rooms_read(&ids).await;
     let mut shown = HashMap::new();
     for room in rooms {
         handlers::membership::enter(app, me, &room);

@@ -1,92 +1,94 @@
-//! What waits for one socket while it gets into rooms, as a value.
+//! Frames that wait for one socket while it joins rooms, as a value.
 //!
-//! A socket sees the entries of all its rooms in their one order ([`super::order`]). So while it joins one room, what
-//! comes in its others waits too, behind the answer to the join; in the order in which it came.
+//! A socket gets the entries of all its rooms in log order. So while it joins one room, the entries of its
+//! other rooms wait, too: they follow the answer to the join, in the order in which they came.
 
 use parking_lot::Mutex;
 
-/// The frames that wait for one socket, from all its rooms. Rooms that it was in before are old to it, the others new.
+/// The frames that wait for one socket, from all its rooms: those that it joins and those that it was in
+/// before.
 pub(crate) struct JoinBuffer<F> {
-    /// Under a lock that is held while it is emptied, so that nothing passes what waits.
+    /// Locked while the buffer is emptied, so that no frame overtakes those that waited.
     state: Mutex<State<F>>,
-    most: usize,
+    capacity: usize,
 }
 
 enum State<F> {
-    /// Frames, each with whether it is of a new room.
+    /// Frames, each with whether it belongs to a joined room.
     Waiting(Vec<(bool, F)>),
-    /// It is over, and everything passes.
-    Open,
-    /// The socket does not get into the new rooms: what is of the old ones passes.
-    Shut,
+    /// The join succeeded: all frames pass.
+    Released,
+    /// The join failed: frames of the rooms that the socket was in before pass.
+    Discarded,
 }
 
 impl<F: Clone> JoinBuffer<F> {
-    /// At most `most` frames may wait.
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             state: Mutex::new(State::Waiting(Vec::new())),
-            most,
+            capacity,
         }
     }
 
-    /// An entry. If there is no place for it, the way into the new rooms ends here.
-    pub(crate) fn keep(&self, new: bool, frame: &F, mut send: impl FnMut(&F)) {
+    /// Adds an entry's frame; `joined` tells whether it belongs to a joined room. If the buffer is full, the
+    /// join fails.
+    pub(crate) fn push(&self, joined: bool, frame: &F, mut send: impl FnMut(&F)) {
         let mut state = self.state.lock();
         if let State::Waiting(waiting) = &*state
-            && waiting.len() >= self.most
+            && waiting.len() >= self.capacity
         {
-            pass_old(waiting, &mut send);
-            *state = State::Shut;
+            send_others(waiting, &mut send);
+            *state = State::Discarded;
         }
-        state.take(new, frame, send);
+        state.take(joined, frame, send);
     }
 
-    /// Something that is no entry: it is dropped if there is no place.
-    pub(crate) fn keep_if_room(&self, new: bool, frame: &F, send: impl FnMut(&F)) {
+    /// Adds the frame of an event without an entry, or drops it if the buffer is full.
+    pub(crate) fn push_if_space(&self, joined: bool, frame: &F, send: impl FnMut(&F)) {
         let mut state = self.state.lock();
-        let full = matches!(&*state, State::Waiting(waiting) if waiting.len() >= self.most);
-        if !full {
-            state.take(new, frame, send);
+        let is_full = matches!(&*state, State::Waiting(waiting) if waiting.len() >= self.capacity);
+        if !is_full {
+            state.take(joined, frame, send);
         }
     }
 
-    /// The socket is in: what waited goes out behind `answer`. False, and no answer, if too much came meanwhile.
-    pub(crate) fn open(&self, answer: impl FnOnce(), mut send: impl FnMut(&F)) -> bool {
+    /// Ends the join: sends `answer`, then the frames that waited. False if the join has failed, and nothing
+    /// is sent.
+    pub(crate) fn release(&self, answer: impl FnOnce(), mut send: impl FnMut(&F)) -> bool {
         let mut state = self.state.lock();
         if let State::Waiting(waiting) = &*state {
             answer();
             for (_, frame) in waiting {
                 send(frame);
             }
-            *state = State::Open;
+            *state = State::Released;
         }
-        matches!(*state, State::Open)
+        matches!(*state, State::Released)
     }
 
-    /// The socket does not get in.
-    pub(crate) fn shut(&self, mut send: impl FnMut(&F)) {
+    /// Ends the join without success: drops the frames of the joined rooms and sends the others.
+    pub(crate) fn discard(&self, mut send: impl FnMut(&F)) {
         let mut state = self.state.lock();
         if let State::Waiting(waiting) = &*state {
-            pass_old(waiting, &mut send);
-            *state = State::Shut;
+            send_others(waiting, &mut send);
+            *state = State::Discarded;
         }
     }
 }
 
 impl<F: Clone> State<F> {
-    fn take(&mut self, new: bool, frame: &F, mut send: impl FnMut(&F)) {
+    fn take(&mut self, joined: bool, frame: &F, mut send: impl FnMut(&F)) {
         match self {
-            Self::Waiting(waiting) => waiting.push((new, frame.clone())),
-            Self::Open => send(frame),
-            Self::Shut if !new => send(frame),
-            Self::Shut => {}
+            Self::Waiting(waiting) => waiting.push((joined, frame.clone())),
+            Self::Released => send(frame),
+            Self::Discarded if !joined => send(frame),
+            Self::Discarded => {}
         }
     }
 }
 
-fn pass_old<F>(waiting: &[(bool, F)], send: &mut impl FnMut(&F)) {
-    for (_, frame) in waiting.iter().filter(|(new, _)| !new) {
+fn send_others<F>(waiting: &[(bool, F)], send: &mut impl FnMut(&F)) {
+    for (_, frame) in waiting.iter().filter(|(joined, _)| !joined) {
         send(frame);
     }
 }
@@ -97,41 +99,41 @@ mod tests {
     use std::cell::RefCell;
 
     #[test]
-    fn the_answer_goes_first_then_what_waited_then_the_rest() {
+    fn the_answer_comes_first_then_the_waiting_frames_then_later_ones() {
         let got = RefCell::new(Vec::new());
         let send = |frame: &u8| got.borrow_mut().push(*frame);
-        let hold = JoinBuffer::new(9);
-        hold.keep(true, &1, |_| unreachable!("not in yet"));
-        hold.keep_if_room(false, &2, |_| unreachable!("not in yet"));
-        assert!(hold.open(|| got.borrow_mut().push(0), send));
-        hold.keep(true, &3, send);
+        let buffer = JoinBuffer::new(9);
+        buffer.push(true, &1, |_| unreachable!("the join is not over"));
+        buffer.push_if_space(false, &2, |_| unreachable!("the join is not over"));
+        assert!(buffer.release(|| got.borrow_mut().push(0), send));
+        buffer.push(true, &3, send);
         assert_eq!(*got.borrow(), [0, 1, 2, 3]);
     }
 
     #[test]
-    fn without_place_only_the_new_rooms_are_lost() {
+    fn a_full_buffer_costs_only_the_joined_rooms() {
         let got = RefCell::new(Vec::new());
         let send = |frame: &u8| got.borrow_mut().push(*frame);
-        let hold = JoinBuffer::new(2);
-        hold.keep(false, &1, send);
-        hold.keep(true, &2, send);
-        hold.keep_if_room(false, &9, send);
-        hold.keep(true, &3, send);
-        hold.keep(false, &4, send);
-        assert!(!hold.open(|| unreachable!("no answer to a join that failed"), send));
+        let buffer = JoinBuffer::new(2);
+        buffer.push(false, &1, send);
+        buffer.push(true, &2, send);
+        buffer.push_if_space(false, &9, send);
+        buffer.push(true, &3, send);
+        buffer.push(false, &4, send);
+        assert!(!buffer.release(|| unreachable!("no answer to a join that failed"), send));
         assert_eq!(*got.borrow(), [1, 4]);
     }
 
     #[test]
-    fn who_does_not_get_in_has_what_is_theirs() {
+    fn a_discarded_join_keeps_the_frames_of_the_other_rooms() {
         let got = RefCell::new(Vec::new());
         let send = |frame: &u8| got.borrow_mut().push(*frame);
-        let hold = JoinBuffer::new(9);
-        hold.keep(true, &1, send);
-        hold.keep(false, &2, send);
-        hold.shut(send);
-        hold.keep(true, &3, send);
-        hold.keep(false, &4, send);
+        let buffer = JoinBuffer::new(9);
+        buffer.push(true, &1, send);
+        buffer.push(false, &2, send);
+        buffer.discard(send);
+        buffer.push(true, &3, send);
+        buffer.push(false, &4, send);
         assert_eq!(*got.borrow(), [2, 4]);
     }
 }

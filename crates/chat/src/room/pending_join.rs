@@ -1,8 +1,10 @@
-//! A socket on its way into rooms: subscribed, but all that comes for it waits until it was answered.
+//! A join under way: the socket is subscribed, and everything that comes for it waits until the join is
+//! answered.
 //!
-//! The way in: [`Joining::begin`] notes where each room's log stands; what lies up to there is read from the store and
-//! answered with; [`Joining::finish`] sends the answer, and what came meanwhile behind it. Dropped without that, things
-//! are as they were. One socket joins once at a time, since its events are handled one after the other.
+//! [`PendingJoin::begin`] notes the head of each room. The entries up to there are read from the store and go
+//! into the answer. [`PendingJoin::finish`] sends the answer and then the frames that waited. Dropping it
+//! without that restores the state before. A socket has one join at a time, since its events are handled one
+//! after the other.
 
 use std::sync::Arc;
 
@@ -10,62 +12,74 @@ use roomful_socket::Socket;
 use roomful_store::LogPosition;
 
 use super::{Frame, Subscriber, join_buffer::JoinBuffer};
-use crate::{log::position::LogCursor, room_manager::RoomRef, session::Session};
+use crate::{log::position::LogCursor, room_manager::RoomRef};
 
-/// A socket on its way into rooms.
+/// The session of a socket, as a join uses it.
+pub(crate) trait JoiningSession: Send + Sync {
+    /// A number that no other session of this process has.
+    fn serial(&self) -> u64;
+    /// The session's entry in a room.
+    fn subscriber(&self, socket: &Socket) -> Subscriber;
+    /// The rooms that the socket is subscribed to.
+    fn joined_rooms(&self) -> Vec<RoomRef>;
+    /// The socket is subscribed to this room, too.
+    fn remember_room(&self, room: RoomRef);
+    /// The socket is not subscribed to this room any more.
+    fn forget_room(&self, room: &RoomRef);
+}
+
+/// A socket that joins rooms.
 pub(crate) struct PendingJoin {
     log: Arc<LogCursor>,
-    me: Arc<Session>,
+    session: Arc<dyn JoiningSession>,
     subscriber: Subscriber,
-    hold: Arc<JoinBuffer<Frame>>,
-    /// The rooms on the way into, each with its head at the beginning.
-    into: Vec<(RoomRef, u64)>,
-    /// The rooms that it was in before, whose entries wait too.
+    buffer: Arc<JoinBuffer<Frame>>,
+    /// The rooms that it joins, each with its head at the beginning.
+    joined: Vec<(RoomRef, u64)>,
+    /// The rooms that it was in before, whose entries wait, too.
     others: Vec<RoomRef>,
-    /// The place of the newest entry delivered before, in the order of this epoch.
+    /// The last position applied before the beginning, and its epoch.
     upto: LogPosition,
     epoch: Arc<str>,
     finished: bool,
 }
 
-/// More came meanwhile than may wait, or the order began anew. The socket is in none of the rooms that are new to it.
+/// Too many frames came during the join, or the log was restored. The socket is in none of the rooms that it
+/// was not in before.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct JoinRejected;
 
 impl PendingJoin {
-    /// At most `most` frames may wait.
+    /// At most `capacity` frames may wait.
     pub(crate) fn begin(
         log: &Arc<LogCursor>,
-        me: &Arc<Session>,
+        session: Arc<dyn JoiningSession>,
         socket: &Socket,
         rooms: impl IntoIterator<Item = RoomRef>,
-        most: usize,
+        capacity: usize,
     ) -> Self {
-        let hold = Arc::new(JoinBuffer::new(most));
-        let subscriber = Subscriber {
-            socket: socket.clone(),
-            user: me.user.clone(),
-            plain: me.plain,
-        };
-        let others = me.joined_rooms();
-        let still = log.pause();
+        let buffer = Arc::new(JoinBuffer::new(capacity));
+        let (serial, subscriber) = (session.serial(), session.subscriber(socket));
+        let others = session.joined_rooms();
+        // Between two entries: those up to here are for the history of all rooms, the later ones wait.
+        let paused = log.pause();
         for room in &others {
-            room.hold(me.serial, &hold);
+            room.buffer(serial, &buffer);
         }
         let begin = |room: RoomRef| {
-            let head = room.begin(me.serial, subscriber.clone(), &hold);
-            me.remember_room(room.clone());
+            let head = room.begin(serial, subscriber.clone(), &buffer);
+            session.remember_room(room.clone());
             (room, head)
         };
-        let into = rooms.into_iter().map(begin).collect();
-        let (upto, epoch) = (*still, log.epoch());
-        drop(still);
+        let joined = rooms.into_iter().map(begin).collect();
+        let (upto, epoch) = (*paused, log.epoch());
+        drop(paused);
         Self {
             log: Arc::clone(log),
-            me: Arc::clone(me),
+            session,
             subscriber,
-            hold,
-            into,
+            buffer,
+            joined,
             others,
             upto,
             epoch,
@@ -73,61 +87,65 @@ impl PendingJoin {
         }
     }
 
-    /// The rooms, each with the newest entry that is not on its way to the socket.
+    /// The rooms, each with its head: later entries wait for the socket.
     pub(crate) fn rooms(&self) -> &[(RoomRef, u64)] {
-        &self.into
+        &self.joined
     }
 
-    /// The place of the newest entry that is not on its way to the socket.
+    /// The position up to which no entry waits for the socket.
     pub(crate) fn upto(&self) -> LogPosition {
         self.upto
     }
 
-    /// Of the order that [`upto`](Self::upto) is a place in.
+    /// The epoch of [`upto`](Self::upto).
     pub(crate) fn epoch(&self) -> &str {
         &self.epoch
     }
 
-    /// Sends the answer and what waited. Answers for each room whether the socket is in it: it may have been taken out
-    /// meanwhile.
+    /// Sends the answer and the frames that waited. Returns for each room whether the socket is in it: it may
+    /// have been removed meanwhile.
     ///
     /// # Errors
-    /// [`TurnedAway`], without an answer sent.
+    /// [`JoinRejected`], and no answer is sent.
     pub(crate) fn finish(mut self, answer: impl FnOnce()) -> Result<Vec<bool>, JoinRejected> {
         self.finished = true;
-        let still = self.log.pause();
+        let paused = self.log.pause();
         let send = |frame: &Frame| _ = self.subscriber.send(frame);
-        // Where another order counts, these rooms are void, and whoever was there before is sent away.
-        let opened = self.log.epoch() == self.epoch && self.hold.open(answer, send);
-        if !opened {
-            self.hold.shut(send);
+        // After a restore these rooms are void, and the connections from before are closed.
+        let released = self.log.epoch() == self.epoch && self.buffer.release(answer, send);
+        if !released {
+            self.buffer.discard(send);
         }
-        let seated = self.end(opened);
-        drop(still);
-        self.forget(&seated);
-        if opened { Ok(seated) } else { Err(JoinRejected) }
+        let subscribed = self.settle(released);
+        drop(paused);
+        self.forget_left(&subscribed);
+        if released {
+            Ok(subscribed)
+        } else {
+            Err(JoinRejected)
+        }
     }
 
-    /// The hold is open or shut: nothing waits there any more. Answers for each room whether the socket is in it.
-    fn end(&self, opened: bool) -> Vec<bool> {
-        let key = self.me.serial;
+    /// The buffer is empty and passes frames on. Returns for each joined room whether the socket is in it.
+    fn settle(&self, released: bool) -> Vec<bool> {
+        let serial = self.session.serial();
         for room in &self.others {
-            room.settle(key);
+            room.settle(serial);
         }
-        let stays = |(room, _): &(RoomRef, u64)| {
-            if opened {
-                room.settle(key)
+        let is_subscribed = |(room, _): &(RoomRef, u64)| {
+            if released {
+                room.settle(serial)
             } else {
-                room.turn_away(key)
+                room.reject(serial)
             }
         };
-        self.into.iter().map(stays).collect()
+        self.joined.iter().map(is_subscribed).collect()
     }
 
-    fn forget(&self, seated: &[bool]) {
-        for ((room, _), seated) in self.into.iter().zip(seated) {
-            if !seated {
-                self.me.forget_room(room.id);
+    fn forget_left(&self, subscribed: &[bool]) {
+        for ((room, _), subscribed) in self.joined.iter().zip(subscribed) {
+            if !subscribed {
+                self.session.forget_room(room);
             }
         }
     }
@@ -138,10 +156,10 @@ impl Drop for PendingJoin {
         if self.finished {
             return;
         }
-        let still = self.log.pause();
-        self.hold.shut(|frame| _ = self.subscriber.send(frame));
-        let seated = self.end(false);
-        drop(still);
-        self.forget(&seated);
+        let paused = self.log.pause();
+        self.buffer.discard(|frame| _ = self.subscriber.send(frame));
+        let subscribed = self.settle(false);
+        drop(paused);
+        self.forget_left(&subscribed);
     }
 }

@@ -1,8 +1,9 @@
-//! Who is subscribed to a room and what each is to be given, as a value: no socket, no store, no lock.
+//! The subscribers of a room and the order in which they get entries, as a value: no socket, no store, no
+//! lock.
 //!
-//! The law: a subscriber gets the room's entries in seq order without holes, from the seq after the head that
-//! [`Subscribers::begin`] named. What is delivered while it still reads history waits in a [`Hold`], and follows the
-//! answer to the join.
+//! A subscriber gets the entries of the room in seq order without a gap, from the one after the head that
+//! [`Subscribers::begin`] returned. Entries that come during the join wait in a [`JoinBuffer`] and follow its
+//! answer.
 
 use std::{hash::Hash, sync::Arc};
 
@@ -10,30 +11,30 @@ use indexmap::{IndexMap, map::Entry};
 
 use super::join_buffer::JoinBuffer;
 
-/// The subscribers of one room. `K` names one, `S` is where its frames go, `F` is a frame.
+/// The subscribers of one room. `K` identifies one, `S` is where its frames go, `F` is a frame.
 pub(crate) struct Subscribers<K, S, F> {
-    /// The newest seq that was delivered; every subscriber has it, or it waits for them.
+    /// The last delivered seq: every subscriber has it, or it waits for them.
     head: u64,
     members: IndexMap<K, Member<S, F>>,
 }
 
 struct Member<S, F> {
     subscriber: S,
-    /// `None` nearly always: a pointer is all that most members spend on it.
+    /// Boxed, since it is nearly always `None`.
     wait: Option<Box<Wait<F>>>,
 }
 
-/// What is for the member waits there.
+/// A join under way: frames for the member wait.
 struct Wait<F> {
-    hold: Arc<JoinBuffer<F>>,
-    /// Whether it is on its way into this room, or into another one.
-    new: bool,
+    buffer: Arc<JoinBuffer<F>>,
+    /// Whether the member joins this room, or another one.
+    joining: bool,
 }
 
 impl<F> Wait<F> {
-    fn boxed(hold: &Arc<JoinBuffer<F>>, new: bool) -> Box<Self> {
-        let hold = Arc::clone(hold);
-        Box::new(Self { hold, new })
+    fn boxed(buffer: &Arc<JoinBuffer<F>>, joining: bool) -> Box<Self> {
+        let buffer = Arc::clone(buffer);
+        Box::new(Self { buffer, joining })
     }
 }
 
@@ -53,60 +54,61 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
         self.members.len()
     }
 
-    pub(crate) fn subscribers(&self) -> impl Iterator<Item = &S> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &S> {
         self.members.values().map(|member| &member.subscriber)
     }
 
-    // ---- coming in
+    // ---- joining
 
-    /// A join begins. Entries up to the head that is returned are for its history; later ones wait in `hold`.
-    pub(crate) fn begin(&mut self, key: K, subscriber: S, hold: &Arc<JoinBuffer<F>>) -> u64 {
+    /// A join begins. Returns the head: later entries wait in `buffer`.
+    pub(crate) fn begin(&mut self, key: K, subscriber: S, buffer: &Arc<JoinBuffer<F>>) -> u64 {
         match self.members.entry(key) {
             Entry::Occupied(mut entry) => {
                 let member = entry.get_mut();
-                let new = member.wait.as_ref().is_some_and(|wait| wait.new);
-                member.wait = Some(Wait::boxed(hold, new));
+                let joining = member.wait.as_ref().is_some_and(|wait| wait.joining);
+                member.wait = Some(Wait::boxed(buffer, joining));
             }
             Entry::Vacant(entry) => {
-                let wait = Some(Wait::boxed(hold, true));
+                let wait = Some(Wait::boxed(buffer, true));
                 entry.insert(Member { subscriber, wait });
             }
         }
         self.head
     }
 
-    /// Who is in here is on its way into another room: what comes here waits there too.
-    pub(crate) fn hold(&mut self, key: &K, hold: &Arc<JoinBuffer<F>>) {
+    /// The member joins another room: entries of this one wait, too.
+    pub(crate) fn buffer(&mut self, key: &K, buffer: &Arc<JoinBuffer<F>>) {
         if let Some(member) = self.members.get_mut(key) {
-            member.wait = Some(Wait::boxed(hold, false));
+            member.wait = Some(Wait::boxed(buffer, false));
         }
     }
 
-    /// The hold is open. Answers whether the member is still there.
+    /// The buffer was released. Returns whether the member is still there.
     pub(crate) fn settle(&mut self, key: &K) -> bool {
         let member = self.members.get_mut(key);
         member.map(|member| member.wait = None).is_some()
     }
 
-    /// The hold is shut: who was on its way in here is not a member. Answers whether it is one all the same.
-    pub(crate) fn turn_away(&mut self, key: &K) -> bool {
+    /// The buffer was discarded: a member that was joining this room is removed. Returns whether it is still
+    /// a member.
+    pub(crate) fn reject(&mut self, key: &K) -> bool {
         let Some(member) = self.members.get_mut(key) else {
             return false;
         };
-        let new = member.wait.take().is_some_and(|wait| wait.new);
-        if new {
+        let joining = member.wait.take().is_some_and(|wait| wait.joining);
+        if joining {
             self.members.swap_remove(key);
         }
-        !new
+        !joining
     }
 
-    // ---- going
+    // ---- leaving
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<S> {
         self.members.swap_remove(key).map(|member| member.subscriber)
     }
 
-    /// Takes out every member for whom `which` holds.
+    /// Removes the members for which `which` holds, and returns them.
     pub(crate) fn remove_where(&mut self, mut which: impl FnMut(&S) -> bool) -> Vec<S> {
         let taken = self.members.extract_if(.., |_, member| which(&member.subscriber));
         taken.map(|(_, member)| member.subscriber).collect()
@@ -114,8 +116,8 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
 
     // ---- delivering
 
-    /// The entry `seq` goes to everybody, unless it was delivered before. False if there are entries between the last
-    /// one and this: they can't be read, or are no longer kept. Then nobody gets it, for they would not see the hole.
+    /// Sends the entry `seq` to all members, unless it was delivered before. False if entries between the
+    /// head and this one are lost. Then nobody gets it, since they would not notice the gap.
     #[must_use]
     pub(crate) fn deliver(&mut self, seq: u64, frame: &F, mut send: impl FnMut(&S, &F)) -> bool {
         if seq <= self.head {
@@ -123,33 +125,35 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
         }
         let dense = seq == self.head + 1;
         self.head = seq;
-        // To whom nobody belongs, nothing is missing: so it is while a room is being opened.
+        // Without members nobody misses anything, like while a room is being opened.
         if !dense && !self.members.is_empty() {
             return false;
         }
         for Member { subscriber, wait } in self.members.values() {
             match wait {
                 None => send(subscriber, frame),
-                Some(wait) => wait.hold.keep(wait.new, frame, |frame| send(subscriber, frame)),
+                Some(wait) => wait
+                    .buffer
+                    .push(wait.joining, frame, |frame| send(subscriber, frame)),
             }
         }
         true
     }
 
-    /// Entries up to `seq` are not delivered.
+    /// Entries up to `seq` are not to be delivered.
     pub(crate) fn skip_to(&mut self, seq: u64) {
         self.head = self.head.max(seq);
     }
 
-    /// Something that is no entry goes to those for whom `which` holds. While they join it waits like the entries,
-    /// and is dropped if there is no place.
+    /// Sends an event without a log entry to the members for which `which` holds. It waits during their joins
+    /// like entries do, and is dropped if the buffer is full.
     pub(crate) fn tell(&self, frame: &F, mut which: impl FnMut(&S) -> bool, mut send: impl FnMut(&S, &F)) {
         for Member { subscriber, wait } in self.members.values().filter(|member| which(&member.subscriber)) {
             match wait {
                 None => send(subscriber, frame),
                 Some(wait) => wait
-                    .hold
-                    .keep_if_room(wait.new, frame, |frame| send(subscriber, frame)),
+                    .buffer
+                    .push_if_space(wait.joining, frame, |frame| send(subscriber, frame)),
             }
         }
     }
@@ -171,39 +175,39 @@ mod tests {
     }
 
     #[test]
-    fn old_entries_are_dropped_and_a_hole_is_never_passed_over() {
+    fn old_entries_are_dropped_and_a_gap_is_reported() {
         let got = RefCell::new(Vec::new());
-        let hold = Arc::new(JoinBuffer::new(9));
+        let buffer = Arc::new(JoinBuffer::new(9));
         let mut room = Subscribers::<u8, (), u64>::new(3);
-        assert_eq!(room.begin(1, (), &hold), 3);
-        hold.open(|| (), |_| ());
+        assert_eq!(room.begin(1, (), &buffer), 3);
+        buffer.release(|| (), |_| ());
         let mut deliver = |seq| room.deliver(seq, &seq, |(), seq| got.borrow_mut().push(*seq));
         assert!(deliver(3));
         assert!(deliver(4));
         assert!(!deliver(6));
-        assert!(deliver(5), "whoever is there now came after the hole");
+        assert!(deliver(5), "the members of now came after the gap");
         assert!(deliver(7));
         assert_eq!((&*got.borrow(), room.head()), (&vec![4, 7], 7));
     }
 
     #[test]
-    fn a_join_that_fails_leaves_things_as_they_were() {
+    fn a_failed_join_restores_the_state_before() {
         let mut room = Subscribers::<u8, (), u64>::new(0);
-        let hold = Arc::new(JoinBuffer::new(9));
-        room.begin(1, (), &hold);
-        hold.shut(|_| ());
-        assert!(!room.turn_away(&1));
+        let buffer = Arc::new(JoinBuffer::new(9));
+        room.begin(1, (), &buffer);
+        buffer.discard(|_| ());
+        assert!(!room.reject(&1));
         assert_eq!(room.len(), 0);
-        let hold = Arc::new(JoinBuffer::new(9));
-        room.begin(1, (), &hold);
-        hold.open(|| (), |_| ());
+        let buffer = Arc::new(JoinBuffer::new(9));
+        room.begin(1, (), &buffer);
+        buffer.release(|| (), |_| ());
         assert!(room.settle(&1));
         let again = Arc::new(JoinBuffer::new(9));
         room.begin(1, (), &again);
-        assert!(room.deliver(1, &1, |(), _| unreachable!("it joins once more")));
+        assert!(room.deliver(1, &1, |(), _| unreachable!("it joins again")));
         let got = RefCell::new(Vec::new());
-        again.shut(|seq| got.borrow_mut().push(*seq));
-        assert!(room.turn_away(&1));
+        again.discard(|seq| got.borrow_mut().push(*seq));
+        assert!(room.reject(&1));
         assert_eq!(*got.borrow(), [1]);
     }
 
@@ -221,14 +225,15 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             6 => (0..ROOMS).prop_map(Step::Deliver),
-            3 => ((0u8..3), prop::collection::vec(0..ROOMS, 1..3)).prop_map(|(who, rooms)| Step::Begin(who, rooms)),
+            3 => ((0u8..3), prop::collection::vec(0..ROOMS, 1..3))
+                .prop_map(|(who, rooms)| Step::Begin(who, rooms)),
             2 => (0u8..3).prop_map(Step::Finish),
             1 => (0u8..3).prop_map(Step::Abandon),
             1 => ((0u8..3), 0..ROOMS).prop_map(|(who, room)| Step::Remove(who, room)),
         ]
     }
 
-    /// What one socket knows.
+    /// What one socket has got.
     #[derive(Default)]
     struct Seen {
         pos: u64,
@@ -241,7 +246,7 @@ mod tests {
             assert!(frame.pos > self.pos, "{frame:?} after {}", self.pos);
             self.pos = frame.pos;
             let next = self.next.get_mut(&frame.room);
-            // Who was taken out of a room meanwhile is still given what waited.
+            // A member that was removed meanwhile still gets the frames that waited.
             if let Some(next) = next {
                 assert_eq!(frame.seq, *next, "{frame:?}");
                 *next += 1;
@@ -250,15 +255,17 @@ mod tests {
     }
 
     struct PendingJoin {
-        hold: Arc<JoinBuffer<Frame>>,
+        buffer: Arc<JoinBuffer<Frame>>,
         heads: Vec<(usize, u64)>,
     }
 
     proptest! {
-        /// However joins, deliveries and leaves mix: each socket sees the entries of its rooms in their one order, and
-        /// each room's D+1, D+2, … from its answer on.
+        /// However joins, deliveries and leaves mix: each socket gets the entries of its rooms in log order,
+        /// and those of each room without a gap from the answer to its join on.
         #[test]
-        fn nobody_sees_a_hole_or_a_repeat_or_another_order(steps in prop::collection::vec(step(), 1..150)) {
+        fn each_socket_gets_every_entry_once_and_in_log_order(
+            steps in prop::collection::vec(step(), 1..150),
+        ) {
             let mut rooms: Vec<Room> = (0..ROOMS).map(|_| Room::new(7)).collect();
             let seen: RefCell<HashMap<u8, Seen>> = RefCell::default();
             let mut joining: HashMap<u8, PendingJoin> = HashMap::new();
@@ -268,7 +275,9 @@ mod tests {
                     Step::Deliver(room) => {
                         pos += 1;
                         let seq = rooms[room].head() + 1;
-                        let send = |who: &u8, frame: &Frame| seen.borrow_mut().entry(*who).or_default().take(*frame);
+                        let send = |who: &u8, frame: &Frame| {
+                            seen.borrow_mut().entry(*who).or_default().take(*frame);
+                        };
                         let dense = rooms[room].deliver(seq, &Frame { room, seq, pos }, send);
                         prop_assert!(dense);
                     }
@@ -276,33 +285,34 @@ mod tests {
                         if joining.contains_key(&who) {
                             continue;
                         }
-                        let hold = Arc::new(JoinBuffer::new(4));
+                        let buffer = Arc::new(JoinBuffer::new(4));
                         for room in &mut rooms {
-                            room.hold(&who, &hold);
+                            room.buffer(&who, &buffer);
                         }
-                        let heads = into.iter().map(|room| (*room, rooms[*room].begin(who, who, &hold))).collect();
-                        joining.insert(who, PendingJoin { hold, heads });
+                        let begin = |room: &usize| (*room, rooms[*room].begin(who, who, &buffer));
+                        let heads = into.iter().map(begin).collect();
+                        joining.insert(who, PendingJoin { buffer, heads });
                     }
                     Step::Finish(who) => {
-                        let Some(PendingJoin { hold, heads }) = joining.remove(&who) else { continue };
+                        let Some(PendingJoin { buffer, heads }) = joining.remove(&who) else { continue };
                         let answer = || {
                             let mut seen = seen.borrow_mut();
                             let next = &mut seen.entry(who).or_default().next;
                             next.extend(heads.iter().map(|(room, head)| (*room, head + 1)));
                         };
                         let send = |frame: &Frame| seen.borrow_mut().entry(who).or_default().take(*frame);
-                        let opened = hold.open(answer, send);
+                        let released = buffer.release(answer, send);
                         for (at, room) in rooms.iter_mut().enumerate() {
-                            if !(if opened { room.settle(&who) } else { room.turn_away(&who) }) {
+                            if !(if released { room.settle(&who) } else { room.reject(&who) }) {
                                 seen.borrow_mut().entry(who).or_default().next.remove(&at);
                             }
                         }
                     }
                     Step::Abandon(who) => {
-                        let Some(PendingJoin { hold, .. }) = joining.remove(&who) else { continue };
-                        hold.shut(|frame| seen.borrow_mut().entry(who).or_default().take(*frame));
+                        let Some(PendingJoin { buffer, .. }) = joining.remove(&who) else { continue };
+                        buffer.discard(|frame| seen.borrow_mut().entry(who).or_default().take(*frame));
                         for room in &mut rooms {
-                            room.turn_away(&who);
+                            room.reject(&who);
                         }
                     }
                     Step::Remove(who, room) => {
@@ -311,7 +321,7 @@ mod tests {
                     }
                 }
             }
-            // Whoever is in and does not wait has seen everything up to the head.
+            // A member that does not wait has got everything up to the head.
             for (who, seen) in seen.borrow().iter() {
                 for (room, next) in seen.next.iter().filter(|_| !joining.contains_key(who)) {
                     prop_assert_eq!(*next, rooms[*room].head() + 1);

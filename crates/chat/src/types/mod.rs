@@ -5,6 +5,7 @@ mod limits;
 mod message;
 mod notification;
 mod room_name;
+mod shown;
 mod user_id;
 
 pub use claims::{Claims, RoomPattern};
@@ -13,4 +14,5 @@ pub use message::{Change, Draft, MAX_SEQ};
 pub(crate) use notification::Notice;
 pub use notification::{Notified, Notify};
 pub use room_name::RoomName;
+pub(crate) use shown::Shown;
 pub use user_id::UserId;

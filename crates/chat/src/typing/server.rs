@@ -22,20 +22,20 @@ use crate::{
     types::UserId,
 };
 
-/// Where a change comes from.
+/// The origin of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// From a client of this node.
+    /// A client of this node.
     Client,
-    /// A start that had to wait has its time, or typing has ended by itself.
+    /// The clock: a start that had to wait is due, or typing has ended by itself.
     Time,
-    /// From another node.
+    /// Another node.
     OtherNode,
 }
 
-/// Who types where, and the telling of it. One task serves all who type; it sleeps while nobody does.
+/// Who types where, and the broadcast of changes. One task serves all users; it sleeps while nobody types.
 pub(crate) struct TypingServer {
-    /// Held while a change is passed on, so that a stop can't overtake its start.
+    /// Locked while a change is broadcast, so that a stop can't overtake its start.
     tracker: Mutex<TypingTracker<RoomId>>,
     alarm: Alarm,
     clock: Arc<dyn Clock>,
@@ -46,8 +46,8 @@ pub(crate) struct TypingServer {
     cluster: Option<Arc<Cluster>>,
 }
 
-/// Stands for the sessions of other nodes: typing there ends by word from there, or by itself.
-const ELSEWHERE: u64 = 0;
+/// The serial for sessions of other nodes: typing there ends by their message, or by itself.
+const OTHER_NODE: u64 = 0;
 
 impl TypingServer {
     pub(crate) fn new(
@@ -69,8 +69,8 @@ impl TypingServer {
     }
 
     pub(crate) fn start_alarm(self: &Arc<Self>) {
-        let next = |board: &Self| board.tracker.lock().next_deadline();
-        let tick = |board: Arc<Self>, _| async move { board.change(TypingTracker::tick, Source::Time) };
+        let next = |server: &Self| server.tracker.lock().next_deadline();
+        let tick = |server: Arc<Self>, _| async move { server.change(TypingTracker::tick, Source::Time) };
         self.alarm
             .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
     }
@@ -81,13 +81,13 @@ impl TypingServer {
         self.change(start, Source::Client);
     }
 
-    /// The user stopped typing in a room, by saying so, by sending, or by leaving.
+    /// The user has stopped typing in a room: by the event, by a message, or by leaving.
     pub(crate) fn stop(&self, user: &UserId, room: RoomId) {
         let stop = |tracker: &mut TypingTracker<_>, now| tracker.stop(&(room, Arc::clone(user)), now);
         self.change(stop, Source::Client);
     }
 
-    /// A session is gone, and what it typed with it.
+    /// A session has ended, and with it its typing.
     pub(crate) fn end_session(&self, user: &UserId, session: u64, rooms: &[RoomId]) {
         let end = |tracker: &mut TypingTracker<_>, now| {
             tracker.end_session(user, session, rooms.iter().copied(), now)
@@ -96,11 +96,11 @@ impl TypingServer {
     }
 
     /// A user on another node types, or has stopped.
-    pub(crate) fn hear(&self, user: &UserId, room: RoomId, on: bool) {
+    pub(crate) fn changed_elsewhere(&self, user: &UserId, room: RoomId, on: bool) {
         let who = (room, Arc::clone(user));
         if on {
             self.change(
-                |tracker, now| tracker.start(who, ELSEWHERE, now),
+                |tracker, now| tracker.start(who, OTHER_NODE, now),
                 Source::OtherNode,
             );
         } else {
@@ -115,30 +115,30 @@ impl TypingServer {
         let mut tracker = self.tracker.lock();
         let was_next = tracker.next_deadline();
         for change in step(&mut tracker, self.clock.now_ms()) {
-            self.pass_on(&change);
-            self.tell_nodes(&change, source);
+            self.broadcast(&change);
+            self.publish(&change, source);
         }
         self.alarm.moved(was_next, tracker.next_deadline());
     }
 
-    fn tell_nodes(&self, change: &TypingChange<RoomId>, source: Source) {
+    fn publish(&self, change: &TypingChange<RoomId>, source: Source) {
         let Some(cluster) = &self.cluster else { return };
         let (on, (room, user)) = match change {
             TypingChange::Start(who) => (true, who),
             TypingChange::Stop(who) => (false, who),
         };
-        let tells = match source {
+        let publishes = match source {
             Source::Client => true,
-            // What ends by itself ends so on every node.
+            // Typing that ends by itself does so on every node.
             Source::Time => on && cluster.is_here(user),
             Source::OtherNode => false,
         };
-        if tells {
-            cluster.tell_typing(*room, user, on);
+        if publishes {
+            cluster.publish_typing(*room, user, on);
         }
     }
 
-    /// Tells a socket that has come back to these rooms who types there.
+    /// Tells a socket that has resumed its session who types in its rooms.
     pub(crate) fn show(&self, socket: &Socket, rooms: &HashMap<RoomId, RoomRef>) {
         let Some(me) = socket.state::<Session>() else {
             return;
@@ -152,12 +152,12 @@ impl TypingServer {
         }
     }
 
-    fn pass_on(&self, change: &TypingChange<RoomId>) {
+    fn broadcast(&self, change: &TypingChange<RoomId>) {
         let (event, (room, user)) = match change {
             TypingChange::Start(who) => (TYPING_START, who),
             TypingChange::Stop(who) => (TYPING_STOP, who),
         };
-        // No room in memory: nobody there to be told.
+        // A room that is not in memory has no subscribers.
         let Some(room) = self.rooms.get(*room) else { return };
         if let Some(frame) = self.frame(event, &room, user) {
             room.tell(&frame, |subscriber| subscriber.user != *user);
@@ -170,10 +170,6 @@ impl TypingServer {
             user_id: user,
         };
         let class = Class::Latest(self.keys.hash_one((room.id, user)));
-        let event = self.namespace.prepare(event, &data);
-        event
-            .map(|event| Frame::new(event, class))
-            .inspect_err(|error| tracing::error!(%error, "a typing event can't be encoded"))
-            .ok()
+        Frame::encode(&self.namespace, event, &data, class)
     }
 }

@@ -1,8 +1,8 @@
-//! Who is typing where, as a value: no clock, no task, no socket. The shell feeds it and passes on what it says.
+//! Who types where, as a value: no clock, no task, no socket.
 //!
-//! The laws: a start is passed on at most once per [`TypingLimits::pass_every_ms`] for a user in a room; whoever
-//! was shown as typing is shown as stopped once, at the latest [`TypingLimits::ends_after_ms`] after their last
-//! start. A start that comes too soon after the one before is not lost: it is passed when its time has come.
+//! A user's starts in a room are broadcast at most once in [`TypingLimits::pass_every_ms`]. A user who shows
+//! as typing shows as stopped once, at the latest [`TypingLimits::ends_after_ms`] after their last start. A
+//! start that comes too soon after the one before is not lost: it is broadcast when it is due.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,9 +11,9 @@ use crate::deadlines::Deadlines;
 /// The times of typing, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TypingLimits {
-    /// The least time between two starts that are passed on.
+    /// The shortest time between two broadcast starts.
     pub pass_every_ms: i64,
-    /// How long after the last start typing ends by itself.
+    /// The time after the last start at which typing ends by itself.
     pub ends_after_ms: i64,
 }
 
@@ -26,33 +26,33 @@ impl Default for TypingLimits {
     }
 }
 
-/// One user in one room. `R` names the room.
+/// A user in a room, which `R` identifies.
 pub type Typist<R> = (R, Arc<str>);
 
-/// What the others in the room are to be told.
+/// A change to broadcast to the others in the room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TypingChange<R> {
-    /// Pass on that this user types.
+    /// The user types.
     Start(Typist<R>),
-    /// Pass on that this user has stopped.
+    /// The user has stopped.
     Stop(Typist<R>),
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// When a start was last passed on; `None` before the first.
+    /// When a start was last broadcast; `None` before the first.
     passed_at: Option<i64>,
-    /// Whether the others now see this user as typing.
+    /// Whether the user shows as typing.
     shown: bool,
-    /// When typing ends by itself; `None` when the user does not type and the entry only remembers `passed_at`.
+    /// When typing ends by itself; `None` if the user does not type and the entry only keeps `passed_at`.
     ends_at: Option<i64>,
-    /// The time under which the entry stands in `deadlines`.
+    /// The time of the entry in `deadlines`.
     due: i64,
-    /// The session that typed last: when it goes, its typing ends.
+    /// The session that typed last: when it ends, the typing ends.
     session: u64,
 }
 
-/// The state of all typing. It holds an entry only while somebody types or was just shown to.
+/// The users who type. A user has an entry while they type, and until their next start may be broadcast.
 #[derive(Debug)]
 pub struct TypingTracker<R> {
     limits: TypingLimits,
@@ -70,7 +70,7 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
         }
     }
 
-    /// `session` of a user says that they type. The answer is what to pass on now.
+    /// A user types, by their `session`. Returns the change to broadcast now.
     pub fn start(&mut self, who: Typist<R>, session: u64, now: i64) -> Option<TypingChange<R>> {
         let limits = self.limits;
         let entry = self.entries.entry(who.clone()).or_insert(Entry {
@@ -91,7 +91,7 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
         pass.then_some(TypingChange::Start(who))
     }
 
-    /// The user stopped: they said so, sent a message, or left the room.
+    /// The user has stopped: by the event, by a message, or by leaving the room.
     pub fn stop(&mut self, who: &Typist<R>, now: i64) -> Option<TypingChange<R>> {
         let entry = self.entries.get_mut(who)?;
         entry.ends_at = None;
@@ -100,7 +100,7 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
         was_shown.then(|| TypingChange::Stop(who.clone()))
     }
 
-    /// A session is gone: typing ends in those of `rooms` where it was the one that typed last.
+    /// A session has ended: typing ends in those of `rooms` where it typed last.
     pub fn end_session(
         &mut self,
         user: &Arc<str>,
@@ -118,7 +118,7 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
         ended.iter().filter_map(|who| self.stop(who, now)).collect()
     }
 
-    /// What is due at `now`: starts that had to wait, and typing that ends by itself.
+    /// The changes that are due at `now`: starts that had to wait, and typing that ends by itself.
     pub fn tick(&mut self, now: i64) -> Vec<TypingChange<R>> {
         let mut changes = Vec::new();
         while let Some((_, who)) = self.deadlines.pop_due(now) {
@@ -140,7 +140,7 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
         changes
     }
 
-    /// Those who are shown as typing, wherever they do.
+    /// The users who show as typing, in all rooms.
     pub fn shown(&self) -> impl Iterator<Item = &Typist<R>> {
         let shown = self.entries.iter().filter(|(_, entry)| entry.shown);
         shown.map(|(who, _)| who)
@@ -151,17 +151,17 @@ impl<R: Clone + Ord + std::hash::Hash> TypingTracker<R> {
         self.deadlines.next()
     }
 
-    /// How many users in rooms are remembered now.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether nobody types and nobody just did.
+    /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Drops an entry that says nothing any more, else keeps it on the schedule.
+    /// Drops an entry that is not needed any more, or updates its deadline.
     fn forget_if_stale(&mut self, who: &Typist<R>, now: i64) {
         let Some(entry) = self.entries.get(who) else {
             return;
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_is_passed_once_in_two_seconds_and_ends_after_six() {
+    fn a_start_is_broadcast_once_in_two_seconds_and_ends_after_six() {
         let mut typing = tracker();
         assert_eq!(typing.start(who(1), 7, 0), Some(TypingChange::Start(who(1))));
         assert_eq!(typing.start(who(1), 7, 1_999), None);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_was_taken_back_before_its_time_is_never_shown() {
+    fn a_start_that_ends_before_it_is_due_is_never_shown() {
         let mut typing = tracker();
         typing.start(who(1), 7, 0);
         typing.stop(&who(1), 500);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gone_session_ends_only_its_own_typing() {
+    fn an_ended_session_ends_only_its_own_typing() {
         let mut typing = tracker();
         typing.start(who(1), 7, 0);
         typing.start(who(2), 8, 0);
@@ -260,16 +260,18 @@ mod tests {
         assert_eq!(
             typing.len(),
             2,
-            "the passed start is remembered until the next may pass"
+            "the entry stays until the next start may be broadcast"
         );
         assert_eq!(typing.tick(6_000), vec![TypingChange::Stop(who(2))]);
         assert!(typing.is_empty());
     }
 
     proptest! {
-        /// Whatever a client does: starts keep their distance, starts and stops make sense, silence follows.
+        /// Whatever a client does: starts keep their distance, each stop follows a start, and typing ends.
         #[test]
-        fn the_laws_of_typing(steps in prop::collection::vec((0u8..4, 0u8..2, 0i64..2_500), 1..60)) {
+        fn starts_keep_their_distance_and_typing_ends(
+            steps in prop::collection::vec((0u8..4, 0u8..2, 0i64..2_500), 1..60),
+        ) {
             let mut typing = tracker();
             let limits = TypingLimits::default();
             let mut now = 0;
@@ -285,7 +287,10 @@ mod tests {
                 }
                 now = target;
                 let said = match action {
-                    0 | 1 => { last_wish.insert(room, now); typing.start(who(room), 1, now).into_iter().collect() }
+                    0 | 1 => {
+                        last_wish.insert(room, now);
+                        typing.start(who(room), 1, now).into_iter().collect()
+                    }
                     2 => typing.stop(&who(room), now).into_iter().collect(),
                     _ => typing.end_session(&Arc::from("alice"), 1, [room], now),
                 };
@@ -305,7 +310,8 @@ mod tests {
                 }
                 for (room, wish) in &last_wish {
                     if now >= wish + limits.ends_after_ms {
-                        prop_assert!(!shown.get(room).copied().unwrap_or(false), "typing outlived its end");
+                        let shown = shown.get(room).copied().unwrap_or(false);
+                        prop_assert!(!shown, "typing goes on after its end");
                     }
                 }
             }

@@ -313,7 +313,7 @@ async fn an_offset_that_is_none_of_ours_is_not_believed() {
         let (_, recovered) = come_back(&server, "bob", &claim).await;
         assert!(!recovered, "{offset:?}");
     }
-    let ahead = claim["offset"].as_str().unwrap().replace('.', ".9");
+    let ahead = format!("{}9", claim["offset"].as_str().unwrap());
     let (_, recovered) = come_back(&server, "bob", &json!({ "pid": claim["pid"], "offset": ahead })).await;
     assert!(!recovered);
     for pid in ["", "AAAAAAAAAAAAAAAAAAAA", "constructor"] {

@@ -1,51 +1,51 @@
-//! One device: its sockets, and what of its user's notifications was sent to which and has arrived.
+//! One device of a user: its sockets, and which notifications were sent over them and have arrived.
 
 use std::ops::RangeInclusive;
 
 use super::Device;
 
-/// The most numbers of a device that may be on their way. Beyond, the oldest counts as arrived: about so many are kept
-/// for a user at all.
-const MOST_OPEN: usize = 1_000;
+/// The most notifications in flight for a device: beyond, the oldest counts as arrived. About as many are
+/// kept for a user at all.
+const MAX_IN_FLIGHT: usize = 1_000;
 
 /// A device.
 #[derive(Debug)]
-pub(super) struct Line<S, M> {
+pub(super) struct DeviceState<S, M> {
     pub(super) device: Device,
-    pub(super) seats: Vec<Seat<S>>,
-    /// All up to here was sent; `None` until the store was asked.
+    pub(super) sockets: Vec<DeviceSocket<S>>,
+    /// All numbers up to here were sent; `None` until the store was read.
     pub(super) given: Option<u64>,
-    /// What was sent and is not known to have arrived anywhere, by number.
-    pub(super) open: Vec<Open<M>>,
-    /// The store's mark, as far as it is known here.
+    /// Notifications that were sent and may not have arrived, by number.
+    pub(super) in_flight: Vec<InFlight<M>>,
+    /// The mark in the store, as far as it is known.
     pub(super) saved: u64,
-    /// The newest number heard of.
+    /// The newest known number.
     pub(super) head: u64,
-    /// A reader is at work.
+    /// A reader is running.
     pub(super) reading: bool,
-    /// Something that was given is to be given again; a page that a reader fetches now may lie beyond it.
-    pub(super) open_again: bool,
+    /// Notifications are to be sent again, and the page that the reader is fetching may lie after them.
+    pub(super) resend: bool,
 }
 
 /// A socket of a device.
 #[derive(Debug)]
-pub(super) struct Seat<S> {
+pub(super) struct DeviceSocket<S> {
     /// The serial of its session.
     pub(super) serial: u64,
     pub(super) to: S,
-    /// The numbers it was sent: stretches that do not touch, ascending. Nearly always one.
+    /// The numbers that were sent over it: ascending ranges with gaps between them. Nearly always one.
     pub(super) sent: Vec<RangeInclusive<u64>>,
 }
 
-/// A number on its way over one socket.
+/// A notification in flight over one socket.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Open<M> {
+pub(super) struct InFlight<M> {
     pub(super) seq: u64,
     pub(super) serial: u64,
     pub(super) mark: M,
 }
 
-impl<S> Seat<S> {
+impl<S> DeviceSocket<S> {
     pub(super) fn has(&self, seq: u64) -> bool {
         self.sent.iter().any(|stretch| stretch.contains(&seq))
     }
@@ -65,64 +65,78 @@ impl<S> Seat<S> {
     }
 }
 
-impl<S, M: Copy> Line<S, M> {
-    /// All up to here has arrived.
+impl<S, M: Copy> DeviceState<S, M> {
+    /// All numbers up to here have arrived.
     pub(super) fn arrived(&self) -> Option<u64> {
-        let first_open = self.open.first().map(|open| open.seq - 1);
+        let first_in_flight = self.in_flight.first().map(|in_flight| in_flight.seq - 1);
         self.given
-            .map(|given| first_open.map_or(given, |open| open.min(given)))
+            .map(|given| first_in_flight.map_or(given, |in_flight| in_flight.min(given)))
     }
 
     pub(super) fn is_unsaved(&self) -> bool {
         self.arrived().is_some_and(|arrived| arrived > self.saved)
     }
 
-    /// Sends a number to every socket that was not sent it yet. False if nobody took it, or has it.
+    /// Sends a notification over every socket that has not carried it yet. False if no socket has taken it.
     pub(super) fn send(&mut self, seq: u64, send: &mut impl FnMut(&S) -> Option<M>) -> bool {
         let mut taken = false;
-        for seat in &mut self.seats {
-            if seat.has(seq) {
+        for socket in &mut self.sockets {
+            if socket.has(seq) {
                 taken = true;
-            } else if let Some(mark) = send(&seat.to) {
+            } else if let Some(mark) = send(&socket.to) {
                 taken = true;
-                seat.note(seq);
-                let serial = seat.serial;
-                let at = self.open.partition_point(|open| open.seq <= seq);
-                self.open.insert(at, Open { seq, serial, mark });
+                socket.note(seq);
+                let serial = socket.serial;
+                let at = self.in_flight.partition_point(|in_flight| in_flight.seq <= seq);
+                self.in_flight.insert(at, InFlight { seq, serial, mark });
             }
         }
-        let surplus = self.open.len().saturating_sub(MOST_OPEN);
-        self.open.drain(..surplus);
+        let surplus = self.in_flight.len().saturating_sub(MAX_IN_FLIGHT);
+        self.in_flight.drain(..surplus);
         taken
     }
 
-    /// Forgets what has arrived.
-    pub(super) fn look(&mut self, has_arrived: &impl Fn(&S, M) -> bool) {
-        let Self { seats, open, .. } = self;
-        let arrived = |open: &&Open<M>| {
-            let seat = seats.iter().find(|seat| seat.serial == open.serial);
-            seat.is_some_and(|seat| has_arrived(&seat.to, open.mark))
+    /// Removes the notifications that have arrived.
+    pub(super) fn check_arrivals(&mut self, has_arrived: &impl Fn(&S, M) -> bool) {
+        let Self {
+            sockets, in_flight, ..
+        } = self;
+        let arrived = |in_flight: &&InFlight<M>| {
+            let socket = sockets.iter().find(|socket| socket.serial == in_flight.serial);
+            socket.is_some_and(|socket| has_arrived(&socket.to, in_flight.mark))
         };
-        let arrived: Vec<u64> = open.iter().filter(arrived).map(|open| open.seq).collect();
-        open.retain(|open| arrived.binary_search(&open.seq).is_err());
+        let arrived: Vec<u64> = in_flight
+            .iter()
+            .filter(arrived)
+            .map(|in_flight| in_flight.seq)
+            .collect();
+        in_flight.retain(|in_flight| arrived.binary_search(&in_flight.seq).is_err());
     }
 
-    /// True if a reader has to be started.
+    /// Whether the caller has to start a reader.
     pub(super) fn starts_reading(&mut self) -> bool {
         let behind = self.given.is_none_or(|given| given < self.head);
         behind && !std::mem::replace(&mut self.reading, true)
     }
 
-    /// A socket is gone. What only it carried goes out again: to the others, or to the next.
+    /// A socket is gone. Notifications in flight over it alone are sent again, over the others or the next
+    /// one.
     pub(super) fn lose(&mut self, serial: u64) {
-        self.seats.retain(|seat| seat.serial != serial);
-        let (lost, open): (Vec<_>, Vec<_>) = self.open.drain(..).partition(|open| open.serial == serial);
-        self.open = open;
+        self.sockets.retain(|socket| socket.serial != serial);
+        let (lost, in_flight): (Vec<_>, Vec<_>) = self
+            .in_flight
+            .drain(..)
+            .partition(|in_flight| in_flight.serial == serial);
+        self.in_flight = in_flight;
         self.head = lost.last().map_or(self.head, |lost| self.head.max(lost.seq));
-        let carried = |lost: &Open<M>| self.open.binary_search_by_key(&lost.seq, |open| open.seq).is_ok();
+        let carried = |lost: &InFlight<M>| {
+            self.in_flight
+                .binary_search_by_key(&lost.seq, |in_flight| in_flight.seq)
+                .is_ok()
+        };
         if let Some(lost) = lost.iter().find(|lost| !carried(lost)) {
             self.given = self.given.map(|given| given.min(lost.seq - 1));
-            self.open_again = self.reading;
+            self.resend = self.reading;
         }
     }
 }

@@ -1,11 +1,12 @@
-//! What each connected device was given of its user's notifications, as a value: no store, no socket, no clock.
+//! Which of a user's notifications each connected device has got, as a value: no store, no socket, no clock.
 //!
-//! A user's notifications are numbered from 1. The laws: each device is given each number until it is known that one of
-//! its sockets has got it, so none is lost with a connection; no socket is given a number twice; and what is new goes
-//! out at once if it is the next number for the device. If something is missing before it, one reader per device
-//! fetches it from the store, however many ask for it.
+//! A user's notifications are numbered from 1. Each device is sent each number until one of its sockets has
+//! got it, so none is lost with a connection. No socket gets a number twice. A new notification goes out at
+//! once if it is the next one for the device. If others are missing before it, one reader per device fetches
+//! them from the store.
 //!
-//! What a connection carried when it broke may or may not have arrived. It is given again, under the same id.
+//! A notification that was in flight when a connection broke may have arrived. It is sent again, under the
+//! same id.
 
 mod device;
 
@@ -13,36 +14,36 @@ use std::{collections::HashMap, sync::Arc};
 
 use indexmap::IndexSet;
 
-use self::device::{Line, Seat};
+use self::device::{DeviceSocket, DeviceState};
 use crate::types::UserId;
 
-/// A device's name among its user's; the empty name stands for all sockets that gave none.
+/// A device's name among those of its user. The empty name stands for all sockets without one.
 pub(crate) type Device = Arc<str>;
 
-/// The devices of the users that are connected. `S` is where a socket's frames go, `M` a mark by which to ask
-/// there later whether one has arrived.
+/// The devices of connected users. `S` is where the frames of a socket go, `M` a mark that tells later
+/// whether a frame has arrived.
 #[derive(Debug)]
 pub(crate) struct NotificationTracker<S, M> {
-    users: HashMap<UserId, Vec<Line<S, M>>>,
-    /// Devices whose mark the store does not have yet, in the order in which they came to be.
+    users: HashMap<UserId, Vec<DeviceState<S, M>>>,
+    /// Devices whose mark the store does not have yet, in the order in which they came.
     unsaved: IndexSet<(UserId, Device)>,
-    /// Devices with something on its way.
-    open: IndexSet<(UserId, Device)>,
-    /// The most devices that may stay after their last socket, just to have their mark saved.
-    most_unsaved: usize,
+    /// Devices with notifications in flight.
+    in_flight: IndexSet<(UserId, Device)>,
+    /// The most devices that stay after their last socket to have their mark saved.
+    max_unsaved: usize,
 }
 
-/// What a reader has to fetch next, and for whom.
+/// The next page that a reader fetches.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NextPage<S> {
-    /// All up to here was given; `None`: all up to the stored mark.
+    /// The device was sent all numbers up to here; `None`: up to the mark in the store.
     pub(crate) after: Option<u64>,
-    /// The newest socket. The page waits until that one has room for it, not until all do: an older one may hang on a
-    /// connection that is gone, which nobody has noticed yet.
-    pub(crate) seat: S,
+    /// The newest socket. The page waits until this one has room for it. An older one may hang on a
+    /// connection whose loss is not noticed yet.
+    pub(crate) socket: S,
 }
 
-/// Some notifications of a user from the store, ascending.
+/// Notifications of a user from the store, ascending.
 #[derive(Debug)]
 pub(crate) struct Page<F> {
     pub(crate) frames: Vec<(u64, F)>,
@@ -52,46 +53,49 @@ pub(crate) struct Page<F> {
 }
 
 impl<S: Clone, M: Copy> NotificationTracker<S, M> {
-    pub(crate) fn new(most_unsaved: usize) -> Self {
+    pub(crate) fn new(max_unsaved: usize) -> Self {
         Self {
             users: HashMap::new(),
             unsaved: IndexSet::new(),
-            open: IndexSet::new(),
-            most_unsaved,
+            in_flight: IndexSet::new(),
+            max_unsaved,
         }
     }
 
-    /// A socket comes. True if a reader has to be started for its device.
+    /// A socket connects. True if the caller has to start a reader for its device.
     #[must_use]
     pub(crate) fn connect(&mut self, user: &UserId, device: &Device, serial: u64, to: S) -> bool {
-        let seat = Seat {
+        let socket = DeviceSocket {
             serial,
             to,
             sent: Vec::new(),
         };
-        let lines = self.users.entry(Arc::clone(user)).or_default();
-        let Some(line) = lines.iter_mut().find(|line| line.device == *device) else {
-            // Most users have one device, and most devices one socket: no place for more than there are.
-            lines.reserve_exact(1);
-            lines.push(Line {
+        let devices = self.users.entry(Arc::clone(user)).or_default();
+        let Some(device_state) = devices
+            .iter_mut()
+            .find(|device_state| device_state.device == *device)
+        else {
+            // Most users have one device, and most devices one socket: no capacity beyond that.
+            devices.reserve_exact(1);
+            devices.push(DeviceState {
                 device: Arc::clone(device),
-                seats: vec![seat],
+                sockets: vec![socket],
                 given: None,
-                open: Vec::new(),
+                in_flight: Vec::new(),
                 saved: 0,
                 head: 0,
                 reading: true,
-                open_again: false,
+                resend: false,
             });
             return true;
         };
-        line.seats.reserve_exact(1);
-        line.seats.push(seat);
-        line.starts_reading()
+        device_state.sockets.reserve_exact(1);
+        device_state.sockets.push(socket);
+        device_state.starts_reading()
     }
 
-    /// A socket is gone. What it carried and is not known to have arrived goes out again. True if a reader has to be
-    /// started for that. A device without sockets is forgotten once the store has its mark.
+    /// A socket is gone. Notifications that were in flight over it are sent again. True if the caller has to
+    /// start a reader for that. The tracker forgets a device without sockets once the store has its mark.
     #[must_use]
     pub(crate) fn disconnect(
         &mut self,
@@ -100,32 +104,37 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
         serial: u64,
         has_arrived: impl Fn(&S, M) -> bool,
     ) -> bool {
-        self.look(user, device, has_arrived);
-        let Some(line) = self.line(user, device) else {
+        self.check_arrivals(user, device, has_arrived);
+        let Some(device_state) = self.device_state(user, device) else {
             return false;
         };
-        line.lose(serial);
-        let starts = !line.seats.is_empty() && line.starts_reading();
+        device_state.lose(serial);
+        let starts = !device_state.sockets.is_empty() && device_state.starts_reading();
         self.tidy(user, device);
         starts
     }
 
-    /// Looks at what of a device's has arrived.
-    pub(crate) fn look(&mut self, user: &UserId, device: &Device, has_arrived: impl Fn(&S, M) -> bool) {
-        let Some(line) = self.line(user, device) else {
+    /// Checks which notifications of a device have arrived.
+    pub(crate) fn check_arrivals(
+        &mut self,
+        user: &UserId,
+        device: &Device,
+        has_arrived: impl Fn(&S, M) -> bool,
+    ) {
+        let Some(device_state) = self.device_state(user, device) else {
             return;
         };
-        line.look(&has_arrived);
+        device_state.check_arrivals(&has_arrived);
         self.note(user, device);
     }
 
-    /// The devices with something on its way.
-    pub(crate) fn open(&self) -> Vec<(UserId, Device)> {
-        self.open.iter().cloned().collect()
+    /// The devices with notifications in flight.
+    pub(crate) fn in_flight(&self) -> Vec<(UserId, Device)> {
+        self.in_flight.iter().cloned().collect()
     }
 
-    /// The notification `seq` of the user was posted. It goes out where it is the next one; given back are the devices
-    /// that a reader has to be started for.
+    /// The notification `seq` of the user was posted. Sends it to devices for which it is the next one.
+    /// Returns the devices for which the caller has to start a reader.
     #[must_use]
     pub(crate) fn announce(
         &mut self,
@@ -134,17 +143,20 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
         mut send: impl FnMut(&S) -> Option<M>,
     ) -> Vec<Device> {
         let (mut behind, mut reached) = (Vec::new(), Vec::new());
-        for line in self.users.get_mut(user).into_iter().flatten() {
-            line.head = line.head.max(seq);
-            if line.reading || line.seats.is_empty() || line.given.is_some_and(|given| given >= seq) {
+        for device_state in self.users.get_mut(user).into_iter().flatten() {
+            device_state.head = device_state.head.max(seq);
+            if device_state.reading
+                || device_state.sockets.is_empty()
+                || device_state.given.is_some_and(|given| given >= seq)
+            {
                 continue;
             }
-            if line.given.map(|given| given + 1) != Some(seq) {
-                line.reading = true;
-                behind.push(Arc::clone(&line.device));
-            } else if line.send(seq, &mut send) {
-                line.given = Some(seq);
-                reached.push(Arc::clone(&line.device));
+            if device_state.given.map(|given| given + 1) != Some(seq) {
+                device_state.reading = true;
+                behind.push(Arc::clone(&device_state.device));
+            } else if device_state.send(seq, &mut send) {
+                device_state.given = Some(seq);
+                reached.push(Arc::clone(&device_state.device));
             }
         }
         for device in reached {
@@ -153,21 +165,23 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
         behind
     }
 
-    /// What the device's reader has to fetch; `None` ends it, since nobody is there any more.
+    /// The page that the device's reader fetches next; `None` ends the reader, since the device has no socket
+    /// any more.
     pub(crate) fn next_page(&mut self, user: &UserId, device: &Device) -> Option<NextPage<S>> {
-        let line = self.line(user, device)?;
-        let Some(seat) = line.seats.last() else {
-            line.reading = false;
+        let device_state = self.device_state(user, device)?;
+        let Some(socket) = device_state.sockets.last() else {
+            device_state.reading = false;
             self.tidy(user, device);
             return None;
         };
         Some(NextPage {
-            after: line.given,
-            seat: seat.to.clone(),
+            after: device_state.given,
+            socket: socket.to.clone(),
         })
     }
 
-    /// The device's reader has fetched a page; it goes out. True if there is more to fetch, else the reader ends.
+    /// Sends the page that the device's reader has fetched. True if there is more to fetch; else the reader
+    /// ends.
     #[must_use]
     pub(crate) fn give<F>(
         &mut self,
@@ -176,23 +190,23 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
         page: &Page<F>,
         mut send: impl FnMut(&S, &F) -> Option<M>,
     ) -> bool {
-        let Some(line) = self.line(user, device) else {
+        let Some(device_state) = self.device_state(user, device) else {
             return false;
         };
-        // What lies below the first of them is the store's mark, or is gone.
+        // The numbers below the first one are at most the mark in the store, or no longer kept.
         let start = page
             .frames
             .first()
             .map_or(page.upto, |(seq, _)| seq.saturating_sub(1));
-        let mut given = *line.given.get_or_insert_with(|| {
-            line.saved = start;
+        let mut given = *device_state.given.get_or_insert_with(|| {
+            device_state.saved = start;
             start
         });
-        // A connection was lost meanwhile, with what comes before this page: that is to be fetched first.
-        let early = start > given && line.open_again;
+        // A connection was lost meanwhile, with notifications before this page: they are fetched first.
+        let early = start > given && device_state.resend;
         let mut taken = true;
         for (seq, frame) in page.frames.iter().filter(|_| !early) {
-            taken = line.send(*seq, &mut |seat| send(seat, frame));
+            taken = device_state.send(*seq, &mut |socket| send(socket, frame));
             if !taken {
                 break;
             }
@@ -201,13 +215,13 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
         if taken && !early {
             given = given.max(page.upto);
         }
-        line.open_again = false;
-        line.given = Some(given);
-        // If nobody took it, all sockets are at their end; the next one starts a reader.
-        let goes_on = taken && (early || page.more || line.head > given);
-        line.reading = goes_on;
+        device_state.resend = false;
+        device_state.given = Some(given);
+        // If no socket took it, all are closing: the next one starts a reader.
+        let goes_on = taken && (early || page.more || device_state.head > given);
+        device_state.reading = goes_on;
         if !taken {
-            line.head = line.head.max(given + 1);
+            device_state.head = device_state.head.max(given + 1);
         }
         self.note(user, device);
         if !goes_on {
@@ -216,11 +230,11 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
         goes_on
     }
 
-    /// Takes up to `most` marks that the store shall be told. Each is answered by [`Self::saved`] or [`Self::failed`].
+    /// Takes up to `most` marks to save. Each is followed by [`Self::saved`] or [`Self::failed`].
     pub(crate) fn take_unsaved(&mut self, most: usize) -> Vec<(UserId, Device, u64)> {
         let taken: Vec<_> = self.unsaved.drain(..most.min(self.unsaved.len())).collect();
         let mark = |(user, device): (UserId, Device)| {
-            let arrived = self.line(&user, &device)?.arrived()?;
+            let arrived = self.device_state(&user, &device)?.arrived()?;
             Some((user, device, arrived))
         };
         taken.into_iter().filter_map(mark).collect()
@@ -229,14 +243,14 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
     /// The store has these marks.
     pub(crate) fn saved(&mut self, marks: &[(UserId, Device, u64)]) {
         for (user, device, seq) in marks {
-            if let Some(line) = self.line(user, device) {
-                line.saved = line.saved.max(*seq);
+            if let Some(device_state) = self.device_state(user, device) {
+                device_state.saved = device_state.saved.max(*seq);
                 self.tidy(user, device);
             }
         }
     }
 
-    /// The store does not have these marks: they are to be saved later.
+    /// Saving these marks failed: they are saved later.
     pub(crate) fn failed(&mut self, marks: Vec<(UserId, Device, u64)>) {
         for (user, device, _) in marks {
             self.unsaved.insert((Arc::clone(&user), Arc::clone(&device)));
@@ -244,60 +258,63 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
         }
     }
 
-    /// How many marks wait to be saved.
+    /// The number of marks that wait to be saved.
     pub(crate) fn unsaved(&self) -> usize {
         self.unsaved.len()
     }
 
-    /// Queues something on the user's other sockets.
+    /// Calls `send` for the user's sockets, except that of the session `except`.
     pub(crate) fn tell(&self, user: &UserId, except: u64, mut send: impl FnMut(&S)) {
-        let lines = self.users.get(user).into_iter().flatten();
-        let seats = lines.flat_map(|line| &line.seats);
-        for seat in seats.filter(|seat| seat.serial != except) {
-            send(&seat.to);
+        let devices = self.users.get(user).into_iter().flatten();
+        let sockets = devices.flat_map(|device_state| &device_state.sockets);
+        for socket in sockets.filter(|socket| socket.serial != except) {
+            send(&socket.to);
         }
     }
 
-    /// Notes whether a device has something on its way, or that has arrived and is to be saved.
+    /// Updates whether a device has notifications in flight, or a mark to save.
     fn note(&mut self, user: &UserId, device: &Device) {
-        let Some(line) = self.line(user, device) else {
+        let Some(device_state) = self.device_state(user, device) else {
             return;
         };
-        let (open, unsaved) = (!line.open.is_empty(), line.is_unsaved());
+        let (in_flight, unsaved) = (!device_state.in_flight.is_empty(), device_state.is_unsaved());
         let who = (Arc::clone(user), Arc::clone(device));
         if unsaved {
             self.unsaved.insert(who.clone());
         }
-        if open {
-            self.open.insert(who);
+        if in_flight {
+            self.in_flight.insert(who);
         } else {
-            self.open.swap_remove(&who);
+            self.in_flight.swap_remove(&who);
         }
     }
 
-    fn line(&mut self, user: &UserId, device: &Device) -> Option<&mut Line<S, M>> {
+    fn device_state(&mut self, user: &UserId, device: &Device) -> Option<&mut DeviceState<S, M>> {
         self.users
             .get_mut(user)?
             .iter_mut()
-            .find(|line| line.device == *device)
+            .find(|device_state| device_state.device == *device)
     }
 
-    /// Forgets a device that nobody needs any more. One whose mark is not saved stays, or else its next socket would
-    /// be given the same again; but only so many may, if the store goes on failing.
+    /// Forgets a device without sockets. One with an unsaved mark stays, or its next socket would get the
+    /// same notifications again; but only `max_unsaved` of them stay while the store fails.
     fn tidy(&mut self, user: &UserId, device: &Device) {
-        let full = self.unsaved.len() > self.most_unsaved;
-        let Some(lines) = self.users.get_mut(user) else {
+        let full = self.unsaved.len() > self.max_unsaved;
+        let Some(devices) = self.users.get_mut(user) else {
             return;
         };
-        lines.retain(|line| {
-            line.device != *device || !line.seats.is_empty() || line.reading || (line.is_unsaved() && !full)
+        devices.retain(|device_state| {
+            device_state.device != *device
+                || !device_state.sockets.is_empty()
+                || device_state.reading
+                || (device_state.is_unsaved() && !full)
         });
-        if !lines.iter().any(|line| line.device == *device) {
+        if !devices.iter().any(|device_state| device_state.device == *device) {
             let who = (Arc::clone(user), Arc::clone(device));
             self.unsaved.swap_remove(&who);
-            self.open.swap_remove(&who);
+            self.in_flight.swap_remove(&who);
         }
-        if lines.is_empty() {
+        if devices.is_empty() {
             self.users.remove(user);
         }
     }

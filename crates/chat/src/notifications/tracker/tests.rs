@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-type SentMark = u32;
-type Tracker = NotificationTracker<u64, SentMark>;
+type DeliveryMark = u32;
+type Tracker = NotificationTracker<u64, DeliveryMark>;
 
 fn user() -> UserId {
     Arc::from("ann")
@@ -24,39 +24,39 @@ fn page(from: u64, upto: u64, more: bool) -> Page<u64> {
     }
 }
 
-/// What a socket answers that takes everything.
-const TAKEN: Option<SentMark> = Some(0);
+/// The answer of a socket that takes a frame.
+const TAKEN: Option<DeliveryMark> = Some(0);
 
 #[test]
-fn what_is_next_goes_out_at_once_and_what_is_not_is_fetched() {
+fn the_next_number_is_sent_at_once_and_a_later_one_fetched() {
     let (ann, phone) = (user(), device("phone"));
     let mut tracker = Tracker::new(10);
     assert!(tracker.connect(&ann, &phone, 1, 1));
     assert!(!tracker.connect(&ann, &phone, 2, 2), "one reader a device");
-    // Posted while the reader is at work: it goes on until it has that too.
+    // Posted while the reader runs: it goes on until it has this one, too.
     assert!(tracker.announce(&ann, 4, |_| panic!("not yet")).is_empty());
     let next = tracker.next_page(&ann, &phone).unwrap();
     assert_eq!(
-        (next.after, next.seat),
+        (next.after, next.socket),
         (None, 2),
         "the newest socket sets the pace"
     );
     let mut given = Vec::new();
-    let mut send = |seat: &u64, frame: &u64| {
-        given.push((*seat, *frame));
+    let mut send = |socket: &u64, frame: &u64| {
+        given.push((*socket, *frame));
         TAKEN
     };
     assert!(tracker.give(&ann, &phone, &page(3, 3, false), &mut send));
     assert_eq!(tracker.next_page(&ann, &phone).unwrap().after, Some(3));
     assert!(!tracker.give(&ann, &phone, &page(4, 4, false), &mut send));
     assert_eq!(given, [(1, 3), (2, 3), (1, 4), (2, 4)]);
-    let mut live = Vec::new();
-    let mut send = |seat: &u64| {
-        live.push(*seat);
+    let mut sent = Vec::new();
+    let mut send = |socket: &u64| {
+        sent.push(*socket);
         TAKEN
     };
     assert!(tracker.announce(&ann, 5, &mut send).is_empty());
-    assert_eq!(live, [1, 2]);
+    assert_eq!(sent, [1, 2]);
     assert!(tracker.announce(&ann, 5, |_| panic!("twice")).is_empty());
     assert_eq!(tracker.announce(&ann, 7, |_| panic!("6 comes first")), [phone]);
 }
@@ -70,7 +70,7 @@ fn a_device_stays_until_its_mark_is_saved() {
     assert!(!tracker.disconnect(&ann, &phone, 1, |_, _| true));
     assert!(
         !tracker.connect(&ann, &phone, 2, 2),
-        "what has arrived is known though the store does not know it yet"
+        "the tracker knows the arrived number before the store does"
     );
     assert!(!tracker.disconnect(&ann, &phone, 2, |_, _| true));
     let marks = tracker.take_unsaved(9);
@@ -83,7 +83,7 @@ fn a_device_stays_until_its_mark_is_saved() {
 }
 
 #[test]
-fn marks_that_can_not_be_saved_are_bounded() {
+fn the_number_of_unsaved_marks_is_bounded() {
     let ann = user();
     let mut tracker = Tracker::new(2);
     for serial in 0..5u64 {
@@ -97,7 +97,7 @@ fn marks_that_can_not_be_saved_are_bounded() {
 }
 
 #[test]
-fn what_nobody_took_is_fetched_by_the_next_socket() {
+fn a_frame_that_no_socket_took_is_fetched_for_the_next_one() {
     let (ann, phone) = (user(), device("phone"));
     let mut tracker = Tracker::new(10);
     assert!(tracker.connect(&ann, &phone, 1, 1));
@@ -111,18 +111,18 @@ fn what_nobody_took_is_fetched_by_the_next_socket() {
 }
 
 #[test]
-fn what_a_lost_connection_carried_goes_to_the_devices_others_and_to_no_socket_twice() {
+fn frames_of_a_lost_connection_go_to_the_other_sockets_of_the_device_once() {
     let (ann, phone) = (user(), device("phone"));
     let mut tracker = Tracker::new(10);
     assert!(tracker.connect(&ann, &phone, 1, 1));
     assert!(!tracker.give(&ann, &phone, &page(1, 5, false), |_, seq| {
-        SentMark::try_from(*seq).ok()
+        DeliveryMark::try_from(*seq).ok()
     }));
-    // Back over another way, while the first hangs on a line that is dead.
+    // The client is back over another connection, while the first one is dead and not closed yet.
     assert!(!tracker.connect(&ann, &phone, 2, 2));
     assert!(tracker.announce(&ann, 6, |_| Some(6)).is_empty());
     assert!(
-        tracker.disconnect(&ann, &phone, 1, |seat, mark| *seat == 1 && mark <= 2),
+        tracker.disconnect(&ann, &phone, 1, |socket, mark| *socket == 1 && mark <= 2),
         "1 and 2 have arrived; 3, 4 and 5 may not"
     );
     assert_eq!(tracker.take_unsaved(9), [(ann.clone(), phone.clone(), 2)]);
@@ -134,29 +134,29 @@ fn what_a_lost_connection_carried_goes_to_the_devices_others_and_to_no_socket_tw
     };
     assert!(!tracker.give(&ann, &phone, &page(3, 6, false), send));
     assert_eq!(got, [3, 4, 5]);
-    tracker.look(&ann, &phone, |_, _| true);
+    tracker.check_arrivals(&ann, &phone, |_, _| true);
     assert_eq!(tracker.take_unsaved(9), [(ann, phone, 6)]);
 }
 
-/// The world around a tracker: what was posted, what the store has marked, what each socket got.
+/// The surroundings of a tracker: the posts, the marks in the store, and the frames that each socket got.
 struct World {
     tracker: Tracker,
     posted: u64,
     marks: BTreeMap<Device, u64>,
-    /// Pages that were asked for and have not come yet, and readers that have not asked.
+    /// Readers that wait for a page, and readers that have not requested one.
     readers: BTreeMap<Device, Option<Page<u64>>>,
     live: BTreeMap<u64, Device>,
     serial: u64,
-    /// By socket, in the order of sending, and how many of that have arrived.
+    /// The frames by socket, in the order of sending, and how many of them have arrived.
     got: BTreeMap<u64, Vec<u64>>,
     arrived: BTreeMap<u64, usize>,
-    /// By device: what arrived on sockets that are gone.
+    /// By device: the frames that arrived on sockets that are gone.
     kept: BTreeMap<Device, BTreeSet<u64>>,
 }
 
-/// Whether the frame with this mark, its place among those sent on its socket, is among those that arrived.
-fn arrived(counts: &BTreeMap<u64, usize>) -> impl Fn(&u64, SentMark) -> bool {
-    |seat, mark| (mark as usize) < counts.get(seat).copied().unwrap_or_default()
+/// Whether a frame has arrived. Its mark is its index among the frames of its socket.
+fn arrived(counts: &BTreeMap<u64, usize>) -> impl Fn(&u64, DeliveryMark) -> bool {
+    |socket, mark| (mark as usize) < counts.get(socket).copied().unwrap_or_default()
 }
 
 impl World {
@@ -167,7 +167,7 @@ impl World {
         );
     }
 
-    /// A reader asks for a page, or gives out the one that has come.
+    /// A reader requests a page, or sends the one that has come.
     fn read(&mut self, device: &Device, limit: u64) {
         let Some(fetched) = self.readers.get_mut(device).map(Option::take) else {
             return;
@@ -187,10 +187,10 @@ impl World {
             return;
         };
         let got = &mut self.got;
-        let goes_on = self.tracker.give(&user(), device, &page_here, |seat, frame| {
-            let got = got.entry(*seat).or_default();
+        let goes_on = self.tracker.give(&user(), device, &page_here, |socket, frame| {
+            let got = got.entry(*socket).or_default();
             got.push(*frame);
-            SentMark::try_from(got.len() - 1).ok()
+            DeliveryMark::try_from(got.len() - 1).ok()
         });
         if !goes_on {
             self.readers.remove(device);
@@ -233,7 +233,7 @@ impl World {
             2 => first.into_iter().for_each(|serial| self.disconnect(serial)),
             3 | 4 => {
                 self.posted += 1 + u64::from(action == 4);
-                // Announcements of posts that were made at once may come in any order.
+                // Announcements of simultaneous posts may come in any order.
                 for seq in (self.posted - u64::from(action == 4)..=self.posted).rev() {
                     self.announce(seq);
                 }
@@ -252,24 +252,25 @@ impl World {
                 self.tracker.failed(marks);
             }
             _ => {
-                // Some of what is on its way arrives, on one socket.
+                // Some frames in flight arrive, on one socket.
                 if let Some(serial) = first {
                     let sent = self.got.get(&serial).map_or(0, Vec::len);
                     let count = self.arrived.entry(serial).or_default();
                     *count = sent.min(*count + usize::try_from(limit).unwrap());
                 }
-                self.tracker.look(&user(), &device, arrived(&self.arrived));
+                self.tracker
+                    .check_arrivals(&user(), &device, arrived(&self.arrived));
             }
         }
     }
 
     fn announce(&mut self, seq: u64) {
         let (live, got) = (&self.live, &mut self.got);
-        let behind = self.tracker.announce(&user(), seq, |seat| {
-            assert!(live.contains_key(seat), "a socket that is gone");
-            let got = got.entry(*seat).or_default();
+        let behind = self.tracker.announce(&user(), seq, |socket| {
+            assert!(live.contains_key(socket), "a socket that is gone");
+            let got = got.entry(*socket).or_default();
             got.push(seq);
-            SentMark::try_from(got.len() - 1).ok()
+            DeliveryMark::try_from(got.len() - 1).ok()
         });
         for device in behind {
             self.start(&device);
@@ -295,7 +296,7 @@ proptest! {
         };
         for (action, which, limit) in steps {
             world.step(action, which, limit);
-            // What the store is told has arrived on some socket of the device.
+            // All numbers up to a saved mark have arrived on a socket of the device.
             for (device, mark) in &world.marks {
                 let mut had = world.kept.get(device).cloned().unwrap_or_default();
                 for serial in world.live.iter().filter(|(_, on)| *on == device).map(|(serial, _)| serial) {
@@ -319,7 +320,7 @@ proptest! {
             }
             prop_assert!(had.iter().eq(&(1..=world.posted).collect::<Vec<_>>()), "{}: {:?}", device, had);
         }
-        // Once all has arrived and is saved, and everybody is gone, nothing is left.
+        // When all frames have arrived, all marks are saved and all sockets are gone, nothing is left.
         for serial in world.live.keys().copied().collect::<Vec<_>>() {
             world.arrived.insert(serial, usize::MAX);
         }
@@ -333,6 +334,6 @@ proptest! {
             world.step(6, 0, 1);
         }
         prop_assert!(world.tracker.users.is_empty());
-        prop_assert!(world.tracker.open().is_empty());
+        prop_assert!(world.tracker.in_flight().is_empty());
     }
 }

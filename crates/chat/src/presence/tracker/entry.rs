@@ -1,53 +1,53 @@
-//! A user who is online, as the tracker tells of them.
+//! The entry of an online user, and the status that users choose.
 
 use std::sync::Arc;
 
 use roomful_store::ChosenStatus;
 
-use crate::types::UserId;
+use crate::types::{Shown, UserId};
 
-/// What a user chose to show as.
+/// The status that a user chose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// As what.
+    /// The status.
     pub status: ChosenStatus,
-    /// What they say about it.
+    /// The user's text about it.
     pub text: Option<Arc<str>>,
 }
 
 impl Choice {
-    /// Whether others may know that the user is there.
+    /// Whether the user shows as online to others.
     pub fn shows(&self) -> bool {
         self.status != ChosenStatus::Invisible
     }
 }
 
-/// What is remembered of a user when they come.
+/// What the store knows of a user who connects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recalled {
-    /// What they chose last.
+    /// The status that they chose last.
     pub choice: Choice,
     /// When others last saw them, if ever.
     pub last_seen: Option<i64>,
 }
 
-/// A user who is online.
+/// An online user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnlineEntry {
-    /// Who.
+    /// The user.
     pub user: UserId,
     /// The name from their newest token.
     pub name: Option<Arc<str>>,
-    /// When their last session ended; `None` while one lives.
+    /// When their last session ended; `None` while they have one.
     pub gone_at: Option<i64>,
-    /// What they show as.
+    /// The status that they chose.
     pub choice: Choice,
-    /// While they don't show: when others saw them last, if ever.
+    /// When others last saw them, if ever; `None` while they show.
     pub hidden_since: Option<i64>,
 }
 
 impl OnlineEntry {
-    /// When they were last here, `now` being the time.
+    /// When they were last online, at the time `now`.
     pub fn last_seen(&self, now: i64) -> i64 {
         self.gone_at.unwrap_or(now)
     }
@@ -62,15 +62,25 @@ impl OnlineEntry {
     }
 }
 
-/// What a choice means to others.
+/// What a choice changes for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shift {
-    /// They are there, which others did not know.
+    /// The user shows as online now.
     Appeared,
-    /// To others they have gone.
+    /// The user shows as offline now.
     Vanished,
-    /// They show as something else.
+    /// The user shows another status.
     Changed,
-    /// Nothing: they do not show, or are not here.
+    /// Nothing: the user does not show, or is not online.
     Unseen,
+}
+
+impl Shown {
+    /// The status that the user chose.
+    pub(crate) fn choice(&self) -> Choice {
+        Choice {
+            status: self.status,
+            text: self.text.clone(),
+        }
+    }
 }

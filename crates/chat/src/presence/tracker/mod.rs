@@ -1,9 +1,8 @@
-//! Who is online and in which rooms, and what they chose to show as, as a value: no clock, no task, no socket, no
-//! store.
+//! The online users with their rooms and status, as a value: no clock, no task, no socket, no store.
 //!
-//! A user is online while any of their sessions lives, and for a grace after the last one went, so that a reload
-//! does not flap. All devices of a user are one entry. Those who chose to be invisible are online and don't show. Who is
-//! told about a change is decided by the presence server.
+//! A user is online while they have a session, and for a grace after the last one has ended, so that a reload
+//! of a page changes nothing. All devices of a user are one entry. A user who chose to be invisible is online
+//! and does not show. The presence server decides who gets a change.
 
 mod entry;
 
@@ -13,16 +12,16 @@ pub use self::entry::{Choice, OnlineEntry, Recalled, Shift};
 use crate::{deadlines::Deadlines, types::UserId};
 use indexmap::IndexSet;
 
-/// A user who is online, or was within the grace.
+/// An online user, by a session or by grace.
 #[derive(Debug)]
 struct OnlineUser<R> {
     name: Option<Arc<str>>,
     sessions: u32,
-    /// Since when no session lives; `None` while one does.
+    /// When the last session ended; `None` while there is one.
     gone_at: Option<i64>,
     rooms: Vec<R>,
     choice: Choice,
-    /// While they don't show: when others saw them last.
+    /// When others last saw the user; `None` while they show.
     hidden_since: Option<i64>,
 }
 
@@ -38,29 +37,29 @@ impl<R> OnlineUser<R> {
     }
 }
 
-/// Those online in one room.
+/// The users who are online in one room.
 #[derive(Debug, Default)]
-struct NodePresence {
+struct RoomUsers {
     users: IndexSet<UserId>,
     /// How many of them don't show.
     hidden: usize,
 }
 
-/// A user whose grace has run out.
+/// A user whose grace is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WentOffline<R> {
-    /// The user as they were last. `gone_at` is when their last session ended.
+    /// The user's last entry. `gone_at` is the end of their last session.
     pub last: OnlineEntry,
-    /// The rooms they took part in.
+    /// The rooms that they were online in.
     pub rooms: Vec<R>,
 }
 
-/// The state of presence. `R` names a room.
+/// The presence of all users of a node. `R` identifies a room.
 #[derive(Debug)]
 pub struct PresenceTracker<R> {
     grace_ms: i64,
     users: HashMap<UserId, OnlineUser<R>>,
-    rooms: HashMap<R, NodePresence>,
+    rooms: HashMap<R, RoomUsers>,
     leaving: Deadlines<UserId>,
 }
 
@@ -77,8 +76,8 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
 
     // ---- sessions
 
-    /// A session of `user` begins. True if that brings the user online; not when they were, or still are by grace.
-    /// What is `recalled` of them only counts in the first case: a user who is here may have chosen anew since it was read.
+    /// A session of `user` begins. True if that brings the user online; false if they are online already, also by
+    /// grace. Then `recalled` does not count: the user may have chosen another status since it was read.
     pub fn connect(&mut self, user: &UserId, name: Option<Arc<str>>, recalled: Recalled) -> bool {
         if let Some(entry) = self.users.get_mut(user) {
             entry.sessions = entry.sessions.saturating_add(1);
@@ -100,7 +99,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         true
     }
 
-    /// The user's newest token has another name, or none.
+    /// The user's newest token has this name.
     pub fn rename(&mut self, user: &str, name: Option<Arc<str>>) {
         if let Some(entry) = self.users.get_mut(user) {
             entry.name = name.or_else(|| entry.name.take());
@@ -120,7 +119,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         }
     }
 
-    /// Users whose grace has run out at `now`. Each is told once.
+    /// Removes and returns the users whose grace is over at `now`.
     pub fn tick(&mut self, now: i64) -> Vec<WentOffline<R>> {
         let mut gone = Vec::new();
         while let Some((_, user)) = self.leaving.pop_due(now) {
@@ -144,22 +143,22 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         self.leaving.next()
     }
 
-    // ---- what they show as
+    // ---- status
 
-    /// What an online user chose.
+    /// The status that an online user chose.
     pub fn choice(&self, user: &str) -> Option<&Choice> {
         self.users.get(user).map(|entry| &entry.choice)
     }
 
-    /// The user chooses at `now` what to show as.
+    /// The user chooses a status at `now`.
     pub fn choose(&mut self, user: &str, choice: Choice, now: i64) -> Shift {
         let Some(entry) = self.users.get_mut(user) else {
             return Shift::Unseen;
         };
         let (showed, shows) = (entry.choice.shows(), choice.shows());
         for room in &entry.rooms {
-            if let Some(crowd) = self.rooms.get_mut(room) {
-                crowd.hidden = crowd.hidden + usize::from(showed) - usize::from(shows);
+            if let Some(room_users) = self.rooms.get_mut(room) {
+                room_users.hidden = room_users.hidden + usize::from(showed) - usize::from(shows);
             }
         }
         entry.choice = choice;
@@ -179,22 +178,23 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
 
     // ---- rooms
 
-    /// An online user takes part in `room`. The rooms they were in before if this one is new, else `None`.
+    /// An online user enters `room`. Returns the rooms that they were in before; `None` if they are in this
+    /// one already.
     pub fn enter(&mut self, user: &UserId, room: R) -> Option<Vec<R>> {
         let entry = self.users.get_mut(user)?;
-        let crowd = self.rooms.entry(room).or_default();
-        if !crowd.users.insert(Arc::clone(user)) {
+        let room_users = self.rooms.entry(room).or_default();
+        if !room_users.users.insert(Arc::clone(user)) {
             return None;
         }
-        crowd.hidden += usize::from(!entry.choice.shows());
+        room_users.hidden += usize::from(!entry.choice.shows());
         let before = entry.rooms.clone();
-        // Most users are in a room or two: no room for more than they have.
+        // Most users are in a room or two: no capacity beyond that.
         entry.rooms.reserve_exact(1);
         entry.rooms.push(room);
         Some(before)
     }
 
-    /// The user takes part in `room` no more.
+    /// The user leaves `room`.
     pub fn leave(&mut self, user: &UserId, room: R) {
         let Some(entry) = self.users.get_mut(user) else {
             return;
@@ -204,7 +204,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         self.remove_from_room(user, room, shows);
     }
 
-    /// The rooms that an online user takes part in.
+    /// The rooms that an online user is in.
     pub fn rooms_of(&self, user: &str) -> &[R] {
         self.users.get(user).map_or(&[], |entry| &entry.rooms)
     }
@@ -213,10 +213,10 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
     pub fn is_in(&self, user: &str, room: R) -> bool {
         self.rooms
             .get(&room)
-            .is_some_and(|crowd| crowd.users.contains(user))
+            .is_some_and(|room_users| room_users.users.contains(user))
     }
 
-    /// Up to `limit` of those who show in `room`, in the order in which they came.
+    /// Up to `limit` of the users who show in `room`, in the order in which they came.
     pub fn showing_in(&self, room: R, limit: usize) -> Vec<OnlineEntry> {
         let entries = self.everyone_in(room).filter_map(|user| self.entry(user));
         entries.filter(|entry| entry.choice.shows()).take(limit).collect()
@@ -226,20 +226,25 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
     pub fn count_showing(&self, room: R) -> usize {
         self.rooms
             .get(&room)
-            .map_or(0, |crowd| crowd.users.len() - crowd.hidden)
+            .map_or(0, |room_users| room_users.users.len() - room_users.hidden)
     }
 
-    /// All who are online in `room`, whether or not they show, in the order in which they came.
+    /// All users who are online in `room`, whether or not they show, in the order in which they came.
     pub fn everyone_in(&self, room: R) -> impl Iterator<Item = &UserId> {
-        self.rooms.get(&room).into_iter().flat_map(|crowd| &crowd.users)
+        self.rooms
+            .get(&room)
+            .into_iter()
+            .flat_map(|room_users| &room_users.users)
     }
 
     /// How many users are online in `room`, whether or not they show.
     pub fn count_in(&self, room: R) -> usize {
-        self.rooms.get(&room).map_or(0, |crowd| crowd.users.len())
+        self.rooms
+            .get(&room)
+            .map_or(0, |room_users| room_users.users.len())
     }
 
-    // ---- everybody
+    // ---- all users
 
     /// The user, if online.
     pub fn entry(&self, user: &str) -> Option<OnlineEntry> {
@@ -252,22 +257,22 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         self.users.len()
     }
 
-    /// Whether nobody is online.
+    /// Whether no user is online.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
     }
 
-    /// Everyone who is online, for the last words of a server that stops.
+    /// All users who are online.
     pub fn everyone(&self) -> Vec<OnlineEntry> {
         self.users.iter().map(|(user, entry)| entry.entry(user)).collect()
     }
 
     fn remove_from_room(&mut self, user: &UserId, room: R, shows: bool) {
-        if let Some(crowd) = self.rooms.get_mut(&room)
-            && crowd.users.swap_remove(user)
+        if let Some(room_users) = self.rooms.get_mut(&room)
+            && room_users.users.swap_remove(user)
         {
-            crowd.hidden -= usize::from(!shows);
-            if crowd.users.is_empty() {
+            room_users.hidden -= usize::from(!shows);
+            if room_users.users.is_empty() {
                 self.rooms.remove(&room);
             }
         }

@@ -1,4 +1,4 @@
-//! Laws of the tracker, on a clock that the test moves.
+//! Tests of the presence tracker, on a clock that the test moves.
 
 use super::*;
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn a_reload_within_the_grace_is_not_seen() {
 }
 
 #[test]
-fn the_last_device_counts_and_last_seen_is_when_it_went() {
+fn a_user_goes_offline_with_the_last_device_and_was_last_seen_then() {
     let mut presence = PresenceTracker::new(5_000);
     arrive(&mut presence, "a");
     arrive(&mut presence, "a");
@@ -40,7 +40,7 @@ fn the_last_device_counts_and_last_seen_is_when_it_went() {
     assert!(presence.is_empty());
 }
 
-/// A user comes who chose this in former days.
+/// A user connects who has chosen this status earlier.
 fn come(presence: &mut PresenceTracker<u8>, name: &str, status: ChosenStatus, last_seen: i64) -> bool {
     let recalled = Recalled {
         choice: choice(status),
@@ -49,7 +49,7 @@ fn come(presence: &mut PresenceTracker<u8>, name: &str, status: ChosenStatus, la
     presence.connect(&user(name), None, recalled)
 }
 
-/// A user comes for the first time.
+/// A user connects for the first time.
 fn arrive(presence: &mut PresenceTracker<u8>, name: &str) -> bool {
     presence.connect(&user(name), None, Recalled::default())
 }
@@ -63,7 +63,7 @@ fn names(entries: Vec<OnlineEntry>) -> Vec<String> {
 }
 
 #[test]
-fn what_was_chosen_meanwhile_counts_more_than_what_is_recalled() {
+fn a_choice_made_meanwhile_wins_over_the_recalled_one() {
     let mut presence = PresenceTracker::<u8>::new(5_000);
     assert!(come(&mut presence, "a", ChosenStatus::Away, 0));
     assert_eq!(presence.choice("a"), Some(&choice(ChosenStatus::Away)));
@@ -74,7 +74,7 @@ fn what_was_chosen_meanwhile_counts_more_than_what_is_recalled() {
 }
 
 #[test]
-fn the_invisible_were_last_seen_when_they_vanished() {
+fn an_invisible_user_was_last_seen_when_they_vanished() {
     let mut presence = PresenceTracker::new(5_000);
     assert!(come(&mut presence, "a", ChosenStatus::Online, 500));
     presence.enter(&user("a"), 1);
@@ -107,7 +107,7 @@ fn the_invisible_were_last_seen_when_they_vanished() {
 }
 
 #[test]
-fn who_comes_and_goes_unseen_leaves_no_trace() {
+fn an_invisible_visit_leaves_no_trace() {
     let mut presence = PresenceTracker::new(5_000);
     assert!(come(&mut presence, "a", ChosenStatus::Invisible, 500));
     presence.enter(&user("a"), 1);
@@ -125,7 +125,7 @@ fn who_comes_and_goes_unseen_leaves_no_trace() {
 }
 
 #[test]
-fn a_choice_holds_over_a_reload() {
+fn a_choice_survives_a_reload() {
     let mut presence = PresenceTracker::<u8>::new(5_000);
     come(&mut presence, "a", ChosenStatus::Busy, 0);
     presence.disconnect(&user("a"), 1_000);
@@ -134,20 +134,20 @@ fn a_choice_holds_over_a_reload() {
 }
 
 #[test]
-fn a_newer_token_may_bring_a_newer_name_but_none_does_not_erase_it() {
+fn a_token_with_a_name_replaces_the_name_and_one_without_keeps_it() {
     let mut presence = PresenceTracker::<u8>::new(5_000);
     presence.connect(&user("a"), Some(Arc::from("Ann")), Recalled::default());
     arrive(&mut presence, "a");
     assert_eq!(presence.entry("a").unwrap().name.as_deref(), Some("Ann"));
 }
 
-/// The model: per user the list of live sessions and the end of the last one; all is recomputed each time.
+/// The model: for each user the sessions and the end of the last one, from which it computes everything each time.
 #[derive(Default)]
 struct Naive {
     sessions: BTreeMap<u8, u32>,
     gone: BTreeMap<u8, i64>,
     rooms: BTreeMap<u8, BTreeSet<u8>>,
-    /// Who don't show.
+    /// Users that don't show.
     hidden: BTreeSet<u8>,
 }
 
@@ -173,7 +173,9 @@ impl Naive {
 
 proptest! {
     #[test]
-    fn it_agrees_with_a_naive_model(steps in prop::collection::vec((0u8..7, 0u8..3, 0u8..3, 0i64..4_000), 1..80)) {
+    fn it_agrees_with_a_naive_model(
+        steps in prop::collection::vec((0u8..7, 0u8..3, 0u8..3, 0i64..4_000), 1..80),
+    ) {
         let grace = 5_000;
         let mut presence = PresenceTracker::new(grace);
         let mut naive = Naive::default();
@@ -222,14 +224,17 @@ proptest! {
             }
             for room in 0..3u8 {
                 let expected: BTreeSet<_> = (0..3u8)
-                    .filter(|who| naive.online(*who) && naive.rooms.get(who).is_some_and(|r| r.contains(&room)))
+                    .filter(|who| {
+                        naive.online(*who) && naive.rooms.get(who).is_some_and(|r| r.contains(&room))
+                    })
                     .map(|who| user(&who.to_string())).collect();
                 let here: BTreeSet<_> = presence.everyone_in(room).cloned().collect();
                 prop_assert_eq!(&here, &expected);
                 prop_assert_eq!(presence.count_in(room), expected.len());
                 let shown: BTreeSet<_> = expected.into_iter()
                     .filter(|id| !naive.hidden.contains(&id.parse().unwrap())).collect();
-                let listed: BTreeSet<_> = presence.showing_in(room, 100).into_iter().map(|e| e.user).collect();
+                let listed = presence.showing_in(room, 100).into_iter().map(|entry| entry.user);
+                let listed: BTreeSet<_> = listed.collect();
                 prop_assert_eq!(&listed, &shown);
                 prop_assert_eq!(presence.count_showing(room), shown.len());
             }

@@ -1,68 +1,78 @@
-//! The presence server: tells the right sockets, once each, who came online, who went, and who shows as what.
+//! The presence server: announces users that come online, go offline or change their status, to each socket once.
 //!
-//! The rules of being online stand in `presence_tracker`, who hears of whom in `audience`, and what users choose to show
-//! as in `status`; here are sessions and rooms, the store and the clock.
+//! The rules of being online are in `tracker`, the sockets that get an event in `recipients`. The parts here
+//! connect them with sessions, rooms, the store and the clock; `status` has the users' choices, and
+//! `cluster_sync`, `writer` and `reader` the other nodes.
 
-use std::{collections::HashSet, sync::Arc};
+mod cluster_sync;
+mod reader;
+mod status;
+mod writer;
 
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
+
+use async_trait::async_trait;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use roomful_socket::{Namespace, Socket};
 use roomful_store::{RoomId, Store};
 
+pub(crate) use self::cluster_sync::ClusterSync;
 use super::{
-    cluster_presence::Link,
+    device::Device,
     recipients::{Recipients, knows},
+    tracker::{Choice, OnlineEntry, PresenceTracker, Recalled, WentOffline},
 };
 use crate::{
-    admin::Device,
     alarm::Alarm,
     clock::Clock,
     cluster::Cluster,
     config::ChatConfig,
+    connections::UserConnections,
     error::ChatError,
     events::presence::{OFFLINE, ONLINE, Offline, Online, STATUS, ShowsAs},
     keyed_mutex::KeyedMutex,
-    lifecycle::{events::LifecycleEvents, undelivered},
+    lifecycle::{events::LifecycleEvents, online_users::OnlineUsers, undelivered},
     metrics::{Metrics, count},
-    middleware::admission::UserConnections,
-    presence::tracker::{Choice, OnlineEntry, PresenceTracker, Recalled, WentOffline},
     room_manager::RoomManager,
     session::Session,
     types::UserId,
 };
 
-/// How many users' last words are written at a time.
-pub(super) const WRITES_AT_A_TIME: usize = 64;
+/// Users that are written to the store or the registry at a time.
+const WRITES_AT_A_TIME: usize = 64;
 
 /// Locks for choices; two choices of one user never take effect at the same time.
 const CHOICE_LOCKS: usize = 256;
 
-/// Who is online, and who wants to know.
+/// The online users of this node, and the announcements of their changes.
 pub(crate) struct PresenceServer {
-    /// Held while a change is announced, so that nobody hears of two changes in the wrong order.
-    pub(super) tracker: Mutex<PresenceTracker<RoomId>>,
-    pub(super) recipients: Recipients,
-    /// One choice of a user at a time, so that what is stored last is what shows.
-    pub(super) choices: KeyedMutex,
+    /// Locked while a change is announced, so that nobody gets two changes in the wrong order.
+    tracker: Mutex<PresenceTracker<RoomId>>,
+    recipients: Recipients,
+    /// One choice of a user at a time: the one that is stored last shows.
+    choices: KeyedMutex,
     alarm: Alarm,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     rooms_of_user: u32,
-    pub(super) lifecycle: LifecycleEvents,
-    pub(super) rooms: Arc<RoomManager>,
+    lifecycle: LifecycleEvents,
+    rooms: Arc<RoomManager>,
     connections: Arc<UserConnections>,
-    /// The most users that are listed of a room.
-    pub(super) listed: usize,
+    /// The most users of a room that are listed.
+    listed: usize,
     /// The other nodes, if there are any.
-    pub(crate) link: Option<Arc<Link>>,
+    pub(crate) sync: Option<Arc<ClusterSync>>,
 }
 
 impl PresenceServer {
     #[allow(
         clippy::too_many_arguments,
-        reason = "called once, with what the chat is made of"
+        reason = "called once, with the parts of the chat"
     )]
     pub(crate) fn new(
         config: &ChatConfig,
@@ -87,7 +97,7 @@ impl PresenceServer {
             rooms: Arc::clone(rooms),
             connections: Arc::clone(connections),
             listed: config.limits.online_users,
-            link: cluster.map(|cluster| Arc::new(Link::new(cluster))),
+            sync: cluster.map(|cluster| Arc::new(ClusterSync::new(cluster))),
         }
     }
 
@@ -96,41 +106,26 @@ impl PresenceServer {
         let tick = |presence: Arc<Self>, now| async move { presence.tick(now) };
         self.alarm
             .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
-        self.start_link();
+        self.start_sync();
     }
 
-    /// Starts what tells the outbox: who did not come back after a restart, and who has not got a message.
+    /// Starts the tasks that report lost users and undelivered messages to the outbox.
     pub(crate) fn start_delivery(self: &Arc<Self>) {
         if self.store.outbox().is_none() {
             return;
         }
         let presence = Arc::clone(self);
-        tokio::spawn(async move { presence.lifecycle.await_returning(&presence).await });
+        tokio::spawn(async move { presence.lifecycle.report_lost_users(&*presence).await });
         tokio::spawn(undelivered::watch(
             Arc::clone(&self.store),
             Arc::clone(&self.clock),
-            Arc::downgrade(self),
+            Arc::downgrade(self) as Weak<dyn OnlineUsers>,
         ));
     }
 
-    /// Writes what waits for the outbox, and takes no more.
+    /// Writes the events that wait for the outbox, and accepts no more.
     pub(crate) async fn close(&self) {
         self.lifecycle.close().await;
-    }
-
-    /// Waits until this node has its part in the cluster, if there is one.
-    pub(crate) async fn takes_part(&self) {
-        if let Some(link) = &self.link {
-            link.cluster.in_good_standing().await;
-        }
-    }
-
-    /// Whether a duty that one node does for all is this one's, for now.
-    pub(crate) async fn is_on_duty(&self, duty: &str) -> bool {
-        match &self.link {
-            Some(link) => link.cluster.is_on_duty(duty).await,
-            None => true,
-        }
     }
 
     /// Whether the user is online on this node.
@@ -138,23 +133,26 @@ impl PresenceServer {
         self.tracker.lock().entry(user).is_some()
     }
 
-    /// A user's connections here.
+    /// A user's connections on this node.
     pub(crate) fn devices(&self, user: &str) -> Vec<Device> {
         let sockets = self.connections.sockets(user);
         sockets.iter().filter_map(Device::of).collect()
     }
 
-    /// Something that other nodes show of the user has changed here.
-    pub(super) fn changed(&self, user: &UserId, rooms: &[RoomId]) {
-        if let Some(link) = &self.link {
-            link.user_changed(user);
-            link.rooms_changed(rooms);
+    /// The user has changed here, in a way that other nodes show.
+    fn changed(&self, user: &UserId, rooms: &[RoomId]) {
+        if let Some(sync) = &self.sync {
+            sync.user_changed(user);
+            sync.rooms_changed(rooms);
         }
     }
 
-    // ---- sessions come and go
+    // ---- sessions
 
-    /// What is to be known of a user before they come.
+    /// What the store knows of a user who connects.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: the store failed.
     pub(crate) async fn recall(&self, user: &str) -> Result<Recalled, ChatError> {
         let row = self.store.users(&[user.to_owned()]).await?.pop();
         Ok(row.map_or_else(Recalled::default, |row| Recalled {
@@ -166,8 +164,8 @@ impl PresenceServer {
         }))
     }
 
-    /// A session of the user begins. If that brings them online, those who want to know are told; and the socket is told
-    /// what its user shows as, unless that is simply online.
+    /// A session of the user begins. Announces the user if that brings them online, and tells the socket what
+    /// its user shows as, unless that is plainly online.
     pub(crate) async fn connect(&self, me: &Session, socket: &Socket) {
         let (user, name) = (&me.user, me.name());
         {
@@ -178,7 +176,7 @@ impl PresenceServer {
                 .filter(|choice| **choice != Choice::default())
             {
                 self.recipients
-                    .tell(user, STATUS, &ShowsAs::new(user, choice), [socket.clone()]);
+                    .send(user, STATUS, &ShowsAs::new(user, choice), [socket.clone()]);
             }
             if !came {
                 self.changed(user, &[]);
@@ -186,35 +184,35 @@ impl PresenceServer {
             }
             self.metrics.users_online.set(count(tracker.len()));
         }
-        let elsewhere = self.is_elsewhere_already(user).await;
-        if !elsewhere {
+        let is_on_other_node = self.is_on_other_node(user).await;
+        if !is_on_other_node {
             self.lifecycle
                 .user_online(user, name.as_deref(), self.clock.now_ms());
         }
-        if !self.is_followed_elsewhere(user) {
+        if !self.is_announced(user) {
             let tracker = self.tracker.lock();
             let watchers = self.recipients.watchers_of(user);
             self.announce(user, &tracker, watchers.into_values());
         }
         match self.store.rooms_of(user, self.rooms_of_user).await {
             Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id)),
-            // Chat works all the same; the user shows as online in the rooms that they join.
-            Err(error) => tracing::warn!(%error, "a user's rooms can't be read"),
+            // Chat works all the same: the user shows as online in the rooms that they join.
+            Err(error) => tracing::warn!(%error, "failed to read the rooms of a user"),
         }
     }
 
-    /// The user is online in all their rooms. Who sees them on another node already is not told again.
+    /// The user is online in all their rooms. Sockets that know it from another node are not told again.
     fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>) {
         let mut tracker = self.tracker.lock();
         let mut new: Vec<_> = rooms
             .filter(|room| tracker.enter(user, *room).is_some())
             .collect();
         self.changed(user, &new);
-        new.retain(|room| !self.shows_elsewhere_in(user, *room));
+        new.retain(|room| !self.shows_on_other_node(user, *room));
         let watchers = self.recipients.watchers_of(user);
-        let mut neighbours = self.recipients.neighbours(user, &new);
-        neighbours.retain(|id, _| !watchers.contains_key(id));
-        self.announce(user, &tracker, neighbours.into_values());
+        let mut others_there = self.recipients.in_rooms(user, &new);
+        others_there.retain(|id, _| !watchers.contains_key(id));
+        self.announce(user, &tracker, others_there.into_values());
     }
 
     /// A session of the user has ended.
@@ -230,7 +228,7 @@ impl PresenceServer {
         self.tracker.lock().rename(user, name);
     }
 
-    /// Users whose grace is over: those who want to know are told, and the store keeps when they were last seen.
+    /// Announces the users whose grace is over, and stores when they were last seen.
     fn tick(&self, now: i64) {
         let mut tracker = self.tracker.lock();
         let gone = tracker.tick(now);
@@ -244,15 +242,15 @@ impl PresenceServer {
             .copied()
             .filter(|room| tracker.count_in(*room) == 0)
             .collect();
-        if let Some(link) = &self.link {
+        if let Some(sync) = &self.sync {
             drop(tracker);
-            link.went(gone, emptied, now);
+            sync.went_offline(gone, emptied, now);
             return;
         }
         for room in emptied {
             self.lifecycle.room_emptied(room, now);
         }
-        // Still under the lock, so that nobody hears of two changes in the wrong order.
+        // Under the lock, so that nobody gets two changes in the wrong order.
         for gone in &gone {
             self.tell_gone(gone, now);
         }
@@ -261,8 +259,8 @@ impl PresenceServer {
         tokio::spawn(note_seen(Arc::clone(&self.store), seen, now));
     }
 
-    /// A user is nowhere any more.
-    pub(super) fn tell_gone(&self, gone: &WentOffline<RoomId>, now: i64) {
+    /// Announces that a user is online on no node any more.
+    fn tell_gone(&self, gone: &WentOffline<RoomId>, now: i64) {
         let last = &gone.last;
         if last.choice.shows() {
             let event = Offline {
@@ -271,13 +269,13 @@ impl PresenceServer {
             };
             let others = self.recipients.others(&last.user, &gone.rooms);
             self.recipients
-                .tell(&last.user, OFFLINE, &event, others.into_values());
+                .send(&last.user, OFFLINE, &event, others.into_values());
         }
         self.lifecycle
             .user_offline(&last.user, last.name.as_deref(), last.last_seen(now));
     }
 
-    /// Writes down when everybody who is online was last seen: now, or when their last session ended.
+    /// Stores when the users who are online were last seen: now, or when their last session ended.
     pub(crate) async fn note_last_seen(&self) {
         let now = self.clock.now_ms();
         let everyone = self.tracker.lock().everyone();
@@ -286,23 +284,23 @@ impl PresenceServer {
 
     // ---- rooms
 
-    /// The user takes part in a room. The sockets there are told that they are online, unless they know.
+    /// The user is online in a room, too. Tells the sockets there that do not know the user is online.
     pub(crate) fn enter(&self, user: &UserId, room: RoomId) {
         let mut tracker = self.tracker.lock();
         let Some(others) = tracker.enter(user, room) else {
             return;
         };
         self.changed(user, &[room]);
-        if self.shows_elsewhere_in(user, room) {
+        if self.shows_on_other_node(user, room) {
             return;
         }
         let watchers = self.recipients.watchers_of(user);
-        let mut strangers = self.recipients.neighbours(user, &[room]);
-        strangers.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, &others));
-        self.announce(user, &tracker, strangers.into_values());
+        let mut others_there = self.recipients.in_rooms(user, &[room]);
+        others_there.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, &others));
+        self.announce(user, &tracker, others_there.into_values());
     }
 
-    /// The user takes part in a room no more.
+    /// The user is not online in a room any more.
     pub(crate) fn leave(self: &Arc<Self>, user: &UserId, room: RoomId) {
         let mut tracker = self.tracker.lock();
         let before = tracker.count_in(room);
@@ -310,7 +308,7 @@ impl PresenceServer {
         self.changed(user, &[room]);
         if before > 0 && tracker.count_in(room) == 0 {
             let now = self.clock.now_ms();
-            if self.link.is_some() {
+            if self.sync.is_some() {
                 let presence = Arc::clone(self);
                 tokio::spawn(async move { presence.emptied_here(vec![room], now).await });
             } else {
@@ -319,27 +317,27 @@ impl PresenceServer {
         }
     }
 
-    /// Up to `most` of those who show in a room.
+    /// Up to `most` of the users who show in a room.
     pub(crate) fn online_in(&self, room: RoomId, most: usize) -> Vec<OnlineEntry> {
         let mut online = self.tracker.lock().showing_in(room, most);
-        let (elsewhere, _) = self.elsewhere_in(room, most.saturating_sub(online.len()));
-        online.extend(elsewhere);
+        let (on_other_nodes, _) = self.on_other_nodes(room, most.saturating_sub(online.len()));
+        online.extend(on_other_nodes);
         online
     }
 
-    /// How many show in a room.
+    /// How many users show in a room.
     pub(crate) fn count_in(&self, room: RoomId) -> usize {
         let here = self.tracker.lock().count_showing(room);
-        here + self.elsewhere_in(room, 0).1
+        here + self.on_other_nodes(room, 0).1
     }
 
-    /// Up to `most` of those who are online in a room, the invisible too.
+    /// Up to `most` of the users who are online in a room on this node, invisible ones included.
     pub(crate) fn everyone_in(&self, room: RoomId, most: usize) -> Vec<UserId> {
         let tracker = self.tracker.lock();
         tracker.everyone_in(room).take(most).cloned().collect()
     }
 
-    /// How many are online in a room, the invisible too.
+    /// How many users are online in a room on this node, invisible ones included.
     pub(crate) fn count_everyone_in(&self, room: RoomId) -> usize {
         self.tracker.lock().count_in(room)
     }
@@ -350,27 +348,27 @@ impl PresenceServer {
 
     // ---- subscriptions
 
-    /// Tells the socket of every change of these users from now on.
+    /// The socket gets every change of these users from now on.
     pub(crate) fn watch(&self, socket: &Socket, users: &[UserId]) {
         let new = self.recipients.watch(socket, users);
-        if let Some(link) = &self.link {
+        if let Some(sync) = &self.sync {
             for user in &new {
-                link.cluster.user_came(user);
+                sync.cluster.user_came(user);
             }
         }
     }
 
     pub(crate) fn unwatch<U: AsRef<str>>(&self, socket: &Socket, users: &[U]) {
-        let done = self.recipients.unwatch(socket, users);
-        if let Some(link) = &self.link {
-            link.unfollow(&done);
+        let unwatched = self.recipients.unwatch(socket, users);
+        if let Some(sync) = &self.sync {
+            sync.unwatch(&unwatched);
         }
     }
 
-    // ---- telling
+    // ---- announcing
 
-    /// Tells that the user is there, if they show.
-    pub(super) fn announce(
+    /// Announces that the user is online, if they show.
+    fn announce(
         &self,
         user: &UserId,
         tracker: &PresenceTracker<RoomId>,
@@ -380,12 +378,32 @@ impl PresenceServer {
             return;
         };
         let event = Online::new(user, self.clock.now_ms(), choice);
-        self.recipients.tell(user, ONLINE, &event, recipients);
+        self.recipients.send(user, ONLINE, &event, recipients);
     }
 }
 
-/// Keeps when these users were last seen by others.
-pub(super) async fn note_seen(store: Arc<dyn Store>, seen: Vec<OnlineEntry>, now: i64) {
+#[async_trait]
+impl OnlineUsers for PresenceServer {
+    async fn lease_held(&self) {
+        if let Some(sync) = &self.sync {
+            sync.cluster.lease_held().await;
+        }
+    }
+
+    async fn has_duty(&self, duty: &str) -> bool {
+        match &self.sync {
+            Some(sync) => sync.cluster.has_duty(duty).await,
+            None => true,
+        }
+    }
+
+    async fn online_among(&self, users: &[String]) -> Result<HashSet<String>, ChatError> {
+        self.online_on_any_node(users).await
+    }
+}
+
+/// Stores when others last saw these users.
+async fn note_seen(store: Arc<dyn Store>, seen: Vec<OnlineEntry>, now: i64) {
     let store = &store;
     let write = |entry: OnlineEntry| async move {
         let Some(last_shown) = entry.last_shown(now) else {
@@ -393,7 +411,7 @@ pub(super) async fn note_seen(store: Arc<dyn Store>, seen: Vec<OnlineEntry>, now
         };
         let name = entry.name.as_deref();
         if let Err(error) = store.see_user(&entry.user, name, last_shown).await {
-            tracing::warn!(%error, "when a user was last seen can't be stored");
+            tracing::warn!(%error, "failed to store when a user was last seen");
         }
     };
     futures_util::stream::iter(seen)

@@ -1,44 +1,47 @@
-//! What users show as: choosing it, and where users stand.
+//! The status that users choose, and the presence state of users.
 
 use std::collections::HashMap;
 
 use roomful_socket::Socket;
 
-use super::server::PresenceServer;
+use super::PresenceServer;
 use crate::{
     error::ChatError,
     events::presence::{OFFLINE, Offline, STATUS, ShowsAs, State, Status},
     log::control::Control,
-    presence::cluster_presence::view::Shown,
     presence::tracker::{Choice, OnlineEntry, PresenceTracker, Shift},
+    types::Shown,
     types::UserId,
 };
 
 impl PresenceServer {
-    /// The user chooses what to show as, on this socket. Their other devices are told, and whoever else it means
-    /// something to.
+    /// The user chooses a status on this socket. Tells their other devices, and others to whom the user shows
+    /// differently now.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: the store failed, or it is unknown whether the other nodes learn of it.
     pub(crate) async fn choose(
         &self,
         user: &UserId,
         socket: &Socket,
         choice: Choice,
     ) -> Result<(), ChatError> {
-        let _turn = self.choices.lock(user).await;
+        let _one_choice = self.choices.lock(user).await;
         let now = self.clock.now_ms();
         let seen_at = {
             let tracker = self.tracker.lock();
             if tracker.choice(user) == Some(&choice) {
                 return Ok(());
             }
-            // Whoever stays invisible is not seen now.
+            // A user who stays invisible is not seen now.
             let unseen_since = tracker.entry(user).and_then(|entry| entry.last_shown(now));
             unseen_since.filter(|_| !choice.shows()).unwrap_or(now)
         };
         self.store
             .set_status(user, choice.status, choice.text.as_deref(), seen_at)
             .await?;
-        if let Some(link) = &self.link {
-            let chose = Control::Chose {
+        if let Some(sync) = &self.sync {
+            let chose = Control::StatusChosen {
                 user: user.to_string(),
                 shown: Shown {
                     name: None,
@@ -47,22 +50,22 @@ impl PresenceServer {
                 },
                 seen_at,
             };
-            link.cluster.command(&chose).await?;
+            sync.cluster.command(&chose).await?;
         }
-        self.take_choice(user, &choice, seen_at, Some(socket));
+        self.apply_choice(user, &choice, seen_at, Some(socket));
         Ok(())
     }
 
-    /// The user has chosen on another node.
+    /// The user has chosen a status on another node.
     pub(crate) fn chose_elsewhere(&self, user: &UserId, choice: &Choice, seen_at: i64) {
         let known = self.tracker.lock().choice(user).cloned();
         if known.is_some_and(|known| known != *choice) {
-            self.take_choice(user, choice, seen_at, None);
+            self.apply_choice(user, choice, seen_at, None);
         }
     }
 
-    /// The choice takes effect here, and those to whom it means something are told, but for the socket that it was made on.
-    fn take_choice(&self, user: &UserId, choice: &Choice, seen_at: i64, on: Option<&Socket>) {
+    /// The choice takes effect on this node. Announces it to all but the socket that it was made on.
+    fn apply_choice(&self, user: &UserId, choice: &Choice, seen_at: i64, on: Option<&Socket>) {
         let mut tracker = self.tracker.lock();
         let tracker = &mut *tracker;
         let news = ShowsAs::new(user, choice);
@@ -77,17 +80,20 @@ impl PresenceServer {
                     user_id: user,
                     last_seen: seen_at,
                 };
-                self.recipients.tell(user, OFFLINE, &event, others(tracker));
+                self.recipients.send(user, OFFLINE, &event, others(tracker));
             }
-            Shift::Changed => self.recipients.tell(user, STATUS, &news, others(tracker)),
+            Shift::Changed => self.recipients.send(user, STATUS, &news, others(tracker)),
             Shift::Unseen => {}
         }
         let devices = self.recipients.other_devices(user, on);
-        self.recipients.tell(user, STATUS, &news, devices);
+        self.recipients.send(user, STATUS, &news, devices);
         self.changed(user, tracker.rooms_of(user));
     }
 
-    /// Where these users stand now, in the order asked for: as others see them, but for `oneself`.
+    /// The state of these users, in their order: as others see them, and `oneself` as they are.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: the store or the registry can't be asked.
     pub(crate) async fn states(
         &self,
         users: Vec<String>,
@@ -95,10 +101,10 @@ impl PresenceServer {
     ) -> Result<Vec<State>, ChatError> {
         let rows = self.store.users(&users).await?;
         let stored: HashMap<_, _> = rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
-        let elsewhere = self.shown_elsewhere(&users).await?;
+        let on_other_nodes = self.shown_on_other_nodes(&users).await?;
         let now = self.clock.now_ms();
         let tracker = self.tracker.lock();
-        let state = |(user, elsewhere): (String, Option<(Choice, Option<i64>)>)| {
+        let state = |(user, other): (String, Option<(Choice, Option<i64>)>)| {
             let there = |(choice, hidden_since)| OnlineEntry {
                 user: user.as_str().into(),
                 name: None,
@@ -106,7 +112,7 @@ impl PresenceServer {
                 choice,
                 hidden_since,
             };
-            let entry = tracker.entry(&user).or_else(|| elsewhere.map(there));
+            let entry = tracker.entry(&user).or_else(|| other.map(there));
             let (here, unseen): (Option<OnlineEntry>, _) = match entry {
                 Some(entry) if entry.choice.shows() || oneself == Some(&user) => (Some(entry), None),
                 Some(entry) => (None, entry.hidden_since),
@@ -122,6 +128,6 @@ impl PresenceServer {
                 user_id: user,
             }
         };
-        Ok(users.into_iter().zip(elsewhere).map(state).collect())
+        Ok(users.into_iter().zip(on_other_nodes).map(state).collect())
     }
 }

@@ -1,0 +1,45 @@
+//! What a cluster calls on its node: messages of other nodes, and what becomes of the lease.
+
+use std::sync::Arc;
+
+use roomful_store::{RoomId, SessionKey};
+use serde_json::value::RawValue;
+
+use crate::{
+    stats::Stats,
+    types::{RoomName, UserId},
+};
+
+/// A node, as its cluster sees it. Called by the bus, so nothing here waits.
+pub(crate) trait NodeEvents: Send + Sync {
+    /// The node's figures, for its registry entry.
+    fn stats(&self) -> Stats;
+
+    /// A lease has begun: the registry knows nothing of this node.
+    fn lease_began(&self);
+
+    /// The lease is over: the other nodes take this node's clients for gone.
+    fn lease_lost(&self);
+
+    /// An event without a log entry, for the room's sockets here. `mark` names a user whose mark it carries,
+    /// and the mark.
+    fn room_event(&self, room: RoomId, event: &str, data: &RawValue, mark: Option<(&str, u64)>);
+
+    /// Another node's list of a room's online users has changed.
+    fn room_presence_changed(&self, room: RoomId);
+
+    /// A user on another node types in a room, or has stopped.
+    fn typing(&self, user: &UserId, room: RoomId, typing: bool);
+
+    /// Another node's entry of a user has changed.
+    fn user_presence_changed(&self, user: &str);
+
+    /// A user has read on in a room, on another node.
+    fn room_read(self: Arc<Self>, user: UserId, room: RoomId, name: RoomName);
+
+    /// A user has read notifications on another node; so many are left.
+    fn notifications_read(&self, user: &UserId, unread: u64);
+
+    /// A session of a user was resumed on another node: a connection that still has it here is dead.
+    fn session_taken_over(&self, user: &str, key: SessionKey);
+}

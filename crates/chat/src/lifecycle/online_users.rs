@@ -1,0 +1,23 @@
+//! The online users, as lifecycle events and reports need them.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+
+use crate::error::ChatError;
+
+/// The online users of all nodes, and the duty of reporting them.
+#[async_trait]
+pub(crate) trait OnlineUsers: Send + Sync {
+    /// Waits until this node has a lease in its cluster, if it is in one.
+    async fn lease_held(&self);
+
+    /// Whether this node has a duty that one node has for all, for now.
+    async fn has_duty(&self, duty: &str) -> bool;
+
+    /// Those of the users who are online on any node.
+    ///
+    /// # Errors
+    /// `unavailable` if the registry can't be asked.
+    async fn online_among(&self, users: &[String]) -> Result<HashSet<String>, ChatError>;
+}

@@ -1,0 +1,343 @@
+//! Presence on the other nodes of a cluster, as a value: no bus, no registry, no clock.
+//!
+//! Each node puts two kinds of entries into the registry: one for each user who is online on it, and one list
+//! for each room in which somebody online there shows. Only entries of living nodes count, so a lost message
+//! never leaves a ghost: a list is read again when its node announces a change, and at intervals anyway. What
+//! clients get is the difference between two reads.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use indexmap::{IndexMap, IndexSet};
+use roomful_store::RoomId;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    change_index::{ChangeIndex, Changed, FollowedIndexes},
+    tracker::WentOffline,
+};
+use crate::types::{Shown, UserId};
+
+/// A node's list of a room: its users there that show as online.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct NodePresence {
+    /// The number of users.
+    pub(super) count: usize,
+    /// The users; some of them if they are too many for a list.
+    pub(super) users: Vec<(UserId, Shown)>,
+}
+
+/// How a user's presence in a room differs between two reads.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Came(UserId),
+    Went(UserId),
+    Shows(UserId),
+}
+
+/// The presence on other nodes, and the work that this node has still to do for it.
+#[derive(Debug, Default)]
+pub(super) struct ClusterPresence {
+    /// The users on other nodes, in the rooms of this one.
+    rooms: HashMap<RoomId, Room>,
+    /// Users whom clients here watch: what those clients know of them from other nodes. Bounded by the
+    /// subscriptions.
+    watched: HashMap<UserId, Option<Shown>>,
+    work: Work,
+    /// Users that went offline here and may be online on another node.
+    departures: Vec<Departure>,
+    /// The changes of this node's lists, and how far those of other nodes are known.
+    own_lists: ChangeIndex,
+    other_lists: FollowedIndexes,
+    /// Rooms whose lists are read next time, changed or not.
+    recheck: HashSet<RoomId>,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    users: IndexMap<UserId, Shown>,
+    /// How many more users there are than the lists name.
+    more: usize,
+}
+
+/// Entries to write and to read. Bounded by the users and rooms of this node.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) put_users: IndexSet<UserId>,
+    pub(super) put_rooms: IndexSet<RoomId>,
+    /// The index of changed lists is to be put, too.
+    pub(super) put_index: bool,
+    pub(super) read_users: IndexSet<UserId>,
+    pub(super) read_rooms: IndexSet<RoomId>,
+}
+
+/// Users that went offline here at the same time, and the rooms without online users here since.
+#[derive(Debug)]
+pub(super) struct Departure {
+    pub(super) gone: Vec<WentOffline<RoomId>>,
+    pub(super) emptied: Vec<RoomId>,
+    pub(super) at: i64,
+}
+
+impl ClusterPresence {
+    // ---- work
+
+    /// Adds entries to write or to read.
+    pub(super) fn plan(&mut self, add: impl FnOnce(&mut Work)) {
+        add(&mut self.work);
+    }
+
+    /// Takes all entries to write and to read.
+    pub(super) fn take_work(&mut self) -> Work {
+        std::mem::take(&mut self.work)
+    }
+
+    pub(super) fn push_departure(&mut self, departure: Departure) {
+        self.departures.push(departure);
+    }
+
+    pub(super) fn pop_departure(&mut self) -> Option<Departure> {
+        self.departures.pop()
+    }
+
+    // ---- rooms
+
+    /// Whether the lists of the room were read before.
+    pub(super) fn knows(&self, room: RoomId) -> bool {
+        self.rooms.contains_key(&room)
+    }
+
+    /// Merges the lists of a room, and returns what has changed since the last read. The first read changes
+    /// nothing: it is the answer to a client that asks. Unless the registry is `complete`, users that are
+    /// absent from it stay.
+    pub(super) fn merge(&mut self, room: RoomId, lists: Vec<NodePresence>, complete: bool) -> Vec<Change> {
+        if !complete {
+            self.recheck.insert(room);
+        }
+        let mut now = Room::default();
+        for list in lists {
+            now.more += list.count.saturating_sub(list.users.len());
+            now.users.extend(list.users);
+        }
+        let mut changes = Vec::new();
+        if let Some(before) = self.rooms.get(&room) {
+            for (user, shown) in &now.users {
+                match before.users.get(user) {
+                    None => changes.push(Change::Came(Arc::clone(user))),
+                    Some(known) if known != shown => changes.push(Change::Shows(Arc::clone(user))),
+                    Some(_) => {}
+                }
+            }
+            let gone: Vec<_> = before
+                .users
+                .iter()
+                .filter(|(user, _)| !now.users.contains_key(*user))
+                .map(|(user, shown)| (Arc::clone(user), shown.clone()))
+                .collect();
+            // If a list is too short, a user may be missing from it and still be there.
+            if !complete {
+                now.users.extend(gone);
+            } else if now.more == 0 {
+                changes.extend(gone.into_iter().map(|(user, _)| Change::Went(user)));
+            }
+        }
+        self.rooms.insert(room, now);
+        changes
+    }
+
+    /// The lists name a user whose own entry is not there yet: the next read of these rooms tells.
+    pub(super) fn unsee(&mut self, user: &str, rooms: impl IntoIterator<Item = RoomId>) {
+        for id in rooms {
+            if let Some(room) = self.rooms.get_mut(&id) {
+                room.users.swap_remove(user);
+            }
+            self.recheck.insert(id);
+        }
+    }
+
+    /// What the user shows as in a room.
+    pub(super) fn shown(&self, room: RoomId, user: &str) -> Option<&Shown> {
+        self.rooms.get(&room)?.users.get(user)
+    }
+
+    /// The rooms in which the user shows.
+    pub(super) fn rooms_of(&self, user: &str) -> Vec<RoomId> {
+        let rooms = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.users.contains_key(user));
+        rooms.map(|(id, _)| *id).collect()
+    }
+
+    /// The users who show in a room, and how many more there are.
+    pub(super) fn in_room(&self, room: RoomId) -> (impl Iterator<Item = (&UserId, &Shown)>, usize) {
+        let room = self.rooms.get(&room);
+        let users = room.into_iter().flat_map(|room| &room.users);
+        (users, room.map_or(0, |room| room.more))
+    }
+
+    /// Plans the next read of the lists: those of `rooms` that have changed, that were not read yet or whose
+    /// last read was incomplete. `None` for the changed ones means all. Forgets all other rooms.
+    pub(super) fn plan_reads(&mut self, mut rooms: Vec<RoomId>, changed: Option<&HashSet<RoomId>>) {
+        let kept: HashSet<_> = rooms.iter().copied().collect();
+        self.rooms.retain(|room, _| kept.contains(room));
+        if let Some(changed) = changed {
+            let recheck = std::mem::take(&mut self.recheck);
+            let known = &self.rooms;
+            rooms
+                .retain(|room| changed.contains(room) || recheck.contains(room) || !known.contains_key(room));
+        }
+        self.work.read_rooms.extend(rooms);
+    }
+
+    // ---- lists
+
+    /// Counts the changes of this node's lists of these rooms, and returns the index to put.
+    pub(super) fn lists_changed<'a>(&mut self, rooms: impl IntoIterator<Item = &'a RoomId>) -> ChangeIndex {
+        rooms.into_iter().for_each(|room| self.own_lists.add(*room));
+        self.own_lists.clone()
+    }
+
+    /// Follows the indexes of the other nodes. Returns the lists that have changed since the last call.
+    pub(super) fn follow_lists(&mut self, members: &[String], indexes: &[(String, ChangeIndex)]) -> Changed {
+        self.other_lists.follow(members, indexes)
+    }
+
+    /// The indexes can't be read: everything may have changed.
+    pub(super) fn forget_lists(&mut self) {
+        self.other_lists.forget();
+    }
+
+    // ---- watched users
+
+    /// Clients here watch the user, and know now what they show as. Later changes come from
+    /// [`announce`](Self::announce).
+    pub(super) fn watch(&mut self, user: UserId, shown: Option<Shown>) {
+        self.watched.entry(user).or_insert(shown);
+    }
+
+    pub(super) fn unwatch(&mut self, user: &str) {
+        self.watched.remove(user);
+    }
+
+    pub(super) fn is_watched(&self, user: &str) -> bool {
+        self.watched.contains_key(user)
+    }
+
+    /// Whether the clients that watch the user know that they show on another node.
+    pub(super) fn is_announced(&self, user: &str) -> bool {
+        self.watched.get(user).is_some_and(Option::is_some)
+    }
+
+    /// Plans to read the entries of all watched users.
+    pub(super) fn plan_watched(&mut self) {
+        self.work.read_users.extend(self.watched.keys().cloned());
+    }
+
+    /// The user shows as this now. Returns what the watching clients knew; `None` if nobody watches the user,
+    /// or nothing has changed.
+    pub(super) fn announce(&mut self, user: &str, shown: Option<&Shown>) -> Option<Option<Shown>> {
+        let known = self.watched.get_mut(user)?;
+        if known.as_ref() == shown {
+            return None;
+        }
+        Some(std::mem::replace(known, shown.cloned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roomful_store::ChosenStatus::{self, Busy, Online};
+
+    fn shown(status: ChosenStatus) -> Shown {
+        Shown {
+            name: None,
+            status,
+            text: None,
+        }
+    }
+
+    fn list(users: &[(&str, ChosenStatus)], count: usize) -> NodePresence {
+        let users = users
+            .iter()
+            .map(|(user, status)| (UserId::from(*user), shown(*status)));
+        NodePresence {
+            count,
+            users: users.collect(),
+        }
+    }
+
+    fn read_rooms(presence: &mut ClusterPresence) -> Vec<RoomId> {
+        presence.take_work().read_rooms.into_iter().collect()
+    }
+
+    #[test]
+    fn a_merge_returns_what_has_changed_since_the_last_one() {
+        let mut presence = ClusterPresence::default();
+        let both = list(&[("a", Online), ("b", Online)], 2);
+        assert_eq!(presence.merge(1, vec![both], true), []);
+        let two = vec![list(&[("b", Busy)], 1), list(&[("c", Online), ("b", Busy)], 2)];
+        let changes = presence.merge(1, two, true);
+        let [b, c, a] = ["b", "c", "a"].map(UserId::from);
+        assert_eq!(changes, [Change::Shows(b), Change::Came(c), Change::Went(a)]);
+        assert_eq!(
+            presence.in_room(1).0.count(),
+            2,
+            "a user on two nodes is one user"
+        );
+        assert_eq!(presence.rooms_of("c"), [1]);
+        assert!(!presence.knows(2));
+    }
+
+    #[test]
+    fn a_user_who_may_be_cut_from_a_long_list_has_not_gone() {
+        let mut presence = ClusterPresence::default();
+        presence.merge(1, vec![list(&[("a", Online)], 1)], true);
+        assert_eq!(presence.merge(1, vec![list(&[], 9)], true), []);
+        assert_eq!(presence.in_room(1).1, 9);
+    }
+
+    #[test]
+    fn nobody_has_gone_while_the_registry_is_incomplete() {
+        let mut presence = ClusterPresence::default();
+        presence.merge(1, vec![list(&[("a", Online)], 1)], true);
+        assert_eq!(presence.merge(1, vec![], false), []);
+        assert_eq!(presence.rooms_of("a"), [1]);
+        presence.plan_reads(vec![1], Some(&HashSet::new()));
+        assert_eq!(read_rooms(&mut presence), [1], "read again, changed or not");
+        assert_eq!(presence.merge(1, vec![], true), [Change::Went("a".into())]);
+    }
+
+    #[test]
+    fn only_changed_and_unknown_rooms_are_read() {
+        let mut presence = ClusterPresence::default();
+        for room in [1, 2, 3] {
+            presence.merge(room, vec![], true);
+        }
+        presence.plan_reads(vec![1, 2, 4], Some(&HashSet::from([2])));
+        assert_eq!(read_rooms(&mut presence), [2, 4]);
+        assert!(!presence.knows(3), "the room is not in memory any more");
+        presence.plan_reads(vec![1, 2, 4], None);
+        assert_eq!(read_rooms(&mut presence), [1, 2, 4]);
+    }
+
+    #[test]
+    fn a_watched_user_is_announced_once_for_each_change() {
+        let mut presence = ClusterPresence::default();
+        assert_eq!(
+            presence.announce("a", Some(&shown(Online))),
+            None,
+            "nobody watches"
+        );
+        presence.watch("a".into(), None);
+        assert_eq!(presence.announce("a", Some(&shown(Online))), Some(None));
+        assert!(presence.is_announced("a"));
+        assert_eq!(presence.announce("a", Some(&shown(Online))), None, "no change");
+        assert_eq!(presence.announce("a", None), Some(Some(shown(Online))));
+        presence.unwatch("a");
+        assert!(!presence.is_watched("a"));
+    }
+}

@@ -1,0 +1,210 @@
+//! This node's entries in the registry: its users, its lists of rooms, and the index of changed lists.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use indexmap::IndexSet;
+use roomful_store::RoomId;
+use tokio::time::timeout;
+
+use super::{
+    PresenceServer,
+    cluster_sync::{ClusterSync, UserOnNode, room_key, user_key},
+    note_seen,
+};
+use crate::{
+    error::ChatError,
+    log::control::Control,
+    presence::{
+        change_index,
+        cluster_presence::{Departure, NodePresence},
+        tracker::{OnlineEntry, WentOffline},
+    },
+    types::{Shown, UserId},
+};
+
+/// How long a connecting client waits for the registry to tell whether its user is on another node.
+const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
+
+impl PresenceServer {
+    /// Puts all entries of this node, since the registry has none of them.
+    pub(crate) fn put_all(&self) {
+        let Some(sync) = &self.sync else { return };
+        let (users, rooms) = {
+            let tracker = self.tracker.lock();
+            let users: Vec<_> = tracker.everyone().into_iter().map(|entry| entry.user).collect();
+            let rooms = users.iter().flat_map(|user| tracker.rooms_of(user));
+            let rooms: HashSet<_> = rooms.copied().collect();
+            (users, rooms)
+        };
+        sync.plan(|work| {
+            work.put_users.extend(users);
+            work.put_rooms.extend(rooms);
+            work.put_index = true;
+        });
+    }
+
+    /// Puts the user's entry, or removes it if they are not online here. Returns on how many other nodes they
+    /// are. The caller holds the lock for the user's choices.
+    pub(super) async fn put_user(&self, sync: &ClusterSync, user: &UserId) -> Result<usize, ChatError> {
+        let entry = self.tracker.lock().entry(user);
+        let others = match entry {
+            Some(entry) => {
+                sync.cluster
+                    .put(&user_key(user), &self.on_this_node(entry))
+                    .await?
+            }
+            None => sync.cluster.remove(&user_key(user)).await?,
+        };
+        sync.cluster.publish_user_presence(user);
+        Ok(others.len())
+    }
+
+    fn on_this_node(&self, entry: OnlineEntry) -> UserOnNode {
+        UserOnNode {
+            devices: self.devices(&entry.user),
+            hidden_since: entry.hidden_since,
+            shown: Shown {
+                name: entry.name,
+                status: entry.choice.status,
+                text: entry.choice.text,
+            },
+        }
+    }
+
+    /// Puts the entry of a user who has come to this node. Returns whether they are on another node already;
+    /// false if the registry does not tell in time.
+    pub(super) async fn is_on_other_node(&self, user: &UserId) -> bool {
+        let Some(sync) = &self.sync else { return false };
+        let others = timeout(CONNECT_PATIENCE, async {
+            let _one_change = self.choices.lock(user).await;
+            self.put_user(sync, user).await
+        });
+        if let Ok(Ok(others)) = others.await {
+            return others > 0;
+        }
+        sync.user_changed(user);
+        false
+    }
+
+    /// Tells the other nodes that a user has become a member of a room, if they are online there.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: it is unknown whether the other nodes know it.
+    pub(crate) async fn member_joined(&self, user: &UserId, room: RoomId) -> Result<(), ChatError> {
+        let Some(sync) = &self.sync else { return Ok(()) };
+        let others = sync.others(&[user_key(user)]).await;
+        if others.is_ok_and(|others| others.iter().all(Vec::is_empty)) {
+            return Ok(());
+        }
+        let user = user.to_string();
+        sync.cluster.command(&Control::Joined { room, user }).await
+    }
+
+    /// Announces users who went offline on this node and are on no other. Announces nobody while the registry
+    /// can't be asked.
+    pub(super) async fn report_departures(&self, sync: &ClusterSync) -> Result<(), ChatError> {
+        loop {
+            let Some(departure) = sync.state.lock().pop_departure() else {
+                return Ok(());
+            };
+            let Departure {
+                mut gone,
+                emptied,
+                at,
+            } = departure;
+            let mut seen = Vec::new();
+            let mut outcome = Ok(());
+            while let Some(user) = gone.pop() {
+                match self.report_departure(sync, &user, at).await {
+                    Ok(true) => seen.push(user.last),
+                    Ok(false) => {}
+                    Err(error) => {
+                        gone.push(user);
+                        outcome = Err(error);
+                        break;
+                    }
+                }
+            }
+            note_seen(Arc::clone(&self.store), seen, at).await;
+            if outcome.is_err() {
+                sync.state.lock().push_departure(Departure { gone, emptied, at });
+                return outcome;
+            }
+            self.emptied_here(emptied, at).await;
+        }
+    }
+
+    /// Returns whether the user is on no node any more.
+    async fn report_departure(
+        &self,
+        sync: &ClusterSync,
+        gone: &WentOffline<RoomId>,
+        at: i64,
+    ) -> Result<bool, ChatError> {
+        let user = &gone.last.user;
+        let _one_change = self.choices.lock(user).await;
+        if self.tracker.lock().entry(user).is_some() {
+            // They have come back.
+            return Ok(false);
+        }
+        let others = self.put_user(sync, user).await?;
+        // After the user's entry: a node that reads the lists finds the entry removed.
+        sync.rooms_changed(&gone.rooms);
+        if others == 0 {
+            self.tell_gone(gone, at);
+        }
+        Ok(others == 0)
+    }
+
+    /// Emits `room.emptied` for those of the rooms that have no users on any node. Nobody is online in them
+    /// here.
+    pub(super) async fn emptied_here(&self, rooms: Vec<RoomId>, now: i64) {
+        let Some(sync) = &self.sync else { return };
+        let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
+        let Ok(others) = sync.others(&keys).await else {
+            return;
+        };
+        for (room, _) in rooms.iter().zip(others).filter(|(_, others)| others.is_empty()) {
+            if self.tracker.lock().count_in(*room) == 0 {
+                self.lifecycle.room_emptied(*room, now);
+            }
+        }
+    }
+
+    /// Puts this node's list of the room, or removes it if nobody shows in it.
+    pub(super) async fn put_room(&self, sync: &ClusterSync, room: RoomId) -> Result<(), ChatError> {
+        let list = {
+            let tracker = self.tracker.lock();
+            let shown = |entry: OnlineEntry| {
+                let shown = Shown {
+                    name: entry.name,
+                    status: entry.choice.status,
+                    text: entry.choice.text,
+                };
+                (entry.user, shown)
+            };
+            let users = tracker.showing_in(room, self.listed);
+            NodePresence {
+                count: tracker.count_showing(room),
+                users: users.into_iter().map(shown).collect(),
+            }
+        };
+        if list.count == 0 {
+            sync.cluster.remove(&room_key(room)).await?;
+        } else {
+            sync.cluster.put(&room_key(room), &list).await?;
+        }
+        sync.cluster.publish_room_presence(room);
+        Ok(())
+    }
+
+    /// Puts the index of changed lists, to which those of `rooms` are added.
+    pub(super) async fn put_index(
+        &self,
+        sync: &ClusterSync,
+        rooms: &IndexSet<RoomId>,
+    ) -> Result<(), ChatError> {
+        let index = sync.state.lock().lists_changed(rooms);
+        sync.cluster.put(change_index::KEY, &index).await.map(drop)
+    }
+}

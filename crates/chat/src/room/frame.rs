@@ -1,0 +1,44 @@
+//! An event that is encoded once for many sockets.
+
+use std::sync::OnceLock;
+
+use roomful_socket::{Class, Namespace, Prepared};
+use serde::Serialize;
+
+/// An encoded event, and what becomes of it when a socket's outbox is full.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) event: Prepared,
+    pub(crate) class: Class,
+    /// The event without its offset, once a socket needs it so.
+    without_offset: OnceLock<Prepared>,
+}
+
+impl Frame {
+    pub(crate) const fn new(event: Prepared, class: Class) -> Self {
+        let without_offset = OnceLock::new();
+        Self {
+            event,
+            class,
+            without_offset,
+        }
+    }
+
+    /// Encodes an event without an offset; `None`, with an error in the log, if that fails.
+    pub(crate) fn encode<T: Serialize + ?Sized>(
+        namespace: &Namespace,
+        event: &str,
+        data: &T,
+        class: Class,
+    ) -> Option<Self> {
+        namespace
+            .prepare(event, data)
+            .map(|event| Self::new(event, class))
+            .inspect_err(|error| tracing::error!(event, %error, "failed to encode an event"))
+            .ok()
+    }
+
+    pub(super) fn without_offset(&self) -> &Prepared {
+        self.without_offset.get_or_init(|| self.event.without_offset())
+    }
+}
