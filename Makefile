@@ -66,6 +66,7 @@ lint: setup-lint ## check format, lints, types and dependencies
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	node scripts/import-cycles.mjs
 	cd web && npm run --silent check
+	cd packages/client && npm run --silent check && npm run --silent size
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \
 	else echo "cargo-deny is not installed, so dependencies are not checked; cargo install --locked cargo-deny"; fi
 

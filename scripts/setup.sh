@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, and is quick when nothing is: `setup.sh run`, `lint`, `test` or `instructions`.
-# Where it can't install, it says exactly what to install, and stops.
+# Installs missing programs and packages for a goal: `setup.sh run`, `lint`, `test` or `instructions`. Quick if nothing is
+# missing. If it cannot install something, it names it and stops.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,8 +11,7 @@ as_root=()      # what goes before a command that takes root
 say() { printf 'setup: %s\n' "$*" >&2; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# --- what nobody can install for you here
-# ---------------------------------------------------------------------------
+# --- programs that this script does not install ---------------------------------------------------------
 
 check_toolchains() {
     if ! has cargo; then
@@ -31,8 +30,7 @@ check_toolchains() {
     fi
 }
 
-# --- Debian packages
-# ------------------------------------------------------------------------------------------------
+# --- Debian packages ------------------------------------------------------------------------------
 
 chromium_path() {
     local name
@@ -153,8 +151,7 @@ find_chromium() {
     fi
 }
 
-# --- npm and Python packages
-# ----------------------------------------------------------------------------------------
+# --- npm and Python packages ----------------------------------------------------------------------
 
 # stamped FOLDER LOCK COMMAND...: runs COMMAND unless it ran for this LOCK already.
 stamped() {
@@ -178,8 +175,7 @@ python_packages() {
     e2e/.venv/bin/pip install --quiet --disable-pip-version-check -r e2e/python/requirements.txt
 }
 
-# --- Rust components
-# ------------------------------------------------------------------------------------------------
+# --- Rust components ------------------------------------------------------------------------------
 
 rust_components() {
     cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
@@ -197,8 +193,12 @@ install_packages
 find_chromium
 stamped web/node_modules web/package-lock.json npm_packages web
 case $goal in
-lint) rust_components ;;
+lint)
+    rust_components
+    stamped packages/client/node_modules packages/client/package-lock.json npm_packages packages/client
+    ;;
 test)
+    stamped packages/client/node_modules packages/client/package-lock.json npm_packages packages/client
     stamped e2e/node_modules e2e/package-lock.json npm_packages e2e
     stamped e2e/.venv e2e/python/requirements.txt python_packages
     ;;

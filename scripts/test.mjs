@@ -42,6 +42,13 @@ const RUNNERS = [
     failed: /^\s*Tests .*?(\d+) failed/gm,
   },
   {
+    name: "client",
+    folder: "packages/client",
+    command: ["npm", "test", "--silent"],
+    passed: /^\s*Tests .*?(\d+) passed/gm,
+    failed: /^\s*Tests .*?(\d+) failed/gm,
+  },
+  {
     name: "e2e",
     folder: "e2e",
     command: ["node", "run.mjs", ".test."],

@@ -1,0 +1,254 @@
+// The client: wires connection, rooms, outbox, inbox, notifications and presence together.
+
+import { Connection, type ConnectionOptions, type ConnectionState } from "./connection.ts";
+import { failureOf, type Change, type Message, type ServerEvents, type Status } from "./contract.ts";
+import { Inbox } from "./inbox.ts";
+import { openIndexedDb } from "./indexeddb.ts";
+import type { Law, LawCounts } from "./laws.ts";
+import { Notifications } from "./notifications.ts";
+import { Outbox } from "./outbox.ts";
+import { PresenceWatcher } from "./presence.ts";
+import { Room } from "./room.ts";
+import { MemoryStorage, SafeStorage, type Storage } from "./storage.ts";
+import type { Store } from "./store.ts";
+
+/** Rooms in one `chat:sync`. */
+const SYNC_ROOMS = 100;
+
+/** Options of a client. */
+export interface RoomfulClientOptions extends ConnectionOptions {
+  /** Where rooms and unsent messages are kept across reloads. Default: memory. */
+  readonly persistence?: "indexeddb" | "memory";
+  /** Separates the data of several users on one device. Default: the server's URL. */
+  readonly profile?: string;
+  /** Another implementation of the storage, instead of `persistence`. */
+  readonly storage?: Storage;
+}
+
+/** Events for code outside of views, such as sounds. */
+export interface ClientEvents {
+  /** A message of another user in an open room. */
+  message: Message;
+  notification: ServerEvents["notification:receive"];
+  /** The user was added to a room, on whichever device. */
+  roomAdded: ServerEvents["chat:room_added"];
+  roomRemoved: ServerEvents["chat:room_removed"];
+}
+
+export class RoomfulClient {
+  readonly inbox: Inbox;
+  readonly notifications: Notifications;
+  readonly presence: PresenceWatcher;
+  readonly #connection: Connection;
+  readonly #outbox: Outbox;
+  readonly #storage: Storage;
+  readonly #rooms = new Map<string, Room>();
+  readonly #listeners = new Map<keyof ClientEvents, Set<(payload: never) => void>>();
+  #userId: string | undefined;
+
+  constructor(url: string, options: RoomfulClientOptions) {
+    const profile = `roomful:${options.profile ?? url}`;
+    const persistent = options.storage === undefined && options.persistence === "indexeddb";
+    this.#storage =
+      options.storage ?? (persistent ? new SafeStorage(openIndexedDb(profile)) : new MemoryStorage());
+    this.#connection = new Connection(url, options);
+    const { request } = this.#connection;
+    this.inbox = new Inbox(request);
+    this.notifications = new Notifications(request);
+    this.presence = new PresenceWatcher(request);
+    this.#outbox = new Outbox({
+      storage: this.#storage,
+      request,
+      userId: () => this.#userId,
+      shared: persistent ? profile : undefined,
+      changed: (room) => this.#rooms.get(room)?.pendingChanged(),
+    });
+    this.#listen();
+  }
+
+  /** The state of the connection. */
+  get connection(): Store<ConnectionState> {
+    return this.#connection.state;
+  }
+
+  /** The user's id, once the client has been connected. */
+  get userId(): string | undefined {
+    return this.#userId;
+  }
+
+  /** Connects, and stays connected until `close`. */
+  connect(): void {
+    this.#connection.connect();
+  }
+
+  /** Disconnects. Unsent messages stay in the outbox. */
+  async close(): Promise<void> {
+    for (const room of this.#rooms.values()) room.close();
+    this.inbox.close();
+    this.#outbox.close();
+    this.#connection.close();
+  }
+
+  /** Disconnects, and removes everything from the device: cached rooms and unsent messages. */
+  async signOut(): Promise<void> {
+    await this.close();
+    this.#rooms.clear();
+    await this.#storage.clear();
+  }
+
+  /** A room. The same name gives the same object. */
+  room(name: string): Room {
+    let room = this.#rooms.get(name);
+    if (!room) {
+      room = new Room({
+        name,
+        request: this.#connection.request,
+        outbox: this.#outbox,
+        storage: this.#storage,
+        userId: () => this.#userId,
+        online: () => this.#connection.online,
+      });
+      this.#rooms.set(name, room);
+    }
+    return room;
+  }
+
+  /** Sets the user's status on all their devices. */
+  async setStatus(status: Status, text?: string): Promise<void> {
+    await this.#connection.request("presence:set_status", { status, ...(text !== undefined && { text }) });
+  }
+
+  /** Calls `handler` for each event. Returns a function that ends this. */
+  on<E extends keyof ClientEvents>(event: E, handler: (payload: ClientEvents[E]) => void): () => void {
+    const handlers = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, handlers);
+    handlers.add(handler as (payload: never) => void);
+    return () => handlers.delete(handler as (payload: never) => void);
+  }
+
+  /** Counts over all rooms of the entries handed to the app, and of violations of the log's laws. */
+  get laws(): LawCounts {
+    const violations: Record<Law, number> = { ascending: 0, dense: 0, once: 0 };
+    let entries = 0;
+    for (const { laws } of this.#rooms.values()) {
+      entries += laws.entries;
+      for (const law of Object.keys(violations) as Law[]) violations[law] += laws.violations[law];
+    }
+    return { entries, violations };
+  }
+
+  #emit<E extends keyof ClientEvents>(event: E, payload: ClientEvents[E]): void {
+    for (const handler of this.#listeners.get(event) ?? []) handler(payload as never);
+  }
+
+  #listen(): void {
+    const connection = this.#connection;
+    connection.on("session", ({ userId }) => (this.#userId = userId));
+    connection.onConnect((recovered) => void this.#connected(recovered));
+    connection.state.subscribe(() => {
+      if (connection.state.getSnapshot().state === "online") return;
+      this.#outbox.offline();
+      for (const room of this.#rooms.values()) if (room.getSnapshot().joined) room.offline();
+    });
+    connection.on("chat:receive_message", (message) => this.#message(message));
+    const change = (type: Change["type"]) => (live: Omit<Change, "type"> & { room: string }) =>
+      this.#open(live.room)?.change({ ...live, type });
+    connection.on("chat:message_edited", change("edited"));
+    connection.on("chat:message_deleted", change("deleted"));
+    connection.on("chat:reaction", change("reaction"));
+    connection.on("chat:typing_start", ({ room, userId }) => this.#open(room)?.typed(userId, true));
+    connection.on("chat:typing_stop", ({ room, userId }) => this.#open(room)?.typed(userId, false));
+    connection.on("chat:message_read", ({ room, userId, seq }) => this.#open(room)?.marked(userId, seq));
+    connection.on("chat:unread", ({ room, unread, mentions }) => {
+      this.#open(room)?.counted(unread, mentions);
+      this.inbox.counted(room, unread, mentions);
+    });
+    connection.on("chat:member_joined", ({ room }) => this.#open(room)?.membersChanged());
+    connection.on("chat:member_left", ({ room }) => this.#open(room)?.membersChanged());
+    connection.on("chat:room_deleted", ({ room }) => this.#removed(room));
+    connection.on("chat:room_removed", (removed) => {
+      this.#removed(removed.room);
+      this.#emit("roomRemoved", removed);
+    });
+    connection.on("chat:room_added", (added) => {
+      this.inbox.changed();
+      this.#emit("roomAdded", added);
+    });
+    this.#listenToPeople();
+  }
+
+  #listenToPeople(): void {
+    const connection = this.#connection;
+    const changed = () => {
+      for (const room of this.#rooms.values()) room.membersChanged();
+    };
+    connection.on("presence:online", ({ userId, status = "online", text = null }) => {
+      this.presence.changed({ userId, status, text });
+      changed();
+    });
+    connection.on("presence:offline", ({ userId, lastSeen }) => {
+      this.presence.changed({ userId, status: "offline", text: null, lastSeen });
+      changed();
+    });
+    connection.on("presence:status", ({ userId, status, text }) => {
+      this.presence.changed({ userId, status, text });
+      changed();
+    });
+    connection.on("notification:receive", (notification) => {
+      if (this.notifications.received(notification)) this.#emit("notification", notification);
+    });
+    connection.on("notification:unread", ({ unread }) => this.notifications.counted(unread));
+  }
+
+  /** The room, if the app has asked for it. */
+  #open(name: string): Room | undefined {
+    return this.#rooms.get(name);
+  }
+
+  #message(message: Message): void {
+    const room = this.#open(message.room);
+    room?.message(message);
+    const counts = room?.getSnapshot();
+    this.inbox.message(message, counts && { unread: counts.unread, mentions: counts.mentions });
+    if (message.userId !== this.#userId) this.#emit("message", message);
+  }
+
+  #removed(room: string): void {
+    this.#open(room)?.lost();
+    this.inbox.removed(room);
+  }
+
+  async #connected(recovered: boolean): Promise<void> {
+    this.presence.connected();
+    void this.inbox.load();
+    this.notifications.load().catch(() => undefined);
+    const wanted = [...this.#rooms.values()].filter((room) => room.wanted);
+    if (recovered) await Promise.all(wanted.map((room) => room.resumed()));
+    else {
+      const known = wanted.filter((room) => room.position !== undefined);
+      const fresh = wanted.filter((room) => room.position === undefined);
+      await Promise.all([this.#sync(known), ...fresh.map((room) => room.catchUp())]);
+    }
+    // Rooms that no view wants may have unsent messages.
+    for (const name of await this.#outbox.rooms()) this.#outbox.ready(name);
+  }
+
+  /** Resumes rooms in as few requests as possible. */
+  async #sync(rooms: Room[]): Promise<void> {
+    for (let at = 0; at < rooms.length; at += SYNC_ROOMS) {
+      const some = rooms.slice(at, at + SYNC_ROOMS);
+      const positions = some.map(({ position }) => position).filter((position) => position !== undefined);
+      try {
+        const { rooms: answers } = await this.#connection.request("chat:sync", { rooms: positions });
+        await Promise.all(
+          answers.map((answer) => {
+            const room = this.#open(answer.room);
+            return "error" in answer ? room?.refused(answer.error) : room?.catchUp(answer);
+          }),
+        );
+      } catch (thrown) {
+        for (const room of some) if (failureOf(thrown).code !== "offline") room.refused(failureOf(thrown));
+      }
+    }
+  }
+}

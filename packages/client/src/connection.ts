@@ -1,0 +1,258 @@
+// The connection: one socket, its state, fresh tokens, retries, and requests with an ack. It knows no rooms.
+
+import { io, type Socket } from "socket.io-client";
+
+import { RequestError, type Failure, type Request, type ServerEvents } from "./contract.ts";
+import { WritableStore, type Store } from "./store.ts";
+
+/** Milliseconds to wait for an ack. */
+const ACK_TIMEOUT = 10_000;
+/** Milliseconds to wait for the answer to a probe, before the connection counts as dead. */
+const PROBE_TIMEOUT = 3_000;
+/** The first and the longest back-off after a transient refusal, in milliseconds. */
+const BACK_OFF = [1_000, 30_000] as const;
+/** A token is refreshed this many milliseconds before it expires. */
+const REFRESH_BEFORE = 60_000;
+/** The longest delay of a timer; browsers run longer ones at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** The state of the connection. `failed` is final until the next `connect()`; `reason` says why. */
+export interface ConnectionState {
+  readonly state: "idle" | "connecting" | "online" | "offline" | "failed";
+  readonly reason?: string;
+}
+
+/** Options of a connection. */
+export interface ConnectionOptions {
+  /** Fetches a token from your backend. Called for each connection attempt and before the token expires. */
+  readonly token: () => Promise<string>;
+  /** Identifies the device for notifications (1 to 64 characters). */
+  readonly device?: string;
+  /** Transports of socket.io-client. */
+  readonly transports?: ("polling" | "websocket")[];
+}
+
+type Handler<E extends keyof ServerEvents> = (payload: ServerEvents[E]) => void;
+
+export class Connection {
+  readonly #socket: Socket;
+  readonly #options: ConnectionOptions;
+  readonly #state = new WritableStore<ConnectionState>({ state: "idle" });
+  #refused = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #refresh: ReturnType<typeof setTimeout> | undefined;
+  /** The last error event: it explains a disconnect by the server. */
+  #lastError: Failure | undefined;
+  #wakes: (() => void) | undefined;
+
+  constructor(url: string, options: ConnectionOptions) {
+    this.#options = options;
+    this.#socket = io(url, {
+      auth: (give) => void this.#authenticate(give),
+      autoConnect: false,
+      forceNew: true,
+      reconnectionDelay: 500,
+      reconnectionDelayMax: 5_000,
+      ...(options.transports && { transports: options.transports }),
+    });
+    this.#socket.on("connect", () => {
+      this.#refused = 0;
+      this.#state.set({ state: "online" });
+    });
+    this.#socket.on("disconnect", (reason) => this.#disconnected(reason));
+    this.#socket.on("connect_error", (error) => this.#connectError(error));
+    this.on("error", (failure) => (this.#lastError = failure));
+  }
+
+  get state(): Store<ConnectionState> {
+    return this.#state;
+  }
+
+  /** True if the present connection resumed the previous session. */
+  get recovered(): boolean {
+    return this.#socket.recovered;
+  }
+
+  get online(): boolean {
+    return this.#socket.connected;
+  }
+
+  /** Connects, or retries at once. */
+  connect(): void {
+    clearTimeout(this.#retry);
+    if (this.#socket.connected) return;
+    this.#state.set({ state: this.#state.getSnapshot().state === "offline" ? "offline" : "connecting" });
+    this.#wakes ??= onWake(() => void this.#probe());
+    // A socket that waits for its next attempt ignores connect().
+    if (this.#socket.active) this.#socket.disconnect();
+    this.#socket.connect();
+  }
+
+  /** Disconnects for good. */
+  close(): void {
+    clearTimeout(this.#retry);
+    clearTimeout(this.#refresh);
+    this.#wakes?.();
+    this.#wakes = undefined;
+    this.#socket.disconnect();
+    this.#state.set({ state: "idle" });
+  }
+
+  /** Calls `handler` for each event of the server. Returns a function that ends this. */
+  on<E extends keyof ServerEvents>(event: E, handler: Handler<E>): () => void {
+    const listener = handler as (payload: unknown) => void;
+    this.#socket.on(event as string, listener);
+    return () => this.#socket.off(event as string, listener);
+  }
+
+  /** Calls `handler` after each connect, and after the events that a recovered session has missed. */
+  onConnect(handler: (recovered: boolean) => void): () => void {
+    const listener = () => handler(this.#socket.recovered);
+    this.#socket.on("connect", listener);
+    return () => this.#socket.off("connect", listener);
+  }
+
+  readonly request: Request = async (event, payload) => {
+    if (!this.#socket.connected) throw offline();
+    let ack: { ok?: boolean; data?: unknown; error?: Failure };
+    try {
+      ack = await this.#socket.timeout(ACK_TIMEOUT).emitWithAck(event, payload);
+    } catch {
+      if (!this.#socket.connected) throw offline();
+      throw new RequestError({
+        code: "timeout",
+        message: "The server did not answer in time.",
+        retryable: true,
+      });
+    }
+    if (ack?.ok) return ack.data as never;
+    const unknown = { code: "internal", message: "The server sent an ack without data.", retryable: false };
+    throw new RequestError(ack?.error ?? unknown);
+  };
+
+  async #authenticate(give: (auth: object) => void): Promise<void> {
+    const { token: fetchToken, device } = this.#options;
+    try {
+      const token = await fetchToken();
+      this.#scheduleRefresh(token);
+      give({ token, ...(device !== undefined && { device }) });
+    } catch (error) {
+      // The token endpoint failed, perhaps because the network is down. Retry like a transient refusal.
+      this.#socket.disconnect();
+      this.#retryLater(`no token: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  #connectError(error: Error & { data?: Partial<Failure> }): void {
+    if (this.#socket.active) {
+      // A network error: the socket retries by itself.
+      this.#state.set({ state: "offline", reason: error.message });
+      return;
+    }
+    const {
+      code = "unavailable",
+      message = error.message,
+      retryable = true,
+      retryAfterMs,
+    } = error.data ?? {};
+    // The next attempt fetches a fresh token. A second refusal means that a fresh token does not help.
+    const fresh = code === "token_expired" && this.#refused === 0;
+    if (fresh || retryable) this.#retryLater(message, fresh ? 0 : retryAfterMs);
+    else this.#fail(message);
+  }
+
+  #disconnected(reason: string): void {
+    clearTimeout(this.#refresh);
+    if (reason === "io client disconnect") return;
+    if (reason !== "io server disconnect") {
+      this.#state.set({ state: "offline", reason });
+      return;
+    }
+    // The server ended the session on purpose, and the socket does not retry by itself.
+    const cause = this.#lastError;
+    this.#lastError = undefined;
+    if (cause?.code === "token_expired") this.#retryLater(cause.message, 0);
+    else this.#fail(cause?.message ?? "The server ended the session.");
+  }
+
+  #retryLater(reason: string, wait?: number): void {
+    const [first, longest] = BACK_OFF;
+    const backOff = Math.min(first * 2 ** this.#refused, longest) * (0.5 + Math.random() / 2);
+    this.#refused += 1;
+    this.#state.set({ state: "offline", reason });
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#socket.connect(), wait ?? backOff);
+  }
+
+  #fail(reason: string): void {
+    clearTimeout(this.#refresh);
+    this.#state.set({ state: "failed", reason });
+  }
+
+  /** Replaces the token on the live connection before it expires. */
+  #scheduleRefresh(token: string): void {
+    clearTimeout(this.#refresh);
+    const left = lifetime(token);
+    if (left === undefined) return;
+    // A token with a short life is refreshed after half of it.
+    const wait = Math.max(left - REFRESH_BEFORE, left / 2);
+    this.#refresh = setTimeout(() => void this.#refreshToken(), Math.min(wait, LONGEST_TIMER));
+  }
+
+  async #refreshToken(): Promise<void> {
+    try {
+      const token = await this.#options.token();
+      await this.request("token:refresh", { token });
+      this.#scheduleRefresh(token);
+    } catch {
+      // The present token stays valid until it expires; then the next connection fetches another one.
+    }
+  }
+
+  /** Finds out whether the connection survived a sleep or a network change, and reconnects if not. */
+  async #probe(): Promise<void> {
+    if (!this.#socket.connected) {
+      if (this.#state.getSnapshot().state === "offline") this.connect();
+      return;
+    }
+    try {
+      await this.#socket.timeout(PROBE_TIMEOUT).emitWithAck("session:ping", {});
+    } catch {
+      // No answer: the line is dead. Any answer, even an error, shows that it is alive.
+      if (this.#socket.connected) this.#socket.io.engine.close();
+    }
+  }
+}
+
+const offline = (): RequestError =>
+  new RequestError({ code: "offline", message: "Not connected.", retryable: true });
+
+/**
+ * Milliseconds from the token's `iat` to its `exp`, which do not depend on this device's clock; without `iat`, from now.
+ * Undefined if the token cannot be read.
+ */
+function lifetime(token: string): number | undefined {
+  try {
+    const payload = token.split(".")[1] ?? "";
+    const { exp, iat } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/"))) as {
+      exp?: number;
+      iat?: number;
+    };
+    if (exp === undefined) return undefined;
+    return Math.max(0, exp * 1_000 - (iat === undefined ? Date.now() : iat * 1_000));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Calls `wake` when the device may have slept or changed its network. Returns a function that ends this. */
+function onWake(wake: () => void): () => void {
+  if (typeof document === "undefined" || typeof window === "undefined") return () => undefined;
+  const visible = () => document.visibilityState === "visible" && wake();
+  document.addEventListener("visibilitychange", visible);
+  window.addEventListener("online", wake);
+  return () => {
+    document.removeEventListener("visibilitychange", visible);
+    window.removeEventListener("online", wake);
+  };
+}

@@ -1,0 +1,24 @@
+// The public surface of @roomful/client.
+
+export { RoomfulClient, type ClientEvents, type RoomfulClientOptions } from "./client.ts";
+export type { ConnectionOptions, ConnectionState } from "./connection.ts";
+export {
+  RequestError,
+  type Change,
+  type Draft,
+  type Failure,
+  type InboxRow,
+  type Message,
+  type Notification,
+  type Presence,
+  type Reaction,
+  type ServerEvents,
+  type Status,
+} from "./contract.ts";
+export type { Inbox, InboxSnapshot } from "./inbox.ts";
+export type { Law, LawCounts } from "./laws.ts";
+export type { Notifications, NotificationsSnapshot } from "./notifications.ts";
+export type { PresenceSnapshot, PresenceWatcher } from "./presence.ts";
+export type { Room, RoomMessage, RoomSnapshot } from "./room.ts";
+export { MemoryStorage, type Storage } from "./storage.ts";
+export type { Store } from "./store.ts";

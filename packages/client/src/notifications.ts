@@ -1,0 +1,71 @@
+// The user's notifications: the newest ones, and the number of unread ones.
+
+import type { Notification, Request } from "./contract.ts";
+import { WritableStore, type Store } from "./store.ts";
+
+/** Notifications in a page. */
+const PAGE = 50;
+
+/** The state of the notifications. */
+export interface NotificationsSnapshot {
+  /** Newest first. */
+  readonly notifications: readonly Notification[];
+  readonly unread: number;
+  /** True if `loadOlder` can load more. */
+  readonly hasOlder: boolean;
+}
+
+export class Notifications implements Store<NotificationsSnapshot> {
+  readonly #request: Request;
+  readonly #store = new WritableStore<NotificationsSnapshot>({
+    notifications: [],
+    unread: 0,
+    hasOlder: false,
+  });
+
+  constructor(request: Request) {
+    this.#request = request;
+  }
+
+  readonly getSnapshot = (): NotificationsSnapshot => this.#store.getSnapshot();
+  readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
+
+  /** Fetches the newest page. The client calls it on each new connection. */
+  async load(): Promise<void> {
+    const { notifications, unread, more } = await this.#request("notification:list", { limit: PAGE });
+    this.#store.set({ notifications, unread, hasOlder: more });
+  }
+
+  async loadOlder(): Promise<void> {
+    const { notifications, hasOlder } = this.getSnapshot();
+    const before = notifications.at(-1)?.id;
+    if (!hasOlder || before === undefined) return;
+    const page = await this.#request("notification:list", { limit: PAGE, before });
+    this.#store.patch({ notifications: [...notifications, ...page.notifications], hasOlder: page.more });
+  }
+
+  /** Marks one notification as read, or all of them. */
+  async markRead(id?: string): Promise<void> {
+    const { unread } = await this.#request("notification:read", id === undefined ? { all: true } : { id });
+    const readAt = Date.now();
+    const notifications = this.getSnapshot().notifications.map((known) =>
+      known.readAt === undefined && (id === undefined || known.id === id) ? { ...known, readAt } : known,
+    );
+    this.#store.patch({ notifications, unread });
+  }
+
+  /** A live notification, or a missed one after a connect. One that is known already changes nothing. */
+  received(notification: Notification): boolean {
+    const { notifications, unread } = this.getSnapshot();
+    if (notifications.some(({ id }) => id === notification.id)) return false;
+    const all = [notification, ...notifications].sort((a, b) => b.at - a.at);
+    this.#store.patch({ notifications: all, unread: unread + (notification.readAt === undefined ? 1 : 0) });
+    return true;
+  }
+
+  /** Another device has read some: fetches the list again, since the event does not say which. */
+  counted(unread: number): void {
+    this.#store.patch({ unread });
+    this.load().catch(() => undefined);
+  }
+}

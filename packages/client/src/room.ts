@@ -1,0 +1,505 @@
+// One room as the app sees it: an immutable snapshot of messages, members and marks, and the user's actions.
+
+import {
+  failureOf,
+  type Change,
+  type Draft,
+  type Failure,
+  type JoinAnswer,
+  type LogAnswer,
+  type Message,
+  type Presence,
+  type Request,
+} from "./contract.ts";
+import { LawChecker } from "./laws.ts";
+import type { Outbox, Pending } from "./outbox.ts";
+import { RoomLog, type Entry, type SavedLog } from "./room_log.ts";
+import type { Storage } from "./storage.ts";
+import { WritableStore, type Store } from "./store.ts";
+
+/** Messages of a room that are kept across reloads. */
+const MOST_SAVED = 200;
+/** Messages in a page of history. */
+const PAGE = 50;
+/** Entries in a page of a catch-up: the server's limit. */
+const CATCH_UP_PAGE = 200;
+/** A client that is further behind starts over with the newest page. */
+const FURTHEST_BEHIND = 2_000;
+/** Milliseconds in which marks, saves and member lists are coalesced. */
+const COALESCE = 200;
+/** The server ends typing after 6 s; this timer only helps if that event is lost. */
+const TYPING = 7_000;
+/** The server passes typing on at most every 2 s. */
+const TYPING_PAUSE = 2_000;
+
+/** A message in a snapshot. Sent messages have a `seq`; others have `seq` 0 and come last. */
+export type RoomMessage = Message &
+  (
+    | { readonly state: "sent" }
+    | { readonly state: "sending" }
+    | {
+        readonly state: "failed";
+        readonly error: Failure;
+        /** Sends the message again. */
+        readonly retry: () => void;
+        /** Drops the message. */
+        readonly discard: () => void;
+      }
+  );
+
+/** The state of a room. Snapshots are immutable and keep their identity between changes. */
+export interface RoomSnapshot {
+  readonly room: string;
+  /** True while the room is joined on a live connection. */
+  readonly joined: boolean;
+  /** By seq, then the messages that are not sent yet. */
+  readonly messages: readonly RoomMessage[];
+  /** True if `loadOlder` can load more. */
+  readonly hasOlder: boolean;
+  /** True if messages newer than the window exist and are being loaded. */
+  readonly hasNewer: boolean;
+  readonly loading: boolean;
+  /** Online members, as far as the server lists them. */
+  readonly members: readonly Presence[];
+  /** Ids of other users who are typing. */
+  readonly typing: readonly string[];
+  readonly readSeq: number;
+  readonly unread: number;
+  readonly mentions: number;
+  /** True if the messages come from the cache and may be outdated. */
+  readonly stale: boolean;
+  /** Why the room cannot be joined. */
+  readonly error?: Failure;
+}
+
+/** What a room needs from its client. */
+export interface RoomOptions {
+  readonly name: string;
+  readonly request: Request;
+  readonly outbox: Outbox;
+  readonly storage: Storage;
+  readonly userId: () => string | undefined;
+  /** True while the connection is up. */
+  readonly online: () => boolean;
+}
+
+export class Room implements Store<RoomSnapshot> {
+  readonly name: string;
+  readonly #options: RoomOptions;
+  readonly #log = new RoomLog(new LawChecker());
+  readonly #store: WritableStore<RoomSnapshot>;
+  readonly #sent = new WeakMap<Message, RoomMessage>();
+  readonly #unsent = new WeakMap<Pending, RoomMessage>();
+  readonly #typing = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #restored: Promise<void>;
+  #wanted = 0;
+  #catchingUp: Promise<void> | undefined;
+  #markTimer: ReturnType<typeof setTimeout> | undefined;
+  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  #membersTimer: ReturnType<typeof setTimeout> | undefined;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #readTo = 0;
+  #typedAt = -Infinity;
+
+  constructor(options: RoomOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#store = new WritableStore<RoomSnapshot>({
+      room: options.name,
+      joined: false,
+      messages: [],
+      hasOlder: false,
+      hasNewer: false,
+      loading: false,
+      members: [],
+      typing: [],
+      readSeq: 0,
+      unread: 0,
+      mentions: 0,
+      stale: false,
+    });
+    this.#restored = this.#restore();
+  }
+
+  readonly getSnapshot = (): RoomSnapshot => this.#store.getSnapshot();
+  readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
+
+  /** Counts of the entries that the client handed to the app, and of violations of the log's laws. */
+  get laws(): LawChecker["counts"] {
+    return this.#log.laws.counts;
+  }
+
+  /** True while a view wants the room. */
+  get wanted(): boolean {
+    return this.#wanted > 0;
+  }
+
+  /** The room's position for `chat:sync`, or undefined before the first page. */
+  get position(): { room: string; epoch: string; since: number } | undefined {
+    const { epoch, upTo } = this.#log;
+    return epoch === undefined ? undefined : { room: this.name, epoch, since: upTo };
+  }
+
+  // ---- actions
+
+  /**
+   * Makes the user a member and opens a view of the room. Resolves once the newest page is there; offline, once the client
+   * is back. Each `join` needs a `release`.
+   */
+  async join(): Promise<void> {
+    this.#wanted += 1;
+    await this.#restored;
+    if (this.#options.online()) await this.catchUp();
+  }
+
+  /** Closes a view. The last one ends the subscription; the membership stays. */
+  release(): void {
+    this.#wanted = Math.max(0, this.#wanted - 1);
+  }
+
+  /** Ends the membership, on all the user's devices. */
+  async leave(): Promise<void> {
+    await this.#options.request("chat:leave", { room: this.name });
+    this.lost();
+  }
+
+  /** Sends a message. It appears in the snapshot at once. */
+  send(draft: Draft): { clientId: string; sent: Promise<Message> } {
+    this.stopTyping();
+    return this.#options.outbox.add(this.name, draft);
+  }
+
+  async edit(seq: number, text: string): Promise<void> {
+    await this.#options.request("chat:edit_message", { room: this.name, seq, text, clientId: newId() });
+  }
+
+  async remove(seq: number): Promise<void> {
+    await this.#options.request("chat:delete_message", { room: this.name, seq, clientId: newId() });
+  }
+
+  /** Adds the user's reaction, or removes it with `on` false. */
+  async react(seq: number, emoji: string, on = true): Promise<void> {
+    await this.#options.request("chat:react", {
+      room: this.name,
+      seq,
+      emoji,
+      remove: !on,
+      clientId: newId(),
+    });
+  }
+
+  /** Marks everything up to `seq` as read; by default, everything. Calls are coalesced. */
+  markRead(seq = this.#log.upTo): void {
+    if (seq <= Math.max(this.#readTo, this.getSnapshot().readSeq)) return;
+    this.#readTo = seq;
+    this.#markTimer ??= setTimeout(() => void this.#sendMark(), COALESCE);
+  }
+
+  /** Tells the others that the user is typing. Call it on every key press. */
+  typing(): void {
+    const now = performance.now();
+    if (now - this.#typedAt < TYPING_PAUSE) return;
+    this.#typedAt = now;
+    this.#options.request("chat:typing_start", { room: this.name }).catch(() => undefined);
+  }
+
+  stopTyping(): void {
+    if (this.#typedAt === -Infinity) return;
+    this.#typedAt = -Infinity;
+    this.#options.request("chat:typing_stop", { room: this.name }).catch(() => undefined);
+  }
+
+  /** Loads a page of older messages. */
+  async loadOlder(): Promise<void> {
+    if (!this.#log.hasOlder || this.getSnapshot().loading) return;
+    this.#store.patch({ loading: true });
+    try {
+      const before = this.#log.from;
+      const page = await this.#options.request("chat:get_history", {
+        room: this.name,
+        before,
+        limit: PAGE,
+      });
+      this.#log.older(page);
+    } finally {
+      this.#publish({ loading: false });
+    }
+  }
+
+  /** Loads older messages until `seq` is in the snapshot. */
+  async jumpTo(seq: number): Promise<void> {
+    while (seq < this.#log.from && this.#log.hasOlder) await this.loadOlder();
+  }
+
+  // ---- called by the client
+
+  /** Joins or resumes the room on the present connection, and reads missing pages until the window reaches the head. */
+  catchUp(answer?: LogAnswer): Promise<void> {
+    this.#catchingUp ??= this.#catchUp(answer).finally(() => (this.#catchingUp = undefined));
+    return this.#catchingUp;
+  }
+
+  /** The connection is back with its session: the room is joined, and the missed events have arrived. */
+  resumed(): Promise<void> {
+    if (this.position === undefined || this.#log.gap !== undefined) return this.catchUp();
+    this.#joined();
+    return Promise.resolve();
+  }
+
+  /** The server refuses the room on the present connection. */
+  refused(error: Failure): void {
+    if (error.retryable) this.#retryLater(error);
+    else this.lost(error);
+  }
+
+  /** The connection is lost. Messages stay and are marked as stale. */
+  offline(): void {
+    clearTimeout(this.#retryTimer);
+    for (const timer of this.#typing.values()) clearTimeout(timer);
+    this.#typing.clear();
+    this.#log.disconnected();
+    this.#publish({ joined: false, typing: [], stale: this.#log.epoch !== undefined });
+  }
+
+  /** The user is no longer a member: forgets the room's messages, also in the cache. */
+  lost(error?: Failure): void {
+    this.#log.clear();
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    void this.#options.storage.delete(this.#key);
+    this.#publish({
+      joined: false,
+      members: [],
+      unread: 0,
+      mentions: 0,
+      stale: false,
+      ...(error && { error }),
+    });
+  }
+
+  message(message: Message): void {
+    const known = this.#log.epoch !== undefined && message.seq <= this.#log.upTo;
+    this.#stopped(message.userId);
+    this.#receive({ number: message.seq, message });
+    this.#options.outbox.delivered(message);
+    if (known) return;
+    const { unread, mentions } = this.getSnapshot();
+    const me = this.#options.userId();
+    if (message.userId === me || message.seq <= this.getSnapshot().readSeq) return;
+    const mentioned = me !== undefined && message.mentions?.includes(me);
+    this.#store.patch({ unread: unread + 1, mentions: mentions + (mentioned ? 1 : 0) });
+  }
+
+  change(change: Change): void {
+    this.#receive({ number: change.logSeq, change });
+  }
+
+  typed(userId: string, typing: boolean): void {
+    if (userId === this.#options.userId()) return;
+    if (!typing) return this.#stopped(userId);
+    clearTimeout(this.#typing.get(userId));
+    this.#typing.set(
+      userId,
+      setTimeout(() => this.#stopped(userId), TYPING),
+    );
+    this.#store.patch({ typing: [...this.#typing.keys()] });
+  }
+
+  /** Another device of the user has read on, or the server has counted anew. */
+  counted(unread: number, mentions: number): void {
+    this.#store.patch({ unread, mentions });
+  }
+
+  /** Somebody's read mark; only the user's own concerns the snapshot. */
+  marked(userId: string, seq: number): void {
+    if (userId !== this.#options.userId()) return;
+    this.#store.patch({ readSeq: Math.max(seq, this.getSnapshot().readSeq) });
+  }
+
+  /** Members have come or gone: fetches the list again, once per burst. */
+  membersChanged(): void {
+    if (!this.getSnapshot().joined) return;
+    this.#membersTimer ??= setTimeout(() => void this.#fetchMembers(), COALESCE);
+  }
+
+  /** Pending messages have changed. */
+  pendingChanged(): void {
+    this.#publish();
+  }
+
+  close(): void {
+    for (const timer of [this.#markTimer, this.#membersTimer, this.#retryTimer]) clearTimeout(timer);
+    for (const timer of this.#typing.values()) clearTimeout(timer);
+    if (this.#saveTimer !== undefined) {
+      clearTimeout(this.#saveTimer);
+      void this.#save();
+    }
+  }
+
+  // ---- inside
+
+  get #key(): string {
+    return `room/${this.name}`;
+  }
+
+  async #catchUp(answer?: LogAnswer): Promise<void> {
+    try {
+      const first = answer ?? (await this.#enter());
+      if ("readSeq" in first) this.#took(first as JoinAnswer);
+      this.#log.answered(first);
+      for (let gap = this.#log.gap; gap !== undefined; gap = this.#log.gap) {
+        if (this.#log.head - gap > FURTHEST_BEHIND) {
+          // Reading on would take longer than starting over.
+          this.#log.clear();
+          this.#log.answered(await this.#options.request("chat:join", { room: this.name, limit: PAGE }));
+          continue;
+        }
+        const head = this.#log.head;
+        const ask = { room: this.name, after: gap, limit: CATCH_UP_PAGE };
+        this.#log.newer(await this.#options.request("chat:get_history", ask), head);
+        this.#publish();
+      }
+      this.#joined();
+    } catch (thrown) {
+      const error = failureOf(thrown);
+      if (error.code !== "offline") this.refused(error);
+    }
+  }
+
+  #joined(): void {
+    const { error: _, ...rest } = this.getSnapshot();
+    this.#store.set({ ...rest, joined: true, stale: false });
+    this.#publish();
+    this.#options.outbox.ready(this.name);
+    this.membersChanged();
+  }
+
+  #enter(): Promise<JoinAnswer> {
+    const { epoch, upTo } = this.#log;
+    const since = epoch === undefined ? { limit: PAGE } : { epoch, since: upTo, limit: CATCH_UP_PAGE };
+    return this.#options.request("chat:join", { room: this.name, ...since });
+  }
+
+  #took({ readSeq, unread, mentions }: JoinAnswer): void {
+    this.#store.patch({ readSeq: Math.max(readSeq, this.getSnapshot().readSeq), unread, mentions });
+  }
+
+  #retryLater(error: Failure): void {
+    clearTimeout(this.#retryTimer);
+    const wait = Math.max(error.retryAfterMs ?? 0, 500 + Math.random() * 1_000);
+    this.#retryTimer = setTimeout(() => {
+      if (this.#options.online()) void this.catchUp();
+    }, wait);
+  }
+
+  #receive(entry: Entry): void {
+    this.#log.receive(entry);
+    this.#publish();
+    // A gap while joined means that events were lost; before that, the catch-up reads them anyway.
+    if (this.#log.gap !== undefined && this.getSnapshot().joined) void this.#fill();
+  }
+
+  #fill(): Promise<void> {
+    this.#catchingUp ??= this.#catchUp({
+      room: this.name,
+      epoch: this.#log.epoch ?? "",
+      head: this.#log.head,
+      messages: [],
+      changes: [],
+      more: true,
+      reset: false,
+    }).finally(() => (this.#catchingUp = undefined));
+    return this.#catchingUp;
+  }
+
+  #stopped(userId: string): void {
+    const timer = this.#typing.get(userId);
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    this.#typing.delete(userId);
+    this.#store.patch({ typing: [...this.#typing.keys()] });
+  }
+
+  async #sendMark(): Promise<void> {
+    this.#markTimer = undefined;
+    try {
+      const { readSeq, unread, mentions } = await this.#options.request("chat:message_read", {
+        room: this.name,
+        seq: this.#readTo,
+      });
+      this.#store.patch({ readSeq, unread, mentions });
+    } catch {
+      // The next mark includes this one, and so does the next join's answer.
+      this.#readTo = this.getSnapshot().readSeq;
+    }
+  }
+
+  async #fetchMembers(): Promise<void> {
+    this.#membersTimer = undefined;
+    try {
+      const { users } = await this.#options.request("chat:get_online_users", { room: this.name });
+      this.#store.patch({ members: users });
+    } catch {
+      // The next change of presence fetches the list again.
+    }
+  }
+
+  /** Rebuilds the list of messages after a change of the log or the outbox. */
+  #publish(fields: Partial<RoomSnapshot> = {}): void {
+    const { messages, gap, hasOlder } = this.#log;
+    const sent = messages.map((message) => this.#asSent(message));
+    const unsent = this.#unsentBeside(messages).map((pending) => this.#asUnsent(pending));
+    this.#store.patch({ messages: [...sent, ...unsent], hasOlder, hasNewer: gap !== undefined, ...fields });
+    if (this.#log.epoch !== undefined) this.#saveTimer ??= setTimeout(() => void this.#save(), COALESCE);
+  }
+
+  /** The pending messages that are not in the window yet: a message may arrive before its ack. */
+  #unsentBeside(messages: readonly Message[]): Pending[] {
+    const pending = this.#options.outbox.of(this.name);
+    if (pending.length === 0) return pending;
+    const me = this.#options.userId();
+    const arrived = new Set(messages.filter(({ userId }) => userId === me).map(({ clientId }) => clientId));
+    return pending.filter(({ clientId }) => !arrived.has(clientId));
+  }
+
+  #asSent(message: Message): RoomMessage {
+    let shown = this.#sent.get(message);
+    if (!shown) this.#sent.set(message, (shown = { ...message, state: "sent" }));
+    return shown;
+  }
+
+  #asUnsent(pending: Pending): RoomMessage {
+    const known = this.#unsent.get(pending);
+    if (known) return known;
+    const { clientId, room, draft, at, error } = pending;
+    const { outbox, userId } = this.#options;
+    const base = { ...draft, id: clientId, room, seq: 0, userId: userId() ?? "", at, clientId };
+    const shown: RoomMessage = error
+      ? {
+          ...base,
+          state: "failed",
+          error,
+          retry: () => outbox.retry(clientId),
+          discard: () => outbox.discard(clientId),
+        }
+      : { ...base, state: "sending" };
+    this.#unsent.set(pending, shown);
+    return shown;
+  }
+
+  async #restore(): Promise<void> {
+    const saved = (await this.#options.storage.get(this.#key).catch(() => undefined)) as
+      SavedLog | undefined;
+    if (!saved || this.#log.epoch !== undefined) return;
+    this.#log.restore(saved);
+    this.#publish({ stale: true });
+  }
+
+  async #save(): Promise<void> {
+    this.#saveTimer = undefined;
+    const saved = this.#log.save(MOST_SAVED);
+    if (saved) await this.#options.storage.set(this.#key, saved).catch(() => undefined);
+  }
+}
+
+const newId = (): string => crypto.randomUUID();

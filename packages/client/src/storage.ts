@@ -1,0 +1,78 @@
+// Where the client keeps data across reloads: a small interface, and its implementation in memory.
+
+/** A store of JSON values by key. Implement it for React Native, Node or a database of your own. */
+export interface Storage {
+  get(key: string): Promise<unknown>;
+  /** Rejects if the value cannot be kept, for example over a quota. */
+  set(key: string, value: unknown): Promise<void>;
+  delete(key: string): Promise<void>;
+  keys(): Promise<string[]>;
+  clear(): Promise<void>;
+}
+
+/** Keeps values in memory, until the page is closed. */
+export class MemoryStorage implements Storage {
+  readonly #values = new Map<string, unknown>();
+
+  async get(key: string): Promise<unknown> {
+    return structuredClone(this.#values.get(key));
+  }
+
+  async set(key: string, value: unknown): Promise<void> {
+    this.#values.set(key, structuredClone(value));
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#values.delete(key);
+  }
+
+  async keys(): Promise<string[]> {
+    return [...this.#values.keys()];
+  }
+
+  async clear(): Promise<void> {
+    this.#values.clear();
+  }
+}
+
+/**
+ * Passes calls to `inner`, and to memory once `inner` fails: private mode and exceeded quotas cost only the persistence,
+ * never a message.
+ */
+export class SafeStorage implements Storage {
+  readonly #inner: Promise<Storage>;
+  readonly #memory = new MemoryStorage();
+
+  constructor(inner: Promise<Storage>) {
+    this.#inner = inner.catch(() => this.#memory);
+  }
+
+  async get(key: string): Promise<unknown> {
+    const kept = await this.#memory.get(key);
+    return kept ?? (await this.#inner).get(key).catch(() => undefined);
+  }
+
+  async set(key: string, value: unknown): Promise<void> {
+    try {
+      await (await this.#inner).set(key, value);
+      await this.#memory.delete(key);
+    } catch {
+      await this.#memory.set(key, value);
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#memory.delete(key);
+    await (await this.#inner).delete(key).catch(() => undefined);
+  }
+
+  async keys(): Promise<string[]> {
+    const stored = await (await this.#inner).keys().catch(() => []);
+    return [...new Set([...stored, ...(await this.#memory.keys())])];
+  }
+
+  async clear(): Promise<void> {
+    await this.#memory.clear();
+    await (await this.#inner).clear().catch(() => undefined);
+  }
+}

@@ -1,0 +1,165 @@
+// The client against the real server: rooms, messages, marks, presence, notifications.
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+
+import { api, clientFor, closeClients, post, startServer, until, type Server } from "./server.ts";
+
+let server: Server;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterEach(closeClients);
+afterAll(() => server?.stop());
+
+let rooms = 0;
+const newRoom = (): string => `room-${++rooms}`;
+
+async function joined(user: string, name: string) {
+  const client = clientFor(server, user);
+  client.connect();
+  const room = client.room(name);
+  await room.join();
+  await until(room, (snapshot) => snapshot.joined);
+  return { client, room };
+}
+
+describe("two users in a room", () => {
+  test("see each other's messages, edits, reactions and deletions", async () => {
+    const name = newRoom();
+    const alice = await joined("alice", name);
+    const bob = await joined("bob", name);
+    const { sent } = alice.room.send({ text: "hello", mentions: ["bob"] });
+    expect((await sent).seq).toBe(1);
+    await until(bob.room, ({ messages }) => messages.some(({ text }) => text === "hello"));
+    await alice.room.edit(1, "hello, bob");
+    await bob.room.react(1, "👍");
+    const edited = await until(bob.room, ({ messages }) => messages[0]?.reactions !== undefined);
+    expect(edited.messages[0]).toMatchObject({
+      text: "hello, bob",
+      state: "sent",
+      reactions: [{ emoji: "👍", userIds: ["bob"], count: 1 }],
+    });
+    expect([edited.unread, edited.mentions]).toEqual([1, 1]);
+    await bob.room.react(1, "👍", false);
+    await alice.room.remove(1);
+    const deleted = await until(bob.room, ({ messages }) => messages[0]?.deleted === true);
+    expect(deleted.messages).toHaveLength(1);
+    expect(alice.client.laws.violations).toEqual({ ascending: 0, dense: 0, once: 0 });
+  });
+
+  test("get stable snapshots, and their own message at once", async () => {
+    const name = newRoom();
+    const { room } = await joined("alice", name);
+    await room.send({ text: "first" }).sent;
+    const before = room.getSnapshot();
+    expect(room.getSnapshot()).toBe(before);
+    const { sent } = room.send({ text: "second" });
+    const during = room.getSnapshot();
+    expect(during.messages.map(({ text, state }) => [text, state])).toEqual([
+      ["first", "sent"],
+      ["second", "sending"],
+    ]);
+    expect(during.messages[0]).toBe(before.messages[0]);
+    await sent;
+    const after = await until(room, ({ messages }) => messages.every(({ state }) => state === "sent"));
+    expect(after.messages).toHaveLength(2);
+  });
+
+  test("see typing, members and read marks", async () => {
+    const name = newRoom();
+    const alice = await joined("alice", name);
+    const bob = await joined("bob", name);
+    await until(alice.room, ({ members }) => members.length === 2);
+    bob.room.typing();
+    await until(alice.room, ({ typing }) => typing.includes("bob"));
+    bob.room.send({ text: "done" });
+    await until(alice.room, ({ typing, unread }) => typing.length === 0 && unread === 1);
+    alice.room.markRead();
+    const read = await until(alice.room, ({ unread }) => unread === 0);
+    expect(read.readSeq).toBe(1);
+  });
+
+  test("load older messages page by page", async () => {
+    const name = newRoom();
+    await api(server, "PUT", `rooms/${name}`, { kind: "public" });
+    for (let i = 1; i <= 120; i++) await post(server, name, `text ${i}`);
+    const { room } = await joined("alice", name);
+    expect(room.getSnapshot().messages).toHaveLength(50);
+    await room.loadOlder();
+    await room.loadOlder();
+    const { messages, hasOlder } = room.getSnapshot();
+    expect(messages.map(({ seq }) => seq)).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
+    expect(hasOlder).toBe(false);
+  });
+});
+
+test("a message over the limit fails with its reason, and can be discarded", async () => {
+  const { room } = await joined("alice", newRoom());
+  const { sent } = room.send({ text: "x".repeat(20_000) });
+  await expect(sent).rejects.toMatchObject({ failure: { code: "payload_too_large" } });
+  const [failed] = room.getSnapshot().messages;
+  if (failed?.state !== "failed") throw new Error(`not failed: ${JSON.stringify(failed)}`);
+  failed.discard();
+  expect(room.getSnapshot().messages).toEqual([]);
+});
+
+test("a private room that the user may not enter reports the error", async () => {
+  const name = newRoom();
+  await api(server, "PUT", `rooms/${name}`, { kind: "private" });
+  const client = clientFor(server, "mallory");
+  client.connect();
+  const room = client.room(name);
+  await until(client.connection, ({ state }) => state === "online");
+  await room.join();
+  const { joined: inside, error } = await until(room, (snapshot) => snapshot.error !== undefined);
+  expect([inside, error?.code]).toEqual([false, "forbidden"]);
+});
+
+test("the inbox lists rooms with unread counts, latest first", async () => {
+  const [first, second] = [newRoom(), newRoom()];
+  for (const name of [first, second]) {
+    await api(server, "PUT", `rooms/${name}`, { kind: "public" });
+    await api(server, "PUT", `rooms/${name}/members/carol`, {});
+  }
+  await post(server, first, "one");
+  await post(server, second, "two");
+  const client = clientFor(server, "carol");
+  client.connect();
+  const { rooms: rows } = await until(client.inbox, ({ rooms: listed }) => listed.length === 2);
+  expect(rows.map(({ room, unread }) => [room, unread])).toEqual([
+    [second, 1],
+    [first, 1],
+  ]);
+  await post(server, first, "three");
+  await until(client.inbox, ({ rooms: listed }) =>
+    listed.some(({ room, unread }) => room === first && unread === 2),
+  );
+});
+
+test("notifications arrive live and missed, and are marked as read", async () => {
+  const notify = (title: string) =>
+    api(server, "POST", "notifications", { userIds: ["dave"], kind: "test", title, body: "…", id: title });
+  await notify("missed");
+  const client = clientFor(server, "dave");
+  client.connect();
+  await until(client.notifications, ({ unread }) => unread === 1);
+  const heard: string[] = [];
+  client.on("notification", ({ title }) => heard.push(title));
+  await notify("live");
+  const { notifications } = await until(client.notifications, ({ unread }) => unread === 2);
+  expect(notifications.map(({ title }) => title).sort()).toEqual(["live", "missed"]);
+  await client.notifications.markRead();
+  expect(client.notifications.getSnapshot().unread).toBe(0);
+});
+
+test("a watched user's presence follows their connections and status", async () => {
+  const name = newRoom();
+  const alice = await joined("alice", name);
+  const bob = await joined("bob", name);
+  const end = alice.client.presence.watch(["bob"]);
+  await until(alice.client.presence, (users) => users.get("bob")?.status === "online");
+  await bob.client.setStatus("busy", "in a meeting");
+  await until(alice.client.presence, (users) => users.get("bob")?.text === "in a meeting");
+  end();
+  expect(alice.client.presence.getSnapshot().has("bob")).toBe(false);
+});
