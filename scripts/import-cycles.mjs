@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // Finds import cycles between the Rust files of each crate.
 //
-// A file and the files of its child modules may import each other; all other files form no cycles. Files that are still in
-// a cycle are listed in import-cycles.txt, which may only shrink: the check fails if a file is in a cycle and not in the
-// list, or in the list and not in a cycle.
+// A file and the files of its child modules may import each other; all other files form no cycles. The files in
+// import-cycles.txt are still in a cycle. That list may only shrink: the check fails if a file is in a cycle and not
+// in the list, or in the list and not in a cycle.
 //
 // usage: import-cycles.mjs [--edges]    --edges prints the imports inside each cycle
 
@@ -189,7 +189,11 @@ const lines = readFileSync(listFile, "utf8").split("\n");
 const tolerated = new Set(lines.map((line) => line.trim()).filter((line) => line && !line.startsWith("#")));
 const added = [...inCycle].filter((file) => !tolerated.has(file)).sort();
 const gone = [...tolerated].filter((file) => !inCycle.has(file)).sort();
-for (const file of added) console.error(`${file}: part of an import cycle; run scripts/import-cycles.mjs --edges`);
-for (const file of gone) console.error(`${file}: no longer part of an import cycle; remove it from import-cycles.txt`);
+for (const file of added) {
+    console.error(`${file}: part of an import cycle; run scripts/import-cycles.mjs --edges`);
+}
+for (const file of gone) {
+    console.error(`${file}: no longer part of an import cycle; remove it from import-cycles.txt`);
+}
 if (added.length || gone.length) process.exit(1);
 console.log(`import cycles: ${inCycle.size} files, all tolerated`);
