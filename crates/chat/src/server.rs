@@ -183,6 +183,10 @@ impl App {
     }
 
     /// `app` is the app that this builds, for the parts that call it.
+    #[allow(
+        clippy::too_many_lines,
+        reason = "the one place that builds all parts, top-down"
+    )]
     fn new(
         app: &Weak<Self>,
         namespace: Namespace,

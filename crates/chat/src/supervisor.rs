@@ -7,8 +7,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// The pause before a task starts again, so that one that always panics uses little CPU.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Spawns the task that `run` makes, and spawns it again whenever it panics. The task ends when it returns or when the
-/// guard is dropped.
+/// Spawns the task that `run` makes, and spawns it again whenever it panics. The task ends when it returns or
+/// when the guard is dropped.
 pub(crate) fn supervise<F>(task: &'static str, run: impl Fn() -> F + Send + 'static) -> DropGuard
 where
     F: Future<Output = ()> + Send + 'static,
@@ -52,7 +52,7 @@ mod tests {
             async move {
                 let _ = started.send(run).await;
                 assert_ne!(run, 0, "the first run fails");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         });
         assert_eq!(starts.recv().await, Some(0));

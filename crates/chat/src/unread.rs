@@ -1,7 +1,7 @@
 //! Unread counts for users whose sockets are not subscribed to the room.
 //!
-//! Messages come faster than a user needs new counts. So a changed room is handled once in an interval: each online
-//! member with such a socket gets the count of that moment.
+//! Messages come faster than a user needs new counts. So a changed room is handled once in an interval: each
+//! online member with such a socket gets the count of that moment.
 
 use std::{
     collections::HashMap,

@@ -106,7 +106,7 @@ impl App {
                 // To take out a member by mistake does less harm than to leave somebody in: a member joins
                 // again.
                 Err(error) => {
-                    tracing::warn!(%error, "failed to look up a member, taking them out of the room")
+                    tracing::warn!(%error, "failed to look up a member, taking them out of the room");
                 }
             }
             match &here {

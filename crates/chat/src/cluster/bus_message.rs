@@ -1,7 +1,7 @@
 //! The messages between nodes, as JSON.
 //!
-//! Nodes of two versions run side by side during an upgrade. A node drops a message that it can't decode: the cost is
-//! that of a message lost by the bus.
+//! Nodes of two versions run side by side during an upgrade. A node drops a message that it can't decode: the
+//! cost is that of a message lost by the bus.
 
 use std::borrow::Cow;
 

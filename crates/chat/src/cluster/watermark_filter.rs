@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn only_the_mark_that_was_seen_longest_ago_is_forgotten() {
-        let (filter, mut sent) = (WatermarkFilter::default(), 0);
+        let (filter, mut count) = (WatermarkFilter::default(), 0);
         // All in one table.
         let key = |number: usize| 7 + TABLES * number as u64;
-        let mut send = |number, value| filter.send_if_newer(key(number), value, || sent += 1);
+        let mut send = |number, value| filter.send_if_newer(key(number), value, || count += 1);
         send(0, 3);
         for other in 1..SLOTS {
             send(other, 9);
@@ -93,6 +93,6 @@ mod tests {
         send(0, 4);
         // Number 1 has made way for the last one.
         send(1, 1);
-        assert_eq!(sent, SLOTS + 3);
+        assert_eq!(count, SLOTS + 3);
     }
 }

@@ -45,20 +45,15 @@ pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
     };
     let _one_change = app.one_membership_change(&me.user, &room).await;
     let into = [room.clone()];
-    let joining = PendingJoin::begin(
-        &app.log,
-        Arc::clone(me) as _,
-        socket,
-        into,
-        app.config.join_buffer,
-    );
+    let session = Arc::clone(me) as _;
+    let joining = PendingJoin::begin(&app.log, session, socket, into, app.config.join_buffer).await;
+    let Ok(joining) = joining else {
+        return reply.fail(&ChatError::Internal);
+    };
     match look_up(context, &joining, &ask).await {
-        Ok(found) => finish(context, joining, &found, reply),
-        Err(error) => {
-            // What it had goes before the answer that it got nothing new.
-            drop(joining);
-            reply.fail(&error);
-        }
+        Ok(found) => finish(context, joining, &found, reply).await,
+        // The frames of its other rooms go before the answer.
+        Err(error) => joining.reject(move || reply.fail(&error)).await,
     }
     if me.joined(&ask.room).is_none() {
         // Or a later join would go on from here.
@@ -141,7 +136,7 @@ pub(super) async fn catch_up(
     Ok((history, reset))
 }
 
-fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: Reply) {
+async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: Reply) {
     let Context { app, me, .. } = context;
     let [(room, head)] = joining.rooms() else {
         return reply.fail(&ChatError::Internal);
@@ -164,31 +159,32 @@ fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: Reply) 
         mentions: found.unread.mentions,
         online: app.presence.count_in(room.id),
     };
-    answer_joining(joining, reply, &answer);
+    answer_joining(joining, reply, &answer).await;
 }
 
-/// Ends a join with its answer. False if it failed, and was answered so.
-pub(super) fn answer_joining<T: Serialize>(joining: PendingJoin, reply: Reply, answer: &T) -> bool {
-    // Encoded before everything stands still: a page may be long.
+/// Ends a join with its answer. False if it failed, which it has answered.
+pub(super) async fn answer_joining<T: Serialize + Sync>(
+    joining: PendingJoin,
+    reply: Reply,
+    answer: &T,
+) -> bool {
+    // Encoded here and not between two entries, since a page may be long.
     let answer = match serde_json::value::to_raw_value(answer) {
         Ok(answer) => answer,
         Err(error) => {
-            tracing::error!(%error, "the answer to a join can't be encoded");
-            drop(joining);
-            reply.fail(&ChatError::Internal);
+            tracing::error!(%error, "failed to encode the answer to a join");
+            joining.reject(move || reply.fail(&ChatError::Internal)).await;
             return false;
         }
     };
-    let mut reply = Some(reply);
-    let end = joining.finish(|| {
-        if let Some(reply) = reply.take() {
+    let finished = joining.finish(move |accepted| {
+        if accepted {
             reply.succeed(&answer);
+        } else {
+            reply.fail(&TOO_BUSY);
         }
     });
-    if let (Err(_), Some(reply)) = (&end, reply) {
-        reply.fail(&TOO_BUSY);
-    }
-    end.is_ok()
+    finished.await.is_ok()
 }
 
 /// `chat:leave`: the membership ends, on all the user's sockets. Leaving where one is not a member changes nothing.

@@ -43,19 +43,14 @@ pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
         }
     }
     let rooms = found.iter().flatten().cloned();
-    let joining = PendingJoin::begin(
-        &app.log,
-        Arc::clone(me) as _,
-        socket,
-        rooms,
-        app.config.join_buffer,
-    );
+    let session = Arc::clone(me) as _;
+    let joining = PendingJoin::begin(&app.log, session, socket, rooms, app.config.join_buffer).await;
+    let Ok(joining) = joining else {
+        return reply.fail(&ChatError::Internal);
+    };
     match read(context, &ask.rooms, found, joining.rooms()).await {
-        Ok(caught) => finish(context, &ask.rooms, &caught, joining, reply),
-        Err(error) => {
-            drop(joining);
-            reply.fail(&error);
-        }
+        Ok(caught) => finish(context, &ask.rooms, &caught, joining, reply).await,
+        Err(error) => joining.reject(move || reply.fail(&error)).await,
     }
 }
 
@@ -165,7 +160,7 @@ fn caught_up<'a>(room: &'a Room, caught: &'a Caught) -> SyncedRoom<'a> {
 }
 
 /// The answer goes out, and what waited follows.
-fn finish(
+async fn finish(
     context: &Context,
     asked: &[SyncRoom],
     caught: &[Result<Caught, ChatError>],
@@ -180,7 +175,7 @@ fn finish(
             .map(|(asked, caught)| line(asked, caught))
             .collect(),
     };
-    if membership::answer_joining(joining, reply, &answer) {
+    if membership::answer_joining(joining, reply, &answer).await {
         for caught in caught.iter().flatten() {
             membership::enter(app, me, &caught.room);
         }

@@ -1,9 +1,9 @@
 //! Control entries: commands that all nodes carry out, whatever the bus loses.
 //!
 //! A control entry has a position in the log like a message, in a room of the cluster's own, so every node
-//! that follows the log finds it. A caller writes it after the store has what the command announces, and
-//! before it answers: if the node dies in between, nobody was answered, the call is repeated and does
-//! everything again. Only the removal of a room can't be repeated, since its name is gone, so it shares a
+//! that follows the log finds it. A caller writes it after the store has the change that it announces, and
+//! before it answers. If the node dies in between, the caller gets no answer and repeats the call, which
+//! writes the entry again. The removal of a room can't be repeated, since its name is gone, so it shares a
 //! transaction with its control entry.
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The follower: applies the entries of all nodes in log order, each position once.
 
+mod backfill;
+
 use std::sync::{
     Arc, Weak,
     atomic::{AtomicUsize, Ordering},
@@ -7,19 +9,17 @@ use std::sync::{
 
 use ::metrics::Counter;
 use roomful_socket::{Namespace, Reason};
-use roomful_store::{Appended, EntryKind, LogEntry, LogHead, LogPosition, Store, StoreError};
-use tokio::{
-    sync::Notify,
-    time::{Duration, Instant},
-};
+use roomful_store::{Appended, EntryKind, LogEntry, LogHead, LogPosition, Store};
+use tokio::sync::Notify;
 
+use self::backfill::Gap;
 use super::{
     commit::{Commit, QueuedWrite},
     control::{ControlHandler, ControlRoom},
     delivery_budget::DeliveryBudget,
     inbox::{EntryInbox, Next},
     position::LogCursor,
-    reorder_buffer::{Missing, Ready, RoomKey},
+    reorder_buffer::{Ready, RoomKey},
     view::Event,
 };
 use crate::{
@@ -30,14 +30,6 @@ use crate::{
     room_manager::RoomManager,
     unread::UnreadPublisher,
 };
-
-/// Positions read in one backfill.
-const PAGE: u32 = 200;
-/// How long an entry that another node has announced may take to arrive before it is backfilled. Far longer
-/// than a bus needs, and too short for a reader to notice.
-const PATIENCE: Duration = Duration::from_millis(20);
-/// The first and the longest pause after a backfill failed, in milliseconds.
-const RETRY_MS: std::ops::RangeInclusive<i64> = 50..=2_000;
 
 /// Applies entries: delivers them to the subscribers of their rooms, runs control entries and completes acks.
 pub(crate) struct Follower {
@@ -70,25 +62,6 @@ pub(crate) struct ClusterLog {
     pub(crate) control_handler: Weak<dyn ControlHandler>,
     /// Positions that the bus did not bring in time.
     pub(crate) backfills: Counter,
-}
-
-/// The state of closing a gap.
-struct Gap {
-    /// When to stop waiting for the bus.
-    patient_until: Option<Instant>,
-    /// Positions to read at a time: fewer and fewer, down to one, if the store fails to read one of them.
-    page: u32,
-    pause_ms: i64,
-}
-
-impl Default for Gap {
-    fn default() -> Self {
-        Self {
-            patient_until: None,
-            page: PAGE,
-            pause_ms: *RETRY_MS.start(),
-        }
-    }
 }
 
 impl Follower {
@@ -199,12 +172,11 @@ impl Follower {
                 self.progress.notify_waiters();
                 budget.yield_if_spent().await;
             }
-            match inbox.missing() {
-                Some(missing) => self.close_gap(missing, &mut gap).await,
-                None => {
-                    gap = Gap::default();
-                    inbox.changed().await;
-                }
+            if let Some(missing) = inbox.missing() {
+                self.close_gap(missing, &mut gap).await;
+            } else {
+                gap = Gap::default();
+                inbox.changed().await;
             }
         }
     }
@@ -343,109 +315,5 @@ impl Follower {
         for commit in dropped {
             self.complete(commit);
         }
-    }
-
-    // ---- closing gaps
-
-    /// Positions are missing: waits a moment for the bus to bring them, then reads them from the store.
-    async fn close_gap(&self, missing: Missing, gap: &mut Gap) {
-        if let Some(cluster) = &self.parts.cluster {
-            let until = *gap.patient_until.get_or_insert_with(|| Instant::now() + PATIENCE);
-            if self.parts.inbox.changed_before(until).await {
-                return;
-            }
-            cluster.backfills.increment(1);
-            gap.patient_until = None;
-        }
-        self.backfill(missing, gap).await;
-    }
-
-    /// Reads what the store has of the missing positions, as far as it can be read. Tries again until it
-    /// succeeds: a hole would be worse than a wait.
-    async fn backfill(&self, mut missing: Missing, gap: &mut Gap) {
-        let FollowerParts {
-            store, inbox, clock, ..
-        } = &self.parts;
-        missing.upto = missing.upto.min(missing.after.plus(gap.page.into()));
-        match store.log_entries(missing.after, missing.upto, gap.page).await {
-            Ok(page) => {
-                self.count_unread(&page);
-                inbox.backfill(missing, page);
-            }
-            Err(error @ (StoreError::Internal(_) | StoreError::Setup(_))) => {
-                // Another try would fail, too. The entries around the unreadable one are applied all the
-                // same.
-                if gap.page > 1 {
-                    gap.page /= 2;
-                    return;
-                }
-                let position = missing.upto.0;
-                tracing::error!(%error, position, "failed to read a committed entry, skipping it");
-                self.close_affected(missing.upto).await;
-                inbox.backfill(missing, Vec::new());
-                *gap = Gap::default();
-            }
-            Err(error) => {
-                tracing::warn!(%error, "failed to read missing entries, retrying");
-                let until = clock.now_ms().saturating_add(gap.pause_ms);
-                clock.sleep_until(until).await;
-                gap.pause_ms = (gap.pause_ms * 2).min(*RETRY_MS.end());
-            }
-        }
-    }
-
-    /// The entry at `position` is unreadable. Closes the connections that miss it: when they come back, they
-    /// get the state of the room as it is then, or learn that it is unknown.
-    async fn close_affected(&self, position: LogPosition) {
-        let FollowerParts {
-            store,
-            rooms,
-            cluster,
-            namespace,
-            metrics,
-            ..
-        } = &self.parts;
-        metrics.unreadable.increment(1);
-        let is_control = |room| {
-            cluster
-                .as_ref()
-                .is_some_and(|cluster| cluster.control_room.may_be(room))
-        };
-        match store.room_at(position).await {
-            Ok(None) => {}
-            Ok(Some(id)) if !is_control(id) => {
-                let room = rooms.get(id);
-                for subscriber in room.map(|room| room.subscribers(usize::MAX)).unwrap_or_default() {
-                    subscriber.socket.close(Reason::ForcedClose);
-                }
-            }
-            // A control entry, or perhaps one: authentication checks everything that it may have changed.
-            Ok(Some(_)) | Err(_) => {
-                for socket in namespace.sockets() {
-                    socket.close(Reason::ForcedClose);
-                }
-            }
-        }
-    }
-
-    /// Members of rooms that nobody here is subscribed to may be connected here: their unread counts change.
-    fn count_unread(&self, page: &[LogEntry]) {
-        if self.parts.cluster.is_none() {
-            return;
-        }
-        let counts = |placed: &&LogEntry| {
-            matches!(placed.entry.kind, EntryKind::Message | EntryKind::Delete)
-                && !self.parts.rooms.has(placed.room)
-        };
-        let mut rooms: Vec<_> = page.iter().filter(counts).map(|placed| placed.room).collect();
-        rooms.sort_unstable();
-        rooms.dedup();
-        let unread = Arc::clone(&self.parts.unread);
-        // In a task of its own: it reads the store, and the follower must not wait for that.
-        tokio::spawn(async move {
-            for room in rooms {
-                unread.changed_by_id(room).await;
-            }
-        });
     }
 }

@@ -66,7 +66,9 @@ impl EntryInbox {
     /// of the nodes has not noticed yet.
     pub(crate) fn push_entries(&self, epoch: &str, entries: impl IntoIterator<Item = LogEntry>) {
         self.push(epoch, |buffer| {
-            entries.into_iter().for_each(|entry| buffer.push_entry(entry))
+            for entry in entries {
+                buffer.push_entry(entry);
+            }
         });
     }
 

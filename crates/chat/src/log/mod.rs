@@ -1,7 +1,7 @@
 //! The log on this node: the appender writes entries, the follower applies those of all nodes in log order.
 //!
-//! A write goes `Appender` -> store -> `EntryInbox` -> `Follower`. Entries of other nodes come into the same inbox, from
-//! the bus or from the store.
+//! A write goes `Appender` -> store -> `EntryInbox` -> `Follower`. Entries of other nodes come into the same
+//! inbox, from the bus or from the store.
 
 pub(crate) mod appender;
 mod commit;
@@ -23,8 +23,9 @@ use crate::supervisor::supervise;
 
 /// Starts the task of the appender and the follower. It ends when the guard is dropped.
 ///
-/// They share a task, so that a commit costs no hop from one to the other. If one of them panics, both start again: the
-/// follower reads from the store what was not applied, and the writes of the batch in hand stay unanswered.
+/// They share a task, so that a commit costs no hop from one to the other. If one of them panics, both start
+/// again: the follower reads the missing entries from the store, and the writes of the batch in hand stay
+/// unanswered.
 pub(crate) fn start(appender: Arc<Appender>, follower: Arc<Follower>) -> DropGuard {
     supervise("log", move || {
         let (appender, follower) = (Arc::clone(&appender), Arc::clone(&follower));

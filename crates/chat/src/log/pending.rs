@@ -113,13 +113,13 @@ impl PendingWrite {
 
     /// Answers the sender with what the store made of the write.
     pub(super) fn answer(self, room: &Room, result: Result<Appended, Rejected>) {
-        let place = match result {
+        let logged = match result {
             Ok(Appended::New { seq, at }) => Some((seq, at, false)),
             Ok(Appended::Duplicate { seq, at }) => Some((seq, at, true)),
             Ok(Appended::Unchanged) => None,
             Err(rejected) => return self.reply.fail(&refusal(rejected)),
         };
-        match (self.content, place) {
+        match (self.content, logged) {
             (WriteContent::Message(_), Some((seq, at, duplicate))) => self.reply.succeed(&Sent {
                 id: message_id(&room.epoch, seq),
                 room: &room.name,
@@ -128,12 +128,12 @@ impl PendingWrite {
                 duplicate,
             }),
             (WriteContent::Message(_), None) => self.reply.fail(&ChatError::Internal),
-            (WriteContent::Change(seq, _), place) => self.reply.succeed(&Changed {
+            (WriteContent::Change(seq, _), logged) => self.reply.succeed(&Changed {
                 room: &room.name,
                 seq,
-                at: place.map(|(_, at, _)| at),
-                log_seq: place.map(|(log_seq, ..)| log_seq),
-                duplicate: place.is_none_or(|(.., duplicate)| duplicate),
+                at: logged.map(|(_, at, _)| at),
+                log_seq: logged.map(|(log_seq, ..)| log_seq),
+                duplicate: logged.is_none_or(|(.., duplicate)| duplicate),
             }),
         }
     }

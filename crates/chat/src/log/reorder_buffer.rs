@@ -154,8 +154,8 @@ impl<B> ReorderBuffer<B> {
         self.backfilled = self.backfilled.max(missing.upto);
     }
 
-    /// Takes out the next position to apply; `None` if it is not there yet. `is_served` tells whether this node needs the
-    /// entries of a room.
+    /// Takes out the next position to apply; `None` if it is not there yet. `is_served` tells whether this
+    /// node needs the entries of a room.
     pub(crate) fn pop(&mut self, is_served: impl Fn(RoomId) -> bool) -> Option<Ready<B>> {
         let position = self.next;
         if let Some(batch) = self.batches.pop_front_if(|batch| batch.first <= position) {
@@ -189,7 +189,7 @@ impl<B> ReorderBuffer<B> {
 
     /// What keeps [`pop`](Self::pop) from going on; `None` if everything known to exist is applied.
     pub(crate) fn missing(&self) -> Option<Missing> {
-        let upto = self.first_held().map_or(self.newest, |held| held.previous());
+        let upto = self.first_held().map_or(self.newest, LogPosition::previous);
         (self.next <= upto).then_some(Missing {
             after: self.next.previous(),
             upto,

@@ -42,7 +42,7 @@ impl<'a> Event<'a> {
             kind => change(kind, entry),
         };
         read.inspect_err(
-            |error| tracing::error!(room = room.id, seq = entry.seq, %error, "failed to decode an entry of the store"),
+            |error| tracing::error!(room = room.id, seq = entry.seq, %error, "failed to decode an entry"),
         )
         .ok()
     }

@@ -14,22 +14,21 @@ use std::{
 
 use ::metrics::{Counter, Gauge, counter, gauge};
 use parking_lot::Mutex;
-use rand::RngExt as _;
 use roomful_socket::{Class, DeliveryMark, Namespace, Prepared, Sent, Socket};
 use roomful_store::{DeliveredUpto, NewNotification, Notification, Posted, ReadWhich, Store};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::posting::{check, new_id};
 use crate::{
     clock::Clock,
     cluster::{Cluster, UserMessage},
     config::ChatConfig,
     detached::run_to_completion,
     error::ChatError,
-    events::notification::{ID_CHARS, NotificationView, RECEIVE, UNREAD, Unread},
+    events::notification::{NotificationView, RECEIVE, UNREAD, Unread},
     keyed_mutex::KeyedMutex,
     log::control::Control,
-    middleware::auth::is_user_id,
     notifications::tracker::{Device, NextPage, NotificationTracker, Page},
     session::Session,
     types::UserId,
@@ -40,9 +39,6 @@ use crate::{
 pub(crate) const NOT_FOUND: ChatError =
     ChatError::NotFound("you have no notification with this id; it may have been removed for its age");
 
-/// The longest `kind` and `title`, in characters.
-const KIND_CHARS: usize = 64;
-const TITLE_CHARS: usize = 256;
 /// The notifications of a page that is fetched for a device, and the bytes of their bodies.
 const PAGE: u32 = 50;
 const PAGE_BYTES: usize = 32 * 1024;
@@ -381,50 +377,4 @@ pub(crate) fn notice(row: &Notification) -> Option<Notice> {
     serde_json::from_str(&row.body)
         .inspect_err(|error| tracing::error!(%error, id = ?row.id, "failed to decode a stored notification"))
         .ok()
-}
-
-/// Checks whether a notification is valid.
-fn check(notify: &Notify, limits: &Limits) -> Result<(), ChatError> {
-    let wrong = |what: String| Err(ChatError::InvalidRequest(what));
-    let most = limits.notification_users;
-    let users = &notify.user_ids;
-    if users.is_empty() || users.len() > most || !users.iter().all(|user| is_user_id(user)) {
-        return wrong(format!(
-            "userIds must be a list of 1 to {most} user ids of 1 to 128 characters"
-        ));
-    }
-    if !(1..=KIND_CHARS).contains(&notify.kind.chars().count()) {
-        return wrong(format!("kind must be 1 to {KIND_CHARS} characters long"));
-    }
-    if notify.title.chars().count() > TITLE_CHARS {
-        return wrong(format!("title must be at most {TITLE_CHARS} characters long"));
-    }
-    let id = notify.id.as_deref();
-    if id.is_some_and(|id| !(1..=ID_CHARS).contains(&id.chars().count()) || id.chars().any(char::is_control))
-    {
-        return wrong(format!(
-            "id must be 1 to {ID_CHARS} characters long, none of them a control character"
-        ));
-    }
-    let too_large = |what: &str, most: usize| {
-        Err(ChatError::PayloadTooLarge(format!(
-            "{what} is larger than {most} bytes"
-        )))
-    };
-    if notify.body.len() > limits.notification_body_bytes {
-        return too_large("body", limits.notification_body_bytes);
-    }
-    let data = notify.data.as_ref().map_or(0, |data| data.to_string().len());
-    if data > limits.notification_data_bytes {
-        return too_large("data", limits.notification_data_bytes);
-    }
-    Ok(())
-}
-
-/// An id for a notification that was posted without one: 120 random bits in letters and digits.
-fn new_id() -> String {
-    let mut rng = rand::rng();
-    (0..24)
-        .map(|_| char::from_digit(rng.random_range(0..32), 32).unwrap_or('0'))
-        .collect()
 }

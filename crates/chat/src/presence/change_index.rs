@@ -56,7 +56,8 @@ pub(super) enum Changed {
 }
 
 impl FollowedIndexes {
-    /// Takes the indexes of the other living members, and returns the lists that have changed since the last call.
+    /// Takes the indexes of the other living members, and returns the lists that have changed since the last
+    /// call.
     pub(super) fn follow(&mut self, members: &[String], indexes: &[(String, ChangeIndex)]) -> Changed {
         let indexes: BTreeMap<_, _> = indexes.iter().map(|(member, index)| (member, index)).collect();
         let count = |member| indexes.get(member).map(|index| index.count);

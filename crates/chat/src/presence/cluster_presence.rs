@@ -1,9 +1,9 @@
 //! Presence on the other nodes of a cluster, as a value: no bus, no registry, no clock.
 //!
-//! Each node puts two kinds of entries into the registry: one for each user who is online on it, and one list
-//! for each room in which somebody online there shows. Only entries of living nodes count, so a lost message
-//! never leaves a ghost: a list is read again when its node announces a change, and at intervals anyway. What
-//! clients get is the difference between two reads.
+//! Each node puts two kinds of entries into the registry: one for each of its online users, and one list for
+//! each room in which such a user shows. Only entries of living nodes count, so a lost message never leaves a
+//! ghost: a list is read again when its node announces a change, and at intervals anyway. What clients get is
+//! the difference between two reads.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -35,6 +35,13 @@ pub(super) enum Change {
     Came(UserId),
     Went(UserId),
     Shows(UserId),
+}
+
+/// What the clients that watch a user knew before a change.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    Offline,
+    Shown(Shown),
 }
 
 /// The presence on other nodes, and the work that this node has still to do for it.
@@ -109,7 +116,7 @@ impl ClusterPresence {
         self.rooms.contains_key(&room)
     }
 
-    /// Merges the lists of a room, and returns what has changed since the last read. The first read changes
+    /// Merges the lists of a room, and returns the changes since the last read. The first read changes
     /// nothing: it is the answer to a client that asks. Unless the registry is `complete`, users that are
     /// absent from it stay.
     pub(super) fn merge(&mut self, room: RoomId, lists: Vec<NodePresence>, complete: bool) -> Vec<Change> {
@@ -212,7 +219,7 @@ impl ClusterPresence {
 
     // ---- watched users
 
-    /// Clients here watch the user, and know now what they show as. Later changes come from
+    /// Clients here watch the user, and know their status now. Later changes come from
     /// [`announce`](Self::announce).
     pub(super) fn watch(&mut self, user: UserId, shown: Option<Shown>) {
         self.watched.entry(user).or_insert(shown);
@@ -238,12 +245,13 @@ impl ClusterPresence {
 
     /// The user shows as this now. Returns what the watching clients knew; `None` if nobody watches the user,
     /// or nothing has changed.
-    pub(super) fn announce(&mut self, user: &str, shown: Option<&Shown>) -> Option<Option<Shown>> {
+    pub(super) fn announce(&mut self, user: &str, shown: Option<&Shown>) -> Option<Before> {
         let known = self.watched.get_mut(user)?;
         if known.as_ref() == shown {
             return None;
         }
-        Some(std::mem::replace(known, shown.cloned()))
+        let before = std::mem::replace(known, shown.cloned());
+        Some(before.map_or(Before::Offline, Before::Shown))
     }
 }
 
@@ -333,10 +341,13 @@ mod tests {
             "nobody watches"
         );
         presence.watch("a".into(), None);
-        assert_eq!(presence.announce("a", Some(&shown(Online))), Some(None));
+        assert_eq!(
+            presence.announce("a", Some(&shown(Online))),
+            Some(Before::Offline)
+        );
         assert!(presence.is_announced("a"));
         assert_eq!(presence.announce("a", Some(&shown(Online))), None, "no change");
-        assert_eq!(presence.announce("a", None), Some(Some(shown(Online))));
+        assert_eq!(presence.announce("a", None), Some(Before::Shown(shown(Online))));
         presence.unwatch("a");
         assert!(!presence.is_watched("a"));
     }

@@ -30,8 +30,8 @@ pub(crate) struct SessionRegistry {
 pub(super) enum End {
     /// It is over, and can't be resumed, even before the store knows.
     Over,
-    /// Its connection was lost at this time. Until the store knows, the session resumes like that of a
-    /// connection whose loss nobody has noticed.
+    /// Its connection was lost at this time. Until the store knows, the session resumes like that of an open
+    /// connection.
     Lost(i64),
 }
 

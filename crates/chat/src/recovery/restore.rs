@@ -167,13 +167,9 @@ async fn rebuild(
             room.caught_up();
         }
     }
-    let joining = PendingJoin::begin(
-        &app.log,
-        Arc::clone(me) as _,
-        socket,
-        rooms,
-        app.config.join_buffer,
-    );
+    let session = Arc::clone(me) as _;
+    let joining = PendingJoin::begin(&app.log, session, socket, rooms, app.config.join_buffer);
+    let joining = joining.await.map_err(|_| "the server failed")?;
     if *joining.epoch() != *place.epoch {
         return Err("the log was restored meanwhile");
     }
@@ -241,7 +237,7 @@ fn frame(app: &App, room: &Room, placed: &LogEntry) -> Option<Frame> {
 /// rooms.
 pub(crate) async fn resume(app: &Arc<App>, me: &Arc<Session>, socket: &Socket, joining: PendingJoin) {
     let rooms: Vec<_> = joining.rooms().iter().map(|(room, _)| room.clone()).collect();
-    let Ok(seated) = joining.finish(|| ()) else {
+    let Ok(seated) = joining.finish(|_| ()).await else {
         // It was told that it is in. It comes back from where it is.
         return socket.close(Reason::SlowConsumer);
     };

@@ -109,8 +109,8 @@ impl Room {
 
     /// Ends a session's subscription.
     pub(crate) fn unsubscribe(&self, key: Key) {
-        // Bound to a name, so that the seat is dropped after the lock.
-        let _seat = self.subscribers.lock().remove(&key);
+        // The name keeps the subscriber until the lock is released.
+        let _subscriber = self.subscribers.lock().remove(&key);
     }
 
     /// Ends the subscriptions of all of a user's sockets, and returns them.

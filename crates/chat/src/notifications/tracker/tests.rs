@@ -50,13 +50,13 @@ fn the_next_number_is_sent_at_once_and_a_later_one_fetched() {
     assert_eq!(tracker.next_page(&ann, &phone).unwrap().after, Some(3));
     assert!(!tracker.give(&ann, &phone, &page(4, 4, false), &mut send));
     assert_eq!(given, [(1, 3), (2, 3), (1, 4), (2, 4)]);
-    let mut sent = Vec::new();
+    let mut reached = Vec::new();
     let mut send = |socket: &u64| {
-        sent.push(*socket);
+        reached.push(*socket);
         TAKEN
     };
     assert!(tracker.announce(&ann, 5, &mut send).is_empty());
-    assert_eq!(sent, [1, 2]);
+    assert_eq!(reached, [1, 2]);
     assert!(tracker.announce(&ann, 5, |_| panic!("twice")).is_empty());
     assert_eq!(tracker.announce(&ann, 7, |_| panic!("6 comes first")), [phone]);
 }

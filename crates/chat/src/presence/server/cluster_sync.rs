@@ -2,7 +2,7 @@
 //! (`writer`) and reads those of the others (`reader`), as `ClusterPresence` plans it.
 //!
 //! The task works at once when something changes here or when another node announces a change, and at
-//! intervals anyway: so nobody shows for long who is gone, whatever the bus loses.
+//! intervals anyway: so no user who is gone shows for long, whatever the bus loses.
 
 use std::{
     sync::{Arc, Weak},
@@ -119,9 +119,13 @@ impl ClusterSync {
     /// No client here watches these users any more.
     pub(super) fn unwatch(&self, users: &[UserId]) {
         let mut state = self.state.lock();
-        users.iter().for_each(|user| state.unwatch(user));
+        for user in users {
+            state.unwatch(user);
+        }
         drop(state);
-        users.iter().for_each(|user| self.cluster.user_went(user));
+        for user in users {
+            self.cluster.user_went(user);
+        }
     }
 
     /// The entries of other nodes under these keys, in their order.

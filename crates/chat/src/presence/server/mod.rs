@@ -1,4 +1,5 @@
-//! The presence server: announces users that come online, go offline or change their status, to each socket once.
+//! The presence server: announces users that come online, go offline or change their status, to each socket
+//! once.
 //!
 //! The rules of being online are in `tracker`, the sockets that get an event in `recipients`. The parts here
 //! connect them with sessions, rooms, the store and the clock; `status` has the users' choices, and
@@ -6,6 +7,7 @@
 
 mod cluster_sync;
 mod reader;
+mod rooms;
 mod status;
 mod writer;
 
@@ -23,7 +25,7 @@ use roomful_store::{RoomId, Store};
 pub(crate) use self::cluster_sync::ClusterSync;
 use super::{
     device::Device,
-    recipients::{Recipients, knows},
+    recipients::Recipients,
     tracker::{Choice, OnlineEntry, PresenceTracker, Recalled, WentOffline},
 };
 use crate::{
@@ -280,70 +282,6 @@ impl PresenceServer {
         let now = self.clock.now_ms();
         let everyone = self.tracker.lock().everyone();
         note_seen(Arc::clone(&self.store), everyone, now).await;
-    }
-
-    // ---- rooms
-
-    /// The user is online in a room, too. Tells the sockets there that do not know the user is online.
-    pub(crate) fn enter(&self, user: &UserId, room: RoomId) {
-        let mut tracker = self.tracker.lock();
-        let Some(others) = tracker.enter(user, room) else {
-            return;
-        };
-        self.changed(user, &[room]);
-        if self.shows_on_other_node(user, room) {
-            return;
-        }
-        let watchers = self.recipients.watchers_of(user);
-        let mut others_there = self.recipients.in_rooms(user, &[room]);
-        others_there.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, &others));
-        self.announce(user, &tracker, others_there.into_values());
-    }
-
-    /// The user is not online in a room any more.
-    pub(crate) fn leave(self: &Arc<Self>, user: &UserId, room: RoomId) {
-        let mut tracker = self.tracker.lock();
-        let before = tracker.count_in(room);
-        tracker.leave(user, room);
-        self.changed(user, &[room]);
-        if before > 0 && tracker.count_in(room) == 0 {
-            let now = self.clock.now_ms();
-            if self.sync.is_some() {
-                let presence = Arc::clone(self);
-                tokio::spawn(async move { presence.emptied_here(vec![room], now).await });
-            } else {
-                self.lifecycle.room_emptied(room, now);
-            }
-        }
-    }
-
-    /// Up to `most` of the users who show in a room.
-    pub(crate) fn online_in(&self, room: RoomId, most: usize) -> Vec<OnlineEntry> {
-        let mut online = self.tracker.lock().showing_in(room, most);
-        let (on_other_nodes, _) = self.on_other_nodes(room, most.saturating_sub(online.len()));
-        online.extend(on_other_nodes);
-        online
-    }
-
-    /// How many users show in a room.
-    pub(crate) fn count_in(&self, room: RoomId) -> usize {
-        let here = self.tracker.lock().count_showing(room);
-        here + self.on_other_nodes(room, 0).1
-    }
-
-    /// Up to `most` of the users who are online in a room on this node, invisible ones included.
-    pub(crate) fn everyone_in(&self, room: RoomId, most: usize) -> Vec<UserId> {
-        let tracker = self.tracker.lock();
-        tracker.everyone_in(room).take(most).cloned().collect()
-    }
-
-    /// How many users are online in a room on this node, invisible ones included.
-    pub(crate) fn count_everyone_in(&self, room: RoomId) -> usize {
-        self.tracker.lock().count_in(room)
-    }
-
-    pub(crate) fn users_online(&self) -> usize {
-        self.tracker.lock().len()
     }
 
     // ---- subscriptions

@@ -20,7 +20,7 @@ use crate::{
     events::presence::{OFFLINE, ONLINE, Offline, Online, STATUS, ShowsAs},
     presence::{
         change_index::{self, ChangeIndex, Changed},
-        cluster_presence::Change,
+        cluster_presence::{Before, Change},
         device::Device,
         recipients::knows,
         tracker::{Choice, OnlineEntry},
@@ -34,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl PresenceServer {
     // ---- for answers
 
-    /// Reads the other nodes' lists of these rooms, unless they are known. Gives up after a moment: the caller's answer
-    /// then tells of this node alone.
+    /// Reads the other nodes' lists of these rooms, unless they are known. Gives up after a moment: the
+    /// caller's answer then tells of this node alone.
     pub(crate) async fn ensure_rooms_read(&self, rooms: &[RoomId]) {
         let Some(sync) = &self.sync else { return };
         let rooms: Vec<_> = {
@@ -205,8 +205,8 @@ impl PresenceServer {
         Ok(rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect())
     }
 
-    /// Announces the changes of a user, who shows as `now` on the other nodes, to the rooms' sockets. Leaves out rooms
-    /// in which the user is online here: for those this node announces by itself.
+    /// Announces the changes of a user, who shows as `now` on the other nodes, to the rooms' sockets. Leaves
+    /// out rooms in which the user is online here: for those this node announces by itself.
     fn tell_change(
         &self,
         sync: &ClusterSync,
@@ -281,7 +281,7 @@ impl PresenceServer {
             }
             let watchers: Vec<Socket> = self.recipients.watchers_of(user).into_values().collect();
             match (before, now) {
-                (None, Some(shown)) => {
+                (Before::Offline, Some(shown)) => {
                     let choice = shown.choice();
                     let event = Online::new(user, self.clock.now_ms(), &choice);
                     self.recipients.send(user, ONLINE, &event, watchers);

@@ -71,7 +71,7 @@ impl PresenceServer {
         }
     }
 
-    /// Puts the entry of a user who has come to this node. Returns whether they are on another node already;
+    /// Puts the entry of a user that has come to this node. Returns whether they are on another node already;
     /// false if the registry does not tell in time.
     pub(super) async fn is_on_other_node(&self, user: &UserId) -> bool {
         let Some(sync) = &self.sync else { return false };
@@ -100,8 +100,8 @@ impl PresenceServer {
         sync.cluster.command(&Control::Joined { room, user }).await
     }
 
-    /// Announces users who went offline on this node and are on no other. Announces nobody while the registry
-    /// can't be asked.
+    /// Announces users that went offline on this node and are on no other. Announces none while the registry
+    /// fails.
     pub(super) async fn report_departures(&self, sync: &ClusterSync) -> Result<(), ChatError> {
         loop {
             let Some(departure) = sync.state.lock().pop_departure() else {

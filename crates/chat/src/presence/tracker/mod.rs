@@ -76,8 +76,9 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
 
     // ---- sessions
 
-    /// A session of `user` begins. True if that brings the user online; false if they are online already, also by
-    /// grace. Then `recalled` does not count: the user may have chosen another status since it was read.
+    /// A session of `user` begins. True if that brings the user online; false if they are online already,
+    /// also by grace. Then `recalled` does not count: the user may have chosen another status since it was
+    /// read.
     pub fn connect(&mut self, user: &UserId, name: Option<Arc<str>>, recalled: Recalled) -> bool {
         if let Some(entry) = self.users.get_mut(user) {
             entry.sessions = entry.sessions.saturating_add(1);

@@ -40,7 +40,7 @@ fn a_user_goes_offline_with_the_last_device_and_was_last_seen_then() {
     assert!(presence.is_empty());
 }
 
-/// A user connects who has chosen this status earlier.
+/// A user with this earlier choice connects.
 fn come(presence: &mut PresenceTracker<u8>, name: &str, status: ChosenStatus, last_seen: i64) -> bool {
     let recalled = Recalled {
         choice: choice(status),
@@ -141,7 +141,8 @@ fn a_token_with_a_name_replaces_the_name_and_one_without_keeps_it() {
     assert_eq!(presence.entry("a").unwrap().name.as_deref(), Some("Ann"));
 }
 
-/// The model: for each user the sessions and the end of the last one, from which it computes everything each time.
+/// The model: for each user the sessions and the end of the last one, from which it computes everything each
+/// time.
 #[derive(Default)]
 struct Naive {
     sessions: BTreeMap<u8, u32>,

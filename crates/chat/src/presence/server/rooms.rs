@@ -1,0 +1,75 @@
+//! The online users of each room: entering, leaving and lists.
+
+use std::sync::Arc;
+
+use roomful_store::RoomId;
+
+use super::PresenceServer;
+use crate::{
+    presence::{recipients::knows, tracker::OnlineEntry},
+    types::UserId,
+};
+
+impl PresenceServer {
+    /// The user is online in a room, too. Tells the sockets there that do not know the user is online.
+    pub(crate) fn enter(&self, user: &UserId, room: RoomId) {
+        let mut tracker = self.tracker.lock();
+        let Some(others) = tracker.enter(user, room) else {
+            return;
+        };
+        self.changed(user, &[room]);
+        if self.shows_on_other_node(user, room) {
+            return;
+        }
+        let watchers = self.recipients.watchers_of(user);
+        let mut others_there = self.recipients.in_rooms(user, &[room]);
+        others_there.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, &others));
+        self.announce(user, &tracker, others_there.into_values());
+    }
+
+    /// The user is not online in a room any more.
+    pub(crate) fn leave(self: &Arc<Self>, user: &UserId, room: RoomId) {
+        let mut tracker = self.tracker.lock();
+        let before = tracker.count_in(room);
+        tracker.leave(user, room);
+        self.changed(user, &[room]);
+        if before > 0 && tracker.count_in(room) == 0 {
+            let now = self.clock.now_ms();
+            if self.sync.is_some() {
+                let presence = Arc::clone(self);
+                tokio::spawn(async move { presence.emptied_here(vec![room], now).await });
+            } else {
+                self.lifecycle.room_emptied(room, now);
+            }
+        }
+    }
+
+    /// Up to `most` of the users who show in a room.
+    pub(crate) fn online_in(&self, room: RoomId, most: usize) -> Vec<OnlineEntry> {
+        let mut online = self.tracker.lock().showing_in(room, most);
+        let (on_other_nodes, _) = self.on_other_nodes(room, most.saturating_sub(online.len()));
+        online.extend(on_other_nodes);
+        online
+    }
+
+    /// How many users show in a room.
+    pub(crate) fn count_in(&self, room: RoomId) -> usize {
+        let here = self.tracker.lock().count_showing(room);
+        here + self.on_other_nodes(room, 0).1
+    }
+
+    /// Up to `most` of the users who are online in a room on this node, invisible ones included.
+    pub(crate) fn everyone_in(&self, room: RoomId, most: usize) -> Vec<UserId> {
+        let tracker = self.tracker.lock();
+        tracker.everyone_in(room).take(most).cloned().collect()
+    }
+
+    /// How many users are online in a room on this node, invisible ones included.
+    pub(crate) fn count_everyone_in(&self, room: RoomId) -> usize {
+        self.tracker.lock().count_in(room)
+    }
+
+    pub(crate) fn users_online(&self) -> usize {
+        self.tracker.lock().len()
+    }
+}
