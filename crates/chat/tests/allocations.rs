@@ -66,7 +66,7 @@ async fn talk(everybody: &[SioClient]) {
 }
 
 #[test]
-fn a_message_costs_the_same_however_many_get_it() {
+fn a_message_allocates_the_same_for_any_number_of_recipients() {
     // From its bytes to its ack, without what the store's own thread does.
     const MESSAGE: u64 = 37;
     let (few, many) = (count(10), count(110));

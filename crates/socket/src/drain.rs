@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn all_go_in_even_shares() {
+    fn waves_are_even_shares() {
         for sessions in [0, 1, 3, 10, 999, 100_000] {
             let waves = waves(sessions, 1000, 100);
             let shares: Vec<_> = waves.iter().map(|wave| wave.share).collect();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn without_time_there_is_one_wave() {
+    fn a_drain_without_duration_has_one_wave() {
         let all = Wave {
             share: 7,
             progress: 1000,

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dialect_is_known_by_the_order_of_the_query() {
+    fn the_query_order_identifies_the_client_kind() {
         for (query, client_kind) in [
             ("EIO=4&transport=websocket", ClientKind::Stock),
             ("EIO=4&transport=polling&t=abc", ClientKind::Stock),

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_is_no_id() {
+    fn invalid_ids_are_refused() {
         for text in [
             "",
             "__proto__",
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_id_does_not_print_itself_in_debug_output() {
+    fn debug_output_hides_session_ids() {
         let id = SessionId::random();
         assert!(!format!("{id:?}").contains(id.as_str()));
     }

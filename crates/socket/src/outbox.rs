@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_frames_are_bounded_until_written() {
+    fn bytes_and_frames_are_limited_until_written() {
         let mut outbox = Outbox::default();
         assert_eq!(push(&mut outbox, "12345"), Ok(Pushed::Queued));
         assert_eq!(push(&mut outbox, "12345"), Ok(Pushed::Queued));
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn one_frame_over_the_bound_fits_an_empty_outbox_only() {
+    fn an_oversized_frame_fits_only_an_empty_outbox() {
         let mut outbox = Outbox::default();
         assert_eq!(push(&mut outbox, "123456789012"), Ok(Pushed::Queued));
         assert_eq!(push(&mut outbox, "1"), Err(Overflow));
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_state_replaces_a_waiting_one_in_its_place() {
+    fn the_newest_state_replaces_a_queued_one() {
         let mut outbox = Outbox::default();
         outbox.push(frame("a1"), Class::Latest(1), BOUNDS).unwrap();
         push(&mut outbox, "m").unwrap();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_has_begun_to_leave_is_not_replaced() {
+    fn a_partly_written_state_is_not_replaced() {
         let mut outbox = Outbox::default();
         outbox.push(frame("a1"), Class::Latest(1), BOUNDS).unwrap();
         outbox.advance(1);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_into_a_frame_that_has_begun() {
+    fn frames_are_never_inserted_into_a_partly_written_one() {
         let mut outbox = Outbox::default();
         push(&mut outbox, "1234").unwrap();
         push(&mut outbox, "56").unwrap();
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn of_pongs_that_have_not_left_the_newest_wins() {
+    fn a_new_pong_replaces_a_queued_one() {
         let mut outbox = Outbox::default();
         push(&mut outbox, "12").unwrap();
         outbox.queue_pong(frame("p1"));
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_comes_after_what_is_flushed() {
+    fn a_close_follows_the_flushed_frames() {
         let mut outbox = Outbox::default();
         push(&mut outbox, "12").unwrap();
         outbox.close(frame("close"), true);
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_counts_no_longer() {
+    fn dropped_frames_do_not_count() {
         let mut outbox = Outbox::default();
         push(&mut outbox, "1234").unwrap();
         push(&mut outbox, "5").unwrap();

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_frame_comes_first_and_attachments_follow() {
+    fn attachments_follow_the_text_frame() {
         let mut payload = Payload::one(&1).unwrap();
         payload.push_binary(Bytes::from_static(&[1, 2, 3]));
         let prepared = Prepared::event("/", "message", None, &payload);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_can_be_taken_off_again() {
+    fn without_offset_restores_the_plain_event() {
         for size in [0, 100, 125, 70_000] {
             let mut payload = Payload::one(&"x".repeat(size)).unwrap();
             if size == 100 {

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_told_and_what_follows_together_after_the_pause() {
+    fn the_first_occurrence_is_logged_and_later_ones_are_summed() {
         let (throttled_log, start) = (ThrottledLog::new(Duration::from_secs(10)), Instant::now());
         let at = |ms| throttled_log.record(start + Duration::from_millis(ms));
         assert_eq!(at(0), Some(1));

@@ -172,7 +172,7 @@ async fn hear(client: &mut WsClient, begin: &str) {
 }
 
 #[test]
-fn a_message_costs_the_same_however_many_get_it() {
+fn a_message_allocates_the_same_for_any_number_of_recipients() {
     // To prepare it, and to find the room.
     const MESSAGE: u64 = 6;
     for clients in [10, 110] {
@@ -182,7 +182,7 @@ fn a_message_costs_the_same_however_many_get_it() {
 }
 
 #[test]
-fn what_waits_for_a_client_costs_one_place() {
+fn a_queued_frame_allocates_at_most_one_slot() {
     const BURST: usize = 8;
     let [few, many] = [10, 110].map(|clients| {
         let mut scene = Scene::warm(clients, NEVER);
@@ -192,7 +192,7 @@ fn what_waits_for_a_client_costs_one_place() {
 }
 
 #[test]
-fn each_event_costs_the_same() {
+fn each_event_allocates_the_same() {
     // Namespace, name and arguments; the queue; the handler's future; the answer and what its copies share.
     const EVENT: u64 = 7;
     let mut scene = Scene::with(1, NEVER);
@@ -203,7 +203,7 @@ fn each_event_costs_the_same() {
 }
 
 #[test]
-fn a_sign_of_life_costs_nothing() {
+fn a_heartbeat_allocates_nothing() {
     let mut scene = Scene::warm(100, Duration::from_millis(20));
     // The runtime's own queue has to grow once for as many tasks. What does not fit one write wakes each of them.
     scene.fan_out(100);

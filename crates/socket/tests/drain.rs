@@ -35,7 +35,7 @@ async fn polling(address: std::net::SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn clients_go_in_waves_each_with_a_hint_before_its_end() {
+async fn a_drain_ends_connections_in_waves_and_hints_each_client_first() {
     let (address, server) = start(|builder| builder, |server| drop(server.of("/"))).await;
     let mut clients = Vec::new();
     for _ in 0..20 {
@@ -67,7 +67,7 @@ async fn clients_go_in_waves_each_with_a_hint_before_its_end() {
 }
 
 #[tokio::test]
-async fn polling_clients_hear_of_it_parked_or_with_their_next_poll() {
+async fn a_drain_cuts_polls_after_the_last_frames() {
     let (address, server) = start(|builder| builder, |server| drop(server.of("/"))).await;
     let (parked, between) = (polling(address).await, polling(address).await);
     let mut poll = HttpClient::connect(address).await.unwrap();
@@ -95,7 +95,7 @@ async fn polling_clients_hear_of_it_parked_or_with_their_next_poll() {
 }
 
 #[tokio::test]
-async fn who_was_ended_before_and_does_not_poll_keeps_nobody_waiting() {
+async fn a_drain_does_not_wait_for_sessions_that_ended_before() {
     let (address, server) = start(
         |builder| builder.linger(Duration::from_millis(50)),
         |server| drop(server.of("/")),
@@ -109,7 +109,7 @@ async fn who_was_ended_before_and_does_not_poll_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn nobody_new_gets_in_meanwhile_and_those_inside_go_on() {
+async fn a_draining_server_refuses_new_clients_and_serves_the_others() {
     let echo = |server: &WebSocketServer| {
         server
             .of("/")
@@ -143,7 +143,7 @@ async fn nobody_new_gets_in_meanwhile_and_those_inside_go_on() {
 }
 
 #[tokio::test]
-async fn a_handler_that_does_not_end_is_counted_not_waited_for() {
+async fn a_drain_counts_stuck_handlers_and_does_not_wait_for_them() {
     let gate = Arc::new(Semaphore::new(0));
     let held = gate.clone();
     let (address, server) = start(
@@ -169,7 +169,7 @@ async fn a_handler_that_does_not_end_is_counted_not_waited_for() {
 }
 
 #[tokio::test]
-async fn an_empty_server_is_drained_at_once() {
+async fn a_drain_of_an_empty_server_returns_at_once() {
     let (_, server) = start(|builder| builder, |_| {}).await;
     let started = Instant::now();
     let drained = server.drain(Drain::over(Duration::from_mins(1))).await;

@@ -52,7 +52,7 @@ async fn assert_gone(address: std::net::SocketAddr, path: &str) {
 }
 
 #[tokio::test]
-async fn requests_out_of_order_get_the_protocols_numbers() {
+async fn invalid_requests_get_the_error_codes_of_the_protocol() {
     let (address, _server) = start(|builder| builder, echo).await;
     let rows = [
         ("GET", "/socket.io/?EIO=4", 0),
@@ -92,7 +92,7 @@ async fn the_version_cannot_change_within_a_session() {
 }
 
 #[tokio::test]
-async fn packets_travel_both_ways_by_polling_binary_too() {
+async fn polling_carries_text_and_binary_both_ways() {
     let (address, _server) = start(|builder| builder, echo).await;
     let path = joined(address).await;
     let body = "42[\"echo\",1]\u{1e}451-[\"echo\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQIDBA==";
@@ -114,7 +114,7 @@ async fn packets_travel_both_ways_by_polling_binary_too() {
 }
 
 #[tokio::test]
-async fn a_second_poll_ends_the_session_and_the_first_hears_of_it() {
+async fn a_second_poll_ends_the_session_and_closes_the_first() {
     let (address, _server) = start(|builder| builder, echo).await;
     let path = joined(address).await;
     let mut first = HttpClient::connect(address).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_close_packet_releases_the_parked_poll_with_a_noop() {
 }
 
 #[tokio::test]
-async fn bad_posts_are_answered_and_end_the_session() {
+async fn invalid_posts_get_an_error_and_end_the_session() {
     let rows: [(&str, &str, &[u8], u16); 7] = [
         ("an unknown packet", "text/plain", b"abc", 400),
         ("an empty packet", "text/plain", b"4a\x1e\x1e4b", 400),
@@ -187,7 +187,7 @@ async fn bad_posts_are_answered_and_end_the_session() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_or_the_session_ends() {
+async fn a_missing_pong_ends_the_session() {
     let short = Duration::from_millis(50);
     let (address, _patient) = start(
         |builder| builder.ping_interval(short).ping_timeout(PATIENCE),
@@ -227,7 +227,7 @@ async fn probe(address: std::net::SocketAddr, path: &str) -> WsClient {
 }
 
 #[tokio::test]
-async fn a_websocket_takes_over_from_polling_and_nothing_is_lost() {
+async fn an_upgrade_loses_no_message() {
     let (address, _server) = start(|builder| builder, echo).await;
     let path = joined(address).await;
     let mut poll = HttpClient::connect(address).await.unwrap();
@@ -268,7 +268,7 @@ async fn a_websocket_takes_over_from_polling_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn a_probe_that_breaks_the_rules_leaves_the_session_polling() {
+async fn an_invalid_probe_leaves_the_session_polling() {
     let (address, _server) = start(|builder| builder, echo).await;
     let path = joined(address).await;
     for wrong in ["5", "4hello", "2", "x"] {
@@ -286,7 +286,7 @@ async fn a_probe_that_breaks_the_rules_leaves_the_session_polling() {
 }
 
 #[tokio::test]
-async fn an_unfinished_probe_is_given_up_and_another_may_try() {
+async fn a_probe_times_out_and_another_may_follow() {
     let (address, _server) = start(|builder| builder.upgrade_timeout(Duration::from_millis(50)), echo).await;
     let path = joined(address).await;
     let mut socket = probe(address, &path).await;
@@ -300,7 +300,7 @@ async fn an_unfinished_probe_is_given_up_and_another_may_try() {
 }
 
 #[tokio::test]
-async fn large_answers_are_compressed_for_those_who_accept_it() {
+async fn large_answers_are_compressed_if_the_client_accepts_it() {
     let (address, _server) = start(|builder| builder, echo).await;
     let path = joined(address).await;
     let text = "compressible ".repeat(500);
@@ -324,7 +324,7 @@ async fn large_answers_are_compressed_for_those_who_accept_it() {
 }
 
 #[tokio::test]
-async fn foreign_pages_are_refused_on_both_transports() {
+async fn foreign_origins_are_refused_on_both_transports() {
     let (address, _server) = start(|builder| builder.cors(["https://app.example"]), echo).await;
     let request = |origin: &'static str| async move {
         http::request(address, "GET", POLLING, &[("origin", origin)], b"")
@@ -397,7 +397,7 @@ async fn broken_websocket_handshakes_get_a_plain_400() {
 }
 
 #[tokio::test]
-async fn bad_frames_close_with_the_code_they_deserve() {
+async fn invalid_frames_close_with_their_close_code() {
     let (address, _server) = start(|builder| builder.max_payload(1000), echo).await;
     let mut too_long = vec![0x82, 0xfe, 0x10, 0x00];
     too_long.extend_from_slice(&[0; 4]);
@@ -427,7 +427,7 @@ async fn websocket_pings_are_answered_between_messages() {
 }
 
 #[tokio::test]
-async fn sessions_are_bounded_in_all_and_by_address() {
+async fn sessions_are_limited_in_total_and_per_address() {
     let (address, server) = start(|builder| builder.max_sessions_per_ip(Some(2)), echo).await;
     let first = WsClient::connect(address, WEBSOCKET, &[]).await.unwrap();
     let _second = open_polling(address).await;
@@ -444,7 +444,7 @@ async fn sessions_are_bounded_in_all_and_by_address() {
 }
 
 #[tokio::test]
-async fn base64_is_taken_on_a_websocket_too() {
+async fn base64_is_accepted_over_websocket() {
     let (address, _server) = start(|builder| builder, echo).await;
     let mut socket = WsClient::connect(address, WEBSOCKET, &[]).await.unwrap();
     assert!(matches!(socket.recv().await.unwrap(), Frame::Text(_)));
@@ -463,7 +463,7 @@ async fn base64_is_taken_on_a_websocket_too() {
 }
 
 #[tokio::test]
-async fn a_polling_flood_is_taken_no_faster_than_it_is_handled() {
+async fn posts_wait_until_earlier_events_are_handled() {
     let gate = Arc::new(Semaphore::new(0));
     let opened = gate.clone();
     let (address, _server) = start(
@@ -493,7 +493,7 @@ async fn a_polling_flood_is_taken_no_faster_than_it_is_handled() {
 }
 
 #[tokio::test]
-async fn new_sessions_are_taken_while_the_application_says_so_and_those_inside_go_on() {
+async fn accept_while_refuses_new_sessions_and_keeps_open_ones() {
     let (address, server) = start(|builder| builder, echo).await;
     let accepts = Arc::new(AtomicBool::new(true));
     let asked = accepts.clone();

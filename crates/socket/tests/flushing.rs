@@ -39,7 +39,7 @@ async fn connect(address: std::net::SocketAddr) -> WsClient {
 
 /// Numbers from several threads at once, while clients ask for pongs, and some text that fills the kernel's buffers now and then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_many_emit_at_once_comes_whole_and_in_the_order_of_each() {
+async fn concurrent_emits_arrive_whole_and_in_order() {
     const EMITTERS: usize = 4;
     const EVENTS: u64 = 500;
     let (address, server) = fixture::start(
@@ -101,7 +101,7 @@ fn serve_in(runtime: &Runtime, server: &WebSocketServer) -> std::net::SocketAddr
 
 /// A server may be served by several runtimes, and the tasks that write run on the one that came first.
 #[test]
-fn connections_outlive_the_runtime_that_wrote_for_them() {
+fn connections_survive_the_runtime_of_their_flush_worker() {
     let runtime = || {
         Builder::new_multi_thread()
             .worker_threads(1)

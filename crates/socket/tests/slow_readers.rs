@@ -54,7 +54,7 @@ async fn hear(client: &mut WsClient, begin: &str) {
 }
 
 #[tokio::test]
-async fn readers_that_stop_hold_no_more_than_their_bound_and_hurt_nobody() {
+async fn stopped_readers_hold_a_bounded_outbox_and_harm_no_other_client() {
     let recorder = DebuggingRecorder::new();
     let mut counters = Counters {
         figures: recorder.snapshotter(),

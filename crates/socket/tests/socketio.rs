@@ -50,7 +50,7 @@ async fn assert_closed(socket: &mut WsClient, what: &str) {
 }
 
 #[tokio::test]
-async fn middleware_may_refuse_with_a_message_and_data() {
+async fn middleware_refuses_with_a_message_and_data() {
     let (address, _server) = start(
         |builder| builder,
         |server| {
@@ -82,7 +82,7 @@ async fn middleware_may_refuse_with_a_message_and_data() {
 }
 
 #[tokio::test]
-async fn a_panicking_middleware_lets_nobody_in_and_a_panicking_handler_hurts_nobody_else() {
+async fn panics_in_middleware_refuse_the_client_and_panics_in_handlers_harm_no_other() {
     let (address, _server) = start(
         |builder| builder,
         |server| {
@@ -109,7 +109,7 @@ async fn a_panicking_middleware_lets_nobody_in_and_a_panicking_handler_hurts_nob
 }
 
 #[tokio::test]
-async fn dynamic_namespaces_come_and_go_with_their_clients() {
+async fn dynamic_namespaces_exist_while_they_have_clients() {
     let (address, server) = start(
         |builder| builder,
         |server| {
@@ -140,7 +140,7 @@ async fn dynamic_namespaces_come_and_go_with_their_clients() {
 }
 
 #[tokio::test]
-async fn events_are_handled_in_order_while_acks_pass_by() {
+async fn acks_overtake_queued_events() {
     let (address, _server) = start(
         |builder| builder,
         |server| {
@@ -181,7 +181,7 @@ async fn events_are_handled_in_order_while_acks_pass_by() {
 }
 
 #[tokio::test]
-async fn a_flood_is_read_no_faster_than_it_is_handled() {
+async fn reading_pauses_while_events_are_queued() {
     let handled = Arc::new(AtomicUsize::new(0));
     let counter = handled.clone();
     let (address, _server) = start(
@@ -208,7 +208,7 @@ async fn a_flood_is_read_no_faster_than_it_is_handled() {
 }
 
 #[tokio::test]
-async fn rooms_choose_who_gets_what() {
+async fn broadcasts_reach_the_selected_rooms() {
     let (address, server) = start(
         |builder| builder,
         |server| {
@@ -268,7 +268,7 @@ async fn rooms_choose_who_gets_what() {
 }
 
 #[tokio::test]
-async fn answers_of_many_are_gathered_and_the_silent_and_the_lost_are_named() {
+async fn a_broadcast_reports_answers_time_outs_and_disconnects() {
     let (address, server) = start(|builder| builder, |server| drop(server.of("/"))).await;
     let (quick, silent, leaving) = (
         connect(address).await,
@@ -311,7 +311,7 @@ async fn answers_of_many_are_gathered_and_the_silent_and_the_lost_are_named() {
 }
 
 #[tokio::test]
-async fn binary_goes_both_ways() {
+async fn binary_events_travel_both_ways() {
     let (address, _server) = start(
         |builder| builder,
         |server| {
@@ -377,7 +377,7 @@ async fn packets_out_of_order_close_the_connection() {
 }
 
 #[tokio::test]
-async fn whoever_joins_no_namespace_in_time_is_let_go() {
+async fn a_client_without_a_namespace_times_out() {
     let (address, _server) = start(
         |builder| builder.connect_timeout(Duration::from_millis(50)),
         |server| drop(server.of("/")),
@@ -395,7 +395,7 @@ async fn whoever_joins_no_namespace_in_time_is_let_go() {
 }
 
 #[tokio::test]
-async fn namespaces_of_one_connection_are_bounded() {
+async fn namespaces_of_one_connection_are_limited() {
     let (address, _server) = start(
         |builder| builder.max_namespaces(2),
         |server| drop(server.of_dynamic(|_| true)),
@@ -412,7 +412,7 @@ async fn namespaces_of_one_connection_are_bounded() {
 }
 
 #[tokio::test]
-async fn the_disconnect_handler_comes_after_all_that_the_client_had_sent() {
+async fn the_disconnect_handler_runs_after_all_queued_events() {
     let (log, mut entries) = mpsc::channel(16);
     let (address, _server) = start(
         |builder| builder,
@@ -457,7 +457,7 @@ async fn the_disconnect_handler_comes_after_all_that_the_client_had_sent() {
 }
 
 #[tokio::test]
-async fn the_server_ends_a_namespace_or_the_whole_connection() {
+async fn disconnect_ends_a_namespace_or_the_whole_connection() {
     let (address, server) = start(|builder| builder, |server| drop(server.of("/"))).await;
     let client = connect(address).await;
     let socket = server.of("/").sockets().pop().unwrap();
@@ -484,7 +484,7 @@ async fn the_server_ends_a_namespace_or_the_whole_connection() {
 }
 
 #[tokio::test]
-async fn what_may_be_lost_is_dropped_before_anybody_is_closed() {
+async fn volatile_frames_are_dropped_before_a_client_is_closed() {
     let (address, server) = start(
         |builder| builder.outbox(64 * 1024, 1024),
         |server| drop(server.of("/")),
@@ -523,7 +523,7 @@ async fn what_may_be_lost_is_dropped_before_anybody_is_closed() {
 }
 
 #[tokio::test]
-async fn reserved_names_are_refused_on_the_way_out_too() {
+async fn emitting_a_reserved_name_is_an_error() {
     let server = WebSocketServer::builder().build();
     for name in [
         "connect",
@@ -540,7 +540,7 @@ async fn reserved_names_are_refused_on_the_way_out_too() {
 }
 
 #[tokio::test]
-async fn a_handler_that_waits_for_an_answer_hears_at_once_that_its_client_left() {
+async fn a_waiting_handler_is_notified_when_its_client_leaves() {
     let (outcome, mut outcomes) = mpsc::channel(1);
     let (address, _server) = start(
         |builder| builder,
@@ -566,7 +566,7 @@ async fn a_handler_that_waits_for_an_answer_hears_at_once_that_its_client_left()
 }
 
 #[tokio::test]
-async fn a_closure_that_panics_before_its_future_leaves_no_ghost() {
+async fn a_handler_that_panics_before_its_future_still_disconnects() {
     let (address, server) = start(
         |builder| builder,
         |server| {
@@ -586,7 +586,7 @@ async fn a_closure_that_panics_before_its_future_leaves_no_ghost() {
 }
 
 #[tokio::test]
-async fn whom_the_middleware_throws_out_never_gets_in() {
+async fn a_socket_disconnected_by_the_middleware_never_connects() {
     let (address, server) = start(
         |builder| builder,
         |server| {

@@ -108,7 +108,7 @@ fn an_idle_decoder_is_one_word() {
 }
 
 #[test]
-fn a_whole_message_is_lent_from_the_read_buffer() {
+fn a_whole_message_is_borrowed_from_the_read_buffer() {
     let mut bytes = frame(FIN | TEXT, b"hello");
     let range = bytes.as_ptr_range();
     let decoded = Decoder::default().decode(&Limits::default(), &mut bytes).unwrap();

@@ -115,7 +115,7 @@ fn arguments_are_read_one_by_one() {
 }
 
 #[test]
-fn what_is_no_json_is_not_pushed() {
+fn an_argument_that_is_not_json_is_not_pushed() {
     let not_json = std::collections::HashMap::from([((1, 2), 3)]);
     let mut payload = Payload::one("a").unwrap();
     assert!(payload.push(&not_json).is_err());

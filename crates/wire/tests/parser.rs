@@ -17,7 +17,7 @@ fn encoded(packet: &Packet) -> String {
 }
 
 #[test]
-fn packets_that_are_their_own_echo() {
+fn packets_that_encode_to_themselves() {
     let rows = [
         "0",
         "0/admin,",

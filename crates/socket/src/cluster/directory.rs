@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_card_may_lie_in_a_larger_object() {
+    fn a_node_address_may_be_part_of_a_larger_object() {
         let tag = NodeTag::random();
         let info = format!(r#"{{"version":"1","tag":"{tag}","advertise":"10.0.0.1:3000","n":1}}"#);
         let card = NodeAddress::from_bytes(info.as_bytes()).unwrap();
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_a_host_with_a_port_and_no_more() {
+    fn an_address_is_a_host_and_a_port() {
         let authority = |advertise: &str| {
             NodeAddress {
                 tag: NodeTag::random(),

@@ -367,7 +367,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_concerns_one_connection_is_not_passed_on() {
+    fn hop_by_hop_headers_are_removed() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("connection", "keep-alive, X-Mine, Content-Length"),

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_who_miss_at_once_ask_once() {
+    async fn concurrent_misses_read_the_directory_once() {
         let (listed, peer_cache) = peer_cache();
         let there = node_address();
         listed.nodes.lock().push(there.clone());
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn made_up_tags_do_not_drive_the_directory_and_a_newcomer_is_found() {
+    async fn invented_tags_do_not_flood_the_directory_and_a_new_node_is_found() {
         let (listed, peer_cache) = peer_cache();
         assert!(peer_cache.find(NodeTag::random()).await.is_none());
         tokio::time::advance(Duration::from_millis(1)).await;
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_question_given_up_midway_answers_nobody() {
+    async fn a_cancelled_read_does_not_count() {
         let (listed, peer_cache) = peer_cache();
         let there = node_address();
         listed.nodes.lock().push(there.clone());
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_was_not_reached_is_asked_for_again() {
+    async fn an_unreachable_node_is_looked_up_again() {
         let (listed, peer_cache) = peer_cache();
         let there = node_address();
         listed.nodes.lock().push(there.clone());

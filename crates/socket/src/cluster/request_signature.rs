@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_holds_for_its_own_request_only() {
+    fn a_signature_is_valid_for_its_own_request_only() {
         let request_signature = RequestSigner::new(b"0123456789abcdef");
         let mut genuine = request("GET", "sid=a");
         assert_eq!(request_signature.check(&genuine), Ok(None));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_headers_are_forged() {
+    fn invented_signatures_are_invalid() {
         let request_signature = RequestSigner::new(b"0123456789abcdef");
         let other = request_signature.header(&request("GET", "sid=a"), CLIENT);
         let swapped = other.to_str().unwrap().replace("192.0.2.7", "192.0.2.8");

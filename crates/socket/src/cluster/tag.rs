@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_comes_off_an_id_and_nothing_else_does() {
+    fn only_session_ids_split_into_tag_and_secret() {
         let tag = NodeTag::random();
         assert_eq!(NodeTag::split(&format!("{tag}secret")), Some((tag, "secret")));
         for text in ["", "short", "__protoé_and_more", "../../..//etc", "127.0.0.1:80"] {

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_tunnel_stands_still_only_if_nothing_moves() {
+    async fn a_tunnel_is_idle_only_without_traffic() {
         let transferred = AtomicU64::new(0);
         let idle = Duration::from_secs(10);
         let busy = async {

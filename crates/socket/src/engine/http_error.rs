@@ -61,7 +61,7 @@ impl HttpError {
         }
     }
 
-    /// Says it as JSON, or in plain words to who wanted a WebSocket.
+    /// JSON, or plain text for WebSocket requests.
     pub(super) fn respond(self, upgrade: bool) -> Response<Body> {
         let body = if upgrade {
             self.message().to_owned()
@@ -75,7 +75,7 @@ impl HttpError {
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         if upgrade {
-            // RFC 6455, 4.4: who comes with another version is told ours.
+            // RFC 6455, 4.4: name the supported version.
             response
                 .headers_mut()
                 .insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));

@@ -1,4 +1,4 @@
-//! HTTP long-polling: a GET that waits for packets, a POST that brings some.
+//! HTTP long-polling: GET requests that wait for packets and POST requests that deliver them.
 
 use std::{
     io::Write,
@@ -23,10 +23,10 @@ use super::{
 };
 use crate::{outbox::Batch, reason::Reason};
 
-/// Packets in one POST. More is no chat but an attack on the decoder.
+/// Maximum number of packets in one POST. More would only burden the decoder.
 const MAX_PACKETS: usize = 4096;
 
-/// A request with the id of a live session.
+/// Handles a request with the id of an open session.
 pub(super) async fn handle(
     engine: &Engine,
     session: Arc<Session>,
@@ -64,13 +64,13 @@ async fn get(
     Ok(respond(engine, headers, body))
 }
 
-/// Ready WebSocket frames, without their headers, as a polling payload.
+/// Converts WebSocket frames to a polling payload.
 fn encode(frames: &Batch, body: &mut Vec<u8>) {
     for buffer in frames {
         let mut rest: &[u8] = buffer;
         while let Some((op, bytes, after)) = frame::split(rest) {
             match op {
-                // Written by us as UTF-8.
+                // The server has encoded it as UTF-8.
                 OpCode::Text => payload::encode_text(body, std::str::from_utf8(bytes).unwrap_or_default()),
                 OpCode::Binary => payload::encode_binary(body, bytes),
                 _ => {}
@@ -126,7 +126,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
         })
 }
 
-/// `None` if compressing failed, which a write to memory does not.
+/// `None` if compression fails, which a write to memory does not.
 fn gzip(body: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     encoder.write_all(body).ok()?;
@@ -183,7 +183,7 @@ async fn receive(engine: &Engine, session: &Session, request: Request<Body>) -> 
                 ending = Some(Reason::TransportClose);
                 break;
             }
-            // In version 4 it is the server that pings.
+            // In Engine.IO 4 only the server pings.
             Packet::Ping(_) => {
                 ending = Some(Reason::TransportError);
                 break;
@@ -194,10 +194,11 @@ async fn receive(engine: &Engine, session: &Session, request: Request<Body>) -> 
     engine.metrics.packets_in.increment(messages.len() as u64);
     std::future::poll_fn(|cx| session.poll_deliver(cx, &mut messages)).await;
     if !messages.is_empty() {
-        // The session ended or moved to WebSocket meanwhile. "ok" would say that they were taken.
+        // The session has ended or moved to WebSocket meanwhile. "ok" would claim that the messages were
+        // taken.
         return Err(HttpError::BadRequest);
     }
-    // What came before it in the body is in order and on its way.
+    // The packets before it in the body are already on their way.
     match ending {
         None => Ok(()),
         Some(Reason::TransportClose) => {
@@ -211,7 +212,7 @@ async fn receive(engine: &Engine, session: &Session, request: Request<Body>) -> 
     }
 }
 
-/// Anything that claims to be text, or claims nothing. Binary bodies belong to version 3.
+/// Any text type, or none. Binary bodies belong to Engine.IO 3.
 fn is_text(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_none_or(|value| {
         value.to_str().is_ok_and(|value| {
@@ -221,7 +222,7 @@ fn is_text(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Reads a body, which counts among the process's unfinished bytes until it is whole.
+/// Reads a body. It counts as unfinished until it is complete.
 async fn read(engine: &Engine, session: &Session, body: Body) -> Result<Bytes, HttpError> {
     let body = Limited::new(body, engine.settings.max_payload);
     let (reason, error) =
@@ -291,7 +292,7 @@ fn refuse(session: &Session, error: TransportConflict) -> HttpError {
     HttpError::BadRequest
 }
 
-/// Ends the session if the request goes away before it was answered: what it would have carried is lost.
+/// Ends the session if the request is dropped before its answer: the client would miss that answer.
 struct RequestGuard<'a> {
     session: &'a Session,
     armed: bool,
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_used_only_where_the_client_wants_it() {
+    fn gzip_is_used_only_if_the_client_accepts_it() {
         for value in ["gzip", "br, gzip;q=0.5", "GZIP", "*"] {
             assert!(accepting(value), "{value}");
         }
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn octet_streams_are_refused_and_odd_but_textual_types_are_not() {
+    fn only_octet_streams_are_refused() {
         let mut headers = HeaderMap::new();
         assert!(is_text(&headers));
         for (value, expected) in [

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_closing_server_admits_nobody() {
+    fn a_closing_server_admits_no_session() {
         let registry = Arc::new(Registry::default());
         registry.close();
         assert!(
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_bounded_by_address_and_in_all_and_come_back() {
+    fn permits_are_limited_per_address_and_in_total_and_are_freed() {
         let registry = Arc::new(Registry::default());
         let settings = Settings {
             max_sessions: Some(3),

@@ -1,4 +1,4 @@
-//! The Socket.IO side of one connection: reads packets, keeps their order, runs handlers one after the other.
+//! The Socket.IO side of one connection: parses packets, keeps their order, and runs one handler at a time.
 
 use std::{
     collections::VecDeque,
@@ -32,7 +32,7 @@ use crate::{
     recovery::{PrivateId, RecoveryRequest, Restored},
 };
 
-/// What is left to do for a connection, in order.
+/// Queued work of a connection, in order.
 enum Work {
     Connect {
         namespace: Box<str>,
@@ -49,24 +49,25 @@ enum Work {
     },
     /// The disconnect handler of a socket that has left.
     Left(Socket, Reason),
-    /// The connection is gone: all sockets leave, after what they had sent was handled.
+    /// The connection has ended: all sockets leave after their events have been handled.
     Closed(Reason),
 }
 
-/// How many times [`crate::Settings::inbox_events`] may queue while the client owes an answer.
+/// The queue may grow to this multiple of [`crate::Settings::inbox_events`] while an ack of the client is
+/// due.
 const EVENTS_BEFORE_ANSWER: usize = 4;
 
 pub(super) struct Client {
     namespaces: Arc<Namespaces>,
     session: Arc<Session>,
     parser: Parser,
-    /// Nearly every client is in one namespace.
+    /// Most clients are in one namespace.
     sockets: SmallVec<[Socket; 1]>,
     queue: VecDeque<Work>,
     current: Option<BoxFuture<()>>,
-    /// Bytes of the events in the queue.
+    /// Bytes of the queued events.
     queued_bytes: usize,
-    /// Until when it must be in a namespace; `None` while it is.
+    /// When the client must be in a namespace. `None` while it is.
     connect_by: Option<Instant>,
 }
 
@@ -88,7 +89,7 @@ impl Client {
     fn accept(&mut self, packet: Packet) -> Result<(), Reason> {
         let namespace = packet.namespace;
         match packet.body {
-            // Answers don't queue: a handler may be waiting for this very one.
+            // Acks bypass the queue: a handler may be waiting for this one.
             Body::Ack { id, payload } => {
                 let socket = self.find(&namespace).ok_or(Reason::ParseError)?;
                 socket.pending().answer(id, *socket.id(), payload);
@@ -123,7 +124,8 @@ impl Client {
             .find(|socket| socket.namespace().name() == namespace)
     }
 
-    /// Sockets that were disconnected from outside get their handler's turn; refused ones are dropped.
+    /// Removes sockets that have left or were refused. Those that were connected get their disconnect
+    /// handler.
     fn remove_disconnected(&mut self) {
         let Client {
             sockets,
@@ -143,7 +145,7 @@ impl Client {
         });
     }
 
-    /// Starts the next piece of work; gives back its future, if it has one.
+    /// Starts the next work item. Returns its future, if any.
     fn start(&mut self, work: Work) -> Option<BoxFuture<()>> {
         match work {
             Work::Connect { namespace, auth } => self.connect(&namespace, auth),
@@ -215,7 +217,7 @@ impl Client {
             .find(namespace)
             .filter(|socket| socket.phase() == Phase::Connected)
         else {
-            // An event before CONNECT, or after the end.
+            // An event before CONNECT or after the end.
             self.session.end(Reason::ParseError);
             return None;
         };
@@ -227,7 +229,7 @@ impl Client {
         Some(handler(socket.clone(), Event { name, payload, ack }))
     }
 
-    /// The client's other events and everybody else go on.
+    /// Other events and other clients are not affected.
     fn report_panic(&self) {
         self.session.metrics().handler_panics.increment(1);
         tracing::error!("an event handler panicked");
@@ -246,30 +248,31 @@ impl Client {
     }
 }
 
-/// What a payload takes while it waits, about.
+/// Size of a queued payload in bytes.
 fn weight(payload: &Payload) -> usize {
     payload.text().len() + payload.attachments().iter().map(Bytes::len).sum::<usize>()
 }
 
-/// How a client that passed the middleware gets in.
+/// How a client enters a namespace after the middleware.
 enum Admission {
-    /// With a session that it had, under this id.
+    /// With a recovered session and its private id.
     Recovered(PrivateId, Restored),
-    /// With a new session, under this id if it may come back to it.
+    /// With a new session, and a private id if it can be recovered later.
     New(Option<PrivateId>),
 }
 
-/// Runs the middleware and lets the socket in, or tells the client why not.
+/// Runs the middleware, then connects the socket or tells the client why not.
 async fn admit(socket: Socket, claim: Option<RecoveryRequest>) {
     let handlers = socket.namespace().handlers().clone();
     let admission = async {
         handlers.admit(&socket).await?;
         Ok::<_, Refusal>(admission(&socket, claim).await)
     };
-    // A panic in a check must not let anybody in.
+    // A panic in a check must not admit the client.
     let outcome = AssertUnwindSafe(admission).catch_unwind().await;
     match outcome {
-        // Also if the connection was lost meanwhile: then its disconnect handler sees to what was restored.
+        // Enter even if the connection was lost meanwhile: the disconnect handler then takes care of the
+        // session.
         Ok(Ok(Admission::Recovered(pid, restored))) => {
             if socket.enter_recovered(&pid, &restored) {
                 drop(restored);
@@ -361,7 +364,7 @@ impl Connection for Client {
             if let Work::Event { payload, .. } = &work {
                 self.queued_bytes -= weight(payload);
             }
-            // A closure may panic before it gives its future back.
+            // A closure may panic before it returns its future.
             let started = catch_unwind(AssertUnwindSafe(|| self.start(work)));
             self.current = started.unwrap_or_else(|_| {
                 self.report_panic();
@@ -372,7 +375,7 @@ impl Connection for Client {
 
     fn is_saturated(&self) -> bool {
         let settings = self.session.settings();
-        // An answer that a handler waits for may lie behind more events: read somewhat further for it.
+        // The ack that a handler waits for may be behind other events, so read somewhat further.
         let owes = self.sockets.iter().any(|socket| !socket.pending().is_empty());
         let events = settings.inbox_events * if owes { EVENTS_BEFORE_ANSWER } else { 1 };
         self.queue.len() >= events || self.queued_bytes >= settings.max_payload
@@ -392,7 +395,7 @@ impl Connection for Client {
     }
 
     fn closed(&mut self, reason: Reason) {
-        // A handler that waits for the client's answer, with the end queued behind it, must handle_message of it now.
+        // A handler that waits for an ack must notice the end now: the end is queued behind it.
         self.sockets.iter().for_each(|socket| socket.pending().clear());
         self.queue.push_back(Work::Closed(reason));
     }

@@ -1,4 +1,4 @@
-//! Sending all clients of a server away, in waves.
+//! The drain of a server: ends all connections in waves.
 
 use std::collections::HashMap;
 
@@ -12,19 +12,20 @@ use crate::{
 };
 
 impl WebSocketServer {
-    /// Refuses new connections from now on (503), and ends those that are there in waves, so that they don't all come back
-    /// at once. The stock client reconnects by itself, to whoever is there then: no DISCONNECT packet is sent, the
-    /// transport is closed (a polling client gets a close packet with its next poll). In a cluster the upgraded connections
-    /// that this node carries for other_nodes go in the same waves; single requests are passed on until [`WebSocketServer::close`].
+    /// Refuses new connections with 503 and ends the open ones in waves, so that the clients do not all
+    /// reconnect at once. A drain is a temporary end ([`crate::Reason::is_temporary`]), so stock clients
+    /// reconnect: TCP ends without a close frame, and polls are cut. Upgraded connections that this node
+    /// tunnels for other nodes end in the same waves. Single requests are still forwarded until
+    /// [`WebSocketServer::close`].
     ///
-    /// Returns when all are gone, or [`Drain::timeout`] after the last wave. [`WebSocketServer::close`] may follow; it waits
-    /// for the handlers that still run.
+    /// Returns when all connections have ended, or [`Drain::timeout`] after the last wave.
+    /// [`WebSocketServer::close`] may follow; it waits for handlers that still run.
     pub async fn drain(&self, drain: Drain) -> Drained {
         let engine = self.engine.engine();
         let metrics = &engine.metrics;
         metrics.draining.set(1.0);
         let sessions = engine.registry.close();
-        // Those that have ended already, and wait for a last poll, are told to wait no longer than the other_nodes.
+        // Sessions that have ended already and wait for a last poll wait no longer than the others.
         for session in sessions.iter().filter(|session| !session.is_open()) {
             session.end(Reason::ServerShuttingDown);
         }
@@ -61,7 +62,7 @@ impl WebSocketServer {
             next += drain.every;
             tokio::time::sleep_until(next).await;
         }
-        // Who is left is told by the figure.
+        // The returned count shows the connections that are left.
         let _ = tokio::time::timeout(drain.timeout, engine.registry.wait_until_empty()).await;
         Drained {
             ended,

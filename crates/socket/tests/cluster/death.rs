@@ -17,7 +17,7 @@ use crate::nodes::{Node, POLLING, Puppet, post, refusal};
 const QUICK: Duration = Duration::from_secs(5);
 
 #[tokio::test]
-async fn an_owner_that_dies_is_an_unknown_session_at_once() {
+async fn a_dead_owner_makes_its_sessions_unknown_at_once() {
     let hub = Hub::default();
     let (owner, other) = (Node::start(&hub).await, Node::start(&hub).await);
     let path = owner.joined().await;
@@ -61,7 +61,7 @@ async fn a_tunnel_ends_with_the_owner() {
 }
 
 #[tokio::test]
-async fn an_owner_that_breaks_off_its_answer_is_an_error() {
+async fn an_incomplete_response_of_the_owner_is_an_error() {
     let hub = Hub::default();
     let node = Node::start(&hub).await;
     let puppet = Puppet::list(&hub).await;
@@ -111,7 +111,7 @@ async fn carried(owner: &Node, between: &Node) -> (HttpClient, WsClient) {
 }
 
 #[tokio::test]
-async fn a_node_that_closes_lets_go_of_what_it_passes_on() {
+async fn a_closing_node_ends_forwarded_requests() {
     let hub = Hub::default();
     let (owner, between) = (Node::start(&hub).await, Node::start(&hub).await);
     let (mut parked, mut ws) = carried(&owner, &between).await;
@@ -121,7 +121,7 @@ async fn a_node_that_closes_lets_go_of_what_it_passes_on() {
 }
 
 #[tokio::test]
-async fn a_node_that_drains_lets_go_of_tunnels_and_goes_on_with_polls() {
+async fn a_draining_node_ends_tunnels_and_still_forwards_polls() {
     let hub = Hub::default();
     let (owner, between) = (Node::start(&hub).await, Node::start(&hub).await);
     let (mut parked, mut ws) = carried(&owner, &between).await;
@@ -133,7 +133,7 @@ async fn a_node_that_drains_lets_go_of_tunnels_and_goes_on_with_polls() {
 }
 
 #[tokio::test]
-async fn a_node_that_came_just_now_is_found() {
+async fn a_new_node_is_found() {
     let hub = Hub::default();
     let node = Node::start(&hub).await;
     let unknown = format!("{POLLING}&sid=AAAAAAAA{}", "A".repeat(20));

@@ -50,7 +50,7 @@ async fn each_request_of_a_session_may_reach_another_node() {
 }
 
 #[tokio::test]
-async fn a_large_answer_comes_through_and_a_body_too_large_ends_the_session_as_it_does_directly() {
+async fn forwarding_keeps_large_answers_and_refuses_large_bodies() {
     let hub = Hub::default();
     let owner = Node::start_with(&hub, |builder| builder.max_payload(100_000), |cluster| cluster).await;
     let other = Node::start(&hub).await;
@@ -81,7 +81,7 @@ async fn a_second_poll_at_another_node_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_poll_broken_off_by_the_client_is_broken_off_at_the_owner() {
+async fn an_aborted_poll_is_aborted_at_the_owner() {
     let hub = Hub::default();
     let node = Node::start(&hub).await;
     let puppet = Puppet::list(&hub).await;
@@ -94,7 +94,7 @@ async fn a_poll_broken_off_by_the_client_is_broken_off_at_the_owner() {
 }
 
 #[tokio::test]
-async fn requests_to_one_peer_are_bounded() {
+async fn requests_to_one_peer_are_limited() {
     let hub = Hub::default();
     let owner = Node::start(&hub).await;
     let other = Node::start_with(&hub, |builder| builder, |cluster| cluster.bounds(at_most(1))).await;

@@ -41,7 +41,7 @@ fn ids<'a>(clients: impl IntoIterator<Item = &'a SioClient>) -> BTreeSet<String>
 }
 
 #[tokio::test]
-async fn what_is_sent_to_a_room_reaches_its_members_on_all_nodes_and_nobody_else() {
+async fn a_room_broadcast_reaches_its_members_on_all_nodes_only() {
     let hub = Hub::default();
     let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
     let (one, two) = (member(&a, "red").await, member(&b, "red").await);
@@ -94,7 +94,7 @@ async fn what_is_sent_to_a_room_reaches_its_members_on_all_nodes_and_nobody_else
 }
 
 #[tokio::test]
-async fn binary_events_cross_nodes_and_polling_clients_get_them() {
+async fn binary_events_reach_polling_clients_of_other_nodes() {
     let hub = Hub::default();
     let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
     let client = connect(&b).await;
@@ -120,7 +120,7 @@ async fn binary_events_cross_nodes_and_polling_clients_get_them() {
 }
 
 #[tokio::test]
-async fn no_node_gets_what_is_for_rooms_that_it_does_not_serve() {
+async fn nodes_receive_only_topics_of_their_rooms() {
     let hub = Hub::default();
     let buses = [
         Faulty::connect(&hub, 0),
@@ -180,7 +180,7 @@ async fn ask(broadcast: Broadcast) -> Vec<(SocketId, Result<Value, AckError>)> {
 }
 
 #[tokio::test]
-async fn the_answers_of_all_nodes_are_gathered() {
+async fn acks_of_all_nodes_are_collected() {
     let hub = Hub::default();
     let [a, b, c] = [
         Node::start(&hub).await,
@@ -226,7 +226,7 @@ async fn the_answers_of_all_nodes_are_gathered() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_client_or_a_node_that_has_gone() {
+async fn acks_do_not_wait_for_lost_clients_or_nodes() {
     let hub = Hub::default();
     let [a, b, c] = [
         Node::start(&hub).await,
@@ -271,7 +271,7 @@ async fn nobody_waits_for_a_client_or_a_node_that_has_gone() {
 }
 
 #[tokio::test]
-async fn a_node_that_has_gone_keeps_nobody_from_listing_moving_and_sending_away() {
+async fn a_lost_node_does_not_block_operations_on_all_nodes() {
     let hub = Hub::default();
     let [a, b, gone] = [
         Node::start(&hub).await,
@@ -302,7 +302,7 @@ async fn a_node_that_has_gone_keeps_nobody_from_listing_moving_and_sending_away(
 }
 
 #[tokio::test]
-async fn a_node_that_is_alive_and_silent_costs_the_time_out_and_no_more() {
+async fn a_silent_node_delays_a_call_by_its_time_out() {
     let hub = Hub::default();
     let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
     let here = answering(connect(&a).await);
@@ -319,7 +319,7 @@ async fn a_node_that_is_alive_and_silent_costs_the_time_out_and_no_more() {
 }
 
 #[tokio::test]
-async fn sockets_of_all_nodes_are_listed_and_reached() {
+async fn remote_sockets_are_listed_and_reached() {
     let hub = Hub::default();
     let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
     let (one, two, three) = (
@@ -363,7 +363,7 @@ async fn sockets_of_all_nodes_are_listed_and_reached() {
 }
 
 #[tokio::test]
-async fn many_are_moved_and_disconnected_on_all_nodes() {
+async fn broadcasts_join_leave_and_disconnect_on_all_nodes() {
     let hub = Hub::default();
     let (a, b) = (Node::start(&hub).await, Node::start(&hub).await);
     let (one, two, three) = (
@@ -391,7 +391,7 @@ async fn many_are_moved_and_disconnected_on_all_nodes() {
 }
 
 #[tokio::test]
-async fn loss_costs_deliveries_and_nothing_else() {
+async fn a_lossy_bus_loses_deliveries_only() {
     let hub = Hub::default();
     let [a, b] = [
         Node::start_on(Faulty::connect(&hub, 30), |builder| builder, |cluster| cluster).await,
@@ -430,7 +430,7 @@ async fn loss_costs_deliveries_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn nonsense_on_the_bus_harms_nobody() {
+async fn malformed_bus_messages_are_ignored() {
     let hub = Hub::default();
     let node = Node::start(&hub).await;
     let client = member(&node, "red").await;

@@ -18,7 +18,7 @@ fn tag(path: &str) -> NodeTag {
 }
 
 #[tokio::test]
-async fn a_session_id_begins_with_its_nodes_tag() {
+async fn a_session_id_starts_with_the_tag_of_its_node() {
     let hub = Hub::default();
     let node = Node::start(&hub).await;
     let path = node.open().await;
@@ -28,7 +28,7 @@ async fn a_session_id_begins_with_its_nodes_tag() {
 }
 
 #[tokio::test]
-async fn made_up_session_ids_are_unknown() {
+async fn invented_session_ids_are_unknown() {
     let hub = Hub::default();
     let (node, other) = (Node::start(&hub).await, Node::start(&hub).await);
     let secret = "A".repeat(20);
@@ -57,7 +57,7 @@ async fn made_up_session_ids_are_unknown() {
 }
 
 #[tokio::test]
-async fn a_header_that_no_node_made_is_forbidden() {
+async fn an_invalid_signature_is_forbidden() {
     let hub = Hub::default();
     let (owner, other) = (Node::start(&hub).await, Node::start(&hub).await);
     let path = owner.joined().await;
@@ -76,7 +76,7 @@ async fn a_header_that_no_node_made_is_forbidden() {
 }
 
 #[tokio::test]
-async fn a_node_with_another_secret_is_not_believed() {
+async fn a_signature_with_another_secret_is_forbidden() {
     let hub = Hub::default();
     let owner = Node::start(&hub).await;
     let stranger = Node::start_with(
@@ -101,7 +101,7 @@ async fn a_node_with_another_secret_is_not_believed() {
 }
 
 #[tokio::test]
-async fn what_was_passed_on_goes_no_further() {
+async fn a_forwarded_request_is_not_forwarded_again() {
     let hub = Hub::default();
     let first = Node::start(&hub).await;
     let recorder = DebuggingRecorder::new();
@@ -130,7 +130,7 @@ async fn what_was_passed_on_goes_no_further() {
 }
 
 #[tokio::test]
-async fn the_owner_sees_a_sealed_request_without_what_concerns_the_clients_connection() {
+async fn the_owner_gets_a_signed_request_without_hop_by_hop_headers() {
     let hub = Hub::default();
     let node = Node::start(&hub).await;
     let puppet = Puppet::list(&hub).await;
@@ -167,7 +167,7 @@ async fn the_owner_sees_a_sealed_request_without_what_concerns_the_clients_conne
 }
 
 #[tokio::test]
-async fn origins_are_checked_by_the_node_that_the_client_reached() {
+async fn the_first_node_checks_the_origin() {
     let hub = Hub::default();
     let only = "https://app.example";
     let strict = Node::start_with(&hub, |builder| builder.cors([only]), |cluster| cluster).await;
@@ -194,7 +194,7 @@ async fn origins_are_checked_by_the_node_that_the_client_reached() {
 }
 
 #[test]
-fn a_cluster_needs_a_secret_and_an_address() {
+fn a_cluster_requires_a_secret_and_an_address() {
     let directory = || Arc::new(MembershipDirectory::new(Hub::default().connect()));
     assert_eq!(
         Cluster::new("a:1", b"short", directory()).err(),

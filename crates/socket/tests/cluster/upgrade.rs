@@ -35,7 +35,7 @@ async fn upgraded(path: &str, at: &Node, parked_at: &Node) -> WsClient {
 }
 
 #[tokio::test]
-async fn an_upgrade_through_another_node_carries_both_ways() {
+async fn a_tunnel_carries_both_directions() {
     let hub = Hub::default();
     let nodes = [
         Node::start(&hub).await,
@@ -58,7 +58,7 @@ async fn an_upgrade_through_another_node_carries_both_ways() {
 }
 
 #[tokio::test]
-async fn an_end_on_either_side_of_a_tunnel_is_an_end_on_the_other() {
+async fn an_end_of_one_side_ends_the_tunnel() {
     let hub = Hub::default();
     let (owner, other) = (Node::start(&hub).await, Node::start(&hub).await);
     let ws = upgraded(&owner.joined().await, &other, &other).await;
@@ -77,7 +77,7 @@ async fn an_end_on_either_side_of_a_tunnel_is_an_end_on_the_other() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_the_owners_slow_consumer_through_a_tunnel_too() {
+async fn a_slow_consumer_behind_a_tunnel_is_closed() {
     let hub = Hub::default();
     let owner = Node::start_with(&hub, |builder| builder.outbox(64 * 1024, 64), |cluster| cluster).await;
     let other = Node::start(&hub).await;
@@ -91,7 +91,7 @@ async fn a_client_that_does_not_read_is_the_owners_slow_consumer_through_a_tunne
 }
 
 #[tokio::test]
-async fn a_refused_upgrade_is_refused_through_another_node_too() {
+async fn a_refused_upgrade_is_refused_through_another_node() {
     let hub = Hub::default();
     let owner = Node::start_with(&hub, |builder| builder.allow_upgrades(false), |cluster| cluster).await;
     let other = Node::start(&hub).await;
@@ -108,7 +108,7 @@ async fn a_refused_upgrade_is_refused_through_another_node_too() {
 }
 
 #[tokio::test]
-async fn websocket_alone_needs_no_other_node() {
+async fn websocket_without_polling_needs_no_other_node() {
     let hub = Hub::default();
     let nodes = [Node::start(&hub).await, Node::start(&hub).await];
     let address = balancer::start(nodes.iter().map(|node| node.address).collect()).await;

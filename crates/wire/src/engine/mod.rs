@@ -1,4 +1,5 @@
-//! Engine.IO 4: packets, polling payloads, the open packet. Not here: frames (`frame`), what a message says (`packet`).
+//! Engine.IO 4: packets, polling payloads and the open packet. Not here: frames (`frame`) and the content
+//! of messages (`packet`).
 
 mod open;
 pub mod packet;

@@ -1,4 +1,4 @@
-//! What the server tells a client when a session opens.
+//! The open packet, the first packet of a session.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Open<'a> {
-    /// The session's id: a secret, whoever knows it can take over a polling session.
+    /// The session's id. Secret: anyone who knows it can take over a polling session.
     pub sid: &'a str,
     /// The transports the client may upgrade to: `["websocket"]` on polling, empty on WebSocket.
     pub upgrades: &'a [&'a str],

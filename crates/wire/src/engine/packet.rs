@@ -1,5 +1,5 @@
-//! One Engine.IO packet in its text form: a digit for the type, then data. A binary WebSocket message needs no decoding:
-//! it is a [`Packet::Binary`] as it is.
+//! An Engine.IO packet in text form: a digit for the type, then data. A binary WebSocket message is a
+//! [`Packet::Binary`] without decoding.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Base64 as the reference implementation reads it: padding may be missing.
+/// Base64 without requiring padding, like the reference implementation.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -22,9 +22,9 @@ pub enum Packet<'a> {
     Open(&'a str),
     /// `1`: this transport can be closed.
     Close,
-    /// `2`: a ping of the server, or a client's `probe` while it upgrades.
+    /// `2`: a ping of the server, or `probe` of a client during an upgrade.
     Ping(&'a str),
-    /// `3`: answers a ping with the same data.
+    /// `3`: the answer to a ping, with the same data.
     Pong(&'a str),
     /// `4`: a text message.
     Message(&'a str),
@@ -36,7 +36,7 @@ pub enum Packet<'a> {
     Noop,
 }
 
-/// Why text is no Engine.IO packet or payload.
+/// Why text is not an Engine.IO packet or payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PacketError {
     /// No type digit.
@@ -60,11 +60,11 @@ pub enum PacketError {
 }
 
 impl<'a> Packet<'a> {
-    /// Reads the packet in `text`, for example `4hello`. Data after a close, upgrade or noop is ignored, as the reference
-    /// implementation does.
+    /// Parses the packet in `text`, for example `4hello`. Ignores data after a close, upgrade or noop, like
+    /// the reference implementation.
     ///
     /// # Errors
-    /// The text is empty, its type is unknown, or what follows `b` is not base64.
+    /// The text is empty, its type is unknown, or the data after `b` is not base64.
     pub fn from_text(text: &'a str) -> Result<Self, PacketError> {
         let mut chars = text.chars();
         let kind = chars.next().ok_or(PacketError::Empty)?;
@@ -77,7 +77,7 @@ impl<'a> Packet<'a> {
             '4' => Self::Message(data),
             '5' => Self::Upgrade,
             '6' => Self::Noop,
-            // On WebSocket too: a client told to force base64 sends it there.
+            // On WebSocket too: clients with `forceBase64` send it there.
             'b' => {
                 let bytes = LENIENT.decode(data).map_err(|_| PacketError::NotBase64)?;
                 Self::Binary(Cow::Owned(bytes))

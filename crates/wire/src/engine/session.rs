@@ -1,11 +1,12 @@
-//! The state of one Engine.IO session as pure values: who may use which transport when ([`TransportState`]), and when to ping
-//! or give up ([`Heartbeat`]). Instants are passed in; the async shell owns timers, streams and buffers.
+//! The state of one Engine.IO session as pure values: the transport and its requests ([`TransportState`]),
+//! and the heartbeat ([`Heartbeat`]). Callers pass in the time; the async layer owns timers, streams and
+//! buffers.
 //!
-//! Source of the rules: the Engine.IO protocol, version 4, sections "Transports", "Upgrade" and "Heartbeat".
+//! Source: the Engine.IO protocol, version 4, sections "Transports", "Upgrade" and "Heartbeat".
 
 use std::time::{Duration, Instant};
 
-/// Which transport carries a session, and which requests are under way on it.
+/// The transport of a session and its open requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransportState {
     /// HTTP long-polling.
@@ -21,16 +22,16 @@ pub enum TransportState {
     WebSocket,
 }
 
-/// Why a request does not fit the session's state.
+/// Why a request conflicts with the session's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TransportConflict {
-    /// A second GET (or POST) came while one was open. The session must be closed.
+    /// A second GET (or POST) while one was open. The session must be closed.
     #[error("a request of this kind is already open for this session")]
     Overlap,
-    /// The session is carried by a WebSocket; polling requests get "bad request", the session lives on.
+    /// A WebSocket carries the session. Polling requests get "bad request"; the session continues.
     #[error("the session has moved to WebSocket")]
     Upgraded,
-    /// Another WebSocket is probing this session already; the new one is closed, the session lives on.
+    /// Another WebSocket is already probing. The new one is closed; the session continues.
     #[error("another WebSocket is already upgrading this session")]
     Upgrading,
 }
@@ -45,22 +46,22 @@ impl TransportState {
         }
     }
 
-    /// Is the session carried by long-polling (also while a WebSocket probes)?
+    /// Whether the session uses long-polling, also while a WebSocket probes.
     pub const fn is_polling(self) -> bool {
         matches!(self, TransportState::Polling { .. })
     }
 
-    /// Is a WebSocket probing?
+    /// Whether a WebSocket is probing.
     pub const fn is_probing(self) -> bool {
         matches!(self, TransportState::Polling { probing: true, .. })
     }
 
-    /// Is a GET open, that is: could a packet leave at once?
+    /// Whether a GET is open, so that a packet could leave at once.
     pub const fn has_get(self) -> bool {
         matches!(self, TransportState::Polling { get: true, .. })
     }
 
-    /// A GET came.
+    /// Registers a GET.
     pub fn open_get(&mut self) -> Result<(), TransportConflict> {
         match self {
             TransportState::Polling { get: true, .. } => Err(TransportConflict::Overlap),
@@ -72,14 +73,14 @@ impl TransportState {
         }
     }
 
-    /// The GET was answered.
+    /// The GET has been answered.
     pub fn close_get(&mut self) {
         if let TransportState::Polling { get, .. } = self {
             *get = false;
         }
     }
 
-    /// A POST came.
+    /// Registers a POST.
     pub fn open_post(&mut self) -> Result<(), TransportConflict> {
         match self {
             TransportState::Polling { post: true, .. } => Err(TransportConflict::Overlap),
@@ -91,14 +92,14 @@ impl TransportState {
         }
     }
 
-    /// The POST was answered.
+    /// The POST has been answered.
     pub fn close_post(&mut self) {
         if let TransportState::Polling { post, .. } = self {
             *post = false;
         }
     }
 
-    /// A WebSocket with this session's id opened and wants to probe.
+    /// Registers a WebSocket that probes with this session's id.
     pub fn begin_probe(&mut self) -> Result<(), TransportConflict> {
         match self {
             TransportState::Polling { probing: true, .. } => Err(TransportConflict::Upgrading),
@@ -110,14 +111,14 @@ impl TransportState {
         }
     }
 
-    /// The probing WebSocket went away or broke the rules; polling goes on.
+    /// The probe has failed. Polling continues.
     pub fn abandon_probe(&mut self) {
         if let TransportState::Polling { probing, .. } = self {
             *probing = false;
         }
     }
 
-    /// The probing WebSocket sent its upgrade packet: it carries the session from here on.
+    /// The probing WebSocket has sent its upgrade packet and carries the session from now on.
     pub fn complete_upgrade(&mut self) {
         *self = TransportState::WebSocket;
     }
@@ -130,7 +131,7 @@ pub struct Heartbeat {
     awaiting_pong: bool,
 }
 
-/// What a [`Heartbeat`] asks for at a given instant.
+/// The action that a [`Heartbeat`] requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeartbeatAction {
     /// Nothing before [`Heartbeat::next`].
@@ -141,7 +142,7 @@ pub enum HeartbeatAction {
     TimedOut,
 }
 
-/// How often to ping and how long to wait.
+/// Ping interval and pong timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatTiming {
     /// From open, or from a pong, to the next ping.
@@ -151,7 +152,7 @@ pub struct HeartbeatTiming {
 }
 
 impl Heartbeat {
-    /// The first ping is due one interval after the session opened: clients trip over an earlier one.
+    /// The first ping is due one interval after the session opened. Clients fail on an earlier one.
     pub fn new(opened: Instant, heartbeat: HeartbeatTiming) -> Self {
         Heartbeat {
             at: opened + heartbeat.interval,
@@ -159,13 +160,13 @@ impl Heartbeat {
         }
     }
 
-    /// When [`Heartbeat::poll`] should be asked next.
+    /// When to call [`Heartbeat::poll`] next.
     pub const fn next(&self) -> Instant {
         self.at
     }
 
-    /// What is due at `now`. The pong's deadline counts from when the ping was due, not from when a late timer
-    /// noticed, so that lateness never adds up.
+    /// The action due at `now`. The pong's deadline counts from the time when the ping was due, even if a
+    /// late timer noticed it later, so that delays do not add up.
     pub fn poll(&mut self, now: Instant, heartbeat: HeartbeatTiming) -> HeartbeatAction {
         if now < self.at {
             return HeartbeatAction::Wait;
@@ -176,13 +177,13 @@ impl Heartbeat {
         self.awaiting_pong = true;
         self.at += heartbeat.timeout;
         if self.at <= now {
-            // The whole process stood still. That is not the peer's fault: it gets its full time to answer.
+            // The whole process was paused. The client still gets its full time to answer.
             self.at = now + heartbeat.timeout;
         }
         HeartbeatAction::Ping
     }
 
-    /// A pong came. One that nobody asked for changes nothing. Answers whether it was asked for.
+    /// Registers a pong. Returns whether a ping was waiting for it; otherwise nothing changes.
     pub fn pong(&mut self, now: Instant, heartbeat: HeartbeatTiming) -> bool {
         let asked_for = self.awaiting_pong;
         if asked_for {

@@ -1,5 +1,6 @@
-//! Bytes from a client to messages: whole frames are lent out of the read buffer, the rest is put together here.
-//! Not here: the rules of a single header (`header`), answers to pings and closes (the session's).
+//! Decoder from bytes to messages. Whole frames are borrowed from the read buffer; incomplete ones are
+//! assembled here. Not here: the rules of a single header (`header`), and the answers to pings and closes
+//! (the session).
 
 use std::borrow::Cow;
 
@@ -9,14 +10,14 @@ use super::{CloseFrame, FrameError, Limits, Message, OpCode};
 
 /// The server side of RFC 6455's framing for one connection.
 ///
-/// An idle decoder is one word without heap. While a frame or a fragmented message is incomplete it holds a box with
-/// the bytes so far; [`held`](Self::held) tells how many.
+/// An idle decoder is one word without heap. While a frame or a fragmented message is incomplete, it holds
+/// a box with the bytes so far; [`held`](Self::held) counts them.
 #[derive(Debug, Default)]
 pub struct Decoder {
     partial: Option<Box<Partial>>,
 }
 
-/// What one call of [`Decoder::decode`] found.
+/// The result of one call of [`Decoder::decode`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decoded<'a> {
     /// How many bytes of the input are done with. All of it when `message` is `None`.
@@ -47,7 +48,7 @@ struct Payload {
     header: Header,
     done: usize,
     left: usize,
-    /// The most bytes the message can have once this frame has ended, so far as is known: its buffer stays within that.
+    /// Maximum size of the message after this frame, as far as known. Its buffer stays within that.
     ceiling: usize,
     /// A control frame's payload so far; a data frame's goes straight to its message.
     control: Vec<u8>,
@@ -58,21 +59,21 @@ struct Payload {
 struct Assembly {
     text: bool,
     data: Vec<u8>,
-    /// Up to here `data` is known to be UTF-8; what follows is at most the start of one character.
+    /// `data` is valid UTF-8 up to here. At most the start of one character follows.
     checked: usize,
     fragments: u32,
 }
 
 impl Decoder {
-    /// Reads on at the start of `input`, up to the end of one message or control frame, or of the input. Call it again
-    /// with what follows the consumed bytes.
+    /// Reads from the start of `input` to the end of one message or control frame, or of the input. Call it
+    /// again with the bytes after the consumed ones.
     ///
-    /// Payloads are unmasked in place. A message that lies in `input` as one frame is lent out of it without a copy;
-    /// everything incomplete is taken over, so `input` need not be kept.
+    /// Payloads are unmasked in place. A message that is one frame in `input` is borrowed without a copy.
+    /// Everything incomplete is copied, so the caller may reuse `input`.
     ///
     /// # Errors
-    /// The rule of RFC 6455 or the limit that was broken, as soon as the bytes show it. What was held is let go;
-    /// the bytes that follow mean nothing any more.
+    /// The broken rule of RFC 6455 or the exceeded limit, as soon as the bytes show it. The decoder drops
+    /// its buffers; the bytes that follow have no meaning.
     pub fn decode<'a>(&mut self, limits: &Limits, input: &'a mut [u8]) -> Result<Decoded<'a>, FrameError> {
         let result = self.advance(limits, input);
         if result.is_err() {
@@ -81,7 +82,8 @@ impl Decoder {
         result
     }
 
-    /// Bytes of heap held for what is incomplete; 0 when idle. Bounded by [`Limits::max_message`] and a small constant.
+    /// Bytes of heap held for incomplete messages; 0 when idle. At most [`Limits::max_message`] plus a
+    /// small constant.
     pub fn held(&self) -> usize {
         let Some(partial) = &self.partial else { return 0 };
         let data = partial
@@ -141,8 +143,8 @@ impl Decoder {
         )
     }
 
-    /// The header at the start of `input`, which may have begun in an earlier one. `None` when all was taken over and
-    /// more is needed.
+    /// The header at the start of `input`, possibly begun in an earlier input. `None` if all bytes were
+    /// copied and more are needed.
     fn take_header(&mut self, input: &[u8]) -> Result<Option<(Header, usize)>, FrameError> {
         let split = matches!(
             self.partial.as_deref(),
@@ -179,7 +181,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Holds the header against the open message and the limits; answers the payload's length.
+    /// Checks the header against the open message and the limits. Returns the payload's length.
     fn admit(&self, header: &Header, limits: &Limits) -> Result<usize, FrameError> {
         let open = self.partial.as_ref().and_then(|partial| partial.message.as_ref());
         let assembled = match (header.op, open) {
@@ -201,7 +203,7 @@ impl Decoder {
         }
     }
 
-    /// Opens the payload of a frame that cannot be lent out.
+    /// Starts the payload of a frame that cannot be borrowed.
     fn begin(&mut self, header: Header, left: usize, limits: &Limits) -> Result<(), FrameError> {
         let partial = self.partial();
         let assembled = partial.message.as_ref().map_or(0, |message| message.data.len());
@@ -232,7 +234,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Takes over what `input` has of the open payload. Answers how much that was, and the message if it ended.
+    /// Copies the part of the open payload that `input` contains. Returns its length, and the message if it
+    /// is complete.
     fn take_payload(&mut self, input: &mut [u8]) -> Result<(usize, Option<Message<'static>>), FrameError> {
         let Some(partial) = self.partial.as_deref_mut() else {
             return Ok((0, None));
@@ -256,7 +259,7 @@ impl Decoder {
         Ok((used, self.end_frame()?))
     }
 
-    /// Closes the frame whose payload is complete; answers the message if that was its last frame.
+    /// Ends the frame whose payload is complete. Returns the message if that was its last frame.
     fn end_frame(&mut self) -> Result<Option<Message<'static>>, FrameError> {
         let partial = self.partial();
         let Stage::Payload(payload) = std::mem::take(&mut partial.stage) else {
@@ -305,7 +308,8 @@ impl Assembly {
     fn append(&mut self, bytes: &[u8], ceiling: usize) -> Result<(), FrameError> {
         let needed = self.data.len() + bytes.len();
         if needed > self.data.capacity() {
-            // Doubling keeps appends cheap. Never ahead of what was really sent: a header alone must not cost memory.
+            // Doubling keeps appends cheap. The buffer never grows ahead of received bytes: a header alone
+            // must not cost memory.
             let target = (self.data.capacity() * 2).min(ceiling).max(needed);
             self.data.reserve_exact(target - self.data.len());
         }

@@ -5,7 +5,7 @@ use super::OpCode;
 /// Most bytes of a close frame's reason: a control frame's 125 less the code.
 const MAX_REASON: usize = 123;
 
-/// Writes the header of a frame of `len` bytes to the start of `out`; answers its length: 2, 4 or 10.
+/// Writes the header of a frame of `len` bytes to the start of `out`. Returns its length: 2, 4 or 10.
 pub fn header(op: OpCode, len: usize, out: &mut [u8; 10]) -> usize {
     let [first, second, extended @ ..] = out;
     *first = 0x80 | op.bits();
@@ -56,8 +56,8 @@ pub fn write_close(code: Option<u16>, reason: &str, out: &mut Vec<u8>) {
     write(OpCode::Close, &payload, out);
 }
 
-/// Reads back one frame written by [`write()`]: its opcode, its payload, and what follows it. `None` if there is no whole
-/// frame of ours at the start.
+/// Parses one frame written by [`write()`]: its opcode, its payload, and the bytes after it. `None` if
+/// `frame` does not start with a whole unmasked final frame.
 pub fn split(frame: &[u8]) -> Option<(OpCode, &[u8], &[u8])> {
     let (&[first, second], rest) = frame.split_first_chunk::<2>()?;
     if first & 0xF0 != 0x80 {

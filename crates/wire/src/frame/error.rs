@@ -1,4 +1,4 @@
-//! What a client can get wrong in a frame: one variant a rule of RFC 6455, and the close code each one calls for.
+//! Errors in a client's frames, one variant per rule of RFC 6455, with their close codes.
 
 /// A broken rule of RFC 6455, or a limit. The connection is over: send a close frame with
 /// [`close_code`](Self::close_code) and drop it.

@@ -1,4 +1,4 @@
-//! The header of a client's frame and every rule that can be told from it alone (RFC 6455, section 5.2).
+//! The header of a client's frame and the rules that it shows by itself (RFC 6455, section 5.2).
 
 use super::{FrameError, OpCode};
 
@@ -18,9 +18,10 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the header at the start of `bytes`. Answers it and its length, or `None` if more bytes are needed.
+    /// Parses the header at the start of `bytes`. Returns it and its length, or `None` if more bytes are
+    /// needed.
     ///
-    /// Each byte is judged as soon as it is there, so a bad client is told before it has sent the rest.
+    /// Checks each byte as soon as it arrives, so that a faulty client fails early.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
         let Some((&first, rest)) = bytes.split_first() else {
             return Ok(None);
@@ -54,7 +55,7 @@ fn first_byte(byte: u8) -> Result<(OpCode, bool), FrameError> {
     Ok((op, fin))
 }
 
-/// A payload's length, how many extra bytes told it, and what follows them.
+/// A payload's length, the number of extra bytes that encoded it, and the bytes after them.
 type Length<'a> = (u64, usize, &'a [u8]);
 
 fn length(short: u8, op: OpCode, rest: &[u8]) -> Result<Option<Length<'_>>, FrameError> {

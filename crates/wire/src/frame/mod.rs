@@ -1,4 +1,4 @@
-//! WebSocket frames as a server reads and writes them (RFC 6455): the words shared by decoder and encoder.
+//! WebSocket frames as a server reads and writes them (RFC 6455): the types shared by decoder and encoder.
 //! Not here: packets inside the frames (`engine`, `packet`), sockets, time-outs.
 
 mod decoder;
@@ -15,7 +15,7 @@ pub use encode::{header, split, write, write_close};
 pub use error::FrameError;
 pub use handshake::{accept_key, is_valid_key};
 
-/// What a frame carries (RFC 6455, section 5.2). The reserved opcodes have no value here: a frame with one is an
+/// The type of a frame (RFC 6455, section 5.2). Reserved opcodes have no variant: a frame with one is an
 /// error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpCode {

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::{MAIN_NAMESPACE, Payload};
 
-/// An event. With an `id` the receiver is asked to acknowledge it. `extra_arg` is appended as the last argument, a
-/// string: the offset of connection state recovery.
+/// An event. With an `id` it asks for an ack. `extra_arg` is appended as the last argument, a string: the
+/// recovery offset.
 pub fn event(
     out: &mut Vec<u8>,
     namespace: &str,
@@ -32,7 +32,7 @@ pub fn event(
     out.push(b']');
 }
 
-/// The answer to the event that came with `id`.
+/// The ack of the event with this `id`.
 pub fn ack(out: &mut Vec<u8>, namespace: &str, id: u64, payload: &Payload) {
     prefix(out, ['3', '6'], payload, namespace, Some(id));
     out.push(b'[');
@@ -40,10 +40,10 @@ pub fn ack(out: &mut Vec<u8>, namespace: &str, id: u64, payload: &Payload) {
     out.push(b']');
 }
 
-/// As [`ack`], with one value that is written where it belongs, without a copy of its JSON before.
+/// Like [`ack`], with one value that is serialised in place.
 ///
 /// # Errors
-/// `value` cannot be JSON; then what was appended means nothing.
+/// `value` cannot be converted to JSON. Discard `out` then.
 pub fn ack_one<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     namespace: &str,
@@ -57,7 +57,7 @@ pub fn ack_one<T: Serialize + ?Sized>(
     Ok(())
 }
 
-/// Grants a namespace: the socket's public id in it, and the private id that a recovery needs, if that is on.
+/// Accepts a client in a namespace: the socket's public id, and the private id if recovery is enabled.
 pub fn connect(out: &mut Vec<u8>, namespace: &str, sid: &str, pid: Option<&str>) {
     out.push(b'0');
     path(out, namespace);
@@ -70,7 +70,7 @@ pub fn connect(out: &mut Vec<u8>, namespace: &str, sid: &str, pid: Option<&str>)
     out.push(b'}');
 }
 
-/// Refuses a namespace. A client does not try again by itself.
+/// Refuses a client in a namespace. The client does not retry by itself.
 pub fn connect_error(out: &mut Vec<u8>, namespace: &str, message: &str, data: Option<&serde_json::Value>) {
     out.push(b'4');
     path(out, namespace);
@@ -83,13 +83,13 @@ pub fn connect_error(out: &mut Vec<u8>, namespace: &str, message: &str, data: Op
     out.push(b'}');
 }
 
-/// Ends a namespace. A client does not come back by itself.
+/// Ends a namespace. The client does not reconnect by itself.
 pub fn disconnect(out: &mut Vec<u8>, namespace: &str) {
     out.push(b'1');
     path(out, namespace);
 }
 
-/// A packet whose data is JSON already.
+/// A packet with data that is JSON already.
 pub(super) fn raw(out: &mut Vec<u8>, kind: char, namespace: &str, data: Option<&RawValue>) {
     out.extend_from_slice(kind.encode_utf8(&mut [0; 4]).as_bytes());
     path(out, namespace);

@@ -18,15 +18,15 @@ pub const MAIN_NAMESPACE: &str = "/";
 pub struct Packet {
     /// The namespace, `/` first, without a query string. `/` itself is borrowed.
     pub namespace: Cow<'static, str>,
-    /// What it asks for.
+    /// The packet's type and content.
     pub body: Body,
 }
 
-/// What a packet says (Socket.IO protocol 5, "Packet types"). Binary events and acks are events and acks whose payload
-/// has attachments.
+/// Type and content of a packet (Socket.IO protocol 5, "Packet types"). Binary events and acks are events
+/// and acks whose payload has attachments.
 #[derive(Clone, Debug)]
 pub enum Body {
-    /// A client asks for the namespace, with its `auth` object; or the server grants it, with `{sid}`.
+    /// A client asks for the namespace, with its `auth` object; or the server accepts it, with `{sid}`.
     Connect(Option<Box<RawValue>>),
     /// The sender leaves the namespace.
     Disconnect,
@@ -34,25 +34,25 @@ pub enum Body {
     Event {
         /// The event's name, never a reserved one.
         name: Box<str>,
-        /// The id to acknowledge it with, if the sender asks for that; at most 2^53 - 1.
+        /// The id of the expected ack, if any; at most 2^53 - 1.
         id: Option<u64>,
         /// The arguments after the name.
         payload: Payload,
     },
-    /// The answer to an event.
+    /// The ack of an event.
     Ack {
-        /// The id the event came with.
+        /// The id of the event.
         id: u64,
-        /// The arguments of the answer.
+        /// The arguments of the ack.
         payload: Payload,
     },
-    /// The server refuses a namespace: a string or an object. Only ever read by a client.
+    /// The server refuses a namespace: a string or an object. Only clients read it.
     ConnectError(Box<RawValue>),
 }
 
 impl Packet {
-    /// Appends the packet's text to `out`, without the Engine.IO `4`. The attachments of its payload follow it as binary
-    /// messages of their own; they are not written here.
+    /// Appends the packet's text to `out`, without the Engine.IO `4`. The attachments of its payload are
+    /// not written; send them as binary messages after the text.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let namespace = &self.namespace;
         match &self.body {

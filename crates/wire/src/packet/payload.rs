@@ -1,11 +1,11 @@
-//! The arguments of an event or ack: JSON text as it travels, and the binary attachments it points to.
+//! The arguments of an event or ack: JSON text as sent, and its binary attachments.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// Arguments, kept as the JSON they travel as: forwarded without being parsed, and parsed only where somebody asks.
+/// Arguments as JSON text: forwarded without parsing, and parsed only on request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Payload {
     /// The arguments' JSON joined by commas, no brackets.
@@ -14,7 +14,7 @@ pub struct Payload {
     attachments: Vec<Bytes>,
 }
 
-/// An argument is not what the caller asked for.
+/// An argument is not of the requested kind.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgError {
     /// There are fewer arguments.
@@ -25,12 +25,12 @@ pub enum ArgError {
         /// How many arguments there are.
         len: usize,
     },
-    /// The argument has another form.
+    /// The argument does not have the requested form.
     #[error("argument {index} has another form: {source}")]
     Form {
         /// The index asked for, from 0.
         index: usize,
-        /// What does not fit, and where.
+        /// The mismatch and its position.
         source: serde_json::Error,
     },
     /// The argument is not binary.
@@ -41,7 +41,7 @@ pub enum ArgError {
     },
 }
 
-/// What stands in the JSON for an attachment (Socket.IO protocol 5, "Binary event").
+/// The JSON that stands for an attachment (Socket.IO protocol 5, "Binary event").
 #[derive(Deserialize)]
 struct Placeholder {
     #[serde(rename = "_placeholder")]
@@ -62,7 +62,7 @@ impl Payload {
     /// One argument.
     ///
     /// # Errors
-    /// `value` cannot be JSON, for example a map whose keys are not strings.
+    /// `value` cannot be converted to JSON, for example a map whose keys are not strings.
     pub fn one<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         Ok(Self {
             text: serde_json::to_string(value)?,
@@ -71,8 +71,8 @@ impl Payload {
         })
     }
 
-    /// Arguments that are JSON already: `len` values in `text`, joined by commas without brackets. The caller vouches for
-    /// that, and for placeholders that point into `attachments`.
+    /// Arguments that are JSON already: `len` values in `text`, joined by commas, without brackets. The
+    /// caller guarantees this, and that all placeholders refer to `attachments`.
     pub const fn from_parts(text: String, len: usize, attachments: Vec<Bytes>) -> Self {
         Self {
             text,
@@ -84,7 +84,7 @@ impl Payload {
     /// Appends an argument.
     ///
     /// # Errors
-    /// `value` cannot be JSON; then nothing was appended.
+    /// `value` cannot be converted to JSON. Nothing is appended then.
     pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), serde_json::Error> {
         let json = serde_json::to_string(value)?;
         self.push_text(&json);
@@ -106,12 +106,12 @@ impl Payload {
         self.len += 1;
     }
 
-    /// How many arguments there are.
+    /// Number of arguments.
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is no argument.
+    /// Whether there are no arguments.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -121,20 +121,21 @@ impl Payload {
         &self.text
     }
 
-    /// The attachments, in the order of their numbers.
+    /// The attachments in order.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
 
-    /// Puts the attachments a parser has collected to the text that announced them.
+    /// Adds the attachments that a parser has collected.
     pub(crate) fn attach(&mut self, attachments: Vec<Bytes>) {
         self.attachments = attachments;
     }
 
-    /// Argument `index`, from 0, as a `T`. An attachment shows as its placeholder: [`binary`](Self::binary) is for those.
+    /// Argument `index`, from 0, as a `T`. An attachment appears as its placeholder; use
+    /// [`binary`](Self::binary) for it.
     ///
     /// # Errors
-    /// There are fewer arguments, or it does not deserialize as `T`.
+    /// There are fewer arguments, or the argument does not deserialize as `T`.
     pub fn arg<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgError> {
         serde_json::from_str(self.arg_text(index)?).map_err(|source| ArgError::Form { index, source })
     }
@@ -142,7 +143,7 @@ impl Payload {
     /// The bytes of argument `index`, from 0.
     ///
     /// # Errors
-    /// There are fewer arguments, or that one is no attachment.
+    /// There are fewer arguments, or that argument is not an attachment.
     pub fn binary(&self, index: usize) -> Result<Bytes, ArgError> {
         match serde_json::from_str(self.arg_text(index)?) {
             Ok(Placeholder {
@@ -154,7 +155,7 @@ impl Payload {
         .ok_or(ArgError::NotBinary { index })
     }
 
-    /// All arguments, each one's JSON.
+    /// The JSON of each argument.
     ///
     /// # Errors
     /// The text given to [`from_parts`](Self::from_parts) was not JSON.
@@ -178,7 +179,7 @@ impl Payload {
     }
 }
 
-/// Walks over JSON values joined by commas.
+/// Iterates over JSON values joined by commas.
 struct Args<'a> {
     rest: &'a str,
 }
@@ -191,7 +192,7 @@ impl<'a> Iterator for Args<'a> {
         let value = values.next()?;
         let after = self.rest.get(values.byte_offset()..).unwrap_or_default();
         let after = after.trim_start_matches([' ', '\t', '\r', '\n']);
-        // After an error there is no telling where the next one begins.
+        // After an error, the start of the next value is unknown.
         self.rest = if value.is_ok() {
             after.strip_prefix(',').unwrap_or_default()
         } else {

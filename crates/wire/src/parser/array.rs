@@ -26,7 +26,7 @@ impl<'a> Array<'a> {
         Ok(array)
     }
 
-    /// What stands in `text`, the parsed one, from the start of item `from` to the end of the last.
+    /// The text from the start of item `from` to the end of the last item.
     pub(super) fn slice(&self, text: &'a str, from: Option<&'a RawValue>) -> &'a str {
         let (Some(from), Some(last)) = (from, self.last) else {
             return "";

@@ -1,6 +1,7 @@
-//! Why a message is no Socket.IO packet.
+//! Errors in Socket.IO packets.
 
-/// A packet the parser refuses. The connection has to close: after it, nothing can be told apart any more.
+/// A packet that the parser refuses. The connection must close, because the following messages cannot be
+/// interpreted.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
     /// No type digit.

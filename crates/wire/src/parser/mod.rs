@@ -1,6 +1,6 @@
-//! Text and binary messages to Socket.IO packets, with the limits and refusals a server owes itself.
-//! The rules are those of the reference parser (socket.io-parser 4), stricter where servers were hurt by them.
-//! Not here: what a packet means, and how one is written (`packet`).
+//! Parser from text and binary messages to Socket.IO packets, with limits. It follows the reference parser
+//! (socket.io-parser 4) and is stricter where servers were vulnerable. Not here: the meaning of packets,
+//! and their encoding (`packet`).
 
 mod array;
 mod error;
@@ -23,7 +23,7 @@ const RESERVED: [&str; 6] = [
     "removeListener",
 ];
 
-/// Whether `name` must not be the name of an event.
+/// Limits on the memory that one packet may hold, beyond its text, which the transport limits.
 pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
@@ -47,16 +47,17 @@ impl Default for Limits {
     }
 }
 
-/// Puts the packets of one connection together. The default one reads what clients send.
+/// Assembles the packets of one connection. The default parser reads packets of clients.
 ///
-/// Idle it has no heap; between a binary packet's text and its last attachment it holds both, see [`held`](Self::held).
+/// It owns no heap when idle. Between a binary packet's text and its last attachment it holds both; see
+/// [`held`](Self::held).
 #[derive(Debug, Default)]
 pub struct Parser {
     pending: Option<Box<Pending>>,
     peer: Peer,
 }
 
-/// Who wrote what is read.
+/// Which side wrote the packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Peer {
     #[default]
@@ -74,7 +75,7 @@ struct Pending {
 }
 
 impl Parser {
-    /// A parser for what a server sends: it takes `CONNECT_ERROR` too.
+    /// A parser for packets of a server, which include `CONNECT_ERROR`.
     pub const fn of_server_packets() -> Self {
         Self {
             pending: None,
@@ -82,12 +83,12 @@ impl Parser {
         }
     }
 
-    /// Reads a text message (without the Engine.IO `4`). `None` means a binary packet has begun and its attachments are
-    /// to follow.
+    /// Parses a text message (without the Engine.IO `4`). `None` means that a binary packet has begun and
+    /// its attachments follow.
     ///
     /// # Errors
-    /// The text is no packet, or attachments were due instead. What was held is let go; the connection has to close,
-    /// since the meaning of what follows is lost.
+    /// The text is not a packet, or an attachment was expected. The parser drops its buffers. The
+    /// connection must close, since the following messages have no meaning.
     pub fn text(&mut self, limits: &Limits, text: &str) -> Result<Option<Packet>, ParseError> {
         if self.pending.take().is_some() {
             return Err(ParseError::TextInBinary);
@@ -108,10 +109,12 @@ impl Parser {
         Ok(None)
     }
 
-    /// Reads a binary message: an attachment of the packet that has begun. Answers that packet when it was the last one.
+    /// Parses a binary message: an attachment of the open packet. Returns that packet with its last
+    /// attachment.
     ///
     /// # Errors
-    /// No attachment was due, or they are larger than allowed. As with [`text`](Self::text), the connection has to close.
+    /// No attachment was expected, or the attachments are too large. As with [`text`](Self::text), the
+    /// connection must close.
     pub fn binary(&mut self, limits: &Limits, bytes: &[u8]) -> Result<Option<Packet>, ParseError> {
         let mut pending = self.pending.take().ok_or(ParseError::StrayBinary)?;
         pending.bytes = pending.bytes.saturating_add(bytes.len());
@@ -136,12 +139,12 @@ impl Parser {
         Ok(Some(packet))
     }
 
-    /// Whether attachments are due.
+    /// Whether an attachment is expected.
     pub const fn is_reconstructing(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// Bytes of heap held for a packet whose attachments are not complete; 0 when idle.
+    /// Bytes of heap held for a packet with missing attachments; 0 when idle.
     pub fn held(&self) -> usize {
         let Some(pending) = &self.pending else { return 0 };
         let text = match &pending.packet.body {

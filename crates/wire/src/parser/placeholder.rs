@@ -1,20 +1,21 @@
-//! Holds the placeholders of a binary packet against the number of its attachments.
+//! Check of a binary packet's placeholders against the number of its attachments.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-/// Whether every placeholder in `array`, JSON that was checked already, points to one of `count` attachments.
+/// Whether every placeholder in `array`, JSON that was checked already, refers to one of `count`
+/// attachments.
 ///
-/// As in the reference parser, a placeholder is an object with `_placeholder: true`, at any depth, and its `num` has to
-/// be an index. Text nested more than 128 levels deep, or with half a surrogate pair in it, is refused: no receiver
-/// could be told where its placeholders are.
+/// As in the reference parser, a placeholder is an object with `_placeholder: true`, at any depth, and its
+/// `num` must be an index. Text nested more than 128 levels deep, or with half a surrogate pair in it, is
+/// refused: its placeholders cannot be located reliably.
 pub(super) fn are_valid(array: &str, count: usize) -> bool {
     let mut json = serde_json::Deserializer::from_str(array);
     Walk { count }.deserialize(&mut json).is_ok()
 }
 
-/// What a value is to the object it stands in.
+/// The part that a value plays in its object.
 enum Seen {
     True,
     Index(u64),
@@ -73,7 +74,7 @@ impl<'de> Visitor<'de> for Walk {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Seen, A::Error> {
         let mut is_placeholder = false;
         let mut points_inside = false;
-        // Keys are compared unescaped; of equal keys the last one counts, as in JavaScript.
+        // Keys are compared unescaped. Of equal keys the last one counts, as in JavaScript.
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(self)?;
             match key.as_str() {

@@ -8,13 +8,13 @@ use super::array::Array;
 use super::{Limits, ParseError, is_reserved, placeholder};
 use crate::packet::{Body, MAIN_NAMESPACE, Packet, Payload};
 
-/// Longest namespace in bytes. They are keys of maps, and come before authentication.
+/// Longest namespace in bytes. Namespaces are map keys, and arrive before authentication.
 const MAX_NAMESPACE: usize = 256;
 
 /// The largest integer that JavaScript holds exactly.
 const MAX_ACK_ID: u64 = (1 << 53) - 1;
 
-/// Reads one packet; also answers how many attachments are to follow.
+/// Parses one packet. Also returns the number of attachments that follow.
 pub(super) fn parse(text: &str, limits: &Limits) -> Result<(Packet, usize), ParseError> {
     let mut chars = text.chars();
     let kind = chars.next().ok_or(ParseError::Empty)?;
@@ -39,7 +39,7 @@ pub(super) fn parse(text: &str, limits: &Limits) -> Result<(Packet, usize), Pars
     Ok((Packet { namespace, body }, expected))
 }
 
-/// `<count>-`. A binary packet without attachments would wait for one for ever, so 0 is refused.
+/// `<count>-`. Refuses 0, because a binary packet without attachments would wait forever.
 fn attachments<'a>(text: &'a str, limits: &Limits) -> Result<(usize, &'a str), ParseError> {
     let (count, rest) = text.split_once('-').ok_or(ParseError::AttachmentCount)?;
     if count.is_empty() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -51,13 +51,13 @@ fn attachments<'a>(text: &'a str, limits: &Limits) -> Result<(usize, &'a str), P
     match count.parse::<usize>() {
         Ok(0) => Err(ParseError::AttachmentCount),
         Ok(count) if count <= limits.max_attachments => Ok((count, rest)),
-        // Digits fail to parse only where they are too many.
+        // Digits fail to parse only if there are too many.
         _ => Err(too_many),
     }
 }
 
-/// `/name,` or nothing for `/`. The comma may be missing at the end of the text. A query string is cut off: older
-/// clients send one there.
+/// `/name,`, or nothing for `/`. The comma may be missing at the end of the text. Drops a query string,
+/// which older clients send here.
 fn namespace(text: &str) -> Result<(Cow<'static, str>, &str), ParseError> {
     if !text.starts_with('/') {
         return Ok((Cow::Borrowed(MAIN_NAMESPACE), text));
@@ -125,7 +125,7 @@ fn event(id: Option<u64>, data: &str) -> Result<Body, ParseError> {
     })
 }
 
-/// The reference parser takes an ack without data as one without arguments.
+/// Like the reference parser, treats an ack without data as one without arguments.
 fn ack(id: Option<u64>, data: &str) -> Result<Body, ParseError> {
     let id = id.ok_or(ParseError::AckId)?;
     if data.is_empty() {

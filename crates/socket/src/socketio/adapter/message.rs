@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_survives_the_way_and_half_of_it_is_none() {
+    fn a_message_round_trips_and_a_cut_one_is_refused() {
         let mut tail = Vec::new();
         frame::write(OpCode::Text, b"42[\"a\"]", &mut tail);
         frame::write(OpCode::Binary, &[1, 2, 3], &mut tail);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn malformed_messages_are_refused() {
         for bad in [
             &b""[..],
             b"\0\0\0",
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_survives_the_way_with_its_attachments() {
+    fn an_answer_round_trips_with_its_attachments() {
         let mut payload = Payload::one(&"a,b").unwrap();
         payload.push_binary(Bytes::from_static(&[1, 2]));
         let (outcome, tail) = Outcome::of(&Ok(payload.clone()));

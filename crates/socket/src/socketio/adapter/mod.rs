@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_first_once_and_few_are_remembered() {
+    fn copies_are_detected_and_few_are_remembered() {
         let (mut recent, node) = (RecentMessages::default(), NodeTag::random());
         assert!(recent.insert((node, 0)));
         assert!(!recent.insert((node, 0)));
