@@ -1,4 +1,4 @@
-//! Polling bodies: within the limit of packets, and what was decoded encodes to a body that decodes the same.
+//! Polling bodies: the packet limit holds, and decoded packets round trip.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

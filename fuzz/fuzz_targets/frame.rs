@@ -1,5 +1,5 @@
-//! WebSocket frames: how the bytes fall into reads makes no difference, memory keeps its bound, and what comes out can
-//! be sent.
+//! WebSocket frames: the result does not depend on how reads split the bytes, memory is bounded, and the
+//! messages can be sent again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ const LIMITS: Limits = Limits {
     max_fragments: 8,
 };
 
-/// What the decoder's own bookkeeping may cost besides the message: its box, and a control frame.
+/// Memory of the decoder besides the message: its box and a control frame.
 const OVERHEAD: usize = 512;
 
 type Outcome = (Vec<Message<'static>>, Option<FrameError>);
@@ -45,7 +45,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
     (messages, None)
 }
 
-/// What the server would send for a message reads back as the same.
+/// Checks that a message sent by the server parses to the same message.
 fn send(message: &Message<'_>) {
     let mut out = Vec::new();
     let (op, payload): (OpCode, &[u8]) = match message {

@@ -1,5 +1,5 @@
-//! Socket.IO packets: a connection's messages, each led by its kind and length, go to both kinds of parser. What comes
-//! out is within the limits, well-formed, and reads the same after being written.
+//! Socket.IO packets: the messages of a connection, each preceded by its kind and length, for both kinds of
+//! parser. Packets are within the limits, well-formed, and round trip.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -55,7 +55,7 @@ fn check(packet: &Packet) {
     }
     let text = encoded(packet);
     let mut parser = Parser::of_server_packets();
-    let mut again = parser.text(&LIMITS, &text).expect("what was written can be read");
+    let mut again = parser.text(&LIMITS, &text).expect("encoded packets can be parsed");
     for bytes in attachments(packet) {
         assert!(again.is_none());
         again = parser
@@ -72,7 +72,7 @@ fn check(packet: &Packet) {
     );
 }
 
-/// Reads until the connection would close. A server refuses one thing more than a client: `CONNECT_ERROR`.
+/// Parses until the connection would close. A server also refuses `CONNECT_ERROR`.
 fn converse(mut parser: Parser, mut data: &[u8], is_server: bool) {
     let budget = data.len() + LIMITS.max_attachment_bytes + 1024;
     while let Some((&[kind, len], rest)) = data.split_first_chunk::<2>() {

@@ -31,6 +31,7 @@ pub(crate) async fn handle(app: Arc<App>, socket: Socket, mut event: Event) {
         Ok(command) => command,
         Err(error) => {
             reply.fail(&error);
+            context.socket.count_refused(event.size());
             return context.close_if_abusive(&error);
         }
     };

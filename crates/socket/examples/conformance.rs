@@ -1,5 +1,5 @@
-//! What the official protocol suites expect of a server: short heartbeats, a raw Engine.IO echo at `/engine.io/`, and
-//! a Socket.IO server at `/socket.io/` with the namespaces `/` and `/custom`.
+//! The server that the official protocol suites expect: short heartbeats, a raw Engine.IO echo at
+//! `/engine.io/`, and a Socket.IO server at `/socket.io/` with the namespaces `/` and `/custom`.
 //!
 //! `cargo run --release -p roomful-socket --example conformance -- 127.0.0.1:3000`
 

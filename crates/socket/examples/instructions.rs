@@ -1,6 +1,9 @@
-//! Encodes and decodes one thing over and over, for an instruction counter; `make instructions` runs it under callgrind.
+//! Encodes and decodes one message repeatedly, to count instructions; `make instructions` runs it under
+//! callgrind.
 //!
-//! `cargo run --release -p roomful-socket --example instructions -- CASE TIMES`; without arguments it lists the cases.
+//! `cargo run --release -p roomful-socket --example instructions -- CASE TIMES`
+//!
+//! Without arguments it lists the cases.
 
 use std::{error::Error, hint::black_box, process::ExitCode};
 
@@ -14,7 +17,7 @@ use serde_json::{Value, json};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Does its thing so many times.
+/// Runs the case this many times.
 type Case = fn(usize) -> Outcome;
 
 const CASES: [(&str, Case); 11] = [

@@ -1,5 +1,4 @@
-//! A plain WebSocket echo on any path, through the same frame code as the server: what Autobahn's fuzzing client
-//! expects to talk to.
+//! A plain WebSocket echo on any path with the server's frame code, for Autobahn's fuzzing client.
 //!
 //! `cargo run --release -p roomful-socket --example ws_echo -- 127.0.0.1:9001`
 
@@ -73,7 +72,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()>
     }
 }
 
-/// Writes what is to be answered; `false` after a closing frame.
+/// Writes the answer to `out`. `false` after a close frame.
 fn answer(frames: &mut Decoder, mut bytes: &mut [u8], out: &mut Vec<u8>) -> bool {
     while !bytes.is_empty() {
         let consumed = match frames.decode(&LIMITS, bytes) {

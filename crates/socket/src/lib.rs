@@ -18,7 +18,7 @@
 //! # }
 //! ```
 //!
-//! From the bottom up: [`engine`] moves messages over long-polling and WebSocket; the Socket.IO layer on top knows
+//! From the bottom up: [`engine`] moves messages over long-polling and WebSocket; the Socket.IO layer adds
 //! namespaces, sockets, rooms, events and acks.
 
 mod accept;

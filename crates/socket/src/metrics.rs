@@ -22,6 +22,13 @@ pub(crate) struct Metrics {
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
     pub(crate) handler_panics: Counter,
+    /// Bytes of unfinished messages.
+    pub(crate) unfinished: Gauge,
+    /// CONNECT packets refused.
+    pub(crate) refused_connects: Counter,
+    /// Events that the application refused, and their bytes.
+    pub(crate) refused_events: Counter,
+    pub(crate) refused_bytes: Counter,
     /// 1 while the server drains.
     pub(crate) draining: Gauge,
     /// Connections ended by the waves of a drain.
@@ -47,6 +54,10 @@ impl Metrics {
             bytes_in: counter!("roomful_bytes_in_total"),
             bytes_out: counter!("roomful_bytes_out_total"),
             handler_panics: counter!("roomful_handler_panics_total"),
+            unfinished: gauge!("roomful_unfinished_bytes"),
+            refused_connects: counter!("roomful_refused_connects_total"),
+            refused_events: counter!("roomful_refused_events_total"),
+            refused_bytes: counter!("roomful_refused_event_bytes_total"),
             draining: gauge!("roomful_draining"),
             drained: counter!("roomful_drained_total"),
         }

@@ -116,6 +116,15 @@ impl Outbox {
         self.insert(frame, Kind::Message);
     }
 
+    /// Queues a frame behind all others, regardless of the bounds.
+    pub(crate) fn push_last(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        self.frames.push(Queued {
+            frame,
+            kind: Kind::Message,
+        });
+    }
+
     /// Queues a pong. It replaces a pong that has not left (RFC 6455, 5.5.3), so a peer that pings without
     /// reading cannot grow the queue.
     pub(crate) fn queue_pong(&mut self, control: Bytes) {
@@ -136,11 +145,7 @@ impl Outbox {
         if !flush {
             self.drop_queued();
         }
-        self.bytes += close.len();
-        self.frames.push(Queued {
-            frame: close,
-            kind: Kind::Message,
-        });
+        self.push_last(close);
     }
 
     /// Inserts the frame before all frames that have not started.

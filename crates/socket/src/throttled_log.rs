@@ -33,8 +33,13 @@ impl ThrottledLog {
 
     /// Counts one occurrence. Returns the number of occurrences since the last line if a line is due now.
     pub(crate) fn record(&self, now: Instant) -> Option<u64> {
+        self.record_many(now, 1)
+    }
+
+    /// Like [`ThrottledLog::record`], for several occurrences at once.
+    pub(crate) fn record_many(&self, now: Instant, occurrences: u64) -> Option<u64> {
         let mut state = self.state.lock();
-        state.unlogged = state.unlogged.saturating_add(1);
+        state.unlogged = state.unlogged.saturating_add(occurrences);
         let is_due = state
             .logged
             .is_none_or(|logged| now.saturating_duration_since(logged) >= self.pause);

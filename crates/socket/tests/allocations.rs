@@ -1,7 +1,8 @@
-//! How often the server asks for memory: for a delivery, for an event, for a sign of life. Counts do not drift with the
-//! machine, so each is exact; one more is a change to be meant.
+//! Number of allocations for a delivery, an event and a heartbeat. The counts are exact on every machine,
+//! so each change of one must be intended.
 //!
-//! The server has a runtime on the test's thread, the only one whose allocations are counted; its clients have another.
+//! The server has a runtime on the test's thread, and only that thread's allocations are counted. The
+//! clients have another runtime.
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 
@@ -19,7 +20,7 @@ use tokio::{
 mod fixture;
 
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
-/// A server that asks for no sign of life while something else is counted.
+/// Disables heartbeats while something else is counted.
 const NEVER: Duration = Duration::from_hours(1);
 
 struct Scene {
@@ -30,7 +31,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// So many clients, all in one room.
+    /// A server with this many clients, all in one room.
     fn with(clients: usize, ping_interval: Duration) -> Self {
         let here = runtime::Builder::new_current_thread()
             .enable_all()
@@ -60,7 +61,7 @@ impl Scene {
             for _ in 0..clients {
                 let mut client = WsClient::connect(address, WEBSOCKET, &[]).await.unwrap();
                 client.send_text("40").await.unwrap();
-                // Engine.IO's greeting, then Socket.IO's.
+                // The open packet, then the CONNECT answer.
                 hear(&mut client, "0").await;
                 hear(&mut client, "40").await;
                 crowd.push(client);
@@ -76,8 +77,7 @@ impl Scene {
         }
     }
 
-    /// Likewise, with lists that have grown: of those in which sessions wait to be written to, one fills while the other is
-    /// gone through.
+    /// The same, with queues that have grown: while one of a pair fills, the worker drains the other.
     fn warm(clients: usize, ping_interval: Duration) -> Self {
         let mut scene = Self::with(clients, ping_interval);
         for _ in 0..2 * std::thread::available_parallelism().map_or(1, usize::from) {
@@ -86,7 +86,7 @@ impl Scene {
         scene
     }
 
-    /// How often the server allocates while `act` is done, and until each client has done its part.
+    /// Counts the server's allocations while `act` runs and until each client has finished.
     fn count<F>(
         &mut self,
         act: impl FnOnce(&WebSocketServer),
@@ -113,7 +113,7 @@ impl Scene {
         counted.count_total
     }
 
-    /// What it takes to send `messages` at once to all.
+    /// Allocations for a broadcast of `messages` at once.
     fn fan_out(&mut self, messages: usize) -> u64 {
         let room = self.server.of("/").to("room");
         let send = move |_: &WebSocketServer| {
@@ -129,7 +129,7 @@ impl Scene {
         })
     }
 
-    /// What it takes to answer `events` of each client, one after the other.
+    /// Allocations for the answers to `events` of each client, one after the other.
     fn echo(&mut self, events: usize) -> u64 {
         self.count(
             |_| (),
@@ -146,7 +146,7 @@ impl Scene {
         )
     }
 
-    /// What it takes to ask each client for a sign of life.
+    /// Allocations for a heartbeat of each client.
     fn beat(&mut self) -> u64 {
         self.count(
             |_| (),
@@ -159,7 +159,7 @@ impl Scene {
     }
 }
 
-/// The next message that begins like this; a sign of life that is asked for on the way is given.
+/// The next message that starts like this. Answers heartbeats on the way.
 async fn hear(client: &mut WsClient, begin: &str) {
     loop {
         let frame = client.recv_within(PATIENCE).await.unwrap();
@@ -173,7 +173,7 @@ async fn hear(client: &mut WsClient, begin: &str) {
 
 #[test]
 fn a_message_allocates_the_same_for_any_number_of_recipients() {
-    // To prepare it, and to find the room.
+    // The encoded message and the look-up of the room.
     const MESSAGE: u64 = 6;
     for clients in [10, 110] {
         let mut scene = Scene::warm(clients, NEVER);
@@ -193,7 +193,7 @@ fn a_queued_frame_allocates_at_most_one_slot() {
 
 #[test]
 fn each_event_allocates_the_same() {
-    // Namespace, name and arguments; the queue; the handler's future; the answer and what its copies share.
+    // Namespace, name and arguments; the queue; the handler's future; the answer and its shared copies.
     const EVENT: u64 = 7;
     let mut scene = Scene::with(1, NEVER);
     scene.echo(1);
@@ -205,7 +205,8 @@ fn each_event_allocates_the_same() {
 #[test]
 fn a_heartbeat_allocates_nothing() {
     let mut scene = Scene::warm(100, Duration::from_millis(20));
-    // The runtime's own queue has to grow once for as many tasks. What does not fit one write wakes each of them.
+    // The runtime's own queue grows once for as many tasks. Frames that do not fit one write wake each of
+    // them.
     scene.fan_out(100);
     scene.beat();
     for _ in 0..5 {

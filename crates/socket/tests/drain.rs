@@ -1,4 +1,4 @@
-//! Sending clients away in waves: each hears of it in a way on which the stock client comes back.
+//! Drains: connections end in waves, each in a way after which stock clients reconnect.
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 
@@ -61,8 +61,8 @@ async fn a_drain_ends_connections_in_waves_and_hints_each_client_first() {
     );
     for client in clients {
         assert_eq!(client.next_event("going").await.unwrap()["retryAfter"], 1000);
-        // No DISCONNECT packet, on which the stock client would stay away.
-        assert_eq!(client.wait_end(PATIENCE).await.unwrap(), End::CloseFrame(None));
+        // Neither a DISCONNECT packet nor a close frame: after these, some stock clients stay away.
+        assert_eq!(client.wait_end(PATIENCE).await.unwrap(), End::Eof);
     }
 }
 
@@ -79,18 +79,20 @@ async fn a_drain_cuts_polls_after_the_last_frames() {
     };
     let draining = server.clone();
     let drain = tokio::spawn(async move { draining.drain(quick().before_wave(hint)).await });
-    // The goodbye comes alone: the stock client acts on it before it acts on events of the same answer.
-    assert_eq!(poll.answer().await.unwrap().text(), "42[\"going\",1]");
-    assert_eq!(http::get(address, &parked).await.unwrap().text(), "1");
-    // The other one polls when its wave is over.
+    let last_frames = "42[\"going\",1]\u{1e}2";
+    assert_eq!(poll.answer().await.unwrap().text(), last_frames);
+    assert_eq!(post(address, &parked, "3").await.text(), "ok");
+    assert!(http::get(address, &parked).await.is_err(), "cut after the pong");
+    // The other client polls after its wave.
     while server.connections() > 1 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(
-        http::get(address, &between).await.unwrap().text(),
-        "42[\"going\",1]"
-    );
-    assert_eq!(http::get(address, &between).await.unwrap().text(), "1");
+    assert_eq!(http::get(address, &between).await.unwrap().text(), last_frames);
+    // Its next poll waits for the pong.
+    let mut poll = HttpClient::connect(address).await.unwrap();
+    poll.send("GET", &between, &[], b"").await.unwrap();
+    assert_eq!(post(address, &between, "3").await.text(), "ok");
+    assert!(poll.answer().await.is_err());
     assert_eq!(drain.await.unwrap(), Drained { ended: 2, left: 0 });
 }
 
@@ -102,7 +104,7 @@ async fn a_drain_does_not_wait_for_sessions_that_ended_before() {
     )
     .await;
     polling(address).await;
-    // For itself it would wait for a last poll as long as for the answer to a ping.
+    // Without the drain it would wait for a last poll as long as for a pong.
     server.of("/").sockets()[0].close(Reason::ForcedClose);
     let drain = quick().timeout(Duration::from_secs(5));
     assert_eq!(server.drain(drain).await, Drained { ended: 0, left: 0 });
@@ -123,7 +125,7 @@ async fn a_draining_server_refuses_new_clients_and_serves_the_others() {
         clients.push(SioClient::connect(address, "/", &Value::Null).await.unwrap());
     }
     let draining = server.clone();
-    // One goes now, the other in half a minute.
+    // One wave now, the other in half a minute.
     let waves = Drain::over(Duration::from_mins(1)).every(Duration::from_secs(30));
     let drain = tokio::spawn(async move { draining.drain(waves).await });
     while server.connections() > 1 {

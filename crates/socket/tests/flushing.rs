@@ -1,5 +1,5 @@
-//! What goes to many is written by tasks that all connections share: nothing is lost, doubled or out of order by that, and
-//! connections get on without them.
+//! The shared flush workers: broadcasts are neither lost nor doubled nor reordered, and connections work
+//! without the workers.
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 
@@ -18,7 +18,7 @@ mod fixture;
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 const CLIENTS: usize = 8;
 
-/// The next text message that is no sign of life.
+/// The next text message that is not a heartbeat.
 async fn text(client: &mut WsClient) -> String {
     loop {
         match client.recv_within(PATIENCE).await.unwrap() {
@@ -37,7 +37,8 @@ async fn connect(address: std::net::SocketAddr) -> WsClient {
     client
 }
 
-/// Numbers from several threads at once, while clients ask for pongs, and some text that fills the kernel's buffers now and then.
+/// Several threads emit numbers while clients send pings, with occasional large texts that fill the
+/// kernel's buffers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_emits_arrive_whole_and_in_order() {
     const EMITTERS: usize = 4;
@@ -87,7 +88,7 @@ async fn concurrent_emits_arrive_whole_and_in_order() {
     }
 }
 
-/// Serves on `runtime` for as long as that lives; gives back where.
+/// Serves on `runtime` while it lives. Returns the address.
 fn serve_in(runtime: &Runtime, server: &WebSocketServer) -> std::net::SocketAddr {
     let router = server.router();
     let (told, address) = mpsc::sync_channel(1);
@@ -99,7 +100,7 @@ fn serve_in(runtime: &Runtime, server: &WebSocketServer) -> std::net::SocketAddr
     address.recv_timeout(PATIENCE).unwrap()
 }
 
-/// A server may be served by several runtimes, and the tasks that write run on the one that came first.
+/// Several runtimes may serve one server. The flush workers run on the first.
 #[test]
 fn connections_survive_the_runtime_of_their_flush_worker() {
     let runtime = || {
@@ -113,7 +114,7 @@ fn connections_survive_the_runtime_of_their_flush_worker() {
     let server = WebSocketServer::builder().build();
     let root = server.of("/");
     let (early, late) = (serve_in(&first, &server), serve_in(&second, &server));
-    // Enough for each of the tasks to be there.
+    // Enough sessions for every worker.
     let cores = std::thread::available_parallelism().unwrap().get();
     let mut staying = clients.block_on(async {
         for _ in 0..cores {
@@ -137,7 +138,7 @@ fn connections_survive_the_runtime_of_their_flush_worker() {
     first.shutdown_timeout(PATIENCE);
     root.emit("n", &1).unwrap();
     hear("42[\"n\",1]");
-    // Who comes now has tasks again.
+    // New sessions start workers again.
     clients.block_on(async {
         let mut newcomer = connect(late).await;
         root.emit("n", &2).unwrap();

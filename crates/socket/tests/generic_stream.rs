@@ -1,4 +1,4 @@
-//! A connection that is no bare TCP stream (a TLS layer, an in-memory pipe) takes the generic path and works alike.
+//! Connections that are not bare TCP streams (TLS, in-memory pipes), which take the generic path.
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 
@@ -12,14 +12,14 @@ use tower::ServiceExt;
 const UPGRADE: &str = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: pipe\r\nconnection: upgrade\r\n\
     upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// A text frame as a client sends it; the mask is all zero, so the payload stands there as it is.
+/// A client's text frame with a mask of zeros, so that the payload is readable.
 fn frame(text: &str) -> Vec<u8> {
     let mut bytes = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0];
     bytes.extend_from_slice(text.as_bytes());
     bytes
 }
 
-/// Reads until `end` has come.
+/// Reads until `end` has arrived.
 async fn read_to(client: &mut DuplexStream, end: &str) -> String {
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains(end) {
@@ -43,7 +43,7 @@ async fn an_in_memory_pipe_carries_a_session() {
         .on("echo", |socket: Socket, event: Event| async move {
             socket.emit_payload("echo", &event.payload).unwrap();
         });
-    // A pipe smaller than the messages: writes must cope with being taken in parts.
+    // The pipe is smaller than the messages, so writes are partial.
     let (mut client, stream) = tokio::io::duplex(64);
     let router = server.router();
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Readers that stop: what they cost, and whom.
+//! Clients that stop reading: their cost, and their effect on others.
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 
@@ -17,7 +17,7 @@ const OUTBOX: u64 = 64 * 1024;
 const HEALTHY: usize = 45;
 const STOPPED: usize = 5;
 
-/// The counters since the last look, added up.
+/// Sums of the counters.
 struct Counters {
     figures: Snapshotter,
     sums: HashMap<String, u64>,
@@ -73,7 +73,7 @@ async fn stopped_readers_hold_a_bounded_outbox_and_harm_no_other_client() {
     for _ in 0..HEALTHY {
         healthy.push(SioClient::connect(address, "/", &Value::Null).await.unwrap());
     }
-    // Never read again after this.
+    // These never read again.
     let mut stopped = Vec::new();
     for _ in 0..STOPPED {
         let path = "/socket.io/?EIO=4&transport=websocket";
@@ -101,7 +101,8 @@ async fn stopped_readers_hold_a_bounded_outbox_and_harm_no_other_client() {
         }
         counters.look();
         if counters.get("roomful_closed_total", "slow_consumer") == 0 {
-            // What was sent and is not written waits, and waits for those who stopped: the others have got it.
+            // The healthy clients have received everything, so all unwritten bytes wait for the stopped
+            // ones.
             let sent = round * (HEALTHY + STOPPED) as u64 * news.len() as u64;
             let written = counters.get("roomful_bytes_out_total", "") - written_before;
             most = most.max(sent - written);

@@ -1,4 +1,4 @@
-//! Socket.IO over real sockets: namespaces, middleware, order, acks, rooms, and the ends of things.
+//! Socket.IO over real sockets: namespaces, middleware, order, acks, rooms and disconnects.
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 
@@ -32,7 +32,7 @@ async fn connect(address: SocketAddr) -> SioClient {
     SioClient::connect(address, "/", &Value::Null).await.unwrap()
 }
 
-/// A connection that sends what a test wants, after the open packet.
+/// A raw connection after the open packet.
 async fn raw(address: SocketAddr) -> WsClient {
     let mut socket = WsClient::connect(address, WEBSOCKET, &[]).await.unwrap();
     assert!(matches!(socket.recv().await.unwrap(), Frame::Text(_)));
@@ -147,7 +147,7 @@ async fn acks_overtake_queued_events() {
             server
                 .of("/")
                 .on("ask", |socket: Socket, event: Event| async move {
-                    // Waits for this client's own answer, with events queued behind.
+                    // Waits for this client's own ack, with events queued behind it.
                     let answer = socket.emit_with_ack("question", &1, PATIENCE).await.unwrap();
                     let number: u64 = event.arg(0).unwrap();
                     socket
@@ -502,7 +502,7 @@ async fn volatile_frames_are_dropped_before_a_client_is_closed() {
             .unwrap()
     };
     let mut n = 0;
-    // Until the kernel takes no more, then until the outbox is full.
+    // Until the kernel's buffers are full, then until the outbox is full.
     while socket.send_prepared(&state(n), Class::Volatile) == Sent::Queued {
         n += 1;
         tokio::task::yield_now().await;
@@ -513,7 +513,7 @@ async fn volatile_frames_are_dropped_before_a_client_is_closed() {
         assert!(n < 100_000, "the outbox has no bound");
     }
     assert!(socket.is_connected());
-    // A newer state of a thing that waits already takes its place.
+    // A newer state replaces a queued one.
     assert_eq!(
         socket.send_prepared(&state(n - 1), Class::Latest(u64::from(n - 1))),
         Sent::Queued

@@ -1,4 +1,4 @@
-//! Engine.IO 4 packets and polling payloads, held against the examples of the protocol's document.
+//! Engine.IO 4 packets and polling payloads, compared with the examples of the protocol document.
 
 use std::borrow::Cow;
 
@@ -87,7 +87,7 @@ fn the_open_packet_has_the_protocols_keys_in_order() {
 }
 
 proptest! {
-    /// Whatever the server queues, a polling client reads back.
+    /// A polling client reads back every packet that the server queues.
     #[test]
     fn payloads_round_trip(packets in prop::collection::vec(
         prop_oneof![

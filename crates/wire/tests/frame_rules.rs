@@ -1,4 +1,4 @@
-//! Each rule of RFC 6455 that a server has to hold a client to, one row a rule.
+//! The rules of RFC 6455 that a server must enforce, one row per rule.
 
 mod client;
 
@@ -74,10 +74,10 @@ fn the_handshake_key() {
     }
 }
 
-/// The name of a rule, the bytes of a client that breaks it, and what it is told.
+/// The name of a rule, bytes that break it, and the expected error.
 type Row = (&'static str, Vec<u8>, FrameError);
 
-/// Each row fails with its error, wherever the reads fall, and calls for `code`.
+/// Each row fails with its error and `code`, wherever the reads split.
 fn assert_broken(rows: Vec<Row>, code: u16) {
     for (name, bytes, expected) in rows {
         for size in [bytes.len(), 1, 3] {
@@ -240,7 +240,7 @@ fn rules_of_text() {
     assert_broken(rows, 1007);
 }
 
-/// Section 7.4: what may stand in a close frame, and what never travels.
+/// Section 7.4: valid close codes, and codes that are never sent.
 #[test]
 fn close_codes() {
     for code in [
@@ -274,7 +274,7 @@ fn close_codes() {
     );
 }
 
-/// Section 5.4: control frames may come amid a fragmented message, and do not end it.
+/// Section 5.4: control frames may come between fragments and do not end the message.
 #[test]
 fn control_frames_between_fragments() {
     let bytes = [
@@ -316,7 +316,7 @@ fn limits_are_inclusive() {
     );
 }
 
-/// Autobahn 6.4: told at the first bad byte, although the frame and the message have more to come.
+/// Autobahn 6.4: fails at the first bad byte, although the frame and the message continue.
 #[test]
 fn bad_text_fails_before_its_frame_ends() {
     let rows: [(&[u8], &[u8]); 4] = [
@@ -346,7 +346,7 @@ fn bad_text_fails_before_its_frame_ends() {
             client::feed(&mut decoder, &limits(), &[*last], &mut messages),
             Err(FrameError::TextNotUtf8)
         );
-        assert_eq!(decoder.held(), 0, "what was held is let go");
+        assert_eq!(decoder.held(), 0, "the decoder drops its buffers");
     }
 }
 

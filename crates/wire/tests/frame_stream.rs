@@ -1,4 +1,5 @@
-//! Laws of the frame decoder: how the bytes are cut into reads makes no difference, and memory is bounded.
+//! Properties of the frame decoder: the result does not depend on how reads split the bytes, and memory is
+//! bounded.
 
 mod client;
 
@@ -65,7 +66,7 @@ fn sent() -> impl Strategy<Value = Vec<Sent>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// What was sent comes out, however it is fragmented and however the reads fall.
+    /// The sent messages come out, for any fragmentation and any split of the reads.
     #[test]
     fn any_chunking_gives_the_same_messages(
         sent in prop::collection::vec(sent(), 1..4),
@@ -78,7 +79,7 @@ proptest! {
         prop_assert_eq!(&read(&Limits::default(), &bytes, &[]), &(expected, None));
     }
 
-    /// Hostile bytes give the same answer too, and never more memory than the limits allow.
+    /// Hostile bytes give the same result for any split too, within the memory limits.
     #[test]
     fn any_chunking_gives_the_same_error(
         bytes in prop::collection::vec(prop_oneof![Just(0x81u8), Just(0x80), Just(0x01), any::<u8>()], 0..200),
@@ -118,7 +119,7 @@ fn a_whole_message_is_borrowed_from_the_read_buffer() {
     assert!(range.contains(&text.as_ptr()));
 }
 
-/// The last byte of a message does not have to be the last one of the input.
+/// More input may follow the last byte of a message.
 #[test]
 fn only_one_message_is_consumed_at_a_time() {
     let first = frame(FIN | TEXT, b"one");
@@ -165,7 +166,7 @@ fn one_byte_fragments_are_coalesced_and_counted() {
     assert_eq!(decoder.held(), 0);
 }
 
-/// A buffer that grows by doubling still ends at the limit.
+/// A buffer that grows by doubling stops at the limit.
 #[test]
 fn a_buffer_does_not_grow_beyond_the_limit() {
     let limits = Limits {

@@ -1,4 +1,4 @@
-//! How Socket.IO packets are written, and that the parser reads back what was written.
+//! Encoding of Socket.IO packets, and round trips through the parser.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -212,7 +212,7 @@ proptest! {
         }
     }
 
-    /// Whatever a client sends as text, an answer comes back and the parser is bounded.
+    /// Any text gets a result, and the parser's memory is bounded.
     #[test]
     fn no_text_panics(text in "[0-6]{0,3}-?(/[a-z]{0,3},)?[0-9]{0,2}[\\[\\]{}\",:a-z0-9 ]{0,30}") {
         let mut parser = Parser::default();

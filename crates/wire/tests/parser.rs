@@ -1,9 +1,9 @@
-//! What the Socket.IO parser takes and refuses: the reference parser's own cases, and the hazards others met.
+//! Packets that the Socket.IO parser accepts and refuses: the reference parser's cases, and known attacks.
 
 use roomful_wire::packet::{Body, Packet};
 use roomful_wire::parser::{Limits, ParseError, Parser, is_reserved};
 
-/// Reads a packet without attachments and writes it back: equal texts mean equal packets.
+/// Parses a packet without attachments and encodes it again: equal texts mean equal packets.
 fn echo(text: &str) -> Result<String, ParseError> {
     let packet = Parser::default().text(&Limits::default(), text)?;
     let packet = packet.ok_or(ParseError::Form("unexpectedly incomplete"))?;
@@ -31,7 +31,7 @@ fn packets_that_encode_to_themselves() {
         r#"2["message-with-ack",1,"2",{"3":[false]}]"#,
         "30[]",
         r#"3/admin,456["bar",1.5e-7]"#,
-        // Half a surrogate pair is well-formed JSON; it is passed on as it came.
+        // Half a surrogate pair is well-formed JSON, so it passes unchanged.
         r#"2["foo","\ud83d"]"#,
         r#"2["__proto__",{"__proto__":1,"constructor":2}]"#,
     ];
@@ -282,7 +282,7 @@ fn a_binary_ack_waits_too() {
     assert_eq!(payload.binary(0).unwrap(), &[1, 2][..]);
 }
 
-/// After each refusal nothing is left that a later message could be added to.
+/// After an error, the parser keeps nothing that a later message could extend.
 #[test]
 fn state_is_cleared_on_every_path() {
     let limits = Limits {
@@ -317,7 +317,8 @@ fn state_is_cleared_on_every_path() {
     assert!(parser.text(&limits, r#"2["b"]"#).unwrap().is_some());
 }
 
-/// Nesting must not use up the stack, neither where text is only checked nor where placeholders are looked for.
+/// Deep nesting must not overflow the stack, neither in the syntax check nor in the search for
+/// placeholders.
 #[test]
 fn deep_nesting_is_harmless() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));

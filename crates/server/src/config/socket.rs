@@ -26,7 +26,14 @@ pub(crate) struct Socket {
     pub(crate) max_attachments: usize,
     pub(crate) max_fragments: u32,
     pub(crate) max_pending_acks: usize,
+    pub(crate) max_early_payload: Size,
+    pub(crate) message_timeout: Span,
     pub(crate) max_unfinished: Size,
+    pub(crate) max_unfinished_per_ip: Size,
+    pub(crate) max_refused_connects: u32,
+    pub(crate) refusal_window: Span,
+    pub(crate) max_refused_events: u32,
+    pub(crate) max_refused_bytes: Size,
     pub(crate) compress_from: Size,
 }
 
@@ -37,7 +44,9 @@ impl Socket {
         within("socket.ping_timeout", self.ping_timeout, deadline.clone())?;
         within("socket.connect_timeout", self.connect_timeout, deadline.clone())?;
         within("socket.upgrade_timeout", self.upgrade_timeout, deadline.clone())?;
-        within("socket.body_timeout", self.body_timeout, deadline)?;
+        within("socket.body_timeout", self.body_timeout, deadline.clone())?;
+        within("socket.message_timeout", self.message_timeout, deadline.clone())?;
+        within("socket.refusal_window", self.refusal_window, deadline)?;
         within(
             "socket.linger",
             self.linger,
@@ -62,6 +71,31 @@ impl Socket {
             "socket.max_unfinished",
             self.max_unfinished,
             self.max_payload..=Size(64 << 30),
+        )?;
+        within(
+            "socket.max_early_payload",
+            self.max_early_payload,
+            Size(1024)..=Size(64 << 20),
+        )?;
+        within(
+            "socket.max_unfinished_per_ip",
+            self.max_unfinished_per_ip,
+            self.max_payload..=Size(64 << 30),
+        )?;
+        within(
+            "socket.max_refused_connects",
+            self.max_refused_connects,
+            1..=10_000,
+        )?;
+        within(
+            "socket.max_refused_events",
+            self.max_refused_events,
+            1..=1_000_000,
+        )?;
+        within(
+            "socket.max_refused_bytes",
+            self.max_refused_bytes,
+            Size(1024)..=Size(64 << 30),
         )?;
         within(
             "socket.compress_from",

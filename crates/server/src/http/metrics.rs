@@ -130,6 +130,16 @@ fn describe() {
         "roomful_outbox_dropped_total",
         "Frames dropped because a client reads too slowly, by cause."
     );
+    describe_gauge!(
+        "roomful_unfinished_bytes",
+        "Bytes of messages that have not arrived completely."
+    );
+    describe_counter!("roomful_refused_connects_total", "CONNECT packets refused.");
+    describe_counter!(
+        "roomful_refused_events_total",
+        "Events of clients refused before they were handled."
+    );
+    describe_counter!("roomful_refused_event_bytes_total", "Bytes of refused events.");
     describe_counter!(
         "roomful_opened_total",
         "Connections opened, by their first transport."

@@ -154,7 +154,7 @@ impl Peers {
             if let Some(requests) = self.forged.record(Instant::now()) {
                 tracing::warn!(
                     requests,
-                    "requests claim to come from another node, with a header that none has made for them"
+                    "refused requests with an invalid signature of another node"
                 );
             }
         })
@@ -166,8 +166,7 @@ impl Peers {
         if let Some(requests) = self.misdirected.record(Instant::now()) {
             tracing::warn!(
                 requests,
-                "requests for sessions of another node are passed on to this one: it was started anew just now, or that node's \
-                 cluster.advertise names this one instead of itself"
+                "refused requests that another node forwarded here by mistake: check cluster.advertise of all nodes"
             );
         }
     }
@@ -226,7 +225,7 @@ impl Peers {
         let mut response = match tokio::time::timeout(patience, self.client.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => {
-                tracing::debug!(owner = %owner, %error, "can't pass a request on");
+                tracing::debug!(owner = %owner, %error, "failed to forward a request");
                 let unreachable = error.is_connect();
                 if unreachable {
                     self.peer_cache.invalidate(&peer);

@@ -94,26 +94,30 @@ impl PeerCache {
         let nodes = match tokio::time::timeout(TIMEOUT, self.directory.nodes()).await {
             Ok(Ok(nodes)) => nodes,
             // Keep the cached nodes: most of them are still correct.
-            Ok(Err(error)) => return tracing::warn!(%error, "can't read who is in the cluster"),
-            Err(_) => return tracing::warn!("reading who is in the cluster takes too long"),
+            Ok(Err(error)) => {
+                return tracing::warn!(%error, "failed to read the cluster's members, using the cached ones");
+            }
+            Err(_) => {
+                return tracing::warn!("failed to read the cluster's members in time, using the cached ones");
+            }
         };
         let mut peers = self.peers.write();
         let now = Instant::now();
-        for card in nodes {
-            let Ok(authority) = card.authority() else {
-                tracing::warn!(advertise = ?card.advertise, "a node advertises an address that is none");
+        for node in nodes {
+            let Ok(authority) = node.authority() else {
+                tracing::warn!(advertise = ?node.advertise, "ignored a node with an invalid address");
                 continue;
             };
-            let listed = match peers.get(&card.tag) {
+            let listed = match peers.get(&node.tag) {
                 Some(cached) if cached.peer.authority == authority => Arc::clone(&cached.peer),
                 _ => Arc::new(Peer {
-                    tag: card.tag,
+                    tag: node.tag,
                     authority,
                     permits: Arc::new(Semaphore::new(self.permits)),
                 }),
             };
             peers.insert(
-                card.tag,
+                node.tag,
                 CachedPeer {
                     peer: listed,
                     at: now,

@@ -52,7 +52,7 @@ pub(super) async fn run(
     };
     permit.tunnelled(transferred.load(Ordering::Relaxed));
     if let Some(error) = outcome {
-        tracing::debug!(%error, "a tunnel to another node ended");
+        tracing::debug!(%error, "a tunnel to another node failed");
     }
 }
 

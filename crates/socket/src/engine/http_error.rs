@@ -63,6 +63,12 @@ impl HttpError {
 
     /// JSON, or plain text for WebSocket requests.
     pub(super) fn respond(self, upgrade: bool) -> Response<Body> {
+        if self == HttpError::TooLarge {
+            // Like the stock server: no body.
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = self.status();
+            return response;
+        }
         let body = if upgrade {
             self.message().to_owned()
         } else {

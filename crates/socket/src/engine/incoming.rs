@@ -77,7 +77,7 @@ fn packet(text: &str, session: &Session, connection: &mut dyn Connection) -> Res
         Ok(Packet::Ping(_)) => return Err(Reason::TransportError.into()),
         Ok(Packet::Open(_) | Packet::Upgrade | Packet::Noop) => {}
         Err(error) => {
-            tracing::debug!(%error, "bad Engine.IO packet");
+            tracing::debug!(%error, "failed to decode an Engine.IO packet");
             return Err(Reason::ParseError.into());
         }
     }

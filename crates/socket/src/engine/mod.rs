@@ -12,6 +12,7 @@ mod server;
 mod session;
 mod stream;
 mod task;
+mod unfinished;
 mod upgrade;
 
 use std::{

@@ -1,8 +1,10 @@
 //! HTTP long-polling: GET requests that wait for packets and POST requests that deliver them.
 
 use std::{
-    io::Write,
-    sync::{Arc, atomic::Ordering},
+    io::{self, Write},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
 };
 
 use axum::body::Body;
@@ -58,6 +60,10 @@ async fn get(
         Answer::Close => {
             payload::encode_text(&mut body, "1");
             session.forget();
+        }
+        Answer::Cut => {
+            session.forget();
+            return Ok(Response::new(Body::new(CutBody)));
         }
     }
     engine.metrics.bytes_out.increment(body.len() as u64);
@@ -162,12 +168,12 @@ async fn receive(engine: &Engine, session: &Session, request: Request<Body>) -> 
         session.end(Reason::TransportError);
         return Err(HttpError::BadRequest);
     }
-    let body = read(engine, session, request.into_body()).await?;
+    let body = read(session, request.into_body()).await?;
     engine.metrics.bytes_in.increment(body.len() as u64);
     let packets = match payload::decode(&body, MAX_PACKETS) {
         Ok(packets) => packets,
         Err(error) => {
-            tracing::debug!(%error, "bad polling payload");
+            tracing::debug!(%error, "failed to decode a polling payload");
             session.end(Reason::ParseError);
             return Err(HttpError::BadRequest);
         }
@@ -223,16 +229,16 @@ fn is_text(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a body. It counts as unfinished until it is complete.
-async fn read(engine: &Engine, session: &Session, body: Body) -> Result<Bytes, HttpError> {
-    let body = Limited::new(body, engine.settings.max_payload);
-    let (reason, error) =
-        match tokio::time::timeout(engine.settings.body_timeout, collect(engine, body)).await {
-            Ok(Ok(body)) => return Ok(body),
-            Ok(Err(BodyError::TooLarge)) => (Reason::TooLarge, HttpError::TooLarge),
-            Ok(Err(BodyError::NoRoom)) => (Reason::OutOfMemory, HttpError::TooMany(CapacityError::Server)),
-            Ok(Err(BodyError::Lost)) => (Reason::TransportClose, HttpError::BadRequest),
-            Err(_) => (Reason::TransportError, HttpError::TimedOut),
-        };
+async fn read(session: &Session, body: Body) -> Result<Bytes, HttpError> {
+    let body = Limited::new(body, session.max_message());
+    let timeout = session.settings().body_timeout;
+    let (reason, error) = match tokio::time::timeout(timeout, collect(session, body)).await {
+        Ok(Ok(body)) => return Ok(body),
+        Ok(Err(BodyError::TooLarge)) => (Reason::TooLarge, HttpError::TooLarge),
+        Ok(Err(BodyError::NoRoom)) => (Reason::OutOfMemory, HttpError::TooMany(CapacityError::Server)),
+        Ok(Err(BodyError::Lost)) => (Reason::TransportClose, HttpError::BadRequest),
+        Err(_) => (Reason::MessageTimeout, HttpError::TimedOut),
+    };
     session.end(reason);
     Err(error)
 }
@@ -243,8 +249,8 @@ enum BodyError {
     Lost,
 }
 
-async fn collect(engine: &Engine, mut body: Limited<Body>) -> Result<Bytes, BodyError> {
-    let mut counted = BodyBytes { engine, bytes: 0 };
+async fn collect(session: &Session, mut body: Limited<Body>) -> Result<Bytes, BodyError> {
+    let mut counted = BodyBytes { session, bytes: 0 };
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -255,7 +261,8 @@ async fn collect(engine: &Engine, mut body: Limited<Body>) -> Result<Bytes, Body
             }
         })?;
         if let Ok(data) = frame.into_data() {
-            if !counted.grow(data.len()) {
+            counted.grow(data.len());
+            if session.has_ended_for(Reason::OutOfMemory) {
                 return Err(BodyError::NoRoom);
             }
             whole.extend_from_slice(&data);
@@ -264,24 +271,40 @@ async fn collect(engine: &Engine, mut body: Limited<Body>) -> Result<Bytes, Body
     Ok(whole.into())
 }
 
-/// A body's counted of the process's unfinished bytes; given back on drop.
+/// The unfinished bytes of a body. They count no longer once this is dropped.
 struct BodyBytes<'a> {
-    engine: &'a Engine,
+    session: &'a Session,
     bytes: usize,
 }
 
 impl BodyBytes<'_> {
-    /// `false`: there is no room for so much.
-    fn grow(&mut self, bytes: usize) -> bool {
+    /// Counts more bytes. May end this session or others, if there are too many.
+    fn grow(&mut self, bytes: usize) {
+        let before = self.bytes;
         self.bytes += bytes;
-        let before = self.engine.unfinished.fetch_add(bytes, Ordering::Relaxed);
-        before + bytes <= self.engine.settings.max_unfinished_bytes
+        self.session.change_unfinished(before, self.bytes);
     }
 }
 
 impl Drop for BodyBytes<'_> {
     fn drop(&mut self) {
-        self.engine.unfinished.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.session.change_unfinished(self.bytes, 0);
+    }
+}
+
+/// A body that fails, on which hyper closes the connection without completing the response. The client sees
+/// a network error, after which every stock client reconnects.
+struct CutBody;
+
+impl hyper::body::Body for CutBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, io::Error>>> {
+        Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
     }
 }
 

@@ -90,6 +90,16 @@ impl Registry {
         self.sessions.read().get(&SessionId::parse(id)?).cloned()
     }
 
+    /// The open sessions that satisfy the condition.
+    pub(super) fn sessions_where(&self, condition: impl Fn(&Arc<Session>) -> bool) -> Vec<Arc<Session>> {
+        let sessions = self.sessions.read();
+        sessions
+            .values()
+            .filter(|session| condition(session))
+            .cloned()
+            .collect()
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.counts.lock().count
     }

@@ -3,7 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, OnceLock, atomic::AtomicUsize},
+    sync::{Arc, OnceLock},
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
@@ -24,6 +24,7 @@ use super::{
     session::Session,
     stream::Stream,
     task::SessionTask,
+    unfinished::UnfinishedBytes,
     upgrade::{is_upgrade, switch_protocols},
 };
 use crate::{
@@ -46,7 +47,7 @@ pub(crate) struct Engine {
     pub(crate) registry: Arc<Registry>,
     pub(super) flusher: Flusher,
     /// Bytes of unfinished messages of all sessions.
-    pub(super) unfinished: AtomicUsize,
+    pub(super) unfinished: UnfinishedBytes,
     /// Connections to the other nodes of a cluster.
     pub(crate) peers: Option<Peers>,
     /// Whether the server takes new sessions now. Always, if not set.
@@ -87,7 +88,7 @@ impl EngineServer {
             metrics: Metrics::new(),
             registry: Arc::default(),
             flusher: Flusher::new(),
-            unfinished: AtomicUsize::new(0),
+            unfinished: UnfinishedBytes::new(),
             accepts: OnceLock::new(),
         };
         EngineServer {
@@ -106,9 +107,14 @@ impl EngineServer {
         let path = path.trim_end_matches('/');
         let own: Arc<str> = format!("{path}/").into();
         let route = any(move |request: Request<Body>| async move { server.handle(request, &own).await });
-        Router::new()
+        let router = Router::new()
             .route(&format!("{path}/"), route.clone())
-            .route(&format!("{path}/{{*rest}}"), route)
+            .route(&format!("{path}/{{*rest}}"), route.clone());
+        if path.is_empty() {
+            return router;
+        }
+        // The client option `addTrailingSlash: false`.
+        router.route(path, route)
     }
 
     async fn handle(&self, mut request: Request<Body>, path: &str) -> Response<Body> {

@@ -1,16 +1,20 @@
-//! The task of one session: it moves bytes between the WebSocket (if there is one), the outbox and the upper layer,
-//! and keeps the time. A future written by hand, since it is what an idle client costs: no buffers, one timer.
+//! The task of one session: it moves bytes between the WebSocket (if there is one), the outbox and the
+//! upper layer, and watches the deadlines. A hand-written future, since it determines the memory of an idle
+//! client: no buffers, one timer.
 
 use std::{
     cell::RefCell,
     future::Future,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use roomful_wire::frame::{self, Decoder, Message};
+use roomful_wire::{
+    engine::Packet,
+    frame::{self, Decoder, Message},
+};
 use tokio::time::{Instant, Sleep};
 
 use super::{
@@ -22,7 +26,7 @@ use super::{
 };
 use crate::reason::Reason;
 
-/// Read at once; one buffer serves all connections of a thread.
+/// Size of the read buffer, which all connections of a thread share.
 const READ_BUFFER: usize = 64 * 1024;
 /// Rounds of reading and writing before other connections get their turn.
 const ROUNDS: usize = 8;
@@ -31,31 +35,36 @@ thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into_boxed_slice());
 }
 
-/// How far the stream's life has come.
+/// Progress of the session's end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Reading and writing, or waiting for polls.
     Open,
-    /// The session has ended; the last frames leave, until the deadline.
+    /// The session has ended. The outbox is flushed until the deadline.
     Flushing(Instant),
-    /// All is written and our side is shut; the peer's end is awaited, so that no reset eats our last bytes.
+    /// The outbox is written. The pong to the final ping is due until the deadline.
+    AwaitingPong(Instant),
+    /// The write half is shut down. Waits for the peer's end until the deadline, because closing a socket
+    /// with unread data resets it and discards the last bytes.
     AwaitingPeerClose(Instant),
-    /// No stream any more, or a polling client that heard the end.
+    /// The stream is closed, or the polling client has received its last answer.
     Gone,
 }
 
 pub(super) struct SessionTask {
     session: Arc<Session>,
     connection: Box<dyn Connection>,
-    /// Where to read from, while there is a WebSocket. The session has the other half.
+    /// The read half of the WebSocket, if there is one. The session has the write half.
     source: Option<Source>,
     decoder: Decoder,
-    /// The code the peer closed with, or the one its mistake deserves.
+    /// The close code that the peer sent, or the one that its fault calls for.
     close_code: Option<u16>,
     stage: Stage,
     end_started: bool,
-    /// Bytes that we have in the process's sum of unfinished messages.
+    /// Bytes that the task has counted as unfinished.
     held: usize,
+    /// When the unfinished message must be complete.
+    message_by: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     _permit: SessionPermit,
 }
@@ -77,12 +86,13 @@ impl SessionTask {
             stage: Stage::Open,
             end_started: false,
             held: 0,
+            message_by: None,
             timer,
             _permit: permit,
         }
     }
 
-    /// Starts with a WebSocket: straight after the handshake.
+    /// Starts with the WebSocket of the handshake.
     pub(super) fn with_stream(mut self, stream: Stream, read_ahead: &Bytes) -> Self {
         self.take_over(UpgradedStream {
             stream,
@@ -99,13 +109,22 @@ impl SessionTask {
         self.ingest(&mut upgraded.read_ahead);
     }
 
-    // ---- time
+    // ---- deadlines
 
-    /// Acts on what is due and registers for what comes next; says whether anything was due.
+    /// The next deadline of the upper layer or of the unfinished message.
+    fn deadline(&self) -> Option<Instant> {
+        self.connection
+            .deadline()
+            .into_iter()
+            .chain(self.message_by)
+            .min()
+    }
+
+    /// Acts on passed deadlines and registers the next one. Returns whether a deadline had passed.
     fn keep_time(&mut self, cx: &mut Context<'_>) -> bool {
         let mut acted = false;
         if self.stage == Stage::Open
-            && let Some(deadline) = self.connection.deadline()
+            && let Some(deadline) = self.deadline()
             && deadline < self.timer.deadline()
         {
             self.timer.as_mut().reset(deadline);
@@ -114,39 +133,50 @@ impl SessionTask {
             acted = true;
             let now = Instant::now();
             match self.stage {
-                Stage::Flushing(until) | Stage::AwaitingPeerClose(until) if until <= now => {
-                    self.abandon_stream()
+                Stage::Flushing(until) | Stage::AwaitingPong(until) | Stage::AwaitingPeerClose(until)
+                    if until <= now =>
+                {
+                    self.abandon_stream();
                 }
-                Stage::Open => {
-                    if self.connection.deadline().is_some_and(|deadline| deadline <= now)
-                        && let Some(reason) = self.connection.on_deadline()
-                    {
-                        self.session.end(reason);
-                    }
-                }
+                Stage::Open => self.check_deadlines(now),
                 _ => {}
             }
-            let next = self.next_deadline(now);
-            self.timer.as_mut().reset(next);
+            self.reset_timer(now);
         }
         acted
     }
 
-    fn next_deadline(&self, now: Instant) -> Instant {
-        match self.stage {
-            Stage::Flushing(until) | Stage::AwaitingPeerClose(until) => until,
-            Stage::Gone => now + self.session.settings().heartbeat.interval,
-            Stage::Open => {
-                let beat = self.session.check_heartbeat();
-                self.connection
-                    .deadline()
-                    .map_or(beat, |deadline| beat.min(deadline))
-                    .max(now)
+    fn check_deadlines(&mut self, now: Instant) {
+        if self.message_by.is_some_and(|deadline| deadline <= now) {
+            // While reading pauses, the rest of the message may wait in the kernel.
+            let paused = self.connection.is_saturated();
+            self.message_by = paused.then(|| now + self.session.settings().message_timeout);
+            if !paused {
+                self.session.end(Reason::MessageTimeout);
             }
+        }
+        if self.connection.deadline().is_some_and(|deadline| deadline <= now)
+            && let Some(reason) = self.connection.on_deadline()
+        {
+            self.session.end(reason);
         }
     }
 
-    // ---- out
+    fn reset_timer(&mut self, now: Instant) {
+        let next = match self.stage {
+            Stage::Flushing(until) | Stage::AwaitingPong(until) | Stage::AwaitingPeerClose(until) => until,
+            Stage::Gone => now + self.session.settings().heartbeat.interval,
+            Stage::Open => {
+                let heartbeat = self.session.check_heartbeat();
+                self.deadline()
+                    .map_or(heartbeat, |deadline| heartbeat.min(deadline))
+                    .max(now)
+            }
+        };
+        self.timer.as_mut().reset(next);
+    }
+
+    // ---- output
 
     fn write(&mut self, cx: &mut Context<'_>) -> Io {
         match self.session.poll_write(cx) {
@@ -156,7 +186,7 @@ impl SessionTask {
         }
     }
 
-    // ---- in
+    // ---- input
 
     fn read(&mut self, cx: &mut Context<'_>) -> Io {
         if self.connection.is_saturated() && self.stage == Stage::Open {
@@ -173,7 +203,7 @@ impl SessionTask {
                     self.session.metrics().bytes_in.increment(count as u64);
                     match buffer.get_mut(..count) {
                         Some(bytes) if self.stage == Stage::Open => self.ingest(bytes),
-                        Some(bytes) => self.await_close_reply(bytes),
+                        Some(bytes) => self.await_reply(bytes),
                         None => {}
                     }
                     Io::Moved
@@ -183,12 +213,16 @@ impl SessionTask {
     }
 
     fn ingest(&mut self, mut bytes: &mut [u8]) {
-        let limits = self.session.settings().frame_limits();
         while !bytes.is_empty() && self.close_code.is_none() {
+            // Entering a namespace raises the limit.
+            let limits = self.session.frame_limits();
             let consumed = match self.decoder.decode(&limits, bytes) {
                 Ok(decoded) => {
                     let consumed = decoded.consumed;
                     if let Some(message) = decoded.message {
+                        if matches!(message, Message::Text(_) | Message::Binary(_)) {
+                            self.message_by = None;
+                        }
                         match handle_message(message, &self.session, self.connection.as_mut()) {
                             Ok(None) => {}
                             Ok(Some(control)) => self.session.queue_pong(control),
@@ -202,7 +236,7 @@ impl SessionTask {
                     consumed
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "bad WebSocket frame");
+                    tracing::debug!(%error, "failed to decode a WebSocket frame");
                     self.close_code = Some(error.close_code());
                     let too_large = error.close_code() == 1009;
                     self.session.end(if too_large {
@@ -218,51 +252,60 @@ impl SessionTask {
         self.update_unfinished();
     }
 
-    /// Whatever else comes from a client that was sent away is too late. But its close frame shows that it has got all
-    /// that was written before ours; a mere end of the stream may be the doing of a proxy.
-    fn await_close_reply(&mut self, mut bytes: &mut [u8]) {
-        let limits = self.session.settings().frame_limits();
-        while self.session.is_written() && !bytes.is_empty() {
+    /// Reads on after the session's end. The pong to the final ping, or the answer to our close frame,
+    /// proves that the client has received all frames. The mere end of the stream proves nothing: a proxy
+    /// may have caused it.
+    fn await_reply(&mut self, mut bytes: &mut [u8]) {
+        let limits = self.session.frame_limits();
+        while !bytes.is_empty() {
             let Ok(decoded) = self.decoder.decode(&limits, bytes) else {
                 return;
             };
-            if let Some(Message::Close(_)) = decoded.message {
-                return self.session.note_client_close();
+            match decoded.message {
+                Some(Message::Close(_)) => return self.session.note_client_close(),
+                Some(Message::Text(text)) => {
+                    if let Ok(Packet::Pong(_)) = Packet::from_text(&text) {
+                        self.session.pong();
+                    }
+                }
+                _ => {}
             }
             let consumed = decoded.consumed;
             bytes = bytes.get_mut(consumed..).unwrap_or_default();
         }
     }
 
-    /// Keeps the process's sum of unfinished bytes, and ends the session that takes it mark_closed its bound.
+    /// Updates the count of unfinished bytes and the deadline of the unfinished message.
     fn update_unfinished(&mut self) {
         let held = self.decoder.held() + self.connection.held();
-        if held == self.held {
-            return;
+        if held == 0 {
+            self.message_by = None;
+        } else if self.message_by.is_none() {
+            self.message_by = Some(Instant::now() + self.session.settings().message_timeout);
         }
-        let sum = self.session.unfinished();
-        let before = sum.fetch_add(held.wrapping_sub(self.held), Ordering::Relaxed);
-        let grown = held > self.held;
-        let now = before.wrapping_add(held.wrapping_sub(self.held));
-        self.held = held;
-        if grown && now > self.session.settings().max_unfinished_bytes {
-            self.session.end(Reason::OutOfMemory);
-        }
+        self.count_unfinished(held);
+    }
+
+    fn count_unfinished(&mut self, held: usize) {
+        let before = std::mem::replace(&mut self.held, held);
+        self.session.change_unfinished(before, held);
     }
 
     fn take_input_from_polls(&mut self) {
-        let take_input = self.session.take_input(!self.connection.is_saturated());
-        for message in take_input.inbox {
+        let input = self.session.take_input(!self.connection.is_saturated());
+        let polled = !input.inbox.is_empty();
+        for message in input.inbox {
             if let Err(reason) = self.connection.receive(message.as_incoming()) {
                 self.session.end(reason);
                 break;
             }
         }
-        if let Some(upgraded) = take_input.upgraded {
+        if let Some(upgraded) = input.upgraded {
             self.take_over(upgraded);
+        } else if polled {
+            self.update_unfinished();
         }
-        self.update_unfinished();
-        if let Some(reason) = take_input.ending
+        if let Some(reason) = input.ending
             && !self.end_started
         {
             self.start_closing(reason);
@@ -274,68 +317,83 @@ impl SessionTask {
     fn start_closing(&mut self, reason: Reason) {
         self.end_started = true;
         self.connection.closed(reason);
+        self.message_by = None;
         let now = Instant::now();
-        let (linger, goodbye) = {
-            let settings = self.session.settings();
-            // A server that goes down takes no further polls, but for those that are on their way.
-            let going = reason == Reason::ServerShuttingDown;
-            (
-                settings.linger,
-                if going {
-                    settings.linger
-                } else {
-                    settings.heartbeat.timeout
-                },
-            )
-        };
-        if self.source.is_some() {
-            let mut close = Vec::new();
-            frame::write_close(
-                self.close_code
-                    .or(reason.close_code())
-                    .filter(|&code| code != NO_STATUS),
-                "",
-                &mut close,
-            );
-            self.session.close_stream(close.into(), reason.flushes());
+        let settings = self.session.settings();
+        let (linger, pong_timeout) = (settings.linger, settings.heartbeat.timeout);
+        // Without a close code the client has not begun the closing handshake, so the stream may end
+        // without one.
+        let cut = reason.is_temporary() && self.close_code.is_none();
+        if self.source.is_some() && cut && !reason.flushes() {
+            self.abandon_stream();
+        } else if self.source.is_some() {
             self.stage = Stage::Flushing(now + linger);
+            if !cut {
+                self.queue_close_frame(reason);
+            }
         } else if reason.lingers() && !self.session.close_delivered() {
-            // The client hears of it at its next GET, if one comes.
-            self.stage = Stage::Flushing(now + goodbye);
+            // The client gets its last frames with its next GET. A server that shuts down waits only for
+            // GETs that are already on their way.
+            let shutting_down = reason == Reason::ServerShuttingDown;
+            let wait = if shutting_down { linger } else { pong_timeout };
+            self.stage = Stage::Flushing(now + wait);
         } else {
             self.stage = Stage::Gone;
             self.session.mark_closed();
         }
-        let next = self.next_deadline(now);
-        self.timer.as_mut().reset(next);
+        self.reset_timer(now);
     }
 
-    /// Goes on ending: flush, shut, wait for the peer.
+    fn queue_close_frame(&mut self, reason: Reason) {
+        let code = self.close_code.or(reason.close_code());
+        let mut close = Vec::new();
+        frame::write_close(
+            code.filter(|&code| code != NO_STATUS),
+            reason.close_text(),
+            &mut close,
+        );
+        self.session.close_stream(close.into(), reason.flushes());
+    }
+
+    /// Continues the end: flush the outbox, await the pong, shut down the write half, await the peer's end.
     fn continue_closing(&mut self, cx: &mut Context<'_>) {
         let now = Instant::now();
-        if let Stage::Flushing(until) = self.stage {
-            match self.source {
-                None if self.session.close_delivered() => self.abandon_stream(),
-                None if self.session.is_server_closing() => {
-                    self.stage = Stage::Flushing(until.min(now + self.session.settings().linger));
-                    let next = self.next_deadline(now);
-                    self.timer.as_mut().reset(next);
-                }
-                Some(_) => match self.session.poll_shutdown(cx) {
-                    Poll::Ready(Ok(())) => {
-                        self.stage = Stage::AwaitingPeerClose(now + self.session.settings().linger);
-                        let next = self.next_deadline(now);
-                        self.timer.as_mut().reset(next);
-                    }
-                    Poll::Ready(Err(_)) => self.abandon_stream(),
-                    Poll::Pending => {}
-                },
-                None => {}
+        let linger = self.session.settings().linger;
+        if let (Stage::Flushing(until), None) = (self.stage, &self.source) {
+            if self.session.close_delivered() {
+                self.abandon_stream();
+            } else if self.session.is_server_closing() {
+                self.stage = Stage::Flushing(until.min(now + linger));
+                self.reset_timer(now);
             }
+            return;
+        }
+        if matches!(self.stage, Stage::Flushing(_))
+            && self.session.is_written()
+            && self.session.awaits_final_pong()
+        {
+            self.stage = Stage::AwaitingPong(now + linger);
+            self.reset_timer(now);
+        }
+        let flushed = match self.stage {
+            Stage::Flushing(_) => true,
+            Stage::AwaitingPong(_) => !self.session.awaits_final_pong(),
+            Stage::Open | Stage::AwaitingPeerClose(_) | Stage::Gone => false,
+        };
+        if !flushed {
+            return;
+        }
+        match self.session.poll_shutdown(cx) {
+            Poll::Ready(Ok(())) => {
+                self.stage = Stage::AwaitingPeerClose(now + linger);
+                self.reset_timer(now);
+            }
+            Poll::Ready(Err(_)) => self.abandon_stream(),
+            Poll::Pending => {}
         }
     }
 
-    /// The peer is gone.
+    /// The peer has closed or reset the stream.
     fn on_stream_lost(&mut self) -> Io {
         self.session.end(Reason::TransportClose);
         self.drop_stream();
@@ -356,6 +414,8 @@ impl SessionTask {
     fn drop_stream(&mut self) {
         if self.source.take().is_some() {
             self.session.detach();
+            self.decoder = Decoder::default();
+            self.count_unfinished(self.connection.held());
         }
     }
 }
@@ -401,12 +461,12 @@ impl Future for SessionTask {
 
 impl Drop for SessionTask {
     fn drop(&mut self) {
-        // Also on a panic in the upper layer, and when the runtime goes down.
+        // Also after a panic in the upper layer, and when the runtime shuts down.
         self.session.end(Reason::TransportClose);
         self.drop_stream();
         self.session.forget();
         self.session.mark_closed();
-        self.session.unfinished().fetch_sub(self.held, Ordering::Relaxed);
+        self.count_unfinished(0);
         self.session.metrics().connections.decrement(1);
     }
 }

@@ -23,6 +23,22 @@ fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> boo
         })
 }
 
+/// The first subprotocol that the client offers. The stock server selects it too, and browsers refuse a
+/// connection without a selection.
+fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    let first = offered.split(',').next()?.trim();
+    let is_token = !first.is_empty()
+        && first
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+    if is_token {
+        HeaderValue::from_str(first).ok()
+    } else {
+        None
+    }
+}
+
 /// The 101 response (RFC 6455, 4.2.2), if the request is valid.
 pub(super) fn switch_protocols(headers: &HeaderMap) -> Result<Response<Body>, HttpError> {
     let version = headers
@@ -45,5 +61,40 @@ pub(super) fn switch_protocols(headers: &HeaderMap) -> Result<Response<Body>, Ht
     out.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     out.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     out.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(protocol) = first_protocol(headers) {
+        out.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selected(offered: Option<&str>) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        if let Some(offered) = offered {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offered.parse().unwrap());
+        }
+        let response = switch_protocols(&headers).ok().unwrap();
+        let selected = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL)?;
+        Some(selected.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn the_first_offered_subprotocol_is_selected() {
+        assert_eq!(selected(None), None);
+        assert_eq!(selected(Some("chat")).as_deref(), Some("chat"));
+        assert_eq!(selected(Some("v1.chat , v2.chat")).as_deref(), Some("v1.chat"));
+        assert_eq!(selected(Some("no token, chat")), None);
+        assert_eq!(selected(Some("")), None);
+    }
 }

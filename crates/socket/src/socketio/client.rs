@@ -7,7 +7,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use roomful_wire::{
     packet::{Body, Packet, Payload},
@@ -21,6 +20,7 @@ use super::{
     ack::AckSender,
     event::Event,
     handlers::{BoxFuture, Refusal},
+    msgpack,
     server::Namespaces,
     socket::{Phase, Socket},
 };
@@ -74,6 +74,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(namespaces: Arc<Namespaces>, session: Arc<Session>) -> Self {
         let connect_by = Some(Instant::now() + session.settings().connect_timeout);
+        session.set_established(false);
         Client {
             namespaces,
             session,
@@ -102,7 +103,7 @@ impl Client {
                 });
             }
             Body::Event { name, id, payload } => {
-                self.queued_bytes += weight(&payload);
+                self.queued_bytes += payload.size();
                 self.queue.push_back(Work::Event {
                     namespace: namespace.into(),
                     name,
@@ -186,8 +187,8 @@ impl Client {
             return None;
         }
         let refuse = |message: &str| {
-            self.session
-                .send(&Prepared::connect_error(namespace, message, None), Class::Durable);
+            let error = Prepared::connect_error(namespace, message, None);
+            self.session.refuse_connect(&error);
         };
         if self.sockets.len() >= self.session.settings().max_namespaces {
             refuse("Too many namespaces");
@@ -197,13 +198,13 @@ impl Client {
             refuse("Invalid namespace");
             return None;
         };
-        let claim = match (found.recovery(), &auth) {
+        let request = match (found.recovery(), &auth) {
             (Some(_), Some(auth)) => RecoveryRequest::read(auth),
             _ => None,
         };
         let socket = Socket::new(found, self.session.clone(), auth);
         self.sockets.push(socket.clone());
-        Some(Box::pin(admit(socket, claim)))
+        Some(Box::pin(admit(socket, request)))
     }
 
     fn event(
@@ -232,7 +233,7 @@ impl Client {
     /// Other events and other clients are not affected.
     fn report_panic(&self) {
         self.session.metrics().handler_panics.increment(1);
-        tracing::error!("an event handler panicked");
+        tracing::error!("an event handler panicked; the connection continues");
     }
 
     fn watch_connect(&mut self) {
@@ -248,11 +249,6 @@ impl Client {
     }
 }
 
-/// Size of a queued payload in bytes.
-fn weight(payload: &Payload) -> usize {
-    payload.text().len() + payload.attachments().iter().map(Bytes::len).sum::<usize>()
-}
-
 /// How a client enters a namespace after the middleware.
 enum Admission {
     /// With a recovered session and its private id.
@@ -262,11 +258,11 @@ enum Admission {
 }
 
 /// Runs the middleware, then connects the socket or tells the client why not.
-async fn admit(socket: Socket, claim: Option<RecoveryRequest>) {
+async fn admit(socket: Socket, request: Option<RecoveryRequest>) {
     let handlers = socket.namespace().handlers().clone();
     let admission = async {
         handlers.admit(&socket).await?;
-        Ok::<_, Refusal>(admission(&socket, claim).await)
+        Ok::<_, Refusal>(admission(&socket, request).await)
     };
     // A panic in a check must not admit the client.
     let outcome = AssertUnwindSafe(admission).catch_unwind().await;
@@ -296,14 +292,14 @@ async fn admit(socket: Socket, claim: Option<RecoveryRequest>) {
             socket.refuse();
             let error =
                 Prepared::connect_error(socket.namespace().name(), &refusal.message, refusal.data.as_ref());
-            socket.session().send(&error, Class::Durable);
+            socket.session().refuse_connect(&error);
         }
         Err(_) => {
             socket.session().metrics().handler_panics.increment(1);
             tracing::error!("a connect middleware panicked; the client was refused");
             socket.refuse();
             let error = Prepared::connect_error(socket.namespace().name(), "Internal error", None);
-            socket.session().send(&error, Class::Durable);
+            socket.session().refuse_connect(&error);
         }
     }
 }
@@ -313,14 +309,14 @@ fn send_disconnected_error(socket: &Socket) {
     socket.session().send(&error, Class::Durable);
 }
 
-async fn admission(socket: &Socket, claim: Option<RecoveryRequest>) -> Admission {
+async fn admission(socket: &Socket, request: Option<RecoveryRequest>) -> Admission {
     let Some(recovery) = socket.namespace().recovery() else {
         return Admission::New(None);
     };
-    if let Some(claim) = claim
-        && let Some(restored) = recovery.restore(socket, &claim).await
+    if let Some(request) = request
+        && let Some(restored) = recovery.restore(socket, &request).await
     {
-        return Admission::Recovered(claim.pid, restored);
+        return Admission::Recovered(request.pid, restored);
     }
     let pid = PrivateId::random();
     Admission::New(recovery.begin(socket, &pid).then_some(pid))
@@ -328,16 +324,27 @@ async fn admission(socket: &Socket, claim: Option<RecoveryRequest>) -> Admission
 
 impl Connection for Client {
     fn receive(&mut self, message: Incoming<'_>) -> Result<(), Reason> {
-        let limits = self.session.settings().parser_limits();
+        let max_message = self.session.max_message();
+        let limits = self.session.settings().parser_limits(max_message);
         let parsed = match message {
             Incoming::Text(text) => self.parser.text(&limits, text),
-            Incoming::Binary(bytes) => self.parser.binary(&limits, bytes),
+            Incoming::Binary(bytes) => {
+                if self.sockets.is_empty()
+                    && !self.parser.is_reconstructing()
+                    && let Some(refusal) = msgpack::refuse(bytes)
+                {
+                    self.session.send(&Prepared::binary(&refusal), Class::Durable);
+                    self.namespaces.log_msgpack(self.session.address());
+                    return Err(Reason::UnsupportedParser);
+                }
+                self.parser.binary(&limits, bytes)
+            }
         };
         match parsed {
             Ok(Some(packet)) => self.accept(packet),
             Ok(None) => Ok(()),
             Err(error) => {
-                tracing::debug!(%error, "bad Socket.IO packet");
+                tracing::debug!(%error, "failed to parse a Socket.IO packet");
                 Err(Reason::ParseError)
             }
         }
@@ -362,7 +369,7 @@ impl Connection for Client {
                 return Poll::Ready(());
             };
             if let Work::Event { payload, .. } = &work {
-                self.queued_bytes -= weight(payload);
+                self.queued_bytes -= payload.size();
             }
             // A closure may panic before it returns its future.
             let started = catch_unwind(AssertUnwindSafe(|| self.start(work)));

@@ -31,6 +31,11 @@ impl Event {
         self.payload.is_empty()
     }
 
+    /// Size of the arguments in bytes: the JSON and all attachments.
+    pub fn size(&self) -> usize {
+        self.payload.size()
+    }
+
     /// Takes the ack, if the client asked for one and it was not taken before.
     pub fn take_ack(&mut self) -> Option<AckSender> {
         self.ack.take()

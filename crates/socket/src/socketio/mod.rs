@@ -8,6 +8,7 @@ mod collect_acks;
 mod drain;
 mod event;
 mod handlers;
+mod msgpack;
 mod namespace;
 mod rooms;
 mod server;

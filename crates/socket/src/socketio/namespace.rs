@@ -4,7 +4,7 @@ use std::{
     future::Future,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
 };
 
@@ -23,6 +23,11 @@ use super::{
 };
 use crate::{id::SocketId, prepared::Prepared, reason::Reason, recovery::Recovery};
 
+/// Ack ids of this node are below this number, those of the whole cluster from it to [`MAX_ACK_ID`].
+pub(super) const LOCAL_ACK_IDS: u32 = 1 << 30;
+/// The largest ack id. The clients in C++, Java and Rust read ids as signed 32-bit integers.
+pub(super) const MAX_ACK_ID: u32 = i32::MAX.unsigned_abs();
+
 /// A namespace of a server. Clones refer to the same namespace.
 ///
 /// Register handlers once, before clients connect. Events of one connection are handled strictly in order:
@@ -40,7 +45,7 @@ struct Inner {
     /// Connects to the other nodes of a cluster.
     adapter: Option<Arc<Adapter>>,
     /// Shared by single sends and broadcasts, so that an id is unique per client.
-    next_ack_id: AtomicU64,
+    next_ack_id: AtomicU32,
 }
 
 impl Namespace {
@@ -52,7 +57,7 @@ impl Namespace {
             rooms: Rooms::default(),
             recovery: OnceLock::new(),
             adapter,
-            next_ack_id: AtomicU64::new(0),
+            next_ack_id: AtomicU32::new(0),
         }))
     }
 
@@ -231,8 +236,9 @@ impl Namespace {
         &self.0.rooms
     }
 
+    /// An ack id for sockets of this node.
     pub(super) fn next_ack_id(&self) -> u64 {
-        self.0.next_ack_id.fetch_add(1, Ordering::Relaxed)
+        u64::from(self.0.next_ack_id.fetch_add(1, Ordering::Relaxed) % LOCAL_ACK_IDS)
     }
 
     pub(super) fn recovery(&self) -> Option<&Arc<dyn Recovery>> {
@@ -275,5 +281,24 @@ impl Namespace {
 impl std::fmt::Debug for Namespace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Namespace").field(&self.name()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ack_ids_of_a_node_stay_below_those_of_the_cluster() {
+        let namespace = Namespace::new("/".into(), Arc::default(), None);
+        for next in [0, LOCAL_ACK_IDS - 1, LOCAL_ACK_IDS, u32::MAX] {
+            namespace.0.next_ack_id.store(next, Ordering::Relaxed);
+            assert!(namespace.next_ack_id() < LOCAL_ACK_IDS.into());
+            assert!(namespace.next_ack_id() < LOCAL_ACK_IDS.into());
+        }
+        for _ in 0..1000 {
+            let id = Adapter::ack_id();
+            assert!(id >= LOCAL_ACK_IDS.into() && i32::try_from(id).is_ok(), "{id}");
+        }
     }
 }

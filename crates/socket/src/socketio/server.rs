@@ -2,12 +2,14 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use axum::Router;
 use parking_lot::RwLock;
+use tokio::time::Instant;
 
 use super::{adapter::Adapter, client::Client, handlers::Handlers, namespace::Namespace};
 use crate::{
@@ -15,7 +17,11 @@ use crate::{
     cors::Cors,
     engine::{Connection, EngineServer, Service, Session},
     settings::Settings,
+    throttled_log::ThrottledLog,
 };
+
+/// Shortest time between two log lines about clients with the msgpack parser.
+const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// A Socket.IO server. Clones refer to the same server. Mount [`WebSocketServer::router`] in an axum
 /// application, or pass it to [`crate::serve`].
@@ -27,7 +33,6 @@ pub struct WebSocketServer {
 }
 
 /// All namespaces, fixed and dynamic.
-#[derive(Default)]
 pub(super) struct Namespaces {
     fixed: RwLock<HashMap<Arc<str>, Namespace>>,
     templates: RwLock<Vec<Template>>,
@@ -35,6 +40,20 @@ pub(super) struct Namespaces {
     dynamic: RwLock<HashMap<Arc<str>, (Namespace, usize)>>,
     /// Connects to the other nodes, in a cluster with a bus.
     adapter: OnceLock<Arc<Adapter>>,
+    /// Throttles the log of clients with the msgpack parser.
+    msgpack_log: ThrottledLog,
+}
+
+impl Default for Namespaces {
+    fn default() -> Self {
+        Namespaces {
+            fixed: RwLock::default(),
+            templates: RwLock::default(),
+            dynamic: RwLock::default(),
+            adapter: OnceLock::new(),
+            msgpack_log: ThrottledLog::new(LOG_EVERY),
+        }
+    }
 }
 
 struct Template {
@@ -93,6 +112,17 @@ impl Namespaces {
         let dynamic = self.dynamic.read();
         all.extend(dynamic.values().map(|(namespace, _)| namespace.clone()));
         all
+    }
+
+    /// Logs a client that was refused because of its parser.
+    pub(super) fn log_msgpack(&self, address: IpAddr) {
+        if let Some(clients) = self.msgpack_log.record(Instant::now()) {
+            tracing::warn!(
+                clients,
+                %address,
+                "refused clients with the msgpack parser; remove their `parser` option"
+            );
+        }
     }
 
     /// Removes a client that has left or was refused. A dynamic namespace ends with its last client.
@@ -272,7 +302,14 @@ impl Builder {
         max_rooms: usize,
         max_sessions: Option<usize>,
         max_sessions_per_ip: Option<usize>,
+        max_early_payload: usize,
+        message_timeout: Duration,
         max_unfinished_bytes: usize,
+        max_unfinished_bytes_per_ip: usize,
+        max_refused_connects: u32,
+        refusal_window: Duration,
+        max_refused_events: u32,
+        max_refused_bytes: usize,
         compression_threshold: Option<usize>,
         keep_headers: bool,
         allow_upgrades: bool,

@@ -181,9 +181,9 @@ impl Socket {
         self.0.session.delivery_mark()
     }
 
-    /// Is it known that what was queued before this mark has arrived? A heartbeat that was answered tells, or the
-    /// client's goodbye, or its answer to ours; so a connection that is lost leaves unknown what it carried of late. Ask
-    /// when it is [over](Socket::wait_closed).
+    /// Whether all frames queued before this mark have certainly arrived. Proof is the pong to a later
+    /// ping, or the client's own close; a lost connection leaves the latest frames unknown. Ask after
+    /// [`Socket::wait_closed`]: a connection that ends temporarily sends a final ping.
     pub fn is_delivered(&self, mark: DeliveryMark) -> bool {
         self.0.session.is_delivered(mark)
     }
@@ -224,6 +224,13 @@ impl Socket {
             Ok(None) => Err(AckError::Disconnected),
             Err(_) => Err(AckError::Timeout),
         }
+    }
+
+    /// Counts an event of this client that the application has refused, with its size in bytes. Closes the
+    /// connection if there are too many refused events or bytes in a window, see
+    /// [`crate::Settings::refusal_window`].
+    pub fn count_refused(&self, bytes: usize) {
+        self.0.session.count_refused(bytes);
     }
 
     /// Selects all other sockets of the namespace.
@@ -326,6 +333,8 @@ impl Socket {
             return false;
         }
         self.0.phase.store(Phase::Connected as u8, Ordering::Release);
+        // Before the CONNECT answer, after which the client may send large messages.
+        self.0.session.set_established(true);
         let pid = pid.map(PrivateId::as_str);
         let connect = Prepared::connect(self.namespace().name(), self.id().as_str(), pid);
         // One message, so that the outbox takes all or none.

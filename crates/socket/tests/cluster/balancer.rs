@@ -1,4 +1,4 @@
-//! A load balancer that is as little sticky as can be: each connection goes to the next node.
+//! A load balancer without sticky sessions: each connection goes to the next node.
 
 use std::net::SocketAddr;
 

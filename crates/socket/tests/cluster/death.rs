@@ -1,4 +1,4 @@
-//! What a client hears when the owner of its session, or the node in between, is gone.
+//! Clients of a session whose owner, or the node in between, has died.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::nodes::{Node, POLLING, Puppet, post, refusal};
 
-/// Quick: far below any deadline of a poll.
+/// Far below the deadline of a poll.
 const QUICK: Duration = Duration::from_secs(5);
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn a_dead_owner_makes_its_sessions_unknown_at_once() {
     let hub = Hub::default();
     let (owner, other) = (Node::start(&hub).await, Node::start(&hub).await);
     let path = owner.joined().await;
-    // Known to the other node, with a connection that is kept.
+    // The other node knows the owner and keeps a connection to it.
     assert_eq!(post(other.address, &path, "42[\"nothing\"]").await.text(), "ok");
     let mut parked = HttpClient::connect(other.address).await.unwrap();
     parked.send("GET", &path, &[], b"").await.unwrap();
@@ -33,14 +33,14 @@ async fn a_dead_owner_makes_its_sessions_unknown_at_once() {
         "a parked poll"
     );
     assert_eq!(refusal(&post(other.address, &path, "40").await), (400, Some(1)));
-    // Its lease has not ended yet: it is still in the directory.
+    // Its lease has not ended: the directory still lists it.
     let answer = http::get(other.address, &path).await.unwrap();
     assert_eq!(refusal(&answer), (400, Some(1)));
     other.bus.resign(card.tag.as_str()).await.unwrap();
     let answer = http::get(other.address, &path).await.unwrap();
     assert_eq!(refusal(&answer), (400, Some(1)));
     assert!(started.elapsed() < QUICK, "{:?}", started.elapsed());
-    // And the client comes back.
+    // The client reconnects.
     other.joined().await;
 }
 
@@ -86,13 +86,13 @@ async fn an_incomplete_response_of_the_owner_is_an_error() {
                 known && refusal(&answer) == (400, Some(1)),
                 "{sent:?}: {answer:?}"
             ),
-            // Half an answer breaks off for the client too.
+            // An incomplete response also fails for the client.
             Err(error) => assert!(!known, "{sent:?}: {error}"),
         }
     }
 }
 
-/// Through `between`: a parked poll, and an upgrade that has not come to its end.
+/// Opens through `between` a parked poll, and an upgrade that is not complete.
 async fn carried(owner: &Node, between: &Node) -> (HttpClient, WsClient) {
     let path = owner.joined().await;
     let mut parked = HttpClient::connect(between.address).await.unwrap();

@@ -1,4 +1,4 @@
-//! A bus that loses messages, and notes which topics reached this end.
+//! A bus that loses messages and records the topics that arrived.
 
 use std::{
     collections::BTreeSet,
@@ -21,7 +21,7 @@ pub(crate) struct Faulty {
 }
 
 pub(crate) struct Notes {
-    /// Of a hundred messages that reach this end, as many are lost.
+    /// Percentage of messages to lose.
     lost: AtomicUsize,
     count: AtomicUsize,
     reached: Mutex<Vec<String>>,
@@ -41,12 +41,12 @@ impl Faulty {
         })
     }
 
-    /// The topics of all messages that reached this end.
+    /// The topics of all messages that arrived.
     pub(crate) fn reached(&self) -> Vec<String> {
         self.notes.reached.lock().clone()
     }
 
-    /// Does this end hear a topic that ends like that?
+    /// Whether a subscribed topic ends like this.
     pub(crate) fn subscribed(&self, end: &str) -> bool {
         let topics = self.notes.subscribed.borrow();
         topics.iter().any(|topic| topic.ends_with(end))
@@ -58,15 +58,15 @@ impl Faulty {
     }
 }
 
-struct Ear {
+struct NotingListener {
     inner: Arc<dyn Listener>,
     notes: Arc<Notes>,
 }
 
-impl Listener for Ear {
+impl Listener for NotingListener {
     fn message(&self, topic: &str, message: Bytes) {
         let count = self.notes.count.fetch_add(1, Ordering::Relaxed);
-        // A spread that looks like chance and is the same each time.
+        // A deterministic spread that looks random.
         if count.wrapping_mul(2_654_435_761) / 65_536 % 100 < self.notes.lost.load(Ordering::Relaxed) {
             return;
         }
@@ -86,11 +86,11 @@ impl Bus for Faulty {
     }
 
     fn subscribe(&self, topic: &str, listener: Arc<dyn Listener>) -> Subscription {
-        let ear = Ear {
+        let listener = NotingListener {
             inner: listener,
             notes: Arc::clone(&self.notes),
         };
-        let inner = self.inner.subscribe(topic, Arc::new(ear));
+        let inner = self.inner.subscribe(topic, Arc::new(listener));
         let (notes, topic) = (Arc::clone(&self.notes), topic.to_owned());
         notes
             .subscribed

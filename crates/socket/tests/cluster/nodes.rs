@@ -1,4 +1,4 @@
-//! Nodes of a cluster, each with a runtime of its own, so that one can die with all that it has open.
+//! Cluster nodes, each with its own runtime, so that one can die with all its connections.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -83,7 +83,8 @@ impl Node {
         }
     }
 
-    /// As `kill -9`: all connections end without a word. The roster may go on naming it.
+    /// Kills the node as `kill -9` does: its connections end without notice. The membership may still list
+    /// it.
     pub(crate) fn die(mut self) -> NodeAddress {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -91,19 +92,19 @@ impl Node {
         self.card.clone()
     }
 
-    /// From now on it neither hears nor says anything on the bus; its connections and its lease go on.
+    /// Cuts the node from the bus. Its connections and its lease continue.
     pub(crate) async fn die_on_bus(&self) {
         self.bus.close().await;
     }
 
-    /// Opens a polling session here; gives back the path with its id.
+    /// Opens a polling session on this node. Returns its path.
     pub(crate) async fn open(&self) -> String {
         let answer = http::get(self.address, POLLING).await.unwrap();
         let open: serde_json::Value = serde_json::from_str(&answer.text()[1..]).unwrap();
         format!("{POLLING}&sid={}", open["sid"].as_str().unwrap())
     }
 
-    /// As [`Node::open`], and joins the namespace.
+    /// Like [`Node::open`], and joins the namespace.
     pub(crate) async fn joined(&self) -> String {
         let path = self.open().await;
         assert_eq!(post(self.address, &path, "40").await.text(), "ok");
@@ -127,14 +128,14 @@ impl Drop for Node {
     }
 }
 
-/// A listener in a node's place, played by the test.
+/// A listener in place of a node, controlled by the test.
 pub(crate) struct Puppet {
     pub(crate) card: NodeAddress,
     listener: TcpListener,
 }
 
 impl Puppet {
-    /// Puts one onto the roster.
+    /// Adds one to the membership.
     pub(crate) async fn list(hub: &Hub) -> Puppet {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let advertise = listener.local_addr().unwrap().to_string();
@@ -147,12 +148,12 @@ impl Puppet {
         Puppet { card, listener }
     }
 
-    /// The path of a session of its own.
+    /// The path of one of its own sessions.
     pub(crate) fn session(&self) -> String {
         format!("{POLLING}&sid={}{}", self.card.tag, "A".repeat(20))
     }
 
-    /// A request that was passed on to it: its stream, and its head.
+    /// A forwarded request: its stream and its head.
     pub(crate) async fn request(&self) -> (TcpStream, String) {
         let accepted = tokio::time::timeout(PATIENCE, self.listener.accept()).await;
         let (mut stream, _) = accepted.unwrap().unwrap();
@@ -185,7 +186,7 @@ fn echo(server: &WebSocketServer) {
         });
 }
 
-/// At most this many requests to one peer.
+/// Limits requests to one peer.
 pub(crate) fn at_most(count: usize) -> ForwardLimits {
     ForwardLimits {
         max_per_peer: count,
@@ -205,7 +206,7 @@ pub(crate) async fn post(address: SocketAddr, path: &str, body: &str) -> Answer 
     .unwrap()
 }
 
-/// The status and Engine.IO's code of a refusal.
+/// The status and the Engine.IO code of an error response.
 pub(crate) fn refusal(answer: &Answer) -> (u16, Option<u64>) {
     (answer.status, answer.json()["code"].as_u64())
 }

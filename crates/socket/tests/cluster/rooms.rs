@@ -1,4 +1,4 @@
-//! Namespaces and rooms over several nodes.
+//! Namespaces and rooms across nodes.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{faulty::Faulty, nodes::Node};
 
-/// Longer than anything here should take.
+/// Longer than any step should take.
 const LONG: Duration = Duration::from_mins(1);
 
 async fn connect(node: &Node) -> SioClient {
@@ -23,7 +23,7 @@ async fn member(node: &Node, room: &str) -> SioClient {
     client
 }
 
-/// What of `name` each client got before a mark that reaches them all.
+/// The `name` events that each client received before a mark that reaches all of them.
 async fn seen<const N: usize>(from: &Node, clients: [&SioClient; N], name: &str) -> [Vec<Value>; N] {
     let mark = json!(rand::random::<u32>());
     from.server.of("/").emit("mark", &mark).unwrap();
@@ -55,7 +55,7 @@ async fn a_room_broadcast_reaches_its_members_on_all_nodes_only() {
         [vec![json!(1)], vec![json!(1)], vec![], vec![]]
     );
 
-    // In both rooms, and only once.
+    // A member of both rooms gets the event once.
     two.call("join", &json!("blue")).await.unwrap();
     namespace.to("red").to("blue").emit("x", &2).unwrap();
     let two_only = || vec![json!(2)];
@@ -77,7 +77,7 @@ async fn a_room_broadcast_reaches_its_members_on_all_nodes_only() {
         [vec![json!(4), json!(5)], vec![], vec![], vec![]]
     );
 
-    // To one socket, wherever it is.
+    // To one socket on any node.
     namespace.to(three.id()).emit("x", &6).unwrap();
     namespace.to(one.id()).emit("x", &7).unwrap();
     assert_eq!(
@@ -144,7 +144,7 @@ async fn nodes_receive_only_topics_of_their_rooms() {
     assert_eq!((reached(1, ":red"), reached(2, ":red")), (10, 0));
     assert_eq!(reached(2, ":blue"), 0);
 
-    // After the last member has left, and a while, the topic is let go.
+    // The subscription ends some time after the last member has left.
     two.call("leave", &json!("red")).await.unwrap();
     assert!(buses[1].subscribed(":red"), "not at once: it may come back");
     tokio::time::timeout(
@@ -153,20 +153,25 @@ async fn nodes_receive_only_topics_of_their_rooms() {
     )
     .await
     .unwrap();
-    // And heard again when somebody comes.
+    // And starts again with the next member.
     two.call("join", &json!("red")).await.unwrap();
     a.server.of("/").to("red").emit("x", &10).unwrap();
     assert_eq!(two.next_event("x").await.unwrap(), json!(10));
 }
 
-/// Answers `ask` with its own id, if it does.
+/// Answers `ask` with its own id, if asked.
 fn answering(client: SioClient) -> tokio::task::JoinHandle<SioClient> {
     tokio::spawn(async move {
         let event = client
             .take(LONG, "ask", |event| event.name == "ask")
             .await
             .unwrap();
-        client.ack(event.ack.unwrap(), &json!(client.id())).await.unwrap();
+        let id = event.ack.unwrap();
+        assert!(
+            i32::try_from(id).is_ok(),
+            "the C++, Java and Rust clients cannot read {id}"
+        );
+        client.ack(id, &json!(client.id())).await.unwrap();
         client
     })
 }
@@ -213,7 +218,7 @@ async fn acks_of_all_nodes_are_collected() {
     assert_eq!(answered, ids(&members));
     assert_eq!(out.drain("ask"), Vec::<Value>::new());
 
-    // Who does not answer in time, on either node.
+    // Clients that do not answer in time, on either node.
     let outcomes = ask(a.server.of("/").to("red").timeout(Duration::from_millis(500))).await;
     assert_eq!(outcomes.len(), 4);
     assert!(
@@ -221,7 +226,7 @@ async fn acks_of_all_nodes_are_collected() {
             .iter()
             .all(|(_, outcome)| *outcome == Err(AckError::Timeout))
     );
-    // A room that nobody is in.
+    // An empty room.
     assert!(ask(a.server.of("/").to("none").timeout(LONG)).await.is_empty());
 }
 
@@ -233,7 +238,7 @@ async fn acks_do_not_wait_for_lost_clients_or_nodes() {
         Node::start(&hub).await,
         Node::start(&hub).await,
     ];
-    // A node that has died, and one that will.
+    // One node has died, another will.
     let gone = Node::start(&hub).await;
     a.bus.resign(gone.card.tag.as_str()).await.unwrap();
     gone.die_on_bus().await;
@@ -402,16 +407,16 @@ async fn a_lossy_bus_loses_deliveries_only() {
     for n in 0..200 {
         namespace.to("red").emit("x", &n).unwrap();
     }
-    // Nothing is lost on the node itself.
+    // The node's own sockets lose nothing.
     one.find_event(PATIENCE, "x", |n| *n == json!(199)).await.unwrap();
     assert_eq!(one.drain("x").len(), 199);
-    // Lists are asked for again, until they are there.
+    // Lists are requested repeatedly until they arrive.
     for _ in 0..10 {
         assert_eq!(namespace.fetch_sockets().await.unwrap().len(), 2);
     }
     let got = two.drain("x").len();
     assert!((100..200).contains(&got), "{got}");
-    // Who was asked and did not hear of it, or whose answer was lost, has not answered in time.
+    // A client that did not get the event, or whose answer was lost, times out.
     let asked = (0..10).map(|_| ask(namespace.to("red").timeout(Duration::from_secs(4))));
     for outcomes in futures_util::future::join_all(asked).await {
         assert!(outcomes.len() == 2, "{outcomes:?}");
@@ -421,7 +426,7 @@ async fn a_lossy_bus_loses_deliveries_only() {
                 .all(|(_, outcome)| *outcome == Err(AckError::Timeout))
         );
     }
-    // Sooner or later it gets through.
+    // A repeated action arrives at some point.
     while two.end().is_none() {
         namespace.to(two.id()).disconnect(false);
         tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Whom a node believes, and where it lets itself be sent.
+//! Requests that a node trusts, and the addresses to which it forwards.
 
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ async fn an_invalid_signature_is_forbidden() {
             }
         }
     }
-    // The session has not suffered.
+    // The session still works.
     assert_eq!(post(other.address, &path, "42[\"echo\",1]").await.text(), "ok");
 }
 
@@ -86,7 +86,7 @@ async fn a_signature_with_another_secret_is_forbidden() {
             let directory = Arc::new(MembershipDirectory::new(hub.connect()));
             Cluster::new(
                 &cluster.node_address().advertise,
-                b"what nobody else knows",
+                b"a secret of no other node",
                 directory,
             )
             .unwrap()
@@ -108,7 +108,7 @@ async fn a_forwarded_request_is_not_forwarded_again() {
     let recording = metrics::set_default_local_recorder(&recorder);
     let second = Node::start(&hub).await;
     drop(recording);
-    // A node that has gone, at whose address another has started since; and the directory has not noticed.
+    // A node has left, another one has started at its address, and the directory still lists the old one.
     let gone = Puppet::list(&hub).await.card;
     let old = NodeAddress {
         tag: gone.tag,

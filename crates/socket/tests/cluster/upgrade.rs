@@ -1,4 +1,5 @@
-//! The upgrade to WebSocket through any node: a tunnel to the session's owner. And WebSocket alone, which needs none.
+//! Upgrades to WebSocket through any node by a tunnel to the session's owner, and WebSocket without an
+//! upgrade, which needs no tunnel.
 
 use roomful_bus::Hub;
 use roomful_testkit::{
@@ -21,7 +22,7 @@ async fn text(ws: &mut WsClient) -> String {
     }
 }
 
-/// Upgrades a session through `at`, while its poll is parked at `parked_at`.
+/// Upgrades a session through `at` while its poll is parked at `parked_at`.
 async fn upgraded(path: &str, at: &Node, parked_at: &Node) -> WsClient {
     let mut poll = HttpClient::connect(parked_at.address).await.unwrap();
     poll.send("GET", path, &[], b"").await.unwrap();
@@ -47,7 +48,7 @@ async fn a_tunnel_carries_both_directions() {
     let mut ws = upgraded(&path, second, third).await;
     for size in [1, 1000, 500_000] {
         let event = format!("42[\"echo\",\"{}\"]", "x".repeat(size));
-        // Both at once: what comes back must not wait for all to be sent.
+        // Concurrently: the echoes must not wait until everything is sent.
         ws.send_text(&event).await.unwrap();
         assert_eq!(text(&mut ws).await, event);
     }
@@ -71,7 +72,9 @@ async fn an_end_of_one_side_ends_the_tunnel() {
     assert_eq!(text(&mut ws).await, "42[\"echo\",1]");
     let server = owner.server.clone();
     let closing = tokio::spawn(async move { server.close().await });
-    assert!(matches!(ws.recv_within(PATIENCE).await.unwrap(), Frame::Close(_)));
+    assert_eq!(text(&mut ws).await, "2", "the final ping");
+    ws.send_text("3").await.unwrap();
+    assert_eq!(ws.recv_within(PATIENCE).await.unwrap(), Frame::Eof);
     drop(ws);
     closing.await.unwrap();
 }
@@ -99,7 +102,7 @@ async fn a_refused_upgrade_is_refused_through_another_node() {
     let target = path.replace("transport=polling", "transport=websocket");
     let error = WsClient::connect(other.address, &target, &[]).await.unwrap_err();
     assert!(error.to_string().contains("400"), "{error}");
-    // The session goes on by polling.
+    // The session continues with polling.
     assert_eq!(post(other.address, &path, "42[\"echo\",1]").await.text(), "ok");
     assert_eq!(
         http::get(other.address, &path).await.unwrap().text(),

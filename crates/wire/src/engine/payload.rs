@@ -1,5 +1,5 @@
-//! The body of a polling request or answer: packets joined by the record separator (Engine.IO protocol 4, "HTTP
-//! long-polling").
+//! The body of a polling request or answer: packets joined by the record separator (Engine.IO protocol 4,
+//! "HTTP long-polling").
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

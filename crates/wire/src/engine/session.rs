@@ -124,7 +124,8 @@ impl TransportState {
     }
 }
 
-/// The server's heartbeat: a ping `interval` after open and after each pong, and `timeout` for the pong to come.
+/// The server's heartbeat: a ping `interval` after open and after each pong, and `timeout` for the pong to
+/// come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
     at: Instant,
@@ -163,6 +164,11 @@ impl Heartbeat {
     /// When to call [`Heartbeat::poll`] next.
     pub const fn next(&self) -> Instant {
         self.at
+    }
+
+    /// Whether a ping has not been answered yet.
+    pub const fn awaits_pong(&self) -> bool {
+        self.awaiting_pong
     }
 
     /// The action due at `now`. The pong's deadline counts from the time when the ping was due, even if a

@@ -330,8 +330,8 @@ impl Assembly {
         if !self.text {
             return Ok(Message::Binary(Cow::Owned(self.data)));
         }
-        // Checked byte by byte as it came, but only this makes it a `String`; it also finds a character cut off at
-        // the end.
+        // Checked byte by byte as it came, but only this makes it a `String`; it also finds a character cut
+        // off at the end.
         let text = String::from_utf8(self.data).map_err(|_| FrameError::TextNotUtf8)?;
         Ok(Message::Text(Cow::Owned(text)))
     }

@@ -41,8 +41,8 @@ pub fn write(op: OpCode, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
-/// Appends a close frame to `out`: empty without a code, else the code and as much of `reason` as fits, cut between
-/// characters.
+/// Appends a close frame to `out`: empty without a code, else the code and as much of `reason` as fits, cut
+/// between characters.
 pub fn write_close(code: Option<u16>, reason: &str, out: &mut Vec<u8>) {
     let Some(code) = code else {
         return write(OpCode::Close, &[], out);

@@ -1,6 +1,7 @@
 //! Takes the mask off a client's payload (RFC 6455, section 5.3).
 
-/// Unmasks `data` in place. `offset` is where `data` begins in its frame's payload: the key goes round each four bytes.
+/// Unmasks `data` in place. `offset` is where `data` begins in its frame's payload: the key goes round each
+/// four bytes.
 ///
 /// Eight bytes at a time; the compiler widens the loop to the vector registers of the machine.
 pub(super) fn unmask(data: &mut [u8], key: [u8; 4], offset: usize) {

@@ -68,8 +68,8 @@ impl OpCode {
 /// What one connection may make the decoder hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most bytes in one message, all its fragments summed. A larger one is refused when its length is announced,
-    /// before memory is taken for it.
+    /// Most bytes in one message, all its fragments summed. A larger one is refused when its length is
+    /// announced, before memory is taken for it.
     pub max_message: usize,
     /// Most fragments in one message, empty ones included.
     pub max_fragments: u32,
@@ -110,7 +110,7 @@ pub struct CloseFrame<'a> {
 }
 
 impl Message<'_> {
-    /// The same message, free of the read buffer. Copies what was borrowed.
+    /// The same message, free of the read buffer. Copies borrowed bytes.
     pub fn into_owned(self) -> Message<'static> {
         match self {
             Self::Text(text) => Message::Text(Cow::Owned(text.into_owned())),

@@ -1,5 +1,6 @@
-//! Writes Socket.IO packets: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]` (Socket.IO protocol 5, "Packet
-//! encoding"). All append to `out`, without the Engine.IO `4`; attachments follow as binary messages of their own.
+//! Writes Socket.IO packets: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]` (Socket.IO protocol
+//! 5, "Packet encoding"). All append to `out`, without the Engine.IO `4`; attachments follow as binary
+//! messages of their own.
 
 use std::io::Write as _;
 

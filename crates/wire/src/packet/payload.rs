@@ -121,6 +121,11 @@ impl Payload {
         &self.text
     }
 
+    /// Size in bytes: the JSON and all attachments.
+    pub fn size(&self) -> usize {
+        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+
     /// The attachments in order.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments

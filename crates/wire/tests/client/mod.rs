@@ -1,4 +1,4 @@
-//! The client's side of RFC 6455 for the tests, written apart from the code under test.
+//! The client side of RFC 6455 for the tests, independent of the code under test.
 #![allow(dead_code)] // Each test file uses a part of it.
 
 use roomful_wire::frame::{Decoder, FrameError, Limits, Message};
@@ -42,7 +42,7 @@ pub(crate) fn header(first: u8, len: u64) -> Vec<u8> {
     out
 }
 
-/// What a connection sees that reads `bytes` in pieces of `sizes` (the last one again and again).
+/// Decodes `bytes` in pieces of `sizes`; the last size repeats.
 pub(crate) fn read(
     limits: &Limits,
     bytes: &[u8],
@@ -64,7 +64,7 @@ pub(crate) fn read(
     (messages, None)
 }
 
-/// Reads one piece to its end, the way a connection does.
+/// Decodes one piece to its end, as a connection does.
 pub(crate) fn feed(
     decoder: &mut Decoder,
     limits: &Limits,

@@ -3,13 +3,17 @@
 
 mod delivery_tracker;
 mod poll_transport;
+mod refusals;
 mod task_waker;
 mod writing;
 
 use std::{
     collections::VecDeque,
     net::IpAddr,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -17,14 +21,15 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use roomful_wire::{
     engine::session::{Heartbeat, HeartbeatAction, TransportState},
-    frame::Decoder,
+    frame::{self, Decoder},
 };
 use tokio::time::Instant;
 
 pub use self::delivery_tracker::DeliveryMark;
 use self::{
     delivery_tracker::DeliveryTracker,
-    task_waker::{TaskWaker, WakeTarget},
+    refusals::{RefusalLimits, Refusals},
+    task_waker::{TaskWaker, WakeTarget, wake_task},
 };
 use super::{
     Engine, OwnedMessage,
@@ -53,6 +58,11 @@ pub struct Session {
     state: Mutex<State>,
     queue: Arc<FlushQueue>,
     began: Instant,
+    /// Bytes of its unfinished messages.
+    unfinished: AtomicUsize,
+    /// Whether the upper layer trusts the client with messages of full size.
+    established: AtomicBool,
+    refused_connects: AtomicU32,
 }
 
 struct State {
@@ -73,6 +83,8 @@ struct State {
     /// The upper layer has asked for a call of its `poll`.
     poll_requested: bool,
     waiters: Waiters,
+    /// Refused events; most clients have none.
+    refusals: Option<Box<Refusals>>,
     /// State of the polling transport. Dropped after an upgrade.
     polling: Option<Box<Polling>>,
 }
@@ -116,6 +128,8 @@ pub(super) enum Answer {
     Noop,
     /// The end, once nothing waits any more: a close packet.
     Close,
+    /// A temporary end: the request is cut without a response.
+    Cut,
 }
 
 impl Session {
@@ -137,6 +151,7 @@ impl Session {
             saturated: false,
             poll_requested: false,
             waiters: Waiters::default(),
+            refusals: None,
             polling: link.is_polling().then(Box::default),
         };
         Arc::new(Session {
@@ -146,6 +161,9 @@ impl Session {
             state: Mutex::new(state),
             queue,
             began,
+            unfinished: AtomicUsize::new(0),
+            established: AtomicBool::new(true),
+            refused_connects: AtomicU32::new(0),
         })
     }
 
@@ -167,6 +185,10 @@ impl Session {
     /// Whether the session is open, so that a frame may still reach the client.
     pub fn is_open(&self) -> bool {
         self.state.lock().ending.is_none()
+    }
+
+    pub(super) fn has_ended_for(&self, reason: Reason) -> bool {
+        self.state.lock().ending == Some(reason)
     }
 
     /// Queues a message for the client.
@@ -231,7 +253,8 @@ impl Session {
     pub(super) fn mark_closed(&self) {
         let mut state = self.state.lock();
         state.waiters.is_closed = true;
-        let waiting = std::mem::take(&mut state.waiters.wakers);
+        let mut waiting = std::mem::take(&mut state.waiters.wakers);
+        waiting.extend(state.polling.as_mut().and_then(|polling| polling.getter.take()));
         drop(state);
         wake_all(waiting);
     }
@@ -255,6 +278,9 @@ impl Session {
         state.ending = Some(reason);
         if !reason.flushes() {
             state.outbox.drop_queued();
+        }
+        if reason.is_temporary() && reason.lingers() {
+            state.queue_final_ping();
         }
         let forget = state.polling.is_none() || !reason.lingers();
         let wakers = [
@@ -280,9 +306,76 @@ impl Session {
         &self.engine.metrics
     }
 
-    /// The process's sum of unfinished bytes.
-    pub(super) fn unfinished(&self) -> &AtomicUsize {
-        &self.engine.unfinished
+    // ---- limits
+
+    /// Bytes of the session's unfinished messages.
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished.load(Ordering::Relaxed)
+    }
+
+    /// Replaces the unfinished bytes of one holder, the task or a POST body.
+    pub(super) fn change_unfinished(&self, before: usize, after: usize) {
+        if before != after {
+            self.unfinished
+                .fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
+            self.engine.change_unfinished(self.address(), before, after);
+        }
+    }
+
+    /// Sets whether the client may send messages of full size. Until then `max_early_payload` applies.
+    pub(crate) fn set_established(&self, established: bool) {
+        self.established.store(established, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_established(&self) -> bool {
+        self.established.load(Ordering::Relaxed)
+    }
+
+    /// Longest message, in bytes, that the client may send now.
+    pub(crate) fn max_message(&self) -> usize {
+        let settings = &self.engine.settings;
+        if self.is_established() {
+            settings.max_payload
+        } else {
+            settings.max_early_payload.min(settings.max_payload)
+        }
+    }
+
+    pub(super) fn frame_limits(&self) -> frame::Limits {
+        frame::Limits {
+            max_message: self.max_message(),
+            max_fragments: self.engine.settings.max_fragments,
+        }
+    }
+
+    /// Sends a `CONNECT_ERROR`, and ends the session after too many.
+    pub(crate) fn refuse_connect(self: &Arc<Self>, error: &Prepared) {
+        self.engine.metrics.refused_connects.increment(1);
+        self.send(error, Class::Durable);
+        let refused = self.refused_connects.fetch_add(1, Ordering::Relaxed) + 1;
+        if refused >= self.engine.settings.max_refused_connects {
+            self.end(Reason::TooManyRefusals);
+        }
+    }
+
+    /// See [`crate::Socket::count_refused`].
+    pub(crate) fn count_refused(&self, bytes: usize) {
+        let settings = &self.engine.settings;
+        let limits = RefusalLimits {
+            window: settings.refusal_window,
+            events: settings.max_refused_events,
+            bytes: settings.max_refused_bytes,
+        };
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let refusals = state.refusals.get_or_insert_with(|| Box::new(Refusals::new(now)));
+        let exceeded = refusals.record(now, bytes, limits);
+        drop(state);
+        self.engine.metrics.refused_events.increment(1);
+        self.engine.metrics.refused_bytes.increment(bytes as u64);
+        if exceeded {
+            self.end(Reason::TooManyRefusals);
+        }
     }
 
     /// Sends a ping or ends the session if it is time to. Returns when to check again. Requests call it
@@ -291,13 +384,17 @@ impl Session {
         let now = Instant::now();
         let heartbeat = self.engine.settings.heartbeat;
         let mut state = self.state.lock();
+        if state.ending.is_some() {
+            // Another ping would confuse the pongs due to the final ping.
+            return now + heartbeat.interval;
+        }
         let beat = state.heartbeat.poll(now.into_std(), heartbeat);
         // A pong may arrive at any time and move the next ping to one interval later.
         let next = state.heartbeat.next().min((now + heartbeat.interval).into_std());
         let mut wake_target = WakeTarget::None;
         if beat == HeartbeatAction::Ping && !state.outbox.is_next(&PING) {
-            let clear = state.outbox.is_empty();
-            state.delivery_tracker.ping(clear);
+            let provable = state.outbox.is_empty();
+            state.delivery_tracker.ping(provable);
             state.outbox.push_front(PING);
             wake_target = state.on_frame();
         }
@@ -314,9 +411,19 @@ impl Session {
     pub(super) fn pong(&self) {
         let now = Instant::now().into_std();
         let mut state = self.state.lock();
-        if state.heartbeat.pong(now, self.engine.settings.heartbeat) {
+        if state.ending.is_some() {
+            state.delivery_tracker.final_pong();
+            let getter = state.polling.as_mut().and_then(|polling| polling.getter.take());
+            wake_task(state);
+            getter.into_iter().for_each(Waker::wake);
+        } else if state.heartbeat.pong(now, self.engine.settings.heartbeat) {
             state.delivery_tracker.pong();
         }
+    }
+
+    /// Whether the pong to the final ping is still due.
+    pub(super) fn awaits_final_pong(&self) -> bool {
+        self.state.lock().delivery_tracker.awaits_final_pong()
     }
 
     /// The client has closed the connection, or has answered our close.
@@ -366,6 +473,13 @@ impl Session {
 }
 
 impl State {
+    /// Queues a last ping behind all other frames of a session that ends temporarily.
+    fn queue_final_ping(&mut self) {
+        let outstanding = self.heartbeat.awaits_pong();
+        self.delivery_tracker.final_ping(outstanding);
+        self.outbox.push_last(PING);
+    }
+
     /// Whether a frame could leave at once.
     fn is_ready(&self) -> bool {
         if self.link.is_polling() {

@@ -32,15 +32,26 @@ impl Session {
             // The WebSocket took the session over while this GET was parked.
             return Poll::Ready(Answer::Noop);
         };
-        // The stock client acts on a close at once, but on events of the same answer only after it: it would take them for
-        // events of its next session. So what waits goes alone, and the goodbye with the next GET.
+        // The stock client handles a close packet before the events of the same answer, and would count
+        // these as events of its next session. So the frames leave first, and the end follows with the next
+        // GET.
         let has_frames = !state.outbox.is_empty() && !polling.closed_by_client;
-        if state.ending.is_some() && !has_frames {
+        if let Some(reason) = state.ending
+            && !has_frames
+        {
+            let answer = match reason {
+                _ if polling.closed_by_client => Answer::Noop,
+                reason if !reason.is_temporary() => Answer::Close,
+                _ if state.delivery_tracker.awaits_final_pong() && !state.waiters.is_closed => {
+                    polling.getter = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+                _ => Answer::Cut,
+            };
             polling.close_delivered = true;
-            let by_client = polling.closed_by_client;
             state.outbox.clear();
             wake_task(guard);
-            return Poll::Ready(if by_client { Answer::Noop } else { Answer::Close });
+            return Poll::Ready(answer);
         }
         if !state.outbox.is_empty() && polling.upgraded.is_none() {
             let frames = state.outbox.take();

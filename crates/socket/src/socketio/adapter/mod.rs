@@ -40,7 +40,10 @@ use self::{
     remote_calls::{MemberCache, PendingCalls},
     topic_subscriptions::TopicSubscriptions,
 };
-use super::{namespace::Namespace, server::Namespaces};
+use super::{
+    namespace::{LOCAL_ACK_IDS, MAX_ACK_ID, Namespace},
+    server::Namespaces,
+};
 use crate::{cluster::NodeTag, id::SocketId, outbox::Class, prepared::Prepared};
 
 /// Requests for acks that this node handles for others at a time.
@@ -109,10 +112,10 @@ impl Adapter {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// An id for an acknowledgement by sockets of all nodes. Chance keeps those of several nodes apart, and its size keeps
-    /// it apart from those that each node counts for itself. The protocol ends at 2^53 - 1.
+    /// An ack id for sockets of all nodes. Random, so that concurrent broadcasts of several nodes differ;
+    /// its range keeps it apart from the ids that each node counts for itself.
     pub(super) fn ack_id() -> u64 {
-        rand::random_range(1 << 40..1 << 53)
+        rand::random_range(LOCAL_ACK_IDS..=MAX_ACK_ID).into()
     }
 
     /// Sends an event to the selected sockets of other nodes.

@@ -95,8 +95,10 @@ impl Adapter {
                     .filter(|&tag| tag != self.own)
                     .collect();
             }
-            Ok(Err(error)) => tracing::warn!(%error, "can't read who is in the cluster"),
-            Err(_) => tracing::warn!("reading who is in the cluster takes too long"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "failed to read the cluster's members, using the cached ones")
+            }
+            Err(_) => tracing::warn!("failed to read the cluster's members in time, using the cached ones"),
         }
         known.0 = Some(Instant::now());
         known.1.clone()
@@ -153,7 +155,7 @@ impl Adapter {
                         continue;
                     }
                     if cut {
-                        tracing::warn!(node = %from, "more sockets than can be asked for an answer at once");
+                        tracing::warn!(node = %from, "asked only some sockets of a node for an ack");
                     }
                     let ids: HashSet<_> = sockets.iter().filter_map(|s| SocketId::parse(&s.id)).collect();
                     call.ask(from, &ids, id, event, deadline);
@@ -174,13 +176,13 @@ impl Adapter {
                 Next::Members(alive) => {
                     call.silent.retain(|node| alive.contains(node));
                     waiting.retain(|node, ids| {
-                        let lives = alive.contains(node);
-                        if !lives {
+                        let is_alive = alive.contains(node);
+                        if !is_alive {
                             for id in ids.drain() {
                                 report(id, Err(AckError::Disconnected));
                             }
                         }
-                        lives
+                        is_alive
                     });
                 }
                 Next::TimedOut => {

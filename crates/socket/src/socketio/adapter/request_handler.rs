@@ -30,7 +30,7 @@ impl Adapter {
         self.metrics.received.increment(1);
         let Some((message, tail)) = BusMessage::decode(bytes) else {
             self.metrics.bad.increment(1);
-            tracing::warn!(bytes = bytes.len(), "what came over the bus is no message");
+            tracing::warn!(bytes = bytes.len(), "ignored a malformed message from the bus");
             return;
         };
         let BusMessage {
@@ -139,7 +139,7 @@ impl Adapter {
     ) {
         let Ok(permit) = Arc::clone(&self.serving).try_acquire_owned() else {
             self.metrics.refused.increment(1);
-            tracing::warn!("too many questions of other nodes are under way");
+            tracing::warn!("refused a request of another node for acks: too many are open");
             return;
         };
         let found = |id: &String| namespace.socket(&SocketId::parse(id)?);
