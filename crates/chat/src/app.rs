@@ -69,8 +69,8 @@ pub(crate) struct App {
     pub(crate) unread: Arc<UnreadPublisher>,
     /// Permits for messages that are posted from within the process.
     pub(crate) calls: Arc<Semaphore>,
-    pub(crate) pace: Mutex<MessageRate>,
-    pub(crate) pace_alarm: Alarm,
+    pub(crate) message_rate: Mutex<MessageRate>,
+    pub(crate) message_rate_alarm: Alarm,
     /// Hashes the keys under which a newer event replaces an older one.
     pub(crate) keys: RandomState,
     /// Locked for a user and room while the membership changes: a join on one device and a leave on another
@@ -90,7 +90,7 @@ impl App {
             users: self.presence.users_online(),
             rooms: self.rooms.len(),
             messages,
-            per_second: self.pace.lock().per_second(self.clock.now_ms(), messages),
+            per_second: self.message_rate.lock().per_second(self.clock.now_ms(), messages),
         }
     }
 

@@ -78,23 +78,23 @@ mod tests {
 
     #[test]
     fn the_average_covers_the_last_minute() {
-        let mut pace = MessageRate::starting(0);
-        let at = |pace: &MessageRate, now, count| pace.per_second(now, messages(count)).committed;
-        assert!((at(&pace, 0, 0) - 0.0).abs() < 1e-9);
-        assert!((at(&pace, 2_000, 10) - 5.0).abs() < 1e-9);
+        let mut rate = MessageRate::starting(0);
+        let at = |rate: &MessageRate, now, count| rate.per_second(now, messages(count)).committed;
+        assert!((at(&rate, 0, 0) - 0.0).abs() < 1e-9);
+        assert!((at(&rate, 2_000, 10) - 5.0).abs() < 1e-9);
         // A burst of 600, then silence.
         for step in 1..=13 {
-            let now = pace.next_sample();
+            let now = rate.next_sample();
             assert_eq!(now, step * STEP_MS);
-            pace.sample(now, messages(600));
+            rate.sample(now, messages(600));
             let expected = if step < 12 {
                 600.0 / (5.0 * f64::from(i32::try_from(step).unwrap()))
             } else {
                 0.0
             };
-            assert!((at(&pace, now, 600) - expected).abs() < 1e-9, "{step}");
+            assert!((at(&rate, now, 600) - expected).abs() < 1e-9, "{step}");
         }
-        assert_eq!(pace.samples.len(), SAMPLES);
-        assert!((pace.per_second(125_000, messages(1_200)).delivered - 6_000.0 / 115.0).abs() < 1e-9);
+        assert_eq!(rate.samples.len(), SAMPLES);
+        assert!((rate.per_second(125_000, messages(1_200)).delivered - 6_000.0 / 115.0).abs() < 1e-9);
     }
 }

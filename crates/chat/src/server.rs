@@ -113,7 +113,7 @@ impl ChatServer {
     }
 
     /// Waits until this node has a lease in its cluster, if it is in one.
-    pub async fn takes_part(&self) {
+    pub async fn lease_held(&self) {
         if let Some(cluster) = &self.app.cluster {
             cluster.lease_held().await;
         }
@@ -121,7 +121,7 @@ impl ChatServer {
 
     /// Adds the event `server:draining` to a drain: it tells each client, before its connection is closed,
     /// when to come back at the earliest. The times differ.
-    pub fn hinting(&self, drain: Drain) -> Drain {
+    pub fn announce_drain(&self, drain: Drain) -> Drain {
         let app = Arc::clone(&self.app);
         drain.before_wave(move |sockets| {
             for socket in sockets {
@@ -264,8 +264,8 @@ impl App {
             serials: AtomicU64::new(first_serial(cluster.is_some())),
             last_revocation: AtomicU64::new(0),
             calls: Arc::new(Semaphore::new(config.posts_in_flight.max(1) as usize)),
-            pace: Mutex::new(MessageRate::starting(clock.now_ms())),
-            pace_alarm: Alarm::default(),
+            message_rate: Mutex::new(MessageRate::starting(clock.now_ms())),
+            message_rate_alarm: Alarm::default(),
             log,
             _log_task: log::start(Arc::clone(&appender), Arc::clone(&follower)),
             appender,
@@ -311,9 +311,10 @@ impl App {
         self.expiry_alarm
             .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
         recovery::start_beating(self);
-        let next = |app: &Self| Some(app.pace.lock().next_sample());
-        let tick = |app: Arc<Self>, now| async move { app.pace.lock().sample(now, app.metrics.messages()) };
-        self.pace_alarm
+        let next = |app: &Self| Some(app.message_rate.lock().next_sample());
+        let tick =
+            |app: Arc<Self>, now| async move { app.message_rate.lock().sample(now, app.metrics.messages()) };
+        self.message_rate_alarm
             .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
     }
 

@@ -125,7 +125,9 @@ impl Server {
                 self.chat.stop_sends().await;
             } else {
                 // Clients of later waves keep chatting until their turn.
-                let drain = self.chat.hinting(Drain::over(spread).timeout(patience / 2));
+                let drain = self
+                    .chat
+                    .announce_drain(Drain::over(spread).timeout(patience / 2));
                 self.sockets.drain(drain).await;
             }
             self.sockets.close().await;
@@ -175,7 +177,7 @@ impl Startup<'_> {
         if let Some(signing_in) = signing_in {
             signing_in.await??;
         }
-        if bus.is_some() && timeout(LEASE_WAIT, chat.takes_part()).await.is_err() {
+        if bus.is_some() && timeout(LEASE_WAIT, chat.lease_held()).await.is_err() {
             tracing::warn!("failed to get a lease in the cluster so far, refusing clients until then");
         }
         if let (Some(bus), Some(fingerprint)) = (&bus, &fingerprint) {
