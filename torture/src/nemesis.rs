@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
-use roomful_testkit::proxy::{Proxy, Weather};
+use roomful_testkit::proxy::{LinkCondition, Proxy};
 use tokio::time::sleep;
 
 use crate::client_pool::{ClientPool, DEVICES};
@@ -88,13 +88,13 @@ impl Field<'_> {
             }
             Fault::HalfOpen => self.half_open(&lines).await,
             Fault::Delay => {
-                let slow = Weather::Slow(Duration::from_millis(self.rng.random_range(1..30)));
+                let slow = LinkCondition::Slow(Duration::from_millis(self.rng.random_range(1..30)));
                 for line in &lines {
                     line.set(slow);
                 }
                 self.hold().await;
                 for line in &lines {
-                    line.set(Weather::Fair);
+                    line.set(LinkCondition::Normal);
                 }
             }
             Fault::Deaf => self.deafen().await,
@@ -118,7 +118,7 @@ impl Field<'_> {
 
     async fn half_open(&mut self, lines: &[&Proxy]) {
         for line in lines {
-            line.set(Weather::Frozen);
+            line.set(LinkCondition::Frozen);
         }
         self.run_state.allow(self.messages);
         sleep(HALF_OPEN).await;
@@ -128,7 +128,7 @@ impl Field<'_> {
             }
         }
         for line in lines {
-            line.set(Weather::Fair);
+            line.set(LinkCondition::Normal);
         }
     }
 

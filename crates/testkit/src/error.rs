@@ -1,64 +1,64 @@
-//! The one error type of the testkit. Each variant says what was awaited and what came instead.
+//! The error type of the testkit. Each variant says what the test expected and what it got.
 
 use std::time::Duration;
 
-/// Why a fixture could not do what a test asked of it.
+/// Why a fixture failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The socket or a file refused.
+    /// A socket or a file failed.
     #[error("I/O failed while {doing}: {source}")]
     Io {
-        /// What was going on, as a gerund.
+        /// The operation, as a gerund.
         doing: &'static str,
         /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The event a test waits for did not come.
-    #[error("waited {waited:?} for {what}, which did not come; seen meanwhile: {seen}")]
+    /// An expected event did not come.
+    #[error("waited {waited:?} for {what} in vain; received meanwhile: {seen}")]
     TimedOut {
-        /// What was awaited.
+        /// The expected event.
         what: String,
-        /// For how long.
+        /// The time limit.
         waited: Duration,
-        /// What did arrive, to make the failure readable.
+        /// Other events that arrived.
         seen: String,
     },
-    /// The HTTP upgrade to WebSocket was answered with something other than 101.
+    /// The answer to the WebSocket upgrade has another status than 101.
     #[error("the WebSocket upgrade was refused with HTTP {status}: {body}")]
     UpgradeRefused {
         /// The HTTP status.
         status: u16,
-        /// The start of the answer's body.
+        /// The start of the body.
         body: String,
     },
     /// The peer broke the protocol.
     #[error("the peer broke the protocol: {0}")]
     Protocol(String),
-    /// The connection ended while something was awaited from it.
+    /// The connection ended before an expected event.
     #[error("the connection ended ({reason}) while waiting for {what}")]
     Closed {
         /// How it ended.
         reason: String,
-        /// What was awaited.
+        /// The expected event.
         what: String,
     },
     /// The server refused the namespace: a Socket.IO `CONNECT_ERROR`.
     #[error("the namespace was refused: {0}")]
     ConnectRefused(serde_json::Value),
-    /// The server process could not be started or ended.
+    /// The server process failed to start or to stop.
     #[error("the server process: {0}")]
     Server(String),
-    /// Redis could not be started or ended, or answered with an error.
+    /// Redis failed to start or to stop, or answered with an error.
     #[error("Redis: {0}")]
     Redis(String),
-    /// PostgreSQL, or one of its programs, could not be started or ended, or failed.
+    /// PostgreSQL or one of its programs failed.
     #[error("PostgreSQL: {0}")]
     Postgres(String),
 }
 
 impl Error {
-    /// Wraps an I/O error with what was going on.
+    /// Wraps an I/O error with the operation that failed.
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }

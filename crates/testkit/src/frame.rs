@@ -1,13 +1,13 @@
-//! Client side of RFC 6455 framing: masked frames out, unmasked frames in. Pure, no I/O.
+//! Client side of RFC 6455 framing as pure functions, without I/O.
 //!
-//! What a client sends is masked (section 5.3); what it receives must not be (section 5.1). The functions that encode
-//! can also produce what the RFC forbids: tests of a server need malformed frames.
+//! Clients mask their frames (section 5.3), servers must not (section 5.1). The encoder can also produce malformed frames for
+//! tests of a server.
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::Error;
 
-/// Frames above this are refused on receipt, in bytes: no test needs more, and a broken server must not exhaust memory.
+/// Largest frame that the decoder accepts, in bytes, so that a broken server cannot exhaust memory.
 pub const MAX_FRAME: u64 = 64 << 20;
 
 /// The opcodes of RFC 6455, section 5.2.
@@ -37,12 +37,12 @@ impl Opcode {
     }
 }
 
-/// One frame as it came off the wire, before fragments are put together.
+/// One frame off the wire, before fragments are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawFrame {
     /// Whether this is the last fragment of its message.
     pub fin: bool,
-    /// What kind of frame it is.
+    /// Its opcode.
     pub opcode: Opcode,
     /// The payload.
     pub payload: Bytes,
@@ -53,12 +53,12 @@ pub fn encode(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     encode_with(0x80 | opcode as u8, Some(rand::random()), payload)
 }
 
-/// Encodes one masked frame that is the last of its message only if `fin`.
+/// Encodes one masked frame; `fin` marks the last one of its message.
 pub fn encode_fragment(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     encode_with((u8::from(fin) << 7) | opcode as u8, Some(rand::random()), payload)
 }
 
-/// Encodes a frame whose first byte (FIN, reserved bits, opcode) and mask are the caller's, legal or not.
+/// Encodes a frame with any first byte (FIN, reserved bits, opcode) and mask, valid or not.
 pub fn encode_with(first: u8, mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(14 + payload.len());
     out.push(first);
@@ -93,8 +93,8 @@ pub fn encode_with(first: u8, mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> 
 /// Takes one frame off the front of `buffer`, or `None` if it is not complete yet.
 ///
 /// # Errors
-/// [`Error::Protocol`] for what RFC 6455 forbids a server: reserved bits or opcodes, a masked frame, a control frame
-/// that is fragmented or longer than 125 bytes; and for a frame above [`MAX_FRAME`].
+/// [`Error::Protocol`] for frames that RFC 6455 forbids a server: reserved bits or opcodes, a mask, a fragmented control frame
+/// or one above 125 bytes. Also for a frame above [`MAX_FRAME`].
 pub fn decode(buffer: &mut BytesMut) -> Result<Option<RawFrame>, Error> {
     let [first, second, ..] = buffer[..] else {
         return Ok(None);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_must_not_send_is_refused() {
+    fn frames_that_a_server_must_not_send_are_refused() {
         for bad in [
             &[0xc1, 0x00][..],
             &[0x83, 0x00],

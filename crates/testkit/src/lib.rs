@@ -1,11 +1,11 @@
-//! Raw stock-protocol client and server fixtures for tests and benchmarks.
+//! Protocol clients, server fixtures and a history checker for tests and benchmarks.
 //!
-//! Lives here: a client side of RFC 6455, Engine.IO 4 and Socket.IO 5 written from the protocol documents alone, a
-//! minimal HTTP/1.1 client that can also misbehave, a fixture that runs the real server binary on a temporary data
-//! folder, others that run a real Redis, a Sentinel, a Redis Cluster and a PostgreSQL, a TCP proxy that hurts, one
-//! before Redis that loses messages, a checker of histories, and a minter of tokens. Does not live here: any code shared
-//! with the server. What is tested and what tests it must not agree on the same mistake, so this crate depends on no
-//! other crate of the workspace.
+//! The clients for RFC 6455, Engine.IO 4 and Socket.IO 5 are written from the protocol documents alone. An HTTP/1.1 client can
+//! also send malformed requests. Fixtures run the real server binary, Redis, Sentinel, Redis Cluster and PostgreSQL in
+//! temporary folders. Two proxies inject faults: one into any TCP connection, one into the messages of Redis. The crate also
+//! signs tokens.
+//!
+//! The crate depends on no other crate of the workspace: test and server must not share a mistake.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), roomful_testkit::Error> {
@@ -54,7 +54,7 @@ pub use session::Session;
 pub use sio::SioClient;
 pub use ws::WsClient;
 
-/// How long a fixture waits for something that must happen before it says that it did not.
+/// Time limit of fixtures for an expected event.
 ///
-/// Generous, because it is only ever spent by a test that fails: a passing test goes on at the event itself.
+/// It is generous, because only a failing test waits that long.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);

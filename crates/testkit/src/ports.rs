@@ -1,8 +1,7 @@
-//! Ports for those who have to be told one, such as Redis, for which 0 means none, or a node that others are told of before
-//! it starts.
+//! Free ports for programs that cannot bind port 0, such as Redis, or whose address others need before they start.
 //!
-//! A port that was free a moment ago may be taken before whoever it is for gets to it: by any connection that goes out, or
-//! any listener on port 0, as long as it is one of those that the system gives away. So these are none of them.
+//! An outgoing connection or a listener on port 0 could take a free port of the ephemeral range before the program binds it.
+//! So these ports lie outside of that range.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -13,16 +12,16 @@ use std::{
 
 use crate::Error;
 
-/// Below what systems give away by themselves.
+/// Below the ephemeral range of common systems.
 const PORTS: Range<u16> = 12_000..32_000;
 
-/// A port of 127.0.0.1 that nobody listens on. This process is never given it again, until it has been through all.
+/// A port of 127.0.0.1 without a listener. The process gets each port once until it has used all of them.
 ///
 /// # Errors
 /// [`Error::Io`] if all are taken.
 pub fn free_port() -> Result<u16, Error> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Processes that run at the same time begin at different places.
+    // Concurrent processes start at different ports.
     let (count, start) = (u32::from(PORTS.end - PORTS.start), process::id().wrapping_mul(97));
     let mut outcome = Err(std::io::ErrorKind::AddrInUse.into());
     for _ in 0..count {
@@ -33,25 +32,25 @@ pub fn free_port() -> Result<u16, Error> {
             break;
         }
     }
-    outcome.map_err(Error::io("looking for a free port"))
+    outcome.map_err(Error::io("finding a free port"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Those that the system gives away by itself, where it says so.
-    fn given_away() -> Option<Range<u16>> {
+    /// The ephemeral range of this system, if it can be read.
+    fn ephemeral_range() -> Option<Range<u16>> {
         let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
         let mut ends = range.split_whitespace().map(str::parse);
         Some(ends.next()?.ok()?..ends.next()?.ok()?)
     }
 
     #[test]
-    fn a_port_is_given_once_and_by_nobody_else() {
+    fn ports_are_unique_and_not_ephemeral() {
         let mut ports: Vec<_> = (0..100).map(|_| free_port().unwrap()).collect();
-        let given_away = given_away().unwrap_or(32_768..61_000);
-        assert!(!ports.iter().any(|port| given_away.contains(port)), "{ports:?}");
+        let ephemeral = ephemeral_range().unwrap_or(32_768..61_000);
+        assert!(!ports.iter().any(|port| ephemeral.contains(port)), "{ports:?}");
         ports.sort_unstable();
         ports.dedup();
         assert_eq!(ports.len(), 100);

@@ -1,7 +1,6 @@
-//! A real Redis, run on a temporary folder and a free port; killed, paused, restarted and stopped at will.
+//! A fixture for a real Redis in a temporary folder, which tests can kill, pause, restart and stop.
 //!
-//! It writes every command to disk before it answers, so that a restart finds all that was answered. The system's own
-//! Redis, if there is one, is left alone.
+//! Redis syncs each write to disk before it answers, so that a restart keeps all answered writes.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -17,7 +16,7 @@ use crate::ports::free_port;
 use crate::resp::RespClient;
 use crate::{Error, PATIENCE};
 
-/// How often another port is tried when somebody was quicker to take the free one.
+/// Attempts with another port if another process takes the free one first.
 const PORTS: usize = 5;
 
 /// A running `redis-server`. Dropping it kills the process and removes its data.
@@ -31,15 +30,15 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one without a password and waits until it answers.
+    /// Starts Redis without a password and waits until it is ready.
     ///
     /// # Errors
-    /// [`Error::Redis`] if `redis-server` is not installed, or does not answer in time.
+    /// [`Error::Redis`] if `redis-server` is not installed or not ready in time.
     pub async fn start() -> Result<Self, Error> {
         Self::start_with(None, &[]).await
     }
 
-    /// Starts one with a password, if any, for its default user, and with further arguments of `redis-server`.
+    /// Starts Redis with an optional password of the default user, and with more arguments of `redis-server`.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -68,38 +67,38 @@ impl RedisServer {
         Err(failure.unwrap_or_else(|| Error::Redis("no port is free".into())))
     }
 
-    /// Where it listens.
+    /// Its listen address.
     pub fn addr(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
-    /// Its URL, with its password, which must need no escapes.
+    /// Its URL. The password must not need percent-encoding.
     pub fn url(&self) -> String {
         let password = self.password.as_deref().map(|password| format!(":{password}@"));
         format!("redis://{}{}", password.unwrap_or_default(), self.addr())
     }
 
-    /// The process that serves; `None` once its end was seen.
+    /// Its process id; `None` after it has ended.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// What it has logged since it was first started.
+    /// Its log since the first start.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// A connection of one's own, signed in.
+    /// A new authenticated connection.
     pub async fn client(&self) -> Result<RespClient, Error> {
         RespClient::connect(self.addr(), self.password.as_deref()).await
     }
 
-    /// Kills it without warning (SIGKILL). What it has answered is on disk.
+    /// Kills it (SIGKILL). Answered writes are on disk.
     pub async fn kill9(&mut self) -> Result<(), Error> {
         self.child.kill().await.map_err(Error::io("killing Redis"))
     }
 
-    /// Asks it to end (SIGTERM) and waits for that.
+    /// Stops it (SIGTERM) and waits for its end.
     pub async fn stop(&mut self) -> Result<(), Error> {
         self.signal(Signal::TERM)?;
         match timeout(PATIENCE, self.child.wait()).await {
@@ -108,7 +107,7 @@ impl RedisServer {
         }
     }
 
-    /// Starts it again on the same data and the same port, after it was killed or stopped.
+    /// Restarts it on the same data and port after a kill or stop.
     pub async fn restart(&mut self) -> Result<(), Error> {
         self.child = spawn(
             self.folder.path(),
@@ -119,12 +118,12 @@ impl RedisServer {
         self.wait_ready().await
     }
 
-    /// Stops it in its tracks (SIGSTOP): connections stay, and new ones are made, but nobody answers.
+    /// Pauses it (SIGSTOP): the kernel keeps and accepts connections, but Redis does not answer.
     pub fn pause(&self) -> Result<(), Error> {
         self.signal(Signal::STOP)
     }
 
-    /// Lets it go on after a pause (SIGCONT).
+    /// Continues after a pause (SIGCONT).
     pub fn resume(&self) -> Result<(), Error> {
         self.signal(Signal::CONT)
     }
@@ -138,7 +137,7 @@ impl RedisServer {
         })
     }
 
-    /// Waits until it answers, and has loaded its data.
+    /// Waits until it answers and has loaded its data.
     async fn wait_ready(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -151,12 +150,12 @@ impl RedisServer {
             if Instant::now() > deadline {
                 return Err(self.failure("was not ready in time"));
             }
-            // A process that does not listen yet gives no event to wait for.
+            // There is no event to wait for until the process listens.
             sleep(Duration::from_millis(10)).await;
         }
     }
 
-    /// Whether it answers, and not another that was quicker to take the port.
+    /// True if this process answers, and not another one on the same port.
     async fn is_ready(&self) -> bool {
         let Ok(mut client) = self.client().await else {
             return false;
@@ -197,5 +196,5 @@ fn spawn(folder: &Path, port: u16, password: Option<&str>, args: &[String]) -> R
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| Error::Redis(format!("redis-server could not be started: {error}; install it")))
+        .map_err(|error| Error::Redis(format!("failed to start redis-server: {error}; install it")))
 }

@@ -1,6 +1,6 @@
-//! A client side of Redis' RESP2, written from the protocol's description: one command at a time, answers as JSON.
+//! A RESP2 client for tests that inspect a real Redis: one command at a time, answers as JSON.
 //!
-//! For tests to look at a real Redis with, and to wait in it (`XREAD BLOCK`, `BLPOP`). No pipelining, no TLS.
+//! Blocking commands work (`XREAD BLOCK`, `BLPOP`). There is no pipelining and no TLS.
 
 use std::net::SocketAddr;
 
@@ -18,10 +18,10 @@ pub struct RespClient {
 }
 
 impl RespClient {
-    /// Connects, and signs in if there is a password.
+    /// Connects, and authenticates if there is a password.
     ///
     /// # Errors
-    /// [`Error::Io`] if nobody listens; [`Error::Redis`] if the password is wrong.
+    /// [`Error::Io`] if the connection fails; [`Error::Redis`] if the password is wrong.
     pub async fn connect(addr: SocketAddr, password: Option<&str>) -> Result<Self, Error> {
         let stream = TcpStream::connect(addr).await;
         let stream = stream.map_err(Error::io("connecting to Redis"))?;
@@ -34,8 +34,8 @@ impl RespClient {
         Ok(client)
     }
 
-    /// Sends a command and waits for its answer: text as a string, nil as null, arrays as arrays. An error within an
-    /// array is `{"error": text}`.
+    /// Sends a command and returns its answer: text as a string, nil as null. An error within an array is
+    /// `{"error": text}`.
     ///
     /// # Errors
     /// [`Error::Redis`] if the answer is an error; [`Error::TimedOut`] if it takes longer than [`PATIENCE`].
@@ -68,7 +68,7 @@ impl RespClient {
         sent.map_err(Error::io("writing to Redis"))
     }
 
-    /// Reads one value. Boxed, since arrays hold values.
+    /// Reads one value. Boxed because arrays nest.
     fn answer(&mut self) -> std::pin::Pin<Box<dyn Future<Output = Result<Value, Error>> + Send + '_>> {
         Box::pin(async move {
             let mut line = String::new();

@@ -1,16 +1,16 @@
-//! Tokens for tests: good ones, and ones that a server must refuse.
+//! Tokens for tests, valid and invalid.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 
-/// A valid HS256 token for `user`, good for an hour.
+/// An HS256 token for `user` that is valid for an hour.
 pub fn for_user(secret: &str, user: &str) -> String {
     with_claims(secret, &json!({ "sub": user, "name": user, "exp": now() + 3600 }))
 }
 
-/// An HS256 token with exactly these claims; nothing is added.
+/// An HS256 token with exactly these claims.
 pub fn with_claims(secret: &str, claims: &Value) -> String {
     signed(
         secret,
@@ -19,16 +19,16 @@ pub fn with_claims(secret: &str, claims: &Value) -> String {
     )
 }
 
-/// Header and claims as given, JSON or not, behind a correct HMAC-SHA256 signature.
+/// Header and claims as given, even if they are not JSON, with a correct HMAC-SHA256 signature.
 pub fn signed(secret: &str, header: &str, claims: &str) -> String {
     let message = format!("{}.{}", base64url(header), base64url(claims));
     let key = EncodingKey::from_secret(secret.as_bytes());
-    // HMAC takes a key and a message of any length: it has no way to fail.
+    // HMAC accepts keys and messages of any length, so it cannot fail.
     let signature = crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap_or_default();
     format!("{message}.{signature}")
 }
 
-/// Header and claims as given, with this signature in base64url, right or wrong.
+/// Header and claims as given, with this base64url signature.
 pub fn with_signature(header: &str, claims: &str, signature: &str) -> String {
     format!("{}.{}.{signature}", base64url(header), base64url(claims))
 }

@@ -1,4 +1,4 @@
-//! What a process uses: memory and processor time, read from Linux's `/proc`.
+//! Memory and processor time of a process, read from Linux's `/proc`.
 
 use std::fs;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use crate::Error;
 pub struct Usage {
     /// Resident memory in bytes.
     pub rss: u64,
-    /// Processor time of all its threads, past ones included, in user and kernel, since it started.
+    /// User and kernel time of all its threads, including ended ones.
     pub cpu: Duration,
 }
 
 impl Usage {
-    /// Reads the usage of process `pid`.
+    /// Reads the usage of the process.
     pub fn of(pid: u32) -> Result<Self, Error> {
         let stat =
             fs::read_to_string(format!("/proc/{pid}/stat")).map_err(Error::io("reading /proc/PID/stat"))?;
         let status = fs::read_to_string(format!("/proc/{pid}/status"))
             .map_err(Error::io("reading /proc/PID/status"))?;
         Self::parse(&stat, &status)
-            .ok_or_else(|| Error::Server(format!("/proc/{pid} is not understood: {stat:?}, {status:?}")))
+            .ok_or_else(|| Error::Server(format!("failed to parse /proc/{pid}: {stat:?}, {status:?}")))
     }
 
     fn parse(stat: &str, status: &str) -> Option<Self> {
@@ -33,7 +33,7 @@ impl Usage {
             .strip_suffix(" kB")?
             .parse()
             .ok()?;
-        // The name in parentheses may itself hold spaces and parentheses: fields are counted after the last one.
+        // The name may contain spaces and parentheses, so fields count after the last parenthesis.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
         let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
         let per_second = rustix::param::clock_ticks_per_second().max(1);

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use roomful_testkit::PATIENCE;
-use roomful_testkit::proxy::{Proxy, Weather};
+use roomful_testkit::proxy::{LinkCondition, Proxy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -29,11 +29,11 @@ async fn next(stream: &mut TcpStream) -> Option<u8> {
 #[tokio::test]
 async fn a_frozen_line_is_silent_and_loses_nothing_when_it_thaws() {
     let (proxy, mut client, mut server) = pair().await;
-    proxy.set(Weather::Frozen);
+    proxy.set(LinkCondition::Frozen);
     server.write_all(b"!").await.unwrap();
     let silence = timeout(Duration::from_millis(50), client.read_u8()).await;
     assert!(silence.is_err(), "{silence:?}");
-    proxy.set(Weather::Slow(Duration::from_millis(1)));
+    proxy.set(LinkCondition::Slow(Duration::from_millis(1)));
     assert_eq!(next(&mut client).await, Some(b'!'));
 }
 

@@ -3,7 +3,7 @@
 //! With network namespaces, the network between the nodes drops packets. Without them, proxies fall silent;
 //! they still accept connections, and cannot tell directions or callers apart.
 
-use roomful_testkit::proxy::{Proxy, Weather};
+use roomful_testkit::proxy::{LinkCondition, Proxy};
 use tokio::task::block_in_place;
 
 use super::network::{self, Dropped};
@@ -96,7 +96,7 @@ impl Nodes {
             return block_in_place(|| network.drop_packets(&packets));
         }
         for line in lines {
-            line.proxy.set(Weather::Frozen);
+            line.proxy.set(LinkCondition::Frozen);
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Nodes {
         for line in &self.lines {
             line.messages.lose(0, 0);
             for proxy in [&line.store, &line.bus, &line.peers] {
-                proxy.set(Weather::Fair);
+                proxy.set(LinkCondition::Normal);
             }
         }
         let mended = self

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use roomful_testkit::proxy::Weather;
+use roomful_testkit::proxy::LinkCondition;
 use roomful_testkit::{SioClient, http, token};
 use serde_json::json;
 use tokio::task::block_in_place;
@@ -166,7 +166,7 @@ impl Field<'_> {
             Fault::SlowBus => {
                 for line in &self.nodes.lines {
                     let pause = Duration::from_millis(self.rng.random_range(1..40));
-                    line.bus.set(Weather::Slow(pause));
+                    line.bus.set(LinkCondition::Slow(pause));
                 }
                 self.hold().await;
                 self.nodes.mend()?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roomful_chat::clock::Clock as _;
 use roomful_chat::{ErrorCode, Notified, Notify};
-use roomful_testkit::proxy::{Proxy, Weather};
+use roomful_testkit::proxy::{LinkCondition, Proxy};
 use roomful_testkit::{Error, PATIENCE, SioClient, token};
 use serde_json::{Value, json};
 
@@ -201,7 +201,7 @@ async fn end(server: &Server, client: SioClient) -> Vec<Value> {
 async fn what_crosses_a_goodbye_comes_again() {
     let server = Server::start().await;
     let far = Proxy::start(server.addr).await.unwrap();
-    far.set(Weather::Slow(Duration::from_millis(200)));
+    far.set(LinkCondition::Slow(Duration::from_millis(200)));
     let auth = json!({ "token": token::with_claims(SECRET, &claims("alice")), "device": "phone" });
     let phone = SioClient::connect(far.addr(), "/", &auth).await.unwrap();
     phone.next_event("session").await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::Connect as _;
-use roomful_testkit::proxy::{Proxy, Weather};
+use roomful_testkit::proxy::{LinkCondition, Proxy};
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
@@ -88,7 +88,7 @@ async fn no_statement_waits_for_ever() {
     let opening = tokio::task::spawn_blocking(move || crate::open(&url, options));
     let store = opening.await.unwrap().unwrap();
     store.open_room("a", true, 1).await.unwrap();
-    proxy.set(Weather::Frozen);
+    proxy.set(LinkCondition::Frozen);
     let looked = timeout(PATIENCE, log_state.verify(&client, connector.answer_timeout())).await;
     let looked = looked.expect("what a new connection is looked at for waits for ever");
     assert!(
