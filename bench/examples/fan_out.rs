@@ -50,7 +50,7 @@ async fn node(redis: &str, port: u16) -> Result<Cluster, Box<dyn Error>> {
         Arc::clone(&bus),
     )?;
     let card = cluster.node_address();
-    bus.beat(card.tag.as_str(), card.to_bytes(), LEASE).await?;
+    bus.heartbeat(card.tag.as_str(), card.to_bytes(), LEASE).await?;
     Ok(cluster)
 }
 

@@ -1,4 +1,4 @@
-//! Topics: what is published on one reaches the other nodes that are subscribed to it, unless it is lost.
+//! The trait `Bus`: publishing to topics and subscribing to them.
 
 use std::{fmt, sync::Arc};
 
@@ -6,68 +6,68 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::{BusError, Roster};
+use crate::{BusError, Membership};
 
-/// One node's end of the bus.
+/// One node's client of the bus.
 #[async_trait]
-pub trait Bus: Roster + Send + Sync + 'static {
-    /// Sends a message to all other ends that are subscribed to the topic; never back to this one. Does not wait: if too
-    /// much waits to be sent, or the bus can't be reached, the message is dropped and counted. Messages of one end on one
-    /// topic usually come in order.
+pub trait Bus: Membership + Send + Sync + 'static {
+    /// Sends a message to every other client that subscribes to the topic, never to this one.
+    ///
+    /// Returns at once. The bus drops and counts the message if its queue is full or the bus is unreachable. Messages of
+    /// one client on one topic usually arrive in order.
     fn publish(&self, topic: &str, message: Bytes);
 
-    /// Hears the topic until the subscription is dropped. Several listeners of one end may hear one topic.
-    fn subscribe(&self, topic: &str, listener: Arc<dyn Listener>) -> Subscription;
+    /// Passes messages of the topic to the listener until the subscription is dropped. A topic may have several listeners.
+    fn subscribe(&self, topic: &str, listener: Arc<dyn BusListener>) -> Subscription;
 
-    /// Asks the bus for a sign of life.
+    /// Pings the bus.
     async fn check(&self) -> Result<(), BusError>;
 
-    /// Sends what waits, and ends the connection. What is published later is dropped, nothing is heard any more, and the
-    /// roster is unavailable to this end.
+    /// Sends the queued messages and ends the connection. Afterwards the client drops all messages, calls no listener, and
+    /// answers [`BusError::Unavailable`] to every membership call.
     async fn close(&self);
 }
 
-/// Who hears a topic. Called on the bus's own task, one message after the other: must neither block nor take long.
-pub trait Listener: Send + Sync + 'static {
-    /// A message came.
+/// A listener to topics. The bus calls it from its own task, one message after another: it must return quickly.
+pub trait BusListener: Send + Sync + 'static {
+    /// Takes a message.
     fn message(&self, topic: &str, message: Bytes);
 
-    /// Messages on this topic may have been lost, since the connection was; it is heard again from now on.
+    /// The connection was lost, and messages of this topic may be missing. The subscription is in effect again.
     fn gap(&self, topic: &str);
 }
 
-/// A topic that is heard. Dropped, it is no longer.
+/// A subscription to a topic. Dropping it unsubscribes.
 pub struct Subscription {
-    heard: watch::Receiver<bool>,
-    end: Option<Box<dyn FnOnce() + Send + Sync>>,
+    confirmed: watch::Receiver<bool>,
+    unsubscribe: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl Subscription {
-    /// For those who implement [`Bus`]: `heard` turns true once the subscription is in effect, and `end` ends it.
-    pub fn new(heard: watch::Receiver<bool>, end: impl FnOnce() + Send + Sync + 'static) -> Self {
+    /// For implementations of [`Bus`]: `confirmed` turns true when the subscription takes effect, and `unsubscribe` ends it.
+    pub fn new(confirmed: watch::Receiver<bool>, unsubscribe: impl FnOnce() + Send + Sync + 'static) -> Self {
         Self {
-            heard,
-            end: Some(Box::new(end)),
+            confirmed,
+            unsubscribe: Some(Box::new(unsubscribe)),
         }
     }
 
-    /// Waits until what is published is heard. While the bus can't be reached, that is not so: whoever can't wait for
-    /// ever sets a bound.
-    pub async fn heard(&self) {
-        // An end of the sender is an end of the bus: nothing will be heard any more, and waiting helps nobody.
-        let _ = self.heard.clone().wait_for(|heard| *heard).await;
+    /// Waits until the bus confirms the subscription. Waits for as long as the bus is unreachable; returns when it closes.
+    pub async fn confirmed(&self) {
+        // The sender goes away when the bus closes. No confirmation will come then, so there is nothing to wait for.
+        let _ = self.confirmed.clone().wait_for(|confirmed| *confirmed).await;
     }
 
-    /// Whether it was in effect once.
-    pub fn is_heard(&self) -> bool {
-        *self.heard.borrow()
+    /// True once the bus has confirmed the subscription.
+    pub fn is_confirmed(&self) -> bool {
+        *self.confirmed.borrow()
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(end) = self.end.take() {
-            end();
+        if let Some(unsubscribe) = self.unsubscribe.take() {
+            unsubscribe();
         }
     }
 }
@@ -75,7 +75,7 @@ impl Drop for Subscription {
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("heard", &self.is_heard())
+            .field("confirmed", &self.is_confirmed())
             .finish_non_exhaustive()
     }
 }

@@ -1,22 +1,21 @@
-//! What can go wrong on the bus.
+//! The error type of the bus.
 
-/// Why the bus could not do as it was asked.
+/// Why a call to the bus failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BusError {
-    /// It can't be reached, or did not answer in time. What was asked may have happened all the same.
-    #[error("the bus can't be reached: {0}")]
+    /// The bus is unreachable or did not answer in time. The call may have taken effect.
+    #[error("the bus is unreachable: {0}")]
     Unavailable(String),
-    /// It lets nobody in with the user and the password that it was given, or wants some. That may pass, as when a password is
-    /// being changed.
+    /// The bus refuses the user or the password, or requires one. This can pass, for example while a password changes.
     #[error("the bus refuses the user or the password: {0}")]
-    SignIn(String),
-    /// The member's lease has ended: it must join again under another id before it may write.
-    #[error("this member's lease has ended")]
-    Lapsed,
-    /// A setting can't be meant.
+    Authentication(String),
+    /// The member's lease has expired. The node must join under a new id before it can write.
+    #[error("the lease of this member has expired")]
+    Expired,
+    /// The URL or an option is invalid.
     #[error("{0}")]
-    Setup(String),
-    /// [`Options::ca_file`](crate::Options::ca_file) can't be used.
+    Config(String),
+    /// [`Options::ca_file`](crate::Options::ca_file) is unusable.
     #[error("{0}")]
     CaFile(String),
 }

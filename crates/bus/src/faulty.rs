@@ -1,7 +1,7 @@
-//! A bus that does what the contract allows it to do at its worst, from a seed: for tests of those who rely on it.
+//! `FaultyBus`: a bus with every fault that the contract allows, chosen by a seed, for tests of its users.
 //!
-//! Wraps one end. What comes in is lost, repeated, late and out of order, for each listener on its own; the roster's answers
-//! get lost; and the end can be cut off from everybody, and healed.
+//! It wraps one client. It loses, repeats, delays and reorders incoming messages, for each listener on its own. It loses the
+//! answers of the membership registry. A test can partition the client from all others and heal it again.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,112 +18,116 @@ use parking_lot::Mutex;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::{sync::watch, time::sleep};
 
-use crate::{Beat, Bus, BusError, Entry, Listener, MemberId, Roster, Subscription, Swept};
+use crate::{Bus, BusError, BusListener, Entry, ExpiredEntry, Heartbeat, MemberId, Membership, Subscription};
 
-/// How many messages may be late at once; more come in time.
-const LATE: usize = 10_000;
+/// Messages delayed at the same time, at most; the bus delivers further ones at once.
+const MAX_DELAYED: usize = 10_000;
 
-/// How bad it is. Shares are from 0 to 1. The default is none of it.
+/// Probabilities of faults, from 0 to 1. The default is no faults.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Faults {
-    /// The share of messages that never come.
+    /// Share of messages to drop.
     pub drop: f64,
-    /// The share of those left that come twice, the second time late.
+    /// Share of the others to deliver twice, the second time delayed.
     pub duplicate: f64,
-    /// The share of those left that come late, and so behind others.
+    /// Share of the others to delay, and so to reorder.
     pub delay: f64,
-    /// How late, at most.
+    /// Longest delay.
     pub delay_max: Duration,
-    /// The share of the roster's answers that get lost: the caller hears that it is unavailable, but it was done.
+    /// Share of membership calls that take effect but answer [`BusError::Unavailable`].
     pub unanswered: f64,
 }
 
-/// One end of a bus, made worse. Has to be used within a tokio runtime.
+/// A client of a bus with faults. Must be used within a tokio runtime.
 pub struct FaultyBus {
     inner: Arc<dyn Bus>,
     shared: Arc<Shared>,
-    /// Members whose lease began, and who were not told.
-    untold: Mutex<HashSet<MemberId>>,
-    /// What was swept, and not told.
-    unswept: Mutex<Vec<Swept>>,
+    /// Members whose `Heartbeat::Started` was lost.
+    unanswered_starts: Mutex<HashSet<MemberId>>,
+    /// Expired entries whose answer was lost.
+    unanswered_expired: Mutex<Vec<ExpiredEntry>>,
 }
 
 struct Shared {
     faults: Mutex<Faults>,
     rng: Mutex<StdRng>,
-    cut: watch::Sender<bool>,
-    next: AtomicU64,
-    hearing: Mutex<HashMap<u64, Arc<Hearing>>>,
-    late: AtomicUsize,
+    partitioned: watch::Sender<bool>,
+    next_id: AtomicU64,
+    listeners: Mutex<HashMap<u64, Arc<FaultyListener>>>,
+    delayed: AtomicUsize,
 }
 
-/// A listener as the inner bus sees it.
-struct Hearing {
+/// The listener that the inner bus calls.
+struct FaultyListener {
     shared: Arc<Shared>,
     topic: String,
-    listener: Arc<dyn Listener>,
-    heard: watch::Sender<bool>,
+    inner: Arc<dyn BusListener>,
+    confirmed: watch::Sender<bool>,
 }
 
 impl FaultyBus {
-    /// Wraps an end. The same seed makes the same choices, as far as the same messages come in the same order.
+    /// Wraps a client. The same seed makes the same choices if the same messages arrive in the same order.
     pub fn new(inner: Arc<dyn Bus>, seed: u64, faults: Faults) -> Arc<Self> {
         Arc::new(Self {
             inner,
             shared: Arc::new(Shared {
                 faults: Mutex::new(faults),
                 rng: Mutex::new(StdRng::seed_from_u64(seed)),
-                cut: watch::Sender::new(false),
-                next: AtomicU64::new(0),
-                hearing: Mutex::default(),
-                late: AtomicUsize::new(0),
+                partitioned: watch::Sender::new(false),
+                next_id: AtomicU64::new(0),
+                listeners: Mutex::default(),
+                delayed: AtomicUsize::new(0),
             }),
-            untold: Mutex::default(),
-            unswept: Mutex::default(),
+            unanswered_starts: Mutex::default(),
+            unanswered_expired: Mutex::default(),
         })
     }
 
-    /// Changes how bad it is from now on.
+    /// Sets the faults from now on.
     pub fn set(&self, faults: Faults) {
         *self.shared.faults.lock() = faults;
     }
 
-    /// Cuts the end off: nothing goes out, nothing comes in, and the roster is unavailable.
-    pub fn cut(&self) {
-        self.shared.cut.send_replace(true);
+    /// Partitions the client from the bus: no message leaves or arrives, and membership calls fail.
+    pub fn partition(&self) {
+        self.shared.partitioned.send_replace(true);
     }
 
-    /// Ends a cut. Who was heard before is told of a gap; who came meanwhile is heard now.
+    /// Ends the partition. Listeners confirmed before it get a gap; subscriptions made during it are confirmed now.
     pub fn heal(&self) {
-        if !self.shared.cut.send_replace(false) {
+        if !self.shared.partitioned.send_replace(false) {
             return;
         }
-        let hearing: Vec<_> = self.shared.hearing.lock().values().cloned().collect();
-        for hearing in hearing.iter().filter(|hearing| *hearing.heard.borrow()) {
-            hearing.listener.gap(&hearing.topic);
+        let listeners: Vec<_> = self.shared.listeners.lock().values().cloned().collect();
+        for listener in listeners.iter().filter(|listener| *listener.confirmed.borrow()) {
+            listener.inner.gap(&listener.topic);
         }
     }
 
-    /// Whether it is cut off.
-    pub fn is_cut(&self) -> bool {
-        *self.shared.cut.borrow()
+    /// True during a partition.
+    pub fn is_partitioned(&self) -> bool {
+        *self.shared.partitioned.borrow()
     }
 
-    fn reach(&self) -> Result<&dyn Bus, BusError> {
-        if self.is_cut() {
-            return Err(BusError::Unavailable("this end was cut off".to_owned()));
+    fn inner(&self) -> Result<&dyn Bus, BusError> {
+        if self.is_partitioned() {
+            return Err(BusError::Unavailable("this client is partitioned".to_owned()));
         }
         Ok(&*self.inner)
     }
 
-    /// Whether an answer of the roster gets lost.
-    fn is_lost(&self) -> bool {
+    /// Decides whether to lose the answer of a membership call.
+    fn loses_answer(&self) -> bool {
         let share = self.shared.faults.lock().unanswered;
-        self.is_cut() || self.shared.happens(share)
+        self.is_partitioned() || self.shared.chance(share)
     }
 
-    fn lose<T>(&self, answer: T) -> Result<T, BusError> {
-        if self.is_lost() { Err(lost()) } else { Ok(answer) }
+    fn answer<T>(&self, answer: T) -> Result<T, BusError> {
+        if self.loses_answer() {
+            Err(lost())
+        } else {
+            Ok(answer)
+        }
     }
 }
 
@@ -132,52 +136,52 @@ fn lost() -> BusError {
 }
 
 impl Shared {
-    fn happens(&self, share: f64) -> bool {
+    fn chance(&self, share: f64) -> bool {
         share > 0.0 && self.rng.lock().random_bool(share.min(1.0))
     }
 }
 
-impl Listener for Hearing {
+impl BusListener for FaultyListener {
     fn message(&self, _: &str, message: Bytes) {
         let faults = *self.shared.faults.lock();
-        if self.is_deaf() || self.shared.happens(faults.drop) {
+        if self.is_partitioned() || self.shared.chance(faults.drop) {
             return;
         }
-        if self.shared.happens(faults.duplicate) {
-            self.later(message.clone(), faults.delay_max);
+        if self.shared.chance(faults.duplicate) {
+            self.deliver_later(message.clone(), faults.delay_max);
         }
-        if self.shared.happens(faults.delay) {
-            self.later(message, faults.delay_max);
+        if self.shared.chance(faults.delay) {
+            self.deliver_later(message, faults.delay_max);
         } else {
-            self.listener.message(&self.topic, message);
+            self.inner.message(&self.topic, message);
         }
     }
 
     fn gap(&self, _: &str) {
-        if !self.is_deaf() {
-            self.listener.gap(&self.topic);
+        if !self.is_partitioned() {
+            self.inner.gap(&self.topic);
         }
     }
 }
 
-impl Hearing {
-    fn is_deaf(&self) -> bool {
-        *self.shared.cut.borrow()
+impl FaultyListener {
+    fn is_partitioned(&self) -> bool {
+        *self.shared.partitioned.borrow()
     }
 
-    fn later(&self, message: Bytes, max: Duration) {
-        if self.shared.late.fetch_add(1, Ordering::Relaxed) >= LATE {
-            self.shared.late.fetch_sub(1, Ordering::Relaxed);
-            self.listener.message(&self.topic, message);
+    fn deliver_later(&self, message: Bytes, max: Duration) {
+        if self.shared.delayed.fetch_add(1, Ordering::Relaxed) >= MAX_DELAYED {
+            self.shared.delayed.fetch_sub(1, Ordering::Relaxed);
+            self.inner.message(&self.topic, message);
             return;
         }
         let wait = max.mul_f64(self.shared.rng.lock().random::<f64>());
         let shared = Arc::clone(&self.shared);
-        let (listener, topic) = (Arc::clone(&self.listener), self.topic.clone());
+        let (listener, topic) = (Arc::clone(&self.inner), self.topic.clone());
         tokio::spawn(async move {
             sleep(wait).await;
-            shared.late.fetch_sub(1, Ordering::Relaxed);
-            if !*shared.cut.borrow() {
+            shared.delayed.fetch_sub(1, Ordering::Relaxed);
+            if !*shared.partitioned.borrow() {
                 listener.message(&topic, message);
             }
         });
@@ -187,117 +191,120 @@ impl Hearing {
 #[async_trait]
 impl Bus for FaultyBus {
     fn publish(&self, topic: &str, message: Bytes) {
-        if !self.is_cut() {
+        if !self.is_partitioned() {
             self.inner.publish(topic, message);
         }
     }
 
-    fn subscribe(&self, topic: &str, listener: Arc<dyn Listener>) -> Subscription {
-        let hearing = Arc::new(Hearing {
+    fn subscribe(&self, topic: &str, listener: Arc<dyn BusListener>) -> Subscription {
+        let listener = Arc::new(FaultyListener {
             shared: Arc::clone(&self.shared),
             topic: topic.to_owned(),
-            listener,
-            heard: watch::Sender::new(false),
+            inner: listener,
+            confirmed: watch::Sender::new(false),
         });
-        let inner = Arc::new(self.inner.subscribe(topic, Arc::<Hearing>::clone(&hearing)));
-        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        self.shared.hearing.lock().insert(id, Arc::clone(&hearing));
-        let heard = hearing.heard.subscribe();
-        let begins = tokio::spawn(begin(Arc::clone(&inner), hearing, id));
+        let inner = Arc::new(
+            self.inner
+                .subscribe(topic, Arc::<FaultyListener>::clone(&listener)),
+        );
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        self.shared.listeners.lock().insert(id, Arc::clone(&listener));
+        let confirmed = listener.confirmed.subscribe();
+        let confirming = tokio::spawn(confirm(Arc::clone(&inner), listener, id));
         let shared = Arc::clone(&self.shared);
-        Subscription::new(heard, move || {
-            begins.abort();
-            shared.hearing.lock().remove(&id);
+        Subscription::new(confirmed, move || {
+            confirming.abort();
+            shared.listeners.lock().remove(&id);
             drop(inner);
         })
     }
 
     async fn check(&self) -> Result<(), BusError> {
-        self.reach()?.check().await
+        self.inner()?.check().await
     }
 
     async fn close(&self) {
         self.inner.close().await;
-        self.shared.hearing.lock().clear();
+        self.shared.listeners.lock().clear();
     }
 }
 
-/// Says that a listener is heard once the inner bus does, and no cut lies between.
-async fn begin(inner: Arc<Subscription>, hearing: Arc<Hearing>, id: u64) {
-    let mut cut = hearing.shared.cut.subscribe();
-    inner.heard().await;
-    let healed = cut.wait_for(|cut| !cut).await.is_ok();
-    if healed && inner.is_heard() {
-        hearing.heard.send_replace(true);
+/// Confirms a subscription when the inner bus has confirmed it and no partition is in effect.
+async fn confirm(inner: Arc<Subscription>, listener: Arc<FaultyListener>, id: u64) {
+    let mut partitioned = listener.shared.partitioned.subscribe();
+    inner.confirmed().await;
+    let healed = partitioned.wait_for(|partitioned| !partitioned).await.is_ok();
+    if healed && inner.is_confirmed() {
+        listener.confirmed.send_replace(true);
     } else {
-        // The inner bus has ended: nobody waits for it any more.
-        hearing.shared.hearing.lock().remove(&id);
+        // The inner bus has closed.
+        listener.shared.listeners.lock().remove(&id);
     }
 }
 
 #[async_trait]
-impl Roster for FaultyBus {
-    async fn beat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Beat, BusError> {
-        let mut beat = self.reach()?.beat(member, info, ttl).await?;
-        // A lease begins until its member has heard so.
-        if beat == Beat::Renewed && self.untold.lock().remove(member) {
-            beat = Beat::Began;
+impl Membership for FaultyBus {
+    async fn heartbeat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Heartbeat, BusError> {
+        let mut answer = self.inner()?.heartbeat(member, info, ttl).await?;
+        // Repeats `Started` until the member has received it.
+        if answer == Heartbeat::Renewed && self.unanswered_starts.lock().remove(member) {
+            answer = Heartbeat::Started;
         }
-        if self.is_lost() {
-            if beat == Beat::Began {
-                self.untold.lock().insert(member.to_owned());
+        if self.loses_answer() {
+            if answer == Heartbeat::Started {
+                self.unanswered_starts.lock().insert(member.to_owned());
             }
             return Err(lost());
         }
-        Ok(beat)
+        Ok(answer)
     }
 
-    async fn resign(&self, member: &str) -> Result<(), BusError> {
-        self.reach()?.resign(member).await?;
-        self.lose(())
+    async fn leave(&self, member: &str, linger: Duration) -> Result<(), BusError> {
+        self.inner()?.leave(member, linger).await?;
+        self.answer(())
     }
 
     async fn members(&self) -> Result<Vec<Entry>, BusError> {
-        let members = self.reach()?.members().await?;
-        self.lose(members)
+        let members = self.inner()?.members().await?;
+        self.answer(members)
     }
 
     async fn put(&self, member: &str, key: &str, value: Bytes) -> Result<Vec<Entry>, BusError> {
-        let others = self.reach()?.put(member, key, value).await?;
-        self.lose(others)
+        let others = self.inner()?.put(member, key, value).await?;
+        self.answer(others)
     }
 
     async fn remove(&self, member: &str, key: &str) -> Result<Vec<Entry>, BusError> {
-        let others = self.reach()?.remove(member, key).await?;
-        self.lose(others)
+        let others = self.inner()?.remove(member, key).await?;
+        self.answer(others)
     }
 
     async fn entries(&self, keys: &[String]) -> Result<Vec<Vec<Entry>>, BusError> {
-        let entries = self.reach()?.entries(keys).await?;
-        self.lose(entries)
+        let entries = self.inner()?.entries(keys).await?;
+        self.answer(entries)
     }
 
-    async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, BusError> {
-        let inner = self.reach()?;
-        let mut swept = std::mem::take(&mut *self.unswept.lock());
-        let found = inner.sweep(limit.saturating_sub(swept.len())).await;
+    async fn take_expired(&self, limit: usize) -> Result<Vec<ExpiredEntry>, BusError> {
+        let inner = self.inner()?;
+        let mut expired = std::mem::take(&mut *self.unanswered_expired.lock());
+        let found = inner.take_expired(limit.saturating_sub(expired.len())).await;
         match found {
-            Ok(found) => swept.extend(found),
-            Err(error) if swept.is_empty() => return Err(error),
+            Ok(found) => expired.extend(found),
+            Err(error) if expired.is_empty() => return Err(error),
             Err(_) => {}
         }
-        let is_lost = self.is_lost();
-        let told = if is_lost { 0 } else { limit.min(swept.len()) };
-        // What the caller was not told is told later.
-        self.unswept.lock().extend(swept.drain(told..));
+        let is_lost = self.loses_answer();
+        let answered = if is_lost { 0 } else { limit.min(expired.len()) };
+        // Keeps the rest for a later answer.
+        self.unanswered_expired.lock().extend(expired.drain(answered..));
         if is_lost {
             return Err(lost());
         }
-        Ok(swept)
+        Ok(expired)
     }
 
-    async fn hold(&self, member: &str, name: &str, ttl: Duration) -> Result<bool, BusError> {
-        let has_it = self.reach()?.hold(member, name, ttl).await?;
-        self.lose(has_it)
+    async fn acquire_lock(&self, member: &str, name: &str, ttl: Duration) -> Result<bool, BusError> {
+        let acquired = self.inner()?.acquire_lock(member, name, ttl).await?;
+        self.answer(acquired)
     }
 }

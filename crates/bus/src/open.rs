@@ -1,26 +1,27 @@
-//! From a URL to a bus.
+//! Opening a bus by its URL.
 
 use std::sync::Arc;
 
 use crate::{Bus, BusError, Hub, Options, redis::RedisBus};
 
-/// A new end of the bus that the URL names. Nothing is waited for: Redis may come later, and [`Bus::check`] tells whether
-/// it is there. Has to be called within a tokio runtime.
+/// A new client of the bus at this URL. Must be called within a tokio runtime.
+///
+/// Returns before the connection stands, and keeps trying if Redis is not there yet; [`Bus::check`] tells whether it is.
 ///
 /// | URL | bus |
 /// |---|---|
-/// | `memory:` | none but this end |
-/// | `redis://[user][:password@]host[:port][/db]`, `rediss://…` by TLS | one Redis |
-/// | `redis+unix:///path[?db=0&user=…&pass=…]` | one Redis, by its Unix socket |
-/// | `redis+sentinel://[user][:password@]sentinel[:26379][,…]/master[/db][?sentinel_user=…&sentinel_password=…]` | the master that Sentinels name; user and password are Redis' own |
-/// | `redis+cluster://[user][:password@]node[:port][,…]` | a Redis Cluster, found by any of these nodes |
+/// | `memory:` | none: a single node |
+/// | `redis://[user][:password@]host[:port][/db]`, `rediss://…` with TLS | one Redis server |
+/// | `redis+unix:///path[?db=0&user=…&pass=…]` | one Redis server, by its Unix socket |
+/// | `redis+sentinel://[user][:password@]sentinel[:26379][,…]/master[/db][?sentinel_user=…&sentinel_password=…]` | the master named by Sentinels; user and password are those of Redis |
+/// | `redis+cluster://[user][:password@]node[:port][,…]` | a Redis Cluster, discovered from any of these nodes |
 ///
-/// `rediss+sentinel` and `rediss+cluster` are by TLS, to the Sentinels too. What is not plain in a name or a password is
-/// percent-encoded.
+/// `rediss+sentinel` and `rediss+cluster` use TLS, to the Sentinels too. Percent-encode special characters in names and
+/// passwords.
 ///
 /// # Errors
-/// [`BusError::Setup`] if the URL or an option can't be meant, [`BusError::CaFile`] if that is the file of certificates. They
-/// do not repeat the URL, which may hold a password.
+/// [`BusError::Config`] for an invalid URL or option, [`BusError::CaFile`] for an unusable file of certificates. The messages
+/// do not repeat the URL, which may contain a password.
 pub fn open(url: &str, options: Options) -> Result<Arc<dyn Bus>, BusError> {
     if url == "memory:" {
         return Ok(Hub::default().connect());
@@ -28,7 +29,7 @@ pub fn open(url: &str, options: Options) -> Result<Arc<dyn Bus>, BusError> {
     Ok(Arc::new(RedisBus::open(url, options)?))
 }
 
-/// Whether [`open`] would open the URL with these options. Nothing is connected to.
+/// Checks URL and options as [`open`] does, without connecting.
 ///
 /// # Errors
 /// As with [`open`].
@@ -39,7 +40,7 @@ pub fn check(url: &str, options: &Options) -> Result<(), BusError> {
     RedisBus::check(url, options)
 }
 
-/// Whether [`open`] can mean anything by the URL.
+/// Checks the syntax of the URL.
 ///
 /// # Errors
 /// As with [`open`].

@@ -1,29 +1,28 @@
-//! What can be set about a bus, beside its URL.
+//! Options of a bus.
 
 use std::{path::PathBuf, time::Duration};
 
-/// The settings of a bus over Redis. `memory:` has none.
+/// Options of a bus over Redis. `memory:` has none.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What all names of channels and keys begin with. Default: `roomful:`.
+    /// Prefix of the names of all channels and keys. Default: `roomful:`.
     pub prefix: String,
-    /// A part of all names after the prefix: who has another one hears nothing of this one's. Default: none.
+    /// Second part of all names, after the prefix. Clients with different scopes do not see each other. Default: none.
     pub scope: String,
-    /// The certificates, in PEM, of who may sign for Redis, if not those that the system trusts.
+    /// File of CA certificates in PEM that replaces the system's trust store.
     pub ca_file: Option<PathBuf>,
-    /// How many messages may wait to be sent, for each master of Redis; more are dropped. Default: 65,536.
+    /// Queued messages per master of Redis; the bus drops messages beyond it. Default: 65,536.
     pub queue_messages: usize,
-    /// How many bytes these may have together, topics included. Default: 16 MiB.
+    /// Bytes of queued messages per master, topics included. Default: 16 MiB.
     pub queue_bytes: usize,
-    /// How long Redis may take to be connected to, and to answer. A connection on which it takes longer is given up.
-    /// Default: 2 s.
+    /// Time limit for connecting to Redis and for each answer. A connection that exceeds it is closed. Default: 2 s.
     pub timeout: Duration,
-    /// How often a connection that is silent is asked for a sign of life. Default: 2 s.
+    /// Interval of pings on an idle connection. Default: 2 s.
     pub ping_interval: Duration,
-    /// How long to wait at most before the next attempt to connect; it starts with a fiftieth of it, and doubles.
+    /// Longest pause between attempts to connect. The first pause is a fiftieth of it, and each next one doubles.
     /// Default: 2 s.
     pub retry_max: Duration,
-    /// How often Sentinels or a Redis Cluster are asked who is master of what, beside when something fails. Default: 5 s.
+    /// How often Sentinels or a Redis Cluster are asked for the current masters, besides after failures. Default: 5 s.
     pub watch_interval: Duration,
 }
 
@@ -44,11 +43,11 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What names of this scope begin with, that would begin with `head` without one.
-    pub(crate) fn scoped(&self, head: String) -> String {
+    /// `name`, followed by the scope if there is one.
+    pub(crate) fn scoped(&self, name: String) -> String {
         if self.scope.is_empty() {
-            return head;
+            return name;
         }
-        format!("{head}:{}", self.scope)
+        format!("{name}:{}", self.scope)
     }
 }

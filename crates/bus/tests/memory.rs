@@ -1,4 +1,4 @@
-//! The bus within a process, under the contract.
+//! The contract suite on the in-process bus.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! One task for many deadlines: it sleeps until the earliest is due, and for good while there is none.
+//! One sleeping task for many deadlines: it wakes at the earliest one.
 
 use std::{
     future::Future,
@@ -7,24 +7,77 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Sleep};
 
-/// Wakes its task when a deadline comes up that is earlier than the one it sleeps for.
+/// Which of the two times of a [`Clock`] the deadlines are in.
+#[derive(Debug, Clone, Copy)]
+enum Timeline {
+    Monotonic,
+    Wall,
+}
+
+impl Timeline {
+    fn now(self, clock: &dyn Clock) -> i64 {
+        match self {
+            Self::Monotonic => clock.monotonic_ms(),
+            Self::Wall => clock.now_ms(),
+        }
+    }
+
+    fn sleep_until(self, clock: &dyn Clock, at: i64) -> Sleep {
+        match self {
+            Self::Monotonic => clock.sleep_until(at),
+            Self::Wall => clock.sleep_until_wall(at),
+        }
+    }
+}
+
+/// Wakes its task when a new deadline comes before the one that the task sleeps for.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(Arc<Notify>);
 
 impl Alarm {
-    /// The earliest deadline was `was_next` and is `now_next`: wakes the task if that is earlier.
+    /// Wakes the task if the earliest deadline has moved forward, from `was_next` to `now_next`.
     pub(crate) fn moved(&self, was_next: Option<i64>, now_next: Option<i64>) {
         if now_next.is_some_and(|now| was_next.is_none_or(|was| now < was)) {
             self.0.notify_one();
         }
     }
 
-    /// Starts the task. It asks `next` for the earliest deadline, calls `tick` with the time when it is due,
-    /// and ends when `owner` is dropped.
+    /// Starts the task, for deadlines in monotonic time.
+    ///
+    /// The task asks `next` for the earliest deadline, and calls `tick` with the monotonic time when it is due. It ends when
+    /// `owner` is gone.
     pub(crate) fn spawn<T, Tick>(
         &self,
+        clock: Arc<dyn Clock>,
+        owner: Weak<T>,
+        next: impl Fn(&T) -> Option<i64> + Send + 'static,
+        tick: impl Fn(Arc<T>, i64) -> Tick + Send + 'static,
+    ) where
+        T: Send + Sync + 'static,
+        Tick: Future<Output = ()> + Send,
+    {
+        self.spawn_on(Timeline::Monotonic, clock, owner, next, tick);
+    }
+
+    /// As [`Alarm::spawn`], for deadlines in wall time, which others have set.
+    pub(crate) fn spawn_on_wall_time<T, Tick>(
+        &self,
+        clock: Arc<dyn Clock>,
+        owner: Weak<T>,
+        next: impl Fn(&T) -> Option<i64> + Send + 'static,
+        tick: impl Fn(Arc<T>, i64) -> Tick + Send + 'static,
+    ) where
+        T: Send + Sync + 'static,
+        Tick: Future<Output = ()> + Send,
+    {
+        self.spawn_on(Timeline::Wall, clock, owner, next, tick);
+    }
+
+    fn spawn_on<T, Tick>(
+        &self,
+        timeline: Timeline,
         clock: Arc<dyn Clock>,
         owner: Weak<T>,
         next: impl Fn(&T) -> Option<i64> + Send + 'static,
@@ -45,12 +98,12 @@ impl Alarm {
                         continue;
                     }
                     Some(at) => tokio::select! {
-                        () = clock.sleep_until(at) => {}
+                        () = timeline.sleep_until(&*clock, at) => {}
                         () = notify.notified() => continue,
                     },
                 }
                 let Some(owner) = owner.upgrade() else { return };
-                tick(owner, clock.now_ms()).await;
+                tick(owner, timeline.now(&*clock)).await;
             }
         });
     }
@@ -58,7 +111,7 @@ impl Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        // The owner is dropped: the task has to notice.
+        // The owner is going: lets the task notice and end.
         self.0.notify_one();
     }
 }

@@ -183,8 +183,10 @@ pub(crate) fn start_beating(app: &Arc<App>) {
         return;
     }
     let next = |app: &App| Some(*app.recovery.next_beat.lock());
-    let tick = |app: Arc<App>, now: i64| async move {
-        *app.recovery.next_beat.lock() = now.saturating_add(BEAT_MS);
+    let tick = |app: Arc<App>, due: i64| async move {
+        *app.recovery.next_beat.lock() = due.saturating_add(BEAT_MS);
+        // Wall time: other processes and later ones read it.
+        let now = app.clock.now_ms();
         let lost_before = now.saturating_sub(app.config.recovery.window_ms);
         let beat = async {
             app.recovery.inherit(&app).await?;

@@ -3,6 +3,7 @@
 use std::{
     hash::RandomState,
     sync::{Arc, Weak, atomic::AtomicU64},
+    time::Duration,
 };
 
 use ::metrics::counter;
@@ -155,12 +156,16 @@ impl ChatServer {
     }
 
     /// The last step of a shutdown, after the transport and before the store is closed: does what
-    /// [`ChatServer::stop_sends`] does, and stores when the users who are still online were last seen.
+    /// [`ChatServer::stop_sends`] does, stores when the users who are still online were last seen, and leaves the
+    /// cluster.
     pub async fn drain(&self) {
         self.app.appender.stop().await;
         self.app.notifications.drain().await;
         self.app.presence.note_last_seen().await;
         self.app.presence.close().await;
+        if let Some(cluster) = &self.app.cluster {
+            cluster.leave().await;
+        }
     }
 }
 
@@ -200,6 +205,7 @@ impl App {
         let inbox = Arc::new(EntryInbox::starting(&head));
         let log = Arc::new(LogCursor::starting(head, config.recovery.is_on()));
         let control_room = Arc::default();
+        let grace = Duration::from_millis(config.presence_grace_ms.max(0).unsigned_abs());
         let cluster = cluster.map(|config| {
             let parts = ClusterParts {
                 store: Arc::clone(&store),
@@ -208,6 +214,7 @@ impl App {
                 inbox: Arc::clone(&inbox),
                 control_room: Arc::clone(&control_room),
                 events: app.clone(),
+                grace,
             };
             Cluster::new(config, parts)
         });
@@ -264,7 +271,7 @@ impl App {
             serials: AtomicU64::new(first_serial(cluster.is_some())),
             last_revocation: AtomicU64::new(0),
             calls: Arc::new(Semaphore::new(config.posts_in_flight.max(1) as usize)),
-            message_rate: Mutex::new(MessageRate::starting(clock.now_ms())),
+            message_rate: Mutex::new(MessageRate::starting(clock.monotonic_ms())),
             message_rate_alarm: Alarm::default(),
             log,
             _log_task: log::start(Arc::clone(&appender), Arc::clone(&follower)),
@@ -277,7 +284,7 @@ impl App {
                 &namespace,
                 cluster.clone(),
             )),
-            recovery: SessionRegistry::starting(clock.now_ms(), &config.recovery),
+            recovery: SessionRegistry::starting(clock.monotonic_ms(), &config.recovery),
             presence,
             notifications: Arc::new(NotificationServer::new(
                 &config,
@@ -309,7 +316,7 @@ impl App {
         let next = |app: &Self| app.expiries.lock().next();
         let tick = |app: Arc<Self>, now| async move { app.expire(now) };
         self.expiry_alarm
-            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+            .spawn_on_wall_time(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
         recovery::start_beating(self);
         let next = |app: &Self| Some(app.message_rate.lock().next_sample());
         let tick =

@@ -106,7 +106,7 @@ impl UnreadPublisher {
             return;
         }
         let was_next = changed.due.next();
-        let at = self.clock.now_ms().saturating_add(self.interval_ms);
+        let at = self.clock.monotonic_ms().saturating_add(self.interval_ms);
         changed.rooms.insert(room, name.clone());
         changed.due.set(at, room);
         self.alarm.moved(was_next, changed.due.next());

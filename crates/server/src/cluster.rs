@@ -131,7 +131,7 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
 /// transient, and so may rejected credentials later on, while a password changes.
 pub(crate) async fn sign_in(config: &Config, bus: &dyn Bus) -> Result<(), ConfigError> {
     match bus.check().await {
-        Err(error @ BusError::SignIn(_)) => Err(config_error(config, &error)),
+        Err(error @ BusError::Authentication(_)) => Err(config_error(config, &error)),
         _ => Ok(()),
     }
 }

@@ -1,10 +1,10 @@
-//! How long to wait before the next attempt.
+//! Exponential back-off with jitter between attempts to connect.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// Waits that double up to a bound, each with jitter, so that the nodes of a cluster do not all come back at once.
+/// Pauses that double up to a limit. Jitter keeps the nodes of a cluster from reconnecting all at once.
 pub(crate) struct BackOff {
     next: Duration,
     max: Duration,
@@ -20,7 +20,7 @@ impl BackOff {
         back_off
     }
 
-    /// It worked.
+    /// Starts over after a success.
     pub(crate) fn reset(&mut self) {
         self.next = (self.max / 50).max(Duration::from_millis(1));
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_doubles_up_to_its_bound() {
+    fn pauses_double_up_to_the_limit() {
         let mut back_off = BackOff::new(Duration::from_secs(2));
         for bound in [40, 80, 160, 320, 640, 1280, 2000, 2000] {
             let bound = Duration::from_millis(bound);

@@ -1,25 +1,25 @@
-//! The counters of the bus. Handles are made once, since a look-up by name costs more than the increment.
+//! Metrics of the bus. Handles are made once, since a lookup by name costs more than an increment.
 
 use metrics::{Counter, Gauge, counter, gauge};
 
 pub(crate) struct Metrics {
-    /// Messages that Redis has taken.
+    /// Messages accepted by Redis.
     pub(crate) published: Counter,
-    /// Messages from other ends, each counted once however many listen.
+    /// Messages of other clients, counted once each regardless of listeners.
     pub(crate) received: Counter,
-    /// Connections made again after they were lost.
+    /// Connections made again after a loss.
     pub(crate) reconnects: Counter,
-    /// Topics that this end hears.
+    /// Subscribed topics.
     pub(crate) topics: Gauge,
-    /// Too many, or too large ones, wait already.
+    /// The publish queue is full.
     pub(crate) dropped_full: Counter,
-    /// Redis can't be reached.
+    /// Redis is unreachable.
     pub(crate) dropped_down: Counter,
-    /// They were sent, and no answer came; some may have arrived.
+    /// Sent, but no answer came; some of these may have arrived.
     pub(crate) dropped_failed: Counter,
-    /// Redis took none of them.
+    /// Redis answered with an error.
     pub(crate) dropped_refused: Counter,
-    /// The end was closed.
+    /// The client is closed.
     pub(crate) dropped_closed: Counter,
 }
 

@@ -2,28 +2,29 @@
 //!
 //! | read | for |
 //! |---|---|
-//! | `target` | the URL |
-//! | `dial` | one connection, and why it failed |
-//! | `finder`, `slots` | who is master of what |
-//! | `conductor` | a lane to each master |
-//! | `shared` | what the tasks share: topics, routes, lanes |
-//! | `outbox`, `publisher` | what is sent |
-//! | `topics`, `ear` | what is heard |
-//! | `roster` | leases and entries, in Lua |
+//! | `url` | parsing of URLs |
+//! | `connector` | one connection, and the texts of its errors |
+//! | `discovery`, `slots` | the current masters |
+//! | `supervisor` | the tasks of each shard |
+//! | `shared`, `shard` | state that the tasks share |
+//! | `publish_queue`, `publisher` | outgoing messages |
+//! | `subscriptions`, `subscriber` | incoming messages |
+//! | `membership` | leases and entries, in Lua |
 
 mod back_off;
-mod conductor;
-mod dial;
-mod ear;
-mod finder;
+mod connector;
+mod discovery;
+mod membership;
 mod metrics;
-mod outbox;
+mod publish_queue;
 mod publisher;
-mod roster;
+mod shard;
 mod shared;
 mod slots;
-mod target;
-mod topics;
+mod subscriber;
+mod subscriptions;
+mod supervisor;
+mod url;
 
 use std::{
     sync::{
@@ -44,85 +45,81 @@ use tokio::{
 };
 
 use self::{
-    dial::Dialer,
-    finder::Finder,
-    metrics::Metrics,
-    outbox::Refused,
-    roster::RedisRoster,
-    shared::{Route, Shared},
-    target::Target,
-    topics::Topics,
+    connector::Connector, discovery::Discovery, membership::RedisMembership, metrics::Metrics,
+    publish_queue::Refused, shard::ShardMap, shared::Shared, subscriptions::Subscriptions, url::RedisUrl,
 };
-use crate::{Beat, Bus, BusError, Entry, Listener, Options, Roster, Subscription, Swept};
+use crate::{Bus, BusError, BusListener, Entry, ExpiredEntry, Heartbeat, Membership, Options, Subscription};
 
-/// One node's end of a bus over Redis. Dropping it ends its tasks and connections.
+/// A client of a bus over Redis. Dropping it ends its tasks and connections.
 pub(crate) struct RedisBus {
     shared: Arc<Shared>,
-    roster: RedisRoster,
-    conductor: AbortHandle,
+    membership: RedisMembership,
+    supervisor: AbortHandle,
 }
 
 impl RedisBus {
-    /// Whether the URL can be meant.
+    /// Checks the syntax of the URL.
     pub(crate) fn check_url(url: &str) -> Result<(), BusError> {
-        Target::parse(url).map(drop)
+        RedisUrl::parse(url).map(drop)
     }
 
-    /// Whether the URL and the options can be meant, with what they name.
+    /// Checks the URL, the options and the CA file.
     pub(crate) fn check(url: &str, options: &Options) -> Result<(), BusError> {
         Self::prepare(url, options).map(drop)
     }
 
-    fn prepare(url: &str, options: &Options) -> Result<(Target, Dialer), BusError> {
+    fn prepare(url: &str, options: &Options) -> Result<(RedisUrl, Connector), BusError> {
         if [&options.prefix, &options.scope]
             .iter()
             .any(|part| part.contains(['{', '}']))
         {
-            return Err(BusError::Setup(
-                "the prefix and the scope of the bus must not contain braces".into(),
+            return Err(BusError::Config(
+                "the prefix and the scope of the bus must not contain { or }".into(),
             ));
         }
         if options.ping_interval.is_zero() || options.timeout.is_zero() {
-            return Err(BusError::Setup("the times of the bus must not be zero".into()));
+            return Err(BusError::Config(
+                "the timeout and the ping interval of the bus must not be zero".into(),
+            ));
         }
-        let target = Target::parse(url)?;
-        let dialer = Dialer::new(&target, options)?;
-        Ok((target, dialer))
+        let url = RedisUrl::parse(url)?;
+        let connector = Connector::new(&url, options)?;
+        Ok((url, connector))
     }
 
     pub(crate) fn open(url: &str, options: Options) -> Result<Self, BusError> {
         let runtime = Handle::try_current()
-            .map_err(|_| BusError::Setup("a bus has to be opened within a tokio runtime".into()))?;
-        let (target, dialer) = Self::prepare(url, &options)?;
-        let is_cluster = target.is_cluster();
-        let finder = Finder::new(target, &dialer);
+            .map_err(|_| BusError::Config("a bus must be opened within a tokio runtime".into()))?;
+        let (url, connector) = Self::prepare(url, &options)?;
+        let is_cluster = url.is_cluster();
+        let discovery = Discovery::new(url, &connector);
         let shared = Arc::new(Shared {
             id: rand::random(),
             channels: options.scoped(format!("{}t", options.prefix)) + ":",
             options,
             is_cluster,
-            dialer,
-            topics: Mutex::new(Topics::default()),
-            route: watch::Sender::new(Arc::new(Route::default())),
-            found: watch::Sender::new(None),
-            refresh: Notify::new(),
+            connector,
+            subscriptions: Mutex::new(Subscriptions::default()),
+            shard_map: watch::Sender::new(Arc::new(ShardMap::default())),
+            discovered: watch::Sender::new(None),
+            rediscover: Notify::new(),
             closed: AtomicBool::new(false),
             metrics: Metrics::new(),
         });
-        let conductor = runtime.spawn(conductor::conduct(Arc::clone(&shared), finder));
+        let supervisor = runtime.spawn(supervisor::run(Arc::clone(&shared), discovery));
         Ok(Self {
-            roster: RedisRoster::new(&shared),
+            membership: RedisMembership::new(&shared),
             shared,
-            conductor: conductor.abort_handle(),
+            supervisor: supervisor.abort_handle(),
         })
     }
 }
 
 impl Drop for RedisBus {
     fn drop(&mut self) {
-        self.conductor.abort();
-        // Whoever still waits to be heard waits for nothing.
-        self.shared.topics.lock().clear();
+        self.supervisor.abort();
+        // Ends all calls that wait for a confirmation.
+        self.shared.subscriptions.lock().clear();
     }
 }
 
@@ -131,9 +128,9 @@ impl Bus for RedisBus {
     fn publish(&self, topic: &str, message: Bytes) {
         let shared = &self.shared;
         let channel = shared.channel(topic);
-        let pushed = match shared.lane(shared.slot(&channel)) {
+        let pushed = match shared.shard(shared.slot(&channel)) {
             _ if shared.is_closed() => Err(Refused::Closed),
-            Some(lane) => lane.outbox.push((channel, message)),
+            Some(shard) => shard.queue.push((channel, message)),
             None => Err(Refused::Down),
         };
         match pushed {
@@ -144,106 +141,109 @@ impl Bus for RedisBus {
         }
     }
 
-    fn subscribe(&self, topic: &str, listener: Arc<dyn Listener>) -> Subscription {
+    fn subscribe(&self, topic: &str, listener: Arc<dyn BusListener>) -> Subscription {
         let channel: Arc<str> = self.shared.channel(topic).into();
         let slot = self.shared.slot(&channel);
         if self.shared.is_closed() {
             return Subscription::new(watch::channel(false).1, || {});
         }
         let added = {
-            let mut topics = self.shared.topics.lock();
-            let added = topics.add(&channel, slot, listener);
-            self.shared.metrics.topics.set(count(topics.len()));
+            let mut subscriptions = self.shared.subscriptions.lock();
+            let added = subscriptions.add(&channel, slot, listener);
+            self.shared.metrics.topics.set(count(subscriptions.len()));
             added
         };
         if added.is_first
-            && let Some(lane) = self.shared.lane(slot)
+            && let Some(shard) = self.shared.shard(slot)
         {
-            lane.unsettle([Arc::clone(&channel)]);
+            shard.recheck([Arc::clone(&channel)]);
         }
         let shared = Arc::clone(&self.shared);
-        Subscription::new(added.heard, move || {
+        Subscription::new(added.confirmed, move || {
             let is_last = {
-                let mut topics = shared.topics.lock();
-                let is_last = topics.remove(&channel, added.id);
-                shared.metrics.topics.set(count(topics.len()));
+                let mut subscriptions = shared.subscriptions.lock();
+                let is_last = subscriptions.remove(&channel, added.id);
+                shared.metrics.topics.set(count(subscriptions.len()));
                 is_last
             };
-            if is_last && let Some(lane) = shared.lane(slot) {
-                lane.unsettle([channel]);
+            if is_last && let Some(shard) = shared.shard(slot) {
+                shard.recheck([channel]);
             }
         })
     }
 
     async fn check(&self) -> Result<(), BusError> {
-        self.roster.check().await
+        self.membership.check().await
     }
 
     async fn close(&self) {
         self.shared.closed.store(true, Ordering::Relaxed);
-        let lanes = self.shared.route.borrow().lanes.clone();
-        for lane in &lanes {
-            lane.outbox.close();
+        let shards = self.shared.shard_map.borrow().shards.clone();
+        for shard in &shards {
+            shard.queue.close();
         }
         let drained = async {
-            for lane in &lanes {
-                // An end of the lane is an end of what it could send.
-                let _ = lane.drained.subscribe().wait_for(|drained| *drained).await;
+            for shard in &shards {
+                // The sender goes away with its shard, which ends the wait too.
+                let _ = shard.drained.subscribe().wait_for(|drained| *drained).await;
             }
         };
         if timeout(self.shared.options.timeout, drained).await.is_err() {
-            tracing::warn!("what waited for Redis could not be sent in time");
+            tracing::warn!("failed to send the queued messages before the deadline");
         }
-        self.conductor.abort();
-        // Nobody asks any more, so nobody is to wait for how that ends.
-        self.shared.found.send_replace(Some(Err(closed())));
-        self.roster.close().await;
-        self.shared.topics.lock().clear();
+        self.supervisor.abort();
+        // Ends calls that wait for the first discovery.
+        self.shared.discovered.send_replace(Some(Err(closed())));
+        self.membership.close().await;
+        self.shared.subscriptions.lock().clear();
         self.shared.metrics.topics.set(0.0);
     }
 }
 
-/// Why a closed bus does nothing.
+/// The error of every call to a closed client.
 fn closed() -> BusError {
     BusError::Unavailable("the bus was closed".into())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge; nobody has that many topics")]
-fn count(topics: usize) -> f64 {
-    topics as f64
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge: the number of topics is far below 2^52"
+)]
+fn count(channels: usize) -> f64 {
+    channels as f64
 }
 
 #[async_trait]
-impl Roster for RedisBus {
-    async fn beat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Beat, BusError> {
-        self.roster.beat(member, info, ttl).await
+impl Membership for RedisBus {
+    async fn heartbeat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Heartbeat, BusError> {
+        self.membership.heartbeat(member, info, ttl).await
     }
 
-    async fn resign(&self, member: &str) -> Result<(), BusError> {
-        self.roster.resign(member).await
+    async fn leave(&self, member: &str, linger: Duration) -> Result<(), BusError> {
+        self.membership.leave(member, linger).await
     }
 
     async fn members(&self) -> Result<Vec<Entry>, BusError> {
-        self.roster.members().await
+        self.membership.members().await
     }
 
     async fn put(&self, member: &str, key: &str, value: Bytes) -> Result<Vec<Entry>, BusError> {
-        self.roster.put(member, key, value).await
+        self.membership.put(member, key, value).await
     }
 
     async fn remove(&self, member: &str, key: &str) -> Result<Vec<Entry>, BusError> {
-        self.roster.remove(member, key).await
+        self.membership.remove(member, key).await
     }
 
     async fn entries(&self, keys: &[String]) -> Result<Vec<Vec<Entry>>, BusError> {
-        self.roster.entries(keys).await
+        self.membership.entries(keys).await
     }
 
-    async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, BusError> {
-        self.roster.sweep(limit).await
+    async fn take_expired(&self, limit: usize) -> Result<Vec<ExpiredEntry>, BusError> {
+        self.membership.take_expired(limit).await
     }
 
-    async fn hold(&self, member: &str, name: &str, ttl: Duration) -> Result<bool, BusError> {
-        self.roster.hold(member, name, ttl).await
+    async fn acquire_lock(&self, member: &str, name: &str, ttl: Duration) -> Result<bool, BusError> {
+        self.membership.acquire_lock(member, name, ttl).await
     }
 }

@@ -1,4 +1,4 @@
-//! Sends what waits in a lane's outbox, in pipelines, in its order.
+//! The publisher: sends the queued messages of a shard in pipelines, in order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,69 +14,77 @@ use tokio::{
 
 use super::{
     back_off::BackOff,
-    dial::{is_elsewhere, text},
-    outbox::Message,
-    shared::{ID, Lane, Shared},
+    connector::{is_wrong_server, text},
+    publish_queue::Message,
+    shard::Shard,
+    shared::{CLIENT_ID, Shared},
 };
 
-/// How many messages, and bytes of them, go into one pipeline.
+/// Messages and bytes per pipeline, at most.
 const BATCH: usize = 512;
 const BATCH_BYTES: usize = 1024 * 1024;
-/// While several come at a time, pipelines set out so far apart: each costs Redis and every end that hears it a wake. One that
-/// comes alone sets out at once.
-const PACE: Duration = Duration::from_millis(1);
+/// Pause between pipelines under load, since each one wakes Redis and every receiver. A single message is sent at once.
+const PIPELINE_PAUSE: Duration = Duration::from_millis(1);
 
-/// Sends until the outbox is closed and empty, or it is aborted.
-pub(crate) async fn publish(shared: Arc<Shared>, lane: Arc<Lane>) {
+/// Runs until the queue is closed and empty, or until it is aborted.
+pub(crate) async fn run(shared: Arc<Shared>, shard: Arc<Shard>) {
     let mut back_off = BackOff::new(shared.options.retry_max);
     let mut connected_before = false;
     loop {
-        let torn = Arc::new(Torn::default());
-        let push: Arc<dyn AsyncPushSender> = Arc::new(Arc::clone(&torn));
-        match shared.dialer.connect(&lane.place, Some(push)).await {
+        let lost = Arc::new(ConnectionLost::default());
+        let push: Arc<dyn AsyncPushSender> = Arc::new(Arc::clone(&lost));
+        match shared.connector.connect(&shard.addr, Some(push)).await {
             Ok(connection) => {
                 if connected_before {
                     shared.metrics.reconnects.increment(1);
                 }
                 connected_before = true;
                 back_off.reset();
-                lane.outbox.up();
-                if let Ended::Empty = drain(&shared, &lane, connection, &torn).await {
+                shard.queue.up();
+                if let Outcome::Drained = send_all(&shared, &shard, connection, &lost).await {
                     break;
                 }
             }
-            Err(error) => tracing::debug!(place = ?lane.place, %error, "Redis can't be published to"),
+            Err(error) => {
+                tracing::debug!(addr = ?shard.addr, %error, "failed to connect to Redis for publishing, retrying")
+            }
         }
-        if lane.outbox.is_closed() {
+        if shard.queue.is_closed() {
             break;
         }
-        shared.metrics.dropped_down.increment(lane.outbox.down());
-        shared.refresh.notify_one();
+        shared.metrics.dropped_down.increment(shard.queue.down());
+        shared.rediscover.notify_one();
         back_off.wait().await;
     }
-    shared.metrics.dropped_down.increment(lane.outbox.down());
-    lane.drained.send_replace(true);
+    shared.metrics.dropped_down.increment(shard.queue.down());
+    shard.drained.send_replace(true);
 }
 
-enum Ended {
-    /// The outbox was closed, and all of it sent.
-    Empty,
-    Lost,
+enum Outcome {
+    /// The queue is closed, and all its messages are sent.
+    Drained,
+    /// The connection is lost.
+    Disconnected,
 }
 
-async fn drain(shared: &Shared, lane: &Lane, mut connection: MultiplexedConnection, torn: &Torn) -> Ended {
+async fn send_all(
+    shared: &Shared,
+    shard: &Shard,
+    mut connection: MultiplexedConnection,
+    lost: &ConnectionLost,
+) -> Outcome {
     loop {
         let batch = tokio::select! {
-            batch = lane.outbox.take(BATCH, BATCH_BYTES) => batch,
-            // Nothing waits, so nothing would show that Redis has gone.
-            () = torn.torn.notified() => return Ended::Lost,
+            batch = shard.queue.take(BATCH, BATCH_BYTES) => batch,
+            // With an empty queue no failed command would show that Redis is gone.
+            () = lost.notify.notified() => return Outcome::Disconnected,
         };
         let Some(batch) = batch else {
-            return Ended::Empty;
+            return Outcome::Drained;
         };
-        let next_at = Instant::now() + PACE;
-        if let Err(Lost) = send(shared, &batch, &mut connection).await {
-            return Ended::Lost;
+        let next_at = Instant::now() + PIPELINE_PAUSE;
+        if let Err(Disconnected) = send(shared, &batch, &mut connection).await {
+            return Outcome::Disconnected;
         }
         if (2..BATCH).contains(&batch.len()) {
             sleep_until(next_at).await;
@@ -84,27 +92,27 @@ async fn drain(shared: &Shared, lane: &Lane, mut connection: MultiplexedConnecti
     }
 }
 
-struct Lost;
+struct Disconnected;
 
 async fn send(
     shared: &Shared,
     batch: &[Message],
     connection: &mut MultiplexedConnection,
-) -> Result<(), Lost> {
+) -> Result<(), Disconnected> {
     let command = if shared.is_cluster { "SPUBLISH" } else { "PUBLISH" };
     let mut commands = redis::pipe();
     commands.ignore_errors();
     for (channel, message) in batch {
         let id = shared.id;
-        commands.cmd(command).arg(channel).arg(Signed { id, message });
+        commands.cmd(command).arg(channel).arg(Payload { id, message });
     }
     let answers = commands.query_async::<Vec<RedisResult<Value>>>(connection);
-    let answers = match shared.dialer.in_time(answers).await {
+    let answers = match shared.connector.in_time(answers).await {
         Ok(answers) => answers,
         Err(error) => {
-            tracing::debug!(error = text(&error), "messages were lost");
+            tracing::debug!(error = text(&error), "failed to publish messages");
             shared.metrics.dropped_failed.increment(batch.len() as u64);
-            return Err(Lost);
+            return Err(Disconnected);
         }
     };
     let errors: Vec<_> = answers
@@ -117,12 +125,12 @@ async fn send(
         .increment((answers.len() - errors.len()) as u64);
     shared.metrics.dropped_refused.increment(errors.len() as u64);
     match errors.first() {
-        Some(error) if is_elsewhere(error) => Err(Lost),
+        Some(error) if is_wrong_server(error) => Err(Disconnected),
         Some(error) => {
             tracing::warn!(
                 error = text(error),
                 refused = errors.len(),
-                "Redis refused messages"
+                "failed to publish messages: Redis refused them"
             );
             Ok(())
         }
@@ -130,34 +138,34 @@ async fn send(
     }
 }
 
-/// A message after the id of its end.
-struct Signed<'a> {
-    id: [u8; ID],
+/// The client id, followed by the message.
+struct Payload<'a> {
+    id: [u8; CLIENT_ID],
     message: &'a Bytes,
 }
 
-impl ToRedisArgs for Signed<'_> {
+impl ToRedisArgs for Payload<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
         use std::io::Write as _;
         let mut arg = out.writer_for_next_arg();
-        // It is a buffer in memory, which takes all.
+        // A buffer in memory takes all bytes.
         let _ = arg.write_all(&self.id);
         let _ = arg.write_all(self.message);
     }
 }
 
-impl ToSingleRedisArg for Signed<'_> {}
+impl ToSingleRedisArg for Payload<'_> {}
 
-/// Tells of the end of a connection.
+/// Notifies the publisher when its connection ends.
 #[derive(Default)]
-struct Torn {
-    torn: Notify,
+struct ConnectionLost {
+    notify: Notify,
 }
 
-impl AsyncPushSender for Torn {
+impl AsyncPushSender for ConnectionLost {
     fn send(&self, info: PushInfo) -> Result<(), SendError> {
         if info.kind == PushKind::Disconnection {
-            self.torn.notify_one();
+            self.notify.notify_one();
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
-//! Which part of a Redis Cluster has a key or a channel, by the rules of its specification.
+//! Hash slots of a Redis Cluster, as its specification defines them.
 
 use redis::{FromRedisValue as _, Value};
 
-use super::target::Place;
+use super::url::ServerAddr;
 
-/// How many slots a cluster has.
+/// Number of slots in a cluster.
 pub(crate) const SLOTS: u16 = 16_384;
 
-/// The slot of a key or channel: of what is between its first braces, if that is anything.
+/// The slot of a key or channel. If the name has a nonempty hash tag in braces, only the tag counts.
 pub(crate) fn slot(name: &str) -> u16 {
     let tag = name.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
     let hashed = match tag {
@@ -30,16 +30,16 @@ fn crc16(bytes: &[u8]) -> u16 {
     })
 }
 
-/// Slots from one to another, both included, and their master.
+/// A range of slots, both ends included, and its master.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Range {
+pub(crate) struct SlotRange {
     pub(crate) first: u16,
     pub(crate) last: u16,
-    pub(crate) master: Place,
+    pub(crate) master: ServerAddr,
 }
 
-/// Reads an answer to `CLUSTER SLOTS` of the server at this host, which is meant where none is named.
-pub(crate) fn read(answer: Value, asked: &str) -> Option<Vec<Range>> {
+/// Parses the answer to `CLUSTER SLOTS`. An entry without a host means the server that was asked.
+pub(crate) fn parse(answer: Value, asked: &str) -> Option<Vec<SlotRange>> {
     let Value::Array(lines) = answer else { return None };
     let mut ranges = Vec::with_capacity(lines.len());
     for line in lines {
@@ -58,16 +58,16 @@ pub(crate) fn read(answer: Value, asked: &str) -> Option<Vec<Range>> {
         let host: Option<String> = Option::from_redis_value(node.next()?).ok()?;
         let port = u16::from_redis_value(node.next()?).ok()?;
         let host = host.filter(|host| !host.is_empty() && host != "?");
-        ranges.push(Range {
+        ranges.push(SlotRange {
             first,
             last,
-            master: Place::Tcp {
+            master: ServerAddr::Tcp {
                 host: host.unwrap_or_else(|| asked.to_owned()),
                 port,
             },
         });
     }
-    // Nodes tell them in any order; what is compared later must not depend on it.
+    // Nodes answer in any order. Sorting makes two answers comparable.
     ranges.sort_by_key(|range| range.first);
     Some(ranges)
 }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_are_those_of_the_specification() {
+    fn slots_match_the_specification() {
         assert_eq!(crc16(b"123456789"), 0x31C3);
         assert_eq!(slot("123456789"), 0x31C3 % SLOTS);
         assert_eq!(slot("{user1000}.following"), slot("{user1000}.followers"));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_a_name_is_the_one_that_was_asked() {
+    fn an_entry_without_a_host_means_the_server_that_was_asked() {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let line = |first, last, host, port| {
             Value::Array(vec![
@@ -100,14 +100,17 @@ mod tests {
             line(8192, 16_383, text("b"), 2),
             line(0, 8191, Value::Nil, 1),
         ]);
-        let ranges = read(answer, "a").unwrap();
+        let ranges = parse(answer, "a").unwrap();
         let hosts: Vec<_> = ranges.iter().map(|range| range.master.clone()).collect();
-        let place = |host: &str, port| Place::Tcp {
+        let addr = |host: &str, port| ServerAddr::Tcp {
             host: host.into(),
             port,
         };
-        assert_eq!(hosts, [place("a", 1), place("b", 2)]);
-        assert_eq!(read(Value::Array(vec![line(0, 20_000, text("b"), 2)]), "a"), None);
-        assert_eq!(read(Value::Nil, "a"), None);
+        assert_eq!(hosts, [addr("a", 1), addr("b", 2)]);
+        assert_eq!(
+            parse(Value::Array(vec![line(0, 20_000, text("b"), 2)]), "a"),
+            None
+        );
+        assert_eq!(parse(Value::Nil, "a"), None);
     }
 }

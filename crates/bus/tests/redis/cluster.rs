@@ -1,16 +1,16 @@
-//! A Redis Cluster: the contract, sharded channels, and slots that change their master.
+//! A Redis Cluster: the contract suite, sharded channels, and slots that move.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use roomful_bus::{
-    Beat, Bus, BusError, Options, bus_contract,
-    contract::{Harness, Heard, Recorder, until},
+    Bus, BusError, Heartbeat, Options, bus_contract,
+    contract::{Harness, Received, Recorder, until},
 };
 use roomful_testkit::RedisCluster;
 
-use super::{FORGETFUL, LONG, arrives, end, quick};
+use super::{LONG, NO_PERSISTENCE, arrives, connect, quick};
 
 const NOTHING: Bytes = Bytes::new();
 
@@ -23,25 +23,25 @@ pub(crate) fn url(cluster: &RedisCluster) -> String {
 #[async_trait]
 impl Harness for Cluster {
     async fn connect(&self) -> Result<Arc<dyn Bus>, BusError> {
-        // As a node has one.
+        // A scope like that of a node.
         let options = Options {
             scope: "0123456789abcdef".to_owned(),
             ..Options::default()
         };
-        end(&url(&self.0), options).await
+        connect(&url(&self.0), options).await
     }
 }
 
-bus_contract!(async { Cluster(RedisCluster::start(3, &FORGETFUL).await.unwrap()) });
+bus_contract!(async { Cluster(RedisCluster::start(3, &NO_PERSISTENCE).await.unwrap()) });
 
-/// Hears so many topics, which lie on all masters.
-async fn hear_many(bus: &Arc<dyn Bus>) -> (Arc<Recorder>, Vec<roomful_bus::Subscription>) {
+/// Subscribes to enough topics to have some on each master.
+async fn subscribe_to_many(bus: &Arc<dyn Bus>) -> (Arc<Recorder>, Vec<roomful_bus::Subscription>) {
     let recorder = Recorder::new();
     let all: Vec<_> = (0..100)
         .map(|number| bus.subscribe(&number.to_string(), Arc::<Recorder>::clone(&recorder)))
         .collect();
     for subscription in &all {
-        subscription.heard().await;
+        subscription.confirmed().await;
     }
     (recorder, all)
 }
@@ -49,8 +49,8 @@ async fn hear_many(bus: &Arc<dyn Bus>) -> (Arc<Recorder>, Vec<roomful_bus::Subsc
 #[tokio::test]
 async fn a_channel_is_on_one_master_only() {
     let cluster = RedisCluster::start(3, &[]).await.unwrap();
-    let bus = end(&url(&cluster), Options::default()).await.unwrap();
-    let (_, all) = hear_many(&bus).await;
+    let bus = connect(&url(&cluster), Options::default()).await.unwrap();
+    let (_, all) = subscribe_to_many(&bus).await;
     let mut channels = Vec::new();
     for node in 0..3 {
         let here = cluster.call(node, &["PUBSUB", "SHARDCHANNELS"]).await.unwrap();
@@ -62,45 +62,45 @@ async fn a_channel_is_on_one_master_only() {
 }
 
 #[tokio::test]
-async fn a_dead_master_is_followed_by_its_replica() {
+async fn a_replica_takes_over_from_a_dead_master() {
     let mut cluster = RedisCluster::start(3, &[]).await.unwrap();
     for master in 0..3 {
         cluster.add_replica(master).await.unwrap();
     }
     let url = url(&cluster);
     let (a, b) = (
-        end(&url, quick()).await.unwrap(),
-        end(&url, quick()).await.unwrap(),
+        connect(&url, quick()).await.unwrap(),
+        connect(&url, quick()).await.unwrap(),
     );
-    let (at_b, all) = hear_many(&b).await;
-    assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Began));
-    // The one that the URL names.
+    let (at_b, all) = subscribe_to_many(&b).await;
+    assert_eq!(a.heartbeat("a", NOTHING, LONG).await, Ok(Heartbeat::Started));
+    // The node of the URL.
     cluster.nodes_mut()[0].kill9().await.unwrap();
-    let heard = at_b.next().await;
-    assert!(matches!(heard, Heard::Gap(_)), "{heard:?}");
+    let received = at_b.next().await;
+    assert!(matches!(received, Received::Gap(_)), "{received:?}");
     for number in 0..all.len() {
         arrives(&a, &number.to_string(), &at_b, "after").await.unwrap();
     }
-    until("the roster", async || Ok(a.check().await.is_ok()))
+    until("the membership registry", async || Ok(a.check().await.is_ok()))
         .await
         .unwrap();
-    assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Renewed));
+    assert_eq!(a.heartbeat("a", NOTHING, LONG).await, Ok(Heartbeat::Renewed));
 }
 
 #[tokio::test]
-async fn slots_that_move_take_their_topics_along() {
+async fn topics_follow_their_slots_to_another_master() {
     let cluster = RedisCluster::start(3, &[]).await.unwrap();
     let (a, b) = (
-        end(&url(&cluster), quick()).await.unwrap(),
-        end(&url(&cluster), quick()).await.unwrap(),
+        connect(&url(&cluster), quick()).await.unwrap(),
+        connect(&url(&cluster), quick()).await.unwrap(),
     );
-    let (at_b, all) = hear_many(&b).await;
-    assert_eq!(a.beat("a", NOTHING, LONG).await, Ok(Beat::Began));
+    let (at_b, all) = subscribe_to_many(&b).await;
+    assert_eq!(a.heartbeat("a", NOTHING, LONG).await, Ok(Heartbeat::Started));
 
-    // From the master of the roster to another, as Redis' own tool does it, but that the keys are thrown away.
+    // Moves slots from the master of the registry to another with the commands of redis-cli, but drops the keys.
     let names = (0..all.len()).map(|number| format!("roomful:t:{number}"));
     let mut slots = Vec::new();
-    for name in ["{roomful:roster}".to_owned()].into_iter().chain(names) {
+    for name in ["{roomful:membership}".to_owned()].into_iter().chain(names) {
         let slot = cluster.call(0, &["CLUSTER", "KEYSLOT", &name]).await.unwrap();
         slots.push(slot.as_u64().unwrap());
     }
@@ -126,15 +126,17 @@ async fn slots_that_move_take_their_topics_along() {
             cluster.call(node, &words).await.unwrap();
         }
     }
-    let heard = at_b.next().await;
-    assert!(matches!(heard, Heard::Gap(_)), "{heard:?}");
+    let received = at_b.next().await;
+    assert!(matches!(received, Received::Gap(_)), "{received:?}");
     for number in 0..all.len() {
         arrives(&a, &number.to_string(), &at_b, "after").await.unwrap();
     }
-    until("the roster", async || Ok(a.check().await.is_ok()))
+    until("the membership registry", async || Ok(a.check().await.is_ok()))
         .await
         .unwrap();
-    until("a beat", async || Ok(a.beat("a", NOTHING, LONG).await.is_ok()))
-        .await
-        .unwrap();
+    until("a heartbeat", async || {
+        Ok(a.heartbeat("a", NOTHING, LONG).await.is_ok())
+    })
+    .await
+    .unwrap();
 }

@@ -1,6 +1,6 @@
-//! The bus over a real Redis: the contract, and what only a server can do to it.
+//! The bus over a real Redis: the contract suite, and faults of the server.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+#![expect(clippy::unwrap_used, reason = "a failed helper fails the test")]
 
 mod cluster;
 mod rights;
@@ -13,23 +13,23 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use roomful_bus::{
-    Beat, Bus, BusError, Options, Subscription, bus_contract,
-    contract::{Harness, Heard, Outcome, Recorder, until},
+    Bus, BusError, Heartbeat, Options, Subscription, bus_contract,
+    contract::{Harness, Outcome, Received, Recorder, until},
     open,
 };
 use roomful_testkit::RedisServer;
 
-/// Longer than any test takes.
+/// A lease that outlasts any test.
 const LONG: Duration = Duration::from_mins(10);
 
-/// An end that is connected.
-async fn end(url: &str, options: Options) -> Result<Arc<dyn Bus>, BusError> {
+/// A connected client.
+async fn connect(url: &str, options: Options) -> Result<Arc<dyn Bus>, BusError> {
     let bus = open(url, options)?;
     bus.check().await?;
     Ok(bus)
 }
 
-/// Options for tests that wait for a loss to be noticed.
+/// Options for tests that wait until a lost connection is detected.
 fn quick() -> Options {
     Options {
         timeout: Duration::from_millis(300),
@@ -40,25 +40,25 @@ fn quick() -> Options {
     }
 }
 
-async fn hear(bus: &Arc<dyn Bus>, topic: &str) -> (Arc<Recorder>, Subscription) {
+async fn subscribe(bus: &Arc<dyn Bus>, topic: &str) -> (Arc<Recorder>, Subscription) {
     let recorder = Recorder::new();
     let subscription = bus.subscribe(topic, Arc::<Recorder>::clone(&recorder));
-    subscription.heard().await;
+    subscription.confirmed().await;
     (recorder, subscription)
 }
 
-/// Waits for a gap on the topic, whatever came before it.
+/// Waits for a gap on the topic, and skips all calls before it.
 async fn gap(recorder: &Recorder, topic: &str) {
-    while recorder.next().await != Heard::Gap(topic.to_owned()) {}
+    while recorder.next().await != Received::Gap(topic.to_owned()) {}
 }
 
-/// Publishes until the message arrives: the publisher may not know yet that all is well again.
+/// Publishes until the message arrives: the publisher may reconnect later than the subscriber.
 async fn arrives(from: &Arc<dyn Bus>, topic: &str, at: &Recorder, text: &str) -> Outcome {
-    let awaited = Heard::Message(topic.to_owned(), Bytes::from(text.to_owned()));
+    let expected = Received::Message(topic.to_owned(), Bytes::from(text.to_owned()));
     until(text, async || {
         from.publish(topic, Bytes::from(text.to_owned()));
-        while let Some(heard) = at.try_next() {
-            if heard == awaited {
+        while let Some(received) = at.try_next() {
+            if received == expected {
                 return Ok(true);
             }
         }
@@ -67,51 +67,60 @@ async fn arrives(from: &Arc<dyn Bus>, topic: &str, at: &Recorder, text: &str) ->
     .await
 }
 
-/// For the contract's servers, which are never started again: leases are short there, and a busy disk is slow.
-const FORGETFUL: [&str; 2] = ["--appendonly", "no"];
+/// Arguments for the contract suite, which never restarts Redis: a slow disk must not delay its short leases.
+const NO_PERSISTENCE: [&str; 2] = ["--appendonly", "no"];
 
 struct Single(RedisServer);
 
 #[async_trait]
 impl Harness for Single {
     async fn connect(&self) -> Result<Arc<dyn Bus>, BusError> {
-        end(&self.0.url(), Options::default()).await
+        connect(&self.0.url(), Options::default()).await
     }
 }
 
 mod single {
-    use super::{FORGETFUL, RedisServer, Single, bus_contract};
+    use super::{NO_PERSISTENCE, RedisServer, Single, bus_contract};
 
-    bus_contract!(async { Single(RedisServer::start_with(None, &FORGETFUL).await.unwrap()) });
+    bus_contract!(async { Single(RedisServer::start_with(None, &NO_PERSISTENCE).await.unwrap()) });
 }
 
-/// An end that is connected, of those who have the scope.
-async fn scoped(url: &str, scope: &str) -> Arc<dyn Bus> {
+/// A connected client with this scope.
+async fn connect_scoped(url: &str, scope: &str) -> Arc<dyn Bus> {
     let options = Options {
         scope: scope.to_owned(),
         ..quick()
     };
-    end(url, options).await.unwrap()
+    connect(url, options).await.unwrap()
 }
 
 #[tokio::test]
-async fn who_has_another_scope_hears_nothing_of_this_one_and_is_no_member_of_it() {
+async fn clients_of_different_scopes_share_neither_topics_nor_members() {
     let redis = RedisServer::start().await.unwrap();
     let url = redis.url();
-    let one = scoped(&url, "one").await;
-    let (at_one, _one) = hear(&one, "t").await;
+    let one = connect_scoped(&url, "one").await;
+    let (at_one, _one) = subscribe(&one, "t").await;
     for scope in ["", "two", "one"] {
-        let (from, to) = (scoped(&url, scope).await, scoped(&url, scope).await);
-        let (at_to, _to) = hear(&to, "own").await;
+        let (from, to) = (
+            connect_scoped(&url, scope).await,
+            connect_scoped(&url, scope).await,
+        );
+        let (at_to, _to) = subscribe(&to, "own").await;
         arrives(&from, "own", &at_to, "ready").await.unwrap();
         from.publish("t", Bytes::copy_from_slice(scope.as_bytes()));
         arrives(&from, "own", &at_to, "sent").await.unwrap();
-        for (end, member) in [(&from, "from"), (&to, "to")] {
-            assert_eq!(end.beat(member, Bytes::new(), LONG).await, Ok(Beat::Began));
+        for (client, member) in [(&from, "from"), (&to, "to")] {
+            assert_eq!(
+                client.heartbeat(member, Bytes::new(), LONG).await,
+                Ok(Heartbeat::Started)
+            );
         }
         assert_eq!(to.members().await.unwrap().len(), 2, "the scope {scope:?}");
     }
-    // What its own have said came last, and is the first that it hears.
-    let heard = at_one.next().await;
-    assert_eq!(heard, Heard::Message("t".into(), Bytes::from_static(b"one")));
+    // The message of its own scope was sent last, and is the first that arrives.
+    let received = at_one.next().await;
+    assert_eq!(
+        received,
+        Received::Message("t".into(), Bytes::from_static(b"one"))
+    );
 }

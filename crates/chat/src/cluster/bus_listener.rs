@@ -3,7 +3,6 @@
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use roomful_bus::Listener;
 use roomful_store::{RoomId, SessionKey};
 
 use super::{
@@ -16,7 +15,7 @@ use crate::{log::reorder_buffer::RoomKey, types::RoomName};
 /// Listens to all topics of this node. Runs on the task of the bus, so it only passes messages on.
 pub(super) struct BusListener(pub(super) Weak<Cluster>);
 
-impl Listener for BusListener {
+impl roomful_bus::BusListener for BusListener {
     fn message(&self, topic: &str, message: Bytes) {
         let Some(cluster) = self.0.upgrade() else { return };
         match topic.split_once(':') {

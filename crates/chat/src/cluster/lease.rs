@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::RwLock;
 use rand::RngExt as _;
-use roomful_bus::Beat;
+use roomful_bus::Heartbeat;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -18,6 +18,8 @@ use tokio::{
 
 use super::{Cluster, NodeEvents, boot_clock::BootTime};
 
+/// How long a stopping node waits for the bus to take its lease back.
+pub(super) const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The shortest wait before the next heartbeat.
 const MIN_WAIT: Duration = Duration::from_millis(50);
 
@@ -115,12 +117,12 @@ pub(super) async fn keep(cluster: Arc<Cluster>) {
         let patience = patience.clamp(MIN_WAIT, every);
         cluster.heartbeat_open.store(true, Ordering::Release);
         let (incarnation, info) = (cluster.lease.incarnation(), cluster.info(node.stats()));
-        match timeout(patience, cluster.config.bus.beat(&incarnation, info, ttl)).await {
-            Ok(Ok(beat @ (Beat::Renewed | Beat::Began))) => {
+        match timeout(patience, cluster.config.bus.heartbeat(&incarnation, info, ttl)).await {
+            Ok(Ok(answer @ (Heartbeat::Renewed | Heartbeat::Started))) => {
                 renewed = Some(asked);
-                renew(&cluster, &*node, asked + usable, beat);
+                renew(&cluster, &*node, asked + usable, answer);
             }
-            Ok(Ok(Beat::Lapsed)) => {
+            Ok(Ok(Heartbeat::Expired)) => {
                 lose(&cluster, &*node, "it has expired");
                 cluster.lease.begin_incarnation();
                 renewed = None;
@@ -140,14 +142,32 @@ pub(super) async fn keep(cluster: Arc<Cluster>) {
         let next = if over { asked + every / 5 } else { asked + every };
         let next = ends.filter(|_| !over).map_or(next, |ends| next.min(ends));
         // Or at once, if the registry has forgotten this node.
-        let _ = timeout(next.left().max(MIN_WAIT), cluster.forgotten.notified()).await;
+        let next_heartbeat = timeout(next.left().max(MIN_WAIT), cluster.forgotten.notified());
+        tokio::select! {
+            _ = next_heartbeat => {}
+            () = cluster.leaving.notified() => return leave(&cluster).await,
+        }
     }
 }
 
+/// Gives the lease back. The node's users stay online for the grace, so that they can return on another node.
+async fn leave(cluster: &Cluster) {
+    if cluster.lease.end() {
+        let (bus, incarnation) = (&cluster.config.bus, cluster.lease.incarnation());
+        match timeout(LEAVE_TIMEOUT, bus.leave(&incarnation, cluster.grace)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "failed to give the lease back, it expires by itself"),
+            // `Cluster::leave` logs it.
+            Err(_) => return,
+        }
+    }
+    cluster.has_left.send_replace(true);
+}
+
 /// A heartbeat was answered.
-fn renew(cluster: &Cluster, node: &dyn NodeEvents, ends: BootTime, beat: Beat) {
+fn renew(cluster: &Cluster, node: &dyn NodeEvents, ends: BootTime, answer: Heartbeat) {
     let is_same = cluster.lease.extend(ends);
-    let was_forgotten = is_same && beat == Beat::Began;
+    let was_forgotten = is_same && answer == Heartbeat::Started;
     if was_forgotten {
         // The other nodes have to notice it, too, and to put their entries again.
         *cluster.incomplete_until.lock() = Some(Instant::now() + cluster.config.lease);

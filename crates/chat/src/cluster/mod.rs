@@ -38,7 +38,10 @@ use parking_lot::Mutex;
 use roomful_bus::{Bus, Subscription};
 use roomful_store::{FencingTokens, RoomId, Store};
 use serde_json::Value;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use self::{bus_listener::BusListener, lease::Lease, watermark_filter::WatermarkFilter};
 pub(crate) use self::{bus_message::UserMessage, node_events::NodeEvents, publisher::CommittedEntry};
@@ -80,6 +83,12 @@ pub(crate) struct Cluster {
     /// The node that this is a part of.
     events: Weak<dyn NodeEvents>,
     lease: Lease,
+    /// How long this node's users stay online after it has left.
+    grace: Duration,
+    /// Asks the task that keeps the lease to give it back.
+    leaving: Notify,
+    /// The task has given the lease back.
+    has_left: watch::Sender<bool>,
     /// For events that carry marks.
     pub(crate) watermarks: WatermarkFilter,
     listener: Arc<BusListener>,
@@ -105,6 +114,8 @@ pub(crate) struct ClusterParts {
     pub(crate) inbox: Arc<EntryInbox>,
     pub(crate) control_room: Arc<ControlRoom>,
     pub(crate) events: Weak<dyn NodeEvents>,
+    /// How long this node's users stay online after it has left.
+    pub(crate) grace: Duration,
 }
 
 impl Cluster {
@@ -116,9 +127,13 @@ impl Cluster {
             inbox,
             control_room,
             events,
+            grace,
         } = parts;
         Arc::new_cyclic(|cluster| Self {
             lease: Lease::new(&config.node),
+            grace,
+            leaving: Notify::new(),
+            has_left: watch::Sender::new(false),
             config,
             store,
             clock,
@@ -155,6 +170,20 @@ impl Cluster {
     /// This node's name.
     pub(crate) fn node(&self) -> &str {
         &self.config.node
+    }
+
+    /// Gives this node's lease back, if it has one. Other nodes stop listing it at once; its users stay online
+    /// for the grace.
+    pub(crate) async fn leave(&self) {
+        self.leaving.notify_one();
+        let mut has_left = self.has_left.subscribe();
+        let left = has_left.wait_for(|has_left| *has_left);
+        if tokio::time::timeout(lease::LEAVE_TIMEOUT * 2, left)
+            .await
+            .is_err()
+        {
+            tracing::warn!("failed to give the lease back in time, it expires by itself");
+        }
     }
 
     /// Waits until this node has a lease.

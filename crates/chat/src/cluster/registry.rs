@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use roomful_bus::{Entry, Swept};
+use roomful_bus::{Entry, ExpiredEntry};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
@@ -95,13 +95,17 @@ impl Cluster {
     }
 
     /// Removes entries of dead nodes. Each is returned to one node only.
-    pub(crate) async fn sweep(&self) -> Result<Vec<Swept>, ChatError> {
-        Ok(self.config.bus.sweep(SWEEP_BATCH).await?)
+    pub(crate) async fn take_expired(&self) -> Result<Vec<ExpiredEntry>, ChatError> {
+        Ok(self.config.bus.take_expired(SWEEP_BATCH).await?)
     }
 
     /// Whether this node has a duty that one node has for all, for now. False if the registry can't be asked.
     pub(crate) async fn has_duty(&self, duty: &str) -> bool {
-        let claimed = self.config.bus.hold(&self.lease.incarnation(), duty, DUTY).await;
+        let claimed = self
+            .config
+            .bus
+            .acquire_lock(&self.lease.incarnation(), duty, DUTY)
+            .await;
         claimed.unwrap_or(false)
     }
 }

@@ -1,7 +1,10 @@
 //! Lifecycle events for the outbox: users come online and go offline, rooms empty. Queued here, and written
 //! by one task in the order in which they happened. A store without an outbox gets none.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use ::metrics::{Counter, counter};
 use parking_lot::Mutex;
@@ -120,21 +123,40 @@ impl LifecycleEvents {
             let Some(last) = page.last() else { break };
             after.clone_from(&last.user_id);
             let ids: Vec<_> = page.iter().map(|row| row.user_id.clone()).collect();
-            let online = users.online_among(&ids).await.unwrap_or_default();
+            let online = self.certainly_online_among(users, &ids).await;
             let mut returning = self.returning.lock();
             for row in page.into_iter().filter(|row| !online.contains(&row.user_id)) {
                 returning.insert(UserId::from(row.user_id), row.name);
             }
         }
         let now = self.clock.now_ms();
-        self.clock.sleep_until(now.saturating_add(RETURN_MS)).await;
+        self.clock.sleep(RETURN_MS).await;
+        let ids: Vec<_> = self.returning.lock().keys().map(ToString::to_string).collect();
+        let online = self.certainly_online_among(users, &ids).await;
+        // Users who returned during the wait are no longer in the map.
         let lost = std::mem::take(&mut *self.returning.lock());
-        let ids: Vec<_> = lost.keys().map(ToString::to_string).collect();
-        let online = users.online_among(&ids).await.unwrap_or_default();
         for (user, name) in lost {
             if !online.contains(&*user) {
                 self.user_offline(&user, name.as_deref(), now);
             }
+        }
+    }
+
+    /// Those of the users who are online on any node. Waits while the registry is unreachable or incomplete: a
+    /// missing answer must not count as offline.
+    async fn certainly_online_among(&self, users: &dyn OnlineUsers, ids: &[String]) -> HashSet<String> {
+        let mut is_logged = false;
+        loop {
+            match users.certainly_online_among(ids).await {
+                Ok(Some(online)) => return online,
+                Ok(None) => {}
+                Err(error) if is_logged => tracing::debug!(%error, "failed to read who is online, retrying"),
+                Err(error) => {
+                    is_logged = true;
+                    tracing::warn!(%error, "failed to read who is online, reporting nobody offline until then");
+                }
+            }
+            self.clock.sleep(RETRY_MS).await;
         }
     }
 }
@@ -150,7 +172,7 @@ async fn write(store: Arc<dyn Store>, clock: Arc<dyn Clock>, mut incoming: mpsc:
                 Err(StoreError::Unavailable(roomful_store::Outage::Closed)) => return,
                 Err(StoreError::Unavailable(outage)) => {
                     tracing::warn!(%outage, "failed to write lifecycle events to the outbox, retrying");
-                    clock.sleep_until(clock.now_ms().saturating_add(RETRY_MS)).await;
+                    clock.sleep(RETRY_MS).await;
                 }
                 Err(error) => {
                     tracing::error!(%error, "failed to write lifecycle events to the outbox, dropping them");

@@ -20,4 +20,11 @@ pub(crate) trait OnlineUsers: Send + Sync {
     /// # Errors
     /// `unavailable` if the registry can't be asked.
     async fn online_among(&self, users: &[String]) -> Result<HashSet<String>, ChatError>;
+
+    /// As [`OnlineUsers::online_among`], but `None` while absence from the registry proves nothing: it has lost
+    /// entries, and other nodes have not put theirs again yet.
+    ///
+    /// # Errors
+    /// `unavailable` if the registry can't be asked.
+    async fn certainly_online_among(&self, users: &[String]) -> Result<Option<HashSet<String>>, ChatError>;
 }

@@ -33,7 +33,7 @@ pub(crate) async fn watch(store: Arc<dyn Store>, clock: Arc<dyn Clock>, users: W
             Err(StoreError::Unavailable(Outage::Closed)) => return,
             Err(error) => tracing::warn!(%error, "failed to check for undelivered messages, retrying"),
         }
-        clock.sleep_until(clock.now_ms().saturating_add(EVERY_MS)).await;
+        clock.sleep(EVERY_MS).await;
     }
 }
 

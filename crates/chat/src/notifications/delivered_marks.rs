@@ -93,7 +93,7 @@ async fn keep_saving(this: Weak<NotificationServer>, unsaved: Arc<tokio::sync::N
                     if waits {
                         std::future::pending::<()>().await;
                     }
-                    clock.sleep_until(clock.now_ms().saturating_add(CHECK_MS)).await;
+                    clock.sleep(CHECK_MS).await;
                 };
                 tokio::select! {
                     () = unsaved.notified() => {}
@@ -103,7 +103,7 @@ async fn keep_saving(this: Weak<NotificationServer>, unsaved: Arc<tokio::sync::N
             Saved::Failed => {
                 let clock = Arc::clone(&server.clock);
                 drop(server);
-                clock.sleep_until(clock.now_ms().saturating_add(pause)).await;
+                clock.sleep(pause).await;
                 pause = pause.saturating_mul(2).min(*RETRY_MS.end());
             }
         }

@@ -293,9 +293,7 @@ impl NotificationServer {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "failed to read the notifications of a user, retrying");
-                    self.clock
-                        .sleep_until(self.clock.now_ms().saturating_add(pause))
-                        .await;
+                    self.clock.sleep(pause).await;
                     pause = pause.saturating_mul(2).min(*RETRY_MS.end());
                 }
             }

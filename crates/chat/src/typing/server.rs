@@ -114,7 +114,7 @@ impl TypingServer {
     {
         let mut tracker = self.tracker.lock();
         let was_next = tracker.next_deadline();
-        for change in step(&mut tracker, self.clock.now_ms()) {
+        for change in step(&mut tracker, self.clock.monotonic_ms()) {
             self.broadcast(&change);
             self.publish(&change, source);
         }

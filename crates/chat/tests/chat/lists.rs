@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use roomful_bus::{Beat, Bus, BusError, Entry, Hub, Listener, Roster, Subscription, Swept};
+use roomful_bus::{
+    Bus, BusError, BusListener, Entry, ExpiredEntry, Heartbeat, Hub, Membership, Subscription,
+};
 use roomful_chat::{ClusterConfig, clock::ManualClock};
 use serde_json::json;
 
@@ -35,7 +37,7 @@ impl Bus for Watched {
     fn publish(&self, topic: &str, message: Bytes) {
         self.inner.publish(topic, message);
     }
-    fn subscribe(&self, topic: &str, listener: Arc<dyn Listener>) -> Subscription {
+    fn subscribe(&self, topic: &str, listener: Arc<dyn BusListener>) -> Subscription {
         self.inner.subscribe(topic, listener)
     }
     async fn check(&self) -> Result<(), BusError> {
@@ -47,12 +49,12 @@ impl Bus for Watched {
 }
 
 #[async_trait]
-impl Roster for Watched {
-    async fn beat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Beat, BusError> {
-        self.inner.beat(member, info, ttl).await
+impl Membership for Watched {
+    async fn heartbeat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Heartbeat, BusError> {
+        self.inner.heartbeat(member, info, ttl).await
     }
-    async fn resign(&self, member: &str) -> Result<(), BusError> {
-        self.inner.resign(member).await
+    async fn leave(&self, member: &str, linger: Duration) -> Result<(), BusError> {
+        self.inner.leave(member, linger).await
     }
     async fn members(&self) -> Result<Vec<Entry>, BusError> {
         self.read.lock().push("members".into());
@@ -68,11 +70,11 @@ impl Roster for Watched {
         self.read.lock().extend_from_slice(keys);
         self.inner.entries(keys).await
     }
-    async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, BusError> {
-        self.inner.sweep(limit).await
+    async fn take_expired(&self, limit: usize) -> Result<Vec<ExpiredEntry>, BusError> {
+        self.inner.take_expired(limit).await
     }
-    async fn hold(&self, member: &str, name: &str, ttl: Duration) -> Result<bool, BusError> {
-        self.inner.hold(member, name, ttl).await
+    async fn acquire_lock(&self, member: &str, name: &str, ttl: Duration) -> Result<bool, BusError> {
+        self.inner.acquire_lock(member, name, ttl).await
     }
 }
 

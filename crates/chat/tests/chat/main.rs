@@ -24,3 +24,4 @@ mod slow_readers;
 mod turns;
 mod typing;
 mod unread;
+mod wall_clock;

@@ -21,7 +21,7 @@ pub struct NodeAddress {
 }
 
 impl NodeAddress {
-    /// Encodes the address as JSON, for [`roomful_bus::Roster::beat`].
+    /// Encodes the address as JSON, for [`roomful_bus::Membership::heartbeat`].
     pub fn to_bytes(&self) -> Bytes {
         // Two strings always convert to JSON.
         serde_json::to_vec(self).unwrap_or_default().into()

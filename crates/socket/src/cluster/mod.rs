@@ -78,7 +78,7 @@ impl Default for ForwardLimits {
 /// let bus: Arc<dyn Bus> = Hub::default().connect(); // use Redis between processes
 /// let cluster = Cluster::on_bus("10.0.0.1:3000", b"a secret of all the nodes", bus.clone())?;
 /// // Publish the address before clients connect, and renew it well before the lease ends.
-/// bus.beat("node-1/start-17", cluster.node_address().to_bytes(), Duration::from_secs(15)).await?;
+/// bus.heartbeat("node-1/start-17", cluster.node_address().to_bytes(), Duration::from_secs(15)).await?;
 /// let server = WebSocketServer::builder().cluster(cluster).build();
 /// # Ok(())
 /// # }

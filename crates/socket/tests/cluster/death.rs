@@ -36,7 +36,7 @@ async fn a_dead_owner_makes_its_sessions_unknown_at_once() {
     // Its lease has not ended: the directory still lists it.
     let answer = http::get(other.address, &path).await.unwrap();
     assert_eq!(refusal(&answer), (400, Some(1)));
-    other.bus.resign(card.tag.as_str()).await.unwrap();
+    other.bus.leave(card.tag.as_str(), Duration::ZERO).await.unwrap();
     let answer = http::get(other.address, &path).await.unwrap();
     assert_eq!(refusal(&answer), (400, Some(1)));
     assert!(started.elapsed() < QUICK, "{:?}", started.elapsed());

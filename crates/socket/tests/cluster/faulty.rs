@@ -12,7 +12,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use roomful_bus::{Beat, Bus, BusError, Entry, Hub, Listener, Roster, Subscription, Swept};
+use roomful_bus::{
+    Bus, BusError, BusListener, Entry, ExpiredEntry, Heartbeat, Hub, Membership, Subscription,
+};
 use tokio::sync::watch;
 
 pub(crate) struct Faulty {
@@ -59,11 +61,11 @@ impl Faulty {
 }
 
 struct NotingListener {
-    inner: Arc<dyn Listener>,
+    inner: Arc<dyn BusListener>,
     notes: Arc<Notes>,
 }
 
-impl Listener for NotingListener {
+impl BusListener for NotingListener {
     fn message(&self, topic: &str, message: Bytes) {
         let count = self.notes.count.fetch_add(1, Ordering::Relaxed);
         // A deterministic spread that looks random.
@@ -85,7 +87,7 @@ impl Bus for Faulty {
         self.inner.publish(topic, message);
     }
 
-    fn subscribe(&self, topic: &str, listener: Arc<dyn Listener>) -> Subscription {
+    fn subscribe(&self, topic: &str, listener: Arc<dyn BusListener>) -> Subscription {
         let listener = NotingListener {
             inner: listener,
             notes: Arc::clone(&self.notes),
@@ -113,13 +115,13 @@ impl Bus for Faulty {
 }
 
 #[async_trait]
-impl Roster for Faulty {
-    async fn beat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Beat, BusError> {
-        self.inner.beat(member, info, ttl).await
+impl Membership for Faulty {
+    async fn heartbeat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Heartbeat, BusError> {
+        self.inner.heartbeat(member, info, ttl).await
     }
 
-    async fn resign(&self, member: &str) -> Result<(), BusError> {
-        self.inner.resign(member).await
+    async fn leave(&self, member: &str, linger: Duration) -> Result<(), BusError> {
+        self.inner.leave(member, linger).await
     }
 
     async fn members(&self) -> Result<Vec<Entry>, BusError> {
@@ -138,11 +140,11 @@ impl Roster for Faulty {
         self.inner.entries(keys).await
     }
 
-    async fn sweep(&self, limit: usize) -> Result<Vec<Swept>, BusError> {
-        self.inner.sweep(limit).await
+    async fn take_expired(&self, limit: usize) -> Result<Vec<ExpiredEntry>, BusError> {
+        self.inner.take_expired(limit).await
     }
 
-    async fn hold(&self, member: &str, name: &str, ttl: Duration) -> Result<bool, BusError> {
-        self.inner.hold(member, name, ttl).await
+    async fn acquire_lock(&self, member: &str, name: &str, ttl: Duration) -> Result<bool, BusError> {
+        self.inner.acquire_lock(member, name, ttl).await
     }
 }

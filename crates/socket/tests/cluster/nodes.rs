@@ -62,7 +62,9 @@ impl Node {
         let address = listener.local_addr().unwrap();
         let cluster = join(Cluster::on_bus(&address.to_string(), SECRET, bus.clone()).unwrap());
         let card = cluster.node_address().clone();
-        bus.beat(card.tag.as_str(), card.to_bytes(), LEASE).await.unwrap();
+        bus.heartbeat(card.tag.as_str(), card.to_bytes(), LEASE)
+            .await
+            .unwrap();
         let guard = runtime.enter();
         let server = build(WebSocketServer::builder()).cluster(cluster).build();
         drop(guard);
@@ -144,7 +146,9 @@ impl Puppet {
             .unwrap()
             .node_address()
             .clone();
-        bus.beat(card.tag.as_str(), card.to_bytes(), LEASE).await.unwrap();
+        bus.heartbeat(card.tag.as_str(), card.to_bytes(), LEASE)
+            .await
+            .unwrap();
         Puppet { card, listener }
     }
 

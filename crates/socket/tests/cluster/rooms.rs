@@ -240,7 +240,7 @@ async fn acks_do_not_wait_for_lost_clients_or_nodes() {
     ];
     // One node has died, another will.
     let gone = Node::start(&hub).await;
-    a.bus.resign(gone.card.tag.as_str()).await.unwrap();
+    a.bus.leave(gone.card.tag.as_str(), Duration::ZERO).await.unwrap();
     gone.die_on_bus().await;
     let leaving = member(&b, "red").await;
     let dying = member(&c, "red").await;
@@ -257,7 +257,7 @@ async fn acks_do_not_wait_for_lost_clients_or_nodes() {
         .unwrap();
     let lost = ids([&leaving, &dying]);
     leaving.cut().await;
-    a.bus.resign(c.card.tag.as_str()).await.unwrap();
+    a.bus.leave(c.card.tag.as_str(), Duration::ZERO).await.unwrap();
     c.die_on_bus().await;
     let outcomes = asking.await.unwrap();
     assert!(
@@ -283,7 +283,7 @@ async fn a_lost_node_does_not_block_operations_on_all_nodes() {
         Node::start(&hub).await,
         Node::start(&hub).await,
     ];
-    a.bus.resign(gone.card.tag.as_str()).await.unwrap();
+    a.bus.leave(gone.card.tag.as_str(), Duration::ZERO).await.unwrap();
     gone.die_on_bus().await;
     let (here, there) = (member(&a, "red").await, member(&b, "red").await);
     let started = Instant::now();

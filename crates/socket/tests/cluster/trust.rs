@@ -116,7 +116,7 @@ async fn a_forwarded_request_is_not_forwarded_again() {
     };
     first
         .bus
-        .beat(gone.tag.as_str(), old.to_bytes(), LEASE)
+        .heartbeat(gone.tag.as_str(), old.to_bytes(), LEASE)
         .await
         .unwrap();
     let path = format!("{POLLING}&sid={}{}", gone.tag, "A".repeat(20));

@@ -77,8 +77,7 @@ impl Follower {
             }
             Err(error) => {
                 tracing::warn!(%error, "failed to read missing entries, retrying");
-                let until = clock.now_ms().saturating_add(gap.pause_ms);
-                clock.sleep_until(until).await;
+                clock.sleep(gap.pause_ms).await;
                 gap.pause_ms = (gap.pause_ms * 2).min(*RETRY_MS.end());
             }
         }

@@ -237,10 +237,14 @@ impl PresenceServer {
     }
 
     /// Removes entries of dead nodes from the registry. Reports users offline who are on no other node, once.
-    async fn sweep(&self, sync: &ClusterSync) -> Result<(), ChatError> {
+    async fn report_expired(&self, sync: &ClusterSync) -> Result<(), ChatError> {
+        if !sync.cluster.is_complete().await? {
+            // Users of dead nodes may be online on nodes whose entries the registry has lost.
+            return Ok(());
+        }
         let now = self.clock.now_ms();
-        for swept in sync.cluster.sweep().await? {
-            let (Some(user), true) = (swept.key.strip_prefix("user:"), swept.others.is_empty()) else {
+        for expired in sync.cluster.take_expired().await? {
+            let (Some(user), true) = (expired.key.strip_prefix("user:"), expired.others.is_empty()) else {
                 continue;
             };
             let user = UserId::from(user);
@@ -248,7 +252,7 @@ impl PresenceServer {
             if self.is_here(&user) || self.lifecycle.is_returning(&user) {
                 continue;
             }
-            let entry = decode::<UserOnNode>(&[swept.entry]).pop();
+            let entry = decode::<UserOnNode>(&[expired.entry]).pop();
             let name = entry.and_then(|entry| entry.shown.name);
             self.lifecycle.user_offline(&user, name.as_deref(), now);
             if let Err(error) = self.store.see_user(&user, name.as_deref(), now).await {
@@ -277,7 +281,7 @@ async fn run(owner: Weak<PresenceServer>, sync: Arc<ClusterSync>) {
             let all = intervals.is_multiple_of(ALL_EVERY);
             let watched = intervals.is_multiple_of(WATCHED_EVERY);
             presence.plan_reads(&sync, all, watched).await;
-            outcome = presence.sweep(&sync).await;
+            outcome = presence.report_expired(&sync).await;
         }
         if let Err(error) = outcome.and(presence.do_work(&sync).await) {
             tracing::warn!(%error, "failed to synchronise presence with the other nodes, retrying");

@@ -221,7 +221,7 @@ impl PresenceServer {
     pub(crate) fn disconnect(&self, user: &UserId) {
         let mut tracker = self.tracker.lock();
         let was_next = tracker.next_deadline();
-        tracker.disconnect(user, self.clock.now_ms());
+        tracker.disconnect(user, self.clock.now_ms(), self.clock.monotonic_ms());
         self.changed(user, &[]);
         self.alarm.moved(was_next, tracker.next_deadline());
     }
@@ -231,9 +231,10 @@ impl PresenceServer {
     }
 
     /// Announces the users whose grace is over, and stores when they were last seen.
-    fn tick(&self, now: i64) {
+    fn tick(&self, due: i64) {
         let mut tracker = self.tracker.lock();
-        let gone = tracker.tick(now);
+        let gone = tracker.tick(due);
+        let now = self.clock.now_ms();
         self.metrics.users_online.set(count(tracker.len()));
         if gone.is_empty() {
             return;
@@ -337,6 +338,14 @@ impl OnlineUsers for PresenceServer {
 
     async fn online_among(&self, users: &[String]) -> Result<HashSet<String>, ChatError> {
         self.online_on_any_node(users).await
+    }
+
+    async fn certainly_online_among(&self, users: &[String]) -> Result<Option<HashSet<String>>, ChatError> {
+        let online = self.online_on_any_node(users).await?;
+        match &self.sync {
+            Some(sync) if !sync.cluster.is_complete().await? => Ok(None),
+            _ => Ok(Some(online)),
+        }
     }
 }
 

@@ -156,7 +156,7 @@ impl PresenceServer {
             let complete = sync.cluster.is_complete().await?;
             Ok::<_, ChatError>(complete.then_some((members, indexes)))
         };
-        let Ok(Some((members, indexes))) = found.await else {
+        let Ok(Some((mut members, indexes))) = found.await else {
             sync.state.lock().forget_lists();
             return Changed::All;
         };
@@ -165,6 +165,8 @@ impl PresenceServer {
             Some((entry.member, index))
         });
         let indexes: Vec<_> = indexes.collect();
+        // A node that has left is no member any more, but its lists stay until the grace of its users is over.
+        members.extend(indexes.iter().map(|(node, _)| node.clone()));
         sync.state.lock().follow_lists(&members, &indexes)
     }
 

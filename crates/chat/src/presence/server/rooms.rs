@@ -1,7 +1,5 @@
 //! The online users of each room: entering, leaving and lists.
 
-use std::sync::Arc;
-
 use roomful_store::RoomId;
 
 use super::PresenceServer;
@@ -28,16 +26,15 @@ impl PresenceServer {
     }
 
     /// The user is not online in a room any more.
-    pub(crate) fn leave(self: &Arc<Self>, user: &UserId, room: RoomId) {
+    pub(crate) fn leave(&self, user: &UserId, room: RoomId) {
         let mut tracker = self.tracker.lock();
         let before = tracker.count_in(room);
         tracker.leave(user, room);
         self.changed(user, &[room]);
         if before > 0 && tracker.count_in(room) == 0 {
             let now = self.clock.now_ms();
-            if self.sync.is_some() {
-                let presence = Arc::clone(self);
-                tokio::spawn(async move { presence.emptied_here(vec![room], now).await });
+            if let Some(sync) = &self.sync {
+                sync.went_offline(Vec::new(), vec![room], now);
             } else {
                 self.lifecycle.room_emptied(room, now);
             }

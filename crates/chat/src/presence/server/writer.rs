@@ -25,6 +25,14 @@ use crate::{
 /// How long a connecting client waits for the registry to tell whether its user is on another node.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Whether users who left this node are online on others.
+enum OtherNodes {
+    NoneHasThem,
+    SomeHaveThem,
+    /// The registry has lost entries, and other nodes have not put theirs again yet.
+    Unknown,
+}
+
 impl PresenceServer {
     /// Puts all entries of this node, since the registry has none of them.
     pub(crate) fn put_all(&self) {
@@ -113,62 +121,78 @@ impl PresenceServer {
                 at,
             } = departure;
             let mut seen = Vec::new();
-            let mut outcome = Ok(());
+            let mut outcome = Ok(OtherNodes::NoneHasThem);
             while let Some(user) = gone.pop() {
-                match self.report_departure(sync, &user, at).await {
-                    Ok(true) => seen.push(user.last),
-                    Ok(false) => {}
-                    Err(error) => {
+                outcome = self.report_departure(sync, &user, at).await;
+                match outcome {
+                    Ok(OtherNodes::NoneHasThem) => seen.push(user.last),
+                    Ok(OtherNodes::SomeHaveThem) => {}
+                    Ok(OtherNodes::Unknown) | Err(_) => {
                         gone.push(user);
-                        outcome = Err(error);
                         break;
                     }
                 }
             }
             note_seen(Arc::clone(&self.store), seen, at).await;
-            if outcome.is_err() {
-                sync.state.lock().push_departure(Departure { gone, emptied, at });
-                return outcome;
+            if gone.is_empty() {
+                outcome = self.report_emptied(sync, &emptied, at).await;
             }
-            self.emptied_here(emptied, at).await;
+            if let Ok(OtherNodes::Unknown) | Err(_) = outcome {
+                // The next interval tries again.
+                sync.state.lock().push_departure(Departure { gone, emptied, at });
+                return outcome.map(drop);
+            }
         }
     }
 
-    /// Returns whether the user is on no node any more.
+    /// Announces that the user is offline, if they are on no node.
     async fn report_departure(
         &self,
         sync: &ClusterSync,
         gone: &WentOffline<RoomId>,
         at: i64,
-    ) -> Result<bool, ChatError> {
+    ) -> Result<OtherNodes, ChatError> {
         let user = &gone.last.user;
         let _one_change = self.choices.lock(user).await;
         if self.tracker.lock().entry(user).is_some() {
             // They have come back.
-            return Ok(false);
+            return Ok(OtherNodes::SomeHaveThem);
         }
         let others = self.put_user(sync, user).await?;
         // After the user's entry: a node that reads the lists finds the entry removed.
         sync.rooms_changed(&gone.rooms);
-        if others == 0 {
-            self.tell_gone(gone, at);
+        if others > 0 {
+            return Ok(OtherNodes::SomeHaveThem);
         }
-        Ok(others == 0)
+        if !sync.cluster.is_complete().await? {
+            return Ok(OtherNodes::Unknown);
+        }
+        self.tell_gone(gone, at);
+        Ok(OtherNodes::NoneHasThem)
     }
 
     /// Emits `room.emptied` for those of the rooms that have no users on any node. Nobody is online in them
     /// here.
-    pub(super) async fn emptied_here(&self, rooms: Vec<RoomId>, now: i64) {
-        let Some(sync) = &self.sync else { return };
+    async fn report_emptied(
+        &self,
+        sync: &ClusterSync,
+        rooms: &[RoomId],
+        now: i64,
+    ) -> Result<OtherNodes, ChatError> {
+        if rooms.is_empty() {
+            return Ok(OtherNodes::NoneHasThem);
+        }
         let keys: Vec<_> = rooms.iter().map(|room| room_key(*room)).collect();
-        let Ok(others) = sync.others(&keys).await else {
-            return;
-        };
+        let others = sync.others(&keys).await?;
+        if !sync.cluster.is_complete().await? {
+            return Ok(OtherNodes::Unknown);
+        }
         for (room, _) in rooms.iter().zip(others).filter(|(_, others)| others.is_empty()) {
             if self.tracker.lock().count_in(*room) == 0 {
                 self.lifecycle.room_emptied(*room, now);
             }
         }
+        Ok(OtherNodes::NoneHasThem)
     }
 
     /// Puts this node's list of the room, or removes it if nobody shows in it.

@@ -19,6 +19,8 @@ struct OnlineUser<R> {
     sessions: u32,
     /// When the last session ended; `None` while there is one.
     gone_at: Option<i64>,
+    /// The monotonic time at which the grace ends, if it runs.
+    grace_ends: Option<i64>,
     rooms: Vec<R>,
     choice: Choice,
     /// When others last saw the user; `None` while they show.
@@ -83,8 +85,9 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         if let Some(entry) = self.users.get_mut(user) {
             entry.sessions = entry.sessions.saturating_add(1);
             entry.name = name.or_else(|| entry.name.take());
-            if let Some(gone_at) = entry.gone_at.take() {
-                self.leaving.clear(gone_at.saturating_add(self.grace_ms), user);
+            entry.gone_at = None;
+            if let Some(grace_ends) = entry.grace_ends.take() {
+                self.leaving.clear(grace_ends, user);
             }
             return false;
         }
@@ -92,6 +95,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
             name,
             sessions: 1,
             gone_at: None,
+            grace_ends: None,
             rooms: Vec::new(),
             hidden_since: recalled.last_seen.filter(|_| !recalled.choice.shows()),
             choice: recalled.choice,
@@ -107,20 +111,22 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         }
     }
 
-    /// A session of `user` ends at `now`. If it was the last one, the grace begins.
-    pub fn disconnect(&mut self, user: &UserId, now: i64) {
+    /// A session of `user` ends, at `wall_now` for others and at `now` in monotonic time. After the last one the
+    /// grace begins.
+    pub fn disconnect(&mut self, user: &UserId, wall_now: i64, now: i64) {
         let Some(entry) = self.users.get_mut(user) else {
             return;
         };
         entry.sessions = entry.sessions.saturating_sub(1);
         if entry.sessions == 0 && entry.gone_at.is_none() {
-            entry.gone_at = Some(now);
-            self.leaving
-                .set(now.saturating_add(self.grace_ms), Arc::clone(user));
+            let grace_ends = now.saturating_add(self.grace_ms);
+            entry.gone_at = Some(wall_now);
+            entry.grace_ends = Some(grace_ends);
+            self.leaving.set(grace_ends, Arc::clone(user));
         }
     }
 
-    /// Removes and returns the users whose grace is over at `now`.
+    /// Removes and returns the users whose grace is over at the monotonic time `now`.
     pub fn tick(&mut self, now: i64) -> Vec<WentOffline<R>> {
         let mut gone = Vec::new();
         while let Some((_, user)) = self.leaving.pop_due(now) {

@@ -13,7 +13,7 @@ fn user(name: &str) -> UserId {
 fn a_reload_within_the_grace_is_not_seen() {
     let mut presence = PresenceTracker::<u8>::new(5_000);
     assert!(arrive(&mut presence, "a"));
-    presence.disconnect(&user("a"), 1_000);
+    presence.disconnect(&user("a"), 1_000, 1_000);
     assert!(!arrive(&mut presence, "a"));
     assert!(presence.tick(100_000).is_empty());
     assert_eq!(presence.next_deadline(), None);
@@ -27,8 +27,8 @@ fn a_user_goes_offline_with_the_last_device_and_was_last_seen_then() {
     assert_eq!(presence.enter(&user("a"), 1), Some(vec![]));
     assert_eq!(presence.enter(&user("a"), 2), Some(vec![1]));
     assert_eq!(presence.enter(&user("a"), 2), None);
-    presence.disconnect(&user("a"), 1_000);
-    presence.disconnect(&user("a"), 2_000);
+    presence.disconnect(&user("a"), 1_000, 1_000);
+    presence.disconnect(&user("a"), 2_000, 2_000);
     assert!(presence.tick(6_999).is_empty());
     assert_eq!(presence.count_in(1), 1, "within the grace the user is online");
     let gone = presence.tick(7_000).remove(0);
@@ -111,7 +111,7 @@ fn an_invisible_visit_leaves_no_trace() {
     let mut presence = PresenceTracker::new(5_000);
     assert!(come(&mut presence, "a", ChosenStatus::Invisible, 500));
     presence.enter(&user("a"), 1);
-    presence.disconnect(&user("a"), 6_000);
+    presence.disconnect(&user("a"), 6_000, 6_000);
     let gone = presence.tick(11_000).remove(0);
     assert_eq!(
         (gone.last.last_shown(11_000), gone.last.gone_at),
@@ -128,7 +128,7 @@ fn an_invisible_visit_leaves_no_trace() {
 fn a_choice_survives_a_reload() {
     let mut presence = PresenceTracker::<u8>::new(5_000);
     come(&mut presence, "a", ChosenStatus::Busy, 0);
-    presence.disconnect(&user("a"), 1_000);
+    presence.disconnect(&user("a"), 1_000, 1_000);
     arrive(&mut presence, "a");
     assert_eq!(presence.choice("a"), Some(&choice(ChosenStatus::Busy)));
 }
@@ -139,6 +139,17 @@ fn a_token_with_a_name_replaces_the_name_and_one_without_keeps_it() {
     presence.connect(&user("a"), Some(Arc::from("Ann")), Recalled::default());
     arrive(&mut presence, "a");
     assert_eq!(presence.entry("a").unwrap().name.as_deref(), Some("Ann"));
+}
+
+#[test]
+fn the_grace_is_monotonic_and_last_seen_is_wall_time() {
+    let mut presence = PresenceTracker::<u8>::new(5_000);
+    presence.connect(&user("a"), None, Recalled::default());
+    presence.disconnect(&user("a"), 900_000, 1_000);
+    assert_eq!(presence.next_deadline(), Some(6_000));
+    assert!(presence.tick(5_999).is_empty());
+    let gone = presence.tick(6_000).remove(0);
+    assert_eq!(gone.last.gone_at, Some(900_000));
 }
 
 /// The model: for each user the sessions and the end of the last one, from which it computes everything each
@@ -201,7 +212,7 @@ proptest! {
                     if let Some(count) = naive.sessions.get_mut(&who).filter(|count| **count > 0) {
                         *count -= 1;
                         if *count == 0 { naive.gone.insert(who, now); }
-                        presence.disconnect(&id, now);
+                        presence.disconnect(&id, now, now);
                     }
                 }
                 3 => {

@@ -121,7 +121,7 @@ async fn many_rooms_that_lack_something_are_read_together() {
         ok(alice.call("chat:join", &json!(room)).await);
         ok(bob.call("chat:join", &json!(room)).await);
     }
-    nodes.buses[1].cut();
+    nodes.buses[1].partition();
     for room in &rooms {
         send(&alice, room, "missed").await;
     }

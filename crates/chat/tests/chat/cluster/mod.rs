@@ -1,5 +1,6 @@
 //! Several nodes in this process, on one store and one bus.
 
+mod departure;
 mod faulty;
 mod notifications;
 mod presence;
@@ -34,9 +35,9 @@ fn member(bus: Arc<dyn Bus>, number: usize, poll: Duration) -> ClusterConfig {
 }
 
 /// Nodes that share all there is to share.
-struct Nodes {
+pub(crate) struct Nodes {
     servers: Vec<Server>,
-    clock: ManualClock,
+    pub(crate) clock: ManualClock,
     store: Arc<dyn Store>,
     hub: Hub,
     _data: tempfile::TempDir,
@@ -52,7 +53,7 @@ impl std::ops::Index<usize> for Nodes {
 
 impl Nodes {
     /// So many nodes. Nothing is read from the store but what the bus has not told.
-    async fn start(count: usize) -> Self {
+    pub(crate) async fn start(count: usize) -> Self {
         Self::with(count, Duration::from_hours(1), |_| ()).await
     }
 

@@ -168,7 +168,7 @@ async fn users_of_a_dead_node_do_not_stay() {
     // A node that gives one sign of life, and no other.
     let dying = nodes.hub.connect();
     let ttl = Duration::from_millis(500);
-    dying.beat("dying", Bytes::new(), ttl).await.unwrap();
+    dying.heartbeat("dying", Bytes::new(), ttl).await.unwrap();
     let shown = json!({ "name": null, "status": "online", "text": null });
     let zoe = json!({ "shown": shown, "hidden_since": null, "devices": [] });
     let crowd = json!({ "count": 1, "users": [["zoe", shown]] });
@@ -196,5 +196,5 @@ async fn users_of_a_dead_node_do_not_stay() {
             .unwrap();
     }
     assert_eq!(online(&alice).await, ["alice"]);
-    while !dying.sweep(1).await.unwrap().is_empty() {}
+    while !dying.take_expired(1).await.unwrap().is_empty() {}
 }

@@ -29,7 +29,7 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use roomful_bus::{Bus, Listener, Subscription};
+use roomful_bus::{Bus, BusListener, Subscription};
 use tokio::sync::Semaphore;
 
 pub(super) use self::message::{Action, Selection, SocketInfo};
@@ -70,7 +70,7 @@ pub(super) struct Adapter {
 
 struct AdapterListener(Weak<Adapter>);
 
-impl Listener for AdapterListener {
+impl BusListener for AdapterListener {
     fn message(&self, _topic: &str, message: Bytes) {
         if let Some(adapter) = self.0.upgrade() {
             adapter.handle_message(&message);
@@ -104,7 +104,7 @@ impl Adapter {
         adapter
     }
 
-    fn listener(&self) -> Arc<dyn Listener> {
+    fn listener(&self) -> Arc<dyn BusListener> {
         self.listener_handle.clone()
     }
 

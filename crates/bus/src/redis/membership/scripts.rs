@@ -1,18 +1,18 @@
-//! The scripts, each after what all begin with.
+//! The Lua scripts of the registry, each with the common prelude.
 
 use std::sync::LazyLock;
 
 use redis::Script;
 
 pub(super) struct Scripts {
-    pub(super) beat: Script,
-    pub(super) resign: Script,
+    pub(super) heartbeat: Script,
+    pub(super) leave: Script,
     pub(super) members: Script,
     pub(super) write: Script,
     pub(super) entries: Script,
-    pub(super) sweep: Script,
-    pub(super) swept: Script,
-    pub(super) hold: Script,
+    pub(super) take_expired: Script,
+    pub(super) confirm_expired: Script,
+    pub(super) acquire_lock: Script,
 }
 
 macro_rules! script {
@@ -25,12 +25,12 @@ macro_rules! script {
 }
 
 pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-    beat: script!("beat"),
-    resign: script!("resign"),
+    heartbeat: script!("heartbeat"),
+    leave: script!("leave"),
     members: script!("members"),
     write: script!("write"),
     entries: script!("entries"),
-    sweep: script!("sweep"),
-    swept: script!("swept"),
-    hold: script!("hold"),
+    take_expired: script!("take_expired"),
+    confirm_expired: script!("confirm_expired"),
+    acquire_lock: script!("acquire_lock"),
 });

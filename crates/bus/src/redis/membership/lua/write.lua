@@ -1,7 +1,7 @@
--- ARGV: member, key, and the value to put; none removes.
--- Answers with the token of the lease, how many writes there were under it, and what others have under the key.
+-- ARGV: member, key, and the value to put; without a value, removes the entry.
+-- Returns the token of the lease, the number of writes under it, and the entries of others under the key.
 local member, key, value = ARGV[1], ARGV[2], ARGV[3]
-if not lives(member) then return LAPSED end
+if not takes_part(member) then return EXPIRED end
 local hash = hash_of(member)
 if value then
   redis.call('HSET', hash, 'e' .. key, value)
@@ -11,7 +11,7 @@ end
 local writes = redis.call('HINCRBY', hash, '.writes', 1)
 local token = redis.call('HGET', hash, '.token')
 if not token then
-  -- Redis has thrown the hash away to make room. The next beat begins anew, which removes this one too.
+  -- Redis has evicted the hash. The next heartbeat starts the lease anew and deletes this hash.
   redis.call('PEXPIRE', hash, KEEP)
 end
 return { token or '', writes, others(key, member) }

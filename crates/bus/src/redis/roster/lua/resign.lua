@@ -1,3 +1,0 @@
--- ARGV: member.
-redis.call('ZADD', leases, 'XX', now, ARGV[1])
-return 0
