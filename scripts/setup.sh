@@ -168,6 +168,14 @@ npm_packages() {
     (cd "$1" && npm ci --no-audit --no-fund --loglevel=error)
 }
 
+# The packages that app developers install.
+npm_workspaces() {
+    local package
+    for package in packages/client packages/server; do
+        stamped "$package/node_modules" "$package/package-lock.json" npm_packages "$package"
+    done
+}
+
 python_packages() {
     say "installing Python packages in e2e/.venv"
     rm -rf e2e/.venv
@@ -195,10 +203,10 @@ stamped web/node_modules web/package-lock.json npm_packages web
 case $goal in
 lint)
     rust_components
-    stamped packages/client/node_modules packages/client/package-lock.json npm_packages packages/client
+    npm_workspaces
     ;;
 test)
-    stamped packages/client/node_modules packages/client/package-lock.json npm_packages packages/client
+    npm_workspaces
     stamped e2e/node_modules e2e/package-lock.json npm_packages e2e
     stamped e2e/.venv e2e/python/requirements.txt python_packages
     ;;

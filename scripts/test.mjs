@@ -41,13 +41,13 @@ const RUNNERS = [
     passed: /^\s*Tests .*?(\d+) passed/gm,
     failed: /^\s*Tests .*?(\d+) failed/gm,
   },
-  {
-    name: "client",
-    folder: "packages/client",
+  ...["client", "server"].map((name) => ({
+    name,
+    folder: `packages/${name}`,
     command: ["npm", "test", "--silent"],
     passed: /^\s*Tests .*?(\d+) passed/gm,
     failed: /^\s*Tests .*?(\d+) failed/gm,
-  },
+  })),
   {
     name: "e2e",
     folder: "e2e",

@@ -1,0 +1,183 @@
+// The package against the real server: tokens, every call of the API, webhooks.
+
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+// @ts-expect-error: the end-to-end tests' helpers are plain JavaScript.
+import { API_KEY, Roomful, SECRET } from "../../../e2e/lib/process.mjs";
+import {
+  mintToken,
+  RoomfulApi,
+  RoomfulApiError,
+  verifyWebhook,
+  WebhookError,
+  type Webhook,
+} from "../src/index.ts";
+
+const HOOK_SECRET = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+
+/** An endpoint that verifies and keeps the webhooks it gets. */
+async function startEndpoint() {
+  const received: Webhook[] = [];
+  const listeners = new Set<() => void>();
+  const server = createServer(async (request, response) => {
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    received.push(verifyWebhook(["whsec_AAAA", HOOK_SECRET], request.headers, Buffer.concat(parts)));
+    response.end();
+    for (const listener of listeners) listener();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    stop: () => server.close(),
+    async next(type: string): Promise<Webhook> {
+      for (;;) {
+        const found = received.find((webhook) => webhook.type === type);
+        if (found) return found;
+        await new Promise<void>((resolve) => listeners.add(resolve));
+      }
+    },
+  };
+}
+
+let endpoint: Awaited<ReturnType<typeof startEndpoint>>;
+let server: {
+  url: string;
+  stop(): Promise<void>;
+  end(signal: string): Promise<unknown>;
+  restart(): Promise<void>;
+};
+let api: RoomfulApi;
+beforeAll(async () => {
+  endpoint = await startEndpoint();
+  const env = {
+    ROOMFUL_LIMITS: "off",
+    // A TOML list.
+    ROOMFUL__WEBHOOKS: `[{ url = "${endpoint.url}", secret = "${HOOK_SECRET}", events = ["message.created"] }]`,
+  };
+  server = await Roomful.start({ env });
+  api = new RoomfulApi(`${server.url}/`, { key: API_KEY });
+});
+afterAll(async () => {
+  await server?.stop();
+  endpoint?.stop();
+});
+
+describe("the API", () => {
+  test("creates, lists and deletes rooms, over pages", async () => {
+    for (let i = 0; i < 5; i++) await api.putRoom(`page-${i}`, { kind: "public" });
+    const names: string[] = [];
+    for await (const { room } of api.rooms({ limit: 2 })) if (room.startsWith("page-")) names.push(room);
+    expect(names).toEqual(["page-0", "page-1", "page-2", "page-3", "page-4"]);
+    await api.deleteRoom("page-0");
+    await expect(api.room("page-0")).rejects.toMatchObject({ code: "not_found", status: 404 });
+  });
+
+  test("adds and removes members with odd names", async () => {
+    const room = "a/b ?#%";
+    await api.putRoom(room, { kind: "private" });
+    for (const user of ["alice", "ü,ö"]) await api.putMember(room, user, { role: "moderator" });
+    const members = [];
+    for await (const { userId, role } of api.members(room, { limit: 1 })) members.push([userId, role]);
+    expect(members).toEqual([
+      ["alice", "moderator"],
+      ["ü,ö", "moderator"],
+    ]);
+    await api.removeMember(room, "alice");
+    expect((await api.room(room)).members).toBe(1);
+  });
+
+  test("posts messages once, and reads them back", async () => {
+    await api.putRoom("posts");
+    const message = { userId: "bot", text: "hello", clientId: "hello-1" };
+    const first = await api.post("posts", message);
+    const again = await api.post("posts", message);
+    expect([first.seq, first.duplicate, again.seq, again.duplicate]).toEqual([1, false, 1, true]);
+    await expect(api.post("posts", { ...message, text: "other" })).rejects.toMatchObject({
+      code: "conflict",
+    });
+    const { messages } = await api.messages("posts", { limit: 10 });
+    expect(messages.map(({ text }) => text)).toEqual(["hello"]);
+  });
+
+  test("posts notifications, shows presence, disconnects and revokes", async () => {
+    const { duplicate } = await api.notify({ userIds: ["alice"], kind: "k", title: "t", body: "b" });
+    expect(duplicate).toBe(false);
+    expect((await api.presence(["alice", "bob"])).map(({ status }) => status)).toEqual([
+      "offline",
+      "offline",
+    ]);
+    await expect(api.user("nobody")).rejects.toMatchObject({ code: "not_found" });
+    expect((await api.disconnect("alice")).closed).toBe(0);
+    expect((await api.revoke("alice")).revokedBefore).toBeGreaterThan(0);
+    expect((await api.stats()).connections).toBe(0);
+  });
+
+  test("reports a wrong key with the server's code", async () => {
+    const stranger = new RoomfulApi(server.url, { key: "a-wrong-key-0123456789" });
+    await expect(stranger.stats()).rejects.toMatchObject({ code: "unauthorized", status: 401 });
+  });
+
+  test("repeats calls while the server restarts", async () => {
+    await server.end("SIGKILL");
+    const posting = new RoomfulApi(server.url, { key: API_KEY, attempts: 20 }).post("posts", {
+      userId: "bot",
+      text: "after the restart",
+    });
+    await server.restart();
+    expect((await posting).seq).toBe(2);
+  });
+
+  test("honours Retry-After, and gives up after its attempts", async () => {
+    let calls = 0;
+    const busy = async () => {
+      calls += 1;
+      const body = JSON.stringify({ error: { code: "unavailable", message: "busy" } });
+      return new Response(body, { status: 503, headers: { "retry-after": "0" } });
+    };
+    const limited = new RoomfulApi("http://127.0.0.1:1", { key: "k", attempts: 3, fetch: busy });
+    await expect(limited.stats()).rejects.toBeInstanceOf(RoomfulApiError);
+    expect(calls).toBe(3);
+  });
+});
+
+describe("tokens", () => {
+  test("are accepted by the server", async () => {
+    const token = mintToken(SECRET, { user: "carol", name: "Carol", rooms: ["team-*"] }, 60);
+    const answer = await fetch(`${server.url}/socket.io/?EIO=4&transport=polling`);
+    const { sid } = JSON.parse((await answer.text()).slice(1)) as { sid: string };
+    const session = `${server.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`;
+    await fetch(session, { method: "POST", body: `40${JSON.stringify({ token })}` });
+    expect(await (await fetch(session)).text()).toContain('"userId":"carol"');
+  });
+
+  test("need a long secret and a positive lifetime", () => {
+    expect(() => mintToken("short", { user: "a" })).toThrow(RangeError);
+    expect(() => mintToken(SECRET, { user: "a" }, 0)).toThrow(RangeError);
+  });
+});
+
+describe("webhooks", () => {
+  test("of the real server are verified", async () => {
+    await api.putRoom("hooked");
+    await api.post("hooked", { userId: "bot", text: "ünïcode" });
+    const { data } = await endpoint.next("message.created");
+    expect(data).toMatchObject({ userId: "bot" });
+  });
+
+  test("with another body, timestamp or secret are refused", () => {
+    const headers = (timestamp: number) => ({
+      "webhook-id": "evt_1",
+      "webhook-timestamp": String(timestamp),
+      "webhook-signature": "v1,AAAA v1a,BBBB",
+    });
+    const now = Math.floor(Date.now() / 1_000);
+    for (const timestamp of [now, now - 301, now + 301, Number.NaN])
+      expect(() => verifyWebhook(HOOK_SECRET, headers(timestamp), "{}")).toThrow(WebhookError);
+    expect(() => verifyWebhook(HOOK_SECRET, {}, "{}")).toThrow(/webhook-id/);
+  });
+});
