@@ -5,12 +5,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     SqliteStore,
+    append::execute,
     batch::{Batch, ROOM_COLUMNS, room_row},
     column::Seq,
     outbox, retention,
     writer::Write,
 };
-use crate::{Retention, RoomChange, RoomId, RoomRow, Rooms, StoreError};
+use crate::{Retention, RoomChange, RoomId, RoomRow, Rooms, StoreError, append};
 
 pub(super) fn find(conn: &Connection, name: &str) -> rusqlite::Result<Option<RoomRow>> {
     conn.prepare_cached(&format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name = ?1"))?
@@ -108,6 +109,9 @@ impl Write for Delete {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
         batch.forget_room(self.0);
+        for statement in append::sweep(self.0, &(0..u64::MAX)) {
+            execute(batch.conn, &statement)?;
+        }
         let removed = batch
             .conn
             .prepare_cached("DELETE FROM rooms WHERE id = ?1")?
