@@ -34,7 +34,7 @@ pub enum Outage {
         "the database that store.url names is another one than when this node started; restart this node"
     )]
     Replaced,
-    /// The node has no right to write now, see [`Sessions::fence`](crate::Sessions::fence).
+    /// The node has no right to write now, see [`Log::fence`](crate::Log::fence).
     #[error("this node may not write now")]
     Fenced,
     /// [`Store::close`](crate::Store::close) was called.

@@ -1,20 +1,21 @@
-//! The durable log: rooms, their entries, members and read marks; and users' notifications.
+//! The durable log: rooms with their entries and members, users, notifications and sessions.
 //!
-//! [`Store`] is the seam, [`open`] picks the engine by the scheme of a URL. What an entry's body means is the
-//! caller's business: nothing here reads it. Only this crate knows SQL.
+//! [`Store`] is the interface of both databases, and [`open`] picks one by the scheme of a URL. The store does not read the
+//! bodies of entries. Only this crate knows SQL.
 //!
-//! | read | for |
+//! | module | content |
 //! |---|---|
-//! | `store` | the trait: what each call promises |
-//! | `rows`, `notifications` | the values that go in and come out |
-//! | `error` | what can go wrong, and whether to retry |
-//! | `options` | every bound, and [`open`] |
-//! | `outbox` | records for sinks outside, written with their causes |
-//! | `sqlite` | the embedded engine: one writer thread with group commit, a few readers |
-//! | `postgres` | the engine for several nodes: appends in flights, all else on a pool |
-//! | `migrate` | from SQLite to PostgreSQL, with all that clients know |
-//! | `numbers`, `known`, `tail`, `beside`, `queue`, `metrics` | what the engines share |
-//! | `contract` | the suite every engine has to pass |
+//! | `store` | [`Store`] and its parts, one trait for each noun |
+//! | `rows`, `position`, `notifications`, `sessions`, `outbox` | the values that go in and come out |
+//! | `error` | what can fail, and whether a retry helps |
+//! | `options` | every limit, and [`open`] |
+//! | `append` | the rules of an append, as pure values |
+//! | `group_commit`, `queue` | how writes that wait are committed together |
+//! | `sqlite` | the embedded store: one writer thread, a few reader threads |
+//! | `postgres` | the store for several nodes: appends in batches, everything else on a pool |
+//! | `migrate` | copying a store from SQLite to PostgreSQL |
+//! | `numbers`, `watermark_file`, `metrics` | what both stores share |
+//! | `contract` | the test suite that both stores pass |
 
 mod append;
 #[cfg(any(test, feature = "contract"))]
@@ -55,8 +56,7 @@ pub use rows::{
     Marked, Member, MessageState, NewEntry, Page, REACTING_USERS, Range, Reactions, Rejected, Role,
     RoomChange, RoomId, RoomKind, RoomRow, Unread, UserRow,
 };
-pub use sessions::{
-    AppendResult, FencingTokens, LogEntry, LogHead, Missed, NewSession, Resume, Resumed, SessionKey,
-    SessionOwner, Sessions, SubscribedRoom,
+pub use sessions::{Missed, NewSession, Resume, Resumed, SessionKey, SessionOwner, Sessions, SubscribedRoom};
+pub use store::{
+    AppendResult, FencingTokens, Log, LogEntry, LogHead, Members, Notifications, Rooms, Store, Users,
 };
-pub use store::Store;

@@ -1,10 +1,8 @@
 //! Connections that may be taken up again after they were lost, and what they missed meanwhile.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
-use crate::{Appended, Entry, LogPosition, NewEntry, Rejected, RoomId, RoomRow, StoreError};
+use crate::{LogEntry, LogPosition, RoomId, RoomRow, StoreError};
 
 /// What a session is found by: a hash of the secret that its client holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,35 +58,6 @@ pub struct SubscribedRoom {
     pub after: u64,
 }
 
-/// The newest position of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogHead {
-    /// 8 characters. Positions can only be compared within one epoch.
-    pub epoch: String,
-    /// The position of the newest entry; 0 if the log is empty.
-    pub position: LogPosition,
-}
-
-/// The answer to [`Sessions::append_with_positions`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppendResult {
-    /// One result for each entry, in their order.
-    pub results: Vec<Result<Appended, Rejected>>,
-    /// The position of the first new entry. The positions of the other new entries follow it without a gap.
-    pub first_position: LogPosition,
-}
-
-/// An entry with its position.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogEntry {
-    /// Its position.
-    pub position: LogPosition,
-    /// Its room.
-    pub room: RoomId,
-    /// The entry.
-    pub entry: Entry,
-}
-
 /// What a session asks for when it comes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missed {
@@ -104,52 +73,9 @@ pub struct Missed {
     pub most_bytes: usize,
 }
 
-/// Answers the fencing token of this process's lease, or `None` once the lease has ended.
-pub type FencingTokens = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
-
-/// The part of a store that lets a lost connection be taken up again.
-///
-/// All entries of all rooms stand in one dense order of positions, which is the order of their commits; a position is
-/// given to an entry in the transaction that stores it. What [`crate::Store`] promises of its calls holds here too.
+/// The sessions: connections that a client can resume, and what they missed.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Where the order stood at the newest commit that this process knows of.
-    fn log_head(&self) -> LogHead;
-
-    /// Where the order stands now, other nodes' commits included.
-    async fn read_log_head(&self) -> Result<LogHead, StoreError>;
-
-    /// How many other processes have the store open and gave a sign of life of late. They write, too.
-    async fn other_nodes(&self) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    /// As [`crate::Store::append`], and says where in the order of all entries the new ones are.
-    async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError>;
-
-    /// Removes a room as [`crate::Store::delete_room`] does, and appends an entry that says so: both in one transaction, or
-    /// neither. The entry's result is [`Rejected::NoSuchRoom`], and nothing was done, if there is no such room.
-    async fn delete_room_with(&self, room: RoomId, control: NewEntry) -> Result<AppendResult, StoreError>;
-
-    /// From now on the store commits an append only if `tokens` still answers the token that it answered when the append was
-    /// queued; otherwise the append fails with [`crate::Outage::Fenced`]. The store compares the tokens again right before
-    /// the commit, while it holds the lock of the log: the process may have been paused. If a process pauses after that, the
-    /// database ends its transaction within two seconds.
-    ///
-    /// Only the first call counts. A store that serves a single process ignores it.
-    fn fence(&self, _tokens: FencingTokens) {}
-
-    /// The entries at positions after `after` up to `upto` that are still kept, `limit` at most, in order.
-    async fn log_entries(
-        &self,
-        after: LogPosition,
-        upto: LogPosition,
-        limit: u32,
-    ) -> Result<Vec<LogEntry>, StoreError>;
-
-    /// Which room the entry at a position is of, also if that can't be read; `None` if it is no longer kept.
-    async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError>;
-
     /// What a session missed, in the order of positions; `None` if some of it is no longer kept, or it is too much.
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError>;
 

@@ -168,8 +168,8 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        AppendResult, LogEntry, LogHead, LogPosition, Missed, NewSession, Resume, Resumed, SessionKey,
-        SessionOwner, Sessions,
+        AppendResult, Log, LogEntry, LogHead, LogPosition, Members, Missed, NewSession, Notifications,
+        Resume, Resumed, Rooms, SessionKey, SessionOwner, Sessions, Users,
     };
     use roomful_store::{
         ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
@@ -179,13 +179,7 @@ mod flaky {
     };
 
     #[async_trait]
-    impl Sessions for super::Flaky {
-        fn log_head(&self) -> LogHead {
-            self.inner.log_head()
-        }
-        async fn read_log_head(&self) -> Result<LogHead, StoreError> {
-            self.inner.read_log_head().await
-        }
+    impl Log for super::Flaky {
         async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError> {
             match self.mode.load(Ordering::SeqCst) {
                 0 => self.inner.append_with_positions(entries).await,
@@ -206,6 +200,12 @@ mod flaky {
                 }
             }
         }
+        fn log_head(&self) -> LogHead {
+            self.inner.log_head()
+        }
+        async fn read_log_head(&self) -> Result<LogHead, StoreError> {
+            self.inner.read_log_head().await
+        }
         async fn log_entries(
             &self,
             after: LogPosition,
@@ -223,6 +223,188 @@ mod flaky {
         async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError> {
             self.inner.room_at(position).await
         }
+        async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
+            self.inner.history(room, page).await
+        }
+        async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
+            self.inner.entry(room, seq).await
+        }
+        async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
+            self.inner.trim(limits, now).await
+        }
+    }
+
+    #[async_trait]
+    impl Rooms for super::Flaky {
+        async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
+            self.inner.open_room(name, create, at).await
+        }
+        async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
+            self.inner.room(id).await
+        }
+        async fn put_room(
+            &self,
+            name: &str,
+            change: RoomChange,
+            at: i64,
+        ) -> Result<(RoomRow, bool), StoreError> {
+            self.inner.put_room(name, change, at).await
+        }
+        async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
+            self.inner.delete_room(room).await
+        }
+        async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
+            self.inner.rooms(after, limit).await
+        }
+    }
+
+    #[async_trait]
+    impl Members for super::Flaky {
+        async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
+            self.inner.join(room, user, at).await
+        }
+        async fn put_member(
+            &self,
+            room: RoomId,
+            user: &str,
+            role: Option<Role>,
+            at: i64,
+        ) -> Result<Option<Joined>, StoreError> {
+            self.inner.put_member(room, user, role, at).await
+        }
+        async fn members(
+            &self,
+            room: RoomId,
+            after: Option<&str>,
+            limit: u32,
+        ) -> Result<Vec<Member>, StoreError> {
+            self.inner.members(room, after, limit).await
+        }
+        async fn count_members(&self, room: RoomId) -> Result<u64, StoreError> {
+            self.inner.count_members(room).await
+        }
+        async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
+            self.inner.leave(room, user).await
+        }
+        async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError> {
+            self.inner.member(room, user).await
+        }
+        async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
+            self.inner.rooms_of(user, limit).await
+        }
+        async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError> {
+            self.inner.sharing_a_room(user, others).await
+        }
+        async fn inbox(
+            &self,
+            user: &str,
+            limit: u32,
+            after: Option<InboxCursor>,
+        ) -> Result<Inbox, StoreError> {
+            self.inner.inbox(user, limit, after).await
+        }
+        async fn mark_read(
+            &self,
+            room: RoomId,
+            user: &str,
+            seq: u64,
+            at: i64,
+        ) -> Result<Option<Marked>, StoreError> {
+            self.inner.mark_read(room, user, seq, at).await
+        }
+        async fn mark_room_delivered(
+            &self,
+            room: RoomId,
+            user: &str,
+            seq: u64,
+        ) -> Result<Option<Delivered>, StoreError> {
+            self.inner.mark_room_delivered(room, user, seq).await
+        }
+        async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
+            self.inner.unread(room, user).await
+        }
+    }
+
+    #[async_trait]
+    impl Users for super::Flaky {
+        async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
+            self.inner.see_user(user, name, last_seen).await
+        }
+        async fn set_status(
+            &self,
+            user: &str,
+            status: ChosenStatus,
+            text: Option<&str>,
+            at: i64,
+        ) -> Result<(), StoreError> {
+            match self.mode.load(Ordering::SeqCst) {
+                1 => Err(Outage::DiskFull.into()),
+                _ => self.inner.set_status(user, status, text, at).await,
+            }
+        }
+        async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
+            match self.mode.load(Ordering::SeqCst) {
+                1 => Err(Outage::DiskFull.into()),
+                _ => self.inner.users(ids).await,
+            }
+        }
+        async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
+            self.inner.revoke(user, before).await
+        }
+        async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
+            self.inner.revoked(user).await
+        }
+        async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
+            self.inner.forget_revocations(cutoff).await
+        }
+    }
+
+    #[async_trait]
+    impl Notifications for super::Flaky {
+        async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError> {
+            self.inner.notify(notification).await
+        }
+        async fn notifications(
+            &self,
+            user: &str,
+            page: NotificationPage,
+        ) -> Result<Option<NotificationList>, StoreError> {
+            self.inner.notifications(user, page).await
+        }
+        async fn read_notifications(
+            &self,
+            user: &str,
+            which: ReadWhich,
+            at: i64,
+        ) -> Result<Option<NotificationsRead>, StoreError> {
+            self.inner.read_notifications(user, which, at).await
+        }
+        async fn undelivered(
+            &self,
+            user: &str,
+            device: &str,
+            after: DeliveredUpto,
+            limit: u32,
+            max_bytes: usize,
+        ) -> Result<Undelivered, StoreError> {
+            self.inner
+                .undelivered(user, device, after, limit, max_bytes)
+                .await
+        }
+        async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError> {
+            self.inner.mark_delivered(marks, at).await
+        }
+        async fn trim_notifications(
+            &self,
+            limits: NotificationRetention,
+            now: i64,
+        ) -> Result<u64, StoreError> {
+            self.inner.trim_notifications(limits, now).await
+        }
+    }
+
+    #[async_trait]
+    impl Sessions for super::Flaky {
         async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError> {
             self.inner.missed(ask).await
         }
@@ -282,168 +464,6 @@ mod flaky {
 
     #[async_trait]
     impl Store for super::Flaky {
-        async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
-            self.inner.open_room(name, create, at).await
-        }
-        async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
-            self.inner.room(id).await
-        }
-        async fn put_room(
-            &self,
-            name: &str,
-            change: RoomChange,
-            at: i64,
-        ) -> Result<(RoomRow, bool), StoreError> {
-            self.inner.put_room(name, change, at).await
-        }
-        async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
-            self.inner.delete_room(room).await
-        }
-        async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
-            self.inner.rooms(after, limit).await
-        }
-        async fn put_member(
-            &self,
-            room: RoomId,
-            user: &str,
-            role: Option<Role>,
-            at: i64,
-        ) -> Result<Option<Joined>, StoreError> {
-            self.inner.put_member(room, user, role, at).await
-        }
-        async fn members(
-            &self,
-            room: RoomId,
-            after: Option<&str>,
-            limit: u32,
-        ) -> Result<Vec<Member>, StoreError> {
-            self.inner.members(room, after, limit).await
-        }
-        async fn count_members(&self, room: RoomId) -> Result<u64, StoreError> {
-            self.inner.count_members(room).await
-        }
-        async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
-            self.inner.revoke(user, before).await
-        }
-        async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
-            self.inner.revoked(user).await
-        }
-        async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
-            self.inner.forget_revocations(cutoff).await
-        }
-        async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
-            self.inner.join(room, user, at).await
-        }
-        async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
-            self.inner.leave(room, user).await
-        }
-        async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError> {
-            self.inner.member(room, user).await
-        }
-        async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
-            self.inner.rooms_of(user, limit).await
-        }
-        async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError> {
-            self.inner.sharing_a_room(user, others).await
-        }
-        async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
-            self.inner.history(room, page).await
-        }
-        async fn mark_read(
-            &self,
-            room: RoomId,
-            user: &str,
-            seq: u64,
-            at: i64,
-        ) -> Result<Option<Marked>, StoreError> {
-            self.inner.mark_read(room, user, seq, at).await
-        }
-        async fn mark_room_delivered(
-            &self,
-            room: RoomId,
-            user: &str,
-            seq: u64,
-        ) -> Result<Option<Delivered>, StoreError> {
-            self.inner.mark_room_delivered(room, user, seq).await
-        }
-        async fn inbox(
-            &self,
-            user: &str,
-            limit: u32,
-            after: Option<InboxCursor>,
-        ) -> Result<Inbox, StoreError> {
-            self.inner.inbox(user, limit, after).await
-        }
-        async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
-            self.inner.entry(room, seq).await
-        }
-        async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
-            self.inner.unread(room, user).await
-        }
-        async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
-            self.inner.see_user(user, name, last_seen).await
-        }
-        async fn set_status(
-            &self,
-            user: &str,
-            status: ChosenStatus,
-            text: Option<&str>,
-            at: i64,
-        ) -> Result<(), StoreError> {
-            match self.mode.load(Ordering::SeqCst) {
-                1 => Err(Outage::DiskFull.into()),
-                _ => self.inner.set_status(user, status, text, at).await,
-            }
-        }
-        async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
-            match self.mode.load(Ordering::SeqCst) {
-                1 => Err(Outage::DiskFull.into()),
-                _ => self.inner.users(ids).await,
-            }
-        }
-        async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError> {
-            self.inner.notify(notification).await
-        }
-        async fn notifications(
-            &self,
-            user: &str,
-            page: NotificationPage,
-        ) -> Result<Option<NotificationList>, StoreError> {
-            self.inner.notifications(user, page).await
-        }
-        async fn read_notifications(
-            &self,
-            user: &str,
-            which: ReadWhich,
-            at: i64,
-        ) -> Result<Option<NotificationsRead>, StoreError> {
-            self.inner.read_notifications(user, which, at).await
-        }
-        async fn undelivered(
-            &self,
-            user: &str,
-            device: &str,
-            after: DeliveredUpto,
-            limit: u32,
-            max_bytes: usize,
-        ) -> Result<Undelivered, StoreError> {
-            self.inner
-                .undelivered(user, device, after, limit, max_bytes)
-                .await
-        }
-        async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError> {
-            self.inner.mark_delivered(marks, at).await
-        }
-        async fn trim_notifications(
-            &self,
-            limits: NotificationRetention,
-            now: i64,
-        ) -> Result<u64, StoreError> {
-            self.inner.trim_notifications(limits, now).await
-        }
-        async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
-            self.inner.trim(limits, now).await
-        }
         fn identity(&self) -> &str {
             self.inner.identity()
         }

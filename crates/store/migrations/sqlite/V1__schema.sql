@@ -36,9 +36,10 @@ CREATE TABLE rooms (
     history INTEGER
 ) STRICT;
 
--- The body comes last, so that counting queries do not step over it.
+-- The body comes last, so that counting queries do not step over it. Without a foreign key, which each append would have
+-- to look up: the code deletes the entries of a deleted room.
 CREATE TABLE entries (
-    room_id INTEGER NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+    room_id INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     -- 0 message, 1 edit, 2 delete, 3 reaction added, 4 reaction removed, 5 control.
     kind INTEGER NOT NULL,

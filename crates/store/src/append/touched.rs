@@ -6,10 +6,12 @@ use crate::{EntryKind, NewEntry, RoomId};
 /// One user's reaction to a message: room, message, emoji and user.
 pub(crate) type ReactionKey<'a> = (RoomId, u64, &'a str, &'a str);
 
-/// The rows to load. All lists are sorted and without repeats: stores that lock rows lock them in this order.
+/// The rows to load.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Touched<'a> {
+    /// In ascending order, without repeats: a store that locks rooms locks them in this order.
     pub(crate) rooms: Vec<RoomId>,
+    /// One key for each entry with a client id, in their order.
     pub(crate) dedup: Vec<DedupKey<'a>>,
     /// Messages that edits, deletes and reactions name, by room and number.
     pub(crate) targets: Vec<(RoomId, u64)>,
@@ -34,7 +36,6 @@ impl<'a> Touched<'a> {
             }
         }
         sort(&mut touched.rooms);
-        sort(&mut touched.dedup);
         sort(&mut touched.targets);
         sort(&mut touched.reactions);
         touched

@@ -1,15 +1,18 @@
 //! Membership, the marks of what was read and delivered, and what is unread.
 
+use async_trait::async_trait;
 use tokio_postgres::Row;
 
 use super::{
+    PostgresStore,
     conn::Conn,
     failure::Failure,
-    outbox, rooms,
+    inbox, outbox, rooms,
     value::{Columns as _, num, text},
 };
 use crate::{
-    Delivered, Joined, Member, OutboxOptions, Role, RoomId, RoomKind, Unread, numbers::Numbered as _,
+    Delivered, Inbox, InboxCursor, Joined, Marked, Member, Members, OutboxOptions, Role, RoomId, RoomKind,
+    RoomRow, StoreError, Unread, numbers::Numbered as _,
 };
 
 /// What [`member`] reads.
@@ -246,4 +249,96 @@ async fn move_mark(
         mark,
         advanced: false,
     }))
+}
+
+#[async_trait]
+impl Members for PostgresStore {
+    async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
+        let conn = self.conn().await?;
+        match self.told(rejoin(&conn, room, user).await)? {
+            None => self.told(join(&conn, room, user, at, Entrance::Joins).await),
+            joined => Ok(joined),
+        }
+    }
+
+    async fn put_member(
+        &self,
+        room: RoomId,
+        user: &str,
+        role: Option<Role>,
+        at: i64,
+    ) -> Result<Option<Joined>, StoreError> {
+        let entrance = Entrance::IsPut(role);
+        self.told(join(&self.conn().await?, room, user, at, entrance).await)
+    }
+
+    async fn members(
+        &self,
+        room: RoomId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Member>, StoreError> {
+        self.told(all(&self.conn().await?, room, after, limit).await)
+    }
+
+    async fn count_members(&self, room: RoomId) -> Result<u64, StoreError> {
+        self.told(count(&self.conn().await?, room).await)
+    }
+
+    async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
+        self.told(leave(&self.conn().await?, room, user).await)
+    }
+
+    async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError> {
+        self.told(active(&self.conn().await?, room, user).await)
+    }
+
+    async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
+        self.counted(self.gathered.rooms_of_users.ask((user.to_owned(), limit)).await)
+    }
+
+    async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError> {
+        self.told(sharing_a_room(&self.conn().await?, user, others).await)
+    }
+
+    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError> {
+        let page_bytes = self.shared.options.page_bytes;
+        self.told(inbox::page(&self.conn().await?, user, limit, after, page_bytes).await)
+    }
+
+    async fn mark_read(
+        &self,
+        room: RoomId,
+        user: &str,
+        seq: u64,
+        at: i64,
+    ) -> Result<Option<Marked>, StoreError> {
+        let (conn, outbox) = (self.conn().await?, &self.shared.options.outbox);
+        let mark = Mark { room, user, seq };
+        let moved = self.told(mark_read(&conn, mark, at, outbox).await)?;
+        let Some(Moved { mark, advanced }) = moved else {
+            return Ok(None);
+        };
+        let unread = self.told(unread(&conn, room, user).await)?;
+        Ok(unread.map(|unread| Marked {
+            read_seq: mark,
+            advanced,
+            unread,
+        }))
+    }
+
+    async fn mark_room_delivered(
+        &self,
+        room: RoomId,
+        user: &str,
+        seq: u64,
+    ) -> Result<Option<Delivered>, StoreError> {
+        let (conn, outbox) = (self.conn().await?, &self.shared.options.outbox);
+        let mark = Mark { room, user, seq };
+        self.told(mark_delivered(&conn, mark, outbox).await)
+    }
+
+    async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
+        self.told(unread(&self.conn().await?, room, user).await)
+    }
 }

@@ -28,6 +28,7 @@ mod gathered;
 mod generation;
 mod history;
 mod inbox;
+mod log;
 mod members;
 mod nodes;
 mod notifications;
@@ -61,12 +62,7 @@ use self::{
     generation::{LogState, OpenNode},
     pool::{Connector, Pool},
 };
-use crate::{
-    ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
-    Marked, Member, NewNotification, NotificationList, NotificationPage, NotificationRetention,
-    NotificationsRead, Options, Outbox, Page, Posted, ReadWhich, Retention, Role, RoomChange, RoomId,
-    RoomRow, Store, StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
-};
+use crate::{Options, Outbox, Retention, RoomId, Store, StoreError, metrics::Metrics};
 
 /// A store in a PostgreSQL database.
 pub(crate) struct PostgresStore {
@@ -254,268 +250,13 @@ impl PostgresStore {
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
-        let found = self.counted(self.gathered.rooms_by_name.ask(name.to_owned()).await)?;
-        if found.is_some() || !create {
-            return Ok(found);
-        }
-        let conn = self.conn().await?;
-        let made = rooms::create(&conn, name, at, &self.shared.options.outbox).await;
-        let (room, recorded) = self.told(made)?;
-        if recorded {
-            self.recorded.send_replace(());
-        }
-        Ok(Some(room))
-    }
-
-    async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
-        self.told(rooms::get(&self.conn().await?, id).await)
-    }
-
-    async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError> {
-        let (conn, options) = (self.conn().await?, &self.shared.options);
-        let most = options.retention.max_entries;
-        let put = self.told(rooms::put(&conn, name, change, at, most, &options.outbox).await)?;
-        if put.recorded {
-            self.recorded.send_replace(());
-        }
-        Ok((put.room, put.created))
-    }
-
-    async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
-        self.empty_room(room).await?;
-        self.told(rooms::delete(&self.conn().await?, room).await)
-    }
-
-    async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
-        self.told(rooms::all(&self.conn().await?, after, limit).await)
-    }
-
-    async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
-        let conn = self.conn().await?;
-        match self.told(members::rejoin(&conn, room, user).await)? {
-            None => self.told(members::join(&conn, room, user, at, members::Entrance::Joins).await),
-            joined => Ok(joined),
-        }
-    }
-
-    async fn put_member(
-        &self,
-        room: RoomId,
-        user: &str,
-        role: Option<Role>,
-        at: i64,
-    ) -> Result<Option<Joined>, StoreError> {
-        let entrance = members::Entrance::IsPut(role);
-        self.told(members::join(&self.conn().await?, room, user, at, entrance).await)
-    }
-
-    async fn members(
-        &self,
-        room: RoomId,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<Member>, StoreError> {
-        self.told(members::all(&self.conn().await?, room, after, limit).await)
-    }
-
-    async fn count_members(&self, room: RoomId) -> Result<u64, StoreError> {
-        self.told(members::count(&self.conn().await?, room).await)
-    }
-
-    async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
-        self.told(members::leave(&self.conn().await?, room, user).await)
-    }
-
-    async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError> {
-        self.told(members::active(&self.conn().await?, room, user).await)
-    }
-
-    async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
-        self.counted(self.gathered.rooms_of_users.ask((user.to_owned(), limit)).await)
-    }
-
-    async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError> {
-        self.told(members::sharing_a_room(&self.conn().await?, user, others).await)
-    }
-
-    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError> {
-        let page_bytes = self.shared.options.page_bytes;
-        self.told(inbox::page(&self.conn().await?, user, limit, after, page_bytes).await)
-    }
-
-    async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
-        let page_bytes = self.shared.options.page_bytes;
-        self.told(history::page(&self.conn().await?, room, page, page_bytes).await)
-    }
-
-    async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
-        self.told(entries::get(&self.conn().await?, room, seq).await)
-    }
-
-    async fn mark_read(
-        &self,
-        room: RoomId,
-        user: &str,
-        seq: u64,
-        at: i64,
-    ) -> Result<Option<Marked>, StoreError> {
-        let (conn, outbox) = (self.conn().await?, &self.shared.options.outbox);
-        let mark = members::Mark { room, user, seq };
-        let moved = self.told(members::mark_read(&conn, mark, at, outbox).await)?;
-        let Some(members::Moved { mark, advanced }) = moved else {
-            return Ok(None);
-        };
-        let unread = self.told(members::unread(&conn, room, user).await)?;
-        Ok(unread.map(|unread| Marked {
-            read_seq: mark,
-            advanced,
-            unread,
-        }))
-    }
-
-    async fn mark_room_delivered(
-        &self,
-        room: RoomId,
-        user: &str,
-        seq: u64,
-    ) -> Result<Option<Delivered>, StoreError> {
-        let (conn, outbox) = (self.conn().await?, &self.shared.options.outbox);
-        let mark = members::Mark { room, user, seq };
-        self.told(members::mark_delivered(&conn, mark, outbox).await)
-    }
-
-    async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
-        self.told(members::unread(&self.conn().await?, room, user).await)
-    }
-
-    async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
-        let sighting = users::Sighting {
-            user: user.to_owned(),
-            name: name.map(str::to_owned),
-            at: last_seen,
-        };
-        self.counted(self.gathered.sightings.ask(sighting).await)
-    }
-
-    async fn set_status(
-        &self,
-        user: &str,
-        status: ChosenStatus,
-        text: Option<&str>,
-        at: i64,
-    ) -> Result<(), StoreError> {
-        self.told(users::set_status(&self.conn().await?, user, status, text, at).await)
-    }
-
-    async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
-        self.counted(self.gathered.users.ask(ids.to_vec()).await)
-    }
-
-    async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
-        self.told(revocations::revoke(&self.conn().await?, user, before).await)
-    }
-
-    async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
-        self.counted(self.gathered.revoked.ask(user.to_owned()).await)
-    }
-
-    async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
-        self.told(revocations::forget(&self.conn().await?, cutoff).await)
-    }
-
-    async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError> {
-        let most = self.shared.options.notifications.max_per_user;
-        self.told(notifications::post(&self.conn().await?, &notification, most).await)
-    }
-
-    async fn notifications(
-        &self,
-        user: &str,
-        page: NotificationPage,
-    ) -> Result<Option<NotificationList>, StoreError> {
-        let page_bytes = self.shared.options.page_bytes;
-        self.told(notifications::list(&self.conn().await?, user, &page, page_bytes).await)
-    }
-
-    async fn read_notifications(
-        &self,
-        user: &str,
-        which: ReadWhich,
-        at: i64,
-    ) -> Result<Option<NotificationsRead>, StoreError> {
-        self.told(notifications::read(&self.conn().await?, user, &which, at).await)
-    }
-
-    async fn undelivered(
-        &self,
-        user: &str,
-        device: &str,
-        after: DeliveredUpto,
-        limit: u32,
-        max_bytes: usize,
-    ) -> Result<Undelivered, StoreError> {
-        let of = (user.to_owned(), device.to_owned());
-        let ends = self.counted(self.gathered.notification_ends.ask(of).await)?;
-        let after = match after {
-            DeliveredUpto::Seq(seq) => seq,
-            DeliveredUpto::Stored => ends.delivered,
-        };
-        if after >= ends.head {
-            return Ok(Undelivered {
-                notifications: Vec::new(),
-                more: false,
-                upto: after,
-            });
-        }
-        let conn = self.conn().await?;
-        self.told(notifications::undelivered(&conn, user, after, ends.head, limit, max_bytes).await)
-    }
-
-    async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError> {
-        let devices = self.shared.options.notifications.devices_per_user;
-        self.told(notifications::mark_delivered(&self.conn().await?, &marks, at, devices).await)
-    }
-
-    async fn trim_notifications(&self, limits: NotificationRetention, now: i64) -> Result<u64, StoreError> {
-        let cutoff = self
-            .no_later_than_database(now)
-            .await?
-            .saturating_sub(limits.max_age_ms);
-        let mut total = 0;
-        loop {
-            let bite = self.told(notifications::trim(&self.conn().await?, cutoff).await)?;
-            total += bite.removed;
-            if !bite.more {
-                return Ok(total);
-            }
-        }
-    }
-
-    async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
-        let cutoff = self
-            .no_later_than_database(now)
-            .await?
-            .saturating_sub(limits.max_age_ms);
-        let (mut total, mut last) = (0, RoomId::MIN);
-        loop {
-            let due = self.told(retention::due(&self.conn().await?, last, limits, cutoff).await)?;
-            let Some(&end) = due.last() else { return Ok(total) };
-            for room in due {
-                loop {
-                    let bite = self.told(retention::trim(&self.conn().await?, room, limits, cutoff).await)?;
-                    total += bite.removed;
-                    if !bite.more {
-                        break;
-                    }
-                }
-            }
-            last = end;
-        }
-    }
-
     fn identity(&self) -> &str {
         self.shared.log_state.location()
+    }
+
+    async fn other_nodes(&self) -> Result<u64, StoreError> {
+        let (conn, limit) = (self.conn().await?, self.shared.options.node_timeout);
+        self.told(nodes::others(&conn, self.shared.log_state.node(), limit).await)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

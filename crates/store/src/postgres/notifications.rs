@@ -1,15 +1,17 @@
 //! Notifications: posting, listing, reading, and what each device was given.
 
+use async_trait::async_trait;
 use tokio_postgres::Row;
 
 use super::{
+    PostgresStore,
     conn::Conn,
     failure::Failure,
     value::{Columns as _, num, plain, text},
 };
 use crate::{
-    DeliveredMark, NewNotification, Notification, NotificationList, NotificationPage, NotificationsRead,
-    Posted, ReadWhich, Undelivered,
+    DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
+    NotificationRetention, Notifications, NotificationsRead, Posted, ReadWhich, StoreError, Undelivered,
 };
 
 /// Notifications that one commit of a trim removes; a few milliseconds.
@@ -312,4 +314,75 @@ pub(super) async fn trim(conn: &Conn, cutoff: i64) -> Result<Trimmed, Failure> {
     conn.commit().await?;
     let more = i64::try_from(keys.len()) == Ok(BITE);
     Ok(Trimmed { removed, more })
+}
+
+#[async_trait]
+impl Notifications for PostgresStore {
+    async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError> {
+        let most = self.shared.options.notifications.max_per_user;
+        self.told(post(&self.conn().await?, &notification, most).await)
+    }
+
+    async fn notifications(
+        &self,
+        user: &str,
+        page: NotificationPage,
+    ) -> Result<Option<NotificationList>, StoreError> {
+        let page_bytes = self.shared.options.page_bytes;
+        self.told(list(&self.conn().await?, user, &page, page_bytes).await)
+    }
+
+    async fn read_notifications(
+        &self,
+        user: &str,
+        which: ReadWhich,
+        at: i64,
+    ) -> Result<Option<NotificationsRead>, StoreError> {
+        self.told(read(&self.conn().await?, user, &which, at).await)
+    }
+
+    async fn undelivered(
+        &self,
+        user: &str,
+        device: &str,
+        after: DeliveredUpto,
+        limit: u32,
+        max_bytes: usize,
+    ) -> Result<Undelivered, StoreError> {
+        let of = (user.to_owned(), device.to_owned());
+        let ends = self.counted(self.gathered.notification_ends.ask(of).await)?;
+        let after = match after {
+            DeliveredUpto::Seq(seq) => seq,
+            DeliveredUpto::Stored => ends.delivered,
+        };
+        if after >= ends.head {
+            return Ok(Undelivered {
+                notifications: Vec::new(),
+                more: false,
+                upto: after,
+            });
+        }
+        let conn = self.conn().await?;
+        self.told(undelivered(&conn, user, after, ends.head, limit, max_bytes).await)
+    }
+
+    async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError> {
+        let devices = self.shared.options.notifications.devices_per_user;
+        self.told(mark_delivered(&self.conn().await?, &marks, at, devices).await)
+    }
+
+    async fn trim_notifications(&self, limits: NotificationRetention, now: i64) -> Result<u64, StoreError> {
+        let cutoff = self
+            .no_later_than_database(now)
+            .await?
+            .saturating_sub(limits.max_age_ms);
+        let mut total = 0;
+        loop {
+            let bite = self.told(trim(&self.conn().await?, cutoff).await)?;
+            total += bite.removed;
+            if !bite.more {
+                return Ok(total);
+            }
+        }
+    }
 }

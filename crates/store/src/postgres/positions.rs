@@ -19,7 +19,7 @@ pub(super) async fn read(conn: &Conn) -> Result<LogHead, Failure> {
     })
 }
 
-/// Entries by position, see [`crate::Sessions::log_entries`].
+/// Entries by position, see [`crate::Log::log_entries`].
 pub(super) async fn between(
     conn: &Conn,
     after: LogPosition,
@@ -39,7 +39,7 @@ pub(super) async fn between(
     Ok(entries)
 }
 
-/// See [`crate::Sessions::room_at`].
+/// See [`crate::Log::room_at`].
 pub(super) async fn room_at(conn: &Conn, position: LogPosition) -> Result<Option<RoomId>, Failure> {
     let row = conn
         .row(

@@ -1,11 +1,10 @@
-//! The part of the store that lets a lost connection be taken up again, call by call.
+//! [`Sessions`] for PostgreSQL.
 
 use async_trait::async_trait;
 
 use super::{PostgresStore, nodes, positions, sessions};
 use crate::{
-    AppendResult, FencingTokens, LogEntry, LogHead, LogPosition, Missed, NewEntry, NewSession, Resume,
-    Resumed, RoomId, SessionKey, SessionOwner, Sessions, StoreError,
+    LogEntry, Missed, NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, Sessions, StoreError,
 };
 
 impl PostgresStore {
@@ -17,45 +16,6 @@ impl PostgresStore {
 
 #[async_trait]
 impl Sessions for PostgresStore {
-    fn log_head(&self) -> LogHead {
-        self.shared.log_state.log_head()
-    }
-
-    async fn read_log_head(&self) -> Result<LogHead, StoreError> {
-        self.counted(self.gathered.read_log_head.ask(()).await)
-    }
-
-    async fn other_nodes(&self) -> Result<u64, StoreError> {
-        let (conn, limit) = (self.conn().await?, self.shared.options.node_timeout);
-        self.told(nodes::others(&conn, self.shared.log_state.node(), limit).await)
-    }
-
-    fn fence(&self, tokens: FencingTokens) {
-        self.appender.fence(tokens);
-    }
-
-    async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError> {
-        self.counted(self.appender.append(entries).await)
-    }
-
-    async fn delete_room_with(&self, room: RoomId, control: NewEntry) -> Result<AppendResult, StoreError> {
-        self.empty_room(room).await?;
-        self.counted(self.appender.remove(room, control).await)
-    }
-
-    async fn log_entries(
-        &self,
-        after: LogPosition,
-        upto: LogPosition,
-        limit: u32,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        self.told(positions::between(&self.conn().await?, after, upto, limit).await)
-    }
-
-    async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError> {
-        self.told(positions::room_at(&self.conn().await?, position).await)
-    }
-
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError> {
         match self.counted(self.gathered.missed.ask(ask.clone()).await)? {
             None => Ok(None),

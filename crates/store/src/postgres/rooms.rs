@@ -1,17 +1,19 @@
 //! Finding, creating, changing, removing and listing rooms.
 
+use async_trait::async_trait;
 use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
 use super::{
+    PostgresStore,
     conn::{Conn, Step},
     failure::Failure,
     outbox::{self, Facts, Recorded},
     value::{Columns as _, num, text},
 };
 use crate::{
-    OutboxOptions, RecordKind, RoomChange, RoomId, RoomRow,
+    OutboxOptions, RecordKind, RoomChange, RoomId, RoomRow, Rooms, StoreError,
     append::{self, RoomBounds},
     numbers::Numbered as _,
     rows,
@@ -267,4 +269,44 @@ async fn created(conn: &Conn, room: &RoomRow, options: &OutboxOptions) -> Result
         &Facts::of_room(room),
     );
     outbox::write(conn, recorded).await
+}
+
+#[async_trait]
+impl Rooms for PostgresStore {
+    async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
+        let found = self.counted(self.gathered.rooms_by_name.ask(name.to_owned()).await)?;
+        if found.is_some() || !create {
+            return Ok(found);
+        }
+        let conn = self.conn().await?;
+        let made = self::create(&conn, name, at, &self.shared.options.outbox).await;
+        let (room, recorded) = self.told(made)?;
+        if recorded {
+            self.recorded.send_replace(());
+        }
+        Ok(Some(room))
+    }
+
+    async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
+        self.told(get(&self.conn().await?, id).await)
+    }
+
+    async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError> {
+        let (conn, options) = (self.conn().await?, &self.shared.options);
+        let most = options.retention.max_entries;
+        let put = self.told(put(&conn, name, change, at, most, &options.outbox).await)?;
+        if put.recorded {
+            self.recorded.send_replace(());
+        }
+        Ok((put.room, put.created))
+    }
+
+    async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
+        self.empty_room(room).await?;
+        self.told(delete(&self.conn().await?, room).await)
+    }
+
+    async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
+        self.told(all(&self.conn().await?, after, limit).await)
+    }
 }

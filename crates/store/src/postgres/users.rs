@@ -1,13 +1,16 @@
 //! What is remembered of users.
 
+use async_trait::async_trait;
 use std::collections::HashMap;
 
 use super::{
+    PostgresStore,
     conn::Conn,
     failure::Failure,
+    revocations,
     value::{Columns as _, opt_text, text},
 };
-use crate::{ChosenStatus, UserRow, numbers::Numbered as _};
+use crate::{ChosenStatus, StoreError, UserRow, Users, numbers::Numbered as _};
 
 /// For each that is asked, in the order asked for, without those never seen.
 pub(super) async fn get_all(conn: &Conn, asks: Vec<Vec<String>>) -> Result<Vec<Vec<UserRow>>, Failure> {
@@ -70,4 +73,42 @@ pub(super) async fn set_status(
     conn.run(SQL, &[&text(user), &at, &status.number(), &opt_text(said)])
         .await
         .map(drop)
+}
+
+#[async_trait]
+impl Users for PostgresStore {
+    async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
+        let sighting = Sighting {
+            user: user.to_owned(),
+            name: name.map(str::to_owned),
+            at: last_seen,
+        };
+        self.counted(self.gathered.sightings.ask(sighting).await)
+    }
+
+    async fn set_status(
+        &self,
+        user: &str,
+        status: ChosenStatus,
+        text: Option<&str>,
+        at: i64,
+    ) -> Result<(), StoreError> {
+        self.told(set_status(&self.conn().await?, user, status, text, at).await)
+    }
+
+    async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
+        self.counted(self.gathered.users.ask(ids.to_vec()).await)
+    }
+
+    async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
+        self.told(revocations::revoke(&self.conn().await?, user, before).await)
+    }
+
+    async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
+        self.counted(self.gathered.revoked.ask(user.to_owned()).await)
+    }
+
+    async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
+        self.told(revocations::forget(&self.conn().await?, cutoff).await)
+    }
 }

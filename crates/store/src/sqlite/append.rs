@@ -81,10 +81,8 @@ fn load_dedup<'a>(
             (SELECT 1 FROM message_states s
              WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq) AND s.deleted = 1)
         FROM entries e WHERE e.room_id = ?1 AND e.user_id = ?2 AND e.client_id = ?3";
-    let mut found = HashMap::new();
-    if keys.is_empty() {
-        return Ok(found);
-    }
+    // The plan adds a record for each key.
+    let mut found = HashMap::with_capacity(keys.len());
     let mut query = conn.prepare_cached(SQL)?;
     for key in keys {
         let mut rows = query.query(params![key.0, key.1, key.2])?;

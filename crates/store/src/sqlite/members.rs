@@ -1,9 +1,13 @@
 //! Membership, the marks of what was read and delivered, and what is unread.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{batch::Batch, column::Seq, outbox, writer::Write};
-use crate::{Delivered, Joined, Member, Role, RoomId, RoomKind, Unread};
+use super::{SqliteStore, batch::Batch, column::Seq, inbox, outbox, rooms, writer::Write};
+use crate::{
+    Delivered, Inbox, InboxCursor, Joined, Marked, Member, Members, Role, RoomId, RoomKind, RoomRow,
+    StoreError, Unread,
+};
 
 /// What [`member`] reads.
 pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role,
@@ -243,5 +247,150 @@ impl Write for MarkDelivered {
             delivered_seq: member.delivered_seq,
             advanced,
         }))
+    }
+}
+
+#[async_trait]
+impl Members for SqliteStore {
+    async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
+        let user = user.to_owned();
+        let known = user.clone();
+        let query = move |conn: &Connection| {
+            let Some(room) = rooms::get(conn, room)? else {
+                return Ok(None);
+            };
+            let member = active(conn, room.id, &known)?;
+            Ok(member.map(|member| Joined {
+                room,
+                member,
+                newly: false,
+            }))
+        };
+        // Most joins are of those who come back after a reconnect: they cost no commit.
+        match self.read(query).await? {
+            None => {
+                let entrance = Entrance::Joins;
+                self.write(Join {
+                    room,
+                    user,
+                    at,
+                    entrance,
+                })
+                .await
+            }
+            joined => Ok(joined),
+        }
+    }
+
+    async fn put_member(
+        &self,
+        room: RoomId,
+        user: &str,
+        role: Option<Role>,
+        at: i64,
+    ) -> Result<Option<Joined>, StoreError> {
+        self.write(Join {
+            room,
+            user: user.to_owned(),
+            at,
+            entrance: Entrance::IsPut(role),
+        })
+        .await
+    }
+
+    async fn members(
+        &self,
+        room: RoomId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Member>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.read(move |conn| all(conn, room, after.as_deref(), limit))
+            .await
+    }
+
+    async fn count_members(&self, room: RoomId) -> Result<u64, StoreError> {
+        self.read(move |conn| count(conn, room)).await
+    }
+
+    async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
+        self.write(Leave {
+            room,
+            user: user.to_owned(),
+        })
+        .await
+    }
+
+    async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| active(conn, room, &user)).await
+    }
+
+    async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| rooms::of_user(conn, &user, limit)).await
+    }
+
+    async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError> {
+        let (user, others) = (user.to_owned(), others.to_vec());
+        self.read(move |conn| sharing_a_room(conn, &user, others)).await
+    }
+
+    async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError> {
+        let (user, page_bytes) = (user.to_owned(), self.page_bytes);
+        self.read(move |conn| inbox::page(conn, &user, limit, after, page_bytes))
+            .await
+    }
+
+    async fn mark_read(
+        &self,
+        room: RoomId,
+        user: &str,
+        seq: u64,
+        at: i64,
+    ) -> Result<Option<Marked>, StoreError> {
+        let write = MarkRead {
+            room,
+            user: user.to_owned(),
+            seq,
+            at,
+        };
+        let moved = self.write(write).await?;
+        let Some(Moved { read_seq, advanced }) = moved else {
+            return Ok(None);
+        };
+        // Counted by a reader: it may take a while, and the writer has others to serve.
+        let user = user.to_owned();
+        let unread = self
+            .read(move |conn| count_unread(conn, room, &user, read_seq))
+            .await?;
+        Ok(Some(Marked {
+            read_seq,
+            advanced,
+            unread,
+        }))
+    }
+
+    async fn mark_room_delivered(
+        &self,
+        room: RoomId,
+        user: &str,
+        seq: u64,
+    ) -> Result<Option<Delivered>, StoreError> {
+        self.write(MarkDelivered {
+            room,
+            user: user.to_owned(),
+            seq,
+        })
+        .await
+    }
+
+    async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| match active(conn, room, &user)? {
+            Some(member) => count_unread(conn, room, &user, member.read_seq).map(Some),
+            None => Ok(None),
+        })
+        .await
     }
 }

@@ -1,15 +1,17 @@
 //! Notifications: posting, listing, reading, and what each device was given.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
+    SqliteStore,
     batch::Batch,
     column::Seq,
     writer::{Weight, Write},
 };
 use crate::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
-    NotificationsRead, Posted, ReadWhich, Undelivered,
+    NotificationRetention, Notifications, NotificationsRead, Posted, ReadWhich, StoreError, Undelivered,
 };
 
 /// Rows that one commit of a trim removes, and at most one notification's more; a few milliseconds.
@@ -357,4 +359,71 @@ pub(super) fn oldest(conn: &Connection, cutoff: i64) -> rusqlite::Result<Option<
     conn.prepare_cached(SQL)?
         .query_row([cutoff], |row| row.get(0))
         .optional()
+}
+
+#[async_trait]
+impl Notifications for SqliteStore {
+    async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError> {
+        self.write(Post {
+            notification,
+            max_per_user: self.notifications.max_per_user,
+        })
+        .await
+    }
+
+    async fn notifications(
+        &self,
+        user: &str,
+        page: NotificationPage,
+    ) -> Result<Option<NotificationList>, StoreError> {
+        let (user, page_bytes) = (user.to_owned(), self.page_bytes);
+        self.read(move |conn| list(conn, &user, &page, page_bytes)).await
+    }
+
+    async fn read_notifications(
+        &self,
+        user: &str,
+        which: ReadWhich,
+        at: i64,
+    ) -> Result<Option<NotificationsRead>, StoreError> {
+        let user = user.to_owned();
+        self.write(Read { user, which, at }).await
+    }
+
+    async fn undelivered(
+        &self,
+        user: &str,
+        device: &str,
+        after: DeliveredUpto,
+        limit: u32,
+        max_bytes: usize,
+    ) -> Result<Undelivered, StoreError> {
+        let (user, device) = (user.to_owned(), device.to_owned());
+        self.read(move |conn| undelivered(conn, &user, &device, after, limit, max_bytes))
+            .await
+    }
+
+    async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError> {
+        let devices_per_user = self.notifications.devices_per_user;
+        self.write(MarkDelivered {
+            marks,
+            at,
+            devices_per_user,
+        })
+        .await
+    }
+
+    async fn trim_notifications(&self, limits: NotificationRetention, now: i64) -> Result<u64, StoreError> {
+        let cutoff = now.saturating_sub(limits.max_age_ms);
+        let mut total = 0;
+        // Nothing to do is the rule, and costs no commit.
+        while self.read(move |conn| oldest(conn, cutoff)).await?.is_some() {
+            let bite = self.write(Trim { cutoff }).await?;
+            total += bite.removed;
+            if !bite.more {
+                break;
+            }
+        }
+        Ok(total)
+    }
 }

@@ -117,14 +117,14 @@ fn read(
     Ok(positioned)
 }
 
-/// See [`crate::Sessions::room_at`]. Looks at every entry: this is asked for only when one can't be read.
+/// See [`crate::Log::room_at`]. Looks at every entry: this is asked for only when one can't be read.
 pub(super) fn room_at(conn: &Connection, position: LogPosition) -> rusqlite::Result<Option<RoomId>> {
     conn.prepare_cached("SELECT room_id FROM entries WHERE position = ?1")?
         .query_row([Seq(position.0)], |row| row.get(0))
         .optional()
 }
 
-/// Entries by position, see [`crate::Sessions::log_entries`]. Looks into every room: this is asked for only when the answer to
+/// Entries by position, see [`crate::Log::log_entries`]. Looks into every room: this is asked for only when the answer to
 /// an append was lost.
 pub(super) fn between(
     conn: &Connection,

@@ -1,52 +1,14 @@
-//! The part of the store that lets a lost connection be taken up again, call by call.
-
-use std::sync::atomic::Ordering;
+//! [`Sessions`] for SQLite.
 
 use async_trait::async_trait;
 
-use super::{SqliteStore, append, positions, sessions};
+use super::{SqliteStore, positions, sessions};
 use crate::{
-    AppendResult, LogEntry, LogHead, LogPosition, Missed, NewEntry, NewSession, Resume, Resumed, RoomId,
-    SessionKey, SessionOwner, Sessions, StoreError,
+    LogEntry, Missed, NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, Sessions, StoreError,
 };
 
 #[async_trait]
 impl Sessions for SqliteStore {
-    fn log_head(&self) -> LogHead {
-        LogHead {
-            epoch: self.epoch.clone(),
-            position: LogPosition(self.pos.load(Ordering::Acquire)),
-        }
-    }
-
-    async fn read_log_head(&self) -> Result<LogHead, StoreError> {
-        self.read(sessions::position).await
-    }
-
-    async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError> {
-        #[cfg(feature = "planted-bugs")]
-        let entries = crate::planted::forget_retries(entries);
-        self.counted(self.writer.append(entries).await)
-    }
-
-    async fn delete_room_with(&self, room: RoomId, control: NewEntry) -> Result<AppendResult, StoreError> {
-        self.write(append::DeleteRoom { room, control }).await
-    }
-
-    async fn log_entries(
-        &self,
-        after: LogPosition,
-        upto: LogPosition,
-        limit: u32,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        self.read(move |conn| positions::between(conn, after, upto, limit))
-            .await
-    }
-
-    async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError> {
-        self.read(move |conn| positions::room_at(conn, position)).await
-    }
-
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError> {
         self.read(move |conn| positions::missed(conn, &ask)).await
     }

@@ -1,14 +1,17 @@
 //! Finding, creating, changing, removing and listing rooms.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
+    SqliteStore,
+    append::execute,
     batch::{Batch, ROOM_COLUMNS, room_row},
     column::Seq,
-    outbox,
+    outbox, retention,
     writer::Write,
 };
-use crate::{RoomChange, RoomId, RoomRow};
+use crate::{Retention, RoomChange, RoomId, RoomRow, Rooms, StoreError, append};
 
 pub(super) fn find(conn: &Connection, name: &str) -> rusqlite::Result<Option<RoomRow>> {
     conn.prepare_cached(&format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name = ?1"))?
@@ -106,6 +109,9 @@ impl Write for Delete {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
         batch.forget_room(self.0);
+        for statement in append::sweep(self.0, &(0..u64::MAX)) {
+            execute(batch.conn, &statement)?;
+        }
         let removed = batch
             .conn
             .prepare_cached("DELETE FROM rooms WHERE id = ?1")?
@@ -131,4 +137,41 @@ pub(super) fn renew_epochs(conn: &Connection) -> rusqlite::Result<u64> {
         update.execute(params![room, RoomRow::new_epoch()])?;
     }
     Ok(rooms.len() as u64)
+}
+
+#[async_trait]
+impl Rooms for SqliteStore {
+    async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
+        let name = name.to_owned();
+        let wanted = name.clone();
+        match self.read(move |conn| find(conn, &wanted)).await? {
+            None if create => Ok(Some(self.write(Create { name, at }).await?)),
+            found => Ok(found),
+        }
+    }
+
+    async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
+        self.read(move |conn| get(conn, id)).await
+    }
+
+    async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError> {
+        let name = name.to_owned();
+        self.write(Put { name, change, at }).await
+    }
+
+    async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
+        // The history first, in bites; what follows then has little left to remove at once.
+        let limits = Retention {
+            max_entries: u64::MAX,
+            max_age_ms: 0,
+        };
+        let cutoff = i64::MAX;
+        while self.write(retention::Trim { room, limits, cutoff }).await?.more {}
+        self.write(Delete(room)).await
+    }
+
+    async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.read(move |conn| all(conn, after.as_deref(), limit)).await
+    }
 }

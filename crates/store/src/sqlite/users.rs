@@ -1,9 +1,10 @@
 //! What is remembered of users.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{batch::Batch, writer::Write};
-use crate::{ChosenStatus, UserRow};
+use super::{SqliteStore, batch::Batch, revocations, writer::Write};
+use crate::{ChosenStatus, StoreError, UserRow, Users};
 
 pub(super) fn get(conn: &Connection, user: &str) -> rusqlite::Result<Option<UserRow>> {
     const SQL: &str = "SELECT user_id, name, last_seen, status, status_text FROM users WHERE user_id = ?1";
@@ -61,5 +62,53 @@ impl Write for SetStatus {
             .prepare_cached(SQL)?
             .execute(params![self.user, self.at, self.status, self.text])?;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Users for SqliteStore {
+    async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
+        self.write(See {
+            user: user.to_owned(),
+            name: name.map(str::to_owned),
+            at: last_seen,
+        })
+        .await
+    }
+
+    async fn set_status(
+        &self,
+        user: &str,
+        status: ChosenStatus,
+        text: Option<&str>,
+        at: i64,
+    ) -> Result<(), StoreError> {
+        self.write(SetStatus {
+            user: user.to_owned(),
+            status,
+            text: text.map(str::to_owned),
+            at,
+        })
+        .await
+    }
+
+    async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
+        let ids = ids.to_vec();
+        self.read(move |conn| ids.iter().filter_map(|id| get(conn, id).transpose()).collect())
+            .await
+    }
+
+    async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
+        let user = user.to_owned();
+        self.write(revocations::Revoke { user, before }).await
+    }
+
+    async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| revocations::get(conn, &user)).await
+    }
+
+    async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
+        self.write(revocations::Forget { cutoff }).await
     }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use roomful_bus::{Bus, Hub};
 use roomful_chat::{ChatConfig, ClusterConfig, clock::ManualClock};
-use roomful_store::{Sessions as _, Store};
+use roomful_store::{Log as _, Store};
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 

@@ -43,7 +43,7 @@ impl Job for Append {
     }
 }
 
-/// The source of fencing tokens, once there is one. See [`crate::Sessions::fence`].
+/// The source of fencing tokens, once there is one. See [`crate::Log::fence`].
 #[derive(Clone, Default)]
 struct Fence(Arc<OnceLock<FencingTokens>>);
 
@@ -91,7 +91,7 @@ impl Appender {
         }
     }
 
-    /// See [`crate::Sessions::fence`].
+    /// See [`crate::Log::fence`].
     pub(in crate::postgres) fn fence(&self, tokens: FencingTokens) {
         // The first call counts.
         let _ = self.fence.0.set(tokens);

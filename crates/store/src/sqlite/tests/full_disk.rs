@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::{File, message, room, sql};
 use crate::{
-    Appended, Options, Outage, Page, Range, RoomId, Store, StoreError,
+    Appended, Log as _, Options, Outage, Page, Range, RoomId, Store as _, StoreError,
     sqlite::{SqliteStore, open},
 };
 

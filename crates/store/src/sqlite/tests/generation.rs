@@ -9,7 +9,8 @@ use rusqlite::Connection;
 
 use super::{File, message, room};
 use crate::{
-    NewSession, Options, Resume, SessionKey, SessionOwner, Sessions as _, Store as _, StoreError,
+    Log as _, NewSession, Options, Resume, Rooms as _, SessionKey, SessionOwner, Sessions as _, Store as _,
+    StoreError,
     sqlite::{SqliteStore, open},
     watermark_file::{self, Found, WatermarkFile},
 };

@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 
 use super::{SqliteStore, batch::Batch, open, writer::Write};
 use crate::{
-    Appended, EntryKind, NewEntry, Options, Outage, Page, Range, Retention, RoomId, Store, StoreError,
-    contract::Harness,
+    Appended, EntryKind, Log as _, NewEntry, Options, Outage, Page, Range, Retention, RoomId, Rooms as _,
+    Store, StoreError, contract::Harness,
 };
 
 /// One file in a folder of its own.

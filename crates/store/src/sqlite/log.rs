@@ -1,0 +1,78 @@
+//! [`Log`] for SQLite.
+
+use super::{SqliteStore, append, entries, history, positions, retention, sessions};
+use crate::{
+    AppendResult, Entry, History, Log, LogEntry, LogHead, LogPosition, NewEntry, Page, Retention, RoomId,
+    StoreError,
+};
+use async_trait::async_trait;
+use std::sync::atomic::Ordering;
+
+#[async_trait]
+impl Log for SqliteStore {
+    async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError> {
+        #[cfg(feature = "planted-bugs")]
+        let entries = crate::planted::forget_retries(entries);
+        self.counted(self.writer.append(entries).await)
+    }
+
+    async fn delete_room_with(&self, room: RoomId, control: NewEntry) -> Result<AppendResult, StoreError> {
+        self.write(append::DeleteRoom { room, control }).await
+    }
+
+    fn log_head(&self) -> LogHead {
+        LogHead {
+            epoch: self.epoch.clone(),
+            position: LogPosition(self.pos.load(Ordering::Acquire)),
+        }
+    }
+
+    async fn read_log_head(&self) -> Result<LogHead, StoreError> {
+        self.read(sessions::position).await
+    }
+
+    async fn log_entries(
+        &self,
+        after: LogPosition,
+        upto: LogPosition,
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.read(move |conn| positions::between(conn, after, upto, limit))
+            .await
+    }
+
+    async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError> {
+        self.read(move |conn| positions::room_at(conn, position)).await
+    }
+
+    async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
+        let page_bytes = self.page_bytes;
+        self.read(move |conn| history::page(conn, room, page, page_bytes))
+            .await
+    }
+
+    async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
+        self.read(move |conn| entries::get(conn, room, seq)).await
+    }
+
+    async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
+        let cutoff = now.saturating_sub(limits.max_age_ms);
+        let (mut total, mut last) = (0, RoomId::MIN);
+        loop {
+            let due = self
+                .read(move |conn| retention::due(conn, last, limits, cutoff))
+                .await?;
+            let Some(&end) = due.last() else { return Ok(total) };
+            for room in due {
+                loop {
+                    let bite = self.write(retention::Trim { room, limits, cutoff }).await?;
+                    total += bite.removed;
+                    if !bite.more {
+                        break;
+                    }
+                }
+            }
+            last = end;
+        }
+    }
+}
