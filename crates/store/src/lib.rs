@@ -33,6 +33,7 @@ mod position;
 mod postgres;
 mod queue;
 mod rows;
+mod schema;
 mod sessions;
 mod sqlite;
 mod store;
@@ -44,7 +45,9 @@ pub use notifications::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,
 };
-pub use options::{Options, Retention, check_files, check_url, new_epochs, open};
+pub use options::{
+    Options, Retention, check_files, check_url, new_epochs, open, schema_state, schema_versions,
+};
 pub use outbox::{
     DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxOptions, OutboxRetention,
     OutboxTrimmed, Outcome, Record, RecordKind, RecordState, Replay, Settled, Sink, UndeliveredReport,
@@ -55,6 +58,7 @@ pub use rows::{
     Marked, Member, MessageState, NewEntry, Page, REACTING_USERS, Range, Reactions, Rejected, Role,
     RoomChange, RoomId, RoomKind, RoomRow, Unread, UserRow,
 };
+pub use schema::{SchemaState, SchemaVersions};
 pub use sessions::{
     AppendResult, FencingTokens, LogEntry, LogHead, Missed, NewSession, Resume, Resumed, SessionKey,
     SessionOwner, Sessions, SubscribedRoom,

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{NotificationRetention, OutboxOptions, Store, StoreError};
+use crate::{NotificationRetention, OutboxOptions, SchemaState, SchemaVersions, Store, StoreError};
 
 /// How much of a room's log is kept. What exceeds either limit goes, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +49,8 @@ pub struct Options {
     pub outbox: OutboxOptions,
     /// Different reactions that one message may have.
     pub reactions: u32,
-    /// Whether this opening is a visit: a server may have the file as its own at the same time. Whether the log was restored
-    /// is not looked at then, and nothing may be appended.
+    /// Opens an existing store as a guest, beside a server that may use it at the same time. A guest never creates a
+    /// store or changes its schema, does not detect restores, and must not append.
     pub guest: bool,
     /// Connections to PostgreSQL for all but appends and the node's signs of life, which have one of their own each.
     pub pool: usize,
@@ -171,6 +171,26 @@ pub fn new_epochs(url: &str) -> Result<u64, StoreError> {
     match engine(url)? {
         Engine::Sqlite(path) => crate::sqlite::new_epochs(path),
         Engine::Postgres => crate::postgres::new_epochs(url),
+    }
+}
+
+/// Compares the schema of the store that a URL names with the one this build supports. Creates and changes nothing.
+/// Blocks.
+///
+/// # Errors
+/// [`StoreError::Setup`] and [`StoreError::Unavailable`] as with [`open`].
+pub fn schema_state(url: &str) -> Result<SchemaState, StoreError> {
+    match engine(url)? {
+        Engine::Sqlite(path) => crate::sqlite::schema_state(path),
+        Engine::Postgres => crate::postgres::schema_state(url),
+    }
+}
+
+/// The schema versions that this build supports.
+pub fn schema_versions() -> SchemaVersions {
+    SchemaVersions {
+        sqlite: crate::sqlite::connection::supported_version(),
+        postgres: crate::postgres::schema::supported_version(),
     }
 }
 

@@ -65,7 +65,7 @@ use crate::{
     ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
     Marked, Member, NewNotification, NotificationList, NotificationPage, NotificationRetention,
     NotificationsRead, Options, Outbox, Page, Posted, ReadWhich, Retention, Role, RoomChange, RoomId,
-    RoomRow, Store, StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
+    RoomRow, SchemaState, Store, StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
 };
 
 /// A store in a PostgreSQL database.
@@ -154,7 +154,11 @@ async fn start(
     recorded: watch::Sender<()>,
 ) -> Result<(Arc<Shared>, Appender, Gathered, Option<JoinHandle<()>>), StoreError> {
     let connector = Connector::new(url, &options, tokio::runtime::Handle::current())?;
-    let client = schema::prepare(&connector).await?;
+    let client = if options.guest {
+        schema::existing(&connector).await?
+    } else {
+        schema::prepare(&connector).await?
+    };
     schema::refuse_half_migrated(&client, connector.answer_timeout()).await?;
     let node = OpenNode {
         folder: options.folder.as_deref(),
@@ -201,8 +205,7 @@ pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
     let (threads, url) = (Threads::start()?, url.to_owned());
     threads.run(async move {
         let connector = Connector::new(&url, &Options::default(), tokio::runtime::Handle::current())?;
-        schema::refuse_empty(&connector).await?;
-        let client = schema::prepare(&connector).await?;
+        let client = schema::existing(&connector).await?;
         schema::refuse_half_migrated(&client, connector.answer_timeout()).await?;
         let node = OpenNode {
             folder: None,
@@ -213,6 +216,15 @@ pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
         let (log_state, rooms) = generation::open(&client, node).await?;
         nodes::forget(&client, log_state.node(), connector.answer_timeout()).await?;
         Ok(rooms.unwrap_or_default())
+    })
+}
+
+/// The state of the database's schema, see [`crate::schema_state`].
+pub(crate) fn schema_state(url: &str) -> Result<SchemaState, StoreError> {
+    let (threads, url) = (Threads::start()?, url.to_owned());
+    threads.run(async move {
+        let connector = Connector::new(&url, &Options::default(), tokio::runtime::Handle::current())?;
+        schema::state(&connector).await
     })
 }
 

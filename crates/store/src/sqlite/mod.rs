@@ -51,7 +51,7 @@ use crate::{
     ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
     Marked, Member, NewNotification, NotificationList, NotificationPage, NotificationRetention,
     NotificationsRead, Options, Outbox, OutboxOptions, Page, Posted, ReadWhich, Retention, Role, RoomChange,
-    RoomId, RoomRow, Store, StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
+    RoomId, RoomRow, SchemaState, Store, StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
 };
 
 /// A store in one SQLite file.
@@ -71,7 +71,11 @@ pub(crate) struct SqliteStore {
 pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreError> {
     let path = file(path)?;
     let metrics = Arc::new(Metrics::new());
-    let mut conn = connection::writer(path)?;
+    let mut conn = if options.guest {
+        connection::existing(path)?
+    } else {
+        connection::writer(path)?
+    };
     let watermark = if options.guest {
         None
     } else {
@@ -97,10 +101,15 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
 /// Gives new epochs to the log in the file, see [`crate::new_epochs`].
 pub(crate) fn new_epochs(path: &str) -> Result<u64, StoreError> {
     let path = file(path)?;
-    let mut conn = connection::writer(path)?;
+    let mut conn = connection::existing(path)?;
     Ok(generation::begin(&mut conn, path, true)?
         .renewed
         .unwrap_or_default())
+}
+
+/// The state of the file's schema, see [`crate::schema_state`].
+pub(crate) fn schema_state(path: &str) -> Result<SchemaState, StoreError> {
+    connection::schema_state(file(path)?)
 }
 
 fn file(path: &str) -> Result<&Path, StoreError> {

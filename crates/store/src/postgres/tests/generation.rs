@@ -265,7 +265,7 @@ fn new_epochs_are_refused_where_there_is_no_store() {
     let url = SERVER.new_database().unwrap();
     let refused = crate::new_epochs(&url);
     assert!(
-        matches!(&refused, Err(StoreError::Setup(text)) if text.contains("no store")),
+        matches!(&refused, Err(StoreError::Setup(text)) if text.contains("no store at store.url yet")),
         "{refused:?}"
     );
     let tables = SERVER.sql(

@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 
 use super::{SqliteStore, batch::Batch, open, writer::Write};
 use crate::{
-    Appended, EntryKind, NewEntry, Options, Outage, Page, Range, Retention, RoomId, Store, StoreError,
-    contract::Harness,
+    Appended, EntryKind, NewEntry, Options, Outage, Page, Range, Retention, RoomId, SchemaState, Store,
+    StoreError, contract::Harness,
 };
 
 /// One file in a folder of its own.
@@ -302,9 +302,41 @@ async fn a_file_of_a_newer_version_is_refused() {
     drop(conn);
     let refused = open(&file.path(), Options::default()).err();
     assert!(
-        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("newer version")),
+        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("has schema 99, this version supports up to 1")),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn a_guest_creates_nothing() {
+    let file = File::new();
+    let url = format!("sqlite:{}", file.path());
+    let guest = || {
+        let options = Options {
+            guest: true,
+            ..Options::default()
+        };
+        open(&file.path(), options).map(drop)
+    };
+    let missing =
+        |opened| matches!(opened, Err(StoreError::Setup(text)) if text.contains("no store at store.url yet"));
+    assert!(missing(guest()));
+    assert!(matches!(crate::new_epochs(&url), Err(StoreError::Setup(_))));
+    assert_eq!(crate::schema_state(&url), Ok(SchemaState::Missing));
+    assert_eq!(file.0.path().read_dir().unwrap().count(), 0, "no file, no folder");
+    // An empty file is an empty database to SQLite.
+    std::fs::create_dir(Path::new(&file.path()).parent().unwrap()).unwrap();
+    std::fs::write(file.path(), "").unwrap();
+    assert!(missing(guest()));
+    let conn = Connection::open(file.path()).unwrap();
+    let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
+        row.get::<_, i64>(0)
+    });
+    assert_eq!(tables, Ok(0));
+    drop(conn);
+    file.store().close().await;
+    assert_eq!(crate::schema_state(&url), Ok(SchemaState::Current { version: 1 }));
+    assert_eq!(guest(), Ok(()));
 }
 
 #[test]
