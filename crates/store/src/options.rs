@@ -52,6 +52,8 @@ pub struct Options {
     /// Opens an existing store as a guest, beside a server that may use it at the same time. A guest never creates a
     /// store or changes its schema, does not detect restores, and must not append.
     pub guest: bool,
+    /// SQLite: time within which deleted text leaves the write-ahead log.
+    pub erase_within: Duration,
     /// Connections to PostgreSQL for all but appends and the node's signs of life, which have one of their own each.
     pub pool: usize,
     /// How long PostgreSQL may take for one statement, or a lock, before the call is given up.
@@ -79,6 +81,7 @@ impl Default for Options {
             outbox: OutboxOptions::default(),
             reactions: 20,
             guest: false,
+            erase_within: Duration::from_secs(5),
             pool: 8,
             statement_timeout: Duration::from_secs(5),
             node_timeout: Duration::from_secs(15),

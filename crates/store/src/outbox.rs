@@ -4,9 +4,10 @@
 //! is the caller's business; here are the records, when each is due, and what became of it.
 
 use async_trait::async_trait;
+use rand::RngExt as _;
 use tokio::sync::watch;
 
-use crate::{RoomId, StoreError};
+use crate::{RoomId, RoomRow, StoreError};
 
 /// What a record tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +59,13 @@ impl Default for OutboxOptions {
             last_check_ms: 30_000,
             members_max: 1_000,
         }
+    }
+}
+
+impl OutboxOptions {
+    /// Whether any sink wants records of this kind.
+    pub(crate) fn wants(&self, kind: RecordKind) -> bool {
+        self.sinks.iter().any(|sink| sink.kinds.contains(&kind))
     }
 }
 
@@ -119,8 +127,8 @@ pub struct Record {
     pub user_name: Option<String>,
     /// The author's key for the message.
     pub client_id: Option<String>,
-    /// The member whom the message did not reach.
-    pub recipient: Option<String>,
+    /// The members who have not acknowledged the message, by id.
+    pub recipients: Vec<String>,
     /// The message's body as it was appended.
     pub body: Option<String>,
 }
@@ -227,6 +235,8 @@ pub struct OutboxCount {
     pub state: RecordState,
     /// How many.
     pub records: u64,
+    /// About how many bytes they take.
+    pub bytes: u64,
 }
 
 /// Which dead records to try again.
@@ -238,15 +248,129 @@ pub enum Replay {
     Id(String),
 }
 
-/// How long records are kept.
+/// How long and how many records are kept.
+///
+/// Beyond a limit the outbox removes delivered records first, then dead ones, then pending `message.undelivered`, the
+/// oldest of each first. Of the other pending records it removes the oldest of those users who have the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxRetention {
-    /// Milliseconds for delivered ones.
+    /// Milliseconds for delivered records.
     pub delivered_ms: i64,
-    /// Milliseconds for dead ones.
+    /// Milliseconds for dead records.
     pub dead_ms: i64,
-    /// Records in all. Beyond, the delivered go first, then the dead, then those that wait; the oldest of each first.
+    /// Records in all.
     pub records: u64,
+    /// Bytes in all, about.
+    pub bytes: u64,
+}
+
+impl OutboxRetention {
+    /// How long the records of each settled state are kept, in milliseconds.
+    pub(crate) fn settled(self) -> [(RecordState, i64); 2] {
+        [
+            (RecordState::Delivered, self.delivered_ms),
+            (RecordState::Dead, self.dead_ms),
+        ]
+    }
+}
+
+/// What a limit of the outbox counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measure {
+    Records,
+    Bytes,
+}
+
+impl Measure {
+    pub(crate) const ALL: [Self; 2] = [Self::Records, Self::Bytes];
+
+    /// What one record counts, as SQL.
+    pub(crate) fn column(self) -> &'static str {
+        match self {
+            Self::Records => "1",
+            Self::Bytes => "bytes",
+        }
+    }
+
+    pub(crate) fn limit(self, keep: OutboxRetention) -> u64 {
+        match self {
+            Self::Records => keep.records,
+            Self::Bytes => keep.bytes,
+        }
+    }
+}
+
+/// The records that a full outbox removes before it cuts users' shares, as SQL conditions; and whether they are settled.
+pub(crate) const EVICTION_ORDER: [(&str, bool); 3] = [
+    ("state = 1", true),
+    ("state = 2", true),
+    ("state = 0 AND kind = 1", false),
+];
+
+/// How much each user has to give up so that all shares together fit into `limit`. Shares are cut to one level: nobody
+/// loses anything who has less than others keep.
+pub(crate) fn excess_by_user<U>(mut shares: Vec<(U, u64)>, limit: u64) -> Vec<(U, u64)> {
+    shares.sort_by_key(|(_, share)| *share);
+    let (mut left, mut users) = (limit, shares.len() as u64);
+    let mut excess = Vec::new();
+    for (user, share) in shares {
+        // Those before have less than an equal part of the limit, so the rest is for those that follow.
+        let level = left / users.max(1);
+        let kept = share.min(level);
+        (left, users) = (left - kept, users - 1);
+        if share > kept {
+            excess.push((user, share - kept));
+        }
+    }
+    excess
+}
+
+/// What a record holds besides its kind and time.
+#[derive(Default)]
+pub(crate) struct RecordContent<'a> {
+    pub(crate) room_id: Option<RoomId>,
+    pub(crate) room: Option<&'a str>,
+    pub(crate) epoch: Option<&'a str>,
+    pub(crate) seq: Option<u64>,
+    pub(crate) user_id: Option<&'a str>,
+    pub(crate) user_name: Option<&'a str>,
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) recipients: &'a [String],
+    pub(crate) body: Option<&'a str>,
+}
+
+impl<'a> RecordContent<'a> {
+    pub(crate) fn of_room(room: &'a RoomRow) -> Self {
+        Self {
+            room_id: Some(room.id),
+            room: Some(&room.name),
+            epoch: Some(&room.epoch),
+            ..Self::default()
+        }
+    }
+
+    /// About the bytes that the record takes in a table and its indexes.
+    pub(crate) fn bytes(&self) -> u64 {
+        const ROW: usize = 200;
+        const RECIPIENT: usize = 60;
+        let texts = [
+            self.room,
+            self.epoch,
+            self.user_id,
+            self.user_name,
+            self.client_id,
+            self.body,
+        ];
+        let texts: usize = texts.into_iter().flatten().map(str::len).sum();
+        // A recipient is in the table and in its index.
+        let recipients = self.recipients.iter().map(|user| RECIPIENT + 2 * user.len());
+        (ROW + texts + recipients.sum::<usize>()) as u64
+    }
+}
+
+/// An id with 128 random bits.
+pub(crate) fn new_record_id() -> String {
+    format!("evt_{:032x}", rand::rng().random::<u128>())
 }
 
 /// What [`Outbox::trim`] removed.
@@ -265,7 +389,7 @@ pub trait Outbox: Send + Sync {
     fn changes(&self) -> watch::Receiver<()>;
 
     /// Writes records of what happened outside of the log, and remembers who is online.
-    async fn record(&self, happenings: Vec<LifecycleEvent>) -> Result<(), StoreError>;
+    async fn record(&self, events: Vec<LifecycleEvent>) -> Result<(), StoreError>;
 
     /// Users of whom it was told that they are online, the first ones by name after `after`, `limit` at most.
     async fn online(&self, after: &str, limit: u32) -> Result<Vec<OnlineUser>, StoreError>;
@@ -286,7 +410,7 @@ pub trait Outbox: Send + Sync {
 
     /// Writes the records that looks came to. After the first look a message is due for the last one; after that it is
     /// done with. Answers how many members got a record.
-    async fn report_undelivered(&self, alerts: Vec<UndeliveredReport>) -> Result<u64, StoreError>;
+    async fn report_undelivered(&self, reports: Vec<UndeliveredReport>) -> Result<u64, StoreError>;
 
     /// Records in a state, or all, the newest first.
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError>;
@@ -299,4 +423,22 @@ pub trait Outbox: Send + Sync {
 
     /// Removes what is over its time or too much, in small commits.
     async fn trim(&self, keep: OutboxRetention, now: i64) -> Result<OutboxTrimmed, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_cut_to_one_level() {
+        let excess = |shares: &[(&'static str, u64)], limit| excess_by_user(shares.to_vec(), limit);
+        assert_eq!(excess(&[("a", 10), ("b", 20)], 30), []);
+        assert_eq!(excess(&[("a", 10), ("b", 900), ("c", 30)], 100), [("b", 840)]);
+        assert_eq!(
+            excess(&[("a", 90), ("b", 900), ("c", 10)], 100),
+            [("a", 45), ("b", 855)]
+        );
+        assert_eq!(excess(&[("a", 5), ("b", 5)], 0), [("a", 5), ("b", 5)]);
+        assert_eq!(excess(&[], 0), []);
+    }
 }

@@ -263,14 +263,27 @@ CREATE TABLE outbox (
     user_id text COLLATE "C",
     user_name text COLLATE "C",
     client_id text COLLATE "C",
-    -- The member who has not acknowledged the message.
-    recipient text COLLATE "C",
-    body text COLLATE "C"
+    body text COLLATE "C",
+    -- About the bytes that the record takes, for limits and fair shares.
+    bytes bigint NOT NULL
 );
 CREATE INDEX outbox_pending ON outbox (sink, due_at) WHERE state = 0;
 CREATE INDEX outbox_settled ON outbox (state, due_at) WHERE state <> 0;
 CREATE INDEX outbox_id ON outbox (id);
-CREATE INDEX outbox_recipient ON outbox (room_id, recipient) WHERE state = 0 AND recipient IS NOT NULL;
+-- Finds the records of a message that is edited, deleted or acknowledged.
+CREATE INDEX outbox_message ON outbox (room_id, seq) WHERE seq IS NOT NULL;
+-- Counts records and bytes without reading the records.
+CREATE INDEX outbox_size ON outbox (sink, state, bytes);
+
+-- The members who have not acknowledged the message of a record, so that its body is stored once for all of them.
+CREATE TABLE outbox_recipients (
+    record bigint NOT NULL REFERENCES outbox (n) ON DELETE CASCADE,
+    user_id text COLLATE "C" NOT NULL,
+    room_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (record, user_id)
+);
+CREATE INDEX outbox_recipients_user ON outbox_recipients (room_id, user_id, seq);
 
 -- The node that delivers a sink's records. One at a time, which keeps their order; another node takes an expired lease.
 CREATE TABLE sink_leases (

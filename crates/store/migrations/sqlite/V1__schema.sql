@@ -225,15 +225,28 @@ CREATE TABLE outbox (
     user_id TEXT,
     user_name TEXT,
     client_id TEXT,
-    -- The member who has not acknowledged the message.
-    recipient TEXT,
-    body TEXT
+    body TEXT,
+    -- About the bytes that the record takes, for limits and fair shares.
+    bytes INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX outbox_pending ON outbox (sink, due_at) WHERE state = 0;
 CREATE INDEX outbox_settled ON outbox (state, due_at) WHERE state <> 0;
 CREATE INDEX outbox_id ON outbox (id);
-CREATE INDEX outbox_recipient ON outbox (room_id, recipient) WHERE state = 0 AND recipient IS NOT NULL;
+-- Finds the records of a message that is edited, deleted or acknowledged.
+CREATE INDEX outbox_message ON outbox (room_id, seq) WHERE seq IS NOT NULL;
+-- Counts records and bytes without reading the records.
+CREATE INDEX outbox_size ON outbox (sink, state, bytes);
+
+-- The members who have not acknowledged the message of a record, so that its body is stored once for all of them.
+CREATE TABLE outbox_recipients (
+    record INTEGER NOT NULL REFERENCES outbox (n) ON DELETE CASCADE,
+    user_id TEXT NOT NULL,
+    room_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (record, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outbox_recipients_user ON outbox_recipients (room_id, user_id, seq);
 
 -- Messages whose acknowledgements are to be checked.
 CREATE TABLE delivery_checks (

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Harness, Outcome, message, room, say};
 use crate::{
-    DeliveryCheck, EntryKind, LifecycleEvent, OnlineUser, Options, Outbox, OutboxCount, OutboxOptions,
-    OutboxRetention, OutboxTrimmed, Outcome as Fate, Record, RecordKind, RecordState, Replay, RoomId,
-    Settled, Sink, Store, StoreError, UndeliveredReport,
+    DeliveryCheck, EntryKind, LifecycleEvent, OnlineUser, Options, Outbox, OutboxOptions, OutboxRetention,
+    OutboxTrimmed, Outcome as Fate, Record, RecordKind, RecordState, Replay, RoomId, Settled, Sink, Store,
+    StoreError, UndeliveredReport,
 };
 
 fn sink(name: &str, kinds: &[RecordKind]) -> Sink {
@@ -231,12 +231,12 @@ pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) 
         "it is over"
     );
     assert_eq!(looks(&store, 9_999).await?, []);
-    let told = due(&store, "all").await?;
-    let told: Vec<_> = told
+    let recorded = due(&store, "all").await?;
+    let recorded: Vec<_> = recorded
         .iter()
-        .map(|record| (record.recipient.as_deref(), record.at))
+        .map(|record| (record.recipients.join(" "), record.at))
         .collect();
-    assert_eq!(told, [(Some("bob"), 1_000), (Some("cy"), 1_000)]);
+    assert_eq!(recorded, [("bob".into(), 1_000), ("cy".into(), 1_000)]);
 
     crowd(&*store, room.id, &["eve"]).await?;
     say(&*store, room.id, "ann", &["2"]).await?;
@@ -349,23 +349,137 @@ pub async fn what_is_too_old_or_too_much_goes(harness: &dyn Harness) -> Outcome 
         delivered_ms: 100,
         dead_ms: 1_000,
         records: 100,
+        bytes: u64::MAX,
     };
     let removed = |settled, pending| OutboxTrimmed { settled, pending };
     assert_eq!(outbox(&store)?.trim(keep, 2_100).await?, removed(0, 0));
     assert_eq!(outbox(&store)?.trim(keep, 2_101).await?, removed(1, 0));
     let keep = OutboxRetention { records: 2, ..keep };
     assert_eq!(outbox(&store)?.trim(keep, 2_101).await?, removed(2, 1));
-    let left = [OutboxCount {
-        sink: "all".into(),
-        state: RecordState::Pending,
-        records: 2,
-    }];
-    assert_eq!(outbox(&store)?.counts().await?, left);
+    let left = outbox(&store)?.counts().await?;
+    let left: Vec<_> = left.iter().map(|count| (count.state, count.records)).collect();
+    assert_eq!(left, [(RecordState::Pending, 2)]);
     let left: Vec<_> = due(&store, "all")
         .await?
         .into_iter()
         .map(|record| record.seq)
         .collect();
     assert_eq!(left, [Some(4), Some(5)], "the oldest go first");
+    Ok(())
+}
+
+pub async fn one_record_names_all_who_have_not_acknowledged(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(with(vec![sink("all", &[RecordKind::MessageUndelivered])]));
+    let room = room(&*store, "a").await?;
+    crowd(&*store, room.id, &["ann", "bob", "cy"]).await?;
+    say(&*store, room.id, "ann", &["1"]).await?;
+    let report = UndeliveredReport {
+        room: room.id,
+        seq: 1,
+        last: true,
+        users: vec!["bob".into(), "cy".into()],
+    };
+    assert_eq!(outbox(&store)?.report_undelivered(vec![report]).await?, 2);
+    let records = due(&store, "all").await?;
+    assert_eq!(records.len(), 1, "the message is stored once");
+    assert_eq!(records[0].recipients, ["bob", "cy"]);
+    // Each acknowledgement takes its member off; the last one takes the record back.
+    store.mark_read(room.id, "bob", 1, 1_001).await?;
+    assert_eq!(due(&store, "all").await?[0].recipients, ["cy"]);
+    store.mark_room_delivered(room.id, "cy", 1).await?;
+    assert_eq!(due(&store, "all").await?, []);
+    Ok(())
+}
+
+pub async fn a_deleted_message_leaves_the_outbox(harness: &dyn Harness) -> Outcome {
+    let store = all(harness);
+    let (a, b) = (room(&*store, "a").await?, room(&*store, "b").await?);
+    crowd(&*store, a.id, &["ann", "bob"]).await?;
+    say(&*store, a.id, "ann", &["1", "2"]).await?;
+    say(&*store, b.id, "ann", &["3"]).await?;
+    let report = UndeliveredReport {
+        room: a.id,
+        seq: 1,
+        last: true,
+        users: vec!["bob".into()],
+    };
+    outbox(&store)?.report_undelivered(vec![report]).await?;
+    let created = due(&store, "all").await?;
+    let of_one = created
+        .iter()
+        .filter(|record| record.body.as_deref() == Some("1"));
+    let settled = of_one.map(|record| record.n).next().unwrap_or_default();
+    settle(&store, settled, Fate::Dead { error: "no".into() }, 2_000).await?;
+    let mut deletion = message(a.id, "ann", None, "{}");
+    (deletion.kind, deletion.target) = (EntryKind::Delete, Some(1));
+    // Also one that is sent and deleted at once.
+    let mut at_once = deletion.clone();
+    at_once.target = Some(4);
+    store
+        .append(vec![deletion, message(a.id, "ann", None, "4"), at_once])
+        .await?;
+    let bodies = async || -> Result<Vec<_>, StoreError> {
+        let records = outbox(&store)?.list(None, 100).await?;
+        let mut bodies: Vec<_> = records.into_iter().filter_map(|record| record.body).collect();
+        bodies.sort();
+        Ok(bodies)
+    };
+    assert_eq!(bodies().await?, ["2", "3"]);
+    store.delete_room(a.id).await?;
+    assert_eq!(bodies().await?, ["3"]);
+    Ok(())
+}
+
+pub async fn a_full_outbox_cuts_the_largest_shares(harness: &dyn Harness) -> Outcome {
+    let store = all(harness);
+    let room = room(&*store, "a").await?;
+    crowd(&*store, room.id, &["ann", "bob", "cy"]).await?;
+    for record in due(&store, "all").await? {
+        settle(&store, record.n, Fate::Delivered, 1).await?;
+    }
+    say(&*store, room.id, "bob", &["b1", "b2"]).await?;
+    say(&*store, room.id, "ann", &["a1", "a2", "a3", "a4", "a5", "a6"]).await?;
+    let report = UndeliveredReport {
+        room: room.id,
+        seq: 1,
+        last: true,
+        users: vec!["ann".into(), "cy".into()],
+    };
+    outbox(&store)?.report_undelivered(vec![report]).await?;
+    let bytes = outbox(&store)?
+        .counts()
+        .await?
+        .iter()
+        .map(|count| count.bytes)
+        .sum::<u64>();
+    assert!((1_000..10_000).contains(&bytes), "{bytes} bytes");
+    let keep = OutboxRetention {
+        delivered_ms: 1_000_000,
+        dead_ms: 1_000_000,
+        records: 5,
+        bytes: u64::MAX,
+    };
+    let trimmed = outbox(&store)?.trim(keep, 2_000).await?;
+    assert_eq!(
+        (trimmed.settled, trimmed.pending),
+        (1, 4),
+        "the undelivered one, and three of ann's"
+    );
+    let left = async || -> Result<Vec<_>, StoreError> {
+        let records = due(&store, "all").await?;
+        Ok(records.into_iter().filter_map(|record| record.body).collect())
+    };
+    assert_eq!(left().await?, ["b1", "b2", "a4", "a5", "a6"]);
+    let keep = OutboxRetention {
+        records: 100,
+        bytes: bytes / 3,
+        ..keep
+    };
+    assert!(
+        outbox(&store)?.trim(keep, 2_000).await?.pending > 0,
+        "bytes are a limit, too"
+    );
+    assert!(!left().await?.is_empty());
+    assert_eq!(outbox(&store)?.trim(keep, 2_000).await?, OutboxTrimmed::default());
     Ok(())
 }

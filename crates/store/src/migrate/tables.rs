@@ -77,7 +77,7 @@ macro_rules! table {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLES: [Table; 19] = [
+pub(super) static TABLES: [Table; 20] = [
     table!("rooms", Some("id"), [Int "id"], Text "name", Text "epoch", Int "head", Int "first", Int "swept",
         Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_at"),
     table!("entries", None, [Int "room_id", Int "seq"], Int "kind", Int "at", Int "position", Int "target",
@@ -100,7 +100,8 @@ pub(super) static TABLES: [Table; 19] = [
     table!("session_rooms", None, [Int "session_id", Int "room_id"], Int "after", Int "membership"),
     table!("outbox", Some("n"), [Int "n"], Text "id", Text "sink", Int "kind", Int "at", Int "state",
         Int "attempts", Int "due_at", Text "last_error", Int "room_id", Text "room", Text "epoch", Int "seq",
-        Text "user_id", Text "user_name", Text "client_id", Text "recipient", Text "body"),
+        Text "user_id", Text "user_name", Text "client_id", Text "body", Int "bytes"),
+    table!("outbox_recipients", None, [Int "record", Text "user_id"], Int "room_id", Int "seq"),
     table!("delivery_checks", None, [Int "room_id", Int "seq"], Int "due_at", Int "is_last"),
     table!("reported_recipients", None, [Int "room_id", Int "seq", Text "user_id"]),
     table!("online_users", None, [Text "user_id"], Text "user_name", Int "since"),

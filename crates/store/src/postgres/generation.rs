@@ -198,6 +198,18 @@ impl LogState {
         self.file.lock().take();
     }
 
+    /// Fails if the node's file in its data folder was removed.
+    pub(super) async fn check_file(&self) -> Result<(), Outage> {
+        let path = self.file.lock().as_ref().map(|file| file.path().to_owned());
+        let Some(path) = path else { return Ok(()) };
+        let exists = tokio::task::spawn_blocking(move || path.exists()).await;
+        if exists.unwrap_or(false) {
+            return Ok(());
+        }
+        let gone = "the watermark file in the data folder was removed; restart the server";
+        Err(Outage::Io(gone.into()))
+    }
+
     /// Whether an append may continue from the stored state.
     pub(super) fn matches(&self, stored: &StoredState) -> bool {
         self.guest || judge(&self.remembered.lock(), stored) == Verdict::Continues

@@ -210,7 +210,7 @@ async fn move_mark(
     now: &str,
     options: &OutboxOptions,
 ) -> Result<Option<Moved>, Failure> {
-    let takes_back = outbox::wants(options, crate::RecordKind::MessageUndelivered);
+    let takes_back = options.wants(crate::RecordKind::MessageUndelivered);
     if takes_back {
         conn.begin().await?;
     }

@@ -7,7 +7,8 @@ pub(super) async fn beat(conn: &Conn, log_state: &LogState) -> Result<(), Failur
     const SQL: &str = "UPDATE health_probe SET writes = writes + 1
         RETURNING (SELECT l.identity FROM log_head l WHERE l.id = 1)";
     let row = conn.one(SQL, &[]).await?;
-    Ok(log_state.check_identity(&row.text(0)?)?)
+    log_state.check_identity(&row.text(0)?)?;
+    Ok(log_state.check_file().await?)
 }
 
 /// The database's time, in milliseconds since 1970.

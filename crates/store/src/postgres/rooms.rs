@@ -7,13 +7,14 @@ use tokio_postgres::Row;
 use super::{
     conn::{Conn, Step},
     failure::Failure,
-    outbox::{self, Facts, Recorded},
+    outbox::{self, Recorded},
     value::{Columns as _, num, text},
 };
 use crate::{
     OutboxOptions, RecordKind, RoomChange, RoomId, RoomRow,
     append::{self, RoomBounds},
     numbers::Numbered as _,
+    outbox::RecordContent,
     rows,
 };
 
@@ -235,6 +236,7 @@ pub(super) async fn lock_to_remove(conn: &Conn, id: RoomId) -> Result<bool, Fail
 /// Deletes a room that is locked, with all that belongs to it.
 pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
     let rest = [
+        outbox::ROOM_DELETED,
         "DELETE FROM delivery_checks WHERE room_id = $1",
         "DELETE FROM rooms WHERE id = $1",
     ];
@@ -264,7 +266,7 @@ async fn created(conn: &Conn, room: &RoomRow, options: &OutboxOptions) -> Result
         options,
         RecordKind::RoomCreated,
         room.created_at,
-        &Facts::of_room(room),
+        &RecordContent::of_room(room),
     );
     outbox::write(conn, recorded).await
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params, types::ToSqlOutput}
 
 use super::{batch::Batch, column::Seq, outbox, rooms, writer::Write};
 use crate::{
-    AppendResult, NewEntry, Rejected, RoomId,
+    AppendResult, EntryKind, NewEntry, Rejected, RoomId,
     append::{DedupKey, DedupRecord, Loaded, Param, Plan, Statement, Target, Touched, mutation},
     group_commit::{Job, Weight},
 };
@@ -59,6 +59,7 @@ pub(super) fn append(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite
     batch.take_back(plan);
     for new in &new {
         outbox::appended(batch, new.entry, new.seq)?;
+        batch.erased |= new.entry.kind == EntryKind::Delete;
     }
     Ok(results)
 }

@@ -29,6 +29,8 @@ pub(super) struct Batch<'c> {
     pub(super) outbox: &'c OutboxOptions,
     /// True once something was written to the outbox.
     pub(super) recorded: bool,
+    /// True once text was deleted that must leave the disk.
+    pub(super) erased: bool,
     /// The newest position, once an append has asked for it.
     position: Option<LogPosition>,
     rooms: HashMap<RoomId, RoomBounds>,
@@ -59,6 +61,7 @@ impl<'c> Batch<'c> {
             reactions: options.reactions,
             outbox: &options.outbox,
             recorded: false,
+            erased: false,
             position: None,
             rooms: HashMap::new(),
         }

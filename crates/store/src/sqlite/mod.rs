@@ -18,6 +18,7 @@ mod batch;
 mod column;
 pub(crate) mod connection;
 mod entries;
+mod eraser;
 mod failure;
 mod generation;
 mod history;
@@ -39,25 +40,30 @@ mod users;
 mod writer;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
 };
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use self::{readers::Readers, writer::Writer};
+use self::{eraser::Eraser, readers::Readers, writer::Writer};
 use crate::{
     ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
     Marked, Member, NewNotification, NotificationList, NotificationPage, NotificationRetention,
-    NotificationsRead, Options, Outbox, OutboxOptions, Page, Posted, ReadWhich, Retention, Role, RoomChange,
-    RoomId, RoomRow, SchemaState, Store, StoreError, Undelivered, Unread, UserRow, metrics::Metrics,
+    NotificationsRead, Options, Outage, Outbox, OutboxOptions, Page, Posted, ReadWhich, Retention, Role,
+    RoomChange, RoomId, RoomRow, SchemaState, Store, StoreError, Undelivered, Unread, UserRow,
+    metrics::Metrics, watermark_file,
 };
 
 /// A store in one SQLite file.
 pub(crate) struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    path: PathBuf,
+    /// Tells the file that was opened from one that takes its place.
+    file_identity: String,
+    eraser: Eraser,
     metrics: Arc<Metrics>,
     page_bytes: usize,
     notifications: NotificationRetention,
@@ -84,11 +90,23 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
     let crate::LogHead { epoch, position } =
         sessions::position(&conn).map_err(|error| failure::from_sqlite(&error))?;
     let pos = Arc::new(AtomicU64::new(position.0));
-    let writer = Writer::start(conn, watermark, &options, metrics.clone(), Arc::clone(&pos))?;
+    let (eraser, erasures) = Eraser::start(path, &options)?;
+    let writer = Writer::start(
+        conn,
+        watermark,
+        &options,
+        metrics.clone(),
+        Arc::clone(&pos),
+        erasures,
+    )?;
     let readers = Readers::start(path, &options)?;
+    let metadata = std::fs::metadata(path).map_err(|error| connection::setup(path, &error))?;
     Ok(SqliteStore {
         writer,
         readers,
+        path: path.to_owned(),
+        file_identity: watermark_file::identity(&metadata),
+        eraser,
         metrics,
         page_bytes: options.page_bytes,
         notifications: options.notifications,
@@ -468,7 +486,20 @@ impl Store for SqliteStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.write(probe::Beat).await?;
-        self.read(probe::read).await.map(drop)
+        let (path, identity) = (self.path.clone(), self.file_identity.clone());
+        let in_place = self
+            .read(move |conn| {
+                probe::read(conn)?;
+                // An open file outlives its removal, and what is written to it is lost.
+                let metadata = std::fs::metadata(path);
+                Ok(metadata.is_ok_and(|metadata| watermark_file::identity(&metadata) == identity))
+            })
+            .await?;
+        if in_place {
+            return Ok(());
+        }
+        let gone = "the database file was removed or replaced; put it back and restart the server";
+        self.counted(Err(Outage::Io(gone.into()).into()))
     }
 
     fn outbox(&self) -> Option<&dyn Outbox> {
@@ -476,8 +507,9 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        // The writer's connection goes last, since a reader's can't tidy the write-ahead log away.
+        // Writing connections close last: a reader's cannot remove the write-ahead log.
         self.readers.close().await;
         self.writer.close().await;
+        self.eraser.ended().await;
     }
 }

@@ -345,6 +345,7 @@ impl Write for Trim {
                 .prepare_cached("DELETE FROM notifications WHERE key = ?1")?
                 .execute([key])?;
             removed += 1;
+            batch.erased = true;
         }
         Ok(Trimmed { removed, more: true })
     }

@@ -57,8 +57,10 @@ impl Write for Trim {
         let first = young(conn, self.room, room.row.first, end, self.cutoff)?;
         room.keep_from(first);
         let removed = batch::sweep(conn, room, BITE)?;
+        let (swept, kept_from, head) = (room.swept, room.row.first, room.row.head);
+        batch.erased |= removed > 0;
         // All that it looked at was too old: there may be more of it behind.
-        let more = room.swept < room.row.first || (first == end && end <= room.row.head);
+        let more = swept < kept_from || (first == end && end <= head);
         Ok(Trimmed { removed, more })
     }
 }

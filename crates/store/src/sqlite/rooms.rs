@@ -106,6 +106,8 @@ impl Write for Delete {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
         batch.forget_room(self.0);
+        batch.erased = true;
+        outbox::room_deleted(batch.conn, self.0)?;
         let removed = batch
             .conn
             .prepare_cached("DELETE FROM rooms WHERE id = ?1")?

@@ -110,6 +110,10 @@ pub(super) struct OpenNodeFile {
 }
 
 impl OpenNodeFile {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Rewrites the file for another generation.
     pub(super) fn write(
         &mut self,

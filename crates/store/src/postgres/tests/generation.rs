@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{SERVER, message};
 use crate::{
-    Appended, LogHead, NewEntry, NewSession, Options, Resume, RoomId, SessionKey, Store, StoreError,
+    Appended, LogHead, NewEntry, NewSession, Options, Outage, Resume, RoomId, SessionKey, Store, StoreError,
 };
 
 const SESSION: SessionKey = SessionKey([7; 16]);
@@ -273,4 +273,18 @@ fn new_epochs_are_refused_where_there_is_no_store() {
         "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'",
     );
     assert_eq!(tables.unwrap().trim(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_missing_data_folder_fails_the_check() {
+    let world = World::new();
+    let node = world.node(0);
+    node.check().await.unwrap();
+    std::fs::remove_dir_all(world.folders[0].path()).unwrap();
+    let failed = node.check().await;
+    assert!(
+        matches!(&failed, Err(StoreError::Unavailable(Outage::Io(text))) if text.contains("data folder")),
+        "{failed:?}"
+    );
+    node.close().await;
 }

@@ -45,6 +45,7 @@ impl Harness for File {
     }
 }
 
+mod erasure;
 mod full_disk;
 mod generation;
 
