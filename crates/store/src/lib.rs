@@ -1,20 +1,22 @@
-//! The durable log: rooms, their entries, members and read marks; and users' notifications.
+//! The durable log: rooms, entries, members and marks; users' notifications; sessions; the outbox.
 //!
-//! [`Store`] is the seam, [`open`] picks the engine by the scheme of a URL. What an entry's body means is the
-//! caller's business: nothing here reads it. Only this crate knows SQL.
+//! [`Store`] is the interface; [`open`] chooses the engine by the scheme of a URL. Only this crate knows
+//! SQL. It does not parse the bodies of entries.
 //!
 //! | read | for |
 //! |---|---|
-//! | `store` | the trait: what each call promises |
-//! | `rows`, `notifications` | the values that go in and come out |
-//! | `error` | what can go wrong, and whether to retry |
-//! | `options` | every bound, and [`open`] |
-//! | `outbox` | records for sinks outside, written with their causes |
-//! | `sqlite` | the embedded engine: one writer thread with group commit, a few readers |
-//! | `postgres` | the engine for several nodes: appends in flights, all else on a pool |
-//! | `migrate` | from SQLite to PostgreSQL, with all that clients know |
-//! | `numbers`, `known`, `tail`, `beside`, `queue`, `metrics` | what the engines share |
-//! | `contract` | the suite every engine has to pass |
+//! | `store`, `sessions` | the traits: what each call guarantees |
+//! | `rows`, `notifications`, `position` | the values of calls |
+//! | `error` | errors, and whether to retry |
+//! | `options` | options and limits, and [`open`] |
+//! | `outbox` | records for sinks, written with their causes |
+//! | `append`, `group_commit` | the rules of an append, and the batches of writes, for both engines |
+//! | `sqlite` | the embedded engine: one writer thread, a few readers |
+//! | `postgres` | the engine for several nodes |
+//! | `migrate` | migration from SQLite to PostgreSQL |
+//! | `schema` | schema versions, and who may write a schema |
+//! | `watermark_file`, `numbers`, `queue`, `metrics` | parts that the engines share |
+//! | `contract` | the test suite of every engine |
 
 mod append;
 #[cfg(any(test, feature = "contract"))]

@@ -1,4 +1,4 @@
-//! Connections that may be taken up again after they were lost, and what they missed meanwhile.
+//! Sessions: connections that a client can resume after losing them, and the entries that it missed.
 
 use std::sync::Arc;
 
@@ -6,48 +6,48 @@ use async_trait::async_trait;
 
 use crate::{Appended, Entry, LogPosition, NewEntry, Rejected, RoomId, RoomRow, StoreError};
 
-/// What a session is found by: a hash of the secret that its client holds.
+/// Key of a session: a hash of the secret that its client holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionKey(pub [u8; 16]);
 
-/// The connection that owns a session: a number that is unique among the connections of this process. Other processes may
-/// use the same numbers; the store tells them apart.
+/// The connection that owns a session: a number that is unique among the connections of this process. Other
+/// processes may use the same numbers; the store tells them apart.
 pub type SessionOwner = u64;
 
-/// A session that begins.
+/// A new session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSession {
     /// Its key.
     pub key: SessionKey,
-    /// The connection that has it.
+    /// The connection that owns it.
     pub owner: SessionOwner,
-    /// The connection's public id, which it keeps over recoveries.
+    /// Public id of the connection, which recoveries keep.
     pub sid: String,
-    /// Whose it is.
+    /// The user.
     pub user_id: String,
-    /// When it began.
+    /// Time of the connection.
     pub at: i64,
 }
 
-/// Who wants a session back, and on which terms.
+/// A request to resume a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
     /// The session.
     pub key: SessionKey,
-    /// The connection that will have it.
+    /// The connection that will own it.
     pub owner: SessionOwner,
-    /// Who asks.
+    /// The user who asks.
     pub user_id: String,
-    /// A session that was lost before this time is gone.
+    /// Sessions that were lost before this time have expired.
     pub lost_since: i64,
 }
 
-/// A session that was given back.
+/// A resumed session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resumed {
-    /// The public id that it had.
+    /// Its public id.
     pub sid: String,
-    /// The rooms that it is subscribed to.
+    /// The rooms it is subscribed to.
     pub rooms: Vec<SubscribedRoom>,
 }
 
@@ -56,7 +56,7 @@ pub struct Resumed {
 pub struct SubscribedRoom {
     /// The room.
     pub room: RoomRow,
-    /// The newest entry when it subscribed: what came later is for it.
+    /// The newest entry when it subscribed. The session receives later ones.
     pub after: u64,
 }
 
@@ -89,52 +89,54 @@ pub struct LogEntry {
     pub entry: Entry,
 }
 
-/// What a session asks for when it comes back.
+/// The entries that a resumed session asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missed {
     /// Its rooms, each with the newest entry when it subscribed.
     pub rooms: Vec<(RoomId, u64)>,
-    /// The position up to which it has everything.
+    /// The session has everything up to this position.
     pub after: LogPosition,
-    /// The position up to which it wants everything.
+    /// It asks for everything up to this position.
     pub upto: LogPosition,
-    /// The most entries that it may be given.
+    /// Maximum number of entries.
     pub most: usize,
-    /// The most bytes of bodies that it may be given.
+    /// Maximum bytes of bodies.
     pub most_bytes: usize,
 }
 
 /// Answers the fencing token of this process's lease, or `None` once the lease has ended.
 pub type FencingTokens = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
-/// The part of a store that lets a lost connection be taken up again.
+/// The log over all rooms, and the sessions that resume from a position in it.
 ///
-/// All entries of all rooms stand in one dense order of positions, which is the order of their commits; a position is
-/// given to an entry in the transaction that stores it. What [`crate::Store`] promises of its calls holds here too.
+/// Positions number the entries of all rooms densely, in the order of their commits. An entry receives its
+/// position in the transaction that stores it. The guarantees of [`crate::Store`] apply to these calls too.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Where the order stood at the newest commit that this process knows of.
+    /// The head of the log after the newest commit that this process knows.
     fn log_head(&self) -> LogHead;
 
-    /// Where the order stands now, other nodes' commits included.
+    /// The current head of the log, with the commits of other nodes.
     async fn read_log_head(&self) -> Result<LogHead, StoreError>;
 
-    /// How many other processes have the store open and gave a sign of life of late. They write, too.
+    /// Number of other live processes that have the store open.
     async fn other_nodes(&self) -> Result<u64, StoreError> {
         Ok(0)
     }
 
-    /// As [`crate::Store::append`], and says where in the order of all entries the new ones are.
+    /// Appends like [`crate::Store::append`], and also returns the positions of the new entries.
     async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError>;
 
-    /// Removes a room as [`crate::Store::delete_room`] does, and appends an entry that says so: both in one transaction, or
-    /// neither. The entry's result is [`Rejected::NoSuchRoom`], and nothing was done, if there is no such room.
+    /// Deletes a room like [`crate::Store::delete_room`] and appends a control entry, both in one
+    /// transaction. If there is no such room, the entry's result is [`Rejected::NoSuchRoom`] and nothing
+    /// changes.
     async fn delete_room_with(&self, room: RoomId, control: NewEntry) -> Result<AppendResult, StoreError>;
 
-    /// From now on the store commits an append only if `tokens` still answers the token that it answered when the append was
-    /// queued; otherwise the append fails with [`crate::Outage::Fenced`]. The store compares the tokens again right before
-    /// the commit, while it holds the lock of the log: the process may have been paused. If a process pauses after that, the
-    /// database ends its transaction within two seconds.
+    /// From now on the store commits an append only if `tokens` still answers the token that it answered
+    /// when the append was queued; otherwise the append fails with [`crate::Outage::Fenced`]. The store
+    /// compares the tokens again right before the commit, while it holds the lock of the log: the process
+    /// may have been paused. If a process pauses after that, the database ends its transaction within two
+    /// seconds.
     ///
     /// Only the first call counts. A store that serves a single process ignores it.
     fn fence(&self, _tokens: FencingTokens) {}
@@ -147,18 +149,19 @@ pub trait Sessions: Send + Sync {
         limit: u32,
     ) -> Result<Vec<LogEntry>, StoreError>;
 
-    /// Which room the entry at a position is of, also if that can't be read; `None` if it is no longer kept.
+    /// The room of the entry at a position, even if the entry is unreadable; `None` if it is no longer kept.
     async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError>;
 
-    /// What a session missed, in the order of positions; `None` if some of it is no longer kept, or it is too much.
+    /// The entries that a session missed, by position; `None` if some are no longer kept or a limit is
+    /// exceeded.
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError>;
 
-    /// A session begins, connected and without rooms.
+    /// Creates a session, connected and without rooms.
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError>;
 
-    /// The session gets the room's entries after `after` from now on, as long as its user's `membership` lasts (see
-    /// [`crate::Member::membership`]). If it was subscribed to it before in the same one, it stays so from there. `false` if
-    /// its owner does not have it any more.
+    /// Subscribes the session to the room's entries after `after`, for as long as its user's
+    /// [membership](crate::Member::membership) lasts. An earlier subscription in the same membership stays
+    /// as it is. Returns false if `owner` no longer owns the session.
     async fn subscribe(
         &self,
         key: SessionKey,
@@ -168,7 +171,7 @@ pub trait Sessions: Send + Sync {
         membership: u64,
     ) -> Result<bool, StoreError>;
 
-    /// The session is no longer subscribed to these rooms.
+    /// Ends the session's subscriptions to these rooms.
     async fn unsubscribe(
         &self,
         key: SessionKey,
@@ -176,7 +179,7 @@ pub trait Sessions: Send + Sync {
         rooms: Vec<RoomId>,
     ) -> Result<(), StoreError>;
 
-    /// The session's connection was lost at `at`. Of the user's lost sessions only the latest `keep` are kept.
+    /// Records that the session's connection was lost at `at`. Keeps the user's latest `keep` lost sessions.
     async fn mark_session_lost(
         &self,
         key: SessionKey,
@@ -185,22 +188,22 @@ pub trait Sessions: Send + Sync {
         keep: u32,
     ) -> Result<(), StoreError>;
 
-    /// The session is over for good.
+    /// Deletes the session.
     async fn end_session(&self, key: SessionKey, owner: SessionOwner) -> Result<(), StoreError>;
 
-    /// Forgets the user's lost sessions.
+    /// Deletes the user's lost sessions.
     async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError>;
 
-    /// Gives a session to a new owner, also from one of another process, if it is the user's, was not lost for too long, and its user has been a member
-    /// of each of its rooms since it subscribed. A session of theirs that fails this is over; that of another user is
-    /// left alone.
+    /// Gives a session to a new owner, even if another process owns it. Requires that it is the user's, was
+    /// not lost too long ago, and that the user has been a member of all its rooms since it subscribed.
+    /// Deletes a session of the user that fails a requirement; leaves another user's session alone.
     async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError>;
 
-    /// A process begins to serve: sessions that no connection can have any more were lost when [`Sessions::heartbeat`] was
-    /// last told of the process that had them. Those of other living processes stay.
+    /// Marks all sessions of this process as lost at its last [`Sessions::heartbeat`], for a process that
+    /// starts. Leaves the sessions of other live processes alone.
     async fn mark_all_sessions_lost(&self) -> Result<(), StoreError>;
 
-    /// The process was alive at `at`; sessions of processes that have died are lost as of when they were last alive, and those that
-    /// were lost before `lost_before` are forgotten.
+    /// Records that the process is alive at `at`. Deletes sessions that were lost before `lost_before`; the
+    /// sessions of a dead process count as lost at its last heartbeat.
     async fn heartbeat(&self, at: i64, lost_before: i64) -> Result<(), StoreError>;
 }

@@ -9,8 +9,8 @@ CREATE TABLE log_head (
     position INTEGER NOT NULL,
     -- Last heartbeat of the process that has this file open.
     alive_at INTEGER NOT NULL,
-    -- Token that each start of a server renews, here and in the watermark file. A mismatch reveals a restored file.
-    -- Empty before the first start.
+    -- Token that each start of a server renews, here and in the watermark file. A mismatch reveals a
+    -- restored file. Empty before the first start.
     generation TEXT NOT NULL DEFAULT ''
 ) STRICT;
 INSERT INTO log_head (id, epoch, position, alive_at) VALUES (1, lower(hex(randomblob(4))), 0, 0);
@@ -192,13 +192,14 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_lost ON sessions (lost_at) WHERE lost_at IS NOT NULL;
 CREATE INDEX sessions_user ON sessions (user_id, lost_at) WHERE lost_at IS NOT NULL;
 
--- Rooms a session is subscribed to, each with the newest entry at that time. The row of a deleted room stays, which
--- marks the session as incomplete.
+-- Rooms a session is subscribed to, each with the newest entry at that time. The row of a deleted room
+-- stays, which marks the session as incomplete.
 CREATE TABLE session_rooms (
     session_id INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
     room_id INTEGER NOT NULL,
     after INTEGER NOT NULL,
-    -- The membership (see members) under which the session subscribed. A number, since the clock may be set back.
+    -- The membership (see members) under which the session subscribed. A number, since the clock may be set
+    -- back.
     membership INTEGER NOT NULL,
     PRIMARY KEY (session_id, room_id)
 ) STRICT, WITHOUT ROWID;
@@ -209,7 +210,8 @@ CREATE TABLE outbox (
     -- The same for all sinks.
     id TEXT NOT NULL,
     sink TEXT NOT NULL,
-    -- 0 message.created, 1 message.undelivered, 2 user.online, 3 user.offline, 4 room.created, 5 room.emptied.
+    -- 0 message.created, 1 message.undelivered, 2 user.online, 3 user.offline, 4 room.created, 5
+    -- room.emptied.
     kind INTEGER NOT NULL,
     at INTEGER NOT NULL,
     -- 0 pending, 1 delivered, 2 dead.
@@ -238,7 +240,8 @@ CREATE INDEX outbox_message ON outbox (room_id, seq) WHERE seq IS NOT NULL;
 -- Counts records and bytes without reading the records.
 CREATE INDEX outbox_size ON outbox (sink, state, bytes);
 
--- The members who have not acknowledged the message of a record, so that its body is stored once for all of them.
+-- The members who have not acknowledged the message of a record, so that its body is stored once for all of
+-- them.
 CREATE TABLE outbox_recipients (
     record INTEGER NOT NULL REFERENCES outbox (n) ON DELETE CASCADE,
     user_id TEXT NOT NULL,

@@ -1,4 +1,4 @@
-//! Edits, deletes and reactions: what they make of their messages.
+//! Edits, deletes and reactions, and their effect on messages.
 
 use super::{Harness, Outcome, change, done, message, put, read, room, say, seqs};
 use crate::{
@@ -25,7 +25,7 @@ fn new(seq: u64) -> Appended {
     Appended::New { seq, at: 1_000 }
 }
 
-pub async fn an_edit_changes_what_a_message_says(harness: &dyn Harness) -> Outcome {
+pub async fn an_edit_changes_the_text_of_a_message(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     say(&*store, room, "ann", &["1", "2"]).await?;
@@ -64,7 +64,7 @@ pub async fn an_edit_changes_what_a_message_says(harness: &dyn Harness) -> Outco
     Ok(())
 }
 
-pub async fn a_deleted_message_is_forgotten(harness: &dyn Harness) -> Outcome {
+pub async fn a_deleted_message_is_erased(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     store.join(room, "bob", 1).await?;
@@ -101,7 +101,7 @@ pub async fn a_deleted_message_is_forgotten(harness: &dyn Harness) -> Outcome {
         page.entries.iter().all(|entry| !entry.body.contains("secret")),
         "{page:?}"
     );
-    // Its place is still taken.
+    // Its number and client id stay taken.
     assert_eq!(
         put(&*store, first).await?,
         Ok(Appended::Duplicate { seq: 1, at: 1_000 })
@@ -113,7 +113,7 @@ pub async fn a_deleted_message_is_forgotten(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn a_reaction_is_there_once(harness: &dyn Harness) -> Outcome {
+pub async fn a_reaction_is_stored_once(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     say(&*store, room, "ann", &["1"]).await?;
@@ -145,7 +145,7 @@ pub async fn a_reaction_is_there_once(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn a_message_has_so_many_reactions(harness: &dyn Harness) -> Outcome {
+pub async fn different_reactions_on_a_message_are_limited(harness: &dyn Harness) -> Outcome {
     let options = Options {
         reactions: 2,
         ..Options::default()
@@ -157,7 +157,7 @@ pub async fn a_message_has_so_many_reactions(harness: &dyn Harness) -> Outcome {
     done(&*store, change(room, "ann", REACT, 1, "-")).await?;
     let third = || put(&*store, change(room, "ann", REACT, 1, "!"));
     assert_eq!(third().await?, Err(Rejected::TooManyReactions));
-    // One that is there may be joined by any number of users; a page names some of them.
+    // Any number of users may use an existing reaction; a page lists some of them.
     let crowd = u64::from(REACTING_USERS) + 5;
     let alike = (0..crowd).map(|n| change(room, &format!("user{n}"), REACT, 1, "+"));
     store.append(alike.collect()).await?;
@@ -168,7 +168,7 @@ pub async fn a_message_has_so_many_reactions(harness: &dyn Harness) -> Outcome {
     done(&*store, change(room, "ann", TAKE_BACK, 1, "-")).await?;
     assert!(
         matches!(third().await?, Ok(Appended::New { .. })),
-        "there is a place again"
+        "another reaction fits again"
     );
     Ok(())
 }
@@ -187,7 +187,7 @@ pub async fn a_change_needs_a_message(harness: &dyn Harness) -> Outcome {
     done(&*store, change(a, "ann", EntryKind::Edit, 2, "2b")).await?;
     say(&*store, a, "ann", &["4"]).await?;
     for kind in [EntryKind::Edit, EntryKind::Delete, REACT, TAKE_BACK] {
-        // Gone, no message, not there yet, in another room, none named.
+        // Expired, not a message, not there yet, in another room, missing.
         for (room, target) in [(a, 1), (a, 3), (a, 5), (a, 0), (a, u64::MAX), (b, 1)] {
             let answer = put(&*store, change(room, "ann", kind, target, "+")).await?;
             assert_eq!(answer, Err(Rejected::NoSuchMessage), "{kind:?} of {target}");
@@ -267,7 +267,7 @@ pub async fn pages_of_messages_step_over_changes(harness: &dyn Harness) -> Outco
     Ok(())
 }
 
-pub async fn what_goes_takes_its_changes_along(harness: &dyn Harness) -> Outcome {
+pub async fn expired_entries_take_their_changes_along(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     store.join(room, "bob", 1).await?;

@@ -1,4 +1,4 @@
-//! Records for sinks outside: written with their causes, due in order, settled once.
+//! Records for sinks: written with their causes, due in order, settled once.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ async fn settle(store: &Arc<dyn Store>, n: i64, outcome: Fate, now: i64) -> Outc
     outbox(store)?.settle(vec![Settled { n, outcome }], now).await
 }
 
-pub async fn each_sink_gets_what_it_wants(harness: &dyn Harness) -> Outcome {
+pub async fn each_sink_receives_its_kinds(harness: &dyn Harness) -> Outcome {
     use RecordKind::{MessageCreated, RoomCreated, RoomEmptied, UserOnline};
 
     let store = harness.open(with(vec![
@@ -59,11 +59,11 @@ pub async fn each_sink_gets_what_it_wants(harness: &dyn Harness) -> Outcome {
     ]));
     let changes = outbox(&store)?.changes();
     let room = room(&*store, "a").await?;
-    assert!(changes.has_changed().unwrap_or_default(), "a change is told");
+    assert!(changes.has_changed().unwrap_or_default(), "the change is notified");
     store
         .append(vec![message(room.id, "ann", Some("c1"), "{\"text\":\"hi\"}")])
         .await?;
-    let happenings = vec![
+    let events = vec![
         LifecycleEvent::UserOnline {
             user: "ann".into(),
             name: Some("Ann".into()),
@@ -78,7 +78,7 @@ pub async fn each_sink_gets_what_it_wants(harness: &dyn Harness) -> Outcome {
             at: 1_003,
         },
     ];
-    outbox(&store)?.record(happenings).await?;
+    outbox(&store)?.record(events).await?;
     let records = due(&store, "all").await?;
     assert_eq!(
         kinds(&records),
@@ -99,7 +99,7 @@ pub async fn each_sink_gets_what_it_wants(harness: &dyn Harness) -> Outcome {
     );
     let others = due(&store, "rooms").await?;
     assert_eq!(kinds(&others), [RoomCreated, RoomEmptied]);
-    assert_eq!(others[0].id, records[0].id, "one id for what happened");
+    assert_eq!(others[0].id, records[0].id, "one id per event");
     assert!(others[0].n != records[0].n);
     Ok(())
 }
@@ -133,7 +133,7 @@ pub async fn a_settled_record_is_not_due(harness: &dyn Harness) -> Outcome {
     settle(&store, two.n, Fate::Dead { error: "gone".into() }, 2_000).await?;
     assert_eq!(outbox(&store)?.due("all", 4_999, 9).await?, []);
     assert_eq!(outbox(&store)?.next_due("all", 4_999).await?, Some(5_000));
-    // All of it outlives a restart.
+    // Survives a restart.
     store.close().await;
     let store = all(harness);
     let again = outbox(&store)?.due("all", 5_000, 9).await?;
@@ -190,7 +190,7 @@ async fn looks(store: &Arc<dyn Store>, now: i64) -> Result<Vec<(u64, bool, Strin
         .collect())
 }
 
-pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) -> Outcome {
+pub async fn acknowledgements_are_checked_twice(harness: &dyn Harness) -> Outcome {
     let store = harness.open(with(vec![sink("all", &[RecordKind::MessageUndelivered])]));
     let room = room(&*store, "a").await?;
     crowd(&*store, room.id, &["ann", "bob", "cy"]).await?;
@@ -215,7 +215,7 @@ pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) 
     assert_eq!(
         looks(&store, 1_030).await?,
         [(1, true, "cy".into())],
-        "bob is done with"
+        "bob was reported already"
     );
     assert_eq!(
         outbox(&store)?
@@ -228,7 +228,7 @@ pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) 
             .report_undelivered(vec![alert(true, &["cy"])])
             .await?,
         0,
-        "it is over"
+        "the checks are done"
     );
     assert_eq!(looks(&store, 9_999).await?, []);
     let recorded = due(&store, "all").await?;
@@ -248,7 +248,7 @@ pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) 
     Ok(())
 }
 
-pub async fn a_mark_takes_back_what_waits(harness: &dyn Harness) -> Outcome {
+pub async fn a_mark_withdraws_pending_records(harness: &dyn Harness) -> Outcome {
     let store = harness.open(with(vec![sink("all", &[RecordKind::MessageUndelivered])]));
     let room = room(&*store, "a").await?;
     crowd(&*store, room.id, &["ann", "bob"]).await?;
@@ -257,7 +257,7 @@ pub async fn a_mark_takes_back_what_waits(harness: &dyn Harness) -> Outcome {
     let found = outbox(&store)?.due_checks(1_005, 10).await?;
     let waiting: Vec<_> = found.iter().map(|look| look.waiting.len()).collect();
     assert_eq!(waiting, [0, 1, 1]);
-    // Between the look and the record there is time for another mark.
+    // Another mark may arrive between the check and the record.
     store.mark_read(room.id, "bob", 2, 1_002).await?;
     let alerts = found.into_iter().map(|look| UndeliveredReport {
         room: look.room,
@@ -270,7 +270,7 @@ pub async fn a_mark_takes_back_what_waits(harness: &dyn Harness) -> Outcome {
     store.mark_read(room.id, "bob", 3, 1_007).await?;
     assert_eq!(due(&store, "all").await?, []);
 
-    // A delivered mark will do, and of a deleted message nobody is told.
+    // A delivered mark suffices, and a deleted message is not reported.
     say(&*store, room.id, "ann", &["4", "5"]).await?;
     store.mark_room_delivered(room.id, "bob", 4).await?;
     let mut deletion = message(room.id, "ann", None, "{}");
@@ -308,15 +308,15 @@ pub async fn dead_records_are_replayed(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn who_was_told_to_be_online_is_remembered(harness: &dyn Harness) -> Outcome {
+pub async fn recorded_online_users_are_remembered(harness: &dyn Harness) -> Outcome {
     let store = all(harness);
     let came = |user: &str, name: Option<&str>| LifecycleEvent::UserOnline {
         user: user.into(),
         name: name.map(Into::into),
         at: 10,
     };
-    let happenings = vec![came("ann", Some("Ann")), came("bob", None), came("cy", None)];
-    outbox(&store)?.record(happenings).await?;
+    let events = vec![came("ann", Some("Ann")), came("bob", None), came("cy", None)];
+    outbox(&store)?.record(events).await?;
     let went = LifecycleEvent::UserOffline {
         user: "bob".into(),
         name: None,
@@ -337,7 +337,7 @@ pub async fn who_was_told_to_be_online_is_remembered(harness: &dyn Harness) -> O
     Ok(())
 }
 
-pub async fn what_is_too_old_or_too_much_goes(harness: &dyn Harness) -> Outcome {
+pub async fn old_and_surplus_records_are_removed(harness: &dyn Harness) -> Outcome {
     let store = all(harness);
     let room = room(&*store, "a").await?;
     say(&*store, room.id, "ann", &["1", "2", "3", "4", "5"]).await?;
@@ -412,7 +412,7 @@ pub async fn a_deleted_message_leaves_the_outbox(harness: &dyn Harness) -> Outco
     settle(&store, settled, Fate::Dead { error: "no".into() }, 2_000).await?;
     let mut deletion = message(a.id, "ann", None, "{}");
     (deletion.kind, deletion.target) = (EntryKind::Delete, Some(1));
-    // Also one that is sent and deleted at once.
+    // And a message that is sent and deleted in one batch.
     let mut at_once = deletion.clone();
     at_once.target = Some(4);
     store

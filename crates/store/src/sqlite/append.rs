@@ -162,7 +162,8 @@ fn has_reacted(
         .exists(params![room, Seq(seq), emoji, user])
 }
 
-/// Writes the entries and what they change. The bounds of the rooms are written at the end of the transaction.
+/// Writes the entries and what they change. The bounds of the rooms are written at the end of the
+/// transaction.
 fn write(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
     for (room, seq) in plan.replaced() {
         conn.prepare_cached("DELETE FROM entries WHERE room_id = ?1 AND seq = ?2")?

@@ -18,7 +18,8 @@ pub(crate) fn supported_version() -> i64 {
     schema::newest(&embedded::migrations::runner())
 }
 
-/// Opens the file for a server: creates the file and its folder, and upgrades the schema. Fails if the schema is newer.
+/// Opens the file for a server: creates the file and its folder, and upgrades the schema. Fails if the
+/// schema is newer.
 pub(crate) fn writer(path: &Path) -> Result<Connection, StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_folder(folder)
@@ -114,13 +115,14 @@ fn create_folder(folder: &Path) -> std::io::Result<()> {
     builder.recursive(true).create(folder)
 }
 
-/// Applies the settings of a writing connection. Returns the journal mode: SQLite keeps the old one if it cannot
-/// change it.
+/// Applies the settings of a writing connection. Returns the journal mode: SQLite keeps the old one if it
+/// cannot change it.
 fn prepare_writer(conn: &Connection) -> rusqlite::Result<String> {
     prepare_any(conn)?;
-    // synchronous = FULL: a commit returns once the log is on disk. With NORMAL, usual for WAL, a power cut would lose
-    // acknowledged messages. A checkpoint each 2000 pages (8 MB) keeps the log short at the cost of two syncs.
-    // secure_delete: SQLite overwrites deleted content with zeros, so that deleted messages do not stay in free pages.
+    // synchronous = FULL: a commit returns once the log is on disk. With NORMAL, usual for WAL, a power cut
+    // would lose acknowledged messages. A checkpoint each 2000 pages (8 MB) keeps the log short at the cost
+    // of two syncs. secure_delete: SQLite overwrites deleted content with zeros, so that deleted messages
+    // do not stay in free pages.
     conn.execute_batch(
         "PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 2000;
@@ -135,7 +137,8 @@ fn prepare_writer(conn: &Connection) -> rusqlite::Result<String> {
 
 fn prepare_any(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    // Without this, a plan that inspects bound values is compiled again for each value: a quarter of a read's cost.
+    // Without this, a plan that inspects bound values is compiled again for each value: a quarter of a
+    // read's cost.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Sorting in memory keeps reads working while the disk is full.
     conn.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")

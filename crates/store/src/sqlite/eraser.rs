@@ -1,8 +1,9 @@
 //! Erasure of deleted text from the write-ahead log.
 //!
-//! With `secure_delete` SQLite overwrites deleted content in the database, but the write-ahead log keeps earlier copies
-//! of the pages until a checkpoint truncates it. The eraser requests that checkpoint within a bounded time after a
-//! commit that deleted text. It uses a thread and a connection of its own, so that commits go on meanwhile.
+//! With `secure_delete` SQLite overwrites deleted content in the database, but the write-ahead log keeps
+//! earlier copies of the pages until a checkpoint truncates it. The eraser requests that checkpoint within
+//! a bounded time after a commit that deleted text. It uses a thread and a connection of its own, so that
+//! commits go on meanwhile.
 
 use std::{
     path::Path,
@@ -66,8 +67,8 @@ impl Eraser {
         Ok((eraser, ErasureRequests(requests)))
     }
 
-    /// Waits until the thread has ended and its connection is closed. The last connection of a database that closes
-    /// removes the write-ahead log.
+    /// Waits until the thread has ended and its connection is closed. The last connection of a database
+    /// that closes removes the write-ahead log.
     pub(super) async fn ended(&self) {
         self.ended.lock().await.recv().await;
     }
@@ -120,7 +121,8 @@ impl Task {
     }
 }
 
-/// Copies the write-ahead log into the database and truncates it. False while another connection uses the log.
+/// Copies the write-ahead log into the database and truncates it. False while another connection uses the
+/// log.
 fn truncate(conn: &Connection) -> bool {
     let busy = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
     matches!(busy, Ok(0))

@@ -1,17 +1,18 @@
-//! The embedded engine: one file, one writer, a few readers.
+//! The embedded engine: one SQLite file, one writer thread, a few reader threads.
 //!
 //! | file | what |
 //! |---|---|
-//! | `writer`, `batch` | the writer thread, its queue, and a transaction for all that came meanwhile |
+//! | `writer`, `batch` | the writer thread with its queue, and its transactions |
 //! | `readers` | the reader threads |
-//! | `append`, `changes`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | what a write does, and the queries of its noun |
-//! | `entries`, `history`, `inbox` | entries as they are now, and pages of them |
-//! | `positions` | the order of all entries |
-//! | `recovery`, `sessions` | sessions that may be taken up again |
-//! | `notifications` | users' notifications, and what their devices were given |
-//! | `generation` | whether the file is the one that was left, told by a small file beside it |
-//! | `outbox/` | records for sinks outside |
-//! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
+//! | `eraser` | erasure of deleted text from the write-ahead log |
+//! | `append`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
+//! | `entries`, `history`, `inbox` | entries in their current state, and pages of them |
+//! | `positions` | reading by position |
+//! | `recovery`, `sessions` | sessions that clients resume |
+//! | `notifications` | users' notifications, and marks of their devices |
+//! | `generation` | detection of a restored file |
+//! | `outbox/` | records for sinks |
+//! | `connection`, `column`, `failure` | settings and schema, values, errors |
 
 mod append;
 mod batch;
@@ -449,9 +450,9 @@ impl Store for SqliteStore {
             .await?
             .is_some()
         {
-            let bite = self.write(notifications::Trim { cutoff }).await?;
-            total += bite.removed;
-            if !bite.more {
+            let trimmed = self.write(notifications::Trim { cutoff }).await?;
+            total += trimmed.removed;
+            if !trimmed.more {
                 break;
             }
         }
@@ -468,9 +469,9 @@ impl Store for SqliteStore {
             let Some(&end) = due.last() else { return Ok(total) };
             for room in due {
                 loop {
-                    let bite = self.write(retention::Trim { room, limits, cutoff }).await?;
-                    total += bite.removed;
-                    if !bite.more {
+                    let trimmed = self.write(retention::Trim { room, limits, cutoff }).await?;
+                    total += trimmed.removed;
+                    if !trimmed.more {
                         break;
                     }
                 }
@@ -490,7 +491,7 @@ impl Store for SqliteStore {
         let in_place = self
             .read(move |conn| {
                 probe::read(conn)?;
-                // An open file outlives its removal, and what is written to it is lost.
+                // An open file survives its removal, but its writes are lost.
                 let metadata = std::fs::metadata(path);
                 Ok(metadata.is_ok_and(|metadata| watermark_file::identity(&metadata) == identity))
             })

@@ -1,4 +1,4 @@
-//! The part of the store that lets a lost connection be taken up again, call by call.
+//! The `Sessions` trait on SQLite.
 
 use std::sync::atomic::Ordering;
 

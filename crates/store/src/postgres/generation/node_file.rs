@@ -1,4 +1,5 @@
-//! The watermark file of a node in its data folder. After a restart it reveals that the database was restored.
+//! The watermark file of a node in its data folder. After a restart it reveals that the database was
+//! restored.
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},

@@ -1,5 +1,5 @@
-//! Members who have not acknowledged a message. Each message is checked twice: soon for members who are away, then for
-//! all.
+//! Members who have not acknowledged a message. Each message is checked twice: soon for members who are
+//! away, then for all.
 
 use std::collections::HashMap;
 
@@ -90,7 +90,8 @@ async fn one(conn: &Conn, report: &UndeliveredReport, options: &OutboxOptions) -
     const REPORTED: &str =
         "INSERT INTO reported_recipients (room_id, seq, user_id) SELECT $1, $2, unnest($3::text[])";
     const RECIPIENTS: &str = "INSERT INTO outbox_recipients (record, user_id, room_id, seq)
-        SELECT o.n, u.user_id, $3, $4 FROM outbox o CROSS JOIN unnest($2::text[]) u (user_id) WHERE o.id = $1";
+        SELECT o.n, u.user_id, $3, $4 FROM outbox o CROSS JOIN unnest($2::text[]) u (user_id)
+        WHERE o.id = $1";
     // Locked, so that a deletion of the message comes before or after the record.
     const MESSAGE: &str = "SELECT e.at, e.user_id, e.user_name, e.client_id, e.body FROM entries e
         JOIN rooms r ON r.id = e.room_id AND e.seq >= r.first WHERE e.room_id = $1 AND e.seq = $2

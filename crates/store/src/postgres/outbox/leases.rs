@@ -1,5 +1,5 @@
-//! Leases on sinks: one node at a time delivers a sink's records. Each query for due records and each heartbeat of the
-//! node renews the lease; the lease of a dead node expires by the database's clock.
+//! Leases on sinks: one node at a time delivers a sink's records. Each query for due records and each
+//! heartbeat of the node renews the lease; the lease of a dead node expires by the database's clock.
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Records one commit removes at most.
-const BITE: u64 = 512;
+const TRIM_BATCH: u64 = 512;
 
 pub(super) async fn list(
     conn: &Conn,
@@ -58,7 +58,7 @@ pub(super) async fn again(conn: &Conn, which: &Replay, now: i64) -> Result<u64, 
     }
 }
 
-/// Removes a bite of the records that are too old or too many. Also returns whether there may be more.
+/// Removes old and surplus records, one commit's worth. Also returns whether there may be more.
 pub(super) async fn trim(
     conn: &Conn,
     keep: OutboxRetention,
@@ -70,8 +70,8 @@ pub(super) async fn trim(
     let mut more = false;
     for (state, kept_ms) in keep.settled() {
         let before = now.saturating_sub(kept_ms);
-        let rows = conn.run(OLD, &[&state.number(), &before, &num(BITE)]).await?;
-        more |= rows == BITE;
+        let rows = conn.run(OLD, &[&state.number(), &before, &num(TRIM_BATCH)]).await?;
+        more |= rows == TRIM_BATCH;
         trimmed.settled += rows;
     }
     for measure in Measure::ALL {
@@ -80,7 +80,8 @@ pub(super) async fn trim(
     Ok((trimmed, more))
 }
 
-/// Removes records until the outbox is within a limit, one bite at most. Returns whether there may be more to remove.
+/// Removes records until the outbox is within a limit, one commit's worth at most. Returns whether there
+/// may be more to remove.
 async fn evict(
     conn: &Conn,
     measure: Measure,
@@ -94,14 +95,14 @@ async fn evict(
             return Ok(false);
         }
         let rows = conn
-            .run(&removal(measure, which), &[&num(excess), &num(BITE)])
+            .run(&removal(measure, which), &[&num(excess), &num(TRIM_BATCH)])
             .await?;
         if settled {
             trimmed.settled += rows;
         } else {
             trimmed.pending += rows;
         }
-        if rows == BITE {
+        if rows == TRIM_BATCH {
             return Ok(true);
         }
     }
@@ -109,9 +110,9 @@ async fn evict(
     let of_user = removal(measure, "user_id IS NOT DISTINCT FROM $3");
     for (user, excess) in excess_by_user(shares(conn, measure).await?, limit) {
         let user = opt_text(user.as_deref());
-        let rows = conn.run(&of_user, &[&num(excess), &num(BITE), &user]).await?;
+        let rows = conn.run(&of_user, &[&num(excess), &num(TRIM_BATCH), &user]).await?;
         trimmed.pending += rows;
-        more |= rows == BITE;
+        more |= rows == TRIM_BATCH;
     }
     Ok(more)
 }

@@ -3,9 +3,9 @@
 //! | file | what |
 //! |---|---|
 //! | `delivery` | lifecycle events in, due records out, outcomes back |
-//! | `delivery_checks` | who has not acknowledged a message |
+//! | `delivery_checks` | members who have not acknowledged a message |
 //! | `leases` | which node delivers a sink's records |
-//! | `maintenance` | what operators list and replay, and what is removed |
+//! | `maintenance` | listing, counting, replaying and removing records |
 //! | `store` | the `Outbox` trait on the pool |
 
 mod delivery;
@@ -81,7 +81,8 @@ impl Recorded {
     pub(super) fn into_step(self) -> Option<Step> {
         const SQL: &str = "INSERT INTO outbox (id, sink, kind, at, due_at, room_id, seq, bytes,
                 room, epoch, user_id, user_name, client_id, body)
-            SELECT id, sink, kind, at, at, room_id, seq, bytes, room, epoch, user_id, user_name, client_id, body
+            SELECT id, sink, kind, at, at, room_id, seq, bytes,
+                room, epoch, user_id, user_name, client_id, body
             FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
                 $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])
                 WITH ORDINALITY t (id, sink, kind, at, room_id, seq, bytes,
@@ -129,7 +130,7 @@ pub(super) fn message_deleted(room: RoomId, seq: u64) -> Step {
 pub(super) const ROOM_DELETED: &str = "DELETE FROM outbox WHERE n IN (SELECT n FROM outbox
     WHERE room_id = $1 AND seq IS NOT NULL ORDER BY n FOR UPDATE)";
 
-/// Takes back what pending records say about a member who has acknowledged everything up to `mark`.
+/// Removes a member from pending records of messages up to `mark`, which they have acknowledged.
 pub(super) async fn acknowledged(conn: &Conn, room: RoomId, user: &str, mark: u64) -> Result<(), Failure> {
     const RECIPIENT: &str = "WITH pending AS (
             SELECT o.n FROM outbox_recipients r JOIN outbox o ON o.n = r.record AND o.state = 0

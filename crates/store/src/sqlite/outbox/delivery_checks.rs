@@ -1,5 +1,5 @@
-//! Members who have not acknowledged a message. Each message is checked twice: soon for members who are away, then for
-//! all.
+//! Members who have not acknowledged a message. Each message is checked twice: soon for members who are
+//! away, then for all.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -77,7 +77,8 @@ const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.delive
 
 fn waiting(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Vec<String>> {
     conn.prepare_cached(&format!(
-        "SELECT m.user_id FROM entries e JOIN members m ON {STILL_WAITING} WHERE e.room_id = ?1 AND e.seq = ?2"
+        "SELECT m.user_id FROM entries e JOIN members m ON {STILL_WAITING}
+         WHERE e.room_id = ?1 AND e.seq = ?2"
     ))?
     .query_map(params![room, Seq(seq)], |row| row.get(0))?
     .collect()

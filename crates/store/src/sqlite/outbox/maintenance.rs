@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Records one commit removes at most.
-const BITE: u32 = 512;
+const TRIM_BATCH: u32 = 512;
 
 pub(super) fn list(
     conn: &Connection,
@@ -90,14 +90,14 @@ fn total(conn: &Connection, measure: Measure, which: &str) -> rusqlite::Result<u
         .query_row([], |row| Ok(row.get::<_, Seq>(0)?.0))
 }
 
-/// Removes a bite of the records that are too old or too many.
+/// Removes old and surplus records, one commit's worth.
 pub(super) struct Trim {
     pub(super) keep: OutboxRetention,
     pub(super) now: i64,
 }
 
 impl Write for Trim {
-    /// What was removed, and whether there may be more of it.
+    /// Removed records, and whether there may be more to remove.
     type Answer = (OutboxTrimmed, bool);
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<(OutboxTrimmed, bool)> {
@@ -108,8 +108,8 @@ impl Write for Trim {
         let mut more = false;
         for (state, kept_ms) in keep.settled() {
             let before = self.now.saturating_sub(kept_ms);
-            let rows = conn.prepare_cached(OLD)?.execute(params![state, before, BITE])?;
-            more |= rows == BITE as usize;
+            let rows = conn.prepare_cached(OLD)?.execute(params![state, before, TRIM_BATCH])?;
+            more |= rows == TRIM_BATCH as usize;
             trimmed.settled += rows as u64;
         }
         for measure in Measure::ALL {
@@ -120,7 +120,8 @@ impl Write for Trim {
     }
 }
 
-/// Removes records until the outbox is within a limit, one bite at most. Returns whether there may be more to remove.
+/// Removes records until the outbox is within a limit, one commit's worth at most. Returns whether there
+/// may be more to remove.
 fn evict(
     conn: &Connection,
     measure: Measure,
@@ -139,7 +140,7 @@ fn evict(
         } else {
             trimmed.pending += rows;
         }
-        if rows == u64::from(BITE) {
+        if rows == u64::from(TRIM_BATCH) {
             return Ok(true);
         }
     }
@@ -147,12 +148,12 @@ fn evict(
     for (user, excess) in excess_by_user(shares(conn, measure)?, limit) {
         let rows = remove(conn, measure, "user_id IS ?3", Some(&user), excess)?;
         trimmed.pending += rows;
-        more |= rows == u64::from(BITE);
+        more |= rows == u64::from(TRIM_BATCH);
     }
     Ok(more)
 }
 
-/// Removes the oldest records of a kind that make up an excess, one bite at most.
+/// Removes the oldest records of a kind that make up an excess, one commit's worth at most.
 fn remove(
     conn: &Connection,
     measure: Measure,
@@ -170,8 +171,8 @@ fn remove(
     );
     let mut delete = conn.prepare_cached(&sql)?;
     let rows = match user {
-        Some(user) => delete.execute(params![Seq(excess), BITE, user])?,
-        None => delete.execute(params![Seq(excess), BITE])?,
+        Some(user) => delete.execute(params![Seq(excess), TRIM_BATCH, user])?,
+        None => delete.execute(params![Seq(excess), TRIM_BATCH])?,
     };
     Ok(rows as u64)
 }

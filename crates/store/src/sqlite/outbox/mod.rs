@@ -3,8 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `delivery` | lifecycle events in, due records out, outcomes back |
-//! | `delivery_checks` | who has not acknowledged a message |
-//! | `maintenance` | what operators list and replay, and what is removed |
+//! | `delivery_checks` | members who have not acknowledged a message |
+//! | `maintenance` | listing, counting, replaying and removing records |
 //! | `row` | rows as records |
 //! | `store` | the `Outbox` trait on the writer and the readers |
 
@@ -83,7 +83,7 @@ pub(super) fn created(batch: &mut Batch<'_>, room: &RoomRow) -> rusqlite::Result
     Ok(())
 }
 
-/// Takes back what pending records say about a member who has acknowledged everything up to `mark`.
+/// Removes a member from pending records of messages up to `mark`, which they have acknowledged.
 pub(super) fn acknowledged(
     batch: &mut Batch<'_>,
     room: RoomId,

@@ -109,7 +109,7 @@ fn hold() -> (impl Write<Answer = ()>, Hold) {
 }
 
 #[tokio::test]
-async fn a_write_that_sqlite_refuses_harms_no_other_of_its_batch() {
+async fn a_failing_write_does_not_affect_the_others_of_its_batch() {
     let file = File::new();
     let store = file.store();
     let room = room(&store).await;
@@ -170,7 +170,7 @@ async fn a_full_queue_answers_busy_and_takes_no_more() {
 }
 
 #[tokio::test]
-async fn what_is_no_longer_kept_leaves_the_file() {
+async fn expired_entries_leave_the_file() {
     let file = File::new();
     let options = Options {
         retention: Retention {
@@ -253,7 +253,7 @@ async fn a_new_folder_is_for_its_owner_alone() {
 }
 
 #[test]
-fn what_cannot_be_opened_says_what_to_do() {
+fn errors_of_opening_say_what_to_do() {
     let folder = TempDir::new().unwrap();
     let not_a_database = folder.path().join("notes.txt");
     std::fs::write(
@@ -341,7 +341,7 @@ async fn a_guest_creates_nothing() {
 }
 
 #[test]
-fn the_figures_say_what_happened() {
+fn metrics_count_commits_and_errors() {
     let recorder = DebuggingRecorder::new();
     let file = File::new();
     let store = metrics::with_local_recorder(&recorder, || file.store());
