@@ -54,6 +54,9 @@ pub struct ChatConfig {
     /// The devices whose delivered mark may wait to be saved after their last socket is gone; beyond, while the store
     /// fails, a mark is forgotten, and its device may be given the same notifications again.
     pub unsaved_marks: usize,
+    /// Whether the store keeps the earlier texts of edited messages until they are deleted. If not, each edit erases
+    /// them.
+    pub keep_edits: bool,
 }
 
 impl Default for ChatConfig {
@@ -79,6 +82,7 @@ impl Default for ChatConfig {
             recovery: RecoveryConfig::default(),
             notices_in_flight: 256,
             unsaved_marks: 65_536,
+            keep_edits: false,
         }
     }
 }

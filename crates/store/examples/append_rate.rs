@@ -102,6 +102,7 @@ fn entry(room: RoomId, sender: usize, n: u32) -> NewEntry {
         body: format!("{{\"text\":\"{}\"}}", "x".repeat(138)),
         mentions: Vec::new(),
         at: 1_700_000_000_000,
+        replacement: None,
     }
 }
 

@@ -30,9 +30,7 @@ pub enum Outage {
     #[error("it is overloaded")]
     Busy,
     /// Another database took the place of the opened one. A restart works with the new one.
-    #[error(
-        "the database that store.url names is another one than at this node's start; restart this node"
-    )]
+    #[error("the database that store.url names is another one than at this node's start; restart this node")]
     Replaced,
     /// The node holds no lease to write with, see [`Sessions::fence`](crate::Sessions::fence).
     #[error("this node has lost its lease")]

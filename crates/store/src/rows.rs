@@ -107,6 +107,9 @@ pub struct NewEntry {
     pub body: String,
     /// Users that a message mentions, without repeats.
     pub mentions: Vec<String>,
+    /// For an edit: the whole body of the message after it. The store puts it in the place of the message's body and
+    /// erases the bodies of earlier edits. Without it earlier texts stay until the message is deleted.
+    pub replacement: Option<String>,
     /// Time of the entry.
     pub at: i64,
 }
@@ -117,7 +120,8 @@ impl NewEntry {
         let name = self.user_name.as_ref().map_or(0, String::len);
         let client_id = self.client_id.as_ref().map_or(0, String::len);
         let mentions: usize = self.mentions.iter().map(String::len).sum();
-        size_of::<Self>() + self.user_id.len() + self.body.len() + name + client_id + mentions
+        let replacement = self.replacement.as_ref().map_or(0, String::len);
+        replacement + size_of::<Self>() + self.user_id.len() + self.body.len() + name + client_id + mentions
     }
 }
 

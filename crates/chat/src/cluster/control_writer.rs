@@ -50,6 +50,7 @@ impl Cluster {
             body,
             mentions: Vec::new(),
             at: self.clock.now_ms(),
+            replacement: None,
         })
     }
 

@@ -103,6 +103,8 @@ CREATE TABLE message_states (
     author text COLLATE "C" NOT NULL,
     -- Sequence number of the last edit. It is newer than the message, so retention keeps it at least as long.
     edit_seq bigint,
+    -- Whether that edit erased the earlier texts: the body of the message holds its text too.
+    rewritten bigint NOT NULL DEFAULT 0,
     deleted bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (room_id, seq)
 );

@@ -66,6 +66,8 @@ CREATE TABLE message_states (
     author TEXT NOT NULL,
     -- Sequence number of the last edit. It is newer than the message, so retention keeps it at least as long.
     edit_seq INTEGER,
+    -- Whether that edit erased the earlier texts: the body of the message holds its text too.
+    rewritten INTEGER NOT NULL DEFAULT 0,
     deleted INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (room_id, seq)
 ) STRICT, WITHOUT ROWID;

@@ -294,3 +294,54 @@ pub async fn expired_entries_take_their_changes_along(harness: &dyn Harness) -> 
     assert_eq!(say(&*store, room, "ann", &["5"]).await?, 5);
     Ok(())
 }
+
+pub async fn an_edit_with_a_replacement_erases_earlier_texts(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "a").await?.id;
+    let first = message(room, "ann", Some("k"), "1");
+    done(&*store, first.clone()).await?;
+    let edit = |key: &str, body: &str| NewEntry {
+        client_id: Some(key.into()),
+        replacement: Some(format!("whole {body}")),
+        ..change(room, "ann", EntryKind::Edit, 1, body)
+    };
+    done(&*store, edit("e1", "1b")).await?;
+    done(&*store, edit("e2", "1c")).await?;
+    let page = read(&*store, room, ALL, 9).await?;
+    let bodies: Vec<_> = page.entries.iter().map(|entry| &*entry.body).collect();
+    assert_eq!(bodies, ["whole 1c", "", "1c"]);
+    let current = page.entries[0].state.edit.as_ref();
+    assert_eq!(current.map(|edit| &*edit.body), Some("1c"));
+    // Erased bodies are not compared; the last edit still is.
+    let again = |seq| Ok(Appended::Duplicate { seq, at: 1_000 });
+    assert_eq!(put(&*store, first).await?, again(1));
+    assert_eq!(put(&*store, edit("e1", "1b")).await?, again(2));
+    assert_eq!(put(&*store, edit("e2", "1c")).await?, again(3));
+    assert_eq!(
+        put(&*store, edit("e2", "other")).await?,
+        Err(Rejected::Conflict { seq: 3 })
+    );
+    // In one batch, too.
+    let second = message(room, "ann", Some("k2"), "2");
+    let of_second = |key: &str, body: &str| NewEntry {
+        target: Some(4),
+        ..edit(key, body)
+    };
+    let answers = store
+        .append(vec![
+            second.clone(),
+            of_second("e3", "2b"),
+            of_second("e4", "2c"),
+            NewEntry {
+                body: "differs".into(),
+                ..second
+            },
+            of_second("e3", "2b"),
+        ])
+        .await?;
+    assert_eq!(answers[3..], [again(4), again(5)]);
+    let page = read(&*store, room, Range::After { seq: 3, upto: 9 }, 9).await?;
+    let bodies: Vec<_> = page.entries.iter().map(|entry| &*entry.body).collect();
+    assert_eq!(bodies, ["whole 2c", "", "2c"]);
+    Ok(())
+}

@@ -68,6 +68,7 @@ macro_rules! store_contract {
             log::any_text_comes_back_as_it_was,
             changes::an_edit_changes_the_text_of_a_message,
             changes::a_deleted_message_is_erased,
+            changes::an_edit_with_a_replacement_erases_earlier_texts,
             changes::a_reaction_is_stored_once,
             changes::different_reactions_on_a_message_are_limited,
             changes::a_change_needs_a_message,
@@ -120,6 +121,7 @@ macro_rules! store_contract {
             outbox::old_and_surplus_records_are_removed,
             outbox::one_record_names_all_who_have_not_acknowledged,
             outbox::a_deleted_message_leaves_the_outbox,
+            outbox::records_follow_edits,
             outbox::a_full_outbox_cuts_the_largest_shares,
             concurrency::many_senders_leave_no_hole,
             concurrency::one_client_id_sent_at_once_is_one_entry,
@@ -175,6 +177,7 @@ fn message(room: RoomId, user: &str, client_id: Option<&str>, body: &str) -> New
         body: body.into(),
         mentions: Vec::new(),
         at: 1_000,
+        replacement: None,
     }
 }
 

@@ -95,7 +95,11 @@ pub async fn appends_of_two_nodes_leave_no_hole(harness: &dyn Harness) -> Outcom
     }
     for node in &nodes {
         assert_eq!(node.read_log_head().await?.position.0, all);
-        assert_eq!(node.log_head().position.0, all, "it remembers the head it has read");
+        assert_eq!(
+            node.log_head().position.0,
+            all,
+            "it remembers the head it has read"
+        );
         let placed = node
             .log_entries(LogPosition::ZERO, LogPosition(all), u32::MAX)
             .await?;
@@ -232,7 +236,11 @@ pub async fn a_sink_is_served_by_one_node_at_a_time(harness: &dyn Harness) -> Ou
     let mine = due(&one).await?;
     assert_eq!(mine.len(), 3);
     say(&*other, a, "bob", &["3"]).await?;
-    assert_eq!(due(&other).await?, [], "records go to the node that serves the sink");
+    assert_eq!(
+        due(&other).await?,
+        [],
+        "records go to the node that serves the sink"
+    );
     assert_eq!(due(&one).await?.len(), 4);
     // A live node keeps the sink beyond one lease without asking. Only time can show that nothing happens.
     sleep(Duration::from_millis(2_500)).await;

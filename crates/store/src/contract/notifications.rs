@@ -258,7 +258,11 @@ pub async fn devices_beyond_the_limit_are_forgotten(harness: &dyn Harness) -> Ou
     }
     assert!(seqs(&waiting(&*store, "a", 9).await?).is_empty());
     assert!(seqs(&waiting(&*store, "c", 9).await?).is_empty());
-    assert_eq!(seqs(&waiting(&*store, "b", 9).await?), [1], "forgotten devices start over");
+    assert_eq!(
+        seqs(&waiting(&*store, "b", 9).await?),
+        [1],
+        "forgotten devices start over"
+    );
     // The device just marked keeps its mark even if the clock was set back.
     mark(&*store, "d", 1, 0).await?;
     assert!(seqs(&waiting(&*store, "d", 9).await?).is_empty());

@@ -59,7 +59,10 @@ pub async fn each_sink_receives_its_kinds(harness: &dyn Harness) -> Outcome {
     ]));
     let changes = outbox(&store)?.changes();
     let room = room(&*store, "a").await?;
-    assert!(changes.has_changed().unwrap_or_default(), "the change is notified");
+    assert!(
+        changes.has_changed().unwrap_or_default(),
+        "the change is notified"
+    );
     store
         .append(vec![message(room.id, "ann", Some("c1"), "{\"text\":\"hi\"}")])
         .await?;
@@ -376,7 +379,7 @@ pub async fn one_record_names_all_who_have_not_acknowledged(harness: &dyn Harnes
     let report = UndeliveredReport {
         room: room.id,
         seq: 1,
-        last: true,
+        last: false,
         users: vec!["bob".into(), "cy".into()],
     };
     assert_eq!(outbox(&store)?.report_undelivered(vec![report]).await?, 2);
@@ -400,7 +403,7 @@ pub async fn a_deleted_message_leaves_the_outbox(harness: &dyn Harness) -> Outco
     let report = UndeliveredReport {
         room: a.id,
         seq: 1,
-        last: true,
+        last: false,
         users: vec!["bob".into()],
     };
     outbox(&store)?.report_undelivered(vec![report]).await?;
@@ -442,7 +445,7 @@ pub async fn a_full_outbox_cuts_the_largest_shares(harness: &dyn Harness) -> Out
     let report = UndeliveredReport {
         room: room.id,
         seq: 1,
-        last: true,
+        last: false,
         users: vec!["ann".into(), "cy".into()],
     };
     outbox(&store)?.report_undelivered(vec![report]).await?;
@@ -481,5 +484,22 @@ pub async fn a_full_outbox_cuts_the_largest_shares(harness: &dyn Harness) -> Out
     );
     assert!(!left().await?.is_empty());
     assert_eq!(outbox(&store)?.trim(keep, 2_000).await?, OutboxTrimmed::default());
+    Ok(())
+}
+
+pub async fn records_follow_edits(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(with(vec![sink("all", &[RecordKind::MessageCreated])]));
+    let room = room(&*store, "a").await?;
+    say(&*store, room.id, "ann", &["1", "2"]).await?;
+    let mut edit = message(room.id, "ann", None, "1b");
+    (edit.kind, edit.target) = (EntryKind::Edit, Some(1));
+    edit.replacement = Some("whole 1b".into());
+    store.append(vec![edit]).await?;
+    let records = due(&store, "all").await?;
+    let bodies: Vec<_> = records
+        .iter()
+        .filter_map(|record| record.body.as_deref())
+        .collect();
+    assert_eq!(bodies, ["whole 1b", "2"]);
     Ok(())
 }

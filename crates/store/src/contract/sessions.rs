@@ -357,8 +357,16 @@ pub async fn missed_entries_that_are_gone_are_reported(harness: &dyn Harness) ->
             .map(|placed| placed.len()))
     };
     assert_eq!(missed(0, 1).await?, None);
-    assert_eq!(missed(0, 3).await?, Some(1), "the session had the expired entries");
-    assert_eq!(missed(2, 0).await?, Some(2), "the expired entries precede the subscription");
+    assert_eq!(
+        missed(0, 3).await?,
+        Some(1),
+        "the session had the expired entries"
+    );
+    assert_eq!(
+        missed(2, 0).await?,
+        Some(2),
+        "the expired entries precede the subscription"
+    );
     let everything = Retention {
         max_entries: 2,
         max_age_ms: 0,

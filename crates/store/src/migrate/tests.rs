@@ -51,6 +51,7 @@ fn entry(room: i64, user: &str, kind: EntryKind, target: Option<u64>, body: &str
         body: body.into(),
         mentions: vec!["bob".into()],
         at: 1_000,
+        replacement: None,
     }
 }
 

@@ -155,9 +155,7 @@ pub(super) fn migrating(error: &(dyn std::error::Error + 'static)) -> StoreError
                  CREATE ON SCHEMA public to it"
             )
         } else {
-            format!(
-                "cannot upgrade the schema of the database: {text}"
-            )
+            format!("cannot upgrade the schema of the database: {text}")
         },
     )
 }

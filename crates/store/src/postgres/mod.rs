@@ -184,7 +184,8 @@ async fn start(
         recorded,
     });
     let sends_heartbeats = !shared.log_state.is_guest();
-    let heartbeat = sends_heartbeats.then(|| tokio::spawn(nodes::send_heartbeats(Arc::downgrade(&shared), limit)));
+    let heartbeat =
+        sends_heartbeats.then(|| tokio::spawn(nodes::send_heartbeats(Arc::downgrade(&shared), limit)));
     let gathered = Gathered::start(&shared);
     Ok((shared, appender, gathered, heartbeat))
 }
@@ -510,7 +511,8 @@ impl Store for PostgresStore {
             let Some(&end) = due.last() else { return Ok(total) };
             for room in due {
                 loop {
-                    let trimmed = self.told(retention::trim(&self.conn().await?, room, limits, cutoff).await)?;
+                    let trimmed =
+                        self.told(retention::trim(&self.conn().await?, room, limits, cutoff).await)?;
                     total += trimmed.removed;
                     if !trimmed.more {
                         break;

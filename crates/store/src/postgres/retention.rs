@@ -50,7 +50,11 @@ pub(super) async fn trim(
         });
     };
     bounds.keep_newest(limits.max_entries);
-    let end = bounds.row.first.saturating_add(TRIM_BATCH).min(bounds.row.head + 1);
+    let end = bounds
+        .row
+        .first
+        .saturating_add(TRIM_BATCH)
+        .min(bounds.row.head + 1);
     let first = young(conn, room, bounds.row.first, end, cutoff).await?;
     bounds.keep_from(first);
     let span = bounds.sweep(TRIM_BATCH);

@@ -59,7 +59,7 @@ pub(super) fn append(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite
     batch.take_back(plan);
     for new in &new {
         outbox::appended(batch, new.entry, new.seq)?;
-        batch.erased |= new.entry.kind == EntryKind::Delete;
+        batch.erased |= new.entry.kind == EntryKind::Delete || new.entry.replacement.is_some();
     }
     Ok(results)
 }
@@ -80,7 +80,8 @@ fn load_dedup<'a>(
 ) -> rusqlite::Result<HashMap<DedupKey<'a>, DedupRecord<'a>>> {
     const SQL: &str = "SELECT e.seq, e.at, e.kind, e.target, e.body, e.kind IN (0, 1) AND EXISTS
             (SELECT 1 FROM message_states s
-             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq) AND s.deleted = 1)
+             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
+                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq))
         FROM entries e WHERE e.room_id = ?1 AND e.user_id = ?2 AND e.client_id = ?3";
     let mut found = HashMap::new();
     if keys.is_empty() {

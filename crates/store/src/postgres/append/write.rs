@@ -52,8 +52,7 @@ pub(super) fn steps(
     }
     steps.extend(records(plan, options));
     // After the records, since a message may be sent and deleted in one batch.
-    let deleted = plan.new.iter().filter(|new| new.entry.kind == EntryKind::Delete);
-    steps.extend(deleted.filter_map(|new| Some(outbox::message_deleted(new.entry.room, new.entry.target?))));
+    steps.extend(plan.new.iter().filter_map(|new| outbox::follow(new.entry)));
     for (room, span) in plan.take_sweeps() {
         steps.extend(sweep(room, &span).map(Step::from));
     }

@@ -70,7 +70,9 @@ pub(super) async fn trim(
     let mut more = false;
     for (state, kept_ms) in keep.settled() {
         let before = now.saturating_sub(kept_ms);
-        let rows = conn.run(OLD, &[&state.number(), &before, &num(TRIM_BATCH)]).await?;
+        let rows = conn
+            .run(OLD, &[&state.number(), &before, &num(TRIM_BATCH)])
+            .await?;
         more |= rows == TRIM_BATCH;
         trimmed.settled += rows;
     }
@@ -110,7 +112,9 @@ async fn evict(
     let of_user = removal(measure, "user_id IS NOT DISTINCT FROM $3");
     for (user, excess) in excess_by_user(shares(conn, measure).await?, limit) {
         let user = opt_text(user.as_deref());
-        let rows = conn.run(&of_user, &[&num(excess), &num(TRIM_BATCH), &user]).await?;
+        let rows = conn
+            .run(&of_user, &[&num(excess), &num(TRIM_BATCH), &user])
+            .await?;
         trimmed.pending += rows;
         more |= rows == TRIM_BATCH;
     }

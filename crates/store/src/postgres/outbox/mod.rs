@@ -24,7 +24,7 @@ use super::{
     value::{Columns as _, num, opt_text, text},
 };
 use crate::{
-    OutboxOptions, Record, RecordKind, RoomId,
+    EntryKind, NewEntry, OutboxOptions, Record, RecordKind, RoomId,
     numbers::Numbered as _,
     outbox::{RecordContent, new_record_id},
 };
@@ -118,8 +118,29 @@ pub(super) async fn write(conn: &Conn, recorded: Recorded) -> Result<bool, Failu
     }
 }
 
+/// The step by which the records of an edited or deleted message follow it; none for other entries.
+pub(super) fn follow(entry: &NewEntry) -> Option<Step> {
+    match (entry.kind, entry.target?) {
+        (EntryKind::Edit, target) => Some(message_edited(entry.room, target, entry.replacement.as_deref()?)),
+        (EntryKind::Delete, target) => Some(message_deleted(entry.room, target)),
+        _ => None,
+    }
+}
+
+/// The step that gives the records of an edited message its new text.
+fn message_edited(room: RoomId, seq: u64, body: &str) -> Step {
+    const SQL: &str = "UPDATE outbox SET body = $3 WHERE n IN (SELECT n FROM outbox
+        WHERE room_id = $1 AND seq = $2 ORDER BY n FOR UPDATE)";
+    let params: Vec<Param> = vec![
+        Box::new(room),
+        Box::new(num(seq)),
+        Box::new(text(body).into_owned()),
+    ];
+    Step::new(SQL, params)
+}
+
 /// The step that removes all records with the text of a deleted message, whatever their state.
-pub(super) fn message_deleted(room: RoomId, seq: u64) -> Step {
+fn message_deleted(room: RoomId, seq: u64) -> Step {
     // In the order of `n`, like every statement that locks several records.
     const SQL: &str = "DELETE FROM outbox WHERE n IN (SELECT n FROM outbox
         WHERE room_id = $1 AND seq = $2 ORDER BY n FOR UPDATE)";

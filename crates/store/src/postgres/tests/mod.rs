@@ -58,6 +58,7 @@ fn message(room: RoomId, client_id: &str) -> NewEntry {
         body: "1".into(),
         mentions: Vec::new(),
         at: 1,
+        replacement: None,
     }
 }
 

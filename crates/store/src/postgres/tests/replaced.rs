@@ -74,11 +74,7 @@ async fn a_node_appends_nothing_to_another_database() {
     assert_eq!(say(&restarted, "2").await, Ok(2));
     restarted.check().await.unwrap();
     assert_eq!(say(&node, "3").await, Err(REPLACED));
-    assert_eq!(
-        node.identity(),
-        identity,
-        "its identity is that of its start"
-    );
+    assert_eq!(node.identity(), identity, "its identity is that of its start");
     node.close().await;
 }
 

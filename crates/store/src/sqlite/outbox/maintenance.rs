@@ -108,7 +108,9 @@ impl Write for Trim {
         let mut more = false;
         for (state, kept_ms) in keep.settled() {
             let before = self.now.saturating_sub(kept_ms);
-            let rows = conn.prepare_cached(OLD)?.execute(params![state, before, TRIM_BATCH])?;
+            let rows = conn
+                .prepare_cached(OLD)?
+                .execute(params![state, before, TRIM_BATCH])?;
             more |= rows == TRIM_BATCH as usize;
             trimmed.settled += rows as u64;
         }

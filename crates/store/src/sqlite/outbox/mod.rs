@@ -23,10 +23,11 @@ use crate::{
     rows,
 };
 
-/// Follows a new entry: a message is recorded, a deletion takes the records of its message back.
+/// Follows a new entry: records a message, changes the records of an edited one, removes those of a deleted one.
 pub(super) fn appended(batch: &mut Batch<'_>, entry: &NewEntry, seq: u64) -> rusqlite::Result<()> {
     match (entry.kind, entry.target) {
         (EntryKind::Message, _) => message(batch, entry, seq),
+        (EntryKind::Edit, Some(target)) => message_edited(batch.conn, entry, target),
         (EntryKind::Delete, Some(target)) => message_deleted(batch.conn, entry.room, target),
         _ => Ok(()),
     }
@@ -55,6 +56,15 @@ fn message(batch: &mut Batch<'_>, entry: &NewEntry, seq: u64) -> rusqlite::Resul
         written = true;
     }
     batch.recorded |= written;
+    Ok(())
+}
+
+/// Gives the records of an edited message its new text.
+fn message_edited(conn: &Connection, edit: &NewEntry, target: u64) -> rusqlite::Result<()> {
+    if let Some(body) = &edit.replacement {
+        conn.prepare_cached("UPDATE outbox SET body = ?1 WHERE room_id = ?2 AND seq = ?3")?
+            .execute(params![body, edit.room, Seq(target)])?;
+    }
     Ok(())
 }
 

@@ -129,3 +129,19 @@ async fn a_missing_database_file_fails_the_check() {
     store.check().await.unwrap();
     store.close().await;
 }
+
+#[tokio::test]
+async fn earlier_texts_of_edits_leave_the_disk() {
+    let file = File::new();
+    let store = open(&file.path(), options()).unwrap();
+    let room = with_secrets(&store).await;
+    for n in 0..30u64 {
+        let edit = NewEntry {
+            replacement: Some("\"harmless now\"".into()),
+            ..change(room, EntryKind::Edit, 2 * n + 1, "\"harmless edit\"")
+        };
+        store.append(vec![edit]).await.unwrap();
+    }
+    until_erased(&file).await;
+    store.close().await;
+}

@@ -66,6 +66,7 @@ fn message(room: RoomId, body: &str) -> NewEntry {
         body: body.into(),
         mentions: Vec::new(),
         at: 1,
+        replacement: None,
     }
 }
 
