@@ -71,6 +71,9 @@ pub struct ChatConfig {
     /// How many disconnected devices may have an unsaved delivered mark while the store fails. Beyond that
     /// the server drops marks, and those devices may get the same notifications again.
     pub unsaved_marks: usize,
+    /// Whether the store keeps the earlier texts of edited messages until they are deleted. If not, each edit erases
+    /// them.
+    pub keep_edits: bool,
 }
 
 impl Default for ChatConfig {
@@ -100,6 +103,7 @@ impl Default for ChatConfig {
             recovery: RecoveryConfig::default(),
             notices_in_flight: 256,
             unsaved_marks: 65_536,
+            keep_edits: false,
         }
     }
 }

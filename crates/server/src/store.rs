@@ -98,6 +98,7 @@ fn options(config: &Config) -> Options {
         outbox: outbox::options(config),
         pool: config.store.pool,
         statement_timeout: config.store.statement_timeout.0,
+        erase_within: config.store.erase_within.0,
         folder: Some(config.data.clone()),
         ..Options::default()
     }

@@ -26,6 +26,14 @@ fn roomful(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
         .unwrap()
 }
 
+/// Creates a store as a server does, and closes it.
+fn create_store(database: &Path) {
+    let url = format!("sqlite:{}", database.display());
+    let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(store.close());
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
@@ -300,6 +308,17 @@ fn doctor_reports_problems() {
 }
 
 #[test]
+fn the_version_names_the_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = roomful(folder.path(), &["--version"], &[]);
+    let expected = format!(
+        "roomful {}\nschema: SQLite 1, PostgreSQL 1\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[test]
 fn new_epoch_needs_an_existing_store_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
     let output = roomful(folder.path(), &["new-epoch"], &[]);
@@ -314,9 +333,28 @@ fn new_epoch_needs_an_existing_store_without_a_server() {
         "new-epoch must not create files"
     );
 
-    roomful(folder.path(), &["doctor", "--listen", "127.0.0.1:0"], &[]);
+    let doctor = || {
+        let output = roomful(folder.path(), &["doctor", "--listen", "127.0.0.1:0"], &[]);
+        text(&output.stdout)
+    };
+    assert!(
+        doctor().contains("ok    store        not there yet"),
+        "{}",
+        doctor()
+    );
+    assert!(
+        !folder.path().join("data").exists(),
+        "doctor must not create files"
+    );
+    create_store(&folder.path().join("data/roomful.db"));
     let beside = folder.path().join("data/roomful.db-watermark");
-    assert!(!beside.exists(), "doctor must not start a new generation");
+    let created = fs::read(&beside).unwrap();
+    assert!(doctor().contains("ok    store        opened"), "{}", doctor());
+    assert_eq!(
+        fs::read(&beside).unwrap(),
+        created,
+        "doctor must not start a new generation"
+    );
     let output = roomful(folder.path(), &["new-epoch"], &[]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(

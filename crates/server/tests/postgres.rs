@@ -93,7 +93,7 @@ async fn acknowledged_messages_survive_kills_of_server_and_database() {
         .unwrap();
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(
-        said.contains("ok    store        opened, written durably, and read"),
+        said.contains("ok    store        opened, read and written"),
         "{said}"
     );
     assert!(server.terminate().await.unwrap().success());
@@ -109,16 +109,24 @@ async fn acknowledged_messages_survive_kills_of_server_and_database() {
     assert_eq!(texts(&renewed), ["1", "2", "3"]);
 }
 
+/// Creates a store as a server does, and closes it.
+fn create_store(url: &str) {
+    let url = url.to_owned();
+    // On a thread of its own, since some callers run on a runtime.
+    let created = std::thread::spawn(move || {
+        let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(store.close());
+    });
+    created.join().unwrap();
+}
+
 /// Creates the tables, with a trigger that blocks inserts into `entries`.
-fn block_entries(data: &Path, url: &str) {
+fn block_entries(url: &str) {
     const HOLD: &str = "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_sleep(600); RETURN NULL; END $$;
         CREATE TRIGGER hold BEFORE INSERT ON entries EXECUTE FUNCTION hold()";
-    let doctor = command(data, &["doctor", "--listen", "127.0.0.1:0"])
-        .env("ROOMFUL_STORE_URL", url)
-        .output()
-        .unwrap();
-    assert!(doctor.status.success(), "{doctor:?}");
+    create_store(url);
     POSTGRES.sql(database(url), HOLD).unwrap();
 }
 
@@ -158,7 +166,7 @@ async fn a_killed_migration_resumes_and_the_server_runs_on_its_result() {
     );
     assert!(server.terminate().await.unwrap().success());
 
-    block_entries(&data, &url);
+    block_entries(&url);
     let mut killed = command(&data, &args)
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
@@ -208,13 +216,7 @@ fn a_migration_names_its_flag_in_errors_and_refuses_an_empty_file() {
     let said = migrate(&url);
     assert!(said.contains("is no database of Roomful"), "{said}");
     std::fs::remove_file(data.path().join("roomful.db")).unwrap();
-    assert!(
-        command(data.path(), &["doctor", "--listen", "127.0.0.1:0"])
-            .output()
-            .unwrap()
-            .status
-            .success()
-    );
+    create_store(&format!("sqlite:{}", data.path().join("roomful.db").display()));
     for (to, expected) in [
         (
             POSTGRES.url("nowhere"),
@@ -227,6 +229,35 @@ fn a_migration_names_its_flag_in_errors_and_refuses_an_empty_file() {
     ] {
         let said = migrate(&to);
         assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[test]
+fn commands_leave_a_schema_alone() {
+    const LATER: &str = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+        VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')";
+    let data = tempfile::tempdir().unwrap();
+    let url = POSTGRES.new_database().unwrap();
+    let run = |args: &[&str]| {
+        let output = command(data.path(), args)
+            .env("ROOMFUL_STORE_URL", &url)
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    };
+    let doctor = &["doctor", "--listen", "127.0.0.1:0"][..];
+    let (_, said) = run(doctor);
+    assert!(said.contains("ok    store        not there yet"), "{said}");
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(POSTGRES.sql(database(&url), tables).unwrap(), "0");
+    create_store(&url);
+    POSTGRES.sql(database(&url), LATER).unwrap();
+    for args in [doctor, &["new-epoch"], &["serve", "--listen", "127.0.0.1:0"]] {
+        let (succeeded, said) = run(args);
+        let expected = "the database has schema 99, this version supports up to 1: start the newer version or \
+            restore the backup";
+        assert!(!succeeded && said.contains(expected), "{args:?}: {said}");
     }
 }
 

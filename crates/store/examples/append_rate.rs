@@ -1,8 +1,9 @@
-//! How many appends a second the store commits, and how many a bare loop on SQLite could with batches as large.
+//! How many appends a second the store commits, and how many a bare loop on SQLite could with batches as
+//! large.
 //!
-//! `cargo run --release -p roomful-store --example append_rate -- FOLDER [SENDERS] [SECONDS]`; the disk under
-//! FOLDER is what is measured. With the URL of an empty PostgreSQL database in FOLDER's place, the store alone is measured;
-//! with `postgres`, on a server that is made for it.
+//! `cargo run --release -p roomful-store --example append_rate -- FOLDER [SENDERS] [SECONDS]`; the disk
+//! under FOLDER is what is measured. With the URL of an empty PostgreSQL database in FOLDER's place, the
+//! store alone is measured; with `postgres`, on a server that is made for it.
 
 use std::{
     error::Error,
@@ -101,6 +102,7 @@ fn entry(room: RoomId, sender: usize, n: u32) -> NewEntry {
         body: format!("{{\"text\":\"{}\"}}", "x".repeat(138)),
         mentions: Vec::new(),
         at: 1_700_000_000_000,
+        replacement: None,
     }
 }
 

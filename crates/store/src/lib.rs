@@ -1,21 +1,22 @@
-//! The durable log: rooms with their entries and members, users, notifications and sessions.
+//! The durable log: rooms, entries, members and marks; users' notifications; sessions; the outbox.
 //!
-//! [`Store`] is the interface of both databases, and [`open`] picks one by the scheme of a URL. The store does not read the
-//! bodies of entries. Only this crate knows SQL.
+//! [`Store`] is the interface; [`open`] chooses the engine by the scheme of a URL. Only this crate knows
+//! SQL. It does not parse the bodies of entries.
 //!
 //! | module | content |
 //! |---|---|
-//! | `store` | [`Store`] and its parts, one trait for each noun |
-//! | `rows`, `position`, `notifications`, `sessions`, `outbox` | the values that go in and come out |
-//! | `error` | what can fail, and whether a retry helps |
-//! | `options` | every limit, and [`open`] |
-//! | `append` | the rules of an append, as pure values |
-//! | `group_commit`, `queue` | how writes that wait are committed together |
-//! | `sqlite` | the embedded store: one writer thread, a few reader threads |
-//! | `postgres` | the store for several nodes: appends in batches, everything else on a pool |
-//! | `migrate` | copying a store from SQLite to PostgreSQL |
-//! | `numbers`, `watermark_file`, `metrics` | what both stores share |
-//! | `contract` | the test suite that both stores pass |
+//! | `store`, `sessions` | the traits: what each call guarantees |
+//! | `rows`, `notifications`, `position` | the values of calls |
+//! | `error` | errors, and whether to retry |
+//! | `options` | options and limits, and [`open`] |
+//! | `outbox` | records for sinks, written with their causes |
+//! | `append`, `group_commit` | the rules of an append, and the batches of writes, for both engines |
+//! | `sqlite` | the embedded engine: one writer thread, a few readers |
+//! | `postgres` | the engine for several nodes |
+//! | `migrate` | migration from SQLite to PostgreSQL |
+//! | `schema` | schema versions, and who may write a schema |
+//! | `watermark_file`, `numbers`, `queue`, `metrics` | parts that the engines share |
+//! | `contract` | the test suite of every engine |
 
 mod append;
 #[cfg(any(test, feature = "contract"))]
@@ -34,6 +35,7 @@ mod position;
 mod postgres;
 mod queue;
 mod rows;
+mod schema;
 mod sessions;
 mod sqlite;
 mod store;
@@ -45,7 +47,9 @@ pub use notifications::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,
 };
-pub use options::{Options, Retention, check_files, check_url, new_epochs, open};
+pub use options::{
+    Options, Retention, check_files, check_url, new_epochs, open, schema_state, schema_versions,
+};
 pub use outbox::{
     DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxOptions, OutboxRetention,
     OutboxTrimmed, Outcome, Record, RecordKind, RecordState, Replay, Settled, Sink, UndeliveredReport,
@@ -56,6 +60,7 @@ pub use rows::{
     Marked, Member, MessageState, NewEntry, Page, REACTING_USERS, Range, Reactions, Rejected, Role,
     RoomChange, RoomId, RoomKind, RoomRow, Unread, UserRow,
 };
+pub use schema::{SchemaState, SchemaVersions};
 pub use sessions::{Missed, NewSession, Resume, Resumed, SessionKey, SessionOwner, Sessions, SubscribedRoom};
 pub use store::{
     AppendResult, FencingTokens, Log, LogEntry, LogHead, Members, Notifications, Rooms, Store, Users,

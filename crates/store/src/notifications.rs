@@ -1,44 +1,44 @@
-//! The values of notifications that go into a store and come out of it. Times are milliseconds since 1970.
+//! Values of notifications. Times are milliseconds since 1970.
 //!
-//! A notification is stored once. Each user it goes to has a row of their own, under a number of their own: dense from
-//! 1 in the order of posting. So what a device has been given is one mark, as in a room's log.
+//! The store keeps a notification once. Each recipient has a row with a number, dense from 1 in the order
+//! of posting, so that one mark says what a device has received, as in a room's log.
 
-/// A notification to be posted.
+/// A notification to post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewNotification {
     /// Unique for as long as it is kept. A second post under the same id is a retry.
     pub id: String,
-    /// Whom it goes to. Repeats count once. No id contains a line break.
+    /// The recipients. Repeats count once. Ids contain no line break.
     pub users: Vec<String>,
-    /// JSON text. The store compares it, but does not read it.
+    /// JSON text, which the store compares but does not parse.
     pub body: String,
-    /// When it was posted.
+    /// Time of the post.
     pub at: i64,
 }
 
-/// What became of a post.
+/// Outcome of a post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Posted {
-    /// It is stored.
+    /// The notification is stored.
     New {
-        /// The users it went to, each with the number it has there.
+        /// The recipients, each with their number for it.
         places: Vec<(String, u64)>,
     },
-    /// It was posted before, under the same id, to the same users and with the same body.
+    /// The same id was posted before, to the same users and with the same body.
     Duplicate {
-        /// The time it got then.
+        /// Time of the first post.
         at: i64,
-        /// The users who still have it, each with the number it has there.
+        /// The recipients who still have it, each with their number for it.
         places: Vec<(String, u64)>,
     },
-    /// The id stands for a notification to other users or with another body. Nothing was changed.
+    /// The id belongs to a notification with other users or another body. Nothing changed.
     Conflict,
 }
 
-/// A notification as one of its users has it.
+/// A recipient's copy of a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// Its number with this user, from 1.
+    /// Its number with this recipient, from 1.
     pub seq: u64,
     /// Its id.
     pub id: String,
@@ -46,18 +46,18 @@ pub struct Notification {
     pub body: String,
     /// When it was posted.
     pub at: i64,
-    /// When this user read it.
+    /// When the recipient read it.
     pub read_at: Option<i64>,
 }
 
 /// Which of a user's notifications to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotificationPage {
-    /// Only those older than the one with this id.
+    /// Only notifications older than the one with this id.
     pub before: Option<String>,
-    /// Only those that were not read.
+    /// Only unread notifications.
     pub unread_only: bool,
-    /// How many at most. A page may be shorter, see [`Options::page_bytes`](crate::Options::page_bytes).
+    /// Maximum number. A page may be shorter, see [`Options::page_bytes`](crate::Options::page_bytes).
     pub limit: u32,
 }
 
@@ -66,71 +66,71 @@ pub struct NotificationPage {
 pub struct NotificationList {
     /// Newest first.
     pub notifications: Vec<Notification>,
-    /// Whether there are older ones of the kind asked for.
+    /// Whether there are older notifications of the requested kind.
     pub more: bool,
-    /// How many of all the user's notifications are unread.
+    /// Number of unread notifications among all of the user's.
     pub unread: u64,
 }
 
 /// Which notifications a user has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadWhich {
-    /// The one with this id.
+    /// The notification with this id.
     One(String),
-    /// All of them.
+    /// All notifications.
     All,
 }
 
-/// The answer to reading.
+/// Outcome of reading notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotificationsRead {
-    /// How many are unread now.
+    /// Number of unread notifications now.
     pub unread: u64,
-    /// Whether this call made a difference.
+    /// Whether this call changed anything.
     pub changed: bool,
 }
 
-/// What a device of a user has not been given yet.
+/// Notifications that a device has not received yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
-    /// The kept notifications beyond what was asked for, oldest first.
+    /// The stored notifications after the requested number, oldest first.
     pub notifications: Vec<Notification>,
     /// Whether there are more.
     pub more: bool,
-    /// The number of the last one that this answer covers: the last of the page, or the user's newest if there is no
-    /// more. What lies below it and is not in the page is gone for good.
+    /// The last number that this answer covers: that of the page's last notification, or the user's newest
+    /// if there are no more. Lower numbers that the page lacks are no longer stored.
     pub upto: u64,
 }
 
-/// From where on to look for what a device was not given.
+/// Where a query for undelivered notifications starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveredUpto {
-    /// From the device's stored mark; 0 for a device that has none.
+    /// After the device's stored mark; at 0 without one.
     Stored,
-    /// From this number, exclusive.
+    /// After this number.
     Seq(u64),
 }
 
-/// A device was given all notifications up to and including a number.
+/// Records that a device has received all notifications up to and including a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveredMark {
-    /// Whose device.
+    /// The user.
     pub user_id: String,
-    /// The device's name among the user's.
+    /// Name of the device, unique for the user.
     pub device: String,
-    /// The number. A mark never goes back.
+    /// The number. A mark never moves back.
     pub seq: u64,
 }
 
-/// How much is kept of notifications. What exceeds a limit goes, oldest first.
+/// Retention of notifications. The store removes those beyond a limit, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotificationRetention {
     /// Notifications per user, at least 1.
     pub max_per_user: u64,
-    /// Milliseconds. Only [`Store::trim_notifications`](crate::Store::trim_notifications) looks at it.
+    /// Age in milliseconds. Only [`Store::trim_notifications`](crate::Store::trim_notifications) applies it.
     pub max_age_ms: i64,
-    /// Devices per user whose marks are kept, at least 1; those that were given nothing for longest go. A device whose
-    /// mark is gone is as good as new.
+    /// Devices per user whose marks are stored, at least 1. The least recently used ones are removed first
+    /// and then count as new devices.
     pub devices_per_user: u32,
 }
 

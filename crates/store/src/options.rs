@@ -1,15 +1,15 @@
-//! Every bound of a store, and the choice of the engine.
+//! Options and limits of a store, and the choice of the engine by URL.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{NotificationRetention, OutboxOptions, Store, StoreError};
+use crate::{NotificationRetention, OutboxOptions, SchemaState, SchemaVersions, Store, StoreError};
 
-/// How much of a room's log is kept. What exceeds either limit goes, oldest first.
+/// Retention of a room's log. Entries beyond either limit are removed, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Entries per room, at least 1.
     pub max_entries: u64,
-    /// Milliseconds. Only [`Store::trim`] looks at it.
+    /// Age in milliseconds. Only [`Store::trim`] applies it.
     pub max_age_ms: i64,
 }
 
@@ -22,44 +22,46 @@ impl Default for Retention {
     }
 }
 
-/// The bounds of a store. All counts are at least 1.
+/// Options of a store. All counts are at least 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// What an append keeps of the room it appends to.
+    /// Retention that an append applies to its rooms.
     pub retention: Retention,
-    /// What a post and a mark keep of their users' notifications.
+    /// Retention that posts and marks apply to their users' notifications.
     pub notifications: NotificationRetention,
-    /// Writes that may wait for the writer.
+    /// Queued writes.
     pub queue_writes: usize,
-    /// Bytes of the writes that wait or are being written.
+    /// Bytes of the writes that are queued or in progress.
     pub queue_bytes: usize,
-    /// Entries (and other writes) that go into one commit.
+    /// Entries and other writes in one commit.
     pub batch_writes: usize,
-    /// Bytes that go into one commit.
+    /// Bytes in one commit.
     pub batch_bytes: usize,
-    /// Reader threads, each with its own connection; 16 at most.
+    /// SQLite: reader threads, each with its own connection; 16 at most.
     pub readers: usize,
-    /// Reads that may wait for a reader.
+    /// Queued reads.
     pub queue_reads: usize,
-    /// How long a call waits for room in a full queue before it answers [`crate::Outage::Busy`].
+    /// How long a call waits for a place in a full queue before it fails with [`crate::Outage::Busy`].
     pub queue_wait: Duration,
-    /// Bytes of bodies after which a page of history or of an inbox ends early. One entry is always let through.
+    /// Bytes of bodies after which a page of history or of an inbox ends. A page holds at least one entry.
     pub page_bytes: usize,
-    /// Which records go to the outbox.
+    /// Sinks of the outbox and delivery checks.
     pub outbox: OutboxOptions,
-    /// Different reactions that one message may have.
+    /// Different reactions on one message.
     pub reactions: u32,
-    /// Whether this opening is a visit: a server may have the file as its own at the same time. Whether the log was restored
-    /// is not looked at then, and nothing may be appended.
+    /// Opens an existing store as a guest, beside a server that may use it at the same time. A guest never
+    /// creates a store or changes its schema, does not detect restores, and must not append.
     pub guest: bool,
-    /// Connections to PostgreSQL for all but appends and the node's signs of life, which have one of their own each.
+    /// SQLite: time within which deleted text leaves the write-ahead log.
+    pub erase_within: Duration,
+    /// PostgreSQL: connections in the pool. Appends and the node's heartbeat have one more each.
     pub pool: usize,
-    /// How long PostgreSQL may take for one statement, or a lock, before the call is given up.
+    /// PostgreSQL: time limit of one statement and of one wait for a lock.
     pub statement_timeout: Duration,
-    /// How long a node on PostgreSQL may give no sign of life before others take over its sessions and its sinks.
+    /// PostgreSQL: time without a heartbeat after which other nodes take over a node's sessions and sinks.
     pub node_timeout: Duration,
-    /// The folder in which a node on PostgreSQL notes how far it has come, so that it notices when the database was restored
-    /// while it was stopped. Each node has its own.
+    /// PostgreSQL: folder for the node's watermark file, which reveals at start that the database was
+    /// restored. Each node needs its own folder.
     pub folder: Option<PathBuf>,
 }
 
@@ -79,6 +81,7 @@ impl Default for Options {
             outbox: OutboxOptions::default(),
             reactions: 20,
             guest: false,
+            erase_within: Duration::from_secs(5),
             pool: 8,
             statement_timeout: Duration::from_secs(5),
             node_timeout: Duration::from_secs(15),
@@ -139,20 +142,22 @@ impl Options {
     }
 }
 
-/// Opens the store a URL names, creating and migrating it where needed. Blocks while it does.
+/// Opens the store that a URL names. Creates it and upgrades its schema unless [`Options::guest`] is set.
+/// Blocks.
 ///
-/// `sqlite:PATH` is a file, created with its folder (for its owner alone) if it does not exist; a relative path
-/// starts at the working folder. WatermarkFile it a small file, `PATH-life`, tells an older copy of the database from the one that was
-/// left: if one was put in its place, all rooms get new epochs, and sessions are forgotten.
+/// `sqlite:PATH` is a file; a relative path starts at the working folder. The store creates a missing file
+/// and its folder, for the owner alone. The watermark file `PATH-watermark` reveals an older copy of the
+/// database: the store then gives all rooms new epochs and deletes all sessions.
 ///
-/// `postgres://USER:PASSWORD@HOST/DATABASE` (or `postgresql:`) is a database that exists, and that several nodes may have
-/// open at once; `sslmode` may be `disable`, `prefer`, `require` or `verify-full`, the last with the system's authorities or
-/// those in the file that `sslrootcert` names. That the database was restored is told by what each node knows.
+/// `postgres://USER:PASSWORD@HOST/DATABASE` (or `postgresql:`) is an existing database, which several nodes
+/// may have open. `sslmode` is `disable`, `prefer`, `require` or `verify-full`; the last uses the system's
+/// certificate authorities, or those in the file of `sslrootcert`. Each node detects a restore by the
+/// positions that it remembers.
 ///
-/// Metrics go to the recorder that is installed when this is called.
+/// Metrics go to the recorder that is installed at this moment.
 ///
 /// # Errors
-/// [`StoreError::Setup`] says what to change in the URL, the options, or the place they point to.
+/// [`StoreError::Setup`] says what to change in the URL, the options, or the place they name.
 pub fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, StoreError> {
     options.validate()?;
     Ok(match engine(url)? {
@@ -161,12 +166,12 @@ pub fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, StoreError> {
     })
 }
 
-/// Gives every room and the order of all entries a new epoch and forgets all sessions, as [`open`] does when it finds that an
-/// older copy was restored; for restores that can't be seen. Answers how many rooms there are. Nobody else may have the
-/// store open; nodes on PostgreSQL that do go on in the new epochs. Blocks.
+/// Gives every room and the log a new epoch and deletes all sessions, for a restore that [`open`] cannot
+/// detect. Returns the number of rooms. With SQLite nobody else may have the store open; nodes on
+/// PostgreSQL continue in the new epochs. Blocks.
 ///
 /// # Errors
-/// [`StoreError::Setup`] as with [`open`].
+/// [`StoreError::Setup`] as with [`open`], and if there is no store.
 pub fn new_epochs(url: &str) -> Result<u64, StoreError> {
     match engine(url)? {
         Engine::Sqlite(path) => crate::sqlite::new_epochs(path),
@@ -174,7 +179,27 @@ pub fn new_epochs(url: &str) -> Result<u64, StoreError> {
     }
 }
 
-/// Whether a URL can be meant. Nothing is opened.
+/// Compares the schema of the store that a URL names with the one this build supports. Creates and changes
+/// nothing. Blocks.
+///
+/// # Errors
+/// [`StoreError::Setup`] and [`StoreError::Unavailable`] as with [`open`].
+pub fn schema_state(url: &str) -> Result<SchemaState, StoreError> {
+    match engine(url)? {
+        Engine::Sqlite(path) => crate::sqlite::schema_state(path),
+        Engine::Postgres => crate::postgres::schema_state(url),
+    }
+}
+
+/// The schema versions that this build supports.
+pub fn schema_versions() -> SchemaVersions {
+    SchemaVersions {
+        sqlite: crate::sqlite::connection::supported_version(),
+        postgres: crate::postgres::schema::supported_version(),
+    }
+}
+
+/// Checks a URL without opening anything.
 ///
 /// # Errors
 /// [`StoreError::Setup`] says what to change. It never holds a password.
@@ -185,7 +210,7 @@ pub fn check_url(url: &str) -> Result<(), StoreError> {
     }
 }
 
-/// Whether the files that a URL names beside the store, such as certificates, can be used. Nothing is opened.
+/// Checks the other files that a URL names, such as certificates, without opening the store.
 ///
 /// # Errors
 /// [`StoreError::Setup`] says what to change.
@@ -205,11 +230,12 @@ enum Engine<'a> {
 fn engine(url: &str) -> Result<Engine<'_>, StoreError> {
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     match scheme {
-        // `sqlite:///absolute` is what other tools write; it means the same file.
+        // Other tools write `sqlite:///absolute` for the same file.
         "sqlite" => Ok(Engine::Sqlite(rest.strip_prefix("//").unwrap_or(rest))),
         "postgres" | "postgresql" => Ok(Engine::Postgres),
         _ => Err(StoreError::Setup(format!(
-            "no store for `{scheme}:` in this build; use a URL such as sqlite:/var/lib/roomful/roomful.db or postgres://user:password@host/database"
+            "no store for `{scheme}:` in this build; use a URL such as sqlite:/var/lib/roomful/roomful.db or \
+             postgres://user:password@host/database"
         ))),
     }
 }

@@ -34,7 +34,7 @@ impl<T: Send> Queue<T> {
         within(self.wait, sender.send(item)).await?.map_err(|_| stopped())
     }
 
-    /// Refuses what comes from now on. The thread ends when it has done what is queued.
+    /// Refuses new items. The thread ends after the queued ones.
     pub(crate) fn close(&self) {
         self.sender.lock().take();
     }

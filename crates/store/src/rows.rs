@@ -1,16 +1,16 @@
-//! The values that go into a store and come out of it. Times are milliseconds since 1970, set by the caller.
+//! Values of rooms, entries, members and users. Times are milliseconds since 1970, set by the caller.
 
 use rand::RngExt as _;
 
-/// A room's key inside one store. Never given to another room, not even after a deletion.
+/// Key of a room in one store. Never reused, not even after a deletion.
 pub type RoomId = i64;
 
 /// A room: a log of entries with dense sequence numbers from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomRow {
-    /// Key for all other calls.
+    /// Its key.
     pub id: RoomId,
-    /// Unique name, as clients know it.
+    /// Unique name.
     pub name: String,
     /// 16 random URL-safe characters. Sequence numbers can only be compared within one epoch.
     pub epoch: String,
@@ -18,16 +18,16 @@ pub struct RoomRow {
     pub head: u64,
     /// Sequence number of the oldest entry that is still kept; `head + 1` if there is none.
     pub first: u64,
-    /// When the room was created.
+    /// Time of creation.
     pub created_at: i64,
     /// Who may become a member.
     pub kind: RoomKind,
-    /// Entries kept at most, where that is fewer than everywhere else.
+    /// Maximum number of entries, if the room has a limit of its own.
     pub history: Option<u64>,
 }
 
 impl RoomRow {
-    /// An epoch for a room that begins, or begins anew: 96 random bits.
+    /// A new epoch with 96 random bits.
     pub(crate) fn new_epoch() -> String {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let mut rng = rand::rng();
@@ -40,107 +40,111 @@ impl RoomRow {
 /// Who may become a member of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum RoomKind {
-    /// Whoever joins.
+    /// Every user.
     #[default]
     Public,
-    /// Only those put there by [`Store::put_member`](crate::Store::put_member).
+    /// Only users added by [`Store::put_member`](crate::Store::put_member).
     Private,
 }
 
-/// What is to change of a room; `None` leaves it as it is.
+/// Changes to a room; `None` keeps a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RoomChange {
     /// [`RoomRow::kind`].
     pub kind: Option<RoomKind>,
-    /// [`RoomRow::history`]; `Some(None)` takes the limit away.
+    /// [`RoomRow::history`]; `Some(None)` removes the limit.
     pub history: Option<Option<u64>>,
 }
 
-/// What an entry is. Only messages count as unread; the others change the message that they name as their target.
+/// Kind of an entry. Only messages count as unread; edits, deletes and reactions change their target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EntryKind {
-    /// Something a user said.
+    /// A message of a user.
     Message,
-    /// Another body for a message.
+    /// A new body for a message.
     Edit,
-    /// The end of a message: what it and its edits said, its mentions and its reactions are forgotten.
+    /// Deletes a message: erases its body, its edits, mentions and reactions.
     Delete,
-    /// A user's reaction to a message. The body is the reaction itself, which a user has once at most.
+    /// A user's reaction to a message. The body is the emoji, which a user adds once at most.
     Reaction {
-        /// Taken back, not added.
+        /// Whether the reaction is removed rather than added.
         removed: bool,
     },
-    /// Word among those who serve the log together; no part of what was said. It has its place in the order of all entries
-    /// like any other, so that nobody who follows the order misses it.
+    /// A message among the nodes that serve the log, invisible to clients. It has a position like any other
+    /// entry, so that every follower of the log sees it.
     Control,
 }
 
 impl EntryKind {
-    /// Whether it changes the message that it names as its target.
+    /// Whether entries of this kind change their target.
     pub const fn is_change(self) -> bool {
         matches!(self, Self::Edit | Self::Delete | Self::Reaction { .. })
     }
 }
 
-/// Whether a room of this name is the server's own: nobody outside is told that it was created. No room of a client begins
-/// with a control character.
+/// Whether a name belongs to a room of the server, which has no outbox records. Names of clients' rooms do
+/// not start with a control character.
 pub(crate) fn is_internal(name: &str) -> bool {
     name.starts_with(char::is_control)
 }
 
-/// An entry to be appended to a room.
+/// An entry to append to a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEntry {
-    /// The room it goes to.
+    /// The room.
     pub room: RoomId,
-    /// What it is.
+    /// Its kind.
     pub kind: EntryKind,
-    /// The message that it is about; `None` for a message.
+    /// The message it changes; `None` for a message.
     pub target: Option<u64>,
     /// Its author.
     pub user_id: String,
     /// The author's name at the time.
     pub user_name: Option<String>,
-    /// The author's key for it. A second append under the same (room, user, key) is a retry.
+    /// Deduplication key: a second append under the same (room, user, client id) is a retry.
     pub client_id: Option<String>,
-    /// JSON text, but for reactions. The store compares it, but does not read it.
+    /// JSON text, except for reactions. The store compares it but does not parse it.
     pub body: String,
-    /// Whom a message mentions, without repeats.
+    /// Users that a message mentions, without repeats.
     pub mentions: Vec<String>,
-    /// When it was said.
+    /// For an edit: the whole body of the message after it. The store puts it in the place of the message's body and
+    /// erases the bodies of earlier edits. Without it earlier texts stay until the message is deleted.
+    pub replacement: Option<String>,
+    /// Time of the entry.
     pub at: i64,
 }
 
 impl NewEntry {
-    /// The memory that it takes, about.
+    /// Approximate memory in bytes.
     pub(crate) fn weight(&self) -> usize {
         let name = self.user_name.as_ref().map_or(0, String::len);
         let client_id = self.client_id.as_ref().map_or(0, String::len);
         let mentions: usize = self.mentions.iter().map(String::len).sum();
-        size_of::<Self>() + self.user_id.len() + self.body.len() + name + client_id + mentions
+        let replacement = self.replacement.as_ref().map_or(0, String::len);
+        replacement + size_of::<Self>() + self.user_id.len() + self.body.len() + name + client_id + mentions
     }
 }
 
 /// An entry of a room's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place in the room, from 1.
+    /// Its number in the room, from 1.
     pub seq: u64,
-    /// What it is.
+    /// Its kind.
     pub kind: EntryKind,
-    /// The message that it is about; `None` for a message.
+    /// The message it changes; `None` for a message.
     pub target: Option<u64>,
     /// Its author.
     pub user_id: String,
     /// The author's name at the time.
     pub user_name: Option<String>,
-    /// The author's key for it.
+    /// Its deduplication key.
     pub client_id: Option<String>,
     /// The text exactly as appended; empty for a deleted message and its edits.
     pub body: String,
-    /// When it was said.
+    /// Time of the entry.
     pub at: i64,
-    /// What has become of a message.
+    /// Later changes of a message.
     pub state: MessageState,
 }
 
@@ -157,15 +161,14 @@ impl Entry {
     }
 }
 
-/// What has become of a message since it was said. The default, of one that was left alone, is also what entries that
-/// are no messages have.
+/// Later changes of a message. The default stands for an unchanged message, and for entries of other kinds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MessageState {
     /// The last edit.
     pub edit: Option<Edit>,
     /// Whether it is deleted.
     pub deleted: bool,
-    /// The reactions, in the order in which they first came.
+    /// The reactions, in the order of their first use.
     pub reactions: Vec<Reactions>,
 }
 
@@ -174,124 +177,126 @@ pub struct MessageState {
 pub struct Edit {
     /// The edit's body.
     pub body: String,
-    /// When it was made.
+    /// Time of the edit.
     pub at: i64,
 }
 
-/// All who reacted to a message in the same way.
+/// The users who reacted to a message with the same emoji.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reactions {
-    /// The reaction.
+    /// The emoji.
     pub emoji: String,
-    /// Some of the users, by id: as many as the message's share of [`REACTING_USERS`] lets in.
+    /// Some of the users, by id: the emoji's share of [`REACTING_USERS`].
     pub user_ids: Vec<String>,
-    /// How many users in all.
+    /// Number of users.
     pub count: u64,
 }
 
-/// The users that are named with one message, over all its reactions.
+/// Users that one message lists, over all its reactions.
 pub const REACTING_USERS: u32 = 100;
 
-/// The durable place of an appended entry.
+/// Outcome of appending an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
-    /// It is a new entry.
+    /// The entry is new.
     New {
-        /// Its place.
+        /// Its number.
         seq: u64,
         /// Its time.
         at: i64,
     },
-    /// It was appended before, under the same client id and with the same kind, target and body. (What a deleted
-    /// message said is forgotten, and not compared.)
+    /// The entry was appended before: same client id, kind, target and body. The body of a deleted message
+    /// is erased, and not compared.
     Duplicate {
-        /// The place it got then.
+        /// The number of the first append.
         seq: u64,
-        /// The time it got then.
+        /// The time of the first append.
         at: i64,
     },
-    /// A reaction that is there already was added, or one that is not was taken back: there is no new entry.
+    /// The reaction to add exists already, or the one to remove does not: there is no new entry.
     Unchanged,
 }
 
-/// Why one entry of an otherwise successful append was left out.
+/// Why one entry of an otherwise successful append was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejected {
-    /// The same (room, user, client id) stands for an entry of another kind, or with another target or body.
+    /// The same (room, user, client id) belongs to an entry with another kind, target or body.
     Conflict {
-        /// Where that entry is.
+        /// The number of that entry.
         seq: u64,
     },
     /// There is no such room.
     NoSuchRoom,
-    /// The target is no message, or one that is deleted or no longer kept.
+    /// The target is not a message, or is deleted or no longer kept.
     NoSuchMessage,
-    /// The message has as many different reactions as it may have, see [`Options::reactions`](crate::Options).
+    /// The message has the maximum of different reactions, see [`Options::reactions`](crate::Options).
     TooManyReactions,
 }
 
 /// A user's membership of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The member.
+    /// The user.
     pub user_id: String,
-    /// All entries up to and including this one are read. Only grows, also over leaving and coming back.
+    /// Entries up to this one are read. Only grows, also when the user leaves and returns.
     pub read_seq: u64,
-    /// When the mark last grew; `None` while it is 0.
+    /// When the mark last advanced; `None` while it is 0.
     pub read_at: Option<i64>,
-    /// All entries up to and including this one have reached the user. Only grows, and is never behind `read_seq`.
+    /// Entries up to this one have reached the user. Only grows, and is at least `read_seq`.
     pub delivered_seq: u64,
-    /// When the present membership began.
+    /// Start of the current membership.
     pub joined_at: i64,
-    /// Which of the user's memberships of this room it is, counted from 1: who leaves and comes back is in another one.
+    /// Number of the user's memberships in this room, from 1. A user who leaves and returns begins the next
+    /// one.
     pub membership: u64,
-    /// What they may do there. Ends with the membership.
+    /// Role in the room, which ends with the membership.
     pub role: Role,
 }
 
-/// What a member may do in a room.
+/// Role of a member in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Role {
-    /// What everybody may.
+    /// An ordinary member.
     #[default]
     Member,
-    /// Also what concerns the messages of others.
+    /// A member who may also delete messages of others.
     Moderator,
 }
 
-/// The answer to a join.
+/// Outcome of a join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joined {
-    /// The room, with its head at that moment.
+    /// The room, with its head at that time.
     pub room: RoomRow,
     /// The membership.
     pub member: Member,
-    /// False if the user was a member before.
+    /// Whether the user was not a member before.
     pub newly: bool,
 }
 
-/// Which part of a room's log to read, and how much at most.
+/// A part of a room's log to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// Which.
+    /// The range.
     pub range: Range,
-    /// How many at most. A page may be shorter, see [`Options::page_bytes`](crate::Options::page_bytes).
+    /// Maximum number of entries. A page may be shorter, see
+    /// [`Options::page_bytes`](crate::Options::page_bytes).
     pub limit: u32,
 }
 
-/// A stretch of a room's log.
+/// A range of a room's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Range {
-    /// The newest messages up to `upto`, without the other entries between them.
+    /// The newest messages up to `upto`, without entries of other kinds.
     Last {
         /// The newest one wanted, inclusive.
         upto: u64,
     },
-    /// The newest messages older than this entry, without the other entries between them.
+    /// The newest messages before this entry, without entries of other kinds.
     Before(u64),
-    /// The oldest entries of every kind newer than `seq`.
+    /// The oldest entries of every kind after `seq`.
     After {
-        /// The one already known, exclusive.
+        /// The last known one, exclusive.
         seq: u64,
         /// The newest one wanted, inclusive.
         upto: u64,
@@ -299,7 +304,7 @@ pub enum Range {
 }
 
 impl Range {
-    /// Its first entry, and the one after its last.
+    /// Its first entry, and the end, exclusive.
     pub(crate) fn span(self) -> std::ops::Range<u64> {
         match self {
             Self::Last { upto } => 0..upto.saturating_add(1),
@@ -308,7 +313,7 @@ impl Range {
         }
     }
 
-    /// Whether it is read from its end, and messages only.
+    /// Whether the range is read backwards, and holds messages only.
     pub(crate) fn newest_first(self) -> bool {
         !matches!(self, Self::After { .. })
     }
@@ -317,56 +322,56 @@ impl Range {
 /// A page of a room's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
-    /// Oldest first; dense for `After`. Messages come in their present state.
+    /// Oldest first; dense for `After`. Messages have their current state.
     pub entries: Vec<Entry>,
-    /// Whether the range holds more that is kept: older messages for `Last` and `Before`, newer entries for `After`.
+    /// Whether the range holds more: older messages for `Last` and `Before`, newer entries for `After`.
     pub more: bool,
-    /// The room's oldest kept entry, see [`RoomRow::first`]. Whoever asks for entries after `seq` has missed some
-    /// for good if `seq + 1 < first`.
+    /// The room's oldest entry, see [`RoomRow::first`]. Entries after `seq` are incomplete if `seq + 1 <
+    /// first`.
     pub first: u64,
     /// The room's newest entry.
     pub head: u64,
 }
 
-/// The answer to a read mark.
+/// Outcome of a read mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marked {
-    /// The mark now.
+    /// The current mark.
     pub read_seq: u64,
     /// Whether this call moved it.
     pub advanced: bool,
-    /// What is beyond the mark.
+    /// Unread messages after the mark.
     pub unread: Unread,
 }
 
-/// The answer to a delivered mark.
+/// Outcome of a delivered mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delivered {
-    /// The mark now.
+    /// The current mark.
     pub delivered_seq: u64,
     /// Whether this call moved it.
     pub advanced: bool,
 }
 
-/// What a member has not read: messages by others beyond the read mark that are kept and not deleted.
+/// Unread messages of a member: those by others after the read mark that are stored and not deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unread {
-    /// How many.
+    /// Number of messages.
     pub messages: u64,
-    /// How many of them mention the member.
+    /// Number of messages that mention the member.
     pub mentions: u64,
 }
 
-/// A room as one of its members sees it in the list of their rooms.
+/// A room in the inbox of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxRow {
     /// The room.
     pub room: RoomRow,
     /// The membership.
     pub member: Member,
-    /// The newest message, if it is kept; it may be a deleted one.
+    /// The newest message, if it is stored; it may be a deleted one.
     pub last_message: Option<Entry>,
-    /// What the member has not read.
+    /// Unread messages of the member.
     pub unread: Unread,
     /// Where the room stands in the order.
     pub cursor: InboxCursor,
@@ -390,31 +395,31 @@ pub struct Inbox {
     pub more: bool,
 }
 
-/// What is remembered of a user.
+/// A known user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRow {
     /// The user.
     pub user_id: String,
-    /// The name last given.
+    /// The last display name.
     pub name: Option<String>,
-    /// The latest time given.
+    /// The latest time the user was seen.
     pub last_seen: i64,
-    /// What they chose to show as.
+    /// The chosen status.
     pub status: ChosenStatus,
-    /// What they say about it.
+    /// Text of the status.
     pub status_text: Option<String>,
 }
 
-/// What a user chose to show as while they are online.
+/// The status that a user chose for when they are online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ChosenStatus {
-    /// There.
+    /// Available.
     #[default]
     Online,
-    /// Not at the screen.
+    /// Away from the screen.
     Away,
-    /// Not to be disturbed.
+    /// Busy.
     Busy,
-    /// To others, as if they were not there at all.
+    /// Shown to others as offline.
     Invisible,
 }

@@ -1,51 +1,51 @@
-//! Connections that may be taken up again after they were lost, and what they missed meanwhile.
+//! Sessions: connections that a client can resume after losing them, and the entries that it missed.
 
 use async_trait::async_trait;
 
 use crate::{LogEntry, LogPosition, RoomId, RoomRow, StoreError};
 
-/// What a session is found by: a hash of the secret that its client holds.
+/// Key of a session: a hash of the secret that its client holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionKey(pub [u8; 16]);
 
-/// The connection that owns a session: a number that is unique among the connections of this process. Other processes may
-/// use the same numbers; the store tells them apart.
+/// The connection that owns a session: a number that is unique among the connections of this process. Other
+/// processes may use the same numbers; the store tells them apart.
 pub type SessionOwner = u64;
 
-/// A session that begins.
+/// A new session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSession {
     /// Its key.
     pub key: SessionKey,
-    /// The connection that has it.
+    /// The connection that owns it.
     pub owner: SessionOwner,
-    /// The connection's public id, which it keeps over recoveries.
+    /// Public id of the connection, which recoveries keep.
     pub sid: String,
-    /// Whose it is.
+    /// The user.
     pub user_id: String,
-    /// When it began.
+    /// Time of the connection.
     pub at: i64,
 }
 
-/// Who wants a session back, and on which terms.
+/// A request to resume a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
     /// The session.
     pub key: SessionKey,
-    /// The connection that will have it.
+    /// The connection that will own it.
     pub owner: SessionOwner,
-    /// Who asks.
+    /// The user who asks.
     pub user_id: String,
-    /// A session that was lost before this time is gone.
+    /// Sessions that were lost before this time have expired.
     pub lost_since: i64,
 }
 
-/// A session that was given back.
+/// A resumed session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resumed {
-    /// The public id that it had.
+    /// Its public id.
     pub sid: String,
-    /// The rooms that it is subscribed to.
+    /// The rooms it is subscribed to.
     pub rooms: Vec<SubscribedRoom>,
 }
 
@@ -54,37 +54,38 @@ pub struct Resumed {
 pub struct SubscribedRoom {
     /// The room.
     pub room: RoomRow,
-    /// The newest entry when it subscribed: what came later is for it.
+    /// The newest entry when it subscribed. The session receives later ones.
     pub after: u64,
 }
 
-/// What a session asks for when it comes back.
+/// The entries that a resumed session asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missed {
     /// Its rooms, each with the newest entry when it subscribed.
     pub rooms: Vec<(RoomId, u64)>,
-    /// The position up to which it has everything.
+    /// The session has everything up to this position.
     pub after: LogPosition,
-    /// The position up to which it wants everything.
+    /// It asks for everything up to this position.
     pub upto: LogPosition,
-    /// The most entries that it may be given.
+    /// Maximum number of entries.
     pub most: usize,
-    /// The most bytes of bodies that it may be given.
+    /// Maximum bytes of bodies.
     pub most_bytes: usize,
 }
 
-/// The sessions: connections that a client can resume, and what they missed.
+/// The sessions: connections that a client can resume, and the entries they missed.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// What a session missed, in the order of positions; `None` if some of it is no longer kept, or it is too much.
+    /// The entries that a session missed, by position; `None` if some are no longer kept or a limit is
+    /// exceeded.
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError>;
 
-    /// A session begins, connected and without rooms.
+    /// Creates a session, connected and without rooms.
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError>;
 
-    /// The session gets the room's entries after `after` from now on, as long as its user's `membership` lasts (see
-    /// [`crate::Member::membership`]). If it was subscribed to it before in the same one, it stays so from there. `false` if
-    /// its owner does not have it any more.
+    /// Subscribes the session to the room's entries after `after`, for as long as its user's
+    /// [membership](crate::Member::membership) lasts. An earlier subscription in the same membership stays
+    /// as it is. Returns false if `owner` no longer owns the session.
     async fn subscribe(
         &self,
         key: SessionKey,
@@ -94,7 +95,7 @@ pub trait Sessions: Send + Sync {
         membership: u64,
     ) -> Result<bool, StoreError>;
 
-    /// The session is no longer subscribed to these rooms.
+    /// Ends the session's subscriptions to these rooms.
     async fn unsubscribe(
         &self,
         key: SessionKey,
@@ -102,7 +103,7 @@ pub trait Sessions: Send + Sync {
         rooms: Vec<RoomId>,
     ) -> Result<(), StoreError>;
 
-    /// The session's connection was lost at `at`. Of the user's lost sessions only the latest `keep` are kept.
+    /// Records that the session's connection was lost at `at`. Keeps the user's latest `keep` lost sessions.
     async fn mark_session_lost(
         &self,
         key: SessionKey,
@@ -111,22 +112,22 @@ pub trait Sessions: Send + Sync {
         keep: u32,
     ) -> Result<(), StoreError>;
 
-    /// The session is over for good.
+    /// Deletes the session.
     async fn end_session(&self, key: SessionKey, owner: SessionOwner) -> Result<(), StoreError>;
 
-    /// Forgets the user's lost sessions.
+    /// Deletes the user's lost sessions.
     async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError>;
 
-    /// Gives a session to a new owner, also from one of another process, if it is the user's, was not lost for too long, and its user has been a member
-    /// of each of its rooms since it subscribed. A session of theirs that fails this is over; that of another user is
-    /// left alone.
+    /// Gives a session to a new owner, even if another process owns it. Requires that it is the user's, was
+    /// not lost too long ago, and that the user has been a member of all its rooms since it subscribed.
+    /// Deletes a session of the user that fails a requirement; leaves another user's session alone.
     async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError>;
 
-    /// A process begins to serve: sessions that no connection can have any more were lost when [`Sessions::heartbeat`] was
-    /// last told of the process that had them. Those of other living processes stay.
+    /// Marks all sessions of this process as lost at its last [`Sessions::heartbeat`], for a process that
+    /// starts. Leaves the sessions of other live processes alone.
     async fn mark_all_sessions_lost(&self) -> Result<(), StoreError>;
 
-    /// The process was alive at `at`; sessions of processes that have died are lost as of when they were last alive, and those that
-    /// were lost before `lost_before` are forgotten.
+    /// Records that the process is alive at `at`. Deletes sessions that were lost before `lost_before`; the
+    /// sessions of a dead process count as lost at its last heartbeat.
     async fn heartbeat(&self, at: i64, lost_before: i64) -> Result<(), StoreError>;
 }

@@ -1,10 +1,11 @@
 //! The watermark file: a small text file outside the database that records the newest committed position.
 //!
-//! If the database is restored from an older copy, its position falls behind the file, which reveals the restore. The
-//! `generation` module of each engine decides what follows.
+//! If the database is restored from an older copy, its position falls behind the file, which reveals the
+//! restore. The `generation` module of each engine decides what follows.
 //!
-//! Each generation of the log writes a new file and renames it into place. Only the position in it is overwritten,
-//! after each commit that moves it. The file also records its own inode, so that a copy of the file is detected too.
+//! Each generation of the log writes a new file and renames it into place. Only the position in it is
+//! overwritten, after each commit that moves it. The file also records its own inode, so that a copy of the
+//! file is detected too.
 
 use std::{
     ffi::OsString,
@@ -129,8 +130,8 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Distinguishes a file from its copies: its inode and, where the file system knows it, its creation time, since inode
-/// numbers are reused. The device is left out: its number may change when the machine restarts.
+/// Distinguishes a file from its copies: its inode and, where the file system knows it, its creation time,
+/// since inode numbers are reused. The device is left out: its number may change when the machine restarts.
 pub(crate) fn identity(metadata: &Metadata) -> String {
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(metadata);
@@ -146,8 +147,8 @@ pub(crate) fn identity(metadata: &Metadata) -> String {
     }
 }
 
-/// The open watermark file. Positions are not synced with each commit: after a crash of the process the file is exact,
-/// after a power cut it may be behind, and it is never ahead of the database.
+/// The open watermark file. Positions are not synced with each commit: after a crash of the process the
+/// file is exact, after a power cut it may be behind, and it is never ahead of the database.
 #[derive(Debug)]
 pub(crate) struct Watermark {
     file: File,
@@ -160,7 +161,8 @@ impl Watermark {
         Ok(Self { file, failing: false })
     }
 
-    /// Records that everything up to `position` is committed. A failure is logged once, until a write succeeds.
+    /// Records that everything up to `position` is committed. A failure is logged once, until a write
+    /// succeeds.
     pub(crate) fn advance(&mut self, position: u64) {
         let written = self
             .file

@@ -88,6 +88,7 @@ impl ChatServer {
             client_id,
             content: WriteContent::Message(draft),
             body,
+            replacement: None,
             reply,
         };
         app.appender.submit(room, pending, place);

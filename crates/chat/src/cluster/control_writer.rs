@@ -52,6 +52,7 @@ impl Cluster {
             body,
             mentions: Vec::new(),
             at: self.clock.now_ms(),
+            replacement: None,
         })
     }
 

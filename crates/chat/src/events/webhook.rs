@@ -30,7 +30,7 @@ pub fn data(record: &Record) -> Result<Value, serde_json::Error> {
     Ok(match record.kind {
         RecordKind::MessageCreated => Value::Object(message(record)?),
         RecordKind::MessageUndelivered => json!({
-            "userId": record.recipient,
+            "userIds": record.recipients,
             "room": record.room,
             "seq": record.seq,
             "message": message(record)?,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomful_store::{EntryKind, Role};
+use roomful_store::{Entry, EntryKind, Role};
 
 use crate::{
     app::Context,
@@ -15,14 +15,14 @@ use crate::{
     reply::Reply,
     room::Room,
     room_manager::RoomRef,
-    types::Change,
+    types::{Change, Draft},
 };
 
 /// `chat:edit_message`, `chat:delete_message`, `chat:react`: queues the mutation behind the room's earlier
 /// sends. The reply follows its commit.
 pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) {
     let Context { app, me, .. } = context;
-    let (room, body) = match prepare(context, &ask).await {
+    let (room, body, replacement) = match prepare(context, &ask).await {
         Ok(prepared) => prepared,
         Err(error) => return reply.fail(&error),
     };
@@ -35,19 +35,28 @@ pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) 
         client_id: ask.client_id,
         content: WriteContent::Change(ask.seq, ask.change),
         body,
+        replacement,
         reply,
     };
     app.appender.submit(room, pending, place);
 }
 
-async fn prepare(context: &Context, ask: &ChangeMessage) -> Result<(RoomRef, String), ChatError> {
+/// Checks the change. Returns the room, the body of the entry, and the new body of an edited message.
+async fn prepare(
+    context: &Context,
+    ask: &ChangeMessage,
+) -> Result<(RoomRef, String, Option<String>), ChatError> {
     let room = context.my_room(&ask.room).await?;
-    match ask.change {
-        Change::Edit { .. } => {
+    let mut replacement = None;
+    match &ask.change {
+        Change::Edit { text } => {
             let why = "only its author may edit a message";
-            author_of(context, &room, ask, NotAuthor::Refused(why)).await?;
+            let message = author_of(context, &room, ask, NotAuthor::Refused(why)).await?;
+            if !context.app.config.keep_edits {
+                replacement = edited_body(&message, text);
+            }
         }
-        Change::Delete => author_of(context, &room, ask, NotAuthor::Moderator).await?,
+        Change::Delete => drop(author_of(context, &room, ask, NotAuthor::Moderator).await?),
         // Every member may react. The store checks that the message exists.
         Change::Reaction { .. } => {}
     }
@@ -55,7 +64,14 @@ async fn prepare(context: &Context, ask: &ChangeMessage) -> Result<(RoomRef, Str
         tracing::error!(%error, "failed to encode a mutation");
         ChatError::Internal
     })?;
-    Ok((room, body))
+    Ok((room, body, replacement))
+}
+
+/// The body of a message after an edit. `None` for a deleted message, which only a retry can name.
+fn edited_body(message: &Entry, text: &str) -> Option<String> {
+    let mut draft: Draft = serde_json::from_str(&message.body).ok()?;
+    text.clone_into(&mut draft.text);
+    serde_json::to_string(&draft).ok()
 }
 
 /// The rule for users other than the author.
@@ -73,7 +89,7 @@ async fn author_of(
     room: &Room,
     ask: &ChangeMessage,
     otherwise: NotAuthor,
-) -> Result<(), ChatError> {
+) -> Result<Entry, ChatError> {
     let entry = context.app.store.entry(room.id, ask.seq).await?;
     let message = entry
         .filter(|entry| entry.kind == EntryKind::Message)
@@ -83,11 +99,11 @@ async fn author_of(
     }
     // A retry may name a message that its first attempt deleted. The store recognises the retry.
     if message.user_id == *context.me.user {
-        return Ok(());
+        return Ok(message);
     }
     match otherwise {
         NotAuthor::Refused(why) => Err(ChatError::NotYours(why)),
-        NotAuthor::Moderator if is_moderator(context, room).await? => Ok(()),
+        NotAuthor::Moderator if is_moderator(context, room).await? => Ok(message),
         NotAuthor::Moderator => Err(ChatError::NotYours(
             "only its author or a moderator may delete a message",
         )),

@@ -38,6 +38,7 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
         client_id,
         content: WriteContent::Message(draft),
         body,
+        replacement: None,
         reply,
     };
     app.appender.submit(room, pending, place);

@@ -25,6 +25,8 @@ pub(crate) struct PendingWrite {
     pub(crate) content: WriteContent,
     /// The body of its entry, as JSON.
     pub(crate) body: String,
+    /// For an edit that erases earlier texts: the body of the message after it.
+    pub(crate) replacement: Option<String>,
     pub(crate) reply: Reply,
 }
 
@@ -67,6 +69,7 @@ impl PendingWrite {
             body: self.body.clone(),
             mentions,
             at,
+            replacement: self.replacement.clone(),
         }
     }
 

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use roomful_store::SchemaState;
 use rustix::process::{Resource, getrlimit};
 use tokio::{runtime::Runtime, time::timeout};
 
@@ -222,9 +223,22 @@ fn free_space(folder: &Path) -> Finding {
     }
 }
 
-/// Opens and checks the store. Also returns the database's identity, if it opened.
+/// Checks an existing store without changing its schema. Also returns the database's identity, if it opened.
 fn check_store(config: &Config) -> (Finding, Option<String>) {
     let finding = |verdict, text: String| finding("store", verdict, text);
+    match roomful_store::schema_state(&config.store_url()) {
+        Ok(SchemaState::Missing) => {
+            let text = "not there yet; the first start creates it".to_owned();
+            return (finding(Verdict::Ok, text), None);
+        }
+        Ok(SchemaState::Older { found, supported }) => {
+            let text =
+                format!("the next start upgrades its schema from {found} to {supported}; back it up first");
+            return (finding(Verdict::Warn, text), None);
+        }
+        Ok(_) => {}
+        Err(error) => return (finding(Verdict::Fail, error.to_string()), None),
+    }
     let check = || -> Result<String, String> {
         let store = store::open_as_guest(config).map_err(|error| error.to_string())?;
         let runtime = Runtime::new().map_err(|error| error.to_string())?;

@@ -13,6 +13,7 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::LazyLock,
 };
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -108,7 +109,7 @@ impl Cli {
     pub(crate) fn parse_args() -> Result<Self, ExitCode> {
         // clap rejects an empty value, but an empty variable counts as not set.
         let unset = std::env::var_os(CONFIG_VARIABLE).is_some_and(|value| value.is_empty());
-        let command = <Self as CommandFactory>::command();
+        let command = <Self as CommandFactory>::command().version(VERSION.as_str());
         let command = if unset {
             command.mut_arg("config", |arg| arg.env(None))
         } else {
@@ -192,6 +193,17 @@ impl Common {
         Config::load(sources)
     }
 }
+
+/// Version of the program, and the newest schema it supports on each kind of store.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let schemas = roomful_store::schema_versions();
+    format!(
+        "{}\nschema: SQLite {}, PostgreSQL {}",
+        env!("CARGO_PKG_VERSION"),
+        schemas.sqlite,
+        schemas.postgres
+    )
+});
 
 /// The error of a command that needs an existing store.
 fn missing_store(path: &Path) -> Failure {

@@ -43,6 +43,7 @@ pub(crate) struct History {
     pub(crate) max_messages: u64,
     pub(crate) max_age: Span,
     pub(crate) trim_interval: Span,
+    pub(crate) keep_edits: bool,
 }
 
 impl History {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     error::{Invalid, within},
-    units::Span,
+    units::{Size, Span},
 };
 
 /// The record kinds of these event names; unknown names are skipped.
@@ -51,6 +51,7 @@ pub(crate) struct Outbox {
     pub(crate) keep_delivered: Span,
     pub(crate) keep_dead: Span,
     pub(crate) max_records: u64,
+    pub(crate) max_size: Size,
 }
 
 impl Outbox {
@@ -83,6 +84,7 @@ impl Outbox {
             millis(0)..=seconds(365 * DAY),
         )?;
         within("outbox.keep_dead", self.keep_dead, millis(0)..=seconds(365 * DAY))?;
-        within("outbox.max_records", self.max_records, 100..=1_000_000_000)
+        within("outbox.max_records", self.max_records, 100..=1_000_000_000)?;
+        within("outbox.max_size", self.max_size, Size(1 << 20)..=Size(1 << 40))
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Store {
     pub(crate) pool: usize,
     pub(crate) statement_timeout: Span,
     pub(crate) queue: usize,
+    pub(crate) erase_within: Span,
     pub(crate) check_timeout: Span,
 }
 
@@ -50,6 +51,11 @@ impl Store {
             Span(Duration::from_millis(100))..=Span(Duration::from_mins(1)),
         )?;
         within("store.queue", self.queue, 16..=1_000_000)?;
+        within(
+            "store.erase_within",
+            self.erase_within,
+            Span(Duration::from_millis(100))..=Span(Duration::from_hours(1)),
+        )?;
         within(
             "store.check_timeout",
             self.check_timeout,

@@ -127,6 +127,18 @@ fn describe() {
     describe_gauge!("roomful_store_queue", "Writes that wait for their commit.");
     describe_counter!("roomful_store_errors_total", "Failures of the store, by kind.");
     describe_counter!(
+        "roomful_store_erasures_total",
+        "Checkpoints that removed deleted text from the disk."
+    );
+    describe_counter!(
+        "roomful_store_erasures_late_total",
+        "Checkpoints that took longer than store.erase_within."
+    );
+    describe_gauge!(
+        "roomful_webhooks_pending_bytes",
+        "Bytes of the records that wait for an endpoint, about."
+    );
+    describe_counter!(
         "roomful_outbox_dropped_total",
         "Frames dropped because a client reads too slowly, by cause."
     );

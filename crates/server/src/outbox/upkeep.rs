@@ -17,7 +17,15 @@ pub(super) fn keep(config: &Config) -> OutboxRetention {
         delivered_ms: millis(config.outbox.keep_delivered.0),
         dead_ms: millis(config.outbox.keep_dead.0),
         records: config.outbox.max_records,
+        bytes: config.outbox.max_size.0 as u64,
     }
+}
+
+/// Size of a part of the outbox.
+#[derive(Default)]
+struct OutboxSize {
+    records: u64,
+    bytes: u64,
 }
 
 /// Runs until the store closes.
@@ -39,31 +47,39 @@ pub(super) async fn run(store: Arc<dyn Store>, keep: OutboxRetention) {
 async fn once(
     outbox: &dyn Outbox,
     keep: OutboxRetention,
-    known: &mut HashMap<(String, RecordState), u64>,
+    known: &mut HashMap<(String, RecordState), OutboxSize>,
 ) -> Result<(), StoreError> {
     let removed = outbox.trim(keep, clock::unix_millis()).await?;
     if removed.pending > 0 {
-        counter!("roomful_webhooks_dropped_total", "cause" => "max_records").increment(removed.pending);
+        counter!("roomful_webhooks_dropped_total", "cause" => "outbox_full").increment(removed.pending);
         tracing::error!(
             records = removed.pending,
-            "dropped undelivered records: the outbox exceeds outbox.max_records"
+            "dropped pending records: the outbox exceeds outbox.max_records or outbox.max_size"
         );
     }
     // Series without records show 0.
-    for records in known.values_mut() {
-        *records = 0;
+    for size in known.values_mut() {
+        *size = OutboxSize::default();
     }
     for count in outbox.counts().await? {
-        known.insert((count.sink, count.state), count.records);
+        let size = OutboxSize {
+            records: count.records,
+            bytes: count.bytes,
+        };
+        known.insert((count.sink, count.state), size);
     }
-    for ((sink, state), records) in known {
+    for ((sink, state), size) in known {
         let name = match state {
             RecordState::Pending => "roomful_webhooks_pending",
             RecordState::Delivered => "roomful_webhooks_delivered",
             RecordState::Dead => "roomful_webhooks_dead",
         };
         #[expect(clippy::cast_precision_loss, reason = "exact for any number of records")]
-        gauge!(name, "endpoint" => sink.clone()).set(*records as f64);
+        gauge!(name, "endpoint" => sink.clone()).set(size.records as f64);
+        if *state == RecordState::Pending {
+            #[expect(clippy::cast_precision_loss, reason = "exact for any number of bytes")]
+            gauge!("roomful_webhooks_pending_bytes", "endpoint" => sink.clone()).set(size.bytes as f64);
+        }
     }
     Ok(())
 }

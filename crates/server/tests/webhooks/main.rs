@@ -208,13 +208,10 @@ async fn a_message_is_undelivered_only_for_members_who_did_not_acknowledge_it() 
         .await
         .unwrap());
     let posts = receiver.wait("two alerts", |posts| posts.len() >= 2).await;
-    let users: Vec<_> = posts
-        .iter()
-        .map(|post| post.body["data"]["userId"].as_str().unwrap())
-        .collect();
+    let users: Vec<_> = posts.iter().map(|post| &post.body["data"]["userIds"]).collect();
     assert_eq!(
         users,
-        ["away", "idler"],
+        [&json!(["away"]), &json!(["idler"])],
         "the offline member at once, the idle member after the full delay"
     );
     assert_eq!(posts[0].body["data"]["message"]["text"], "hello");

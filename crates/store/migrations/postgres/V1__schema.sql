@@ -1,16 +1,17 @@
 -- The schema of a Roomful store in PostgreSQL.
 --
--- Every number is a bigint, so that the code binds one type. Times are milliseconds since 1970 by the clock of the node
--- that writes them; columns of type timestamptz follow the database's clock. Text uses COLLATE "C", which compares bytes.
--- PostgreSQL stores no NUL, so the code escapes the bytes 0 and 1 in text.
+-- Every number is a bigint, so that the code binds one type. Times are milliseconds since 1970 by the clock
+-- of the node that writes them; columns of type timestamptz follow the database's clock. Text uses COLLATE
+-- "C", which compares bytes. PostgreSQL stores no NUL, so the code escapes the bytes 0 and 1 in text.
 
--- One row: the newest position of the log over all rooms. Appends of all nodes take its lock to number their entries.
+-- One row: the newest position of the log over all rooms. Appends of all nodes take its lock to number
+-- their entries.
 CREATE TABLE log_head (
     id bigint PRIMARY KEY CHECK (id = 1),
     -- Identifies this database for good, so that a node recognises the files it keeps for it.
     identity text NOT NULL,
-    -- Counts how often the log was restarted after a restore. `epoch` is its public name: positions can only be
-    -- compared within one epoch.
+    -- Counts how often the log was restarted after a restore. `epoch` is its public name: positions can
+    -- only be compared within one epoch.
     generation bigint NOT NULL,
     epoch text NOT NULL,
     -- Position of the newest entry.
@@ -22,7 +23,8 @@ VALUES (1, replace(gen_random_uuid()::text, '-', ''), 1, left(md5(gen_random_uui
 -- Processes that have, or had, the store open. Each opening is a new node.
 CREATE TABLE nodes (
     id bigint PRIMARY KEY,
-    -- Newest position this node has appended. No other node changes it, so a value that is too low reveals a restore.
+    -- Newest position this node has appended. No other node changes it, so a value that is too low reveals
+    -- a restore.
     position bigint NOT NULL,
     -- Last heartbeat by the node's clock and by the database's clock.
     alive_at bigint NOT NULL,
@@ -76,8 +78,8 @@ CREATE INDEX entries_position ON entries (position);
 -- Finds the edits of a message.
 CREATE INDEX entries_edits ON entries (room_id, target) WHERE kind = 1;
 
--- The first entry of a room from `low` on whose position exceeds `seen`; `head + 1` if there is none. Positions ascend
--- with sequence numbers within a room, which allows a binary search.
+-- The first entry of a room from `low` on whose position exceeds `seen`; `head + 1` if there is none.
+-- Positions ascend with sequence numbers within a room, which allows a binary search.
 CREATE FUNCTION first_seq_beyond(room bigint, low bigint, head bigint, seen bigint)
 RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -101,6 +103,8 @@ CREATE TABLE message_states (
     author text COLLATE "C" NOT NULL,
     -- Sequence number of the last edit. It is newer than the message, so retention keeps it at least as long.
     edit_seq bigint,
+    -- Whether that edit erased the earlier texts: the body of the message holds its text too.
+    rewritten bigint NOT NULL DEFAULT 0,
     deleted bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (room_id, seq)
 );
@@ -167,10 +171,14 @@ CREATE TABLE revocations (
 CREATE INDEX revocations_before ON revocations (before);
 
 -- One row that health checks update.
-CREATE TABLE health_probe (id bigint PRIMARY KEY CHECK (id = 1), writes bigint NOT NULL) WITH (fillfactor = 10);
+CREATE TABLE health_probe (
+    id bigint PRIMARY KEY CHECK (id = 1),
+    writes bigint NOT NULL
+) WITH (fillfactor = 10);
 INSERT INTO health_probe (id, writes) VALUES (1, 0);
 
--- The SQLite database that `roomful migrate` copies, or copied, into this one. No node serves an unfinished copy.
+-- The SQLite database that `roomful migrate` copies, or copied, into this one. No node serves an unfinished
+-- copy.
 CREATE TABLE migration (
     id bigint PRIMARY KEY CHECK (id = 1),
     source text NOT NULL,
@@ -230,13 +238,14 @@ CREATE INDEX sessions_lost ON sessions (lost_at) WHERE lost_at IS NOT NULL;
 CREATE INDEX sessions_user ON sessions (user_id, lost_at) WHERE lost_at IS NOT NULL;
 CREATE INDEX sessions_node ON sessions (node) WHERE lost_at IS NULL;
 
--- Rooms a session is subscribed to, each with the newest entry at that time. The row of a deleted room stays, which
--- marks the session as incomplete.
+-- Rooms a session is subscribed to, each with the newest entry at that time. The row of a deleted room
+-- stays, which marks the session as incomplete.
 CREATE TABLE session_rooms (
     session_id bigint NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
     room_id bigint NOT NULL,
     after bigint NOT NULL,
-    -- The membership (see members) under which the session subscribed. Numbers are used since clocks of nodes differ.
+    -- The membership (see members) under which the session subscribed. Numbers are used since clocks of
+    -- nodes differ.
     membership bigint NOT NULL,
     PRIMARY KEY (session_id, room_id)
 );
@@ -247,7 +256,8 @@ CREATE TABLE outbox (
     -- The same for all sinks.
     id text NOT NULL,
     sink text COLLATE "C" NOT NULL,
-    -- 0 message.created, 1 message.undelivered, 2 user.online, 3 user.offline, 4 room.created, 5 room.emptied.
+    -- 0 message.created, 1 message.undelivered, 2 user.online, 3 user.offline, 4 room.created, 5
+    -- room.emptied.
     kind bigint NOT NULL,
     at bigint NOT NULL,
     -- 0 pending, 1 delivered, 2 dead.
@@ -263,16 +273,31 @@ CREATE TABLE outbox (
     user_id text COLLATE "C",
     user_name text COLLATE "C",
     client_id text COLLATE "C",
-    -- The member who has not acknowledged the message.
-    recipient text COLLATE "C",
-    body text COLLATE "C"
+    body text COLLATE "C",
+    -- About the bytes that the record takes, for limits and fair shares.
+    bytes bigint NOT NULL
 );
 CREATE INDEX outbox_pending ON outbox (sink, due_at) WHERE state = 0;
 CREATE INDEX outbox_settled ON outbox (state, due_at) WHERE state <> 0;
 CREATE INDEX outbox_id ON outbox (id);
-CREATE INDEX outbox_recipient ON outbox (room_id, recipient) WHERE state = 0 AND recipient IS NOT NULL;
+-- Finds the records of a message that is edited, deleted or acknowledged.
+CREATE INDEX outbox_message ON outbox (room_id, seq) WHERE seq IS NOT NULL;
+-- Counts records and bytes without reading the records.
+CREATE INDEX outbox_size ON outbox (sink, state, bytes);
 
--- The node that delivers a sink's records. One at a time, which keeps their order; another node takes an expired lease.
+-- The members who have not acknowledged the message of a record, so that its body is stored once for all of
+-- them.
+CREATE TABLE outbox_recipients (
+    record bigint NOT NULL REFERENCES outbox (n) ON DELETE CASCADE,
+    user_id text COLLATE "C" NOT NULL,
+    room_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (record, user_id)
+);
+CREATE INDEX outbox_recipients_user ON outbox_recipients (room_id, user_id, seq);
+
+-- The node that delivers a sink's records. One at a time, which keeps their order; another node takes an
+-- expired lease.
 CREATE TABLE sink_leases (
     sink text COLLATE "C" PRIMARY KEY,
     node bigint NOT NULL,

@@ -9,8 +9,8 @@ CREATE TABLE log_head (
     position INTEGER NOT NULL,
     -- Last heartbeat of the process that has this file open.
     alive_at INTEGER NOT NULL,
-    -- Token that each start of a server renews, here and in the watermark file. A mismatch reveals a restored file.
-    -- Empty before the first start.
+    -- Token that each start of a server renews, here and in the watermark file. A mismatch reveals a
+    -- restored file. Empty before the first start.
     generation TEXT NOT NULL DEFAULT ''
 ) STRICT;
 INSERT INTO log_head (id, epoch, position, alive_at) VALUES (1, lower(hex(randomblob(4))), 0, 0);
@@ -67,6 +67,8 @@ CREATE TABLE message_states (
     author TEXT NOT NULL,
     -- Sequence number of the last edit. It is newer than the message, so retention keeps it at least as long.
     edit_seq INTEGER,
+    -- Whether that edit erased the earlier texts: the body of the message holds its text too.
+    rewritten INTEGER NOT NULL DEFAULT 0,
     deleted INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (room_id, seq)
 ) STRICT, WITHOUT ROWID;
@@ -193,13 +195,14 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_lost ON sessions (lost_at) WHERE lost_at IS NOT NULL;
 CREATE INDEX sessions_user ON sessions (user_id, lost_at) WHERE lost_at IS NOT NULL;
 
--- Rooms a session is subscribed to, each with the newest entry at that time. The row of a deleted room stays, which
--- marks the session as incomplete.
+-- Rooms a session is subscribed to, each with the newest entry at that time. The row of a deleted room
+-- stays, which marks the session as incomplete.
 CREATE TABLE session_rooms (
     session_id INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
     room_id INTEGER NOT NULL,
     after INTEGER NOT NULL,
-    -- The membership (see members) under which the session subscribed. A number, since the clock may be set back.
+    -- The membership (see members) under which the session subscribed. A number, since the clock may be set
+    -- back.
     membership INTEGER NOT NULL,
     PRIMARY KEY (session_id, room_id)
 ) STRICT, WITHOUT ROWID;
@@ -210,7 +213,8 @@ CREATE TABLE outbox (
     -- The same for all sinks.
     id TEXT NOT NULL,
     sink TEXT NOT NULL,
-    -- 0 message.created, 1 message.undelivered, 2 user.online, 3 user.offline, 4 room.created, 5 room.emptied.
+    -- 0 message.created, 1 message.undelivered, 2 user.online, 3 user.offline, 4 room.created, 5
+    -- room.emptied.
     kind INTEGER NOT NULL,
     at INTEGER NOT NULL,
     -- 0 pending, 1 delivered, 2 dead.
@@ -226,15 +230,29 @@ CREATE TABLE outbox (
     user_id TEXT,
     user_name TEXT,
     client_id TEXT,
-    -- The member who has not acknowledged the message.
-    recipient TEXT,
-    body TEXT
+    body TEXT,
+    -- About the bytes that the record takes, for limits and fair shares.
+    bytes INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX outbox_pending ON outbox (sink, due_at) WHERE state = 0;
 CREATE INDEX outbox_settled ON outbox (state, due_at) WHERE state <> 0;
 CREATE INDEX outbox_id ON outbox (id);
-CREATE INDEX outbox_recipient ON outbox (room_id, recipient) WHERE state = 0 AND recipient IS NOT NULL;
+-- Finds the records of a message that is edited, deleted or acknowledged.
+CREATE INDEX outbox_message ON outbox (room_id, seq) WHERE seq IS NOT NULL;
+-- Counts records and bytes without reading the records.
+CREATE INDEX outbox_size ON outbox (sink, state, bytes);
+
+-- The members who have not acknowledged the message of a record, so that its body is stored once for all of
+-- them.
+CREATE TABLE outbox_recipients (
+    record INTEGER NOT NULL REFERENCES outbox (n) ON DELETE CASCADE,
+    user_id TEXT NOT NULL,
+    room_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (record, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outbox_recipients_user ON outbox_recipients (room_id, user_id, seq);
 
 -- Messages whose acknowledgements are to be checked.
 CREATE TABLE delivery_checks (

@@ -20,7 +20,7 @@ pub(crate) struct DedupRecord<'a> {
     pub(crate) kind: EntryKind,
     pub(crate) target: Option<u64>,
     pub(crate) body: Cow<'a, str>,
-    /// The body was erased by a deletion, so it cannot be compared.
+    /// The body was erased by a deletion or a later edit, so it cannot be compared.
     pub(crate) erased: bool,
 }
 
@@ -50,7 +50,7 @@ impl<'a> DedupRecord<'a> {
         }
     }
 
-    /// The message whose deletion erases the body of this entry.
+    /// The message whose deletion or edits erase the body of this entry.
     pub(super) fn erased_with(&self) -> Option<u64> {
         match self.kind {
             EntryKind::Message => Some(self.seq),

@@ -20,9 +20,13 @@ pub(crate) enum Param<'a> {
     Text(&'a str),
 }
 
-const EDIT: &str = "INSERT INTO message_states (edit_seq, room_id, seq, author)
-    SELECT $1, room_id, seq, user_id FROM entries WHERE room_id = $2 AND seq = $3
-    ON CONFLICT (room_id, seq) DO UPDATE SET edit_seq = excluded.edit_seq";
+const EDIT: &str = "INSERT INTO message_states (edit_seq, rewritten, room_id, seq, author)
+    SELECT $1, $2, room_id, seq, user_id FROM entries WHERE room_id = $3 AND seq = $4
+    ON CONFLICT (room_id, seq) DO UPDATE SET edit_seq = excluded.edit_seq, rewritten = excluded.rewritten";
+/// Erases the earlier texts of an edited message.
+const REWRITE: &str = "UPDATE entries SET body = $1 WHERE room_id = $2 AND seq = $3";
+const ERASE_EDITS: &str =
+    "UPDATE entries SET body = '' WHERE room_id = $1 AND target = $2 AND kind = 1 AND seq < $3";
 /// Erases everything that the message said.
 const DELETE: [&str; 6] = [
     "INSERT INTO message_states (room_id, seq, author, deleted)
@@ -61,7 +65,15 @@ pub(crate) fn mutation(entry: &NewEntry, seq: u64) -> Vec<Statement<'_>> {
     let seq = Param::Int(column(seq));
     match entry.kind {
         EntryKind::Message | EntryKind::Control => Vec::new(),
-        EntryKind::Edit => vec![statement(EDIT, &[seq], &message)],
+        EntryKind::Edit => {
+            let rewritten = Param::Int(entry.replacement.is_some().into());
+            let mut statements = vec![statement(EDIT, &[seq, rewritten], &message)];
+            if let Some(body) = &entry.replacement {
+                statements.push(statement(REWRITE, &[Param::Text(body)], &message));
+                statements.push(statement(ERASE_EDITS, &message, &[seq]));
+            }
+            statements
+        }
         EntryKind::Delete => DELETE.map(|sql| statement(sql, &message, &[])).into(),
         EntryKind::Reaction { removed: false } => vec![
             statement(REACT, &message, &[emoji, user]),
@@ -110,7 +122,7 @@ mod tests {
 
     #[test]
     fn statements_name_their_parameters_in_ascending_order() {
-        let single = [EDIT, REACT, COUNT_UP, TAKE_BACK];
+        let single = [EDIT, REWRITE, ERASE_EDITS, REACT, COUNT_UP, TAKE_BACK];
         for sql in single.iter().chain(&DELETE).chain(&COUNT_DOWN).chain(&SWEEP) {
             let occurrences = first_occurrences(sql);
             let ascending: Vec<u32> = (1..).take(occurrences.len()).collect();

@@ -71,6 +71,8 @@ pub(crate) struct Plan<'a> {
     targets: HashMap<(RoomId, u64), Target>,
     /// The messages that this batch deletes.
     deleted: HashSet<(RoomId, u64)>,
+    /// The messages whose earlier texts this batch erases, each with its last edit.
+    rewritten: HashMap<(RoomId, u64), u64>,
     limits: Limits,
 }
 
@@ -90,6 +92,7 @@ impl<'a> Plan<'a> {
             dedup,
             targets,
             deleted: HashSet::new(),
+            rewritten: HashMap::new(),
             limits,
         };
         for entries in appends {
@@ -162,7 +165,11 @@ impl<'a> Plan<'a> {
         if let Some(record) = earlier {
             if record.seq >= first {
                 let erased = record.erased_with();
-                record.erased |= erased.is_some_and(|seq| self.deleted.contains(&(entry.room, seq)));
+                record.erased |= erased.is_some_and(|message| {
+                    let message = (entry.room, message);
+                    let last_edit = self.rewritten.get(&message);
+                    self.deleted.contains(&message) || last_edit.is_some_and(|edit| *edit != record.seq)
+                });
                 return record.compare(entry);
             }
             // The earlier entry is no longer kept, only not swept yet: this one is new, as it would be after the sweep.
@@ -251,6 +258,9 @@ impl<'a> Plan<'a> {
         };
         match entry.kind {
             EntryKind::Message => target.live = true,
+            EntryKind::Edit if entry.replacement.is_some() => {
+                self.rewritten.insert((entry.room, number), seq);
+            }
             EntryKind::Edit | EntryKind::Control => {}
             EntryKind::Delete => {
                 *target = Target::default();

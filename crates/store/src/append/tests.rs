@@ -53,6 +53,7 @@ fn message(client_id: Option<&str>) -> NewEntry {
         body: "1".into(),
         mentions: Vec::new(),
         at: 5,
+        replacement: None,
     }
 }
 
@@ -325,6 +326,7 @@ fn entries() -> impl Strategy<Value = NewEntry> {
             body,
             mentions: Vec::new(),
             at,
+            replacement: None,
         },
     )
 }

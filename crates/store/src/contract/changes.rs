@@ -1,4 +1,4 @@
-//! Edits, deletes and reactions: what they make of their messages.
+//! Edits, deletes and reactions, and their effect on messages.
 
 use super::{Harness, Outcome, change, done, message, put, read, room, say, seqs};
 use crate::{
@@ -25,7 +25,7 @@ fn new(seq: u64) -> Appended {
     Appended::New { seq, at: 1_000 }
 }
 
-pub async fn an_edit_changes_what_a_message_says(harness: &dyn Harness) -> Outcome {
+pub async fn an_edit_changes_the_text_of_a_message(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     say(&*store, room, "ann", &["1", "2"]).await?;
@@ -64,7 +64,7 @@ pub async fn an_edit_changes_what_a_message_says(harness: &dyn Harness) -> Outco
     Ok(())
 }
 
-pub async fn a_deleted_message_is_forgotten(harness: &dyn Harness) -> Outcome {
+pub async fn a_deleted_message_is_erased(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     store.join(room, "bob", 1).await?;
@@ -101,7 +101,7 @@ pub async fn a_deleted_message_is_forgotten(harness: &dyn Harness) -> Outcome {
         page.entries.iter().all(|entry| !entry.body.contains("secret")),
         "{page:?}"
     );
-    // Its place is still taken.
+    // Its number and client id stay taken.
     assert_eq!(
         put(&*store, first).await?,
         Ok(Appended::Duplicate { seq: 1, at: 1_000 })
@@ -113,7 +113,7 @@ pub async fn a_deleted_message_is_forgotten(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn a_reaction_is_there_once(harness: &dyn Harness) -> Outcome {
+pub async fn a_reaction_is_stored_once(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     say(&*store, room, "ann", &["1"]).await?;
@@ -145,7 +145,7 @@ pub async fn a_reaction_is_there_once(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn a_message_has_so_many_reactions(harness: &dyn Harness) -> Outcome {
+pub async fn different_reactions_on_a_message_are_limited(harness: &dyn Harness) -> Outcome {
     let options = Options {
         reactions: 2,
         ..Options::default()
@@ -157,7 +157,7 @@ pub async fn a_message_has_so_many_reactions(harness: &dyn Harness) -> Outcome {
     done(&*store, change(room, "ann", REACT, 1, "-")).await?;
     let third = || put(&*store, change(room, "ann", REACT, 1, "!"));
     assert_eq!(third().await?, Err(Rejected::TooManyReactions));
-    // One that is there may be joined by any number of users; a page names some of them.
+    // Any number of users may use an existing reaction; a page lists some of them.
     let crowd = u64::from(REACTING_USERS) + 5;
     let alike = (0..crowd).map(|n| change(room, &format!("user{n}"), REACT, 1, "+"));
     store.append(alike.collect()).await?;
@@ -168,7 +168,7 @@ pub async fn a_message_has_so_many_reactions(harness: &dyn Harness) -> Outcome {
     done(&*store, change(room, "ann", TAKE_BACK, 1, "-")).await?;
     assert!(
         matches!(third().await?, Ok(Appended::New { .. })),
-        "there is a place again"
+        "another reaction fits again"
     );
     Ok(())
 }
@@ -187,7 +187,7 @@ pub async fn a_change_needs_a_message(harness: &dyn Harness) -> Outcome {
     done(&*store, change(a, "ann", EntryKind::Edit, 2, "2b")).await?;
     say(&*store, a, "ann", &["4"]).await?;
     for kind in [EntryKind::Edit, EntryKind::Delete, REACT, TAKE_BACK] {
-        // Gone, no message, not there yet, in another room, none named.
+        // Expired, not a message, not there yet, in another room, missing.
         for (room, target) in [(a, 1), (a, 3), (a, 5), (a, 0), (a, u64::MAX), (b, 1)] {
             let answer = put(&*store, change(room, "ann", kind, target, "+")).await?;
             assert_eq!(answer, Err(Rejected::NoSuchMessage), "{kind:?} of {target}");
@@ -267,7 +267,7 @@ pub async fn pages_of_messages_step_over_changes(harness: &dyn Harness) -> Outco
     Ok(())
 }
 
-pub async fn what_goes_takes_its_changes_along(harness: &dyn Harness) -> Outcome {
+pub async fn expired_entries_take_their_changes_along(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     store.join(room, "bob", 1).await?;
@@ -292,5 +292,56 @@ pub async fn what_goes_takes_its_changes_along(harness: &dyn Harness) -> Outcome
     assert_eq!(unread().await?, Some(Unread::default()));
     assert!(state(&*store, room, 2).await?.deleted);
     assert_eq!(say(&*store, room, "ann", &["5"]).await?, 5);
+    Ok(())
+}
+
+pub async fn an_edit_with_a_replacement_erases_earlier_texts(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "a").await?.id;
+    let first = message(room, "ann", Some("k"), "1");
+    done(&*store, first.clone()).await?;
+    let edit = |key: &str, body: &str| NewEntry {
+        client_id: Some(key.into()),
+        replacement: Some(format!("whole {body}")),
+        ..change(room, "ann", EntryKind::Edit, 1, body)
+    };
+    done(&*store, edit("e1", "1b")).await?;
+    done(&*store, edit("e2", "1c")).await?;
+    let page = read(&*store, room, ALL, 9).await?;
+    let bodies: Vec<_> = page.entries.iter().map(|entry| &*entry.body).collect();
+    assert_eq!(bodies, ["whole 1c", "", "1c"]);
+    let current = page.entries[0].state.edit.as_ref();
+    assert_eq!(current.map(|edit| &*edit.body), Some("1c"));
+    // Erased bodies are not compared; the last edit still is.
+    let again = |seq| Ok(Appended::Duplicate { seq, at: 1_000 });
+    assert_eq!(put(&*store, first).await?, again(1));
+    assert_eq!(put(&*store, edit("e1", "1b")).await?, again(2));
+    assert_eq!(put(&*store, edit("e2", "1c")).await?, again(3));
+    assert_eq!(
+        put(&*store, edit("e2", "other")).await?,
+        Err(Rejected::Conflict { seq: 3 })
+    );
+    // In one batch, too.
+    let second = message(room, "ann", Some("k2"), "2");
+    let of_second = |key: &str, body: &str| NewEntry {
+        target: Some(4),
+        ..edit(key, body)
+    };
+    let answers = store
+        .append(vec![
+            second.clone(),
+            of_second("e3", "2b"),
+            of_second("e4", "2c"),
+            NewEntry {
+                body: "differs".into(),
+                ..second
+            },
+            of_second("e3", "2b"),
+        ])
+        .await?;
+    assert_eq!(answers[3..], [again(4), again(5)]);
+    let page = read(&*store, room, Range::After { seq: 3, upto: 9 }, 9).await?;
+    let bodies: Vec<_> = page.entries.iter().map(|entry| &*entry.body).collect();
+    assert_eq!(bodies, ["whole 2c", "", "2c"]);
     Ok(())
 }

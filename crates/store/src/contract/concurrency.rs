@@ -1,4 +1,4 @@
-//! Many at once, those who give up, and those who come back after a restart.
+//! Concurrent callers, callers that give up, and restarts.
 
 use std::{future::poll_fn, task::Poll};
 
@@ -16,7 +16,7 @@ const SENDERS: u64 = 64;
 const EACH: u64 = 25;
 
 pub async fn many_senders_leave_no_hole(harness: &dyn Harness) -> Outcome {
-    // Small bounds, so that senders also wait for a place in the queue.
+    // Small limits, so that senders also wait for a place in the queue.
     let options = Options {
         queue_writes: 8,
         queue_bytes: 4096,
@@ -85,7 +85,7 @@ pub async fn one_client_id_sent_at_once_is_one_entry(harness: &dyn Harness) -> O
     Ok(())
 }
 
-pub async fn a_write_outlives_whoever_asked(harness: &dyn Harness) -> Outcome {
+pub async fn a_write_survives_its_caller(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     for _ in 0..50 {
@@ -108,7 +108,7 @@ pub async fn a_write_outlives_whoever_asked(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn all_is_there_after_reopening(harness: &dyn Harness) -> Outcome {
+pub async fn everything_survives_a_restart(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let before = room(&*store, "a").await?;
     say(&*store, before.id, "ann", &["1", "2"]).await?;
@@ -145,7 +145,7 @@ pub async fn all_is_there_after_reopening(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn a_closed_store_says_so(harness: &dyn Harness) -> Outcome {
+pub async fn a_closed_store_reports_it(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     store.check().await?;
@@ -161,15 +161,15 @@ pub async fn a_closed_store_says_so(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-/// Who comes back, with what is different of each.
+/// Number of users who reconnect, each with different state.
 const GUESTS: u8 = 40;
 
 fn guest(n: u8) -> String {
-    // One that a column can't hold as it is, too.
+    // Contains a character that a column stores escaped.
     format!("guest\u{0}{n}")
 }
 
-/// One guest's calls, as a server makes them for a client that comes back.
+/// The calls that a server makes for one reconnecting client.
 async fn comes_back(store: &dyn Store, rooms: &[RoomId], n: u8) -> Outcome {
     let (user, key, number) = (guest(n), SessionKey([n; 16]), u64::from(n));
     let name = format!("hall-{n}");
@@ -218,7 +218,7 @@ async fn comes_back(store: &dyn Store, rooms: &[RoomId], n: u8) -> Outcome {
     Ok(())
 }
 
-pub async fn each_of_those_who_come_back_at_once_gets_their_own(harness: &dyn Harness) -> Outcome {
+pub async fn concurrent_reconnects_receive_their_own_state(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let mut rooms = Vec::new();
     for n in 0..GUESTS {
@@ -250,7 +250,7 @@ pub async fn each_of_those_who_come_back_at_once_gets_their_own(harness: &dyn Ha
         };
         let store = &store;
         async move {
-            // Each is seen twice; the second time under no name, and earlier.
+            // Each is seen twice, the second time without a name and earlier.
             let twice = (
                 store.see_user(&user, Some("Guest"), 7),
                 store.see_user(&user, None, 5),

@@ -1,4 +1,4 @@
-//! What tells a database from others. That two differ is tested beside each engine: a harness has one.
+//! The identity of a database. Each engine tests that two databases differ, since a harness has one.
 
 use super::{Harness, Outcome, room, say};
 use crate::{Options, Store};
@@ -6,7 +6,7 @@ use crate::{Options, Store};
 #[track_caller]
 fn word(store: &dyn Store) -> String {
     let identity = store.identity();
-    // It becomes a part of names elsewhere, which take it as it is.
+    // It becomes a part of names on the bus, which allow only these characters.
     assert!((8..=32).contains(&identity.len()), "{identity}");
     assert!(
         identity
@@ -17,7 +17,7 @@ fn word(store: &dyn Store) -> String {
     identity.to_owned()
 }
 
-pub async fn a_database_is_told_from_others_by_one_word(harness: &dyn Harness) -> Outcome {
+pub async fn a_database_has_an_identity(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let identity = word(&*store);
     let a = room(&*store, "a").await?.id;
@@ -35,7 +35,7 @@ pub async fn a_database_is_told_from_others_by_one_word(harness: &dyn Harness) -
     Ok(())
 }
 
-pub async fn all_who_have_it_open_agree_on_it(harness: &dyn Harness) -> Outcome {
+pub async fn all_nodes_agree_on_the_identity(harness: &dyn Harness) -> Outcome {
     let one = harness.open(Options::default());
     let Some(other) = harness.open_another(Options::default()) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The list of a user's rooms.
+//! The inbox: the list of a user's rooms.
 
 use super::{Harness, Outcome, change, done, message, room, say};
 use crate::{EntryKind, Inbox, InboxCursor, NewEntry, Options, Retention, RoomId, Store, StoreError, Unread};
@@ -38,7 +38,7 @@ pub async fn the_latest_room_comes_first(harness: &dyn Harness) -> Outcome {
     say_at(&*store, ids[3], 40).await?;
     assert_eq!(names(&all(&*store, "bob").await?), ["a", "b", "c"]);
     say_at(&*store, ids[1], 50).await?;
-    // A clock that was set back, or a change of an old message, moves no room.
+    // Neither a clock that was set back nor a change of an old message moves a room.
     say_at(&*store, ids[1], 10).await?;
     let reaction = NewEntry {
         at: 99,
@@ -99,7 +99,7 @@ pub async fn pages_of_rooms_join_up(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn a_room_shows_what_its_member_has_not_read(harness: &dyn Harness) -> Outcome {
+pub async fn an_inbox_row_shows_unread_messages(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let id = room(&*store, "a").await?.id;
     store.join(id, "bob", 7).await?;

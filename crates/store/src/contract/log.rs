@@ -238,6 +238,7 @@ pub async fn any_text_comes_back_as_it_was(harness: &dyn Harness) -> Outcome {
             body: text.into(),
             mentions: Vec::new(),
             at: i64::MAX,
+            replacement: None,
         };
         assert!(matches!(
             store.append(vec![entry.clone()]).await?[..],

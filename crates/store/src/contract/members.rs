@@ -127,7 +127,7 @@ pub async fn a_delivered_mark_grows_and_is_never_behind(harness: &dyn Harness) -
     store.mark_read(room.id, "bob", 3, 1).await?;
     assert_eq!(marks().await?, Some((3, 4)));
     store.mark_read(room.id, "bob", 5, 1).await?;
-    assert_eq!(marks().await?, Some((5, 5)), "what is read was delivered");
+    assert_eq!(marks().await?, Some((5, 5)), "read messages count as delivered");
     store.leave(room.id, "bob").await?;
     assert_eq!(store.mark_room_delivered(room.id, "bob", 6).await?, None);
     store.join(room.id, "bob", 2).await?;
@@ -136,7 +136,7 @@ pub async fn a_delivered_mark_grows_and_is_never_behind(harness: &dyn Harness) -
     Ok(())
 }
 
-pub async fn a_mark_outlives_leaving(harness: &dyn Harness) -> Outcome {
+pub async fn a_mark_survives_leaving(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?;
     store.join(room.id, "bob", 1).await?;
@@ -151,7 +151,7 @@ pub async fn a_mark_outlives_leaving(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn unread_counts_what_others_said(harness: &dyn Harness) -> Outcome {
+pub async fn unread_counts_messages_of_others(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?;
     assert_eq!(store.unread(room.id, "ann").await?, None);
@@ -221,7 +221,7 @@ pub async fn a_user_keeps_name_and_latest_time(harness: &dyn Harness) -> Outcome
     Ok(())
 }
 
-pub async fn a_chosen_status_outlives_the_process(harness: &dyn Harness) -> Outcome {
+pub async fn a_chosen_status_survives_a_restart(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let row = |user_id: &str, name: Option<&str>, last_seen, status, text: Option<&str>| UserRow {
         user_id: user_id.into(),

@@ -1,4 +1,5 @@
-//! The store against a reference one that keeps plain lists, over random histories of two rooms and three users.
+//! The store against a reference one that keeps plain lists, over random histories of two rooms and three
+//! users.
 
 use std::sync::{
     Arc,
@@ -240,7 +241,7 @@ impl Pair<'_> {
     clippy::unused_async,
     reason = "cases are awaited alike; this one blocks, as proptest does"
 )]
-pub async fn it_does_what_a_plain_list_would(harness: &dyn Harness) -> Outcome {
+pub async fn it_behaves_like_a_plain_list(harness: &dyn Harness) -> Outcome {
     let runtime = tokio::runtime::Handle::current();
     let mut runner = TestRunner::new(Config {
         cases: CASES,

@@ -1,4 +1,4 @@
-//! Several openings of one store at once, as the nodes of a cluster have them. Engines that have one only pass by.
+//! Several nodes on one store. Engines for a single process skip these cases.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ const SENDERS: usize = 8;
 const EACH: usize = 25;
 const KEY: SessionKey = SessionKey([9; 16]);
 
-/// Two nodes, which are taken for dead soon.
+/// Two nodes with a short heartbeat timeout.
 fn both(harness: &dyn Harness) -> Option<[Arc<dyn Store>; 2]> {
     let options = || Options {
         node_timeout: Duration::from_secs(2),
@@ -38,7 +38,7 @@ async fn due(store: &Arc<dyn Store>) -> Result<Vec<Record>, StoreError> {
     outbox.due("all", 1_000_000, 100).await
 }
 
-/// Waits until the sink's records come to this node. That another's lease has ended is told by nothing but asking.
+/// Waits until this node receives the sink's records, once the lease of the other node has expired.
 async fn comes_by(store: &Arc<dyn Store>) -> Result<Vec<Record>, StoreError> {
     for _ in 0..1_000 {
         let records = due(store).await?;
@@ -95,7 +95,11 @@ pub async fn appends_of_two_nodes_leave_no_hole(harness: &dyn Harness) -> Outcom
     }
     for node in &nodes {
         assert_eq!(node.read_log_head().await?.position.0, all);
-        assert_eq!(node.log_head().position.0, all, "it knows what it has read");
+        assert_eq!(
+            node.log_head().position.0,
+            all,
+            "it remembers the head it has read"
+        );
         let placed = node
             .log_entries(LogPosition::ZERO, LogPosition(all), u32::MAX)
             .await?;
@@ -109,7 +113,7 @@ pub async fn appends_of_two_nodes_leave_no_hole(harness: &dyn Harness) -> Outcom
     Ok(())
 }
 
-pub async fn a_node_is_told_of_what_another_appended(harness: &dyn Harness) -> Outcome {
+pub async fn a_node_reads_the_appends_of_another(harness: &dyn Harness) -> Outcome {
     let Some([one, other]) = both(harness) else {
         return Ok(());
     };
@@ -118,7 +122,7 @@ pub async fn a_node_is_told_of_what_another_appended(harness: &dyn Harness) -> O
     one.append(vec![message(a, "ann", Some("k"), "1")]).await?;
     say(&*other, a, "bob", &["2", "3"]).await?;
     assert_eq!((one.other_nodes().await?, other.other_nodes().await?), (1, 1));
-    assert_eq!(one.log_head().position.0, 1, "nobody has told it");
+    assert_eq!(one.log_head().position.0, 1, "it has not read the new head yet");
     let position = one.read_log_head().await?;
     assert_eq!(
         (position.position.0, &position.epoch),
@@ -153,7 +157,7 @@ async fn begin(store: &dyn Store) -> Outcome {
 async fn resumed(store: &dyn Store, lost_since: i64) -> Result<bool, StoreError> {
     let ask = Resume {
         key: KEY,
-        // The same number as with the other node.
+        // The same number as on the other node.
         owner: 1,
         user_id: "ann".into(),
         lost_since,
@@ -174,7 +178,7 @@ pub async fn a_session_is_taken_over_from_a_living_node(harness: &dyn Harness) -
         resumed(&*other, i64::MAX).await?,
         "it was not lost: its node lives"
     );
-    // What its former owner still asks for has no effect.
+    // Calls of its former owner have no effect.
     assert!(!one.subscribe(KEY, 1, a, 5, 1).await?);
     one.unsubscribe(KEY, 1, vec![a]).await?;
     one.mark_session_lost(KEY, 1, 1, 0).await?;
@@ -188,7 +192,7 @@ pub async fn a_session_is_taken_over_from_a_living_node(harness: &dyn Harness) -
     Ok(())
 }
 
-pub async fn what_a_dead_node_had_comes_free(harness: &dyn Harness) -> Outcome {
+pub async fn a_dead_node_releases_its_leases_and_sessions(harness: &dyn Harness) -> Outcome {
     let Some([one, other]) = both(harness) else {
         return Ok(());
     };
@@ -197,18 +201,18 @@ pub async fn what_a_dead_node_had_comes_free(harness: &dyn Harness) -> Outcome {
     begin(&*one).await?;
     one.heartbeat(50, 0).await?;
     assert!(!due(&one).await?.is_empty());
-    // Without closing, as a process dies.
+    // Without closing, like a process that dies.
     drop(one);
     assert!(due(&other).await?.is_empty(), "nobody knows yet");
     comes_by(&other).await?;
     other.heartbeat(99, 0).await?;
-    // As of its node's last sign of life, to the millisecond.
+    // Lost at its node's last heartbeat, to the millisecond.
     assert!(resumed(&*other, 50).await?);
     assert!(other.subscribe(KEY, 1, a, 1, 1).await?);
     Ok(())
 }
 
-pub async fn a_dead_nodes_sessions_end_in_time(harness: &dyn Harness) -> Outcome {
+pub async fn sessions_of_a_dead_node_expire(harness: &dyn Harness) -> Outcome {
     let Some([one, other]) = both(harness) else {
         return Ok(());
     };
@@ -218,7 +222,7 @@ pub async fn a_dead_nodes_sessions_end_in_time(harness: &dyn Harness) -> Outcome
     assert!(!due(&one).await?.is_empty());
     drop(one);
     comes_by(&other).await?;
-    // Whoever asks finds out, without being told by `alive`.
+    // A resume computes the loss, without a heartbeat of another node.
     assert!(!resumed(&*other, 51).await?);
     Ok(())
 }
@@ -232,18 +236,22 @@ pub async fn a_sink_is_served_by_one_node_at_a_time(harness: &dyn Harness) -> Ou
     let mine = due(&one).await?;
     assert_eq!(mine.len(), 3);
     say(&*other, a, "bob", &["3"]).await?;
-    assert_eq!(due(&other).await?, [], "they go to whoever serves the sink");
+    assert_eq!(
+        due(&other).await?,
+        [],
+        "records go to the node that serves the sink"
+    );
     assert_eq!(due(&one).await?.len(), 4);
-    // It lives, so it keeps the sink for longer than a lease, without asking. That nothing happens takes time to see.
+    // A live node keeps the sink beyond one lease without asking. Only time can show that nothing happens.
     sleep(Duration::from_millis(2_500)).await;
     assert_eq!(due(&other).await?, []);
     one.close().await;
-    assert_eq!(due(&other).await?.len(), 4, "at once: it has said goodbye");
+    assert_eq!(due(&other).await?.len(), 4, "at once: it has released its leases");
     assert_eq!(due(&one).await, Err(Outage::Closed.into()));
     Ok(())
 }
 
-pub async fn a_chat_goes_on_through_a_second_node(harness: &dyn Harness) -> Outcome {
+pub async fn a_second_node_continues_a_chat(harness: &dyn Harness) -> Outcome {
     let Some([one, other]) = both(harness) else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! Notifications: once for all, a number with each user, a mark for each device.
+//! Notifications: stored once, numbered for each recipient, with a mark for each device.
 
 use super::{Harness, Outcome};
 use crate::{
@@ -92,7 +92,7 @@ pub async fn a_post_is_numbered_with_each_user(harness: &dyn Harness) -> Outcome
     Ok(())
 }
 
-/// It was posted before, and these users still have it.
+/// The outcome of a repeated post that these users still have.
 fn before(at: i64, places: &[(&str, u64)]) -> Posted {
     let places = places.iter().map(|(user, seq)| ((*user).to_owned(), *seq));
     Posted::Duplicate {
@@ -101,10 +101,10 @@ fn before(at: i64, places: &[(&str, u64)]) -> Posted {
     }
 }
 
-pub async fn a_retry_is_told_from_another_post(harness: &dyn Harness) -> Outcome {
+pub async fn a_retry_differs_from_another_post(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     store.notify(new("a", &["ann", "bob"], 1)).await?;
-    // The time is no part of what is posted; nor is the order of the users.
+    // Neither the time nor the order of the users distinguishes posts.
     let again = store.notify(new("a", &["bob", "ann"], 9)).await?;
     assert_eq!(again, before(1, &[("ann", 1), ("bob", 1)]));
     let mut other = new("a", &["ann", "bob"], 1);
@@ -125,7 +125,7 @@ pub async fn a_retry_is_told_from_another_post(harness: &dyn Harness) -> Outcome
     Ok(())
 }
 
-/// Runs futures at the same time, and gives back what each came to.
+/// Runs futures concurrently and returns their outputs.
 async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<_> = futures.map(Box::pin).collect();
     let mut done: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
@@ -207,7 +207,7 @@ pub async fn reading_counts_down_once(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn a_device_gets_what_lies_beyond_its_mark(harness: &dyn Harness) -> Outcome {
+pub async fn a_device_receives_notifications_after_its_mark(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let none = waiting(&*store, "phone", 10).await?;
     assert_eq!((seqs(&none), none.more, none.upto), (vec![], false, 0));
@@ -258,8 +258,12 @@ pub async fn devices_beyond_the_limit_are_forgotten(harness: &dyn Harness) -> Ou
     }
     assert!(seqs(&waiting(&*store, "a", 9).await?).is_empty());
     assert!(seqs(&waiting(&*store, "c", 9).await?).is_empty());
-    assert_eq!(seqs(&waiting(&*store, "b", 9).await?), [1], "as good as new");
-    // A clock that went back does not cost the device at hand its mark.
+    assert_eq!(
+        seqs(&waiting(&*store, "b", 9).await?),
+        [1],
+        "forgotten devices start over"
+    );
+    // The device just marked keeps its mark even if the clock was set back.
     mark(&*store, "d", 1, 0).await?;
     assert!(seqs(&waiting(&*store, "d", 9).await?).is_empty());
     Ok(())
@@ -271,7 +275,7 @@ fn keeping(change: impl FnOnce(&mut NotificationRetention)) -> Options {
     options
 }
 
-pub async fn the_oldest_of_a_user_go(harness: &dyn Harness) -> Outcome {
+pub async fn the_oldest_notifications_of_a_user_are_removed(harness: &dyn Harness) -> Outcome {
     let store = harness.open(keeping(|keep| keep.max_per_user = 3));
     store.notify(new("both", &["ann", "bob"], 0)).await?;
     post(&*store, "ann", 1..=4).await?;
@@ -279,7 +283,7 @@ pub async fn the_oldest_of_a_user_go(harness: &dyn Harness) -> Outcome {
     assert_eq!((ids(&kept), kept.unread), (vec!["n4", "n3", "n2"], 3));
     let missed = waiting(&*store, "phone", 9).await?;
     assert_eq!((seqs(&missed), missed.upto), (vec![3, 4, 5], 5));
-    // `both` is still bob's; `n1` is nobody's, so its id is free.
+    // Bob still has `both`; `n1` has no recipients left, so its id is free.
     assert_eq!(ids(&list(&*store, "bob", newest(9)).await?), ["both"]);
     let again = store.notify(new("both", &["ann", "bob"], 9)).await?;
     assert_eq!(again, before(0, &[("bob", 1)]));
@@ -290,7 +294,7 @@ pub async fn the_oldest_of_a_user_go(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn what_is_too_old_goes_for_all(harness: &dyn Harness) -> Outcome {
+pub async fn old_notifications_are_removed_for_all(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     for n in 1..=600 {
         store.notify(new(&format!("n{n}"), &["ann", "bob"], n)).await?;
@@ -314,7 +318,7 @@ pub async fn what_is_too_old_goes_for_all(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn all_of_it_outlives_the_process(harness: &dyn Harness) -> Outcome {
+pub async fn notifications_survive_a_restart(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     post(&*store, "ann", 1..=3).await?;
     mark(&*store, "phone", 2, 1).await?;

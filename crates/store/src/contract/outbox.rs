@@ -1,12 +1,12 @@
-//! Records for sinks outside: written with their causes, due in order, settled once.
+//! Records for sinks: written with their causes, due in order, settled once.
 
 use std::sync::Arc;
 
 use super::{Harness, Outcome, message, room, say};
 use crate::{
-    DeliveryCheck, EntryKind, LifecycleEvent, OnlineUser, Options, Outbox, OutboxCount, OutboxOptions,
-    OutboxRetention, OutboxTrimmed, Outcome as Fate, Record, RecordKind, RecordState, Replay, RoomId,
-    Settled, Sink, Store, StoreError, UndeliveredReport,
+    DeliveryCheck, EntryKind, LifecycleEvent, OnlineUser, Options, Outbox, OutboxOptions, OutboxRetention,
+    OutboxTrimmed, Outcome as Fate, Record, RecordKind, RecordState, Replay, RoomId, Settled, Sink, Store,
+    StoreError, UndeliveredReport,
 };
 
 fn sink(name: &str, kinds: &[RecordKind]) -> Sink {
@@ -50,7 +50,7 @@ async fn settle(store: &Arc<dyn Store>, n: i64, outcome: Fate, now: i64) -> Outc
     outbox(store)?.settle(vec![Settled { n, outcome }], now).await
 }
 
-pub async fn each_sink_gets_what_it_wants(harness: &dyn Harness) -> Outcome {
+pub async fn each_sink_receives_its_kinds(harness: &dyn Harness) -> Outcome {
     use RecordKind::{MessageCreated, RoomCreated, RoomEmptied, UserOnline};
 
     let store = harness.open(with(vec![
@@ -59,11 +59,14 @@ pub async fn each_sink_gets_what_it_wants(harness: &dyn Harness) -> Outcome {
     ]));
     let changes = outbox(&store)?.changes();
     let room = room(&*store, "a").await?;
-    assert!(changes.has_changed().unwrap_or_default(), "a change is told");
+    assert!(
+        changes.has_changed().unwrap_or_default(),
+        "the change is notified"
+    );
     store
         .append(vec![message(room.id, "ann", Some("c1"), "{\"text\":\"hi\"}")])
         .await?;
-    let happenings = vec![
+    let events = vec![
         LifecycleEvent::UserOnline {
             user: "ann".into(),
             name: Some("Ann".into()),
@@ -78,7 +81,7 @@ pub async fn each_sink_gets_what_it_wants(harness: &dyn Harness) -> Outcome {
             at: 1_003,
         },
     ];
-    outbox(&store)?.record(happenings).await?;
+    outbox(&store)?.record(events).await?;
     let records = due(&store, "all").await?;
     assert_eq!(
         kinds(&records),
@@ -99,7 +102,7 @@ pub async fn each_sink_gets_what_it_wants(harness: &dyn Harness) -> Outcome {
     );
     let others = due(&store, "rooms").await?;
     assert_eq!(kinds(&others), [RoomCreated, RoomEmptied]);
-    assert_eq!(others[0].id, records[0].id, "one id for what happened");
+    assert_eq!(others[0].id, records[0].id, "one id per event");
     assert!(others[0].n != records[0].n);
     Ok(())
 }
@@ -133,7 +136,7 @@ pub async fn a_settled_record_is_not_due(harness: &dyn Harness) -> Outcome {
     settle(&store, two.n, Fate::Dead { error: "gone".into() }, 2_000).await?;
     assert_eq!(outbox(&store)?.due("all", 4_999, 9).await?, []);
     assert_eq!(outbox(&store)?.next_due("all", 4_999).await?, Some(5_000));
-    // All of it outlives a restart.
+    // Survives a restart.
     store.close().await;
     let store = all(harness);
     let again = outbox(&store)?.due("all", 5_000, 9).await?;
@@ -190,7 +193,7 @@ async fn looks(store: &Arc<dyn Store>, now: i64) -> Result<Vec<(u64, bool, Strin
         .collect())
 }
 
-pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) -> Outcome {
+pub async fn acknowledgements_are_checked_twice(harness: &dyn Harness) -> Outcome {
     let store = harness.open(with(vec![sink("all", &[RecordKind::MessageUndelivered])]));
     let room = room(&*store, "a").await?;
     crowd(&*store, room.id, &["ann", "bob", "cy"]).await?;
@@ -215,7 +218,7 @@ pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) 
     assert_eq!(
         looks(&store, 1_030).await?,
         [(1, true, "cy".into())],
-        "bob is done with"
+        "bob was reported already"
     );
     assert_eq!(
         outbox(&store)?
@@ -228,15 +231,15 @@ pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) 
             .report_undelivered(vec![alert(true, &["cy"])])
             .await?,
         0,
-        "it is over"
+        "the checks are done"
     );
     assert_eq!(looks(&store, 9_999).await?, []);
-    let told = due(&store, "all").await?;
-    let told: Vec<_> = told
+    let recorded = due(&store, "all").await?;
+    let recorded: Vec<_> = recorded
         .iter()
-        .map(|record| (record.recipient.as_deref(), record.at))
+        .map(|record| (record.recipients.join(" "), record.at))
         .collect();
-    assert_eq!(told, [(Some("bob"), 1_000), (Some("cy"), 1_000)]);
+    assert_eq!(recorded, [("bob".into(), 1_000), ("cy".into(), 1_000)]);
 
     crowd(&*store, room.id, &["eve"]).await?;
     say(&*store, room.id, "ann", &["2"]).await?;
@@ -248,7 +251,7 @@ pub async fn who_has_not_acknowledged_is_looked_at_twice(harness: &dyn Harness) 
     Ok(())
 }
 
-pub async fn a_mark_takes_back_what_waits(harness: &dyn Harness) -> Outcome {
+pub async fn a_mark_withdraws_pending_records(harness: &dyn Harness) -> Outcome {
     let store = harness.open(with(vec![sink("all", &[RecordKind::MessageUndelivered])]));
     let room = room(&*store, "a").await?;
     crowd(&*store, room.id, &["ann", "bob"]).await?;
@@ -257,7 +260,7 @@ pub async fn a_mark_takes_back_what_waits(harness: &dyn Harness) -> Outcome {
     let found = outbox(&store)?.due_checks(1_005, 10).await?;
     let waiting: Vec<_> = found.iter().map(|look| look.waiting.len()).collect();
     assert_eq!(waiting, [0, 1, 1]);
-    // Between the look and the record there is time for another mark.
+    // Another mark may arrive between the check and the record.
     store.mark_read(room.id, "bob", 2, 1_002).await?;
     let alerts = found.into_iter().map(|look| UndeliveredReport {
         room: look.room,
@@ -270,7 +273,7 @@ pub async fn a_mark_takes_back_what_waits(harness: &dyn Harness) -> Outcome {
     store.mark_read(room.id, "bob", 3, 1_007).await?;
     assert_eq!(due(&store, "all").await?, []);
 
-    // A delivered mark will do, and of a deleted message nobody is told.
+    // A delivered mark suffices, and a deleted message is not reported.
     say(&*store, room.id, "ann", &["4", "5"]).await?;
     store.mark_room_delivered(room.id, "bob", 4).await?;
     let mut deletion = message(room.id, "ann", None, "{}");
@@ -308,15 +311,15 @@ pub async fn dead_records_are_replayed(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn who_was_told_to_be_online_is_remembered(harness: &dyn Harness) -> Outcome {
+pub async fn recorded_online_users_are_remembered(harness: &dyn Harness) -> Outcome {
     let store = all(harness);
     let came = |user: &str, name: Option<&str>| LifecycleEvent::UserOnline {
         user: user.into(),
         name: name.map(Into::into),
         at: 10,
     };
-    let happenings = vec![came("ann", Some("Ann")), came("bob", None), came("cy", None)];
-    outbox(&store)?.record(happenings).await?;
+    let events = vec![came("ann", Some("Ann")), came("bob", None), came("cy", None)];
+    outbox(&store)?.record(events).await?;
     let went = LifecycleEvent::UserOffline {
         user: "bob".into(),
         name: None,
@@ -337,7 +340,7 @@ pub async fn who_was_told_to_be_online_is_remembered(harness: &dyn Harness) -> O
     Ok(())
 }
 
-pub async fn what_is_too_old_or_too_much_goes(harness: &dyn Harness) -> Outcome {
+pub async fn old_and_surplus_records_are_removed(harness: &dyn Harness) -> Outcome {
     let store = all(harness);
     let room = room(&*store, "a").await?;
     say(&*store, room.id, "ann", &["1", "2", "3", "4", "5"]).await?;
@@ -349,23 +352,154 @@ pub async fn what_is_too_old_or_too_much_goes(harness: &dyn Harness) -> Outcome 
         delivered_ms: 100,
         dead_ms: 1_000,
         records: 100,
+        bytes: u64::MAX,
     };
     let removed = |settled, pending| OutboxTrimmed { settled, pending };
     assert_eq!(outbox(&store)?.trim(keep, 2_100).await?, removed(0, 0));
     assert_eq!(outbox(&store)?.trim(keep, 2_101).await?, removed(1, 0));
     let keep = OutboxRetention { records: 2, ..keep };
     assert_eq!(outbox(&store)?.trim(keep, 2_101).await?, removed(2, 1));
-    let left = [OutboxCount {
-        sink: "all".into(),
-        state: RecordState::Pending,
-        records: 2,
-    }];
-    assert_eq!(outbox(&store)?.counts().await?, left);
+    let left = outbox(&store)?.counts().await?;
+    let left: Vec<_> = left.iter().map(|count| (count.state, count.records)).collect();
+    assert_eq!(left, [(RecordState::Pending, 2)]);
     let left: Vec<_> = due(&store, "all")
         .await?
         .into_iter()
         .map(|record| record.seq)
         .collect();
     assert_eq!(left, [Some(4), Some(5)], "the oldest go first");
+    Ok(())
+}
+
+pub async fn one_record_names_all_who_have_not_acknowledged(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(with(vec![sink("all", &[RecordKind::MessageUndelivered])]));
+    let room = room(&*store, "a").await?;
+    crowd(&*store, room.id, &["ann", "bob", "cy"]).await?;
+    say(&*store, room.id, "ann", &["1"]).await?;
+    let report = UndeliveredReport {
+        room: room.id,
+        seq: 1,
+        last: false,
+        users: vec!["bob".into(), "cy".into()],
+    };
+    assert_eq!(outbox(&store)?.report_undelivered(vec![report]).await?, 2);
+    let records = due(&store, "all").await?;
+    assert_eq!(records.len(), 1, "the message is stored once");
+    assert_eq!(records[0].recipients, ["bob", "cy"]);
+    // Each acknowledgement takes its member off; the last one takes the record back.
+    store.mark_read(room.id, "bob", 1, 1_001).await?;
+    assert_eq!(due(&store, "all").await?[0].recipients, ["cy"]);
+    store.mark_room_delivered(room.id, "cy", 1).await?;
+    assert_eq!(due(&store, "all").await?, []);
+    Ok(())
+}
+
+pub async fn a_deleted_message_leaves_the_outbox(harness: &dyn Harness) -> Outcome {
+    let store = all(harness);
+    let (a, b) = (room(&*store, "a").await?, room(&*store, "b").await?);
+    crowd(&*store, a.id, &["ann", "bob"]).await?;
+    say(&*store, a.id, "ann", &["1", "2"]).await?;
+    say(&*store, b.id, "ann", &["3"]).await?;
+    let report = UndeliveredReport {
+        room: a.id,
+        seq: 1,
+        last: false,
+        users: vec!["bob".into()],
+    };
+    outbox(&store)?.report_undelivered(vec![report]).await?;
+    let created = due(&store, "all").await?;
+    let of_one = created
+        .iter()
+        .filter(|record| record.body.as_deref() == Some("1"));
+    let settled = of_one.map(|record| record.n).next().unwrap_or_default();
+    settle(&store, settled, Fate::Dead { error: "no".into() }, 2_000).await?;
+    let mut deletion = message(a.id, "ann", None, "{}");
+    (deletion.kind, deletion.target) = (EntryKind::Delete, Some(1));
+    // And a message that is sent and deleted in one batch.
+    let mut at_once = deletion.clone();
+    at_once.target = Some(4);
+    store
+        .append(vec![deletion, message(a.id, "ann", None, "4"), at_once])
+        .await?;
+    let bodies = async || -> Result<Vec<_>, StoreError> {
+        let records = outbox(&store)?.list(None, 100).await?;
+        let mut bodies: Vec<_> = records.into_iter().filter_map(|record| record.body).collect();
+        bodies.sort();
+        Ok(bodies)
+    };
+    assert_eq!(bodies().await?, ["2", "3"]);
+    store.delete_room(a.id).await?;
+    assert_eq!(bodies().await?, ["3"]);
+    Ok(())
+}
+
+pub async fn a_full_outbox_cuts_the_largest_shares(harness: &dyn Harness) -> Outcome {
+    let store = all(harness);
+    let room = room(&*store, "a").await?;
+    crowd(&*store, room.id, &["ann", "bob", "cy"]).await?;
+    for record in due(&store, "all").await? {
+        settle(&store, record.n, Fate::Delivered, 1).await?;
+    }
+    say(&*store, room.id, "bob", &["b1", "b2"]).await?;
+    say(&*store, room.id, "ann", &["a1", "a2", "a3", "a4", "a5", "a6"]).await?;
+    let report = UndeliveredReport {
+        room: room.id,
+        seq: 1,
+        last: false,
+        users: vec!["ann".into(), "cy".into()],
+    };
+    outbox(&store)?.report_undelivered(vec![report]).await?;
+    let bytes = outbox(&store)?
+        .counts()
+        .await?
+        .iter()
+        .map(|count| count.bytes)
+        .sum::<u64>();
+    assert!((1_000..10_000).contains(&bytes), "{bytes} bytes");
+    let keep = OutboxRetention {
+        delivered_ms: 1_000_000,
+        dead_ms: 1_000_000,
+        records: 5,
+        bytes: u64::MAX,
+    };
+    let trimmed = outbox(&store)?.trim(keep, 2_000).await?;
+    assert_eq!(
+        (trimmed.settled, trimmed.pending),
+        (1, 4),
+        "the undelivered one, and three of ann's"
+    );
+    let left = async || -> Result<Vec<_>, StoreError> {
+        let records = due(&store, "all").await?;
+        Ok(records.into_iter().filter_map(|record| record.body).collect())
+    };
+    assert_eq!(left().await?, ["b1", "b2", "a4", "a5", "a6"]);
+    let keep = OutboxRetention {
+        records: 100,
+        bytes: bytes / 3,
+        ..keep
+    };
+    assert!(
+        outbox(&store)?.trim(keep, 2_000).await?.pending > 0,
+        "bytes are a limit, too"
+    );
+    assert!(!left().await?.is_empty());
+    assert_eq!(outbox(&store)?.trim(keep, 2_000).await?, OutboxTrimmed::default());
+    Ok(())
+}
+
+pub async fn records_follow_edits(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(with(vec![sink("all", &[RecordKind::MessageCreated])]));
+    let room = room(&*store, "a").await?;
+    say(&*store, room.id, "ann", &["1", "2"]).await?;
+    let mut edit = message(room.id, "ann", None, "1b");
+    (edit.kind, edit.target) = (EntryKind::Edit, Some(1));
+    edit.replacement = Some("whole 1b".into());
+    store.append(vec![edit]).await?;
+    let records = due(&store, "all").await?;
+    let bodies: Vec<_> = records
+        .iter()
+        .filter_map(|record| record.body.as_deref())
+        .collect();
+    assert_eq!(bodies, ["whole 1b", "2"]);
     Ok(())
 }

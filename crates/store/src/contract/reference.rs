@@ -1,4 +1,4 @@
-//! A room as plain lists: what the contract says, without any thought of speed.
+//! A reference implementation of a room with plain lists, for comparison with the engines.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::{
 pub(super) struct ReferenceRoom {
     pub(super) row: RoomRow,
     entries: Vec<Entry>,
-    /// Whom each message mentions.
+    /// Users that each message mentions.
     mentions: BTreeMap<u64, Vec<String>>,
-    /// With whether they are members now.
+    /// Members, and whether they are active.
     members: BTreeMap<&'static str, (Member, bool)>,
-    /// When the newest message was said; messages whose clock is behind count as said then.
+    /// Time of the newest message; it never moves back.
     active_at: i64,
     newest: Option<u64>,
 }
@@ -76,14 +76,14 @@ impl ReferenceRoom {
         Ok(Appended::New { seq, at: new.at })
     }
 
-    /// Makes the change; answers what is said in its stead if it can't be made.
+    /// Applies a change. Returns the answer if it cannot be applied.
     fn change(&mut self, new: &NewEntry) -> Option<Result<Appended, Rejected>> {
         if matches!(new.kind, EntryKind::Message | EntryKind::Control) {
             return None;
         }
-        let live =
+        let is_target =
             |e: &&mut Entry| Some(e.seq) == new.target && e.kind == EntryKind::Message && !e.state.deleted;
-        let Some(message) = self.entries.iter_mut().find(live) else {
+        let Some(message) = self.entries.iter_mut().find(is_target) else {
             return Some(Err(Rejected::NoSuchMessage));
         };
         let seq = message.seq;

@@ -1,4 +1,4 @@
-//! What is kept, and what goes.
+//! Retention of entries.
 
 use super::{Harness, Outcome, message, read, room, say, seqs};
 use crate::{Appended, Options, Range, Retention, RoomId, Store, StoreError};
@@ -18,13 +18,13 @@ fn keeping(max_entries: u64) -> Options {
     }
 }
 
-/// What is kept of a room: its first number, and all numbers.
+/// The entries of a room: its first number, and all numbers.
 async fn kept(store: &dyn Store, room: RoomId) -> Result<(u64, Vec<u64>), StoreError> {
     let page = read(store, room, ALL, 10_000).await?;
     Ok((page.first, seqs(&page)))
 }
 
-pub async fn an_append_lets_the_oldest_go(harness: &dyn Harness) -> Outcome {
+pub async fn an_append_removes_the_oldest_entries(harness: &dyn Harness) -> Outcome {
     let store = harness.open(keeping(5));
     let (a, b) = (room(&*store, "a").await?.id, room(&*store, "b").await?.id);
     say(&*store, b, "ann", &["1"]).await?;
@@ -37,12 +37,12 @@ pub async fn an_append_lets_the_oldest_go(harness: &dyn Harness) -> Outcome {
     assert_eq!(
         store.unread(a, "bob").await?.map(|unread| unread.messages),
         Some(5),
-        "what is gone is not unread"
+        "expired messages are not unread"
     );
     assert_eq!(kept(&*store, b).await?, (1, vec![1]));
     let before = read(&*store, a, Range::Before(298), 9).await?;
     assert_eq!((seqs(&before), before.more), (vec![296, 297], false));
-    // Far more than fits, in one call.
+    // Far more than is kept, in one call.
     assert_eq!(say(&*store, a, "ann", &["1"; 500]).await?, 800);
     assert_eq!(kept(&*store, a).await?, (796, (796..=800).collect()));
     Ok(())
@@ -155,7 +155,7 @@ pub async fn a_client_id_is_free_when_its_entry_is_gone(harness: &dyn Harness) -
     Ok(())
 }
 
-pub async fn a_trimmed_room_goes_on_counting(harness: &dyn Harness) -> Outcome {
+pub async fn a_trimmed_room_continues_its_numbers(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let room = room(&*store, "a").await?.id;
     say(&*store, room, "ann", &["1", "2", "3"]).await?;
@@ -170,7 +170,7 @@ pub async fn a_trimmed_room_goes_on_counting(harness: &dyn Harness) -> Outcome {
         .await?;
     assert_eq!(say(&*store, room, "ann", &["4"]).await?, 4);
     assert_eq!(kept(&*store, room).await?, (4, vec![4]));
-    // The next start keeps less.
+    // With a lower limit after a restart.
     store.close().await;
     let store = harness.open(keeping(2));
     say(&*store, room, "ann", &["5", "6"]).await?;

@@ -1,4 +1,4 @@
-//! Rooms and members as an operator sees them: kinds, roles, lists, removal; and tokens that are void.
+//! Administration of rooms and members: kinds, roles, lists, removal, revoked tokens.
 
 use super::{Harness, Outcome, Range, read, room, say, seqs};
 use crate::{Joined, Member, Options, Retention, Role, RoomChange, RoomKind, Store, StoreError};
@@ -18,7 +18,7 @@ async fn names(store: &dyn Store, after: Option<&str>, limit: u32) -> Result<Vec
     Ok(rooms.into_iter().map(|room| room.name).collect())
 }
 
-pub async fn a_put_creates_and_then_changes_what_it_names(harness: &dyn Harness) -> Outcome {
+pub async fn a_put_creates_and_then_changes_a_room(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let (made, created) = store.put_room("a", PRIVATE, 5).await?;
     assert_eq!(
@@ -67,7 +67,7 @@ pub async fn a_room_may_keep_less_than_the_others(harness: &dyn Harness) -> Outc
     let all = Range::Last { upto: u64::MAX };
     assert_eq!(seqs(&read(&*store, a.id, all, 10).await?), [3, 4, 5]);
     assert_eq!(seqs(&read(&*store, b.id, all, 10).await?), [1, 2, 3, 4, 5]);
-    // At once, not with the next message.
+    // The limit applies at once, not with the next message.
     let (b, _) = store.put_room("b", keep(1), 1).await?;
     assert_eq!((b.first, b.head), (5, 5));
     assert_eq!(seqs(&read(&*store, b.id, all, 10).await?), [5]);
@@ -77,7 +77,7 @@ pub async fn a_room_may_keep_less_than_the_others(harness: &dyn Harness) -> Outc
     };
     store.trim(none, 5_000).await?;
     assert_eq!(seqs(&read(&*store, a.id, all, 10).await?), [3, 4, 5]);
-    // A room's own limit never adds to that of all.
+    // A room's own limit never exceeds the common one.
     store.put_room("a", keep(1_000_000), 1).await?;
     let two = Retention {
         max_entries: 2,
@@ -88,7 +88,7 @@ pub async fn a_room_may_keep_less_than_the_others(harness: &dyn Harness) -> Outc
     Ok(())
 }
 
-pub async fn a_private_room_takes_those_who_are_put_there(harness: &dyn Harness) -> Outcome {
+pub async fn a_private_room_accepts_added_members_only(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let (room, _) = store.put_room("a", PRIVATE, 1).await?;
     assert_eq!(store.join(room.id, "bob", 2).await?, None);
@@ -103,7 +103,7 @@ pub async fn a_private_room_takes_those_who_are_put_there(harness: &dyn Harness)
     assert_eq!(
         store.join(room.id, "bob", 5).await?,
         None,
-        "who has left is a stranger"
+        "a former member is not a member"
     );
     assert_eq!(store.put_member(room.id + 1, "bob", None, 6).await?, None);
     Ok(())
@@ -153,12 +153,12 @@ pub async fn rooms_and_members_are_listed_in_order(harness: &dyn Harness) -> Out
     Ok(())
 }
 
-pub async fn a_deleted_room_is_gone_for_good(harness: &dyn Harness) -> Outcome {
+pub async fn a_deleted_room_does_not_come_back(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let (a, b) = (room(&*store, "a").await?, room(&*store, "b").await?);
     for id in [a.id, b.id] {
         store.join(id, "bob", 1).await?;
-        // More than one commit removes.
+        // More than one commit removes at once.
         say(&*store, id, "ann", &["x"; 600]).await?;
     }
     assert!(store.delete_room(a.id).await?);
@@ -181,7 +181,7 @@ pub async fn a_deleted_room_is_gone_for_good(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn a_revocation_only_grows_and_outlives_the_process(harness: &dyn Harness) -> Outcome {
+pub async fn a_revocation_only_grows_and_survives_a_restart(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     assert_eq!(store.revoked("ann").await?, None);
     store.revoke("ann", 20).await?;

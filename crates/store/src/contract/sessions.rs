@@ -1,4 +1,4 @@
-//! The order of all entries, and sessions that are taken up again.
+//! Positions of entries, and sessions that resume.
 
 use std::sync::Arc;
 
@@ -72,18 +72,18 @@ pub async fn positions_are_dense_over_all_rooms(harness: &dyn Harness) -> Outcom
     Ok(())
 }
 
-pub async fn a_room_goes_together_with_the_word_that_it_has_gone(harness: &dyn Harness) -> Outcome {
+pub async fn a_room_is_deleted_together_with_its_control_entry(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let (a, b) = (room(&*store, "a").await?.id, room(&*store, "b").await?.id);
     say(&*store, a, "bob", &["1", "2"]).await?;
     store.join(a, "ann", 1).await?;
-    // The room where it should be said is missing: then the other one stays.
+    // The room of the control entry is missing, so the other room stays.
     let unsaid = store
         .delete_room_with(a, message(b + 1, "ann", None, "gone"))
         .await?;
     assert_eq!(unsaid.results, [Err(Rejected::NoSuchRoom)]);
     assert!(store.room(a).await?.is_some(), "both or neither");
-    // Whatever comes at the same time has its place beside it.
+    // Concurrent appends get positions of their own.
     let entries = || vec![message(b, "ann", None, "3")];
     let (before, removed, after) = tokio::join!(
         store.append_with_positions(entries()),
@@ -111,7 +111,7 @@ pub async fn a_room_goes_together_with_the_word_that_it_has_gone(harness: &dyn H
     Ok(())
 }
 
-/// A session of ann's with a room in it, from the room's present head on.
+/// A session of ann with subscriptions from the rooms' current heads on.
 async fn subscribed(store: &dyn Store, rooms: &[RoomId]) -> Result<(), StoreError> {
     let session = NewSession {
         key: KEY,
@@ -149,7 +149,7 @@ fn subscriptions(resumed: &Resumed) -> Vec<(RoomId, u64)> {
     rooms.map(|room| (room.room.id, room.after)).collect()
 }
 
-pub async fn a_session_goes_to_its_user_in_time(harness: &dyn Harness) -> Outcome {
+pub async fn a_session_resumes_for_its_user_in_time(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let a = room(&*store, "a").await?.id;
     say(&*store, a, "bob", &["1", "2"]).await?;
@@ -164,7 +164,7 @@ pub async fn a_session_goes_to_its_user_in_time(harness: &dyn Harness) -> Outcom
             ("sid", vec![(a, 2)])
         );
     }
-    // What its former owners still ask for has no effect.
+    // Calls of its former owners have no effect.
     store.end_session(KEY, 2).await?;
     store.mark_session_lost(KEY, 3, 1, 0).await?;
     store.unsubscribe(KEY, 3, vec![a]).await?;
@@ -177,11 +177,11 @@ pub async fn a_session_goes_to_its_user_in_time(harness: &dyn Harness) -> Outcom
     );
     store.mark_session_lost(KEY, 5, 100, 9).await?;
     assert_eq!(resume(&*store, "ann", 6, 101).await?, None, "lost too long ago");
-    assert_eq!(resume(&*store, "ann", 6, 0).await?, None, "and over with that");
+    assert_eq!(resume(&*store, "ann", 6, 0).await?, None, "and deleted with that");
     Ok(())
 }
 
-pub async fn a_session_that_ended_is_over(harness: &dyn Harness) -> Outcome {
+pub async fn an_ended_session_does_not_resume(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     subscribed(&*store, &[]).await?;
     store.end_session(KEY, 1).await?;
@@ -189,7 +189,7 @@ pub async fn a_session_that_ended_is_over(harness: &dyn Harness) -> Outcome {
     Ok(())
 }
 
-pub async fn a_users_lost_sessions_can_be_forgotten(harness: &dyn Harness) -> Outcome {
+pub async fn lost_sessions_of_a_user_can_be_deleted(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     subscribed(&*store, &[]).await?;
     store.end_lost_sessions("ann").await?;
@@ -203,7 +203,7 @@ pub async fn a_users_lost_sessions_can_be_forgotten(harness: &dyn Harness) -> Ou
     Ok(())
 }
 
-pub async fn a_session_outlives_the_process(harness: &dyn Harness) -> Outcome {
+pub async fn a_session_survives_a_restart(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let a = room(&*store, "a").await?.id;
     subscribed(&*store, &[a]).await?;
@@ -247,35 +247,35 @@ pub async fn a_user_keeps_the_latest_lost_sessions(harness: &dyn Harness) -> Out
     Ok(())
 }
 
-pub async fn who_left_a_room_has_no_complete_session(harness: &dyn Harness) -> Outcome {
+pub async fn leaving_a_room_ends_sessions_in_it(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let (a, b) = (room(&*store, "a").await?.id, room(&*store, "b").await?.id);
     subscribed(&*store, &[a, b]).await?;
-    // Left by this very connection: the session knows.
+    // The connection itself unsubscribes.
     store.leave(b, "ann").await?;
     store.unsubscribe(KEY, 1, vec![b]).await?;
     let resumed = resume(&*store, "ann", 1, 0).await?;
     assert_eq!(resumed.as_ref().map(subscriptions), Some(vec![(a, 0)]));
-    // Joined once more, it stays where it was; after leaving elsewhere, it starts afresh.
+    // A repeated subscription keeps its start; a new membership starts again.
     say(&*store, a, "bob", &["1"]).await?;
     store.subscribe(KEY, 1, a, 1, 1).await?;
     let resumed = resume(&*store, "ann", 1, 0).await?;
     assert_eq!(resumed.as_ref().map(subscriptions), Some(vec![(a, 0)]));
     store.leave(a, "ann").await?;
-    // By a clock that is far behind, as everywhere here: times tell nothing.
+    // Times do not matter: the clock is far behind.
     let joined = store.join(a, "ann", 3).await?;
     assert_eq!(joined.map(|joined| joined.member.membership), Some(2));
     assert!(store.subscribe(KEY, 1, a, 1, 2).await?);
     let resumed = resume(&*store, "ann", 1, 0).await?;
     assert_eq!(resumed.as_ref().map(subscriptions), Some(vec![(a, 1)]));
-    // Left and joined again behind its back.
+    // Left and joined again on another connection.
     store.leave(a, "ann").await?;
     store.join(a, "ann", 2).await?;
     assert_eq!(resume(&*store, "ann", 1, 0).await?, None);
     Ok(())
 }
 
-pub async fn a_room_that_is_gone_leaves_no_complete_session(harness: &dyn Harness) -> Outcome {
+pub async fn deleting_a_room_ends_sessions_in_it(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let a = room(&*store, "a").await?.id;
     subscribed(&*store, &[a]).await?;
@@ -294,7 +294,7 @@ pub(super) fn ask(rooms: &[(RoomId, u64)], after: u64, upto: u64) -> Missed {
     }
 }
 
-pub async fn what_was_missed_comes_in_one_order(harness: &dyn Harness) -> Outcome {
+pub async fn missed_entries_come_in_position_order(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let (a, b, c) = (
         room(&*store, "a").await?.id,
@@ -337,7 +337,7 @@ pub async fn what_was_missed_comes_in_one_order(harness: &dyn Harness) -> Outcom
     Ok(())
 }
 
-pub async fn what_is_no_longer_kept_is_not_passed_over(harness: &dyn Harness) -> Outcome {
+pub async fn missed_entries_that_are_gone_are_reported(harness: &dyn Harness) -> Outcome {
     let keep_two = Options {
         retention: Retention {
             max_entries: 2,
@@ -357,19 +357,27 @@ pub async fn what_is_no_longer_kept_is_not_passed_over(harness: &dyn Harness) ->
             .map(|placed| placed.len()))
     };
     assert_eq!(missed(0, 1).await?, None);
-    assert_eq!(missed(0, 3).await?, Some(1), "what is gone was known");
-    assert_eq!(missed(2, 0).await?, Some(2), "what is gone was before its time");
+    assert_eq!(
+        missed(0, 3).await?,
+        Some(1),
+        "the session had the expired entries"
+    );
+    assert_eq!(
+        missed(2, 0).await?,
+        Some(2),
+        "the expired entries precede the subscription"
+    );
     let everything = Retention {
         max_entries: 2,
         max_age_ms: 0,
     };
     store.trim(everything, i64::MAX).await?;
-    assert_eq!(missed(0, 4).await?, None, "nothing is left that could show it");
+    assert_eq!(missed(0, 4).await?, None, "nothing is left to prove completeness");
     assert_eq!(missed(4, 0).await?, Some(0));
     Ok(())
 }
 
-pub async fn a_closed_store_gives_no_session_back(harness: &dyn Harness) -> Outcome {
+pub async fn a_closed_store_resumes_no_session(harness: &dyn Harness) -> Outcome {
     let store: Arc<dyn Store> = harness.open(Options::default());
     subscribed(&*store, &[]).await?;
     store.close().await;

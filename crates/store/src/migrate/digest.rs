@@ -1,4 +1,4 @@
-//! Rows as one number. It tells mistakes, not malice: both sides are ours.
+//! A digest of rows. It detects mistakes, not attacks: both sides are ours.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ pub(super) struct Digest {
 }
 
 impl Digest {
-    /// The next rows, in the order of their keys.
+    /// Adds the next rows, ordered by key.
     pub(super) fn add(&mut self, rows: &[Vec<Value>]) {
         for row in rows {
             self.rows += 1;
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_alike_is_told_apart() {
+    fn similar_rows_have_different_digests() {
         use Value::{Int, Null};
         let rows: [&[&[Value]]; 22] = [
             &[],
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_however_the_rows_came() {
+    fn the_digest_does_not_depend_on_batches() {
         let row = |n: i64| vec![Value::Int(n), Value::Null, text("a")];
         let (mut one_by_one, mut at_once) = (Digest::default(), Digest::default());
         at_once.add(&[row(1), row(2), row(3)]);

@@ -1,14 +1,14 @@
-//! From SQLite to PostgreSQL: all of a store, with ids, numbers, positions, epochs and marks as they are, so that no client
-//! notices. Nobody serves from either meanwhile.
+//! Migration from SQLite to PostgreSQL: copies a whole store with its ids, numbers, positions, epochs and
+//! marks, so that clients notice nothing. No server may use either database meanwhile.
 //!
 //! | file | what |
 //! |---|---|
-//! | `tables` | what there is to carry, in an order in which it fits |
-//! | `source`, `target` | reading rows from the one, writing them to the other, in the order of their keys |
-//! | `digest` | rows as one number, to compare both sides at the end |
+//! | `tables` | the tables to copy, referenced ones first |
+//! | `source`, `target` | reading rows from SQLite, and writing them to PostgreSQL, by key |
+//! | `digest` | a digest of rows, to compare both sides at the end |
 //!
-//! Rows are carried in batches, each in a transaction of its own and in the order of their keys: whoever was interrupted goes
-//! on behind the last row that has arrived.
+//! Each batch of rows, ordered by key, is one transaction. An interrupted migration continues after the
+//! last row copied.
 
 mod digest;
 mod source;
@@ -27,53 +27,54 @@ use self::{
 };
 use crate::StoreError;
 
-/// Rows that one transaction carries.
+/// Rows per transaction.
 const BATCH: usize = 1_000;
 
-/// How far a migration has come.
+/// Progress of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// So many rows of a table have arrived, those of earlier runs included.
+    /// Rows of a table were copied.
     Carried {
         /// The table.
         table: &'static str,
-        /// How many.
+        /// Rows copied, those of earlier runs included.
         rows: u64,
-        /// Of how many.
+        /// Rows in the source.
         of: u64,
     },
-    /// A table is the same on both sides.
+    /// A table is equal on both sides.
     Verified {
         /// The table.
         table: &'static str,
-        /// How many rows it has.
+        /// Number of its rows.
         rows: u64,
     },
 }
 
-/// What a migration came to.
+/// Outcome of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
     /// The rows of each table.
     pub tables: Vec<Moved>,
 }
 
-/// A table that is the same on both sides.
+/// A table that is equal on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moved {
     /// The table.
     pub table: &'static str,
-    /// How many rows it has.
+    /// Number of its rows.
     pub rows: u64,
 }
 
-/// Carries the SQLite database at `path` over to the PostgreSQL database of a URL, which holds nothing but what an earlier
-/// run left there, and compares both at the end. `tell` is called after each batch, and may break off: the next run goes on
-/// from there. Sessions are carried as lost when their server was last alive. Nobody else may have either open: see to it
-/// that no server runs on the file. Blocks; not to be called from async code.
+/// Copies the SQLite database at `path` to the PostgreSQL database of a URL, and compares both at the end.
+/// The target must be empty, or hold an interrupted run of the same migration. `tell` is called after each
+/// batch and may interrupt the run; the next one continues. Sessions are copied as lost at their server's
+/// last heartbeat. No server may run on either database. Blocks; do not call it from async code.
 ///
 /// # Errors
-/// [`StoreError::Setup`] says what to change; [`StoreError::Unavailable`] and a break can be gone on from.
+/// [`StoreError::Setup`] says what to change. After [`StoreError::Unavailable`] or an interruption, run it
+/// again.
 pub fn migrate(
     path: &std::path::Path,
     url: &str,
@@ -108,11 +109,11 @@ pub fn migrate(
 fn go_on(flow: ControlFlow<()>) -> Result<(), StoreError> {
     match flow {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(StoreError::Setup("interrupted; run it again to go on".into())),
+        ControlFlow::Break(()) => Err(StoreError::Setup("interrupted; run it again to continue".into())),
     }
 }
 
-/// Carries what of a table has not arrived yet.
+/// Copies the rows of a table that are missing in the target.
 async fn carry(
     source: &Source,
     target: &Target,
@@ -136,7 +137,7 @@ async fn carry(
     }
 }
 
-/// Answers how many rows both sides have, if they are alike.
+/// Compares a table on both sides. Returns the number of its rows.
 async fn compare(source: &Source, target: &Target, table: &'static Table) -> Result<u64, StoreError> {
     let (mut here, mut there) = (Digest::default(), Digest::default());
     let mut last = None;
@@ -157,7 +158,7 @@ async fn compare(source: &Source, target: &Target, table: &'static Table) -> Res
         return Ok(here.rows());
     }
     Err(StoreError::Setup(format!(
-        "{} differs after the migration: {here} here, {there} there; empty the database and begin anew",
+        "{} differs after the migration: {here} here, {there} there; empty the database and start over",
         table.name
     )))
 }

@@ -1,4 +1,4 @@
-//! The SQLite side: rows in the order of their keys.
+//! The SQLite side: reading rows by key.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Opens the file, and brings it to the schema of this version first.
+    /// Opens the file and upgrades its schema.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.is_file() {
             return Err(StoreError::Setup(format!(
@@ -21,7 +21,7 @@ impl Source {
                 path.display()
             )));
         }
-        // Opened as a store, it would become an empty one, and that be carried.
+        // Opening it as a store would create an empty one, which would then be copied.
         if !connection::is_store(path)? {
             return Err(StoreError::Setup(format!(
                 "{} is no database of Roomful; name the server's own",
@@ -29,8 +29,8 @@ impl Source {
             )));
         }
         let conn = connection::writer(path)?;
-        // Each server that takes the file up leaves another token: what was begun with this one is gone on with only if none
-        // has since. One state of it for all that follows.
+        // Each server that uses the file leaves another generation token, so a migration continues only if
+        // no server has run since it began. The transaction below reads one snapshot of the file.
         let identity = conn
             .query_row("SELECT epoch || ' ' || generation FROM log_head", [], |row| {
                 row.get(0)
@@ -40,7 +40,7 @@ impl Source {
         Ok(Self { conn, identity })
     }
 
-    /// Which database it is, and as which server has left it.
+    /// Identity of the database and its generation.
     pub(super) fn identity(&self) -> &str {
         &self.identity
     }
@@ -58,7 +58,7 @@ impl Source {
         position.map_err(|error| internal(&error))
     }
 
-    /// For each table with a counter, the last number that was ever given.
+    /// For each table with a counter, the last assigned number.
     pub(super) fn counters(&self) -> Result<Vec<(&'static Table, i64)>, StoreError> {
         let counted = TABLES.iter().filter_map(|table| Some((table, table.counter?)));
         let last = counted.map(|(table, column)| {
@@ -84,7 +84,7 @@ impl Source {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    /// The next rows behind a key, or the first ones.
+    /// The next rows after a key, or the first ones.
     pub(super) fn after(
         &self,
         table: &Table,
@@ -144,5 +144,5 @@ fn values(table: &Table, row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
 }
 
 fn internal(error: &rusqlite::Error) -> StoreError {
-    StoreError::Internal(format!("the SQLite database can't be read: {error}"))
+    StoreError::Internal(format!("failed to read the SQLite database: {error}"))
 }

@@ -1,6 +1,6 @@
-//! What there is to carry, in an order in which it fits: what is referred to comes first.
+//! The tables that a migration copies, referenced ones first.
 
-/// A value of a row, as both sides mean it.
+/// A value of a row, independent of the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Value {
     Null,
@@ -19,26 +19,26 @@ pub(super) enum Kind {
 pub(super) struct Column {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// What stands for it in SQLite.
+    /// Its expression in SQLite.
     pub(super) from: &'static str,
 }
 
 pub(super) struct Table {
     pub(super) name: &'static str,
-    /// The first ones are its key.
+    /// The first `key` columns are its key.
     pub(super) columns: &'static [Column],
     pub(super) key: usize,
-    /// The column whose numbers are counted up for good, if it has one.
+    /// The column with ever increasing numbers, if it has one.
     pub(super) counter: Option<&'static str>,
 }
 
 impl Table {
-    /// The key's values of a row.
+    /// The key of a row.
     pub(super) fn key_of(&self, row: &[Value]) -> Vec<Value> {
         row.iter().take(self.key).cloned().collect()
     }
 
-    /// Its columns, as they are called in PostgreSQL.
+    /// The names of its columns in PostgreSQL.
     pub(super) fn names(&self) -> String {
         join(self.columns.iter().map(|column| column.name))
     }
@@ -77,12 +77,13 @@ macro_rules! table {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLES: [Table; 19] = [
+pub(super) static TABLES: [Table; 20] = [
     table!("rooms", Some("id"), [Int "id"], Text "name", Text "epoch", Int "head", Int "first", Int "swept",
         Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_at"),
     table!("entries", None, [Int "room_id", Int "seq"], Int "kind", Int "at", Int "position", Int "target",
         Text "user_id", Text "client_id", Text "user_name", Text "body"),
-    table!("message_states", None, [Int "room_id", Int "seq"], Text "author", Int "edit_seq", Int "deleted"),
+    table!("message_states", None, [Int "room_id", Int "seq"], Text "author", Int "edit_seq", Int "rewritten",
+        Int "deleted"),
     table!("reactions", None, [Int "room_id", Int "seq", Text "emoji", Text "user_id"]),
     table!("reaction_counts", None, [Int "room_id", Int "seq", Text "emoji"], Int "users", Int "first_seq"),
     table!("mentions", None, [Int "room_id", Int "seq", Text "user_id"]),
@@ -94,13 +95,14 @@ pub(super) static TABLES: [Table; 19] = [
     table!("user_notifications", None, [Text "user_id", Int "seq"], Int "notification", Int "read_at"),
     table!("notified_users", None, [Text "user_id"], Int "head"),
     table!("notified_devices", None, [Text "user_id", Text "device"], Int "delivered", Int "at"),
-    // No node has them: those that were connected were lost when their server was last alive.
+    // No node owns them: connected sessions count as lost at the last heartbeat of their server.
     table!("sessions", Some("id"), [Int "id"], Bytes "key", Int "node" = "0", Int "owner" = "0", Text "sid",
         Text "user_id", Int "created_at", Int "lost_at" = "coalesce(lost_at, (SELECT alive_at FROM log_head))"),
     table!("session_rooms", None, [Int "session_id", Int "room_id"], Int "after", Int "membership"),
     table!("outbox", Some("n"), [Int "n"], Text "id", Text "sink", Int "kind", Int "at", Int "state",
         Int "attempts", Int "due_at", Text "last_error", Int "room_id", Text "room", Text "epoch", Int "seq",
-        Text "user_id", Text "user_name", Text "client_id", Text "recipient", Text "body"),
+        Text "user_id", Text "user_name", Text "client_id", Text "body", Int "bytes"),
+    table!("outbox_recipients", None, [Int "record", Text "user_id"], Int "room_id", Int "seq"),
     table!("delivery_checks", None, [Int "room_id", Int "seq"], Int "due_at", Int "is_last"),
     table!("reported_recipients", None, [Int "room_id", Int "seq", Text "user_id"]),
     table!("online_users", None, [Text "user_id"], Text "user_name", Int "since"),

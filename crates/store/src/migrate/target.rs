@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Whoever has it is the one that carries rows.
+/// Advisory lock of the process that migrates.
 pub(super) const LOCK: i64 = 0x526f_6f6d_6675_6d31;
 
 pub(super) struct Target {
@@ -24,7 +24,7 @@ impl Target {
     pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
         let connector = Connector::new(url, &Options::default(), tokio::runtime::Handle::current())?;
         let client = schema::prepare(&connector).await?;
-        // Counting takes as long as it takes. What one that was killed had asked for is done, or given up, within a moment.
+        // Counting may take long. The statements of a killed migration end within moments.
         client
             .batch_execute("SET statement_timeout = 0; SET lock_timeout = '10s'")
             .await
@@ -32,14 +32,14 @@ impl Target {
         let locked = client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await;
         locked.map_err(|error| match error.code() {
             Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {
-                StoreError::Setup("another migration into the database is under way; wait for its end".into())
+                StoreError::Setup("another migration into the database is running; wait until it ends".into())
             }
             _ => Failure::from(error).into(),
         })?;
         Ok(Self { client })
     }
 
-    /// Takes the database for what comes from this source, unless it holds anything else.
+    /// Reserves the database for this source. Fails if it holds other data.
     pub(super) async fn begin(&self, source: &str) -> Result<(), StoreError> {
         let living =
             "SELECT 1 FROM nodes WHERE NOT ended AND seen_at > clock_timestamp() - interval '15 s' LIMIT 1";
@@ -57,7 +57,8 @@ impl Target {
                 (false, true) => Ok(()),
                 (true, _) => Err(StoreError::Setup("the database holds a finished migration already".into())),
                 (false, false) => Err(StoreError::Setup(
-                    "the database holds a part of another one, or of this one before a server ran on it again; make an empty one and begin anew".into(),
+                    "the database holds a part of another migration, or of this one before a server ran on the source \
+                     again; create an empty one and start over".into(),
                 )),
             };
         }
@@ -81,7 +82,7 @@ impl Target {
         Ok(())
     }
 
-    /// The rest: where the order stands, and from where on each counter goes on.
+    /// Copies the head of the log and the counters, and marks the migration as finished.
     pub(super) async fn finish(
         &self,
         log: &LogHead,
@@ -103,7 +104,7 @@ impl Target {
                 .execute("UPDATE migration SET finished = true", &[])
                 .await?;
             self.client.batch_execute("COMMIT").await?;
-            // Whoever asks next is to know how much there is.
+            // Statistics for the planner.
             self.client.batch_execute("ANALYZE").await
         };
         finish().await.map_err(|error| Failure::from(error).0)
@@ -117,7 +118,7 @@ impl Target {
             .unwrap_or_default())
     }
 
-    /// The key of the last row that has arrived.
+    /// The key of the last copied row.
     pub(super) async fn last(&self, table: &Table) -> Result<Option<Vec<Value>>, StoreError> {
         let keys = table.columns.iter().take(table.key);
         let order = join(keys.map(|column| format!("{} DESC", column.name)));
@@ -130,7 +131,7 @@ impl Target {
         Ok(row.map(|row| values(table, &row, table.key)).transpose()?)
     }
 
-    /// The next rows behind a key, or the first ones.
+    /// The next rows after a key, or the first ones.
     pub(super) async fn after(
         &self,
         table: &Table,
@@ -159,7 +160,7 @@ impl Target {
             .collect::<Result<_, _>>()?)
     }
 
-    /// All of them, or none.
+    /// Inserts all rows, or none.
     pub(super) async fn insert(&self, table: &Table, rows: &[Vec<Value>]) -> Result<(), StoreError> {
         let types = table
             .columns
@@ -241,7 +242,7 @@ fn param(value: &Value) -> Box<dyn ToSql + Sync> {
     }
 }
 
-/// The values of a row's first columns.
+/// The values of the first columns of a row.
 fn values(table: &Table, row: &Row, most: usize) -> Result<Vec<Value>, Failure> {
     let value = |(at, kind): (usize, Kind)| {
         Ok(match kind {

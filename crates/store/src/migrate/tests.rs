@@ -1,5 +1,5 @@
-//! A populated SQLite database is carried over whole, also in pieces, and what must not be carried is not. That a difference
-//! would be noticed is in `verification`.
+//! Migration of a populated SQLite database: as a whole, with interruptions, and refused cases.
+//! `verification` tests the comparison at the end.
 
 mod verification;
 
@@ -51,10 +51,11 @@ fn entry(room: i64, user: &str, kind: EntryKind, target: Option<u64>, body: &str
         body: body.into(),
         mentions: vec!["bob".into()],
         at: 1_000,
+        replacement: None,
     }
 }
 
-/// A database with something of everything, closed.
+/// A closed database with rows in every table.
 fn populated() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roomful.db");
@@ -162,13 +163,13 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
     store.heartbeat(60, 0).await?;
     tell_outside(store.outbox().unwrap(), room).await?;
     store.delete_room(gone).await?;
-    // The last number that was given is nobody's any more.
+    // The last assigned id belongs to a deleted room.
     let last = store.open_room("last", true, 1).await?.unwrap().id;
     store.delete_room(last).await?;
     Ok(())
 }
 
-/// What the outbox keeps beside its records.
+/// Fills the tables beside the outbox.
 async fn tell_outside(outbox: &dyn Outbox, room: RoomId) -> Result<(), StoreError> {
     outbox
         .record(vec![LifecycleEvent::UserOnline {
@@ -187,7 +188,7 @@ async fn tell_outside(outbox: &dyn Outbox, room: RoomId) -> Result<(), StoreErro
     Ok(())
 }
 
-/// All that can be seen through the trait, without changing anything.
+/// Everything that the trait shows without changes.
 async fn seen(store: &dyn Store) -> Vec<String> {
     let mut seen = vec![format!("{:?}", store.read_log_head().await.unwrap())];
     let rooms = store.rooms(None, 99).await.unwrap();
@@ -258,7 +259,7 @@ fn carry(path: &Path, url: &str) -> Result<super::Migrated, StoreError> {
 }
 
 #[test]
-fn all_of_it_is_there_and_goes_on() {
+fn a_migrated_store_is_complete_and_continues() {
     let (_folder, path) = populated();
     let url = SERVER.new_database().unwrap();
     let migrated = carry(&path, &url).unwrap();
@@ -272,14 +273,14 @@ fn all_of_it_is_there_and_goes_on() {
         let from = crate::open(&format!("sqlite:{}", path.display()), options()).unwrap();
         let to = crate::open(&url, options()).unwrap();
         let (mut left, mut right) = (seen(&*from).await, seen(&*to).await);
-        // Which of many that are due at once come first is nobody's promise.
+        // The order of checks that are due at the same time is undefined.
         let looks = left.len() - 2;
         assert_eq!(
             (left.remove(looks).is_empty(), right.remove(looks).is_empty()),
             (false, false)
         );
         assert_eq!(left, right);
-        // Numbers go on where they were, also those of what is gone.
+        // Numbers continue, those of deleted rooms included.
         let room = to.open_room("a", false, 1).await.unwrap().unwrap();
         let answers = to
             .append(vec![entry(room.id, "ann", EntryKind::Message, None, "\"on\"")])
@@ -310,10 +311,10 @@ fn all_of_it_is_there_and_goes_on() {
 }
 
 #[test]
-fn what_was_interrupted_is_gone_on_with() {
+fn an_interrupted_migration_continues() {
     let (_folder, path) = populated();
     let url = SERVER.new_database().unwrap();
-    // Broken off after each batch and each table that was compared.
+    // Interrupted after each batch and after each table that was compared.
     let mut runs = 0;
     let migrated = loop {
         runs += 1;
@@ -321,7 +322,7 @@ fn what_was_interrupted_is_gone_on_with() {
         let once = migrate(&path, &url, &mut |progress| {
             told += 1;
             let carried = matches!(progress, Progress::Carried { .. });
-            if carried || told > 19 {
+            if carried || told > 20 {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -330,7 +331,7 @@ fn what_was_interrupted_is_gone_on_with() {
         match once {
             Ok(migrated) => break migrated,
             Err(StoreError::Setup(text)) if text.contains("run it again") => {
-                // Also to who would change on one side what is compared in the end.
+                // `new-epoch` would change one side before the comparison.
                 let renewed = crate::new_epochs(&url);
                 assert!(
                     matches!(&renewed, Err(StoreError::Setup(text)) if text.contains("not finished")),
@@ -345,13 +346,13 @@ fn what_was_interrupted_is_gone_on_with() {
             Err(error) => panic!("{error}"),
         }
     };
-    assert!(runs > 19, "{runs} runs");
+    assert!(runs > 20, "{runs} runs");
     let whole = SERVER.new_database().unwrap();
     assert_eq!(carry(&path, &whole).unwrap(), migrated);
 }
 
 #[test]
-fn what_must_not_be_mixed_is_refused() {
+fn a_target_with_other_data_is_refused() {
     let (_folder, path) = populated();
     let refused = |url: &str, expected: &str| {
         let Err(StoreError::Setup(text)) = carry(&path, url) else {
@@ -360,7 +361,7 @@ fn what_must_not_be_mixed_is_refused() {
         assert!(text.contains(expected), "{text}");
     };
     let url = SERVER.new_database().unwrap();
-    // Another's data, and a running server.
+    // Data of another store, and a running server.
     let other = crate::open(&url, options()).unwrap();
     run(async { other.open_room("x", true, 1).await.unwrap() });
     refused(&url, "a server is running");
@@ -370,7 +371,7 @@ fn what_must_not_be_mixed_is_refused() {
     let url = SERVER.new_database().unwrap();
     carry(&path, &url).unwrap();
     refused(&url, "finished migration");
-    // A part of it from before a server ran on the source again.
+    // A part from before a server ran on the source again.
     let url = SERVER.new_database().unwrap();
     let broken = migrate(&path, &url, &mut |_| ControlFlow::Break(()));
     assert!(broken.is_err());
@@ -383,7 +384,7 @@ fn what_must_not_be_mixed_is_refused() {
     refused(&url, "before a server ran on it again");
     let nowhere = carry(Path::new("/nowhere/at.db"), &url);
     assert!(matches!(nowhere, Err(StoreError::Setup(text)) if text.contains("no database at")));
-    // Nothing that is no store is carried as an empty one, and the target stays free.
+    // A file that is not a store is not copied as an empty one, and the target stays free.
     let (folder, url) = (tempfile::tempdir().unwrap(), SERVER.new_database().unwrap());
     let file = folder.path().join("roomful.db");
     for content in [
@@ -402,7 +403,7 @@ fn what_must_not_be_mixed_is_refused() {
 }
 
 #[test]
-fn nothing_of_the_schema_is_forgotten() {
+fn every_column_of_the_schema_is_copied() {
     let (_folder, path) = populated();
     let conn = rusqlite::Connection::open(path).unwrap();
     let sql = "SELECT m.name || '.' || c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
@@ -414,7 +415,7 @@ fn nothing_of_the_schema_is_forgotten() {
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
-    // Carried apart, or of this kind of database only.
+    // Copied separately, or specific to SQLite.
     let own = [
         "log_head.",
         "health_probe.",
@@ -436,7 +437,7 @@ fn nothing_of_the_schema_is_forgotten() {
     assert_eq!(left, Vec::<&String>::new());
 }
 
-/// Waits until as many sessions of the database have the lock of migrations, or wait for it.
+/// Waits until one session of the database holds the lock of migrations, or waits for it.
 fn until_locks(database: &str, granted: bool) {
     let ask = format!(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted = {granted}
@@ -446,12 +447,12 @@ fn until_locks(database: &str, granted: bool) {
 }
 
 #[test]
-fn one_waits_for_another_that_was_killed() {
+fn a_migration_waits_for_a_killed_one() {
     let (_folder, path) = populated();
     let url = SERVER.new_database().unwrap();
     let database = url.rsplit('/').next().unwrap();
     std::thread::scope(|threads| {
-        // What the killed one had asked for.
+        // The statement of the killed migration.
         let hold = format!("SELECT pg_advisory_lock({}), pg_sleep(600)", super::target::LOCK);
         let holding = threads.spawn(move || SERVER.sql(database, &hold));
         until_locks(database, true);

@@ -1,4 +1,4 @@
-//! Which of PostgreSQL's errors pass by themselves, and which don't.
+//! Mapping of PostgreSQL's errors to store errors: which are transient, and which are not.
 
 use std::error::Error as _;
 
@@ -7,7 +7,7 @@ use tokio_postgres::{Error, error::SqlState};
 
 use crate::{Outage, StoreError};
 
-/// A [`StoreError`] that comes of the driver's errors by `?`, without making the driver part of the crate's face.
+/// A [`StoreError`] with conversions from the driver's errors, which stay out of the crate's interface.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) StoreError);
 
@@ -40,7 +40,7 @@ impl From<PoolError> for Failure {
         Self(match error {
             PoolError::Timeout(TimeoutType::Wait) => Outage::Busy.into(),
             PoolError::Timeout(_) => Outage::Connection("no connection to PostgreSQL in time".into()).into(),
-            // What it refuses while the node runs, such as a user whose password is being changed, it may take again.
+            // A refusal at run time may be transient, such as while the password of the user changes.
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 match connecting(&error) {
                     StoreError::Setup(text) => Outage::Connection(text).into(),
@@ -56,18 +56,18 @@ impl From<PoolError> for Failure {
     }
 }
 
-/// Whether the server said it, and so is there and knows what it did.
+/// Whether the error is an answer of the server after which the connection works.
 pub(super) fn is_answer(error: &Error) -> bool {
-    // An administrator's end of the connection is told as an error, but it is the last that is told.
+    // A connection that an administrator terminates ends with an error answer, but it is closed.
     error.as_db_error().is_some() && !error.is_closed() && !ends_connection(error)
 }
 
-/// Whether the server refuses to be connected to once more.
+/// Whether the server refuses further connections.
 pub(super) fn is_full(error: &Error) -> bool {
     error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
 }
 
-/// What then is told.
+/// The outage that says so.
 fn few(said: &str) -> Outage {
     Outage::Connection(format!(
         "PostgreSQL takes no more connections; raise its max_connections or the CONNECTION LIMIT of user or database, or \
@@ -84,7 +84,8 @@ fn ends_connection(error: &Error) -> bool {
 
 pub(super) fn from_postgres(error: &Error) -> StoreError {
     let Some(code) = error.code() else {
-        // Values that don't fit their columns are a fault of ours; all else without a code is the line.
+        // Values that do not fit their columns are our fault; other errors without a code come from the
+        // connection.
         let text = full(error);
         return if error.is_closed()
             || error
@@ -103,11 +104,11 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
         return few(&full(error)).into();
     }
     match &code.code()[..2] {
-        // Too much at once; a lock, or the answer, took too long; a deadlock was resolved.
+        // Overload, a timeout of a lock or statement, or a resolved deadlock.
         "53" | "40" | "55" => Outage::Busy.into(),
         _ if *code == SqlState::QUERY_CANCELED => Outage::Busy.into(),
         "58" => Outage::Io(full(error)).into(),
-        // The line; the server stops, starts, or was told to let us go; or it takes no writes any more.
+        // The connection failed, the server starts or stops, or it accepts no writes.
         "08" | "57" => Outage::Connection(full(error)).into(),
         _ if ends_connection(error) || *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
             Outage::Connection(full(error)).into()
@@ -116,7 +117,7 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
     }
 }
 
-/// Of an error while connecting: what the server refused for good says what to change.
+/// Maps an error while connecting. A permanent refusal says what to change.
 pub(super) fn connecting(error: &Error) -> StoreError {
     match error.code().map(|code| &code.code()[..2]) {
         Some("28") => StoreError::Setup(format!(
@@ -136,7 +137,7 @@ pub(super) fn connecting(error: &Error) -> StoreError {
     }
 }
 
-/// Why the schema could not be brought up to date, and what to do about it. The driver's error lies somewhere below.
+/// Maps an error of the migration runner, which wraps the driver's error.
 pub(super) fn migrating(error: &(dyn std::error::Error + 'static)) -> StoreError {
     let mut cause = Some(error);
     let said = loop {
@@ -150,18 +151,16 @@ pub(super) fn migrating(error: &(dyn std::error::Error + 'static)) -> StoreError
     StoreError::Setup(
         if said.and_then(Error::code) == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
             format!(
-                "the user of store.url may not make the tables of the database: {text}; make it the database's owner, or \
-             GRANT USAGE, CREATE ON SCHEMA public to it"
+                "the user of store.url cannot create tables: {text}; make it the owner of the database, or GRANT USAGE, \
+                 CREATE ON SCHEMA public to it"
             )
         } else {
-            format!(
-                "the database's schema cannot be brought up to date (was it written by a newer version?): {text}"
-            )
+            format!("cannot upgrade the schema of the database: {text}")
         },
     )
 }
 
-/// With its causes, which the driver keeps apart. None of them holds a password.
+/// The error with its causes, which the driver reports separately. None holds a password.
 fn full(error: &Error) -> String {
     if let Some(said) = error.as_db_error() {
         return format!("{} ({})", said.message(), said.code().code());

@@ -1,13 +1,14 @@
-//! Detection of a restored or replaced database. After a restore, sequence numbers that clients know will be given to
-//! other entries, so every room gets a new epoch and clients are told to reset.
+//! Detection of a restored or replaced database. After a restore, sequence numbers that clients know will
+//! be given to other entries, so every room gets a new epoch and clients reset.
 //!
-//! Each opening of the store is a node with its own row, which holds the newest position that the node appended. No
-//! other node changes it. If it is missing, or behind what the node remembers (in memory or in its file), the database
-//! was restored. The first node that notices begins a new generation under the lock of the log head; the others see a
-//! generation that is not theirs and continue in it.
+//! Each opening of the store is a node with its own row, which holds the newest position that the node
+//! appended. No other node changes it. If it is missing, or behind what the node remembers (in memory or in
+//! its file), the database was restored. The first node that notices begins a new generation under the lock
+//! of the log head; the others see a generation that is not theirs and continue in it.
 //!
-//! A database that was replaced by another one, rather than restored, is refused: no node continues in a database with
-//! another identity. Names that nodes share outside the database, such as bus topics, derive from the identity.
+//! A database that was replaced by another one, rather than restored, is refused: no node continues in a
+//! database with another identity. Names that nodes share outside the database, such as bus topics, derive
+//! from the identity.
 
 mod node_file;
 
@@ -81,9 +82,9 @@ const STORED_STATE: &str =
 /// Blocks all appends until the transaction ends.
 const LOCK: &str = "SELECT 1 FROM log_head WHERE id = 1 FOR UPDATE";
 
-/// The stored state for node `$1`; blocks all appends until the transaction ends. If the statement had to wait for the
-/// lock, the node's own position may be older than the lock. The database then seems to lack an entry that it has,
-/// which [`LogState::verify`] resolves.
+/// The stored state for node `$1`; blocks all appends until the transaction ends. If the statement had to
+/// wait for the lock, the node's own position may be older than the lock. The database then seems to lack
+/// an entry that it has, which [`LogState::verify`] resolves.
 pub(super) const STORED_STATE_LOCKED: &str =
     "SELECT l.generation, l.epoch, l.position, (SELECT n.position FROM nodes n WHERE n.id = $1), l.identity
     FROM log_head l WHERE l.id = 1 FOR UPDATE OF l";
@@ -117,7 +118,8 @@ pub(super) struct LogState {
     identity: String,
     /// Digest of the identity and of where the database lies: equal for all nodes, different for a copy.
     location: String,
-    /// Whether another database was found in place of this one. Never reset: writes to the other one are unknown here.
+    /// Whether another database was found in place of this one. Never reset: writes to the other one are
+    /// unknown here.
     replaced: AtomicBool,
     node: i64,
     /// A guest keeps no row and does not detect restores.
@@ -171,8 +173,9 @@ impl LogState {
         }
     }
 
-    /// Records a position that was read from the database. Returns whether it can follow the remembered one. A position
-    /// that was read while this node appended is behind and proves nothing: [`Self::verify`] decides.
+    /// Records a position that was read from the database. Returns whether it can follow the remembered
+    /// one. A position that was read while this node appended is behind and proves nothing:
+    /// [`Self::verify`] decides.
     pub(super) fn observe(&self, head: &LogHead) -> bool {
         let mut remembered = self.remembered.lock();
         let follows = remembered.epoch == head.epoch && remembered.position <= head.position.0;
@@ -182,8 +185,8 @@ impl LogState {
         follows
     }
 
-    /// Records a committed append of this node. Called before the append is answered, so that no client knows a
-    /// position that is not recorded outside the database.
+    /// Records a committed append of this node. Called before the append is answered, so that no client
+    /// knows a position that is not recorded outside the database.
     pub(super) fn committed(&self, position: u64) {
         if let Some(file) = &mut *self.file.lock() {
             file.watermark.advance(position);
@@ -198,20 +201,34 @@ impl LogState {
         self.file.lock().take();
     }
 
+    /// Fails if the node's file in its data folder was removed.
+    pub(super) async fn check_file(&self) -> Result<(), Outage> {
+        let path = self.file.lock().as_ref().map(|file| file.path().to_owned());
+        let Some(path) = path else { return Ok(()) };
+        let exists = tokio::task::spawn_blocking(move || path.exists()).await;
+        if exists.unwrap_or(false) {
+            return Ok(());
+        }
+        let gone = "the watermark file in the data folder was removed; restart the server";
+        Err(Outage::Io(gone.into()))
+    }
+
     /// Whether an append may continue from the stored state.
     pub(super) fn matches(&self, stored: &StoredState) -> bool {
         self.guest || judge(&self.remembered.lock(), stored) == Verdict::Continues
     }
 
-    /// Compares the stored state with the remembered one. Adopts a new generation, or begins one after a restore.
+    /// Compares the stored state with the remembered one. Adopts a new generation, or begins one after a
+    /// restore.
     pub(super) async fn verify(&self, client: &Client, answer_timeout: AnswerTimeout) -> Result<(), Failure> {
         let stored = self.query(client, answer_timeout).await?;
         if self.matches(&stored) {
             return Ok(());
         }
         answer_timeout.wait(client.batch_execute("BEGIN")).await?;
-        // Without the lock, an append of this node may have overtaken the read above. The lock is a statement of its
-        // own: a statement that waits for a lock sees the locked row as it is, but all other rows as they were before.
+        // Without the lock, an append of this node may have overtaken the read above. The lock is a
+        // statement of its own: a statement that waits for a lock sees the locked row as it is, but all
+        // other rows as they were before.
         answer_timeout.wait(client.query_one(LOCK, &[])).await?;
         let stored = self.query(client, answer_timeout).await?;
         let remembered = self.remembered.lock().clone();
@@ -259,8 +276,8 @@ pub(super) struct OpenNode<'a> {
     pub(super) answer_timeout: AnswerTimeout,
 }
 
-/// Digest of the database's identity, name and server. A copy has the same identity, but another name or server; a
-/// restored database, or a standby that took over, has the same of all three.
+/// Digest of the database's identity, name and server. A copy has the same identity, but another name or
+/// server; a restored database, or a standby that took over, has the same of all three.
 async fn location(client: &Client, answer_timeout: AnswerTimeout) -> Result<String, Failure> {
     const MAY_ASK: &str = "SELECT has_function_privilege('pg_control_system()', 'execute')";
     const SQL: &str = "SELECT md5(concat_ws(' ', l.identity, current_database(), s.system_identifier))
@@ -275,8 +292,8 @@ async fn location(client: &Client, answer_timeout: AnswerTimeout) -> Result<Stri
     answer_timeout.wait(client.query_one(sql, &[])).await?.text(0)
 }
 
-/// Registers this opening as a node. Begins a new generation if the log was restored. Also returns the number of rooms
-/// with a new epoch, if they were renewed.
+/// Registers this opening as a node. Begins a new generation if the log was restored. Also returns the
+/// number of rooms with a new epoch, if they were renewed.
 pub(super) async fn open(client: &Client, node: OpenNode<'_>) -> Result<(LogState, Option<u64>), Failure> {
     const IDENTITY_LOCKED: &str = "SELECT identity FROM log_head WHERE id = 1 FOR UPDATE";
     let id = i64::from(rand::rng().random::<u32>()) << 31 | i64::from(rand::rng().random::<u32>() >> 1);

@@ -20,8 +20,9 @@ pub(super) async fn page(
     } else {
         ("", "ASC")
     };
-    // One row without an entry tells of a room where there is none in the range. Where bodies alone fill the page, no more is
-    // fetched: it would be thrown away, and a page of long texts is a few rows of hundreds. `found` counts them all.
+    // A room without entries in the range yields one row without an entry. The query stops where bodies
+    // fill the page, since long texts would be fetched only to be dropped. `found` counts all entries in
+    // the range.
     let sql = format!(
         "SELECT r.first, r.head, e.* FROM rooms r LEFT JOIN LATERAL (
             SELECT e.found, {COLUMNS} FROM (
@@ -36,7 +37,7 @@ pub(super) async fn page(
     );
     let span = page.range.span();
     conn.begin_snapshot();
-    // One more than wanted, to see whether there is one.
+    // One more than requested tells whether there are more.
     let limit = i64::from(page.limit) + 1;
     let rows = conn
         .rows(

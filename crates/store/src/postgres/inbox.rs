@@ -1,4 +1,4 @@
-//! A user's rooms, the latest first.
+//! Inbox: a user's rooms, the latest first.
 
 use tokio_postgres::Row;
 
@@ -19,7 +19,7 @@ pub(super) async fn page(
     after: Option<InboxCursor>,
     max_bytes: usize,
 ) -> Result<Inbox, Failure> {
-    // The rooms of the page first: only of those is looked for what is unread.
+    // Selects the rooms of the page first, so that unread messages are counted only for them.
     let sql = format!(
         "WITH page AS MATERIALIZED (
             SELECT r.id FROM members m JOIN rooms r ON r.id = m.room_id
@@ -61,7 +61,7 @@ pub(super) async fn page(
     Ok(Inbox { rooms, more: false })
 }
 
-/// A row, and its last message apart.
+/// A row, and its last message separately.
 fn read(row: &Row) -> Result<(InboxRow, Option<Found>), Failure> {
     let room = rooms::room(row)?;
     let last = entries::entry(row, 18, room.id)?;

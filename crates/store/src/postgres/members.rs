@@ -1,4 +1,4 @@
-//! Membership, the marks of what was read and delivered, and what is unread.
+//! Memberships, read and delivered marks, and unread counts.
 
 use async_trait::async_trait;
 use tokio_postgres::Row;
@@ -15,12 +15,12 @@ use crate::{
     RoomRow, StoreError, Unread, numbers::Numbered as _,
 };
 
-/// What [`member`] reads.
+/// The columns that [`member`] reads.
 pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role,
     m.membership";
 
-/// What member `m` of room `r` has not read: messages by others, still kept and not deleted, beyond their mark. Touches as
-/// many rows as lie beyond it.
+/// Unread counts of member `m` of room `r`: messages by others after the read mark that are stored and not
+/// deleted. Reads every row after the mark.
 pub(super) const UNREAD: &str = "(SELECT count(*) FROM entries e WHERE e.room_id = r.id
             AND e.seq >= greatest(r.first, m.read_seq + 1) AND e.kind = 0 AND e.user_id <> m.user_id)
         - (SELECT count(*) FROM message_states s WHERE s.room_id = r.id
@@ -57,7 +57,7 @@ pub(super) async fn active(conn: &Conn, room: RoomId, user: &str) -> Result<Opti
     row.map(|row| member(&row, 0)).transpose()
 }
 
-/// In the order of their ids.
+/// Members by id.
 pub(super) async fn all(
     conn: &Conn,
     room: RoomId,
@@ -106,7 +106,7 @@ pub(super) async fn unread(conn: &Conn, room: RoomId, user: &str) -> Result<Opti
     row.map(|row| unread_counts(&row, 0)).transpose()
 }
 
-/// The room and the user's membership, of those who come back after a reconnect: they cost no commit.
+/// The room and the user's membership. Users who rejoin after a reconnect cost no commit.
 pub(super) async fn rejoin(conn: &Conn, room: RoomId, user: &str) -> Result<Option<Joined>, Failure> {
     let sql = format!(
         "SELECT {}, {COLUMNS} FROM members m JOIN rooms r ON r.id = m.room_id
@@ -124,12 +124,12 @@ pub(super) async fn rejoin(conn: &Conn, room: RoomId, user: &str) -> Result<Opti
     row.map(joined).transpose()
 }
 
-/// How a user comes into a room.
+/// How a user enters a room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entrance {
-    /// By themselves: not into a private room.
+    /// The user joins: not possible in a private room.
     Joins,
-    /// Somebody who may puts them there, with this role or the one they have.
+    /// The backend adds the user, with this role or the current one.
     IsPut(Option<Role>),
 }
 
@@ -145,7 +145,7 @@ pub(super) async fn join(
         ON CONFLICT (room_id, user_id) DO UPDATE
         SET active = 1, joined_at = excluded.joined_at, membership = m.membership + 1 WHERE m.active = 0";
     const ROLE: &str = "UPDATE members SET role = $3 WHERE room_id = $1 AND user_id = $2";
-    // It can't be removed meanwhile, nor its kind be changed; and it waits for nobody who appends.
+    // The lock prevents removal and a change of kind, and does not wait for appends.
     const ROOM: &str = "SELECT r.kind FROM rooms r WHERE r.id = $1 FOR KEY SHARE";
     let user_id = text(user);
     conn.begin().await?;
@@ -169,14 +169,14 @@ pub(super) async fn leave(conn: &Conn, room: RoomId, user: &str) -> Result<bool,
     Ok(conn.run(SQL, &[&room, &text(user)]).await? == 1)
 }
 
-/// A user's mark in a room, up to an entry or to the room's head if that is lower.
+/// A mark of a user in a room: an entry, or the room's head if that is lower.
 pub(super) struct Mark<'a> {
     pub(super) room: RoomId,
     pub(super) user: &'a str,
     pub(super) seq: u64,
 }
 
-/// Where a mark stands, and whether it was moved there just now.
+/// A mark, and whether this call moved it.
 pub(super) struct Moved {
     pub(super) mark: u64,
     pub(super) advanced: bool,
@@ -220,7 +220,7 @@ pub(super) async fn mark_delivered(
     }))
 }
 
-/// With a transaction only where a moved mark has more to change.
+/// Opens a transaction only if a moved mark changes the outbox too.
 async fn move_mark(
     conn: &Conn,
     mark: &Mark<'_>,
@@ -228,7 +228,7 @@ async fn move_mark(
     now: &str,
     options: &OutboxOptions,
 ) -> Result<Option<Moved>, Failure> {
-    let takes_back = outbox::wants(options, crate::RecordKind::MessageUndelivered);
+    let takes_back = options.wants(crate::RecordKind::MessageUndelivered);
     if takes_back {
         conn.begin().await?;
     }

@@ -1,23 +1,22 @@
-//! The engine for several nodes: one PostgreSQL database, to which each node appends in flights; all else is short
-//! transactions on a pool, whose commits the database groups.
+//! The engine for several nodes: one PostgreSQL database. Each node commits its appends in batches; all
+//! other calls are short transactions on a pool, whose commits the database groups.
 //!
 //! | file | what |
 //! |---|---|
-//! | `url`, `tls`, `pool`, `permits`, `conn`, `answer_timeout` | how connections are made, lent and used, and for how long is waited for an answer |
-//! | `schema` | the schema, and what the server must be like |
-//! | `generation`, `nodes` | whether the log was restored; which nodes live |
-//! | `append/` | the order of all entries: numbering and storing them |
+//! | `url`, `tls`, `pool`, `connection_permits`, `conn`, `answer_timeout` | connections and time limits |
+//! | `schema` | the schema, and requirements on the server |
+//! | `generation`, `nodes` | detection of restores; heartbeats of nodes |
+//! | `append/` | numbering and storing entries |
 //! | `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | the statements of their noun |
-//! | `entries`, `history`, `inbox`, `positions` | entries as they are now, and pages of them |
-//! | `recovery`, `sessions` | sessions that may be taken up again |
-//! | `notifications` | users' notifications, and what their devices were given |
-//! | `batcher`, `gathered` | calls that go to the database together |
-//! | `outbox/` | records for sinks outside |
-//! | `value`, `failure` | values, errors |
+//! | `entries`, `history`, `inbox`, `positions` | entries in their current state, and pages of them |
+//! | `recovery`, `sessions` | sessions that clients resume |
+//! | `notifications` | users' notifications, and marks of their devices |
+//! | `batcher`, `gathered` | calls that share a transaction |
+//! | `outbox/` | records for sinks |
+//! | `value`, `failure` | values and errors |
 //!
-//! Locks are taken in one order everywhere: the order of the log, then rooms by id, then what belongs to them.
+//! Lock order: the log head, then rooms by id, then the rows of a room, then records of the outbox by `n`.
 
-mod answer_timeout;
 mod append;
 mod batcher;
 mod conn;
@@ -62,30 +61,30 @@ use self::{
     generation::{LogState, OpenNode},
     pool::{Connector, Pool},
 };
-use crate::{Options, Outbox, Retention, RoomId, Store, StoreError, metrics::Metrics};
+use crate::{Options, Outbox, Retention, RoomId, SchemaState, Store, StoreError, metrics::Metrics};
 
 /// A store in a PostgreSQL database.
 pub(crate) struct PostgresStore {
     shared: Arc<Shared>,
     appender: Appender,
     gathered: Gathered,
-    /// Told of each commit that wrote to the outbox.
+    /// Notified of each commit that wrote to the outbox.
     recorded: watch::Sender<()>,
-    beat: Option<JoinHandle<()>>,
+    heartbeat: Option<JoinHandle<()>>,
     _threads: Threads,
 }
 
-/// What the store's tasks have, too.
+/// State that the store shares with its tasks.
 struct Shared {
     pool: Pool,
-    /// One connection that says that this node lives: however much work waits for the others, that does not wait.
+    /// One connection for heartbeats, which do not queue behind other work.
     heartbeat_pool: Pool,
     log_state: Arc<LogState>,
     options: Options,
     metrics: Arc<Metrics>,
 }
 
-/// The store's own runtime: connections are driven on it whoever asks, and it can be waited for from wherever it is opened.
+/// The store's own runtime, which drives its connections. It lets synchronous code wait for the store.
 struct Threads(Option<Runtime>);
 
 impl Threads {
@@ -99,7 +98,7 @@ impl Threads {
         Ok(Self(Some(runtime)))
     }
 
-    /// Runs something on them and waits, also where waiting is not for async code.
+    /// Runs a future on the runtime and blocks until it is done.
     fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -108,7 +107,7 @@ impl Threads {
         let runtime = self.0.as_ref().ok_or_else(ended)?;
         let (done, result) = std::sync::mpsc::sync_channel(1);
         runtime.spawn(async move {
-            // Whoever asked waits.
+            // The receiver waits.
             let _ = done.send(work.await);
         });
         result.recv().map_err(|_| ended())?
@@ -117,7 +116,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // Without waiting, which async code must not.
+        // Async code must not block here.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
@@ -131,14 +130,14 @@ pub(crate) fn open(url: &str, options: Options) -> Result<PostgresStore, StoreEr
     let metrics = Arc::new(Metrics::new());
     let (recorded, url) = (watch::Sender::new(()), url.to_owned());
     let told = recorded.clone();
-    let (shared, appender, gathered, beat) =
+    let (shared, appender, gathered, heartbeat) =
         threads.run(async move { start(&url, options, metrics, told).await })?;
     Ok(PostgresStore {
         shared,
         appender,
         gathered,
         recorded,
-        beat,
+        heartbeat,
         _threads: threads,
     })
 }
@@ -150,7 +149,11 @@ async fn start(
     recorded: watch::Sender<()>,
 ) -> Result<(Arc<Shared>, Appender, Gathered, Option<JoinHandle<()>>), StoreError> {
     let connector = Connector::new(url, &options, tokio::runtime::Handle::current())?;
-    let client = schema::prepare(&connector).await?;
+    let client = if options.guest {
+        schema::existing(&connector).await?
+    } else {
+        schema::prepare(&connector).await?
+    };
     schema::refuse_half_migrated(&client, connector.answer_timeout()).await?;
     let node = OpenNode {
         folder: options.folder.as_deref(),
@@ -176,18 +179,19 @@ async fn start(
         metrics,
         recorded,
     });
-    let beats = !shared.log_state.is_guest();
-    let beat = beats.then(|| tokio::spawn(nodes::beat(Arc::downgrade(&shared), limit)));
+    let sends_heartbeats = !shared.log_state.is_guest();
+    let heartbeat =
+        sends_heartbeats.then(|| tokio::spawn(nodes::send_heartbeats(Arc::downgrade(&shared), limit)));
     let gathered = Gathered::start(&shared);
-    Ok((shared, appender, gathered, beat))
+    Ok((shared, appender, gathered, heartbeat))
 }
 
-/// Whether the URL can be meant, see [`crate::check_url`].
+/// Checks the URL, see [`crate::check_url`].
 pub(crate) fn check_url(url: &str) -> Result<(), StoreError> {
     url::parse(url).map(drop)
 }
 
-/// Whether its certificates can be used, see [`crate::check_files`].
+/// Checks the certificates that it names, see [`crate::check_files`].
 pub(crate) fn check_files(url: &str) -> Result<(), StoreError> {
     tls::connector(&url::parse(url)?.trust).map(drop)
 }
@@ -197,8 +201,7 @@ pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
     let (threads, url) = (Threads::start()?, url.to_owned());
     threads.run(async move {
         let connector = Connector::new(&url, &Options::default(), tokio::runtime::Handle::current())?;
-        schema::refuse_empty(&connector).await?;
-        let client = schema::prepare(&connector).await?;
+        let client = schema::existing(&connector).await?;
         schema::refuse_half_migrated(&client, connector.answer_timeout()).await?;
         let node = OpenNode {
             folder: None,
@@ -212,19 +215,28 @@ pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
     })
 }
 
+/// The state of the database's schema, see [`crate::schema_state`].
+pub(crate) fn schema_state(url: &str) -> Result<SchemaState, StoreError> {
+    let (threads, url) = (Threads::start()?, url.to_owned());
+    threads.run(async move {
+        let connector = Connector::new(&url, &Options::default(), tokio::runtime::Handle::current())?;
+        schema::state(&connector).await
+    })
+}
+
 impl PostgresStore {
     async fn conn(&self) -> Result<Conn, StoreError> {
         self.told(self.shared.pool.get().await)
     }
 
-    /// A caller's time, unless its clock is ahead of the database's: one node with a wrong clock must not take everybody's
-    /// history for old.
+    /// The earlier of the caller's and the database's time: a node whose clock is ahead must not expire
+    /// everybody's history.
     async fn no_later_than_database(&self, now: i64) -> Result<i64, StoreError> {
         let there = self.told(probe::clock(&self.conn().await?).await)?;
         Ok(now.min(there))
     }
 
-    /// Removes the history of a room that is to be removed, in bites: what follows then has little left to remove at once.
+    /// Removes the history of a room in small commits, so that its deletion has little left to remove.
     async fn empty_room(&self, room: RoomId) -> Result<(), StoreError> {
         let limits = Retention {
             max_entries: u64::MAX,
@@ -238,7 +250,7 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// What a call came to, as its caller is told.
+    /// Converts the outcome of a call and counts a failure.
     fn told<T>(&self, answer: Result<T, Failure>) -> Result<T, StoreError> {
         self.counted(answer.map_err(StoreError::from))
     }
@@ -269,14 +281,14 @@ impl Store for PostgresStore {
 
     async fn close(&self) {
         self.appender.close().await;
-        if let Some(beat) = &self.beat {
-            beat.abort();
+        if let Some(heartbeat) = &self.heartbeat {
+            heartbeat.abort();
         }
         if !self.shared.log_state.is_guest()
             && let Ok(conn) = self.shared.heartbeat_pool.get().await
             && let Err(error) = conn.end_node(&self.shared.log_state).await
         {
-            tracing::debug!(error = %error.0, "the database can't be told that this node ends; it will find out");
+            tracing::debug!(error = %error.0, "failed to mark this node as ended; it expires on its own");
         }
         self.shared.pool.close();
         self.shared.heartbeat_pool.close();
@@ -286,7 +298,7 @@ impl Store for PostgresStore {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        // Its tasks end a little later.
+        // The tasks that share the state end a little later.
         self.shared.log_state.release();
     }
 }

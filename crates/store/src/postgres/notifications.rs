@@ -1,4 +1,4 @@
-//! Notifications: posting, listing, reading, and what each device was given.
+//! Notifications: posting, listing, reading, and marks of devices.
 
 use async_trait::async_trait;
 use tokio_postgres::Row;
@@ -15,17 +15,17 @@ use crate::{
 };
 
 /// Notifications that one commit of a trim removes; a few milliseconds.
-const BITE: i64 = 64;
+const TRIM_BATCH: i64 = 64;
 
 // ---- posting
 
-/// Gives a notification to its users, as the next of each. Those that no longer fit go.
+/// Posts a notification to its recipients. Their oldest surplus ones are removed.
 pub(super) async fn post(conn: &Conn, new: &NewNotification, max_per_user: u64) -> Result<Posted, Failure> {
-    // In the order of their ids: whoever posts to the same ones waits here, and nobody for them.
+    // Sorted by id: posts to the same users wait for each other here, without deadlocks.
     const HEADS: &str = "INSERT INTO notified_users AS u (user_id, head)
         SELECT user_id, 1 FROM unnest($1::text[]) WITH ORDINALITY t (user_id, at) ORDER BY at
         ON CONFLICT (user_id) DO UPDATE SET head = u.head + 1 RETURNING u.user_id, u.head";
-    // Its key is taken only under those locks, so that with each user keys ascend with the numbers.
+    // The key is assigned under those locks, so that keys ascend with the numbers of each user.
     const POST: &str = "INSERT INTO notifications (id, at, body, users) VALUES ($1, $2, $3, $4)
         ON CONFLICT (id) DO NOTHING RETURNING key";
     const GIVE: &str = "INSERT INTO user_notifications (user_id, seq, notification)
@@ -33,7 +33,7 @@ pub(super) async fn post(conn: &Conn, new: &NewNotification, max_per_user: u64) 
     const SURPLUS: &str =
         "DELETE FROM user_notifications n USING unnest($1::text[], $2::bigint[]) t (user_id, last)
         WHERE n.user_id = t.user_id AND n.seq <= t.last RETURNING n.notification";
-    // A notification that nobody has any more.
+    // Notifications without recipients.
     const ORPHANS: &str = "DELETE FROM notifications n WHERE n.key = ANY($1)
         AND NOT EXISTS (SELECT 1 FROM user_notifications u WHERE u.notification = n.key)";
     let mut users: Vec<_> = new.users.iter().map(String::as_str).collect();
@@ -49,7 +49,7 @@ pub(super) async fn post(conn: &Conn, new: &NewNotification, max_per_user: u64) 
     let post = [text(&new.id), text(&new.body), text(&names)];
     let key = conn.row(POST, &[&post[0], &new.at, &post[1], &post[2]]).await?;
     let Some(key) = key else {
-        // Somebody else posted it meanwhile.
+        // Another call posted it meanwhile.
         conn.roll_back().await?;
         let known = compare(conn, new, &names).await?;
         return known.ok_or_else(|| crate::Outage::Busy.into());
@@ -75,7 +75,7 @@ pub(super) async fn post(conn: &Conn, new: &NewNotification, max_per_user: u64) 
     Ok(Posted::New { places })
 }
 
-/// What a post comes to that is known already.
+/// The outcome of a post whose id is known already.
 async fn compare(conn: &Conn, new: &NewNotification, users: &str) -> Result<Option<Posted>, Failure> {
     const SQL: &str = "SELECT key, at, body = $2 AND users = $3 FROM notifications WHERE id = $1";
     const PLACES: &str =
@@ -116,7 +116,7 @@ pub(super) async fn list(
         conn.end_snapshot()?;
         return Ok(None);
     };
-    // One more than is wanted tells whether there are more.
+    // One more than requested tells whether there are more.
     let limit = i64::from(page.limit) + 1;
     let rows = conn
         .rows(SQL, &[&text(user), &num(before), &page.unread_only, &limit])
@@ -131,7 +131,7 @@ pub(super) async fn list(
     }))
 }
 
-/// Rows up to a count and a sum of bytes, one at least unless none is wanted; and whether there were more.
+/// Rows up to a count and a size, at least one unless the limit is 0; and whether there are more.
 fn take(rows: &[Row], limit: u32, max_bytes: usize) -> Result<(Vec<Notification>, bool), Failure> {
     let (mut taken, mut bytes) = (Vec::new(), 0usize);
     for row in rows {
@@ -152,7 +152,7 @@ fn take(rows: &[Row], limit: u32, max_bytes: usize) -> Result<(Vec<Notification>
     Ok((taken, false))
 }
 
-/// The number of a notification with one of its users.
+/// The number of a notification with one of its recipients.
 async fn find(conn: &Conn, user: &str, id: &str) -> Result<Option<u64>, Failure> {
     const SQL: &str = "SELECT u.seq FROM notifications n
         JOIN user_notifications u ON u.notification = n.key AND u.user_id = $1 WHERE n.id = $2";
@@ -189,9 +189,9 @@ pub(super) async fn read(
     }))
 }
 
-// ---- what devices were given
+// ---- marks of devices
 
-/// Where a user's notifications end, and up to where a device has them.
+/// The last number of a user's notifications, and the mark of a device.
 pub(super) struct Ends {
     pub(super) head: u64,
     pub(super) delivered: u64,
@@ -215,7 +215,7 @@ pub(super) async fn ends(conn: &Conn, of: Vec<(String, String)>) -> Result<Vec<E
     rows.iter().map(ends).collect()
 }
 
-/// What a user has after `after`, if their notifications ended at `head` at least.
+/// The notifications of a user after `after`, whose last number is at least `head`.
 pub(super) async fn undelivered(
     conn: &Conn,
     user: &str,
@@ -232,7 +232,7 @@ pub(super) async fn undelivered(
         .await?;
     let (notifications, more) = take(&rows, limit, max_bytes)?;
     let upto = match notifications.last() {
-        // There may be newer ones by now.
+        // There may be newer notifications by now.
         Some(last) if more => last.seq,
         _ if more => after,
         Some(last) => head.max(last.seq),
@@ -255,14 +255,14 @@ pub(super) async fn mark_delivered(
         "INSERT INTO notified_devices AS d (user_id, device, delivered, at) VALUES ($1, $2, $3, $4)
         ON CONFLICT (user_id, device) DO UPDATE
         SET delivered = greatest(d.delivered, excluded.delivered), at = greatest(d.at, excluded.at)";
-    // The device that was marked just now stays, whatever the clock says.
+    // Keeps the device just marked, whatever the clock says.
     const FORGET: &str = "DELETE FROM notified_devices WHERE user_id = $1 AND device IN (
         SELECT device FROM notified_devices WHERE user_id = $1 AND device <> $2
         ORDER BY at DESC, device OFFSET $3)";
     if marks.is_empty() {
         return Ok(());
     }
-    // In one order for all nodes, so that two of them don't wait for each other. What is marked twice keeps its order.
+    // All nodes lock in this order, which prevents deadlocks. The sort keeps the order of repeated marks.
     let mut marks: Vec<_> = marks.iter().collect();
     marks.sort_by(|a, b| (&a.user_id, &a.device).cmp(&(&b.user_id, &b.device)));
     conn.begin().await?;
@@ -278,17 +278,17 @@ pub(super) async fn mark_delivered(
 // ---- retention
 
 pub(super) struct Trimmed {
-    /// How many notifications went.
+    /// Number of removed notifications.
     pub(super) removed: u64,
     /// Whether there may be more to remove.
     pub(super) more: bool,
 }
 
-/// Removes a bite of those from before `cutoff`. Only a prefix goes, so that users' numbers stay dense, whatever the clocks
-/// of the nodes did.
+/// Removes notifications from before `cutoff`, one commit's worth. Only a prefix is removed, so that the
+/// numbers of users stay dense even if clocks jump.
 pub(super) async fn trim(conn: &Conn, cutoff: i64) -> Result<Trimmed, Failure> {
     const KEYS: &str = "SELECT key, at < $1 FROM notifications ORDER BY key LIMIT $2";
-    let rows = conn.rows(KEYS, &[&cutoff, &BITE]).await?;
+    let rows = conn.rows(KEYS, &[&cutoff, &TRIM_BATCH]).await?;
     let mut keys = Vec::new();
     for row in &rows {
         if !row.flag(1)? {
@@ -312,7 +312,7 @@ pub(super) async fn trim(conn: &Conn, cutoff: i64) -> Result<Trimmed, Failure> {
         .run("DELETE FROM notifications WHERE key = ANY($1)", &[&keys])
         .await?;
     conn.commit().await?;
-    let more = i64::try_from(keys.len()) == Ok(BITE);
+    let more = i64::try_from(keys.len()) == Ok(TRIM_BATCH);
     Ok(Trimmed { removed, more })
 }
 

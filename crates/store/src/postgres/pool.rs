@@ -1,4 +1,5 @@
-//! How connections are made and lent: with every setting that the store relies on, and each looked at before its first use.
+//! Connecting and pooling: connections with the settings the store relies on, verified before their first
+//! use.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -24,21 +25,21 @@ use super::{
 };
 use crate::{Options, Outage, StoreError};
 
-/// How long a server may take to accept a connection, where the URL's `connect_timeout` does not say.
+/// Default time limit for a server to accept a connection; the URL's `connect_timeout` overrides it.
 const CONNECTING: Duration = Duration::from_secs(5);
-/// A transaction that its node leaves alone for so long is ended by the server, so that its locks hold nobody up.
+/// The server ends a transaction that is idle for this long, so that a paused node does not hold its locks.
 const IDLE_MS: u32 = 2_000;
-/// What the answer may take beyond the server's own limit for a statement.
+/// Additional time for an answer beyond the server's limit for a statement.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// Makes connections by the URL and the options.
+/// Opens connections as the URL and the options say.
 #[derive(Clone)]
 pub(crate) struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
-    /// Where connections are driven, whoever asks for them.
+    /// Runtime that drives all connections.
     runtime: Handle,
-    /// How long a connection may take to be made, with all that is said until it can be used.
+    /// Time limit for opening a connection, handshake included.
     connecting: Duration,
     answer_timeout: AnswerTimeout,
 }
@@ -47,7 +48,7 @@ impl Connector {
     pub(crate) fn new(text: &str, options: &Options, runtime: Handle) -> Result<Self, StoreError> {
         let url::Url { mut config, trust } = url::parse(text)?;
         let limit = options.statement_timeout.as_millis().max(1);
-        // Set with the connection itself, so that there is no moment without them. A commit counts when it is on the disk.
+        // Startup options apply from the first statement on. A commit counts once it is on disk.
         let settings = format!(
             "{} -c synchronous_commit=on -c statement_timeout={limit} -c lock_timeout={limit} \
              -c idle_in_transaction_session_timeout={IDLE_MS} -c client_min_messages=warning",
@@ -56,11 +57,11 @@ impl Connector {
         config.options(settings.trim());
         let connect = *config.get_connect_timeout().unwrap_or(&CONNECTING);
         config.connect_timeout(connect);
-        // One of several hosts after the other.
+        // The driver tries several hosts one after the other.
         let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
         let connecting = connect * u32::try_from(hosts).unwrap_or(u32::MAX) + SLACK;
         config.keepalives_idle(Duration::from_secs(30));
-        // A line that swallows what is sent is as good as cut.
+        // A connection that acknowledges nothing counts as cut.
         config.tcp_user_timeout(options.statement_timeout + SLACK);
         Ok(Self {
             config,
@@ -71,25 +72,25 @@ impl Connector {
         })
     }
 
-    /// A connection outside of any pool, for the schema. To be called on the store's own runtime.
+    /// Opens a connection outside of any pool. Call it on the store's own runtime.
     pub(crate) async fn open_connection(&self) -> Result<Client, StoreError> {
-        // The driver's own limit is for the line: a server that stands still takes the line, and says nothing.
+        // The driver's limit covers TCP only: a frozen server still accepts connections.
         let connected = timeout(self.connecting, self.connect_now()).await;
         let connected =
             connected.map_err(|_| Outage::Connection("no connection to PostgreSQL in time".into()))?;
         let (client, driver) = connected.map_err(|error| connecting(&error))?;
-        // It ends with its client.
+        // The driver task ends with its client.
         drop(driver);
         Ok(client)
     }
 
-    /// How long the server may take for an answer.
+    /// Time limit for an answer of the server.
     pub(super) fn answer_timeout(&self) -> AnswerTimeout {
         self.answer_timeout
     }
 
     async fn connect_now(&self) -> Result<(Client, JoinHandle<()>), Error> {
-        // A socket in the file system is not encrypted, and needs no certificate.
+        // A Unix socket needs no encryption and no certificate.
         if self.config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
             let (client, connection) = self.config.connect(NoTls).await?;
             return Ok((client, tokio::spawn(drive(connection))));
@@ -98,7 +99,7 @@ impl Connector {
         Ok((client, tokio::spawn(drive(connection))))
     }
 
-    /// Connections that are lent and taken back, `size` at most.
+    /// A pool of `size` connections at most.
     pub(super) fn pool(
         &self,
         size: usize,
@@ -112,7 +113,7 @@ impl Connector {
             ManagerConfig { recycling_method },
         );
         let timeouts = Timeouts {
-            // Who has a permit need not wait.
+            // A caller with a permit does not wait here.
             wait: Some(options.queue_wait),
             create: Some(self.connecting),
             recycle: Some(SLACK),
@@ -121,7 +122,7 @@ impl Connector {
         let look = Hook::async_fn(move |client: &mut ClientWrapper, _| {
             let log_state = Arc::clone(&begun);
             Box::pin(async move {
-                // The pool has no limit for this, and lends the connection's place to nobody until it is done.
+                // The pool sets no time limit for this hook, so both calls have their own.
                 settings(client, answer_timeout).await.map_err(refused)?;
                 log_state.verify(client, answer_timeout).await.map_err(refused)
             })
@@ -151,7 +152,7 @@ fn refused(Failure(error): Failure) -> HookError {
     HookError::Message(error.to_string().into())
 }
 
-/// A server may be set up to overrule what a client asks for.
+/// Checks settings that a server can force against the startup options.
 async fn settings(client: &Client, answer_timeout: AnswerTimeout) -> Result<(), Failure> {
     let asked = client.query_one("SELECT current_setting('synchronous_commit')", &[]);
     let row = answer_timeout.wait(asked).await?;
@@ -160,7 +161,8 @@ async fn settings(client: &Client, answer_timeout: AnswerTimeout) -> Result<(), 
         return Ok(());
     }
     Err(StoreError::Setup(format!(
-        "PostgreSQL has synchronous_commit = {mode} for us, so commits would not be on the disk when they are answered; take that setting away from the user and database of store.url"
+        "PostgreSQL forces synchronous_commit = {mode}, so commits would not be on disk when they are answered; remove \
+         that setting from the user and database of store.url"
     ))
     .into())
 }
@@ -171,22 +173,21 @@ impl Connect for Connector {
         _: &Config,
     ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
         let connector = self.clone();
-        // Whoever asks may run on a runtime that ends before the connection does, or that has no sockets.
+        // The caller's runtime may end before the connection, or lack I/O.
         let connecting = self.runtime.spawn(async move { connector.connect_now().await });
-        // It ends with whoever asks, whose place in the pool it is in. The pool's limit, that for a connection to be made, is
-        // its limit, too.
+        // The task ends with the caller. The pool's time limit for creating a connection applies to it.
         let mut connecting = AbortOnDrop(connecting);
         Box::pin(async move {
             match (&mut connecting.0).await {
                 Ok(connected) => connected,
-                // The store's runtime is gone; whoever asks gives up in time.
+                // The store's runtime has ended; the caller times out.
                 Err(_) => std::future::pending().await,
             }
         })
     }
 }
 
-/// A task that nobody but its owner wants.
+/// A task that ends with its owner.
 struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {
@@ -205,18 +206,18 @@ where
     }
 }
 
-/// Connections that are lent.
+/// A pool of connections.
 pub(super) struct Pool {
     inner: Deadpool,
     log_state: Arc<LogState>,
     permits: ConnectionPermits,
-    /// How long a call waits for a connection, or for the next one if the server gives no more.
+    /// How long a call waits for a connection.
     queue_wait: Duration,
     answer_timeout: AnswerTimeout,
 }
 
 impl Pool {
-    /// Lends one, unless another database is in the place of the one that was begun with.
+    /// Takes a connection. Fails once another database was found in place of this one.
     pub(super) async fn get(&self) -> Result<Conn, Failure> {
         let deadline = Instant::now() + self.queue_wait;
         let mut refusal = None;
@@ -229,13 +230,13 @@ impl Pool {
             self.log_state.check_not_replaced()?;
             match self.inner.get().await {
                 Ok(object) => return Ok(Conn::new(object, permit, self.answer_timeout)),
-                // One of those that are open comes free in time, most likely.
+                // Wait for one of the open connections instead.
                 Err(PoolError::Backend(error)) if is_full(&error) && self.inner.status().size > 0 => {
                     self.permits.refused(permit, Instant::now());
                     refusal = Some(PoolError::Backend(error).into());
                 }
                 Err(error) => {
-                    // The look at a new connection can't say it as what it is.
+                    // The hook reports a replaced database only as text.
                     self.log_state.check_not_replaced()?;
                     return Err(error.into());
                 }
@@ -243,7 +244,7 @@ impl Pool {
         }
     }
 
-    /// Lends no more. Connections that are in use end when they come back.
+    /// Closes the pool. Connections in use close when they are returned.
     pub(super) fn close(&self) {
         self.inner.close();
         self.permits.close();

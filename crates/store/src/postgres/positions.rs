@@ -1,4 +1,4 @@
-//! Reading by the order of all entries.
+//! Reading entries by position.
 
 use super::{
     conn::Conn,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{LogEntry, LogHead, LogPosition, Missed, RoomId};
 
-/// Where the order stands now.
+/// The head of the log.
 pub(super) async fn read(conn: &Conn) -> Result<LogHead, Failure> {
     let row = conn
         .one("SELECT epoch, position FROM log_head WHERE id = 1", &[])
@@ -27,7 +27,8 @@ pub(super) async fn between(
     limit: u32,
 ) -> Result<Vec<LogEntry>, Failure> {
     let sql = format!(
-        "SELECT e.position, e.room_id, {COLUMNS} FROM entries e JOIN rooms r ON r.id = e.room_id AND e.seq >= r.first
+        "SELECT e.position, e.room_id, {COLUMNS} FROM entries e
+         JOIN rooms r ON r.id = e.room_id AND e.seq >= r.first
          {STATE} WHERE e.position > $1 AND e.position <= $2 ORDER BY e.position LIMIT $3"
     );
     conn.begin_snapshot();
@@ -95,14 +96,15 @@ pub(super) async fn missed(
         column(|span| num(span.2)),
     );
     conn.begin_snapshot();
-    // Before the bodies are fetched: too much is not to be read only to be thrown away.
+    // Checked before the bodies are fetched, so that an answer that is too large costs little.
     let bytes = conn.one(BYTES, &[&rooms, &starts, &ends]).await?.num(0)?;
     if bytes > ask.most_bytes as u64 {
         conn.end_snapshot()?;
         return Ok(None);
     }
     let sql = format!(
-        "SELECT e.position, e.room_id, {COLUMNS} FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) t (room_id, low, high)
+        "SELECT e.position, e.room_id, {COLUMNS}
+         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) t (room_id, low, high)
          CROSS JOIN LATERAL (SELECT * FROM entries e
             WHERE e.room_id = t.room_id AND e.seq >= t.low AND e.seq < t.high OFFSET 0) e
          {STATE} ORDER BY e.position"
@@ -155,14 +157,15 @@ pub(super) async fn spans(conn: &Conn, asks: Vec<Missed>) -> Result<Vec<Option<S
     Ok(asks.iter().zip(found).map(complete).collect())
 }
 
-/// What a session that has everything up to `seen` missed in one room, which may be nothing; `None` if some of it is gone.
+/// What a session that has everything up to `seen` missed in one room, which may be nothing; `None` if some
+/// of it is gone.
 fn span(row: &tokio_postgres::Row, seen: LogPosition) -> Result<Option<(RoomId, u64, u64)>, Failure> {
     let (room, start) = (row.int(1)?, row.num(2)? + 1);
     let (head, first) = (row.num(3)?, row.num(4)?);
     if start > head {
         return Ok(Some((room, start, start)));
     }
-    // What was removed is known to the session if the oldest one left is.
+    // If the session has the oldest stored entry, it has all removed ones too.
     let complete = start >= first || row.opt_num(5)?.is_some_and(|oldest| oldest <= seen.0);
     let span = (room, row.num(6)?, row.num(7)?);
     Ok(complete.then_some(span))

@@ -1,13 +1,14 @@
-//! What a health check writes and reads.
+//! Writes and reads of health checks.
 
 use super::{conn::Conn, failure::Failure, generation::LogState, value::Columns as _};
 
-/// Adds one beat, so that there is something to commit, and reads back which database it was.
+/// Commits a write, and verifies the identity of the database and the data folder.
 pub(super) async fn beat(conn: &Conn, log_state: &LogState) -> Result<(), Failure> {
     const SQL: &str = "UPDATE health_probe SET writes = writes + 1
         RETURNING (SELECT l.identity FROM log_head l WHERE l.id = 1)";
     let row = conn.one(SQL, &[]).await?;
-    Ok(log_state.check_identity(&row.text(0)?)?)
+    log_state.check_identity(&row.text(0)?)?;
+    Ok(log_state.check_file().await?)
 }
 
 /// The database's time, in milliseconds since 1970.

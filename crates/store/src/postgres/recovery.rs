@@ -1,4 +1,4 @@
-//! [`Sessions`] for PostgreSQL.
+//! The `Sessions` trait on PostgreSQL.
 
 use async_trait::async_trait;
 
@@ -20,8 +20,7 @@ impl Sessions for PostgresStore {
         match self.counted(self.gathered.missed.ask(ask.clone()).await)? {
             None => Ok(None),
             Some(spans) if spans.is_empty() => Ok(Some(Vec::new())),
-            // A crowd that comes back waits for the answer above, most of it for nothing more: place for more than that is
-            // made for those who need it.
+            // Most reconnecting clients missed nothing and end above. Boxing keeps their futures small.
             Some(spans) => {
                 let read = async { self.told(positions::missed(&self.conn().await?, &ask, &spans).await) };
                 Box::pin(read).await

@@ -1,4 +1,4 @@
-//! Removing what is too old or too much, in bites that hold a room's lock for a few milliseconds.
+//! Removal of old and surplus entries, in commits that hold a room's lock for a few milliseconds.
 
 use super::{
     conn::{Conn, Step},
@@ -9,9 +9,9 @@ use super::{
 use crate::{Retention, RoomId, append};
 
 /// Entries one commit looks at and deletes at most.
-const BITE: u64 = 256;
+const TRIM_BATCH: u64 = 256;
 
-/// Rooms after `after`, in the order of their ids, that have something to remove; a few at a time.
+/// Rooms after `after`, by id, with entries to remove; a few at a time.
 pub(super) async fn due(
     conn: &Conn,
     after: RoomId,
@@ -34,7 +34,7 @@ pub(super) struct Trimmed {
     pub(super) more: bool,
 }
 
-/// Removes a bite of one room's entries. Those from before `cutoff` are too old.
+/// Removes entries of one room, one commit's worth. Entries from before `cutoff` are old.
 pub(super) async fn trim(
     conn: &Conn,
     room: RoomId,
@@ -50,10 +50,14 @@ pub(super) async fn trim(
         });
     };
     bounds.keep_newest(limits.max_entries);
-    let end = bounds.row.first.saturating_add(BITE).min(bounds.row.head + 1);
+    let end = bounds
+        .row
+        .first
+        .saturating_add(TRIM_BATCH)
+        .min(bounds.row.head + 1);
     let first = young(conn, room, bounds.row.first, end, cutoff).await?;
     bounds.keep_from(first);
-    let span = bounds.sweep(BITE);
+    let span = bounds.sweep(TRIM_BATCH);
     let mut removed = 0;
     if !span.is_empty() {
         for statement in append::sweep(room, &span) {
@@ -63,12 +67,12 @@ pub(super) async fn trim(
     }
     rooms::write_back(conn, &bounds).await?;
     conn.commit().await?;
-    // All that it looked at was too old: there may be more of it behind.
+    // All inspected entries were old, so the next ones may be too.
     let more = bounds.swept < bounds.row.first || (first == end && end <= bounds.row.head);
     Ok(Trimmed { removed, more })
 }
 
-/// The first entry from `start` on that is not too old, or `end`. Only a prefix may go: the log has no holes.
+/// The first entry from `start` on that is not old, or `end`. Only a prefix is removed: the log has no holes.
 async fn young(conn: &Conn, room: RoomId, start: u64, end: u64, cutoff: i64) -> Result<u64, Failure> {
     const SQL: &str = "SELECT seq FROM entries
         WHERE room_id = $1 AND seq >= $2 AND seq < $3 AND at >= $4 ORDER BY seq LIMIT 1";

@@ -9,13 +9,14 @@ use super::{
     PostgresStore,
     conn::{Conn, Step},
     failure::Failure,
-    outbox::{self, Facts, Recorded},
+    outbox::{self, Recorded},
     value::{Columns as _, num, text},
 };
 use crate::{
     OutboxOptions, RecordKind, RoomChange, RoomId, RoomRow, Rooms, StoreError,
     append::{self, RoomBounds},
     numbers::Numbered as _,
+    outbox::RecordContent,
     rows,
 };
 
@@ -71,10 +72,11 @@ pub(super) async fn get(conn: &Conn, id: RoomId) -> Result<Option<RoomRow>, Fail
     row.as_ref().map(room).transpose()
 }
 
-/// For each user as many of their rooms, those that they joined last.
+/// For each user their latest joined rooms, up to a limit.
 pub(super) async fn of_users(conn: &Conn, users: Vec<(String, u32)>) -> Result<Vec<Vec<RoomRow>>, Failure> {
     let sql = format!(
-        "SELECT {ROOM_COLUMNS}, t.at FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t (user_id, most, at)
+        "SELECT {ROOM_COLUMNS}, t.at
+         FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t (user_id, most, at)
          CROSS JOIN LATERAL (SELECT m.room_id, m.joined_at FROM members m
             WHERE m.user_id = t.user_id AND m.active = 1
             ORDER BY m.joined_at DESC, m.room_id DESC LIMIT t.most) m
@@ -93,9 +95,9 @@ pub(super) async fn of_users(conn: &Conn, users: Vec<(String, u32)>) -> Result<V
     Ok(rooms)
 }
 
-/// In the order of their names.
+/// Rooms by name.
 pub(super) async fn all(conn: &Conn, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, Failure> {
-    // No name is empty, so all come after that.
+    // No name is empty, so every name follows the empty one.
     let sql = format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name > $1 ORDER BY r.name LIMIT $2");
     let rows = conn
         .rows(&sql, &[&text(after.unwrap_or_default()), &i64::from(limit)])
@@ -103,10 +105,11 @@ pub(super) async fn all(conn: &Conn, after: Option<&str>, limit: u32) -> Result<
     rows.iter().map(room).collect()
 }
 
-/// The room, which nobody else appends to or changes until the transaction ends.
+/// Locks the room against appends and changes until the transaction ends.
 pub(super) async fn lock(conn: &Conn, id: RoomId) -> Result<Option<RoomBounds>, Failure> {
     let sql = format!(
-        "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_at FROM rooms r WHERE r.id = $1 FOR NO KEY UPDATE"
+        "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_at
+         FROM rooms r WHERE r.id = $1 FOR NO KEY UPDATE"
     );
     let row = conn.row(&sql, &[&id]).await?;
     row.as_ref().map(bounds).transpose()
@@ -134,7 +137,7 @@ pub(super) async fn write_back(conn: &Conn, bounds: &RoomBounds) -> Result<(), F
     Ok(())
 }
 
-/// Creates a room unless there is one of this name. Also answers whether a record of it was written.
+/// Creates a room unless the name exists. Also returns whether a record was written.
 pub(super) async fn create(
     conn: &Conn,
     name: &str,
@@ -149,14 +152,14 @@ pub(super) async fn create(
             return Ok((room, recorded));
         }
         conn.commit().await?;
-        // Somebody else was quicker; and if they removed it meanwhile, it is to be made after all.
+        // Another call created the room. If it is removed again already, try once more.
         if let Some(room) = find(conn, name).await? {
             return Ok((room, false));
         }
     }
 }
 
-/// What [`put`] came to.
+/// Outcome of [`put`].
 pub(super) struct Put {
     pub(super) room: RoomRow,
     pub(super) created: bool,
@@ -214,7 +217,7 @@ pub(super) async fn put(
     }
 }
 
-/// Removes a room with all that belongs to it.
+/// Removes a room and its rows.
 pub(super) async fn delete(conn: &Conn, id: RoomId) -> Result<bool, Failure> {
     conn.begin().await?;
     if !lock_to_remove(conn, id).await? {
@@ -228,7 +231,8 @@ pub(super) async fn delete(conn: &Conn, id: RoomId) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Whether there is the room. By the strongest lock: whoever appends or joins waits, and then finds no room.
+/// Locks the room for its removal, so that appends and joins wait and then find no room. False if there is
+/// none.
 pub(super) async fn lock_to_remove(conn: &Conn, id: RoomId) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM rooms WHERE id = $1 FOR UPDATE";
     Ok(conn.row(sql, &[&id]).await?.is_some())
@@ -237,6 +241,7 @@ pub(super) async fn lock_to_remove(conn: &Conn, id: RoomId) -> Result<bool, Fail
 /// Deletes a room that is locked, with all that belongs to it.
 pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
     let rest = [
+        outbox::ROOM_DELETED,
         "DELETE FROM delivery_checks WHERE room_id = $1",
         "DELETE FROM rooms WHERE id = $1",
     ];
@@ -247,7 +252,7 @@ pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
         .chain(rest)
 }
 
-/// `None` if there is one of this name.
+/// `None` if the name exists.
 async fn insert(conn: &Conn, name: &str, at: i64) -> Result<Option<RoomRow>, Failure> {
     let sql = format!(
         "INSERT INTO rooms AS r (name, epoch, created_at, active_at) VALUES ($1, $2, $3, $3)
@@ -266,7 +271,7 @@ async fn created(conn: &Conn, room: &RoomRow, options: &OutboxOptions) -> Result
         options,
         RecordKind::RoomCreated,
         room.created_at,
-        &Facts::of_room(room),
+        &RecordContent::of_room(room),
     );
     outbox::write(conn, recorded).await
 }

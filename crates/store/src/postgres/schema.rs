@@ -1,4 +1,4 @@
-//! How the schema gets into the database, and what the server must be like.
+//! The schema of the database, and requirements on the PostgreSQL server.
 
 use tokio_postgres::Client;
 
@@ -7,49 +7,73 @@ use super::{
     failure::{Failure, migrating},
     pool::Connector,
 };
-use crate::StoreError;
+use crate::{SchemaState, StoreError, schema::newest};
 
 mod embedded {
     refinery::embed_migrations!("migrations/postgres");
 }
 
-/// Nodes that start at once bring the schema up to date one after the other, by this lock.
+/// Advisory lock under which nodes that start together upgrade the schema one after the other.
 const LOCK: i64 = 0x726f_6f6d_6675_6c01;
-/// `gen_random_uuid` came with 13.
+/// Oldest server version: `gen_random_uuid` came with 13.
 const OLDEST: i32 = 130_000;
 
-/// A connection to a database that has the schema.
+/// The newest schema version that this build supports.
+pub(crate) fn supported_version() -> i64 {
+    newest(&embedded::migrations::runner())
+}
+
+/// Connects for a server or a migration: creates or upgrades the schema. Fails if the schema is newer.
 pub(crate) async fn prepare(connector: &Connector) -> Result<Client, StoreError> {
-    let mut client = connector.open_connection().await?;
-    let fits = fits(&client, connector.answer_timeout())
-        .await
-        .map_err(StoreError::from)?;
-    if let Some(why) = fits {
-        return Err(StoreError::Setup(format!("this PostgreSQL won't do: {why}")));
-    }
+    let mut client = connect(connector).await?;
+    state_of(&client, connector.answer_timeout())
+        .await?
+        .check_upgradable()?;
     migrate(&mut client).await.map_err(|why| migrating(&*why))?;
     Ok(client)
 }
 
-/// What is to be mended must be there: the database may be another than was meant.
-pub(super) async fn refuse_empty(connector: &Connector) -> Result<(), StoreError> {
-    let client = connector.open_connection().await?;
-    let asked = client.query_one("SELECT to_regclass('log_head') IS NULL", &[]);
-    let is_empty: bool = connector
-        .answer_timeout()
-        .wait(asked)
+/// Connects to an existing store. Never creates or changes a table.
+pub(super) async fn existing(connector: &Connector) -> Result<Client, StoreError> {
+    let client = connect(connector).await?;
+    state_of(&client, connector.answer_timeout())
         .await?
-        .try_get(0)
-        .map_err(Failure::from)?;
-    if is_empty {
-        return Err(StoreError::Setup(
-            "there is no store in the database that store.url names".into(),
-        ));
-    }
-    Ok(())
+        .check_current()?;
+    Ok(client)
 }
 
-/// What is half there is not to be served.
+/// The state of the database's schema.
+pub(super) async fn state(connector: &Connector) -> Result<SchemaState, StoreError> {
+    let client = connect(connector).await?;
+    state_of(&client, connector.answer_timeout()).await
+}
+
+async fn connect(connector: &Connector) -> Result<Client, StoreError> {
+    let client = connector.open_connection().await?;
+    let unfit = unfit(&client, connector.answer_timeout())
+        .await
+        .map_err(StoreError::from)?;
+    match unfit {
+        Some(why) => Err(StoreError::Setup(format!("cannot use this PostgreSQL: {why}"))),
+        None => Ok(client),
+    }
+}
+
+async fn state_of(client: &Client, answer_timeout: AnswerTimeout) -> Result<SchemaState, StoreError> {
+    const TABLE: &str = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
+    const VERSION: &str = "SELECT max(version)::bigint FROM refinery_schema_history";
+    let row = answer_timeout.wait(client.query_one(TABLE, &[])).await?;
+    let exists: bool = row.try_get(0).map_err(Failure::from)?;
+    let found: Option<i64> = if exists {
+        let row = answer_timeout.wait(client.query_one(VERSION, &[])).await?;
+        row.try_get(0).map_err(Failure::from)?
+    } else {
+        None
+    };
+    Ok(SchemaState::compare(found, supported_version()))
+}
+
+/// Fails while `roomful migrate` has copied only a part into the database.
 pub(super) async fn refuse_half_migrated(
     client: &Client,
     answer_timeout: AnswerTimeout,
@@ -59,13 +83,13 @@ pub(super) async fn refuse_half_migrated(
     match unfinished {
         None => Ok(()),
         Some(_) => Err(StoreError::Setup(
-            "a migration into this database has not finished; run `roomful migrate` once more".into(),
+            "a migration into this database has not finished; run `roomful migrate` again".into(),
         )),
     }
 }
 
-/// Why it does not, if so.
-async fn fits(client: &Client, answer_timeout: AnswerTimeout) -> Result<Option<String>, Failure> {
+/// Why the server cannot be used, if it cannot.
+async fn unfit(client: &Client, answer_timeout: AnswerTimeout) -> Result<Option<String>, Failure> {
     const SQL: &str = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
         current_setting('synchronous_commit')";
     let row = answer_timeout.wait(client.query_one(SQL, &[])).await?;
@@ -73,7 +97,7 @@ async fn fits(client: &Client, answer_timeout: AnswerTimeout) -> Result<Option<S
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     Ok(if version < OLDEST {
         Some(format!(
-            "version 13 or later is needed, and this is {}",
+            "it has version {}, and 13 or later is needed",
             version / 10_000
         ))
     } else if encoding != "UTF8" {
@@ -82,7 +106,7 @@ async fn fits(client: &Client, answer_timeout: AnswerTimeout) -> Result<Option<S
         ))
     } else if commit != "on" {
         Some(format!(
-            "its synchronous_commit is {commit} whatever we ask for; commits must be on the disk"
+            "it forces synchronous_commit = {commit}; commits must be on disk before they are answered"
         ))
     } else {
         None
@@ -90,15 +114,15 @@ async fn fits(client: &Client, answer_timeout: AnswerTimeout) -> Result<Option<S
 }
 
 async fn migrate(client: &mut Client) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    // Building an index takes as long as it takes, and so do the others that do so.
-    let patient =
+    // Building an index may take long, and so may waiting for another node that builds one.
+    let unlimited =
         "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
-    client.batch_execute(patient).await?;
+    client.batch_execute(unlimited).await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
     let migrated = embedded::migrations::runner().run_async(client).await;
     client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await?;
-    let hurried = "RESET statement_timeout; RESET lock_timeout; RESET idle_in_transaction_session_timeout";
-    client.batch_execute(hurried).await?;
+    let limited = "RESET statement_timeout; RESET lock_timeout; RESET idle_in_transaction_session_timeout";
+    client.batch_execute(limited).await?;
     migrated?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Sessions that may be taken up again, and the rooms they are subscribed to.
+//! Sessions that clients can resume, and their subscriptions to rooms.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, SubscribedRoom};
 
-/// Sessions that one call forgets at most; a few milliseconds.
+/// Sessions that one call deletes at most; a few milliseconds.
 const FORGET: i64 = 2_000;
 
-/// A session as long as this node's socket has it.
+/// A session while this node's socket owns it.
 #[derive(Clone, Copy)]
 pub(super) struct OwnedSession {
     pub(super) node: i64,
@@ -38,7 +38,8 @@ pub(super) async fn begin_all(conn: &Conn, node: i64, sessions: Vec<NewSession>)
     Ok(vec![(); sessions.len()])
 }
 
-/// The room's entries after `after` are for the session, unless it has the room already in the same membership.
+/// Subscribes the session to the room's entries after `after`, unless it is subscribed in the same
+/// membership.
 pub(super) async fn subscribe(
     conn: &Conn,
     session: OwnedSession,
@@ -46,7 +47,7 @@ pub(super) async fn subscribe(
     after: u64,
     membership: u64,
 ) -> Result<bool, Failure> {
-    // Locked, so that nobody else takes it over in between.
+    // Locked, so that no other connection takes it over in between.
     const SQL: &str = "WITH session AS (
             SELECT id FROM sessions WHERE key = $1 AND node = $2 AND owner = $3 FOR UPDATE),
         subscribed AS (
@@ -83,7 +84,7 @@ pub(super) async fn unsubscribe(conn: &Conn, session: OwnedSession, rooms: &[Roo
         .map(drop)
 }
 
-/// A connection that was lost, with how many of the user's lost sessions stay.
+/// A lost connection, and how many lost sessions of its user are kept.
 #[derive(Clone, Copy)]
 pub(super) struct Lost {
     pub(super) key: SessionKey,
@@ -92,9 +93,9 @@ pub(super) struct Lost {
     pub(super) keep: u32,
 }
 
-/// Connections of this node were lost. Of each user's lost sessions the latest stay.
+/// Records lost connections of this node. Keeps the latest lost sessions of each user.
 pub(super) async fn lose_all(conn: &Conn, node: i64, lost: Vec<Lost>) -> Result<Vec<()>, Failure> {
-    // Locked by their ids, as everywhere, and only then changed. With how many of the user's were lost before.
+    // Locked in the order of ids, then changed. Selects the users with more lost sessions than are kept.
     const LOST: &str = "WITH lost AS MATERIALIZED (
             SELECT s.id, s.user_id, t.at, t.keep
             FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[]) t (key, owner, at, keep)
@@ -103,7 +104,8 @@ pub(super) async fn lose_all(conn: &Conn, node: i64, lost: Vec<Lost>) -> Result<
         noted AS (UPDATE sessions s SET lost_at = l.at FROM lost l WHERE s.id = l.id)
         SELECT l.user_id, max(l.keep) FROM lost l GROUP BY l.user_id
         HAVING count(*) + (SELECT count(*) FROM sessions o
-            WHERE o.user_id = l.user_id AND o.lost_at IS NOT NULL AND o.id <> ALL (array_agg(l.id))) > max(l.keep)";
+            WHERE o.user_id = l.user_id AND o.lost_at IS NOT NULL
+                AND o.id <> ALL (array_agg(l.id))) > max(l.keep)";
     const SURPLUS: &str = "DELETE FROM sessions WHERE id IN (
         SELECT id FROM sessions WHERE user_id = $1 AND lost_at IS NOT NULL
         ORDER BY lost_at DESC, id DESC OFFSET $2)";
@@ -127,11 +129,12 @@ pub(super) async fn end(conn: &Conn, session: OwnedSession) -> Result<(), Failur
     conn.run(SQL, &[&&key.0[..], &node, &num(owner)]).await.map(drop)
 }
 
-/// The user's lost sessions are over, those that a dead node still seems to have, too.
+/// Deletes the user's lost sessions, those of dead nodes included.
 pub(super) async fn end_lost(conn: &Conn, user: &str, limit: Duration) -> Result<(), Failure> {
     let sql = format!(
         "DELETE FROM sessions WHERE id IN (
-            SELECT s.id FROM sessions s LEFT JOIN nodes n ON n.id = s.node WHERE s.user_id = $2 AND {} IS NOT NULL)",
+            SELECT s.id FROM sessions s LEFT JOIN nodes n ON n.id = s.node
+            WHERE s.user_id = $2 AND {} IS NOT NULL)",
         nodes::lost_at()
     );
     conn.run(&sql, &[&limit.as_secs_f64(), &text(user)])
@@ -139,19 +142,19 @@ pub(super) async fn end_lost(conn: &Conn, user: &str, limit: Duration) -> Result
         .map(drop)
 }
 
-/// A session that somebody asks for.
+/// A session to resume.
 struct Found {
     id: i64,
     sid: String,
-    /// It was not lost too long ago.
+    /// Whether it has not expired.
     in_time: bool,
     rooms: Rooms,
 }
 
-/// The rooms of a session; `None` if its user was not a member of one of them all the time.
+/// The rooms of a session; `None` if its user left one of them meanwhile.
 type Rooms = Option<Vec<SubscribedRoom>>;
 
-/// Gives sessions to sockets of this node, whoever had them before.
+/// Gives sessions to sockets of this node, whichever node owned them before.
 pub(super) async fn take_all(
     conn: &Conn,
     node: i64,
@@ -172,7 +175,7 @@ pub(super) async fn take_all(
                 in_time: true,
                 rooms: Some(rooms),
             }) => {
-                // Asked for twice, it is the later one's.
+                // If two connections ask, the later one owns it.
                 taken.insert(id, num(ask.owner));
                 Some(Resumed { sid, rooms })
             }
@@ -195,10 +198,11 @@ pub(super) async fn take_all(
     Ok(resumed)
 }
 
-/// The sessions that are asked for, locked.
+/// The requested sessions, locked.
 async fn find_all(conn: &Conn, asks: &[Resume], limit: Duration) -> Result<Vec<Option<Found>>, Failure> {
     let find = format!(
-        "SELECT t.at, s.id, s.sid, {} FROM unnest($2::bytea[], $3::text[]) WITH ORDINALITY t (key, user_id, at)
+        "SELECT t.at, s.id, s.sid, {}
+         FROM unnest($2::bytea[], $3::text[]) WITH ORDINALITY t (key, user_id, at)
          JOIN sessions s ON s.key = t.key AND s.user_id = t.user_id LEFT JOIN nodes n ON n.id = s.node
          ORDER BY s.id, t.at FOR UPDATE OF s",
         nodes::lost_at()
@@ -223,7 +227,7 @@ async fn find_all(conn: &Conn, asks: &[Resume], limit: Duration) -> Result<Vec<O
     Ok(found)
 }
 
-/// The rooms of sessions that have any.
+/// The rooms of sessions with subscriptions.
 async fn rooms(conn: &Conn, sessions: &[i64]) -> Result<HashMap<i64, Rooms>, Failure> {
     let sql = format!(
         "SELECT {ROOM_COLUMNS}, sr.after, m.user_id IS NOT NULL, s.id FROM sessions s
@@ -247,7 +251,7 @@ async fn rooms(conn: &Conn, sessions: &[i64]) -> Result<HashMap<i64, Rooms>, Fai
     Ok(found)
 }
 
-/// Forgets sessions that were lost before a time, as many as one call may.
+/// Deletes sessions that were lost before a time, up to the limit of one call.
 pub(super) async fn forget(conn: &Conn, lost_before: i64, limit: Duration) -> Result<(), Failure> {
     let sql = format!(
         "DELETE FROM sessions WHERE id IN (

@@ -1,4 +1,4 @@
-//! The line's encryption, by rustls.
+//! TLS to PostgreSQL.
 
 use std::sync::Arc;
 
@@ -36,7 +36,8 @@ fn roots(file: Option<&std::path::Path>) -> Result<RootCertStore, StoreError> {
         None => {
             let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             if added == 0 {
-                let what = "this system has no certificate authorities; install ca-certificates, or name a file by sslrootcert in store.url";
+                let what = "this system has no certificate authorities; install ca-certificates, or set sslrootcert in \
+                    store.url";
                 return Err(StoreError::Setup(what.into()));
             }
         }
@@ -56,7 +57,7 @@ fn roots(file: Option<&std::path::Path>) -> Result<RootCertStore, StoreError> {
     Ok(roots)
 }
 
-/// Takes every certificate, as `sslmode=require` means it: the handshake still has to be signed with it.
+/// Accepts every certificate, as `sslmode=require` demands. The handshake must still be signed with it.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! What a `postgres://` URL says, apart from what the driver makes of it: how the line is secured.
+//! Parsing of `postgres://` URLs: the TLS parameters, and the rest for the driver.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use tokio_postgres::{
 
 use crate::StoreError;
 
-/// Whether the server has to show who it is.
+/// Which servers are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Any certificate will do: nobody listens in, but the server may be another.
+    /// Any certificate. The connection is encrypted, but the server may be another.
     Anybody,
-    /// Its certificate must be for its name, and signed by one of the system's authorities or those in a file.
+    /// A certificate for its name, signed by an authority of the system or of a file.
     Signed(Option<PathBuf>),
 }
 
@@ -36,9 +36,9 @@ pub(super) fn parse(url: &str) -> Result<Url, StoreError> {
         }
     }
     let parsed = format!("{base}?{}", rest.join("&")).parse::<Config>();
-    // The driver's words may hold a piece of the URL, and with it of the password.
+    // The driver's error may contain a part of the URL, and so of the password.
     let mut config = parsed.map_err(|_| {
-        setup("it can't be read; write postgres://user:password@host/database, with %-escapes for special characters")
+        setup("it is malformed; write postgres://user:password@host/database, and percent-encode special characters")
     })?;
     let (ssl, trust) = match mode {
         "disable" => (SslMode::Disable, Trust::Anybody),
@@ -62,7 +62,7 @@ pub(super) fn parse(url: &str) -> Result<Url, StoreError> {
         ));
     }
     config.ssl_mode(ssl);
-    // Of several hosts, the one that takes writes.
+    // Of several hosts, the one that accepts writes.
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_application_name().is_none() {
         config.application_name("roomful");
@@ -79,12 +79,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_is_said_without_the_password() {
+    fn errors_never_contain_the_password() {
         let cases = [
-            ("postgres://ann:s3cr3t@db:nonsense/chat", "can't be read"),
+            ("postgres://ann:s3cr3t@db:nonsense/chat", "malformed"),
             ("postgres://ann:s3cr3t@db/chat?sslmode=maybe", "sslmode"),
             ("postgres://ann:s3cr3t@db", "names no database"),
-            ("postgres://ann:s3cr3t@db/chat?colour=red", "can't be read"),
+            ("postgres://ann:s3cr3t@db/chat?colour=red", "malformed"),
         ];
         for (url, expected) in cases {
             let Err(StoreError::Setup(text)) = parse(url) else {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_secured_as_asked() {
+    fn the_tls_mode_follows_the_url() {
         let cases = [
             ("", SslMode::Prefer, Trust::Anybody),
             ("?sslmode=disable", SslMode::Disable, Trust::Anybody),

@@ -1,4 +1,4 @@
-//! What is remembered of users.
+//! Known users: name, last seen, chosen status.
 
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{ChosenStatus, StoreError, UserRow, Users, numbers::Numbered as _};
 
-/// For each that is asked, in the order asked for, without those never seen.
+/// For each list of ids the known users, in its order.
 pub(super) async fn get_all(conn: &Conn, asks: Vec<Vec<String>>) -> Result<Vec<Vec<UserRow>>, Failure> {
     const SQL: &str =
         "SELECT user_id, name, last_seen, status, status_text FROM users WHERE user_id = ANY($1)";
@@ -32,7 +32,7 @@ pub(super) async fn get_all(conn: &Conn, asks: Vec<Vec<String>>) -> Result<Vec<V
     Ok(asks.into_iter().map(known).collect())
 }
 
-/// A user who was there at a time, under a name if they have one.
+/// A user seen at a time, with a name if known.
 #[derive(Clone)]
 pub(super) struct Sighting {
     pub(super) user: String,
@@ -40,9 +40,9 @@ pub(super) struct Sighting {
     pub(super) at: i64,
 }
 
-/// Each sighting counts, whatever order they come in; of two names the later one does.
+/// Stores sightings: the latest time, and the last name in their order.
 pub(super) async fn see_all(conn: &Conn, sightings: Vec<Sighting>) -> Result<Vec<()>, Failure> {
-    // Each row once, and in their order, so that two nodes can't wait for each other.
+    // Each row once and sorted, which prevents deadlocks between nodes.
     const SQL: &str = "INSERT INTO users AS u (user_id, name, last_seen)
         SELECT user_id, (array_agg(name ORDER BY place DESC) FILTER (WHERE name IS NOT NULL))[1], max(at)
         FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY t (user_id, name, at, place)

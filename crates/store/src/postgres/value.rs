@@ -1,7 +1,7 @@
-//! Values whose form in a column differs from their form in a row type.
+//! Conversions between Rust values and columns.
 //!
-//! PostgreSQL's text holds no NUL. Bytes 0 and 1 are written as 1 1 and 1 2: whatever a client says comes back as it was,
-//! and the order of texts is that of what they stand for.
+//! PostgreSQL's text holds no NUL, so bytes 0 and 1 are stored as 1 1 and 1 2. The encoding is reversible
+//! and keeps the order of texts.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::{StoreError, numbers::Numbered};
 
 const ESCAPE: char = '\u{1}';
 
-/// A text as a column holds it.
+/// Encodes a text for a column.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte > 1) {
         return Cow::Borrowed(text);
@@ -32,7 +32,7 @@ pub(super) fn opt_text(value: Option<&str>) -> Option<Cow<'_, str>> {
     value.map(text)
 }
 
-/// What a column's text stands for.
+/// Decodes a text from a column.
 pub(crate) fn plain(text: String) -> String {
     if !text.contains(ESCAPE) {
         return text;
@@ -50,13 +50,13 @@ pub(crate) fn plain(text: String) -> String {
 
 pub(crate) use crate::numbers::column as num;
 
-/// Columns by their places.
+/// Typed access to columns by index.
 pub(super) trait Columns {
     fn int(&self, at: usize) -> Result<i64, Failure>;
     fn opt_int(&self, at: usize) -> Result<Option<i64>, Failure>;
     fn num(&self, at: usize) -> Result<u64, Failure>;
     fn opt_num(&self, at: usize) -> Result<Option<u64>, Failure>;
-    /// The place, counted from 0, that the ordinality of a list tells, which counts from 1.
+    /// An ordinality, which counts from 1, as an index from 0.
     fn ordinal(&self, at: usize) -> Result<usize, Failure>;
     fn flag(&self, at: usize) -> Result<bool, Failure>;
     fn text(&self, at: usize) -> Result<String, Failure>;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params, types::ToSqlOutput}
 
 use super::{batch::Batch, column::Seq, outbox, rooms, writer::Write};
 use crate::{
-    AppendResult, NewEntry, Rejected, RoomId,
+    AppendResult, EntryKind, NewEntry, Rejected, RoomId,
     append::{DedupKey, DedupRecord, Loaded, Param, Plan, Statement, Target, Touched, mutation},
     group_commit::{Job, Weight},
 };
@@ -59,6 +59,7 @@ pub(super) fn append(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite
     batch.take_back(plan);
     for new in &new {
         outbox::appended(batch, new.entry, new.seq)?;
+        batch.erased |= new.entry.kind == EntryKind::Delete || new.entry.replacement.is_some();
     }
     Ok(results)
 }
@@ -79,7 +80,8 @@ fn load_dedup<'a>(
 ) -> rusqlite::Result<HashMap<DedupKey<'a>, DedupRecord<'a>>> {
     const SQL: &str = "SELECT e.seq, e.at, e.kind, e.target, e.body, e.kind IN (0, 1) AND EXISTS
             (SELECT 1 FROM message_states s
-             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq) AND s.deleted = 1)
+             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
+                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq))
         FROM entries e WHERE e.room_id = ?1 AND e.user_id = ?2 AND e.client_id = ?3";
     // The plan adds a record for each key.
     let mut found = HashMap::with_capacity(keys.len());
@@ -159,7 +161,8 @@ fn has_reacted(
         .exists(params![room, Seq(seq), emoji, user])
 }
 
-/// Writes the entries and what they change. The bounds of the rooms are written at the end of the transaction.
+/// Writes the entries and what they change. The bounds of the rooms are written at the end of the
+/// transaction.
 fn write(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
     for (room, seq) in plan.replaced() {
         conn.prepare_cached("DELETE FROM entries WHERE room_id = ?1 AND seq = ?2")?

@@ -1,7 +1,7 @@
 //! A transaction in progress, with the bounds of the rooms that it touches.
 //!
-//! It reads the bounds of a room once and writes them back once, however many entries the room gets. They live no longer
-//! than the transaction, so a rollback has nothing to undo here.
+//! It reads the bounds of a room once and writes them back once, however many entries the room gets. They
+//! live no longer than the transaction, so a rollback has nothing to undo here.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -29,6 +29,8 @@ pub(super) struct Batch<'c> {
     pub(super) outbox: &'c OutboxOptions,
     /// True once something was written to the outbox.
     pub(super) recorded: bool,
+    /// True once text was deleted that must leave the disk.
+    pub(super) erased: bool,
     /// The newest position, once an append has asked for it.
     position: Option<LogPosition>,
     rooms: HashMap<RoomId, RoomBounds>,
@@ -59,6 +61,7 @@ impl<'c> Batch<'c> {
             reactions: options.reactions,
             outbox: &options.outbox,
             recorded: false,
+            erased: false,
             position: None,
             rooms: HashMap::new(),
         }
@@ -94,7 +97,8 @@ impl<'c> Batch<'c> {
         }
     }
 
-    /// Hands all rooms of this batch to a plan, these among them if they exist. [`Self::take_back`] returns them.
+    /// Hands all rooms of this batch to a plan, these among them if they exist. [`Self::take_back`] returns
+    /// them.
     pub(super) fn lend_rooms(&mut self, rooms: &[RoomId]) -> rusqlite::Result<HashMap<RoomId, RoomBounds>> {
         for room in rooms {
             self.room(*room)?;
@@ -108,8 +112,8 @@ impl<'c> Batch<'c> {
         self.position = Some(plan.position);
     }
 
-    /// Writes back what changed, and sweeps the rooms that it appended to. Answers the newest position, if an append
-    /// asked for it.
+    /// Writes back what changed, and sweeps the rooms that it appended to. Answers the newest position, if
+    /// an append asked for it.
     pub(super) fn flush(self) -> rusqlite::Result<Option<u64>> {
         let position = self.position.map(|position| position.0);
         if let Some(position) = position {

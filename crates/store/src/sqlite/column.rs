@@ -1,10 +1,10 @@
-//! Values whose form in a column differs from their form in a row type.
+//! Conversions between Rust values and columns.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::{ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind, numbers::Numbered as _};
 
-/// A sequence number. SQLite's integers are signed, so one that a client made up beyond them becomes the largest.
+/// A sequence number. Columns are signed, so a larger number from a client becomes the largest.
 #[derive(Clone, Copy)]
 pub(super) struct Seq(pub(super) u64);
 

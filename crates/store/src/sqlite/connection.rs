@@ -1,56 +1,105 @@
-//! How a connection to the file is opened and set up, and how the schema gets there.
+//! Connections to the database file: creation, settings and schema.
 
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, config::DbConfig};
 
-use crate::{StoreError, sqlite::failure};
+use crate::{SchemaState, StoreError, schema, sqlite::failure};
 
 mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
 }
 
-/// Statements a connection keeps prepared; more than there are in this folder.
+/// Prepared statements kept per connection; more than this engine has.
 const CACHED_STATEMENTS: usize = 128;
 
-/// Opens the file for writing, creates what is missing, and brings the schema up to date.
+/// The newest schema version that this build supports.
+pub(crate) fn supported_version() -> i64 {
+    schema::newest(&embedded::migrations::runner())
+}
+
+/// Opens the file for a server: creates the file and its folder, and upgrades the schema. Fails if the
+/// schema is newer.
 pub(crate) fn writer(path: &Path) -> Result<Connection, StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_folder(folder)
             .map_err(|error| setup(path, &format_args!("cannot create its folder: {error}")))?;
     }
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut conn = Connection::open_with_flags(path, flags).map_err(|error| setup(path, &error))?;
+    let mut conn = open_writable(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+    let state = schema_of(&conn).map_err(|error| setup(path, &error))?;
+    state.check_upgradable()?;
+    embedded::migrations::runner()
+        .run(&mut conn)
+        .map_err(|error| setup(path, &format_args!("cannot upgrade its schema: {error}")))?;
+    Ok(conn)
+}
+
+/// Opens an existing store for writing. Never creates a file, a table or a schema.
+pub(crate) fn existing(path: &Path) -> Result<Connection, StoreError> {
+    if !path.is_file() {
+        SchemaState::Missing.check_current()?;
+    }
+    let conn = open_writable(path, OpenFlags::empty())?;
+    let state = schema_of(&conn).map_err(|error| setup(path, &error))?;
+    state.check_current()?;
+    Ok(conn)
+}
+
+/// The state of the file's schema. A missing or empty file is [`SchemaState::Missing`].
+pub(crate) fn schema_state(path: &Path) -> Result<SchemaState, StoreError> {
+    if !path.exists() {
+        return Ok(SchemaState::Missing);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let read = || {
+        let conn = Connection::open_with_flags(path, flags)?;
+        prepare_any(&conn)?;
+        schema_of(&conn)
+    };
+    read().map_err(|error| setup(path, &error))
+}
+
+fn schema_of(conn: &Connection) -> rusqlite::Result<SchemaState> {
+    const TABLE: &str =
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refinery_schema_history'";
+    const VERSION: &str = "SELECT max(version) FROM refinery_schema_history";
+    let table = conn.query_row(TABLE, [], |_| Ok(())).optional()?;
+    let found = match table {
+        Some(()) => conn.query_row(VERSION, [], |row| row.get(0))?,
+        None => None,
+    };
+    Ok(SchemaState::compare(found, supported_version()))
+}
+
+fn open_writable(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let conn = Connection::open_with_flags(path, flags).map_err(|error| setup(path, &error))?;
     let mode = prepare_writer(&conn).map_err(|error| setup(path, &error))?;
     if mode != "wal" {
         let why = "its file system has no shared memory, which the write-ahead log needs";
         return Err(setup(path, &why));
     }
-    embedded::migrations::runner().run(&mut conn).map_err(|error| {
-        let why = "its schema cannot be brought up to date (was it written by a newer version?)";
-        setup(path, &format_args!("{why}: {error}"))
-    })?;
     Ok(conn)
 }
 
-/// Whether the file, which exists, is a store. An empty one is not: to SQLite it is a database all the same.
+/// Whether an existing file is a store. SQLite opens an empty file as a database, but it is not a store.
 pub(crate) fn is_store(path: &Path) -> Result<bool, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let look = || -> rusqlite::Result<i64> {
+    let count_tables = || -> rusqlite::Result<i64> {
         let conn = Connection::open_with_flags(path, flags)?;
         prepare_any(&conn)?;
-        let sql = "SELECT count(*) FROM sqlite_schema WHERE name IN ('rooms', 'entries', 'refinery_schema_history')";
+        let sql = "SELECT count(*) FROM sqlite_schema
+            WHERE name IN ('rooms', 'entries', 'refinery_schema_history')";
         conn.query_row(sql, [], |row| row.get(0))
     };
-    match look() {
+    match count_tables() {
         Ok(tables) => Ok(tables == 3),
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => Ok(false),
         Err(error) => Err(setup(path, &error)),
     }
 }
 
-/// Opens the file, which a writer has set up, for reading.
+/// Opens the file for reading, after a writer has set it up.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| setup(path, &error))?;
@@ -58,7 +107,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// What people wrote is nobody else's: a folder made here is for its owner alone. One that exists stays as it is.
+/// Creates a missing folder for its owner alone, since the database holds private messages.
 fn create_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -66,11 +115,14 @@ fn create_folder(folder: &Path) -> std::io::Result<()> {
     builder.recursive(true).create(folder)
 }
 
-/// Answers the journal mode, which SQLite keeps to itself if it can't change it.
+/// Applies the settings of a writing connection. Returns the journal mode: SQLite keeps the old one if it
+/// cannot change it.
 fn prepare_writer(conn: &Connection) -> rusqlite::Result<String> {
     prepare_any(conn)?;
-    // FULL: a commit returns when the log is on the disk; with WAL's usual NORMAL a power cut would take
-    // acknowledged messages. A checkpoint each 2000 pages (8 MB) costs its two syncs seldom and keeps the log short.
+    // synchronous = FULL: a commit returns once the log is on disk. With NORMAL, usual for WAL, a power cut
+    // would lose acknowledged messages. A checkpoint each 2000 pages (8 MB) keeps the log short at the cost
+    // of two syncs. secure_delete: SQLite overwrites deleted content with zeros, so that deleted messages
+    // do not stay in free pages.
     conn.execute_batch(
         "PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 2000;
@@ -78,14 +130,17 @@ fn prepare_writer(conn: &Connection) -> rusqlite::Result<String> {
          PRAGMA foreign_keys = ON;
          PRAGMA cache_size = -16384;",
     )?;
+    // These two answer with a row.
+    conn.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
     conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
 }
 
 fn prepare_any(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    // A plan that looks at the values bound to it is made anew with other values: a quarter of what a read costs.
+    // Without this, a plan that inspects bound values is compiled again for each value: a quarter of a
+    // read's cost.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // Sorting in memory: reads must go on when the disk is full.
+    // Sorting in memory keeps reads working while the disk is full.
     conn.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")
 }
 

@@ -1,15 +1,15 @@
-//! Entries as they are now: what was appended, with what became of it since.
+//! Entries in their current state: as appended, with later edits, deletions and reactions.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::Seq;
 use crate::{Edit, Entry, MessageState, REACTING_USERS, Reactions, RoomId};
 
-/// What [`appended`] reads, up to the `WHERE`.
+/// The query whose rows [`appended`] reads, up to its `WHERE`.
 pub(super) const SELECT: &str =
     "SELECT e.seq, e.kind, e.target, e.at, e.user_id, e.client_id, e.user_name, e.body FROM entries e";
 
-/// An entry as it was appended: what became of it is for [`complete`] to tell.
+/// An entry as appended. [`complete`] adds its current state.
 pub(super) fn appended(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
         seq: row.get::<_, Seq>(0)?.0,
@@ -34,7 +34,7 @@ pub(super) fn get(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result
     Ok(entry)
 }
 
-/// Fills in what became of the entries, which ascend. Asked for all of them at once: most pages have nothing of it.
+/// Adds the current state of entries in ascending order, in one query for all: most pages have no changes.
 pub(super) fn complete(conn: &Connection, room: RoomId, entries: &mut [Entry]) -> rusqlite::Result<()> {
     const STATES: &str = "SELECT s.seq, s.deleted, x.body, x.at FROM message_states s
         LEFT JOIN entries x ON x.room_id = s.room_id AND x.seq = s.edit_seq
@@ -48,7 +48,7 @@ pub(super) fn complete(conn: &Connection, room: RoomId, entries: &mut [Entry]) -
     let mut states = conn.prepare_cached(STATES)?;
     let mut rows = states.query(span)?;
     while let Some(row) = rows.next()? {
-        // The page may leave out what lies within its span.
+        // The page may lack entries within its range.
         if let Some(entry) = find(entries, row.get::<_, Seq>(0)?.0) {
             entry.state.deleted = row.get(1)?;
             if let Some(body) = row.get(2)? {

@@ -1,4 +1,4 @@
-//! Which of SQLite's errors pass by themselves, and which don't.
+//! Mapping of SQLite's errors to store errors: which are transient, and which are not.
 
 use rusqlite::{Error, ErrorCode};
 

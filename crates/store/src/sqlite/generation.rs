@@ -1,9 +1,10 @@
-//! Detection of a restored database file. After a restore, sequence numbers that clients know will be given to other
-//! entries, so every room gets a new epoch and clients are told to reset.
+//! Detection of a restored database file. After a restore, sequence numbers that clients know will be given
+//! to other entries, so every room gets a new epoch and clients reset.
 //!
-//! Each start of a server begins a generation of the log, named by a random token, in three steps. The token is added
-//! to the watermark file beside the last one, then stored in the database; then the watermark file is replaced by one
-//! without the last token. After a crash between any two steps the watermark file still lists the database's token.
+//! Each start of a server begins a generation of the log, named by a random token, in three steps. The
+//! token is added to the watermark file beside the last one, then stored in the database; then the
+//! watermark file is replaced by one without the last token. After a crash between any two steps the
+//! watermark file still lists the database's token.
 
 use std::{fs, io, path::Path};
 
@@ -47,7 +48,8 @@ pub(super) fn begin(conn: &mut Connection, path: &Path, force_renewal: bool) -> 
     };
     let renewed = match begun {
         Ok(renewed) => renewed,
-        // The log and its watermark file agree and serve another run, so that reads work while the disk is full.
+        // The log and its watermark file agree and serve another run, so that reads work while the disk is
+        // full.
         Err(error) if !renewing && matches!(found, Found::Intact(_)) => {
             tracing::warn!(%error, "failed to write a new generation of the log; continuing in the last one");
             None

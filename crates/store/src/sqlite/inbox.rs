@@ -1,4 +1,4 @@
-//! A user's rooms, the latest first.
+//! Inbox: a user's rooms, the latest first.
 
 use rusqlite::{Connection, Row, params};
 

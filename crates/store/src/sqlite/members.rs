@@ -1,4 +1,4 @@
-//! Membership, the marks of what was read and delivered, and what is unread.
+//! Memberships, read and delivered marks, and unread counts.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -9,7 +9,7 @@ use crate::{
     StoreError, Unread,
 };
 
-/// What [`member`] reads.
+/// The columns that [`member`] reads.
 pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role,
     m.membership";
 
@@ -35,7 +35,7 @@ pub(super) fn active(conn: &Connection, room: RoomId, user: &str) -> rusqlite::R
     .optional()
 }
 
-/// In the order of their ids.
+/// Members by id.
 pub(super) fn all(
     conn: &Connection,
     room: RoomId,
@@ -75,7 +75,7 @@ pub(super) fn count(conn: &Connection, room: RoomId) -> rusqlite::Result<u64> {
         .query_row([room], |row| Ok(row.get::<_, Seq>(0)?.0))
 }
 
-/// Messages by others, still kept and not deleted, beyond a mark. Touches as many rows as lie beyond it.
+/// Counts messages by others after a mark that are stored and not deleted. Reads every row after the mark.
 pub(super) fn count_unread(
     conn: &Connection,
     room: RoomId,
@@ -87,7 +87,7 @@ pub(super) fn count_unread(
         - (SELECT count(*) FROM message_states
            WHERE room_id = ?1 AND seq >= ?2 AND deleted = 1 AND author <> ?3)";
     const MENTIONS: &str = "SELECT count(*) FROM mentions WHERE room_id = ?1 AND seq >= ?2 AND user_id = ?3";
-    // Asked apart, so that both counts begin at a known place.
+    // A query of its own, so that both counts start at a known number.
     let first = conn
         .prepare_cached("SELECT first FROM rooms WHERE id = ?1")?
         .query_row([room], |row| Ok(row.get::<_, Seq>(0)?.0))
@@ -114,12 +114,12 @@ pub(super) struct Join {
     pub(super) entrance: Entrance,
 }
 
-/// How a user comes into a room.
+/// How a user enters a room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entrance {
-    /// By themselves: not into a private room.
+    /// The user joins: not possible in a private room.
     Joins,
-    /// Somebody who may puts them there, with this role or the one they have.
+    /// The backend adds the user, with this role or the current one.
     IsPut(Option<Role>),
 }
 
@@ -185,7 +185,7 @@ pub(super) struct MarkRead {
     pub(super) at: i64,
 }
 
-/// Where a mark stands, and whether it was moved there just now.
+/// A mark, and whether this call moved it.
 pub(super) struct Moved {
     pub(super) read_seq: u64,
     pub(super) advanced: bool,

@@ -1,23 +1,25 @@
-//! The embedded engine: one file, one writer, a few readers.
+//! The embedded engine: one SQLite file, one writer thread, a few reader threads.
 //!
 //! | file | what |
 //! |---|---|
-//! | `writer`, `batch` | the writer thread, its queue, and a transaction for all that came meanwhile |
+//! | `writer`, `batch` | the writer thread with its queue, and its transactions |
 //! | `readers` | the reader threads |
-//! | `append`, `changes`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | what a write does, and the queries of its noun |
-//! | `entries`, `history`, `inbox` | entries as they are now, and pages of them |
-//! | `positions` | the order of all entries |
-//! | `recovery`, `sessions` | sessions that may be taken up again |
-//! | `notifications` | users' notifications, and what their devices were given |
-//! | `generation` | whether the file is the one that was left, told by a small file beside it |
-//! | `outbox/` | records for sinks outside |
-//! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
+//! | `eraser` | erasure of deleted text from the write-ahead log |
+//! | `append`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
+//! | `entries`, `history`, `inbox` | entries in their current state, and pages of them |
+//! | `positions` | reading by position |
+//! | `recovery`, `sessions` | sessions that clients resume |
+//! | `notifications` | users' notifications, and marks of their devices |
+//! | `generation` | detection of a restored file |
+//! | `outbox/` | records for sinks |
+//! | `connection`, `column`, `failure` | settings and schema, values, errors |
 
 mod append;
 mod batch;
 mod column;
 pub(crate) mod connection;
 mod entries;
+mod eraser;
 mod failure;
 mod generation;
 mod history;
@@ -40,20 +42,27 @@ mod users;
 mod writer;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
 };
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use self::{readers::Readers, writer::Writer};
-use crate::{NotificationRetention, Options, Outbox, OutboxOptions, Store, StoreError, metrics::Metrics};
+use self::{eraser::Eraser, readers::Readers, writer::Writer};
+use crate::{
+    NotificationRetention, Options, Outage, Outbox, OutboxOptions, SchemaState, Store, StoreError,
+    metrics::Metrics, watermark_file,
+};
 
 /// A store in one SQLite file.
 pub(crate) struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    path: PathBuf,
+    /// Tells the file that was opened from one that takes its place.
+    file_identity: String,
+    eraser: Eraser,
     metrics: Arc<Metrics>,
     page_bytes: usize,
     notifications: NotificationRetention,
@@ -67,7 +76,11 @@ pub(crate) struct SqliteStore {
 pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreError> {
     let path = file(path)?;
     let metrics = Arc::new(Metrics::new());
-    let mut conn = connection::writer(path)?;
+    let mut conn = if options.guest {
+        connection::existing(path)?
+    } else {
+        connection::writer(path)?
+    };
     let watermark = if options.guest {
         None
     } else {
@@ -76,11 +89,23 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
     let crate::LogHead { epoch, position } =
         sessions::position(&conn).map_err(|error| failure::from_sqlite(&error))?;
     let pos = Arc::new(AtomicU64::new(position.0));
-    let writer = Writer::start(conn, watermark, &options, metrics.clone(), Arc::clone(&pos))?;
+    let (eraser, erasures) = Eraser::start(path, &options)?;
+    let writer = Writer::start(
+        conn,
+        watermark,
+        &options,
+        metrics.clone(),
+        Arc::clone(&pos),
+        erasures,
+    )?;
     let readers = Readers::start(path, &options)?;
+    let metadata = std::fs::metadata(path).map_err(|error| connection::setup(path, &error))?;
     Ok(SqliteStore {
         writer,
         readers,
+        path: path.to_owned(),
+        file_identity: watermark_file::identity(&metadata),
+        eraser,
         metrics,
         page_bytes: options.page_bytes,
         notifications: options.notifications,
@@ -93,10 +118,15 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
 /// Gives new epochs to the log in the file, see [`crate::new_epochs`].
 pub(crate) fn new_epochs(path: &str) -> Result<u64, StoreError> {
     let path = file(path)?;
-    let mut conn = connection::writer(path)?;
+    let mut conn = connection::existing(path)?;
     Ok(generation::begin(&mut conn, path, true)?
         .renewed
         .unwrap_or_default())
+}
+
+/// The state of the file's schema, see [`crate::schema_state`].
+pub(crate) fn schema_state(path: &str) -> Result<SchemaState, StoreError> {
+    connection::schema_state(file(path)?)
 }
 
 fn file(path: &str) -> Result<&Path, StoreError> {
@@ -134,7 +164,20 @@ impl Store for SqliteStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.write(probe::Beat).await?;
-        self.read(probe::read).await.map(drop)
+        let (path, identity) = (self.path.clone(), self.file_identity.clone());
+        let in_place = self
+            .read(move |conn| {
+                probe::read(conn)?;
+                // An open file survives its removal, but its writes are lost.
+                let metadata = std::fs::metadata(path);
+                Ok(metadata.is_ok_and(|metadata| watermark_file::identity(&metadata) == identity))
+            })
+            .await?;
+        if in_place {
+            return Ok(());
+        }
+        let gone = "the database file was removed or replaced; put it back and restart the server";
+        self.counted(Err(Outage::Io(gone.into()).into()))
     }
 
     fn outbox(&self) -> Option<&dyn Outbox> {
@@ -142,8 +185,9 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        // The writer's connection goes last, since a reader's can't tidy the write-ahead log away.
+        // Writing connections close last: a reader's cannot remove the write-ahead log.
         self.readers.close().await;
         self.writer.close().await;
+        self.eraser.ended().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Notifications: posting, listing, reading, and what each device was given.
+//! Notifications: posting, listing, reading, and marks of devices.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Rows that one commit of a trim removes, and at most one notification's more; a few milliseconds.
-const BITE: usize = 256;
+const TRIM_BATCH: usize = 256;
 
 // ---- posting
 
@@ -62,7 +62,7 @@ impl Write for Post {
 }
 
 impl Post {
-    /// Gives the notification to one user, as the next of theirs. Those that no longer fit go.
+    /// Gives the notification to one recipient and removes their oldest surplus ones.
     fn give(&self, conn: &Connection, user: &str, key: i64) -> rusqlite::Result<u64> {
         let seq = conn
             .prepare_cached(
@@ -105,7 +105,7 @@ fn compare(conn: &Connection, new: &NewNotification, users: &str) -> rusqlite::R
     Ok(Posted::Duplicate { at, places })
 }
 
-/// Removes a notification that nobody has any more.
+/// Removes a notification without recipients.
 fn forget_orphan(conn: &Connection, key: i64) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "DELETE FROM notifications WHERE key = ?1
@@ -135,7 +135,7 @@ pub(super) fn list(
         },
     };
     let mut query = conn.prepare_cached(SQL)?;
-    // One more than is wanted tells whether there are more.
+    // One more than requested tells whether there are more.
     let rows = query.query(params![
         user,
         Seq(before),
@@ -150,7 +150,7 @@ pub(super) fn list(
     }))
 }
 
-/// Reads rows up to a count and a sum of bytes, one at least unless none is wanted; and whether there were more.
+/// Reads rows up to a count and a size, at least one unless the limit is 0; and whether there are more.
 fn take(
     mut rows: rusqlite::Rows<'_>,
     limit: u32,
@@ -179,7 +179,7 @@ fn notification(row: &Row<'_>) -> rusqlite::Result<Notification> {
     })
 }
 
-/// The number of a notification with one of its users.
+/// The number of a notification with one of its recipients.
 fn find(conn: &Connection, user: &str, id: &str) -> rusqlite::Result<Option<u64>> {
     conn.prepare_cached(
         "SELECT u.seq FROM notifications n
@@ -224,7 +224,7 @@ impl Write for Read {
     }
 }
 
-// ---- what devices were given
+// ---- marks of devices
 
 pub(super) fn undelivered(
     conn: &Connection,
@@ -293,7 +293,7 @@ impl Write for MarkDelivered {
         for DeliveredMark { user_id, device, seq } in &self.marks {
             conn.prepare_cached(MARK)?
                 .execute(params![user_id, device, Seq(*seq), self.at])?;
-            // The device that was marked just now stays, whatever the clock says.
+            // Keeps the device just marked, whatever the clock says.
             conn.prepare_cached(FORGET)?.execute(params![
                 user_id,
                 device,
@@ -315,14 +315,14 @@ impl Write for MarkDelivered {
 
 // ---- retention
 
-/// Removes a bite of what is too old.
+/// Removes old notifications, one commit's worth.
 pub(super) struct Trim {
-    /// Notifications from before this time are too old.
+    /// Notifications from before this time are old.
     pub(super) cutoff: i64,
 }
 
 pub(super) struct Trimmed {
-    /// How many notifications went.
+    /// Number of removed notifications.
     pub(super) removed: u64,
     /// Whether there may be more to remove.
     pub(super) more: bool,
@@ -333,8 +333,8 @@ impl Write for Trim {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Trimmed> {
         let (mut removed, mut rows) = (0, 0);
-        // Only a prefix goes, so that users' numbers stay dense, whatever the clock did.
-        while rows < BITE {
+        // Only a prefix is removed, so that the numbers of users stay dense even if the clock jumps.
+        while rows < TRIM_BATCH {
             let Some(key) = oldest(batch.conn, self.cutoff)? else {
                 return Ok(Trimmed { removed, more: false });
             };
@@ -347,6 +347,7 @@ impl Write for Trim {
                 .prepare_cached("DELETE FROM notifications WHERE key = ?1")?
                 .execute([key])?;
             removed += 1;
+            batch.erased = true;
         }
         Ok(Trimmed { removed, more: true })
     }

@@ -1,5 +1,5 @@
-//! Reading by the order of all entries. In a room positions ascend with the sequence numbers, so that a position is
-//! found in the room's log by halving: no index, and nothing more to write with each entry.
+//! Reading entries by position. Positions ascend with the sequence numbers of a room, so a binary search
+//! finds them without an index that each append would have to write.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -117,15 +117,15 @@ fn read(
     Ok(positioned)
 }
 
-/// See [`crate::Log::room_at`]. Looks at every entry: this is asked for only when one can't be read.
+/// See [`crate::Log::room_at`]. Scans all entries, since it is used only for unreadable ones.
 pub(super) fn room_at(conn: &Connection, position: LogPosition) -> rusqlite::Result<Option<RoomId>> {
     conn.prepare_cached("SELECT room_id FROM entries WHERE position = ?1")?
         .query_row([Seq(position.0)], |row| row.get(0))
         .optional()
 }
 
-/// Entries by position, see [`crate::Log::log_entries`]. Looks into every room: this is asked for only when the answer to
-/// an append was lost.
+/// Entries by position, see [`crate::Log::log_entries`]. Visits every room, since it is used only when the
+/// answer to an append was lost.
 pub(super) fn between(
     conn: &Connection,
     after: LogPosition,

@@ -1,10 +1,10 @@
-//! What a health check writes and reads.
+//! Writes and reads of health checks.
 
 use rusqlite::Connection;
 
 use super::{batch::Batch, writer::Write};
 
-/// Adds one beat, so that there is something to commit.
+/// A write, so that there is something to commit.
 pub(super) struct Beat;
 
 impl Write for Beat {

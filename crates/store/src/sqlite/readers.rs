@@ -1,5 +1,5 @@
-//! The reader threads. Each has its own read-only connection, so that reads neither wait for writes nor for the disk
-//! to have room.
+//! The reader threads. Each has its own read-only connection, so that reads wait neither for writes nor for
+//! disk space.
 
 use std::{path::Path, sync::Arc, thread};
 
@@ -21,7 +21,7 @@ pub(super) struct Readers {
 impl Readers {
     pub(super) fn start(path: &Path, options: &Options) -> Result<Self, StoreError> {
         let (queue, jobs) = Queue::new(options.queue_reads, options.queue_wait);
-        // Idle readers line up at the lock; the one that has it waits for the next job.
+        // Idle readers queue at the lock; its holder waits for the next job.
         let jobs = Arc::new(Mutex::new(jobs));
         let (alive, ended) = mpsc::channel(1);
         for _ in 0..options.readers {
@@ -49,7 +49,7 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |conn| {
             let found = snapshot(conn, query);
-            // Whoever asked may be gone.
+            // The caller may have gone.
             let _ = reply.send(found.map_err(|error| failure::from_sqlite(&error)));
         });
         self.queue.push(job).await?;
@@ -62,14 +62,14 @@ impl Readers {
     }
 }
 
-/// Reads in a transaction, whose statements are prepared but once.
+/// Reads in a transaction with cached statements.
 fn snapshot<T>(
     conn: &Connection,
     query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     conn.prepare_cached("BEGIN")?.execute([])?;
     let found = query(conn);
-    // There is nothing to commit: this only ends it.
+    // Nothing to commit: this only ends the transaction.
     let ended = conn.prepare_cached("ROLLBACK")?.execute([]);
     found.and_then(|found| ended.map(|_| found))
 }

@@ -1,4 +1,4 @@
-//! [`Sessions`] for SQLite.
+//! The `Sessions` trait on SQLite.
 
 use async_trait::async_trait;
 

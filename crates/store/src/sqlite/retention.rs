@@ -1,4 +1,4 @@
-//! Removing what is too old or too much, in bites that keep the writer free for others.
+//! Removal of old and surplus entries, in commits that leave the writer free for others.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -10,9 +10,9 @@ use super::{
 use crate::{Retention, RoomId};
 
 /// Entries one commit looks at and deletes at most; a few milliseconds.
-const BITE: u64 = 256;
+const TRIM_BATCH: u64 = 256;
 
-/// Rooms after `after`, in the order of their ids, that have something to remove; a few at a time.
+/// Rooms after `after`, by id, with entries to remove; a few at a time.
 pub(super) fn due(
     conn: &Connection,
     after: RoomId,
@@ -20,18 +20,19 @@ pub(super) fn due(
     cutoff: i64,
 ) -> rusqlite::Result<Vec<RoomId>> {
     const SQL: &str = "SELECT r.id FROM rooms r LEFT JOIN entries e ON e.room_id = r.id AND e.seq = r.first
-        WHERE r.id > ?1 AND (r.head - r.first >= min(?2, coalesce(r.history, ?2)) OR e.at < ?3 OR r.swept < r.first)
+        WHERE r.id > ?1
+            AND (r.head - r.first >= min(?2, coalesce(r.history, ?2)) OR e.at < ?3 OR r.swept < r.first)
         ORDER BY r.id LIMIT 64";
     conn.prepare_cached(SQL)?
         .query_map(params![after, Seq(limits.max_entries), cutoff], |row| row.get(0))?
         .collect()
 }
 
-/// Removes a bite of one room's entries.
+/// Removes entries of one room, one commit's worth.
 pub(super) struct Trim {
     pub(super) room: RoomId,
     pub(super) limits: Retention,
-    /// Entries before this time are too old.
+    /// Entries from before this time are old.
     pub(super) cutoff: i64,
 }
 
@@ -53,17 +54,19 @@ impl Write for Trim {
             });
         };
         room.keep_newest(self.limits.max_entries);
-        let end = room.row.first.saturating_add(BITE).min(room.row.head + 1);
+        let end = room.row.first.saturating_add(TRIM_BATCH).min(room.row.head + 1);
         let first = young(conn, self.room, room.row.first, end, self.cutoff)?;
         room.keep_from(first);
-        let removed = batch::sweep(conn, room, BITE)?;
-        // All that it looked at was too old: there may be more of it behind.
-        let more = room.swept < room.row.first || (first == end && end <= room.row.head);
+        let removed = batch::sweep(conn, room, TRIM_BATCH)?;
+        let (swept, kept_from, head) = (room.swept, room.row.first, room.row.head);
+        batch.erased |= removed > 0;
+        // All inspected entries were old, so the next ones may be too.
+        let more = swept < kept_from || (first == end && end <= head);
         Ok(Trimmed { removed, more })
     }
 }
 
-/// The first entry from `start` on that is not too old, or `end`. Only a prefix may go: the log has no holes.
+/// The first entry from `start` on that is not old, or `end`. Only a prefix is removed: the log has no holes.
 fn young(conn: &Connection, room: RoomId, start: u64, end: u64, cutoff: i64) -> rusqlite::Result<u64> {
     const SQL: &str = "SELECT seq FROM entries
         WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3 AND at >= ?4 ORDER BY seq LIMIT 1";

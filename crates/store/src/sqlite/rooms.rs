@@ -34,9 +34,9 @@ pub(super) fn of_user(conn: &Connection, user: &str, limit: u32) -> rusqlite::Re
     .collect()
 }
 
-/// In the order of their names.
+/// Rooms by name.
 pub(super) fn all(conn: &Connection, after: Option<&str>, limit: u32) -> rusqlite::Result<Vec<RoomRow>> {
-    // No name is empty, so all come after that.
+    // No name is empty, so every name follows the empty one.
     conn.prepare_cached(&format!(
         "SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name > ?1 ORDER BY r.name LIMIT ?2"
     ))?
@@ -44,7 +44,7 @@ pub(super) fn all(conn: &Connection, after: Option<&str>, limit: u32) -> rusqlit
     .collect()
 }
 
-/// Creates a room unless there is one of this name.
+/// Creates a room unless the name exists.
 pub(super) struct Create {
     pub(super) name: String,
     pub(super) at: i64,
@@ -56,7 +56,7 @@ impl Write for Create {
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<RoomRow> {
         let conn = batch.conn;
         if let Some(room) = find(conn, &self.name)? {
-            // The head this batch has come to, not the one it started from.
+            // The head after the writes of this batch so far.
             return Ok(batch.room(room.id)?.map_or(room, |tail| tail.row.clone()));
         }
         let id = insert(conn, &self.name, self.at)?;
@@ -66,7 +66,7 @@ impl Write for Create {
     }
 }
 
-/// Changes a room, or creates it so. Answers the room, and whether it was created.
+/// Changes or creates a room. Returns the room, and whether it is new.
 pub(super) struct Put {
     pub(super) name: String,
     pub(super) change: RoomChange,
@@ -101,7 +101,7 @@ impl Write for Put {
     }
 }
 
-/// Removes a room with all that belongs to it.
+/// Removes a room and its rows.
 pub(super) struct Delete(pub(super) RoomId);
 
 impl Write for Delete {
@@ -112,6 +112,8 @@ impl Write for Delete {
         for statement in append::sweep(self.0, &(0..u64::MAX)) {
             execute(batch.conn, &statement)?;
         }
+        batch.erased = true;
+        outbox::room_deleted(batch.conn, self.0)?;
         let removed = batch
             .conn
             .prepare_cached("DELETE FROM rooms WHERE id = ?1")?
@@ -126,7 +128,7 @@ fn insert(conn: &Connection, name: &str, at: i64) -> rusqlite::Result<RoomId> {
     Ok(conn.last_insert_rowid())
 }
 
-/// Gives every room another epoch; answers how many there are.
+/// Gives every room a new epoch. Returns the number of rooms.
 pub(super) fn renew_epochs(conn: &Connection) -> rusqlite::Result<u64> {
     let rooms = conn
         .prepare("SELECT id FROM rooms")?

@@ -1,4 +1,4 @@
-//! Sessions that may be taken up again, and the rooms they are subscribed to.
+//! Sessions that clients can resume, and their subscriptions to rooms.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{LogHead, NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, SubscribedRoom};
 
-/// Sessions that one call forgets at most; a few milliseconds.
+/// Sessions that one call deletes at most; a few milliseconds.
 const FORGET: u32 = 2_000;
 
-/// Where the order of all entries stands.
+/// The head of the log.
 pub(super) fn position(conn: &Connection) -> rusqlite::Result<LogHead> {
     conn.query_row("SELECT epoch, position FROM log_head", [], |row| {
         Ok(LogHead {
@@ -45,7 +45,7 @@ impl Write for Begin {
     }
 }
 
-/// A session as long as it has this owner.
+/// A session while this connection owns it.
 #[derive(Clone, Copy)]
 pub(super) struct OwnedSession {
     pub(super) key: SessionKey,
@@ -150,7 +150,7 @@ impl Write for End {
     }
 }
 
-/// The user's lost sessions are over.
+/// Deletes the user's lost sessions.
 pub(super) struct EndLost(pub(super) String);
 
 impl Write for EndLost {
@@ -201,7 +201,7 @@ impl Write for Take {
     }
 }
 
-/// The rooms of a session; `None` if its user was not a member of one of them all the time.
+/// The rooms of a session; `None` if its user left one of them meanwhile.
 fn rooms(batch: &mut Batch<'_>, session: i64, user: &str) -> rusqlite::Result<Option<Vec<SubscribedRoom>>> {
     let sql = format!(
         "SELECT {ROOM_COLUMNS}, sr.after FROM session_rooms sr
@@ -232,7 +232,7 @@ fn delete(conn: &Connection, session: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A process begins to serve.
+/// Marks all sessions as lost, for a process that starts.
 pub(super) struct LoseAll;
 
 impl Write for LoseAll {

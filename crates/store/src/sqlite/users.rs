@@ -1,4 +1,4 @@
-//! What is remembered of users.
+//! Known users: name, last seen, chosen status.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     append::{self, Append},
     batch::Batch,
+    eraser::ErasureRequests,
     failure,
 };
 use crate::{
@@ -101,6 +102,7 @@ impl Writer {
         options: &Options,
         metrics: Arc<Metrics>,
         position: Arc<AtomicU64>,
+        erasures: ErasureRequests,
     ) -> Result<Self, StoreError> {
         let (group_commit, batches) = GroupCommit::new(options, Some(metrics));
         let (alive, ended) = mpsc::channel(1);
@@ -111,6 +113,7 @@ impl Writer {
             options: options.clone(),
             recorded: recorded.clone(),
             position,
+            erasures,
         };
         let cannot_start =
             |error| StoreError::Setup(format!("failed to start the writer thread of the store: {error}"));
@@ -168,12 +171,18 @@ struct Committer {
     recorded: watch::Sender<()>,
     /// The newest committed position.
     position: Arc<AtomicU64>,
+    /// Receives a request after each commit that deleted text.
+    erasures: ErasureRequests,
 }
 
 impl Commit<Queued> for Committer {
     async fn commit(&mut self, batch: &mut [Queued]) -> Result<(), StoreError> {
         let committed = transact(&mut self.conn, &self.options, batch);
-        let Committed { recorded, position } = committed.map_err(|error| failure::from_sqlite(&error))?;
+        let Committed {
+            recorded,
+            erased,
+            position,
+        } = committed.map_err(|error| failure::from_sqlite(&error))?;
         if let Some(position) = position {
             // Before anybody is answered: no client may know more than the file beside the database says.
             if let Some(watermark) = &mut self.watermark {
@@ -184,6 +193,9 @@ impl Commit<Queued> for Committer {
         if recorded {
             self.recorded.send_replace(());
         }
+        if erased {
+            self.erasures.request();
+        }
         Ok(())
     }
 }
@@ -192,6 +204,8 @@ impl Commit<Queued> for Committer {
 struct Committed {
     /// True if it wrote to the outbox.
     recorded: bool,
+    /// True if it deleted text.
+    erased: bool,
     /// The newest position, if it appended.
     position: Option<u64>,
 }
@@ -201,7 +215,7 @@ fn transact(conn: &mut Connection, options: &Options, writes: &mut [Queued]) -> 
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut batch = Batch::new(&transaction, options);
     apply(&mut batch, writes)?;
-    let recorded = batch.recorded;
+    let (recorded, erased) = (batch.recorded, batch.erased);
     let position = batch.flush()?;
     #[cfg(feature = "planted-bugs")]
     if crate::planted::is(crate::planted::Bug::AckBeforeCommit) {
@@ -210,7 +224,11 @@ fn transact(conn: &mut Connection, options: &Options, writes: &mut [Queued]) -> 
         thread::sleep(std::time::Duration::from_millis(50));
     }
     transaction.commit()?;
-    Ok(Committed { recorded, position })
+    Ok(Committed {
+        recorded,
+        erased,
+        position,
+    })
 }
 
 /// Applies writes in their order; appends that follow each other together.

@@ -1,4 +1,4 @@
-//! What is compared at the end is told apart: a row that is another one there, that is not there, or that should not be.
+//! The comparison at the end of a migration detects changed, missing and additional rows.
 
 use std::ops::ControlFlow;
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::StoreError;
 
-/// Carries all, and breaks off before anything is compared.
+/// Copies everything and stops before the comparison.
 fn only_carry(path: &std::path::Path, url: &str) {
     let broken = migrate(path, url, &mut |progress| match progress {
         Progress::Carried { .. } => ControlFlow::Continue(()),
@@ -24,7 +24,7 @@ fn only_carry(path: &std::path::Path, url: &str) {
     assert!(matches!(&broken, Err(StoreError::Setup(text)) if text.contains("run it again")));
 }
 
-/// A value that the column has in none of its rows.
+/// A value that no row has in the column.
 fn other(column: &Column) -> String {
     let name = column.name;
     match column.kind {
@@ -34,7 +34,7 @@ fn other(column: &Column) -> String {
     }
 }
 
-/// What may be wrong with one row of a table, the middle one of so many.
+/// Statements that change, duplicate or delete the middle row of a table.
 fn wrongs(table: &Table, rows: u64) -> Vec<String> {
     let (name, keys) = (table.name, table.key_names());
     let one = format!(
@@ -57,7 +57,7 @@ fn wrongs(table: &Table, rows: u64) -> Vec<String> {
     altered.chain([more, less]).collect()
 }
 
-/// Somebody else in the database, whom neither references nor triggers stop.
+/// A client whom neither references nor triggers restrict.
 async fn meddler(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -66,7 +66,7 @@ async fn meddler(url: &str) -> Client {
     client
 }
 
-/// Each wrong is noticed, and only while it lasts.
+/// The comparison detects each wrong row, and only while it exists.
 async fn is_compared(source: &Source, target: &Target, meddler: &Client, table: &'static Table) {
     let name = table.name;
     let keep = format!("CREATE TEMP TABLE kept AS TABLE {name}");
@@ -89,7 +89,7 @@ async fn is_compared(source: &Source, target: &Target, meddler: &Client, table: 
 }
 
 #[test]
-fn no_column_of_no_table_may_differ() {
+fn a_difference_in_any_column_is_detected() {
     let (_folder, path) = populated();
     let url = SERVER.new_database().unwrap();
     only_carry(&path, &url);
@@ -104,8 +104,8 @@ fn no_column_of_no_table_may_differ() {
 }
 
 #[test]
-fn what_differs_ends_the_migration_and_is_not_served() {
-    // The row that is added lies beyond all that are still to come, so that none of them does.
+fn a_difference_ends_the_migration_and_prevents_serving() {
+    // The additional row follows all rows still to be copied, so that none conflicts with it.
     for (wrong, table) in [
         ("UPDATE entries SET body = '{}' WHERE seq = 9", "entries"),
         ("DELETE FROM entries WHERE seq = 9", "entries"),
@@ -117,7 +117,7 @@ fn what_differs_ends_the_migration_and_is_not_served() {
     ] {
         let (_folder, path) = populated();
         let url = SERVER.new_database().unwrap();
-        // Between two runs, of which the first one carries a part of the entries.
+        // Between two runs; the first one copies a part of the entries.
         let broken = migrate(&path, &url, &mut |progress| match progress {
             Progress::Carried { table: "entries", .. } => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
@@ -136,7 +136,7 @@ fn what_differs_ends_the_migration_and_is_not_served() {
 }
 
 #[test]
-fn what_changes_while_it_is_compared_is_noticed() {
+fn a_change_during_the_comparison_is_detected() {
     let (_folder, path) = populated();
     let url = SERVER.new_database().unwrap();
     let ended = migrate(&path, &url, &mut |progress| {
@@ -155,7 +155,7 @@ fn differs(ended: &Result<super::super::Migrated, StoreError>, table: &str) {
         panic!("{ended:?}")
     };
     assert!(
-        text.starts_with(&format!("{table} differs after the migration")) && text.contains("begin anew"),
+        text.starts_with(&format!("{table} differs after the migration")) && text.contains("start over"),
         "{text}"
     );
 }

@@ -23,7 +23,8 @@ const ROOMS: &str = "SELECT r.id, r.name, r.epoch, r.head, r.first, r.created_at
 /// The limits keep the planner to one look into the index for each key.
 const DEDUP: &str = "SELECT t.at, e.seq, e.at, e.kind, e.target, e.body, e.kind IN (0, 1) AND EXISTS
         (SELECT 1 FROM message_states s
-         WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq) AND s.deleted = 1)
+         WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
+                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq))
     FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY t (room_id, user_id, client_id, at)
     CROSS JOIN LATERAL (SELECT * FROM entries e
         WHERE e.room_id = t.room_id AND e.user_id = t.user_id AND e.client_id = t.client_id LIMIT 1) e";

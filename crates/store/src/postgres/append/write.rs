@@ -11,6 +11,7 @@ use crate::{
     EntryKind, OutboxOptions, RecordKind, RoomId,
     append::{Plan, PlannedEntry, RoomBounds, mutation, sweep},
     numbers::Numbered as _,
+    outbox::RecordContent,
 };
 
 const REPLACE: &str = "DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) t (room_id, seq)
@@ -50,6 +51,8 @@ pub(super) fn steps(
         steps.extend(mutation(new.entry, new.seq).into_iter().map(Step::from));
     }
     steps.extend(records(plan, options));
+    // After the records, since a message may be sent and deleted in one batch.
+    steps.extend(plan.new.iter().filter_map(|new| outbox::follow(new.entry)));
     for (room, span) in plan.take_sweeps() {
         steps.extend(sweep(room, &span).map(Step::from));
     }
@@ -125,18 +128,18 @@ fn records(plan: &Plan<'_>, options: &OutboxOptions) -> Vec<Step> {
         let Some(room) = plan.room(new.entry.room) else {
             continue;
         };
-        let facts = outbox::Facts {
+        let content = RecordContent {
             seq: Some(new.seq),
             user_id: Some(&new.entry.user_id),
             user_name: new.entry.user_name.as_deref(),
             client_id: new.entry.client_id.as_deref(),
             body: Some(&new.entry.body),
-            ..outbox::Facts::of_room(room)
+            ..RecordContent::of_room(room)
         };
-        recorded.add(options, RecordKind::MessageCreated, new.entry.at, &facts);
+        recorded.add(options, RecordKind::MessageCreated, new.entry.at, &content);
     }
     let mut steps: Vec<_> = recorded.into_step().into_iter().collect();
-    if outbox::wants(options, RecordKind::MessageUndelivered) && !messages.is_empty() {
+    if options.wants(RecordKind::MessageUndelivered) && !messages.is_empty() {
         let only_one = options.last_check_ms <= options.first_check_ms;
         let first = options.first_check_ms.min(options.last_check_ms);
         let params = vec![

@@ -1,4 +1,5 @@
-//! The watermark file of a node in its data folder. After a restart it reveals that the database was restored.
+//! The watermark file of a node in its data folder. After a restart it reveals that the database was
+//! restored.
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -110,6 +111,10 @@ pub(super) struct OpenNodeFile {
 }
 
 impl OpenNodeFile {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Rewrites the file for another generation.
     pub(super) fn write(
         &mut self,

@@ -1,4 +1,4 @@
-//! What the sinks' side of the outbox asks and says: happenings in, due records out, outcomes back.
+//! The sinks' side of the outbox: lifecycle events in, due records out, outcomes back.
 
 use super::{
     super::{
@@ -7,14 +7,16 @@ use super::{
         rooms,
         value::{Columns as _, opt_text, text},
     },
-    COLUMNS, Facts, Recorded, record, write,
+    COLUMNS, Recorded, records, write,
 };
-use crate::{LifecycleEvent, OnlineUser, OutboxOptions, Outcome, Record, RecordKind, Settled};
+use crate::{
+    LifecycleEvent, OnlineUser, OutboxOptions, Outcome, Record, RecordKind, Settled, outbox::RecordContent,
+};
 
-/// Answers whether records were written.
-pub(super) async fn happened(
+/// Records lifecycle events. Returns whether records were written.
+pub(super) async fn record_events(
     conn: &Conn,
-    happenings: &[LifecycleEvent],
+    events: &[LifecycleEvent],
     options: &OutboxOptions,
 ) -> Result<bool, Failure> {
     const CAME: &str = "INSERT INTO online_users AS o (user_id, user_name, since) VALUES ($1, $2, $3)
@@ -22,13 +24,13 @@ pub(super) async fn happened(
         RETURNING xmax = 0";
     let mut recorded = Recorded::default();
     conn.begin().await?;
-    for happening in happenings {
-        match happening {
+    for event in events {
+        match event {
             LifecycleEvent::UserOnline { user, name, at } => {
                 let row = conn
                     .row(CAME, &[&text(user), &opt_text(name.as_deref()), at])
                     .await?;
-                // Whoever is known to be online has been told of: two nodes may think that they came.
+                // Two nodes may see the user come online: the first one records it.
                 if !row.map_or(Ok(false), |row| row.flag(0))? {
                     continue;
                 }
@@ -40,10 +42,10 @@ pub(super) async fn happened(
                 );
             }
             LifecycleEvent::UserOffline { user, name, at } => {
-                let gone = conn
+                let removed = conn
                     .run("DELETE FROM online_users WHERE user_id = $1", &[&text(user)])
                     .await?;
-                if gone == 0 {
+                if removed == 0 {
                     continue;
                 }
                 recorded.add(
@@ -55,7 +57,12 @@ pub(super) async fn happened(
             }
             LifecycleEvent::RoomEmptied { room, at } => {
                 if let Some(room) = rooms::get(conn, *room).await? {
-                    recorded.add(options, RecordKind::RoomEmptied, *at, &Facts::of_room(&room));
+                    recorded.add(
+                        options,
+                        RecordKind::RoomEmptied,
+                        *at,
+                        &RecordContent::of_room(&room),
+                    );
                 }
             }
         }
@@ -65,11 +72,11 @@ pub(super) async fn happened(
     Ok(written)
 }
 
-fn of_user<'a>(user: &'a str, name: Option<&'a str>) -> Facts<'a> {
-    Facts {
+fn of_user<'a>(user: &'a str, name: Option<&'a str>) -> RecordContent<'a> {
+    RecordContent {
         user_id: Some(user),
         user_name: name,
-        ..Facts::default()
+        ..RecordContent::default()
     }
 }
 
@@ -87,10 +94,11 @@ pub(super) async fn online(conn: &Conn, after: &str, limit: u32) -> Result<Vec<O
 
 pub(super) async fn due(conn: &Conn, sink: &str, now: i64, limit: u32) -> Result<Vec<Record>, Failure> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = $1 AND due_at <= $2 ORDER BY due_at, n LIMIT $3"
+        "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = $1 AND due_at <= $2
+         ORDER BY due_at, n LIMIT $3"
     );
     let rows = conn.rows(&sql, &[&text(sink), &now, &i64::from(limit)]).await?;
-    rows.iter().map(record).collect()
+    records(conn, &rows).await
 }
 
 pub(super) async fn next_due(conn: &Conn, sink: &str, now: i64) -> Result<Option<i64>, Failure> {

@@ -1,14 +1,14 @@
-//! Which node tells a sink its records: one at a time. A lease is made longer by each asking, and by the node's beat; when its
-//! node is dead it ends by itself, by the database's clock.
+//! Leases on sinks: one node at a time delivers a sink's records. Each query for due records and each
+//! heartbeat of the node renews the lease; the lease of a dead node expires by the database's clock.
 
 use std::time::Duration;
 
 use super::super::{conn::Conn, failure::Failure, value::text};
 
-/// The looks at who has not got a message are leased like a sink, under a name that no sink has.
-pub(super) const LOOKS: &str = "";
+/// Delivery checks are leased like a sink, under a name that no sink has.
+pub(super) const CHECKS: &str = "";
 
-/// Whether the sink is this node's, for `span` from now on.
+/// Takes or renews the sink's lease for `span` from now. Returns whether this node holds it.
 pub(super) async fn take(conn: &Conn, sink: &str, node: i64, span: Duration) -> Result<bool, Failure> {
     const SQL: &str = "INSERT INTO sink_leases AS l (sink, node, until)
         VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))

@@ -1,15 +1,21 @@
-//! What operators ask of the outbox, and what is removed from it.
+//! Listing, counting and replaying records, and the removal of old and surplus ones.
 
 use super::{
-    super::{conn::Conn, failure::Failure, value::Columns as _},
-    COLUMNS, record,
+    super::{
+        conn::Conn,
+        failure::Failure,
+        value::{Columns as _, num, opt_text},
+    },
+    COLUMNS, records,
 };
 use crate::{
-    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay, numbers::Numbered as _,
+    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay,
+    numbers::Numbered as _,
+    outbox::{EVICTION_ORDER, Measure, excess_by_user},
 };
 
 /// Records one commit removes at most.
-const BITE: u64 = 512;
+const TRIM_BATCH: u64 = 512;
 
 pub(super) async fn list(
     conn: &Conn,
@@ -22,22 +28,25 @@ pub(super) async fn list(
     let rows = conn
         .rows(&sql, &[&state.map(RecordState::number), &i64::from(limit)])
         .await?;
-    rows.iter().map(record).collect()
+    records(conn, &rows).await
 }
 
 pub(super) async fn counts(conn: &Conn) -> Result<Vec<OutboxCount>, Failure> {
-    let sql = "SELECT sink, state, count(*) FROM outbox GROUP BY sink, state ORDER BY sink, state";
-    let rows = conn.rows(sql, &[]).await?;
+    const SQL: &str = "SELECT sink, state, count(*), sum(bytes)::bigint FROM outbox
+        GROUP BY sink, state ORDER BY sink, state";
+    let rows = conn.rows(SQL, &[]).await?;
     let counts = rows.iter().map(|row| {
         Ok(OutboxCount {
             sink: row.text(0)?,
             state: row.kind(1)?,
             records: row.num(2)?,
+            bytes: row.num(3)?,
         })
     });
     counts.collect()
 }
 
+/// Makes records due again. Returns how many.
 pub(super) async fn again(conn: &Conn, which: &Replay, now: i64) -> Result<u64, Failure> {
     const DEAD: &str =
         "UPDATE outbox SET state = 0, attempts = 0, due_at = $1, last_error = NULL WHERE state = 2";
@@ -49,7 +58,7 @@ pub(super) async fn again(conn: &Conn, which: &Replay, now: i64) -> Result<u64, 
     }
 }
 
-/// Removes a bite of what is over its time or too much. Also answers whether there may be more of it.
+/// Removes old and surplus records, one commit's worth. Also returns whether there may be more.
 pub(super) async fn trim(
     conn: &Conn,
     keep: OutboxRetention,
@@ -57,37 +66,89 @@ pub(super) async fn trim(
 ) -> Result<(OutboxTrimmed, bool), Failure> {
     const OLD: &str = "DELETE FROM outbox WHERE n IN
         (SELECT n FROM outbox WHERE state = $1 AND due_at < $2 ORDER BY due_at LIMIT $3)";
-    const FIRST: &str = "DELETE FROM outbox WHERE n IN
-        (SELECT n FROM outbox WHERE state = $1 ORDER BY due_at LIMIT $2)";
-    let bite = i64::try_from(BITE).unwrap_or(i64::MAX);
-    let mut removed = OutboxTrimmed::default();
+    let mut trimmed = OutboxTrimmed::default();
     let mut more = false;
-    for (state, kept_ms) in [
-        (RecordState::Delivered, keep.delivered_ms),
-        (RecordState::Dead, keep.dead_ms),
-    ] {
+    for (state, kept_ms) in keep.settled() {
         let before = now.saturating_sub(kept_ms);
-        let rows = conn.run(OLD, &[&state.number(), &before, &bite]).await?;
-        more |= rows == BITE;
-        removed.settled += rows;
+        let rows = conn
+            .run(OLD, &[&state.number(), &before, &num(TRIM_BATCH)])
+            .await?;
+        more |= rows == TRIM_BATCH;
+        trimmed.settled += rows;
     }
-    // Between the first and the last key lie at least as many numbers as there are records.
-    let span = "SELECT coalesce((SELECT max(n) FROM outbox) - (SELECT min(n) FROM outbox) + 1, 0)";
-    if conn.one(span, &[]).await?.num(0)? <= keep.records {
-        return Ok((removed, more));
+    for measure in Measure::ALL {
+        more |= evict(conn, measure, keep, &mut trimmed).await?;
     }
-    let records = conn.one("SELECT count(*) FROM outbox", &[]).await?.num(0)?;
-    let mut excess = records.saturating_sub(keep.records);
-    more |= excess > BITE;
-    excess = excess.min(BITE);
-    for state in [RecordState::Delivered, RecordState::Dead, RecordState::Pending] {
-        let most = i64::try_from(excess).unwrap_or(i64::MAX);
-        let rows = conn.run(FIRST, &[&state.number(), &most]).await?;
-        excess = excess.saturating_sub(rows);
-        match state {
-            RecordState::Pending => removed.pending += rows,
-            _ => removed.settled += rows,
+    Ok((trimmed, more))
+}
+
+/// Removes records until the outbox is within a limit, one commit's worth at most. Returns whether there
+/// may be more to remove.
+async fn evict(
+    conn: &Conn,
+    measure: Measure,
+    keep: OutboxRetention,
+    trimmed: &mut OutboxTrimmed,
+) -> Result<bool, Failure> {
+    let limit = measure.limit(keep);
+    for (which, settled) in EVICTION_ORDER {
+        let excess = total(conn, measure).await?.saturating_sub(limit);
+        if excess == 0 {
+            return Ok(false);
+        }
+        let rows = conn
+            .run(&removal(measure, which), &[&num(excess), &num(TRIM_BATCH)])
+            .await?;
+        if settled {
+            trimmed.settled += rows;
+        } else {
+            trimmed.pending += rows;
+        }
+        if rows == TRIM_BATCH {
+            return Ok(true);
         }
     }
-    Ok((removed, more))
+    let mut more = false;
+    let of_user = removal(measure, "user_id IS NOT DISTINCT FROM $3");
+    for (user, excess) in excess_by_user(shares(conn, measure).await?, limit) {
+        let user = opt_text(user.as_deref());
+        let rows = conn
+            .run(&of_user, &[&num(excess), &num(TRIM_BATCH), &user])
+            .await?;
+        trimmed.pending += rows;
+        more |= rows == TRIM_BATCH;
+    }
+    Ok(more)
+}
+
+async fn total(conn: &Conn, measure: Measure) -> Result<u64, Failure> {
+    let sql = format!(
+        "SELECT coalesce(sum({}), 0)::bigint FROM outbox",
+        measure.column()
+    );
+    conn.one(&sql, &[]).await?.num(0)
+}
+
+/// Removes the oldest records of a kind that make up the excess `$1`, `$2` at most.
+fn removal(measure: Measure, which: &str) -> String {
+    format!(
+        "DELETE FROM outbox WHERE n IN (
+            SELECT n FROM (
+                SELECT n, weight, sum(weight) OVER (ORDER BY due_at, n) AS total FROM (
+                    SELECT n, due_at, {} AS weight FROM outbox WHERE {which} ORDER BY due_at, n LIMIT $2) o) o
+            WHERE total - weight < $1)",
+        measure.column()
+    )
+}
+
+/// What each user's records make up.
+async fn shares(conn: &Conn, measure: Measure) -> Result<Vec<(Option<String>, u64)>, Failure> {
+    let sql = format!(
+        "SELECT user_id, sum({})::bigint FROM outbox GROUP BY user_id",
+        measure.column()
+    );
+    let rows = conn.rows(&sql, &[]).await?;
+    rows.iter()
+        .map(|row| Ok((row.opt_text(0)?, row.num(1)?)))
+        .collect()
 }

@@ -23,9 +23,9 @@ impl Outbox for PostgresStore {
         self.recorded.subscribe()
     }
 
-    async fn record(&self, happenings: Vec<LifecycleEvent>) -> Result<(), StoreError> {
+    async fn record(&self, events: Vec<LifecycleEvent>) -> Result<(), StoreError> {
         let options = &self.shared.options.outbox;
-        let written = self.told(delivery::happened(&self.conn().await?, &happenings, options).await)?;
+        let written = self.told(delivery::record_events(&self.conn().await?, &events, options).await)?;
         self.recorded(written);
         Ok(())
     }
@@ -53,17 +53,17 @@ impl Outbox for PostgresStore {
     async fn due_checks(&self, now: i64, limit: u32) -> Result<Vec<DeliveryCheck>, StoreError> {
         let (conn, options) = (self.conn().await?, &self.shared.options);
         let node = self.shared.log_state.node();
-        if !self.told(leases::take(&conn, leases::LOOKS, node, options.node_timeout).await)? {
+        if !self.told(leases::take(&conn, leases::CHECKS, node, options.node_timeout).await)? {
             return Ok(Vec::new());
         }
         self.told(delivery_checks::due(&conn, now, limit, options.outbox.members_max).await)
     }
 
-    async fn report_undelivered(&self, alerts: Vec<UndeliveredReport>) -> Result<u64, StoreError> {
+    async fn report_undelivered(&self, reports: Vec<UndeliveredReport>) -> Result<u64, StoreError> {
         let options = &self.shared.options.outbox;
-        let alerted = self.told(delivery_checks::alert(&self.conn().await?, &alerts, options).await)?;
-        self.recorded(alerted > 0);
-        Ok(alerted)
+        let reported = self.told(delivery_checks::report(&self.conn().await?, &reports, options).await)?;
+        self.recorded(reported > 0);
+        Ok(reported)
     }
 
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError> {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{SERVER, message};
 use crate::{
-    Appended, LogHead, NewEntry, NewSession, Options, Resume, RoomId, SessionKey, Store, StoreError,
+    Appended, LogHead, NewEntry, NewSession, Options, Outage, Resume, RoomId, SessionKey, Store, StoreError,
 };
 
 const SESSION: SessionKey = SessionKey([7; 16]);
@@ -70,14 +70,14 @@ impl World {
         crate::open(&self.url, options).unwrap()
     }
 
-    /// Puts back what was there when `copy` was made.
+    /// Restores the data of `copy`.
     fn put_back(&self, copy: &Path) {
         self.server.stop().unwrap();
         self.server.put_back(copy).unwrap();
         self.server.restart().unwrap();
     }
 
-    /// A copy of what is there now.
+    /// A copy of the current data.
     fn copy(&self) -> std::path::PathBuf {
         self.server.stop().unwrap();
         let copy = self.server.copy_data().unwrap();
@@ -143,7 +143,7 @@ async fn has_session(store: &Arc<dyn Store>) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_database_put_back_under_running_nodes_gets_new_epochs_once() {
+async fn a_restore_under_running_nodes_gives_new_epochs_once() {
     let world = World::new();
     let nodes = [world.node(0), world.node(1)];
     nodes[0].open_room("b", true, 1).await.unwrap();
@@ -177,7 +177,7 @@ async fn a_database_put_back_under_running_nodes_gets_new_epochs_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_database_put_back_while_stopped_gives_itself_away_to_who_keeps_a_file() {
+async fn a_watermark_file_reveals_a_restore_while_stopped() {
     let world = World::new();
     let node = world.node(0);
     say(&node).await;
@@ -202,7 +202,7 @@ async fn a_database_put_back_while_stopped_gives_itself_away_to_who_keeps_a_file
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_log_that_only_went_on_keeps_its_epochs() {
+async fn a_log_that_continued_keeps_its_epochs() {
     let world = World::new();
     let node = world.node(0);
     say(&node).await;
@@ -220,7 +220,7 @@ async fn a_log_that_only_went_on_keeps_its_epochs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn new_epochs_on_demand_are_taken_up_by_running_nodes() {
+async fn running_nodes_adopt_new_epochs_on_demand() {
     let world = World::new();
     let node = world.node(0);
     say(&node).await;
@@ -265,7 +265,7 @@ fn new_epochs_are_refused_where_there_is_no_store() {
     let url = SERVER.new_database().unwrap();
     let refused = crate::new_epochs(&url);
     assert!(
-        matches!(&refused, Err(StoreError::Setup(text)) if text.contains("no store")),
+        matches!(&refused, Err(StoreError::Setup(text)) if text.contains("no store at store.url yet")),
         "{refused:?}"
     );
     let tables = SERVER.sql(
@@ -273,4 +273,18 @@ fn new_epochs_are_refused_where_there_is_no_store() {
         "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'",
     );
     assert_eq!(tables.unwrap().trim(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_missing_data_folder_fails_the_check() {
+    let world = World::new();
+    let node = world.node(0);
+    node.check().await.unwrap();
+    std::fs::remove_dir_all(world.folders[0].path()).unwrap();
+    let failed = node.check().await;
+    assert!(
+        matches!(&failed, Err(StoreError::Unavailable(Outage::Io(text))) if text.contains("data folder")),
+        "{failed:?}"
+    );
+    node.close().await;
 }

@@ -1,6 +1,6 @@
-//! The contract on a real PostgreSQL, one database a case; and what only this engine can get wrong: a database that was
-//! restored (in `generation`), one that is another one now (in `replaced`), one that stops or is gone (in `outages`), the line to it (in `tls`), a server that stands still (in
-//! `silence`).
+//! The contract on a real PostgreSQL, one database for each case, and tests of this engine: restored
+//! databases (`generation`), replaced ones (`replaced`), outages (`outages`), TLS (`tls`) and frozen
+//! servers (`silence`).
 
 mod nodes;
 
@@ -11,7 +11,7 @@ use roomful_testkit::PostgresServer;
 
 use crate::{EntryKind, NewEntry, Options, RoomId, Store, contract::Harness};
 
-/// One for all tests that leave it as it is. What the disk keeps over a power cut is PostgreSQL's own business.
+/// Shared by all tests that leave the server running. Durability over power cuts is up to PostgreSQL.
 static SERVER: LazyLock<PostgresServer> =
     LazyLock::new(|| PostgresServer::start_with(&["fsync=off", "max_connections=300"]).unwrap());
 
@@ -46,7 +46,7 @@ mod contract {
     crate::store_contract!(Database::new());
 }
 
-/// A message of ann's.
+/// A message by ann.
 fn message(room: RoomId, client_id: &str) -> NewEntry {
     NewEntry {
         room,
@@ -58,6 +58,7 @@ fn message(room: RoomId, client_id: &str) -> NewEntry {
         body: "1".into(),
         mentions: Vec::new(),
         at: 1,
+        replacement: None,
     }
 }
 
@@ -71,7 +72,7 @@ fn two_databases_differ_and_so_do_a_database_and_its_copy() {
     assert_ne!(one, other);
     let origin = databases[0].0.rsplit('/').next().unwrap();
     let copy = format!("{origin}_copy");
-    // Nobody may be in the one that is copied.
+    // A database in use cannot be a template.
     let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{origin}'");
     SERVER.sql("postgres", &end).unwrap();
     SERVER
@@ -83,7 +84,7 @@ fn two_databases_differ_and_so_do_a_database_and_its_copy() {
 }
 
 #[test]
-fn the_figures_say_what_happened() {
+fn metrics_count_commits_and_errors() {
     let recorder = DebuggingRecorder::new();
     let database = Database::new();
     let store = metrics::with_local_recorder(&recorder, || database.open(Options::default()));

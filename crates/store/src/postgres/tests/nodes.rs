@@ -22,7 +22,7 @@ async fn signs_of_life(client: &Client, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_lives_however_busy_it_is() {
+async fn heartbeats_do_not_wait_for_busy_connections() {
     let database = Database::new();
     let options = Options {
         pool: 1,
@@ -51,7 +51,7 @@ async fn a_node_lives_however_busy_it_is() {
 }
 
 #[tokio::test]
-async fn a_session_of_a_dead_node_was_lost_with_it() -> Result<(), StoreError> {
+async fn a_dead_node_loses_its_sessions() -> Result<(), StoreError> {
     const ANNS: SessionKey = SessionKey([1; 16]);
     const BOBS: SessionKey = SessionKey([2; 16]);
     let database = Database::new();

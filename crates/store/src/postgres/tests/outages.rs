@@ -1,4 +1,4 @@
-//! A database that stops, stands still, is full of connections, or is not what was asked for.
+//! Outages: a database that stops, freezes, refuses connections, or does not fit.
 
 use std::{
     sync::{
@@ -37,7 +37,7 @@ async fn insist(store: &Arc<dyn Store>, room: RoomId, client_id: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn kills_amid_appends_lose_nothing_and_leave_no_hole() {
+async fn killing_the_server_during_appends_loses_nothing() {
     const SENDERS: usize = 8;
     const EACH: usize = 40;
     let server = Arc::new(PostgresServer::start_with(&["fsync=off"]).unwrap());
@@ -86,12 +86,12 @@ async fn kills_amid_appends_lose_nothing_and_leave_no_hole() {
     };
     assert!(
         kept.entries.iter().map(|entry| entry.seq).eq(1..=all),
-        "what was acknowledged is there"
+        "every acknowledged message is stored"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_database_that_stands_still_is_unavailable_in_bounded_time() {
+async fn a_frozen_database_is_unavailable_in_bounded_time() {
     let server = PostgresServer::start_with(&["fsync=off"]).unwrap();
     let store = crate::open(&server.new_database().unwrap(), quick()).unwrap();
     let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
@@ -112,7 +112,7 @@ async fn a_database_that_stands_still_is_unavailable_in_bounded_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_node_that_stops_with_the_lock_holds_nobody_up_for_long() {
+async fn a_node_paused_with_the_lock_delays_others_briefly() {
     let database = Database::new();
     let store = database.open(quick());
     let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
@@ -143,7 +143,7 @@ async fn is_waited_for(client: &tokio_postgres::Client) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_node_whose_term_has_ended_appends_nothing_that_was_asked_for_before() {
+async fn an_expired_fencing_token_stops_queued_appends() {
     let database = Database::new();
     let store = database.open(Options::default());
     let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
@@ -156,7 +156,7 @@ async fn a_node_whose_term_has_ended_appends_nothing_that_was_asked_for_before()
         .await
         .unwrap();
     tokio::spawn(connection);
-    // What comes between: the term ends, or has ended and another has begun.
+    // Meanwhile the token expires, or another one replaces it.
     for (n, later) in [0, 2].into_iter().enumerate() {
         let name = format!("{n}");
         // On a busy machine the lock may be given up before it is known that it is waited for.
@@ -192,7 +192,7 @@ async fn a_node_whose_term_has_ended_appends_nothing_that_was_asked_for_before()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_pool_that_is_used_up_answers_busy() {
+async fn an_exhausted_pool_answers_busy() {
     let database = Database::new();
     let options = Options {
         pool: 1,
@@ -221,7 +221,7 @@ async fn a_pool_that_is_used_up_answers_busy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn nodes_that_start_at_once_make_one_schema() {
+async fn nodes_that_start_together_create_one_schema() {
     let database = Database::new();
     let mut starting = JoinSet::new();
     for _ in 0..6 {
@@ -243,7 +243,7 @@ fn limited(user: &str, limit: u32) -> String {
 }
 
 #[test]
-fn too_few_connections_are_named() {
+fn too_few_connections_are_reported() {
     let opened = crate::open(&limited("nobody_else", 0), Options::default());
     let Err(StoreError::Unavailable(Outage::Connection(text))) = opened else {
         panic!("it was opened");
@@ -255,7 +255,7 @@ fn too_few_connections_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn with_fewer_connections_than_asked_for_calls_wait_for_those_there_are() {
+async fn calls_share_the_connections_that_the_server_allows() {
     // Three are for the appender, the signs of life, and one of the pool.
     let url = limited("with_few", 3);
     let store = crate::open(&url, Options::default()).unwrap();
@@ -272,7 +272,7 @@ async fn with_fewer_connections_than_asked_for_calls_wait_for_those_there_are() 
 }
 
 #[test]
-fn a_user_who_may_not_make_tables_is_told_what_to_grant() {
+fn a_missing_privilege_names_the_grant() {
     let database = Database::new();
     SERVER.sql("postgres", "CREATE ROLE guest LOGIN").unwrap();
     let url = database.0.replacen("roomful@", "guest@", 1);
@@ -286,7 +286,7 @@ fn a_user_who_may_not_make_tables_is_told_what_to_grant() {
 }
 
 #[test]
-fn what_cannot_be_opened_says_what_to_do_and_no_password() {
+fn errors_of_opening_say_what_to_do_without_the_password() {
     let port = SERVER.port();
     let setup = [
         (
@@ -330,7 +330,7 @@ async fn a_database_of_a_newer_version_is_refused() {
     SERVER.sql(name, later).unwrap();
     let refused = crate::open(&database.0, Options::default()).err();
     assert!(
-        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("newer version")),
+        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("has schema 99, this version supports up to 1")),
         "{refused:?}"
     );
 }

@@ -16,12 +16,12 @@ impl Database {
         SERVER.sql(self.name(), statements).unwrap()
     }
 
-    /// As if what is in it had come from another one, under everybody's connections.
+    /// Gives the database another identity under open connections.
     fn becomes_another(&self) {
         self.sql("UPDATE log_head SET identity = md5(identity)");
     }
 
-    /// As if it had been dropped, and made once more by the next one who came.
+    /// Drops the database and creates an empty one.
     fn is_made_anew(&self) {
         for statement in ["DROP DATABASE {} WITH (FORCE)", "CREATE DATABASE {}"] {
             let statement = statement.replace("{}", self.name());
@@ -68,22 +68,18 @@ async fn a_node_appends_nothing_to_another_database() {
     assert_eq!(node.join(1, "ann", 1).await, Err(REPLACED));
     assert_eq!(node.read_log_head().await, Err(REPLACED));
     assert_eq!(database.sql("SELECT count(*) FROM members"), "0");
-    // It is another one for whoever comes now, and that is where they go on.
+    // A new opening works with the other database.
     let restarted = open(&database).await;
     assert_ne!(restarted.identity(), identity);
     assert_eq!(say(&restarted, "2").await, Ok(2));
     restarted.check().await.unwrap();
     assert_eq!(say(&node, "3").await, Err(REPLACED));
-    assert_eq!(
-        node.identity(),
-        identity,
-        "what it shares goes by what it began with"
-    );
+    assert_eq!(node.identity(), identity, "its identity is that of its start");
     node.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_check_meets_another_database() {
+async fn a_check_detects_another_database() {
     let database = Database::new();
     let guest = Options {
         guest: true,
@@ -98,7 +94,7 @@ async fn a_check_meets_another_database() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_node_that_does_nothing_meets_another_database() {
+async fn an_idle_node_detects_another_database() {
     let database = Database::new();
     let options = Options {
         node_timeout: Duration::from_millis(300),
@@ -114,7 +110,7 @@ async fn a_node_that_does_nothing_meets_another_database() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_new_connection_meets_another_database() {
+async fn a_new_connection_detects_another_database() {
     let database = Database::new();
     let node = open(&database).await;
     assert_eq!(say(&node, "1").await, Ok(1));

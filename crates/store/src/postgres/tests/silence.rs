@@ -32,14 +32,14 @@ async fn deaf() -> (TcpListener, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_dialled_ends_with_whoever_asked() {
+async fn connecting_ends_with_its_caller() {
     let (listener, url) = deaf().await;
     let connector = Connector::new(&url, &Options::default(), Handle::current()).unwrap();
     let config = url.parse().unwrap();
     let connecting = tokio::spawn(async move { connector.connect(&config).await.map(drop) });
     let (mut taken, _) = listener.accept().await.unwrap();
     connecting.abort();
-    // It says what it wants, and then it is gone.
+    // The client sends its request and then closes.
     let mut said = Vec::new();
     let ended = timeout(PATIENCE, taken.read_to_end(&mut said)).await;
     assert!(
@@ -49,7 +49,7 @@ async fn what_is_dialled_ends_with_whoever_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_says_nothing_is_not_waited_for() {
+async fn a_silent_server_times_out() {
     let (listener, url) = deaf().await;
     let opening = tokio::task::spawn_blocking(move || crate::open(&url, Options::default()).map(drop));
     let taken: TcpStream = listener.accept().await.unwrap().0;
@@ -65,7 +65,7 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_statement_waits_for_ever() {
+async fn every_statement_times_out() {
     let database = Database::new();
     let proxy = Proxy::start(([127, 0, 0, 1], SERVER.port()).into())
         .await

@@ -5,7 +5,7 @@ use roomful_testkit::PostgresServer;
 use crate::{Options, Outage, StoreError};
 
 #[test]
-fn the_line_is_encrypted_and_the_server_proves_its_name() {
+fn tls_verifies_the_name_of_the_server() {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     let server = PostgresServer::start_with_tls(&certificate, &key).unwrap();

@@ -1,27 +1,27 @@
-//! What the sinks' side of the outbox asks and says: happenings in, due records out, outcomes back.
+//! The sinks' side of the outbox: lifecycle events in, due records out, outcomes back.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    Facts,
-    row::{COLUMNS, record},
+    row::{COLUMNS, fill_recipients, record},
     write,
 };
 use crate::{
     LifecycleEvent, OnlineUser, Outcome, Record, RecordKind, Settled,
+    outbox::RecordContent,
     sqlite::{
         batch::Batch,
         writer::{Weight, Write},
     },
 };
 
-pub(super) struct Happened(pub(super) Vec<LifecycleEvent>);
+pub(super) struct Events(pub(super) Vec<LifecycleEvent>);
 
-impl Write for Happened {
+impl Write for Events {
     type Answer = ();
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
-        self.0.iter().try_for_each(|happening| happened(batch, happening))
+        self.0.iter().try_for_each(|event| record_event(batch, event))
     }
 
     fn weight(&self) -> Weight {
@@ -32,18 +32,18 @@ impl Write for Happened {
     }
 }
 
-fn happened(batch: &mut Batch<'_>, happening: &LifecycleEvent) -> rusqlite::Result<()> {
+fn record_event(batch: &mut Batch<'_>, event: &LifecycleEvent) -> rusqlite::Result<()> {
     const CAME: &str = "INSERT INTO online_users (user_id, user_name, since) VALUES (?1, ?2, ?3)
         ON CONFLICT (user_id) DO UPDATE SET user_name = coalesce(excluded.user_name, user_name)";
     let (conn, options) = (batch.conn, batch.outbox);
-    let (kind, at) = match happening {
+    let (kind, at) = match event {
         LifecycleEvent::UserOnline { at, .. } => (RecordKind::UserOnline, *at),
         LifecycleEvent::UserOffline { at, .. } => (RecordKind::UserOffline, *at),
         LifecycleEvent::RoomEmptied { at, .. } => (RecordKind::RoomEmptied, *at),
     };
-    let facts = match happening {
+    let content = match event {
         LifecycleEvent::UserOnline { user, name, at } => {
-            // Whoever is known to be online has been told of.
+            // A user who counts as online already has a record.
             let known: bool = conn
                 .prepare_cached("SELECT EXISTS (SELECT 1 FROM online_users WHERE user_id = ?1)")?
                 .query_row([user], |row| row.get(0))?;
@@ -54,29 +54,29 @@ fn happened(batch: &mut Batch<'_>, happening: &LifecycleEvent) -> rusqlite::Resu
             of_user(user, name.as_deref())
         }
         LifecycleEvent::UserOffline { user, name, .. } => {
-            let gone = conn
+            let removed = conn
                 .prepare_cached("DELETE FROM online_users WHERE user_id = ?1")?
                 .execute([user])?;
-            if gone == 0 {
+            if removed == 0 {
                 return Ok(());
             }
             of_user(user, name.as_deref())
         }
         LifecycleEvent::RoomEmptied { room, .. } => match batch.room(*room)? {
-            Some(room) => Facts::of_room(&room.row),
+            Some(room) => RecordContent::of_room(&room.row),
             None => return Ok(()),
         },
     };
-    let written = write(conn, options, kind, at, &facts)?;
+    let written = write(conn, options, kind, at, &content)?;
     batch.recorded |= written;
     Ok(())
 }
 
-fn of_user<'a>(user: &'a str, name: Option<&'a str>) -> Facts<'a> {
-    Facts {
+fn of_user<'a>(user: &'a str, name: Option<&'a str>) -> RecordContent<'a> {
+    RecordContent {
         user_id: Some(user),
         user_name: name,
-        ..Facts::default()
+        ..RecordContent::default()
     }
 }
 
@@ -94,11 +94,15 @@ pub(super) fn online(conn: &Connection, after: &str, limit: u32) -> rusqlite::Re
 }
 
 pub(super) fn due(conn: &Connection, sink: &str, now: i64, limit: u32) -> rusqlite::Result<Vec<Record>> {
-    conn.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = ?1 AND due_at <= ?2 ORDER BY due_at, n LIMIT ?3"
-    ))?
-    .query_map(params![sink, now, limit], record)?
-    .collect()
+    let mut records = conn
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = ?1 AND due_at <= ?2
+             ORDER BY due_at, n LIMIT ?3"
+        ))?
+        .query_map(params![sink, now, limit], record)?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    fill_recipients(conn, &mut records)?;
+    Ok(records)
 }
 
 pub(super) fn next_due(conn: &Connection, sink: &str, now: i64) -> rusqlite::Result<Option<i64>> {

@@ -1,10 +1,12 @@
-//! Who has not acknowledged a message: it is looked at twice, once for those who are away, once for all.
+//! Members who have not acknowledged a message. Each message is checked twice: soon for members who are
+//! away, then for all.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Facts, write};
+use super::write;
 use crate::{
     DeliveryCheck, NewEntry, OutboxOptions, RecordKind, RoomId, UndeliveredReport,
+    outbox::RecordContent,
     sqlite::{
         batch::Batch,
         column::Seq,
@@ -12,14 +14,14 @@ use crate::{
     },
 };
 
-/// Marks a new message for its looks.
-pub(super) fn watch(
+/// Schedules the first check of a new message.
+pub(super) fn schedule(
     conn: &Connection,
     options: &OutboxOptions,
     entry: &NewEntry,
     seq: u64,
 ) -> rusqlite::Result<()> {
-    // Numbers are given anew only after the entry of a failed commit is gone, so a conflict is a left-over.
+    // A number is reused only after a failed commit, so a conflicting row is a leftover.
     const SQL: &str =
         "INSERT OR REPLACE INTO delivery_checks (room_id, seq, due_at, is_last) VALUES (?1, ?2, ?3, ?4)";
     let only_one = options.last_check_ms <= options.first_check_ms;
@@ -38,7 +40,7 @@ pub(super) fn due(
 ) -> rusqlite::Result<Vec<DeliveryCheck>> {
     const SQL: &str =
         "SELECT room_id, seq, is_last FROM delivery_checks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
-    let look = |row: &Row<'_>| {
+    let check = |row: &Row<'_>| {
         Ok(DeliveryCheck {
             room: row.get(0)?,
             seq: row.get::<_, Seq>(1)?.0,
@@ -46,16 +48,16 @@ pub(super) fn due(
             waiting: Vec::new(),
         })
     };
-    let mut looks: Vec<_> = conn
+    let mut checks: Vec<_> = conn
         .prepare_cached(SQL)?
-        .query_map(params![now, limit], look)?
+        .query_map(params![now, limit], check)?
         .collect::<rusqlite::Result<_>>()?;
-    for look in &mut looks {
-        if members_within(conn, look.room, members_max)? {
-            look.waiting = waiting(conn, look.room, look.seq)?;
+    for check in &mut checks {
+        if members_within(conn, check.room, members_max)? {
+            check.waiting = waiting(conn, check.room, check.seq)?;
         }
     }
-    Ok(looks)
+    Ok(checks)
 }
 
 fn members_within(conn: &Connection, room: RoomId, most: u32) -> rusqlite::Result<bool> {
@@ -75,27 +77,28 @@ const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.delive
 
 fn waiting(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Vec<String>> {
     conn.prepare_cached(&format!(
-        "SELECT m.user_id FROM entries e JOIN members m ON {STILL_WAITING} WHERE e.room_id = ?1 AND e.seq = ?2"
+        "SELECT m.user_id FROM entries e JOIN members m ON {STILL_WAITING}
+         WHERE e.room_id = ?1 AND e.seq = ?2"
     ))?
     .query_map(params![room, Seq(seq)], |row| row.get(0))?
     .collect()
 }
 
-pub(super) struct Alerts(pub(super) Vec<UndeliveredReport>);
+pub(super) struct Reports(pub(super) Vec<UndeliveredReport>);
 
-impl Write for Alerts {
+impl Write for Reports {
     type Answer = u64;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
-        let mut alerted = 0;
-        for alert in &self.0 {
-            alerted += apply(batch, alert)?;
+        let mut reported = 0;
+        for report in &self.0 {
+            reported += apply(batch, report)?;
         }
-        Ok(alerted)
+        Ok(reported)
     }
 
     fn weight(&self) -> Weight {
-        let users = self.0.iter().map(|alert| alert.users.len() + 1).sum::<usize>();
+        let users = self.0.iter().map(|report| report.users.len() + 1).sum::<usize>();
         Weight {
             writes: users,
             bytes: users.saturating_mul(256),
@@ -103,7 +106,7 @@ impl Write for Alerts {
     }
 }
 
-/// A message as a record tells it.
+/// What a record holds of a message.
 struct Message {
     at: i64,
     user_id: String,
@@ -112,56 +115,59 @@ struct Message {
     body: String,
 }
 
-fn apply(batch: &mut Batch<'_>, alert: &UndeliveredReport) -> rusqlite::Result<u64> {
-    const OVER: &str = "DELETE FROM delivery_checks WHERE room_id = ?1 AND seq = ?2";
+/// Writes one record for all members who still wait. Returns how many they are.
+fn apply(batch: &mut Batch<'_>, report: &UndeliveredReport) -> rusqlite::Result<u64> {
+    const DONE: &str = "DELETE FROM delivery_checks WHERE room_id = ?1 AND seq = ?2";
     const AGAIN: &str = "UPDATE delivery_checks SET due_at = ?3, is_last = 1 WHERE room_id = ?1 AND seq = ?2";
+    const REPORTED: &str = "INSERT INTO reported_recipients (room_id, seq, user_id) VALUES (?1, ?2, ?3)";
     let (conn, options) = (batch.conn, batch.outbox);
-    let Some(room) = batch.room(alert.room)? else {
+    let Some(room) = batch.room(report.room)? else {
         return Ok(0);
     };
-    let place = params![alert.room, Seq(alert.seq)];
-    let kept = alert.seq >= room.row.first;
-    let Some(message) = message(conn, alert.room, alert.seq)?.filter(|_| kept) else {
-        conn.prepare_cached(OVER)?.execute(place)?;
+    let kept = report.seq >= room.row.first;
+    let Some(message) = message(conn, report.room, report.seq)?.filter(|_| kept) else {
+        conn.prepare_cached(DONE)?
+            .execute(params![report.room, Seq(report.seq)])?;
         return Ok(0);
     };
-    let mut alerted = 0;
-    for user in &alert.users {
-        if !still_waits(conn, alert, user)? {
-            continue;
+    let mut recipients = Vec::new();
+    for user in &report.users {
+        if still_waits(conn, report, user)? {
+            recipients.push(user.clone());
         }
-        let facts = Facts {
-            seq: Some(alert.seq),
+    }
+    if !recipients.is_empty() {
+        let content = RecordContent {
+            seq: Some(report.seq),
             user_id: Some(&message.user_id),
             user_name: message.user_name.as_deref(),
             client_id: message.client_id.as_deref(),
-            recipient: Some(user),
+            recipients: &recipients,
             body: Some(&message.body),
-            ..Facts::of_room(&room.row)
+            ..RecordContent::of_room(&room.row)
         };
-        alerted += u64::from(write(
+        write(
             conn,
             options,
             RecordKind::MessageUndelivered,
             message.at,
-            &facts,
-        )?);
-        if !alert.last {
-            conn.prepare_cached(
-                "INSERT INTO reported_recipients (room_id, seq, user_id) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![alert.room, Seq(alert.seq), user])?;
-        }
+            &content,
+        )?;
     }
-    if alert.last {
-        conn.prepare_cached(OVER)?.execute(place)?;
+    if report.last {
+        conn.prepare_cached(DONE)?
+            .execute(params![report.room, Seq(report.seq)])?;
     } else {
+        for user in &recipients {
+            conn.prepare_cached(REPORTED)?
+                .execute(params![report.room, Seq(report.seq), user])?;
+        }
         let due = message.at.saturating_add(options.last_check_ms);
         conn.prepare_cached(AGAIN)?
-            .execute(params![alert.room, Seq(alert.seq), due])?;
+            .execute(params![report.room, Seq(report.seq), due])?;
     }
     batch.recorded = true;
-    Ok(alerted)
+    Ok(recipients.len() as u64)
 }
 
 fn message(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Option<Message>> {
@@ -180,14 +186,14 @@ fn message(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Option
         .optional()
 }
 
-fn still_waits(conn: &Connection, alert: &UndeliveredReport, user: &str) -> rusqlite::Result<bool> {
+fn still_waits(conn: &Connection, report: &UndeliveredReport, user: &str) -> rusqlite::Result<bool> {
     conn.prepare_cached(&format!(
         "SELECT EXISTS (SELECT 1 FROM delivery_checks u
             JOIN entries e ON e.room_id = u.room_id AND e.seq = u.seq
             JOIN members m ON {STILL_WAITING}
             WHERE u.room_id = ?1 AND u.seq = ?2 AND u.is_last = ?4 AND m.user_id = ?3)"
     ))?
-    .query_row(params![alert.room, Seq(alert.seq), user, alert.last], |row| {
+    .query_row(params![report.room, Seq(report.seq), user, report.last], |row| {
         row.get(0)
     })
 }

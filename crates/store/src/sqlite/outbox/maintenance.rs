@@ -1,40 +1,46 @@
-//! What operators ask of the outbox, and what is removed from it.
+//! Listing, counting and replaying records, and the removal of old and surplus ones.
 
 use rusqlite::{Connection, params};
 
-use super::row::{COLUMNS, record};
+use super::row::{COLUMNS, fill_recipients, record};
 use crate::{
     OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay,
+    outbox::{EVICTION_ORDER, Measure, excess_by_user},
     sqlite::{batch::Batch, column::Seq, writer::Write},
 };
 
 /// Records one commit removes at most.
-const BITE: u32 = 512;
+const TRIM_BATCH: u32 = 512;
 
 pub(super) fn list(
     conn: &Connection,
     state: Option<RecordState>,
     limit: u32,
 ) -> rusqlite::Result<Vec<Record>> {
-    conn.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM outbox WHERE ?1 IS NULL OR state = ?1 ORDER BY n DESC LIMIT ?2"
-    ))?
-    .query_map(params![state, limit], record)?
-    .collect()
+    let mut records = conn
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM outbox WHERE ?1 IS NULL OR state = ?1 ORDER BY n DESC LIMIT ?2"
+        ))?
+        .query_map(params![state, limit], record)?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    fill_recipients(conn, &mut records)?;
+    Ok(records)
 }
 
 pub(super) fn counts(conn: &Connection) -> rusqlite::Result<Vec<OutboxCount>> {
-    conn.prepare_cached("SELECT sink, state, count(*) FROM outbox GROUP BY sink, state")?
+    conn.prepare_cached("SELECT sink, state, count(*), sum(bytes) FROM outbox GROUP BY sink, state")?
         .query_map([], |row| {
             Ok(OutboxCount {
                 sink: row.get(0)?,
                 state: row.get(1)?,
                 records: row.get::<_, Seq>(2)?.0,
+                bytes: row.get::<_, Seq>(3)?.0,
             })
         })?
         .collect()
 }
 
+/// Makes records due again.
 pub(super) struct Again {
     pub(super) which: Replay,
     pub(super) now: i64,
@@ -58,56 +64,128 @@ impl Write for Again {
     }
 }
 
-/// Removes a bite of what is over its time or too much.
+/// Whether a trim has anything to remove. Most have nothing, and then cost no commit.
+pub(super) fn needs_trim(conn: &Connection, keep: OutboxRetention, now: i64) -> rusqlite::Result<bool> {
+    const OLD: &str = "SELECT 1 FROM outbox WHERE state = ?1 AND due_at < ?2 LIMIT 1";
+    for (state, kept_ms) in keep.settled() {
+        let before = now.saturating_sub(kept_ms);
+        if conn.prepare_cached(OLD)?.exists(params![state, before])? {
+            return Ok(true);
+        }
+    }
+    for measure in Measure::ALL {
+        if total(conn, measure, "true")? > measure.limit(keep) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn total(conn: &Connection, measure: Measure, which: &str) -> rusqlite::Result<u64> {
+    let sql = format!(
+        "SELECT coalesce(sum({}), 0) FROM outbox WHERE {which}",
+        measure.column()
+    );
+    conn.prepare_cached(&sql)?
+        .query_row([], |row| Ok(row.get::<_, Seq>(0)?.0))
+}
+
+/// Removes old and surplus records, one commit's worth.
 pub(super) struct Trim {
     pub(super) keep: OutboxRetention,
     pub(super) now: i64,
 }
 
 impl Write for Trim {
-    /// What was removed, and whether there may be more of it.
+    /// Removed records, and whether there may be more to remove.
     type Answer = (OutboxTrimmed, bool);
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<(OutboxTrimmed, bool)> {
         const OLD: &str = "DELETE FROM outbox WHERE n IN
             (SELECT n FROM outbox WHERE state = ?1 AND due_at < ?2 ORDER BY due_at LIMIT ?3)";
-        const FIRST: &str = "DELETE FROM outbox WHERE n IN
-            (SELECT n FROM outbox WHERE state = ?1 ORDER BY due_at LIMIT ?2)";
         let (conn, keep) = (batch.conn, self.keep);
-        let mut removed = OutboxTrimmed::default();
+        let mut trimmed = OutboxTrimmed::default();
         let mut more = false;
-        for (state, kept_ms) in [
-            (RecordState::Delivered, keep.delivered_ms),
-            (RecordState::Dead, keep.dead_ms),
-        ] {
+        for (state, kept_ms) in keep.settled() {
             let before = self.now.saturating_sub(kept_ms);
-            let rows = conn.prepare_cached(OLD)?.execute(params![state, before, BITE])?;
-            more |= rows == BITE as usize;
-            removed.settled += rows as u64;
+            let rows = conn
+                .prepare_cached(OLD)?
+                .execute(params![state, before, TRIM_BATCH])?;
+            more |= rows == TRIM_BATCH as usize;
+            trimmed.settled += rows as u64;
         }
-        // Between the first and the last key lie at least as many numbers as there are records.
-        let span = "SELECT coalesce((SELECT max(n) FROM outbox) - (SELECT min(n) FROM outbox) + 1, 0)";
-        let most: u64 = conn
-            .prepare_cached(span)?
-            .query_row([], |row| Ok(row.get::<_, Seq>(0)?.0))?;
-        if most <= keep.records {
-            return Ok((removed, more));
+        for measure in Measure::ALL {
+            more |= evict(conn, measure, keep, &mut trimmed)?;
         }
-        let count = "SELECT count(*) FROM outbox";
-        let records: u64 = conn
-            .prepare_cached(count)?
-            .query_row([], |row| Ok(row.get::<_, Seq>(0)?.0))?;
-        let mut excess = u32::try_from(records.saturating_sub(keep.records)).unwrap_or(u32::MAX);
-        more |= excess > BITE;
-        excess = excess.min(BITE);
-        for state in [RecordState::Delivered, RecordState::Dead, RecordState::Pending] {
-            let rows = conn.prepare_cached(FIRST)?.execute(params![state, excess])?;
-            excess = excess.saturating_sub(u32::try_from(rows).unwrap_or(u32::MAX));
-            match state {
-                RecordState::Pending => removed.pending += rows as u64,
-                _ => removed.settled += rows as u64,
-            }
-        }
-        Ok((removed, more))
+        batch.erased |= trimmed != OutboxTrimmed::default();
+        Ok((trimmed, more))
     }
+}
+
+/// Removes records until the outbox is within a limit, one commit's worth at most. Returns whether there
+/// may be more to remove.
+fn evict(
+    conn: &Connection,
+    measure: Measure,
+    keep: OutboxRetention,
+    trimmed: &mut OutboxTrimmed,
+) -> rusqlite::Result<bool> {
+    let limit = measure.limit(keep);
+    for (which, settled) in EVICTION_ORDER {
+        let excess = total(conn, measure, "true")?.saturating_sub(limit);
+        if excess == 0 {
+            return Ok(false);
+        }
+        let rows = remove(conn, measure, which, None, excess)?;
+        if settled {
+            trimmed.settled += rows;
+        } else {
+            trimmed.pending += rows;
+        }
+        if rows == u64::from(TRIM_BATCH) {
+            return Ok(true);
+        }
+    }
+    let mut more = false;
+    for (user, excess) in excess_by_user(shares(conn, measure)?, limit) {
+        let rows = remove(conn, measure, "user_id IS ?3", Some(&user), excess)?;
+        trimmed.pending += rows;
+        more |= rows == u64::from(TRIM_BATCH);
+    }
+    Ok(more)
+}
+
+/// Removes the oldest records of a kind that make up an excess, one commit's worth at most.
+fn remove(
+    conn: &Connection,
+    measure: Measure,
+    which: &str,
+    user: Option<&Option<String>>,
+    excess: u64,
+) -> rusqlite::Result<u64> {
+    let sql = format!(
+        "DELETE FROM outbox WHERE n IN (
+            SELECT n FROM (
+                SELECT n, weight, sum(weight) OVER (ORDER BY due_at, n) AS total FROM (
+                    SELECT n, due_at, {} AS weight FROM outbox WHERE {which} ORDER BY due_at, n LIMIT ?2))
+            WHERE total - weight < ?1)",
+        measure.column()
+    );
+    let mut delete = conn.prepare_cached(&sql)?;
+    let rows = match user {
+        Some(user) => delete.execute(params![Seq(excess), TRIM_BATCH, user])?,
+        None => delete.execute(params![Seq(excess), TRIM_BATCH])?,
+    };
+    Ok(rows as u64)
+}
+
+/// What each user's records make up.
+fn shares(conn: &Connection, measure: Measure) -> rusqlite::Result<Vec<(Option<String>, u64)>> {
+    let sql = format!(
+        "SELECT user_id, sum({}) FROM outbox GROUP BY user_id",
+        measure.column()
+    );
+    conn.prepare_cached(&sql)?
+        .query_map([], |row| Ok((row.get(0)?, row.get::<_, Seq>(1)?.0)))?
+        .collect()
 }

@@ -1,5 +1,12 @@
-//! The outbox in SQLite. Here is what a write leaves in it, in its own transaction; `delivery` is what the sinks' side
-//! asks, `delivery_checks` who has not got a message, `maintenance` what operators ask and what is removed.
+//! The outbox in SQLite: records that writes leave in it, in their own transactions.
+//!
+//! | file | what |
+//! |---|---|
+//! | `delivery` | lifecycle events in, due records out, outcomes back |
+//! | `delivery_checks` | members who have not acknowledged a message |
+//! | `maintenance` | listing, counting, replaying and removing records |
+//! | `row` | rows as records |
+//! | `store` | the `Outbox` trait on the writer and the readers |
 
 mod delivery;
 mod delivery_checks;
@@ -7,130 +14,151 @@ mod maintenance;
 mod row;
 mod store;
 
-use rand::RngExt as _;
 use rusqlite::{Connection, params};
 
 use super::{batch::Batch, column::Seq};
-use crate::{EntryKind, NewEntry, OutboxOptions, RecordKind, RoomId, RoomRow, rows};
+use crate::{
+    EntryKind, NewEntry, OutboxOptions, RecordKind, RoomId, RoomRow,
+    outbox::{RecordContent, new_record_id},
+    rows,
+};
 
-/// What a record tells, beside its kind and time.
-#[derive(Default)]
-struct Facts<'a> {
-    room_id: Option<RoomId>,
-    room: Option<&'a str>,
-    epoch: Option<&'a str>,
-    seq: Option<u64>,
-    user_id: Option<&'a str>,
-    user_name: Option<&'a str>,
-    client_id: Option<&'a str>,
-    recipient: Option<&'a str>,
-    body: Option<&'a str>,
-}
-
-impl<'a> Facts<'a> {
-    fn of_room(room: &'a RoomRow) -> Self {
-        Self {
-            room_id: Some(room.id),
-            room: Some(&room.name),
-            epoch: Some(&room.epoch),
-            ..Self::default()
-        }
+/// Follows a new entry: records a message, changes the records of an edited one, removes those of a deleted one.
+pub(super) fn appended(batch: &mut Batch<'_>, entry: &NewEntry, seq: u64) -> rusqlite::Result<()> {
+    match (entry.kind, entry.target) {
+        (EntryKind::Message, _) => message(batch, entry, seq),
+        (EntryKind::Edit, Some(target)) => message_edited(batch.conn, entry, target),
+        (EntryKind::Delete, Some(target)) => message_deleted(batch.conn, entry.room, target),
+        _ => Ok(()),
     }
 }
 
-/// A message got the number `seq`.
-pub(super) fn appended(batch: &mut Batch<'_>, entry: &NewEntry, seq: u64) -> rusqlite::Result<()> {
+fn message(batch: &mut Batch<'_>, entry: &NewEntry, seq: u64) -> rusqlite::Result<()> {
     let options = batch.outbox;
-    if options.sinks.is_empty() || entry.kind != EntryKind::Message {
+    if options.sinks.is_empty() {
         return Ok(());
     }
     let conn = batch.conn;
     let Some(room) = batch.room(entry.room)? else {
         return Ok(());
     };
-    let facts = Facts {
+    let content = RecordContent {
         seq: Some(seq),
         user_id: Some(&entry.user_id),
         user_name: entry.user_name.as_deref(),
         client_id: entry.client_id.as_deref(),
         body: Some(&entry.body),
-        ..Facts::of_room(&room.row)
+        ..RecordContent::of_room(&room.row)
     };
-    let mut written = write(conn, options, RecordKind::MessageCreated, entry.at, &facts)?;
-    if wants(options, RecordKind::MessageUndelivered) {
-        delivery_checks::watch(conn, options, entry, seq)?;
+    let mut written = write(conn, options, RecordKind::MessageCreated, entry.at, &content)?;
+    if options.wants(RecordKind::MessageUndelivered) {
+        delivery_checks::schedule(conn, options, entry, seq)?;
         written = true;
     }
     batch.recorded |= written;
     Ok(())
 }
 
-/// A room was created.
+/// Gives the records of an edited message its new text.
+fn message_edited(conn: &Connection, edit: &NewEntry, target: u64) -> rusqlite::Result<()> {
+    if let Some(body) = &edit.replacement {
+        conn.prepare_cached("UPDATE outbox SET body = ?1 WHERE room_id = ?2 AND seq = ?3")?
+            .execute(params![body, edit.room, Seq(target)])?;
+    }
+    Ok(())
+}
+
+/// Removes all records that hold the text of a deleted message, whatever their state.
+fn message_deleted(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM outbox WHERE room_id = ?1 AND seq = ?2")?
+        .execute(params![room, Seq(seq)])?;
+    Ok(())
+}
+
+/// Removes all records that hold the text of a deleted room's messages.
+pub(super) fn room_deleted(conn: &Connection, room: RoomId) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM outbox WHERE room_id = ?1 AND seq IS NOT NULL")?
+        .execute([room])?;
+    Ok(())
+}
+
+/// Records a new room. Internal rooms have no records.
 pub(super) fn created(batch: &mut Batch<'_>, room: &RoomRow) -> rusqlite::Result<()> {
     if rows::is_internal(&room.name) {
         return Ok(());
     }
-    let facts = Facts::of_room(room);
+    let content = RecordContent::of_room(room);
     let (conn, options) = (batch.conn, batch.outbox);
-    batch.recorded |= write(conn, options, RecordKind::RoomCreated, room.created_at, &facts)?;
+    batch.recorded |= write(conn, options, RecordKind::RoomCreated, room.created_at, &content)?;
     Ok(())
 }
 
-/// A member has acknowledged all up to `mark`: what still waits to tell the contrary is taken back.
+/// Removes a member from pending records of messages up to `mark`, which they have acknowledged.
 pub(super) fn acknowledged(
     batch: &mut Batch<'_>,
     room: RoomId,
     user: &str,
     mark: u64,
 ) -> rusqlite::Result<()> {
-    const SQL: &str = "DELETE FROM outbox WHERE state = 0 AND room_id = ?1 AND recipient = ?2 AND seq <= ?3";
-    if wants(batch.outbox, RecordKind::MessageUndelivered) {
-        batch
-            .conn
-            .prepare_cached(SQL)?
-            .execute(params![room, user, Seq(mark)])?;
+    const RECIPIENT: &str = "DELETE FROM outbox_recipients
+        WHERE room_id = ?1 AND user_id = ?2 AND seq <= ?3 AND (SELECT state FROM outbox WHERE n = record) = 0
+        RETURNING record";
+    const EMPTY: &str = "DELETE FROM outbox
+        WHERE n = ?1 AND NOT EXISTS (SELECT 1 FROM outbox_recipients WHERE record = ?1)";
+    if !batch.outbox.wants(RecordKind::MessageUndelivered) {
+        return Ok(());
+    }
+    let records: Vec<i64> = batch
+        .conn
+        .prepare_cached(RECIPIENT)?
+        .query_map(params![room, user, Seq(mark)], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for record in records {
+        batch.conn.prepare_cached(EMPTY)?.execute([record])?;
     }
     Ok(())
 }
 
-fn wants(options: &OutboxOptions, kind: RecordKind) -> bool {
-    options.sinks.iter().any(|sink| sink.kinds.contains(&kind))
-}
-
-/// Writes a record for each sink that wants it. Answers whether any did.
+/// Writes a record for each sink that wants it, with its recipients. Returns whether any sink does.
 fn write(
     conn: &Connection,
     options: &OutboxOptions,
     kind: RecordKind,
     at: i64,
-    facts: &Facts<'_>,
+    content: &RecordContent<'_>,
 ) -> rusqlite::Result<bool> {
     const SQL: &str = "INSERT INTO outbox (id, sink, kind, at, due_at, room_id, room, epoch, seq,
-            user_id, user_name, client_id, recipient, body)
+            user_id, user_name, client_id, body, bytes)
         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    const RECIPIENT: &str =
+        "INSERT INTO outbox_recipients (record, user_id, room_id, seq) VALUES (?1, ?2, ?3, ?4)";
     let mut id = None;
     for sink in options.sinks.iter().filter(|sink| sink.kinds.contains(&kind)) {
-        let id: &String = id.get_or_insert_with(new_id);
+        let id: &String = id.get_or_insert_with(new_record_id);
         conn.prepare_cached(SQL)?.execute(params![
             id,
             sink.name,
             kind,
             at,
-            facts.room_id,
-            facts.room,
-            facts.epoch,
-            facts.seq.map(Seq),
-            facts.user_id,
-            facts.user_name,
-            facts.client_id,
-            facts.recipient,
-            facts.body
+            content.room_id,
+            content.room,
+            content.epoch,
+            content.seq.map(Seq),
+            content.user_id,
+            content.user_name,
+            content.client_id,
+            content.body,
+            Seq(content.bytes())
         ])?;
+        let record = conn.last_insert_rowid();
+        for user in content.recipients {
+            conn.prepare_cached(RECIPIENT)?.execute(params![
+                record,
+                user,
+                content.room_id,
+                content.seq.map(Seq)
+            ])?;
+        }
     }
     Ok(id.is_some())
-}
-
-/// 128 random bits.
-fn new_id() -> String {
-    format!("evt_{:032x}", rand::rng().random::<u128>())
 }

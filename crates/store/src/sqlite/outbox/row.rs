@@ -1,14 +1,14 @@
-//! The rows of the outbox and their columns.
+//! Rows of the outbox as records.
 
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 
 use super::super::column::Seq;
-use crate::Record;
+use crate::{Record, RecordKind};
 
 /// The columns of a [`Record`], as [`record`] reads them.
 pub(super) const COLUMNS: &str =
     "n, id, sink, kind, at, state, attempts, due_at, last_error, room, epoch, seq, user_id,
-    user_name, client_id, recipient, body";
+    user_name, client_id, body";
 
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record {
@@ -27,7 +27,21 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         user_id: row.get(12)?,
         user_name: row.get(13)?,
         client_id: row.get(14)?,
-        recipient: row.get(15)?,
-        body: row.get(16)?,
+        recipients: Vec::new(),
+        body: row.get(15)?,
     })
+}
+
+/// Fills in the recipients of records that have some.
+pub(super) fn fill_recipients(conn: &Connection, records: &mut [Record]) -> rusqlite::Result<()> {
+    const SQL: &str = "SELECT user_id FROM outbox_recipients WHERE record = ?1 ORDER BY user_id";
+    for record in records {
+        if record.kind == RecordKind::MessageUndelivered {
+            record.recipients = conn
+                .prepare_cached(SQL)?
+                .query_map([record.n], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+        }
+    }
+    Ok(())
 }

@@ -15,8 +15,8 @@ impl Outbox for SqliteStore {
         self.writer.recorded()
     }
 
-    async fn record(&self, happenings: Vec<LifecycleEvent>) -> Result<(), StoreError> {
-        self.write(delivery::Happened(happenings)).await
+    async fn record(&self, events: Vec<LifecycleEvent>) -> Result<(), StoreError> {
+        self.write(delivery::Events(events)).await
     }
 
     async fn online(&self, after: &str, limit: u32) -> Result<Vec<OnlineUser>, StoreError> {
@@ -45,8 +45,8 @@ impl Outbox for SqliteStore {
             .await
     }
 
-    async fn report_undelivered(&self, alerts: Vec<UndeliveredReport>) -> Result<u64, StoreError> {
-        self.write(delivery_checks::Alerts(alerts)).await
+    async fn report_undelivered(&self, reports: Vec<UndeliveredReport>) -> Result<u64, StoreError> {
+        self.write(delivery_checks::Reports(reports)).await
     }
 
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError> {
@@ -63,6 +63,12 @@ impl Outbox for SqliteStore {
 
     async fn trim(&self, keep: OutboxRetention, now: i64) -> Result<OutboxTrimmed, StoreError> {
         let mut total = OutboxTrimmed::default();
+        if !self
+            .read(move |conn| maintenance::needs_trim(conn, keep, now))
+            .await?
+        {
+            return Ok(total);
+        }
         loop {
             let (removed, more) = self.write(maintenance::Trim { keep, now }).await?;
             total.settled += removed.settled;

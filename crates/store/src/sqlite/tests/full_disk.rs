@@ -10,7 +10,8 @@ use crate::{
     sqlite::{SqliteStore, open},
 };
 
-/// Fills the disk, checks that reads go on and that a failed send leaves no trace, makes room, and sends again.
+/// Fills the disk, checks that reads go on and that a failed send leaves no trace, makes room, and sends
+/// again.
 async fn fill_and_free(store: &SqliteStore, room: RoomId, make_room: impl AsyncFnOnce()) {
     let body = format!("\"{}\"", "x".repeat(8_000));
     let mut kept = 0;

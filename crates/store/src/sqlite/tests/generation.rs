@@ -59,7 +59,7 @@ impl File {
         self.0.path().join(name)
     }
 
-    /// What is said beside the database.
+    /// Content of the watermark file.
     fn recorded(&self) -> WatermarkFile {
         let Found::Intact(content) = watermark_file::read(&self.watermark()).unwrap() else {
             panic!("nothing whole is beside the database");
@@ -174,7 +174,7 @@ async fn a_copy_made_while_the_log_was_in_use_gets_new_epochs() {
 }
 
 #[tokio::test]
-async fn a_folder_put_back_as_a_whole_gets_new_epochs() {
+async fn a_restored_folder_gets_new_epochs() {
     let file = File::new();
     let before = file.three_entries().await;
     let (database, beside) = (file.aside("backup"), file.aside("backup-watermark"));
@@ -189,7 +189,7 @@ async fn a_folder_put_back_as_a_whole_gets_new_epochs() {
 }
 
 #[tokio::test]
-async fn without_the_file_beside_it_a_log_gets_new_epochs() {
+async fn a_missing_watermark_file_gives_new_epochs() {
     for damage in [
         (|path| fs::remove_file(path).unwrap()) as fn(PathBuf),
         |path| fs::write(path, "").unwrap(),
@@ -204,7 +204,7 @@ async fn without_the_file_beside_it_a_log_gets_new_epochs() {
 }
 
 #[tokio::test]
-async fn a_copy_from_before_there_were_lives_gets_new_epochs() {
+async fn a_copy_from_before_the_first_start_gets_new_epochs() {
     let file = File::new();
     let before = file.three_entries().await;
     sql(&file.database(), "UPDATE log_head SET generation = ''");
@@ -218,7 +218,7 @@ async fn a_copy_from_before_there_were_lives_gets_new_epochs() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_taken_up_again_keeps_its_epochs_and_sessions() {
+async fn a_restart_keeps_epochs_and_sessions() {
     let file = File::new();
     let before = file.three_entries().await;
     let generations = file.recorded().generations;
@@ -242,7 +242,7 @@ async fn a_log_that_is_taken_up_again_keeps_its_epochs_and_sessions() {
 }
 
 #[tokio::test]
-async fn dying_between_two_steps_is_no_restore() {
+async fn a_crash_between_two_steps_is_no_restore() {
     let file = File::new();
     let before = file.three_entries().await;
     let recorded = file.recorded();
@@ -299,7 +299,7 @@ async fn a_guest_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_noted_ends_no_log_but_a_restored_one() {
+async fn an_unwritable_watermark_file_stops_only_restored_logs() {
     let file = File::new();
     let before = file.three_entries().await;
     let recorded = file.recorded();

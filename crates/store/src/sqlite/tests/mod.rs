@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::{SqliteStore, batch::Batch, open, writer::Write};
 use crate::{
     Appended, EntryKind, Log as _, NewEntry, Options, Outage, Page, Range, Retention, RoomId, Rooms as _,
-    Store, StoreError, contract::Harness,
+    SchemaState, Store, StoreError, contract::Harness,
 };
 
 /// One file in a folder of its own.
@@ -45,6 +45,7 @@ impl Harness for File {
     }
 }
 
+mod erasure;
 mod full_disk;
 mod generation;
 
@@ -65,6 +66,7 @@ fn message(room: RoomId, body: &str) -> NewEntry {
         body: body.into(),
         mentions: Vec::new(),
         at: 1,
+        replacement: None,
     }
 }
 
@@ -108,7 +110,7 @@ fn hold() -> (impl Write<Answer = ()>, Hold) {
 }
 
 #[tokio::test]
-async fn a_write_that_sqlite_refuses_harms_no_other_of_its_batch() {
+async fn a_failing_write_does_not_affect_the_others_of_its_batch() {
     let file = File::new();
     let store = file.store();
     let room = room(&store).await;
@@ -169,7 +171,7 @@ async fn a_full_queue_answers_busy_and_takes_no_more() {
 }
 
 #[tokio::test]
-async fn what_is_no_longer_kept_leaves_the_file() {
+async fn expired_entries_leave_the_file() {
     let file = File::new();
     let options = Options {
         retention: Retention {
@@ -252,7 +254,7 @@ async fn a_new_folder_is_for_its_owner_alone() {
 }
 
 #[test]
-fn what_cannot_be_opened_says_what_to_do() {
+fn errors_of_opening_say_what_to_do() {
     let folder = TempDir::new().unwrap();
     let not_a_database = folder.path().join("notes.txt");
     std::fs::write(
@@ -302,13 +304,45 @@ async fn a_file_of_a_newer_version_is_refused() {
     drop(conn);
     let refused = open(&file.path(), Options::default()).err();
     assert!(
-        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("newer version")),
+        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("has schema 99, this version supports up to 1")),
         "{refused:?}"
     );
 }
 
+#[tokio::test]
+async fn a_guest_creates_nothing() {
+    let file = File::new();
+    let url = format!("sqlite:{}", file.path());
+    let guest = || {
+        let options = Options {
+            guest: true,
+            ..Options::default()
+        };
+        open(&file.path(), options).map(drop)
+    };
+    let missing =
+        |opened| matches!(opened, Err(StoreError::Setup(text)) if text.contains("no store at store.url yet"));
+    assert!(missing(guest()));
+    assert!(matches!(crate::new_epochs(&url), Err(StoreError::Setup(_))));
+    assert_eq!(crate::schema_state(&url), Ok(SchemaState::Missing));
+    assert_eq!(file.0.path().read_dir().unwrap().count(), 0, "no file, no folder");
+    // An empty file is an empty database to SQLite.
+    std::fs::create_dir(Path::new(&file.path()).parent().unwrap()).unwrap();
+    std::fs::write(file.path(), "").unwrap();
+    assert!(missing(guest()));
+    let conn = Connection::open(file.path()).unwrap();
+    let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
+        row.get::<_, i64>(0)
+    });
+    assert_eq!(tables, Ok(0));
+    drop(conn);
+    file.store().close().await;
+    assert_eq!(crate::schema_state(&url), Ok(SchemaState::Current { version: 1 }));
+    assert_eq!(guest(), Ok(()));
+}
+
 #[test]
-fn the_figures_say_what_happened() {
+fn metrics_count_commits_and_errors() {
     let recorder = DebuggingRecorder::new();
     let file = File::new();
     let store = metrics::with_local_recorder(&recorder, || file.store());
