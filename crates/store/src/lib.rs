@@ -1,7 +1,7 @@
 //! The durable log: rooms with their entries and members, users, notifications and sessions.
 //!
-//! [`Store`] is the interface of both databases, and [`open`] picks one by the scheme of a URL. The store does not read the
-//! bodies of entries. Only this crate knows SQL.
+//! [`Store`] is the interface of both databases, and [`open`] picks one by the scheme of a URL. The store
+//! does not read the bodies of entries. Only this crate knows SQL.
 //!
 //! | module | content |
 //! |---|---|

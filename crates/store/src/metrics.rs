@@ -1,4 +1,4 @@
-//! The figures the store reports. Handles are made once, at the start.
+//! The metrics of a store. Their handles are made once, when it opens.
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
@@ -34,7 +34,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a call that was answered with an error.
+    /// Counts a call that failed.
     pub(crate) fn failed(&self, error: &StoreError) {
         match error {
             StoreError::Unavailable(Outage::DiskFull) => &self.disk_full,
@@ -49,7 +49,7 @@ impl Metrics {
     }
 }
 
-/// A count as a figure.
+/// A count as a metric takes it.
 pub(crate) fn to_f64(count: usize) -> f64 {
     u32::try_from(count).unwrap_or(u32::MAX).into()
 }

@@ -2,8 +2,8 @@
 
 use crate::{ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind};
 
-/// A sequence number or position as a column holds it. Columns are signed, so a number beyond their range, which only a
-/// client can make up, becomes the largest one.
+/// A sequence number or position as a column holds it. Columns are signed, so a number beyond their range,
+/// which only a client can make up, becomes the largest one.
 pub(crate) fn column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,5 @@
-//! Bugs planted on purpose, to prove that the torture program finds bugs of their kind. Each has one hook in the code
-//! that it breaks. Nothing of this is compiled without the feature `planted-bugs`.
+//! Bugs planted on purpose, to prove that the torture program finds bugs of their kind. Each has one hook
+//! in the code that it breaks. Nothing of this is compiled without the feature `planted-bugs`.
 
 use std::{collections::HashSet, sync::LazyLock};
 

@@ -1,5 +1,5 @@
-//! The longest wait for an answer of PostgreSQL. The server cancels slow statements itself; this limit covers a frozen
-//! server and a dead connection, which cancel nothing.
+//! The longest wait for an answer of PostgreSQL. The server cancels slow statements itself; this limit
+//! covers a frozen server and a dead connection, which cancel nothing.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A connection in use. Each statement is prepared once for each connection; several can be sent at once and cost one trip.
+//! A connection in use. Each connection prepares a statement once; statements sent together cost one round
+//! trip.
 
 use std::{
     pin::Pin,
@@ -25,7 +26,7 @@ use crate::{
 
 pub(super) type Param = Box<dyn ToSql + Sync + Send>;
 
-/// A statement with its values, to be sent with others.
+/// A statement with its parameters, to be sent with others.
 pub(super) struct Step {
     sql: &'static str,
     params: Vec<Param>,
@@ -57,18 +58,18 @@ impl Step {
     }
 }
 
-/// A connection from the pool. It goes back there if it is as it was; one that is in the midst of something is closed, and
-/// with it ends what it was at.
+/// A connection from the pool. It returns there when dropped. If it awaits an answer or has an open
+/// transaction, it is closed instead, which rolls the transaction back.
 pub(super) struct Conn {
     object: Option<Object>,
-    /// Given back after it.
+    /// Returned after the connection.
     _permit: OwnedSemaphorePermit,
     answer_timeout: AnswerTimeout,
-    /// Whether an answer is awaited.
+    /// True while an answer is awaited.
     waiting: AtomicBool,
-    /// Whether a transaction is open.
+    /// True while a transaction is open.
     open: AtomicBool,
-    /// Whether a snapshot is to be begun along with the next statement.
+    /// True if the next statement begins a snapshot.
     snapshot: AtomicBool,
 }
 
@@ -91,19 +92,20 @@ impl Conn {
             .ok_or_else(|| StoreError::Internal("a connection is used after its end".into()).into())
     }
 
-    /// Compares what the database says of the log with what this node knows.
+    /// Compares the state of the log in the database with the state that this node knows.
     pub(super) async fn verify(&self, log_state: &LogState) -> Result<(), Failure> {
         self.alone(log_state.verify(self.client()?, self.answer_timeout))
             .await
     }
 
-    /// The node is over.
+    /// Notes that this node has ended.
     pub(super) async fn end_node(&self, log_state: &LogState) -> Result<(), Failure> {
         self.alone(nodes::end(self.client()?, log_state.node(), self.answer_timeout))
             .await
     }
 
-    /// Something that uses the connection by itself, with a deadline for each of its statements. The connection is closed if that does not succeed.
+    /// Runs work that uses the client directly, with a deadline for each statement. If it fails the
+    /// connection is closed.
     async fn alone<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         self.waiting.store(true, Ordering::Relaxed);
         let done = work.await?;
@@ -121,7 +123,7 @@ impl Conn {
         self.run(step.sql, &params).await
     }
 
-    /// Waits for the server, but not for ever.
+    /// Waits for an answer, with the deadline for one.
     async fn within<T>(
         &self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -139,7 +141,7 @@ impl Conn {
         let statement = self.within(client.prepare_cached(sql)).await?;
         if self.snapshot.swap(false, Ordering::Relaxed) {
             self.open.store(true, Ordering::Relaxed);
-            // One trip for both: what is polled first is sent first.
+            // One round trip for both: the future that is polled first is sent first.
             let begin = client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
             let both = async { tokio::try_join!(biased; begin, client.query(&statement, params)) };
             return self.within(both).await.map(|((), rows)| rows);
@@ -155,7 +157,7 @@ impl Conn {
         Ok(self.rows(sql, params).await?.pop())
     }
 
-    /// The one row of a query that always has one.
+    /// The row of a query that always has exactly one.
     pub(super) async fn one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, Failure> {
         let row = self.row(sql, params).await?;
         row.ok_or_else(|| StoreError::Internal(format!("no row for {sql}")).into())
@@ -185,12 +187,12 @@ impl Conn {
         Ok(())
     }
 
-    /// What is read from now on is of one state of the database, that of the first read.
+    /// From the next read on, all reads see one state of the database.
     pub(super) fn begin_snapshot(&self) {
         self.snapshot.store(true, Ordering::Relaxed);
     }
 
-    /// The snapshot is done with. Nobody waits for that: what comes next on this connection comes behind it.
+    /// Ends the snapshot without waiting: later statements on this connection are sent after it.
     pub(super) fn end_snapshot(&self) -> Result<(), Failure> {
         self.snapshot.store(false, Ordering::Relaxed);
         if self.open.swap(false, Ordering::Relaxed) {
@@ -199,8 +201,8 @@ impl Conn {
         Ok(())
     }
 
-    /// Sends all steps at once, in their order, and answers the rows of each; or the first error. The first steps may
-    /// begin a transaction, which stays open unless the last one ends it.
+    /// Sends all steps at once, in their order, and answers the rows of each, or the first error. If a step
+    /// begins a transaction, it stays open unless the last step ends it.
     pub(super) async fn send(&self, steps: &[Step]) -> Result<Vec<Vec<Row>>, Failure> {
         let client = self.client()?;
         let mut statements = Vec::with_capacity(steps.len());
@@ -233,14 +235,14 @@ impl Drop for Conn {
     fn drop(&mut self) {
         let Some(object) = self.object.take() else { return };
         if *self.waiting.get_mut() || *self.open.get_mut() {
-            // Not to be lent to others.
+            // Closed, not returned to the pool.
             drop(Object::take(object));
         }
     }
 }
 
-/// Polls all, always in their order, until all have ended. Answers all results, or the first error by place: those behind
-/// it only say that the transaction failed.
+/// Polls all queries, always in their order, until all have ended. Answers all results, or the error of the
+/// first query that failed: the errors after it only say that the transaction is aborted.
 async fn in_order<T>(
     queries: Vec<impl Future<Output = Result<T, tokio_postgres::Error>>>,
 ) -> Result<Vec<T>, tokio_postgres::Error> {

@@ -1,5 +1,5 @@
-//! Permits of a connection pool. If PostgreSQL refuses a connection, the pool shrinks for some seconds and callers wait
-//! for the connections it has instead of retrying.
+//! Permits of a connection pool. If PostgreSQL refuses a connection, the pool shrinks for some seconds and
+//! callers wait for the connections it has instead of retrying.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Entries as they are now: what was appended, with what became of it since.
+//! Entries in their present state: with their edits, deletions and reactions.
 
 use std::collections::HashMap;
 
@@ -11,23 +11,23 @@ use super::{
 };
 use crate::{Edit, Entry, MessageState, REACTING_USERS, Reactions, RoomId};
 
-/// What [`entry`] reads of entry `e`.
+/// The columns of entry `e` that [`entry`] reads.
 pub(super) const COLUMNS: &str = "e.seq, e.kind, e.target, e.at, e.user_id, e.client_id, e.user_name, e.body,
     coalesce(s.deleted, 0) = 1, x.body, x.at,
     e.kind = 0 AND EXISTS (SELECT 1 FROM reaction_counts c WHERE c.room_id = e.room_id AND c.seq = e.seq)";
 
-/// What [`COLUMNS`] need beside `entries e`.
+/// The joins that [`COLUMNS`] need besides `entries e`.
 pub(super) const STATE: &str = "LEFT JOIN message_states s ON s.room_id = e.room_id AND s.seq = e.seq
     LEFT JOIN entries x ON x.room_id = s.room_id AND x.seq = s.edit_seq";
 
-/// An entry, and whether it has reactions, which are yet to be filled in.
+/// An entry, and whether [`fill`] must add reactions.
 pub(super) struct Found {
     pub(super) room: RoomId,
     pub(super) entry: Entry,
     reacted: bool,
 }
 
-/// The [`COLUMNS`] of a row from column `at` on; `None` if there is no entry in it.
+/// Reads the [`COLUMNS`] of a row, beginning with column `at`; `None` if they hold no entry.
 pub(super) fn entry(row: &Row, at: usize, room: RoomId) -> Result<Option<Found>, Failure> {
     let Some(seq) = row.opt_num(at)? else {
         return Ok(None);
@@ -61,7 +61,7 @@ pub(super) fn entry(row: &Row, at: usize, room: RoomId) -> Result<Option<Found>,
     }))
 }
 
-/// The entry `seq`, if it is kept.
+/// The entry `seq`; `None` if it is not kept.
 pub(super) async fn get(conn: &Conn, room: RoomId, seq: u64) -> Result<Option<Entry>, Failure> {
     let sql = format!(
         "SELECT {COLUMNS} FROM entries e {STATE} WHERE e.room_id = $1 AND e.seq = $2
@@ -76,7 +76,7 @@ pub(super) async fn get(conn: &Conn, room: RoomId, seq: u64) -> Result<Option<En
     Ok(found.pop().map(|found| found.entry))
 }
 
-/// Fills in reactions, in one query for all entries; most pages have none.
+/// Adds the reactions of all entries, in one query. Most pages have none.
 pub(super) async fn fill(conn: &Conn, found: &mut [Found]) -> Result<(), Failure> {
     let sql = format!(
         "SELECT c.room_id, c.seq, c.emoji, c.users, ARRAY(SELECT r.user_id FROM reactions r

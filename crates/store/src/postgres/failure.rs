@@ -1,4 +1,4 @@
-//! Which of PostgreSQL's errors pass by themselves, and which don't.
+//! PostgreSQL's errors as errors of the store: transient or not.
 
 use std::error::Error as _;
 
@@ -7,7 +7,8 @@ use tokio_postgres::{Error, error::SqlState};
 
 use crate::{Outage, StoreError};
 
-/// A [`StoreError`] that comes of the driver's errors by `?`, without making the driver part of the crate's face.
+/// A [`StoreError`] to which `?` converts the driver's errors. Private, so that the driver is not part of
+/// the API.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) StoreError);
 
@@ -40,7 +41,8 @@ impl From<PoolError> for Failure {
         Self(match error {
             PoolError::Timeout(TimeoutType::Wait) => Outage::Busy.into(),
             PoolError::Timeout(_) => Outage::Connection("no connection to PostgreSQL in time".into()).into(),
-            // What it refuses while the node runs, such as a user whose password is being changed, it may take again.
+            // A refusal while the node runs may be transient, for example while the password is being
+            // changed.
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 match connecting(&error) {
                     StoreError::Setup(text) => Outage::Connection(text).into(),
@@ -56,18 +58,19 @@ impl From<PoolError> for Failure {
     }
 }
 
-/// Whether the server said it, and so is there and knows what it did.
+/// True if the server sent this error, so that the outcome of the statement is known.
 pub(super) fn is_answer(error: &Error) -> bool {
-    // An administrator's end of the connection is told as an error, but it is the last that is told.
+    // The server also reports that it ends the connection as an error, but the connection is unusable after
+    // it.
     error.as_db_error().is_some() && !error.is_closed() && !ends_connection(error)
 }
 
-/// Whether the server refuses to be connected to once more.
+/// True if the server refuses further connections.
 pub(super) fn is_full(error: &Error) -> bool {
     error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
 }
 
-/// What then is told.
+/// The outage for such a refusal.
 fn few(said: &str) -> Outage {
     Outage::Connection(format!(
         "PostgreSQL takes no more connections; raise its max_connections or the CONNECTION LIMIT of user or database, or \
@@ -84,7 +87,8 @@ fn ends_connection(error: &Error) -> bool {
 
 pub(super) fn from_postgres(error: &Error) -> StoreError {
     let Some(code) = error.code() else {
-        // Values that don't fit their columns are a fault of ours; all else without a code is the line.
+        // A value that does not fit its column is a bug; every other error without a code is about the
+        // connection.
         let text = full(error);
         return if error.is_closed()
             || error
@@ -103,11 +107,11 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
         return few(&full(error)).into();
     }
     match &code.code()[..2] {
-        // Too much at once; a lock, or the answer, took too long; a deadlock was resolved.
+        // Out of resources, a lock or statement timeout, or a deadlock.
         "53" | "40" | "55" => Outage::Busy.into(),
         _ if *code == SqlState::QUERY_CANCELED => Outage::Busy.into(),
         "58" => Outage::Io(full(error)).into(),
-        // The line; the server stops, starts, or was told to let us go; or it takes no writes any more.
+        // A failed connection, a server that starts or stops, or one that accepts no writes any more.
         "08" | "57" => Outage::Connection(full(error)).into(),
         _ if ends_connection(error) || *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
             Outage::Connection(full(error)).into()
@@ -116,7 +120,7 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
     }
 }
 
-/// Of an error while connecting: what the server refused for good says what to change.
+/// The error of a failed connection attempt. If a retry cannot help, it says what to change.
 pub(super) fn connecting(error: &Error) -> StoreError {
     match error.code().map(|code| &code.code()[..2]) {
         Some("28") => StoreError::Setup(format!(
@@ -136,7 +140,7 @@ pub(super) fn connecting(error: &Error) -> StoreError {
     }
 }
 
-/// Why the schema could not be brought up to date, and what to do about it. The driver's error lies somewhere below.
+/// The error of a failed migration, and what to do about it. The driver's error is among its sources.
 pub(super) fn migrating(error: &(dyn std::error::Error + 'static)) -> StoreError {
     let mut cause = Some(error);
     let said = loop {
@@ -161,7 +165,7 @@ pub(super) fn migrating(error: &(dyn std::error::Error + 'static)) -> StoreError
     )
 }
 
-/// With its causes, which the driver keeps apart. None of them holds a password.
+/// The error with its sources, which the driver does not print. None of them contains a password.
 fn full(error: &Error) -> String {
     if let Some(said) = error.as_db_error() {
         return format!("{} ({})", said.message(), said.code().code());

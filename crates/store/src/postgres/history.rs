@@ -20,8 +20,8 @@ pub(super) async fn page(
     } else {
         ("", "ASC")
     };
-    // One row without an entry tells of a room where there is none in the range. Where bodies alone fill the page, no more is
-    // fetched: it would be thrown away, and a page of long texts is a few rows of hundreds. `found` counts them all.
+    // A room without an entry in the range yields one row without an entry. Once bodies fill the page, the
+    // query returns no more rows: a page of long texts has few of them. `found` counts all.
     let sql = format!(
         "SELECT r.first, r.head, e.* FROM rooms r LEFT JOIN LATERAL (
             SELECT e.found, {COLUMNS} FROM (
@@ -36,7 +36,7 @@ pub(super) async fn page(
     );
     let span = page.range.span();
     conn.begin_snapshot();
-    // One more than wanted, to see whether there is one.
+    // One more than asked for, to find out whether there are more.
     let limit = i64::from(page.limit) + 1;
     let rows = conn
         .rows(

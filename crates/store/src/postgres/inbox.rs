@@ -1,4 +1,4 @@
-//! A user's rooms, the latest first.
+//! A user's inbox: their rooms, the latest first.
 
 use tokio_postgres::Row;
 
@@ -19,7 +19,7 @@ pub(super) async fn page(
     after: Option<InboxCursor>,
     max_bytes: usize,
 ) -> Result<Inbox, Failure> {
-    // The rooms of the page first: only of those is looked for what is unread.
+    // The rooms of the page come first: unread messages are counted for these only.
     let sql = format!(
         "WITH page AS MATERIALIZED (
             SELECT r.id FROM members m JOIN rooms r ON r.id = m.room_id
@@ -61,7 +61,7 @@ pub(super) async fn page(
     Ok(Inbox { rooms, more: false })
 }
 
-/// A row, and its last message apart.
+/// A row, and its last message.
 fn read(row: &Row) -> Result<(InboxRow, Option<Found>), Failure> {
     let room = rooms::room(row)?;
     let last = entries::entry(row, 18, room.id)?;

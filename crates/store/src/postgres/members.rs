@@ -1,4 +1,4 @@
-//! Membership, the marks of what was read and delivered, and what is unread.
+//! [`Members`] for PostgreSQL: memberships, read and delivered marks, unread counts.
 
 use async_trait::async_trait;
 use tokio_postgres::Row;
@@ -15,12 +15,12 @@ use crate::{
     RoomRow, StoreError, Unread, numbers::Numbered as _,
 };
 
-/// What [`member`] reads.
+/// The columns that [`member`] reads.
 pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role,
     m.membership";
 
-/// What member `m` of room `r` has not read: messages by others, still kept and not deleted, beyond their mark. Touches as
-/// many rows as lie beyond it.
+/// Counts the unread messages and mentions of member `m` of room `r`: messages by others beyond the read
+/// mark that are kept and not deleted. Reads as many rows as lie beyond the mark.
 pub(super) const UNREAD: &str = "(SELECT count(*) FROM entries e WHERE e.room_id = r.id
             AND e.seq >= greatest(r.first, m.read_seq + 1) AND e.kind = 0 AND e.user_id <> m.user_id)
         - (SELECT count(*) FROM message_states s WHERE s.room_id = r.id
@@ -28,7 +28,7 @@ pub(super) const UNREAD: &str = "(SELECT count(*) FROM entries e WHERE e.room_id
         (SELECT count(*) FROM mentions o WHERE o.room_id = r.id
             AND o.seq >= greatest(r.first, m.read_seq + 1) AND o.user_id = m.user_id)";
 
-/// The [`COLUMNS`] of a row from column `at` on.
+/// Reads the [`COLUMNS`] of a row, beginning with column `at`.
 pub(super) fn member(row: &Row, at: usize) -> Result<Member, Failure> {
     Ok(Member {
         user_id: row.text(at)?,
@@ -41,7 +41,7 @@ pub(super) fn member(row: &Row, at: usize) -> Result<Member, Failure> {
     })
 }
 
-/// The counts of [`UNREAD`] from column `at` on.
+/// Reads the counts of [`UNREAD`], beginning with column `at`.
 pub(super) fn unread_counts(row: &Row, at: usize) -> Result<Unread, Failure> {
     Ok(Unread {
         messages: row.num(at)?,
@@ -49,7 +49,7 @@ pub(super) fn unread_counts(row: &Row, at: usize) -> Result<Unread, Failure> {
     })
 }
 
-/// The user's membership, if it is active.
+/// The user's active membership.
 pub(super) async fn active(conn: &Conn, room: RoomId, user: &str) -> Result<Option<Member>, Failure> {
     let sql =
         format!("SELECT {COLUMNS} FROM members m WHERE m.room_id = $1 AND m.user_id = $2 AND m.active = 1");
@@ -57,7 +57,7 @@ pub(super) async fn active(conn: &Conn, room: RoomId, user: &str) -> Result<Opti
     row.map(|row| member(&row, 0)).transpose()
 }
 
-/// In the order of their ids.
+/// The members in the order of their ids.
 pub(super) async fn all(
     conn: &Conn,
     room: RoomId,
@@ -91,7 +91,7 @@ pub(super) async fn unread(conn: &Conn, room: RoomId, user: &str) -> Result<Opti
     row.map(|row| unread_counts(&row, 0)).transpose()
 }
 
-/// The room and the user's membership, of those who come back after a reconnect: they cost no commit.
+/// The room and the user's membership. Most joins follow a reconnect: for a member they cost no commit.
 pub(super) async fn rejoin(conn: &Conn, room: RoomId, user: &str) -> Result<Option<Joined>, Failure> {
     let sql = format!(
         "SELECT {}, {COLUMNS} FROM members m JOIN rooms r ON r.id = m.room_id
@@ -109,12 +109,12 @@ pub(super) async fn rejoin(conn: &Conn, room: RoomId, user: &str) -> Result<Opti
     row.map(joined).transpose()
 }
 
-/// How a user comes into a room.
+/// How a user becomes a member.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entrance {
-    /// By themselves: not into a private room.
+    /// The user joins, which a private room does not allow.
     Joins,
-    /// Somebody who may puts them there, with this role or the one they have.
+    /// The backend puts them there, with this role or the one they have.
     IsPut(Option<Role>),
 }
 
@@ -130,7 +130,7 @@ pub(super) async fn join(
         ON CONFLICT (room_id, user_id) DO UPDATE
         SET active = 1, joined_at = excluded.joined_at, membership = m.membership + 1 WHERE m.active = 0";
     const ROLE: &str = "UPDATE members SET role = $3 WHERE room_id = $1 AND user_id = $2";
-    // It can't be removed meanwhile, nor its kind be changed; and it waits for nobody who appends.
+    // This lock keeps the room from being deleted or changed, and does not wait for appends.
     const ROOM: &str = "SELECT r.kind FROM rooms r WHERE r.id = $1 FOR KEY SHARE";
     let user_id = text(user);
     conn.begin().await?;
@@ -154,14 +154,14 @@ pub(super) async fn leave(conn: &Conn, room: RoomId, user: &str) -> Result<bool,
     Ok(conn.run(SQL, &[&room, &text(user)]).await? == 1)
 }
 
-/// A user's mark in a room, up to an entry or to the room's head if that is lower.
+/// Where to move a user's mark in a room: to `seq`, or to the room's head if that is lower.
 pub(super) struct Mark<'a> {
     pub(super) room: RoomId,
     pub(super) user: &'a str,
     pub(super) seq: u64,
 }
 
-/// Where a mark stands, and whether it was moved there just now.
+/// A mark, and whether this call moved it.
 pub(super) struct Moved {
     pub(super) mark: u64,
     pub(super) advanced: bool,
@@ -205,7 +205,7 @@ pub(super) async fn mark_delivered(
     }))
 }
 
-/// With a transaction only where a moved mark has more to change.
+/// Uses a transaction only if a moved mark changes other rows too.
 async fn move_mark(
     conn: &Conn,
     mark: &Mark<'_>,
@@ -279,7 +279,12 @@ impl Members for PostgresStore {
     }
 
     async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
-        self.counted(self.gathered.rooms_of_users.ask((user.to_owned(), limit)).await)
+        self.counted(
+            self.batched_calls
+                .rooms_of_users
+                .ask((user.to_owned(), limit))
+                .await,
+        )
     }
 
     async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError> {

@@ -1,30 +1,30 @@
-//! The engine for several nodes: one PostgreSQL database, to which each node appends in flights; all else is short
-//! transactions on a pool, whose commits the database groups.
+//! The store for several nodes: one PostgreSQL database. Each node appends in batches on a connection of
+//! its own; every other call is a short transaction on a pool.
 //!
 //! | file | what |
 //! |---|---|
-//! | `url`, `tls`, `pool`, `permits`, `conn`, `answer_timeout` | how connections are made, lent and used, and for how long is waited for an answer |
-//! | `schema` | the schema, and what the server must be like |
-//! | `generation`, `nodes` | whether the log was restored; which nodes live |
-//! | `append/` | the order of all entries: numbering and storing them |
-//! | `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | the statements of their noun |
-//! | `entries`, `history`, `inbox`, `positions` | entries as they are now, and pages of them |
-//! | `recovery`, `sessions` | sessions that may be taken up again |
-//! | `notifications` | users' notifications, and what their devices were given |
-//! | `batcher`, `gathered` | calls that go to the database together |
-//! | `outbox/` | records for sinks outside |
-//! | `value`, `failure` | values, errors |
+//! | `url`, `tls`, `pool`, `connection_permits`, `conn`, `answer_timeout` | connections: how they are made, shared and used |
+//! | `schema` | the schema, and the requirements on the server |
+//! | `generation`, `nodes` | whether the database was restored; which nodes are alive |
+//! | `log`, `append/`, `retention` | the log: appends and what is kept |
+//! | `rooms`, `members`, `users`, `revocations`, `probe` | the statements of a noun |
+//! | `entries`, `history`, `inbox`, `positions` | entries in their present state, and pages of them |
+//! | `recovery`, `sessions` | sessions that clients can resume |
+//! | `notifications` | users' notifications, and how far their devices have received them |
+//! | `batcher`, `batched_calls` | calls that go to the database together |
+//! | `outbox/` | records for webhooks and streams |
+//! | `value`, `failure` | column values, errors |
 //!
-//! Locks are taken in one order everywhere: the order of the log, then rooms by id, then what belongs to them.
+//! Lock order everywhere: the log, then rooms by id, then the rows that belong to them.
 
 mod answer_timeout;
 mod append;
+mod batched_calls;
 mod batcher;
 mod conn;
 mod connection_permits;
 mod entries;
 pub(crate) mod failure;
-mod gathered;
 mod generation;
 mod history;
 mod inbox;
@@ -56,9 +56,9 @@ use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 use self::{
     append::Appender,
+    batched_calls::BatchedCalls,
     conn::Conn,
     failure::Failure,
-    gathered::Gathered,
     generation::{LogState, OpenNode},
     pool::{Connector, Pool},
 };
@@ -68,24 +68,25 @@ use crate::{Options, Outbox, Retention, RoomId, Store, StoreError, metrics::Metr
 pub(crate) struct PostgresStore {
     shared: Arc<Shared>,
     appender: Appender,
-    gathered: Gathered,
-    /// Told of each commit that wrote to the outbox.
+    batched_calls: BatchedCalls,
+    /// Notified of each commit that wrote to the outbox.
     recorded: watch::Sender<()>,
     beat: Option<JoinHandle<()>>,
     _threads: Threads,
 }
 
-/// What the store's tasks have, too.
+/// The part that the store shares with its tasks.
 struct Shared {
     pool: Pool,
-    /// One connection that says that this node lives: however much work waits for the others, that does not wait.
+    /// One connection for heartbeats, which must not wait behind other work.
     heartbeat_pool: Pool,
     log_state: Arc<LogState>,
     options: Options,
     metrics: Arc<Metrics>,
 }
 
-/// The store's own runtime: connections are driven on it whoever asks, and it can be waited for from wherever it is opened.
+/// The store's own runtime. It drives the connections whichever runtime a call comes from, and lets
+/// [`open`] block.
 struct Threads(Option<Runtime>);
 
 impl Threads {
@@ -95,11 +96,13 @@ impl Threads {
             .thread_name("store-postgres")
             .enable_all()
             .build();
-        let runtime = runtime.map_err(|error| StoreError::Setup(format!("cannot start threads: {error}")))?;
+        let runtime = runtime.map_err(|error| {
+            StoreError::Setup(format!("failed to start the threads of the store: {error}"))
+        })?;
         Ok(Self(Some(runtime)))
     }
 
-    /// Runs something on them and waits, also where waiting is not for async code.
+    /// Runs work on the threads and blocks until it is done.
     fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -108,7 +111,7 @@ impl Threads {
         let runtime = self.0.as_ref().ok_or_else(ended)?;
         let (done, result) = std::sync::mpsc::sync_channel(1);
         runtime.spawn(async move {
-            // Whoever asked waits.
+            // The receiver waits below.
             let _ = done.send(work.await);
         });
         result.recv().map_err(|_| ended())?
@@ -117,7 +120,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // Without waiting, which async code must not.
+        // In the background, since async code must not block.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
@@ -127,16 +130,16 @@ impl Drop for Threads {
 /// Opens the database, see [`crate::open`].
 pub(crate) fn open(url: &str, options: Options) -> Result<PostgresStore, StoreError> {
     let threads = Threads::start()?;
-    // Here, since a recorder may be this thread's own.
+    // On this thread, since it may have a metrics recorder of its own.
     let metrics = Arc::new(Metrics::new());
     let (recorded, url) = (watch::Sender::new(()), url.to_owned());
     let told = recorded.clone();
-    let (shared, appender, gathered, beat) =
+    let (shared, appender, batched_calls, beat) =
         threads.run(async move { start(&url, options, metrics, told).await })?;
     Ok(PostgresStore {
         shared,
         appender,
-        gathered,
+        batched_calls,
         recorded,
         beat,
         _threads: threads,
@@ -148,7 +151,7 @@ async fn start(
     options: Options,
     metrics: Arc<Metrics>,
     recorded: watch::Sender<()>,
-) -> Result<(Arc<Shared>, Appender, Gathered, Option<JoinHandle<()>>), StoreError> {
+) -> Result<(Arc<Shared>, Appender, BatchedCalls, Option<JoinHandle<()>>), StoreError> {
     let connector = Connector::new(url, &options, tokio::runtime::Handle::current())?;
     let client = schema::prepare(&connector).await?;
     schema::refuse_half_migrated(&client, connector.answer_timeout()).await?;
@@ -176,23 +179,23 @@ async fn start(
         metrics,
         recorded,
     });
-    let beats = !shared.log_state.is_guest();
-    let beat = beats.then(|| tokio::spawn(nodes::beat(Arc::downgrade(&shared), limit)));
-    let gathered = Gathered::start(&shared);
-    Ok((shared, appender, gathered, beat))
+    let sends_heartbeats = !shared.log_state.is_guest();
+    let beat = sends_heartbeats.then(|| tokio::spawn(nodes::beat(Arc::downgrade(&shared), limit)));
+    let batched_calls = BatchedCalls::start(&shared);
+    Ok((shared, appender, batched_calls, beat))
 }
 
-/// Whether the URL can be meant, see [`crate::check_url`].
+/// See [`crate::check_url`].
 pub(crate) fn check_url(url: &str) -> Result<(), StoreError> {
     url::parse(url).map(drop)
 }
 
-/// Whether its certificates can be used, see [`crate::check_files`].
+/// See [`crate::check_files`].
 pub(crate) fn check_files(url: &str) -> Result<(), StoreError> {
     tls::connector(&url::parse(url)?.trust).map(drop)
 }
 
-/// Gives new epochs to the log, see [`crate::new_epochs`].
+/// See [`crate::new_epochs`].
 pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
     let (threads, url) = (Threads::start()?, url.to_owned());
     threads.run(async move {
@@ -217,14 +220,15 @@ impl PostgresStore {
         self.told(self.shared.pool.get().await)
     }
 
-    /// A caller's time, unless its clock is ahead of the database's: one node with a wrong clock must not take everybody's
-    /// history for old.
+    /// The caller's time, or the database's if that is earlier: a node whose clock is ahead must not delete
+    /// history.
     async fn no_later_than_database(&self, now: i64) -> Result<i64, StoreError> {
         let there = self.told(probe::clock(&self.conn().await?).await)?;
         Ok(now.min(there))
     }
 
-    /// Removes the history of a room that is to be removed, in bites: what follows then has little left to remove at once.
+    /// Deletes the history of a room in small commits, so that the deletion of the room itself deletes
+    /// little.
     async fn empty_room(&self, room: RoomId) -> Result<(), StoreError> {
         let limits = Retention {
             max_entries: u64::MAX,
@@ -238,7 +242,7 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// What a call came to, as its caller is told.
+    /// The result of a call as its caller gets it; counts failures.
     fn told<T>(&self, answer: Result<T, Failure>) -> Result<T, StoreError> {
         self.counted(answer.map_err(StoreError::from))
     }
@@ -276,7 +280,7 @@ impl Store for PostgresStore {
             && let Ok(conn) = self.shared.heartbeat_pool.get().await
             && let Err(error) = conn.end_node(&self.shared.log_state).await
         {
-            tracing::debug!(error = %error.0, "the database can't be told that this node ends; it will find out");
+            tracing::debug!(error = %error.0, "failed to sign off from the database, its row expires by itself");
         }
         self.shared.pool.close();
         self.shared.heartbeat_pool.close();
@@ -286,7 +290,7 @@ impl Store for PostgresStore {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        // Its tasks end a little later.
+        // The tasks end a little later.
         self.shared.log_state.release();
     }
 }

@@ -1,4 +1,5 @@
-//! How connections are made and lent: with every setting that the store relies on, and each looked at before its first use.
+//! The connection pool. New connections have every setting that the store relies on, and are verified
+//! before first use.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -24,21 +25,21 @@ use super::{
 };
 use crate::{Options, Outage, StoreError};
 
-/// How long a server may take to accept a connection, where the URL's `connect_timeout` does not say.
+/// The default limit for making a connection, if the URL has no `connect_timeout`.
 const CONNECTING: Duration = Duration::from_secs(5);
-/// A transaction that its node leaves alone for so long is ended by the server, so that its locks hold nobody up.
+/// The server ends a transaction that its node leaves idle for this long, to free its locks.
 const IDLE_MS: u32 = 2_000;
-/// What the answer may take beyond the server's own limit for a statement.
+/// How much longer than the server's own limit for a statement a node waits for its answer.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// Makes connections by the URL and the options.
+/// Makes connections as the URL and the options say.
 #[derive(Clone)]
 pub(crate) struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
-    /// Where connections are driven, whoever asks for them.
+    /// The runtime that drives the connections, whichever runtime a call comes from.
     runtime: Handle,
-    /// How long a connection may take to be made, with all that is said until it can be used.
+    /// The limit for making a connection, until it can be used.
     connecting: Duration,
     answer_timeout: AnswerTimeout,
 }
@@ -47,7 +48,8 @@ impl Connector {
     pub(crate) fn new(text: &str, options: &Options, runtime: Handle) -> Result<Self, StoreError> {
         let url::Url { mut config, trust } = url::parse(text)?;
         let limit = options.statement_timeout.as_millis().max(1);
-        // Set with the connection itself, so that there is no moment without them. A commit counts when it is on the disk.
+        // Settings of the startup packet, so that they apply from the first statement on. A commit returns
+        // when it is on the disk.
         let settings = format!(
             "{} -c synchronous_commit=on -c statement_timeout={limit} -c lock_timeout={limit} \
              -c idle_in_transaction_session_timeout={IDLE_MS} -c client_min_messages=warning",
@@ -56,11 +58,11 @@ impl Connector {
         config.options(settings.trim());
         let connect = *config.get_connect_timeout().unwrap_or(&CONNECTING);
         config.connect_timeout(connect);
-        // One of several hosts after the other.
+        // If there are several hosts, they are tried in order.
         let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
         let connecting = connect * u32::try_from(hosts).unwrap_or(u32::MAX) + SLACK;
         config.keepalives_idle(Duration::from_secs(30));
-        // A line that swallows what is sent is as good as cut.
+        // A connection that drops everything silently counts as cut.
         config.tcp_user_timeout(options.statement_timeout + SLACK);
         Ok(Self {
             config,
@@ -71,25 +73,25 @@ impl Connector {
         })
     }
 
-    /// A connection outside of any pool, for the schema. To be called on the store's own runtime.
+    /// A connection outside of any pool, for the schema. Must be called on the store's own runtime.
     pub(crate) async fn open_connection(&self) -> Result<Client, StoreError> {
-        // The driver's own limit is for the line: a server that stands still takes the line, and says nothing.
+        // The driver's own limit covers TCP only: a frozen server accepts a connection and does not answer.
         let connected = timeout(self.connecting, self.connect_now()).await;
         let connected =
             connected.map_err(|_| Outage::Connection("no connection to PostgreSQL in time".into()))?;
         let (client, driver) = connected.map_err(|error| connecting(&error))?;
-        // It ends with its client.
+        // The task ends with its client.
         drop(driver);
         Ok(client)
     }
 
-    /// How long the server may take for an answer.
+    /// The limit for one answer.
     pub(super) fn answer_timeout(&self) -> AnswerTimeout {
         self.answer_timeout
     }
 
     async fn connect_now(&self) -> Result<(Client, JoinHandle<()>), Error> {
-        // A socket in the file system is not encrypted, and needs no certificate.
+        // A Unix socket is not encrypted, and needs no certificate.
         if self.config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
             let (client, connection) = self.config.connect(NoTls).await?;
             return Ok((client, tokio::spawn(drive(connection))));
@@ -98,7 +100,7 @@ impl Connector {
         Ok((client, tokio::spawn(drive(connection))))
     }
 
-    /// Connections that are lent and taken back, `size` at most.
+    /// A pool of at most `size` connections.
     pub(super) fn pool(
         &self,
         size: usize,
@@ -112,7 +114,7 @@ impl Connector {
             ManagerConfig { recycling_method },
         );
         let timeouts = Timeouts {
-            // Who has a permit need not wait.
+            // The holder of a permit does not wait.
             wait: Some(options.queue_wait),
             create: Some(self.connecting),
             recycle: Some(SLACK),
@@ -121,7 +123,7 @@ impl Connector {
         let look = Hook::async_fn(move |client: &mut ClientWrapper, _| {
             let log_state = Arc::clone(&begun);
             Box::pin(async move {
-                // The pool has no limit for this, and lends the connection's place to nobody until it is done.
+                // The pool has no limit for this, and blocks the connection's slot until it is done.
                 settings(client, answer_timeout).await.map_err(refused)?;
                 log_state.verify(client, answer_timeout).await.map_err(refused)
             })
@@ -151,7 +153,7 @@ fn refused(Failure(error): Failure) -> HookError {
     HookError::Message(error.to_string().into())
 }
 
-/// A server may be set up to overrule what a client asks for.
+/// Fails if the server overrides the settings that the store asks for.
 async fn settings(client: &Client, answer_timeout: AnswerTimeout) -> Result<(), Failure> {
     let asked = client.query_one("SELECT current_setting('synchronous_commit')", &[]);
     let row = answer_timeout.wait(asked).await?;
@@ -171,22 +173,21 @@ impl Connect for Connector {
         _: &Config,
     ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
         let connector = self.clone();
-        // Whoever asks may run on a runtime that ends before the connection does, or that has no sockets.
+        // The caller's runtime may end before the connection, or have no I/O driver.
         let connecting = self.runtime.spawn(async move { connector.connect_now().await });
-        // It ends with whoever asks, whose place in the pool it is in. The pool's limit, that for a connection to be made, is
-        // its limit, too.
+        // The task ends with its caller. The pool's limit for making a connection applies to it too.
         let mut connecting = AbortOnDrop(connecting);
         Box::pin(async move {
             match (&mut connecting.0).await {
                 Ok(connected) => connected,
-                // The store's runtime is gone; whoever asks gives up in time.
+                // The store's runtime has ended; the caller times out.
                 Err(_) => std::future::pending().await,
             }
         })
     }
 }
 
-/// A task that nobody but its owner wants.
+/// A task that is aborted when its owner is dropped.
 struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {
@@ -201,22 +202,22 @@ where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection to PostgreSQL ended");
+        tracing::debug!(%error, "a connection to PostgreSQL failed");
     }
 }
 
-/// Connections that are lent.
+/// A pool of connections.
 pub(super) struct Pool {
     inner: Deadpool,
     log_state: Arc<LogState>,
     permits: ConnectionPermits,
-    /// How long a call waits for a connection, or for the next one if the server gives no more.
+    /// How long a call waits for a connection.
     queue_wait: Duration,
     answer_timeout: AnswerTimeout,
 }
 
 impl Pool {
-    /// Lends one, unless another database is in the place of the one that was begun with.
+    /// A connection. Fails if another database took the place of the one that was opened.
     pub(super) async fn get(&self) -> Result<Conn, Failure> {
         let deadline = Instant::now() + self.queue_wait;
         let mut refusal = None;
@@ -229,13 +230,13 @@ impl Pool {
             self.log_state.check_not_replaced()?;
             match self.inner.get().await {
                 Ok(object) => return Ok(Conn::new(object, permit, self.answer_timeout)),
-                // One of those that are open comes free in time, most likely.
+                // An open connection most likely becomes free in time.
                 Err(PoolError::Backend(error)) if is_full(&error) && self.inner.status().size > 0 => {
                     self.permits.refused(permit, Instant::now());
                     refusal = Some(PoolError::Backend(error).into());
                 }
                 Err(error) => {
-                    // The look at a new connection can't say it as what it is.
+                    // The verification of a new connection cannot return this error itself.
                     self.log_state.check_not_replaced()?;
                     return Err(error.into());
                 }
@@ -243,7 +244,7 @@ impl Pool {
         }
     }
 
-    /// Lends no more. Connections that are in use end when they come back.
+    /// Refuses later calls. Connections in use close when they return.
     pub(super) fn close(&self) {
         self.inner.close();
         self.permits.close();

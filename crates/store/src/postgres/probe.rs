@@ -1,8 +1,8 @@
-//! What a health check writes and reads.
+//! The row that health checks write and read.
 
 use super::{conn::Conn, failure::Failure, generation::LogState, value::Columns as _};
 
-/// Adds one beat, so that there is something to commit, and reads back which database it was.
+/// Increments the row, so that there is something to commit, and verifies the identity of the database.
 pub(super) async fn beat(conn: &Conn, log_state: &LogState) -> Result<(), Failure> {
     const SQL: &str = "UPDATE health_probe SET writes = writes + 1
         RETURNING (SELECT l.identity FROM log_head l WHERE l.id = 1)";
@@ -10,7 +10,7 @@ pub(super) async fn beat(conn: &Conn, log_state: &LogState) -> Result<(), Failur
     Ok(log_state.check_identity(&row.text(0)?)?)
 }
 
-/// The database's time, in milliseconds since 1970.
+/// The time by the database's clock, in milliseconds since 1970.
 pub(super) async fn clock(conn: &Conn) -> Result<i64, Failure> {
     const SQL: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
     let row = conn.row(SQL, &[]).await?;

@@ -1,4 +1,4 @@
-//! Removing what is too old or too much, in bites that hold a room's lock for a few milliseconds.
+//! Retention: deleting the entries beyond a limit, in small commits that lock a room for a few milliseconds.
 
 use super::{
     conn::{Conn, Step},
@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{Retention, RoomId, append};
 
-/// Entries one commit looks at and deletes at most.
-const BITE: u64 = 256;
+/// The most entries that one commit examines and deletes.
+const CHUNK: u64 = 256;
 
-/// Rooms after `after`, in the order of their ids, that have something to remove; a few at a time.
+/// The next rooms after `after`, by id, that exceed a limit; a few at a time.
 pub(super) async fn due(
     conn: &Conn,
     after: RoomId,
@@ -30,11 +30,11 @@ pub(super) async fn due(
 
 pub(super) struct Trimmed {
     pub(super) removed: u64,
-    /// Whether the room has more to remove.
+    /// True if the room has more to delete.
     pub(super) more: bool,
 }
 
-/// Removes a bite of one room's entries. Those from before `cutoff` are too old.
+/// Deletes up to a chunk of a room's entries. Entries from before `cutoff` are too old.
 pub(super) async fn trim(
     conn: &Conn,
     room: RoomId,
@@ -50,10 +50,10 @@ pub(super) async fn trim(
         });
     };
     bounds.keep_newest(limits.max_entries);
-    let end = bounds.row.first.saturating_add(BITE).min(bounds.row.head + 1);
+    let end = bounds.row.first.saturating_add(CHUNK).min(bounds.row.head + 1);
     let first = young(conn, room, bounds.row.first, end, cutoff).await?;
     bounds.keep_from(first);
-    let span = bounds.sweep(BITE);
+    let span = bounds.sweep(CHUNK);
     let mut removed = 0;
     if !span.is_empty() {
         for statement in append::sweep(room, &span) {
@@ -63,12 +63,13 @@ pub(super) async fn trim(
     }
     rooms::write_back(conn, &bounds).await?;
     conn.commit().await?;
-    // All that it looked at was too old: there may be more of it behind.
+    // Everything it examined was too old: there may be more.
     let more = bounds.swept < bounds.row.first || (first == end && end <= bounds.row.head);
     Ok(Trimmed { removed, more })
 }
 
-/// The first entry from `start` on that is not too old, or `end`. Only a prefix may go: the log has no holes.
+/// The first entry from `start` on that is not too old, or `end`. Retention deletes a prefix: the log has
+/// no holes.
 async fn young(conn: &Conn, room: RoomId, start: u64, end: u64, cutoff: i64) -> Result<u64, Failure> {
     const SQL: &str = "SELECT seq FROM entries
         WHERE room_id = $1 AND seq >= $2 AND seq < $3 AND at >= $4 ORDER BY seq LIMIT 1";

@@ -1,4 +1,4 @@
-//! Finding, creating, changing, removing and listing rooms.
+//! [`Rooms`] for PostgreSQL: finding, creating, changing, deleting and listing rooms.
 
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ use crate::{
 pub(super) const ROOM_COLUMNS: &str =
     "r.id, r.name, r.epoch, r.head, r.first, r.created_at, r.kind, r.history";
 
-/// The [`ROOM_COLUMNS`] of a row.
+/// Reads the [`ROOM_COLUMNS`] of a row.
 pub(super) fn room(row: &Row) -> Result<RoomRow, Failure> {
     Ok(RoomRow {
         id: row.int(0)?,
@@ -37,7 +37,7 @@ pub(super) fn room(row: &Row) -> Result<RoomRow, Failure> {
     })
 }
 
-/// The [`ROOM_COLUMNS`] of a row, followed by the rest of its [`RoomBounds`].
+/// Reads the [`ROOM_COLUMNS`] of a row, followed by the rest of its [`RoomBounds`].
 pub(super) fn bounds(row: &Row) -> Result<RoomBounds, Failure> {
     Ok(RoomBounds {
         row: room(row)?,
@@ -53,7 +53,7 @@ pub(super) async fn find(conn: &Conn, name: &str) -> Result<Option<RoomRow>, Fai
     Ok(find_all(conn, vec![name.to_owned()]).await?.pop().flatten())
 }
 
-/// For each name the room that has it.
+/// For each name its room.
 pub(super) async fn find_all(conn: &Conn, names: Vec<String>) -> Result<Vec<Option<RoomRow>>, Failure> {
     let sql = format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name = ANY($1)");
     let wanted: Vec<_> = names.iter().map(|name| text(name)).collect();
@@ -71,7 +71,7 @@ pub(super) async fn get(conn: &Conn, id: RoomId) -> Result<Option<RoomRow>, Fail
     row.as_ref().map(room).transpose()
 }
 
-/// For each user as many of their rooms, those that they joined last.
+/// For each user the rooms that they joined last, as many as asked for.
 pub(super) async fn of_users(conn: &Conn, users: Vec<(String, u32)>) -> Result<Vec<Vec<RoomRow>>, Failure> {
     let sql = format!(
         "SELECT {ROOM_COLUMNS}, t.at FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t (user_id, most, at)
@@ -93,9 +93,9 @@ pub(super) async fn of_users(conn: &Conn, users: Vec<(String, u32)>) -> Result<V
     Ok(rooms)
 }
 
-/// In the order of their names.
+/// The rooms in the order of their names.
 pub(super) async fn all(conn: &Conn, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, Failure> {
-    // No name is empty, so all come after that.
+    // No name is empty, so all names follow the empty one.
     let sql = format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name > $1 ORDER BY r.name LIMIT $2");
     let rows = conn
         .rows(&sql, &[&text(after.unwrap_or_default()), &i64::from(limit)])
@@ -103,7 +103,7 @@ pub(super) async fn all(conn: &Conn, after: Option<&str>, limit: u32) -> Result<
     rows.iter().map(room).collect()
 }
 
-/// The room, which nobody else appends to or changes until the transaction ends.
+/// Locks a room: until the transaction ends nobody else appends to it or changes it.
 pub(super) async fn lock(conn: &Conn, id: RoomId) -> Result<Option<RoomBounds>, Failure> {
     let sql = format!(
         "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_at FROM rooms r WHERE r.id = $1 FOR NO KEY UPDATE"
@@ -134,7 +134,7 @@ pub(super) async fn write_back(conn: &Conn, bounds: &RoomBounds) -> Result<(), F
     Ok(())
 }
 
-/// Creates a room unless there is one of this name. Also answers whether a record of it was written.
+/// Creates a room unless one has this name. Also answers true if it wrote an outbox record.
 pub(super) async fn create(
     conn: &Conn,
     name: &str,
@@ -149,21 +149,21 @@ pub(super) async fn create(
             return Ok((room, recorded));
         }
         conn.commit().await?;
-        // Somebody else was quicker; and if they removed it meanwhile, it is to be made after all.
+        // Another node created it first. If it was deleted since, try again.
         if let Some(room) = find(conn, name).await? {
             return Ok((room, false));
         }
     }
 }
 
-/// What [`put`] came to.
+/// The outcome of [`put`].
 pub(super) struct Put {
     pub(super) room: RoomRow,
     pub(super) created: bool,
     pub(super) recorded: bool,
 }
 
-/// Changes a room, or creates it so.
+/// Changes a room, or creates it in this state.
 pub(super) async fn put(
     conn: &Conn,
     name: &str,
@@ -176,11 +176,11 @@ pub(super) async fn put(
         conn.begin().await?;
         let made = insert(conn, name, at).await?;
         let created = made.is_some();
-        let known = match made {
+        let found = match made {
             Some(room) => Some(room),
             None => find(conn, name).await?,
         };
-        let bounds = match &known {
+        let bounds = match &found {
             Some(room) => lock(conn, room.id).await?,
             None => None,
         };
@@ -214,7 +214,7 @@ pub(super) async fn put(
     }
 }
 
-/// Removes a room with all that belongs to it.
+/// Deletes a room with everything that belongs to it.
 pub(super) async fn delete(conn: &Conn, id: RoomId) -> Result<bool, Failure> {
     conn.begin().await?;
     if !lock_to_remove(conn, id).await? {
@@ -228,13 +228,14 @@ pub(super) async fn delete(conn: &Conn, id: RoomId) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Whether there is the room. By the strongest lock: whoever appends or joins waits, and then finds no room.
+/// Locks a room for deletion; false if there is none. Appends and joins wait for the lock, and then find no
+/// room.
 pub(super) async fn lock_to_remove(conn: &Conn, id: RoomId) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM rooms WHERE id = $1 FOR UPDATE";
     Ok(conn.row(sql, &[&id]).await?.is_some())
 }
 
-/// Deletes a room that is locked, with all that belongs to it.
+/// The steps that delete a locked room, with everything that belongs to it.
 pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
     let rest = [
         "DELETE FROM delivery_checks WHERE room_id = $1",
@@ -247,7 +248,7 @@ pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
         .chain(rest)
 }
 
-/// `None` if there is one of this name.
+/// `None` if a room has this name.
 async fn insert(conn: &Conn, name: &str, at: i64) -> Result<Option<RoomRow>, Failure> {
     let sql = format!(
         "INSERT INTO rooms AS r (name, epoch, created_at, active_at) VALUES ($1, $2, $3, $3)
@@ -274,7 +275,7 @@ async fn created(conn: &Conn, room: &RoomRow, options: &OutboxOptions) -> Result
 #[async_trait]
 impl Rooms for PostgresStore {
     async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
-        let found = self.counted(self.gathered.rooms_by_name.ask(name.to_owned()).await)?;
+        let found = self.counted(self.batched_calls.rooms_by_name.ask(name.to_owned()).await)?;
         if found.is_some() || !create {
             return Ok(found);
         }

@@ -1,4 +1,4 @@
-//! How the schema gets into the database, and what the server must be like.
+//! The migration of the schema, and the requirements on the server.
 
 use tokio_postgres::Client;
 
@@ -13,25 +13,27 @@ mod embedded {
     refinery::embed_migrations!("migrations/postgres");
 }
 
-/// Nodes that start at once bring the schema up to date one after the other, by this lock.
+/// The advisory lock under which nodes migrate the schema, one after the other.
 const LOCK: i64 = 0x726f_6f6d_6675_6c01;
-/// `gen_random_uuid` came with 13.
+/// The first version with `gen_random_uuid`.
 const OLDEST: i32 = 130_000;
 
-/// A connection to a database that has the schema.
+/// A connection to the database, with the schema migrated.
 pub(crate) async fn prepare(connector: &Connector) -> Result<Client, StoreError> {
     let mut client = connector.open_connection().await?;
     let fits = fits(&client, connector.answer_timeout())
         .await
         .map_err(StoreError::from)?;
     if let Some(why) = fits {
-        return Err(StoreError::Setup(format!("this PostgreSQL won't do: {why}")));
+        return Err(StoreError::Setup(format!(
+            "this PostgreSQL server cannot be used: {why}"
+        )));
     }
     migrate(&mut client).await.map_err(|why| migrating(&*why))?;
     Ok(client)
 }
 
-/// What is to be mended must be there: the database may be another than was meant.
+/// Fails if the database has no schema: it may be the wrong database.
 pub(super) async fn refuse_empty(connector: &Connector) -> Result<(), StoreError> {
     let client = connector.open_connection().await?;
     let asked = client.query_one("SELECT to_regclass('log_head') IS NULL", &[]);
@@ -49,7 +51,7 @@ pub(super) async fn refuse_empty(connector: &Connector) -> Result<(), StoreError
     Ok(())
 }
 
-/// What is half there is not to be served.
+/// Fails if a migration from SQLite into this database was not finished.
 pub(super) async fn refuse_half_migrated(
     client: &Client,
     answer_timeout: AnswerTimeout,
@@ -64,7 +66,7 @@ pub(super) async fn refuse_half_migrated(
     }
 }
 
-/// Why it does not, if so.
+/// Why the server cannot be used; `None` if it can.
 async fn fits(client: &Client, answer_timeout: AnswerTimeout) -> Result<Option<String>, Failure> {
     const SQL: &str = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
         current_setting('synchronous_commit')";
@@ -90,7 +92,7 @@ async fn fits(client: &Client, answer_timeout: AnswerTimeout) -> Result<Option<S
 }
 
 async fn migrate(client: &mut Client) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    // Building an index takes as long as it takes, and so do the others that do so.
+    // Building an index may take long, and so may waiting for another node that builds it.
     let patient =
         "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
     client.batch_execute(patient).await?;

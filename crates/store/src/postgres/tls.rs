@@ -1,4 +1,4 @@
-//! The line's encryption, by rustls.
+//! TLS for the connections, by rustls.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect, StoreError> 
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| StoreError::Setup(format!("TLS can't be set up: {error}")))?;
+        .map_err(|error| StoreError::Setup(format!("failed to set up TLS: {error}")))?;
     let config = match trust {
         Trust::Anybody => builder
             .dangerous()
@@ -56,7 +56,7 @@ fn roots(file: Option<&std::path::Path>) -> Result<RootCertStore, StoreError> {
     Ok(roots)
 }
 
-/// Takes every certificate, as `sslmode=require` means it: the handshake still has to be signed with it.
+/// Accepts every certificate, as `sslmode=require` does. The handshake must still be signed with it.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

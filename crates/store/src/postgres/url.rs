@@ -1,4 +1,5 @@
-//! What a `postgres://` URL says, apart from what the driver makes of it: how the line is secured.
+//! The parts of a `postgres://` URL that the driver does not handle: how to encrypt and verify the
+//! connection.
 
 use std::path::PathBuf;
 
@@ -9,12 +10,13 @@ use tokio_postgres::{
 
 use crate::StoreError;
 
-/// Whether the server has to show who it is.
+/// Whether the server must prove its identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Any certificate will do: nobody listens in, but the server may be another.
+    /// Any certificate is accepted: the connection is encrypted, but the server may be an impostor.
     Anybody,
-    /// Its certificate must be for its name, and signed by one of the system's authorities or those in a file.
+    /// The certificate must be valid for the server's name, and be signed by an authority of the system or
+    /// of a file.
     Signed(Option<PathBuf>),
 }
 
@@ -36,7 +38,7 @@ pub(super) fn parse(url: &str) -> Result<Url, StoreError> {
         }
     }
     let parsed = format!("{base}?{}", rest.join("&")).parse::<Config>();
-    // The driver's words may hold a piece of the URL, and with it of the password.
+    // The driver's message may contain a part of the URL, and so of the password.
     let mut config = parsed.map_err(|_| {
         setup("it can't be read; write postgres://user:password@host/database, with %-escapes for special characters")
     })?;
@@ -62,7 +64,7 @@ pub(super) fn parse(url: &str) -> Result<Url, StoreError> {
         ));
     }
     config.ssl_mode(ssl);
-    // Of several hosts, the one that takes writes.
+    // Of several hosts, the one that accepts writes.
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_application_name().is_none() {
         config.application_name("roomful");

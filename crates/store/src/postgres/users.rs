@@ -1,4 +1,4 @@
-//! What is remembered of users.
+//! [`Users`] for PostgreSQL: names, chosen statuses, times last seen.
 
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{ChosenStatus, StoreError, UserRow, Users, numbers::Numbered as _};
 
-/// For each that is asked, in the order asked for, without those never seen.
+/// For each call the users it asks for, in its order, without those never seen.
 pub(super) async fn get_all(conn: &Conn, asks: Vec<Vec<String>>) -> Result<Vec<Vec<UserRow>>, Failure> {
     const SQL: &str =
         "SELECT user_id, name, last_seen, status, status_text FROM users WHERE user_id = ANY($1)";
@@ -32,7 +32,7 @@ pub(super) async fn get_all(conn: &Conn, asks: Vec<Vec<String>>) -> Result<Vec<V
     Ok(asks.into_iter().map(known).collect())
 }
 
-/// A user who was there at a time, under a name if they have one.
+/// A user seen at a time, with their name if they have one.
 #[derive(Clone)]
 pub(super) struct Sighting {
     pub(super) user: String,
@@ -40,9 +40,9 @@ pub(super) struct Sighting {
     pub(super) at: i64,
 }
 
-/// Each sighting counts, whatever order they come in; of two names the later one does.
+/// Stores all sightings. The latest time counts whatever their order, and of several names the last one.
 pub(super) async fn see_all(conn: &Conn, sightings: Vec<Sighting>) -> Result<Vec<()>, Failure> {
-    // Each row once, and in their order, so that two nodes can't wait for each other.
+    // Each row once, in one order, so that two nodes cannot deadlock.
     const SQL: &str = "INSERT INTO users AS u (user_id, name, last_seen)
         SELECT user_id, (array_agg(name ORDER BY place DESC) FILTER (WHERE name IS NOT NULL))[1], max(at)
         FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY t (user_id, name, at, place)
@@ -83,7 +83,7 @@ impl Users for PostgresStore {
             name: name.map(str::to_owned),
             at: last_seen,
         };
-        self.counted(self.gathered.sightings.ask(sighting).await)
+        self.counted(self.batched_calls.sightings.ask(sighting).await)
     }
 
     async fn set_status(
@@ -97,7 +97,7 @@ impl Users for PostgresStore {
     }
 
     async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
-        self.counted(self.gathered.users.ask(ids.to_vec()).await)
+        self.counted(self.batched_calls.users.ask(ids.to_vec()).await)
     }
 
     async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
@@ -105,7 +105,7 @@ impl Users for PostgresStore {
     }
 
     async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
-        self.counted(self.gathered.revoked.ask(user.to_owned()).await)
+        self.counted(self.batched_calls.revoked.ask(user.to_owned()).await)
     }
 
     async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {

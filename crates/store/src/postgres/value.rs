@@ -1,7 +1,7 @@
-//! Values whose form in a column differs from their form in a row type.
+//! Values that columns hold in another form than row types.
 //!
-//! PostgreSQL's text holds no NUL. Bytes 0 and 1 are written as 1 1 and 1 2: whatever a client says comes back as it was,
-//! and the order of texts is that of what they stand for.
+//! Text in PostgreSQL cannot hold NUL, so the bytes 0 and 1 are escaped as 1 1 and 1 2. This keeps the
+//! order of texts.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::{StoreError, numbers::Numbered};
 
 const ESCAPE: char = '\u{1}';
 
-/// A text as a column holds it.
+/// Escapes a text for a column.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte > 1) {
         return Cow::Borrowed(text);
@@ -32,7 +32,7 @@ pub(super) fn opt_text(value: Option<&str>) -> Option<Cow<'_, str>> {
     value.map(text)
 }
 
-/// What a column's text stands for.
+/// Restores the text that a column holds in escaped form.
 pub(crate) fn plain(text: String) -> String {
     if !text.contains(ESCAPE) {
         return text;
@@ -50,13 +50,13 @@ pub(crate) fn plain(text: String) -> String {
 
 pub(crate) use crate::numbers::column as num;
 
-/// Columns by their places.
+/// Columns of a row, by index.
 pub(super) trait Columns {
     fn int(&self, at: usize) -> Result<i64, Failure>;
     fn opt_int(&self, at: usize) -> Result<Option<i64>, Failure>;
     fn num(&self, at: usize) -> Result<u64, Failure>;
     fn opt_num(&self, at: usize) -> Result<Option<u64>, Failure>;
-    /// The place, counted from 0, that the ordinality of a list tells, which counts from 1.
+    /// An index, from an ordinality, which counts from 1.
     fn ordinal(&self, at: usize) -> Result<usize, Failure>;
     fn flag(&self, at: usize) -> Result<bool, Failure>;
     fn text(&self, at: usize) -> Result<String, Failure>;
@@ -82,8 +82,8 @@ impl Columns for Row {
     }
 
     fn ordinal(&self, at: usize) -> Result<usize, Failure> {
-        let place = self.num(at)?.saturating_sub(1);
-        Ok(usize::try_from(place).unwrap_or(usize::MAX))
+        let index = self.num(at)?.saturating_sub(1);
+        Ok(usize::try_from(index).unwrap_or(usize::MAX))
     }
 
     fn flag(&self, at: usize) -> Result<bool, Failure> {
@@ -100,14 +100,15 @@ impl Columns for Row {
 
     fn kind<T: Numbered>(&self, at: usize) -> Result<T, Failure> {
         let number = self.int(at)?;
-        T::of_number(number)
-            .ok_or_else(|| StoreError::Internal(format!("{number} in column {at} means nothing")).into())
+        T::of_number(number).ok_or_else(|| {
+            StoreError::Internal(format!("column {at} holds {number}, which is no valid value")).into()
+        })
     }
 }
 
 fn positive(number: i64) -> Result<u64, Failure> {
     u64::try_from(number)
-        .map_err(|_| StoreError::Internal(format!("{number} is no number of an entry")).into())
+        .map_err(|_| StoreError::Internal(format!("{number} is not a valid number of an entry")).into())
 }
 
 #[cfg(test)]
@@ -118,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_comes_back_and_sorts_as_it_was(one in "[\\x00-\\x03a]{0,6}", other in "[\\x00-\\x03a]{0,6}") {
+        fn escaping_keeps_text_and_order(one in "[\\x00-\\x03a]{0,6}", other in "[\\x00-\\x03a]{0,6}") {
             let column = text(&one).into_owned();
             prop_assert!(!column.contains('\0'));
             prop_assert_eq!(column.cmp(&text(&other).into_owned()), one.cmp(&other));

@@ -131,11 +131,11 @@ fn is_live(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<bool> 
     const SQL: &str = "SELECT e.kind = 0 AND coalesce(s.deleted, 0) = 0 FROM entries e
         LEFT JOIN message_states s ON s.room_id = e.room_id AND s.seq = e.seq
         WHERE e.room_id = ?1 AND e.seq = ?2";
-    let live = conn
+    let is_live = conn
         .prepare_cached(SQL)?
         .query_row(params![room, Seq(seq)], |row| row.get(0))
         .optional()?;
-    Ok(live.unwrap_or(false))
+    Ok(is_live.unwrap_or(false))
 }
 
 /// How many users reacted with each emoji.
@@ -159,7 +159,8 @@ fn has_reacted(
         .exists(params![room, Seq(seq), emoji, user])
 }
 
-/// Writes the entries and what they change. The bounds of the rooms are written at the end of the transaction.
+/// Writes the entries and what they change. The bounds of the rooms are written at the end of the
+/// transaction.
 fn write(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
     for (room, seq) in plan.replaced() {
         conn.prepare_cached("DELETE FROM entries WHERE room_id = ?1 AND seq = ?2")?

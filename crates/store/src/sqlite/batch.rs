@@ -1,7 +1,7 @@
 //! A transaction in progress, with the bounds of the rooms that it touches.
 //!
-//! It reads the bounds of a room once and writes them back once, however many entries the room gets. They live no longer
-//! than the transaction, so a rollback has nothing to undo here.
+//! It reads the bounds of a room once and writes them back once, however many entries the room gets. They
+//! live no longer than the transaction, so a rollback has nothing to undo here.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -94,7 +94,8 @@ impl<'c> Batch<'c> {
         }
     }
 
-    /// Hands all rooms of this batch to a plan, these among them if they exist. [`Self::take_back`] returns them.
+    /// Hands all rooms of this batch to a plan, these among them if they exist. [`Self::take_back`] returns
+    /// them.
     pub(super) fn lend_rooms(&mut self, rooms: &[RoomId]) -> rusqlite::Result<HashMap<RoomId, RoomBounds>> {
         for room in rooms {
             self.room(*room)?;
@@ -102,14 +103,14 @@ impl<'c> Batch<'c> {
         Ok(mem::take(&mut self.rooms))
     }
 
-    /// Goes on with the rooms and the position as a plan has left them.
+    /// Takes back the rooms, and the position, as a plan has left them.
     pub(super) fn take_back(&mut self, plan: Plan<'_>) {
         self.rooms = plan.rooms;
         self.position = Some(plan.position);
     }
 
-    /// Writes back what changed, and sweeps the rooms that it appended to. Answers the newest position, if an append
-    /// asked for it.
+    /// Writes back what changed, and sweeps the rooms that it appended to. Answers the newest position, if
+    /// an append asked for it.
     pub(super) fn flush(self) -> rusqlite::Result<Option<u64>> {
         let position = self.position.map(|position| position.0);
         if let Some(position) = position {

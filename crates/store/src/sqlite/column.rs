@@ -1,16 +1,19 @@
-//! Values whose form in a column differs from their form in a row type.
+//! Values that columns hold in another form than row types.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::{ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind, numbers::Numbered as _};
+use crate::{
+    ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind,
+    numbers::{Numbered as _, column},
+};
 
-/// A sequence number. SQLite's integers are signed, so one that a client made up beyond them becomes the largest.
+/// A sequence number or position as a column holds it, see [`column`].
 #[derive(Clone, Copy)]
 pub(super) struct Seq(pub(super) u64);
 
 impl ToSql for Seq {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(i64::try_from(self.0).unwrap_or(i64::MAX).into())
+        Ok(column(self.0).into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a connection to the file is opened and set up, and how the schema gets there.
+//! Connections to the file: opening them, their settings, and the migration of the schema.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
 }
 
-/// Statements a connection keeps prepared; more than there are in this folder.
+/// Prepared statements that a connection caches: more than this folder has.
 const CACHED_STATEMENTS: usize = 128;
 
-/// Opens the file for writing, creates what is missing, and brings the schema up to date.
+/// Opens the file for writing. Creates the folder, the file and the schema where they are missing.
 pub(crate) fn writer(path: &Path) -> Result<Connection, StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_folder(folder)
@@ -34,7 +34,7 @@ pub(crate) fn writer(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// Whether the file, which exists, is a store. An empty one is not: to SQLite it is a database all the same.
+/// True if an existing file is a store. An empty file is not one, although SQLite takes it for a database.
 pub(crate) fn is_store(path: &Path) -> Result<bool, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let look = || -> rusqlite::Result<i64> {
@@ -50,7 +50,7 @@ pub(crate) fn is_store(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Opens the file, which a writer has set up, for reading.
+/// Opens a file that [`writer`] has set up, for reading.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| setup(path, &error))?;
@@ -58,7 +58,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// What people wrote is nobody else's: a folder made here is for its owner alone. One that exists stays as it is.
+/// Creates the folder for its owner alone, since messages are private. An existing folder stays as it is.
 fn create_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -66,11 +66,12 @@ fn create_folder(folder: &Path) -> std::io::Result<()> {
     builder.recursive(true).create(folder)
 }
 
-/// Answers the journal mode, which SQLite keeps to itself if it can't change it.
+/// Answers the journal mode, since SQLite does not report it if it cannot change the mode.
 fn prepare_writer(conn: &Connection) -> rusqlite::Result<String> {
     prepare_any(conn)?;
-    // FULL: a commit returns when the log is on the disk; with WAL's usual NORMAL a power cut would take
-    // acknowledged messages. A checkpoint each 2000 pages (8 MB) costs its two syncs seldom and keeps the log short.
+    // FULL: a commit returns when the write-ahead log is on the disk. NORMAL would lose acknowledged
+    // messages in a power cut. Checkpoints every 2000 pages (8 MB) sync rarely and keep the write-ahead log
+    // short.
     conn.execute_batch(
         "PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 2000;
@@ -83,9 +84,9 @@ fn prepare_writer(conn: &Connection) -> rusqlite::Result<String> {
 
 fn prepare_any(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    // A plan that looks at the values bound to it is made anew with other values: a quarter of what a read costs.
+    // Query plans must not depend on bound values: planning again for other values costs a quarter of a read.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // Sorting in memory: reads must go on when the disk is full.
+    // Sorts happen in memory: reads must work when the disk is full.
     conn.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")
 }
 

@@ -1,15 +1,15 @@
-//! Entries as they are now: what was appended, with what became of it since.
+//! Entries in their present state: with their edits, deletions and reactions.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::Seq;
 use crate::{Edit, Entry, MessageState, REACTING_USERS, Reactions, RoomId};
 
-/// What [`appended`] reads, up to the `WHERE`.
+/// Selects the columns that [`appended`] reads.
 pub(super) const SELECT: &str =
     "SELECT e.seq, e.kind, e.target, e.at, e.user_id, e.client_id, e.user_name, e.body FROM entries e";
 
-/// An entry as it was appended: what became of it is for [`complete`] to tell.
+/// An entry as it was appended. [`complete`] adds its present state.
 pub(super) fn appended(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
         seq: row.get::<_, Seq>(0)?.0,
@@ -24,7 +24,7 @@ pub(super) fn appended(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-/// The entry `seq`, if it is kept.
+/// The entry `seq`; `None` if it is not kept.
 pub(super) fn get(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Option<Entry>> {
     const KEPT: &str =
         "WHERE e.room_id = ?1 AND e.seq = ?2 AND e.seq >= (SELECT first FROM rooms WHERE id = ?1)";
@@ -34,7 +34,8 @@ pub(super) fn get(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result
     Ok(entry)
 }
 
-/// Fills in what became of the entries, which ascend. Asked for all of them at once: most pages have nothing of it.
+/// Adds the present state of entries that ascend by number. Few queries for the whole page: most pages have
+/// no edits, deletions or reactions.
 pub(super) fn complete(conn: &Connection, room: RoomId, entries: &mut [Entry]) -> rusqlite::Result<()> {
     const STATES: &str = "SELECT s.seq, s.deleted, x.body, x.at FROM message_states s
         LEFT JOIN entries x ON x.room_id = s.room_id AND x.seq = s.edit_seq
@@ -48,7 +49,7 @@ pub(super) fn complete(conn: &Connection, room: RoomId, entries: &mut [Entry]) -
     let mut states = conn.prepare_cached(STATES)?;
     let mut rows = states.query(span)?;
     while let Some(row) = rows.next()? {
-        // The page may leave out what lies within its span.
+        // A page may leave out entries within its span.
         if let Some(entry) = find(entries, row.get::<_, Seq>(0)?.0) {
             entry.state.deleted = row.get(1)?;
             if let Some(body) = row.get(2)? {

@@ -36,13 +36,13 @@ pub(super) fn page(
     }))
 }
 
-/// The kept part of a range, with its end exclusive.
+/// The part of a range that is kept, as a half-open span.
 fn span(room: &RoomRow, range: Range) -> Span<u64> {
     let Span { start, end } = range.span();
     start.max(room.first)..end.min(room.head.saturating_add(1))
 }
 
-/// Also answers whether there is more than was let through.
+/// Also answers true if the span has more entries.
 fn read(
     conn: &Connection,
     room: &RoomRow,
@@ -56,7 +56,7 @@ fn read(
         "WHERE e.room_id = ?1 AND e.seq >= ?2 AND e.seq < ?3 AND e.kind = 0 ORDER BY e.seq DESC";
     let which = if newest_first { NEWEST_FIRST } else { OLDEST_FIRST };
     let mut query = conn.prepare_cached(&format!("{SELECT} {which} LIMIT ?4"))?;
-    // One more than wanted, to see whether there is one.
+    // One more than asked for, to find out whether there are more.
     let mut rows = query.query(params![
         room.id,
         Seq(span.start),
@@ -78,8 +78,8 @@ fn read(
     Ok((entries, false))
 }
 
-/// What became of them may make entries larger than they were: the farthest ones that are too much now are left out.
-/// Answers whether some were.
+/// Drops the farthest entries beyond `max_bytes`: edits and reactions may have made entries larger. Answers
+/// true if it dropped any.
 fn cut(entries: &mut Vec<Entry>, newest_first: bool, max_bytes: usize) -> bool {
     let mut bytes = 0usize;
     let mut fits = |entry: &Entry| {
@@ -92,7 +92,7 @@ fn cut(entries: &mut Vec<Entry>, newest_first: bool, max_bytes: usize) -> bool {
     } else {
         entries.iter().take_while(|entry| fits(entry)).count()
     };
-    // One is always given.
+    // A page always has one entry.
     let kept = kept.max(1).min(all);
     if newest_first {
         entries.drain(..all - kept);

@@ -1,4 +1,4 @@
-//! Membership, the marks of what was read and delivered, and what is unread.
+//! [`Members`] for SQLite: memberships, read and delivered marks, unread counts.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -9,11 +9,11 @@ use crate::{
     StoreError, Unread,
 };
 
-/// What [`member`] reads.
+/// The columns that [`member`] reads.
 pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role,
     m.membership";
 
-/// The [`COLUMNS`] of a row from column `at` on.
+/// Reads the [`COLUMNS`] of a row, beginning with column `at`.
 pub(super) fn member(row: &Row<'_>, at: usize) -> rusqlite::Result<Member> {
     Ok(Member {
         user_id: row.get(at)?,
@@ -26,7 +26,7 @@ pub(super) fn member(row: &Row<'_>, at: usize) -> rusqlite::Result<Member> {
     })
 }
 
-/// The user's membership, if it is active.
+/// The user's active membership.
 pub(super) fn active(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<Option<Member>> {
     conn.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM members m WHERE m.room_id = ?1 AND m.user_id = ?2 AND m.active = 1"
@@ -35,7 +35,7 @@ pub(super) fn active(conn: &Connection, room: RoomId, user: &str) -> rusqlite::R
     .optional()
 }
 
-/// In the order of their ids.
+/// The members in the order of their ids.
 pub(super) fn all(
     conn: &Connection,
     room: RoomId,
@@ -57,7 +57,7 @@ pub(super) fn count(conn: &Connection, room: RoomId) -> rusqlite::Result<u64> {
         .query_row([room], |row| Ok(row.get::<_, Seq>(0)?.0))
 }
 
-/// Messages by others, still kept and not deleted, beyond a mark. Touches as many rows as lie beyond it.
+/// Messages by others beyond a mark that are kept and not deleted. Reads as many rows as lie beyond the mark.
 pub(super) fn count_unread(
     conn: &Connection,
     room: RoomId,
@@ -69,7 +69,7 @@ pub(super) fn count_unread(
         - (SELECT count(*) FROM message_states
            WHERE room_id = ?1 AND seq >= ?2 AND deleted = 1 AND author <> ?3)";
     const MENTIONS: &str = "SELECT count(*) FROM mentions WHERE room_id = ?1 AND seq >= ?2 AND user_id = ?3";
-    // Asked apart, so that both counts begin at a known place.
+    // A query of its own, so that both counts start at a known row.
     let first = conn
         .prepare_cached("SELECT first FROM rooms WHERE id = ?1")?
         .query_row([room], |row| Ok(row.get::<_, Seq>(0)?.0))
@@ -96,12 +96,12 @@ pub(super) struct Join {
     pub(super) entrance: Entrance,
 }
 
-/// How a user comes into a room.
+/// How a user becomes a member.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entrance {
-    /// By themselves: not into a private room.
+    /// The user joins, which a private room does not allow.
     Joins,
-    /// Somebody who may puts them there, with this role or the one they have.
+    /// The backend puts them there, with this role or the one they have.
     IsPut(Option<Role>),
 }
 
@@ -167,7 +167,7 @@ pub(super) struct MarkRead {
     pub(super) at: i64,
 }
 
-/// Where a mark stands, and whether it was moved there just now.
+/// A mark, and whether this call moved it.
 pub(super) struct Moved {
     pub(super) read_seq: u64,
     pub(super) advanced: bool,
@@ -248,7 +248,7 @@ impl Members for SqliteStore {
                 newly: false,
             }))
         };
-        // Most joins are of those who come back after a reconnect: they cost no commit.
+        // Most joins follow a reconnect: for a member they cost no commit.
         match self.read(query).await? {
             None => {
                 let entrance = Entrance::Joins;
@@ -336,7 +336,7 @@ impl Members for SqliteStore {
         let Some(Moved { read_seq, advanced }) = moved else {
             return Ok(None);
         };
-        // Counted by a reader: it may take a while, and the writer has others to serve.
+        // A reader counts, since that may take long, and others wait for the writer.
         let user = user.to_owned();
         let unread = self
             .read(move |conn| count_unread(conn, room, &user, read_seq))

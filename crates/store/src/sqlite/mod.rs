@@ -1,17 +1,18 @@
-//! The embedded engine: one file, one writer, a few readers.
+//! The embedded store: one SQLite file, one writer thread, a few reader threads.
 //!
 //! | file | what |
 //! |---|---|
-//! | `writer`, `batch` | the writer thread, its queue, and a transaction for all that came meanwhile |
+//! | `writer`, `batch` | the writer thread, and the transaction that it applies a batch of writes to |
 //! | `readers` | the reader threads |
-//! | `append`, `changes`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | what a write does, and the queries of its noun |
-//! | `entries`, `history`, `inbox` | entries as they are now, and pages of them |
-//! | `positions` | the order of all entries |
-//! | `recovery`, `sessions` | sessions that may be taken up again |
-//! | `notifications` | users' notifications, and what their devices were given |
-//! | `generation` | whether the file is the one that was left, told by a small file beside it |
-//! | `outbox/` | records for sinks outside |
-//! | `connection`, `column`, `failure` | the file's settings and schema, values, errors |
+//! | `log`, `append`, `retention` | the log: appends and what is kept |
+//! | `rooms`, `members`, `users`, `revocations`, `probe` | the writes and queries of a noun |
+//! | `entries`, `history`, `inbox` | entries in their present state, and pages of them |
+//! | `positions` | reading entries by position |
+//! | `recovery`, `sessions` | sessions that clients can resume |
+//! | `notifications` | users' notifications, and how far their devices have received them |
+//! | `generation` | whether the file was restored from a backup |
+//! | `outbox/` | records for webhooks and streams |
+//! | `connection`, `column`, `failure` | settings and schema of the file, column values, errors |
 
 mod append;
 mod batch;
@@ -59,7 +60,7 @@ pub(crate) struct SqliteStore {
     notifications: NotificationRetention,
     outbox: OutboxOptions,
     epoch: String,
-    /// The newest committed position in the order of all entries.
+    /// The newest committed position.
     pos: Arc<AtomicU64>,
 }
 
@@ -128,7 +129,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     fn identity(&self) -> &str {
-        // One process has the file, so it need not be for good.
+        // Only one process has the file open, so the identity may change with a restore.
         &self.epoch
     }
 
@@ -142,7 +143,7 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        // The writer's connection goes last, since a reader's can't tidy the write-ahead log away.
+        // The writer closes last: only its connection can remove the write-ahead log.
         self.readers.close().await;
         self.writer.close().await;
     }

@@ -1,10 +1,10 @@
-//! What a health check writes and reads.
+//! The row that health checks write and read.
 
 use rusqlite::Connection;
 
 use super::{batch::Batch, writer::Write};
 
-/// Adds one beat, so that there is something to commit.
+/// Increments the row, so that there is something to commit.
 pub(super) struct Beat;
 
 impl Write for Beat {

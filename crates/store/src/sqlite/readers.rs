@@ -1,5 +1,5 @@
-//! The reader threads. Each has its own read-only connection, so that reads neither wait for writes nor for the disk
-//! to have room.
+//! The reader threads. Each has a read-only connection of its own, so that reads wait neither for writes
+//! nor for space on the disk.
 
 use std::{path::Path, sync::Arc, thread};
 
@@ -14,14 +14,14 @@ type Job = Box<dyn FnOnce(&Connection) + Send>;
 
 pub(super) struct Readers {
     queue: Queue<Job>,
-    /// Yields `None` when the last thread is gone; nothing is ever sent.
+    /// Yields `None` when the last thread has ended; nothing is ever sent.
     ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
 }
 
 impl Readers {
     pub(super) fn start(path: &Path, options: &Options) -> Result<Self, StoreError> {
         let (queue, jobs) = Queue::new(options.queue_reads, options.queue_wait);
-        // Idle readers line up at the lock; the one that has it waits for the next job.
+        // Idle readers wait for the lock; the one that holds it waits for the next job.
         let jobs = Arc::new(Mutex::new(jobs));
         let (alive, ended) = mpsc::channel(1);
         for _ in 0..options.readers {
@@ -33,7 +33,9 @@ impl Readers {
                     drop(conn);
                     drop(alive);
                 })
-                .map_err(|error| StoreError::Setup(format!("cannot start a reader thread: {error}")))?;
+                .map_err(|error| {
+                    StoreError::Setup(format!("failed to start a reader thread of the store: {error}"))
+                })?;
         }
         Ok(Self {
             queue,
@@ -49,7 +51,7 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |conn| {
             let found = snapshot(conn, query);
-            // Whoever asked may be gone.
+            // The caller may be gone.
             let _ = reply.send(found.map_err(|error| failure::from_sqlite(&error)));
         });
         self.queue.push(job).await?;
@@ -62,14 +64,14 @@ impl Readers {
     }
 }
 
-/// Reads in a transaction, whose statements are prepared but once.
+/// Runs a query in a transaction. Its statements are prepared once per connection.
 fn snapshot<T>(
     conn: &Connection,
     query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     conn.prepare_cached("BEGIN")?.execute([])?;
     let found = query(conn);
-    // There is nothing to commit: this only ends it.
+    // Nothing to commit: this only ends the transaction.
     let ended = conn.prepare_cached("ROLLBACK")?.execute([]);
     found.and_then(|found| ended.map(|_| found))
 }

@@ -1,4 +1,4 @@
-//! Removing what is too old or too much, in bites that keep the writer free for others.
+//! Retention: deleting the entries beyond a limit, in small commits that let other writes through.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{Retention, RoomId};
 
-/// Entries one commit looks at and deletes at most; a few milliseconds.
-const BITE: u64 = 256;
+/// The most entries that one commit examines and deletes, which takes a few milliseconds.
+const CHUNK: u64 = 256;
 
-/// Rooms after `after`, in the order of their ids, that have something to remove; a few at a time.
+/// The next rooms after `after`, by id, that exceed a limit; a few at a time.
 pub(super) fn due(
     conn: &Connection,
     after: RoomId,
@@ -27,7 +27,7 @@ pub(super) fn due(
         .collect()
 }
 
-/// Removes a bite of one room's entries.
+/// Deletes up to a chunk of a room's entries.
 pub(super) struct Trim {
     pub(super) room: RoomId,
     pub(super) limits: Retention,
@@ -37,7 +37,7 @@ pub(super) struct Trim {
 
 pub(super) struct Trimmed {
     pub(super) removed: u64,
-    /// Whether the room has more to remove.
+    /// True if the room has more to delete.
     pub(super) more: bool,
 }
 
@@ -53,17 +53,18 @@ impl Write for Trim {
             });
         };
         room.keep_newest(self.limits.max_entries);
-        let end = room.row.first.saturating_add(BITE).min(room.row.head + 1);
+        let end = room.row.first.saturating_add(CHUNK).min(room.row.head + 1);
         let first = young(conn, self.room, room.row.first, end, self.cutoff)?;
         room.keep_from(first);
-        let removed = batch::sweep(conn, room, BITE)?;
-        // All that it looked at was too old: there may be more of it behind.
+        let removed = batch::sweep(conn, room, CHUNK)?;
+        // Everything it examined was too old: there may be more.
         let more = room.swept < room.row.first || (first == end && end <= room.row.head);
         Ok(Trimmed { removed, more })
     }
 }
 
-/// The first entry from `start` on that is not too old, or `end`. Only a prefix may go: the log has no holes.
+/// The first entry from `start` on that is not too old, or `end`. Retention deletes a prefix: the log has
+/// no holes.
 fn young(conn: &Connection, room: RoomId, start: u64, end: u64, cutoff: i64) -> rusqlite::Result<u64> {
     const SQL: &str = "SELECT seq FROM entries
         WHERE room_id = ?1 AND seq >= ?2 AND seq < ?3 AND at >= ?4 ORDER BY seq LIMIT 1";

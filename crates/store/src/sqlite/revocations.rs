@@ -1,17 +1,17 @@
-//! Tokens that are void although they were signed.
+//! Revoked tokens.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{batch::Batch, writer::Write};
 
-/// The time before which the user's tokens are void.
+/// The time before which the user's tokens are revoked.
 pub(super) fn get(conn: &Connection, user: &str) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached("SELECT before FROM revocations WHERE user_id = ?1")?
         .query_row([user], |row| row.get(0))
         .optional()
 }
 
-/// Voids the user's tokens up to a time.
+/// Revokes the user's tokens that were issued before a time.
 pub(super) struct Revoke {
     pub(super) user: String,
     pub(super) before: i64,
@@ -31,7 +31,7 @@ impl Write for Revoke {
     }
 }
 
-/// Forgets what was voided before a time.
+/// Deletes the revocations whose time is before `cutoff`.
 pub(super) struct Forget {
     pub(super) cutoff: i64,
 }

@@ -1,4 +1,4 @@
-//! Finding, creating, changing, removing and listing rooms.
+//! [`Rooms`] for SQLite: finding, creating, changing, deleting and listing rooms.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -34,9 +34,9 @@ pub(super) fn of_user(conn: &Connection, user: &str, limit: u32) -> rusqlite::Re
     .collect()
 }
 
-/// In the order of their names.
+/// The rooms in the order of their names.
 pub(super) fn all(conn: &Connection, after: Option<&str>, limit: u32) -> rusqlite::Result<Vec<RoomRow>> {
-    // No name is empty, so all come after that.
+    // No name is empty, so all names follow the empty one.
     conn.prepare_cached(&format!(
         "SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name > ?1 ORDER BY r.name LIMIT ?2"
     ))?
@@ -44,7 +44,7 @@ pub(super) fn all(conn: &Connection, after: Option<&str>, limit: u32) -> rusqlit
     .collect()
 }
 
-/// Creates a room unless there is one of this name.
+/// Creates a room unless one has this name.
 pub(super) struct Create {
     pub(super) name: String,
     pub(super) at: i64,
@@ -56,7 +56,7 @@ impl Write for Create {
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<RoomRow> {
         let conn = batch.conn;
         if let Some(room) = find(conn, &self.name)? {
-            // The head this batch has come to, not the one it started from.
+            // With the head as this batch has left it.
             return Ok(batch.room(room.id)?.map_or(room, |tail| tail.row.clone()));
         }
         let id = insert(conn, &self.name, self.at)?;
@@ -66,7 +66,7 @@ impl Write for Create {
     }
 }
 
-/// Changes a room, or creates it so. Answers the room, and whether it was created.
+/// Changes a room, or creates it in this state. Answers the room, and true if it was created.
 pub(super) struct Put {
     pub(super) name: String,
     pub(super) change: RoomChange,
@@ -101,7 +101,7 @@ impl Write for Put {
     }
 }
 
-/// Removes a room with all that belongs to it.
+/// Deletes a room with everything that belongs to it.
 pub(super) struct Delete(pub(super) RoomId);
 
 impl Write for Delete {
@@ -126,7 +126,7 @@ fn insert(conn: &Connection, name: &str, at: i64) -> rusqlite::Result<RoomId> {
     Ok(conn.last_insert_rowid())
 }
 
-/// Gives every room another epoch; answers how many there are.
+/// Gives every room a new epoch. Answers how many rooms there are.
 pub(super) fn renew_epochs(conn: &Connection) -> rusqlite::Result<u64> {
     let rooms = conn
         .prepare("SELECT id FROM rooms")?
@@ -160,7 +160,7 @@ impl Rooms for SqliteStore {
     }
 
     async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
-        // The history first, in bites; what follows then has little left to remove at once.
+        // The history goes first, in small commits, so that the last one deletes little.
         let limits = Retention {
             max_entries: u64::MAX,
             max_age_ms: 0,

@@ -1,4 +1,4 @@
-//! What is remembered of users.
+//! [`Users`] for SQLite: names, chosen statuses, times last seen.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
