@@ -54,7 +54,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Each sender waits for its answer before it sends again. Answers appends a second, and appends a commit.
+/// Each sender waits for its answer before it sends again. Answers appends a second, and appends per commit.
 async fn store(url: &str, senders: usize, span: Duration) -> Result<(f64, f64), Failure> {
     let recorder = DebuggingRecorder::new();
     let figures = recorder.snapshotter();
@@ -106,7 +106,7 @@ fn entry(room: RoomId, sender: usize, n: u32) -> NewEntry {
     }
 }
 
-/// The mean of all batches since the last call.
+/// The mean size of all batches since the last call.
 fn mean_batch(figures: &Snapshotter) -> f64 {
     for (key, _, _, value) in figures.snapshot().into_vec() {
         if let DebugValue::Histogram(sizes) = value
@@ -121,7 +121,7 @@ fn mean_batch(figures: &Snapshotter) -> f64 {
     f64::NAN
 }
 
-/// The same rows into the same tables in one thread, with nobody to answer.
+/// Inserts the same rows into the same tables in one thread, without callers.
 fn bare(folder: &Path, batch: usize, span: Duration) -> Result<f64, Failure> {
     let mut conn = Connection::open(fresh(folder, "bare.db")?)?;
     conn.execute_batch(

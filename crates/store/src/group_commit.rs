@@ -1,7 +1,8 @@
 //! Group commit: a bounded queue of requests, and the loop that commits all that wait together.
 //!
-//! Batches form by themselves: while one batch is being committed the next one fills, and nothing waits for a batch to
-//! be full. Both stores use it for their writes, PostgreSQL also for calls that it answers many at a time.
+//! Batches form by themselves: while one batch is being committed the next one fills, and nothing waits for
+//! a batch to be full. Both stores use it for their writes, PostgreSQL also for calls that it answers many
+//! at a time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,8 +53,8 @@ pub(crate) trait Request: Send + 'static {
     /// See [`Job::is_exclusive`].
     fn is_exclusive(&self) -> bool;
 
-    /// Tells the caller how the commit ended. Only the first call has an effect. The caller may be gone by then; the
-    /// commit counts all the same.
+    /// Tells the caller how the commit ended. Only the first call has an effect. The caller may be gone by
+    /// then; the commit counts all the same.
     fn finish(&mut self, outcome: Result<(), StoreError>);
 }
 
@@ -100,8 +101,8 @@ impl<J: Job, A: Send + 'static> Request for Pending<J, A> {
 
 /// Commits batches.
 pub(crate) trait Commit<R>: Send {
-    /// Commits all of the requests and fills in their answers, or none. May be called again with the same requests after
-    /// an error.
+    /// Commits all of the requests and fills in their answers, or none. May be called again with the same
+    /// requests after an error.
     fn commit(&mut self, batch: &mut [R]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// How long after the start of a batch of this many requests the next one may start.
@@ -127,8 +128,8 @@ pub(crate) struct GroupCommit<R> {
 }
 
 impl<R: Request> GroupCommit<R> {
-    /// With `metrics` it reports the length of its queue, its batches and commits, and logs when commits begin to fail.
-    /// The caller runs the [`Batches`], on a thread or in a task.
+    /// With `metrics` it reports the length of its queue, its batches and commits, and logs when commits
+    /// begin to fail. The caller runs the [`Batches`], on a thread or in a task.
     pub(crate) fn new(options: &Options, metrics: Option<Arc<Metrics>>) -> (Self, Batches<R>) {
         let (queue, incoming) = Queue::new(options.queue_writes, options.queue_wait);
         let queue_bytes = u32::try_from(options.queue_bytes).unwrap_or(u32::MAX);

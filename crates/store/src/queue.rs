@@ -1,4 +1,4 @@
-//! A bounded queue from async callers to a thread, which can be closed while calls are under way.
+//! A bounded queue from async callers to a thread or task, which can be closed while callers wait.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::{
 use crate::{Outage, StoreError};
 
 pub(crate) struct Queue<T> {
-    /// `None` once closed. Held for the length of a clone, never over an await.
+    /// `None` once closed. Locked for the length of a clone, never across an await.
     sender: Mutex<Option<mpsc::Sender<T>>>,
     wait: Duration,
 }
@@ -28,7 +28,7 @@ impl<T: Send> Queue<T> {
         )
     }
 
-    /// Hands an item to the thread; waits for a place, but not for ever.
+    /// Queues an item. Waits for space, for as long as the queue was made to wait.
     pub(crate) async fn push(&self, item: T) -> Result<(), StoreError> {
         let sender = self.sender.lock().clone().ok_or(Outage::Closed)?;
         within(self.wait, sender.send(item)).await?.map_err(|_| stopped())
@@ -40,17 +40,17 @@ impl<T: Send> Queue<T> {
     }
 }
 
-/// Waits for a place in a queue.
-pub(crate) async fn within<F: Future>(wait: Duration, place: F) -> Result<F::Output, StoreError> {
-    timeout(wait, place).await.map_err(|_| Outage::Busy.into())
+/// Waits for space in a queue, or fails with [`Outage::Busy`].
+pub(crate) async fn within<F: Future>(wait: Duration, space: F) -> Result<F::Output, StoreError> {
+    timeout(wait, space).await.map_err(|_| Outage::Busy.into())
 }
 
-/// Waits for the thread's answer.
+/// Waits for the answer to a queued item.
 pub(crate) async fn answer<T>(reply: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
     reply.await.unwrap_or_else(|_| Err(stopped()))
 }
 
 /// Only a panic ends a thread before its queue is closed.
 fn stopped() -> StoreError {
-    StoreError::Internal("one of its threads has ended; restart the server".into())
+    StoreError::Internal("one of its threads ended; restart the server".into())
 }

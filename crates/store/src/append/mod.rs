@@ -1,5 +1,5 @@
-//! The rules of an append, written once for both stores: a store loads the rows that a batch touches, [`Plan`] decides
-//! about each entry, and the store writes what the plan says.
+//! The rules of an append, written once for both stores: a store loads the rows that a batch touches,
+//! [`Plan`] decides about each entry, and the store writes what the plan says.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,6 +1,7 @@
 //! The statements that carry out edits, deletes, reactions and retention, in SQL that both stores read.
 //!
-//! SQLite numbers parameters of the form `$n` by where they first occur, so each statement names them in ascending order.
+//! SQLite numbers parameters of the form `$n` by where they first occur, so each statement names them in
+//! ascending order.
 
 use std::ops::Range;
 

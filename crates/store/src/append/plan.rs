@@ -1,4 +1,5 @@
-//! What becomes of the entries of a batch: numbers, duplicates, rejections, and the changes to the rows that were loaded.
+//! What becomes of the entries of a batch: numbers, duplicates, rejections, and the changes to the rows
+//! that were loaded.
 //!
 //! A pure value: no I/O, no clock. Both stores load and write around it.
 
@@ -35,7 +36,8 @@ pub(crate) struct Target {
     pub(crate) counts: HashMap<String, u64>,
 }
 
-/// The rows that [`Touched`](super::Touched) names, as the database has them. Rows that do not exist are left out.
+/// The rows that [`Touched`](super::Touched) names, as the database has them. Rows that do not exist are
+/// left out.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded<'a> {
     /// The newest position.
@@ -52,9 +54,11 @@ pub(crate) struct PlannedEntry<'a> {
     pub(crate) entry: &'a NewEntry,
     pub(crate) seq: u64,
     pub(crate) position: LogPosition,
-    /// An entry that the store must delete first: it has the same client id, is no longer kept, and was not swept yet.
+    /// An entry that the store must delete first: it has the same client id, is no longer kept, and was not
+    /// swept yet.
     pub(crate) replaces: Option<u64>,
-    /// True if the entry is no longer kept and another one of this batch took its client id: it is not stored.
+    /// True if the entry is no longer kept and another one of this batch took its client id: it is not
+    /// stored.
     pub(crate) superseded: bool,
 }
 
@@ -159,7 +163,8 @@ impl<'a> Plan<'a> {
         };
         let (first, seq) = (room.row.first, room.next_seq());
         let key = dedup::key(entry);
-        // Retries are recognised before anything else: what the entry did the first time may be why it fails now.
+        // Retries are recognised before anything else: what the entry did the first time may be why it
+        // fails now.
         let earlier = key.and_then(|key| self.dedup.get_mut(&key));
         let mut replaces = None;
         if let Some(record) = earlier {
@@ -172,7 +177,8 @@ impl<'a> Plan<'a> {
                 });
                 return record.compare(entry);
             }
-            // The earlier entry is no longer kept, only not swept yet: this one is new, as it would be after the sweep.
+            // The earlier entry is no longer kept, only not swept yet: this one is new, as it would be
+            // after the sweep.
             replaces = Some(record.seq);
         }
         if entry.kind.is_change() {

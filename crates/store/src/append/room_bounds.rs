@@ -74,8 +74,8 @@ impl RoomBounds {
         start..end
     }
 
-    /// The rows that the caller must delete along with its appends: bounded, but more than it appended, so that a room
-    /// does not accumulate rows that are no longer kept.
+    /// The rows that the caller must delete along with its appends: bounded, but more than it appended, so
+    /// that a room does not accumulate rows that are no longer kept.
     pub(crate) fn sweep_after_append(&mut self) -> Range<u64> {
         if self.appended == 0 || self.row.first - self.swept < SWEEP {
             return self.swept..self.swept;

@@ -1,5 +1,5 @@
-//! Calls of one kind that arrive at the same time go to the database as one: a thousand clients that reconnect at once
-//! cost some dozens of transactions, while a single call waits for nobody.
+//! Calls of one kind that arrive at the same time go to the database as one: a thousand clients that
+//! reconnect at once cost some dozens of transactions, while a single call waits for nobody.
 
 use std::{marker::PhantomData, time::Duration};
 
@@ -13,7 +13,8 @@ use crate::{
 const MAX_CALLS: usize = 256;
 /// The interval between batches of several calls. A single call goes at once.
 const INTERVAL: Duration = Duration::from_millis(40);
-/// From this many calls in a batch on, the interval is longer: a crowd of clients takes seconds to reconnect anyway.
+/// From this many calls in a batch on, the interval is longer: a crowd of clients takes seconds to
+/// reconnect anyway.
 const CROWD: usize = 16;
 const INTERVAL_OF_CROWD: Duration = Duration::from_millis(100);
 
@@ -29,8 +30,8 @@ where
     A: Clone + Send + 'static,
     R: Send + 'static,
 {
-    /// `answer` has to return one answer for each question, in their order. The queue has the bounds of the queue of
-    /// appends. Must be called on the store's own runtime.
+    /// `answer` has to return one answer for each question, in their order. The queue has the bounds of the
+    /// queue of appends. Must be called on the store's own runtime.
     pub(super) fn start<F>(options: &Options, answer: impl Fn(Vec<A>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Vec<R>, StoreError>> + Send + 'static,

@@ -66,7 +66,7 @@ pub(super) struct Conn {
     answer_timeout: AnswerTimeout,
     /// Whether an answer is outstanding.
     waiting: AtomicBool,
-    /// Whether a transaction is open.
+    /// True while a transaction is open.
     open: AtomicBool,
     /// Whether the next statement begins a snapshot.
     snapshot: AtomicBool,
@@ -155,7 +155,7 @@ impl Conn {
         Ok(self.rows(sql, params).await?.pop())
     }
 
-    /// The one row of a query that always has one.
+    /// The row of a query that always has exactly one.
     pub(super) async fn one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, Failure> {
         let row = self.row(sql, params).await?;
         row.ok_or_else(|| StoreError::Internal(format!("no row for {sql}")).into())

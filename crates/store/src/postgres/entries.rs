@@ -27,7 +27,7 @@ pub(super) struct Found {
     reacted: bool,
 }
 
-/// The [`COLUMNS`] of a row from column `at` on; `None` if there is no entry in it.
+/// Reads the [`COLUMNS`] of a row, beginning with column `at`; `None` if they hold no entry.
 pub(super) fn entry(row: &Row, at: usize, room: RoomId) -> Result<Option<Found>, Failure> {
     let Some(seq) = row.opt_num(at)? else {
         return Ok(None);
@@ -61,7 +61,7 @@ pub(super) fn entry(row: &Row, at: usize, room: RoomId) -> Result<Option<Found>,
     }))
 }
 
-/// The entry `seq`, if it is kept.
+/// The entry `seq`; `None` if it is not kept.
 pub(super) async fn get(conn: &Conn, room: RoomId, seq: u64) -> Result<Option<Entry>, Failure> {
     let sql = format!(
         "SELECT {COLUMNS} FROM entries e {STATE} WHERE e.room_id = $1 AND e.seq = $2

@@ -27,7 +27,7 @@ impl Log for PostgresStore {
     }
 
     async fn read_log_head(&self) -> Result<LogHead, StoreError> {
-        self.counted(self.gathered.read_log_head.ask(()).await)
+        self.counted(self.batched_calls.read_log_head.ask(()).await)
     }
 
     async fn log_entries(
@@ -63,9 +63,10 @@ impl Log for PostgresStore {
             let Some(&end) = due.last() else { return Ok(total) };
             for room in due {
                 loop {
-                    let bite = self.told(retention::trim(&self.conn().await?, room, limits, cutoff).await)?;
-                    total += bite.removed;
-                    if !bite.more {
+                    let trimmed =
+                        self.told(retention::trim(&self.conn().await?, room, limits, cutoff).await)?;
+                    total += trimmed.removed;
+                    if !trimmed.more {
                         break;
                     }
                 }

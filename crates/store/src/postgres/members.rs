@@ -28,7 +28,7 @@ pub(super) const UNREAD: &str = "(SELECT count(*) FROM entries e WHERE e.room_id
         (SELECT count(*) FROM mentions o WHERE o.room_id = r.id
             AND o.seq >= greatest(r.first, m.read_seq + 1) AND o.user_id = m.user_id)";
 
-/// The [`COLUMNS`] of a row from column `at` on.
+/// Reads the [`COLUMNS`] of a row, beginning with column `at`.
 pub(super) fn member(row: &Row, at: usize) -> Result<Member, Failure> {
     Ok(Member {
         user_id: row.text(at)?,
@@ -41,7 +41,7 @@ pub(super) fn member(row: &Row, at: usize) -> Result<Member, Failure> {
     })
 }
 
-/// The counts of [`UNREAD`] from column `at` on.
+/// Reads the counts of [`UNREAD`], beginning with column `at`.
 pub(super) fn unread_counts(row: &Row, at: usize) -> Result<Unread, Failure> {
     Ok(Unread {
         messages: row.num(at)?,
@@ -49,7 +49,7 @@ pub(super) fn unread_counts(row: &Row, at: usize) -> Result<Unread, Failure> {
     })
 }
 
-/// The user's membership, if it is active.
+/// The user's active membership.
 pub(super) async fn active(conn: &Conn, room: RoomId, user: &str) -> Result<Option<Member>, Failure> {
     let sql =
         format!("SELECT {COLUMNS} FROM members m WHERE m.room_id = $1 AND m.user_id = $2 AND m.active = 1");
@@ -294,7 +294,12 @@ impl Members for PostgresStore {
     }
 
     async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
-        self.counted(self.gathered.rooms_of_users.ask((user.to_owned(), limit)).await)
+        self.counted(
+            self.batched_calls
+                .rooms_of_users
+                .ask((user.to_owned(), limit))
+                .await,
+        )
     }
 
     async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError> {

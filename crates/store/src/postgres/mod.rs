@@ -18,12 +18,12 @@
 //! Lock order: the log head, then rooms by id, then the rows of a room, then records of the outbox by `n`.
 
 mod append;
+mod batched_calls;
 mod batcher;
 mod conn;
 mod connection_permits;
 mod entries;
 pub(crate) mod failure;
-mod gathered;
 mod generation;
 mod history;
 mod inbox;
@@ -55,9 +55,9 @@ use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 use self::{
     append::Appender,
+    batched_calls::BatchedCalls,
     conn::Conn,
     failure::Failure,
-    gathered::Gathered,
     generation::{LogState, OpenNode},
     pool::{Connector, Pool},
 };
@@ -94,7 +94,9 @@ impl Threads {
             .thread_name("store-postgres")
             .enable_all()
             .build();
-        let runtime = runtime.map_err(|error| StoreError::Setup(format!("cannot start threads: {error}")))?;
+        let runtime = runtime.map_err(|error| {
+            StoreError::Setup(format!("failed to start the threads of the store: {error}"))
+        })?;
         Ok(Self(Some(runtime)))
     }
 
@@ -126,7 +128,7 @@ impl Drop for Threads {
 /// Opens the database, see [`crate::open`].
 pub(crate) fn open(url: &str, options: Options) -> Result<PostgresStore, StoreError> {
     let threads = Threads::start()?;
-    // Here, since a recorder may be this thread's own.
+    // On this thread, since it may have a metrics recorder of its own.
     let metrics = Arc::new(Metrics::new());
     let (recorded, url) = (watch::Sender::new(()), url.to_owned());
     let told = recorded.clone();
@@ -135,7 +137,7 @@ pub(crate) fn open(url: &str, options: Options) -> Result<PostgresStore, StoreEr
     Ok(PostgresStore {
         shared,
         appender,
-        gathered,
+        batched_calls,
         recorded,
         heartbeat,
         _threads: threads,
@@ -147,7 +149,7 @@ async fn start(
     options: Options,
     metrics: Arc<Metrics>,
     recorded: watch::Sender<()>,
-) -> Result<(Arc<Shared>, Appender, Gathered, Option<JoinHandle<()>>), StoreError> {
+) -> Result<(Arc<Shared>, Appender, BatchedCalls, Option<JoinHandle<()>>), StoreError> {
     let connector = Connector::new(url, &options, tokio::runtime::Handle::current())?;
     let client = if options.guest {
         schema::existing(&connector).await?
@@ -196,7 +198,7 @@ pub(crate) fn check_files(url: &str) -> Result<(), StoreError> {
     tls::connector(&url::parse(url)?.trust).map(drop)
 }
 
-/// Gives new epochs to the log, see [`crate::new_epochs`].
+/// See [`crate::new_epochs`].
 pub(crate) fn new_epochs(url: &str) -> Result<u64, StoreError> {
     let (threads, url) = (Threads::start()?, url.to_owned());
     threads.run(async move {

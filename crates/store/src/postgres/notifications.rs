@@ -350,7 +350,7 @@ impl Notifications for PostgresStore {
         max_bytes: usize,
     ) -> Result<Undelivered, StoreError> {
         let of = (user.to_owned(), device.to_owned());
-        let ends = self.counted(self.gathered.notification_ends.ask(of).await)?;
+        let ends = self.counted(self.batched_calls.notification_ends.ask(of).await)?;
         let after = match after {
             DeliveredUpto::Seq(seq) => seq,
             DeliveredUpto::Stored => ends.delivered,

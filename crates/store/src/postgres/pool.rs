@@ -202,7 +202,7 @@ where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection to PostgreSQL ended");
+        tracing::debug!(%error, "a connection to PostgreSQL failed");
     }
 }
 

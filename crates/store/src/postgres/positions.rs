@@ -19,7 +19,7 @@ pub(super) async fn read(conn: &Conn) -> Result<LogHead, Failure> {
     })
 }
 
-/// Entries by position, see [`crate::Log::log_entries`].
+/// See [`crate::Log::log_entries`].
 pub(super) async fn between(
     conn: &Conn,
     after: LogPosition,
@@ -51,7 +51,7 @@ pub(super) async fn room_at(conn: &Conn, position: LogPosition) -> Result<Option
     row.map(|row| row.int(0)).transpose()
 }
 
-/// Rows of a position, a room, and an entry.
+/// Reads rows that consist of a position, a room and an entry.
 async fn log_entries(conn: &Conn, rows: &[tokio_postgres::Row]) -> Result<Vec<LogEntry>, Failure> {
     let (mut positions, mut found) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
     for row in rows {
@@ -72,10 +72,10 @@ async fn log_entries(conn: &Conn, rows: &[tokio_postgres::Row]) -> Result<Vec<Lo
     Ok(entries.collect())
 }
 
-/// The entries of each room that a session missed, the last one exclusive.
+/// The entries of each room that a session missed, as half-open spans.
 pub(super) type Spans = Vec<(RoomId, u64, u64)>;
 
-/// What a session missed, whose `spans` are known, see [`crate::Sessions::missed`].
+/// Reads the spans that a session missed, see [`crate::Sessions::missed`].
 pub(super) async fn missed(
     conn: &Conn,
     ask: &Missed,
@@ -112,13 +112,13 @@ pub(super) async fn missed(
     let rows = conn.rows(&sql, &[&rooms, &starts, &ends]).await?;
     let entries = log_entries(conn, &rows).await?;
     conn.end_snapshot()?;
-    // Some may have been removed since the spans were read.
+    // Retention may have removed some since the spans were read.
     Ok((entries.len() as u64 == wanted).then_some(entries))
 }
 
-/// What each session missed; `None` if some of it is gone.
+/// The spans that each session missed; `None` if some entries were removed.
 pub(super) async fn spans(conn: &Conn, asks: Vec<Missed>) -> Result<Vec<Option<Spans>>, Failure> {
-    // Where some were removed, the search begins at the oldest one left.
+    // If some entries were removed, the search begins at the oldest one left.
     const SQL: &str = "SELECT t.ask, r.id, t.after, r.head, r.first,
             (SELECT e.position FROM entries e WHERE e.room_id = r.id AND e.seq = r.first),
             first_seq_beyond(r.id, greatest(t.after + 1, r.first), r.head, t.seen),
@@ -126,22 +126,22 @@ pub(super) async fn spans(conn: &Conn, asks: Vec<Missed>) -> Result<Vec<Option<S
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
             t (ask, room_id, after, seen, upto)
         JOIN rooms r ON r.id = t.room_id";
-    let (mut places, mut rooms, mut after) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut indexes, mut rooms, mut after) = (Vec::new(), Vec::new(), Vec::new());
     let (mut seen, mut upto) = (Vec::new(), Vec::new());
-    for (place, ask) in (1i64..).zip(&asks) {
+    for (index, ask) in (1i64..).zip(&asks) {
         for (room, joined_after) in &ask.rooms {
-            places.push(place);
+            indexes.push(index);
             rooms.push(*room);
             after.push(num(*joined_after).min(i64::MAX - 1));
             seen.push(num(ask.after.0));
             upto.push(num(ask.upto.0));
         }
     }
-    let rows = conn.rows(SQL, &[&places, &rooms, &after, &seen, &upto]).await?;
+    let rows = conn.rows(SQL, &[&indexes, &rooms, &after, &seen, &upto]).await?;
     let mut found: Vec<(usize, Option<Spans>)> = asks.iter().map(|_| (0, Some(Vec::new()))).collect();
     for row in rows {
-        let place = row.ordinal(0)?;
-        let (Some(ask), Some((rooms, spans))) = (asks.get(place), found.get_mut(place)) else {
+        let index = row.ordinal(0)?;
+        let (Some(ask), Some((rooms, spans))) = (asks.get(index), found.get_mut(index)) else {
             continue;
         };
         *rooms += 1;
@@ -151,7 +151,7 @@ pub(super) async fn spans(conn: &Conn, asks: Vec<Missed>) -> Result<Vec<Option<S
             None => *spans = None,
         }
     }
-    // A room that is gone has no row.
+    // A deleted room has no row.
     let complete =
         |(ask, (rooms, spans)): (&Missed, (usize, Option<Spans>))| spans.filter(|_| rooms == ask.rooms.len());
     Ok(asks.iter().zip(found).map(complete).collect())

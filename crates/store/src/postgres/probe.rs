@@ -11,7 +11,7 @@ pub(super) async fn beat(conn: &Conn, log_state: &LogState) -> Result<(), Failur
     Ok(log_state.check_file().await?)
 }
 
-/// The database's time, in milliseconds since 1970.
+/// The time by the database's clock, in milliseconds since 1970.
 pub(super) async fn clock(conn: &Conn) -> Result<i64, Failure> {
     const SQL: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
     let row = conn.row(SQL, &[]).await?;

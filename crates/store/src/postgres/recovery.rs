@@ -17,7 +17,7 @@ impl PostgresStore {
 #[async_trait]
 impl Sessions for PostgresStore {
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError> {
-        match self.counted(self.gathered.missed.ask(ask.clone()).await)? {
+        match self.counted(self.batched_calls.missed.ask(ask.clone()).await)? {
             None => Ok(None),
             Some(spans) if spans.is_empty() => Ok(Some(Vec::new())),
             // Most reconnecting clients missed nothing and end above. Boxing keeps their futures small.
@@ -29,7 +29,7 @@ impl Sessions for PostgresStore {
     }
 
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {
-        self.counted(self.gathered.new_sessions.ask(session).await)
+        self.counted(self.batched_calls.new_sessions.ask(session).await)
     }
 
     async fn subscribe(
@@ -62,7 +62,7 @@ impl Sessions for PostgresStore {
         keep: u32,
     ) -> Result<(), StoreError> {
         let lost = sessions::Lost { key, owner, at, keep };
-        self.counted(self.gathered.lost_sessions.ask(lost).await)
+        self.counted(self.batched_calls.lost_sessions.ask(lost).await)
     }
 
     async fn end_session(&self, key: SessionKey, owner: SessionOwner) -> Result<(), StoreError> {
@@ -76,7 +76,7 @@ impl Sessions for PostgresStore {
     }
 
     async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError> {
-        self.counted(self.gathered.resumed_sessions.ask(ask).await)
+        self.counted(self.batched_calls.resumed_sessions.ask(ask).await)
     }
 
     async fn mark_all_sessions_lost(&self) -> Result<(), StoreError> {

@@ -30,7 +30,7 @@ pub(super) async fn due(
 
 pub(super) struct Trimmed {
     pub(super) removed: u64,
-    /// Whether the room has more to remove.
+    /// True if the room has more to delete.
     pub(super) more: bool,
 }
 

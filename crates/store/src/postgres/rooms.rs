@@ -1,4 +1,4 @@
-//! Finding, creating, changing, removing and listing rooms.
+//! [`Rooms`] for PostgreSQL: finding, creating, changing, deleting and listing rooms.
 
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ use crate::{
 pub(super) const ROOM_COLUMNS: &str =
     "r.id, r.name, r.epoch, r.head, r.first, r.created_at, r.kind, r.history";
 
-/// The [`ROOM_COLUMNS`] of a row.
+/// Reads the [`ROOM_COLUMNS`] of a row.
 pub(super) fn room(row: &Row) -> Result<RoomRow, Failure> {
     Ok(RoomRow {
         id: row.int(0)?,
@@ -38,7 +38,7 @@ pub(super) fn room(row: &Row) -> Result<RoomRow, Failure> {
     })
 }
 
-/// The [`ROOM_COLUMNS`] of a row, followed by the rest of its [`RoomBounds`].
+/// Reads the [`ROOM_COLUMNS`] of a row, followed by the rest of its [`RoomBounds`].
 pub(super) fn bounds(row: &Row) -> Result<RoomBounds, Failure> {
     Ok(RoomBounds {
         row: room(row)?,
@@ -54,7 +54,7 @@ pub(super) async fn find(conn: &Conn, name: &str) -> Result<Option<RoomRow>, Fai
     Ok(find_all(conn, vec![name.to_owned()]).await?.pop().flatten())
 }
 
-/// For each name the room that has it.
+/// For each name its room.
 pub(super) async fn find_all(conn: &Conn, names: Vec<String>) -> Result<Vec<Option<RoomRow>>, Failure> {
     let sql = format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name = ANY($1)");
     let wanted: Vec<_> = names.iter().map(|name| text(name)).collect();
@@ -166,7 +166,7 @@ pub(super) struct Put {
     pub(super) recorded: bool,
 }
 
-/// Changes a room, or creates it so.
+/// Changes a room, or creates it in this state.
 pub(super) async fn put(
     conn: &Conn,
     name: &str,
@@ -179,11 +179,11 @@ pub(super) async fn put(
         conn.begin().await?;
         let made = insert(conn, name, at).await?;
         let created = made.is_some();
-        let known = match made {
+        let found = match made {
             Some(room) => Some(room),
             None => find(conn, name).await?,
         };
-        let bounds = match &known {
+        let bounds = match &found {
             Some(room) => lock(conn, room.id).await?,
             None => None,
         };
@@ -238,7 +238,7 @@ pub(super) async fn lock_to_remove(conn: &Conn, id: RoomId) -> Result<bool, Fail
     Ok(conn.row(sql, &[&id]).await?.is_some())
 }
 
-/// Deletes a room that is locked, with all that belongs to it.
+/// The steps that delete a locked room, with everything that belongs to it.
 pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
     let rest = [
         outbox::ROOM_DELETED,
@@ -279,7 +279,7 @@ async fn created(conn: &Conn, room: &RoomRow, options: &OutboxOptions) -> Result
 #[async_trait]
 impl Rooms for PostgresStore {
     async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
-        let found = self.counted(self.gathered.rooms_by_name.ask(name.to_owned()).await)?;
+        let found = self.counted(self.batched_calls.rooms_by_name.ask(name.to_owned()).await)?;
         if found.is_some() || !create {
             return Ok(found);
         }

@@ -17,7 +17,7 @@ pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect, StoreError> 
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| StoreError::Setup(format!("TLS can't be set up: {error}")))?;
+        .map_err(|error| StoreError::Setup(format!("failed to set up TLS: {error}")))?;
     let config = match trust {
         Trust::Anybody => builder
             .dangerous()

@@ -83,7 +83,7 @@ impl Users for PostgresStore {
             name: name.map(str::to_owned),
             at: last_seen,
         };
-        self.counted(self.gathered.sightings.ask(sighting).await)
+        self.counted(self.batched_calls.sightings.ask(sighting).await)
     }
 
     async fn set_status(
@@ -97,7 +97,7 @@ impl Users for PostgresStore {
     }
 
     async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
-        self.counted(self.gathered.users.ask(ids.to_vec()).await)
+        self.counted(self.batched_calls.users.ask(ids.to_vec()).await)
     }
 
     async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
@@ -105,7 +105,7 @@ impl Users for PostgresStore {
     }
 
     async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
-        self.counted(self.gathered.revoked.ask(user.to_owned()).await)
+        self.counted(self.batched_calls.revoked.ask(user.to_owned()).await)
     }
 
     async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {

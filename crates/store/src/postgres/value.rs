@@ -82,8 +82,8 @@ impl Columns for Row {
     }
 
     fn ordinal(&self, at: usize) -> Result<usize, Failure> {
-        let place = self.num(at)?.saturating_sub(1);
-        Ok(usize::try_from(place).unwrap_or(usize::MAX))
+        let index = self.num(at)?.saturating_sub(1);
+        Ok(usize::try_from(index).unwrap_or(usize::MAX))
     }
 
     fn flag(&self, at: usize) -> Result<bool, Failure> {
@@ -100,14 +100,15 @@ impl Columns for Row {
 
     fn kind<T: Numbered>(&self, at: usize) -> Result<T, Failure> {
         let number = self.int(at)?;
-        T::of_number(number)
-            .ok_or_else(|| StoreError::Internal(format!("{number} in column {at} means nothing")).into())
+        T::of_number(number).ok_or_else(|| {
+            StoreError::Internal(format!("column {at} holds {number}, which is no valid value")).into()
+        })
     }
 }
 
 fn positive(number: i64) -> Result<u64, Failure> {
     u64::try_from(number)
-        .map_err(|_| StoreError::Internal(format!("{number} is no number of an entry")).into())
+        .map_err(|_| StoreError::Internal(format!("{number} is not a valid number of an entry")).into())
 }
 
 #[cfg(test)]
@@ -118,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_comes_back_and_sorts_as_it_was(one in "[\\x00-\\x03a]{0,6}", other in "[\\x00-\\x03a]{0,6}") {
+        fn escaping_keeps_text_and_order(one in "[\\x00-\\x03a]{0,6}", other in "[\\x00-\\x03a]{0,6}") {
             let column = text(&one).into_owned();
             prop_assert!(!column.contains('\0'));
             prop_assert_eq!(column.cmp(&text(&other).into_owned()), one.cmp(&other));

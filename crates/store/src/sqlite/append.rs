@@ -133,11 +133,11 @@ fn is_live(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<bool> 
     const SQL: &str = "SELECT e.kind = 0 AND coalesce(s.deleted, 0) = 0 FROM entries e
         LEFT JOIN message_states s ON s.room_id = e.room_id AND s.seq = e.seq
         WHERE e.room_id = ?1 AND e.seq = ?2";
-    let live = conn
+    let is_live = conn
         .prepare_cached(SQL)?
         .query_row(params![room, Seq(seq)], |row| row.get(0))
         .optional()?;
-    Ok(live.unwrap_or(false))
+    Ok(is_live.unwrap_or(false))
 }
 
 /// How many users reacted with each emoji.

@@ -106,7 +106,7 @@ impl<'c> Batch<'c> {
         Ok(mem::take(&mut self.rooms))
     }
 
-    /// Goes on with the rooms and the position as a plan has left them.
+    /// Takes back the rooms, and the position, as a plan has left them.
     pub(super) fn take_back(&mut self, plan: Plan<'_>) {
         self.rooms = plan.rooms;
         self.position = Some(plan.position);

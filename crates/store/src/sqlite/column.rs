@@ -2,7 +2,10 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::{ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind, numbers::Numbered as _};
+use crate::{
+    ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind,
+    numbers::{Numbered as _, column},
+};
 
 /// A sequence number. Columns are signed, so a larger number from a client becomes the largest.
 #[derive(Clone, Copy)]
@@ -10,7 +13,7 @@ pub(super) struct Seq(pub(super) u64);
 
 impl ToSql for Seq {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(i64::try_from(self.0).unwrap_or(i64::MAX).into())
+        Ok(column(self.0).into())
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn appended(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-/// The entry `seq`, if it is kept.
+/// The entry `seq`; `None` if it is not kept.
 pub(super) fn get(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Option<Entry>> {
     const KEPT: &str =
         "WHERE e.room_id = ?1 AND e.seq = ?2 AND e.seq >= (SELECT first FROM rooms WHERE id = ?1)";

@@ -11,7 +11,7 @@ pub(super) fn from_sqlite(error: &Error) -> StoreError {
     match failure.code {
         ErrorCode::DiskFull => Outage::DiskFull.into(),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OutOfMemory => Outage::Busy.into(),
-        // A file system with errors is often mounted read-only, which shows as ReadOnly or CannotOpen.
+        // Systems often remount a failing file system read-only, which causes ReadOnly or CannotOpen.
         ErrorCode::SystemIoFailure
         | ErrorCode::ReadOnly
         | ErrorCode::CannotOpen

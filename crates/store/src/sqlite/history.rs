@@ -36,7 +36,7 @@ pub(super) fn page(
     }))
 }
 
-/// The kept part of a range, with its end exclusive.
+/// The part of a range that is kept, as a half-open span.
 fn span(room: &RoomRow, range: Range) -> Span<u64> {
     let Span { start, end } = range.span();
     start.max(room.first)..end.min(room.head.saturating_add(1))

@@ -31,7 +31,7 @@ pub(super) fn page(
     Ok(Inbox { rooms, more: false })
 }
 
-/// A room of the user's, before what takes further queries is known.
+/// A room of the user, without the parts that take further queries.
 struct Found {
     room: RoomRow,
     member: Member,
@@ -39,7 +39,7 @@ struct Found {
     cursor: InboxCursor,
 }
 
-/// One more than `limit`, if there is one.
+/// The rooms of a page, and one more if there is one.
 fn find(
     conn: &Connection,
     user: &str,

@@ -65,9 +65,9 @@ impl Log for SqliteStore {
             let Some(&end) = due.last() else { return Ok(total) };
             for room in due {
                 loop {
-                    let bite = self.write(retention::Trim { room, limits, cutoff }).await?;
-                    total += bite.removed;
-                    if !bite.more {
+                    let trimmed = self.write(retention::Trim { room, limits, cutoff }).await?;
+                    total += trimmed.removed;
+                    if !trimmed.more {
                         break;
                     }
                 }

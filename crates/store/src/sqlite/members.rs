@@ -13,7 +13,7 @@ use crate::{
 pub(super) const COLUMNS: &str = "m.user_id, m.read_seq, m.read_at, m.delivered_seq, m.joined_at, m.role,
     m.membership";
 
-/// The [`COLUMNS`] of a row from column `at` on.
+/// Reads the [`COLUMNS`] of a row, beginning with column `at`.
 pub(super) fn member(row: &Row<'_>, at: usize) -> rusqlite::Result<Member> {
     Ok(Member {
         user_id: row.get(at)?,
@@ -26,7 +26,7 @@ pub(super) fn member(row: &Row<'_>, at: usize) -> rusqlite::Result<Member> {
     })
 }
 
-/// The user's membership, if it is active.
+/// The user's active membership.
 pub(super) fn active(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<Option<Member>> {
     conn.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM members m WHERE m.room_id = ?1 AND m.user_id = ?2 AND m.active = 1"
@@ -266,7 +266,7 @@ impl Members for SqliteStore {
                 newly: false,
             }))
         };
-        // Most joins are of those who come back after a reconnect: they cost no commit.
+        // Most joins follow a reconnect: for a member they cost no commit.
         match self.read(query).await? {
             None => {
                 let entrance = Entrance::Joins;
@@ -359,7 +359,7 @@ impl Members for SqliteStore {
         let Some(Moved { read_seq, advanced }) = moved else {
             return Ok(None);
         };
-        // Counted by a reader: it may take a while, and the writer has others to serve.
+        // A reader counts, since that may take long, and others wait for the writer.
         let user = user.to_owned();
         let unread = self
             .read(move |conn| count_unread(conn, room, &user, read_seq))

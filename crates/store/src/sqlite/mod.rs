@@ -68,7 +68,7 @@ pub(crate) struct SqliteStore {
     notifications: NotificationRetention,
     outbox: OutboxOptions,
     epoch: String,
-    /// The newest committed position in the order of all entries.
+    /// The newest committed position.
     pos: Arc<AtomicU64>,
 }
 
@@ -158,7 +158,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     fn identity(&self) -> &str {
-        // One process has the file, so it need not be for good.
+        // Only one process has the file open, so the identity may change with a restore.
         &self.epoch
     }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{column::Seq, history, rooms};
 use crate::{LogEntry, LogPosition, Missed, Page, Range, RoomId, RoomRow};
 
-/// What a session missed, see [`crate::Sessions::missed`].
+/// See [`crate::Sessions::missed`].
 pub(super) fn missed(conn: &Connection, ask: &Missed) -> rusqlite::Result<Option<Vec<LogEntry>>> {
     let (mut found, mut bytes) = (Vec::new(), 0);
     for (room, after) in &ask.rooms {
@@ -34,7 +34,7 @@ pub(super) fn missed(conn: &Connection, ask: &Missed) -> rusqlite::Result<Option
     Ok(Some(found))
 }
 
-/// The entries of a room that a session missed; `None` if some of them are gone.
+/// The entries of a room that a session missed; `None` if some of them were removed.
 fn span(
     conn: &Connection,
     room: &RoomRow,
@@ -50,7 +50,7 @@ fn span(
             first_beyond(conn, room, start, ask.after)?..first_beyond(conn, room, start, ask.upto)?,
         ));
     }
-    // Some were removed. If the oldest one left is known to the session, so are they.
+    // Some entries were removed. If the session knows the oldest one left, it knows the removed ones too.
     match position_of(conn, room.id, room.first)? {
         Some(oldest) if oldest <= ask.after => Ok(Some(
             first_beyond(conn, room, room.first, ask.after)?..first_beyond(conn, room, room.first, ask.upto)?,
@@ -59,7 +59,7 @@ fn span(
     }
 }
 
-/// The first entry from `start` on whose position is beyond `position`; `head + 1` if there is none.
+/// The first entry from `start` on that stands after `position`; `head + 1` if there is none.
 fn first_beyond(
     conn: &Connection,
     room: &RoomRow,
@@ -67,7 +67,7 @@ fn first_beyond(
     position: LogPosition,
 ) -> rusqlite::Result<u64> {
     let (mut low, mut high) = (start, room.head + 1);
-    // Most rooms have nothing new: ask the newest entry first.
+    // Most rooms have nothing new: probe the newest entry first.
     let mut probe = room.head;
     while low < high {
         if position_of(conn, room.id, probe)?.is_some_and(|at| at > position) {
@@ -88,7 +88,7 @@ fn position_of(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Op
         .optional()
 }
 
-/// The room's entries in a span; not all of them if they are larger than that.
+/// The room's entries in a span, up to `max_bytes` of them.
 fn read(
     conn: &Connection,
     room: &RoomRow,

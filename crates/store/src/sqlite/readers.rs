@@ -14,7 +14,7 @@ type Job = Box<dyn FnOnce(&Connection) + Send>;
 
 pub(super) struct Readers {
     queue: Queue<Job>,
-    /// Yields `None` when the last thread is gone; nothing is ever sent.
+    /// Yields `None` when the last thread has ended; nothing is ever sent.
     ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
 }
 
@@ -33,7 +33,9 @@ impl Readers {
                     drop(conn);
                     drop(alive);
                 })
-                .map_err(|error| StoreError::Setup(format!("cannot start a reader thread: {error}")))?;
+                .map_err(|error| {
+                    StoreError::Setup(format!("failed to start a reader thread of the store: {error}"))
+                })?;
         }
         Ok(Self {
             queue,

@@ -38,7 +38,7 @@ pub(super) struct Trim {
 
 pub(super) struct Trimmed {
     pub(super) removed: u64,
-    /// Whether the room has more to remove.
+    /// True if the room has more to delete.
     pub(super) more: bool,
 }
 

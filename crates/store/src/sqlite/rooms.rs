@@ -1,4 +1,4 @@
-//! Finding, creating, changing, removing and listing rooms.
+//! [`Rooms`] for SQLite: finding, creating, changing, deleting and listing rooms.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -162,7 +162,7 @@ impl Rooms for SqliteStore {
     }
 
     async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
-        // The history first, in bites; what follows then has little left to remove at once.
+        // The history goes first, in small commits, so that the last one deletes little.
         let limits = Retention {
             max_entries: u64::MAX,
             max_age_ms: 0,

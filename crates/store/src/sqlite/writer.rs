@@ -1,5 +1,5 @@
-//! The writer thread: one connection, and one transaction for all writes that arrived while the last one was being
-//! committed. What a write does is in the file of its noun.
+//! The writer thread: one connection, and one transaction for all writes that arrived while the last one
+//! was being committed. What a write does is in the file of its noun.
 
 use std::{
     sync::{
@@ -135,7 +135,8 @@ impl Writer {
         })
     }
 
-    /// Applies and commits a write. Once it is queued it is carried out, whether or not the caller still waits.
+    /// Applies and commits a write. Once it is queued it is carried out, whether or not the caller still
+    /// waits.
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Answer, StoreError> {
         let (pending, answer) = Pending::new(write);
         self.group_commit.submit(Queued::Other(Box::new(pending))).await?;

@@ -40,15 +40,16 @@ pub type FencingTokens = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// The entries of all rooms.
 ///
-/// All entries stand in one dense order of positions, which is the order of their commits: an entry gets its position in
-/// the transaction that stores it.
+/// All entries stand in one dense order of positions, which is the order of their commits: an entry gets
+/// its position in the transaction that stores it.
 #[async_trait]
 pub trait Log: Send + Sync {
     /// Appends entries in the order given, in one commit, and answers one result for each, in that order.
     ///
-    /// The new entries of a room get consecutive numbers from its head on. A rejected entry gets no number, and the
-    /// others are appended all the same. An edit, delete or reaction changes its message in the same commit; the caller
-    /// checks who may make it. Rooms that exceed [`crate::Options::retention`] lose their oldest entries.
+    /// The new entries of a room get consecutive numbers from its head on. A rejected entry gets no number,
+    /// and the others are appended all the same. An edit, delete or reaction changes its message in the
+    /// same commit; the caller checks who may make it. Rooms that exceed [`crate::Options::retention`] lose
+    /// their oldest entries.
     async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<Result<Appended, Rejected>>, StoreError> {
         Ok(self.append_with_positions(entries).await?.results)
     }
@@ -56,14 +57,16 @@ pub trait Log: Send + Sync {
     /// Like [`Self::append`], and answers the positions of the new entries.
     async fn append_with_positions(&self, entries: Vec<NewEntry>) -> Result<AppendResult, StoreError>;
 
-    /// Deletes a room like [`Rooms::delete_room`](crate::Rooms::delete_room), and appends an entry that says so: both in
-    /// one transaction, or neither. The result is [`Rejected::NoSuchRoom`] if the room does not exist.
+    /// Deletes a room like [`Rooms::delete_room`](crate::Rooms::delete_room), and appends an entry that
+    /// says so: both in one transaction, or neither. The result is [`Rejected::NoSuchRoom`] if the room
+    /// does not exist.
     async fn delete_room_with(&self, room: RoomId, control: NewEntry) -> Result<AppendResult, StoreError>;
 
-    /// From now on the store commits an append only if `tokens` still answers the token that it answered when the append
-    /// was queued; otherwise the append fails with [`crate::Outage::Fenced`]. The store compares the tokens again right
-    /// before the commit, while it holds the lock of the log: the process may have been paused. If a process pauses after
-    /// that, the database ends its transaction within two seconds.
+    /// From now on the store commits an append only if `tokens` still answers the token that it answered
+    /// when the append was queued; otherwise the append fails with [`crate::Outage::Fenced`]. The store
+    /// compares the tokens again right before the commit, while it holds the lock of the log: the process
+    /// may have been paused. If a process pauses after that, the database ends its transaction within two
+    /// seconds.
     ///
     /// Only the first call counts. A store that serves a single process ignores it.
     fn fence(&self, _tokens: FencingTokens) {}
@@ -82,7 +85,8 @@ pub trait Log: Send + Sync {
         limit: u32,
     ) -> Result<Vec<LogEntry>, StoreError>;
 
-    /// The room of the entry at a position, even if the entry itself cannot be decoded; `None` if it is no longer kept.
+    /// The room of the entry at a position, even if the entry itself cannot be decoded; `None` if it is no
+    /// longer kept.
     async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError>;
 
     /// A page of a room's log, read from one consistent state.
@@ -91,7 +95,7 @@ pub trait Log: Send + Sync {
     /// One entry; `None` if it is not kept.
     async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError>;
 
-    /// Deletes the oldest entries of every room that exceeds the limits at the time `now`, in small commits that let
-    /// other writes through. Answers how many entries it deleted.
+    /// Deletes the oldest entries of every room that exceeds the limits at the time `now`, in small commits
+    /// that let other writes through. Answers how many entries it deleted.
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError>;
 }

@@ -9,9 +9,9 @@ use crate::{
 /// The members of all rooms.
 #[async_trait]
 pub trait Members: Send + Sync {
-    /// Makes the user a member, unless they are one. A new member's read mark is 0: everything that is kept is unread. A
-    /// returning member gets back the marks of their last membership. Answers `None` if the room is private and the user
-    /// is not a member.
+    /// Makes the user a member, unless they are one. A new member's read mark is 0: everything that is kept
+    /// is unread. A returning member gets back the marks of their last membership. Answers `None` if the
+    /// room is private and the user is not a member.
     async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError>;
 
     /// Makes the user a member of a room of any kind, and sets their role if `role` names one.
@@ -46,9 +46,9 @@ pub trait Members: Send + Sync {
     /// `limit` rooms, and fewer if their messages fill [`crate::Options::page_bytes`].
     async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError>;
 
-    /// Moves the user's read mark up to `seq`, or to the room's head if that is lower, and the delivered mark with it.
-    /// Marks never go back. `None` if the user is not a member. An error may also mean that the mark was moved and the
-    /// unread messages could not be counted: repeat the call.
+    /// Moves the user's read mark up to `seq`, or to the room's head if that is lower, and the delivered
+    /// mark with it. Marks never go back. `None` if the user is not a member. An error may also mean that
+    /// the mark was moved and the unread messages could not be counted: repeat the call.
     async fn mark_read(
         &self,
         room: RoomId,
@@ -57,8 +57,8 @@ pub trait Members: Send + Sync {
         at: i64,
     ) -> Result<Option<Marked>, StoreError>;
 
-    /// Moves the user's delivered mark up to `seq`, or to the room's head if that is lower. It never goes back. `None` if
-    /// the user is not a member.
+    /// Moves the user's delivered mark up to `seq`, or to the room's head if that is lower. It never goes
+    /// back. `None` if the user is not a member.
     async fn mark_room_delivered(
         &self,
         room: RoomId,

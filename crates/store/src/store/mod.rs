@@ -1,4 +1,5 @@
-//! The interface between the rules of chat and the databases: one trait for each noun, and [`Store`] as their sum.
+//! The interface between the rules of chat and the databases: one trait for each noun, and [`Store`] as
+//! their sum.
 
 mod log;
 mod members;
@@ -19,20 +20,22 @@ use crate::{Outbox, Sessions, StoreError};
 
 /// A durable log of rooms, with their members, users and notifications.
 ///
-/// Every call that writes keeps these promises. When it returns `Ok`, the change is committed and survives a crash of the
-/// process and of the machine. When it returns an error, nothing was changed; only after a power cut during a failing
-/// commit may a change turn up nevertheless, so retry under the same client id. If the caller drops the future after its
-/// first poll, the call is carried out completely or not at all.
+/// Every call that writes keeps these promises. When it returns `Ok`, the change is committed and survives
+/// a crash of the process and of the machine. When it returns an error, nothing was changed; only after a
+/// power cut during a failing commit may a change turn up nevertheless, so retry under the same client id.
+/// If the caller drops the future after its first poll, the call is carried out completely or not at all.
 ///
-/// Every call may fail with [`StoreError::Unavailable`]. Calls about a room that does not exist answer `None` or
-/// [`crate::Rejected::NoSuchRoom`].
+/// Every call may fail with [`StoreError::Unavailable`]. Calls about a room that does not exist answer
+/// `None` or [`crate::Rejected::NoSuchRoom`].
 #[async_trait]
 pub trait Store: Log + Rooms + Members + Users + Notifications + Sessions + Send + Sync + 'static {
-    /// Identifies this database: 8 to 32 lower-case hexadecimal digits, the same for all processes that have it open.
+    /// Identifies this database: 8 to 32 lower-case hexadecimal digits, the same for all processes that
+    /// have it open.
     ///
-    /// Where several processes can open a database, the identity never changes, and a copy under another name or on
-    /// another server has a different one. A store that finds another database in place of its own answers every call
-    /// with [`crate::Outage::Replaced`]. Where only one process can, [`crate::new_epochs`] may change the identity.
+    /// Where several processes can open a database, the identity never changes, and a copy under another
+    /// name or on another server has a different one. A store that finds another database in place of its
+    /// own answers every call with [`crate::Outage::Replaced`]. Where only one process can,
+    /// [`crate::new_epochs`] may change the identity.
     fn identity(&self) -> &str;
 
     /// How many other processes have the store open and sent a heartbeat recently.

@@ -10,7 +10,8 @@ use crate::{
 /// The notifications of all users.
 #[async_trait]
 pub trait Notifications: Send + Sync {
-    /// Posts a notification to its recipients in one commit. Recipients who then exceed their limit lose the oldest ones.
+    /// Posts a notification to its recipients in one commit. Recipients who then exceed their limit lose
+    /// the oldest ones.
     async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError>;
 
     /// A page of the user's notifications. `None` if `before` names none of them.
@@ -28,8 +29,8 @@ pub trait Notifications: Send + Sync {
         at: i64,
     ) -> Result<Option<NotificationsRead>, StoreError>;
 
-    /// The notifications that a device of the user has not received: at most `limit` of them with `max_bytes` of bodies,
-    /// but at least one if there is one.
+    /// The notifications that a device of the user has not received: at most `limit` of them with
+    /// `max_bytes` of bodies, but at least one if there is one.
     async fn undelivered(
         &self,
         user: &str,
@@ -42,7 +43,7 @@ pub trait Notifications: Send + Sync {
     /// Stores how far devices have received their notifications, in one commit.
     async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError>;
 
-    /// Deletes notifications that are too old at the time `now`, in small commits that let other writes through. Answers
-    /// how many it deleted.
+    /// Deletes notifications that are too old at the time `now`, in small commits that let other writes
+    /// through. Answers how many it deleted.
     async fn trim_notifications(&self, limits: NotificationRetention, now: i64) -> Result<u64, StoreError>;
 }

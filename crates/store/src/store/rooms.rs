@@ -13,12 +13,13 @@ pub trait Rooms: Send + Sync {
     /// The room with this id.
     async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError>;
 
-    /// Changes a room, or creates it in this state with the time `at`. Answers the room, and true if it was created.
+    /// Changes a room, or creates it in this state with the time `at`. Answers the room, and true if it was
+    /// created.
     async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError>;
 
-    /// Deletes a room with everything that belongs to it. Its history goes first, in small commits like those of
-    /// [`Log::trim`](crate::Log::trim). Answers false if the room does not exist. After an error, the part of the history
-    /// that was not deleted yet is still there.
+    /// Deletes a room with everything that belongs to it. Its history goes first, in small commits like
+    /// those of [`Log::trim`](crate::Log::trim). Answers false if the room does not exist. After an error,
+    /// the part of the history that was not deleted yet is still there.
     async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError>;
 
     /// The rooms whose names follow `after` in byte order, `limit` at most.

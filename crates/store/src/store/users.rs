@@ -7,7 +7,8 @@ use crate::{ChosenStatus, StoreError, UserRow};
 /// The users that have been seen.
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// Stores a user's name and when they were last seen. Without a name the stored one stays; `last_seen` only grows.
+    /// Stores a user's name and when they were last seen. Without a name the stored one stays; `last_seen`
+    /// only grows.
     async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError>;
 
     /// Stores the status that the user chose, until they choose again. Counts as seen at the time `at`.

@@ -189,8 +189,8 @@ impl Committer {
             reactions: options.reactions,
         };
         let mut plan = Plan::of(&appends, loaded, limits);
-        // The process may have been paused until now. If it is paused from here on, its transaction is open, and the server
-        // ends it.
+        // The process may have been paused until now. If it is paused from here on, its transaction is
+        // open, and the server ends it.
         if let Err(fenced) = self.fence.still_holds(batch) {
             conn.roll_back().await?;
             return Err(fenced.into());

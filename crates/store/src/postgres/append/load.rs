@@ -1,5 +1,5 @@
-//! The first round trip of a batch: it locks the log, then its rooms in the order of their ids, and loads the rows that
-//! the batch touches. Each of its statements sees what was committed before it got the locks.
+//! The first round trip of a batch: it locks the log, then its rooms in the order of their ids, and loads
+//! the rows that the batch touches. Each of its statements sees what was committed before it got the locks.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -39,8 +39,8 @@ const REACTED: &str = "SELECT r.room_id, r.seq, r.emoji, r.user_id
     FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) t (room_id, seq, emoji, user_id)
     JOIN reactions r ON r.room_id = t.room_id AND r.seq = t.seq AND r.emoji = t.emoji AND r.user_id = t.user_id";
 
-/// Locks the log and the rooms, and loads what the batch touches. Answers `None`, with the transaction open, if the log is
-/// not as this node left it.
+/// Locks the log and the rooms, and loads what the batch touches. Answers `None`, with the transaction
+/// open, if the log is not as this node left it.
 ///
 /// # Errors
 /// Fails if another database took the place of this one.

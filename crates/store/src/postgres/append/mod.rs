@@ -1,5 +1,5 @@
-//! Appends in PostgreSQL: everything that the senders of this node have queued goes into one transaction of two round
-//! trips.
+//! Appends in PostgreSQL: everything that the senders of this node have queued goes into one transaction of
+//! two round trips.
 //!
 //! | file | what |
 //! |---|---|

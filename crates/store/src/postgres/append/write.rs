@@ -1,5 +1,5 @@
-//! The second round trip of a batch: everything that its plan writes, and the commit. One statement inserts all entries;
-//! mutations follow one by one, in their order.
+//! The second round trip of a batch: everything that its plan writes, and the commit. One statement inserts
+//! all entries; mutations follow one by one, in their order.
 
 use super::super::{
     conn::{Param, Step, column},
@@ -30,7 +30,8 @@ const ROOMS: &str = "UPDATE rooms r SET head = t.head, first = t.first, swept = 
 const ORDER: &str = "UPDATE log_head SET position = $1 WHERE id = 1";
 const NODE: &str = "UPDATE nodes SET position = $2 WHERE id = $1";
 
-/// The steps that write a plan and commit. `node` is the row that notes the position, `removes` a room to delete with it.
+/// The steps that write a plan and commit. `node` is the row that notes the position, `removes` a room to
+/// delete with it.
 pub(super) fn steps(
     plan: &mut Plan<'_>,
     node: Option<i64>,

@@ -1,4 +1,4 @@
-//! The calls that each client makes that comes back, see [`Batcher`].
+//! The calls that every reconnecting client makes, batched by kind. See [`Batcher`].
 
 use std::sync::{Arc, Weak};
 
@@ -17,15 +17,15 @@ use super::{
 };
 use crate::{LogHead, Missed, NewSession, Outage, Resume, Resumed, RoomRow, UserRow};
 
-/// One batcher for each kind.
-pub(super) struct Gathered {
+/// One batcher for each kind of call.
+pub(super) struct BatchedCalls {
     pub(super) rooms_by_name: Batcher<String, Option<RoomRow>>,
-    /// Each user with how many of their rooms are wanted at most.
+    /// By user and the most rooms to answer.
     pub(super) rooms_of_users: Batcher<(String, u32), Vec<RoomRow>>,
     pub(super) users: Batcher<Vec<String>, Vec<UserRow>>,
     pub(super) sightings: Batcher<Sighting, ()>,
     pub(super) revoked: Batcher<String, Option<i64>>,
-    /// Of a user and a device.
+    /// By user and device.
     pub(super) notification_ends: Batcher<(String, String), Ends>,
     pub(super) read_log_head: Batcher<(), LogHead>,
     pub(super) new_sessions: Batcher<NewSession, ()>,
@@ -34,8 +34,8 @@ pub(super) struct Gathered {
     pub(super) missed: Batcher<Missed, Option<Spans>>,
 }
 
-impl Gathered {
-    /// To be called on the store's own runtime.
+impl BatchedCalls {
+    /// Must be called on the store's own runtime.
     pub(super) fn start(shared: &Arc<Shared>) -> Self {
         Self {
             rooms_by_name: start(shared, |_, conn, names| rooms::find_all(conn, names).boxed()),
@@ -64,7 +64,7 @@ impl Gathered {
 
 type Answers<'a, R> = BoxFuture<'a, Result<Vec<R>, Failure>>;
 
-/// Begins to gather calls that one function carries out.
+/// Starts a batcher whose batches one function answers.
 fn start<A, R>(
     shared: &Arc<Shared>,
     call: for<'a> fn(&'a Shared, &'a Conn, Vec<A>) -> Answers<'a, R>,
@@ -74,7 +74,7 @@ where
     R: Send + 'static,
 {
     let options = &shared.options;
-    // It does not keep the store from ending.
+    // Weak, so that the task does not keep the store open.
     let shared = Arc::downgrade(shared);
     Batcher::start(options, move |asks| {
         let shared = Weak::clone(&shared);
@@ -86,7 +86,7 @@ where
     })
 }
 
-/// Everybody is told the same.
+/// One read answers all calls.
 async fn read_log_head(shared: &Shared, conn: &Conn, asks: Vec<()>) -> Result<Vec<LogHead>, Failure> {
     let mut position = positions::read(conn).await?;
     if !shared.log_state.observe(&position) {
