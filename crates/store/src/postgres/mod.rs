@@ -11,12 +11,13 @@
 //! | `entries`, `history`, `inbox`, `positions` | entries in their current state, and pages of them |
 //! | `recovery`, `sessions` | sessions that clients resume |
 //! | `notifications` | users' notifications, and marks of their devices |
-//! | `batcher`, `gathered` | calls that share a transaction |
+//! | `batcher`, `batched_calls` | calls that share a transaction |
 //! | `outbox/` | records for sinks |
 //! | `value`, `failure` | values and errors |
 //!
 //! Lock order: the log head, then rooms by id, then the rows of a room, then records of the outbox by `n`.
 
+mod answer_timeout;
 mod append;
 mod batched_calls;
 mod batcher;
@@ -67,7 +68,7 @@ use crate::{Options, Outbox, Retention, RoomId, SchemaState, Store, StoreError, 
 pub(crate) struct PostgresStore {
     shared: Arc<Shared>,
     appender: Appender,
-    gathered: Gathered,
+    batched_calls: BatchedCalls,
     /// Notified of each commit that wrote to the outbox.
     recorded: watch::Sender<()>,
     heartbeat: Option<JoinHandle<()>>,
@@ -132,7 +133,7 @@ pub(crate) fn open(url: &str, options: Options) -> Result<PostgresStore, StoreEr
     let metrics = Arc::new(Metrics::new());
     let (recorded, url) = (watch::Sender::new(()), url.to_owned());
     let told = recorded.clone();
-    let (shared, appender, gathered, heartbeat) =
+    let (shared, appender, batched_calls, heartbeat) =
         threads.run(async move { start(&url, options, metrics, told).await })?;
     Ok(PostgresStore {
         shared,
@@ -184,8 +185,8 @@ async fn start(
     let sends_heartbeats = !shared.log_state.is_guest();
     let heartbeat =
         sends_heartbeats.then(|| tokio::spawn(nodes::send_heartbeats(Arc::downgrade(&shared), limit)));
-    let gathered = Gathered::start(&shared);
-    Ok((shared, appender, gathered, heartbeat))
+    let batched_calls = BatchedCalls::start(&shared);
+    Ok((shared, appender, batched_calls, heartbeat))
 }
 
 /// Checks the URL, see [`crate::check_url`].

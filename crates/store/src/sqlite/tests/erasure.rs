@@ -4,7 +4,8 @@ use std::{fs, path::Path, time::Duration};
 
 use super::{File, message, room};
 use crate::{
-    EntryKind, NewEntry, Options, OutboxOptions, RecordKind, Retention, RoomId, Sink, Store as _,
+    EntryKind, Log as _, NewEntry, Options, OutboxOptions, RecordKind, Retention, RoomId, Rooms as _, Sink,
+    Store as _,
     sqlite::{SqliteStore, open},
 };
 
