@@ -23,11 +23,12 @@ use crate::{
     connections::UserConnections,
     deadlines::Deadlines,
     error::ChatError,
+    events::connection::{SESSION_ENDED, SessionEnded},
     keyed_mutex::KeyedMutex,
     log::{appender::Appender, follower::Follower, position::LogCursor},
     message_rate::MessageRate,
     metrics::Metrics,
-    middleware::{connection_gate::ConnectionGate, rate_limit::RateLimiters},
+    middleware::{auth, connection_gate::ConnectionGate, rate_limit::RateLimiters},
     notifications::server::NotificationServer,
     presence::server::PresenceServer,
     recovery::registry::SessionRegistry,
@@ -90,7 +91,10 @@ impl App {
             users: self.presence.users_online(),
             rooms: self.rooms.len(),
             messages,
-            per_second: self.message_rate.lock().per_second(self.clock.monotonic_ms(), messages),
+            per_second: self
+                .message_rate
+                .lock()
+                .per_second(self.clock.monotonic_ms(), messages),
         }
     }
 
@@ -151,7 +155,7 @@ impl App {
     pub(crate) fn verify(&self, token: &str) -> Result<Claims, ChatError> {
         self.config
             .keys
-            .verify(token, self.clock.now_ms(), self.config.clock_skew_ms)
+            .verify(token, self.clock.now_ms(), self.config.token_times())
     }
 
     /// Refuses a token that was issued before its user's tokens were revoked, or that does not say when it
@@ -160,12 +164,16 @@ impl App {
     /// # Errors
     /// `unauthorized`; `unavailable` and `internal` if the store failed.
     pub(crate) async fn check_revoked(&self, user: &str, issued_at: Option<i64>) -> Result<(), ChatError> {
-        match self.store.revoked(user).await? {
-            Some(before) if issued_at.is_none_or(|at| at < before) => Err(ChatError::Unauthorized(
+        let Some(before) = self.store.revoked(user).await? else {
+            return Ok(());
+        };
+        let skew_ms = self.config.clock_skew_ms;
+        if auth::is_revoked(issued_at, before, self.clock.now_ms(), skew_ms) {
+            return Err(ChatError::Unauthorized(
                 "the token was revoked; get a fresh one that says when it was issued (iat)",
-            )),
-            _ => Ok(()),
+            ));
         }
+        Ok(())
     }
 
     /// The time at which a socket is closed whose token ends at `expires_at`.
@@ -200,6 +208,7 @@ impl App {
             };
             self.metrics.error(ChatError::TokenExpired.code());
             emit_error(&socket, ChatError::TokenExpired.body(), None);
+            drop(socket.emit(SESSION_ENDED, &SessionEnded::TOKEN_EXPIRED));
             socket.close(Reason::ForcedClose);
         }
     }

@@ -1,58 +1,75 @@
-//! Every setting of chat and presence, with the contract's defaults.
+//! Every setting of chat and presence, with its default.
 
 use crate::{
-    middleware::{auth::KeyTable, rate_limit::RateLimits},
-    types::Limits,
+    middleware::{
+        auth::{KeyTable, TokenTimes},
+        rate_limit::RateLimits,
+    },
+    types::{Limits, RoomPattern, Visibility},
     typing::tracker::TypingLimits,
 };
 
 /// The settings. All times are milliseconds.
 #[derive(Debug, Clone)]
 pub struct ChatConfig {
-    /// The keys that tokens are verified with. Empty by default: nobody gets in until there is one.
+    /// The keys that verify tokens. Empty by default: the server then refuses every token.
     pub keys: KeyTable,
-    /// How long a live socket may go on after its token's `exp`, so that it can refresh. Connecting knows no leeway.
+    /// How long a live socket keeps working after its token's `exp`, so that it can refresh. New connections
+    /// get no such leeway.
     pub token_leeway_ms: i64,
-    /// How far the issuer's clock may be ahead (`nbf`, `iat`).
+    /// How far the issuer's clock may be ahead of ours (`nbf`, `iat`).
     pub clock_skew_ms: i64,
-    /// What one event may carry.
+    /// The longest time to the `exp` of a token.
+    pub max_token_lifetime_ms: i64,
+    /// Bounds on the payload of one event.
     pub limits: Limits,
-    /// What a client may do per second.
+    /// Rate limits.
     pub rates: RateLimits,
-    /// When typing is passed on and ends.
+    /// How often typing is sent, and when it ends.
     pub typing: TypingLimits,
-    /// How long a user stays online after their last session.
+    /// How long a user stays online after their last session ends.
     pub presence_grace_ms: i64,
-    /// Rooms with more subscribed sockets than this announce no single user (`presence:online`, `presence:offline`,
-    /// `chat:member_joined`, `chat:member_left`), and those with more users online send no `chat:unread`: when all come at once, the cost would grow with their square. Who is
-    /// online there is answered by `chat:get_online_users`.
+    /// Rooms with more subscribed sockets than this send no `presence:online`, `presence:offline`,
+    /// `chat:member_joined` or `chat:member_left`. Rooms with more users online than this send no
+    /// `chat:unread`. Without this bound the cost of a mass reconnect grows with the square of the room's
+    /// size. `chat:get_online_users` still answers who is online.
     pub announce_max: usize,
-    /// The rooms in which a user is online although not subscribed: the latest they joined, at most so many.
-    pub rooms_of_user: u32,
-    /// Whether the first join of a room creates it. If not, only rooms that the store knows can be joined.
+    /// How many rooms a user may be a member of. The server refuses further joins with `quota_exceeded`. Every one of
+    /// these rooms counts: the user is online there and gets its `chat:unread`, subscribed or not.
+    pub rooms_per_user: u32,
+    /// Room names that no join creates, whatever [`ChatConfig::create_rooms`] says. The backend can create them.
+    pub reserved_rooms: Box<[RoomPattern]>,
+    /// Whether messages from before a user's first join of a room count as read. If false, everything that the room
+    /// keeps is unread for a newcomer.
+    pub newcomers_start_read: bool,
+    /// Who sees the presence of a user; a token may say otherwise for its own user.
+    pub presence_visible_to: Visibility,
+    /// Whether the first join of a room creates it. If false, clients can join only rooms that the store has.
     pub create_rooms: bool,
-    /// A room's `chat:unread` is counted and sent at most this often.
+    /// Minimum time between two `chat:unread` updates of a room.
     pub unread_interval_ms: i64,
-    /// Bytes after which one `chat:sync` answers with empty pages. What it may reach beyond is one page of the store.
+    /// Bytes of entries after which a `chat:sync` answers the remaining rooms with empty pages. One page may
+    /// exceed it.
     pub sync_bytes: usize,
-    /// The sends of one connection that may wait for their commit; more wait their turn.
+    /// How many sends of one connection may wait for their commit. The connection's next event waits beyond
+    /// that.
     pub sends_in_flight: u32,
-    /// The messages posted from within the process ([`ChatServer::post`](crate::ChatServer::post)) that may wait for
-    /// their commit; more wait their turn.
+    /// How many messages posted from within the process ([`ChatServer::post`](crate::ChatServer::post)) may
+    /// wait for their commit. Further posts wait for a permit.
     pub posts_in_flight: u32,
-    /// The sends that may wait in one room; more are refused as `unavailable`.
+    /// How many sends may wait in one room. The server refuses further ones with `unavailable`.
     pub room_queue: usize,
-    /// The sends that may wait in all rooms; more are refused as `unavailable`.
+    /// How many sends may wait in all rooms together. The server refuses further ones with `unavailable`.
     pub server_queue: u32,
-    /// The events that may wait for one socket while it joins and its history is read; a join that takes longer is
-    /// refused as `unavailable`.
+    /// How many events may wait for one socket while a join reads history. A join that exceeds it fails with
+    /// `unavailable`.
     pub join_buffer: usize,
-    /// What is remembered of lost connections.
+    /// Connection state recovery.
     pub recovery: RecoveryConfig,
-    /// The notifications that may wait for their commit; more are refused as `unavailable`.
+    /// How many notifications may wait for their commit. The server refuses further ones with `unavailable`.
     pub notices_in_flight: u32,
-    /// The devices whose delivered mark may wait to be saved after their last socket is gone; beyond, while the store
-    /// fails, a mark is forgotten, and its device may be given the same notifications again.
+    /// How many disconnected devices may have an unsaved delivered mark while the store fails. Beyond that
+    /// the server drops marks, and those devices may get the same notifications again.
     pub unsaved_marks: usize,
 }
 
@@ -62,12 +79,16 @@ impl Default for ChatConfig {
             keys: KeyTable::default(),
             token_leeway_ms: 5_000,
             clock_skew_ms: 10_000,
+            max_token_lifetime_ms: 366 * 24 * 3_600_000,
             limits: Limits::default(),
             rates: RateLimits::default(),
             typing: TypingLimits::default(),
             presence_grace_ms: 5_000,
             announce_max: 500,
-            rooms_of_user: 200,
+            rooms_per_user: 10_000,
+            reserved_rooms: Box::default(),
+            newcomers_start_read: false,
+            presence_visible_to: Visibility::SharedRooms,
             create_rooms: true,
             unread_interval_ms: 1_000,
             sync_bytes: 64 * 1024,
@@ -83,25 +104,41 @@ impl Default for ChatConfig {
     }
 }
 
-/// What is remembered of lost connections, so that they may be taken up again.
+impl ChatConfig {
+    /// Whether a join may create a room of this name.
+    pub(crate) fn may_create(&self, room: &str) -> bool {
+        self.create_rooms && !self.reserved_rooms.iter().any(|pattern| pattern.matches(room))
+    }
+
+    /// The limits on a token's times.
+    pub(crate) const fn token_times(&self) -> TokenTimes {
+        TokenTimes {
+            clock_skew_ms: self.clock_skew_ms,
+            max_lifetime_ms: self.max_token_lifetime_ms,
+        }
+    }
+}
+
+/// Bounds of connection state recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecoveryConfig {
-    /// How long after it was lost a connection may be taken up again, in milliseconds. 0 turns recovery off: clients get
-    /// no private id, and events carry no offsets.
+    /// How long after its loss a connection can be recovered, in milliseconds. 0 turns recovery off: clients
+    /// get no private id, and events carry no offsets.
     pub window_ms: i64,
-    /// The most events that are sent to a client that comes back. Who missed more starts anew, and syncs.
+    /// The most missed events that a recovery replays. A client that missed more starts a new session and
+    /// syncs.
     pub max_events: usize,
-    /// The most bytes of their bodies.
+    /// The most bytes of missed event bodies that a recovery replays.
     pub max_bytes: usize,
-    /// The lost connections of one user that are remembered; beyond, the oldest are forgotten.
+    /// How many lost connections the store keeps for each user. It forgets the oldest ones beyond that.
     pub lost_per_user: u32,
-    /// Sessions that are given back at a time, at least 1. A crowd that comes back waits its turn, so that its memory does not
-    /// grow with it.
+    /// How many recoveries run at the same time, at least 1. Further ones wait, which bounds the memory of a
+    /// mass reconnect.
     pub concurrency: usize,
 }
 
 impl RecoveryConfig {
-    /// Whether connections may be taken up again at all.
+    /// Whether recovery is on.
     pub const fn is_on(&self) -> bool {
         self.window_ms > 0
     }
@@ -114,7 +151,7 @@ impl Default for RecoveryConfig {
             max_events: 500,
             max_bytes: 128 * 1024,
             lost_per_user: 20,
-            // The store answers so many within few calls.
+            // The store batches this many into a few calls.
             concurrency: 512,
         }
     }

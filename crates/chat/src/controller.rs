@@ -1,8 +1,8 @@
-//! From an event to its handler: the checks that all events have in common, then the one `match`.
+//! The path from an event to its handler: checks that all events share, then the one `match`.
 
 use std::sync::Arc;
 
-use roomful_socket::{Event, Reason, Socket};
+use roomful_socket::{ArgError, Event, Reason, Socket};
 use serde_json::Value;
 
 use crate::{
@@ -10,15 +10,17 @@ use crate::{
     error::ChatError,
     events::{Command, EventKind},
     handlers::{
-        change, connection, inbox, membership, message, notification, presence, receipt, sync, typing,
+        change, connection, inbox, members, membership, message, notification, presence, receipt, sync,
+        typing,
     },
+    middleware::{price, rate_limit::Payer},
     reply::{Reply, emit_error},
     session::Session,
 };
 
-/// Handles one event of a client, from its raw form to its answer.
+/// Handles one event of a client, from its raw form to its ack.
 pub(crate) async fn handle(app: Arc<App>, socket: Socket, mut event: Event) {
-    // Nobody gets past the door without a session.
+    // `admission` sets the session before the socket enters the namespace.
     let Some(me) = socket.state::<Session>() else {
         return;
     };
@@ -27,7 +29,7 @@ pub(crate) async fn handle(app: Arc<App>, socket: Socket, mut event: Event) {
     let ack = event.take_ack();
     let reply = Reply::to_client(socket.clone(), event.name.clone(), ack, app.metrics.clone());
     let context = Context { app, socket, me };
-    let command = match context.may_pass().and_then(|()| decode(&context, kind, &event)) {
+    let command = match admit(&context, kind, &event) {
         Ok(command) => command,
         Err(error) => {
             reply.fail(&error);
@@ -36,7 +38,7 @@ pub(crate) async fn handle(app: Arc<App>, socket: Socket, mut event: Event) {
         }
     };
     if !matches!(command, Command::Send(_)) {
-        // Sends may overtake nothing and be overtaken by nothing.
+        // Sends keep their order among themselves. Any other event waits for the sends before it.
         context
             .me
             .sends_settled(context.app.config.sends_in_flight.max(1))
@@ -65,8 +67,29 @@ async fn run(context: &Context, command: Command, reply: Reply) {
         Command::NotificationList(ask) => notification::list(context, ask, reply).await,
         Command::NotificationRead(ask) => reply.with(&notification::read(context, ask).await),
         Command::RefreshToken(refresh) => reply.with(&connection::refresh(context, &refresh).await),
+        Command::Unsubscribe(at) => reply.with(&membership::unsubscribe(context, &at).await),
+        Command::Members(ask) => members::members(context, &ask, reply).await,
+        Command::Ping => reply.succeed(&connection::ping(context)),
         Command::ClientError(error) => reply.succeed(&connection::client_error(context, &error)),
     }
+}
+
+/// Charges and decodes an event. Its size counts before it is decoded, and its work after.
+fn admit(context: &Context, kind: Option<EventKind>, event: &Event) -> Result<Command, ChatError> {
+    let price = if kind == Some(EventKind::Ping) && context.me.may_ping_free(context.app.clock.monotonic_ms())
+    {
+        0
+    } else {
+        price::of_event(event.payload.text().len())
+    };
+    context.may_pass(price)?;
+    let command = decode(context, kind, event)?;
+    context
+        .app
+        .limiters
+        .surcharge(&context.payer(), price, price::of_command(&command))?;
+    context.me.accepted();
+    Ok(command)
 }
 
 fn decode(context: &Context, kind: Option<EventKind>, event: &Event) -> Result<Command, ChatError> {
@@ -82,34 +105,51 @@ fn decode(context: &Context, kind: Option<EventKind>, event: &Event) -> Result<C
             kind.name()
         )));
     }
-    let unreadable = |error| {
-        // Well-formed, or it would not have come this far: a lone surrogate, a number out of range, too deep.
-        ChatError::InvalidRequest(format!("{}: this server can't read the {error}", kind.name()))
-    };
+    let unreadable = |error: ArgError| ChatError::InvalidRequest(unreadable(kind, &error));
     let payload = if event.is_empty() {
         None
     } else {
         Some(event.arg::<Value>(0).map_err(unreadable)?)
     };
-    Command::decode(kind, payload, &context.app.config.limits)
+    Command::decode(kind, payload, &event.payload, &context.app.config.limits)
+}
+
+/// The message for a payload that the socket layer accepted as JSON and that still cannot be decoded: it has half a
+/// surrogate pair, a number out of range, or is nested too deeply.
+fn unreadable(kind: EventKind, error: &ArgError) -> String {
+    let name = kind.name();
+    let cause = error.to_string();
+    // serde_json has no other way to tell.
+    if cause.contains("surrogate") || cause.contains("hex escape") {
+        format!("{name}: a text has half of a surrogate pair (\\ud800 to \\udfff); send whole characters")
+    } else {
+        format!("{name}: failed to read the payload: {cause}")
+    }
 }
 
 impl Context {
-    /// What every event must pass: the rate limits, and a token that is still good.
-    fn may_pass(&self) -> Result<(), ChatError> {
-        let address = self.socket.handshake().address;
-        self.app
-            .limiters
-            .event(self.me.limiter.as_ref(), &self.me.user, address)?;
-        self.me.accepted();
-        // The alarm closes the socket; this holds the line until it has.
+    fn payer(&self) -> Payer<'_> {
+        Payer {
+            connection: self.me.limiter.as_ref(),
+            owed: &self.me.owed,
+            user: &self.me.user,
+            address: self.socket.handshake().address,
+        }
+    }
+
+    /// Checks the rate limits, for an event of this price, and the token's expiry.
+    fn may_pass(&self, price: u32) -> Result<(), ChatError> {
+        if price > 0 {
+            self.app.limiters.event(&self.payer(), price)?;
+        }
+        // A timer closes the socket at this time. This check covers the moment until it has.
         if self.app.clock.now_ms() >= self.app.closes_at(self.me.expires_at()) {
             return Err(ChatError::TokenExpired);
         }
         Ok(())
     }
 
-    /// Who goes on and on after being told to slow down is sent away.
+    /// Closes a connection that keeps sending despite `rate_limited` errors.
     fn close_if_abusive(&self, error: &ChatError) {
         let ChatError::RateLimited { .. } = error else {
             return;

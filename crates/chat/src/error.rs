@@ -1,40 +1,42 @@
-//! What can go wrong, in the words a client sees: one enum, one code each.
-//! How an error travels (ack, `error` event, `connect_error`) is decided by who answers, not here.
+//! The errors of chat, each with its code and the message that a client sees. The reply decides how an
+//! error travels: as an ack, an `error` event or a `connect_error`.
 
 use roomful_bus::BusError;
 use roomful_store::{Outage, StoreError};
 use serde::Serialize;
 use thiserror::Error;
 
-/// The codes a client may see; the whole list, in the order of the metrics.
+/// The codes a client may see, in the order of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The token is missing, forged, malformed, or for somebody else.
+    /// The token is missing, forged, malformed, or belongs to another user.
     Unauthorized,
-    /// The token was good once; come back with a fresh one.
+    /// The token was valid and has expired. Connect again with a fresh one.
     TokenExpired,
-    /// Not allowed, or there is no such room for this user: the two are not told apart.
+    /// The user may not do this, or the room does not exist for them. Clients cannot tell the two apart.
     Forbidden,
-    /// The event or its payload is not one the server understands.
+    /// The server does not know the event, or its payload is malformed.
     InvalidRequest,
-    /// A part of the payload is larger than its limit.
+    /// A field of the payload exceeds its limit.
     PayloadTooLarge,
-    /// Too much in too short a time; `retryAfterMs` says when to try again.
+    /// The client exceeded a rate limit. `retryAfterMs` says when to try again.
     RateLimited,
-    /// The same `clientId` was used for another message.
+    /// The `clientId` already identifies another message.
     Conflict,
     /// The thing named in the payload does not exist.
     NotFound,
-    /// The server can't do it now; a later try may succeed.
+    /// The server cannot do it now. A later try may succeed.
     Unavailable,
-    /// A fault of the server; the log has the cause.
+    /// A fault of the server. Its log has the cause.
     Internal,
+    /// The user already has as much as the server's settings allow.
+    QuotaExceeded,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Unauthorized,
         Self::TokenExpired,
         Self::Forbidden,
@@ -45,6 +47,7 @@ impl ErrorCode {
         Self::NotFound,
         Self::Unavailable,
         Self::Internal,
+        Self::QuotaExceeded,
     ];
 
     /// The code as it stands in JSON.
@@ -60,72 +63,76 @@ impl ErrorCode {
             Self::NotFound => "not_found",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
+            Self::QuotaExceeded => "quota_exceeded",
         }
     }
 }
 
-/// Why something was refused. `Display` is the message that the client sees: it says what happened and what to do.
+/// The reason for a refusal. `Display` is the message for the client: what happened, then what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ChatError {
-    /// The token is not one this server accepts.
+    /// The server does not accept the token.
     #[error("{0}")]
     Unauthorized(&'static str),
     /// The token's `exp` has passed.
     #[error("the token has expired; get a fresh one and connect again")]
     TokenExpired,
-    /// The room is not for this user, or there is none.
+    /// The room does not exist, or the user may not use it.
     #[error("you have no access to this room; join it first, or ask for a token that allows it")]
     Forbidden,
-    /// The message is somebody else's.
+    /// The message belongs to another user.
     #[error("{0}")]
     NotYours(&'static str),
-    /// The payload is not what the event takes.
+    /// The payload does not match the event's schema.
     #[error("{0}")]
     InvalidRequest(String),
-    /// A field is too large.
+    /// A field exceeds its limit.
     #[error("{0}")]
     PayloadTooLarge(String),
-    /// A rate limit was hit.
+    /// The client exceeded a rate limit.
     #[error("too many {what}; wait {retry_after_ms} ms and try again")]
     RateLimited {
-        /// What there was too much of, in the plural.
+        /// The limited thing, in the plural.
         what: &'static str,
-        /// Milliseconds until a try can succeed.
+        /// Milliseconds until the next try can succeed.
         retry_after_ms: u64,
     },
-    /// There is no such thing.
+    /// The named object does not exist.
     #[error("{0}")]
     NotFound(&'static str),
-    /// The client id belongs to another message.
+    /// The client id already identifies another message.
     #[error("this clientId was used for another message (seq {seq}); use a new clientId for a new message")]
     Conflict {
         /// The seq of the message that has the id.
         seq: u64,
     },
-    /// The notification's id belongs to another one.
+    /// The id already identifies another notification.
     #[error("the id {0:?} was used for a notification to other users or with another content; use a new id")]
     NotificationConflict(String),
-    /// The server can't do it now.
+    /// The server cannot do it now.
     #[error("{0}; try again in a moment")]
     Unavailable(&'static str),
+    /// The user is a member of as many rooms as one may be.
+    #[error("the user is a member of {0} rooms, which is the limit; leave one first")]
+    TooManyRooms(u32),
     /// A fault of the server.
-    #[error("the server failed to do this; its log has the cause")]
+    #[error("the server failed to handle this; its log has the cause")]
     Internal,
-    /// A verification key of the configuration can't be used. Met while starting, never by a client.
-    #[error("the key {kid} for {algorithm} can't be used: {reason}")]
+    /// A verification key of the configuration is unusable. Occurs at start only.
+    #[error("the key {kid} for {algorithm} is unusable: {reason}")]
     BadKey {
         /// The key's id, or `(no kid)`.
         kid: String,
-        /// The algorithm it was given for.
+        /// The key's configured algorithm.
         algorithm: &'static str,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
 }
 
 impl ChatError {
-    /// The code a program decides by.
+    /// The stable code for programs.
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::Unauthorized(_) => ErrorCode::Unauthorized,
@@ -137,11 +144,12 @@ impl ChatError {
             Self::Conflict { .. } | Self::NotificationConflict(_) => ErrorCode::Conflict,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::Unavailable(_) => ErrorCode::Unavailable,
+            Self::TooManyRooms(_) => ErrorCode::QuotaExceeded,
             Self::Internal | Self::BadKey { .. } => ErrorCode::Internal,
         }
     }
 
-    /// Whether the very same request may succeed later.
+    /// Whether the same request may succeed later.
     pub const fn retryable(&self) -> bool {
         matches!(
             self.code(),
@@ -149,7 +157,7 @@ impl ChatError {
         )
     }
 
-    /// The error as it stands in an ack, an `error` event or a `connect_error`'s `data`.
+    /// The error as it appears in an ack, an `error` event or a `connect_error`'s `data`.
     pub fn body(&self) -> ErrorBody {
         ErrorBody {
             code: self.code(),
@@ -163,17 +171,17 @@ impl ChatError {
     }
 }
 
-/// `{code, message, retryable, retryAfterMs?}`: the error object of the contract.
+/// The contract's error object: `{code, message, retryable, retryAfterMs?}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorBody {
-    /// What a program decides by.
+    /// The stable code for programs.
     pub code: ErrorCode,
-    /// What a person reads.
+    /// The message for people.
     pub message: String,
-    /// Whether the very same request may succeed later.
+    /// Whether the same request may succeed later.
     pub retryable: bool,
-    /// Milliseconds until a try can succeed.
+    /// Milliseconds until the next try can succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
@@ -205,14 +213,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_written_as_they_are_named() {
+    fn codes_serialise_to_their_names() {
         for code in ErrorCode::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
     }
 
     #[test]
-    fn a_node_without_its_lease_does_not_blame_the_store() {
+    fn a_lost_lease_is_reported_as_such_and_not_as_a_store_failure() {
         let error = ChatError::from(roomful_store::StoreError::from(roomful_store::Outage::Fenced));
         assert!(
             error.retryable() && error.to_string().contains("lease"),
@@ -221,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_has_the_contracts_shape() {
+    fn the_error_body_matches_the_contract() {
         let error = ChatError::RateLimited {
             what: "events",
             retry_after_ms: 40,

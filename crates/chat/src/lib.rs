@@ -65,5 +65,5 @@ pub use middleware::{
 };
 pub use server::ChatServer;
 pub use stats::{NodeStats, Stats};
-pub use types::{Limits, Notified, Notify};
+pub use types::{Limits, Metadata, Notified, Notify, RoomPattern, Visibility};
 pub use typing::tracker::TypingLimits;

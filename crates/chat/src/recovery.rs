@@ -1,10 +1,11 @@
-//! Connection state recovery: a client whose connection was lost takes up its session again, and gets what it missed.
+//! Connection state recovery: a client that reconnects within the window continues its session and gets the
+//! events it missed.
 //!
-//! What is remembered of a session is in the store: its public id, its user, its rooms, each with the entry that it
-//! joined after. So it outlives the process. What it missed is read from the rooms' logs. A session is given back whole
-//! or not at all: whatever can't be shown to be complete is a new session, and the client syncs.
+//! The store keeps each session's public id, user and rooms, each with the seq of the join, so a session
+//! outlives the process. Missed events come from the rooms' logs. A recovery is complete or does not happen:
+//! if completeness is in doubt, the client gets a new session and syncs.
 //!
-//! Nobody but its user gets a session, with a token that is good now and allows all of its rooms.
+//! A session goes only to its own user, whose current token must allow all of its rooms.
 
 pub(crate) mod registry;
 mod restore;
@@ -19,13 +20,14 @@ use self::registry::{End, SessionRegistry};
 pub(crate) use self::restore::resume;
 use crate::{app::App, error::ChatError, room::Subscriber, room_manager::RoomRef, session::Session};
 
-/// How often the store is told that the process is alive, in milliseconds: so much of the window may be lost with it.
+/// The interval of the process's heartbeat in the store, in milliseconds. A crash shortens the recovery
+/// window by up to this much.
 const BEAT_MS: i64 = 5_000;
 
-/// How long a client that comes back waits for the end of the connection that still has its session.
+/// How long a reconnecting client waits for the end of its previous connection.
 const HANDOVER: Duration = Duration::from_secs(5);
 
-/// Forgettings that are under way at a time.
+/// The most concurrent unsubscribe calls to the store.
 const WRITES_AT_A_TIME: usize = 64;
 
 impl SessionRegistry {
@@ -43,14 +45,14 @@ impl SessionRegistry {
         Ok(())
     }
 
-    /// Before a session begins or is given back: those that no connection can have any more are lost.
+    /// Marks the sessions of earlier processes as lost, once, before the first session starts or recovers.
     async fn inherit(&self, app: &App) -> Result<(), StoreError> {
         let lose = || app.store.mark_all_sessions_lost();
         self.inherited.get_or_try_init(lose).await.copied()
     }
 }
 
-/// Lets clients take up their sessions again.
+/// Enables recovery for the namespace.
 pub(crate) fn offer(app: &Arc<App>) {
     app.namespace.set_recovery(Arc::new(Sessions(Arc::clone(app))));
 }
@@ -70,11 +72,11 @@ impl Recovery for Sessions {
         let app = &self.0;
         Box::pin(async move {
             let _turn = app.recovery.permit(&app.metrics.sessions_waiting).await;
-            // Who has given up meanwhile may have come back by another connection, which is to have the session.
+            // If this client gave up, a newer connection of it should get the session.
             if !socket.is_open() {
                 return None;
             }
-            // Who waits for a turn has no place for the rest yet.
+            // Boxed, so that waiting clients do not allocate the large future.
             Box::pin(restore::restore(app, socket, claim)).await
         })
     }
@@ -84,7 +86,7 @@ impl Recovery for Sessions {
     }
 }
 
-/// A new session is remembered from now on. Without the store it can't be taken up again, and goes on all the same.
+/// Starts to remember a new session. If the store fails, the session works but cannot be recovered.
 pub(crate) async fn begin(app: &App, me: &Session, socket: &Socket) {
     let Some(key) = me.key() else { return };
     let session = NewSession {
@@ -99,16 +101,16 @@ pub(crate) async fn begin(app: &App, me: &Session, socket: &Socket) {
         app.store.begin_session(session).await
     };
     if let Err(error) = begun.await {
-        tracing::debug!(%error, "a session can't be remembered");
+        tracing::debug!(%error, "failed to store a new session");
         me.set_key(None);
         app.recovery.end_later(key, me.serial, End::Over);
     }
 }
 
-/// The session gets the room's entries after `head`, as long as its user's `membership` lasts.
+/// Adds the room to the session from `head` on, for the duration of the user's `membership`.
 ///
 /// # Errors
-/// `unavailable`, `internal`: it is not known whether it is remembered, so the room may not be entered.
+/// `unavailable`, `internal`: the outcome is unknown, so the caller must not enter the room.
 pub(crate) async fn subscribe(
     app: &App,
     me: &Session,
@@ -118,14 +120,14 @@ pub(crate) async fn subscribe(
     let Some(key) = me.key() else { return Ok(()) };
     let subscribed = app.store.subscribe(key, me.serial, room, head, membership);
     if !subscribed.await? {
-        // Another connection has taken the session over, and this one is about to end. Whatever it is: the store knows nothing
-        // of this room, so this connection can't be taken up again.
+        // Another connection has taken over the session, and this one is about to end. The store did not
+        // record the room, so this connection must not be recoverable.
         me.set_key(None);
     }
     Ok(())
 }
 
-/// The sessions of these sockets no longer get the room's entries.
+/// Removes the room from the sessions of these subscribers.
 pub(crate) async fn unsubscribe(app: &App, room: RoomId, subscribers: &[Subscriber]) {
     let sessions = subscribers
         .iter()
@@ -137,7 +139,7 @@ pub(crate) async fn unsubscribe(app: &App, room: RoomId, subscribers: &[Subscrib
         .await;
 }
 
-/// The session no longer gets these rooms' entries.
+/// Removes the rooms from the session.
 pub(crate) async fn forget_rooms(app: &App, me: &Session, rooms: &[RoomRef]) {
     if !rooms.is_empty() {
         forget(app, me, rooms.iter().map(|room| room.id).collect()).await;
@@ -147,12 +149,12 @@ pub(crate) async fn forget_rooms(app: &App, me: &Session, rooms: &[RoomRef]) {
 async fn forget(app: &App, me: &Session, rooms: Vec<RoomId>) {
     let Some(key) = me.key() else { return };
     if let Err(error) = app.store.unsubscribe(key, me.serial, rooms).await {
-        // It is incomplete then, and not given back.
-        tracing::debug!(%error, "a session can't forget a room");
+        // The stored session is then incomplete, and recovery refuses it.
+        tracing::debug!(%error, "failed to remove a room from a stored session");
     }
 }
 
-/// The session's connection is gone: it may be taken up again, unless either side has ended it.
+/// Records the end of a connection: recoverable, unless one side closed it on purpose.
 pub(crate) async fn end(app: &App, me: &Session, reason: Reason) {
     let Some(key) = me.key() else { return };
     let end = if reason.is_recoverable() {
@@ -161,12 +163,12 @@ pub(crate) async fn end(app: &App, me: &Session, reason: Reason) {
         End::Over
     };
     if let Err(error) = tell(app, key, me.serial, end).await {
-        tracing::debug!(%error, "the end of a session can't be noted");
+        tracing::debug!(%error, "failed to store the end of a session, retrying later");
         app.recovery.end_later(key, me.serial, end);
     }
 }
 
-/// Tells the store. Of a session that another connection has taken up meanwhile it takes no such word.
+/// Writes the end of a session. The store ignores it if another connection has taken over.
 async fn tell(app: &App, key: SessionKey, owner: SessionOwner, end: End) -> Result<(), StoreError> {
     match end {
         End::Over => app.store.end_session(key, owner).await,
@@ -177,7 +179,7 @@ async fn tell(app: &App, key: SessionKey, owner: SessionOwner, end: End) -> Resu
     }
 }
 
-/// Tells the store from time to time that the process is alive, and lets it forget what is too old.
+/// Writes the process's heartbeat and deletes expired sessions, at a fixed interval.
 pub(crate) fn start_beating(app: &Arc<App>) {
     if !app.config.recovery.is_on() {
         return;
@@ -194,7 +196,7 @@ pub(crate) fn start_beating(app: &Arc<App>) {
             app.store.heartbeat(now, lost_before).await
         };
         if let Err(error) = beat.await {
-            tracing::debug!(%error, "the store can't be told that the server is alive");
+            tracing::debug!(%error, "failed to write the recovery heartbeat, retrying");
         }
     };
     app.recovery

@@ -1,5 +1,5 @@
-//! The one answer to what was asked: through a client's ack callback, as an `error` event if there is none, or to a
-//! caller in this process.
+//! The answer to one request: a client's ack, an `error` event if the client gave no callback, or a result
+//! for a caller in this process.
 
 use std::sync::Arc;
 
@@ -14,10 +14,11 @@ use crate::{
     metrics::Metrics,
 };
 
-/// What a caller in this process is answered: the data of an ack.
+/// The result for a caller in this process: the data of an ack.
 pub(crate) type Answer = Result<Box<RawValue>, ChatError>;
 
-/// How something will be answered. It is answered once; dropped unanswered, it leaves a client to its time-out.
+/// The route back to the requester. Consumed by the answer; if dropped without one, the client's ack times
+/// out.
 pub(crate) struct Reply {
     to: To,
     metrics: Arc<Metrics>,
@@ -33,7 +34,7 @@ enum To {
 }
 
 impl Reply {
-    /// To a client that sent `event`.
+    /// Answers a client that sent `event`.
     pub(crate) fn to_client(
         socket: Socket,
         event: Box<str>,
@@ -44,14 +45,14 @@ impl Reply {
         Self { to, metrics }
     }
 
-    /// To whoever waits for it here.
+    /// Answers a caller in this process, who awaits the receiver.
     pub(crate) fn to_caller(metrics: Arc<Metrics>) -> (Self, oneshot::Receiver<Answer>) {
         let (caller, answer) = oneshot::channel();
         let to = To::Caller(caller);
         (Self { to, metrics }, answer)
     }
 
-    /// `{ok: true, data}` to the callback, if there is one.
+    /// Sends `{ok: true, data}`. Does nothing if the client gave no callback.
     pub(crate) fn succeed<T: Serialize>(self, data: &T) {
         match self.to {
             To::Client { ack: None, .. } => {}
@@ -61,21 +62,21 @@ impl Reply {
                 ..
             } => {
                 if let Err(error) = ack.send(&AckOk::of(data)) {
-                    tracing::error!(event = ?event, %error, "an answer can't be encoded");
+                    tracing::error!(event = ?event, %error, "failed to encode an answer");
                 }
             }
             To::Caller(caller) => {
                 let answer = to_raw_value(data).map_err(|error| {
-                    tracing::error!(%error, "an answer can't be encoded");
+                    tracing::error!(%error, "failed to encode an answer");
                     ChatError::Internal
                 });
-                // The caller may have gone.
+                // The caller may have dropped its receiver.
                 drop(caller.send(answer));
             }
         }
     }
 
-    /// `{ok: false, error}` to the callback, or an `error` event that names the event.
+    /// Sends `{ok: false, error}`, or an `error` event that names the request's event.
     pub(crate) fn fail(self, error: &ChatError) {
         self.metrics.error(error.code());
         match self.to {
@@ -89,7 +90,7 @@ impl Reply {
         }
     }
 
-    /// One of the two.
+    /// Sends either result.
     pub(crate) fn with<T: Serialize>(self, outcome: &Result<T, ChatError>) {
         match outcome {
             Ok(data) => self.succeed(data),
@@ -98,9 +99,9 @@ impl Reply {
     }
 }
 
-/// Emits `error` to a socket.
+/// Emits an `error` event to a socket.
 pub(crate) fn emit_error(socket: &Socket, error: ErrorBody, event: Option<&str>) {
-    // An unknown event's name is the client's own text: it gets back no more than it takes to recognise it.
+    // The name of an unknown event is client text, so echo only a recognisable prefix.
     let event = event.map(|name| name.get(..name.floor_char_boundary(64)).unwrap_or(name));
     drop(socket.emit(ERROR, &ErrorEvent { error, event }));
 }

@@ -1,8 +1,9 @@
-//! What the server keeps for one authenticated socket. Thousands of them idle, so it is small: no task, no table.
+//! The state of one authenticated socket. Thousands of them idle, so it stays small: no task and no hash
+//! table.
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicI64, AtomicU32, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -21,31 +22,36 @@ use crate::{
         pending_join::{JoiningSession, PendingJoin},
     },
     room_manager::RoomRef,
-    types::UserId,
-    types::{Claims, RoomName},
+    types::{Claims, RoomName, UserId},
 };
 
-/// An authenticated socket's state.
+/// The interval in which one `session:ping` costs no rate-limit token, in milliseconds.
+const FREE_PING_MS: i64 = 1_000;
+
+/// The state of one authenticated socket.
 pub(crate) struct Session {
-    /// Tells the sessions of a process apart.
+    /// A number that is unique within the process.
     pub(crate) serial: u64,
-    /// Where the order of all entries stood when it was let in: what was commanded up to there is not meant for it. 0 where
-    /// there is one node.
+    /// The log position at admission: control entries up to it do not apply to this session. 0 on a single
+    /// node.
     pub(crate) since: LogPosition,
-    /// Whose it is. Never changes.
+    /// The user's id. Never changes.
     pub(crate) user: UserId,
-    /// Which of the user's devices it is on; empty if it did not say.
+    /// The device's name, empty if the client gave none.
     pub(crate) device: Device,
-    /// Its client can't take up sessions, and wants no offsets.
+    /// The client cannot recover sessions, so its events carry no offsets.
     pub(crate) plain: bool,
-    /// Its own bucket; `None` when the limits are off.
+    /// The connection's own bucket; `None` without rate limits.
     pub(crate) limiter: Option<ConnectionLimiter>,
-    /// One place for each send that may be under way.
+    /// One permit for each send in flight.
     pub(crate) sends: Arc<Semaphore>,
-    /// Events refused in a row for being too many.
+    /// Rate-limit tokens for answers already sent, which the next event pays.
+    pub(crate) owed: AtomicU32,
+    /// When the client last sent a free ping, on the monotonic clock.
+    pinged_at: AtomicI64,
+    /// Consecutive events refused by rate limits.
     refusals: AtomicU32,
-    /// Never held over an await, nor while another lock of this crate is asked for, but that of the rooms' index, under
-    /// which nobody asks for any.
+    /// Never held across an await. Under it, code may take the lock of the rooms' index, and no other.
     life: Mutex<Life>,
     _slot: ConnectionSlot,
 }
@@ -54,11 +60,11 @@ struct Life {
     claims: Claims,
     joined: Vec<RoomRef>,
     watching: Vec<UserId>,
-    /// Under what its client may take it up again; `None` if it can't.
+    /// The recovery key; `None` if the session cannot be recovered.
     key: Option<SessionKey>,
-    /// What is remembered of its user, until they are online; `None` for most.
+    /// The user's stored status until presence takes it; `None` for most.
     recalled: Option<Box<Recalled>>,
-    /// What was given back to it, until it is connected.
+    /// The recovered rooms until the socket is connected.
     restored: Option<Box<PendingJoin>>,
 }
 
@@ -71,7 +77,7 @@ impl Session {
         sends: usize,
         slot: ConnectionSlot,
     ) -> Self {
-        // One copy of the id for all connections of the user.
+        // All connections of the user share one copy of the id.
         claims.user = slot.user();
         Self {
             serial,
@@ -81,6 +87,8 @@ impl Session {
             plain,
             limiter,
             sends: Arc::new(Semaphore::new(sends)),
+            owed: AtomicU32::new(0),
+            pinged_at: AtomicI64::new(i64::MIN),
             refusals: AtomicU32::new(0),
             life: Mutex::new(Life {
                 claims,
@@ -112,12 +120,12 @@ impl Session {
         self.life.lock().claims.allows(room.as_str())
     }
 
-    /// Whether the token makes its user a moderator everywhere.
+    /// Whether the token has the moderator role, which holds in every room.
     pub(crate) fn is_moderator(&self) -> bool {
         self.life.lock().claims.moderator
     }
 
-    /// A fresh token takes effect. The rooms which it no longer allows are given back, and are no longer joined.
+    /// Replaces the claims. Removes and returns the rooms that the new ones do not allow.
     pub(crate) fn renew(&self, claims: Claims) -> Vec<RoomRef> {
         let mut life = self.life.lock();
         life.claims = claims;
@@ -129,7 +137,7 @@ impl Session {
 
     // ---- rooms
 
-    /// The room of this name, if the socket is subscribed to it.
+    /// The room of this name, if this socket is subscribed.
     pub(crate) fn joined(&self, name: &RoomName) -> Option<RoomRef> {
         self.life
             .lock()
@@ -139,25 +147,24 @@ impl Session {
             .cloned()
     }
 
-    /// Whether one more room may be subscribed to, or it is subscribed to this one.
+    /// Checks that the socket is subscribed to this room or may subscribe to one more.
     ///
     /// # Errors
-    /// `invalid_request` if there are as many as there may be.
+    /// `invalid_request` if the socket already has `most` rooms.
     pub(crate) fn has_room_for(&self, name: &RoomName, most: usize) -> Result<(), ChatError> {
         if self.joined(name).is_none() && self.rooms() >= most {
-            let message =
-                format!("this connection is in {most} rooms, the most there may be; leave one first");
+            let message = format!("this connection is in {most} rooms, which is the limit; leave one first");
             return Err(ChatError::InvalidRequest(message));
         }
         Ok(())
     }
 
-    /// How many rooms the socket is subscribed to.
+    /// How many rooms this socket is subscribed to.
     pub(crate) fn rooms(&self) -> usize {
         self.life.lock().joined.len()
     }
 
-    /// Whether the socket is subscribed to one of these rooms.
+    /// Whether this socket is subscribed to at least one of these rooms.
     pub(crate) fn is_in_any(&self, rooms: &[RoomId]) -> bool {
         !rooms.is_empty()
             && self
@@ -185,12 +192,12 @@ impl Session {
 
     // ---- recovery
 
-    /// Under what the session is remembered.
+    /// The key under which the store remembers the session.
     pub(crate) fn key(&self) -> Option<SessionKey> {
         self.life.lock().key
     }
 
-    /// The session is remembered under this key from now on, or not at all.
+    /// Changes the recovery key; `None` gives up recovery.
     pub(crate) fn set_key(&self, key: Option<SessionKey>) {
         self.life.lock().key = key;
     }
@@ -205,9 +212,9 @@ impl Session {
 
     // ---- presence
 
-    /// What is remembered of the user, for when they come online.
+    /// Keeps the user's stored status until presence takes it.
     pub(crate) fn recall(&self, recalled: Recalled) {
-        // Of who simply shows as online nothing needs to be known.
+        // The default status needs no memory.
         self.life.lock().recalled = (recalled.choice != Choice::default()).then(|| Box::new(recalled));
     }
 
@@ -219,7 +226,8 @@ impl Session {
             .map_or_else(Recalled::default, |recalled| *recalled)
     }
 
-    /// Notes that the socket watches these users; false, and nothing noted, if that would be more than `most`.
+    /// Adds users to the socket's presence subscriptions. Returns false, and adds none, if the total would
+    /// exceed `most`.
     pub(crate) fn watch(&self, users: &[UserId], most: usize) -> bool {
         let mut life = self.life.lock();
         let new: Vec<_> = users
@@ -247,7 +255,22 @@ impl Session {
 
     // ---- limits
 
-    /// An event was refused as one too many. How many that makes in a row.
+    /// Whether a `session:ping` costs no rate-limit token: one a second does not.
+    pub(crate) fn may_ping_free(&self, monotonic_ms: i64) -> bool {
+        let last = self.pinged_at.load(Ordering::Relaxed);
+        let is_due = monotonic_ms.saturating_sub(last) >= FREE_PING_MS;
+        if is_due {
+            self.pinged_at.store(monotonic_ms, Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    /// Adds tokens to the price of the next event, for an answer whose cost is known only now.
+    pub(crate) fn owe(&self, tokens: u32) {
+        self.owed.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    /// Counts a refused event. Returns how many were refused in a row.
     pub(crate) fn refused(&self) -> u32 {
         self.refusals.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
@@ -256,9 +279,9 @@ impl Session {
         self.refusals.store(0, Ordering::Relaxed);
     }
 
-    /// Waits until all sends of this socket are answered, so that what comes after them takes effect after them.
+    /// Waits until this socket's earlier sends have their answers, which keeps its events in order.
     pub(crate) async fn sends_settled(&self, places: u32) {
-        // An error would mean that the semaphore was closed, which nobody does.
+        // Acquiring fails only on a closed semaphore, and this one is never closed.
         drop(self.sends.acquire_many(places).await);
     }
 }
@@ -300,6 +323,6 @@ mod tests {
 
     #[test]
     fn an_idle_session_is_small() {
-        assert!(size_of::<Session>() <= 312, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 320, "{} bytes", size_of::<Session>());
     }
 }

@@ -1,6 +1,7 @@
-//! How often a chat server asks for memory to deliver a message: as often in a large room as in a small one.
+//! Allocations of a chat server for each message: as many in a large room as in a small one.
 //!
-//! The server has a runtime on the test's thread, the only one whose allocations are counted; its clients have another.
+//! The server's runtime is on the test's thread, and only that thread's allocations count. The clients have
+//! another runtime.
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 
@@ -16,10 +17,11 @@ mod fixture;
 
 use fixture::{Server, send};
 
-/// Enough that what happens now and then (a map grows, a queue's next block) stays small beside one for each delivery.
+/// Enough messages that occasional allocations (a growing map, a queue's next block) stay small against one
+/// for each delivery.
 const MESSAGES: u64 = 20;
 
-/// The server's and the clients'.
+/// The runtime of the server and that of the clients.
 fn runtimes() -> (Runtime, Runtime) {
     let here = runtime::Builder::new_current_thread()
         .enable_all()
@@ -33,7 +35,7 @@ fn runtimes() -> (Runtime, Runtime) {
     (here, there)
 }
 
-/// How often the server allocates for [`MESSAGES`] messages, one after the other, in a room of so many.
+/// The server's allocations for [`MESSAGES`] consecutive messages in a room of this many clients.
 fn count(members: usize) -> u64 {
     let (here, there) = runtimes();
     let server = Arc::new(here.block_on(Server::with(|config| config.rates.enabled = false)));
@@ -51,7 +53,7 @@ fn count(members: usize) -> u64 {
     measure(|| here.block_on(talk).unwrap()).count_total
 }
 
-/// The first of them speaks, all hear it.
+/// The first client sends, and all of them receive.
 async fn talk(everybody: &[SioClient]) {
     for number in 0..MESSAGES {
         let text = format!("message {number}");
@@ -66,8 +68,8 @@ async fn talk(everybody: &[SioClient]) {
 }
 
 #[test]
-fn a_message_allocates_the_same_for_any_number_of_recipients() {
-    // From its bytes to its ack, without what the store's own thread does.
+fn allocations_per_message_do_not_grow_with_the_room() {
+    // From the message's bytes to its ack, without the store's own thread.
     const MESSAGE: u64 = 37;
     let (few, many) = (count(10), count(110));
     assert!(few < MESSAGES * (MESSAGE + 1), "{few} for {MESSAGES} messages");
@@ -78,8 +80,8 @@ fn a_message_allocates_the_same_for_any_number_of_recipients() {
 }
 
 #[test]
-fn an_idle_client_holds_little() {
-    // With the headers of its request, some 700 bytes, which the chat server proper does not keep.
+fn an_idle_client_uses_little_memory() {
+    // Includes the request's headers, about 700 bytes, which chat does not keep.
     const BYTES: i64 = 5_000;
     const CLIENTS: i64 = 500;
     let (here, there) = runtimes();

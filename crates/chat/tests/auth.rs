@@ -1,4 +1,4 @@
-//! Which tokens are believed: the table of the ways in which a token can be wrong, and the few in which it is right.
+//! Token verification: a table of invalid tokens with their errors, and the valid ones.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +9,7 @@
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use roomful_chat::{
     ChatError, ErrorCode,
-    middleware::auth::{KeyTable, TokenAlgorithm, VerifyKey},
+    middleware::auth::{KeyTable, TokenAlgorithm, TokenTimes, VerifyKey},
 };
 use serde_json::{Value, json};
 
@@ -22,9 +22,12 @@ const EC_PUB: &[u8] = include_bytes!("keys/ec.pub.pem");
 const ED: &[u8] = include_bytes!("keys/ed.pem");
 const ED_PUB: &[u8] = include_bytes!("keys/ed.pub.pem");
 
-/// The time at which all of this happens, in seconds.
+/// The time of all checks, in seconds since 1970.
 const NOW: i64 = 1_800_000_000;
-const SKEW_MS: i64 = 10_000;
+const TIMES: TokenTimes = TokenTimes {
+    clock_skew_ms: 10_000,
+    max_lifetime_ms: 366 * 24 * 3_600_000,
+};
 
 fn hs(secret: &[u8], claims: &Value) -> String {
     encode(
@@ -62,13 +65,13 @@ fn without(key: &str) -> Value {
 }
 
 fn check(keys: &KeyTable, token: &str) -> Result<(), ErrorCode> {
-    keys.verify(token, NOW * 1000, SKEW_MS)
+    keys.verify(token, NOW * 1000, TIMES)
         .map(drop)
         .map_err(|error| error.code())
 }
 
 #[test]
-fn a_wrong_token_is_refused_for_what_is_wrong_with_it() {
+fn each_invalid_token_is_refused_with_its_reason() {
     let keys = KeyTable::hs256(SECRET).unwrap();
     let unauthorized = Err(ErrorCode::Unauthorized);
     let none = json!({"alg": "none", "typ": "JWT"});
@@ -135,6 +138,46 @@ fn a_wrong_token_is_refused_for_what_is_wrong_with_it() {
             hs(SECRET, &with("exp", json!((NOW + 60).to_string()))),
             unauthorized,
         ),
+        (
+            "exp in milliseconds",
+            hs(SECRET, &with("exp", json!((NOW + 60) * 1000))),
+            unauthorized,
+        ),
+        (
+            "exp in 367 days",
+            hs(SECRET, &with("exp", json!(NOW + 367 * 86_400))),
+            unauthorized,
+        ),
+        (
+            "exp in 366 days",
+            hs(SECRET, &with("exp", json!(NOW + 366 * 86_400))),
+            Ok(()),
+        ),
+        (
+            "null in place of optional claims",
+            hs(
+                SECRET,
+                &json!({
+                    "sub": "alice", "exp": NOW + 60, "iat": null, "nbf": null, "name": null, "rooms": null, "roles": null,
+                }),
+            ),
+            Ok(()),
+        ),
+        (
+            "a blank sub",
+            hs(SECRET, &with("sub", json!(" \u{3000}"))),
+            unauthorized,
+        ),
+        (
+            "a zero-width sub",
+            hs(SECRET, &with("sub", json!("\u{200b}\u{2060}"))),
+            unauthorized,
+        ),
+        (
+            "a bidi-only sub",
+            hs(SECRET, &with("sub", json!("\u{202e}\u{2066}"))),
+            unauthorized,
+        ),
         ("null exp", hs(SECRET, &with("exp", Value::Null)), unauthorized),
         ("negative exp", hs(SECRET, &with("exp", json!(-1))), unauthorized),
         (
@@ -185,11 +228,6 @@ fn a_wrong_token_is_refused_for_what_is_wrong_with_it() {
             unauthorized,
         ),
         (
-            "rooms null",
-            hs(SECRET, &with("rooms", Value::Null)),
-            unauthorized,
-        ),
-        (
             "rooms with a number",
             hs(SECRET, &with("rooms", json!([1]))),
             unauthorized,
@@ -220,7 +258,7 @@ fn a_wrong_token_is_refused_for_what_is_wrong_with_it() {
 }
 
 #[test]
-fn every_algorithm_of_the_table_verifies_its_own_and_nothing_else() {
+fn each_algorithm_verifies_only_its_own_signatures() {
     let signers = [
         (Algorithm::HS256, EncodingKey::from_secret(SECRET)),
         (Algorithm::RS256, EncodingKey::from_rsa_pem(RSA).unwrap()),
@@ -252,7 +290,7 @@ fn every_algorithm_of_the_table_verifies_its_own_and_nothing_else() {
 }
 
 #[test]
-fn a_public_key_is_never_taken_as_a_shared_secret() {
+fn a_public_key_never_serves_as_hmac_secret() {
     let keys: KeyTable = [VerifyKey::public_pem(None, TokenAlgorithm::Rs256, RSA_PUB).unwrap()]
         .into_iter()
         .collect();
@@ -260,7 +298,7 @@ fn a_public_key_is_never_taken_as_a_shared_secret() {
 }
 
 #[test]
-fn a_kid_selects_its_key_and_only_that() {
+fn a_kid_selects_exactly_its_key() {
     let key = |kid: Option<&str>, secret| VerifyKey::secret(kid.map(str::to_owned), secret).unwrap();
     let keys: KeyTable = [key(Some("old"), OTHER), key(Some("new"), SECRET)]
         .into_iter()
@@ -279,18 +317,18 @@ fn a_kid_selects_its_key_and_only_that() {
     assert_eq!(
         check(&keys, &token(Some("gone"))),
         Err(ErrorCode::Unauthorized),
-        "no such key"
+        "an unknown kid"
     );
     assert_eq!(
         check(&keys, &token(None)),
         Err(ErrorCode::Unauthorized),
-        "a key with a kid is for tokens that name it"
+        "a key with a kid verifies only tokens with that kid"
     );
     let unnamed: KeyTable = [key(None, SECRET)].into_iter().collect();
     assert_eq!(
         check(&unnamed, &token(Some("whatever"))),
         Ok(()),
-        "a key without a kid is for every token"
+        "a key without a kid verifies every token"
     );
     assert_eq!(
         check(&KeyTable::default(), &token(None)),
@@ -300,28 +338,28 @@ fn a_kid_selects_its_key_and_only_that() {
 }
 
 #[test]
-fn the_claims_are_read() {
+fn valid_claims_are_parsed() {
     let keys = KeyTable::hs256(SECRET).unwrap();
     let claims =
         json!({"sub": "alice", "exp": NOW + 60, "name": " Al\u{0}ice ", "rooms": ["room-*"], "extra": {}});
-    let claims = keys.verify(&hs(SECRET, &claims), NOW * 1000, SKEW_MS).unwrap();
+    let claims = keys.verify(&hs(SECRET, &claims), NOW * 1000, TIMES).unwrap();
     assert_eq!((&*claims.user, claims.name.as_deref()), ("alice", Some("Alice")));
     assert_eq!(claims.expires_at, (NOW + 60) * 1000);
     assert!(claims.allows("room-1") && !claims.allows("lobby"));
-    let everywhere = keys.verify(&hs(SECRET, &good()), NOW * 1000, SKEW_MS).unwrap();
+    let everywhere = keys.verify(&hs(SECRET, &good()), NOW * 1000, TIMES).unwrap();
     assert!(everywhere.allows("lobby"));
     let nowhere = keys
-        .verify(&hs(SECRET, &with("rooms", json!([]))), NOW * 1000, SKEW_MS)
+        .verify(&hs(SECRET, &with("rooms", json!([]))), NOW * 1000, TIMES)
         .unwrap();
     assert!(!nowhere.allows("lobby"));
 }
 
 #[test]
-fn a_bad_key_is_named_when_the_table_is_made() {
+fn an_unusable_key_is_reported_by_its_kid() {
     let short = VerifyKey::secret(Some("k1".into()), b"short").unwrap_err();
     assert_eq!(
         short.to_string(),
-        "the key k1 for HS256 can't be used: the secret has 5 bytes; it needs at least 32"
+        "the key k1 for HS256 is unusable: the secret has 5 bytes; it needs at least 32"
     );
     for (algorithm, pem) in [
         (TokenAlgorithm::Hs256, RSA_PUB),

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use roomful_chat::{
-    ChatConfig, KeyTable, Limits, Rate, RateLimits, RecoveryConfig, TokenAlgorithm, TypingLimits, VerifyKey,
+    ChatConfig, KeyTable, Limits, Rate, RateLimits, RecoveryConfig, RoomPattern, TokenAlgorithm,
+    TypingLimits, VerifyKey, Visibility,
 };
 
 use crate::{
-    config::{Algorithm, Config, ConfigError, Origin},
+    config::{Algorithm, Config, ConfigError, Origin, VisibleTo},
     secret::{Keys, LoadedKey},
 };
 
@@ -20,6 +21,7 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         keys,
         token_leeway_ms: millis(config.auth.leeway.0),
         clock_skew_ms: millis(config.auth.clock_skew.0),
+        max_token_lifetime_ms: millis(config.auth.max_token_lifetime.0),
         limits: limits(config),
         rates: rates(config),
         typing: TypingLimits {
@@ -29,7 +31,18 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         presence_grace_ms: millis(config.presence.grace.0),
         announce_max: config.presence.announce_up_to,
         unread_interval_ms: millis(config.rooms.unread_interval.0),
-        rooms_of_user: config.presence.rooms,
+        rooms_per_user: config.rooms.per_user,
+        reserved_rooms: config
+            .rooms
+            .reserved
+            .iter()
+            .map(|name| RoomPattern::new(name))
+            .collect(),
+        newcomers_start_read: config.rooms.newcomers_start_read,
+        presence_visible_to: match config.presence.visible_to {
+            VisibleTo::SharedRooms => Visibility::SharedRooms,
+            VisibleTo::Everyone => Visibility::Everyone,
+        },
         create_rooms: config.rooms.create_on_join,
         // A sync and a page of history take at most three quarters of an outbox, so live events still fit
         // behind them.

@@ -75,6 +75,9 @@ pub trait Store: Sessions + Send + Sync + 'static {
     /// The rooms the user is a member of, the latest joined first, `limit` at most.
     async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError>;
 
+    /// Which of `others` are members of a room that the user is a member of, in the order of `others`.
+    async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError>;
+
     /// A page of the user's rooms, the one with the latest message first, beginning behind `after`. `limit` at most;
     /// it may be shorter, see [`crate::Options::page_bytes`].
     async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError>;

@@ -1,4 +1,4 @@
-//! Putting users into rooms and taking them out, whether or not they are online.
+//! Backend calls for memberships, independent of whether the users are online.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use crate::{
     app::App,
     detached::run_to_completion,
     error::ChatError,
-    events::chat::MEMBER_JOINED,
-    handlers::membership::{end, tell_others},
+    events::chat::{MEMBER_JOINED, Removal},
+    handlers::membership::{check_quota, end, start_read, tell_added, tell_others},
+    room::Room,
     server::ChatServer,
     types::UserId,
 };
@@ -18,11 +19,11 @@ use crate::{
 const NO_MEMBER: ChatError = ChatError::NotFound("the user is not a member of this room");
 
 impl ChatServer {
-    /// Makes a user a member, of a private room too, with `role` or the one they have. Answers the membership, and
-    /// whether it is a new one.
+    /// Makes a user a member, also of a private room, with `role` or their current one. Returns the
+    /// membership and whether it is new.
     ///
     /// # Errors
-    /// `not_found` if there is no such room.
+    /// `not_found` if the room does not exist, `quota_exceeded` if the user is a member of too many rooms.
     pub async fn put_member(
         &self,
         room: &str,
@@ -30,27 +31,27 @@ impl ChatServer {
         role: Option<Role>,
     ) -> Result<(Member, bool), ChatError> {
         let (app, room, user) = (Arc::clone(&self.app), room.to_owned(), user_id(user)?);
-        run_to_completion(async move { put(&app, &room, &user, role).await }).await
+        run_to_completion(async move { put(&app, &*existing(&app, &room).await?, &user, role).await }).await
     }
 
-    /// Ends a membership, and with it the subscriptions of all the user's sockets, which are told.
+    /// Ends a membership and the subscriptions of all the user's sockets.
     ///
     /// # Errors
-    /// `not_found` if there is no such room, or the user is no member.
+    /// `not_found` if the room does not exist, or the user is not a member.
     pub async fn remove_member(&self, room: &str, user: &str) -> Result<(), ChatError> {
         let (app, room, user) = (Arc::clone(&self.app), room.to_owned(), user_id(user)?);
         run_to_completion(async move {
             let room = existing(&app, &room).await?;
-            let was_member = end(&app, &room, &user, None).await?;
+            let was_member = end(&app, &room, &user, Removal::Removed, None).await?;
             was_member.then_some(()).ok_or(NO_MEMBER)
         })
         .await
     }
 
-    /// The members whose ids come after `after` in the order of their bytes, `limit` at most.
+    /// At most `limit` members whose ids follow `after` in byte order.
     ///
     /// # Errors
-    /// `not_found` if there is no such room.
+    /// `not_found` if the room does not exist.
     pub async fn members(
         &self,
         room: &str,
@@ -62,18 +63,26 @@ impl ChatServer {
     }
 }
 
-async fn put(app: &App, room: &str, user: &UserId, role: Option<Role>) -> Result<(Member, bool), ChatError> {
-    let room = existing(app, room).await?;
-    let _one_change = app.one_membership_change(user, &room).await;
+/// Makes a user a member of a room, unless they are.
+pub(super) async fn put(
+    app: &App,
+    room: &Room,
+    user: &UserId,
+    role: Option<Role>,
+) -> Result<(Member, bool), ChatError> {
+    check_quota(app, user, room.id).await?;
+    let _one_change = app.one_membership_change(user, room).await;
     let now = app.clock.now_ms();
-    let joined = app
+    let mut joined = app
         .store
         .put_member(room.id, user, role, now)
         .await?
         .ok_or(NO_ROOM)?;
     if joined.newly {
+        start_read(app, &mut joined).await?;
         app.presence.enter(user, room.id);
-        tell_others(app, &room, MEMBER_JOINED, user, None);
+        tell_others(app, room, MEMBER_JOINED, user, None);
+        tell_added(app, user, &room.name, joined.member.joined_at);
         app.presence.member_joined(user, room.id).await?;
     }
     Ok((joined.member, joined.newly))

@@ -1,12 +1,9 @@
-//! Posting and reading messages without a socket, by the way that clients' messages take.
+//! Backend calls for posting and reading messages, on the same path as clients' messages.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{
-    Map, Value,
-    value::{RawValue, to_value},
-};
+use serde_json::value::{RawValue, to_value};
 
 use super::{NO_ROOM, existing, user_id};
 use crate::{
@@ -18,60 +15,62 @@ use crate::{
     middleware::auth::display_name,
     reply::{Answer, Reply},
     server::ChatServer,
-    types::UserId,
+    types::{Metadata, UserId},
 };
 
-/// A message to be posted. The fields are those of `chat:send_message`.
+/// A message to post. The fields are those of `chat:send_message`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Post {
-    /// Its author, who need not be a member.
+    /// The author, who need not be a member.
     #[serde(skip)]
     pub user_id: String,
-    /// The author's name; without one, that which is remembered of them.
+    /// The author's name; if absent, their stored one.
     #[serde(skip)]
     pub name: Option<String>,
-    /// What it says.
+    /// The text.
     pub text: String,
-    /// A second post under the same (room, author, id) is a retry and gets the first answer.
+    /// The idempotency key: a second post of the same room, author and id gets the first one's result.
     pub client_id: Option<String>,
-    /// The seq of the message that it answers.
+    /// The seq of the message that this one replies to.
     pub reply_to: Option<u64>,
-    /// The ids of the users that it mentions.
+    /// The ids of the mentioned users.
     pub mentions: Vec<String>,
     /// The app's own fields.
-    pub metadata: Option<Map<String, Value>>,
+    #[serde(skip)]
+    pub metadata: Option<Metadata>,
 }
 
-/// Where a posted message is.
+/// The result of a post.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Posted {
     /// Its id.
     pub id: String,
     /// Its room.
     pub room: String,
-    /// Its place in the room.
+    /// Its seq in the room.
     pub seq: u64,
     /// Its time, in milliseconds since 1970.
     pub at: i64,
-    /// It was there already, from an earlier post under the same id.
+    /// Whether an earlier post had this id.
     pub duplicate: bool,
 }
 
 impl ChatServer {
-    /// Posts a message. When this returns `Ok` it is committed and on its way to the room's sockets; so it may be when
-    /// the future is dropped.
+    /// Posts a message. `Ok` means that it is committed and on its way to the room's sockets. Dropping the
+    /// future does not cancel the post.
     ///
     /// # Errors
-    /// `not_found` if there is no such room, `conflict` if the id stands for another message, and those of
-    /// `chat:send_message` for what may not be said.
+    /// `not_found` if the room does not exist, `conflict` if the id belongs to another message, and the
+    /// validation errors of `chat:send_message`.
     pub async fn post(&self, room: &str, post: Post) -> Result<Posted, ChatError> {
         let app = &self.app;
         let user = user_id(&post.user_id)?;
         let room = existing(app, room).await?;
         let mut payload = to_value(&post).map_err(|error| broken(&error))?;
         payload["room"] = room.name.as_str().into();
-        let SendMessage { client_id, draft, .. } = SendMessage::posted(payload, &app.config.limits)?;
+        let SendMessage { client_id, draft, .. } =
+            SendMessage::posted(payload, post.metadata, &app.config.limits)?;
         let body = message::body(app, &room, &draft).await?;
         let name = match post.name {
             Some(name) => display_name(&name),
@@ -95,17 +94,17 @@ impl ChatServer {
         let answer: Answer = answer.await.unwrap_or(Err(ChatError::Internal));
         match answer {
             Ok(sent) => serde_json::from_str(sent.get()).map_err(|error| broken(&error)),
-            // Nothing is forbidden here: the room was deleted meanwhile.
+            // The backend needs no membership, so this means that the room was deleted meanwhile.
             Err(ChatError::Forbidden) => Err(NO_ROOM),
             Err(error) => Err(error),
         }
     }
 
-    /// A page of a room's messages, as `chat:get_history` answers it: the newest ones, or the newest ones before a seq,
-    /// or the oldest ones after one.
+    /// A page of a room's messages as `chat:get_history` returns it: the newest ones, the newest before a
+    /// seq, or the oldest after one.
     ///
     /// # Errors
-    /// `not_found` if there is no such room; `invalid_request` if both ends are given.
+    /// `not_found` if the room does not exist, `invalid_request` with both `before` and `after`.
     pub async fn history(
         &self,
         room: &str,
@@ -145,6 +144,6 @@ async fn remembered_name(app: &App, user: &UserId) -> Result<Option<Arc<str>>, C
 }
 
 fn broken(error: &serde_json::Error) -> ChatError {
-    tracing::error!(%error, "a posted message can't be turned into JSON and back");
+    tracing::error!(%error, "failed to convert a posted message to JSON and back");
     ChatError::Internal
 }

@@ -1,11 +1,12 @@
-//! What the app's own backend may do, as methods of [`ChatServer`](crate::ChatServer): it is trusted, so nothing here
-//! asks who may do what; names, sizes and idempotency are held to the rules that clients have.
+//! The calls of the app's own backend, as methods of [`ChatServer`](crate::ChatServer). The backend is
+//! trusted, so these calls check no permissions. Names, sizes and idempotency follow the same rules as for
+//! clients.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | `rooms`, `members` | rooms of both kinds, and who is in them |
+//! | `rooms`, `members` | rooms and memberships |
 //! | `messages` | posting and reading |
-//! | `users` | where users stand, sending them away, voiding their tokens |
+//! | `users` | presence, disconnecting, revoking tokens |
 
 mod members;
 mod messages;
@@ -19,14 +20,19 @@ pub use self::{
     rooms::RoomState,
     users::{Presence, Revoked, UserState},
 };
-pub(crate) use self::{rooms::clear as clear_room, users::close_sockets};
+pub(crate) use self::{
+    rooms::clear as clear_room,
+    users::{close_sockets, revoked_elsewhere},
+};
 pub use crate::presence::device::Device;
 use crate::{
-    app::App, error::ChatError, middleware::auth::is_user_id, room_manager::RoomRef, types::RoomName,
-    types::UserId,
+    app::App,
+    error::ChatError,
+    room_manager::RoomRef,
+    types::{RoomName, UserId, names::check_user_id},
 };
 
-/// The room of a name, for those who need no membership.
+/// The room of this name, without a check of membership.
 async fn existing(app: &App, name: &str) -> Result<RoomRef, ChatError> {
     let name = room_name(name)?;
     app.rooms.open(&name, false).await?.ok_or(NO_ROOM)
@@ -39,9 +45,6 @@ fn room_name(name: &str) -> Result<RoomName, ChatError> {
 }
 
 fn user_id(id: &str) -> Result<UserId, ChatError> {
-    if is_user_id(id) {
-        return Ok(Arc::from(id));
-    }
-    let message = "a user's id has 1 to 128 characters, none of control";
-    Err(ChatError::InvalidRequest(message.to_owned()))
+    check_user_id(id).map_err(|must| ChatError::InvalidRequest(format!("the user's id {must}")))?;
+    Ok(Arc::from(id))
 }

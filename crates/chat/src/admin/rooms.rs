@@ -1,23 +1,27 @@
-//! Creating, changing, removing and listing rooms.
+//! Backend calls to create, change, delete and list rooms.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use roomful_socket::Class;
-use roomful_store::{RoomChange, RoomRow};
+use roomful_store::{RoomChange, RoomKind, RoomRow};
 
-use super::{NO_ROOM, existing, room_name};
+use super::{NO_ROOM, existing, members::put, room_name, user_id};
 use crate::{
     app::App,
     detached::run_to_completion,
     error::ChatError,
-    events::chat::{ROOM_DELETED, RoomDeleted},
-    handlers::membership::give_up,
+    events::chat::{ROOM_DELETED, Removal, RoomDeleted},
+    handlers::membership::{end, give_up, tell_removed},
     recovery,
     room::{Frame, Room},
     server::ChatServer,
+    types::{RoomName, UserId},
 };
 
-/// A room with those who are in it.
+/// How many members one read of a membership list returns.
+const MEMBERS_PER_PAGE: u32 = 500;
+
+/// A room and the size of its membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomState {
     /// The room.
@@ -29,26 +33,43 @@ pub struct RoomState {
 }
 
 impl ChatServer {
-    /// Changes a room, or creates it so. Answers it, and whether it was created.
+    /// Creates or changes a room. Returns it and whether it is new.
     ///
-    /// Whoever is a member stays one when a room becomes private.
+    /// A private room with `members` gets exactly these: the call ends all other memberships and their
+    /// subscriptions, on all nodes. Repeat the call if its outcome is unknown.
     ///
     /// # Errors
-    /// `invalid_request` for a name that no room can have.
-    pub async fn put_room(&self, room: &str, change: RoomChange) -> Result<(RoomState, bool), ChatError> {
-        let app = &self.app;
-        let name = room_name(room)?;
-        let (row, created) = app
-            .store
-            .put_room(name.as_str(), change, app.clock.now_ms())
-            .await?;
-        Ok((state(app, row).await?, created))
+    /// `invalid_request` for an invalid name, or `members` of a public room.
+    pub async fn put_room(
+        &self,
+        room: &str,
+        change: RoomChange,
+        members: Option<Vec<String>>,
+    ) -> Result<(RoomState, bool), ChatError> {
+        let (app, name) = (Arc::clone(&self.app), room_name(room)?);
+        let members: Option<HashSet<UserId>> = match members {
+            Some(members) => Some(members.iter().map(|id| user_id(id)).collect::<Result<_, _>>()?),
+            None => None,
+        };
+        run_to_completion(async move {
+            let now = app.clock.now_ms();
+            let (row, created) = app.store.put_room(name.as_str(), change, now).await?;
+            if let Some(members) = members {
+                if row.kind != RoomKind::Private {
+                    let message = "members need a private room; add kind: private";
+                    return Err(ChatError::InvalidRequest(message.to_owned()));
+                }
+                set_members(&app, &name, &members).await?;
+            }
+            Ok((state(&app, row).await?, created))
+        })
+        .await
     }
 
-    /// A room.
+    /// Returns a room.
     ///
     /// # Errors
-    /// `not_found` if there is none of this name.
+    /// `not_found` if no room has this name.
     pub async fn room(&self, room: &str) -> Result<RoomState, ChatError> {
         let app = &self.app;
         let name = room_name(room)?;
@@ -59,30 +80,56 @@ impl ChatServer {
         state(app, found.ok_or(NO_ROOM)?).await
     }
 
-    /// The rooms whose names come after `after` in the order of their bytes, `limit` at most.
+    /// At most `limit` rooms whose names follow `after` in byte order.
     pub async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, ChatError> {
-        // Rooms of the server's own come first: their names begin with a control character.
+        // The server's own rooms sort first, as their names begin with a control character.
         let after = after.filter(|name| !name.is_empty()).unwrap_or("\u{1f}");
         Ok(self.app.store.rooms(Some(after), limit).await?)
     }
 
-    /// Removes a room with all that was said in it. Its sockets get `chat:room_deleted` and are no longer in it. A room
-    /// that is created under its name afterwards is another one.
+    /// Deletes a room and its log. Its sockets get `chat:room_deleted` and lose their subscriptions. A later
+    /// room of the same name is unrelated.
     ///
     /// # Errors
-    /// `not_found` if there is none of this name.
+    /// `not_found` if no room has this name.
     pub async fn delete_room(&self, room: &str) -> Result<(), ChatError> {
         let (app, room) = (Arc::clone(&self.app), room.to_owned());
         run_to_completion(async move { delete(&app, &room).await }).await
     }
 }
 
+/// Makes exactly these users the members of a private room. Nobody can join it meanwhile.
+async fn set_members(app: &App, name: &RoomName, members: &HashSet<UserId>) -> Result<(), ChatError> {
+    let room = existing(app, name.as_str()).await?;
+    for user in members {
+        if app.store.member(room.id, user).await?.is_none() {
+            put(app, &room, user, None).await?;
+        }
+    }
+    let mut after: Option<String> = None;
+    loop {
+        let page = app
+            .store
+            .members(room.id, after.as_deref(), MEMBERS_PER_PAGE)
+            .await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.user_id.clone());
+        for member in page {
+            let user = UserId::from(member.user_id);
+            if !members.contains(&user) {
+                end(app, &room, &user, Removal::Removed, None).await?;
+            }
+        }
+    }
+}
+
 async fn delete(app: &App, room: &str) -> Result<(), ChatError> {
-    // One that another node has removed may still be in memory, and another of its name be in the store: then that is meant.
+    // Memory may still have a room that another node deleted, while the store has a newer one of the same
+    // name. In that case delete the newer one.
     loop {
         let room = existing(app, room).await?;
         let was_there = match &app.cluster {
-            Some(cluster) => cluster.remove_room(room.id).await?,
+            Some(cluster) => cluster.remove_room(room.id, &room.name).await?,
             None => app.store.delete_room(room.id).await?,
         };
         clear(app, &room).await;
@@ -92,12 +139,15 @@ async fn delete(app: &App, room: &str) -> Result<(), ChatError> {
     }
 }
 
-/// A room that was removed: its sockets here are told, and are no longer in it.
+/// Ends all subscriptions of a deleted room on this node and tells its sockets.
 pub(crate) async fn clear(app: &App, room: &Room) {
     app.rooms.detach(room);
     let gone = RoomDeleted { room: &room.name };
     if let Some(frame) = Frame::encode(&app.namespace, ROOM_DELETED, &gone, Class::Durable) {
         room.tell(&frame, |_| true);
+    }
+    for user in app.presence.everyone_in(room.id, usize::MAX) {
+        tell_removed(app, &user, &room.name, Removal::Deleted);
     }
     let subscribers = room.unsubscribe_all();
     for subscriber in &subscribers {

@@ -1,52 +1,58 @@
-//! Where users stand; sending them away; voiding their tokens.
+//! Backend calls for users: presence, disconnecting, revoking tokens.
 
 use std::sync::{Arc, atomic::Ordering};
 
 use roomful_socket::Socket;
+use roomful_store::LogPosition;
 
 use super::user_id;
 use crate::{
     app::App,
     detached::run_to_completion,
     error::ChatError,
-    events::presence::{State, Status},
+    events::{
+        connection::{SESSION_ENDED, SessionEnded},
+        presence::{State, Status},
+    },
     log::control::Control,
+    middleware::auth::next_second,
     presence::device::Device,
     server::ChatServer,
     session::Session,
     types::UserId,
 };
 
-/// What is known of a user.
+/// The stored and live data of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserState {
-    /// Where they stand.
+    /// Their presence.
     pub presence: Presence,
-    /// The name that they last had.
+    /// Their last known name.
     pub name: Option<String>,
     /// Their connections.
     pub devices: Vec<Device>,
 }
 
-/// Where a user stands.
+/// A user's presence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
-    /// Who.
+    /// The user's id.
     pub user_id: String,
-    /// What their devices amount to.
+    /// The status derived from their connections and their choice.
     pub status: Status,
-    /// What they say about it, while they are online.
+    /// Their status text, while they are online.
     pub text: Option<String>,
-    /// Now, or when their last session ended, or when they became invisible; `None` for a user who was never here.
+    /// The current time for online users, else when they went offline or invisible. `None` if they never
+    /// connected.
     pub last_seen: Option<i64>,
 }
 
-/// What a revocation did.
+/// The result of a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revoked {
-    /// Tokens issued before this time are refused, and those that do not say when they were issued.
+    /// The server refuses tokens issued before this time (milliseconds since 1970), and tokens without `iat`.
     pub before: i64,
-    /// How many sockets were closed.
+    /// The number of closed sockets.
     pub closed: usize,
 }
 
@@ -62,10 +68,10 @@ impl From<State> for Presence {
 }
 
 impl ChatServer {
-    /// What is known of a user, who shows here as invisible if they chose to be.
+    /// The data of a user. Unlike for other users, `invisible` shows as such here.
     ///
     /// # Errors
-    /// `not_found` for a user who was never here.
+    /// `not_found` for a user who never connected.
     pub async fn user(&self, user: &str) -> Result<UserState, ChatError> {
         let app = &self.app;
         let user = user_id(user)?;
@@ -89,14 +95,14 @@ impl ChatServer {
         }
     }
 
-    /// Where these users stand as others see them, who take the invisible for offline; in the order asked for; as many at a time as one `presence:subscribe` may name.
+    /// The presence of users as others see it, in the order of the request. Invisible users show as offline.
     ///
     /// # Errors
-    /// `invalid_request` for more users, or an id that no user can have.
+    /// `invalid_request` for an invalid id, or for more users than one `presence:subscribe` may name.
     pub async fn presence(&self, users: Vec<String>) -> Result<Vec<Presence>, ChatError> {
         let most = self.app.config.limits.users_per_subscribe;
         if users.len() > most {
-            let message = format!("{} users are asked for; {most} at most", users.len());
+            let message = format!("the request names {} users; name at most {most}", users.len());
             return Err(ChatError::InvalidRequest(message));
         }
         users.iter().try_for_each(|user| user_id(user).map(drop))?;
@@ -104,11 +110,11 @@ impl ChatServer {
         Ok(states.into_iter().map(Presence::from).collect())
     }
 
-    /// Closes a user's connections for good: the stock client does not come back by itself. With a token that is still
-    /// good they may connect anew. Answers how many there were.
+    /// Closes a user's connections, so that the stock client does not reconnect by itself. A valid token
+    /// still works for a new connection. Returns the number of connections.
     ///
     /// # Errors
-    /// `invalid_request` for an id that no user can have.
+    /// `invalid_request` for an invalid id.
     pub async fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
         let (app, user) = (Arc::clone(&self.app), user_id(user)?);
         let told = Control::Disconnected {
@@ -117,15 +123,17 @@ impl ChatServer {
         run_to_completion(async move { send_away(&app, &user, &told).await }).await
     }
 
-    /// Voids every token of a user that was issued up to now, for as long as revocations are kept, and closes their
+    /// Revokes a user's tokens issued up to now, for as long as the store keeps revocations, and closes their
     /// connections.
     ///
-    /// Tokens count whole seconds (`iat`): those of the present second may be from before this call, so they are void
-    /// too. A token for the user is good again if it was issued in the next second.
+    /// `iat` counts whole seconds, so tokens of the current second are void too. Tokens issued in the next second are
+    /// valid, unless a connection of the user has a token that is dated even later: its issuer's clock is ahead.
     pub async fn revoke_user(&self, user: &str) -> Result<Revoked, ChatError> {
         let (app, user) = (Arc::clone(&self.app), user_id(user)?);
         run_to_completion(async move {
-            let before = (app.clock.now_ms().div_euclid(1_000) + 1).saturating_mul(1_000);
+            let dates = sockets_of(&app, &user).into_iter();
+            let dates = dates.filter_map(|socket| socket.state::<Session>()?.issued_at());
+            let before = next_second(dates.max().unwrap_or(0).max(app.clock.now_ms()));
             app.store.revoke(&user, before).await?;
             let serial = app.serials.fetch_add(1, Ordering::SeqCst);
             app.last_revocation.fetch_max(serial, Ordering::SeqCst);
@@ -140,11 +148,39 @@ impl ChatServer {
     }
 }
 
-/// Closes the user's connections, here and, by what they are `told`, on the other nodes; and forgets those that were lost:
-/// nobody takes them up again. Answers how many connections there were.
+/// Applies a revocation by another node, at this position of the log: closes connections with void tokens. A token
+/// that was in use before and is dated even later is void, too: its issuer's clock is ahead.
+pub(crate) fn revoked_elsewhere(app: &Arc<App>, user: &str, before: i64, position: LogPosition) {
+    let serial = app.serials.fetch_add(1, Ordering::SeqCst);
+    app.last_revocation.fetch_max(serial, Ordering::SeqCst);
+    let is_void = |session: &Session| {
+        let is_ahead = |at: i64| at > before && session.since < position;
+        session.issued_at().is_none_or(|at| at < before || is_ahead(at))
+    };
+    let sockets = sockets_of(app, user).into_iter();
+    let sessions = sockets.filter_map(|socket| socket.state::<Session>());
+    let dates = sessions.filter(|session| is_void(session));
+    let latest = dates.filter_map(|session| session.issued_at()).max();
+    close_sockets(app, user, SessionEnded::REVOKED, is_void);
+    if let Some(latest) = latest.filter(|latest| *latest >= before) {
+        let (app, user) = (Arc::clone(app), user.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = app.store.revoke(&user, next_second(latest)).await {
+                tracing::error!(?user, %error, "failed to revoke a token that is dated in the future");
+            }
+        });
+    }
+}
+
+/// Closes the user's connections on all nodes (`told` is the control entry for the others) and discards their
+/// recoverable sessions. Returns the number of connections.
 async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, ChatError> {
     let elsewhere = app.presence.devices_elsewhere(user).await.len();
-    let closed = close_sockets(app, user, |_| true);
+    let end = match told {
+        Control::Revoked { .. } => SessionEnded::REVOKED,
+        _ => SessionEnded::KICKED,
+    };
+    let closed = close_sockets(app, user, end, |_| true);
     app.store.end_lost_sessions(user).await?;
     if let Some(cluster) = &app.cluster {
         cluster.command(told).await?;
@@ -152,17 +188,23 @@ async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, Ch
     Ok(closed + elsewhere)
 }
 
-/// Closes for good those of the user's connections here for which `which` holds. Answers how many there were.
-pub(crate) fn close_sockets(app: &App, user: &str, which: impl Fn(&Session) -> bool) -> usize {
+/// Closes those of the user's connections on this node that satisfy `which`. Returns how many.
+pub(crate) fn close_sockets(
+    app: &App,
+    user: &str,
+    end: SessionEnded,
+    which: impl Fn(&Session) -> bool,
+) -> usize {
     let mut sockets = sockets_of(app, user);
     sockets.retain(|socket| socket.state::<Session>().is_some_and(|session| which(&session)));
     for socket in &sockets {
+        drop(socket.emit(SESSION_ENDED, &end));
         socket.disconnect(true);
     }
     sockets.len()
 }
 
-/// A user's sockets. Asked for seldom, so it looks at all there are rather than keep a list for each user.
+/// A user's sockets. The call is rare, so it scans all sockets instead of maintaining an index.
 fn sockets_of(app: &App, user: &str) -> Vec<Socket> {
     let is_theirs = |socket: &Socket| {
         socket

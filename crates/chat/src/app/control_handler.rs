@@ -1,17 +1,17 @@
 //! What control entries do on this node. Most of them the node that wrote them has carried out before, so a
 //! repetition must change nothing.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use roomful_store::{LogEntry, RoomId};
 
 use super::App;
 use crate::{
     admin,
+    events::{chat::Removal, connection::SessionEnded},
     handlers::membership,
     log::control::{Control, ControlHandler},
-    session::Session,
-    types::UserId,
+    types::{RoomName, UserId},
 };
 
 impl ControlHandler for App {
@@ -37,17 +37,16 @@ impl ControlHandler for App {
         }
         match control {
             Control::Joined { room, user } => self.member_joined(room, user.into()),
-            Control::Left { room, user } => self.member_left(room, user.into()),
-            Control::RoomDeleted { room } => self.room_deleted(room),
+            Control::Left { room, user, reason } => self.member_left(room, user.into(), reason),
+            Control::RoomDeleted { room, name } => self.room_deleted(room, &name),
             Control::Disconnected { user } => {
                 // A connection that began after the command may stay: this node is late, not the client.
-                admin::close_sockets(&self, &user, |session| session.since < *position);
+                admin::close_sockets(&self, &user, SessionEnded::KICKED, |session| {
+                    session.since < *position
+                });
             }
             Control::Revoked { user, before } => {
-                let serial = self.serials.fetch_add(1, Ordering::SeqCst);
-                self.last_revocation.fetch_max(serial, Ordering::SeqCst);
-                let is_void = |session: &Session| session.issued_at().is_none_or(|at| at < before);
-                admin::close_sockets(&self, &user, is_void);
+                admin::revoked_elsewhere(&self, &user, before, *position);
             }
             Control::StatusChosen { user, shown, seen_at } => {
                 self.presence
@@ -70,12 +69,16 @@ impl ControlHandler for App {
 }
 
 impl App {
-    fn room_deleted(self: Arc<Self>, room: RoomId) {
+    fn room_deleted(self: Arc<Self>, room: RoomId, name: &str) {
         if let Some(room) = self.rooms.get(room) {
             tokio::spawn(async move { admin::clear_room(&self, &room).await });
         } else {
+            let name = RoomName::new(name).ok();
             for user in self.presence.everyone_in(room, usize::MAX) {
                 self.presence.leave(&user, room);
+                if let Some(name) = &name {
+                    membership::tell_removed(&self, &user, name, Removal::Deleted);
+                }
             }
         }
     }
@@ -86,13 +89,33 @@ impl App {
         }
         tokio::spawn(async move {
             // They may have left again.
-            if let Ok(Some(_)) = self.store.member(room, &user).await {
+            if let Ok(Some(member)) = self.store.member(room, &user).await {
                 self.presence.enter(&user, room);
+                if let Some(name) = self.name_of(room, &user).await {
+                    membership::tell_added(&self, &user, &name, member.joined_at);
+                }
             }
         });
     }
 
-    fn member_left(self: Arc<Self>, room: RoomId, user: UserId) {
+    /// The room's name, for events to the user's sockets; `None` if the user has none here.
+    async fn name_of(&self, room: RoomId, user: &str) -> Option<RoomName> {
+        if self.connections.sockets(user).is_empty() {
+            return None;
+        }
+        if let Some(room) = self.rooms.get(room) {
+            return Some(room.name.clone());
+        }
+        match self.store.room(room).await {
+            Ok(row) => RoomName::new(&row?.name).ok(),
+            Err(error) => {
+                tracing::warn!(room, %error, "failed to look up a room's name");
+                None
+            }
+        }
+    }
+
+    fn member_left(self: Arc<Self>, room: RoomId, user: UserId, reason: Removal) {
         tokio::spawn(async move {
             let here = self.rooms.get(room);
             let _one_change = match &here {
@@ -112,6 +135,9 @@ impl App {
             match &here {
                 Some(room) => membership::take_out(&self, room, &user).await,
                 None => self.presence.leave(&user, room),
+            }
+            if let Some(name) = self.name_of(room, &user).await {
+                membership::tell_removed(&self, &user, &name, reason);
             }
         });
     }

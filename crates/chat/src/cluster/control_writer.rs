@@ -7,6 +7,7 @@ use crate::{
     error::ChatError,
     log::control::{CONTROL_ROOM, Control, KEPT},
     room_manager::RoomTopics,
+    types::RoomName,
 };
 
 impl Cluster {
@@ -29,8 +30,9 @@ impl Cluster {
     ///
     /// # Errors
     /// `unavailable`, `internal`: it is unknown whether the room was removed. If it was, all nodes drop it.
-    pub(crate) async fn remove_room(&self, room: RoomId) -> Result<bool, ChatError> {
-        let entry = self.control_entry(&Control::RoomDeleted { room }).await?;
+    pub(crate) async fn remove_room(&self, room: RoomId, name: &RoomName) -> Result<bool, ChatError> {
+        let name = name.to_string();
+        let entry = self.control_entry(&Control::RoomDeleted { room, name }).await?;
         let placed = self.store.delete_room_with(room, entry.clone()).await?;
         Ok(self.announce(entry, placed))
     }

@@ -1,7 +1,8 @@
-//! The `chat:*` events: what clients send, what they are answered, what they are told.
+//! The `chat:*` events of rooms, messages, marks and typing: payloads, acks and server events.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use roomful_socket::Payload;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
 
 use super::{
     fields::Fields,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     error::ChatError,
-    types::{Draft, Limits, RoomName},
+    types::{Draft, Limits, Metadata, RoomName, names::USER_ID_CHARS},
 };
 
 pub(crate) const JOIN: &str = "chat:join";
@@ -26,9 +27,13 @@ pub(crate) const ONLINE_USERS: &str = "chat:online_users";
 pub(crate) const GET_HISTORY: &str = "chat:get_history";
 pub(crate) const MEMBER_JOINED: &str = "chat:member_joined";
 pub(crate) const MEMBER_LEFT: &str = "chat:member_left";
+pub(crate) const UNSUBSCRIBE: &str = "chat:unsubscribe";
+pub(crate) const GET_MEMBERS: &str = "chat:get_members";
 pub(crate) const ROOM_DELETED: &str = "chat:room_deleted";
+pub(crate) const ROOM_ADDED: &str = "chat:room_added";
+pub(crate) const ROOM_REMOVED: &str = "chat:room_removed";
 
-/// `{room}`: all that leaving, typing and asking who is online take.
+/// `{room}`: the payload of `chat:leave`, the typing events and `chat:get_online_users`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct InRoom {
     pub(crate) room: RoomName,
@@ -54,7 +59,7 @@ impl Join {
         Ok(Self {
             room: fields.room()?,
             since: fields.number("since", 0)?,
-            epoch: fields.text("epoch", EPOCH_CHARS)?,
+            epoch: fields.id("epoch", EPOCH_CHARS)?,
             limit: fields.page(limits.default_page, limits.max_page)?,
         })
     }
@@ -69,18 +74,27 @@ pub(crate) struct SendMessage {
 }
 
 impl SendMessage {
-    /// A message that does not come from a client, held to the same rules.
-    pub(crate) fn posted(payload: Value, limits: &Limits) -> Result<Self, ChatError> {
-        Self::read(&mut Fields::of("the message", payload)?, limits)
+    /// Validates a message that the backend posts, by the rules for clients.
+    pub(crate) fn posted(
+        payload: Value,
+        metadata: Option<Metadata>,
+        limits: &Limits,
+    ) -> Result<Self, ChatError> {
+        Self::read(&mut Fields::of("the message", payload)?, metadata, limits)
     }
 
-    pub(super) fn read(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
+    /// `metadata` comes apart from the fields, which do not keep the order of its keys.
+    pub(super) fn read(
+        fields: &mut Fields,
+        metadata: Option<Metadata>,
+        limits: &Limits,
+    ) -> Result<Self, ChatError> {
         let room = fields.room()?;
         let text = fields.message_text(limits)?;
-        let client_id = fields.text("clientId", limits.client_id_chars)?;
+        let client_id = fields.id("clientId", limits.client_id_chars)?;
         let reply_to = fields.number("replyTo", 1)?;
         let mentions = fields.users("mentions", limits.mentions)?.unwrap_or_default();
-        let metadata = read_metadata(fields, limits)?;
+        check_metadata(fields, metadata.as_ref(), limits)?;
         Ok(Self {
             room,
             client_id,
@@ -94,17 +108,31 @@ impl SendMessage {
     }
 }
 
-fn read_metadata(fields: &mut Fields, limits: &Limits) -> Result<Option<Map<String, Value>>, ChatError> {
-    match fields.take("metadata") {
-        None => Ok(None),
-        Some(metadata @ Value::Object(_)) => {
-            if metadata.to_string().len() > limits.metadata_bytes {
-                return Err(fields.too_large("metadata", &format!("{} bytes of JSON", limits.metadata_bytes)));
-            }
-            Ok(metadata.as_object().cloned())
+fn check_metadata(
+    fields: &mut Fields,
+    metadata: Option<&Metadata>,
+    limits: &Limits,
+) -> Result<(), ChatError> {
+    match metadata {
+        Some(metadata) if metadata.len() > limits.metadata_bytes => {
+            Err(fields.too_large("metadata", &format!("{} bytes of JSON", limits.metadata_bytes)))
         }
-        Some(_) => Err(fields.wrong("metadata", "must be an object")),
+        Some(_) => Ok(()),
+        None if fields.take("metadata").is_none() => Ok(()),
+        None => Err(fields.wrong("metadata", "must be an object")),
     }
+}
+
+/// The `metadata` of a payload as its author wrote it.
+#[derive(Deserialize)]
+struct WithMetadata {
+    #[serde(default)]
+    metadata: Option<Box<RawValue>>,
+}
+
+/// Reads the `metadata` of a message's payload; `None` if it has none, or if it is not an object.
+pub(super) fn raw_metadata(source: &Payload) -> Option<Metadata> {
+    Metadata::new(source.arg::<WithMetadata>(0).ok()?.metadata?)
 }
 
 /// `chat:message_read {room, seq}`, `chat:message_delivered {room, seq}`.
@@ -123,14 +151,14 @@ impl Mark {
     }
 }
 
-/// Where a page of history lies.
+/// The range of a history page.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Span {
     /// The newest messages.
     Latest,
-    /// The newest ones older than this seq.
+    /// The newest messages before this seq.
     Before(u64),
-    /// The oldest ones newer than this seq.
+    /// The oldest messages after this seq.
     After(u64),
 }
 
@@ -161,9 +189,64 @@ impl GetHistory {
     }
 }
 
-/// The id of a message: unique for good, because the epoch changes whenever numbering could start anew.
+/// `chat:get_members {room, after?, limit?}`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct GetMembers {
+    pub(crate) room: RoomName,
+    /// The page begins behind this user id.
+    pub(crate) after: Option<String>,
+    pub(crate) limit: u32,
+}
+
+impl GetMembers {
+    pub(super) fn read(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
+        Ok(Self {
+            room: fields.room()?,
+            after: fields.id("after", USER_ID_CHARS)?,
+            limit: fields.page(limits.default_page, limits.max_page)?.max(1),
+        })
+    }
+}
+
+/// The ack of `chat:get_members`.
+#[derive(Debug, Serialize)]
+pub(crate) struct MembersPage<'a> {
+    pub(crate) room: &'a RoomName,
+    pub(crate) members: Vec<MemberView<'a>>,
+    /// The `after` of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<&'a str>,
+}
+
+/// One member of [`MembersPage`].
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MemberView<'a> {
+    pub(crate) user_id: &'a str,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) role: &'static str,
+    pub(crate) read_seq: u64,
+    pub(crate) delivered_seq: u64,
+    pub(crate) status: super::presence::Status,
+}
+
+/// The id of a message, unique for good: a room gets a new epoch whenever its numbering restarts.
 pub(crate) fn message_id(epoch: &str, seq: u64) -> String {
     format!("{epoch}-{seq}")
+}
+
+/// Where a page ends in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PageBounds {
+    /// Whether the side on which the page was cut has more entries.
+    pub(crate) more: bool,
+    /// Whether the log has older entries than the page.
+    pub(crate) more_before: bool,
+    /// Whether the log has newer entries than the page.
+    pub(crate) more_after: bool,
+    /// The seq up to which the client has everything with this page. Clients store it as `since`.
+    pub(crate) up_to: u64,
 }
 
 /// The ack of `chat:join`.
@@ -175,7 +258,8 @@ pub(crate) struct Joined<'a> {
     pub(crate) head: u64,
     pub(crate) messages: Vec<MessageView<'a>>,
     pub(crate) changes: Vec<LoggedChange<'a>>,
-    pub(crate) more: bool,
+    #[serde(flatten)]
+    pub(crate) bounds: PageBounds,
     pub(crate) reset: bool,
     pub(crate) read_seq: u64,
     pub(crate) delivered_seq: u64,
@@ -218,7 +302,7 @@ pub(crate) struct DeliveredMark<'a> {
     pub(crate) delivered_seq: u64,
 }
 
-/// `chat:message_read` and `chat:message_delivered` as the others get them.
+/// `chat:message_read` and `chat:message_delivered` as the room's other sockets get them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MarkedBy<'a> {
@@ -228,12 +312,42 @@ pub(crate) struct MarkedBy<'a> {
     pub(crate) at: i64,
 }
 
-/// `{room, userId}`: typing, member joined, member left.
+/// `{room, userId}`: the typing and membership events.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UserInRoom<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) user_id: &'a str,
+}
+
+/// `chat:room_added`: the user is now a member.
+#[derive(Debug, Serialize)]
+pub(crate) struct RoomAdded<'a> {
+    pub(crate) room: &'a RoomName,
+    /// When the membership began, in milliseconds since 1970.
+    pub(crate) at: i64,
+}
+
+/// `chat:room_removed`: the user is no longer a member, or this socket's token no longer allows the room.
+#[derive(Debug, Serialize)]
+pub(crate) struct RoomRemoved<'a> {
+    pub(crate) room: &'a RoomName,
+    pub(crate) reason: Removal,
+}
+
+/// Why a user lost a room. Nodes tell it each other by these names, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Removal {
+    /// The user left, on some device.
+    #[default]
+    Left,
+    /// The backend ended the membership.
+    Removed,
+    /// The room was deleted.
+    Deleted,
+    /// A newer token of this socket does not allow the room. The membership stays.
+    Token,
 }
 
 /// `chat:room_deleted`.
@@ -242,14 +356,14 @@ pub(crate) struct RoomDeleted<'a> {
     pub(crate) room: &'a RoomName,
 }
 
-/// `chat:online_users`, and the ack of asking for it.
+/// `chat:online_users`, and the ack of `chat:get_online_users`.
 #[derive(Debug, Serialize)]
 pub(crate) struct OnlineUsers<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) users: Vec<OnlineUser<'a>>,
 }
 
-/// One line of [`OnlineUsers`].
+/// One user of [`OnlineUsers`].
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OnlineUser<'a> {
@@ -268,5 +382,6 @@ pub(crate) struct HistoryPage<'a> {
     pub(crate) epoch: &'a str,
     pub(crate) messages: Vec<MessageView<'a>>,
     pub(crate) changes: Vec<LoggedChange<'a>>,
-    pub(crate) more: bool,
+    #[serde(flatten)]
+    pub(crate) bounds: PageBounds,
 }

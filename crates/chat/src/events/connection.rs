@@ -1,4 +1,5 @@
-//! The events of the connection itself: `session`, `error`, `token:refresh`, and the shape of every ack.
+//! The events of the connection: `session`, `error`, `token:refresh`, `server:draining`, and the shape of
+//! every ack.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,9 +10,11 @@ use crate::error::{ChatError, ErrorBody};
 pub(crate) const DRAINING: &str = "server:draining";
 pub(crate) const SESSION: &str = "session";
 pub(crate) const ERROR: &str = "error";
+pub(crate) const SESSION_PING: &str = "session:ping";
+pub(crate) const SESSION_ENDED: &str = "session:ended";
 pub(crate) const TOKEN_REFRESH: &str = "token:refresh";
 
-/// The longest message of a client's `error` that is looked at, in characters.
+/// The longest part of a client's `error` message that the server logs, in characters.
 const ERROR_CHARS: usize = 500;
 
 /// `token:refresh {token}`.
@@ -29,7 +32,7 @@ impl RefreshToken {
     }
 }
 
-/// A client's own `error {message}`, cut to what a log line can bear.
+/// A client's own `error {message}`, truncated for the log.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ClientError {
     pub(crate) message: String,
@@ -56,10 +59,63 @@ pub(crate) struct SessionBegan<'a> {
     pub(crate) session_id: &'a str,
     pub(crate) recovered: bool,
     pub(crate) server_time: i64,
+    /// The end of the token, in milliseconds since 1970.
+    pub(crate) expires_at: i64,
     pub(crate) limits: SessionLimits,
 }
 
-/// What a client may do, as `session` tells it.
+/// The ack of `token:refresh`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TokenExpires {
+    /// The end of the token, in milliseconds since 1970.
+    pub(crate) expires_at: i64,
+}
+
+/// The ack of `session:ping`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Pong {
+    pub(crate) server_time: i64,
+}
+
+/// `session:ended`: the last event before the server ends a connection on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct SessionEnded {
+    pub(crate) code: EndCode,
+    pub(crate) message: &'static str,
+    /// Whether a new connection with a fresh token can succeed.
+    pub(crate) retryable: bool,
+}
+
+/// Why the server ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EndCode {
+    TokenExpired,
+    Revoked,
+    Kicked,
+}
+
+impl SessionEnded {
+    pub(crate) const TOKEN_EXPIRED: Self = Self {
+        code: EndCode::TokenExpired,
+        message: "the token has expired; connect with a fresh one",
+        retryable: true,
+    };
+    pub(crate) const REVOKED: Self = Self {
+        code: EndCode::Revoked,
+        message: "the user's tokens were revoked; sign in again",
+        retryable: false,
+    };
+    pub(crate) const KICKED: Self = Self {
+        code: EndCode::Kicked,
+        message: "the app's backend closed the connection",
+        retryable: false,
+    };
+}
+
+/// The limits that `session` reports to the client.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SessionLimits {
@@ -69,24 +125,17 @@ pub(crate) struct SessionLimits {
     pub(crate) metadata_bytes: usize,
     /// The most mentions of a message.
     pub(crate) mentions: usize,
-    /// The most rooms this connection may be in.
+    /// The most rooms that this connection may be subscribed to.
     pub(crate) rooms: usize,
     /// The most messages of a page.
     pub(crate) page: u32,
-    /// Events a second in the long run; `null` without rate limits.
+    /// Sustained events per second; `null` without rate limits.
     pub(crate) events_per_second: Option<u32>,
-    /// Events at once after a pause; `null` without rate limits.
+    /// The burst after a pause, in events; `null` without rate limits.
     pub(crate) event_burst: Option<u32>,
 }
 
-/// The ack of `token:refresh`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Refreshed {
-    pub(crate) expires_at: i64,
-}
-
-/// `error`: a failure that had no callback to go to, or the reason of a close.
+/// `error`: a failure of an event without a callback, or the reason why the server closes the connection.
 #[derive(Debug, Serialize)]
 pub(crate) struct ErrorEvent<'a> {
     #[serde(flatten)]
@@ -121,14 +170,15 @@ impl AckError {
     }
 }
 
-/// The ack data of events that have nothing to tell: `{}`.
+/// Empty ack data: `{}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Nothing {}
 
-/// `server:draining {retryAfterMs}`: the connection is about to end, since this server is going down.
+/// `server:draining {retryAfterMs}`: this server shuts down and is about to end the connection.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Draining {
-    /// When to come back at the earliest. The stock client waits about so long by itself.
+    /// The earliest time to reconnect, in milliseconds from now. The stock client waits about as long by
+    /// itself.
     pub(crate) retry_after_ms: u32,
 }

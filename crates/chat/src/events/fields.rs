@@ -1,11 +1,13 @@
-//! The fields of a payload, taken out one by one with errors that name them. It knows types, not events.
+//! A reader for the fields of a payload, with errors that name the field. It knows types, not events.
 
 use serde_json::{Map, Value};
 
 use crate::{
     error::ChatError,
-    middleware::auth::is_user_id,
-    types::{Limits, MAX_SEQ, RoomName},
+    types::{
+        Limits, MAX_SEQ, RoomName,
+        names::{check_id, check_user_id},
+    },
 };
 
 /// The payload of one event.
@@ -15,7 +17,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// The payload must be one object.
+    /// Takes a payload, which must be one object.
     pub(super) fn of(event: &'static str, payload: Value) -> Result<Self, ChatError> {
         match payload {
             Value::Object(map) => Ok(Self { event, map }),
@@ -25,7 +27,7 @@ impl Fields {
         }
     }
 
-    /// An error about one field; `must` is the rest of the sentence.
+    /// An error about one field. `must` completes the sentence.
     pub(super) fn wrong(&self, field: &str, must: &str) -> ChatError {
         ChatError::InvalidRequest(format!("{}: {field} {must}", self.event))
     }
@@ -35,7 +37,7 @@ impl Fields {
         ChatError::PayloadTooLarge(format!("{}: {field} is larger than {limit}", self.event))
     }
 
-    /// Takes a field out. Absent and `null` are the same.
+    /// Removes and returns a field. `null` counts as absent.
     pub(super) fn take(&mut self, field: &str) -> Option<Value> {
         self.map.remove(field).filter(|value| !value.is_null())
     }
@@ -48,19 +50,19 @@ impl Fields {
         }
     }
 
-    /// An optional string of at most `max_chars` characters.
-    pub(super) fn text(&mut self, field: &str, max_chars: usize) -> Result<Option<String>, ChatError> {
-        let must = || format!("must be a string of 1 to {max_chars} characters");
+    /// An optional id of 1 to `max_chars` characters, without control characters.
+    pub(super) fn id(&mut self, field: &str, max_chars: usize) -> Result<Option<String>, ChatError> {
         match self.take(field) {
             None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= max_chars => {
-                Ok(Some(text))
+            Some(Value::String(id)) if !id.is_empty() && id.chars().count() <= max_chars => {
+                check_id(&id).map_err(|must| self.wrong(field, must))?;
+                Ok(Some(id))
             }
-            Some(_) => Err(self.wrong(field, &must())),
+            Some(_) => Err(self.wrong(field, &format!("must be a string of 1 to {max_chars} characters"))),
         }
     }
 
-    /// An optional string that is too large beyond `max_chars` characters, and may be empty.
+    /// An optional string of at most `max_chars` characters, which may be empty.
     pub(super) fn short_text(&mut self, field: &str, max_chars: usize) -> Result<Option<String>, ChatError> {
         match self.take(field) {
             None => Ok(None),
@@ -70,12 +72,12 @@ impl Fields {
         }
     }
 
-    /// An optional whole number from `least` up to the largest seq there can be.
+    /// An optional whole number from `least` to the largest seq.
     pub(super) fn number(&mut self, field: &str, least: u64) -> Result<Option<u64>, ChatError> {
         let Some(value) = self.take(field) else {
             return Ok(None);
         };
-        match value.as_u64().filter(|number| (least..=MAX_SEQ).contains(number)) {
+        match whole_number(&value).filter(|number| (least..=MAX_SEQ).contains(number)) {
             Some(number) => Ok(Some(number)),
             None => Err(self.wrong(
                 field,
@@ -84,7 +86,7 @@ impl Fields {
         }
     }
 
-    /// The required field `seq`; `what` says what it names.
+    /// The required field `seq`; `what` describes it in the error.
     pub(super) fn seq(&mut self, what: &str) -> Result<u64, ChatError> {
         match self.number("seq", 1)? {
             Some(seq) => Ok(seq),
@@ -92,7 +94,7 @@ impl Fields {
         }
     }
 
-    /// The required field `text`: what a message says.
+    /// The required field `text` of a message.
     pub(super) fn message_text(&mut self, limits: &Limits) -> Result<String, ChatError> {
         match self.take("text") {
             Some(Value::String(text)) if text.is_empty() => Err(self.wrong("text", "must not be empty")),
@@ -104,7 +106,7 @@ impl Fields {
         }
     }
 
-    /// An optional yes or no; no if absent.
+    /// An optional boolean, false if absent.
     pub(super) fn flag(&mut self, field: &str) -> Result<bool, ChatError> {
         match self.take(field) {
             None => Ok(false),
@@ -113,7 +115,7 @@ impl Fields {
         }
     }
 
-    /// The size of a page: `default` if the client names none, `most` if it asks for more.
+    /// The page size: `default` if the client names none, at most `most`.
     pub(super) fn page(&mut self, default: u32, most: u32) -> Result<u32, ChatError> {
         let wished = self.number("limit", 0)?;
         Ok(wished
@@ -121,12 +123,12 @@ impl Fields {
             .min(most))
     }
 
-    /// An optional list of user ids, at most `limit` of them; repeats are dropped.
+    /// An optional list of at most `limit` user ids, without its duplicates.
     pub(super) fn users(&mut self, field: &str, limit: usize) -> Result<Option<Vec<String>>, ChatError> {
         let Some(value) = self.take(field) else {
             return Ok(None);
         };
-        let must = || format!("must be a list of at most {limit} user ids of 1 to 128 characters");
+        let must = || format!("must be a list of at most {limit} user ids of 1 to 128 visible characters");
         let Value::Array(items) = value else {
             return Err(self.wrong(field, &must()));
         };
@@ -136,7 +138,7 @@ impl Fields {
         let mut users = Vec::with_capacity(items.len());
         for item in items {
             match item {
-                Value::String(id) if is_user_id(&id) => {
+                Value::String(id) if check_user_id(&id).is_ok() => {
                     if !users.contains(&id) {
                         users.push(id);
                     }
@@ -146,4 +148,20 @@ impl Fields {
         }
         Ok(Some(users))
     }
+}
+
+/// A whole number up to [`MAX_SEQ`], also if its notation has a fraction or an exponent: JSON has one kind of number,
+/// and some languages write 3 as `3.0`.
+fn whole_number(value: &Value) -> Option<u64> {
+    let as_float = || {
+        let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "MAX_SEQ and all whole numbers below are exact in an f64"
+        )]
+        (0.0..=MAX_SEQ as f64).contains(&number).then_some(number as u64)
+    };
+    value.as_u64().or_else(as_float)
 }

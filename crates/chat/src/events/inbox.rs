@@ -1,10 +1,11 @@
-//! What a client needs that was away: all its rooms at once, and what it missed in them.
+//! The events that bring a returning client up to date: `chat:inbox`, `chat:sync`, `chat:unread`.
 
 use roomful_store::InboxCursor;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
+    chat::PageBounds,
     fields::Fields,
     log::{LoggedChange, MessageView},
 };
@@ -17,9 +18,9 @@ pub(crate) const INBOX: &str = "chat:inbox";
 pub(crate) const SYNC: &str = "chat:sync";
 pub(crate) const UNREAD: &str = "chat:unread";
 
-/// The longest epoch a client may name, in characters. Ours are 16.
+/// The longest epoch in a payload, in characters. The server's own have 16.
 pub(super) const EPOCH_CHARS: usize = 64;
-/// The longest cursor, in characters. Ours are two numbers.
+/// The longest cursor in a payload, in characters. The server's own consist of two numbers.
 const CURSOR_CHARS: usize = 64;
 
 /// `chat:inbox {limit?, after?}`.
@@ -31,7 +32,7 @@ pub(crate) struct AskInbox {
 
 impl AskInbox {
     pub(super) fn read(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
-        let after = match fields.text("after", CURSOR_CHARS)? {
+        let after = match fields.id("after", CURSOR_CHARS)? {
             None => None,
             Some(cursor) => match read_cursor(&cursor) {
                 None => return Err(fields.wrong("after", "must be the next of an earlier answer")),
@@ -45,7 +46,7 @@ impl AskInbox {
     }
 }
 
-/// A cursor as clients carry it: they are not to read it.
+/// The opaque cursor that clients send back as `after`.
 pub(crate) fn cursor(cursor: InboxCursor) -> String {
     format!("{}.{}", cursor.active_at, cursor.room)
 }
@@ -66,7 +67,7 @@ pub(crate) struct InboxPage<'a> {
     pub(crate) next: Option<String>,
 }
 
-/// One line of [`InboxPage`]. `last_message` is `null` if none is kept.
+/// One room of [`InboxPage`]. `last_message` is `null` if retention has removed all messages.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InboxRoom<'a> {
@@ -86,7 +87,7 @@ pub(crate) struct Sync {
     pub(crate) rooms: Vec<SyncRoom>,
 }
 
-/// Up to where a client knows a room's log.
+/// The position up to which a client knows a room's log.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SyncRoom {
     pub(crate) room: RoomName,
@@ -117,7 +118,7 @@ impl Sync {
             }
             rooms.push(SyncRoom {
                 room,
-                epoch: item.text("epoch", EPOCH_CHARS)?,
+                epoch: item.id("epoch", EPOCH_CHARS)?,
                 since: item.number("since", 0)?.unwrap_or_default(),
             });
         }
@@ -125,13 +126,13 @@ impl Sync {
     }
 }
 
-/// The ack of `chat:sync`, in the order asked for.
+/// The ack of `chat:sync`, in the order of the request.
 #[derive(Debug, Serialize)]
 pub(crate) struct Synced<'a> {
     pub(crate) rooms: Vec<SyncedRoom<'a>>,
 }
 
-/// One line of [`Synced`].
+/// One room of [`Synced`].
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum SyncedRoom<'a> {
@@ -142,10 +143,11 @@ pub(crate) enum SyncedRoom<'a> {
         head: u64,
         messages: Vec<MessageView<'a>>,
         changes: Vec<LoggedChange<'a>>,
-        more: bool,
+        #[serde(flatten)]
+        bounds: PageBounds,
         reset: bool,
     },
-    /// It is not.
+    /// The user may not enter the room.
     Refused { room: &'a RoomName, error: ErrorBody },
 }
 

@@ -1,5 +1,4 @@
-//! What can happen to a message after it was sent: the commands that change it, what the others are told, and how a
-//! page of the log shows it.
+//! Mutations of messages and the views of log entries: edit, delete and react events, live and in pages.
 
 use std::borrow::Cow;
 
@@ -9,7 +8,7 @@ use serde_json::Value;
 use super::fields::Fields;
 use crate::{
     error::ChatError,
-    types::{Change, Draft, Limits, RoomName},
+    types::{Change, Draft, Limits, RoomName, names::check_emoji},
 };
 
 pub(crate) const EDIT_MESSAGE: &str = "chat:edit_message";
@@ -18,9 +17,6 @@ pub(crate) const REACT: &str = "chat:react";
 pub(crate) const MESSAGE_EDITED: &str = "chat:message_edited";
 pub(crate) const MESSAGE_DELETED: &str = "chat:message_deleted";
 pub(crate) const REACTION: &str = "chat:reaction";
-
-/// The longest reaction, in bytes: a sequence of a family with skin tones fits.
-const EMOJI_BYTES: usize = 32;
 
 /// `chat:edit_message {room, seq, text, clientId?}`, `chat:delete_message {room, seq, clientId?}`,
 /// `chat:react {room, seq, emoji, remove?, clientId?}`.
@@ -48,12 +44,10 @@ impl ChangeMessage {
     pub(super) fn read_reaction(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
         Self::read(fields, limits, |fields| {
             let emoji = match fields.take("emoji") {
-                Some(Value::String(emoji)) if is_emoji(&emoji) => emoji,
-                _ => {
-                    let must = format!("is required: 1 to {EMOJI_BYTES} bytes without control characters");
-                    return Err(fields.wrong("emoji", &must));
-                }
+                Some(Value::String(emoji)) => emoji,
+                _ => return Err(fields.wrong("emoji", "is required: a string")),
             };
+            check_emoji(&emoji).map_err(|must| fields.wrong("emoji", must))?;
             let removed = fields.flag("remove")?;
             Ok(Change::Reaction { emoji, removed })
         })
@@ -67,18 +61,13 @@ impl ChangeMessage {
         Ok(Self {
             room: fields.room()?,
             seq: fields.seq("the seq of the message")?,
-            client_id: fields.text("clientId", limits.client_id_chars)?,
+            client_id: fields.id("clientId", limits.client_id_chars)?,
             change: change(fields)?,
         })
     }
 }
 
-/// The app decides which signs it offers: here it is any short text.
-fn is_emoji(text: &str) -> bool {
-    (1..=EMOJI_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
-}
-
-/// A message as clients see it: in `chat:receive_message` and in every page of history.
+/// A message as clients see it, in `chat:receive_message` and in pages.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MessageView<'a> {
@@ -101,7 +90,7 @@ pub(crate) struct MessageView<'a> {
     pub(crate) reactions: Vec<ReactionsView<'a>>,
 }
 
-/// All who reacted to a message in the same way.
+/// The users who reacted to a message with the same emoji.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReactionsView<'a> {
@@ -110,13 +99,13 @@ pub(crate) struct ReactionsView<'a> {
     pub(crate) count: u64,
 }
 
-/// A change of a message. Which of the optional fields there are depends on the change.
+/// A mutation as clients see it. Its kind decides which optional fields are present.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChangeView<'a> {
-    /// The message.
+    /// The mutated message.
     pub(crate) seq: u64,
-    /// The change's own place in the log.
+    /// The mutation's own seq in the log.
     pub(crate) log_seq: u64,
     pub(crate) user_id: &'a str,
     pub(crate) at: i64,
@@ -136,7 +125,7 @@ pub(crate) struct LiveChange<'a> {
     pub(crate) change: ChangeView<'a>,
 }
 
-/// A change in a page of the log.
+/// A mutation in a page of the log.
 #[derive(Debug, Serialize)]
 pub(crate) struct LoggedChange<'a> {
     #[serde(rename = "type")]
@@ -145,7 +134,7 @@ pub(crate) struct LoggedChange<'a> {
     pub(crate) change: ChangeView<'a>,
 }
 
-/// What a change is.
+/// The kind of a mutation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ChangeKind {
@@ -155,7 +144,7 @@ pub(crate) enum ChangeKind {
 }
 
 impl ChangeKind {
-    /// The event that tells of it.
+    /// The live event of this kind.
     pub(crate) const fn event(self) -> &'static str {
         match self {
             Self::Edited => MESSAGE_EDITED,
@@ -165,7 +154,7 @@ impl ChangeKind {
     }
 }
 
-/// The ack of a change. A reaction that was there already, or one taken back that was not, has no place in the log.
+/// The ack of a mutation. `log_seq` is absent if the reaction changed nothing.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Changed<'a> {
@@ -178,7 +167,7 @@ pub(crate) struct Changed<'a> {
     pub(crate) duplicate: bool,
 }
 
-/// What the store keeps as the body of an edit.
+/// The stored body of an edit.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct EditBody<'a> {
     pub(crate) text: Cow<'a, str>,

@@ -1,7 +1,7 @@
-//! The one place that knows the names of events and their JSON, in both directions.
+//! The names of all events and their JSON, in both directions.
 //!
-//! A client's event becomes a [`Command`] here, checked against the limits; what a handler answers or the server
-//! emits is a struct here. Nothing else in the crate spells an event's name.
+//! A client's event is decoded here to a [`Command`] and checked against the limits. Acks and server events
+//! are structs here. No other module knows the name of an event.
 
 pub(crate) mod chat;
 pub(crate) mod connection;
@@ -12,12 +12,13 @@ pub(crate) mod notification;
 pub(crate) mod presence;
 pub mod webhook;
 
+use roomful_socket::Payload;
 use serde_json::Value;
 
 use crate::{error::ChatError, types::Limits};
 use fields::Fields;
 
-/// The names of the events that clients send, in the order of [`EventKind`]'s metrics.
+/// The events that clients send, in the order of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventKind {
     Join,
@@ -41,10 +42,13 @@ pub(crate) enum EventKind {
     NotificationRead,
     RefreshToken,
     ClientError,
+    Unsubscribe,
+    Members,
+    Ping,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Join,
         Self::Leave,
         Self::Send,
@@ -66,6 +70,9 @@ impl EventKind {
         Self::NotificationRead,
         Self::RefreshToken,
         Self::ClientError,
+        Self::Unsubscribe,
+        Self::Members,
+        Self::Ping,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -91,6 +98,9 @@ impl EventKind {
             Self::NotificationRead => notification::READ,
             Self::RefreshToken => connection::TOKEN_REFRESH,
             Self::ClientError => connection::ERROR,
+            Self::Unsubscribe => chat::UNSUBSCRIBE,
+            Self::Members => chat::GET_MEMBERS,
+            Self::Ping => connection::SESSION_PING,
         }
     }
 
@@ -99,7 +109,7 @@ impl EventKind {
     }
 }
 
-/// What a client asks for, decoded and checked.
+/// A decoded and validated client event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
     Join(chat::Join),
@@ -121,31 +131,39 @@ pub(crate) enum Command {
     NotificationRead(notification::ReadWhich),
     RefreshToken(connection::RefreshToken),
     ClientError(connection::ClientError),
+    Unsubscribe(chat::InRoom),
+    Members(chat::GetMembers),
+    Ping,
 }
 
 impl Command {
-    /// Reads the first argument of an event.
+    /// Decodes the first argument of an event, which `source` has as JSON text.
     ///
     /// # Errors
-    /// `invalid_request` or `payload_too_large`, naming the field and what it may be.
+    /// `invalid_request` or `payload_too_large`, with the field and its rule.
     pub(crate) fn decode(
         kind: EventKind,
         payload: Option<Value>,
+        source: &Payload,
         limits: &Limits,
     ) -> Result<Self, ChatError> {
-        // The bare room stands for `{room}` where nothing else is required.
+        let metadata = match &payload {
+            Some(Value::Object(fields)) if fields.contains_key("metadata") => chat::raw_metadata(source),
+            _ => None,
+        };
+        // A bare room name stands for `{room}` if nothing else is required.
         let payload = match payload {
             Some(Value::String(room)) if kind.takes_a_bare_room() => serde_json::json!({ "room": room }),
-            Some(payload) => payload,
-            // Nothing is required: no payload stands for an empty one.
-            None if kind.requires_nothing() => Value::Object(serde_json::Map::new()),
-            None => Value::Null,
+            Some(payload) if !payload.is_null() => payload,
+            // Events without required fields also work without a payload, or with `null`.
+            _ if kind.requires_nothing() => Value::Object(serde_json::Map::new()),
+            _ => Value::Null,
         };
         let fields = &mut Fields::of(kind.name(), payload)?;
         Ok(match kind {
             EventKind::Join => Self::Join(chat::Join::read(fields, limits)?),
             EventKind::Leave => Self::Leave(chat::InRoom::read(fields)?),
-            EventKind::Send => Self::Send(chat::SendMessage::read(fields, limits)?),
+            EventKind::Send => Self::Send(chat::SendMessage::read(fields, metadata, limits)?),
             EventKind::Edit => Self::Change(log::ChangeMessage::read_edit(fields, limits)?),
             EventKind::Delete => Self::Change(log::ChangeMessage::read_delete(fields, limits)?),
             EventKind::React => Self::Change(log::ChangeMessage::read_reaction(fields, limits)?),
@@ -166,13 +184,16 @@ impl Command {
             EventKind::NotificationRead => Self::NotificationRead(notification::ReadWhich::read(fields)?),
             EventKind::RefreshToken => Self::RefreshToken(connection::RefreshToken::read(fields)?),
             EventKind::ClientError => Self::ClientError(connection::ClientError::read(fields)),
+            EventKind::Unsubscribe => Self::Unsubscribe(chat::InRoom::read(fields)?),
+            EventKind::Members => Self::Members(chat::GetMembers::read(fields, limits)?),
+            EventKind::Ping => Self::Ping,
         })
     }
 }
 
 impl EventKind {
     const fn requires_nothing(self) -> bool {
-        matches!(self, Self::Inbox | Self::NotificationList)
+        matches!(self, Self::Inbox | Self::NotificationList | Self::Ping)
     }
 
     const fn takes_a_bare_room(self) -> bool {
@@ -184,6 +205,8 @@ impl EventKind {
                 | Self::TypingStop
                 | Self::OnlineUsers
                 | Self::History
+                | Self::Unsubscribe
+                | Self::Members
         )
     }
 }

@@ -16,11 +16,11 @@ pub(crate) const UNREAD: &str = "notification:unread";
 /// The longest id of a notification, in characters.
 pub(crate) const ID_CHARS: usize = 128;
 
-/// `notification:list {limit?, before?, unreadOnly?}`; without a payload, the newest.
+/// `notification:list {limit?, before?, unreadOnly?}`. Without a payload, the newest ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct List {
     pub(crate) limit: u32,
-    /// Only what is older than the notification with this id.
+    /// The id of a notification; the page lists only older ones.
     pub(crate) before: Option<String>,
     pub(crate) unread_only: bool,
 }
@@ -29,7 +29,7 @@ impl List {
     pub(super) fn read(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
         Ok(Self {
             limit: fields.page(limits.default_page, limits.max_page)?,
-            before: fields.text("before", ID_CHARS)?,
+            before: fields.id("before", ID_CHARS)?,
             unread_only: fields.flag("unreadOnly")?,
         })
     }
@@ -44,7 +44,7 @@ pub(crate) enum ReadWhich {
 
 impl ReadWhich {
     pub(super) fn read(fields: &mut Fields) -> Result<Self, ChatError> {
-        match (fields.text("id", ID_CHARS)?, fields.flag("all")?) {
+        match (fields.id("id", ID_CHARS)?, fields.flag("all")?) {
             (Some(id), false) => Ok(Self::One(id)),
             (None, true) => Ok(Self::All),
             _ => Err(fields.wrong("id", "is required, or else all: true")),
@@ -52,7 +52,7 @@ impl ReadWhich {
     }
 }
 
-/// A notification as clients see it: in `notification:receive` and in every list.
+/// A notification as clients see it, in `notification:receive` and in pages.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NotificationView<'a> {
@@ -60,7 +60,7 @@ pub(crate) struct NotificationView<'a> {
     #[serde(flatten)]
     pub(crate) notice: std::borrow::Cow<'a, Notice>,
     pub(crate) at: i64,
-    /// When the user read it, on whatever device; absent while it is unread.
+    /// When the user read it on some device; absent while unread.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) read_at: Option<i64>,
 }

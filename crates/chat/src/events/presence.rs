@@ -6,7 +6,14 @@ use roomful_store::ChosenStatus;
 use serde::Serialize;
 
 use super::fields::Fields;
-use crate::{error::ChatError, presence::tracker::Choice, types::Limits};
+use crate::{
+    error::ChatError,
+    presence::tracker::Choice,
+    types::{
+        Limits,
+        names::{check_status_text, is_visible},
+    },
+};
 
 pub(crate) const SUBSCRIBE: &str = "presence:subscribe";
 pub(crate) const UNSUBSCRIBE: &str = "presence:unsubscribe";
@@ -30,7 +37,7 @@ impl Users {
     }
 }
 
-/// `{status, text?}` of `presence:set_status`. Without a text there is none from then on; an empty one is none.
+/// `{status, text?}` of `presence:set_status`. An absent or invisible text clears the text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SetStatus {
     pub(crate) choice: Choice,
@@ -49,26 +56,29 @@ impl SetStatus {
             }
         };
         let text = fields.short_text("text", limits.status_text_chars)?;
-        let text = text.filter(|text| !text.is_empty()).map(Arc::from);
+        if let Some(text) = &text {
+            check_status_text(text).map_err(|must| fields.wrong("text", must))?;
+        }
+        let text = text.filter(|text| is_visible(text)).map(Arc::from);
         Ok(Self {
             choice: Choice { status, text },
         })
     }
 }
 
-/// What a user's devices and their own choice amount to.
+/// A user's status, derived from their connections and their own choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// One of their sessions lives, or ended no longer ago than the grace.
+    /// At least one connection is open, or the last one ended within the grace period.
     Online,
-    /// Online, and by their own choice not at the screen.
+    /// Online, and the user chose "away".
     Away,
-    /// Online, and by their own choice not to be disturbed.
+    /// Online, and the user chose "do not disturb".
     Busy,
-    /// Online, and by their own choice offline to others, who are never shown this.
+    /// Online, and the user chose to appear offline. Others never see this status.
     Invisible,
-    /// No session lives, or that is what others are to think.
+    /// No open connection, or an invisible user as others see them.
     Offline,
 }
 
@@ -83,13 +93,13 @@ impl From<ChosenStatus> for Status {
     }
 }
 
-/// The ack of subscribing and unsubscribing: where those users stand now.
+/// The ack of `presence:subscribe` and `presence:unsubscribe`: the users' current states.
 #[derive(Debug, Serialize)]
 pub(crate) struct States {
     pub(crate) users: Vec<State>,
 }
 
-/// One line of [`States`]. `last_seen` is `null` for a user who was never here.
+/// One user of [`States`]. `last_seen` is `null` for a user who never connected.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct State {
@@ -100,7 +110,7 @@ pub(crate) struct State {
     pub(crate) last_seen: Option<i64>,
 }
 
-/// `presence:online`. What they show as is there if it is not simply online.
+/// `presence:online`. `status` is present unless it is plain `online`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Online<'a> {
@@ -124,7 +134,7 @@ impl<'a> Online<'a> {
     }
 }
 
-/// `presence:status`. `text` is `null` if there is none.
+/// `presence:status`. `text` is `null` if the user has none.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ShowsAs<'a> {

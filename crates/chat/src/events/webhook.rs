@@ -1,11 +1,11 @@
-//! What webhooks are told: the names of the records' types, and their JSON.
+//! Webhook payloads: the names of record types and their JSON.
 
 use roomful_store::{Record, RecordKind};
 use serde_json::{Map, Value, json};
 
 use super::chat::message_id;
 
-/// A record's type, as endpoints see it and as settings name it.
+/// The type of a record, as in webhook bodies and settings.
 pub const fn type_name(kind: RecordKind) -> &'static str {
     match kind {
         RecordKind::MessageCreated => "message.created",
@@ -17,15 +17,15 @@ pub const fn type_name(kind: RecordKind) -> &'static str {
     }
 }
 
-/// The kind of record that [`type_name`] calls so.
+/// The kind with this [`type_name`].
 pub fn kind_of(name: &str) -> Option<RecordKind> {
     RecordKind::ALL.into_iter().find(|kind| type_name(*kind) == name)
 }
 
-/// What a record tells: `data` of the body, without its type and time. The same record is always the same JSON.
+/// The `data` of a webhook body, without type and time. Equal records give equal JSON.
 ///
 /// # Errors
-/// The stored message is not the JSON object that it was when it was written.
+/// The stored message is not a JSON object.
 pub fn data(record: &Record) -> Result<Value, serde_json::Error> {
     Ok(match record.kind {
         RecordKind::MessageCreated => Value::Object(message(record)?),

@@ -1,4 +1,4 @@
-//! Editing and deleting messages, and reacting to them.
+//! Handlers for edits, deletions and reactions.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::{
     types::Change,
 };
 
-/// `chat:edit_message`, `chat:delete_message`, `chat:react`: puts the change on its way, behind what the room has
-/// queued. The answer comes with the commit.
+/// `chat:edit_message`, `chat:delete_message`, `chat:react`: queues the mutation behind the room's earlier
+/// sends. The reply follows its commit.
 pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) {
     let Context { app, me, .. } = context;
     let (room, body) = match prepare(context, &ask).await {
@@ -48,25 +48,26 @@ async fn prepare(context: &Context, ask: &ChangeMessage) -> Result<(RoomRef, Str
             author_of(context, &room, ask, NotAuthor::Refused(why)).await?;
         }
         Change::Delete => author_of(context, &room, ask, NotAuthor::Moderator).await?,
-        // Everybody who reads it may react. Whether it is there is for the store to say.
+        // Every member may react. The store checks that the message exists.
         Change::Reaction { .. } => {}
     }
     let body = change_body(&ask.change).map_err(|error| {
-        tracing::error!(%error, "a change can't be encoded");
+        tracing::error!(%error, "failed to encode a mutation");
         ChatError::Internal
     })?;
     Ok((room, body))
 }
 
-/// What is asked of who is not the author.
+/// The rule for users other than the author.
 enum NotAuthor {
-    /// To be a moderator.
+    /// They must be moderators.
     Moderator,
-    /// Nothing helps.
+    /// They may not do it.
     Refused(&'static str),
 }
 
-/// Whether the user may change the message. Its author never changes, so the answer is still good at the commit.
+/// Checks that the user may change the message. The author never changes, so the result still holds at
+/// commit.
 async fn author_of(
     context: &Context,
     room: &Room,
@@ -80,7 +81,7 @@ async fn author_of(
     if message.state.deleted && ask.client_id.is_none() {
         return Err(NO_MESSAGE);
     }
-    // A deleted message may still be asked for by a retry of what once changed it: the store knows.
+    // A retry may name a message that its first attempt deleted. The store recognises the retry.
     if message.user_id == *context.me.user {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! A connection's life: its first event, a fresh token, its own complaints, its end.
+//! Handlers for the lifetime of a connection: connect, token refresh, client errors, disconnect.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -6,18 +6,20 @@ use roomful_socket::{Prepared, Reason, Socket};
 use roomful_store::LogPosition;
 
 use crate::{
-    app::App,
-    app::Context,
+    app::{App, Context},
     error::ChatError,
-    events::connection::{
-        ClientError, Nothing, RefreshToken, Refreshed, SESSION, SessionBegan, SessionLimits,
+    events::{
+        chat::{ROOM_REMOVED, Removal, RoomRemoved},
+        connection::{
+            ClientError, Nothing, Pong, RefreshToken, SESSION, SessionBegan, SessionLimits, TokenExpires,
+        },
     },
     log::view,
     recovery,
     session::Session,
 };
 
-/// An authenticated client is in: it is told about its session, and others that its user is there.
+/// Greets an authenticated client, recovers or starts its session, and updates presence.
 pub(crate) async fn connected(app: Arc<App>, socket: Socket) {
     let Some(me) = socket.state::<Session>() else {
         return;
@@ -33,7 +35,7 @@ pub(crate) async fn connected(app: Arc<App>, socket: Socket) {
     if restored.is_none() {
         app.connections.connected(&me.user, &socket);
     }
-    // Before anything that waits for a commit: who is connected is online.
+    // Presence comes before any wait for a commit: a connected user is online.
     app.presence.connect(&me, &socket).await;
     match restored {
         Some(restored) => recovery::resume(&app, &me, &socket, *restored).await,
@@ -44,24 +46,26 @@ pub(crate) async fn connected(app: Arc<App>, socket: Socket) {
     }
 }
 
-/// The first event of every connection. It carries an offset, so that a client may come back that has seen no other. A
-/// session that is given back has everything up to `upto`.
+/// The `session` event, first on every connection. Its offset lets a client recover that saw no other event.
+/// A recovered session has everything up to `upto`.
 fn greeting(app: &App, me: &Session, socket: &Socket, upto: Option<LogPosition>) -> Option<Prepared> {
     let event = SessionBegan {
         user_id: &me.user,
         session_id: socket.id().as_str(),
         recovered: upto.is_some(),
         server_time: app.clock.now_ms(),
+        expires_at: me.expires_at(),
         limits: session_limits(app),
     };
     let upto = upto.unwrap_or_else(|| app.log.applied());
     let offset = app.log.offset(upto).filter(|_| !me.plain);
     view::prepare(&app.namespace, SESSION, &event, offset.as_deref())
-        .inspect_err(|error| tracing::error!(%error, "the session event can't be encoded"))
+        .inspect_err(|error| tracing::error!(%error, "failed to encode the session event"))
         .ok()
 }
 
-/// A revocation ends the sockets that it finds. One that was between the door and the namespace looks again.
+/// Checks once more for a revocation that missed this socket because it was between admission and the
+/// namespace.
 async fn still_welcome(app: &App, me: &Session) -> bool {
     me.serial > app.last_revocation.load(Ordering::SeqCst)
         || app.check_revoked(&me.user, me.issued_at()).await.is_ok()
@@ -80,12 +84,12 @@ fn session_limits(app: &App) -> SessionLimits {
     }
 }
 
-/// A client is gone. All its events were handled before.
+/// Cleans up after a client. All its events have been handled.
 pub(crate) async fn disconnected(app: Arc<App>, socket: Socket, reason: Reason) {
     let Some(me) = socket.state::<Session>() else {
         return;
     };
-    // Whatever was given back to it and not taken.
+    // A recovered session that the connection never took.
     drop(me.take_restored());
     app.forget_expiry(*socket.id(), me.expires_at());
     let rooms = me.take_rooms();
@@ -100,13 +104,13 @@ pub(crate) async fn disconnected(app: Arc<App>, socket: Socket, reason: Reason) 
     if let Some(cluster) = &app.cluster {
         cluster.user_went(&me.user);
     }
-    // The last thing: a client that comes back waits for this.
+    // This comes last: a reconnecting client waits for it.
     app.connections.disconnected(&me.user, &socket);
     recovery::end(&app, &me, reason).await;
 }
 
-/// `token:refresh`: what the new token says takes effect at once.
-pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Refreshed, ChatError> {
+/// `token:refresh`: the new claims take effect at once.
+pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<TokenExpires, ChatError> {
     let Context { app, socket, me } = context;
     let claims = app.verify(&ask.token)?;
     if claims.user != me.user {
@@ -120,18 +124,31 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Ref
     for room in &lost {
         room.unsubscribe(me.serial);
         app.typing.stop(&me.user, room.id);
+        let removed = RoomRemoved {
+            room: &room.name,
+            reason: Removal::Token,
+        };
+        drop(socket.emit(ROOM_REMOVED, &removed));
     }
     recovery::forget_rooms(app, me, &lost).await;
     app.watch_expiry(*socket.id(), Some(before), expires_at);
     app.presence.rename(&me.user, name);
-    Ok(Refreshed { expires_at })
+    Ok(TokenExpires { expires_at })
 }
 
-/// A client's own `error`: for the log, where `?` escapes what a terminal might obey.
+/// `session:ping`: a liveness probe.
+pub(crate) fn ping(context: &Context) -> Pong {
+    Pong {
+        server_time: context.app.clock.now_ms(),
+    }
+}
+
+/// A client's own `error`. `?` escapes control characters that a terminal might obey.
 pub(crate) fn client_error(context: &Context, error: &ClientError) -> Nothing {
     let Context { app, socket, me } = context;
     if app.limiters.may_log() {
-        tracing::warn!(user = ?me.user, session = %socket.id(), message = ?error.message, "a client reports an error");
+        let (user, session) = (&me.user, socket.id());
+        tracing::warn!(?user, %session, reported = ?error.message, "a client reports an error");
     }
     Nothing {}
 }

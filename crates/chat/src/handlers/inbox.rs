@@ -1,4 +1,4 @@
-//! All rooms of a user at once.
+//! The handler for the list of a user's rooms.
 
 use roomful_store::InboxRow;
 
@@ -10,11 +10,12 @@ use crate::{
         log::MessageView,
     },
     log::view,
+    middleware::price,
     reply::Reply,
     types::RoomName,
 };
 
-/// `chat:inbox`. Rooms that the token does not allow are left out, so a page may be shorter than it could be.
+/// `chat:inbox`. A page omits rooms that the token does not allow, so it may be shorter than `limit`.
 pub(crate) async fn inbox(context: &Context, ask: &AskInbox, reply: Reply) {
     let found = context
         .app
@@ -35,13 +36,14 @@ pub(crate) async fn inbox(context: &Context, ask: &AskInbox, reply: Reply) {
         .iter()
         .filter_map(|row| Some((name(context, row)?, row)))
         .collect();
+    context.me.owe(price::of_inbox(inbox.rooms.len()));
     reply.succeed(&InboxPage {
         rooms: rows.iter().map(|(name, row)| line(name, row)).collect(),
         next,
     });
 }
 
-/// The room's name, if the user may see it.
+/// The room's name, if the token allows the room.
 fn name(context: &Context, row: &InboxRow) -> Option<RoomName> {
     let name = RoomName::new(&row.room.name).ok()?;
     context.me.allows(&name).then_some(name)
@@ -64,7 +66,7 @@ fn last_message<'a>(room: &'a RoomName, row: &'a InboxRow) -> Option<MessageView
     let entry = row.last_message.as_ref()?;
     view::message(room, &row.room.epoch, entry)
         .inspect_err(|error| {
-            tracing::error!(room = row.room.id, seq = entry.seq, %error, "the store has an entry that can't be read");
+            tracing::error!(room = row.room.id, seq = entry.seq, %error, "failed to decode a stored entry");
         })
         .ok()
 }

@@ -1,37 +1,41 @@
-//! Joining and leaving rooms.
+//! Handlers for joining and leaving rooms.
 //!
-//! A join subscribes first and reads afterwards: the room notes its head, history is read up to it, and what is
-//! delivered meanwhile waits until the answer is on its way. So a client gets the answer, then the next seq, and the
-//! next, without a hole or a repeat.
+//! A join subscribes first and reads second: it notes the room's head, reads history up to it, and buffers
+//! new entries until the ack is on its way. So the client gets the ack, then the next seq, without a gap or a
+//! duplicate.
 
 use std::sync::Arc;
 
 use futures_util::future::try_join3;
-use roomful_socket::Socket;
-use roomful_store::{History, Joined as Membership, Range, Unread};
+use roomful_socket::{Class, Socket};
+use roomful_store::{Joined as Membership, Range, RoomId, RoomKind, Unread};
 use serde::Serialize;
 
-use super::message;
+use super::message::{self, Page};
 use crate::{
     app::{App, Context},
     error::ChatError,
-    events::chat::{InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, UserInRoom},
+    events::chat::{
+        InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, ROOM_ADDED, ROOM_REMOVED, Removal, RoomAdded,
+        RoomRemoved, UserInRoom,
+    },
     log::{control::Control, view::PageView},
+    middleware::price,
     recovery,
     reply::Reply,
     room::{Room, Subscriber, pending_join::PendingJoin},
     room_manager::RoomRef,
     session::Session,
-    types::UserId,
+    types::{RoomName, UserId},
 };
 
-/// The answer to who would have to wait for too much.
-const TOO_BUSY: ChatError = ChatError::Unavailable("too much is said right now to get in; try again");
+/// The error of a join whose buffer overflowed.
+const TOO_BUSY: ChatError = ChatError::Unavailable("messages arrive faster than the join can read them");
 
-/// What the store knows that a join is answered with.
+/// The store's data for the ack of a join.
 struct Found {
     membership: Membership,
-    history: History,
+    page: Page,
     reset: bool,
     unread: Unread,
 }
@@ -52,11 +56,11 @@ pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
     };
     match look_up(context, &joining, &ask).await {
         Ok(found) => finish(context, joining, &found, reply).await,
-        // The frames of its other rooms go before the answer.
+        // Buffered entries leave before the error does.
         Err(error) => joining.reject(move || reply.fail(&error)).await,
     }
     if me.joined(&ask.room).is_none() {
-        // Or a later join would go on from here.
+        // A failed join must not be recoverable.
         recovery::forget_rooms(app, me, &[room]).await;
     }
 }
@@ -68,8 +72,15 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
         return Err(ChatError::Forbidden);
     }
     me.has_room_for(&ask.room, app.config.limits.rooms_per_socket)?;
-    let room = app.rooms.open(&ask.room, app.config.create_rooms).await?;
+    let may_create = app.config.may_create(ask.room.as_str());
+    let room = app.rooms.open(&ask.room, may_create).await?;
     let room = room.ok_or(ChatError::Forbidden)?;
+    if let Err(error) = check_quota(app, &me.user, room.id).await {
+        // A private room looks like no room to everybody who is not a member.
+        let row = app.store.room(room.id).await?;
+        let is_public = row.is_some_and(|row| row.kind == RoomKind::Public);
+        return Err(if is_public { error } else { ChatError::Forbidden });
+    }
     app.follower.reach(&room, ask.since.unwrap_or_default()).await?;
     Ok(room)
 }
@@ -80,11 +91,13 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         return Err(ChatError::Internal);
     };
     let joined = app.store.join(room.id, &me.user, app.clock.now_ms()).await?;
-    let membership = joined.ok_or(ChatError::Forbidden)?;
+    let mut membership = joined.ok_or(ChatError::Forbidden)?;
+    start_read(app, &mut membership).await?;
     app.presence.ensure_rooms_read(&[room.id]).await;
     if membership.newly {
-        // Whatever becomes of this join: the user is a member.
+        // The membership stands even if the rest of the join fails.
         tell_others(app, room, MEMBER_JOINED, &me.user, Some(&context.socket));
+        tell_added(app, &me.user, &room.name, membership.member.joined_at);
         app.presence.member_joined(&me.user, room.id).await?;
     }
     let from = From {
@@ -93,47 +106,78 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         limit: ask.limit,
     };
     let unread = async { Ok(app.store.unread(room.id, &me.user).await?.unwrap_or_default()) };
-    let ((history, reset), unread, ()) = try_join3(
+    let ((page, reset), unread, ()) = try_join3(
         catch_up(app, room, *head, &from),
         unread,
         recovery::subscribe(app, me, (room.id, *head), membership.member.membership),
     )
     .await?;
+    me.owe(price::of_answer(price::page_bytes(&page.history)));
     Ok(Found {
         membership,
-        history,
+        page,
         reset,
         unread,
     })
 }
 
-/// Up to where a client knows a room's log, and how much it wants of what it does not know.
+/// Refuses a new membership to a user who has as many as one may have.
+pub(crate) async fn check_quota(app: &App, user: &str, room: RoomId) -> Result<(), ChatError> {
+    let most = app.config.rooms_per_user;
+    let rooms = match app.presence.rooms_of(user) {
+        Some(rooms) => rooms,
+        None => app.store.rooms_of(user, most).await?.len(),
+    };
+    if rooms < most as usize || app.store.member(room, user).await?.is_some() {
+        return Ok(());
+    }
+    Err(ChatError::TooManyRooms(most))
+}
+
+/// Marks everything as read for a user's first membership of the room, if the settings say so.
+pub(crate) async fn start_read(app: &App, joined: &mut Membership) -> Result<(), ChatError> {
+    let Membership { room, member, newly } = joined;
+    if !app.config.newcomers_start_read || !*newly || member.membership > 1 || room.head == 0 {
+        return Ok(());
+    }
+    let marked = app
+        .store
+        .mark_read(room.id, &member.user_id, room.head, member.joined_at)
+        .await?;
+    if let Some(marked) = marked {
+        member.read_seq = marked.read_seq;
+        member.delivered_seq = member.delivered_seq.max(marked.read_seq);
+    }
+    Ok(())
+}
+
+/// A client's position in a room's log, and the most entries it wants.
 pub(super) struct From<'a> {
     pub(super) since: Option<u64>,
     pub(super) epoch: Option<&'a str>,
     pub(super) limit: u32,
 }
 
-/// What follows what a client knows: a page from there on, or, if it knows nothing or nothing that can be continued,
-/// the newest one. Answers also whether it has to forget what it knows.
+/// A page of the entries after the client's position, or the newest page if that position is unknown or no
+/// longer kept. The flag tells the client to discard its copy.
 pub(super) async fn catch_up(
     app: &App,
     room: &Room,
     head: u64,
     from: &From<'_>,
-) -> Result<(History, bool), ChatError> {
+) -> Result<(Page, bool), ChatError> {
     let known = from.epoch.is_none_or(|epoch| epoch == &*room.epoch);
     let resumable = from.since.filter(|since| known && *since <= head);
     if let Some(seq) = resumable {
-        let history = message::page(app, room, Range::After { seq, upto: head }, from.limit).await?;
-        // Retention may have taken what came next: then a hole would be left.
-        if seq + 1 >= history.first {
-            return Ok((history, false));
+        let page = message::page(app, room, Range::After { seq, upto: head }, from.limit).await?;
+        // Retention may have removed the next entries, which would leave a gap.
+        if seq + 1 >= page.history.first {
+            return Ok((page, false));
         }
     }
     let reset = from.since.is_some() || !known;
-    let history = message::page(app, room, Range::Last { upto: head }, from.limit).await?;
-    Ok((history, reset))
+    let page = message::page(app, room, Range::Last { upto: head }, from.limit).await?;
+    Ok((page, reset))
 }
 
 async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: Reply) {
@@ -144,14 +188,14 @@ async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: R
     let (room, head) = (room.clone(), *head);
     app.presence.enter(&me.user, room.id);
     let member = &found.membership.member;
-    let PageView { messages, changes } = PageView::of(&room, &found.history);
+    let PageView { messages, changes } = PageView::of(&room, &found.page.history);
     let answer = Joined {
         room: &room.name,
         epoch: &room.epoch,
         head,
         messages,
         changes,
-        more: found.history.more,
+        bounds: found.page.bounds,
         reset: found.reset,
         read_seq: member.read_seq,
         delivered_seq: member.delivered_seq,
@@ -162,7 +206,7 @@ async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: R
     answer_joining(joining, reply, &answer).await;
 }
 
-/// Ends a join with its answer. False if it failed, which it has answered.
+/// Sends a join's ack and releases the buffer. Returns false if the join failed; the reply then has the error.
 pub(super) async fn answer_joining<T: Serialize + Sync>(
     joining: PendingJoin,
     reply: Reply,
@@ -172,7 +216,7 @@ pub(super) async fn answer_joining<T: Serialize + Sync>(
     let answer = match serde_json::value::to_raw_value(answer) {
         Ok(answer) => answer,
         Err(error) => {
-            tracing::error!(%error, "failed to encode the answer to a join");
+            tracing::error!(%error, "failed to encode the ack of a join");
             joining.reject(move || reply.fail(&ChatError::Internal)).await;
             return false;
         }
@@ -187,7 +231,8 @@ pub(super) async fn answer_joining<T: Serialize + Sync>(
     finished.await.is_ok()
 }
 
-/// `chat:leave`: the membership ends, on all the user's sockets. Leaving where one is not a member changes nothing.
+/// `chat:leave`: ends the membership and all the user's subscriptions. Does nothing for a user who is not a
+/// member.
 pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left<'a>, ChatError> {
     let Context { app, me, .. } = context;
     let left = Left { room: &ask.room };
@@ -199,19 +244,32 @@ pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left
             Err(ChatError::Forbidden)
         };
     };
-    // Who was let in before their token forbade it may still go.
+    // A member may leave even if a newer token no longer allows the room.
     if !allowed && app.store.member(room.id, &me.user).await?.is_none() {
         return Err(ChatError::Forbidden);
     }
-    end(app, &room, &me.user, Some(&context.socket)).await?;
+    end(app, &room, &me.user, Removal::Left, Some(&context.socket)).await?;
     Ok(left)
 }
 
-/// Ends a membership with all that hangs on it. Answers whether there was one. `asked` is the socket that asked for it.
+/// `chat:unsubscribe`: ends this socket's subscription. The membership stays.
+pub(crate) async fn unsubscribe<'a>(context: &Context, ask: &'a InRoom) -> Result<Left<'a>, ChatError> {
+    let Context { app, me, .. } = context;
+    let room = context.my_room(&ask.room).await?;
+    let _one_change = app.one_membership_change(&me.user, &room).await;
+    app.typing.end_session(&me.user, me.serial, &[room.id]);
+    room.unsubscribe(me.serial);
+    me.forget_room(room.id);
+    recovery::forget_rooms(app, me, &[room]).await;
+    Ok(Left { room: &ask.room })
+}
+
+/// Ends a membership and its subscriptions. Returns whether there was one. `asked` is the requesting socket.
 pub(crate) async fn end(
     app: &App,
     room: &Room,
     user: &UserId,
+    reason: Removal,
     asked: Option<&Socket>,
 ) -> Result<bool, ChatError> {
     let _one_change = app.one_membership_change(user, room).await;
@@ -220,25 +278,29 @@ pub(crate) async fn end(
         tell_others(app, room, MEMBER_LEFT, user, asked);
     }
     take_out(app, room, user).await;
+    if was_member {
+        tell_removed(app, user, &room.name, reason);
+    }
     if let Some(cluster) = &app.cluster {
-        // Also if there was none: whoever ended it may not have come this far.
+        // Repeat it on the other nodes even if there was no membership: an earlier attempt may have failed
+        // halfway.
         let (room, user) = (room.id, user.to_string());
-        cluster.command(&Control::Left { room, user }).await?;
+        cluster.command(&Control::Left { room, user, reason }).await?;
     }
     Ok(was_member)
 }
 
-/// Whatever the user has in the room here ends. Whoever calls this has the turn of their membership.
+/// Ends the user's subscriptions on this node. The caller holds the membership lock.
 pub(crate) async fn take_out(app: &App, room: &Room, user: &UserId) {
     app.typing.stop(user, room.id);
     let subscribers = room.unsubscribe_user(user);
     recovery::unsubscribe(app, room.id, &subscribers).await;
     give_up(room, subscribers);
-    // Last: a socket that was just given the room looks again, see `enter`.
+    // This comes last: a socket that entered at the same time checks again, see `enter`.
     app.presence.leave(user, room.id);
 }
 
-/// The user is in the room, unless they were taken out of it just now.
+/// Adds the user to the room's presence, unless their subscription has just ended.
 pub(crate) fn enter(app: &App, me: &Session, room: &Room) {
     app.presence.enter(&me.user, room.id);
     if me.joined(&room.name).is_none() {
@@ -246,7 +308,7 @@ pub(crate) fn enter(app: &App, me: &Session, room: &Room) {
     }
 }
 
-/// The sockets of these seats are no longer in the room.
+/// Removes the room from these subscribers' sessions.
 pub(crate) fn give_up(room: &Room, subscribers: Vec<Subscriber>) {
     for subscriber in subscribers {
         if let Some(session) = subscriber.socket.state::<Session>() {
@@ -255,7 +317,7 @@ pub(crate) fn give_up(room: &Room, subscribers: Vec<Subscriber>) {
     }
 }
 
-/// Tells the room's other sockets, the user's other devices included, that a member came or went.
+/// Tells the room's other sockets, including the user's other devices, about a joined or left member.
 pub(crate) fn tell_others(app: &App, room: &Room, event: &str, user: &UserId, asked: Option<&Socket>) {
     if room.len() > app.config.announce_max {
         return;
@@ -267,4 +329,35 @@ pub(crate) fn tell_others(app: &App, room: &Room, event: &str, user: &UserId, as
     app.tell_room(room, event, &data, None, |subscriber| {
         asked != Some(&subscriber.socket)
     });
+}
+
+/// Tells the user's sockets on this node that the user is now a member.
+pub(crate) fn tell_added(app: &App, user: &str, room: &RoomName, at: i64) {
+    tell_user(app, user, room, ROOM_ADDED, &RoomAdded { room, at });
+}
+
+/// Tells the user's sockets on this node that the user is no longer a member.
+pub(crate) fn tell_removed(app: &App, user: &str, room: &RoomName, reason: Removal) {
+    tell_user(app, user, room, ROOM_REMOVED, &RoomRemoved { room, reason });
+}
+
+/// Sends an event about a room to those of the user's sockets on this node whose tokens allow the room.
+fn tell_user<T: Serialize>(app: &App, user: &str, room: &RoomName, event: &str, data: &T) {
+    let mut sockets = app.connections.sockets(user);
+    sockets.retain(|socket| {
+        socket
+            .state::<Session>()
+            .is_some_and(|session| session.allows(room))
+    });
+    if sockets.is_empty() {
+        return;
+    }
+    match app.namespace.prepare(event, data) {
+        Ok(event) => {
+            for socket in &sockets {
+                socket.send_prepared(&event, Class::Durable);
+            }
+        }
+        Err(error) => tracing::error!(event, %error, "failed to encode an event"),
+    }
 }

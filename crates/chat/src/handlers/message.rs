@@ -1,31 +1,32 @@
-//! Sending a message, and reading those that were sent.
+//! Handlers for sending messages and reading history.
 
 use std::sync::Arc;
 
-use roomful_store::{History, Page, Range};
+use roomful_store::{History, Range};
 
 use crate::{
     app::{App, Context},
     error::ChatError,
-    events::chat::{GetHistory, HistoryPage, SendMessage, Span},
+    events::chat::{GetHistory, HistoryPage, PageBounds, SendMessage, Span},
     log::{
         pending::{PendingWrite, WriteContent},
         view::PageView,
     },
+    middleware::price,
     reply::Reply,
     room::Room,
     room_manager::RoomRef,
     types::Draft,
 };
 
-/// `chat:send_message`: puts it on its way and returns. The answer comes with the commit.
+/// `chat:send_message`: queues the message and returns. The reply follows its commit.
 pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
     let Context { app, me, .. } = context;
     let (room, body) = match prepare(context, &ask).await {
         Ok(prepared) => prepared,
         Err(error) => return reply.fail(&error),
     };
-    // Who sends a message has stopped typing it.
+    // Sending ends typing.
     app.typing.stop(&me.user, room.id);
     let Ok(place) = Arc::clone(&me.sends).acquire_owned().await else {
         return reply.fail(&ChatError::Internal);
@@ -48,7 +49,7 @@ async fn prepare(context: &Context, ask: &SendMessage) -> Result<(RoomRef, Strin
     Ok((room, body))
 }
 
-/// The body of a message's entry, if the message may stand in this room.
+/// Checks the draft against the room and returns the body of its entry.
 pub(crate) async fn body(app: &App, room: &Room, draft: &Draft) -> Result<String, ChatError> {
     app.follower
         .reach(room, draft.reply_to.unwrap_or_default())
@@ -58,7 +59,7 @@ pub(crate) async fn body(app: &App, room: &Room, draft: &Draft) -> Result<String
         return Err(ChatError::InvalidRequest(message));
     }
     serde_json::to_string(draft).map_err(|error| {
-        tracing::error!(%error, "a message can't be encoded");
+        tracing::error!(%error, "failed to encode a message");
         ChatError::Internal
     })
 }
@@ -69,28 +70,33 @@ pub(crate) async fn history(context: &Context, ask: &GetHistory, reply: Reply) {
         Ok(room) => room,
         Err(error) => return reply.fail(&error),
     };
-    answer_history(&context.app, &room, ask, reply).await;
+    let bytes = answer_history(&context.app, &room, ask, reply).await;
+    context.me.owe(price::of_answer(bytes));
 }
 
-/// Answers with a page of a room that may be read.
-pub(crate) async fn answer_history(app: &App, room: &Room, ask: &GetHistory, reply: Reply) {
+/// Replies with a page of the room and returns its size in bytes. The caller has checked access.
+pub(crate) async fn answer_history(app: &App, room: &Room, ask: &GetHistory, reply: Reply) -> usize {
     match read(app, room, ask).await {
-        Ok(history) => {
+        Ok(Page { history, bounds }) => {
             let PageView { messages, changes } = PageView::of(room, &history);
             reply.succeed(&HistoryPage {
                 room: &room.name,
                 epoch: &room.epoch,
                 messages,
                 changes,
-                more: history.more,
+                bounds,
             });
+            price::page_bytes(&history)
         }
-        Err(error) => reply.fail(&error),
+        Err(error) => {
+            reply.fail(&error);
+            0
+        }
     }
 }
 
-async fn read(app: &App, room: &Room, ask: &GetHistory) -> Result<History, ChatError> {
-    // Nothing beyond what was delivered: a message is not to be seen in history before its event.
+async fn read(app: &App, room: &Room, ask: &GetHistory) -> Result<Page, ChatError> {
+    // Nothing above the delivered head: history must not overtake the live event.
     let upto = room.head();
     let range = match ask.span {
         Span::Latest => Range::Last { upto },
@@ -103,10 +109,16 @@ async fn read(app: &App, room: &Room, ask: &GetHistory) -> Result<History, ChatE
     page(app, room, range, ask.limit).await
 }
 
-/// A page of a room's log.
-pub(crate) async fn page(app: &App, room: &Room, range: Range, limit: u32) -> Result<History, ChatError> {
-    // A limit of 0 asks for no messages, yet what is said about the log must hold: so one is read and dropped.
-    let page = Page {
+/// A page of a room's log, and where it ends there.
+pub(crate) struct Page {
+    pub(crate) history: History,
+    pub(crate) bounds: PageBounds,
+}
+
+/// Reads a page of a room's log.
+pub(crate) async fn page(app: &App, room: &Room, range: Range, limit: u32) -> Result<Page, ChatError> {
+    // With a limit of 0 the reply still describes the log, so read one entry and drop it.
+    let page = roomful_store::Page {
         range,
         limit: limit.max(1),
     };
@@ -119,5 +131,31 @@ pub(crate) async fn page(app: &App, room: &Room, range: Range, limit: u32) -> Re
         history.more |= !history.entries.is_empty();
         history.entries.clear();
     }
-    Ok(history)
+    let bounds = bounds(range, &history, room.head());
+    Ok(Page { history, bounds })
+}
+
+fn bounds(range: Range, history: &History, head: u64) -> PageBounds {
+    let (more, first) = (history.more, history.first);
+    let last = history.entries.last().map(|entry| entry.seq);
+    match range {
+        Range::Last { upto } => PageBounds {
+            more,
+            more_before: more,
+            more_after: false,
+            up_to: upto,
+        },
+        Range::Before(seq) => PageBounds {
+            more,
+            more_before: more,
+            more_after: seq <= head,
+            up_to: seq.saturating_sub(1),
+        },
+        Range::After { seq, upto } => PageBounds {
+            more,
+            more_before: first <= seq,
+            more_after: more,
+            up_to: if more { last.unwrap_or(seq) } else { upto },
+        },
+    }
 }

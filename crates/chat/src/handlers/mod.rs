@@ -1,8 +1,9 @@
-//! One file per topic: what each command does, once it was decoded and let through.
+//! The handlers of decoded and authorised commands, one file per topic.
 
 pub(crate) mod change;
 pub(crate) mod connection;
 pub(crate) mod inbox;
+pub(crate) mod members;
 pub(crate) mod membership;
 pub(crate) mod message;
 pub(crate) mod notification;

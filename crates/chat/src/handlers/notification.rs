@@ -1,4 +1,4 @@
-//! Listing and reading one's notifications.
+//! Handlers for listing and reading notifications.
 
 use std::borrow::Cow;
 
@@ -8,6 +8,7 @@ use crate::{
     app::Context,
     error::ChatError,
     events::notification::{List, Listed, NotificationView, ReadWhich, Unread},
+    middleware::price,
     notifications::server::{NOT_FOUND, notice},
     reply::Reply,
 };
@@ -33,6 +34,8 @@ pub(crate) async fn list(context: &Context, ask: List, reply: Reply) {
             read_at: row.read_at,
         })
     };
+    let bytes = list.notifications.iter().map(|row| row.body.len()).sum();
+    me.owe(price::of_answer(bytes));
     reply.succeed(&Listed {
         notifications: list.notifications.iter().filter_map(view).collect(),
         unread: list.unread,
@@ -40,7 +43,7 @@ pub(crate) async fn list(context: &Context, ask: List, reply: Reply) {
     });
 }
 
-/// `notification:read`: the user's other sockets hear how many are left.
+/// `notification:read`: the user's other sockets get the new unread count.
 pub(crate) async fn read(context: &Context, ask: ReadWhich) -> Result<Unread, ChatError> {
     let which = match ask {
         ReadWhich::One(id) => roomful_store::ReadWhich::One(id),

@@ -1,6 +1,6 @@
-//! Read and delivered marks.
+//! Handlers for read and delivered marks.
 //!
-//! One at a time for each member: what is told of a mark must come in the order in which it grew.
+//! Each member's marks change one at a time, so that others see them grow in order.
 
 use crate::{
     app::Context,
@@ -10,8 +10,8 @@ use crate::{
     room::Room,
 };
 
-/// `chat:message_read`: the mark grows or stays. Only when it grows the others hear of it, the reader's own other
-/// devices included.
+/// `chat:message_read`: raises the mark. If it grew, the room's other sockets get an event, including the
+/// reader's own other devices.
 pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMark<'a>, ChatError> {
     let Context { app, me, .. } = context;
     let room = context.my_room(&ask.room).await?;
@@ -38,8 +38,7 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMar
     })
 }
 
-/// `chat:message_delivered`: likewise. A read mark includes it, so there is no event of its own when that draws it
-/// along.
+/// `chat:message_delivered`: raises the delivered mark. A read mark raises it too, without a second event.
 pub(crate) async fn delivered<'a>(context: &Context, ask: &'a Mark) -> Result<DeliveredMark<'a>, ChatError> {
     let Context { app, me, .. } = context;
     let room = context.my_room(&ask.room).await?;

@@ -1,38 +1,39 @@
-//! Coming back to many rooms in one trip.
+//! The handler that catches up on many rooms in one round trip.
 //!
-//! It is a join of each room, done together: all are subscribed first, all histories are read up to the heads noted
-//! then, the one answer goes out, and what was delivered meanwhile follows it.
+//! It joins all rooms together: subscribes to all, reads each history up to its noted head, sends one ack,
+//! and then releases the buffered entries.
 
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use roomful_store::{Entry, History, Member};
+use roomful_store::Member;
 
-use super::membership::{self, From, catch_up};
+use super::{
+    membership::{self, From, catch_up},
+    message::Page,
+};
 use crate::{
     app::Context,
     error::ChatError,
     events::inbox::{Sync, SyncRoom, Synced, SyncedRoom},
     log::view::PageView,
+    middleware::price,
     recovery,
     reply::Reply,
     room::{Room, pending_join::PendingJoin},
     room_manager::RoomRef,
 };
 
-/// What an entry takes of an answer beside its body, in bytes.
-const ENTRY_BYTES: usize = 256;
-
-/// What is answered of a room that the user may be in.
+/// The result for a room that the user may enter.
 struct Caught {
     room: RoomRef,
     head: u64,
-    history: History,
+    page: Page,
     reset: bool,
 }
 
-/// `chat:sync`. A room that the user may not enter is answered with an error of its own; unlike a join, it makes nobody
-/// a member.
+/// `chat:sync`. A room that the user may not enter gets its own error. Unlike a join, a sync creates no
+/// membership.
 pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
     let Context { app, socket, me } = context;
     let mut found = Vec::with_capacity(ask.rooms.len());
@@ -54,7 +55,7 @@ pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
     }
 }
 
-/// The room, if this socket may subscribe to it beside `others`.
+/// The room, if this socket may subscribe to it in addition to `others`.
 async fn enterable(
     context: &Context,
     wanted: &SyncRoom,
@@ -76,8 +77,7 @@ async fn enterable(
     Ok(room)
 }
 
-/// The memberships in which the rooms are subscribed to. Who left a room before is a member no more, and is subscribed all
-/// the same.
+/// The memberships that the subscriptions depend on. A user may have left a room since the first check.
 async fn memberships(context: &Context, rooms: &[(RoomRef, u64)]) -> Result<Vec<u64>, ChatError> {
     let Context { app, me, .. } = context;
     let members = rooms.iter().map(|(room, _)| app.store.member(room.id, &me.user));
@@ -88,8 +88,7 @@ async fn memberships(context: &Context, rooms: &[(RoomRef, u64)]) -> Result<Vec<
     ))
 }
 
-/// The pages of the rooms, as many bytes as fit into one answer. A room for which nothing is left gets an empty page
-/// with `more`.
+/// The rooms' pages, as many as fit into one ack. The remaining rooms get empty pages with `more`.
 async fn read(
     context: &Context,
     asked: &[SyncRoom],
@@ -120,20 +119,17 @@ async fn read(
             epoch: asked.epoch.as_deref(),
             limit: if full { 0 } else { app.config.limits.max_page },
         };
-        let (history, reset) = catch_up(app, &room, head, &from).await?;
-        bytes += history.entries.iter().map(weight).sum::<usize>();
+        let (page, reset) = catch_up(app, &room, head, &from).await?;
+        bytes += price::page_bytes(&page.history);
         caught.push(Ok(Caught {
             room,
             head,
-            history,
+            page,
             reset,
         }));
     }
+    me.owe(price::of_answer(bytes));
     Ok(caught)
-}
-
-fn weight(entry: &Entry) -> usize {
-    ENTRY_BYTES + entry.body.len()
 }
 
 fn line<'a>(asked: &'a SyncRoom, caught: &'a Result<Caught, ChatError>) -> SyncedRoom<'a> {
@@ -147,19 +143,19 @@ fn line<'a>(asked: &'a SyncRoom, caught: &'a Result<Caught, ChatError>) -> Synce
 }
 
 fn caught_up<'a>(room: &'a Room, caught: &'a Caught) -> SyncedRoom<'a> {
-    let PageView { messages, changes } = PageView::of(room, &caught.history);
+    let PageView { messages, changes } = PageView::of(room, &caught.page.history);
     SyncedRoom::Caught {
         room: &room.name,
         epoch: &room.epoch,
         head: caught.head,
         messages,
         changes,
-        more: caught.history.more,
+        bounds: caught.page.bounds,
         reset: caught.reset,
     }
 }
 
-/// The answer goes out, and what waited follows.
+/// Sends the ack, then releases the buffered entries.
 async fn finish(
     context: &Context,
     asked: &[SyncRoom],

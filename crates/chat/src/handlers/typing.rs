@@ -8,7 +8,7 @@ use crate::{
 
 /// `chat:typing_start`.
 pub(crate) fn start(context: &Context, ask: &InRoom) -> Result<Nothing, ChatError> {
-    // Who types sees the room: so typing ends with the subscription, however that ends.
+    // Typing requires a subscription and ends with it.
     let room = context.me.joined(&ask.room).ok_or(ChatError::Forbidden)?;
     context
         .app

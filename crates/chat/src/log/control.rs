@@ -12,7 +12,10 @@ use parking_lot::Mutex;
 use roomful_store::{LogEntry, RoomId};
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Notice, Shown};
+use crate::{
+    events::chat::Removal,
+    types::{Notice, Shown},
+};
 
 /// The name of the control room. No client can name it: it contains a control character.
 pub(crate) const CONTROL_ROOM: &str = "\u{1}cluster";
@@ -25,9 +28,18 @@ pub(crate) enum Control {
     /// The user is a member of the room: they are online in it on every node they are connected to.
     Joined { room: RoomId, user: String },
     /// The user is no longer a member of the room: their sockets leave it.
-    Left { room: RoomId, user: String },
+    Left {
+        room: RoomId,
+        user: String,
+        #[serde(default)]
+        reason: Removal,
+    },
     /// The room and its messages are deleted.
-    RoomDeleted { room: RoomId },
+    RoomDeleted {
+        room: RoomId,
+        #[serde(default)]
+        name: String,
+    },
     /// The user's sockets are closed.
     Disconnected { user: String },
     /// The user's sockets are closed if their tokens were issued before this time, or don't say when.

@@ -1,4 +1,4 @@
-//! The check at the door: a connecting client shows a token, and is let in with a [`Session`] or refused with a code.
+//! The connect middleware: verifies a client's token and creates its [`Session`], or refuses it with a code.
 
 use std::sync::atomic::Ordering;
 
@@ -7,23 +7,24 @@ use roomful_store::LogPosition;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{app::App, error::ChatError, notifications::tracker::Device, session::Session};
+use crate::{
+    app::App, error::ChatError, notifications::tracker::Device, session::Session, types::names::check_device,
+};
 
-/// The part of the handshake's `auth` that matters here.
+/// The fields of the handshake's `auth` that the server reads.
 #[derive(Deserialize)]
 struct Auth {
     token: Option<String>,
     device: Option<Value>,
-    /// Whether this client can take up its session again. Without it, the kind of its client library decides.
+    /// Whether this client can recover its session. Without it, the kind of client library decides.
     recovery: Option<Value>,
 }
 
-/// A lost connection, and not a refusal: after that, stock clients come back by themselves, most likely elsewhere.
+/// Closes the transport without a `connect_error`: stock clients then reconnect by themselves, likely to
+/// another node.
 const NOT_NOW: Reason = Reason::ForcedClose;
-/// The longest `auth.device`, in characters.
-const DEVICE_CHARS: usize = 64;
 
-/// Lets a client in, or says why not.
+/// Admits or refuses a client.
 pub(crate) async fn admit(app: &App, socket: &Socket) -> Result<(), Refusal> {
     match authenticate(app, socket).await {
         Ok(session) => {
@@ -46,14 +47,12 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
             "this node has no part in its cluster right now",
         ));
     }
-    // Taken out, so that the token does not stay in memory for as long as the socket.
+    // Take the token out of memory: the socket lives longer.
     let auth = socket.take_auth();
     app.limiters.connect(socket.handshake().address)?;
     let auth: Option<Auth> = auth.and_then(|auth| serde_json::from_str(auth.get()).ok());
-    let recovers = match auth.as_ref().and_then(|auth| auth.recovery.as_ref()) {
-        Some(Value::Bool(recovers)) => *recovers,
-        _ => socket.handshake().client_kind != ClientKind::Python,
-    };
+    let recovers = auth.as_ref().and_then(|auth| read_flag(auth.recovery.as_ref()?));
+    let recovers = recovers.unwrap_or(socket.handshake().client_kind != ClientKind::Python);
     let (token, device) = auth.map_or((None, None), |auth| (auth.token, auth.device));
     let token = token.ok_or(ChatError::Unauthorized(
         "there is no token; connect with auth: {token}, the token being a JWT as a string",
@@ -66,9 +65,9 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
         u32::MAX
     };
     let slot = app.connections.take(&claims, most)?;
-    // Before the look at the revocations: one that comes later has a larger number.
+    // Take the serial before the check: a later revocation has a larger one.
     let serial = app.serials.fetch_add(1, Ordering::SeqCst);
-    // What the user shows as is known before anybody is told that they are there: they may be invisible.
+    // Load the user's status before anyone sees them online: they may be invisible.
     let asked = tokio::try_join!(
         app.check_revoked(&claims.user, claims.issued_at),
         app.presence.recall(&claims.user),
@@ -92,7 +91,7 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
     Ok(session)
 }
 
-/// Where the order of all entries stands. This node may not have come so far yet, so the store is asked.
+/// The current log position. This node may be behind, so ask the store.
 async fn now_in_the_order(app: &App) -> Result<LogPosition, ChatError> {
     match &app.cluster {
         Some(_) => Ok(app.store.read_log_head().await?.position),
@@ -100,13 +99,24 @@ async fn now_in_the_order(app: &App) -> Result<LogPosition, ChatError> {
     }
 }
 
-/// The name by which the client tells its device from the user's others. Without one it shares the nameless one.
+/// A boolean of the handshake's `auth`. Some clients, such as Java's, can send only strings there.
+fn read_flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The device name, which tells a user's devices apart. Clients without one share the empty name.
 fn read_device(app: &App, device: Option<Value>) -> Result<Device, ChatError> {
     match device {
         None | Some(Value::Null) => Ok(app.notifications.nameless()),
-        Some(Value::String(name)) if (1..=DEVICE_CHARS).contains(&name.chars().count()) => Ok(name.into()),
-        Some(_) => Err(ChatError::InvalidRequest(format!(
-            "auth: device must be a string of 1 to {DEVICE_CHARS} characters"
-        ))),
+        Some(Value::String(name)) => check_device(&name)
+            .map(|()| name.into())
+            .map_err(|must| ChatError::InvalidRequest(format!("auth: device {must}"))),
+        Some(_) => Err(ChatError::InvalidRequest(
+            "auth: device must be a string".to_owned(),
+        )),
     }
 }

@@ -1,7 +1,7 @@
-//! Tokens: which keys are believed, for which algorithm, and what a verified token must say.
+//! Token verification: the trusted keys with their algorithms, and the required claims.
 //!
-//! The rules are those of RFC 8725: the algorithm belongs to the key and is never taken from the token; claims of
-//! another type than RFC 7519 gives them are refused, not skipped. Nothing here knows sockets.
+//! It follows RFC 8725: the algorithm comes from the key and never from the token, and claims of a wrong type
+//! (RFC 7519) make the token invalid. This module knows no sockets.
 
 use std::{fmt, sync::Arc};
 
@@ -10,24 +10,25 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::ChatError,
-    types::{Claims, RoomPattern},
+    types::{
+        Claims, RoomPattern, Visibility,
+        names::{check_user_id, is_visible},
+    },
 };
 
-/// The longest token that is looked at, in bytes.
+/// The longest accepted token, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
-/// The longest user id, in characters.
-const MAX_USER_CHARS: usize = 128;
-/// The longest display name, in characters; longer ones are cut.
+/// The longest display name, in characters. Longer ones are truncated.
 const MAX_NAME_CHARS: usize = 128;
-/// The role in a token that makes its user a moderator everywhere.
+/// The role that makes a user moderator of every room.
 const MODERATOR: &str = "moderator";
-/// The most room patterns of a token, and the longest one in bytes: matching must stay cheap.
+/// The most room patterns of a token, and the longest one in bytes. Keeps matching cheap.
 const MAX_PATTERNS: usize = 256;
 const MAX_PATTERN_BYTES: usize = 256;
 /// The shortest secret, in bytes (RFC 7518, 3.2: as long as the hash).
 const MIN_SECRET_BYTES: usize = 32;
 
-/// The algorithms a key can be for.
+/// The supported signature algorithms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenAlgorithm {
     /// HMAC with SHA-256, one shared secret.
@@ -79,7 +80,7 @@ impl fmt::Debug for VerifyKey {
 }
 
 impl VerifyKey {
-    /// An HS256 key.
+    /// Creates an HS256 key.
     ///
     /// # Errors
     /// [`ChatError::BadKey`] if the secret is shorter than 32 bytes.
@@ -98,10 +99,10 @@ impl VerifyKey {
         })
     }
 
-    /// A public key in PEM for one of the asymmetric algorithms.
+    /// Creates a key from a public key in PEM.
     ///
     /// # Errors
-    /// [`ChatError::BadKey`] if the text is no public key for the algorithm, or the algorithm is HS256.
+    /// [`ChatError::BadKey`] if the text is not a public key of this algorithm, or the algorithm is HS256.
     pub fn public_pem(kid: Option<String>, algorithm: TokenAlgorithm, pem: &[u8]) -> Result<Self, ChatError> {
         let key = match algorithm {
             TokenAlgorithm::Hs256 => {
@@ -127,7 +128,16 @@ fn bad_key(kid: Option<String>, algorithm: TokenAlgorithm, reason: String) -> Ch
     }
 }
 
-/// The keys this server believes. An empty table refuses every token.
+/// The limits on a token's times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenTimes {
+    /// How far the issuer's clock may be ahead (`nbf`, `iat`), in milliseconds. It does not extend a token's end.
+    pub clock_skew_ms: i64,
+    /// The longest time to a token's `exp`, in milliseconds. It catches an `exp` in milliseconds instead of seconds.
+    pub max_lifetime_ms: i64,
+}
+
+/// The trusted keys. An empty table refuses every token.
 #[derive(Debug, Clone, Default)]
 pub struct KeyTable {
     keys: Arc<[VerifyKey]>,
@@ -142,7 +152,7 @@ impl FromIterator<VerifyKey> for KeyTable {
 }
 
 impl KeyTable {
-    /// A table with one HS256 secret.
+    /// Creates a table with one HS256 secret.
     ///
     /// # Errors
     /// [`ChatError::BadKey`] if the secret is shorter than 32 bytes.
@@ -150,19 +160,23 @@ impl KeyTable {
         Ok([VerifyKey::secret(None, secret)?].into_iter().collect())
     }
 
-    /// Checks a token as of `now_ms` and reads its claims. `skew_ms` forgives clocks that disagree about the start
-    /// of a token's life (`nbf`, `iat`), never about its end.
+    /// Verifies a token at the time `now_ms` and reads its claims.
     ///
     /// # Errors
     /// [`ChatError::TokenExpired`] for a genuine token past its `exp`, else [`ChatError::Unauthorized`].
-    pub fn verify(&self, token: &str, now_ms: i64, skew_ms: i64) -> Result<Claims, ChatError> {
+    pub fn verify(&self, token: &str, now_ms: i64, times: TokenTimes) -> Result<Claims, ChatError> {
         let claims = read_claims(&self.signed_claims(token)?)?;
         if claims.expires_at <= now_ms {
             return Err(ChatError::TokenExpired);
         }
+        if claims.expires_at.saturating_sub(now_ms) > times.max_lifetime_ms {
+            return Err(ChatError::Unauthorized(
+                "the token lives longer than this server allows; exp must be in seconds since 1970",
+            ));
+        }
         if claims
             .valid_from
-            .is_some_and(|from| from > now_ms.saturating_add(skew_ms))
+            .is_some_and(|from| from > now_ms.saturating_add(times.clock_skew_ms))
         {
             return Err(ChatError::Unauthorized(
                 "the token is not valid yet; check the clock of its issuer",
@@ -175,6 +189,7 @@ impl KeyTable {
             issued_at,
             rooms,
             moderator,
+            sees,
             ..
         } = claims;
         Ok(Claims {
@@ -184,17 +199,18 @@ impl KeyTable {
             issued_at,
             rooms,
             moderator,
+            sees,
         })
     }
 
-    /// The claims of a token that one of the keys has signed.
+    /// The claims of a token signed by a trusted key.
     fn signed_claims(&self, token: &str) -> Result<Map<String, Value>, ChatError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(ChatError::Unauthorized("the token is longer than 8 KiB"));
         }
         let header = decode_header(token)
             .map_err(|_| ChatError::Unauthorized("the token is not a signed JWT of a known algorithm"))?;
-        // RFC 7515, 4.1.11: what a critical extension asks for must be understood. We understand none.
+        // RFC 7515, 4.1.11: a recipient must understand critical extensions. This server supports none.
         if header.crit.is_some() {
             return Err(ChatError::Unauthorized(
                 "the token's header has a critical extension",
@@ -204,11 +220,11 @@ impl KeyTable {
             .filter(|key| key.algorithm.jwt() == header.alg)
             .find_map(|key| verify_with(key, token))
             .ok_or(ChatError::Unauthorized(
-                "the token was not signed by a key this server knows",
+                "no key of this server has signed the token; check the secret or kid",
             ))
     }
 
-    /// The keys a token may have been signed with: those of its `kid`, and those that have none.
+    /// The keys with the token's `kid`, and the keys without one.
     fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &VerifyKey> {
         self.keys
             .iter()
@@ -217,7 +233,7 @@ impl KeyTable {
 }
 
 fn verify_with(key: &VerifyKey, token: &str) -> Option<Map<String, Value>> {
-    // Only the signature is the library's business: times come from our clock, types are checked by `read_claims`.
+    // The library checks the signature only: times use our clock, and `read_claims` checks types.
     let mut validation = Validation::new(key.algorithm.jwt());
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
@@ -225,6 +241,22 @@ fn verify_with(key: &VerifyKey, token: &str) -> Option<Map<String, Value>> {
     decode::<Map<String, Value>>(token, &key.key, &validation)
         .ok()
         .map(|data| data.claims)
+}
+
+/// Whether a token issued at `issued_at` is void after a revocation of all tokens issued before `before`.
+///
+/// A token without `iat` may be older. So may a token dated in the future, within the tolerated skew after the
+/// revocation: an issuer's fast clock may have dated it. `before` itself is a valid date at once, so that a backend
+/// can issue a new token right after it revoked the old ones.
+pub(crate) fn is_revoked(issued_at: Option<i64>, before: i64, now_ms: i64, skew_ms: i64) -> bool {
+    let Some(issued_at) = issued_at else { return true };
+    let is_ambiguous = issued_at < before.saturating_add(skew_ms);
+    issued_at < before || is_ambiguous && issued_at > next_second(now_ms)
+}
+
+/// The first whole second after a time. `iat` counts whole seconds.
+pub(crate) fn next_second(ms: i64) -> i64 {
+    (ms.div_euclid(1_000) + 1).saturating_mul(1_000)
 }
 
 struct ReadClaims {
@@ -235,18 +267,21 @@ struct ReadClaims {
     valid_from: Option<i64>,
     rooms: Option<Box<[RoomPattern]>>,
     moderator: bool,
+    sees: Option<Visibility>,
 }
 
 fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
     let user = match claims.get("sub") {
-        Some(Value::String(sub)) if is_user_id(sub) => Arc::from(sub.as_str()),
+        Some(Value::String(sub)) if check_user_id(sub).is_ok() => Arc::from(sub.as_str()),
         Some(Value::String(_)) => {
             return Err(ChatError::Unauthorized(
-                "the token's sub must have 1 to 128 characters, none of control",
+                "the token's sub must be a user id: 1 to 128 visible characters, none of them a control character",
             ));
         }
+        None | Some(Value::Null) => {
+            return Err(ChatError::Unauthorized("the token has no sub, the user's id"));
+        }
         Some(_) => return Err(ChatError::Unauthorized("the token's sub must be a string")),
-        None => return Err(ChatError::Unauthorized("the token has no sub, the user's id")),
     };
     let Some(expires_at) = numeric_date(claims.get("exp"))? else {
         return Err(ChatError::Unauthorized(
@@ -263,22 +298,18 @@ fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
         valid_from,
         rooms: read_rooms(claims)?,
         moderator: has_role(claims, MODERATOR)?,
+        sees: read_visibility(claims)?,
     })
 }
 
-/// Whether this may be a user's id: 1 to 128 characters, none of control.
-pub(crate) fn is_user_id(id: &str) -> bool {
-    !id.is_empty() && id.chars().count() <= MAX_USER_CHARS && !id.chars().any(char::is_control)
-}
-
-/// A `NumericDate` (RFC 7519, 2: seconds since 1970, fractions allowed), in milliseconds.
+/// A `NumericDate` (RFC 7519, section 2: seconds since 1970, fractions allowed), in milliseconds.
 fn numeric_date(claim: Option<&Value>) -> Result<Option<i64>, ChatError> {
     let seconds = match claim {
-        None => return Ok(None),
+        None | Some(Value::Null) => return Ok(None),
         Some(Value::Number(number)) => number.as_f64(),
         Some(_) => None,
     };
-    // Within these bounds every millisecond is exact in an f64, and the cast can't wrap.
+    // Within these bounds every millisecond is exact in an f64, and the cast cannot wrap.
     match seconds {
         Some(seconds) if (0.0..=9e12).contains(&seconds) => {
             #[allow(clippy::cast_possible_truncation, reason = "bounded just above")]
@@ -299,7 +330,7 @@ fn read_name(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, ChatError>
     }
 }
 
-/// A name as others see it, if anything is left of it.
+/// The display name without control characters and outer white space; `None` if nothing remains.
 pub(crate) fn display_name(name: &str) -> Option<Arc<str>> {
     let clean: String = name
         .chars()
@@ -307,10 +338,10 @@ pub(crate) fn display_name(name: &str) -> Option<Arc<str>> {
         .take(MAX_NAME_CHARS)
         .collect();
     let trimmed = clean.trim();
-    (!trimmed.is_empty()).then(|| Arc::from(trimmed))
+    is_visible(trimmed).then(|| Arc::from(trimmed))
 }
 
-/// Roles that mean nothing here may be meant for another service.
+/// Unknown roles may belong to another service.
 fn has_role(claims: &Map<String, Value>, role: &str) -> Result<bool, ChatError> {
     match claims.get("roles") {
         None | Some(Value::Null) => Ok(false),
@@ -321,11 +352,20 @@ fn has_role(claims: &Map<String, Value>, role: &str) -> Result<bool, ChatError> 
     }
 }
 
+fn read_visibility(claims: &Map<String, Value>) -> Result<Option<Visibility>, ChatError> {
+    let wrong = ChatError::Unauthorized("the token's presence must be \"shared_rooms\" or \"everyone\"");
+    match claims.get("presence") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(name)) => Visibility::of(name).map(Some).ok_or(wrong),
+        Some(_) => Err(wrong),
+    }
+}
+
 fn read_rooms(claims: &Map<String, Value>) -> Result<Option<Box<[RoomPattern]>>, ChatError> {
     let wrong =
         ChatError::Unauthorized("the token's rooms must be a list of at most 256 patterns of 256 bytes");
     match claims.get("rooms") {
-        None => Ok(None),
+        None | Some(Value::Null) => Ok(None),
         Some(Value::Array(patterns)) if patterns.len() <= MAX_PATTERNS => {
             let read = |pattern: &Value| {
                 let text = pattern.as_str().filter(|text| text.len() <= MAX_PATTERN_BYTES)?;

@@ -1,6 +1,7 @@
-//! What stands before every handler: is anybody let in (`door`), who is it (`auth`), and is it too much (`rate_limit`).
+//! Middleware before every handler: the connection gate, authentication and rate limits.
 
 pub(crate) mod admission;
 pub mod auth;
 pub(crate) mod connection_gate;
+pub(crate) mod price;
 pub mod rate_limit;

@@ -1,7 +1,7 @@
-//! How much is too much: events per connection, user and address, and connects per address.
+//! Rate limits: events per connection, user and address, and connects per address.
 //!
-//! Each limit is a token bucket (GCRA, by `governor`) on the crate's [`Clock`]. The buckets of users and addresses
-//! live in maps that are swept of idle entries and bounded; past the bound newcomers share a fixed set of buckets.
+//! Each limit is a token bucket (GCRA, by `governor`) on the crate's [`Clock`]. The maps of user and address
+//! buckets are bounded and swept of idle entries. When a map is full, new keys share a fixed set of buckets.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -9,7 +9,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -23,24 +23,24 @@ use governor::{
 
 use crate::{clock::Clock, error::ChatError};
 
-/// How often the maps are swept of entries that say nothing any more, in milliseconds.
+/// How often idle buckets are removed, in milliseconds.
 const SWEEP_EVERY_MS: i64 = 30_000;
-/// The lines that clients may write into the log, all together.
+/// How many log lines all clients together may cause.
 const LOG_LINES: Rate = Rate::new(10, 50);
-/// The buckets that newcomers share when a map is full.
+/// The number of shared buckets for new keys while a map is full.
 const SHARED_BUCKETS: u64 = 1_024;
 
-/// So many a second in the long run, and `burst` at once after a pause.
+/// A sustained rate with a burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// In the long run, per second. At least 1; 0 is taken as 1.
+    /// Sustained, per second. 0 counts as 1.
     pub per_second: u32,
-    /// At once after a pause. At least 1; 0 is taken as 1.
+    /// At once after a pause. 0 counts as 1.
     pub burst: u32,
 }
 
 impl Rate {
-    /// A rate.
+    /// Creates a rate.
     pub const fn new(per_second: u32, burst: u32) -> Self {
         Self { per_second, burst }
     }
@@ -51,10 +51,10 @@ impl Rate {
     }
 }
 
-/// The rates, and what happens to who does not heed them.
+/// The rate limits, and when to close a connection that ignores them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimits {
-    /// False lifts every limit of this struct (for benchmarks).
+    /// False turns off every limit of this struct (for benchmarks).
     pub enabled: bool,
     /// Events of one connection.
     pub connection: Rate,
@@ -62,13 +62,13 @@ pub struct RateLimits {
     pub user: Rate,
     /// Events from one address (IPv4), or one /64 network (IPv6).
     pub address: Rate,
-    /// Connects from one address or /64 network.
+    /// Connects from one address (IPv4) or one /64 network (IPv6).
     pub connects_per_address: Rate,
-    /// Connections of one user at a time.
+    /// Simultaneous connections of one user.
     pub connections_per_user: u32,
-    /// A connection with so many events refused in a row is closed.
+    /// After this many refused events in a row the server closes the connection.
     pub refusals_before_close: u32,
-    /// Users, and addresses, that are told apart at a time.
+    /// How many users, and how many addresses, have their own bucket at a time.
     pub tracked: usize,
 }
 
@@ -87,7 +87,7 @@ impl Default for RateLimits {
     }
 }
 
-/// The crate's clock in the shape `governor` asks for.
+/// The crate's clock as a `governor` clock.
 #[derive(Clone)]
 struct LimiterClock(Arc<dyn Clock>);
 
@@ -105,10 +105,20 @@ type Outcome = NoOpMiddleware<Nanos>;
 type Single = RateLimiter<NotKeyed, InMemoryState, LimiterClock, Outcome>;
 type Keyed = RateLimiter<u64, DashMapStateStore<u64>, LimiterClock, Outcome>;
 
-/// The bucket of one connection. Small: a socket carries it for life.
+/// The bucket of one connection. It lives as long as the socket, so it is small.
 pub(crate) struct ConnectionLimiter(Single);
 
-/// The limits that many connections share.
+/// The sender of an event, as the limits see it.
+pub(crate) struct Payer<'a> {
+    /// The bucket of the connection; `None` if the limits are off.
+    pub(crate) connection: Option<&'a ConnectionLimiter>,
+    /// Tokens for answers already sent, which the next event pays.
+    pub(crate) owed: &'a AtomicU32,
+    pub(crate) user: &'a str,
+    pub(crate) address: IpAddr,
+}
+
+/// The limits that connections share.
 pub(crate) struct RateLimiters {
     limits: RateLimits,
     clock: LimiterClock,
@@ -116,7 +126,7 @@ pub(crate) struct RateLimiters {
     users: Keyed,
     addresses: Keyed,
     connects: Keyed,
-    /// What clients say in `error` events goes to the log, but can't flood it. On even when the limits are off.
+    /// Bounds the lines that client `error` events write into the log. Active even when the limits are off.
     log_lines: Single,
     swept_at: AtomicI64,
 }
@@ -138,62 +148,96 @@ impl RateLimiters {
         }
     }
 
-    /// A full bucket for a new connection; `None` when the limits are off.
+    /// A full bucket for a new connection; `None` if the limits are off.
     pub(crate) fn connection(&self) -> Option<ConnectionLimiter> {
         let bucket = || RateLimiter::direct_with_clock(self.limits.connection.quota(), self.clock.clone());
         self.limits.enabled.then(|| ConnectionLimiter(bucket()))
     }
 
-    /// One more event. The narrow limit is asked first, so that a connection that is over its own
-    /// does not use up what its user and its address have in common with others.
-    pub(crate) fn event(
-        &self,
-        connection: Option<&ConnectionLimiter>,
-        user: &str,
-        address: IpAddr,
-    ) -> Result<(), ChatError> {
-        let Some(connection) = connection else {
+    /// Charges an event its price in tokens, plus what the connection owes for earlier answers. A price above a burst
+    /// counts as the burst, so every event can pass. The connection's own bucket comes first, so that a noisy
+    /// connection does not use up the budget of its user and address.
+    pub(crate) fn event(&self, payer: &Payer<'_>, price: u32) -> Result<(), ChatError> {
+        let Some(connection) = payer.connection else {
             return Ok(());
         };
         self.sweep();
-        let clock = &self.clock;
-        connection
-            .0
-            .check()
-            .map_err(|until| too_many("events", &until, clock))?;
-        self.check(&self.users, user)
-            .map_err(|until| too_many("events of this user", &until, clock))?;
-        self.check(&self.addresses, network(address))
-            .map_err(|until| too_many("events from this address", &until, clock))
+        let owed = payer.owed.swap(0, Ordering::Relaxed);
+        let charged = self.charge(connection, payer, price.saturating_add(owed));
+        if charged.is_err() {
+            payer.owed.fetch_add(owed, Ordering::Relaxed);
+        }
+        charged
     }
 
-    /// One more connect from an address.
+    /// Charges the rest of a price whose first part was `paid`. The wait of a refusal covers a retry of both parts.
+    pub(crate) fn surcharge(&self, payer: &Payer<'_>, paid: u32, price: u32) -> Result<(), ChatError> {
+        match payer.connection {
+            Some(connection) if price > 0 => {
+                let charged = self.charge(connection, payer, price);
+                charged.map_err(|error| self.with_wait_for(error, paid))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn charge(&self, connection: &ConnectionLimiter, payer: &Payer<'_>, price: u32) -> Result<(), ChatError> {
+        let limits = &self.limits;
+        let tokens = price_within(price, limits.connection);
+        if let Ok(Err(until)) = connection.0.check_n(tokens) {
+            return Err(too_many("events", &until, &self.clock));
+        }
+        self.check(&self.users, payer.user, price_within(price, limits.user))
+            .map_err(|until| too_many("events of this user", &until, &self.clock))?;
+        let tokens = price_within(price, limits.address);
+        self.check(&self.addresses, network(payer.address), tokens)
+            .map_err(|until| too_many("events from this address", &until, &self.clock))
+    }
+
+    /// Adds to a refusal's wait the time in which the connection gains `tokens`.
+    fn with_wait_for(&self, error: ChatError, tokens: u32) -> ChatError {
+        match error {
+            ChatError::RateLimited { what, retry_after_ms } => {
+                let per_second = u64::from(self.limits.connection.per_second.max(1));
+                ChatError::RateLimited {
+                    what,
+                    retry_after_ms: retry_after_ms + (u64::from(tokens) * 1_000).div_ceil(per_second),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Charges one connect to an address.
     pub(crate) fn connect(&self, address: IpAddr) -> Result<(), ChatError> {
         if !self.limits.enabled {
             return Ok(());
         }
         self.sweep();
-        self.check(&self.connects, network(address))
+        self.check(&self.connects, network(address), NonZeroU32::MIN)
             .map_err(|until| too_many("connects from this address", &until, &self.clock))
     }
 
-    /// One more line that a client wants in the log.
+    /// Whether a client may write one more log line.
     pub(crate) fn may_log(&self) -> bool {
         self.log_lines.check().is_ok()
     }
 
-    /// Keys are kept as 64-bit hashes with a secret seed: 8 bytes each, and nobody can aim at another's bucket.
-    fn check(&self, limiter: &Keyed, key: impl Hash) -> Result<(), NotUntil<Nanos>> {
+    /// Keys are 64-bit hashes with a secret seed: they take 8 bytes, and nobody can aim at another's bucket.
+    fn check(&self, limiter: &Keyed, key: impl Hash, tokens: NonZeroU32) -> Result<(), NotUntil<Nanos>> {
         let hash = self.hasher.hash_one(key);
         let full = limiter.len() >= self.limits.tracked;
-        limiter.check_key(&if full { hash % SHARED_BUCKETS } else { hash })
+        // A price is at most the burst, which is what the bucket can hold.
+        limiter
+            .check_key_n(&if full { hash % SHARED_BUCKETS } else { hash }, tokens)
+            .unwrap_or(Ok(()))
     }
 
     fn sweep(&self) {
         let now = self.clock.0.monotonic_ms();
         let swept = self.swept_at.load(Ordering::Relaxed);
         let due = now.saturating_sub(swept) >= SWEEP_EVERY_MS;
-        // Whoever wins the exchange sweeps; the others go on.
+        // The winner of the exchange sweeps.
         if due
             && self
                 .swept_at
@@ -207,6 +251,11 @@ impl RateLimiters {
     }
 }
 
+/// A price in tokens, at least 1 and at most the burst.
+fn price_within(price: u32, rate: Rate) -> NonZeroU32 {
+    NonZeroU32::new(price.min(rate.burst)).unwrap_or(NonZeroU32::MIN)
+}
+
 fn too_many(what: &'static str, until: &NotUntil<Nanos>, clock: &LimiterClock) -> ChatError {
     let wait = until.wait_time_from(governor::clock::Clock::now(clock));
     let ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
@@ -216,7 +265,7 @@ fn too_many(what: &'static str, until: &NotUntil<Nanos>, clock: &LimiterClock) -
     }
 }
 
-/// What counts as one address: an IPv6 user has a whole /64 at their disposal.
+/// The unit of an address limit: an IPv6 user owns a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::from((u128::from(v6) & (u128::MAX << 64)).to_be_bytes()),
@@ -236,11 +285,73 @@ mod tests {
         (RateLimiters::new(limits, Arc::new(clock.clone())), clock)
     }
 
+    fn payer<'a>(connection: Option<&'a ConnectionLimiter>, user: &'a str) -> Payer<'a> {
+        Payer {
+            connection,
+            owed: Box::leak(Box::default()),
+            user,
+            address: HOME,
+        }
+    }
+
     #[test]
-    fn a_burst_passes_then_the_rate_counts_and_the_wait_is_true() {
+    fn a_price_takes_that_many_tokens_and_at_most_a_burst() {
         let (limiters, clock) = limiters(RateLimits::default());
         let connection = limiters.connection();
-        let event = || limiters.event(connection.as_ref(), "alice", HOME);
+        let alice = payer(connection.as_ref(), "alice");
+        assert_eq!(limiters.event(&alice, 30), Ok(()));
+        assert!(limiters.event(&alice, 11).is_err());
+        assert_eq!(limiters.event(&alice, 10), Ok(()));
+        clock.advance(2_000);
+        assert_eq!(limiters.event(&alice, 1_000), Ok(()));
+    }
+
+    #[test]
+    fn the_next_event_pays_for_an_earlier_answer() {
+        let (limiters, clock) = limiters(RateLimits::default());
+        let connection = limiters.connection();
+        let alice = payer(connection.as_ref(), "alice");
+        alice.owed.store(60, Ordering::Relaxed);
+        assert_eq!(
+            limiters.event(&alice, 1),
+            Ok(()),
+            "a debt above the burst counts as the burst"
+        );
+        assert!(limiters.event(&alice, 1).is_err());
+        clock.advance(2_000);
+        assert_eq!(limiters.event(&alice, 5), Ok(()));
+        alice.owed.store(30, Ordering::Relaxed);
+        assert!(limiters.event(&alice, 10).is_err());
+        assert_eq!(
+            limiters.event(&alice, 5),
+            Ok(()),
+            "a refused event leaves the debt as it was"
+        );
+        assert!(limiters.event(&alice, 1).is_err());
+    }
+
+    #[test]
+    fn the_wait_after_a_surcharge_covers_the_whole_price() {
+        let (limiters, clock) = limiters(RateLimits::default());
+        let connection = limiters.connection();
+        let alice = payer(connection.as_ref(), "alice");
+        limiters.event(&alice, 30).unwrap();
+        let whole = || {
+            limiters.event(&alice, 1)?;
+            limiters.surcharge(&alice, 1, 20)
+        };
+        let ChatError::RateLimited { retry_after_ms, .. } = whole().unwrap_err() else {
+            panic!("not limited");
+        };
+        clock.advance(i64::try_from(retry_after_ms).unwrap());
+        assert_eq!(whole(), Ok(()));
+    }
+
+    #[test]
+    fn after_the_burst_the_sustained_rate_applies_and_retry_after_is_exact() {
+        let (limiters, clock) = limiters(RateLimits::default());
+        let connection = limiters.connection();
+        let event = || limiters.event(&payer(connection.as_ref(), "alice"), 1);
         assert_eq!((0..100).filter(|_| event().is_ok()).count(), 40);
         assert_eq!(
             event(),
@@ -257,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_has_one_budget_on_all_devices_and_an_address_one_for_all_users() {
+    fn devices_share_their_users_budget_and_users_their_addresss() {
         let limits = RateLimits {
             user: Rate::new(1, 10),
             address: Rate::new(1, 15),
@@ -265,19 +376,18 @@ mod tests {
         };
         let (limiters, _clock) = limiters(limits);
         let connections = [limiters.connection(), limiters.connection()];
-        let event = |device: usize, user| limiters.event(connections[device].as_ref(), user, HOME);
+        let event = |device: usize, user| limiters.event(&payer(connections[device].as_ref(), user), 1);
         assert_eq!((0..20).filter(|i| event(i % 2, "alice").is_ok()).count(), 10);
         assert_eq!((0..20).filter(|i| event(i % 2, "bob").is_ok()).count(), 5);
-        let elsewhere = IpAddr::from([10, 0, 0, 1]);
-        assert!(
-            limiters
-                .event(connections[1].as_ref(), "carol", elsewhere)
-                .is_ok()
-        );
+        let other_address = Payer {
+            address: IpAddr::from([10, 0, 0, 1]),
+            ..payer(connections[1].as_ref(), "carol")
+        };
+        assert_eq!(limiters.event(&other_address, 1), Ok(()));
     }
 
     #[test]
-    fn off_means_off() {
+    fn disabled_limits_admit_everything() {
         let limits = RateLimits {
             enabled: false,
             connects_per_address: Rate::new(1, 1),
@@ -285,12 +395,12 @@ mod tests {
         };
         let (limiters, _clock) = limiters(limits);
         let connection = limiters.connection();
-        assert!((0..1_000).all(|_| limiters.event(connection.as_ref(), "alice", HOME).is_ok()));
+        assert!((0..1_000).all(|_| limiters.event(&payer(connection.as_ref(), "alice"), 1).is_ok()));
         assert!((0..1_000).all(|_| limiters.connect(HOME).is_ok()));
     }
 
     #[test]
-    fn the_maps_stay_bounded_and_idle_entries_go() {
+    fn the_bucket_maps_are_bounded_and_drop_idle_entries() {
         let limits = RateLimits {
             tracked: 100,
             ..RateLimits::default()
@@ -299,7 +409,7 @@ mod tests {
         let connection = limiters.connection();
         for user in 0..5_000 {
             clock.advance(1);
-            let _ = limiters.event(connection.as_ref(), &user.to_string(), HOME);
+            let _ = limiters.event(&payer(connection.as_ref(), &user.to_string()), 1);
             clock.advance(50);
         }
         let bound = 100 + usize::try_from(SHARED_BUCKETS).unwrap();
@@ -310,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_v6_network_is_one_address_and_a_mapped_v4_is_that_v4() {
+    fn an_ipv6_prefix_of_64_bits_is_one_address_and_mapped_ipv4_is_ipv4() {
         let parse = |text: &str| text.parse::<IpAddr>().unwrap();
         assert_eq!(network(parse("2001:db8::1")), network(parse("2001:db8::ffff:1")));
         assert_ne!(network(parse("2001:db8::1")), network(parse("2001:db8:0:1::1")));

@@ -5,8 +5,10 @@ use rand::RngExt as _;
 use crate::{
     error::ChatError,
     events::notification::ID_CHARS,
-    middleware::auth::is_user_id,
-    types::{Limits, Notify},
+    types::{
+        Limits, Notify,
+        names::{check_id, check_user_id},
+    },
 };
 
 /// The longest `kind` and `title`, in characters.
@@ -18,7 +20,7 @@ pub(super) fn check(notify: &Notify, limits: &Limits) -> Result<(), ChatError> {
     let wrong = |what: String| Err(ChatError::InvalidRequest(what));
     let most = limits.notification_users;
     let users = &notify.user_ids;
-    if users.is_empty() || users.len() > most || !users.iter().all(|user| is_user_id(user)) {
+    if users.is_empty() || users.len() > most || !users.iter().all(|user| check_user_id(user).is_ok()) {
         return wrong(format!(
             "userIds must be a list of 1 to {most} user ids of 1 to 128 characters"
         ));
@@ -30,8 +32,7 @@ pub(super) fn check(notify: &Notify, limits: &Limits) -> Result<(), ChatError> {
         return wrong(format!("title must be at most {TITLE_CHARS} characters long"));
     }
     let id = notify.id.as_deref();
-    if id.is_some_and(|id| !(1..=ID_CHARS).contains(&id.chars().count()) || id.chars().any(char::is_control))
-    {
+    if id.is_some_and(|id| !(1..=ID_CHARS).contains(&id.chars().count()) || check_id(id).is_err()) {
         return wrong(format!(
             "id must be 1 to {ID_CHARS} characters long, none of them a control character"
         ));

@@ -31,8 +31,7 @@ use crate::{
     log::control::Control,
     notifications::tracker::{Device, NextPage, NotificationTracker, Page},
     session::Session,
-    types::UserId,
-    types::{Limits, Notice, Notified, Notify},
+    types::{Limits, Notice, Notified, Notify, UserId},
 };
 
 /// The answer to a user who names a notification that they don't have.

@@ -1,4 +1,4 @@
-//! Giving a session back: from what the client shows to its rooms, with what it missed.
+//! Recovery of one session: from the client's pid and offset to its rooms and missed events.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     types::RoomName,
 };
 
-/// Under what a session is remembered: whoever reads the store can't take it.
+/// The store's key of a session: a hash, so that a reader of the store cannot claim the session.
 pub(super) fn key(pid: &PrivateId) -> SessionKey {
     let hash = digest(&SHA256, pid.as_str().as_bytes());
     let mut key = [0; 16];
@@ -28,7 +28,7 @@ pub(super) fn key(pid: &PrivateId) -> SessionKey {
     SessionKey(key)
 }
 
-/// A session that is being given back; nobody else gets it meanwhile.
+/// A claimed session. While it exists, no other connection can recover the same one.
 struct Claimed<'a> {
     app: &'a App,
     key: SessionKey,
@@ -47,13 +47,14 @@ impl Drop for Claimed<'_> {
     }
 }
 
-/// Gives a session back, if that can be done whole. The socket is then in its rooms, and what comes there waits.
+/// Recovers a session completely or not at all. On success the socket is subscribed to its rooms, with new
+/// entries buffered.
 pub(super) async fn restore(app: &Arc<App>, socket: &Socket, claim: &RecoveryRequest) -> Option<Restored> {
     let me = socket.state::<Session>().filter(|me| !me.plain)?;
     let outcome = try_restore(app, &me, socket, claim).await;
     app.metrics.resumed(outcome.is_ok());
     outcome
-        .inspect_err(|why| tracing::debug!(user = ?me.user, why, "a session can't be given back"))
+        .inspect_err(|why| tracing::debug!(user = ?me.user, why, "failed to recover a session"))
         .ok()
 }
 
@@ -64,23 +65,23 @@ async fn try_restore(
     claim: &RecoveryRequest,
 ) -> Result<Restored, &'static str> {
     let key = key(&claim.pid);
-    // What the client names is a place in this order and in no other.
+    // The offset is valid in the current epoch only.
     let epoch = app.log.epoch();
     let seen = seen(app, &claim.offset)
         .await
-        .ok_or("its offset is none of ours")?;
+        .ok_or("the offset does not belong to this log")?;
     if app.recovery.is_over(key) {
-        return Err("its end is still to be noted");
+        return Err("the end of the session is not stored yet");
     }
-    let _claimed = Claimed::take(app, key).ok_or("it is being given back already")?;
+    let _claimed = Claimed::take(app, key).ok_or("another connection is recovering it")?;
     app.recovery.inherit(app).await.map_err(|_| "the store failed")?;
     end_other_connection(app, me, key).await?;
     let resumed = resume_in_store(app, me, key).await?;
     if let Some(cluster) = &app.cluster {
-        // What another node still believes to be its connection carries nothing that counts any more.
+        // Another node may still believe it has the connection. Tell it to close.
         cluster.publish_to_user(&me.user, &UserMessage::TakenOver(key.0));
     }
-    // From here on it is this connection's, and over if it can't be given back.
+    // From here on this connection owns the session, and ends it on failure.
     let place = Place { epoch, seen };
     match rebuild(app, me, socket, key, &place, &resumed).await {
         Ok(restored) => {
@@ -90,14 +91,14 @@ async fn try_restore(
         }
         Err(why) => {
             if let Err(error) = app.store.end_session(key, me.serial).await {
-                tracing::debug!(%error, "a session can't be ended");
+                tracing::debug!(%error, "failed to end a session in the store");
             }
             Err(why)
         }
     }
 }
 
-/// The place that the client names. Another node may have been ahead of this one: it goes on until it is there, too.
+/// The position of the client's offset. If another node was ahead of this one, catch up first.
 async fn seen(app: &App, offset: &str) -> Option<LogPosition> {
     let place = app.log.parse_offset(offset);
     if place.is_none() {
@@ -107,7 +108,7 @@ async fn seen(app: &App, offset: &str) -> Option<LogPosition> {
     place
 }
 
-/// A connection that still has the session is dead without knowing it. Its part here ends before another takes it up.
+/// Closes a half-open connection that still owns the session and waits for its cleanup.
 async fn end_other_connection(app: &App, me: &Session, key: SessionKey) -> Result<(), &'static str> {
     let has_it = |socket: &Socket| {
         socket
@@ -121,7 +122,7 @@ async fn end_other_connection(app: &App, me: &Session, key: SessionKey) -> Resul
     }
     let ended = app.connections.none_left(&me.user, has_it);
     let ended = tokio::time::timeout(HANDOVER, ended).await;
-    ended.map_err(|_| "its other connection does not end")
+    ended.map_err(|_| "the previous connection did not end in time")
 }
 
 async fn resume_in_store(app: &App, me: &Session, key: SessionKey) -> Result<Resumed, &'static str> {
@@ -134,10 +135,10 @@ async fn resume_in_store(app: &App, me: &Session, key: SessionKey) -> Result<Res
     let resumed = app.store.resume_session(ask).await;
     resumed
         .map_err(|_| "the store failed")?
-        .ok_or("it is not there, or not complete, or not theirs")
+        .ok_or("the session is unknown, incomplete, or belongs to another user")
 }
 
-/// Up to where the client has seen the order.
+/// The client's position in the log.
 struct Place {
     epoch: Arc<str>,
     seen: LogPosition,
@@ -151,17 +152,17 @@ async fn rebuild(
     place: &Place,
     resumed: &Resumed,
 ) -> Result<Restored, &'static str> {
-    let sid = SocketId::parse(&resumed.sid).ok_or("its id can't be read")?;
+    let sid = SocketId::parse(&resumed.sid).ok_or("the stored session id is malformed")?;
     if resumed.rooms.len() > app.config.limits.rooms_per_socket {
-        return Err("it is in too many rooms");
+        return Err("the session has too many rooms");
     }
     let mut rooms = Vec::with_capacity(resumed.rooms.len());
     for subscribed in &resumed.rooms {
         rooms.push(room(app, me, &subscribed.room).await?);
     }
     if !rooms.iter().all(|room| room.is_caught_up()) {
-        // A room that was opened just now stands where the store does. This node must not be behind that, or what lies
-        // between would neither be missed nor be on its way.
+        // A newly opened room starts at the store's head. Catch up to it, or entries in between would be
+        // neither missed nor buffered.
         app.follower.catch_up().await.ok_or("the store failed")?;
         for room in &rooms {
             room.caught_up();
@@ -171,11 +172,11 @@ async fn rebuild(
     let joining = PendingJoin::begin(&app.log, session, socket, rooms, app.config.join_buffer);
     let joining = joining.await.map_err(|_| "the server failed")?;
     if *joining.epoch() != *place.epoch {
-        return Err("the log was restored meanwhile");
+        return Err("the log got a new epoch meanwhile");
     }
-    // Asked again, now that the rooms are subscribed to: who was taken out of one just before is in it by mistake.
+    // Check again after subscribing: a membership may have ended just before.
     if resume_in_store(app, me, key).await?.rooms.len() != resumed.rooms.len() {
-        return Err("its rooms changed");
+        return Err("the session's rooms changed meanwhile");
     }
     let after = resumed.rooms.iter().map(|subscribed| subscribed.after);
     let missed = missed(app, &joining, place.seen, after).await?;
@@ -184,7 +185,7 @@ async fn rebuild(
 }
 
 async fn room(app: &App, me: &Session, row: &RoomRow) -> Result<RoomRef, &'static str> {
-    let name = RoomName::new(&row.name).map_err(|_| "a room's name can't be read")?;
+    let name = RoomName::new(&row.name).map_err(|_| "a stored room name is invalid")?;
     if !me.allows(&name) {
         return Err("the token does not allow one of its rooms");
     }
@@ -193,10 +194,10 @@ async fn room(app: &App, me: &Session, row: &RoomRow) -> Result<RoomRef, &'stati
         .open(&name, false)
         .await
         .map_err(|_| "the store failed")?;
-    found.filter(|room| room.id == row.id).ok_or("a room is gone")
+    found.filter(|room| room.id == row.id).ok_or("a room was deleted")
 }
 
-/// The events of the entries that the client has not seen, up to those that wait for it.
+/// The events after the client's position, up to the first buffered one.
 async fn missed(
     app: &App,
     joining: &PendingJoin,
@@ -217,13 +218,13 @@ async fn missed(
         most_bytes: limits.max_bytes,
     };
     let entries = app.store.missed(ask).await.map_err(|_| "the store failed")?;
-    let entries = entries.ok_or("it missed too much, or what is no longer kept")?;
+    let entries = entries.ok_or("it missed too much, or retention removed missed entries")?;
     let find = |placed: &LogEntry| joining.rooms().iter().find(|(room, _)| room.id == placed.room);
     let frame = |placed: &LogEntry| frame(app, &find(placed)?.0, placed).map(|frame| frame.event);
     let events: Option<Vec<_>> = entries.iter().map(frame).collect();
-    let events = events.ok_or("an entry can't be read")?;
+    let events = events.ok_or("a stored entry is malformed")?;
     if events.iter().map(Prepared::len).sum::<usize>() > limits.max_bytes {
-        return Err("what it missed is too large");
+        return Err("the missed events are too large");
     }
     Ok(events)
 }
@@ -233,12 +234,12 @@ fn frame(app: &App, room: &Room, placed: &LogEntry) -> Option<Frame> {
     Event::of(room, &placed.entry)?.frame(room, &app.namespace, offset.as_deref())
 }
 
-/// The client was let in, with what it missed on its way: what came meanwhile follows, then how things stand in its
-/// rooms.
+/// Finishes a recovery after the client got its missed events: releases the buffers, then sends the current
+/// presence and typing of its rooms.
 pub(crate) async fn resume(app: &Arc<App>, me: &Arc<Session>, socket: &Socket, joining: PendingJoin) {
     let rooms: Vec<_> = joining.rooms().iter().map(|(room, _)| room.clone()).collect();
     let Ok(seated) = joining.finish(|_| ()).await else {
-        // It was told that it is in. It comes back from where it is.
+        // The client believes it is connected. A reconnect recovers from its last event.
         return socket.close(Reason::SlowConsumer);
     };
     let rooms = rooms
@@ -258,7 +259,7 @@ pub(crate) async fn resume(app: &Arc<App>, me: &Arc<Session>, socket: &Socket, j
     app.typing.show(socket, &shown);
 }
 
-/// A client to which its session was given back did not get in after all.
+/// Cleans up after a recovery whose client never connected.
 pub(super) fn abandon(app: &Arc<App>, socket: &Socket) {
     let Some(me) = socket.state::<Session>() else {
         return;

@@ -1,4 +1,4 @@
-//! Whom a token speaks for and what it allows, once its signature was verified.
+//! The claims of a verified token: the user and their permissions.
 
 use std::sync::Arc;
 
@@ -9,20 +9,43 @@ use crate::types::UserId;
 pub struct Claims {
     /// `sub`: the user's id, 1 to 128 characters.
     pub user: UserId,
-    /// `name`: what others see.
+    /// `name`: the display name.
     pub name: Option<Arc<str>>,
     /// `exp`, in milliseconds since 1970.
     pub expires_at: i64,
     /// `iat`, in milliseconds since 1970.
     pub issued_at: Option<i64>,
-    /// `rooms`: where the user may go; `None` allows any public room, an empty list none.
+    /// `rooms`: the rooms the user may enter. `None` allows every public room, an empty list none.
     pub rooms: Option<Box<[RoomPattern]>>,
-    /// Whether `roles` has `"moderator"`: the user may delete others' messages in every room they are in.
+    /// Whether `roles` contains `"moderator"`: the user may delete others' messages in every room they are
+    /// in.
     pub moderator: bool,
+    /// `presence`: whose presence the user sees, instead of what the server's settings say.
+    pub sees: Option<Visibility>,
+}
+
+/// Whose presence a user sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Visibility {
+    /// Users with whom they share a room, as members.
+    SharedRooms,
+    /// Everybody.
+    Everyone,
+}
+
+impl Visibility {
+    /// The value of this name: `shared_rooms` or `everyone`.
+    pub fn of(name: &str) -> Option<Self> {
+        match name {
+            "shared_rooms" => Some(Self::SharedRooms),
+            "everyone" => Some(Self::Everyone),
+            _ => None,
+        }
+    }
 }
 
 impl Claims {
-    /// Whether the token lets its user into a room of this name.
+    /// Whether the token allows a room of this name.
     pub fn allows(&self, room: &str) -> bool {
         self.rooms
             .as_ref()
@@ -30,12 +53,13 @@ impl Claims {
     }
 }
 
-/// A room name in which `*` stands for any run of characters, the empty one included. All else is exact.
+/// A room name in which `*` matches any run of characters, also an empty one. Everything else matches
+/// exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomPattern(Box<str>);
 
 impl RoomPattern {
-    /// A pattern.
+    /// Creates a pattern.
     pub fn new(pattern: &str) -> Self {
         Self(pattern.into())
     }
@@ -48,7 +72,8 @@ impl RoomPattern {
         let Some(mut room) = room.strip_prefix(prefix) else {
             return false;
         };
-        // Each piece between two stars is taken where it first occurs; only the last one is tied to the end.
+        // Each piece between two stars matches greedily at its first occurrence. Only the last piece must
+        // reach the end.
         let mut pieces = rest.split('*').peekable();
         while let Some(piece) = pieces.next() {
             if pieces.peek().is_none() {
@@ -96,7 +121,7 @@ mod tests {
         }
     }
 
-    /// The obvious definition, exponential but plain.
+    /// The obvious definition: exponential, but easy to verify.
     fn plain(pattern: &[char], text: &[char]) -> bool {
         match pattern.split_first() {
             None => text.is_empty(),

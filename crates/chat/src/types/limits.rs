@@ -1,4 +1,4 @@
-//! How much one event may carry. What a client may do per second stands in the rate limits.
+//! Bounds on the payload of one event. The rate limits bound events per second.
 
 /// Bounds on the parts of a payload and of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,27 +11,28 @@ pub struct Limits {
     pub mentions: usize,
     /// The largest `metadata`, in bytes of its canonical JSON.
     pub metadata_bytes: usize,
-    /// The messages of a page when the client names no limit.
+    /// The messages of a page if the client names no limit.
     pub default_page: u32,
-    /// The most messages of a page; a larger wish is cut down to it.
+    /// The most messages of a page. A larger `limit` counts as this.
     pub max_page: u32,
-    /// The most rooms of a page of `chat:inbox`; a larger wish is cut down to it.
+    /// The most rooms of a page of `chat:inbox`. A larger `limit` counts as this.
     pub inbox_page: u32,
     /// The most rooms in one `chat:sync`.
     pub rooms_per_sync: usize,
     /// The most users in one `presence:subscribe` or `presence:unsubscribe`.
     pub users_per_subscribe: usize,
-    /// The most users a socket may be subscribed to at a time.
+    /// The most users that a socket may be subscribed to at the same time.
     pub watched_per_socket: usize,
     /// The longest `text` of a status, in characters.
     pub status_text_chars: usize,
-    /// The most rooms a socket may be subscribed to at a time.
+    /// The most rooms that a socket may be subscribed to at the same time.
     pub rooms_per_socket: usize,
     /// The most users that `chat:get_online_users` lists.
     pub online_users: usize,
-    /// The largest such list, in bytes of names and ids: it must fit into the outbox twice, with room to spare.
+    /// The largest such list, in bytes of names and ids. A socket's outgoing buffer must hold it twice and
+    /// more.
     pub online_bytes: usize,
-    /// The most users that one notification may be posted to.
+    /// The most recipients of one notification.
     pub notification_users: usize,
     /// The longest `body` of a notification, in bytes of UTF-8.
     pub notification_body_bytes: usize,

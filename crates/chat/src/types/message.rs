@@ -1,44 +1,71 @@
-//! What a message says, before it has a place in a room: the part that its author chose.
+//! The content of a message, as its author chose it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
-/// The largest seq a client may name: JavaScript's largest exact integer.
+/// The largest seq in a payload: JavaScript's largest exact integer.
 pub const MAX_SEQ: u64 = (1 << 53) - 1;
 
-/// The content of a message. Its JSON is what the store keeps as the entry's body, and what a retry is compared to:
-/// the same draft is always the same text, for the fields stand in this order and the keys of `metadata` are sorted.
+/// The content of a message. The store keeps its JSON as the entry's body.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Draft {
-    /// What the author wrote.
+    /// The text.
     pub text: String,
-    /// The seq of the message that this one answers.
+    /// The seq of the message that this one replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<u64>,
-    /// The ids of the users that are mentioned.
+    /// The ids of the mentioned users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<String>,
-    /// The app's own fields, passed on as they are.
+    /// The app's own fields, which the server passes on unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
 }
 
-/// What may happen to a message after it was sent.
+/// The app's own fields of a message: a JSON object, kept exactly as its author wrote it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Metadata(Box<RawValue>);
+
+impl Metadata {
+    /// Takes a JSON value, if it is an object.
+    pub fn new(json: Box<RawValue>) -> Option<Self> {
+        json.get().starts_with('{').then_some(Self(json))
+    }
+
+    /// The length of the JSON text, in bytes.
+    pub fn len(&self) -> usize {
+        self.0.get().len()
+    }
+
+    /// False: an object has at least its braces.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+/// A mutation of a message after it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// It says something else.
+    /// Replaces the text.
     Edit {
-        /// What it says now.
+        /// The new text.
         text: String,
     },
-    /// It says nothing any more.
+    /// Empties the message.
     Delete,
-    /// A user's sign beside it.
+    /// Adds or removes a user's reaction.
     Reaction {
-        /// The sign.
+        /// The reaction, usually an emoji.
         emoji: String,
-        /// Taken back, not added.
+        /// Whether the user removes the reaction.
         removed: bool,
     },
 }
@@ -48,24 +75,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_body_is_canonical() {
-        let draft = |metadata: &str| Draft {
-            text: "hi".into(),
-            reply_to: None,
-            mentions: vec![],
-            metadata: Some(serde_json::from_str(metadata).unwrap()),
-        };
-        let (one, two) = (
-            draft(r#"{"b":1,"a":{"d":1,"c":2}}"#),
-            draft(r#"{"a":{"c":2,"d":1},"b":1}"#),
-        );
-        assert_eq!(
-            serde_json::to_string(&one).unwrap(),
-            serde_json::to_string(&two).unwrap()
-        );
-        assert_eq!(
-            serde_json::to_string(&draft("{}")).unwrap(),
-            r#"{"text":"hi","metadata":{}}"#
-        );
+    fn the_body_keeps_the_metadata_as_written() {
+        for metadata in [r#"{"b":1,"a":{"d":1.0,"c":12345678901234567890}}"#, "{}"] {
+            let draft = Draft {
+                text: "hi".into(),
+                metadata: Metadata::new(serde_json::from_str(metadata).unwrap()),
+                ..Draft::default()
+            };
+            let body = serde_json::to_string(&draft).unwrap();
+            assert_eq!(body, format!(r#"{{"text":"hi","metadata":{metadata}}}"#));
+            assert_eq!(serde_json::from_str::<Draft>(&body).unwrap(), draft);
+        }
+    }
+
+    #[test]
+    fn metadata_is_an_object() {
+        for other in ["[1]", "7", "null", r#""{}""#] {
+            assert_eq!(
+                Metadata::new(serde_json::from_str(other).unwrap()),
+                None,
+                "{other}"
+            );
+        }
     }
 }

@@ -1,16 +1,17 @@
-//! The nouns of the product: names that were checked, who a token speaks for, what a message is.
+//! The nouns of the product: validated names, claims, limits, and the content of messages and notifications.
 
 mod claims;
 mod limits;
 mod message;
+pub mod names;
 mod notification;
 mod room_name;
 mod shown;
 mod user_id;
 
-pub use claims::{Claims, RoomPattern};
+pub use claims::{Claims, RoomPattern, Visibility};
 pub use limits::Limits;
-pub use message::{Change, Draft, MAX_SEQ};
+pub use message::{Change, Draft, MAX_SEQ, Metadata};
 pub(crate) use notification::Notice;
 pub use notification::{Notified, Notify};
 pub use room_name::RoomName;

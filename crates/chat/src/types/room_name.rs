@@ -1,31 +1,22 @@
-//! A room's name, checked once at the edge.
+//! The validated name of a room.
 
 use std::{fmt, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
-/// The longest room name, in bytes of UTF-8.
-const MAX_BYTES: usize = 128;
+use super::names::{Violation, check_room_name};
 
 /// A name of 1 to 128 bytes without control characters and without white space at its ends.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomName(Arc<str>);
 
 impl RoomName {
-    /// Checks a name.
+    /// Validates a name.
     ///
     /// # Errors
-    /// What is wrong with it, as the end of a sentence that begins with the field's name.
-    pub fn new(name: &str) -> Result<Self, &'static str> {
-        if name.is_empty() || name.len() > MAX_BYTES {
-            return Err("must be 1 to 128 bytes long");
-        }
-        if name.chars().any(char::is_control) {
-            return Err("must not contain control characters");
-        }
-        if name.trim().len() != name.len() {
-            return Err("must not begin or end with white space");
-        }
+    /// The violated rule, as the end of a sentence that begins with the field's name.
+    pub fn new(name: &str) -> Result<Self, Violation> {
+        check_room_name(name)?;
         Ok(Self(Arc::from(name)))
     }
 

@@ -1,11 +1,11 @@
-//! What the app's backend does, and what the sockets see of it.
+//! Backend calls and their effect on sockets.
 
 use roomful_chat::{
     ChatError, ErrorCode, Status,
     admin::{Post, Posted},
 };
 use roomful_store::{Role, RoomChange, RoomKind};
-use roomful_testkit::{Error, PATIENCE, session::End, token};
+use roomful_testkit::{Error, PATIENCE, SioClient, session::End, token};
 use serde_json::{Value, json};
 
 use crate::fixture::{SECRET, START, Server, claims, failed, ok, send, settle};
@@ -30,9 +30,9 @@ fn code<T: std::fmt::Debug>(outcome: Result<T, ChatError>) -> ErrorCode {
 }
 
 #[tokio::test]
-async fn a_private_room_answers_strangers_as_if_there_were_none() {
+async fn a_private_room_looks_nonexistent_to_strangers() {
     let server = Server::with(|config| config.create_rooms = false).await;
-    let (state, created) = server.chat.put_room("club", PRIVATE).await.unwrap();
+    let (state, created) = server.chat.put_room("club", PRIVATE, None).await.unwrap();
     assert_eq!((created, state.members, state.online), (true, 0, 0));
     let bob = server.connect("bob").await;
     for event in ["chat:join", "chat:get_history", "chat:typing_start"] {
@@ -50,13 +50,13 @@ async fn a_private_room_answers_strangers_as_if_there_were_none() {
     assert_eq!(joined["online"], 1);
     assert_eq!(server.chat.room("club").await.unwrap().members, 1);
 
-    // Who has left by themselves is a stranger again.
+    // A member who left by themselves is a stranger again.
     ok(bob.call("chat:leave", &json!("club")).await);
     failed(bob.call("chat:join", &json!("club")).await, "forbidden");
 }
 
 #[tokio::test]
-async fn members_come_and_go_by_the_backend_and_their_sockets_notice() {
+async fn backend_membership_changes_reach_the_users_sockets() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let (_, newly) = server
@@ -99,7 +99,7 @@ async fn members_come_and_go_by_the_backend_and_their_sockets_notice() {
 }
 
 #[tokio::test]
-async fn a_deleted_room_ends_for_all_and_its_name_is_free() {
+async fn deleting_a_room_ends_all_subscriptions_and_frees_its_name() {
     let server = Server::start().await;
     let (alice, bob) = (
         server.joined("alice", "lobby").await,
@@ -121,14 +121,18 @@ async fn a_deleted_room_ends_for_all_and_its_name_is_free() {
     let after = ok(bob.call("chat:join", &again).await);
     assert_eq!((&after["head"], &after["reset"]), (&json!(0), &json!(true)));
     assert_ne!(after["epoch"], before["epoch"]);
-    assert_eq!(after["online"], 1, "alice is not in the new one");
+    assert_eq!(after["online"], 1, "alice is not in the new room");
     send(&bob, "lobby", "two").await;
     settle(&alice).await;
-    assert_eq!(alice.drain("chat:receive_message").len(), 1, "only the first one");
+    assert_eq!(
+        alice.drain("chat:receive_message").len(),
+        1,
+        "only the first message"
+    );
 }
 
 #[tokio::test]
-async fn a_post_takes_the_way_of_every_message() {
+async fn a_posted_message_is_delivered_like_a_clients_message() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let one = server
@@ -143,7 +147,10 @@ async fn a_post_takes_the_way_of_every_message() {
     let received = alice.next_event("chat:receive_message").await.unwrap();
     assert_eq!(
         received,
-        json!({ "id": one.id, "room": "lobby", "seq": 1, "userId": "bot", "at": START, "clientId": "1", "text": "hello" })
+        json!({
+            "id": one.id, "room": "lobby", "seq": 1,
+            "userId": "bot", "at": START, "clientId": "1", "text": "hello",
+        })
     );
     let again = server.chat.post("lobby", post("bot", "hello", Some("1"))).await;
     let expected = Posted {
@@ -152,7 +159,7 @@ async fn a_post_takes_the_way_of_every_message() {
     };
     assert_eq!(again.unwrap(), expected);
 
-    // What is remembered of a user names them, unless the post does.
+    // The author gets their stored name, unless the post has one.
     server.store.see_user("carol", Some("Carol"), 1).await.unwrap();
     let named = Post {
         name: Some("The bot\u{7}".into()),
@@ -219,7 +226,7 @@ async fn ends(client: &roomful_testkit::SioClient) -> End {
 }
 
 #[tokio::test]
-async fn a_user_is_sent_away_from_all_devices_and_may_come_back() {
+async fn disconnect_user_closes_all_devices_and_allows_a_new_connection() {
     let server = Server::start().await;
     let (one, two, other) = (
         server.connect("bob").await,
@@ -236,7 +243,7 @@ async fn a_user_is_sent_away_from_all_devices_and_may_come_back() {
 }
 
 #[tokio::test]
-async fn revoked_tokens_are_of_no_use_any_more() {
+async fn revoked_tokens_cannot_connect() {
     let server = Server::start().await;
     let issued = |at_ms: i64| json!({ "sub": "bob", "exp": START / 1000 + 3_600, "iat": at_ms / 1000 });
     let auth = |claims: &Value| json!({ "token": token::with_claims(SECRET, claims) });
@@ -263,7 +270,7 @@ async fn revoked_tokens_are_of_no_use_any_more() {
 }
 
 #[tokio::test]
-async fn where_users_stand_is_told() {
+async fn the_backend_reads_presence_of_users() {
     let server = Server::start().await;
     let bob = server.joined("bob", "lobby").await;
     let state = server.chat.user("bob").await.unwrap();
@@ -290,7 +297,7 @@ async fn where_users_stand_is_told() {
 }
 
 #[tokio::test]
-async fn the_invisible_are_told_of_where_one_user_is_asked_for() {
+async fn an_invisible_user_shows_as_such_only_to_the_backends_single_user_call() {
     let server = Server::start().await;
     let bob = server.joined("bob", "lobby").await;
     let ask = json!({ "status": "invisible", "text": "Ssh" });
@@ -313,4 +320,144 @@ async fn the_invisible_are_told_of_where_one_user_is_asked_for() {
     );
     let lobby = server.chat.room("lobby").await.unwrap();
     assert_eq!(lobby.online, 0);
+}
+
+/// The next `chat:room_removed`, as (room, reason).
+async fn removed(client: &SioClient) -> (Value, Value) {
+    let event = client.next_event("chat:room_removed").await.unwrap();
+    (event["room"].clone(), event["reason"].clone())
+}
+
+#[tokio::test]
+async fn put_members_of_a_private_room_ends_all_other_memberships() {
+    let server = Server::start().await;
+    let mallory = server.joined("mallory", "dm:alice:bob").await;
+    let alice = server.joined("alice", "dm:alice:bob").await;
+    let members = |ids: &[&str]| Some(ids.iter().map(|id| (*id).to_owned()).collect());
+    let public = RoomChange::default();
+    let refused = server
+        .chat
+        .put_room("dm:alice:bob", public, members(&["alice"]))
+        .await;
+    assert_eq!(code(refused), ErrorCode::InvalidRequest);
+    let invalid = server
+        .chat
+        .put_room("dm:alice:bob", PRIVATE, members(&["\u{200b}"]))
+        .await;
+    assert_eq!(code(invalid), ErrorCode::InvalidRequest);
+
+    let (state, created) = server
+        .chat
+        .put_room("dm:alice:bob", PRIVATE, members(&["alice", "bob", "bob"]))
+        .await
+        .unwrap();
+    assert_eq!((created, state.members), (false, 2));
+    assert_eq!(removed(&mallory).await, (json!("dm:alice:bob"), json!("removed")));
+    assert_eq!(
+        alice.next_event("chat:member_left").await.unwrap()["userId"],
+        "mallory"
+    );
+    for event in ["chat:get_history", "chat:join"] {
+        failed(mallory.call(event, &json!("dm:alice:bob")).await, "forbidden");
+    }
+    send(&alice, "dm:alice:bob", "between us").await;
+    settle(&mallory).await;
+    assert!(mallory.drain("chat:receive_message").is_empty());
+    assert!(alice.drain("chat:room_removed").is_empty());
+    let bob = server.connect("bob").await;
+    assert_eq!(
+        ok(bob.call("chat:join", &json!("dm:alice:bob")).await)["unread"],
+        1
+    );
+}
+
+#[tokio::test]
+async fn all_sockets_of_a_user_learn_of_added_and_removed_rooms() {
+    let server = Server::start().await;
+    let (phone, laptop) = (server.connect("bob").await, server.connect("bob").await);
+    let mut narrow = claims("bob");
+    narrow["rooms"] = json!(["lobby"]);
+    let limited = server.connect_with(&narrow).await;
+    let both = [&phone, &laptop];
+    server.chat.put_room("club", PRIVATE, None).await.unwrap();
+    server.chat.put_member("club", "bob", None).await.unwrap();
+    for client in both {
+        let added = client.next_event("chat:room_added").await.unwrap();
+        assert_eq!(added, json!({ "room": "club", "at": START }));
+    }
+    server
+        .chat
+        .put_member("club", "bob", Some(Role::Moderator))
+        .await
+        .unwrap();
+    server.chat.remove_member("club", "bob").await.unwrap();
+    for client in both {
+        assert_eq!(removed(client).await, (json!("club"), json!("removed")));
+    }
+    for (event, reason) in [("chat:leave", "left"), ("delete", "deleted")] {
+        ok(phone.call("chat:join", &json!("lobby")).await);
+        for client in [&phone, &laptop, &limited] {
+            assert_eq!(
+                client.next_event("chat:room_added").await.unwrap()["room"],
+                "lobby"
+            );
+        }
+        if event == "delete" {
+            server.chat.delete_room("lobby").await.unwrap();
+        } else {
+            ok(laptop.call(event, &json!("lobby")).await);
+        }
+        for client in [&phone, &laptop, &limited] {
+            assert_eq!(removed(client).await, (json!("lobby"), json!(reason)));
+        }
+    }
+    settle(&limited).await;
+    assert!(
+        limited.drain("chat:room_added").is_empty(),
+        "its token does not allow the club"
+    );
+
+    // A narrower token takes the room from its own socket only.
+    ok(phone.call("chat:join", &json!("hall")).await);
+    ok(laptop.call("chat:join", &json!("hall")).await);
+    let token = token::with_claims(SECRET, &narrow);
+    ok(phone.call("token:refresh", &json!({ "token": token })).await);
+    assert_eq!(removed(&phone).await, (json!("hall"), json!("token")));
+    settle(&laptop).await;
+    assert!(laptop.drain("chat:room_removed").is_empty());
+}
+
+#[tokio::test]
+async fn a_token_dated_in_the_future_does_not_survive_a_revocation() {
+    let server = Server::start().await;
+    let issued = |at: i64| json!({ "sub": "bob", "exp": START / 1000 + 3_600, "iat": at });
+    let now = START / 1000;
+    let refused = async |at: i64| {
+        let auth = json!({ "token": token::with_claims(SECRET, &issued(at)) });
+        match server.try_connect(&auth).await {
+            Err(Error::ConnectRefused(refusal)) => {
+                assert_eq!(refusal["data"]["code"], "unauthorized", "{at}")
+            }
+            other => panic!("let in: {:?}", other.map(|client| client.id().to_owned())),
+        }
+    };
+    let revoked = server.chat.revoke_user("bob").await.unwrap();
+    assert_eq!(revoked.before, START + 1_000);
+    for ahead in 2..=10 {
+        refused(now + ahead).await;
+    }
+    let fresh = server.connect_with(&issued(now + 1)).await;
+    drop(fresh);
+
+    // A token in use is void for good, also once its date has come.
+    server.clock.advance(60_000);
+    let now = now + 60;
+    let live = server.connect_with(&issued(now + 9)).await;
+    let revoked = server.chat.revoke_user("bob").await.unwrap();
+    assert_eq!(revoked.before, (now + 10) * 1000);
+    assert_eq!(ends(&live).await, End::Disconnected);
+    refused(now + 9).await;
+    server.clock.advance(15_000);
+    refused(now + 9).await;
+    server.connect_with(&issued(now + 15)).await;
 }

@@ -1,4 +1,4 @@
-//! Editing, deleting, reacting: who may, what the others are told, what a page shows.
+//! Edits, deletions and reactions: permissions, live events, pages.
 
 use roomful_store::Role;
 use roomful_testkit::SioClient;
@@ -32,7 +32,7 @@ async fn react(
 }
 
 #[tokio::test]
-async fn an_edit_takes_its_place_in_the_log_and_everybody_hears_of_it() {
+async fn an_edit_is_a_log_entry_and_reaches_all_subscribers() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -77,7 +77,7 @@ async fn an_edit_takes_its_place_in_the_log_and_everybody_hears_of_it() {
 }
 
 #[tokio::test]
-async fn a_deleted_message_leaves_its_place_and_nothing_else() {
+async fn a_deleted_message_leaves_only_its_seq() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -97,7 +97,8 @@ async fn a_deleted_message_leaves_its_place_and_nothing_else() {
     assert_eq!(
         *message,
         json!({
-            "id": message["id"], "room": "lobby", "seq": 1, "userId": "alice", "name": "The alice", "at": START,
+            "id": message["id"], "room": "lobby", "seq": 1,
+            "userId": "alice", "name": "The alice", "at": START,
             "text": "", "deleted": true,
         })
     );
@@ -105,7 +106,8 @@ async fn a_deleted_message_leaves_its_place_and_nothing_else() {
         joined["changes"],
         json!([
             { "type": "edited", "seq": 1, "logSeq": 2, "userId": "alice", "at": START, "text": "" },
-            { "type": "reaction", "seq": 1, "logSeq": 3, "userId": "bob", "at": START, "emoji": "+1", "removed": false },
+            { "type": "reaction", "seq": 1, "logSeq": 3, "userId": "bob", "at": START,
+              "emoji": "+1", "removed": false },
             { "type": "deleted", "seq": 1, "logSeq": 4, "userId": "alice", "at": START },
         ])
     );
@@ -116,7 +118,7 @@ async fn a_deleted_message_leaves_its_place_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn authors_edit_and_authors_and_moderators_delete() {
+async fn authors_edit_their_messages_and_moderators_may_delete_them() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -137,7 +139,7 @@ async fn authors_edit_and_authors_and_moderators_delete() {
         alice.next_event("chat:message_deleted").await.unwrap()["userId"],
         "mona"
     );
-    // The app may make somebody a moderator of one room.
+    // The app can make a user moderator of one room.
     server
         .chat
         .put_member("lobby", "bob", Some(Role::Moderator))
@@ -146,7 +148,7 @@ async fn authors_edit_and_authors_and_moderators_delete() {
     ok(delete(&bob, 2).await);
     failed(edit(&bob, 3, "mine").await, "forbidden");
 
-    // What is no message is not found, whoever asks: a change, what is to come, what never was.
+    // A seq without a message is `not_found` for everybody: a mutation's seq, a future one, an invalid one.
     for seq in [4, 9, 1] {
         failed(edit(&alice, seq, "?").await, "not_found");
         failed(delete(&mona, seq).await, "not_found");
@@ -158,7 +160,7 @@ async fn authors_edit_and_authors_and_moderators_delete() {
 }
 
 #[tokio::test]
-async fn a_user_reacts_once_in_each_way() {
+async fn a_user_has_one_reaction_per_emoji() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -213,7 +215,7 @@ async fn a_user_reacts_once_in_each_way() {
 }
 
 #[tokio::test]
-async fn a_retried_change_gets_the_first_answer() {
+async fn a_retried_mutation_gets_the_first_ack() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     send(&alice, "lobby", "hi").await;
@@ -242,7 +244,7 @@ async fn a_retried_change_gets_the_first_answer() {
 }
 
 #[tokio::test]
-async fn a_change_takes_effect_after_the_sends_before_it() {
+async fn a_mutation_takes_effect_after_earlier_sends() {
     let server = Server::with(|config| config.rates.enabled = false).await;
     let alice = server.joined("alice", "lobby").await;
     for n in 1..=20u64 {
@@ -250,7 +252,7 @@ async fn a_change_takes_effect_after_the_sends_before_it() {
         alice.emit("chat:send_message", &message).await.unwrap();
     }
     assert_eq!(ok(edit(&alice, 20, "last").await)["logSeq"], 21);
-    // Changes may be sent one after the other without waiting, too.
+    // Mutations may also follow each other without waiting for acks.
     for n in 1..=10u64 {
         let reaction = json!({ "room": "lobby", "seq": n, "emoji": "+1" });
         alice.emit("chat:react", &reaction).await.unwrap();
@@ -270,7 +272,7 @@ async fn a_change_takes_effect_after_the_sends_before_it() {
 }
 
 #[tokio::test]
-async fn delivered_marks_grow_and_reading_draws_them_along() {
+async fn delivered_marks_grow_and_include_read_marks() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -289,7 +291,7 @@ async fn delivered_marks_grow_and_reading_draws_them_along() {
         .call("chat:message_read", &json!({ "room": "lobby", "seq": 3 }))
         .await);
     assert_eq!(delivered(1).await["deliveredSeq"], 3);
-    assert_eq!(delivered(99).await["deliveredSeq"], 4, "cut to the head");
+    assert_eq!(delivered(99).await["deliveredSeq"], 4, "limited to the head");
     assert_eq!(
         alice.next_event("chat:message_delivered").await.unwrap()["seq"],
         4
@@ -298,7 +300,7 @@ async fn delivered_marks_grow_and_reading_draws_them_along() {
     assert!(alice.drain("chat:message_delivered").is_empty());
     assert!(
         bob.drain("chat:message_delivered").is_empty(),
-        "one's own socket has the ack"
+        "the own socket gets only the ack"
     );
     let joined = ok(bob.call("chat:join", &json!("lobby")).await);
     assert_eq!(

@@ -1,6 +1,6 @@
-//! Tokens at the door and later, and what every event has in common.
+//! Tokens at connect and refresh, and the rules common to all events.
 
-use roomful_testkit::{Error, PATIENCE, session::End, token};
+use roomful_testkit::{Error, PATIENCE, SioClient, session::End, token};
 use serde_json::{Value, json};
 
 use crate::fixture::{SECRET, START, Server, claims, failed, ok};
@@ -13,13 +13,14 @@ async fn refusal(server: &Server, auth: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_session_event_says_who_and_what_is_allowed() {
+async fn the_session_event_has_the_user_and_the_limits() {
     let server = Server::start().await;
     let auth = json!({ "token": token::with_claims(SECRET, &claims("alice")) });
     let client = server.try_connect(&auth).await.unwrap();
     let session = client.next_event("session").await.unwrap();
     assert_eq!(session["userId"], "alice");
     assert_eq!(session["sessionId"], client.id());
+    assert_eq!(session["expiresAt"], START + 3_600_000);
     assert_eq!(session["recovered"], false);
     assert_eq!(session["serverTime"], START);
     assert_eq!(session["limits"]["textBytes"], 16 * 1024);
@@ -27,7 +28,7 @@ async fn the_session_event_says_who_and_what_is_allowed() {
 }
 
 #[tokio::test]
-async fn nobody_gets_in_without_a_good_token() {
+async fn connections_without_a_valid_token_are_refused() {
     let server = Server::start().await;
     let expired = json!({ "sub": "alice", "exp": START / 1000 });
     let elsewhere = token::with_claims("another secret of thirty-two bytes!!", &claims("alice"));
@@ -61,12 +62,12 @@ async fn an_expired_token_ends_the_live_socket_after_the_leeway() {
     server.clock.advance(1);
     let error = client.next_event("error").await.unwrap();
     assert_eq!(error["code"], "token_expired");
-    // The transport is closed without a DISCONNECT packet, so that the stock client comes back.
+    // The server closes the transport without a DISCONNECT packet, so that the stock client reconnects.
     assert_ne!(client.wait_end(PATIENCE).await.unwrap(), End::Disconnected);
 }
 
 #[tokio::test]
-async fn a_refreshed_token_keeps_the_socket_and_takes_effect_at_once() {
+async fn a_refreshed_token_takes_effect_at_once_on_the_same_socket() {
     let server = Server::start().await;
     let client = server
         .connect_with(&json!({ "sub": "alice", "exp": START / 1000 + 60 }))
@@ -117,7 +118,7 @@ async fn a_refreshed_token_keeps_the_socket_and_takes_effect_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_answered_and_hurts_nobody() {
+async fn malformed_events_get_an_error_and_affect_nobody_else() {
     let server = Server::start().await;
     let client = server.connect("alice").await;
     let error = failed(client.call("chat:explode", &json!({})).await, "invalid_request");
@@ -162,7 +163,7 @@ async fn what_is_no_event_is_answered_and_hurts_nobody() {
 }
 
 #[tokio::test]
-async fn without_a_callback_a_failure_comes_as_an_error_event() {
+async fn a_failure_without_a_callback_arrives_as_an_error_event() {
     let server = Server::start().await;
     let client = server.connect("alice").await;
     client
@@ -181,7 +182,7 @@ async fn without_a_callback_a_failure_comes_as_an_error_event() {
 }
 
 #[tokio::test]
-async fn a_clients_own_error_is_taken_note_of() {
+async fn a_clients_own_error_event_is_acked() {
     let server = Server::start().await;
     let client = server.connect("alice").await;
     let odd = json!({ "message": "\u{1b}[2J it broke" });
@@ -190,6 +191,136 @@ async fn a_clients_own_error_is_taken_note_of() {
     }
     assert!(
         client.drain("error").is_empty(),
-        "an error is not answered by an error"
+        "a client error causes no error event"
     );
+}
+
+#[tokio::test]
+async fn null_counts_as_absent_and_a_fraction_of_zero_as_whole() {
+    let server = Server::start().await;
+    let alice = server.connect("alice").await;
+    let join = json!({ "room": "lobby", "since": null, "epoch": null, "limit": 3.0 });
+    ok(alice.call("chat:join", &join).await);
+    let message = json!({
+        "room": "lobby", "text": "hi", "clientId": null, "replyTo": null, "mentions": null, "metadata": null,
+    });
+    assert_eq!(ok(alice.call("chat:send_message", &message).await)["seq"], 1);
+    assert_eq!(
+        ok(alice
+            .call("chat:message_read", &json!({ "room": "lobby", "seq": 1.0 }))
+            .await)["readSeq"],
+        1
+    );
+    assert_eq!(
+        ok(alice.call("chat:inbox", &Value::Null).await)["rooms"][0]["room"],
+        "lobby"
+    );
+    ok(alice.call("notification:list", &Value::Null).await);
+    ok(alice
+        .call("presence:set_status", &json!({ "status": "away", "text": null }))
+        .await);
+    for seq in [json!(1.5), json!(-1.0), json!(1e300)] {
+        failed(
+            alice
+                .call("chat:message_read", &json!({ "room": "lobby", "seq": seq }))
+                .await,
+            "invalid_request",
+        );
+    }
+}
+
+#[tokio::test]
+async fn half_a_surrogate_pair_gets_a_clear_error() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    for half in [r"\ud83d", r"\ude00", r"\ud83dx", r"\ud83d\ud83d"] {
+        let text = format!(r#"42["chat:send_message",{{"room":"lobby","text":"{half}"}}]"#);
+        alice.send_text(text).await.unwrap();
+        let error = alice.next_event("error").await.unwrap();
+        assert_eq!(error["code"], "invalid_request", "{half}: {error}");
+        assert!(
+            error["message"].as_str().unwrap().contains("surrogate"),
+            "{half}: {error}"
+        );
+    }
+    assert_eq!(
+        ok(alice.call("chat:get_history", &json!("lobby")).await)["messages"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn names_that_show_nothing_or_hold_controls_are_refused() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    for (event, payload) in [
+        ("chat:join", json!({ "room": "\u{200b}" })),
+        (
+            "chat:react",
+            json!({ "room": "lobby", "seq": 1, "emoji": "\u{202e}" }),
+        ),
+        (
+            "chat:send_message",
+            json!({ "room": "lobby", "text": "hi", "clientId": "a\n" }),
+        ),
+        (
+            "chat:send_message",
+            json!({ "room": "lobby", "text": "hi", "mentions": ["\u{200b}"] }),
+        ),
+        ("presence:subscribe", json!({ "users": ["\u{2066}\u{2069}"] })),
+        (
+            "presence:set_status",
+            json!({ "status": "away", "text": "a\u{1b}[31m" }),
+        ),
+    ] {
+        failed(alice.call(event, &payload).await, "invalid_request");
+    }
+    for user in [" ", "\u{200b}\u{feff}", "\u{202e}\u{2066}", "a\u{7}"] {
+        let auth = json!({ "token": token::with_claims(SECRET, &claims(user)) });
+        assert_eq!(
+            refusal(&server, &auth).await["data"]["code"],
+            "unauthorized",
+            "{user:?}"
+        );
+    }
+    let device = json!({ "token": token::with_claims(SECRET, &claims("bob")), "device": "\u{200b}" });
+    assert_eq!(refusal(&server, &device).await["data"]["code"], "invalid_request");
+}
+
+#[tokio::test]
+async fn one_ping_a_second_is_free() {
+    let server = Server::start().await;
+    let alice = server.connect("alice").await;
+    let ping = async || alice.call("session:ping", &json!({})).await;
+    let mut passed = 0;
+    while ping().await.unwrap()["ok"] == true {
+        passed += 1;
+    }
+    assert_eq!(passed, 41, "the first one costs no token");
+    server.clock.advance(1_000);
+    // One free ping, and a second's 20 tokens for the others.
+    for _ in 0..21 {
+        assert_eq!(ok(ping().await)["serverTime"], START + 1_000);
+    }
+    failed(ping().await, "rate_limited");
+}
+
+#[tokio::test]
+async fn the_server_says_why_it_ends_a_connection() {
+    let server = Server::start().await;
+    let code = async |client: &SioClient| {
+        let ended = client.next_event("session:ended").await.unwrap();
+        (ended["code"].clone(), ended["retryable"].clone())
+    };
+    let client = server.connect("alice").await;
+    server.chat.disconnect_user("alice").await.unwrap();
+    assert_eq!(code(&client).await, (json!("kicked"), json!(false)));
+    let client = server.connect("alice").await;
+    server.chat.revoke_user("alice").await.unwrap();
+    assert_eq!(code(&client).await, (json!("revoked"), json!(false)));
+    let mut short = claims("bob");
+    short["exp"] = json!(START / 1000 + 60);
+    let client = server.connect_with(&short).await;
+    server.clock.advance(65_000);
+    assert_eq!(code(&client).await, (json!("token_expired"), json!(true)));
 }

@@ -1,4 +1,4 @@
-//! A chat server in this process, and clients that speak to it over TCP.
+//! A chat server in this process, and clients that connect to it over TCP.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 pub(crate) const SECRET: &str = "a secret for tests, thirty-two bytes or more";
 
-/// When every test begins, in milliseconds.
+/// The start time of every test, in milliseconds since 1970.
 pub(crate) const START: i64 = 1_800_000_000_000;
 
 pub(crate) struct Server {
@@ -29,13 +29,13 @@ impl Server {
         Self::with(|_| ()).await
     }
 
-    /// A server whose settings differ from the defaults.
+    /// A server with changed settings.
     pub(crate) async fn with(change: impl FnOnce(&mut ChatConfig)) -> Self {
         let (store, data) = new_store();
         Self::on(store, data, change).await
     }
 
-    /// A server on a store of the test's own.
+    /// A server with the given store.
     pub(crate) async fn on(
         store: Arc<dyn Store>,
         data: tempfile::TempDir,
@@ -46,7 +46,7 @@ impl Server {
         server
     }
 
-    /// A server on whatever store and clock; in a cluster, if so it is.
+    /// A server with the given store, clock and optional cluster.
     pub(crate) async fn serve(
         store: Arc<dyn Store>,
         clock: ManualClock,
@@ -86,7 +86,7 @@ impl Server {
         SioClient::connect(self.addr, "/", auth).await
     }
 
-    /// A client that has seen its `session` event.
+    /// A client that has received its `session` event.
     pub(crate) async fn connect_with(&self, claims: &Value) -> SioClient {
         let client = self
             .try_connect(&json!({ "token": token::with_claims(SECRET, claims) }))
@@ -101,7 +101,7 @@ impl Server {
         self.connect_with(&claims(user)).await
     }
 
-    /// A client that is in `room`.
+    /// A client that has joined `room`.
     pub(crate) async fn joined(&self, user: &str, room: &str) -> SioClient {
         let client = self.connect(user).await;
         ok(client.call("chat:join", &json!({ "room": room })).await);
@@ -109,7 +109,7 @@ impl Server {
     }
 }
 
-/// A store on a database of its own, which goes with the folder.
+/// A store in a database of its own, deleted with the folder.
 pub(crate) fn new_store() -> (Arc<dyn Store>, tempfile::TempDir) {
     let data = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", data.path().join("chat.db").display());
@@ -117,12 +117,12 @@ pub(crate) fn new_store() -> (Arc<dyn Store>, tempfile::TempDir) {
     (store, data)
 }
 
-/// Claims that are good for an hour.
+/// Claims that are valid for an hour.
 pub(crate) fn claims(user: &str) -> Value {
     json!({ "sub": user, "name": format!("The {user}"), "exp": START / 1000 + 3_600 })
 }
 
-/// The data of an ack that must be a success.
+/// The data of a successful ack.
 #[track_caller]
 pub(crate) fn ok(ack: Result<Value, Error>) -> Value {
     let ack = ack.unwrap();
@@ -130,7 +130,7 @@ pub(crate) fn ok(ack: Result<Value, Error>) -> Value {
     ack["data"].clone()
 }
 
-/// The error of an ack that must be a failure with this code.
+/// The error of a failed ack, which must have this code.
 #[track_caller]
 pub(crate) fn failed(ack: Result<Value, Error>, code: &str) -> Value {
     let ack = ack.unwrap();
@@ -152,7 +152,7 @@ pub(crate) async fn send(client: &SioClient, room: &str, text: &str) -> Value {
         .await)
 }
 
-/// The seqs of messages.
+/// The seqs of these messages.
 pub(crate) fn seqs(messages: &Value) -> Vec<u64> {
     messages
         .as_array()
@@ -162,7 +162,7 @@ pub(crate) fn seqs(messages: &Value) -> Vec<u64> {
         .collect()
 }
 
-/// Everything that was on its way to the client when this is called has arrived when it returns: events and acks
+/// Waits until the client has received everything that the server sent before this call: events and acks
 /// share one ordered stream.
 pub(crate) async fn settle(client: &SioClient) {
     ok(client.call("presence:unsubscribe", &json!({ "users": [] })).await);

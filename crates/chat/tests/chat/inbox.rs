@@ -1,4 +1,4 @@
-//! Coming back: the inbox, one trip to many rooms, and being told of rooms that one is not looking at.
+//! Catching up: inbox, sync, and unread updates for rooms without a subscription.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn names(inbox: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_inbox_has_every_room_with_its_last_message_and_what_is_unread() {
+async fn the_inbox_lists_every_room_with_last_message_and_unread_count() {
     let server = Server::start().await;
     let alice = server.joined("alice", "one").await;
     let bob = server.joined("bob", "one").await;
@@ -59,7 +59,10 @@ async fn the_inbox_has_every_room_with_its_last_message_and_what_is_unread() {
         (&json!(2), &json!("hello"), &json!(START + 2))
     );
     let history = ok(bob.call("chat:get_history", &json!("one")).await);
-    assert_eq!(*last, history["messages"][1], "a message looks alike everywhere");
+    assert_eq!(
+        *last, history["messages"][1],
+        "inbox and history show the same message"
+    );
 
     let first = inbox(&bob, json!({ "limit": 2 })).await;
     assert_eq!(names(&first), ["one", "two"]);
@@ -69,7 +72,7 @@ async fn the_inbox_has_every_room_with_its_last_message_and_what_is_unread() {
         let answer = bob.call("chat:inbox", &json!({ "after": after })).await;
         failed(answer, "invalid_request");
     }
-    // A token that allows less shows less.
+    // A narrower token shows fewer rooms.
     let mut narrow = claims("bob");
     narrow["rooms"] = json!(["t*"]);
     let narrow = server.connect_with(&narrow).await;
@@ -79,7 +82,7 @@ async fn the_inbox_has_every_room_with_its_last_message_and_what_is_unread() {
 }
 
 #[tokio::test]
-async fn a_sync_catches_up_with_every_room_and_stays() {
+async fn a_sync_catches_up_and_subscribes_every_room() {
     let server = Server::start().await;
     let alice = server.joined("alice", "one").await;
     ok(alice.call("chat:join", &json!("two")).await);
@@ -130,7 +133,7 @@ async fn a_sync_catches_up_with_every_room_and_stays() {
         .map(|m| m["room"].clone())
         .collect();
     assert_eq!(json!(live), json!(["one", "two"]));
-    // Once more, on a live socket: nothing twice.
+    // A second sync on a live socket repeats nothing.
     sync(&bob, json!([{ "room": "one", "since": 4 }])).await;
     send(&alice, "one", "once").await;
     settle(&bob).await;
@@ -140,7 +143,7 @@ async fn a_sync_catches_up_with_every_room_and_stays() {
 }
 
 #[tokio::test]
-async fn a_sync_never_leaves_a_hole_in_silence() {
+async fn a_sync_reports_every_gap() {
     let server = Server::with(|config| {
         config.rates.enabled = false;
         config.sync_bytes = 600;
@@ -155,7 +158,7 @@ async fn a_sync_never_leaves_a_hole_in_silence() {
         send(&alice, "one", &n.to_string()).await;
         send(&alice, "two", &n.to_string()).await;
     }
-    // The first room takes all that fits: the other one says that there is more.
+    // The first room fills the answer, so the second one says `more`.
     let ask = json!([
         { "room": "one", "epoch": one, "since": 2 },
         { "room": "two", "epoch": two, "since": 2 },
@@ -206,7 +209,7 @@ async fn a_sync_never_leaves_a_hole_in_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_syncs_in_the_midst_of_a_burst_sees_no_hole_and_no_repeat() {
+async fn a_sync_during_a_burst_has_no_gap_and_no_duplicate() {
     let server = Arc::new(Server::with(|config| config.rates.enabled = false).await);
     let reader = server.joined("reader", "a").await;
     ok(reader.call("chat:join", &json!("b")).await);
@@ -240,12 +243,12 @@ async fn who_syncs_in_the_midst_of_a_burst_sees_no_hole_and_no_repeat() {
     for room in ["a", "b"] {
         let live = live.iter().filter(|message| message["room"] == room);
         let live = live.map(|message| message["seq"].as_u64().unwrap());
-        assert!(live.eq(1..=150), "what is live stays so, and nothing comes twice");
+        assert!(live.eq(1..=150), "live events stay live, without duplicates");
     }
 }
 
 #[tokio::test]
-async fn sockets_that_are_not_in_a_room_are_told_how_much_is_unread_there() {
+async fn unsubscribed_sockets_get_unread_updates() {
     let server = Server::with(|config| config.rates.enabled = false).await;
     let alice = server.joined("alice", "lobby").await;
     let desk = server.joined("bob", "lobby").await;
@@ -260,7 +263,7 @@ async fn sockets_that_are_not_in_a_room_are_told_how_much_is_unread_there() {
     settle(&phone).await;
     assert!(
         phone.drain("chat:unread").is_empty(),
-        "not at once: more may come"
+        "updates within the interval are merged"
     );
     server.clock.advance(1_000);
     let counts =
@@ -272,14 +275,14 @@ async fn sockets_that_are_not_in_a_room_are_told_how_much_is_unread_there() {
     assert_eq!(
         phone.next_event("chat:unread").await.unwrap(),
         counts(1, 0),
-        "at once"
+        "the first update comes at once"
     );
     ok(alice
         .call("chat:delete_message", &json!({ "room": "lobby", "seq": 2 }))
         .await);
     server.clock.advance(1_000);
     assert_eq!(phone.next_event("chat:unread").await.unwrap(), counts(0, 0));
-    // A change that changes no count is no news.
+    // An edit changes no count, so no update follows.
     ok(alice
         .call("chat:react", &json!({ "room": "lobby", "seq": 1, "emoji": "+1" }))
         .await);

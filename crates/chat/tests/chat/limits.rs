@@ -1,4 +1,4 @@
-//! Too much, too fast, too many.
+//! Rate limits and bounds.
 
 use roomful_chat::Rate;
 use roomful_testkit::{Error, PATIENCE};
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::fixture::{Server, failed, ok};
 
 #[tokio::test]
-async fn events_over_the_rate_are_refused_and_not_handled() {
+async fn events_over_the_rate_are_refused_without_effect() {
     let server = Server::with(|config| config.rates.connection = Rate::new(2, 3)).await;
     let client = server.joined("alice", "lobby").await;
     let message = json!({ "room": "lobby", "text": "hi" });
@@ -23,7 +23,7 @@ async fn events_over_the_rate_are_refused_and_not_handled() {
 }
 
 #[tokio::test]
-async fn who_does_not_heed_the_limit_is_sent_away() {
+async fn a_client_that_ignores_rate_limits_is_disconnected() {
     let server = Server::with(|config| {
         config.rates.connection = Rate::new(1, 1);
         config.rates.refusals_before_close = 5;
@@ -36,13 +36,14 @@ async fn who_does_not_heed_the_limit_is_sent_away() {
     client.wait_end(PATIENCE).await.unwrap();
     let errors = client.drain("error");
     assert!(errors.iter().all(|error| error["code"] == "rate_limited"));
-    assert_eq!(errors.len(), 6, "one for each event, and one for the end");
+    assert_eq!(errors.len(), 6, "one for each event and one for the close");
 }
 
 #[tokio::test]
-async fn connections_of_a_user_are_counted_and_given_back() {
+async fn a_users_connections_are_limited_and_freed_on_disconnect() {
     let server = Server::with(|config| config.rates.connections_per_user = 2).await;
-    let auth = json!({ "token": roomful_testkit::token::with_claims(crate::fixture::SECRET, &crate::fixture::claims("alice")) });
+    let token = roomful_testkit::token::with_claims(crate::fixture::SECRET, &crate::fixture::claims("alice"));
+    let auth = json!({ "token": token });
     let first = server.connect("alice").await;
     let _second = server.connect("alice").await;
     let Err(Error::ConnectRefused(refusal)) = server.try_connect(&auth).await else {
@@ -54,7 +55,7 @@ async fn connections_of_a_user_are_counted_and_given_back() {
     );
     server.connect("bob").await;
     first.abort().await;
-    // The server gives the place back when it has noticed; nobody is told, so the test tries until it has.
+    // The server frees the slot after it noticed the disconnect. No event announces that, so retry.
     while server.try_connect(&auth).await.is_err() {}
 }
 
@@ -75,7 +76,7 @@ async fn connects_from_one_address_are_throttled() {
 }
 
 #[tokio::test]
-async fn a_socket_is_in_so_many_rooms_and_watches_so_many_users() {
+async fn rooms_and_presence_subscriptions_per_socket_are_limited() {
     let server = Server::with(|config| {
         config.limits.rooms_per_socket = 2;
         config.limits.watched_per_socket = 2;

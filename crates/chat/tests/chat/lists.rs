@@ -1,4 +1,4 @@
-//! What a node reads of the lists of rooms that other nodes keep in the roster.
+//! Reads of other nodes' room lists from the membership registry.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,14 +13,14 @@ use serde_json::json;
 
 use crate::fixture::{START, Server, new_store, ok};
 
-/// A bus that notes what is read over it.
+/// A bus that records its reads.
 struct Watched {
     inner: Arc<dyn Bus>,
     read: Mutex<Vec<String>>,
 }
 
 impl Watched {
-    /// Waits until so many looks have begun, and answers the lists that were read meanwhile.
+    /// Waits for this many poll rounds, and returns the lists read meanwhile.
     async fn lists_read_within(&self, looks: usize) -> Vec<String> {
         self.read.lock().clear();
         while self.read.lock().iter().filter(|key| *key == "members").count() < looks {
@@ -79,7 +79,7 @@ impl Membership for Watched {
 }
 
 #[tokio::test]
-async fn lists_that_have_not_changed_are_not_read_again() {
+async fn unchanged_lists_are_not_read_again() {
     let (store, _data) = new_store();
     let (hub, clock) = (Hub::default(), ManualClock::at(START));
     let watched = Arc::new(Watched {
@@ -105,10 +105,10 @@ async fn lists_that_have_not_changed_are_not_read_again() {
         alice.next_event("presence:online").await.unwrap()["userId"],
         "bob"
     );
-    // The other node has come, so all are read once more.
+    // A new node appeared, so all lists are read once more.
     watched.lists_read_within(4).await;
     assert!(watched.lists_read_within(4).await.is_empty());
-    // Of those that are here, only the one that changes.
+    // Of the local ones, only the changed list.
     let room = store.open_room("a", false, START).await.unwrap().unwrap().id;
     ok(bob
         .call("presence:set_status", &json!({ "status": "away" }))

@@ -1,4 +1,4 @@
-//! Chat end to end: a real transport, a real store, real sockets, and a clock that moves only when a test moves it.
+//! Chat end to end: a real transport, a real store, real sockets, and a clock that only the test moves.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +19,7 @@ mod messages;
 mod notifications;
 mod order;
 mod presence;
+mod prices;
 mod recovery;
 mod slow_readers;
 mod turns;

@@ -1,6 +1,8 @@
-//! Joining, sending, reading back, retrying, marking as read, leaving.
+//! Joining, sending, reading history, retrying, marking as read, leaving.
 
 use futures_util::future::join_all;
+use roomful_chat::{ErrorCode, RoomPattern};
+use roomful_store::{Role, RoomChange, RoomKind};
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
@@ -11,7 +13,7 @@ async fn join(client: &SioClient, payload: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_message_goes_to_everybody_in_the_room_its_sender_included() {
+async fn a_message_reaches_all_subscribers_including_the_sender() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -27,7 +29,8 @@ async fn a_message_goes_to_everybody_in_the_room_its_sender_included() {
         json!({ "id": id, "room": "lobby", "seq": 1, "at": START, "duplicate": false })
     );
     let expected = json!({
-        "id": id, "room": "lobby", "seq": 1, "userId": "alice", "name": "The alice", "at": START, "clientId": "c1",
+        "id": id, "room": "lobby", "seq": 1,
+        "userId": "alice", "name": "The alice", "at": START, "clientId": "c1",
         "text": "hi <b>", "mentions": ["bob"], "metadata": { "colour": "red", "n": [1, 2.5, null] },
     });
     assert_eq!(alice.next_event("chat:receive_message").await.unwrap(), expected);
@@ -44,7 +47,7 @@ async fn a_message_goes_to_everybody_in_the_room_its_sender_included() {
 }
 
 #[tokio::test]
-async fn a_retry_gets_the_first_answer_and_another_body_is_a_conflict() {
+async fn a_retry_gets_the_first_ack_and_a_different_body_conflicts() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -65,7 +68,7 @@ async fn a_retry_gets_the_first_answer_and_another_body_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn what_a_message_may_hold_is_bounded() {
+async fn every_part_of_a_message_is_bounded() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let with = |key: &str, value: Value| {
@@ -108,12 +111,12 @@ async fn what_a_message_may_hold_is_bounded() {
     assert_eq!(
         ok(alice.call("chat:send_message", &largest).await)["seq"],
         1,
-        "what was refused took no seq"
+        "refused sends take no seq"
     );
 }
 
 #[tokio::test]
-async fn history_comes_in_pages_both_ways() {
+async fn history_pages_go_backwards_and_forwards() {
     let server = Server::with(|config| config.rates.enabled = false).await;
     let alice = server.joined("alice", "lobby").await;
     for n in 1..=260 {
@@ -157,7 +160,7 @@ async fn history_comes_in_pages_both_ways() {
 }
 
 #[tokio::test]
-async fn a_join_says_where_the_room_stands_and_resumes_from_since() {
+async fn a_join_returns_the_rooms_state_and_resumes_from_since() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     for n in 1..=5 {
@@ -211,12 +214,12 @@ async fn a_join_says_where_the_room_stands_and_resumes_from_since() {
     assert_eq!(
         bob.drain("chat:receive_message").len(),
         1,
-        "joining again does not double what comes"
+        "a second join causes no duplicate events"
     );
 }
 
 #[tokio::test]
-async fn a_since_that_retention_has_overtaken_says_reset() {
+async fn a_since_older_than_retention_answers_reset() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     for n in 1..=5 {
@@ -240,7 +243,7 @@ async fn a_since_that_retention_has_overtaken_says_reset() {
 }
 
 #[tokio::test]
-async fn reading_moves_a_mark_forward_and_tells_the_others_once() {
+async fn a_read_mark_only_grows_and_is_announced_once() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -268,7 +271,7 @@ async fn reading_moves_a_mark_forward_and_tells_the_others_once() {
     assert_eq!(
         read(99).await,
         json!({ "room": "lobby", "readSeq": 3, "unread": 0, "mentions": 0 }),
-        "cut to the head"
+        "limited to the head"
     );
     assert_eq!(alice.next_event("chat:message_read").await.unwrap()["seq"], 3);
     settle(&alice).await;
@@ -276,7 +279,7 @@ async fn reading_moves_a_mark_forward_and_tells_the_others_once() {
     assert!(alice.drain("chat:message_read").is_empty());
     assert!(
         bob.drain("chat:message_read").is_empty(),
-        "the reader's own socket has the ack"
+        "the reader's own socket gets only the ack"
     );
     let joined = join(&bob, json!("lobby")).await;
     assert_eq!((&joined["readSeq"], &joined["unread"]), (&json!(3), &json!(0)));
@@ -289,9 +292,10 @@ async fn reading_moves_a_mark_forward_and_tells_the_others_once() {
     );
 }
 
-/// Devices of one user that mark at the same time: the marks are committed in one order, and must be told in it.
+/// Several devices of one user set marks at the same time. Others must get the marks in the order of their
+/// commits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn news_of_a_mark_never_go_back_however_many_devices_set_it() {
+async fn announced_marks_never_decrease_under_concurrent_updates() {
     const MESSAGES: u64 = 600;
     let server = Server::with(|config| config.rates.enabled = false).await;
     let alice = server.joined("alice", "lobby").await;
@@ -316,7 +320,7 @@ async fn news_of_a_mark_never_go_back_however_many_devices_set_it() {
 }
 
 #[tokio::test]
-async fn leaving_ends_the_membership_on_all_devices() {
+async fn leaving_unsubscribes_all_devices() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -346,16 +350,16 @@ async fn leaving_ends_the_membership_on_all_devices() {
     settle(&alice).await;
     assert!(
         alice.drain("chat:member_joined").is_empty(),
-        "a second device is no second member"
+        "a second device causes no second event"
     );
     assert!(
         alice.drain("chat:member_left").is_empty(),
-        "who was not there did not leave"
+        "leaving without membership causes no event"
     );
 }
 
 #[tokio::test]
-async fn a_token_may_limit_where_its_user_goes() {
+async fn token_room_patterns_restrict_rooms() {
     let server = Server::start().await;
     let mut narrow = claims("alice");
     narrow["rooms"] = json!(["room-*", "dm:alice:*"]);
@@ -374,7 +378,7 @@ async fn a_token_may_limit_where_its_user_goes() {
 }
 
 #[tokio::test]
-async fn rooms_may_be_closed_to_new_names() {
+async fn a_setting_forbids_creating_rooms_by_joining() {
     let server = Server::with(|config| config.create_rooms = false).await;
     server.store.open_room("lobby", true, START).await.unwrap();
     let alice = server.connect("alice").await;
@@ -383,7 +387,7 @@ async fn rooms_may_be_closed_to_new_names() {
 }
 
 #[tokio::test]
-async fn a_member_on_another_device_may_send_without_a_subscription() {
+async fn a_member_may_send_without_a_subscription() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let phone = server.connect("alice").await;
@@ -397,7 +401,7 @@ async fn a_member_on_another_device_may_send_without_a_subscription() {
 }
 
 #[tokio::test]
-async fn rooms_leave_memory_with_their_last_subscriber() {
+async fn a_room_leaves_memory_with_its_last_subscriber() {
     let server = Server::start().await;
     let alice = server.joined("alice", "one").await;
     ok(alice.call("chat:join", &json!("two")).await);
@@ -410,11 +414,225 @@ async fn rooms_leave_memory_with_their_last_subscriber() {
         .await);
     assert_eq!(watched["users"][0]["status"], "online");
     alice.abort().await;
-    // Going offline comes after everything else that a disconnect does.
+    // A disconnect ends presence last.
     while server.chat.stats().connections > 1 {
         tokio::task::yield_now().await;
     }
     while server.chat.stats().rooms > 1 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn metadata_reaches_readers_as_written() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let metadata = r#"{"z":1.0,"a":{"y":[2,1],"b":12345678901234567890}}"#;
+    let text = format!(r#"42["chat:send_message",{{"metadata":{metadata},"room":"lobby","text":"hi"}}]"#);
+    alice.send_text(text).await.unwrap();
+    alice.next_event("chat:receive_message").await.unwrap();
+    let page = server.chat.history("lobby", None, None, None).await.unwrap();
+    assert!(page.get().contains(metadata), "{}", page.get());
+}
+
+#[tokio::test]
+async fn a_join_never_creates_a_reserved_room() {
+    let server = Server::with(|config| config.reserved_rooms = [RoomPattern::new("dm:*")].into()).await;
+    let alice = server.connect("alice").await;
+    let reserved = failed(alice.call("chat:join", &json!("dm:alice:bob")).await, "forbidden");
+    let private = RoomChange {
+        kind: Some(RoomKind::Private),
+        history: None,
+    };
+    server
+        .chat
+        .put_room("dm:carol:dave", private, None)
+        .await
+        .unwrap();
+    let private = failed(
+        alice.call("chat:join", &json!("dm:carol:dave")).await,
+        "forbidden",
+    );
+    assert_eq!(reserved, private);
+    server
+        .chat
+        .put_room("dm:alice:bob", RoomChange::default(), None)
+        .await
+        .unwrap();
+    ok(alice.call("chat:join", &json!("dm:alice:bob")).await);
+    ok(alice.call("chat:join", &json!("lobby")).await);
+}
+
+#[tokio::test]
+async fn a_setting_lets_newcomers_start_with_nothing_unread() {
+    for (start_read, unread) in [(false, 2), (true, 0)] {
+        let server = Server::with(|config| config.newcomers_start_read = start_read).await;
+        let alice = server.joined("alice", "lobby").await;
+        for text in ["one", "two"] {
+            send(&alice, "lobby", text).await;
+        }
+        let bob = server.connect("bob").await;
+        let joined = ok(bob.call("chat:join", &json!("lobby")).await);
+        assert_eq!(
+            (&joined["unread"], &joined["readSeq"]),
+            (&json!(unread), &json!(2 - unread))
+        );
+        ok(bob.call("chat:leave", &json!("lobby")).await);
+        send(&alice, "lobby", "three").await;
+        let joined = ok(bob.call("chat:join", &json!("lobby")).await);
+        assert_eq!(
+            joined["unread"],
+            unread + 1,
+            "a returning member finds the old mark"
+        );
+        server.chat.put_member("lobby", "carol", None).await.unwrap();
+        let carol = server.connect("carol").await;
+        let inbox = ok(carol.call("chat:inbox", &json!({})).await);
+        assert_eq!(inbox["rooms"][0]["unread"], if start_read { 0 } else { 3 });
+    }
+}
+
+#[tokio::test]
+async fn a_user_may_be_a_member_of_a_limited_number_of_rooms() {
+    let server = Server::with(|config| config.rooms_per_user = 2).await;
+    let alice = server.joined("alice", "one").await;
+    server.chat.put_member("one", "bob", None).await.unwrap();
+    ok(alice.call("chat:join", &json!("two")).await);
+    let error = failed(alice.call("chat:join", &json!("three")).await, "quota_exceeded");
+    assert!(error["message"].as_str().unwrap().contains("2 rooms"), "{error}");
+    ok(alice.call("chat:join", &json!("one")).await);
+    ok(alice.call("chat:leave", &json!("two")).await);
+    ok(alice.call("chat:join", &json!("three")).await);
+    server.chat.put_member("three", "bob", None).await.unwrap();
+    let offline = server.chat.put_member("four", "bob", None).await;
+    assert!(offline.is_err());
+    let private = RoomChange {
+        kind: Some(RoomKind::Private),
+        history: None,
+    };
+    server.chat.put_room("club", private, None).await.unwrap();
+    failed(alice.call("chat:join", &json!("club")).await, "forbidden");
+    let full = server.chat.put_member("club", "bob", None).await.unwrap_err();
+    assert_eq!(full.code(), ErrorCode::QuotaExceeded);
+}
+
+#[tokio::test]
+async fn pages_say_what_lies_around_them() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    for i in 1..=10 {
+        send(&alice, "lobby", &format!("{i}")).await;
+    }
+    let bounds = |page: &Value| {
+        let flag = |name: &str| page[name].as_bool().unwrap();
+        (
+            flag("more"),
+            flag("moreBefore"),
+            flag("moreAfter"),
+            page["upTo"].as_u64().unwrap(),
+        )
+    };
+    let history = async |ask: Value| bounds(&ok(alice.call("chat:get_history", &ask).await));
+    assert_eq!(
+        history(json!({ "room": "lobby" })).await,
+        (false, false, false, 10)
+    );
+    assert_eq!(
+        history(json!({ "room": "lobby", "limit": 3 })).await,
+        (true, true, false, 10)
+    );
+    assert_eq!(
+        history(json!({ "room": "lobby", "before": 4 })).await,
+        (false, false, true, 3)
+    );
+    assert_eq!(
+        history(json!({ "room": "lobby", "before": 8, "limit": 2 })).await,
+        (true, true, true, 7)
+    );
+    assert_eq!(
+        history(json!({ "room": "lobby", "after": 0, "limit": 4 })).await,
+        (true, false, true, 4)
+    );
+    assert_eq!(
+        history(json!({ "room": "lobby", "after": 4, "limit": 4 })).await,
+        (true, true, true, 8)
+    );
+    assert_eq!(
+        history(json!({ "room": "lobby", "after": 8 })).await,
+        (false, true, false, 10)
+    );
+    assert_eq!(
+        history(json!({ "room": "lobby", "after": 10 })).await,
+        (false, true, false, 10)
+    );
+    let joined = join(&alice, json!({ "room": "lobby", "since": 3, "limit": 2 })).await;
+    assert_eq!(bounds(&joined), (true, true, true, 5));
+    let rooms = json!({ "rooms": [{ "room": "lobby", "since": 7, "epoch": joined["epoch"] }] });
+    let synced = ok(alice.call("chat:sync", &rooms).await);
+    assert_eq!(bounds(&synced["rooms"][0]), (false, true, false, 10));
+}
+
+#[tokio::test]
+async fn an_unsubscribed_socket_stays_a_member_and_gets_unread_updates() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    let phone = server.joined("bob", "lobby").await;
+    ok(bob.call("chat:typing_start", &json!("lobby")).await);
+    assert_eq!(
+        ok(bob.call("chat:unsubscribe", &json!("lobby")).await),
+        json!({ "room": "lobby" })
+    );
+    ok(bob.call("chat:unsubscribe", &json!("lobby")).await);
+    assert_eq!(
+        alice.next_event("chat:typing_stop").await.unwrap()["userId"],
+        "bob"
+    );
+    send(&alice, "lobby", "hello").await;
+    assert_eq!(phone.next_event("chat:receive_message").await.unwrap()["seq"], 1);
+    server.clock.advance(1_000);
+    assert_eq!(bob.next_event("chat:unread").await.unwrap()["unread"], 1);
+    assert!(bob.drain("chat:receive_message").is_empty());
+    assert!(alice.drain("chat:member_left").is_empty());
+    send(&bob, "lobby", "still a member").await;
+    failed(bob.call("chat:unsubscribe", &json!("nowhere")).await, "forbidden");
+}
+
+#[tokio::test]
+async fn members_are_listed_in_pages_with_marks_roles_and_statuses() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    send(&alice, "lobby", "hello").await;
+    ok(bob
+        .call("chat:message_read", &json!({ "room": "lobby", "seq": 1 }))
+        .await);
+    ok(bob
+        .call("presence:set_status", &json!({ "status": "away" }))
+        .await);
+    server
+        .chat
+        .put_member("lobby", "carol", Some(Role::Moderator))
+        .await
+        .unwrap();
+    let page = ok(alice
+        .call("chat:get_members", &json!({ "room": "lobby", "limit": 2 }))
+        .await);
+    assert_eq!(page["members"][0]["userId"], "alice");
+    assert_eq!(page["members"][0]["status"], "online");
+    assert_eq!(page["members"][1]["readSeq"], 1);
+    assert_eq!(page["members"][1]["status"], "away");
+    assert_eq!(page["next"], "bob");
+    let ask = json!({ "room": "lobby", "after": page["next"] });
+    let page = ok(alice.call("chat:get_members", &ask).await);
+    assert_eq!(page["members"][0]["role"], "moderator");
+    assert_eq!(
+        (&page["members"][0]["status"], &page["next"]),
+        (&json!("offline"), &Value::Null)
+    );
+    let stranger = server.connect("mallory").await;
+    failed(
+        stranger.call("chat:get_members", &json!("lobby")).await,
+        "forbidden",
+    );
 }

@@ -1,4 +1,4 @@
-//! Notifications: to all devices, to each once, also to those that were away.
+//! Notifications: live to all devices, once to each, and later to devices that were offline.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn post(server: &Server, users: &[&str], title: &str) -> Notified {
     server.chat.notify(notify(users, title)).await.unwrap()
 }
 
-/// A client on a device that has a name.
+/// A client on a named device.
 async fn on(server: &Server, user: &str, device: &str) -> SioClient {
     let auth = json!({ "token": token::with_claims(SECRET, &claims(user)), "device": device });
     server.try_connect(&auth).await.unwrap()
@@ -41,8 +41,8 @@ async fn receive(client: &SioClient, titles: &[&str]) {
     }
 }
 
-/// Nothing else is on its way to the client. A connection's events are handled after its notifications were looked
-/// up, but those are fetched beside them: whoever asks must know that the fetching has ended.
+/// Checks that no notification is on its way. The server fetches stored ones in parallel to a connection's
+/// events, so the caller must know that the fetch has ended.
 async fn nothing_more(client: &SioClient) {
     settle(client).await;
     let got = client.drain("notification:receive");
@@ -57,7 +57,7 @@ async fn gone(server: &Server, client: SioClient, left: usize) {
 }
 
 #[tokio::test]
-async fn all_sockets_of_all_its_users_get_it_live() {
+async fn a_notification_reaches_all_sockets_of_its_users() {
     let server = Server::start().await;
     let phone = on(&server, "alice", "phone").await;
     let (tab, other_tab) = (server.connect("alice").await, server.connect("alice").await);
@@ -84,7 +84,7 @@ async fn all_sockets_of_all_its_users_get_it_live() {
 }
 
 #[tokio::test]
-async fn a_socket_gets_what_is_posted_from_its_session_event_on_though_its_device_has_it() {
+async fn a_second_socket_of_a_device_gets_notifications_from_its_session_event_on() {
     let (store, server) = on_flaky().await;
     let tab = server.connect("alice").await;
     settle(&tab).await;
@@ -98,13 +98,13 @@ async fn a_socket_gets_what_is_posted_from_its_session_event_on_though_its_devic
 }
 
 #[tokio::test]
-async fn a_device_that_was_away_gets_what_it_missed_once() {
+async fn an_offline_device_gets_missed_notifications_once() {
     let server = Server::start().await;
     post(&server, &["alice"], "1").await;
     post(&server, &["alice"], "2").await;
     let phone = on(&server, "alice", "phone").await;
     receive(&phone, &["1", "2"]).await;
-    // Another device has a mark of its own; two sockets without a name share one.
+    // A named device has its own mark. Two sockets without a name share one.
     let tablet = on(&server, "alice", "tablet").await;
     receive(&tablet, &["1", "2"]).await;
     let tab = server.connect("alice").await;
@@ -127,7 +127,7 @@ async fn a_device_that_was_away_gets_what_it_missed_once() {
 }
 
 #[tokio::test]
-async fn what_was_missed_does_not_overflow_the_connection() {
+async fn missed_notifications_do_not_overflow_the_connection() {
     let server = Server::with(|config| config.rates.enabled = false).await;
     for n in 0..300 {
         let mut large = notify(&["alice"], &n.to_string());
@@ -144,7 +144,7 @@ async fn what_was_missed_does_not_overflow_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connecting_while_some_are_sent_neither_loses_nor_repeats_one() {
+async fn connecting_during_posts_loses_and_repeats_nothing() {
     let server = std::sync::Arc::new(Server::with(|config| config.rates.enabled = false).await);
     let posters: Vec<_> = (0..4)
         .map(|n| {
@@ -175,8 +175,8 @@ async fn connecting_while_some_are_sent_neither_loses_nor_repeats_one() {
     let mut ids = got.clone();
     ids.sort();
     ids.dedup();
-    assert_eq!((ids.len(), got.len()), (200, 200), "each once");
-    // Each poster's own come in the order in which they were posted.
+    assert_eq!((ids.len(), got.len()), (200, 200), "each notification once");
+    // Notifications of one poster arrive in their order.
     for n in 0..4 {
         let prefix = format!("id-{n}-");
         let of_one: Vec<usize> = got
@@ -187,7 +187,7 @@ async fn connecting_while_some_are_sent_neither_loses_nor_repeats_one() {
     }
 }
 
-/// The server ends the connection, so that all that it had queued has come. What that was.
+/// Disconnects the client after all queued notifications, and returns them.
 async fn end(server: &Server, client: SioClient) -> Vec<Value> {
     let exp = server.clock.now_ms() / 1_000 + 1;
     let short = token::with_claims(SECRET, &json!({ "sub": "alice", "exp": exp }));
@@ -198,14 +198,14 @@ async fn end(server: &Server, client: SioClient) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_crosses_a_goodbye_comes_again() {
+async fn a_notification_lost_in_a_disconnect_comes_again() {
     let server = Server::start().await;
     let far = Proxy::start(server.addr).await.unwrap();
     far.set(LinkCondition::Slow(Duration::from_millis(200)));
     let auth = json!({ "token": token::with_claims(SECRET, &claims("alice")), "device": "phone" });
     let phone = SioClient::connect(far.addr(), "/", &auth).await.unwrap();
     phone.next_event("session").await.unwrap();
-    // A client that leaves looks at nothing any more, but this is on its way to it.
+    // A leaving client reads nothing more, but this is already on its way.
     post(&server, &["alice"], "crossing").await;
     phone.close().await.unwrap();
     let phone = on(&server, "alice", "phone").await;
@@ -213,7 +213,7 @@ async fn what_crosses_a_goodbye_comes_again() {
 }
 
 #[tokio::test]
-async fn a_second_post_under_the_same_id_changes_nothing() {
+async fn a_repeated_id_posts_nothing() {
     let server = Server::start().await;
     let alice = server.connect("alice").await;
     post(&server, &["alice", "bob"], "hi").await;
@@ -228,7 +228,7 @@ async fn a_second_post_under_the_same_id_changes_nothing() {
     let fewer = server.chat.notify(notify(&["alice"], "hi")).await.unwrap_err();
     assert_eq!(fewer.code(), ErrorCode::Conflict);
     nothing_more(&alice).await;
-    // Without an id each post is one of its own.
+    // Without an id every post is new.
     let nameless = || Notify {
         id: None,
         ..notify(&["alice"], "again")
@@ -241,11 +241,11 @@ async fn a_second_post_under_the_same_id_changes_nothing() {
     receive(&alice, &["again", "again"]).await;
 }
 
-/// Makes a good notification one that may not be posted.
+/// Turns a valid notification into an invalid one.
 type Spoil = fn(&mut Notify);
 
 #[tokio::test]
-async fn what_may_not_be_posted_is_refused() {
+async fn invalid_notifications_are_refused() {
     let server = Server::start().await;
     let too_many: Vec<String> = (0..1_001).map(|n| n.to_string()).collect();
     let cases: [(Spoil, ErrorCode); 10] = [
@@ -281,7 +281,7 @@ async fn what_may_not_be_posted_is_refused() {
 }
 
 #[tokio::test]
-async fn they_are_listed_newest_first_and_read() {
+async fn notifications_are_listed_newest_first_and_can_be_read() {
     let server = Server::start().await;
     let (phone, tab) = (on(&server, "alice", "phone").await, server.connect("alice").await);
     for title in ["1", "2", "3", "4"] {
@@ -322,11 +322,11 @@ async fn they_are_listed_newest_first_and_read() {
     settle(&phone).await;
     assert!(
         tab.drain("notification:unread").is_empty(),
-        "only what changed is told"
+        "only a change causes an event"
     );
     assert!(
         phone.drain("notification:unread").is_empty(),
-        "the reader has the answer"
+        "the reader gets only the ack"
     );
 
     for ask in [json!({ "id": "id-not hers" }), json!({ "id": "nothing" })] {
@@ -349,7 +349,7 @@ async fn they_are_listed_newest_first_and_read() {
 }
 
 #[tokio::test]
-async fn a_device_that_was_away_learns_what_was_read_meanwhile() {
+async fn an_offline_device_learns_which_notifications_were_read() {
     let server = Server::start().await;
     post(&server, &["alice"], "1").await;
     let tab = server.connect("alice").await;
@@ -361,7 +361,7 @@ async fn a_device_that_was_away_learns_what_was_read_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_device_has_a_name_or_none() {
+async fn device_names_are_validated() {
     let server = Server::start().await;
     for device in [json!(""), json!("x".repeat(65)), json!(7), json!({})] {
         let auth = json!({ "token": token::with_claims(SECRET, &claims("alice")), "device": device });
@@ -375,7 +375,7 @@ async fn a_device_has_a_name_or_none() {
 }
 
 #[tokio::test]
-async fn what_was_given_is_known_after_a_restart() {
+async fn delivered_notifications_are_remembered_after_a_restart() {
     let server = Server::start().await;
     post(&server, &["alice"], "1").await;
     let phone = on(&server, "alice", "phone").await;

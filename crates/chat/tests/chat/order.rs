@@ -1,4 +1,5 @@
-//! Order and durability: what is acked is stored, what is delivered is dense, and a failing store loses nothing.
+//! Order and durability: acked messages are stored, delivered seqs are dense, and a failing store loses
+//! nothing.
 
 use std::sync::{
     Arc,
@@ -18,7 +19,7 @@ fn seq(message: &Value) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_joins_in_the_midst_of_a_burst_sees_no_hole_and_no_repeat() {
+async fn a_join_during_a_burst_has_no_gap_and_no_duplicate() {
     let server = Arc::new(Server::with(|config| config.rates.enabled = false).await);
     let mut senders = Vec::new();
     for n in 0..4 {
@@ -37,7 +38,7 @@ async fn who_joins_in_the_midst_of_a_burst_sees_no_hole_and_no_repeat() {
             let reader = server.connect(&format!("reader-{n}")).await;
             let ask = json!({ "room": "lobby", "limit": 5 });
             let mut from = seq_head(&ok(reader.call("chat:join", &ask).await));
-            // Joining again in the midst must not disturb the sequence either.
+            // Joining again during the burst must not disturb the sequence.
             for _ in 0..3 {
                 let joined = ok(reader.call("chat:join", &ask).await);
                 from = check(&reader, from, seq_head(&joined));
@@ -58,15 +59,11 @@ async fn who_joins_in_the_midst_of_a_burst_sees_no_hole_and_no_repeat() {
 fn seq_head(joined: &Value) -> u64 {
     let head = joined["head"].as_u64().unwrap();
     let messages = joined["messages"].as_array().unwrap();
-    assert_eq!(
-        messages.last().map_or(0, seq),
-        head,
-        "the history goes up to the head"
-    );
+    assert_eq!(messages.last().map_or(0, seq), head, "history reaches the head");
     head
 }
 
-/// What has come so far follows `from` densely, and up to `head` at least. The newest seq that has come.
+/// Checks that the received seqs follow `from` densely and reach `head`. Returns the newest one.
 fn check(reader: &SioClient, from: u64, head: u64) -> u64 {
     let mut last = from;
     for message in reader.drain("chat:receive_message") {
@@ -78,7 +75,7 @@ fn check(reader: &SioClient, from: u64, head: u64) -> u64 {
 }
 
 #[tokio::test]
-async fn sends_of_one_connection_are_stored_in_the_order_they_were_made() {
+async fn sends_of_one_connection_keep_their_order() {
     let server = Server::with(|config| config.rates.enabled = false).await;
     let alice = server.joined("alice", "lobby").await;
     for n in 0..200 {
@@ -90,7 +87,7 @@ async fn sends_of_one_connection_are_stored_in_the_order_they_were_made() {
             .await
             .unwrap();
     }
-    // An event that is no send takes effect after all sends before it.
+    // Events other than sends take effect after all earlier sends.
     let history = ok(alice
         .call("chat:get_history", &json!({ "room": "lobby", "limit": 200 }))
         .await);
@@ -106,7 +103,7 @@ async fn sends_of_one_connection_are_stored_in_the_order_they_were_made() {
 }
 
 #[tokio::test]
-async fn draining_waits_for_what_was_accepted() {
+async fn draining_waits_for_accepted_sends() {
     let server = Server::with(|config| config.rates.enabled = false).await;
     let alice = server.joined("alice", "lobby").await;
     for n in 0..50 {
@@ -124,32 +121,32 @@ async fn draining_waits_for_what_was_accepted() {
     assert_eq!(
         seen[0].last_seen,
         crate::fixture::START,
-        "who is online at the end was last seen then"
+        "an online user is last seen at shutdown"
     );
 }
 
-/// A store whose appends fail when told to: before they do anything, or after they were committed. So do writes of a
-/// status, and users can't be read while nothing can be written.
+/// A store with injected faults: appends fail before they start or after they committed, along with writes of
+/// a status. Reads of users fail while writes do.
 pub(crate) struct Flaky {
     pub(crate) inner: Arc<dyn roomful_store::Store>,
-    /// 0: works; 1: fails before; 2: commits, then says that it failed.
+    /// 0: works; 1: fails before the append; 2: commits, then reports a failure.
     pub(crate) mode: AtomicUsize,
-    /// The place whose entry can't be read back, if it is not 0.
+    /// The position whose entry cannot be read back, if not 0.
     pub(crate) unreadable: AtomicU64,
-    /// How often it could not be told that a connection was lost.
+    /// The number of failed attempts to record a lost connection.
     pub(crate) untold: AtomicUsize,
-    /// No session begins while it is held.
+    /// Blocks the start of sessions while held.
     pub(crate) beginning: tokio::sync::Mutex<()>,
-    /// How often entries were read by their places.
+    /// The number of reads of entries by position.
     pub(crate) reads: AtomicUsize,
-    /// No session is given back while it is held.
+    /// Blocks recoveries while held.
     pub(crate) resuming: tokio::sync::Mutex<()>,
-    /// How often it was asked to give one back.
+    /// The number of recovery attempts.
     pub(crate) resumes: AtomicUsize,
 }
 
 impl Flaky {
-    /// On a database of its own. It works until told otherwise.
+    /// A faultless store in its own database; tests switch faults on.
     pub(crate) fn open() -> (Arc<Self>, tempfile::TempDir) {
         let (inner, data) = new_store();
         let store = Flaky {
@@ -346,6 +343,9 @@ mod flaky {
         async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
             self.inner.rooms_of(user, limit).await
         }
+        async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError> {
+            self.inner.sharing_a_room(user, others).await
+        }
         async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
             self.inner.history(room, page).await
         }
@@ -463,7 +463,7 @@ pub(crate) async fn on_flaky() -> (Arc<Flaky>, Server) {
 }
 
 #[tokio::test]
-async fn a_status_that_can_not_be_stored_is_not_told_and_one_that_can_not_be_read_is_not_guessed() {
+async fn a_status_is_announced_only_if_stored_and_never_guessed() {
     let (store, server) = on_flaky().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -474,10 +474,11 @@ async fn a_status_that_can_not_be_stored_is_not_told_and_one_that_can_not_be_rea
     ok(alice.call("chat:get_history", &json!("lobby")).await);
     assert!(alice.drain("presence:status").is_empty());
 
-    // Who might be invisible is not let in before it is known whether they are.
+    // The server refuses a user of unknown visibility, who may be invisible.
     let auth =
         json!({ "token": roomful_testkit::token::with_claims(crate::fixture::SECRET, &claims("carol")) });
-    // Nor refused, which stock clients take for final: the connection is lost, and after it none is opened for a while.
+    // It closes the transport instead of refusing, since stock clients give up after a refusal. It then
+    // accepts no connection for a while.
     let lost = server.try_connect(&auth).await.unwrap_err();
     assert!(matches!(lost, roomful_testkit::Error::Closed { .. }), "{lost}");
     store.mode.store(0, Ordering::SeqCst);
@@ -505,7 +506,7 @@ async fn a_status_that_can_not_be_stored_is_not_told_and_one_that_can_not_be_rea
 }
 
 #[tokio::test]
-async fn a_connection_that_is_lost_while_the_store_fails_can_be_taken_up_afterwards() {
+async fn a_connection_lost_during_a_store_failure_is_recoverable_afterwards() {
     let (store, server) = on_flaky().await;
     let alice = server.joined("alice", "lobby").await;
     for beats in [0, 2] {
@@ -516,7 +517,7 @@ async fn a_connection_that_is_lost_while_the_store_fails_can_be_taken_up_afterwa
             tokio::task::yield_now().await;
         }
         store.mode.store(0, Ordering::SeqCst);
-        // Whether or not the store was told meanwhile.
+        // Independent of whether the store has learnt of the loss.
         for _ in 0..beats {
             server.clock.advance(5_000);
             settle(&alice).await;
@@ -532,7 +533,7 @@ async fn a_connection_that_is_lost_while_the_store_fails_can_be_taken_up_afterwa
 }
 
 #[tokio::test]
-async fn a_failing_store_refuses_sends_and_what_it_kept_all_the_same_is_delivered_in_its_place() {
+async fn sends_fail_with_the_store_and_committed_ones_are_delivered_in_order() {
     let (store, server) = on_flaky().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;

@@ -1,4 +1,4 @@
-//! Who is online, as others see it.
+//! Presence as other users see it.
 
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn users(list: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn coming_is_told_once_and_going_after_the_grace() {
+async fn online_is_announced_once_and_offline_after_the_grace_period() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -32,14 +32,14 @@ async fn coming_is_told_once_and_going_after_the_grace() {
     settle(&alice).await;
     assert!(
         alice.drain("presence:online").is_empty(),
-        "one person, whatever the devices"
+        "one user, whatever the number of devices"
     );
     assert!(
         alice.drain("presence:offline").is_empty(),
-        "within the grace nothing is told"
+        "no event within the grace period"
     );
     loop {
-        // The end of a connection is noticed by and by; the grace begins then.
+        // The server notices the end of a connection after a moment. The grace period starts then.
         server.clock.advance(5_000);
         settle(&alice).await;
         if let Some(gone) = alice.drain("presence:offline").first() {
@@ -55,7 +55,7 @@ async fn coming_is_told_once_and_going_after_the_grace() {
 }
 
 #[tokio::test]
-async fn a_reload_is_not_noticed() {
+async fn a_page_reload_causes_no_presence_events() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -70,7 +70,7 @@ async fn a_reload_is_not_noticed() {
 }
 
 #[tokio::test]
-async fn a_member_who_comes_back_is_online_before_they_join_again() {
+async fn a_reconnected_member_is_online_before_joining_again() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     server.joined("bob", "lobby").await.abort().await;
@@ -89,7 +89,7 @@ async fn a_member_who_comes_back_is_online_before_they_join_again() {
 }
 
 #[tokio::test]
-async fn the_list_of_a_room_comes_as_answer_and_as_event() {
+async fn online_users_come_as_ack_and_as_event() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let _bob = server.joined("bob", "lobby").await;
@@ -112,7 +112,7 @@ async fn the_list_of_a_room_comes_as_answer_and_as_event() {
 }
 
 #[tokio::test]
-async fn subscribers_are_told_without_sharing_a_room() {
+async fn presence_subscribers_get_changes() {
     let server = Server::start().await;
     let alice = server.connect("alice").await;
     let subscribe = json!({ "users": ["bob", "nobody"] });
@@ -135,7 +135,7 @@ async fn subscribers_are_told_without_sharing_a_room() {
 }
 
 #[tokio::test]
-async fn large_rooms_do_not_announce_each_one() {
+async fn large_rooms_announce_no_single_user() {
     let server = Server::with(|config| config.announce_max = 2).await;
     let alice = server.joined("alice", "lobby").await;
     let _bob = server.joined("bob", "lobby").await;
@@ -152,13 +152,13 @@ async fn set(client: &SioClient, status: &str, text: Option<&str>) {
     assert_eq!(ok(client.call("presence:set_status", &ask).await), json!({}));
 }
 
-/// Where a user stands, as the asker sees it.
+/// A user's state, as this client gets it.
 async fn seen_by(asker: &SioClient, user: &str) -> Value {
     let ask = json!({ "users": [user] });
     ok(asker.call("presence:subscribe", &ask).await)["users"][0].take()
 }
 
-/// Waits until one user less is online.
+/// Waits until one user fewer is online.
 async fn gone(server: &Server, asker: &SioClient) {
     let before = server.chat.stats().users;
     while server.chat.stats().users == before {
@@ -169,7 +169,7 @@ async fn gone(server: &Server, asker: &SioClient) {
 }
 
 #[tokio::test]
-async fn a_status_is_told_to_neighbours_subscribers_and_other_devices() {
+async fn a_status_reaches_shared_rooms_subscribers_and_own_devices() {
     let server = Server::start().await;
     let bob = server.joined("bob", "lobby").await;
     let phone = server.connect("bob").await;
@@ -187,7 +187,7 @@ async fn a_status_is_told_to_neighbours_subscribers_and_other_devices() {
     let list = ok(alice.call("chat:get_online_users", &json!("lobby")).await);
     assert_eq!(list["users"][0]["text"], "Lunch");
     assert_eq!(list["users"][0]["status"], "away");
-    // The same again is no news; without a text, or with an empty one, there is none.
+    // An unchanged status causes no event. A missing and an empty text both mean none.
     set(&phone, "away", Some("Lunch")).await;
     set(&phone, "busy", Some("")).await;
     let news = json!({ "userId": "bob", "status": "busy", "text": null });
@@ -202,7 +202,7 @@ async fn a_status_is_told_to_neighbours_subscribers_and_other_devices() {
 }
 
 #[tokio::test]
-async fn the_invisible_are_offline_to_everybody_else() {
+async fn invisible_users_are_offline_to_others() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -230,7 +230,7 @@ async fn the_invisible_are_offline_to_everybody_else() {
         users(&ok(bob.call("chat:get_online_users", &json!("lobby")).await)),
         ["alice", "carol"]
     );
-    // Nothing they join or say makes them appear, though what they say is heard.
+    // Joining and sending do not reveal them, though their messages arrive.
     ok(bob.call("chat:join", &json!("den")).await);
     ok(carol.call("chat:join", &json!("den")).await);
     send(&bob, "lobby", "boo").await;
@@ -241,7 +241,7 @@ async fn the_invisible_are_offline_to_everybody_else() {
     settle(&alice).await;
     assert!(
         alice.drain("presence:status").is_empty(),
-        "only own devices hear of it"
+        "only the user's own devices get it"
     );
     for event in alice.drain("presence:online") {
         assert_eq!(event["userId"], "carol");
@@ -254,12 +254,12 @@ async fn the_invisible_are_offline_to_everybody_else() {
     settle(&carol).await;
     assert!(
         carol.drain("presence:online").is_empty(),
-        "once, though they share two rooms"
+        "once, although they share two rooms"
     );
 }
 
 #[tokio::test]
-async fn who_comes_and_goes_invisible_leaves_no_trace() {
+async fn an_invisible_connection_causes_no_presence_events() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -285,7 +285,7 @@ async fn who_comes_and_goes_invisible_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn a_status_is_there_again_when_its_user_is() {
+async fn a_status_survives_disconnects() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -309,12 +309,12 @@ async fn a_status_is_there_again_when_its_user_is() {
     settle(&tablet).await;
     assert!(
         tablet.drain("presence:status").is_empty(),
-        "simply online is not worth telling"
+        "plain online carries no status"
     );
 }
 
 #[tokio::test]
-async fn what_a_status_may_be() {
+async fn statuses_are_validated() {
     let server = Server::with(|config| config.limits.status_text_chars = 3).await;
     let bob = server.connect("bob").await;
     for wrong in [
@@ -333,7 +333,7 @@ async fn what_a_status_may_be() {
 }
 
 #[tokio::test]
-async fn the_invisible_type_and_are_told_what_is_unread() {
+async fn invisible_users_get_unread_updates_and_may_type() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;

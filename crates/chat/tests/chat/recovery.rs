@@ -1,4 +1,4 @@
-//! Coming back: a lost connection is taken up again whole, or not at all.
+//! Connection state recovery: complete, or not at all.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{SECRET, START, Server, claims, ok, send, seqs, settle};
 
-/// What a client shows when it comes back.
+/// The private id and offset that a reconnecting client presents.
 fn auth(claims: &Value, claim: &Value) -> Value {
     let mut auth = json!({ "token": token::with_claims(SECRET, claims) });
     if let (Value::Object(auth), Value::Object(claim)) = (&mut auth, claim.clone()) {
@@ -17,7 +17,7 @@ fn auth(claims: &Value, claim: &Value) -> Value {
     auth
 }
 
-/// Comes back with a token of `user`; with whether the session was recovered.
+/// Reconnects with a token of `user`. Returns whether the session was recovered.
 pub(crate) async fn come_back(server: &Server, user: &str, claim: &Value) -> (SioClient, bool) {
     come_back_with(server, &claims(user), claim).await
 }
@@ -30,16 +30,12 @@ async fn come_back_with(server: &Server, claims: &Value, claim: &Value) -> (SioC
     (client, recovered)
 }
 
-/// Cuts the connection and waits until the server has noted it.
+/// Cuts the connection and waits until the server has recorded it.
 pub(crate) async fn lose(server: &Server, client: SioClient) -> (Value, String) {
     let before = server.chat.stats().connections;
     client.cut().await;
     let (claim, id) = (client.claim(), client.id().to_owned());
-    assert_ne!(
-        claim,
-        Value::Null,
-        "a client that has seen its session can come back"
-    );
+    assert_ne!(claim, Value::Null, "a client with a session event can recover");
     while server.chat.stats().connections >= before {
         tokio::task::yield_now().await;
     }
@@ -61,7 +57,7 @@ fn at(room: &str, seqs: impl IntoIterator<Item = u64>) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn what_was_missed_comes_once_and_in_order_over_all_rooms() {
+async fn missed_events_come_once_and_in_order_across_rooms() {
     let server = Server::start().await;
     let alice = server.joined("alice", "a").await;
     ok(alice.call("chat:join", &json!("b")).await);
@@ -75,7 +71,7 @@ async fn what_was_missed_comes_once_and_in_order_over_all_rooms() {
     }
     let (bob, recovered) = come_back(&server, "bob", &claim).await;
     assert!(recovered);
-    assert_eq!(bob.id(), id, "the public id is kept");
+    assert_eq!(bob.id(), id, "the session keeps its public id");
     send(&alice, "b", "live").await;
     let live = bob.find_event(roomful_testkit::PATIENCE, "chat:receive_message", |m| {
         m["text"] == "live"
@@ -83,7 +79,7 @@ async fn what_was_missed_comes_once_and_in_order_over_all_rooms() {
     assert_eq!(live.await.unwrap()["seq"], 4);
     let expected = [("a", 2), ("b", 1), ("a", 3), ("b", 2), ("a", 4), ("b", 3)];
     assert_eq!(messages(&bob), expected.map(|(room, seq)| (room.to_owned(), seq)));
-    // And it works again, from where it is now.
+    // A second recovery works from the new offset.
     let (claim, _) = lose(&server, bob).await;
     send(&alice, "a", "missed again").await;
     let (bob, recovered) = come_back(&server, "bob", &claim).await;
@@ -93,7 +89,7 @@ async fn what_was_missed_comes_once_and_in_order_over_all_rooms() {
 }
 
 #[tokio::test]
-async fn edits_deletions_and_reactions_are_missed_too_but_nothing_ephemeral() {
+async fn recovery_replays_mutations_but_nothing_ephemeral() {
     let server = Server::start().await;
     let alice = server.joined("alice", "a").await;
     let bob = server.joined("bob", "a").await;
@@ -119,7 +115,7 @@ async fn edits_deletions_and_reactions_are_missed_too_but_nothing_ephemeral() {
     assert_eq!(bob.drain("chat:message_edited")[0]["text"], "uno");
     assert_eq!(bob.drain("chat:reaction")[0]["emoji"], "+1");
     assert!(bob.drain("chat:message_read").is_empty());
-    // How things stand now is told again.
+    // The current state comes again.
     assert_eq!(
         bob.drain("chat:typing_start"),
         [json!({ "room": "a", "userId": "alice" })]
@@ -129,14 +125,14 @@ async fn edits_deletions_and_reactions_are_missed_too_but_nothing_ephemeral() {
 }
 
 #[tokio::test]
-async fn who_has_seen_nothing_yet_can_come_back_too() {
+async fn a_client_without_any_event_can_recover() {
     let server = Server::start().await;
     let bob = server.connect("bob").await;
     let (claim, id) = lose(&server, bob).await;
     let (bob, recovered) = come_back(&server, "bob", &claim).await;
     assert!(recovered);
     assert_eq!(bob.id(), id);
-    // Joined without an event since: what follows the answer is missed, what is in it is not.
+    // No event since the join: entries after the ack are missed ones, those in it are not.
     let alice = server.joined("alice", "a").await;
     send(&alice, "a", "in the answer").await;
     let joined = ok(bob.call("chat:join", &json!("a")).await);
@@ -150,7 +146,7 @@ async fn who_has_seen_nothing_yet_can_come_back_too() {
 }
 
 #[tokio::test]
-async fn nobody_else_gets_a_session() {
+async fn a_session_recovers_only_for_its_own_user() {
     let server = Server::start().await;
     let alice = server.joined("alice", "a").await;
     let bob = server.joined("bob", "a").await;
@@ -161,11 +157,11 @@ async fn nobody_else_gets_a_session() {
     assert_ne!(eve.id(), id);
     settle(&eve).await;
     assert!(messages(&eve).is_empty());
-    // Nor does bob himself with a token that does not allow the room, or none that is good.
+    // Nor does bob himself with a token that is invalid or does not allow the room.
     let expired = json!({ "sub": "bob", "exp": START / 1000 - 1 });
     assert!(server.try_connect(&auth(&expired, &claim)).await.is_err());
     let (bob, recovered) = come_back(&server, "bob", &claim).await;
-    assert!(recovered, "what others tried takes nothing from him");
+    assert!(recovered, "others' attempts leave his session intact");
     let (claim, _) = lose(&server, bob).await;
     let narrow = json!({ "sub": "bob", "exp": START / 1000 + 60, "rooms": ["b"] });
     let (bob, recovered) = come_back_with(&server, &narrow, &claim).await;
@@ -173,11 +169,11 @@ async fn nobody_else_gets_a_session() {
     settle(&bob).await;
     assert!(messages(&bob).is_empty());
     let (_, recovered) = come_back(&server, "bob", &claim).await;
-    assert!(!recovered, "what could not be given back is over");
+    assert!(!recovered, "a failed recovery ends the session");
 }
 
 #[tokio::test]
-async fn the_private_id_is_shown_to_its_own_client_only() {
+async fn the_private_id_reaches_only_its_own_client() {
     let server = Server::start().await;
     let alice = server.joined("alice", "a").await;
     let bob = server.joined("bob", "a").await;
@@ -214,7 +210,7 @@ async fn the_private_id_is_shown_to_its_own_client_only() {
 }
 
 #[tokio::test]
-async fn a_connection_that_does_not_know_of_its_death_gives_way() {
+async fn recovery_closes_a_half_open_connection() {
     let server = Server::start().await;
     let alice = server.joined("alice", "a").await;
     let half_open = server.joined("bob", "a").await;
@@ -231,32 +227,32 @@ async fn a_connection_that_does_not_know_of_its_death_gives_way() {
     .await
     .unwrap();
     assert_eq!(messages(&bob), at("a", [1]));
-    // Its token's end still ends the new one.
+    // The expiry of its token still closes the new connection.
     server.clock.advance(3_600_000 + 5_001);
     assert_eq!(bob.next_event("error").await.unwrap()["code"], "token_expired");
 }
 
 #[tokio::test]
-async fn a_session_ends_with_its_window_or_by_either_side() {
+async fn a_session_ends_with_the_window_or_a_deliberate_close() {
     let server = Server::start().await;
     let bob = server.joined("bob", "a").await;
     let (claim, _) = lose(&server, bob).await;
     server.clock.advance(120_001);
     let (bob, recovered) = come_back(&server, "bob", &claim).await;
-    assert!(!recovered, "too late");
+    assert!(!recovered, "the window has passed");
     let claim = bob.claim();
     bob.close().await.unwrap();
     let (bob, recovered) = come_back(&server, "bob", &claim).await;
-    assert!(!recovered, "the client had left");
+    assert!(!recovered, "the client closed on purpose");
     let claim = bob.claim();
     server.chat.disconnect_user("bob").await.unwrap();
     bob.wait_end(roomful_testkit::PATIENCE).await.unwrap();
     let (_, recovered) = come_back(&server, "bob", &claim).await;
-    assert!(!recovered, "the server had ended it");
+    assert!(!recovered, "the server closed on purpose");
 }
 
 #[tokio::test]
-async fn who_is_sent_away_while_away_has_no_session_to_come_back_to() {
+async fn disconnect_user_ends_recoverable_sessions() {
     let server = Server::start().await;
     let bob = server.joined("bob", "a").await;
     let (claim, _) = lose(&server, bob).await;
@@ -266,7 +262,7 @@ async fn who_is_sent_away_while_away_has_no_session_to_come_back_to() {
 }
 
 #[tokio::test]
-async fn a_room_that_was_deleted_before_ones_eyes_is_missed_by_no_session() {
+async fn a_deleted_room_does_not_prevent_recovery() {
     let server = Server::start().await;
     let alice = server.joined("alice", "b").await;
     let bob = server.joined("bob", "a").await;
@@ -282,12 +278,12 @@ async fn a_room_that_was_deleted_before_ones_eyes_is_missed_by_no_session() {
 }
 
 #[tokio::test]
-async fn a_room_left_meanwhile_is_not_given_back() {
+async fn a_room_left_meanwhile_is_not_recovered() {
     let server = Server::start().await;
     let alice = server.joined("alice", "a").await;
     let phone = server.joined("bob", "a").await;
     ok(phone.call("chat:join", &json!("b")).await);
-    // Left while connected, on another device: the phone's session knows.
+    // Left on another device while connected: the phone's session knows it.
     let tablet = server.connect("bob").await;
     ok(tablet.call("chat:leave", &json!("a")).await);
     let (claim, _) = lose(&server, phone).await;
@@ -296,7 +292,7 @@ async fn a_room_left_meanwhile_is_not_given_back() {
     assert!(recovered);
     settle(&phone).await;
     assert!(messages(&phone).is_empty());
-    // Left while the phone is away: what it should have cannot be told.
+    // Left while the phone is offline: the server cannot tell what the phone should have got.
     let (claim, _) = lose(&server, phone).await;
     ok(tablet.call("chat:leave", &json!("b")).await);
     let (_, recovered) = come_back(&server, "bob", &claim).await;
@@ -304,7 +300,7 @@ async fn a_room_left_meanwhile_is_not_given_back() {
 }
 
 #[tokio::test]
-async fn an_offset_that_is_none_of_ours_is_not_believed() {
+async fn foreign_offsets_are_refused() {
     let server = Server::start().await;
     let bob = server.joined("bob", "a").await;
     let (claim, _) = lose(&server, bob).await;
@@ -322,11 +318,11 @@ async fn an_offset_that_is_none_of_ours_is_not_believed() {
         assert!(!recovered, "{pid:?}");
     }
     let (_, recovered) = come_back(&server, "bob", &claim).await;
-    assert!(recovered, "guesses take nothing away");
+    assert!(recovered, "wrong offsets leave the session intact");
 }
 
 #[tokio::test]
-async fn who_missed_more_than_is_given_or_kept_starts_anew() {
+async fn missing_more_than_the_limit_or_retention_starts_a_new_session() {
     let server = Server::with(|config| config.recovery.max_events = 3).await;
     let alice = server.joined("alice", "a").await;
     let bob = server.joined("bob", "a").await;
@@ -358,11 +354,11 @@ async fn who_missed_more_than_is_given_or_kept_starts_anew() {
         send(&alice, "a", &n.to_string()).await;
     }
     let (_, recovered) = come_back(&server, "bob", &claim).await;
-    assert!(!recovered, "one of three is gone");
+    assert!(!recovered, "retention removed one of three");
 }
 
 #[tokio::test]
-async fn a_session_outlives_the_process() {
+async fn a_session_survives_a_restart() {
     let data = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", data.path().join("chat.db").display());
     let store = roomful_store::open(&url, Options::default()).unwrap();
@@ -374,7 +370,7 @@ async fn a_session_outlives_the_process() {
     bob.next_event("chat:receive_message").await.unwrap();
     let claim = bob.claim();
     send(&alice, "a", "missed").await;
-    // No farewell: the store goes as it is.
+    // No clean shutdown: the store goes as it is.
     store.close().await;
     drop((alice, bob, server));
 
@@ -387,13 +383,13 @@ async fn a_session_outlives_the_process() {
 }
 
 #[tokio::test]
-async fn who_comes_back_after_a_restore_is_told_to_reset() {
+async fn after_a_restored_backup_clients_reset() {
     let data = tempfile::tempdir().unwrap();
     let (database, backup) = (data.path().join("chat.db"), data.path().join("backup.db"));
     let url = format!("sqlite:{}", database.display());
     let open = || roomful_store::open(&url, Options::default()).unwrap();
-    let elsewhere = || tempfile::tempdir().unwrap();
-    let server = Server::on(open(), elsewhere(), |_| ()).await;
+    let folder = || tempfile::tempdir().unwrap();
+    let server = Server::on(open(), folder(), |_| ()).await;
     let alice = server.joined("alice", "a").await;
     for _ in 0..3 {
         send(&alice, "a", "before the backup").await;
@@ -402,7 +398,7 @@ async fn who_comes_back_after_a_restore_is_told_to_reset() {
     drop((alice, server));
     std::fs::copy(&database, &backup).unwrap();
 
-    let server = Server::on(open(), elsewhere(), |_| ()).await;
+    let server = Server::on(open(), folder(), |_| ()).await;
     let alice = server.joined("alice", "a").await;
     let bob = server.joined("bob", "a").await;
     for _ in 0..3 {
@@ -436,7 +432,7 @@ async fn who_comes_back_after_a_restore_is_told_to_reset() {
 }
 
 #[tokio::test]
-async fn without_a_window_there_is_no_recovery_and_no_offset() {
+async fn recovery_can_be_turned_off() {
     let server = Server::with(|config| config.recovery.window_ms = 0).await;
     let bob = server.joined("bob", "a").await;
     assert_eq!(bob.welcome()["pid"], Value::Null);
@@ -448,7 +444,7 @@ async fn without_a_window_there_is_no_recovery_and_no_offset() {
 }
 
 #[tokio::test]
-async fn only_what_lasts_carries_an_offset() {
+async fn only_durable_events_carry_offsets() {
     let server = Server::start().await;
     let alice = server.joined("alice", "a").await;
     let bob = server.joined("bob", "a").await;
@@ -471,12 +467,21 @@ async fn only_what_lasts_carries_an_offset() {
 }
 
 #[tokio::test]
-async fn who_wants_no_recovery_gets_one_argument_an_event() {
+async fn clients_without_recovery_get_no_offsets() {
     let server = Server::start().await;
     let alice = server.joined("alice", "a").await;
+    // Some clients can send only strings in `auth`.
+    for (recovery, recovers) in [
+        (json!("true"), true),
+        (json!("false"), false),
+        (json!(false), false),
+    ] {
+        let auth = auth(&claims("carol"), &json!({ "recovery": recovery }));
+        let carol = server.try_connect(&auth).await.unwrap();
+        assert_eq!(carol.welcome()["pid"].is_string(), recovers, "{recovery}");
+    }
     let auth = auth(&claims("bob"), &json!({ "recovery": false }));
     let bob = server.try_connect(&auth).await.unwrap();
-    assert_eq!(bob.welcome()["pid"], Value::Null);
     ok(bob.call("chat:join", &json!("a")).await);
     send(&alice, "a", "hello").await;
     for name in ["session", "chat:receive_message"] {
@@ -487,13 +492,13 @@ async fn who_wants_no_recovery_gets_one_argument_an_event() {
         assert_eq!(event.args.len(), 1, "{name}");
     }
     settle(&alice).await;
-    assert_ne!(alice.claim(), Value::Null, "others get theirs");
+    assert_ne!(alice.claim(), Value::Null, "other clients get a private id");
 }
 
-/// Many clients in many rooms lose their connections at any moment, amid sends: each sees every room dense, and all in
-/// one order, over all of its lives.
+/// Many clients in many rooms lose their connections at random moments during sends. Each must see every room
+/// dense, and all rooms in one order, across its connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cut_at_any_moment_nobody_misses_or_repeats() {
+async fn cuts_at_random_moments_lose_and_repeat_nothing() {
     const ROOMS: [&str; 3] = ["a", "b", "c"];
     let server = Arc::new(Server::with(|config| config.rates.enabled = false).await);
     let mut senders = Vec::new();

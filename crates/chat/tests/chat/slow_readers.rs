@@ -1,4 +1,4 @@
-//! Who stops reading, and comes back.
+//! Slow consumers: disconnect and recovery.
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use roomful_testkit::{
@@ -13,12 +13,12 @@ use crate::fixture::{SECRET, Server, claims, ok, send, seqs};
 
 const RECEIVE: &str = "chat:receive_message";
 
-/// A member of the hall that reads only when it is told to.
+/// A member of the room that reads only on request.
 struct Reader {
     session: Session,
-    /// The messages that it has read.
+    /// The messages read so far.
     read: Vec<u64>,
-    /// The ephemeral events that it has read.
+    /// The ephemeral events read so far.
     ephemeral: Vec<String>,
 }
 
@@ -41,9 +41,9 @@ impl Reader {
         reader
     }
 
-    /// Reads one packet; nothing at the end.
+    /// Reads one packet; `None` at the end.
     async fn next(&mut self) -> Option<Kind> {
-        let next = self.session.next_within(PATIENCE, "what was sent").await.unwrap();
+        let next = self.session.next_within(PATIENCE, "a message").await.unwrap();
         let Incoming::Packet(packet) = next else {
             return None;
         };
@@ -58,7 +58,7 @@ impl Reader {
     }
 }
 
-/// A counter since the last look.
+/// A counter's increase since the last call.
 fn count(figures: &Snapshotter, name: &str, cause: &str) -> u64 {
     let has_cause = |key: &metrics::Key| key.labels().any(|label| label.value() == cause);
     let all = figures.snapshot().into_vec();
@@ -83,7 +83,7 @@ async fn on_record() -> (Snapshotter, Server) {
     (recorder.snapshotter(), server)
 }
 
-/// Says something long, and has `other` hear it.
+/// Sends a long message and waits until `other` has received it.
 async fn say(alice: &SioClient, other: &SioClient, text: &str) -> u64 {
     let sent = send(alice, "hall", text).await["seq"].as_u64().unwrap();
     assert_eq!(other.next_event(RECEIVE).await.unwrap()["seq"], sent);
@@ -91,7 +91,7 @@ async fn say(alice: &SioClient, other: &SioClient, text: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn who_stops_reading_is_sent_away_and_misses_nothing_once_back() {
+async fn a_slow_consumer_is_disconnected_and_recovers_everything() {
     let (figures, server) = on_record().await;
     let (alice, healthy) = (
         server.joined("alice", "hall").await,
@@ -106,7 +106,7 @@ async fn who_stops_reading_is_sent_away_and_misses_nothing_once_back() {
     while gone < stopped.len() as u64 {
         head = say(&alice, &healthy, &text).await;
         gone += count(&figures, "roomful_closed_total", "slow_consumer");
-        assert!(head < 5_000, "the stopped readers are never sent away");
+        assert!(head < 5_000, "the server never disconnects the stopped readers");
     }
     for (user, mut reader) in stopped {
         while reader.next().await.is_some() {}
@@ -126,7 +126,7 @@ async fn who_stops_reading_is_sent_away_and_misses_nothing_once_back() {
 }
 
 #[tokio::test]
-async fn what_is_ephemeral_collapses_to_its_newest_state_for_who_is_busy() {
+async fn ephemeral_events_collapse_to_the_latest_for_a_slow_reader() {
     const CHANGES: u64 = 40;
     let (figures, server) = on_record().await;
     let (alice, healthy) = (
@@ -144,7 +144,7 @@ async fn what_is_ephemeral_collapses_to_its_newest_state_for_who_is_busy() {
         ok(alice.call(event, &json!("hall")).await);
         healthy.next_event(event).await.unwrap();
     };
-    // Until the kernels take no more: then each change finds an earlier one waiting.
+    // Fill the kernel's buffers. From then on each change finds an older one queued.
     let (mut changes, mut superseded, mut collapsed, mut head) = (0, 0, false, 0);
     while !collapsed {
         head = say(&alice, &healthy, &text).await;
@@ -154,24 +154,24 @@ async fn what_is_ephemeral_collapses_to_its_newest_state_for_who_is_busy() {
         let now = count(&figures, "roomful_outbox_dropped_total", "superseded");
         (changes, superseded) = (changes + CHANGES, superseded + now);
         collapsed = now >= CHANGES - 1;
-        assert!(head < 1_000, "nothing ever waits");
+        assert!(head < 1_000, "nothing ever queues");
     }
     change(true).await;
     (changes, superseded) = (changes + 1, superseded + 1);
     assert_eq!(count(&figures, "roomful_outbox_dropped_total", "superseded"), 1);
     let last = say(&alice, &healthy, "the end").await;
     while slow.read.last() != Some(&last) {
-        assert!(slow.next().await.is_some(), "was sent away");
+        assert!(slow.next().await.is_some(), "the slow reader is still connected");
     }
     assert_eq!(slow.read, (1..=head + 1).collect::<Vec<_>>());
     assert_eq!(slow.ephemeral.len() as u64, changes - superseded);
-    // Who says something types no more.
+    // Sending ends typing.
     assert_eq!(slow.ephemeral.last().unwrap(), "chat:typing_stop");
 }
 
-/// One thread for all: what a batch delivers can only be written when the batch lets others have a turn.
+/// One runtime thread: queued deliveries are written only when the batch yields.
 #[tokio::test]
-async fn who_reads_all_the_time_is_no_slow_reader_however_much_is_said_at_once() {
+async fn a_steady_reader_survives_any_burst() {
     const SENDERS: u64 = 4;
     const EACH: u64 = 60;
     let (figures, server) = on_record().await;
@@ -180,7 +180,7 @@ async fn who_reads_all_the_time_is_no_slow_reader_however_much_is_said_at_once()
     for number in 0..SENDERS {
         senders.push(server.joined(&format!("sender{number}"), "hall").await);
     }
-    // Over ten times what may wait for one client.
+    // More than ten times the outgoing buffer of one client.
     let long = json!({ "room": "hall", "text": "x".repeat(12 * 1024) });
     for _ in 0..EACH {
         for sender in &senders {

@@ -1,4 +1,4 @@
-//! Sessions are given back by turns.
+//! The limit of concurrent recoveries.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -12,7 +12,7 @@ use crate::{
     recovery::{come_back, lose},
 };
 
-/// What the figures have come to. A look at a recorder sets it back.
+/// The values of the recorded metrics. Reading a recorder resets it.
 struct Figures {
     recorder: Snapshotter,
     waiting: f64,
@@ -30,7 +30,7 @@ impl Figures {
         }
     }
 
-    /// Looks until it is so: no event tells of a figure.
+    /// Polls until the condition holds: no event announces a metric.
     async fn until(&mut self, so: impl Fn(&Self) -> bool) {
         let looking = async {
             while !so(self) {
@@ -43,7 +43,7 @@ impl Figures {
 }
 
 #[tokio::test]
-async fn who_gives_up_while_waiting_for_a_turn_has_not_spent_the_session() {
+async fn giving_up_while_waiting_for_recovery_keeps_the_session() {
     let recorder = DebuggingRecorder::new();
     let recording = metrics::set_default_local_recorder(&recorder);
     let (store, data) = Flaky::open();
@@ -81,7 +81,7 @@ async fn who_gives_up_while_waiting_for_a_turn_has_not_spent_the_session() {
 
     assert!(alice.await.unwrap());
     assert!(back("bob", &bobs).await.unwrap());
-    // Twice for each who got one; and never for a connection that was gone.
+    // Two reads for each recovered client, and none for a closed connection.
     assert!(is_asked(4)(&figures));
     figures.look();
     assert!(figures.waiting.abs() < 0.5, "{} still wait", figures.waiting);

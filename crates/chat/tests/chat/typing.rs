@@ -1,4 +1,4 @@
-//! Typing as the others in the room see it.
+//! Typing as other members see it.
 
 use roomful_testkit::SioClient;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::fixture::{Server, failed, ok, send, settle};
 
 #[tokio::test]
-async fn typing_is_passed_on_now_and_then_and_ends_by_itself() {
+async fn typing_is_debounced_and_expires() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
@@ -25,12 +25,12 @@ async fn typing_is_passed_on_now_and_then_and_ends_by_itself() {
     settle(&alice).await;
     assert!(
         alice.drain("chat:typing_start").is_empty(),
-        "nobody is told about themselves"
+        "typists get no event about themselves"
     );
 }
 
 #[tokio::test]
-async fn saying_so_sending_leaving_and_going_end_it() {
+async fn typing_ends_by_stop_send_leave_and_disconnect() {
     let server = Server::with(|config| config.typing.pass_every_ms = 0).await;
     let bob = server.joined("bob", "lobby").await;
     let stopped = async || bob.next_event("chat:typing_stop").await.unwrap()["userId"].clone();

@@ -1,8 +1,8 @@
-//! What is unread, over real sockets: several devices of several users say, edit, delete and read at the same time, and
-//! whenever all is quiet every answer and every event agrees with a naive count.
+//! Unread counts over real sockets: several devices of several users send, edit, delete and read at the same
+//! time. Whenever they pause, all acks and events must agree with a naive count.
 //!
-//! What each device does comes from a seed; how they interleave does not. A failure tells its seed: run it again, a few
-//! times, with `UNREAD_SEED=…`.
+//! A seed determines what each device does, but not how they interleave. A failure prints its seed: run it
+//! again a few times with `UNREAD_SEED=…`.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,16 +20,16 @@ use crate::fixture::{Server, ok, send, settle};
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
 const ROOMS: [&str; 2] = ["den", "hall"];
-/// A room in which only the clerk speaks: when its count has come to a device, all counts of before have.
+/// A room in which only the clerk sends: once its count reaches a device, so have all earlier counts.
 const MARKER: &str = "marker";
 const ROUNDS: u64 = 30;
-/// What each device does in a round.
+/// The number of actions of each device in a round.
 const STEPS: usize = 6;
 
-/// A count of what is unread: messages, and those of them that mention the user.
+/// Unread messages, and those among them that mention the user.
 type Counts = (u64, u64);
 
-/// What a room should hold, by its acks.
+/// The expected content of a room, by its acks.
 #[derive(Default)]
 struct Log {
     said: BTreeMap<u64, Said>,
@@ -61,13 +61,13 @@ impl Log {
 
 type Model = Mutex<HashMap<&'static str, Log>>;
 
-/// A socket of a user. The first of each is in all rooms, the second in one, the third in none.
+/// A socket of a user. Each user's first socket is in all rooms, the second in one, the third in none.
 struct Device {
     user: &'static str,
     client: SioClient,
     rooms: Vec<&'static str>,
     dice: Mutex<StdRng>,
-    /// What it was last told of rooms that it is not in.
+    /// The last counts it got for rooms that it has not joined.
     told: Mutex<HashMap<String, Counts>>,
 }
 
@@ -109,8 +109,8 @@ impl World {
         }
     }
 
-    /// One thing that somebody may do, from any device, in any room that its user is a member of; while `reading`, no
-    /// message comes any more that would have all be told anew.
+    /// One action of a random user, device and room. While `reading`, nobody sends a message, since that
+    /// would refresh all counts.
     async fn step(&self, device: &Device, reading: bool) {
         let (what, which, room, mentioned, pause) = {
             let mut dice = device.dice.lock();
@@ -129,7 +129,7 @@ impl World {
             9..12 => self.change(device, room, which, "chat:delete_message").await,
             12..18 => self.read(device, room, which).await,
             18 => self.change(device, room, which, "chat:react").await,
-            // Counts go out while others are made.
+            // Counts go out while others change them.
             _ => self.server.clock.advance(pause),
         }
     }
@@ -151,7 +151,7 @@ impl World {
         self.model.lock().get_mut(room).unwrap().said.insert(seq, said);
     }
 
-    /// Edits or deletes a message of one's own, or reacts to one; another device may have deleted it.
+    /// Edits or deletes an own message, or reacts to one, which another device may have deleted.
     async fn change(&self, device: &Device, room: &'static str, which: u64, event: &str) {
         let seq = {
             let model = self.model.lock();
@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    /// Reads up to anywhere, at times beyond the end; the mark stays within the log.
+    /// Reads up to a random seq, sometimes beyond the end. The mark stays within the log.
     async fn read(&self, device: &Device, room: &'static str, which: u64) {
         let (newest, mark) = {
             let model = self.model.lock();
@@ -198,7 +198,7 @@ impl World {
         *mark = now.max(*mark);
     }
 
-    /// All is quiet: everybody who asks is answered, and everybody was told, what the model says.
+    /// After all actions, every ack and every update must match the model.
     async fn check(&self, round: u64) {
         self.server.clock.advance(1);
         send(&self.clerk, MARKER, "now").await;
@@ -216,7 +216,7 @@ impl World {
         }
     }
 
-    /// Waits until the device was told of the clerk's message of this round, and of all before it.
+    /// Waits until the device got the clerk's message of this round, and so all earlier updates.
     async fn hear(&self, device: &Device, round: u64) {
         let heard = async {
             loop {
@@ -307,7 +307,7 @@ async fn run(seed: u64) {
     for round in 1..=ROUNDS {
         let rounds = world.devices.iter().map(|device| async {
             for step in 0..STEPS {
-                // Some rounds are mixed, some end with reads, in some there is nothing else.
+                // Some rounds are mixed, some end with reads, some contain only reads.
                 let reading = match round % 3 {
                     0 => true,
                     1 => step >= STEPS / 2,
@@ -322,7 +322,7 @@ async fn run(seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn counts_agree_everywhere_whenever_all_is_quiet() {
+async fn unread_counts_match_a_naive_count_after_every_round() {
     let given = std::env::var("UNREAD_SEED").ok();
     let seed = given.map_or_else(rand::random, |seed| seed.parse().unwrap());
     let ran = tokio::spawn(run(seed)).await;

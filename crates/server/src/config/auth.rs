@@ -20,6 +20,7 @@ pub(crate) struct Auth {
     pub(crate) secret: Secret,
     pub(crate) leeway: Span,
     pub(crate) clock_skew: Span,
+    pub(crate) max_token_lifetime: Span,
     pub(crate) revocations_kept: Span,
     pub(crate) keys: Vec<AuthKey>,
 }
@@ -55,6 +56,11 @@ impl Auth {
             "auth.clock_skew",
             self.clock_skew,
             Span(Duration::ZERO)..=Span(Duration::from_mins(10)),
+        )?;
+        within(
+            "auth.max_token_lifetime",
+            self.max_token_lifetime,
+            Span(Duration::from_secs(1))..=Span(Duration::from_hours(24 * 365 * 100)),
         )?;
         within(
             "auth.revocations_kept",

@@ -18,11 +18,16 @@ const fn seconds(seconds: u64) -> Span {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rooms {
     pub(crate) create_on_join: bool,
+    pub(crate) reserved: Vec<String>,
+    pub(crate) per_user: u32,
+    pub(crate) newcomers_start_read: bool,
     pub(crate) unread_interval: Span,
 }
 
 impl Rooms {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
+        within("rooms.per_user", self.per_user, 1..=1_000_000)?;
+        within("rooms.reserved", self.reserved.len(), 0..=1_000)?;
         within(
             "rooms.unread_interval",
             self.unread_interval,
@@ -116,8 +121,16 @@ pub(crate) struct Presence {
     pub(crate) announce_up_to: usize,
     pub(crate) subscriptions: usize,
     pub(crate) users_per_subscribe: usize,
-    pub(crate) rooms: u32,
     pub(crate) status_text: usize,
+    pub(crate) visible_to: VisibleTo,
+}
+
+/// Who sees the presence of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum VisibleTo {
+    SharedRooms,
+    Everyone,
 }
 
 impl Presence {
@@ -130,7 +143,6 @@ impl Presence {
             1..=10_000,
         )?;
         within("presence.status_text", self.status_text, 0..=1_000)?;
-        within("presence.rooms", self.rooms, 0..=100_000)?;
         within("presence.subscriptions", self.subscriptions, 0..=100_000)
     }
 }

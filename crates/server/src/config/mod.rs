@@ -24,7 +24,7 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     auth::{Algorithm, Auth, AuthKey, MIN_SECRET_BYTES},
-    chat::{History, Notifications, Presence, Recovery, Rooms, Typing},
+    chat::{History, Notifications, Presence, Recovery, Rooms, Typing, VisibleTo},
     cluster::{Bus, Cluster},
     error::{ConfigError, Origin},
     http::{Dev, Http},

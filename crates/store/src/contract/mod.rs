@@ -19,6 +19,7 @@ mod reference;
 pub mod retention;
 pub mod rooms;
 pub mod sessions;
+pub mod shared_rooms;
 
 use std::sync::Arc;
 
@@ -86,6 +87,7 @@ macro_rules! store_contract {
             members::a_delivered_mark_grows_and_is_never_behind,
             members::unread_counts_what_others_said,
             members::rooms_of_a_user_come_latest_first,
+            shared_rooms::users_share_a_room_while_both_are_members,
             members::a_user_keeps_name_and_latest_time,
             members::a_chosen_status_outlives_the_process,
             rooms::a_put_creates_and_then_changes_what_it_names,

@@ -74,6 +74,21 @@ pub(super) async fn all(
     rows.iter().map(|row| member(row, 0)).collect()
 }
 
+/// Those of `others` who share a room with the user, in their order.
+pub(super) async fn sharing_a_room(
+    conn: &Conn,
+    user: &str,
+    others: &[String],
+) -> Result<Vec<String>, Failure> {
+    const SQL: &str = "SELECT o.id FROM unnest($2::text[]) WITH ORDINALITY o (id, place)
+        WHERE EXISTS (SELECT 1 FROM members a JOIN members b ON b.room_id = a.room_id
+            WHERE a.user_id = $1 AND a.active = 1 AND b.user_id = o.id AND b.active = 1)
+        ORDER BY o.place";
+    let others: Vec<_> = others.iter().map(|id| text(id)).collect();
+    let rows = conn.rows(SQL, &[&text(user), &others]).await?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
 pub(super) async fn count(conn: &Conn, room: RoomId) -> Result<u64, Failure> {
     let sql = "SELECT count(*) FROM members WHERE room_id = $1 AND active = 1";
     conn.one(sql, &[&room]).await?.num(0)

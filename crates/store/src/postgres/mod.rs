@@ -335,6 +335,10 @@ impl Store for PostgresStore {
         self.counted(self.gathered.rooms_of_users.ask((user.to_owned(), limit)).await)
     }
 
+    async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError> {
+        self.told(members::sharing_a_room(&self.conn().await?, user, others).await)
+    }
+
     async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError> {
         let page_bytes = self.shared.options.page_bytes;
         self.told(inbox::page(&self.conn().await?, user, limit, after, page_bytes).await)

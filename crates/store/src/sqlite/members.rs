@@ -48,6 +48,24 @@ pub(super) fn all(
     .collect()
 }
 
+/// Those of `others` who share a room with the user.
+pub(super) fn sharing_a_room(
+    conn: &Connection,
+    user: &str,
+    others: Vec<String>,
+) -> rusqlite::Result<Vec<String>> {
+    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM members a JOIN members b ON b.room_id = a.room_id
+        WHERE a.user_id = ?1 AND a.active = 1 AND b.user_id = ?2 AND b.active = 1)";
+    let mut shares = conn.prepare_cached(SQL)?;
+    let mut sharing = Vec::new();
+    for other in others {
+        if shares.query_row(params![user, other], |row| row.get(0))? {
+            sharing.push(other);
+        }
+    }
+    Ok(sharing)
+}
+
 pub(super) fn count(conn: &Connection, room: RoomId) -> rusqlite::Result<u64> {
     conn.prepare_cached("SELECT count(*) FROM members WHERE room_id = ?1 AND active = 1")?
         .query_row([room], |row| Ok(row.get::<_, Seq>(0)?.0))

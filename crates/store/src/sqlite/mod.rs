@@ -245,6 +245,12 @@ impl Store for SqliteStore {
         self.read(move |conn| rooms::of_user(conn, &user, limit)).await
     }
 
+    async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError> {
+        let (user, others) = (user.to_owned(), others.to_vec());
+        self.read(move |conn| members::sharing_a_room(conn, &user, others))
+            .await
+    }
+
     async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError> {
         let (user, page_bytes) = (user.to_owned(), self.page_bytes);
         self.read(move |conn| inbox::page(conn, &user, limit, after, page_bytes))

@@ -61,7 +61,7 @@ pub(crate) struct PresenceServer {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    rooms_of_user: u32,
+    rooms_per_user: u32,
     lifecycle: LifecycleEvents,
     rooms: Arc<RoomManager>,
     connections: Arc<UserConnections>,
@@ -94,7 +94,7 @@ impl PresenceServer {
             store: Arc::clone(store),
             clock: Arc::clone(clock),
             metrics: Arc::clone(metrics),
-            rooms_of_user: config.rooms_of_user,
+            rooms_per_user: config.rooms_per_user,
             lifecycle: LifecycleEvents::start(store, clock),
             rooms: Arc::clone(rooms),
             connections: Arc::clone(connections),
@@ -196,7 +196,7 @@ impl PresenceServer {
             let watchers = self.recipients.watchers_of(user);
             self.announce(user, &tracker, watchers.into_values());
         }
-        match self.store.rooms_of(user, self.rooms_of_user).await {
+        match self.store.rooms_of(user, self.rooms_per_user).await {
             Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id)),
             // Chat works all the same: the user shows as online in the rooms that they join.
             Err(error) => tracing::warn!(%error, "failed to read the rooms of a user"),

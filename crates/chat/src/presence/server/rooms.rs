@@ -66,6 +66,12 @@ impl PresenceServer {
         self.tracker.lock().count_in(room)
     }
 
+    /// How many rooms a user takes part in who is online on this node.
+    pub(crate) fn rooms_of(&self, user: &str) -> Option<usize> {
+        let tracker = self.tracker.lock();
+        tracker.choice(user).map(|_| tracker.rooms_of(user).len())
+    }
+
     pub(crate) fn users_online(&self) -> usize {
         self.tracker.lock().len()
     }

@@ -1,4 +1,4 @@
-//! Over a bus that loses, repeats and reorders, everybody still hears all, once and in order.
+//! A bus that loses, repeats and reorders messages: every client still gets everything once and in order.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -19,7 +19,7 @@ use crate::{
 
 const RECEIVE: &str = "chat:receive_message";
 
-/// Nodes on one store, each with a bad end of the bus.
+/// Nodes on one store, each with a faulty end of the bus.
 struct Nodes {
     servers: Vec<Server>,
     buses: Vec<Arc<FaultyBus>>,
@@ -49,7 +49,7 @@ impl Nodes {
     }
 }
 
-/// What comes next in the room, so many messages: their seqs.
+/// The seqs of the next messages in the room.
 async fn next(client: &SioClient, room: &str, count: usize) -> Vec<u64> {
     let mut seqs = Vec::new();
     while seqs.len() < count {
@@ -62,7 +62,7 @@ async fn next(client: &SioClient, room: &str, count: usize) -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_is_heard_once_and_in_order() {
+async fn a_faulty_bus_loses_repeats_and_reorders_nothing_for_clients() {
     const EACH: usize = 60;
     let faults = Faults {
         drop: 0.3,
@@ -95,7 +95,7 @@ async fn all_is_heard_once_and_in_order() {
                 "seed {seed}: {heard:?}"
             );
         }
-        // Nothing comes a second time: what is said next is what is heard next.
+        // Nothing comes twice: the next message sent is the next one received.
         send(&clients[0], "lobby", "last").await;
         for client in &clients {
             assert_eq!(
@@ -108,9 +108,9 @@ async fn all_is_heard_once_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_rooms_that_lack_something_are_read_together() {
+async fn gaps_of_many_rooms_are_read_together() {
     const ROOMS: usize = 40;
-    // Nobody asks the store by the clock: the gap is what makes the node look.
+    // Nothing polls the store: the gap itself makes the node read.
     let nodes = Nodes::start(2, 1, Faults::default(), Duration::from_hours(1)).await;
     let (alice, bob) = (
         nodes.servers[0].connect("alice").await,

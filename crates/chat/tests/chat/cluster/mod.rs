@@ -23,7 +23,7 @@ use crate::{
     order::Flaky,
 };
 
-/// A node's part in a cluster.
+/// A node's view of the cluster.
 fn member(bus: Arc<dyn Bus>, number: usize, poll: Duration) -> ClusterConfig {
     ClusterConfig {
         bus,
@@ -34,7 +34,7 @@ fn member(bus: Arc<dyn Bus>, number: usize, poll: Duration) -> ClusterConfig {
     }
 }
 
-/// Nodes that share all there is to share.
+/// Everything that the nodes share.
 pub(crate) struct Nodes {
     servers: Vec<Server>,
     pub(crate) clock: ManualClock,
@@ -52,7 +52,7 @@ impl std::ops::Index<usize> for Nodes {
 }
 
 impl Nodes {
-    /// So many nodes. Nothing is read from the store but what the bus has not told.
+    /// This many nodes, which read the store only for entries that the bus missed.
     pub(crate) async fn start(count: usize) -> Self {
         Self::with(count, Duration::from_hours(1), |_| ()).await
     }
@@ -84,7 +84,7 @@ fn seq(message: &Value) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_said_on_one_node_is_heard_on_all_in_one_order() {
+async fn messages_reach_all_nodes_in_one_order() {
     const EACH: u64 = 100;
     let nodes = Nodes::start(3).await;
     let mut clients = Vec::new();
@@ -116,14 +116,14 @@ async fn what_is_said_on_one_node_is_heard_on_all_in_one_order() {
     assert_eq!(heard[0], heard[2]);
 }
 
-/// Two nodes on one store that hear nothing of each other: their buses are of different hubs.
-async fn strangers(poll: Duration) -> (Server, Server, tempfile::TempDir) {
-    let (here, there, _, data) = strangers_on_flaky(poll).await;
+/// Two nodes on one store that do not receive each other's messages: their buses belong to different hubs.
+async fn isolated_nodes(poll: Duration) -> (Server, Server, tempfile::TempDir) {
+    let (here, there, _, data) = isolated_nodes_on_flaky(poll).await;
     (here, there, data)
 }
 
-/// The same, with the store that they are on.
-async fn strangers_on_flaky(poll: Duration) -> (Server, Server, Arc<Flaky>, tempfile::TempDir) {
+/// The same, with their store.
+async fn isolated_nodes_on_flaky(poll: Duration) -> (Server, Server, Arc<Flaky>, tempfile::TempDir) {
     let (store, data) = Flaky::open();
     let clock = ManualClock::at(START);
     let node = |n: usize| {
@@ -135,8 +135,8 @@ async fn strangers_on_flaky(poll: Duration) -> (Server, Server, Arc<Flaky>, temp
 }
 
 #[tokio::test]
-async fn of_what_cannot_be_read_back_no_more_is_passed_over_than_that() {
-    let (here, there, store, _data) = strangers_on_flaky(Duration::from_millis(50)).await;
+async fn only_the_unreadable_entry_is_skipped() {
+    let (here, there, store, _data) = isolated_nodes_on_flaky(Duration::from_millis(50)).await;
     let carol = here.joined("carol", "a").await;
     ok(carol.call("chat:join", &json!("b")).await);
     let (alice, bob) = (there.joined("alice", "a").await, there.joined("bob", "b").await);
@@ -144,27 +144,27 @@ async fn of_what_cannot_be_read_back_no_more_is_passed_over_than_that() {
     let next = store.read_log_head().await.unwrap().position.0 + 1;
     store.unreadable.store(next, Ordering::SeqCst);
     send(&carol, "a", "can't be read").await;
-    send(&carol, "b", "can be read").await;
+    send(&carol, "b", "readable").await;
     here.chat.disconnect_user("dave").await.unwrap();
     let message = bob.next_event("chat:receive_message").await.unwrap();
-    assert_eq!(message["text"], "can be read");
+    assert_eq!(message["text"], "readable");
     is_closed(&dave).await;
-    // Whoever is in the room whose entry it is has to come back.
+    // Clients in the unreadable entry's room must reconnect.
     is_closed(&alice).await;
     send(&carol, "b", "more").await;
     bob.next_event("chat:receive_message").await.unwrap();
 }
 
 #[tokio::test]
-async fn what_the_bus_lost_is_found_in_the_store() {
-    let (here, there, _data) = strangers(Duration::from_millis(50)).await;
+async fn messages_lost_by_the_bus_are_read_from_the_store() {
+    let (here, there, _data) = isolated_nodes(Duration::from_millis(50)).await;
     let (alice, bob) = (
         here.joined("alice", "lobby").await,
         there.joined("bob", "lobby").await,
     );
     for n in 1..=3 {
         assert_eq!(seq(&send(&alice, "lobby", "from here").await), 2 * n - 1);
-        // Bob's message comes after Alice's, which his node has not heard of.
+        // Bob's message comes after Alice's, which his node has not received.
         assert_eq!(seq(&send(&bob, "lobby", "from there").await), 2 * n);
     }
     for client in [&alice, &bob] {
@@ -176,10 +176,10 @@ async fn what_the_bus_lost_is_found_in_the_store() {
 }
 
 #[tokio::test]
-async fn who_has_seen_more_than_a_node_has_come_to_goes_on_there() {
-    let (here, there, _data) = strangers(Duration::from_hours(1)).await;
+async fn a_client_ahead_of_its_new_node_continues_there() {
+    let (here, there, _data) = isolated_nodes(Duration::from_hours(1)).await;
     let alice = here.joined("alice", "lobby").await;
-    // The room is in the other node's memory, which hears of nothing that is said here.
+    // The other node has the room in memory, and receives none of its messages.
     let _bob = there.joined("bob", "lobby").await;
     for n in 1..=3 {
         assert_eq!(seq(&send(&alice, "lobby", "said").await), n);
@@ -187,7 +187,7 @@ async fn who_has_seen_more_than_a_node_has_come_to_goes_on_there() {
     let carol = there.connect("carol").await;
     let joined = ok(carol.call("chat:join", &json!({ "room": "lobby" })).await);
     let since = |since: u64| json!({ "room": "lobby", "since": since, "epoch": joined["epoch"] });
-    assert_eq!(joined["head"], 0, "it is behind");
+    assert_eq!(joined["head"], 0, "the node lags behind");
     let again = ok(carol.call("chat:join", &since(3)).await);
     assert_eq!((&again["head"], &again["reset"]), (&json!(3), &json!(false)));
     send(&alice, "lobby", "more").await;
@@ -202,7 +202,7 @@ async fn who_has_seen_more_than_a_node_has_come_to_goes_on_there() {
 }
 
 #[tokio::test]
-async fn who_joins_elsewhere_finds_all_and_misses_nothing() {
+async fn a_join_on_another_node_has_no_gap() {
     let nodes = Nodes::start(2).await;
     let alice = nodes[0].joined("alice", "lobby").await;
     for n in 0..20 {
@@ -221,7 +221,7 @@ async fn who_joins_elsewhere_finds_all_and_misses_nothing() {
 }
 
 #[tokio::test]
-async fn marks_and_typing_and_changes_are_seen_on_other_nodes() {
+async fn marks_typing_and_mutations_reach_other_nodes() {
     let nodes = Nodes::start(2).await;
     let (alice, bob) = (
         nodes[0].joined("alice", "lobby").await,
@@ -247,7 +247,7 @@ async fn marks_and_typing_and_changes_are_seen_on_other_nodes() {
         alice.next_event("chat:typing_stop").await.unwrap()["userId"],
         "bob"
     );
-    // Typing ends by itself also where nobody could say that it has.
+    // Typing also expires where no stop could arrive.
     ok(bob.call("chat:typing_start", &json!("lobby")).await);
     nodes.clock.advance(3_000);
     assert_eq!(
@@ -271,7 +271,7 @@ async fn marks_and_typing_and_changes_are_seen_on_other_nodes() {
     assert_eq!(alice.next_event("chat:reaction").await.unwrap()["userId"], "bob");
 }
 
-/// The client's connection is over.
+/// Waits for the end of the client's connection.
 async fn is_closed(client: &SioClient) {
     client.wait_end(Duration::from_secs(10)).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Notifications and counts, to a user whose devices are on several nodes.
+//! Notifications and unread counts of a user with devices on several nodes.
 
 use roomful_chat::Notify;
 use roomful_store::{NewNotification, NotificationPage};
@@ -8,10 +8,10 @@ use super::Nodes;
 use crate::fixture::{START, ok, send, settle};
 
 #[tokio::test]
-async fn a_notification_whose_node_died_is_told_when_it_is_posted_again() {
+async fn a_repeated_post_delivers_a_notification_whose_node_died() {
     let nodes = Nodes::start(2).await;
     let (phone, tablet) = (nodes[0].connect("bob").await, nodes[1].connect("bob").await);
-    // What a node writes that then dies: in the store, and nobody was told.
+    // A post by a node that died right after storing it: nobody was notified.
     nodes[0].chat.notify(greeting("alice", None)).await.unwrap();
     let page = NotificationPage {
         limit: 1,
@@ -57,7 +57,7 @@ fn greeting(user: &str, id: Option<&str>) -> Notify {
 }
 
 #[tokio::test]
-async fn notifications_and_counts_reach_a_user_wherever_they_are() {
+async fn notifications_and_unread_counts_reach_all_nodes() {
     let nodes = Nodes::start(2).await;
     let (phone, tablet) = (nodes[0].connect("alice").await, nodes[1].connect("alice").await);
     let posted = nodes[0].chat.notify(greeting("alice", None)).await.unwrap();
@@ -71,7 +71,7 @@ async fn notifications_and_counts_reach_a_user_wherever_they_are() {
         0
     );
 
-    // Alice is a member on the one node, and somebody speaks on the other.
+    // Alice is a member on one node, and a user on the other one sends.
     ok(phone.call("chat:join", &json!("lobby")).await);
     let bob = nodes[1].joined("bob", "lobby").await;
     send(&bob, "lobby", "hello").await;

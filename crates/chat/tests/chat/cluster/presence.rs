@@ -1,4 +1,4 @@
-//! Who is online, over nodes and devices.
+//! Presence across nodes and devices.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ fn ids(users: &Value) -> Vec<String> {
     ids
 }
 
-/// Who is online in the lobby, as this client is told.
+/// The users online in the lobby, according to this client.
 async fn online(client: &SioClient) -> Vec<String> {
     ids(&ok(client.call("chat:get_online_users", &json!("lobby")).await))
 }
 
 #[tokio::test]
-async fn who_is_online_is_known_on_all_nodes() {
+async fn all_nodes_know_who_is_online() {
     let nodes = Nodes::start(2).await;
     let alice = nodes[0].joined("alice", "lobby").await;
     let bob = nodes[1].joined("bob", "lobby").await;
@@ -43,7 +43,7 @@ async fn who_is_online_is_known_on_all_nodes() {
         "carol"
     );
 
-    // Bob shows as something else, and then as nothing.
+    // Bob chooses a status, and then invisible.
     ok(bob
         .call(
             "presence:set_status",
@@ -64,7 +64,7 @@ async fn who_is_online_is_known_on_all_nodes() {
     );
     assert_eq!(online(&alice).await, ["alice", "carol"]);
 
-    // Carol moves to the other node: nobody is told anything.
+    // Carol moves to the other node, without a presence event.
     carol.cut().await;
     let carol = nodes[0].joined("carol", "lobby").await;
     nodes.clock.advance(6_000);
@@ -96,7 +96,7 @@ async fn who_is_online_is_known_on_all_nodes() {
 }
 
 #[tokio::test]
-async fn a_user_is_followed_over_nodes_and_devices() {
+async fn presence_merges_devices_across_nodes() {
     let nodes = Nodes::start(3).await;
     let alice = nodes[0].connect("alice").await;
     let states = ok(alice
@@ -148,10 +148,10 @@ async fn a_user_is_followed_over_nodes_and_devices() {
 }
 
 #[tokio::test]
-async fn users_of_a_dead_node_do_not_stay() {
+async fn a_dead_nodes_users_go_offline() {
     let nodes = Nodes::start(1).await;
     let alice = nodes[0].joined("alice", "lobby").await;
-    // A follower who shares no room.
+    // A presence subscriber who shares no room.
     let bob = nodes[0].connect("bob").await;
     for follower in [&alice, &bob] {
         ok(follower
@@ -165,7 +165,7 @@ async fn users_of_a_dead_node_do_not_stay() {
         .unwrap()
         .unwrap()
         .id;
-    // A node that gives one sign of life, and no other.
+    // A node with a single heartbeat.
     let dying = nodes.hub.connect();
     let ttl = Duration::from_millis(500);
     dying.heartbeat("dying", Bytes::new(), ttl).await.unwrap();
@@ -186,7 +186,7 @@ async fn users_of_a_dead_node_do_not_stay() {
         let online = follower.next_event("presence:online").await.unwrap();
         assert_eq!(online["userId"], "zoe");
     }
-    // The next look after its lease has ended takes its users out, and whoever follows them is told then.
+    // The first check after the lease's end removes its users and notifies their subscribers.
     let soon = Duration::from_secs(3);
     for follower in [&alice, &bob] {
         let is_zoe = |event: &Value| event["userId"] == "zoe";

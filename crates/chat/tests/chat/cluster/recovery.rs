@@ -1,19 +1,19 @@
-//! Coming back on another node.
+//! Recovery on another node.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Nodes, is_closed, seq, strangers};
+use super::{Nodes, is_closed, isolated_nodes, seq};
 use crate::{
     fixture::{ok, send},
     recovery::{come_back, lose, messages},
 };
 
 #[tokio::test]
-async fn a_client_comes_back_on_any_node_and_finds_all_it_missed() {
+async fn a_client_recovers_on_any_node_with_all_missed_events() {
     let nodes = Nodes::start(3).await;
-    // Every node has begun before: a node's first session tells the store what was lost with the process before it.
+    // Start every node's first session now: it marks the sessions of the node's previous run as lost.
     for n in 0..3 {
         nodes[n].connect("starter").await;
     }
@@ -35,7 +35,7 @@ async fn a_client_comes_back_on_any_node_and_finds_all_it_missed() {
             let (claim, _) = lose(&nodes[at], bob).await;
             (claim, None)
         } else {
-            // The old connection believes that it lives.
+            // The old connection is half-open.
             (bob.claim(), Some(bob))
         };
         send(&alice, "b", "missed").await;
@@ -58,8 +58,8 @@ async fn a_client_comes_back_on_any_node_and_finds_all_it_missed() {
 }
 
 #[tokio::test]
-async fn a_session_misses_nothing_in_a_room_whose_newest_the_node_has_not_come_to() {
-    let (here, there, _data) = strangers(Duration::from_hours(1)).await;
+async fn recovery_on_a_lagging_node_misses_nothing() {
+    let (here, there, _data) = isolated_nodes(Duration::from_hours(1)).await;
     for node in [&here, &there] {
         node.connect("starter").await;
     }
@@ -68,7 +68,7 @@ async fn a_session_misses_nothing_in_a_room_whose_newest_the_node_has_not_come_t
     send(&alice, "lobby", "seen").await;
     bob.next_event("chat:receive_message").await.unwrap();
     let (claim, _) = lose(&here, bob).await;
-    // What Carol says brings the other node up to here, and no further.
+    // Carol's message brings the other node up to its own position and no further.
     let carol = there.joined("carol", "den").await;
     send(&carol, "den", "one").await;
     send(&alice, "lobby", "missed").await;

@@ -1,15 +1,15 @@
-//! Rooms that are left, or deleted, over nodes.
+//! Leaving and deleting rooms across nodes.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
 use roomful_store::{RoomChange, RoomKind};
 use serde_json::json;
 
-use super::{Nodes, is_closed, strangers, strangers_on_flaky};
+use super::{Nodes, is_closed, isolated_nodes, isolated_nodes_on_flaky};
 use crate::fixture::{START, failed, ok, send, settle};
 
 #[tokio::test]
-async fn who_leaves_or_is_sent_away_on_one_node_is_gone_from_all() {
+async fn leaving_or_removing_on_one_node_takes_effect_on_all() {
     let nodes = Nodes::start(2).await;
     let alice = nodes[0].joined("alice", "lobby").await;
     let tablet = nodes[1].joined("alice", "lobby").await;
@@ -19,7 +19,7 @@ async fn who_leaves_or_is_sent_away_on_one_node_is_gone_from_all() {
         bob.next_event("chat:member_left").await.unwrap()["userId"],
         "alice"
     );
-    // The tablet is out, too, as soon as its node has heard of it.
+    // The tablet is out as well, as soon as its node applies the entry.
     loop {
         let typing = tablet.call("chat:typing_start", &json!("lobby")).await.unwrap();
         if typing["ok"] == false {
@@ -38,12 +38,12 @@ async fn who_leaves_or_is_sent_away_on_one_node_is_gone_from_all() {
 }
 
 #[tokio::test]
-async fn who_came_after_they_were_sent_away_stays() {
-    let (here, there, _data) = strangers(Duration::from_hours(1)).await;
+async fn a_later_connection_survives_an_earlier_disconnect_order() {
+    let (here, there, _data) = isolated_nodes(Duration::from_hours(1)).await;
     let alice = there.joined("alice", "lobby").await;
     let before = there.connect("bob").await;
     here.chat.disconnect_user("bob").await.unwrap();
-    // The other node has not heard of it yet, and comes to it with what Alice says.
+    // The other node has not applied it yet. Alice's message brings it there.
     let after = there.connect("bob").await;
     send(&alice, "lobby", "hello").await;
     is_closed(&before).await;
@@ -51,7 +51,7 @@ async fn who_came_after_they_were_sent_away_stays() {
 }
 
 #[tokio::test]
-async fn a_room_that_is_deleted_on_one_node_is_gone_from_all() {
+async fn deleting_a_room_on_one_node_takes_effect_on_all() {
     let nodes = Nodes::start(2).await;
     let alice = nodes[0].joined("alice", "lobby").await;
     let bob = nodes[1].joined("bob", "lobby").await;
@@ -66,7 +66,7 @@ async fn a_room_that_is_deleted_on_one_node_is_gone_from_all() {
         kind: Some(RoomKind::Private),
         history: None,
     };
-    nodes[0].chat.put_room("lobby", change).await.unwrap();
+    nodes[0].chat.put_room("lobby", change, None).await.unwrap();
     failed(
         bob.call("chat:send_message", &json!({ "room": "lobby", "text": "?" }))
             .await,
@@ -80,8 +80,8 @@ async fn a_room_that_is_deleted_on_one_node_is_gone_from_all() {
 }
 
 #[tokio::test]
-async fn a_room_is_deleted_on_all_nodes_or_on_none() {
-    let (here, there, store, _data) = strangers_on_flaky(Duration::from_millis(50)).await;
+async fn a_room_is_deleted_on_all_nodes_or_none() {
+    let (here, there, store, _data) = isolated_nodes_on_flaky(Duration::from_millis(50)).await;
     for (mode, name) in [(1, "stays"), (2, "goes")] {
         let clients = [here.joined("alice", name).await, there.joined("bob", name).await];
         store.mode.store(mode, Ordering::SeqCst);
@@ -89,7 +89,7 @@ async fn a_room_is_deleted_on_all_nodes_or_on_none() {
         assert!(failed.is_err(), "{failed:?}");
         store.mode.store(0, Ordering::SeqCst);
         if mode == 1 {
-            // It was not done, and can be done again.
+            // The failed deletion can be repeated.
             for client in &clients {
                 send(client, name, "still here").await;
             }
@@ -100,5 +100,48 @@ async fn a_room_is_deleted_on_all_nodes_or_on_none() {
             let ask = json!({ "room": name });
             assert_eq!(ok(client.call("chat:join", &ask).await)["head"], 0);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_user_learns_of_added_and_removed_rooms_on_every_node() {
+    let nodes = Nodes::start(2).await;
+    let (here, there) = (nodes[0].connect("bob").await, nodes[1].connect("bob").await);
+    let mallory = nodes[1].joined("mallory", "dm").await;
+    let private = RoomChange {
+        kind: Some(RoomKind::Private),
+        history: None,
+    };
+    let members = Some(vec!["alice".to_owned(), "bob".to_owned()]);
+    nodes[0].chat.put_room("dm", private, members).await.unwrap();
+    for client in [&here, &there] {
+        assert_eq!(client.next_event("chat:room_added").await.unwrap()["room"], "dm");
+    }
+    let removed = mallory.next_event("chat:room_removed").await.unwrap();
+    assert_eq!(removed, json!({ "room": "dm", "reason": "removed" }));
+    failed(mallory.call("chat:get_history", &json!("dm")).await, "forbidden");
+
+    ok(there.call("chat:join", &json!("dm")).await);
+    ok(there.call("chat:leave", &json!("dm")).await);
+    nodes[0].chat.put_member("dm", "bob", None).await.unwrap();
+    nodes[1].chat.delete_room("dm").await.unwrap();
+    for client in [&here, &there] {
+        for reason in ["left", "deleted"] {
+            let removed = client.next_event("chat:room_removed").await.unwrap();
+            assert_eq!(removed, json!({ "room": "dm", "reason": reason }));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_use_on_another_node_does_not_survive_a_revocation_by_its_date() {
+    let nodes = Nodes::start(2).await;
+    let now = START / 1000;
+    let claims = json!({ "sub": "bob", "exp": now + 3_600, "iat": now + 9 });
+    let live = nodes[1].connect_with(&claims).await;
+    nodes[0].chat.revoke_user("bob").await.unwrap();
+    is_closed(&live).await;
+    while nodes.store.revoked("bob").await.unwrap() != Some((now + 10) * 1000) {
+        tokio::task::yield_now().await;
     }
 }

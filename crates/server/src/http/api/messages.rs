@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use roomful_chat::{ChatServer, admin::Post, types::MAX_SEQ};
+use roomful_chat::{ChatServer, Metadata, admin::Post, types::MAX_SEQ};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -38,7 +38,8 @@ pub(super) struct NewMessage {
     /// The ids of the mentioned users.
     mentions: Option<Vec<String>>,
     /// Custom fields of the app.
-    metadata: Option<Map<String, Value>>,
+    #[schema(value_type = Option<Map<String, Value>>)]
+    metadata: Option<Metadata>,
 }
 
 /// The posted message.
@@ -132,6 +133,7 @@ pub(super) struct Change {
 
 /// A page of messages, oldest first.
 #[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes what `roomful_chat` answers as JSON")]
 pub(super) struct History {
     room: String,
@@ -142,6 +144,12 @@ pub(super) struct History {
     changes: Vec<Change>,
     /// True if more messages follow in the direction of reading.
     more: bool,
+    /// True if the log has older entries than the page.
+    more_before: bool,
+    /// True if the log has newer entries than the page.
+    more_after: bool,
+    /// The seq up to which a reader has everything with this page.
+    up_to: u64,
 }
 
 /// Posts a message in the name of a user.

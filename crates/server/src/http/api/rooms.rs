@@ -36,6 +36,8 @@ pub(super) struct ChangeRoom {
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000)]
     #[expect(clippy::option_option, reason = "an absent field differs from null")]
     history: Option<Option<u64>>,
+    /// The members of a private room: exactly these. All other memberships end.
+    members: Option<Vec<String>>,
 }
 
 /// A room.
@@ -161,7 +163,11 @@ pub(super) async fn change(
     Path(room): Path<String>,
     OptionalBody(change): OptionalBody<ChangeRoom>,
 ) -> Result<(StatusCode, Json<RoomWithMembers>), Problem> {
-    let ChangeRoom { kind, history } = change;
+    let ChangeRoom {
+        kind,
+        history,
+        members,
+    } = change;
     if let Some(Some(0 | MOST_HISTORY..)) = history
         && history != Some(Some(MOST_HISTORY))
     {
@@ -169,7 +175,9 @@ pub(super) async fn change(
         return Err(Problem::Invalid(what));
     }
     let kind = kind.map(RoomKind::from);
-    let (state, created) = chat.put_room(&room, RoomChange { kind, history }).await?;
+    let (state, created) = chat
+        .put_room(&room, RoomChange { kind, history }, members)
+        .await?;
     let status = if created {
         StatusCode::CREATED
     } else {

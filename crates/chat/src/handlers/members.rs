@@ -1,0 +1,94 @@
+//! The handler for lists of a room's members.
+
+use std::collections::HashMap;
+
+use roomful_store::{Member, Role};
+
+use crate::{
+    app::Context,
+    error::ChatError,
+    events::{
+        chat::{GetMembers, MemberView, MembersPage},
+        presence::Status,
+    },
+    middleware::price,
+    reply::Reply,
+};
+
+/// The size of a listed member without id and name, in bytes.
+const MEMBER_BYTES: usize = 96;
+
+/// The data of a page.
+struct Found {
+    members: Vec<Member>,
+    more: bool,
+    names: HashMap<String, String>,
+    statuses: HashMap<String, Status>,
+}
+
+/// `chat:get_members`: a page of members in the byte order of their ids.
+pub(crate) async fn members(context: &Context, ask: &GetMembers, reply: Reply) {
+    let found = match look_up(context, ask).await {
+        Ok(found) => found,
+        Err(error) => return reply.fail(&error),
+    };
+    let page = MembersPage {
+        room: &ask.room,
+        members: found.members.iter().map(|member| view(member, &found)).collect(),
+        next: found
+            .members
+            .last()
+            .filter(|_| found.more)
+            .map(|member| member.user_id.as_str()),
+    };
+    let bytes =
+        |member: &MemberView<'_>| MEMBER_BYTES + member.user_id.len() + member.name.map_or(0, str::len);
+    let bytes = page.members.iter().map(bytes).sum();
+    context.me.owe(price::of_answer(bytes));
+    reply.succeed(&page);
+}
+
+async fn look_up(context: &Context, ask: &GetMembers) -> Result<Found, ChatError> {
+    let Context { app, me, .. } = context;
+    let room = context.my_room(&ask.room).await?;
+    let limit = ask.limit as usize;
+    let mut members = app
+        .store
+        .members(room.id, ask.after.as_deref(), ask.limit + 1)
+        .await?;
+    let more = members.len() > limit;
+    members.truncate(limit);
+    let ids: Vec<_> = members.iter().map(|member| member.user_id.clone()).collect();
+    let users = app.store.users(&ids).await?;
+    let states = app.presence.states(ids, Some(&me.user)).await?;
+    Ok(Found {
+        members,
+        more,
+        names: users
+            .into_iter()
+            .filter_map(|user| Some((user.user_id, user.name?)))
+            .collect(),
+        statuses: states
+            .into_iter()
+            .map(|state| (state.user_id, state.status))
+            .collect(),
+    })
+}
+
+fn view<'a>(member: &'a Member, found: &'a Found) -> MemberView<'a> {
+    MemberView {
+        user_id: &member.user_id,
+        name: found.names.get(&member.user_id).map(String::as_str),
+        role: match member.role {
+            Role::Member => "member",
+            Role::Moderator => "moderator",
+        },
+        read_seq: member.read_seq,
+        delivered_seq: member.delivered_seq,
+        status: found
+            .statuses
+            .get(&member.user_id)
+            .copied()
+            .unwrap_or(Status::Offline),
+    }
+}

@@ -1,0 +1,188 @@
+//! The rules for every name and short text that a client chooses: one place, so that all entries check alike.
+//!
+//! Each rule answers with the violated condition as the end of a sentence that begins with the field's name.
+
+/// The longest user id, in characters.
+pub(crate) const USER_ID_CHARS: usize = 128;
+/// The longest room name, in bytes of UTF-8.
+const ROOM_NAME_BYTES: usize = 128;
+/// The longest device name, in characters.
+pub(crate) const DEVICE_CHARS: usize = 64;
+/// The longest reaction, in bytes. An emoji sequence of a family with skin tones fits.
+pub(crate) const EMOJI_BYTES: usize = 32;
+
+/// The violated rule, as the end of a sentence.
+pub type Violation = &'static str;
+
+const CONTROL: Violation = "must not contain control characters";
+const INVISIBLE: Violation = "must contain a visible character";
+
+/// Checks a user id: 1 to 128 characters, no control characters, at least one visible character.
+///
+/// # Errors
+/// The violated rule.
+pub fn check_user_id(id: &str) -> Result<(), Violation> {
+    if id.is_empty() || id.chars().count() > USER_ID_CHARS {
+        return Err("must be 1 to 128 characters long");
+    }
+    check_visible(id)
+}
+
+/// Checks a room name: 1 to 128 bytes, no control characters, no outer white space, at least one visible character.
+pub(crate) fn check_room_name(name: &str) -> Result<(), Violation> {
+    if name.is_empty() || name.len() > ROOM_NAME_BYTES {
+        return Err("must be 1 to 128 bytes long");
+    }
+    if name.trim().len() != name.len() && !name.chars().any(is_control) {
+        return Err("must not begin or end with white space");
+    }
+    check_visible(name)
+}
+
+/// Checks a device name: 1 to 64 characters, no control characters, at least one visible character.
+pub(crate) fn check_device(name: &str) -> Result<(), Violation> {
+    if name.is_empty() || name.chars().count() > DEVICE_CHARS {
+        return Err("must be 1 to 64 characters long");
+    }
+    check_visible(name)
+}
+
+/// Checks a reaction: 1 to 32 bytes, no control characters, at least one visible character. The app decides which
+/// reactions it offers.
+pub(crate) fn check_emoji(emoji: &str) -> Result<(), Violation> {
+    if emoji.is_empty() || emoji.len() > EMOJI_BYTES {
+        return Err("must be 1 to 32 bytes long");
+    }
+    check_visible(emoji)
+}
+
+/// Checks an id that the app chooses, such as a `clientId`: no control characters. The caller checks its length.
+pub(crate) fn check_id(id: &str) -> Result<(), Violation> {
+    check_controls(id)
+}
+
+/// Checks a status text: no control characters. The caller checks its length.
+pub(crate) fn check_status_text(text: &str) -> Result<(), Violation> {
+    check_controls(text)
+}
+
+/// Whether the text shows anything at all: a character that is neither white space nor invisible.
+pub(crate) fn is_visible(text: &str) -> bool {
+    text.chars().any(|c| !c.is_whitespace() && !is_ignorable(c))
+}
+
+fn check_visible(text: &str) -> Result<(), Violation> {
+    check_controls(text)?;
+    if is_visible(text) { Ok(()) } else { Err(INVISIBLE) }
+}
+
+fn check_controls(text: &str) -> Result<(), Violation> {
+    if text.chars().any(is_control) {
+        return Err(CONTROL);
+    }
+    Ok(())
+}
+
+/// Control characters, and the two separators that break a line like one.
+fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Unicode's `Default_Ignorable_Code_Point` (UAX 44): zero-width characters, bidi controls, variation selectors, tags
+/// and fillers. They show nothing on their own. The blank braille pattern shows nothing either.
+const fn is_ignorable(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVISIBLE_NAMES: [&str; 8] = [
+        " ",
+        "\u{3000}\u{a0}",
+        "\u{200b}",
+        "\u{200d}\u{feff}\u{2060}",
+        "\u{202e}",
+        "\u{2066}\u{2069}\u{200f}",
+        "\u{3164}\u{115f}",
+        "\u{e0061}\u{fe0f}",
+    ];
+
+    #[test]
+    fn names_that_show_nothing_are_refused() {
+        for name in INVISIBLE_NAMES {
+            assert!(check_user_id(name).is_err(), "user {name:?}");
+            assert!(check_room_name(name).is_err(), "room {name:?}");
+            assert!(check_device(name).is_err(), "device {name:?}");
+            assert!(check_emoji(name).is_err(), "emoji {name:?}");
+        }
+    }
+
+    #[test]
+    fn names_in_any_script_are_accepted() {
+        for name in [
+            "alice",
+            "a b",
+            "a,b",
+            "..",
+            "комната",
+            "مستخدم\u{200f}",
+            "ありす",
+            "👨\u{200d}👩\u{200d}👧",
+            "❤\u{fe0f}",
+        ] {
+            assert_eq!(check_user_id(name), Ok(()), "user {name:?}");
+            assert_eq!(check_room_name(name), Ok(()), "room {name:?}");
+            assert_eq!(check_device(name), Ok(()), "device {name:?}");
+            assert_eq!(check_emoji(name), Ok(()), "emoji {name:?}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_refused_everywhere() {
+        for text in ["a\0", "a\nb", "\u{1b}[31ma", "a\u{85}", "a\u{2028}b", "a\u{7f}"] {
+            let checks = [
+                check_user_id,
+                check_room_name,
+                check_device,
+                check_emoji,
+                check_id,
+                check_status_text,
+            ];
+            for check in checks {
+                assert_eq!(check(text), Err(CONTROL), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_are_bounded() {
+        assert_eq!(check_user_id(&"ж".repeat(128)), Ok(()));
+        assert!(check_user_id(&"x".repeat(129)).is_err());
+        assert!(check_room_name(&"ж".repeat(65)).is_err());
+        assert!(check_device(&"x".repeat(65)).is_err());
+        assert!(check_emoji(&"x".repeat(33)).is_err());
+        assert!(check_user_id("").is_err());
+    }
+}
