@@ -10,14 +10,15 @@ use std::{
     collections::HashMap,
     future::pending,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock},
     task::{Context, Poll},
     time::Duration,
 };
 
 use axum::{body::Body, extract::Request, middleware, response::Response};
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use parking_lot::Mutex;
 use roomful_socket::{
     Class, Cors, Event, HttpLimits, Payload, Prepared, PrivateId, Reason, Recovery, RecoveryRequest, Refusal,
     Restored, Restoring, Settings, Socket, SocketId, WebSocketServer,
@@ -26,6 +27,9 @@ use roomful_socket::{
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+/// The headers of each session's latest POST as JSON, for the command `sendHeaders`.
+static POST_HEADERS: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
 
 /// The Engine.IO server: echoes, and answers a few commands.
 struct EchoService;
@@ -44,6 +48,11 @@ impl Connection for Echo {
         let answer = match message {
             Incoming::Text("give binary") => Prepared::binary(&[0, 1, 2, 3, 4]),
             Incoming::Text("give utf8") => Prepared::text("пойду спать всем спокойной ночи"),
+            Incoming::Text("sendHeaders") => {
+                let headers = POST_HEADERS.lock();
+                let own = headers.get(self.0.id().as_str());
+                Prepared::text(own.map_or("{}", String::as_str))
+            }
             Incoming::Text(text) => Prepared::text(text),
             Incoming::Binary(bytes) => Prepared::binary(bytes),
         };
@@ -77,8 +86,14 @@ async fn deny_and_set_cookies(request: Request, next: middleware::Next) -> Respo
         *response.status_mut() = StatusCode::FORBIDDEN;
         return response;
     }
+    let sid = query.split('&').find_map(|pair| pair.strip_prefix("sid="));
+    if let (Some(sid), &Method::POST) = (sid, request.method()) {
+        let headers = header_map(request.headers());
+        let mut all = POST_HEADERS.lock();
+        all.insert(sid.to_owned(), json!(headers).to_string());
+    }
     let mut response = next.run(request).await;
-    if !query.contains("sid=") {
+    if sid.is_none() {
         for cookie in [
             "1=1; Max-Age=86400",
             "2=2; Path=/; HttpOnly; Secure; SameSite=Strict",
@@ -98,14 +113,14 @@ struct Sessions(Mutex<HashMap<String, SocketId>>);
 
 impl Recovery for Sessions {
     fn begin(&self, socket: &Socket, pid: &PrivateId) -> bool {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.0.lock();
         sessions.insert(pid.as_str().to_owned(), *socket.id());
         true
     }
 
     fn restore<'a>(&'a self, _: &'a Socket, request: &'a RecoveryRequest) -> Restoring<'a> {
         Box::pin(async move {
-            let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let sessions = self.0.lock();
             let sid = *sessions.get(request.pid.as_str())?;
             let missed = Vec::new();
             Some(Restored { sid, missed })
@@ -159,8 +174,9 @@ fn main_namespace(server: &WebSocketServer) {
     })
     .on("ack", |socket: Socket, _: Event| async move {
         tokio::spawn(async move {
+            let timeout = Duration::from_secs(5);
             let answer = socket
-                .emit_with_ack("ack", &Value::Null, Duration::from_secs(5))
+                .emit_payload_with_ack("ack", &Payload::empty(), timeout)
                 .await;
             if answer.is_ok_and(|answer| answer.arg::<u64>(0).is_ok_and(|number| number == 5)) {
                 emit(&socket, "got it", &[]);
@@ -191,6 +207,8 @@ async fn get_id(socket: Socket, mut event: Event) {
 fn answer(socket: &Socket, event: &Event) {
     let date = json!("2026-01-01T00:00:00.000Z");
     match &*event.name {
+        // Not in the suites: a temporary end, to try how clients in other languages reconnect.
+        "end" => socket.close(Reason::ForcedClose),
         "getDate" => emit(socket, "takeDate", &[date]),
         "getDateObj" => emit(socket, "takeDateObj", &[json!({ "date": date })]),
         "getUtf8" => {
@@ -234,16 +252,19 @@ fn emit_binary(socket: &Socket, name: &str) {
 fn handshake(socket: &Socket) -> Value {
     let handshake = socket.handshake();
     let query: HashMap<_, _> = form_urlencoded::parse(handshake.query.as_bytes()).collect();
-    let headers: HashMap<_, _> = handshake
-        .headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-        .collect();
+    let headers = header_map(&handshake.headers);
     let auth = socket.auth();
     let auth: Value = auth
         .and_then(|auth| serde_json::from_str(auth.get()).ok())
         .unwrap_or_else(|| json!({}));
     json!({ "query": query, "headers": headers, "auth": auth })
+}
+
+fn header_map(headers: &HeaderMap) -> HashMap<&str, &str> {
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect()
 }
 
 #[tokio::main]

@@ -246,7 +246,10 @@ async fn broadcasts_reach_the_selected_rooms() {
     for client in [&first, &second, &third] {
         client.next_event("end").await.unwrap();
     }
-    assert!(second.drain("said").is_empty(), "in two rooms, but told once");
+    assert!(
+        second.drain("said").is_empty(),
+        "a member of both rooms gets it once"
+    );
     assert!(
         first.drain("said").is_empty() && third.drain("said").is_empty(),
         "neither the sender nor room c"

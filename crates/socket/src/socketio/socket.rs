@@ -202,6 +202,16 @@ impl Socket {
         timeout: Duration,
     ) -> Result<Payload, AckError> {
         let payload = Payload::one(data).map_err(|_| AckError::Unsendable)?;
+        self.emit_payload_with_ack(event, &payload, timeout).await
+    }
+
+    /// Like [`Socket::emit_with_ack`], with any number of arguments, including binary ones.
+    pub async fn emit_payload_with_ack(
+        &self,
+        event: &str,
+        payload: &Payload,
+        timeout: Duration,
+    ) -> Result<Payload, AckError> {
         check_name(event).map_err(|_| AckError::Unsendable)?;
         let id = self.namespace().next_ack_id();
         let (answers, mut answer) = mpsc::channel(1);
@@ -213,7 +223,7 @@ impl Socket {
             return Err(AckError::TooMany);
         }
         let pending_ack = PendingAck { socket: self, id };
-        let event = Prepared::event(self.namespace().name(), event, Some(id), &payload);
+        let event = Prepared::event(self.namespace().name(), event, Some(id), payload);
         if self.send_prepared(&event, Class::Durable) == Sent::Closed {
             return Err(AckError::Disconnected);
         }

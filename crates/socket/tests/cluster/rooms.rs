@@ -201,7 +201,7 @@ async fn acks_of_all_nodes_are_collected() {
     let outcomes = ask(a.server.of("/").to("red").timeout(LONG)).await;
     assert!(
         started.elapsed() < Duration::from_secs(20),
-        "nobody waits for a time-out"
+        "no call waits for a time-out"
     );
     assert_eq!(outcomes.len(), 4);
     let answered: BTreeSet<_> = outcomes

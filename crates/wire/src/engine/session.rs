@@ -253,27 +253,27 @@ mod tests {
 
     #[test]
     fn requests_of_one_kind_do_not_overlap() {
-        let mut link = TransportState::polling();
-        link.open_get().unwrap();
-        link.open_post().unwrap();
-        assert_eq!(link.open_get(), Err(TransportConflict::Overlap));
-        assert_eq!(link.open_post(), Err(TransportConflict::Overlap));
-        link.close_get();
-        link.close_post();
-        link.open_get().unwrap();
-        link.open_post().unwrap();
+        let mut transport = TransportState::polling();
+        transport.open_get().unwrap();
+        transport.open_post().unwrap();
+        assert_eq!(transport.open_get(), Err(TransportConflict::Overlap));
+        assert_eq!(transport.open_post(), Err(TransportConflict::Overlap));
+        transport.close_get();
+        transport.close_post();
+        transport.open_get().unwrap();
+        transport.open_post().unwrap();
     }
 
     #[test]
     fn one_probe_at_a_time_and_none_after_the_upgrade() {
-        let mut link = TransportState::polling();
-        link.begin_probe().unwrap();
-        assert_eq!(link.begin_probe(), Err(TransportConflict::Upgrading));
-        link.abandon_probe();
-        link.begin_probe().unwrap();
-        link.complete_upgrade();
-        assert_eq!(link.begin_probe(), Err(TransportConflict::Upgraded));
-        assert_eq!(link.open_get(), Err(TransportConflict::Upgraded));
-        assert_eq!(link.open_post(), Err(TransportConflict::Upgraded));
+        let mut transport = TransportState::polling();
+        transport.begin_probe().unwrap();
+        assert_eq!(transport.begin_probe(), Err(TransportConflict::Upgrading));
+        transport.abandon_probe();
+        transport.begin_probe().unwrap();
+        transport.complete_upgrade();
+        assert_eq!(transport.begin_probe(), Err(TransportConflict::Upgraded));
+        assert_eq!(transport.open_get(), Err(TransportConflict::Upgraded));
+        assert_eq!(transport.open_post(), Err(TransportConflict::Upgraded));
     }
 }

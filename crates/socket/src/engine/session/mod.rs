@@ -66,7 +66,7 @@ pub struct Session {
 }
 
 struct State {
-    link: TransportState,
+    transport: TransportState,
     heartbeat: Heartbeat,
     delivery_tracker: DeliveryTracker,
     outbox: Outbox,
@@ -134,13 +134,13 @@ pub(super) enum Answer {
 
 impl Session {
     /// Must be called within a runtime.
-    pub(super) fn new(engine: Arc<Engine>, handshake: Handshake, link: TransportState) -> Arc<Session> {
+    pub(super) fn new(engine: Arc<Engine>, handshake: Handshake, transport: TransportState) -> Arc<Session> {
         let began = Instant::now();
         let heartbeat = Heartbeat::new(began.into_std(), engine.settings.heartbeat);
         let queue = engine.flusher.queue();
         queue.start();
         let state = State {
-            link,
+            transport,
             heartbeat,
             delivery_tracker: DeliveryTracker::default(),
             outbox: Outbox::default(),
@@ -152,7 +152,7 @@ impl Session {
             poll_requested: false,
             waiters: Waiters::default(),
             refusals: None,
-            polling: link.is_polling().then(Box::default),
+            polling: transport.is_polling().then(Box::default),
         };
         Arc::new(Session {
             id: SessionId::random(),
@@ -482,7 +482,7 @@ impl State {
 
     /// Whether a frame could leave at once.
     fn is_ready(&self) -> bool {
-        if self.link.is_polling() {
+        if self.transport.is_polling() {
             return self
                 .polling
                 .as_ref()

@@ -9,19 +9,19 @@ use crate::{engine::OwnedMessage, reason::Reason};
 
 impl Session {
     pub(in crate::engine) fn is_polling(&self) -> bool {
-        self.state.lock().link.is_polling()
+        self.state.lock().transport.is_polling()
     }
 
     pub(in crate::engine) fn open_get(&self) -> Result<(), TransportConflict> {
-        self.state.lock().link.open_get()
+        self.state.lock().transport.open_get()
     }
 
     pub(in crate::engine) fn open_post(&self) -> Result<(), TransportConflict> {
-        self.state.lock().link.open_post()
+        self.state.lock().transport.open_post()
     }
 
     pub(in crate::engine) fn close_post(&self) {
-        self.state.lock().link.close_post();
+        self.state.lock().transport.close_post();
     }
 
     /// The answer to the open GET, once there is one.
@@ -56,7 +56,7 @@ impl Session {
         if !state.outbox.is_empty() && polling.upgraded.is_none() {
             let frames = state.outbox.take();
             polling.noop = false;
-            state.link.close_get();
+            state.transport.close_get();
             let waiting = state.on_room(self.engine.bounds());
             drop(guard);
             wake_all(waiting);
@@ -64,7 +64,7 @@ impl Session {
         }
         if polling.noop || polling.upgraded.is_some() {
             polling.noop = false;
-            state.link.close_get();
+            state.transport.close_get();
             return Poll::Ready(Answer::Noop);
         }
         polling.getter = Some(cx.waker().clone());
@@ -104,11 +104,11 @@ impl Session {
     }
 
     pub(in crate::engine) fn begin_probe(&self) -> Result<(), TransportConflict> {
-        self.state.lock().link.begin_probe()
+        self.state.lock().transport.begin_probe()
     }
 
     pub(in crate::engine) fn abandon_probe(&self) {
-        self.state.lock().link.abandon_probe();
+        self.state.lock().transport.abandon_probe();
     }
 
     /// Answers a parked GET with a noop, so that the client can stop polling and complete its upgrade.
@@ -136,7 +136,7 @@ impl Session {
         };
         polling.upgraded = Some(upgraded);
         let getter = polling.getter.take();
-        state.link.complete_upgrade();
+        state.transport.complete_upgrade();
         let task = state.wake();
         drop(state);
         self.engine.metrics.upgraded.increment(1);

@@ -96,7 +96,7 @@ impl Adapter {
                     .collect();
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "failed to read the cluster's members, using the cached ones")
+                tracing::warn!(%error, "failed to read the cluster's members, using the cached ones");
             }
             Err(_) => tracing::warn!("failed to read the cluster's members in time, using the cached ones"),
         }
