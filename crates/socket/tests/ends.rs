@@ -1,4 +1,5 @@
-//! Ends of a connection on the wire: temporary ends without a close frame or close packet, final ends with one.
+//! Ends of a connection on the wire: temporary ends without a close frame or close packet, final ends with
+//! one.
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 

@@ -1,4 +1,5 @@
-//! Limits on clients that send too much or too slowly: unfinished bytes, refused packets, unsupported parsers.
+//! Limits on clients that send too much or too slowly: unfinished bytes, refused packets, unsupported
+//! parsers.
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 
@@ -106,7 +107,8 @@ async fn too_many_unfinished_bytes_close_the_connections_outside_namespaces_firs
     }
     assert!(server.connections() >= 2, "those within the limit stay");
     honest.send_raw(&vec![b'4'; 30_000]).await.unwrap();
-    // "444…" is an Engine.IO message whose Socket.IO type is CONNECT_ERROR: the complete message gets its answer.
+    // "444…" is an Engine.IO message whose Socket.IO type is CONNECT_ERROR: the complete message gets its
+    // answer.
     assert_eq!(honest.recv_close(PATIENCE).await.unwrap(), Some(1002));
 }
 

@@ -6,8 +6,8 @@
 //! | [`engine`] | a WebSocket message or a polling body | Engine.IO packets |
 //! | [`parser`], [`packet`] | the content of Engine.IO messages | Socket.IO packets, and back |
 //!
-//! Everything here is a pure value: nothing waits and nothing reads a clock. All input is untrusted. A decoder
-//! reports malformed input as a typed error, never as a panic, and stays within the memory of its `Limits`.
+//! Everything here is a pure value: nothing waits and nothing reads a clock. All input is untrusted. A
+//! decoder reports malformed input as a typed error, never as a panic, and stays within its `Limits`.
 
 pub mod engine;
 pub mod frame;

@@ -60,7 +60,7 @@ impl EntryInbox {
         Ok(())
     }
 
-    // ---- the bus' side
+    // ---- the bus's side
 
     /// Other nodes' entries. Asks the store if they belong to another epoch: the log was restored, which one
     /// of the nodes has not noticed yet.

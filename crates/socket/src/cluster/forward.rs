@@ -166,7 +166,7 @@ impl Peers {
         if let Some(requests) = self.misdirected.record(Instant::now()) {
             tracing::warn!(
                 requests,
-                "refused requests that another node forwarded here by mistake: check cluster.advertise of all nodes"
+                "refused requests forwarded here by mistake: check cluster.advertise of all nodes"
             );
         }
     }

@@ -63,8 +63,8 @@ impl Sums {
 }
 
 impl Engine {
-    /// Replaces the bytes of one holder, a decoder or a POST body, in the sums. If a sum exceeds its limit, closes the
-    /// connections that hold most.
+    /// Replaces the bytes of one holder, a decoder or a POST body, in the sums. If a sum exceeds its limit,
+    /// closes the connections that hold most.
     pub(super) fn change_unfinished(&self, address: IpAddr, before: usize, after: usize) {
         let address = client_network(address);
         let settings = &self.settings;
@@ -85,8 +85,8 @@ impl Engine {
         }
     }
 
-    /// Closes connections until the sum is an eighth below its limit, so that the search is not repeated for each
-    /// further byte. Connections outside any namespace go first, then those with the most bytes.
+    /// Closes connections until the sum is an eighth below its limit, so that the search is not repeated
+    /// for each further byte. Connections outside any namespace go first, then those with the most bytes.
     fn close_largest(&self, excess: Excess) {
         let (limit, address) = match excess {
             Excess::Server => (self.settings.max_unfinished_bytes, None),

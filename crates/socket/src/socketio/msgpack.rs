@@ -1,8 +1,9 @@
-//! Detection of clients with the msgpack parser (`socket.io-msgpack-parser`), and a refusal in their own encoding.
+//! Detection of clients with the msgpack parser (`socket.io-msgpack-parser`), and a refusal in their own
+//! encoding.
 //!
-//! Such a client sends its CONNECT packet as a binary message with a map: `{type: 0, nsp: "/", data: {…}}`. The server
-//! answers with a `CONNECT_ERROR` packet in the same encoding, so that the client's developer gets a `connect_error`
-//! with an explanation, and the client stops reconnecting.
+//! Such a client sends its CONNECT packet as a binary message with a map: `{type: 0, nsp: "/", data: {…}}`.
+//! The server answers with a `CONNECT_ERROR` packet in the same encoding, so that the client's developer
+//! gets a `connect_error` with an explanation, and the client stops reconnecting.
 
 /// The explanation, also for the log.
 pub(super) const MESSAGE: &str =
