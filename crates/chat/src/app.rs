@@ -90,7 +90,10 @@ impl App {
             users: self.presence.users_online(),
             rooms: self.rooms.len(),
             messages,
-            per_second: self.message_rate.lock().per_second(self.clock.monotonic_ms(), messages),
+            per_second: self
+                .message_rate
+                .lock()
+                .per_second(self.clock.monotonic_ms(), messages),
         }
     }
 
