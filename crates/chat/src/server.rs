@@ -156,8 +156,8 @@ impl ChatServer {
     }
 
     /// The last step of a shutdown, after the transport and before the store is closed: does what
-    /// [`ChatServer::stop_sends`] does, stores when the users who are still online were last seen, and leaves the
-    /// cluster.
+    /// [`ChatServer::stop_sends`] does, stores when the users who are still online were last seen, and leaves
+    /// the cluster.
     pub async fn drain(&self) {
         self.app.appender.stop().await;
         self.app.notifications.drain().await;
