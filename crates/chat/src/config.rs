@@ -54,6 +54,8 @@ pub struct ChatConfig {
     /// The devices whose delivered mark may wait to be saved after their last socket is gone; beyond, while the store
     /// fails, a mark is forgotten, and its device may be given the same notifications again.
     pub unsaved_marks: usize,
+    /// Of how many connections one is logged when it starts and ends: 1 logs all of them, 0 none.
+    pub log_connections: u64,
 }
 
 impl Default for ChatConfig {
@@ -79,6 +81,7 @@ impl Default for ChatConfig {
             recovery: RecoveryConfig::default(),
             notices_in_flight: 256,
             unsaved_marks: 65_536,
+            log_connections: 1,
         }
     }
 }

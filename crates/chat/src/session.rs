@@ -32,6 +32,8 @@ pub(crate) struct Session {
     /// Where the order of all entries stood when it was let in: what was commanded up to there is not meant for it. 0 where
     /// there is one node.
     pub(crate) since: LogPosition,
+    /// When it was admitted, in milliseconds of the monotonic clock.
+    pub(crate) connected_ms: i64,
     /// Whose it is. Never changes.
     pub(crate) user: UserId,
     /// Which of the user's devices it is on; empty if it did not say.
@@ -64,7 +66,7 @@ struct Life {
 
 impl Session {
     pub(crate) fn new(
-        (serial, since): (u64, LogPosition),
+        (serial, since, connected_ms): (u64, LogPosition, i64),
         mut claims: Claims,
         (device, plain): (Device, bool),
         limiter: Option<ConnectionLimiter>,
@@ -76,6 +78,7 @@ impl Session {
         Self {
             serial,
             since,
+            connected_ms,
             user: slot.user(),
             device,
             plain,

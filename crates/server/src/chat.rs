@@ -49,6 +49,7 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         },
         notices_in_flight: config.notifications.in_flight,
         unsaved_marks: config.notifications.unsaved_marks,
+        log_connections: config.log.connections,
     }
 }
 

@@ -8,6 +8,7 @@ use roomful_store::LogPosition;
 use crate::{
     app::App,
     app::Context,
+    connection_log,
     error::ChatError,
     events::connection::{
         ClientError, Nothing, RefreshToken, Refreshed, SESSION, SessionBegan, SessionLimits,
@@ -39,6 +40,7 @@ pub(crate) async fn connected(app: Arc<App>, socket: Socket) {
         Some(restored) => recovery::resume(&app, &me, &socket, *restored).await,
         None => recovery::begin(&app, &me, &socket).await,
     }
+    connection_log::connected(&app, &me, &socket, upto.is_some());
     if !still_welcome(&app, &me).await {
         socket.close(Reason::ForcedClose);
     }
@@ -85,6 +87,7 @@ pub(crate) async fn disconnected(app: Arc<App>, socket: Socket, reason: Reason) 
     let Some(me) = socket.state::<Session>() else {
         return;
     };
+    connection_log::disconnected(&app, &me, &socket, reason);
     // Whatever was given back to it and not taken.
     drop(me.take_restored());
     app.forget_expiry(*socket.id(), me.expires_at());
@@ -131,7 +134,8 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Ref
 pub(crate) fn client_error(context: &Context, error: &ClientError) -> Nothing {
     let Context { app, socket, me } = context;
     if app.limiters.may_log() {
-        tracing::warn!(user = ?me.user, session = %socket.id(), message = ?error.message, "a client reports an error");
+        let (user, session) = (&*me.user, socket.id().as_str());
+        tracing::warn!(user, session, text = ?error.message, "a client reports an error");
     }
     Nothing {}
 }
