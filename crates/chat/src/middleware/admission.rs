@@ -7,9 +7,7 @@ use roomful_store::LogPosition;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{
-    app::App, connection_log, error::ChatError, notifications::tracker::Device, session::Session,
-};
+use crate::{app::App, connection_log, error::ChatError, notifications::tracker::Device, session::Session};
 
 /// The part of the handshake's `auth` that matters here.
 #[derive(Deserialize)]
