@@ -133,6 +133,24 @@ impl ServerProcess {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// Waits until the log contains `text`, and returns the whole log. The server writes its log with a short delay.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with the end of the log if the text does not come within [`PATIENCE`].
+    pub async fn wait_log(&self, text: &str) -> Result<String, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return Ok(log);
+            }
+            if Instant::now() > deadline {
+                return Err(self.failure(&format!("did not log {text:?}")));
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Kills it without warning (SIGKILL), as a power cut would end it.
     pub async fn kill9(&mut self) -> Result<(), Error> {
         self.child.kill().await.map_err(Error::io("killing the server"))

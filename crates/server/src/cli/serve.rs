@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     lifecycle::keep_files_private();
-    log::start(&config.log);
+    let _log = log::start(&config.log);
     let runtime = Runtime::new().map_err(StartError::Runtime)?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(StartError::Runtime)?;
