@@ -93,8 +93,7 @@ impl ChatServer {
 
     /// This node's name; `local` without a cluster.
     pub fn node(&self) -> &str {
-        let cluster = self.app.cluster.as_ref();
-        cluster.map_or("local", |cluster| cluster.node())
+        self.app.node()
     }
 
     /// The figures of the other nodes, as of their last heartbeats.
