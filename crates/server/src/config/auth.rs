@@ -103,7 +103,7 @@ impl AuthKey {
 /// Returns an error if `secret` is too short for HS256.
 pub(crate) fn check_secret(key: &'static str, secret: &str) -> Result<(), Invalid> {
     if secret.len() >= MIN_SECRET_BYTES {
-        return Ok(());
+        return check_not_repeated(key, secret);
     }
     let what = format!(
         "the secret has {} bytes and must have at least {MIN_SECRET_BYTES}; `openssl rand -base64 48` \
@@ -111,4 +111,18 @@ pub(crate) fn check_secret(key: &'static str, secret: &str) -> Result<(), Invali
         secret.len()
     );
     Err(Invalid { key, what })
+}
+
+/// Refuses a secret that repeats one byte, such as a row of zeros from a template. Its length proves nothing.
+pub(super) fn check_not_repeated(key: &'static str, secret: &str) -> Result<(), Invalid> {
+    let bytes = secret.as_bytes();
+    if bytes.windows(2).all(|pair| pair[0] == pair[1]) {
+        let what = "the value repeats one character, so anyone can guess it; \
+            `openssl rand -base64 48` makes a good one";
+        return Err(Invalid {
+            key,
+            what: what.to_owned(),
+        });
+    }
+    Ok(())
 }

@@ -74,6 +74,16 @@ impl Store {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Api {
     pub(crate) key: Secret,
+    pub(crate) failures_per_minute: u32,
+}
+
+impl Api {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        if let Some(key) = self.key.expose() {
+            super::http::check_key("api.key", key)?;
+        }
+        within("api.failures_per_minute", self.failures_per_minute, 1..=1_000_000)
+    }
 }
 
 /// Section `shutdown`.
@@ -83,6 +93,7 @@ pub(crate) struct Shutdown {
     pub(crate) delay: Span,
     pub(crate) spread: Span,
     pub(crate) timeout: Span,
+    pub(crate) http_timeout: Span,
 }
 
 impl Shutdown {
@@ -100,6 +111,11 @@ impl Shutdown {
         within(
             "shutdown.timeout",
             self.timeout,
+            Span(Duration::ZERO)..=Span(Duration::from_hours(1)),
+        )?;
+        within(
+            "shutdown.http_timeout",
+            self.http_timeout,
             Span(Duration::ZERO)..=Span(Duration::from_hours(1)),
         )
     }

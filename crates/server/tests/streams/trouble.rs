@@ -148,7 +148,7 @@ async fn records_wait_while_redis_refuses_them() {
         }
         let before = attempts(&server, "refused").await;
         more_attempts(&server, "refused", before).await;
-        assert!(server.log().contains(name), "{name}:\n{}", server.log());
+        server.wait_log(name).await.unwrap();
         if name == "WRONGTYPE" {
             operator.call(&["RENAME", KEY, other]).await.unwrap();
             operator.call(&["RENAME", "kept", KEY]).await.unwrap();
@@ -176,7 +176,7 @@ async fn a_wrong_password_is_logged_without_its_text_and_retried() {
     let read = ["XREAD", "BLOCK", "0", "STREAMS", KEY, "0"];
     let read = operator.call(&read).await.unwrap().to_string();
     assert!(read.contains("hello"), "{read}");
-    let log = server.log();
+    let log = server.wait_log("AUTH failed").await.unwrap();
     assert!(
         log.contains("AUTH failed") && log.contains("\"stream\":\"app\""),
         "{log}"

@@ -1,10 +1,17 @@
 //! The API key: clients send it in the `Authorization` header, the server compares it in constant time and
 //! never logs it.
 
-use http::{HeaderMap, Uri, header};
-use subtle::ConstantTimeEq as _;
+use axum::extract::Request;
+use http::{HeaderMap, Uri};
 
-use super::Problem;
+use super::{
+    super::{
+        AddressLimit,
+        bearer::{self, Credential, equal},
+        client_address::client_address,
+    },
+    Problem,
+};
 
 /// Query parameters in which people often send keys by mistake.
 const KEY_PARAMETERS: [&str; 6] = [
@@ -17,16 +24,36 @@ const KEY_PARAMETERS: [&str; 6] = [
 ];
 
 /// The configured key. Without one, the API refuses every call.
-pub(crate) struct ApiKey(Option<Box<[u8]>>);
+pub(crate) struct ApiKey {
+    key: Option<Box<[u8]>>,
+    /// Limits the calls with a wrong key per address.
+    failures: Option<AddressLimit>,
+}
 
 impl ApiKey {
-    pub(crate) fn new(key: Option<&str>) -> Self {
-        Self(key.map(|key| key.as_bytes().into()))
+    /// `failures` limits the calls with a wrong key per address.
+    pub(crate) fn new(key: Option<&str>, failures: Option<AddressLimit>) -> Self {
+        Self {
+            key: key.map(|key| key.as_bytes().into()),
+            failures,
+        }
+    }
+
+    /// Accepts a request with the right key. After too many wrong ones from its address the answer is 429. The right
+    /// key works even then, or a stranger behind the same proxy could lock out the backend.
+    pub(super) fn admit(&self, request: &Request) -> Result<(), Problem> {
+        let refused = self.check(request.headers(), request.uri());
+        if let (Err(_), Some(failures)) = (&refused, &self.failures) {
+            failures
+                .take(client_address(request.extensions()))
+                .map_err(Problem::TooMany)?;
+        }
+        refused
     }
 
     /// Accepts a request with the right key in the header and no key in the URL.
-    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
-        let Some(key) = &self.0 else {
+    fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+        let Some(key) = &self.key else {
             return Err(Problem::Unauthorized(
                 "The API is closed: no key is configured. Set api.key or ROOMFUL_API_KEY.",
             ));
@@ -36,41 +63,28 @@ impl ApiKey {
             let named = KEY_PARAMETERS
                 .iter()
                 .any(|known| name.eq_ignore_ascii_case(known));
-            if named || same(key, value.as_bytes()) {
+            if named || equal(key, value.as_bytes()) {
                 return Err(Problem::Unauthorized(
                     "Do not send the key in the URL: proxies log URLs. Replace this key, and send the new \
                     one in the header Authorization: Bearer <key>.",
                 ));
             }
         }
-        let Some(shown) = headers.get(header::AUTHORIZATION) else {
-            return Err(Problem::Unauthorized(
-                "Send the key in the header Authorization: Bearer <key>.",
-            ));
+        let what = match bearer::credential(headers, key) {
+            Credential::Right => return Ok(()),
+            Credential::Wrong => "The API key is wrong.",
+            Credential::Missing => "Send the key in the header Authorization: Bearer <key>.",
+            Credential::Malformed => "The header Authorization must be: Bearer <key>.",
         };
-        match bearer(shown.as_bytes()) {
-            Some(shown) if same(key, shown) => Ok(()),
-            Some(_) => Err(Problem::Unauthorized("The API key is wrong.")),
-            None => Err(Problem::Unauthorized(
-                "The header Authorization must be: Bearer <key>.",
-            )),
-        }
+        Err(Problem::Unauthorized(what))
     }
-}
-
-/// Compares in constant time, so that the duration reveals at most the key's length.
-fn same(key: &[u8], shown: &[u8]) -> bool {
-    key.ct_eq(shown).into()
-}
-
-/// The credentials after the scheme `Bearer`, which is case-insensitive (RFC 9110, section 11.1).
-fn bearer(header: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = header.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| rest.trim_ascii())
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use http::header;
+
     use super::*;
 
     const KEY: &str = "0123456789abcdef";
@@ -80,7 +94,23 @@ mod tests {
             .map(|value| (header::AUTHORIZATION, value.parse().unwrap()))
             .into_iter()
             .collect();
-        ApiKey::new(Some(KEY)).check(&headers, &uri.parse().unwrap())
+        ApiKey::new(Some(KEY), None).check(&headers, &uri.parse().unwrap())
+    }
+
+    #[test]
+    fn wrong_keys_are_limited_and_the_right_one_still_passes() {
+        let key = ApiKey::new(Some(KEY), Some(AddressLimit::per_minute(3, 1_000)));
+        let admit = |given: &str| {
+            let request = Request::get("/stats").header(header::AUTHORIZATION, format!("Bearer {given}"));
+            key.admit(&request.body(Body::empty()).unwrap())
+        };
+        for _ in 0..3 {
+            assert!(matches!(admit("wrong"), Err(Problem::Unauthorized(_))));
+        }
+        for _ in 0..3 {
+            assert!(matches!(admit("wrong"), Err(Problem::TooMany(_))));
+        }
+        assert_eq!(admit(KEY), Ok(()));
     }
 
     #[test]
@@ -127,7 +157,7 @@ mod tests {
 
     #[test]
     fn without_a_configured_key_every_call_is_refused() {
-        let closed = ApiKey::new(None);
+        let closed = ApiKey::new(None, None);
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, "Bearer ".parse().unwrap())]);
         let refused = closed.check(&headers, &"/stats".parse().unwrap());
         assert!(matches!(refused, Err(Problem::Unauthorized(why)) if why.contains("api.key")));
