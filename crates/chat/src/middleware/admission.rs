@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    app::App, connection_log, error::ChatError, notifications::tracker::Device, session::Session, types::names::check_device,
+    app::App, connection_log, error::ChatError, notifications::tracker::Device, session::Session,
+    types::names::check_device,
 };
 
 /// The fields of the handshake's `auth` that the server reads.
