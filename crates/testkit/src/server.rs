@@ -1,4 +1,5 @@
-//! The real server binary, run on a temporary data folder and a free port; killed, restarted and ended at will.
+//! The real server binary, run on a temporary data folder and a free port; killed, restarted and ended at
+//! will.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{Error, PATIENCE, http};
 
-/// Says which binary to run and how. The defaults suit a test: rate limits as shipped, a fixed secret and API key.
+/// Says which binary to run and how. The defaults suit a test: rate limits as shipped, a fixed secret and
+/// API key.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The binary.
@@ -128,7 +130,7 @@ impl ServerProcess {
         self.folder.path().join("data")
     }
 
-    /// What it has logged since it was first started.
+    /// Its log since the first start.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -253,7 +255,7 @@ fn spawn(config: &Config, folder: &Path) -> Result<Child, Error> {
         .args(["--listen", &config.listen.to_string(), "--data"])
         .arg(folder.join("data"))
         .args(&config.args)
-        // Nothing of the caller's own settings may leak into what is tested.
+        // Settings of the caller must not reach the server under test.
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("ROOMFUL_")))
         .env("ROOMFUL_AUTH_SECRET", SECRET)
