@@ -12,18 +12,17 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Cluster, NodeTag,
+    forward_error::ForwardError,
+    forward_permit::ForwardPermit,
     metrics::Metrics,
     peer_cache::{Peer, PeerCache},
     request_signature::{self, InvalidSignature, RequestSigner},
     response_body::ResponseBody,
-    tunnel,
+    tunnel::{self, DRAINED},
 };
 use crate::{settings::Settings, throttled_log::ThrottledLog};
 
@@ -39,49 +38,8 @@ const KEEPALIVE_PROBES: u32 = 4;
 const EXTRA_TIME: Duration = Duration::from_secs(10);
 /// Shortest time between two log lines about forged or misdirected requests.
 const LOG_EVERY: Duration = Duration::from_secs(10);
-/// The drain is complete: no tunnel is left.
-pub(crate) const DRAINED: u16 = 1000;
 /// The node is closing and forwards nothing any more.
 pub(crate) const CLOSED: u16 = DRAINED + 1;
-
-/// Why a request could not be forwarded, or no response came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ForwardError {
-    /// The directory does not list the owner.
-    UnknownNode,
-    /// Too many requests to the owner are open.
-    Full,
-    /// The owner refuses the connection.
-    Unreachable,
-    /// The connection broke, or the response is not valid HTTP.
-    Broken,
-    /// The owner did not respond in time.
-    TimedOut,
-    /// This node is shutting down.
-    Closing,
-}
-
-impl ForwardError {
-    pub(super) const DRAINED: [ForwardError; 6] = [
-        ForwardError::UnknownNode,
-        ForwardError::Full,
-        ForwardError::Unreachable,
-        ForwardError::Broken,
-        ForwardError::TimedOut,
-        ForwardError::Closing,
-    ];
-
-    pub(super) const fn label(self) -> &'static str {
-        match self {
-            ForwardError::UnknownNode => "unknown_node",
-            ForwardError::Full => "full",
-            ForwardError::Unreachable => "unreachable",
-            ForwardError::Broken => "broken",
-            ForwardError::TimedOut => "timed_out",
-            ForwardError::Closing => "closing",
-        }
-    }
-}
 
 /// Connections to the other nodes.
 pub(crate) struct Peers {
@@ -268,12 +226,7 @@ impl Peers {
         let permit = Arc::clone(&peer.permits)
             .try_acquire_owned()
             .map_err(|_| ForwardError::Full)?;
-        self.metrics.open.increment(1);
-        self.metrics.open_now.fetch_add(1, Ordering::Relaxed);
-        Ok(ForwardPermit {
-            metrics: Arc::clone(&self.metrics),
-            _permit: permit,
-        })
+        Ok(ForwardPermit::new(Arc::clone(&self.metrics), permit))
     }
 
     /// Rewrites the request for the owner.
@@ -305,25 +258,6 @@ impl Peers {
             ask_for_upgrade(&mut parts.headers);
         }
         Ok(Request::from_parts(parts, body))
-    }
-}
-
-/// A slot for a connection to a peer. Dropping it frees the slot.
-pub(super) struct ForwardPermit {
-    metrics: Arc<Metrics>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl ForwardPermit {
-    pub(super) fn tunnelled(&self, bytes: u64) {
-        self.metrics.tunnelled.increment(bytes);
-    }
-}
-
-impl Drop for ForwardPermit {
-    fn drop(&mut self) {
-        self.metrics.open.decrement(1);
-        self.metrics.open_now.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

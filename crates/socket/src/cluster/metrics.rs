@@ -4,13 +4,13 @@ use std::sync::atomic::AtomicUsize;
 
 use metrics::{Counter, Gauge, counter, gauge};
 
-use super::forward::ForwardError;
+use super::forward_error::ForwardError;
 
 pub(super) struct Metrics {
     polls: Counter,
     posts: Counter,
     upgrades: Counter,
-    failed: [Counter; ForwardError::DRAINED.len()],
+    failed: [Counter; ForwardError::ALL.len()],
     /// Open requests and tunnels.
     pub(super) open: Gauge,
     /// The same, readable.
@@ -30,7 +30,7 @@ impl Metrics {
             polls: kind("poll"),
             posts: kind("post"),
             upgrades: kind("upgrade"),
-            failed: ForwardError::DRAINED
+            failed: ForwardError::ALL
                 .map(|failure| counter!("roomful_forward_failed_total", "cause" => failure.label())),
             open: gauge!("roomful_forwards_open"),
             open_now: AtomicUsize::new(0),

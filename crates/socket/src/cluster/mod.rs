@@ -10,6 +10,8 @@
 
 mod directory;
 mod forward;
+mod forward_error;
+mod forward_permit;
 mod metrics;
 mod peer_cache;
 mod request_signature;
@@ -21,10 +23,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
 
-pub(crate) use self::forward::{CLOSED, ForwardError, Peers};
 pub use self::{
     directory::{Directory, MembershipDirectory, NodeAddress},
     tag::{BadTag, NodeTag},
+};
+pub(crate) use self::{
+    forward::{CLOSED, Peers},
+    forward_error::ForwardError,
 };
 
 /// Shortest accepted secret in bytes.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
-use super::forward::ForwardPermit;
+use super::forward_permit::ForwardPermit;
 
 /// How long the body may take after the head has arrived.
 const TIMEOUT: Duration = Duration::from_secs(30);

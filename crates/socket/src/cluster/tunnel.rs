@@ -18,8 +18,10 @@ use tokio::{
     sync::watch,
 };
 
-use super::forward::{DRAINED, ForwardPermit};
+use super::forward_permit::ForwardPermit;
 
+/// Progress of a drain, in thousandths, at which no tunnel is left.
+pub(super) const DRAINED: u16 = 1000;
 /// Buffered bytes per direction. A full buffer stops reading from the sender.
 const BUFFER: usize = 8 * 1024;
 /// How long the switch from HTTP to a stream may take on either side.
