@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    fields::Fields,
-    inbox::EPOCH_CHARS,
+    fields::{EPOCH_CHARS, Fields},
     log::{LoggedChange, MessageView},
 };
 use crate::{

@@ -10,6 +10,9 @@ use crate::{
     },
 };
 
+/// The longest epoch in a payload, in characters. The server's own have 16.
+pub(super) const EPOCH_CHARS: usize = 64;
+
 /// The payload of one event.
 pub(super) struct Fields {
     event: &'static str,

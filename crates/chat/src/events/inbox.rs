@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     chat::PageBounds,
-    fields::Fields,
+    fields::{EPOCH_CHARS, Fields},
     log::{LoggedChange, MessageView},
 };
 use crate::{
@@ -18,8 +18,6 @@ pub(crate) const INBOX: &str = "chat:inbox";
 pub(crate) const SYNC: &str = "chat:sync";
 pub(crate) const UNREAD: &str = "chat:unread";
 
-/// The longest epoch in a payload, in characters. The server's own have 16.
-pub(super) const EPOCH_CHARS: usize = 64;
 /// The longest cursor in a payload, in characters. The server's own consist of two numbers.
 const CURSOR_CHARS: usize = 64;
 
