@@ -16,12 +16,15 @@ use crate::{
 };
 
 /// The keys of a configuration.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Keys {
     secret: Option<String>,
+    second_secret: Option<String>,
     table: Vec<LoadedKey>,
 }
 
 /// One entry of `auth.keys`, its file read.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct LoadedKey {
     pub(crate) kid: Option<String>,
     pub(crate) algorithm: Algorithm,
@@ -54,7 +57,11 @@ impl Keys {
             None if !table.is_empty() => None,
             None => read_generated(&config.secret_path())?,
         };
-        Ok(Keys { secret, table })
+        Ok(Keys {
+            secret,
+            second_secret: config.auth.second_secret.expose().map(str::to_owned),
+            table,
+        })
     }
 
     /// Reads the existing keys, and generates a secret if there is no key at all.
@@ -97,6 +104,11 @@ impl Keys {
     /// The HS256 secret without a kid, if there is one.
     pub(crate) fn secret(&self) -> Option<&str> {
         self.secret.as_deref()
+    }
+
+    /// The second secret, which verifies tokens during a rotation but never signs them.
+    pub(crate) fn second_secret(&self) -> Option<&str> {
+        self.second_secret.as_deref()
     }
 
     /// The keys of `auth.keys`.

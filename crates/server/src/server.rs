@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
-use roomful_chat::{ChatConfig, ChatServer, clock::SystemClock};
+use roomful_chat::{ChatConfig, ChatServer, KeyTable, clock::SystemClock};
 use roomful_socket::{Drain, HttpLimits, WebSocketServer};
 use roomful_store::Store;
 use tokio::{
@@ -17,7 +17,7 @@ use crate::{
     chat, clock, cluster,
     config::{Config, Shutdown},
     http::{
-        api::{self, key::ApiKey},
+        api::{self, key::ApiKeys},
         assets::{Assets, BUILT},
         demo,
         gate::Gate,
@@ -25,7 +25,10 @@ use crate::{
         metrics::{Exporter, UPKEEP_INTERVAL},
         router,
     },
-    lifecycle, open_files, outbox,
+    lifecycle,
+    log::LogFilter,
+    open_files, outbox,
+    reload::{Handles, Reloader},
     secret::{Generated, Keys},
     start_error::StartError,
     store::{self, Lock},
@@ -47,6 +50,9 @@ pub(crate) struct Server {
     _periodic: JoinSet<()>,
     bus: Option<Arc<dyn Bus>>,
     shutdown: Shutdown,
+    /// The keys at start, and the parts that a reload changes.
+    keys: Keys,
+    handles: Handles,
 }
 
 /// The accept loop and the signal that ends it.
@@ -59,6 +65,7 @@ struct HttpListener {
 struct Startup<'a> {
     config: &'a Config,
     keys: Keys,
+    tokens: KeyTable,
     chat: ChatConfig,
     exporter: Exporter,
     file_limit: Option<u64>,
@@ -77,7 +84,8 @@ impl Server {
             let file = config.secret_path();
             tracing::info!(file = %file.display(), "generated a secret for tokens");
         }
-        let chat = chat::config(config, chat::keys(&keys)?);
+        let tokens = chat::keys(&keys)?;
+        let chat = chat::config(config, tokens.clone());
         // First of all parts: a metric that is registered without a recorder is lost.
         let exporter = Exporter::install()?;
         let file_limit = open_files::raise_limit();
@@ -89,6 +97,7 @@ impl Server {
         let startup = Startup {
             config,
             keys,
+            tokens,
             chat,
             exporter,
             file_limit,
@@ -110,6 +119,11 @@ impl Server {
             store.close().await;
         }
         server
+    }
+
+    /// A reloader of this server, which started with `config`.
+    pub(crate) fn reloader(&self, config: &Config, log: LogFilter) -> Reloader {
+        Reloader::new(config, self.keys.clone(), self.handles.clone(), log)
     }
 
     /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes the store.
@@ -183,10 +197,11 @@ impl Startup<'_> {
         if let (Some(bus), Some(fingerprint)) = (&bus, &fingerprint) {
             cluster::warn_about_other_secrets(&**bus, fingerprint).await;
         }
-        let api_key = ApiKey::new(config.api.key.expose());
+        let api_keys = ApiKeys::default();
+        api_keys.replace(config.api.keys());
         self.gate.open(router::inner(
             sockets.router(),
-            api::router(chat.clone(), api_key, config.socket.max_payload.0),
+            api::router(chat.clone(), api_keys.clone(), config.socket.max_payload.0),
             demo_routes(config, &self.keys),
             Assets::new(BUILT, &config.http.assets_url, config.http.assets_origin()),
             config.http.trusted_proxies.clone(),
@@ -196,7 +211,7 @@ impl Startup<'_> {
         log_ready(config, self.address);
         lifecycle::announce(self.address).map_err(StartError::PortFile)?;
         let mut periodic = periodic(config, self.exporter, Arc::clone(&store));
-        outbox::start(config, &store, &mut periodic).map_err(StartError::Webhooks)?;
+        let webhooks = outbox::start(config, &store, &mut periodic).map_err(StartError::Webhooks)?;
         Ok(Server {
             health: self.health,
             sockets,
@@ -207,6 +222,12 @@ impl Startup<'_> {
             _periodic: periodic,
             bus,
             shutdown: config.shutdown.clone(),
+            keys: self.keys,
+            handles: Handles {
+                tokens: self.tokens,
+                api_keys,
+                webhooks,
+            },
         })
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Cli {
 }
 
 /// Flags of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Common {
     /// TOML configuration file; `roomful default-config` prints one.
     #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
@@ -49,7 +49,7 @@ struct Common {
 }
 
 /// Flags of the server.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 struct ServeFlags {
     /// Address to listen on, such as 127.0.0.1:3000. Port 0 picks a free port.
     #[arg(long, value_name = "ADDR")]
@@ -140,8 +140,11 @@ impl Cli {
             command,
         } = self;
         match command {
-            None => serve::run(&common.load(serve)?),
-            Some(Command::Serve(flags)) => serve::run(&common.load(serve.merge(flags))?),
+            None => serve::run(&|| common.clone().load(serve.clone())),
+            Some(Command::Serve(flags)) => {
+                let flags = serve.merge(flags);
+                serve::run(&|| common.clone().load(flags.clone()))
+            }
             Some(Command::Token(flags)) => token::run(&common.load(ServeFlags::default())?, flags),
             Some(Command::Webhooks(flags)) => webhooks::run(&common.load(ServeFlags::default())?, flags),
             Some(Command::CheckConfig(flags)) => check_config::run(&common.load(serve.merge(flags))?),

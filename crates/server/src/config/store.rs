@@ -5,6 +5,7 @@ use std::{path::Path, time::Duration};
 use serde::Deserialize;
 
 use super::{
+    auth::{MIN_API_KEY_BYTES, check_secret},
     error::{Invalid, within},
     units::{Secret, Span},
 };
@@ -74,6 +75,25 @@ impl Store {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Api {
     pub(crate) key: Secret,
+    pub(crate) second_key: Secret,
+}
+
+impl Api {
+    /// The configured keys: none, one, or two during a rotation.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        [&self.key, &self.second_key]
+            .into_iter()
+            .filter_map(Secret::expose)
+    }
+
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        for (key, secret) in [("api.key", &self.key), ("api.second_key", &self.second_key)] {
+            if let Some(secret) = secret.expose() {
+                check_secret(key, secret, MIN_API_KEY_BYTES)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Section `shutdown`.

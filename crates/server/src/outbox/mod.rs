@@ -23,7 +23,12 @@ pub(crate) use self::{
     backoff::Backoff,
     payload::Payload,
 };
-use crate::{chat::millis, config::Config, streams, webhooks};
+use crate::{
+    chat::millis,
+    config::Config,
+    streams,
+    webhooks::{self, SigningKeys},
+};
 
 /// The sinks for which the store writes records.
 pub(crate) fn options(config: &Config) -> OutboxOptions {
@@ -44,15 +49,20 @@ pub(crate) fn options(config: &Config) -> OutboxOptions {
     }
 }
 
-/// Starts a task for each sink and one for upkeep. They end when the store closes.
-pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet<()>) -> io::Result<()> {
+/// Starts a task for each sink and one for upkeep; they end when the store closes. Returns the signing keys of each
+/// webhook by its name.
+pub(crate) fn start(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    tasks: &mut JoinSet<()>,
+) -> io::Result<Vec<(String, SigningKeys)>> {
     if !config.has_sinks() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    webhooks::start(config, store, tasks)?;
+    let keys = webhooks::start(config, store, tasks)?;
     streams::start(config, store, tasks);
     tasks.spawn(upkeep::run(Arc::clone(store), upkeep::keep(config)));
-    Ok(())
+    Ok(keys)
 }
 
 /// An error with its sources as one line.

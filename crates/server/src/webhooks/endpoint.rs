@@ -1,6 +1,6 @@
 //! A webhook endpoint, and one attempt to post a record to it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
@@ -13,7 +13,7 @@ use hyper_util::{
 use roomful_store::Record;
 use tokio::time::timeout;
 
-use super::signature::SigningKey;
+use super::signature::SigningKeys;
 use crate::{
     clock,
     config::Webhook,
@@ -72,7 +72,7 @@ impl Client {
         Some(Endpoint {
             name: webhook.name(),
             uri: webhook.uri()?,
-            key: Arc::new(SigningKey::new(&webhook.key()?)),
+            keys: SigningKeys::new(&webhook.keys()?),
             client: self.clone(),
         })
     }
@@ -83,7 +83,7 @@ impl Client {
 pub(super) struct Endpoint {
     pub(super) name: String,
     uri: Uri,
-    key: Arc<SigningKey>,
+    pub(super) keys: SigningKeys,
     client: Client,
 }
 
@@ -131,7 +131,7 @@ impl Endpoint {
             .header(header::USER_AGENT, concat!("Roomful/", env!("CARGO_PKG_VERSION")))
             .header("webhook-id", &record.id)
             .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", self.key.sign(&record.id, timestamp, &body))
+            .header("webhook-signature", self.keys.sign(&record.id, timestamp, &body))
             .body(Full::new(body))
             .map_err(|error| format!("failed to build the request: {error}"))
     }

@@ -16,19 +16,27 @@ use std::{io, sync::Arc};
 use roomful_store::Store;
 use tokio::task::JoinSet;
 
+pub(crate) use self::signature::SigningKeys;
 use self::{dispatcher::Dispatcher, endpoint::Client};
 use crate::{chat::millis, config::Config, outbox::Backoff};
 
-/// Starts a dispatcher for each endpoint. They end when the store is closed.
-pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet<()>) -> io::Result<()> {
+/// Starts a dispatcher for each endpoint; they end when the store closes. Returns their signing keys by name, so that
+/// a reload can replace them.
+pub(crate) fn start(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    tasks: &mut JoinSet<()>,
+) -> io::Result<Vec<(String, SigningKeys)>> {
+    let mut keys = Vec::new();
     if config.webhooks.is_empty() {
-        return Ok(());
+        return Ok(keys);
     }
     let client = Client::new(config.outbox.timeout.0)?;
     for webhook in &config.webhooks {
         let Some(endpoint) = client.endpoint(webhook) else {
             continue;
         };
+        keys.push((endpoint.name.clone(), endpoint.keys.clone()));
         let backoff = Backoff {
             first_ms: millis(config.outbox.retry_first.0),
             max_ms: millis(config.outbox.retry_max.0),
@@ -37,5 +45,5 @@ pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet
         let dispatcher = Dispatcher::new(Arc::clone(store), endpoint, backoff, config.outbox.concurrency);
         tasks.spawn(dispatcher.run());
     }
-    Ok(())
+    Ok(keys)
 }

@@ -20,8 +20,6 @@ mod rooms;
 mod stats;
 mod users;
 
-use std::sync::Arc;
-
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Request},
@@ -31,13 +29,12 @@ use axum::{
 };
 use roomful_chat::ChatServer;
 
-use self::{access_log::AccessLog, key::ApiKey};
+use self::{access_log::AccessLog, key::ApiKeys};
 use super::Problem;
 
 /// The API on `chat`, for requests with the key and bodies of up to `max_body` bytes. The description needs
 /// no key.
-pub(crate) fn router(chat: ChatServer, key: ApiKey, max_body: usize) -> Router {
-    let key = Arc::new(key);
+pub(crate) fn router(chat: ChatServer, keys: ApiKeys, max_body: usize) -> Router {
     let log = AccessLog::new();
     let calls = Router::new()
         .route("/rooms", get(rooms::list))
@@ -62,9 +59,9 @@ pub(crate) fn router(chat: ChatServer, key: ApiKey, max_body: usize) -> Router {
         .with_state(chat)
         .layer(DefaultBodyLimit::max(max_body))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
-            let key = Arc::clone(&key);
+            let keys = keys.clone();
             async move {
-                match key.check(request.headers(), request.uri()) {
+                match keys.check(request.headers(), request.uri()) {
                     Ok(()) => next.run(request).await,
                     Err(problem) => problem.into_response(),
                 }
