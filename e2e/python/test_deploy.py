@@ -142,7 +142,12 @@ def test_the_image_knows_whether_it_is_healthy(roomful):
 def test_systemd_unit(tmp_path):
     unit = (DEPLOY / "systemd" / "roomful.service").read_text()
     settings = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", unit, re.M))
-    accepted(settings | {"ROOMFUL_AUTH_SECRET": SECRET})
+    # systemd puts each credential into a file of its own, in the folder that %d names.
+    secrets = {"auth-secret": SECRET, "api-key": API_KEY}
+    for name, _ in (line.split(":", 1) for line in re.findall(r"^LoadCredential=(.*)$", unit, re.M)):
+        (tmp_path / name).write_text(secrets[name] + "\n")
+    accepted({name: value.replace("%d", str(tmp_path)) for name, value in settings.items()})
+    assert "Type=notify" in unit.splitlines()
     assert time_to_stop(settings) < seconds(re.search(r"^TimeoutStopSec=(.*)$", unit, re.M)[1])
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not there")
