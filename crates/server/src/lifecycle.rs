@@ -69,8 +69,9 @@ pub(crate) fn keep_files_private() {
 /// The environment variable with the path that [`announce`] writes to.
 const PORT_FILE: &str = "ROOMFUL_PORT_FILE";
 
-/// Writes the listen address to the file in `ROOMFUL_PORT_FILE`, if that variable is set, so that the parent
-/// process learns which port the server got for port 0. The file appears in one step, never half written.
+/// Writes the listen address to the file in `ROOMFUL_PORT_FILE`, if that variable is set, so that the
+/// parent process learns which port the server got for port 0. The file appears in one step, never half
+/// written.
 pub(crate) fn announce(address: SocketAddr) -> io::Result<()> {
     let Some(path) = std::env::var_os(PORT_FILE).filter(|path| !path.is_empty()) else {
         return Ok(());

@@ -81,7 +81,8 @@ impl Reloader {
         Ok(reloaded)
     }
 
-    /// Applies one changed setting; false if it needs a restart. `apply` itself replaces the keys for tokens.
+    /// Applies one changed setting; false if it needs a restart. `apply` itself replaces the keys for
+    /// tokens.
     fn apply_key(&self, key: &str, config: &Config, keys: &Keys) -> bool {
         match key {
             "log.filter" => self.log.set(&config.log),

@@ -152,8 +152,8 @@ fn read_generated(path: &Path) -> Result<Option<String>, ConfigError> {
     }
 }
 
-/// Writes a secret under a temporary name and links it into place: no process can read half a secret, and two
-/// processes that start at the same time use the same one.
+/// Writes a secret under a temporary name and links it into place: no process can read half a secret, and
+/// two processes that start at the same time use the same one.
 fn generate(folder: &Path, path: &Path) -> io::Result<Generated> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let temporary = folder.join(format!(".auth.secret.{:016x}", rand::random::<u64>()));

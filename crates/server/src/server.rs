@@ -1,4 +1,5 @@
-//! The wiring of the process: start-up top-down (probes, store, transport, chat, page), shutdown in reverse.
+//! The wiring of the process: start-up top-down (probes, store, transport, chat, page), shutdown in
+//! reverse.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -126,9 +127,9 @@ impl Server {
         Reloader::new(config, self.keys.clone(), self.handles.clone(), log)
     }
 
-    /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes the store.
-    /// Probes get answers until the connections are closed. Work that exceeds the configured time is
-    /// abandoned.
+    /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes the
+    /// store. Probes get answers until the connections are closed. Work that exceeds the configured time
+    /// is abandoned.
     pub(crate) async fn stop(self) {
         self.health.draining();
         sleep(self.shutdown.delay.0).await;
@@ -179,7 +180,7 @@ impl Startup<'_> {
             tokio::spawn(async move { cluster::sign_in(&config, &*bus).await })
         });
         let sockets = sockets(config, self.file_limit, part.as_ref());
-        let fingerprint = part.as_ref().map(|part| part.fingerprint.clone());
+        let fingerprints = part.as_ref().map(|part| part.fingerprints.clone());
         let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
         let clock = Arc::new(SystemClock);
         let chat = ChatServer::attach_to(&sockets, Arc::clone(&store), self.chat, clock, part);
@@ -194,8 +195,8 @@ impl Startup<'_> {
         if bus.is_some() && timeout(LEASE_WAIT, chat.lease_held()).await.is_err() {
             tracing::warn!("failed to get a lease in the cluster so far, refusing clients until then");
         }
-        if let (Some(bus), Some(fingerprint)) = (&bus, &fingerprint) {
-            cluster::warn_about_other_secrets(&**bus, fingerprint).await;
+        if let (Some(bus), Some(fingerprints)) = (&bus, &fingerprints) {
+            cluster::warn_about_other_secrets(&**bus, fingerprints).await;
         }
         let api_keys = ApiKeys::default();
         api_keys.replace(config.api.keys());

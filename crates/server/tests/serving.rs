@@ -156,8 +156,8 @@ async fn a_parked_poll_does_not_delay_the_shutdown() {
     assert!(server.log().contains("stopped"), "{}", server.log());
 }
 
-/// Even at level `trace`. A token signs its holder in, and a private session id lets its holder take over the
-/// session.
+/// Even at level `trace`. A token signs its holder in, and a private session id lets its holder take over
+/// the session.
 #[tokio::test]
 async fn tokens_and_private_ids_are_never_logged() {
     let mut server = start(&[("ROOMFUL_LOG", "trace")]).await;

@@ -128,7 +128,7 @@ pub(super) fn check_listen(listen: &str) -> Result<(), Invalid> {
     Err(Invalid { key: "listen", what })
 }
 
-fn is_loopback(listen: &str) -> bool {
+pub(super) fn is_loopback(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

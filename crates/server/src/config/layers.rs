@@ -92,8 +92,8 @@ impl Layers {
         std::mem::take(&mut self.unknown_variables)
     }
 
-    /// Replaces every `…_file` key of a secret by the secret that the file contains, and checks all secrets for
-    /// whitespace that would make them differ from the value that other programs use.
+    /// Replaces every `…_file` key of a secret by the secret that the file contains, and checks all
+    /// secrets for whitespace that would make them differ from the value that other programs use.
     pub(super) fn resolve_secrets(&mut self) -> Result<(), ConfigError> {
         secrets::resolve(&mut self.merged, &mut self.origins)
     }

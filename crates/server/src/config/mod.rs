@@ -159,6 +159,11 @@ impl Config {
         !(self.webhooks.is_empty() && self.streams.is_empty())
     }
 
+    /// True if the listen address is not a loopback address.
+    pub(crate) fn listens_publicly(&self) -> bool {
+        !http::is_loopback(&self.listen)
+    }
+
     /// Path of the generated secret.
     pub(crate) fn secret_path(&self) -> PathBuf {
         self.data.join("auth.secret")

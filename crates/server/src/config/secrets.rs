@@ -28,7 +28,8 @@ const LIST_KEYS: [(&str, &[&str]); 3] = [
     ("auth.keys", &["secret"]),
 ];
 
-/// Replaces every `…_file` key by the secret in that file, and checks all secrets. Removes the `…_file` keys.
+/// Replaces every `…_file` key by the secret in that file, and checks all secrets. Removes the `…_file`
+/// keys.
 pub(super) fn resolve(settings: &mut Table, origins: &mut Origins) -> Result<(), ConfigError> {
     for key in KEYS {
         let Some((section, name)) = key.split_once('.') else {
@@ -69,7 +70,8 @@ fn tables<'a>(settings: &'a mut Table, list: &str) -> Vec<&'a mut Table> {
     values.filter_map(Value::as_table_mut).collect()
 }
 
-/// Replaces the key `<name>_file` of a table by `name`, with the content of the file. Returns the file if there is one.
+/// Replaces the key `<name>_file` of a table by `name`, with the content of the file. Returns the file if
+/// there is one.
 fn read_file_key(
     table: &mut Table,
     key: &str,
@@ -107,8 +109,8 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(secret.to_owned())
 }
 
-/// Rejects whitespace at the ends, and control characters: they come from a file or a shell, the peer most likely does
-/// not have them, and every token or key would be refused.
+/// Rejects whitespace at the ends, and control characters: they come from a file or a shell, the peer
+/// most likely does not have them, and every token or key would be refused.
 fn check(table: &Table, name: &str) -> Result<(), &'static str> {
     let secret = table.get(name).and_then(Value::as_str).unwrap_or_default();
     if secret.ends_with(['\r', '\n']) {

@@ -48,8 +48,8 @@ impl Webhook {
         (plain && !authority.host().is_empty() && !authority.as_str().contains('@')).then_some(uri)
     }
 
-    /// The signing keys: one, or two during a rotation. `None` unless each secret is `whsec_` and base64 of 24 to
-    /// 64 bytes.
+    /// The signing keys: one, or two during a rotation. `None` unless each secret is `whsec_` and base64
+    /// of 24 to 64 bytes.
     pub(crate) fn keys(&self) -> Option<Vec<Vec<u8>>> {
         let first = Some(self.secret.expose().unwrap_or_default());
         let secrets = first.into_iter().chain(self.second_secret.expose());

@@ -8,6 +8,7 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::process::Process;
+use crate::clock;
 
 /// Buckets for commit times in seconds, from a fast disk to a failing one.
 const COMMIT_BUCKETS: [f64; 12] = [
@@ -40,6 +41,8 @@ impl Exporter {
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|_| MetricsError::Taken)?;
         describe();
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds stay far below 2^53")]
+        gauge!("process_start_time_seconds").set(clock::unix_millis() as f64 / 1_000.0);
         Ok(Exporter { handle })
     }
 
@@ -92,6 +95,32 @@ fn record(process: Process) {
 /// Registers the help text of every metric.
 fn describe() {
     describe_gauge!("roomful_connections", "Open connections, by either transport.");
+    describe_gauge!("roomful_ready", "1 while /readyz answers 200, otherwise 0.");
+    describe_histogram!(
+        "roomful_ack_seconds",
+        "Time from the arrival of an event to its acknowledgement."
+    );
+    describe_histogram!(
+        "roomful_delivery_seconds",
+        "Time from a message's timestamp until it is queued for the clients of this node."
+    );
+    describe_histogram!(
+        "roomful_store_pool_wait_seconds",
+        "Time that a call waits for a connection to PostgreSQL."
+    );
+    describe_gauge!("roomful_store_bytes", "Size of the database in bytes.");
+    describe_gauge!(
+        "process_start_time_seconds",
+        "Start of the process in seconds since 1970."
+    );
+    describe_gauge!(
+        "roomful_webhooks_failing",
+        "1 while the last attempt at the endpoint or stream failed, otherwise 0."
+    );
+    describe_counter!(
+        "roomful_webhooks_dead_total",
+        "Records that became dead, by endpoint or stream."
+    );
     describe_gauge!(
         "roomful_users_online",
         "Users with a live connection, or within the grace after their last one."

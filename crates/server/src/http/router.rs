@@ -27,10 +27,17 @@ use super::{assets::Assets, client_address::client_address, gate::Gate, health::
 
 /// Routes that answer from the first moment. All other requests go through `gate`.
 pub(crate) fn outer(health: Health, metrics: Exporter, gate: Gate) -> Router {
+    let checked = health.clone();
     Router::new()
         .route("/livez", get(async || Health::livez()))
         .route("/readyz", get(async move || health.readyz().await))
-        .route("/metrics", get(async move || metrics.answer()))
+        .route(
+            "/metrics",
+            get(async move || {
+                checked.export().await;
+                metrics.answer()
+            }),
+        )
         .fallback(move |request: Request<Body>| gate.clone().pass(request))
 }
 

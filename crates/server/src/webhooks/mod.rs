@@ -5,9 +5,7 @@
 //! |---|---|
 //! | `endpoint` | an endpoint, and one attempt to post a record |
 //! | `signature` | the signature header |
-//! | `dispatcher` | one endpoint's loop: due records out, outcomes back |
 
-mod dispatcher;
 mod endpoint;
 mod signature;
 
@@ -16,12 +14,16 @@ use std::{io, sync::Arc};
 use roomful_store::Store;
 use tokio::task::JoinSet;
 
+use self::endpoint::Client;
 pub(crate) use self::signature::SigningKeys;
-use self::{dispatcher::Dispatcher, endpoint::Client};
-use crate::{chat::millis, config::Config, outbox::Backoff};
+use crate::{
+    chat::millis,
+    config::Config,
+    outbox::{Backoff, SinkRunner},
+};
 
-/// Starts a dispatcher for each endpoint; they end when the store closes. Returns their signing keys by name, so that
-/// a reload can replace them.
+/// Starts a runner for each endpoint; they end when the store closes. Returns their signing keys by name,
+/// so that a reload can replace them.
 pub(crate) fn start(
     config: &Config,
     store: &Arc<dyn Store>,
@@ -31,7 +33,7 @@ pub(crate) fn start(
     if config.webhooks.is_empty() {
         return Ok(keys);
     }
-    let client = Client::new(config.outbox.timeout.0)?;
+    let client = Client::new(config.outbox.timeout.0, config.outbox.concurrency)?;
     for webhook in &config.webhooks {
         let Some(endpoint) = client.endpoint(webhook) else {
             continue;
@@ -42,8 +44,7 @@ pub(crate) fn start(
             max_ms: millis(config.outbox.retry_max.0),
             attempts: config.outbox.attempts,
         };
-        let dispatcher = Dispatcher::new(Arc::clone(store), endpoint, backoff, config.outbox.concurrency);
-        tasks.spawn(dispatcher.run());
+        tasks.spawn(SinkRunner::new(Arc::clone(store), endpoint, backoff).run());
     }
     Ok(keys)
 }

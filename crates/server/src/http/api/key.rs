@@ -1,5 +1,5 @@
-//! The API keys: clients send one in the `Authorization` header, the server compares it in constant time and
-//! never logs it.
+//! The API keys: clients send one in the `Authorization` header, the server compares it in constant time
+//! and never logs it.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ const KEY_PARAMETERS: [&str; 6] = [
     "authorization",
 ];
 
-/// The keys that the API accepts: one, or two during a rotation. Without a key the API is closed. Clones share their
-/// keys.
+/// The keys that the API accepts: one, or two during a rotation. Without a key the API is closed. Clones
+/// share their keys.
 #[derive(Clone, Default)]
 pub(crate) struct ApiKeys(Arc<RwLock<Vec<Box<[u8]>>>>);
 

@@ -1,5 +1,6 @@
 //! The HTTP API for an app's backend, under `/api/v1`. `roomful_chat::admin` implements the calls, this
-//! module maps them to HTTP. `openapi` describes them, and `docs/openapi.json` is a copy of that description.
+//! module maps them to HTTP. `openapi` describes them, and `docs/openapi.json` is a copy of that
+//! description.
 //!
 //! | file | contents |
 //! |---|---|
