@@ -90,7 +90,7 @@ mod tests {
         genuine.headers_mut().insert(HEADER, header.clone());
         assert_eq!(request_signature.check(&genuine), Ok(Some(CLIENT)));
         assert_eq!(
-            RequestSigner::new(b"fedcba9876543210").check(&genuine),
+            RequestSigner::new(b"fedcba9876543210", &[]).check(&genuine),
             Err(InvalidSignature),
             "another secret"
         );
