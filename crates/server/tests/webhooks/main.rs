@@ -300,7 +300,7 @@ async fn an_outage_is_logged_once_with_its_end_and_exported() {
     receiver.set(Mood::Take);
     wait_for_metric(&server, "roomful_webhooks_failing{endpoint=\"app\"} 0").await;
     wait_for_metric(&server, "roomful_webhooks_dead_total{endpoint=\"app\"} 0").await;
-    wait_for_metric(&server, "roomful_webhooks_dropped_total{cause=\"max_records\"} 0").await;
+    wait_for_metric(&server, "roomful_webhooks_dropped_total{cause=\"outbox_full\"} 0").await;
     let log = server.log();
     let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
     assert_eq!(lines("failed to deliver records, retrying"), 1, "{log}");
