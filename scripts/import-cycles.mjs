@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // Finds import cycles between the Rust files of each crate.
 //
-// A file and the files of its child modules may import each other; all other files form no cycles. The files in
-// import-cycles.txt are still in a cycle. That list may only shrink: the check fails if a file is in a cycle and not
-// in the list, or in the list and not in a cycle.
+// A file and the files of its child modules may import each other; all other files form no cycles. The
+// files in import-cycles.txt are still in a cycle. That list may only shrink: the check fails if a file is in
+// a cycle and not in the list, or in the list and not in a cycle.
 //
 // usage: import-cycles.mjs [--edges]    --edges prints the imports inside each cycle
 

@@ -1,6 +1,7 @@
 // The line to the server: one socket, its state, requests with an answer. Knows no rooms.
 
 import { io, type Socket } from "socket.io-client";
+import { base } from "./base.ts";
 import { RequestError, type Announcements, type Answer, type Failure, type Request } from "./contract.ts";
 import type { Clock } from "./clock.ts";
 
@@ -35,6 +36,7 @@ export class Connection {
     private readonly listener: Listener,
   ) {
     this.socket = io({
+      path: `${base}/socket.io/`,
       auth: (give) => give({ token: token() }),
       autoConnect: false,
       reconnectionDelay: 500,

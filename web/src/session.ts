@@ -1,6 +1,7 @@
 // Who the user is to the server: a token, and how to get the next one. The browser's tab holds it, so two
 // tabs may be two people.
 
+import { base } from "./base.ts";
 import type { Shelf } from "./storage.ts";
 
 export interface Session {
@@ -46,7 +47,7 @@ export function forget(shelf: Shelf): void {
 /** True if the server offers sign-in by name. */
 export async function devMode(): Promise<boolean> {
   try {
-    const response = await fetch("/demo/config", { headers: { accept: "application/json" } });
+    const response = await fetch(`${base}/demo/config`, { headers: { accept: "application/json" } });
     if (!response.ok) return false;
     const config = (await response.json()) as { dev?: unknown };
     return config.dev === true;
@@ -59,7 +60,7 @@ export async function devMode(): Promise<boolean> {
 export async function signIn(name: string): Promise<Session> {
   let response: Response;
   try {
-    response = await fetch("/demo/sign-in", {
+    response = await fetch(`${base}/demo/sign-in`, {
       method: "POST",
       headers: { "content-type": "application/json", accept: "application/json" },
       body: JSON.stringify({ name }),

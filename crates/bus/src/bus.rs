@@ -13,27 +13,30 @@ use crate::{BusError, Membership};
 pub trait Bus: Membership + Send + Sync + 'static {
     /// Sends a message to every other client that subscribes to the topic, never to this one.
     ///
-    /// Returns at once. The bus drops and counts the message if its queue is full or the bus is unreachable. Messages of
-    /// one client on one topic usually arrive in order.
+    /// Returns at once. The bus drops and counts the message if its queue is full or the bus is
+    /// unreachable. Messages of one client on one topic usually arrive in order.
     fn publish(&self, topic: &str, message: Bytes);
 
-    /// Passes messages of the topic to the listener until the subscription is dropped. A topic may have several listeners.
+    /// Passes messages of the topic to the listener until the subscription is dropped. A topic may have
+    /// several listeners.
     fn subscribe(&self, topic: &str, listener: Arc<dyn BusListener>) -> Subscription;
 
     /// Pings the bus.
     async fn check(&self) -> Result<(), BusError>;
 
-    /// Sends the queued messages and ends the connection. Afterwards the client drops all messages, calls no listener, and
-    /// answers [`BusError::Unavailable`] to every membership call.
+    /// Sends the queued messages and ends the connection. Afterwards the client drops all messages, calls
+    /// no listener, and answers [`BusError::Unavailable`] to every membership call.
     async fn close(&self);
 }
 
-/// A listener to topics. The bus calls it from its own task, one message after another: it must return quickly.
+/// A listener to topics. The bus calls it from its own task, one message after another: it must return
+/// quickly.
 pub trait BusListener: Send + Sync + 'static {
     /// Takes a message.
     fn message(&self, topic: &str, message: Bytes);
 
-    /// The connection was lost, and messages of this topic may be missing. The subscription is in effect again.
+    /// The connection was lost, and messages of this topic may be missing. The subscription is in effect
+    /// again.
     fn gap(&self, topic: &str);
 }
 
@@ -44,7 +47,8 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// For implementations of [`Bus`]: `confirmed` turns true when the subscription takes effect, and `unsubscribe` ends it.
+    /// For implementations of [`Bus`]: `confirmed` turns true when the subscription takes effect, and
+    /// `unsubscribe` ends it.
     pub fn new(confirmed: watch::Receiver<bool>, unsubscribe: impl FnOnce() + Send + Sync + 'static) -> Self {
         Self {
             confirmed,
@@ -52,9 +56,11 @@ impl Subscription {
         }
     }
 
-    /// Waits until the bus confirms the subscription. Waits for as long as the bus is unreachable; returns when it closes.
+    /// Waits until the bus confirms the subscription. Waits for as long as the bus is unreachable;
+    /// returns when it closes.
     pub async fn confirmed(&self) {
-        // The sender goes away when the bus closes. No confirmation will come then, so there is nothing to wait for.
+        // The sender goes away when the bus closes. No confirmation will come then, so there is nothing
+        // to wait for.
         let _ = self.confirmed.clone().wait_for(|confirmed| *confirmed).await;
     }
 

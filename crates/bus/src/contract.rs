@@ -1,7 +1,7 @@
 //! The contract suite of the bus: `bus_contract!(harness)` makes one test of each case.
 //!
-//! A case uses a bus only through [`Bus`], with several clients. Faults of one implementation, such as a dying server, have
-//! their own tests.
+//! A case uses a bus only through [`Bus`], with several clients. Faults of one implementation, such as a
+//! dying server, have their own tests.
 
 #![expect(missing_docs, reason = "the name of a case is its description")]
 
@@ -49,8 +49,8 @@ pub fn run(case: impl Future<Output = Outcome>) -> Outcome {
         })
 }
 
-/// Makes a `#[test]` of each case. The macro evaluates the expression once per test, within a runtime; it must be a future
-/// of a [`Harness`](crate::contract::Harness).
+/// Makes a `#[test]` of each case. The macro evaluates the expression once per test, within a runtime; it
+/// must be a future of a [`Harness`](crate::contract::Harness).
 #[macro_export]
 macro_rules! bus_contract {
     ($harness:expr) => {

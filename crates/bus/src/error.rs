@@ -6,7 +6,8 @@ pub enum BusError {
     /// The bus is unreachable or did not answer in time. The call may have taken effect.
     #[error("the bus is unreachable: {0}")]
     Unavailable(String),
-    /// The bus refuses the user or the password, or requires one. This can pass, for example while a password changes.
+    /// The bus refuses the user or the password, or requires one. This can pass, for example while a
+    /// password changes.
     #[error("the bus refuses the user or the password: {0}")]
     Authentication(String),
     /// The member's lease has expired. The node must join under a new id before it can write.

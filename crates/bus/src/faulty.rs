@@ -1,7 +1,8 @@
 //! `FaultyBus`: a bus with every fault that the contract allows, chosen by a seed, for tests of its users.
 //!
-//! It wraps one client. It loses, repeats, delays and reorders incoming messages, for each listener on its own. It loses the
-//! answers of the membership registry. A test can partition the client from all others and heal it again.
+//! It wraps one client. It loses, repeats, delays and reorders incoming messages, for each listener on
+//! its own. It loses the answers of the membership registry. A test can partition the client from all
+//! others and heal it again.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -93,7 +94,8 @@ impl FaultyBus {
         self.shared.partitioned.send_replace(true);
     }
 
-    /// Ends the partition. Listeners confirmed before it get a gap; subscriptions made during it are confirmed now.
+    /// Ends the partition. Listeners confirmed before it get a gap; subscriptions made during it are
+    /// confirmed now.
     pub fn heal(&self) {
         if !self.shared.partitioned.send_replace(false) {
             return;

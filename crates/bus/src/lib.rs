@@ -1,8 +1,9 @@
 //! The bus between the nodes of a cluster: lossy topics, and membership with leases.
 //!
-//! The bus is never the source of truth for messages. It may delay, repeat, reorder or lose them. A listener needs another
-//! way to catch up and treats a message as a hint that saves time. Membership is the source of truth for one thing only:
-//! which nodes are alive. It keeps nothing that has to survive; after a loss each member writes its entries again.
+//! The bus is never the source of truth for messages. It may delay, repeat, reorder or lose them. A
+//! listener needs another way to catch up and treats a message as a hint that saves time. Membership is
+//! the source of truth for one thing only: which nodes are alive. It keeps nothing that has to survive;
+//! after a loss each member writes its entries again.
 //!
 //! | read | for |
 //! |---|---|

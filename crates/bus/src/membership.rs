@@ -1,9 +1,10 @@
-//! The trait `Membership`: which members of the cluster are alive, and the entries that live as long as they do.
+//! The trait `Membership`: which members of the cluster are alive, and the entries that live as long as
+//! they do.
 //!
-//! A member is one incarnation of a node: a new start, or a new lease after a lost one, is a new member. A member renews its
-//! lease with heartbeats. The clock of the registry decides when a lease expires. An expired member is dead for good: readers
-//! no longer see its entries, it cannot write, and its id cannot start again. An entry has a key, such as a user id, and each
-//! member has at most one value under it.
+//! A member is one incarnation of a node: a new start, or a new lease after a lost one, is a new member.
+//! A member renews its lease with heartbeats. The clock of the registry decides when a lease expires. An
+//! expired member is dead for good: readers no longer see its entries, it cannot write, and its id cannot
+//! start again. An entry has a key, such as a user id, and each member has at most one value under it.
 
 use std::time::Duration;
 
@@ -29,10 +30,11 @@ pub struct Entry {
 pub enum Heartbeat {
     /// The lease goes on.
     Renewed,
-    /// The lease is new, or the registry has lost entries of this member. The member has to write all its entries again.
+    /// The lease is new, or the registry has lost entries of this member. The member has to write all its
+    /// entries again.
     ///
-    /// If this answer is lost, the next heartbeat gives it again. The client keeps track of that, so a member must send its
-    /// heartbeats through one client only.
+    /// If this answer is lost, the next heartbeat gives it again. The client keeps track of that, so a
+    /// member must send its heartbeats through one client only.
     Started,
     /// The lease expired before the heartbeat. The member must stop acting under this id.
     Expired,
@@ -52,13 +54,15 @@ pub struct ExpiredEntry {
 /// The registry of members and their entries.
 #[async_trait]
 pub trait Membership: Send + Sync {
-    /// Starts a lease or renews it, for `ttl` from now. Other members read `info` with [`Membership::members`].
+    /// Starts a lease or renews it, for `ttl` from now. Other members read `info` with
+    /// [`Membership::members`].
     async fn heartbeat(&self, member: &str, info: Bytes, ttl: Duration) -> Result<Heartbeat, BusError>;
 
-    /// Ends the membership: [`Membership::members`] no longer lists the member, it cannot write, and its locks are free.
+    /// Ends the membership: [`Membership::members`] no longer lists the member, it cannot write, and its
+    /// locks are free.
     ///
-    /// Its entries stay visible for `linger` from now, so that what they stand for can move to another member without a gap.
-    /// Then they count as expired.
+    /// Its entries stay visible for `linger` from now, so that the users or rooms behind them can move to
+    /// another member without a gap. Then they count as expired.
     async fn leave(&self, member: &str, linger: Duration) -> Result<(), BusError>;
 
     /// All live members with their infos, except those that have left.
@@ -79,8 +83,8 @@ pub trait Membership: Send + Sync {
     /// Entries of live members under each of these keys, in the order of the keys.
     async fn entries(&self, keys: &[String]) -> Result<Vec<Vec<Entry>>, BusError>;
 
-    /// Removes up to `limit` entries of expired members and returns them. Only one caller gets an entry; if its answer is
-    /// lost, the entry is returned again later.
+    /// Removes up to `limit` entries of expired members and returns them. Only one caller gets an entry;
+    /// if its answer is lost, the entry is returned again later.
     async fn take_expired(&self, limit: usize) -> Result<Vec<ExpiredEntry>, BusError>;
 
     /// Acquires or extends the named lock for `ttl` from now. Returns false if another live member has it.

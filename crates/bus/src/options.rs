@@ -7,7 +7,8 @@ use std::{path::PathBuf, time::Duration};
 pub struct Options {
     /// Prefix of the names of all channels and keys. Default: `roomful:`.
     pub prefix: String,
-    /// Second part of all names, after the prefix. Clients with different scopes do not see each other. Default: none.
+    /// Second part of all names, after the prefix. Clients with different scopes do not see each other.
+    /// Default: none.
     pub scope: String,
     /// File of CA certificates in PEM that replaces the system's trust store.
     pub ca_file: Option<PathBuf>,
@@ -15,14 +16,16 @@ pub struct Options {
     pub queue_messages: usize,
     /// Bytes of queued messages per master, topics included. Default: 16 MiB.
     pub queue_bytes: usize,
-    /// Time limit for connecting to Redis and for each answer. A connection that exceeds it is closed. Default: 2 s.
+    /// Time limit for connecting to Redis and for each answer. A connection that exceeds it is closed.
+    /// Default: 2 s.
     pub timeout: Duration,
     /// Interval of pings on an idle connection. Default: 2 s.
     pub ping_interval: Duration,
-    /// Longest pause between attempts to connect. The first pause is a fiftieth of it, and each next one doubles.
-    /// Default: 2 s.
+    /// Longest pause between attempts to connect. The first pause is a fiftieth of it, and each next one
+    /// doubles. Default: 2 s.
     pub retry_max: Duration,
-    /// How often Sentinels or a Redis Cluster are asked for the current masters, besides after failures. Default: 5 s.
+    /// How often Sentinels or a Redis Cluster are asked for the current masters, besides after failures.
+    /// Default: 5 s.
     pub watch_interval: Duration,
 }
 

@@ -46,8 +46,8 @@ impl Alarm {
 
     /// Starts the task, for deadlines in monotonic time.
     ///
-    /// The task asks `next` for the earliest deadline, and calls `tick` with the monotonic time when it is due. It ends when
-    /// `owner` is gone.
+    /// The task asks `next` for the earliest deadline, and calls `tick` with the monotonic time when it is
+    /// due. It ends when `owner` is gone.
     pub(crate) fn spawn<T, Tick>(
         &self,
         clock: Arc<dyn Clock>,

@@ -83,6 +83,11 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// This node's name; `local` without a cluster.
+    pub(crate) fn node(&self) -> &str {
+        self.cluster.as_ref().map_or("local", |cluster| cluster.node())
+    }
+
     /// The figures of this node.
     pub(crate) fn stats(&self) -> Stats {
         let messages = self.metrics.messages();

@@ -1,13 +1,15 @@
 //! The clock as a parameter: wall time for what clients and the store see, monotonic time for deadlines.
 //!
-//! Only [`SystemClock`] reads the clocks of the machine. An operator or NTP may set the wall clock at any time, so a deadline
-//! that depends on it could come much too late or too early. Deadlines therefore use [`Clock::monotonic_ms`].
+//! Only [`SystemClock`] reads the clocks of the machine. An operator or NTP may set the wall clock at any
+//! time, so a deadline that depends on it could come much too late or too early. Deadlines therefore use
+//! [`Clock::monotonic_ms`].
 
 use std::{future::Future, pin::Pin, sync::OnceLock, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
-/// Longest single sleep of [`SystemClock::sleep_until_wall`], so that it notices a change of the wall clock in time.
+/// Longest single sleep of [`SystemClock::sleep_until_wall`], so that it notices a change of the wall clock
+/// in time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// A future that ends when its time has come.
@@ -24,7 +26,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Ends once [`Clock::monotonic_ms`] has reached `at_ms`.
     fn sleep_until(&self, at_ms: i64) -> Sleep;
 
-    /// Ends once [`Clock::now_ms`] has reached `at_ms`: for times set by others, such as the expiry of a token.
+    /// Ends once [`Clock::now_ms`] has reached `at_ms`: for times set by others, such as the expiry of a
+    /// token.
     fn sleep_until_wall(&self, at_ms: i64) -> Sleep;
 
     /// Ends after this many milliseconds.

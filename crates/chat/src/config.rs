@@ -74,6 +74,8 @@ pub struct ChatConfig {
     /// Whether the store keeps the earlier texts of edited messages until they are deleted. If not, each edit erases
     /// them.
     pub keep_edits: bool,
+    /// Of how many connections one is logged when it starts and ends: 1 logs all of them, 0 none.
+    pub log_connections: u64,
 }
 
 impl Default for ChatConfig {
@@ -104,6 +106,7 @@ impl Default for ChatConfig {
             notices_in_flight: 256,
             unsaved_marks: 65_536,
             keep_edits: false,
+            log_connections: 1,
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     app::{App, Context},
+    connection_log,
     error::ChatError,
     events::{Command, EventKind},
     handlers::{
@@ -155,6 +156,7 @@ impl Context {
             return;
         };
         if self.me.refused() >= self.app.config.rates.refusals_before_close {
+            connection_log::kicked(&self.app, &self.me, &self.socket);
             emit_error(&self.socket, error.body(), None);
             self.socket.close(Reason::ForcedClose);
         }

@@ -26,6 +26,7 @@ mod app;
 pub mod clock;
 mod cluster;
 mod config;
+mod connection_log;
 mod connections;
 mod controller;
 mod deadlines;

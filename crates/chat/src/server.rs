@@ -93,8 +93,7 @@ impl ChatServer {
 
     /// This node's name; `local` without a cluster.
     pub fn node(&self) -> &str {
-        let cluster = self.app.cluster.as_ref();
-        cluster.map_or("local", |cluster| cluster.node())
+        self.app.node()
     }
 
     /// The figures of the other nodes, as of their last heartbeats.
@@ -156,8 +155,8 @@ impl ChatServer {
     }
 
     /// The last step of a shutdown, after the transport and before the store is closed: does what
-    /// [`ChatServer::stop_sends`] does, stores when the users who are still online were last seen, and leaves the
-    /// cluster.
+    /// [`ChatServer::stop_sends`] does, stores when the users who are still online were last seen, and leaves
+    /// the cluster.
     pub async fn drain(&self) {
         self.app.appender.stop().await;
         self.app.notifications.drain().await;

@@ -35,6 +35,8 @@ pub(crate) struct Session {
     /// The log position at admission: control entries up to it do not apply to this session. 0 on a single
     /// node.
     pub(crate) since: LogPosition,
+    /// When it was admitted, in milliseconds of the monotonic clock.
+    pub(crate) connected_ms: i64,
     /// The user's id. Never changes.
     pub(crate) user: UserId,
     /// The device's name, empty if the client gave none.
@@ -70,7 +72,7 @@ struct Life {
 
 impl Session {
     pub(crate) fn new(
-        (serial, since): (u64, LogPosition),
+        (serial, since, connected_ms): (u64, LogPosition, i64),
         mut claims: Claims,
         (device, plain): (Device, bool),
         limiter: Option<ConnectionLimiter>,
@@ -82,6 +84,7 @@ impl Session {
         Self {
             serial,
             since,
+            connected_ms,
             user: slot.user(),
             device,
             plain,

@@ -1,15 +1,33 @@
 //! The process's log on stderr: readable lines on a terminal, JSON elsewhere.
+//!
+//! A thread of its own writes the lines. If the reader of stderr stalls, the queue fills and further lines are
+//! dropped and counted; the server goes on.
 
-use std::io::{self, IsTerminal as _};
+mod json;
+mod throttle;
 
+use std::{
+    io::{self, IsTerminal as _},
+    sync::OnceLock,
+};
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
+use self::json::JsonLines;
+pub(crate) use self::throttle::{LogThrottle, truncated};
 use crate::{
     config::{Format, Log},
     systemd::{self, JournalPriority},
 };
+
+/// Counts the lines that found the queue full.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Writes the waiting lines when it is dropped, unless the reader stalls for longer than a second.
+pub(crate) struct LogGuard(#[allow(dead_code, reason = "held, not read")] WorkerGuard);
 
 /// Changes the filter of a running log.
 pub(crate) struct LogFilter(reload::Handle<EnvFilter, Registry>);
@@ -26,25 +44,38 @@ fn filter(settings: &Log) -> EnvFilter {
     EnvFilter::new(format!("refinery_core=warn,{}", settings.filter))
 }
 
-/// Starts the log. A second call in one process has no effect.
-pub(crate) fn start(settings: &Log) -> LogFilter {
+/// Installs the log. A second call in one process has no effect.
+pub(crate) fn start(settings: &Log) -> (LogFilter, LogGuard) {
     let human = match settings.format {
         Format::Human => true,
         Format::Json => false,
         Format::Auto => io::stderr().is_terminal(),
     };
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(settings.queue)
+        .thread_name("log")
+        .finish(io::stderr());
+    let _ = DROPPED.set(writer.error_counter());
     let (filter, handle) = reload::Layer::new(filter(settings));
     let base = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(JournalPriority {
-        inner: io::stderr,
+        inner: writer,
         enabled: systemd::logs_to_journal(),
     });
-    // An error means that a log is running already.
+    // An error means that a log is installed already.
     let _ = if human {
         base.with(lines.with_target(false).with_ansi(io::stderr().is_terminal()))
             .try_init()
     } else {
-        base.with(lines.json().flatten_event(true)).try_init()
+        base.with(lines.event_format(JsonLines)).try_init()
     };
-    LogFilter(handle)
+    (LogFilter(handle), LogGuard(guard))
+}
+
+/// The number of lines that were dropped since the start.
+pub(crate) fn dropped_lines() -> u64 {
+    DROPPED.get().map_or(0, |counter| {
+        u64::try_from(counter.dropped_lines()).unwrap_or(u64::MAX)
+    })
 }

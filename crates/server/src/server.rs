@@ -5,26 +5,27 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
 use roomful_chat::{ChatConfig, ChatServer, KeyTable, clock::SystemClock};
-use roomful_socket::{Drain, HttpLimits, WebSocketServer};
+use roomful_socket::{Drain, WebSocketServer};
 use roomful_store::Store;
 use tokio::{
-    net::TcpListener,
-    sync::oneshot,
-    task::{JoinHandle, JoinSet},
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 use crate::{
     chat, clock, cluster,
     config::{Config, Shutdown},
     http::{
+        AddressLimit,
         api::{self, key::ApiKeys},
         assets::{Assets, BUILT},
+        client_address::ClientFinder,
         demo,
         gate::Gate,
         health::{Dependencies, Health},
-        metrics::{Exporter, UPKEEP_INTERVAL},
-        router,
+        listener::{self, HttpListener},
+        metrics::{Exporter, MetricsPage, UPKEEP_INTERVAL},
+        router::{self, Routes},
     },
     lifecycle,
     log::LogFilter,
@@ -35,6 +36,8 @@ use crate::{
     store::{self, Lock},
 };
 
+/// The least time for each step of the shutdown after the connections are closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the start-up waits for this node's lease in the cluster before it admits clients anyway.
 const LEASE_WAIT: Duration = Duration::from_secs(5);
 
@@ -47,6 +50,7 @@ pub(crate) struct Server {
     /// Held while the store is open.
     _lock: Option<Lock>,
     listener: HttpListener,
+    ops_listener: Option<HttpListener>,
     /// Periodic tasks; dropped, and so cancelled, with the server.
     _periodic: JoinSet<()>,
     bus: Option<Arc<dyn Bus>>,
@@ -54,12 +58,6 @@ pub(crate) struct Server {
     /// The keys at start, and the parts that a reload changes.
     keys: Keys,
     handles: Handles,
-}
-
-/// The accept loop and the signal that ends it.
-struct HttpListener {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
 }
 
 /// The parts that exist before the store is open.
@@ -75,6 +73,8 @@ struct Startup<'a> {
     health: Health,
     gate: Gate,
     listener: HttpListener,
+    ops_listener: Option<HttpListener>,
+    status_limit: Option<Arc<AddressLimit>>,
 }
 
 impl Server {
@@ -91,10 +91,27 @@ impl Server {
         let exporter = Exporter::install()?;
         let file_limit = open_files::raise_limit();
 
-        let (socket, address) = listen(&config.listen).await?;
+        let (socket, address) = listener::bind(&config.listen).await?;
         let node = cluster::node(config, &keys, address)?;
         let (health, gate) = (Health::new(config.store.check_timeout.0), Gate::default());
-        let probes = router::outer(health.clone(), exporter.clone(), gate.clone());
+        let status_limit = config.limits.rates.then(|| Arc::new(status_limit(config)));
+        let metrics_key = config.http.metrics_key.expose();
+        let metrics = MetricsPage::new(exporter.clone(), metrics_key, status_limit.clone());
+        let finder = ClientFinder::new(&config.http.trusted_proxies);
+        let mut public = router::health(health.clone());
+        let mut ops_listener = None;
+        if config.http.ops_listen.is_empty() {
+            public = public.merge(router::metrics(metrics, health.clone()));
+        } else {
+            let routes = router::health(health.clone()).merge(router::metrics(metrics, health.clone()));
+            let (socket, address) = listener::bind(&config.http.ops_listen).await?;
+            tracing::info!(%address, "serving health checks and metrics on their own address");
+            let routes = router::finished(routes, finder.clone());
+            ops_listener = Some(HttpListener::start(socket, routes, listener::ops_limits(config)));
+        }
+        let reserve = router::finished(router::health(health.clone()), finder.clone());
+        let public = router::finished(router::gated(public, gate.clone()), finder);
+        let limits = listener::public_limits(config, file_limit, reserve);
         let startup = Startup {
             config,
             keys,
@@ -106,7 +123,9 @@ impl Server {
             node,
             health,
             gate,
-            listener: HttpListener::start(socket, probes, config.http.header_timeout.0),
+            listener: HttpListener::start(socket, public, limits),
+            ops_listener,
+            status_limit,
         };
         let owned = config.clone();
         let (lock, store) = tokio::task::spawn_blocking(move || {
@@ -127,15 +146,21 @@ impl Server {
         Reloader::new(config, self.keys.clone(), self.handles.clone(), log)
     }
 
-    /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes the
-    /// store. Probes get answers until the connections are closed. Work that exceeds the configured time
-    /// is abandoned.
+    /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes store and bus.
+    /// Probes get answers until the connections are closed. A step that exceeds its time is abandoned, and the
+    /// next one runs all the same.
     pub(crate) async fn stop(self) {
         self.health.draining();
         sleep(self.shutdown.delay.0).await;
-        let HttpListener { stop, task } = self.listener;
         let (spread, patience) = (self.shutdown.spread.0, self.shutdown.timeout.0);
-        let drained = timeout(spread + patience, async {
+        let started = Instant::now();
+        // What the clients leave of the time is for the commits, and each close gets some in any case.
+        let rest = || {
+            (spread + patience)
+                .saturating_sub(started.elapsed())
+                .max(CLOSE_TIMEOUT)
+        };
+        within("closing the connections", spread + patience, async {
             if spread.is_zero() {
                 self.chat.stop_sends().await;
             } else {
@@ -146,18 +171,24 @@ impl Server {
                 self.sockets.drain(drain).await;
             }
             self.sockets.close().await;
-            // An error means that the accept loop has ended already.
-            let _ = stop.send(());
-            let _ = task.await;
-            self.chat.drain().await;
-            self.store.close().await;
-            if let Some(bus) = &self.bus {
-                bus.close().await;
-            }
-        });
-        if drained.await.is_err() {
-            tracing::warn!(timeout = ?patience, "failed to finish the shutdown in time, abandoning the rest");
+        })
+        .await;
+        within("closing the listener", rest(), self.listener.stop()).await;
+        within("committing accepted messages", rest(), self.chat.drain()).await;
+        within("closing the store", rest(), self.store.close()).await;
+        if let Some(bus) = &self.bus {
+            within("closing the bus", rest(), bus.close()).await;
         }
+        if let Some(ops_listener) = self.ops_listener {
+            within("closing the listener for operators", rest(), ops_listener.stop()).await;
+        }
+    }
+}
+
+/// Runs one step of the shutdown, and abandons it after `limit`.
+async fn within(step: &'static str, limit: Duration, work: impl Future<Output = ()>) {
+    if timeout(limit, work).await.is_err() {
+        tracing::warn!(step, timeout = ?limit, "failed to finish a step of the shutdown in time, continuing");
     }
 }
 
@@ -198,15 +229,28 @@ impl Startup<'_> {
         if let (Some(bus), Some(fingerprints)) = (&bus, &fingerprints) {
             cluster::warn_about_other_secrets(&**bus, fingerprints).await;
         }
-        let api_keys = ApiKeys::default();
-        api_keys.replace(config.api.keys());
-        self.gate.open(router::inner(
-            sockets.router(),
-            api::router(chat.clone(), api_keys.clone(), config.socket.max_payload.0),
-            demo_routes(config, &self.keys),
-            Assets::new(BUILT, &config.http.assets_url, config.http.assets_origin()),
-            config.http.trusted_proxies.clone(),
-        ));
+        let api_keys = api_keys(config);
+        let base_path = config.http.base_path.as_str();
+        let api = api::Settings {
+            base_path,
+            keys: api_keys.clone(),
+            max_body: config.socket.max_payload.0,
+            status_limit: self.status_limit.clone(),
+        };
+        let assets = Assets::new(
+            BUILT,
+            &config.http.assets_url,
+            config.http.assets_origin(),
+            base_path,
+        );
+        self.gate.open(router::inner(Routes {
+            sockets: sockets.router(),
+            api: api::router(chat.clone(), api),
+            demo: demo_routes(config, &self.keys),
+            assets,
+            base_path: base_path.to_owned(),
+            loopback_only: config.dev.enabled && !config.dev.allow_remote,
+        }));
         self.health.ready();
 
         log_ready(config, self.address);
@@ -220,6 +264,7 @@ impl Startup<'_> {
             store,
             _lock: lock,
             listener: self.listener,
+            ops_listener: self.ops_listener,
             _periodic: periodic,
             bus,
             shutdown: config.shutdown.clone(),
@@ -231,34 +276,6 @@ impl Startup<'_> {
             },
         })
     }
-}
-
-impl HttpListener {
-    fn start(listener: TcpListener, routes: axum::Router, header_timeout: Duration) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let limits = HttpLimits {
-            header_timeout,
-            ..HttpLimits::default()
-        };
-        let task = tokio::spawn(async move {
-            let stopped = async {
-                // The sender also counts as a stop signal when it is dropped.
-                let _ = stopped.await;
-            };
-            roomful_socket::serve(listener, routes, limits, stopped).await;
-        });
-        HttpListener { stop, task }
-    }
-}
-
-async fn listen(listen: &str) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |error| StartError::Listen {
-        listen: listen.to_owned(),
-        error,
-    };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
 }
 
 /// The Socket.IO server with the configured limits.
@@ -288,6 +305,7 @@ fn sockets(config: &Config, file_limit: Option<u64>, part: Option<&cluster::Join
         .compression_threshold(Some(socket.compress_from.0).filter(|bytes| *bytes > 0))
         .max_sessions(open_files::connections(limits.connections, file_limit))
         .max_sessions_per_ip(limits.rates.then_some(limits.connections_per_ip))
+        .path(format!("{}/socket.io/", config.http.base_path))
         // No handler reads the headers, and they would be the largest part of an idle client's memory.
         .keep_headers(false);
     if let Some(part) = part {
@@ -297,6 +315,25 @@ fn sockets(config: &Config, file_limit: Option<u64>, part: Option<&cluster::Join
         return builder.cors_any().build();
     }
     builder.cors(config.http.origins.iter().cloned()).build()
+}
+
+fn status_limit(config: &Config) -> AddressLimit {
+    let (http, tracked) = (&config.http, config.limits.tracked);
+    AddressLimit::per_second(
+        http.status_requests_per_second,
+        http.status_requests_burst,
+        tracked,
+    )
+}
+
+fn api_keys(config: &Config) -> ApiKeys {
+    let failures = config
+        .limits
+        .rates
+        .then(|| AddressLimit::per_minute(config.api.failures_per_minute, config.limits.tracked));
+    let keys = ApiKeys::new(failures);
+    keys.replace(config.api.keys());
+    keys
 }
 
 fn demo_routes(config: &Config, keys: &Keys) -> Option<axum::Router> {

@@ -46,7 +46,7 @@ pub use roomful_wire::packet::{ArgError, Payload};
 pub use crate::{
     accept::{HttpLimits, serve},
     connection_limit::{ConnectionLimits, client_network},
-    cors::Cors,
+    cors::{Cors, ForwardedHost},
     drain::{Drain, Drained},
     engine::DeliveryMark,
     handshake::{ClientAddress, ClientKind, Handshake},

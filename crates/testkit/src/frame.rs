@@ -1,7 +1,7 @@
 //! Client side of RFC 6455 framing as pure functions, without I/O.
 //!
-//! Clients mask their frames (section 5.3), servers must not (section 5.1). The encoder can also produce malformed frames for
-//! tests of a server.
+//! Clients mask their frames (section 5.3), servers must not (section 5.1). The encoder can also produce
+//! malformed frames for tests of a server.
 
 use bytes::{Buf, Bytes, BytesMut};
 

@@ -1,7 +1,8 @@
-//! A tiny raw HTTP/1.1 client for tests: one request at a time, optional keep-alive, and requests broken off midway.
+//! A tiny raw HTTP/1.1 client for tests: one request at a time, optional keep-alive, and requests broken
+//! off midway.
 //!
-//! Only what tests of the polling transport and of the HTTP pages need: bodies by content-length, chunked or to the end
-//! of the stream. No redirects, no TLS, no decompression.
+//! Only what tests of the polling transport and of the HTTP pages need: bodies by content-length, chunked
+//! or to the end of the stream. No redirects, no TLS, no decompression.
 
 use std::net::SocketAddr;
 
@@ -31,7 +32,7 @@ impl Answer {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The body as text, with replacement characters for what is not UTF-8.
+    /// The body as text. Bytes that are not UTF-8 become replacement characters.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -72,7 +73,8 @@ impl HttpClient {
         self.answer().await
     }
 
-    /// Sends a request without waiting for the answer: to park a poll, or to drop the client while it is parked.
+    /// Sends a request without waiting for the answer: to park a poll, or to drop the client while it is
+    /// parked.
     pub async fn send(
         &mut self,
         method: &str,
@@ -114,7 +116,7 @@ impl HttpClient {
 
     /// Ends the connection with a TCP reset, in the middle of whatever is going on.
     pub fn abort(self) {
-        // A failure here means that the socket is gone already, which is what was asked for.
+        // A failure means that the socket is closed already.
         let _ = self.stream.set_zero_linger();
     }
 

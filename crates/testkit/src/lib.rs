@@ -1,9 +1,9 @@
 //! Protocol clients, server fixtures and a history checker for tests and benchmarks.
 //!
-//! The clients for RFC 6455, Engine.IO 4 and Socket.IO 5 are written from the protocol documents alone. An HTTP/1.1 client can
-//! also send malformed requests. Fixtures run the real server binary, Redis, Sentinel, Redis Cluster and PostgreSQL in
-//! temporary folders. Two proxies inject faults: one into any TCP connection, one into the messages of Redis. The crate also
-//! signs tokens.
+//! The clients for RFC 6455, Engine.IO 4 and Socket.IO 5 are written from the protocol documents alone.
+//! An HTTP/1.1 client can also send malformed requests. Fixtures run the real server binary, Redis,
+//! Sentinel, Redis Cluster and PostgreSQL in temporary folders. Two proxies inject faults: one into any
+//! TCP connection, one into the messages of Redis. The crate also signs tokens.
 //!
 //! The crate depends on no other crate of the workspace: test and server must not share a mistake.
 //!

@@ -1,7 +1,7 @@
-//! A proxy before Redis that loses single messages of pub/sub, and holds others back until something else has passed.
+//! A proxy before Redis that drops pub/sub messages, or delays one until another has passed.
 //!
-//! Commands pass as they are, and so do all answers: only pushes of RESP3 that carry a message (`message`, `smessage`,
-//! `pmessage`) are ever touched. So what a client may rely on stays reliable, and what it may not is not.
+//! It only touches RESP3 pushes with a message (`message`, `smessage`, `pmessage`). Commands and answers pass
+//! unchanged, so everything that the bus contract guarantees still holds.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -35,8 +35,8 @@ struct Faults {
 }
 
 impl LossyRedis {
-    /// Listens on a free port of 127.0.0.1, for connections to the Redis at `target`. It loses nothing yet. The seed
-    /// decides which messages it will lose.
+    /// Listens on a free port of 127.0.0.1, for connections to the Redis at `target`. It loses nothing
+    /// yet. The seed decides which messages it will lose.
     pub async fn start(target: SocketAddr, seed: u64) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.map_err(Error::io("binding a proxy"))?;

@@ -1,8 +1,8 @@
-//! One Engine.IO 4 session over HTTP long-polling with Socket.IO 5 packets on it, each request to whichever node comes up: a
-//! client behind a load balancer that knows no stickiness.
+//! An Engine.IO 4 session over HTTP long-polling, which sends each request to a random node: a client
+//! behind a load balancer without sticky sessions.
 //!
-//! One task asks for what comes, another sends what goes, each with one request at a time, as the protocol wants it.
-//! Attachments are not understood.
+//! One task polls and another posts, each with one request at a time, as the protocol requires. Binary
+//! attachments are not supported.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use crate::{Error, PATIENCE, http};
 const PATH: &str = "/socket.io/?EIO=4&transport=polling";
 /// Between the packets of a payload.
 const SEPARATOR: char = '\u{1e}';
-/// Packets that may wait in either direction. A client that does not take what came stops asking for more.
+/// Packets that wait in each direction, at most. A client that does not read stops polling.
 const WAITING: usize = 1_024;
 /// Bytes of one POST that are filled up with what else waits.
 const FILL: usize = 32 * 1024;
@@ -32,7 +32,7 @@ const FILL: usize = 32 * 1024;
 pub struct PollingSession {
     incoming: mpsc::Receiver<Result<Packet, End>>,
     outgoing: mpsc::Sender<String>,
-    /// What came before the answer to CONNECT, as it does when a session is recovered.
+    /// Packets that came before the answer to CONNECT, as in a recovered session.
     early: VecDeque<Packet>,
     end: Option<End>,
     /// They end with the session.
@@ -40,8 +40,8 @@ pub struct PollingSession {
 }
 
 impl PollingSession {
-    /// Opens a session and connects the namespace `/` with `auth`; the session and the data of the CONNECT answer. The
-    /// seed decides which request goes to which of the nodes.
+    /// Opens a session and connects the namespace `/` with `auth`; the session and the data of the
+    /// CONNECT answer. The seed decides which request goes to which of the nodes.
     ///
     /// # Errors
     /// [`Error::ConnectRefused`] with `{message, data}` when the server answers `CONNECT_ERROR`.
@@ -98,7 +98,7 @@ impl PollingSession {
                     return Ok((session, packet.data));
                 }
                 Kind::ConnectError => return Err(Error::ConnectRefused(packet.data)),
-                // The stock client holds back what comes this early.
+                // The stock client buffers events that come before the answer to CONNECT.
                 _ => early.push_back(packet),
             }
         }
@@ -195,8 +195,8 @@ async fn receive(mut road: Road, came: mpsc::Sender<Result<Packet, End>>, pongs:
     }
 }
 
-/// Hands on what is in a payload, waits until it was taken, and answers heartbeats. Only then: a pong, or the next request,
-/// tells the server that all before it has arrived.
+/// Passes on the packets of a payload and answers pings, once the reader has taken all of them: a pong or the
+/// next poll tells the server that everything before it has arrived.
 async fn take(
     payload: &str,
     came: &mpsc::Sender<Result<Packet, End>>,

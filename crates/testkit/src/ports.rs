@@ -1,7 +1,8 @@
-//! Free ports for programs that cannot bind port 0, such as Redis, or whose address others need before they start.
+//! Free ports for programs that cannot bind port 0, such as Redis, or whose address others need before
+//! they start.
 //!
-//! An outgoing connection or a listener on port 0 could take a free port of the ephemeral range before the program binds it.
-//! So these ports lie outside of that range.
+//! An outgoing connection or a listener on port 0 could take a free port of the ephemeral range before
+//! the program binds it. So these ports lie outside of that range.
 
 use std::{
     net::{Ipv4Addr, TcpListener},

@@ -1,8 +1,10 @@
-//! A real PostgreSQL, run on a temporary folder and a free port; killed, paused, restarted, copied and put back at will.
+//! A real PostgreSQL, run on a temporary folder and a free port; killed, paused, restarted, copied and
+//! put back at will.
 //!
-//! Its processes are children of a small shell that reads a pipe of ours: however the test's process ends, the pipe ends
-//! with it, the server is stopped, and its folder removed. So one server may serve all tests of a binary from a `static`.
-//! PostgreSQL refuses to run as root: as root, it runs as the user `postgres`, or `nobody`. All calls block.
+//! Its processes are children of a small shell that reads a pipe of ours: however the test's process
+//! ends, the pipe ends with it, the server is stopped, and its folder removed. So one server may serve
+//! all tests of a binary from a `static`. PostgreSQL refuses to run as root: as root, it runs as the user
+//! `postgres`, or `nobody`. All calls block.
 
 use std::{
     fs, io,
@@ -23,10 +25,11 @@ use crate::{Error, PATIENCE, ports::free_port};
 
 /// The one user of the server, who may do all.
 const USER: &str = "roomful";
-/// How often another port is tried when somebody was quicker to take the free one.
+/// Attempts with another port if another process takes the free one first.
 const PORTS: usize = 5;
 
-/// Waits for a signal's name, or the end of the pipe; then ends the server, and removes its folder if it is marked.
+/// Waits for a signal's name, or the end of the pipe; then ends the server, and removes its folder if it
+/// is marked.
 const KEEPER: &str = r#"folder=$1; shift
 "$@" </dev/null >>"$folder/log" 2>&1 &
 echo $! >"$folder/pid"
@@ -169,14 +172,15 @@ impl PostgresServer {
         self.port
     }
 
-    /// Its processes now: the first one, those that serve a connection each, and those that write in the background.
+    /// Its processes now: the first one, those that serve a connection each, and those that write in the
+    /// background.
     pub fn processes(&self) -> Result<Vec<u32>, Error> {
         let first = self.postmaster()?;
         let all = children(first).into_iter().chain([first]);
         Ok(all.map(i32::cast_unsigned).collect())
     }
 
-    /// What it has logged since it was first started.
+    /// Its log since the first start.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
@@ -196,7 +200,7 @@ impl PostgresServer {
         Ok(())
     }
 
-    /// Ends it, after what it is at (SIGINT, a fast shutdown).
+    /// Stops it with a fast shutdown (SIGINT), which ends open transactions.
     pub fn stop(&self) -> Result<(), Error> {
         self.wait_ended("INT")
     }
@@ -366,7 +370,7 @@ fn command(program: &Path, owner: Option<Owner>) -> Command {
     command
 }
 
-/// Runs a command to its end, and answers what it printed.
+/// Runs a command and returns its output.
 fn run(mut command: Command, name: &str) -> Result<String, Error> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|error| Error::Postgres(format!("{name} could not be started: {error}")))?;

@@ -33,8 +33,8 @@ struct Ports {
 }
 
 impl RedisCluster {
-    /// Starts so many masters, each with an equal share of the slots, and waits until all are agreed. `args` are further
-    /// arguments of `redis-server`.
+    /// Starts so many masters, each with an equal share of the slots, and waits until all are agreed.
+    /// `args` are further arguments of `redis-server`.
     ///
     /// # Errors
     /// [`Error::Redis`] if `redis-server` is not installed, or they don't agree in time.
@@ -42,7 +42,8 @@ impl RedisCluster {
         Self::start_on(masters, false, args).await
     }
 
-    /// The same for clients that come by TLS. `args` name the certificates, which the nodes show each other too.
+    /// The same for clients that come by TLS. `args` name the certificates, which the nodes show each
+    /// other too.
     ///
     /// # Errors
     /// As [`start`](Self::start).

@@ -1,4 +1,5 @@
-//! A real Sentinel, which watches over a master of Redis and names another when it fails; alone, or with both.
+//! A real Sentinel, which watches over a master of Redis and names another when it fails; alone, or with
+//! both.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
@@ -12,7 +13,7 @@ use crate::ports::free_port;
 use crate::resp::RespClient;
 use crate::{Error, PATIENCE, RedisServer};
 
-/// How often another port is tried when somebody was quicker to take the free one.
+/// Attempts with another port if another process takes the free one first.
 const PORTS: usize = 5;
 
 /// The name by which the Sentinel of a [`Watched`] knows its master.
@@ -30,8 +31,8 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    /// Starts one that knows the master by this name, and waits until it answers. A master that is silent for `patience`
-    /// is replaced by one of its replicas. Masters and replicas have the password, if any.
+    /// Starts one that knows the master by this name, and waits until it answers. A master that is silent
+    /// for `patience` is replaced by one of its replicas. Masters and replicas have the password, if any.
     ///
     /// # Errors
     /// [`Error::Redis`] if `redis-server` is not installed, or does not answer in time.

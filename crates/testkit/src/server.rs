@@ -1,4 +1,5 @@
-//! The real server binary, run on a temporary data folder and a free port; killed, restarted and ended at will.
+//! The real server binary, run on a temporary data folder and a free port; killed, restarted and ended at
+//! will.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{Error, PATIENCE, http};
 
-/// Says which binary to run and how. The defaults suit a test: rate limits as shipped, a fixed secret and API key.
+/// Says which binary to run and how. The defaults suit a test: rate limits as shipped, a fixed secret and
+/// API key.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The binary.
@@ -128,9 +130,27 @@ impl ServerProcess {
         self.folder.path().join("data")
     }
 
-    /// What it has logged since it was first started.
+    /// Its log since the first start.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Waits until the log contains `text`, and returns the whole log. The server writes its log with a short delay.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with the end of the log if the text does not come within [`PATIENCE`].
+    pub async fn wait_log(&self, text: &str) -> Result<String, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return Ok(log);
+            }
+            if Instant::now() > deadline {
+                return Err(self.failure(&format!("did not log {text:?}")));
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Kills it without warning (SIGKILL), as a power cut would end it.
@@ -235,7 +255,7 @@ fn spawn(config: &Config, folder: &Path) -> Result<Child, Error> {
         .args(["--listen", &config.listen.to_string(), "--data"])
         .arg(folder.join("data"))
         .args(&config.args)
-        // Nothing of the caller's own settings may leak into what is tested.
+        // Settings of the caller must not reach the server under test.
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("ROOMFUL_")))
         .env("ROOMFUL_AUTH_SECRET", SECRET)

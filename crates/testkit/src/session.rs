@@ -1,7 +1,7 @@
-//! One Engine.IO 4 session over WebSocket with Socket.IO 5 packets on it, driven by whoever holds it.
+//! An Engine.IO 4 session over WebSocket with Socket.IO 5 packets, driven by its owner.
 //!
-//! There is no task and no queue in here: [`Session::next`] answers heartbeats while it waits. A load program that
-//! keeps thousands of clients uses this; a test is better served by [`SioClient`](crate::SioClient).
+//! It has no task and no queue: [`Session::next`] answers pings while it waits. Load programs with
+//! thousands of clients use it; tests are better served by [`SioClient`](crate::SioClient).
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -74,14 +74,14 @@ pub struct Session {
     ws: WsClient,
     /// A binary packet whose attachments are not all there yet.
     partial: Option<Box<Packet>>,
-    /// What came before the answer to CONNECT, as it does when a session is recovered.
+    /// Packets that came before the answer to CONNECT, as in a recovered session.
     early: VecDeque<Packet>,
     end: Option<End>,
 }
 
 impl Session {
-    /// Opens an Engine.IO session and returns it with the handshake (`sid`, `pingInterval`, …). No namespace is
-    /// connected yet.
+    /// Opens an Engine.IO session and returns it with the handshake (`sid`, `pingInterval`, …). No
+    /// namespace is connected yet.
     pub async fn open(target: impl Into<Target>) -> Result<(Self, Value), Error> {
         let target = target.into();
         let query = format!("{}?EIO=4&transport=websocket", target.path);
@@ -151,7 +151,7 @@ impl Session {
                     return Ok((session, packet.data));
                 }
                 Kind::ConnectError => return Err(Error::ConnectRefused(packet.data)),
-                // The stock client holds back what comes this early.
+                // The stock client buffers events that come before the answer to CONNECT.
                 Kind::Event if early.len() < MAX_EARLY => early.push_back(packet),
                 _ => {
                     return Err(Error::Protocol(format!(
@@ -182,7 +182,8 @@ impl Session {
         self.ws
     }
 
-    /// The next packet, or the end. Heartbeats are answered on the way. May be cancelled without losing anything.
+    /// The next packet, or the end. Heartbeats are answered on the way. May be cancelled without losing
+    /// anything.
     pub async fn next(&mut self) -> Incoming {
         match self.step().await {
             Ok(packet) => Incoming::Packet(packet),
@@ -193,7 +194,7 @@ impl Session {
         }
     }
 
-    /// As [`next`](Self::next), but fails after `patience`; `what` says what was hoped for.
+    /// As [`next`](Self::next), but fails after `patience`; `what` names the expected packet in the error.
     pub async fn next_within(&mut self, patience: Duration, what: &str) -> Result<Incoming, Error> {
         timeout(patience, self.next()).await.map_err(|_| Error::TimedOut {
             what: what.to_owned(),

@@ -1,7 +1,7 @@
-//! A Socket.IO client for tests: a task keeps the session alive, the test emits and waits for events by name.
+//! A Socket.IO client for tests: a task keeps the session alive, and the test waits for events by name.
 //!
-//! Every wait has a deadline and fails with what did arrive. What comes is kept, in order, until a test asks for it, so
-//! a test never races an event that is faster than it.
+//! Every wait has a time limit, and its error shows the events that arrived instead. The client keeps
+//! events in order until a test asks for them, so that a test never races an early event.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -91,7 +91,8 @@ impl SioClient {
         self.welcome["sid"].as_str().unwrap_or_default()
     }
 
-    /// What the stock client adds to its `auth` when it comes back: `{pid, offset}`; null if it has not got both.
+    /// What the stock client adds to its `auth` when it comes back: `{pid, offset}`; null if it has not
+    /// got both.
     pub fn claim(&self) -> Value {
         let offset = self.shared.state.lock().offset.clone();
         match (self.welcome["pid"].as_str(), offset) {
@@ -112,7 +113,8 @@ impl SioClient {
             .await
     }
 
-    /// Emits an event with any arguments and waits up to `patience` for its ack; the first argument of the ack.
+    /// Emits an event with any arguments and waits up to `patience` for its ack; the first argument of
+    /// the ack.
     pub async fn call_with(&self, event: &str, args: &[Value], patience: Duration) -> Result<Value, Error> {
         let (sender, receiver) = oneshot::channel();
         let id = {
@@ -158,12 +160,14 @@ impl SioClient {
         sent.map_err(|_| self.closed("a chance to send".into()))
     }
 
-    /// The first argument of the next event called `name`, within [`PATIENCE`]. Events of other names are kept.
+    /// The first argument of the next event called `name`, within [`PATIENCE`]. Events of other names are
+    /// kept.
     pub async fn next_event(&self, name: &str) -> Result<Value, Error> {
         self.find_event(PATIENCE, name, |_| true).await
     }
 
-    /// The first argument of the next event called `name` that `wanted` takes, within `patience`. All others are kept.
+    /// The first argument of the next event called `name` that `wanted` takes, within `patience`. All
+    /// others are kept.
     pub async fn find_event(
         &self,
         patience: Duration,
@@ -256,7 +260,7 @@ impl SioClient {
         self.cut().await;
     }
 
-    /// Resets the TCP connection; what has come by then can still be taken.
+    /// Resets the TCP connection. Events that have arrived can still be taken.
     pub async fn cut(&self) {
         // An error means that the session is over already.
         let _ = self.commands.send(Command::Abort).await;

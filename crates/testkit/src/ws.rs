@@ -38,7 +38,7 @@ pub enum Frame {
 pub struct WsClient {
     stream: TcpStream,
     buffer: BytesMut,
-    /// What was handed over to be sent and is not written yet: nothing is lost when a caller stops waiting.
+    /// Bytes not written yet, so that a cancelled send loses nothing.
     outgoing: BytesMut,
     /// The opcode of a message whose last fragment has not come, and what did come of it.
     partial: Option<(Opcode, BytesMut)>,
@@ -57,7 +57,8 @@ impl WsClient {
         Self::connect_from(None, addr, path_and_query, headers).await
     }
 
-    /// As [`connect`](Self::connect), from a chosen local address: one address has only some 28,000 ports to a server.
+    /// As [`connect`](Self::connect), from a chosen local address: one address has only some 28,000 ports
+    /// to a server.
     pub async fn connect_from(
         source: Option<IpAddr>,
         addr: SocketAddr,
@@ -68,8 +69,8 @@ impl WsClient {
         Self::over(stream, addr, path_and_query, headers).await
     }
 
-    /// As [`connect`](Self::connect), with segments and a window like those of a phone: on loopback the two kernels would
-    /// take megabytes before anything waits in the server.
+    /// As [`connect`](Self::connect), with segments and a window like those of a phone: on loopback the
+    /// two kernels would take megabytes before anything waits in the server.
     pub async fn connect_narrow(
         addr: SocketAddr,
         path_and_query: &str,
@@ -132,7 +133,7 @@ impl WsClient {
         if status == 101 {
             return check_accept(&head, &key);
         }
-        // What is left of the body comes with the close that follows a refusal; the status is what matters.
+        // The rest of the body arrives with the close after a refusal. Only the status matters.
         while self.buffer.len() < 4096 {
             match timeout(Duration::from_secs(1), self.fill()).await {
                 Ok(Ok(true)) => {}
@@ -188,7 +189,8 @@ impl WsClient {
         Ok(())
     }
 
-    /// The next message or control frame. Waits as long as it takes; may be cancelled without losing anything.
+    /// The next message or control frame. Waits as long as it takes; may be cancelled without losing
+    /// anything.
     ///
     /// # Errors
     /// [`Error::Protocol`] if the server sends what RFC 6455 forbids. The end of the stream is no error but
@@ -239,9 +241,10 @@ impl WsClient {
             .map_err(Error::io("asking for the local address"))
     }
 
-    /// Ends the connection with a TCP reset: what a client looks like whose process dies or whose network goes.
+    /// Ends the connection with a TCP reset: what a client looks like whose process dies or whose network
+    /// goes.
     pub fn abort(self) {
-        // A failure here means that the socket is gone already, which is what was asked for.
+        // A failure means that the socket is closed already.
         let _ = self.stream.set_zero_linger();
     }
 

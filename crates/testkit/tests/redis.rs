@@ -1,4 +1,4 @@
-//! The Redis fixture: what it has answered outlives a kill, and a pause is silence, not an end.
+//! The Redis fixture: answered writes survive a kill, and a pause keeps connections open.
 
 use std::time::Duration;
 

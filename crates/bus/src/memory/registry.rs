@@ -12,7 +12,8 @@ use crate::{BusError, Entry, ExpiredEntry, Heartbeat, MemberId};
 
 #[derive(Default)]
 pub(super) struct Registry {
-    /// Live and expired members. An expired one stays, so that its id cannot start again; a process has few of them.
+    /// Live and expired members. An expired one stays, so that its id cannot start again; a process has
+    /// few of them.
     members: BTreeMap<MemberId, Member>,
     entries: HashMap<String, BTreeMap<MemberId, Bytes>>,
     locks: HashMap<String, (MemberId, Instant)>,

@@ -31,7 +31,8 @@ impl Connector {
     pub(crate) fn new(url: &RedisUrl, options: &Options) -> Result<Self, BusError> {
         let certificates = read_ca_file(url, options)?;
         if url.tls {
-            // The Redis library uses the provider of the process. One that is installed already serves as well.
+            // The Redis library uses the provider of the process. One that is installed already serves as
+            // well.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         }
         let connector = Self {
@@ -40,7 +41,8 @@ impl Connector {
             certificates,
             timeout: options.timeout,
         };
-        // Building a client parses the certificates, so a bad file fails here and not at the first connection.
+        // Building a client parses the certificates, so a bad file fails here and not at the first
+        // connection.
         connector
             .client(&ServerAddr::Tcp {
                 host: "localhost".into(),
@@ -134,8 +136,8 @@ fn read_ca_file(url: &RedisUrl, options: &Options) -> Result<Option<TlsCertifica
     }))
 }
 
-/// Sets RESP3, which carries pushed messages and answers on one connection, and skips `CLIENT SETINFO`, which would need
-/// another permission.
+/// Sets RESP3, which carries pushed messages and answers on one connection, and skips `CLIENT SETINFO`,
+/// which would need another permission.
 fn resp3(credentials: &RedisConnectionInfo) -> RedisConnectionInfo {
     credentials
         .clone()

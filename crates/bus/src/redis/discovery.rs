@@ -156,8 +156,8 @@ impl Failures {
         }
     }
 
-    /// A server that accepts the user may answer soon, so its failure comes first: it is an outage. A refused user comes
-    /// before unreachable servers.
+    /// A server that accepts the user may answer soon, so its failure comes first: it is an outage. A
+    /// refused user comes before unreachable servers.
     fn most_telling(self) -> BusError {
         let failure = self.unanswered.or(self.refused).or(self.unreachable);
         failure.unwrap_or_else(|| BusError::Unavailable("the URL names no server".into()))

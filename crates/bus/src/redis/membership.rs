@@ -77,7 +77,8 @@ impl RedisMembership {
         *self.open.lock().await = None;
     }
 
-    /// Runs a script, and once more on a new connection if the first one broke. All scripts are safe to run twice.
+    /// Runs a script, and once more on a new connection if the first one broke. All scripts are safe to
+    /// run twice.
     async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, BusError> {
         self.with_deadline(async {
             let (mut connection, number) = self.connection().await?;
@@ -116,7 +117,8 @@ impl RedisMembership {
             if is_wrong_server(error) {
                 self.shared.rediscover.notify_one();
             }
-            // A slow connection could still deliver old answers. After a failover it leads to the wrong server.
+            // A slow connection could still deliver old answers. After a failover it leads to the wrong
+            // server.
             if is_wrong_server(error) || error.is_io_error() || error.is_unrecoverable_error() {
                 self.drop_connection(number).await;
             }
@@ -126,7 +128,8 @@ impl RedisMembership {
 
     /// Limits the time of a call, which includes waiting for another call that connects.
     ///
-    /// Waits for the first discovery without that limit: silent servers make it slow, and the caller needs its outcome.
+    /// Waits for the first discovery without that limit: silent servers make it slow, and the caller
+    /// needs its outcome.
     async fn with_deadline<T>(&self, work: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
         if self.shared.is_closed() {
             return Err(closed());

@@ -74,8 +74,8 @@ impl PublishQueue {
         Ok(())
     }
 
-    /// Waits for messages and takes up to this many messages and bytes, but at least one. `None` once the queue is closed
-    /// and empty.
+    /// Waits for messages and takes up to this many messages and bytes, but at least one. `None` once the
+    /// queue is closed and empty.
     pub(crate) async fn take(&self, max_messages: usize, max_bytes: usize) -> Option<Vec<Message>> {
         loop {
             let changed = self.changed.notified();
@@ -93,7 +93,8 @@ impl PublishQueue {
         }
     }
 
-    /// Drops all messages and refuses new ones until [`PublishQueue::up`]. Returns the number of dropped messages.
+    /// Drops all messages and refuses new ones until [`PublishQueue::up`]. Returns the number of dropped
+    /// messages.
     pub(crate) fn down(&self) -> u64 {
         let mut queued = self.queued.lock();
         if queued.state == State::Open {

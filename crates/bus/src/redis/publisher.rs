@@ -23,7 +23,8 @@ use super::{
 /// Messages and bytes per pipeline, at most.
 const BATCH: usize = 512;
 const BATCH_BYTES: usize = 1024 * 1024;
-/// Pause between pipelines under load, since each one wakes Redis and every receiver. A single message is sent at once.
+/// Pause between pipelines under load, since each one wakes Redis and every receiver. A single message is
+/// sent at once.
 const PIPELINE_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs until the queue is closed and empty, or until it is aborted.

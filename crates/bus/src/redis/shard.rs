@@ -30,7 +30,8 @@ impl Shard {
         })
     }
 
-    /// Asks the subscriber to compare these channels with its subscriptions: the first listener came, or the last one left.
+    /// Asks the subscriber to compare these channels with its subscriptions: the first listener came, or
+    /// the last one left.
     pub(crate) fn recheck(&self, channels: impl IntoIterator<Item = Arc<str>>) {
         self.changed.lock().extend(channels);
         self.channels_changed.notify_one();

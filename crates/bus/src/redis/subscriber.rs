@@ -1,8 +1,9 @@
 //! The subscriber: receives messages from one master and reconnects when the connection is lost.
 //!
-//! Subscribing and unsubscribing only mark a channel as changed. The subscriber compares the listeners of changed channels
-//! with its subscriptions, sends the difference as one pipeline, and waits for the answers before it looks again. So a
-//! subscribe that races with the last unsubscribe of the same topic cannot get lost: the next round sees the final state.
+//! Subscribing and unsubscribing only mark a channel as changed. The subscriber compares the listeners of
+//! changed channels with its subscriptions, sends the difference as one pipeline, and waits for the
+//! answers before it looks again. So a subscribe that races with the last unsubscribe of the same topic
+//! cannot get lost: the next round sees the final state.
 
 use std::{
     collections::HashSet,
@@ -32,7 +33,8 @@ use super::{
 };
 use crate::BusError;
 
-/// Channels per pipeline. After a reconnect there may be thousands, and Redis serves other clients between pipelines.
+/// Channels per pipeline. After a reconnect there may be thousands, and Redis serves other clients
+/// between pipelines.
 const BATCH: usize = 512;
 
 /// Runs until it is aborted.
@@ -153,7 +155,8 @@ impl Subscriber<'_> {
         for channel in batch {
             let slot = self.shared.subscriptions.lock().slot(channel);
             let wanted = slot.is_some_and(|slot| map.serves(slot, self.shard));
-            // One channel per command: in a cluster a command must not span slots, and each command has one answer.
+            // One channel per command: in a cluster a command must not span slots, and each command has
+            // one answer.
             match (wanted, self.subscribed.contains(channel)) {
                 (true, false) => {
                     commands.cmd(subscribe).arg(&**channel);
@@ -239,7 +242,8 @@ impl AsyncPushSender for Receiver {
                     self.message(&channel, message);
                 }
             }
-            // Confirms in the order of pushes: no message before its confirmation, and none between a loss and its gap.
+            // Confirms in the order of pushes: no message before its confirmation, and none between a
+            // loss and its gap.
             (PushKind::Subscribe | PushKind::SSubscribe, Some(channel)) => {
                 self.shared.confirmed(&channel, &self.shard);
             }

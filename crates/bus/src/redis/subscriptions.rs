@@ -108,7 +108,8 @@ impl Subscriptions {
         channels.map(|(name, _)| Arc::clone(name)).collect()
     }
 
-    /// Marks a channel as confirmed by Redis. Returns the listeners that were confirmed before and so have a gap.
+    /// Marks a channel as confirmed by Redis. Returns the listeners that were confirmed before and so
+    /// have a gap.
     pub(crate) fn confirm(&mut self, channel: &str) -> Vec<Arc<Listening>> {
         let Some(entry) = self.channels.get_mut(channel).filter(|entry| !entry.is_confirmed) else {
             return Vec::new();

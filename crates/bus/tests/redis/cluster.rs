@@ -97,7 +97,8 @@ async fn topics_follow_their_slots_to_another_master() {
     let (at_b, all) = subscribe_to_many(&b).await;
     assert_eq!(a.heartbeat("a", NOTHING, LONG).await, Ok(Heartbeat::Started));
 
-    // Moves slots from the master of the registry to another with the commands of redis-cli, but drops the keys.
+    // Moves slots from the master of the registry to another with the commands of redis-cli, but drops
+    // the keys.
     let names = (0..all.len()).map(|number| format!("roomful:t:{number}"));
     let mut slots = Vec::new();
     for name in ["{roomful:membership}".to_owned()].into_iter().chain(names) {

@@ -28,7 +28,7 @@ const TOPICS: usize = 30;
 async fn create_user(client: &mut RespClient) -> String {
     let rule = DOCS.lines().find_map(|line| line.strip_prefix("ACL SETUSER "));
     let rule = rule.expect("the docs have a rule").replace("PASSWORD", "pw");
-    let rule: Vec<_> = rule.split(' ').collect();
+    let rule: Vec<_> = rule.split_whitespace().collect();
     client
         .call(&[&["ACL", "SETUSER"], &rule[..]].concat())
         .await
@@ -149,7 +149,7 @@ async fn on_a_sentinel_too() {
     let rights = DOCS.split('`').find(|code| code.contains("+sentinel|"));
     let rule = format!("ACL SETUSER watcher on >s3cret -@all {}", rights.unwrap());
     at_sentinel
-        .call(&rule.split(' ').collect::<Vec<_>>())
+        .call(&rule.split_whitespace().collect::<Vec<_>>())
         .await
         .unwrap();
     at_sentinel

@@ -172,8 +172,8 @@ impl Cluster {
         &self.config.node
     }
 
-    /// Gives this node's lease back, if it has one. Other nodes stop listing it at once; its users stay online
-    /// for the grace.
+    /// Gives this node's lease back, if it has one. Other nodes stop listing it at once; its users stay
+    /// online for the grace.
     pub(crate) async fn leave(&self) {
         self.leaving.notify_one();
         let mut has_left = self.has_left.subscribe();

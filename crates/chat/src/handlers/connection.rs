@@ -7,6 +7,7 @@ use roomful_store::LogPosition;
 
 use crate::{
     app::{App, Context},
+    connection_log,
     error::ChatError,
     events::{
         chat::{ROOM_REMOVED, Removal, RoomRemoved},
@@ -41,6 +42,7 @@ pub(crate) async fn connected(app: Arc<App>, socket: Socket) {
         Some(restored) => recovery::resume(&app, &me, &socket, *restored).await,
         None => recovery::begin(&app, &me, &socket).await,
     }
+    connection_log::connected(&app, &me, &socket, upto.is_some());
     if !still_welcome(&app, &me).await {
         socket.close(Reason::ForcedClose);
     }
@@ -89,6 +91,7 @@ pub(crate) async fn disconnected(app: Arc<App>, socket: Socket, reason: Reason) 
     let Some(me) = socket.state::<Session>() else {
         return;
     };
+    connection_log::disconnected(&app, &me, &socket, reason);
     // A recovered session that the connection never took.
     drop(me.take_restored());
     app.forget_expiry(*socket.id(), me.expires_at());
@@ -147,8 +150,8 @@ pub(crate) fn ping(context: &Context) -> Pong {
 pub(crate) fn client_error(context: &Context, error: &ClientError) -> Nothing {
     let Context { app, socket, me } = context;
     if app.limiters.may_log() {
-        let (user, session) = (&me.user, socket.id());
-        tracing::warn!(?user, %session, reported = ?error.message, "a client reports an error");
+        let (user, session) = (&*me.user, socket.id().as_str());
+        tracing::warn!(user, session, reported = ?error.message, "a client reports an error");
     }
     Nothing {}
 }

@@ -142,18 +142,20 @@ impl LifecycleEvents {
         }
     }
 
-    /// Those of the users who are online on any node. Waits while the registry is unreachable or incomplete: a
-    /// missing answer must not count as offline.
+    /// Those of the users who are online on any node. Waits while the registry is unreachable or incomplete:
+    /// a missing answer must not count as offline.
     async fn certainly_online_among(&self, users: &dyn OnlineUsers, ids: &[String]) -> HashSet<String> {
         let mut is_logged = false;
         loop {
             match users.certainly_online_among(ids).await {
                 Ok(Some(online)) => return online,
                 Ok(None) => {}
-                Err(error) if is_logged => tracing::debug!(%error, "failed to read who is online, retrying"),
+                Err(error) if is_logged => {
+                    tracing::debug!(%error, "failed to read the online users, retrying");
+                }
                 Err(error) => {
                     is_logged = true;
-                    tracing::warn!(%error, "failed to read who is online, reporting nobody offline until then");
+                    tracing::warn!(%error, "failed to read the online users, no reports until then");
                 }
             }
             self.clock.sleep(RETRY_MS).await;

@@ -21,8 +21,8 @@ pub(crate) trait OnlineUsers: Send + Sync {
     /// `unavailable` if the registry can't be asked.
     async fn online_among(&self, users: &[String]) -> Result<HashSet<String>, ChatError>;
 
-    /// As [`OnlineUsers::online_among`], but `None` while absence from the registry proves nothing: it has lost
-    /// entries, and other nodes have not put theirs again yet.
+    /// As [`OnlineUsers::online_among`], but `None` while absence from the registry proves nothing: it has
+    /// lost entries, and other nodes have not put theirs again yet.
     ///
     /// # Errors
     /// `unavailable` if the registry can't be asked.

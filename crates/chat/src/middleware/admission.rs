@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    app::App, error::ChatError, notifications::tracker::Device, session::Session, types::names::check_device,
+    app::App, connection_log, error::ChatError, notifications::tracker::Device, session::Session,
+    types::names::check_device,
 };
 
 /// The fields of the handshake's `auth` that the server reads.
@@ -33,6 +34,7 @@ pub(crate) async fn admit(app: &App, socket: &Socket) -> Result<(), Refusal> {
         }
         Err(error) => {
             app.metrics.error(error.code());
+            connection_log::refused(app, socket, &error);
             let body = error.body();
             let data = serde_json::to_value(&body).unwrap_or_default();
             Err(Refusal::new(body.message).data(data))
@@ -79,8 +81,9 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
     }
     let ((), recalled, since) = asked?;
     let sends = usize::try_from(app.config.sends_in_flight).unwrap_or(1).max(1);
+    let connected_ms = app.clock.monotonic_ms();
     let session = Session::new(
-        (serial, since),
+        (serial, since, connected_ms),
         claims,
         (device, !recovers),
         app.limiters.connection(),

@@ -21,7 +21,7 @@ type Load<'a> = &'a dyn Fn() -> Result<Config, ConfigError>;
 pub(super) fn run(load: Load<'_>) -> Result<ExitCode, Failure> {
     let config = load()?;
     lifecycle::keep_files_private();
-    let log = log::start(&config.log);
+    let (log, _guard) = log::start(&config.log);
     let runtime = Runtime::new().map_err(StartError::Runtime)?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(StartError::Runtime)?;

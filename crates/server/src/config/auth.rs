@@ -112,17 +112,26 @@ impl AuthKey {
 
 /// Returns an error if `secret` has less than `min_bytes` or repeats one byte.
 pub(super) fn check_secret(key: &'static str, secret: &str, min_bytes: usize) -> Result<(), Invalid> {
-    let advice = "`openssl rand -base64 48` makes a good one";
-    let bytes = secret.as_bytes();
-    let what = if bytes.len() < min_bytes {
-        format!(
-            "has {} bytes and must have at least {min_bytes}; {advice}",
-            bytes.len()
-        )
-    } else if bytes.array_windows().all(|[a, b]| a == b) {
-        format!("repeats one character and is easy to guess; {advice}")
-    } else {
-        return Ok(());
-    };
+    if secret.len() >= min_bytes {
+        return check_not_repeated(key, secret);
+    }
+    let what = format!(
+        "has {} bytes and must have at least {min_bytes}; `openssl rand -base64 48` makes a good one",
+        secret.len()
+    );
     Err(Invalid { key, what })
+}
+
+/// Refuses a secret that repeats one byte, such as a row of zeros from a template. Its length proves nothing.
+pub(super) fn check_not_repeated(key: &'static str, secret: &str) -> Result<(), Invalid> {
+    let bytes = secret.as_bytes();
+    if bytes.windows(2).all(|pair| pair[0] == pair[1]) {
+        let what = "the value repeats one character, so anyone can guess it; \
+            `openssl rand -base64 48` makes a good one";
+        return Err(Invalid {
+            key,
+            what: what.to_owned(),
+        });
+    }
+    Ok(())
 }

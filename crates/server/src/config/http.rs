@@ -7,9 +7,12 @@ use serde::Deserialize;
 
 use super::{
     error::{Invalid, within},
-    units::Span,
+    units::{Secret, Size, Span},
 };
 use std::time::Duration;
+
+/// The least length of an API key or a metrics key, in bytes.
+pub(crate) const MIN_KEY_BYTES: usize = 16;
 
 /// Section `http`.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,7 +21,19 @@ pub(crate) struct Http {
     pub(crate) origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) assets_url: String,
+    pub(crate) base_path: String,
+    pub(crate) ops_listen: String,
+    pub(crate) metrics_key: Secret,
     pub(crate) header_timeout: Span,
+    pub(crate) keep_alive: Span,
+    pub(crate) transfer_timeout: Span,
+    pub(crate) min_rate: Size,
+    pub(crate) connections: usize,
+    pub(crate) connections_per_ip: usize,
+    pub(crate) connections_per_site: usize,
+    pub(crate) reserved_connections: usize,
+    pub(crate) status_requests_per_second: u32,
+    pub(crate) status_requests_burst: u32,
 }
 
 impl Http {
@@ -38,11 +53,40 @@ impl Http {
                 what,
             });
         }
+        check_base_path(&self.base_path)?;
+        if !self.ops_listen.is_empty() {
+            check_address("http.ops_listen", &self.ops_listen)?;
+        }
+        if let Some(key) = self.metrics_key.expose() {
+            check_key("http.metrics_key", key)?;
+        }
+        let deadline = Span(Duration::from_millis(100))..=Span(Duration::from_mins(5));
+        within("http.header_timeout", self.header_timeout, deadline.clone())?;
+        within("http.transfer_timeout", self.transfer_timeout, deadline)?;
         within(
-            "http.header_timeout",
-            self.header_timeout,
-            Span(Duration::from_millis(100))..=Span(Duration::from_mins(5)),
-        )
+            "http.keep_alive",
+            self.keep_alive,
+            Span(Duration::from_secs(1))..=Span(Duration::from_hours(1)),
+        )?;
+        within("http.min_rate", self.min_rate, Size(1)..=Size(1 << 30))?;
+        within(
+            "http.connections_per_ip",
+            self.connections_per_ip,
+            1..=100_000_000,
+        )?;
+        within(
+            "http.connections_per_site",
+            self.connections_per_site,
+            1..=100_000_000,
+        )?;
+        within("http.reserved_connections", self.reserved_connections, 0..=1_000)?;
+        let rate = 1..=1_000_000;
+        within(
+            "http.status_requests_per_second",
+            self.status_requests_per_second,
+            rate.clone(),
+        )?;
+        within("http.status_requests_burst", self.status_requests_burst, rate)
     }
 
     /// The origin of `assets_url`, for the content security policy.
@@ -64,21 +108,45 @@ impl Http {
 }
 
 fn check_origin(origin: &str) -> Result<(), Invalid> {
-    let host = ["https://", "http://"]
-        .iter()
-        .find_map(|scheme| origin.strip_prefix(scheme));
-    let exact = host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', ' ', '?', '#']));
-    if origin == "*" || exact {
+    if origin == "*" || roomful_socket::Cors::is_origin(origin) {
         return Ok(());
     }
     let what = format!(
-        "{origin:?} is not an origin; write scheme://host or scheme://host:port without a path, or \"*\" \
+        "{origin:?} is not an origin; write scheme://host or scheme://host:port without a path, \"null\", or \"*\" \
          for all"
     );
     Err(Invalid {
         key: "http.origins",
         what,
     })
+}
+
+/// A base path is empty, or starts with a slash and ends without one. It appears in HTML and in URLs.
+fn check_base_path(path: &str) -> Result<(), Invalid> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    let segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.chars().all(plain);
+    let valid = path.strip_prefix('/').map(|rest| rest.split('/').all(segment));
+    if path.is_empty() || valid == Some(true) {
+        return Ok(());
+    }
+    let what =
+        format!("{path:?} is not a base path; write a path such as \"/chat\", without a slash at the end");
+    Err(Invalid {
+        key: "http.base_path",
+        what,
+    })
+}
+
+/// Keys are as long as a random value that nobody can guess.
+pub(super) fn check_key(key: &'static str, value: &str) -> Result<(), Invalid> {
+    if value.len() < MIN_KEY_BYTES {
+        let what = format!(
+            "the key has {} bytes, but needs at least {MIN_KEY_BYTES}; `openssl rand -hex 24` makes a good one",
+            value.len()
+        );
+        return Err(Invalid { key, what });
+    }
+    super::auth::check_not_repeated(key, value)
 }
 
 /// Section `dev`.
@@ -110,6 +178,10 @@ impl Dev {
 
 /// Returns an error unless `listen` is `host:port`.
 pub(super) fn check_listen(listen: &str) -> Result<(), Invalid> {
+    check_address("listen", listen)
+}
+
+fn check_address(key: &'static str, listen: &str) -> Result<(), Invalid> {
     let parts = listen.rsplit_once(':');
     let valid = listen.parse::<SocketAddr>().is_ok()
         || parts.is_some_and(|(host, port)| {
@@ -125,7 +197,7 @@ pub(super) fn check_listen(listen: &str) -> Result<(), Invalid> {
         "{listen:?} is not an address to listen on; write host:port, such as \"127.0.0.1:3000\" or \
          \"[::]:3000\""
     );
-    Err(Invalid { key: "listen", what })
+    Err(Invalid { key, what })
 }
 
 pub(super) fn is_loopback(listen: &str) -> bool {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use super::error::Invalid;
+use super::error::{Invalid, within};
 
 /// Section `log`.
 #[derive(Debug, Clone, Deserialize)]
@@ -11,6 +11,8 @@ use super::error::Invalid;
 pub(crate) struct Log {
     pub(crate) filter: String,
     pub(crate) format: Format,
+    pub(crate) queue: usize,
+    pub(crate) connections: u64,
 }
 
 /// Format of log lines.
@@ -40,10 +42,9 @@ impl Log {
             let level = part.rsplit('=').next().unwrap_or_default();
             ["off", "error", "warn", "info", "debug", "trace"].contains(&level.to_ascii_lowercase().as_str())
         });
-        if plain {
-            EnvFilter::try_new(&self.filter).map(|_| ()).map_err(|_| wrong())
-        } else {
-            Err(wrong())
+        if !plain || EnvFilter::try_new(&self.filter).is_err() {
+            return Err(wrong());
         }
+        within("log.queue", self.queue, 1..=10_000_000)
     }
 }

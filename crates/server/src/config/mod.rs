@@ -150,6 +150,7 @@ impl Config {
         webhooks::validate(&self.webhooks, &mut sinks)?;
         streams::validate(&self.streams, &mut sinks)?;
         self.outbox.validate()?;
+        self.api.validate()?;
         self.log.validate()?;
         self.shutdown.validate()
     }

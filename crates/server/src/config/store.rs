@@ -76,6 +76,7 @@ impl Store {
 pub(crate) struct Api {
     pub(crate) key: Secret,
     pub(crate) second_key: Secret,
+    pub(crate) failures_per_minute: u32,
 }
 
 impl Api {
@@ -92,7 +93,7 @@ impl Api {
                 check_secret(key, secret, MIN_API_KEY_BYTES)?;
             }
         }
-        Ok(())
+        within("api.failures_per_minute", self.failures_per_minute, 1..=1_000_000)
     }
 }
 
@@ -103,6 +104,7 @@ pub(crate) struct Shutdown {
     pub(crate) delay: Span,
     pub(crate) spread: Span,
     pub(crate) timeout: Span,
+    pub(crate) http_timeout: Span,
 }
 
 impl Shutdown {
@@ -120,6 +122,11 @@ impl Shutdown {
         within(
             "shutdown.timeout",
             self.timeout,
+            Span(Duration::ZERO)..=Span(Duration::from_hours(1)),
+        )?;
+        within(
+            "shutdown.http_timeout",
+            self.http_timeout,
             Span(Duration::ZERO)..=Span(Duration::from_hours(1)),
         )
     }

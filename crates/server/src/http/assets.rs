@@ -1,6 +1,6 @@
 //! The chat page: files that `build.rs` packs into the binary, served with caching and security headers.
 
-use std::{borrow::Cow, collections::HashMap, io::Write as _};
+use std::{collections::HashMap, io::Write as _};
 
 use axum::{body::Body, response::IntoResponse};
 use bytes::Bytes;
@@ -43,27 +43,39 @@ struct Asset {
 /// All files of the page, by path.
 pub(crate) struct Assets {
     files: HashMap<&'static str, Asset>,
-    policy: HeaderValue,
+    /// Further sources of scripts and styles, with a space in front of each.
+    sources: String,
 }
 
 impl Assets {
     /// Prepares `files`. A non-empty `assets_url` replaces `/assets/` in the page, and the content security
     /// policy then allows scripts and styles from `assets_origin`.
-    pub(crate) fn new(files: &'static [File], assets_url: &str, assets_origin: Option<&str>) -> Self {
+    ///
+    /// With a non-empty `base_path` the page learns it from a `meta` element.
+    pub(crate) fn new(
+        files: &'static [File],
+        assets_url: &str,
+        assets_origin: Option<&str>,
+        base_path: &str,
+    ) -> Self {
         let mut ready: HashMap<_, _> = files
             .iter()
             .map(|file| (file.path, Asset::packed(file)))
             .collect();
         let index = files.iter().find(|file| file.path == INDEX);
-        if let (Some(index), false) = (index, assets_url.is_empty()) {
-            ready.insert(INDEX, Asset::rewritten(index, assets_url));
+        if let Some(index) = index
+            && !(assets_url.is_empty() && base_path.is_empty())
+        {
+            ready.insert(INDEX, Asset::rewritten(index, assets_url, base_path));
         }
         if index.is_none() {
             ready.insert(INDEX, Asset::plain(Bytes::from_static(NOT_BUILT), "not-built"));
         }
         Assets {
             files: ready,
-            policy: policy(assets_origin),
+            sources: assets_origin
+                .map(|origin| format!(" {origin}"))
+                .unwrap_or_default(),
         }
     }
 
@@ -72,8 +84,14 @@ impl Assets {
         files.iter().any(|file| file.path == INDEX)
     }
 
-    /// The response to a request for `path`: the file, 304, 404 or 405.
-    pub(crate) fn answer(&self, method: &Method, path: &str, request: &HeaderMap) -> Response<Body> {
+    /// The response to a request for `path`: the file, 304, 404 or 405. `host` is the host that the browser used.
+    pub(crate) fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        request: &HeaderMap,
+        host: Option<&str>,
+    ) -> Response<Body> {
         let path = if path == "/" { INDEX } else { path };
         let Some(file) = self.files.get(path) else {
             return Problem::NotFound.into_response();
@@ -82,16 +100,12 @@ impl Assets {
             return Problem::Method.into_response();
         }
         let mut response = file.response(request);
-        self.secure(response.headers_mut());
+        self.secure(response.headers_mut(), host);
         response
     }
 
-    fn secure(&self, headers: &mut HeaderMap) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
+    fn secure(&self, headers: &mut HeaderMap, host: Option<&str>) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy(&self.sources, host));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(
             "cross-origin-opener-policy",
@@ -112,11 +126,19 @@ impl Asset {
         }
     }
 
-    /// The page with the URLs of its files replaced. Compressed here, since the build did not know the
-    /// setting.
-    fn rewritten(index: &File, assets_url: &str) -> Self {
-        let text = String::from_utf8_lossy(index.identity)
-            .replace(&format!("\"{HASHED_PREFIX}"), &format!("\"{assets_url}"));
+    /// The page with the URLs of its files replaced. Compressed here, since the build did not know the settings.
+    fn rewritten(index: &File, assets_url: &str, base_path: &str) -> Self {
+        let prefix = if assets_url.is_empty() {
+            format!("{base_path}{HASHED_PREFIX}")
+        } else {
+            assets_url.to_owned()
+        };
+        let base = format!("<head><meta name=\"roomful-base\" content=\"{base_path}\">");
+        let mut text = String::from_utf8_lossy(index.identity)
+            .replace(&format!("\"{HASHED_PREFIX}"), &format!("\"{prefix}"));
+        if !base_path.is_empty() {
+            text = text.replacen("<head>", &base, 1);
+        }
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         let gzip = encoder
             .write_all(text.as_bytes())
@@ -228,13 +250,18 @@ fn kind(path: &str) -> &'static str {
     }
 }
 
-fn policy(assets_origin: Option<&str>) -> HeaderValue {
-    let more = assets_origin
-        .map(|origin| format!(" {origin}"))
+/// The content security policy. The page connects only to its own host; older browsers do not count WebSockets of that
+/// host as `'self'`, so they are named.
+fn policy(sources: &str, host: Option<&str>) -> HeaderValue {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    let sockets = host
+        .filter(|host| !host.is_empty() && host.chars().all(is_plain))
+        .map(|host| format!(" ws://{host} wss://{host}"))
         .unwrap_or_default();
-    let text = Cow::from(format!(
-        "default-src 'self'{more}; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ));
+    let text = format!(
+        "default-src 'self'{sources}; connect-src 'self'{sockets}; object-src 'none'; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'"
+    );
     HeaderValue::from_str(&text)
         .unwrap_or_else(|_| HeaderValue::from_static("default-src 'self'; frame-ancestors 'none'"))
 }
@@ -265,7 +292,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
-        assets.answer(&Method::GET, path, &headers)
+        assets.answer(&Method::GET, path, &headers, Some("chat.example"))
     }
 
     async fn body(response: Response<Body>) -> String {
@@ -275,7 +302,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_best_accepted_encoding_is_sent() {
-        let assets = Assets::new(PAGE, "", None);
+        let assets = Assets::new(PAGE, "", None, "");
         for (accepted, encoding, text) in [
             ("gzip, deflate, br", Some("br"), "brotli"),
             ("gzip", Some("gzip"), "zipped"),
@@ -297,7 +324,7 @@ mod tests {
 
     #[test]
     fn hashed_files_are_immutable_and_the_page_is_revalidated() {
-        let assets = Assets::new(PAGE, "", None);
+        let assets = Assets::new(PAGE, "", None, "");
         let script = get(&assets, "/assets/main-abc.js", &[]);
         assert_eq!(
             script.headers()["cache-control"],
@@ -309,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_known_etag_answers_not_modified() {
-        let assets = Assets::new(PAGE, "", None);
+        let assets = Assets::new(PAGE, "", None, "");
         let etag = get(&assets, "/", &[]).headers()["etag"]
             .to_str()
             .unwrap()
@@ -328,16 +355,15 @@ mod tests {
 
     #[tokio::test]
     async fn assets_url_replaces_the_prefix_of_the_pages_files() {
-        let assets = Assets::new(PAGE, "https://cdn.example/x/", Some("https://cdn.example"));
+        let assets = Assets::new(PAGE, "https://cdn.example/x/", Some("https://cdn.example"), "");
         let response = get(&assets, "/index.html", &[]);
         let policy = response.headers()["content-security-policy"]
             .to_str()
             .unwrap()
             .to_owned();
-        assert!(
-            policy.starts_with("default-src 'self' https://cdn.example; connect-src 'self' ws: wss:;"),
-            "{policy}"
-        );
+        let expected = "default-src 'self' https://cdn.example; \
+             connect-src 'self' ws://chat.example wss://chat.example;";
+        assert!(policy.starts_with(expected), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'"));
         assert_eq!(
             body(response).await,
@@ -346,8 +372,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_page_below_a_base_path_finds_its_files_and_learns_the_path() {
+        static INDEX_WITH_HEAD: &[File] = &[File {
+            path: "/index.html",
+            hash: "33",
+            identity: b"<head></head><script src=\"/assets/main-abc.js\"></script>",
+            gzip: None,
+            brotli: None,
+        }];
+        let assets = Assets::new(INDEX_WITH_HEAD, "", None, "/chat");
+        assert_eq!(
+            body(get(&assets, "/", &[])).await,
+            "<head><meta name=\"roomful-base\" content=\"/chat\"></head>\
+             <script src=\"/chat/assets/main-abc.js\"></script>"
+        );
+    }
+
+    #[test]
+    fn a_host_cannot_extend_the_content_security_policy() {
+        let assets = Assets::new(PAGE, "", None, "");
+        for host in [Some("evil.example; script-src *"), Some("a b"), Some(""), None] {
+            let response = assets.answer(&Method::GET, "/", &HeaderMap::new(), host);
+            let policy = response.headers()["content-security-policy"].to_str().unwrap();
+            assert!(policy.contains("connect-src 'self';"), "{host:?}: {policy}");
+        }
+    }
+
+    #[tokio::test]
     async fn without_a_page_the_server_explains_how_to_build_it() {
-        let assets = Assets::new(&[], "", None);
+        let assets = Assets::new(&[], "", None, "");
         let response = get(&assets, "/", &[]);
         assert_eq!(response.status(), 200);
         assert!(body(response).await.contains("was not built"));
@@ -356,11 +409,16 @@ mod tests {
 
     #[test]
     fn methods_other_than_get_and_head_are_refused() {
-        let assets = Assets::new(PAGE, "", None);
-        assert_eq!(assets.answer(&Method::POST, "/", &HeaderMap::new()).status(), 405);
+        let assets = Assets::new(PAGE, "", None, "");
         assert_eq!(
             assets
-                .answer(&Method::GET, "/../secret", &HeaderMap::new())
+                .answer(&Method::POST, "/", &HeaderMap::new(), None)
+                .status(),
+            405
+        );
+        assert_eq!(
+            assets
+                .answer(&Method::GET, "/../secret", &HeaderMap::new(), None)
                 .status(),
             404
         );

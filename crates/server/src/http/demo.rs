@@ -28,6 +28,7 @@ struct Demo {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SignIn {
     name: String,
 }
@@ -60,8 +61,9 @@ async fn sign_in(
     State(demo): State<Arc<Demo>>,
     body: Result<Json<SignIn>, JsonRejection>,
 ) -> Result<Json<SignedIn>, Problem> {
-    let Json(SignIn { name }) = body.map_err(|_| {
-        Problem::Invalid("Send JSON such as {\"name\": \"Alice\"} as application/json.".to_owned())
+    let Json(SignIn { name }) = body.map_err(|rejection| match Problem::from(rejection) {
+        Problem::TooSlow => Problem::TooSlow,
+        _ => Problem::Invalid("Send JSON such as {\"name\": \"Alice\"} as application/json.".to_owned()),
     })?;
     let name = name.trim();
     let user_id = user_id(name)?;
@@ -155,6 +157,7 @@ mod tests {
         for (body, kind) in [
             ("{\"name\": \"\"}", "application/json"),
             ("{\"name\": 1}", "application/json"),
+            ("{\"name\": \"Alice\", \"role\": \"admin\"}", "application/json"),
             ("[", "application/json"),
             ("{\"name\": \"Alice\"}", "text/plain"),
             (long.as_str(), "application/json"),

@@ -1,14 +1,22 @@
 //! The Prometheus exporter behind `/metrics`, with a help text for every metric.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::Request,
+    response::{IntoResponse, Response},
+};
 use http::header;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::process::Process;
-use crate::clock;
+use super::{
+    AddressLimit, Problem,
+    bearer::{self, Credential},
+    client_address::client_address,
+    process::Process,
+};
+use crate::{clock, log};
 
 /// Buckets for commit times in seconds, from a fast disk to a failing one.
 const COMMIT_BUCKETS: [f64; 12] = [
@@ -23,6 +31,46 @@ pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Exporter {
     handle: PrometheusHandle,
+    /// Seconds since 1970.
+    started: u64,
+}
+
+/// `/metrics` with its optional key and its rate limit.
+#[derive(Clone)]
+pub(crate) struct MetricsPage {
+    exporter: Exporter,
+    key: Option<Arc<[u8]>>,
+    limit: Option<Arc<AddressLimit>>,
+}
+
+impl MetricsPage {
+    /// Without a key the page is public.
+    pub(crate) fn new(exporter: Exporter, key: Option<&str>, limit: Option<Arc<AddressLimit>>) -> Self {
+        MetricsPage {
+            exporter,
+            key: key.map(|key| key.as_bytes().into()),
+            limit,
+        }
+    }
+
+    /// The response to a scrape: the metrics, 401 without the key, or 429.
+    pub(crate) fn answer(&self, request: &Request) -> Response {
+        if let Some(limit) = &self.limit
+            && let Err(wait) = limit.take(client_address(request.extensions()))
+        {
+            return Problem::TooMany(wait).into_response();
+        }
+        let authorized = self
+            .key
+            .as_ref()
+            .is_none_or(|key| bearer::credential(request.headers(), key) == Credential::Right);
+        if authorized {
+            self.exporter.answer()
+        } else {
+            Problem::Unauthorized("Send http.metrics_key in the header Authorization: Bearer <key>.")
+                .into_response()
+        }
+    }
 }
 
 /// Why the metrics recorder could not be installed.
@@ -41,9 +89,10 @@ impl Exporter {
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|_| MetricsError::Taken)?;
         describe();
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds stay far below 2^53")]
-        gauge!("process_start_time_seconds").set(clock::unix_millis() as f64 / 1_000.0);
-        Ok(Exporter { handle })
+        Ok(Exporter {
+            handle,
+            started: clock::unix_seconds(),
+        })
     }
 
     /// Drains the recorder's buffers. Call it each [`UPKEEP_INTERVAL`].
@@ -51,15 +100,32 @@ impl Exporter {
         self.handle.run_upkeep();
     }
 
-    /// The response to a scrape.
-    pub(crate) fn answer(&self) -> Response {
-        record(Process::read());
-        (
-            [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-            self.handle.render(),
-        )
-            .into_response()
+    fn answer(&self) -> Response {
+        let process = Process::read();
+        record(process);
+        counter!("roomful_log_dropped_lines_total").absolute(log::dropped_lines());
+        let mut text = self.handle.render();
+        append_times(&mut text, process, self.started);
+        let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+        (headers, text).into_response()
     }
+}
+
+/// Adds metrics that the recorder cannot hold: its counters are whole numbers.
+fn append_times(text: &mut String, process: Process, started: u64) {
+    if let Some(used) = process.cpu_centiseconds {
+        let (seconds, hundredths) = (used / 100, used % 100);
+        text.push_str(&format!(
+            "# HELP process_cpu_seconds_total Processor time used since the start, in seconds.\n\
+             # TYPE process_cpu_seconds_total counter\n\
+             process_cpu_seconds_total {seconds}.{hundredths:02}\n\n"
+        ));
+    }
+    text.push_str(&format!(
+        "# HELP process_start_time_seconds When the process started, in seconds since 1970.\n\
+         # TYPE process_start_time_seconds gauge\n\
+         process_start_time_seconds {started}\n\n"
+    ));
 }
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
@@ -87,9 +153,6 @@ fn record(process: Process) {
             gauge!(name).set(value as f64);
         }
     }
-    if let Some(used) = process.cpu_centiseconds {
-        counter!("process_cpu_seconds_total").absolute(used / 100);
-    }
 }
 
 /// Registers the help text of every metric.
@@ -107,11 +170,6 @@ fn describe() {
     describe_histogram!(
         "roomful_store_pool_wait_seconds",
         "Time that a call waits for a connection to PostgreSQL."
-    );
-    describe_gauge!("roomful_store_bytes", "Size of the database in bytes.");
-    describe_gauge!(
-        "process_start_time_seconds",
-        "Start of the process in seconds since 1970."
     );
     describe_gauge!(
         "roomful_webhooks_failing",
@@ -224,15 +282,86 @@ fn describe() {
     describe_gauge!("process_open_fds", "Open files and connections.");
     describe_gauge!("process_max_fds", "Open files and connections allowed.");
     describe_gauge!("process_threads", "Threads of the process.");
-    describe_counter!(
-        "process_cpu_seconds_total",
-        "Processor time used since the start, in whole seconds."
-    );
     describe_cluster();
+    describe_http();
+    describe_notifications();
     gauge!("roomful_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     // Alerts use these, so they exist from the start.
     counter!("roomful_messages_in_total").absolute(0);
     counter!("roomful_messages_out_total").absolute(0);
+}
+
+/// The help texts of the HTTP side and of the log.
+fn describe_http() {
+    for (name, text) in [
+        (
+            "roomful_tcp_connections_refused_total",
+            "TCP connections refused over a limit, by limit.",
+        ),
+        (
+            "roomful_http_slow_transfers_total",
+            "Connections closed because a client sent a request or read a response too slowly, by kind.",
+        ),
+        (
+            "roomful_origins_refused_total",
+            "Requests refused because of their origin.",
+        ),
+        (
+            "roomful_api_requests_total",
+            "API calls, by the first digit of their status.",
+        ),
+        (
+            "roomful_log_dropped_lines_total",
+            "Log lines dropped because the reader of stderr was too slow.",
+        ),
+    ] {
+        describe_counter!(name, text);
+    }
+    describe_gauge!(
+        "roomful_tcp_connections",
+        "Open TCP connections, WebSockets included."
+    );
+    describe_gauge!(
+        "roomful_http_connections",
+        "Open TCP connections that speak HTTP, so without WebSockets."
+    );
+}
+
+/// The help texts of notifications, and of messages between the servers of a cluster.
+fn describe_notifications() {
+    for (name, text) in [
+        ("roomful_notifications_posted_total", "Notifications posted."),
+        (
+            "roomful_notifications_delivered_total",
+            "Notifications sent to connections.",
+        ),
+        (
+            "roomful_adapter_published_total",
+            "Broadcasts and requests sent to other servers, by kind.",
+        ),
+        (
+            "roomful_adapter_received_total",
+            "Broadcasts and requests received from other servers, by kind.",
+        ),
+        (
+            "roomful_adapter_dropped_total",
+            "Broadcasts and requests between servers that were dropped, by cause.",
+        ),
+        (
+            "roomful_adapter_timeouts_total",
+            "Requests that some server did not answer in time.",
+        ),
+        (
+            "roomful_forward_misdirected_total",
+            "Forwarded requests that reached a node without their session.",
+        ),
+    ] {
+        describe_counter!(name, text);
+    }
+    describe_gauge!(
+        "roomful_notification_marks_waiting",
+        "Delivery marks of disconnected devices that wait to be stored."
+    );
 }
 
 /// The help texts of cluster and drain metrics.
@@ -319,13 +448,17 @@ mod tests {
             describe();
             record(Process {
                 resident_bytes: Some(1),
-                cpu_centiseconds: Some(150),
                 ..Process::default()
             });
             counter!("roomful_closed_total", "cause" => "ping_timeout").increment(2);
             metrics::histogram!("roomful_store_commit_seconds").record(0.003);
         });
-        let text = handle.render();
+        let mut text = handle.render();
+        let process = Process {
+            cpu_centiseconds: Some(150),
+            ..Process::default()
+        };
+        append_times(&mut text, process, 1_700_000_000);
         for line in text.lines() {
             assert!(is_valid(line), "{line:?}");
         }
@@ -333,7 +466,8 @@ mod tests {
             "roomful_closed_total{cause=\"ping_timeout\"} 2",
             "roomful_store_commit_seconds_bucket{le=\"0.005\"} 1",
             "roomful_messages_in_total 0",
-            "process_cpu_seconds_total 1",
+            "process_cpu_seconds_total 1.50",
+            "process_start_time_seconds 1700000000",
             "# TYPE roomful_closed_total counter",
         ] {
             assert!(
@@ -341,5 +475,51 @@ mod tests {
                 "{expected} is not in\n{text}"
             );
         }
+    }
+
+    /// The names that `source` passes to the macros of the metrics crate.
+    fn registered(source: &str) -> impl Iterator<Item = &str> {
+        ["counter!(", "gauge!(", "histogram!("]
+            .into_iter()
+            .flat_map(|name| source.split(name).skip(1))
+            .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+            .filter(|name| name.starts_with("roomful_") || name.starts_with("process_"))
+    }
+
+    fn sources(folder: &std::path::Path, texts: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, texts);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                texts.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_metric_has_a_help_text() {
+        let mut texts = Vec::new();
+        let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for part in ["bus", "chat", "server", "socket", "store"] {
+            sources(&crates.join(part).join("src"), &mut texts);
+        }
+        let mut names: Vec<_> = texts.iter().flat_map(|text| registered(text)).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert!(names.len() > 40, "{names:?}");
+        let recorder = builder().unwrap().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            for name in &names {
+                gauge!((*name).to_owned()).set(1.0);
+            }
+        });
+        let mut text = handle.render();
+        append_times(&mut text, Process::read(), 0);
+        let has_help = |name: &str| text.contains(&format!("# HELP {name} "));
+        let missing: Vec<_> = names.iter().filter(|name| !has_help(name)).collect();
+        assert!(missing.is_empty(), "no help text for {missing:?}");
     }
 }

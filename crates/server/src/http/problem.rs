@@ -1,6 +1,8 @@
 //! The error responses of the HTTP side: `{"error": {"code", "message"}}`, with the codes that sockets use
 //! too.
 
+use std::{error::Error, time::Duration};
+
 use axum::{
     Json,
     extract::rejection::{BytesRejection, JsonRejection},
@@ -8,6 +10,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use roomful_chat::{ChatError, ErrorCode};
+use roomful_socket::TooSlow;
 use serde_json::json;
 
 /// The reason for an error response.
@@ -17,6 +20,12 @@ pub(crate) enum Problem {
     Invalid(String),
     /// The request does not carry the API key. The text says how to send it.
     Unauthorized(&'static str),
+    /// The server does not answer this client.
+    Forbidden(&'static str),
+    /// Too many requests. The time is how long to wait.
+    TooMany(Duration),
+    /// The client sent the body too slowly.
+    TooSlow,
     /// The body's media type is not JSON.
     Media,
     /// The body exceeds the size limit.
@@ -38,6 +47,17 @@ impl IntoResponse for Problem {
         let chat_message;
         let (status, code, message) = match &self {
             Problem::Unauthorized(what) => (StatusCode::UNAUTHORIZED, "unauthorized", *what),
+            Problem::Forbidden(what) => (StatusCode::FORBIDDEN, "forbidden", *what),
+            Problem::TooMany(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Too many requests from this address. Wait for the seconds in Retry-After.",
+            ),
+            Problem::TooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "invalid_request",
+                "The request body arrived too slowly. Send it faster, see http.min_rate.",
+            ),
             Problem::Media => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "invalid_request",
@@ -76,11 +96,15 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Problem::Chat(ChatError::RateLimited { retry_after_ms, .. }) = self {
-            headers.insert(
-                header::RETRY_AFTER,
-                HeaderValue::from(retry_after_ms.div_ceil(1_000)),
-            );
+        let retry_after = match self {
+            Problem::Chat(ChatError::RateLimited { retry_after_ms, .. }) => {
+                Some(retry_after_ms.div_ceil(1_000))
+            }
+            Problem::TooMany(wait) => Some(wait.as_secs() + 1),
+            _ => None,
+        };
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -110,6 +134,8 @@ impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             Self::TooLarge
+        } else if is_too_slow(&rejection) {
+            Self::TooSlow
         } else {
             Self::Invalid(rejection.body_text())
         }
@@ -121,7 +147,22 @@ impl From<JsonRejection> for Problem {
         match rejection {
             JsonRejection::MissingJsonContentType(_) => Self::Media,
             JsonRejection::BytesRejection(rejection) => rejection.into(),
-            other => Self::Invalid(other.body_text()),
+            other => {
+                let what = other.body_text();
+                if what.contains("surrogate") {
+                    return Self::Invalid(format!(
+                        "A string has half of a surrogate pair, which is no character; escape both halves \
+                         or none. {what}"
+                    ));
+                }
+                Self::Invalid(what)
+            }
         }
     }
+}
+
+/// Whether the body's error is the one of its deadline.
+fn is_too_slow(rejection: &BytesRejection) -> bool {
+    let first: &(dyn Error + 'static) = rejection;
+    std::iter::successors(Some(first), |&error| error.source()).any(|error| error.is::<TooSlow>())
 }

@@ -176,7 +176,7 @@ async fn a_node_with_a_different_secret_warns() {
     let other = nodes
         .with_secret("another one, as long as a secret has to be")
         .await;
-    assert!(other.log().contains(WORD), "{}", other.log());
+    other.wait_log(WORD).await.unwrap();
     for node in 0..2 {
         assert!(!nodes[node].log().contains(WORD), "{}", nodes[node].log());
     }

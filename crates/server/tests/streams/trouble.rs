@@ -179,7 +179,7 @@ async fn a_wrong_password_is_logged_without_its_text_and_retried() {
     let read = ["XREAD", "BLOCK", "0", "STREAMS", KEY, "0"];
     let read = operator.call(&read).await.unwrap().to_string();
     assert!(read.contains("hello"), "{read}");
-    let log = server.log();
+    let log = server.wait_log("AUTH failed").await.unwrap();
     assert!(
         log.contains("AUTH failed") && log.contains("\"sink\":\"app\""),
         "{log}"

@@ -282,7 +282,7 @@ async fn an_endpoint_that_answers_410_gets_no_more_posts() {
         }
     });
     pending.await.unwrap();
-    assert!(server.log().contains("the endpoint answered 410"));
+    server.wait_log("the endpoint answered 410").await.unwrap();
     assert_eq!(receiver.posts().len(), 1);
 }
 

@@ -130,10 +130,9 @@ impl EngineServer {
             Some(Err(_)) => return self.refuse(HttpError::Forbidden, upgrade),
             Some(Ok(None)) | None => {}
         }
-        let headers = request.headers();
-        let grant = engine.cors.check(headers);
+        let grant = engine.cors.check(&request);
         if let (Some(grant), &Method::OPTIONS) = (&grant, request.method()) {
-            return grant.preflight(headers);
+            return grant.preflight(request.headers());
         }
         let outcome = match grant {
             Some(_) => self.route(request, upgrade, Some(path)).await,

@@ -113,6 +113,15 @@ impl Socket {
         &self.0.namespace
     }
 
+    /// The current transport: `polling` or `websocket`.
+    pub fn transport(&self) -> &'static str {
+        if self.0.session.is_polling() {
+            "polling"
+        } else {
+            "websocket"
+        }
+    }
+
     /// The HTTP request that opened the connection.
     pub fn handshake(&self) -> &Handshake {
         self.0.session.handshake()

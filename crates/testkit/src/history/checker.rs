@@ -1,4 +1,4 @@
-//! Holds a history to the laws, part by part.
+//! The checker: takes a history in parts and reports violated invariants.
 
 use super::ledger::Ledger;
 use super::marks::Marks;
@@ -7,11 +7,11 @@ use super::rooms::Rooms;
 use super::views::Views;
 use super::{Audit, Event, Name, Outcome, Seen, Violation};
 
-/// Violations that are kept of each law: the first ones tell the story, and a broken law is mostly broken often.
+/// Violations kept per invariant. The first ones tell the story, and one cause mostly violates often.
 const KEPT: usize = 20;
 
-/// Holds a history to the laws. It takes for granted that the server keeps everything: that retention is off, and that
-/// every message has a client id.
+/// Checks a history. It assumes that the server keeps everything: retention is off, and each message has a
+/// client id.
 #[derive(Debug, Default)]
 pub struct Checker {
     ledger: Ledger,
@@ -23,15 +23,15 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// Takes the next part of the history.
+    /// Checks the next part of the history.
     pub fn take(&mut self, events: impl IntoIterator<Item = Event>) {
         for event in events {
             self.event(event);
         }
     }
 
-    /// Holds a room's log against the history so far. Nothing may have been under way while it was read, and all of
-    /// the history up to then must have been taken.
+    /// Compares a room's log with the history so far. No operation may be in flight while the log is
+    /// read, and the checker must have taken all events until then.
     pub fn audit(&mut self, audit: &Audit) {
         let report = &mut report_to(&mut self.violations);
         let head = self.rooms.audit(audit, report);
@@ -42,12 +42,12 @@ impl Checker {
         self.views.settle(audit, head, report);
     }
 
-    /// Holds everybody to the notifications so far. None may be on its way.
+    /// Checks that every device has its notifications. None may be in flight.
     pub fn settle_notifications(&mut self) {
         self.notices.settle(&mut report_to(&mut self.violations));
     }
 
-    /// The violations so far; of each law the first twenty.
+    /// The violations so far, at most twenty per invariant.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
     }

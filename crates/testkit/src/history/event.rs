@@ -1,12 +1,12 @@
-//! The vocabulary of a history: operations with their outcome, deliveries, marks, and the log as it was read back.
+//! The events of a history: operations with their outcomes, deliveries, marks, and the log as read back.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-/// The name of a room, a user, a device or an epoch: shared, because a history says it often.
+/// The name of a room, a user, a device or an epoch. Shared, since a history repeats it often.
 pub type Name = Arc<str>;
 
-/// What an entry of a room's log says, as a digest: who, which kind, and all that they said. Equal contents are equal.
+/// A digest of an entry: user, kind and body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Content(u64);
 
@@ -45,22 +45,22 @@ pub enum Outcome<T> {
     Ok(T),
     /// The server refused it with this code.
     Failed(Name),
-    /// The connection went, or patience ended, before an answer came.
+    /// No answer: the connection was lost, or the time limit passed.
     Unknown,
 }
 
-/// What happened. Events of one device are recorded in the order in which they happened to it.
+/// An event. Events of one device are in order.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// One attempt to send a message.
     Sent(Sent),
     /// One attempt to edit, delete or react.
     Changed(Changed),
-    /// A device's subscription to a room begins, or begins anew.
+    /// A device subscribes to a room, or does so again.
     Joined(Joined),
-    /// A device reads on where the page of its join ended.
+    /// A device reads the page after that of its join.
     Page(Page),
-    /// A device was sent an entry live.
+    /// A device receives an entry live.
     Delivered {
         /// Which device.
         device: Name,
@@ -69,18 +69,18 @@ pub enum Event {
         /// What.
         seen: Seen,
     },
-    /// A device's subscription ended, by its own will or not.
+    /// A device's subscription ends.
     Ended {
         /// Which device.
         device: Name,
         /// In which room.
         room: Name,
     },
-    /// Somebody was told where their own mark stands.
+    /// An answer shows the user's own mark.
     Marked(Mark),
-    /// A device was told that somebody's mark has grown.
+    /// An event reports that a user's mark has grown.
     Heard(Heard),
-    /// A notification was posted, and acknowledged.
+    /// A notification is posted and acknowledged.
     Posted {
         /// Its id.
         id: Name,
@@ -94,7 +94,7 @@ pub enum Event {
         /// Whose.
         user: Name,
     },
-    /// A device got a notification.
+    /// A device receives a notification.
     Notified {
         /// Which device.
         device: Name,
@@ -121,9 +121,9 @@ pub struct Sent {
 /// An acknowledged entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Its place in the room's log.
+    /// Its sequence number.
     pub seq: u64,
-    /// Whether the server says that it had it already.
+    /// The server says that it is a duplicate.
     pub duplicate: bool,
 }
 
@@ -138,16 +138,16 @@ pub struct Changed {
     pub client_id: Name,
     /// What.
     pub content: Content,
-    /// How it ended; without a place if there was nothing to change.
+    /// The outcome, without an entry if there was nothing to change.
     pub outcome: Outcome<Option<Stored>>,
 }
 
 /// An entry as a client sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// Its own place in the log.
+    /// Its sequence number.
     pub seq: u64,
-    /// What it says; `None` where the page showed only what later entries have made of it.
+    /// Its content; `None` if the page shows only the result of later edits.
     pub content: Option<Content>,
 }
 
@@ -160,11 +160,11 @@ pub struct Joined {
     pub room: Name,
     /// The log's epoch.
     pub epoch: Name,
-    /// What the client said it has, of this epoch.
+    /// The last entry that the client has of this epoch.
     pub since: Option<u64>,
-    /// The log's end; live deliveries begin behind it.
+    /// The head of the log; live deliveries start after it.
     pub head: u64,
-    /// The server says that it can't show completeness.
+    /// The server does not guarantee completeness.
     pub reset: bool,
     /// The page does not reach the head.
     pub more: bool,
@@ -193,7 +193,8 @@ pub enum MarkKind {
     Delivered,
 }
 
-/// A user's own mark, as an answer showed it. The ordinals come from [`Recorder::tick`](super::Recorder::tick).
+/// A user's own mark, as an answer showed it. The ordinals come from
+/// [`Recorder::tick`](super::Recorder::tick).
 #[derive(Clone, Debug)]
 pub struct Mark {
     /// Where.
@@ -202,18 +203,18 @@ pub struct Mark {
     pub user: Name,
     /// Which mark.
     pub kind: MarkKind,
-    /// Before the question was asked.
+    /// The time before the question.
     pub begun: u64,
-    /// After the answer came.
+    /// The time after the answer.
     pub ended: u64,
-    /// What it stood at.
+    /// The mark.
     pub seq: u64,
 }
 
-/// The news that somebody's mark has grown.
+/// An event that reports the growth of a user's mark.
 #[derive(Clone, Debug)]
 pub struct Heard {
-    /// Who was told.
+    /// The device that receives it.
     pub device: Name,
     /// Where.
     pub room: Name,
@@ -221,11 +222,11 @@ pub struct Heard {
     pub user: Name,
     /// Which mark.
     pub kind: MarkKind,
-    /// What it is said to stand at.
+    /// The reported mark.
     pub seq: u64,
 }
 
-/// A room's log from behind `after` to its end, read back while nothing was under way.
+/// A room's log after `after`, read back while no operation is in flight.
 #[derive(Clone, Debug)]
 pub struct Audit {
     /// Which room.
@@ -234,20 +235,20 @@ pub struct Audit {
     pub epoch: Name,
     /// The entry before the first one read; 0 for the whole log.
     pub after: u64,
-    /// What was read.
+    /// The entries.
     pub entries: Vec<Logged>,
 }
 
-/// An entry of the log as it was read back.
+/// An entry of the log as read back.
 #[derive(Clone, Debug)]
 pub struct Logged {
-    /// Its place.
+    /// Its sequence number.
     pub seq: u64,
-    /// Its kind, and what is needed to recognise it.
+    /// Its kind and content.
     pub what: What,
 }
 
-/// What the log holds at one place.
+/// The content of one log entry.
 #[derive(Clone, Debug)]
 pub enum What {
     /// A message.
@@ -256,9 +257,9 @@ pub enum What {
         user: Name,
         /// Its client's id for it.
         client_id: Option<Name>,
-        /// What it says; `None` if it was edited or deleted since.
+        /// Its content; `None` after an edit or deletion.
         content: Option<Content>,
     },
-    /// An edit, a deletion or a reaction; `None` if the log no longer tells what it said.
+    /// An edit, a deletion or a reaction; `None` if the log no longer has its content.
     Change(Option<Content>),
 }

@@ -1,4 +1,4 @@
-//! What was asked of the server, by client id: one message, one place, however often it was sent.
+//! The ledger of operations by client id: one message, one sequence number, however often it was sent.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher as _};
@@ -6,30 +6,30 @@ use std::hash::{DefaultHasher, Hasher as _};
 use super::violation::Place;
 use super::{Changed, Content, Logged, Name, Outcome, Sent, Violation, What};
 
-/// What is known of a (room, user, client id).
+/// The state of a (room, user, client id).
 #[derive(Debug, Default)]
 struct Known {
     acknowledged: Option<u64>,
     logged: Option<u64>,
     /// An ack said that it was new.
     new: bool,
-    /// Some attempt may have been carried out.
+    /// At least one attempt may have succeeded.
     possible: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     known: HashMap<u64, Known>,
-    /// All that was ever sent, with its room.
+    /// All sent contents with their rooms.
     sent: HashSet<(u64, Content)>,
-    /// Acknowledged, and not yet looked up in the log.
-    owed: HashMap<Name, Owed>,
-    /// How far each log was read.
+    /// Acknowledged entries that no read of the log has confirmed yet.
+    unconfirmed: HashMap<Name, Unconfirmed>,
+    /// The head of each log at its last read.
     heads: HashMap<Name, u64>,
 }
 
 #[derive(Debug, Default)]
-struct Owed {
+struct Unconfirmed {
     messages: Vec<Sent>,
     /// The places of changes.
     changes: HashSet<u64>,
@@ -61,7 +61,7 @@ impl Ledger {
                 }
                 known.new |= !stored.duplicate;
                 known.acknowledged = Some(stored.seq);
-                self.owed
+                self.unconfirmed
                     .entry(sent.room.clone())
                     .or_default()
                     .messages
@@ -94,9 +94,13 @@ impl Ledger {
             });
         }
         known.acknowledged = Some(stored.seq);
-        // A retry may be answered with what was looked up long ago.
+        // The answer to a retry may name an entry of a part that was read before.
         if self.heads.get(&room).is_none_or(|head| *head < stored.seq) {
-            self.owed.entry(room).or_default().changes.insert(stored.seq);
+            self.unconfirmed
+                .entry(room)
+                .or_default()
+                .changes
+                .insert(stored.seq);
         }
     }
 
@@ -114,8 +118,8 @@ impl Ledger {
                 if content.is_some_and(|content| !self.sent.contains(&(digest(room), content))) {
                     return invented();
                 }
-                if let Some(owed) = self.owed.get_mut(room) {
-                    owed.changes.remove(&seq);
+                if let Some(unconfirmed) = self.unconfirmed.get_mut(room) {
+                    unconfirmed.changes.remove(&seq);
                 }
             }
             What::Message {
@@ -152,10 +156,10 @@ impl Ledger {
         }
     }
 
-    /// All of the room's log was shown, up to `head`: what was acknowledged must have been in it.
+    /// The room's log was read up to `head`: it must contain all acknowledged entries.
     pub(super) fn settle(&mut self, room: &Name, head: u64, report: &mut impl FnMut(Violation)) {
         self.heads.insert(room.clone(), head);
-        let Owed { messages, changes } = self.owed.remove(room).unwrap_or_default();
+        let Unconfirmed { messages, changes } = self.unconfirmed.remove(room).unwrap_or_default();
         if !changes.is_empty() {
             report(Violation::LostChange {
                 room: room.clone(),
@@ -180,7 +184,7 @@ impl Ledger {
     }
 }
 
-/// A server that can't say whether its store has carried something out answers with one of these.
+/// The codes of a server that does not know whether its store has carried out the operation.
 fn may_have_happened(code: &str) -> bool {
     matches!(code, "unavailable" | "internal")
 }
@@ -189,7 +193,7 @@ fn key(sent: &Sent) -> u64 {
     digest(&(&sent.room, &sent.user, &sent.client_id))
 }
 
-/// Stands for names in what is kept for good: a million of them need not be spelt out.
+/// A digest in place of names, since the checker keeps millions of them.
 fn digest(names: &impl std::hash::Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     names.hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! Marks that only grow: in the answers that their owner gets, and in the news that others hear over one connection.
+//! Read and delivered marks: they only grow, in answers to their owner and in events on one connection.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use super::{Heard, Mark, MarkKind, Name, Violation};
 
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    /// For each mark its growth: when it was known to stand at least where. Both columns ascend.
+    /// For each mark, its growth as pairs of time and lower bound. Both ascend.
     own: HashMap<(Name, Name, MarkKind), Vec<(u64, u64)>>,
     news: HashMap<(Name, Name, Name, MarkKind), u64>,
 }
 
 impl Marks {
-    /// An answer. It must not be below what an answer had shown that came before it was asked for.
+    /// An answer with the owner's mark. It must not be below an answer that came before the question.
     pub(super) fn own(&mut self, mark: &Mark, report: &mut impl FnMut(Violation)) {
         let key = (mark.room.clone(), mark.user.clone(), mark.kind);
         let growth = self.own.entry(key).or_default();
@@ -27,7 +27,7 @@ impl Marks {
                 after: mark.seq,
             });
         }
-        // Answers are recorded as they come, so almost always this is the end of the list.
+        // Events are in order of arrival, so this is almost always the end of the list.
         let at = growth.partition_point(|(ended, _)| *ended < mark.ended);
         let below = at.checked_sub(1).and_then(|at| growth.get(at));
         if below.is_none_or(|(_, seq)| *seq < mark.seq) {
@@ -38,13 +38,12 @@ impl Marks {
         }
     }
 
-    /// A device has a new connection, perhaps to another node: what that one has still to hear may be older than what the
-    /// device has heard from the last.
+    /// A device has a new connection, perhaps to another node, which may lag behind the one before.
     pub(super) fn connected(&mut self, device: &Name) {
         self.news.retain(|(of, ..), _| of != device);
     }
 
-    /// News.
+    /// An event about another user's mark.
     pub(super) fn heard(&mut self, heard: &Heard, report: &mut impl FnMut(Violation)) {
         let Heard {
             device,

@@ -1,12 +1,13 @@
-//! What clients did and what they saw, and the laws that it must obey, whatever went wrong meanwhile.
+//! Histories of clients, and a checker of their invariants under faults.
 //!
-//! Lives here: the vocabulary of a history ([`event`]), a [`Recorder`] that many clients share, and a [`Checker`], which
-//! is a value: it does no I/O, knows no protocol and can be given a history made by hand. Does not live here: who the
-//! clients are, and what goes wrong; that is the torture program's.
+//! A history consists of operations and their outcomes, deliveries, and the log as read back ([`event`]).
+//! Many clients share a [`Recorder`]. The [`Checker`] is a pure value: it does no I/O and knows no
+//! protocol, so tests can feed it histories made by hand. The torture program provides clients and
+//! faults.
 //!
-//! A history is checked in parts. The checker keeps what later parts need and no more, so that a million messages fit.
-//! It holds a server to nothing that was left open: an operation whose outcome is unknown may have happened or not, but
-//! not twice, and not in one client's eyes only.
+//! The checker takes a history in parts and keeps only what later parts need, so that a million messages
+//! fit. An operation with an unknown outcome may have happened or not, but not twice, and not for one
+//! client only.
 
 mod checker;
 mod event;

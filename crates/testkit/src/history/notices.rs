@@ -1,6 +1,6 @@
-//! Notifications: each device of whom one was posted for has it when all is quiet, and no connection carried it twice.
+//! Notifications: each device of a recipient gets each one, and at most once per connection.
 //!
-//! One that was on its way when a connection broke may come again over the next: nobody can tell whether it arrived.
+//! A notification in flight when a connection breaks may come again on the next one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use super::{Name, Violation};
 
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    /// By user, those that were acknowledged.
+    /// Acknowledged notifications by user.
     posted: HashMap<Name, Vec<Name>>,
     /// By device.
     devices: HashMap<Name, Device>,
@@ -17,11 +17,11 @@ pub(super) struct Notices {
 #[derive(Debug)]
 struct Device {
     user: Name,
-    /// All that ever came.
+    /// All received notifications.
     got: HashSet<Name>,
-    /// What came over the present connection.
+    /// Those received on the current connection.
     here: HashSet<Name>,
-    /// So many of those that were posted are known to have come.
+    /// The number of posted notifications that are checked already.
     settled: usize,
 }
 
@@ -56,7 +56,7 @@ impl Notices {
         }
     }
 
-    /// All is quiet.
+    /// Checks that all posted notifications have arrived.
     pub(super) fn settle(&mut self, report: &mut impl FnMut(Violation)) {
         for (name, device) in &mut self.devices {
             let posted = self.posted.get(&device.user).map_or(&[][..], Vec::as_slice);

@@ -1,4 +1,4 @@
-//! A history in the making, shared by many clients.
+//! The recorder of a history, shared by many clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::Event;
 
-/// Takes down what happens, in the order in which it is told. Clones write into the same history.
+/// Records events in the order of the calls. Clones write to the same history.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     events: Arc<Mutex<Vec<Event>>>,
@@ -15,17 +15,17 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Takes down one event.
+    /// Records one event.
     pub fn record(&self, event: Event) {
         self.events.lock().push(event);
     }
 
-    /// An ordinal greater than any before it, whoever asked for those.
+    /// A number greater than all that any clone has returned before.
     pub fn tick(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Hands over what was taken down since the last time.
+    /// Takes the events recorded since the last call.
     pub fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.events.lock())
     }

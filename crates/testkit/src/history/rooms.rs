@@ -1,4 +1,4 @@
-//! What stands where in each room's log, as far as anybody has shown it. All who show it must agree.
+//! The known content of each room's log. All acks, deliveries and pages must agree on it.
 
 use std::collections::HashMap;
 
@@ -12,12 +12,12 @@ struct Room {
     epoch: Option<Name>,
     /// By seq, from 1.
     shown: Vec<Option<Content>>,
-    /// The highest place that was shown, and by whom.
+    /// The highest sequence number seen, and its source.
     highest: Option<(u64, Name)>,
 }
 
 impl Rooms {
-    /// Somebody names the epoch of a log.
+    /// A source names the epoch of a log.
     pub(super) fn epoch(&mut self, room: &Name, epoch: &Name, report: &mut impl FnMut(Violation)) {
         let known = self
             .0
@@ -34,7 +34,7 @@ impl Rooms {
         }
     }
 
-    /// Somebody shows what stands at a place.
+    /// A source shows the entry at a sequence number.
     pub(super) fn show(&mut self, room: &Name, seen: Seen, by: &Name, report: &mut impl FnMut(Violation)) {
         let state = self.0.entry(room.clone()).or_default();
         if state.highest.as_ref().is_none_or(|(seq, _)| *seq < seen.seq) {
@@ -57,7 +57,7 @@ impl Rooms {
         }
     }
 
-    /// The log itself shows what it has. Answers its head.
+    /// Takes the log as read back. Returns its head.
     pub(super) fn audit(&mut self, audit: &Audit, report: &mut impl FnMut(Violation)) -> u64 {
         let by = Name::from("the log");
         self.epoch(&audit.room, &audit.epoch, report);

@@ -354,7 +354,7 @@ fn two_places_of_one_client_id_are_found() {
     };
     let found = check(vec![acked("a", 1), again("a", 2)], &log_of(&["a", "a"]));
     assert!(found.starts_with(std::slice::from_ref(&two)), "{found:?}");
-    // Nobody was told, but the log has it twice.
+    // No ack came, but the log has the message twice.
     let found = check(vec![sent("a", Outcome::Unknown)], &log_of(&["a", "a"]));
     assert_eq!(found, [two]);
 }
@@ -434,9 +434,9 @@ fn a_device_that_is_left_behind_is_found() {
     };
     let acks = || vec![acked("a", 1), acked("b", 2)];
     let audit = log_of(&["a", "b"]);
-    let mut live = acks();
-    live.extend([Event::Joined(joined(None, 0, &[])), delivered("a", 1)]);
-    assert_eq!(check(live, &audit), [behind(1)]);
+    let mut events = acks();
+    events.extend([Event::Joined(joined(None, 0, &[])), delivered("a", 1)]);
+    assert_eq!(check(events, &audit), [behind(1)]);
     let mut filling = acks();
     let partial = Joined {
         more: true,
@@ -446,7 +446,11 @@ fn a_device_that_is_left_behind_is_found() {
     assert_eq!(check(filling, &audit), [behind(0)]);
     let mut gone = acks();
     gone.extend([Event::Joined(joined(None, 0, &[])), delivered("a", 1), ended()]);
-    assert_eq!(check(gone, &audit), [], "who is not subscribed misses nothing");
+    assert_eq!(
+        check(gone, &audit),
+        [],
+        "a device without a subscription misses nothing"
+    );
 }
 
 #[test]
@@ -562,7 +566,7 @@ fn a_later_part_is_held_to_the_earlier_ones() {
         ..log(vec![logged("b", 2)])
     });
     assert_eq!(checker.violations(), []);
-    // Read once more from the start, the log has forgotten what it had.
+    // The second read from the start lacks an entry of the first.
     checker.audit(&log_of(&["a"]));
     assert!(matches!(
         checker.violations(),

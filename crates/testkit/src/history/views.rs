@@ -1,15 +1,15 @@
-//! What each device has seen of each room: from its join on every entry, in order, once.
+//! The view of each device: from its join on, each entry of a room once and in order.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{Audit, Joined, Name, Page, Seen, Violation, What};
 
-/// What devices have seen.
+/// The views of all devices.
 #[derive(Debug, Default)]
 pub(super) struct Views {
     /// By device and room.
     subscribed: HashMap<(Name, Name), View>,
-    /// What a page of the newest messages had left out, by room: it must be no message.
+    /// Entries that a page of the newest messages left out, by room. None of them may be a message.
     left_out: HashMap<Name, Vec<LeftOut>>,
     /// The edits, deletions and reactions in the log of each room.
     changes: HashMap<Name, HashSet<u64>>,
@@ -19,15 +19,15 @@ pub(super) struct Views {
 struct LeftOut {
     device: Name,
     seq: u64,
-    /// What came in its place.
+    /// The entry that came instead.
     got: u64,
 }
 
 #[derive(Debug, Default)]
 struct View {
-    /// The seq that must be delivered next; `None` while not subscribed.
+    /// The sequence number of the next delivery; `None` while not subscribed.
     next: Option<u64>,
-    /// What is missing between the join's page and its head.
+    /// Entries missing between the join's page and its head.
     missing: Option<Missing>,
 }
 
@@ -38,7 +38,7 @@ struct Missing {
 }
 
 impl Views {
-    /// A subscription begins.
+    /// A device subscribes.
     pub(super) fn joined(&mut self, joined: &Joined, report: &mut impl FnMut(Violation)) {
         let Joined {
             device, room, head, ..
@@ -72,13 +72,14 @@ impl Views {
         }
     }
 
-    /// A device that knew nothing gets the newest messages as they are now, and none of the changes that made them so.
+    /// A device without `since` gets the newest messages in their present state, without the changes that led
+    /// to it.
     fn newest(&mut self, joined: &Joined, report: &mut impl FnMut(Violation)) {
         let Joined {
             device, room, head, ..
         } = joined;
         let first = joined.entries.first().map_or(head + 1, |seen| seen.seq);
-        // If there are no more before them, they begin with the log.
+        // Without earlier messages, the page starts at the first entry.
         let mut next = if joined.more { first } else { 1 };
         let mut ends = joined.entries.iter().map(|seen| seen.seq).collect::<Vec<_>>();
         ends.push(head + 1);
@@ -96,7 +97,8 @@ impl Views {
         }
     }
 
-    /// The page of a join is continued. Pages may reach beyond its head: what is delivered live lies there too.
+    /// Continues the page of a join. Pages may reach beyond its head, into entries that are also
+    /// delivered live.
     pub(super) fn page(&mut self, page: &Page, report: &mut impl FnMut(Violation)) {
         let Page { device, room, .. } = page;
         let Some(view) = self.subscribed.get_mut(&(device.clone(), room.clone())) else {
@@ -112,7 +114,7 @@ impl Views {
         }
     }
 
-    /// An entry comes live.
+    /// A live delivery.
     pub(super) fn delivered(
         &mut self,
         device: &Name,
@@ -136,7 +138,7 @@ impl Views {
         self.subscribed.remove(&(device.clone(), room.clone()));
     }
 
-    /// All is quiet, and the room's log ends at `head`.
+    /// Checks the views against the room's log, which ends at `head`. No operation is in flight.
     pub(super) fn settle(&mut self, audit: &Audit, head: u64, report: &mut impl FnMut(Violation)) {
         let room = &audit.room;
         let changes = self.changes.entry(room.clone()).or_default();
@@ -166,7 +168,7 @@ impl Views {
     }
 }
 
-/// Holds `entries` to the sequence that begins with `next`. Answers what must follow them.
+/// Checks that `entries` continue at `next`. Returns the next expected sequence number.
 fn run(device: &Name, room: &Name, next: u64, entries: &[Seen], report: &mut impl FnMut(Violation)) -> u64 {
     entries.iter().fold(next, |next, seen| {
         if seen.seq != next {

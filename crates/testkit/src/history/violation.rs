@@ -1,12 +1,12 @@
-//! The laws, by the ways in which they can be broken.
+//! The invariants, each as its violation.
 
 use super::{MarkKind, Name};
 
-/// A law that was broken, and where.
+/// A violated invariant, with its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant names its fields")]
 pub enum Violation {
-    /// Acknowledged means in the log, at the place that the ack named.
+    /// An acknowledged message is in the log at the sequence number of its ack.
     #[error("{room}: {user}'s {client_id} was acknowledged as {seq}, but the log has it {found}")]
     LostAck {
         room: Name,
@@ -21,10 +21,10 @@ pub enum Violation {
     /// A log is numbered 1, 2, 3, …
     #[error("{room}: the log has {got} where {expected} must be")]
     Hole { room: Name, expected: u64, got: u64 },
-    /// Acks, deliveries and pages agree with the log on what stands where.
-    #[error("{room}: {by} shows something else at {seq} than was shown there before")]
+    /// Acks, deliveries and pages agree with the log.
+    #[error("{room}: {by} shows another entry at {seq} than before")]
     Differs { room: Name, seq: u64, by: Name },
-    /// A (room, user, client id) has one place.
+    /// A (room, user, client id) has one sequence number.
     #[error("{room}: {user}'s {client_id} is at {first} and at {second}")]
     TwoSeqs {
         room: Name,
@@ -33,7 +33,7 @@ pub enum Violation {
         first: u64,
         second: u64,
     },
-    /// Of all acks of a (room, user, client id), one at most says that it is new.
+    /// At most one ack of a (room, user, client id) says that the message is new.
     #[error("{room}: {user}'s {client_id} was acknowledged as new twice, at {seq}")]
     NewTwice {
         room: Name,
@@ -41,18 +41,18 @@ pub enum Violation {
         client_id: Name,
         seq: u64,
     },
-    /// A device sees each entry behind its join, in order, once.
-    #[error("{room}: {device} was given {got} where {expected} must come")]
+    /// A device gets each entry after its join once and in order.
+    #[error("{room}: {device} received {got} instead of {expected}")]
     Run {
         room: Name,
         device: Name,
         expected: u64,
         got: u64,
     },
-    /// A device is sent entries only where it has joined.
-    #[error("{room}: {device} was given {seq} without being subscribed")]
+    /// A device gets entries only of rooms that it has joined.
+    #[error("{room}: {device} received {seq} without a subscription")]
     Uninvited { room: Name, device: Name, seq: u64 },
-    /// Who is subscribed when all is quiet has everything.
+    /// A subscribed device has all entries when no operation is in flight.
     #[error("{room}: {device} has seen up to {seen}, and the log ends at {head}")]
     Behind {
         room: Name,
@@ -60,7 +60,7 @@ pub enum Violation {
         seen: u64,
         head: u64,
     },
-    /// What was shown to anybody is in the log.
+    /// Every entry that a client has seen is in the log.
     #[error("{room}: {by} showed {seq}, but the log ends at {head}")]
     Unlogged {
         room: Name,
@@ -68,33 +68,33 @@ pub enum Violation {
         by: Name,
         head: u64,
     },
-    /// What is in the log was sent by somebody.
-    #[error("{room}: nobody sent what the log has at {seq}")]
+    /// Every entry in the log was sent by a client.
+    #[error("{room}: no client sent the entry at {seq}")]
     Invented { room: Name, seq: u64 },
-    /// What was refused for good is not in the log.
-    #[error("{room}: {user}'s {client_id} was refused and is in the log at {seq}")]
+    /// A refused message is not in the log.
+    #[error("{room}: {user}'s {client_id} was refused but is in the log at {seq}")]
     RefusedButStored {
         room: Name,
         user: Name,
         client_id: Name,
         seq: u64,
     },
-    /// As long as everything is kept there is no reason to say `reset`.
-    #[error("{room}: {device} has all up to {since}, the log ends at {head}, and still the join says reset")]
+    /// Without retention there is no reason for `reset`.
+    #[error("{room}: {device} has all entries up to {since} of {head}, but the join says reset")]
     NeedlessReset {
         room: Name,
         device: Name,
         since: u64,
         head: u64,
     },
-    /// A log keeps its epoch for as long as it is the same log.
+    /// A log keeps its epoch.
     #[error("{room}: the epoch was {before} and is {after}")]
     EpochChanged { room: Name, before: Name, after: Name },
-    /// A notification comes once over a connection.
-    #[error("{device} was given the notification {id} twice over one connection")]
+    /// A notification comes at most once per connection.
+    #[error("{device} received the notification {id} twice on one connection")]
     NotifiedTwice { device: Name, id: Name },
-    /// A notification that was acknowledged reaches every device of whom it is for.
-    #[error("{device} was never given the notification {id}")]
+    /// An acknowledged notification reaches every device of its recipients.
+    #[error("{device} never received the notification {id}")]
     NeverNotified { device: Name, id: Name },
     /// A mark only grows.
     #[error("{room}: {user}'s {kind:?} mark stood at {before}, and later at {after}")]
@@ -105,8 +105,8 @@ pub enum Violation {
         before: u64,
         after: u64,
     },
-    /// News of a mark only tell that it has grown.
-    #[error("{room}: {device} heard of {user}'s {kind:?} mark at {before}, and then at {after}")]
+    /// Events about a mark only report growth.
+    #[error("{room}: {device} got {user}'s {kind:?} mark at {before}, and then at {after}")]
     NewsWentBack {
         room: Name,
         device: Name,
@@ -117,7 +117,7 @@ pub enum Violation {
     },
 }
 
-/// Where the log has a message, if it has.
+/// Where the log has a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Nowhere.

@@ -1,6 +1,7 @@
 //! The lease cache: what this client knows about the leases of its members.
 //!
-//! Each heartbeat sends it along. The script compares it with the registry, and so detects a lost answer or lost entries.
+//! Each heartbeat sends it along. The script compares it with the registry, and so detects a lost answer
+//! or lost entries.
 
 use std::collections::HashMap;
 
@@ -40,11 +41,12 @@ impl LeaseCache {
         self.members.lock().insert(member.to_owned(), lease);
     }
 
-    /// Notes the answer to a write: it was the `writes`th under the lease `token`. `before` is [`LeaseCache::get`] from
-    /// before the write was sent.
+    /// Notes the answer to a write: it was the `writes`th under the lease `token`. `before` is
+    /// [`LeaseCache::get`] from before the write was sent.
     ///
-    /// Answers may arrive out of order, and after those of a newer lease. If the registry counts no more writes than were
-    /// confirmed before, it has lost some. Then the next heartbeat starts the lease anew.
+    /// Answers may arrive out of order, and after those of a newer lease. If the registry counts no more
+    /// writes than were confirmed before, it has lost some. Then the next heartbeat starts the lease
+    /// anew.
     pub(super) fn wrote(&self, member: &str, before: &(String, u64), token: &str, writes: u64) {
         let (sent_under, confirmed) = before;
         if let Some(lease) = self.members.lock().get_mut(member)

@@ -165,7 +165,8 @@ impl PresenceServer {
             Some((entry.member, index))
         });
         let indexes: Vec<_> = indexes.collect();
-        // A node that has left is no member any more, but its lists stay until the grace of its users is over.
+        // A node that has left is no member any more, but its lists stay until the grace of its users is
+        // over.
         members.extend(indexes.iter().map(|(node, _)| node.clone()));
         sync.state.lock().follow_lists(&members, &indexes)
     }

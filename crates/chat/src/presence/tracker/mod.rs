@@ -111,8 +111,8 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         }
     }
 
-    /// A session of `user` ends, at `wall_now` for others and at `now` in monotonic time. After the last one the
-    /// grace begins.
+    /// A session of `user` ends, at `wall_now` for others and at `now` in monotonic time. After the last one
+    /// the grace begins.
     pub fn disconnect(&mut self, user: &UserId, wall_now: i64, now: i64) {
         let Some(entry) = self.users.get_mut(user) else {
             return;

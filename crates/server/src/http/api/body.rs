@@ -6,8 +6,12 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::{Map, Value};
 
 use super::Problem;
@@ -45,6 +49,33 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalB
         object(Request::from_parts(parts, bytes.into()), state)
             .await
             .map(Self)
+    }
+}
+
+/// A body that must be empty or `{}`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// The name of a room or the id of a user in a path.
+///
+/// Clients rewrite paths with the segments `.` and `..`, so such names need another form: `~` and the name in URL-safe
+/// base64 without padding. Names that start with `~` need it too.
+#[derive(Debug)]
+pub(super) struct Name(pub(super) String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let Some(encoded) = text.strip_prefix('~') else {
+            return Ok(Self(text));
+        };
+        let name = URL_SAFE_NO_PAD
+            .decode(encoded)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        name.map(Self)
+            .ok_or_else(|| D::Error::custom("after ~ comes the name in URL-safe base64 without padding"))
     }
 }
 

@@ -3,11 +3,18 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Uri, header};
+use axum::extract::Request;
+use http::{HeaderMap, Uri};
 use parking_lot::RwLock;
-use subtle::{Choice, ConstantTimeEq as _};
 
-use super::Problem;
+use super::{
+    super::{
+        AddressLimit,
+        bearer::{self, Credential, equal},
+        client_address::client_address,
+    },
+    Problem,
+};
 
 /// Query parameters in which people often send keys by mistake.
 const KEY_PARAMETERS: [&str; 6] = [
@@ -19,81 +26,113 @@ const KEY_PARAMETERS: [&str; 6] = [
     "authorization",
 ];
 
-/// The keys that the API accepts: one, or two during a rotation. Without a key the API is closed. Clones
+/// The keys that the API accepts: one, or two during a rotation. Without a key the API refuses every call. Clones
 /// share their keys.
 #[derive(Clone, Default)]
-pub(crate) struct ApiKeys(Arc<RwLock<Vec<Box<[u8]>>>>);
+pub(crate) struct ApiKeys {
+    keys: Arc<RwLock<Vec<Box<[u8]>>>>,
+    /// Limits the calls with a wrong key per address.
+    failures: Option<Arc<AddressLimit>>,
+}
 
 impl ApiKeys {
-    /// Accepts these keys from now on, in this value and all its clones.
-    pub(crate) fn replace<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
-        *self.0.write() = keys.into_iter().map(|key| key.as_bytes().into()).collect();
+    /// No key yet. `failures` limits the calls with a wrong key per address.
+    pub(crate) fn new(failures: Option<AddressLimit>) -> Self {
+        Self {
+            keys: Arc::default(),
+            failures: failures.map(Arc::new),
+        }
     }
 
-    /// True if `shown` is one of the keys. Compares in constant time, so that the duration reveals at most
-    /// the lengths of the keys.
-    fn accept(&self, shown: &[u8]) -> bool {
-        let keys = self.0.read();
-        keys.iter()
-            .fold(Choice::from(0), |found, key| found | key.ct_eq(shown))
-            .into()
+    /// Accepts these keys from now on, in this value and all its clones.
+    pub(crate) fn replace<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
+        *self.keys.write() = keys.into_iter().map(|key| key.as_bytes().into()).collect();
+    }
+
+    /// Accepts a request with the right key. After too many wrong ones from its address the answer is 429. The right
+    /// key works even then, or a stranger behind the same proxy could lock out the backend.
+    pub(super) fn admit(&self, request: &Request) -> Result<(), Problem> {
+        let refused = self.check(request.headers(), request.uri());
+        if let (Err(_), Some(failures)) = (&refused, &self.failures) {
+            failures
+                .take(client_address(request.extensions()))
+                .map_err(Problem::TooMany)?;
+        }
+        refused
     }
 
     /// Accepts a request with the right key in the header and no key in the URL.
-    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
-        if self.0.read().is_empty() {
+    fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+        let keys = self.keys.read();
+        let Some(first) = keys.first() else {
             return Err(Problem::Unauthorized(
                 "The API is closed: no key is configured. Set api.key or ROOMFUL_API_KEY.",
             ));
-        }
+        };
         let query = uri.query().unwrap_or_default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let named = KEY_PARAMETERS
                 .iter()
                 .any(|known| name.eq_ignore_ascii_case(known));
-            if named || self.accept(value.as_bytes()) {
+            if named || keys.iter().any(|key| equal(key, value.as_bytes())) {
                 return Err(Problem::Unauthorized(
                     "Do not send the key in the URL: proxies log URLs. Replace this key, and send the new \
                     one in the header Authorization: Bearer <key>.",
                 ));
             }
         }
-        let Some(shown) = headers.get(header::AUTHORIZATION) else {
-            return Err(Problem::Unauthorized(
-                "Send the key in the header Authorization: Bearer <key>.",
-            ));
-        };
-        match bearer(shown.as_bytes()) {
-            Some(shown) if self.accept(shown) => Ok(()),
-            Some(_) => Err(Problem::Unauthorized("The API key is wrong.")),
-            None => Err(Problem::Unauthorized(
-                "The header Authorization must be: Bearer <key>.",
-            )),
+        let right = |key: &Box<[u8]>| matches!(bearer::credential(headers, key), Credential::Right);
+        if keys.iter().any(right) {
+            return Ok(());
         }
+        let what = match bearer::credential(headers, first) {
+            Credential::Right => return Ok(()),
+            Credential::Wrong => "The API key is wrong.",
+            Credential::Missing => "Send the key in the header Authorization: Bearer <key>.",
+            Credential::Malformed => "The header Authorization must be: Bearer <key>.",
+        };
+        Err(Problem::Unauthorized(what))
     }
-}
-
-/// The credentials after the scheme `Bearer`, which is case-insensitive (RFC 9110, section 11.1).
-fn bearer(header: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = header.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| rest.trim_ascii())
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use http::header;
+
     use super::*;
 
     const KEY: &str = "0123456789abcdef";
     const SECOND: &str = "another-key-for-a-rotation";
+
+    fn keys(failures: Option<AddressLimit>) -> ApiKeys {
+        let keys = ApiKeys::new(failures);
+        keys.replace([KEY, SECOND]);
+        keys
+    }
 
     fn check(header: Option<&str>, uri: &str) -> Result<(), Problem> {
         let headers = header
             .map(|value| (header::AUTHORIZATION, value.parse().unwrap()))
             .into_iter()
             .collect();
-        let keys = ApiKeys::default();
-        keys.replace([KEY, SECOND]);
-        keys.check(&headers, &uri.parse().unwrap())
+        keys(None).check(&headers, &uri.parse().unwrap())
+    }
+
+    #[test]
+    fn wrong_keys_are_limited_and_the_right_one_still_passes() {
+        let key = keys(Some(AddressLimit::per_minute(3, 1_000)));
+        let admit = |given: &str| {
+            let request = Request::get("/stats").header(header::AUTHORIZATION, format!("Bearer {given}"));
+            key.admit(&request.body(Body::empty()).unwrap())
+        };
+        for _ in 0..3 {
+            assert!(matches!(admit("wrong"), Err(Problem::Unauthorized(_))));
+        }
+        for _ in 0..3 {
+            assert!(matches!(admit("wrong"), Err(Problem::TooMany(_))));
+        }
+        assert_eq!(admit(KEY), Ok(()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{
     Problem,
-    body::{OptionalBody, Path, Query},
+    body::{Name, OptionalBody, Path, Query},
     page::{PageQuery, cut},
     problems::Problems,
 };
@@ -26,6 +26,7 @@ pub(super) enum Role {
 
 /// A change of a membership. Without a role it stays the same; a new member gets `member`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ChangeMember {
     role: Option<Role>,
 }
@@ -81,7 +82,7 @@ impl From<MemberRow> for Member {
     responses((status = 200, body = Members), Problems))]
 pub(super) async fn list(
     State(chat): State<ChatServer>,
-    Path(room): Path<String>,
+    Path(Name(room)): Path<Name>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Members>, Problem> {
     let (limit, after) = (page.limit()?, page.after()?);
@@ -102,7 +103,7 @@ pub(super) async fn list(
         (status = 201, description = "The user is a new member.", body = Member), Problems))]
 pub(super) async fn change(
     State(chat): State<ChatServer>,
-    Path((room, user)): Path<(String, String)>,
+    Path((Name(room), Name(user))): Path<(Name, Name)>,
     OptionalBody(change): OptionalBody<ChangeMember>,
 ) -> Result<(StatusCode, Json<Member>), Problem> {
     let role = change.role.map(|role| match role {
@@ -127,7 +128,7 @@ pub(super) async fn change(
     responses((status = 200, body = RemovedMember), Problems))]
 pub(super) async fn remove(
     State(chat): State<ChatServer>,
-    Path((room, user_id)): Path<(String, String)>,
+    Path((Name(room), Name(user_id))): Path<(Name, Name)>,
 ) -> Result<Json<RemovedMember>, Problem> {
     chat.remove_member(&room, &user_id).await?;
     Ok(Json(RemovedMember { room, user_id }))

@@ -14,13 +14,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Problem,
-    body::{Body, Path, Query},
+    body::{Body, Name, Path, Query},
     problems::Problems,
 };
 
 /// A message to post.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewMessage {
     /// The author's id. The author need not be a member.
     #[schema(min_length = 1, max_length = 128)]
@@ -159,7 +159,7 @@ pub(super) struct History {
     responses((status = 201, description = "The message is committed.", body = Sent), Problems))]
 pub(super) async fn post(
     State(chat): State<ChatServer>,
-    Path(room): Path<String>,
+    Path(Name(room)): Path<Name>,
     Body(message): Body<NewMessage>,
 ) -> Result<(StatusCode, Json<Sent>), Problem> {
     let post = Post {
@@ -190,7 +190,7 @@ pub(super) async fn post(
     responses((status = 200, body = History), Problems))]
 pub(super) async fn list(
     State(chat): State<ChatServer>,
-    Path(room): Path<String>,
+    Path(Name(room)): Path<Name>,
     Query(query): Query<HistoryQuery>,
 ) -> Result<Response, Problem> {
     let is_seq = |seq: &u64| *seq <= MAX_SEQ;

@@ -21,21 +21,41 @@ mod rooms;
 mod stats;
 mod users;
 
+use std::sync::Arc;
+
 use axum::{
-    Json, Router,
+    Router,
     extract::{DefaultBodyLimit, Request},
     middleware::{self, Next},
-    response::IntoResponse as _,
+    response::{IntoResponse as _, Response},
     routing::{delete, get, post, put},
 };
+use bytes::Bytes;
+use http::header;
 use roomful_chat::ChatServer;
 
 use self::{access_log::AccessLog, key::ApiKeys};
-use super::Problem;
+use super::{AddressLimit, Problem, client_address::client_address};
 
-/// The API on `chat`, for requests with the key and bodies of up to `max_body` bytes. The description needs
-/// no key.
-pub(crate) fn router(chat: ChatServer, keys: ApiKeys, max_body: usize) -> Router {
+/// What the API needs besides chat.
+pub(crate) struct Settings<'a> {
+    /// Empty, or a path without a slash at its end.
+    pub(crate) base_path: &'a str,
+    pub(crate) keys: ApiKeys,
+    /// The largest body, in bytes.
+    pub(crate) max_body: usize,
+    /// The rate limit of the description, which needs no key.
+    pub(crate) status_limit: Option<Arc<AddressLimit>>,
+}
+
+/// The API on `chat`, for requests with the key. The description needs no key.
+pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
+    let Settings {
+        base_path,
+        keys,
+        max_body,
+        status_limit,
+    } = settings;
     let log = AccessLog::new();
     let calls = Router::new()
         .route("/rooms", get(rooms::list))
@@ -62,18 +82,32 @@ pub(crate) fn router(chat: ChatServer, keys: ApiKeys, max_body: usize) -> Router
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             let keys = keys.clone();
             async move {
-                match keys.check(request.headers(), request.uri()) {
+                match keys.admit(&request) {
                     Ok(()) => next.run(request).await,
-                    Err(problem) => problem.into_response(),
+                    Err(problem) => access_log::of_stranger(problem.into_response()),
                 }
             }
         }));
+    let document: Bytes = openapi::document().into();
     Router::new()
-        .nest("/api/v1", calls)
+        .nest(&format!("{base_path}/api/v1"), calls)
         // The outermost layer, so that it sees refused calls too, and full paths.
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             let log = log.clone();
             async move { log.pass(request, next).await }
         }))
-        .route("/api/openapi.json", get(async || Json(openapi::document())))
+        .route(
+            &format!("{base_path}/api/openapi.json"),
+            get(async move |request: Request| description(&document, status_limit.as_deref(), &request)),
+        )
+}
+
+/// The description, or 429.
+fn description(document: &Bytes, limit: Option<&AddressLimit>, request: &Request) -> Response {
+    if let Some(limit) = limit
+        && let Err(wait) = limit.take(client_address(request.extensions()))
+    {
+        return Problem::TooMany(wait).into_response();
+    }
+    ([(header::CONTENT_TYPE, "application/json")], document.clone()).into_response()
 }

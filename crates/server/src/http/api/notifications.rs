@@ -11,7 +11,7 @@ use super::{Problem, body::Body, problems::Problems};
 
 /// A notification to post.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewNotification {
     /// The recipients, at most `notifications.recipients`.
     #[schema(min_items = 1)]

@@ -40,7 +40,8 @@ impl Modify for Key {
     }
 }
 
-/// The description that `/api/openapi.json` serves.
-pub(super) fn document() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+/// The description that `/api/openapi.json` serves, as JSON.
+pub(super) fn document() -> String {
+    // Names and text cannot fail to serialise.
+    Api::openapi().to_json().unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{
     Problem,
-    body::{OptionalBody, Path, Query},
+    body::{Name, OptionalBody, Path, Query},
     page::{PageQuery, cut},
     problems::Problems,
 };
@@ -29,6 +29,7 @@ pub(super) enum Kind {
 
 /// A change of a room. Absent fields keep their value; a new room is public.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ChangeRoom {
     kind: Option<Kind>,
     /// The number of messages to keep, if below `history.max_messages`. `null` removes the limit.
@@ -146,7 +147,7 @@ pub(super) async fn list(
     responses((status = 200, body = RoomWithMembers), Problems))]
 pub(super) async fn show(
     State(chat): State<ChatServer>,
-    Path(room): Path<String>,
+    Path(Name(room)): Path<Name>,
 ) -> Result<Json<RoomWithMembers>, Problem> {
     Ok(Json(chat.room(&room).await?.into()))
 }
@@ -160,7 +161,7 @@ pub(super) async fn show(
         (status = 201, description = "The room is new.", body = RoomWithMembers), Problems))]
 pub(super) async fn change(
     State(chat): State<ChatServer>,
-    Path(room): Path<String>,
+    Path(Name(room)): Path<Name>,
     OptionalBody(change): OptionalBody<ChangeRoom>,
 ) -> Result<(StatusCode, Json<RoomWithMembers>), Problem> {
     let ChangeRoom {
@@ -192,7 +193,7 @@ pub(super) async fn change(
     responses((status = 200, body = RemovedRoom), Problems))]
 pub(super) async fn remove(
     State(chat): State<ChatServer>,
-    Path(room): Path<String>,
+    Path(Name(room)): Path<Name>,
 ) -> Result<Json<RemovedRoom>, Problem> {
     chat.delete_room(&room).await?;
     Ok(Json(RemovedRoom { room }))

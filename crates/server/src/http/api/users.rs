@@ -1,13 +1,17 @@
 //! API calls for users: presence, devices, disconnect, revocation of tokens.
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+};
+use http::request::Parts;
 use roomful_chat::{ChatServer, Status, admin};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Problem,
-    body::{Path, Query},
+    body::{Name, Nothing, OptionalBody, Path},
     problems::Problems,
 };
 
@@ -51,13 +55,40 @@ pub(super) struct Device {
     expires_at: i64,
 }
 
-/// The wanted users.
-#[derive(Debug, Deserialize, IntoParams)]
+/// The wanted users. At least one of the parameters is needed.
+#[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `UserIds` reads")]
 pub(super) struct PresenceQuery {
-    /// The ids, separated by commas; at most `presence.users_per_subscribe`.
-    #[param(min_length = 1, example = "alice,bob")]
-    users: String,
+    /// The ids, separated by commas; at most `presence.users_per_subscribe` with those of `user`.
+    #[param(example = "alice,bob")]
+    users: Option<String>,
+    /// One id, which may contain commas. Repeat the parameter for more.
+    user: Option<Vec<String>>,
+}
+
+/// The ids of [`PresenceQuery`], in order.
+pub(super) struct UserIds(Vec<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for UserIds {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let mut ids = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "users" => ids.extend(value.split(',').map(str::to_owned)),
+                "user" => ids.push(value.into_owned()),
+                _ => {}
+            }
+        }
+        if ids.is_empty() {
+            let what = "Name the users as users=alice,bob, or as user=alice&user=bob.";
+            return Err(Problem::Invalid(what.to_owned()));
+        }
+        Ok(Self(ids))
+    }
 }
 
 /// The presence of users, in the order of the request.
@@ -103,7 +134,7 @@ impl From<admin::Presence> for Presence {
     responses((status = 200, body = User), Problems))]
 pub(super) async fn show(
     State(chat): State<ChatServer>,
-    Path(user): Path<String>,
+    Path(Name(user)): Path<Name>,
 ) -> Result<Json<User>, Problem> {
     let state = chat.user(&user).await?;
     let device = |device: admin::Device| Device {
@@ -124,9 +155,8 @@ pub(super) async fn show(
     responses((status = 200, body = Presences), Problems))]
 pub(super) async fn presence(
     State(chat): State<ChatServer>,
-    Query(query): Query<PresenceQuery>,
+    UserIds(ids): UserIds,
 ) -> Result<Json<Presences>, Problem> {
-    let ids = query.users.split(',').map(str::to_owned).collect();
     let states = chat.presence(ids).await?;
     let users = states.into_iter().map(Presence::from).collect();
     Ok(Json(Presences { users }))
@@ -138,7 +168,8 @@ pub(super) async fn presence(
     responses((status = 200, body = Disconnected), Problems))]
 pub(super) async fn disconnect(
     State(chat): State<ChatServer>,
-    Path(user_id): Path<String>,
+    Path(Name(user_id)): Path<Name>,
+    OptionalBody(Nothing {}): OptionalBody<Nothing>,
 ) -> Result<Json<Disconnected>, Problem> {
     let closed = chat.disconnect_user(&user_id).await?;
     Ok(Json(Disconnected { user_id, closed }))
@@ -150,7 +181,8 @@ pub(super) async fn disconnect(
     responses((status = 200, body = VoidedTokens), Problems))]
 pub(super) async fn revoke(
     State(chat): State<ChatServer>,
-    Path(user_id): Path<String>,
+    Path(Name(user_id)): Path<Name>,
+    OptionalBody(Nothing {}): OptionalBody<Nothing>,
 ) -> Result<Json<VoidedTokens>, Problem> {
     let revoked = chat.revoke_user(&user_id).await?;
     Ok(Json(VoidedTokens {

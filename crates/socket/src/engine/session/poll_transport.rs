@@ -8,7 +8,7 @@ use super::{Answer, Session, UpgradedStream, task_waker::wake_task, wake_all};
 use crate::{engine::OwnedMessage, reason::Reason};
 
 impl Session {
-    pub(in crate::engine) fn is_polling(&self) -> bool {
+    pub(crate) fn is_polling(&self) -> bool {
         self.state.lock().transport.is_polling()
     }
 

@@ -136,7 +136,7 @@ fn removal(measure: Measure, which: &str) -> String {
             SELECT n FROM (
                 SELECT n, weight, sum(weight) OVER (ORDER BY due_at, n) AS total FROM (
                     SELECT n, due_at, {} AS weight FROM outbox WHERE {which} ORDER BY due_at, n LIMIT $2) o) o
-            WHERE total - weight < $1)",
+            WHERE (total - weight)::bigint < $1)",
         measure.column()
     )
 }

@@ -1,7 +1,7 @@
 -- The common prelude of all scripts of the membership registry.
 --
--- KEYS[1] is the prefix of all keys. Its hash tag keeps them on one shard of a Redis Cluster, so that each script is atomic
--- there too.
+-- KEYS[1] is the prefix of all keys. Its hash tag keeps them on one shard of a Redis Cluster, so that
+-- each script is atomic there too.
 --
 --   …:leases          sorted set: member -> expiry of its lease in ms; expired members stay until their entries are taken
 --   …:tombstones      sorted set: member -> when its last entry was taken, so that its id cannot start again

@@ -1,6 +1,6 @@
--- ARGV: limit, claim, lifetime of the claim in ms.
--- Returns {key, member, value, others} for entries of expired members. They stay until confirm_expired, since this answer
--- may be lost. While the claim lasts, no other call gets them.
+-- ARGV: limit, claim, lifetime of the claim in ms. Returns {key, member, value, others} for entries of
+-- expired members. They stay until confirm_expired, since this answer may be lost. While the claim lasts,
+-- no other call gets them.
 local left, claim, lifetime = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local taken = {}
 redis.call('ZREMRANGEBYSCORE', tombstones, '-inf', now - KEEP)
