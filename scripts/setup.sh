@@ -66,6 +66,8 @@ want_packages() {
         has_postgresql || services+=(postgresql)
         has_sbin nginx || services+=(nginx-light)
         has_sbin haproxy || services+=(haproxy)
+        # promtool runs the unit tests of the alert rules.
+        has promtool || services+=(prometheus)
         # With these, nodes are cut off from each other in network namespaces.
         has_sbin ip || missing+=(iproute2)
         has_sbin nft || services+=(nftables)

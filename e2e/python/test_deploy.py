@@ -128,21 +128,29 @@ def test_dockerfile():
 
 def test_the_image_knows_whether_it_is_healthy(roomful):
     [(_, health)] = [one for one in dockerfile() if one[0] == "HEALTHCHECK"]
-    command = json.loads(health[health.index("CMD") + 3 :])
+    [program, *arguments] = json.loads(health[health.index("CMD") + 3 :])
+    assert program == "roomful"
     port = roomful.rsplit(":", 1)[1]
 
-    def check(port):
-        asked = [part.replace("/3000", f"/{port}") for part in command]
-        return subprocess.run(asked, capture_output=True, timeout=10).returncode == 0
+    def check(listen):
+        command = [binary("ROOMFUL_BIN", "roomful"), *arguments]
+        settings = os.environ | {"ROOMFUL_LISTEN": listen}
+        return subprocess.run(command, env=settings, capture_output=True, timeout=10).returncode == 0
 
-    assert check(port)
-    assert not check(1)
+    assert check(f"127.0.0.1:{port}")
+    assert check(f"0.0.0.0:{port}"), "a wildcard address is asked on the loopback"
+    assert not check("127.0.0.1:1")
 
 
 def test_systemd_unit(tmp_path):
     unit = (DEPLOY / "systemd" / "roomful.service").read_text()
     settings = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", unit, re.M))
-    accepted(settings | {"ROOMFUL_AUTH_SECRET": SECRET})
+    # systemd puts each credential into a file of its own, in the folder that %d names.
+    secrets = {"auth-secret": SECRET, "api-key": API_KEY}
+    for name, _ in (line.split(":", 1) for line in re.findall(r"^LoadCredential=(.*)$", unit, re.M)):
+        (tmp_path / name).write_text(secrets[name] + "\n")
+    accepted({name: value.replace("%d", str(tmp_path)) for name, value in settings.items()})
+    assert "Type=notify" in unit.splitlines()
     assert time_to_stop(settings) < seconds(re.search(r"^TimeoutStopSec=(.*)$", unit, re.M)[1])
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not there")
@@ -214,15 +222,32 @@ def test_helm_chart():
     assert time_to_stop(settings) < values["shutdown"]["grace"]
 
 
-def test_alerts():
+def alert_rules():
     [group] = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())["groups"]
-    names = [rule["alert"] for rule in group["rules"]]
+    return group["rules"]
+
+
+def test_alerts():
+    rules = alert_rules()
+    names = [rule["alert"] for rule in rules]
     assert len(names) == len(set(names))
-    for rule in group["rules"]:
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    assert re.findall(r"^## (\w+)$", runbook, re.M) == names, "one entry for each alert, in the same order"
+    for rule in rules:
         assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}, rule
         assert rule["labels"]["severity"] in ("warning", "critical")
-        assert set(rule["annotations"]) == {"summary", "description"}
+        assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+        assert rule["annotations"]["runbook"] == f"docs/runbook.md#{rule['alert'].lower()}"
         assert rule["expr"].count("(") == rule["expr"].count(")")
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (Debian package prometheus) is not installed")
+def test_alerts_fire_for_outages_and_stay_silent_for_blips():
+    for command in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts_test.yaml"]):
+        run = subprocess.run(
+            ["promtool", *command], cwd=DEPLOY / "prometheus", capture_output=True, text=True, timeout=60
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_dashboard():

@@ -1,8 +1,11 @@
 //! The metrics of chat. The handles are created once, since a look-up by name costs more than an increment.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::{error::ErrorCode, events::EventKind};
 
@@ -12,6 +15,10 @@ pub(crate) struct Metrics {
     pub(crate) messages_in: Tally,
     /// Messages queued for a socket, counted for each socket.
     pub(crate) messages_out: Tally,
+    /// From the arrival of an event to its acknowledgement.
+    pub(crate) ack_seconds: Histogram,
+    /// From a message's timestamp until it is queued for this node's clients.
+    delivery_seconds: Histogram,
     pub(crate) sent_away: Counter,
     /// Committed entries that the store failed to read.
     pub(crate) unreadable: Counter,
@@ -30,6 +37,8 @@ impl Metrics {
             users_online: gauge!("roomful_users_online"),
             messages_in: Tally::new(counter!("roomful_messages_in_total")),
             messages_out: Tally::new(counter!("roomful_messages_out_total")),
+            ack_seconds: histogram!("roomful_ack_seconds"),
+            delivery_seconds: histogram!("roomful_delivery_seconds"),
             sent_away: counter!("roomful_sent_away_total"),
             unreadable: counter!("roomful_unreadable_entries_total"),
             sessions_waiting: gauge!("roomful_sessions_waiting"),
@@ -46,6 +55,13 @@ impl Metrics {
             committed: self.messages_in.count(),
             delivered: self.messages_out.count(),
         }
+    }
+
+    /// An entry was queued for this node's clients so many milliseconds after its timestamp. Clocks of
+    /// other nodes may be ahead.
+    pub(crate) fn delivered(&self, after_ms: i64) {
+        let after = u64::try_from(after_ms).unwrap_or_default();
+        self.delivery_seconds.record(Duration::from_millis(after));
     }
 
     pub(crate) fn error(&self, code: ErrorCode) {

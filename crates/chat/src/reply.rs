@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roomful_socket::{AckSender, Socket};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     error::{ChatError, ErrorBody},
@@ -22,6 +22,7 @@ pub(crate) type Answer = Result<Box<RawValue>, ChatError>;
 pub(crate) struct Reply {
     to: To,
     metrics: Arc<Metrics>,
+    started: Instant,
 }
 
 enum To {
@@ -42,14 +43,17 @@ impl Reply {
         metrics: Arc<Metrics>,
     ) -> Self {
         let to = To::Client { socket, event, ack };
-        Self { to, metrics }
+        let started = Instant::now();
+        Self { to, metrics, started }
     }
 
     /// Answers a caller in this process, who awaits the receiver.
     pub(crate) fn to_caller(metrics: Arc<Metrics>) -> (Self, oneshot::Receiver<Answer>) {
         let (caller, answer) = oneshot::channel();
         let to = To::Caller(caller);
-        (Self { to, metrics }, answer)
+        let started = Instant::now();
+        let reply = Self { to, metrics, started };
+        (reply, answer)
     }
 
     /// Sends `{ok: true, data}`. Does nothing if the client gave no callback.
@@ -61,6 +65,7 @@ impl Reply {
                 event,
                 ..
             } => {
+                self.metrics.ack_seconds.record(self.started.elapsed());
                 if let Err(error) = ack.send(&AckOk::of(data)) {
                     tracing::error!(event = ?event, %error, "failed to encode an answer");
                 }

@@ -114,17 +114,21 @@ pub(crate) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The keys that verify tokens: `auth.secret` first, then `auth.keys` in their order.
+/// The keys that verify tokens: the secret, the second secret, then `auth.keys`.
 pub(crate) fn keys(keys: &Keys) -> Result<KeyTable, ConfigError> {
-    let secret = keys.secret().map(|secret| {
-        VerifyKey::secret(None, secret.as_bytes())
-            .map_err(|error| ConfigError::key(Origin::Default, "auth.secret", error))
+    let secrets = [
+        ("auth.secret", keys.secret()),
+        ("auth.second_secret", keys.second_secret()),
+    ];
+    let secrets = secrets.into_iter().filter_map(|(key, secret)| {
+        let secret = VerifyKey::secret(None, secret?.as_bytes());
+        Some(secret.map_err(|error| ConfigError::key(Origin::Default, key, error)))
     });
     let table = keys
         .table()
         .iter()
         .map(|key| verify_key(key).map_err(|error| ConfigError::key(key.origin.clone(), "auth.keys", error)));
-    secret.into_iter().chain(table).collect()
+    secrets.chain(table).collect()
 }
 
 fn verify_key(key: &LoadedKey) -> Result<VerifyKey, roomful_chat::ChatError> {

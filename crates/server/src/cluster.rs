@@ -28,7 +28,8 @@ const FINGERPRINT_FIELD: &str = "secretFingerprint";
 /// The parts of a joined cluster that chat and transport need.
 pub(crate) struct Joined {
     pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) fingerprint: String,
+    /// Fingerprints of the secrets that this node accepts.
+    pub(crate) fingerprints: Vec<String>,
     pub(crate) sockets: Cluster,
     pub(crate) chat: ClusterConfig,
 }
@@ -38,6 +39,8 @@ pub(crate) struct Node {
     name: String,
     advertise: String,
     secret: String,
+    /// Accepted during a rotation.
+    second_secret: Option<String>,
 }
 
 /// The identity of this node; `None` if the bus is not shared. `address` is the listen address.
@@ -80,6 +83,7 @@ pub(crate) fn node(config: &Config, keys: &Keys, address: SocketAddr) -> Result<
         name,
         advertise,
         secret,
+        second_secret: second_secret(config, keys),
     }))
 }
 
@@ -90,16 +94,23 @@ pub(crate) fn join(config: &Config, node: Node, identity: &str) -> Result<Joined
         name,
         advertise,
         secret,
+        second_secret,
     } = node;
-    let sockets = Cluster::on_bus(&advertise, secret.as_bytes(), Arc::clone(&bus)).map_err(|error| {
+    let sockets = Cluster::on_bus(&advertise, secret.as_bytes(), Arc::clone(&bus));
+    let sockets = match &second_secret {
+        Some(second) => sockets.and_then(|sockets| sockets.also_accept(second.as_bytes())),
+        None => sockets,
+    };
+    let sockets = sockets.map_err(|error| {
         ConfigError::key(config.origins.of("cluster.advertise"), "cluster.advertise", error)
     })?;
     let mut info = match serde_json::to_value(sockets.node_address()) {
         Ok(serde_json::Value::Object(info)) => info,
         _ => serde_json::Map::new(),
     };
-    let fingerprint = fingerprint(&secret);
-    info.insert(FINGERPRINT_FIELD.to_owned(), fingerprint.as_str().into());
+    info.insert(FINGERPRINT_FIELD.to_owned(), fingerprint(&secret).into());
+    let secrets = [Some(secret), second_secret].into_iter().flatten();
+    let fingerprints = secrets.map(|secret| fingerprint(&secret)).collect();
     tracing::info!(node = name, advertise, "joining the cluster");
     let chat = ClusterConfig {
         bus: Arc::clone(&bus),
@@ -110,7 +121,7 @@ pub(crate) fn join(config: &Config, node: Node, identity: &str) -> Result<Joined
     };
     Ok(Joined {
         bus,
-        fingerprint,
+        fingerprints,
         sockets,
         chat,
     })
@@ -144,8 +155,8 @@ fn fingerprint(secret: &str) -> String {
     fingerprint
 }
 
-/// Logs an error if live nodes have another secret than this one.
-pub(crate) async fn warn_about_other_secrets(bus: &dyn Bus, own: &str) {
+/// Logs an error if live nodes have a secret that this one does not accept.
+pub(crate) async fn warn_about_other_secrets(bus: &dyn Bus, accepted: &[String]) {
     let fingerprint_of = |info: &[u8]| {
         let info: serde_json::Value = serde_json::from_slice(info).ok()?;
         Some(info.get(FINGERPRINT_FIELD)?.as_str()?.to_owned())
@@ -153,7 +164,9 @@ pub(crate) async fn warn_about_other_secrets(bus: &dyn Bus, own: &str) {
     // The health check reports a failing bus.
     let members = bus.members().await.unwrap_or_default();
     let fingerprints = members.iter().filter_map(|member| fingerprint_of(&member.value));
-    let nodes = fingerprints.filter(|fingerprint| *fingerprint != own).count();
+    let nodes = fingerprints
+        .filter(|fingerprint| !accepted.contains(fingerprint))
+        .count();
     if nodes > 0 {
         tracing::error!(
             nodes,
@@ -192,8 +205,25 @@ fn secret(config: &Config, keys: &Keys) -> Option<String> {
     if let Some(secret) = config.cluster.secret.expose() {
         return Some(secret.to_owned());
     }
-    let key = hmac::Key::new(hmac::HMAC_SHA256, keys.secret()?.as_bytes());
-    Some(URL_SAFE_NO_PAD.encode(hmac::sign(&key, DERIVATION)))
+    keys.secret().map(derive)
+}
+
+/// The second cluster secret: configured, or derived from the second secret for tokens if the first one
+/// is derived.
+fn second_secret(config: &Config, keys: &Keys) -> Option<String> {
+    match (
+        config.cluster.second_secret.expose(),
+        config.cluster.secret.expose(),
+    ) {
+        (Some(secret), _) => Some(secret.to_owned()),
+        (None, Some(_)) => None,
+        (None, None) => keys.second_secret().map(derive),
+    }
+}
+
+fn derive(secret: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    URL_SAFE_NO_PAD.encode(hmac::sign(&key, DERIVATION))
 }
 
 fn advertised(config: &Config, address: SocketAddr) -> io::Result<String> {

@@ -13,11 +13,13 @@ mod lifecycle;
 mod log;
 mod open_files;
 mod outbox;
+mod reload;
 mod secret;
 mod server;
 mod start_error;
 mod store;
 mod streams;
+mod systemd;
 mod token;
 mod webhooks;
 

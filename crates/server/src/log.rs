@@ -12,11 +12,16 @@ use std::{
 };
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
 use self::json::JsonLines;
 pub(crate) use self::throttle::{LogThrottle, truncated};
-use crate::config::{Format, Log};
+use crate::{
+    config::{Format, Log},
+    systemd::{self, JournalPriority},
+};
 
 /// Counts the lines that found the queue full.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
@@ -24,8 +29,23 @@ static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 /// Writes the waiting lines when it is dropped, unless the reader stalls for longer than a second.
 pub(crate) struct LogGuard(#[allow(dead_code, reason = "held, not read")] WorkerGuard);
 
+/// Changes the filter of a running log.
+pub(crate) struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    /// Applies the filter of `settings`; false if the log is not running.
+    pub(crate) fn set(&self, settings: &Log) -> bool {
+        self.0.reload(filter(settings)).is_ok()
+    }
+}
+
+fn filter(settings: &Log) -> EnvFilter {
+    // The migration library logs for its own authors at "info".
+    EnvFilter::new(format!("refinery_core=warn,{}", settings.filter))
+}
+
 /// Installs the log. A second call in one process has no effect.
-pub(crate) fn start(settings: &Log) -> LogGuard {
+pub(crate) fn start(settings: &Log) -> (LogFilter, LogGuard) {
     let human = match settings.format {
         Format::Human => true,
         Format::Json => false,
@@ -37,10 +57,12 @@ pub(crate) fn start(settings: &Log) -> LogGuard {
         .thread_name("log")
         .finish(io::stderr());
     let _ = DROPPED.set(writer.error_counter());
-    // The migration library's "info" lines are for its own authors.
-    let filter = EnvFilter::new(format!("refinery_core=warn,{}", settings.filter));
+    let (filter, handle) = reload::Layer::new(filter(settings));
     let base = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer().with_writer(JournalPriority {
+        inner: writer,
+        enabled: systemd::logs_to_journal(),
+    });
     // An error means that a log is installed already.
     let _ = if human {
         base.with(lines.with_target(false).with_ansi(io::stderr().is_terminal()))
@@ -48,7 +70,7 @@ pub(crate) fn start(settings: &Log) -> LogGuard {
     } else {
         base.with(lines.event_format(JsonLines)).try_init()
     };
-    LogGuard(guard)
+    (LogFilter(handle), LogGuard(guard))
 }
 
 /// The number of lines that were dropped since the start.

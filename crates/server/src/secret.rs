@@ -16,12 +16,15 @@ use crate::{
 };
 
 /// The keys of a configuration.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Keys {
     secret: Option<String>,
+    second_secret: Option<String>,
     table: Vec<LoadedKey>,
 }
 
 /// One entry of `auth.keys`, its file read.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct LoadedKey {
     pub(crate) kid: Option<String>,
     pub(crate) algorithm: Algorithm,
@@ -54,7 +57,11 @@ impl Keys {
             None if !table.is_empty() => None,
             None => read_generated(&config.secret_path())?,
         };
-        Ok(Keys { secret, table })
+        Ok(Keys {
+            secret,
+            second_secret: config.auth.second_secret.expose().map(str::to_owned),
+            table,
+        })
     }
 
     /// Reads the existing keys, and generates a secret if there is no key at all.
@@ -99,6 +106,11 @@ impl Keys {
         self.secret.as_deref()
     }
 
+    /// The second secret, which verifies tokens during a rotation but never signs them.
+    pub(crate) fn second_secret(&self) -> Option<&str> {
+        self.second_secret.as_deref()
+    }
+
     /// The keys of `auth.keys`.
     pub(crate) fn table(&self) -> &[LoadedKey] {
         &self.table
@@ -140,8 +152,8 @@ fn read_generated(path: &Path) -> Result<Option<String>, ConfigError> {
     }
 }
 
-/// Writes a secret under a temporary name and links it into place: no process can read half a secret, and two
-/// processes that start at the same time use the same one.
+/// Writes a secret under a temporary name and links it into place: no process can read half a secret, and
+/// two processes that start at the same time use the same one.
 fn generate(folder: &Path, path: &Path) -> io::Result<Generated> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let temporary = folder.join(format!(".auth.secret.{:016x}", rand::random::<u64>()));

@@ -1,9 +1,10 @@
-//! The wiring of the process: start-up top-down (probes, store, transport, chat, page), shutdown in reverse.
+//! The wiring of the process: start-up top-down (probes, store, transport, chat, page), shutdown in
+//! reverse.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
-use roomful_chat::{ChatConfig, ChatServer, clock::SystemClock};
+use roomful_chat::{ChatConfig, ChatServer, KeyTable, clock::SystemClock};
 use roomful_socket::{Drain, WebSocketServer};
 use roomful_store::Store;
 use tokio::{
@@ -16,7 +17,7 @@ use crate::{
     config::{Config, Shutdown},
     http::{
         AddressLimit,
-        api::{self, key::ApiKey},
+        api::{self, key::ApiKeys},
         assets::{Assets, BUILT},
         client_address::ClientFinder,
         demo,
@@ -26,7 +27,10 @@ use crate::{
         metrics::{Exporter, MetricsPage, UPKEEP_INTERVAL},
         router::{self, Routes},
     },
-    lifecycle, open_files, outbox,
+    lifecycle,
+    log::LogFilter,
+    open_files, outbox,
+    reload::{Handles, Reloader},
     secret::{Generated, Keys},
     start_error::StartError,
     store::{self, Lock},
@@ -51,12 +55,16 @@ pub(crate) struct Server {
     _periodic: JoinSet<()>,
     bus: Option<Arc<dyn Bus>>,
     shutdown: Shutdown,
+    /// The keys at start, and the parts that a reload changes.
+    keys: Keys,
+    handles: Handles,
 }
 
 /// The parts that exist before the store is open.
 struct Startup<'a> {
     config: &'a Config,
     keys: Keys,
+    tokens: KeyTable,
     chat: ChatConfig,
     exporter: Exporter,
     file_limit: Option<u64>,
@@ -77,7 +85,8 @@ impl Server {
             let file = config.secret_path();
             tracing::info!(file = %file.display(), "generated a secret for tokens");
         }
-        let chat = chat::config(config, chat::keys(&keys)?);
+        let tokens = chat::keys(&keys)?;
+        let chat = chat::config(config, tokens.clone());
         // First of all parts: a metric that is registered without a recorder is lost.
         let exporter = Exporter::install()?;
         let file_limit = open_files::raise_limit();
@@ -92,9 +101,9 @@ impl Server {
         let mut public = router::health(health.clone());
         let mut ops_listener = None;
         if config.http.ops_listen.is_empty() {
-            public = public.merge(router::metrics(metrics));
+            public = public.merge(router::metrics(metrics, health.clone()));
         } else {
-            let routes = router::health(health.clone()).merge(router::metrics(metrics));
+            let routes = router::health(health.clone()).merge(router::metrics(metrics, health.clone()));
             let (socket, address) = listener::bind(&config.http.ops_listen).await?;
             tracing::info!(%address, "serving health checks and metrics on their own address");
             let routes = router::finished(routes, finder.clone());
@@ -106,6 +115,7 @@ impl Server {
         let startup = Startup {
             config,
             keys,
+            tokens,
             chat,
             exporter,
             file_limit,
@@ -129,6 +139,11 @@ impl Server {
             store.close().await;
         }
         server
+    }
+
+    /// A reloader of this server, which started with `config`.
+    pub(crate) fn reloader(&self, config: &Config, log: LogFilter) -> Reloader {
+        Reloader::new(config, self.keys.clone(), self.handles.clone(), log)
     }
 
     /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes store and bus.
@@ -196,7 +211,7 @@ impl Startup<'_> {
             tokio::spawn(async move { cluster::sign_in(&config, &*bus).await })
         });
         let sockets = sockets(config, self.file_limit, part.as_ref());
-        let fingerprint = part.as_ref().map(|part| part.fingerprint.clone());
+        let fingerprints = part.as_ref().map(|part| part.fingerprints.clone());
         let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
         let clock = Arc::new(SystemClock);
         let chat = ChatServer::attach_to(&sockets, Arc::clone(&store), self.chat, clock, part);
@@ -211,13 +226,14 @@ impl Startup<'_> {
         if bus.is_some() && timeout(LEASE_WAIT, chat.lease_held()).await.is_err() {
             tracing::warn!("failed to get a lease in the cluster so far, refusing clients until then");
         }
-        if let (Some(bus), Some(fingerprint)) = (&bus, &fingerprint) {
-            cluster::warn_about_other_secrets(&**bus, fingerprint).await;
+        if let (Some(bus), Some(fingerprints)) = (&bus, &fingerprints) {
+            cluster::warn_about_other_secrets(&**bus, fingerprints).await;
         }
+        let api_keys = api_keys(config);
         let base_path = config.http.base_path.as_str();
         let api = api::Settings {
             base_path,
-            key: api_key(config),
+            keys: api_keys.clone(),
             max_body: config.socket.max_payload.0,
             status_limit: self.status_limit.clone(),
         };
@@ -240,7 +256,7 @@ impl Startup<'_> {
         log_ready(config, self.address);
         lifecycle::announce(self.address).map_err(StartError::PortFile)?;
         let mut periodic = periodic(config, self.exporter, Arc::clone(&store));
-        outbox::start(config, &store, &mut periodic).map_err(StartError::Webhooks)?;
+        let webhooks = outbox::start(config, &store, &mut periodic).map_err(StartError::Webhooks)?;
         Ok(Server {
             health: self.health,
             sockets,
@@ -252,6 +268,12 @@ impl Startup<'_> {
             _periodic: periodic,
             bus,
             shutdown: config.shutdown.clone(),
+            keys: self.keys,
+            handles: Handles {
+                tokens: self.tokens,
+                api_keys,
+                webhooks,
+            },
         })
     }
 }
@@ -304,12 +326,14 @@ fn status_limit(config: &Config) -> AddressLimit {
     )
 }
 
-fn api_key(config: &Config) -> ApiKey {
+fn api_keys(config: &Config) -> ApiKeys {
     let failures = config
         .limits
         .rates
         .then(|| AddressLimit::per_minute(config.api.failures_per_minute, config.limits.tracked));
-    ApiKey::new(config.api.key.expose(), failures)
+    let keys = ApiKeys::new(failures);
+    keys.replace(config.api.keys());
+    keys
 }
 
 fn demo_routes(config: &Config, keys: &Keys) -> Option<axum::Router> {

@@ -397,3 +397,32 @@ fn the_reference_matches_the_defaults() {
         "docs/configuration.md is not what `roomful default-config` prints"
     );
 }
+
+#[test]
+fn doctor_names_every_unsafe_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let safe = roomful(folder.path(), &["doctor", "--listen", "127.0.0.1:0"], &[]);
+    assert!(text(&safe.stdout).contains("no unsafe setting found"), "{safe:?}");
+    let env = [
+        ("ROOMFUL_API_KEY", "abababababababab"),
+        ("ROOMFUL__HTTP__ORIGINS", "*"),
+        ("ROOMFUL__DEV__ALLOW_REMOTE", "on"),
+        ("ROOMFUL_LIMITS", "off"),
+    ];
+    let output = roomful(folder.path(), &["doctor", "--dev", "--listen", "0.0.0.0:0"], &env);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "warnings are no failure: {said}");
+    for warning in [
+        "dev mode is on",
+        "tokens travel unencrypted",
+        "can read /metrics",
+        "pages of any origin",
+        "the rate limits are off",
+        "API key      it has only 2 different characters",
+    ] {
+        let found = said
+            .lines()
+            .any(|line| line.starts_with("warn") && line.contains(warning));
+        assert!(found, "{warning} is not in\n{said}");
+    }
+}

@@ -52,6 +52,8 @@ async fn probes_metrics_and_page_are_served() {
         "roomful_outbox_dropped_total{cause=\"volatile\"} 0",
         "process_resident_memory_bytes ",
         "process_open_fds ",
+        "process_start_time_seconds ",
+        "roomful_ready 1",
     ] {
         assert!(
             text.lines().any(|line| line.starts_with(name)),
@@ -156,8 +158,8 @@ async fn a_parked_poll_does_not_delay_the_shutdown() {
     assert!(server.log().contains("stopped"), "{}", server.log());
 }
 
-/// Even at level `trace`. A token signs its holder in, and a private session id lets its holder take over the
-/// session.
+/// Even at level `trace`. A token signs its holder in, and a private session id lets its holder take over
+/// the session.
 #[tokio::test]
 async fn tokens_and_private_ids_are_never_logged() {
     let mut server = start(&[("ROOMFUL_LOG", "trace")]).await;
@@ -208,5 +210,23 @@ async fn tokens_and_private_ids_are_never_logged() {
         // The signature alone identifies a token.
         let word = word.rsplit('.').next().unwrap();
         assert!(!log.contains(word), "{word} is in the log");
+    }
+}
+
+#[tokio::test]
+async fn acks_and_deliveries_are_timed() {
+    let server = start(&[]).await;
+    let auth = json!({ "token": token::for_user(server.secret(), "alice") });
+    let alice = SioClient::connect(server.addr(), "/", &auth).await.unwrap();
+    let message = json!({ "room": "lobby", "text": "hello" });
+    alice.call("chat:join", &json!("lobby")).await.unwrap();
+    alice.call("chat:send_message", &message).await.unwrap();
+    alice.next_event("chat:receive_message").await.unwrap();
+    let metrics = http::get(server.addr(), "/metrics").await.unwrap().text();
+    for series in ["roomful_ack_seconds_count 2", "roomful_delivery_seconds_count 1"] {
+        assert!(
+            metrics.lines().any(|line| line == series),
+            "{series} is not in\n{metrics}"
+        );
     }
 }

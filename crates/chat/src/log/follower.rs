@@ -221,7 +221,7 @@ impl Follower {
                 let frame = write
                     .event(room, seq, at)
                     .frame(room, namespace, offset.as_deref());
-                self.deliver(room, position, seq, frame, budget);
+                self.deliver(room, position, (seq, at), frame, budget);
                 if write.content.is_counted() {
                     unread.room_changed(room);
                 }
@@ -263,14 +263,14 @@ impl Follower {
         let offset = cursor.offset(*position);
         let event = Event::of(&room, entry);
         let frame = event.and_then(|event| event.frame(&room, namespace, offset.as_deref()));
-        self.deliver(&room, *position, entry.seq, frame, budget);
+        self.deliver(&room, *position, (entry.seq, entry.at), frame, budget);
     }
 
     fn deliver(
         &self,
         room: &Room,
         position: LogPosition,
-        seq: u64,
+        (seq, at): (u64, i64),
         frame: Option<Frame>,
         budget: &mut DeliveryBudget,
     ) {
@@ -284,10 +284,11 @@ impl Follower {
             room.skip_to(seq);
             reached
         });
-        self.parts
-            .metrics
-            .messages_out
-            .increment(reached.unwrap_or_default());
+        let metrics = &self.parts.metrics;
+        if let Some(reached) = reached.filter(|reached| *reached > 0) {
+            metrics.messages_out.increment(reached);
+            metrics.delivered(self.parts.clock.now_ms().saturating_sub(at));
+        }
     }
 
     /// The log was restored from a backup: what clients know of it is void. They are closed, and start afresh

@@ -6,6 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use parking_lot::RwLock;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -138,15 +139,17 @@ pub struct TokenTimes {
 }
 
 /// The trusted keys. An empty table refuses every token.
+///
+/// Clones share their keys: [`KeyTable::replace`] changes the keys of a running server.
 #[derive(Debug, Clone, Default)]
 pub struct KeyTable {
-    keys: Arc<[VerifyKey]>,
+    keys: Arc<RwLock<Arc<[VerifyKey]>>>,
 }
 
 impl FromIterator<VerifyKey> for KeyTable {
     fn from_iter<I: IntoIterator<Item = VerifyKey>>(keys: I) -> Self {
         Self {
-            keys: keys.into_iter().collect(),
+            keys: Arc::new(RwLock::new(keys.into_iter().collect())),
         }
     }
 }
@@ -158,6 +161,13 @@ impl KeyTable {
     /// [`ChatError::BadKey`] if the secret is shorter than 32 bytes.
     pub fn hs256(secret: &[u8]) -> Result<Self, ChatError> {
         Ok([VerifyKey::secret(None, secret)?].into_iter().collect())
+    }
+
+    /// Takes over the keys of `other`, for this table and all its clones. Connections that the old keys let in
+    /// stay open; their next `token:refresh` needs a token of the new keys.
+    pub fn replace(&self, other: &KeyTable) {
+        let keys = Arc::clone(&other.keys.read());
+        *self.keys.write() = keys;
     }
 
     /// Verifies a token at the time `now_ms` and reads its claims.
@@ -216,20 +226,20 @@ impl KeyTable {
                 "the token's header has a critical extension",
             ));
         }
-        self.candidates(header.kid.as_deref())
+        let keys = Arc::clone(&self.keys.read());
+        candidates(&keys, header.kid.as_deref())
             .filter(|key| key.algorithm.jwt() == header.alg)
             .find_map(|key| verify_with(key, token))
             .ok_or(ChatError::Unauthorized(
                 "no key of this server has signed the token; check the secret or kid",
             ))
     }
+}
 
-    /// The keys with the token's `kid`, and the keys without one.
-    fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &VerifyKey> {
-        self.keys
-            .iter()
-            .filter(move |key| key.kid.is_none() || key.kid.as_deref() == kid)
-    }
+/// The keys that may have signed a token: those with its `kid`, and those without one.
+fn candidates<'a>(keys: &'a [VerifyKey], kid: Option<&str>) -> impl Iterator<Item = &'a VerifyKey> {
+    keys.iter()
+        .filter(move |key| key.kid.is_none() || key.kid.as_deref() == kid)
 }
 
 fn verify_with(key: &VerifyKey, token: &str) -> Option<Map<String, Value>> {

@@ -1,5 +1,7 @@
 //! `roomful doctor`: checks the machine and the settings for problems, and suggests fixes.
 
+mod exposure;
+
 use std::{
     fmt,
     net::{TcpListener, ToSocketAddrs as _},
@@ -16,7 +18,7 @@ use tokio::{runtime::Runtime, time::timeout};
 use super::{Failure, print};
 use crate::{
     clock, cluster,
-    config::{Config, MIN_SECRET_BYTES, Stream},
+    config::{Config, Stream},
     http::assets::{Assets, BUILT},
     lifecycle,
     open_files::OWN_FILES,
@@ -73,19 +75,15 @@ pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     let mut findings = vec![
         data_folder(&config.data),
         secret(config),
-        api_key(config),
         free_space(&config.data),
         store,
         bus(config, identity.as_deref()),
     ];
+    findings.extend(api_keys(config));
     findings.extend(config.streams.iter().map(stream));
-    findings.extend([
-        port(&config.listen),
-        open_files(config),
-        wall_clock(),
-        exposure(config),
-        page(),
-    ]);
+    findings.extend([port(&config.listen), open_files(config), wall_clock()]);
+    findings.extend(exposure::findings(config));
+    findings.push(page());
     let worst = findings
         .iter()
         .map(|finding| finding.verdict)
@@ -160,17 +158,6 @@ fn secret(config: &Config) -> Finding {
         };
         return finding(Verdict::Ok, text.to_owned());
     };
-    let mut kinds: Vec<u8> = secret.bytes().collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    // 32 random bytes in hex have about 14 different characters; a typed phrase often has fewer.
-    if kinds.len() < 10 {
-        let text = format!(
-            "it has only {} different characters and is easy to guess; use `openssl rand -base64 48`",
-            kinds.len()
-        );
-        return finding(Verdict::Warn, text);
-    }
     let generated = config.secret_path();
     if let Ok(metadata) = generated.metadata()
         && config.auth.secret.expose().is_none()
@@ -182,18 +169,19 @@ fn secret(config: &Config) -> Finding {
             format!("other users can read {shown}; run `chmod 600 {shown}`"),
         );
     }
-    finding(Verdict::Ok, format!("{} bytes", secret.len()))
+    exposure::strength("secret", secret)
 }
 
-fn api_key(config: &Config) -> Finding {
-    match config.api.key.expose() {
-        None => finding("API key", Verdict::Ok, "not set: the HTTP API is closed"),
-        Some(key) if key.len() < MIN_SECRET_BYTES => {
-            let text = format!("{} bytes are short; use `openssl rand -base64 48`", key.len());
-            finding("API key", Verdict::Warn, text)
-        }
-        Some(key) => finding("API key", Verdict::Ok, format!("{} bytes", key.len())),
+fn api_keys(config: &Config) -> Vec<Finding> {
+    let keys: Vec<_> = config
+        .api
+        .keys()
+        .map(|key| exposure::strength("API key", key))
+        .collect();
+    if keys.is_empty() {
+        return vec![finding("API key", Verdict::Ok, "not set: the HTTP API is closed")];
     }
+    keys
 }
 
 fn free_space(folder: &Path) -> Finding {
@@ -369,29 +357,6 @@ fn wall_clock() -> Finding {
         );
     }
     finding("clock", Verdict::Ok, format!("{now} seconds since 1970"))
-}
-
-fn exposure(config: &Config) -> Finding {
-    let finding = |verdict, text: &str| finding("exposure", verdict, text);
-    if config.dev.enabled && config.dev.allow_remote {
-        return finding(
-            Verdict::Warn,
-            "dev mode on a public address: anyone who can reach it may sign in as anyone",
-        );
-    }
-    if !config.limits.rates {
-        return finding(
-            Verdict::Warn,
-            "the rate limits are off; turn them on outside of benchmarks",
-        );
-    }
-    if config.http.origins.iter().any(|origin| origin == "*") {
-        return finding(
-            Verdict::Warn,
-            "pages of any origin may connect; list yours in http.origins",
-        );
-    }
-    finding(Verdict::Ok, "rate limits on, origins limited")
 }
 
 fn page() -> Finding {

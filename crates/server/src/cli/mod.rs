@@ -3,6 +3,7 @@
 mod check_config;
 mod default_config;
 mod doctor;
+mod health;
 mod migrate;
 mod new_epoch;
 mod serve;
@@ -38,7 +39,7 @@ pub(crate) struct Cli {
 }
 
 /// Flags of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Common {
     /// TOML configuration file; `roomful default-config` prints one.
     #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
@@ -49,7 +50,7 @@ struct Common {
 }
 
 /// Flags of the server.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 struct ServeFlags {
     /// Address to listen on, such as 127.0.0.1:3000. Port 0 picks a free port.
     #[arg(long, value_name = "ADDR")]
@@ -71,6 +72,9 @@ enum Command {
     CheckConfig(ServeFlags),
     /// Checks store, bus, streams, disk, system limits, clock, port and exposure, and suggests fixes.
     Doctor(ServeFlags),
+    /// Asks the running server whether it is alive; the exit code is 0 if it is. For container health
+    /// checks.
+    Health(ServeFlags),
     /// Gives every room a new epoch, so that clients start over after a restore that the server cannot
     /// detect. Stop the server first with SQLite; with PostgreSQL the nodes may keep running.
     NewEpoch,
@@ -89,6 +93,8 @@ pub(crate) enum Failure {
     Usage(String),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("the server is not alive: {0}")]
+    Unhealthy(String),
     #[error("failed to write to stdout: {0}")]
     Output(#[from] io::Error),
 }
@@ -99,7 +105,7 @@ impl Failure {
         match self {
             Failure::Config(_) | Failure::Usage(_) => ExitCode::from(2),
             Failure::Start(error) if error.is_setting() => ExitCode::from(2),
-            Failure::Start(_) | Failure::Output(_) => ExitCode::from(1),
+            Failure::Start(_) | Failure::Unhealthy(_) | Failure::Output(_) => ExitCode::from(1),
         }
     }
 }
@@ -140,12 +146,16 @@ impl Cli {
             command,
         } = self;
         match command {
-            None => serve::run(&common.load(serve)?),
-            Some(Command::Serve(flags)) => serve::run(&common.load(serve.merge(flags))?),
+            None => serve::run(&|| common.clone().load(serve.clone())),
+            Some(Command::Serve(flags)) => {
+                let flags = serve.merge(flags);
+                serve::run(&|| common.clone().load(flags.clone()))
+            }
             Some(Command::Token(flags)) => token::run(&common.load(ServeFlags::default())?, flags),
             Some(Command::Webhooks(flags)) => webhooks::run(&common.load(ServeFlags::default())?, flags),
             Some(Command::CheckConfig(flags)) => check_config::run(&common.load(serve.merge(flags))?),
             Some(Command::Doctor(flags)) => doctor::run(&common.load(serve.merge(flags))?),
+            Some(Command::Health(flags)) => health::run(&common.load(serve.merge(flags))?),
             Some(Command::NewEpoch) => new_epoch::run(&common.load(ServeFlags::default())?),
             Some(Command::Migrate(flags)) => migrate::run(&common.load(ServeFlags::default())?, &flags),
             Some(Command::DefaultConfig) => default_config::run(),

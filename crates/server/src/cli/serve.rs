@@ -1,4 +1,4 @@
-//! `roomful serve`: runs the server until SIGTERM or SIGINT.
+//! `roomful serve`: runs the server until SIGTERM or SIGINT, and reloads settings on SIGHUP.
 
 use std::process::ExitCode;
 
@@ -6,38 +6,68 @@ use tokio::runtime::Runtime;
 
 use super::Failure;
 use crate::{
-    config::Config,
-    lifecycle::{self, Signals},
+    config::{Config, ConfigError},
+    lifecycle::{self, Request, Signals},
     log,
+    reload::Reloader,
     server::Server,
     start_error::StartError,
+    systemd::{self, State},
 };
 
-pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
+/// Reads the settings from all sources, at start and at each reload.
+type Load<'a> = &'a dyn Fn() -> Result<Config, ConfigError>;
+
+pub(super) fn run(load: Load<'_>) -> Result<ExitCode, Failure> {
+    let config = load()?;
     lifecycle::keep_files_private();
-    let _log = log::start(&config.log);
+    let (log, _guard) = log::start(&config.log);
     let runtime = Runtime::new().map_err(StartError::Runtime)?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(StartError::Runtime)?;
         let server = tokio::select! {
-            server = Server::start(config) => server?,
-            signal = signals.next() => {
+            server = Server::start(&config) => server?,
+            signal = signals.stop() => {
                 tracing::info!(signal, "stopped during start");
                 return Ok(ExitCode::SUCCESS);
             }
         };
-        let signal = signals.next().await;
+        systemd::notify(State::Ready);
+        let mut reloader = server.reloader(&config, log);
+        let signal = loop {
+            match signals.next().await {
+                Request::Stop(signal) => break signal,
+                Request::Reload => reload(load, &mut reloader),
+            }
+        };
+        systemd::notify(State::Stopping);
         tracing::info!(
             signal,
             "draining: disconnecting clients; a second signal exits at once"
         );
         tokio::select! {
             () = server.stop() => tracing::info!("stopped"),
-            signal = signals.next() => {
+            signal = signals.stop() => {
                 tracing::warn!(signal, "exiting before the drain is complete");
                 return Ok(ExitCode::from(1));
             }
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Rereads the settings and logs which changes are in effect. After an error the old ones stay in effect.
+fn reload(load: Load<'_>, reloader: &mut Reloader) {
+    systemd::notify(State::Reloading);
+    match load().and_then(|config| reloader.apply(&config)) {
+        Ok(reloaded) => {
+            tracing::info!(applied = reloaded.applied.join(", "), "reloaded the settings");
+            if !reloaded.need_restart.is_empty() {
+                let settings = reloaded.need_restart.join(", ");
+                tracing::warn!(settings, "some changed settings need a restart");
+            }
+        }
+        Err(error) => tracing::error!(%error, "failed to reload the settings, keeping the old ones"),
+    }
+    systemd::notify(State::Ready);
 }

@@ -12,12 +12,17 @@ use super::{
 
 /// Minimum length of an HS256 secret in bytes: the length of the hash (RFC 7518, section 3.2).
 pub(crate) const MIN_SECRET_BYTES: usize = 32;
+/// Minimum length of the cluster secret in bytes.
+pub(super) const MIN_CLUSTER_SECRET_BYTES: usize = 16;
+/// Minimum length of an API key in bytes.
+pub(super) const MIN_API_KEY_BYTES: usize = 16;
 
 /// Section `auth`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Auth {
     pub(crate) secret: Secret,
+    pub(crate) second_secret: Secret,
     pub(crate) leeway: Span,
     pub(crate) clock_skew: Span,
     pub(crate) max_token_lifetime: Span,
@@ -67,8 +72,13 @@ impl Auth {
             self.revocations_kept,
             Span(Duration::from_mins(1))..=Span(Duration::from_hours(24 * 365 * 100)),
         )?;
-        if let Some(secret) = self.secret.expose() {
-            check_secret("auth.secret", secret)?;
+        for (key, secret) in [
+            ("auth.secret", &self.secret),
+            ("auth.second_secret", &self.second_secret),
+        ] {
+            if let Some(secret) = secret.expose() {
+                check_secret(key, secret, MIN_SECRET_BYTES)?;
+            }
         }
         self.keys.iter().try_for_each(AuthKey::validate)?;
         let mut kids: Vec<_> = self.keys.iter().filter_map(|key| key.kid.as_deref()).collect();
@@ -92,7 +102,7 @@ impl AuthKey {
             })
         };
         match (self.algorithm, self.secret.expose(), &self.public_key_file) {
-            (Algorithm::HS256, Some(secret), None) => check_secret("auth.keys", secret),
+            (Algorithm::HS256, Some(secret), None) => check_secret("auth.keys", secret, MIN_SECRET_BYTES),
             (Algorithm::HS256, ..) => wrong("an HS256 key needs a secret and no public_key_file"),
             (_, None, Some(_)) => Ok(()),
             (..) => wrong("an RS256, ES256 or EdDSA key needs a public_key_file and no secret"),
@@ -100,14 +110,13 @@ impl AuthKey {
     }
 }
 
-/// Returns an error if `secret` is too short for HS256.
-pub(crate) fn check_secret(key: &'static str, secret: &str) -> Result<(), Invalid> {
-    if secret.len() >= MIN_SECRET_BYTES {
+/// Returns an error if `secret` has less than `min_bytes` or repeats one byte.
+pub(super) fn check_secret(key: &'static str, secret: &str, min_bytes: usize) -> Result<(), Invalid> {
+    if secret.len() >= min_bytes {
         return check_not_repeated(key, secret);
     }
     let what = format!(
-        "the secret has {} bytes and must have at least {MIN_SECRET_BYTES}; `openssl rand -base64 48` \
-         makes a good one",
+        "has {} bytes and must have at least {min_bytes}; `openssl rand -base64 48` makes a good one",
         secret.len()
     );
     Err(Invalid { key, what })

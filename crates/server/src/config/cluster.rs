@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::Deserialize;
 
 use super::{
+    auth::{MIN_CLUSTER_SECRET_BYTES, check_secret},
     error::{Invalid, within},
     units::{Secret, Size, Span},
 };
@@ -61,6 +62,7 @@ pub(crate) struct Cluster {
     pub(crate) node: String,
     pub(crate) advertise: String,
     pub(crate) secret: Secret,
+    pub(crate) second_secret: Secret,
     pub(crate) lease: Span,
     pub(crate) poll: Span,
 }
@@ -84,11 +86,13 @@ impl Cluster {
                 what: error.to_string(),
             })?;
         }
-        if self.secret.expose().is_some_and(|secret| secret.len() < 16) {
-            return Err(Invalid {
-                key: "cluster.secret",
-                what: "must have at least 16 bytes".to_owned(),
-            });
+        for (key, secret) in [
+            ("cluster.secret", &self.secret),
+            ("cluster.second_secret", &self.second_secret),
+        ] {
+            if let Some(secret) = secret.expose() {
+                check_secret(key, secret, MIN_CLUSTER_SECRET_BYTES)?;
+            }
         }
         within(
             "cluster.lease",

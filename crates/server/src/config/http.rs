@@ -200,7 +200,7 @@ fn check_address(key: &'static str, listen: &str) -> Result<(), Invalid> {
     Err(Invalid { key, what })
 }
 
-fn is_loopback(listen: &str) -> bool {
+pub(super) fn is_loopback(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

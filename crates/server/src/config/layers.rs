@@ -7,16 +7,21 @@ use toml::{Table, Value};
 use super::{
     error::{ConfigError, Origin},
     origins::Origins,
+    secrets,
 };
 
 /// Variables with a short name, and the key that each one sets.
-const SHORT_NAMES: [(&str, &str); 8] = [
+const SHORT_NAMES: [(&str, &str); 12] = [
     ("ROOMFUL_LISTEN", "listen"),
     ("ROOMFUL_DATA", "data"),
     ("ROOMFUL_STORE_URL", "store.url"),
+    ("ROOMFUL_STORE_URL_FILE", "store.url_file"),
     ("ROOMFUL_BUS_URL", "bus.url"),
+    ("ROOMFUL_BUS_URL_FILE", "bus.url_file"),
     ("ROOMFUL_AUTH_SECRET", "auth.secret"),
+    ("ROOMFUL_AUTH_SECRET_FILE", "auth.secret_file"),
     ("ROOMFUL_API_KEY", "api.key"),
+    ("ROOMFUL_API_KEY_FILE", "api.key_file"),
     ("ROOMFUL_LIMITS", "limits.rates"),
     ("ROOMFUL_LOG", "log.filter"),
 ];
@@ -85,6 +90,12 @@ impl Layers {
     /// Variables with our prefix that are no setting, most likely typing errors.
     pub(super) fn take_unknown_variables(&mut self) -> Vec<String> {
         std::mem::take(&mut self.unknown_variables)
+    }
+
+    /// Replaces every `…_file` key of a secret by the secret that the file contains, and checks all
+    /// secrets for whitespace that would make them differ from the value that other programs use.
+    pub(super) fn resolve_secrets(&mut self) -> Result<(), ConfigError> {
+        secrets::resolve(&mut self.merged, &mut self.origins)
     }
 
     /// The merged settings.

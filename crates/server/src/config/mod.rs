@@ -3,6 +3,7 @@
 //! bounds.
 
 mod auth;
+mod changes;
 mod chat;
 mod cluster;
 mod error;
@@ -12,6 +13,7 @@ mod limits;
 mod log;
 mod origins;
 mod outbox;
+mod secrets;
 mod socket;
 mod store;
 mod streams;
@@ -24,6 +26,7 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     auth::{Algorithm, Auth, AuthKey, MIN_SECRET_BYTES},
+    changes::FlatSettings,
     chat::{History, Notifications, Presence, Recovery, Rooms, Typing, VisibleTo},
     cluster::{Bus, Cluster},
     error::{ConfigError, Origin},
@@ -75,6 +78,9 @@ pub(crate) struct Config {
     /// Source of each key, for errors that only show when a setting is used.
     #[serde(skip)]
     pub(crate) origins: Origins,
+    /// All settings by key, for comparing two configurations.
+    #[serde(skip)]
+    pub(crate) flat: FlatSettings,
     /// Variables named `ROOMFUL_…` that are no setting. Not an error: other programs may use the prefix.
     #[serde(skip)]
     pub(crate) unknown_variables: Vec<String>,
@@ -102,10 +108,12 @@ impl Config {
         for (flag, key, text) in sources.flags {
             layers.flag(flag, key, &text)?;
         }
+        layers.resolve_secrets()?;
         let mut config = Config::from_layers(&layers)?;
         config.unknown_variables = layers.take_unknown_variables();
         config.origin_of_keys = layers.origin("auth.keys");
         config.origins = layers.origins().clone();
+        config.flat = FlatSettings::new(layers.table());
         config
             .validate()
             .map_err(|Invalid { key, what }| ConfigError::key(layers.origin(key), key, what))?;
@@ -137,6 +145,7 @@ impl Config {
         self.store.validate()?;
         self.bus.validate()?;
         self.cluster.validate()?;
+        self.api.validate()?;
         let mut sinks = Vec::new();
         webhooks::validate(&self.webhooks, &mut sinks)?;
         streams::validate(&self.streams, &mut sinks)?;
@@ -149,6 +158,11 @@ impl Config {
     /// True if any webhook or stream is configured.
     pub(crate) fn has_sinks(&self) -> bool {
         !(self.webhooks.is_empty() && self.streams.is_empty())
+    }
+
+    /// True if the listen address is not a loopback address.
+    pub(crate) fn listens_publicly(&self) -> bool {
+        !http::is_loopback(&self.listen)
     }
 
     /// Path of the generated secret.

@@ -14,6 +14,11 @@ impl Origins {
         self.0.insert(key.to_owned(), origin);
     }
 
+    /// Source of `key` itself; `None` if it has its default.
+    pub(super) fn of_exactly(&self, key: &str) -> Option<&Origin> {
+        self.0.get(key)
+    }
+
     /// Source of `key`, or of the nearest table around it.
     pub(crate) fn of(&self, key: &str) -> Origin {
         let mut key = key;

@@ -5,6 +5,7 @@ use std::{path::Path, time::Duration};
 use serde::Deserialize;
 
 use super::{
+    auth::{MIN_API_KEY_BYTES, check_secret},
     error::{Invalid, within},
     units::{Secret, Span},
 };
@@ -74,13 +75,23 @@ impl Store {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Api {
     pub(crate) key: Secret,
+    pub(crate) second_key: Secret,
     pub(crate) failures_per_minute: u32,
 }
 
 impl Api {
+    /// The configured keys: none, one, or two during a rotation.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        [&self.key, &self.second_key]
+            .into_iter()
+            .filter_map(Secret::expose)
+    }
+
     pub(super) fn validate(&self) -> Result<(), Invalid> {
-        if let Some(key) = self.key.expose() {
-            super::http::check_key("api.key", key)?;
+        for (key, secret) in [("api.key", &self.key), ("api.second_key", &self.second_key)] {
+            if let Some(secret) = secret.expose() {
+                check_secret(key, secret, MIN_API_KEY_BYTES)?;
+            }
         }
         within("api.failures_per_minute", self.failures_per_minute, 1..=1_000_000)
     }

@@ -122,7 +122,7 @@ fn an_invalid_file_gets_a_one_line_error() {
         ),
         (
             "[auth]\nsecret = \"short\"",
-            "auth.secret: the secret has 5 bytes and must have at least 32;",
+            "auth.secret: has 5 bytes and must have at least 32;",
         ),
         (
             "[[auth.keys]]\nalgorithm = \"none\"",
@@ -282,4 +282,126 @@ fn valid_addresses_and_origins_are_accepted() {
         "https://a.example,http://localhost:5173",
     )
     .unwrap();
+}
+
+#[test]
+fn secrets_with_stray_whitespace_are_errors() {
+    let key = "0123456789abcdef0123456789abcdef";
+    for (variable, setting) in [
+        ("ROOMFUL_AUTH_SECRET", "auth.secret"),
+        ("ROOMFUL_API_KEY", "api.key"),
+        ("ROOMFUL__CLUSTER__SECRET", "cluster.secret"),
+    ] {
+        from_env(variable, key).unwrap();
+        for (text, expected) in [
+            (format!("{key}\n"), "ends with a newline; remove it"),
+            (format!("{key}\r\n"), "ends with a newline; remove it"),
+            (format!(" {key}"), "has whitespace at its start or end; remove it"),
+            (
+                format!("{key}\n{key}"),
+                "contains a newline or another control character;",
+            ),
+        ] {
+            let line = from_env(variable, &text).unwrap_err();
+            let expected = format!("environment variable {variable}: {setting}: {expected}");
+            assert!(line.starts_with(&expected), "{text:?}: {line}");
+            assert!(!line.contains(key), "{line}");
+        }
+    }
+    let line = from_file(&format!(
+        "[[webhooks]]\nurl = \"https://a.example\"\nsecret = \"{key} \"\nevents = []"
+    ));
+    assert!(
+        line.unwrap_err()
+            .starts_with("file roomful.toml: webhooks[0].secret: has whitespace")
+    );
+}
+
+#[test]
+fn weak_secrets_are_errors() {
+    for (variable, text, expected) in [
+        ("ROOMFUL_API_KEY", "a", "has 1 bytes and must have at least 16"),
+        ("ROOMFUL_API_KEY", "aaaaaaaaaaaaaaaaaaaa", "repeats one character"),
+        (
+            "ROOMFUL_AUTH_SECRET",
+            "00000000000000000000000000000000",
+            "repeats one character",
+        ),
+        (
+            "ROOMFUL__AUTH__SECOND_SECRET",
+            "short",
+            "has 5 bytes and must have at least 32",
+        ),
+        (
+            "ROOMFUL__CLUSTER__SECOND_SECRET",
+            "short",
+            "has 5 bytes and must have at least 16",
+        ),
+    ] {
+        let line = from_env(variable, text).unwrap_err();
+        assert!(line.contains(expected), "{variable}: {line}");
+    }
+}
+
+#[test]
+fn secrets_are_read_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = "0123456789abcdef0123456789abcdef";
+    let webhook = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    for (name, text) in [
+        ("key", format!("{key}\n")),
+        ("url", "postgres://u:p@h/d\r\n".to_owned()),
+        ("webhook", webhook.to_owned()),
+        ("empty", "\n".to_owned()),
+        ("lines", format!("{key}\n{key}\n")),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let key_path = path("key");
+
+    let config = from_env("ROOMFUL_AUTH_SECRET_FILE", &key_path).unwrap();
+    assert_eq!(config.auth.secret.expose(), Some(key));
+    let config = from_env("ROOMFUL__API__SECOND_KEY_FILE", &key_path).unwrap();
+    assert_eq!(config.api.keys().collect::<Vec<_>>(), [key]);
+    let config = from_env("ROOMFUL_STORE_URL_FILE", &path("url")).unwrap();
+    assert_eq!(config.store_url(), "postgres://u:p@h/d");
+    let text = format!(
+        "[[webhooks]]\nurl = \"https://a.example\"\nsecret_file = {:?}\nevents = []\n\
+         [[auth.keys]]\nalgorithm = \"HS256\"\nsecret_file = {key_path:?}\n",
+        path("webhook")
+    );
+    let config = from_file(&text).unwrap();
+    assert_eq!(config.webhooks[0].keys().unwrap(), [key.as_bytes()]);
+    assert_eq!(config.auth.keys[0].secret.expose(), Some(key));
+
+    for (text, expected) in [
+        (
+            format!("[api]\nkey_file = {:?}", path("missing")),
+            "api.key: failed to read the file: ",
+        ),
+        (
+            format!("[api]\nkey_file = {:?}", path("empty")),
+            "api.key: the file is empty",
+        ),
+        (
+            format!("[api]\nkey_file = {:?}", path("lines")),
+            "api.key: contains a newline",
+        ),
+        (
+            format!("[api]\nkey = {key:?}\nkey_file = {key_path:?}"),
+            "api.key_file: is set beside api.key; set only one of them",
+        ),
+        (
+            format!("[[auth.keys]]\nalgorithm = \"HS256\"\nsecret = {key:?}\nsecret_file = {key_path:?}"),
+            "auth.keys[0].secret_file: is set beside auth.keys[0].secret; set only one of them",
+        ),
+        (
+            "[api]\nkey_file = 1".to_owned(),
+            "api.key_file: must be the path of a file",
+        ),
+    ] {
+        let line = from_file(&text).unwrap_err();
+        assert!(line.contains(expected), "{text:?}\n got: {line}");
+    }
 }

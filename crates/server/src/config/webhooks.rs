@@ -25,6 +25,8 @@ pub(crate) struct Webhook {
     /// Hidden in logs: its path may contain a key.
     url: Secret,
     secret: Secret,
+    #[serde(default)]
+    second_secret: Secret,
     events: Vec<String>,
 }
 
@@ -46,18 +48,23 @@ impl Webhook {
         (plain && !authority.host().is_empty() && !authority.as_str().contains('@')).then_some(uri)
     }
 
-    /// The signing key; `None` unless the secret is `whsec_` and base64 of 24 to 64 bytes.
-    pub(crate) fn key(&self) -> Option<Vec<u8>> {
-        let key = STANDARD
-            .decode(self.secret.expose()?.strip_prefix(SECRET_PREFIX)?)
-            .ok()?;
-        SECRET_BYTES.contains(&key.len()).then_some(key)
+    /// The signing keys: one, or two during a rotation. `None` unless each secret is `whsec_` and base64
+    /// of 24 to 64 bytes.
+    pub(crate) fn keys(&self) -> Option<Vec<Vec<u8>>> {
+        let first = Some(self.secret.expose().unwrap_or_default());
+        let secrets = first.into_iter().chain(self.second_secret.expose());
+        secrets.map(decode_secret).collect()
     }
 
     /// The event types that it receives.
     pub(crate) fn kinds(&self) -> Vec<roomful_store::RecordKind> {
         outbox::record_kinds(&self.events)
     }
+}
+
+fn decode_secret(secret: &str) -> Option<Vec<u8>> {
+    let key = STANDARD.decode(secret.strip_prefix(SECRET_PREFIX)?).ok()?;
+    SECRET_BYTES.contains(&key.len()).then_some(key)
 }
 
 /// Validates all endpoints and adds their names to `names`.
@@ -76,9 +83,9 @@ pub(super) fn validate(webhooks: &[Webhook], names: &mut Vec<String>) -> Result<
                 "entry {number}: url must be an http: or https: URL such as \"https://app.example/hooks\""
             ));
         }
-        if webhook.key().is_none() {
+        if webhook.keys().is_none() {
             return wrong(format!(
-                "entry {number}: the secret must be \"{SECRET_PREFIX}\" and base64 of 24 to 64 bytes; \
+                "entry {number}: a secret must be \"{SECRET_PREFIX}\" and base64 of 24 to 64 bytes; \
                  `echo {SECRET_PREFIX}$(openssl rand -base64 32)` makes a good one"
             ));
         }

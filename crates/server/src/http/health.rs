@@ -1,5 +1,5 @@
-//! Health checks: `/livez` (the process answers) and `/readyz` (it should get clients). A request checks the
-//! store and the bus at most once a second.
+//! Health checks: `/livez` (the process answers) and `/readyz` (it should get clients). A request checks
+//! the store and the bus at most once a second.
 
 use std::{
     fmt::Display,
@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
+use metrics::gauge;
 use roomful_bus::Bus;
 use roomful_chat::ChatServer;
 use roomful_store::Store;
@@ -131,10 +132,7 @@ impl Health {
     pub(crate) async fn readyz(&self) -> Response {
         let phase = self.phase();
         let checks = self.check().await;
-        let well = checks.is_some_and(|checks| {
-            let bus = checks.bus.is_none_or(|bus| bus == CheckResult::Ok);
-            checks.store == CheckResult::Ok && bus && checks.serves
-        });
+        let well = checks.is_some_and(Checks::pass);
         let (status, text) = match phase {
             Phase::Ready if well => (StatusCode::OK, "ready"),
             Phase::Ready => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -157,6 +155,12 @@ impl Health {
         uncached((status, Json(json!({"status": text, "checks": shown}))).into_response())
     }
 
+    /// Sets the gauge `roomful_ready` to 1 if `/readyz` would answer 200, otherwise to 0.
+    pub(crate) async fn export(&self) {
+        let ready = self.phase() == Phase::Ready && self.check().await.is_some_and(Checks::pass);
+        gauge!("roomful_ready").set(f64::from(u8::from(ready)));
+    }
+
     async fn check(&self) -> Option<Checks> {
         let dependencies = self.shared.dependencies.get()?;
         let mut last = self.shared.last.lock().await;
@@ -177,6 +181,13 @@ impl Health {
         let checks = Checks { store, bus, serves };
         *last = Some((Instant::now(), checks));
         Some(checks)
+    }
+}
+
+impl Checks {
+    fn pass(self) -> bool {
+        let bus = self.bus.is_none_or(|bus| bus == CheckResult::Ok);
+        self.store == CheckResult::Ok && bus && self.serves
     }
 }
 

@@ -158,6 +158,27 @@ fn record(process: Process) {
 /// Registers the help text of every metric.
 fn describe() {
     describe_gauge!("roomful_connections", "Open connections, by either transport.");
+    describe_gauge!("roomful_ready", "1 while /readyz answers 200, otherwise 0.");
+    describe_histogram!(
+        "roomful_ack_seconds",
+        "Time from the arrival of an event to its acknowledgement."
+    );
+    describe_histogram!(
+        "roomful_delivery_seconds",
+        "Time from a message's timestamp until it is queued for the clients of this node."
+    );
+    describe_histogram!(
+        "roomful_store_pool_wait_seconds",
+        "Time that a call waits for a connection to PostgreSQL."
+    );
+    describe_gauge!(
+        "roomful_webhooks_failing",
+        "1 while the last attempt at the endpoint or stream failed, otherwise 0."
+    );
+    describe_counter!(
+        "roomful_webhooks_dead_total",
+        "Records that became dead, by endpoint or stream."
+    );
     describe_gauge!(
         "roomful_users_online",
         "Users with a live connection, or within the grace after their last one."

@@ -37,11 +37,14 @@ pub(crate) fn health(health: Health) -> Router {
         .route("/readyz", get(async move || health.readyz().await))
 }
 
-/// `/metrics`.
-pub(crate) fn metrics(page: MetricsPage) -> Router {
+/// `/metrics`. Each scrape checks the health for the gauge `roomful_ready`.
+pub(crate) fn metrics(page: MetricsPage, health: Health) -> Router {
     Router::new().route(
         "/metrics",
-        get(async move |request: Request| page.answer(&request)),
+        get(async move |request: Request| {
+            health.export().await;
+            page.answer(&request)
+        }),
     )
 }
 

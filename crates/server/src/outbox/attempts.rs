@@ -17,7 +17,7 @@ pub(crate) enum Cause {
 pub(crate) struct Attempts {
     pub(crate) delivered: Counter,
     /// Records that cannot be decoded.
-    pub(crate) unreadable: Counter,
+    pub(crate) invalid: Counter,
     refused: Counter,
     timeout: Counter,
     unreachable: Counter,
@@ -28,7 +28,7 @@ impl Attempts {
     pub(crate) fn of(sink: &str) -> Self {
         Self {
             delivered: Self::counter(sink, "delivered"),
-            unreadable: Self::counter(sink, "unreadable"),
+            invalid: Self::counter(sink, "invalid"),
             refused: Self::counter(sink, "refused"),
             timeout: Self::counter(sink, "timeout"),
             unreachable: Self::counter(sink, "unreachable"),

@@ -3,6 +3,9 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `sink` | the interface of a sink |
+//! | `runner` | the loop of one sink: due records out, results back |
+//! | `failure_log` | when to log failures |
 //! | `payload` | JSON of a record |
 //! | `backoff` | delays between attempts |
 //! | `attempts` | counters of attempts by outcome |
@@ -10,28 +13,38 @@
 
 mod attempts;
 mod backoff;
+mod failure_log;
 mod payload;
+mod runner;
+mod sink;
 mod upkeep;
 
 use std::{io, sync::Arc};
 
-use roomful_store::{OutboxOptions, Sink, Store};
+use roomful_store::{OutboxOptions, Store};
 use tokio::task::JoinSet;
 
 pub(crate) use self::{
     attempts::{Attempts, Cause},
     backoff::Backoff,
     payload::Payload,
+    runner::SinkRunner,
+    sink::{Attempt, Delivery, Sink},
 };
-use crate::{chat::millis, config::Config, streams, webhooks};
+use crate::{
+    chat::millis,
+    config::Config,
+    streams,
+    webhooks::{self, SigningKeys},
+};
 
 /// The sinks for which the store writes records.
 pub(crate) fn options(config: &Config) -> OutboxOptions {
-    let webhooks = config.webhooks.iter().map(|webhook| Sink {
+    let webhooks = config.webhooks.iter().map(|webhook| roomful_store::Sink {
         name: webhook.name(),
         kinds: webhook.kinds(),
     });
-    let streams = config.streams.iter().map(|stream| Sink {
+    let streams = config.streams.iter().map(|stream| roomful_store::Sink {
         name: stream.name().to_owned(),
         kinds: stream.kinds(),
     });
@@ -44,15 +57,20 @@ pub(crate) fn options(config: &Config) -> OutboxOptions {
     }
 }
 
-/// Starts a task for each sink and one for upkeep. They end when the store closes.
-pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet<()>) -> io::Result<()> {
+/// Starts a task for each sink and one for upkeep; they end when the store closes. Returns the signing
+/// keys of each webhook by its name.
+pub(crate) fn start(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    tasks: &mut JoinSet<()>,
+) -> io::Result<Vec<(String, SigningKeys)>> {
     if !config.has_sinks() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    webhooks::start(config, store, tasks)?;
+    let keys = webhooks::start(config, store, tasks)?;
     streams::start(config, store, tasks);
     tasks.spawn(upkeep::run(Arc::clone(store), upkeep::keep(config)));
-    Ok(())
+    Ok(keys)
 }
 
 /// An error with its sources as one line.

@@ -31,6 +31,8 @@ struct OutboxSize {
 /// Runs until the store closes.
 pub(super) async fn run(store: Arc<dyn Store>, keep: OutboxRetention) {
     let Some(outbox) = store.outbox() else { return };
+    // An alert is on its increase, so it exists from the start.
+    counter!("roomful_webhooks_dropped_total", "cause" => "outbox_full").absolute(0);
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = HashMap::new();

@@ -3,12 +3,12 @@
 //! | file | what |
 //! |---|---|
 //! | `connection` | connection to Redis, and one attempt to add a batch |
-//! | `dispatcher` | one stream's loop: due records out, outcomes back |
+//! | `sink` | a stream as a sink: batches of entries |
 //! | `check` | check of a stream and its Redis for `roomful doctor` |
 
 mod check;
 mod connection;
-mod dispatcher;
+mod sink;
 
 use std::sync::Arc;
 
@@ -16,23 +16,17 @@ use roomful_store::Store;
 use tokio::task::JoinSet;
 
 pub(crate) use self::check::{StreamCheck, check};
-use self::{connection::Connection, dispatcher::Dispatcher};
-use crate::config::Config;
+use self::{connection::Connection, sink::StreamSink};
+use crate::{config::Config, outbox::SinkRunner};
 
-/// Starts a dispatcher for each stream. They end when the store is closed. Whether Redis is there shows
-/// later.
+/// Starts a runner for each stream; they end when the store closes. Redis need not be reachable yet.
 pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet<()>) {
     for stream in &config.streams {
         let Some(connection) = Connection::new(stream, config.outbox.timeout.0) else {
             continue;
         };
-        let name = stream.name().to_owned();
-        let dispatcher = Dispatcher::new(
-            Arc::clone(store),
-            name,
-            connection,
-            dispatcher::backoff(&config.outbox),
-        );
-        tasks.spawn(dispatcher.run());
+        let sink = StreamSink::new(stream.name(), connection);
+        let runner = SinkRunner::new(Arc::clone(store), sink, sink::backoff(&config.outbox));
+        tasks.spawn(runner.run());
     }
 }

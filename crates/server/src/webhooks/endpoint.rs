@@ -1,6 +1,6 @@
 //! A webhook endpoint, and one attempt to post a record to it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
@@ -13,11 +13,11 @@ use hyper_util::{
 use roomful_store::Record;
 use tokio::time::timeout;
 
-use super::signature::SigningKey;
+use super::signature::SigningKeys;
 use crate::{
     clock,
     config::Webhook,
-    outbox::{Cause, Payload, causes},
+    outbox::{Attempt, Cause, Delivery, Payload, Sink, causes},
 };
 
 /// Bytes of a response body to read, so that the connection can be reused.
@@ -26,34 +26,18 @@ const RESPONSE_BYTES: usize = 64 << 10;
 const IDLE_CONNECTIONS: usize = 4;
 const IDLE_FOR: Duration = Duration::from_secs(30);
 
-/// Result of an attempt.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Attempt {
-    /// A 2xx response.
-    Delivered,
-    /// A 410 response: the endpoint wants no more records.
-    Gone,
-    /// Any other result; worth a retry.
-    Failed {
-        cause: Cause,
-        error: String,
-        /// Delay that the endpoint asked for, in milliseconds.
-        retry_after_ms: Option<i64>,
-    },
-    /// The record is invalid.
-    Unreadable(String),
-}
-
 /// The HTTP client of all endpoints. Follows no redirects and uses no proxies.
 #[derive(Clone)]
 pub(super) struct Client {
     http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     timeout: Duration,
+    concurrency: usize,
 }
 
 impl Client {
-    /// `timeout` limits a whole attempt, from connecting to the end of the response.
-    pub(super) fn new(timeout: Duration) -> io::Result<Self> {
+    /// `timeout` limits a whole attempt, from connecting to the end of the response. `concurrency` is the
+    /// number of attempts at a time for each endpoint.
+    pub(super) fn new(timeout: Duration, concurrency: usize) -> io::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()?
             .https_or_http()
@@ -64,7 +48,11 @@ impl Client {
             .pool_idle_timeout(IDLE_FOR)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build(connector);
-        Ok(Self { http, timeout })
+        Ok(Self {
+            http,
+            timeout,
+            concurrency,
+        })
     }
 
     /// The endpoint of a validated setting; `None` if the setting is invalid.
@@ -72,7 +60,7 @@ impl Client {
         Some(Endpoint {
             name: webhook.name(),
             uri: webhook.uri()?,
-            key: Arc::new(SigningKey::new(&webhook.key()?)),
+            keys: SigningKeys::new(&webhook.keys()?),
             client: self.clone(),
         })
     }
@@ -83,21 +71,41 @@ impl Client {
 pub(super) struct Endpoint {
     pub(super) name: String,
     uri: Uri,
-    key: Arc<SigningKey>,
+    pub(super) keys: SigningKeys,
     client: Client,
+}
+
+impl Sink for Endpoint {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery::Concurrent {
+            concurrency: self.client.concurrency,
+        }
+    }
+
+    async fn send(&self, records: &[Record]) -> Vec<Attempt> {
+        let mut attempts = Vec::with_capacity(records.len());
+        for record in records {
+            attempts.push(self.post(record).await);
+        }
+        attempts
+    }
 }
 
 impl Endpoint {
     /// Posts a record once.
-    pub(super) async fn post(&self, record: &Record) -> Attempt {
+    async fn post(&self, record: &Record) -> Attempt {
         let request = match self.request(record) {
             Ok(request) => request,
-            Err(error) => return Attempt::Unreadable(error),
+            Err(error) => return Attempt::Invalid(error),
         };
         let limit = self.client.timeout;
         match timeout(limit, self.exchange(request)).await {
             Ok(attempt) => attempt,
-            Err(_) => failed(
+            Err(_) => Attempt::failed(
                 Cause::Timeout,
                 format!("no answer within {}", humantime::format_duration(limit)),
             ),
@@ -107,7 +115,7 @@ impl Endpoint {
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Attempt {
         let answer = match self.client.http.request(request).await {
             Ok(answer) => answer,
-            Err(error) => return failed(Cause::Unreachable, causes(&error)),
+            Err(error) => return Attempt::failed(Cause::Unreachable, causes(&error)),
         };
         let (head, body) = answer.into_parts();
         // Only the status counts. Read the body to reuse the connection.
@@ -131,17 +139,9 @@ impl Endpoint {
             .header(header::USER_AGENT, concat!("Roomful/", env!("CARGO_PKG_VERSION")))
             .header("webhook-id", &record.id)
             .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", self.key.sign(&record.id, timestamp, &body))
+            .header("webhook-signature", self.keys.sign(&record.id, timestamp, &body))
             .body(Full::new(body))
             .map_err(|error| format!("failed to build the request: {error}"))
-    }
-}
-
-fn failed(cause: Cause, error: String) -> Attempt {
-    Attempt::Failed {
-        cause,
-        error,
-        retry_after_ms: None,
     }
 }
 

@@ -5,9 +5,7 @@
 //! |---|---|
 //! | `endpoint` | an endpoint, and one attempt to post a record |
 //! | `signature` | the signature header |
-//! | `dispatcher` | one endpoint's loop: due records out, outcomes back |
 
-mod dispatcher;
 mod endpoint;
 mod signature;
 
@@ -16,26 +14,37 @@ use std::{io, sync::Arc};
 use roomful_store::Store;
 use tokio::task::JoinSet;
 
-use self::{dispatcher::Dispatcher, endpoint::Client};
-use crate::{chat::millis, config::Config, outbox::Backoff};
+use self::endpoint::Client;
+pub(crate) use self::signature::SigningKeys;
+use crate::{
+    chat::millis,
+    config::Config,
+    outbox::{Backoff, SinkRunner},
+};
 
-/// Starts a dispatcher for each endpoint. They end when the store is closed.
-pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet<()>) -> io::Result<()> {
+/// Starts a runner for each endpoint; they end when the store closes. Returns their signing keys by name,
+/// so that a reload can replace them.
+pub(crate) fn start(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    tasks: &mut JoinSet<()>,
+) -> io::Result<Vec<(String, SigningKeys)>> {
+    let mut keys = Vec::new();
     if config.webhooks.is_empty() {
-        return Ok(());
+        return Ok(keys);
     }
-    let client = Client::new(config.outbox.timeout.0)?;
+    let client = Client::new(config.outbox.timeout.0, config.outbox.concurrency)?;
     for webhook in &config.webhooks {
         let Some(endpoint) = client.endpoint(webhook) else {
             continue;
         };
+        keys.push((endpoint.name.clone(), endpoint.keys.clone()));
         let backoff = Backoff {
             first_ms: millis(config.outbox.retry_first.0),
             max_ms: millis(config.outbox.retry_max.0),
             attempts: config.outbox.attempts,
         };
-        let dispatcher = Dispatcher::new(Arc::clone(store), endpoint, backoff, config.outbox.concurrency);
-        tasks.spawn(dispatcher.run());
+        tasks.spawn(SinkRunner::new(Arc::clone(store), endpoint, backoff).run());
     }
-    Ok(())
+    Ok(keys)
 }

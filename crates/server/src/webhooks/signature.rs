@@ -1,22 +1,39 @@
 //! Signature by the Standard Webhooks specification: HMAC-SHA256 over `id.timestamp.body`.
 
+use std::sync::Arc;
+
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use parking_lot::RwLock;
 
-/// Signing key of an endpoint.
-pub(super) struct SigningKey(hmac::Key);
+/// Signing keys of an endpoint: one, or two during a rotation. Clones share their keys.
+#[derive(Clone)]
+pub(crate) struct SigningKeys(Arc<RwLock<Vec<hmac::Key>>>);
 
-impl SigningKey {
-    pub(super) fn new(secret: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+impl SigningKeys {
+    /// Signs with these secrets.
+    pub(super) fn new(secrets: &[Vec<u8>]) -> Self {
+        let keys = Self(Arc::default());
+        keys.replace(secrets);
+        keys
     }
 
-    /// Value of the header `webhook-signature`.
+    /// Signs with these secrets from now on, in this value and all its clones.
+    pub(crate) fn replace(&self, secrets: &[Vec<u8>]) {
+        let key = |secret: &Vec<u8>| hmac::Key::new(hmac::HMAC_SHA256, secret);
+        *self.0.write() = secrets.iter().map(key).collect();
+    }
+
+    /// Value of the header `webhook-signature`: a signature for each key, separated by spaces.
     pub(super) fn sign(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
-        let mut context = hmac::Context::with_key(&self.0);
-        context.update(format!("{id}.{timestamp}.").as_bytes());
-        context.update(body);
-        format!("v1,{}", STANDARD.encode(context.sign()))
+        let sign = |key: &hmac::Key| {
+            let mut context = hmac::Context::with_key(key);
+            context.update(format!("{id}.{timestamp}.").as_bytes());
+            context.update(body);
+            format!("v1,{}", STANDARD.encode(context.sign()))
+        };
+        let signatures: Vec<_> = self.0.read().iter().map(sign).collect();
+        signatures.join(" ")
     }
 }
 
@@ -26,11 +43,17 @@ mod tests {
 
     #[test]
     fn the_reference_implementation_agrees() {
-        let secret = [7u8; 32];
-        let theirs = standardwebhooks::Webhook::from_bytes(secret.to_vec()).unwrap();
+        let secrets = [vec![7u8; 32], vec![8u8; 32]];
         let body = b"{\"type\":\"user.online\"}";
-        let ours = SigningKey::new(&secret).sign("evt_1", 1_700_000_000, body);
-        assert_eq!(ours, theirs.sign("evt_1", 1_700_000_000, body).unwrap());
-        assert_ne!(ours, SigningKey::new(&secret).sign("evt_2", 1_700_000_000, body));
+        let ours = SigningKeys::new(&secrets).sign("evt_1", 1_700_000_000, body);
+        let signatures = secrets.clone().map(|secret| {
+            let theirs = standardwebhooks::Webhook::from_bytes(secret).unwrap();
+            theirs.sign("evt_1", 1_700_000_000, body).unwrap()
+        });
+        assert_eq!(ours, signatures.join(" "));
+        assert_ne!(
+            ours,
+            SigningKeys::new(&secrets).sign("evt_2", 1_700_000_000, body)
+        );
     }
 }

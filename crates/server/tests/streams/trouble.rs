@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use roomful_testkit::{RedisServer, ServerProcess};
 
 use super::{
-    KEY, MESSAGES, attempts, client, config, messages, more_attempts, reader::Entry, reader::Reader, say,
+    KEY, MESSAGES, attempts, client, commands::roomful, config, messages, more_attempts, reader::Entry,
+    reader::Reader, say,
 };
 
 /// The texts in the order of their first copy. All copies of a text must have the same id.
@@ -148,7 +149,9 @@ async fn records_wait_while_redis_refuses_them() {
         }
         let before = attempts(&server, "refused").await;
         more_attempts(&server, "refused", before).await;
-        server.wait_log(name).await.unwrap();
+        let list = ["webhooks", "list", "--state", "pending"];
+        let (_, listed) = roomful(&redis.url(), &server.data(), &list).await;
+        assert!(listed.contains(name), "{name}:\n{listed}");
         if name == "WRONGTYPE" {
             operator.call(&["RENAME", KEY, other]).await.unwrap();
             operator.call(&["RENAME", "kept", KEY]).await.unwrap();
@@ -178,7 +181,7 @@ async fn a_wrong_password_is_logged_without_its_text_and_retried() {
     assert!(read.contains("hello"), "{read}");
     let log = server.wait_log("AUTH failed").await.unwrap();
     assert!(
-        log.contains("AUTH failed") && log.contains("\"stream\":\"app\""),
+        log.contains("AUTH failed") && log.contains("\"sink\":\"app\""),
         "{log}"
     );
     assert!(!log.contains("wrong-one-0123"), "{log}");

@@ -285,3 +285,36 @@ async fn an_endpoint_that_answers_410_gets_no_more_posts() {
     server.wait_log("the endpoint answered 410").await.unwrap();
     assert_eq!(receiver.posts().len(), 1);
 }
+
+#[tokio::test]
+async fn an_outage_is_logged_once_with_its_end_and_exported() {
+    let receiver = Receiver::start(Mood::Answer(500)).await;
+    let settings = config(&receiver, r#"["message.created"]"#);
+    let server = ServerProcess::start_with(settings).await.unwrap();
+    let alice = client(&server, "alice", "lobby").await;
+    say(&alice, "lobby", "hello").await;
+    receiver
+        .wait("several failed attempts", |posts| posts.len() >= 5)
+        .await;
+    wait_for_metric(&server, "roomful_webhooks_failing{endpoint=\"app\"} 1").await;
+    receiver.set(Mood::Take);
+    wait_for_metric(&server, "roomful_webhooks_failing{endpoint=\"app\"} 0").await;
+    wait_for_metric(&server, "roomful_webhooks_dead_total{endpoint=\"app\"} 0").await;
+    wait_for_metric(&server, "roomful_webhooks_dropped_total{cause=\"outbox_full\"} 0").await;
+    let log = server.log();
+    let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(lines("failed to deliver records, retrying"), 1, "{log}");
+    assert_eq!(lines("delivering records again"), 1, "{log}");
+}
+
+async fn wait_for_metric(server: &ServerProcess, series: &str) {
+    let found = timeout(PATIENCE, async {
+        loop {
+            let metrics = http::get(server.addr(), "/metrics").await.unwrap().text();
+            if metrics.lines().any(|line| line == series) {
+                return;
+            }
+        }
+    });
+    found.await.expect(series);
+}

@@ -80,7 +80,7 @@ impl Peers {
         let silence = settings.heartbeat.interval + settings.heartbeat.timeout;
         Peers {
             own: cluster.card.tag,
-            request_signature: RequestSigner::new(&cluster.secret),
+            request_signature: RequestSigner::new(&cluster.secret, &cluster.also_accepted),
             peer_cache: PeerCache::new(
                 Arc::clone(&cluster.directory),
                 cluster.bounds.max_per_peer,

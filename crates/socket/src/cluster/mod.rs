@@ -100,6 +100,7 @@ impl Default for ForwardLimits {
 pub struct Cluster {
     card: NodeAddress,
     secret: Arc<[u8]>,
+    also_accepted: Vec<Arc<[u8]>>,
     directory: Arc<dyn Directory>,
     bus: Option<Arc<dyn Bus>>,
     bounds: ForwardLimits,
@@ -121,6 +122,7 @@ impl Cluster {
         Ok(Cluster {
             card,
             secret: secret.into(),
+            also_accepted: Vec::new(),
             directory,
             bus: None,
             bounds: ForwardLimits::default(),
@@ -137,6 +139,19 @@ impl Cluster {
             bus: Some(bus),
             ..cluster
         })
+    }
+
+    /// Accepts requests that nodes signed with this `secret`, too, so that nodes can change their secret one
+    /// after the other.
+    ///
+    /// # Errors
+    /// If it has less than 16 bytes.
+    pub fn also_accept(mut self, secret: &[u8]) -> Result<Self, ClusterError> {
+        if secret.len() < MIN_SECRET {
+            return Err(ClusterError::Secret);
+        }
+        self.also_accepted.push(secret.into());
+        Ok(self)
     }
 
     pub(crate) fn adapter(&self) -> Option<(NodeTag, Arc<dyn Bus>)> {

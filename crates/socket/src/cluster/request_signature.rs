@@ -4,7 +4,7 @@
 //! the method and the query, which contains the session id with its owner's tag. The signature is valid for
 //! that session only, so it is useless without the session id. The secret itself is never sent.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
@@ -12,20 +12,27 @@ use http::{HeaderName, HeaderValue, Request};
 
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-roomful-forwarded");
 
-/// Signs with the cluster's secret.
-pub(super) struct RequestSigner(hmac::Key);
+/// Signs with the cluster's secret. Accepts signatures of further secrets too, during a rotation.
+pub(super) struct RequestSigner {
+    key: hmac::Key,
+    also_accepted: Vec<hmac::Key>,
+}
 
 /// The header is present, but no node of this cluster signed it for this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InvalidSignature;
 
 impl RequestSigner {
-    pub(super) fn new(secret: &[u8]) -> Self {
-        RequestSigner(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    pub(super) fn new(secret: &[u8], also_accepted: &[Arc<[u8]>]) -> Self {
+        let key = |secret: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, secret);
+        RequestSigner {
+            key: key(secret),
+            also_accepted: also_accepted.iter().map(|secret| key(secret)).collect(),
+        }
     }
 
     pub(super) fn header<B>(&self, request: &Request<B>, client: IpAddr) -> HeaderValue {
-        let mac = hmac::sign(&self.0, signed_text(request, client).as_bytes());
+        let mac = hmac::sign(&self.key, signed_text(request, client).as_bytes());
         let value = format!("{client} {}", BASE64.encode(mac.as_ref()));
         // An address, a space and base64 always form a valid header value.
         HeaderValue::try_from(value).unwrap_or_else(|_| HeaderValue::from_static(""))
@@ -44,7 +51,9 @@ impl RequestSigner {
             .ok_or(InvalidSignature)?;
         let client: IpAddr = client.parse().map_err(|_| InvalidSignature)?;
         let mac = BASE64.decode(mac).map_err(|_| InvalidSignature)?;
-        let genuine = hmac::verify(&self.0, signed_text(request, client).as_bytes(), &mac).is_ok();
+        let text = signed_text(request, client);
+        let mut keys = [&self.key].into_iter().chain(&self.also_accepted);
+        let genuine = keys.any(|key| hmac::verify(key, text.as_bytes(), &mac).is_ok());
         if genuine && values.next().is_none() {
             Ok(Some(client))
         } else {
@@ -74,14 +83,14 @@ mod tests {
 
     #[test]
     fn a_signature_is_valid_for_its_own_request_only() {
-        let request_signature = RequestSigner::new(b"0123456789abcdef");
+        let request_signature = RequestSigner::new(b"0123456789abcdef", &[]);
         let mut genuine = request("GET", "sid=a");
         assert_eq!(request_signature.check(&genuine), Ok(None));
         let header = request_signature.header(&genuine, CLIENT);
         genuine.headers_mut().insert(HEADER, header.clone());
         assert_eq!(request_signature.check(&genuine), Ok(Some(CLIENT)));
         assert_eq!(
-            RequestSigner::new(b"fedcba9876543210").check(&genuine),
+            RequestSigner::new(b"fedcba9876543210", &[]).check(&genuine),
             Err(InvalidSignature),
             "another secret"
         );
@@ -95,7 +104,7 @@ mod tests {
 
     #[test]
     fn invented_signatures_are_invalid() {
-        let request_signature = RequestSigner::new(b"0123456789abcdef");
+        let request_signature = RequestSigner::new(b"0123456789abcdef", &[]);
         let other = request_signature.header(&request("GET", "sid=a"), CLIENT);
         let swapped = other.to_str().unwrap().replace("192.0.2.7", "192.0.2.8");
         for value in [
@@ -115,5 +124,20 @@ mod tests {
                 "{value}"
             );
         }
+    }
+
+    #[test]
+    fn a_second_secret_is_accepted_but_does_not_sign() {
+        let (old, new) = (b"0123456789abcdef", b"fedcba9876543210");
+        let mut forwarded = request("GET", "sid=a");
+        let signature = RequestSigner::new(old, &[]).header(&forwarded, CLIENT);
+        forwarded.headers_mut().insert(HEADER, signature.clone());
+        let rotating = RequestSigner::new(new, &[Arc::from(&old[..])]);
+        assert_eq!(rotating.check(&forwarded), Ok(Some(CLIENT)));
+        assert_eq!(
+            RequestSigner::new(new, &[]).check(&forwarded),
+            Err(InvalidSignature)
+        );
+        assert_ne!(rotating.header(&forwarded, CLIENT), signature);
     }
 }

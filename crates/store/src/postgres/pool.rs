@@ -7,6 +7,7 @@ use deadpool_postgres::{
     ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Pool as Deadpool, PoolConfig, PoolError,
     QueueMode, RecyclingMethod, Runtime, Timeouts,
 };
+use metrics::{Histogram, histogram};
 use tokio::{
     runtime::Handle,
     task::JoinHandle,
@@ -144,6 +145,7 @@ impl Connector {
             permits: ConnectionPermits::new(size),
             queue_wait: options.queue_wait,
             answer_timeout: self.answer_timeout,
+            wait_seconds: histogram!("roomful_store_pool_wait_seconds"),
         })
     }
 }
@@ -214,12 +216,19 @@ pub(super) struct Pool {
     /// How long a call waits for a connection.
     queue_wait: Duration,
     answer_timeout: AnswerTimeout,
+    wait_seconds: Histogram,
 }
 
 impl Pool {
     /// Takes a connection. Fails once another database was found in place of this one.
     pub(super) async fn get(&self) -> Result<Conn, Failure> {
-        let deadline = Instant::now() + self.queue_wait;
+        let start = Instant::now();
+        let conn = self.lend(start + self.queue_wait).await;
+        self.wait_seconds.record(start.elapsed());
+        conn
+    }
+
+    async fn lend(&self, deadline: Instant) -> Result<Conn, Failure> {
         let mut refusal = None;
         loop {
             let permit = timeout_at(deadline, self.permits.take(Instant::now())).await;

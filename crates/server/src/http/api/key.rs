@@ -1,8 +1,11 @@
-//! The API key: clients send it in the `Authorization` header, the server compares it in constant time and
-//! never logs it.
+//! The API keys: clients send one in the `Authorization` header, the server compares it in constant time
+//! and never logs it.
+
+use std::sync::Arc;
 
 use axum::extract::Request;
 use http::{HeaderMap, Uri};
+use parking_lot::RwLock;
 
 use super::{
     super::{
@@ -23,20 +26,27 @@ const KEY_PARAMETERS: [&str; 6] = [
     "authorization",
 ];
 
-/// The configured key. Without one, the API refuses every call.
-pub(crate) struct ApiKey {
-    key: Option<Box<[u8]>>,
+/// The keys that the API accepts: one, or two during a rotation. Without a key the API refuses every call. Clones
+/// share their keys.
+#[derive(Clone, Default)]
+pub(crate) struct ApiKeys {
+    keys: Arc<RwLock<Vec<Box<[u8]>>>>,
     /// Limits the calls with a wrong key per address.
-    failures: Option<AddressLimit>,
+    failures: Option<Arc<AddressLimit>>,
 }
 
-impl ApiKey {
-    /// `failures` limits the calls with a wrong key per address.
-    pub(crate) fn new(key: Option<&str>, failures: Option<AddressLimit>) -> Self {
+impl ApiKeys {
+    /// No key yet. `failures` limits the calls with a wrong key per address.
+    pub(crate) fn new(failures: Option<AddressLimit>) -> Self {
         Self {
-            key: key.map(|key| key.as_bytes().into()),
-            failures,
+            keys: Arc::default(),
+            failures: failures.map(Arc::new),
         }
+    }
+
+    /// Accepts these keys from now on, in this value and all its clones.
+    pub(crate) fn replace<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
+        *self.keys.write() = keys.into_iter().map(|key| key.as_bytes().into()).collect();
     }
 
     /// Accepts a request with the right key. After too many wrong ones from its address the answer is 429. The right
@@ -53,7 +63,8 @@ impl ApiKey {
 
     /// Accepts a request with the right key in the header and no key in the URL.
     fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
-        let Some(key) = &self.key else {
+        let keys = self.keys.read();
+        let Some(first) = keys.first() else {
             return Err(Problem::Unauthorized(
                 "The API is closed: no key is configured. Set api.key or ROOMFUL_API_KEY.",
             ));
@@ -63,14 +74,18 @@ impl ApiKey {
             let named = KEY_PARAMETERS
                 .iter()
                 .any(|known| name.eq_ignore_ascii_case(known));
-            if named || equal(key, value.as_bytes()) {
+            if named || keys.iter().any(|key| equal(key, value.as_bytes())) {
                 return Err(Problem::Unauthorized(
                     "Do not send the key in the URL: proxies log URLs. Replace this key, and send the new \
                     one in the header Authorization: Bearer <key>.",
                 ));
             }
         }
-        let what = match bearer::credential(headers, key) {
+        let right = |key: &Box<[u8]>| matches!(bearer::credential(headers, key), Credential::Right);
+        if keys.iter().any(right) {
+            return Ok(());
+        }
+        let what = match bearer::credential(headers, first) {
             Credential::Right => return Ok(()),
             Credential::Wrong => "The API key is wrong.",
             Credential::Missing => "Send the key in the header Authorization: Bearer <key>.",
@@ -88,18 +103,25 @@ mod tests {
     use super::*;
 
     const KEY: &str = "0123456789abcdef";
+    const SECOND: &str = "another-key-for-a-rotation";
+
+    fn keys(failures: Option<AddressLimit>) -> ApiKeys {
+        let keys = ApiKeys::new(failures);
+        keys.replace([KEY, SECOND]);
+        keys
+    }
 
     fn check(header: Option<&str>, uri: &str) -> Result<(), Problem> {
         let headers = header
             .map(|value| (header::AUTHORIZATION, value.parse().unwrap()))
             .into_iter()
             .collect();
-        ApiKey::new(Some(KEY), None).check(&headers, &uri.parse().unwrap())
+        keys(None).check(&headers, &uri.parse().unwrap())
     }
 
     #[test]
     fn wrong_keys_are_limited_and_the_right_one_still_passes() {
-        let key = ApiKey::new(Some(KEY), Some(AddressLimit::per_minute(3, 1_000)));
+        let key = keys(Some(AddressLimit::per_minute(3, 1_000)));
         let admit = |given: &str| {
             let request = Request::get("/stats").header(header::AUTHORIZATION, format!("Bearer {given}"));
             key.admit(&request.body(Body::empty()).unwrap())
@@ -114,8 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_key_in_the_header_passes() {
-        for good in ["Bearer 0123456789abcdef", "bearer  0123456789abcdef "] {
+    fn only_the_right_keys_in_the_header_pass() {
+        for good in [
+            "Bearer 0123456789abcdef",
+            "bearer  0123456789abcdef ",
+            "Bearer another-key-for-a-rotation",
+        ] {
             assert_eq!(check(Some(good), "/stats?limit=1"), Ok(()), "{good}");
         }
         for bad in [
@@ -137,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_url_is_refused_even_beside_a_good_header() {
+    fn a_key_in_the_url_is_refused_even_with_a_valid_header() {
         for query in [
             "api_key=x",
             "KEY=x",
@@ -157,7 +183,7 @@ mod tests {
 
     #[test]
     fn without_a_configured_key_every_call_is_refused() {
-        let closed = ApiKey::new(None, None);
+        let closed = ApiKeys::default();
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, "Bearer ".parse().unwrap())]);
         let refused = closed.check(&headers, &"/stats".parse().unwrap());
         assert!(matches!(refused, Err(Problem::Unauthorized(why)) if why.contains("api.key")));

@@ -1,5 +1,6 @@
 //! The HTTP API for an app's backend, under `/api/v1`. `roomful_chat::admin` implements the calls, this
-//! module maps them to HTTP. `openapi` describes them, and `docs/openapi.json` is a copy of that description.
+//! module maps them to HTTP. `openapi` describes them, and `docs/openapi.json` is a copy of that
+//! description.
 //!
 //! | file | contents |
 //! |---|---|
@@ -33,14 +34,14 @@ use bytes::Bytes;
 use http::header;
 use roomful_chat::ChatServer;
 
-use self::{access_log::AccessLog, key::ApiKey};
+use self::{access_log::AccessLog, key::ApiKeys};
 use super::{AddressLimit, Problem, client_address::client_address};
 
 /// What the API needs besides chat.
 pub(crate) struct Settings<'a> {
     /// Empty, or a path without a slash at its end.
     pub(crate) base_path: &'a str,
-    pub(crate) key: ApiKey,
+    pub(crate) keys: ApiKeys,
     /// The largest body, in bytes.
     pub(crate) max_body: usize,
     /// The rate limit of the description, which needs no key.
@@ -51,11 +52,10 @@ pub(crate) struct Settings<'a> {
 pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
     let Settings {
         base_path,
-        key,
+        keys,
         max_body,
         status_limit,
     } = settings;
-    let key = Arc::new(key);
     let log = AccessLog::new();
     let calls = Router::new()
         .route("/rooms", get(rooms::list))
@@ -80,9 +80,9 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         .with_state(chat)
         .layer(DefaultBodyLimit::max(max_body))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
-            let key = Arc::clone(&key);
+            let keys = keys.clone();
             async move {
-                match key.admit(&request) {
+                match keys.admit(&request) {
                     Ok(()) => next.run(request).await,
                     Err(problem) => access_log::of_stranger(problem.into_response()),
                 }

@@ -1,0 +1,126 @@
+//! Secrets in settings: reading them from `…_file` keys, and the check for stray whitespace.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::{
+    error::{ConfigError, Origin},
+    origins::Origins,
+};
+
+/// Keys of secrets, and of URLs that may contain one. Each has a variant `<key>_file` that names a file.
+const KEYS: [&str; 8] = [
+    "store.url",
+    "bus.url",
+    "auth.secret",
+    "auth.second_secret",
+    "api.key",
+    "api.second_key",
+    "cluster.secret",
+    "cluster.second_secret",
+];
+
+/// The same for the tables of a list: the list, and its keys.
+const LIST_KEYS: [(&str, &[&str]); 3] = [
+    ("webhooks", &["url", "secret", "second_secret"]),
+    ("streams", &["url"]),
+    ("auth.keys", &["secret"]),
+];
+
+/// Replaces every `…_file` key by the secret in that file, and checks all secrets. Removes the `…_file`
+/// keys.
+pub(super) fn resolve(settings: &mut Table, origins: &mut Origins) -> Result<(), ConfigError> {
+    for key in KEYS {
+        let Some((section, name)) = key.split_once('.') else {
+            continue;
+        };
+        let Some(Value::Table(table)) = settings.get_mut(section) else {
+            continue;
+        };
+        let both = origins.of_exactly(key).is_some();
+        if let Some(file) = read_file_key(table, key, name, both, origins)? {
+            origins.set(key, file);
+        }
+        check(table, name).map_err(|what| ConfigError::key(origins.of(key), key, what))?;
+    }
+    for (list, names) in LIST_KEYS {
+        for (index, table) in tables(settings, list).into_iter().enumerate() {
+            for name in names {
+                let key = format!("{list}[{index}].{name}");
+                let both = table.contains_key(*name);
+                read_file_key(table, &key, name, both, origins)?;
+                check(table, name).map_err(|what| ConfigError::key(origins.of(list), key, what))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The tables of a list in the settings, by its dotted key.
+fn tables<'a>(settings: &'a mut Table, list: &str) -> Vec<&'a mut Table> {
+    let value = match list.split_once('.') {
+        Some((section, name)) => settings
+            .get_mut(section)
+            .and_then(Value::as_table_mut)
+            .and_then(|section| section.get_mut(name)),
+        None => settings.get_mut(list),
+    };
+    let values = value.and_then(Value::as_array_mut).into_iter().flatten();
+    values.filter_map(Value::as_table_mut).collect()
+}
+
+/// Replaces the key `<name>_file` of a table by `name`, with the content of the file. Returns the file if
+/// there is one.
+fn read_file_key(
+    table: &mut Table,
+    key: &str,
+    name: &str,
+    both: bool,
+    origins: &Origins,
+) -> Result<Option<Origin>, ConfigError> {
+    let file_key = format!("{key}_file");
+    let path = match table.remove(&format!("{name}_file")) {
+        None => return Ok(None),
+        Some(Value::String(path)) if path.is_empty() => return Ok(None),
+        Some(Value::String(path)) => path,
+        Some(_) => {
+            let what = "must be the path of a file, as a string";
+            return Err(ConfigError::key(origins.of(&file_key), file_key, what));
+        }
+    };
+    if both {
+        let what = format!("is set beside {key}; set only one of them");
+        return Err(ConfigError::key(origins.of(&file_key), file_key, what));
+    }
+    let file = Origin::File(path.clone().into());
+    let secret = read(Path::new(&path)).map_err(|what| ConfigError::key(file.clone(), key, what))?;
+    table.insert(name.to_owned(), Value::String(secret));
+    Ok(Some(file))
+}
+
+/// The content of a secret's file, without the newline that editors and `echo` append.
+fn read(path: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("failed to read the file: {error}"))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err("the file is empty".to_owned());
+    }
+    Ok(secret.to_owned())
+}
+
+/// Rejects whitespace at the ends, and control characters: they come from a file or a shell, the peer
+/// most likely does not have them, and every token or key would be refused.
+fn check(table: &Table, name: &str) -> Result<(), &'static str> {
+    let secret = table.get(name).and_then(Value::as_str).unwrap_or_default();
+    if secret.ends_with(['\r', '\n']) {
+        return Err("ends with a newline; remove it");
+    }
+    if secret.trim() != secret {
+        return Err("has whitespace at its start or end; remove it");
+    }
+    if secret.chars().any(char::is_control) {
+        return Err("contains a newline or another control character; it must be one line");
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Reloading of settings on SIGHUP, while clients stay connected.
+
+use roomful_chat::KeyTable;
+
+use crate::{
+    chat,
+    config::{Config, ConfigError, FlatSettings},
+    http::api::key::ApiKeys,
+    log::LogFilter,
+    secret::Keys,
+    webhooks::SigningKeys,
+};
+
+/// Fields of a webhook that a reload can change.
+const WEBHOOK_SECRETS: [&str; 2] = ["secret", "second_secret"];
+
+/// Handles to the parts of a running server that take new settings. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Handles {
+    pub(crate) tokens: KeyTable,
+    pub(crate) api_keys: ApiKeys,
+    /// The signing keys of each webhook, by its name.
+    pub(crate) webhooks: Vec<(String, SigningKeys)>,
+}
+
+/// Applies new settings to a running server, and remembers which ones are in effect.
+pub(crate) struct Reloader {
+    /// The settings in effect: those from the start, with the reloaded ones.
+    effective: FlatSettings,
+    /// The keys in effect. The content of key files may change without a change of settings.
+    keys: Keys,
+    handles: Handles,
+    log: LogFilter,
+}
+
+/// Result of a reload: setting keys in alphabetical order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reloaded {
+    /// Changed settings that are in effect now.
+    pub(crate) applied: Vec<String>,
+    /// Changed settings that need a restart.
+    pub(crate) need_restart: Vec<String>,
+}
+
+impl Reloader {
+    /// A reloader for a server that started with `config` and `keys`.
+    pub(crate) fn new(config: &Config, keys: Keys, handles: Handles, log: LogFilter) -> Self {
+        Reloader {
+            effective: config.flat.clone(),
+            keys,
+            handles,
+            log,
+        }
+    }
+
+    /// Applies those settings of `config` that have changed and can change without a restart.
+    ///
+    /// # Errors
+    /// If a key for tokens is invalid. Nothing changes then.
+    pub(crate) fn apply(&mut self, config: &Config) -> Result<Reloaded, ConfigError> {
+        let changed = self.effective.changed_keys(&config.flat);
+        let keys = Keys::read(config)?;
+        let table = chat::keys(&keys)?;
+        let mut reloaded = Reloaded::default();
+        for key in changed {
+            if self.apply_key(&key, config, &keys) {
+                self.effective.adopt(&key, &config.flat);
+                reloaded.applied.push(key);
+            } else {
+                reloaded.need_restart.push(key);
+            }
+        }
+        // Without any key, the server would refuse everyone. A restart generates a secret.
+        if keys.is_complete() && keys != self.keys {
+            self.handles.tokens.replace(&table);
+            if !reloaded.applied.iter().any(|key| key.starts_with("auth.")) {
+                reloaded.applied.push("auth.keys".to_owned());
+            }
+            self.keys = keys;
+        }
+        Ok(reloaded)
+    }
+
+    /// Applies one changed setting; false if it needs a restart. `apply` itself replaces the keys for
+    /// tokens.
+    fn apply_key(&self, key: &str, config: &Config, keys: &Keys) -> bool {
+        match key {
+            "log.filter" => self.log.set(&config.log),
+            "api.key" | "api.second_key" => {
+                self.handles.api_keys.replace(config.api.keys());
+                true
+            }
+            "auth.secret" | "auth.second_secret" | "auth.keys" => keys.is_complete(),
+            "webhooks" if self.effective.differ_only_in(&config.flat, key, &WEBHOOK_SECRETS) => {
+                self.replace_webhook_secrets(config);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn replace_webhook_secrets(&self, config: &Config) {
+        for webhook in &config.webhooks {
+            let own = self
+                .handles
+                .webhooks
+                .iter()
+                .find(|(name, _)| *name == webhook.name());
+            if let (Some((_, signing)), Some(secrets)) = (own, webhook.keys()) {
+                signing.replace(&secrets);
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Tests of signals: reload on SIGHUP, ignored signals, and the notifications to systemd.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail the test")]
+
+use std::{fs, path::Path};
+
+use roomful_testkit::{ServerProcess, SioClient, http, server::Config, token};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use tokio::net::UnixDatagram;
+
+const OLD: &str = "old-secret-0123456789abcdefghijklmn";
+const NEW: &str = "new-secret-0123456789abcdefghijklmn";
+
+/// A server with a settings file, and the socket that it notifies as it would notify systemd.
+struct Service {
+    server: ServerProcess,
+    notifications: UnixDatagram,
+    folder: tempfile::TempDir,
+}
+
+impl Service {
+    async fn start(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("notify");
+        let notifications = UnixDatagram::bind(&socket).unwrap();
+        fs::write(settings_file(folder.path()), settings).unwrap();
+        let mut config = Config::new(env!("CARGO_BIN_EXE_roomful"))
+            .env("NOTIFY_SOCKET", socket.to_str().unwrap())
+            .env("ROOMFUL_AUTH_SECRET", "")
+            .env("ROOMFUL_API_KEY", "");
+        config.args = vec![
+            "--config".to_owned(),
+            settings_file(folder.path()).to_str().unwrap().to_owned(),
+        ];
+        let server = ServerProcess::start_with(config).await.unwrap();
+        let service = Service {
+            server,
+            notifications,
+            folder,
+        };
+        assert_eq!(service.notification().await, "READY=1");
+        service
+    }
+
+    /// The next message to systemd.
+    async fn notification(&self) -> String {
+        let mut buffer = [0; 200];
+        let length = self.notifications.recv(&mut buffer).await.unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.server.pid().cast_signed()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Writes the settings file, sends SIGHUP and waits until the reload is complete.
+    async fn reload(&self, settings: &str) {
+        fs::write(settings_file(self.folder.path()), settings).unwrap();
+        self.signal(Signal::HUP);
+        let reloading = self.notification().await;
+        assert!(
+            reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
+            "{reloading}"
+        );
+        assert_eq!(self.notification().await, "READY=1");
+    }
+
+    async fn accepts_token(&self, secret: &str) -> bool {
+        let auth = json!({ "token": token::for_user(secret, "alice") });
+        SioClient::connect(self.server.addr(), "/", &auth).await.is_ok()
+    }
+
+    async fn accepts_api_key(&self, key: &str) -> bool {
+        let bearer = format!("Bearer {key}");
+        let headers = [("authorization", bearer.as_str())];
+        let answer = http::request(self.server.addr(), "GET", "/api/v1/stats", &headers, b"");
+        answer.await.unwrap().status == 200
+    }
+
+    /// True if a log line contains all of `parts`.
+    fn logged(&self, parts: &[&str]) -> bool {
+        let log = self.server.log();
+        log.lines()
+            .any(|line| parts.iter().all(|part| line.contains(part)))
+    }
+}
+
+fn settings_file(folder: &Path) -> std::path::PathBuf {
+    folder.join("roomful.toml")
+}
+
+#[tokio::test]
+async fn only_sigterm_and_sigint_end_the_server() {
+    let mut service = Service::start("").await;
+    service.signal(Signal::USR1);
+    service.signal(Signal::USR2);
+    service.reload("").await;
+    let ready = http::get(service.server.addr(), "/readyz").await.unwrap();
+    assert_eq!(ready.status, 200);
+    assert!(service.server.terminate().await.unwrap().success());
+    assert_eq!(service.notification().await, "STOPPING=1");
+    assert!(service.logged(&["stopped"]), "{}", service.server.log());
+}
+
+#[tokio::test]
+async fn a_reload_rotates_secrets_without_a_gap() {
+    let old = format!("[auth]\nsecret = {OLD:?}\n[api]\nkey = {OLD:?}\n");
+    let overlap = format!(
+        "[auth]\nsecret = {NEW:?}\nsecond_secret = {OLD:?}\n[api]\nkey = {NEW:?}\nsecond_key = {OLD:?}\n"
+    );
+    let new = format!("[auth]\nsecret = {NEW:?}\n[api]\nkey = {NEW:?}\n");
+    let service = Service::start(&old).await;
+    for (settings, accepted) in [
+        (&old, (true, false)),
+        (&overlap, (true, true)),
+        (&new, (false, true)),
+    ] {
+        service.reload(settings).await;
+        for (secret, accepted) in [(OLD, accepted.0), (NEW, accepted.1)] {
+            assert_eq!(service.accepts_token(secret).await, accepted, "{secret}");
+            assert_eq!(service.accepts_api_key(secret).await, accepted, "{secret}");
+        }
+    }
+    assert!(
+        service.logged(&[
+            "reloaded the settings",
+            "api.key, api.second_key, auth.second_secret, auth.secret"
+        ]),
+        "{}",
+        service.server.log()
+    );
+}
+
+#[tokio::test]
+async fn a_reload_reports_settings_that_need_a_restart_and_rejects_invalid_ones() {
+    let old = format!("[auth]\nsecret = {OLD:?}\n");
+    let service = Service::start(&old).await;
+    service
+        .reload(&format!(
+            "{old}[limits]\ntext = \"1KB\"\n[log]\nfilter = \"warn\"\n"
+        ))
+        .await;
+    assert!(
+        service.logged(&["need a restart", "limits.text"]),
+        "{}",
+        service.server.log()
+    );
+    service.reload("[auth]\nsecret = \"short\"\n").await;
+    assert!(
+        service.logged(&["failed to reload the settings", "auth.secret: has 5 bytes"]),
+        "{}",
+        service.server.log()
+    );
+    assert!(service.accepts_token(OLD).await);
+    service.reload(&format!("{old}[log]\nfilter = \"info\"\n")).await;
+    assert!(
+        service.logged(&["reloaded the settings", "log.filter"]),
+        "the filter is back at info: {}",
+        service.server.log()
+    );
+}
