@@ -22,7 +22,7 @@ use crate::{
         pending_join::{JoiningSession, PendingJoin},
     },
     room_manager::RoomRef,
-    types::{Claims, RoomName, UserId},
+    types::{Claims, RoomName, UserId, Visibility},
 };
 
 /// The interval in which one `session:ping` costs no rate-limit token, in milliseconds.
@@ -61,13 +61,25 @@ pub(crate) struct Session {
 struct Life {
     claims: Claims,
     joined: Vec<RoomRef>,
-    watching: Vec<UserId>,
+    /// The users it is subscribed to, sorted, and whether it sees each one's presence.
+    watching: Vec<(UserId, bool)>,
     /// The recovery key; `None` if the session cannot be recovered.
     key: Option<SessionKey>,
     /// The user's stored status until presence takes it; `None` for most.
     recalled: Option<Box<Recalled>>,
     /// The recovered rooms until the socket is connected.
     restored: Option<Box<PendingJoin>>,
+}
+
+impl Life {
+    fn sees_everyone(&self) -> bool {
+        self.claims.sees == Some(Visibility::Everyone)
+    }
+
+    /// The index of a user it is subscribed to.
+    fn find_watched(&self, user: &str) -> Result<usize, usize> {
+        self.watching.binary_search_by(|(known, _)| (**known).cmp(user))
+    }
 }
 
 impl Session {
@@ -229,31 +241,60 @@ impl Session {
             .map_or_else(Recalled::default, |recalled| *recalled)
     }
 
-    /// Adds users to the socket's presence subscriptions. Returns false, and adds none, if the total would
-    /// exceed `most`.
+    /// Adds users to the socket's presence subscriptions, unseen for now. Returns false, and adds none, if the total
+    /// would exceed `most`.
     pub(crate) fn watch(&self, users: &[UserId], most: usize) -> bool {
         let mut life = self.life.lock();
         let new: Vec<_> = users
             .iter()
-            .filter(|user| !life.watching.contains(user))
+            .filter(|user| life.find_watched(user).is_err())
             .cloned()
             .collect();
         let fits = life.watching.len() + new.len() <= most;
         if fits {
-            life.watching.extend(new);
+            life.watching.extend(new.into_iter().map(|user| (user, false)));
+            life.watching.sort_unstable();
         }
         fits
     }
 
     pub(crate) fn unwatch(&self, users: &[String]) {
-        self.life
-            .lock()
-            .watching
-            .retain(|known| !users.iter().any(|user| **user == **known));
+        let mut life = self.life.lock();
+        life.watching
+            .retain(|(known, _)| !users.iter().any(|user| **user == **known));
     }
 
     pub(crate) fn take_watched(&self) -> Vec<UserId> {
-        std::mem::take(&mut self.life.lock().watching)
+        let watching = std::mem::take(&mut self.life.lock().watching);
+        watching.into_iter().map(|(user, _)| user).collect()
+    }
+
+    /// The users it is subscribed to.
+    pub(crate) fn watched(&self) -> Vec<UserId> {
+        let life = self.life.lock();
+        life.watching.iter().map(|(user, _)| user.clone()).collect()
+    }
+
+    /// Whether the user sees everybody's presence.
+    pub(crate) fn sees_everyone(&self) -> bool {
+        self.life.lock().sees_everyone()
+    }
+
+    /// Whether it sees the presence of a user it is subscribed to.
+    pub(crate) fn sees(&self, user: &str) -> bool {
+        let life = self.life.lock();
+        let flag = life.find_watched(user).ok().and_then(|at| life.watching.get(at));
+        life.sees_everyone() || flag.is_some_and(|(_, visible)| *visible)
+    }
+
+    /// Notes whether it sees a user it is subscribed to. Returns whether that is a change.
+    pub(crate) fn set_visible(&self, user: &str, visible: bool) -> bool {
+        let mut life = self.life.lock();
+        let Ok(at) = life.find_watched(user) else {
+            return false;
+        };
+        let watched = life.watching.get_mut(at);
+        watched.is_some_and(|(_, flag)| std::mem::replace(flag, visible) != visible)
     }
 
     // ---- limits

@@ -98,6 +98,7 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         // The membership stands even if the rest of the join fails.
         tell_others(app, room, MEMBER_JOINED, &me.user, Some(&context.socket));
         tell_added(app, &me.user, &room.name, membership.member.joined_at);
+        app.presence.membership_changed(&me.user).await;
         app.presence.member_joined(&me.user, room.id).await?;
     }
     let from = From {
@@ -279,6 +280,7 @@ pub(crate) async fn end(
     }
     take_out(app, room, user).await;
     if was_member {
+        app.presence.membership_changed(user).await;
         tell_removed(app, user, &room.name, reason);
     }
     if let Some(cluster) = &app.cluster {
