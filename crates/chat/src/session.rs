@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU32, Ordering},
+    atomic::{AtomicU32, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -24,9 +24,6 @@ use crate::{
     room_manager::RoomRef,
     types::{Claims, RoomName, UserId, Visibility},
 };
-
-/// The interval in which one `session:ping` costs no rate-limit token, in milliseconds.
-const FREE_PING_MS: i64 = 1_000;
 
 /// The state of one authenticated socket.
 pub(crate) struct Session {
@@ -49,8 +46,8 @@ pub(crate) struct Session {
     pub(crate) sends: Arc<Semaphore>,
     /// Rate-limit tokens for answers already sent, which the next event pays.
     pub(crate) owed: AtomicU32,
-    /// When the client last sent a free ping, on the monotonic clock.
-    pinged_at: AtomicI64,
+    /// The second in which the client last sent a ping, on the monotonic clock.
+    pinged_in: AtomicU32,
     /// Consecutive events refused by rate limits.
     refusals: AtomicU32,
     /// Never held across an await. Under it, code may take the lock of the rooms' index, and no other.
@@ -103,7 +100,7 @@ impl Session {
             limiter,
             sends: Arc::new(Semaphore::new(sends)),
             owed: AtomicU32::new(0),
-            pinged_at: AtomicI64::new(i64::MIN),
+            pinged_in: AtomicU32::new(u32::MAX),
             refusals: AtomicU32::new(0),
             life: Mutex::new(Life {
                 claims,
@@ -241,8 +238,8 @@ impl Session {
             .map_or_else(Recalled::default, |recalled| *recalled)
     }
 
-    /// Adds users to the socket's presence subscriptions, unseen for now. Returns false, and adds none, if the total
-    /// would exceed `most`.
+    /// Adds users to the socket's presence subscriptions, unseen for now. Returns false, and adds none, if
+    /// the total would exceed `most`.
     pub(crate) fn watch(&self, users: &[UserId], most: usize) -> bool {
         let mut life = self.life.lock();
         let new: Vec<_> = users
@@ -299,14 +296,10 @@ impl Session {
 
     // ---- limits
 
-    /// Whether a `session:ping` costs no rate-limit token: one a second does not.
+    /// Whether a `session:ping` costs no rate-limit token: the first one in each second does not.
     pub(crate) fn may_ping_free(&self, monotonic_ms: i64) -> bool {
-        let last = self.pinged_at.load(Ordering::Relaxed);
-        let is_due = monotonic_ms.saturating_sub(last) >= FREE_PING_MS;
-        if is_due {
-            self.pinged_at.store(monotonic_ms, Ordering::Relaxed);
-        }
-        is_due
+        let second = u32::try_from(monotonic_ms.div_euclid(1_000)).unwrap_or(u32::MAX);
+        self.pinged_in.swap(second, Ordering::Relaxed) != second
     }
 
     /// Adds tokens to the price of the next event, for an answer whose cost is known only now.

@@ -207,7 +207,8 @@ async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: R
     answer_joining(joining, reply, &answer).await;
 }
 
-/// Sends a join's ack and releases the buffer. Returns false if the join failed; the reply then has the error.
+/// Sends a join's ack and releases the buffer. Returns false if the join failed; the reply then has the
+/// error.
 pub(super) async fn answer_joining<T: Serialize + Sync>(
     joining: PendingJoin,
     reply: Reply,

@@ -1,7 +1,7 @@
 //! Who sees whose presence: everybody, or only users who share a room.
 //!
-//! A session keeps for each user it is subscribed to whether it sees them. The flags change with memberships: whoever
-//! changes one calls [`PresenceServer::membership_changed`].
+//! A session keeps for each user it is subscribed to whether it sees them. The flags change with memberships:
+//! whoever changes one calls [`PresenceServer::membership_changed`].
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl PresenceServer {
-    /// The states of these users as the session sees them, in the order of `users`. Users whom it does not see look
-    /// like users who never connected.
+    /// The states of these users as the session sees them, in the order of `users`. Users whom it does not
+    /// see look like users who never connected.
     pub(crate) async fn visible_states(
         &self,
         me: &Session,
@@ -59,8 +59,8 @@ impl PresenceServer {
         Ok(visible)
     }
 
-    /// Updates who sees the user and whom the user sees, after one of their memberships began or ended. Does nothing
-    /// if no subscription on this node concerns them.
+    /// Updates who sees the user and whom the user sees, after one of their memberships began or ended. Does
+    /// nothing if no subscription on this node concerns them.
     pub(crate) async fn membership_changed(&self, user: &UserId) {
         let _one = self.visibility.lock().await;
         let watchers = restricted(self.recipients.subscribed_to(user));
@@ -105,7 +105,8 @@ impl PresenceServer {
         }
     }
 
-    /// Updates the flags if a subscribed socket does not see the user yet. Does nothing otherwise, so it is cheap.
+    /// Updates the flags if a subscribed socket does not see the user yet. Does nothing otherwise, so it is
+    /// cheap.
     pub(super) async fn show_new_neighbours(&self, user: &UserId) {
         let sockets = self.recipients.subscribed_to(user);
         let sees = |socket: &Socket| {
@@ -117,7 +118,8 @@ impl PresenceServer {
         }
     }
 
-    /// Sets a flag. If that changes what the socket sees, it gets the user's present state, or that they are offline.
+    /// Sets a flag. If that changes what the socket sees, it gets the user's present state, or that they are
+    /// offline.
     async fn set_visible(&self, socket: &Socket, user: &UserId, visible: bool) {
         let Some(session) = socket.state::<Session>() else {
             return;
