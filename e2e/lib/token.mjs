@@ -10,7 +10,7 @@ const base64url = (text) => Buffer.from(text).toString("base64url");
 export function tokenFor(user, claims = {}, secret = SECRET) {
   const exp = Math.floor(Date.now() / 1000) + 3600;
   const header = base64url(JSON.stringify({ alg: "HS256", typ: "JWT" }));
-  const body = base64url(JSON.stringify({ sub: user, name: user, exp, ...claims }));
+  const body = base64url(JSON.stringify({ sub: user, name: user, exp, presence: "everyone", ...claims }));
   const signature = createHmac("sha256", secret).update(`${header}.${body}`).digest("base64url");
   return `${header}.${body}.${signature}`;
 }

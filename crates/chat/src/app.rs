@@ -158,9 +158,12 @@ impl App {
     /// # Errors
     /// `unauthorized`, `token_expired`.
     pub(crate) fn verify(&self, token: &str) -> Result<Claims, ChatError> {
-        self.config
+        let config = &self.config;
+        let mut claims = config
             .keys
-            .verify(token, self.clock.now_ms(), self.config.token_times())
+            .verify(token, self.clock.now_ms(), config.token_times())?;
+        claims.sees = claims.sees.or(Some(config.presence_visible_to));
+        Ok(claims)
     }
 
     /// Refuses a token that was issued before its user's tokens were revoked, or that does not say when it

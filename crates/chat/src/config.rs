@@ -34,13 +34,15 @@ pub struct ChatConfig {
     /// `chat:unread`. Without this bound the cost of a mass reconnect grows with the square of the room's
     /// size. `chat:get_online_users` still answers who is online.
     pub announce_max: usize,
-    /// How many rooms a user may be a member of. The server refuses further joins with `quota_exceeded`. Every one of
-    /// these rooms counts: the user is online there and gets its `chat:unread`, subscribed or not.
+    /// How many rooms a user may be a member of. The server refuses further joins with `quota_exceeded`.
+    /// Every one of these rooms counts: the user is online there and gets its `chat:unread`, subscribed or
+    /// not.
     pub rooms_per_user: u32,
-    /// Room names that no join creates, whatever [`ChatConfig::create_rooms`] says. The backend can create them.
+    /// Room names that no join creates, whatever [`ChatConfig::create_rooms`] says. The backend can create
+    /// them.
     pub reserved_rooms: Box<[RoomPattern]>,
-    /// Whether messages from before a user's first join of a room count as read. If false, everything that the room
-    /// keeps is unread for a newcomer.
+    /// Whether messages from before a user's first join of a room count as read. If false, everything that
+    /// the room keeps is unread for a newcomer.
     pub newcomers_start_read: bool,
     /// Who sees the presence of a user; a token may say otherwise for its own user.
     pub presence_visible_to: Visibility,

@@ -115,8 +115,8 @@ fn decode(context: &Context, kind: Option<EventKind>, event: &Event) -> Result<C
     Command::decode(kind, payload, &event.payload, &context.app.config.limits)
 }
 
-/// The message for a payload that the socket layer accepted as JSON and that still cannot be decoded: it has half a
-/// surrogate pair, a number out of range, or is nested too deeply.
+/// The message for a payload that the socket layer accepted as JSON and that still cannot be decoded: it has
+/// half a surrogate pair, a number out of range, or is nested too deeply.
 fn unreadable(kind: EventKind, error: &ArgError) -> String {
     let name = kind.name();
     let cause = error.to_string();

@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU32, Ordering},
+    atomic::{AtomicU32, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -22,11 +22,8 @@ use crate::{
         pending_join::{JoiningSession, PendingJoin},
     },
     room_manager::RoomRef,
-    types::{Claims, RoomName, UserId},
+    types::{Claims, RoomName, UserId, Visibility},
 };
-
-/// The interval in which one `session:ping` costs no rate-limit token, in milliseconds.
-const FREE_PING_MS: i64 = 1_000;
 
 /// The state of one authenticated socket.
 pub(crate) struct Session {
@@ -49,8 +46,8 @@ pub(crate) struct Session {
     pub(crate) sends: Arc<Semaphore>,
     /// Rate-limit tokens for answers already sent, which the next event pays.
     pub(crate) owed: AtomicU32,
-    /// When the client last sent a free ping, on the monotonic clock.
-    pinged_at: AtomicI64,
+    /// The second in which the client last sent a ping, on the monotonic clock.
+    pinged_in: AtomicU32,
     /// Consecutive events refused by rate limits.
     refusals: AtomicU32,
     /// Never held across an await. Under it, code may take the lock of the rooms' index, and no other.
@@ -61,13 +58,25 @@ pub(crate) struct Session {
 struct Life {
     claims: Claims,
     joined: Vec<RoomRef>,
-    watching: Vec<UserId>,
+    /// The users it is subscribed to, sorted, and whether it sees each one's presence.
+    watching: Vec<(UserId, bool)>,
     /// The recovery key; `None` if the session cannot be recovered.
     key: Option<SessionKey>,
     /// The user's stored status until presence takes it; `None` for most.
     recalled: Option<Box<Recalled>>,
     /// The recovered rooms until the socket is connected.
     restored: Option<Box<PendingJoin>>,
+}
+
+impl Life {
+    fn sees_everyone(&self) -> bool {
+        self.claims.sees == Some(Visibility::Everyone)
+    }
+
+    /// The index of a user it is subscribed to.
+    fn find_watched(&self, user: &str) -> Result<usize, usize> {
+        self.watching.binary_search_by(|(known, _)| (**known).cmp(user))
+    }
 }
 
 impl Session {
@@ -91,7 +100,7 @@ impl Session {
             limiter,
             sends: Arc::new(Semaphore::new(sends)),
             owed: AtomicU32::new(0),
-            pinged_at: AtomicI64::new(i64::MIN),
+            pinged_in: AtomicU32::new(u32::MAX),
             refusals: AtomicU32::new(0),
             life: Mutex::new(Life {
                 claims,
@@ -229,43 +238,68 @@ impl Session {
             .map_or_else(Recalled::default, |recalled| *recalled)
     }
 
-    /// Adds users to the socket's presence subscriptions. Returns false, and adds none, if the total would
-    /// exceed `most`.
+    /// Adds users to the socket's presence subscriptions, unseen for now. Returns false, and adds none, if
+    /// the total would exceed `most`.
     pub(crate) fn watch(&self, users: &[UserId], most: usize) -> bool {
         let mut life = self.life.lock();
         let new: Vec<_> = users
             .iter()
-            .filter(|user| !life.watching.contains(user))
+            .filter(|user| life.find_watched(user).is_err())
             .cloned()
             .collect();
         let fits = life.watching.len() + new.len() <= most;
         if fits {
-            life.watching.extend(new);
+            life.watching.extend(new.into_iter().map(|user| (user, false)));
+            life.watching.sort_unstable();
         }
         fits
     }
 
     pub(crate) fn unwatch(&self, users: &[String]) {
-        self.life
-            .lock()
-            .watching
-            .retain(|known| !users.iter().any(|user| **user == **known));
+        let mut life = self.life.lock();
+        life.watching
+            .retain(|(known, _)| !users.iter().any(|user| **user == **known));
     }
 
     pub(crate) fn take_watched(&self) -> Vec<UserId> {
-        std::mem::take(&mut self.life.lock().watching)
+        let watching = std::mem::take(&mut self.life.lock().watching);
+        watching.into_iter().map(|(user, _)| user).collect()
+    }
+
+    /// The users it is subscribed to.
+    pub(crate) fn watched(&self) -> Vec<UserId> {
+        let life = self.life.lock();
+        life.watching.iter().map(|(user, _)| user.clone()).collect()
+    }
+
+    /// Whether the user sees everybody's presence.
+    pub(crate) fn sees_everyone(&self) -> bool {
+        self.life.lock().sees_everyone()
+    }
+
+    /// Whether it sees the presence of a user it is subscribed to.
+    pub(crate) fn sees(&self, user: &str) -> bool {
+        let life = self.life.lock();
+        let flag = life.find_watched(user).ok().and_then(|at| life.watching.get(at));
+        life.sees_everyone() || flag.is_some_and(|(_, visible)| *visible)
+    }
+
+    /// Notes whether it sees a user it is subscribed to. Returns whether that is a change.
+    pub(crate) fn set_visible(&self, user: &str, visible: bool) -> bool {
+        let mut life = self.life.lock();
+        let Ok(at) = life.find_watched(user) else {
+            return false;
+        };
+        let watched = life.watching.get_mut(at);
+        watched.is_some_and(|(_, flag)| std::mem::replace(flag, visible) != visible)
     }
 
     // ---- limits
 
-    /// Whether a `session:ping` costs no rate-limit token: one a second does not.
+    /// Whether a `session:ping` costs no rate-limit token: the first one in each second does not.
     pub(crate) fn may_ping_free(&self, monotonic_ms: i64) -> bool {
-        let last = self.pinged_at.load(Ordering::Relaxed);
-        let is_due = monotonic_ms.saturating_sub(last) >= FREE_PING_MS;
-        if is_due {
-            self.pinged_at.store(monotonic_ms, Ordering::Relaxed);
-        }
-        is_due
+        let second = u32::try_from(monotonic_ms.div_euclid(1_000)).unwrap_or(u32::MAX);
+        self.pinged_in.swap(second, Ordering::Relaxed) != second
     }
 
     /// Adds tokens to the price of the next event, for an answer whose cost is known only now.
@@ -326,6 +360,6 @@ mod tests {
 
     #[test]
     fn an_idle_session_is_small() {
-        assert!(size_of::<Session>() <= 320, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 328, "{} bytes", size_of::<Session>());
     }
 }

@@ -158,7 +158,8 @@ fn each_invalid_token_is_refused_with_its_reason() {
             hs(
                 SECRET,
                 &json!({
-                    "sub": "alice", "exp": NOW + 60, "iat": null, "nbf": null, "name": null, "rooms": null, "roles": null,
+                    "sub": "alice", "exp": NOW + 60, "iat": null, "nbf": null, "name": null,
+                    "rooms": null, "roles": null,
                 }),
             ),
             Ok(()),

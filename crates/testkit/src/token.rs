@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 /// An HS256 token for `user` that is valid for an hour.
 pub fn for_user(secret: &str, user: &str) -> String {
-    with_claims(secret, &json!({ "sub": user, "name": user, "exp": now() + 3600 }))
+    with_claims(
+        secret,
+        &json!({ "sub": user, "name": user, "exp": now() + 3600, "presence": "everyone" }),
+    )
 }
 
 /// An HS256 token with exactly these claims.

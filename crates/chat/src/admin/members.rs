@@ -83,6 +83,7 @@ pub(super) async fn put(
         app.presence.enter(user, room.id);
         tell_others(app, room, MEMBER_JOINED, user, None);
         tell_added(app, user, &room.name, joined.member.joined_at);
+        app.presence.membership_changed(user).await;
         app.presence.member_joined(user, room.id).await?;
     }
     Ok((joined.member, joined.newly))

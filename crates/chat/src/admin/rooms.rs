@@ -157,6 +157,7 @@ pub(crate) async fn clear(app: &App, room: &Room) {
     give_up(room, subscribers);
     for user in app.presence.everyone_in(room.id, usize::MAX) {
         app.presence.leave(&user, room.id);
+        app.presence.membership_changed(&user).await;
     }
 }
 

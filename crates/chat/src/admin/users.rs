@@ -126,8 +126,9 @@ impl ChatServer {
     /// Revokes a user's tokens issued up to now, for as long as the store keeps revocations, and closes their
     /// connections.
     ///
-    /// `iat` counts whole seconds, so tokens of the current second are void too. Tokens issued in the next second are
-    /// valid, unless a connection of the user has a token that is dated even later: its issuer's clock is ahead.
+    /// `iat` counts whole seconds, so tokens of the current second are void too. Tokens issued in the next
+    /// second are valid, unless a connection of the user has a token that is dated even later: its issuer's
+    /// clock is ahead.
     pub async fn revoke_user(&self, user: &str) -> Result<Revoked, ChatError> {
         let (app, user) = (Arc::clone(&self.app), user_id(user)?);
         run_to_completion(async move {
@@ -148,8 +149,8 @@ impl ChatServer {
     }
 }
 
-/// Applies a revocation by another node, at this position of the log: closes connections with void tokens. A token
-/// that was in use before and is dated even later is void, too: its issuer's clock is ahead.
+/// Applies a revocation by another node, at this position of the log: closes connections with void tokens. A
+/// token that was in use before and is dated even later is void, too: its issuer's clock is ahead.
 pub(crate) fn revoked_elsewhere(app: &Arc<App>, user: &str, before: i64, position: LogPosition) {
     let serial = app.serials.fetch_add(1, Ordering::SeqCst);
     app.last_revocation.fetch_max(serial, Ordering::SeqCst);
@@ -175,7 +176,7 @@ pub(crate) fn revoked_elsewhere(app: &Arc<App>, user: &str, before: i64, positio
 /// Closes the user's connections on all nodes (`told` is the control entry for the others) and discards their
 /// recoverable sessions. Returns the number of connections.
 async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, ChatError> {
-    let elsewhere = app.presence.devices_elsewhere(user).await.len();
+    let on_other_nodes = app.presence.devices_elsewhere(user).await.len();
     let end = match told {
         Control::Revoked { .. } => SessionEnded::REVOKED,
         _ => SessionEnded::KICKED,
@@ -185,7 +186,7 @@ async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, Ch
     if let Some(cluster) = &app.cluster {
         cluster.command(told).await?;
     }
-    Ok(closed + elsewhere)
+    Ok(closed + on_other_nodes)
 }
 
 /// Closes those of the user's connections on this node that satisfy `which`. Returns how many.

@@ -74,20 +74,24 @@ impl App {
             tokio::spawn(async move { admin::clear_room(&self, &room).await });
         } else {
             let name = RoomName::new(name).ok();
-            for user in self.presence.everyone_in(room, usize::MAX) {
-                self.presence.leave(&user, room);
-                if let Some(name) = &name {
-                    membership::tell_removed(&self, &user, name, Removal::Deleted);
+            tokio::spawn(async move {
+                for user in self.presence.everyone_in(room, usize::MAX) {
+                    self.presence.leave(&user, room);
+                    self.presence.membership_changed(&user).await;
+                    if let Some(name) = &name {
+                        membership::tell_removed(&self, &user, name, Removal::Deleted);
+                    }
                 }
-            }
+            });
         }
     }
 
     fn member_joined(self: Arc<Self>, room: RoomId, user: UserId) {
-        if !self.presence.is_here(&user) {
-            return;
-        }
         tokio::spawn(async move {
+            self.presence.membership_changed(&user).await;
+            if !self.presence.is_here(&user) {
+                return;
+            }
             // They may have left again.
             if let Ok(Some(member)) = self.store.member(room, &user).await {
                 self.presence.enter(&user, room);
@@ -136,6 +140,7 @@ impl App {
                 Some(room) => membership::take_out(&self, room, &user).await,
                 None => self.presence.leave(&user, room),
             }
+            self.presence.membership_changed(&user).await;
             if let Some(name) = self.name_of(room, &user).await {
                 membership::tell_removed(&self, &user, &name, reason);
             }

@@ -6,7 +6,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     fields::{EPOCH_CHARS, Fields},
-    log::{LoggedChange, MessageView},
+    log::{LoggedChange, MessageView, PageBounds},
 };
 use crate::{
     error::ChatError,
@@ -232,20 +232,6 @@ pub(crate) struct MemberView<'a> {
 /// The id of a message, unique for good: a room gets a new epoch whenever its numbering restarts.
 pub(crate) fn message_id(epoch: &str, seq: u64) -> String {
     format!("{epoch}-{seq}")
-}
-
-/// Where a page ends in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PageBounds {
-    /// Whether the side on which the page was cut has more entries.
-    pub(crate) more: bool,
-    /// Whether the log has older entries than the page.
-    pub(crate) more_before: bool,
-    /// Whether the log has newer entries than the page.
-    pub(crate) more_after: bool,
-    /// The seq up to which the client has everything with this page. Clients store it as `since`.
-    pub(crate) up_to: u64,
 }
 
 /// The ack of `chat:join`.

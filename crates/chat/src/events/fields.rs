@@ -153,8 +153,8 @@ impl Fields {
     }
 }
 
-/// A whole number up to [`MAX_SEQ`], also if its notation has a fraction or an exponent: JSON has one kind of number,
-/// and some languages write 3 as `3.0`.
+/// A whole number up to [`MAX_SEQ`], also if its notation has a fraction or an exponent: JSON has one kind of
+/// number, and some languages write 3 as `3.0`.
 fn whole_number(value: &Value) -> Option<u64> {
     let as_float = || {
         let number = value.as_f64().filter(|number| number.fract() == 0.0)?;

@@ -5,9 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    chat::PageBounds,
     fields::{EPOCH_CHARS, Fields},
-    log::{LoggedChange, MessageView},
+    log::{LoggedChange, MessageView, PageBounds},
 };
 use crate::{
     error::{ChatError, ErrorBody},

@@ -154,6 +154,20 @@ impl ChangeKind {
     }
 }
 
+/// Where a page ends in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PageBounds {
+    /// Whether the side on which the page was cut has more entries.
+    pub(crate) more: bool,
+    /// Whether the log has older entries than the page.
+    pub(crate) more_before: bool,
+    /// Whether the log has newer entries than the page.
+    pub(crate) more_after: bool,
+    /// The seq up to which the client has everything with this page. Clients store it as `since`.
+    pub(crate) up_to: u64,
+}
+
 /// The ack of a mutation. `log_seq` is absent if the reaction changed nothing.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -134,6 +134,7 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Tok
         drop(socket.emit(ROOM_REMOVED, &removed));
     }
     recovery::forget_rooms(app, me, &lost).await;
+    app.presence.membership_changed(&me.user).await;
     app.watch_expiry(*socket.id(), Some(before), expires_at);
     app.presence.rename(&me.user, name);
     Ok(TokenExpires { expires_at })

@@ -98,6 +98,7 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         // The membership stands even if the rest of the join fails.
         tell_others(app, room, MEMBER_JOINED, &me.user, Some(&context.socket));
         tell_added(app, &me.user, &room.name, membership.member.joined_at);
+        app.presence.membership_changed(&me.user).await;
         app.presence.member_joined(&me.user, room.id).await?;
     }
     let from = From {
@@ -206,7 +207,8 @@ async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: R
     answer_joining(joining, reply, &answer).await;
 }
 
-/// Sends a join's ack and releases the buffer. Returns false if the join failed; the reply then has the error.
+/// Sends a join's ack and releases the buffer. Returns false if the join failed; the reply then has the
+/// error.
 pub(super) async fn answer_joining<T: Serialize + Sync>(
     joining: PendingJoin,
     reply: Reply,
@@ -279,6 +281,7 @@ pub(crate) async fn end(
     }
     take_out(app, room, user).await;
     if was_member {
+        app.presence.membership_changed(user).await;
         tell_removed(app, user, &room.name, reason);
     }
     if let Some(cluster) = &app.cluster {

@@ -7,7 +7,10 @@ use roomful_store::{History, Range};
 use crate::{
     app::{App, Context},
     error::ChatError,
-    events::chat::{GetHistory, HistoryPage, PageBounds, SendMessage, Span},
+    events::{
+        chat::{GetHistory, HistoryPage, SendMessage, Span},
+        log::PageBounds,
+    },
     log::{
         pending::{PendingWrite, WriteContent},
         view::PageView,

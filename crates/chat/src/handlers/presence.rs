@@ -102,7 +102,7 @@ pub(crate) async fn subscribe(context: &Context, ask: Users) -> Result<States, C
     }
     // Subscribe first, so that no change falls between the answer and the subscription.
     app.presence.watch(socket, &users);
-    match app.presence.states(ask.users.clone(), Some(&me.user)).await {
+    match app.presence.visible_states(me, ask.users.clone()).await {
         Ok(users) => Ok(States { users }),
         Err(error) => {
             me.unwatch(&ask.users);
@@ -118,7 +118,7 @@ pub(crate) async fn unsubscribe(context: &Context, ask: Users) -> Result<States,
     me.unwatch(&ask.users);
     app.presence.unwatch(socket, &ask.users);
     Ok(States {
-        users: app.presence.states(ask.users, Some(&me.user)).await?,
+        users: app.presence.visible_states(me, ask.users).await?,
     })
 }
 

@@ -132,9 +132,11 @@ fn bad_key(kid: Option<String>, algorithm: TokenAlgorithm, reason: String) -> Ch
 /// The limits on a token's times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenTimes {
-    /// How far the issuer's clock may be ahead (`nbf`, `iat`), in milliseconds. It does not extend a token's end.
+    /// How far the issuer's clock may be ahead (`nbf`, `iat`), in milliseconds. It does not extend a token's
+    /// end.
     pub clock_skew_ms: i64,
-    /// The longest time to a token's `exp`, in milliseconds. It catches an `exp` in milliseconds instead of seconds.
+    /// The longest time to a token's `exp`, in milliseconds. It catches an `exp` in milliseconds instead of
+    /// seconds.
     pub max_lifetime_ms: i64,
 }
 
@@ -255,9 +257,9 @@ fn verify_with(key: &VerifyKey, token: &str) -> Option<Map<String, Value>> {
 
 /// Whether a token issued at `issued_at` is void after a revocation of all tokens issued before `before`.
 ///
-/// A token without `iat` may be older. So may a token dated in the future, within the tolerated skew after the
-/// revocation: an issuer's fast clock may have dated it. `before` itself is a valid date at once, so that a backend
-/// can issue a new token right after it revoked the old ones.
+/// A token without `iat` may be older. So may a token dated in the future, within the tolerated skew after
+/// the revocation: an issuer's fast clock may have dated it. `before` itself is a valid date at once, so that
+/// a backend can issue a new token right after it revoked the old ones.
 pub(crate) fn is_revoked(issued_at: Option<i64>, before: i64, now_ms: i64, skew_ms: i64) -> bool {
     let Some(issued_at) = issued_at else { return true };
     let is_ambiguous = issued_at < before.saturating_add(skew_ms);
@@ -285,7 +287,7 @@ fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
         Some(Value::String(sub)) if check_user_id(sub).is_ok() => Arc::from(sub.as_str()),
         Some(Value::String(_)) => {
             return Err(ChatError::Unauthorized(
-                "the token's sub must be a user id: 1 to 128 visible characters, none of them a control character",
+                "the token's sub must be a user id: 1 to 128 characters, visible and without control characters",
             ));
         }
         None | Some(Value::Null) => {

@@ -1,7 +1,7 @@
 //! The price of each event in rate-limit tokens: one, plus its size and the work that it causes.
 //!
-//! A token stands for about half a millisecond of a core. The price of an answer is known only afterwards, so the
-//! connection owes it, and its next event pays.
+//! A token stands for about half a millisecond of a core. The price of an answer is known only afterwards, so
+//! the connection owes it, and its next event pays.
 
 use roomful_store::{Entry, History};
 

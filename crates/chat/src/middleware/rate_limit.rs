@@ -154,9 +154,9 @@ impl RateLimiters {
         self.limits.enabled.then(|| ConnectionLimiter(bucket()))
     }
 
-    /// Charges an event its price in tokens, plus what the connection owes for earlier answers. A price above a burst
-    /// counts as the burst, so every event can pass. The connection's own bucket comes first, so that a noisy
-    /// connection does not use up the budget of its user and address.
+    /// Charges an event its price in tokens, plus what the connection owes for earlier answers. A price above
+    /// a burst counts as the burst, so every event can pass. The connection's own bucket comes first, so that
+    /// a noisy connection does not use up the budget of its user and address.
     pub(crate) fn event(&self, payer: &Payer<'_>, price: u32) -> Result<(), ChatError> {
         let Some(connection) = payer.connection else {
             return Ok(());
@@ -170,7 +170,8 @@ impl RateLimiters {
         charged
     }
 
-    /// Charges the rest of a price whose first part was `paid`. The wait of a refusal covers a retry of both parts.
+    /// Charges the rest of a price whose first part was `paid`. The wait of a refusal covers a retry of both
+    /// parts.
     pub(crate) fn surcharge(&self, payer: &Payer<'_>, paid: u32, price: u32) -> Result<(), ChatError> {
         match payer.connection {
             Some(connection) if price > 0 => {

@@ -89,8 +89,16 @@ impl Recipients {
     /// The sockets of others that watch the user.
     pub(super) fn watchers_of(&self, user: &UserId) -> HashMap<SocketId, Socket> {
         let mut watchers = self.watchers.lock().get(user).cloned().unwrap_or_default();
-        watchers.retain(|_, socket| !is_of(socket, user));
+        watchers.retain(|_, socket| !is_of(socket, user) && sees(socket, user));
         watchers
+    }
+
+    /// The sockets that are subscribed to the user, whether or not they see them.
+    pub(super) fn subscribed_to(&self, user: &UserId) -> Vec<Socket> {
+        let watchers = self.watchers.lock();
+        watchers
+            .get(user)
+            .map_or_else(Vec::new, |sockets| sockets.values().cloned().collect())
     }
 
     /// The sockets of others in these rooms, without those of rooms with more than `announce_max` sockets.
@@ -137,6 +145,13 @@ impl Recipients {
 pub(super) fn knows(socket: &Socket, rooms: &[RoomId]) -> bool {
     let session = socket.state::<Session>();
     session.is_some_and(|session| session.is_in_any(rooms))
+}
+
+/// Whether the socket's session sees the presence of a user it is subscribed to.
+fn sees(socket: &Socket, user: &UserId) -> bool {
+    socket
+        .state::<Session>()
+        .is_some_and(|session| session.sees(user))
 }
 
 fn is_of(socket: &Socket, user: &UserId) -> bool {

@@ -28,7 +28,8 @@ pub fn check_user_id(id: &str) -> Result<(), Violation> {
     check_visible(id)
 }
 
-/// Checks a room name: 1 to 128 bytes, no control characters, no outer white space, at least one visible character.
+/// Checks a room name: 1 to 128 bytes, no control characters, no outer white space, at least one visible
+/// character.
 pub(crate) fn check_room_name(name: &str) -> Result<(), Violation> {
     if name.is_empty() || name.len() > ROOM_NAME_BYTES {
         return Err("must be 1 to 128 bytes long");
@@ -47,8 +48,8 @@ pub(crate) fn check_device(name: &str) -> Result<(), Violation> {
     check_visible(name)
 }
 
-/// Checks a reaction: 1 to 32 bytes, no control characters, at least one visible character. The app decides which
-/// reactions it offers.
+/// Checks a reaction: 1 to 32 bytes, no control characters, at least one visible character. The app decides
+/// which reactions it offers.
 pub(crate) fn check_emoji(emoji: &str) -> Result<(), Violation> {
     if emoji.is_empty() || emoji.len() > EMOJI_BYTES {
         return Err("must be 1 to 32 bytes long");
@@ -56,7 +57,8 @@ pub(crate) fn check_emoji(emoji: &str) -> Result<(), Violation> {
     check_visible(emoji)
 }
 
-/// Checks an id that the app chooses, such as a `clientId`: no control characters. The caller checks its length.
+/// Checks an id that the app chooses, such as a `clientId`: no control characters. The caller checks its
+/// length.
 pub(crate) fn check_id(id: &str) -> Result<(), Violation> {
     check_controls(id)
 }
@@ -88,8 +90,9 @@ fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Unicode's `Default_Ignorable_Code_Point` (UAX 44): zero-width characters, bidi controls, variation selectors, tags
-/// and fillers. They show nothing on their own. The blank braille pattern shows nothing either.
+/// Unicode's `Default_Ignorable_Code_Point` (UAX 44): zero-width characters, bidi controls, variation
+/// selectors, tags and fillers. They show nothing on their own. The blank braille pattern shows nothing
+/// either.
 const fn is_ignorable(c: char) -> bool {
     matches!(
         c,

@@ -117,9 +117,10 @@ pub(crate) fn new_store() -> (Arc<dyn Store>, tempfile::TempDir) {
     (store, data)
 }
 
-/// Claims that are valid for an hour.
+/// Claims that are valid for an hour, of a user who sees everybody's presence.
 pub(crate) fn claims(user: &str) -> Value {
-    json!({ "sub": user, "name": format!("The {user}"), "exp": START / 1000 + 3_600 })
+    let exp = START / 1000 + 3_600;
+    json!({ "sub": user, "name": format!("The {user}"), "exp": exp, "presence": "everyone" })
 }
 
 /// The data of a successful ack.

@@ -295,3 +295,31 @@ async fn unsubscribed_sockets_get_unread_updates() {
         assert!(client.drain("chat:unread").is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_user_in_many_rooms_is_online_and_gets_unread_updates_in_all_of_them() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "room-0").await;
+    for i in 0..250 {
+        let room = format!("room-{i}");
+        server
+            .chat
+            .put_room(&room, roomful_store::RoomChange::default(), None)
+            .await
+            .unwrap();
+        server.chat.put_member(&room, "bob", None).await.unwrap();
+    }
+    let bob = server.connect("bob").await;
+    settle(&bob).await;
+    let online = ok(alice.call("chat:get_online_users", &json!("room-0")).await);
+    assert_eq!(
+        online["users"].as_array().unwrap().len(),
+        2,
+        "the oldest room counts"
+    );
+    send(&alice, "room-0", "hello").await;
+    server.clock.advance(1_000);
+    let unread = bob.next_event("chat:unread").await.unwrap();
+    assert_eq!(unread["room"], "room-0");
+    assert_eq!(unread["unread"], 1);
+}

@@ -25,4 +25,5 @@ mod slow_readers;
 mod turns;
 mod typing;
 mod unread;
+mod visibility;
 mod wall_clock;

@@ -9,6 +9,7 @@ mod cluster_sync;
 mod reader;
 mod rooms;
 mod status;
+mod visibility;
 mod writer;
 
 use std::{
@@ -57,6 +58,8 @@ pub(crate) struct PresenceServer {
     recipients: Recipients,
     /// One choice of a user at a time: the one that is stored last shows.
     choices: KeyedMutex,
+    /// Held while it is computed and noted who sees whom, so that an older result never replaces a newer one.
+    visibility: tokio::sync::Mutex<()>,
     alarm: Alarm,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -90,6 +93,7 @@ impl PresenceServer {
             tracker: Mutex::new(PresenceTracker::new(config.presence_grace_ms)),
             recipients: Recipients::new(config, rooms, connections, namespace),
             choices: KeyedMutex::new(CHOICE_LOCKS),
+            visibility: tokio::sync::Mutex::default(),
             alarm: Alarm::default(),
             store: Arc::clone(store),
             clock: Arc::clone(clock),

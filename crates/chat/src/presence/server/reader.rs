@@ -275,6 +275,8 @@ impl PresenceServer {
             if now.is_none() && !complete {
                 continue;
             }
+            // A change on another node may be a membership that makes the user visible here.
+            self.show_new_neighbours(user).await;
             let tracker = self.tracker.lock();
             let Some(before) = sync.state.lock().announce(user, now.as_ref()) else {
                 continue;

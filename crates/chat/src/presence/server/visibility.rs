@@ -1,0 +1,167 @@
+//! Who sees whose presence: everybody, or only users who share a room.
+//!
+//! A session keeps for each user it is subscribed to whether it sees them. The flags change with memberships:
+//! whoever changes one calls [`PresenceServer::membership_changed`].
+
+use std::collections::{BTreeSet, HashSet};
+
+use roomful_socket::Socket;
+
+use super::PresenceServer;
+use crate::{
+    error::ChatError,
+    events::presence::{OFFLINE, ONLINE, Offline, Online, State, Status},
+    session::Session,
+    types::UserId,
+};
+
+impl PresenceServer {
+    /// The states of these users as the session sees them, in the order of `users`. Users whom it does not
+    /// see look like users who never connected.
+    pub(crate) async fn visible_states(
+        &self,
+        me: &Session,
+        users: Vec<String>,
+    ) -> Result<Vec<State>, ChatError> {
+        let visible = {
+            let _one = self.visibility.lock().await;
+            let visible = self.visible(me, &users).await?;
+            if !me.sees_everyone() {
+                for user in &users {
+                    me.set_visible(user, visible.contains(user));
+                }
+            }
+            visible
+        };
+        let mut states = self.states(users, Some(&me.user)).await?;
+        for state in states
+            .iter_mut()
+            .filter(|state| !visible.contains(&state.user_id))
+        {
+            state.status = Status::Offline;
+            state.text = None;
+            state.last_seen = None;
+        }
+        Ok(states)
+    }
+
+    async fn visible(&self, me: &Session, users: &[String]) -> Result<HashSet<String>, ChatError> {
+        if me.sees_everyone() {
+            return Ok(users.iter().cloned().collect());
+        }
+        let mut visible: HashSet<_> = self
+            .store
+            .sharing_a_room(&me.user, users)
+            .await?
+            .into_iter()
+            .collect();
+        visible.insert(me.user.to_string());
+        Ok(visible)
+    }
+
+    /// Updates who sees the user and whom the user sees, after one of their memberships began or ended. Does
+    /// nothing if no subscription on this node concerns them.
+    pub(crate) async fn membership_changed(&self, user: &UserId) {
+        let _one = self.visibility.lock().await;
+        let watchers = restricted(self.recipients.subscribed_to(user));
+        let own = restricted(self.recipients.other_devices(user, None));
+        let mut others = BTreeSet::new();
+        others.extend(
+            watchers
+                .iter()
+                .filter_map(|socket| Some(user_of(socket)?.to_string())),
+        );
+        for session in own.iter().filter_map(|socket| socket.state::<Session>()) {
+            others.extend(session.watched().iter().map(ToString::to_string));
+        }
+        others.remove(&**user);
+        if others.is_empty() {
+            return;
+        }
+        let others: Vec<_> = others.into_iter().collect();
+        let sharing = self.store.sharing_a_room(user, &others).await;
+        let sharing: HashSet<String> = match sharing {
+            Ok(sharing) => sharing.into_iter().collect(),
+            Err(error) => {
+                tracing::warn!(%error, "failed to look up shared rooms, hiding presence until the next change");
+                HashSet::new()
+            }
+        };
+        for socket in watchers
+            .iter()
+            .filter(|socket| user_of(socket).is_some_and(|id| id != *user))
+        {
+            let shares = user_of(socket).is_some_and(|watcher| sharing.contains(&*watcher));
+            self.set_visible(socket, user, shares).await;
+        }
+        for socket in &own {
+            let Some(session) = socket.state::<Session>() else {
+                continue;
+            };
+            for watched in session.watched().into_iter().filter(|watched| watched != user) {
+                self.set_visible(socket, &watched, sharing.contains(&*watched))
+                    .await;
+            }
+        }
+    }
+
+    /// Updates the flags if a subscribed socket does not see the user yet. Does nothing otherwise, so it is
+    /// cheap.
+    pub(super) async fn show_new_neighbours(&self, user: &UserId) {
+        let sockets = self.recipients.subscribed_to(user);
+        let sees = |socket: &Socket| {
+            let session = socket.state::<Session>();
+            session.is_none_or(|session| session.sees(user))
+        };
+        if !sockets.iter().all(sees) {
+            self.membership_changed(user).await;
+        }
+    }
+
+    /// Sets a flag. If that changes what the socket sees, it gets the user's present state, or that they are
+    /// offline.
+    async fn set_visible(&self, socket: &Socket, user: &UserId, visible: bool) {
+        let Some(session) = socket.state::<Session>() else {
+            return;
+        };
+        if !session.set_visible(user, visible) {
+            return;
+        }
+        let now = self.clock.now_ms();
+        let state = match self.states(vec![user.to_string()], None).await {
+            Ok(mut states) => states.pop(),
+            Err(_) => None,
+        };
+        let Some(state) = state.filter(|state| state.status != Status::Offline) else {
+            return;
+        };
+        if visible {
+            let event = Online {
+                user_id: user,
+                at: now,
+                status: Some(state.status).filter(|status| *status != Status::Online),
+                text: state.text.as_deref(),
+            };
+            self.recipients.send(user, ONLINE, &event, [socket.clone()]);
+        } else {
+            let event = Offline {
+                user_id: user,
+                last_seen: now,
+            };
+            self.recipients.send(user, OFFLINE, &event, [socket.clone()]);
+        }
+    }
+}
+
+/// The sockets whose sessions see only users who share a room.
+fn restricted(mut sockets: Vec<Socket>) -> Vec<Socket> {
+    sockets.retain(|socket| {
+        let session = socket.state::<Session>();
+        session.is_some_and(|session| !session.sees_everyone())
+    });
+    sockets
+}
+
+fn user_of(socket: &Socket) -> Option<UserId> {
+    Some(socket.state::<Session>()?.user.clone())
+}
