@@ -104,9 +104,10 @@ fn rows(transaction: &Transaction<'_>, room: &str, head: u32, count: u32) -> rus
         let user = format!("user-{}", seq % 64);
         insert.execute(params![id, seq, AT, user, format!("client-id-{seq}"), body])?;
     }
-    let mut update = transaction
-        .prepare_cached("UPDATE rooms SET head = ?1, last_message = ?1, active_at = ?2 WHERE id = ?3")?;
-    update.execute(params![head + count, AT, id])?;
+    let mut update = transaction.prepare_cached(
+        "UPDATE rooms SET head = ?1, last_message = ?1, active_position = ?1 WHERE id = ?2",
+    )?;
+    update.execute(params![head + count, id])?;
     Ok(())
 }
 

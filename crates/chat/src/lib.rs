@@ -41,6 +41,7 @@ mod message_rate;
 mod metrics;
 pub mod middleware;
 mod notifications;
+mod outage_log;
 pub mod presence;
 mod recovery;
 mod reply;

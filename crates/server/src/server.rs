@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use roomful_bus::Bus;
 use roomful_chat::{ChatConfig, ChatServer, KeyTable, clock::SystemClock};
 use roomful_socket::{Drain, WebSocketServer};
-use roomful_store::Store;
+use roomful_store::{Outage, Store, StoreError};
 use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
@@ -40,6 +40,9 @@ use crate::{
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the start-up waits for this node's lease in the cluster before it admits clients anyway.
 const LEASE_WAIT: Duration = Duration::from_secs(5);
+/// The first and the longest pause between attempts to open a store whose database is unreachable.
+const STORE_RETRY: Duration = Duration::from_millis(200);
+const STORE_RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// A running server.
 pub(crate) struct Server {
@@ -128,11 +131,8 @@ impl Server {
             status_limit,
         };
         let owned = config.clone();
-        let (lock, store) = tokio::task::spawn_blocking(move || {
-            let lock = Lock::take(&owned)?;
-            Ok::<_, StartError>((lock, store::open(&owned)?))
-        })
-        .await??;
+        let lock = tokio::task::spawn_blocking(move || Lock::take(&owned)).await??;
+        let store = open_store(config, &startup.health).await?;
         let server = startup.finish(lock, Arc::clone(&store)).await;
         if server.is_err() {
             // Otherwise the next server on this database would count this process as a live node.
@@ -275,6 +275,26 @@ impl Startup<'_> {
                 webhooks,
             },
         })
+    }
+}
+
+/// Opens the store. Waits while its database is unreachable, as the start waits for the bus: `/readyz`
+/// tells why.
+async fn open_store(config: &Config, health: &Health) -> Result<Arc<dyn Store>, StartError> {
+    let mut pause = STORE_RETRY;
+    loop {
+        let owned = config.clone();
+        let opened = tokio::task::spawn_blocking(move || store::open(&owned)).await?;
+        let outage = match opened {
+            Err(StoreError::Unavailable(outage @ Outage::Connection(_))) => outage,
+            opened => return Ok(opened?),
+        };
+        if pause == STORE_RETRY {
+            tracing::warn!(cause = %outage, "not ready: failed to open the store, retrying until it is there");
+        }
+        health.waiting_for_store(outage.to_string());
+        sleep(pause).await;
+        pause = (pause * 2).min(STORE_RETRY_MAX);
     }
 }
 

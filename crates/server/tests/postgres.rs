@@ -275,11 +275,11 @@ fn a_password_is_never_shown() {
         ),
         (
             ["serve", "--listen", "127.0.0.1:0"],
-            "postgres://u:hunter2@127.0.0.1:1/d",
+            "postgres://u:hunter2@127.0.0.1:x/d",
         ),
         (
             ["serve", "--listen", "127.0.0.1:0"],
-            "postgres://u:hunter2@127.0.0.1:x/d",
+            "postgres://u:hunter2@x@127.0.0.1:1/d",
         ),
     ] {
         let output = command(data.path(), &args)
@@ -300,4 +300,45 @@ fn a_password_is_never_shown() {
             "{args:?}: {said}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_start_waits_for_postgres_and_readyz_tells_why() {
+    let data = tempfile::tempdir().unwrap();
+    let port = roomful_testkit::ports::free_port().unwrap();
+    let listen = format!("127.0.0.1:{port}");
+    let log = std::fs::File::create(data.path().join("log")).unwrap();
+    let mut server = command(data.path(), &["serve", "--listen", &listen])
+        .env("ROOMFUL_STORE_URL", "postgres://u:hunter2@127.0.0.1:1/d")
+        .env("ROOMFUL_AUTH_SECRET", "a-secret-of-32-bytes-for-this-test")
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let deadline = tokio::time::Instant::now() + roomful_testkit::PATIENCE;
+    loop {
+        assert_eq!(server.try_wait().unwrap(), None, "it does not wait");
+        if let Ok(answer) = roomful_testkit::http::get(listen.parse().unwrap(), "/readyz").await
+            && answer.text().contains("not open: ")
+        {
+            assert_eq!(answer.status, 503);
+            assert!(!answer.text().contains("hunter2"), "{}", answer.text());
+            break;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "/readyz does not tell why"
+        );
+        // Another process gives no event to wait for.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let pid = rustix::process::Pid::from_raw(server.id().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(server.wait().unwrap().success());
+    let said = std::fs::read_to_string(data.path().join("log")).unwrap();
+    let warnings = said
+        .lines()
+        .filter(|line| line.contains("failed to open the store"));
+    assert_eq!(warnings.count(), 1, "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
 }

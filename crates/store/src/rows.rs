@@ -2,6 +2,8 @@
 
 use rand::RngExt as _;
 
+use crate::LogPosition;
+
 /// Key of a room in one store. Never reused, not even after a deletion.
 pub type RoomId = i64;
 
@@ -377,11 +379,13 @@ pub struct InboxRow {
     pub cursor: InboxCursor,
 }
 
-/// A place in the order of an inbox: by the time of the last message, newest first, then by room.
+/// A place in the order of an inbox: by the position of the last message, newest first, then by room.
+///
+/// Positions order rooms instead of times, since a wall clock can be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InboxCursor {
-    /// When the last message was said, or the room was created.
-    pub active_at: i64,
+    /// The position of the last message, or of the newest entry of the log when the room was created.
+    pub position: LogPosition,
     /// The room.
     pub room: RoomId,
 }

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::{Cluster, NodeEvents, boot_clock::BootTime};
+use crate::outage_log::OutageLog;
 
 /// How long a stopping node waits for the bus to take its lease back.
 pub(super) const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -107,6 +108,7 @@ pub(super) async fn keep(cluster: Arc<Cluster>) {
     let ttl = cluster.config.lease;
     let (every, usable) = (ttl / 3, ttl * 4 / 5);
     let mut renewed: Option<BootTime> = None;
+    let mut outage = OutageLog::default();
     loop {
         let Some(node) = cluster.events.upgrade() else {
             return;
@@ -120,6 +122,7 @@ pub(super) async fn keep(cluster: Arc<Cluster>) {
         match timeout(patience, cluster.config.bus.heartbeat(&incarnation, info, ttl)).await {
             Ok(Ok(answer @ (Heartbeat::Renewed | Heartbeat::Started))) => {
                 renewed = Some(asked);
+                outage.ended("renewed the lease again");
                 renew(&cluster, &*node, asked + usable, answer);
             }
             Ok(Ok(Heartbeat::Expired)) => {
@@ -128,8 +131,11 @@ pub(super) async fn keep(cluster: Arc<Cluster>) {
                 renewed = None;
                 continue;
             }
-            Ok(Err(error)) => tracing::warn!(%error, "failed to renew the lease, retrying"),
-            Err(_) => tracing::warn!("failed to renew the lease: the registry does not answer, retrying"),
+            Ok(Err(error)) => outage.failed("failed to renew the lease, retrying", &error),
+            Err(_) => outage.failed(
+                "failed to renew the lease, retrying",
+                &"the registry does not answer",
+            ),
         }
         let ends = renewed.map(|at| at + usable);
         let over = ends.is_none_or(BootTime::has_passed);

@@ -1,6 +1,6 @@
 //! The events that bring a returning client up to date: `chat:inbox`, `chat:sync`, `chat:unread`.
 
-use roomful_store::InboxCursor;
+use roomful_store::{InboxCursor, LogPosition};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -45,13 +45,13 @@ impl AskInbox {
 
 /// The opaque cursor that clients send back as `after`.
 pub(crate) fn cursor(cursor: InboxCursor) -> String {
-    format!("{}.{}", cursor.active_at, cursor.room)
+    format!("{}.{}", cursor.position, cursor.room)
 }
 
 fn read_cursor(text: &str) -> Option<InboxCursor> {
-    let (active_at, room) = text.split_once('.')?;
+    let (position, room) = text.split_once('.')?;
     Some(InboxCursor {
-        active_at: active_at.parse().ok()?,
+        position: LogPosition(position.parse().ok()?),
         room: room.parse().ok()?,
     })
 }

@@ -58,7 +58,22 @@ struct Shared {
     check_timeout: Duration,
     dependencies: OnceCell<Dependencies>,
     /// The last check. Locked while a check runs, so that concurrent requests share one.
-    last: Mutex<Option<(Instant, Checks)>>,
+    last: Mutex<Last>,
+    /// Why the store is not open yet, while the start-up waits for it.
+    waiting: parking_lot::Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+struct Last {
+    checked: Option<(Instant, Checks)>,
+    store: Outage,
+    bus: Outage,
+}
+
+/// The present outage of a part: the log has its begin and its end, not each failed check.
+#[derive(Default)]
+struct Outage {
+    since: Option<Instant>,
 }
 
 /// The parts whose health is checked.
@@ -94,7 +109,8 @@ impl Health {
                 phase,
                 check_timeout,
                 dependencies: OnceCell::new(),
-                last: Mutex::new(None),
+                last: Mutex::default(),
+                waiting: parking_lot::Mutex::new(None),
             }),
         }
     }
@@ -103,6 +119,11 @@ impl Health {
     pub(crate) fn opened(&self, dependencies: Dependencies) {
         // Start-up calls this once.
         let _ = self.shared.dependencies.set(dependencies);
+    }
+
+    /// Sets why the start-up waits for the store. `/readyz` shows it until the store is open.
+    pub(crate) fn waiting_for_store(&self, cause: String) {
+        *self.shared.waiting.lock() = Some(cause);
     }
 
     /// Enters the phase `Ready`: `/readyz` answers 200 while all checks pass.
@@ -139,6 +160,11 @@ impl Health {
             Phase::Starting | Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, phase.as_str()),
         };
         let mut shown = json!({ "store": checks.map_or("not open", |checks| checks.store.as_str()) });
+        if checks.is_none()
+            && let Some(cause) = self.shared.waiting.lock().clone()
+        {
+            shown["store"] = json!(format!("not open: {cause}"));
+        }
         if let Some(Checks {
             bus: Some(bus),
             serves,
@@ -164,7 +190,7 @@ impl Health {
     async fn check(&self) -> Option<Checks> {
         let dependencies = self.shared.dependencies.get()?;
         let mut last = self.shared.last.lock().await;
-        if let Some((at, checks)) = *last
+        if let Some((at, checks)) = last.checked
             && at.elapsed() < FRESH
         {
             return Some(checks);
@@ -172,14 +198,20 @@ impl Health {
         let limit = self.shared.check_timeout;
         let bus = async {
             match &dependencies.bus {
-                Some(bus) => Some(checked("bus", limit, bus.check()).await),
+                Some(bus) => Some(checked(limit, bus.check()).await),
                 None => None,
             }
         };
-        let (store, bus) = tokio::join!(checked("store", limit, dependencies.store.check()), bus);
+        let (store, bus) = tokio::join!(checked(limit, dependencies.store.check()), bus);
+        let (store, cause) = store;
+        last.store.note("store", store, &cause);
+        let bus = bus.map(|(bus, cause)| {
+            last.bus.note("bus", bus, &cause);
+            bus
+        });
         let serves = dependencies.chat.is_serving();
         let checks = Checks { store, bus, serves };
-        *last = Some((Instant::now(), checks));
+        last.checked = Some((Instant::now(), checks));
         Some(checks)
     }
 }
@@ -201,21 +233,33 @@ impl CheckResult {
     }
 }
 
+impl Outage {
+    /// Notes the result of a check, and logs it if it differs from the one before.
+    fn note(&mut self, part: &str, result: CheckResult, cause: &str) {
+        match (result, self.since) {
+            (CheckResult::Ok, Some(since)) => {
+                self.since = None;
+                let seconds = since.elapsed().as_secs();
+                tracing::info!(part, seconds, "the health check passes again");
+            }
+            (CheckResult::Failed | CheckResult::TimedOut, None) => {
+                self.since = Some(Instant::now());
+                tracing::warn!(part, cause, "not ready: a health check fails");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The result of a check, and why it failed.
 async fn checked<E: Display>(
-    part: &str,
     limit: Duration,
     check: impl Future<Output = Result<(), E>>,
-) -> CheckResult {
+) -> (CheckResult, String) {
     match timeout(limit, check).await {
-        Ok(Ok(())) => CheckResult::Ok,
-        Ok(Err(error)) => {
-            tracing::warn!(part, %error, "failed to pass the health check");
-            CheckResult::Failed
-        }
-        Err(_) => {
-            tracing::warn!(part, "failed to answer the health check in time");
-            CheckResult::TimedOut
-        }
+        Ok(Ok(())) => (CheckResult::Ok, String::new()),
+        Ok(Err(error)) => (CheckResult::Failed, error.to_string()),
+        Err(_) => (CheckResult::TimedOut, format!("no answer within {limit:?}")),
     }
 }
 
@@ -298,6 +342,56 @@ mod tests {
         assert_eq!(readyz(&health).await, (503, answer));
     }
 
+    /// Collects the log in memory.
+    #[derive(Clone, Default)]
+    struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_log_has_the_begin_and_the_end_of_an_outage_but_not_each_check() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut outage = Outage::default();
+            for _ in 0..100 {
+                outage.note("bus", CheckResult::Failed, "unreachable");
+                outage.note("bus", CheckResult::TimedOut, "no answer");
+            }
+            for _ in 0..100 {
+                outage.note("bus", CheckResult::Ok, "");
+            }
+        });
+        let text = String::from_utf8(log.0.lock().clone()).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(
+            lines[0].contains("WARN") && lines[0].contains("unreachable"),
+            "{text}"
+        );
+        assert!(lines[1].contains("INFO"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn readyz_tells_why_the_start_waits_for_the_store() {
+        let health = Health::new(Duration::from_secs(5));
+        health.waiting_for_store("its database is unreachable".to_owned());
+        let expected = answer("starting", "not open: its database is unreachable");
+        assert_eq!(readyz(&health).await, (503, expected));
+    }
+
     #[tokio::test]
     async fn readyz_fails_with_the_store_and_reuses_a_check_for_a_second() {
         let folder = tempfile::tempdir().unwrap();
@@ -309,7 +403,7 @@ mod tests {
         assert_eq!(readyz(&health).await.0, 200);
         store.close().await;
         assert_eq!(readyz(&health).await.0, 200, "a check is reused within a second");
-        *health.shared.last.lock().await = None;
+        health.shared.last.lock().await.checked = None;
         assert_eq!(readyz(&health).await, (503, answer("unavailable", "failed")));
     }
 }

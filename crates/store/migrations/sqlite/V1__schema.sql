@@ -27,9 +27,10 @@ CREATE TABLE rooms (
     -- No row below this sequence number is left.
     swept INTEGER NOT NULL DEFAULT 1,
     created_at INTEGER NOT NULL,
-    -- The newest message, and the time that orders inboxes: that of the newest message, or of the creation.
+    -- The newest message, and the position that orders inboxes: that of the newest message, or of the newest entry of
+    -- the log at the creation of the room.
     last_message INTEGER NOT NULL DEFAULT 0,
-    active_at INTEGER NOT NULL DEFAULT 0,
+    active_position INTEGER NOT NULL DEFAULT 0,
     -- 0 public, 1 private.
     kind INTEGER NOT NULL DEFAULT 0,
     -- Entries kept, where the room has a limit of its own.

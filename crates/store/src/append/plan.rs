@@ -209,7 +209,7 @@ impl<'a> Plan<'a> {
         if let Some(room) = self.rooms.get_mut(&entry.room) {
             room.append(self.limits.max_entries);
             if entry.kind == EntryKind::Message {
-                room.note_message(entry.at);
+                room.note_message(self.position);
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use crate::{RoomRow, rows};
+use crate::{LogPosition, RoomRow, rows};
 
 /// The fewest rows that a sweep along with an append removes.
 const SWEEP: u64 = 64;
@@ -18,7 +18,7 @@ pub(crate) struct RoomBounds {
     /// The newest message; 0 if there was never one.
     pub(crate) last_message: u64,
     /// See [`crate::InboxCursor`].
-    pub(crate) active_at: i64,
+    pub(crate) active_position: LogPosition,
     /// Entries that this transaction appended.
     pub(crate) appended: u64,
     pub(crate) changed: bool,
@@ -38,10 +38,10 @@ impl RoomBounds {
         self.changed = true;
     }
 
-    /// Notes that the entry just appended is a message of this time.
-    pub(crate) fn note_message(&mut self, at: i64) {
+    /// Notes that the entry just appended is a message at this position.
+    pub(crate) fn note_message(&mut self, position: LogPosition) {
         self.last_message = self.row.head;
-        self.active_at = self.active_at.max(at);
+        self.active_position = position;
     }
 
     /// Keeps `max_entries`, or fewer if the room has a lower limit of its own.

@@ -26,7 +26,7 @@ fn bounds(id: RoomId, head: u64) -> RoomBounds {
         },
         swept: 1,
         last_message: head,
-        active_at: 0,
+        active_position: LogPosition::ZERO,
         appended: 0,
         changed: false,
     }
@@ -298,7 +298,7 @@ impl Rows {
         let rooms: BTreeMap<_, _> = self
             .rooms
             .iter()
-            .map(|(id, room)| (*id, (room.row.clone(), room.last_message, room.active_at)))
+            .map(|(id, room)| (*id, (room.row.clone(), room.last_message, room.active_position)))
             .collect();
         format!(
             "{:?} {rooms:?} {entries:?} {deleted:?} {reactions:?}",

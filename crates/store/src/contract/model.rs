@@ -121,6 +121,8 @@ struct Pair<'h> {
     harness: &'h dyn Harness,
     store: Arc<dyn Store>,
     rooms: [ReferenceRoom; 2],
+    /// Entries that the case has appended, refused ones included.
+    entries: u64,
 }
 
 fn options() -> Options {
@@ -143,7 +145,8 @@ impl Pair<'_> {
                 for said in entries {
                     let room = &mut self.rooms[said.room];
                     let entry = said.entry(room.row.id);
-                    expected.push(room.append(entry.clone()));
+                    self.entries += 1;
+                    expected.push(room.append(entry.clone(), self.entries));
                     new.push(entry);
                 }
                 assert_eq!(store.append(new).await?, expected);
@@ -200,6 +203,11 @@ impl Pair<'_> {
             inbox
                 .rooms
                 .retain(|row| self.rooms.iter().any(|reference| reference.row.id == row.room.id));
+            assert!(inbox.rooms.is_sorted_by(|a, b| a.cursor > b.cursor), "{inbox:?}");
+            // The reference knows the order of positions, not their values.
+            for (expected, found) in rooms.iter_mut().zip(&inbox.rooms) {
+                expected.cursor = found.cursor;
+            }
             assert_eq!(inbox.rooms, rooms);
         }
         for reference in &self.rooms {
@@ -272,6 +280,7 @@ async fn history(harness: &dyn Harness, case: u32, steps: Vec<Step>) -> Outcome 
         harness,
         store,
         rooms,
+        entries: 0,
     };
     for (clock, step) in (100..).zip(steps) {
         pair.take(clock, step).await?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::model::{KEEP, REACTIONS};
 use crate::{
-    Appended, Delivered, Edit, Entry, EntryKind, History, InboxCursor, InboxRow, Joined, Marked, Member,
-    MessageState, NewEntry, Page, Range, Reactions, Rejected, Retention, Role, RoomRow, Unread,
+    Appended, Delivered, Edit, Entry, EntryKind, History, InboxCursor, InboxRow, Joined, LogPosition, Marked,
+    Member, MessageState, NewEntry, Page, Range, Reactions, Rejected, Retention, Role, RoomRow, Unread,
 };
 
 /// A room as plain lists.
@@ -16,24 +16,25 @@ pub(super) struct ReferenceRoom {
     mentions: BTreeMap<u64, Vec<String>>,
     /// Members, and whether they are active.
     members: BTreeMap<&'static str, (Member, bool)>,
-    /// Time of the newest message; it never moves back.
-    active_at: i64,
+    /// The number of the newest message in the order of all rooms of the case; 0 without a message.
+    latest: u64,
     newest: Option<u64>,
 }
 
 impl ReferenceRoom {
     pub(super) fn new(row: RoomRow) -> Self {
         Self {
-            active_at: row.created_at,
             row,
             entries: Vec::new(),
             mentions: BTreeMap::new(),
             members: BTreeMap::new(),
             newest: None,
+            latest: 0,
         }
     }
 
-    pub(super) fn append(&mut self, new: NewEntry) -> Result<Appended, Rejected> {
+    /// `number` counts the entries of the case.
+    pub(super) fn append(&mut self, new: NewEntry, number: u64) -> Result<Appended, Rejected> {
         let earlier =
             |e: &&Entry| new.client_id.is_some() && e.client_id == new.client_id && e.user_id == new.user_id;
         if let Some(known) = self.entries.iter().find(earlier) {
@@ -57,7 +58,7 @@ impl ReferenceRoom {
         let seq = self.row.head;
         if new.kind == EntryKind::Message {
             self.newest = Some(seq);
-            self.active_at = self.active_at.max(new.at);
+            self.latest = number;
             let others = new.mentions.into_iter().filter(|user| *user != new.user_id);
             self.mentions.insert(seq, others.collect());
         }
@@ -195,7 +196,7 @@ impl ReferenceRoom {
             last_message: self.entries.iter().find(newest).cloned(),
             unread: self.unread(user)?,
             cursor: InboxCursor {
-                active_at: self.active_at,
+                position: LogPosition(self.latest),
                 room: self.row.id,
             },
         })

@@ -79,7 +79,7 @@ macro_rules! table {
 #[rustfmt::skip]
 pub(super) static TABLES: [Table; 20] = [
     table!("rooms", Some("id"), [Int "id"], Text "name", Text "epoch", Int "head", Int "first", Int "swept",
-        Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_at"),
+        Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_position"),
     table!("entries", None, [Int "room_id", Int "seq"], Int "kind", Int "at", Int "position", Int "target",
         Text "user_id", Text "client_id", Text "user_name", Text "body"),
     table!("message_states", None, [Int "room_id", Int "seq"], Text "author", Int "edit_seq", Int "rewritten",

@@ -8,9 +8,9 @@ use super::{
     failure::Failure,
     members,
     rooms::{self, ROOM_COLUMNS},
-    value::{Columns as _, text},
+    value::{Columns as _, num, text},
 };
-use crate::{Entry, Inbox, InboxCursor, InboxRow};
+use crate::{Entry, Inbox, InboxCursor, InboxRow, LogPosition};
 
 pub(super) async fn page(
     conn: &Conn,
@@ -23,21 +23,26 @@ pub(super) async fn page(
     let sql = format!(
         "WITH page AS MATERIALIZED (
             SELECT r.id FROM members m JOIN rooms r ON r.id = m.room_id
-            WHERE m.user_id = $1 AND m.active = 1 AND (r.active_at, r.id) < ($2, $3)
-            ORDER BY r.active_at DESC, r.id DESC LIMIT $4)
-         SELECT {ROOM_COLUMNS}, r.active_at, {}, {}, {}
+            WHERE m.user_id = $1 AND m.active = 1 AND (r.active_position, r.id) < ($2, $3)
+            ORDER BY r.active_position DESC, r.id DESC LIMIT $4)
+         SELECT {ROOM_COLUMNS}, r.active_position, {}, {}, {}
          FROM page p JOIN rooms r ON r.id = p.id JOIN members m ON m.room_id = r.id AND m.user_id = $1
          LEFT JOIN entries e ON e.room_id = r.id AND e.seq = r.last_message AND e.seq >= r.first {}
-         ORDER BY r.active_at DESC, r.id DESC",
+         ORDER BY r.active_position DESC, r.id DESC",
         members::COLUMNS,
         members::UNREAD,
         entries::COLUMNS,
         entries::STATE,
     );
-    let (at, room) = after.map_or((i64::MAX, i64::MAX), |cursor| (cursor.active_at, cursor.room));
+    let (position, room) = after.map_or((LogPosition::MAX, i64::MAX), |cursor| {
+        (cursor.position, cursor.room)
+    });
     conn.begin_snapshot();
     let rows = conn
-        .rows(&sql, &[&text(user), &at, &room, &(i64::from(limit) + 1)])
+        .rows(
+            &sql,
+            &[&text(user), &num(position.0), &room, &(i64::from(limit) + 1)],
+        )
         .await?;
     let mut found = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
     let mut last: Vec<Found> = found.iter_mut().filter_map(|(_, last)| last.take()).collect();
@@ -66,7 +71,7 @@ fn read(row: &Row) -> Result<(InboxRow, Option<Found>), Failure> {
     let room = rooms::room(row)?;
     let last = entries::entry(row, 18, room.id)?;
     let cursor = InboxCursor {
-        active_at: row.int(8)?,
+        position: LogPosition(row.num(8)?),
         room: room.id,
     };
     let row = InboxRow {

@@ -13,7 +13,7 @@ use super::{
     value::{Columns as _, num, text},
 };
 use crate::{
-    OutboxOptions, RecordKind, RoomChange, RoomId, RoomRow, Rooms, StoreError,
+    LogPosition, OutboxOptions, RecordKind, RoomChange, RoomId, RoomRow, Rooms, StoreError,
     append::{self, RoomBounds},
     numbers::Numbered as _,
     outbox::RecordContent,
@@ -44,7 +44,7 @@ pub(super) fn bounds(row: &Row) -> Result<RoomBounds, Failure> {
         row: room(row)?,
         swept: row.num(8)?,
         last_message: row.num(9)?,
-        active_at: row.int(10)?,
+        active_position: LogPosition(row.num(10)?),
         appended: 0,
         changed: false,
     })
@@ -108,7 +108,7 @@ pub(super) async fn all(conn: &Conn, after: Option<&str>, limit: u32) -> Result<
 /// Locks the room against appends and changes until the transaction ends.
 pub(super) async fn lock(conn: &Conn, id: RoomId) -> Result<Option<RoomBounds>, Failure> {
     let sql = format!(
-        "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_at
+        "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_position
          FROM rooms r WHERE r.id = $1 FOR NO KEY UPDATE"
     );
     let row = conn.row(&sql, &[&id]).await?;
@@ -117,8 +117,8 @@ pub(super) async fn lock(conn: &Conn, id: RoomId) -> Result<Option<RoomBounds>, 
 
 /// Writes back the bounds of a locked room.
 pub(super) async fn write_back(conn: &Conn, bounds: &RoomBounds) -> Result<(), Failure> {
-    const SQL: &str = "UPDATE rooms SET head = $2, first = $3, swept = $4, last_message = $5, active_at = $6
-        WHERE id = $1";
+    const SQL: &str = "UPDATE rooms
+        SET head = $2, first = $3, swept = $4, last_message = $5, active_position = $6 WHERE id = $1";
     if bounds.changed {
         let (head, first, swept) = (num(bounds.row.head), num(bounds.row.first), num(bounds.swept));
         conn.run(
@@ -129,7 +129,7 @@ pub(super) async fn write_back(conn: &Conn, bounds: &RoomBounds) -> Result<(), F
                 &first,
                 &swept,
                 &num(bounds.last_message),
-                &bounds.active_at,
+                &num(bounds.active_position.0),
             ],
         )
         .await?;
@@ -255,7 +255,8 @@ pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
 /// `None` if the name exists.
 async fn insert(conn: &Conn, name: &str, at: i64) -> Result<Option<RoomRow>, Failure> {
     let sql = format!(
-        "INSERT INTO rooms AS r (name, epoch, created_at, active_at) VALUES ($1, $2, $3, $3)
+        "INSERT INTO rooms AS r (name, epoch, created_at, active_position)
+         VALUES ($1, $2, $3, (SELECT position FROM log_head))
          ON CONFLICT (name) DO NOTHING RETURNING {ROOM_COLUMNS}"
     );
     let row = conn.row(&sql, &[&text(name), &RoomRow::new_epoch(), &at]).await?;

@@ -24,6 +24,7 @@ pub(super) struct Url {
 }
 
 pub(super) fn parse(url: &str) -> Result<Url, StoreError> {
+    require_encoded_credentials(url)?;
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let mut mode = "prefer";
     let mut root = None;
@@ -70,6 +71,23 @@ pub(super) fn parse(url: &str) -> Result<Url, StoreError> {
     Ok(Url { config, trust })
 }
 
+/// Fails if the user or the password has a special character that is not percent-encoded.
+///
+/// The driver ends the credentials at the first `@` and takes the rest of a password for a host name, so
+/// it would report an unknown host instead.
+fn require_encoded_credentials(url: &str) -> Result<(), StoreError> {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+    let end = authority.find('?').unwrap_or(authority.len());
+    let is_ambiguous = authority[..end].matches('@').count() > 1;
+    if is_ambiguous {
+        return Err(setup(
+            "the user or the password has an @; percent-encode special characters: @ is %40, : is %3A, / is %2F, # is %23, \
+             ? is %3F and % is %25",
+        ));
+    }
+    Ok(())
+}
+
 fn setup(what: &str) -> StoreError {
     StoreError::Setup(format!("store.url: {what}"))
 }
@@ -82,6 +100,7 @@ mod tests {
     fn errors_never_contain_the_password() {
         let cases = [
             ("postgres://ann:s3cr3t@db:nonsense/chat", "malformed"),
+            ("postgres://ann:s3cr3t@x@db/chat", "percent-encode"),
             ("postgres://ann:s3cr3t@db/chat?sslmode=maybe", "sslmode"),
             ("postgres://ann:s3cr3t@db", "names no database"),
             ("postgres://ann:s3cr3t@db/chat?colour=red", "malformed"),

@@ -126,14 +126,14 @@ impl<'c> Batch<'c> {
             delete(self.conn, room.row.id, &span)?;
             if room.changed {
                 const SQL: &str = "UPDATE rooms
-                    SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_at = ?6 WHERE id = ?1";
+                    SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_position = ?6 WHERE id = ?1";
                 self.conn.prepare_cached(SQL)?.execute(params![
                     room.row.id,
                     Seq(room.row.head),
                     Seq(room.row.first),
                     Seq(room.swept),
                     Seq(room.last_message),
-                    room.active_at
+                    Seq(room.active_position.0)
                 ])?;
             }
         }
@@ -142,14 +142,15 @@ impl<'c> Batch<'c> {
 }
 
 fn load(conn: &Connection, id: RoomId) -> rusqlite::Result<Option<RoomBounds>> {
-    let sql =
-        format!("SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_at FROM rooms r WHERE r.id = ?1");
+    let sql = format!(
+        "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_position FROM rooms r WHERE r.id = ?1"
+    );
     let bounds = |row: &Row<'_>| {
         Ok(RoomBounds {
             row: room_row(row)?,
             swept: row.get::<_, Seq>(8)?.0,
             last_message: row.get::<_, Seq>(9)?.0,
-            active_at: row.get(10)?,
+            active_position: LogPosition(row.get::<_, Seq>(10)?.0),
             appended: 0,
             changed: false,
         })

@@ -7,7 +7,7 @@ use super::{
     column::Seq,
     entries, members,
 };
-use crate::{Entry, Inbox, InboxCursor, InboxRow, Member, RoomRow};
+use crate::{Entry, Inbox, InboxCursor, InboxRow, LogPosition, Member, RoomRow};
 
 pub(super) fn page(
     conn: &Connection,
@@ -47,16 +47,16 @@ fn find(
     after: Option<InboxCursor>,
 ) -> rusqlite::Result<Vec<Found>> {
     let sql = format!(
-        "SELECT {ROOM_COLUMNS}, r.last_message, r.active_at, {}
+        "SELECT {ROOM_COLUMNS}, r.last_message, r.active_position, {}
          FROM members m JOIN rooms r ON r.id = m.room_id
-         WHERE m.user_id = ?1 AND m.active = 1 AND (r.active_at, r.id) < (?2, ?3)
-         ORDER BY r.active_at DESC, r.id DESC LIMIT ?4",
+         WHERE m.user_id = ?1 AND m.active = 1 AND (r.active_position, r.id) < (?2, ?3)
+         ORDER BY r.active_position DESC, r.id DESC LIMIT ?4",
         members::COLUMNS
     );
     let found = |row: &Row<'_>| {
         let room = room_row(row)?;
         let cursor = InboxCursor {
-            active_at: row.get(9)?,
+            position: LogPosition(row.get::<_, Seq>(9)?.0),
             room: room.id,
         };
         Ok(Found {
@@ -66,9 +66,11 @@ fn find(
             cursor,
         })
     };
-    let (at, room) = after.map_or((i64::MAX, i64::MAX), |cursor| (cursor.active_at, cursor.room));
+    let (position, room) = after.map_or((LogPosition::MAX, i64::MAX), |cursor| {
+        (cursor.position, cursor.room)
+    });
     conn.prepare_cached(&sql)?
-        .query_map(params![user, at, room, i64::from(limit) + 1], found)?
+        .query_map(params![user, Seq(position.0), room, i64::from(limit) + 1], found)?
         .collect()
 }
 

@@ -123,7 +123,9 @@ impl Write for Delete {
 }
 
 fn insert(conn: &Connection, name: &str, at: i64) -> rusqlite::Result<RoomId> {
-    conn.prepare_cached("INSERT INTO rooms (name, epoch, created_at, active_at) VALUES (?1, ?2, ?3, ?3)")?
+    const SQL: &str = "INSERT INTO rooms (name, epoch, created_at, active_position)
+        VALUES (?1, ?2, ?3, (SELECT position FROM log_head))";
+    conn.prepare_cached(SQL)?
         .execute(params![name, RoomRow::new_epoch(), at])?;
     Ok(conn.last_insert_rowid())
 }

@@ -23,6 +23,7 @@ use super::{PresenceServer, WRITES_AT_A_TIME};
 use crate::{
     cluster::Cluster,
     error::ChatError,
+    outage_log::OutageLog,
     presence::{
         change_index::Changed,
         cluster_presence::{ClusterPresence, Departure, Work},
@@ -268,6 +269,7 @@ impl PresenceServer {
 
 async fn run(owner: Weak<PresenceServer>, sync: Arc<ClusterSync>) {
     let (mut next, mut intervals) = (Instant::now() + INTERVAL, 0u32);
+    let mut outage = OutageLog::default();
     loop {
         let is_due = tokio::time::timeout_at(next, sync.wake.notified()).await.is_err();
         if !is_due {
@@ -283,10 +285,16 @@ async fn run(owner: Weak<PresenceServer>, sync: Arc<ClusterSync>) {
             presence.plan_reads(&sync, all, watched).await;
             outcome = presence.report_expired(&sync).await;
         }
-        if let Err(error) = outcome.and(presence.do_work(&sync).await) {
-            tracing::warn!(%error, "failed to synchronise presence with the other nodes, retrying");
-            sleep(RETRY).await;
-            sync.wake.notify_one();
+        match outcome.and(presence.do_work(&sync).await) {
+            Ok(()) => outage.ended("synchronised presence with the other nodes again"),
+            Err(error) => {
+                outage.failed(
+                    "failed to synchronise presence with the other nodes, retrying",
+                    &error,
+                );
+                sleep(RETRY).await;
+                sync.wake.notify_one();
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 const ROOMS: &str = "SELECT r.id, r.name, r.epoch, r.head, r.first, r.created_at, r.kind, r.history,
-        r.swept, r.last_message, r.active_at
+        r.swept, r.last_message, r.active_position
     FROM rooms r WHERE r.id = ANY($1) ORDER BY r.id FOR NO KEY UPDATE";
 /// The limits keep the planner to one look into the index for each key.
 const DEDUP: &str = "SELECT t.at, e.seq, e.at, e.kind, e.target, e.body, e.kind IN (0, 1) AND EXISTS

@@ -23,9 +23,9 @@ const ENTRIES: &str =
 const MENTIONS: &str = "INSERT INTO mentions (room_id, seq, user_id)
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[]) ON CONFLICT DO NOTHING";
 const ROOMS: &str = "UPDATE rooms r SET head = t.head, first = t.first, swept = t.swept,
-        last_message = t.last_message, active_at = t.active_at
+        last_message = t.last_message, active_position = t.active_position
     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-        t (id, head, first, swept, last_message, active_at)
+        t (id, head, first, swept, last_message, active_position)
     WHERE r.id = t.id";
 const ORDER: &str = "UPDATE log_head SET position = $1 WHERE id = 1";
 const NODE: &str = "UPDATE nodes SET position = $2 WHERE id = $1";
@@ -105,7 +105,7 @@ fn bounds(changed: &[&RoomBounds]) -> Step {
         column(changed, |room| num(room.row.first)),
         column(changed, |room| num(room.swept)),
         column(changed, |room| num(room.last_message)),
-        column(changed, |room| room.active_at),
+        column(changed, |room| num(room.active_position.0)),
     ];
     Step::new(ROOMS, params)
 }
