@@ -27,6 +27,7 @@ mod metrics;
 mod migrate;
 mod notifications;
 mod numbers;
+mod open;
 mod options;
 mod outbox;
 #[cfg(feature = "planted-bugs")]
@@ -47,9 +48,8 @@ pub use notifications::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,
 };
-pub use options::{
-    Options, Retention, check_files, check_url, new_epochs, open, schema_state, schema_versions,
-};
+pub use open::{check_files, check_url, new_epochs, open, schema_state, schema_versions};
+pub use options::{Options, Retention};
 pub use outbox::{
     DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxOptions, OutboxRetention,
     OutboxTrimmed, Outcome, Record, RecordKind, RecordState, Replay, Settled, Sink, UndeliveredReport,

@@ -6,7 +6,7 @@ use super::{
     conn::Conn,
     entries::{self, Found},
     failure::Failure,
-    members,
+    member_rows,
     rooms::{self, ROOM_COLUMNS},
     value::{Columns as _, num, text},
 };
@@ -29,8 +29,8 @@ pub(super) async fn page(
          FROM page p JOIN rooms r ON r.id = p.id JOIN members m ON m.room_id = r.id AND m.user_id = $1
          LEFT JOIN entries e ON e.room_id = r.id AND e.seq = r.last_message AND e.seq >= r.first {}
          ORDER BY r.active_position DESC, r.id DESC",
-        members::COLUMNS,
-        members::UNREAD,
+        member_rows::COLUMNS,
+        member_rows::UNREAD,
         entries::COLUMNS,
         entries::STATE,
     );
@@ -75,8 +75,8 @@ fn read(row: &Row) -> Result<(InboxRow, Option<Found>), Failure> {
         room: room.id,
     };
     let row = InboxRow {
-        member: members::member(row, 9)?,
-        unread: members::unread_counts(row, 16)?,
+        member: member_rows::member(row, 9)?,
+        unread: member_rows::unread_counts(row, 16)?,
         last_message: None,
         room,
         cursor,

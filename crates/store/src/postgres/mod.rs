@@ -29,6 +29,7 @@ mod generation;
 mod history;
 mod inbox;
 mod log;
+mod member_rows;
 mod members;
 mod nodes;
 mod notifications;

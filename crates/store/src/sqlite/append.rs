@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use rusqlite::{Connection, OptionalExtension, ToSql, params, types::ToSqlOutput};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{batch::Batch, column::Seq, outbox, rooms, writer::Write};
+use super::{batch::Batch, column::Seq, outbox, rooms, statement::execute, write::Write};
 use crate::{
     AppendResult, EntryKind, NewEntry, Rejected, RoomId,
-    append::{DedupKey, DedupRecord, Loaded, Param, Plan, Statement, Target, Touched, mutation},
+    append::{DedupKey, DedupRecord, Loaded, Plan, Target, Touched, mutation},
     group_commit::{Job, Weight},
 };
 
@@ -202,19 +202,4 @@ fn insert(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
         ])?;
     }
     Ok(())
-}
-
-impl ToSql for Param<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        match self {
-            Param::Int(number) => number.to_sql(),
-            Param::Text(text) => text.to_sql(),
-        }
-    }
-}
-
-/// Answers how many rows were changed.
-pub(super) fn execute(conn: &Connection, statement: &Statement<'_>) -> rusqlite::Result<usize> {
-    conn.prepare_cached(statement.sql)?
-        .execute(rusqlite::params_from_iter(&statement.params))
 }

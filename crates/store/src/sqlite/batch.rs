@@ -11,7 +11,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{append::execute, column::Seq, sessions};
+use super::{column::Seq, log_head, statement::execute};
 use crate::{
     LogPosition, Options, OutboxOptions, Retention, RoomId, RoomRow,
     append::{self, Limits, Plan, RoomBounds},
@@ -84,7 +84,7 @@ impl<'c> Batch<'c> {
     pub(super) fn position(&mut self) -> rusqlite::Result<LogPosition> {
         let position = match self.position {
             Some(position) => position,
-            None => sessions::position(self.conn)?.position,
+            None => log_head::read(self.conn)?.position,
         };
         self.position = Some(position);
         Ok(position)

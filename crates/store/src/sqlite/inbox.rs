@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use super::{
     batch::{ROOM_COLUMNS, room_row},
     column::Seq,
-    entries, members,
+    entries, member_rows,
 };
 use crate::{Entry, Inbox, InboxCursor, InboxRow, LogPosition, Member, RoomRow};
 
@@ -51,7 +51,7 @@ fn find(
          FROM members m JOIN rooms r ON r.id = m.room_id
          WHERE m.user_id = ?1 AND m.active = 1 AND (r.active_position, r.id) < (?2, ?3)
          ORDER BY r.active_position DESC, r.id DESC LIMIT ?4",
-        members::COLUMNS
+        member_rows::COLUMNS
     );
     let found = |row: &Row<'_>| {
         let room = room_row(row)?;
@@ -61,7 +61,7 @@ fn find(
         };
         Ok(Found {
             room,
-            member: members::member(row, 10)?,
+            member: member_rows::member(row, 10)?,
             last_message: row.get::<_, Seq>(8)?.0,
             cursor,
         })
@@ -84,7 +84,7 @@ impl Found {
         } = self;
         Ok(InboxRow {
             last_message: entries::get(conn, room.id, last_message)?,
-            unread: members::count_unread(conn, room.id, &member.user_id, member.read_seq)?,
+            unread: member_rows::count_unread(conn, room.id, &member.user_id, member.read_seq)?,
             room,
             member,
             cursor,

@@ -1,6 +1,6 @@
 //! [`Log`] for SQLite.
 
-use super::{SqliteStore, append, entries, history, positions, retention, sessions};
+use super::{SqliteStore, append, entries, history, log_head, positions, retention};
 use crate::{
     AppendResult, Entry, History, Log, LogEntry, LogHead, LogPosition, NewEntry, Page, Retention, RoomId,
     StoreError,
@@ -28,7 +28,7 @@ impl Log for SqliteStore {
     }
 
     async fn read_log_head(&self) -> Result<LogHead, StoreError> {
-        self.read(sessions::position).await
+        self.read(log_head::read).await
     }
 
     async fn log_entries(

@@ -25,6 +25,8 @@ mod generation;
 mod history;
 mod inbox;
 mod log;
+mod log_head;
+mod member_rows;
 mod members;
 mod notifications;
 mod outbox;
@@ -36,9 +38,11 @@ mod retention;
 mod revocations;
 mod rooms;
 mod sessions;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod users;
+mod write;
 mod writer;
 
 use std::{
@@ -87,7 +91,7 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         Some(generation::begin(&mut conn, path, false)?.watermark)
     };
     let crate::LogHead { epoch, position } =
-        sessions::position(&conn).map_err(|error| failure::from_sqlite(&error))?;
+        log_head::read(&conn).map_err(|error| failure::from_sqlite(&error))?;
     let pos = Arc::new(AtomicU64::new(position.0));
     let (eraser, erasures) = Eraser::start(path, &options)?;
     let writer = Writer::start(
@@ -139,7 +143,7 @@ fn file(path: &str) -> Result<&Path, StoreError> {
 }
 
 impl SqliteStore {
-    async fn write<W: writer::Write>(&self, write: W) -> Result<W::Answer, StoreError> {
+    async fn write<W: write::Write>(&self, write: W) -> Result<W::Answer, StoreError> {
         self.counted(self.writer.write(write).await)
     }
 

@@ -7,7 +7,7 @@ use super::{
     SqliteStore,
     batch::Batch,
     column::Seq,
-    writer::{Weight, Write},
+    write::{Weight, Write},
 };
 use crate::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,

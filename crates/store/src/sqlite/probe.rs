@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{batch::Batch, writer::Write};
+use super::{batch::Batch, write::Write};
 
 /// A write, so that there is something to commit.
 pub(super) struct Beat;

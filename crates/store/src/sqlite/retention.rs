@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     batch::{self, Batch},
     column::Seq,
-    writer::Write,
+    write::Write,
 };
 use crate::{Retention, RoomId};
 

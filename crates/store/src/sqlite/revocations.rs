@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{batch::Batch, writer::Write};
+use super::{batch::Batch, write::Write};
 
 /// The time before which the user's tokens are invalid.
 pub(super) fn get(conn: &Connection, user: &str) -> rusqlite::Result<Option<i64>> {

@@ -5,11 +5,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     SqliteStore,
-    append::execute,
     batch::{Batch, ROOM_COLUMNS, room_row},
     column::Seq,
     outbox, retention,
-    writer::Write,
+    statement::execute,
+    write::Write,
 };
 use crate::{Retention, RoomChange, RoomId, RoomRow, Rooms, StoreError, append};
 

@@ -5,22 +5,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     batch::{Batch, ROOM_COLUMNS, room_row},
     column::Seq,
-    writer::Write,
+    write::Write,
 };
-use crate::{LogHead, NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, SubscribedRoom};
+use crate::{NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, SubscribedRoom};
 
 /// Sessions that one call deletes at most; a few milliseconds.
 const FORGET: u32 = 2_000;
-
-/// The head of the log.
-pub(super) fn position(conn: &Connection) -> rusqlite::Result<LogHead> {
-    conn.query_row("SELECT epoch, position FROM log_head", [], |row| {
-        Ok(LogHead {
-            epoch: row.get(0)?,
-            position: crate::LogPosition(row.get::<_, Seq>(1)?.0),
-        })
-    })
-}
 
 pub(super) struct Begin(pub(super) NewSession);
 

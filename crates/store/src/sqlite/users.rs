@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{SqliteStore, batch::Batch, revocations, writer::Write};
+use super::{SqliteStore, batch::Batch, revocations, write::Write};
 use crate::{ChosenStatus, StoreError, UserRow, Users};
 
 pub(super) fn get(conn: &Connection, user: &str) -> rusqlite::Result<Option<UserRow>> {

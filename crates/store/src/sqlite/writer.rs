@@ -17,6 +17,7 @@ use super::{
     batch::Batch,
     eraser::ErasureRequests,
     failure,
+    write::{Weight, Write},
 };
 use crate::{
     AppendResult, NewEntry, Options, StoreError,
@@ -25,19 +26,6 @@ use crate::{
     queue,
     watermark_file::Watermark,
 };
-
-pub(super) use crate::group_commit::Weight;
-
-/// A change to the database. It may be applied more than once, each time after a rollback of the time before.
-pub(super) trait Write: Send + 'static {
-    type Answer: Send + 'static;
-
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Self::Answer>;
-
-    fn weight(&self) -> Weight {
-        Weight::SMALL
-    }
-}
 
 /// A queued [`Write`] of any type.
 trait AnyWrite: Send {

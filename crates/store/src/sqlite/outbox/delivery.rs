@@ -11,7 +11,7 @@ use crate::{
     outbox::RecordContent,
     sqlite::{
         batch::Batch,
-        writer::{Weight, Write},
+        write::{Weight, Write},
     },
 };
 

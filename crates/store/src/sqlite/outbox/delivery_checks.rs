@@ -10,7 +10,7 @@ use crate::{
     sqlite::{
         batch::Batch,
         column::Seq,
-        writer::{Weight, Write},
+        write::{Weight, Write},
     },
 };
 

@@ -6,7 +6,7 @@ use super::row::{COLUMNS, fill_recipients, record};
 use crate::{
     OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay,
     outbox::{EVICTION_ORDER, Measure, excess_by_user},
-    sqlite::{batch::Batch, column::Seq, writer::Write},
+    sqlite::{batch::Batch, column::Seq, write::Write},
 };
 
 /// Records one commit removes at most.

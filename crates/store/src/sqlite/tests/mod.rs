@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::{SqliteStore, batch::Batch, open, writer::Write};
+use super::{SqliteStore, batch::Batch, open, write::Write};
 use crate::{
     Appended, EntryKind, Log as _, NewEntry, Options, Outage, Page, Range, Retention, RoomId, Rooms as _,
     SchemaState, Store, StoreError, contract::Harness,
