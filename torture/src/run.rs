@@ -118,7 +118,7 @@ struct Run {
     options: Options,
     rng: StdRng,
     server: ServerProcess,
-    run_state: Arc<RunState>,
+    state: Arc<RunState>,
     client_pool: ClientPool,
     /// Ends with the run.
     _posting: JoinSet<()>,
@@ -159,7 +159,7 @@ impl Run {
             },
             options,
             server,
-            run_state,
+            state: run_state,
             client_pool,
             _posting: posting,
             checker: Checker::default(),
@@ -171,40 +171,40 @@ impl Run {
     /// Half of the round's messages meet a fault, the other half a kill.
     async fn round(&mut self, round: u64) -> Result<(), TortureError> {
         let quota = (self.options.messages / self.options.rounds).max(20);
-        let base = self.run_state.acknowledged();
+        let base = self.state.acknowledged();
         let (half, all) = (base + quota / 2, base + quota);
 
-        self.run_state.allow(quota / 4);
+        self.state.allow(quota / 4);
         let early = base + self.rng.random_range(1..=quota / 8);
-        self.run_state.reaches(early).await;
+        self.state.reaches(early).await;
         if let Some(fault) = next_fault(&mut self.options.faults, round, &mut self.rng) {
             self.report.faults.push(fault);
             self.strike(fault, quota / 2 - quota / 4, half).await?;
         }
 
-        self.run_state.allow(quota - quota / 2);
+        self.state.allow(quota - quota / 2);
         let late = half + self.rng.random_range(0..=quota / 4);
-        self.run_state.reaches(late).await;
+        self.state.reaches(late).await;
         let metrics = http::get(self.server.addr(), "/metrics").await?;
         self.report.count_closed(&metrics.text());
         self.server.kill9().await?;
         self.report.kills += 1;
-        self.report.met += u64::from(self.run_state.acknowledged() < all);
+        self.report.met += u64::from(self.state.acknowledged() < all);
         self.server.restart().await?;
 
-        if !self.run_state.reaches(all).await {
-            let now = self.run_state.acknowledged();
-            self.run_state
+        if !self.state.reaches(all).await {
+            let now = self.state.acknowledged();
+            self.state
                 .trouble(format!("{} messages were never acknowledged", all - now));
         }
-        self.report.acknowledged = self.run_state.acknowledged();
-        (self.report.claims, self.report.recovered) = self.run_state.came_back_so_far();
+        self.report.acknowledged = self.state.acknowledged();
+        (self.report.claims, self.report.recovered) = self.state.came_back_so_far();
         self.audit(round + 1 == self.options.rounds).await
     }
 
     async fn strike(&mut self, fault: Fault, messages: u64, acknowledged: u64) -> Result<(), TortureError> {
         let mut field = Field {
-            run_state: &self.run_state,
+            run_state: &self.state,
             client_pool: &self.client_pool,
             disk: &self.disk,
             rng: &mut self.rng,
@@ -217,9 +217,9 @@ impl Run {
     /// When all is quiet: reads the logs, waits until all devices have them, and checks the laws.
     async fn audit(&mut self, whole: bool) -> Result<(), TortureError> {
         self.client_pool.end_races();
-        let quiet = || self.client_pool.quiet() && !self.run_state.owes_notices();
-        if !self.run_state.wait_until(RECOVERY, quiet).await {
-            self.run_state
+        let quiet = || self.client_pool.quiet() && !self.state.owes_notices();
+        if !self.state.wait_until(RECOVERY, quiet).await {
+            self.state
                 .trouble("some operations were never answered".to_owned());
         }
         let (addr, secret) = (self.server.addr(), self.server.secret());
@@ -227,10 +227,10 @@ impl Run {
             .reader
             .read(addr, secret, &self.client_pool.rooms, whole)
             .await?;
-        self.client_pool.wait_for_all(&self.run_state, &audits).await;
-        let events = self.run_state.recorder.take();
+        self.client_pool.wait_for_all(&self.state, &audits).await;
+        let events = self.state.recorder.take();
         self.report.hold(&mut self.checker, events, &audits);
-        self.report.troubles = self.run_state.troubles();
+        self.report.troubles = self.state.troubles();
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The protocols of systemd: readiness notification (sd_notify(3)) and log priorities (sd-daemon(3)).
+//! The protocols of systemd: readiness notification (`sd_notify(3)`) and log priorities (`sd-daemon(3)`).
 
 use std::{
     env, io,

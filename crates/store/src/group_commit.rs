@@ -255,9 +255,9 @@ impl<R: Request> Batches<R> {
     async fn commit(&mut self, committer: &mut impl Commit<R>, batch: &mut [R]) {
         let outcome = self.observed(committer, batch).await;
         if batch.len() == 1 || !matches!(outcome, Err(StoreError::Internal(_))) {
-            batch
-                .iter_mut()
-                .for_each(|request| request.finish(outcome.clone()));
+            for request in batch {
+                request.finish(outcome.clone());
+            }
             return;
         }
         // A request that the database cannot carry out must not take the others down with it.
@@ -323,7 +323,9 @@ mod tests {
             if batch.iter().any(|one| one.job == 13) {
                 return Err(StoreError::Internal("thirteen".into()));
             }
-            batch.iter_mut().for_each(|one| one.answer = Some(one.job * 2));
+            for one in batch.iter_mut() {
+                one.answer = Some(one.job * 2);
+            }
             Ok(())
         }
     }

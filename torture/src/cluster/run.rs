@@ -132,7 +132,7 @@ struct Run {
     options: Options,
     rng: StdRng,
     nodes: Nodes,
-    run_state: Arc<RunState>,
+    state: Arc<RunState>,
     client_pool: ClientPool,
     /// Ends with the run.
     _posting: JoinSet<()>,
@@ -182,7 +182,7 @@ impl Run {
             report,
             options,
             nodes,
-            run_state,
+            state: run_state,
             client_pool,
             _posting: posting,
             checker: Checker::default(),
@@ -194,22 +194,22 @@ impl Run {
     /// Half of the round's messages meet a fault, the other half the kill of a node.
     async fn round(&mut self, round: u64) -> Result<(), TortureError> {
         let quota = self.options.messages.div_ceil(self.options.rounds).max(20);
-        let base = self.run_state.acknowledged();
+        let base = self.state.acknowledged();
         let (half, all) = (base + quota / 2, base + quota);
 
-        self.run_state.allow(quota / 4);
+        self.state.allow(quota / 4);
         let early = base + self.rng.random_range(1..=quota / 8);
-        self.run_state.reaches(early).await;
+        self.state.reaches(early).await;
         if let Some(fault) = next_fault(&mut self.options.faults, round, &mut self.rng) {
             self.report.faults.push(fault);
             self.strike(fault, quota / 2 - quota / 4, half).await?;
             let healed = Instant::now();
-            let took = all_up_to_date(&self.run_state, &self.client_pool, healed).await;
+            let took = all_up_to_date(&self.state, &self.client_pool, healed).await;
             self.report
                 .catch_up
                 .extend(took.into_iter().map(|took| (fault, took)));
-            self.run_state.reaches(half).await;
-            all_up_to_date(&self.run_state, &self.client_pool, healed).await;
+            self.state.reaches(half).await;
+            all_up_to_date(&self.state, &self.client_pool, healed).await;
             self.report.settled.push((fault, healed.elapsed()));
             self.wait_ready().await;
             self.report.ready.push((fault, healed.elapsed()));
@@ -217,21 +217,21 @@ impl Run {
         self.wait_ready().await;
         self.kill(round, quota - quota / 2, half, all).await?;
 
-        if !self.run_state.reaches(all).await {
-            let now = self.run_state.acknowledged();
-            self.run_state
+        if !self.state.reaches(all).await {
+            let now = self.state.acknowledged();
+            self.state
                 .trouble(format!("{} messages were never acknowledged", all - now));
         }
-        self.report.common.acknowledged = self.run_state.acknowledged();
-        (self.report.common.claims, self.report.common.recovered) = self.run_state.came_back_so_far();
+        self.report.common.acknowledged = self.state.acknowledged();
+        (self.report.common.claims, self.report.common.recovered) = self.state.came_back_so_far();
         self.report.lost_messages = self.nodes.lost();
-        self.report.polled = self.run_state.polled_so_far();
+        self.report.polled = self.state.polled_so_far();
         self.audit(round + 1 == self.options.rounds).await
     }
 
     async fn strike(&mut self, fault: Fault, messages: u64, acknowledged: u64) -> Result<(), TortureError> {
         let mut field = Field {
-            run_state: &self.run_state,
+            run_state: &self.state,
             client_pool: &self.client_pool,
             nodes: &mut self.nodes,
             rng: &mut self.rng,
@@ -256,22 +256,22 @@ impl Run {
         let watch = if every > 0 && round.is_multiple_of(every) {
             let (addrs, rng) = (self.nodes.addrs(), &mut self.rng);
             let tag = round.to_string();
-            Some(Watch::set_up(&addrs, victim, self.run_state.secret, &tag, rng).await?)
+            Some(Watch::set_up(&addrs, victim, self.state.secret, &tag, rng).await?)
         } else {
             None
         };
-        self.run_state.allow(messages);
+        self.state.allow(messages);
         let late = half + self.rng.random_range(0..=(all - half) / 2);
-        self.run_state.reaches(late).await;
+        self.state.reaches(late).await;
         let metrics = http::get(self.nodes.servers[victim].addr(), "/metrics").await?;
         self.report.common.count_closed(&metrics.text());
         self.nodes.servers[victim].kill9().await?;
         let death = Instant::now();
         self.report.common.kills += 1;
-        self.report.common.met += u64::from(self.run_state.acknowledged() < all);
+        self.report.common.met += u64::from(self.state.acknowledged() < all);
         let at_once = self.rng.random();
         let server = &mut self.nodes.servers[victim];
-        let catch_up = all_up_to_date(&self.run_state, &self.client_pool, death);
+        let catch_up = all_up_to_date(&self.state, &self.client_pool, death);
         let looking = async {
             match watch {
                 Some(watch) => watch.look(death).await,
@@ -298,22 +298,22 @@ impl Run {
         self.report.returners += seen.returners;
         self.report.flaps += seen.flaps.len() as u64;
         for flap in seen.flaps {
-            self.run_state.trouble(flap);
+            self.state.trouble(flap);
         }
     }
 
     /// When all is quiet: reads the logs, waits until all devices have them, and checks the laws.
     async fn audit(&mut self, whole: bool) -> Result<(), TortureError> {
         self.client_pool.end_races();
-        let quiet = || self.client_pool.quiet() && !self.run_state.owes_notices();
-        if !self.run_state.wait_until(RECOVERY, quiet).await {
-            self.run_state
+        let quiet = || self.client_pool.quiet() && !self.state.owes_notices();
+        if !self.state.wait_until(RECOVERY, quiet).await {
+            self.state
                 .trouble("some operations were never answered".to_owned());
         }
         self.wait_ready().await;
         let audits = self.read(whole).await?;
-        self.client_pool.wait_for_all(&self.run_state, &audits).await;
-        let events = self.run_state.recorder.take();
+        self.client_pool.wait_for_all(&self.state, &audits).await;
+        let events = self.state.recorder.take();
         self.report.common.hold(&mut self.checker, events, &audits);
         self.check_bounds();
         Ok(())
@@ -321,7 +321,7 @@ impl Run {
 
     async fn wait_ready(&self) {
         if !self.nodes.ready(RECOVERY).await {
-            self.run_state
+            self.state
                 .trouble("some nodes did not become ready again".to_owned());
         }
     }
@@ -334,7 +334,7 @@ impl Run {
             let addr = self.nodes.servers[node].addr();
             let mut reader = self.reader.clone();
             match reader
-                .read(addr, self.run_state.secret, &self.client_pool.rooms, whole)
+                .read(addr, self.state.secret, &self.client_pool.rooms, whole)
                 .await
             {
                 Ok(audits) => {
@@ -348,7 +348,7 @@ impl Run {
     }
 
     fn check_bounds(&mut self) {
-        self.report.common.troubles = self.run_state.troubles();
+        self.report.common.troubles = self.state.troubles();
         self.report.check_bounds();
     }
 
@@ -370,7 +370,7 @@ impl Run {
         if self.options.storm > 0 {
             let (clients, seed) = (self.options.storm, self.options.seed);
             let thoroughly = self.options.strictness == Strictness::BoundsAndTargets;
-            let storm = storm(&self.nodes, self.run_state.secret, clients, seed, thoroughly).await?;
+            let storm = storm(&self.nodes, self.state.secret, clients, seed, thoroughly).await?;
             self.report.storm = Some(storm);
         }
         self.check_bounds();
@@ -389,7 +389,7 @@ impl Run {
         let restored = Instant::now();
         // Ignore the devices' other complaints from here on: their logs are gone.
         let told = || self.client_pool.not_reset().is_empty();
-        if self.run_state.wait_until(RECOVERY, told).await {
+        if self.state.wait_until(RECOVERY, told).await {
             self.report.restored = Some(restored.elapsed());
         } else {
             let trouble = format!(

@@ -11,6 +11,11 @@
 //! | `subscriptions`, `subscriber` | incoming messages |
 //! | `membership` | leases and entries, in Lua |
 
+#![expect(
+    clippy::similar_names,
+    reason = "a shard, and the state that all shards share"
+)]
+
 mod back_off;
 mod connector;
 mod discovery;

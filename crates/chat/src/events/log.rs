@@ -43,9 +43,8 @@ impl ChangeMessage {
 
     pub(super) fn read_reaction(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
         Self::read(fields, limits, |fields| {
-            let emoji = match fields.take("emoji") {
-                Some(Value::String(emoji)) => emoji,
-                _ => return Err(fields.wrong("emoji", "is required: a string")),
+            let Some(Value::String(emoji)) = fields.take("emoji") else {
+                return Err(fields.wrong("emoji", "is required: a string"));
             };
             check_emoji(&emoji).map_err(|must| fields.wrong("emoji", must))?;
             let removed = fields.flag("remove")?;

@@ -436,7 +436,7 @@ async fn a_token_dated_in_the_future_does_not_survive_a_revocation() {
         let auth = json!({ "token": token::with_claims(SECRET, &issued(at)) });
         match server.try_connect(&auth).await {
             Err(Error::ConnectRefused(refusal)) => {
-                assert_eq!(refusal["data"]["code"], "unauthorized", "{at}")
+                assert_eq!(refusal["data"]["code"], "unauthorized", "{at}");
             }
             other => panic!("let in: {:?}", other.map(|client| client.id().to_owned())),
         }

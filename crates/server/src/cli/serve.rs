@@ -57,9 +57,9 @@ pub(super) fn run(load: Load<'_>) -> Result<ExitCode, Failure> {
 }
 
 /// Rereads the settings and logs which changes are in effect. After an error the old ones stay in effect.
-fn reload(load: Load<'_>, reloader: &mut Reloader) {
+fn reload(load: Load<'_>, running: &mut Reloader) {
     systemd::notify(State::Reloading);
-    match load().and_then(|config| reloader.apply(&config)) {
+    match load().and_then(|config| running.apply(&config)) {
         Ok(reloaded) => {
             tracing::info!(applied = reloaded.applied.join(", "), "reloaded the settings");
             if !reloaded.need_restart.is_empty() {

@@ -76,6 +76,7 @@ fn later_sources_win() {
 
 /// Each row: a mistake in a file, and the start of its error line.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of wrong settings")]
 fn an_invalid_file_gets_a_one_line_error() {
     let lines = [
         (

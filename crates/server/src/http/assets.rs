@@ -250,7 +250,7 @@ fn kind(path: &str) -> &'static str {
     }
 }
 
-/// The content security policy. The page connects only to its own host; older browsers do not count WebSockets of that
+/// The content security policy. The page connects only to its own host; older browsers do not count a `ws:` URL of that
 /// host as `'self'`, so they are named.
 fn policy(sources: &str, host: Option<&str>) -> HeaderValue {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');

@@ -1,5 +1,6 @@
 //! The Prometheus exporter behind `/metrics`, with a help text for every metric.
 
+use std::fmt::Write as _;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
@@ -113,19 +114,22 @@ impl Exporter {
 
 /// Adds metrics that the recorder cannot hold: its counters are whole numbers.
 fn append_times(text: &mut String, process: Process, started: u64) {
+    // Writing into a string cannot fail.
     if let Some(used) = process.cpu_centiseconds {
         let (seconds, hundredths) = (used / 100, used % 100);
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "# HELP process_cpu_seconds_total Processor time used since the start, in seconds.\n\
              # TYPE process_cpu_seconds_total counter\n\
              process_cpu_seconds_total {seconds}.{hundredths:02}\n\n"
-        ));
+        );
     }
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         "# HELP process_start_time_seconds When the process started, in seconds since 1970.\n\
          # TYPE process_start_time_seconds gauge\n\
          process_start_time_seconds {started}\n\n"
-    ));
+    );
 }
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
@@ -156,6 +160,7 @@ fn record(process: Process) {
 }
 
 /// Registers the help text of every metric.
+#[expect(clippy::too_many_lines, reason = "a list of metrics")]
 fn describe() {
     describe_gauge!("roomful_connections", "Open connections, by either transport.");
     describe_gauge!("roomful_ready", "1 while /readyz answers 200, otherwise 0.");

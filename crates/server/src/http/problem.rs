@@ -164,5 +164,5 @@ impl From<JsonRejection> for Problem {
 /// Whether the body's error is the one of its deadline.
 fn is_too_slow(rejection: &BytesRejection) -> bool {
     let first: &(dyn Error + 'static) = rejection;
-    std::iter::successors(Some(first), |&error| error.source()).any(|error| error.is::<TooSlow>())
+    std::iter::successors(Some(first), |&error| error.source()).any(<dyn Error>::is::<TooSlow>)
 }

@@ -74,8 +74,8 @@ fn schema_of(conn: &Connection) -> rusqlite::Result<SchemaState> {
 fn open_writable(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| setup(path, &error))?;
-    let mode = prepare_writer(&conn).map_err(|error| setup(path, &error))?;
-    if mode != "wal" {
+    let journal = prepare_writer(&conn).map_err(|error| setup(path, &error))?;
+    if journal != "wal" {
         let why = "its file system has no shared memory, which the write-ahead log needs";
         return Err(setup(path, &why));
     }

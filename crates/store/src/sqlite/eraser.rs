@@ -9,12 +9,12 @@ use std::{
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use metrics::{Counter, counter};
 use rusqlite::Connection;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::connection;
 use crate::{Options, StoreError};

@@ -71,7 +71,7 @@ impl PresenceServer {
                 .iter()
                 .filter_map(|socket| Some(user_of(socket)?.to_string())),
         );
-        for session in own.iter().filter_map(|socket| socket.state::<Session>()) {
+        for session in own.iter().filter_map(Socket::state::<Session>) {
             others.extend(session.watched().iter().map(ToString::to_string));
         }
         others.remove(&**user);

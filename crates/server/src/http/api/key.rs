@@ -81,8 +81,8 @@ impl ApiKeys {
                 ));
             }
         }
-        let right = |key: &Box<[u8]>| matches!(bearer::credential(headers, key), Credential::Right);
-        if keys.iter().any(right) {
+        let right = |key: &[u8]| matches!(bearer::credential(headers, key), Credential::Right);
+        if keys.iter().any(|key| right(key)) {
             return Ok(());
         }
         let what = match bearer::credential(headers, first) {
