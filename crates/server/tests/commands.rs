@@ -141,7 +141,7 @@ fn an_invalid_value_gets_a_one_line_error_and_code_2() {
         (
             &["check-config", "--config", "tls.toml"],
             ("ROOMFUL__BUS__CA_FILE", "/nope"),
-            "environment variable ROOMFUL__BUS__CA_FILE: bus.ca_file: /nope can't be read: ",
+            "environment variable ROOMFUL__BUS__CA_FILE: bus.ca_file: failed to read /nope: ",
         ),
         (
             &["check-config"],

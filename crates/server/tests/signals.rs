@@ -79,11 +79,14 @@ impl Service {
         answer.await.unwrap().status == 200
     }
 
-    /// True if a log line contains all of `parts`.
-    fn logged(&self, parts: &[&str]) -> bool {
-        let log = self.server.log();
-        log.lines()
-            .any(|line| parts.iter().all(|part| line.contains(part)))
+    /// Waits until the log contains `message`; fails if no line with it also contains `detail`.
+    async fn logs(&self, message: &str, detail: &str) {
+        let log = self.server.wait_log(message).await.unwrap();
+        let mut lines = log.lines();
+        assert!(
+            lines.any(|line| line.contains(message) && line.contains(detail)),
+            "{log}"
+        );
     }
 }
 
@@ -101,7 +104,7 @@ async fn only_sigterm_and_sigint_end_the_server() {
     assert_eq!(ready.status, 200);
     assert!(service.server.terminate().await.unwrap().success());
     assert_eq!(service.notification().await, "STOPPING=1");
-    assert!(service.logged(&["stopped"]), "{}", service.server.log());
+    service.logs("stopped", "").await;
 }
 
 #[tokio::test]
@@ -123,14 +126,8 @@ async fn a_reload_rotates_secrets_without_a_gap() {
             assert_eq!(service.accepts_api_key(secret).await, accepted, "{secret}");
         }
     }
-    assert!(
-        service.logged(&[
-            "reloaded the settings",
-            "api.key, api.second_key, auth.second_secret, auth.secret"
-        ]),
-        "{}",
-        service.server.log()
-    );
+    let keys = "api.key, api.second_key, auth.second_secret, auth.secret";
+    service.logs("reloaded the settings", keys).await;
 }
 
 #[tokio::test]
@@ -142,22 +139,10 @@ async fn a_reload_reports_settings_that_need_a_restart_and_rejects_invalid_ones(
             "{old}[limits]\ntext = \"1KB\"\n[log]\nfilter = \"warn\"\n"
         ))
         .await;
-    assert!(
-        service.logged(&["need a restart", "limits.text"]),
-        "{}",
-        service.server.log()
-    );
+    service.logs("need a restart", "limits.text").await;
     service.reload("[auth]\nsecret = \"short\"\n").await;
-    assert!(
-        service.logged(&["failed to reload the settings", "auth.secret: has 5 bytes"]),
-        "{}",
-        service.server.log()
-    );
+    service.logs("failed to reload the settings", "auth.secret: has 5 bytes").await;
     assert!(service.accepts_token(OLD).await);
     service.reload(&format!("{old}[log]\nfilter = \"info\"\n")).await;
-    assert!(
-        service.logged(&["reloaded the settings", "log.filter"]),
-        "the filter is back at info: {}",
-        service.server.log()
-    );
+    service.logs("reloaded the settings", "log.filter").await;
 }

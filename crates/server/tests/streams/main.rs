@@ -52,7 +52,7 @@ fn ok(ack: &Value) {
 }
 
 async fn say(client: &SioClient, text: &str) {
-    let message = json!({ "room": "lobby", "text": text, "clientId": text });
+    let message = json!({ "room": "lobby", "text": text, "clientId": text.trim() });
     ok(&client.call("chat:send_message", &message).await.unwrap());
 }
 
