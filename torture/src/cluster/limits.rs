@@ -158,7 +158,7 @@ mod tests {
         bad.storm.as_mut().unwrap().back = None;
         assert_eq!(
             troubles(bad, Strictness::Bounds),
-            ["after a storm, all were back after None"]
+            ["after a storm, all clients were back after None"]
         );
     }
 

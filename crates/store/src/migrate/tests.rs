@@ -381,7 +381,7 @@ fn a_target_with_other_data_is_refused() {
             .close()
             .await;
     });
-    refused(&url, "before a server ran on it again");
+    refused(&url, "before a server ran on the source again");
     let nowhere = carry(Path::new("/nowhere/at.db"), &url);
     assert!(matches!(nowhere, Err(StoreError::Setup(text)) if text.contains("no database at")));
     // A file that is not a store is not copied as an empty one, and the target stays free.
