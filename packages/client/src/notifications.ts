@@ -17,6 +17,8 @@ export interface NotificationsSnapshot {
 
 export class Notifications implements Store<NotificationsSnapshot> {
   readonly #request: Request;
+  /** For each running load, the notifications that arrived since it began. Its page may be older than them. */
+  readonly #arrived = new Set<Notification[]>();
   readonly #store = new WritableStore<NotificationsSnapshot>({
     notifications: [],
     unread: 0,
@@ -32,8 +34,15 @@ export class Notifications implements Store<NotificationsSnapshot> {
 
   /** Fetches the newest page. The client calls it on each new connection. */
   async load(): Promise<void> {
-    const { notifications, unread, more } = await this.#request("notification:list", { limit: PAGE });
-    this.#store.set({ notifications, unread, hasOlder: more });
+    const arrived: Notification[] = [];
+    this.#arrived.add(arrived);
+    try {
+      const { notifications, unread, more } = await this.#request("notification:list", { limit: PAGE });
+      this.#store.set({ notifications, unread, hasOlder: more });
+      for (const notification of arrived) this.#add(notification);
+    } finally {
+      this.#arrived.delete(arrived);
+    }
   }
 
   async loadOlder(): Promise<void> {
@@ -56,16 +65,22 @@ export class Notifications implements Store<NotificationsSnapshot> {
 
   /** A live notification, or a missed one after a connect. One that is known already changes nothing. */
   received(notification: Notification): boolean {
-    const { notifications, unread } = this.getSnapshot();
-    if (notifications.some(({ id }) => id === notification.id)) return false;
-    const all = [notification, ...notifications].sort((a, b) => b.at - a.at);
-    this.#store.patch({ notifications: all, unread: unread + (notification.readAt === undefined ? 1 : 0) });
-    return true;
+    for (const arrived of this.#arrived) arrived.push(notification);
+    return this.#add(notification);
   }
 
   /** Another device has read some: fetches the list again, since the event does not say which. */
   counted(unread: number): void {
     this.#store.patch({ unread });
     this.load().catch(() => undefined);
+  }
+
+  /** Adds a notification, unless it is known already. */
+  #add(notification: Notification): boolean {
+    const { notifications, unread } = this.getSnapshot();
+    if (notifications.some(({ id }) => id === notification.id)) return false;
+    const all = [notification, ...notifications].sort((a, b) => b.at - a.at);
+    this.#store.patch({ notifications: all, unread: unread + (notification.readAt === undefined ? 1 : 0) });
+    return true;
   }
 }
