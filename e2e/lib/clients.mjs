@@ -28,7 +28,8 @@ const python = () => join(ROOT, "e2e/.venv/bin/python");
 
 /**
  * Each client library: `missing` names a missing toolchain, `build` builds the program, `command` starts it.
- * `recovers` tells whether the library implements connection state recovery.
+ * `recovers` tells whether the library implements connection state recovery. `givesUp` lists the transports over
+ * which the library stops reconnecting after one refused attempt, whatever the server does.
  */
 export const CLIENTS = [
   {
@@ -61,6 +62,7 @@ export const CLIENTS = [
   {
     name: "Go",
     recovers: true,
+    givesUp: ["websocket"],
     missing: () => !installed("go", "version") && "Go",
     build: () => build("go", "go", ["build", "-o", join(BUILDS, "go/client"), "."]),
     command: [join(BUILDS, "go/client")],

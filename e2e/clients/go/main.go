@@ -37,6 +37,7 @@ func main() {
 	options := socket.DefaultOptions()
 	options.SetAuth(map[string]any{"token": token})
 	options.SetReconnectionDelay(100)
+	options.SetReconnectionDelayMax(1000)
 	switch transport {
 	case "websocket":
 		options.SetTransports(types.NewSet(transports.WebSocket))

@@ -6,7 +6,12 @@ import { io } from "socket.io-client";
 
 const [url, token, transport] = process.argv.slice(2);
 const transports = transport === "upgrade" ? ["polling", "websocket"] : [transport];
-const socket = io(url, { auth: { token }, transports, reconnectionDelay: 100 });
+const socket = io(url, {
+  auth: { token },
+  transports,
+  reconnectionDelay: 100,
+  reconnectionDelayMax: 1_000,
+});
 const print = (line) => console.log(JSON.stringify(line));
 
 socket.on("connect", () => print({ kind: "connect", recovered: socket.recovered }));

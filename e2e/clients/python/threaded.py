@@ -9,7 +9,7 @@ import socketio
 
 url, token, transport = sys.argv[1:]
 transports = ["polling", "websocket"] if transport == "upgrade" else [transport]
-client = socketio.Client(reconnection_delay=0.1)
+client = socketio.Client(reconnection_delay=0.1, reconnection_delay_max=1)
 lock = threading.Lock()
 
 

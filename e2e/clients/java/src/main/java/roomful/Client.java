@@ -16,7 +16,12 @@ public final class Client {
   public static void main(String[] args) throws Exception {
     String[] transports = args[2].equals("upgrade") ? new String[] {"polling", "websocket"} : new String[] {args[2]};
     IO.Options options =
-        IO.Options.builder().setTransports(transports).setAuth(Map.of("token", args[1])).setReconnectionDelay(100).build();
+        IO.Options.builder()
+            .setTransports(transports)
+            .setAuth(Map.of("token", args[1]))
+            .setReconnectionDelay(100)
+            .setReconnectionDelayMax(1000)
+            .build();
     Socket socket = IO.socket(URI.create(args[0]), options);
     socket.on(Socket.EVENT_CONNECT, got -> print("connect", "recovered", false));
     socket.on(Socket.EVENT_DISCONNECT, got -> print("disconnect", "reason", got[0]));
