@@ -141,7 +141,9 @@ async fn a_reload_reports_settings_that_need_a_restart_and_rejects_invalid_ones(
         .await;
     service.logs("need a restart", "limits.text").await;
     service.reload("[auth]\nsecret = \"short\"\n").await;
-    service.logs("failed to reload the settings", "auth.secret: has 5 bytes").await;
+    service
+        .logs("failed to reload the settings", "auth.secret: has 5 bytes")
+        .await;
     assert!(service.accepts_token(OLD).await);
     service.reload(&format!("{old}[log]\nfilter = \"info\"\n")).await;
     service.logs("reloaded the settings", "log.filter").await;
