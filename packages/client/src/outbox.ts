@@ -57,6 +57,8 @@ export class Outbox {
   readonly #ready = new Set<string>();
   readonly #channel: BroadcastChannel | undefined;
   readonly #loaded: Promise<void>;
+  /** When the last message was written. */
+  #latest = 0;
   #sender: boolean;
   #release: (() => void) | undefined;
   #closed = false;
@@ -82,9 +84,10 @@ export class Outbox {
 
   /** Adds a message. The promise rejects with a `RequestError` once the message has failed for good. */
   add(room: string, draft: Draft): { clientId: string; sent: Promise<Message> } {
+    const at = this.#now();
     // Ordered by time, so that messages keep their order after a reload.
-    const clientId = `${Date.now().toString(36)}-${crypto.randomUUID()}`;
-    const pending: Pending = { clientId, room, draft, at: Date.now() };
+    const clientId = `${at.toString(36)}-${crypto.randomUUID()}`;
+    const pending: Pending = { clientId, room, draft, at };
     const sent = new Promise<Message>((resolve, reject) =>
       this.#waiting.set(clientId, { resolve, reject }),
     );
@@ -151,6 +154,12 @@ export class Outbox {
     this.#release?.();
   }
 
+  /** The time in milliseconds, later than that of any message before. */
+  #now(): number {
+    this.#latest = Math.max(Date.now(), this.#latest + 1);
+    return this.#latest;
+  }
+
   async #load(): Promise<void> {
     const { storage } = this.#options;
     const keys = (await storage.keys()).filter((key) => key.startsWith(PREFIX)).sort();
@@ -158,8 +167,11 @@ export class Outbox {
     // Messages written while this ran come last.
     const written = [...this.#pending.values()];
     this.#pending.clear();
-    for (const pending of [...stored, ...written])
-      if (pending) this.#pending.set(pending.clientId, pending);
+    for (const pending of [...stored, ...written]) {
+      if (!pending) continue;
+      this.#pending.set(pending.clientId, pending);
+      this.#latest = Math.max(this.#latest, pending.at);
+    }
     for (const room of new Set([...this.#pending.values()].map(({ room }) => room)))
       this.#options.changed(room);
   }

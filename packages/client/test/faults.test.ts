@@ -255,15 +255,16 @@ describe("a reload", () => {
         kind === "memory" ? Promise.resolve(new MemoryStorage()) : openIndexedDb(`test-${kind}`);
       const storage = await open();
       const offline = clientFor(server, "alice", { storage });
-      offline.room("later").send({ text: "first" });
-      offline.room("later").send({ text: "second" });
-      await vi.waitUntil(async () => (await storage.keys()).length === 2);
+      // Many within a millisecond.
+      const texts = Array.from({ length: 20 }, (_, n) => `message ${n}`);
+      for (const text of texts) offline.room("later").send({ text });
+      await vi.waitUntil(async () => (await storage.keys()).length === texts.length);
       await offline.close();
 
       const client = clientFor(server, "alice", { storage });
       await joined(client, "later");
       await vi.waitUntil(async () => !(await storage.keys()).some((key) => key.startsWith("outbox/")));
-      expect(await stored("later")).toEqual(["first", "second"]);
+      expect(await stored("later")).toEqual(texts);
     });
   }
 
