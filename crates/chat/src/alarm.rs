@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, Sleep};
 
 /// Which of the two times of a [`Clock`] the deadlines are in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 enum Timeline {
+    #[default]
     Monotonic,
     Wall,
 }
@@ -32,22 +33,34 @@ impl Timeline {
     }
 }
 
-/// Wakes its task when a new deadline comes before the one that the task sleeps for.
+/// Wakes its task when a new deadline comes before the one that the task sleeps for. By default, the deadlines are
+/// in monotonic time.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm(Arc<Notify>);
+pub(crate) struct Alarm {
+    timeline: Timeline,
+    notify: Arc<Notify>,
+}
 
 impl Alarm {
-    /// Wakes the task if the earliest deadline has moved forward, from `was_next` to `now_next`.
-    pub(crate) fn moved(&self, was_next: Option<i64>, now_next: Option<i64>) {
-        if now_next.is_some_and(|now| was_next.is_none_or(|was| now < was)) {
-            self.0.notify_one();
+    /// An alarm for deadlines in wall time, which others have set.
+    pub(crate) fn on_wall_time() -> Self {
+        Self {
+            timeline: Timeline::Wall,
+            notify: Arc::default(),
         }
     }
 
-    /// Starts the task, for deadlines in monotonic time.
+    /// Wakes the task if the earliest deadline has moved forward, from `was_next` to `now_next`.
+    pub(crate) fn moved(&self, was_next: Option<i64>, now_next: Option<i64>) {
+        if now_next.is_some_and(|now| was_next.is_none_or(|was| now < was)) {
+            self.notify.notify_one();
+        }
+    }
+
+    /// Starts the task.
     ///
-    /// The task asks `next` for the earliest deadline, and calls `tick` with the monotonic time when it is
-    /// due. It ends when `owner` is gone.
+    /// The task asks `next` for the earliest deadline, and calls `tick` with the time when it is due. It ends when
+    /// `owner` is gone.
     pub(crate) fn spawn<T, Tick>(
         &self,
         clock: Arc<dyn Clock>,
@@ -58,35 +71,7 @@ impl Alarm {
         T: Send + Sync + 'static,
         Tick: Future<Output = ()> + Send,
     {
-        self.spawn_on(Timeline::Monotonic, clock, owner, next, tick);
-    }
-
-    /// As [`Alarm::spawn`], for deadlines in wall time, which others have set.
-    pub(crate) fn spawn_on_wall_time<T, Tick>(
-        &self,
-        clock: Arc<dyn Clock>,
-        owner: Weak<T>,
-        next: impl Fn(&T) -> Option<i64> + Send + 'static,
-        tick: impl Fn(Arc<T>, i64) -> Tick + Send + 'static,
-    ) where
-        T: Send + Sync + 'static,
-        Tick: Future<Output = ()> + Send,
-    {
-        self.spawn_on(Timeline::Wall, clock, owner, next, tick);
-    }
-
-    fn spawn_on<T, Tick>(
-        &self,
-        timeline: Timeline,
-        clock: Arc<dyn Clock>,
-        owner: Weak<T>,
-        next: impl Fn(&T) -> Option<i64> + Send + 'static,
-        tick: impl Fn(Arc<T>, i64) -> Tick + Send + 'static,
-    ) where
-        T: Send + Sync + 'static,
-        Tick: Future<Output = ()> + Send,
-    {
-        let notify = Arc::clone(&self.0);
+        let (timeline, notify) = (self.timeline, Arc::clone(&self.notify));
         tokio::spawn(async move {
             loop {
                 let Some(deadline) = owner.upgrade().map(|owner| next(&owner)) else {
@@ -112,6 +97,6 @@ impl Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         // The owner is going: lets the task notice and end.
-        self.0.notify_one();
+        self.notify.notify_one();
     }
 }

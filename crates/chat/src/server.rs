@@ -295,7 +295,7 @@ impl App {
             keys: RandomState::new(),
             memberships: KeyedMutex::new(MEMBERSHIP_LOCKS),
             expiries: Mutex::default(),
-            expiry_alarm: Alarm::default(),
+            expiry_alarm: Alarm::on_wall_time(),
             config,
             clock,
             store,
@@ -315,7 +315,7 @@ impl App {
         let next = |app: &Self| app.expiries.lock().next();
         let tick = |app: Arc<Self>, now| async move { app.expire(now) };
         self.expiry_alarm
-            .spawn_on_wall_time(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
         recovery::start_beating(self);
         let next = |app: &Self| Some(app.message_rate.lock().next_sample());
         let tick =

@@ -64,6 +64,19 @@ impl Default for OutboxOptions {
 }
 
 impl OutboxOptions {
+    /// Options with one sink that wants all kinds of records.
+    #[cfg(any(test, feature = "contract"))]
+    pub(crate) fn to_one_sink() -> Self {
+        let sink = Sink {
+            name: "all".into(),
+            kinds: RecordKind::ALL.to_vec(),
+        };
+        Self {
+            sinks: vec![sink],
+            ..Self::default()
+        }
+    }
+
     /// Whether any sink wants records of this kind.
     pub(crate) fn wants(&self, kind: RecordKind) -> bool {
         self.sinks.iter().any(|sink| sink.kinds.contains(&kind))
@@ -328,6 +341,14 @@ pub(crate) fn excess_by_user<U>(mut shares: Vec<(U, u64)>, limit: u64) -> Vec<(U
     }
     excess
 }
+
+/// SQL: the condition under which member `m` has yet to acknowledge entry `e`.
+pub(crate) const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.delivered_seq < e.seq
+    AND m.joined_at <= e.at AND m.user_id <> e.user_id
+    AND NOT EXISTS (SELECT 1 FROM message_states s
+        WHERE s.room_id = e.room_id AND s.seq = e.seq AND s.deleted = 1)
+    AND NOT EXISTS (SELECT 1 FROM reported_recipients a
+        WHERE a.room_id = e.room_id AND a.seq = e.seq AND a.user_id = m.user_id)";
 
 /// What a record holds besides its kind and time.
 #[derive(Default)]

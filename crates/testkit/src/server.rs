@@ -60,6 +60,13 @@ impl Config {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
+
+    /// Adds several variables to the server's environment.
+    pub fn envs(self, variables: &[(&str, &str)]) -> Self {
+        variables
+            .iter()
+            .fold(self, |config, (name, value)| config.env(name, value))
+    }
 }
 
 /// A running server. Dropping it kills the process and removes its data.

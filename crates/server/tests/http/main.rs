@@ -18,10 +18,7 @@ use roomful_testkit::{
 
 /// A server with these environment variables.
 async fn start(env: &[(&str, &str)]) -> ServerProcess {
-    let config = Config::new(env!("CARGO_BIN_EXE_roomful"));
-    let config = env
-        .iter()
-        .fold(config, |config, (name, text)| config.env(name, text));
+    let config = Config::new(env!("CARGO_BIN_EXE_roomful")).envs(env);
     ServerProcess::start_with(config).await.unwrap()
 }
 

@@ -6,8 +6,8 @@ use tokio::{task::JoinSet, time::sleep};
 
 use super::{Harness, Outcome, message, room, say, sessions};
 use crate::{
-    Appended, LogPosition, NewSession, Options, Outage, OutboxOptions, Record, RecordKind, Resume,
-    SessionKey, Sink, Store, StoreError,
+    Appended, LogPosition, NewSession, Options, Outage, OutboxOptions, Record, Resume, SessionKey, Store,
+    StoreError,
 };
 
 const SENDERS: usize = 8;
@@ -18,13 +18,7 @@ const KEY: SessionKey = SessionKey([9; 16]);
 fn both(harness: &dyn Harness) -> Option<[Arc<dyn Store>; 2]> {
     let options = || Options {
         node_timeout: Duration::from_secs(2),
-        outbox: OutboxOptions {
-            sinks: vec![Sink {
-                name: "all".into(),
-                kinds: RecordKind::ALL.to_vec(),
-            }],
-            ..OutboxOptions::default()
-        },
+        outbox: OutboxOptions::to_one_sink(),
         ..Options::default()
     };
     let first = harness.open(options());

@@ -16,8 +16,7 @@ use super::{Progress, migrate};
 use crate::{
     Appended, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, LifecycleEvent, NewEntry,
     NewNotification, NewSession, NotificationPage, Options, Outbox, OutboxOptions, Page, Range, ReadWhich,
-    RecordKind, Resume, Role, RoomChange, RoomId, RoomKind, SessionKey, Sink, Store, StoreError,
-    UndeliveredReport,
+    Resume, Role, RoomChange, RoomId, RoomKind, SessionKey, Store, StoreError, UndeliveredReport,
 };
 
 static SERVER: LazyLock<PostgresServer> =
@@ -29,13 +28,7 @@ const KEY: SessionKey = SessionKey([3; 16]);
 
 fn options() -> Options {
     Options {
-        outbox: OutboxOptions {
-            sinks: vec![Sink {
-                name: "all".into(),
-                kinds: RecordKind::ALL.to_vec(),
-            }],
-            ..OutboxOptions::default()
-        },
+        outbox: OutboxOptions::to_one_sink(),
         ..Options::default()
     }
 }

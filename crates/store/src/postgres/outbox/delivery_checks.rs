@@ -12,15 +12,10 @@ use super::{
     },
     Recorded, write,
 };
-use crate::{DeliveryCheck, OutboxOptions, RecordKind, RoomId, UndeliveredReport, outbox::RecordContent};
-
-/// The condition under which member `m` has yet to acknowledge entry `e`.
-const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.delivered_seq < e.seq
-    AND m.joined_at <= e.at AND m.user_id <> e.user_id
-    AND NOT EXISTS (SELECT 1 FROM message_states s
-        WHERE s.room_id = e.room_id AND s.seq = e.seq AND s.deleted = 1)
-    AND NOT EXISTS (SELECT 1 FROM reported_recipients a
-        WHERE a.room_id = e.room_id AND a.seq = e.seq AND a.user_id = m.user_id)";
+use crate::{
+    DeliveryCheck, OutboxOptions, RecordKind, RoomId, UndeliveredReport,
+    outbox::{RecordContent, STILL_WAITING},
+};
 
 pub(super) async fn due(
     conn: &Conn,

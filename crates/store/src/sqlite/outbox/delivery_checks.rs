@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::write;
 use crate::{
     DeliveryCheck, NewEntry, OutboxOptions, RecordKind, RoomId, UndeliveredReport,
-    outbox::RecordContent,
+    outbox::{RecordContent, STILL_WAITING},
     sqlite::{
         batch::Batch,
         column::Seq,
@@ -66,14 +66,6 @@ fn members_within(conn: &Connection, room: RoomId, most: u32) -> rusqlite::Resul
     conn.prepare_cached(SQL)?
         .query_row(params![room, most], |row| row.get(0))
 }
-
-/// The condition under which member `m` has yet to acknowledge entry `e`.
-const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.delivered_seq < e.seq
-    AND m.joined_at <= e.at AND m.user_id <> e.user_id
-    AND NOT EXISTS (SELECT 1 FROM message_states s
-        WHERE s.room_id = e.room_id AND s.seq = e.seq AND s.deleted = 1)
-    AND NOT EXISTS (SELECT 1 FROM reported_recipients a
-        WHERE a.room_id = e.room_id AND a.seq = e.seq AND a.user_id = m.user_id)";
 
 fn waiting(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Vec<String>> {
     conn.prepare_cached(&format!(

@@ -4,8 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use super::{File, message, room};
 use crate::{
-    EntryKind, Log as _, NewEntry, Options, OutboxOptions, RecordKind, Retention, RoomId, Rooms as _, Sink,
-    Store as _,
+    EntryKind, Log as _, NewEntry, Options, OutboxOptions, Retention, RoomId, Rooms as _, Store as _,
     sqlite::{SqliteStore, open},
 };
 
@@ -14,13 +13,7 @@ const SECRET: &str = "the-secret-that-must-go";
 fn options() -> Options {
     Options {
         erase_within: Duration::from_millis(100),
-        outbox: OutboxOptions {
-            sinks: vec![Sink {
-                name: "all".into(),
-                kinds: RecordKind::ALL.to_vec(),
-            }],
-            ..OutboxOptions::default()
-        },
+        outbox: OutboxOptions::to_one_sink(),
         ..Options::default()
     }
 }
