@@ -85,8 +85,9 @@ pub(crate) struct User {
     pub(crate) recent: Mutex<VecDeque<Message>>,
     /// Messages that one device is sending, for another to send at the same time.
     pub(crate) raced: Mutex<VecDeque<Message>>,
-    /// Messages, by room and seq, that a device has at least tried to delete.
-    pub(crate) deleted: Mutex<HashSet<(Name, u64)>>,
+    /// Messages, by room and seq, whose first text a device has at least tried to erase by an edit or a
+    /// deletion.
+    pub(crate) erased: Mutex<HashSet<(Name, u64)>>,
 }
 
 impl RunState {
@@ -221,7 +222,7 @@ impl User {
             posted: AtomicUsize::new(0),
             recent: Mutex::default(),
             raced: Mutex::default(),
-            deleted: Mutex::default(),
+            erased: Mutex::default(),
         })
     }
 

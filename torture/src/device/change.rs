@@ -20,9 +20,10 @@ impl Device {
         let own = self.rng.random_range(0..10);
         let (room, target, what) = if own < 3 {
             let text = format!("{client_id} edits {}", mine.client_id);
+            self.user.erased.lock().insert((mine.room.clone(), mine.seq));
             (mine.room, mine.seq, What::Edit(text.into()))
         } else if own < 4 {
-            self.user.deleted.lock().insert((mine.room.clone(), mine.seq));
+            self.user.erased.lock().insert((mine.room.clone(), mine.seq));
             (mine.room, mine.seq, What::Delete)
         } else {
             let place = &self.places[self.rng.random_range(0..self.places.len())];

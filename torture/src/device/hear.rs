@@ -116,10 +116,10 @@ impl Device {
                     seq: number(&data["seq"]),
                     duplicate: data["duplicate"] == true,
                 };
-                // The server forgets the text of a deleted message, so it cannot detect a different one.
+                // The server erases the first text of an edited or deleted message, so it cannot compare it.
                 let place = (message.room.clone(), stored.seq);
-                let forgotten = stored.duplicate && self.user.deleted.lock().contains(&place);
-                if !(forgotten && why == Why::Contest) {
+                let erased = stored.duplicate && self.user.erased.lock().contains(&place);
+                if !(erased && why == Why::Contest) {
                     self.attempted(&message, Outcome::Ok(stored));
                 }
                 self.run_state.placed(&message.room, stored.seq);
