@@ -1,4 +1,5 @@
-// The client matrix: stock Socket.IO clients in several languages against the real binary, over each transport.
+// The client matrix: stock Socket.IO clients in several languages against the real binary, over each
+// transport.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";

@@ -1,5 +1,6 @@
-// Power cuts on a simulated disk: users send in bursts, the power fails, and the server starts again on what the disk has
-// kept. No acknowledged message may be missing, moved or duplicated. POWER_CUTS=500 POWER_SEED=7 makes a longer run.
+// Power cuts on a simulated disk: users send in bursts, the power fails, and the server starts again on
+// what the disk has kept. No acknowledged message may be missing, moved or duplicated. POWER_CUTS=500
+// POWER_SEED=7 makes a longer run.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";

@@ -1,5 +1,6 @@
-//! Packs the built page (`web/dist`) into the binary: each file as it is, and compressed ahead of time, so that the
-//! server never compresses on a request. Without a built page the list is empty and the server says so.
+//! Packs the built page (`web/dist`) into the binary: each file as it is, and compressed ahead of time, so
+//! that the server never compresses on a request. Without a built page the list is empty and the server
+//! says so.
 
 use std::{
     env,
@@ -20,7 +21,8 @@ const COMPRESS_FROM: usize = 512;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dist = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../web/dist");
-    // Cargo takes a watched path that is missing as changed, each time. Where the folder can't be made, that costs only time.
+    // Cargo takes a watched path that is missing as changed, each time. Where the folder can't be made,
+    // that costs only time.
     let _ = fs::create_dir_all(&dist);
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", dist.display());

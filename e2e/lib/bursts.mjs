@@ -1,4 +1,5 @@
-// Bursts of sends that a crash interrupts, and the audit of their outcome: a ledger of all sends against the stored history.
+// Bursts of sends that a crash interrupts, and the audit of their outcome: a ledger of all sends against
+// the stored history.
 
 import assert from "node:assert/strict";
 
@@ -21,8 +22,8 @@ export class Bursts {
   }
 
   /**
-   * One round: all users send a burst, `crash` stops the server within the burst and starts it again, and all users
-   * retry. Fails if a message gets two seqs, or none.
+   * One round: all users send a burst, `crash` stops the server within the burst and starts it again, and
+   * all users retry. Fails if a message gets two seqs, or none.
    */
   async round(number, crash) {
     const users = await this.#gather();

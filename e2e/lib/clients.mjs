@@ -27,9 +27,9 @@ function build(name, program, args, env = {}) {
 const python = () => join(ROOT, "e2e/.venv/bin/python");
 
 /**
- * Each client library: `missing` names a missing toolchain, `build` builds the program, `command` starts it.
- * `recovers` tells whether the library implements connection state recovery. `givesUp` lists the transports over
- * which the library stops reconnecting after one refused attempt, whatever the server does.
+ * Each client library: `missing` names a missing toolchain, `build` builds the program, `command` starts
+ * it. `recovers` tells whether the library implements connection state recovery. `givesUp` lists the
+ * transports over which the library stops reconnecting after one refused attempt, whatever the server does.
  */
 export const CLIENTS = [
   {

@@ -38,8 +38,8 @@ const files = (folder) =>
     : [];
 
 /**
- * The content of a file after a cut. `durable` is the synced content, `written` what the program saw. Each sector that
- * differs has either content, and the file has either length.
+ * The content of a file after a cut. `durable` is the synced content, `written` what the program saw. Each
+ * sector that differs has either content, and the file has either length.
  */
 function torn(durable, written, chance) {
   const keepLength = chance() < 0.5;
@@ -52,7 +52,9 @@ function torn(durable, written, chance) {
 }
 
 export class PoweredRoomful extends Roomful {
-  /** `ignored` is a suffix of files whose syncs do nothing, to simulate a server that forgets to sync them. */
+  /**
+   * `ignored` is a suffix of files whose syncs do nothing, to simulate a server that forgets to sync them.
+   */
   static async start(library, { ignored, env = {} } = {}) {
     const program = new PoweredRoomful();
     program.data = join(program.folder, "data");
@@ -67,8 +69,8 @@ export class PoweredRoomful extends Roomful {
   }
 
   /**
-   * Cuts the power: kills the server and replaces its files by their state on the disk. In half of the cuts nothing
-   * unsynced persists; in the other half, a random part of it does.
+   * Cuts the power: kills the server and replaces its files by their state on the disk. In half of the cuts
+   * nothing unsynced persists; in the other half, a random part of it does.
    */
   async cut(chance) {
     await this.end("SIGKILL");

@@ -12,8 +12,8 @@ from conftest import PATIENCE, token_for
 WAYS = [["polling"], ["websocket"], ["polling", "websocket"]]
 ways = pytest.mark.parametrize("transports", WAYS, ids=["polling", "websocket", "upgrade"])
 
-# This client refuses polling answers with more packets than this. Its documentation says to raise the limit for
-# servers that send more at once. A server cannot know the limit.
+# This client refuses polling answers with more packets than this. Its documentation says to raise the limit
+# for servers that send more at once. A server cannot know the limit.
 engineio.payload.Payload.max_decode_packets = 500
 
 

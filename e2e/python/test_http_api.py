@@ -6,8 +6,8 @@ import sys
 
 from conftest import API_KEY
 
-# Excluded: the server may refuse a request that fits the schema, since a schema cannot express the rules for names
-# and cursors. There is one key, so all objects are visible.
+# Excluded: the server may refuse a request that fits the schema, since a schema cannot express the rules
+# for names and cursors. There is one key, so all objects are visible.
 LEFT_OUT = "positive_data_acceptance,object_level_authorization"
 # The same requests each time, so that a failure can be reproduced.
 SEED = "1"

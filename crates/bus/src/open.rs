@@ -21,8 +21,8 @@ use crate::{Bus, BusError, Hub, Options, redis::RedisBus};
 /// characters in names and passwords.
 ///
 /// # Errors
-/// [`BusError::Config`] for an invalid URL or option, [`BusError::CaFile`] for an unusable file of certificates. The messages
-/// do not repeat the URL, which may contain a password.
+/// [`BusError::Config`] for an invalid URL or option, [`BusError::CaFile`] for an unusable file of
+/// certificates. The messages do not repeat the URL, which may contain a password.
 pub fn open(url: &str, options: Options) -> Result<Arc<dyn Bus>, BusError> {
     if url == "memory:" {
         return Ok(Hub::default().connect());

@@ -33,8 +33,8 @@ impl Timeline {
     }
 }
 
-/// Wakes its task when a new deadline comes before the one that the task sleeps for. By default, the deadlines are
-/// in monotonic time.
+/// Wakes its task when a new deadline comes before the one that the task sleeps for. By default, the
+/// deadlines are in monotonic time.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     timeline: Timeline,
@@ -59,8 +59,8 @@ impl Alarm {
 
     /// Starts the task.
     ///
-    /// The task asks `next` for the earliest deadline, and calls `tick` with the time when it is due. It ends when
-    /// `owner` is gone.
+    /// The task asks `next` for the earliest deadline, and calls `tick` with the time when it is due. It
+    /// ends when `owner` is gone.
     pub(crate) fn spawn<T, Tick>(
         &self,
         clock: Arc<dyn Clock>,

@@ -73,8 +73,8 @@ pub struct ChatConfig {
     /// How many disconnected devices may have an unsaved delivered mark while the store fails. Beyond that
     /// the server drops marks, and those devices may get the same notifications again.
     pub unsaved_marks: usize,
-    /// Whether the store keeps the earlier texts of edited messages until they are deleted. If not, each edit erases
-    /// them.
+    /// Whether the store keeps the earlier texts of edited messages until they are deleted. If not, each
+    /// edit erases them.
     pub keep_edits: bool,
     /// Of how many connections one is logged when it starts and ends: 1 logs all of them, 0 none.
     pub log_connections: u64,

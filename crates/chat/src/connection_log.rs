@@ -1,4 +1,5 @@
-//! Log lines about connections: one when a client connects, one when it disconnects, and some about refused clients.
+//! Log lines about connections: one when a client connects, one when it disconnects, and some about refused
+//! clients.
 
 use roomful_socket::{ClientKind, Reason, Socket};
 

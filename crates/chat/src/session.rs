@@ -303,7 +303,7 @@ impl Session {
     }
 
     /// Adds tokens to the price of the next event, for an answer whose cost is known only now.
-    pub(crate) fn owe(&self, tokens: u32) {
+    pub(crate) fn add_debt(&self, tokens: u32) {
         self.owed.fetch_add(tokens, Ordering::Relaxed);
     }
 

@@ -1,7 +1,7 @@
 //! The process's log on stderr: readable lines on a terminal, JSON elsewhere.
 //!
-//! A thread of its own writes the lines. If the reader of stderr stalls, the queue fills and further lines are
-//! dropped and counted; the server goes on.
+//! A thread of its own writes the lines. If the reader of stderr stalls, the queue fills and further lines
+//! are dropped and counted; the server goes on.
 
 mod json;
 mod throttle;

@@ -19,7 +19,7 @@ use crate::{
         AddressLimit,
         api::{self, key::ApiKeys},
         assets::{Assets, BUILT},
-        client_address::ClientFinder,
+        client_address::AddressResolver,
         demo,
         gate::Gate,
         health::{Dependencies, Health},
@@ -100,7 +100,7 @@ impl Server {
         let status_limit = config.limits.rates.then(|| Arc::new(status_limit(config)));
         let metrics_key = config.http.metrics_key.expose();
         let metrics = MetricsPage::new(exporter.clone(), metrics_key, status_limit.clone());
-        let finder = ClientFinder::new(&config.http.trusted_proxies);
+        let resolver = AddressResolver::new(&config.http.trusted_proxies);
         let mut public = router::health(health.clone());
         let mut ops_listener = None;
         if config.http.ops_listen.is_empty() {
@@ -109,11 +109,11 @@ impl Server {
             let routes = router::health(health.clone()).merge(router::metrics(metrics, health.clone()));
             let (socket, address) = listener::bind(&config.http.ops_listen).await?;
             tracing::info!(%address, "serving health checks and metrics on their own address");
-            let routes = router::finished(routes, finder.clone());
+            let routes = router::finished(routes, resolver.clone());
             ops_listener = Some(HttpListener::start(socket, routes, listener::ops_limits(config)));
         }
-        let reserve = router::finished(router::health(health.clone()), finder.clone());
-        let public = router::finished(router::gated(public, gate.clone()), finder);
+        let reserve = router::finished(router::health(health.clone()), resolver.clone());
+        let public = router::finished(router::gated(public, gate.clone()), resolver);
         let limits = listener::public_limits(config, file_limit, reserve);
         let startup = Startup {
             config,
@@ -146,9 +146,9 @@ impl Server {
         Reloader::new(config, self.keys.clone(), self.handles.clone(), log)
     }
 
-    /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes store and bus.
-    /// Probes get answers until the connections are closed. A step that exceeds its time is abandoned, and the
-    /// next one runs all the same.
+    /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes store and
+    /// bus. Probes get answers until the connections are closed. A step that exceeds its time is abandoned,
+    /// and the next one runs all the same.
     pub(crate) async fn stop(self) {
         self.health.draining();
         sleep(self.shutdown.delay.0).await;

@@ -347,11 +347,11 @@ fn new_epoch_needs_an_existing_store_without_a_server() {
         "doctor must not create files"
     );
     create_store(&folder.path().join("data/roomful.db"));
-    let beside = folder.path().join("data/roomful.db-watermark");
-    let created = fs::read(&beside).unwrap();
+    let watermark = folder.path().join("data/roomful.db-watermark");
+    let created = fs::read(&watermark).unwrap();
     assert!(doctor().contains("ok    store        opened"), "{}", doctor());
     assert_eq!(
-        fs::read(&beside).unwrap(),
+        fs::read(&watermark).unwrap(),
         created,
         "doctor must not start a new generation"
     );
@@ -361,7 +361,7 @@ fn new_epoch_needs_an_existing_store_without_a_server() {
         text(&output.stdout),
         "0 rooms have a new epoch: returning clients will reset\n"
     );
-    let before = fs::read(&beside).unwrap();
+    let before = fs::read(&watermark).unwrap();
 
     let lock = fs::File::options()
         .write(true)
@@ -372,7 +372,7 @@ fn new_epoch_needs_an_existing_store_without_a_server() {
     let output_text = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{output_text}");
     assert!(output_text.contains("stop it first"), "{output_text}");
-    assert_eq!(fs::read(&beside).unwrap(), before);
+    assert_eq!(fs::read(&watermark).unwrap(), before);
 }
 
 /// `docs/configuration.md` contains the defaults verbatim.

@@ -109,8 +109,9 @@ pub struct NewEntry {
     pub body: String,
     /// Users that a message mentions, without repeats.
     pub mentions: Vec<String>,
-    /// For an edit: the whole body of the message after it. The store puts it in the place of the message's body and
-    /// erases the bodies of earlier edits. Without it earlier texts stay until the message is deleted.
+    /// For an edit: the whole body of the message after it. The store puts it in the place of the message's
+    /// body and erases the bodies of earlier edits. Without it earlier texts stay until the message is
+    /// deleted.
     pub replacement: Option<String>,
     /// Time of the entry.
     pub at: i64,

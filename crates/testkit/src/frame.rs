@@ -93,8 +93,8 @@ pub fn encode_with(first: u8, mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> 
 /// Takes one frame off the front of `buffer`, or `None` if it is not complete yet.
 ///
 /// # Errors
-/// [`Error::Protocol`] for frames that RFC 6455 forbids a server: reserved bits or opcodes, a mask, a fragmented control frame
-/// or one above 125 bytes. Also for a frame above [`MAX_FRAME`].
+/// [`Error::Protocol`] for frames that RFC 6455 forbids a server: reserved bits or opcodes, a mask, a
+/// fragmented control frame or one above 125 bytes. Also for a frame above [`MAX_FRAME`].
 pub fn decode(buffer: &mut BytesMut) -> Result<Option<RawFrame>, Error> {
     let [first, second, ..] = buffer[..] else {
         return Ok(None);

@@ -142,7 +142,8 @@ impl ServerProcess {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// Waits until the log contains `text`, and returns the whole log. The server writes its log with a short delay.
+    /// Waits until the log contains `text`, and returns the whole log. The server writes its log with a
+    /// short delay.
     ///
     /// # Errors
     /// [`Error::Server`] with the end of the log if the text does not come within [`PATIENCE`].

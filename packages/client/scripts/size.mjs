@@ -1,4 +1,5 @@
-// Checks the size of the package beside socket.io-client: minified and gzipped, without idb, which loads on demand.
+// Checks the size of the package beside socket.io-client: minified and gzipped, without idb, which loads on
+// demand.
 
 import { gzipSync } from "node:zlib";
 

@@ -2,7 +2,10 @@
 
 import type { Change, Message, Reaction } from "./contract.ts";
 
-/** The message after a change; the same object if the change makes no difference. Apply changes in log order. */
+/**
+ * The message after a change; the same object if the change makes no difference. Apply changes in log
+ * order.
+ */
 export function changed(message: Message, change: Change): Message {
   if (message.deleted) return message;
   switch (change.type) {

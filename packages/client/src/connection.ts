@@ -228,8 +228,8 @@ const offline = (): RequestError =>
   new RequestError({ code: "offline", message: "Not connected.", retryable: true });
 
 /**
- * Milliseconds from the token's `iat` to its `exp`, which do not depend on this device's clock; without `iat`, from now.
- * Undefined if the token cannot be read.
+ * Milliseconds from the token's `iat` to its `exp`, which do not depend on this device's clock; without
+ * `iat`, from now. Undefined if the token cannot be read.
  */
 function lifetime(token: string): number | undefined {
   try {

@@ -17,7 +17,9 @@ export interface NotificationsSnapshot {
 
 export class Notifications implements Store<NotificationsSnapshot> {
   readonly #request: Request;
-  /** For each running load, the notifications that arrived since it began. Its page may be older than them. */
+  /**
+   * For each running load, the notifications that arrived since it began. Its page may be older than them.
+   */
   readonly #arrived = new Set<Notification[]>();
   readonly #store = new WritableStore<NotificationsSnapshot>({
     notifications: [],

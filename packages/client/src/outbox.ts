@@ -1,4 +1,5 @@
-// Messages that are written and not yet acknowledged. They survive reloads, leave in order per room, and are sent by one tab.
+// Messages that are written and not yet acknowledged. They survive reloads, leave in order per room, and
+// are sent by one tab.
 
 import {
   RequestError,

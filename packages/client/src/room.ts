@@ -143,8 +143,8 @@ export class Room implements Store<RoomSnapshot> {
   // ---- actions
 
   /**
-   * Makes the user a member and opens a view of the room. Resolves once the newest page is there; offline, once the client
-   * is back. Each `join` needs a `release`.
+   * Makes the user a member and opens a view of the room. Resolves once the newest page is there; offline,
+   * once the client is back. Each `join` needs a `release`.
    */
   async join(): Promise<void> {
     this.#wanted += 1;
@@ -233,7 +233,10 @@ export class Room implements Store<RoomSnapshot> {
 
   // ---- called by the client
 
-  /** Joins or resumes the room on the present connection, and reads missing pages until the window reaches the head. */
+  /**
+   * Joins or resumes the room on the present connection, and reads missing pages until the window reaches
+   * the head.
+   */
   catchUp(answer?: LogAnswer): Promise<void> {
     this.#catchingUp ??= this.#catchUp(answer).finally(() => (this.#catchingUp = undefined));
     return this.#catchingUp;

@@ -1,10 +1,14 @@
-// The local part of a room's log: one window without holes, and the live entries that arrived ahead of it. Pure.
+// The local part of a room's log: one window without holes, and the live entries that arrived ahead of it.
+// Pure.
 
 import { changed } from "./changes.ts";
 import type { Change, Epoch, LogAnswer, Message, Page } from "./contract.ts";
 import { LawChecker } from "./laws.ts";
 
-/** The most live entries that wait for the entries before them. Beyond it, the log reads them again from the server. */
+/**
+ * The most live entries that wait for the entries before them. Beyond it, the log reads them again from the
+ * server.
+ */
 const MOST_AHEAD = 1_000;
 
 /** The most messages in the window. Older ones are dropped and can be loaded again. */
@@ -123,7 +127,10 @@ export class RoomLog {
     this.laws.restart();
   }
 
-  /** The connection is lost: live entries that wait may belong to an old epoch, and the next sync returns them anyway. */
+  /**
+   * The connection is lost: live entries that wait may belong to an old epoch, and the next sync returns
+   * them anyway.
+   */
   disconnected(): void {
     this.#ahead.clear();
     this.#head = this.#upTo;
@@ -187,7 +194,10 @@ export class RoomLog {
     }
   }
 
-  /** Applies the next entry. Pages carry messages in their present state, which includes changes up to `state`. */
+  /**
+   * Applies the next entry. Pages carry messages in their present state, which includes changes up to
+   * `state`.
+   */
   #append(entry: Entry, state = entry.number): void {
     this.laws.check(entry.number);
     this.#upTo = entry.number;

@@ -36,8 +36,8 @@ export class MemoryStorage implements Storage {
 }
 
 /**
- * Passes calls to `inner`, and to memory once `inner` fails: private mode and exceeded quotas cost only the persistence,
- * never a message.
+ * Passes calls to `inner`, and to memory once `inner` fails: private mode and exceeded quotas cost only the
+ * persistence, never a message.
  */
 export class SafeStorage implements Storage {
   readonly #inner: Promise<Storage>;

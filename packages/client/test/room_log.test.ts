@@ -156,9 +156,9 @@ describe("the local log", () => {
       while (head < size) {
         head = Math.min(size, head + 1 + Math.floor(random() * 8));
         // The connection loses some entries, repeats others, and the tab may see them out of order.
-        const live = source.entries.slice(Math.max(0, head - 10), head).filter(() => random() < 0.6);
-        if (random() < 0.3) live.reverse();
-        for (const entry of live) log.receive(entry);
+        const received = source.entries.slice(Math.max(0, head - 10), head).filter(() => random() < 0.6);
+        if (random() < 0.3) received.reverse();
+        for (const entry of received) log.receive(entry);
         if (random() < 0.3) log.answered(source.after(log.upTo, head, 1 + Math.floor(random() * 20)));
       }
       log.answered(source.after(log.upTo, size, 7));

@@ -24,8 +24,8 @@ export class WebhookError extends Error {
 export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
- * Verifies a webhook and returns its content. `body` is the raw request body. `secret` is the endpoint's `whsec_…`, or
- * several during a rotation.
+ * Verifies a webhook and returns its content. `body` is the raw request body. `secret` is the endpoint's
+ * `whsec_…`, or several during a rotation.
  *
  * @throws WebhookError if no signature matches, or the timestamp is more than five minutes off.
  */

@@ -55,12 +55,13 @@ impl Registry {
     }
 
     pub(super) fn live_members(&self) -> Vec<Entry> {
-        let live = self.members.iter().filter(|(id, _)| self.takes_part(id));
-        live.map(|(id, member)| Entry {
-            member: id.clone(),
-            value: member.info.clone(),
-        })
-        .collect()
+        let members = self.members.iter().filter(|(id, _)| self.takes_part(id));
+        members
+            .map(|(id, member)| Entry {
+                member: id.clone(),
+                value: member.info.clone(),
+            })
+            .collect()
     }
 
     pub(super) fn put(&mut self, member: &str, key: &str, value: Bytes) -> Result<Vec<Entry>, BusError> {

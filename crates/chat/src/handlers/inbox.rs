@@ -36,7 +36,7 @@ pub(crate) async fn inbox(context: &Context, ask: &AskInbox, reply: Reply) {
         .iter()
         .filter_map(|row| Some((name(context, row)?, row)))
         .collect();
-    context.me.owe(price::of_inbox(inbox.rooms.len()));
+    context.me.add_debt(price::of_inbox(inbox.rooms.len()));
     reply.succeed(&InboxPage {
         rooms: rows.iter().map(|(name, row)| line(name, row)).collect(),
         next,

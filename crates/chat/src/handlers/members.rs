@@ -44,7 +44,7 @@ pub(crate) async fn members(context: &Context, ask: &GetMembers, reply: Reply) {
     let bytes =
         |member: &MemberView<'_>| MEMBER_BYTES + member.user_id.len() + member.name.map_or(0, str::len);
     let bytes = page.members.iter().map(bytes).sum();
-    context.me.owe(price::of_answer(bytes));
+    context.me.add_debt(price::of_answer(bytes));
     reply.succeed(&page);
 }
 

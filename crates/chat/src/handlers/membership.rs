@@ -113,7 +113,7 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         recovery::subscribe(app, me, (room.id, *head), membership.member.membership),
     )
     .await?;
-    me.owe(price::of_answer(price::page_bytes(&page.history)));
+    me.add_debt(price::of_answer(price::page_bytes(&page.history)));
     Ok(Found {
         membership,
         page,

@@ -75,7 +75,7 @@ pub(crate) async fn history(context: &Context, ask: &GetHistory, reply: Reply) {
         Err(error) => return reply.fail(&error),
     };
     let bytes = answer_history(&context.app, &room, ask, reply).await;
-    context.me.owe(price::of_answer(bytes));
+    context.me.add_debt(price::of_answer(bytes));
 }
 
 /// Replies with a page of the room and returns its size in bytes. The caller has checked access.

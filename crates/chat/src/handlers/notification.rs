@@ -35,7 +35,7 @@ pub(crate) async fn list(context: &Context, ask: List, reply: Reply) {
         })
     };
     let bytes = list.notifications.iter().map(|row| row.body.len()).sum();
-    me.owe(price::of_answer(bytes));
+    me.add_debt(price::of_answer(bytes));
     reply.succeed(&Listed {
         notifications: list.notifications.iter().filter_map(view).collect(),
         unread: list.unread,

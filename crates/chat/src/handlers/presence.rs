@@ -32,7 +32,7 @@ pub(crate) async fn online_users(context: &Context, ask: &InRoom, reply: Reply) 
     app.presence.ensure_rooms_read(&[room.id]).await;
     let online = listed(app, &room);
     // It goes out twice.
-    me.owe(price::of_answer(2 * list_bytes(&online)));
+    me.add_debt(price::of_answer(2 * list_bytes(&online)));
     let users = online_list(app, &room, &online);
     emit_online(socket, &users);
     reply.succeed(&users);

@@ -128,7 +128,7 @@ async fn read(
             reset,
         }));
     }
-    me.owe(price::of_answer(bytes));
+    me.add_debt(price::of_answer(bytes));
     Ok(caught)
 }
 

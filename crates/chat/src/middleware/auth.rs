@@ -165,8 +165,8 @@ impl KeyTable {
         Ok([VerifyKey::secret(None, secret)?].into_iter().collect())
     }
 
-    /// Takes over the keys of `other`, for this table and all its clones. Connections that the old keys let in
-    /// stay open; their next `token:refresh` needs a token of the new keys.
+    /// Takes over the keys of `other`, for this table and all its clones. Connections that the old keys let
+    /// in stay open; their next `token:refresh` needs a token of the new keys.
     pub fn replace(&self, other: &KeyTable) {
         let keys = Arc::clone(&other.keys.read());
         *self.keys.write() = keys;

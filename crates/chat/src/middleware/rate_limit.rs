@@ -236,13 +236,13 @@ impl RateLimiters {
 
     fn sweep(&self) {
         let now = self.clock.0.monotonic_ms();
-        let swept = self.swept_at.load(Ordering::Relaxed);
-        let due = now.saturating_sub(swept) >= SWEEP_EVERY_MS;
+        let last_sweep = self.swept_at.load(Ordering::Relaxed);
+        let due = now.saturating_sub(last_sweep) >= SWEEP_EVERY_MS;
         // The winner of the exchange sweeps.
         if due
             && self
                 .swept_at
-                .compare_exchange(swept, now, Ordering::Relaxed, Ordering::Relaxed)
+                .compare_exchange(last_sweep, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         {
             for limiter in [&self.users, &self.addresses, &self.connects] {

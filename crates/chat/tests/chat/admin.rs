@@ -247,12 +247,12 @@ async fn revoked_tokens_cannot_connect() {
     let server = Server::start().await;
     let issued = |at_ms: i64| json!({ "sub": "bob", "exp": START / 1000 + 3_600, "iat": at_ms / 1000 });
     let auth = |claims: &Value| json!({ "token": token::with_claims(SECRET, claims) });
-    let live = server.connect_with(&issued(START - 5_000)).await;
+    let bob = server.connect_with(&issued(START - 5_000)).await;
     let other = server.connect("alice").await;
     server.clock.advance(500);
     let revoked = server.chat.revoke_user("bob").await.unwrap();
     assert_eq!((revoked.before, revoked.closed), (START + 1_000, 1));
-    assert_eq!(ends(&live).await, End::Disconnected);
+    assert_eq!(ends(&bob).await, End::Disconnected);
 
     let refused = async |claims: &Value| match server.try_connect(&auth(claims)).await {
         Err(Error::ConnectRefused(refusal)) => assert_eq!(refusal["data"]["code"], "unauthorized"),
@@ -452,10 +452,10 @@ async fn a_token_dated_in_the_future_does_not_survive_a_revocation() {
     // A token in use is void for good, also once its date has come.
     server.clock.advance(60_000);
     let now = now + 60;
-    let live = server.connect_with(&issued(now + 9)).await;
+    let bob = server.connect_with(&issued(now + 9)).await;
     let revoked = server.chat.revoke_user("bob").await.unwrap();
     assert_eq!(revoked.before, (now + 10) * 1000);
-    assert_eq!(ends(&live).await, End::Disconnected);
+    assert_eq!(ends(&bob).await, End::Disconnected);
     refused(now + 9).await;
     server.clock.advance(15_000);
     refused(now + 9).await;

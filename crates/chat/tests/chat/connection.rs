@@ -31,13 +31,13 @@ async fn the_session_event_has_the_user_and_the_limits() {
 async fn connections_without_a_valid_token_are_refused() {
     let server = Server::start().await;
     let expired = json!({ "sub": "alice", "exp": START / 1000 });
-    let elsewhere = token::with_claims("another secret of thirty-two bytes!!", &claims("alice"));
+    let other_issuers = token::with_claims("another secret of thirty-two bytes!!", &claims("alice"));
     for (auth, code) in [
         (Value::Null, "unauthorized"),
         (json!({}), "unauthorized"),
         (json!({ "token": 7 }), "unauthorized"),
         (json!({ "token": "nonsense" }), "unauthorized"),
-        (json!({ "token": elsewhere }), "unauthorized"),
+        (json!({ "token": other_issuers }), "unauthorized"),
         (
             json!({ "token": token::with_claims(SECRET, &expired) }),
             "token_expired",

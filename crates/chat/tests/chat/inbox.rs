@@ -127,12 +127,12 @@ async fn a_sync_catches_up_and_subscribes_every_room() {
     send(&alice, "two", "live").await;
     send(&alice, "alices own", "not for bob").await;
     settle(&bob).await;
-    let live: Vec<_> = bob
+    let rooms: Vec<_> = bob
         .drain("chat:receive_message")
         .iter()
         .map(|m| m["room"].clone())
         .collect();
-    assert_eq!(json!(live), json!(["one", "two"]));
+    assert_eq!(json!(rooms), json!(["one", "two"]));
     // A second sync on a live socket repeats nothing.
     sync(&bob, json!([{ "room": "one", "since": 4 }])).await;
     send(&alice, "one", "once").await;
@@ -239,11 +239,11 @@ async fn a_sync_during_a_burst_has_no_gap_and_no_duplicate() {
         sender.await.unwrap();
     }
     settle(&reader).await;
-    let live = reader.drain("chat:receive_message");
+    let received = reader.drain("chat:receive_message");
     for room in ["a", "b"] {
-        let live = live.iter().filter(|message| message["room"] == room);
-        let live = live.map(|message| message["seq"].as_u64().unwrap());
-        assert!(live.eq(1..=150), "live events stay live, without duplicates");
+        let messages = received.iter().filter(|message| message["room"] == room);
+        let mut seqs = messages.map(|message| message["seq"].as_u64().unwrap());
+        assert!(seqs.eq(1..=150), "live events stay live, without duplicates");
     }
 }
 

@@ -73,10 +73,10 @@ async fn missed_events_come_once_and_in_order_across_rooms() {
     assert!(recovered);
     assert_eq!(bob.id(), id, "the session keeps its public id");
     send(&alice, "b", "live").await;
-    let live = bob.find_event(roomful_testkit::PATIENCE, "chat:receive_message", |m| {
+    let received = bob.find_event(roomful_testkit::PATIENCE, "chat:receive_message", |m| {
         m["text"] == "live"
     });
-    assert_eq!(live.await.unwrap()["seq"], 4);
+    assert_eq!(received.await.unwrap()["seq"], 4);
     let expected = [("a", 2), ("b", 1), ("a", 3), ("b", 2), ("a", 4), ("b", 3)];
     assert_eq!(messages(&bob), expected.map(|(room, seq)| (room.to_owned(), seq)));
     // A second recovery works from the new offset.

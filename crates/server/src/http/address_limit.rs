@@ -68,9 +68,9 @@ impl AddressLimit {
     }
 
     fn sweep(&self) {
-        let mut swept = self.swept.lock();
-        if swept.elapsed() >= SWEEP_INTERVAL {
-            *swept = Instant::now();
+        let mut last_sweep = self.swept.lock();
+        if last_sweep.elapsed() >= SWEEP_INTERVAL {
+            *last_sweep = Instant::now();
             self.buckets.retain_recent();
         }
     }

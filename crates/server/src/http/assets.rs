@@ -84,7 +84,8 @@ impl Assets {
         files.iter().any(|file| file.path == INDEX)
     }
 
-    /// The response to a request for `path`: the file, 304, 404 or 405. `host` is the host that the browser used.
+    /// The response to a request for `path`: the file, 304, 404 or 405. `host` is the host that the browser
+    /// used.
     pub(crate) fn answer(
         &self,
         method: &Method,
@@ -126,7 +127,8 @@ impl Asset {
         }
     }
 
-    /// The page with the URLs of its files replaced. Compressed here, since the build did not know the settings.
+    /// The page with the URLs of its files replaced. Compressed here, since the build did not know the
+    /// settings.
     fn rewritten(index: &File, assets_url: &str, base_path: &str) -> Self {
         let prefix = if assets_url.is_empty() {
             format!("{base_path}{HASHED_PREFIX}")
@@ -250,8 +252,8 @@ fn kind(path: &str) -> &'static str {
     }
 }
 
-/// The content security policy. The page connects only to its own host; older browsers do not count a `ws:` URL of that
-/// host as `'self'`, so they are named.
+/// The content security policy. The page connects only to its own host; older browsers do not count a `ws:`
+/// URL of that host as `'self'`, so they are named.
 fn policy(sources: &str, host: Option<&str>) -> HeaderValue {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
     let sockets = host

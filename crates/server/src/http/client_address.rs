@@ -23,16 +23,16 @@ const WARNING_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Finds out who the client is. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct ClientFinder {
+pub(crate) struct AddressResolver {
     trusted: Arc<[IpNet]>,
     /// When the last warning was logged.
     warned: Arc<Mutex<Option<Instant>>>,
 }
 
-impl ClientFinder {
+impl AddressResolver {
     /// Believes the headers of peers in `trusted`.
     pub(crate) fn new(trusted: &[IpNet]) -> Self {
-        ClientFinder {
+        AddressResolver {
             trusted: trusted.into(),
             warned: Arc::default(),
         }
@@ -65,8 +65,8 @@ impl ClientFinder {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 
-    /// The client's address for a request from `peer`. An entry that is no address ends the search at the hop that
-    /// sent it.
+    /// The client's address for a request from `peer`. An entry that is no address ends the search at the
+    /// hop that sent it.
     fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer;
         for line in headers.get_all(FORWARDED_FOR).iter().rev() {
@@ -98,7 +98,7 @@ impl ClientFinder {
     }
 }
 
-/// The client's address of a request that passed [`ClientFinder::identify`].
+/// The client's address of a request that passed [`AddressResolver::identify`].
 pub(crate) fn client_address(extensions: &Extensions) -> IpAddr {
     let claimed = extensions.get::<ClientAddress>().map(|client| client.0);
     let peer = || {
@@ -137,7 +137,7 @@ mod tests {
         let peer = SocketAddr::new(peer.parse().unwrap(), 1);
         request.extensions_mut().insert(ConnectInfo(peer));
         let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        ClientFinder::new(&trusted).identify(&mut request);
+        AddressResolver::new(&trusted).identify(&mut request);
         request
     }
 

@@ -1,7 +1,8 @@
 //! The check of the `Host` header in dev mode.
 //!
-//! Dev mode signs anyone in under any name. A foreign page can make its own domain name point to 127.0.0.1 and so reach
-//! the sign-in from a visitor's browser (DNS rebinding), but the `Host` header then names the page's domain.
+//! Dev mode signs anyone in under any name. A foreign page can make its own domain name point to 127.0.0.1
+//! and so reach the sign-in from a visitor's browser (DNS rebinding), but the `Host` header then names the
+//! page's domain.
 
 use std::net::IpAddr;
 

@@ -9,8 +9,8 @@
 //! | `/socket.io/` | `roomful-socket`, and `client_script` for the client's files |
 //! | `/`, `/assets/*` | `assets` |
 //!
-//! With `http.base_path` all but the first three lie below that path. With `http.ops_listen`, `/metrics` is served at
-//! that address only.
+//! With `http.base_path` all but the first three lie below that path. With `http.ops_listen`, `/metrics` is
+//! served at that address only.
 
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ use http::{HeaderValue, header};
 use roomful_socket::ForwardedHost;
 
 use super::{
-    Problem, assets::Assets, client_address::ClientFinder, client_script, gate::Gate, health::Health, host,
-    metrics::MetricsPage,
+    Problem, assets::Assets, client_address::AddressResolver, client_script, gate::Gate, health::Health,
+    host, metrics::MetricsPage,
 };
 
 /// `/livez` and `/readyz`.
@@ -49,9 +49,9 @@ pub(crate) fn metrics(page: MetricsPage, health: Health) -> Router {
 }
 
 /// Adds what every response and every request have in common: the client's address, and `nosniff`.
-pub(crate) fn finished(routes: Router, finder: ClientFinder) -> Router {
+pub(crate) fn finished(routes: Router, resolver: AddressResolver) -> Router {
     routes.layer(middleware::from_fn(move |mut request: Request, next: Next| {
-        finder.identify(&mut request);
+        resolver.identify(&mut request);
         async move {
             let mut response = next.run(request).await;
             response.headers_mut().insert(

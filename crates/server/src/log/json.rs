@@ -1,4 +1,5 @@
-//! The JSON form of a log line. Every key occurs once, and no field can replace the message, level, target or time.
+//! The JSON form of a log line. Every key occurs once, and no field can replace the message, level, target
+//! or time.
 
 use std::fmt::{self, Write as _};
 

@@ -48,8 +48,8 @@ CREATE TABLE rooms (
     kind bigint NOT NULL DEFAULT 0,
     -- Entries kept, where the room has a limit of its own.
     history bigint,
-    -- The newest message, and the position that orders inboxes: that of the newest message, or of the newest entry of
-    -- the log at the creation of the room.
+    -- The newest message, and the position that orders inboxes: that of the newest message, or of the
+    -- newest entry of the log at the creation of the room.
     last_message bigint NOT NULL DEFAULT 0,
     active_position bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);

@@ -27,8 +27,8 @@ CREATE TABLE rooms (
     -- No row below this sequence number is left.
     swept INTEGER NOT NULL DEFAULT 1,
     created_at INTEGER NOT NULL,
-    -- The newest message, and the position that orders inboxes: that of the newest message, or of the newest entry of
-    -- the log at the creation of the room.
+    -- The newest message, and the position that orders inboxes: that of the newest message, or of the
+    -- newest entry of the log at the creation of the room.
     last_message INTEGER NOT NULL DEFAULT 0,
     active_position INTEGER NOT NULL DEFAULT 0,
     -- 0 public, 1 private.
@@ -37,8 +37,8 @@ CREATE TABLE rooms (
     history INTEGER
 ) STRICT;
 
--- The body comes last, so that counting queries do not step over it. Without a foreign key, which each append would have
--- to look up: the code deletes the entries of a deleted room.
+-- The body comes last, so that counting queries do not step over it. Without a foreign key, which each
+-- append would have to look up: the code deletes the entries of a deleted room.
 CREATE TABLE entries (
     room_id INTEGER NOT NULL,
     seq INTEGER NOT NULL,

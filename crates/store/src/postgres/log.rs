@@ -36,20 +36,20 @@ impl Log for PostgresStore {
         upto: LogPosition,
         limit: u32,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        self.told(positions::between(&self.conn().await?, after, upto, limit).await)
+        self.checked(positions::between(&self.conn().await?, after, upto, limit).await)
     }
 
     async fn room_at(&self, position: LogPosition) -> Result<Option<RoomId>, StoreError> {
-        self.told(positions::room_at(&self.conn().await?, position).await)
+        self.checked(positions::room_at(&self.conn().await?, position).await)
     }
 
     async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
         let page_bytes = self.shared.options.page_bytes;
-        self.told(history::page(&self.conn().await?, room, page, page_bytes).await)
+        self.checked(history::page(&self.conn().await?, room, page, page_bytes).await)
     }
 
     async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
-        self.told(entries::get(&self.conn().await?, room, seq).await)
+        self.checked(entries::get(&self.conn().await?, room, seq).await)
     }
 
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
@@ -59,12 +59,12 @@ impl Log for PostgresStore {
             .saturating_sub(limits.max_age_ms);
         let (mut total, mut last) = (0, RoomId::MIN);
         loop {
-            let due = self.told(retention::due(&self.conn().await?, last, limits, cutoff).await)?;
+            let due = self.checked(retention::due(&self.conn().await?, last, limits, cutoff).await)?;
             let Some(&end) = due.last() else { return Ok(total) };
             for room in due {
                 loop {
                     let trimmed =
-                        self.told(retention::trim(&self.conn().await?, room, limits, cutoff).await)?;
+                        self.checked(retention::trim(&self.conn().await?, room, limits, cutoff).await)?;
                     total += trimmed.removed;
                     if !trimmed.more {
                         break;

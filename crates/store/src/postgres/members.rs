@@ -223,8 +223,8 @@ async fn move_mark(
 impl Members for PostgresStore {
     async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
         let conn = self.conn().await?;
-        match self.told(rejoin(&conn, room, user).await)? {
-            None => self.told(join(&conn, room, user, at, Entrance::Joins).await),
+        match self.checked(rejoin(&conn, room, user).await)? {
+            None => self.checked(join(&conn, room, user, at, Entrance::Joins).await),
             joined => Ok(joined),
         }
     }
@@ -237,7 +237,7 @@ impl Members for PostgresStore {
         at: i64,
     ) -> Result<Option<Joined>, StoreError> {
         let entrance = Entrance::IsPut(role);
-        self.told(join(&self.conn().await?, room, user, at, entrance).await)
+        self.checked(join(&self.conn().await?, room, user, at, entrance).await)
     }
 
     async fn members(
@@ -246,19 +246,19 @@ impl Members for PostgresStore {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Member>, StoreError> {
-        self.told(all(&self.conn().await?, room, after, limit).await)
+        self.checked(all(&self.conn().await?, room, after, limit).await)
     }
 
     async fn count_members(&self, room: RoomId) -> Result<u64, StoreError> {
-        self.told(count(&self.conn().await?, room).await)
+        self.checked(count(&self.conn().await?, room).await)
     }
 
     async fn leave(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
-        self.told(leave(&self.conn().await?, room, user).await)
+        self.checked(leave(&self.conn().await?, room, user).await)
     }
 
     async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError> {
-        self.told(active(&self.conn().await?, room, user).await)
+        self.checked(active(&self.conn().await?, room, user).await)
     }
 
     async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
@@ -271,12 +271,12 @@ impl Members for PostgresStore {
     }
 
     async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError> {
-        self.told(sharing_a_room(&self.conn().await?, user, others).await)
+        self.checked(sharing_a_room(&self.conn().await?, user, others).await)
     }
 
     async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError> {
         let page_bytes = self.shared.options.page_bytes;
-        self.told(inbox::page(&self.conn().await?, user, limit, after, page_bytes).await)
+        self.checked(inbox::page(&self.conn().await?, user, limit, after, page_bytes).await)
     }
 
     async fn mark_read(
@@ -288,11 +288,11 @@ impl Members for PostgresStore {
     ) -> Result<Option<Marked>, StoreError> {
         let (conn, outbox) = (self.conn().await?, &self.shared.options.outbox);
         let mark = Mark { room, user, seq };
-        let moved = self.told(mark_read(&conn, mark, at, outbox).await)?;
+        let moved = self.checked(mark_read(&conn, mark, at, outbox).await)?;
         let Some(Moved { mark, advanced }) = moved else {
             return Ok(None);
         };
-        let unread = self.told(unread(&conn, room, user).await)?;
+        let unread = self.checked(unread(&conn, room, user).await)?;
         Ok(unread.map(|unread| Marked {
             read_seq: mark,
             advanced,
@@ -308,10 +308,10 @@ impl Members for PostgresStore {
     ) -> Result<Option<Delivered>, StoreError> {
         let (conn, outbox) = (self.conn().await?, &self.shared.options.outbox);
         let mark = Mark { room, user, seq };
-        self.told(mark_delivered(&conn, mark, outbox).await)
+        self.checked(mark_delivered(&conn, mark, outbox).await)
     }
 
     async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
-        self.told(unread(&self.conn().await?, room, user).await)
+        self.checked(unread(&self.conn().await?, room, user).await)
     }
 }

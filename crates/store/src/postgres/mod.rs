@@ -230,13 +230,13 @@ pub(crate) fn schema_state(url: &str) -> Result<SchemaState, StoreError> {
 
 impl PostgresStore {
     async fn conn(&self) -> Result<Conn, StoreError> {
-        self.told(self.shared.pool.get().await)
+        self.checked(self.shared.pool.get().await)
     }
 
     /// The earlier of the caller's and the database's time: a node whose clock is ahead must not expire
     /// everybody's history.
     async fn no_later_than_database(&self, now: i64) -> Result<i64, StoreError> {
-        let there = self.told(probe::clock(&self.conn().await?).await)?;
+        let there = self.checked(probe::clock(&self.conn().await?).await)?;
         Ok(now.min(there))
     }
 
@@ -248,14 +248,14 @@ impl PostgresStore {
         };
         let conn = self.conn().await?;
         while self
-            .told(retention::trim(&conn, room, limits, i64::MAX).await)?
+            .checked(retention::trim(&conn, room, limits, i64::MAX).await)?
             .more
         {}
         Ok(())
     }
 
     /// Converts the outcome of a call and counts a failure.
-    fn told<T>(&self, answer: Result<T, Failure>) -> Result<T, StoreError> {
+    fn checked<T>(&self, answer: Result<T, Failure>) -> Result<T, StoreError> {
         self.counted(answer.map_err(StoreError::from))
     }
 
@@ -272,11 +272,11 @@ impl Store for PostgresStore {
 
     async fn other_nodes(&self) -> Result<u64, StoreError> {
         let (conn, limit) = (self.conn().await?, self.shared.options.node_timeout);
-        self.told(nodes::others(&conn, self.shared.log_state.node(), limit).await)
+        self.checked(nodes::others(&conn, self.shared.log_state.node(), limit).await)
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.told(probe::beat(&self.conn().await?, &self.shared.log_state).await)
+        self.checked(probe::beat(&self.conn().await?, &self.shared.log_state).await)
     }
 
     fn outbox(&self) -> Option<&dyn Outbox> {

@@ -320,7 +320,7 @@ pub(super) async fn trim(conn: &Conn, cutoff: i64) -> Result<Trimmed, Failure> {
 impl Notifications for PostgresStore {
     async fn notify(&self, notification: NewNotification) -> Result<Posted, StoreError> {
         let most = self.shared.options.notifications.max_per_user;
-        self.told(post(&self.conn().await?, &notification, most).await)
+        self.checked(post(&self.conn().await?, &notification, most).await)
     }
 
     async fn notifications(
@@ -329,7 +329,7 @@ impl Notifications for PostgresStore {
         page: NotificationPage,
     ) -> Result<Option<NotificationList>, StoreError> {
         let page_bytes = self.shared.options.page_bytes;
-        self.told(list(&self.conn().await?, user, &page, page_bytes).await)
+        self.checked(list(&self.conn().await?, user, &page, page_bytes).await)
     }
 
     async fn read_notifications(
@@ -338,7 +338,7 @@ impl Notifications for PostgresStore {
         which: ReadWhich,
         at: i64,
     ) -> Result<Option<NotificationsRead>, StoreError> {
-        self.told(read(&self.conn().await?, user, &which, at).await)
+        self.checked(read(&self.conn().await?, user, &which, at).await)
     }
 
     async fn undelivered(
@@ -363,12 +363,12 @@ impl Notifications for PostgresStore {
             });
         }
         let conn = self.conn().await?;
-        self.told(undelivered(&conn, user, after, ends.head, limit, max_bytes).await)
+        self.checked(undelivered(&conn, user, after, ends.head, limit, max_bytes).await)
     }
 
     async fn mark_delivered(&self, marks: Vec<DeliveredMark>, at: i64) -> Result<(), StoreError> {
         let devices = self.shared.options.notifications.devices_per_user;
-        self.told(mark_delivered(&self.conn().await?, &marks, at, devices).await)
+        self.checked(mark_delivered(&self.conn().await?, &marks, at, devices).await)
     }
 
     async fn trim_notifications(&self, limits: NotificationRetention, now: i64) -> Result<u64, StoreError> {
@@ -378,9 +378,9 @@ impl Notifications for PostgresStore {
             .saturating_sub(limits.max_age_ms);
         let mut total = 0;
         loop {
-            let bite = self.told(trim(&self.conn().await?, cutoff).await)?;
-            total += bite.removed;
-            if !bite.more {
+            let trimmed = self.checked(trim(&self.conn().await?, cutoff).await)?;
+            total += trimmed.removed;
+            if !trimmed.more {
                 return Ok(total);
             }
         }

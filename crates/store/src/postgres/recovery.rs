@@ -22,7 +22,7 @@ impl Sessions for PostgresStore {
             Some(spans) if spans.is_empty() => Ok(Some(Vec::new())),
             // Most reconnecting clients missed nothing and end above. Boxing keeps their futures small.
             Some(spans) => {
-                let read = async { self.told(positions::missed(&self.conn().await?, &ask, &spans).await) };
+                let read = async { self.checked(positions::missed(&self.conn().await?, &ask, &spans).await) };
                 Box::pin(read).await
             }
         }
@@ -41,7 +41,7 @@ impl Sessions for PostgresStore {
         membership: u64,
     ) -> Result<bool, StoreError> {
         let session = self.owned_session(key, owner);
-        self.told(sessions::subscribe(&self.conn().await?, session, room, after, membership).await)
+        self.checked(sessions::subscribe(&self.conn().await?, session, room, after, membership).await)
     }
 
     async fn unsubscribe(
@@ -51,7 +51,7 @@ impl Sessions for PostgresStore {
         rooms: Vec<RoomId>,
     ) -> Result<(), StoreError> {
         let session = self.owned_session(key, owner);
-        self.told(sessions::unsubscribe(&self.conn().await?, session, &rooms).await)
+        self.checked(sessions::unsubscribe(&self.conn().await?, session, &rooms).await)
     }
 
     async fn mark_session_lost(
@@ -67,12 +67,12 @@ impl Sessions for PostgresStore {
 
     async fn end_session(&self, key: SessionKey, owner: SessionOwner) -> Result<(), StoreError> {
         let session = self.owned_session(key, owner);
-        self.told(sessions::end(&self.conn().await?, session).await)
+        self.checked(sessions::end(&self.conn().await?, session).await)
     }
 
     async fn end_lost_sessions(&self, user: &str) -> Result<(), StoreError> {
         let limit = self.shared.options.node_timeout;
-        self.told(sessions::end_lost(&self.conn().await?, user, limit).await)
+        self.checked(sessions::end_lost(&self.conn().await?, user, limit).await)
     }
 
     async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError> {
@@ -81,15 +81,15 @@ impl Sessions for PostgresStore {
 
     async fn mark_all_sessions_lost(&self) -> Result<(), StoreError> {
         let conn = self.conn().await?;
-        self.told(nodes::lose_own(&conn, self.shared.log_state.node()).await)
+        self.checked(nodes::lose_own(&conn, self.shared.log_state.node()).await)
     }
 
     async fn heartbeat(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
         let shared = &self.shared;
-        let heartbeat_pool = self.told(shared.heartbeat_pool.get().await)?;
-        self.told(nodes::alive(&heartbeat_pool, shared.log_state.node(), at).await)?;
+        let heartbeat_pool = self.checked(shared.heartbeat_pool.get().await)?;
+        self.checked(nodes::alive(&heartbeat_pool, shared.log_state.node(), at).await)?;
         drop(heartbeat_pool);
         let conn = self.conn().await?;
-        self.told(sessions::forget(&conn, lost_before, shared.options.node_timeout).await)
+        self.checked(sessions::forget(&conn, lost_before, shared.options.node_timeout).await)
     }
 }

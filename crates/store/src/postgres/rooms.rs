@@ -286,7 +286,7 @@ impl Rooms for PostgresStore {
         }
         let conn = self.conn().await?;
         let made = self::create(&conn, name, at, &self.shared.options.outbox).await;
-        let (room, recorded) = self.told(made)?;
+        let (room, recorded) = self.checked(made)?;
         if recorded {
             self.recorded.send_replace(());
         }
@@ -294,13 +294,13 @@ impl Rooms for PostgresStore {
     }
 
     async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
-        self.told(get(&self.conn().await?, id).await)
+        self.checked(get(&self.conn().await?, id).await)
     }
 
     async fn put_room(&self, name: &str, change: RoomChange, at: i64) -> Result<(RoomRow, bool), StoreError> {
         let (conn, options) = (self.conn().await?, &self.shared.options);
         let most = options.retention.max_entries;
-        let put = self.told(put(&conn, name, change, at, most, &options.outbox).await)?;
+        let put = self.checked(put(&conn, name, change, at, most, &options.outbox).await)?;
         if put.recorded {
             self.recorded.send_replace(());
         }
@@ -309,10 +309,10 @@ impl Rooms for PostgresStore {
 
     async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
         self.empty_room(room).await?;
-        self.told(delete(&self.conn().await?, room).await)
+        self.checked(delete(&self.conn().await?, room).await)
     }
 
     async fn rooms(&self, after: Option<&str>, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
-        self.told(all(&self.conn().await?, after, limit).await)
+        self.checked(all(&self.conn().await?, after, limit).await)
     }
 }

@@ -93,7 +93,7 @@ impl Users for PostgresStore {
         text: Option<&str>,
         at: i64,
     ) -> Result<(), StoreError> {
-        self.told(set_status(&self.conn().await?, user, status, text, at).await)
+        self.checked(set_status(&self.conn().await?, user, status, text, at).await)
     }
 
     async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
@@ -101,7 +101,7 @@ impl Users for PostgresStore {
     }
 
     async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {
-        self.told(revocations::revoke(&self.conn().await?, user, before).await)
+        self.checked(revocations::revoke(&self.conn().await?, user, before).await)
     }
 
     async fn revoked(&self, user: &str) -> Result<Option<i64>, StoreError> {
@@ -109,6 +109,6 @@ impl Users for PostgresStore {
     }
 
     async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
-        self.told(revocations::forget(&self.conn().await?, cutoff).await)
+        self.checked(revocations::forget(&self.conn().await?, cutoff).await)
     }
 }

@@ -419,9 +419,9 @@ impl Notifications for SqliteStore {
         let mut total = 0;
         // Nothing to do is the rule, and costs no commit.
         while self.read(move |conn| oldest(conn, cutoff)).await?.is_some() {
-            let bite = self.write(Trim { cutoff }).await?;
-            total += bite.removed;
-            if !bite.more {
+            let trimmed = self.write(Trim { cutoff }).await?;
+            total += trimmed.removed;
+            if !trimmed.more {
                 break;
             }
         }

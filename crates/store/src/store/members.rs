@@ -42,8 +42,8 @@ pub trait Members: Send + Sync {
     /// Which of `others` are members of a room that the user is a member of, in the order of `others`.
     async fn sharing_a_room(&self, user: &str, others: &[String]) -> Result<Vec<String>, StoreError>;
 
-    /// A page of the user's rooms, the one with the latest message first, beginning behind `after`. It has at most
-    /// `limit` rooms, and fewer if their messages fill [`crate::Options::page_bytes`].
+    /// A page of the user's rooms, the one with the latest message first, beginning behind `after`. It has
+    /// at most `limit` rooms, and fewer if their messages fill [`crate::Options::page_bytes`].
     async fn inbox(&self, user: &str, limit: u32, after: Option<InboxCursor>) -> Result<Inbox, StoreError>;
 
     /// Moves the user's read mark up to `seq`, or to the room's head if that is lower, and the delivered

@@ -1,8 +1,8 @@
 //! Keeps presence in step with the other nodes: one task that writes this node's entries into the registry
 //! (`writer`) and reads those of the others (`reader`), as `ClusterPresence` plans it.
 //!
-//! The task works at once when something changes here or when another node announces a change, and at intervals
-//! anyway. So a user who is gone does not show for long, even if the bus loses the message.
+//! The task works at once when something changes here or when another node announces a change, and at
+//! intervals anyway. So a user who is gone does not show for long, even if the bus loses the message.
 
 use std::{
     sync::{Arc, Weak},

@@ -138,9 +138,9 @@ async fn a_token_in_use_on_another_node_does_not_survive_a_revocation_by_its_dat
     let nodes = Nodes::start(2).await;
     let now = START / 1000;
     let claims = json!({ "sub": "bob", "exp": now + 3_600, "iat": now + 9 });
-    let live = nodes[1].connect_with(&claims).await;
+    let bob = nodes[1].connect_with(&claims).await;
     nodes[0].chat.revoke_user("bob").await.unwrap();
-    is_closed(&live).await;
+    is_closed(&bob).await;
     while nodes.store.revoked("bob").await.unwrap() != Some((now + 10) * 1000) {
         tokio::task::yield_now().await;
     }

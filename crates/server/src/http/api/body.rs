@@ -59,8 +59,8 @@ pub(super) struct Nothing {}
 
 /// The name of a room or the id of a user in a path.
 ///
-/// Clients rewrite paths with the segments `.` and `..`, so such names need another form: `~` and the name in URL-safe
-/// base64 without padding. Names that start with `~` need it too.
+/// Clients rewrite paths with the segments `.` and `..`, so such names need another form: `~` and the name
+/// in URL-safe base64 without padding. Names that start with `~` need it too.
 #[derive(Debug)]
 pub(super) struct Name(pub(super) String);
 

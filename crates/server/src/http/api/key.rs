@@ -26,8 +26,8 @@ const KEY_PARAMETERS: [&str; 6] = [
     "authorization",
 ];
 
-/// The keys that the API accepts: one, or two during a rotation. Without a key the API refuses every call. Clones
-/// share their keys.
+/// The keys that the API accepts: one, or two during a rotation. Without a key the API refuses every call.
+/// Clones share their keys.
 #[derive(Clone, Default)]
 pub(crate) struct ApiKeys {
     keys: Arc<RwLock<Vec<Box<[u8]>>>>,
@@ -49,8 +49,8 @@ impl ApiKeys {
         *self.keys.write() = keys.into_iter().map(|key| key.as_bytes().into()).collect();
     }
 
-    /// Accepts a request with the right key. After too many wrong ones from its address the answer is 429. The right
-    /// key works even then, or a stranger behind the same proxy could lock out the backend.
+    /// Accepts a request with the right key. After too many wrong ones from its address the answer is 429.
+    /// The right key works even then, or a stranger behind the same proxy could lock out the backend.
     pub(super) fn admit(&self, request: &Request) -> Result<(), Problem> {
         let refused = self.check(request.headers(), request.uri());
         if let (Err(_), Some(failures)) = (&refused, &self.failures) {

@@ -20,8 +20,8 @@ use super::{
 #[serde(rename_all = "camelCase")]
 pub(super) struct Presence {
     user_id: String,
-    /// `offline`, or the status that the user chose: `online`, `away` or `busy`. Only a request for one user reports
-    /// `invisible`; lists report `offline` instead.
+    /// `offline`, or the status that the user chose: `online`, `away` or `busy`. Only a request for one
+    /// user reports `invisible`; lists report `offline` instead.
     #[schema(value_type = String)]
     status: Status,
     /// The text that the user set beside the status. Absent while they are offline.

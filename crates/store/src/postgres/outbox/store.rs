@@ -25,65 +25,65 @@ impl Outbox for PostgresStore {
 
     async fn record(&self, events: Vec<LifecycleEvent>) -> Result<(), StoreError> {
         let options = &self.shared.options.outbox;
-        let written = self.told(delivery::record_events(&self.conn().await?, &events, options).await)?;
+        let written = self.checked(delivery::record_events(&self.conn().await?, &events, options).await)?;
         self.recorded(written);
         Ok(())
     }
 
     async fn online(&self, after: &str, limit: u32) -> Result<Vec<OnlineUser>, StoreError> {
-        self.told(delivery::online(&self.conn().await?, after, limit).await)
+        self.checked(delivery::online(&self.conn().await?, after, limit).await)
     }
 
     async fn due(&self, sink: &str, now: i64, limit: u32) -> Result<Vec<Record>, StoreError> {
         let (conn, span) = (self.conn().await?, self.shared.options.node_timeout);
-        if !self.told(leases::take(&conn, sink, self.shared.log_state.node(), span).await)? {
+        if !self.checked(leases::take(&conn, sink, self.shared.log_state.node(), span).await)? {
             return Ok(Vec::new());
         }
-        self.told(delivery::due(&conn, sink, now, limit).await)
+        self.checked(delivery::due(&conn, sink, now, limit).await)
     }
 
     async fn next_due(&self, sink: &str, now: i64) -> Result<Option<i64>, StoreError> {
-        self.told(delivery::next_due(&self.conn().await?, sink, now).await)
+        self.checked(delivery::next_due(&self.conn().await?, sink, now).await)
     }
 
     async fn settle(&self, settled: Vec<Settled>, now: i64) -> Result<(), StoreError> {
-        self.told(delivery::settle(&self.conn().await?, &settled, now).await)
+        self.checked(delivery::settle(&self.conn().await?, &settled, now).await)
     }
 
     async fn due_checks(&self, now: i64, limit: u32) -> Result<Vec<DeliveryCheck>, StoreError> {
         let (conn, options) = (self.conn().await?, &self.shared.options);
         let node = self.shared.log_state.node();
-        if !self.told(leases::take(&conn, leases::CHECKS, node, options.node_timeout).await)? {
+        if !self.checked(leases::take(&conn, leases::CHECKS, node, options.node_timeout).await)? {
             return Ok(Vec::new());
         }
-        self.told(delivery_checks::due(&conn, now, limit, options.outbox.members_max).await)
+        self.checked(delivery_checks::due(&conn, now, limit, options.outbox.members_max).await)
     }
 
     async fn report_undelivered(&self, reports: Vec<UndeliveredReport>) -> Result<u64, StoreError> {
         let options = &self.shared.options.outbox;
-        let reported = self.told(delivery_checks::report(&self.conn().await?, &reports, options).await)?;
+        let reported = self.checked(delivery_checks::report(&self.conn().await?, &reports, options).await)?;
         self.recorded(reported > 0);
         Ok(reported)
     }
 
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError> {
-        self.told(maintenance::list(&self.conn().await?, state, limit).await)
+        self.checked(maintenance::list(&self.conn().await?, state, limit).await)
     }
 
     async fn replay(&self, which: Replay, now: i64) -> Result<u64, StoreError> {
-        let again = self.told(maintenance::again(&self.conn().await?, &which, now).await)?;
+        let again = self.checked(maintenance::again(&self.conn().await?, &which, now).await)?;
         self.recorded(again > 0);
         Ok(again)
     }
 
     async fn counts(&self) -> Result<Vec<OutboxCount>, StoreError> {
-        self.told(maintenance::counts(&self.conn().await?).await)
+        self.checked(maintenance::counts(&self.conn().await?).await)
     }
 
     async fn trim(&self, keep: OutboxRetention, now: i64) -> Result<OutboxTrimmed, StoreError> {
         let mut total = OutboxTrimmed::default();
         loop {
-            let (removed, more) = self.told(maintenance::trim(&self.conn().await?, keep, now).await)?;
+            let (removed, more) = self.checked(maintenance::trim(&self.conn().await?, keep, now).await)?;
             total.settled += removed.settled;
             total.pending += removed.pending;
             if !more {

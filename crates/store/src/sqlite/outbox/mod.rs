@@ -23,7 +23,8 @@ use crate::{
     rows,
 };
 
-/// Follows a new entry: records a message, changes the records of an edited one, removes those of a deleted one.
+/// Follows a new entry: records a message, changes the records of an edited one, removes those of a deleted
+/// one.
 pub(super) fn appended(batch: &mut Batch<'_>, entry: &NewEntry, seq: u64) -> rusqlite::Result<()> {
     match (entry.kind, entry.target) {
         (EntryKind::Message, _) => message(batch, entry, seq),
