@@ -3,18 +3,18 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
-WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
+WEB_SOURCES := $(shell find apps/web -path apps/web/node_modules -prune -o -path apps/web/dist -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: setup-run web/dist/index.html ## build and serve the chat page on 127.0.0.1:3000 in dev mode
+run: setup-run apps/web/dist/index.html ## build and serve the chat page on 127.0.0.1:3000 in dev mode
 	$(CARGO) run --release -p roomful -- serve --dev
 
 .PHONY: test
-test: setup-test web/dist/index.html ## install what the tests need, and run all tests
+test: setup-test apps/web/dist/index.html ## install what the tests need, and run all tests
 	$(CARGO) build -p roomful
 	@node scripts/test.mjs
 
@@ -65,7 +65,7 @@ lint: setup-lint ## check format, lints, types and dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	node scripts/import-cycles.mjs
-	cd web && npm run --silent check
+	cd apps/web && npm run --silent check
 	cd packages/client && npm run --silent check && npm run --silent size
 	cd packages/server && npm run --silent check
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \
@@ -83,6 +83,6 @@ setup-run setup-lint setup-test setup-instructions: setup-%:
 	@scripts/setup.sh $*
 
 # Rebuilds the page only when its sources have changed.
-web/dist/index.html: $(WEB_SOURCES) | setup-run
-	cd web && npm run --silent build
+apps/web/dist/index.html: $(WEB_SOURCES) | setup-run
+	cd apps/web && npm run --silent build
 	@touch $@

@@ -201,7 +201,7 @@ check_toolchains
 want_packages
 install_packages
 find_chromium
-stamped web/node_modules web/package-lock.json npm_packages web
+stamped apps/web/node_modules apps/web/package-lock.json npm_packages apps/web
 case $goal in
 lint)
     rust_components

@@ -36,7 +36,7 @@ const RUNNERS = [
   },
   {
     name: "web",
-    folder: "web",
+    folder: "apps/web",
     command: ["npm", "test", "--silent"],
     passed: /^\s*Tests .*?(\d+) passed/gm,
     failed: /^\s*Tests .*?(\d+) failed/gm,

@@ -1,4 +1,4 @@
-//! Packs the built page (`web/dist`) into the binary: each file as it is, and compressed ahead of time, so
+//! Packs the built page (`apps/web/dist`) into the binary: each file as it is, and compressed ahead of time, so
 //! that the server never compresses on a request. Without a built page the list is empty and the server
 //! says so.
 
@@ -20,7 +20,7 @@ const COMPRESSIBLE: [&str; 7] = ["html", "js", "css", "svg", "json", "txt", "map
 const COMPRESS_FROM: usize = 512;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dist = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../web/dist");
+    let dist = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../apps/web/dist");
     // Cargo takes a watched path that is missing as changed, each time. Where the folder can't be made,
     // that costs only time.
     let _ = fs::create_dir_all(&dist);
