@@ -8,8 +8,8 @@ use std::path::PathBuf;
 pub(crate) enum BenchError {
     /// The command line asks for more than this machine can hold.
     #[error(
-        "{clients} clients need {needed} open files in one process, and the limit is {limit}: raise it (ulimit -n \
-         {needed}) or leave the workload out"
+        "{clients} clients need {needed} open files in one process, and the limit is {limit}: raise it \
+        (ulimit -n {needed}) or leave the workload out"
     )]
     TooFewFiles {
         /// Clients asked for.

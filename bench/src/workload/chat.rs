@@ -24,8 +24,8 @@ const ENTRANTS: &[Entrant] = &[
 pub(super) const ONE: Workload = Workload {
     name: "chat-one-room",
     title: "Chat, durable: 1 room × 1,000",
-    about: "1,000 authenticated clients in one room, eight messages in flight. A message counts when its sender has the \
-            ack and all members have the message.",
+    about: "1,000 authenticated clients in one room, eight messages in flight. A message counts when its \
+        sender has the ack and all members have the message.",
     entrants: ENTRANTS,
     shown: SHOWN,
     clients: CLIENTS,

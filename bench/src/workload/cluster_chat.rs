@@ -17,9 +17,9 @@ const ENTRANTS: &[Entrant] = &[
 pub(super) const SENDS: Workload = Workload {
     name: "pg-sends",
     title: "Durable sends through PostgreSQL, 64 senders on two nodes",
-    about: "64 authenticated clients, half of them on each of two nodes, each alone in its room, 64 messages in flight. A \
-            message is committed by PostgreSQL, to its disk, before its ack. A send's cost is the time of both \
-            processes; PostgreSQL and Redis, on the loader's core, appear beside it.",
+    about: "64 authenticated clients, half of them on each of two nodes, each alone in its room, 64 \
+        messages in flight. A message is committed by PostgreSQL, to its disk, before its ack. A send's \
+        cost is the time of both processes; PostgreSQL and Redis, on the loader's core, appear beside it.",
     entrants: ENTRANTS,
     shown: &[
         "cpu_us_per_send",
@@ -39,7 +39,8 @@ pub(super) const SENDS: Workload = Workload {
 pub(super) const ROOMS: Workload = Workload {
     name: "pg-rooms",
     title: "Chat through PostgreSQL: 100 rooms × 10 on two nodes",
-    about: "1,000 authenticated clients, ten in each of 100 rooms, of which five on each node; 100 messages in flight.",
+    about: "1,000 authenticated clients, ten in each of 100 rooms, of which five on each node; 100 messages \
+        in flight.",
     entrants: ENTRANTS,
     shown: &[
         "cpu_us_per_delivery",

@@ -37,8 +37,8 @@ pub(super) const ONE: Workload = Workload {
 pub(super) const EIGHT: Workload = Workload {
     name: "fan-out-8",
     title: "Fan-out: 1 room × 1,000, eight messages in flight",
-    about: "The same with eight messages in flight, from members in turn. A server may put several frames into one \
-            write; the batched floor does.",
+    about: "The same with eight messages in flight, from members in turn. A server may put several frames \
+        into one write; the batched floor does.",
     entrants: &[
         Entrant::bare("floor"),
         Entrant::bare("floor-batched"),

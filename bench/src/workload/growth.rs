@@ -37,7 +37,8 @@ pub(super) const MEMBERS: Workload = Workload {
 pub(super) const ROOMS: Workload = Workload {
     name: "growth-rooms",
     title: "Growth: rooms",
-    about: "Durable chat among 1,000 clients; ten members in each room, one message in flight, going round the rooms.",
+    about: "Durable chat among 1,000 clients; ten members in each room, one message in flight, going round \
+        the rooms.",
     entrants: &[
         Entrant::sized("1 room", 1),
         Entrant::sized("100 rooms", 100),
@@ -56,8 +57,8 @@ pub(super) const ROOMS: Workload = Workload {
 pub(super) const STORED: Workload = Workload {
     name: "growth-stored",
     title: "Growth: stored messages",
-    about: "Durable chat in 100 rooms of ten, eight messages in flight, over a store that already holds so many messages, \
-            10,000 a room.",
+    about: "Durable chat in 100 rooms of ten, eight messages in flight, over a store that already holds so \
+        many messages, 10,000 a room.",
     entrants: &[
         Entrant::sized("none stored", 0),
         Entrant::sized("100,000 stored", 100_000),

@@ -19,8 +19,8 @@ const MEMBERS: usize = 10;
 pub(super) const WORKLOAD: Workload = Workload {
     name: "idle",
     title: "Idle: 10,000 authenticated clients, each in a room",
-    about: "Rooms of ten. Resident memory over that of the server alone, once it has come to rest; then processor time, \
-            over one heartbeat interval.",
+    about: "Rooms of ten. Resident memory over that of the server alone, once it has come to rest; then \
+        processor time, over one heartbeat interval.",
     entrants: &[
         Entrant::chat("roomful"),
         Entrant::chat("node"),

@@ -28,8 +28,8 @@ const TURN: Duration = Duration::from_millis(20);
 pub(super) const WORKLOAD: Workload = Workload {
     name: "joins",
     title: "Joins with 50 messages of history",
-    about: "100 rooms of ten members with 50 stored messages each. Members join again, as after a reconnect, 32 at a time. \
-            Centrifugo, with its history in memory, returns the last 50 instead.",
+    about: "100 rooms of ten members with 50 stored messages each. Members join again, as after a \
+        reconnect, 32 at a time. Centrifugo, with its history in memory, returns the last 50 instead.",
     entrants: &[
         Entrant::chat("roomful"),
         Entrant::chat("node"),

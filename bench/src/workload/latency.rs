@@ -13,9 +13,9 @@ const SAME_RATE: f64 = 2.0;
 pub(super) const WORKLOAD: Workload = Workload {
     name: "latency",
     title: "One room × 10,000: delivery at half the saturating rate",
-    about: "First eight messages in flight, to find the server's saturating rate; then half that rate, on a schedule; \
-            then two a second, the same for all. Latency counts from a message's due time to each of its 10,000 \
-            deliveries. Where the loader was saturated, the server could have done more.",
+    about: "First eight messages in flight, to find the server's saturating rate; then half that rate, on a \
+        schedule; then two a second, the same for all. Latency counts from a message's due time to each of \
+        its 10,000 deliveries. Where the loader was saturated, the server could have done more.",
     entrants: &[
         Entrant::bare("floor"),
         Entrant::bare("roomful-socket"),

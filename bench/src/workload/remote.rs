@@ -31,8 +31,9 @@ const ENTRANTS: &[Entrant] = &[
 pub(super) const ONE: Workload = Workload {
     name: "remote-1",
     title: "Over Redis: 1 room × 1,000 on another node, one message in flight",
-    about: "Two processes and a Redis. 1,000 clients in one room, all on one node; ten on the other, which send in turn. \
-            What a delivery costs is what both processes have spent; Redis, on the loader's core, is shown beside it.",
+    about: "Two processes and a Redis. 1,000 clients in one room, all on one node; ten on the other, which \
+        send in turn. What a delivery costs is what both processes have spent; Redis, on the loader's core, \
+        is shown beside it.",
     entrants: ENTRANTS,
     shown: SHOWN,
     clients: MEMBERS + SENDERS,
@@ -53,7 +54,8 @@ pub(super) const EIGHT: Workload = Workload {
 pub(super) const ROOMS: Workload = Workload {
     name: "remote-rooms",
     title: "Over Redis: 100 rooms × 10 on another node",
-    about: "The same with ten members in each of 100 rooms, and 100 messages in flight, going round the rooms.",
+    about: "The same with ten members in each of 100 rooms, and 100 messages in flight, going round the \
+        rooms.",
     long: false,
     measure: |scene| measure(scene, 100, 100),
     ..ONE

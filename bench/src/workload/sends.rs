@@ -11,9 +11,9 @@ const SENDERS: usize = 64;
 pub(super) const WORKLOAD: Workload = Workload {
     name: "sends",
     title: "Durable sends only, 64 senders",
-    about: "64 clients, each alone in its room, 64 messages in flight. Beside Roomful, in the same run and on the same \
-            disk: a bare loop on SQLite with Roomful's schema, rooms and rows, WAL, FULL, and as many rows a commit as \
-            Roomful had.",
+    about: "64 clients, each alone in its room, 64 messages in flight. Beside Roomful, in the same run and \
+        on the same disk: a bare loop on SQLite with Roomful's schema, rooms and rows, WAL, FULL, and as \
+        many rows a commit as Roomful had.",
     entrants: &[
         Entrant::chat("roomful"),
         Entrant::chat("node"),

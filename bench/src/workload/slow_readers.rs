@@ -32,10 +32,10 @@ const PAGE: usize = 20;
 pub(super) const WORKLOAD: Workload = Workload {
     name: "slow-readers",
     title: "Slow readers: 100 of 10,000 members stop",
-    about: "Durable messages of 4 KB, ten a second on a schedule. First all read; then one client in a hundred stops (its kernel \
-            takes as much as a phone's, not as much as loopback's), until \
-            the server has sent all of those away. Then they read what the kernel still had for them, come back, and ask \
-            for what is after it.",
+    about: "Durable messages of 4 KB, ten a second on a schedule. First all read; then one client in a \
+        hundred stops (its kernel takes as much as a phone's, not as much as loopback's), until the server \
+        has sent all of those away. Then they read what the kernel still had for them, come back, and ask \
+        for what is after it.",
     entrants: &[Entrant::chat("roomful")],
     shown: &[
         "p99_ratio",

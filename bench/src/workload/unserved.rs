@@ -14,9 +14,9 @@ const IDLE: usize = 1;
 pub(super) const WORKLOAD: Workload = Workload {
     name: "unserved",
     title: "Over Redis: a node beside 100 busy rooms of another",
-    about: "Two processes and a Redis. All members of 100 rooms of ten are on one node, 100 messages in flight. The \
-            other node has one client, in a silent room; its cost benefits nobody. In durable runs, Roomful announces \
-            the positions of each commit to every node, without the entries.",
+    about: "Two processes and a Redis. All members of 100 rooms of ten are on one node, 100 messages in \
+        flight. The other node has one client, in a silent room; its cost benefits nobody. In durable runs, \
+        Roomful announces the positions of each commit to every node, without the entries.",
     entrants: &[
         Entrant::bare("roomful-socket"),
         Entrant::bare("node-redis"),

@@ -198,8 +198,8 @@ impl Startup<'_> {
         let config = self.config;
         if self.node.is_none() && store.other_nodes().await? > 0 {
             tracing::warn!(
-                "another server uses this database, or was killed a moment ago; without a shared bus (bus.url) the \
-                 clients of the two servers do not see each other's messages"
+                "another server uses this database, or was killed a moment ago; without a shared bus \
+                (bus.url) the clients of the two servers do not see each other's messages"
             );
         }
         let part = self
@@ -290,7 +290,10 @@ async fn open_store(config: &Config, health: &Health) -> Result<Arc<dyn Store>, 
             opened => return Ok(opened?),
         };
         if pause == STORE_RETRY {
-            tracing::warn!(cause = %outage, "not ready: failed to open the store, retrying until it is there");
+            tracing::warn!(
+                cause = %outage,
+                "not ready: failed to open the store, retrying until it is there"
+            );
         }
         health.waiting_for_store(outage.to_string());
         sleep(pause).await;

@@ -13,7 +13,8 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(
-        "can't listen on {listen}: {error}; choose another address with --listen, or stop the process that uses it"
+        "can't listen on {listen}: {error}; choose another address with --listen, or stop the process that \
+        uses it"
     )]
     Listen { listen: String, error: io::Error },
     #[error("can't open the store: {0}")]

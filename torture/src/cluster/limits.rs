@@ -82,7 +82,8 @@ impl Storm {
         let mut misses = Vec::new();
         if during > COMMITS_TARGET * before {
             misses.push(format!(
-                "in a storm, the store had {during:.0} transactions a second, {before:.0} before; the target is {COMMITS_TARGET} times as many"
+                "in a storm, the store had {during:.0} transactions a second, {before:.0} before; the \
+                target is {COMMITS_TARGET} times as many"
             ));
         }
         if self.memory_grown > MEMORY_TARGET {

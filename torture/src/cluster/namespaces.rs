@@ -49,8 +49,9 @@ pub fn permitted() -> Result<(), TortureError> {
         return Ok(());
     }
     Err(TortureError::Namespaces(format!(
-        "this machine does not permit it: {}. Run this as root, outside of containers, or in one with CAP_SYS_ADMIN and \
-         CAP_NET_ADMIN; who is not root needs user namespaces (sysctl user.max_user_namespaces)",
+        "this machine does not permit it: {}. Run this as root, outside of containers, or in one with \
+        CAP_SYS_ADMIN and CAP_NET_ADMIN; who is not root needs user namespaces (sysctl \
+        user.max_user_namespaces)",
         String::from_utf8_lossy(&tried.stderr).trim()
     )))
 }

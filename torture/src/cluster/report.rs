@@ -156,7 +156,8 @@ impl fmt::Display for Report {
         let (movers, returners, flaps) = (self.movers, self.returners, self.flaps);
         write!(
             f,
-            "\n  reconnected at once: {movers} users to another node, {returners} to the same; shown as offline: {flaps} times"
+            "\n  reconnected at once: {movers} users to another node, {returners} to the same; shown as \
+            offline: {flaps} times"
         )?;
         if self.forgotten > 0 {
             let (users, times) = (self.forgotten, self.shown_as_gone);

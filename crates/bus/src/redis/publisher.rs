@@ -47,7 +47,10 @@ pub(crate) async fn run(shared: Arc<Shared>, shard: Arc<Shard>) {
                 }
             }
             Err(error) => {
-                tracing::debug!(addr = ?shard.addr, %error, "failed to connect to Redis for publishing, retrying");
+                tracing::debug!(
+                    addr = ?shard.addr, %error,
+                    "failed to connect to Redis for publishing, retrying"
+                );
             }
         }
         if shard.queue.is_closed() {

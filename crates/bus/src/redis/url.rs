@@ -48,8 +48,8 @@ impl RedisUrl {
             "redis+cluster" => Self::cluster(rest, "redis"),
             "rediss+cluster" => Self::cluster(rest, "rediss"),
             _ => Err(config(
-                "the URL of the bus must begin with memory:, redis:, rediss:, redis+unix:, redis+sentinel: or \
-                 redis+cluster: (rediss+…: for TLS)",
+                "the URL of the bus must begin with memory:, redis:, rediss:, redis+unix:, redis+sentinel: \
+                or redis+cluster: (rediss+…: for TLS)",
             )),
         }
     }
@@ -79,7 +79,8 @@ impl RedisUrl {
                 "sentinel_password" => password = value,
                 _ => {
                     return Err(config(
-                        "the URL of the Sentinels has an unknown parameter: only sentinel_user and sentinel_password exist",
+                        "the URL of the Sentinels has an unknown parameter: only sentinel_user and \
+                        sentinel_password exist",
                     ));
                 }
             }
@@ -106,7 +107,8 @@ impl RedisUrl {
         let parts = Parts::of(rest)?;
         if !parts.path.is_empty() || parts.query().next().is_some() {
             return Err(config(
-                "the URL of a Redis Cluster must end after its nodes: a cluster has one database and no parameters",
+                "the URL of a Redis Cluster must end after its nodes: a cluster has one database and no \
+                parameters",
             ));
         }
         let (nodes, tls, credentials) = parts.servers(scheme, parts.user, 6379, "")?;

@@ -287,7 +287,8 @@ fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
         Some(Value::String(sub)) if check_user_id(sub).is_ok() => Arc::from(sub.as_str()),
         Some(Value::String(_)) => {
             return Err(ChatError::Unauthorized(
-                "the token's sub must be a user id: 1 to 128 characters, visible and without control characters",
+                "the token's sub must be a user id: 1 to 128 characters, visible and without control \
+                characters",
             ));
         }
         None | Some(Value::Null) => {

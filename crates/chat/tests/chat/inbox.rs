@@ -242,7 +242,7 @@ async fn a_sync_during_a_burst_has_no_gap_and_no_duplicate() {
     let received = reader.drain("chat:receive_message");
     for room in ["a", "b"] {
         let messages = received.iter().filter(|message| message["room"] == room);
-        let mut seqs = messages.map(|message| message["seq"].as_u64().unwrap());
+        let seqs = messages.map(|message| message["seq"].as_u64().unwrap());
         assert!(seqs.eq(1..=150), "live events stay live, without duplicates");
     }
 }

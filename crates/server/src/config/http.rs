@@ -112,8 +112,8 @@ fn check_origin(origin: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     let what = format!(
-        "{origin:?} is not an origin; write scheme://host or scheme://host:port without a path, \"null\", or \"*\" \
-         for all"
+        "{origin:?} is not an origin; write scheme://host or scheme://host:port without a path, \"null\", \
+        or \"*\" for all"
     );
     Err(Invalid {
         key: "http.origins",
@@ -141,7 +141,8 @@ fn check_base_path(path: &str) -> Result<(), Invalid> {
 pub(super) fn check_key(key: &'static str, value: &str) -> Result<(), Invalid> {
     if value.len() < MIN_KEY_BYTES {
         let what = format!(
-            "the key has {} bytes, but needs at least {MIN_KEY_BYTES}; `openssl rand -hex 24` makes a good one",
+            "the key has {} bytes, but needs at least {MIN_KEY_BYTES}; `openssl rand -hex 24` makes a good \
+            one",
             value.len()
         );
         return Err(Invalid { key, what });

@@ -13,8 +13,9 @@ const FILES: [&str; 5] = [
     "socket.io.slim.js",
 ];
 /// Runs in the page that loads the script, so that its developer reads the reason in the console.
-const EXPLANATION: &str = "throw new Error(\"This server does not contain the Socket.IO client. Install \
-    it with `npm install socket.io-client`, or load it from https://cdn.socket.io/4.8.3/socket.io.min.js\");\n";
+const EXPLANATION: &str = "throw new Error(\"This server does not contain the Socket.IO client. Install it \
+    with `npm install socket.io-client`, or load it from \
+    https://cdn.socket.io/4.8.3/socket.io.min.js\");\n";
 
 /// Routes for the files below `path`, such as `/socket.io`.
 pub(crate) fn router(path: &str) -> Router {

@@ -84,7 +84,8 @@ async fn sign_in(
 fn user_id(name: &str) -> Result<String, Problem> {
     let wrong = || {
         let what = format!(
-            "A name has 1 to {MAX_NAME_CHARS} characters, no control characters, and at least one letter or digit."
+            "A name has 1 to {MAX_NAME_CHARS} characters, no control characters, and at least one letter or \
+            digit."
         );
         Problem::Invalid(what)
     };

@@ -83,7 +83,10 @@ impl PresenceServer {
         let sharing: HashSet<String> = match sharing {
             Ok(sharing) => sharing.into_iter().collect(),
             Err(error) => {
-                tracing::warn!(%error, "failed to look up shared rooms, hiding presence until the next change");
+                tracing::warn!(
+                    %error,
+                    "failed to look up shared rooms, hiding presence until the next change"
+                );
                 HashSet::new()
             }
         };
