@@ -10,10 +10,12 @@ import { Outbox } from "./outbox.ts";
 import { PresenceWatcher } from "./presence.ts";
 import { Room } from "./room.ts";
 import { MemoryStorage, SafeStorage, type Storage } from "./storage.ts";
-import type { Store } from "./store.ts";
+import { WritableStore, type Store } from "./store.ts";
 
 /** Rooms in one `chat:sync`. */
 const SYNC_ROOMS = 100;
+/** The stored id of the user, so that a cached room knows its own messages before the first connection. */
+const USER = "user";
 
 /** Options of a client. */
 export interface RoomfulClientOptions extends ConnectionOptions {
@@ -44,7 +46,7 @@ export class RoomfulClient {
   readonly #storage: Storage;
   readonly #rooms = new Map<string, Room>();
   readonly #listeners = new Map<keyof ClientEvents, Set<(payload: never) => void>>();
-  #userId: string | undefined;
+  readonly #user = new WritableStore<string | undefined>(undefined);
 
   constructor(url: string, options: RoomfulClientOptions) {
     const profile = `roomful:${options.profile ?? url}`;
@@ -59,11 +61,12 @@ export class RoomfulClient {
     this.#outbox = new Outbox({
       storage: this.#storage,
       request,
-      userId: () => this.#userId,
+      userId: () => this.userId,
       shared: persistent ? profile : undefined,
       changed: (room) => this.#rooms.get(room)?.pendingChanged(),
     });
     this.#listen();
+    void this.#restoreUser();
   }
 
   /** The state of the connection. */
@@ -71,9 +74,14 @@ export class RoomfulClient {
     return this.#connection.state;
   }
 
-  /** The user's id, once the client has been connected. */
+  /** The user's id, from the session or, before the first connection, from the storage. */
+  get user(): Store<string | undefined> {
+    return this.#user;
+  }
+
+  /** The present value of `user`. */
   get userId(): string | undefined {
-    return this.#userId;
+    return this.#user.getSnapshot();
   }
 
   /** Connects, and stays connected until `close`. */
@@ -105,8 +113,9 @@ export class RoomfulClient {
         request: this.#connection.request,
         outbox: this.#outbox,
         storage: this.#storage,
-        userId: () => this.#userId,
+        userId: () => this.userId,
         online: () => this.#connection.online,
+        counted: (unread, mentions) => this.inbox.counted(name, unread, mentions),
       });
       this.#rooms.set(name, room);
     }
@@ -143,7 +152,10 @@ export class RoomfulClient {
 
   #listen(): void {
     const connection = this.#connection;
-    connection.on("session", ({ userId }) => (this.#userId = userId));
+    connection.on("session", ({ userId }) => {
+      this.#signedIn(userId);
+      void this.#storage.set(USER, userId).catch(() => undefined);
+    });
     connection.onConnect((recovered) => void this.#connected(recovered));
     connection.state.subscribe(() => {
       if (connection.state.getSnapshot().state === "online") return;
@@ -163,8 +175,8 @@ export class RoomfulClient {
       this.#open(room)?.counted(unread, mentions);
       this.inbox.counted(room, unread, mentions);
     });
-    connection.on("chat:member_joined", ({ room }) => this.#open(room)?.membersChanged());
-    connection.on("chat:member_left", ({ room }) => this.#open(room)?.membersChanged());
+    connection.on("chat:member_joined", ({ room }) => this.#open(room)?.membersChanged(true));
+    connection.on("chat:member_left", ({ room }) => this.#open(room)?.membersChanged(true));
     connection.on("chat:room_deleted", ({ room }) => this.#removed(room));
     connection.on("chat:room_removed", (removed) => {
       this.#removed(removed.room);
@@ -200,6 +212,16 @@ export class RoomfulClient {
     connection.on("notification:unread", ({ unread }) => this.notifications.counted(unread));
   }
 
+  async #restoreUser(): Promise<void> {
+    const userId = await this.#storage.get(USER).catch(() => undefined);
+    if (typeof userId === "string" && this.userId === undefined) this.#signedIn(userId);
+  }
+
+  #signedIn(userId: string): void {
+    this.#user.set(userId);
+    for (const room of this.#rooms.values()) room.pendingChanged();
+  }
+
   /** The room, if the app has asked for it. */
   #open(name: string): Room | undefined {
     return this.#rooms.get(name);
@@ -210,7 +232,7 @@ export class RoomfulClient {
     room?.message(message);
     const counts = room?.getSnapshot();
     this.inbox.message(message, counts && { unread: counts.unread, mentions: counts.mentions });
-    if (message.userId !== this.#userId) this.#emit("message", message);
+    if (message.userId !== this.userId) this.#emit("message", message);
   }
 
   #removed(room: string): void {

@@ -28,6 +28,8 @@ export interface ConnectionOptions {
   readonly token: () => Promise<string>;
   /** Identifies the device for notifications (1 to 64 characters). */
   readonly device?: string;
+  /** Path of the Socket.IO endpoint, if the server runs below a prefix. Default: `/socket.io/`. */
+  readonly path?: string;
   /** Transports of socket.io-client. */
   readonly transports?: ("polling" | "websocket")[];
 }
@@ -53,6 +55,7 @@ export class Connection {
       forceNew: true,
       reconnectionDelay: 500,
       reconnectionDelayMax: 5_000,
+      ...(options.path !== undefined && { path: options.path }),
       ...(options.transports && { transports: options.transports }),
     });
     this.#socket.on("connect", () => {

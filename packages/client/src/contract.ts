@@ -57,6 +57,13 @@ export interface Presence {
   readonly lastSeen?: number | null;
 }
 
+/** A member of a room. Only members that the server lists have a role and marks. */
+export interface Member extends Presence {
+  readonly role?: "member" | "moderator";
+  /** The seq up to which the member has read. */
+  readonly readSeq?: number;
+}
+
 /** An error of the server, or of the connection (`offline`, `timeout`). */
 export interface Failure {
   readonly code: string;
@@ -128,6 +135,11 @@ export interface Requests {
   "chat:join": {
     send: { room: string; limit?: number; since?: number; epoch?: Epoch };
     data: JoinAnswer;
+  };
+  "chat:unsubscribe": { send: { room: string }; data: { room: string } };
+  "chat:get_members": {
+    send: { room: string; after?: string; limit?: number };
+    data: { room: string; members: (Member & { role: string; readSeq: number })[]; next?: string };
   };
   "chat:leave": { send: { room: string }; data: { room: string } };
   "chat:send_message": {

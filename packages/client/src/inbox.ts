@@ -26,6 +26,7 @@ export class Inbox implements Store<InboxSnapshot> {
   }
 
   readonly getSnapshot = (): InboxSnapshot => this.#store.getSnapshot();
+  readonly getServerSnapshot = (): InboxSnapshot => this.#store.getServerSnapshot();
   readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
 
   /** Fetches all rows. The client calls it on each new connection. */
@@ -68,7 +69,10 @@ export class Inbox implements Store<InboxSnapshot> {
   /** New counts of a room. */
   counted(room: string, unread: number, mentions: number): void {
     const { rooms } = this.getSnapshot();
-    if (!rooms.some((row) => row.room === room)) return this.changed();
+    const known = rooms.find((row) => row.room === room);
+    if (known?.unread === unread && known.mentions === mentions) return;
+    // A new message of a room that no view shows: its row has to move up with the message.
+    if (!known || unread > known.unread) this.changed();
     const counted = rooms.map((row) => (row.room === room ? { ...row, unread, mentions } : row));
     this.#store.patch({ rooms: counted });
   }

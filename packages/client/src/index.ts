@@ -8,6 +8,7 @@ export {
   type Draft,
   type Failure,
   type InboxRow,
+  type Member,
   type Message,
   type Notification,
   type Presence,

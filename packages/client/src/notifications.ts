@@ -32,6 +32,7 @@ export class Notifications implements Store<NotificationsSnapshot> {
   }
 
   readonly getSnapshot = (): NotificationsSnapshot => this.#store.getSnapshot();
+  readonly getServerSnapshot = (): NotificationsSnapshot => this.#store.getServerSnapshot();
   readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
 
   /** Fetches the newest page. The client calls it on each new connection. */

@@ -19,6 +19,7 @@ export class PresenceWatcher implements Store<PresenceSnapshot> {
   }
 
   readonly getSnapshot = (): PresenceSnapshot => this.#store.getSnapshot();
+  readonly getServerSnapshot = (): PresenceSnapshot => this.#store.getServerSnapshot();
   readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
 
   /** Watches users. Returns a function that ends the watch. */

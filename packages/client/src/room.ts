@@ -7,6 +7,7 @@ import {
   type Failure,
   type JoinAnswer,
   type LogAnswer,
+  type Member,
   type Message,
   type Presence,
   type Request,
@@ -27,6 +28,10 @@ const CATCH_UP_PAGE = 200;
 const FURTHEST_BEHIND = 2_000;
 /** Milliseconds in which marks, saves and member lists are coalesced. */
 const COALESCE = 200;
+/** Milliseconds between the release of the last view and the end of the subscription. A view often comes back at once. */
+const LINGER = 1_000;
+/** The most members in a snapshot beside those who are online: one page of the server. */
+const MEMBERS_PAGE = 200;
 /** The server ends typing after 6 s; this timer only helps if that event is lost. */
 const TYPING = 7_000;
 /** The server passes typing on at most every 2 s. */
@@ -59,8 +64,8 @@ export interface RoomSnapshot {
   /** True if messages newer than the window exist and are being loaded. */
   readonly hasNewer: boolean;
   readonly loading: boolean;
-  /** Online members, as far as the server lists them. */
-  readonly members: readonly Presence[];
+  /** Members, those who are online first. Of a large room, others than these may be missing. */
+  readonly members: readonly Member[];
   /** Ids of other users who are typing. */
   readonly typing: readonly string[];
   readonly readSeq: number;
@@ -81,6 +86,8 @@ export interface RoomOptions {
   readonly userId: () => string | undefined;
   /** True while the connection is up. */
   readonly online: () => boolean;
+  /** Called with the user's new unread counts. */
+  readonly counted: (unread: number, mentions: number) => void;
 }
 
 export class Room implements Store<RoomSnapshot> {
@@ -92,7 +99,14 @@ export class Room implements Store<RoomSnapshot> {
   readonly #unsent = new WeakMap<Pending, RoomMessage>();
   readonly #typing = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #restored: Promise<void>;
+  #online: readonly Presence[] = [];
+  /** Members by id, with marks. */
+  readonly #roster = new Map<string, Member>();
+  #rosterChanged = false;
+  #marksTimer: ReturnType<typeof setTimeout> | undefined;
   #wanted = 0;
+  #releaseTimer: ReturnType<typeof setTimeout> | undefined;
+  #unsubscribing: Promise<unknown> | undefined;
   #catchingUp: Promise<void> | undefined;
   #markTimer: ReturnType<typeof setTimeout> | undefined;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
@@ -122,6 +136,7 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   readonly getSnapshot = (): RoomSnapshot => this.#store.getSnapshot();
+  readonly getServerSnapshot = (): RoomSnapshot => this.#store.getServerSnapshot();
   readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
 
   /** Counts of the entries that the client handed to the app, and of violations of the log's laws. */
@@ -148,13 +163,18 @@ export class Room implements Store<RoomSnapshot> {
    */
   async join(): Promise<void> {
     this.#wanted += 1;
+    clearTimeout(this.#releaseTimer);
+    this.#releaseTimer = undefined;
     await this.#restored;
-    if (this.#options.online()) await this.catchUp();
+    if (this.#options.online() && !this.getSnapshot().joined) await this.catchUp();
   }
 
   /** Closes a view. The last one ends the subscription; the membership stays. */
   release(): void {
     this.#wanted = Math.max(0, this.#wanted - 1);
+    if (this.#wanted > 0) return;
+    clearTimeout(this.#releaseTimer);
+    this.#releaseTimer = setTimeout(() => this.#unsubscribe(), LINGER);
   }
 
   /** Ends the membership, on all the user's devices. */
@@ -207,6 +227,19 @@ export class Room implements Store<RoomSnapshot> {
     if (this.#typedAt === -Infinity) return;
     this.#typedAt = -Infinity;
     this.#options.request("chat:typing_stop", { room: this.name }).catch(() => undefined);
+  }
+
+  /** What the user had typed here and not sent, as `saveDraft` kept it. */
+  async draft(): Promise<Draft | undefined> {
+    const stored = await this.#options.storage.get(this.#draftKey).catch(() => undefined);
+    return stored as Draft | undefined;
+  }
+
+  /** Keeps what the user has typed, across reloads. Without `draft`, forgets it. */
+  async saveDraft(draft?: Draft): Promise<void> {
+    const { storage } = this.#options;
+    const saved = draft ? storage.set(this.#draftKey, draft) : storage.delete(this.#draftKey);
+    await saved.catch(() => undefined);
   }
 
   /** Loads a page of older messages. */
@@ -270,6 +303,9 @@ export class Room implements Store<RoomSnapshot> {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
     void this.#options.storage.delete(this.#key);
+    void this.saveDraft();
+    this.#online = [];
+    this.#roster.clear();
     this.#publish({
       joined: false,
       members: [],
@@ -313,15 +349,23 @@ export class Room implements Store<RoomSnapshot> {
     this.#store.patch({ unread, mentions });
   }
 
-  /** Somebody's read mark; only the user's own concerns the snapshot. */
+  /** Somebody has read up to `seq`. */
   marked(userId: string, seq: number): void {
-    if (userId !== this.#options.userId()) return;
-    this.#store.patch({ readSeq: Math.max(seq, this.getSnapshot().readSeq) });
+    if (userId === this.#options.userId())
+      this.#store.patch({ readSeq: Math.max(seq, this.getSnapshot().readSeq) });
+    const member = this.#roster.get(userId);
+    if (!member || (member.readSeq ?? 0) >= seq) return;
+    this.#roster.set(userId, { ...member, readSeq: seq });
+    this.#marksTimer ??= setTimeout(() => {
+      this.#marksTimer = undefined;
+      this.#publishMembers();
+    }, COALESCE);
   }
 
-  /** Members have come or gone: fetches the list again, once per burst. */
-  membersChanged(): void {
+  /** Members are online or offline, or with `roster` have joined or left: fetches them again, once per burst. */
+  membersChanged(roster = false): void {
     if (!this.getSnapshot().joined) return;
+    this.#rosterChanged ||= roster;
     this.#membersTimer ??= setTimeout(() => void this.#fetchMembers(), COALESCE);
   }
 
@@ -331,7 +375,14 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   close(): void {
-    for (const timer of [this.#markTimer, this.#membersTimer, this.#retryTimer]) clearTimeout(timer);
+    const timers = [
+      this.#markTimer,
+      this.#marksTimer,
+      this.#membersTimer,
+      this.#retryTimer,
+      this.#releaseTimer,
+    ];
+    for (const timer of timers) clearTimeout(timer);
     for (const timer of this.#typing.values()) clearTimeout(timer);
     if (this.#saveTimer !== undefined) {
       clearTimeout(this.#saveTimer);
@@ -343,6 +394,20 @@ export class Room implements Store<RoomSnapshot> {
 
   get #key(): string {
     return `room/${this.name}`;
+  }
+
+  get #draftKey(): string {
+    return `draft/${this.name}`;
+  }
+
+  #unsubscribe(): void {
+    this.#releaseTimer = undefined;
+    if (this.wanted || !this.getSnapshot().joined) return;
+    this.offline();
+    this.#unsubscribing = this.#options
+      .request("chat:unsubscribe", { room: this.name })
+      .catch(() => undefined)
+      .finally(() => (this.#unsubscribing = undefined));
   }
 
   async #catchUp(answer?: LogAnswer): Promise<void> {
@@ -374,10 +439,11 @@ export class Room implements Store<RoomSnapshot> {
     this.#store.set({ ...rest, joined: true, stale: false });
     this.#publish();
     this.#options.outbox.ready(this.name);
-    this.membersChanged();
+    this.membersChanged(true);
   }
 
-  #enter(): Promise<JoinAnswer> {
+  async #enter(): Promise<JoinAnswer> {
+    await this.#unsubscribing;
     const { epoch, upTo } = this.#log;
     const since = epoch === undefined ? { limit: PAGE } : { epoch, since: upTo, limit: CATCH_UP_PAGE };
     return this.#options.request("chat:join", { room: this.name, ...since });
@@ -385,6 +451,7 @@ export class Room implements Store<RoomSnapshot> {
 
   #took({ readSeq, unread, mentions }: JoinAnswer): void {
     this.#store.patch({ readSeq: Math.max(readSeq, this.getSnapshot().readSeq), unread, mentions });
+    this.#options.counted(unread, mentions);
   }
 
   #retryLater(error: Failure): void {
@@ -431,6 +498,7 @@ export class Room implements Store<RoomSnapshot> {
         seq: this.#readTo,
       });
       this.#store.patch({ readSeq, unread, mentions });
+      this.#options.counted(unread, mentions);
     } catch {
       // The next mark includes this one, and so does the next join's answer.
       this.#readTo = this.getSnapshot().readSeq;
@@ -439,12 +507,41 @@ export class Room implements Store<RoomSnapshot> {
 
   async #fetchMembers(): Promise<void> {
     this.#membersTimer = undefined;
+    const room = this.name;
+    const roster = this.#rosterChanged;
+    this.#rosterChanged = false;
     try {
-      const { users } = await this.#options.request("chat:get_online_users", { room: this.name });
-      this.#store.patch({ members: users });
+      const [{ users }, page] = await Promise.all([
+        this.#options.request("chat:get_online_users", { room }),
+        roster ? this.#options.request("chat:get_members", { room, limit: MEMBERS_PAGE }) : undefined,
+      ]);
+      this.#online = users;
+      if (page) this.#enrol(page.members);
+      this.#publishMembers();
     } catch {
       // The next change of presence fetches the list again.
     }
+  }
+
+  #enrol(members: readonly Member[]): void {
+    const before = new Map(this.#roster);
+    this.#roster.clear();
+    for (const member of members) {
+      // A live mark may be newer than the page.
+      const readSeq = Math.max(member.readSeq ?? 0, before.get(member.userId)?.readSeq ?? 0);
+      this.#roster.set(member.userId, { ...member, readSeq });
+    }
+  }
+
+  #publishMembers(): void {
+    const online = new Map(this.#online.map((presence) => [presence.userId, presence]));
+    const offline = [...this.#roster.values()].filter(({ userId }) => !online.has(userId));
+    this.#store.patch({
+      members: [
+        ...[...online.values()].map((presence) => ({ ...this.#roster.get(presence.userId), ...presence })),
+        ...offline.map((member) => ({ ...member, status: "offline" as const })),
+      ],
+    });
   }
 
   /** Rebuilds the list of messages after a change of the log or the outbox. */
@@ -473,10 +570,11 @@ export class Room implements Store<RoomSnapshot> {
 
   #asUnsent(pending: Pending): RoomMessage {
     const known = this.#unsent.get(pending);
-    if (known) return known;
+    const me = this.#options.userId() ?? "";
+    if (known?.userId === me) return known;
     const { clientId, room, draft, at, error } = pending;
-    const { outbox, userId } = this.#options;
-    const base = { ...draft, id: clientId, room, seq: 0, userId: userId() ?? "", at, clientId };
+    const { outbox } = this.#options;
+    const base = { ...draft, id: clientId, room, seq: 0, userId: me, at, clientId };
     const shown: RoomMessage = error
       ? {
           ...base,

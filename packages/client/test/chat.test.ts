@@ -2,6 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
+import { MemoryStorage } from "../src/index.ts";
 import { api, clientFor, closeClients, post, startServer, until, type Server } from "./server.ts";
 
 let server: Server;
@@ -162,4 +163,71 @@ test("a watched user's presence follows their connections and status", async () 
   await until(alice.client.presence, (users) => users.get("bob")?.text === "in a meeting");
   end();
   expect(alice.client.presence.getSnapshot().has("bob")).toBe(false);
+});
+
+test("members carry read marks, and offline members stay in the list", async () => {
+  const name = newRoom();
+  const alice = await joined("alice", name);
+  const bob = await joined("bob", name);
+  await alice.room.send({ text: "hello" }).sent;
+  await until(bob.room, ({ messages }) => messages.length === 1);
+  bob.room.markRead();
+  const readBy = (id: string, seq: number) =>
+    until(alice.room, ({ members }) =>
+      members.some(({ userId, readSeq }) => userId === id && readSeq === seq),
+    );
+  await readBy("bob", 1);
+  await bob.client.close();
+  await until(alice.room, ({ members }) =>
+    members.some(({ userId, status, readSeq }) => userId === "bob" && status === "offline" && readSeq === 1),
+  );
+});
+
+test("the last release ends the subscription, and the next join catches up", async () => {
+  const name = newRoom();
+  const alice = await joined("alice", name);
+  const bob = await joined("bob", name);
+  await bob.room.join();
+  bob.room.release();
+  bob.room.release();
+  await until(bob.room, (snapshot) => !snapshot.joined);
+  await alice.room.send({ text: "unseen" }).sent;
+  await until(bob.client.inbox, ({ rooms: rows }) =>
+    rows.some(({ room, unread, lastMessage }) => room === name && unread === 1 && lastMessage?.text === "unseen"),
+  );
+  expect(bob.room.getSnapshot().messages).toHaveLength(0);
+  await bob.room.join();
+  const { messages } = await until(bob.room, (snapshot) => snapshot.joined);
+  expect(messages.map(({ text }) => text)).toEqual(["unseen"]);
+  bob.room.markRead();
+  await until(bob.client.inbox, ({ rooms: rows }) =>
+    rows.some(({ room, unread }) => room === name && unread === 0),
+  );
+  expect(bob.client.laws.violations).toEqual({ ascending: 0, dense: 0, once: 0 });
+});
+
+test("a view that comes back at once keeps the subscription", async () => {
+  const { room } = await joined("alice", newRoom());
+  const states: boolean[] = [];
+  room.subscribe(() => states.push(room.getSnapshot().joined));
+  room.release();
+  await room.join();
+  await room.send({ text: "still here" }).sent;
+  expect(states).not.toContain(false);
+});
+
+test("a draft and the user's id survive a restart of the app, and not a sign-out", async () => {
+  const name = newRoom();
+  const storage = new MemoryStorage();
+  const first = clientFor(server, "alice", { storage });
+  first.connect();
+  await until(first.user, (id) => id === "alice");
+  await first.room(name).saveDraft({ text: "half a sent", replyTo: 3 });
+  await first.close();
+  const second = clientFor(server, "alice", { storage });
+  await until(second.user, (id) => id === "alice");
+  expect(await second.room(name).draft()).toEqual({ text: "half a sent", replyTo: 3 });
+  await second.signOut();
+  const third = clientFor(server, "alice", { storage });
+  expect(await third.room(name).draft()).toBeUndefined();
 });
