@@ -68,6 +68,7 @@ lint: setup-lint ## check format, lints, types and dependencies
 	cd apps/web && npm run --silent check
 	cd packages/client && npm run --silent check && npm run --silent size
 	cd packages/server && npm run --silent check
+	cd packages/testing && npm run --silent check
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \
 	else echo "cargo-deny is not installed, so dependencies are not checked; cargo install --locked cargo-deny"; fi
 

@@ -41,7 +41,7 @@ const RUNNERS = [
     passed: /^\s*Tests .*?(\d+) passed/gm,
     failed: /^\s*Tests .*?(\d+) failed/gm,
   },
-  ...["client", "server"].map((name) => ({
+  ...["client", "server", "testing"].map((name) => ({
     name,
     folder: `packages/${name}`,
     command: ["npm", "test", "--silent"],

@@ -24,6 +24,7 @@ use crate::{
     deadlines::Deadlines,
     error::ChatError,
     events::connection::{SESSION_ENDED, SessionEnded},
+    faults::Faults,
     keyed_mutex::KeyedMutex,
     log::{appender::Appender, follower::Follower, position::LogCursor},
     message_rate::MessageRate,
@@ -80,6 +81,7 @@ pub(crate) struct App {
     /// When the token of each socket ends, and with it the socket.
     pub(crate) expiries: Mutex<Deadlines<SocketId>>,
     pub(crate) expiry_alarm: Alarm,
+    pub(crate) faults: Arc<Faults>,
 }
 
 impl App {
@@ -162,6 +164,7 @@ impl App {
         let mut claims = config
             .keys
             .verify(token, self.clock.now_ms(), config.token_times())?;
+        self.faults.check_expired(claims.issued_at)?;
         claims.sees = claims.sees.or(Some(config.presence_visible_to));
         Ok(claims)
     }

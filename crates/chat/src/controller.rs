@@ -140,6 +140,7 @@ impl Context {
 
     /// Checks the rate limits, for an event of this price, and the token's expiry.
     fn may_pass(&self, price: u32) -> Result<(), ChatError> {
+        self.app.faults.check_outage()?;
         if price > 0 {
             self.app.limiters.event(&self.payer(), price)?;
         }

@@ -33,6 +33,7 @@ mod deadlines;
 mod detached;
 mod error;
 mod events;
+mod faults;
 mod handlers;
 mod keyed_mutex;
 mod lifecycle;

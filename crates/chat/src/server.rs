@@ -81,8 +81,8 @@ impl ChatServer {
         cluster: Option<ClusterConfig>,
     ) -> Self {
         let app = App::start(server.of("/"), store, config, clock, cluster);
-        let gate = Arc::clone(&app.gate);
-        server.accept_while(move || gate.is_open());
+        let (gate, faults) = (Arc::clone(&app.gate), Arc::clone(&app.faults));
+        server.accept_while(move || gate.is_open() && !faults.has_outage());
         Self { app }
     }
 
@@ -296,6 +296,7 @@ impl App {
             memberships: KeyedMutex::new(MEMBERSHIP_LOCKS),
             expiries: Mutex::default(),
             expiry_alarm: Alarm::on_wall_time(),
+            faults: Arc::default(),
             config,
             clock,
             store,

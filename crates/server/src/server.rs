@@ -246,7 +246,7 @@ impl Startup<'_> {
         self.gate.open(router::inner(Routes {
             sockets: sockets.router(),
             api: api::router(chat.clone(), api),
-            demo: demo_routes(config, &self.keys),
+            demo: demo_routes(config, &self.keys, &chat),
             assets,
             base_path: base_path.to_owned(),
             loopback_only: config.dev.enabled && !config.dev.allow_remote,
@@ -359,7 +359,7 @@ fn api_keys(config: &Config) -> ApiKeys {
     keys
 }
 
-fn demo_routes(config: &Config, keys: &Keys) -> Option<axum::Router> {
+fn demo_routes(config: &Config, keys: &Keys, chat: &ChatServer) -> Option<axum::Router> {
     if !config.dev.enabled {
         return None;
     }
@@ -367,7 +367,7 @@ fn demo_routes(config: &Config, keys: &Keys) -> Option<axum::Router> {
     if signer.is_none() {
         tracing::warn!("dev mode has no key to sign tokens with, so sign-in by name is off; set auth.secret");
     }
-    signer.map(|signer| demo::router(signer, config.dev.token_ttl.0))
+    signer.map(|signer| demo::router(chat.clone(), signer, config.dev.token_ttl.0))
 }
 
 /// Logs the address, and warnings about settings that are unsafe or have no effect.

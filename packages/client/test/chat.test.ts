@@ -2,12 +2,13 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
+import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
 import { MemoryStorage } from "../src/index.ts";
-import { api, clientFor, closeClients, post, startServer, until, type Server } from "./server.ts";
+import { clientFor, closeClients, post, until } from "./server.ts";
 
-let server: Server;
+let server: TestRoomful;
 beforeAll(async () => {
-  server = await startServer();
+  server = await startRoomful();
 });
 afterEach(closeClients);
 afterAll(() => server?.stop());
@@ -82,7 +83,7 @@ describe("two users in a room", () => {
 
   test("load older messages page by page", async () => {
     const name = newRoom();
-    await api(server, "PUT", `rooms/${name}`, { kind: "public" });
+    await server.api("PUT", `rooms/${name}`, { kind: "public" });
     for (let i = 1; i <= 120; i++) await post(server, name, `text ${i}`);
     const { room } = await joined("alice", name);
     expect(room.getSnapshot().messages).toHaveLength(50);
@@ -106,7 +107,7 @@ test("a message over the limit fails with its reason, and can be discarded", asy
 
 test("a private room that the user may not enter reports the error", async () => {
   const name = newRoom();
-  await api(server, "PUT", `rooms/${name}`, { kind: "private" });
+  await server.api("PUT", `rooms/${name}`, { kind: "private" });
   const client = clientFor(server, "mallory");
   client.connect();
   const room = client.room(name);
@@ -119,8 +120,8 @@ test("a private room that the user may not enter reports the error", async () =>
 test("the inbox lists rooms with unread counts, latest first", async () => {
   const [first, second] = [newRoom(), newRoom()];
   for (const name of [first, second]) {
-    await api(server, "PUT", `rooms/${name}`, { kind: "public" });
-    await api(server, "PUT", `rooms/${name}/members/carol`, {});
+    await server.api("PUT", `rooms/${name}`, { kind: "public" });
+    await server.api("PUT", `rooms/${name}/members/carol`, {});
   }
   await post(server, first, "one");
   await post(server, second, "two");
@@ -139,7 +140,7 @@ test("the inbox lists rooms with unread counts, latest first", async () => {
 
 test("notifications arrive live and missed, and are marked as read", async () => {
   const notify = (title: string) =>
-    api(server, "POST", "notifications", { userIds: ["dave"], kind: "test", title, body: "…", id: title });
+    server.api("POST", "notifications", { userIds: ["dave"], kind: "test", title, body: "…", id: title });
   await notify("missed");
   const client = clientFor(server, "dave");
   client.connect();

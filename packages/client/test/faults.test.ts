@@ -2,31 +2,21 @@
 
 import "fake-indexeddb/auto";
 
-import { once } from "node:events";
-import { createConnection, createServer, type AddressInfo, type Socket } from "node:net";
-
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
+import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
 import { MemoryStorage, RoomfulClient, type Storage } from "../src/index.ts";
 import { openIndexedDb } from "../src/indexeddb.ts";
 import { SafeStorage } from "../src/storage.ts";
-import {
-  api,
-  clientFor,
-  closeClients,
-  command,
-  post,
-  startServer,
-  token,
-  until,
-  type Server,
-} from "./server.ts";
+import { clientFor, closeClients, post, until } from "./server.ts";
 
 const LAWFUL = { ascending: 0, dense: 0, once: 0 };
 
-let server: Server;
+let server: TestRoomful;
 beforeEach(async () => {
-  server = await startServer({ ROOMFUL__SOCKET__PING_INTERVAL: "1s", ROOMFUL__SOCKET__PING_TIMEOUT: "1s" });
+  server = await startRoomful({
+    env: { ROOMFUL__SOCKET__PING_INTERVAL: "1s", ROOMFUL__SOCKET__PING_TIMEOUT: "1s" },
+  });
 });
 afterEach(async () => {
   vi.useRealTimers();
@@ -49,35 +39,6 @@ async function stored(name: string): Promise<string[]> {
   return reader.getSnapshot().messages.map(({ text }) => text);
 }
 
-/** A TCP proxy to the server that can go silent without closing its connections. */
-async function startProxy(to: string) {
-  const { hostname, port } = new URL(to);
-  const sockets = new Set<Socket>();
-  let silent = false;
-  const proxy = createServer((near) => {
-    const far = createConnection(Number(port), hostname);
-    for (const [from, into] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(from);
-      from.on("data", (data) => silent || into.write(data));
-      from.on("error", () => into.destroy()).on("close", () => into.destroy());
-    }
-  }).listen(0, "127.0.0.1");
-  await once(proxy, "listening");
-  return {
-    url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
-    silence: () => (silent = true),
-    heal: () => (silent = false),
-    cut: () => sockets.forEach((socket) => socket.destroy()),
-    stop: () => {
-      sockets.forEach((socket) => socket.destroy());
-      proxy.close();
-    },
-  };
-}
-
 describe("kill -9 of the server", () => {
   test("during sends: each message is stored once, in the order of writing", async () => {
     const client = clientFor(server, "alice");
@@ -85,8 +46,8 @@ describe("kill -9 of the server", () => {
     const texts = Array.from({ length: 60 }, (_, i) => `text ${i}`);
     const sends = texts.map((text) => room.send({ text }).sent);
     await until(room, ({ messages }) => messages.filter(({ state }) => state === "sent").length >= 10);
-    await server.end("SIGKILL");
-    await server.restart();
+    await server.kill();
+    await server.start();
     const sent = await Promise.all(sends);
     expect(new Set(sent.map(({ seq }) => seq)).size).toBe(texts.length);
     const { messages } = await until(room, (snapshot) =>
@@ -101,9 +62,9 @@ describe("kill -9 of the server", () => {
     const client = clientFor(server, "bob");
     const room = await joined(client, "quiet");
     await room.send({ text: "before" }).sent;
-    await server.end("SIGKILL");
+    await server.kill();
     await until(room, (snapshot) => !snapshot.joined && snapshot.stale);
-    await server.restart();
+    await server.start();
     for (let i = 0; i < 20; i++) await post(server, "quiet", `missed ${i}`);
     const { messages } = await until(
       room,
@@ -153,9 +114,9 @@ describe("a long absence", () => {
 test("a restored backup resets the room to the new log", async () => {
   const room = await joined(clientFor(server, "alice"), "restored");
   await room.send({ text: "kept" }).sent;
-  await server.end("SIGTERM");
-  command(server, "new-epoch");
-  await server.restart();
+  await server.shutDown();
+  server.command("new-epoch");
+  await server.start();
   await post(server, "restored", "after the restore");
   const { messages } = await until(
     room,
@@ -169,8 +130,7 @@ describe("tokens", () => {
     let fetched = 0;
     const fresh = async () => {
       fetched += 1;
-      const iat = Math.floor(Date.now() / 1_000);
-      return token("alice", { iat, exp: iat + 4 });
+      return server.token("alice", { ttl: 4 });
     };
     const client = clientFor(server, "alice", { token: fresh });
     const room = await joined(client, "tokens");
@@ -182,7 +142,7 @@ describe("tokens", () => {
   test("that have expired are replaced by a fresh one", async () => {
     let fetched = 0;
     const client = clientFor(server, "alice", {
-      token: async () => (++fetched === 1 ? token("alice", { iat: 1_000, exp: 2_000 }) : token("alice")),
+      token: async () => server.token("alice", ++fetched === 1 ? { issuedAt: new Date(0) } : {}),
     });
     client.connect();
     await until(client.connection, ({ state }) => state === "online");
@@ -201,7 +161,7 @@ describe("tokens", () => {
     const client = clientFor(server, "alice", {
       token: async () => {
         if (++fetched === 1) throw new Error("the backend is down");
-        return token("alice");
+        return server.token("alice");
       },
     });
     client.connect();
@@ -213,34 +173,26 @@ describe("tokens", () => {
 test("a kicked user sees why, and is not reconnected", async () => {
   const client = clientFor(server, "alice");
   await joined(client, "kick");
-  await api(server, "POST", "users/alice/revoke", {});
+  await server.api("POST", "users/alice/revoke", {});
   const { reason } = await until(client.connection, ({ state }) => state === "failed");
   expect(reason).toBeTruthy();
 });
 
 test("a half-open connection is noticed, and messages written meanwhile arrive once", async () => {
-  const proxy = await startProxy(server.url);
-  const client = new RoomfulClient(proxy.url, { token: async () => token("alice") });
-  try {
-    const room = await joined(client, "half-open");
-    proxy.silence();
-    const sends = ["one", "two"].map((text) => room.send({ text }).sent);
-    await until(client.connection, ({ state }) => state === "offline");
-    proxy.cut();
-    proxy.heal();
-    await Promise.all(sends);
-    expect(await stored("half-open")).toEqual(["one", "two"]);
-  } finally {
-    await client.close();
-    proxy.stop();
-  }
+  const client = clientFor(server, "alice");
+  const room = await joined(client, "half-open");
+  server.faults.halfOpen();
+  const sends = ["one", "two"].map((text) => room.send({ text }).sent);
+  await until(client.connection, ({ state }) => state === "offline");
+  await server.faults.heal();
+  await Promise.all(sends);
+  expect(await stored("half-open")).toEqual(["one", "two"]);
 });
 
 test("a device clock that is an hour ahead changes nothing", async () => {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
-  const iat = Math.floor(Date.now() / 1_000) - 3_600;
   const client = clientFor(server, "alice", {
-    token: async () => token("alice", { iat, exp: iat + 7_200 }),
+    token: async () => server.token("alice", { issuedAt: new Date(Date.now() - 3_600_000), ttl: 7_200 }),
   });
   const room = await joined(client, "clock");
   const { seq } = await room.send({ text: "late" }).sent;

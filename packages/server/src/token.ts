@@ -16,14 +16,19 @@ export interface TokenClaims {
 }
 
 /**
- * Signs a token. `secret` is the value of `ROOMFUL_AUTH_SECRET`, at least 32 bytes; `ttl` is in seconds.
+ * Signs a token. `secret` is the value of `ROOMFUL_AUTH_SECRET`, at least 32 bytes; `ttl` is in seconds, from `issuedAt` on.
  *
  * @throws RangeError for a short secret or a lifetime that is not positive.
  */
-export function mintToken(secret: string, { user, ...claims }: TokenClaims, ttl = 3_600): string {
+export function mintToken(
+  secret: string,
+  { user, ...claims }: TokenClaims,
+  ttl = 3_600,
+  issuedAt = new Date(),
+): string {
   if (Buffer.byteLength(secret) < 32) throw new RangeError("the secret needs at least 32 bytes");
   if (!(ttl > 0)) throw new RangeError("the lifetime must be positive, in seconds");
-  const iat = Math.floor(Date.now() / 1_000);
+  const iat = Math.floor(issuedAt.getTime() / 1_000);
   const header = encode({ alg: "HS256", typ: "JWT" });
   const payload = encode({ ...claims, sub: user, iat, exp: iat + Math.ceil(ttl) });
   const signature = createHmac("sha256", secret).update(`${header}.${payload}`).digest("base64url");

@@ -6,8 +6,7 @@ import type { AddressInfo } from "node:net";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-// @ts-expect-error: the end-to-end tests' helpers are plain JavaScript.
-import { API_KEY, Roomful, SECRET } from "../../../e2e/lib/process.mjs";
+import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
 import {
   mintToken,
   RoomfulApi,
@@ -45,22 +44,16 @@ async function startEndpoint() {
 }
 
 let endpoint: Awaited<ReturnType<typeof startEndpoint>>;
-let server: {
-  url: string;
-  stop(): Promise<void>;
-  end(signal: string): Promise<unknown>;
-  restart(): Promise<void>;
-};
+let server: TestRoomful;
 let api: RoomfulApi;
 beforeAll(async () => {
   endpoint = await startEndpoint();
   const env = {
-    ROOMFUL_LIMITS: "off",
     // A TOML list.
     ROOMFUL__WEBHOOKS: `[{ url = "${endpoint.url}", secret = "${HOOK_SECRET}", events = ["message.created"] }]`,
   };
-  server = await Roomful.start({ env });
-  api = new RoomfulApi(`${server.url}/`, { key: API_KEY });
+  server = await startRoomful({ env });
+  api = new RoomfulApi(`${server.url}/`, { key: server.apiKey });
 });
 afterAll(async () => {
   await server?.stop();
@@ -123,12 +116,12 @@ describe("the API", () => {
   });
 
   test("repeats calls while the server restarts", async () => {
-    await server.end("SIGKILL");
-    const posting = new RoomfulApi(server.url, { key: API_KEY, attempts: 20 }).post("posts", {
+    await server.kill();
+    const posting = new RoomfulApi(server.url, { key: server.apiKey, attempts: 20 }).post("posts", {
       userId: "bot",
       text: "after the restart",
     });
-    await server.restart();
+    await server.start();
     expect((await posting).seq).toBe(2);
   });
 
@@ -147,7 +140,7 @@ describe("the API", () => {
 
 describe("tokens", () => {
   test("are accepted by the server", async () => {
-    const token = mintToken(SECRET, { user: "carol", name: "Carol", rooms: ["team-*"] }, 60);
+    const token = mintToken(server.secret, { user: "carol", name: "Carol", rooms: ["team-*"] }, 60);
     const answer = await fetch(`${server.url}/socket.io/?EIO=4&transport=polling`);
     const { sid } = JSON.parse((await answer.text()).slice(1)) as { sid: string };
     const session = `${server.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`;
@@ -157,7 +150,7 @@ describe("tokens", () => {
 
   test("need a long secret and a positive lifetime", () => {
     expect(() => mintToken("short", { user: "a" })).toThrow(RangeError);
-    expect(() => mintToken(SECRET, { user: "a" }, 0)).toThrow(RangeError);
+    expect(() => mintToken(server.secret, { user: "a" }, 0)).toThrow(RangeError);
   });
 });
 

@@ -1,5 +1,5 @@
-//! The sign-in of dev mode: a token for any name, without a password. Without dev mode these routes do not
-//! exist.
+//! The routes of dev mode: a token for any name, without a password, and faults for tests. Without dev mode
+//! they do not exist.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,6 +8,8 @@ use axum::{
     extract::{DefaultBodyLimit, State, rejection::JsonRejection},
     routing::{get, post},
 };
+use http::StatusCode;
+use roomful_chat::ChatServer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -44,13 +46,46 @@ struct SignedIn {
     expires_at: u64,
 }
 
-/// The routes of dev mode. `signer` signs the tokens, which expire after `ttl`.
-pub(crate) fn router(signer: Signer, ttl: Duration) -> Router {
+/// Faults to cause. The package `@roomful/testing` asks for them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Faults {
+    /// Starts or ends an outage.
+    outage: Option<bool>,
+    /// Whether all tokens issued so far expire now.
+    #[serde(default)]
+    expire_tokens: bool,
+}
+
+/// The routes of dev mode: signing in, and faults of `chat`. `signer` signs the tokens, which expire after
+/// `ttl`.
+pub(crate) fn router(chat: ChatServer, signer: Signer, ttl: Duration) -> Router {
+    Router::new()
+        .route("/demo/faults", post(faults))
+        .with_state(chat)
+        .merge(signing_in(signer, ttl))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+}
+
+fn signing_in(signer: Signer, ttl: Duration) -> Router {
     Router::new()
         .route("/demo/config", get(config))
         .route("/demo/sign-in", post(sign_in))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(Demo { signer, ttl }))
+}
+
+async fn faults(
+    State(chat): State<ChatServer>,
+    body: Result<Json<Faults>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let Json(wanted) = body?;
+    if let Some(outage) = wanted.outage {
+        chat.set_outage(outage);
+    }
+    if wanted.expire_tokens {
+        chat.expire_tokens().await;
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn config() -> Json<Value> {
@@ -106,7 +141,7 @@ fn user_id(name: &str) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use http::{Request, StatusCode};
+    use http::Request;
     use tower::ServiceExt as _;
 
     use super::*;
@@ -116,7 +151,8 @@ mod tests {
         let request = Request::post("/demo/sign-in")
             .header("content-type", kind)
             .body(Body::from(body.to_owned()));
-        let response = router(signer, Duration::from_mins(1))
+        let response = signing_in(signer, Duration::from_mins(1))
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .oneshot(request.unwrap())
             .await
             .unwrap();

@@ -57,6 +57,7 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         status_limit,
     } = settings;
     let log = AccessLog::new();
+    let outage = chat.clone();
     let calls = Router::new()
         .route("/rooms", get(rooms::list))
         .route(
@@ -79,6 +80,15 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         .fallback(async || Problem::NotFound)
         .with_state(chat)
         .layer(DefaultBodyLimit::max(max_body))
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            let outage = outage.has_outage();
+            async move {
+                if outage {
+                    return Problem::Unavailable("A test asked for an outage.").into_response();
+                }
+                next.run(request).await
+            }
+        }))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             let keys = keys.clone();
             async move {

@@ -1,0 +1,49 @@
+// The server's binary: named by the caller, by ROOMFUL_BIN, installed, or built in a checkout.
+
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+
+/** The folders of a checkout in which `cargo build` leaves binaries. */
+const BUILDS = ["target/debug", "target/release"];
+const NAME = process.platform === "win32" ? "roomful.exe" : "roomful";
+
+/**
+ * The path of the server's binary: `given`, else the variable `ROOMFUL_BIN`, else the newest build in a Roomful
+ * checkout around the working directory, else `roomful` in `PATH`.
+ *
+ * @throws Error if there is none, or the given path is no executable file.
+ */
+export function findBinary(given: string | undefined = process.env["ROOMFUL_BIN"]): string {
+  if (given) {
+    if (!isExecutable(given)) throw new Error(`${given} is not an executable file; build Roomful first`);
+    return given;
+  }
+  const found = newestBuild(process.cwd()) ?? inPath();
+  if (!found)
+    throw new Error("no roomful binary found; pass `binary`, set ROOMFUL_BIN, or put roomful in PATH");
+  return found;
+}
+
+function newestBuild(folder: string): string | undefined {
+  const folders = process.env["CARGO_TARGET_DIR"]
+    ? ["debug", "release"].map((profile) => join(process.env["CARGO_TARGET_DIR"] ?? "", profile))
+    : BUILDS.map((build) => join(folder, build));
+  const builds = folders.map((build) => join(build, NAME)).filter(isExecutable);
+  const [newest] = builds.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  const parent = dirname(folder);
+  return newest ?? (parent === folder ? undefined : newestBuild(parent));
+}
+
+function inPath(): string | undefined {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return folders.map((folder) => join(folder, NAME)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
