@@ -16,7 +16,7 @@ pub enum BusError {
     /// The URL or an option is invalid.
     #[error("{0}")]
     Config(String),
-    /// [`Options::ca_file`](crate::Options::ca_file) is unusable.
+    /// The file of CA certificates in `Options::ca_file` is unusable.
     #[error("{0}")]
     CaFile(String),
 }

@@ -10,8 +10,8 @@
 //! | `bus` | the trait: topics and their listeners |
 //! | `membership` | the trait: members with leases, and their entries |
 //! | `memory` | both within one process: a server on one node, and clusters in tests |
-//! | `redis` | both over Redis |
-//! | `open`, `options` | from a URL to a bus |
+//! | `redis` | both over Redis (feature `redis`) |
+//! | `open`, `options` | from a URL to a bus (feature `redis`) |
 //! | `contract` | the test suite for every bus (feature `contract`) |
 //! | `faulty` | a bus that loses, repeats and reorders messages, for tests (feature `contract`) |
 
@@ -23,8 +23,11 @@ mod error;
 mod faulty;
 mod membership;
 mod memory;
+#[cfg(feature = "redis")]
 mod open;
+#[cfg(feature = "redis")]
 mod options;
+#[cfg(feature = "redis")]
 mod redis;
 
 pub use bus::{Bus, BusListener, Subscription};
@@ -33,5 +36,7 @@ pub use error::BusError;
 pub use faulty::{Faults, FaultyBus};
 pub use membership::{Entry, ExpiredEntry, Heartbeat, MemberId, Membership};
 pub use memory::Hub;
+#[cfg(feature = "redis")]
 pub use open::{check, check_url, open};
+#[cfg(feature = "redis")]
 pub use options::Options;

@@ -22,6 +22,7 @@
 //! namespaces, sockets, rooms, events and acks.
 
 mod accept;
+#[cfg(feature = "cluster")]
 pub mod cluster;
 mod connection_limit;
 mod cors;
@@ -32,10 +33,10 @@ mod head_timer;
 mod http_stream;
 mod id;
 mod metrics;
+mod node_tag;
 mod outbox;
 mod prepared;
 mod reason;
-mod recovery;
 mod settings;
 mod socketio;
 mod throttled_log;
@@ -54,11 +55,10 @@ pub use crate::{
     outbox::{Class, Sent},
     prepared::Prepared,
     reason::Reason,
-    recovery::{PrivateId, Recovery, RecoveryRequest, Restored, Restoring},
     settings::Settings,
     socketio::{
-        AckError, AckSender, Broadcast, Builder, EmitError, Event, FetchError, Namespace, Refusal,
-        RemoteSocket, Socket, WebSocketServer,
+        AckError, AckSender, Broadcast, Builder, EmitError, Event, FetchError, Namespace, PrivateId,
+        Recovery, RecoveryRequest, Refusal, RemoteSocket, Restored, Restoring, Socket, WebSocketServer,
     },
     transfer_deadline::TooSlow,
 };

@@ -24,7 +24,11 @@ use super::{
     response_body::ResponseBody,
     tunnel::{self, DRAINED},
 };
-use crate::{settings::Settings, throttled_log::ThrottledLog};
+use crate::{
+    engine::{CapacityError, Forwarding, HttpError, Peers},
+    settings::Settings,
+    throttled_log::ThrottledLog,
+};
 
 /// How long a connection to a peer may stay idle. Shorter than the peer's own limit
 /// ([`crate::HttpLimits::keep_alive`]), so that no request meets a closing connection.
@@ -39,10 +43,10 @@ const EXTRA_TIME: Duration = Duration::from_secs(10);
 /// Shortest time between two log lines about forged or misdirected requests.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 /// The node is closing and forwards nothing any more.
-pub(crate) const CLOSED: u16 = DRAINED + 1;
+const CLOSED: u16 = DRAINED + 1;
 
 /// Connections to the other nodes.
-pub(crate) struct Peers {
+pub(crate) struct ForwardingPeers {
     own: NodeTag,
     request_signature: RequestSigner,
     peer_cache: PeerCache,
@@ -62,8 +66,8 @@ pub(crate) struct Peers {
     drained: watch::Sender<u16>,
 }
 
-impl Peers {
-    pub(crate) fn new(cluster: &Cluster, settings: &Settings) -> Self {
+impl ForwardingPeers {
+    pub(super) fn new(cluster: &Cluster, settings: &Settings) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(cluster.bounds.connect_timeout));
@@ -78,7 +82,7 @@ impl Peers {
             .http1_max_headers(64)
             .build(connector);
         let silence = settings.heartbeat.interval + settings.heartbeat.timeout;
-        Peers {
+        ForwardingPeers {
             own: cluster.card.tag,
             request_signature: RequestSigner::new(&cluster.secret, &cluster.also_accepted),
             peer_cache: PeerCache::new(
@@ -95,67 +99,6 @@ impl Peers {
             misdirected: ThrottledLog::new(LOG_EVERY),
             drained: watch::Sender::new(0),
         }
-    }
-
-    /// This node's own tag.
-    pub(crate) fn own(&self) -> NodeTag {
-        self.own
-    }
-
-    /// The client address that another node vouches for. `None` if the request comes from a client itself.
-    pub(crate) fn verified_client<B>(
-        &self,
-        request: &Request<B>,
-    ) -> Result<Option<IpAddr>, InvalidSignature> {
-        self.request_signature.check(request).inspect_err(|_| {
-            self.metrics.forged.increment(1);
-            if let Some(requests) = self.forged.record(Instant::now()) {
-                tracing::warn!(
-                    requests,
-                    "refused requests with an invalid signature of another node"
-                );
-            }
-        })
-    }
-
-    /// Counts a request that another node forwarded for a session of a third node.
-    pub(crate) fn misdirected(&self) {
-        self.metrics.misdirected.increment(1);
-        if let Some(requests) = self.misdirected.record(Instant::now()) {
-            tracing::warn!(
-                requests,
-                "refused requests forwarded here by mistake: check cluster.advertise of all nodes"
-            );
-        }
-    }
-
-    /// Ends this share of the tunnels, in thousandths; their clients reconnect to another node. Single
-    /// requests are still forwarded until [`CLOSED`], because a broken poll would end a live session.
-    pub(crate) fn drain(&self, progress: u16) {
-        self.drained.send_replace(progress);
-    }
-
-    /// Whether nothing is being forwarded.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.metrics.open_now.load(Ordering::Relaxed) == 0
-    }
-
-    /// Forwards a request to its owner under `path`. An `upgrade` continues as a tunnel.
-    pub(crate) async fn forward(
-        &self,
-        owner: NodeTag,
-        path: &str,
-        request: Request<Body>,
-        client: IpAddr,
-        upgrade: bool,
-    ) -> Result<Response<Body>, ForwardError> {
-        let mut drained = self.drained.subscribe();
-        self.metrics.forwarded(request.method(), upgrade);
-        let outcome = tokio::select! {
-            outcome = self.pass_on(owner, path, request, client, upgrade) => outcome,
-            _ = drained.wait_for(|&drained| drained >= CLOSED) => Err(ForwardError::Closing),
-        };
-        outcome.inspect_err(|&failure| self.metrics.failed(failure))
     }
 
     async fn pass_on(
@@ -258,6 +201,73 @@ impl Peers {
             ask_for_upgrade(&mut parts.headers);
         }
         Ok(Request::from_parts(parts, body))
+    }
+}
+
+impl Peers for ForwardingPeers {
+    fn own(&self) -> NodeTag {
+        self.own
+    }
+
+    fn verified_client(&self, request: &Request<Body>) -> Result<Option<IpAddr>, HttpError> {
+        self.request_signature.check(request).map_err(|InvalidSignature| {
+            self.metrics.forged.increment(1);
+            if let Some(requests) = self.forged.record(Instant::now()) {
+                tracing::warn!(
+                    requests,
+                    "refused requests with an invalid signature of another node"
+                );
+            }
+            HttpError::Forbidden
+        })
+    }
+
+    fn misdirected(&self) {
+        self.metrics.misdirected.increment(1);
+        if let Some(requests) = self.misdirected.record(Instant::now()) {
+            tracing::warn!(
+                requests,
+                "refused requests forwarded here by mistake: check cluster.advertise of all nodes"
+            );
+        }
+    }
+
+    fn drain(&self, progress: u16) {
+        self.drained.send_replace(progress);
+    }
+
+    fn close(&self) {
+        self.drained.send_replace(CLOSED);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.metrics.open_now.load(Ordering::Relaxed) == 0
+    }
+
+    fn forward<'a>(
+        &'a self,
+        owner: NodeTag,
+        path: &'a str,
+        request: Request<Body>,
+        client: IpAddr,
+        upgrade: bool,
+    ) -> Forwarding<'a> {
+        Box::pin(async move {
+            let mut drained = self.drained.subscribe();
+            self.metrics.forwarded(request.method(), upgrade);
+            let outcome = tokio::select! {
+                outcome = self.pass_on(owner, path, request, client, upgrade) => outcome,
+                _ = drained.wait_for(|&drained| drained >= CLOSED) => Err(ForwardError::Closing),
+            };
+            outcome.map_err(|failure| {
+                self.metrics.failed(failure);
+                match failure {
+                    ForwardError::Full => HttpError::TooMany(CapacityError::Server),
+                    // For the client, an unreachable session is a lost one: it reconnects.
+                    _ => HttpError::UnknownSession,
+                }
+            })
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// Why a request could not be forwarded, or no response came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ForwardError {
+pub(super) enum ForwardError {
     /// The directory does not list the owner.
     UnknownNode,
     /// Too many requests to the owner are open.

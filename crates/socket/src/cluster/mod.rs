@@ -3,7 +3,6 @@
 //!
 //! | module | for |
 //! |---|---|
-//! | `tag` | the owner's tag in a session id |
 //! | `directory`, `peer_cache` | addresses of the owners; the node connects to nothing else |
 //! | `request_signature` | the proof that a request comes from another node |
 //! | `forward`, `response_body`, `tunnel` | the request, its response, and the stream of an upgrade |
@@ -16,20 +15,20 @@ mod metrics;
 mod peer_cache;
 mod request_signature;
 mod response_body;
-mod tag;
 mod tunnel;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
 
-pub use self::{
-    directory::{Directory, MembershipDirectory, NodeAddress},
-    tag::{BadTag, NodeTag},
-};
-pub(crate) use self::{
-    forward::{CLOSED, Peers},
-    forward_error::ForwardError,
+use self::forward::ForwardingPeers;
+
+pub use self::directory::{Directory, MembershipDirectory, NodeAddress};
+pub use crate::node_tag::{BadTag, NodeTag};
+use crate::{
+    cors::Cors,
+    engine::{EngineServer, Peers, Service},
+    settings::Settings,
 };
 
 /// Shortest accepted secret in bytes.
@@ -154,6 +153,11 @@ impl Cluster {
         Ok(self)
     }
 
+    /// The engine's connections to the other nodes.
+    pub(crate) fn peers(&self, settings: &Settings) -> Arc<dyn Peers> {
+        Arc::new(ForwardingPeers::new(self, settings))
+    }
+
     pub(crate) fn adapter(&self) -> Option<(NodeTag, Arc<dyn Bus>)> {
         Some((self.card.tag, Arc::clone(self.bus.as_ref()?)))
     }
@@ -174,6 +178,14 @@ impl Cluster {
     pub fn nested_at(mut self, prefix: &str) -> Self {
         prefix.trim_end_matches('/').clone_into(&mut self.prefix);
         self
+    }
+}
+
+impl EngineServer {
+    /// Like [`EngineServer::new`], as a node of a cluster.
+    pub fn in_cluster(settings: Settings, cors: Cors, service: Arc<dyn Service>, cluster: &Cluster) -> Self {
+        let peers = cluster.peers(&settings);
+        Self::with_peers(settings, cors, service, Some(peers))
     }
 }
 

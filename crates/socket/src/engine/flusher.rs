@@ -18,26 +18,31 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::session::Session;
-
 /// Sessions to write before the worker yields to the runtime.
 const CHUNK: usize = 64;
 /// A queue with more capacity than this is freed once it is empty.
 const KEEP_CAPACITY: usize = 16 * 1024;
 
+/// A session as its flush queue sees it.
+pub(super) trait Flush: Send + Sync + 'static {
+    /// Writes the queued frames without blocking.
+    fn flush(&self);
+
+    /// Leaves the queued frames to the session's own task.
+    fn return_to_task(&self);
+}
+
 /// The flush queues of a server.
-pub(super) struct Flusher {
-    queues: Box<[Arc<FlushQueue>]>,
+pub(super) struct Flusher<S: Flush> {
+    queues: Box<[Arc<FlushQueue<S>>]>,
     next: AtomicUsize,
 }
 
 /// A queue of sessions with frames to write, and the task that serves it.
-#[derive(Default)]
-pub(super) struct FlushQueue(Mutex<State>);
+pub(super) struct FlushQueue<S: Flush>(Mutex<State<S>>);
 
-#[derive(Default)]
-struct State {
-    sessions: VecDeque<Arc<Session>>,
+struct State<S> {
+    sessions: VecDeque<Arc<S>>,
     /// Waker of the task while it sleeps.
     task: Option<Waker>,
     /// Whether a task serves the queue: false before the first session and after its runtime has ended.
@@ -46,7 +51,24 @@ struct State {
     server_gone: bool,
 }
 
-impl Flusher {
+impl<S> Default for State<S> {
+    fn default() -> Self {
+        State {
+            sessions: VecDeque::new(),
+            task: None,
+            has_task: false,
+            server_gone: false,
+        }
+    }
+}
+
+impl<S: Flush> Default for FlushQueue<S> {
+    fn default() -> Self {
+        FlushQueue(Mutex::default())
+    }
+}
+
+impl<S: Flush> Flusher<S> {
     pub(super) fn new() -> Self {
         let queues = available_parallelism().map_or(1, usize::from);
         Flusher {
@@ -56,14 +78,14 @@ impl Flusher {
     }
 
     /// The queue for a new session.
-    pub(super) fn queue(&self) -> Arc<FlushQueue> {
+    pub(super) fn queue(&self) -> Arc<FlushQueue<S>> {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
         let queue = self.queues.get(next % self.queues.len().max(1));
         queue.cloned().unwrap_or_default()
     }
 }
 
-impl Drop for Flusher {
+impl<S: Flush> Drop for Flusher<S> {
     fn drop(&mut self) {
         for queue in &self.queues {
             queue.end();
@@ -71,7 +93,7 @@ impl Drop for Flusher {
     }
 }
 
-impl FlushQueue {
+impl<S: Flush> FlushQueue<S> {
     /// Starts the task if none runs. Must be called within a runtime.
     pub(super) fn start(self: &Arc<Self>) {
         if !std::mem::replace(&mut self.0.lock().has_task, true) {
@@ -80,7 +102,7 @@ impl FlushQueue {
     }
 
     /// Queues the session to be flushed. `false` if no task serves the queue.
-    pub(super) fn push(&self, session: Arc<Session>) -> bool {
+    pub(super) fn push(&self, session: Arc<S>) -> bool {
         let mut state = self.0.lock();
         if !state.has_task {
             return false;
@@ -98,13 +120,13 @@ impl FlushQueue {
 }
 
 /// Releases the lock, then wakes the sleeping task.
-fn wake_task(mut state: MutexGuard<'_, State>) {
+fn wake_task<S>(mut state: MutexGuard<'_, State<S>>) {
     let task = state.task.take();
     drop(state);
     task.into_iter().for_each(Waker::wake);
 }
 
-async fn run(mut worker: Worker) {
+async fn run<S: Flush>(mut worker: Worker<S>) {
     while worker.next().await {
         let mut flushed = 0;
         while let Some(session) = worker.sessions.pop_front() {
@@ -121,13 +143,13 @@ async fn run(mut worker: Worker) {
 }
 
 /// The task's side: the queue and the sessions taken from it.
-struct Worker {
-    queue: Arc<FlushQueue>,
-    sessions: VecDeque<Arc<Session>>,
+struct Worker<S: Flush> {
+    queue: Arc<FlushQueue<S>>,
+    sessions: VecDeque<Arc<S>>,
 }
 
-impl Worker {
-    fn new(queue: Arc<FlushQueue>) -> Self {
+impl<S: Flush> Worker<S> {
+    fn new(queue: Arc<FlushQueue<S>>) -> Self {
         Worker {
             queue,
             sessions: VecDeque::new(),
@@ -160,7 +182,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl<S: Flush> Drop for Worker<S> {
     /// Hands the remaining sessions to their own tasks, also if the runtime ends or a flush panics.
     fn drop(&mut self) {
         let mut state = self.queue.0.lock();

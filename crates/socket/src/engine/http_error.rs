@@ -7,7 +7,7 @@ use super::registry::CapacityError;
 
 /// Why a request is refused. The numbers come from the Engine.IO protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HttpError {
+pub(crate) enum HttpError {
     UnknownTransport,
     UnknownSession,
     BadHandshakeMethod,

@@ -4,6 +4,7 @@
 mod flusher;
 mod http_error;
 mod incoming;
+mod peers;
 mod polling;
 mod probe;
 mod query;
@@ -16,19 +17,22 @@ mod unfinished;
 mod upgrade;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-pub(crate) use self::server::Engine;
+pub(crate) use self::peers::Peers;
+use self::{flusher::Flusher, registry::Registry, unfinished::UnfinishedBytes};
+#[cfg(feature = "cluster")]
+pub(crate) use self::{http_error::HttpError, peers::Forwarding, registry::CapacityError};
 pub use self::{
     server::EngineServer,
     session::{DeliveryMark, Session},
 };
-use crate::reason::Reason;
+use crate::{cors::Cors, metrics::Metrics, reason::Reason, settings::Settings};
 
 /// A message from the client.
 #[derive(Debug)]
@@ -76,6 +80,21 @@ pub trait Connection: Send {
 
     /// Called once when the session ends. Queued work continues until [`Connection::poll`] is ready.
     fn closed(&mut self, reason: Reason);
+}
+
+/// State shared by all sessions of a server.
+pub(crate) struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) cors: Cors,
+    pub(crate) metrics: Metrics,
+    pub(crate) registry: Arc<Registry>,
+    flusher: Flusher<Session>,
+    /// Bytes of unfinished messages of all sessions.
+    unfinished: UnfinishedBytes,
+    /// Connections to the other nodes of a cluster.
+    pub(crate) peers: Option<Arc<dyn Peers>>,
+    /// Whether the server takes new sessions now. Always, if not set.
+    accepts: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 /// A message from a POST body on its way to the session's task.

@@ -29,7 +29,7 @@ struct Counts {
 
 /// Why a new session is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CapacityError {
+pub(crate) enum CapacityError {
     Server,
     Address,
 }

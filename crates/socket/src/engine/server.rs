@@ -15,12 +15,13 @@ use roomful_wire::{
 };
 
 use super::{
-    Service,
+    Engine, Service,
     flusher::Flusher,
     http_error::HttpError,
+    peers::Peers,
     polling, probe,
     query::Query,
-    registry::{CapacityError, Registry, SessionPermit},
+    registry::{CapacityError, SessionPermit},
     session::Session,
     stream::Stream,
     task::SessionTask,
@@ -28,31 +29,16 @@ use super::{
     upgrade::{is_upgrade, switch_protocols},
 };
 use crate::{
-    cluster::{CLOSED, Cluster, ForwardError, NodeTag, Peers},
     cors::Cors,
     handshake::{ClientAddress, ClientKind, Handshake},
     id::SessionId,
     metrics::Metrics,
+    node_tag::NodeTag,
     outbox::Class,
     prepared::Prepared,
     reason::Reason,
     settings::Settings,
 };
-
-/// State shared by all sessions of a server.
-pub(crate) struct Engine {
-    pub(crate) settings: Settings,
-    pub(crate) cors: Cors,
-    pub(crate) metrics: Metrics,
-    pub(crate) registry: Arc<Registry>,
-    pub(super) flusher: Flusher,
-    /// Bytes of unfinished messages of all sessions.
-    pub(super) unfinished: UnfinishedBytes,
-    /// Connections to the other nodes of a cluster.
-    pub(crate) peers: Option<Peers>,
-    /// Whether the server takes new sessions now. Always, if not set.
-    accepts: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
-}
 
 /// The node that owns a session.
 enum Owner {
@@ -71,18 +57,18 @@ pub struct EngineServer {
 impl EngineServer {
     /// An Engine.IO server for `service` with the given limits. `cors` defines the allowed origins.
     pub fn new(settings: Settings, cors: Cors, service: Arc<dyn Service>) -> Self {
-        Self::in_cluster(settings, cors, service, None)
+        Self::with_peers(settings, cors, service, None)
     }
 
     /// Like [`EngineServer::new`], as a node of a cluster.
-    pub fn in_cluster(
+    pub(crate) fn with_peers(
         settings: Settings,
         cors: Cors,
         service: Arc<dyn Service>,
-        cluster: Option<&Cluster>,
+        peers: Option<Arc<dyn Peers>>,
     ) -> Self {
         let engine = Engine {
-            peers: cluster.map(|cluster| Peers::new(cluster, &settings)),
+            peers,
             settings,
             cors,
             metrics: Metrics::new(),
@@ -127,7 +113,7 @@ impl EngineServer {
                 let outcome = self.route(request, upgrade, None).await;
                 return outcome.unwrap_or_else(|error| self.refuse(error, upgrade));
             }
-            Some(Err(_)) => return self.refuse(HttpError::Forbidden, upgrade),
+            Some(Err(error)) => return self.refuse(error, upgrade),
             Some(Ok(None)) | None => {}
         }
         let grant = engine.cors.check(&request);
@@ -193,8 +179,7 @@ impl EngineServer {
                 polling::handle(&self.engine, session, request).await
             }
             Some(Owner::Here(_)) => Err(HttpError::BadRequest),
-            // Boxed because few requests take this path and all others would pay for its size.
-            Some(Owner::There(node)) => Box::pin(self.forward(node, request, upgrade, path)).await,
+            Some(Owner::There(node)) => self.forward(node, request, upgrade, path).await,
             None if websocket => self.open_websocket(request),
             None => self.open_polling(&request),
         }
@@ -236,12 +221,7 @@ impl EngineServer {
             return Err(HttpError::BadRequest);
         }
         let client = address(&request);
-        let outcome = peers.forward(owner, path, request, client, upgrade).await;
-        outcome.map_err(|failure| match failure {
-            ForwardError::Full => HttpError::TooMany(CapacityError::Server),
-            // For the client, an unreachable session is a lost one: it reconnects.
-            _ => HttpError::UnknownSession,
-        })
+        peers.forward(owner, path, request, client, upgrade).await
     }
 
     fn open_polling(&self, request: &Request<Body>) -> Result<Response<Body>, HttpError> {
@@ -376,7 +356,7 @@ impl EngineServer {
     /// Refuses new sessions, ends all open ones, and waits until their handlers are done.
     pub async fn close(&self) {
         if let Some(peers) = &self.engine.peers {
-            peers.drain(CLOSED);
+            peers.close();
         }
         for session in self.engine.registry.close() {
             session.end(Reason::ServerShuttingDown);

@@ -8,7 +8,7 @@ use roomful_wire::packet::Payload;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::socket::{EmitError, Socket};
+use super::{Socket, emit_error::EmitError};
 use crate::{
     id::SocketId,
     outbox::{Class, Sent},

@@ -9,11 +9,13 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
+    Namespace, Socket,
     ack::AckError,
-    adapter::{Action, Adapter, FetchError, RemoteSocket, Selection},
     collect_acks::collect_acks,
-    namespace::Namespace,
-    socket::{EmitError, Socket, check_name},
+    emit_error::{EmitError, check_name},
+    remote_nodes::{FetchError, RemoteNodes},
+    remote_socket::RemoteSocket,
+    selection::{Action, Selection},
 };
 use crate::{
     id::SocketId,
@@ -53,6 +55,7 @@ impl Broadcast {
     }
 
     /// The local part of another node's selection.
+    #[cfg(feature = "cluster")]
     pub(super) fn of_selection(namespace: Namespace, selection: &Selection) -> Self {
         let names = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect();
         Broadcast {
@@ -72,9 +75,9 @@ impl Broadcast {
         }
     }
 
-    /// The adapter to the other nodes, if they are included.
-    fn remote_adapter(&self) -> Option<&Arc<Adapter>> {
-        self.namespace.adapter().filter(|_| !self.local)
+    /// The other nodes, if they are included.
+    fn remote_nodes(&self) -> Option<&Arc<dyn RemoteNodes>> {
+        self.namespace.remote_nodes().filter(|_| !self.local)
     }
 
     pub(super) fn except_socket(mut self, id: SocketId) -> Self {
@@ -128,8 +131,8 @@ impl Broadcast {
     pub fn emit_payload(&self, event: &str, payload: &Payload) -> Result<usize, EmitError> {
         check_name(event)?;
         let event = Prepared::event(self.namespace.name(), event, None, payload);
-        if let Some(adapter) = self.remote_adapter() {
-            adapter.emit(&self.namespace, self.selection(), self.class, &event);
+        if let Some(nodes) = self.remote_nodes() {
+            nodes.emit(&self.namespace, self.selection(), self.class, &event);
         }
         Ok(self.send_here(&event, self.class))
     }
@@ -152,14 +155,14 @@ impl Broadcast {
         check_name(event)?;
         let payload = Payload::one(data)?;
         // One id for all recipients, so that the event is encoded once.
-        let id = match self.remote_adapter() {
+        let id = match self.remote_nodes() {
             None => self.namespace.next_ack_id(),
-            Some(_) => Adapter::ack_id(),
+            Some(_) => Namespace::cluster_ack_id(),
         };
         let event = Prepared::event(self.namespace.name(), event, Some(id), &payload);
         let targets = self.sockets();
         let deadline = Instant::now() + self.timeout;
-        let Some(adapter) = self.remote_adapter() else {
+        let Some(nodes) = self.remote_nodes() else {
             let mut outcomes = Vec::with_capacity(targets.len());
             let report = |id, outcome| outcomes.push((id, outcome));
             collect_acks(&self.namespace, &targets, id, &event, deadline, report).await;
@@ -168,7 +171,14 @@ impl Broadcast {
         let outcomes = Mutex::new(Vec::with_capacity(targets.len()));
         let report = |id, outcome| outcomes.lock().push((id, outcome));
         let here = collect_acks(&self.namespace, &targets, id, &event, deadline, report);
-        let there = adapter.ask(&self.namespace, self.selection(), id, &event, deadline, report);
+        let there = nodes.ask(
+            &self.namespace,
+            self.selection(),
+            id,
+            &event,
+            deadline,
+            Box::new(report),
+        );
         tokio::join!(here, there);
         Ok(outcomes.into_inner())
     }
@@ -184,9 +194,9 @@ impl Broadcast {
     /// [`Broadcast::timeout`].
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, FetchError> {
         let mut found: Vec<_> = self.sockets().iter().map(RemoteSocket::own).collect();
-        if let Some(adapter) = self.remote_adapter() {
+        if let Some(nodes) = self.remote_nodes() {
             let deadline = Instant::now() + self.timeout;
-            found.extend(adapter.fetch(&self.namespace, self.selection(), deadline).await?);
+            found.extend(nodes.fetch(&self.namespace, self.selection(), deadline).await?);
         }
         Ok(found)
     }
@@ -216,8 +226,8 @@ impl Broadcast {
     }
 
     fn act_remote(&self, act: impl FnOnce() -> Action) {
-        if let Some(adapter) = self.remote_adapter() {
-            adapter.act(&self.namespace, self.selection(), act());
+        if let Some(nodes) = self.remote_nodes() {
+            nodes.act(&self.namespace, self.selection(), act());
         }
     }
 

@@ -17,19 +17,19 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
+    Phase, Socket,
     ack::AckSender,
     event::Event,
     handlers::{BoxFuture, Refusal},
     msgpack,
-    server::Namespaces,
-    socket::{Phase, Socket},
+    namespaces::Namespaces,
+    recovery::{PrivateId, RecoveryRequest, Restored},
 };
 use crate::{
     engine::{Connection, Incoming, Session},
     outbox::Class,
     prepared::Prepared,
     reason::Reason,
-    recovery::{PrivateId, RecoveryRequest, Restored},
 };
 
 /// Queued work of a connection, in order.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use roomful_wire::packet::Payload;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{ack::AckError, namespace::Namespace, socket::Socket};
+use super::{Namespace, Socket, ack::AckError};
 use crate::{
     id::SocketId,
     outbox::{Class, Sent},

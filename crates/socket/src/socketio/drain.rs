@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::{server::WebSocketServer, socket::Socket};
+use super::{Socket, server::WebSocketServer};
 use crate::{
     drain::{Drain, Drained, Waves},
     id::SessionId,
@@ -55,7 +55,7 @@ impl WebSocketServer {
             if let Some(peers) = &engine.peers {
                 peers.drain(wave.progress);
             }
-            let idle = engine.peers.as_ref().is_none_or(crate::cluster::Peers::is_idle);
+            let idle = engine.peers.as_ref().is_none_or(|peers| peers.is_idle());
             if waves.is_over() || (idle && engine.registry.count() == 0) {
                 break;
             }

@@ -6,7 +6,7 @@ use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 use parking_lot::RwLock;
 use serde_json::Value;
 
-use super::{event::Event, socket::Socket};
+use super::{Socket, event::Event};
 use crate::reason::Reason;
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

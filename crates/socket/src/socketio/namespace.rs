@@ -8,55 +8,41 @@ use std::{
     },
 };
 
-use indexmap::IndexMap;
 use parking_lot::RwLock;
 use roomful_wire::packet::Payload;
 use serde::Serialize;
 
 use super::{
-    adapter::{Adapter, FetchError, RemoteSocket},
+    Namespace, NamespaceInner, Socket,
     broadcast::Broadcast,
+    emit_error::{EmitError, check_name},
     event::Event,
     handlers::{Handlers, Refusal},
+    recovery::Recovery,
+    remote_nodes::{FetchError, RemoteNodes},
+    remote_socket::RemoteSocket,
     rooms::Rooms,
-    socket::{EmitError, Socket, check_name},
 };
-use crate::{id::SocketId, prepared::Prepared, reason::Reason, recovery::Recovery};
+use crate::{id::SocketId, prepared::Prepared, reason::Reason};
 
 /// Ack ids of this node are below this number, those of the whole cluster from it to [`MAX_ACK_ID`].
-pub(super) const LOCAL_ACK_IDS: u32 = 1 << 30;
+const LOCAL_ACK_IDS: u32 = 1 << 30;
 /// The largest ack id. The clients in C++, Java and Rust read ids as signed 32-bit integers.
-pub(super) const MAX_ACK_ID: u32 = i32::MAX.unsigned_abs();
-
-/// A namespace of a server. Clones refer to the same namespace.
-///
-/// Register handlers once, before clients connect. Events of one connection are handled strictly in order:
-/// a handler starts when the future of the previous one has ended. A handler's future is never dropped
-/// half-way when its client leaves.
-#[derive(Clone)]
-pub struct Namespace(Arc<Inner>);
-
-struct Inner {
-    name: Arc<str>,
-    handlers: Arc<Handlers>,
-    sockets: RwLock<IndexMap<SocketId, Socket>>,
-    rooms: Rooms,
-    recovery: OnceLock<Arc<dyn Recovery>>,
-    /// Connects to the other nodes of a cluster.
-    adapter: Option<Arc<Adapter>>,
-    /// Shared by single sends and broadcasts, so that an id is unique per client.
-    next_ack_id: AtomicU32,
-}
+const MAX_ACK_ID: u32 = i32::MAX.unsigned_abs();
 
 impl Namespace {
-    pub(super) fn new(name: Arc<str>, handlers: Arc<Handlers>, adapter: Option<Arc<Adapter>>) -> Self {
-        Namespace(Arc::new(Inner {
+    pub(super) fn new(
+        name: Arc<str>,
+        handlers: Arc<Handlers>,
+        remote_nodes: Option<Arc<dyn RemoteNodes>>,
+    ) -> Self {
+        Namespace(Arc::new(NamespaceInner {
             name,
             handlers,
             sockets: RwLock::default(),
             rooms: Rooms::default(),
             recovery: OnceLock::new(),
-            adapter,
+            remote_nodes,
             next_ack_id: AtomicU32::new(0),
         }))
     }
@@ -210,16 +196,17 @@ impl Namespace {
         &self.0.handlers
     }
 
-    pub(super) fn adapter(&self) -> Option<&Arc<Adapter>> {
-        self.0.adapter.as_ref()
+    /// The other nodes of a cluster.
+    pub(super) fn remote_nodes(&self) -> Option<&Arc<dyn RemoteNodes>> {
+        self.0.remote_nodes.as_ref()
     }
 
     /// Adds a socket to a room. Returns the room's shared name, or `None` if the socket was a member
     /// already.
     pub(super) fn join(&self, room: &str, socket: &Socket) -> Option<Arc<str>> {
         let (name, new) = self.0.rooms.join(room, socket)?;
-        if new && let Some(adapter) = &self.0.adapter {
-            adapter.room_changed(self, Some(room));
+        if new && let Some(nodes) = &self.0.remote_nodes {
+            Arc::clone(nodes).room_changed(self, Some(room));
         }
         Some(name)
     }
@@ -227,8 +214,8 @@ impl Namespace {
     /// Removes a socket from a room.
     pub(super) fn leave(&self, room: &str, socket: &Socket) {
         let ended = self.0.rooms.leave(room, socket);
-        if ended && let Some(adapter) = &self.0.adapter {
-            adapter.room_changed(self, Some(room));
+        if ended && let Some(nodes) = &self.0.remote_nodes {
+            Arc::clone(nodes).room_changed(self, Some(room));
         }
     }
 
@@ -239,6 +226,12 @@ impl Namespace {
     /// An ack id for sockets of this node.
     pub(super) fn next_ack_id(&self) -> u64 {
         u64::from(self.0.next_ack_id.fetch_add(1, Ordering::Relaxed) % LOCAL_ACK_IDS)
+    }
+
+    /// An ack id for sockets of all nodes. Random, so that concurrent broadcasts of several nodes differ;
+    /// its range keeps it apart from the ids that each node counts for itself.
+    pub(super) fn cluster_ack_id() -> u64 {
+        rand::random_range(LOCAL_ACK_IDS..=MAX_ACK_ID).into()
     }
 
     pub(super) fn recovery(&self) -> Option<&Arc<dyn Recovery>> {
@@ -254,8 +247,8 @@ impl Namespace {
         sockets.insert(*socket.id(), socket);
         let first = sockets.len() == 1;
         drop(sockets);
-        if first && let Some(adapter) = &self.0.adapter {
-            adapter.room_changed(self, None);
+        if first && let Some(nodes) = &self.0.remote_nodes {
+            Arc::clone(nodes).room_changed(self, None);
         }
     }
 
@@ -266,8 +259,8 @@ impl Namespace {
             sockets.swap_remove(socket.id());
             let empty = sockets.is_empty();
             drop(sockets);
-            if empty && let Some(adapter) = &self.0.adapter {
-                adapter.room_changed(self, None);
+            if empty && let Some(nodes) = &self.0.remote_nodes {
+                Arc::clone(nodes).room_changed(self, None);
             }
         }
     }
@@ -275,12 +268,6 @@ impl Namespace {
     /// Calls `f` for each socket under a shared lock: `f` must not connect or disconnect any.
     pub(super) fn for_each(&self, f: impl FnMut(&Socket)) {
         self.0.sockets.read().values().for_each(f);
-    }
-}
-
-impl std::fmt::Debug for Namespace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Namespace").field(&self.name()).finish()
     }
 }
 
@@ -297,7 +284,7 @@ mod tests {
             assert!(namespace.next_ack_id() < LOCAL_ACK_IDS.into());
         }
         for _ in 0..1000 {
-            let id = Adapter::ack_id();
+            let id = Namespace::cluster_ack_id();
             assert!(id >= LOCAL_ACK_IDS.into() && i32::try_from(id).is_ok(), "{id}");
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 
-use super::socket::Socket;
+use super::Socket;
 use crate::id::SocketId;
 
 type MemberCache = IndexMap<SocketId, Socket>;
@@ -50,6 +50,7 @@ impl Rooms {
     }
 
     /// Whether the room has members.
+    #[cfg(feature = "cluster")]
     pub(super) fn is_used(&self, room: &str) -> bool {
         self.0.read().contains_key(room)
     }

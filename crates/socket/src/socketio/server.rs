@@ -1,27 +1,17 @@
 //! The Socket.IO server: its namespaces and its builder.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use parking_lot::RwLock;
-use tokio::time::Instant;
 
-use super::{adapter::Adapter, client::Client, handlers::Handlers, namespace::Namespace};
+use super::{
+    Namespace, client::Client, cluster_node::ClusterNode, handlers::Handlers, namespaces::Namespaces,
+};
 use crate::{
-    cluster::Cluster,
     cors::Cors,
     engine::{Connection, EngineServer, Service, Session},
     settings::Settings,
-    throttled_log::ThrottledLog,
 };
-
-/// Shortest time between two log lines about clients with the msgpack parser.
-const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// A Socket.IO server. Clones refer to the same server. Mount [`WebSocketServer::router`] in an axum
 /// application, or pass it to [`crate::serve`].
@@ -30,111 +20,6 @@ pub struct WebSocketServer {
     pub(super) engine: EngineServer,
     pub(super) namespaces: Arc<Namespaces>,
     path: Arc<str>,
-}
-
-/// All namespaces, fixed and dynamic.
-pub(super) struct Namespaces {
-    fixed: RwLock<HashMap<Arc<str>, Namespace>>,
-    templates: RwLock<Vec<Template>>,
-    /// Namespaces created from a template, with the number of clients that are connected or connecting.
-    dynamic: RwLock<HashMap<Arc<str>, (Namespace, usize)>>,
-    /// Connects to the other nodes, in a cluster with a bus.
-    adapter: OnceLock<Arc<Adapter>>,
-    /// Throttles the log of clients with the msgpack parser.
-    msgpack_log: ThrottledLog,
-}
-
-impl Default for Namespaces {
-    fn default() -> Self {
-        Namespaces {
-            fixed: RwLock::default(),
-            templates: RwLock::default(),
-            dynamic: RwLock::default(),
-            adapter: OnceLock::new(),
-            msgpack_log: ThrottledLog::new(LOG_EVERY),
-        }
-    }
-}
-
-struct Template {
-    matches: Box<dyn Fn(&str) -> bool + Send + Sync>,
-    handlers: Arc<Handlers>,
-}
-
-impl Namespaces {
-    fn of(&self, name: &str) -> Namespace {
-        let mut fixed = self.fixed.write();
-        if let Some(namespace) = fixed.get(name) {
-            return namespace.clone();
-        }
-        let name: Arc<str> = name.into();
-        let namespace = Namespace::new(name.clone(), Arc::default(), self.adapter.get().cloned());
-        fixed.insert(name, namespace.clone());
-        namespace
-    }
-
-    /// The namespace that a client asks for. A dynamic one counts the client until [`Namespaces::release`].
-    pub(super) fn enter(&self, name: &str) -> Option<Namespace> {
-        if let Some(namespace) = self.fixed.read().get(name) {
-            return Some(namespace.clone());
-        }
-        let mut dynamic = self.dynamic.write();
-        if let Some((namespace, clients)) = dynamic.get_mut(name) {
-            *clients += 1;
-            return Some(namespace.clone());
-        }
-        let templates = self.templates.read();
-        let template = templates.iter().find(|template| (template.matches)(name))?;
-        let name: Arc<str> = name.into();
-        let namespace = Namespace::new(
-            name.clone(),
-            template.handlers.clone(),
-            self.adapter.get().cloned(),
-        );
-        dynamic.insert(name, (namespace.clone(), 1));
-        Some(namespace)
-    }
-
-    /// An existing namespace.
-    pub(super) fn find(&self, name: &str) -> Option<Namespace> {
-        if let Some(namespace) = self.fixed.read().get(name) {
-            return Some(namespace.clone());
-        }
-        self.dynamic
-            .read()
-            .get(name)
-            .map(|(namespace, _)| namespace.clone())
-    }
-
-    /// All existing namespaces.
-    pub(super) fn all(&self) -> Vec<Namespace> {
-        let mut all: Vec<_> = self.fixed.read().values().cloned().collect();
-        let dynamic = self.dynamic.read();
-        all.extend(dynamic.values().map(|(namespace, _)| namespace.clone()));
-        all
-    }
-
-    /// Logs a client that was refused because of its parser.
-    pub(super) fn log_msgpack(&self, address: IpAddr) {
-        if let Some(clients) = self.msgpack_log.record(Instant::now()) {
-            tracing::warn!(
-                clients,
-                %address,
-                "refused clients with the msgpack parser; remove their `parser` option"
-            );
-        }
-    }
-
-    /// Removes a client that has left or was refused. A dynamic namespace ends with its last client.
-    pub(super) fn release(&self, namespace: &Namespace) {
-        let mut dynamic = self.dynamic.write();
-        if let Some((_, clients)) = dynamic.get_mut(namespace.name()) {
-            *clients -= 1;
-            if *clients == 0 {
-                dynamic.remove(namespace.name());
-            }
-        }
-    }
 }
 
 struct SocketIo(Arc<Namespaces>);
@@ -172,21 +57,13 @@ impl WebSocketServer {
     pub fn of_dynamic(&self, matches: impl Fn(&str) -> bool + Send + Sync + 'static) -> Namespace {
         let handlers: Arc<Handlers> = Arc::default();
         let template = Namespace::new("".into(), handlers.clone(), None);
-        self.namespaces.templates.write().push(Template {
-            matches: Box::new(matches),
-            handlers,
-        });
+        self.namespaces.add_template(matches, handlers);
         template
     }
 
     /// The dynamic namespaces with clients.
     pub fn dynamic_namespaces(&self) -> Vec<Namespace> {
-        self.namespaces
-            .dynamic
-            .read()
-            .values()
-            .map(|(namespace, _)| namespace.clone())
-            .collect()
+        self.namespaces.dynamic()
     }
 
     /// Routes for the server's path. The peer's address comes from axum's `ConnectInfo<SocketAddr>`
@@ -220,7 +97,7 @@ pub struct Builder {
     settings: Settings,
     cors: Cors,
     path: String,
-    cluster: Option<Cluster>,
+    pub(super) cluster: Option<Arc<dyn ClusterNode>>,
 }
 
 macro_rules! setters {
@@ -240,15 +117,6 @@ impl Builder {
     pub fn path(self, path: impl Into<String>) -> Self {
         Builder {
             path: path.into(),
-            ..self
-        }
-    }
-
-    /// Makes the server a node of a cluster, so that any node answers for any session. See [`Cluster`] for
-    /// the requirements.
-    pub fn cluster(self, cluster: Cluster) -> Self {
-        Builder {
-            cluster: Some(cluster),
             ..self
         }
     }
@@ -318,13 +186,16 @@ impl Builder {
     /// Builds the server.
     pub fn build(self) -> WebSocketServer {
         let namespaces: Arc<Namespaces> = Arc::default();
-        if let Some((tag, bus)) = self.cluster.as_ref().and_then(Cluster::adapter) {
-            let adapter = Adapter::start(tag, bus, &namespaces);
-            // The only call.
-            let _ = namespaces.adapter.set(adapter);
+        if let Some(nodes) = self
+            .cluster
+            .as_ref()
+            .and_then(|node| node.remote_nodes(&namespaces))
+        {
+            namespaces.connect(nodes);
         }
+        let peers = self.cluster.as_ref().map(|node| node.peers(&self.settings));
         let service = Arc::new(SocketIo(namespaces.clone()));
-        let engine = EngineServer::in_cluster(self.settings, self.cors, service, self.cluster.as_ref());
+        let engine = EngineServer::with_peers(self.settings, self.cors, service, peers);
         WebSocketServer {
             engine,
             namespaces,

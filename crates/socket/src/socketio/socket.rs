@@ -2,8 +2,6 @@
 
 use std::{
     any::Any,
-    fmt,
-    hash::{Hash, Hasher},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
@@ -12,16 +10,18 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use roomful_wire::{packet::Payload, parser};
+use roomful_wire::packet::Payload;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use super::{
+    Namespace, Phase, Socket, SocketInner, SocketState,
     ack::{AckError, Pending},
     broadcast::Broadcast,
-    namespace::Namespace,
+    emit_error::{EmitError, check_name},
+    recovery::{PrivateId, Restored},
 };
 use crate::{
     engine::{DeliveryMark, Session},
@@ -30,58 +30,11 @@ use crate::{
     outbox::{Class, Sent},
     prepared::Prepared,
     reason::Reason,
-    recovery::{PrivateId, Restored},
 };
-
-/// A client in a namespace. Clones refer to the same socket.
-#[derive(Clone)]
-pub struct Socket(Arc<Inner>);
-
-struct Inner {
-    id: SocketId,
-    /// The id of the recovered session, if any.
-    kept_id: OnceLock<SocketId>,
-    namespace: Namespace,
-    session: Arc<Session>,
-    phase: AtomicU8,
-    socket_state: Mutex<SocketState>,
-    pending: Pending,
-    state: OnceLock<Arc<dyn Any + Send + Sync>>,
-}
-
-struct SocketState {
-    auth: Option<Box<RawValue>>,
-    rooms: SmallVec<[Arc<str>; 1]>,
-    /// Why the socket left, until its connection has taken the reason.
-    left: Option<Reason>,
-}
-
-/// State of a socket. Kept outside the lock on [`SocketState`]: it is read while rooms are locked, and
-/// joining a room takes the locks in the other order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Phase {
-    /// The middleware is running.
-    Connecting,
-    Connected,
-    /// Left or refused.
-    Gone,
-}
-
-/// Why an event was not sent.
-#[derive(Debug, thiserror::Error)]
-pub enum EmitError {
-    /// Socket.IO reserves the name.
-    #[error("the event name {0:?} is reserved by Socket.IO; use another one")]
-    Reserved(String),
-    /// The data cannot be converted to JSON, for example a map with keys that are not strings.
-    #[error("the event's data can't be JSON: {0}")]
-    Json(#[from] serde_json::Error),
-}
 
 impl Socket {
     pub(super) fn new(namespace: Namespace, session: Arc<Session>, auth: Option<Box<RawValue>>) -> Self {
-        Socket(Arc::new(Inner {
+        Socket(Arc::new(SocketInner {
             id: SocketId::random(),
             kept_id: OnceLock::new(),
             namespace,
@@ -426,37 +379,5 @@ struct PendingAck<'a> {
 impl Drop for PendingAck<'_> {
     fn drop(&mut self) {
         self.socket.0.pending.forget(self.id);
-    }
-}
-
-pub(super) fn check_name(event: &str) -> Result<(), EmitError> {
-    if parser::is_reserved(event) {
-        Err(EmitError::Reserved(event.to_owned()))
-    } else {
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Socket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket")
-            .field("id", self.id())
-            .field("namespace", &self.namespace().name())
-            .finish()
-    }
-}
-
-impl PartialEq for Socket {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Socket {}
-
-impl Hash for Socket {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // By address, like equality: the id may change.
-        Arc::as_ptr(&self.0).hash(state);
     }
 }

@@ -56,7 +56,7 @@ pub struct Session {
     handshake: Arc<Handshake>,
     /// A synchronous mutex: held for a few field accesses or one non-blocking write, never across an await.
     state: Mutex<State>,
-    queue: Arc<FlushQueue>,
+    queue: Arc<FlushQueue<Session>>,
     began: Instant,
     /// Bytes of its unfinished messages.
     unfinished: AtomicUsize,

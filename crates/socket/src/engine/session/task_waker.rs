@@ -10,7 +10,7 @@ use parking_lot::MutexGuard;
 
 use super::{Session, State, UpgradedStream};
 use crate::{
-    engine::{OwnedMessage, stream::Sink},
+    engine::{OwnedMessage, flusher::Flush, stream::Sink},
     reason::Reason,
 };
 
@@ -48,13 +48,6 @@ impl Session {
                 }
             }
         }
-    }
-
-    /// Leaves writing to the session's task, because no flush worker runs.
-    pub(in crate::engine) fn return_to_task(&self) {
-        let mut state = self.state.lock();
-        state.queued = false;
-        wake_task(state);
     }
 
     /// Makes the task call [`Connection::poll`](crate::engine::Connection::poll) soon.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parking_lot::MutexGuard;
 
 use super::{Session, State, task_waker::wake_task, wake_all};
-use crate::engine::stream::Sink;
+use crate::engine::{flusher::Flush, stream::Sink};
 
 /// Frames in one vectored write.
 const FRAMES_PER_WRITE: usize = 64;
@@ -87,20 +87,6 @@ impl Session {
         }
     }
 
-    /// Writes the outbox, for a flush worker. If the stream blocks or fails, wakes the task, which waits
-    /// for it or reports the error.
-    pub(in crate::engine) fn flush(&self) {
-        let mut state = self.state.lock();
-        state.queued = false;
-        if state.ending.is_some() || !state.sleeps_for_frames() || state.outbox.is_empty() {
-            return;
-        }
-        let outcome = state.write(|sink, slices| sink.try_write(slices));
-        if !matches!(self.written(state, outcome), Ok(Turn::Done)) {
-            wake_task(self.state.lock());
-        }
-    }
-
     /// Removes the written bytes and wakes the tasks that wait for room.
     fn written(&self, mut state: MutexGuard<'_, State>, outcome: io::Result<usize>) -> io::Result<Turn> {
         let bytes = match outcome {
@@ -120,6 +106,29 @@ impl Session {
         self.engine.metrics.bytes_out.increment(bytes as u64);
         wake_all(waiting);
         Ok(turn)
+    }
+}
+
+impl Flush for Session {
+    /// Writes the outbox, for a flush worker. If the stream blocks or fails, wakes the task, which waits
+    /// for it or reports the error.
+    fn flush(&self) {
+        let mut state = self.state.lock();
+        state.queued = false;
+        if state.ending.is_some() || !state.sleeps_for_frames() || state.outbox.is_empty() {
+            return;
+        }
+        let outcome = state.write(|sink, slices| sink.try_write(slices));
+        if !matches!(self.written(state, outcome), Ok(Turn::Done)) {
+            wake_task(self.state.lock());
+        }
+    }
+
+    /// Leaves writing to the session's task, because no flush worker runs.
+    fn return_to_task(&self) {
+        let mut state = self.state.lock();
+        state.queued = false;
+        wake_task(state);
     }
 }
 

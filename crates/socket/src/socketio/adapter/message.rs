@@ -4,8 +4,6 @@
 //! The bus is trusted with the content but not with memory safety: a message has a maximum size, its head
 //! is parsed into types, and its frames are validated before use.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use roomful_wire::{
     frame::{self, OpCode},
@@ -14,7 +12,15 @@ use roomful_wire::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{cluster::NodeTag, outbox::Class, socketio::ack::AckError};
+use crate::{
+    node_tag::NodeTag,
+    outbox::Class,
+    socketio::{
+        ack::AckError,
+        remote_socket::SocketDetails,
+        selection::{Action, Selection},
+    },
+};
 
 /// Maximum size of a message in bytes.
 const MAX_MESSAGE: usize = 64 * 1024 * 1024;
@@ -67,33 +73,6 @@ pub(super) enum MessageBody {
     },
 }
 
-/// A selection of sockets: the members of any of the rooms (all sockets without rooms), minus the
-/// exceptions.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(in crate::socketio) struct Selection {
-    pub(in crate::socketio) rooms: Vec<String>,
-    pub(in crate::socketio) except: Vec<String>,
-    pub(in crate::socketio) except_socket: Option<String>,
-}
-
-impl Selection {
-    /// Selects one socket.
-    pub(super) fn one(socket: &str) -> Self {
-        Selection {
-            rooms: vec![socket.to_owned()],
-            ..Selection::default()
-        }
-    }
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in crate::socketio) enum Action {
-    Join(String),
-    Leave(String),
-    /// True to close the whole connection.
-    Disconnect(bool),
-}
-
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) enum SentClass {
     Durable,
@@ -123,17 +102,9 @@ impl From<SentClass> for Class {
 
 /// A socket as listed for other nodes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in crate::socketio) struct SocketInfo {
-    pub(in crate::socketio) id: String,
-    pub(in crate::socketio) details: Option<SocketDetails>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in crate::socketio) struct SocketDetails {
-    pub(in crate::socketio) rooms: Vec<String>,
-    pub(in crate::socketio) address: IpAddr,
-    pub(in crate::socketio) headers: Vec<(String, String)>,
-    pub(in crate::socketio) query: String,
+pub(super) struct SocketInfo {
+    pub(super) id: String,
+    pub(super) details: Option<SocketDetails>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -10,11 +10,9 @@
 //! | `topic_subscriptions` | the topics of this node |
 //! | `remote_calls` | requests to the other nodes |
 //! | `request_handler` | requests from other nodes |
-//! | `remote` | a socket of any node |
 
 mod message;
 mod metrics;
-mod remote;
 mod remote_calls;
 mod request_handler;
 mod topic_subscriptions;
@@ -30,10 +28,8 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use roomful_bus::{Bus, BusListener, Subscription};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
-pub(super) use self::message::{Action, Selection, SocketInfo};
-pub use self::remote::{FetchError, RemoteSocket};
 use self::{
     message::{BusMessage, MessageBody},
     metrics::Metrics,
@@ -41,17 +37,25 @@ use self::{
     topic_subscriptions::TopicSubscriptions,
 };
 use super::{
-    namespace::{LOCAL_ACK_IDS, MAX_ACK_ID, Namespace},
-    server::Namespaces,
+    Namespace,
+    cluster_node::ClusterNode,
+    namespaces::Namespaces,
+    remote_nodes::{BoxFuture, FetchError, RemoteNodes, Report},
+    remote_socket::RemoteSocket,
+    selection::{Action, Selection},
+    server::Builder,
 };
-use crate::{cluster::NodeTag, id::SocketId, outbox::Class, prepared::Prepared};
+use crate::{
+    cluster::Cluster, engine::Peers, id::SocketId, node_tag::NodeTag, outbox::Class, prepared::Prepared,
+    settings::Settings,
+};
 
 /// Requests for acks that this node handles for others at a time.
 const MAX_SERVING: usize = 1024;
 /// Remembered messages on several topics, to detect copies.
 const REMEMBERED: usize = 4096;
 
-pub(super) struct Adapter {
+struct Adapter {
     own: NodeTag,
     bus: Arc<dyn Bus>,
     namespaces: Weak<Namespaces>,
@@ -83,7 +87,7 @@ impl BusListener for AdapterListener {
 }
 
 impl Adapter {
-    pub(super) fn start(own: NodeTag, bus: Arc<dyn Bus>, namespaces: &Arc<Namespaces>) -> Arc<Self> {
+    fn start(own: NodeTag, bus: Arc<dyn Bus>, namespaces: &Arc<Namespaces>) -> Arc<Self> {
         let adapter = Arc::new_cyclic(|this: &Weak<Adapter>| Adapter {
             own,
             bus,
@@ -110,63 +114,6 @@ impl Adapter {
 
     fn next(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// An ack id for sockets of all nodes. Random, so that concurrent broadcasts of several nodes differ;
-    /// its range keeps it apart from the ids that each node counts for itself.
-    pub(super) fn ack_id() -> u64 {
-        rand::random_range(LOCAL_ACK_IDS..=MAX_ACK_ID).into()
-    }
-
-    /// Sends an event to the selected sockets of other nodes.
-    pub(super) fn emit(&self, namespace: &Namespace, selection: Selection, class: Class, event: &Prepared) {
-        let topics = topics(namespace, &selection);
-        let once = self.once(&topics);
-        let class = class.into();
-        self.publish(
-            topics,
-            namespace.name(),
-            MessageBody::Emit {
-                selection,
-                class,
-                once,
-            },
-            &event.frame(),
-        );
-    }
-
-    /// Performs an action on the selected sockets of other nodes.
-    pub(super) fn act(&self, namespace: &Namespace, selection: Selection, act: Action) {
-        let topics = topics(namespace, &selection);
-        let once = self.once(&topics);
-        self.publish(
-            topics,
-            namespace.name(),
-            MessageBody::Do { selection, act, once },
-            &[],
-        );
-    }
-
-    /// Like [`Adapter::emit`], to one node.
-    fn emit_at(&self, node: NodeTag, namespace: &Namespace, selection: Selection, event: &Prepared) {
-        let class = Class::Durable.into();
-        let body = MessageBody::Emit {
-            selection,
-            class,
-            once: None,
-        };
-        self.publish([node_topic(node)], namespace.name(), body, &event.frame());
-    }
-
-    /// Like [`Adapter::act`], on one node.
-    fn act_at(&self, node: NodeTag, namespace: &Namespace, selection: Selection, act: Action) {
-        let once = None;
-        self.publish(
-            [node_topic(node)],
-            namespace.name(),
-            MessageBody::Do { selection, act, once },
-            &[],
-        );
     }
 
     fn publish(
@@ -197,15 +144,104 @@ impl Adapter {
     fn is_first(&self, from: NodeTag, number: u64) -> bool {
         self.recent.lock().insert((from, number))
     }
+}
 
-    /// Call after the first member may have joined, or the last left, a room of this node (`None`: the
-    /// namespace). The caller must not hold the rooms' lock.
-    pub(super) fn room_changed(self: &Arc<Self>, namespace: &Namespace, room: Option<&str>) {
+/// A node with a bus: its rooms span all nodes.
+impl ClusterNode for Cluster {
+    fn peers(&self, settings: &Settings) -> Arc<dyn Peers> {
+        Cluster::peers(self, settings)
+    }
+
+    fn remote_nodes(&self, namespaces: &Arc<Namespaces>) -> Option<Arc<dyn RemoteNodes>> {
+        let (tag, bus) = self.adapter()?;
+        Some(Adapter::start(tag, bus, namespaces))
+    }
+}
+
+impl Builder {
+    /// Makes the server a node of a cluster, so that any node answers for any session. See [`Cluster`] for
+    /// the requirements.
+    pub fn cluster(mut self, cluster: Cluster) -> Self {
+        self.cluster = Some(Arc::new(cluster));
+        self
+    }
+}
+
+impl RemoteNodes for Adapter {
+    fn emit(&self, namespace: &Namespace, selection: Selection, class: Class, event: &Prepared) {
+        let topics = topics(namespace, &selection);
+        let once = self.once(&topics);
+        let class = class.into();
+        self.publish(
+            topics,
+            namespace.name(),
+            MessageBody::Emit {
+                selection,
+                class,
+                once,
+            },
+            &event.frame(),
+        );
+    }
+
+    fn act(&self, namespace: &Namespace, selection: Selection, act: Action) {
+        let topics = topics(namespace, &selection);
+        let once = self.once(&topics);
+        self.publish(
+            topics,
+            namespace.name(),
+            MessageBody::Do { selection, act, once },
+            &[],
+        );
+    }
+
+    fn emit_at(&self, node: NodeTag, namespace: &Namespace, selection: Selection, event: &Prepared) {
+        let class = Class::Durable.into();
+        let body = MessageBody::Emit {
+            selection,
+            class,
+            once: None,
+        };
+        self.publish([node_topic(node)], namespace.name(), body, &event.frame());
+    }
+
+    fn act_at(&self, node: NodeTag, namespace: &Namespace, selection: Selection, act: Action) {
+        let once = None;
+        self.publish(
+            [node_topic(node)],
+            namespace.name(),
+            MessageBody::Do { selection, act, once },
+            &[],
+        );
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        selection: Selection,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Vec<RemoteSocket>, FetchError>> {
+        Box::pin(self.fetch_remote(namespace, selection, deadline))
+    }
+
+    fn ask<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        selection: Selection,
+        id: u64,
+        event: &'a Prepared,
+        deadline: Instant,
+        report: Report<'a>,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(self.ask_remote(namespace, selection, id, event, deadline, report))
+    }
+
+    fn room_changed(self: Arc<Self>, namespace: &Namespace, room: Option<&str>) {
         // The room of a single socket has no topic.
         if room.is_some_and(|room| SocketId::parse(room).is_some()) {
             return;
         }
-        self.subscriptions.update(self, namespace, room);
+        self.subscriptions.update(&self, namespace, room);
     }
 }
 

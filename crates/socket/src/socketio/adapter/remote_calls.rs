@@ -4,7 +4,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
     time::Duration,
 };
 
@@ -13,13 +12,22 @@ use roomful_wire::packet::Payload;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Adapter, ByNode, FetchError, RemoteSocket, Selection, SocketInfo, message::MessageBody, node_topic,
+    Adapter, ByNode,
+    message::{MessageBody, SocketInfo},
+    node_topic,
 };
 use crate::{
-    cluster::{NodeAddress, NodeTag},
+    cluster::NodeAddress,
     id::SocketId,
+    node_tag::NodeTag,
     prepared::Prepared,
-    socketio::{ack::AckError, namespace::Namespace},
+    socketio::{
+        Namespace,
+        ack::AckError,
+        remote_nodes::{FetchError, Report},
+        remote_socket::RemoteSocket,
+        selection::Selection,
+    },
 };
 
 /// How long to wait for a node's list of sockets before asking again and refreshing the members.
@@ -104,9 +112,9 @@ impl Adapter {
         known.1.clone()
     }
 
-    /// The selected sockets of all other nodes.
-    pub(in crate::socketio) async fn fetch(
-        self: &Arc<Self>,
+    /// See [`RemoteNodes::fetch`](crate::socketio::remote_nodes::RemoteNodes::fetch).
+    pub(super) async fn fetch_remote(
+        &self,
         namespace: &Namespace,
         selection: Selection,
         deadline: Instant,
@@ -120,7 +128,10 @@ impl Adapter {
                         return Err(FetchError::TooMany);
                     }
                     if call.silent.remove(&from) {
-                        let remote = |listed| RemoteSocket::read(namespace, Some(from), listed);
+                        let remote = |listed: SocketInfo| {
+                            let id = SocketId::parse(&listed.id)?;
+                            Some(RemoteSocket::of(namespace, from, id, listed.details?))
+                        };
                         found.extend(sockets.into_iter().filter_map(remote));
                     }
                 }
@@ -135,16 +146,15 @@ impl Adapter {
         Ok(found)
     }
 
-    /// Sends an event that asks for an ack with `id` to the selected sockets of all other nodes, and
-    /// reports each outcome as it arrives. Sockets of a node that dies or leaves count as disconnected.
-    pub(in crate::socketio) async fn ask(
-        self: &Arc<Self>,
+    /// See [`RemoteNodes::ask`](crate::socketio::remote_nodes::RemoteNodes::ask).
+    pub(super) async fn ask_remote(
+        &self,
         namespace: &Namespace,
         selection: Selection,
         id: u64,
         event: &Prepared,
         deadline: Instant,
-        mut report: impl FnMut(SocketId, Outcome),
+        mut report: Report<'_>,
     ) {
         let mut call = Call::begin(self, namespace, selection, false).await;
         let mut waiting = ByNode::new();

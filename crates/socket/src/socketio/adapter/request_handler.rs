@@ -6,15 +6,21 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Adapter, NodeTag, Selection, SocketInfo,
-    message::{Action, BusMessage, MessageBody, Outcome, SocketDetails},
+    Adapter,
+    message::{BusMessage, MessageBody, Outcome, SocketInfo},
     node_topic,
 };
 use crate::{
     id::SocketId,
+    node_tag::NodeTag,
     prepared::Prepared,
     socketio::{
-        ack::AckError, broadcast::Broadcast, collect_acks::collect_acks, namespace::Namespace, socket::Socket,
+        Namespace, Socket,
+        ack::AckError,
+        broadcast::Broadcast,
+        collect_acks::collect_acks,
+        remote_socket::SocketDetails,
+        selection::{Action, Selection},
     },
 };
 
@@ -181,20 +187,5 @@ fn listed(socket: &Socket, details: bool) -> SocketInfo {
     SocketInfo {
         id: socket.id().as_str().to_owned(),
         details: details.then(|| SocketDetails::of(socket)),
-    }
-}
-
-impl SocketDetails {
-    pub(super) fn of(socket: &Socket) -> Self {
-        let handshake = socket.handshake();
-        let headers = handshake.headers.iter();
-        SocketDetails {
-            rooms: socket.rooms().iter().map(ToString::to_string).collect(),
-            address: handshake.address,
-            headers: headers
-                .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-                .collect(),
-            query: handshake.query.to_string(),
-        }
     }
 }

@@ -9,7 +9,7 @@ use roomful_bus::Subscription;
 use tokio::time::Instant;
 
 use super::{Adapter, topic};
-use crate::socketio::namespace::Namespace;
+use crate::socketio::Namespace;
 
 /// How long a subscription outlives the last socket.
 const LINGER: Duration = Duration::from_secs(5);

@@ -16,6 +16,7 @@ const LENGTH: usize = 8;
 pub struct NodeTag([u8; LENGTH]);
 
 impl NodeTag {
+    #[cfg(feature = "cluster")]
     pub(crate) fn random() -> Self {
         Self(random_text())
     }
@@ -77,6 +78,7 @@ impl TryFrom<String> for NodeTag {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "cluster")]
     #[test]
     fn only_session_ids_split_into_tag_and_secret() {
         let tag = NodeTag::random();

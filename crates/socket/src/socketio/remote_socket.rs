@@ -3,29 +3,14 @@
 use std::net::IpAddr;
 
 use roomful_wire::packet::Payload;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Action, Selection, SocketInfo, message::SocketDetails};
-use crate::{
-    cluster::NodeTag,
-    id::SocketId,
-    prepared::Prepared,
-    socketio::{
-        namespace::Namespace,
-        socket::{EmitError, Socket, check_name},
-    },
+use super::{
+    Namespace, Socket,
+    emit_error::{EmitError, check_name},
+    selection::{Action, Selection},
 };
-
-/// Why the sockets of all nodes could not be listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FetchError {
-    /// A live node did not answer in time.
-    #[error("a node did not answer in time")]
-    TimedOut,
-    /// A node has more than 5,000 sockets to list.
-    #[error("a node has more sockets than can be listed at once")]
-    TooMany,
-}
+use crate::{id::SocketId, node_tag::NodeTag, outbox::Class, prepared::Prepared};
 
 /// A socket on any node: its properties when it was listed, and a way to reach it. Operations are sent to
 /// its node, best effort, without a result.
@@ -41,17 +26,18 @@ pub struct RemoteSocket {
 }
 
 impl RemoteSocket {
-    pub(super) fn read(namespace: &Namespace, node: Option<NodeTag>, listed: SocketInfo) -> Option<Self> {
-        Some(RemoteSocket {
+    #[cfg(feature = "cluster")]
+    pub(super) fn of(namespace: &Namespace, node: NodeTag, id: SocketId, details: SocketDetails) -> Self {
+        RemoteSocket {
             namespace: namespace.clone(),
-            node,
-            id: SocketId::parse(&listed.id)?,
-            details: listed.details?,
-        })
+            node: Some(node),
+            id,
+            details,
+        }
     }
 
     /// A socket of this node.
-    pub(in crate::socketio) fn own(socket: &Socket) -> Self {
+    pub(super) fn own(socket: &Socket) -> Self {
         RemoteSocket {
             namespace: socket.namespace().clone(),
             node: None,
@@ -97,13 +83,13 @@ impl RemoteSocket {
     pub fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
         check_name(event)?;
         let event = Prepared::event(self.namespace.name(), event, None, &Payload::one(data)?);
-        match (self.node, self.namespace.adapter()) {
-            (Some(node), Some(adapter)) => {
-                adapter.emit_at(node, &self.namespace, Selection::one(self.id.as_str()), &event);
+        match (self.node, self.namespace.remote_nodes()) {
+            (Some(node), Some(nodes)) => {
+                nodes.emit_at(node, &self.namespace, Selection::one(self.id.as_str()), &event);
             }
             _ => {
                 if let Some(socket) = self.here() {
-                    socket.send_prepared(&event, crate::Class::Durable);
+                    socket.send_prepared(&event, Class::Durable);
                 }
             }
         }
@@ -130,14 +116,38 @@ impl RemoteSocket {
     }
 
     fn act(&self, act: Action) {
-        if let (Some(node), Some(adapter)) = (self.node, self.namespace.adapter()) {
-            adapter.act_at(node, &self.namespace, Selection::one(self.id.as_str()), act);
+        if let (Some(node), Some(nodes)) = (self.node, self.namespace.remote_nodes()) {
+            nodes.act_at(node, &self.namespace, Selection::one(self.id.as_str()), act);
         } else if let Some(socket) = self.here() {
             match act {
                 Action::Join(room) => drop(socket.join(&room)),
                 Action::Leave(room) => socket.leave(&room),
                 Action::Disconnect(close_transport) => socket.disconnect(close_transport),
             }
+        }
+    }
+}
+
+/// Properties of a socket for other nodes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct SocketDetails {
+    pub(super) rooms: Vec<String>,
+    pub(super) address: IpAddr,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) query: String,
+}
+
+impl SocketDetails {
+    pub(super) fn of(socket: &Socket) -> Self {
+        let handshake = socket.handshake();
+        let headers = handshake.headers.iter();
+        SocketDetails {
+            rooms: socket.rooms().iter().map(ToString::to_string).collect(),
+            address: handshake.address,
+            headers: headers
+                .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+                .collect(),
+            query: handshake.query.to_string(),
         }
     }
 }

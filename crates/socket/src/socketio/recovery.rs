@@ -12,8 +12,9 @@ use std::{fmt, future::Future, pin::Pin};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::Socket;
 pub use crate::id::PrivateId;
-use crate::{id::SocketId, prepared::Prepared, socketio::Socket};
+use crate::{id::SocketId, prepared::Prepared};
 
 /// Longest accepted offset in bytes.
 const OFFSET_BYTES: usize = 128;
