@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname, "..");
 const target = resolve(root, process.env.CARGO_TARGET_DIR ?? "target");
+const python = join(root, "e2e/.venv/bin/python");
 const browser = join(root, "target/setup/chromium");
 
 const env = {
@@ -54,6 +55,13 @@ const RUNNERS = [
     command: ["node", "run.mjs", ".test."],
     passed: /^. pass (\d+)$/gm,
     failed: /^. (?:fail|cancelled) (\d+)$/gm,
+  },
+  {
+    name: "python-package",
+    folder: "packages/python",
+    command: [python, "-m", "pytest", "-q"],
+    passed: /(\d+) passed\b.* in [\d.]+s/gm,
+    failed: /(\d+) (?:failed|errors?)\b.* in [\d.]+s/gm,
   },
   {
     name: "python",
@@ -106,7 +114,7 @@ for (const runner of RUNNERS.filter(({ name }) => wanted.length === 0 || wanted.
 
 console.log();
 for (const { name, passed, failed } of results)
-  console.log(`${name.padEnd(8)} ${passed} passed, ${failed} failed`);
+  console.log(`${name.padEnd(14)} ${passed} passed, ${failed} failed`);
 const total = (key) => results.reduce((sum, result) => sum + result[key], 0);
 console.log(`${total("passed")} passed, ${total("failed")} failed`);
 process.exit(total("failed") === 0 ? 0 : 1);

@@ -7,6 +7,8 @@ type Query<O extends keyof operations> = NonNullable<operations[O]["parameters"]
 
 /** Statuses after which the same request can succeed. */
 const TRANSIENT = new Set([429, 502, 503, 504]);
+/** The longest `Retry-After` that a call waits for, in milliseconds. */
+const LONGEST_WAIT = 60_000;
 /** The first and the longest back-off between attempts, in milliseconds. */
 const BACK_OFF = [250, 5_000] as const;
 
@@ -28,12 +30,20 @@ export class RoomfulApiError extends Error {
   readonly code: string;
   /** The HTTP status; 0 if no answer came. */
   readonly status: number;
+  /** Milliseconds to wait before another attempt, if the server named them. */
+  readonly retryAfter: number | undefined;
 
-  constructor(code: string, status: number, message: string, options?: ErrorOptions) {
+  constructor(
+    code: string,
+    status: number,
+    message: string,
+    options: ErrorOptions & { readonly retryAfter?: number } = {},
+  ) {
     super(message, options);
     this.name = "RoomfulApiError";
     this.code = code;
     this.status = status;
+    this.retryAfter = options.retryAfter;
   }
 }
 
@@ -102,6 +112,16 @@ export class RoomfulApi {
     return this.#call("GET", path`rooms/${room}/messages${search(query)}`);
   }
 
+  /** All messages of a room after a seq, oldest first. Fetches further pages on demand. */
+  async *allMessages(room: string, { after = 0 } = {}): AsyncGenerator<Schemas["Message"]> {
+    for (;;) {
+      const page = await this.messages(room, { after });
+      yield* page.messages;
+      if (!page.moreAfter) return;
+      after = page.upTo;
+    }
+  }
+
   /** Posts a notification. Pass an `id` of your own to be able to repeat the call after a crash. */
   async notify(notification: Schemas["NewNotification"]): Promise<Schemas["PostedNotification"]> {
     const body = { ...notification, id: notification.id ?? crypto.randomUUID() };
@@ -160,10 +180,11 @@ export class RoomfulApi {
     for (let attempt = 1; ; attempt++) {
       const outcome = await this.#attempt<T>(method, at, body);
       if ("data" in outcome) return outcome.data;
-      if (attempt >= attempts || !outcome.transient) throw outcome.error;
+      const { retryAfter = 0 } = outcome.error;
+      if (attempt >= attempts || !outcome.transient || retryAfter > LONGEST_WAIT) throw outcome.error;
       const [first, longest] = BACK_OFF;
       const backOff = Math.min(first * 2 ** (attempt - 1), longest) * (0.5 + Math.random() / 2);
-      await new Promise((resolve) => setTimeout(resolve, outcome.retryAfter ?? backOff));
+      await new Promise((resolve) => setTimeout(resolve, outcome.error.retryAfter ?? backOff));
     }
   }
 
@@ -184,28 +205,34 @@ export class RoomfulApi {
       return { transient: true, error: new RoomfulApiError("unreachable", 0, message, { cause }) };
     }
     if (answer.ok) return { data: JSON.parse(text) as T };
-    const transient = TRANSIENT.has(answer.status);
-    const after = Number(answer.headers.get("retry-after") ?? Number.NaN);
-    return {
-      transient,
-      error: problem(answer.status, text),
-      ...(Number.isFinite(after) && { retryAfter: after * 1_000 }),
-    };
+    const after = retryAfter(answer.headers.get("retry-after"));
+    return { transient: TRANSIENT.has(answer.status), error: problem(answer.status, text, after) };
   }
 }
 
-type Outcome<T> =
-  | { readonly data: T }
-  | { readonly transient: boolean; readonly error: RoomfulApiError; readonly retryAfter?: number };
+type Outcome<T> = { readonly data: T } | { readonly transient: boolean; readonly error: RoomfulApiError };
 
 /** The server's error, or a plain one if a proxy answered instead. */
-function problem(status: number, text: string): RoomfulApiError {
+function problem(status: number, text: string, after: number | undefined): RoomfulApiError {
+  const options = after === undefined ? {} : { retryAfter: after };
   try {
     const { error } = JSON.parse(text) as { error: { code: string; message: string } };
-    return new RoomfulApiError(error.code, status, error.message);
+    return new RoomfulApiError(error.code, status, error.message, options);
   } catch {
-    return new RoomfulApiError("unexpected_answer", status, `HTTP ${status}: ${text.slice(0, 200)}`);
+    return new RoomfulApiError(
+      "unexpected_answer",
+      status,
+      `HTTP ${status}: ${text.slice(0, 200)}`,
+      options,
+    );
   }
+}
+
+/** Milliseconds, from a number of seconds or a date. */
+function retryAfter(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
 /** A path with its names percent-encoded, `.` and `..` too. */

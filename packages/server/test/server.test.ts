@@ -136,6 +136,26 @@ describe("the API", () => {
     await expect(limited.stats()).rejects.toBeInstanceOf(RoomfulApiError);
     expect(calls).toBe(3);
   });
+
+  test("does not wait longer than a minute for Retry-After", async () => {
+    const date = new Date(Date.now() + 3_600_000).toUTCString();
+    const closed = async () =>
+      new Response("Maintenance", { status: 503, headers: { "retry-after": date } });
+    const error = await new RoomfulApi("http://127.0.0.1:1", { key: "k", fetch: closed })
+      .stats()
+      .catch((e) => e);
+    expect(error).toMatchObject({ code: "unexpected_answer", status: 503 });
+    expect(error.retryAfter).toBeGreaterThan(3_500_000);
+  });
+
+  test("reads all messages over pages", async () => {
+    await api.putRoom("long");
+    const posts = Array.from({ length: 450 }, (_, i) => api.post("long", { userId: "bot", text: `${i}` }));
+    await Promise.all(posts);
+    const seqs: number[] = [];
+    for await (const { seq } of api.allMessages("long", { after: 3 })) seqs.push(seq);
+    expect(seqs).toEqual(Array.from({ length: 447 }, (_, i) => i + 4));
+  });
 });
 
 describe("tokens", () => {
@@ -145,7 +165,10 @@ describe("tokens", () => {
     const { sid } = JSON.parse((await answer.text()).slice(1)) as { sid: string };
     const session = `${server.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`;
     await fetch(session, { method: "POST", body: `40${JSON.stringify({ token })}` });
-    expect(await (await fetch(session)).text()).toContain('"userId":"carol"');
+    let polled = await (await fetch(session)).text();
+    expect(polled).toMatch(/^40/);
+    while (!polled.includes('"session"')) polled = await (await fetch(session)).text();
+    expect(polled).toContain('"userId":"carol"');
   });
 
   test("need a long secret and a positive lifetime", () => {

@@ -1,0 +1,54 @@
+"""Tokens that the real server accepts, and webhooks that it sends."""
+
+import json
+import time
+
+import httpx
+import pytest
+from conftest import SECRET, Server
+
+from roomful import Roomful, WebhookError, mint_token, verify_webhook
+
+
+def test_the_server_accepts_a_token(server: Server) -> None:
+    token = mint_token(SECRET, "carol", name="Carol", rooms=["team-*"], ttl=60)
+    with httpx.Client(base_url=server.url) as http:
+        path = "/socket.io/?EIO=4&transport=polling"
+        sid = json.loads(http.get(path).text[1:])["sid"]
+        http.post(f"{path}&sid={sid}", content=f'40{{"token":"{token}"}}')
+        answer = http.get(f"{path}&sid={sid}").text
+        assert answer.startswith("40"), answer
+        while '"session"' not in answer:
+            answer = http.get(f"{path}&sid={sid}").text
+        assert '"userId":"carol"' in answer
+
+
+def test_a_token_needs_a_long_secret_and_a_positive_lifetime() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        mint_token("short", "alice")
+    with pytest.raises(ValueError, match="positive"):
+        mint_token(SECRET, "alice", ttl=0)
+
+
+def test_a_webhook_of_the_server_is_verified(server: Server, api: Roomful) -> None:
+    api.put_room("hooked")
+    api.post_message("hooked", user_id="bot", text="ünïcode")
+    webhook = server.receiver.next("hooked")
+    assert webhook.type == "message.created"
+    assert webhook.data["userId"] == "bot"
+
+
+@pytest.mark.parametrize("offset", [0, -302, 302])
+def test_a_webhook_with_another_signature_or_time_is_refused(server: Server, offset: int) -> None:
+    headers = {
+        "Webhook-Id": "evt_1",
+        "Webhook-Timestamp": str(int(time.time()) + offset),
+        "Webhook-Signature": "v1,AAAA v1a,BBBB",
+    }
+    with pytest.raises(WebhookError, match="off" if offset else "signature"):
+        verify_webhook(server.receiver.secret, headers, b"{}")
+
+
+def test_a_webhook_without_headers_is_refused() -> None:
+    with pytest.raises(WebhookError, match="webhook-id"):
+        verify_webhook("whsec_AAAA", {}, b"{}")
