@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
-WEB_SOURCES := $(shell find apps/web -path apps/web/node_modules -prune -o -path apps/web/dist -prune -o -type f -print 2>/dev/null)
+WEB_SOURCES := $(shell find apps/web packages/client/src packages/react/src -path apps/web/node_modules -prune -o -path apps/web/dist -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help
 help: ## list the targets
@@ -67,6 +67,7 @@ lint: setup-lint ## check format, lints, types and dependencies
 	node scripts/import-cycles.mjs
 	cd apps/web && npm run --silent check
 	cd packages/client && npm run --silent check && npm run --silent size
+	cd packages/react && npm run --silent check && npm run --silent size
 	cd packages/server && npm run --silent check
 	cd packages/testing && npm run --silent check
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \

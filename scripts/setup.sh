@@ -173,7 +173,7 @@ npm_packages() {
 # The packages that app developers install.
 npm_workspaces() {
     local package
-    for package in packages/client packages/server packages/testing; do
+    for package in packages/client packages/react packages/server packages/testing; do
         stamped "$package/node_modules" "$package/package-lock.json" npm_packages "$package"
     done
 }

@@ -42,7 +42,7 @@ const RUNNERS = [
     passed: /^\s*Tests .*?(\d+) passed/gm,
     failed: /^\s*Tests .*?(\d+) failed/gm,
   },
-  ...["client", "server", "testing"].map((name) => ({
+  ...["client", "react", "server", "testing"].map((name) => ({
     name,
     folder: `packages/${name}`,
     command: ["npm", "test", "--silent"],

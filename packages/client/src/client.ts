@@ -27,6 +27,14 @@ export interface RoomfulClientOptions extends ConnectionOptions {
   readonly storage?: Storage;
 }
 
+/** The status that the user has chosen, on this or another device. */
+export interface OwnStatus {
+  readonly status: Status;
+  readonly text: string | null;
+}
+
+const ONLINE: OwnStatus = { status: "online", text: null };
+
 /** Events for code outside of views, such as sounds. */
 export interface ClientEvents {
   /** A message of another user in an open room. */
@@ -47,6 +55,7 @@ export class RoomfulClient {
   readonly #rooms = new Map<string, Room>();
   readonly #listeners = new Map<keyof ClientEvents, Set<(payload: never) => void>>();
   readonly #user = new WritableStore<string | undefined>(undefined);
+  readonly #status = new WritableStore<OwnStatus>(ONLINE);
 
   constructor(url: string, options: RoomfulClientOptions) {
     const profile = `roomful:${options.profile ?? url}`;
@@ -82,6 +91,11 @@ export class RoomfulClient {
   /** The present value of `user`. */
   get userId(): string | undefined {
     return this.#user.getSnapshot();
+  }
+
+  /** The user's own status. */
+  get status(): Store<OwnStatus> {
+    return this.#status;
   }
 
   /** Connects, and stays connected until `close`. */
@@ -125,6 +139,9 @@ export class RoomfulClient {
   /** Sets the user's status on all their devices. */
   async setStatus(status: Status, text?: string): Promise<void> {
     await this.#connection.request("presence:set_status", { status, ...(text !== undefined && { text }) });
+    this.#status.set({ status, text: text || null });
+    // The server tells only the other devices.
+    for (const room of this.#rooms.values()) room.membersChanged();
   }
 
   /** Calls `handler` for each event. Returns a function that ends this. */
@@ -153,6 +170,8 @@ export class RoomfulClient {
   #listen(): void {
     const connection = this.#connection;
     connection.on("session", ({ userId }) => {
+      // A status other than online follows as an event.
+      this.#status.set(ONLINE);
       this.#signedIn(userId);
       void this.#storage.set(USER, userId).catch(() => undefined);
     });
@@ -183,6 +202,9 @@ export class RoomfulClient {
       this.#emit("roomRemoved", removed);
     });
     connection.on("chat:room_added", (added) => {
+      const room = this.#open(added.room);
+      // A view still shows a room that the user has lost before.
+      if (room?.wanted && !room.getSnapshot().joined) void room.catchUp();
       this.inbox.changed();
       this.#emit("roomAdded", added);
     });
@@ -203,6 +225,7 @@ export class RoomfulClient {
       changed();
     });
     connection.on("presence:status", ({ userId, status, text }) => {
+      if (userId === this.userId) this.#status.set({ status, text });
       this.presence.changed({ userId, status, text });
       changed();
     });

@@ -1,6 +1,6 @@
 // The public surface of @roomful/client.
 
-export { RoomfulClient, type ClientEvents, type RoomfulClientOptions } from "./client.ts";
+export { RoomfulClient, type ClientEvents, type OwnStatus, type RoomfulClientOptions } from "./client.ts";
 export type { ConnectionOptions, ConnectionState } from "./connection.ts";
 export {
   RequestError,

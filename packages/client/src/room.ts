@@ -28,7 +28,7 @@ const CATCH_UP_PAGE = 200;
 const FURTHEST_BEHIND = 2_000;
 /** Milliseconds in which marks, saves and member lists are coalesced. */
 const COALESCE = 200;
-/** Milliseconds between the release of the last view and the end of the subscription. A view often comes back at once. */
+/** Milliseconds between the last release and the end of the subscription: a view often comes back at once. */
 const LINGER = 1_000;
 /** The most members in a snapshot beside those who are online: one page of the server. */
 const MEMBERS_PAGE = 200;
@@ -101,8 +101,8 @@ export class Room implements Store<RoomSnapshot> {
   readonly #restored: Promise<void>;
   #online: readonly Presence[] = [];
   /** Members by id, with marks. */
-  readonly #roster = new Map<string, Member>();
-  #rosterChanged = false;
+  readonly #listed = new Map<string, Member>();
+  #membershipChanged = false;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
   #wanted = 0;
   #releaseTimer: ReturnType<typeof setTimeout> | undefined;
@@ -305,7 +305,7 @@ export class Room implements Store<RoomSnapshot> {
     void this.#options.storage.delete(this.#key);
     void this.saveDraft();
     this.#online = [];
-    this.#roster.clear();
+    this.#listed.clear();
     this.#publish({
       joined: false,
       members: [],
@@ -353,19 +353,19 @@ export class Room implements Store<RoomSnapshot> {
   marked(userId: string, seq: number): void {
     if (userId === this.#options.userId())
       this.#store.patch({ readSeq: Math.max(seq, this.getSnapshot().readSeq) });
-    const member = this.#roster.get(userId);
+    const member = this.#listed.get(userId);
     if (!member || (member.readSeq ?? 0) >= seq) return;
-    this.#roster.set(userId, { ...member, readSeq: seq });
+    this.#listed.set(userId, { ...member, readSeq: seq });
     this.#marksTimer ??= setTimeout(() => {
       this.#marksTimer = undefined;
       this.#publishMembers();
     }, COALESCE);
   }
 
-  /** Members are online or offline, or with `roster` have joined or left: fetches them again, once per burst. */
-  membersChanged(roster = false): void {
+  /** Users came online or went offline, or joined or left: fetches the members again, once per burst. */
+  membersChanged(membership = false): void {
     if (!this.getSnapshot().joined) return;
-    this.#rosterChanged ||= roster;
+    this.#membershipChanged ||= membership;
     this.#membersTimer ??= setTimeout(() => void this.#fetchMembers(), COALESCE);
   }
 
@@ -508,37 +508,38 @@ export class Room implements Store<RoomSnapshot> {
   async #fetchMembers(): Promise<void> {
     this.#membersTimer = undefined;
     const room = this.name;
-    const roster = this.#rosterChanged;
-    this.#rosterChanged = false;
+    const fetchAll = this.#membershipChanged;
+    this.#membershipChanged = false;
     try {
       const [{ users }, page] = await Promise.all([
         this.#options.request("chat:get_online_users", { room }),
-        roster ? this.#options.request("chat:get_members", { room, limit: MEMBERS_PAGE }) : undefined,
+        fetchAll ? this.#options.request("chat:get_members", { room, limit: MEMBERS_PAGE }) : undefined,
       ]);
       this.#online = users;
-      if (page) this.#enrol(page.members);
+      if (page) this.#keepListed(page.members);
       this.#publishMembers();
     } catch {
       // The next change of presence fetches the list again.
+      this.#membershipChanged ||= fetchAll;
     }
   }
 
-  #enrol(members: readonly Member[]): void {
-    const before = new Map(this.#roster);
-    this.#roster.clear();
+  #keepListed(members: readonly Member[]): void {
+    const before = new Map(this.#listed);
+    this.#listed.clear();
     for (const member of members) {
       // A live mark may be newer than the page.
       const readSeq = Math.max(member.readSeq ?? 0, before.get(member.userId)?.readSeq ?? 0);
-      this.#roster.set(member.userId, { ...member, readSeq });
+      this.#listed.set(member.userId, { ...member, readSeq });
     }
   }
 
   #publishMembers(): void {
     const online = new Map(this.#online.map((presence) => [presence.userId, presence]));
-    const offline = [...this.#roster.values()].filter(({ userId }) => !online.has(userId));
+    const offline = [...this.#listed.values()].filter(({ userId }) => !online.has(userId));
     this.#store.patch({
       members: [
-        ...[...online.values()].map((presence) => ({ ...this.#roster.get(presence.userId), ...presence })),
+        ...[...online.values()].map((presence) => ({ ...this.#listed.get(presence.userId), ...presence })),
         ...offline.map((member) => ({ ...member, status: "offline" as const })),
       ],
     });

@@ -180,7 +180,9 @@ test("members carry read marks, and offline members stay in the list", async () 
   await readBy("bob", 1);
   await bob.client.close();
   await until(alice.room, ({ members }) =>
-    members.some(({ userId, status, readSeq }) => userId === "bob" && status === "offline" && readSeq === 1),
+    members.some(
+      ({ userId, status, readSeq }) => userId === "bob" && status === "offline" && readSeq === 1,
+    ),
   );
 });
 
@@ -194,7 +196,9 @@ test("the last release ends the subscription, and the next join catches up", asy
   await until(bob.room, (snapshot) => !snapshot.joined);
   await alice.room.send({ text: "unseen" }).sent;
   await until(bob.client.inbox, ({ rooms: rows }) =>
-    rows.some(({ room, unread, lastMessage }) => room === name && unread === 1 && lastMessage?.text === "unseen"),
+    rows.some(
+      ({ room, unread, lastMessage }) => room === name && unread === 1 && lastMessage?.text === "unseen",
+    ),
   );
   expect(bob.room.getSnapshot().messages).toHaveLength(0);
   await bob.room.join();

@@ -1,6 +1,6 @@
 // The real server for tests, and clients that talk to it.
 
-import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
+import type { TestRoomful } from "../../testing/src/index.ts";
 import { RoomfulClient, type RoomfulClientOptions, type Store } from "../src/index.ts";
 
 /** Milliseconds before a wait fails. Only a failing test waits that long. */

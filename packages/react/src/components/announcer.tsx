@@ -1,0 +1,50 @@
+// Tells a screen reader about new messages. The list itself cannot: scrolling adds rows to it too.
+
+import type { RoomMessage } from "@roomful/client";
+import { useEffect, useRef, useState } from "react";
+
+import { useTexts } from "../provider.tsx";
+import { plainText } from "../text/markdown.tsx";
+import type { Names } from "../text/names.ts";
+
+/** Announcements that stay in the page. */
+const KEPT = 5;
+
+export interface AnnouncerProps {
+  readonly messages: readonly RoomMessage[];
+  readonly joined: boolean;
+  readonly me: string | undefined;
+  readonly names: Names;
+}
+
+export function Announcer({ messages, joined, me, names }: AnnouncerProps) {
+  const texts = useTexts();
+  const [said, setSaid] = useState<readonly { id: string; text: string }[]>([]);
+  const heard = useRef<number>(undefined);
+  useEffect(() => {
+    const newest = messages.findLast(({ state }) => state === "sent")?.seq ?? 0;
+    if (!joined) return;
+    const since = heard.current;
+    heard.current = newest;
+    if (since === undefined || newest <= since) return;
+    const fresh = messages
+      .slice(-KEPT)
+      .filter(({ seq, userId, deleted }) => seq > since && userId !== me && !deleted);
+    setSaid((before) =>
+      [
+        ...before,
+        ...fresh.map(({ id, userId, name, text }) => ({
+          id,
+          text: texts.announce(name ?? names(userId), plainText(text)),
+        })),
+      ].slice(-KEPT),
+    );
+  }, [messages, joined, me, names, texts]);
+  return (
+    <div className="rf-hidden" role="log" aria-live="polite">
+      {said.map(({ id, text }) => (
+        <p key={id}>{text}</p>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,14 @@
+// The face of a user without a picture: initials on the user's colour. Decoration: the name stands beside it.
+
+import { hue, initials } from "../text/names.ts";
+
+export function Avatar({ userId, name, status }: { userId: string; name: string; status?: string }) {
+  return (
+    <span className="rf-face" aria-hidden="true">
+      <span className="rf-avatar" data-hue={hue(userId)}>
+        {initials(name)}
+      </span>
+      {status !== undefined && <span className="rf-dot" data-status={status} />}
+    </span>
+  );
+}

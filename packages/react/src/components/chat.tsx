@@ -1,0 +1,22 @@
+// A whole room: connection banner, messages, typing and composer.
+
+import { Composer } from "./composer.tsx";
+import { ConnectionBanner } from "./connection_banner.tsx";
+import { MessageList, type MessageListProps } from "./message_list.tsx";
+import { TypingIndicator } from "./typing_indicator.tsx";
+
+/** Props of `Chat`. */
+export interface ChatProps extends MessageListProps {
+  readonly placeholder?: string;
+}
+
+export function Chat({ placeholder, ...list }: ChatProps) {
+  return (
+    <section className="rf-chat" aria-label={list.room}>
+      <ConnectionBanner />
+      <MessageList {...list} />
+      <TypingIndicator room={list.room} />
+      <Composer room={list.room} {...(placeholder !== undefined && { placeholder })} />
+    </section>
+  );
+}

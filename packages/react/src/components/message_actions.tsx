@@ -1,0 +1,124 @@
+// The toolbar of a message: react, reply, edit, delete.
+
+import { useState } from "react";
+
+import { useTexts } from "../provider.tsx";
+import { Icon } from "./icon.tsx";
+import { usePopup } from "./use_popup.ts";
+
+export interface MessageActionsProps {
+  readonly own: boolean;
+  readonly emojis: readonly string[];
+  readonly onReact: (emoji: string) => void;
+  readonly onReply: () => void;
+  readonly onEdit: () => void;
+  readonly onRemove: () => void;
+}
+
+export function MessageActions({ own, emojis, onReact, onReply, onEdit, onRemove }: MessageActionsProps) {
+  const texts = useTexts();
+  const picker = usePopup<HTMLDivElement>();
+  const [asking, setAsking] = useState(false);
+  if (asking)
+    return (
+      <div className="rf-actions rf-asking" role="group" aria-label={texts.removeSure}>
+        <span>{texts.removeSure}</span>
+        <button
+          type="button"
+          className="rf-button rf-danger"
+          data-testid="delete-sure"
+          autoFocus
+          onClick={() => {
+            setAsking(false);
+            onRemove();
+          }}
+        >
+          {texts.remove}
+        </button>
+        <button
+          type="button"
+          className="rf-button"
+          data-testid="delete-keep"
+          onClick={() => setAsking(false)}
+        >
+          {texts.cancel}
+        </button>
+      </div>
+    );
+  return (
+    <div
+      ref={picker.area}
+      className="rf-actions"
+      role="group"
+      aria-label={texts.actions}
+      data-testid="actions"
+      data-open={picker.open}
+    >
+      <button
+        ref={picker.button}
+        type="button"
+        className="rf-icon-button"
+        data-testid="react"
+        aria-label={texts.react}
+        title={texts.react}
+        aria-expanded={picker.open}
+        onClick={picker.toggle}
+      >
+        <Icon name="smile" />
+      </button>
+      <button
+        type="button"
+        className="rf-icon-button"
+        data-testid="reply"
+        aria-label={texts.reply}
+        title={texts.reply}
+        onClick={onReply}
+      >
+        <Icon name="reply" />
+      </button>
+      {own && (
+        <>
+          <button
+            type="button"
+            className="rf-icon-button"
+            data-testid="edit"
+            aria-label={texts.edit}
+            title={texts.edit}
+            onClick={onEdit}
+          >
+            <Icon name="pencil" />
+          </button>
+          <button
+            type="button"
+            className="rf-icon-button"
+            data-testid="delete"
+            aria-label={texts.remove}
+            title={texts.remove}
+            onClick={() => setAsking(true)}
+          >
+            <Icon name="bin" />
+          </button>
+        </>
+      )}
+      {picker.open && (
+        <div className="rf-picker" role="group" aria-label={texts.react}>
+          {emojis.map((emoji) => (
+            <button
+              key={emoji}
+              type="button"
+              data-testid="sign"
+              data-emoji={emoji}
+              aria-label={texts.reactWith(emoji)}
+              onClick={() => {
+                picker.close();
+                onReact(emoji);
+              }}
+            >
+              {emoji}
+            </button>
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}

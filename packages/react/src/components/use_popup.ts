@@ -1,0 +1,44 @@
+// The state of a small box that a button opens: Escape and a click elsewhere close it.
+
+import { useCallback, useEffect, useRef, useState, type RefObject } from "react";
+
+export interface Popup<E extends HTMLElement> {
+  readonly open: boolean;
+  readonly toggle: () => void;
+  /** Closes the box and gives the focus back to the button. */
+  readonly close: () => void;
+  /** Goes on the element around button and box. */
+  readonly area: RefObject<E | null>;
+  readonly button: RefObject<HTMLButtonElement | null>;
+}
+
+export function usePopup<E extends HTMLElement>(): Popup<E> {
+  const [open, setOpen] = useState(false);
+  const area = useRef<E>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  const close = useCallback(() => {
+    setOpen(false);
+    button.current?.focus();
+  }, []);
+  const toggle = useCallback(() => setOpen((was) => !was), []);
+  useEffect(() => {
+    if (!open) return undefined;
+    const outside = (event: Event) => {
+      if (!area.current?.contains(event.target as Node)) setOpen(false);
+    };
+    const escape = (event: KeyboardEvent) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      close();
+    };
+    document.addEventListener("pointerdown", outside);
+    document.addEventListener("focusin", outside);
+    document.addEventListener("keydown", escape, true);
+    return () => {
+      document.removeEventListener("pointerdown", outside);
+      document.removeEventListener("focusin", outside);
+      document.removeEventListener("keydown", escape, true);
+    };
+  }, [open, close]);
+  return { open, toggle, close, area, button };
+}

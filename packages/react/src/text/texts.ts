@@ -1,0 +1,148 @@
+// All texts of the components, in English. Pass your own to the provider.
+
+/** The texts of the components. Functions get what they have to name. */
+export interface Texts {
+  readonly rooms: string;
+  readonly noRooms: string;
+  readonly messagesIn: (room: string) => string;
+  readonly noMessages: string;
+  readonly noMessagesHint: string;
+  readonly loadingMessages: string;
+  readonly olderFailed: string;
+  readonly startOfRoom: string;
+  readonly tryAgain: string;
+  readonly newMessages: string;
+  readonly away: (missed: number) => string;
+  readonly jumpToLatest: (unseen: number) => string;
+  readonly announce: (name: string, text: string) => string;
+  readonly today: string;
+  readonly yesterday: string;
+  readonly edited: string;
+  readonly deleted: string;
+  readonly sending: string;
+  readonly notSent: (reason: string) => string;
+  readonly retry: string;
+  readonly discard: string;
+  readonly readBy: (names: readonly string[]) => string;
+  readonly actions: string;
+  readonly react: string;
+  readonly reactWith: (emoji: string) => string;
+  readonly reaction: (emoji: string, count: number, names: readonly string[]) => string;
+  readonly you: string;
+  readonly reply: string;
+  readonly replyingTo: (name: string) => string;
+  readonly repliesTo: (name: string) => string;
+  readonly earlierMessage: string;
+  readonly cancelReply: string;
+  readonly edit: string;
+  readonly editMessage: string;
+  readonly save: string;
+  readonly cancel: string;
+  readonly remove: string;
+  readonly removeSure: string;
+  readonly actionFailed: (reason: string) => string;
+  readonly message: (room: string) => string;
+  readonly send: string;
+  readonly mention: string;
+  readonly mentionCount: (count: number) => string;
+  readonly typing: (names: readonly string[]) => string;
+  readonly members: string;
+  readonly online: (count: number) => string;
+  readonly offline: (count: number) => string;
+  readonly status: (status: string) => string;
+  readonly unread: (count: number, mentions: number) => string;
+  readonly notifications: (unread: number) => string;
+  readonly noNotifications: string;
+  readonly markAllRead: string;
+  readonly more: string;
+  readonly connecting: string;
+  readonly connectionLost: string;
+  readonly connectionFailed: (reason: string | undefined) => string;
+  readonly roomRefused: (reason: string) => string;
+  readonly cached: string;
+  readonly reconnect: string;
+}
+
+const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
+
+/** Joins names as a sentence does; beyond three, it counts. */
+function listed(names: readonly string[], others: string): string {
+  if (names.length <= 1) return names[0] ?? "";
+  if (names.length <= 3) return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+  return `${names.slice(0, 2).join(", ")} and ${names.length - 2} ${others}`;
+}
+
+const STATUSES: Readonly<Record<string, string>> = {
+  online: "Online",
+  away: "Away",
+  busy: "Busy",
+  invisible: "Invisible",
+  offline: "Offline",
+};
+
+/** The default texts. */
+export const english: Texts = {
+  rooms: "Rooms",
+  noRooms: "You are in no room yet.",
+  messagesIn: (room) => `Messages in ${room}`,
+  noMessages: "No messages yet",
+  noMessagesHint: "Say hello. Everybody in this room will see it.",
+  loadingMessages: "Loading messages",
+  olderFailed: "Older messages could not be loaded.",
+  startOfRoom: "This is the start of the room.",
+  tryAgain: "Try again",
+  newMessages: "New messages",
+  away: (missed) => `You were away: ${missed} missed`,
+  jumpToLatest: (unseen) => (unseen > 0 ? plural(unseen, "new message", "new messages") : "Jump to latest"),
+  announce: (name, text) => `${name}: ${text}`,
+  today: "Today",
+  yesterday: "Yesterday",
+  edited: "(edited)",
+  deleted: "This message was deleted",
+  sending: "Sending",
+  notSent: (reason) => `Not sent: ${reason}`,
+  retry: "Retry",
+  discard: "Discard",
+  readBy: (names) => `Read by ${listed(names, "others")}`,
+  actions: "Actions",
+  react: "React",
+  reactWith: (emoji) => `React with ${emoji}`,
+  reaction: (emoji, count, names) => `${emoji} ${count}: ${names.join(", ")}`,
+  you: "you",
+  reply: "Reply",
+  replyingTo: (name) => `Replying to ${name}`,
+  repliesTo: (name) => `Reply to ${name}`,
+  earlierMessage: "Earlier message",
+  cancelReply: "Cancel reply",
+  edit: "Edit",
+  editMessage: "Edit message",
+  save: "Save",
+  cancel: "Cancel",
+  remove: "Delete",
+  removeSure: "Delete this message?",
+  actionFailed: (reason) => `That did not work: ${reason}`,
+  message: (room) => `Message ${room}`,
+  send: "Send",
+  mention: "People to mention",
+  mentionCount: (count) => plural(count, "person to mention", "people to mention"),
+  typing: (names) =>
+    names.length > 3
+      ? "Several people are typing"
+      : `${listed(names, "others")} ${names.length === 1 ? "is" : "are"} typing`,
+  members: "Members",
+  online: (count) => `Online: ${count}`,
+  offline: (count) => `Offline: ${count}`,
+  status: (status) => STATUSES[status] ?? status,
+  unread: (count, mentions) =>
+    `${count} unread${mentions > 0 ? `, ${plural(mentions, "mention", "mentions")}` : ""}`,
+  notifications: (unread) => (unread > 0 ? `Notifications, ${unread} unread` : "Notifications"),
+  noNotifications: "No notifications yet.",
+  markAllRead: "Mark all as read",
+  more: "Show more",
+  connecting: "Connecting …",
+  connectionLost: "You are offline. Your messages are sent once the connection is back.",
+  connectionFailed: (reason) => `You are disconnected. ${reason ?? ""}`.trim(),
+  roomRefused: (reason) => `You cannot open this room: ${reason}`,
+  cached: "Saved messages",
+  reconnect: "Reconnect",
+};

@@ -1,0 +1,332 @@
+// The kit in Chromium against the real server, in strict mode.
+
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+
+import { clientFor, closeClients, post, until } from "../../client/test/server.ts";
+import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
+import { App, Window, launch } from "./browser.ts";
+
+let server: TestRoomful;
+let browser: Browser;
+let app: App;
+const windows: Window[] = [];
+beforeAll(async () => {
+  server = await startRoomful();
+  browser = await launch();
+  app = await App.start();
+});
+afterEach(async () => {
+  await closeClients();
+  const faults = windows.flatMap((window) => window.faults);
+  await Promise.all(windows.splice(0).map((window) => window.close()));
+  expect(faults).toEqual([]);
+});
+afterAll(async () => {
+  await app?.stop();
+  await browser?.close();
+  await server?.stop();
+});
+
+async function open(query: Parameters<typeof Window.open>[3], options = {}, from = app): Promise<Window> {
+  const window = await Window.open(browser, server, from, query, options);
+  windows.push(window);
+  return window;
+}
+
+let rooms = 0;
+const newRoom = (): string => `room-${++rooms}`;
+
+async function joined(user: string, name: string) {
+  const client = clientFor(server, user);
+  client.connect();
+  const room = client.room(name);
+  await room.join();
+  await until(room, (snapshot) => snapshot.joined);
+  return { client, room };
+}
+
+async function twoPeopleChat(from: App, version: string): Promise<void> {
+  const room = newRoom();
+  const ada = await open({ user: "ada", room }, {}, from);
+  expect(await ada.page.evaluate(() => document.documentElement.dataset["react"])).toMatch(version);
+  const bob = await joined("bob", room);
+  await ada.say("hello **bob**");
+  await ada.message("hello bob", { own: true, state: "sent", seq: 1 });
+  await until(bob.room, ({ messages }) => messages.some(({ text }) => text === "hello **bob**"));
+  bob.room.typing();
+  await ada.at("typing").filter({ hasText: "bob is typing" }).waitFor();
+  bob.room.send({ text: "hello ada", replyTo: 1 });
+  const answer = await ada.message("hello ada", { own: false, seq: 2 });
+  await answer.getByTestId("quote").filter({ hasText: "Ada" }).waitFor();
+  bob.room.markRead();
+  await ada.say("how are you?");
+  await until(bob.room, ({ messages }) => messages.length === 3);
+  bob.room.markRead();
+  await ada.at("read-by").filter({ hasText: "Read by bob" }).waitFor();
+  expect(await ada.at("message").count()).toBe(3);
+  await until(bob.room, ({ members }) =>
+    members.some(({ userId, readSeq }) => userId === "ada" && readSeq === 3),
+  );
+}
+
+test("two people chat, in React 19 and strict mode", () => twoPeopleChat(app, "19"));
+
+test("two people chat, in React 18 and strict mode", async () => {
+  const older = await App.start("18");
+  try {
+    await twoPeopleChat(older, "18");
+  } finally {
+    await older.stop();
+  }
+});
+
+test("strict mode mounts twice and joins once; the last view that unmounts ends the subscription", async () => {
+  const room = newRoom();
+  const ada = await open({ user: "ada", room });
+  await ada.at("empty").filter({ hasText: "No messages yet" }).waitFor();
+  const bob = await joined("bob", room);
+  await bob.room.send({ text: "one" }).sent;
+  await ada.message("one");
+  const state = () => ada.page.evaluate((name) => window.client.room(name).getSnapshot().joined, room);
+  expect(await state()).toBe(true);
+  await ada.page.evaluate(() => window.open(undefined));
+  await expect.poll(state, { timeout: 10_000 }).toBe(false);
+  await bob.room.send({ text: "two" }).sent;
+  const line = ada.at("room-item", { room });
+  await line.getByTestId("unread-badge").filter({ hasText: "1" }).waitFor();
+  await line.locator("a").click();
+  await ada.message("two");
+  await line.getByTestId("unread-badge").waitFor({ state: "hidden" });
+  expect(await ada.at("message").count()).toBe(2);
+});
+
+describe("scrolling", () => {
+  const top = (window: Window, text: string) =>
+    window
+      .at("message")
+      .filter({ hasText: text })
+      .evaluate((element) => element.getBoundingClientRect().top);
+
+  test("keeps its place when older messages load and when messages arrive", async () => {
+    const room = newRoom();
+    const bob = await joined("bob", room);
+    for (let i = 1; i <= 300; i++) {
+      const long =
+        i % 7 === 0 ? " and a text that is long enough to break into several lines".repeat(4) : "";
+      bob.room.send({ text: `entry ${i}.${long}` });
+    }
+    await until(bob.room, ({ messages }) => messages.filter(({ state }) => state === "sent").length >= 300);
+    const ada = await open({ user: "ada", room });
+    await ada.message("entry 300.");
+    const scroller = ada.at("scroller");
+    const length = () =>
+      ada.page.evaluate((name) => window.client.room(name).getSnapshot().messages.length, room);
+
+    // Live messages at the end are followed.
+    await bob.room.send({ text: "entry 301." }).sent;
+    await ada.message("entry 301.");
+    const gap = () =>
+      scroller.evaluate(
+        ({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight,
+      );
+    await expect.poll(gap).toBeLessThan(2);
+
+    // Away from the end, a new message moves nothing.
+    await scroller.hover();
+    await ada.page.mouse.wheel(0, -900);
+    await ada.at("jump-latest").waitFor();
+    const seen = await settled(ada);
+    const before = await top(ada, seen);
+    await bob.room.send({ text: "entry 302." }).sent;
+    await ada.at("jump-latest").filter({ hasText: "1 new message" }).waitFor();
+    expect(Math.abs((await top(ada, seen)) - before)).toBeLessThan(2);
+
+    // Near the start, older messages load above and move nothing.
+    const known = await length();
+    await scroller.evaluate((element) => (element.scrollTop = 300));
+    const anchor = await settled(ada);
+    const place = await top(ada, anchor);
+    await expect.poll(length).toBeGreaterThan(known);
+    await settled(ada);
+    expect(Math.abs((await top(ada, anchor)) - place)).toBeLessThan(2);
+
+    // All the way up, everything loads once and in order.
+    await expect
+      .poll(
+        async () => {
+          await scroller.evaluate((element) => element.scrollTo(0, 0));
+          return ada.at("message", { seq: 1 }).count();
+        },
+        { timeout: 20_000 },
+      )
+      .toBe(1);
+    const seqs = await ada
+      .at("message")
+      .evaluateAll((all) => all.map((element) => Number(element.dataset["seq"])));
+    expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
+    expect(new Set(seqs).size).toBe(seqs.length);
+    await ada.at("jump-latest").click();
+    await ada.message("entry 302.");
+  });
+
+  /** The text of a message in the middle of the view, once the view has stopped moving. */
+  async function settled(window: Window): Promise<string> {
+    const look = () =>
+      window.page.evaluate(() => {
+        const { left, top, width, height } = document
+          .querySelector(".rf-scroller")!
+          .getBoundingClientRect();
+        const row = document.elementFromPoint(left + width / 2, top + height / 2)?.closest(".rf-message");
+        const text = row?.querySelector(".rf-text")?.textContent?.match(/entry \d+\./)?.[0] ?? "";
+        return { text, at: row?.getBoundingClientRect().top ?? 0 };
+      });
+    let last = await look();
+    for (let same = 0; same < 3;) {
+      await window.page.evaluate(
+        () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50))),
+      );
+      const next = await look();
+      same = next.text === last.text && next.at === last.at && next.text !== "" ? same + 1 : 0;
+      last = next;
+    }
+    return last.text;
+  }
+
+  test("a reply leads to a message that is not loaded yet", async () => {
+    const room = newRoom();
+    const bob = await joined("bob", room);
+    for (let i = 1; i <= 150; i++) bob.room.send({ text: `entry ${i}.` });
+    await until(
+      bob.room,
+      ({ messages }) => messages.filter(({ state }) => state === "sent").length === 150,
+    );
+    await bob.room.send({ text: "about the first", replyTo: 1 }).sent;
+    const ada = await open({ user: "ada", room });
+    const reply = await ada.message("about the first");
+    await reply.getByTestId("quote").filter({ hasText: "Earlier message" }).click();
+    await (await ada.message("entry 1.", { seq: 1 })).waitFor();
+    await expect
+      .poll(() =>
+        ada.at("message", { seq: 1 }).evaluate((row) => {
+          const { top, bottom } = row.getBoundingClientRect();
+          return top >= 0 && bottom <= innerHeight;
+        }),
+      )
+      .toBe(true);
+  });
+});
+
+test("the arrow keys walk through the messages, and the focused one stays in the page", async () => {
+  const room = newRoom();
+  const bob = await joined("bob", room);
+  for (let i = 1; i <= 60; i++) bob.room.send({ text: `entry ${i}.` });
+  await until(bob.room, ({ messages }) => messages.filter(({ state }) => state === "sent").length === 60);
+  const ada = await open({ user: "ada", room });
+  await ada.message("entry 60.");
+  const focused = () =>
+    ada.page.evaluate(() => document.activeElement?.querySelector(".rf-text")?.textContent ?? "");
+  await ada.page.locator('[role="article"]').last().focus();
+  for (const wanted of [59, 58, 57]) {
+    await ada.page.keyboard.press("ArrowUp");
+    await expect.poll(focused).toBe(`entry ${wanted}.`);
+  }
+  for (let i = 0; i < 3; i++) await ada.page.keyboard.press("PageUp");
+  await expect.poll(focused).toBe("entry 27.");
+  await ada.at("scroller").evaluate((element) => element.scrollTo(0, element.scrollHeight));
+  await ada.message("entry 60.");
+  expect(await focused()).toBe("entry 27.");
+});
+
+test("a draft, a reply and mentions", async () => {
+  const room = newRoom();
+  const bob = await joined("bob", room);
+  await bob.room.send({ text: "lunch?" }).sent;
+  const ada = await open({ user: "ada", room });
+  const line = await ada.message("lunch?");
+  await ada.at("online-user").nth(1).waitFor();
+  await line.hover();
+  await line.getByTestId("reply").click();
+  await ada.at("replying").filter({ hasText: "Replying to bob" }).waitFor();
+  await ada.at("composer").pressSequentially("yes @bo");
+  await ada.at("mention-option").filter({ hasText: "bob" }).waitFor();
+  await ada.at("composer").press("Enter");
+  await ada.at("composer").pressSequentially("at noon");
+  await ada.at("composer").press("Enter");
+  await until(bob.room, ({ messages, mentions }) => messages.at(-1)?.replyTo === 1 && mentions === 1);
+  expect(bob.room.getSnapshot().messages.at(-1)).toMatchObject({
+    text: "yes @bob at noon",
+    mentions: ["bob"],
+  });
+  await ada.at("mention").filter({ hasText: "@bob" }).waitFor();
+  await ada.at("replying").waitFor({ state: "detached" });
+
+  await ada.at("composer").fill("half a thought");
+  await expect.poll(() => ada.page.evaluate((name) => window.client.room(name).draft(), room)).toBeTruthy();
+  await ada.page.reload();
+  await expect.poll(() => ada.at("composer").inputValue()).toBe("half a thought");
+});
+
+test("offline, the banner shows and messages wait; back online they are sent once", async () => {
+  const room = newRoom();
+  const ada = await open({ user: "ada", room });
+  await ada.say("before");
+  await ada.message("before", { state: "sent" });
+  await ada.page.context().setOffline(true);
+  await ada.at("banner", { kind: "offline" }).waitFor();
+  await ada.say("during");
+  await ada.message("during", { state: "sending" });
+  await ada.picture("offline");
+  await post(server, room, "missed one");
+  await ada.page.context().setOffline(false);
+  await ada.message("during", { state: "sent" });
+  await ada.at("new-line").filter({ hasText: "You were away: 1 missed" }).waitFor();
+  await ada.at("banner").waitFor({ state: "detached" });
+  expect(await ada.at("message").count()).toBe(3);
+});
+
+test("a refused message shows the reason, and is sent by a retry once the user may write again", async () => {
+  const room = newRoom();
+  await server.api("PUT", `rooms/${room}`, { kind: "private" });
+  await server.api("PUT", `rooms/${room}/members/ada`, {});
+  const ada = await open({ user: "ada", room });
+  await ada.at("empty").filter({ hasText: "No messages yet" }).waitFor();
+  await ada.page.context().setOffline(true);
+  await ada.at("banner").waitFor();
+  await ada.say("let me in");
+  await server.api("DELETE", `rooms/${room}/members/ada`, {});
+  await ada.page.context().setOffline(false);
+  const failed = await ada.message("let me in", { state: "failed" });
+  await failed.getByText("Not sent").waitFor();
+  await ada.picture("failed");
+  await server.api("PUT", `rooms/${room}/members/ada`, {});
+  await ada.page.getByText("You cannot open this room").waitFor({ state: "detached" });
+  await ada.at("retry").click();
+  await ada.message("let me in", { state: "sent", seq: 1 });
+
+  await ada.say("x".repeat(20_000));
+  await ada.at("discard").click();
+  await ada.at("message", { state: "failed" }).waitFor({ state: "detached" });
+});
+
+test("text is never markup, and links lead only to safe addresses", async () => {
+  const room = newRoom();
+  const ada = await open({ user: "ada", room });
+  await ada.say(
+    '<img src=x onerror="document.title=1"> <b>bold</b> [x](javascript:alert(1)) https://example.com/a?b=c `<i>`',
+  );
+  const message = await ada.message("<b>bold</b>");
+  expect(await message.locator("img, b, i").count()).toBe(0);
+  const hrefs = await message
+    .locator("a")
+    .evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+  expect(hrefs).toEqual(["https://example.com/a?b=c"]);
+  expect(await ada.page.title()).toBe("Test app");
+});
+
+declare global {
+  interface Window {
+    client: import("@roomful/client").RoomfulClient;
+    open(room: string | undefined): void;
+  }
+}

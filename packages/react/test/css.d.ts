@@ -1,0 +1,2 @@
+// Style sheets that the test app imports.
+declare module "*.css";

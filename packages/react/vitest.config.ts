@@ -1,0 +1,17 @@
+import { defineConfig } from "vitest/config";
+
+// The tests start real servers and browsers; one file at a time keeps a small machine responsive.
+export default defineConfig({
+  resolve: {
+    alias: { "@roomful/client": new URL("../client/src/index.ts", import.meta.url).pathname },
+    dedupe: ["idb", "socket.io-client"],
+  },
+  test: {
+    include: ["test/**/*.test.{ts,tsx}"],
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // Sources outside of node_modules only: the client is a link.
+    server: { deps: { inline: ["@roomful/client"] } },
+  },
+});
