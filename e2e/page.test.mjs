@@ -101,7 +101,8 @@ describe("editing, deleting, reacting", () => {
     await ada.at("edit-field").press("Escape");
     await ada.message("a mispelt word");
     assert.equal(await ada.at("edit-field").count(), 0);
-    // The same by keyboard: the message has the focus again, and Tab moves to the toolbar.
+    // The same by keyboard: the message has the focus again, and Tab moves to the toolbar: react, reply, edit.
+    await ada.page.keyboard.press("Tab");
     await ada.page.keyboard.press("Tab");
     await ada.page.keyboard.press("Tab");
     await ada.page.keyboard.press("Enter");
@@ -276,6 +277,36 @@ describe("status", () => {
   });
 });
 
+test("a reply quotes its message and leads to it", async () => {
+  const ada = await signIn("Ada", "replies");
+  const grace = await signIn("Grace", "replies");
+  await ada.say("Shall we meet at **four**?");
+  const question = await grace.message("Shall we meet at four?", { seq: 1 });
+  await question.hover();
+  await question.getByTestId("reply").click();
+  await grace.at("replying").filter({ hasText: "Replying to Ada" }).waitFor();
+  await grace.say("Five is better");
+  const answer = await ada.message("Five is better", { seq: 2 });
+  await answer.getByTestId("quote").filter({ hasText: "Shall we meet at four?" }).click();
+  await ada.page.locator('[data-marked="true"]').filter({ hasText: "Shall we meet" }).waitFor();
+});
+
+test("the page runs under a policy without inline scripts, and no message breaks it", async () => {
+  const answer = await fetch(server.url);
+  const policy = answer.headers.get("content-security-policy");
+  assert.match(policy, /default-src 'self'/);
+  assert.doesNotMatch(policy, /unsafe/);
+  assert.doesNotMatch(await answer.text(), /<script(?![^>]* src=)/);
+  const ada = await signIn("Ada", "policy");
+  await ada.say(
+    "[a](javascript:alert(1)) <script>document.title = 1</script> ![x](https://example.com/x.png)",
+  );
+  const message = await ada.message("<script>document.title = 1</script>", { state: "sent" });
+  assert.equal(await message.locator("script, img").count(), 0);
+  const links = await message.locator("a").evaluateAll((all) => all.map((link) => link.protocol));
+  assert.deepEqual(links, ["https:"]);
+});
+
 describe("mentions", () => {
   test("an @ offers names to choose by keyboard, and the mentioned user is notified", async () => {
     const ada = await signIn("Ada", "names");
@@ -352,9 +383,6 @@ test("rooms joined on another device appear in the list, with unread and mention
   await board.getByTestId("unread-badge").filter({ hasText: /^@2$/ }).waitFor();
   await ada.picture("inbox");
   // A new page learns of it from the inbox.
-  await ada.page.evaluate(() =>
-    localStorage.removeItem(Object.keys(localStorage).find((key) => key.includes("rooms."))),
-  );
   await ada.page.reload();
   await board.getByTestId("unread-badge").filter({ hasText: /^@2$/ }).waitFor();
   await board.click();

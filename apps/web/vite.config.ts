@@ -1,15 +1,28 @@
 import { defineConfig } from "vite";
 
-// The server replaces the prefix `/assets/` in the built index.html by its `assets_url`, so every file must lie there.
+const source = (path: string): string => new URL(`../../packages/${path}`, import.meta.url).pathname;
+
+// The server replaces the prefix `/assets/` in the built index.html by its `assets_url`: all files are there.
 export default defineConfig({
   base: "/",
   publicDir: false,
+  resolve: {
+    // The page is built from the packages' sources, with the dependencies of this folder.
+    alias: [
+      { find: "@roomful/react/styles.css", replacement: source("react/src/styles/index.css") },
+      { find: "@roomful/react", replacement: source("react/src/index.ts") },
+      { find: "@roomful/client", replacement: source("client/src/index.ts") },
+    ],
+    dedupe: ["@tanstack/react-virtual", "idb", "marked", "react", "react-dom", "socket.io-client"],
+  },
   build: {
     target: "es2022",
     assetsDir: "assets",
     // The page's content policy allows no `data:` URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // The directive is for frameworks with server components.
+    rolldownOptions: { checks: { moduleLevelDirective: false } },
   },
   server: {
     proxy: {

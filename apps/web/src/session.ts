@@ -1,5 +1,4 @@
-// Who the user is to the server: a token, and how to get the next one. The browser's tab holds it, so two
-// tabs may be two people.
+// The session of a user: a token and its renewal. The tab keeps it, so that two tabs can be two users.
 
 import { base } from "./base.ts";
 import type { Shelf } from "./storage.ts";
@@ -10,11 +9,11 @@ export interface Session {
   name: string;
   /** Milliseconds since 1970. */
   expiresAt: number;
-  /** Signed in by name, so the same name gets the next token; a pasted token can't be renewed here. */
+  /** True if the name gets the next token. A pasted token cannot be renewed. */
   renewable: boolean;
 }
 
-/** A sign-in that did not succeed, in words for the user. */
+/** A failed sign-in. The message is for the user. */
 export class SignInError extends Error {}
 
 const KEY = "session";
@@ -56,7 +55,7 @@ export async function devMode(): Promise<boolean> {
   }
 }
 
-/** Signs in by name, which only a server in dev mode allows. */
+/** Signs in by name, which only a server in dev mode allows. Rejects with a `SignInError`. */
 export async function signIn(name: string): Promise<Session> {
   let response: Response;
   try {
@@ -66,14 +65,14 @@ export async function signIn(name: string): Promise<Session> {
       body: JSON.stringify({ name }),
     });
   } catch {
-    throw new SignInError("The server can't be reached. Check that it runs, then try again.");
+    throw new SignInError("The page cannot reach the server. Check that it runs, then try again.");
   }
   const body = (await response.json().catch(() => undefined)) as
     (Partial<Session> & { error?: { message?: string } }) | undefined;
   if (!response.ok)
     throw new SignInError(body?.error?.message ?? `The server refused the sign-in (${response.status}).`);
   if (typeof body?.token !== "string" || typeof body.userId !== "string")
-    throw new SignInError("The server's answer holds no token.");
+    throw new SignInError("The server's answer has no token. Try again.");
   const expiresAt =
     typeof body.expiresAt === "number"
       ? body.expiresAt
@@ -81,7 +80,7 @@ export async function signIn(name: string): Promise<Session> {
   return { token: body.token, userId: body.userId, name: body.name ?? name, expiresAt, renewable: true };
 }
 
-/** The session a pasted token stands for. The server checks the signature; here it is only read. */
+/** The session of a pasted token, unchecked: the server checks the signature. Throws a `SignInError`. */
 export function fromToken(token: string, now: number): Session {
   const trimmed = token.trim();
   const found = claims(trimmed);

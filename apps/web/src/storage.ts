@@ -1,5 +1,5 @@
-// What the browser keeps for us, as JSON. A browser that refuses to store (private mode, full quota) costs
-// only the memory across reloads, never the page.
+// JSON values in the browser's storage. If the browser refuses (private mode, full quota), the page works, and
+// forgets them on a reload.
 
 export interface Shelf {
   read(key: string): unknown;
@@ -21,7 +21,7 @@ export function shelf(storage: () => Storage): Shelf {
       try {
         storage().setItem(`roomful.${key}`, JSON.stringify(value));
       } catch {
-        // Nothing to do: the value lives on in memory.
+        // The page works without it.
       }
     },
     remove(key) {
@@ -36,5 +36,5 @@ export function shelf(storage: () => Storage): Shelf {
 
 /** Survives the browser; shared by all tabs. */
 export const lasting = shelf(() => localStorage);
-/** Survives a reload; belongs to this tab, so that two tabs may be two people. */
+/** Survives a reload; belongs to this tab. */
 export const perTab = shelf(() => sessionStorage);

@@ -250,7 +250,7 @@ test("a draft, a reply and mentions", async () => {
   await ada.at("replying").filter({ hasText: "Replying to bob" }).waitFor();
   await ada.at("composer").pressSequentially("yes @bo");
   await ada.at("mention-option").filter({ hasText: "bob" }).waitFor();
-  await ada.at("composer").press("Enter");
+  for (const key of ["ArrowDown", "ArrowUp", "Enter"]) await ada.at("composer").press(key);
   await ada.at("composer").pressSequentially("at noon");
   await ada.at("composer").press("Enter");
   await until(bob.room, ({ messages, mentions }) => messages.at(-1)?.replyTo === 1 && mentions === 1);

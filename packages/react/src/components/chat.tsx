@@ -8,15 +8,21 @@ import { TypingIndicator } from "./typing_indicator.tsx";
 /** Props of `Chat`. */
 export interface ChatProps extends MessageListProps {
   readonly placeholder?: string;
+  /** Whether the composer takes the focus when the room opens. Default: false. */
+  readonly autoFocus?: boolean;
 }
 
-export function Chat({ placeholder, ...list }: ChatProps) {
+export function Chat({ placeholder, autoFocus = false, ...list }: ChatProps) {
   return (
     <section className="rf-chat" aria-label={list.room}>
       <ConnectionBanner />
       <MessageList {...list} />
       <TypingIndicator room={list.room} />
-      <Composer room={list.room} {...(placeholder !== undefined && { placeholder })} />
+      <Composer
+        room={list.room}
+        autoFocus={autoFocus}
+        {...(placeholder !== undefined && { placeholder })}
+      />
     </section>
   );
 }

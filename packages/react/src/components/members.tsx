@@ -18,7 +18,7 @@ export function Members({ room }: { room: string }) {
   const others = snapshot.joined ? sorted.filter(({ status }) => status === "offline") : sorted;
   return (
     <div className="rf-members" data-testid="members">
-      {snapshot.joined && <h3>{texts.online(online.length)}</h3>}
+      {snapshot.joined && <h2>{texts.online(online.length)}</h2>}
       <ul data-testid="online-list">
         {online.map((member) => (
           <Person key={member.userId} member={member} names={names} />
@@ -26,7 +26,7 @@ export function Members({ room }: { room: string }) {
       </ul>
       {others.length > 0 && (
         <>
-          <h3>{snapshot.joined ? texts.offline(others.length) : texts.members}</h3>
+          <h2>{snapshot.joined ? texts.offline(others.length) : texts.members}</h2>
           <ul>
             {others.map((member) => (
               <Person

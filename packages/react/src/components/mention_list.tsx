@@ -10,7 +10,10 @@ export function MentionList({ mentions }: { mentions: Mentions }) {
   const texts = useTexts();
   const { id, offered, marked, take } = mentions;
   const list = useRef<HTMLUListElement>(null);
-  useEffect(() => list.current?.children[marked]?.scrollIntoView({ block: "nearest" }), [marked]);
+  useEffect(() => {
+    // Newer browsers return a promise here, which an effect must not return.
+    void list.current?.children[marked]?.scrollIntoView({ block: "nearest" });
+  }, [marked]);
   return (
     <div className="rf-mention-box">
       {offered.length > 0 && (

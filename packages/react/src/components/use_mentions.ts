@@ -1,7 +1,7 @@
 // Offers names while one is typed behind an "@". Arrows move, Enter or Tab takes, Escape closes.
 
 import type { Member, RoomSnapshot } from "@roomful/client";
-import { useId, useMemo, useState, type KeyboardEvent, type RefObject } from "react";
+import { useId, useMemo, useState, type AriaAttributes, type KeyboardEvent, type RefObject } from "react";
 
 import { beginning, matching, type Beginning, type Person } from "../text/mentions.ts";
 import type { Names } from "../text/names.ts";
@@ -27,7 +27,7 @@ export interface Mentions {
   readonly offered: readonly (Person & { status: Member["status"] })[];
   readonly marked: number;
   /** Attributes of the field. */
-  readonly aria: Record<string, string | undefined>;
+  readonly aria: AriaAttributes;
   readonly look: () => void;
   readonly close: () => void;
   readonly take: (person: Person) => void;
@@ -93,10 +93,8 @@ export function useMentions(options: MentionOptions): Mentions {
     event.stopPropagation();
     return true;
   };
-  const aria = {
-    role: "combobox",
+  const aria: AriaAttributes = {
     "aria-autocomplete": "list",
-    "aria-expanded": String(open),
     "aria-controls": open ? `${id}list` : undefined,
     "aria-activedescendant": open ? `${id}${marked}` : undefined,
   };

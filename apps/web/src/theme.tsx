@@ -1,8 +1,9 @@
 // Light, dark, or as the system says; the choice is kept in the browser.
 
-import { lasting } from "../storage.ts";
-import { h } from "./dom.ts";
-import { icon, type IconName } from "./icon.ts";
+import { useState } from "react";
+
+import { Icon, type IconName } from "./icon.tsx";
+import { lasting } from "./storage.ts";
 
 const THEMES = ["system", "light", "dark"] as const;
 type Theme = (typeof THEMES)[number];
@@ -21,19 +22,23 @@ export function applyTheme(): Theme {
   return theme;
 }
 
-export function themeToggle(): HTMLButtonElement {
-  const button = h("button", { class: "icon-button", testid: "theme-toggle", attrs: { type: "button" } });
-  const show = (): void => {
-    const look = LOOKS[applyTheme()];
-    button.replaceChildren(icon(look.icon));
-    button.title = look.label;
-    button.setAttribute("aria-label", look.label);
+export function ThemeToggle() {
+  const [theme, setTheme] = useState(applyTheme);
+  const { icon, label } = LOOKS[theme];
+  const next = () => {
+    lasting.write("theme", THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]);
+    setTheme(applyTheme());
   };
-  button.addEventListener("click", () => {
-    const next = THEMES[(THEMES.indexOf(applyTheme()) + 1) % THEMES.length] ?? "system";
-    lasting.write("theme", next);
-    show();
-  });
-  show();
-  return button;
+  return (
+    <button
+      type="button"
+      className="icon-button"
+      data-testid="theme-toggle"
+      title={label}
+      aria-label={label}
+      onClick={next}
+    >
+      <Icon name={icon} />
+    </button>
+  );
 }
