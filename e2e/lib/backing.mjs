@@ -30,7 +30,7 @@ async function accepts(port) {
 }
 
 /** The path of a program, also in folders that Debian leaves out of a user's PATH. */
-function find(name, folders = []) {
+export function find(name, folders = []) {
   const all = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin", ...folders];
   const found = all.map((folder) => join(folder, name)).find((path) => existsSync(path));
   if (!found) throw new Error(`${name} is not installed; scripts/setup.sh test does that`);

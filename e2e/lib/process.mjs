@@ -104,19 +104,19 @@ export class Conformance extends Program {
   }
 }
 
-/** The real server. Its data folder stays until `stop`. */
+/** The real server. Its data folder stays until `stop`, or for good if the caller named it. */
 export class Roomful extends Program {
-  static async start({ args = [], env = {} } = {}) {
+  static async start({ args = [], env = {}, data } = {}) {
     const program = new Roomful();
-    program.settings = { args, env };
+    program.settings = { args, env, data: data ?? join(program.folder, "data") };
     await program.launchServer("127.0.0.1:0");
     return program;
   }
 
   async launchServer(listen) {
     rmSync(this.portFile, { force: true });
-    const { args, env } = this.settings;
-    const all = ["serve", "--listen", listen, "--data", join(this.folder, "data"), ...args];
+    const { args, env, data } = this.settings;
+    const all = ["serve", "--listen", listen, "--data", data, ...args];
     const fixed = {
       ROOMFUL_AUTH_SECRET: SECRET,
       ROOMFUL_API_KEY: API_KEY,

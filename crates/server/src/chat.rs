@@ -67,7 +67,8 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
     }
 }
 
-fn limits(config: &Config) -> Limits {
+/// The limits of messages and requests.
+pub(crate) fn limits(config: &Config) -> Limits {
     let limits = &config.limits;
     Limits {
         text_bytes: limits.text.0,

@@ -9,6 +9,7 @@ mod cluster;
 mod config;
 mod http;
 mod huge_pages;
+mod import;
 mod lifecycle;
 mod log;
 mod open_files;

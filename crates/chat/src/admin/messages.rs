@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use roomful_store::{EntryKind, NewEntry, RoomId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_value};
 
@@ -15,7 +16,7 @@ use crate::{
     middleware::auth::display_name,
     reply::{Answer, Reply},
     server::ChatServer,
-    types::{Metadata, UserId},
+    types::{Limits, Metadata, UserId},
 };
 
 /// A message to post. The fields are those of `chat:send_message`.
@@ -41,6 +42,43 @@ pub struct Post {
     pub metadata: Option<Metadata>,
 }
 
+impl Post {
+    /// Applies the rules for messages of clients.
+    fn checked(self, room: &str, limits: &Limits) -> Result<SendMessage, ChatError> {
+        let mut payload = to_value(&self).map_err(|error| broken(&error))?;
+        payload["room"] = room.into();
+        SendMessage::posted(payload, self.metadata, limits)
+    }
+
+    /// The log entry of a message that another system accepted at the time `at`, for an import. The room's
+    /// name is only checked.
+    ///
+    /// # Errors
+    /// The validation errors of `chat:send_message`.
+    pub fn into_entry(
+        self,
+        (room, name): (RoomId, &str),
+        at: i64,
+        limits: &Limits,
+    ) -> Result<NewEntry, ChatError> {
+        let user = user_id(&self.user_id)?;
+        let user_name = self.name.as_deref().and_then(display_name);
+        let SendMessage { client_id, draft, .. } = self.checked(name, limits)?;
+        Ok(NewEntry {
+            room,
+            kind: EntryKind::Message,
+            target: None,
+            user_id: user.to_string(),
+            user_name: user_name.map(|name| name.to_string()),
+            client_id,
+            body: serde_json::to_string(&draft).map_err(|error| broken(&error))?,
+            mentions: draft.mentions,
+            replacement: None,
+            at,
+        })
+    }
+}
+
 /// The result of a post.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Posted {
@@ -63,16 +101,14 @@ impl ChatServer {
     /// # Errors
     /// `not_found` if the room does not exist, `conflict` if the id belongs to another message, and the
     /// validation errors of `chat:send_message`.
-    pub async fn post(&self, room: &str, post: Post) -> Result<Posted, ChatError> {
+    pub async fn post(&self, room: &str, mut post: Post) -> Result<Posted, ChatError> {
         let app = &self.app;
         let user = user_id(&post.user_id)?;
         let room = existing(app, room).await?;
-        let mut payload = to_value(&post).map_err(|error| broken(&error))?;
-        payload["room"] = room.name.as_str().into();
-        let SendMessage { client_id, draft, .. } =
-            SendMessage::posted(payload, post.metadata, &app.config.limits)?;
+        let name = post.name.take();
+        let SendMessage { client_id, draft, .. } = post.checked(room.name.as_str(), &app.config.limits)?;
         let body = message::body(app, &room, &draft).await?;
-        let name = match post.name {
+        let name = match name {
             Some(name) => display_name(&name),
             None => remembered_name(app, &user).await?,
         };

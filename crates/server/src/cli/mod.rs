@@ -4,6 +4,7 @@ mod check_config;
 mod default_config;
 mod doctor;
 mod health;
+mod import;
 mod migrate;
 mod new_epoch;
 mod serve;
@@ -80,6 +81,8 @@ enum Command {
     NewEpoch,
     /// Copies a SQLite store to PostgreSQL. Stop the server first.
     Migrate(migrate::MigrateFlags),
+    /// Imports rooms, members and messages from a file, one JSON object a line. Stop the server first.
+    Import(import::ImportFlags),
     /// Prints every setting with its default and description.
     DefaultConfig,
 }
@@ -158,6 +161,7 @@ impl Cli {
             Some(Command::Health(flags)) => health::run(&common.load(serve.merge(flags))?),
             Some(Command::NewEpoch) => new_epoch::run(&common.load(ServeFlags::default())?),
             Some(Command::Migrate(flags)) => migrate::run(&common.load(ServeFlags::default())?, &flags),
+            Some(Command::Import(flags)) => import::run(&common.load(ServeFlags::default())?, &flags),
             Some(Command::DefaultConfig) => default_config::run(),
         }
     }
