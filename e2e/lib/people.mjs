@@ -4,15 +4,18 @@ import assert from "node:assert/strict";
 
 import { io } from "socket.io-client";
 
+import { checkAck, checkEvent } from "./contract.mjs";
 import { tokenFor } from "./token.mjs";
 import { PATIENCE, next, within } from "./waiting.mjs";
 
 const connected = new Set();
 
 /** Emits an event and resolves to its ack: `{ok, data}` or `{ok, error}`. */
-export function call(socket, event, ...args) {
+export async function call(socket, event, ...args) {
   const answer = new Promise((resolve) => socket.emit(event, ...args, resolve));
-  return within(answer, `the ack of ${event}`);
+  const ack = await within(answer, `the ack of ${event}`);
+  checkAck(event, ack);
+  return ack;
 }
 
 /** Like `call`, but resolves to the data and fails on an error. */
@@ -60,7 +63,10 @@ export function stranger(server, auth, options = {}) {
   connected.add(socket);
   // Keep all events, so that a test can look for earlier ones.
   socket.seen = [];
-  socket.onAny((event, payload) => socket.seen.push({ event, payload }));
+  socket.onAny((event, payload) => {
+    checkEvent(event, payload);
+    socket.seen.push({ event, payload });
+  });
   return socket;
 }
 

@@ -3,11 +3,12 @@
 
 use roomful_bus::BusError;
 use roomful_store::{Outage, StoreError};
+use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 
 /// The codes a client may see, in the order of the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The token is missing, forged, malformed, or belongs to another user.
@@ -172,7 +173,7 @@ impl ChatError {
 }
 
 /// The contract's error object: `{code, message, retryable, retryAfterMs?}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorBody {
     /// The stable code for programs.

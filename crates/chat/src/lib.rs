@@ -59,7 +59,7 @@ mod unread;
 pub use cluster::ClusterConfig;
 pub use config::{ChatConfig, RecoveryConfig};
 pub use error::{ChatError, ErrorBody, ErrorCode};
-pub use events::{presence::Status, webhook};
+pub use events::{contract, presence::Status, webhook};
 pub use message_rate::PerSecond;
 pub use metrics::Messages;
 pub use middleware::{

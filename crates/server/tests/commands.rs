@@ -426,3 +426,22 @@ fn doctor_names_every_unsafe_setting() {
         assert!(found, "{warning} is not in\n{said}");
     }
 }
+
+#[test]
+fn schema_prints_the_events_in_both_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    for (format, events) in [
+        ("asyncapi", "/operations/client.chat.join/action"),
+        (
+            "json-schema",
+            "/properties/client/properties/chat:join/properties/payload",
+        ),
+    ] {
+        let output = roomful(folder.path(), &["schema", "--format", format], &[]);
+        assert!(output.status.success(), "{output:?}");
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(document.pointer(events).is_some(), "{format}");
+    }
+    let unknown = roomful(folder.path(), &["schema", "--format", "yaml"], &[]);
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+}

@@ -469,6 +469,21 @@ async fn without_a_configured_key_the_api_refuses_every_call() {
     }
 }
 
+/// `docs/asyncapi.json` is a copy of the served description, which `roomful schema` prints. When the events
+/// change, save the new one: `roomful schema > docs/asyncapi.json`.
+#[tokio::test]
+async fn the_docs_have_the_served_description_of_events() {
+    let api = Api::start().await;
+    let served = api.raw("GET", "/api/asyncapi.json", &[], b"").await;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/asyncapi.json");
+    assert_eq!(served.status, 200);
+    let saved: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert!(
+        served.json() == saved,
+        "docs/asyncapi.json differs from /api/asyncapi.json; run: roomful schema > docs/asyncapi.json"
+    );
+}
+
 /// `docs/openapi.json` is a copy of the served description. When the calls change, save the new one there.
 #[tokio::test]
 async fn the_docs_have_the_served_openapi_description() {

@@ -1,12 +1,14 @@
 //! The `chat:*` events of rooms, messages, marks and typing: payloads, acks and server events.
 
 use roomful_socket::Payload;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::{
     fields::{EPOCH_CHARS, Fields},
     log::{LoggedChange, MessageView, PageBounds},
+    shapes,
 };
 use crate::{
     error::ChatError,
@@ -33,7 +35,8 @@ pub(crate) const ROOM_ADDED: &str = "chat:room_added";
 pub(crate) const ROOM_REMOVED: &str = "chat:room_removed";
 
 /// `{room}`: the payload of `chat:leave`, the typing events and `chat:get_online_users`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename_all = "camelCase")]
 pub(crate) struct InRoom {
     pub(crate) room: RoomName,
 }
@@ -45,11 +48,15 @@ impl InRoom {
 }
 
 /// `chat:join {room, since?, epoch?, limit?}`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename_all = "camelCase")]
 pub(crate) struct Join {
     pub(crate) room: RoomName,
+    #[schemars(with = "Option<shapes::Position>")]
     pub(crate) since: Option<u64>,
+    #[schemars(with = "Option<shapes::Epoch>")]
     pub(crate) epoch: Option<String>,
+    #[schemars(with = "Option<shapes::PageLimit>")]
     pub(crate) limit: u32,
 }
 
@@ -65,11 +72,26 @@ impl Join {
 }
 
 /// `chat:send_message {room, text, clientId?, replyTo?, mentions?, metadata?}`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename_all = "camelCase")]
 pub(crate) struct SendMessage {
     pub(crate) room: RoomName,
+    #[schemars(with = "Option<shapes::ClientId>")]
     pub(crate) client_id: Option<String>,
+    #[schemars(flatten, with = "DraftFields")]
     pub(crate) draft: Draft,
+}
+
+/// The fields of a [`Draft`] in a payload.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes a part of the payload")]
+struct DraftFields {
+    text: shapes::MessageText,
+    /// The seq of the message that this one replies to.
+    reply_to: Option<shapes::Seq>,
+    mentions: Option<shapes::Mentions>,
+    metadata: Option<shapes::AppData>,
 }
 
 impl SendMessage {
@@ -135,9 +157,12 @@ pub(super) fn raw_metadata(source: &Payload) -> Option<Metadata> {
 }
 
 /// `chat:message_read {room, seq}`, `chat:message_delivered {room, seq}`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename_all = "camelCase")]
 pub(crate) struct Mark {
     pub(crate) room: RoomName,
+    /// The newest seq that the mark is to include.
+    #[schemars(with = "shapes::Seq")]
     pub(crate) seq: u64,
 }
 
@@ -161,11 +186,26 @@ pub(crate) enum Span {
     After(u64),
 }
 
+/// The schema of a [`Span`]: `before`, `after` or neither.
+fn span(generator: &mut SchemaGenerator) -> Schema {
+    let before = generator.subschema_for::<Option<shapes::Seq>>();
+    let after = generator.subschema_for::<Option<shapes::Position>>();
+    let given = json_schema!({ "not": { "type": "null" } });
+    json_schema!({
+        "type": "object",
+        "properties": { "before": before, "after": after },
+        "not": { "properties": { "before": given, "after": given }, "required": ["before", "after"] },
+    })
+}
+
 /// `chat:get_history {room, before?, after?, limit?}`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename_all = "camelCase")]
 pub(crate) struct GetHistory {
     pub(crate) room: RoomName,
+    #[schemars(flatten, schema_with = "span")]
     pub(crate) span: Span,
+    #[schemars(with = "Option<shapes::PageLimit>")]
     pub(crate) limit: u32,
 }
 
@@ -189,11 +229,14 @@ impl GetHistory {
 }
 
 /// `chat:get_members {room, after?, limit?}`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename_all = "camelCase")]
 pub(crate) struct GetMembers {
     pub(crate) room: RoomName,
     /// The page begins behind this user id.
+    #[schemars(with = "Option<shapes::After>")]
     pub(crate) after: Option<String>,
+    #[schemars(with = "Option<shapes::PageLimit>")]
     pub(crate) limit: u32,
 }
 
@@ -208,7 +251,7 @@ impl GetMembers {
 }
 
 /// The ack of `chat:get_members`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct MembersPage<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) members: Vec<MemberView<'a>>,
@@ -218,8 +261,9 @@ pub(crate) struct MembersPage<'a> {
 }
 
 /// One member of [`MembersPage`].
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Member")]
 pub(crate) struct MemberView<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) name: Option<&'a str>,
@@ -235,7 +279,7 @@ pub(crate) fn message_id(epoch: &str, seq: u64) -> String {
 }
 
 /// The ack of `chat:join`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Joined<'a> {
     pub(crate) room: &'a RoomName,
@@ -254,13 +298,13 @@ pub(crate) struct Joined<'a> {
 }
 
 /// The ack of `chat:leave`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Left<'a> {
     pub(crate) room: &'a RoomName,
 }
 
 /// The ack of `chat:send_message`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Sent<'a> {
     pub(crate) id: String,
     pub(crate) room: &'a RoomName,
@@ -270,7 +314,7 @@ pub(crate) struct Sent<'a> {
 }
 
 /// The ack of `chat:message_read`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReadMark<'a> {
     pub(crate) room: &'a RoomName,
@@ -280,7 +324,7 @@ pub(crate) struct ReadMark<'a> {
 }
 
 /// The ack of `chat:message_delivered`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeliveredMark<'a> {
     pub(crate) room: &'a RoomName,
@@ -288,7 +332,7 @@ pub(crate) struct DeliveredMark<'a> {
 }
 
 /// `chat:message_read` and `chat:message_delivered` as the room's other sockets get them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MarkedBy<'a> {
     pub(crate) room: &'a RoomName,
@@ -298,7 +342,7 @@ pub(crate) struct MarkedBy<'a> {
 }
 
 /// `{room, userId}`: the typing and membership events.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UserInRoom<'a> {
     pub(crate) room: &'a RoomName,
@@ -306,7 +350,7 @@ pub(crate) struct UserInRoom<'a> {
 }
 
 /// `chat:room_added`: the user is now a member.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RoomAdded<'a> {
     pub(crate) room: &'a RoomName,
     /// When the membership began, in milliseconds since 1970.
@@ -314,15 +358,16 @@ pub(crate) struct RoomAdded<'a> {
 }
 
 /// `chat:room_removed`: the user is no longer a member, or this socket's token no longer allows the room.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RoomRemoved<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) reason: Removal,
 }
 
 /// Why a user lost a room. Nodes tell it each other by these names, too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RemovalReason")]
 pub(crate) enum Removal {
     /// The user left, on some device.
     #[default]
@@ -336,20 +381,20 @@ pub(crate) enum Removal {
 }
 
 /// `chat:room_deleted`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RoomDeleted<'a> {
     pub(crate) room: &'a RoomName,
 }
 
 /// `chat:online_users`, and the ack of `chat:get_online_users`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct OnlineUsers<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) users: Vec<OnlineUser<'a>>,
 }
 
 /// One user of [`OnlineUsers`].
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OnlineUser<'a> {
     pub(crate) user_id: &'a str,
@@ -361,7 +406,7 @@ pub(crate) struct OnlineUser<'a> {
 }
 
 /// The ack of `chat:get_history`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct HistoryPage<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) epoch: &'a str,

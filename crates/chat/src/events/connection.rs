@@ -1,10 +1,11 @@
 //! The events of the connection: `session`, `error`, `token:refresh`, `server:draining`, and the shape of
 //! every ack.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::fields::Fields;
+use super::{fields::Fields, shapes};
 use crate::error::{ChatError, ErrorBody};
 
 pub(crate) const DRAINING: &str = "server:draining";
@@ -18,7 +19,7 @@ pub(crate) const TOKEN_REFRESH: &str = "token:refresh";
 const ERROR_CHARS: usize = 500;
 
 /// `token:refresh {token}`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
 pub(crate) struct RefreshToken {
     pub(crate) token: String,
 }
@@ -33,8 +34,9 @@ impl RefreshToken {
 }
 
 /// A client's own `error {message}`, truncated for the log.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
 pub(crate) struct ClientError {
+    #[schemars(with = "Option<shapes::AnyValue>")]
     pub(crate) message: String,
 }
 
@@ -52,7 +54,7 @@ impl ClientError {
 }
 
 /// `session`: the first event of every connection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SessionBegan<'a> {
     pub(crate) user_id: &'a str,
@@ -65,7 +67,7 @@ pub(crate) struct SessionBegan<'a> {
 }
 
 /// The ack of `token:refresh`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TokenExpires {
     /// The end of the token, in milliseconds since 1970.
@@ -73,14 +75,14 @@ pub(crate) struct TokenExpires {
 }
 
 /// The ack of `session:ping`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pong {
     pub(crate) server_time: i64,
 }
 
 /// `session:ended`: the last event before the server ends a connection on purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct SessionEnded {
     pub(crate) code: EndCode,
     pub(crate) message: &'static str,
@@ -89,7 +91,7 @@ pub(crate) struct SessionEnded {
 }
 
 /// Why the server ended a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EndCode {
     TokenExpired,
@@ -116,7 +118,7 @@ impl SessionEnded {
 }
 
 /// The limits that `session` reports to the client.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SessionLimits {
     /// The longest text of a message, in bytes.
@@ -136,7 +138,7 @@ pub(crate) struct SessionLimits {
 }
 
 /// `error`: a failure of an event without a callback, or the reason why the server closes the connection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ErrorEvent<'a> {
     #[serde(flatten)]
     pub(crate) error: ErrorBody,
@@ -158,8 +160,9 @@ impl<T> AckOk<T> {
 }
 
 /// `{ok: false, error}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AckError {
+    #[schemars(extend("const" = false))]
     ok: bool,
     error: ErrorBody,
 }
@@ -171,11 +174,11 @@ impl AckError {
 }
 
 /// Empty ack data: `{}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Nothing {}
 
 /// `server:draining {retryAfterMs}`: this server shuts down and is about to end the connection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Draining {
     /// The earliest time to reconnect, in milliseconds from now. The stock client waits about as long by

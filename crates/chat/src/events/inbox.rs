@@ -1,12 +1,14 @@
 //! The events that bring a returning client up to date: `chat:inbox`, `chat:sync`, `chat:unread`.
 
 use roomful_store::{InboxCursor, LogPosition};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     fields::{EPOCH_CHARS, Fields},
     log::{LoggedChange, MessageView, PageBounds},
+    shapes,
 };
 use crate::{
     error::{ChatError, ErrorBody},
@@ -19,11 +21,16 @@ pub(crate) const UNREAD: &str = "chat:unread";
 
 /// The longest cursor in a payload, in characters. The server's own consist of two numbers.
 const CURSOR_CHARS: usize = 64;
+/// The most digits of each number. They fit every position and room id.
+const CURSOR_DIGITS: usize = 18;
 
 /// `chat:inbox {limit?, after?}`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename = "GetInbox")]
 pub(crate) struct AskInbox {
+    #[schemars(with = "Option<shapes::PageLimit>")]
     pub(crate) limit: u32,
+    #[schemars(with = "Option<shapes::InboxCursor>")]
     pub(crate) after: Option<InboxCursor>,
 }
 
@@ -50,6 +57,11 @@ pub(crate) fn cursor(cursor: InboxCursor) -> String {
 
 fn read_cursor(text: &str) -> Option<InboxCursor> {
     let (position, room) = text.split_once('.')?;
+    let is_number =
+        |text: &str| text.len() <= CURSOR_DIGITS && text.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_number(position) || !is_number(room) {
+        return None;
+    }
     Some(InboxCursor {
         position: LogPosition(position.parse().ok()?),
         room: room.parse().ok()?,
@@ -57,7 +69,7 @@ fn read_cursor(text: &str) -> Option<InboxCursor> {
 }
 
 /// The ack of `chat:inbox`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct InboxPage<'a> {
     pub(crate) rooms: Vec<InboxRoom<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +77,7 @@ pub(crate) struct InboxPage<'a> {
 }
 
 /// One room of [`InboxPage`]. `last_message` is `null` if retention has removed all messages.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InboxRoom<'a> {
     pub(crate) room: &'a RoomName,
@@ -79,16 +91,21 @@ pub(crate) struct InboxRoom<'a> {
 }
 
 /// `chat:sync {rooms: [{room, epoch, since}]}`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename = "SyncRequest")]
 pub(crate) struct Sync {
+    #[schemars(extend("maxItems" = Limits::default().rooms_per_sync, "x-uniqueBy" = "room"))]
     pub(crate) rooms: Vec<SyncRoom>,
 }
 
 /// The position up to which a client knows a room's log.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename = "SyncPosition")]
 pub(crate) struct SyncRoom {
     pub(crate) room: RoomName,
+    #[schemars(with = "Option<shapes::Epoch>")]
     pub(crate) epoch: Option<String>,
+    #[schemars(with = "Option<shapes::Position>")]
     pub(crate) since: u64,
 }
 
@@ -124,13 +141,13 @@ impl Sync {
 }
 
 /// The ack of `chat:sync`, in the order of the request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Synced<'a> {
     pub(crate) rooms: Vec<SyncedRoom<'a>>,
 }
 
 /// One room of [`Synced`].
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum SyncedRoom<'a> {
     /// The socket is subscribed.
@@ -149,7 +166,8 @@ pub(crate) enum SyncedRoom<'a> {
 }
 
 /// `chat:unread`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RoomUnread")]
 pub(crate) struct UnreadIn<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) unread: u64,

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::fields::Fields;
+use super::{fields::Fields, shapes};
 use crate::{
     error::ChatError,
     types::{Change, Draft, Limits, RoomName, names::check_emoji},
@@ -26,6 +27,43 @@ pub(crate) struct ChangeMessage {
     pub(crate) seq: u64,
     pub(crate) client_id: Option<String>,
     pub(crate) change: Change,
+}
+
+/// `chat:edit_message {room, seq, text, clientId?}`.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes the payload of a `ChangeMessage`")]
+pub(super) struct EditMessage {
+    room: RoomName,
+    /// The seq of the message.
+    seq: shapes::Seq,
+    text: shapes::MessageText,
+    client_id: Option<shapes::ClientId>,
+}
+
+/// `chat:delete_message {room, seq, clientId?}`.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes the payload of a `ChangeMessage`")]
+pub(super) struct DeleteMessage {
+    room: RoomName,
+    /// The seq of the message.
+    seq: shapes::Seq,
+    client_id: Option<shapes::ClientId>,
+}
+
+/// `chat:react {room, seq, emoji, remove?, clientId?}`.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes the payload of a `ChangeMessage`")]
+pub(super) struct React {
+    room: RoomName,
+    /// The seq of the message.
+    seq: shapes::Seq,
+    emoji: shapes::Emoji,
+    /// Removes the reaction instead of adding it.
+    remove: Option<bool>,
+    client_id: Option<shapes::ClientId>,
 }
 
 impl ChangeMessage {
@@ -67,8 +105,9 @@ impl ChangeMessage {
 }
 
 /// A message as clients see it, in `chat:receive_message` and in pages.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Message")]
 pub(crate) struct MessageView<'a> {
     pub(crate) id: String,
     pub(crate) room: &'a RoomName,
@@ -90,8 +129,9 @@ pub(crate) struct MessageView<'a> {
 }
 
 /// The users who reacted to a message with the same emoji.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Reactions")]
 pub(crate) struct ReactionsView<'a> {
     pub(crate) emoji: &'a str,
     pub(crate) user_ids: &'a [String],
@@ -99,7 +139,7 @@ pub(crate) struct ReactionsView<'a> {
 }
 
 /// A mutation as clients see it. Its kind decides which optional fields are present.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChangeView<'a> {
     /// The mutated message.
@@ -117,7 +157,7 @@ pub(crate) struct ChangeView<'a> {
 }
 
 /// `chat:message_edited`, `chat:message_deleted`, `chat:reaction`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct LiveChange<'a> {
     pub(crate) room: &'a RoomName,
     #[serde(flatten)]
@@ -125,7 +165,8 @@ pub(crate) struct LiveChange<'a> {
 }
 
 /// A mutation in a page of the log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Change")]
 pub(crate) struct LoggedChange<'a> {
     #[serde(rename = "type")]
     pub(crate) kind: ChangeKind,
@@ -134,7 +175,7 @@ pub(crate) struct LoggedChange<'a> {
 }
 
 /// The kind of a mutation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ChangeKind {
     Edited,
@@ -154,7 +195,7 @@ impl ChangeKind {
 }
 
 /// Where a page ends in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PageBounds {
     /// Whether the side on which the page was cut has more entries.
@@ -168,7 +209,7 @@ pub(crate) struct PageBounds {
 }
 
 /// The ack of a mutation. `log_seq` is absent if the reaction changed nothing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Changed<'a> {
     pub(crate) room: &'a RoomName,

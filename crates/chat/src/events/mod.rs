@@ -5,11 +5,13 @@
 
 pub(crate) mod chat;
 pub(crate) mod connection;
+pub mod contract;
 mod fields;
 pub(crate) mod inbox;
 pub(crate) mod log;
 pub(crate) mod notification;
 pub(crate) mod presence;
+mod shapes;
 pub mod webhook;
 
 use roomful_socket::Payload;

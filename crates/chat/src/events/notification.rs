@@ -1,8 +1,9 @@
 //! The `notification:*` events.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-use super::fields::Fields;
+use super::{fields::Fields, shapes};
 use crate::{
     error::ChatError,
     types::{Limits, Notice},
@@ -17,11 +18,15 @@ pub(crate) const UNREAD: &str = "notification:unread";
 pub(crate) const ID_CHARS: usize = 128;
 
 /// `notification:list {limit?, before?, unreadOnly?}`. Without a payload, the newest ones.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename = "ListNotifications", rename_all = "camelCase")]
 pub(crate) struct List {
+    #[schemars(with = "Option<shapes::PageLimit>")]
     pub(crate) limit: u32,
     /// The id of a notification; the page lists only older ones.
+    #[schemars(with = "Option<shapes::NotificationId>")]
     pub(crate) before: Option<String>,
+    #[schemars(with = "Option<bool>")]
     pub(crate) unread_only: bool,
 }
 
@@ -42,6 +47,31 @@ pub(crate) enum ReadWhich {
     All,
 }
 
+impl JsonSchema for ReadWhich {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ReadNotification".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let id = generator.subschema_for::<shapes::NotificationId>();
+        json_schema!({
+            "description": "Which notifications are read: one, or all.",
+            "anyOf": [
+                {
+                    "type": "object",
+                    "properties": { "id": id, "all": { "enum": [false, null] } },
+                    "required": ["id"],
+                },
+                {
+                    "type": "object",
+                    "properties": { "id": { "type": "null" }, "all": { "const": true } },
+                    "required": ["all"],
+                },
+            ],
+        })
+    }
+}
+
 impl ReadWhich {
     pub(super) fn read(fields: &mut Fields) -> Result<Self, ChatError> {
         match (fields.id("id", ID_CHARS)?, fields.flag("all")?) {
@@ -53,8 +83,9 @@ impl ReadWhich {
 }
 
 /// A notification as clients see it, in `notification:receive` and in pages.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Notification")]
 pub(crate) struct NotificationView<'a> {
     pub(crate) id: &'a str,
     #[serde(flatten)]
@@ -66,7 +97,8 @@ pub(crate) struct NotificationView<'a> {
 }
 
 /// The ack of `notification:list`, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "NotificationPage")]
 pub(crate) struct Listed<'a> {
     pub(crate) notifications: Vec<NotificationView<'a>>,
     pub(crate) unread: u64,
@@ -74,7 +106,8 @@ pub(crate) struct Listed<'a> {
 }
 
 /// The ack of `notification:read`, and `notification:unread`.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[schemars(rename = "UnreadNotifications")]
 pub(crate) struct Unread {
     pub(crate) unread: u64,
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use roomful_store::ChosenStatus;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::fields::Fields;
+use super::{fields::Fields, shapes};
 use crate::{
     error::ChatError,
     presence::tracker::Choice,
@@ -23,8 +24,10 @@ pub(crate) const ONLINE: &str = "presence:online";
 pub(crate) const OFFLINE: &str = "presence:offline";
 
 /// `{users: [id]}` of `presence:subscribe` and `presence:unsubscribe`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename = "PresenceRequest")]
 pub(crate) struct Users {
+    #[schemars(with = "shapes::PresenceUsers")]
     pub(crate) users: Vec<String>,
 }
 
@@ -38,9 +41,18 @@ impl Users {
 }
 
 /// `{status, text?}` of `presence:set_status`. An absent or invisible text clears the text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
 pub(crate) struct SetStatus {
+    #[schemars(flatten, with = "ChoiceFields")]
     pub(crate) choice: Choice,
+}
+
+/// The fields of a [`Choice`] in a payload.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "describes a part of the payload")]
+struct ChoiceFields {
+    status: shapes::ChosenStatus,
+    text: Option<shapes::StatusText>,
 }
 
 impl SetStatus {
@@ -67,7 +79,7 @@ impl SetStatus {
 }
 
 /// A user's status, derived from their connections and their own choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// At least one connection is open, or the last one ended within the grace period.
@@ -94,14 +106,16 @@ impl From<ChosenStatus> for Status {
 }
 
 /// The ack of `presence:subscribe` and `presence:unsubscribe`: the users' current states.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PresenceStates")]
 pub(crate) struct States {
     pub(crate) users: Vec<State>,
 }
 
 /// One user of [`States`]. `last_seen` is `null` for a user who never connected.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "PresenceState")]
 pub(crate) struct State {
     pub(crate) user_id: String,
     pub(crate) status: Status,
@@ -111,8 +125,9 @@ pub(crate) struct State {
 }
 
 /// `presence:online`. `status` is present unless it is plain `online`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "UserOnline")]
 pub(crate) struct Online<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) at: i64,
@@ -135,8 +150,9 @@ impl<'a> Online<'a> {
 }
 
 /// `presence:status`. `text` is `null` if the user has none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "UserStatus")]
 pub(crate) struct ShowsAs<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) status: Status,
@@ -154,8 +170,9 @@ impl<'a> ShowsAs<'a> {
 }
 
 /// `presence:offline`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "UserOffline")]
 pub(crate) struct Offline<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) last_seen: i64,

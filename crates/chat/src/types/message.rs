@@ -1,5 +1,8 @@
 //! The content of a message, as its author chose it.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -7,7 +10,7 @@ use serde_json::value::RawValue;
 pub const MAX_SEQ: u64 = (1 << 53) - 1;
 
 /// The content of a message. The store keeps its JSON as the entry's body.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Draft {
     /// The text.
@@ -42,6 +45,16 @@ impl Metadata {
     /// False: an object has at least its braces.
     pub fn is_empty(&self) -> bool {
         false
+    }
+}
+
+impl JsonSchema for Metadata {
+    fn schema_name() -> Cow<'static, str> {
+        "Metadata".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "description": "The app's own fields, as their author wrote them." })
     }
 }
 

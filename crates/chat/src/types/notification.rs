@@ -1,5 +1,6 @@
 //! The content of a notification, and the result of posting one.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ pub struct Notified {
 
 /// The content of a notification. The store keeps its JSON and compares it with that of a retry, so equal
 /// content serialises to the same text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Notice {
     pub(crate) kind: String,
     pub(crate) title: String,

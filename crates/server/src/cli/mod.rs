@@ -7,6 +7,7 @@ mod health;
 mod import;
 mod migrate;
 mod new_epoch;
+mod schema;
 mod serve;
 mod token;
 mod webhooks;
@@ -85,6 +86,8 @@ enum Command {
     Import(import::ImportFlags),
     /// Prints every setting with its default and description.
     DefaultConfig,
+    /// Prints the description of every event, with payloads, acks and error codes.
+    Schema(schema::SchemaFlags),
 }
 
 /// Why a command failed.
@@ -163,6 +166,7 @@ impl Cli {
             Some(Command::Migrate(flags)) => migrate::run(&common.load(ServeFlags::default())?, &flags),
             Some(Command::Import(flags)) => import::run(&common.load(ServeFlags::default())?, &flags),
             Some(Command::DefaultConfig) => default_config::run(),
+            Some(Command::Schema(flags)) => schema::run(flags),
         }
     }
 }

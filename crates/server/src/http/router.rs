@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/livez`, `/readyz` | `health`, also while starting |
 //! | `/metrics` | `metrics` |
-//! | `/api/v1/*`, `/api/openapi.json` | `api` |
+//! | `/api/v1/*`, `/api/openapi.json`, `/api/asyncapi.json` | `api` |
 //! | `/demo/config`, `/demo/sign-in`, `/demo/faults` | `demo`, in dev mode alone |
 //! | `/socket.io/` | `roomful-socket`, and `client_script` for the client's files |
 //! | `/`, `/assets/*` | `assets` |

@@ -32,7 +32,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::header;
-use roomful_chat::ChatServer;
+use roomful_chat::{ChatServer, contract};
 
 use self::{access_log::AccessLog, key::ApiKeys};
 use super::{AddressLimit, Problem, client_address::client_address};
@@ -98,7 +98,11 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
                 }
             }
         }));
-    let document: Bytes = openapi::document().into();
+    let (calls_document, events_document) = (openapi::document().into(), contract::asyncapi().into());
+    let describe = |document: Bytes| {
+        let limit = status_limit.clone();
+        get(async move |request: Request| description(&document, limit.as_deref(), &request))
+    };
     Router::new()
         .nest(&format!("{base_path}/api/v1"), calls)
         // The outermost layer, so that it sees refused calls too, and full paths.
@@ -106,13 +110,14 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
             let log = log.clone();
             async move { log.pass(request, next).await }
         }))
+        .route(&format!("{base_path}/api/openapi.json"), describe(calls_document))
         .route(
-            &format!("{base_path}/api/openapi.json"),
-            get(async move |request: Request| description(&document, status_limit.as_deref(), &request)),
+            &format!("{base_path}/api/asyncapi.json"),
+            describe(events_document),
         )
 }
 
-/// The description, or 429.
+/// A description, or 429.
 fn description(document: &Bytes, limit: Option<&AddressLimit>, request: &Request) -> Response {
     if let Some(limit) = limit
         && let Err(wait) = limit.take(client_address(request.extensions()))
