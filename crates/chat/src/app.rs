@@ -23,7 +23,7 @@ use crate::{
     connections::UserConnections,
     deadlines::Deadlines,
     error::ChatError,
-    events::connection::{SESSION_ENDED, SessionEnded},
+    events::connection::{SESSION_ENDED, SessionEnded, TOKEN_EXPIRING, TokenExpires},
     faults::Faults,
     keyed_mutex::KeyedMutex,
     log::{appender::Appender, follower::Follower, position::LogCursor},
@@ -192,36 +192,70 @@ impl App {
         expires_at.saturating_add(self.config.token_leeway_ms)
     }
 
-    /// Closes a socket when its token has ended, at `expires_at`. `before` is the end of its former token.
-    pub(crate) fn watch_expiry(&self, socket: SocketId, before: Option<i64>, expires_at: i64) {
+    /// Announces the end of a socket's token in time, and closes the socket when the token has ended.
+    /// Replaces what an earlier token of the socket has set.
+    pub(crate) fn watch_expiry(&self, socket: SocketId, me: &Session) {
+        let (now, expires_at) = (self.clock.now_ms(), me.expires_at());
+        // Half of a short life: a client that answers each notice with such a token does not loop.
+        let notice = self
+            .config
+            .expiry_notice_ms
+            .min(expires_at.saturating_sub(now) / 2);
+        let due = if notice > 0 {
+            expires_at - notice
+        } else {
+            self.closes_at(expires_at)
+        };
         let mut expiries = self.expiries.lock();
         let was_next = expiries.next();
-        if let Some(before) = before {
-            expiries.clear(self.closes_at(before), &socket);
-        }
-        expiries.set(self.closes_at(expires_at), socket);
+        expiries.clear(me.expiry_due(), &socket);
+        expiries.set(due, socket);
+        me.set_expiry_due(due);
         self.expiry_alarm.moved(was_next, expiries.next());
     }
 
     /// The socket is closed.
-    pub(crate) fn forget_expiry(&self, socket: SocketId, expires_at: i64) {
-        self.expiries.lock().clear(self.closes_at(expires_at), &socket);
+    pub(crate) fn forget_expiry(&self, socket: SocketId, me: &Session) {
+        self.expiries.lock().clear(me.expiry_due(), &socket);
     }
 
-    /// Closes the sockets whose tokens have ended. Without a DISCONNECT packet, so that the stock client
-    /// reconnects with a fresh token.
+    /// Announces the ends of tokens, and closes the sockets whose tokens have ended.
     pub(crate) fn expire(&self, now: i64) {
-        loop {
-            let due = self.expiries.lock().pop_due(now);
-            let Some((_, id)) = due else { return };
+        while let Some((socket, expires_at)) = self.next_expiring(now) {
+            match expires_at {
+                Some(expires_at) => drop(socket.emit(TOKEN_EXPIRING, &TokenExpires { expires_at })),
+                None => self.end_expired(&socket),
+            }
+        }
+    }
+
+    /// The next socket that is due, with the end of its token if that is still to come.
+    fn next_expiring(&self, now: i64) -> Option<(Socket, Option<i64>)> {
+        let mut expiries = self.expiries.lock();
+        while let Some((_, id)) = expiries.pop_due(now) {
             let Some(socket) = self.namespace.socket(&id) else {
                 continue;
             };
-            self.metrics.error(ChatError::TokenExpired.code());
-            emit_error(&socket, ChatError::TokenExpired.body(), None);
-            drop(socket.emit(SESSION_ENDED, &SessionEnded::TOKEN_EXPIRED));
-            socket.close(Reason::ForcedClose);
+            let Some(me) = socket.state::<Session>() else {
+                continue;
+            };
+            let (expires_at, closes_at) = (me.expires_at(), self.closes_at(me.expires_at()));
+            if closes_at <= now {
+                return Some((socket, None));
+            }
+            expiries.set(closes_at, id);
+            me.set_expiry_due(closes_at);
+            return Some((socket, Some(expires_at)));
         }
+        None
+    }
+
+    /// Closes without a DISCONNECT packet, so that the stock client reconnects with a fresh token.
+    fn end_expired(&self, socket: &Socket) {
+        self.metrics.error(ChatError::TokenExpired.code());
+        emit_error(socket, ChatError::TokenExpired.body(), None);
+        drop(socket.emit(SESSION_ENDED, &SessionEnded::TOKEN_EXPIRED));
+        socket.close(Reason::ForcedClose);
     }
 }
 

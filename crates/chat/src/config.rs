@@ -21,6 +21,9 @@ pub struct ChatConfig {
     pub clock_skew_ms: i64,
     /// The longest time to the `exp` of a token.
     pub max_token_lifetime_ms: i64,
+    /// How long before the end of its token a client gets `token:expiring`, in milliseconds; at half of the
+    /// time that is left if that is shorter. 0 sends none.
+    pub expiry_notice_ms: i64,
     /// Bounds on the payload of one event.
     pub limits: Limits,
     /// Rate limits.
@@ -87,6 +90,7 @@ impl Default for ChatConfig {
             token_leeway_ms: 5_000,
             clock_skew_ms: 10_000,
             max_token_lifetime_ms: 366 * 24 * 3_600_000,
+            expiry_notice_ms: 30_000,
             limits: Limits::default(),
             rates: RateLimits::default(),
             typing: TypingLimits::default(),

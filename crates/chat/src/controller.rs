@@ -33,6 +33,7 @@ pub(crate) async fn handle(app: Arc<App>, socket: Socket, mut event: Event) {
     let command = match admit(&context, kind, &event) {
         Ok(command) => command,
         Err(error) => {
+            let error = context.with_retry_slot(error);
             reply.fail(&error);
             context.socket.count_refused(event.size());
             return context.close_if_abusive(&error);
@@ -149,6 +150,21 @@ impl Context {
             return Err(ChatError::TokenExpired);
         }
         Ok(())
+    }
+
+    /// Spreads the retries of events that are refused together.
+    fn with_retry_slot(&self, error: ChatError) -> ChatError {
+        match error {
+            ChatError::RateLimited { what, retry_after_ms } => {
+                let slot_ms = 1_000_u32.div_ceil(self.app.config.rates.connection.per_second.max(1));
+                let now = self.app.clock.monotonic_ms();
+                ChatError::RateLimited {
+                    what,
+                    retry_after_ms: self.me.retry_after(now, retry_after_ms, slot_ms),
+                }
+            }
+            other => other,
+        }
     }
 
     /// Closes a connection that keeps sending despite `rate_limited` errors.

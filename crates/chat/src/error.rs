@@ -82,6 +82,9 @@ pub enum ChatError {
     /// The room does not exist, or the user may not use it.
     #[error("you have no access to this room; join it first, or ask for a token that allows it")]
     Forbidden,
+    /// The room does not exist, or the user may not join it.
+    #[error("you can't join this room; ask the app to add you as a member, or for a token that allows it")]
+    NotJoinable,
     /// The message belongs to another user.
     #[error("{0}")]
     NotYours(&'static str),
@@ -138,7 +141,7 @@ impl ChatError {
         match self {
             Self::Unauthorized(_) => ErrorCode::Unauthorized,
             Self::TokenExpired => ErrorCode::TokenExpired,
-            Self::Forbidden | Self::NotYours(_) => ErrorCode::Forbidden,
+            Self::Forbidden | Self::NotJoinable | Self::NotYours(_) => ErrorCode::Forbidden,
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::PayloadTooLarge(_) => ErrorCode::PayloadTooLarge,
             Self::RateLimited { .. } => ErrorCode::RateLimited,

@@ -25,6 +25,9 @@ use crate::{
     types::{Claims, RoomName, UserId, Visibility},
 };
 
+/// The most by which the retries of refused events are spread, in milliseconds.
+const LONGEST_SPREAD_MS: u32 = 10_000;
+
 /// The state of one authenticated socket.
 pub(crate) struct Session {
     /// A number that is unique within the process.
@@ -50,6 +53,8 @@ pub(crate) struct Session {
     pinged_in: AtomicU32,
     /// Consecutive events refused by rate limits.
     refusals: AtomicU32,
+    /// The end of the last retry slot, in milliseconds of the monotonic clock, which may wrap around.
+    retry_slot: AtomicU32,
     /// Never held across an await. Under it, code may take the lock of the rooms' index, and no other.
     life: Mutex<Life>,
     _slot: ConnectionSlot,
@@ -57,6 +62,8 @@ pub(crate) struct Session {
 
 struct Life {
     claims: Claims,
+    /// The time under which the socket waits for the end of its token.
+    expiry_due: i64,
     joined: Vec<RoomRef>,
     /// The users it is subscribed to, sorted, and whether it sees each one's presence.
     watching: Vec<(UserId, bool)>,
@@ -102,8 +109,10 @@ impl Session {
             owed: AtomicU32::new(0),
             pinged_in: AtomicU32::new(u32::MAX),
             refusals: AtomicU32::new(0),
+            retry_slot: AtomicU32::new(0),
             life: Mutex::new(Life {
                 claims,
+                expiry_due: 0,
                 joined: Vec::new(),
                 watching: Vec::new(),
                 key: None,
@@ -122,6 +131,14 @@ impl Session {
 
     pub(crate) fn expires_at(&self) -> i64 {
         self.life.lock().claims.expires_at
+    }
+
+    pub(crate) fn expiry_due(&self) -> i64 {
+        self.life.lock().expiry_due
+    }
+
+    pub(crate) fn set_expiry_due(&self, at: i64) {
+        self.life.lock().expiry_due = at;
     }
 
     pub(crate) fn issued_at(&self) -> Option<i64> {
@@ -310,6 +327,22 @@ impl Session {
     /// Counts a refused event. Returns how many were refused in a row.
     pub(crate) fn refused(&self) -> u32 {
         self.refusals.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// The wait after which a refused event can pass: at least `wait_ms`, and `slot_ms` after the time that
+    /// the previous refusal named. So events that are refused together come back one after the other.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the slots' arithmetic is modulo 2^32, and their distance is bounded"
+    )]
+    pub(crate) fn retry_after(&self, monotonic_ms: i64, wait_ms: u64, slot_ms: u32) -> u64 {
+        let earliest = (monotonic_ms as u32).wrapping_add(wait_ms as u32);
+        let ahead = self.retry_slot.load(Ordering::Relaxed).wrapping_sub(earliest);
+        let ahead = if ahead <= LONGEST_SPREAD_MS { ahead } else { 0 };
+        let slot_end = earliest.wrapping_add(ahead).wrapping_add(slot_ms);
+        self.retry_slot.store(slot_end, Ordering::Relaxed);
+        wait_ms.saturating_add(ahead.into())
     }
 
     pub(crate) fn accepted(&self) {

@@ -12,7 +12,7 @@ use std::{
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use roomful_socket::{Class, Namespace, Socket};
-use roomful_store::{RoomId, Store, Unread};
+use roomful_store::{Entry, Page, Range, RoomId, RoomRow, Store, StoreError, Unread};
 
 use crate::{
     alarm::Alarm,
@@ -20,8 +20,12 @@ use crate::{
     config::ChatConfig,
     connections::UserConnections,
     deadlines::Deadlines,
-    events::inbox::{UNREAD, UnreadIn},
+    events::{
+        inbox::{UNREAD, UnreadCause, UnreadIn},
+        log::MessageView,
+    },
     keyed_mutex::KeyedMutex,
+    log::view,
     presence::server::PresenceServer,
     room::Room,
     session::Session,
@@ -57,6 +61,42 @@ pub(crate) struct UnreadPublisher {
 struct Changed {
     rooms: HashMap<RoomId, RoomName>,
     due: Deadlines<RoomId>,
+}
+
+/// What all members of a room get with their counts.
+struct RoomState {
+    row: RoomRow,
+    /// The newest message; `None` if the room has none.
+    last: Option<Entry>,
+}
+
+impl RoomState {
+    fn cause(&self, user: &UserId, read: bool) -> UnreadCause {
+        match &self.last {
+            _ if read => UnreadCause::Read,
+            Some(last) if last.user_id == **user => UnreadCause::Sent,
+            _ => UnreadCause::Message,
+        }
+    }
+
+    fn event<'a>(&'a self, room: &'a RoomName, unread: Unread, cause: UnreadCause) -> UnreadIn<'a> {
+        UnreadIn {
+            room,
+            unread: unread.messages,
+            mentions: unread.mentions,
+            head: self.row.head,
+            last_message: self.last.as_ref().and_then(|last| self.message(room, last)),
+            cause,
+        }
+    }
+
+    fn message<'a>(&'a self, room: &'a RoomName, last: &'a Entry) -> Option<MessageView<'a>> {
+        view::message(room, &self.row.epoch, last)
+            .inspect_err(|error| {
+                tracing::error!(room = self.row.id, seq = last.seq, %error, "failed to decode a stored entry");
+            })
+            .ok()
+    }
 }
 
 impl UnreadPublisher {
@@ -131,7 +171,12 @@ impl UnreadPublisher {
 
     /// The user has read on: their other sockets get the count at once.
     pub(crate) async fn user_read(&self, user: &UserId, room: RoomId, name: &RoomName) {
-        self.tell(user, room, name).await;
+        if self.unsubscribed_sockets(user, room, name).is_empty() {
+            return;
+        }
+        if let Some(state) = self.state(room).await {
+            self.tell(user, room, name, &state, true).await;
+        }
     }
 
     async fn tick(&self, now: i64) {
@@ -147,8 +192,16 @@ impl UnreadPublisher {
     }
 
     async fn tell_members(&self, room: RoomId, name: &RoomName) {
-        let members = self.presence.everyone_in(room, self.most);
-        let tell = |user: UserId| async move { self.tell(&user, room, name).await };
+        let mut members = self.presence.everyone_in(room, self.most);
+        members.retain(|user| !self.unsubscribed_sockets(user, room, name).is_empty());
+        if members.is_empty() {
+            return;
+        }
+        let Some(state) = self.state(room).await else {
+            return;
+        };
+        let state = &state;
+        let tell = |user: UserId| async move { self.tell(&user, room, name, state, false).await };
         futures_util::stream::iter(members)
             .for_each_concurrent(COUNTS_AT_A_TIME, tell)
             .await;
@@ -164,8 +217,31 @@ impl UnreadPublisher {
         sockets
     }
 
+    /// The room's state; `None` if the room was deleted or the store failed.
+    async fn state(&self, room: RoomId) -> Option<RoomState> {
+        self.read_state(room)
+            .await
+            .inspect_err(|error| tracing::warn!(room, %error, "failed to read the last message of a room"))
+            .ok()
+            .flatten()
+    }
+
+    async fn read_state(&self, room: RoomId) -> Result<Option<RoomState>, StoreError> {
+        let Some(row) = self.store.room(room).await? else {
+            return Ok(None);
+        };
+        let newest = Page {
+            range: Range::Last { upto: row.head },
+            limit: 1,
+        };
+        let history = self.store.history(room, newest).await?;
+        let last = history.and_then(|mut history| history.entries.pop());
+        Ok(Some(RoomState { row, last }))
+    }
+
     /// Counts what the user has not read, and sends it to their sockets that are not subscribed to the room.
-    async fn tell(&self, user: &UserId, room: RoomId, name: &RoomName) {
+    /// `read` tells that the user has read on.
+    async fn tell(&self, user: &UserId, room: RoomId, name: &RoomName, state: &RoomState, read: bool) {
         let sockets = self.unsubscribed_sockets(user, room, name);
         if sockets.is_empty() {
             return;
@@ -173,20 +249,18 @@ impl UnreadPublisher {
         let key = self.keys.hash_one((room, user));
         let _one_count = self.counting.lock((room, user)).await;
         match self.store.unread(room, user).await {
-            Ok(Some(unread)) => self.send(name, &sockets, unread, Class::Latest(key)),
+            Ok(Some(unread)) => {
+                let event = state.event(name, unread, state.cause(user, read));
+                self.send(&event, &sockets, Class::Latest(key));
+            }
             // The user has left the room.
             Ok(None) => {}
             Err(error) => tracing::warn!(room, %error, "failed to count unread messages"),
         }
     }
 
-    fn send(&self, room: &RoomName, sockets: &[Socket], unread: Unread, class: Class) {
-        let event = UnreadIn {
-            room,
-            unread: unread.messages,
-            mentions: unread.mentions,
-        };
-        match self.namespace.prepare(UNREAD, &event) {
+    fn send(&self, event: &UnreadIn<'_>, sockets: &[Socket], class: Class) {
+        match self.namespace.prepare(UNREAD, event) {
             Ok(event) => {
                 for socket in sockets {
                     let _ = socket.send_prepared(&event, class);

@@ -22,6 +22,7 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         token_leeway_ms: millis(config.auth.leeway.0),
         clock_skew_ms: millis(config.auth.clock_skew.0),
         max_token_lifetime_ms: millis(config.auth.max_token_lifetime.0),
+        expiry_notice_ms: millis(config.auth.expiry_notice.0),
         limits: limits(config),
         rates: rates(config),
         typing: TypingLimits {

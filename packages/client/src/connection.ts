@@ -30,9 +30,21 @@ export interface ConnectionOptions {
   readonly device?: string;
   /** Path of the Socket.IO endpoint, if the server runs below a prefix. Default: `/socket.io/`. */
   readonly path?: string;
+  /**
+   * Checks payloads, acks and events against the server's contract, in development builds and tests. Pass
+   * `checkContract` of `@roomful/client/check`. A violation is thrown.
+   */
+  readonly check?: ContractCheck;
   /** Transports of socket.io-client. */
   readonly transports?: ("polling" | "websocket")[];
 }
+
+/** Returns the first rule of the contract that a value violates. */
+export type ContractCheck = (
+  kind: "payload" | "ack" | "event",
+  event: string,
+  value: unknown,
+) => string | undefined;
 
 type Handler<E extends keyof ServerEvents> = (payload: ServerEvents[E]) => void;
 
@@ -65,6 +77,8 @@ export class Connection {
     this.#socket.on("disconnect", (reason) => this.#disconnected(reason));
     this.#socket.on("connect_error", (error) => this.#connectError(error));
     this.on("error", (failure) => (this.#lastError = failure));
+    this.on("token:expiring", () => void this.#refreshToken());
+    if (options.check) this.#socket.onAny((event: string, payload) => this.#check("event", event, payload));
   }
 
   get state(): Store<ConnectionState> {
@@ -117,6 +131,7 @@ export class Connection {
 
   readonly request: Request = async (event, payload) => {
     if (!this.#socket.connected) throw offline();
+    this.#check("payload", event, payload);
     let ack: { ok?: boolean; data?: unknown; error?: Failure };
     try {
       ack = await this.#socket.timeout(ACK_TIMEOUT).emitWithAck(event, payload);
@@ -128,10 +143,16 @@ export class Connection {
         retryable: true,
       });
     }
+    this.#check("ack", event, ack);
     if (ack?.ok) return ack.data as never;
     const unknown = { code: "internal", message: "The server sent an ack without data.", retryable: false };
     throw new RequestError(ack?.error ?? unknown);
   };
+
+  #check(...checked: Parameters<ContractCheck>): void {
+    const broken = this.#options.check?.(...checked);
+    if (broken !== undefined) throw new Error(`${checked[1]} (${checked[0]}) breaks the contract: ${broken}`);
+  }
 
   async #authenticate(give: (auth: object) => void): Promise<void> {
     const { token: fetchToken, device } = this.#options;

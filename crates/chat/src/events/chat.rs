@@ -114,7 +114,9 @@ impl SendMessage {
         let text = fields.message_text(limits)?;
         let client_id = fields.id("clientId", limits.client_id_chars)?;
         let reply_to = fields.number("replyTo", 1)?;
-        let mentions = fields.users("mentions", limits.mentions)?.unwrap_or_default();
+        let mut mentions = fields.users("mentions", limits.mentions)?.unwrap_or_default();
+        // A set: a retry that lists them in another order is the same message.
+        mentions.sort_unstable();
         check_metadata(fields, metadata.as_ref(), limits)?;
         Ok(Self {
             room,

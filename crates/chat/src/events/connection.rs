@@ -14,6 +14,7 @@ pub(crate) const ERROR: &str = "error";
 pub(crate) const SESSION_PING: &str = "session:ping";
 pub(crate) const SESSION_ENDED: &str = "session:ended";
 pub(crate) const TOKEN_REFRESH: &str = "token:refresh";
+pub(crate) const TOKEN_EXPIRING: &str = "token:expiring";
 
 /// The longest part of a client's `error` message that the server logs, in characters.
 const ERROR_CHARS: usize = 500;
@@ -66,7 +67,7 @@ pub(crate) struct SessionBegan<'a> {
     pub(crate) limits: SessionLimits,
 }
 
-/// The ack of `token:refresh`.
+/// The ack of `token:refresh`, and `token:expiring`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TokenExpires {

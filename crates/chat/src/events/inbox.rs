@@ -167,9 +167,27 @@ pub(crate) enum SyncedRoom<'a> {
 
 /// `chat:unread`.
 #[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[schemars(rename = "RoomUnread")]
 pub(crate) struct UnreadIn<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) unread: u64,
     pub(crate) mentions: u64,
+    /// The number of the newest entry in the room's log.
+    pub(crate) head: u64,
+    /// `null` if retention has removed all messages.
+    pub(crate) last_message: Option<MessageView<'a>>,
+    pub(crate) cause: UnreadCause,
+}
+
+/// Why the counts of a room are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UnreadCause {
+    /// Somebody sent or deleted a message.
+    Message,
+    /// The user read on another device.
+    Read,
+    /// The user sent the room's newest message, on another device.
+    Sent,
 }

@@ -25,7 +25,7 @@ pub(crate) async fn connected(app: Arc<App>, socket: Socket) {
     let Some(me) = socket.state::<Session>() else {
         return;
     };
-    app.watch_expiry(*socket.id(), None, me.expires_at());
+    app.watch_expiry(*socket.id(), &me);
     if let Some(cluster) = &app.cluster {
         cluster.user_came(&me.user);
     }
@@ -94,7 +94,7 @@ pub(crate) async fn disconnected(app: Arc<App>, socket: Socket, reason: Reason) 
     connection_log::disconnected(&app, &me, &socket, reason);
     // A recovered session that the connection never took.
     drop(me.take_restored());
-    app.forget_expiry(*socket.id(), me.expires_at());
+    app.forget_expiry(*socket.id(), &me);
     let rooms = me.take_rooms();
     let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
     app.typing.end_session(&me.user, me.serial, &ids);
@@ -122,7 +122,7 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Tok
         ));
     }
     app.check_revoked(&claims.user, claims.issued_at).await?;
-    let (before, expires_at, name) = (me.expires_at(), claims.expires_at, claims.name.clone());
+    let (expires_at, name) = (claims.expires_at, claims.name.clone());
     let lost = me.renew(claims);
     for room in &lost {
         room.unsubscribe(me.serial);
@@ -135,7 +135,7 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Tok
     }
     recovery::forget_rooms(app, me, &lost).await;
     app.presence.membership_changed(&me.user).await;
-    app.watch_expiry(*socket.id(), Some(before), expires_at);
+    app.watch_expiry(*socket.id(), me);
     app.presence.rename(&me.user, name);
     Ok(TokenExpires { expires_at })
 }

@@ -69,17 +69,17 @@ pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
 async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> {
     let Context { app, me, .. } = context;
     if !me.allows(&ask.room) {
-        return Err(ChatError::Forbidden);
+        return Err(ChatError::NotJoinable);
     }
     me.has_room_for(&ask.room, app.config.limits.rooms_per_socket)?;
     let may_create = app.config.may_create(ask.room.as_str());
     let room = app.rooms.open(&ask.room, may_create).await?;
-    let room = room.ok_or(ChatError::Forbidden)?;
+    let room = room.ok_or(ChatError::NotJoinable)?;
     if let Err(error) = check_quota(app, &me.user, room.id).await {
         // A private room looks like no room to everybody who is not a member.
         let row = app.store.room(room.id).await?;
         let is_public = row.is_some_and(|row| row.kind == RoomKind::Public);
-        return Err(if is_public { error } else { ChatError::Forbidden });
+        return Err(if is_public { error } else { ChatError::NotJoinable });
     }
     app.follower.reach(&room, ask.since.unwrap_or_default()).await?;
     Ok(room)
@@ -91,7 +91,7 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         return Err(ChatError::Internal);
     };
     let joined = app.store.join(room.id, &me.user, app.clock.now_ms()).await?;
-    let mut membership = joined.ok_or(ChatError::Forbidden)?;
+    let mut membership = joined.ok_or(ChatError::NotJoinable)?;
     start_read(app, &mut membership).await?;
     app.presence.ensure_rooms_read(&[room.id]).await;
     if membership.newly {

@@ -67,6 +67,36 @@ async fn an_expired_token_ends_the_live_socket_after_the_leeway() {
 }
 
 #[tokio::test]
+async fn a_client_learns_in_time_that_its_token_is_about_to_end() {
+    let server = Server::start().await;
+    let client = server
+        .connect_with(&json!({ "sub": "alice", "exp": START / 1000 + 60 }))
+        .await;
+    server.clock.advance(29_999);
+    ok(client.call("session:ping", &json!({})).await);
+    assert_eq!(client.drain("token:expiring"), Vec::<Value>::new());
+    server.clock.advance(1);
+    let expiring = client.next_event("token:expiring").await.unwrap();
+    assert_eq!(expiring, json!({ "expiresAt": START + 60_000 }));
+
+    // The notice of a short token comes at half of its time, and a refresh replaces it.
+    let short =
+        json!({ "token": token::with_claims(SECRET, &json!({ "sub": "alice", "exp": START / 1000 + 40 })) });
+    ok(client.call("token:refresh", &short).await);
+    server.clock.advance(5_000);
+    let expiring = client.next_event("token:expiring").await.unwrap();
+    assert_eq!(expiring, json!({ "expiresAt": START + 40_000 }));
+    let long =
+        json!({ "token": token::with_claims(SECRET, &json!({ "sub": "alice", "exp": START / 1000 + 600 })) });
+    ok(client.call("token:refresh", &long).await);
+    server.clock.advance(500_000);
+    ok(client.call("session:ping", &json!({})).await);
+    assert_eq!(client.drain("token:expiring"), Vec::<Value>::new());
+    server.clock.advance(35_000);
+    client.next_event("token:expiring").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_refreshed_token_takes_effect_at_once_on_the_same_socket() {
     let server = Server::start().await;
     let client = server

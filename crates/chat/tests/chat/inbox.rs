@@ -266,22 +266,27 @@ async fn unsubscribed_sockets_get_unread_updates() {
         "updates within the interval are merged"
     );
     server.clock.advance(1_000);
-    let counts =
-        |unread: u64, mentions: u64| json!({ "room": "lobby", "unread": unread, "mentions": mentions });
-    assert_eq!(phone.next_event("chat:unread").await.unwrap(), counts(2, 1));
+    // Counts, head, the seq of the last message, and the cause.
+    let next = async || {
+        let event = phone.next_event("chat:unread").await.unwrap();
+        assert_eq!(event["room"], "lobby");
+        let (counts, last) = (
+            [&event["unread"], &event["mentions"], &event["head"]],
+            &event["lastMessage"],
+        );
+        json!([counts, last["seq"], last["deleted"], event["cause"]])
+    };
+    assert_eq!(next().await, json!([[2, 1, 3], 3, null, "sent"]));
     ok(desk
         .call("chat:message_read", &json!({ "room": "lobby", "seq": 1 }))
         .await);
-    assert_eq!(
-        phone.next_event("chat:unread").await.unwrap(),
-        counts(1, 0),
-        "the first update comes at once"
-    );
+    // This update comes at once.
+    assert_eq!(next().await, json!([[1, 0, 3], 3, null, "read"]));
     ok(alice
         .call("chat:delete_message", &json!({ "room": "lobby", "seq": 2 }))
         .await);
     server.clock.advance(1_000);
-    assert_eq!(phone.next_event("chat:unread").await.unwrap(), counts(0, 0));
+    assert_eq!(next().await, json!([[0, 0, 4], 3, null, "sent"]));
     // An edit changes no count, so no update follows.
     ok(alice
         .call("chat:react", &json!({ "room": "lobby", "seq": 1, "emoji": "+1" }))
@@ -289,7 +294,7 @@ async fn unsubscribed_sockets_get_unread_updates() {
     server.clock.advance(1_000);
     send(&alice, "lobby", "6").await;
     server.clock.advance(1_000);
-    assert_eq!(phone.next_event("chat:unread").await.unwrap(), counts(1, 0));
+    assert_eq!(next().await, json!([[1, 0, 6], 6, null, "message"]));
     for client in [&phone, &alice, &desk, &narrow] {
         settle(client).await;
         assert!(client.drain("chat:unread").is_empty());

@@ -23,6 +23,25 @@ async fn events_over_the_rate_are_refused_without_effect() {
 }
 
 #[tokio::test]
+async fn events_that_are_refused_together_may_come_back_one_after_the_other() {
+    let server = Server::with(|config| config.rates.connection = Rate::new(20, 1)).await;
+    let client = server.connect("alice").await;
+    ok(client.call("chat:inbox", &json!({})).await);
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        let error = failed(client.call("chat:inbox", &json!({})).await, "rate_limited");
+        waits.push(error["retryAfterMs"].as_i64().unwrap());
+    }
+    assert_eq!(waits, (1..=20).map(|slot| slot * 50).collect::<Vec<_>>());
+    let mut passed = 0;
+    for wait in waits {
+        server.clock.advance(wait - passed);
+        passed = wait;
+        ok(client.call("chat:inbox", &json!({})).await);
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_ignores_rate_limits_is_disconnected() {
     let server = Server::with(|config| {
         config.rates.connection = Rate::new(1, 1);

@@ -68,6 +68,25 @@ async fn a_retry_gets_the_first_ack_and_a_different_body_conflicts() {
 }
 
 #[tokio::test]
+async fn a_retry_may_list_the_mentions_in_another_order() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let message =
+        |mentions: Value| json!({ "room": "lobby", "text": "hi", "clientId": "c1", "mentions": mentions });
+    ok(alice
+        .call("chat:send_message", &message(json!(["carol", "bob"])))
+        .await);
+    let again = ok(alice
+        .call("chat:send_message", &message(json!(["bob", "carol", "bob"])))
+        .await);
+    assert_eq!(again["duplicate"], true);
+    failed(
+        alice.call("chat:send_message", &message(json!(["bob"]))).await,
+        "conflict",
+    );
+}
+
+#[tokio::test]
 async fn every_part_of_a_message_is_bounded() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;

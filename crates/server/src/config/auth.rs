@@ -26,6 +26,7 @@ pub(crate) struct Auth {
     pub(crate) leeway: Span,
     pub(crate) clock_skew: Span,
     pub(crate) max_token_lifetime: Span,
+    pub(crate) expiry_notice: Span,
     pub(crate) revocations_kept: Span,
     pub(crate) keys: Vec<AuthKey>,
 }
@@ -66,6 +67,11 @@ impl Auth {
             "auth.max_token_lifetime",
             self.max_token_lifetime,
             Span(Duration::from_secs(1))..=Span(Duration::from_hours(24 * 365 * 100)),
+        )?;
+        within(
+            "auth.expiry_notice",
+            self.expiry_notice,
+            Span(Duration::ZERO)..=Span(Duration::from_hours(24)),
         )?;
         within(
             "auth.revocations_kept",

@@ -198,6 +198,21 @@ mod tests {
         }
     }
 
+    /// `UPDATE_DOCS=1` saves the new description.
+    #[test]
+    fn the_docs_have_the_present_description() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/asyncapi.json");
+        let present = asyncapi();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &present).unwrap();
+        }
+        let saved: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert!(
+            saved == serde_json::from_str::<Value>(&present).unwrap(),
+            "docs/asyncapi.json is out of date; run: roomful schema > docs/asyncapi.json"
+        );
+    }
+
     #[test]
     fn optional_fields_of_the_server_are_never_null() {
         let document: Value = serde_json::from_str(&json_schema()).unwrap();

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use super::{Describe, describe};
 use crate::events::{
     chat::{self, MarkedBy, OnlineUsers, RoomAdded, RoomDeleted, RoomRemoved, UserInRoom},
-    connection::{self, Draining, ErrorEvent, SessionBegan, SessionEnded},
+    connection::{self, Draining, ErrorEvent, SessionBegan, SessionEnded, TokenExpires},
     inbox::{self, UnreadIn},
     log::{self, LiveChange, MessageView},
     notification::{self, NotificationView, Unread},
@@ -32,6 +32,10 @@ pub(super) const ALL: &[ServerEvent] = &[
     event::<SessionEnded>(
         connection::SESSION_ENDED,
         "The last event before the server ends the connection on purpose.",
+    ),
+    event::<TokenExpires>(
+        connection::TOKEN_EXPIRING,
+        "The token is about to end. Refresh it to keep the connection.",
     ),
     event::<MessageView<'static>>(
         chat::RECEIVE_MESSAGE,
