@@ -1,5 +1,6 @@
 // The real server for tests, and clients that talk to it.
 
+import { checkContract } from "../src/check.ts";
 import type { TestRoomful } from "../../testing/src/index.ts";
 import { RoomfulClient, type RoomfulClientOptions, type Store } from "../src/index.ts";
 
@@ -19,7 +20,11 @@ export function clientFor(
   user: string,
   options: Partial<RoomfulClientOptions> = {},
 ): RoomfulClient {
-  const client = new RoomfulClient(server.url, { token: async () => server.token(user), ...options });
+  const client = new RoomfulClient(server.url, {
+    token: async () => server.token(user),
+    check: checkContract,
+    ...options,
+  });
   clients.add(client);
   return client;
 }
