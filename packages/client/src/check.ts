@@ -27,7 +27,7 @@ export function checkContract(kind: Checked, event: string, value: unknown): str
 function violation(schema: Schema, value: unknown, path: string): string | undefined {
   if (typeof schema === "boolean") return schema ? undefined : `${path} must be absent`;
   for (const [keyword, rule] of Object.entries(schema)) {
-    const broken = RULES[keyword]?.(rule, value, path);
+    const broken = RULES[keyword]?.(rule as never, value, path);
     if (broken !== undefined) return broken;
   }
   return undefined;

@@ -145,7 +145,7 @@ export class Connection {
     }
     this.#check("ack", event, ack);
     if (ack?.ok) return ack.data as never;
-    const unknown = { code: "internal", message: "The server sent an ack without data.", retryable: false };
+    const unknown: Failure = { code: "internal", message: "The server sent an ack without data.", retryable: false };
     throw new RequestError(ack?.error ?? unknown);
   };
 
