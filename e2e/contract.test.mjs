@@ -37,7 +37,11 @@ for (const event of CLIENT_EVENTS) {
       const valid = accepts(event, sent);
       const { ok, error } = await call(alice, event, sent);
       const refused = !ok && INVALID.includes(error.code);
-      assert.equal(refused, !valid, `the contract says ${valid}, the server ${JSON.stringify(error ?? ok)}`);
+      assert.equal(
+        refused,
+        !valid,
+        `the contract says ${valid}, the server ${JSON.stringify(error ?? ok)}`,
+      );
       seen[valid ? "valid" : "invalid"] += 1;
     };
     await fc.assert(fc.asyncProperty(payloadsOf(event), agree), { seed: SEED, numRuns: RUNS });

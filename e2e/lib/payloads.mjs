@@ -6,9 +6,51 @@ import { definition, payloadSchema } from "./contract.mjs";
 
 /** Values of all types, and texts that one of the rules may forbid. */
 const ODD = [
-  ...[null, true, false, 0, -1, 1, 0.5, 3.0, 2 ** 53 - 1, 2 ** 53, 1e300, -0, [], [null], ["alice"], [1], {}],
-  ...[{ room: "lobby" }, "", " ", "a", " a", "a ", "a\nb", "\0", "\u2028", "\u200b", "\u3000", "1.1", "1.", "👍"],
-  ...["online", "true", "1", "x".repeat(64), "x".repeat(65), "x".repeat(128), "x".repeat(129), "ж".repeat(65)],
+  ...[
+    null,
+    true,
+    false,
+    0,
+    -1,
+    1,
+    0.5,
+    3.0,
+    2 ** 53 - 1,
+    2 ** 53,
+    1e300,
+    -0,
+    [],
+    [null],
+    ["alice"],
+    [1],
+    {},
+  ],
+  ...[
+    { room: "lobby" },
+    "",
+    " ",
+    "a",
+    " a",
+    "a ",
+    "a\nb",
+    "\0",
+    "\u2028",
+    "\u200b",
+    "\u3000",
+    "1.1",
+    "1.",
+    "👍",
+  ],
+  ...[
+    "online",
+    "true",
+    "1",
+    "x".repeat(64),
+    "x".repeat(65),
+    "x".repeat(128),
+    "x".repeat(129),
+    "ж".repeat(65),
+  ],
 ];
 
 /** Values that satisfy a schema mostly, and in part do not. */
@@ -45,7 +87,12 @@ function ofType(type, schema) {
       const long = schema.maxItems + 1;
       const sizes = [
         { weight: 20, arbitrary: fc.array(item, { maxLength: 4 }) },
-        { weight: 1, arbitrary: fc.constantFrom(long - 1, long).chain((n) => fc.array(fc.constant("alice"), { minLength: n, maxLength: n })) },
+        {
+          weight: 1,
+          arbitrary: fc
+            .constantFrom(long - 1, long)
+            .chain((n) => fc.array(fc.constant("alice"), { minLength: n, maxLength: n })),
+        },
       ];
       return fc.oneof(...sizes);
     }
@@ -60,7 +107,9 @@ function text({ maxLength, "x-maxBytes": bytes, pattern = "" }) {
   const most = maxLength ?? bytes;
   const edges = [most - 1, most, most + 1].map((n) => fc.constant("y".repeat(n)));
   const wide = fc.constant("ж".repeat(Math.ceil(most / 2)));
-  const plain = pattern.startsWith("^[0-9]") ? fc.stringMatching(/^[0-9]{1,19}\.[0-9]{1,19}$/) : fc.constantFrom("lobby", "alice", "a-1");
+  const plain = pattern.startsWith("^[0-9]")
+    ? fc.stringMatching(/^[0-9]{1,19}\.[0-9]{1,19}$/)
+    : fc.constantFrom("lobby", "alice", "a-1");
   return fc.oneof(
     { weight: 12, arbitrary: plain },
     { weight: 3, arbitrary: fc.string({ unit: "grapheme", maxLength: 40 }) },
@@ -75,7 +124,9 @@ function object({ properties, required = [], "x-maxBytes": bytes }) {
     const edges = bytes ? [fc.constantFrom(sized(bytes), sized(bytes + 1))] : [];
     return fc.oneof(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 2 })), ...edges);
   }
-  const fields = Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, about(schema)]));
+  const fields = Object.fromEntries(
+    Object.entries(properties).map(([name, schema]) => [name, about(schema)]),
+  );
   return fc.oneof(
     { weight: 12, arbitrary: fc.record(fields, { requiredKeys: required }) },
     { weight: 1, arbitrary: fc.record(fields, { requiredKeys: [] }) },
@@ -92,4 +143,6 @@ export const payloadsOf = (event) => about(payloadSchema(event)).map(withKnownRe
 
 /** A fixed sample of them, as they are after JSON. */
 export const payloadSamples = (event) =>
-  fc.sample(payloadsOf(event), { seed: 1, numRuns: 300 }).map((payload) => JSON.parse(JSON.stringify(payload)));
+  fc
+    .sample(payloadsOf(event), { seed: 1, numRuns: 300 })
+    .map((payload) => JSON.parse(JSON.stringify(payload)));

@@ -99,7 +99,8 @@ function check() {
     if (Array.isArray(value)) return value.map(slim);
     if (typeof value !== "object" || value === null) return value;
     const kept = Object.entries(value).filter(
-      ([key, inner]) => !["format", "title"].includes(key) && !(key === "description" && typeof inner === "string"),
+      ([key, inner]) =>
+        !["format", "title"].includes(key) && !(key === "description" && typeof inner === "string"),
     );
     return Object.fromEntries(
       kept.map(([key, inner]) => [key, key === "$ref" ? nameOf(inner) : slim(inner)]),

@@ -225,7 +225,7 @@ export class RoomfulClient {
       changed();
     });
     connection.on("presence:status", ({ userId, status, text }) => {
-      if (userId === this.userId) this.#status.set({ status, text });
+      if (userId === this.userId && status !== "offline") this.#status.set({ status, text });
       this.presence.changed({ userId, status, text });
       changed();
     });

@@ -145,13 +145,18 @@ export class Connection {
     }
     this.#check("ack", event, ack);
     if (ack?.ok) return ack.data as never;
-    const unknown: Failure = { code: "internal", message: "The server sent an ack without data.", retryable: false };
+    const unknown: Failure = {
+      code: "internal",
+      message: "The server sent an ack without data.",
+      retryable: false,
+    };
     throw new RequestError(ack?.error ?? unknown);
   };
 
   #check(...checked: Parameters<ContractCheck>): void {
     const broken = this.#options.check?.(...checked);
-    if (broken !== undefined) throw new Error(`${checked[1]} (${checked[0]}) breaks the contract: ${broken}`);
+    if (broken !== undefined)
+      throw new Error(`${checked[1]} (${checked[0]}) breaks the contract: ${broken}`);
   }
 
   async #authenticate(give: (auth: object) => void): Promise<void> {
