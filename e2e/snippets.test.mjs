@@ -16,7 +16,10 @@ async function snippet(name) {
   const blocks = [...text.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
   const code = blocks.find((block) => block.includes(`export function ${name}`));
   assert.ok(code, `docs/events.md exports ${name}`);
-  const resolved = code.replace('"socket.io-client"', JSON.stringify(import.meta.resolve("socket.io-client")));
+  const resolved = code.replace(
+    '"socket.io-client"',
+    JSON.stringify(import.meta.resolve("socket.io-client")),
+  );
   return import(`data:text/javascript;base64,${Buffer.from(resolved).toString("base64")}`);
 }
 

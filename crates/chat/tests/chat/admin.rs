@@ -52,7 +52,9 @@ async fn a_private_room_looks_nonexistent_to_strangers() {
 
     // A member who left by themselves is a stranger again.
     ok(bob.call("chat:leave", &json!("club")).await);
-    failed(bob.call("chat:join", &json!("club")).await, "forbidden");
+    let refused = failed(bob.call("chat:join", &json!("club")).await, "forbidden");
+    let message = refused["message"].as_str().unwrap();
+    assert!(message.contains("ask the app to add you as a member"), "{message}");
 }
 
 #[tokio::test]
