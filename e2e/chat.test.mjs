@@ -463,6 +463,54 @@ describe("across a restart", () => {
   });
 });
 
+describe("what a client learns", () => {
+  test("a client that refreshes its token at token:expiring keeps its connection", async () => {
+    const exp = Math.floor(Date.now() / 1000) + 3;
+    const alice = await person(server, "alice", { claims: { exp } });
+    assert.equal(alice.session.expiresAt, exp * 1000);
+    assert.deepEqual(await heard(alice, "token:expiring"), { expiresAt: exp * 1000 });
+    const { expiresAt } = await done(alice, "token:refresh", { token: tokenFor("alice") });
+    assert.ok(expiresAt > exp * 1000);
+    // The first token and its leeway end, and the connection works on.
+    await sleep(exp * 1000 + 1500 - Date.now());
+    await done(alice, "session:ping", {});
+    assert.deepEqual(
+      alice.seen.filter(({ event }) => event === "session:ended"),
+      [],
+    );
+  });
+
+  test("the sockets of a room that is not open learn what happened in it", async () => {
+    const room = fresh();
+    const [alice, desk] = await Promise.all(["alice", "bob"].map((user) => member(server, user, room)));
+    const phone = await person(server, "bob");
+    await done(alice, "chat:send_message", { room, text: "hi", mentions: ["bob"] });
+    const first = await heard(phone, "chat:unread");
+    assert.deepEqual(
+      [first.unread, first.mentions, first.head, first.lastMessage.text, first.cause],
+      [1, 1, 1, "hi", "message"],
+    );
+    await done(desk, "chat:message_read", { room, seq: 1 });
+    const second = await heard(phone, "chat:unread");
+    assert.deepEqual([second.unread, second.cause], [0, "read"]);
+    await done(desk, "chat:send_message", { room, text: "hello" });
+    const third = await heard(phone, "chat:unread");
+    assert.deepEqual([third.unread, third.head, third.cause], [0, 2, "sent"]);
+    await done(desk, "chat:unsubscribe", { room });
+    await done(alice, "chat:send_message", { room, text: "still there?" });
+    assert.equal((await heard(desk, "chat:unread")).lastMessage.text, "still there?");
+  });
+
+  test("a room's additions and removals reach all the user's sockets", async () => {
+    const room = fresh();
+    const [bob, tablet] = [await person(server, "bob"), await person(server, "bob")];
+    await done(bob, "chat:join", { room });
+    assert.equal((await heard(tablet, "chat:room_added")).room, room);
+    await done(tablet, "chat:leave", { room });
+    assert.deepEqual(await heard(bob, "chat:room_removed"), { room, reason: "left" });
+  });
+});
+
 describe("for operators", () => {
   test("health and metrics answer", async () => {
     await person(server, "alice");
