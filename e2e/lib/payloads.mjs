@@ -62,6 +62,7 @@ function about(schema) {
 function near(schema) {
   if (schema === true) return fc.jsonValue({ maxDepth: 2 });
   if (schema.$ref) return near(definition(schema));
+  if (schema.allOf) return near(schema.allOf[0]);
   if ("const" in schema) return fc.constant(schema.const);
   if (schema.enum) return fc.constantFrom(...schema.enum);
   if (schema.anyOf && !schema.properties) return fc.oneof(...schema.anyOf.map(near));
