@@ -54,7 +54,10 @@ async fn a_private_room_looks_nonexistent_to_strangers() {
     ok(bob.call("chat:leave", &json!("club")).await);
     let refused = failed(bob.call("chat:join", &json!("club")).await, "forbidden");
     let message = refused["message"].as_str().unwrap();
-    assert!(message.contains("ask the app to add you as a member"), "{message}");
+    assert!(
+        message.contains("ask the app to add you as a member"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
