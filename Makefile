@@ -11,12 +11,20 @@ help: ## list the targets
 
 .PHONY: run
 run: setup-run apps/web/dist/index.html ## build and serve the chat page on 127.0.0.1:3000 in dev mode
-	$(CARGO) run --release -p roomful -- serve --dev
+	@CARGO="$(CARGO)" scripts/run.sh
 
 .PHONY: test
 test: setup-test apps/web/dist/index.html ## install what the tests need, and run all tests
 	$(CARGO) build -p roomful
 	@node scripts/test.mjs
+
+.PHONY: docs
+docs: setup-docs ## build the documentation site in site/dist, and check its links
+	cd site && npm run --silent build
+
+.PHONY: dist
+dist: setup-test apps/web/dist/index.html ## pack binary, Debian, npm and Python packages and an SBOM into target/dist
+	@scripts/dist.sh
 
 # SEED=… repeats a run; ROUNDS and MESSAGES set its length.
 ROUNDS ?= 200
@@ -80,8 +88,8 @@ fmt: ## format the Rust code
 .PHONY: setup
 setup: setup-test setup-lint ## install everything that the targets above need
 
-.PHONY: setup-run setup-lint setup-test setup-instructions
-setup-run setup-lint setup-test setup-instructions: setup-%:
+.PHONY: setup-run setup-lint setup-test setup-docs setup-instructions
+setup-run setup-lint setup-test setup-docs setup-instructions: setup-%:
 	@scripts/setup.sh $*
 
 # Rebuilds the page only when its sources have changed.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs missing programs and packages for a goal: `setup.sh run`, `lint`, `test` or `instructions`. Quick
+# Installs missing programs and packages for a goal: `setup.sh run`, `lint`, `test`, `docs` or `instructions`. Quick
 # if nothing is missing. If it cannot install something, it names it and stops.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -173,7 +173,7 @@ npm_packages() {
 # The packages that app developers install.
 npm_workspaces() {
     local package
-    for package in packages/client packages/react packages/server packages/testing; do
+    for package in packages/client packages/react packages/server packages/testing packages/packed; do
         stamped "$package/node_modules" "$package/package-lock.json" npm_packages "$package"
     done
 }
@@ -201,11 +201,14 @@ check_toolchains
 want_packages
 install_packages
 find_chromium
-stamped apps/web/node_modules apps/web/package-lock.json npm_packages apps/web
+[ "$goal" = docs ] || stamped apps/web/node_modules apps/web/package-lock.json npm_packages apps/web
 case $goal in
 lint)
     rust_components
     npm_workspaces
+    ;;
+docs)
+    stamped site/node_modules site/package-lock.json npm_packages site
     ;;
 test)
     npm_workspaces

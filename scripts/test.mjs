@@ -57,6 +57,13 @@ const RUNNERS = [
     failed: /^. (?:fail|cancelled) (\d+)$/gm,
   },
   {
+    name: "packed",
+    folder: "packages/packed",
+    command: ["npm", "test", "--silent"],
+    passed: /^. pass (\d+)$/gm,
+    failed: /^. (?:fail|cancelled) (\d+)$/gm,
+  },
+  {
     name: "python-package",
     folder: "packages/python",
     command: [python, "-m", "pytest", "-q"],

@@ -1,6 +1,7 @@
 // The server's binary: named by the caller, by ROOMFUL_BIN, installed, or built in a checkout.
 
 import { accessSync, constants, statSync } from "node:fs";
+import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 
 /** The folders of a checkout in which `cargo build` leaves binaries. */
@@ -9,7 +10,7 @@ const NAME = process.platform === "win32" ? "roomful.exe" : "roomful";
 
 /**
  * The path of the server's binary: `given`, else the variable `ROOMFUL_BIN`, else the newest build in a Roomful
- * checkout around the working directory, else `roomful` in `PATH`.
+ * checkout around the working directory, else the one of the npm package `roomful`, else `roomful` in `PATH`.
  *
  * @throws Error if there is none, or the given path is no executable file.
  */
@@ -18,9 +19,9 @@ export function findBinary(given: string | undefined = process.env["ROOMFUL_BIN"
     if (!isExecutable(given)) throw new Error(`${given} is not an executable file; build Roomful first`);
     return given;
   }
-  const found = newestBuild(process.cwd()) ?? inPath();
+  const found = newestBuild(process.cwd()) ?? installed() ?? inPath();
   if (!found)
-    throw new Error("no roomful binary found; pass `binary`, set ROOMFUL_BIN, or put roomful in PATH");
+    throw new Error("no roomful binary found; install the npm package roomful, or set ROOMFUL_BIN");
   return found;
 }
 
@@ -32,6 +33,16 @@ function newestBuild(folder: string): string | undefined {
   const [newest] = builds.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
   const parent = dirname(folder);
   return newest ?? (parent === folder ? undefined : newestBuild(parent));
+}
+
+/** The binary that comes with the npm package for this platform. */
+function installed(): string | undefined {
+  try {
+    const path = `@roomful/bin-${process.platform}-${process.arch}/${NAME}`;
+    return createRequire(join(process.cwd(), "package.json")).resolve(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function inPath(): string | undefined {

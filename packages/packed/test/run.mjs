@@ -1,0 +1,15 @@
+// Running commands for the tests, and where things are.
+
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+
+export const ROOT = join(import.meta.dirname, "../../..");
+export const TOOLS = join(import.meta.dirname, "../node_modules/.bin");
+
+/** Runs a command to its end and returns its output. */
+export function run(command, args, options = {}) {
+  const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", ...options });
+  if (error || status !== 0)
+    throw new Error(`${command} ${args.join(" ")}: ${error ?? status}\n${stdout}${stderr}`);
+  return stdout;
+}

@@ -1,0 +1,72 @@
+// Prints the software bill of materials of the binary as CycloneDX: its crates, and the npm packages of its page.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dirname, "..");
+const [host] = /(?<=^host: ).*$/m.exec(execFileSync("rustc", ["-vV"], { encoding: "utf8" }));
+const metadata = JSON.parse(
+  execFileSync("cargo", ["metadata", "--locked", "--format-version", "1", "--filter-platform", host], {
+    cwd: root,
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  }),
+);
+
+const nodes = new Map(metadata.resolve.nodes.map((node) => [node.id, node]));
+const crates = new Map(metadata.packages.map((one) => [one.id, one]));
+const binary = metadata.packages.find(({ name }) => name === "roomful");
+
+/** The crates that the binary links, without those of tests and build scripts. */
+const linked = new Set([binary.id]);
+for (const id of linked)
+  for (const { pkg, dep_kinds: kinds } of nodes.get(id).deps)
+    if (kinds.some(({ kind }) => kind === null)) linked.add(pkg);
+
+const cargo = [...linked]
+  .map((id) => crates.get(id))
+  .filter(({ source }) => source !== null)
+  .map(({ name, version, license }) => ({
+    type: "library",
+    name,
+    version,
+    purl: `pkg:cargo/${name}@${version}`,
+    ...(license && { licenses: [{ expression: license.replaceAll("/", " OR ") }] }),
+  }));
+
+const lock = JSON.parse(readFileSync(join(root, "apps/web/package-lock.json"), "utf8"));
+const npm = Object.entries(lock.packages)
+  .filter(([path, { dev, link }]) => path.includes("node_modules/") && !dev && !link)
+  .map(([path, { version, license }]) => {
+    const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
+    return {
+      type: "library",
+      name,
+      version,
+      purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
+      ...(license && { licenses: [{ expression: license }] }),
+    };
+  });
+
+const components = [...cargo, ...npm].sort((a, b) => (a.purl < b.purl ? -1 : 1));
+console.log(
+  JSON.stringify(
+    {
+      bomFormat: "CycloneDX",
+      specVersion: "1.6",
+      version: 1,
+      metadata: {
+        component: {
+          type: "application",
+          name: "roomful",
+          version: binary.version,
+          purl: `pkg:generic/roomful@${binary.version}`,
+        },
+      },
+      components,
+    },
+    null,
+    2,
+  ),
+);
