@@ -20,8 +20,10 @@ import { WritableStore, type Store } from "./store.ts";
 
 /** Messages of a room that are kept across reloads. */
 const MOST_SAVED = 200;
-/** Messages in a page of history. */
+/** Messages in the first page of a room. */
 const PAGE = 50;
+/** Messages in a page of older ones. */
+const OLDER_PAGE = 100;
 /** Entries in a page of a catch-up: the server's limit. */
 const CATCH_UP_PAGE = 200;
 /** A client that is further behind starts over with the newest page. */
@@ -251,7 +253,7 @@ export class Room implements Store<RoomSnapshot> {
       const page = await this.#options.request("chat:get_history", {
         room: this.name,
         before,
-        limit: PAGE,
+        limit: OLDER_PAGE,
       });
       this.#log.older(page);
     } finally {

@@ -26,9 +26,19 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args });
 }
 
+/** What to build. */
+export interface AppOptions {
+  readonly react?: "18" | "19";
+  /** The code of the page `readme.html`: a module with a component as default export. */
+  readonly readme?: string;
+}
+
 /** The built test app. */
 export class App {
-  static async start(react: "18" | "19" = "19"): Promise<App> {
+  static async start({
+    react = "19",
+    readme = "export default () => null;",
+  }: AppOptions = {}): Promise<App> {
     const outDir = mkdtempSync(join(tmpdir(), "roomful-react-"));
     const packages = react === "18" ? { react: "react-18", "react-dom": "react-dom-18" } : {};
     const module = (name: string) => join(here, "../node_modules", name);
@@ -36,8 +46,17 @@ export class App {
       configFile: false,
       root: join(here, "app"),
       logLevel: "warn",
+      plugins: [
+        {
+          name: "readme",
+          resolveId: (id) => (id === "virtual:readme.tsx" ? join(here, "app/readme.tsx") : null),
+          load: (id) => (id === join(here, "app/readme.tsx") ? readme : null),
+        },
+      ],
       resolve: {
         alias: [
+          { find: "@roomful/react/styles.css", replacement: join(here, "../src/styles/index.css") },
+          { find: "@roomful/react", replacement: join(here, "../src/index.ts") },
           { find: "@roomful/client", replacement: join(here, "../../client/src/index.ts") },
           ...Object.entries(packages).map(([find, name]) => ({
             find: new RegExp(`^${find}(/.*)?$`),
@@ -51,7 +70,10 @@ export class App {
         emptyOutDir: true,
         minify: false,
         // The directive is for frameworks with server components.
-        rolldownOptions: { checks: { moduleLevelDirective: false } },
+        rolldownOptions: {
+          checks: { moduleLevelDirective: false, pluginTimings: false },
+          input: [join(here, "app/index.html"), join(here, "app/readme.html")],
+        },
       },
     });
     const files = await preview({

@@ -1,5 +1,7 @@
 // The kit in Chromium against the real server, in strict mode.
 
+import { readFileSync } from "node:fs";
+
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
@@ -73,7 +75,7 @@ async function twoPeopleChat(from: App, version: string): Promise<void> {
 test("two people chat, in React 19 and strict mode", () => twoPeopleChat(app, "19"));
 
 test("two people chat, in React 18 and strict mode", async () => {
-  const older = await App.start("18");
+  const older = await App.start({ react: "18" });
   try {
     await twoPeopleChat(older, "18");
   } finally {
@@ -99,6 +101,27 @@ test("strict mode mounts twice and joins once; the last view that unmounts ends 
   await ada.message("two");
   await line.getByTestId("unread-badge").waitFor({ state: "hidden" });
   expect(await ada.at("message").count()).toBe(2);
+});
+
+test("the first code of the README is a working chat", async () => {
+  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+  const code = /```tsx\n([^]*?)\n```/.exec(readme)?.[1] ?? "";
+  expect(code.split("\n").length).toBeLessThan(30);
+  const example = await App.start({ readme: code.replace("https://chat.example.com", server.url) });
+  try {
+    const page = await browser.newPage();
+    await page.route("**/chat-token", (route) => route.fulfill({ body: server.token("ada") }));
+    const bob = await joined("bob", "lobby");
+    await page.goto(`${example.url}readme.html`);
+    await page.getByTestId("composer").fill("hello from the README");
+    await page.getByTestId("composer").press("Enter");
+    await until(bob.room, ({ messages }) => messages.some(({ text }) => text === "hello from the README"));
+    await bob.room.send({ text: "it works" }).sent;
+    await page.getByTestId("message").filter({ hasText: "it works" }).waitFor();
+    await page.close();
+  } finally {
+    await example.stop();
+  }
 });
 
 describe("scrolling", () => {
