@@ -48,27 +48,35 @@ before(async () => {
 });
 after(() => browser?.close());
 
-test("plain HTML: two windows chat, without a fault", { timeout: 60_000 }, () =>
-  withExample("plain-html", async (url) => {
+/** Two windows on an example write to each other; none of them has a fault. */
+async function chat(name, field, isReady) {
+  await withExample(name, async (url) => {
     const faults = [];
     const open = async (user) => {
       const page = await browser.newPage();
       page.on("pageerror", (error) => faults.push(error));
       page.on("console", (line) => line.type() === "error" && faults.push(line.text()));
       await page.goto(url.replace("alice", user));
-      await page.getByText("online", { exact: true }).waitFor();
+      await isReady(page);
       return page;
     };
     const [alice, bob] = [await open("alice"), await open("bob")];
-    await alice.getByLabel("Message").fill("Hello, Bob!");
-    await alice.getByLabel("Message").press("Enter");
-    await bob.getByText("alice: Hello, Bob!").waitFor();
-    await alice.getByText("alice: Hello, Bob!").waitFor();
+    await alice.getByRole("textbox", { name: field }).fill("Hello, Bob!");
+    await alice.getByRole("textbox", { name: field }).press("Enter");
+    for (const page of [alice, bob]) await page.getByText("Hello, Bob!").first().waitFor();
     if (process.env.SCREENSHOTS)
-      await bob.screenshot({ path: join(process.env.SCREENSHOTS, "plain-html.png") });
+      await bob.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`) });
     assert.deepEqual(faults, []);
     await Promise.all([alice.close(), bob.close()]);
-  }),
+  });
+}
+
+test("plain HTML: two windows chat, without a fault", { timeout: 90_000 }, () =>
+  chat("plain-html", "Message", (page) => page.getByText("online", { exact: true }).waitFor()),
+);
+
+test("React: two windows chat, without a fault", { timeout: 90_000 }, () =>
+  chat("react-chat", "Message lobby", (page) => page.getByText("No messages yet").waitFor()),
 );
 
 for (const name of ["node-backend", "python-backend"])

@@ -16,6 +16,7 @@ const python = [process.env.PYTHON, join(root, "e2e/.venv/bin/python")].find(
 );
 const EXAMPLES = {
   "plain-html": [process.execPath, "app.mjs"],
+  "react-chat": [process.execPath, "app.mjs"],
   "node-backend": [process.execPath, "app.mjs"],
   "next-token": [process.execPath, "serve.mjs"],
   "python-backend": [python ?? "python3", "app.py"],
@@ -34,15 +35,25 @@ mkdirSync(join(modules, "@roomful"), { recursive: true });
 const link = (name, target) => {
   if (!existsSync(join(modules, name))) symlinkSync(target, join(modules, name));
 };
-link("socket.io-client", join(root, "packages/client/node_modules/socket.io-client"));
-for (const one of ["server", "testing"]) {
+// The React package builds the client too.
+for (const one of name === "react-chat" ? ["server", "testing", "react"] : ["server", "testing"]) {
   const folder = join(root, "packages", one);
   if (!existsSync(join(folder, "dist"))) execFileSync("npm", ["run", "--silent", "build"], { cwd: folder });
   link(`@roomful/${one}`, folder);
 }
+link("@roomful/client", join(root, "packages/client"));
+for (const [one, of] of Object.entries({
+  "socket.io-client": "client",
+  esbuild: "client",
+  react: "react",
+  "react-dom": "react",
+}))
+  link(one, join(root, "packages", of, "node_modules", one));
 
 if (name === "python-backend")
-  execFileSync(EXAMPLES[name][0], [join(root, "packages/python/scripts/generate.py")], { stdio: "inherit" });
+  execFileSync(EXAMPLES[name][0], [join(root, "packages/python/scripts/generate.py")], {
+    stdio: "inherit",
+  });
 
 const port = process.env.PORT ?? "4000";
 const secret = `whsec_${randomBytes(32).toString("base64")}`;
