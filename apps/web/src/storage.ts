@@ -1,4 +1,4 @@
-// JSON values in the browser's storage. If the browser refuses (private mode, full quota), the page works, and
+// JSON values in the storage of the browser. If it refuses (private mode, full quota), the page works and
 // forgets them on a reload.
 
 export interface Shelf {

@@ -29,6 +29,7 @@ export interface RoomfulProviderProps {
   readonly children?: ReactNode;
 }
 
+/** Gives the components below it a client, and connects it. */
 export function RoomfulProvider({ client, texts, locale, connect = true, children }: RoomfulProviderProps) {
   const shared = useMemo<Shared>(
     () => ({ client, texts: { ...english, ...texts }, locale, replies: new Map() }),

@@ -2,6 +2,7 @@
 
 import { hue, initials } from "../text/names.ts";
 
+/** A user's initials on the user's colour, with a dot for the status. */
 export function Avatar({ userId, name, status }: { userId: string; name: string; status?: string }) {
   return (
     <span className="rf-face" aria-hidden="true">

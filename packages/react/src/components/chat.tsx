@@ -12,6 +12,7 @@ export interface ChatProps extends MessageListProps {
   readonly autoFocus?: boolean;
 }
 
+/** A whole room. It fills its parent, which needs a height. */
 export function Chat({ placeholder, autoFocus = false, ...list }: ChatProps) {
   return (
     <section className="rf-chat" aria-label={list.room}>

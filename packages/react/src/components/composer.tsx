@@ -1,6 +1,6 @@
 // The field for a new message: mentions, a reply, and a draft that survives a reload.
 
-import { useCallback, useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
+import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from "react";
 
 import { useNames, useReply, useRoom, useUserId } from "../hooks.ts";
 import { useTexts } from "../provider.tsx";
@@ -8,6 +8,7 @@ import { plainText } from "../text/markdown.tsx";
 import { mentioned } from "../text/mentions.ts";
 import { Icon } from "./icon.tsx";
 import { MentionList } from "./mention_list.tsx";
+import { useBrowserLayoutEffect } from "./use_layout_effect.ts";
 import { useMentions } from "./use_mentions.ts";
 
 /** Milliseconds after the last key press before a draft is kept. */
@@ -16,8 +17,6 @@ const DRAFT = 300;
 const MOST_MENTIONS = 20;
 /** The tallest field before it scrolls, in pixels. */
 const TALLEST = 200;
-
-const useBrowserLayoutEffect = typeof window === "undefined" ? useEffect : useLayoutEffect;
 
 /** Props of `Composer`. */
 export interface ComposerProps {

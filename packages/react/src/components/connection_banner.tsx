@@ -9,6 +9,7 @@ import { Icon } from "./icon.tsx";
 /** Milliseconds for which a first connection may take its time before the banner shows it. */
 const PATIENCE = 1_500;
 
+/** Shows a lost or refused connection with a button that reconnects. Shows nothing while all is well. */
 export function ConnectionBanner() {
   const texts = useTexts();
   const [{ state, reason }, connect] = useConnection();

@@ -7,13 +7,14 @@ import { useTexts } from "../provider.tsx";
 import type { Names } from "../text/names.ts";
 import { Avatar } from "./avatar.tsx";
 
+/** The members of a room: online ones with their status, then the others. It joins the room. */
 export function Members({ room }: { room: string }) {
   const texts = useTexts();
   const [snapshot] = useRoom(room);
   const names = useNames(snapshot);
   const byName = (a: Member, b: Member) => names(a.userId).localeCompare(names(b.userId));
   const sorted = [...snapshot.members].sort(byName);
-  // Without a connection, nobody knows who is online.
+  // Without a connection, presence is unknown.
   const online = snapshot.joined ? sorted.filter(({ status }) => status !== "offline") : [];
   const others = snapshot.joined ? sorted.filter(({ status }) => status === "offline") : sorted;
   return (

@@ -34,6 +34,7 @@ export interface MessageProps {
   readonly onJump?: (seq: number) => void;
 }
 
+/** One message with its toolbar. */
 export const Message = memo(function Message(props: MessageProps) {
   const { room, message, me, names, heads = true, quoted, readBy = [], emojis = EMOJIS, onJump } = props;
   const texts = useTexts();

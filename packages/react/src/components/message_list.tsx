@@ -1,25 +1,19 @@
 // The messages of a room: virtualised, and steady when messages come in at either end.
 
-import { useVirtualizer, type Range, defaultRangeExtractor } from "@tanstack/react-virtual";
+import { useVirtualizer } from "@tanstack/react-virtual";
 import type { RoomMessage } from "@roomful/client";
-import {
-  useCallback,
-  useEffect,
-  useLayoutEffect,
-  useMemo,
-  useRef,
-  useState,
-  type KeyboardEvent,
-  type ReactNode,
-} from "react";
+import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 
 import { useNames, useRoom, useUserId } from "../hooks.ts";
 import { useTexts } from "../provider.tsx";
 import { Announcer } from "./announcer.tsx";
 import { Icon } from "./icon.tsx";
+import { Edge, Placeholder } from "./list_states.tsx";
 import { Message, type MessageProps } from "./message.tsx";
 import { Row } from "./row.tsx";
 import { useDivider } from "./use_divider.ts";
+import { useFocusedRow } from "./use_focused_row.ts";
+import { useBrowserLayoutEffect } from "./use_layout_effect.ts";
 import { useOlder } from "./use_older.ts";
 import { useReaders } from "./use_readers.ts";
 import { useVisible } from "./use_visible.ts";
@@ -30,9 +24,6 @@ const ROW = 60;
 const END = 60;
 /** Milliseconds for which a message that was jumped to is marked. */
 const MARKED = 2_000;
-/** Effects that need the layout do not run on a server. */
-const useBrowserLayoutEffect = typeof window === "undefined" ? useEffect : useLayoutEffect;
-
 /** Props of `MessageList`. */
 export interface MessageListProps {
   readonly room: string;
@@ -51,36 +42,23 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
   const texts = useTexts();
   const me = useUserId();
   const [snapshot, room] = useRoom(name);
-  const { messages, joined, loading, hasOlder, stale, error } = snapshot;
+  const { messages, joined, loading, hasOlder } = snapshot;
   const names = useNames(snapshot);
   const readers = useReaders(snapshot, me, names);
   const visible = useVisible();
   const divider = useDivider(snapshot, me, visible);
   const scroller = useRef<HTMLDivElement>(null);
   const [atEnd, setAtEnd] = useState(true);
-  const [focused, setFocused] = useState<string>();
   const [marked, setMarked] = useState<number>();
 
   const keyAt = useCallback((at: number) => keyOf(messages[at], me), [messages, me]);
-  const focusedAt = useMemo(
-    () => (focused === undefined ? -1 : messages.findIndex((message) => keyOf(message, me) === focused)),
-    [messages, me, focused],
-  );
-  // The focused message stays in the page, also while it is scrolled out of sight.
-  const rangeExtractor = useCallback(
-    (range: Range) => {
-      const shown = defaultRangeExtractor(range);
-      if (focusedAt < 0 || shown.includes(focusedAt)) return shown;
-      return [...shown, focusedAt].sort((a, b) => a - b);
-    },
-    [focusedAt],
-  );
+  const focus = useFocusedRow(scroller, { count: messages.length, at: keyAt });
   const virtualizer = useVirtualizer({
     count: messages.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW,
     getItemKey: keyAt,
-    rangeExtractor,
+    rangeExtractor: focus.rangeExtractor,
     overscan: 6,
     anchorTo: "end",
     followOnAppend: true,
@@ -125,44 +103,10 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
     },
     [room, virtualizer],
   );
-  const move = (event: KeyboardEvent<HTMLDivElement>) => {
-    const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10 }[event.key];
-    const article = event.target as HTMLElement;
-    if (step === undefined || article.getAttribute("role") !== "article") return;
-    event.preventDefault();
-    const at = Math.max(0, Math.min(messages.length - 1, Number(article.dataset["index"]) + step));
-    setFocused(keyAt(at));
-    virtualizer.scrollToIndex(at, { align: "auto" });
-  };
-  useBrowserLayoutEffect(() => {
-    const list = scroller.current;
-    const row = list?.querySelector<HTMLElement>(`[role="article"][data-index="${focusedAt}"]`);
-    // Only a move by keyboard moves the focus: from one message to another one.
-    if (row && row !== document.activeElement && document.activeElement?.role === "article")
-      row.focus({ preventScroll: true });
-  }, [focusedAt]);
-
   const show = renderMessage ?? ((props: MessageProps) => <Message {...props} />);
   return (
     <div className="rf-messages" data-testid="message-list">
-      {error && (
-        <p className="rf-refused" role="alert">
-          <Icon name="lock" /> {texts.roomRefused(error.message)}
-        </p>
-      )}
-      {!any && !error && (
-        <div className="rf-empty" data-testid="empty">
-          {joined ? (
-            <>
-              <Icon name="chat" />
-              <p className="rf-empty-title">{texts.noMessages}</p>
-              <p>{texts.noMessagesHint}</p>
-            </>
-          ) : (
-            <p>{texts.loadingMessages}</p>
-          )}
-        </div>
-      )}
+      <Placeholder {...snapshot} />
       <div
         ref={scroller}
         className="rf-scroller"
@@ -174,29 +118,13 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
         onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) =>
           setAtEnd(scrollHeight - scrollTop - clientHeight < END)
         }
-        onKeyDown={move}
-        onFocus={(event) => setFocused(focusedKey(event.target, keyAt))}
+        onKeyDown={(event) => {
+          const index = focus.move(event);
+          if (index !== undefined) virtualizer.scrollToIndex(index, { align: "auto" });
+        }}
+        onFocus={focus.onFocus}
       >
-        {any && (
-          <div className="rf-edge" data-testid="history-edge" role="presentation">
-            {older.failed ? (
-              <>
-                {texts.olderFailed}{" "}
-                <button type="button" className="rf-link" onClick={older.retry}>
-                  {texts.tryAgain}
-                </button>
-              </>
-            ) : hasOlder ? (
-              stale ? (
-                texts.cached
-              ) : (
-                texts.loadingMessages
-              )
-            ) : (
-              texts.startOfRoom
-            )}
-          </div>
-        )}
+        {any && <Edge snapshot={snapshot} older={older} />}
         <div className="rf-rows" role="presentation" style={{ height: virtualizer.getTotalSize() }}>
           {rows.map(({ index, key, start }) => {
             const message = messages[index];
@@ -254,11 +182,6 @@ function keyOf(message: RoomMessage | undefined, me: string | undefined): string
   if (!message) return "";
   const own = message.state !== "sent" || message.userId === me;
   return own && message.clientId !== undefined ? `own ${message.clientId}` : message.id;
-}
-
-function focusedKey(target: Element, keyAt: (at: number) => string): string | undefined {
-  const row = target.closest<HTMLElement>('[role="article"]');
-  return row ? keyAt(Number(row.dataset["index"])) : undefined;
 }
 
 /** The message with this seq, by binary search. Messages without a seq come last. */

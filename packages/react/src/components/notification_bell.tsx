@@ -17,6 +17,7 @@ export interface NotificationBellProps {
   readonly onOpen?: (notification: Notification) => void;
 }
 
+/** A button with the number of unread notifications. It opens their list. */
 export function NotificationBell({ onOpen }: NotificationBellProps) {
   const texts = useTexts();
   const locale = useLocale();

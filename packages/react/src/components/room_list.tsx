@@ -23,6 +23,7 @@ export interface RoomListProps {
   readonly title?: (room: string) => string;
 }
 
+/** The user's rooms, the one with the latest message first. */
 export function RoomList({ current, onOpen, href = hash, title = same }: RoomListProps) {
   const texts = useTexts();
   const [{ rooms, loading }] = useInbox();

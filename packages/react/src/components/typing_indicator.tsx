@@ -3,6 +3,7 @@
 import { useTyping } from "../hooks.ts";
 import { useTexts } from "../provider.tsx";
 
+/** The names of the others who are typing in a room. It joins the room. */
 export function TypingIndicator({ room }: { room: string }) {
   const texts = useTexts();
   const [people] = useTyping(room);
