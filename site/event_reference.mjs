@@ -1,24 +1,47 @@
-// The page of all events with their schemas, from the AsyncAPI description if the repository has one.
+// The page of all events with their fields, from the AsyncAPI description if the repository has one.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+
+import { cell, link, values } from "./schema.mjs";
+
+/** The schema of the data in a successful ack. */
+const acked = ({ payload }) => payload.oneOf?.find(({ properties }) => properties?.data)?.properties.data;
 
 /** Markdown, or undefined without a description. */
 export function eventReference(root) {
   const path = join(root, "docs/asyncapi.json");
   if (!existsSync(path)) return undefined;
-  const { components } = JSON.parse(readFileSync(path, "utf8"));
-  const lines = [
+  const { operations, components } = JSON.parse(readFileSync(path, "utf8"));
+  const { messages, schemas } = components;
+  const named = ({ $ref }) => messages[$ref.split("/").at(-1)];
+  const rows = { receive: [], send: [] };
+  for (const { action, summary, messages: own, reply } of Object.values(operations))
+    for (const message of own.map(named)) {
+      const ack = reply?.messages.map(named).map(acked).find(Boolean);
+      const answer = action === "receive" ? ` ${ack ? link(ack) : ""} |` : "";
+      rows[action].push(`| \`${message.name}\` | ${link(message.payload)} |${answer} ${cell(summary)} |`);
+    }
+  return [
     "# Event schemas",
     "",
-    "The payload of every event as JSON Schema, generated from the server. [Events](../events.md) explains them.",
+    "Every event with its fields, generated from the server's AsyncAPI description. [Events](../events.md) explains",
+    "them. `/api/asyncapi.json` of a server has the schemas for your own tools.",
     "",
-  ];
-  for (const [id, { name = id, title, summary, description, payload }] of Object.entries(
-    components.messages ?? {},
-  )) {
-    lines.push(`## ${title ?? name}`, "", description ?? summary ?? "", "");
-    lines.push("```json", JSON.stringify(payload ?? {}, null, 2), "```", "");
-  }
-  return lines.join("\n");
+    "## From clients",
+    "",
+    "| event | payload | data of the ack | meaning |",
+    "|---|---|---|---|",
+    ...rows.receive,
+    "",
+    "## From the server",
+    "",
+    "| event | payload | meaning |",
+    "|---|---|---|",
+    ...rows.send,
+    "",
+    "## Values",
+    "",
+    ...values(schemas),
+  ].join("\n");
 }

@@ -1,31 +1,6 @@
 // The page of all HTTP calls, from the OpenAPI description.
 
-const typeOf = (schema = {}) => {
-  if (schema.$ref) return schema.$ref.split("/").at(-1);
-  if (schema.oneOf) return schema.oneOf.map(typeOf).join(" or ");
-  if (schema.enum) return schema.enum.map((one) => JSON.stringify(one)).join(" or ");
-  const kinds = [schema.type].flat().filter(Boolean);
-  return (
-    kinds.map((kind) => (kind === "array" ? `list of ${typeOf(schema.items)}` : kind)).join(" or ") || "any"
-  );
-};
-
-const cell = (text = "") => text.replace(/\s+/g, " ").replace(/\|/g, "\\|").trim();
-
-function table(rows) {
-  return ["| field | type | meaning |", "|---|---|---|", ...rows, ""].join("\n");
-}
-
-/** All fields of a schema, with those that it extends. */
-function fields(schema, schemas) {
-  if (schema.$ref) return fields(schemas[typeOf(schema)], schemas);
-  const own = Object.entries(schema.properties ?? {}).map(([name, of]) => [
-    name,
-    of,
-    (schema.required ?? []).includes(name),
-  ]);
-  return [...(schema.allOf ?? []).flatMap((part) => fields(part, schemas)), ...own];
-}
+import { cell, link, table, typeOf, values } from "./schema.mjs";
 
 function call(method, path, operation) {
   const { description, summary, operationId, parameters = [], requestBody, responses } = operation;
@@ -39,10 +14,6 @@ function call(method, path, operation) {
         ),
       ),
     );
-  const link = (schema) => {
-    const name = typeOf(schema?.oneOf?.find(({ $ref }) => $ref) ?? schema);
-    return `[${name}](#${name.toLowerCase()})`;
-  };
   const body = requestBody?.content?.["application/json"];
   if (body) lines.push(`Body: ${link(body.schema)}`, "");
   lines.push("| status | answer |", "|---|---|");
@@ -66,15 +37,5 @@ export function httpReference({ paths, components: { schemas } }) {
   ];
   for (const [path, methods] of Object.entries(paths))
     for (const [method, operation] of Object.entries(methods)) lines.push(...call(method, path, operation));
-  lines.push("## Values", "");
-  for (const [name, schema] of Object.entries(schemas)) {
-    lines.push(`### ${name}`, "", schema.description ?? "", "");
-    if (schema.enum) lines.push(cell(typeOf(schema)), "");
-    const rows = fields(schema, schemas).map(
-      ([field, of, required]) =>
-        `| \`${field}\`${required ? "" : " (optional)"} | ${cell(typeOf(of))} | ${cell(of.description)} |`,
-    );
-    if (rows.length > 0) lines.push(table(rows));
-  }
-  return lines.join("\n");
+  return [...lines, "## Values", "", ...values(schemas)].join("\n");
 }

@@ -38,6 +38,7 @@ for (const [name, path, options] of [
   ["comparison", "/comparison", {}],
   ["http", "/reference/http", {}],
   ["settings", "/reference/settings", {}],
+  ["events", "/reference/events", {}],
 ]) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
