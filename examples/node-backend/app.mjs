@@ -16,7 +16,7 @@ async function body(request) {
   return Buffer.concat(parts);
 }
 
-/** Answers `/time` in the name of a bot. A webhook can come twice: the clientId makes the answer one message. */
+/** Answers `/time` as a bot. A webhook can come twice: the clientId makes the answer one message. */
 async function answer({ id, type, data }) {
   if (type !== "message.created" || data.userId === "bot" || data.text !== "/time") return;
   const text = `It is ${new Date().toISOString()}.`;

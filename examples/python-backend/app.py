@@ -14,7 +14,7 @@ api.put_member("support", "alice")
 
 
 def answer(webhook: Webhook) -> None:
-    """Answers `/time` in the name of a bot. A webhook can come twice: the client id makes the answer one message."""
+    """Answers `/time` as a bot. A webhook can come twice: the client id makes the answer one message."""
     message = webhook.data
     if webhook.type != "message.created" or message["userId"] == "bot" or message["text"] != "/time":
         return

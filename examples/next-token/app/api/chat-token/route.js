@@ -1,4 +1,4 @@
-// The token endpoint as a route handler of Next.js: copy this file to app/api/chat-token/route.js of your app.
+// The token endpoint as a route handler of Next.js: copy it to app/api/chat-token/route.js of your app.
 
 import { mintToken } from "@roomful/server";
 
