@@ -120,6 +120,18 @@ pub enum ChatError {
     /// The user is a member of as many rooms as one may be.
     #[error("the user is a member of {0} rooms, which is the limit; leave one first")]
     TooManyRooms(u32),
+    /// The user has created as many rooms today as one may.
+    #[error(
+        "the user has created as many rooms today as the server allows; join a room that exists, or wait \
+             until midnight UTC"
+    )]
+    TooManyNewRooms,
+    /// The user has written as much today as one may.
+    #[error("the user has written as much today as the server allows; wait until midnight UTC")]
+    WroteTooMuch,
+    /// The message was edited as often as it may be.
+    #[error("this message was edited as often as the server allows; write a new one")]
+    TooManyEdits,
     /// A fault of the server.
     #[error("the server failed to handle this; its log has the cause")]
     Internal,
@@ -148,7 +160,9 @@ impl ChatError {
             Self::Conflict { .. } | Self::NotificationConflict(_) => ErrorCode::Conflict,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::Unavailable(_) => ErrorCode::Unavailable,
-            Self::TooManyRooms(_) => ErrorCode::QuotaExceeded,
+            Self::TooManyRooms(_) | Self::TooManyNewRooms | Self::WroteTooMuch | Self::TooManyEdits => {
+                ErrorCode::QuotaExceeded
+            }
             Self::Internal | Self::BadKey { .. } => ErrorCode::Internal,
         }
     }

@@ -20,6 +20,7 @@ pub(crate) struct Metrics {
     /// From a message's timestamp until it is queued for this node's clients.
     delivery_seconds: Histogram,
     pub(crate) sent_away: Counter,
+    pub(crate) memberships_over_quota: Counter,
     /// Committed entries that the store failed to read.
     pub(crate) unreadable: Counter,
     /// Clients that wait for a permit to resume.
@@ -40,6 +41,7 @@ impl Metrics {
             ack_seconds: histogram!("roomful_ack_seconds"),
             delivery_seconds: histogram!("roomful_delivery_seconds"),
             sent_away: counter!("roomful_sent_away_total"),
+            memberships_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "memberships"),
             unreadable: counter!("roomful_unreadable_entries_total"),
             sessions_waiting: gauge!("roomful_sessions_waiting"),
             resumed: counter!("roomful_sessions_resumed_total", "outcome" => "recovered"),

@@ -64,14 +64,16 @@ impl RoomManager {
         })
     }
 
-    /// The room of this name, from memory or the store. `None` if it does not exist and `create` is false.
+    /// The room of this name, from memory or the store. If it does not exist, creates it for the user
+    /// `creator`, or answers `None` without one.
     ///
     /// # Errors
-    /// `unavailable`, `internal`: the store failed, or the room was deleted or restored meanwhile.
+    /// `quota_exceeded`: the user has created too many rooms today. `unavailable`, `internal`: the store
+    /// failed, or the room was deleted or restored meanwhile.
     pub(crate) async fn open(
         self: &Arc<Self>,
         name: &RoomName,
-        create: bool,
+        creator: Option<&str>,
     ) -> Result<Option<RoomRef>, ChatError> {
         if let Some(room) = self.find(name) {
             return Ok(Some(room));
@@ -80,9 +82,14 @@ impl RoomManager {
         if let Some(room) = self.find(name) {
             return Ok(Some(room));
         }
-        let open = |create| self.store.open_room(name.as_str(), create, self.clock.now_ms());
-        let Some(row) = open(create).await? else {
-            return Ok(None);
+        let open = || self.store.open_room(name.as_str(), false, self.clock.now_ms());
+        let row = match (open().await?, creator) {
+            (Some(row), _) => row,
+            (None, None) => return Ok(None),
+            (None, Some(user)) => {
+                let created = self.store.create_room(name.as_str(), user, self.clock.now_ms());
+                created.await?.ok_or(ChatError::TooManyNewRooms)?
+            }
         };
         let mut room = Room::new(name.clone(), &row);
         let Some(topics) = &self.topics else {
@@ -96,7 +103,7 @@ impl RoomManager {
         let room = self.insert(room);
         // A room of another epoch: the log was restored meanwhile.
         let same = |now: &RoomRow| now.id == room.id && *now.epoch == *room.epoch;
-        let Some(now) = open(false).await?.filter(same) else {
+        let Some(now) = open().await?.filter(same) else {
             return Err(ChatError::Unavailable(
                 "the room was deleted or restored just now; try again",
             ));
@@ -267,7 +274,7 @@ mod tests {
         let name = RoomName::new("lobby").unwrap();
         let opened = (0..50).map(|_| {
             let (rooms, name) = (Arc::clone(&rooms), name.clone());
-            tokio::spawn(async move { rooms.open(&name, true).await.unwrap().unwrap() })
+            tokio::spawn(async move { rooms.open(&name, Some("alice")).await.unwrap().unwrap() })
         });
         let mut refs = Vec::new();
         for opening in opened.collect::<Vec<_>>() {
@@ -289,9 +296,9 @@ mod tests {
     async fn opening_creates_a_room_only_on_demand() {
         let (rooms, store, _data) = manager();
         let name = RoomName::new("lobby").unwrap();
-        assert!(rooms.open(&name, false).await.unwrap().is_none());
+        assert!(rooms.open(&name, None).await.unwrap().is_none());
         assert_eq!(rooms.len(), 0);
         store.open_room("lobby", true, 1_000).await.unwrap();
-        assert!(rooms.open(&name, false).await.unwrap().is_some());
+        assert!(rooms.open(&name, None).await.unwrap().is_some());
     }
 }

@@ -5,9 +5,10 @@ use std::{
     io,
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
-use roomful_store::{NotificationRetention, Options, Retention, Store, StoreError};
+use roomful_store::{NotificationRetention, Options, Quotas, Retention, Store, StoreError};
 
 use crate::{config::Config, outbox, start_error::StartError};
 
@@ -77,19 +78,36 @@ impl Lock {
 
 /// Retention of messages in each room.
 pub(crate) fn retention(config: &Config) -> Retention {
-    let age = config.history.max_age.0.as_millis();
+    let history = &config.history;
     Retention {
-        max_entries: config.history.max_messages,
-        max_age_ms: i64::try_from(age).unwrap_or(i64::MAX),
+        max_entries: history.max_messages,
+        max_age_ms: millis(history.max_age.0),
+        dedup_for_ms: millis(history.dedup_for.0),
+        dedup_per_room: history.dedup_per_room,
+        unused_rooms_for_ms: millis(config.rooms.remove_unused_after.0),
     }
+}
+
+/// What one user may store. Without rate limits there are no quotas either.
+fn quotas(config: &Config) -> Quotas {
+    let limits = &config.limits;
+    let only_with_rates = |quota| if limits.rates { quota } else { 0 };
+    Quotas {
+        daily_bytes: only_with_rates(limits.daily_size.0 as u64),
+        daily_rooms: only_with_rates(limits.daily_rooms),
+        edits: limits.edits,
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Retention of notifications for each user.
 pub(crate) fn notifications(config: &Config) -> NotificationRetention {
-    let age = config.notifications.max_age.0.as_millis();
     NotificationRetention {
         max_per_user: config.notifications.max_per_user,
-        max_age_ms: i64::try_from(age).unwrap_or(i64::MAX),
+        max_age_ms: millis(config.notifications.max_age.0),
         devices_per_user: config.notifications.devices_per_user,
     }
 }
@@ -97,6 +115,7 @@ pub(crate) fn notifications(config: &Config) -> NotificationRetention {
 fn options(config: &Config) -> Options {
     Options {
         retention: retention(config),
+        quotas: quotas(config),
         notifications: notifications(config),
         queue_writes: config.store.queue,
         queue_reads: config.store.queue,

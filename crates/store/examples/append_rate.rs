@@ -103,6 +103,7 @@ fn entry(room: RoomId, sender: usize, n: u32) -> NewEntry {
         mentions: Vec::new(),
         at: 1_700_000_000_000,
         replacement: None,
+        charged: false,
     }
 }
 

@@ -49,7 +49,7 @@ pub use notifications::{
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,
 };
 pub use open::{check_files, check_url, new_epochs, open, schema_state, schema_versions};
-pub use options::{Options, Retention};
+pub use options::{Options, Quotas, Retention};
 pub use outbox::{
     DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxOptions, OutboxRetention,
     OutboxTrimmed, Outcome, Record, RecordKind, RecordState, Replay, Settled, Sink, UndeliveredReport,

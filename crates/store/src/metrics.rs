@@ -8,6 +8,12 @@ pub(crate) struct Metrics {
     pub(crate) commit_seconds: Histogram,
     pub(crate) batch_size: Histogram,
     pub(crate) queue: Gauge,
+    pub(crate) dedup_records: Gauge,
+    pub(crate) dedup_evicted: Counter,
+    rooms_over_quota: Counter,
+    bytes_over_quota: Counter,
+    edits_over_quota: Counter,
+    pub(crate) unused_rooms: Counter,
     disk_full: Counter,
     io: Counter,
     connection: Counter,
@@ -20,10 +26,17 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let errors = |kind: &'static str| counter!("roomful_store_errors_total", "kind" => kind);
+        let quota = |quota: &'static str| counter!("roomful_quota_exceeded_total", "quota" => quota);
         Self {
+            rooms_over_quota: quota("daily_rooms"),
+            bytes_over_quota: quota("daily_size"),
+            edits_over_quota: quota("edits"),
+            unused_rooms: counter!("roomful_store_unused_rooms_removed_total"),
             commit_seconds: histogram!("roomful_store_commit_seconds"),
             batch_size: histogram!("roomful_store_batch_size"),
             queue: gauge!("roomful_store_queue"),
+            dedup_records: gauge!("roomful_store_dedup_records"),
+            dedup_evicted: counter!("roomful_store_dedup_records_evicted_total"),
             disk_full: errors("disk_full"),
             io: errors("io"),
             connection: errors("connection"),
@@ -32,6 +45,19 @@ impl Metrics {
             closed: errors("closed"),
             internal: errors("internal"),
         }
+    }
+
+    /// Counts entries that a quota rejected: that of the bytes of a day, and that of the edits of a message.
+    pub(crate) fn over_quota(&self, [bytes, edits]: [u64; 2]) {
+        if bytes + edits > 0 {
+            self.bytes_over_quota.increment(bytes);
+            self.edits_over_quota.increment(edits);
+        }
+    }
+
+    /// Counts a room that was not created, since its creator has made too many today.
+    pub(crate) fn room_over_quota(&self) {
+        self.rooms_over_quota.increment(1);
     }
 
     /// Counts a failed call.
@@ -50,6 +76,6 @@ impl Metrics {
 }
 
 /// A count as the value of a metric.
-pub(crate) fn to_f64(count: usize) -> f64 {
-    u32::try_from(count).unwrap_or(u32::MAX).into()
+pub(crate) fn to_f64(count: impl TryInto<u32>) -> f64 {
+    count.try_into().unwrap_or(u32::MAX).into()
 }

@@ -11,6 +11,48 @@ pub struct Retention {
     pub max_entries: u64,
     /// Age in milliseconds. Only [`Log::trim`](crate::Log::trim) applies it.
     pub max_age_ms: i64,
+    /// Time in milliseconds, from the time of an entry, for which a retry under its client id is recognised
+    /// although the entry is removed. Longer until the next [`Log::trim`](crate::Log::trim).
+    pub dedup_for_ms: i64,
+    /// Removed entries per room whose retries are recognised, at least 1. Only
+    /// [`Log::trim`](crate::Log::trim) applies it.
+    pub dedup_per_room: u64,
+    /// Time in milliseconds after which a room goes that a user's join created, if it never had an entry and
+    /// has no members. Only [`Log::trim`](crate::Log::trim) applies it.
+    pub unused_rooms_for_ms: i64,
+}
+
+/// What one user may store. Days are UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    /// Bytes of entries that a user appends in a day, with an overhead for each entry; 0 for any number. A
+    /// node reserves a 64th in advance and wastes it if it ends abruptly.
+    pub daily_bytes: u64,
+    /// Rooms that a user creates in a day; 0 for any number.
+    pub daily_rooms: u64,
+    /// Edits of one message; 0 for any number.
+    pub edits: u64,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            daily_bytes: 256 << 20,
+            daily_rooms: 1_000,
+            edits: 1_000,
+        }
+    }
+}
+
+impl Retention {
+    /// Keeps nothing, for the removal of a room.
+    pub(crate) const NOTHING: Self = Self {
+        max_entries: u64::MAX,
+        max_age_ms: 0,
+        dedup_for_ms: 0,
+        dedup_per_room: u64::MAX,
+        unused_rooms_for_ms: i64::MAX,
+    };
 }
 
 impl Default for Retention {
@@ -18,6 +60,9 @@ impl Default for Retention {
         Self {
             max_entries: 10_000,
             max_age_ms: 90 * 24 * 3_600_000,
+            dedup_for_ms: 48 * 3_600_000,
+            dedup_per_room: 500_000,
+            unused_rooms_for_ms: 24 * 3_600_000,
         }
     }
 }
@@ -27,6 +72,8 @@ impl Default for Retention {
 pub struct Options {
     /// Retention that an append applies to its rooms.
     pub retention: Retention,
+    /// What one user may store.
+    pub quotas: Quotas,
     /// Retention that posts and marks apply to their users' notifications.
     pub notifications: NotificationRetention,
     /// Queued writes.
@@ -69,6 +116,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             retention: Retention::default(),
+            quotas: Quotas::default(),
             notifications: NotificationRetention::default(),
             queue_writes: 4096,
             queue_bytes: 16 << 20,
@@ -105,6 +153,10 @@ impl Options {
             (
                 "retention.max_entries",
                 usize::try_from(self.retention.max_entries).unwrap_or(usize::MAX),
+            ),
+            (
+                "retention.dedup_per_room",
+                usize::try_from(self.retention.dedup_per_room).unwrap_or(usize::MAX),
             ),
             (
                 "notifications.max_per_user",

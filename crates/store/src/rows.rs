@@ -115,6 +115,8 @@ pub struct NewEntry {
     pub replacement: Option<String>,
     /// Time of the entry.
     pub at: i64,
+    /// Whether its size counts towards its author's [`Quotas::daily_bytes`](crate::Quotas::daily_bytes).
+    pub charged: bool,
 }
 
 impl NewEntry {
@@ -234,6 +236,10 @@ pub enum Rejected {
     NoSuchMessage,
     /// The message has the maximum of different reactions, see [`Options::reactions`](crate::Options).
     TooManyReactions,
+    /// The message was edited as often as [`Quotas::edits`](crate::Quotas::edits) allows.
+    TooManyEdits,
+    /// The author has appended as much today as [`Quotas::daily_bytes`](crate::Quotas::daily_bytes) allows.
+    DailyBytes,
 }
 
 /// A user's membership of a room.

@@ -75,6 +75,7 @@ impl Post {
             mentions: draft.mentions,
             replacement: None,
             at,
+            charged: false,
         })
     }
 }
@@ -125,6 +126,7 @@ impl ChatServer {
             content: WriteContent::Message(draft),
             body,
             replacement: None,
+            charged: false,
             reply,
         };
         app.appender.submit(room, pending, place);

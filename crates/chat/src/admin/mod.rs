@@ -35,7 +35,7 @@ use crate::{
 /// The room of this name, without a check of membership.
 async fn existing(app: &App, name: &str) -> Result<RoomRef, ChatError> {
     let name = room_name(name)?;
-    app.rooms.open(&name, false).await?.ok_or(NO_ROOM)
+    app.rooms.open(&name, None).await?.ok_or(NO_ROOM)
 }
 
 const NO_ROOM: ChatError = ChatError::NotFound("there is no such room");

@@ -126,15 +126,16 @@ impl ChatServer {
     /// Revokes a user's tokens issued up to now, for as long as the store keeps revocations, and closes their
     /// connections.
     ///
-    /// `iat` counts whole seconds, so tokens of the current second are void too. Tokens issued in the next
-    /// second are valid, unless a connection of the user has a token that is dated even later: its issuer's
-    /// clock is ahead.
+    /// The issuer's clock may be ahead by [`ChatConfig::clock_skew_ms`](crate::ChatConfig::clock_skew_ms), so
+    /// tokens dated up to that much in the future may exist already: they are void, too. `iat` counts whole
+    /// seconds, so the time is rounded up. A connection whose token is dated even later moves it further.
     pub async fn revoke_user(&self, user: &str) -> Result<Revoked, ChatError> {
         let (app, user) = (Arc::clone(&self.app), user_id(user)?);
         run_to_completion(async move {
             let dates = sockets_of(&app, &user).into_iter();
             let dates = dates.filter_map(|socket| socket.state::<Session>()?.issued_at());
-            let before = next_second(dates.max().unwrap_or(0).max(app.clock.now_ms()));
+            let latest = app.clock.now_ms().saturating_add(app.config.clock_skew_ms);
+            let before = next_second(dates.max().unwrap_or(0).max(latest));
             app.store.revoke(&user, before).await?;
             let serial = app.serials.fetch_add(1, Ordering::SeqCst);
             app.last_revocation.fetch_max(serial, Ordering::SeqCst);

@@ -53,6 +53,7 @@ impl Cluster {
             mentions: Vec::new(),
             at: self.clock.now_ms(),
             replacement: None,
+            charged: false,
         })
     }
 

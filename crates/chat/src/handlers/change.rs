@@ -36,6 +36,7 @@ pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) 
         content: WriteContent::Change(ask.seq, ask.change),
         body,
         replacement,
+        charged: true,
         reply,
     };
     app.appender.submit(room, pending, place);
@@ -53,7 +54,7 @@ async fn prepare(
             let why = "only its author may edit a message";
             let message = author_of(context, &room, ask, NotAuthor::Refused(why)).await?;
             if !context.app.config.keep_edits {
-                replacement = edited_body(&message, text);
+                replacement = message.and_then(|message| edited_body(&message, text));
             }
         }
         Change::Delete => drop(author_of(context, &room, ask, NotAuthor::Moderator).await?),
@@ -83,27 +84,34 @@ enum NotAuthor {
 }
 
 /// Checks that the user may change the message. The author never changes, so the result still holds at
-/// commit.
+/// commit. Answers `None` if only a retry can name the message, since retention has removed it: the store
+/// recognises the retry, and rejects all else.
 async fn author_of(
     context: &Context,
     room: &Room,
     ask: &ChangeMessage,
     otherwise: NotAuthor,
-) -> Result<Entry, ChatError> {
-    let entry = context.app.store.entry(room.id, ask.seq).await?;
-    let message = entry
-        .filter(|entry| entry.kind == EntryKind::Message)
-        .ok_or(NO_MESSAGE)?;
+) -> Result<Option<Entry>, ChatError> {
+    let Some(message) = context.app.store.entry(room.id, ask.seq).await? else {
+        // Beyond the head, a message of another user may appear until the commit.
+        let removed = ask.seq <= room.head();
+        return (removed && ask.client_id.is_some())
+            .then_some(None)
+            .ok_or(NO_MESSAGE);
+    };
+    if message.kind != EntryKind::Message {
+        return Err(NO_MESSAGE);
+    }
     if message.state.deleted && ask.client_id.is_none() {
         return Err(NO_MESSAGE);
     }
     // A retry may name a message that its first attempt deleted. The store recognises the retry.
     if message.user_id == *context.me.user {
-        return Ok(message);
+        return Ok(Some(message));
     }
     match otherwise {
         NotAuthor::Refused(why) => Err(ChatError::NotYours(why)),
-        NotAuthor::Moderator if is_moderator(context, room).await? => Ok(message),
+        NotAuthor::Moderator if is_moderator(context, room).await? => Ok(Some(message)),
         NotAuthor::Moderator => Err(ChatError::NotYours(
             "only its author or a moderator may delete a message",
         )),

@@ -73,7 +73,8 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
     }
     me.has_room_for(&ask.room, app.config.limits.rooms_per_socket)?;
     let may_create = app.config.may_create(ask.room.as_str());
-    let room = app.rooms.open(&ask.room, may_create).await?;
+    let creator = may_create.then_some(&*me.user);
+    let room = app.rooms.open(&ask.room, creator).await?;
     let room = room.ok_or(ChatError::NotJoinable)?;
     if let Err(error) = check_quota(app, &me.user, room.id).await {
         // A private room looks like no room to everybody who is not a member.
@@ -132,6 +133,7 @@ pub(crate) async fn check_quota(app: &App, user: &str, room: RoomId) -> Result<(
     if rooms < most as usize || app.store.member(room, user).await?.is_some() {
         return Ok(());
     }
+    app.metrics.memberships_over_quota.increment(1);
     Err(ChatError::TooManyRooms(most))
 }
 
@@ -239,7 +241,7 @@ pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left
     let Context { app, me, .. } = context;
     let left = Left { room: &ask.room };
     let allowed = me.allows(&ask.room);
-    let Some(room) = app.rooms.open(&ask.room, false).await? else {
+    let Some(room) = app.rooms.open(&ask.room, None).await? else {
         return if allowed {
             Ok(left)
         } else {

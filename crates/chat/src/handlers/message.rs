@@ -42,6 +42,7 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
         content: WriteContent::Message(draft),
         body,
         replacement: None,
+        charged: true,
         reply,
     };
     app.appender.submit(room, pending, place);

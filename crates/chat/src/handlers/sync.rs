@@ -68,7 +68,7 @@ async fn enterable(
     }
     let new = others.filter(|room| me.joined(&room.name).is_none()).count();
     me.has_room_for(name, app.config.limits.rooms_per_socket.saturating_sub(new))?;
-    let room = app.rooms.open(name, false).await?.ok_or(ChatError::Forbidden)?;
+    let room = app.rooms.open(name, None).await?.ok_or(ChatError::Forbidden)?;
     app.store
         .member(room.id, &me.user)
         .await?

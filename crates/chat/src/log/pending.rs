@@ -27,6 +27,8 @@ pub(crate) struct PendingWrite {
     pub(crate) body: String,
     /// For an edit that erases earlier texts: the body of the message after it.
     pub(crate) replacement: Option<String>,
+    /// Whether its size counts towards the user's daily quota.
+    pub(crate) charged: bool,
     pub(crate) reply: Reply,
 }
 
@@ -70,6 +72,7 @@ impl PendingWrite {
             mentions,
             at,
             replacement: self.replacement.clone(),
+            charged: self.charged,
         }
     }
 
@@ -155,6 +158,8 @@ fn refusal(rejected: Rejected) -> ChatError {
         Rejected::Conflict { seq } => ChatError::Conflict { seq },
         Rejected::NoSuchRoom => ChatError::Forbidden,
         Rejected::NoSuchMessage => view::NO_MESSAGE,
+        Rejected::TooManyEdits => ChatError::TooManyEdits,
+        Rejected::DailyBytes => ChatError::WroteTooMuch,
         Rejected::TooManyReactions => ChatError::InvalidRequest(
             "chat:react: this message has as many different reactions as it may have; take one of them"
                 .into(),

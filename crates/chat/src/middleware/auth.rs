@@ -255,15 +255,10 @@ fn verify_with(key: &VerifyKey, token: &str) -> Option<Map<String, Value>> {
         .map(|data| data.claims)
 }
 
-/// Whether a token issued at `issued_at` is void after a revocation of all tokens issued before `before`.
-///
-/// A token without `iat` may be older. So may a token dated in the future, within the tolerated skew after
-/// the revocation: an issuer's fast clock may have dated it. `before` itself is a valid date at once, so that
-/// a backend can issue a new token right after it revoked the old ones.
-pub(crate) fn is_revoked(issued_at: Option<i64>, before: i64, now_ms: i64, skew_ms: i64) -> bool {
-    let Some(issued_at) = issued_at else { return true };
-    let is_ambiguous = issued_at < before.saturating_add(skew_ms);
-    issued_at < before || is_ambiguous && issued_at > next_second(now_ms)
+/// Whether a token issued at `issued_at` is void after a revocation of all tokens issued before `before`. A
+/// token without `iat` may be older, so it is void, too.
+pub(crate) fn is_revoked(issued_at: Option<i64>, before: i64) -> bool {
+    issued_at.is_none_or(|at| at < before)
 }
 
 /// The first whole second after a time. `iat` counts whole seconds.

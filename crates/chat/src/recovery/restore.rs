@@ -191,7 +191,7 @@ async fn room(app: &App, me: &Session, row: &RoomRow) -> Result<RoomRef, &'stati
     }
     let found = app
         .rooms
-        .open(&name, false)
+        .open(&name, None)
         .await
         .map_err(|_| "the store failed")?;
     found.filter(|room| room.id == row.id).ok_or("a room was deleted")

@@ -1,10 +1,11 @@
 //! Rate limits and bounds.
 
-use roomful_chat::Rate;
+use roomful_chat::{Rate, admin::Post};
+use roomful_store::{Options, Quotas};
 use roomful_testkit::{Error, PATIENCE};
 use serde_json::json;
 
-use crate::fixture::{Server, failed, ok};
+use crate::fixture::{Server, failed, ok, send};
 
 #[tokio::test]
 async fn events_over_the_rate_are_refused_without_effect() {
@@ -126,4 +127,51 @@ async fn rooms_and_presence_subscriptions_per_socket_are_limited() {
     ok(client
         .call("presence:subscribe", &json!({ "users": ["c"] }))
         .await);
+}
+
+#[tokio::test]
+async fn quotas_of_a_user_answer_quota_exceeded() {
+    let data = tempfile::tempdir().unwrap();
+    let options = Options {
+        quotas: Quotas {
+            daily_bytes: 20_000,
+            daily_rooms: 2,
+            edits: 1,
+        },
+        ..Options::default()
+    };
+    let url = format!("sqlite:{}", data.path().join("chat.db").display());
+    let store = roomful_store::open(&url, options).unwrap();
+    let server = Server::on(store, data, |config| config.rates.enabled = false).await;
+    let alice = server.joined("alice", "one").await;
+    ok(alice.call("chat:join", &json!("two")).await);
+    let refused = failed(alice.call("chat:join", &json!("three")).await, "quota_exceeded");
+    assert_eq!(refused["retryable"], false);
+    assert!(
+        refused["message"].as_str().unwrap().contains("rooms"),
+        "{refused}"
+    );
+    // Others may create it, and then it is open to everybody.
+    let bob = server.joined("bob", "three").await;
+    ok(alice.call("chat:join", &json!("three")).await);
+
+    send(&alice, "one", "hello").await;
+    let edit = json!({ "room": "one", "seq": 1, "text": "hi" });
+    ok(alice.call("chat:edit_message", &edit).await);
+    failed(alice.call("chat:edit_message", &edit).await, "quota_exceeded");
+
+    let long = json!({ "room": "three", "text": "x".repeat(15_000) });
+    ok(alice.call("chat:send_message", &long).await);
+    let refused = failed(alice.call("chat:send_message", &long).await, "quota_exceeded");
+    assert!(refused["message"].as_str().unwrap().contains("UTC"), "{refused}");
+    ok(bob.call("chat:send_message", &long).await);
+    // Posts of the backend are not charged.
+    for _ in 0..3 {
+        let post = Post {
+            user_id: "alice".into(),
+            text: "x".repeat(15_000),
+            ..Post::default()
+        };
+        server.chat.post("three", post).await.unwrap();
+    }
 }

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use roomful_chat::{ErrorCode, RoomPattern};
-use roomful_store::{Role, RoomChange, RoomKind};
+use roomful_store::{Options, Retention, Role, RoomChange, RoomKind};
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
@@ -238,13 +238,70 @@ async fn a_join_returns_the_rooms_state_and_resumes_from_since() {
 }
 
 #[tokio::test]
+async fn retries_are_recognised_after_their_messages_were_removed() {
+    let data = tempfile::tempdir().unwrap();
+    let keep_fifty = Options {
+        retention: Retention {
+            max_entries: 50,
+            ..Retention::default()
+        },
+        ..Options::default()
+    };
+    let url = format!("sqlite:{}", data.path().join("chat.db").display());
+    let store = roomful_store::open(&url, keep_fifty).unwrap();
+    let server = Server::on(store, data, |config| config.rates.enabled = false).await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    let requests = [
+        (
+            "chat:send_message",
+            json!({ "room": "lobby", "clientId": "m", "text": "once" }),
+        ),
+        (
+            "chat:edit_message",
+            json!({ "room": "lobby", "clientId": "e", "seq": 1, "text": "twice" }),
+        ),
+        (
+            "chat:react",
+            json!({ "room": "lobby", "clientId": "r", "seq": 1, "emoji": "+" }),
+        ),
+        (
+            "chat:delete_message",
+            json!({ "room": "lobby", "clientId": "d", "seq": 1 }),
+        ),
+    ];
+    let mut first = Vec::new();
+    for (event, request) in &requests {
+        first.push(ok(alice.call(event, request).await));
+    }
+    // 60 others remove them from sight, the rest from the disk.
+    for (count, head) in [(60, 64), (100, 165)] {
+        for n in 0..count {
+            send(&bob, "lobby", &n.to_string()).await;
+        }
+        for ((event, request), first) in requests.iter().zip(&first) {
+            let mut expected = first.clone();
+            expected["duplicate"] = json!(true);
+            assert_eq!(ok(alice.call(event, request).await), expected, "{event}");
+        }
+        let next = send(&bob, "lobby", "next").await;
+        assert_eq!(next["seq"], head + 1, "nothing was stored");
+    }
+    // Only a retry may name a removed message, or one that is not there yet.
+    for seq in [1, 200] {
+        let edit = json!({ "room": "lobby", "clientId": "new", "seq": seq, "text": "hi" });
+        failed(alice.call("chat:edit_message", &edit).await, "not_found");
+    }
+}
+
+#[tokio::test]
 async fn a_since_older_than_retention_answers_reset() {
     let server = Server::start().await;
     let alice = server.joined("alice", "lobby").await;
     for n in 1..=5 {
         send(&alice, "lobby", &n.to_string()).await;
     }
-    let kept = roomful_store::Retention {
+    let kept = Retention {
         max_entries: 2,
         ..Default::default()
     };

@@ -239,6 +239,9 @@ mod flaky {
         async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
             self.inner.open_room(name, create, at).await
         }
+        async fn create_room(&self, name: &str, user: &str, at: i64) -> Result<Option<RoomRow>, StoreError> {
+            self.inner.create_room(name, user, at).await
+        }
         async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
             self.inner.room(id).await
         }

@@ -20,6 +20,7 @@ pub(crate) struct Rooms {
     pub(crate) create_on_join: bool,
     pub(crate) reserved: Vec<String>,
     pub(crate) per_user: u32,
+    pub(crate) remove_unused_after: Span,
     pub(crate) newcomers_start_read: bool,
     pub(crate) unread_interval: Span,
 }
@@ -27,6 +28,11 @@ pub(crate) struct Rooms {
 impl Rooms {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         within("rooms.per_user", self.per_user, 1..=1_000_000)?;
+        within(
+            "rooms.remove_unused_after",
+            self.remove_unused_after,
+            seconds(60)..=seconds(100 * 365 * 86_400),
+        )?;
         within("rooms.reserved", self.reserved.len(), 0..=1_000)?;
         within(
             "rooms.unread_interval",
@@ -43,6 +49,8 @@ pub(crate) struct History {
     pub(crate) max_messages: u64,
     pub(crate) max_age: Span,
     pub(crate) trim_interval: Span,
+    pub(crate) dedup_for: Span,
+    pub(crate) dedup_per_room: u64,
     pub(crate) keep_edits: bool,
 }
 
@@ -54,6 +62,12 @@ impl History {
             self.max_age,
             seconds(1)..=seconds(100 * 365 * 86_400),
         )?;
+        within(
+            "history.dedup_for",
+            self.dedup_for,
+            seconds(0)..=seconds(365 * 86_400),
+        )?;
+        within("history.dedup_per_room", self.dedup_per_room, 1..=1_000_000_000)?;
         within(
             "history.trim_interval",
             self.trim_interval,

@@ -30,6 +30,9 @@ pub(crate) struct Limits {
     pub(crate) client_id: usize,
     pub(crate) mentions: usize,
     pub(crate) reactions: u32,
+    pub(crate) edits: u64,
+    pub(crate) daily_size: Size,
+    pub(crate) daily_rooms: u64,
     pub(crate) rooms_per_socket: usize,
     pub(crate) sends_in_flight: u32,
     pub(crate) posts_in_flight: u32,
@@ -85,6 +88,9 @@ impl Limits {
         within("limits.sends_queued", self.sends_queued, 16..=10_000_000)?;
         within("limits.join_buffer", self.join_buffer, 16..=1_000_000)?;
         within("limits.reactions", self.reactions, 1..=1_000)?;
+        within("limits.edits", self.edits, 0..=1_000_000)?;
+        within("limits.daily_size", self.daily_size, Size(0)..=Size(1 << 40))?;
+        within("limits.daily_rooms", self.daily_rooms, 0..=1_000_000)?;
         within("limits.mentions", self.mentions, 0..=10_000)?;
         within("limits.rooms_per_socket", self.rooms_per_socket, 1..=100_000)?;
         within("limits.sends_in_flight", self.sends_in_flight, 1..=10_000)?;

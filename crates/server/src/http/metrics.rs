@@ -217,6 +217,22 @@ fn describe() {
     describe_histogram!("roomful_store_commit_seconds", "Duration of one durable commit.");
     describe_histogram!("roomful_store_batch_size", "Writes in one commit.");
     describe_gauge!("roomful_store_queue", "Writes that wait for their commit.");
+    describe_counter!(
+        "roomful_quota_exceeded_total",
+        "Requests answered with quota_exceeded, by quota."
+    );
+    describe_counter!(
+        "roomful_store_unused_rooms_removed_total",
+        "Removed rooms that had no members and never had a message."
+    );
+    describe_gauge!(
+        "roomful_store_dedup_records",
+        "About how many removed messages whose retries are recognised."
+    );
+    describe_counter!(
+        "roomful_store_dedup_records_evicted_total",
+        "Dedup records removed early, since their rooms had more than history.dedup_per_room."
+    );
     describe_counter!("roomful_store_errors_total", "Failures of the store, by kind.");
     describe_counter!(
         "roomful_store_erasures_total",

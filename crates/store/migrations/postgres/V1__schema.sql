@@ -72,12 +72,34 @@ CREATE TABLE entries (
     PRIMARY KEY (room_id, seq)
 );
 
--- Deduplication: one entry for each (room, user, client id).
+-- Deduplication: one entry for each (room, user, client id) while it is kept.
 CREATE UNIQUE INDEX entries_client ON entries (room_id, user_id, client_id) WHERE client_id IS NOT NULL;
 -- Nodes read the entries of other nodes in this order.
 CREATE INDEX entries_position ON entries (position);
 -- Finds the edits of a message.
 CREATE INDEX entries_edits ON entries (room_id, target) WHERE kind = 1;
+
+-- Dedup records of entries that retention removed, so that a retry is still recognised. An entry that is in
+-- the table above has none.
+CREATE TABLE dedup_records (
+    room_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    kind bigint NOT NULL,
+    at bigint NOT NULL,
+    target bigint,
+    -- 16 bits of a digest of the client id and the text; null if the text was erased before.
+    fingerprint bigint,
+    user_id text COLLATE "C" NOT NULL,
+    client_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (room_id, seq)
+);
+CREATE UNIQUE INDEX dedup_records_client ON dedup_records (room_id, user_id, client_id);
+
+-- The same digest as in the code. It skips the bytes that escape others, since the code's text has none.
+CREATE FUNCTION text_fingerprint(client_id text, body text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT get_byte(digest, 0)::bigint * 256 + get_byte(digest, 1)
+    FROM sha256(convert_to(translate(client_id || E'\n' || body, E'\x01\x02', ''), 'UTF8')) digest
+$$;
 
 -- The first entry of a room from `low` on whose position exceeds `seen`; `head + 1` if there is none.
 -- Positions ascend with sequence numbers within a room, which allows a binary search.
@@ -107,6 +129,8 @@ CREATE TABLE message_states (
     -- Whether that edit erased the earlier texts: the body of the message holds its text too.
     rewritten bigint NOT NULL DEFAULT 0,
     deleted bigint NOT NULL DEFAULT 0,
+    -- How often the message was edited.
+    edits bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (room_id, seq)
 );
 
@@ -163,6 +187,23 @@ CREATE TABLE users (
     status bigint NOT NULL DEFAULT 0,
     status_text text COLLATE "C"
 );
+
+-- What a user has used of their daily quotas on the day of the row, in days since 1970. Bytes of entries are
+-- counted when a process reserves them.
+CREATE TABLE user_usage (
+    user_id text COLLATE "C" PRIMARY KEY,
+    day bigint NOT NULL,
+    rooms bigint NOT NULL DEFAULT 0,
+    bytes bigint NOT NULL DEFAULT 0
+);
+
+-- Rooms that a user's join created. A sweep deletes those without members that never had an entry. `since` is
+-- the time of the creation or of the last sweep that found members.
+CREATE TABLE unused_rooms (
+    room_id bigint PRIMARY KEY REFERENCES rooms (id) ON DELETE CASCADE,
+    since bigint NOT NULL
+);
+CREATE INDEX unused_rooms_since ON unused_rooms (since);
 
 -- Tokens of a user issued before this time are invalid.
 CREATE TABLE revocations (

@@ -56,10 +56,26 @@ CREATE TABLE entries (
     PRIMARY KEY (room_id, seq)
 ) STRICT, WITHOUT ROWID;
 
--- Deduplication: one entry for each (room, user, client id).
+-- Deduplication: one entry for each (room, user, client id) while it is kept.
 CREATE UNIQUE INDEX entries_client ON entries (room_id, user_id, client_id) WHERE client_id IS NOT NULL;
 -- Finds the edits of a message.
 CREATE INDEX entries_edits ON entries (room_id, target) WHERE kind = 1;
+
+-- Dedup records of entries that retention removed, so that a retry is still recognised. An entry that is in
+-- the table above has none.
+CREATE TABLE dedup_records (
+    room_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    target INTEGER,
+    -- 16 bits of a digest of the client id and the text; null if the text was erased before.
+    fingerprint INTEGER,
+    user_id TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    PRIMARY KEY (room_id, seq)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX dedup_records_client ON dedup_records (room_id, user_id, client_id);
 
 -- Edits and deletions. A message without either has no row.
 CREATE TABLE message_states (
@@ -71,6 +87,8 @@ CREATE TABLE message_states (
     -- Whether that edit erased the earlier texts: the body of the message holds its text too.
     rewritten INTEGER NOT NULL DEFAULT 0,
     deleted INTEGER NOT NULL DEFAULT 0,
+    -- How often the message was edited.
+    edits INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (room_id, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -129,6 +147,23 @@ CREATE TABLE users (
     status INTEGER NOT NULL DEFAULT 0,
     status_text TEXT
 ) STRICT, WITHOUT ROWID;
+
+-- What a user has used of their daily quotas on the day of the row, in days since 1970. Bytes of entries are
+-- counted when a process reserves them.
+CREATE TABLE user_usage (
+    user_id TEXT PRIMARY KEY,
+    day INTEGER NOT NULL,
+    rooms INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- Rooms that a user's join created. A sweep deletes those without members that never had an entry. `since` is
+-- the time of the creation or of the last sweep that found members.
+CREATE TABLE unused_rooms (
+    room_id INTEGER PRIMARY KEY REFERENCES rooms (id) ON DELETE CASCADE,
+    since INTEGER NOT NULL
+) STRICT;
+CREATE INDEX unused_rooms_since ON unused_rooms (since);
 
 -- Tokens of a user issued before this time are invalid.
 CREATE TABLE revocations (

@@ -7,6 +7,7 @@
 //! | `plan` | deduplication, numbering, edits, deletes, reactions and limits; a pure value |
 //! | `dedup` | the dedup record of an entry, and how a retry compares with it |
 //! | `room_bounds` | the first and the newest entry of a room while a transaction changes them |
+//! | `usage` | the daily quota of bytes |
 //! | `mutations` | the statements that edits, deletes, reactions and retention take, in both dialects |
 
 mod dedup;
@@ -16,11 +17,13 @@ mod room_bounds;
 #[cfg(test)]
 mod tests;
 mod touched;
+mod usage;
 
 pub(crate) use self::{
-    dedup::{DedupKey, DedupRecord},
-    mutations::{Param, Statement, mutation, sweep},
+    dedup::{DedupKey, DedupRecord, RecordedText, fingerprint},
+    mutations::{FORGET_USAGE, Param, Statement, forget_dedup, mutation, removal, sweep},
     plan::{Limits, Loaded, Plan, PlannedEntry, Target},
-    room_bounds::RoomBounds,
+    room_bounds::{RoomBounds, Sweep},
     touched::Touched,
+    usage::{Allowances, Reservations, day_of},
 };

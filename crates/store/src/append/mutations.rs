@@ -3,8 +3,7 @@
 //! SQLite numbers parameters of the form `$n` by where they first occur, so each statement names them in
 //! ascending order.
 
-use std::ops::Range;
-
+use super::room_bounds::Sweep;
 use crate::{EntryKind, NewEntry, RoomId, numbers::column};
 
 /// A statement with its parameters.
@@ -21,9 +20,10 @@ pub(crate) enum Param<'a> {
     Text(&'a str),
 }
 
-const EDIT: &str = "INSERT INTO message_states (edit_seq, rewritten, room_id, seq, author)
-    SELECT $1, $2, room_id, seq, user_id FROM entries WHERE room_id = $3 AND seq = $4
-    ON CONFLICT (room_id, seq) DO UPDATE SET edit_seq = excluded.edit_seq, rewritten = excluded.rewritten";
+const EDIT: &str = "INSERT INTO message_states AS s (edit_seq, rewritten, room_id, seq, author, edits)
+    SELECT $1, $2, room_id, seq, user_id, 1 FROM entries WHERE room_id = $3 AND seq = $4
+    ON CONFLICT (room_id, seq) DO UPDATE
+        SET edit_seq = excluded.edit_seq, rewritten = excluded.rewritten, edits = s.edits + 1";
 /// Erases the earlier texts of an edited message.
 const REWRITE: &str = "UPDATE entries SET body = $1 WHERE room_id = $2 AND seq = $3";
 const ERASE_EDITS: &str =
@@ -48,6 +48,29 @@ const COUNT_DOWN: [&str; 2] = [
     "UPDATE reaction_counts SET users = users - 1 WHERE room_id = $1 AND seq = $2 AND emoji = $3",
     "DELETE FROM reaction_counts WHERE room_id = $1 AND seq = $2 AND emoji = $3 AND users = 0",
 ];
+/// Keeps the dedup records of entries that are about to be deleted. The body of an edit is empty once it is
+/// erased; the row that says so may be gone with its message.
+const KEEP_DEDUP: &str = "INSERT INTO dedup_records
+        (room_id, seq, kind, at, target, user_id, client_id, fingerprint)
+    SELECT e.room_id, e.seq, e.kind, e.at, e.target, e.user_id, e.client_id,
+        CASE WHEN e.kind = 1 AND e.body = '' OR e.kind IN (0, 1) AND EXISTS
+            (SELECT 1 FROM message_states s
+             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
+                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq))
+        THEN NULL ELSE text_fingerprint(e.client_id, e.body) END
+    FROM entries e WHERE e.room_id = $1 AND e.seq >= $2 AND e.seq < $3 AND e.at >= $4
+        AND e.client_id IS NOT NULL
+    ON CONFLICT DO NOTHING";
+/// Deletes up to `$3` of a room's oldest dedup records: those before an entry.
+const DEDUP_BEFORE: &str = "DELETE FROM dedup_records WHERE room_id = $1 AND seq < $2 AND seq <=
+    (SELECT max(seq) FROM (SELECT seq FROM dedup_records WHERE room_id = $1 ORDER BY seq LIMIT $3) oldest)";
+/// The same for those from before a time.
+const DEDUP_OLDER: &str = "DELETE FROM dedup_records WHERE room_id = $1 AND at < $2 AND seq <=
+    (SELECT max(seq) FROM (SELECT seq FROM dedup_records WHERE room_id = $1 ORDER BY seq LIMIT $3) oldest)";
+/// Deletes up to 1,000 counts of daily quotas from before day `$1`.
+pub(crate) const FORGET_USAGE: &str = "DELETE FROM user_usage WHERE user_id IN
+    (SELECT user_id FROM user_usage WHERE day < $1 LIMIT 1000)";
+const DEDUP_ALL: &str = "DELETE FROM dedup_records WHERE room_id = $1";
 const SWEEP: [&str; 5] = [
     "DELETE FROM message_states WHERE room_id = $1 AND seq >= $2 AND seq < $3",
     "DELETE FROM reactions WHERE room_id = $1 AND seq >= $2 AND seq < $3",
@@ -87,14 +110,37 @@ pub(crate) fn mutation(entry: &NewEntry, seq: u64) -> Vec<Statement<'_>> {
     }
 }
 
-/// Deletes the rows of a room's entries in a span, the entries themselves last.
-pub(crate) fn sweep(room: RoomId, span: &Range<u64>) -> [Statement<'static>; 5] {
-    let params = [
-        Param::Int(room),
-        Param::Int(column(span.start)),
-        Param::Int(column(span.end)),
+/// Deletes the rows of a room's entries in a span, the entries themselves last. Young ones leave their dedup
+/// records.
+pub(crate) fn sweep(sweep: &Sweep) -> Vec<Statement<'static>> {
+    let span = [
+        Param::Int(sweep.room),
+        Param::Int(column(sweep.span.start)),
+        Param::Int(column(sweep.span.end)),
     ];
-    SWEEP.map(|sql| statement(sql, &params, &[]))
+    let keep = statement(KEEP_DEDUP, &span, &[Param::Int(sweep.dedup_from)]);
+    let keep = (sweep.dedup_from < i64::MAX).then_some(keep);
+    let delete = SWEEP.map(|sql| statement(sql, &span, &[]));
+    keep.into_iter().chain(delete).collect()
+}
+
+/// Deletes all of a room's entries and dedup records.
+pub(crate) fn removal(room: RoomId) -> Vec<Statement<'static>> {
+    let mut statements = sweep(&Sweep {
+        room,
+        span: 0..u64::MAX,
+        dedup_from: i64::MAX,
+    });
+    statements.push(statement(DEDUP_ALL, &[Param::Int(room)], &[]));
+    statements
+}
+
+/// Deletes up to `limit` of a room's oldest dedup records: first those before the entry `before`, since the
+/// room has too many, then those from before the time `older`.
+pub(crate) fn forget_dedup(room: RoomId, before: u64, older: i64, limit: u64) -> [Statement<'static>; 2] {
+    let limit = [Param::Int(column(limit))];
+    [(DEDUP_BEFORE, column(before)), (DEDUP_OLDER, older)]
+        .map(|(sql, bound)| statement(sql, &[Param::Int(room), Param::Int(bound)], &limit))
 }
 
 fn statement<'a>(sql: &'static str, first: &[Param<'a>], more: &[Param<'a>]) -> Statement<'a> {
@@ -123,7 +169,18 @@ mod tests {
 
     #[test]
     fn statements_name_their_parameters_in_ascending_order() {
-        let single = [EDIT, REWRITE, ERASE_EDITS, REACT, COUNT_UP, TAKE_BACK];
+        let single = [
+            EDIT,
+            REWRITE,
+            ERASE_EDITS,
+            REACT,
+            COUNT_UP,
+            TAKE_BACK,
+            KEEP_DEDUP,
+            DEDUP_BEFORE,
+            DEDUP_OLDER,
+            DEDUP_ALL,
+        ];
         for sql in single.iter().chain(&DELETE).chain(&COUNT_DOWN).chain(&SWEEP) {
             let occurrences = first_occurrences(sql);
             let ascending: Vec<u32> = (1..).take(occurrences.len()).collect();

@@ -3,26 +3,27 @@
 //!
 //! A pure value: no I/O, no clock. Both stores load and write around it.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-};
+use std::collections::{HashMap, HashSet};
 
 use super::{
-    dedup::{self, DedupKey, DedupRecord},
-    room_bounds::RoomBounds,
+    dedup::{self, DedupKey, DedupRecord, RecordedText},
+    room_bounds::{RoomBounds, Sweep},
+    usage::Allowances,
 };
 use crate::{
-    AppendResult, Appended, EntryKind, LogPosition, NewEntry, OutboxOptions, Rejected, RoomId, RoomRow,
+    AppendResult, Appended, EntryKind, LogPosition, NewEntry, OutboxOptions, Rejected, Retention, RoomId,
+    RoomRow,
 };
 
 /// The limits that an append obeys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Entries that a room keeps.
-    pub(crate) max_entries: u64,
+    /// Entries that a room keeps, and the life of dedup records.
+    pub(crate) retention: Retention,
     /// Different reactions that one message may have.
     pub(crate) reactions: u32,
+    /// Edits that one message may have; 0 for any number.
+    pub(crate) edits: u64,
 }
 
 /// A message that an entry of the batch names.
@@ -30,6 +31,8 @@ pub(crate) struct Limits {
 pub(crate) struct Target {
     /// True for a message that is not deleted.
     pub(crate) live: bool,
+    /// How often it was edited.
+    pub(crate) edits: u64,
     /// The reactions by authors of this batch that are stored, as emoji and user.
     pub(crate) reacted: HashSet<(String, String)>,
     /// How many users reacted with each emoji.
@@ -46,6 +49,8 @@ pub(crate) struct Loaded<'a> {
     pub(crate) dedup: HashMap<DedupKey<'a>, DedupRecord<'a>>,
     /// Has to hold every target that is touched, with the default for one that does not exist.
     pub(crate) targets: HashMap<(RoomId, u64), Target>,
+    /// What each author may still append.
+    pub(crate) allowances: Allowances<'a>,
 }
 
 /// A new entry with its numbers.
@@ -54,12 +59,6 @@ pub(crate) struct PlannedEntry<'a> {
     pub(crate) entry: &'a NewEntry,
     pub(crate) seq: u64,
     pub(crate) position: LogPosition,
-    /// An entry that the store must delete first: it has the same client id, is no longer kept, and was not
-    /// swept yet.
-    pub(crate) replaces: Option<u64>,
-    /// True if the entry is no longer kept and another one of this batch took its client id: it is not
-    /// stored.
-    pub(crate) superseded: bool,
 }
 
 /// What a batch writes, and what its callers are answered.
@@ -71,6 +70,8 @@ pub(crate) struct Plan<'a> {
     /// The newest position.
     pub(crate) position: LogPosition,
     pub(crate) rooms: HashMap<RoomId, RoomBounds>,
+    /// What the batch left of the authors' quotas.
+    pub(crate) allowances: Allowances<'a>,
     dedup: HashMap<DedupKey<'a>, DedupRecord<'a>>,
     targets: HashMap<(RoomId, u64), Target>,
     /// The messages that this batch deletes.
@@ -87,12 +88,14 @@ impl<'a> Plan<'a> {
             rooms,
             dedup,
             targets,
+            allowances,
         } = loaded;
         let mut plan = Self {
             results: Vec::with_capacity(appends.len()),
             new: Vec::with_capacity(appends.iter().map(|entries| entries.len()).sum()),
             position,
             rooms,
+            allowances,
             dedup,
             targets,
             deleted: HashSet::new(),
@@ -111,12 +114,12 @@ impl<'a> Plan<'a> {
     }
 
     /// Takes the rows out that the store must sweep along with this batch.
-    pub(crate) fn take_sweeps(&mut self) -> Vec<(RoomId, Range<u64>)> {
-        let spans = self
-            .rooms
-            .iter_mut()
-            .map(|(room, bounds)| (*room, bounds.sweep_after_append()));
-        spans.filter(|(_, span)| !span.is_empty()).collect()
+    pub(crate) fn take_sweeps(&mut self) -> Vec<Sweep> {
+        let retention = &self.limits.retention;
+        let rooms = self.rooms.values_mut();
+        rooms
+            .filter_map(|room| room.sweep_after_append(retention))
+            .collect()
     }
 
     /// The rooms that changed, by id.
@@ -130,21 +133,9 @@ impl<'a> Plan<'a> {
         self.rooms.get(&id).map(|room| &room.row)
     }
 
-    /// The new entries that the store inserts.
-    pub(crate) fn stored(&self) -> impl Iterator<Item = &PlannedEntry<'a>> {
-        self.new.iter().filter(|new| !new.superseded)
-    }
-
-    /// The entries that make way for others with their client ids.
-    pub(crate) fn replaced(&self) -> impl Iterator<Item = (RoomId, u64)> {
-        self.new
-            .iter()
-            .filter_map(|new| Some((new.entry.room, new.replaces?)))
-    }
-
     /// The mentions to insert, as room, message and user. Authors do not mention themselves.
     pub(crate) fn mentions(&self) -> impl Iterator<Item = (RoomId, u64, &'a str)> {
-        let messages = self.stored().filter(|new| new.entry.kind == EntryKind::Message);
+        let messages = self.new.iter().filter(|new| new.entry.kind == EntryKind::Message);
         messages.flat_map(|new| {
             let (entry, seq) = (new.entry, new.seq);
             let others = entry.mentions.iter().filter(|user| **user != entry.user_id);
@@ -157,6 +148,13 @@ impl<'a> Plan<'a> {
         !options.sinks.is_empty() && self.new.iter().any(|new| new.entry.kind == EntryKind::Message)
     }
 
+    /// How many entries were rejected for a quota: for the bytes of the day, and for the edits of a message.
+    pub(crate) fn over_quota(&self) -> [u64; 2] {
+        let results = || self.results.iter().flat_map(|result| &result.results);
+        [Rejected::DailyBytes, Rejected::TooManyEdits]
+            .map(|why| results().filter(|result| **result == Err(why)).count() as u64)
+    }
+
     fn append(&mut self, entry: &'a NewEntry) -> Result<Appended, Rejected> {
         let Some(room) = self.rooms.get(&entry.room) else {
             return Err(Rejected::NoSuchRoom);
@@ -166,20 +164,16 @@ impl<'a> Plan<'a> {
         // Retries are recognised before anything else: what the entry did the first time may be why it
         // fails now.
         let earlier = key.and_then(|key| self.dedup.get_mut(&key));
-        let mut replaces = None;
         if let Some(record) = earlier {
-            if record.seq >= first {
-                let erased = record.erased_with();
-                record.erased |= erased.is_some_and(|message| {
-                    let message = (entry.room, message);
-                    let last_edit = self.rewritten.get(&message);
-                    self.deleted.contains(&message) || last_edit.is_some_and(|edit| *edit != record.seq)
-                });
-                return record.compare(entry);
+            let erased = record.erased_with().is_some_and(|message| {
+                let message = (entry.room, message);
+                let last_edit = self.rewritten.get(&message);
+                self.deleted.contains(&message) || last_edit.is_some_and(|edit| *edit != record.seq)
+            });
+            if erased {
+                record.text = RecordedText::Erased;
             }
-            // The earlier entry is no longer kept, only not swept yet: this one is new, as it would be
-            // after the sweep.
-            replaces = Some(record.seq);
+            return record.compare(entry);
         }
         if entry.kind.is_change() {
             match self.check(entry, first) {
@@ -188,18 +182,18 @@ impl<'a> Plan<'a> {
                 Check::Rejected(why) => return Err(why),
             }
         }
+        if !self.allowances.charge(entry) {
+            return Err(Rejected::DailyBytes);
+        }
         self.take_numbers(entry);
         self.take_effect(entry, seq);
         if let Some(key) = key {
             self.dedup.insert(key, DedupRecord::of(entry, seq));
         }
-        let replaces = replaces.filter(|replaced| !self.supersede(entry.room, *replaced));
         self.new.push(PlannedEntry {
             entry,
             seq,
             position: self.position,
-            replaces,
-            superseded: false,
         });
         Ok(Appended::New { seq, at: entry.at })
     }
@@ -207,22 +201,10 @@ impl<'a> Plan<'a> {
     fn take_numbers(&mut self, entry: &NewEntry) {
         self.position = self.position.next();
         if let Some(room) = self.rooms.get_mut(&entry.room) {
-            room.append(self.limits.max_entries);
+            room.append(entry.at, self.limits.retention.max_entries);
             if entry.kind == EntryKind::Message {
                 room.note_message(self.position);
             }
-        }
-    }
-
-    /// Marks an entry of this batch as superseded. False if `seq` is no entry of this batch.
-    fn supersede(&mut self, room: RoomId, seq: u64) -> bool {
-        let of_batch = |new: &&mut PlannedEntry<'_>| new.entry.room == room && new.seq == seq;
-        match self.new.iter_mut().rev().find(of_batch) {
-            Some(new) => {
-                new.superseded = true;
-                true
-            }
-            None => false,
         }
     }
 
@@ -234,6 +216,10 @@ impl<'a> Plan<'a> {
             return Check::Rejected(Rejected::NoSuchMessage);
         };
         let EntryKind::Reaction { removed } = entry.kind else {
+            let is_edit = entry.kind == EntryKind::Edit;
+            if is_edit && self.limits.edits > 0 && target.edits >= self.limits.edits {
+                return Check::Rejected(Rejected::TooManyEdits);
+            }
             return Check::Passes;
         };
         let reaction = (entry.body.clone(), entry.user_id.clone());
@@ -264,10 +250,13 @@ impl<'a> Plan<'a> {
         };
         match entry.kind {
             EntryKind::Message => target.live = true,
-            EntryKind::Edit if entry.replacement.is_some() => {
-                self.rewritten.insert((entry.room, number), seq);
+            EntryKind::Edit => {
+                target.edits += 1;
+                if entry.replacement.is_some() {
+                    self.rewritten.insert((entry.room, number), seq);
+                }
             }
-            EntryKind::Edit | EntryKind::Control => {}
+            EntryKind::Control => {}
             EntryKind::Delete => {
                 *target = Target::default();
                 self.deleted.insert((entry.room, number));

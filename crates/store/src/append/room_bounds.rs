@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use crate::{LogPosition, RoomRow, rows};
+use crate::{LogPosition, Retention, RoomId, RoomRow, rows};
 
 /// The fewest rows that a sweep along with an append removes.
 const SWEEP: u64 = 64;
@@ -21,7 +21,18 @@ pub(crate) struct RoomBounds {
     pub(crate) active_position: LogPosition,
     /// Entries that this transaction appended.
     pub(crate) appended: u64,
+    /// The latest time of those entries; `i64::MIN` without one.
+    pub(crate) appended_at: i64,
     pub(crate) changed: bool,
+}
+
+/// Rows of a room that the caller must delete, since they are no longer kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Sweep {
+    pub(crate) room: RoomId,
+    pub(crate) span: Range<u64>,
+    /// Entries from this time on leave their dedup records.
+    pub(crate) dedup_from: i64,
 }
 
 impl RoomBounds {
@@ -31,9 +42,10 @@ impl RoomBounds {
     }
 
     /// Takes the next number, and drops the oldest entries beyond the room's limit.
-    pub(crate) fn append(&mut self, max_entries: u64) {
+    pub(crate) fn append(&mut self, at: i64, max_entries: u64) {
         self.row.head += 1;
         self.appended += 1;
+        self.appended_at = self.appended_at.max(at);
         self.keep_newest(max_entries);
         self.changed = true;
     }
@@ -63,23 +75,30 @@ impl RoomBounds {
         }
     }
 
-    /// The rows that the caller must delete now: up to `limit` of those that are no longer kept.
-    pub(crate) fn sweep(&mut self, limit: u64) -> Range<u64> {
+    /// The rows that the caller must delete now: up to `limit` of those that are no longer kept. `None` if
+    /// there are none.
+    pub(crate) fn sweep(&mut self, limit: u64, dedup_from: i64) -> Option<Sweep> {
         let start = self.swept;
         let end = self.row.first.min(start.saturating_add(limit)).max(start);
-        if end > start {
-            self.swept = end;
-            self.changed = true;
+        if end == start {
+            return None;
         }
-        start..end
+        self.swept = end;
+        self.changed = true;
+        Some(Sweep {
+            room: self.row.id,
+            span: start..end,
+            dedup_from,
+        })
     }
 
     /// The rows that the caller must delete along with its appends: bounded, but more than it appended, so
     /// that a room does not accumulate rows that are no longer kept.
-    pub(crate) fn sweep_after_append(&mut self) -> Range<u64> {
+    pub(crate) fn sweep_after_append(&mut self, retention: &Retention) -> Option<Sweep> {
         if self.appended == 0 || self.row.first - self.swept < SWEEP {
-            return self.swept..self.swept;
+            return None;
         }
-        self.sweep(SWEEP.saturating_add(self.appended.saturating_mul(2)))
+        let limit = SWEEP.saturating_add(self.appended.saturating_mul(2));
+        self.sweep(limit, self.appended_at.saturating_sub(retention.dedup_for_ms))
     }
 }

@@ -1,14 +1,14 @@
 //! Plans of single batches, and the law that it does not matter how appends are spread over batches.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proptest::prelude::*;
 
-use super::{DedupKey, DedupRecord, Limits, Loaded, Plan, RoomBounds, Target, Touched};
-use crate::{Appended, EntryKind, LogPosition, NewEntry, Rejected, RoomId, RoomKind, RoomRow};
+use super::{
+    Allowances, DedupKey, DedupRecord, Limits, Loaded, Plan, RecordedText, RoomBounds, Target, Touched,
+    fingerprint,
+};
+use crate::{Appended, EntryKind, LogPosition, NewEntry, Rejected, Retention, RoomId, RoomKind, RoomRow};
 
 const ROOM: RoomId = 7;
 
@@ -28,6 +28,7 @@ fn bounds(id: RoomId, head: u64) -> RoomBounds {
         last_message: head,
         active_position: LogPosition::ZERO,
         appended: 0,
+        appended_at: i64::MIN,
         changed: false,
     }
 }
@@ -39,6 +40,7 @@ fn loaded<'a>(appends: &[&'a [NewEntry]]) -> Loaded<'a> {
         rooms: HashMap::from([(ROOM, bounds(ROOM, 10))]),
         dedup: HashMap::new(),
         targets: targets.map(|target| (target, Target::default())).collect(),
+        allowances: Allowances::default(),
     }
 }
 
@@ -54,6 +56,7 @@ fn message(client_id: Option<&str>) -> NewEntry {
         mentions: Vec::new(),
         at: 5,
         replacement: None,
+        charged: false,
     }
 }
 
@@ -67,9 +70,17 @@ fn change(kind: EntryKind, target: u64) -> NewEntry {
 }
 
 fn keeping(max_entries: u64) -> Limits {
+    limits(max_entries, 1)
+}
+
+fn limits(max_entries: u64, reactions: u32) -> Limits {
     Limits {
-        max_entries,
-        reactions: 1,
+        retention: Retention {
+            max_entries,
+            ..Retention::default()
+        },
+        reactions,
+        edits: 2,
     }
 }
 
@@ -106,7 +117,7 @@ fn a_batch_sees_its_own_entries() {
 }
 
 #[test]
-fn a_client_id_is_free_again_when_the_same_batch_dropped_its_entry() {
+fn a_batch_recognises_the_retry_of_an_entry_that_it_dropped() {
     let entries = [
         message(Some("k")),
         message(None),
@@ -116,19 +127,17 @@ fn a_client_id_is_free_again_when_the_same_batch_dropped_its_entry() {
     let plan = Plan::of(&[&entries], loaded(&[&entries]), keeping(2));
     assert_eq!(
         plan.results[0].results,
-        [Ok(new(11)), Ok(new(12)), Ok(new(13)), Ok(new(14))]
+        [
+            Ok(new(11)),
+            Ok(new(12)),
+            Ok(new(13)),
+            Ok(Appended::Duplicate { seq: 11, at: 5 })
+        ]
     );
-    let superseded: Vec<_> = plan.new.iter().map(|new| new.superseded).collect();
-    assert_eq!(
-        superseded,
-        [true, false, false, false],
-        "one row has the client id"
-    );
-    assert_eq!(plan.replaced().count(), 0);
 }
 
 #[test]
-fn an_entry_that_is_no_longer_kept_makes_way_for_one_with_its_client_id() {
+fn an_entry_that_is_no_longer_kept_is_still_recognised() {
     let entries = [message(Some("k"))];
     let mut before = loaded(&[&entries]);
     before.rooms.insert(ROOM, {
@@ -140,8 +149,29 @@ fn an_entry_that_is_no_longer_kept_makes_way_for_one_with_its_client_id() {
         .dedup
         .insert((ROOM, "ann", "k"), DedupRecord::of(&entries[0], 4));
     let plan = Plan::of(&[&entries], before, keeping(3));
-    assert_eq!(plan.results[0].results, [Ok(new(11))]);
-    assert_eq!(plan.replaced().collect::<Vec<_>>(), [(ROOM, 4)]);
+    assert_eq!(
+        plan.results[0].results,
+        [Ok(Appended::Duplicate { seq: 4, at: 5 })]
+    );
+}
+
+#[test]
+fn a_fingerprint_tells_texts_apart() {
+    let entries = [message(Some("k"))];
+    let answer = |text| {
+        let mut before = loaded(&[&entries]);
+        let record = DedupRecord {
+            text,
+            ..DedupRecord::of(&entries[0], 4)
+        };
+        before.dedup.insert((ROOM, "ann", "k"), record);
+        Plan::of(&[&entries], before, keeping(100)).results[0].results[0]
+    };
+    let duplicate = Ok(Appended::Duplicate { seq: 4, at: 5 });
+    let recorded = |body| RecordedText::Fingerprint(fingerprint("k", body));
+    assert_eq!(answer(recorded("1")), duplicate);
+    assert_eq!(answer(recorded("2")), Err(Rejected::Conflict { seq: 4 }));
+    assert_eq!(answer(RecordedText::Erased), duplicate);
 }
 
 #[test]
@@ -153,7 +183,7 @@ fn a_conflict_writes_nothing() {
         ..message(Some("k"))
     };
     let record = DedupRecord {
-        body: Cow::Borrowed(&other.body),
+        text: DedupRecord::of(&other, 4).text,
         ..DedupRecord::of(&entries[0], 4)
     };
     before.dedup.insert((ROOM, "ann", "k"), record.clone());
@@ -178,7 +208,10 @@ struct Rows {
     position: LogPosition,
     rooms: HashMap<RoomId, RoomBounds>,
     entries: BTreeMap<(RoomId, u64), NewEntry>,
+    /// Entries that were swept.
+    swept: BTreeMap<(RoomId, u64), NewEntry>,
     deleted: BTreeSet<(RoomId, u64)>,
+    edits: BTreeMap<(RoomId, u64), u64>,
     /// Room, message, emoji and user.
     reactions: BTreeSet<(RoomId, u64, String, String)>,
 }
@@ -192,16 +225,17 @@ impl Rows {
     }
 
     fn record<'a>(&'a self, key: DedupKey<'_>) -> Option<DedupRecord<'a>> {
-        let found = self.entries.iter().find(|((room, _), entry)| {
+        let found = self.entries.iter().chain(&self.swept).find(|((room, _), entry)| {
             (*room, &*entry.user_id) == (key.0, key.1) && entry.client_id.as_deref() == Some(key.2)
         });
         let (&(room, seq), entry) = found?;
         let message = entry.target.unwrap_or(seq);
         let erasable = matches!(entry.kind, EntryKind::Message | EntryKind::Edit);
-        Some(DedupRecord {
-            erased: erasable && self.deleted.contains(&(room, message)),
-            ..DedupRecord::of(entry, seq)
-        })
+        let mut record = DedupRecord::of(entry, seq);
+        if erasable && self.deleted.contains(&(room, message)) {
+            record.text = RecordedText::Erased;
+        }
+        Some(record)
     }
 
     fn target(&self, message: (RoomId, u64)) -> Target {
@@ -211,6 +245,7 @@ impl Rows {
                 .get(&message)
                 .is_some_and(|entry| entry.kind == EntryKind::Message)
                 && !self.deleted.contains(&message),
+            edits: self.edits.get(&message).copied().unwrap_or_default(),
             ..Target::default()
         };
         let reactions = self.reactions.iter();
@@ -232,28 +267,28 @@ impl Rows {
                 .collect(),
             dedup: dedup.filter_map(|key| Some((*key, self.record(*key)?))).collect(),
             targets: targets.map(|target| (*target, self.target(*target))).collect(),
+            allowances: Allowances::default(),
         }
     }
 
     fn write(&mut self, appends: &[&[NewEntry]], limits: Limits) -> Vec<Result<Appended, Rejected>> {
         let before = self.clone();
         let mut plan = Plan::of(appends, before.load(&Touched::by(appends)), limits);
-        for replaced in plan.replaced() {
-            self.entries.remove(&replaced);
-        }
-        for new in plan.stored() {
+        for new in &plan.new {
             self.entries.insert((new.entry.room, new.seq), new.entry.clone());
         }
         for new in &plan.new {
             self.mutate(new.entry);
         }
-        for (room, span) in plan.take_sweeps() {
-            self.entries
-                .retain(|(id, seq), _| *id != room || !span.contains(seq));
+        for sweep in plan.take_sweeps() {
+            let removed = self
+                .entries
+                .extract_if(.., |(id, seq), _| *id == sweep.room && sweep.span.contains(seq));
+            self.swept.extend(removed);
         }
         self.position = plan.position;
         for (id, mut bounds) in plan.rooms {
-            bounds.appended = 0;
+            (bounds.appended, bounds.appended_at) = (0, i64::MIN);
             self.rooms.insert(id, bounds);
         }
         plan.results
@@ -273,7 +308,8 @@ impl Rows {
             }
             EntryKind::Reaction { removed: false } => _ = self.reactions.insert(reaction),
             EntryKind::Reaction { removed: true } => _ = self.reactions.remove(&reaction),
-            EntryKind::Message | EntryKind::Edit | EntryKind::Control => {}
+            EntryKind::Edit => *self.edits.entry((entry.room, target)).or_default() += 1,
+            EntryKind::Message | EntryKind::Control => {}
         }
     }
 
@@ -327,6 +363,7 @@ fn entries() -> impl Strategy<Value = NewEntry> {
             mentions: Vec::new(),
             at,
             replacement: None,
+            charged: false,
         },
     )
 }
@@ -340,7 +377,7 @@ proptest! {
         max_entries in prop_oneof![Just(1_000), 1..6u64],
         reactions in 1..3u32,
     ) {
-        let limits = Limits { max_entries, reactions };
+        let limits = limits(max_entries, reactions);
         let (mut alone, mut together) = (Rows::with_rooms(), Rows::with_rooms());
         let mut rest = appends.iter().map(Vec::as_slice).collect::<Vec<_>>();
         for count in batches {
@@ -359,7 +396,7 @@ proptest! {
     ) {
         let mut rows = Rows::with_rooms();
         let appends: Vec<_> = appends.iter().map(Vec::as_slice).collect();
-        let results = rows.write(&appends, Limits { max_entries, reactions: 2 });
+        let results = rows.write(&appends, limits(max_entries, 2));
         let new = results.iter().filter(|result| matches!(result, Ok(Appended::New { .. }))).count();
         prop_assert_eq!(rows.position.0, new as u64);
         let heads: u64 = rows.rooms.values().map(|room| room.row.head).sum();

@@ -131,6 +131,7 @@ pub async fn an_inbox_row_shows_unread_messages(harness: &dyn Harness) -> Outcom
             Retention {
                 max_entries: 1,
                 max_age_ms: i64::MAX,
+                ..Retention::default()
             },
             9,
         )

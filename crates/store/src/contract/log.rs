@@ -239,6 +239,7 @@ pub async fn any_text_comes_back_as_it_was(harness: &dyn Harness) -> Outcome {
             mentions: Vec::new(),
             at: i64::MAX,
             replacement: None,
+            charged: false,
         };
         assert!(matches!(
             store.append(vec![entry.clone()]).await?[..],

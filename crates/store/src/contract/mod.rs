@@ -15,6 +15,7 @@ pub mod model;
 pub mod nodes;
 pub mod notifications;
 pub mod outbox;
+pub mod quotas;
 mod reference;
 pub mod retention;
 pub mod rooms;
@@ -100,8 +101,14 @@ macro_rules! store_contract {
             rooms::a_revocation_only_grows_and_survives_a_restart,
             retention::an_append_removes_the_oldest_entries,
             retention::a_trim_removes_by_count_and_age,
-            retention::a_client_id_is_free_when_its_entry_is_gone,
+            retention::a_retry_after_trimming_gets_the_first_answer,
+            retention::a_retried_change_is_recognised_after_trimming,
+            retention::dedup_records_of_a_room_are_bounded,
             retention::a_trimmed_room_continues_its_numbers,
+            quotas::the_bytes_of_a_user_and_day_are_limited,
+            quotas::rooms_that_a_user_creates_in_a_day_are_limited,
+            quotas::a_room_that_was_never_used_goes,
+            quotas::edits_of_a_message_are_limited,
             notifications::a_post_is_numbered_with_each_user,
             notifications::a_retry_differs_from_another_post,
             notifications::pages_go_back_from_any_notification,
@@ -180,6 +187,7 @@ fn message(room: RoomId, user: &str, client_id: Option<&str>, body: &str) -> New
         mentions: Vec::new(),
         at: 1_000,
         replacement: None,
+        charged: false,
     }
 }
 

@@ -103,6 +103,7 @@ fn step() -> impl Strategy<Value = Step> {
     let limits = (1..15u64, 0..60i64).prop_map(|(max_entries, max_age_ms)| Retention {
         max_entries,
         max_age_ms,
+        ..Retention::default()
     });
     prop_oneof![
         8 => proptest::collection::vec(said(), 1..6).prop_map(Step::Append),

@@ -1,6 +1,6 @@
 //! A reference implementation of a room with plain lists, for comparison with the engines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{KEEP, REACTIONS};
 use crate::{
@@ -12,6 +12,10 @@ use crate::{
 pub(super) struct ReferenceRoom {
     pub(super) row: RoomRow,
     entries: Vec<Entry>,
+    /// All entries with a client id as they were appended, also those that are no longer kept.
+    remembered: Vec<Entry>,
+    /// All messages that were deleted.
+    deleted: BTreeSet<u64>,
     /// Users that each message mentions.
     mentions: BTreeMap<u64, Vec<String>>,
     /// Members, and whether they are active.
@@ -26,6 +30,8 @@ impl ReferenceRoom {
         Self {
             row,
             entries: Vec::new(),
+            remembered: Vec::new(),
+            deleted: BTreeSet::new(),
             mentions: BTreeMap::new(),
             members: BTreeMap::new(),
             newest: None,
@@ -37,10 +43,10 @@ impl ReferenceRoom {
     pub(super) fn append(&mut self, new: NewEntry, number: u64) -> Result<Appended, Rejected> {
         let earlier =
             |e: &&Entry| new.client_id.is_some() && e.client_id == new.client_id && e.user_id == new.user_id;
-        if let Some(known) = self.entries.iter().find(earlier) {
+        if let Some(known) = self.remembered.iter().find(earlier) {
             let wiped = match known.kind {
-                EntryKind::Message => known.state.deleted,
-                EntryKind::Edit => known.target.is_some_and(|target| self.is_deleted(target)),
+                EntryKind::Message => self.deleted.contains(&known.seq),
+                EntryKind::Edit => known.target.is_some_and(|target| self.deleted.contains(&target)),
                 _ => false,
             };
             let alike = known.kind == new.kind && known.target == new.target;
@@ -62,7 +68,7 @@ impl ReferenceRoom {
             let others = new.mentions.into_iter().filter(|user| *user != new.user_id);
             self.mentions.insert(seq, others.collect());
         }
-        self.entries.push(Entry {
+        let entry = Entry {
             seq,
             kind: new.kind,
             target: new.target,
@@ -72,7 +78,11 @@ impl ReferenceRoom {
             body: new.body,
             at: new.at,
             state: MessageState::default(),
-        });
+        };
+        if entry.client_id.is_some() {
+            self.remembered.push(entry.clone());
+        }
+        self.entries.push(entry);
         self.keep(KEEP);
         Ok(Appended::New { seq, at: new.at })
     }
@@ -103,16 +113,13 @@ impl ReferenceRoom {
                     ..MessageState::default()
                 };
                 self.mentions.remove(&seq);
+                self.deleted.insert(seq);
                 let edits = |e: &&mut Entry| e.kind == EntryKind::Edit && e.target == Some(seq);
                 self.entries.iter_mut().filter(edits).for_each(|e| e.body.clear());
             }
             EntryKind::Reaction { removed } => return react(&mut message.state.reactions, new, removed),
         }
         None
-    }
-
-    fn is_deleted(&self, seq: u64) -> bool {
-        self.entries.iter().any(|e| e.seq == seq && e.state.deleted)
     }
 
     fn keep(&mut self, max: u64) {

@@ -74,6 +74,7 @@ pub async fn a_room_may_keep_less_than_the_others(harness: &dyn Harness) -> Outc
     let none = Retention {
         max_entries: u64::MAX,
         max_age_ms: i64::MAX,
+        ..Retention::default()
     };
     store.trim(none, 5_000).await?;
     assert_eq!(seqs(&read(&*store, a.id, all, 10).await?), [3, 4, 5]);

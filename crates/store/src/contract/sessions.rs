@@ -370,6 +370,7 @@ pub async fn missed_entries_that_are_gone_are_reported(harness: &dyn Harness) ->
     let everything = Retention {
         max_entries: 2,
         max_age_ms: 0,
+        ..Retention::default()
     };
     store.trim(everything, i64::MAX).await?;
     assert_eq!(missed(0, 4).await?, None, "nothing is left to prove completeness");

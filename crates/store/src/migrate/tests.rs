@@ -45,6 +45,7 @@ fn entry(room: i64, user: &str, kind: EntryKind, target: Option<u64>, body: &str
         mentions: vec!["bob".into()],
         at: 1_000,
         replacement: None,
+        charged: false,
     }
 }
 
@@ -118,12 +119,25 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
         entry(other.id, "ann", EntryKind::Message, None, "\"secret\""),
     ];
     store.append(changes).await?;
+    // The oldest of these leave only dedup records, the first of them without a fingerprint.
+    let trimmed = (0..100).map(|n| {
+        let (kind, target) = match n {
+            1 => (EntryKind::Delete, Some(2)),
+            _ => (EntryKind::Message, None),
+        };
+        NewEntry {
+            client_id: Some(n.to_string()),
+            ..entry(other.id, "ann", kind, target, "\"again\"")
+        }
+    });
+    store.append(trimmed.collect()).await?;
     store.mark_read(room, "bob", 7, 8).await?;
     store.leave(room, "bob").await?;
     store
         .set_status("ann", ChosenStatus::Busy, Some("away"), 9)
         .await?;
     store.revoke("bob", 77).await?;
+    store.create_room("unused", USERS[2], 1).await?;
     for n in 0..3 {
         let users = USERS.map(String::from).to_vec();
         store

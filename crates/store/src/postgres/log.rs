@@ -1,9 +1,9 @@
 //! [`Log`] for PostgreSQL.
 
-use super::{PostgresStore, entries, history, positions, retention};
+use super::{PostgresStore, entries, history, positions, retention, rooms};
 use crate::{
     AppendResult, Entry, FencingTokens, History, Log, LogEntry, LogHead, LogPosition, NewEntry, Page,
-    Retention, RoomId, StoreError,
+    Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
 };
 use async_trait::async_trait;
 
@@ -53,19 +53,17 @@ impl Log for PostgresStore {
     }
 
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
-        let cutoff = self
-            .no_later_than_database(now)
-            .await?
-            .saturating_sub(limits.max_age_ms);
+        let now = self.no_later_than_database(now).await?;
         let (mut total, mut last) = (0, RoomId::MIN);
         loop {
-            let due = self.checked(retention::due(&self.conn().await?, last, limits, cutoff).await)?;
-            let Some(&end) = due.last() else { return Ok(total) };
+            let due = self.checked(retention::due(&self.conn().await?, last, limits, now).await)?;
+            let Some(&end) = due.last() else { break };
             for room in due {
                 loop {
                     let trimmed =
-                        self.checked(retention::trim(&self.conn().await?, room, limits, cutoff).await)?;
+                        self.checked(retention::trim(&self.conn().await?, room, limits, now).await)?;
                     total += trimmed.removed;
+                    self.shared.metrics.dedup_evicted.increment(trimmed.dedup_evicted);
                     if !trimmed.more {
                         break;
                     }
@@ -73,5 +71,25 @@ impl Log for PostgresStore {
             }
             last = end;
         }
+        let before = now.saturating_sub(limits.unused_rooms_for_ms);
+        loop {
+            let unused = self.checked(retention::unused_rooms(&self.conn().await?, before).await)?;
+            if unused.is_empty() {
+                break;
+            }
+            for room in unused {
+                let removed = rooms::delete_unused(&self.conn().await?, room, before, now).await;
+                self.shared
+                    .metrics
+                    .unused_rooms
+                    .increment(self.checked(removed)?.into());
+            }
+        }
+        // Clocks of nodes differ, so yesterday's counts stay.
+        let day = day_of(now).saturating_sub(1);
+        while self.checked(retention::forget_usage(&self.conn().await?, day).await)? > 0 {}
+        let records = self.checked(retention::estimate_dedup(&self.conn().await?).await)?;
+        self.shared.metrics.dedup_records.set(to_f64(records));
+        Ok(total)
     }
 }

@@ -242,10 +242,7 @@ impl PostgresStore {
 
     /// Removes the history of a room in small commits, so that its deletion has little left to remove.
     async fn empty_room(&self, room: RoomId) -> Result<(), StoreError> {
-        let limits = Retention {
-            max_entries: u64::MAX,
-            max_age_ms: 0,
-        };
+        let limits = Retention::NOTHING;
         let conn = self.conn().await?;
         while self
             .checked(retention::trim(&conn, room, limits, i64::MAX).await)?

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use std::collections::HashMap;
 
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     PostgresStore,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     LogPosition, OutboxOptions, RecordKind, RoomChange, RoomId, RoomRow, Rooms, StoreError,
-    append::{self, RoomBounds},
+    append::{self, RoomBounds, day_of},
     numbers::Numbered as _,
     outbox::RecordContent,
     rows,
@@ -46,6 +46,7 @@ pub(super) fn bounds(row: &Row) -> Result<RoomBounds, Failure> {
         last_message: row.num(9)?,
         active_position: LogPosition(row.num(10)?),
         appended: 0,
+        appended_at: i64::MIN,
         changed: false,
     })
 }
@@ -159,6 +160,82 @@ pub(super) async fn create(
     }
 }
 
+/// Adds to what users (`$1`) have used of the daily quotas on day `$2`: each `$3` rooms, and bytes (`$4`).
+pub(super) const COUNT_USAGE: &str = "INSERT INTO user_usage AS u (user_id, day, rooms, bytes)
+    SELECT t.user_id, $2::bigint, $3::bigint, t.bytes FROM unnest($1::text[], $4::bigint[]) t (user_id, bytes)
+    ON CONFLICT (user_id) DO UPDATE SET day = excluded.day,
+        rooms = excluded.rooms + CASE WHEN u.day = excluded.day THEN u.rooms ELSE 0 END,
+        bytes = excluded.bytes + CASE WHEN u.day = excluded.day THEN u.bytes ELSE 0 END";
+
+/// Creates a room for a user unless the name exists. Also returns whether a record was written. `None` if
+/// the user has created `quota` rooms today; 0 is no quota.
+pub(super) async fn create_for(
+    conn: &Conn,
+    name: &str,
+    (user, quota): (&str, u64),
+    at: i64,
+    options: &OutboxOptions,
+) -> Result<Option<(RoomRow, bool)>, Failure> {
+    const CREATED: &str = "SELECT rooms FROM user_usage WHERE user_id = $1 AND day = $2";
+    const MARK: &str = "INSERT INTO unused_rooms (room_id, since) VALUES ($1, $2)";
+    let (user, day) = (text(user), day_of(at));
+    loop {
+        if let Some(room) = find(conn, name).await? {
+            return Ok(Some((room, false)));
+        }
+        conn.begin().await?;
+        // The count goes first: its lock orders the user's calls.
+        let params: [&(dyn ToSql + Sync); 4] = [&vec![&*user], &day, &1_i64, &vec![0_i64]];
+        conn.run(COUNT_USAGE, &params).await?;
+        let created = conn.row(CREATED, &[&user, &day]).await?;
+        let created = created.map_or(Ok(0), |row| row.num(0))?;
+        if quota > 0 && created > quota {
+            conn.roll_back().await?;
+            return Ok(None);
+        }
+        if let Some(room) = insert(conn, name, at).await? {
+            conn.run(MARK, &[&room.id, &at]).await?;
+            let recorded = self::created(conn, &room, options).await?;
+            conn.commit().await?;
+            return Ok(Some((room, recorded)));
+        }
+        // Another call created the room.
+        conn.roll_back().await?;
+    }
+}
+
+/// Deletes a room if it is unused since before a time; otherwise notes that it is in use. Returns whether
+/// it was deleted.
+pub(super) async fn delete_unused(conn: &Conn, id: RoomId, before: i64, now: i64) -> Result<bool, Failure> {
+    const STATE: &str =
+        "SELECT r.head, EXISTS (SELECT 1 FROM members m WHERE m.room_id = r.id AND m.active = 1)
+        FROM rooms r JOIN unused_rooms u ON u.room_id = r.id WHERE r.id = $1 AND u.since < $2";
+    conn.begin().await?;
+    // Appends and joins wait for the lock.
+    lock_to_remove(conn, id).await?;
+    let Some(state) = conn.row(STATE, &[&id, &before]).await? else {
+        conn.roll_back().await?;
+        return Ok(false);
+    };
+    let (head, has_members) = (state.num(0)?, state.flag(1)?);
+    if head > 0 {
+        conn.run("DELETE FROM unused_rooms WHERE room_id = $1", &[&id])
+            .await?;
+    } else if has_members {
+        conn.run(
+            "UPDATE unused_rooms SET since = $2 WHERE room_id = $1",
+            &[&id, &now],
+        )
+        .await?;
+    } else {
+        for step in removal(id) {
+            conn.step(&step).await?;
+        }
+    }
+    conn.commit().await?;
+    Ok(head == 0 && !has_members)
+}
+
 /// Outcome of [`put`].
 pub(super) struct Put {
     pub(super) room: RoomRow,
@@ -206,6 +283,8 @@ pub(super) async fn put(
         )
         .await?;
         write_back(conn, &bounds).await?;
+        conn.run("DELETE FROM unused_rooms WHERE room_id = $1", &[&bounds.row.id])
+            .await?;
         let room = bounds.row;
         let recorded = created && self::created(conn, &room, options).await?;
         conn.commit().await?;
@@ -246,10 +325,7 @@ pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
         "DELETE FROM rooms WHERE id = $1",
     ];
     let rest = rest.map(|sql| Step::new(sql, vec![Box::new(id)]));
-    append::sweep(id, &(0..u64::MAX))
-        .map(Step::from)
-        .into_iter()
-        .chain(rest)
+    append::removal(id).into_iter().map(Step::from).chain(rest)
 }
 
 /// `None` if the name exists.
@@ -287,6 +363,20 @@ impl Rooms for PostgresStore {
         let conn = self.conn().await?;
         let made = self::create(&conn, name, at, &self.shared.options.outbox).await;
         let (room, recorded) = self.checked(made)?;
+        if recorded {
+            self.recorded.send_replace(());
+        }
+        Ok(Some(room))
+    }
+
+    async fn create_room(&self, name: &str, user: &str, at: i64) -> Result<Option<RoomRow>, StoreError> {
+        let (conn, options) = (self.conn().await?, &self.shared.options);
+        let by = (user, options.quotas.daily_rooms);
+        let Some((room, recorded)) = self.checked(create_for(&conn, name, by, at, &options.outbox).await)?
+        else {
+            self.shared.metrics.room_over_quota();
+            return Ok(None);
+        };
         if recorded {
             self.recorded.send_replace(());
         }

@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{batch::Batch, column::Seq, outbox, rooms, statement::execute, write::Write};
+use super::{batch::Batch, column::Seq, outbox, rooms, statement::execute, usage, write::Write};
 use crate::{
     AppendResult, EntryKind, NewEntry, Rejected, RoomId,
-    append::{DedupKey, DedupRecord, Loaded, Plan, Target, Touched, mutation},
+    append::{Allowances, DedupKey, DedupRecord, Loaded, Plan, RecordedText, Target, Touched, mutation},
     group_commit::{Job, Weight},
 };
 
@@ -52,9 +52,12 @@ impl Write for DeleteRoom {
 
 /// Appends what several callers want appended, in their order. Answers a result for each.
 pub(super) fn append(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite::Result<Vec<AppendResult>> {
-    let loaded = load(batch, &Touched::by(appends))?;
+    let allowances = allow(batch, appends)?;
+    let loaded = load(batch, &Touched::by(appends), allowances)?;
     let mut plan = Plan::of(appends, loaded, batch.limits());
     write(batch.conn, &plan)?;
+    batch.reservations.settle(&plan.allowances);
+    batch.over_quota(plan.over_quota());
     let (results, new) = (std::mem::take(&mut plan.results), std::mem::take(&mut plan.new));
     batch.take_back(plan);
     for new in &new {
@@ -64,42 +67,78 @@ pub(super) fn append(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite
     Ok(results)
 }
 
-fn load<'a>(batch: &mut Batch<'_>, touched: &Touched<'a>) -> rusqlite::Result<Loaded<'a>> {
+/// What the authors may append. Asks the database about those whose reservations do not suffice.
+fn allow<'a>(batch: &mut Batch<'_>, appends: &[&'a [NewEntry]]) -> rusqlite::Result<Allowances<'a>> {
+    let mut allowances = batch.reservations.allow(appends);
+    for user in allowances.lacking().to_vec() {
+        let counted = usage::of(batch.conn, user, allowances.day)?;
+        allowances.counted(user, counted.bytes);
+    }
+    Ok(allowances)
+}
+
+fn load<'a>(
+    batch: &mut Batch<'_>,
+    touched: &Touched<'a>,
+    allowances: Allowances<'a>,
+) -> rusqlite::Result<Loaded<'a>> {
     let conn = batch.conn;
     Ok(Loaded {
         position: batch.position()?,
-        dedup: load_dedup(conn, &touched.dedup)?,
+        dedup: load_dedup(batch, &touched.dedup)?,
         targets: load_targets(conn, touched)?,
         rooms: batch.lend_rooms(&touched.rooms)?,
+        allowances,
     })
 }
 
 fn load_dedup<'a>(
-    conn: &Connection,
+    batch: &mut Batch<'_>,
     keys: &[DedupKey<'a>],
 ) -> rusqlite::Result<HashMap<DedupKey<'a>, DedupRecord<'a>>> {
-    const SQL: &str = "SELECT e.seq, e.at, e.kind, e.target, e.body, e.kind IN (0, 1) AND EXISTS
+    const STORED: &str = "SELECT e.seq, e.at, e.kind, e.target,
+            e.kind = 1 AND e.body = '' OR e.kind IN (0, 1) AND EXISTS
             (SELECT 1 FROM message_states s
              WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
-                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq))
+                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq)), e.body
         FROM entries e WHERE e.room_id = ?1 AND e.user_id = ?2 AND e.client_id = ?3";
+    const REMOVED: &str = "SELECT seq, at, kind, target, fingerprint IS NULL, fingerprint FROM dedup_records
+        WHERE room_id = ?1 AND user_id = ?2 AND client_id = ?3";
     // The plan adds a record for each key.
     let mut found = HashMap::with_capacity(keys.len());
-    let mut query = conn.prepare_cached(SQL)?;
+    let mut stored = batch.conn.prepare_cached(STORED)?;
+    let mut removed = batch.conn.prepare_cached(REMOVED)?;
     for key in keys {
-        let mut rows = query.query(params![key.0, key.1, key.2])?;
-        let Some(row) = rows.next()? else { continue };
-        let record = DedupRecord {
-            seq: row.get::<_, Seq>(0)?.0,
-            at: row.get(1)?,
-            kind: row.get(2)?,
-            target: row.get::<_, Option<Seq>>(3)?.map(|seq| seq.0),
-            body: Cow::Owned(row.get(4)?),
-            erased: row.get(5)?,
-        };
-        found.insert(*key, record);
+        let body = |row: &Row<'_>| record(row, |row| Ok(RecordedText::Body(Cow::Owned(row.get(5)?))));
+        let mut record_found = stored.query_row(*key, body).optional()?;
+        // A room that never removed an entry has no other records.
+        if record_found.is_none() && batch.room(key.0)?.is_some_and(|room| room.swept > 1) {
+            let fingerprint = |row: &Row<'_>| record(row, |row| Ok(RecordedText::Fingerprint(row.get(5)?)));
+            record_found = removed.query_row(*key, fingerprint).optional()?;
+        }
+        if let Some(record) = record_found {
+            found.insert(*key, record);
+        }
     }
     Ok(found)
+}
+
+/// Reads a dedup record. `text` is called unless the text was erased.
+fn record<'a>(
+    row: &Row<'_>,
+    text: impl FnOnce(&Row<'_>) -> rusqlite::Result<RecordedText<'a>>,
+) -> rusqlite::Result<DedupRecord<'a>> {
+    Ok(DedupRecord {
+        seq: row.get::<_, Seq>(0)?.0,
+        at: row.get(1)?,
+        kind: row.get(2)?,
+        target: row.get::<_, Option<Seq>>(3)?.map(|seq| seq.0),
+        text: if row.get(4)? {
+            RecordedText::Erased
+        } else {
+            text(row)?
+        },
+    })
 }
 
 fn load_targets(
@@ -108,8 +147,10 @@ fn load_targets(
 ) -> rusqlite::Result<HashMap<(RoomId, u64), Target>> {
     let mut targets = HashMap::with_capacity(touched.targets.len());
     for &(room, seq) in &touched.targets {
+        let (live, edits) = state(conn, room, seq)?;
         let target = Target {
-            live: is_live(conn, room, seq)?,
+            live,
+            edits,
             ..Target::default()
         };
         targets.insert((room, seq), target);
@@ -128,16 +169,18 @@ fn load_targets(
     Ok(targets)
 }
 
-/// True for a message that is not deleted.
-fn is_live(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<bool> {
-    const SQL: &str = "SELECT e.kind = 0 AND coalesce(s.deleted, 0) = 0 FROM entries e
+/// True for a message that is not deleted, and how often it was edited.
+fn state(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<(bool, u64)> {
+    const SQL: &str = "SELECT e.kind = 0 AND coalesce(s.deleted, 0) = 0, coalesce(s.edits, 0) FROM entries e
         LEFT JOIN message_states s ON s.room_id = e.room_id AND s.seq = e.seq
         WHERE e.room_id = ?1 AND e.seq = ?2";
-    let is_live = conn
+    let state = conn
         .prepare_cached(SQL)?
-        .query_row(params![room, Seq(seq)], |row| row.get(0))
+        .query_row(params![room, Seq(seq)], |row| {
+            Ok((row.get(0)?, row.get::<_, Seq>(1)?.0))
+        })
         .optional()?;
-    Ok(is_live.unwrap_or(false))
+    Ok(state.unwrap_or_default())
 }
 
 /// How many users reacted with each emoji.
@@ -164,10 +207,6 @@ fn has_reacted(
 /// Writes the entries and what they change. The bounds of the rooms are written at the end of the
 /// transaction.
 fn write(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
-    for (room, seq) in plan.replaced() {
-        conn.prepare_cached("DELETE FROM entries WHERE room_id = ?1 AND seq = ?2")?
-            .execute(params![room, Seq(seq)])?;
-    }
     insert(conn, plan)?;
     for (room, seq, user) in plan.mentions() {
         conn.prepare_cached("INSERT OR IGNORE INTO mentions (room_id, seq, user_id) VALUES (?1, ?2, ?3)")?
@@ -178,6 +217,9 @@ fn write(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
             execute(conn, &statement)?;
         }
     }
+    for (user, bytes) in plan.allowances.to_count() {
+        usage::count(conn, user, plan.allowances.day, 0, bytes)?;
+    }
     Ok(())
 }
 
@@ -186,7 +228,7 @@ fn insert(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
         "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, target, position)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let mut insert = conn.prepare_cached(SQL)?;
-    for new in plan.stored() {
+    for new in &plan.new {
         let entry = new.entry;
         insert.execute(params![
             entry.room,

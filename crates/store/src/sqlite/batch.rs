@@ -6,15 +6,14 @@
 use std::{
     collections::{HashMap, hash_map},
     mem,
-    ops::Range,
 };
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{column::Seq, log_head, statement::execute};
 use crate::{
-    LogPosition, Options, OutboxOptions, Retention, RoomId, RoomRow,
-    append::{self, Limits, Plan, RoomBounds},
+    LogPosition, Options, OutboxOptions, Quotas, Retention, RoomId, RoomRow,
+    append::{self, Limits, Plan, Reservations, RoomBounds, Sweep},
 };
 
 /// The columns of a [`RoomRow`], as [`room_row`] reads them.
@@ -26,7 +25,12 @@ pub(super) struct Batch<'c> {
     pub(super) retention: Retention,
     /// Different reactions that one message may have.
     pub(super) reactions: u32,
+    pub(super) quotas: Quotas,
+    /// What users may append without a look into the database.
+    pub(super) reservations: &'c mut Reservations,
     pub(super) outbox: &'c OutboxOptions,
+    /// Entries that were rejected for a quota: for the bytes of the day, and for the edits of a message.
+    pub(super) rejected: [u64; 2],
     /// True once something was written to the outbox.
     pub(super) recorded: bool,
     /// True once text was deleted that must leave the disk.
@@ -36,30 +40,30 @@ pub(super) struct Batch<'c> {
     rooms: HashMap<RoomId, RoomBounds>,
 }
 
-/// Deletes up to `limit` of the room's rows that are no longer kept. Answers how many entries it deleted.
-pub(super) fn sweep(conn: &Connection, room: &mut RoomBounds, limit: u64) -> rusqlite::Result<u64> {
-    let span = room.sweep(limit);
-    delete(conn, room.row.id, &span)
-}
-
-fn delete(conn: &Connection, room: RoomId, span: &Range<u64>) -> rusqlite::Result<u64> {
+/// Deletes the rows of a sweep. Answers how many entries it deleted.
+pub(super) fn sweep(conn: &Connection, sweep: Option<Sweep>) -> rusqlite::Result<u64> {
     let mut deleted = 0;
-    if !span.is_empty() {
-        for statement in append::sweep(room, span) {
-            // The entries come last.
-            deleted = execute(conn, &statement)?;
-        }
+    for statement in sweep.iter().flat_map(append::sweep) {
+        // The entries come last.
+        deleted = execute(conn, &statement)?;
     }
     Ok(deleted as u64)
 }
 
 impl<'c> Batch<'c> {
-    pub(super) fn new(conn: &'c Connection, options: &'c Options) -> Self {
+    pub(super) fn new(
+        conn: &'c Connection,
+        options: &'c Options,
+        reservations: &'c mut Reservations,
+    ) -> Self {
         Self {
             conn,
             retention: options.retention,
             reactions: options.reactions,
+            quotas: options.quotas,
+            reservations,
             outbox: &options.outbox,
+            rejected: [0; 2],
             recorded: false,
             erased: false,
             position: None,
@@ -92,8 +96,16 @@ impl<'c> Batch<'c> {
 
     pub(super) fn limits(&self) -> Limits {
         Limits {
-            max_entries: self.retention.max_entries,
+            retention: self.retention,
             reactions: self.reactions,
+            edits: self.quotas.edits,
+        }
+    }
+
+    /// Counts entries that a plan has rejected for a quota.
+    pub(super) fn over_quota(&mut self, rejected: [u64; 2]) {
+        for (all, more) in self.rejected.iter_mut().zip(rejected) {
+            *all += more;
         }
     }
 
@@ -122,8 +134,7 @@ impl<'c> Batch<'c> {
                 .execute([Seq(position)])?;
         }
         for mut room in self.rooms.into_values() {
-            let span = room.sweep_after_append();
-            delete(self.conn, room.row.id, &span)?;
+            sweep(self.conn, room.sweep_after_append(&self.retention))?;
             if room.changed {
                 const SQL: &str = "UPDATE rooms
                     SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_position = ?6 WHERE id = ?1";
@@ -152,6 +163,7 @@ fn load(conn: &Connection, id: RoomId) -> rusqlite::Result<Option<RoomBounds>> {
             last_message: row.get::<_, Seq>(9)?.0,
             active_position: LogPosition(row.get::<_, Seq>(10)?.0),
             appended: 0,
+            appended_at: i64::MIN,
             changed: false,
         })
     };

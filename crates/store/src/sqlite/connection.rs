@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, config::DbConfig};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension as _, config::DbConfig, functions::FunctionFlags,
+};
 
-use crate::{SchemaState, StoreError, schema, sqlite::failure};
+use crate::{SchemaState, StoreError, append::fingerprint, schema, sqlite::failure};
 
 mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
@@ -129,6 +131,20 @@ fn prepare_writer(conn: &Connection) -> rusqlite::Result<String> {
          PRAGMA journal_size_limit = 67108864;
          PRAGMA foreign_keys = ON;
          PRAGMA cache_size = -16384;",
+    )?;
+    // The trimming of entries calls it in SQL that both stores share.
+    conn.create_scalar_function(
+        "text_fingerprint",
+        2,
+        FunctionFlags::SQLITE_DETERMINISTIC,
+        |args| {
+            let text = |at| {
+                args.get_raw(at)
+                    .as_str()
+                    .map_err(|error| rusqlite::Error::UserFunctionError(error.into()))
+            };
+            Ok(fingerprint(text(0)?, text(1)?))
+        },
     )?;
     // These two answer with a row.
     conn.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;

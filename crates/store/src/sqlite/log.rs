@@ -1,9 +1,9 @@
 //! [`Log`] for SQLite.
 
-use super::{SqliteStore, append, entries, history, log_head, positions, retention};
+use super::{SqliteStore, append, entries, history, log_head, positions, retention, rooms, usage};
 use crate::{
     AppendResult, Entry, History, Log, LogEntry, LogHead, LogPosition, NewEntry, Page, Retention, RoomId,
-    StoreError,
+    StoreError, append::day_of, metrics::to_f64,
 };
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
@@ -56,17 +56,17 @@ impl Log for SqliteStore {
     }
 
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
-        let cutoff = now.saturating_sub(limits.max_age_ms);
         let (mut total, mut last) = (0, RoomId::MIN);
         loop {
             let due = self
-                .read(move |conn| retention::due(conn, last, limits, cutoff))
+                .read(move |conn| retention::due(conn, last, limits, now))
                 .await?;
-            let Some(&end) = due.last() else { return Ok(total) };
+            let Some(&end) = due.last() else { break };
             for room in due {
                 loop {
-                    let trimmed = self.write(retention::Trim { room, limits, cutoff }).await?;
+                    let trimmed = self.write(retention::Trim { room, limits, now }).await?;
                     total += trimmed.removed;
+                    self.metrics.dedup_evicted.increment(trimmed.dedup_evicted);
                     if !trimmed.more {
                         break;
                     }
@@ -74,5 +74,26 @@ impl Log for SqliteStore {
             }
             last = end;
         }
+        let before = now.saturating_sub(limits.unused_rooms_for_ms);
+        loop {
+            let unused = self
+                .read(move |conn| retention::unused_rooms(conn, before))
+                .await?;
+            if unused.is_empty() {
+                break;
+            }
+            for room in unused {
+                let removed = self.write(rooms::DeleteUnused { room, before, now }).await?;
+                self.metrics.unused_rooms.increment(removed.into());
+            }
+        }
+        // Clocks of nodes differ, so yesterday's counts stay.
+        let day = day_of(now).saturating_sub(1);
+        while self.read(move |conn| usage::has_old(conn, day)).await? {
+            self.write(usage::Forget { day }).await?;
+        }
+        let records = self.read(retention::count_dedup).await?;
+        self.metrics.dedup_records.set(to_f64(records));
+        Ok(total)
     }
 }

@@ -6,6 +6,7 @@
 //! | `readers` | the reader threads |
 //! | `eraser` | erasure of deleted text from the write-ahead log |
 //! | `append`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
+//! | `usage` | counts of daily quotas |
 //! | `entries`, `history`, `inbox` | entries in their current state, and pages of them |
 //! | `positions` | reading by position |
 //! | `recovery`, `sessions` | sessions that clients resume |
@@ -41,6 +42,7 @@ mod sessions;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod users;
 mod write;
 mod writer;

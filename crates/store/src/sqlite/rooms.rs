@@ -9,9 +9,10 @@ use super::{
     column::Seq,
     outbox, retention,
     statement::execute,
+    usage,
     write::Write,
 };
-use crate::{Retention, RoomChange, RoomId, RoomRow, Rooms, StoreError, append};
+use crate::{Retention, RoomChange, RoomId, RoomRow, Rooms, StoreError, append, append::day_of};
 
 pub(super) fn find(conn: &Connection, name: &str) -> rusqlite::Result<Option<RoomRow>> {
     conn.prepare_cached(&format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.name = ?1"))?
@@ -66,6 +67,70 @@ impl Write for Create {
     }
 }
 
+/// Creates a room for a user unless the name exists. `None` if the user has created too many today.
+pub(super) struct CreateFor {
+    pub(super) name: String,
+    pub(super) user: String,
+    pub(super) at: i64,
+}
+
+impl Write for CreateFor {
+    type Answer = Option<RoomRow>;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<RoomRow>> {
+        let (conn, quota, day) = (batch.conn, batch.quotas.daily_rooms, day_of(self.at));
+        let is_new = find(conn, &self.name)?.is_none();
+        if is_new && quota > 0 {
+            if usage::of(conn, &self.user, day)?.rooms >= quota {
+                return Ok(None);
+            }
+            usage::count(conn, &self.user, day, 1, 0)?;
+        }
+        let create = Create {
+            name: self.name.clone(),
+            at: self.at,
+        };
+        let room = create.apply(batch)?;
+        if is_new {
+            conn.prepare_cached("INSERT INTO unused_rooms (room_id, since) VALUES (?1, ?2)")?
+                .execute(params![room.id, self.at])?;
+        }
+        Ok(Some(room))
+    }
+}
+
+/// Deletes a room if it is unused since before a time; otherwise notes that it is in use.
+pub(super) struct DeleteUnused {
+    pub(super) room: RoomId,
+    pub(super) before: i64,
+    pub(super) now: i64,
+}
+
+impl Write for DeleteUnused {
+    type Answer = bool;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
+        const IS_DUE: &str = "SELECT 1 FROM unused_rooms WHERE room_id = ?1 AND since < ?2";
+        const HAS_MEMBERS: &str = "SELECT 1 FROM members WHERE room_id = ?1 AND active = 1";
+        let conn = batch.conn;
+        let due = params![self.room, self.before];
+        if !conn.prepare_cached(IS_DUE)?.exists(due)? {
+            return Ok(false);
+        }
+        if batch.room(self.room)?.is_some_and(|room| room.row.head > 0) {
+            conn.prepare_cached("DELETE FROM unused_rooms WHERE room_id = ?1")?
+                .execute([self.room])?;
+            return Ok(false);
+        }
+        if conn.prepare_cached(HAS_MEMBERS)?.exists([self.room])? {
+            conn.prepare_cached("UPDATE unused_rooms SET since = ?2 WHERE room_id = ?1")?
+                .execute(params![self.room, self.now])?;
+            return Ok(false);
+        }
+        Delete(self.room).apply(batch)
+    }
+}
+
 /// Changes or creates a room. Returns the room, and whether it is new.
 pub(super) struct Put {
     pub(super) name: String,
@@ -93,6 +158,8 @@ impl Write for Put {
         tail.keep_newest(max_entries);
         conn.prepare_cached("UPDATE rooms SET kind = ?2, history = ?3 WHERE id = ?1")?
             .execute(params![id, tail.row.kind, tail.row.history.map(Seq)])?;
+        conn.prepare_cached("DELETE FROM unused_rooms WHERE room_id = ?1")?
+            .execute([id])?;
         let room = tail.row.clone();
         if created {
             outbox::created(batch, &room)?;
@@ -109,7 +176,7 @@ impl Write for Delete {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
         batch.forget_room(self.0);
-        for statement in append::sweep(self.0, &(0..u64::MAX)) {
+        for statement in append::removal(self.0) {
             execute(batch.conn, &statement)?;
         }
         batch.erased = true;
@@ -154,6 +221,15 @@ impl Rooms for SqliteStore {
         }
     }
 
+    async fn create_room(&self, name: &str, user: &str, at: i64) -> Result<Option<RoomRow>, StoreError> {
+        let (name, user) = (name.to_owned(), user.to_owned());
+        let room = self.write(CreateFor { name, user, at }).await?;
+        if room.is_none() {
+            self.metrics.room_over_quota();
+        }
+        Ok(room)
+    }
+
     async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
         self.read(move |conn| get(conn, id)).await
     }
@@ -165,12 +241,8 @@ impl Rooms for SqliteStore {
 
     async fn delete_room(&self, room: RoomId) -> Result<bool, StoreError> {
         // The history goes first, in small commits, so that the last one deletes little.
-        let limits = Retention {
-            max_entries: u64::MAX,
-            max_age_ms: 0,
-        };
-        let cutoff = i64::MAX;
-        while self.write(retention::Trim { room, limits, cutoff }).await?.more {}
+        let (limits, now) = (Retention::NOTHING, i64::MAX);
+        while self.write(retention::Trim { room, limits, now }).await?.more {}
         self.write(Delete(room)).await
     }
 

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     AppendResult, NewEntry, Options, StoreError,
+    append::Reservations,
     group_commit::{Commit, GroupCommit, Pending, Request},
     metrics::Metrics,
     queue,
@@ -92,13 +93,15 @@ impl Writer {
         position: Arc<AtomicU64>,
         erasures: ErasureRequests,
     ) -> Result<Self, StoreError> {
-        let (group_commit, batches) = GroupCommit::new(options, Some(metrics));
+        let (group_commit, batches) = GroupCommit::new(options, Some(Arc::clone(&metrics)));
         let (alive, ended) = mpsc::channel(1);
         let recorded = watch::Sender::new(());
         let committer = Committer {
             conn,
             watermark,
             options: options.clone(),
+            reservations: Reservations::new(options.quotas.daily_bytes),
+            metrics: Arc::clone(&metrics),
             recorded: recorded.clone(),
             position,
             erasures,
@@ -156,6 +159,8 @@ struct Committer {
     /// `None` if another process owns the file.
     watermark: Option<Watermark>,
     options: Options,
+    reservations: Reservations,
+    metrics: Arc<Metrics>,
     /// Notified of each commit that wrote to the outbox.
     recorded: watch::Sender<()>,
     /// The newest committed position.
@@ -166,12 +171,17 @@ struct Committer {
 
 impl Commit<Queued> for Committer {
     async fn commit(&mut self, batch: &mut [Queued]) -> Result<(), StoreError> {
-        let committed = transact(&mut self.conn, &self.options, batch);
+        let committed = transact(&mut self.conn, &self.options, &mut self.reservations, batch);
         let Committed {
             recorded,
             erased,
             position,
-        } = committed.map_err(|error| failure::from_sqlite(&error))?;
+            rejected,
+        } = committed.map_err(|error| {
+            self.reservations.forget();
+            failure::from_sqlite(&error)
+        })?;
+        self.metrics.over_quota(rejected);
         if let Some(position) = position {
             // Before anybody is answered: no client may know more than the file beside the database says.
             if let Some(watermark) = &mut self.watermark {
@@ -197,14 +207,21 @@ struct Committed {
     erased: bool,
     /// The newest position, if it appended.
     position: Option<u64>,
+    /// See [`Batch::rejected`].
+    rejected: [u64; 2],
 }
 
 /// Applies all writes in one transaction. Dropping the transaction, as any error does, rolls it back.
-fn transact(conn: &mut Connection, options: &Options, writes: &mut [Queued]) -> rusqlite::Result<Committed> {
+fn transact(
+    conn: &mut Connection,
+    options: &Options,
+    reservations: &mut Reservations,
+    writes: &mut [Queued],
+) -> rusqlite::Result<Committed> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut batch = Batch::new(&transaction, options);
+    let mut batch = Batch::new(&transaction, options, reservations);
     apply(&mut batch, writes)?;
-    let (recorded, erased) = (batch.recorded, batch.erased);
+    let (recorded, erased, rejected) = (batch.recorded, batch.erased, batch.rejected);
     let position = batch.flush()?;
     #[cfg(feature = "planted-bugs")]
     if crate::planted::is(crate::planted::Bug::AckBeforeCommit) {
@@ -217,6 +234,7 @@ fn transact(conn: &mut Connection, options: &Options, writes: &mut [Queued]) -> 
         recorded,
         erased,
         position,
+        rejected,
     })
 }
 

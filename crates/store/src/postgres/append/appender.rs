@@ -7,7 +7,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::{load, write};
 use crate::{
     AppendResult, FencingTokens, LogPosition, NewEntry, Options, Outage, Rejected, RoomId, StoreError,
-    append::{Limits, Plan},
+    append::{Limits, Plan, Reservations},
     group_commit::{Commit, GroupCommit, Job, Pending, Weight},
     metrics::Metrics,
     postgres::{failure::Failure, generation::LogState, pool::Pool, rooms},
@@ -81,6 +81,7 @@ impl Appender {
         let (group_commit, batches) = GroupCommit::new(&start.options, Some(Arc::clone(&start.metrics)));
         let fence = Fence::default();
         let committer = Committer {
+            reservations: Reservations::new(start.options.quotas.daily_bytes),
             start,
             fence: fence.clone(),
         };
@@ -142,11 +143,15 @@ impl Appender {
 struct Committer {
     start: Start,
     fence: Fence,
+    reservations: Reservations,
 }
 
 impl Commit<Pending<Append, AppendResult>> for Committer {
     async fn commit(&mut self, batch: &mut [Pending<Append, AppendResult>]) -> Result<(), StoreError> {
-        let results = self.append(batch).await?;
+        let results = self
+            .append(batch)
+            .await
+            .inspect_err(|_| self.reservations.forget())?;
         for (append, result) in batch.iter_mut().zip(results) {
             append.answer = Some(result);
         }
@@ -156,7 +161,10 @@ impl Commit<Pending<Append, AppendResult>> for Committer {
 
 impl Committer {
     /// Carries out all appends in one transaction, or none.
-    async fn append(&self, batch: &[Pending<Append, AppendResult>]) -> Result<Vec<AppendResult>, Failure> {
+    async fn append(
+        &mut self,
+        batch: &[Pending<Append, AppendResult>],
+    ) -> Result<Vec<AppendResult>, Failure> {
         let appends: Vec<_> = batch.iter().map(|append| &*append.job.entries).collect();
         let removes = batch.iter().find_map(|append| append.job.removes);
         self.fence.still_holds(batch)?;
@@ -165,15 +173,16 @@ impl Committer {
             log_state,
             options,
             recorded,
-            ..
+            metrics,
         } = &self.start;
         let conn = pool.get().await?;
-        let mut loaded = load::load(&conn, log_state, &appends).await?;
+        let reservations = &mut self.reservations;
+        let mut loaded = load::load(&conn, log_state, &appends, reservations.allow(&appends)).await?;
         if loaded.is_none() {
             // The log is not as this node left it. Find out what happened, then go on from there.
             conn.roll_back().await?;
             conn.verify(log_state).await?;
-            loaded = load::load(&conn, log_state, &appends).await?;
+            loaded = load::load(&conn, log_state, &appends, reservations.allow(&appends)).await?;
         }
         let restored_again = || Outage::Connection("the database was restored twice in a row".into());
         let loaded = loaded.ok_or_else(restored_again)?;
@@ -185,8 +194,9 @@ impl Committer {
             return Ok(vec![no_such_room(loaded.position)]);
         }
         let limits = Limits {
-            max_entries: options.retention.max_entries,
+            retention: options.retention,
             reactions: options.reactions,
+            edits: options.quotas.edits,
         };
         let mut plan = Plan::of(&appends, loaded, limits);
         // The process may have been paused until now. If it is paused from here on, its transaction is
@@ -201,6 +211,8 @@ impl Committer {
         let removes = removes.filter(|_| appended);
         let steps = write::steps(&mut plan, node, removes, &options.outbox);
         conn.send(&steps).await?;
+        reservations.settle(&plan.allowances);
+        metrics.over_quota(plan.over_quota());
         if appended {
             log_state.committed(plan.position.0);
         }

@@ -14,22 +14,32 @@ use super::super::{
 };
 use crate::{
     LogPosition, NewEntry, StoreError,
-    append::{DedupKey, DedupRecord, Loaded, Target, Touched},
+    append::{Allowances, DedupKey, DedupRecord, Loaded, RecordedText, Target, Touched},
 };
 
 const ROOMS: &str = "SELECT r.id, r.name, r.epoch, r.head, r.first, r.created_at, r.kind, r.history,
         r.swept, r.last_message, r.active_position
     FROM rooms r WHERE r.id = ANY($1) ORDER BY r.id FOR NO KEY UPDATE";
 /// The limits keep the planner to one look into the index for each key.
-const DEDUP: &str = "SELECT t.at, e.seq, e.at, e.kind, e.target, e.body, e.kind IN (0, 1) AND EXISTS
-        (SELECT 1 FROM message_states s
-         WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
-                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq))
+const DEDUP: &str = "SELECT t.at, e.seq, e.at, e.kind, e.target, e.erased, e.body, e.fingerprint
     FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY t (room_id, user_id, client_id, at)
-    CROSS JOIN LATERAL (SELECT * FROM entries e
-        WHERE e.room_id = t.room_id AND e.user_id = t.user_id AND e.client_id = t.client_id LIMIT 1) e";
-const TARGETS: &str = "SELECT e.room_id, e.seq, e.kind = 0 AND NOT EXISTS (SELECT 1 FROM message_states s
-        WHERE s.room_id = e.room_id AND s.seq = e.seq AND s.deleted = 1)
+    CROSS JOIN LATERAL (
+        (SELECT e.seq, e.at, e.kind, e.target, e.kind = 1 AND e.body = '' OR e.kind IN (0, 1) AND EXISTS
+            (SELECT 1 FROM message_states s
+             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
+                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq)) AS erased,
+            e.body, NULL::bigint AS fingerprint
+         FROM entries e
+         WHERE e.room_id = t.room_id AND e.user_id = t.user_id AND e.client_id = t.client_id LIMIT 1)
+        UNION ALL
+        (SELECT d.seq, d.at, d.kind, d.target, d.fingerprint IS NULL, NULL, d.fingerprint
+         FROM dedup_records d
+         WHERE d.room_id = t.room_id AND d.user_id = t.user_id AND d.client_id = t.client_id LIMIT 1)) e";
+const USAGE: &str = "SELECT user_id, bytes FROM user_usage WHERE user_id = ANY($1) AND day = $2";
+const TARGETS: &str = "SELECT e.room_id, e.seq,
+        e.kind = 0 AND NOT EXISTS (SELECT 1 FROM message_states s
+            WHERE s.room_id = e.room_id AND s.seq = e.seq AND s.deleted = 1),
+        coalesce((SELECT s.edits FROM message_states s WHERE s.room_id = e.room_id AND s.seq = e.seq), 0)
     FROM unnest($1::bigint[], $2::bigint[]) t (room_id, seq)
     CROSS JOIN LATERAL (SELECT * FROM entries e WHERE e.room_id = t.room_id AND e.seq = t.seq LIMIT 1) e";
 const COUNTS: &str = "SELECT c.room_id, c.seq, c.emoji, c.users
@@ -48,6 +58,7 @@ pub(super) async fn load<'a>(
     conn: &Conn,
     log_state: &LogState,
     appends: &[&'a [NewEntry]],
+    mut allowances: Allowances<'a>,
 ) -> Result<Option<Loaded<'a>>, Failure> {
     debug_assert!(ROOMS.contains("r.history") && ROOM_COLUMNS.ends_with("r.history"));
     let touched = Touched::by(appends);
@@ -57,6 +68,11 @@ pub(super) async fn load<'a>(
         Step::new(ROOMS, vec![Box::new(touched.rooms.clone())]),
         dedup(&touched.dedup),
     ];
+    let lacking = allowances.lacking().to_vec();
+    if !lacking.is_empty() {
+        let users = column(&lacking, |user| text(user).into_owned());
+        steps.push(Step::new(USAGE, vec![users, Box::new(allowances.day)]));
+    }
     steps.extend(targets(&touched));
     let mut answers = conn.send(&steps).await?.into_iter().skip(1);
     let mut next = || answers.next().unwrap_or_default();
@@ -75,6 +91,7 @@ pub(super) async fn load<'a>(
             .iter()
             .map(|target| (*target, Target::default()))
             .collect(),
+        allowances: Allowances::default(),
     };
     for row in next() {
         let bounds = rooms::bounds(&row)?;
@@ -85,8 +102,18 @@ pub(super) async fn load<'a>(
             loaded.dedup.insert(*key, dedup_record(&row)?);
         }
     }
+    if !lacking.is_empty() {
+        for user in lacking {
+            allowances.counted(user, 0);
+        }
+        for row in next() {
+            allowances.counted(&row.text(0)?, row.num(1)?);
+        }
+    }
+    loaded.allowances = allowances;
     for row in next() {
-        target_of(&mut loaded, &row)?.live = row.flag(2)?;
+        let target = target_of(&mut loaded, &row)?;
+        (target.live, target.edits) = (row.flag(2)?, row.num(3)?);
     }
     for row in next() {
         let (emoji, users) = (row.text(2)?, row.num(3)?);
@@ -119,8 +146,11 @@ fn dedup_record(row: &Row) -> Result<DedupRecord<'static>, Failure> {
         at: row.int(2)?,
         kind: row.kind(3)?,
         target: row.opt_num(4)?,
-        body: Cow::Owned(row.text(5)?),
-        erased: row.flag(6)?,
+        text: match (row.flag(5)?, row.opt_text(6)?, row.opt_int(7)?) {
+            (false, Some(body), _) => RecordedText::Body(Cow::Owned(body)),
+            (false, None, Some(fingerprint)) => RecordedText::Fingerprint(fingerprint),
+            _ => RecordedText::Erased,
+        },
     })
 }
 

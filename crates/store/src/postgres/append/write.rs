@@ -14,8 +14,6 @@ use crate::{
     outbox::RecordContent,
 };
 
-const REPLACE: &str = "DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) t (room_id, seq)
-    WHERE e.room_id = t.room_id AND e.seq = t.seq";
 const ENTRIES: &str =
     "INSERT INTO entries (room_id, seq, kind, at, position, target, user_id, client_id, user_name, body)
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
@@ -39,24 +37,19 @@ pub(super) fn steps(
     options: &OutboxOptions,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    let (rooms, seqs): (Vec<i64>, Vec<i64>) = plan.replaced().map(|(room, seq)| (room, num(seq))).unzip();
-    if !rooms.is_empty() {
-        steps.push(Step::new(REPLACE, vec![Box::new(rooms), Box::new(seqs)]));
-    }
-    let stored: Vec<&PlannedEntry<'_>> = plan.stored().collect();
-    if !stored.is_empty() {
-        steps.push(entries(&stored));
+    if !plan.new.is_empty() {
+        steps.push(entries(&plan.new));
         steps.extend(mentions(plan));
     }
     for new in &plan.new {
         steps.extend(mutation(new.entry, new.seq).into_iter().map(Step::from));
     }
     steps.extend(records(plan, options));
+    steps.extend(usage(plan));
     // After the records, since a message may be sent and deleted in one batch.
     steps.extend(plan.new.iter().filter_map(|new| outbox::follow(new.entry)));
-    for (room, span) in plan.take_sweeps() {
-        steps.extend(sweep(room, &span).map(Step::from));
-    }
+    let sweeps = plan.take_sweeps();
+    steps.extend(sweeps.iter().flat_map(sweep).map(Step::from));
     let changed = plan.changed();
     if !changed.is_empty() {
         steps.push(bounds(&changed));
@@ -71,7 +64,7 @@ pub(super) fn steps(
     steps
 }
 
-fn entries(new: &[&PlannedEntry<'_>]) -> Step {
+fn entries(new: &[PlannedEntry<'_>]) -> Step {
     let opt = |value: Option<&str>| opt_text(value).map(std::borrow::Cow::into_owned);
     let params = vec![
         column(new, |new| new.entry.room),
@@ -86,6 +79,18 @@ fn entries(new: &[&PlannedEntry<'_>]) -> Step {
         column(new, |new| text(&new.entry.body).into_owned()),
     ];
     Step::new(ENTRIES, params)
+}
+
+/// Counts what the batch has reserved of the authors' daily quotas.
+fn usage(plan: &Plan<'_>) -> Option<Step> {
+    let counts: Vec<_> = plan.allowances.to_count().collect();
+    let params = vec![
+        column(&counts, |count| text(count.0).into_owned()),
+        Box::new(plan.allowances.day) as Param,
+        Box::new(0_i64),
+        column(&counts, |count| num(count.1)),
+    ];
+    (!counts.is_empty()).then(|| Step::new(rooms::COUNT_USAGE, params))
 }
 
 fn mentions(plan: &Plan<'_>) -> Option<Step> {

@@ -59,6 +59,7 @@ fn message(room: RoomId, client_id: &str) -> NewEntry {
         mentions: Vec::new(),
         at: 1,
         replacement: None,
+        charged: false,
     }
 }
 

@@ -103,6 +103,7 @@ async fn expired_messages_leave_the_disk() {
     let nothing = Retention {
         max_entries: u64::MAX,
         max_age_ms: 0,
+        ..Retention::default()
     };
     store.trim(nothing, 9_000).await.unwrap();
     until_erased(&file).await;

@@ -67,6 +67,7 @@ fn message(room: RoomId, body: &str) -> NewEntry {
         mentions: Vec::new(),
         at: 1,
         replacement: None,
+        charged: false,
     }
 }
 
