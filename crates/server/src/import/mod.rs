@@ -1,8 +1,8 @@
 //! The import of rooms, members and messages from a file, with their times and ids.
 //!
-//! It reads the file three times: `scan` checks every line and finds out what is there already, `writer`
-//! appends messages, then adds members with their read marks. A second run changes nothing, and a run after
-//! an interruption continues.
+//! It reads the file three times. `scan` checks every line against the store; `writer` appends the messages,
+//! then adds members with their read marks. A second run changes nothing, and a run after an interruption
+//! continues.
 //!
 //! | file | content |
 //! |---|---|
@@ -33,7 +33,7 @@ pub(crate) struct Import {
     pub(crate) check_only: bool,
 }
 
-/// What was imported, and what was left out.
+/// The numbers of imported and skipped rows.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Imported {
     pub(crate) rooms: u64,

@@ -144,19 +144,17 @@ impl RoomScan {
         let is_newest = self.newest.as_ref().is_some_and(|newest| {
             newest.user_id == message.user_id && newest.client_id.as_deref() == Some(client_id.as_str())
         });
-        if !is_kept(import.retention, import.now, message.at) {
+        let newest = self.newest.as_ref().filter(|_| is_newest);
+        if is_kept(import.retention, import.now, message.at) {
+            self.messages += 1;
+            if let Some(newest) = newest {
+                self.found = Some((self.messages, newest.seq));
+            }
+        } else {
             self.too_old += 1;
             // An earlier run imported it when it was younger.
-            self.found = self
-                .newest
-                .as_ref()
-                .filter(|_| is_newest)
-                .map(|newest| (0, newest.seq))
-                .or(self.found);
-        } else {
-            self.messages += 1;
-            if let Some(newest) = self.newest.as_ref().filter(|_| is_newest) {
-                self.found = Some((self.messages, newest.seq));
+            if let Some(newest) = newest {
+                self.found = Some((0, newest.seq));
             }
         }
         let room = message.room.clone();

@@ -93,17 +93,17 @@ impl<'a> Writer<'a> {
         let Some(scan) = self.scan.rooms.get(&record.room) else {
             return Ok(());
         };
-        let row = match &scan.row {
-            Some(row) => row.clone(),
-            None => {
-                let change = RoomChange {
-                    kind: Some(record.kind),
-                    history: None,
-                };
-                let at = record.created_at.unwrap_or(self.import.now);
-                self.done.rooms += 1;
-                self.import.store.put_room(&record.room, change, at).await?.0
-            }
+        let row = if let Some(row) = &scan.row {
+            row.clone()
+        } else {
+            let change = RoomChange {
+                kind: Some(record.kind),
+                history: None,
+            };
+            let at = record.created_at.unwrap_or(self.import.now);
+            self.done.rooms += 1;
+            let (row, _) = self.import.store.put_room(&record.room, change, at).await?;
+            row
         };
         let mut room = RoomWriter {
             row,
