@@ -6,7 +6,7 @@
 // default.
 
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { join, resolve } from "node:path";
 
@@ -35,10 +35,19 @@ mkdirSync(join(modules, "@roomful"), { recursive: true });
 const link = (name, target) => {
   if (!existsSync(join(modules, name))) symlinkSync(target, join(modules, name));
 };
+/** The time of the last change in a folder; 0 if there is none. */
+const newest = (folder) =>
+  existsSync(folder)
+    ? Math.max(
+        0,
+        ...readdirSync(folder, { recursive: true }).map((name) => statSync(join(folder, name)).mtimeMs),
+      )
+    : 0;
 // The React package builds the client too.
 for (const one of name === "react-chat" ? ["server", "testing", "react"] : ["server", "testing"]) {
   const folder = join(root, "packages", one);
-  if (!existsSync(join(folder, "dist"))) execFileSync("npm", ["run", "--silent", "build"], { cwd: folder });
+  if (newest(join(folder, "src")) > newest(join(folder, "dist")))
+    execFileSync("npm", ["run", "--silent", "build"], { cwd: folder });
   link(`@roomful/${one}`, folder);
 }
 link("@roomful/client", join(root, "packages/client"));
