@@ -1,7 +1,7 @@
 // Waiting for events with a deadline. Tests wait for events, never for time to pass.
 
-/** Milliseconds before a wait fails. Only a failing test waits that long. */
-export const PATIENCE = 15_000;
+/** Milliseconds before a wait fails. Only a failing test waits that long; slow machines need more. */
+export const PATIENCE = Number(process.env.E2E_PATIENCE ?? 15_000);
 
 /** Settles like `promise`, or fails after `patience` ms and names the awaited event. */
 export function within(promise, what, patience = PATIENCE) {
