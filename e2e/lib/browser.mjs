@@ -27,10 +27,10 @@ export class Window {
     window.faults = [];
     window.page.on("pageerror", (error) => window.faults.push(String(error)));
     window.page.on("console", (message) => {
-      // A refused connection while the server or the network is away is not the page's fault.
+      // A refused connection, or 503 from a server that starts, is not the page's fault.
       if (
         message.type() === "error" &&
-        !/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|WebSocket connection|ERR_EMPTY/.test(message.text())
+        !/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|WebSocket connection|ERR_EMPTY|status of 503/.test(message.text())
       ) {
         window.faults.push(message.text());
       }
