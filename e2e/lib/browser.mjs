@@ -30,7 +30,9 @@ export class Window {
       // A refused connection, or 503 from a server that starts, is not the page's fault.
       if (
         message.type() === "error" &&
-        !/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|WebSocket connection|ERR_EMPTY|status of 503/.test(message.text())
+        !/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|WebSocket connection|ERR_EMPTY|status of 503/.test(
+          message.text(),
+        )
       ) {
         window.faults.push(message.text());
       }
