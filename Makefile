@@ -50,6 +50,14 @@ torture-cluster: setup-test ## do the same to three nodes, PostgreSQL, Redis and
 		--watch-every $(WATCH) $(if $(TARGETS),--targets) \
 		$(if $(SKEW),--skew $(SKEW)) $(if $(NAMESPACES),--namespaces) $(if $(SEED),--seed $(SEED))
 
+# ATTACK=name runs one kind of attack, SECONDS_EACH sets its length. It needs two idle cores.
+SECONDS_EACH ?= 10
+
+.PHONY: torture-overload
+torture-overload: ## attack a server beside honest users, and print what they see of it
+	$(CARGO) build --release -p roomful -p roomful-torture
+	$(CARGO) run --release -p roomful-torture -- --overload --seconds $(SECONDS_EACH) $(if $(ATTACK),--attack $(ATTACK))
+
 # QUICK=1 gives a first impression within five minutes after the build. WORKLOAD=a,b ONLY=c,d BENCH_ROUNDS=n run a part.
 # Only full runs update the report that the documentation cites.
 BENCH_PART := $(QUICK)$(ONLY)$(BENCH_ROUNDS)

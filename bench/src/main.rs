@@ -46,6 +46,12 @@ enum Command {
     Run(run::Options),
     /// Write the report again from stored results
     Report(report::Options),
+    /// Measure the cost of messages and deliveries at several rates and room sizes, for docs/capacity.md
+    Capacity {
+        /// How often to measure each cell; the table shows medians
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// Serve as the floor that reports compare servers with
     #[command(hide = true)]
     Floor {
@@ -92,6 +98,11 @@ fn run(command: &Command) -> Result<(), BenchError> {
             run::run(options, &layout)
         }
         Command::Report(options) => report::run(options),
+        Command::Capacity { rounds } => {
+            let layout = cores::Layout::detect();
+            layout.pin_loader()?;
+            workload::capacity::run(*rounds, &layout)
+        }
         Command::Floor { port, batched } => floor::serve(*port, *batched),
         Command::BareSqlite {
             folder,

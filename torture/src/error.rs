@@ -15,6 +15,9 @@ pub enum TortureError {
     /// Clock skew is not available.
     #[error("clock skew needs libfaketime, which is not installed")]
     NoFaketime,
+    /// The attackers of an overload run failed.
+    #[error("overload: {0}")]
+    Overload(String),
     /// Network namespaces are not available.
     #[error("network namespaces: {0}")]
     Namespaces(String),

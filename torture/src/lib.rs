@@ -17,6 +17,7 @@ mod disk;
 mod error;
 mod log_reader;
 mod nemesis;
+pub mod overload;
 mod place;
 mod poster;
 mod report;

@@ -1,12 +1,14 @@
 //! `cargo run --release -p roomful-torture -- --rounds 200 --messages 1000000`
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use roomful_torture::cluster::{self, CutBy, Strictness, Tcp, namespaces};
+use roomful_torture::overload::{self, Attack};
 use roomful_torture::{Fault, Options, Report, TortureError, run};
 
 /// Kills, cuts off and starves a Roomful server that it starts itself, and checks that nothing is lost or
@@ -51,6 +53,24 @@ struct Cli {
     /// Namespaces: keep the kernel's TCP defaults instead of the settings of deploy/sysctl.
     #[arg(long, requires = "namespaces")]
     tcp_as_it_is: bool,
+    /// Attack a server beside honest users instead, and print what they see.
+    #[arg(long)]
+    overload: bool,
+    /// Overload: an attack, by its name in reports; repeat for several. Default: all.
+    #[arg(long = "attack", requires = "overload")]
+    attacks: Vec<Attack>,
+    /// Overload: seconds before each attack, and seconds of each attack.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Be the attacker of an overload run.
+    #[arg(long, hide = true, requires_all = ["target", "secret", "api_key"])]
+    attacker: Option<Attack>,
+    #[arg(long, hide = true)]
+    target: Option<SocketAddr>,
+    #[arg(long, hide = true)]
+    secret: Option<String>,
+    #[arg(long, hide = true)]
+    api_key: Option<String>,
     /// Number of additional rounds on a disk that fills up.
     #[arg(long, default_value_t = 2)]
     full_disk_rounds: u64,
@@ -65,16 +85,54 @@ async fn main() -> ExitCode {
     if cli.namespaces && !namespaces::inside() {
         return within_namespaces();
     }
+    if cli.overload || cli.attacker.is_some() {
+        return outcome(overload(&cli).await, "");
+    }
     let seed = cli.seed.unwrap_or_else(rand::random);
     say(&format!("seed {seed}"));
-    match torture(&cli, seed).await {
+    outcome(torture(&cli, seed).await, &format!(" (seed {seed})"))
+}
+
+fn outcome(sound: Result<bool, TortureError>, seed: &str) -> ExitCode {
+    match sound {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            say(&format!("roomful-torture: {error} (seed {seed})"));
+            say(&format!("roomful-torture: {error}{seed}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Attacks a server, or is the attacker. True if all targets were met.
+async fn overload(cli: &Cli) -> Result<bool, TortureError> {
+    if let (Some(attack), Some(addr), Some(secret), Some(api_key)) =
+        (cli.attacker, cli.target, &cli.secret, &cli.api_key)
+    {
+        let target = overload::Target {
+            addr,
+            secret: secret.clone(),
+            api_key: api_key.clone(),
+        };
+        overload::attack(attack, target).await?;
+        return Ok(true);
+    }
+    let program = std::env::current_exe();
+    let report = overload::run(&overload::Options {
+        binary: Options::with_binary(0, cli.binary.clone())?.binary,
+        program: program
+            .map_err(|error| TortureError::Overload(format!("failed to find this program: {error}")))?,
+        attacks: if cli.attacks.is_empty() {
+            Attack::ALL.to_vec()
+        } else {
+            cli.attacks.clone()
+        },
+        measured: Duration::from_secs(cli.seconds),
+        pin: true,
+    });
+    let report = report.await?;
+    say(&report.to_string());
+    Ok(report.sound())
 }
 
 /// Runs this program again, in namespaces.

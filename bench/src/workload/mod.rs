@@ -1,5 +1,6 @@
 //! The workloads: each is one value with its entrants, its load and its figures.
 
+pub(crate) mod capacity;
 mod chat;
 mod cluster_chat;
 mod connects;

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use roomful_supervisor::supervise;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Sleep};
@@ -59,38 +60,43 @@ impl Alarm {
 
     /// Starts the task.
     ///
-    /// The task asks `next` for the earliest deadline, and calls `tick` with the time when it is due. It
-    /// ends when `owner` is gone.
+    /// The task `name` asks `next` for the earliest deadline, and calls `tick` with the time when it is due.
+    /// It ends when `owner` is gone.
     pub(crate) fn spawn<T, Tick>(
         &self,
+        name: &'static str,
         clock: Arc<dyn Clock>,
         owner: Weak<T>,
-        next: impl Fn(&T) -> Option<i64> + Send + 'static,
-        tick: impl Fn(Arc<T>, i64) -> Tick + Send + 'static,
+        next: impl Fn(&T) -> Option<i64> + Copy + Send + Sync + 'static,
+        tick: impl Fn(Arc<T>, i64) -> Tick + Copy + Send + Sync + 'static,
     ) where
         T: Send + Sync + 'static,
         Tick: Future<Output = ()> + Send,
     {
         let (timeline, notify) = (self.timeline, Arc::clone(&self.notify));
-        tokio::spawn(async move {
-            loop {
-                let Some(deadline) = owner.upgrade().map(|owner| next(&owner)) else {
-                    return;
-                };
-                match deadline {
-                    None => {
-                        notify.notified().await;
-                        continue;
+        let run = move || {
+            let (clock, notify, owner) = (Arc::clone(&clock), Arc::clone(&notify), Weak::clone(&owner));
+            async move {
+                loop {
+                    let Some(deadline) = owner.upgrade().map(|owner| next(&owner)) else {
+                        return;
+                    };
+                    match deadline {
+                        None => {
+                            notify.notified().await;
+                            continue;
+                        }
+                        Some(at) => tokio::select! {
+                            () = timeline.sleep_until(&*clock, at) => {}
+                            () = notify.notified() => continue,
+                        },
                     }
-                    Some(at) => tokio::select! {
-                        () = timeline.sleep_until(&*clock, at) => {}
-                        () = notify.notified() => continue,
-                    },
+                    let Some(owner) = owner.upgrade() else { return };
+                    tick(owner, timeline.now(&*clock)).await;
                 }
-                let Some(owner) = owner.upgrade() else { return };
-                tick(owner, timeline.now(&*clock)).await;
             }
-        });
+        };
+        supervise(name, run).detach();
     }
 }
 

@@ -11,9 +11,9 @@ use std::{
 use parking_lot::Mutex;
 use roomful_socket::{Class, Namespace, Reason, Socket, SocketId};
 use roomful_store::Store;
+use roomful_supervisor::Supervised;
 use serde::Serialize;
 use tokio::sync::Semaphore;
-use tokio_util::sync::DropGuard;
 
 use crate::{
     alarm::Alarm,
@@ -61,7 +61,7 @@ pub(crate) struct App {
     pub(crate) appender: Arc<Appender>,
     pub(crate) follower: Arc<Follower>,
     /// The task of the two, which ends with the app.
-    pub(crate) _log_task: DropGuard,
+    pub(crate) _log_task: Supervised,
     /// The other nodes, if there are any.
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) recovery: SessionRegistry,

@@ -51,7 +51,6 @@ mod room_manager;
 mod server;
 mod session;
 mod stats;
-mod supervisor;
 pub mod types;
 pub mod typing;
 mod unread;

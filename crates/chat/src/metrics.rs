@@ -7,7 +7,7 @@ use std::{
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use crate::{error::ErrorCode, events::EventKind};
+use crate::{error::ErrorCode, events::EventKind, recovery::refusal::Refusal};
 
 pub(crate) struct Metrics {
     pub(crate) users_online: Gauge,
@@ -26,7 +26,7 @@ pub(crate) struct Metrics {
     /// Clients that wait for a permit to resume.
     pub(crate) sessions_waiting: Gauge,
     resumed: Counter,
-    not_resumed: Counter,
+    not_resumed: [Counter; Refusal::ALL.len()],
     errors: [Counter; ErrorCode::ALL.len()],
     events: [Counter; EventKind::ALL.len()],
     unknown_events: Counter,
@@ -44,8 +44,11 @@ impl Metrics {
             memberships_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "memberships"),
             unreadable: counter!("roomful_unreadable_entries_total"),
             sessions_waiting: gauge!("roomful_sessions_waiting"),
-            resumed: counter!("roomful_sessions_resumed_total", "outcome" => "recovered"),
-            not_resumed: counter!("roomful_sessions_resumed_total", "outcome" => "refused"),
+            resumed: counter!("roomful_sessions_resumed_total", "outcome" => "recovered", "cause" => ""),
+            not_resumed: Refusal::ALL.map(|refusal| {
+                let cause = refusal.label();
+                counter!("roomful_sessions_resumed_total", "outcome" => "refused", "cause" => cause)
+            }),
             errors: ErrorCode::ALL.map(|code| counter!("roomful_errors_total", "code" => code.as_str())),
             events: EventKind::ALL.map(|kind| counter!("roomful_events_total", "event" => kind.name())),
             unknown_events: counter!("roomful_events_total", "event" => "unknown"),
@@ -73,14 +76,16 @@ impl Metrics {
         }
     }
 
-    /// A client asked to resume its session.
-    pub(crate) fn resumed(&self, given_back: bool) {
-        let counter = if given_back {
-            &self.resumed
-        } else {
-            &self.not_resumed
-        };
-        counter.increment(1);
+    /// Counts an attempt to recover a session, which succeeded or was refused.
+    pub(crate) fn resumed(&self, refusal: Option<Refusal>) {
+        match refusal {
+            None => self.resumed.increment(1),
+            Some(refusal) => {
+                if let Some(counter) = self.not_resumed.get(refusal as usize) {
+                    counter.increment(1);
+                }
+            }
+        }
     }
 
     pub(crate) fn event(&self, kind: Option<EventKind>) {

@@ -7,6 +7,7 @@
 //!
 //! A session goes only to its own user, whose current token must allow all of its rooms.
 
+pub(crate) mod refusal;
 pub(crate) mod registry;
 mod restore;
 
@@ -199,7 +200,11 @@ pub(crate) fn start_beating(app: &Arc<App>) {
             tracing::debug!(%error, "failed to write the recovery heartbeat, retrying");
         }
     };
-    app.recovery
-        .alarm
-        .spawn(Arc::clone(&app.clock), Arc::downgrade(app), next, tick);
+    app.recovery.alarm.spawn(
+        "recovery heartbeat",
+        Arc::clone(&app.clock),
+        Arc::downgrade(app),
+        next,
+        tick,
+    );
 }

@@ -112,6 +112,12 @@ impl ChatServer {
         self.app.gate.has_lease()
     }
 
+    /// How many clients this node has disconnected since its start because it lost its lease.
+    pub fn clients_sent_away(&self) -> u64 {
+        let cluster = self.app.cluster.as_ref();
+        cluster.map_or(0, |cluster| cluster.clients_sent_away())
+    }
+
     /// Waits until this node has a lease in its cluster, if it is in one.
     pub async fn lease_held(&self) {
         if let Some(cluster) = &self.app.cluster {
@@ -315,14 +321,24 @@ impl App {
         self.unread.start_alarm();
         let next = |app: &Self| app.expiries.lock().next();
         let tick = |app: Arc<Self>, now| async move { app.expire(now) };
-        self.expiry_alarm
-            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+        self.expiry_alarm.spawn(
+            "token expiry",
+            Arc::clone(&self.clock),
+            Arc::downgrade(self),
+            next,
+            tick,
+        );
         recovery::start_beating(self);
         let next = |app: &Self| Some(app.message_rate.lock().next_sample());
         let tick =
             |app: Arc<Self>, now| async move { app.message_rate.lock().sample(now, app.metrics.messages()) };
-        self.message_rate_alarm
-            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+        self.message_rate_alarm.spawn(
+            "message rate",
+            Arc::clone(&self.clock),
+            Arc::downgrade(self),
+            next,
+            tick,
+        );
     }
 
     fn listen(app: &Arc<Self>) {

@@ -126,8 +126,13 @@ impl UnreadPublisher {
     pub(crate) fn start_alarm(self: &Arc<Self>) {
         let next = |board: &Self| board.changed.lock().due.next();
         let tick = |board: Arc<Self>, now| async move { board.tick(now).await };
-        self.alarm
-            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+        self.alarm.spawn(
+            "unread counts",
+            Arc::clone(&self.clock),
+            Arc::downgrade(self),
+            next,
+            tick,
+        );
     }
 
     /// A message was sent to the room, or one was deleted.

@@ -7,7 +7,7 @@ mod json;
 mod throttle;
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     sync::OnceLock,
 };
 
@@ -46,11 +46,6 @@ fn filter(settings: &Log) -> EnvFilter {
 
 /// Installs the log. A second call in one process has no effect.
 pub(crate) fn start(settings: &Log) -> (LogFilter, LogGuard) {
-    let human = match settings.format {
-        Format::Human => true,
-        Format::Json => false,
-        Format::Auto => io::stderr().is_terminal(),
-    };
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(settings.queue)
@@ -64,13 +59,37 @@ pub(crate) fn start(settings: &Log) -> (LogFilter, LogGuard) {
         enabled: systemd::logs_to_journal(),
     });
     // An error means that a log is installed already.
-    let _ = if human {
+    let _ = if is_json(settings.format) {
+        base.with(lines.event_format(JsonLines)).try_init()
+    } else {
         base.with(lines.with_target(false).with_ansi(io::stderr().is_terminal()))
             .try_init()
-    } else {
-        base.with(lines.event_format(JsonLines)).try_init()
     };
     (LogFilter(handle), LogGuard(guard))
+}
+
+/// Whether a log in this format has JSON lines.
+pub(crate) fn is_json(format: Format) -> bool {
+    match format {
+        Format::Human => false,
+        Format::Json => true,
+        Format::Auto => !io::stderr().is_terminal(),
+    }
+}
+
+/// The format when the settings cannot be read: that of the environment variable, or the default.
+pub(crate) fn format_without_settings() -> Format {
+    match std::env::var("ROOMFUL__LOG__FORMAT").as_deref() {
+        Ok("human") => Format::Human,
+        Ok("json") => Format::Json,
+        _ => Format::Auto,
+    }
+}
+
+/// Writes the error that ends the process as a JSON line, whether or not the log has started.
+pub(crate) fn print_fatal(error: &str) {
+    // A closed stderr is not an error.
+    let _ = writeln!(io::stderr(), "{}", json::fatal_line(error));
 }
 
 /// The number of lines that were dropped since the start.

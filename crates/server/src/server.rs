@@ -7,13 +7,11 @@ use roomful_bus::Bus;
 use roomful_chat::{ChatConfig, ChatServer, KeyTable, clock::SystemClock};
 use roomful_socket::{Drain, WebSocketServer};
 use roomful_store::{Outage, Store, StoreError};
-use tokio::{
-    task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
-};
+use roomful_supervisor::{Supervised, supervise};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use crate::{
-    chat, clock, cluster,
+    chat, cluster,
     config::{Config, Shutdown},
     http::{
         AddressLimit,
@@ -31,15 +29,17 @@ use crate::{
     log::LogFilter,
     open_files, outbox,
     reload::{Handles, Reloader},
+    retention::Retention,
     secret::{Generated, Keys},
     start_error::StartError,
     store::{self, Lock},
+    store_size,
 };
 
 /// The least time for each step of the shutdown after the connections are closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the start-up waits for this node's lease in the cluster before it admits clients anyway.
-const LEASE_WAIT: Duration = Duration::from_secs(5);
+/// How long the start-up waits for this node's lease in the cluster before it logs why.
+const LEASE_PATIENCE: Duration = Duration::from_secs(2);
 /// The first and the longest pause between attempts to open a store whose database is unreachable.
 const STORE_RETRY: Duration = Duration::from_millis(200);
 const STORE_RETRY_MAX: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ pub(crate) struct Server {
     listener: HttpListener,
     ops_listener: Option<HttpListener>,
     /// Periodic tasks; dropped, and so cancelled, with the server.
-    _periodic: JoinSet<()>,
+    _periodic: Vec<Supervised>,
     bus: Option<Arc<dyn Bus>>,
     shutdown: Shutdown,
     /// The keys at start, and the parts that a reload changes.
@@ -223,9 +223,7 @@ impl Startup<'_> {
         if let Some(signing_in) = signing_in {
             signing_in.await??;
         }
-        if bus.is_some() && timeout(LEASE_WAIT, chat.lease_held()).await.is_err() {
-            tracing::warn!("failed to get a lease in the cluster so far, refusing clients until then");
-        }
+        wait_for_lease(&chat, &self.health).await;
         if let (Some(bus), Some(fingerprints)) = (&bus, &fingerprints) {
             cluster::warn_about_other_secrets(&**bus, fingerprints).await;
         }
@@ -255,7 +253,7 @@ impl Startup<'_> {
 
         log_ready(config, self.address);
         lifecycle::announce(self.address).map_err(StartError::PortFile)?;
-        let mut periodic = periodic(config, self.exporter, Arc::clone(&store));
+        let mut periodic = periodic(config, self.exporter, &store, &self.health);
         let webhooks = outbox::start(config, &store, &mut periodic).map_err(StartError::Webhooks)?;
         Ok(Server {
             health: self.health,
@@ -299,6 +297,17 @@ async fn open_store(config: &Config, health: &Health) -> Result<Arc<dyn Store>, 
         sleep(pause).await;
         pause = (pause * 2).min(STORE_RETRY_MAX);
     }
+}
+
+/// Waits for this node's lease in the cluster, if it is in one, as the start waits for the store: `/readyz`
+/// tells why.
+async fn wait_for_lease(chat: &ChatServer, health: &Health) {
+    if timeout(LEASE_PATIENCE, chat.lease_held()).await.is_ok() {
+        return;
+    }
+    let cause = health.cause().await;
+    tracing::warn!("not ready: {cause}; starting as soon as this node has a lease in the cluster");
+    chat.lease_held().await;
 }
 
 /// The Socket.IO server with the configured limits.
@@ -396,45 +405,24 @@ fn log_ready(config: &Config, address: SocketAddr) {
     );
 }
 
-/// Starts the periodic tasks: upkeep of the metrics recorder, and retention in the store.
-fn periodic(config: &Config, exporter: Exporter, store: Arc<dyn Store>) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let mut ticks = interval(UPKEEP_INTERVAL);
-        loop {
-            ticks.tick().await;
-            exporter.upkeep();
-        }
-    });
-    let (retention, notifications) = (store::retention(config), store::notifications(config));
-    let every = config.history.trim_interval.0;
-    let kept = config.auth.revocations_kept.0;
-    tasks.spawn(async move {
-        let mut ticks = interval(every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            match store.trim(retention, clock::unix_millis()).await {
-                Ok(0) => {}
-                Ok(removed) => tracing::info!(removed, "removed expired messages"),
-                Err(error) => tracing::warn!(%error, "failed to remove expired messages, retrying later"),
-            }
-            match store
-                .trim_notifications(notifications, clock::unix_millis())
-                .await
-            {
-                Ok(0) => {}
-                Ok(removed) => tracing::info!(removed, "removed expired notifications"),
-                Err(error) => {
-                    tracing::warn!(%error, "failed to remove expired notifications, retrying later");
-                }
-            }
-            let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
-            let cutoff = clock::unix_millis().saturating_sub(kept);
-            if let Err(error) = store.forget_revocations(cutoff).await {
-                tracing::warn!(%error, "failed to remove old revocations, retrying later");
+/// Starts the periodic tasks: upkeep of the metrics recorder, retention in the store, and health checks.
+fn periodic(config: &Config, exporter: Exporter, store: &Arc<dyn Store>, health: &Health) -> Vec<Supervised> {
+    let drain_recorder = move || {
+        let exporter = exporter.clone();
+        async move {
+            let mut ticks = interval(UPKEEP_INTERVAL);
+            loop {
+                ticks.tick().await;
+                exporter.upkeep();
             }
         }
-    });
-    tasks
+    };
+    let (retention, store, sized) = (Retention::of(config), Arc::clone(store), Arc::clone(store));
+    let health = health.clone();
+    vec![
+        supervise("metrics upkeep", drain_recorder),
+        supervise("retention", move || retention.run(Arc::clone(&store))),
+        supervise("store size", move || store_size::watch(Arc::clone(&sized))),
+        supervise("health checks", move || health.clone().watch()),
+    ]
 }

@@ -38,6 +38,13 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// The error of the JSON line with which a log without a terminal ends.
+fn fatal_error(log: &str) -> String {
+    let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!(line["level"], "ERROR", "{log}");
+    line["error"].as_str().unwrap().to_owned()
+}
+
 /// Header and claims of a token, which must be the only output.
 fn read_token(output: &Output) -> (Value, Value) {
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
@@ -162,10 +169,17 @@ fn an_invalid_value_gets_a_one_line_error_and_code_2() {
         let line = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{args:?} {env:?}: {line}");
         assert!(output.stdout.is_empty());
-        assert!(
-            line.starts_with(&format!("roomful: {expected}")),
-            "{args:?} {env:?}: {line}"
-        );
+        if args == ["serve"] {
+            assert!(
+                fatal_error(&line).starts_with(expected),
+                "{args:?} {env:?}: {line}"
+            );
+        } else {
+            assert!(
+                line.starts_with(&format!("roomful: {expected}")),
+                "{args:?} {env:?}: {line}"
+            );
+        }
         assert_eq!(line.lines().count(), 1, "{line}");
         assert!(!line.contains("short") && !line.contains("pw"), "{line}");
     }
@@ -247,8 +261,10 @@ fn usage_errors_get_a_one_line_error_and_code_2() {
         let output = roomful(folder.path(), args, env);
         let output_text = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{args:?} {env:?}: {output_text}");
-        // JSON log lines may precede the error.
-        let errors = output_text.lines().filter(|line| !line.starts_with('{'));
+        // A failed start is an error in the log's format, after the log lines.
+        let errors = output_text.lines().filter(|line| {
+            !line.starts_with('{') || serde_json::from_str::<Value>(line).unwrap()["level"] == "ERROR"
+        });
         assert_eq!(errors.count(), 1, "{args:?} {env:?}: {output_text}");
     }
     let unset = roomful(folder.path(), &["check-config"], &[("ROOMFUL_CONFIG", "")]);
@@ -256,6 +272,34 @@ fn usage_errors_get_a_one_line_error_and_code_2() {
         unset.status.success(),
         "an empty variable counts as not set: {unset:?}"
     );
+}
+
+#[test]
+fn a_failed_start_is_reported_in_the_format_of_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = ("ROOMFUL_DATA", "/proc/nowhere");
+    for (format, is_json) in [("json", true), ("human", false), ("auto", true)] {
+        let env = [refused, ("ROOMFUL__LOG__FORMAT", format)];
+        let failed = text(&roomful(folder.path(), &["serve"], &env).stderr);
+        assert_eq!(
+            failed.lines().all(|line| line.starts_with('{')),
+            is_json,
+            "{failed}"
+        );
+        if is_json {
+            assert!(fatal_error(&failed).contains("/proc/nowhere"), "{failed}");
+        } else {
+            let last = failed.lines().last().unwrap();
+            assert!(
+                last.starts_with("roomful: ") && last.contains("/proc/nowhere"),
+                "{failed}"
+            );
+        }
+        // The format of settings that cannot be read.
+        let env = [("ROOMFUL_LISTEN", "nowhere"), ("ROOMFUL__LOG__FORMAT", format)];
+        let failed = text(&roomful(folder.path(), &["serve"], &env).stderr);
+        assert_eq!(failed.starts_with('{'), is_json, "{failed}");
+    }
 }
 
 #[test]

@@ -132,7 +132,7 @@ async fn an_address_in_use_is_reported_with_exit_code_1() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
-        said.contains(&format!("roomful: can't listen on {}: ", server.addr())),
+        said.contains(&format!("\"error\":\"can't listen on {}: ", server.addr())),
         "{said}"
     );
 }

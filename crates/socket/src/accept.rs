@@ -14,6 +14,7 @@ use http::{Response, StatusCode, Version, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use metrics::{Gauge, gauge};
+use roomful_supervisor::catch_sync;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -96,7 +97,10 @@ pub async fn serve(
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => acceptor.accept(stream, peer, &stopped),
+                Ok((stream, peer)) => {
+                    // A panic costs this connection only.
+                    let _ = catch_sync("accept loop", || acceptor.accept(stream, peer, &stopped));
+                }
                 Err(error) => pause_after(&error).await,
             }
         }

@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use roomful_supervisor::catch;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -253,7 +254,18 @@ impl<R: Request> Batches<R> {
 
     /// Commits the batch, and answers all who are in it.
     async fn commit(&mut self, committer: &mut impl Commit<R>, batch: &mut [R]) {
-        let outcome = self.observed(committer, batch).await;
+        let committed = catch("store commits", self.observed(committer, batch)).await;
+        let outcome = match committed {
+            Ok(outcome) => outcome,
+            Err(panicked) => {
+                // It may have panicked after the commit, so a second attempt could store entries twice.
+                let error = StoreError::Internal(format!("failed to commit a batch: {panicked}"));
+                for request in batch {
+                    request.finish(Err(error.clone()));
+                }
+                return;
+            }
+        };
         if batch.len() == 1 || !matches!(outcome, Err(StoreError::Internal(_))) {
             for request in batch {
                 request.finish(outcome.clone());
@@ -262,8 +274,16 @@ impl<R: Request> Batches<R> {
         }
         // A request that the database cannot carry out must not take the others down with it.
         for request in batch {
-            let alone = self.observed(committer, std::slice::from_mut(request)).await;
-            request.finish(alone);
+            let alone = catch(
+                "store commits",
+                self.observed(committer, std::slice::from_mut(request)),
+            )
+            .await;
+            request.finish(alone.unwrap_or_else(|panicked| {
+                Err(StoreError::Internal(format!(
+                    "failed to commit a request: {panicked}"
+                )))
+            }));
         }
     }
 
@@ -296,7 +316,7 @@ mod tests {
 
     use super::*;
 
-    /// A number to double. Zero is exclusive, thirteen cannot be committed.
+    /// A number to double. Zero is exclusive, thirteen cannot be committed, 666 makes the commit panic.
     type Double = Pending<u32, u32>;
 
     impl Job for u32 {
@@ -320,6 +340,7 @@ mod tests {
             if let Some(outage) = self.outages.pop_front() {
                 return Err(outage.into());
             }
+            assert!(batch.iter().all(|one| one.job != 666), "the number of the beast");
             if batch.iter().any(|one| one.job == 13) {
                 return Err(StoreError::Internal("thirteen".into()));
             }
@@ -365,6 +386,23 @@ mod tests {
         assert_eq!((&answers[0], &answers[2]), (&Ok(2), &Ok(8)));
         assert!(matches!(answers[1], Err(StoreError::Internal(_))));
         assert_eq!(batches, [vec![1, 13, 4], vec![1], vec![13], vec![4]]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_batch_once_and_later_batches_commit() {
+        let options = Options {
+            batch_writes: 2,
+            ..Options::default()
+        };
+        let (answers, batches) = double(&[1, 666, 3], options, Doubler::default()).await;
+        for answer in &answers[..2] {
+            let Err(StoreError::Internal(text)) = answer else {
+                panic!("{answer:?}");
+            };
+            assert!(text.ends_with("it panicked: the number of the beast"), "{text}");
+        }
+        assert_eq!(answers[2], Ok(6));
+        assert_eq!(batches, [vec![1, 666], vec![3]], "no second attempt");
     }
 
     #[tokio::test]

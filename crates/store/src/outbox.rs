@@ -252,6 +252,8 @@ pub struct OutboxCount {
     pub records: u64,
     /// Their approximate size in bytes.
     pub bytes: u64,
+    /// When the oldest of them happened, in milliseconds since 1970.
+    pub oldest_at: i64,
 }
 
 /// Which dead records to try again.

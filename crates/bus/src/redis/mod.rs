@@ -42,10 +42,10 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use roomful_supervisor::{Supervised, supervise};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
-    task::AbortHandle,
     time::timeout,
 };
 
@@ -59,7 +59,7 @@ use crate::{Bus, BusError, BusListener, Entry, ExpiredEntry, Heartbeat, Membersh
 pub(crate) struct RedisBus {
     shared: Arc<Shared>,
     membership: RedisMembership,
-    supervisor: AbortHandle,
+    supervisor: Supervised,
 }
 
 impl RedisBus {
@@ -93,11 +93,13 @@ impl RedisBus {
     }
 
     pub(crate) fn open(url: &str, options: Options) -> Result<Self, BusError> {
-        let runtime = Handle::try_current()
-            .map_err(|_| BusError::Config("a bus must be opened within a tokio runtime".into()))?;
+        if Handle::try_current().is_err() {
+            return Err(BusError::Config(
+                "a bus must be opened within a tokio runtime".into(),
+            ));
+        }
         let (url, connector) = Self::prepare(url, &options)?;
         let is_cluster = url.is_cluster();
-        let discovery = Discovery::new(url, &connector);
         let shared = Arc::new(Shared {
             id: rand::random(),
             channels: options.scoped(format!("{}t", options.prefix)) + ":",
@@ -111,11 +113,15 @@ impl RedisBus {
             closed: AtomicBool::new(false),
             metrics: Metrics::new(),
         });
-        let supervisor = runtime.spawn(supervisor::run(Arc::clone(&shared), discovery));
+        let for_supervisor = Arc::clone(&shared);
+        let supervisor = supervise("bus supervisor", move || {
+            let discovery = Discovery::new(url.clone(), &for_supervisor.connector);
+            supervisor::run(Arc::clone(&for_supervisor), discovery)
+        });
         Ok(Self {
             membership: RedisMembership::new(&shared),
             shared,
-            supervisor: supervisor.abort_handle(),
+            supervisor,
         })
     }
 }

@@ -2,10 +2,8 @@
 
 use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
-use tokio::{
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use roomful_supervisor::{Supervised, supervise};
+use tokio::time::{sleep, timeout};
 
 use super::{
     back_off::BackOff,
@@ -23,7 +21,7 @@ use crate::BusError;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The shards with their tasks. Dropping an entry ends its tasks.
-type Shards = HashMap<ServerAddr, (Arc<Shard>, JoinSet<()>)>;
+type Shards = HashMap<ServerAddr, (Arc<Shard>, [Supervised; 2])>;
 
 /// Runs until it is aborted.
 pub(crate) async fn run(shared: Arc<Shared>, mut discovery: Discovery) {
@@ -110,11 +108,20 @@ fn apply(shared: &Arc<Shared>, shards: &mut Shards, topology: &Topology) {
     });
 }
 
-fn start_shard(shared: &Arc<Shared>, addr: &ServerAddr) -> (Arc<Shard>, JoinSet<()>) {
+fn start_shard(shared: &Arc<Shared>, addr: &ServerAddr) -> (Arc<Shard>, [Supervised; 2]) {
     let shard = Shard::new(addr.clone(), &shared.options);
-    let mut tasks = JoinSet::new();
-    tasks.spawn(subscriber::run(Arc::clone(shared), Arc::clone(&shard)));
-    tasks.spawn(publisher::run(Arc::clone(shared), Arc::clone(&shard)));
+    let parts = || (Arc::clone(shared), Arc::clone(&shard));
+    let (for_subscriber, for_publisher) = (parts(), parts());
+    let tasks = [
+        supervise("bus subscriber", move || {
+            let (shared, shard) = for_subscriber.clone();
+            subscriber::run(shared, shard)
+        }),
+        supervise("bus publisher", move || {
+            let (shared, shard) = for_publisher.clone();
+            publisher::run(shared, shard)
+        }),
+    ];
     (shard, tasks)
 }
 

@@ -23,10 +23,13 @@ impl NodeEvents for App {
         self.presence.put_all();
     }
 
-    fn lease_lost(&self) {
+    fn lease_lost(&self) -> u64 {
+        let mut clients = 0;
         for socket in self.namespace.sockets() {
             socket.close(Reason::ForcedClose);
+            clients += 1;
         }
+        clients
     }
 
     fn room_event(&self, room: RoomId, event: &str, data: &RawValue, mark: Option<(&str, u64)>) {

@@ -187,8 +187,10 @@ fn renew(cluster: &Cluster, node: &dyn NodeEvents, ends: BootTime, answer: Heart
 fn lose(cluster: &Cluster, node: &dyn NodeEvents, cause: &str) {
     if cluster.lease.end() {
         cluster.leases_lost.increment(1);
-        tracing::error!(cause, "lost the lease, closing all connections");
-        node.lease_lost();
+        let clients = node.lease_lost();
+        cluster.sent_away.fetch_add(clients, Ordering::Relaxed);
+        cluster.sent_away_total.increment(clients);
+        tracing::error!(cause, clients, "lost the lease, closed all connections");
     }
 }
 

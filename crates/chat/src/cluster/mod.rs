@@ -29,7 +29,10 @@ mod watermark_filter;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Weak, atomic::AtomicBool},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,6 +40,7 @@ use ::metrics::{Counter, counter};
 use parking_lot::Mutex;
 use roomful_bus::{Bus, Subscription};
 use roomful_store::{FencingTokens, RoomId, Store};
+use roomful_supervisor::supervise;
 use serde_json::Value;
 use tokio::{
     sync::{Notify, watch},
@@ -104,6 +108,9 @@ pub(crate) struct Cluster {
     /// Until then, other nodes may not have put their entries into the registry again.
     incomplete_until: Mutex<Option<Instant>>,
     leases_lost: Counter,
+    /// Clients whose connections this node has closed because it lost its lease.
+    sent_away: AtomicU64,
+    sent_away_total: Counter,
 }
 
 /// The parts that a [`Cluster`] works with.
@@ -150,6 +157,8 @@ impl Cluster {
             heartbeat_open: AtomicBool::new(false),
             incomplete_until: Mutex::default(),
             leases_lost: counter!("roomful_cluster_leases_lost_total"),
+            sent_away: AtomicU64::new(0),
+            sent_away_total: counter!("roomful_cluster_clients_sent_away_total"),
         })
     }
 
@@ -157,8 +166,10 @@ impl Cluster {
     pub(crate) fn start(self: &Arc<Self>) {
         *self.log_topic.lock() = Some(self.subscribe(LOG));
         self.store.fence(self.fencing_tokens());
-        tokio::spawn(lease::keep(Arc::clone(self)));
-        tokio::spawn(position_poller::run(Arc::clone(self)));
+        let (for_lease, for_poller) = (Arc::clone(self), Arc::clone(self));
+        supervise("lease", move || lease::keep(Arc::clone(&for_lease))).detach();
+        let poll = move || position_poller::run(Arc::clone(&for_poller));
+        supervise("position poller", poll).detach();
     }
 
     /// The number of this node's present lease, as long as it lasts. The store checks it before it commits.
@@ -194,6 +205,11 @@ impl Cluster {
     /// Whether this node has a lease.
     pub(crate) fn has_lease(&self) -> bool {
         self.lease.lasts()
+    }
+
+    /// How many clients this node has disconnected since its start because it lost its lease.
+    pub(crate) fn clients_sent_away(&self) -> u64 {
+        self.sent_away.load(Ordering::Relaxed)
     }
 
     /// Whether this incarnation of this node is the registry's `member`.

@@ -18,8 +18,9 @@ pub(crate) trait NodeEvents: Send + Sync {
     /// A lease has begun: the registry knows nothing of this node.
     fn lease_began(&self);
 
-    /// The lease is over: the other nodes take this node's clients for gone.
-    fn lease_lost(&self);
+    /// The lease is over: the other nodes take this node's clients for gone. Closes all connections, and
+    /// returns their number.
+    fn lease_lost(&self) -> u64;
 
     /// An event without a log entry, for the room's sockets here. `mark` names a user whose mark it carries,
     /// and the mark.

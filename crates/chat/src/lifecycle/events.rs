@@ -9,7 +9,8 @@ use std::{
 use ::metrics::{Counter, counter};
 use parking_lot::Mutex;
 use roomful_store::{LifecycleEvent, RoomId, Store, StoreError};
-use tokio::{sync::mpsc, task::JoinHandle};
+use roomful_supervisor::{Supervised, supervise};
+use tokio::sync::mpsc;
 
 use super::online_users::OnlineUsers;
 use crate::{clock::Clock, types::UserId};
@@ -33,7 +34,7 @@ pub(crate) struct LifecycleEvents {
     clock: Arc<dyn Clock>,
     /// `None` without an outbox, and after the end.
     queue: Mutex<Option<mpsc::Sender<LifecycleEvent>>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<Supervised>>,
     /// Users who were reported online before this process began, and have not come back yet.
     returning: Mutex<HashMap<UserId, Option<String>>>,
     dropped: Counter,
@@ -44,7 +45,11 @@ impl LifecycleEvents {
     pub(crate) fn start(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Self {
         let (queue, writer) = if store.outbox().is_some() {
             let (queue, incoming) = mpsc::channel(QUEUE);
-            let writer = tokio::spawn(write(Arc::clone(store), Arc::clone(clock), incoming));
+            let incoming = Arc::new(tokio::sync::Mutex::new(incoming));
+            let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+            let writer = supervise("lifecycle events", move || {
+                write(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&incoming))
+            });
             (Some(queue), Some(writer))
         } else {
             (None, None)
@@ -101,8 +106,7 @@ impl LifecycleEvents {
         self.queue.lock().take();
         let writer = self.writer.lock().take();
         if let Some(writer) = writer {
-            // The runtime has reported a panic of the task.
-            let _ = writer.await;
+            writer.ended().await;
         }
     }
 
@@ -164,7 +168,12 @@ impl LifecycleEvents {
 }
 
 /// Writes events until the queue is closed and empty, or the store is closed.
-async fn write(store: Arc<dyn Store>, clock: Arc<dyn Clock>, mut incoming: mpsc::Receiver<LifecycleEvent>) {
+async fn write(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    incoming: Arc<tokio::sync::Mutex<mpsc::Receiver<LifecycleEvent>>>,
+) {
+    let mut incoming = incoming.lock().await;
     let mut batch = Vec::with_capacity(BATCH);
     while incoming.recv_many(&mut batch, BATCH).await > 0 {
         loop {

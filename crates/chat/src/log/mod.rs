@@ -16,17 +16,16 @@ pub(crate) mod view;
 
 use std::sync::Arc;
 
-use tokio_util::sync::DropGuard;
+use roomful_supervisor::{Supervised, supervise};
 
 use self::{appender::Appender, follower::Follower};
-use crate::supervisor::supervise;
 
-/// Starts the task of the appender and the follower. It ends when the guard is dropped.
+/// Starts the task of the appender and the follower. It ends when the result is dropped.
 ///
 /// They share a task, so that a commit costs no hop from one to the other. If one of them panics, both start
 /// again: the follower reads the missing entries from the store, and the writes of the batch in hand stay
 /// unanswered.
-pub(crate) fn start(appender: Arc<Appender>, follower: Arc<Follower>) -> DropGuard {
+pub(crate) fn start(appender: Arc<Appender>, follower: Arc<Follower>) -> Supervised {
     supervise("log", move || {
         let (appender, follower) = (Arc::clone(&appender), Arc::clone(&follower));
         async move {

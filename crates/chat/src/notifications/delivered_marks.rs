@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use roomful_socket::Socket;
 use roomful_store::DeliveredMark;
+use roomful_supervisor::supervise;
 
 use super::server::{NotificationServer, RETRY_MS};
 use crate::{metrics::count, notifications::tracker::Device, types::UserId};
@@ -17,7 +18,8 @@ impl NotificationServer {
     /// Starts the task that saves marks. It ends when this server is dropped.
     pub(crate) fn start_saving(self: &Arc<Self>) {
         let (server, unsaved) = (Arc::downgrade(self), Arc::clone(&self.unsaved));
-        tokio::spawn(keep_saving(server, unsaved));
+        let run = move || keep_saving(Weak::clone(&server), Arc::clone(&unsaved));
+        supervise("delivered marks", run).detach();
     }
 
     /// Saves the waiting marks, once no socket adds new ones. Gives up if the store fails.

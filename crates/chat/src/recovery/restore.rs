@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use roomful_socket::{Prepared, PrivateId, Reason, RecoveryRequest, Restored, Socket, SocketId};
 use roomful_store::{LogEntry, LogPosition, Missed, Resume, Resumed, RoomRow, SessionKey};
 
-use super::HANDOVER;
+use super::{HANDOVER, refusal::Refusal};
 use crate::{
     app::App,
     cluster::UserMessage,
@@ -52,9 +52,9 @@ impl Drop for Claimed<'_> {
 pub(super) async fn restore(app: &Arc<App>, socket: &Socket, claim: &RecoveryRequest) -> Option<Restored> {
     let me = socket.state::<Session>().filter(|me| !me.plain)?;
     let outcome = try_restore(app, &me, socket, claim).await;
-    app.metrics.resumed(outcome.is_ok());
+    app.metrics.resumed(outcome.as_ref().err().copied());
     outcome
-        .inspect_err(|why| tracing::debug!(user = ?me.user, why, "failed to recover a session"))
+        .inspect_err(|error| tracing::debug!(user = ?me.user, %error, "failed to recover a session"))
         .ok()
 }
 
@@ -63,18 +63,19 @@ async fn try_restore(
     me: &Arc<Session>,
     socket: &Socket,
     claim: &RecoveryRequest,
-) -> Result<Restored, &'static str> {
+) -> Result<Restored, Refusal> {
     let key = key(&claim.pid);
     // The offset is valid in the current epoch only.
     let epoch = app.log.epoch();
-    let seen = seen(app, &claim.offset)
-        .await
-        .ok_or("the offset does not belong to this log")?;
+    let seen = seen(app, &claim.offset).await.ok_or(Refusal::ForeignOffset)?;
     if app.recovery.is_over(key) {
-        return Err("the end of the session is not stored yet");
+        return Err(Refusal::EndNotStored);
     }
-    let _claimed = Claimed::take(app, key).ok_or("another connection is recovering it")?;
-    app.recovery.inherit(app).await.map_err(|_| "the store failed")?;
+    let _claimed = Claimed::take(app, key).ok_or(Refusal::AlreadyRecovering)?;
+    app.recovery
+        .inherit(app)
+        .await
+        .map_err(|_| Refusal::StoreFailed)?;
     end_other_connection(app, me, key).await?;
     let resumed = resume_in_store(app, me, key).await?;
     if let Some(cluster) = &app.cluster {
@@ -109,7 +110,7 @@ async fn seen(app: &App, offset: &str) -> Option<LogPosition> {
 }
 
 /// Closes a half-open connection that still owns the session and waits for its cleanup.
-async fn end_other_connection(app: &App, me: &Session, key: SessionKey) -> Result<(), &'static str> {
+async fn end_other_connection(app: &App, me: &Session, key: SessionKey) -> Result<(), Refusal> {
     let has_it = |socket: &Socket| {
         socket
             .state::<Session>()
@@ -122,10 +123,10 @@ async fn end_other_connection(app: &App, me: &Session, key: SessionKey) -> Resul
     }
     let ended = app.connections.none_left(&me.user, has_it);
     let ended = tokio::time::timeout(HANDOVER, ended).await;
-    ended.map_err(|_| "the previous connection did not end in time")
+    ended.map_err(|_| Refusal::StillConnected)
 }
 
-async fn resume_in_store(app: &App, me: &Session, key: SessionKey) -> Result<Resumed, &'static str> {
+async fn resume_in_store(app: &App, me: &Session, key: SessionKey) -> Result<Resumed, Refusal> {
     let ask = Resume {
         key,
         owner: me.serial,
@@ -134,8 +135,8 @@ async fn resume_in_store(app: &App, me: &Session, key: SessionKey) -> Result<Res
     };
     let resumed = app.store.resume_session(ask).await;
     resumed
-        .map_err(|_| "the store failed")?
-        .ok_or("the session is unknown, incomplete, or belongs to another user")
+        .map_err(|_| Refusal::StoreFailed)?
+        .ok_or(Refusal::UnknownSession)
 }
 
 /// The client's position in the log.
@@ -151,10 +152,10 @@ async fn rebuild(
     key: SessionKey,
     place: &Place,
     resumed: &Resumed,
-) -> Result<Restored, &'static str> {
-    let sid = SocketId::parse(&resumed.sid).ok_or("the stored session id is malformed")?;
+) -> Result<Restored, Refusal> {
+    let sid = SocketId::parse(&resumed.sid).ok_or(Refusal::Malformed)?;
     if resumed.rooms.len() > app.config.limits.rooms_per_socket {
-        return Err("the session has too many rooms");
+        return Err(Refusal::TooManyRooms);
     }
     let mut rooms = Vec::with_capacity(resumed.rooms.len());
     for subscribed in &resumed.rooms {
@@ -163,20 +164,20 @@ async fn rebuild(
     if !rooms.iter().all(|room| room.is_caught_up()) {
         // A newly opened room starts at the store's head. Catch up to it, or entries in between would be
         // neither missed nor buffered.
-        app.follower.catch_up().await.ok_or("the store failed")?;
+        app.follower.catch_up().await.ok_or(Refusal::StoreFailed)?;
         for room in &rooms {
             room.caught_up();
         }
     }
     let session = Arc::clone(me) as _;
     let joining = PendingJoin::begin(&app.log, session, socket, rooms, app.config.join_buffer);
-    let joining = joining.await.map_err(|_| "the server failed")?;
+    let joining = joining.await.map_err(|_| Refusal::ServerFailed)?;
     if *joining.epoch() != *place.epoch {
-        return Err("the log got a new epoch meanwhile");
+        return Err(Refusal::LogRestored);
     }
     // Check again after subscribing: a membership may have ended just before.
     if resume_in_store(app, me, key).await?.rooms.len() != resumed.rooms.len() {
-        return Err("the session's rooms changed meanwhile");
+        return Err(Refusal::RoomsChanged);
     }
     let after = resumed.rooms.iter().map(|subscribed| subscribed.after);
     let missed = missed(app, &joining, place.seen, after).await?;
@@ -184,17 +185,17 @@ async fn rebuild(
     Ok(Restored { sid, missed })
 }
 
-async fn room(app: &App, me: &Session, row: &RoomRow) -> Result<RoomRef, &'static str> {
-    let name = RoomName::new(&row.name).map_err(|_| "a stored room name is invalid")?;
+async fn room(app: &App, me: &Session, row: &RoomRow) -> Result<RoomRef, Refusal> {
+    let name = RoomName::new(&row.name).map_err(|_| Refusal::Malformed)?;
     if !me.allows(&name) {
-        return Err("the token does not allow one of its rooms");
+        return Err(Refusal::RoomNotAllowed);
     }
     let found = app
         .rooms
         .open(&name, None)
         .await
-        .map_err(|_| "the store failed")?;
-    found.filter(|room| room.id == row.id).ok_or("a room was deleted")
+        .map_err(|_| Refusal::StoreFailed)?;
+    found.filter(|room| room.id == row.id).ok_or(Refusal::RoomDeleted)
 }
 
 /// The events after the client's position, up to the first buffered one.
@@ -203,7 +204,7 @@ async fn missed(
     joining: &PendingJoin,
     seen: LogPosition,
     after: impl Iterator<Item = u64>,
-) -> Result<Vec<Prepared>, &'static str> {
+) -> Result<Vec<Prepared>, Refusal> {
     let limits = app.config.recovery;
     let ask = Missed {
         rooms: joining
@@ -217,14 +218,14 @@ async fn missed(
         most: limits.max_events,
         most_bytes: limits.max_bytes,
     };
-    let entries = app.store.missed(ask).await.map_err(|_| "the store failed")?;
-    let entries = entries.ok_or("it missed too much, or retention removed missed entries")?;
+    let entries = app.store.missed(ask).await.map_err(|_| Refusal::StoreFailed)?;
+    let entries = entries.ok_or(Refusal::TooManyMissed)?;
     let find = |placed: &LogEntry| joining.rooms().iter().find(|(room, _)| room.id == placed.room);
     let frame = |placed: &LogEntry| frame(app, &find(placed)?.0, placed).map(|frame| frame.event);
     let events: Option<Vec<_>> = entries.iter().map(frame).collect();
-    let events = events.ok_or("a stored entry is malformed")?;
+    let events = events.ok_or(Refusal::Malformed)?;
     if events.iter().map(Prepared::len).sum::<usize>() > limits.max_bytes {
-        return Err("the missed events are too large");
+        return Err(Refusal::MissedTooLarge);
     }
     Ok(events)
 }

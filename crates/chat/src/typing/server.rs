@@ -71,8 +71,13 @@ impl TypingServer {
     pub(crate) fn start_alarm(self: &Arc<Self>) {
         let next = |server: &Self| server.tracker.lock().next_deadline();
         let tick = |server: Arc<Self>, _| async move { server.change(TypingTracker::tick, Source::Time) };
-        self.alarm
-            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+        self.alarm.spawn(
+            "typing",
+            Arc::clone(&self.clock),
+            Arc::downgrade(self),
+            next,
+            tick,
+        );
     }
 
     pub(crate) fn start(&self, user: &UserId, room: RoomId, session: u64) {

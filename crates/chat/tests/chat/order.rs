@@ -473,6 +473,9 @@ mod flaky {
         async fn check(&self) -> Result<(), StoreError> {
             self.inner.check().await
         }
+        async fn size(&self) -> Result<u64, StoreError> {
+            self.inner.size().await
+        }
         async fn close(&self) {
             self.inner.close().await;
         }

@@ -18,22 +18,36 @@ use crate::{
 /// Reads the settings from all sources, at start and at each reload.
 type Load<'a> = &'a dyn Fn() -> Result<Config, ConfigError>;
 
+/// A failure is one more line of the log, in the log's format.
 pub(super) fn run(load: Load<'_>) -> Result<ExitCode, Failure> {
-    let config = load()?;
+    let (format, outcome) = match load() {
+        Ok(config) => (config.log.format, serve(load, &config)),
+        Err(error) => (log::format_without_settings(), Err(error.into())),
+    };
+    match outcome {
+        Err(failure) if log::is_json(format) => {
+            log::print_fatal(&failure.to_string());
+            Ok(failure.exit_code())
+        }
+        outcome => outcome,
+    }
+}
+
+fn serve(load: Load<'_>, config: &Config) -> Result<ExitCode, Failure> {
     lifecycle::keep_files_private();
     let (log, _guard) = log::start(&config.log);
     let runtime = Runtime::new().map_err(StartError::Runtime)?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(StartError::Runtime)?;
         let server = tokio::select! {
-            server = Server::start(&config) => server?,
+            server = Server::start(config) => server?,
             signal = signals.stop() => {
                 tracing::info!(signal, "stopped during start");
                 return Ok(ExitCode::SUCCESS);
             }
         };
         systemd::notify(State::Ready);
-        let mut reloader = server.reloader(&config, log);
+        let mut reloader = server.reloader(config, log);
         let signal = loop {
             match signals.next().await {
                 Request::Stop(signal) => break signal,

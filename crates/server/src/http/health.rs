@@ -1,8 +1,10 @@
 //! Health checks: `/livez` (the process answers) and `/readyz` (it should get clients). A request checks
-//! the store and the bus at most once a second.
+//! the store and the bus at most once a second. The log has each change of readiness, not each check.
+
+mod readiness_log;
 
 use std::{
-    fmt::Display,
+    fmt::{self, Display},
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -19,14 +21,19 @@ use metrics::gauge;
 use roomful_bus::Bus;
 use roomful_chat::ChatServer;
 use roomful_store::Store;
+use roomful_supervisor::FailingTask;
 use serde_json::json;
 use tokio::{
     sync::{Mutex, OnceCell},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
+
+use self::readiness_log::ReadinessLog;
 
 /// How long the result of a check is reused.
 const FRESH: Duration = Duration::from_secs(1);
+/// How often the node checks itself without probes. Each check of SQLite is a small write.
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The phases of the process's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,14 +73,7 @@ struct Shared {
 #[derive(Default)]
 struct Last {
     checked: Option<(Instant, Checks)>,
-    store: Outage,
-    bus: Outage,
-}
-
-/// The present outage of a part: the log has its begin and its end, not each failed check.
-#[derive(Default)]
-struct Outage {
-    since: Option<Instant>,
+    log: ReadinessLog,
 }
 
 /// The parts whose health is checked.
@@ -84,20 +84,32 @@ pub(crate) struct Dependencies {
 }
 
 /// The result of one check of all parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Checks {
     store: CheckResult,
     /// `None` for a single node.
     bus: Option<CheckResult>,
     /// Whether this node holds its lease in the cluster.
     serves: bool,
+    failing_tasks: Vec<FailingTask>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum CheckResult {
     Ok,
-    Failed,
-    TimedOut,
+    /// With the cause.
+    Failed(String),
+    /// With the time limit.
+    TimedOut(Duration),
+}
+
+/// A reason why a node is not ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fault {
+    Store(String),
+    Bus(String),
+    Lease,
+    Task(FailingTask),
 }
 
 impl Health {
@@ -153,13 +165,14 @@ impl Health {
     pub(crate) async fn readyz(&self) -> Response {
         let phase = self.phase();
         let checks = self.check().await;
-        let well = checks.is_some_and(Checks::pass);
+        let well = checks.as_ref().is_some_and(Checks::pass);
         let (status, text) = match phase {
             Phase::Ready if well => (StatusCode::OK, "ready"),
             Phase::Ready => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Phase::Starting | Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, phase.as_str()),
         };
-        let mut shown = json!({ "store": checks.map_or("not open", |checks| checks.store.as_str()) });
+        let mut shown =
+            json!({ "store": checks.as_ref().map_or("not open", |checks| checks.store.as_str()) });
         if checks.is_none()
             && let Some(cause) = self.shared.waiting.lock().clone()
         {
@@ -169,7 +182,7 @@ impl Health {
             bus: Some(bus),
             serves,
             ..
-        }) = checks
+        }) = &checks
         {
             shown["bus"] = json!(bus.as_str());
             shown["lease"] = json!(match (serves, phase) {
@@ -178,22 +191,45 @@ impl Health {
                 (false, _) => "lost",
             });
         }
+        let failing = checks.map(|checks| checks.failing_tasks).unwrap_or_default();
+        if !failing.is_empty() {
+            let names: Vec<_> = failing.iter().map(|failing| failing.task).collect();
+            shown["tasks"] = json!(format!("failing: {}", names.join(", ")));
+        }
         uncached((status, Json(json!({"status": text, "checks": shown}))).into_response())
     }
 
     /// Sets the gauge `roomful_ready` to 1 if `/readyz` would answer 200, otherwise to 0.
     pub(crate) async fn export(&self) {
-        let ready = self.phase() == Phase::Ready && self.check().await.is_some_and(Checks::pass);
+        let checks = self.check().await;
+        let ready = self.phase() == Phase::Ready && checks.as_ref().is_some_and(Checks::pass);
         gauge!("roomful_ready").set(f64::from(u8::from(ready)));
+        let failing = checks.map_or(0, |checks| checks.failing_tasks.len());
+        gauge!("roomful_tasks_failing").set(f64::from(u32::try_from(failing).unwrap_or(u32::MAX)));
+    }
+
+    /// Checks at intervals until it is aborted, so that the log has each change without probes, too.
+    pub(crate) async fn watch(self) {
+        loop {
+            let checks = self.check().await;
+            let passes = checks.is_none_or(|checks| checks.pass());
+            sleep(if passes { WATCH_INTERVAL } else { FRESH }).await;
+        }
+    }
+
+    /// Why the node is not ready; empty if it is.
+    pub(crate) async fn cause(&self) -> String {
+        let checks = self.check().await;
+        checks.map(|checks| list(&checks.faults())).unwrap_or_default()
     }
 
     async fn check(&self) -> Option<Checks> {
         let dependencies = self.shared.dependencies.get()?;
         let mut last = self.shared.last.lock().await;
-        if let Some((at, checks)) = last.checked
+        if let Some((at, checks)) = &last.checked
             && at.elapsed() < FRESH
         {
-            return Some(checks);
+            return Some(checks.clone());
         }
         let limit = self.shared.check_timeout;
         let bus = async {
@@ -203,63 +239,75 @@ impl Health {
             }
         };
         let (store, bus) = tokio::join!(checked(limit, dependencies.store.check()), bus);
-        let (store, cause) = store;
-        last.store.note("store", store, &cause);
-        let bus = bus.map(|(bus, cause)| {
-            last.bus.note("bus", bus, &cause);
-            bus
-        });
-        let serves = dependencies.chat.is_serving();
-        let checks = Checks { store, bus, serves };
-        last.checked = Some((Instant::now(), checks));
+        let checks = Checks {
+            store,
+            bus,
+            serves: dependencies.chat.is_serving(),
+            failing_tasks: roomful_supervisor::failing(),
+        };
+        if self.phase() == Phase::Ready {
+            last.log
+                .note(&checks.faults(), dependencies.chat.clients_sent_away());
+        }
+        last.checked = Some((Instant::now(), checks.clone()));
         Some(checks)
     }
 }
 
 impl Checks {
-    fn pass(self) -> bool {
-        let bus = self.bus.is_none_or(|bus| bus == CheckResult::Ok);
-        self.store == CheckResult::Ok && bus && self.serves
+    fn pass(&self) -> bool {
+        self.faults().is_empty()
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let store = self.store.cause().map(Fault::Store);
+        let bus = self.bus.as_ref().and_then(CheckResult::cause).map(Fault::Bus);
+        let lease = (!self.serves).then_some(Fault::Lease);
+        let tasks = self.failing_tasks.iter().cloned().map(Fault::Task);
+        [store, bus, lease].into_iter().flatten().chain(tasks).collect()
     }
 }
 
 impl CheckResult {
-    fn as_str(self) -> &'static str {
+    fn as_str(&self) -> &'static str {
         match self {
             CheckResult::Ok => "ok",
-            CheckResult::Failed => "failed",
-            CheckResult::TimedOut => "timed out",
+            CheckResult::Failed(_) => "failed",
+            CheckResult::TimedOut(_) => "timed out",
+        }
+    }
+
+    fn cause(&self) -> Option<String> {
+        match self {
+            CheckResult::Ok => None,
+            CheckResult::Failed(cause) => Some(cause.clone()),
+            CheckResult::TimedOut(limit) => Some(format!("no answer within {limit:?}")),
         }
     }
 }
 
-impl Outage {
-    /// Notes the result of a check, and logs it if it differs from the one before.
-    fn note(&mut self, part: &str, result: CheckResult, cause: &str) {
-        match (result, self.since) {
-            (CheckResult::Ok, Some(since)) => {
-                self.since = None;
-                let seconds = since.elapsed().as_secs();
-                tracing::info!(part, seconds, "the health check passes again");
-            }
-            (CheckResult::Failed | CheckResult::TimedOut, None) => {
-                self.since = Some(Instant::now());
-                tracing::warn!(part, cause, "not ready: a health check fails");
-            }
-            _ => {}
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Store(cause) => write!(f, "store unreachable ({cause})"),
+            Fault::Bus(cause) => write!(f, "Redis unreachable ({cause})"),
+            Fault::Lease => f.write_str("no lease in the cluster"),
+            Fault::Task(failing) => write!(f, "task \"{}\" keeps failing ({})", failing.task, failing.cause),
         }
     }
 }
 
-/// The result of a check, and why it failed.
-async fn checked<E: Display>(
-    limit: Duration,
-    check: impl Future<Output = Result<(), E>>,
-) -> (CheckResult, String) {
+fn list(faults: &[Fault]) -> String {
+    let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// The result of a check.
+async fn checked<E: Display>(limit: Duration, check: impl Future<Output = Result<(), E>>) -> CheckResult {
     match timeout(limit, check).await {
-        Ok(Ok(())) => (CheckResult::Ok, String::new()),
-        Ok(Err(error)) => (CheckResult::Failed, error.to_string()),
-        Err(_) => (CheckResult::TimedOut, format!("no answer within {limit:?}")),
+        Ok(Ok(())) => CheckResult::Ok,
+        Ok(Err(error)) => CheckResult::Failed(error.to_string()),
+        Err(_) => CheckResult::TimedOut(limit),
     }
 }
 
@@ -340,48 +388,6 @@ mod tests {
         let checks = json!({"store": "ok", "bus": "failed", "lease": "none yet"});
         let answer = json!({"status": "starting", "checks": checks}).to_string();
         assert_eq!(readyz(&health).await, (503, answer));
-    }
-
-    /// Collects the log in memory.
-    #[derive(Clone, Default)]
-    struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn the_log_has_the_begin_and_the_end_of_an_outage_but_not_each_check() {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, || {
-            let mut outage = Outage::default();
-            for _ in 0..100 {
-                outage.note("bus", CheckResult::Failed, "unreachable");
-                outage.note("bus", CheckResult::TimedOut, "no answer");
-            }
-            for _ in 0..100 {
-                outage.note("bus", CheckResult::Ok, "");
-            }
-        });
-        let text = String::from_utf8(log.0.lock().clone()).unwrap();
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 2, "{text}");
-        assert!(
-            lines[0].contains("WARN") && lines[0].contains("unreachable"),
-            "{text}"
-        );
-        assert!(lines[1].contains("INFO"), "{text}");
     }
 
     #[tokio::test]

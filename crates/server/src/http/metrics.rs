@@ -202,7 +202,7 @@ fn describe() {
     );
     describe_counter!(
         "roomful_sessions_resumed_total",
-        "Attempts to recover a session, by outcome."
+        "Attempts to recover a session, by outcome and cause of a refusal."
     );
     describe_gauge!(
         "roomful_sessions_waiting",
@@ -243,6 +243,14 @@ fn describe() {
         "Checkpoints that took longer than store.erase_within."
     );
     describe_gauge!(
+        "roomful_store_bytes",
+        "Size of the database, with its indexes and its write-ahead log."
+    );
+    describe_gauge!(
+        "roomful_webhooks_oldest_pending_seconds",
+        "Age of the oldest record that waits for an endpoint; 0 if none waits."
+    );
+    describe_gauge!(
         "roomful_webhooks_pending_bytes",
         "Bytes of the records that wait for an endpoint, about."
     );
@@ -278,6 +286,11 @@ fn describe() {
     describe_counter!("roomful_bytes_in_total", "Bytes from clients.");
     describe_counter!("roomful_bytes_out_total", "Bytes to clients.");
     describe_counter!("roomful_handler_panics_total", "Event handlers that panicked.");
+    describe_counter!(
+        "roomful_task_panics_total",
+        "Panics of long-running tasks, by task."
+    );
+    describe_gauge!("roomful_tasks_failing", "Long-running tasks that keep panicking.");
     describe_gauge!(
         "roomful_webhooks_pending",
         "Records that wait for delivery, by endpoint or stream."
@@ -405,6 +418,10 @@ fn describe_cluster() {
         (
             "roomful_cluster_leases_lost_total",
             "Times that this node lost its lease and closed its connections.",
+        ),
+        (
+            "roomful_cluster_clients_sent_away_total",
+            "Clients that this node disconnected because it lost its lease.",
         ),
         (
             "roomful_forwarded_total",

@@ -44,6 +44,21 @@ where
     }
 }
 
+/// The line for an error that ends the process.
+pub(super) fn fatal_line(error: &str) -> String {
+    let mut timestamp = String::new();
+    // Writing into a string cannot fail.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+    let mut line = Line(String::with_capacity(256), Vec::new());
+    line.push("timestamp", &timestamp);
+    line.push("level", &"ERROR");
+    line.push("target", &"roomful");
+    line.push("message", &"failed to start or run the server");
+    line.push("error", &error);
+    line.0.push('}');
+    line.0
+}
+
 /// An unfinished line, and the names in it.
 struct Line(String, Vec<String>);
 

@@ -22,7 +22,7 @@ mod upkeep;
 use std::{io, sync::Arc};
 
 use roomful_store::{OutboxOptions, Store};
-use tokio::task::JoinSet;
+use roomful_supervisor::{Supervised, supervise};
 
 pub(crate) use self::{
     attempts::{Attempts, Cause},
@@ -62,14 +62,17 @@ pub(crate) fn options(config: &Config) -> OutboxOptions {
 pub(crate) fn start(
     config: &Config,
     store: &Arc<dyn Store>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Vec<Supervised>,
 ) -> io::Result<Vec<(String, SigningKeys)>> {
     if !config.has_sinks() {
         return Ok(Vec::new());
     }
     let keys = webhooks::start(config, store, tasks)?;
     streams::start(config, store, tasks);
-    tasks.spawn(upkeep::run(Arc::clone(store), upkeep::keep(config)));
+    let (store, keep) = (Arc::clone(store), upkeep::keep(config));
+    tasks.push(supervise("outbox upkeep", move || {
+        upkeep::run(Arc::clone(&store), keep)
+    }));
     Ok(keys)
 }
 

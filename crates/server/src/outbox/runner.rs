@@ -6,6 +6,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use metrics::{Counter, Gauge, counter, gauge};
 use roomful_store::{Outage, Outbox, Outcome, Record, Settled, Store, StoreError};
+use roomful_supervisor::{Supervised, supervise};
 use tokio::{
     task::{JoinError, JoinSet},
     time::{Instant, sleep},
@@ -58,7 +59,7 @@ struct Ended;
 
 impl<S: Sink> SinkRunner<S> {
     /// A runner for `sink`. Exports its metrics at once.
-    pub(crate) fn new(store: Arc<dyn Store>, sink: S, backoff: Backoff) -> Self {
+    fn new(store: Arc<dyn Store>, sink: Arc<S>, backoff: Backoff) -> Self {
         let name = sink.name().to_owned();
         let dead = counter!("roomful_webhooks_dead_total", "endpoint" => name.clone());
         dead.absolute(0);
@@ -70,7 +71,7 @@ impl<S: Sink> SinkRunner<S> {
             gone: Attempts::counter(&name, "gone"),
             dead,
             failing,
-            sink: Arc::new(sink),
+            sink,
             backoff,
             failure_log: FailureLog::default(),
             failed_batches: 0,
@@ -79,8 +80,16 @@ impl<S: Sink> SinkRunner<S> {
         }
     }
 
+    /// Starts the supervised task of a sink. After a panic it reads the due records again.
+    pub(crate) fn start(store: &Arc<dyn Store>, sink: S, backoff: Backoff) -> Supervised {
+        let (store, sink) = (Arc::clone(store), Arc::new(sink));
+        supervise("sink", move || {
+            SinkRunner::new(Arc::clone(&store), Arc::clone(&sink), backoff).run()
+        })
+    }
+
     /// Runs until the store closes, or the sink wants no more records.
-    pub(crate) async fn run(mut self) {
+    async fn run(mut self) {
         let store = Arc::clone(&self.store);
         let Some(outbox) = store.outbox() else { return };
         let mut changes = outbox.changes();

@@ -26,6 +26,8 @@ pub(super) fn keep(config: &Config) -> OutboxRetention {
 struct OutboxSize {
     records: u64,
     bytes: u64,
+    /// The age of its oldest record.
+    oldest_ms: i64,
 }
 
 /// Runs until the store closes.
@@ -67,6 +69,7 @@ async fn once(
         let size = OutboxSize {
             records: count.records,
             bytes: count.bytes,
+            oldest_ms: clock::unix_millis().saturating_sub(count.oldest_at).max(0),
         };
         known.insert((count.sink, count.state), size);
     }
@@ -81,6 +84,9 @@ async fn once(
         if *state == RecordState::Pending {
             #[expect(clippy::cast_precision_loss, reason = "exact for any number of bytes")]
             gauge!("roomful_webhooks_pending_bytes", "endpoint" => sink.clone()).set(size.bytes as f64);
+            let age = Duration::from_millis(size.oldest_ms.unsigned_abs());
+            gauge!("roomful_webhooks_oldest_pending_seconds", "endpoint" => sink.clone())
+                .set(age.as_secs_f64());
         }
     }
     Ok(())

@@ -13,20 +13,19 @@ mod sink;
 use std::sync::Arc;
 
 use roomful_store::Store;
-use tokio::task::JoinSet;
+use roomful_supervisor::Supervised;
 
 pub(crate) use self::check::{StreamCheck, check};
 use self::{connection::Connection, sink::StreamSink};
 use crate::{config::Config, outbox::SinkRunner};
 
 /// Starts a runner for each stream; they end when the store closes. Redis need not be reachable yet.
-pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut JoinSet<()>) {
+pub(crate) fn start(config: &Config, store: &Arc<dyn Store>, tasks: &mut Vec<Supervised>) {
     for stream in &config.streams {
         let Some(connection) = Connection::new(stream, config.outbox.timeout.0) else {
             continue;
         };
         let sink = StreamSink::new(stream.name(), connection);
-        let runner = SinkRunner::new(Arc::clone(store), sink, sink::backoff(&config.outbox));
-        tasks.spawn(runner.run());
+        tasks.push(SinkRunner::start(store, sink, sink::backoff(&config.outbox)));
     }
 }

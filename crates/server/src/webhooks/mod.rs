@@ -12,7 +12,7 @@ mod signature;
 use std::{io, sync::Arc};
 
 use roomful_store::Store;
-use tokio::task::JoinSet;
+use roomful_supervisor::Supervised;
 
 use self::endpoint::Client;
 pub(crate) use self::signature::SigningKeys;
@@ -27,7 +27,7 @@ use crate::{
 pub(crate) fn start(
     config: &Config,
     store: &Arc<dyn Store>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Vec<Supervised>,
 ) -> io::Result<Vec<(String, SigningKeys)>> {
     let mut keys = Vec::new();
     if config.webhooks.is_empty() {
@@ -44,7 +44,7 @@ pub(crate) fn start(
             max_ms: millis(config.outbox.retry_max.0),
             attempts: config.outbox.attempts,
         };
-        tasks.spawn(SinkRunner::new(Arc::clone(store), endpoint, backoff).run());
+        tasks.push(SinkRunner::start(store, endpoint, backoff));
     }
     Ok(keys)
 }

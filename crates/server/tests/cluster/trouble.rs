@@ -49,6 +49,16 @@ async fn messages_flow_without_redis_until_the_lease_ends_and_again_after_its_re
     assert!(refused.text().contains("lease"), "{}", refused.text());
     nodes.redis.restart().await.unwrap();
     while !nodes.is_ready(0).await || !nodes.is_ready(1).await {}
+    for node in 0..2 {
+        let log = nodes[node].wait_log("1 clients sent away").await.unwrap();
+        let warnings = log.lines().filter(|line| line.contains("\"level\":\"WARN\""));
+        assert!(
+            warnings.count() < 10,
+            "a line for each change, not for each attempt: {log}"
+        );
+        assert_eq!(log.matches("not ready: Redis unreachable").count(), 1, "{log}");
+        assert_eq!(log.matches("ready again after ").count(), 1, "{log}");
+    }
     let alice = nodes.joined(0, "alice", "lobby").await;
     let (bob, recovered) = nodes.come_back(1, "bob", &bob.claim()).await;
     assert!(recovered);
@@ -77,9 +87,10 @@ async fn a_wrong_redis_password_ends_the_start() {
         assert_eq!(ended.status.code(), Some(2), "{said}");
         let last = said.lines().last().unwrap();
         assert!(
-            last.starts_with(
-                "roomful: environment variable ROOMFUL_BUS_URL: bus.url: the bus refuses the user"
-            ),
+            last.starts_with('{')
+                && last.contains(
+                    "\"error\":\"environment variable ROOMFUL_BUS_URL: bus.url: the bus refuses the user"
+                ),
             "{said}"
         );
         assert!(!said.contains("wr0ng"), "{said}");
@@ -87,6 +98,49 @@ async fn a_wrong_redis_password_ends_the_start() {
     let database = store.rsplit('/').next().unwrap();
     let open = postgres.sql(database, "SELECT count(*) FROM nodes WHERE NOT ended");
     assert_eq!(open.unwrap().trim(), "0", "the next start would see another node");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_start_waits_for_redis_and_readyz_tells_why() {
+    let postgres = PostgresServer::start_with(&["fsync=off"]).unwrap();
+    let mut redis = RedisServer::start().await.unwrap();
+    redis.kill9().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let port = roomful_testkit::ports::free_port().unwrap();
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let mut server = tokio::process::Command::new(env!("CARGO_BIN_EXE_roomful"))
+        .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
+        .env("ROOMFUL_DATA", folder.path())
+        .env("ROOMFUL_STORE_URL", postgres.new_database().unwrap())
+        .env("ROOMFUL_AUTH_SECRET", "0123456789abcdef0123456789abcdef")
+        .env("ROOMFUL_BUS_URL", format!("redis://{}", redis.addr()))
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let log = || std::fs::read_to_string(folder.path().join("log")).unwrap();
+    let deadline = tokio::time::Instant::now() + roomful_testkit::PATIENCE;
+    let in_time = || assert!(tokio::time::Instant::now() < deadline, "{}", log());
+    while !log().contains("not ready: Redis unreachable") {
+        assert_eq!(server.try_wait().unwrap(), None, "it does not wait: {}", log());
+        in_time();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let answer = http::get(address, "/readyz").await.unwrap();
+    assert_eq!(
+        (answer.status, &answer.json()["checks"]["bus"]),
+        (503, &json!("failed"))
+    );
+    assert!(!log().contains("is ready"), "{}", log());
+    redis.restart().await.unwrap();
+    while http::get(address, "/readyz")
+        .await
+        .map_or(0, |answer| answer.status)
+        != 200
+    {
+        in_time();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,6 +17,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
+use roomful_supervisor::catch_sync;
 
 /// Sessions to write before the worker yields to the runtime.
 const CHUNK: usize = 64;
@@ -130,7 +131,10 @@ async fn run<S: Flush>(mut worker: Worker<S>) {
     while worker.next().await {
         let mut flushed = 0;
         while let Some(session) = worker.sessions.pop_front() {
-            session.flush();
+            // The worker serves many sessions: one that panics must not stop the writes of the others.
+            if catch_sync("flusher", || session.flush()).is_err() {
+                session.return_to_task();
+            }
             flushed += 1;
             if flushed % CHUNK == 0 {
                 tokio::task::yield_now().await;

@@ -324,8 +324,8 @@ CREATE INDEX outbox_settled ON outbox (state, due_at) WHERE state <> 0;
 CREATE INDEX outbox_id ON outbox (id);
 -- Finds the records of a message that is edited, deleted or acknowledged.
 CREATE INDEX outbox_message ON outbox (room_id, seq) WHERE seq IS NOT NULL;
--- Counts records and bytes without reading the records.
-CREATE INDEX outbox_size ON outbox (sink, state, bytes);
+-- Counts records and bytes, and finds the oldest record, without reading the records.
+CREATE INDEX outbox_size ON outbox (sink, state, bytes, at);
 
 -- The members who have not acknowledged the message of a record, so that its body is stored once for all of
 -- them.

@@ -360,13 +360,12 @@ pub async fn old_and_surplus_records_are_removed(harness: &dyn Harness) -> Outco
     let keep = OutboxRetention { records: 2, ..keep };
     assert_eq!(outbox(&store)?.trim(keep, 2_101).await?, removed(2, 1));
     let left = outbox(&store)?.counts().await?;
+    let oldest_at = left.first().map(|count| count.oldest_at);
     let left: Vec<_> = left.iter().map(|count| (count.state, count.records)).collect();
     assert_eq!(left, [(RecordState::Pending, 2)]);
-    let left: Vec<_> = due(&store, "all")
-        .await?
-        .into_iter()
-        .map(|record| record.seq)
-        .collect();
+    let records = due(&store, "all").await?;
+    assert_eq!(oldest_at, records.iter().map(|record| record.at).min());
+    let left: Vec<_> = records.into_iter().map(|record| record.seq).collect();
     assert_eq!(left, [Some(4), Some(5)], "the oldest go first");
     Ok(())
 }

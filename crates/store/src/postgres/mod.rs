@@ -50,10 +50,11 @@ mod url;
 mod users;
 pub(crate) mod value;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
+use roomful_supervisor::{Supervised, supervise};
+use tokio::{runtime::Runtime, sync::watch};
 
 use self::{
     append::Appender,
@@ -72,7 +73,7 @@ pub(crate) struct PostgresStore {
     batched_calls: BatchedCalls,
     /// Notified of each commit that wrote to the outbox.
     recorded: watch::Sender<()>,
-    heartbeat: Option<JoinHandle<()>>,
+    heartbeat: Option<Supervised>,
     _threads: Threads,
 }
 
@@ -151,7 +152,7 @@ async fn start(
     options: Options,
     metrics: Arc<Metrics>,
     recorded: watch::Sender<()>,
-) -> Result<(Arc<Shared>, Appender, BatchedCalls, Option<JoinHandle<()>>), StoreError> {
+) -> Result<(Arc<Shared>, Appender, BatchedCalls, Option<Supervised>), StoreError> {
     let connector = Connector::new(url, &options, tokio::runtime::Handle::current())?;
     let client = if options.guest {
         schema::existing(&connector).await?
@@ -184,8 +185,9 @@ async fn start(
         recorded,
     });
     let sends_heartbeats = !shared.log_state.is_guest();
-    let heartbeat =
-        sends_heartbeats.then(|| tokio::spawn(nodes::send_heartbeats(Arc::downgrade(&shared), limit)));
+    let weak = Arc::downgrade(&shared);
+    let send = move || nodes::send_heartbeats(Weak::clone(&weak), limit);
+    let heartbeat = sends_heartbeats.then(|| supervise("store heartbeats", send));
     let batched_calls = BatchedCalls::start(&shared);
     Ok((shared, appender, batched_calls, heartbeat))
 }
@@ -274,6 +276,10 @@ impl Store for PostgresStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.checked(probe::beat(&self.conn().await?, &self.shared.log_state).await)
+    }
+
+    async fn size(&self) -> Result<u64, StoreError> {
+        self.told(probe::size(&self.conn().await?).await)
     }
 
     fn outbox(&self) -> Option<&dyn Outbox> {

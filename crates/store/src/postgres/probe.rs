@@ -17,3 +17,10 @@ pub(super) async fn clock(conn: &Conn) -> Result<i64, Failure> {
     let row = conn.row(SQL, &[]).await?;
     row.as_ref().map_or(Ok(i64::MAX), |row| row.int(0))
 }
+
+/// The size of the database in bytes.
+pub(super) async fn size(conn: &Conn) -> Result<u64, Failure> {
+    conn.one("SELECT pg_database_size(current_database())", &[])
+        .await?
+        .num(0)
+}

@@ -13,6 +13,7 @@ use std::{
 };
 
 use metrics::{Counter, counter};
+use roomful_supervisor::supervise_thread;
 use rusqlite::Connection;
 use tokio::{sync::mpsc, time::Instant};
 
@@ -56,7 +57,7 @@ impl Eraser {
         thread::Builder::new()
             .name("store-eraser".into())
             .spawn(move || {
-                task.run();
+                supervise_thread("store eraser", || task.run());
                 drop(task);
                 drop(alive);
             })

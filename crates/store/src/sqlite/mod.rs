@@ -186,6 +186,17 @@ impl Store for SqliteStore {
         self.counted(Err(Outage::Io(gone.into()).into()))
     }
 
+    async fn size(&self) -> Result<u64, StoreError> {
+        let path = self.path.clone();
+        self.read(move |conn| {
+            let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+            let mut write_ahead_log = path.clone().into_os_string();
+            write_ahead_log.push("-wal");
+            Ok(probe::size(conn)? + bytes(Path::new(&write_ahead_log)))
+        })
+        .await
+    }
+
     fn outbox(&self) -> Option<&dyn Outbox> {
         (!self.outbox.sinks.is_empty()).then_some(self as &dyn Outbox)
     }

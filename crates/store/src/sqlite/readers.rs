@@ -4,6 +4,7 @@
 use std::{path::Path, sync::Arc, thread};
 
 use parking_lot::Mutex;
+use roomful_supervisor::catch_sync;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -50,9 +51,15 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |conn| {
-            let found = snapshot(conn, query);
+            let found = match catch_sync("store reads", || snapshot(conn, query)) {
+                Ok(found) => found.map_err(|error| failure::from_sqlite(&error)),
+                Err(panicked) => {
+                    end_transaction(conn);
+                    Err(StoreError::Internal(format!("failed to read: {panicked}")))
+                }
+            };
             // The caller may have gone.
-            let _ = reply.send(found.map_err(|error| failure::from_sqlite(&error)));
+            let _ = reply.send(found);
         });
         self.queue.push(job).await?;
         queue::answer(answer).await
@@ -76,11 +83,48 @@ fn snapshot<T>(
     found.and_then(|found| ended.map(|_| found))
 }
 
+/// Ends the transaction that a panic has left open.
+fn end_transaction(conn: &Connection) {
+    if !conn.is_autocommit()
+        && let Err(error) = conn.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "failed to end a read transaction");
+    }
+}
+
 fn work(conn: &Connection, jobs: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         let Some(job) = jobs.lock().blocking_recv() else {
             return;
         };
         job(conn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_panics_is_an_error_and_its_thread_reads_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("roomful.db").display());
+        let store = crate::open(&url, Options::default()).unwrap();
+        let options = Options {
+            readers: 1,
+            ..Options::default()
+        };
+        let readers = Readers::start(&folder.path().join("roomful.db"), &options).unwrap();
+        let failed = readers
+            .read(|_| -> rusqlite::Result<()> { panic!("a fault") })
+            .await;
+        let Err(StoreError::Internal(text)) = failed else {
+            panic!("{failed:?}");
+        };
+        assert_eq!(text, "failed to read: it panicked: a fault");
+        let one = readers.read(|conn| conn.query_row("SELECT 1", [], |row| row.get(0)));
+        assert_eq!(one.await, Ok(1));
+        readers.close().await;
+        store.close().await;
     }
 }

@@ -46,6 +46,10 @@ pub trait Store: Log + Rooms + Members + Users + Notifications + Sessions + Send
     /// Writes and reads a row durably, to find out whether the store works.
     async fn check(&self) -> Result<(), StoreError>;
 
+    /// The size of the database in bytes, with its indexes and its write-ahead log if that is a file beside
+    /// it.
+    async fn size(&self) -> Result<u64, StoreError>;
+
     /// The outbox; `None` if no sink is configured, and no record is ever written.
     fn outbox(&self) -> Option<&dyn Outbox> {
         None

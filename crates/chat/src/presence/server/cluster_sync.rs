@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use roomful_bus::Entry;
 use roomful_store::RoomId;
+use roomful_supervisor::supervise;
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::Notify,
@@ -176,7 +177,17 @@ impl PresenceServer {
     /// Starts the task. It ends when this server is dropped.
     pub(super) fn start_sync(self: &Arc<Self>) {
         if let Some(sync) = &self.sync {
-            tokio::spawn(run(Arc::downgrade(self), Arc::clone(sync)));
+            let (owner, sync) = (Arc::downgrade(self), Arc::clone(sync));
+            let mut is_restart = false;
+            let run = move || {
+                // A panic loses the work in hand.
+                if let Some(presence) = owner.upgrade().filter(|_| is_restart) {
+                    presence.put_all();
+                }
+                is_restart = true;
+                run(Weak::clone(&owner), Arc::clone(&sync))
+            };
+            supervise("presence sync", run).detach();
         }
     }
 

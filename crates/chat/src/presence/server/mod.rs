@@ -22,6 +22,7 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use roomful_socket::{Namespace, Socket};
 use roomful_store::{RoomId, Store};
+use roomful_supervisor::supervise;
 
 pub(crate) use self::cluster_sync::ClusterSync;
 use super::{
@@ -110,8 +111,13 @@ impl PresenceServer {
     pub(crate) fn start_alarm(self: &Arc<Self>) {
         let next = |presence: &Self| presence.tracker.lock().next_deadline();
         let tick = |presence: Arc<Self>, now| async move { presence.tick(now) };
-        self.alarm
-            .spawn(Arc::clone(&self.clock), Arc::downgrade(self), next, tick);
+        self.alarm.spawn(
+            "presence",
+            Arc::clone(&self.clock),
+            Arc::downgrade(self),
+            next,
+            tick,
+        );
         self.start_sync();
     }
 
@@ -121,12 +127,15 @@ impl PresenceServer {
             return;
         }
         let presence = Arc::clone(self);
-        tokio::spawn(async move { presence.lifecycle.report_lost_users(&*presence).await });
-        tokio::spawn(undelivered::watch(
-            Arc::clone(&self.store),
-            Arc::clone(&self.clock),
-            Arc::downgrade(self) as Weak<dyn OnlineUsers>,
-        ));
+        let report_lost_users = move || {
+            let presence = Arc::clone(&presence);
+            async move { presence.lifecycle.report_lost_users(&*presence).await }
+        };
+        supervise("lost users", report_lost_users).detach();
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let users = Arc::downgrade(self) as Weak<dyn OnlineUsers>;
+        let watch = move || undelivered::watch(Arc::clone(&store), Arc::clone(&clock), Weak::clone(&users));
+        supervise("undelivered messages", watch).detach();
     }
 
     /// Writes the events that wait for the outbox, and accepts no more.

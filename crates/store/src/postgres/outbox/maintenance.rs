@@ -32,7 +32,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn counts(conn: &Conn) -> Result<Vec<OutboxCount>, Failure> {
-    const SQL: &str = "SELECT sink, state, count(*), sum(bytes)::bigint FROM outbox
+    const SQL: &str = "SELECT sink, state, count(*), sum(bytes)::bigint, min(at) FROM outbox
         GROUP BY sink, state ORDER BY sink, state";
     let rows = conn.rows(SQL, &[]).await?;
     let counts = rows.iter().map(|row| {
@@ -41,6 +41,7 @@ pub(super) async fn counts(conn: &Conn) -> Result<Vec<OutboxCount>, Failure> {
             state: row.kind(1)?,
             records: row.num(2)?,
             bytes: row.num(3)?,
+            oldest_at: row.int(4)?,
         })
     });
     counts.collect()

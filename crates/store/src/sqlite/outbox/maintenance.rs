@@ -28,13 +28,14 @@ pub(super) fn list(
 }
 
 pub(super) fn counts(conn: &Connection) -> rusqlite::Result<Vec<OutboxCount>> {
-    conn.prepare_cached("SELECT sink, state, count(*), sum(bytes) FROM outbox GROUP BY sink, state")?
+    conn.prepare_cached("SELECT sink, state, count(*), sum(bytes), min(at) FROM outbox GROUP BY sink, state")?
         .query_map([], |row| {
             Ok(OutboxCount {
                 sink: row.get(0)?,
                 state: row.get(1)?,
                 records: row.get::<_, Seq>(2)?.0,
                 bytes: row.get::<_, Seq>(3)?.0,
+                oldest_at: row.get(4)?,
             })
         })?
         .collect()

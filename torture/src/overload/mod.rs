@@ -1,0 +1,180 @@
+//! Overload: attackers at full speed beside honest users, with default limits.
+//!
+//! The server, the honest users and the attackers are three processes. With two cores or more, the server
+//! has the first core and the others share the second, where the attackers yield to the honest users.
+
+mod attack;
+mod attacker;
+mod flood;
+mod honest;
+mod report;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use roomful_testkit::usage::Usage;
+use roomful_testkit::{ServerProcess, server};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, interval, sleep};
+
+pub use self::attack::Attack;
+use self::attacker::READY;
+pub use self::attacker::{Target, attack};
+use self::honest::{HonestUsers, Sample, Seen, p99};
+pub use self::report::{Outcome, Report};
+use crate::error::TortureError;
+
+const WARM_UP: Duration = Duration::from_secs(2);
+/// How long the honest users are watched after an attack.
+const AFTERWARDS: Duration = Duration::from_secs(6);
+/// A wait above the highest of quiet times by this factor is not normal.
+const NORMAL: f64 = 1.5;
+/// A webhook at which nobody listens.
+const DEAD_WEBHOOK: &str = concat!(
+    r#"[{url = "http://127.0.0.1:9/", name = "dead", events = ["message.created", "message.undelivered"], "#,
+    r#"secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}]"#,
+);
+const MEMORY_EVERY: Duration = Duration::from_millis(100);
+
+/// Options of an overload run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server binary.
+    pub binary: PathBuf,
+    /// This program, which is started again as the attacker.
+    pub program: PathBuf,
+    /// The attacks, one after the other, each on a fresh server.
+    pub attacks: Vec<Attack>,
+    /// The time before each attack, and the time of the attack.
+    pub measured: Duration,
+    /// Give the server a core of its own.
+    pub pin: bool,
+}
+
+/// Runs all attacks.
+///
+/// # Errors
+/// If the run itself failed. The report has the missed targets.
+pub async fn run(options: &Options) -> Result<Report, TortureError> {
+    let pin = options.pin && std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+    if pin {
+        let mut cores = CpuSet::new();
+        cores.set(1);
+        let failed =
+            |error: rustix::io::Errno| TortureError::Overload(format!("failed to set the core: {error}"));
+        sched_setaffinity(None, &cores).map_err(failed)?;
+    }
+    let mut report = Report::default();
+    for attack in &options.attacks {
+        report.outcomes.push(one(*attack, options, pin).await?);
+    }
+    Ok(report)
+}
+
+async fn one(kind: Attack, options: &Options, pin: bool) -> Result<Outcome, TortureError> {
+    let mut config = server::Config::new(&options.binary).env("ROOMFUL_LOG", "info");
+    if pin {
+        config.wrapper = ["taskset", "-c", "0"].map(str::to_owned).into();
+    }
+    if kind == Attack::AbsentMembers {
+        config = config.env("ROOMFUL__WEBHOOKS", DEAD_WEBHOOK);
+    }
+    let server = ServerProcess::start_with(config).await?;
+    let mut attacker = start_attacker(kind, options, &server).await?;
+    let users = HonestUsers::start(server.addr(), server.secret()).await?;
+    sleep(WARM_UP).await;
+    let usage = || Usage::of(server.pid());
+    let (began, before) = (Instant::now(), usage()?);
+    sleep(options.measured).await;
+    let (attacked, quiet) = (Instant::now(), usage()?);
+    let logins = users.seen.failed_logins();
+    if let Some(mut input) = attacker.stdin.take() {
+        let _ = input.write_all(b"go\n").await;
+    }
+    let peak = peak_memory(options.measured, &usage).await?;
+    let busy = usage()?;
+    let failed =
+        |error: std::io::Error| TortureError::Overload(format!("failed to end the attacker: {error}"));
+    attacker.kill().await.map_err(failed)?;
+    let ended = Instant::now();
+    sleep(AFTERWARDS).await;
+    let (acks, deliveries) = (
+        users.seen.acks.lock().clone(),
+        users.seen.deliveries.lock().clone(),
+    );
+    let both = |samples: &[Sample]| [p99(samples, began, attacked), p99(samples, attacked, ended)];
+    let load = |from: Usage, to: Usage| (to.cpu - from.cpu).as_secs_f64() / options.measured.as_secs_f64();
+    Ok(Outcome {
+        attack: kind,
+        ack: both(&acks),
+        delivery: both(&deliveries),
+        failed_logins: users.seen.failed_logins() - logins,
+        failed_sends: users.seen.failed_sends(),
+        growth: peak.saturating_sub(quiet.rss),
+        cpu: [load(before, quiet), load(quiet, busy)],
+        recovery: recovery(&users.seen, &acks, [began, attacked, ended]),
+    })
+}
+
+/// Starts the attacker and waits until it has prepared its data.
+async fn start_attacker(
+    kind: Attack,
+    options: &Options,
+    server: &ServerProcess,
+) -> Result<Child, TortureError> {
+    let failed =
+        |error: std::io::Error| TortureError::Overload(format!("failed to start the attacker: {error}"));
+    // It yields to the honest users, so that their waits are the server's and not its own.
+    let mut attacker = Command::new("nice")
+        .args(["-n", "19"])
+        .arg(&options.program)
+        .args(["--attacker", kind.name(), "--target", &server.addr().to_string()])
+        .args(["--secret", server.secret(), "--api-key", server.api_key()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let output = attacker.stdout.take().map(BufReader::new);
+    let mut lines = output.map(BufReader::lines);
+    let line = match &mut lines {
+        Some(lines) => lines.next_line().await.map_err(failed)?,
+        None => None,
+    };
+    if line.as_deref() == Some(READY) {
+        return Ok(attacker);
+    }
+    Err(TortureError::Overload(format!(
+        "the attacker {kind} failed to prepare its data"
+    )))
+}
+
+/// The largest memory within a time.
+async fn peak_memory(
+    time: Duration,
+    usage: &impl Fn() -> Result<Usage, roomful_testkit::Error>,
+) -> Result<u64, TortureError> {
+    let (end, mut ticks, mut peak) = (Instant::now() + time, interval(MEMORY_EVERY), 0);
+    while Instant::now() < end {
+        ticks.tick().await;
+        peak = peak.max(usage()?.rss);
+    }
+    Ok(peak)
+}
+
+/// The time from the end of the attack to the last wait that is longer than in quiet times. `None` if waits
+/// were still long at the end, or nobody got an answer.
+fn recovery(seen: &Seen, acks: &[Sample], [began, attacked, ended]: [Instant; 3]) -> Option<Duration> {
+    let quiet = acks
+        .iter()
+        .filter(|sample| sample.at >= began && sample.at < attacked);
+    let normal = quiet.map(|sample| sample.took).max()?.mul_f64(NORMAL);
+    let after: Vec<_> = acks.iter().filter(|sample| sample.at >= ended).collect();
+    let last = after.iter().rev().find(|sample| sample.took > normal);
+    let recovered = last.map_or(Duration::ZERO, |sample| sample.at - ended);
+    let answered = !after.is_empty() && seen.failed_sends() == 0;
+    (answered && recovered < AFTERWARDS - Duration::from_secs(1)).then_some(recovered)
+}
