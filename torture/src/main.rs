@@ -118,7 +118,7 @@ async fn overload(cli: &Cli) -> Result<bool, TortureError> {
         return Ok(true);
     }
     let program = std::env::current_exe();
-    let report = overload::run(&overload::Options {
+    let options = overload::Options {
         binary: Options::with_binary(0, cli.binary.clone())?.binary,
         program: program
             .map_err(|error| TortureError::Overload(format!("failed to find this program: {error}")))?,
@@ -129,8 +129,8 @@ async fn overload(cli: &Cli) -> Result<bool, TortureError> {
         },
         measured: Duration::from_secs(cli.seconds),
         pin: true,
-    });
-    let report = report.await?;
+    };
+    let report = overload::run(&options).await?;
     say(&report.to_string());
     Ok(report.sound())
 }

@@ -391,6 +391,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_node_whose_task_keeps_failing_is_not_ready_and_names_the_task() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("roomful.db").display());
+        let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+        let health = Health::new(Duration::from_secs(5));
+        health.opened(dependencies(&store));
+        health.ready();
+        let failing = FailingTask {
+            task: "lease",
+            cause: "it panicked: secret".to_owned(),
+        };
+        let checks = Checks {
+            store: CheckResult::Ok,
+            bus: None,
+            serves: true,
+            failing_tasks: vec![failing],
+        };
+        health.shared.last.lock().await.checked = Some((Instant::now(), checks));
+        let checks = json!({"store": "ok", "tasks": "failing: lease"});
+        let expected = json!({"status": "unavailable", "checks": checks}).to_string();
+        assert_eq!(readyz(&health).await, (503, expected));
+        let cause = health.cause().await;
+        assert_eq!(cause, "task \"lease\" keeps failing (it panicked: secret)");
+    }
+
+    #[tokio::test]
     async fn readyz_tells_why_the_start_waits_for_the_store() {
         let health = Health::new(Duration::from_secs(5));
         health.waiting_for_store("its database is unreachable".to_owned());

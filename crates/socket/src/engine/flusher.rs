@@ -198,3 +198,46 @@ impl<S: Flush> Drop for Worker<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Done {
+        Flushed,
+        Returned,
+    }
+
+    struct FakeSession {
+        panics: bool,
+        done: mpsc::Sender<Done>,
+    }
+
+    impl Flush for FakeSession {
+        fn flush(&self) {
+            assert!(!self.panics, "a flush that panics");
+            self.done.try_send(Done::Flushed).unwrap();
+        }
+
+        fn return_to_task(&self) {
+            self.done.try_send(Done::Returned).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_panics_goes_to_its_own_task_and_the_worker_flushes_the_others() {
+        let queue = Arc::new(FlushQueue::default());
+        queue.start();
+        let (done, mut results) = mpsc::channel(2);
+        for panics in [true, false] {
+            let done = done.clone();
+            assert!(queue.push(Arc::new(FakeSession { panics, done })));
+        }
+        assert_eq!(results.recv().await, Some(Done::Returned));
+        assert_eq!(results.recv().await, Some(Done::Flushed));
+        assert!(queue.0.lock().has_task, "the worker goes on");
+    }
+}

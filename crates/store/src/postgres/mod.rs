@@ -279,7 +279,7 @@ impl Store for PostgresStore {
     }
 
     async fn size(&self) -> Result<u64, StoreError> {
-        self.told(probe::size(&self.conn().await?).await)
+        self.checked(probe::size(&self.conn().await?).await)
     }
 
     fn outbox(&self) -> Option<&dyn Outbox> {
