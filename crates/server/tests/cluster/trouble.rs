@@ -53,10 +53,12 @@ async fn messages_flow_without_redis_until_the_lease_ends_and_again_after_its_re
         let log = nodes[node].wait_log("1 clients sent away").await.unwrap();
         let warnings = log.lines().filter(|line| line.contains("\"level\":\"WARN\""));
         assert!(
-            warnings.count() < 10,
+            warnings.count() < 20,
             "a line for each change, not for each attempt: {log}"
         );
-        assert_eq!(log.matches("not ready: Redis unreachable").count(), 1, "{log}");
+        // One line for Redis, and one more for the lease if it ended later.
+        let not_ready = log.matches("not ready: Redis unreachable").count();
+        assert!((1..=2).contains(&not_ready), "{log}");
         assert_eq!(log.matches("ready again after ").count(), 1, "{log}");
     }
     let alice = nodes.joined(0, "alice", "lobby").await;

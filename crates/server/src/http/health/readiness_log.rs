@@ -10,12 +10,12 @@ use super::{Fault, list};
 #[derive(Default)]
 pub(super) struct ReadinessLog {
     outage: Option<Outage>,
+    /// How many clients the node had sent away when it was last ready.
+    sent_away_before: u64,
 }
 
 struct Outage {
     since: Instant,
-    /// How many clients the node had sent away when the outage began.
-    sent_away_before: u64,
     /// The kinds of faults that the log has.
     logged: Vec<Discriminant<Fault>>,
 }
@@ -27,18 +27,18 @@ impl ReadinessLog {
         if faults.is_empty() {
             if let Some(outage) = self.outage.take() {
                 let seconds = outage.since.elapsed().as_secs();
-                let clients = sent_away.saturating_sub(outage.sent_away_before);
+                let clients = sent_away.saturating_sub(self.sent_away_before);
                 tracing::info!(
                     seconds,
                     clients,
                     "ready again after {seconds} s, {clients} clients sent away"
                 );
             }
+            self.sent_away_before = sent_away;
             return;
         }
         let outage = self.outage.get_or_insert_with(|| Outage {
             since: Instant::now(),
-            sent_away_before: sent_away,
             logged: Vec::new(),
         });
         let is_new = |fault: &Fault| !outage.logged.contains(&discriminant(fault));
