@@ -2,6 +2,8 @@
 
 use std::{any::Any, time::Duration};
 
+use metrics::counter;
+
 use crate::{
     failing::{Entry, FailingTask},
     panicked::Panicked,
@@ -26,6 +28,8 @@ pub(crate) struct Restarts {
 
 impl Restarts {
     pub(crate) fn of(task: &'static str) -> Self {
+        // An alert is on its increase, so it exists from the start.
+        counter!("roomful_task_panics_total", "task" => task).increment(0);
         Self {
             task,
             panics: 0,
