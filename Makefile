@@ -81,6 +81,8 @@ lint: setup-lint ## check format, lints, types and dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	node scripts/import-cycles.mjs
+	node scripts/published-crates.mjs
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --all-features -p roomful-wire -p roomful-bus -p roomful-socket
 	cd apps/web && npm run --silent check
 	cd packages/client && npm run --silent check && npm run --silent size
 	cd packages/react && npm run --silent check && npm run --silent size

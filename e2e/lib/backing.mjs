@@ -19,7 +19,7 @@ export async function freePort() {
 }
 
 /** True if a program accepts connections on `port`. */
-async function accepts(port) {
+export async function accepts(port) {
   const socket = createConnection(port, "127.0.0.1");
   try {
     await once(socket, "connect");

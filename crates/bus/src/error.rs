@@ -2,6 +2,7 @@
 
 /// Why a call to the bus failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BusError {
     /// The bus is unreachable or did not answer in time. The call may have taken effect.
     #[error("the bus is unreachable: {0}")]

@@ -1,4 +1,6 @@
-//! The bus between the nodes of a cluster: lossy topics, and membership with leases.
+#![doc = include_str!("../README.md")]
+//!
+//! # Guarantees
 //!
 //! The bus is never the source of truth for messages. It may delay, repeat, reorder or lose them. A
 //! listener needs another way to catch up and treats a message as a hint that saves time. Membership is

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 /// Options of a bus over Redis. `memory:` has none.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Options {
     /// Prefix of the names of all channels and keys. Default: `roomful:`.
     pub prefix: String,
@@ -27,6 +28,8 @@ pub struct Options {
     /// How often Sentinels or a Redis Cluster are asked for the current masters, besides after failures.
     /// Default: 5 s.
     pub watch_interval: Duration,
+    /// What the names of the bus's metrics start with. Default: `roomful`.
+    pub metric_prefix: &'static str,
 }
 
 impl Default for Options {
@@ -41,6 +44,7 @@ impl Default for Options {
             ping_interval: Duration::from_secs(2),
             retry_max: Duration::from_secs(2),
             watch_interval: Duration::from_secs(5),
+            metric_prefix: "roomful",
         }
     }
 }

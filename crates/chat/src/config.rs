@@ -1,6 +1,7 @@
 //! Every setting of chat and presence, with its default.
 
 use crate::{
+    error::ChatError,
     middleware::{
         auth::{KeyTable, TokenTimes},
         rate_limit::RateLimits,
@@ -118,6 +119,18 @@ impl Default for ChatConfig {
 }
 
 impl ChatConfig {
+    /// The defaults, with one HS256 secret that verifies tokens. A token is a JWT with `sub`, the user's id, and
+    /// `exp`.
+    ///
+    /// # Errors
+    /// [`ChatError::BadKey`] if the secret is shorter than 32 bytes.
+    pub fn with_secret(secret: &[u8]) -> Result<Self, ChatError> {
+        Ok(ChatConfig {
+            keys: KeyTable::hs256(secret)?,
+            ..ChatConfig::default()
+        })
+    }
+
     /// Whether a join may create a room of this name.
     pub(crate) fn may_create(&self, room: &str) -> bool {
         self.create_rooms && !self.reserved_rooms.iter().any(|pattern| pattern.matches(room))

@@ -2,14 +2,14 @@
 //!
 //! ```no_run
 //! # use std::sync::Arc;
-//! use roomful_chat::{ChatConfig, ChatServer, KeyTable};
+//! use roomful_chat::{ChatConfig, ChatServer};
 //! use roomful_socket::WebSocketServer;
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = roomful_store::open("sqlite:./data/roomful.db", roomful_store::Options::default())?;
-//! let keys = KeyTable::hs256(b"a secret of thirty-two bytes or more")?;
+//! let config = ChatConfig::with_secret(b"a secret of thirty-two bytes or more")?;
 //! let server = WebSocketServer::builder().cors(["https://yourdomain.com"]).build();
-//! let chat = ChatServer::attach(&server, store, ChatConfig { keys, ..ChatConfig::default() });
+//! let chat = ChatServer::attach(&server, store, config);
 //! let app: axum::Router = server.router();
 //! # Ok(())
 //! # }
@@ -19,6 +19,11 @@
 //! delivery in log order) -> `reply`. Only `events` knows the names of events and their JSON. The rules are
 //! pure values (`presence::tracker`, `typing::tracker`, `notifications::tracker`, `room::subscribers`,
 //! `log::reorder_buffer`, `middleware::auth`), the servers the shells around them.
+
+/// The Rust code of the project's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
 
 pub mod admin;
 mod alarm;

@@ -189,15 +189,14 @@ fn config_error(config: &Config, error: &BusError) -> ConfigError {
 /// Scopes the bus by `identity`: other databases on the same Redis number their rooms alike.
 fn options(config: &Config, identity: &str) -> Options {
     let bus = &config.bus;
-    Options {
-        prefix: bus.prefix.clone(),
-        scope: identity.to_owned(),
-        ca_file: (!bus.ca_file.as_os_str().is_empty()).then(|| bus.ca_file.clone()),
-        queue_messages: bus.queue,
-        queue_bytes: bus.queue_size.0,
-        timeout: bus.timeout.0,
-        ..Options::default()
-    }
+    let mut options = Options::default();
+    options.prefix = bus.prefix.clone();
+    options.scope = identity.to_owned();
+    options.ca_file = (!bus.ca_file.as_os_str().is_empty()).then(|| bus.ca_file.clone());
+    options.queue_messages = bus.queue;
+    options.queue_bytes = bus.queue_size.0;
+    options.timeout = bus.timeout.0;
+    options
 }
 
 /// The cluster secret: configured, or derived from the secret for tokens.

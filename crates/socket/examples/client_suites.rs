@@ -69,10 +69,9 @@ impl Connection for Echo {
 }
 
 fn engine_server() -> axum::Router {
-    let mut settings = Settings {
-        max_payload: 100,
-        ..Settings::default()
-    };
+    let mut settings = Settings::default();
+    settings.max_payload = 100;
+
     settings.heartbeat.interval = Duration::from_millis(500);
     EngineServer::new(settings, Cors::any(), Arc::new(EchoService))
         .router("/engine.io/")
@@ -158,7 +157,7 @@ fn main_namespace(server: &WebSocketServer) {
     let main = server.of("/");
     main.set_recovery(Arc::new(Sessions::default()));
     main.use_middleware(|socket: Socket| async move {
-        if socket.handshake().query.contains("fail=") {
+        if socket.handshake().query().contains("fail=") {
             return Err(Refusal::new("Auth failed (main namespace)"));
         }
         Ok(())
@@ -252,7 +251,7 @@ fn emit_binary(socket: &Socket, name: &str) {
 
 fn handshake(socket: &Socket) -> Value {
     let handshake = socket.handshake();
-    let query: HashMap<_, _> = form_urlencoded::parse(handshake.query.as_bytes()).collect();
+    let query: HashMap<_, _> = handshake.query_pairs().collect();
     let headers = header_map(&handshake.headers);
     let auth = socket.auth();
     let auth: Value = auth

@@ -49,10 +49,9 @@ impl Connection for Echo {
 }
 
 fn engine_echo() -> EngineServer {
-    let mut settings = Settings {
-        max_payload: MAX_PAYLOAD,
-        ..Settings::default()
-    };
+    let mut settings = Settings::default();
+    settings.max_payload = MAX_PAYLOAD;
+
     settings.heartbeat.interval = PING_INTERVAL;
     settings.heartbeat.timeout = PING_TIMEOUT;
     EngineServer::new(settings, Cors::any(), Arc::new(EchoService))

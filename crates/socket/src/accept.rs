@@ -31,6 +31,7 @@ use crate::{
 
 /// Limits of HTTP connections and requests.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct HttpLimits {
     /// The deadline for a request's head (5 s). For the first request it starts with the connection.
     pub header_timeout: Duration,
@@ -52,6 +53,8 @@ pub struct HttpLimits {
     pub connections: ConnectionLimits,
     /// The routes for connections from the reserve of `connections`, such as health checks (none).
     pub reserve_router: Router,
+    /// What the names of the metrics start with (`roomful`).
+    pub metric_prefix: &'static str,
 }
 
 impl Default for HttpLimits {
@@ -66,6 +69,7 @@ impl Default for HttpLimits {
             max_headers: 64,
             connections: ConnectionLimits::default(),
             reserve_router: Router::new(),
+            metric_prefix: "roomful",
         }
     }
 }
@@ -130,12 +134,13 @@ impl Acceptor {
         http.header_read_timeout(limits.header_timeout)
             .max_headers(limits.max_headers)
             .max_buf_size(limits.max_head.max(8192));
+        let speaking_http = gauge!(format!("{}_http_connections", limits.metric_prefix));
         Acceptor {
             http,
             router,
-            connections: ConnectionTable::new(limits.connections.clone()),
+            connections: ConnectionTable::new(limits.connections.clone(), limits.metric_prefix),
             limits,
-            speaking_http: gauge!("roomful_http_connections"),
+            speaking_http,
         }
     }
 
@@ -169,6 +174,7 @@ impl Acceptor {
         let pace = Pace {
             grace: limits.transfer_timeout,
             min_rate: limits.min_rate,
+            metric_prefix: limits.metric_prefix,
         };
         let router = if reserve {
             &limits.reserve_router

@@ -19,6 +19,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Limits on open TCP connections, upgraded ones included. `None` and 0 mean no limit and no reserve.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ConnectionLimits {
     /// Connections in total.
     pub total: Option<usize>,
@@ -92,13 +93,14 @@ pub(crate) struct ConnectionPermit {
 }
 
 impl ConnectionTable {
-    pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
-        let refused = ["total", "address", "site"]
-            .map(|cause| counter!("roomful_tcp_connections_refused_total", "cause" => cause));
+    pub(crate) fn new(limits: ConnectionLimits, metric_prefix: &str) -> Arc<Self> {
+        let refused = ["total", "address", "site"].map(
+            |cause| counter!(format!("{metric_prefix}_tcp_connections_refused_total"), "cause" => cause),
+        );
         Arc::new(ConnectionTable {
             limits,
             counts: Mutex::default(),
-            open: gauge!("roomful_tcp_connections"),
+            open: gauge!(format!("{metric_prefix}_tcp_connections")),
             refused,
             refused_log: ThrottledLog::new(LOG_INTERVAL),
         })
@@ -211,7 +213,7 @@ mod tests {
     use super::*;
 
     fn table(limits: ConnectionLimits) -> Arc<ConnectionTable> {
-        ConnectionTable::new(limits)
+        ConnectionTable::new(limits, "roomful")
     }
 
     fn admit(table: &Arc<ConnectionTable>, address: &str) -> Result<Admission, Refused> {

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use metrics::counter;
 use tokio::time::Instant;
 use url::Url;
 
@@ -25,6 +24,13 @@ const LOG_CHARS: usize = 100;
 pub struct Cors {
     any: bool,
     origins: Vec<Origin>,
+    /// Whether pages may send cookies.
+    credentials: bool,
+    methods: HeaderValue,
+    /// The request's headers that pages may set. `None` allows all that a page asks for.
+    allowed_headers: Option<HeaderValue>,
+    exposed_headers: Option<HeaderValue>,
+    max_age: Duration,
     refused_log: Arc<ThrottledLog>,
 }
 
@@ -52,9 +58,8 @@ enum Origin {
 }
 
 /// An allowed request, with the CORS headers of its response.
-pub(crate) struct Grant {
-    /// Whether the page may send cookies. Never if all origins may connect.
-    credentials: bool,
+pub(crate) struct Grant<'a> {
+    cors: &'a Cors,
     /// The request's origin, to be named in the response.
     origin: Option<HeaderValue>,
 }
@@ -70,6 +75,7 @@ impl Cors {
     pub fn any() -> Self {
         Cors {
             any: true,
+            credentials: false,
             ..Cors::default()
         }
     }
@@ -85,8 +91,44 @@ impl Cors {
                 .into_iter()
                 .filter_map(|origin| Origin::parse(&origin.into()))
                 .collect(),
+            credentials: true,
+            methods: HeaderValue::from_static("GET,POST"),
+            allowed_headers: None,
+            exposed_headers: None,
+            max_age: Duration::from_mins(10),
             refused_log: Arc::new(ThrottledLog::new(LOG_INTERVAL)),
         }
+    }
+
+    /// Whether pages may send cookies and other credentials (yes, if origins are listed; no, if any may
+    /// connect).
+    pub fn credentials(mut self, credentials: bool) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// The methods that preflight answers name (`GET,POST`, all that the protocol uses).
+    pub fn methods(mut self, methods: impl IntoIterator<Item = http::Method>) -> Self {
+        self.methods = joined(methods.into_iter().map(|method| method.to_string()));
+        self
+    }
+
+    /// The headers that pages may set (all that they ask for).
+    pub fn allowed_headers(mut self, headers: impl IntoIterator<Item = http::HeaderName>) -> Self {
+        self.allowed_headers = Some(joined(headers.into_iter().map(|name| name.to_string())));
+        self
+    }
+
+    /// The headers of answers that pages may read (none beyond the browser's own list).
+    pub fn exposed_headers(mut self, headers: impl IntoIterator<Item = http::HeaderName>) -> Self {
+        self.exposed_headers = Some(joined(headers.into_iter().map(|name| name.to_string())));
+        self
+    }
+
+    /// How long browsers may keep a preflight answer (10 min).
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = max_age;
+        self
     }
 
     /// Whether `text` is an origin that [`Cors::list`] understands.
@@ -95,11 +137,11 @@ impl Cors {
     }
 
     /// Checks the request's origin. `None` means that it may not connect.
-    pub(crate) fn check(&self, request: &Request<Body>) -> Option<Grant> {
+    pub(crate) fn check(&self, request: &Request<Body>) -> Option<Grant<'_>> {
         let headers = request.headers();
         let Some(origin) = headers.get(header::ORIGIN) else {
             return Some(Grant {
-                credentials: false,
+                cors: self,
                 origin: None,
             });
         };
@@ -108,7 +150,7 @@ impl Cors {
             self.refuse(origin, headers);
         }
         allowed.then(|| Grant {
-            credentials: !self.any,
+            cors: self,
             origin: Some(origin.clone()),
         })
     }
@@ -119,7 +161,6 @@ impl Cors {
     }
 
     fn refuse(&self, origin: &HeaderValue, headers: &HeaderMap) {
-        counter!("roomful_origins_refused_total").increment(1);
         if let Some(count) = self.refused_log.record(Instant::now()) {
             let text = |value: &HeaderValue| -> String {
                 String::from_utf8_lossy(value.as_bytes())
@@ -132,6 +173,13 @@ impl Cors {
             tracing::warn!(?origin, ?host, count, "refused the origin of a web page");
         }
     }
+}
+
+/// A header value of names joined by commas.
+fn joined(names: impl Iterator<Item = String>) -> HeaderValue {
+    let names: Vec<String> = names.collect();
+    // Methods and header names are valid in headers.
+    HeaderValue::try_from(names.join(",")).unwrap_or(HeaderValue::from_static(""))
 }
 
 impl Origin {
@@ -179,15 +227,18 @@ impl Origin {
     }
 }
 
-impl Grant {
+impl Grant<'_> {
     pub(crate) fn apply(&self, headers: &mut HeaderMap) {
         if let Some(origin) = &self.origin {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            if self.credentials {
+            if self.cors.credentials {
                 headers.insert(
                     header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
                     HeaderValue::from_static("true"),
                 );
+            }
+            if let Some(exposed) = &self.cors.exposed_headers {
+                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed.clone());
             }
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
@@ -199,12 +250,11 @@ impl Grant {
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
         self.apply(headers);
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("GET,POST"),
-        );
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-        if let Some(wanted) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        let cors = self.cors;
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, cors.methods.clone());
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, cors.max_age.as_secs().into());
+        let wanted = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+        if let Some(wanted) = cors.allowed_headers.as_ref().or(wanted) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
         }
         response

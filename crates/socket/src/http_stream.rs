@@ -58,7 +58,7 @@ impl<S> HttpStream<S> {
                 let deadline = self
                     .deadline
                     .get_or_insert_with(|| Box::new(TransferDeadline::new(pace)));
-                deadline.poll(cx).map(|()| Err(slow_reader()))
+                deadline.poll(cx).map(|()| Err(slow_reader(pace)))
             }
         }
     }

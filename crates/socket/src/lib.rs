@@ -1,30 +1,23 @@
-//! A Socket.IO server: Engine.IO 4 and Socket.IO 5 over hyper and axum. Knows nothing of chat.
+#![doc = include_str!("../README.md")]
 //!
-//! ```no_run
-//! use roomful_socket::{Event, HttpLimits, Socket, WebSocketServer, serve};
+//! # Where things are
 //!
-//! # async fn run() -> std::io::Result<()> {
-//! let server = WebSocketServer::builder().cors(["https://yourdomain.com"]).build();
-//! server.of("/").on("message", |socket: Socket, mut event: Event| async move {
-//!     let text: String = event.arg(0).unwrap_or_default();
-//!     let _ = socket.broadcast().emit("message", &text);
-//!     if let Some(ack) = event.take_ack() {
-//!         let _ = ack.send(&"ok");
-//!     }
-//! });
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-//! serve(listener, server.router(), HttpLimits::default(), std::future::pending()).await;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! From the bottom up: [`engine`] moves messages over long-polling and WebSocket; the Socket.IO layer adds
-//! namespaces, sockets, rooms, events and acks.
+//! | for | see |
+//! |---|---|
+//! | building and mounting a server | [`WebSocketServer`], [`Builder`], [`Settings`] |
+//! | handlers, middleware, broadcasts | [`Namespace`], [`Broadcast`] |
+//! | one client | [`Socket`], [`Event`], [`AckSender`], [`Handshake`] |
+//! | arguments, also binary | [`Payload`], [`Binary`] |
+//! | HTTP with limits and deadlines | [`serve`], [`HttpLimits`] |
+//! | who may connect | [`Cors`], [`WebSocketServer::allow_request`], [`Namespace::use_middleware`] |
+//! | clients that return | [`RecoveryLimits`], [`Recovery`] |
+//! | Engine.IO without Socket.IO | [`engine`] |
 
 mod accept;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod connection_limit;
+mod cookie;
 mod cors;
 mod drain;
 pub mod engine;
@@ -42,14 +35,15 @@ mod socketio;
 mod throttled_log;
 mod transfer_deadline;
 
-pub use roomful_wire::packet::{ArgError, Payload};
+pub use roomful_wire::packet::{ArgError, Binary, Payload};
 
 pub use crate::{
     accept::{HttpLimits, serve},
     connection_limit::{ConnectionLimits, client_network},
+    cookie::{SameSite, SessionCookie},
     cors::{Cors, ForwardedHost},
     drain::{Drain, Drained},
-    engine::DeliveryMark,
+    engine::{DeliveryMark, SocketService},
     handshake::{ClientAddress, ClientKind, Handshake},
     id::{SessionId, SocketId},
     outbox::{Class, Sent},
@@ -57,8 +51,9 @@ pub use crate::{
     reason::Reason,
     settings::Settings,
     socketio::{
-        AckError, AckSender, Broadcast, Builder, EmitError, Event, FetchError, Namespace, PrivateId,
-        Recovery, RecoveryRequest, Refusal, RemoteSocket, Restored, Restoring, Socket, WebSocketServer,
+        AckError, AckSender, Broadcast, Builder, EmitError, Event, FetchError, Joined, Namespace, PrivateId,
+        Recovery, RecoveryLimits, RecoveryRequest, Refusal, RemoteSocket, Restored, Restoring, ServerEvent,
+        Socket, WebSocketServer,
     },
     transfer_deadline::TooSlow,
 };

@@ -14,6 +14,8 @@ pub(crate) struct Metrics {
     pub(crate) dropped_volatile: Counter,
     /// Queued frames replaced by a newer state of the same thing.
     pub(crate) superseded: Counter,
+    /// Requests of web pages from other origins.
+    pub(crate) origins_refused: Counter,
     /// Requests answered with a numeric Engine.IO error.
     pub(crate) refused: [Counter; 6],
     pub(crate) too_many: Counter,
@@ -36,30 +38,32 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(prefix: &str) -> Self {
+        let name = |name: &str| format!("{prefix}_{name}");
         Metrics {
-            connections: gauge!("roomful_connections"),
+            connections: gauge!(name("connections")),
             opened: ["polling", "websocket"]
-                .map(|transport| counter!("roomful_opened_total", "transport" => transport)),
-            upgraded: counter!("roomful_upgraded_total"),
-            closed: Reason::ALL.map(|reason| counter!("roomful_closed_total", "cause" => reason.label())),
-            dropped_volatile: counter!("roomful_outbox_dropped_total", "cause" => "volatile"),
-            superseded: counter!("roomful_outbox_dropped_total", "cause" => "superseded"),
+                .map(|transport| counter!(name("opened_total"), "transport" => transport)),
+            upgraded: counter!(name("upgraded_total")),
+            closed: Reason::ALL.map(|reason| counter!(name("closed_total"), "cause" => reason.label())),
+            dropped_volatile: counter!(name("outbox_dropped_total"), "cause" => "volatile"),
+            superseded: counter!(name("outbox_dropped_total"), "cause" => "superseded"),
+            origins_refused: counter!(name("origins_refused_total")),
             refused: std::array::from_fn(
-                |code| counter!("roomful_http_refused_total", "code" => code.to_string()),
+                |code| counter!(name("http_refused_total"), "code" => code.to_string()),
             ),
-            too_many: counter!("roomful_http_refused_total", "code" => "too_many"),
-            packets_in: counter!("roomful_packets_in_total"),
-            packets_out: counter!("roomful_packets_out_total"),
-            bytes_in: counter!("roomful_bytes_in_total"),
-            bytes_out: counter!("roomful_bytes_out_total"),
-            handler_panics: counter!("roomful_handler_panics_total"),
-            unfinished: gauge!("roomful_unfinished_bytes"),
-            refused_connects: counter!("roomful_refused_connects_total"),
-            refused_events: counter!("roomful_refused_events_total"),
-            refused_bytes: counter!("roomful_refused_event_bytes_total"),
-            draining: gauge!("roomful_draining"),
-            drained: counter!("roomful_drained_total"),
+            too_many: counter!(name("http_refused_total"), "code" => "too_many"),
+            packets_in: counter!(name("packets_in_total")),
+            packets_out: counter!(name("packets_out_total")),
+            bytes_in: counter!(name("bytes_in_total")),
+            bytes_out: counter!(name("bytes_out_total")),
+            handler_panics: counter!(name("handler_panics_total")),
+            unfinished: gauge!(name("unfinished_bytes")),
+            refused_connects: counter!(name("refused_connects_total")),
+            refused_events: counter!(name("refused_events_total")),
+            refused_bytes: counter!(name("refused_event_bytes_total")),
+            draining: gauge!(name("draining")),
+            drained: counter!(name("drained_total")),
         }
     }
 

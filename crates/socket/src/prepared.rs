@@ -6,7 +6,8 @@
 use bytes::Bytes;
 use roomful_wire::{
     frame::{self, OpCode},
-    packet::{self, Payload},
+    packet::{self, Body, Packet, Payload},
+    parser::{self, Parser},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -81,6 +82,34 @@ impl Prepared {
         frame::write(OpCode::Text, &text, &mut out);
         out.extend_from_slice(attachments);
         Self::from_frame(out.into())
+    }
+
+    /// The events in the message, for observers. Other packets are left out.
+    pub(crate) fn events(&self) -> Vec<(Box<str>, Payload)> {
+        let limits = parser::Limits {
+            max_attachments: usize::MAX,
+            max_attachment_bytes: usize::MAX,
+        };
+        let (mut parser, mut events) = (Parser::default(), Vec::new());
+        let mut rest: &[u8] = &self.frame;
+        while let Some((op, content, after)) = frame::split(rest) {
+            rest = after;
+            let parsed = match (op, content) {
+                (OpCode::Text, [b'4', text @ ..]) => {
+                    parser.text(&limits, std::str::from_utf8(text).unwrap_or_default())
+                }
+                (OpCode::Binary, bytes) => parser.binary(&limits, bytes),
+                _ => continue,
+            };
+            if let Ok(Some(Packet {
+                body: Body::Event { name, payload, .. },
+                ..
+            })) = parsed
+            {
+                events.push((name, payload));
+            }
+        }
+        events
     }
 
     pub(crate) fn ack(namespace: &str, id: u64, payload: &Payload) -> Self {

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use roomful_wire::{engine::session::HeartbeatTiming, parser};
 
+use crate::cookie::SessionCookie;
+
 /// Limits and deadlines of a server. The builder has a method for each.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Settings {
     /// Ping interval and pong timeout (25 s and 20 s).
     pub heartbeat: HeartbeatTiming,
@@ -67,6 +70,10 @@ pub struct Settings {
     pub keep_headers: bool,
     /// Whether polling clients may upgrade to WebSocket (yes).
     pub allow_upgrades: bool,
+    /// The cookie with the session id (none).
+    pub cookie: Option<SessionCookie>,
+    /// What the names of the server's metrics start with (`roomful`, so that they are `roomful_…`).
+    pub metric_prefix: &'static str,
 }
 
 impl Default for Settings {
@@ -102,6 +109,8 @@ impl Default for Settings {
             compression_threshold: Some(1024),
             keep_headers: true,
             allow_upgrades: true,
+            cookie: None,
+            metric_prefix: "roomful",
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Pace {
     pub(crate) grace: Duration,
     /// Bytes per second beyond the grace. 0 counts as 1.
     pub(crate) min_rate: u64,
+    /// What the name of its metric starts with.
+    pub(crate) metric_prefix: &'static str,
 }
 
 /// A transfer that waits for its peer. Made at the first wait, so a transfer that never waits costs nothing.
@@ -101,7 +103,7 @@ impl Body for TimedBody {
                     .get_or_insert_with(|| Box::new(TransferDeadline::new(pace)));
                 match deadline.poll(cx) {
                     Poll::Ready(()) => {
-                        slow_transfers("request").increment(1);
+                        slow_transfers(this.pace, "request").increment(1);
                         Poll::Ready(Some(Err(TooSlow.into())))
                     }
                     Poll::Pending => Poll::Pending,
@@ -120,16 +122,17 @@ impl Body for TimedBody {
 }
 
 /// The error of a response whose client reads it too slowly.
-pub(crate) fn slow_reader() -> io::Error {
-    slow_transfers("response").increment(1);
+pub(crate) fn slow_reader(pace: Pace) -> io::Error {
+    slow_transfers(pace, "response").increment(1);
     io::Error::new(
         io::ErrorKind::TimedOut,
         "the client reads its response too slowly",
     )
 }
 
-fn slow_transfers(kind: &'static str) -> Counter {
-    counter!("roomful_http_slow_transfers_total", "kind" => kind)
+fn slow_transfers(pace: Pace, kind: &'static str) -> Counter {
+    let prefix = pace.metric_prefix;
+    counter!(format!("{prefix}_http_slow_transfers_total"), "kind" => kind)
 }
 
 #[cfg(test)]
@@ -147,6 +150,7 @@ mod tests {
         let pace = Pace {
             grace: Duration::from_secs(10),
             min_rate: 1_000,
+            metric_prefix: "roomful",
         };
         assert_eq!(overdue(&mut TransferDeadline::new(pace)).await.as_secs(), 10);
         let mut moving = TransferDeadline::new(pace);

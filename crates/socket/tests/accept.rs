@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use roomful_socket::{ConnectionLimits, HttpLimits, WebSocketServer, serve};
+use roomful_socket::{HttpLimits, WebSocketServer, serve};
 use roomful_testkit::{
     PATIENCE,
     http::{self, HttpClient},
@@ -33,11 +33,10 @@ async fn start(limits: HttpLimits) -> SocketAddr {
 }
 
 fn limits(header_ms: u64, keep_alive_ms: u64) -> HttpLimits {
-    HttpLimits {
-        header_timeout: Duration::from_millis(header_ms),
-        keep_alive: Duration::from_millis(keep_alive_ms),
-        ..HttpLimits::default()
-    }
+    let mut limits = HttpLimits::default();
+    limits.header_timeout = Duration::from_millis(header_ms);
+    limits.keep_alive = Duration::from_millis(keep_alive_ms);
+    limits
 }
 
 /// Connects, sends nothing and waits until the server closes the connection.
@@ -71,12 +70,10 @@ async fn an_idle_connection_is_closed_after_the_keep_alive_time() {
 
 #[tokio::test]
 async fn upgraded_connections_count_too_and_make_room_when_they_end() {
-    let one = HttpLimits {
-        connections: ConnectionLimits {
-            per_address: Some(1),
-            ..ConnectionLimits::default()
-        },
-        ..HttpLimits::default()
+    let one = {
+        let mut limits = HttpLimits::default();
+        limits.connections.per_address = Some(1);
+        limits
     };
     let address = start(one).await;
     let mut first = HttpClient::connect(address).await.unwrap();
@@ -101,14 +98,12 @@ async fn upgraded_connections_count_too_and_make_room_when_they_end() {
 
 #[tokio::test]
 async fn health_checks_use_the_reserve_when_the_total_is_reached() {
-    let full = HttpLimits {
-        connections: ConnectionLimits {
-            total: Some(1),
-            reserve: 1,
-            ..ConnectionLimits::default()
-        },
-        reserve_router: Router::new().route("/health", get(async || "well")),
-        ..HttpLimits::default()
+    let full = {
+        let mut limits = HttpLimits::default();
+        limits.connections.total = Some(1);
+        limits.connections.reserve = 1;
+        limits.reserve_router = Router::new().route("/health", get(async || "well"));
+        limits
     };
     let address = start(full).await;
     let mut first = HttpClient::connect(address).await.unwrap();
@@ -131,9 +126,10 @@ async fn until_answered(address: SocketAddr, path: &str) -> u16 {
 
 #[tokio::test]
 async fn a_slow_reader_is_closed() {
-    let impatient = HttpLimits {
-        transfer_timeout: Duration::from_millis(100),
-        ..HttpLimits::default()
+    let impatient = {
+        let mut limits = HttpLimits::default();
+        limits.transfer_timeout = Duration::from_millis(100);
+        limits
     };
     let (closed, on_close) = std::sync::mpsc::sync_channel(1);
     let large = Router::new().route(
@@ -178,9 +174,10 @@ impl Drop for Large {
 
 #[tokio::test]
 async fn a_slow_request_body_fails() {
-    let impatient = HttpLimits {
-        transfer_timeout: Duration::from_millis(100),
-        ..HttpLimits::default()
+    let impatient = {
+        let mut limits = HttpLimits::default();
+        limits.transfer_timeout = Duration::from_millis(100);
+        limits
     };
     let echo = Router::new().route(
         "/",
@@ -203,11 +200,10 @@ async fn a_slow_request_body_fails() {
 #[tokio::test]
 async fn a_slow_reader_does_not_delay_the_shutdown() {
     let large = Router::new().route("/", get(async || vec![0_u8; LARGE]));
-    let limits = HttpLimits {
-        shutdown_timeout: Duration::from_millis(100),
-        transfer_timeout: Duration::from_hours(1),
-        ..HttpLimits::default()
-    };
+    let mut limits = HttpLimits::default();
+    limits.shutdown_timeout = Duration::from_millis(100);
+    limits.transfer_timeout = Duration::from_hours(1);
+
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

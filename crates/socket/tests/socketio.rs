@@ -148,11 +148,9 @@ async fn acks_overtake_queued_events() {
                 .of("/")
                 .on("ask", |socket: Socket, event: Event| async move {
                     // Waits for this client's own ack, with events queued behind it.
-                    let answer = socket.emit_with_ack("question", &1, PATIENCE).await.unwrap();
+                    let answer: Value = socket.emit_with_ack("question", &1, PATIENCE).await.unwrap();
                     let number: u64 = event.arg(0).unwrap();
-                    socket
-                        .emit("done", &json!([number, answer.arg::<Value>(0).unwrap()]))
-                        .unwrap();
+                    socket.emit("done", &json!([number, answer])).unwrap();
                 })
                 .on("quick", |socket: Socket, event: Event| async move {
                     socket.emit("done", &event.arg::<Value>(0).unwrap()).unwrap();
@@ -216,7 +214,7 @@ async fn broadcasts_reach_the_selected_rooms() {
                 .of("/")
                 .on("join", |socket: Socket, mut event: Event| async move {
                     let joined = socket.join(&event.arg::<String>(0).unwrap());
-                    event.take_ack().unwrap().send(&joined).unwrap();
+                    event.take_ack().unwrap().send(&joined.is_member()).unwrap();
                 })
                 .on("say", |socket: Socket, event: Event| async move {
                     socket
@@ -283,7 +281,7 @@ async fn a_broadcast_reports_answers_time_outs_and_disconnects() {
     let asking = tokio::spawn(async move {
         root.local()
             .timeout(timeout)
-            .emit_with_ack("ask", &1)
+            .emit_with_ack::<String>("ask", &1)
             .await
             .unwrap()
     });
@@ -302,10 +300,7 @@ async fn a_broadcast_reports_answers_time_outs_and_disconnects() {
     assert_eq!(outcomes.len(), 3);
     for (id, outcome) in outcomes {
         match outcome {
-            Ok(answer) => assert_eq!(
-                (id.as_str(), answer.arg::<String>(0).unwrap().as_str()),
-                (quick.id(), "yes")
-            ),
+            Ok(answer) => assert_eq!((id.as_str(), answer.as_str()), (quick.id(), "yes")),
             Err(AckError::Timeout) => assert_eq!(id.as_str(), silent_id),
             Err(AckError::Disconnected) => assert_eq!(id.as_str(), leaving_id),
             Err(other) => panic!("{other:?}"),
@@ -551,7 +546,9 @@ async fn a_waiting_handler_is_notified_when_its_client_leaves() {
             server.of("/").on("ask", move |socket: Socket, _| {
                 let outcome = outcome.clone();
                 async move {
-                    let answer = socket.emit_with_ack("question", &1, PATIENCE * 100).await;
+                    let answer = socket
+                        .emit_with_ack::<Value>("question", &1, PATIENCE * 100)
+                        .await;
                     outcome.send(answer.unwrap_err()).await.unwrap();
                 }
             });

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use roomful_wire::packet::{self, ArgError, Body, Packet, Payload};
+use roomful_wire::packet::{self, ArgError, Binary, Body, Packet, Payload};
 use roomful_wire::parser::{Limits, Parser, is_reserved};
 use serde_json::{Value, json};
 
@@ -219,4 +219,30 @@ proptest! {
         let complete = matches!(parser.text(&Limits::default(), &text), Ok(None));
         prop_assert_eq!(parser.is_reconstructing(), complete);
     }
+}
+
+#[test]
+fn binary_values_travel_at_any_depth() {
+    let bytes = |byte: u8| Binary(Bytes::from(vec![byte; 2]));
+    let sent = (bytes(1), vec![("a".to_owned(), bytes(2))], Some(bytes(3)));
+    let mut payload = Payload::args(&sent).unwrap();
+    assert_eq!((payload.len(), payload.attachments().len()), (3, 3));
+    assert_eq!(payload.binary(0).unwrap(), sent.0.0);
+    let received: (Binary, Vec<(String, Binary)>, Option<Binary>) = payload.to_args().unwrap();
+    assert_eq!(received, sent);
+    payload.push(&bytes(4)).unwrap();
+    assert_eq!(payload.arg::<Binary>(3).unwrap(), bytes(4));
+    // A value that fails half-way leaves no attachment behind.
+    let bad = (bytes(5), std::collections::HashMap::from([((1, 2), 3)]));
+    assert!(payload.push(&bad).is_err());
+    assert_eq!((payload.len(), payload.attachments().len()), (4, 4));
+}
+
+#[test]
+fn arguments_are_a_sequence() {
+    assert!(Payload::args(&()).unwrap().is_empty());
+    assert!(Payload::args::<[u8]>(&[]).unwrap().is_empty());
+    assert_eq!(Payload::args(&["[1", "2]"]).unwrap().len(), 2);
+    assert!(Payload::args("text").is_err());
+    assert!(Payload::args(&serde_json::json!({"a": 1})).is_err());
 }

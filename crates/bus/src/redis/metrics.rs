@@ -24,13 +24,14 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
-        let dropped = |cause: &'static str| counter!("roomful_bus_dropped_total", "cause" => cause);
+    pub(crate) fn new(prefix: &str) -> Self {
+        let name = |name: &str| format!("{prefix}_{name}");
+        let dropped = |cause: &'static str| counter!(name("bus_dropped_total"), "cause" => cause);
         Self {
-            published: counter!("roomful_bus_published_total"),
-            received: counter!("roomful_bus_received_total"),
-            reconnects: counter!("roomful_bus_reconnects_total"),
-            topics: gauge!("roomful_bus_topics"),
+            published: counter!(name("bus_published_total")),
+            received: counter!(name("bus_received_total")),
+            reconnects: counter!(name("bus_reconnects_total")),
+            topics: gauge!(name("bus_topics")),
             dropped_full: dropped("queue_full"),
             dropped_down: dropped("down"),
             dropped_failed: dropped("failed"),

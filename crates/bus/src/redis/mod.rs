@@ -100,6 +100,7 @@ impl RedisBus {
         }
         let (url, connector) = Self::prepare(url, &options)?;
         let is_cluster = url.is_cluster();
+        let metrics = Metrics::new(options.metric_prefix);
         let shared = Arc::new(Shared {
             id: rand::random(),
             channels: options.scoped(format!("{}t", options.prefix)) + ":",
@@ -111,7 +112,7 @@ impl RedisBus {
             discovered: watch::Sender::new(None),
             rediscover: Notify::new(),
             closed: AtomicBool::new(false),
-            metrics: Metrics::new(),
+            metrics,
         });
         let for_supervisor = Arc::clone(&shared);
         let supervisor = supervise("bus supervisor", move || {

@@ -24,10 +24,9 @@ pub(crate) fn url(cluster: &RedisCluster) -> String {
 impl Harness for Cluster {
     async fn connect(&self) -> Result<Arc<dyn Bus>, BusError> {
         // A scope like that of a node.
-        let options = Options {
-            scope: "0123456789abcdef".to_owned(),
-            ..Options::default()
-        };
+        let mut options = Options::default();
+        options.scope = "0123456789abcdef".to_owned();
+
         connect(&url(&self.0), options).await
     }
 }

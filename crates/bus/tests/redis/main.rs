@@ -31,13 +31,12 @@ async fn connect(url: &str, options: Options) -> Result<Arc<dyn Bus>, BusError> 
 
 /// Options for tests that wait until a lost connection is detected.
 fn quick() -> Options {
-    Options {
-        timeout: Duration::from_millis(300),
-        ping_interval: Duration::from_millis(100),
-        retry_max: Duration::from_millis(200),
-        watch_interval: Duration::from_millis(200),
-        ..Options::default()
-    }
+    let mut options = Options::default();
+    options.timeout = Duration::from_millis(300);
+    options.ping_interval = Duration::from_millis(100);
+    options.retry_max = Duration::from_millis(200);
+    options.watch_interval = Duration::from_millis(200);
+    options
 }
 
 async fn subscribe(bus: &Arc<dyn Bus>, topic: &str) -> (Arc<Recorder>, Subscription) {
@@ -87,10 +86,9 @@ mod single {
 
 /// A connected client with this scope.
 async fn connect_scoped(url: &str, scope: &str) -> Arc<dyn Bus> {
-    let options = Options {
-        scope: scope.to_owned(),
-        ..quick()
-    };
+    let mut options = quick();
+    options.scope = scope.to_owned();
+
     connect(url, options).await.unwrap()
 }
 

@@ -106,10 +106,9 @@ async fn on_a_single_redis() {
     make_all_calls(&url, std::slice::from_mut(&mut admin), "CHANNELS").await;
 
     // Another prefix is out of its reach.
-    let options = Options {
-        prefix: "other:".into(),
-        ..quick()
-    };
+    let mut options = quick();
+    options.prefix = "other:".into();
+
     let other = connect(&url, options).await.unwrap();
     let refused = other.heartbeat("a", NOTHING, LONG).await;
     assert!(

@@ -43,10 +43,9 @@ fn tls_args(folder: &Path) -> Vec<String> {
 
 /// Options that trust only the CA of this folder.
 fn trusting(folder: &Path) -> Options {
-    Options {
-        ca_file: Some(folder.join("ca.pem")),
-        ..Options::default()
-    }
+    let mut options = Options::default();
+    options.ca_file = Some(folder.join("ca.pem"));
+    options
 }
 
 #[tokio::test]
@@ -98,9 +97,10 @@ async fn tls_to_all_masters_of_a_cluster() {
 async fn an_unusable_ca_file_fails_at_open() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
-    let with_ca = || Options {
-        ca_file: Some(path.clone()),
-        ..Options::default()
+    let with_ca = || {
+        let mut options = Options::default();
+        options.ca_file = Some(path.clone());
+        options
     };
     let is_refused = |url: &str| matches!(open(url, with_ca()), Err(BusError::CaFile(_)));
     assert!(is_refused("rediss://localhost"), "the file does not exist");

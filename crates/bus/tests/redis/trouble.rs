@@ -223,10 +223,9 @@ async fn redis_on_a_unix_socket() {
 async fn two_clusters_share_a_redis_under_prefixes() {
     let redis = RedisServer::start().await.unwrap();
     let under = async |prefix: &str| {
-        let options = Options {
-            prefix: prefix.into(),
-            ..Options::default()
-        };
+        let mut options = Options::default();
+        options.prefix = prefix.into();
+
         connect(&redis.url(), options).await.unwrap()
     };
     let (a, b, other) = (under("one:").await, under("one:").await, under("two:").await);
@@ -294,10 +293,9 @@ async fn refused_subscriptions_are_retried_with_back_off() {
         "ACL", "SETUSER", "weak", "on", ">pw", "~*", "&*", "-@all", "+ping", "+hello", "+auth",
     ];
     client.call(&user).await.unwrap();
-    let options = Options {
-        retry_max: Duration::from_secs(2),
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.retry_max = Duration::from_secs(2);
+
     let asked = tokio::time::Instant::now();
     let bus = open(&format!("redis://weak:pw@{}", redis.addr()), options).unwrap();
     let subscription = bus.subscribe("t", Recorder::new());

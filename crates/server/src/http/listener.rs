@@ -64,28 +64,21 @@ pub(crate) fn public_limits(config: &Config, file_limit: Option<u64>, reserve: R
         let part = total.map_or(usize::MAX, |total| (total / denominator * numerator).max(1));
         (!lifted).then_some(max.min(part))
     };
-    HttpLimits {
-        connections: ConnectionLimits {
-            total,
-            per_address: share(http.connections_per_ip, 1, 2),
-            per_site: share(http.connections_per_site, 3, 4),
-            reserve: http.reserved_connections,
-            exempt: http.trusted_proxies.clone(),
-        },
-        reserve_router: reserve,
-        ..deadlines(config)
-    }
+    let mut limits = deadlines(config);
+    limits.connections.total = total;
+    limits.connections.per_address = share(http.connections_per_ip, 1, 2);
+    limits.connections.per_site = share(http.connections_per_site, 3, 4);
+    limits.connections.reserve = http.reserved_connections;
+    limits.connections.exempt = http.trusted_proxies.clone();
+    limits.reserve_router = reserve;
+    limits
 }
 
 /// The limits of the listener for operators.
 pub(crate) fn ops_limits(config: &Config) -> HttpLimits {
-    HttpLimits {
-        connections: ConnectionLimits {
-            total: Some(OPS_CONNECTIONS),
-            ..ConnectionLimits::default()
-        },
-        ..deadlines(config)
-    }
+    let mut limits = deadlines(config);
+    limits.connections.total = Some(OPS_CONNECTIONS);
+    limits
 }
 
 fn deadlines(config: &Config) -> HttpLimits {
@@ -96,12 +89,11 @@ fn deadlines(config: &Config) -> HttpLimits {
         min_rate,
         ..
     } = &config.http;
-    HttpLimits {
-        header_timeout: header_timeout.0,
-        keep_alive: keep_alive.0,
-        transfer_timeout: transfer_timeout.0,
-        min_rate: u64::try_from(min_rate.0).unwrap_or(u64::MAX),
-        shutdown_timeout: config.shutdown.http_timeout.0,
-        ..HttpLimits::default()
-    }
+    let mut limits = HttpLimits::default();
+    limits.header_timeout = header_timeout.0;
+    limits.keep_alive = keep_alive.0;
+    limits.transfer_timeout = transfer_timeout.0;
+    limits.min_rate = u64::try_from(min_rate.0).unwrap_or(u64::MAX);
+    limits.shutdown_timeout = config.shutdown.http_timeout.0;
+    limits
 }

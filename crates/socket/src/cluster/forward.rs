@@ -94,7 +94,7 @@ impl ForwardingPeers {
             prefix: cluster.prefix.as_str().into(),
             poll: silence + EXTRA_TIME,
             post: settings.body_timeout + silence + EXTRA_TIME,
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::new(Metrics::new(settings.metric_prefix)),
             forged: ThrottledLog::new(LOG_EVERY),
             misdirected: ThrottledLog::new(LOG_EVERY),
             drained: watch::Sender::new(0),

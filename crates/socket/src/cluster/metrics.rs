@@ -24,19 +24,20 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
-        let kind = |kind: &'static str| counter!("roomful_forwarded_total", "kind" => kind);
+    pub(super) fn new(prefix: &str) -> Self {
+        let name = |name: &str| format!("{prefix}_{name}");
+        let kind = |kind: &'static str| counter!(name("forwarded_total"), "kind" => kind);
         Metrics {
             polls: kind("poll"),
             posts: kind("post"),
             upgrades: kind("upgrade"),
             failed: ForwardError::ALL
-                .map(|failure| counter!("roomful_forward_failed_total", "cause" => failure.label())),
-            open: gauge!("roomful_forwards_open"),
+                .map(|failure| counter!(name("forward_failed_total"), "cause" => failure.label())),
+            open: gauge!(name("forwards_open")),
             open_now: AtomicUsize::new(0),
-            forged: counter!("roomful_forward_forged_total"),
-            misdirected: counter!("roomful_forward_misdirected_total"),
-            tunnelled: counter!("roomful_forward_tunnelled_bytes_total"),
+            forged: counter!(name("forward_forged_total")),
+            misdirected: counter!(name("forward_misdirected_total")),
+            tunnelled: counter!(name("forward_tunnelled_bytes_total")),
         }
     }
 

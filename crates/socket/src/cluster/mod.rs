@@ -36,6 +36,7 @@ const MIN_SECRET: usize = 16;
 
 /// An invalid cluster setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClusterError {
     /// The advertised address is not `host:port`.
     #[error("{0:?} can't be advertised to other nodes: it must be host:port")]
@@ -47,6 +48,7 @@ pub enum ClusterError {
 
 /// Limits and deadlines of forwarding.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ForwardLimits {
     /// How long connecting to a peer may take (2 s).
     pub connect_timeout: Duration,

@@ -6,13 +6,15 @@ use http::{HeaderValue, Response, StatusCode, header};
 use super::registry::CapacityError;
 
 /// Why a request is refused. The numbers come from the Engine.IO protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HttpError {
     UnknownTransport,
     UnknownSession,
     BadHandshakeMethod,
     BadRequest,
     Forbidden,
+    /// The application's check refused the client, with this message.
+    Refused(Box<str>),
     UnsupportedVersion,
     TooLarge,
     TimedOut,
@@ -20,9 +22,9 @@ pub(crate) enum HttpError {
 }
 
 impl HttpError {
-    fn status(self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         match self {
-            HttpError::Forbidden => StatusCode::FORBIDDEN,
+            HttpError::Forbidden | HttpError::Refused(_) => StatusCode::FORBIDDEN,
             HttpError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             HttpError::TimedOut => StatusCode::REQUEST_TIMEOUT,
             HttpError::TooMany(CapacityError::Server) => StatusCode::SERVICE_UNAVAILABLE,
@@ -31,24 +33,25 @@ impl HttpError {
         }
     }
 
-    pub(super) fn code(self) -> usize {
+    pub(super) fn code(&self) -> usize {
         match self {
             HttpError::UnknownTransport => 0,
             HttpError::UnknownSession => 1,
             HttpError::BadHandshakeMethod => 2,
             HttpError::BadRequest | HttpError::TooLarge | HttpError::TimedOut => 3,
-            HttpError::Forbidden | HttpError::TooMany(_) => 4,
+            HttpError::Forbidden | HttpError::Refused(_) | HttpError::TooMany(_) => 4,
             HttpError::UnsupportedVersion => 5,
         }
     }
 
-    fn message(self) -> &'static str {
+    fn message(&self) -> &str {
         match self {
             HttpError::UnknownTransport => "Transport unknown",
             HttpError::UnknownSession => "Session ID unknown",
             HttpError::BadHandshakeMethod => "Bad handshake method",
             HttpError::BadRequest => "Bad request",
             HttpError::Forbidden => "Forbidden",
+            HttpError::Refused(message) => message,
             HttpError::UnsupportedVersion => "Unsupported protocol version",
             HttpError::TooLarge => "Payload too large",
             HttpError::TimedOut => "The request body took too long",
@@ -62,8 +65,8 @@ impl HttpError {
     }
 
     /// JSON, or plain text for WebSocket requests.
-    pub(super) fn respond(self, upgrade: bool) -> Response<Body> {
-        if self == HttpError::TooLarge {
+    pub(super) fn respond(&self, upgrade: bool) -> Response<Body> {
+        if *self == HttpError::TooLarge {
             // Like the stock server: no body.
             let mut response = Response::new(Body::empty());
             *response.status_mut() = self.status();

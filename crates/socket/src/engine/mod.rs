@@ -3,6 +3,7 @@
 
 mod flusher;
 mod http_error;
+mod http_service;
 mod incoming;
 mod peers;
 mod polling;
@@ -17,6 +18,8 @@ mod unfinished;
 mod upgrade;
 
 use std::{
+    future::Future,
+    pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
@@ -29,10 +32,11 @@ use self::{flusher::Flusher, registry::Registry, unfinished::UnfinishedBytes};
 #[cfg(feature = "cluster")]
 pub(crate) use self::{http_error::HttpError, peers::Forwarding, registry::CapacityError};
 pub use self::{
+    http_service::SocketService,
     server::EngineServer,
     session::{DeliveryMark, Session},
 };
-use crate::{cors::Cors, metrics::Metrics, reason::Reason, settings::Settings};
+use crate::{cors::Cors, handshake::Handshake, metrics::Metrics, reason::Reason, settings::Settings};
 
 /// A message from the client.
 #[derive(Debug)]
@@ -78,6 +82,9 @@ pub trait Connection: Send {
         0
     }
 
+    /// Called when a WebSocket has replaced long-polling.
+    fn upgraded(&mut self) {}
+
     /// Called once when the session ends. Queued work continues until [`Connection::poll`] is ready.
     fn closed(&mut self, reason: Reason);
 }
@@ -95,7 +102,12 @@ pub(crate) struct Engine {
     pub(crate) peers: Option<Arc<dyn Peers>>,
     /// Whether the server takes new sessions now. Always, if not set.
     accepts: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
+    /// The application's check of new clients.
+    allow_request: OnceLock<AllowRequest>,
 }
+
+type AllowRequest = Box<dyn Fn(Arc<Handshake>) -> Allowing + Send + Sync>;
+type Allowing = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// A message from a POST body on its way to the session's task.
 #[derive(Debug)]

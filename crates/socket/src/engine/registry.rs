@@ -15,6 +15,8 @@ pub(crate) struct Registry {
     counts: Mutex<Counts>,
     /// Notified each time a session's task ends.
     ended: Notify,
+    /// Notified when the server starts to close.
+    closing: Notify,
 }
 
 #[derive(Default)]
@@ -74,7 +76,19 @@ impl Registry {
     /// Stops admitting sessions. Returns the open ones.
     pub(crate) fn close(&self) -> Vec<Arc<Session>> {
         self.counts.lock().closing = true;
+        self.closing.notify_waiters();
         self.sessions.read().values().cloned().collect()
+    }
+
+    /// Waits until the server is closing.
+    pub(crate) async fn wait_until_closing(&self) {
+        let closing = self.closing.notified();
+        tokio::pin!(closing);
+        // Registered before the check, so that the start is not missed between the two.
+        closing.as_mut().enable();
+        if !self.is_closing() {
+            closing.await;
+        }
     }
 
     /// Whether the server is closing.

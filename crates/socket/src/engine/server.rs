@@ -2,12 +2,14 @@
 //! an open session or an upgrade.
 
 use std::{
+    future::Future,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, OnceLock},
+    time::SystemTime,
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header, uri::PathAndQuery};
 use hyper::upgrade::OnUpgrade;
 use roomful_wire::{
     engine::{Open, session::TransportState},
@@ -29,7 +31,7 @@ use super::{
     upgrade::{is_upgrade, switch_protocols},
 };
 use crate::{
-    cors::Cors,
+    cors::{Cors, ForwardedHost},
     handshake::{ClientAddress, ClientKind, Handshake},
     id::SessionId,
     metrics::Metrics,
@@ -69,13 +71,14 @@ impl EngineServer {
     ) -> Self {
         let engine = Engine {
             peers,
+            metrics: Metrics::new(settings.metric_prefix),
             settings,
             cors,
-            metrics: Metrics::new(),
             registry: Arc::default(),
             flusher: Flusher::new(),
             unfinished: UnfinishedBytes::new(),
             accepts: OnceLock::new(),
+            allow_request: OnceLock::new(),
         };
         EngineServer {
             engine: Arc::new(engine),
@@ -103,7 +106,7 @@ impl EngineServer {
         router.route(path, route)
     }
 
-    async fn handle(&self, mut request: Request<Body>, path: &str) -> Response<Body> {
+    pub(super) async fn handle(&self, mut request: Request<Body>, path: &str) -> Response<Body> {
         let engine = &self.engine;
         let upgrade = is_upgrade(request.headers());
         match engine.peers.as_ref().map(|peers| peers.verified_client(&request)) {
@@ -122,7 +125,10 @@ impl EngineServer {
         }
         let outcome = match grant {
             Some(_) => self.route(request, upgrade, Some(path)).await,
-            None => Err(HttpError::Forbidden),
+            None => {
+                engine.metrics.origins_refused.increment(1);
+                Err(HttpError::Forbidden)
+            }
         };
         let mut response = outcome.unwrap_or_else(|error| self.refuse(error, upgrade));
         if let Some(grant) = grant {
@@ -132,7 +138,7 @@ impl EngineServer {
     }
 
     fn refuse(&self, error: HttpError, upgrade: bool) -> Response<Body> {
-        match error {
+        match &error {
             HttpError::TooMany(_) => self.engine.metrics.too_many.increment(1),
             _ => self
                 .engine
@@ -180,8 +186,19 @@ impl EngineServer {
             }
             Some(Owner::Here(_)) => Err(HttpError::BadRequest),
             Some(Owner::There(node)) => self.forward(node, request, upgrade, path).await,
-            None if websocket => self.open_websocket(request),
-            None => self.open_polling(&request),
+            None => {
+                if let Some(allow) = self.engine.allow_request.get() {
+                    let answer = allow(Arc::new(full_handshake(&request)));
+                    answer
+                        .await
+                        .map_err(|message| HttpError::Refused(message.into()))?;
+                }
+                if websocket {
+                    self.open_websocket(request)
+                } else {
+                    self.open_polling(&request)
+                }
+            }
         }
     }
 
@@ -236,6 +253,10 @@ impl EngineServer {
             HeaderValue::from_static("text/plain; charset=UTF-8"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let cookie = self.engine.settings.cookie.as_ref();
+        if let Some(cookie) = cookie.and_then(|cookie| cookie.header(&self.public_sid(session.id()))) {
+            headers.insert(header::SET_COOKIE, cookie);
+        }
         tokio::spawn(self.task(session, permit, false));
         Ok(response)
     }
@@ -297,6 +318,27 @@ impl EngineServer {
         let _ = self.engine.accepts.set(Box::new(accepts));
     }
 
+    /// See [`crate::WebSocketServer::allow_request`].
+    pub fn allow_request<F, Fut>(&self, allow: F)
+    where
+        F: Fn(Arc<Handshake>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        // The first closure stays.
+        let _ = self
+            .engine
+            .allow_request
+            .set(Box::new(move |handshake| Box::pin(allow(handshake))));
+    }
+
+    /// A session's id as its client knows it.
+    fn public_sid(&self, id: SessionId) -> String {
+        match &self.engine.peers {
+            Some(peers) => format!("{}{id}", peers.own()),
+            None => id.to_string(),
+        }
+    }
+
     fn open_packet(&self, id: SessionId, websocket: bool) -> String {
         let settings = &self.engine.settings;
         let upgrades: &[&str] = if websocket || !settings.allow_upgrades {
@@ -304,10 +346,7 @@ impl EngineServer {
         } else {
             &["websocket"]
         };
-        let sid = match &self.engine.peers {
-            Some(peers) => format!("{}{id}", peers.own()),
-            None => id.to_string(),
-        };
+        let sid = self.public_sid(id);
         let open = Open {
             sid: &sid,
             upgrades,
@@ -318,23 +357,15 @@ impl EngineServer {
         serde_json::to_string(&open).unwrap_or_default()
     }
 
+    /// What the session keeps of the request.
     fn handshake(&self, request: &Request<Body>) -> Handshake {
-        let address = address(request);
-        let query = request.uri().query().unwrap_or_default();
-        let client_kind = ClientKind::of(query);
-        if !self.engine.settings.keep_headers {
-            return Handshake {
-                address,
-                headers: HeaderMap::new(),
-                query: Box::default(),
-                client_kind,
-            };
+        if self.engine.settings.keep_headers {
+            return full_handshake(request);
         }
         Handshake {
-            address,
-            headers: copied(request.headers()),
-            query: query.into(),
-            client_kind,
+            headers: HeaderMap::new(),
+            url: Box::default(),
+            ..full_handshake(request)
         }
     }
 
@@ -362,6 +393,22 @@ impl EngineServer {
             session.end(Reason::ServerShuttingDown);
         }
         self.engine.registry.wait_until_empty().await;
+    }
+}
+
+fn full_handshake(request: &Request<Body>) -> Handshake {
+    let uri = request.uri();
+    let forwarded = request.extensions().get::<ForwardedHost>();
+    let scheme = forwarded
+        .and_then(|forwarded| forwarded.scheme.as_deref())
+        .or(uri.scheme_str());
+    Handshake {
+        address: address(request),
+        headers: copied(request.headers()),
+        url: uri.path_and_query().map_or("", PathAndQuery::as_str).into(),
+        time: SystemTime::now(),
+        secure: scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")),
+        client_kind: ClientKind::of(uri.query().unwrap_or_default()),
     }
 }
 

@@ -302,6 +302,7 @@ impl SessionTask {
         }
         if let Some(upgraded) = input.upgraded {
             self.take_over(upgraded);
+            self.connection.upgraded();
         } else if polled {
             self.update_unfinished();
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 use roomful_wire::packet::Payload;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc;
 
 use super::{Socket, emit_error::EmitError};
@@ -28,8 +28,19 @@ impl AckSender {
     /// # Errors
     /// The value cannot be converted to JSON.
     pub fn send<T: Serialize + ?Sized>(self, value: &T) -> Result<Sent, EmitError> {
-        let answer = Prepared::ack_one(self.socket.namespace().name(), self.id, value)?;
-        Ok(self.socket.send_prepared(&answer, Class::Durable))
+        match Prepared::ack_one(self.socket.namespace().name(), self.id, value) {
+            Ok(answer) => Ok(self.socket.send_prepared(&answer, Class::Durable)),
+            // Values with attachments need a payload.
+            Err(_) => Ok(self.send_payload(&Payload::one(value)?)),
+        }
+    }
+
+    /// Answers with the elements of a tuple.
+    ///
+    /// # Errors
+    /// The values cannot be converted to JSON.
+    pub fn send_args<T: Serialize + ?Sized>(self, args: &T) -> Result<Sent, EmitError> {
+        Ok(self.send_payload(&Payload::args(args)?))
     }
 
     /// Answers with any number of values, including binary ones.
@@ -40,7 +51,8 @@ impl AckSender {
 }
 
 /// Why no answer arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AckError {
     /// The client did not answer in time.
     #[error("the client did not answer in time")]
@@ -54,6 +66,16 @@ pub enum AckError {
     /// The event could not be sent at all.
     #[error("the event could not be sent: its name is reserved or its data can't be JSON")]
     Unsendable,
+    /// The client answered, but not with the expected type.
+    #[error("the client's answer has another form: {0}")]
+    Unreadable(String),
+}
+
+/// The first argument of an answer.
+pub(super) fn decode<T: DeserializeOwned>(answer: &Payload) -> Result<T, AckError> {
+    answer
+        .arg(0)
+        .map_err(|error| AckError::Unreadable(error.to_string()))
 }
 
 /// Receives the answers. All recipients of a broadcast share one channel with room for one answer each.

@@ -4,15 +4,16 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use roomful_wire::packet::Payload;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
     Namespace, Socket,
-    ack::AckError,
+    ack::{AckError, decode},
     collect_acks::collect_acks,
     emit_error::{EmitError, check_name},
+    memory_recovery::Recipients,
     remote_nodes::{FetchError, RemoteNodes},
     remote_socket::RemoteSocket,
     selection::{Action, Selection},
@@ -127,9 +128,28 @@ impl Broadcast {
         self.emit_payload(event, &Payload::one(data)?)
     }
 
+    /// Sends an event whose arguments are the elements of a tuple.
+    pub fn emit_args<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<usize, EmitError> {
+        self.emit_payload(event, &Payload::args(args)?)
+    }
+
     /// Sends an event with any number of arguments, including binary ones.
     pub fn emit_payload(&self, event: &str, payload: &Payload) -> Result<usize, EmitError> {
         check_name(event)?;
+        // Volatile events and states are not worth recovering.
+        if let Some(memory) = self.namespace.memory_recovery()
+            && self.class == Class::Durable
+        {
+            let recipients = Recipients {
+                rooms: self.rooms.clone(),
+                except: self.except.clone(),
+                except_socket: self.except_socket,
+            };
+            let name = self.namespace.name();
+            return Ok(memory.emit(name, event, payload, recipients, |event| {
+                self.send_here(event, self.class)
+            }));
+        }
         let event = Prepared::event(self.namespace.name(), event, None, payload);
         if let Some(nodes) = self.remote_nodes() {
             nodes.emit(&self.namespace, self.selection(), self.class, &event);
@@ -143,23 +163,36 @@ impl Broadcast {
         sent
     }
 
-    /// Sends an event and collects each client's answer, for at most [`Broadcast::timeout`]. Answers are in
+    /// Sends an event with one argument and collects each client's answer, whose first argument is a `T`, for at most [`Broadcast::timeout`]. Answers are in
     /// order of arrival; sockets that did not answer come last. Sockets of a node that leaves the cluster
     /// or loses its lease count as disconnected. If a node does not respond at all, its sockets are
     /// missing.
-    pub async fn emit_with_ack<T: Serialize + ?Sized>(
+    pub async fn emit_with_ack<T: DeserializeOwned>(
         &self,
         event: &str,
-        data: &T,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<Vec<(SocketId, Result<T, AckError>)>, EmitError> {
+        let answers = self.emit_payload_with_ack(event, &Payload::one(data)?).await?;
+        let decoded = answers.into_iter();
+        Ok(decoded
+            .map(|(id, answer)| (id, answer.and_then(|answer| decode(&answer))))
+            .collect())
+    }
+
+    /// Like [`Broadcast::emit_with_ack`], with any number of arguments in both directions, including binary
+    /// ones.
+    pub async fn emit_payload_with_ack(
+        &self,
+        event: &str,
+        payload: &Payload,
     ) -> Result<Vec<(SocketId, Result<Payload, AckError>)>, EmitError> {
         check_name(event)?;
-        let payload = Payload::one(data)?;
         // One id for all recipients, so that the event is encoded once.
         let id = match self.remote_nodes() {
             None => self.namespace.next_ack_id(),
             Some(_) => Namespace::cluster_ack_id(),
         };
-        let event = Prepared::event(self.namespace.name(), event, Some(id), &payload);
+        let event = Prepared::event(self.namespace.name(), event, Some(id), payload);
         let targets = self.sockets();
         let deadline = Instant::now() + self.timeout;
         let Some(nodes) = self.remote_nodes() else {

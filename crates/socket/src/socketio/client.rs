@@ -47,6 +47,8 @@ enum Work {
     Leave {
         namespace: Box<str>,
     },
+    /// The WebSocket has taken the session over.
+    Upgraded,
     /// The disconnect handler of a socket that has left.
     Left(Socket, Reason),
     /// The connection has ended: all sockets leave after their events have been handled.
@@ -164,6 +166,11 @@ impl Client {
                 }
                 None
             }
+            Work::Upgraded => {
+                let connected = self.sockets.iter().filter(|socket| socket.is_connected());
+                connected.for_each(|socket| socket.namespace().handlers().upgraded(socket));
+                None
+            }
             Work::Closed(reason) => {
                 self.sockets
                     .iter()
@@ -172,8 +179,8 @@ impl Client {
             }
             Work::Left(socket, reason) => {
                 self.namespaces.release(socket.namespace());
-                let handler = socket.namespace().handlers().for_disconnect()?;
-                Some(handler(socket, reason))
+                let handlers = Arc::clone(socket.namespace().handlers());
+                handlers.start_disconnect(socket, reason)
             }
         }
     }
@@ -222,12 +229,12 @@ impl Client {
             self.session.end(Reason::ParseError);
             return None;
         };
-        let handler = socket.namespace().handlers().for_event(&name)?;
         let ack = id.map(|id| AckSender {
             socket: socket.clone(),
             id,
         });
-        Some(handler(socket.clone(), Event { name, payload, ack }))
+        let event = Event::new(name, payload, ack);
+        socket.namespace().handlers().start_event(socket.clone(), event)
     }
 
     /// Other events and other clients are not affected.
@@ -251,8 +258,8 @@ impl Client {
 
 /// How a client enters a namespace after the middleware.
 enum Admission {
-    /// With a recovered session and its private id.
-    Recovered(PrivateId, Restored),
+    /// With a recovered session.
+    Recovered(RecoveryRequest, Restored),
     /// With a new session, and a private id if it can be recovered later.
     New(Option<PrivateId>),
 }
@@ -269,9 +276,8 @@ async fn admit(socket: Socket, request: Option<RecoveryRequest>) {
     match outcome {
         // Enter even if the connection was lost meanwhile: the disconnect handler then takes care of the
         // session.
-        Ok(Ok(Admission::Recovered(pid, restored))) => {
-            if socket.enter_recovered(&pid, &restored) {
-                drop(restored);
+        Ok(Ok(Admission::Recovered(request, restored))) => {
+            if enter_recovered(&socket, &request, restored) {
                 handlers.connected(socket).await;
             } else {
                 if let Some(recovery) = socket.namespace().recovery() {
@@ -304,6 +310,14 @@ async fn admit(socket: Socket, request: Option<RecoveryRequest>) {
     }
 }
 
+fn enter_recovered(socket: &Socket, request: &RecoveryRequest, restored: Restored) -> bool {
+    let mut enter = |restored: &Restored| socket.enter_recovered(&request.pid, restored);
+    match socket.namespace().recovery() {
+        Some(recovery) => recovery.enter(socket, request, restored, &mut enter),
+        None => enter(&restored),
+    }
+}
+
 fn send_disconnected_error(socket: &Socket) {
     let error = Prepared::connect_error(socket.namespace().name(), "Disconnected by the server", None);
     socket.session().send(&error, Class::Durable);
@@ -316,7 +330,7 @@ async fn admission(socket: &Socket, request: Option<RecoveryRequest>) -> Admissi
     if let Some(request) = request
         && let Some(restored) = recovery.restore(socket, &request).await
     {
-        return Admission::Recovered(request.pid, restored);
+        return Admission::Recovered(request, restored);
     }
     let pid = PrivateId::random();
     Admission::New(recovery.begin(socket, &pid).then_some(pid))
@@ -399,6 +413,10 @@ impl Connection for Client {
 
     fn held(&self) -> usize {
         self.parser.held()
+    }
+
+    fn upgraded(&mut self) {
+        self.queue.push_back(Work::Upgraded);
     }
 
     fn closed(&mut self, reason: Reason) {

@@ -11,5 +11,6 @@ pub(super) trait ClusterNode: fmt::Debug + Send + Sync {
     fn peers(&self, settings: &Settings) -> Arc<dyn Peers>;
 
     /// The connection of the namespaces to the other nodes. `None` if namespaces stay within a node.
-    fn remote_nodes(&self, namespaces: &Arc<Namespaces>) -> Option<Arc<dyn RemoteNodes>>;
+    fn remote_nodes(&self, namespaces: &Arc<Namespaces>, settings: &Settings)
+    -> Option<Arc<dyn RemoteNodes>>;
 }

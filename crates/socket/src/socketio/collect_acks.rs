@@ -53,7 +53,14 @@ pub(super) async fn collect_acks(
     drop(pending_ack);
     for id in waiting {
         let left = namespace.socket(&id).is_none();
-        report(id, Err(if left { AckError::Disconnected } else { late }));
+        report(
+            id,
+            Err(if left {
+                AckError::Disconnected
+            } else {
+                late.clone()
+            }),
+        );
     }
 }
 

@@ -4,6 +4,7 @@ use roomful_wire::parser;
 
 /// Why an event was not sent.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EmitError {
     /// Socket.IO reserves the name.
     #[error("the event name {0:?} is reserved by Socket.IO; use another one")]

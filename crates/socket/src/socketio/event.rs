@@ -1,5 +1,8 @@
 //! An event sent by a client.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use roomful_wire::packet::{ArgError, Payload};
 use serde::de::DeserializeOwned;
 
@@ -7,16 +10,32 @@ use super::ack::AckSender;
 
 /// An event as a handler receives it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Event {
     /// The event's name; never a reserved one.
     pub name: Box<str>,
     /// Its arguments.
     pub payload: Payload,
-    pub(super) ack: Option<AckSender>,
+    ack: Ack,
+}
+
+/// The ack of an event. It has one answer, even if several handlers get the event.
+#[derive(Debug)]
+enum Ack {
+    Own(Option<AckSender>),
+    Shared(Arc<Mutex<Option<AckSender>>>),
 }
 
 impl Event {
-    /// Argument `index`, from 0, as a `T`.
+    pub(super) fn new(name: Box<str>, payload: Payload, ack: Option<AckSender>) -> Self {
+        Event {
+            name,
+            payload,
+            ack: Ack::Own(ack),
+        }
+    }
+
+    /// Argument `index`, from 0, as a `T`. [`Binary`](crate::Binary) values in it are the attachments.
     pub fn arg<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgError> {
         self.payload.arg(index)
     }
@@ -38,6 +57,23 @@ impl Event {
 
     /// Takes the ack, if the client asked for one and it was not taken before.
     pub fn take_ack(&mut self) -> Option<AckSender> {
-        self.ack.take()
+        match &mut self.ack {
+            Ack::Own(ack) => ack.take(),
+            Ack::Shared(ack) => ack.lock().take(),
+        }
+    }
+
+    /// The same event for another handler. The first that takes the ack answers.
+    pub(super) fn share(&mut self) -> Event {
+        let shared = match &mut self.ack {
+            Ack::Own(ack) => Arc::new(Mutex::new(ack.take())),
+            Ack::Shared(ack) => Arc::clone(ack),
+        };
+        self.ack = Ack::Shared(Arc::clone(&shared));
+        Event {
+            name: self.name.clone(),
+            payload: self.payload.clone(),
+            ack: Ack::Shared(shared),
+        }
     }
 }

@@ -14,6 +14,8 @@ mod drain;
 mod emit_error;
 mod event;
 mod handlers;
+mod join;
+mod memory_recovery;
 mod msgpack;
 mod namespace;
 mod namespaces;
@@ -23,6 +25,7 @@ mod remote_socket;
 mod rooms;
 mod selection;
 mod server;
+mod server_event;
 mod socket;
 
 use std::{
@@ -40,17 +43,23 @@ use parking_lot::{Mutex, RwLock};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use self::{ack::Pending, handlers::Handlers, remote_nodes::RemoteNodes, rooms::Rooms};
+use self::{
+    ack::Pending, handlers::Handlers, memory_recovery::MemoryRecovery, remote_nodes::RemoteNodes,
+    rooms::Rooms,
+};
 pub use self::{
     ack::{AckError, AckSender},
     broadcast::Broadcast,
     emit_error::EmitError,
     event::Event,
     handlers::Refusal,
+    join::Joined,
+    memory_recovery::RecoveryLimits,
     recovery::{PrivateId, Recovery, RecoveryRequest, Restored, Restoring},
     remote_nodes::FetchError,
     remote_socket::RemoteSocket,
     server::{Builder, WebSocketServer},
+    server_event::ServerEvent,
 };
 use crate::{engine::Session, id::SocketId, reason::Reason};
 
@@ -68,6 +77,8 @@ struct NamespaceInner {
     sockets: RwLock<IndexMap<SocketId, Socket>>,
     rooms: Rooms,
     recovery: OnceLock<Arc<dyn Recovery>>,
+    /// The built-in recovery, which keeps all events that are emitted.
+    memory_recovery: OnceLock<Arc<MemoryRecovery>>,
     /// The other nodes of a cluster.
     remote_nodes: Option<Arc<dyn RemoteNodes>>,
     /// Shared by single sends and broadcasts, so that an id is unique per client.

@@ -18,10 +18,12 @@ use super::{
     emit_error::{EmitError, check_name},
     event::Event,
     handlers::{Handlers, Refusal},
+    memory_recovery::{MemoryRecovery, RecoveryLimits},
     recovery::Recovery,
     remote_nodes::{FetchError, RemoteNodes},
     remote_socket::RemoteSocket,
     rooms::Rooms,
+    server_event::ServerEvent,
 };
 use crate::{id::SocketId, prepared::Prepared, reason::Reason};
 
@@ -42,6 +44,7 @@ impl Namespace {
             sockets: RwLock::default(),
             rooms: Rooms::default(),
             recovery: OnceLock::new(),
+            memory_recovery: OnceLock::new(),
             remote_nodes,
             next_ack_id: AtomicU32::new(0),
         }))
@@ -62,43 +65,105 @@ impl Namespace {
         self
     }
 
-    /// Sets the handler that runs when a client has connected, before its first event.
+    /// Adds a check that each event of a client must pass before its handlers. Checks run in the order of
+    /// registration. They return the event, changed or not, or a refusal. The client does not learn about a
+    /// refusal, unless the check takes the event's ack and answers; [`Socket::count_refused`] counts it.
+    pub fn use_event_middleware<F, Fut>(&self, middleware: F) -> &Self
+    where
+        F: Fn(Socket, Event) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Event, Refusal>> + Send + 'static,
+    {
+        self.0.handlers.add_event_middleware(middleware);
+        self
+    }
+
+    /// Adds a handler that runs when a client has connected, before its first event.
     pub fn on_connect<F, Fut>(&self, handler: F) -> &Self
     where
         F: Fn(Socket) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.0.handlers.set_on_connect(handler);
+        self.0.handlers.add_on_connect(handler);
         self
     }
 
-    /// Sets the handler of an event.
+    /// Adds a handler of an event. Several handlers run one after the other, in the order of registration.
     pub fn on<F, Fut>(&self, event: &str, handler: F) -> &Self
     where
         F: Fn(Socket, Event) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.0.handlers.set_on_event(event, handler);
+        self.0.handlers.add_on_event(event, handler);
         self
     }
 
-    /// Sets the handler of events without their own handler.
+    /// Adds a handler that gets every event, before the event's own handlers.
     pub fn on_any<F, Fut>(&self, handler: F) -> &Self
     where
         F: Fn(Socket, Event) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.0.handlers.set_on_any(handler);
+        self.0.handlers.add_on_any(handler);
         self
     }
 
-    /// Sets the handler that runs when a client has left, after all its events.
+    /// Adds an observer of the events that are sent to clients of this node: it gets the recipient, the
+    /// event's name and its arguments, just before the event is queued. It must not block and must not emit.
+    /// Each event is decoded for it, so use it to debug, not in a busy server.
+    pub fn on_any_outgoing(
+        &self,
+        observer: impl Fn(&Socket, &str, &Payload) + Send + Sync + 'static,
+    ) -> &Self {
+        self.0.handlers.add_on_outgoing(observer);
+        self
+    }
+
+    /// Adds a handler that runs when a connected client has upgraded from long-polling to WebSocket. It must
+    /// not block.
+    pub fn on_upgrade(&self, handler: impl Fn(&Socket) + Send + Sync + 'static) -> &Self {
+        self.0.handlers.add_on_upgrade(handler);
+        self
+    }
+
+    /// Adds a handler that runs when a client leaves, while it is still in its rooms. It must not block. It
+    /// may run before the handlers of the client's last events; [`Namespace::on_disconnect`] runs after.
+    pub fn on_disconnecting(&self, handler: impl Fn(&Socket, Reason) + Send + Sync + 'static) -> &Self {
+        self.0.handlers.add_on_disconnecting(handler);
+        self
+    }
+
+    /// Adds a handler of an event that other nodes send with [`Namespace::server_side_emit`]. It must not
+    /// block.
+    pub fn on_server_side(
+        &self,
+        event: &str,
+        handler: impl Fn(ServerEvent) + Send + Sync + 'static,
+    ) -> &Self {
+        self.0.handlers.add_on_server_event(event, handler);
+        self
+    }
+
+    /// Sends an event to all other nodes of the cluster, best effort, where the handlers of
+    /// [`Namespace::on_server_side`] get it. Does nothing on a server without a cluster.
+    pub fn server_side_emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
+        self.server_side_emit_payload(event, &Payload::one(data)?);
+        Ok(())
+    }
+
+    /// Like [`Namespace::server_side_emit`], with any number of arguments, including binary ones.
+    pub fn server_side_emit_payload(&self, event: &str, payload: &Payload) {
+        if let Some(nodes) = &self.0.remote_nodes {
+            nodes.server_event(self, event, payload);
+        }
+    }
+
+    /// Adds a handler that runs when a client has left, after all its events.
     pub fn on_disconnect<F, Fut>(&self, handler: F) -> &Self
     where
         F: Fn(Socket, Reason) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.0.handlers.set_on_disconnect(handler);
+        self.0.handlers.add_on_disconnect(handler);
         self
     }
 
@@ -106,6 +171,18 @@ impl Namespace {
     /// a template does not affect the namespaces created from it.
     pub fn set_recovery(&self, recovery: Arc<dyn Recovery>) -> bool {
         self.0.recovery.set(recovery).is_ok()
+    }
+
+    /// Enables recovery of lost sessions from this server's memory; see
+    /// [`crate::Builder::connection_state_recovery`]. `false` if recovery was enabled before, or in a cluster,
+    /// where a client may return to another node.
+    pub fn enable_memory_recovery(&self, limits: RecoveryLimits) -> bool {
+        if self.0.remote_nodes.is_some() {
+            return false;
+        }
+        let memory = Arc::new(MemoryRecovery::new(limits));
+        let set = self.set_recovery(memory.clone());
+        set && self.0.memory_recovery.set(memory).is_ok()
     }
 
     /// Encodes an event once, for [`Socket::send_prepared`] to many sockets.
@@ -232,6 +309,11 @@ impl Namespace {
     /// its range keeps it apart from the ids that each node counts for itself.
     pub(super) fn cluster_ack_id() -> u64 {
         rand::random_range(LOCAL_ACK_IDS..=MAX_ACK_ID).into()
+    }
+
+    /// The built-in recovery, if enabled.
+    pub(super) fn memory_recovery(&self) -> Option<&Arc<MemoryRecovery>> {
+        self.0.memory_recovery.get()
     }
 
     pub(super) fn recovery(&self) -> Option<&Arc<dyn Recovery>> {

@@ -10,7 +10,7 @@ use std::{
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
-use super::{Namespace, handlers::Handlers, remote_nodes::RemoteNodes};
+use super::{Namespace, handlers::Handlers, memory_recovery::RecoveryLimits, remote_nodes::RemoteNodes};
 use crate::throttled_log::ThrottledLog;
 
 /// Shortest time between two log lines about clients with the msgpack parser.
@@ -22,6 +22,8 @@ pub(super) struct Namespaces {
     templates: RwLock<Vec<Template>>,
     /// Namespaces created from a template, with the number of clients that are connected or connecting.
     dynamic: RwLock<HashMap<Arc<str>, (Namespace, usize)>>,
+    /// The built-in recovery of all namespaces.
+    recovery: OnceLock<RecoveryLimits>,
     /// The other nodes, in a cluster with a bus.
     remote_nodes: OnceLock<Arc<dyn RemoteNodes>>,
     /// Throttles the log of clients with the msgpack parser.
@@ -34,6 +36,7 @@ impl Default for Namespaces {
             fixed: RwLock::default(),
             templates: RwLock::default(),
             dynamic: RwLock::default(),
+            recovery: OnceLock::new(),
             remote_nodes: OnceLock::new(),
             msgpack_log: ThrottledLog::new(LOG_EVERY),
         }
@@ -53,9 +56,23 @@ impl Namespaces {
             return namespace.clone();
         }
         let name: Arc<str> = name.into();
-        let namespace = Namespace::new(name.clone(), Arc::default(), self.remote_nodes.get().cloned());
+        let namespace = self.create(name.clone(), Arc::default());
         fixed.insert(name, namespace.clone());
         namespace
+    }
+
+    fn create(&self, name: Arc<str>, handlers: Arc<Handlers>) -> Namespace {
+        let namespace = Namespace::new(name, handlers, self.remote_nodes.get().cloned());
+        if let Some(limits) = self.recovery.get() {
+            namespace.enable_memory_recovery(limits.clone());
+        }
+        namespace
+    }
+
+    /// Enables the built-in recovery in all namespaces that are created from now on.
+    pub(super) fn enable_recovery(&self, limits: RecoveryLimits) {
+        // Called once, by the builder.
+        let _ = self.recovery.set(limits);
     }
 
     /// Adds a template for dynamic namespaces.
@@ -96,11 +113,7 @@ impl Namespaces {
         let templates = self.templates.read();
         let template = templates.iter().find(|template| (template.matches)(name))?;
         let name: Arc<str> = name.into();
-        let namespace = Namespace::new(
-            name.clone(),
-            template.handlers.clone(),
-            self.remote_nodes.get().cloned(),
-        );
+        let namespace = self.create(name.clone(), template.handlers.clone());
         dynamic.insert(name, (namespace.clone(), 1));
         Some(namespace)
     }

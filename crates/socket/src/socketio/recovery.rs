@@ -5,7 +5,7 @@
 //! event's last argument if that is a string. If the session can be restored, the client keeps both ids.
 //! The server sends the missed events before the CONNECT answer, and the client buffers them until then.
 //!
-//! This module stores nothing and does not decide which events count as missed.
+//! This file stores nothing and does not decide which events count as missed.
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -19,7 +19,8 @@ use crate::{id::SocketId, prepared::Prepared};
 /// Longest accepted offset in bytes.
 const OFFSET_BYTES: usize = 128;
 
-/// A store of sessions. See [`crate::Namespace::set_recovery`].
+/// A store of sessions, for [`crate::Namespace::set_recovery`]. For recovery in the memory of one server, see
+/// [`crate::Builder::connection_state_recovery`].
 pub trait Recovery: Send + Sync + 'static {
     /// Starts a new session under this private id. `false` means that the socket gets no private id and
     /// cannot recover.
@@ -31,7 +32,20 @@ pub trait Recovery: Send + Sync + 'static {
     /// An implementation that returns `Some` must make sure that the socket receives only the missed events
     /// until its connect handler runs, and everything after that. It must also close a connection that
     /// still uses the session.
-    fn restore<'a>(&'a self, socket: &'a Socket, claim: &'a RecoveryRequest) -> Restoring<'a>;
+    fn restore<'a>(&'a self, socket: &'a Socket, request: &'a RecoveryRequest) -> Restoring<'a>;
+
+    /// Connects a socket whose session was restored: calls `enter` once, which sends the missed events and
+    /// the CONNECT answer. `false` if the socket did not enter. An implementation that keeps the missed
+    /// events itself can hold back new ones meanwhile.
+    fn enter(
+        &self,
+        _socket: &Socket,
+        _request: &RecoveryRequest,
+        restored: Restored,
+        enter: &mut dyn FnMut(&Restored) -> bool,
+    ) -> bool {
+        enter(&restored)
+    }
 
     /// Called if a socket disconnects after its session was restored but before it entered the namespace.
     /// Its handlers do not run.

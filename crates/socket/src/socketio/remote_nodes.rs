@@ -19,6 +19,7 @@ pub(super) type Report<'a> = Box<dyn FnMut(SocketId, Result<Payload, AckError>) 
 
 /// Why the sockets of all nodes could not be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FetchError {
     /// A live node did not answer in time.
     #[error("a node did not answer in time")]
@@ -61,6 +62,9 @@ pub(super) trait RemoteNodes: Send + Sync {
         deadline: Instant,
         report: Report<'a>,
     ) -> BoxFuture<'a, ()>;
+
+    /// Sends an event to the servers of all other nodes.
+    fn server_event(&self, namespace: &Namespace, event: &str, payload: &Payload);
 
     /// Call after the first member may have joined, or the last left, a room of this node (`None`: the
     /// namespace). The caller must not hold the rooms' lock.

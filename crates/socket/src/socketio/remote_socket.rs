@@ -147,7 +147,7 @@ impl SocketDetails {
             headers: headers
                 .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
                 .collect(),
-            query: handshake.query.to_string(),
+            query: handshake.query().to_owned(),
         }
     }
 }

@@ -1,15 +1,20 @@
 //! The Socket.IO server: its namespaces and its builder.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
 use axum::Router;
+use tokio::net::{TcpListener, ToSocketAddrs};
 
 use super::{
-    Namespace, client::Client, cluster_node::ClusterNode, handlers::Handlers, namespaces::Namespaces,
+    Namespace, client::Client, cluster_node::ClusterNode, handlers::Handlers,
+    memory_recovery::RecoveryLimits, namespaces::Namespaces,
 };
 use crate::{
+    accept::HttpLimits,
+    cookie::SessionCookie,
     cors::Cors,
-    engine::{Connection, EngineServer, Service, Session},
+    engine::{Connection, EngineServer, Service, Session, SocketService},
+    handshake::Handshake,
     settings::Settings,
 };
 
@@ -38,6 +43,7 @@ impl WebSocketServer {
             cors: Cors::default(),
             path: "/socket.io/".to_owned(),
             cluster: None,
+            recovery: None,
         }
     }
 
@@ -66,6 +72,28 @@ impl WebSocketServer {
         self.namespaces.dynamic()
     }
 
+    /// The server as a tower service that answers each request, whatever its path is, to mount it where
+    /// [`WebSocketServer::router`] does not fit.
+    pub fn service(&self) -> SocketService {
+        self.engine.service(self.path.clone())
+    }
+
+    /// Serves the server alone on this address, until [`WebSocketServer::close`] or
+    /// [`WebSocketServer::drain`] is called.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn listen(&self, address: impl ToSocketAddrs) -> io::Result<()> {
+        self.serve(TcpListener::bind(address).await?).await;
+        Ok(())
+    }
+
+    /// Like [`WebSocketServer::listen`], on a listener. For other limits or routes, use [`crate::serve`].
+    pub async fn serve(&self, listener: TcpListener) {
+        let closing = self.engine.engine().registry.wait_until_closing();
+        crate::serve(listener, self.router(), HttpLimits::default(), closing).await;
+    }
+
     /// Routes for the server's path. The peer's address comes from axum's `ConnectInfo<SocketAddr>`
     /// extension or from [`crate::ClientAddress`].
     pub fn router(&self) -> Router {
@@ -84,6 +112,17 @@ impl WebSocketServer {
         self.engine.accept_while(accepts);
     }
 
+    /// Asks `allow` about each client that opens a connection, before anything else happens. An error
+    /// refuses it with 403, and the client gets the text as `connect_error`. Only the first call of this
+    /// method has an effect.
+    pub fn allow_request<F, Fut>(&self, allow: F)
+    where
+        F: Fn(Arc<Handshake>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.engine.allow_request(allow);
+    }
+
     /// Refuses new connections with 503, closes all open ones, and waits until their handlers are done. The
     /// stock client reconnects.
     pub async fn close(&self) {
@@ -98,6 +137,7 @@ pub struct Builder {
     cors: Cors,
     path: String,
     pub(super) cluster: Option<Arc<dyn ClusterNode>>,
+    recovery: Option<RecoveryLimits>,
 }
 
 macro_rules! setters {
@@ -121,12 +161,35 @@ impl Builder {
         }
     }
 
+    /// Lets clients recover their sessions from this server's memory, in all namespaces: a client that was
+    /// lost and returns in time keeps its id, rooms and state, and gets the events that it missed. Each event
+    /// that [`Socket::emit`](crate::Socket::emit) and [`Broadcast::emit`](crate::Broadcast::emit) send
+    /// without an ack and not as volatile gets an offset, a string, as an additional last argument,
+    /// which the handlers of clients see too. Events of [`Namespace::prepare`] are not kept. Middleware runs for a returning client too.
+    ///
+    /// Sessions do not survive a restart. A node of a cluster does not use this.
+    pub fn connection_state_recovery(mut self, limits: RecoveryLimits) -> Self {
+        self.recovery = Some(limits);
+        self
+    }
+
     /// Allows web pages of these origins to connect; see [`Cors::list`].
     pub fn cors<S: Into<String>>(self, origins: impl IntoIterator<Item = S>) -> Self {
         Builder {
             cors: Cors::list(origins),
             ..self
         }
+    }
+
+    /// Sets the origins that may connect, with all options of CORS.
+    pub fn cors_policy(self, cors: Cors) -> Self {
+        Builder { cors, ..self }
+    }
+
+    /// Sets a cookie with the session id, for load balancers that need one; see [`SessionCookie`].
+    pub fn cookie(mut self, cookie: SessionCookie) -> Self {
+        self.settings.cookie = Some(cookie);
+        self
     }
 
     /// Allows web pages of any origin to connect.
@@ -181,6 +244,7 @@ impl Builder {
         compression_threshold: Option<usize>,
         keep_headers: bool,
         allow_upgrades: bool,
+        metric_prefix: &'static str,
     }
 
     /// Builds the server.
@@ -189,9 +253,12 @@ impl Builder {
         if let Some(nodes) = self
             .cluster
             .as_ref()
-            .and_then(|node| node.remote_nodes(&namespaces))
+            .and_then(|node| node.remote_nodes(&namespaces, &self.settings))
         {
             namespaces.connect(nodes);
+        }
+        if let Some(limits) = self.recovery {
+            namespaces.enable_recovery(limits);
         }
         let peers = self.cluster.as_ref().map(|node| node.peers(&self.settings));
         let service = Arc::new(SocketIo(namespaces.clone()));

@@ -11,16 +11,18 @@ use std::{
 
 use parking_lot::Mutex;
 use roomful_wire::packet::Payload;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use super::{
     Namespace, Phase, Socket, SocketInner, SocketState,
-    ack::{AckError, Pending},
+    ack::{AckError, Pending, decode},
     broadcast::Broadcast,
     emit_error::{EmitError, check_name},
+    join::Joined,
+    memory_recovery::Recipients,
     recovery::{PrivateId, Restored},
 };
 use crate::{
@@ -116,9 +118,24 @@ impl Socket {
         self.emit_payload(event, &Payload::one(data)?)
     }
 
+    /// Sends an event whose arguments are the elements of a tuple: `socket.emit_args("move", &(x, y))`.
+    pub fn emit_args<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<Sent, EmitError> {
+        self.emit_payload(event, &Payload::args(args)?)
+    }
+
     /// Sends an event with any number of arguments, including binary ones.
     pub fn emit_payload(&self, event: &str, payload: &Payload) -> Result<Sent, EmitError> {
         check_name(event)?;
+        if let Some(memory) = self.namespace().memory_recovery() {
+            let recipients = Recipients {
+                rooms: SmallVec::from_iter([Arc::from(self.id().as_str())]),
+                ..Recipients::default()
+            };
+            let name = self.namespace().name();
+            return Ok(memory.emit(name, event, payload, recipients, |event| {
+                self.send_prepared(event, Class::Durable)
+            }));
+        }
         let event = Prepared::event(self.namespace().name(), event, None, payload);
         Ok(self.send_prepared(&event, Class::Durable))
     }
@@ -126,6 +143,9 @@ impl Socket {
     /// Sends an event encoded by this namespace's [`Namespace::prepare`].
     pub fn send_prepared(&self, event: &Prepared, class: Class) -> Sent {
         if self.phase() == Phase::Connected {
+            if let Some(outgoing) = self.namespace().handlers().outgoing() {
+                outgoing.observe(self, event);
+            }
             self.0.session.send(event, class)
         } else {
             Sent::Closed
@@ -156,18 +176,27 @@ impl Socket {
         std::future::poll_fn(|cx| self.0.session.poll_closed(cx)).await;
     }
 
-    /// Sends an event and waits for the client's answer.
-    pub async fn emit_with_ack<T: Serialize + ?Sized>(
+    /// Sends an event with one argument and waits for the client's answer, whose first argument is a `T`.
+    ///
+    /// ```no_run
+    /// # async fn ask(socket: roomful_socket::Socket) -> Result<(), roomful_socket::AckError> {
+    /// let timeout = std::time::Duration::from_secs(5);
+    /// let name = socket.emit_with_ack::<String>("what is your name?", "politely", timeout).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn emit_with_ack<T: DeserializeOwned>(
         &self,
         event: &str,
-        data: &T,
+        data: &(impl Serialize + ?Sized),
         timeout: Duration,
-    ) -> Result<Payload, AckError> {
+    ) -> Result<T, AckError> {
         let payload = Payload::one(data).map_err(|_| AckError::Unsendable)?;
-        self.emit_payload_with_ack(event, &payload, timeout).await
+        decode(&self.emit_payload_with_ack(event, &payload, timeout).await?)
     }
 
-    /// Like [`Socket::emit_with_ack`], with any number of arguments, including binary ones.
+    /// Like [`Socket::emit_with_ack`], with any number of arguments in both directions, including binary
+    /// ones. See [`Payload::args`] and [`Payload::to_args`].
     pub async fn emit_payload_with_ack(
         &self,
         event: &str,
@@ -220,20 +249,26 @@ impl Socket {
         self.broadcast().except(room)
     }
 
-    /// Joins a generic room. `false` if the socket is a member already, is not connected, or is in
-    /// `max_rooms` rooms.
-    pub fn join(&self, room: &str) -> bool {
+    /// Joins a generic room. Also possible in the middleware.
+    pub fn join(&self, room: &str) -> Joined {
         let mut socket_state = self.0.socket_state.lock();
-        let full = socket_state.rooms.len() >= self.0.session.settings().max_rooms;
-        if full || self.phase() == Phase::Gone {
-            return false;
+        if self.phase() == Phase::Gone {
+            return Joined::Disconnected;
+        }
+        if socket_state.rooms.len() >= self.0.session.settings().max_rooms {
+            let is_member = socket_state.rooms.iter().any(|name| **name == *room);
+            return if is_member {
+                Joined::Already
+            } else {
+                Joined::TooManyRooms
+            };
         }
         match self.namespace().join(room, self) {
             Some(name) => {
                 socket_state.rooms.push(name);
-                true
+                Joined::New
             }
-            None => false,
+            None => Joined::Already,
         }
     }
 
@@ -244,7 +279,7 @@ impl Socket {
         self.namespace().leave(room, self);
     }
 
-    /// The generic rooms of the socket.
+    /// The generic rooms of the socket. None after it has left: see [`Namespace::on_disconnecting`].
     pub fn rooms(&self) -> Vec<Arc<str>> {
         self.0.socket_state.lock().rooms.to_vec()
     }
@@ -343,13 +378,38 @@ impl Socket {
             self.0.phase.store(Phase::Gone as u8, Ordering::Release);
             // No disconnect event without a connect event.
             socket_state.left = (before == Phase::Connected).then_some(reason);
+            if before == Phase::Connected {
+                // The handlers and the recovery may look at the rooms, and do so without the lock.
+                drop(socket_state);
+                self.disconnecting(reason);
+                socket_state = self.0.socket_state.lock();
+            }
             std::mem::take(&mut socket_state.rooms)
         };
         self.namespace().remove(self);
         for room in rooms {
             self.namespace().leave(&room, self);
         }
+        if let Some(memory) = self.namespace().memory_recovery() {
+            memory.forget(*self.id());
+        }
         self.0.pending.clear();
+    }
+
+    /// Runs while the socket is still in its rooms.
+    fn disconnecting(&self, reason: Reason) {
+        if let Some(memory) = self.namespace().memory_recovery() {
+            memory.keep(*self.id(), &self.rooms(), self.0.state.get().cloned(), reason);
+        }
+        self.namespace().handlers().disconnecting(self, reason);
+    }
+
+    /// Restores the application's value of a recovered session, unless the middleware has set one.
+    pub(super) fn restore_state(&self, state: Option<Arc<dyn Any + Send + Sync>>) {
+        if let Some(state) = state {
+            // A value that is set stays.
+            let _ = self.0.state.set(state);
+        }
     }
 
     /// Takes the reason why the socket left. `None` on further calls.
@@ -366,6 +426,9 @@ impl Socket {
         };
         for room in rooms {
             self.namespace().leave(&room, self);
+        }
+        if let Some(memory) = self.namespace().memory_recovery() {
+            memory.forget(*self.id());
         }
     }
 }

@@ -192,10 +192,9 @@ fn echo(server: &WebSocketServer) {
 
 /// Limits requests to one peer.
 pub(crate) fn at_most(count: usize) -> ForwardLimits {
-    ForwardLimits {
-        max_per_peer: count,
-        ..ForwardLimits::default()
-    }
+    let mut limits = ForwardLimits::default();
+    limits.max_per_peer = count;
+    limits
 }
 
 pub(crate) async fn post(address: SocketAddr, path: &str, body: &str) -> Answer {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use roomful_bus::Hub;
-use roomful_socket::{AckError, Broadcast, Payload, SocketId};
+use roomful_socket::{AckError, Binary, Broadcast, Payload, SocketId};
 use roomful_testkit::{PATIENCE, session::End, sio::SioClient};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -177,11 +177,7 @@ fn answering(client: SioClient) -> tokio::task::JoinHandle<SioClient> {
 }
 
 async fn ask(broadcast: Broadcast) -> Vec<(SocketId, Result<Value, AckError>)> {
-    let outcomes = broadcast.emit_with_ack("ask", &1).await.unwrap();
-    outcomes
-        .into_iter()
-        .map(|(id, outcome)| (id, outcome.map(|payload| payload.arg(0).unwrap())))
-        .collect()
+    broadcast.emit_with_ack("ask", &1).await.unwrap()
 }
 
 #[tokio::test]
@@ -458,4 +454,39 @@ async fn malformed_bus_messages_are_ignored() {
     }
     client.emit("echo", &json!(1)).await.unwrap();
     assert_eq!(client.next_event("echo").await.unwrap(), json!(1));
+}
+
+#[tokio::test]
+async fn server_side_events_reach_all_other_nodes() {
+    let hub = Hub::default();
+    let [a, b, c] = [
+        Node::start(&hub).await,
+        Node::start(&hub).await,
+        Node::start(&hub).await,
+    ];
+    let (heard, mut hearing) = tokio::sync::mpsc::channel(8);
+    for (name, node) in [("a", &a), ("b", &b), ("c", &c)] {
+        let heard = heard.clone();
+        node.server.of("/").on_server_side("reload", move |event| {
+            let args: (String, Binary) = event.payload.to_args().unwrap();
+            heard.try_send((name, event.from, args)).unwrap();
+        });
+    }
+    let args = ("rules".to_owned(), Binary::from(vec![1, 2]));
+    let payload = Payload::args(&args).unwrap();
+    a.server.of("/").server_side_emit_payload("reload", &payload);
+    let mut reached = Vec::new();
+    for _ in 0..2 {
+        let (name, from, received) = hearing.recv().await.unwrap();
+        assert_eq!((from, &received), (a.card.tag, &args));
+        reached.push(name);
+    }
+    reached.sort_unstable();
+    assert_eq!(reached, ["b", "c"]);
+    // One by one on the bus, so an event to `a` itself would be here by now.
+    b.server
+        .of("/")
+        .server_side_emit("reload", &("x", 1))
+        .unwrap_or_default();
+    assert!(hearing.try_recv().is_err());
 }

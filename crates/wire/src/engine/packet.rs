@@ -38,6 +38,7 @@ pub enum Packet<'a> {
 
 /// Why text is not an Engine.IO packet or payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PacketError {
     /// No type digit.
     #[error("an Engine.IO packet is empty")]

@@ -3,6 +3,7 @@
 /// A broken rule of RFC 6455, or a limit. The connection is over: send a close frame with
 /// [`close_code`](Self::close_code) and drop it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FrameError {
     /// RSV1-3 set without an extension that gives them a meaning (section 5.2).
     #[error("reserved bits are set in a frame, but no extension was agreed on")]

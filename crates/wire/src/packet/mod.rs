@@ -1,5 +1,6 @@
 //! Socket.IO 5 packets as values, and how they are written. How they are read is in `parser`.
 
+mod binary;
 mod encode;
 mod payload;
 
@@ -7,6 +8,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+pub use binary::Binary;
 pub use encode::{ack, ack_one, connect, connect_error, disconnect, event};
 pub use payload::{ArgError, Payload};
 

@@ -1,9 +1,10 @@
 //! The arguments of an event or ack: JSON text as sent, and its binary attachments.
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+
+use super::binary::{Placeholder, lend};
 
 /// Arguments as JSON text: forwarded without parsing, and parsed only on request.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +17,7 @@ pub struct Payload {
 
 /// An argument is not of the requested kind.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArgError {
     /// There are fewer arguments.
     #[error("argument {index} is missing: there are {len}")]
@@ -41,14 +43,6 @@ pub enum ArgError {
     },
 }
 
-/// The JSON that stands for an attachment (Socket.IO protocol 5, "Binary event").
-#[derive(Deserialize)]
-struct Placeholder {
-    #[serde(rename = "_placeholder")]
-    is_placeholder: bool,
-    num: usize,
-}
-
 impl Payload {
     /// No arguments.
     pub const fn empty() -> Self {
@@ -64,10 +58,44 @@ impl Payload {
     /// # Errors
     /// `value` cannot be converted to JSON, for example a map whose keys are not strings.
     pub fn one<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        let mut attachments = Vec::new();
+        let text = lend(&mut attachments, || serde_json::to_string(value))?;
         Ok(Self {
-            text: serde_json::to_string(value)?,
+            text,
             len: 1,
-            attachments: Vec::new(),
+            attachments,
+        })
+    }
+
+    /// The elements of a tuple or another sequence, each as one argument. `()` means no arguments.
+    ///
+    /// ```
+    /// # use roomful_wire::packet::Payload;
+    /// let payload = Payload::args(&("hello", 1, [true]))?;
+    /// assert_eq!((payload.len(), payload.text()), (3, r#""hello",1,[true]"#));
+    /// assert_eq!(payload.to_args::<(String, u8, Vec<bool>)>()?, ("hello".into(), 1, vec![true]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `values` is not a sequence, or cannot be converted to JSON.
+    pub fn args<T: Serialize + ?Sized>(values: &T) -> Result<Self, serde_json::Error> {
+        let mut attachments = Vec::new();
+        let array = lend(&mut attachments, || serde_json::to_string(values))?;
+        let text = match array.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(elements) => elements.to_owned(),
+            None if array == "null" => String::new(),
+            None => {
+                return Err(serde::ser::Error::custom(
+                    "the arguments must be a tuple or another sequence",
+                ));
+            }
+        };
+        let len = (Args { rest: &text }).count();
+        Ok(Self {
+            text,
+            len,
+            attachments,
         })
     }
 
@@ -86,7 +114,9 @@ impl Payload {
     /// # Errors
     /// `value` cannot be converted to JSON. Nothing is appended then.
     pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), serde_json::Error> {
-        let json = serde_json::to_string(value)?;
+        let kept = self.attachments.len();
+        let json = lend(&mut self.attachments, || serde_json::to_string(value))
+            .inspect_err(|_| self.attachments.truncate(kept))?;
         self.push_text(&json);
         Ok(())
     }
@@ -136,13 +166,30 @@ impl Payload {
         self.attachments = attachments;
     }
 
-    /// Argument `index`, from 0, as a `T`. An attachment appears as its placeholder; use
-    /// [`binary`](Self::binary) for it.
+    /// Argument `index`, from 0, as a `T`. Attachments inside it become [`Binary`](super::Binary) values; other
+    /// types see their placeholder. For an argument that is an attachment itself, see
+    /// [`binary`](Self::binary).
     ///
     /// # Errors
     /// There are fewer arguments, or the argument does not deserialize as `T`.
     pub fn arg<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgError> {
-        serde_json::from_str(self.arg_text(index)?).map_err(|source| ArgError::Form { index, source })
+        self.read(self.arg_text(index)?)
+            .map_err(|source| ArgError::Form { index, source })
+    }
+
+    /// All arguments as a tuple or another sequence.
+    ///
+    /// # Errors
+    /// Their number or a type differs.
+    pub fn to_args<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        self.read(&format!("[{}]", self.text))
+    }
+
+    fn read<T: DeserializeOwned>(&self, json: &str) -> Result<T, serde_json::Error> {
+        if self.attachments.is_empty() {
+            return serde_json::from_str(json);
+        }
+        lend(&mut self.attachments.clone(), || serde_json::from_str(json))
     }
 
     /// The bytes of argument `index`, from 0.

@@ -3,6 +3,7 @@
 /// A packet that the parser refuses. The connection must close, because the following messages cannot be
 /// interpreted.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseError {
     /// No type digit.
     #[error("a packet is empty")]

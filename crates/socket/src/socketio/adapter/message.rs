@@ -65,6 +65,8 @@ pub(super) enum MessageBody {
         id: u64,
         timeout_ms: u64,
     },
+    /// An event for the servers themselves. The frames are its attachments.
+    ServerEvent { name: String, args: String },
     /// The outcome for one socket. The frames are its attachments.
     Answered {
         call: u64,
@@ -121,14 +123,16 @@ impl Outcome {
         let mut tail = Vec::new();
         let outcome = match outcome {
             Ok(payload) => {
-                for attachment in payload.attachments() {
-                    frame::write(OpCode::Binary, attachment, &mut tail);
-                }
-                Outcome::Answer(payload.text().to_owned())
+                let (text, attachments) = split_payload(payload);
+                tail = attachments;
+                Outcome::Answer(text)
             }
             Err(AckError::Timeout) => Outcome::Timeout,
             Err(AckError::TooMany) => Outcome::TooMany,
-            Err(AckError::Disconnected | AckError::Unsendable) => Outcome::Disconnected,
+            // Only the caller decodes answers.
+            Err(AckError::Disconnected | AckError::Unsendable | AckError::Unreadable(_)) => {
+                Outcome::Disconnected
+            }
         };
         (outcome, tail)
     }
@@ -141,12 +145,26 @@ impl Outcome {
             Outcome::Disconnected => return Some(Err(AckError::Disconnected)),
             Outcome::TooMany => return Some(Err(AckError::TooMany)),
         };
-        let len = serde_json::from_str::<Vec<&RawValue>>(&format!("[{text}]"))
-            .ok()?
-            .len();
-        let attachments = frames(tail)?.into_iter().map(|(_, bytes)| bytes).collect();
-        Some(Ok(Payload::from_parts(text, len, attachments)))
+        join_payload(text, tail).map(Ok)
     }
+}
+
+/// The JSON and the frames of a payload.
+pub(super) fn split_payload(payload: &Payload) -> (String, Vec<u8>) {
+    let mut frames = Vec::new();
+    for attachment in payload.attachments() {
+        frame::write(OpCode::Binary, attachment, &mut frames);
+    }
+    (payload.text().to_owned(), frames)
+}
+
+/// The payload of such a JSON and frames. `None` if they are malformed.
+pub(super) fn join_payload(text: String, tail: &Bytes) -> Option<Payload> {
+    let len = serde_json::from_str::<Vec<&RawValue>>(&format!("[{text}]"))
+        .ok()?
+        .len();
+    let attachments = frames(tail)?.into_iter().map(|(_, bytes)| bytes).collect();
+    Some(Payload::from_parts(text, len, attachments))
 }
 
 impl BusMessage {

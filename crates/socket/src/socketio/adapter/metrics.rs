@@ -18,14 +18,15 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(prefix: &str) -> Self {
+        let name = |name: &str| format!("{prefix}_{name}");
         Metrics {
-            published: counter!("roomful_adapter_published_total"),
-            received: counter!("roomful_adapter_received_total"),
-            bad: counter!("roomful_adapter_dropped_total", "cause" => "no_message"),
-            refused: counter!("roomful_adapter_dropped_total", "cause" => "busy"),
-            timeouts: counter!("roomful_adapter_timeouts_total"),
-            overrun: counter!("roomful_adapter_dropped_total", "cause" => "overrun"),
+            published: counter!(name("adapter_published_total")),
+            received: counter!(name("adapter_received_total")),
+            bad: counter!(name("adapter_dropped_total"), "cause" => "no_message"),
+            refused: counter!(name("adapter_dropped_total"), "cause" => "busy"),
+            timeouts: counter!(name("adapter_timeouts_total")),
+            overrun: counter!(name("adapter_dropped_total"), "cause" => "overrun"),
         }
     }
 }

@@ -28,10 +28,11 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use roomful_bus::{Bus, BusListener, Subscription};
+use roomful_wire::packet::Payload;
 use tokio::{sync::Semaphore, time::Instant};
 
 use self::{
-    message::{BusMessage, MessageBody},
+    message::{BusMessage, MessageBody, split_payload},
     metrics::Metrics,
     remote_calls::{MemberCache, PendingCalls},
     topic_subscriptions::TopicSubscriptions,
@@ -54,6 +55,8 @@ use crate::{
 const MAX_SERVING: usize = 1024;
 /// Remembered messages on several topics, to detect copies.
 const REMEMBERED: usize = 4096;
+/// The topic to which all nodes subscribe.
+const ALL_NODES: &str = "nodes";
 
 struct Adapter {
     own: NodeTag,
@@ -68,8 +71,8 @@ struct Adapter {
     next: AtomicU64,
     serving: Arc<Semaphore>,
     metrics: Metrics,
-    /// Subscription to this node's request topic.
-    asked: OnceLock<Subscription>,
+    /// Subscriptions to this node's request topic and to the topic of all nodes.
+    asked: OnceLock<[Subscription; 2]>,
 }
 
 struct AdapterListener(Weak<Adapter>);
@@ -87,7 +90,12 @@ impl BusListener for AdapterListener {
 }
 
 impl Adapter {
-    fn start(own: NodeTag, bus: Arc<dyn Bus>, namespaces: &Arc<Namespaces>) -> Arc<Self> {
+    fn start(
+        own: NodeTag,
+        bus: Arc<dyn Bus>,
+        namespaces: &Arc<Namespaces>,
+        metric_prefix: &str,
+    ) -> Arc<Self> {
         let adapter = Arc::new_cyclic(|this: &Weak<Adapter>| Adapter {
             own,
             bus,
@@ -99,12 +107,13 @@ impl Adapter {
             recent: Mutex::default(),
             next: AtomicU64::new(1),
             serving: Arc::new(Semaphore::new(MAX_SERVING)),
-            metrics: Metrics::new(),
+            metrics: Metrics::new(metric_prefix),
             asked: OnceLock::new(),
         });
-        let subscription = adapter.bus.subscribe(&node_topic(own), adapter.listener());
+        let topics = [&node_topic(own), ALL_NODES];
+        let subscriptions = topics.map(|topic| adapter.bus.subscribe(topic, adapter.listener()));
         // The only call.
-        let _ = adapter.asked.set(subscription);
+        let _ = adapter.asked.set(subscriptions);
         adapter
     }
 
@@ -152,9 +161,13 @@ impl ClusterNode for Cluster {
         Cluster::peers(self, settings)
     }
 
-    fn remote_nodes(&self, namespaces: &Arc<Namespaces>) -> Option<Arc<dyn RemoteNodes>> {
+    fn remote_nodes(
+        &self,
+        namespaces: &Arc<Namespaces>,
+        settings: &Settings,
+    ) -> Option<Arc<dyn RemoteNodes>> {
         let (tag, bus) = self.adapter()?;
-        Some(Adapter::start(tag, bus, namespaces))
+        Some(Adapter::start(tag, bus, namespaces, settings.metric_prefix))
     }
 }
 
@@ -234,6 +247,13 @@ impl RemoteNodes for Adapter {
         report: Report<'a>,
     ) -> BoxFuture<'a, ()> {
         Box::pin(self.ask_remote(namespace, selection, id, event, deadline, report))
+    }
+
+    fn server_event(&self, namespace: &Namespace, event: &str, payload: &Payload) {
+        let name = event.to_owned();
+        let (args, attachments) = split_payload(payload);
+        let body = MessageBody::ServerEvent { name, args };
+        self.publish([ALL_NODES.to_owned()], namespace.name(), body, &attachments);
     }
 
     fn room_changed(self: Arc<Self>, namespace: &Namespace, room: Option<&str>) {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     Adapter,
-    message::{BusMessage, MessageBody, Outcome, SocketInfo},
+    message::{BusMessage, MessageBody, Outcome, SocketInfo, join_payload},
     node_topic,
 };
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
         collect_acks::collect_acks,
         remote_socket::SocketDetails,
         selection::{Action, Selection},
+        server_event::ServerEvent,
     },
 };
 
@@ -121,6 +122,15 @@ impl Adapter {
                     let timeout = Duration::from_millis(timeout_ms).min(MAX_TIMEOUT);
                     self.ask_here(from, namespace, call, &sockets, id, timeout, tail);
                 }
+            }
+            MessageBody::ServerEvent { name, args } => {
+                let Some(payload) = join_payload(args, &tail) else {
+                    return self.metrics.bad.increment(1);
+                };
+                let name = name.into();
+                namespace
+                    .handlers()
+                    .server_event(&ServerEvent { from, name, payload });
             }
             MessageBody::Selected { .. } | MessageBody::Answered { .. } => {}
         }
