@@ -80,6 +80,7 @@ instructions: setup-instructions ## compare instruction counts with scripts/inst
 lint: setup-lint ## check format, lints, types and dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p roomful-socket -p roomful-bus --lib -- -D warnings
 	node scripts/import-cycles.mjs
 	node scripts/published-crates.mjs
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --all-features -p roomful-wire -p roomful-bus -p roomful-socket

@@ -17,8 +17,8 @@ use crate::{Bus, BusError, Hub, Options, redis::RedisBus};
 /// | `redis+sentinel://[user][:password@]sentinel[:26379][,…]/master[/db][?sentinel_user=…&sentinel_password=…]` | the master named by Sentinels; user and password are those of Redis |
 /// | `redis+cluster://[user][:password@]node[:port][,…]` | a Redis Cluster, discovered from any of these nodes |
 ///
-/// `rediss+sentinel` and `rediss+cluster` use TLS, to the Sentinels too. Percent-encode special
-/// characters in names and passwords.
+/// `rediss+sentinel` and `rediss+cluster` use TLS, to the Sentinels too. Percent-encode special characters
+/// in names and passwords.
 ///
 /// # Errors
 /// [`BusError::Config`] for an invalid URL or option, [`BusError::CaFile`] for an unusable file of

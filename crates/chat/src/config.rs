@@ -119,8 +119,8 @@ impl Default for ChatConfig {
 }
 
 impl ChatConfig {
-    /// The defaults, with one HS256 secret that verifies tokens. A token is a JWT with `sub`, the user's id, and
-    /// `exp`.
+    /// The defaults, with one HS256 secret that verifies tokens. A token is a JWT with `sub`, the user's id,
+    /// and `exp`.
     ///
     /// # Errors
     /// [`ChatError::BadKey`] if the secret is shorter than 32 bytes.

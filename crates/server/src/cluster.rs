@@ -190,8 +190,8 @@ fn config_error(config: &Config, error: &BusError) -> ConfigError {
 fn options(config: &Config, identity: &str) -> Options {
     let bus = &config.bus;
     let mut options = Options::default();
-    options.prefix = bus.prefix.clone();
-    options.scope = identity.to_owned();
+    options.prefix.clone_from(&bus.prefix);
+    identity.clone_into(&mut options.scope);
     options.ca_file = (!bus.ca_file.as_os_str().is_empty()).then(|| bus.ca_file.clone());
     options.queue_messages = bus.queue;
     options.queue_bytes = bus.queue_size.0;

@@ -10,7 +10,7 @@ use roomful_socket::{AckError, Event, Socket, WebSocketServer};
 async fn sum(_: Socket, mut event: Event) {
     let numbers = event.payload.to_args::<Vec<f64>>().unwrap_or_default();
     if let Some(ack) = event.take_ack() {
-        let _ = ack.send(&numbers.iter().sum::<f64>());
+        let _ = ack.send(&numbers.iter().fold(0.0, |sum, number| sum + number));
     }
 }
 

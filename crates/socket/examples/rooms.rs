@@ -1,4 +1,4 @@
-//! Rooms: clients join, talk and leave, and the others of the room learn who comes and goes.
+//! Rooms: clients join, talk and leave. The other members get an event for each arrival and departure.
 //!
 //! `cargo run -p roomful-socket --example rooms`
 

@@ -1,5 +1,6 @@
-//! The accept loop: HTTP/1.1 over TCP with deadlines and limits. `axum::serve` works too, but this loop also closes
-//! slow clients and oversized request heads, limits connections, and frees hyper's memory after an upgrade.
+//! The accept loop: HTTP/1.1 over TCP with deadlines and limits. `axum::serve` works too, but this loop also
+//! closes slow clients and oversized request heads, limits connections, and frees hyper's memory after an
+//! upgrade.
 
 use std::{
     future::Future,
@@ -43,7 +44,8 @@ pub struct HttpLimits {
     pub transfer_timeout: Duration,
     /// The bytes per second beyond `transfer_timeout` (1 KiB).
     pub min_rate: u64,
-    /// The time that running requests may take after the shutdown started (2 s). Their connections are closed then.
+    /// The time that running requests may take after the shutdown started (2 s). Their connections are
+    /// closed then.
     pub shutdown_timeout: Duration,
     /// The largest request head in bytes (16 KiB; values below hyper's minimum of 8 KiB count as 8 KiB).
     pub max_head: usize,
@@ -83,9 +85,10 @@ struct Acceptor {
     speaking_http: Gauge,
 }
 
-/// Serves `router` on `listener` until `shutdown` completes. It then closes the listener and idle connections, and
-/// returns when all running requests are answered, at the latest after [`HttpLimits::shutdown_timeout`]. Upgraded
-/// connections stay open: end them with [`crate::WebSocketServer::close`].
+/// Serves `router` on `listener` until `shutdown` completes. It then closes the listener and idle
+/// connections, and returns when all running requests are answered, at the latest after
+/// [`HttpLimits::shutdown_timeout`]. Upgraded connections stay open: end them with
+/// [`crate::WebSocketServer::close`].
 ///
 /// Requests without exactly one `Host` header get 400 (RFC 9112, section 3.2).
 pub async fn serve(
@@ -115,8 +118,8 @@ pub async fn serve(
     stop.closed().await;
 }
 
-/// Waits after a failed accept. A connection that broke before it was accepted needs no pause. Any other error is
-/// probably a lack of file descriptors, and an immediate retry would only burn CPU.
+/// Waits after a failed accept. A connection that broke before it was accepted needs no pause. Any other
+/// error is probably a lack of file descriptors, and an immediate retry would only burn CPU.
 async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(

@@ -33,7 +33,8 @@ pub struct ConnectionLimits {
     pub exempt: Vec<IpNet>,
 }
 
-/// The address that limits apply to. An IPv6 client has a whole network of 64 bits, so that network counts as one.
+/// The address that limits apply to. An IPv6 client has a whole network of 64 bits, so that network counts
+/// as one.
 pub fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => prefix(v6, 64).into(),

@@ -1,6 +1,6 @@
 //! The cookie with which load balancers keep a session on one server.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use http::HeaderValue;
 
@@ -53,8 +53,8 @@ impl SessionCookie {
 
     /// Keeps the cookie for this time instead of until the browser closes.
     pub fn max_age(mut self, max_age: Duration) -> Self {
-        self.attributes
-            .push_str(&format!("; Max-Age={}", max_age.as_secs()));
+        // Writing to a string does not fail.
+        let _ = write!(self.attributes, "; Max-Age={}", max_age.as_secs());
         self
     }
 

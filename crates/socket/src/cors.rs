@@ -1,5 +1,5 @@
-//! The check of request origins, for long-polling (CORS) and for WebSocket. Browsers let any page open a WebSocket,
-//! so without this check a foreign page could connect in the name of its visitor.
+//! The check of request origins, for long-polling (CORS) and for WebSocket. Browsers let any page open a
+//! WebSocket, so without this check a foreign page could connect in the name of its visitor.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,11 +15,11 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// How many characters of a refused origin the log shows.
 const LOG_CHARS: usize = 100;
 
-/// The origins that may connect. Requests without an `Origin` header (from anything but a browser) and requests from
-/// the server's own origin are always allowed.
+/// The origins that may connect. Requests without an `Origin` header (from anything but a browser) and
+/// requests from the server's own origin are always allowed.
 ///
-/// Origins are compared as URLs: the case of scheme and host, default ports, and the spelling of international
-/// domain names make no difference.
+/// Origins are compared as URLs: the case of scheme and host, default ports, and the spelling of
+/// international domain names make no difference.
 #[derive(Debug, Clone)]
 pub struct Cors {
     any: bool,
@@ -34,8 +34,8 @@ pub struct Cors {
     refused_log: Arc<ThrottledLog>,
 }
 
-/// The host and scheme that the client used, if a proxy changed them. A request extension for [`Cors`]; set it only
-/// from headers of a trusted proxy, such as `X-Forwarded-Host` and `X-Forwarded-Proto`.
+/// The host and scheme that the client used, if a proxy changed them. A request extension for [`Cors`]; set
+/// it only from headers of a trusted proxy, such as `X-Forwarded-Host` and `X-Forwarded-Proto`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardedHost {
     /// The value of the client's `Host` header. `None` if the proxy did not change it.
@@ -183,7 +183,8 @@ fn joined(names: impl Iterator<Item = String>) -> HeaderValue {
 }
 
 impl Origin {
-    /// Parses an origin as browsers write it in the `Origin` header. A slash at the end is no part of an origin.
+    /// Parses an origin as browsers write it in the `Origin` header. A slash at the end is no part of an
+    /// origin.
     fn parse(text: &str) -> Option<Self> {
         if text == "null" {
             return Some(Origin::Null);
@@ -204,8 +205,9 @@ impl Origin {
         })
     }
 
-    /// Whether a page of the request's own host has this origin. Without a trusted proxy the request's scheme is
-    /// unknown, since a proxy may have removed TLS; a `Host` without a port then fits either scheme.
+    /// Whether a page of the request's own host has this origin. Without a trusted proxy the request's
+    /// scheme is unknown, since a proxy may have removed TLS; a `Host` without a port then fits either
+    /// scheme.
     fn is_of_host(&self, request: &Request<Body>) -> bool {
         let Origin::Tuple { scheme, .. } = self else {
             return false;

@@ -24,7 +24,6 @@ pub struct Handshake {
 
 /// A client library, as far as the handshake shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub enum ClientKind {
     /// The JavaScript client, or one that looks like it.
     #[default]

@@ -123,7 +123,7 @@ async fn a_leaving_socket_still_has_its_rooms_in_the_disconnecting_handler() {
                     assert_eq!(socket.join("blue"), Joined::Already);
                 })
                 .on_disconnecting(move |socket, reason| {
-                    // The others of its rooms can be told.
+                    // An event still reaches the other members of its rooms.
                     let told = socket.to("blue").emit("left", socket.id().as_str()).unwrap();
                     left.try_send((socket.rooms().len(), Some(told), reason)).unwrap();
                     assert_eq!(socket.join("red"), Joined::Disconnected);

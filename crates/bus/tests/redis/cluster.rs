@@ -25,7 +25,7 @@ impl Harness for Cluster {
     async fn connect(&self) -> Result<Arc<dyn Bus>, BusError> {
         // A scope like that of a node.
         let mut options = Options::default();
-        options.scope = "0123456789abcdef".to_owned();
+        options.scope = "0123456789abcdef".into();
 
         connect(&url(&self.0), options).await
     }

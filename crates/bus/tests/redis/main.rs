@@ -87,7 +87,7 @@ mod single {
 /// A connected client with this scope.
 async fn connect_scoped(url: &str, scope: &str) -> Arc<dyn Bus> {
     let mut options = quick();
-    options.scope = scope.to_owned();
+    options.scope = scope.into();
 
     connect(url, options).await.unwrap()
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use roomful_bus::{
-    Bus, BusError, Heartbeat, Options, Subscription,
+    Bus, BusError, Heartbeat, Subscription,
     contract::{Recorder, until},
 };
 use roomful_testkit::{

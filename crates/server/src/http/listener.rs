@@ -69,7 +69,7 @@ pub(crate) fn public_limits(config: &Config, file_limit: Option<u64>, reserve: R
     limits.connections.per_address = share(http.connections_per_ip, 1, 2);
     limits.connections.per_site = share(http.connections_per_site, 3, 4);
     limits.connections.reserve = http.reserved_connections;
-    limits.connections.exempt = http.trusted_proxies.clone();
+    limits.connections.exempt.clone_from(&http.trusted_proxies);
     limits.reserve_router = reserve;
     limits
 }

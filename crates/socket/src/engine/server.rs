@@ -114,31 +114,30 @@ impl EngineServer {
                 // The node that received the request has already checked its origin.
                 request.extensions_mut().insert(ClientAddress(client));
                 let outcome = self.route(request, upgrade, None).await;
-                return outcome.unwrap_or_else(|error| self.refuse(error, upgrade));
+                return outcome.unwrap_or_else(|error| self.refuse(&error, upgrade));
             }
-            Some(Err(error)) => return self.refuse(error, upgrade),
+            Some(Err(error)) => return self.refuse(&error, upgrade),
             Some(Ok(None)) | None => {}
         }
         let grant = engine.cors.check(&request);
         if let (Some(grant), &Method::OPTIONS) = (&grant, request.method()) {
             return grant.preflight(request.headers());
         }
-        let outcome = match grant {
-            Some(_) => self.route(request, upgrade, Some(path)).await,
-            None => {
-                engine.metrics.origins_refused.increment(1);
-                Err(HttpError::Forbidden)
-            }
+        let outcome = if grant.is_some() {
+            self.route(request, upgrade, Some(path)).await
+        } else {
+            engine.metrics.origins_refused.increment(1);
+            Err(HttpError::Forbidden)
         };
-        let mut response = outcome.unwrap_or_else(|error| self.refuse(error, upgrade));
+        let mut response = outcome.unwrap_or_else(|error| self.refuse(&error, upgrade));
         if let Some(grant) = grant {
             grant.apply(response.headers_mut());
         }
         response
     }
 
-    fn refuse(&self, error: HttpError, upgrade: bool) -> Response<Body> {
-        match &error {
+    fn refuse(&self, error: &HttpError, upgrade: bool) -> Response<Body> {
+        match error {
             HttpError::TooMany(_) => self.engine.metrics.too_many.increment(1),
             _ => self
                 .engine
@@ -396,6 +395,10 @@ impl EngineServer {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "for the application only; no rule depends on it"
+)]
 fn full_handshake(request: &Request<Body>) -> Handshake {
     let uri = request.uri();
     let forwarded = request.extensions().get::<ForwardedHost>();

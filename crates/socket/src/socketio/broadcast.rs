@@ -163,10 +163,10 @@ impl Broadcast {
         sent
     }
 
-    /// Sends an event with one argument and collects each client's answer, whose first argument is a `T`, for at most [`Broadcast::timeout`]. Answers are in
-    /// order of arrival; sockets that did not answer come last. Sockets of a node that leaves the cluster
-    /// or loses its lease count as disconnected. If a node does not respond at all, its sockets are
-    /// missing.
+    /// Sends an event with one argument and collects each client's answer, whose first argument is a `T`,
+    /// for at most [`Broadcast::timeout`]. Answers are in order of arrival; sockets that did not answer come
+    /// last. Sockets of a node that leaves the cluster or loses its lease count as disconnected. If a node
+    /// does not respond at all, its sockets are missing.
     pub async fn emit_with_ack<T: DeserializeOwned>(
         &self,
         event: &str,

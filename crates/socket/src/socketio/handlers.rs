@@ -220,7 +220,9 @@ impl Handlers {
 
     pub(super) fn disconnecting(&self, socket: &Socket, reason: Reason) {
         let handlers = self.on_disconnecting.read().clone();
-        handlers.iter().for_each(|handler| handler(socket, reason));
+        for handler in handlers {
+            handler(socket, reason);
+        }
     }
 
     /// Starts the disconnect handlers. `None` if there are none.
@@ -239,7 +241,9 @@ impl Handlers {
 
     pub(super) fn upgraded(&self, socket: &Socket) {
         let handlers = self.on_upgrade.read().clone();
-        handlers.iter().for_each(|handler| handler(socket));
+        for handler in handlers {
+            handler(socket);
+        }
     }
 
     /// The observers of outgoing events, if there are any.

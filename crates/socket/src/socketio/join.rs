@@ -1,6 +1,6 @@
 //! The outcome of joining a room.
 
-/// What came of [`Socket::join`](crate::Socket::join).
+/// Result of [`Socket::join`](crate::Socket::join).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Joined {

@@ -174,8 +174,8 @@ impl Namespace {
     }
 
     /// Enables recovery of lost sessions from this server's memory; see
-    /// [`crate::Builder::connection_state_recovery`]. `false` if recovery was enabled before, or in a cluster,
-    /// where a client may return to another node.
+    /// [`crate::Builder::connection_state_recovery`]. `false` if recovery was enabled before, or in a
+    /// cluster, where a client may return to another node.
     pub fn enable_memory_recovery(&self, limits: RecoveryLimits) -> bool {
         if self.0.remote_nodes.is_some() {
             return false;

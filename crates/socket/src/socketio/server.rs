@@ -162,10 +162,11 @@ impl Builder {
     }
 
     /// Lets clients recover their sessions from this server's memory, in all namespaces: a client that was
-    /// lost and returns in time keeps its id, rooms and state, and gets the events that it missed. Each event
-    /// that [`Socket::emit`](crate::Socket::emit) and [`Broadcast::emit`](crate::Broadcast::emit) send
-    /// without an ack and not as volatile gets an offset, a string, as an additional last argument,
-    /// which the handlers of clients see too. Events of [`Namespace::prepare`] are not kept. Middleware runs for a returning client too.
+    /// lost and returns in time keeps its id, rooms and state, and gets the events that it missed. Each
+    /// event that [`Socket::emit`](crate::Socket::emit) and [`Broadcast::emit`](crate::Broadcast::emit) send
+    /// without an ack and not as volatile gets an offset, a string, as an additional last argument, which
+    /// the handlers of clients see too. Events of [`Namespace::prepare`] are not kept. Middleware runs for a
+    /// returning client too.
     ///
     /// Sessions do not survive a restart. A node of a cluster does not use this.
     pub fn connection_state_recovery(mut self, limits: RecoveryLimits) -> Self {

@@ -166,8 +166,8 @@ impl Payload {
         self.attachments = attachments;
     }
 
-    /// Argument `index`, from 0, as a `T`. Attachments inside it become [`Binary`](super::Binary) values; other
-    /// types see their placeholder. For an argument that is an attachment itself, see
+    /// Argument `index`, from 0, as a `T`. Attachments inside it become [`Binary`](super::Binary) values;
+    /// other types see their placeholder. For an argument that is an attachment itself, see
     /// [`binary`](Self::binary).
     ///
     /// # Errors
