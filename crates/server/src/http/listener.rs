@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use roomful_socket::{ConnectionLimits, HttpLimits};
+use roomful_socket::HttpLimits;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
