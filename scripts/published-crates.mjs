@@ -27,6 +27,6 @@ if (unwanted.length > 0) {
     console.error(`roomful-socket without features depends on ${unwanted.join(", ")}`);
     process.exit(1);
 }
-const packages = ["wire", "bus", "socket"].flatMap((name) => ["-p", `roomful-${name}`]);
+const packages = ["supervisor", "wire", "bus", "socket"].flatMap((name) => ["-p", `roomful-${name}`]);
 run("package", "--no-verify", "--allow-dirty", "--offline", "--quiet", ...packages);
-console.log("published crates: plain roomful-socket is lean, and all three can be packaged");
+console.log("published crates: plain roomful-socket is lean, and all can be packaged");

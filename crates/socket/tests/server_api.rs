@@ -350,6 +350,7 @@ async fn a_server_is_a_service_at_any_path() {
 #[tokio::test]
 async fn a_server_listens_until_it_closes() {
     let server = WebSocketServer::builder().build();
+    server.of("/");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn({
