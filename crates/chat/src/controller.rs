@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use roomful_socket::{ArgError, Event, Reason, Socket};
+use roomful_store::Caller;
 use serde_json::Value;
 
 use crate::{
@@ -46,7 +47,28 @@ pub(crate) async fn handle(app: Arc<App>, socket: Socket, mut event: Event) {
             .sends_settled(context.app.config.sends_in_flight.max(1))
             .await;
     }
-    run(&context, command, reply).await;
+    let mut caller = Caller::user(&context.me.user);
+    if only_answers(&command) {
+        if !context.socket.is_open() {
+            return;
+        }
+        let socket = context.socket.clone();
+        caller = caller.until(move || !socket.is_open());
+    }
+    caller.run(run(&context, command, reply)).await;
+}
+
+/// Whether the command has no effect but its answer, so that nobody needs it once the client has gone.
+fn only_answers(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::History(_)
+            | Command::Sync(_)
+            | Command::Inbox(_)
+            | Command::OnlineUsers(_)
+            | Command::NotificationList(_)
+            | Command::Members(_)
+    )
 }
 
 async fn run(context: &Context, command: Command, reply: Reply) {

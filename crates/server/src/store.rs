@@ -119,6 +119,7 @@ fn options(config: &Config) -> Options {
         notifications: notifications(config),
         queue_writes: config.store.queue,
         queue_reads: config.store.queue,
+        queue_reads_per_user: config.store.queue_per_user,
         readers: config.store.readers,
         // A page goes to its client as one message. Leave room in the socket's outbox for later ones.
         page_bytes: config.socket.outbox_bytes.0 / 2,

@@ -29,6 +29,9 @@ pub enum Outage {
     /// The queue stayed full, or another process held the database, for longer than the configured wait.
     #[error("it is overloaded")]
     Busy,
+    /// Nobody waited for the answer any more, see [`Caller::until`](crate::Caller::until).
+    #[error("the caller has gone")]
+    Abandoned,
     /// Another database took the place of the opened one. A restart works with the new one.
     #[error("the database that store.url names is another one than at this node's start; restart this node")]
     Replaced,

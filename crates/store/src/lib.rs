@@ -8,6 +8,7 @@
 //! | `store`, `sessions` | the traits: what each call guarantees |
 //! | `rows`, `notifications`, `position` | the values of calls |
 //! | `error` | errors, and whether to retry |
+//! | `caller`, `fair_queue` | on whose behalf a task calls, and the turns of those who wait |
 //! | `options` | options and limits, and [`open`] |
 //! | `outbox` | records for sinks, written with their causes |
 //! | `append`, `group_commit` | the rules of an append, and the batches of writes, for both engines |
@@ -15,13 +16,15 @@
 //! | `postgres` | the engine for several nodes |
 //! | `migrate` | migration from SQLite to PostgreSQL |
 //! | `schema` | schema versions, and who may write a schema |
-//! | `watermark_file`, `numbers`, `queue`, `metrics` | parts that the engines share |
+//! | `unread`, `watermark_file`, `numbers`, `queue`, `metrics` | parts that the engines share |
 //! | `contract` | the test suite of every engine |
 
 mod append;
+mod caller;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod error;
+mod fair_queue;
 mod group_commit;
 mod metrics;
 mod migrate;
@@ -40,8 +43,10 @@ mod schema;
 mod sessions;
 mod sqlite;
 mod store;
+mod unread;
 mod watermark_file;
 
+pub use caller::Caller;
 pub use error::{Outage, StoreError};
 pub use migrate::{Migrated, Moved, Progress, migrate};
 pub use notifications::{

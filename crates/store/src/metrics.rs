@@ -14,6 +14,10 @@ pub(crate) struct Metrics {
     bytes_over_quota: Counter,
     edits_over_quota: Counter,
     pub(crate) unused_rooms: Counter,
+    /// Reads that wait for a thread, or calls that wait for a connection.
+    pub(crate) reads_waiting: Gauge,
+    /// Reads whose caller had gone by their turn.
+    pub(crate) reads_dropped: Counter,
     disk_full: Counter,
     io: Counter,
     connection: Counter,
@@ -37,6 +41,8 @@ impl Metrics {
             queue: gauge!("roomful_store_queue"),
             dedup_records: gauge!("roomful_store_dedup_records"),
             dedup_evicted: counter!("roomful_store_dedup_records_evicted_total"),
+            reads_waiting: gauge!("roomful_store_reads_waiting"),
+            reads_dropped: counter!("roomful_store_reads_dropped_total"),
             disk_full: errors("disk_full"),
             io: errors("io"),
             connection: errors("connection"),
@@ -66,6 +72,8 @@ impl Metrics {
             StoreError::Unavailable(Outage::DiskFull) => &self.disk_full,
             StoreError::Unavailable(Outage::Io(_)) => &self.io,
             StoreError::Unavailable(Outage::Connection(_) | Outage::Replaced) => &self.connection,
+            // Counted where it is dropped; nothing has failed.
+            StoreError::Unavailable(Outage::Abandoned) => return,
             StoreError::Unavailable(Outage::Busy) => &self.busy,
             StoreError::Unavailable(Outage::Fenced) => &self.fenced,
             StoreError::Unavailable(Outage::Closed) => &self.closed,

@@ -88,6 +88,8 @@ pub struct Options {
     pub readers: usize,
     /// Queued reads.
     pub queue_reads: usize,
+    /// Queued reads of one [`crate::Caller`]; further ones fail with [`crate::Outage::Busy`].
+    pub queue_reads_per_user: usize,
     /// How long a call waits for a place in a full queue before it fails with [`crate::Outage::Busy`].
     pub queue_wait: Duration,
     /// Bytes of bodies after which a page of history or of an inbox ends. A page holds at least one entry.
@@ -124,6 +126,7 @@ impl Default for Options {
             batch_bytes: 4 << 20,
             readers: 2,
             queue_reads: 1024,
+            queue_reads_per_user: 256,
             queue_wait: Duration::from_secs(5),
             page_bytes: 1 << 20,
             outbox: OutboxOptions::default(),
@@ -147,6 +150,7 @@ impl Options {
             ("batch_bytes", self.batch_bytes),
             ("readers", self.readers),
             ("queue_reads", self.queue_reads),
+            ("queue_reads_per_user", self.queue_reads_per_user),
             ("pool", self.pool),
             ("page_bytes", self.page_bytes),
             ("reactions", self.reactions as usize),

@@ -19,6 +19,7 @@ pub(crate) struct Store {
     pub(crate) pool: usize,
     pub(crate) statement_timeout: Span,
     pub(crate) queue: usize,
+    pub(crate) queue_per_user: usize,
     pub(crate) erase_within: Span,
     pub(crate) check_timeout: Span,
 }
@@ -52,6 +53,7 @@ impl Store {
             Span(Duration::from_millis(100))..=Span(Duration::from_mins(1)),
         )?;
         within("store.queue", self.queue, 16..=1_000_000)?;
+        within("store.queue_per_user", self.queue_per_user, 1..=1_000_000)?;
         within(
             "store.erase_within",
             self.erase_within,

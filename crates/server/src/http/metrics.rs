@@ -233,6 +233,14 @@ fn describe() {
         "roomful_store_dedup_records_evicted_total",
         "Dedup records removed early, since their rooms had more than history.dedup_per_room."
     );
+    describe_gauge!(
+        "roomful_store_reads_waiting",
+        "Reads that wait for a thread of SQLite or a connection to PostgreSQL."
+    );
+    describe_counter!(
+        "roomful_store_reads_dropped_total",
+        "Reads that were not carried out since the client had gone."
+    );
     describe_counter!("roomful_store_errors_total", "Failures of the store, by kind.");
     describe_counter!(
         "roomful_store_erasures_total",

@@ -51,7 +51,10 @@ CREATE TABLE rooms (
     -- The newest message, and the position that orders inboxes: that of the newest message, or of the
     -- newest entry of the log at the creation of the room.
     last_message bigint NOT NULL DEFAULT 0,
-    active_position bigint NOT NULL DEFAULT 0
+    active_position bigint NOT NULL DEFAULT 0,
+    -- Messages ever appended, and how many of them were deleted by users. Neither shrinks with retention.
+    messages bigint NOT NULL DEFAULT 0,
+    deletions bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 -- Without foreign keys to rooms: the code deletes these rows under the room's lock.
@@ -65,6 +68,10 @@ CREATE TABLE entries (
     position bigint NOT NULL,
     -- Sequence number of the message that an edit, delete or reaction changes.
     target bigint,
+    -- Running numbers, so that a count of messages is a difference: the messages of the room up to and
+    -- including this entry; for a message also those of its author in the room.
+    messages bigint NOT NULL,
+    own_messages bigint,
     user_id text COLLATE "C" NOT NULL,
     client_id text COLLATE "C",
     user_name text COLLATE "C",
@@ -74,6 +81,8 @@ CREATE TABLE entries (
 
 -- Deduplication: one entry for each (room, user, client id) while it is kept.
 CREATE UNIQUE INDEX entries_client ON entries (room_id, user_id, client_id) WHERE client_id IS NOT NULL;
+-- Counts the messages of an author in a span.
+CREATE INDEX entries_own ON entries (room_id, user_id, seq) INCLUDE (own_messages) WHERE kind = 0;
 -- Nodes read the entries of other nodes in this order.
 CREATE INDEX entries_position ON entries (position);
 -- Finds the edits of a message.
@@ -161,6 +170,29 @@ CREATE TABLE mentions (
     PRIMARY KEY (room_id, seq, user_id)
 );
 CREATE INDEX mentions_user ON mentions (room_id, user_id, seq);
+
+-- Deleted messages for each block of 128 and of 16,384 sequence numbers, named by its last one: of each
+-- author, and of all under the empty user id. Counts of unread messages subtract them.
+CREATE TABLE deletion_counts (
+    room_id bigint NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    size bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    messages bigint NOT NULL,
+    PRIMARY KEY (room_id, user_id, size, last_seq)
+);
+CREATE INDEX deletion_counts_swept ON deletion_counts (room_id, last_seq);
+
+-- Rows of `mentions` for each user and such block.
+CREATE TABLE mention_counts (
+    room_id bigint NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    size bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    messages bigint NOT NULL,
+    PRIMARY KEY (room_id, user_id, size, last_seq)
+);
+CREATE INDEX mention_counts_swept ON mention_counts (room_id, last_seq);
 
 -- A user who leaves keeps the row, so that the marks do not go back on return.
 CREATE TABLE members (

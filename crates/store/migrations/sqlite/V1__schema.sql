@@ -31,6 +31,9 @@ CREATE TABLE rooms (
     -- newest entry of the log at the creation of the room.
     last_message INTEGER NOT NULL DEFAULT 0,
     active_position INTEGER NOT NULL DEFAULT 0,
+    -- Messages ever appended, and how many of them were deleted by users. Neither shrinks with retention.
+    messages INTEGER NOT NULL DEFAULT 0,
+    deletions INTEGER NOT NULL DEFAULT 0,
     -- 0 public, 1 private.
     kind INTEGER NOT NULL DEFAULT 0,
     -- Entries kept, where the room has a limit of its own.
@@ -50,6 +53,10 @@ CREATE TABLE entries (
     position INTEGER NOT NULL,
     -- Sequence number of the message that an edit, delete or reaction changes.
     target INTEGER,
+    -- Running numbers, so that a count of messages is a difference: the messages of the room up to and
+    -- including this entry; for a message also those of its author in the room.
+    messages INTEGER NOT NULL,
+    own_messages INTEGER,
     client_id TEXT,
     user_name TEXT,
     body TEXT NOT NULL,
@@ -58,6 +65,8 @@ CREATE TABLE entries (
 
 -- Deduplication: one entry for each (room, user, client id) while it is kept.
 CREATE UNIQUE INDEX entries_client ON entries (room_id, user_id, client_id) WHERE client_id IS NOT NULL;
+-- Counts the messages of an author in a span.
+CREATE INDEX entries_own ON entries (room_id, user_id, seq, own_messages) WHERE kind = 0;
 -- Finds the edits of a message.
 CREATE INDEX entries_edits ON entries (room_id, target) WHERE kind = 1;
 
@@ -120,6 +129,29 @@ CREATE TABLE mentions (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX mentions_user ON mentions (room_id, user_id, seq);
+
+-- Deleted messages for each block of 128 and of 16,384 sequence numbers, named by its last one: of each
+-- author, and of all under the empty user id. Counts of unread messages subtract them.
+CREATE TABLE deletion_counts (
+    room_id INTEGER NOT NULL,
+    user_id TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    PRIMARY KEY (room_id, user_id, size, last_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deletion_counts_swept ON deletion_counts (room_id, last_seq);
+
+-- Rows of `mentions` for each user and such block.
+CREATE TABLE mention_counts (
+    room_id INTEGER NOT NULL,
+    user_id TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    PRIMARY KEY (room_id, user_id, size, last_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mention_counts_swept ON mention_counts (room_id, last_seq);
 
 -- A user who leaves keeps the row, so that the marks do not go back on return.
 CREATE TABLE members (

@@ -24,6 +24,6 @@ pub(crate) use self::{
     mutations::{FORGET_USAGE, Param, Statement, forget_dedup, mutation, removal, sweep},
     plan::{Limits, Loaded, Plan, PlannedEntry, Target},
     room_bounds::{RoomBounds, Sweep},
-    touched::Touched,
+    touched::{Author, Touched},
     usage::{Allowances, Reservations, day_of},
 };

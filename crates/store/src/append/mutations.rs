@@ -28,13 +28,31 @@ const EDIT: &str = "INSERT INTO message_states AS s (edit_seq, rewritten, room_i
 const REWRITE: &str = "UPDATE entries SET body = $1 WHERE room_id = $2 AND seq = $3";
 const ERASE_EDITS: &str =
     "UPDATE entries SET body = '' WHERE room_id = $1 AND target = $2 AND kind = 1 AND seq < $3";
-/// Erases everything that the message said.
-const DELETE: [&str; 6] = [
+/// Erases everything that the message said, and counts the deletion for its author and for all.
+const DELETE: [&str; 11] = [
+    "INSERT INTO deletion_counts AS c (room_id, user_id, size, last_seq, messages)
+        SELECT e.room_id, CASE w.own WHEN 1 THEN e.user_id ELSE '' END, b.size, e.seq | (b.size - 1), 1
+        FROM entries e CROSS JOIN (SELECT 128 AS size UNION ALL SELECT 16384) b
+        CROSS JOIN (SELECT 0 AS own UNION ALL SELECT 1) w WHERE e.room_id = $1 AND e.seq = $2
+        ON CONFLICT (room_id, user_id, size, last_seq) DO UPDATE SET messages = c.messages + 1",
     "INSERT INTO message_states (room_id, seq, author, deleted)
         SELECT room_id, seq, user_id, 1 FROM entries WHERE room_id = $1 AND seq = $2
         ON CONFLICT (room_id, seq) DO UPDATE SET edit_seq = NULL, deleted = 1",
     "UPDATE entries SET body = '' WHERE room_id = $1 AND seq = $2",
     "UPDATE entries SET body = '' WHERE room_id = $1 AND target = $2 AND kind = 1",
+    // Rows that would count nothing go, since they tell who was mentioned.
+    "DELETE FROM mention_counts WHERE room_id = $1
+        AND user_id IN (SELECT user_id FROM mentions WHERE room_id = $1 AND seq = $2)
+        AND size = 128 AND last_seq = ($2 | 127) AND messages = 1",
+    "UPDATE mention_counts SET messages = messages - 1 WHERE room_id = $1
+        AND user_id IN (SELECT user_id FROM mentions WHERE room_id = $1 AND seq = $2)
+        AND size = 128 AND last_seq = ($2 | 127)",
+    "DELETE FROM mention_counts WHERE room_id = $1
+        AND user_id IN (SELECT user_id FROM mentions WHERE room_id = $1 AND seq = $2)
+        AND size = 16384 AND last_seq = ($2 | 16383) AND messages = 1",
+    "UPDATE mention_counts SET messages = messages - 1 WHERE room_id = $1
+        AND user_id IN (SELECT user_id FROM mentions WHERE room_id = $1 AND seq = $2)
+        AND size = 16384 AND last_seq = ($2 | 16383)",
     "DELETE FROM mentions WHERE room_id = $1 AND seq = $2",
     "DELETE FROM reactions WHERE room_id = $1 AND seq = $2",
     "DELETE FROM reaction_counts WHERE room_id = $1 AND seq = $2",
@@ -71,11 +89,13 @@ const DEDUP_OLDER: &str = "DELETE FROM dedup_records WHERE room_id = $1 AND at <
 pub(crate) const FORGET_USAGE: &str = "DELETE FROM user_usage WHERE user_id IN
     (SELECT user_id FROM user_usage WHERE day < $1 LIMIT 1000)";
 const DEDUP_ALL: &str = "DELETE FROM dedup_records WHERE room_id = $1";
-const SWEEP: [&str; 5] = [
+const SWEEP: [&str; 7] = [
     "DELETE FROM message_states WHERE room_id = $1 AND seq >= $2 AND seq < $3",
     "DELETE FROM reactions WHERE room_id = $1 AND seq >= $2 AND seq < $3",
     "DELETE FROM reaction_counts WHERE room_id = $1 AND seq >= $2 AND seq < $3",
     "DELETE FROM mentions WHERE room_id = $1 AND seq >= $2 AND seq < $3",
+    "DELETE FROM deletion_counts WHERE room_id = $1 AND last_seq >= $2 AND last_seq < $3",
+    "DELETE FROM mention_counts WHERE room_id = $1 AND last_seq >= $2 AND last_seq < $3",
     "DELETE FROM entries WHERE room_id = $1 AND seq >= $2 AND seq < $3",
 ];
 

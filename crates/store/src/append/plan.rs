@@ -3,16 +3,18 @@
 //!
 //! A pure value: no I/O, no clock. Both stores load and write around it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     dedup::{self, DedupKey, DedupRecord, RecordedText},
     room_bounds::{RoomBounds, Sweep},
+    touched::Author,
     usage::Allowances,
 };
 use crate::{
     AppendResult, Appended, EntryKind, LogPosition, NewEntry, OutboxOptions, Rejected, Retention, RoomId,
     RoomRow,
+    unread::{BLOCK_SIZES, block_end},
 };
 
 /// The limits that an append obeys.
@@ -47,6 +49,8 @@ pub(crate) struct Loaded<'a> {
     pub(crate) position: LogPosition,
     pub(crate) rooms: HashMap<RoomId, RoomBounds>,
     pub(crate) dedup: HashMap<DedupKey<'a>, DedupRecord<'a>>,
+    /// [`PlannedEntry::own_messages`] of each author's newest stored message.
+    pub(crate) authors: HashMap<Author<'a>, u64>,
     /// Has to hold every target that is touched, with the default for one that does not exist.
     pub(crate) targets: HashMap<(RoomId, u64), Target>,
     /// What each author may still append.
@@ -59,6 +63,11 @@ pub(crate) struct PlannedEntry<'a> {
     pub(crate) entry: &'a NewEntry,
     pub(crate) seq: u64,
     pub(crate) position: LogPosition,
+    /// The messages of its room up to and including this entry.
+    pub(crate) messages: u64,
+    /// Of a message: those of its author in the room, up to and including it. Counts at least from the oldest
+    /// one that is stored, so the difference of two is the number of messages between.
+    pub(crate) own_messages: Option<u64>,
 }
 
 /// What a batch writes, and what its callers are answered.
@@ -73,6 +82,7 @@ pub(crate) struct Plan<'a> {
     /// What the batch left of the authors' quotas.
     pub(crate) allowances: Allowances<'a>,
     dedup: HashMap<DedupKey<'a>, DedupRecord<'a>>,
+    authors: HashMap<Author<'a>, u64>,
     targets: HashMap<(RoomId, u64), Target>,
     /// The messages that this batch deletes.
     deleted: HashSet<(RoomId, u64)>,
@@ -87,6 +97,7 @@ impl<'a> Plan<'a> {
             position,
             rooms,
             dedup,
+            authors,
             targets,
             allowances,
         } = loaded;
@@ -97,6 +108,7 @@ impl<'a> Plan<'a> {
             rooms,
             allowances,
             dedup,
+            authors,
             targets,
             deleted: HashSet::new(),
             rewritten: HashMap::new(),
@@ -138,9 +150,26 @@ impl<'a> Plan<'a> {
         let messages = self.new.iter().filter(|new| new.entry.kind == EntryKind::Message);
         messages.flat_map(|new| {
             let (entry, seq) = (new.entry, new.seq);
-            let others = entry.mentions.iter().filter(|user| **user != entry.user_id);
-            others.map(move |user| (entry.room, seq, &**user))
+            let mentions = entry.mentions.iter().enumerate();
+            let others = mentions.filter(|(at, user)| {
+                let earlier = entry.mentions.iter().take(*at);
+                **user != entry.user_id && !earlier.into_iter().any(|one| one == *user)
+            });
+            others.map(move |(_, user)| (entry.room, seq, &**user))
         })
+    }
+
+    /// How many of [`Self::mentions`] each block gets, as room, user, size and last number of the block.
+    pub(crate) fn mentions_by_block(&self) -> BTreeMap<(RoomId, &'a str, u64, u64), u64> {
+        let mut counts = BTreeMap::new();
+        for (room, seq, user) in self.mentions() {
+            for size in BLOCK_SIZES {
+                *counts
+                    .entry((room, user, size, block_end(seq, size)))
+                    .or_default() += 1;
+            }
+        }
+        counts
     }
 
     /// True if the batch writes to the outbox.
@@ -185,7 +214,7 @@ impl<'a> Plan<'a> {
         if !self.allowances.charge(entry) {
             return Err(Rejected::DailyBytes);
         }
-        self.take_numbers(entry);
+        let (messages, own_messages) = self.take_numbers(entry);
         self.take_effect(entry, seq);
         if let Some(key) = key {
             self.dedup.insert(key, DedupRecord::of(entry, seq));
@@ -194,18 +223,31 @@ impl<'a> Plan<'a> {
             entry,
             seq,
             position: self.position,
+            messages,
+            own_messages,
         });
         Ok(Appended::New { seq, at: entry.at })
     }
 
-    fn take_numbers(&mut self, entry: &NewEntry) {
+    /// Advances the numbers of the log, the room and the author. Answers those of [`PlannedEntry`].
+    fn take_numbers(&mut self, entry: &'a NewEntry) -> (u64, Option<u64>) {
         self.position = self.position.next();
+        let is_message = entry.kind == EntryKind::Message;
+        let mut messages = 0;
         if let Some(room) = self.rooms.get_mut(&entry.room) {
             room.append(entry.at, self.limits.retention.max_entries);
-            if entry.kind == EntryKind::Message {
+            if is_message {
                 room.note_message(self.position);
             }
+            room.deletions += u64::from(entry.kind == EntryKind::Delete);
+            messages = room.messages;
         }
+        let own_messages = is_message.then(|| {
+            let own = self.authors.entry((entry.room, &entry.user_id)).or_default();
+            *own += 1;
+            *own
+        });
+        (messages, own_messages)
     }
 
     /// Whether an entry that changes a message may be appended.

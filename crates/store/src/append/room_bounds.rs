@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use crate::{LogPosition, Retention, RoomId, RoomRow, rows};
+use crate::{LogPosition, Retention, RoomId, RoomRow, rows, unread::RoomTotals};
 
 /// The fewest rows that a sweep along with an append removes.
 const SWEEP: u64 = 64;
@@ -19,6 +19,10 @@ pub(crate) struct RoomBounds {
     pub(crate) last_message: u64,
     /// See [`crate::InboxCursor`].
     pub(crate) active_position: LogPosition,
+    /// Messages ever appended.
+    pub(crate) messages: u64,
+    /// Messages that users deleted.
+    pub(crate) deletions: u64,
     /// Entries that this transaction appended.
     pub(crate) appended: u64,
     /// The latest time of those entries; `i64::MIN` without one.
@@ -54,6 +58,18 @@ impl RoomBounds {
     pub(crate) fn note_message(&mut self, position: LogPosition) {
         self.last_message = self.row.head;
         self.active_position = position;
+        self.messages += 1;
+    }
+
+    /// The numbers from which unread messages are counted.
+    pub(crate) fn totals(&self) -> RoomTotals {
+        RoomTotals {
+            room: self.row.id,
+            first: self.row.first,
+            head: self.row.head,
+            messages: self.messages,
+            deletions: self.deletions,
+        }
     }
 
     /// Keeps `max_entries`, or fewer if the room has a lower limit of its own.

@@ -27,6 +27,8 @@ fn bounds(id: RoomId, head: u64) -> RoomBounds {
         swept: 1,
         last_message: head,
         active_position: LogPosition::ZERO,
+        messages: head,
+        deletions: 0,
         appended: 0,
         appended_at: i64::MIN,
         changed: false,
@@ -39,6 +41,7 @@ fn loaded<'a>(appends: &[&'a [NewEntry]]) -> Loaded<'a> {
         position: LogPosition(100),
         rooms: HashMap::from([(ROOM, bounds(ROOM, 10))]),
         dedup: HashMap::new(),
+        authors: HashMap::new(),
         targets: targets.map(|target| (target, Target::default())).collect(),
         allowances: Allowances::default(),
     }
@@ -193,13 +196,49 @@ fn a_conflict_writes_nothing() {
 }
 
 #[test]
-fn authors_do_not_mention_themselves() {
+fn a_user_is_mentioned_once_and_not_by_themselves() {
     let entries = [NewEntry {
-        mentions: vec!["ann".into(), "bob".into()],
+        mentions: vec!["ann".into(), "bob".into(), "bob".into()],
         ..message(None)
     }];
     let plan = Plan::of(&[&entries], loaded(&[&entries]), keeping(100));
     assert_eq!(plan.mentions().collect::<Vec<_>>(), [(ROOM, 11, "bob")]);
+    let by_block: Vec<_> = plan.mentions_by_block().into_iter().collect();
+    let expected = [((ROOM, "bob", 128, 127), 1), ((ROOM, "bob", 16_384, 16_383), 1)];
+    assert_eq!(by_block, expected);
+}
+
+#[test]
+fn entries_carry_the_running_numbers_of_messages() {
+    let by_bob = NewEntry {
+        user_id: "bob".into(),
+        ..message(None)
+    };
+    let entries = [
+        message(None),
+        change(EntryKind::Edit, 11),
+        by_bob,
+        change(EntryKind::Delete, 13),
+        message(None),
+    ];
+    let mut before = loaded(&[&entries]);
+    before.authors.insert((ROOM, "ann"), 4);
+    let plan = Plan::of(&[&entries], before, keeping(100));
+    let numbers: Vec<_> = plan
+        .new
+        .iter()
+        .map(|new| (new.messages, new.own_messages))
+        .collect();
+    let expected = [
+        (11, Some(5)),
+        (11, None),
+        (12, Some(1)),
+        (12, None),
+        (13, Some(6)),
+    ];
+    assert_eq!(numbers, expected);
+    let room = &plan.rooms[&ROOM];
+    assert_eq!((room.messages, room.deletions), (13, 1));
 }
 
 /// A database in memory: it loads and writes, and leaves the rules to the plan.
@@ -266,6 +305,7 @@ impl Rows {
                 .filter_map(|id| Some((*id, self.rooms.get(id)?.clone())))
                 .collect(),
             dedup: dedup.filter_map(|key| Some((*key, self.record(*key)?))).collect(),
+            authors: HashMap::new(),
             targets: targets.map(|target| (*target, self.target(*target))).collect(),
             allowances: Allowances::default(),
         }

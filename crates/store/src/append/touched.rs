@@ -6,6 +6,9 @@ use crate::{EntryKind, NewEntry, RoomId};
 /// One user's reaction to a message: room, message, emoji and user.
 pub(crate) type ReactionKey<'a> = (RoomId, u64, &'a str, &'a str);
 
+/// A room and the author of messages in it.
+pub(crate) type Author<'a> = (RoomId, &'a str);
+
 /// The rows to load.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Touched<'a> {
@@ -13,6 +16,8 @@ pub(crate) struct Touched<'a> {
     pub(crate) rooms: Vec<RoomId>,
     /// One key for each entry with a client id, in their order.
     pub(crate) dedup: Vec<DedupKey<'a>>,
+    /// The authors of messages, by room.
+    pub(crate) authors: Vec<Author<'a>>,
     /// Messages that edits, deletes and reactions name, by room and number.
     pub(crate) targets: Vec<(RoomId, u64)>,
     /// Of the targets, those that reactions name.
@@ -25,6 +30,9 @@ impl<'a> Touched<'a> {
         for entry in appends.iter().copied().flatten() {
             touched.rooms.push(entry.room);
             touched.dedup.extend(dedup::key(entry));
+            if entry.kind == EntryKind::Message {
+                touched.authors.push((entry.room, &entry.user_id));
+            }
             let Some(target) = entry.target.filter(|_| entry.kind.is_change()) else {
                 continue;
             };
@@ -36,6 +44,7 @@ impl<'a> Touched<'a> {
             }
         }
         sort(&mut touched.rooms);
+        sort(&mut touched.authors);
         sort(&mut touched.targets);
         sort(&mut touched.reactions);
         touched

@@ -10,6 +10,7 @@ pub mod concurrency;
 pub mod identity;
 pub mod inbox;
 pub mod log;
+pub(crate) mod long_room;
 pub mod members;
 pub mod model;
 pub mod nodes;
@@ -21,6 +22,7 @@ pub mod retention;
 pub mod rooms;
 pub mod sessions;
 pub mod shared_rooms;
+pub mod unread;
 
 use std::sync::Arc;
 
@@ -157,6 +159,7 @@ macro_rules! store_contract {
             nodes::sessions_of_a_dead_node_expire,
             nodes::a_sink_is_served_by_one_node_at_a_time,
             nodes::a_second_node_continues_a_chat,
+            unread::counts_of_a_long_room_equal_a_naive_count,
             model::it_behaves_like_a_plain_list,
         }
     };

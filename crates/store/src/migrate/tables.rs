@@ -77,11 +77,12 @@ macro_rules! table {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLES: [Table; 23] = [
+pub(super) static TABLES: [Table; 25] = [
     table!("rooms", Some("id"), [Int "id"], Text "name", Text "epoch", Int "head", Int "first", Int "swept",
-        Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_position"),
+        Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_position",
+        Int "messages", Int "deletions"),
     table!("entries", None, [Int "room_id", Int "seq"], Int "kind", Int "at", Int "position", Int "target",
-        Text "user_id", Text "client_id", Text "user_name", Text "body"),
+        Int "messages", Int "own_messages", Text "user_id", Text "client_id", Text "user_name", Text "body"),
     table!("dedup_records", None, [Int "room_id", Int "seq"], Int "kind", Int "at", Int "target",
         Int "fingerprint", Text "user_id", Text "client_id"),
     table!("message_states", None, [Int "room_id", Int "seq"], Text "author", Int "edit_seq", Int "rewritten",
@@ -89,6 +90,8 @@ pub(super) static TABLES: [Table; 23] = [
     table!("reactions", None, [Int "room_id", Int "seq", Text "emoji", Text "user_id"]),
     table!("reaction_counts", None, [Int "room_id", Int "seq", Text "emoji"], Int "users", Int "first_seq"),
     table!("mentions", None, [Int "room_id", Int "seq", Text "user_id"]),
+    table!("deletion_counts", None, [Int "room_id", Text "user_id", Int "size", Int "last_seq"], Int "messages"),
+    table!("mention_counts", None, [Int "room_id", Text "user_id", Int "size", Int "last_seq"], Int "messages"),
     table!("members", None, [Int "room_id", Text "user_id"], Int "active", Int "joined_at", Int "read_seq",
         Int "read_at", Int "delivered_seq", Int "role", Int "membership"),
     table!("users", None, [Text "user_id"], Text "name", Int "last_seen", Int "status", Text "status_text"),

@@ -8,11 +8,11 @@ use std::{
 
 use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::FutureExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     answer_timeout::AnswerTimeout,
+    connection_permits::Permit,
     failure::{Failure, is_answer},
     generation::LogState,
     nodes,
@@ -62,7 +62,7 @@ impl Step {
 pub(super) struct Conn {
     object: Option<Object>,
     /// Released after the connection.
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
     answer_timeout: AnswerTimeout,
     /// Whether an answer is outstanding.
     waiting: AtomicBool,
@@ -73,7 +73,7 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(object: Object, permit: OwnedSemaphorePermit, answer_timeout: AnswerTimeout) -> Self {
+    pub(super) fn new(object: Object, permit: Permit, answer_timeout: AnswerTimeout) -> Self {
         Self {
             object: Some(object),
             _permit: permit,

@@ -8,6 +8,7 @@ use super::{
     failure::Failure,
     member_rows,
     rooms::{self, ROOM_COLUMNS},
+    unread,
     value::{Columns as _, num, text},
 };
 use crate::{Entry, Inbox, InboxCursor, InboxRow, LogPosition};
@@ -26,12 +27,13 @@ pub(super) async fn page(
             WHERE m.user_id = $1 AND m.active = 1 AND (r.active_position, r.id) < ($2, $3)
             ORDER BY r.active_position DESC, r.id DESC LIMIT $4)
          SELECT {ROOM_COLUMNS}, r.active_position, {}, {}, {}
-         FROM page p JOIN rooms r ON r.id = p.id JOIN members m ON m.room_id = r.id AND m.user_id = $1
+         FROM page p JOIN rooms r ON r.id = p.id JOIN members m ON m.room_id = r.id AND m.user_id = $1 {}
          LEFT JOIN entries e ON e.room_id = r.id AND e.seq = r.last_message AND e.seq >= r.first {}
          ORDER BY r.active_position DESC, r.id DESC",
         member_rows::COLUMNS,
-        member_rows::UNREAD,
+        unread::COLUMNS,
         entries::COLUMNS,
+        unread::JOINS,
         entries::STATE,
     );
     let (position, room) = after.map_or((LogPosition::MAX, i64::MAX), |cursor| {
@@ -76,7 +78,7 @@ fn read(row: &Row) -> Result<(InboxRow, Option<Found>), Failure> {
     };
     let row = InboxRow {
         member: member_rows::member(row, 9)?,
-        unread: member_rows::unread_counts(row, 16)?,
+        unread: unread::counts(row, 16)?,
         last_message: None,
         room,
         cursor,

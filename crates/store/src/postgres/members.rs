@@ -8,8 +8,8 @@ use super::{
     conn::Conn,
     failure::Failure,
     inbox,
-    member_rows::{COLUMNS, UNREAD, member, unread_counts},
-    outbox, rooms,
+    member_rows::{COLUMNS, member},
+    outbox, rooms, unread,
     value::{Columns as _, num, text},
 };
 use crate::{
@@ -63,15 +63,6 @@ pub(super) async fn sharing_a_room(
 pub(super) async fn count(conn: &Conn, room: RoomId) -> Result<u64, Failure> {
     let sql = "SELECT count(*) FROM members WHERE room_id = $1 AND active = 1";
     conn.one(sql, &[&room]).await?.num(0)
-}
-
-pub(super) async fn unread(conn: &Conn, room: RoomId, user: &str) -> Result<Option<Unread>, Failure> {
-    let sql = format!(
-        "SELECT {UNREAD} FROM members m JOIN rooms r ON r.id = m.room_id
-         WHERE m.room_id = $1 AND m.user_id = $2 AND m.active = 1"
-    );
-    let row = conn.row(&sql, &[&room, &text(user)]).await?;
-    row.map(|row| unread_counts(&row, 0)).transpose()
 }
 
 /// The room and the user's membership. Users who rejoin after a reconnect cost no commit.
@@ -292,7 +283,7 @@ impl Members for PostgresStore {
         let Some(Moved { mark, advanced }) = moved else {
             return Ok(None);
         };
-        let unread = self.checked(unread(&conn, room, user).await)?;
+        let unread = self.checked(unread::of_member(&conn, room, user).await)?;
         Ok(unread.map(|unread| Marked {
             read_seq: mark,
             advanced,
@@ -312,6 +303,6 @@ impl Members for PostgresStore {
     }
 
     async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
-        self.checked(unread(&self.conn().await?, room, user).await)
+        self.checked(unread::of_member(&self.conn().await?, room, user).await)
     }
 }

@@ -8,7 +8,7 @@
 //! | `generation`, `nodes` | detection of restores; heartbeats of nodes |
 //! | `append/` | numbering and storing entries |
 //! | `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | the statements of their noun |
-//! | `entries`, `history`, `inbox`, `positions` | entries in their current state, and pages of them |
+//! | `entries`, `history`, `inbox`, `unread`, `positions` | entries in their current state, pages of them, and counts |
 //! | `recovery`, `sessions` | sessions that clients resume |
 //! | `notifications` | users' notifications, and marks of their devices |
 //! | `batcher`, `batched_calls` | calls that share a transaction |
@@ -46,6 +46,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unread;
 mod url;
 mod users;
 pub(crate) mod value;
@@ -80,7 +81,7 @@ pub(crate) struct PostgresStore {
 /// State that the store shares with its tasks.
 struct Shared {
     pool: Pool,
-    /// One connection for heartbeats, which do not queue behind other work.
+    /// One connection for heartbeats and health checks, which do not queue behind other work.
     heartbeat_pool: Pool,
     log_state: Arc<LogState>,
     options: Options,
@@ -170,15 +171,20 @@ async fn start(
     drop(client);
     let log_state = Arc::new(log_state);
     let shared = Arc::new(Shared {
-        pool: connector.pool(options.pool, &options, Arc::clone(&log_state))?,
-        heartbeat_pool: connector.pool(1, &options, Arc::clone(&log_state))?,
+        pool: connector.pool(
+            options.pool,
+            &options,
+            Arc::clone(&log_state),
+            Arc::clone(&metrics),
+        )?,
+        heartbeat_pool: connector.pool(1, &options, Arc::clone(&log_state), Arc::clone(&metrics))?,
         log_state: Arc::clone(&log_state),
         options: options.clone(),
         metrics: Arc::clone(&metrics),
     });
     let limit = options.node_timeout;
     let appender = Appender::start(append::Start {
-        pool: connector.pool(1, &options, Arc::clone(&log_state))?,
+        pool: connector.pool(1, &options, Arc::clone(&log_state), Arc::clone(&metrics))?,
         log_state,
         options,
         metrics,
@@ -275,7 +281,9 @@ impl Store for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.checked(probe::beat(&self.conn().await?, &self.shared.log_state).await)
+        // On the connection for heartbeats, which does not queue behind other work.
+        let conn = self.checked(self.shared.heartbeat_pool.get().await)?;
+        self.checked(probe::beat(&conn, &self.shared.log_state).await)
     }
 
     async fn size(&self) -> Result<u64, StoreError> {

@@ -24,7 +24,7 @@ use super::{
     generation::LogState,
     tls, url,
 };
-use crate::{Options, Outage, StoreError};
+use crate::{Options, Outage, StoreError, metrics::Metrics};
 
 /// Default time limit for a server to accept a connection; the URL's `connect_timeout` overrides it.
 const CONNECTING: Duration = Duration::from_secs(5);
@@ -106,6 +106,7 @@ impl Connector {
         size: usize,
         options: &Options,
         log_state: Arc<LogState>,
+        metrics: Arc<Metrics>,
     ) -> Result<Pool, StoreError> {
         let recycling_method = RecyclingMethod::Fast;
         let manager = Manager::from_connect(
@@ -142,7 +143,7 @@ impl Connector {
         Ok(Pool {
             inner,
             log_state,
-            permits: ConnectionPermits::new(size),
+            permits: ConnectionPermits::new(size, options.queue_reads_per_user, metrics),
             queue_wait: options.queue_wait,
             answer_timeout: self.answer_timeout,
             wait_seconds: histogram!("roomful_store_pool_wait_seconds"),
@@ -235,7 +236,7 @@ impl Pool {
             let Ok(permit) = permit else {
                 return Err(refusal.unwrap_or_else(|| Outage::Busy.into()));
             };
-            let permit = permit.map_err(|_| Outage::Closed)?;
+            let permit = permit?;
             self.log_state.check_not_replaced()?;
             match self.inner.get().await {
                 Ok(object) => return Ok(Conn::new(object, permit, self.answer_timeout)),

@@ -45,6 +45,8 @@ pub(super) fn bounds(row: &Row) -> Result<RoomBounds, Failure> {
         swept: row.num(8)?,
         last_message: row.num(9)?,
         active_position: LogPosition(row.num(10)?),
+        messages: row.num(11)?,
+        deletions: row.num(12)?,
         appended: 0,
         appended_at: i64::MIN,
         changed: false,
@@ -109,7 +111,7 @@ pub(super) async fn all(conn: &Conn, after: Option<&str>, limit: u32) -> Result<
 /// Locks the room against appends and changes until the transaction ends.
 pub(super) async fn lock(conn: &Conn, id: RoomId) -> Result<Option<RoomBounds>, Failure> {
     let sql = format!(
-        "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_position
+        "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_position, r.messages, r.deletions
          FROM rooms r WHERE r.id = $1 FOR NO KEY UPDATE"
     );
     let row = conn.row(&sql, &[&id]).await?;
@@ -119,7 +121,8 @@ pub(super) async fn lock(conn: &Conn, id: RoomId) -> Result<Option<RoomBounds>, 
 /// Writes back the bounds of a locked room.
 pub(super) async fn write_back(conn: &Conn, bounds: &RoomBounds) -> Result<(), Failure> {
     const SQL: &str = "UPDATE rooms
-        SET head = $2, first = $3, swept = $4, last_message = $5, active_position = $6 WHERE id = $1";
+        SET head = $2, first = $3, swept = $4, last_message = $5, active_position = $6, messages = $7, deletions = $8
+        WHERE id = $1";
     if bounds.changed {
         let (head, first, swept) = (num(bounds.row.head), num(bounds.row.first), num(bounds.swept));
         conn.run(
@@ -131,6 +134,8 @@ pub(super) async fn write_back(conn: &Conn, bounds: &RoomBounds) -> Result<(), F
                 &swept,
                 &num(bounds.last_message),
                 &num(bounds.active_position.0),
+                &num(bounds.messages),
+                &num(bounds.deletions),
             ],
         )
         .await?;

@@ -7,7 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{batch::Batch, column::Seq, outbox, rooms, statement::execute, usage, write::Write};
 use crate::{
     AppendResult, EntryKind, NewEntry, Rejected, RoomId,
-    append::{Allowances, DedupKey, DedupRecord, Loaded, Plan, RecordedText, Target, Touched, mutation},
+    append::{
+        Allowances, Author, DedupKey, DedupRecord, Loaded, Plan, RecordedText, Target, Touched, mutation,
+    },
     group_commit::{Job, Weight},
 };
 
@@ -86,6 +88,7 @@ fn load<'a>(
     Ok(Loaded {
         position: batch.position()?,
         dedup: load_dedup(batch, &touched.dedup)?,
+        authors: load_authors(conn, &touched.authors)?,
         targets: load_targets(conn, touched)?,
         rooms: batch.lend_rooms(&touched.rooms)?,
         allowances,
@@ -139,6 +142,21 @@ fn record<'a>(
             text(row)?
         },
     })
+}
+
+/// The number of each author's newest message.
+fn load_authors<'a>(conn: &Connection, authors: &[Author<'a>]) -> rusqlite::Result<HashMap<Author<'a>, u64>> {
+    const SQL: &str = "SELECT own_messages FROM entries INDEXED BY entries_own
+        WHERE room_id = ?1 AND user_id = ?2 AND kind = 0 ORDER BY seq DESC LIMIT 1";
+    let mut numbers = HashMap::with_capacity(authors.len());
+    let mut query = conn.prepare_cached(SQL)?;
+    for author in authors {
+        let own = query.query_row(params![author.0, author.1], |row| row.get::<_, Seq>(0));
+        if let Some(Seq(own)) = own.optional()? {
+            numbers.insert(*author, own);
+        }
+    }
+    Ok(numbers)
 }
 
 fn load_targets(
@@ -212,6 +230,12 @@ fn write(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
         conn.prepare_cached("INSERT OR IGNORE INTO mentions (room_id, seq, user_id) VALUES (?1, ?2, ?3)")?
             .execute(params![room, Seq(seq), user])?;
     }
+    for ((room, user, size, end), mentions) in plan.mentions_by_block() {
+        const SQL: &str = "INSERT INTO mention_counts (room_id, user_id, size, last_seq, messages)
+            VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET messages = messages + excluded.messages";
+        conn.prepare_cached(SQL)?
+            .execute(params![room, user, Seq(size), Seq(end), Seq(mentions)])?;
+    }
     for new in &plan.new {
         for statement in mutation(new.entry, new.seq) {
             execute(conn, &statement)?;
@@ -225,8 +249,9 @@ fn write(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
 
 fn insert(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
     const SQL: &str =
-        "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, target, position)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, target, position,
+            messages, own_messages)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     let mut insert = conn.prepare_cached(SQL)?;
     for new in &plan.new {
         let entry = new.entry;
@@ -240,7 +265,9 @@ fn insert(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
             entry.user_name,
             entry.body,
             entry.target.map(Seq),
-            Seq(new.position.0)
+            Seq(new.position.0),
+            Seq(new.messages),
+            new.own_messages.map(Seq)
         ])?;
     }
     Ok(())

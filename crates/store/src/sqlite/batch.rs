@@ -137,14 +137,17 @@ impl<'c> Batch<'c> {
             sweep(self.conn, room.sweep_after_append(&self.retention))?;
             if room.changed {
                 const SQL: &str = "UPDATE rooms
-                    SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_position = ?6 WHERE id = ?1";
+                    SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_position = ?6, messages = ?7,
+                        deletions = ?8 WHERE id = ?1";
                 self.conn.prepare_cached(SQL)?.execute(params![
                     room.row.id,
                     Seq(room.row.head),
                     Seq(room.row.first),
                     Seq(room.swept),
                     Seq(room.last_message),
-                    Seq(room.active_position.0)
+                    Seq(room.active_position.0),
+                    Seq(room.messages),
+                    Seq(room.deletions)
                 ])?;
             }
         }
@@ -154,7 +157,8 @@ impl<'c> Batch<'c> {
 
 fn load(conn: &Connection, id: RoomId) -> rusqlite::Result<Option<RoomBounds>> {
     let sql = format!(
-        "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_position FROM rooms r WHERE r.id = ?1"
+        "SELECT {ROOM_COLUMNS}, r.swept, r.last_message, r.active_position, r.messages, r.deletions
+         FROM rooms r WHERE r.id = ?1"
     );
     let bounds = |row: &Row<'_>| {
         Ok(RoomBounds {
@@ -162,6 +166,8 @@ fn load(conn: &Connection, id: RoomId) -> rusqlite::Result<Option<RoomBounds>> {
             swept: row.get::<_, Seq>(8)?.0,
             last_message: row.get::<_, Seq>(9)?.0,
             active_position: LogPosition(row.get::<_, Seq>(10)?.0),
+            messages: row.get::<_, Seq>(11)?.0,
+            deletions: row.get::<_, Seq>(12)?.0,
             appended: 0,
             appended_at: i64::MIN,
             changed: false,

@@ -5,9 +5,9 @@ use rusqlite::{Connection, Row, params};
 use super::{
     batch::{ROOM_COLUMNS, room_row},
     column::Seq,
-    entries, member_rows,
+    entries, member_rows, unread,
 };
-use crate::{Entry, Inbox, InboxCursor, InboxRow, LogPosition, Member, RoomRow};
+use crate::{Entry, Inbox, InboxCursor, InboxRow, LogPosition, Member, RoomRow, unread::RoomTotals};
 
 pub(super) fn page(
     conn: &Connection,
@@ -34,6 +34,7 @@ pub(super) fn page(
 /// A room of the user, without the parts that take further queries.
 struct Found {
     room: RoomRow,
+    totals: RoomTotals,
     member: Member,
     last_message: u64,
     cursor: InboxCursor,
@@ -47,11 +48,12 @@ fn find(
     after: Option<InboxCursor>,
 ) -> rusqlite::Result<Vec<Found>> {
     let sql = format!(
-        "SELECT {ROOM_COLUMNS}, r.last_message, r.active_position, {}
+        "SELECT {ROOM_COLUMNS}, r.last_message, r.active_position, {}, {}
          FROM members m JOIN rooms r ON r.id = m.room_id
          WHERE m.user_id = ?1 AND m.active = 1 AND (r.active_position, r.id) < (?2, ?3)
          ORDER BY r.active_position DESC, r.id DESC LIMIT ?4",
-        member_rows::COLUMNS
+        member_rows::COLUMNS,
+        unread::TOTALS
     );
     let found = |row: &Row<'_>| {
         let room = room_row(row)?;
@@ -61,6 +63,7 @@ fn find(
         };
         Ok(Found {
             room,
+            totals: unread::totals(row, 17)?,
             member: member_rows::member(row, 10)?,
             last_message: row.get::<_, Seq>(8)?.0,
             cursor,
@@ -78,13 +81,14 @@ impl Found {
     fn fill(self, conn: &Connection) -> rusqlite::Result<InboxRow> {
         let Self {
             room,
+            totals,
             member,
             last_message,
             cursor,
         } = self;
         Ok(InboxRow {
             last_message: entries::get(conn, room.id, last_message)?,
-            unread: member_rows::count_unread(conn, room.id, &member.user_id, member.read_seq)?,
+            unread: unread::count(conn, &totals, &member.user_id, member.read_seq)?,
             room,
             member,
             cursor,

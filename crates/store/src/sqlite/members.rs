@@ -8,8 +8,8 @@ use super::{
     batch::Batch,
     column::Seq,
     inbox,
-    member_rows::{COLUMNS, count_unread, member},
-    outbox, rooms,
+    member_rows::{COLUMNS, member},
+    outbox, rooms, unread,
     write::Write,
 };
 use crate::{
@@ -145,16 +145,10 @@ pub(super) struct MarkRead {
     pub(super) at: i64,
 }
 
-/// A mark, and whether this call moved it.
-pub(super) struct Moved {
-    pub(super) read_seq: u64,
-    pub(super) advanced: bool,
-}
-
 impl Write for MarkRead {
-    type Answer = Option<Moved>;
+    type Answer = Option<Marked>;
 
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Moved>> {
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Marked>> {
         const SQL: &str = "UPDATE members
             SET read_seq = ?3, read_at = ?4, delivered_seq = max(delivered_seq, ?3)
             WHERE room_id = ?1 AND user_id = ?2 AND active = 1 AND read_seq < ?3";
@@ -162,7 +156,7 @@ impl Write for MarkRead {
         let Some(room) = batch.room(self.room)? else {
             return Ok(None);
         };
-        let mark = self.seq.min(room.row.head);
+        let (mark, totals) = (self.seq.min(room.row.head), room.totals());
         let advanced =
             conn.prepare_cached(SQL)?
                 .execute(params![self.room, self.user, Seq(mark), self.at])?
@@ -170,10 +164,13 @@ impl Write for MarkRead {
         if advanced {
             outbox::acknowledged(batch, self.room, &self.user, mark)?;
         }
-        let member = active(conn, self.room, &self.user)?;
-        Ok(member.map(|member| Moved {
-            read_seq: member.read_seq,
+        let Some(Member { read_seq, .. }) = active(conn, self.room, &self.user)? else {
+            return Ok(None);
+        };
+        Ok(Some(Marked {
+            read_seq,
             advanced,
+            unread: unread::count(conn, &totals, &self.user, read_seq)?,
         }))
     }
 }
@@ -309,26 +306,13 @@ impl Members for SqliteStore {
         seq: u64,
         at: i64,
     ) -> Result<Option<Marked>, StoreError> {
-        let write = MarkRead {
+        self.write(MarkRead {
             room,
             user: user.to_owned(),
             seq,
             at,
-        };
-        let moved = self.write(write).await?;
-        let Some(Moved { read_seq, advanced }) = moved else {
-            return Ok(None);
-        };
-        // A reader counts, since that may take long, and others wait for the writer.
-        let user = user.to_owned();
-        let unread = self
-            .read(move |conn| count_unread(conn, room, &user, read_seq))
-            .await?;
-        Ok(Some(Marked {
-            read_seq,
-            advanced,
-            unread,
-        }))
+        })
+        .await
     }
 
     async fn mark_room_delivered(
@@ -347,10 +331,6 @@ impl Members for SqliteStore {
 
     async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
         let user = user.to_owned();
-        self.read(move |conn| match active(conn, room, &user)? {
-            Some(member) => count_unread(conn, room, &user, member.read_seq).map(Some),
-            None => Ok(None),
-        })
-        .await
+        self.read(move |conn| unread::of_member(conn, room, &user)).await
     }
 }

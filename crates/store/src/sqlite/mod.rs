@@ -7,7 +7,7 @@
 //! | `eraser` | erasure of deleted text from the write-ahead log |
 //! | `append`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
 //! | `usage` | counts of daily quotas |
-//! | `entries`, `history`, `inbox` | entries in their current state, and pages of them |
+//! | `entries`, `history`, `inbox`, `unread` | entries in their current state, pages of them, and counts |
 //! | `positions` | reading by position |
 //! | `recovery`, `sessions` | sessions that clients resume |
 //! | `notifications` | users' notifications, and marks of their devices |
@@ -42,6 +42,7 @@ mod sessions;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod usage;
 mod users;
 mod write;
@@ -65,6 +66,8 @@ use crate::{
 pub(crate) struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    /// One thread for health checks, which no other read delays.
+    health: Readers,
     path: PathBuf,
     /// Tells the file that was opened from one that takes its place.
     file_identity: String,
@@ -104,11 +107,13 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         Arc::clone(&pos),
         erasures,
     )?;
-    let readers = Readers::start(path, &options)?;
+    let readers = Readers::start(path, &options, options.readers, Arc::clone(&metrics))?;
+    let health = Readers::start(path, &options, 1, Arc::clone(&metrics))?;
     let metadata = std::fs::metadata(path).map_err(|error| connection::setup(path, &error))?;
     Ok(SqliteStore {
         writer,
         readers,
+        health,
         path: path.to_owned(),
         file_identity: watermark_file::identity(&metadata),
         eraser,
@@ -172,14 +177,15 @@ impl Store for SqliteStore {
         self.write(probe::Beat).await?;
         let (path, identity) = (self.path.clone(), self.file_identity.clone());
         let in_place = self
+            .health
             .read(move |conn| {
                 probe::read(conn)?;
                 // An open file survives its removal, but its writes are lost.
                 let metadata = std::fs::metadata(path);
                 Ok(metadata.is_ok_and(|metadata| watermark_file::identity(&metadata) == identity))
             })
-            .await?;
-        if in_place {
+            .await;
+        if self.counted(in_place)? {
             return Ok(());
         }
         let gone = "the database file was removed or replaced; put it back and restart the server";
@@ -204,6 +210,7 @@ impl Store for SqliteStore {
     async fn close(&self) {
         // Writing connections close last: a reader's cannot remove the write-ahead log.
         self.readers.close().await;
+        self.health.close().await;
         self.writer.close().await;
         self.eraser.ended().await;
     }

@@ -14,11 +14,11 @@ use super::super::{
 };
 use crate::{
     LogPosition, NewEntry, StoreError,
-    append::{Allowances, DedupKey, DedupRecord, Loaded, RecordedText, Target, Touched},
+    append::{Allowances, Author, DedupKey, DedupRecord, Loaded, RecordedText, Target, Touched},
 };
 
 const ROOMS: &str = "SELECT r.id, r.name, r.epoch, r.head, r.first, r.created_at, r.kind, r.history,
-        r.swept, r.last_message, r.active_position
+        r.swept, r.last_message, r.active_position, r.messages, r.deletions
     FROM rooms r WHERE r.id = ANY($1) ORDER BY r.id FOR NO KEY UPDATE";
 /// The limits keep the planner to one look into the index for each key.
 const DEDUP: &str = "SELECT t.at, e.seq, e.at, e.kind, e.target, e.erased, e.body, e.fingerprint
@@ -35,6 +35,10 @@ const DEDUP: &str = "SELECT t.at, e.seq, e.at, e.kind, e.target, e.erased, e.bod
         (SELECT d.seq, d.at, d.kind, d.target, d.fingerprint IS NULL, NULL, d.fingerprint
          FROM dedup_records d
          WHERE d.room_id = t.room_id AND d.user_id = t.user_id AND d.client_id = t.client_id LIMIT 1)) e";
+const AUTHORS: &str = "SELECT t.at, e.own_messages
+    FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY t (room_id, user_id, at)
+    CROSS JOIN LATERAL (SELECT e.own_messages FROM entries e
+        WHERE e.room_id = t.room_id AND e.user_id = t.user_id AND e.kind = 0 ORDER BY e.seq DESC LIMIT 1) e";
 const USAGE: &str = "SELECT user_id, bytes FROM user_usage WHERE user_id = ANY($1) AND day = $2";
 const TARGETS: &str = "SELECT e.room_id, e.seq,
         e.kind = 0 AND NOT EXISTS (SELECT 1 FROM message_states s
@@ -67,6 +71,7 @@ pub(super) async fn load<'a>(
         Step::new(STORED_STATE_LOCKED, vec![Box::new(log_state.node())]),
         Step::new(ROOMS, vec![Box::new(touched.rooms.clone())]),
         dedup(&touched.dedup),
+        authors(&touched.authors),
     ];
     let lacking = allowances.lacking().to_vec();
     if !lacking.is_empty() {
@@ -86,6 +91,7 @@ pub(super) async fn load<'a>(
         position: LogPosition(stored.position),
         rooms: HashMap::new(),
         dedup: HashMap::new(),
+        authors: HashMap::new(),
         targets: touched
             .targets
             .iter()
@@ -100,6 +106,11 @@ pub(super) async fn load<'a>(
     for row in next() {
         if let Some(key) = touched.dedup.get(row.ordinal(0)?) {
             loaded.dedup.insert(*key, dedup_record(&row)?);
+        }
+    }
+    for row in next() {
+        if let Some(author) = touched.authors.get(row.ordinal(0)?) {
+            loaded.authors.insert(*author, row.num(1)?);
         }
     }
     if !lacking.is_empty() {
@@ -138,6 +149,14 @@ fn dedup(keys: &[DedupKey<'_>]) -> Step {
         column(keys, |key| text(key.2).into_owned()),
     ];
     Step::new(DEDUP, params)
+}
+
+fn authors(authors: &[Author<'_>]) -> Step {
+    let params: Vec<Param> = vec![
+        column(authors, |author| author.0),
+        column(authors, |author| text(author.1).into_owned()),
+    ];
+    Step::new(AUTHORS, params)
 }
 
 fn dedup_record(row: &Row) -> Result<DedupRecord<'static>, Failure> {

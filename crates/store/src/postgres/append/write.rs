@@ -15,15 +15,21 @@ use crate::{
 };
 
 const ENTRIES: &str =
-    "INSERT INTO entries (room_id, seq, kind, at, position, target, user_id, client_id, user_name, body)
+    "INSERT INTO entries (room_id, seq, kind, at, position, target, user_id, client_id, user_name, body,
+        messages, own_messages)
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-        $7::text[], $8::text[], $9::text[], $10::text[])";
+        $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])";
 const MENTIONS: &str = "INSERT INTO mentions (room_id, seq, user_id)
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[]) ON CONFLICT DO NOTHING";
+const MENTION_COUNTS: &str = "INSERT INTO mention_counts AS c (room_id, user_id, size, last_seq, messages)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+    ON CONFLICT (room_id, user_id, size, last_seq) DO UPDATE SET messages = c.messages + excluded.messages";
 const ROOMS: &str = "UPDATE rooms r SET head = t.head, first = t.first, swept = t.swept,
-        last_message = t.last_message, active_position = t.active_position
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-        t (id, head, first, swept, last_message, active_position)
+        last_message = t.last_message, active_position = t.active_position, messages = t.messages,
+        deletions = t.deletions
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+            $7::bigint[], $8::bigint[])
+        t (id, head, first, swept, last_message, active_position, messages, deletions)
     WHERE r.id = t.id";
 const ORDER: &str = "UPDATE log_head SET position = $1 WHERE id = 1";
 const NODE: &str = "UPDATE nodes SET position = $2 WHERE id = $1";
@@ -77,6 +83,8 @@ fn entries(new: &[PlannedEntry<'_>]) -> Step {
         column(new, |new| opt(new.entry.client_id.as_deref())),
         column(new, |new| opt(new.entry.user_name.as_deref())),
         column(new, |new| text(&new.entry.body).into_owned()),
+        column(new, |new| num(new.messages)),
+        column(new, |new| new.own_messages.map(num)),
     ];
     Step::new(ENTRIES, params)
 }
@@ -93,14 +101,26 @@ fn usage(plan: &Plan<'_>) -> Option<Step> {
     (!counts.is_empty()).then(|| Step::new(rooms::COUNT_USAGE, params))
 }
 
-fn mentions(plan: &Plan<'_>) -> Option<Step> {
+/// Two steps, or none without mentions.
+fn mentions(plan: &Plan<'_>) -> Vec<Step> {
     let mentions: Vec<_> = plan.mentions().collect();
+    if mentions.is_empty() {
+        return Vec::new();
+    }
+    let counts: Vec<_> = plan.mentions_by_block().into_iter().collect();
+    let counts = vec![
+        column(&counts, |(block, _)| block.0),
+        column(&counts, |(block, _)| text(block.1).into_owned()),
+        column(&counts, |(block, _)| num(block.2)),
+        column(&counts, |(block, _)| num(block.3)),
+        column(&counts, |(_, mentions)| num(*mentions)),
+    ];
     let params = vec![
         column(&mentions, |mention| mention.0),
         column(&mentions, |mention| num(mention.1)),
         column(&mentions, |mention| text(mention.2).into_owned()),
     ];
-    (!mentions.is_empty()).then(|| Step::new(MENTIONS, params))
+    vec![Step::new(MENTIONS, params), Step::new(MENTION_COUNTS, counts)]
 }
 
 fn bounds(changed: &[&RoomBounds]) -> Step {
@@ -111,6 +131,8 @@ fn bounds(changed: &[&RoomBounds]) -> Step {
         column(changed, |room| num(room.swept)),
         column(changed, |room| num(room.last_message)),
         column(changed, |room| num(room.active_position.0)),
+        column(changed, |room| num(room.messages)),
+        column(changed, |room| num(room.deletions)),
     ];
     Step::new(ROOMS, params)
 }

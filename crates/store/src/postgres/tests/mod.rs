@@ -34,6 +34,7 @@ impl Harness for Database {
     }
 }
 
+mod flat_reads;
 mod generation;
 mod outages;
 mod replaced;

@@ -22,7 +22,7 @@ async fn signs_of_life(client: &Client, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn heartbeats_do_not_wait_for_busy_connections() {
+async fn heartbeats_and_health_checks_do_not_wait_for_busy_connections() {
     let database = Database::new();
     let options = Options {
         pool: 1,
@@ -46,6 +46,7 @@ async fn heartbeats_do_not_wait_for_busy_connections() {
         left = &mut leaving => panic!("{left:?} before a sign of log_state"),
         () = signs_of_life(&observer, 3) => {}
     }
+    store.check().await.unwrap();
     client.batch_execute("COMMIT").await.unwrap();
     assert_eq!(leaving.await, Ok(true));
 }

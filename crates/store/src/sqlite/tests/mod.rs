@@ -46,6 +46,8 @@ impl Harness for File {
 }
 
 mod erasure;
+mod fair_reads;
+mod flat_reads;
 mod full_disk;
 mod generation;
 

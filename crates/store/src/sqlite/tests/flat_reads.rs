@@ -1,0 +1,123 @@
+//! The cost of reads does not grow with what a room holds. SQLite's own steps are counted.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use rusqlite::Connection;
+
+use super::File;
+use crate::{
+    LogPosition, Missed, Options, Page, Range, RoomId,
+    append::Reservations,
+    contract::{Harness as _, long_room},
+    sqlite::{
+        batch::Batch, connection, history, inbox, members, positions, rooms, unread, write::Write as _,
+    },
+};
+
+/// A connection to the file of a closed store, with a counter of steps.
+struct Counted {
+    conn: Connection,
+    steps: Arc<AtomicU64>,
+}
+
+impl Counted {
+    fn open(file: &File) -> Self {
+        let mut conn = connection::existing(file.path().as_ref()).unwrap();
+        let steps = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&steps);
+        let count = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        conn.progress_handler(1, Some(count)).unwrap();
+        Self { conn, steps }
+    }
+
+    /// The steps of a call, in a transaction that it rolls back. The first call prepares the statements.
+    fn steps<T>(&self, call: impl Fn(&Connection) -> rusqlite::Result<T>) -> u64 {
+        let mut taken = 0;
+        for _ in 0..2 {
+            self.conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+            let before = self.steps.load(Ordering::Relaxed);
+            call(&self.conn).unwrap();
+            taken = self.steps.load(Ordering::Relaxed) - before;
+            self.conn.execute_batch("ROLLBACK").unwrap();
+        }
+        taken
+    }
+}
+
+/// The steps of each call in a room with this many messages.
+async fn steps(messages: u64) -> Vec<(&'static str, u64)> {
+    let file = File::new();
+    let options = Options::default();
+    let store = file.open(options.clone());
+    long_room::fill(&*store, messages).await.unwrap();
+    store.close().await;
+    let counted = Counted::open(&file);
+    let room = rooms::find(&counted.conn, long_room::ROOM).unwrap().unwrap();
+    let page =
+        |range| move |conn: &Connection| history::page(conn, room.id, Page { range, limit: 20 }, 1 << 20);
+    let mark = |seq| {
+        let options = &options;
+        move |conn: &Connection| {
+            let (room, user, at) = (room.id, "bob".to_owned(), 9);
+            members::MarkRead { room, user, seq, at }.apply(&mut Batch::new(
+                conn,
+                options,
+                &mut Reservations::new(0),
+            ))
+        }
+    };
+    let missed = |room: RoomId, head: u64| {
+        move |conn: &Connection| {
+            let ask = Missed {
+                rooms: vec![(room, 0)],
+                after: LogPosition(head - 10),
+                upto: LogPosition(head),
+                most: 100,
+                most_bytes: 1 << 20,
+            };
+            positions::missed(conn, &ask)
+        }
+    };
+    let (head, middle) = (room.head, messages / 2);
+    vec![
+        (
+            "inbox",
+            counted.steps(|conn| inbox::page(conn, "bob", 10, None, 1 << 20)),
+        ),
+        (
+            "unread",
+            counted.steps(|conn| unread::of_member(conn, room.id, "bob")),
+        ),
+        ("read mark in the middle", counted.steps(mark(middle))),
+        ("read mark at the head", counted.steps(mark(head))),
+        (
+            "latest messages",
+            counted.steps(page(Range::Last { upto: messages })),
+        ),
+        ("messages before", counted.steps(page(Range::Before(middle)))),
+        (
+            "entries after",
+            counted.steps(page(Range::After {
+                seq: middle,
+                upto: head,
+            })),
+        ),
+        ("missed entries", counted.steps(missed(room.id, head))),
+    ]
+}
+
+#[tokio::test]
+async fn reads_do_not_grow_with_the_room() {
+    let (short, long) = (steps(100).await, steps(10_000).await);
+    for ((call, few), (_, many)) in short.into_iter().zip(long) {
+        // Single rows up to the end of a small block, then the blocks: 2 x 255 of each kind at most. The
+        // search by position halves.
+        assert!(few > 0 && many < few + 1_500, "{call}: {few} steps, then {many}");
+    }
+}
