@@ -1,11 +1,14 @@
 //! Async locks by key: one holder at a time for each key.
 
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, Hash, RandomState},
+};
 
 use tokio::sync::{Mutex, MutexGuard};
 
 /// A fixed set of async locks that keys are hashed to. Two keys may share a lock, which costs a wait and
-/// nothing else; so no task may hold the locks of two keys at a time.
+/// nothing else. A task that needs the locks of several keys takes them by [`KeyedMutex::lock_all`].
 ///
 /// The locks are async since their holders wait for the store.
 pub(crate) struct KeyedMutex {
@@ -27,6 +30,20 @@ impl KeyedMutex {
         self.locks[self.index(key)].lock().await
     }
 
+    /// Waits until no other task holds the lock of any of the keys.
+    pub(crate) async fn lock_all<K: Hash>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Vec<MutexGuard<'_, ()>> {
+        // Each lock once, and in one order for all tasks, so that none waits for itself or in a circle.
+        let indexes: BTreeSet<_> = keys.into_iter().map(|key| self.index(key)).collect();
+        let mut guards = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            guards.push(self.locks[index].lock().await);
+        }
+        guards
+    }
+
     #[allow(
         clippy::cast_possible_truncation,
         reason = "the remainder is below the number of locks, a usize"
@@ -45,6 +62,16 @@ mod tests {
         let mutex = KeyedMutex::new(4_096);
         let held = mutex.lock("a").await;
         let mut again = Box::pin(mutex.lock("a"));
+        assert!(futures_util::poll!(again.as_mut()).is_pending());
+        drop(held);
+        let _held = again.await;
+    }
+
+    #[tokio::test]
+    async fn several_keys_have_one_holder_even_if_they_share_a_lock() {
+        let mutex = KeyedMutex::new(2);
+        let held = mutex.lock_all(["a", "b", "c"]).await;
+        let mut again = Box::pin(mutex.lock("b"));
         assert!(futures_util::poll!(again.as_mut()).is_pending());
         drop(held);
         let _held = again.await;

@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use roomful_socket::{PrivateId, Reason, Recovery, RecoveryRequest, Restoring, Socket};
-use roomful_store::{NewSession, RoomId, SessionKey, SessionOwner, StoreError};
+use roomful_store::{NewSession, RoomId, SessionKey, SessionOwner, StoreError, Subscribed};
 
 use self::registry::{End, SessionRegistry};
 pub(crate) use self::restore::resume;
@@ -108,24 +108,43 @@ pub(crate) async fn begin(app: &App, me: &Session, socket: &Socket) {
     }
 }
 
-/// Adds the room to the session from `head` on, for the duration of the user's `membership`.
+/// The session that a subscription to a room belongs to, for the store.
+pub(crate) fn stored_session(me: &Session) -> Option<(SessionKey, SessionOwner)> {
+    me.key().map(|key| (key, me.serial))
+}
+
+/// The store did not record a subscription: another connection has taken over the session, and this one is
+/// about to end. So this connection must not be recoverable.
+pub(crate) fn taken_over(me: &Session) {
+    me.set_key(None);
+}
+
+/// Adds the rooms to the session, each from its newest entry on, while the user is a member.
 ///
 /// # Errors
-/// `unavailable`, `internal`: the outcome is unknown, so the caller must not enter the room.
-pub(crate) async fn subscribe(
+/// `unavailable` if the user has left one of them. `unavailable`, `internal` if the store failed: the outcome is
+/// unknown, so the caller must not enter the rooms.
+pub(crate) async fn subscribe_all(
     app: &App,
     me: &Session,
-    (room, head): (RoomId, u64),
-    membership: u64,
+    rooms: Vec<(RoomId, u64)>,
 ) -> Result<(), ChatError> {
-    let Some(key) = me.key() else { return Ok(()) };
-    let subscribed = app.store.subscribe(key, me.serial, room, head, membership);
-    if !subscribed.await? {
-        // Another connection has taken over the session, and this one is about to end. The store did not
-        // record the room, so this connection must not be recoverable.
-        me.set_key(None);
-    }
-    Ok(())
+    let is_member = match stored_session(me) {
+        Some((key, owner)) => {
+            let subscribed = app.store.subscribe_all(key, owner, &me.user, rooms).await?;
+            if subscribed == Subscribed::NotOwner {
+                taken_over(me);
+            }
+            subscribed != Subscribed::NotMember
+        }
+        None => {
+            let rooms: Vec<_> = rooms.into_iter().map(|(room, _)| room).collect();
+            let memberships = app.store.memberships(&me.user, &rooms).await?;
+            memberships.iter().all(Option::is_some)
+        }
+    };
+    let left = ChatError::Unavailable("you left one of these rooms just now; try again");
+    is_member.then_some(()).ok_or(left)
 }
 
 /// Removes the room from the sessions of these subscribers.

@@ -91,26 +91,74 @@ impl RoomManager {
                 created.await?.ok_or(ChatError::TooManyNewRooms)?
             }
         };
-        let mut room = Room::new(name.clone(), &row);
-        let Some(topics) = &self.topics else {
-            let room = self.insert(room);
+        let room = self.begin(name, &row);
+        if self.topics.is_some() {
+            self.finish(&room, open().await?.as_ref())?;
+        }
+        self.give_name(&room);
+        Ok(Some(room))
+    }
+
+    /// The rooms of these names like [`Self::open`], in their order. The store is asked once for all, or twice
+    /// if other nodes write, too.
+    ///
+    /// # Errors
+    /// As those of [`Self::open`].
+    pub(crate) async fn open_all(
+        self: &Arc<Self>,
+        names: &[&RoomName],
+    ) -> Result<Vec<Option<RoomRef>>, ChatError> {
+        let mut found: Vec<_> = names.iter().map(|name| self.find(name)).collect();
+        let is_missing = |room: &Option<RoomRef>| room.is_none();
+        if !found.iter().any(is_missing) {
+            return Ok(found);
+        }
+        let missing = names.iter().zip(&found).filter(|(_, room)| is_missing(room));
+        let _one_opening = self.openers.lock_all(missing.map(|(name, _)| name)).await;
+        for (name, room) in names.iter().zip(&mut found) {
+            *room = room.take().or_else(|| self.find(name));
+        }
+        let missing: Vec<usize> = (0..names.len()).filter(|at| is_missing(&found[*at])).collect();
+        let asked: Vec<_> = missing.iter().map(|at| names[*at].as_str().to_owned()).collect();
+        let mut opened = Vec::with_capacity(missing.len());
+        for (at, row) in missing.into_iter().zip(self.store.find_rooms(&asked).await?) {
+            opened.extend(row.map(|row| (at, self.begin(names[at], &row))));
+        }
+        if self.topics.is_some() && !opened.is_empty() {
+            let asked: Vec<_> = opened
+                .iter()
+                .map(|(at, _)| names[*at].as_str().to_owned())
+                .collect();
+            let now = self.store.find_rooms(&asked).await?;
+            for ((_, room), now) in opened.iter().zip(now) {
+                self.finish(room, now.as_ref())?;
+            }
+        }
+        for (at, room) in opened {
             self.give_name(&room);
-            return Ok(Some(room));
-        };
-        // Other nodes write, too. From here on the bus brings new entries, so the head must be read again
-        // after this.
-        room.topic = Some(topics.subscribe_room(room.id));
-        let room = self.insert(room);
+            found[at] = Some(room);
+        }
+        Ok(found)
+    }
+
+    /// Puts a room into memory, not to be found by its name yet. If other nodes write, too, the bus brings new
+    /// entries from here on: the row must be read again, see [`Self::finish`].
+    fn begin(self: &Arc<Self>, name: &RoomName, row: &RoomRow) -> RoomRef {
+        let mut room = Room::new(name.clone(), row);
+        room.topic = self.topics.as_ref().map(|topics| topics.subscribe_room(room.id));
+        self.insert(room)
+    }
+
+    fn finish(&self, room: &Room, now: Option<&RoomRow>) -> Result<(), ChatError> {
         // A room of another epoch: the log was restored meanwhile.
-        let same = |now: &RoomRow| now.id == room.id && *now.epoch == *room.epoch;
-        let Some(now) = open().await?.filter(same) else {
+        let same = |now: &&RoomRow| now.id == room.id && *now.epoch == *room.epoch;
+        let Some(now) = now.filter(same) else {
             return Err(ChatError::Unavailable(
                 "the room was deleted or restored just now; try again",
             ));
         };
-        room.opened(&now);
-        self.give_name(&room);
-        Ok(Some(room))
+        room.opened(now);
+        Ok(())
     }
 
     /// The room of this id, if it is in memory.
@@ -290,6 +338,22 @@ mod tests {
         drop(copy);
         assert_eq!(rooms.len(), 0);
         assert!(rooms.get(id).is_none());
+    }
+
+    #[tokio::test]
+    async fn several_rooms_are_opened_together() {
+        let (rooms, store, _data) = manager();
+        for name in ["a", "c"] {
+            store.open_room(name, true, 1_000).await.unwrap();
+        }
+        let names = ["a", "b", "c"].map(|name| RoomName::new(name).unwrap());
+        let known = rooms.open(&names[0], None).await.unwrap().unwrap();
+        let opened = rooms.open_all(&names.each_ref()).await.unwrap();
+        let name = |room: &Option<RoomRef>| room.as_ref().map(|room| room.name.as_str().to_owned());
+        let found: Vec<_> = opened.iter().map(name).collect();
+        assert_eq!(found, [Some("a".to_owned()), None, Some("c".to_owned())]);
+        assert!(Arc::ptr_eq(&opened[0].as_ref().unwrap().room, &known.room));
+        assert_eq!(rooms.len(), 2);
     }
 
     #[tokio::test]

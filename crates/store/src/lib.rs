@@ -6,7 +6,7 @@
 //! | module | content |
 //! |---|---|
 //! | `store`, `sessions` | the traits: what each call guarantees |
-//! | `rows`, `notifications`, `position` | the values of calls |
+//! | `rows`, `entering`, `notifications`, `position` | the values of calls |
 //! | `error` | errors, and whether to retry |
 //! | `caller`, `fair_queue` | on whose behalf a task calls, and the turns of those who wait |
 //! | `options` | options and limits, and [`open`] |
@@ -23,6 +23,7 @@ mod append;
 mod caller;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod entering;
 mod error;
 mod fair_queue;
 mod group_commit;
@@ -47,6 +48,7 @@ mod unread;
 mod watermark_file;
 
 pub use caller::Caller;
+pub use entering::{CatchUp, CaughtUp, EnterRoom, Entered, Subscribed};
 pub use error::{Outage, StoreError};
 pub use migrate::{Migrated, Moved, Progress, migrate};
 pub use notifications::{

@@ -342,6 +342,20 @@ pub struct History {
     pub head: u64,
 }
 
+impl History {
+    /// The bytes that count against the size of an answer with several pages.
+    pub(crate) fn bytes(&self) -> usize {
+        let entries = self.entries.iter();
+        entries.map(|entry| entry.bytes() + size_of::<Entry>()).sum()
+    }
+
+    /// Drops the entries. The page still says whether there are any.
+    pub fn empty(&mut self) {
+        self.more |= !self.entries.is_empty();
+        self.entries.clear();
+    }
+}
+
 /// Outcome of a read mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marked {

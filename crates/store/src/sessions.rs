@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{LogEntry, LogPosition, RoomId, RoomRow, StoreError};
+use crate::{LogEntry, LogPosition, RoomId, RoomRow, StoreError, Subscribed};
 
 /// Key of a session: a hash of the secret that its client holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +61,9 @@ pub struct SubscribedRoom {
 /// The entries that a resumed session asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missed {
+    /// The session and its owner. It must still be complete: owned by the owner, whose user has been a member
+    /// of all its rooms since it subscribed. `None` for a check that was made before.
+    pub session: Option<(SessionKey, SessionOwner)>,
     /// Its rooms, each with the newest entry when it subscribed.
     pub rooms: Vec<(RoomId, u64)>,
     /// The session has everything up to this position.
@@ -76,8 +79,8 @@ pub struct Missed {
 /// The sessions: connections that a client can resume, and the entries they missed.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// The entries that a session missed, by position; `None` if some are no longer kept or a limit is
-    /// exceeded.
+    /// The entries that a session missed, by position; `None` if the session is not complete, some
+    /// entries are no longer kept, or a limit is exceeded.
     async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError>;
 
     /// Creates a session, connected and without rooms.
@@ -94,6 +97,16 @@ pub trait Sessions: Send + Sync {
         after: u64,
         membership: u64,
     ) -> Result<bool, StoreError>;
+
+    /// Subscribes the session to several rooms like [`Self::subscribe`], each after its newest entry, in the
+    /// current membership of the user, whose session it is. Subscribes it to all of them or to none.
+    async fn subscribe_all(
+        &self,
+        key: SessionKey,
+        owner: SessionOwner,
+        user: &str,
+        rooms: Vec<(RoomId, u64)>,
+    ) -> Result<Subscribed, StoreError>;
 
     /// Ends the session's subscriptions to these rooms.
     async fn unsubscribe(

@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join3;
 use roomful_socket::{Class, Socket};
-use roomful_store::{Joined as Membership, Range, RoomId, RoomKind, Unread};
+use roomful_store::{
+    CatchUp, CaughtUp, EnterRoom, Entered, Joined as Membership, Range, RoomId, RoomKind, Unread,
+};
 use serde::Serialize;
 
-use super::message::{self, Page};
+use super::message::Page;
 use crate::{
     app::{App, Context},
     error::ChatError,
@@ -35,8 +36,7 @@ const TOO_BUSY: ChatError = ChatError::Unavailable("messages arrive faster than 
 /// The store's data for the ack of a join.
 struct Found {
     membership: Membership,
-    page: Page,
-    reset: bool,
+    caught: Caught,
     unread: Unread,
 }
 
@@ -91,9 +91,29 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
     let [(room, head)] = joining.rooms() else {
         return Err(ChatError::Internal);
     };
-    let joined = app.store.join(room.id, &me.user, app.clock.now_ms()).await?;
-    let mut membership = joined.ok_or(ChatError::NotJoinable)?;
-    start_read(app, &mut membership).await?;
+    let from = Position {
+        since: ask.since,
+        epoch: ask.epoch.as_deref(),
+    };
+    // With a limit of 0 the reply still describes the log, so one entry is read and dropped.
+    let catch_up = from.catch_up(room, *head, ask.limit.max(1));
+    let enter = EnterRoom {
+        user_id: me.user.to_string(),
+        at: app.clock.now_ms(),
+        starts_read: app.config.newcomers_start_read,
+        session: recovery::stored_session(me),
+        catch_up,
+    };
+    let entered = app.store.enter_room(enter).await?;
+    let Entered {
+        joined: membership,
+        unread,
+        subscribed,
+        page,
+    } = entered.ok_or(ChatError::NotJoinable)?;
+    if !subscribed {
+        recovery::taken_over(me);
+    }
     app.presence.ensure_rooms_read(&[room.id]).await;
     if membership.newly {
         // The membership stands even if the rest of the join fails.
@@ -102,23 +122,14 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         app.presence.membership_changed(&me.user).await;
         app.presence.member_joined(&me.user, room.id).await?;
     }
-    let from = From {
-        since: ask.since,
-        epoch: ask.epoch.as_deref(),
-        limit: ask.limit,
-    };
-    let unread = async { Ok(app.store.unread(room.id, &me.user).await?.unwrap_or_default()) };
-    let ((page, reset), unread, ()) = try_join3(
-        catch_up(app, room, *head, &from),
-        unread,
-        recovery::subscribe(app, me, (room.id, *head), membership.member.membership),
-    )
-    .await?;
+    let mut page = page?.ok_or(ChatError::Forbidden)?;
+    if ask.limit == 0 {
+        page.history.empty();
+    }
     me.add_debt(price::of_answer(price::page_bytes(&page.history)));
     Ok(Found {
         membership,
-        page,
-        reset,
+        caught: from.caught(room, page),
         unread,
     })
 }
@@ -154,33 +165,43 @@ pub(crate) async fn start_read(app: &App, joined: &mut Membership) -> Result<(),
     Ok(())
 }
 
-/// A client's position in a room's log, and the most entries it wants.
-pub(super) struct From<'a> {
+/// A client's position in a room's log.
+pub(super) struct Position<'a> {
     pub(super) since: Option<u64>,
     pub(super) epoch: Option<&'a str>,
-    pub(super) limit: u32,
 }
 
-/// A page of the entries after the client's position, or the newest page if that position is unknown or no
-/// longer kept. The flag tells the client to discard its copy.
-pub(super) async fn catch_up(
-    app: &App,
-    room: &Room,
-    head: u64,
-    from: &From<'_>,
-) -> Result<(Page, bool), ChatError> {
-    let known = from.epoch.is_none_or(|epoch| epoch == &*room.epoch);
-    let resumable = from.since.filter(|since| known && *since <= head);
-    if let Some(seq) = resumable {
-        let page = message::page(app, room, Range::After { seq, upto: head }, from.limit).await?;
-        // Retention may have removed the next entries, which would leave a gap.
-        if seq + 1 >= page.history.first {
-            return Ok((page, false));
+/// A page of the entries after a client's position, or the newest page if that position is unknown or no longer
+/// kept.
+pub(super) struct Caught {
+    pub(super) page: Page,
+    /// Tells the client to discard its copy.
+    pub(super) reset: bool,
+}
+
+impl Position<'_> {
+    fn is_of(&self, room: &Room) -> bool {
+        self.epoch.is_none_or(|epoch| epoch == &*room.epoch)
+    }
+
+    pub(super) fn catch_up(&self, room: &Room, upto: u64, limit: u32) -> CatchUp {
+        let since = self.since.filter(|since| self.is_of(room) && *since <= upto);
+        let room = room.id;
+        CatchUp {
+            room,
+            since,
+            upto,
+            limit,
         }
     }
-    let reset = from.since.is_some() || !known;
-    let page = message::page(app, room, Range::Last { upto: head }, from.limit).await?;
-    Ok((page, reset))
+
+    pub(super) fn caught(&self, room: &Room, CaughtUp { range, history }: CaughtUp) -> Caught {
+        let continues = matches!(range, Range::After { .. });
+        Caught {
+            reset: !continues && (self.since.is_some() || !self.is_of(room)),
+            page: Page::of(room, range, history),
+        }
+    }
 }
 
 async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: Reply) {
@@ -191,15 +212,15 @@ async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: R
     let (room, head) = (room.clone(), *head);
     app.presence.enter(&me.user, room.id);
     let member = &found.membership.member;
-    let PageView { messages, changes } = PageView::of(&room, &found.page.history);
+    let PageView { messages, changes } = PageView::of(&room, &found.caught.page.history);
     let answer = Joined {
         room: &room.name,
         epoch: &room.epoch,
         head,
         messages,
         changes,
-        bounds: found.page.bounds,
-        reset: found.reset,
+        bounds: found.caught.page.bounds,
+        reset: found.caught.reset,
         read_seq: member.read_seq,
         delivered_seq: member.delivered_seq,
         unread: found.unread.messages,

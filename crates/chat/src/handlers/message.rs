@@ -127,17 +127,19 @@ pub(crate) async fn page(app: &App, room: &Room, range: Range, limit: u32) -> Re
         range,
         limit: limit.max(1),
     };
-    let mut history = app
-        .store
-        .history(room.id, page)
-        .await?
-        .ok_or(ChatError::Forbidden)?;
+    let history = app.store.history(room.id, page).await?;
+    let mut history = history.ok_or(ChatError::Forbidden)?;
     if limit == 0 {
-        history.more |= !history.entries.is_empty();
-        history.entries.clear();
+        history.empty();
     }
-    let bounds = bounds(range, &history, room.head());
-    Ok(Page { history, bounds })
+    Ok(Page::of(room, range, history))
+}
+
+impl Page {
+    pub(crate) fn of(room: &Room, range: Range, history: History) -> Self {
+        let bounds = bounds(range, &history, room.head());
+        Self { history, bounds }
+    }
 }
 
 fn bounds(range: Range, history: &History, head: u64) -> PageBounds {

@@ -5,13 +5,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
-use roomful_store::Member;
-
-use super::{
-    membership::{self, From, catch_up},
-    message::Page,
-};
+use super::membership::{self, Caught, Position};
 use crate::{
     app::Context,
     error::ChatError,
@@ -20,29 +14,25 @@ use crate::{
     middleware::price,
     recovery,
     reply::Reply,
-    room::{Room, pending_join::PendingJoin},
+    room::pending_join::PendingJoin,
     room_manager::RoomRef,
 };
 
 /// The result for a room that the user may enter.
-struct Caught {
+struct InRoom {
     room: RoomRef,
     head: u64,
-    page: Page,
-    reset: bool,
+    caught: Caught,
 }
 
 /// `chat:sync`. A room that the user may not enter gets its own error. Unlike a join, a sync creates no
 /// membership.
 pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
     let Context { app, socket, me } = context;
-    let mut found = Vec::with_capacity(ask.rooms.len());
-    for wanted in &ask.rooms {
-        match enterable(context, wanted, found.iter().flatten()).await {
-            Err(error @ (ChatError::Unavailable(_) | ChatError::Internal)) => return reply.fail(&error),
-            outcome => found.push(outcome),
-        }
-    }
+    let found = match enterable(context, &ask.rooms).await {
+        Ok(found) => found,
+        Err(error) => return reply.fail(&error),
+    };
     let rooms = found.iter().flatten().cloned();
     let session = Arc::clone(me) as _;
     let joining = PendingJoin::begin(&app.log, session, socket, rooms, app.config.join_buffer).await;
@@ -55,37 +45,45 @@ pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
     }
 }
 
-/// The room, if this socket may subscribe to it in addition to `others`.
+/// The rooms that this socket may subscribe to, and errors for the others.
+///
+/// # Errors
+/// If the store failed.
 async fn enterable(
     context: &Context,
-    wanted: &SyncRoom,
-    others: impl Iterator<Item = &RoomRef>,
-) -> Result<RoomRef, ChatError> {
+    asked: &[SyncRoom],
+) -> Result<Vec<Result<RoomRef, ChatError>>, ChatError> {
     let Context { app, me, .. } = context;
-    let name = &wanted.room;
-    if !me.allows(name) {
-        return Err(ChatError::Forbidden);
+    // Rooms of others are not even opened.
+    let allowed: Vec<_> = asked
+        .iter()
+        .map(|wanted| &wanted.room)
+        .filter(|name| me.allows(name))
+        .collect();
+    let mut opened = app.rooms.open_all(&allowed).await?.into_iter();
+    let rooms = asked
+        .iter()
+        .map(|wanted| me.allows(&wanted.room).then(|| opened.next().flatten()).flatten());
+    let rooms: Vec<Option<RoomRef>> = rooms.collect();
+    let ids: Vec<_> = rooms.iter().flatten().map(|room| room.id).collect();
+    let mut memberships = app.store.memberships(&me.user, &ids).await?.into_iter();
+    let (mut found, mut new) = (Vec::with_capacity(asked.len()), 0);
+    for (wanted, room) in asked.iter().zip(rooms) {
+        let room = room.filter(|_| memberships.next().flatten().is_some());
+        let Some(room) = room else {
+            found.push(Err(ChatError::Forbidden));
+            continue;
+        };
+        let most = app.config.limits.rooms_per_socket.saturating_sub(new);
+        if let Err(error) = me.has_room_for(&wanted.room, most) {
+            found.push(Err(error));
+            continue;
+        }
+        new += usize::from(me.joined(&wanted.room).is_none());
+        app.follower.reach(&room, wanted.since).await?;
+        found.push(Ok(room));
     }
-    let new = others.filter(|room| me.joined(&room.name).is_none()).count();
-    me.has_room_for(name, app.config.limits.rooms_per_socket.saturating_sub(new))?;
-    let room = app.rooms.open(name, None).await?.ok_or(ChatError::Forbidden)?;
-    app.store
-        .member(room.id, &me.user)
-        .await?
-        .ok_or(ChatError::Forbidden)?;
-    app.follower.reach(&room, wanted.since).await?;
-    Ok(room)
-}
-
-/// The memberships that the subscriptions depend on. A user may have left a room since the first check.
-async fn memberships(context: &Context, rooms: &[(RoomRef, u64)]) -> Result<Vec<u64>, ChatError> {
-    let Context { app, me, .. } = context;
-    let members = rooms.iter().map(|(room, _)| app.store.member(room.id, &me.user));
-    let membership = |member: Option<Member>| member.map(|member| member.membership);
-    let memberships: Option<_> = try_join_all(members).await?.into_iter().map(membership).collect();
-    memberships.ok_or(ChatError::Unavailable(
-        "you left one of these rooms just now; try again",
-    ))
+    Ok(found)
 }
 
 /// The rooms' pages, as many as fit into one ack. The remaining rooms get empty pages with `more`.
@@ -94,47 +92,44 @@ async fn read(
     asked: &[SyncRoom],
     found: Vec<Result<RoomRef, ChatError>>,
     begun: &[(RoomRef, u64)],
-) -> Result<Vec<Result<Caught, ChatError>>, ChatError> {
+) -> Result<Vec<Result<InRoom, ChatError>>, ChatError> {
     let Context { app, me, .. } = context;
-    let memberships = memberships(context, begun).await?;
-    let subscribe = begun
-        .iter()
-        .zip(memberships)
-        .map(|((room, head), membership)| recovery::subscribe(app, me, (room.id, *head), membership));
-    try_join_all(subscribe).await?;
-    let mut heads = begun.iter().map(|(_, head)| *head);
+    // A user may have left a room since the first check.
+    let rooms = begun.iter().map(|(room, head)| (room.id, *head)).collect();
+    recovery::subscribe_all(app, me, rooms).await?;
+    let entered = asked.iter().zip(&found).filter(|(_, found)| found.is_ok());
+    let asks = entered
+        .zip(begun)
+        .map(|((asked, _), (room, head))| position(asked).catch_up(room, *head, app.config.limits.max_page));
+    let pages = app.store.catch_up(asks.collect(), app.config.sync_bytes).await?;
+    let mut pages = begun.iter().zip(pages);
     let (mut caught, mut bytes) = (Vec::with_capacity(found.len()), 0);
     for (asked, found) in asked.iter().zip(found) {
-        let room = match found {
-            Ok(room) => room,
-            Err(error) => {
-                caught.push(Err(error));
-                continue;
+        caught.push(match found {
+            Ok(room) => {
+                let (head, page) = pages.next().map_or((0, None), |((_, head), page)| (*head, page));
+                let page = page.ok_or(ChatError::Forbidden)?;
+                bytes += price::page_bytes(&page.history);
+                let caught = position(asked).caught(&room, page);
+                Ok(InRoom { room, head, caught })
             }
-        };
-        let head = heads.next().unwrap_or_default();
-        let full = bytes >= app.config.sync_bytes;
-        let from = From {
-            since: Some(asked.since),
-            epoch: asked.epoch.as_deref(),
-            limit: if full { 0 } else { app.config.limits.max_page },
-        };
-        let (page, reset) = catch_up(app, &room, head, &from).await?;
-        bytes += price::page_bytes(&page.history);
-        caught.push(Ok(Caught {
-            room,
-            head,
-            page,
-            reset,
-        }));
+            Err(error) => Err(error),
+        });
     }
     me.add_debt(price::of_answer(bytes));
     Ok(caught)
 }
 
-fn line<'a>(asked: &'a SyncRoom, caught: &'a Result<Caught, ChatError>) -> SyncedRoom<'a> {
+fn position(asked: &SyncRoom) -> Position<'_> {
+    Position {
+        since: Some(asked.since),
+        epoch: asked.epoch.as_deref(),
+    }
+}
+
+fn line<'a>(asked: &'a SyncRoom, caught: &'a Result<InRoom, ChatError>) -> SyncedRoom<'a> {
     match caught {
-        Ok(caught) => caught_up(&caught.room, caught),
+        Ok(entered) => caught_up(entered),
         Err(error) => SyncedRoom::Refused {
             room: &asked.room,
             error: error.body(),
@@ -142,12 +137,12 @@ fn line<'a>(asked: &'a SyncRoom, caught: &'a Result<Caught, ChatError>) -> Synce
     }
 }
 
-fn caught_up<'a>(room: &'a Room, caught: &'a Caught) -> SyncedRoom<'a> {
+fn caught_up(InRoom { room, head, caught }: &InRoom) -> SyncedRoom<'_> {
     let PageView { messages, changes } = PageView::of(room, &caught.page.history);
     SyncedRoom::Caught {
         room: &room.name,
         epoch: &room.epoch,
-        head: caught.head,
+        head: *head,
         messages,
         changes,
         bounds: caught.page.bounds,
@@ -159,7 +154,7 @@ fn caught_up<'a>(room: &'a Room, caught: &'a Caught) -> SyncedRoom<'a> {
 async fn finish(
     context: &Context,
     asked: &[SyncRoom],
-    caught: &[Result<Caught, ChatError>],
+    caught: &[Result<InRoom, ChatError>],
     joining: PendingJoin,
     reply: Reply,
 ) {

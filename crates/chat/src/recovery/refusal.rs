@@ -19,11 +19,9 @@ pub(crate) enum Refusal {
     RoomNotAllowed,
     #[error("one of its rooms was deleted")]
     RoomDeleted,
-    #[error("the session's rooms changed during the recovery")]
-    RoomsChanged,
     #[error("the log was restored during the recovery")]
     LogRestored,
-    #[error("it missed too many events, or retention removed some of them")]
+    #[error("it missed too many events, retention removed some of them, or its rooms changed meanwhile")]
     TooManyMissed,
     #[error("the missed events are too large")]
     MissedTooLarge,
@@ -36,7 +34,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::ForeignOffset,
         Self::AlreadyRecovering,
         Self::EndNotStored,
@@ -45,7 +43,6 @@ impl Refusal {
         Self::TooManyRooms,
         Self::RoomNotAllowed,
         Self::RoomDeleted,
-        Self::RoomsChanged,
         Self::LogRestored,
         Self::TooManyMissed,
         Self::MissedTooLarge,
@@ -65,7 +62,6 @@ impl Refusal {
             Self::TooManyRooms => "too_many_rooms",
             Self::RoomNotAllowed => "room_not_allowed",
             Self::RoomDeleted => "room_deleted",
-            Self::RoomsChanged => "rooms_changed",
             Self::LogRestored => "log_restored",
             Self::TooManyMissed => "too_many_missed",
             Self::MissedTooLarge => "missed_too_large",

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use roomful_socket::{Prepared, PrivateId, Reason, RecoveryRequest, Restored, Socket, SocketId};
-use roomful_store::{LogEntry, LogPosition, Missed, Resume, Resumed, RoomRow, SessionKey};
+use roomful_store::{LogEntry, LogPosition, Missed, Resume, Resumed, RoomRow, SessionKey, SessionOwner};
 
 use super::{HANDOVER, refusal::Refusal};
 use crate::{
@@ -157,10 +157,7 @@ async fn rebuild(
     if resumed.rooms.len() > app.config.limits.rooms_per_socket {
         return Err(Refusal::TooManyRooms);
     }
-    let mut rooms = Vec::with_capacity(resumed.rooms.len());
-    for subscribed in &resumed.rooms {
-        rooms.push(room(app, me, &subscribed.room).await?);
-    }
+    let rooms = open_rooms(app, me, resumed).await?;
     if !rooms.iter().all(|room| room.is_caught_up()) {
         // A newly opened room starts at the store's head. Catch up to it, or entries in between would be
         // neither missed nor buffered.
@@ -175,38 +172,40 @@ async fn rebuild(
     if *joining.epoch() != *place.epoch {
         return Err(Refusal::LogRestored);
     }
-    // Check again after subscribing: a membership may have ended just before.
-    if resume_in_store(app, me, key).await?.rooms.len() != resumed.rooms.len() {
-        return Err(Refusal::RoomsChanged);
-    }
     let after = resumed.rooms.iter().map(|subscribed| subscribed.after);
-    let missed = missed(app, &joining, place.seen, after).await?;
+    let missed = missed(app, &joining, (key, me.serial), place.seen, after).await?;
     me.set_restored(joining);
     Ok(Restored { sid, missed })
 }
 
-async fn room(app: &App, me: &Session, row: &RoomRow) -> Result<RoomRef, Refusal> {
-    let name = RoomName::new(&row.name).map_err(|_| Refusal::Malformed)?;
-    if !me.allows(&name) {
+/// The rooms of the session, from one call of the store.
+async fn open_rooms(app: &App, me: &Session, resumed: &Resumed) -> Result<Vec<RoomRef>, Refusal> {
+    let rows = || resumed.rooms.iter().map(|subscribed| &subscribed.room);
+    let names: Result<Vec<_>, _> = rows().map(|row| RoomName::new(&row.name)).collect();
+    let names = names.map_err(|_| Refusal::Malformed)?;
+    if !names.iter().all(|name| me.allows(name)) {
         return Err(Refusal::RoomNotAllowed);
     }
-    let found = app
-        .rooms
-        .open(&name, None)
-        .await
-        .map_err(|_| Refusal::StoreFailed)?;
-    found.filter(|room| room.id == row.id).ok_or(Refusal::RoomDeleted)
+    let names: Vec<_> = names.iter().collect();
+    let found = app.rooms.open_all(&names).await;
+    let found = found.map_err(|_| Refusal::StoreFailed)?;
+    let same = |(found, row): (Option<RoomRef>, &RoomRow)| found.filter(|room| room.id == row.id);
+    let rooms: Option<_> = found.into_iter().zip(rows()).map(same).collect();
+    rooms.ok_or(Refusal::RoomDeleted)
 }
 
 /// The events after the client's position, up to the first buffered one.
 async fn missed(
     app: &App,
     joining: &PendingJoin,
+    session: (SessionKey, SessionOwner),
     seen: LogPosition,
     after: impl Iterator<Item = u64>,
 ) -> Result<Vec<Prepared>, Refusal> {
     let limits = app.config.recovery;
     let ask = Missed {
+        // Checked again after subscribing: a membership may have ended just before.
+        session: Some(session),
         rooms: joining
             .rooms()
             .iter()

@@ -23,6 +23,7 @@ mod prices;
 mod recovery;
 mod recovery_limit;
 mod slow_readers;
+mod store_calls;
 mod typing;
 mod unread;
 mod visibility;

@@ -143,6 +143,12 @@ pub(crate) struct Flaky {
     pub(crate) resuming: tokio::sync::Mutex<()>,
     /// The number of recovery attempts.
     pub(crate) resumes: AtomicUsize,
+    /// The number of calls that read or enter rooms for clients.
+    pub(crate) calls: AtomicUsize,
+    /// Blocks reads of inboxes while held.
+    pub(crate) listing: tokio::sync::Mutex<()>,
+    /// The number of reads of inboxes.
+    pub(crate) inboxes: AtomicUsize,
 }
 
 impl Flaky {
@@ -158,8 +164,17 @@ impl Flaky {
             reads: AtomicUsize::new(0),
             resuming: tokio::sync::Mutex::default(),
             resumes: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
+            listing: tokio::sync::Mutex::default(),
+            inboxes: AtomicUsize::new(0),
         };
         (Arc::new(store), data)
+    }
+
+    /// Counts a call for a client.
+    fn called(&self) -> &Arc<dyn roomful_store::Store> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        &self.inner
     }
 }
 
@@ -168,8 +183,9 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        AppendResult, Log, LogEntry, LogHead, LogPosition, Members, Missed, NewSession, Notifications,
-        Resume, Resumed, Rooms, SessionKey, SessionOwner, Sessions, Users,
+        AppendResult, CatchUp, CaughtUp, EnterRoom, Entered, Log, LogEntry, LogHead, LogPosition, Members,
+        Missed, NewSession, Notifications, Resume, Resumed, Rooms, SessionKey, SessionOwner, Sessions,
+        Subscribed, Users,
     };
     use roomful_store::{
         ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
@@ -224,7 +240,14 @@ mod flaky {
             self.inner.room_at(position).await
         }
         async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
-            self.inner.history(room, page).await
+            self.called().history(room, page).await
+        }
+        async fn catch_up(
+            &self,
+            asks: Vec<CatchUp>,
+            bytes: usize,
+        ) -> Result<Vec<Option<CaughtUp>>, StoreError> {
+            self.called().catch_up(asks, bytes).await
         }
         async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
             self.inner.entry(room, seq).await
@@ -237,7 +260,10 @@ mod flaky {
     #[async_trait]
     impl Rooms for super::Flaky {
         async fn open_room(&self, name: &str, create: bool, at: i64) -> Result<Option<RoomRow>, StoreError> {
-            self.inner.open_room(name, create, at).await
+            self.called().open_room(name, create, at).await
+        }
+        async fn find_rooms(&self, names: &[String]) -> Result<Vec<Option<RoomRow>>, StoreError> {
+            self.called().find_rooms(names).await
         }
         async fn create_room(&self, name: &str, user: &str, at: i64) -> Result<Option<RoomRow>, StoreError> {
             self.inner.create_room(name, user, at).await
@@ -264,7 +290,13 @@ mod flaky {
     #[async_trait]
     impl Members for super::Flaky {
         async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
-            self.inner.join(room, user, at).await
+            self.called().join(room, user, at).await
+        }
+        async fn enter_room(&self, ask: EnterRoom) -> Result<Option<Entered>, StoreError> {
+            self.called().enter_room(ask).await
+        }
+        async fn memberships(&self, user: &str, rooms: &[RoomId]) -> Result<Vec<Option<Member>>, StoreError> {
+            self.called().memberships(user, rooms).await
         }
         async fn put_member(
             &self,
@@ -290,7 +322,7 @@ mod flaky {
             self.inner.leave(room, user).await
         }
         async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError> {
-            self.inner.member(room, user).await
+            self.called().member(room, user).await
         }
         async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
             self.inner.rooms_of(user, limit).await
@@ -304,6 +336,8 @@ mod flaky {
             limit: u32,
             after: Option<InboxCursor>,
         ) -> Result<Inbox, StoreError> {
+            self.inboxes.fetch_add(1, Ordering::SeqCst);
+            let _held = self.listing.lock().await;
             self.inner.inbox(user, limit, after).await
         }
         async fn mark_read(
@@ -324,7 +358,7 @@ mod flaky {
             self.inner.mark_room_delivered(room, user, seq).await
         }
         async fn unread(&self, room: RoomId, user: &str) -> Result<Option<Unread>, StoreError> {
-            self.inner.unread(room, user).await
+            self.called().unread(room, user).await
         }
     }
 
@@ -409,7 +443,7 @@ mod flaky {
     #[async_trait]
     impl Sessions for super::Flaky {
         async fn missed(&self, ask: Missed) -> Result<Option<Vec<LogEntry>>, StoreError> {
-            self.inner.missed(ask).await
+            self.called().missed(ask).await
         }
         async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {
             let _held = self.beginning.lock().await;
@@ -423,7 +457,16 @@ mod flaky {
             after: u64,
             membership: u64,
         ) -> Result<bool, StoreError> {
-            self.inner.subscribe(key, owner, room, after, membership).await
+            self.called().subscribe(key, owner, room, after, membership).await
+        }
+        async fn subscribe_all(
+            &self,
+            key: SessionKey,
+            owner: SessionOwner,
+            user: &str,
+            rooms: Vec<(RoomId, u64)>,
+        ) -> Result<Subscribed, StoreError> {
+            self.called().subscribe_all(key, owner, user, rooms).await
         }
         async fn unsubscribe(
             &self,
@@ -455,7 +498,7 @@ mod flaky {
         async fn resume_session(&self, ask: Resume) -> Result<Option<Resumed>, StoreError> {
             self.resumes.fetch_add(1, Ordering::SeqCst);
             let _held = self.resuming.lock().await;
-            self.inner.resume_session(ask).await
+            self.called().resume_session(ask).await
         }
         async fn mark_all_sessions_lost(&self) -> Result<(), StoreError> {
             self.inner.mark_all_sessions_lost().await

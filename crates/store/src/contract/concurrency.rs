@@ -195,6 +195,7 @@ async fn comes_back(store: &dyn Store, rooms: &[RoomId], n: u8) -> Outcome {
         [&*name]
     );
     let missed = Missed {
+        session: None,
         rooms: vec![(room, 0)],
         after: crate::LogPosition::ZERO,
         upto: crate::LogPosition::MAX,

@@ -286,6 +286,7 @@ pub async fn deleting_a_room_ends_sessions_in_it(harness: &dyn Harness) -> Outco
 
 pub(super) fn ask(rooms: &[(RoomId, u64)], after: u64, upto: u64) -> Missed {
     Missed {
+        session: None,
         rooms: rooms.to_vec(),
         after: LogPosition(after),
         upto: LogPosition(upto),

@@ -57,7 +57,9 @@ impl BatchedCalls {
                 let (node, limit) = (shared.log_state.node(), shared.options.node_timeout);
                 sessions::take_all(conn, node, asks, limit).boxed()
             }),
-            missed: start(shared, |_, conn, asks| positions::spans(conn, asks).boxed()),
+            missed: start(shared, |shared, conn, asks| {
+                positions::spans(conn, shared.log_state.node(), asks).boxed()
+            }),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{PostgresStore, entries, history, positions, retention, rooms};
 use crate::{
-    AppendResult, Entry, FencingTokens, History, Log, LogEntry, LogHead, LogPosition, NewEntry, Page,
-    Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
+    AppendResult, CatchUp, CaughtUp, Entry, FencingTokens, History, Log, LogEntry, LogHead, LogPosition,
+    NewEntry, Page, Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
 };
 use async_trait::async_trait;
 
@@ -46,6 +46,11 @@ impl Log for PostgresStore {
     async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
         let page_bytes = self.shared.options.page_bytes;
         self.checked(history::page(&self.conn().await?, room, page, page_bytes).await)
+    }
+
+    async fn catch_up(&self, asks: Vec<CatchUp>, bytes: usize) -> Result<Vec<Option<CaughtUp>>, StoreError> {
+        let page_bytes = self.shared.options.page_bytes;
+        self.checked(history::catch_up_all(&self.conn().await?, &asks, bytes, page_bytes).await)
     }
 
     async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {

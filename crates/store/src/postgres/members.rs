@@ -7,14 +7,14 @@ use super::{
     PostgresStore,
     conn::Conn,
     failure::Failure,
-    inbox,
+    history, inbox,
     member_rows::{COLUMNS, member},
-    outbox, rooms, unread,
+    outbox, rooms, sessions, unread,
     value::{Columns as _, num, text},
 };
 use crate::{
-    Delivered, Inbox, InboxCursor, Joined, Marked, Member, Members, OutboxOptions, Role, RoomId, RoomKind,
-    RoomRow, StoreError, Unread, numbers::Numbered as _,
+    Delivered, EnterRoom, Entered, Inbox, InboxCursor, Joined, Marked, Member, Members, OutboxOptions, Role,
+    RoomId, RoomKind, RoomRow, StoreError, Unread, numbers::Numbered as _,
 };
 
 /// The user's active membership.
@@ -81,6 +81,21 @@ pub(super) async fn rejoin(conn: &Conn, room: RoomId, user: &str) -> Result<Opti
         })
     };
     row.map(joined).transpose()
+}
+
+/// See [`Members::memberships`].
+async fn memberships(conn: &Conn, user: &str, rooms: &[RoomId]) -> Result<Vec<Option<Member>>, Failure> {
+    let sql = format!(
+        "SELECT {COLUMNS}, t.at FROM unnest($1::bigint[]) WITH ORDINALITY t (room_id, at)
+         JOIN members m ON m.room_id = t.room_id AND m.user_id = $2 AND m.active = 1"
+    );
+    let mut found: Vec<_> = rooms.iter().map(|_| None).collect();
+    for row in conn.rows(&sql, &[&rooms, &text(user)]).await? {
+        if let Some(slot) = found.get_mut(row.ordinal(7)?) {
+            *slot = Some(member(&row, 0)?);
+        }
+    }
+    Ok(found)
 }
 
 /// How a user enters a room.
@@ -218,6 +233,51 @@ impl Members for PostgresStore {
             None => self.checked(join(&conn, room, user, at, Entrance::Joins).await),
             joined => Ok(joined),
         }
+    }
+
+    async fn enter_room(&self, ask: EnterRoom) -> Result<Option<Entered>, StoreError> {
+        let conn = self.conn().await?;
+        let (room, user) = (ask.catch_up.room, &*ask.user_id);
+        let joined = match self.checked(rejoin(&conn, room, user).await)? {
+            None => self.checked(join(&conn, room, user, ask.at, Entrance::Joins).await)?,
+            joined => joined,
+        };
+        let Some(mut joined) = joined else {
+            return Ok(None);
+        };
+        let (member, head) = (&mut joined.member, joined.room.head);
+        if ask.starts_read && joined.newly && member.membership == 1 && head > 0 {
+            let mark = Mark {
+                room,
+                user,
+                seq: head,
+            };
+            let outbox = &self.shared.options.outbox;
+            self.checked(mark_read(&conn, mark, ask.at, outbox).await)?;
+            if let Some(marked) = self.checked(active(&conn, room, user).await)? {
+                *member = marked;
+            }
+        }
+        let subscribed = match ask.session {
+            Some((key, owner)) => {
+                let (session, after) = (self.owned_session(key, owner), ask.catch_up.upto);
+                let subscribed = sessions::subscribe(&conn, session, room, after, member.membership);
+                self.checked(subscribed.await)?
+            }
+            None => true,
+        };
+        let unread = self.checked(unread::of_member(&conn, room, user).await)?;
+        let page = history::catch_up(&conn, &ask.catch_up, self.shared.options.page_bytes).await;
+        Ok(Some(Entered {
+            joined,
+            unread: unread.unwrap_or_default(),
+            subscribed,
+            page: self.checked(page),
+        }))
+    }
+
+    async fn memberships(&self, user: &str, rooms: &[RoomId]) -> Result<Vec<Option<Member>>, StoreError> {
+        self.checked(memberships(&self.conn().await?, user, rooms).await)
     }
 
     async fn put_member(

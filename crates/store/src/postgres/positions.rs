@@ -4,6 +4,7 @@ use super::{
     conn::Conn,
     entries::{self, COLUMNS, STATE},
     failure::Failure,
+    sessions,
     value::{Columns as _, num},
 };
 use crate::{LogEntry, LogHead, LogPosition, Missed, RoomId};
@@ -116,8 +117,9 @@ pub(super) async fn missed(
     Ok((entries.len() as u64 == wanted).then_some(entries))
 }
 
-/// The spans that each session missed; `None` if some entries were removed.
-pub(super) async fn spans(conn: &Conn, asks: Vec<Missed>) -> Result<Vec<Option<Spans>>, Failure> {
+/// The spans that each session of this node missed; `None` if some entries were removed, or the session is not
+/// complete.
+pub(super) async fn spans(conn: &Conn, node: i64, asks: Vec<Missed>) -> Result<Vec<Option<Spans>>, Failure> {
     // If some entries were removed, the search begins at the oldest one left.
     const SQL: &str = "SELECT t.ask, r.id, t.after, r.head, r.first,
             (SELECT e.position FROM entries e WHERE e.room_id = r.id AND e.seq = r.first),
@@ -151,9 +153,13 @@ pub(super) async fn spans(conn: &Conn, asks: Vec<Missed>) -> Result<Vec<Option<S
             None => *spans = None,
         }
     }
+    let checked: Vec<_> = asks.iter().filter_map(|ask| ask.session).collect();
+    let sessions = sessions::complete(conn, node, &checked).await?;
     // A deleted room has no row.
-    let complete =
-        |(ask, (rooms, spans)): (&Missed, (usize, Option<Spans>))| spans.filter(|_| rooms == ask.rooms.len());
+    let complete = |(ask, (rooms, spans)): (&Missed, (usize, Option<Spans>))| {
+        let is_complete = ask.session.is_none_or(|session| sessions.contains(&session));
+        spans.filter(|_| is_complete && rooms == ask.rooms.len())
+    };
     Ok(asks.iter().zip(found).map(complete).collect())
 }
 

@@ -5,10 +5,11 @@ use async_trait::async_trait;
 use super::{PostgresStore, nodes, positions, sessions};
 use crate::{
     LogEntry, Missed, NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, Sessions, StoreError,
+    Subscribed,
 };
 
 impl PostgresStore {
-    fn owned_session(&self, key: SessionKey, owner: SessionOwner) -> sessions::OwnedSession {
+    pub(super) fn owned_session(&self, key: SessionKey, owner: SessionOwner) -> sessions::OwnedSession {
         let node = self.shared.log_state.node();
         sessions::OwnedSession { node, key, owner }
     }
@@ -42,6 +43,17 @@ impl Sessions for PostgresStore {
     ) -> Result<bool, StoreError> {
         let session = self.owned_session(key, owner);
         self.checked(sessions::subscribe(&self.conn().await?, session, room, after, membership).await)
+    }
+
+    async fn subscribe_all(
+        &self,
+        key: SessionKey,
+        owner: SessionOwner,
+        user: &str,
+        rooms: Vec<(RoomId, u64)>,
+    ) -> Result<Subscribed, StoreError> {
+        let session = self.owned_session(key, owner);
+        self.checked(sessions::subscribe_all(&self.conn().await?, session, user, &rooms).await)
     }
 
     async fn unsubscribe(

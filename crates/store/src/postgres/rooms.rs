@@ -388,6 +388,10 @@ impl Rooms for PostgresStore {
         Ok(Some(room))
     }
 
+    async fn find_rooms(&self, names: &[String]) -> Result<Vec<Option<RoomRow>>, StoreError> {
+        self.checked(find_all(&self.conn().await?, names.to_vec()).await)
+    }
+
     async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
         self.checked(get(&self.conn().await?, id).await)
     }

@@ -1,7 +1,7 @@
 //! Sessions that clients can resume, and their subscriptions to rooms.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use super::{
     rooms::{self, ROOM_COLUMNS},
     value::{Columns as _, num, text},
 };
-use crate::{NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, SubscribedRoom};
+use crate::{NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, Subscribed, SubscribedRoom};
 
 /// Sessions that one call deletes at most; a few milliseconds.
 const FORGET: i64 = 2_000;
@@ -72,6 +72,74 @@ pub(super) async fn subscribe(
         )
         .await?;
     Ok(row.is_some())
+}
+
+/// See [`crate::Sessions::subscribe_all`].
+pub(super) async fn subscribe_all(
+    conn: &Conn,
+    session: OwnedSession,
+    user: &str,
+    rooms: &[(RoomId, u64)],
+) -> Result<Subscribed, Failure> {
+    const SQL: &str = "WITH session AS (
+            SELECT id FROM sessions WHERE key = $1 AND node = $2 AND owner = $3 FOR UPDATE),
+        wanted AS (
+            SELECT t.room_id, t.after, m.membership FROM unnest($5::bigint[], $6::bigint[]) t (room_id, after)
+            JOIN members m ON m.room_id = t.room_id AND m.user_id = $4 AND m.active = 1),
+        subscribed AS (
+            INSERT INTO session_rooms AS sr (session_id, room_id, after, membership)
+            SELECT s.id, w.room_id, w.after, w.membership FROM session s, wanted w
+            WHERE (SELECT count(*) FROM wanted) = $7
+            ON CONFLICT (session_id, room_id)
+            DO UPDATE SET after = excluded.after, membership = excluded.membership
+            WHERE sr.membership < excluded.membership)
+        SELECT (SELECT count(*) FROM wanted) = $7, EXISTS (SELECT 1 FROM session)";
+    let OwnedSession { node, key, owner } = session;
+    let (ids, after): (Vec<_>, Vec<_>) = rooms.iter().map(|(room, after)| (*room, num(*after))).unzip();
+    let row = conn
+        .one(
+            SQL,
+            &[
+                &&key.0[..],
+                &node,
+                &num(owner),
+                &text(user),
+                &ids,
+                &after,
+                &num(rooms.len() as u64),
+            ],
+        )
+        .await?;
+    Ok(match (row.flag(0)?, row.flag(1)?) {
+        (false, _) => Subscribed::NotMember,
+        (true, false) => Subscribed::NotOwner,
+        (true, true) => Subscribed::All,
+    })
+}
+
+/// Which of these sessions of this node are complete: their user has been a member of all their rooms since
+/// they subscribed.
+pub(super) async fn complete(
+    conn: &Conn,
+    node: i64,
+    sessions: &[(SessionKey, SessionOwner)],
+) -> Result<HashSet<(SessionKey, SessionOwner)>, Failure> {
+    const SQL: &str = "SELECT t.at FROM unnest($1::bytea[], $2::bigint[]) WITH ORDINALITY t (key, owner, at)
+        JOIN sessions s ON s.key = t.key AND s.owner = t.owner AND s.node = $3
+        WHERE NOT EXISTS (SELECT 1 FROM session_rooms sr
+            LEFT JOIN members m ON m.room_id = sr.room_id AND m.user_id = s.user_id AND m.active = 1
+                AND m.membership = sr.membership
+            WHERE sr.session_id = s.id AND m.user_id IS NULL)";
+    if sessions.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let keys: Vec<_> = sessions.iter().map(|(key, _)| &key.0[..]).collect();
+    let owners: Vec<_> = sessions.iter().map(|(_, owner)| num(*owner)).collect();
+    let mut complete = HashSet::new();
+    for row in conn.rows(SQL, &[&keys, &owners, &node]).await? {
+        complete.extend(sessions.get(row.ordinal(0)?).copied());
+    }
+    Ok(complete)
 }
 
 pub(super) async fn unsubscribe(conn: &Conn, session: OwnedSession, rooms: &[RoomId]) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use super::{
     entries::{self, SELECT},
     rooms,
 };
-use crate::{Entry, History, Page, Range, RoomId, RoomRow};
+use crate::{CatchUp, CaughtUp, Entry, History, Page, Range, RoomId, RoomRow};
 
 pub(super) fn page(
     conn: &Connection,
@@ -34,6 +34,52 @@ pub(super) fn page(
         first: room.first,
         head: room.head,
     }))
+}
+
+/// See [`CatchUp`].
+pub(super) fn catch_up(
+    conn: &Connection,
+    ask: &CatchUp,
+    max_bytes: usize,
+) -> rusqlite::Result<Option<CaughtUp>> {
+    if let Some(following) = ask.following() {
+        let Some(history) = page(conn, ask.room, following, max_bytes)? else {
+            return Ok(None);
+        };
+        if ask.continues(&history) {
+            let range = following.range;
+            return Ok(Some(CaughtUp { range, history }));
+        }
+    }
+    let newest = ask.newest();
+    let history = page(conn, ask.room, newest, max_bytes)?;
+    Ok(history.map(|history| CaughtUp {
+        range: newest.range,
+        history,
+    }))
+}
+
+/// See [`crate::Log::catch_up`].
+pub(super) fn catch_up_all(
+    conn: &Connection,
+    asks: &[CatchUp],
+    bytes: usize,
+    page_bytes: usize,
+) -> rusqlite::Result<Vec<Option<CaughtUp>>> {
+    let (mut pages, mut read) = (Vec::with_capacity(asks.len()), 0usize);
+    for ask in asks {
+        let is_full = read >= bytes;
+        let limit = if is_full { 1 } else { ask.limit };
+        let mut caught = catch_up(conn, &CatchUp { limit, ..*ask }, page_bytes)?;
+        if let Some(CaughtUp { history, .. }) = &mut caught {
+            if is_full {
+                history.empty();
+            }
+            read = read.saturating_add(history.bytes());
+        }
+        pages.push(caught);
+    }
+    Ok(pages)
 }
 
 /// The part of a range that is kept, as a half-open span.

@@ -2,8 +2,8 @@
 
 use super::{SqliteStore, append, entries, history, log_head, positions, retention, rooms, usage};
 use crate::{
-    AppendResult, Entry, History, Log, LogEntry, LogHead, LogPosition, NewEntry, Page, Retention, RoomId,
-    StoreError, append::day_of, metrics::to_f64,
+    AppendResult, CatchUp, CaughtUp, Entry, History, Log, LogEntry, LogHead, LogPosition, NewEntry, Page,
+    Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
 };
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
@@ -48,6 +48,12 @@ impl Log for SqliteStore {
     async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError> {
         let page_bytes = self.page_bytes;
         self.read(move |conn| history::page(conn, room, page, page_bytes))
+            .await
+    }
+
+    async fn catch_up(&self, asks: Vec<CatchUp>, bytes: usize) -> Result<Vec<Option<CaughtUp>>, StoreError> {
+        let page_bytes = self.page_bytes;
+        self.read(move |conn| history::catch_up_all(conn, &asks, bytes, page_bytes))
             .await
     }
 

@@ -7,14 +7,14 @@ use super::{
     SqliteStore,
     batch::Batch,
     column::Seq,
-    inbox,
+    history, inbox,
     member_rows::{COLUMNS, member},
-    outbox, rooms, unread,
+    outbox, rooms, sessions, unread,
     write::Write,
 };
 use crate::{
-    Delivered, Inbox, InboxCursor, Joined, Marked, Member, Members, Role, RoomId, RoomKind, RoomRow,
-    StoreError, Unread,
+    CaughtUp, Delivered, EnterRoom, Entered, Inbox, InboxCursor, Joined, Marked, Member, Members, Role,
+    RoomId, RoomKind, RoomRow, StoreError, Unread,
 };
 
 /// The user's active membership.
@@ -116,6 +116,99 @@ impl Write for Join {
             member,
             newly,
         }))
+    }
+}
+
+/// Makes the user a member, and subscribes their session.
+pub(super) struct Enter(pub(super) EnterRoom);
+
+impl Write for Enter {
+    /// Without a page.
+    type Answer = Option<Inside>;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Inside>> {
+        let EnterRoom {
+            user_id,
+            at,
+            starts_read,
+            session,
+            catch_up,
+        } = &self.0;
+        let join = Join {
+            room: catch_up.room,
+            user: user_id.clone(),
+            at: *at,
+            entrance: Entrance::Joins,
+        };
+        let Some(mut joined) = join.apply(batch)? else {
+            return Ok(None);
+        };
+        if *starts_read && joined.newly && joined.member.membership == 1 && joined.room.head > 0 {
+            let mark = MarkRead {
+                room: catch_up.room,
+                user: user_id.clone(),
+                seq: joined.room.head,
+                at: *at,
+            };
+            mark.apply(batch)?;
+            if let Some(member) = active(batch.conn, catch_up.room, user_id)? {
+                joined.member = member;
+            }
+        }
+        let subscribed = match *session {
+            Some((key, owner)) => sessions::Subscribe {
+                session: sessions::OwnedSession { key, owner },
+                room: catch_up.room,
+                after: catch_up.upto,
+                membership: joined.member.membership,
+            }
+            .apply(batch)?,
+            None => true,
+        };
+        let totals = batch.room(catch_up.room)?.map(|room| room.totals());
+        let unread = match totals {
+            Some(totals) => unread::count(batch.conn, &totals, user_id, joined.member.read_seq)?,
+            None => Unread::default(),
+        };
+        Ok(Some(Inside {
+            joined,
+            unread,
+            subscribed,
+        }))
+    }
+}
+
+/// A user who has entered a room.
+pub(super) struct Inside {
+    joined: Joined,
+    unread: Unread,
+    subscribed: bool,
+}
+
+impl Inside {
+    /// A member who needs no write; `None` if the user is none.
+    fn already(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<Option<Self>> {
+        let (Some(row), Some(member)) = (rooms::get(conn, room)?, active(conn, room, user)?) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            joined: Joined {
+                room: row,
+                member,
+                newly: false,
+            },
+            unread: unread::of_member(conn, room, user)?.unwrap_or_default(),
+            subscribed: true,
+        }))
+    }
+
+    fn with(self, page: Result<Option<CaughtUp>, StoreError>) -> Entered {
+        Entered {
+            joined: self.joined,
+            unread: self.unread,
+            subscribed: self.subscribed,
+            page,
+        }
     }
 }
 
@@ -237,6 +330,31 @@ impl Members for SqliteStore {
             }
             joined => Ok(joined),
         }
+    }
+
+    async fn enter_room(&self, ask: EnterRoom) -> Result<Option<Entered>, StoreError> {
+        let (catch_up, page_bytes) = (ask.catch_up, self.page_bytes);
+        if ask.session.is_none() {
+            // For a member without a session it costs no commit.
+            let user = ask.user_id.clone();
+            let found = self.read(move |conn| match Inside::already(conn, catch_up.room, &user)? {
+                Some(inside) => Ok(Some((inside, history::catch_up(conn, &catch_up, page_bytes)?))),
+                None => Ok(None),
+            });
+            if let Some((inside, page)) = found.await? {
+                return Ok(Some(inside.with(Ok(page))));
+            }
+        }
+        // The page is of entries that are committed, so both threads may work at the same time.
+        let page = self.read(move |conn| history::catch_up(conn, &catch_up, page_bytes));
+        let (inside, page) = tokio::join!(self.write(Enter(ask)), page);
+        Ok(inside?.map(|inside| inside.with(page)))
+    }
+
+    async fn memberships(&self, user: &str, rooms: &[RoomId]) -> Result<Vec<Option<Member>>, StoreError> {
+        let (user, rooms) = (user.to_owned(), rooms.to_vec());
+        self.read(move |conn| rooms.iter().map(|room| active(conn, *room, &user)).collect())
+            .await
     }
 
     async fn put_member(

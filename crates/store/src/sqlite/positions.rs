@@ -3,11 +3,20 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{column::Seq, history, rooms};
+use super::{
+    column::Seq,
+    history, rooms,
+    sessions::{self, OwnedSession},
+};
 use crate::{LogEntry, LogPosition, Missed, Page, Range, RoomId, RoomRow};
 
 /// See [`crate::Sessions::missed`].
 pub(super) fn missed(conn: &Connection, ask: &Missed) -> rusqlite::Result<Option<Vec<LogEntry>>> {
+    if let Some((key, owner)) = ask.session
+        && !sessions::is_complete(conn, OwnedSession { key, owner })?
+    {
+        return Ok(None);
+    }
     let (mut found, mut bytes) = (Vec::new(), 0);
     for (room, after) in &ask.rooms {
         let Some(room) = rooms::get(conn, *room)? else {

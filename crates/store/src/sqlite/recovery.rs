@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::{SqliteStore, positions, sessions};
 use crate::{
     LogEntry, Missed, NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, Sessions, StoreError,
+    Subscribed,
 };
 
 #[async_trait]
@@ -33,6 +34,18 @@ impl Sessions for SqliteStore {
             membership,
         };
         self.write(subscribe).await
+    }
+
+    async fn subscribe_all(
+        &self,
+        key: SessionKey,
+        owner: SessionOwner,
+        user: &str,
+        rooms: Vec<(RoomId, u64)>,
+    ) -> Result<Subscribed, StoreError> {
+        let session = sessions::OwnedSession { key, owner };
+        let user = user.to_owned();
+        self.write(sessions::SubscribeAll { session, user, rooms }).await
     }
 
     async fn unsubscribe(

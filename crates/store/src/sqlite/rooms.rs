@@ -230,6 +230,12 @@ impl Rooms for SqliteStore {
         Ok(room)
     }
 
+    async fn find_rooms(&self, names: &[String]) -> Result<Vec<Option<RoomRow>>, StoreError> {
+        let names = names.to_vec();
+        self.read(move |conn| names.iter().map(|name| find(conn, name)).collect())
+            .await
+    }
+
     async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError> {
         self.read(move |conn| get(conn, id)).await
     }

@@ -7,7 +7,7 @@ use super::{
     column::Seq,
     write::Write,
 };
-use crate::{NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, SubscribedRoom};
+use crate::{NewSession, Resume, Resumed, RoomId, SessionKey, SessionOwner, Subscribed, SubscribedRoom};
 
 /// Sessions that one call deletes at most; a few milliseconds.
 const FORGET: u32 = 2_000;
@@ -77,6 +77,59 @@ impl Write for Subscribe {
         ])?;
         Ok(true)
     }
+}
+
+/// See [`crate::Sessions::subscribe_all`].
+pub(super) struct SubscribeAll {
+    pub(super) session: OwnedSession,
+    pub(super) user: String,
+    pub(super) rooms: Vec<(RoomId, u64)>,
+}
+
+impl Write for SubscribeAll {
+    type Answer = Subscribed;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Subscribed> {
+        const SQL: &str = "SELECT membership FROM members WHERE room_id = ?1 AND user_id = ?2 AND active = 1";
+        let mut memberships = Vec::with_capacity(self.rooms.len());
+        let mut membership = batch.conn.prepare_cached(SQL)?;
+        for (room, _) in &self.rooms {
+            let found = membership.query_row(params![room, self.user], |row| row.get::<_, Seq>(0));
+            let Some(Seq(found)) = found.optional()? else {
+                return Ok(Subscribed::NotMember);
+            };
+            memberships.push(found);
+        }
+        drop(membership);
+        for (&(room, after), membership) in self.rooms.iter().zip(memberships) {
+            let session = self.session;
+            let subscribe = Subscribe {
+                session,
+                room,
+                after,
+                membership,
+            };
+            if !subscribe.apply(batch)? {
+                return Ok(Subscribed::NotOwner);
+            }
+        }
+        Ok(Subscribed::All)
+    }
+}
+
+/// Whether the session is still owned by the owner, and its user a member of all its rooms since it
+/// subscribed.
+pub(super) fn is_complete(conn: &Connection, session: OwnedSession) -> rusqlite::Result<bool> {
+    const SQL: &str = "SELECT NOT EXISTS (SELECT 1 FROM session_rooms sr
+            LEFT JOIN members m ON m.room_id = sr.room_id AND m.user_id = s.user_id AND m.active = 1
+                AND m.membership = sr.membership
+            WHERE sr.session_id = s.id AND m.user_id IS NULL)
+        FROM sessions s WHERE s.key = ?1 AND s.owner = ?2";
+    let complete = conn
+        .prepare_cached(SQL)?
+        .query_row(params![session.key.0, Seq(session.owner)], |row| row.get(0))
+        .optional()?;
+    Ok(complete.unwrap_or(false))
 }
 
 pub(super) struct Unsubscribe {

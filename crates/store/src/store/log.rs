@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Appended, Entry, History, LogPosition, NewEntry, Page, Rejected, Retention, RoomId, StoreError};
+use crate::{
+    Appended, CatchUp, CaughtUp, Entry, History, LogPosition, NewEntry, Page, Rejected, Retention, RoomId,
+    StoreError,
+};
 
 /// The newest position of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +94,11 @@ pub trait Log: Send + Sync {
 
     /// A page of a room's log, read from one consistent state.
     async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError>;
+
+    /// Pages of several rooms, `None` for a room that does not exist, each with at most
+    /// [`page_bytes`](crate::Options::page_bytes). Once the pages before it have more than `bytes`, about, a room gets
+    /// an empty page with `more`.
+    async fn catch_up(&self, asks: Vec<CatchUp>, bytes: usize) -> Result<Vec<Option<CaughtUp>>, StoreError>;
 
     /// One entry; `None` if it is not kept.
     async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError>;

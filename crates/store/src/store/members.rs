@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use crate::{
-    Delivered, Inbox, InboxCursor, Joined, Marked, Member, Role, RoomId, RoomRow, StoreError, Unread,
+    Delivered, EnterRoom, Entered, Inbox, InboxCursor, Joined, Marked, Member, Role, RoomId, RoomRow,
+    StoreError, Unread,
 };
 
 /// The members of all rooms.
@@ -13,6 +14,10 @@ pub trait Members: Send + Sync {
     /// is unread. A returning member gets back the marks of their last membership. Answers `None` if the
     /// room is private and the user is not a member.
     async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError>;
+
+    /// Makes the user a member like [`Self::join`], subscribes their session, and reads what their client needs
+    /// of the room.
+    async fn enter_room(&self, ask: EnterRoom) -> Result<Option<Entered>, StoreError>;
 
     /// Makes the user a member of a room of any kind, and sets their role if `role` names one.
     async fn put_member(
@@ -35,6 +40,9 @@ pub trait Members: Send + Sync {
 
     /// The user's membership; `None` if they are not a member.
     async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError>;
+
+    /// The user's memberships of several rooms, in their order.
+    async fn memberships(&self, user: &str, rooms: &[RoomId]) -> Result<Vec<Option<Member>>, StoreError>;
 
     /// The rooms the user is a member of, the latest joined first, `limit` at most.
     async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError>;

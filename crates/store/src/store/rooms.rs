@@ -15,6 +15,9 @@ pub trait Rooms: Send + Sync {
     /// unused, see [`Retention::unused_rooms_for_ms`](crate::Retention::unused_rooms_for_ms).
     async fn create_room(&self, name: &str, user: &str, at: i64) -> Result<Option<RoomRow>, StoreError>;
 
+    /// The rooms of these names, in their order.
+    async fn find_rooms(&self, names: &[String]) -> Result<Vec<Option<RoomRow>>, StoreError>;
+
     /// The room with this id.
     async fn room(&self, id: RoomId) -> Result<Option<RoomRow>, StoreError>;
 

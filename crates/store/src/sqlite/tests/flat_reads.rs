@@ -75,6 +75,7 @@ async fn steps(messages: u64) -> Vec<(&'static str, u64)> {
     let missed = |room: RoomId, head: u64| {
         move |conn: &Connection| {
             let ask = Missed {
+                session: None,
                 rooms: vec![(room, 0)],
                 after: LogPosition(head - 10),
                 upto: LogPosition(head),
