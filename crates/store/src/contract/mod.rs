@@ -7,6 +7,7 @@
 
 pub mod changes;
 pub mod concurrency;
+pub mod entering;
 pub mod identity;
 pub mod inbox;
 pub mod log;
@@ -81,6 +82,10 @@ macro_rules! store_contract {
             changes::expired_entries_take_their_changes_along,
             identity::a_database_has_an_identity,
             identity::all_nodes_agree_on_the_identity,
+            entering::entering_a_room_joins_subscribes_and_reads,
+            entering::a_first_membership_may_start_read,
+            entering::several_rooms_are_caught_up_together,
+            entering::a_session_is_subscribed_to_all_rooms_or_none,
             inbox::the_latest_room_comes_first,
             inbox::pages_of_rooms_join_up,
             inbox::an_inbox_row_shows_unread_messages,
