@@ -48,7 +48,8 @@ where
     }
 
     fn run(self: Box<Self>, conn: &Connection) {
-        let found = match catch_sync("store reads", || snapshot(conn, self.query)) {
+        let Self { query, reply, .. } = *self;
+        let found = match catch_sync("store reads", || snapshot(conn, query)) {
             Ok(found) => found.map_err(|error| failure::from_sqlite(&error)),
             Err(panicked) => {
                 end_transaction(conn);
@@ -56,7 +57,7 @@ where
             }
         };
         // The caller may have gone.
-        let _ = self.reply.send(found);
+        let _ = reply.send(found);
     }
 
     fn abandon(self: Box<Self>) {
@@ -226,7 +227,8 @@ mod tests {
             readers: 1,
             ..Options::default()
         };
-        let readers = Readers::start(&folder.path().join("roomful.db"), &options).unwrap();
+        let path = folder.path().join("roomful.db");
+        let readers = Readers::start(&path, &options, 1, Arc::new(Metrics::new())).unwrap();
         let failed = readers
             .read(|_| -> rusqlite::Result<()> { panic!("a fault") })
             .await;
