@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use roomful_socket::{Class, Namespace, Reason, Socket, SocketId};
-use roomful_store::Store;
+use roomful_store::{RoomId, SanctionKind, Store};
 use roomful_supervisor::Supervised;
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -26,7 +26,7 @@ use crate::{
     events::connection::{SESSION_ENDED, SessionEnded, TOKEN_EXPIRING, TokenExpires},
     faults::Faults,
     keyed_mutex::KeyedMutex,
-    log::{appender::Appender, follower::Follower, position::LogCursor},
+    log::{appender::Appender, control::ControlRoom, follower::Follower, position::LogCursor},
     message_rate::MessageRate,
     metrics::Metrics,
     middleware::{auth, connection_gate::ConnectionGate, rate_limit::RateLimiters},
@@ -62,6 +62,8 @@ pub(crate) struct App {
     pub(crate) follower: Arc<Follower>,
     /// The task of the two, which ends with the app.
     pub(crate) _log_task: Supervised,
+    /// The room of control entries.
+    pub(crate) control_room: Arc<ControlRoom>,
     /// The other nodes, if there are any.
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) recovery: SessionRegistry,
@@ -187,6 +189,32 @@ impl App {
         Ok(())
     }
 
+    /// Refuses a user who is banned from all rooms.
+    ///
+    /// # Errors
+    /// `banned`; `unavailable` and `internal` if the store failed.
+    pub(crate) async fn check_banned(&self, user: &str) -> Result<(), ChatError> {
+        if self.store.is_banned(user, self.clock.now_ms()).await? {
+            return Err(ChatError::Banned);
+        }
+        Ok(())
+    }
+
+    /// The error for a user who is no member of a room: `banned`, or `otherwise`.
+    pub(crate) async fn why_no_member(
+        &self,
+        room: RoomId,
+        user: &str,
+        otherwise: ChatError,
+    ) -> Result<ChatError, ChatError> {
+        let now = self.clock.now_ms();
+        let sanctions = self.store.sanctions_of(Some(room), user, now).await?;
+        let is_banned = sanctions
+            .iter()
+            .any(|sanction| sanction.kind == SanctionKind::Ban);
+        Ok(if is_banned { ChatError::Banned } else { otherwise })
+    }
+
     /// The time at which a socket is closed whose token ends at `expires_at`.
     pub(crate) fn closes_at(&self, expires_at: i64) -> i64 {
         expires_at.saturating_add(self.config.token_leeway_ms)
@@ -284,7 +312,14 @@ impl Context {
             .open(name, None)
             .await?
             .ok_or(ChatError::Forbidden)?;
-        let member = self.app.store.member(room.id, &self.me.user).await?;
-        member.map(|_| room).ok_or(ChatError::Forbidden)
+        match self.app.store.member(room.id, &self.me.user).await? {
+            Some(_) => Ok(room),
+            None => {
+                let why = self
+                    .app
+                    .why_no_member(room.id, &self.me.user, ChatError::Forbidden);
+                Err(why.await?)
+            }
+        }
     }
 }

@@ -12,8 +12,8 @@ use crate::{
     error::ChatError,
     events::{Command, EventKind},
     handlers::{
-        change, connection, inbox, members, membership, message, notification, presence, receipt, sync,
-        typing,
+        change, connection, inbox, members, membership, message, moderation, notification, presence, receipt,
+        sync, typing,
     },
     middleware::{price, rate_limit::Payer},
     reply::{Reply, emit_error},
@@ -93,6 +93,7 @@ async fn run(context: &Context, command: Command, reply: Reply) {
         Command::RefreshToken(refresh) => reply.with(&connection::refresh(context, &refresh).await),
         Command::Unsubscribe(at) => reply.with(&membership::unsubscribe(context, &at).await),
         Command::Members(ask) => members::members(context, &ask, reply).await,
+        Command::Moderate(ask) => reply.with(&moderation::moderate(context, &ask).await),
         Command::Ping => reply.succeed(&connection::ping(context)),
         Command::ClientError(error) => reply.succeed(&connection::client_error(context, &error)),
     }

@@ -33,11 +33,17 @@ pub enum ErrorCode {
     Internal,
     /// The user already has as much as the server's settings allow.
     QuotaExceeded,
+    /// The user is banned from the room, or from the whole server.
+    Banned,
+    /// The user may not send, edit or react.
+    Muted,
+    /// The room is in slow mode. `retryAfterMs` says when the user may send again.
+    SlowMode,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Unauthorized,
         Self::TokenExpired,
         Self::Forbidden,
@@ -49,6 +55,9 @@ impl ErrorCode {
         Self::Unavailable,
         Self::Internal,
         Self::QuotaExceeded,
+        Self::Banned,
+        Self::Muted,
+        Self::SlowMode,
     ];
 
     /// The code as it stands in JSON.
@@ -65,6 +74,9 @@ impl ErrorCode {
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
             Self::QuotaExceeded => "quota_exceeded",
+            Self::Banned => "banned",
+            Self::Muted => "muted",
+            Self::SlowMode => "slow_mode",
         }
     }
 }
@@ -132,6 +144,21 @@ pub enum ChatError {
     /// The message was edited as often as it may be.
     #[error("this message was edited as often as the server allows; write a new one")]
     TooManyEdits,
+    /// The user is banned from the room, or from the whole server.
+    #[error("the user is banned; ask a moderator to end the ban")]
+    Banned,
+    /// The user is muted.
+    #[error("the user is muted and may only read; ask a moderator to end it")]
+    Muted,
+    /// The room is frozen.
+    #[error("the room is frozen: only its moderators may write")]
+    Frozen,
+    /// The room is in slow mode.
+    #[error("the room is in slow mode; wait {retry_after_ms} ms before the next message")]
+    SlowMode {
+        /// Milliseconds until the next message can succeed.
+        retry_after_ms: u64,
+    },
     /// A fault of the server.
     #[error("the server failed to handle this; its log has the cause")]
     Internal,
@@ -153,7 +180,7 @@ impl ChatError {
         match self {
             Self::Unauthorized(_) => ErrorCode::Unauthorized,
             Self::TokenExpired => ErrorCode::TokenExpired,
-            Self::Forbidden | Self::NotJoinable | Self::NotYours(_) => ErrorCode::Forbidden,
+            Self::Forbidden | Self::NotJoinable | Self::NotYours(_) | Self::Frozen => ErrorCode::Forbidden,
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::PayloadTooLarge(_) => ErrorCode::PayloadTooLarge,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
@@ -163,6 +190,9 @@ impl ChatError {
             Self::TooManyRooms(_) | Self::TooManyNewRooms | Self::WroteTooMuch | Self::TooManyEdits => {
                 ErrorCode::QuotaExceeded
             }
+            Self::Banned => ErrorCode::Banned,
+            Self::Muted => ErrorCode::Muted,
+            Self::SlowMode { .. } => ErrorCode::SlowMode,
             Self::Internal | Self::BadKey { .. } => ErrorCode::Internal,
         }
     }
@@ -171,7 +201,7 @@ impl ChatError {
     pub const fn retryable(&self) -> bool {
         matches!(
             self.code(),
-            ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::Internal
+            ErrorCode::RateLimited | ErrorCode::SlowMode | ErrorCode::Unavailable | ErrorCode::Internal
         )
     }
 
@@ -182,7 +212,9 @@ impl ChatError {
             message: self.to_string(),
             retryable: self.retryable(),
             retry_after_ms: match self {
-                Self::RateLimited { retry_after_ms, .. } => Some(*retry_after_ms),
+                Self::RateLimited { retry_after_ms, .. } | Self::SlowMode { retry_after_ms } => {
+                    Some(*retry_after_ms)
+                }
                 _ => None,
             },
         }

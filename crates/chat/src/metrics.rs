@@ -7,7 +7,11 @@ use std::{
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use crate::{error::ErrorCode, events::EventKind, recovery::refusal::Refusal};
+use crate::{
+    error::ErrorCode,
+    events::{EventKind, moderation::ModerationAction},
+    recovery::refusal::Refusal,
+};
 
 pub(crate) struct Metrics {
     pub(crate) users_online: Gauge,
@@ -30,6 +34,7 @@ pub(crate) struct Metrics {
     errors: [Counter; ErrorCode::ALL.len()],
     events: [Counter; EventKind::ALL.len()],
     unknown_events: Counter,
+    moderation: [Counter; ModerationAction::ALL.len()],
 }
 
 impl Metrics {
@@ -52,6 +57,8 @@ impl Metrics {
             errors: ErrorCode::ALL.map(|code| counter!("roomful_errors_total", "code" => code.as_str())),
             events: EventKind::ALL.map(|kind| counter!("roomful_events_total", "event" => kind.name())),
             unknown_events: counter!("roomful_events_total", "event" => "unknown"),
+            moderation: ModerationAction::ALL
+                .map(|(name, _)| counter!("roomful_moderation_total", "action" => name)),
         }
     }
 
@@ -85,6 +92,13 @@ impl Metrics {
                     counter.increment(1);
                 }
             }
+        }
+    }
+
+    /// An act of moderation took effect, on the node where it was ordered.
+    pub(crate) fn moderated(&self, action: ModerationAction) {
+        if let Some(counter) = self.moderation.get(action as usize) {
+            counter.increment(1);
         }
     }
 
@@ -164,6 +178,9 @@ mod tests {
         }
         for (index, kind) in EventKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
+        }
+        for (index, (_, action)) in ModerationAction::ALL.into_iter().enumerate() {
+            assert_eq!(action as usize, index);
         }
     }
 }

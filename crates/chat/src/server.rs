@@ -27,6 +27,7 @@ use crate::{
     log::{
         self,
         appender::{Appender, AppenderParts},
+        control::ControlRoom,
         follower::{ClusterLog, Follower, FollowerParts},
         inbox::EntryInbox,
         position::LogCursor,
@@ -209,7 +210,7 @@ impl App {
         let head = store.log_head();
         let inbox = Arc::new(EntryInbox::starting(&head));
         let log = Arc::new(LogCursor::starting(head, config.recovery.is_on()));
-        let control_room = Arc::default();
+        let control_room: Arc<ControlRoom> = Arc::default();
         let grace = Duration::from_millis(config.presence_grace_ms.max(0).unsigned_abs());
         let cluster = cluster.map(|config| {
             let parts = ClusterParts {
@@ -254,7 +255,7 @@ impl App {
             unread: Arc::clone(&unread),
             inbox: Arc::clone(&inbox),
             cluster: cluster.as_ref().map(|_| ClusterLog {
-                control_room,
+                control_room: Arc::clone(&control_room),
                 control_handler: app.clone(),
                 backfills: counter!("roomful_cluster_backfills_total"),
             }),
@@ -309,6 +310,7 @@ impl App {
             namespace,
             metrics,
             rooms,
+            control_room,
             cluster,
         }
     }

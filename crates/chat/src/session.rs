@@ -176,6 +176,11 @@ impl Session {
             .cloned()
     }
 
+    /// The rooms that this socket is subscribed to.
+    pub(crate) fn all_joined(&self) -> Vec<RoomRef> {
+        self.life.lock().joined.clone()
+    }
+
     /// Checks that the socket is subscribed to this room or may subscribe to one more.
     ///
     /// # Errors
@@ -370,7 +375,7 @@ impl JoiningSession for Session {
     }
 
     fn joined_rooms(&self) -> Vec<RoomRef> {
-        self.life.lock().joined.clone()
+        self.all_joined()
     }
 
     fn remember_room(&self, room: RoomRef) {

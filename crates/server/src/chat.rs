@@ -85,6 +85,8 @@ pub(crate) fn limits(config: &Config) -> Limits {
         status_text_chars: config.presence.status_text,
         rooms_per_socket: limits.rooms_per_socket,
         online_users: limits.online_users,
+        reason_chars: limits.reason,
+        slow_mode_seconds: limits.slow_mode.0.as_secs(),
         notification_users: config.notifications.recipients,
         notification_body_bytes: config.notifications.body.0,
         notification_data_bytes: config.notifications.data.0,

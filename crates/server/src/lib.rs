@@ -16,6 +16,7 @@ mod open_files;
 mod outbox;
 mod reload;
 mod retention;
+mod scope;
 mod secret;
 mod server;
 mod start_error;

@@ -86,7 +86,7 @@ impl Reloader {
     fn apply_key(&self, key: &str, config: &Config, keys: &Keys) -> bool {
         match key {
             "log.filter" => self.log.set(&config.log),
-            "api.key" | "api.second_key" => {
+            "api.key" | "api.second_key" | "api.keys" => {
                 self.handles.api_keys.replace(config.api.keys());
                 true
             }

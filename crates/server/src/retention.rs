@@ -52,5 +52,9 @@ impl Retention {
         if let Err(error) = store.forget_revocations(cutoff).await {
             tracing::warn!(%error, "failed to remove old revocations, retrying later");
         }
+        // Ended bans and mutes have no effect. They are kept as long, for those who look them up.
+        if let Err(error) = store.forget_sanctions(cutoff).await {
+            tracing::warn!(%error, "failed to remove ended bans and mutes, retrying later");
+        }
     }
 }

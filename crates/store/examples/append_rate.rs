@@ -104,6 +104,7 @@ fn entry(room: RoomId, sender: usize, n: u32) -> NewEntry {
         at: 1_700_000_000_000,
         replacement: None,
         charged: false,
+        exempt: false,
     }
 }
 

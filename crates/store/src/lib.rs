@@ -6,7 +6,7 @@
 //! | module | content |
 //! |---|---|
 //! | `store`, `sessions` | the traits: what each call guarantees |
-//! | `rows`, `entering`, `notifications`, `position` | the values of calls |
+//! | `rows`, `entering`, `notifications`, `moderation`, `position` | the values of calls |
 //! | `error` | errors, and whether to retry |
 //! | `caller`, `fair_queue` | on whose behalf a task calls, and the turns of those who wait |
 //! | `options` | options and limits, and [`open`] |
@@ -29,6 +29,7 @@ mod fair_queue;
 mod group_commit;
 mod metrics;
 mod migrate;
+mod moderation;
 mod notifications;
 mod numbers;
 mod open;
@@ -51,6 +52,7 @@ pub use caller::Caller;
 pub use entering::{CatchUp, CaughtUp, EnterRoom, Entered, Subscribed};
 pub use error::{Outage, StoreError};
 pub use migrate::{Migrated, Moved, Progress, migrate};
+pub use moderation::{ModerationAct, RoomRules, Sanction, SanctionKind, SanctionPage};
 pub use notifications::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,
@@ -70,5 +72,6 @@ pub use rows::{
 pub use schema::{SchemaState, SchemaVersions};
 pub use sessions::{Missed, NewSession, Resume, Resumed, SessionKey, SessionOwner, Sessions, SubscribedRoom};
 pub use store::{
-    AppendResult, FencingTokens, Log, LogEntry, LogHead, Members, Notifications, Rooms, Store, Users,
+    AppendResult, FencingTokens, Log, LogEntry, LogHead, Members, Moderation, Notifications, Rooms, Store,
+    Users,
 };

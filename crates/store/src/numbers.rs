@@ -1,6 +1,6 @@
 //! Values that columns hold as numbers, the same in both stores.
 
-use crate::{ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind};
+use crate::{ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind, SanctionKind};
 
 /// A sequence number or position as a column holds it. Columns are signed, so a number beyond their range,
 /// which only a client can make up, becomes the largest one.
@@ -42,7 +42,7 @@ impl Numbered for RoomKind {
 }
 
 impl Numbered for Role {
-    const ALL: &'static [Self] = &[Self::Member, Self::Moderator];
+    const ALL: &'static [Self] = &[Self::Member, Self::Moderator, Self::Owner];
 }
 
 impl Numbered for ChosenStatus {
@@ -54,5 +54,9 @@ impl Numbered for RecordKind {
 }
 
 impl Numbered for RecordState {
+    const ALL: &'static [Self] = &Self::ALL;
+}
+
+impl Numbered for SanctionKind {
     const ALL: &'static [Self] = &Self::ALL;
 }

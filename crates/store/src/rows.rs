@@ -117,6 +117,9 @@ pub struct NewEntry {
     pub at: i64,
     /// Whether its size counts towards its author's [`Quotas::daily_bytes`](crate::Quotas::daily_bytes).
     pub charged: bool,
+    /// Whether the author is a moderator by their token, so that freezes and slow mode do not bind them. Moderators
+    /// by their role in the room need no mark.
+    pub exempt: bool,
 }
 
 impl NewEntry {
@@ -240,6 +243,20 @@ pub enum Rejected {
     TooManyEdits,
     /// The author has appended as much today as [`Quotas::daily_bytes`](crate::Quotas::daily_bytes) allows.
     DailyBytes,
+    /// The author is banned from the room or from all rooms.
+    Banned,
+    /// The author may not send, edit or react.
+    Muted {
+        /// When that ends; `None` for never.
+        until: Option<i64>,
+    },
+    /// The room is in slow mode, and the author sent a message a short time ago.
+    SlowMode {
+        /// Milliseconds until the author may send again.
+        retry_after_ms: u64,
+    },
+    /// The room is frozen.
+    Frozen,
 }
 
 /// A user's membership of a room.
@@ -263,13 +280,15 @@ pub struct Member {
 }
 
 /// Role of a member in a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Role {
     /// An ordinary member.
     #[default]
     Member,
-    /// A member who may also delete messages of others.
+    /// A member who may also delete messages of others, and ban and mute members.
     Moderator,
+    /// A moderator whom other moderators may not act against.
+    Owner,
 }
 
 /// Outcome of a join.

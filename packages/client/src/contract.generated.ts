@@ -89,7 +89,7 @@ export interface EditMessage {
 export type Emoji = string;
 
 /** Why the server ended a connection. */
-export type EndCode = "token_expired" | "revoked" | "kicked";
+export type EndCode = "token_expired" | "revoked" | "kicked" | "banned";
 
 /** One lifetime of a room's log. Numbers of different epochs are not comparable. */
 export type Epoch = string;
@@ -107,7 +107,7 @@ export interface ErrorBody {
 }
 
 /** The codes a client may see, in the order of the metrics. */
-export type ErrorCode = "unauthorized" | "token_expired" | "forbidden" | "invalid_request" | "payload_too_large" | "rate_limited" | "conflict" | "not_found" | "unavailable" | "internal" | "quota_exceeded";
+export type ErrorCode = "unauthorized" | "token_expired" | "forbidden" | "invalid_request" | "payload_too_large" | "rate_limited" | "conflict" | "not_found" | "unavailable" | "internal" | "quota_exceeded" | "banned" | "muted" | "slow_mode";
 
 /**
  * `error`: a failure of an event without a callback, or the reason why the server closes the
@@ -310,6 +310,62 @@ export type MessageText = string;
 /** The app's own fields, as their author wrote them. */
 export type Metadata = Readonly<Record<string, unknown>>;
 
+export type Moderate = {
+  readonly action: "ban" | "mute";
+  readonly reason?: Reason | null;
+  readonly room: RoomName;
+  readonly seconds?: null;
+  readonly until?: Time | null;
+  readonly userId: UserId;
+} | {
+  readonly action: "unban" | "unmute" | "delete_messages";
+  readonly reason?: Reason | null;
+  readonly room: RoomName;
+  readonly seconds?: null;
+  readonly until?: null;
+  readonly userId: UserId;
+} | {
+  readonly action: "slow_mode";
+  readonly reason?: Reason | null;
+  readonly room: RoomName;
+  readonly seconds: Seconds;
+  readonly until?: null;
+  readonly userId?: null;
+} | {
+  readonly action: "freeze" | "unfreeze";
+  readonly reason?: Reason | null;
+  readonly room: RoomName;
+  readonly seconds?: null;
+  readonly until?: null;
+  readonly userId?: null;
+};
+
+/** The ack of `chat:moderate`. */
+export interface Moderated {
+  readonly action: ModerationAction;
+  /** For `delete_messages`: the number of messages. */
+  readonly deleted?: number;
+  readonly room: RoomName;
+  readonly until?: number;
+  readonly userId?: string;
+}
+
+/**
+ * `chat:moderation`: to the room's moderators and to the user concerned; about the room as a
+ * whole, to all its sockets. Without `room` it holds in all rooms.
+ */
+export interface Moderation {
+  readonly action: ModerationAction;
+  readonly reason?: string;
+  readonly room?: string;
+  readonly seconds?: number;
+  readonly until?: number;
+  readonly userId?: string;
+}
+
+/** What a moderator does. Nodes tell it each other by these names, too. */
+export type ModerationAction = "ban" | "unban" | "mute" | "unmute" | "slow_mode" | "freeze" | "unfreeze" | "delete_messages";
+
 /** Empty ack data: `{}`. */
 export type Nothing = Readonly<Record<string, unknown>>;
 
@@ -417,13 +473,16 @@ export type ReadNotification = {
   readonly id?: null;
 };
 
+/** Why a moderator acts, for people. */
+export type Reason = string;
+
 /** `token:refresh {token}`. */
 export interface RefreshToken {
   readonly token: string;
 }
 
 /** Why a user lost a room. Nodes tell it each other by these names, too. */
-export type RemovalReason = "left" | "removed" | "deleted" | "token";
+export type RemovalReason = "left" | "removed" | "banned" | "deleted" | "token";
 
 /** `chat:room_added`: the user is now a member. */
 export interface RoomAdded {
@@ -460,6 +519,9 @@ export interface RoomUnread {
   readonly room: RoomName;
   readonly unread: number;
 }
+
+/** A number of seconds. */
+export type Seconds = number;
 
 /** `chat:send_message {room, text, clientId?, replyTo?, mentions?, metadata?}`. */
 export interface SendMessage {
@@ -571,6 +633,9 @@ export type SyncedRoom = {
   readonly room: RoomName;
 };
 
+/** A time in milliseconds since 1970. */
+export type Time = number;
+
 /** The ack of `token:refresh`, and `token:expiring`. */
 export interface TokenExpires {
   /** The end of the token, in milliseconds since 1970. */
@@ -584,6 +649,9 @@ export type UnreadCause = "message" | "read" | "sent";
 export interface UnreadNotifications {
   readonly unread: number;
 }
+
+/** A user's id, the `sub` of their tokens. */
+export type UserId = string;
 
 /** `{room, userId}`: the typing and membership events. */
 export interface UserInRoom {
@@ -634,6 +702,8 @@ export interface ClientEvents {
   "chat:message_delivered": { payload: Mark; ack: DeliveredMark };
   /** Marks everything up to a seq as read. */
   "chat:message_read": { payload: Mark; ack: ReadMark };
+  /** Bans and mutes, slow mode, freezing and deletion, for moderators of the room. */
+  "chat:moderate": { payload: Moderate; ack: Moderated };
   /** Adds or removes the user's reaction to a message. */
   "chat:react": { payload: React; ack: Changed };
   /** Stores a message and sends it to the room's subscribers. */
@@ -681,6 +751,8 @@ export interface ServerEvents {
   "chat:message_edited": LiveChange;
   /** A member's read mark, to the room's other sockets. */
   "chat:message_read": MarkedBy;
+  /** An act of moderation, to the room's moderators and the user concerned, or to the whole room. */
+  "chat:moderation": Moderation;
   /** The list that `chat:get_online_users` asked for. */
   "chat:online_users": OnlineUsers;
   /** A reaction or its removal, to all subscribers of the room. */

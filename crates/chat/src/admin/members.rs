@@ -23,7 +23,8 @@ impl ChatServer {
     /// membership and whether it is new.
     ///
     /// # Errors
-    /// `not_found` if the room does not exist, `quota_exceeded` if the user is a member of too many rooms.
+    /// `not_found` if the room does not exist, `banned` if the user is banned from it, `quota_exceeded` if
+    /// the user is a member of too many rooms.
     pub async fn put_member(
         &self,
         room: &str,
@@ -73,11 +74,10 @@ pub(super) async fn put(
     check_quota(app, user, room.id).await?;
     let _one_change = app.one_membership_change(user, room).await;
     let now = app.clock.now_ms();
-    let mut joined = app
-        .store
-        .put_member(room.id, user, role, now)
-        .await?
-        .ok_or(NO_ROOM)?;
+    let joined = app.store.put_member(room.id, user, role, now).await?;
+    let Some(mut joined) = joined else {
+        return Err(app.why_no_member(room.id, user, NO_ROOM).await?);
+    };
     if joined.newly {
         start_read(app, &mut joined).await?;
         app.presence.enter(user, room.id);

@@ -76,6 +76,8 @@ impl Post {
             replacement: None,
             at,
             charged: false,
+            // The other system has accepted it.
+            exempt: true,
         })
     }
 }
@@ -127,6 +129,7 @@ impl ChatServer {
             body,
             replacement: None,
             charged: false,
+            exempt: false,
             reply,
         };
         app.appender.submit(room, pending, place);

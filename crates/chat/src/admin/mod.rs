@@ -6,10 +6,12 @@
 //! |---|---|
 //! | `rooms`, `members` | rooms and memberships |
 //! | `messages` | posting and reading |
+//! | `moderation` | bans, mutes, frozen rooms, slow mode |
 //! | `users` | presence, disconnecting, revoking tokens |
 
 mod members;
 mod messages;
+mod moderation;
 mod rooms;
 mod users;
 
@@ -17,13 +19,11 @@ use std::sync::Arc;
 
 pub use self::{
     messages::{Post, Posted},
+    moderation::Impose,
     rooms::RoomState,
     users::{Presence, Revoked, UserState},
 };
-pub(crate) use self::{
-    rooms::clear as clear_room,
-    users::{close_sockets, revoked_elsewhere},
-};
+pub(crate) use self::{rooms::clear as clear_room, users::revoked_elsewhere};
 pub use crate::presence::device::Device;
 use crate::{
     app::App,

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use roomful_socket::Class;
-use roomful_store::{RoomChange, RoomKind, RoomRow};
+use roomful_store::{RoomChange, RoomKind, RoomRow, RoomRules};
 
 use super::{NO_ROOM, existing, members::put, room_name, user_id};
 use crate::{
@@ -30,6 +30,8 @@ pub struct RoomState {
     pub members: u64,
     /// How many of them are online.
     pub online: usize,
+    /// Whether it is frozen, and its slow mode.
+    pub rules: RoomRules,
 }
 
 impl ChatServer {
@@ -166,6 +168,7 @@ async fn state(app: &App, room: RoomRow) -> Result<RoomState, ChatError> {
     Ok(RoomState {
         members: app.store.count_members(room.id).await?,
         online: app.presence.count_in(room.id),
+        rules: app.store.room_rules(room.id).await?,
         room,
     })
 }

@@ -2,16 +2,16 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use roomful_socket::Socket;
 use roomful_store::LogPosition;
 
 use super::user_id;
 use crate::{
     app::App,
+    closing::{close_sockets, sockets_of},
     detached::run_to_completion,
     error::ChatError,
     events::{
-        connection::{SESSION_ENDED, SessionEnded},
+        connection::SessionEnded,
         presence::{State, Status},
     },
     log::control::Control,
@@ -188,32 +188,4 @@ async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, Ch
         cluster.command(told).await?;
     }
     Ok(closed + on_other_nodes)
-}
-
-/// Closes those of the user's connections on this node that satisfy `which`. Returns how many.
-pub(crate) fn close_sockets(
-    app: &App,
-    user: &str,
-    end: SessionEnded,
-    which: impl Fn(&Session) -> bool,
-) -> usize {
-    let mut sockets = sockets_of(app, user);
-    sockets.retain(|socket| socket.state::<Session>().is_some_and(|session| which(&session)));
-    for socket in &sockets {
-        drop(socket.emit(SESSION_ENDED, &end));
-        socket.disconnect(true);
-    }
-    sockets.len()
-}
-
-/// A user's sockets. The call is rare, so it scans all sockets instead of maintaining an index.
-fn sockets_of(app: &App, user: &str) -> Vec<Socket> {
-    let is_theirs = |socket: &Socket| {
-        socket
-            .state::<Session>()
-            .is_some_and(|session| *session.user == *user)
-    };
-    let mut sockets = app.namespace.sockets();
-    sockets.retain(is_theirs);
-    sockets
 }

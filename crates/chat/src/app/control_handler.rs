@@ -3,14 +3,20 @@
 
 use std::sync::Arc;
 
-use roomful_store::{LogEntry, RoomId};
+use roomful_store::{LogEntry, LogPosition, RoomId};
 
 use super::App;
 use crate::{
     admin,
-    events::{chat::Removal, connection::SessionEnded},
+    closing::close_sockets,
+    events::{
+        chat::Removal,
+        connection::SessionEnded,
+        moderation::{Moderation, ModerationAction},
+    },
     handlers::membership,
     log::control::{Control, ControlHandler},
+    moderation,
     types::{RoomName, UserId},
 };
 
@@ -41,7 +47,7 @@ impl ControlHandler for App {
             Control::RoomDeleted { room, name } => self.room_deleted(room, &name),
             Control::Disconnected { user } => {
                 // A connection that began after the command may stay: this node is late, not the client.
-                admin::close_sockets(&self, &user, SessionEnded::KICKED, |session| {
+                close_sockets(&self, &user, SessionEnded::KICKED, |session| {
                     session.since < *position
                 });
             }
@@ -52,6 +58,7 @@ impl ControlHandler for App {
                 self.presence
                     .chose_elsewhere(&user.into(), &shown.choice(), seen_at);
             }
+            Control::Moderated { room, act } => self.moderated(room, act, *position),
             Control::Notified {
                 id,
                 notice,
@@ -115,6 +122,28 @@ impl App {
             Err(error) => {
                 tracing::warn!(room, %error, "failed to look up a room's name");
                 None
+            }
+        }
+    }
+
+    fn moderated(self: Arc<Self>, room: Option<RoomId>, act: Moderation, position: LogPosition) {
+        let user = act.user_id.as_deref().map(UserId::from);
+        match (act.action, room, user) {
+            (ModerationAction::Ban, None, Some(user)) => {
+                moderation::banned_elsewhere(self, user, act, position);
+            }
+            (action, Some(room), user) => {
+                let app = Arc::clone(&self);
+                tokio::spawn(async move {
+                    let here = app.rooms.get(room);
+                    moderation::tell_concerned(&app, here.as_deref(), &act).await;
+                });
+                if let (ModerationAction::Ban, Some(user)) = (action, user) {
+                    self.member_left(room, user, Removal::Banned);
+                }
+            }
+            (_, None, _) => {
+                tokio::spawn(async move { moderation::tell_concerned(&self, None, &act).await });
             }
         }
     }

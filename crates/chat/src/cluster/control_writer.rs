@@ -1,11 +1,11 @@
 //! Control entries: commands to all nodes, written into the log and announced like any other commit.
 
-use roomful_store::{AppendResult, Appended, EntryKind, NewEntry, RoomChange, RoomId, RoomKind};
+use roomful_store::{AppendResult, Appended, ModerationAct, NewEntry, RoomId};
 
 use super::{Cluster, CommittedEntry};
 use crate::{
     error::ChatError,
-    log::control::{CONTROL_ROOM, Control, KEPT},
+    log::control::{self, CONTROL_ROOM, Control},
     room_manager::RoomTopics,
     types::RoomName,
 };
@@ -37,24 +37,20 @@ impl Cluster {
         Ok(self.announce(entry, placed))
     }
 
+    /// Carries out a moderation act in the store, and commands all nodes to take note of it, in one
+    /// transaction. False if the act's room does not exist.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: it is unknown whether the act was carried out.
+    pub(crate) async fn moderate(&self, act: ModerationAct, control: &Control) -> Result<bool, ChatError> {
+        let entry = self.control_entry(control).await?;
+        let placed = self.store.moderate(act, entry.clone()).await?;
+        Ok(self.announce(entry, placed))
+    }
+
     async fn control_entry(&self, control: &Control) -> Result<NewEntry, ChatError> {
-        let body = serde_json::to_string(control).map_err(|error| {
-            tracing::error!(%error, "failed to encode a control entry");
-            ChatError::Internal
-        })?;
-        Ok(NewEntry {
-            room: self.open_control_room().await?,
-            kind: EntryKind::Control,
-            target: None,
-            user_id: self.lease.incarnation().to_string(),
-            user_name: None,
-            client_id: None,
-            body,
-            mentions: Vec::new(),
-            at: self.clock.now_ms(),
-            replacement: None,
-            charged: false,
-        })
+        let room = self.open_control_room().await?;
+        control::entry(control, room, &self.lease.incarnation(), self.clock.now_ms())
     }
 
     /// Announces a control entry to all nodes. False if it was not committed.
@@ -85,20 +81,13 @@ impl Cluster {
         true
     }
 
-    /// The control room, which is created if need be. No client can join it: it is private, and its name is
-    /// not valid.
+    /// The control room, which is created if need be. This node subscribes to it.
     pub(super) async fn open_control_room(&self) -> Result<RoomId, ChatError> {
         if let Some(room) = self.control_room.get() {
             return Ok(room);
         }
-        let change = RoomChange {
-            kind: Some(RoomKind::Private),
-            history: Some(Some(KEPT)),
-        };
-        let now = self.clock.now_ms();
-        let (room, _) = self.store.put_room(CONTROL_ROOM, change, now).await?;
-        *self.control_topic.lock() = Some(self.subscribe_room(room.id));
-        self.control_room.set(room.id);
-        Ok(room.id)
+        let room = self.control_room.open(&*self.store, self.clock.now_ms()).await?;
+        *self.control_topic.lock() = Some(self.subscribe_room(room));
+        Ok(room)
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct CommittedEntry<'a> {
 
 impl CommittedEntry<'_> {
     /// The entry as others read it from the log.
-    pub(super) fn placed(&self, position: LogPosition) -> LogEntry {
+    pub(crate) fn placed(&self, position: LogPosition) -> LogEntry {
         BusEntry::of(position, self.seq, &self.entry, self.at).placed(self.room)
     }
 }

@@ -376,6 +376,8 @@ pub(crate) enum Removal {
     Left,
     /// The backend ended the membership.
     Removed,
+    /// The user was banned.
+    Banned,
     /// The room was deleted.
     Deleted,
     /// A newer token of this socket does not allow the room. The membership stays.

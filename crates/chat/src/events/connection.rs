@@ -98,6 +98,7 @@ pub(crate) enum EndCode {
     TokenExpired,
     Revoked,
     Kicked,
+    Banned,
 }
 
 impl SessionEnded {
@@ -114,6 +115,11 @@ impl SessionEnded {
     pub(crate) const KICKED: Self = Self {
         code: EndCode::Kicked,
         message: "the app's backend closed the connection",
+        retryable: false,
+    };
+    pub(crate) const BANNED: Self = Self {
+        code: EndCode::Banned,
+        message: "the user is banned",
         retryable: false,
     };
 }

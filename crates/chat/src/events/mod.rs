@@ -9,6 +9,7 @@ pub mod contract;
 mod fields;
 pub(crate) mod inbox;
 pub(crate) mod log;
+pub(crate) mod moderation;
 pub(crate) mod notification;
 pub(crate) mod presence;
 mod shapes;
@@ -47,10 +48,11 @@ pub(crate) enum EventKind {
     Unsubscribe,
     Members,
     Ping,
+    Moderate,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Join,
         Self::Leave,
         Self::Send,
@@ -75,6 +77,7 @@ impl EventKind {
         Self::Unsubscribe,
         Self::Members,
         Self::Ping,
+        Self::Moderate,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -103,6 +106,7 @@ impl EventKind {
             Self::Unsubscribe => chat::UNSUBSCRIBE,
             Self::Members => chat::GET_MEMBERS,
             Self::Ping => connection::SESSION_PING,
+            Self::Moderate => moderation::MODERATE,
         }
     }
 
@@ -136,6 +140,7 @@ pub(crate) enum Command {
     Unsubscribe(chat::InRoom),
     Members(chat::GetMembers),
     Ping,
+    Moderate(moderation::Moderate),
 }
 
 impl Command {
@@ -189,6 +194,7 @@ impl Command {
             EventKind::Unsubscribe => Self::Unsubscribe(chat::InRoom::read(fields)?),
             EventKind::Members => Self::Members(chat::GetMembers::read(fields, limits)?),
             EventKind::Ping => Self::Ping,
+            EventKind::Moderate => Self::Moderate(moderation::Moderate::read(fields, limits)?),
         })
     }
 }

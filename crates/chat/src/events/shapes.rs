@@ -95,6 +95,15 @@ shape!(NotificationId, "The id of a notification.", |limits| {
 shape!(InboxCursor, "The opaque `next` of an earlier page.", |limits| {
     "type": "string", "pattern": r"^[0-9]{1,18}\.[0-9]{1,18}$"
 });
+shape!(Time, "A time in milliseconds since 1970.", |limits| {
+    "type": "integer", "minimum": 1, "maximum": MAX_SEQ
+});
+shape!(Reason, "Why a moderator acts, for people.", |limits| {
+    "type": "string", "maxLength": limits.reason_chars
+});
+shape!(Seconds, "A number of seconds.", |limits| {
+    "type": "integer", "minimum": 0, "maximum": MAX_SEQ
+});
 shape!(AnyValue, "Any JSON value.", |limits| {});
 
 /// The schema of a user id, for lists.

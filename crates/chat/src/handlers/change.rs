@@ -37,6 +37,7 @@ pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) 
         body,
         replacement,
         charged: true,
+        exempt: me.is_moderator(),
         reply,
     };
     app.appender.submit(room, pending, place);
@@ -124,5 +125,5 @@ async fn is_moderator(context: &Context, room: &Room) -> Result<bool, ChatError>
         return Ok(true);
     }
     let member = app.store.member(room.id, &me.user).await?;
-    Ok(member.is_some_and(|member| member.role == Role::Moderator))
+    Ok(member.is_some_and(|member| member.role != Role::Member))
 }

@@ -82,6 +82,7 @@ fn view<'a>(member: &'a Member, found: &'a Found) -> MemberView<'a> {
         role: match member.role {
             Role::Member => "member",
             Role::Moderator => "moderator",
+            Role::Owner => "owner",
         },
         read_seq: member.read_seq,
         delivered_seq: member.delivered_seq,

@@ -110,7 +110,14 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         unread,
         subscribed,
         page,
-    } = entered.ok_or(ChatError::NotJoinable)?;
+    } = match entered {
+        Some(entered) => entered,
+        None => {
+            return Err(app
+                .why_no_member(room.id, &me.user, ChatError::NotJoinable)
+                .await?);
+        }
+    };
     if !subscribed {
         recovery::taken_over(me);
     }

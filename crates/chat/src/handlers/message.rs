@@ -43,6 +43,7 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
         body,
         replacement: None,
         charged: true,
+        exempt: me.is_moderator(),
         reply,
     };
     app.appender.submit(room, pending, place);

@@ -6,6 +6,7 @@ pub(crate) mod inbox;
 pub(crate) mod members;
 pub(crate) mod membership;
 pub(crate) mod message;
+pub(crate) mod moderation;
 pub(crate) mod notification;
 pub(crate) mod presence;
 pub(crate) mod receipt;

@@ -9,11 +9,12 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use roomful_store::{LogEntry, RoomId};
+use roomful_store::{EntryKind, LogEntry, NewEntry, RoomChange, RoomId, RoomKind, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    events::chat::Removal,
+    error::ChatError,
+    events::{chat::Removal, moderation::Moderation},
     types::{Notice, Shown},
 };
 
@@ -50,6 +51,12 @@ pub(crate) enum Control {
         shown: Shown,
         seen_at: i64,
     },
+    /// A moderator or the backend has acted. The store has the act's state already.
+    Moderated {
+        /// `None` for all rooms.
+        room: Option<RoomId>,
+        act: Moderation,
+    },
     /// A notification was posted: its users, each with its number among their notifications.
     Notified {
         id: String,
@@ -57,6 +64,31 @@ pub(crate) enum Control {
         at: i64,
         places: Vec<(String, u64)>,
     },
+}
+
+/// The entry of a command from `node`.
+///
+/// # Errors
+/// `internal` if it cannot be encoded.
+pub(crate) fn entry(control: &Control, room: RoomId, node: &str, at: i64) -> Result<NewEntry, ChatError> {
+    let body = serde_json::to_string(control).map_err(|error| {
+        tracing::error!(%error, "failed to encode a control entry");
+        ChatError::Internal
+    })?;
+    Ok(NewEntry {
+        room,
+        kind: EntryKind::Control,
+        target: None,
+        user_id: node.to_owned(),
+        user_name: None,
+        client_id: None,
+        body,
+        mentions: Vec::new(),
+        at,
+        replacement: None,
+        exempt: false,
+        charged: false,
+    })
 }
 
 /// Carries out control entries. The follower calls it between two entries, so nothing here waits.
@@ -80,6 +112,21 @@ impl ControlRoom {
 
     pub(crate) fn set(&self, room: RoomId) {
         *self.0.lock() = Some(room);
+    }
+
+    /// The control room, which is created if need be. No client can join it: it is private, and its name is
+    /// not valid.
+    pub(crate) async fn open(&self, store: &dyn Store, now: i64) -> Result<RoomId, ChatError> {
+        if let Some(room) = self.get() {
+            return Ok(room);
+        }
+        let change = RoomChange {
+            kind: Some(RoomKind::Private),
+            history: Some(Some(KEPT)),
+        };
+        let (room, _) = store.put_room(CONTROL_ROOM, change, now).await?;
+        self.set(room.id);
+        Ok(room.id)
     }
 
     /// The log was restored: the room may have another id now.

@@ -102,6 +102,12 @@ impl Follower {
 
     // ---- for the handlers
 
+    /// Takes a control entry that this node, which is alone, has committed: it only moves the cursor.
+    pub(crate) fn take_control(&self, entry: LogEntry) {
+        let epoch = self.parts.store.log_head().epoch;
+        self.parts.inbox.push_entries(&epoch, [entry]);
+    }
+
     /// Applies everything that the store has at the time of the call. Returns at once on a single node, where
     /// nobody else writes.
     ///

@@ -29,6 +29,8 @@ pub(crate) struct PendingWrite {
     pub(crate) replacement: Option<String>,
     /// Whether its size counts towards the user's daily quota.
     pub(crate) charged: bool,
+    /// Whether the author's token makes them a moderator.
+    pub(crate) exempt: bool,
     pub(crate) reply: Reply,
 }
 
@@ -73,6 +75,7 @@ impl PendingWrite {
             at,
             replacement: self.replacement.clone(),
             charged: self.charged,
+            exempt: self.exempt,
         }
     }
 
@@ -160,6 +163,10 @@ fn refusal(rejected: Rejected) -> ChatError {
         Rejected::NoSuchMessage => view::NO_MESSAGE,
         Rejected::TooManyEdits => ChatError::TooManyEdits,
         Rejected::DailyBytes => ChatError::WroteTooMuch,
+        Rejected::Banned => ChatError::Banned,
+        Rejected::Muted { .. } => ChatError::Muted,
+        Rejected::SlowMode { retry_after_ms } => ChatError::SlowMode { retry_after_ms },
+        Rejected::Frozen => ChatError::Frozen,
         Rejected::TooManyReactions => ChatError::InvalidRequest(
             "chat:react: this message has as many different reactions as it may have; take one of them"
                 .into(),

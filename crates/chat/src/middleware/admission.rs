@@ -72,6 +72,7 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
     // Load the user's status before anyone sees them online: they may be invisible.
     let asked = tokio::try_join!(
         app.check_revoked(&claims.user, claims.issued_at),
+        app.check_banned(&claims.user),
         app.presence.recall(&claims.user),
         now_in_the_order(app)
     );
@@ -79,7 +80,7 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
         app.gate.close_briefly();
         socket.close(NOT_NOW);
     }
-    let ((), recalled, since) = asked?;
+    let ((), (), recalled, since) = asked?;
     let sends = usize::try_from(app.config.sends_in_flight).unwrap_or(1).max(1);
     let connected_ms = app.clock.monotonic_ms();
     let session = Session::new(

@@ -38,6 +38,10 @@ pub struct Limits {
     pub notification_body_bytes: usize,
     /// The largest `data` of a notification, in bytes of its JSON.
     pub notification_data_bytes: usize,
+    /// The longest `reason` of a ban or a mute, in characters.
+    pub reason_chars: usize,
+    /// The longest slow mode, in seconds.
+    pub slow_mode_seconds: u64,
 }
 
 impl Default for Limits {
@@ -60,6 +64,8 @@ impl Default for Limits {
             notification_users: 1_000,
             notification_body_bytes: 4 * 1024,
             notification_data_bytes: 4 * 1024,
+            reason_chars: 500,
+            slow_mode_seconds: 24 * 3_600,
         }
     }
 }

@@ -16,6 +16,7 @@ mod inbox;
 mod limits;
 mod lists;
 mod messages;
+mod moderation;
 mod notifications;
 mod order;
 mod presence;

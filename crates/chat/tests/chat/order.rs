@@ -184,8 +184,8 @@ mod flaky {
     use async_trait::async_trait;
     use roomful_store::{
         AppendResult, CatchUp, CaughtUp, EnterRoom, Entered, Log, LogEntry, LogHead, LogPosition, Members,
-        Missed, NewSession, Notifications, Resume, Resumed, Rooms, SessionKey, SessionOwner, Sessions,
-        Subscribed, Users,
+        Missed, Moderation, ModerationAct, NewSession, Notifications, Resume, Resumed, RoomRules, Rooms,
+        Sanction, SanctionPage, SessionKey, SessionOwner, Sessions, Subscribed, Users,
     };
     use roomful_store::{
         ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
@@ -393,6 +393,45 @@ mod flaky {
         }
         async fn forget_revocations(&self, cutoff: i64) -> Result<u64, StoreError> {
             self.inner.forget_revocations(cutoff).await
+        }
+    }
+
+    #[async_trait]
+    impl Moderation for super::Flaky {
+        async fn moderate(&self, act: ModerationAct, control: NewEntry) -> Result<AppendResult, StoreError> {
+            self.inner.moderate(act, control).await
+        }
+        async fn sanctions_of(
+            &self,
+            room: Option<RoomId>,
+            user: &str,
+            now: i64,
+        ) -> Result<Vec<Sanction>, StoreError> {
+            self.inner.sanctions_of(room, user, now).await
+        }
+        async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError> {
+            self.inner.sanctions(page).await
+        }
+        async fn room_rules(&self, room: RoomId) -> Result<RoomRules, StoreError> {
+            self.inner.room_rules(room).await
+        }
+        async fn is_banned(&self, user: &str, now: i64) -> Result<bool, StoreError> {
+            self.inner.is_banned(user, now).await
+        }
+        async fn moderators(&self, room: RoomId, limit: u32) -> Result<Vec<String>, StoreError> {
+            self.inner.moderators(room, limit).await
+        }
+        async fn messages_of(
+            &self,
+            room: RoomId,
+            user: &str,
+            before: u64,
+            limit: u32,
+        ) -> Result<Vec<u64>, StoreError> {
+            self.inner.messages_of(room, user, before, limit).await
+        }
+        async fn forget_sanctions(&self, cutoff: i64) -> Result<u64, StoreError> {
+            self.inner.forget_sanctions(cutoff).await
         }
     }
 

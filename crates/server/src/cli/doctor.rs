@@ -176,7 +176,8 @@ fn api_keys(config: &Config) -> Vec<Finding> {
     let keys: Vec<_> = config
         .api
         .keys()
-        .map(|key| exposure::strength("API key", key))
+        .into_iter()
+        .map(|(key, _)| exposure::strength("API key", key))
         .collect();
     if keys.is_empty() {
         return vec![finding("API key", Verdict::Ok, "not set: the HTTP API is closed")];

@@ -1,10 +1,12 @@
 //! Section `limits`: rates, counts and sizes that clients may use.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::{
     error::{Invalid, within},
-    units::Size,
+    units::{Size, Span},
 };
 
 /// Section `limits`.
@@ -33,6 +35,8 @@ pub(crate) struct Limits {
     pub(crate) edits: u64,
     pub(crate) daily_size: Size,
     pub(crate) daily_rooms: u64,
+    pub(crate) reason: usize,
+    pub(crate) slow_mode: Span,
     pub(crate) rooms_per_socket: usize,
     pub(crate) sends_in_flight: u32,
     pub(crate) posts_in_flight: u32,
@@ -91,6 +95,12 @@ impl Limits {
         within("limits.edits", self.edits, 0..=1_000_000)?;
         within("limits.daily_size", self.daily_size, Size(0)..=Size(1 << 40))?;
         within("limits.daily_rooms", self.daily_rooms, 0..=1_000_000)?;
+        within("limits.reason", self.reason, 0..=10_000)?;
+        within(
+            "limits.slow_mode",
+            self.slow_mode,
+            Span(Duration::from_secs(1))..=Span(Duration::from_hours(24 * 365)),
+        )?;
         within("limits.mentions", self.mentions, 0..=10_000)?;
         within("limits.rooms_per_socket", self.rooms_per_socket, 1..=100_000)?;
         within("limits.sends_in_flight", self.sends_in_flight, 1..=10_000)?;

@@ -22,10 +22,11 @@ const KEYS: [&str; 8] = [
 ];
 
 /// The same for the tables of a list: the list, and its keys.
-const LIST_KEYS: [(&str, &[&str]); 3] = [
+const LIST_KEYS: [(&str, &[&str]); 4] = [
     ("webhooks", &["url", "secret", "second_secret"]),
     ("streams", &["url"]),
     ("auth.keys", &["secret"]),
+    ("api.keys", &["secret"]),
 ];
 
 /// Replaces every `…_file` key by the secret in that file, and checks all secrets. Removes the `…_file`

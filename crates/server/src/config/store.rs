@@ -9,6 +9,10 @@ use super::{
     error::{Invalid, within},
     units::{Secret, Span},
 };
+use crate::scope::{Caller, Scope};
+
+/// The longest name of an API key, in bytes.
+const MAX_KEY_NAME: usize = 64;
 
 /// Section `store`.
 #[derive(Debug, Clone, Deserialize)]
@@ -79,14 +83,61 @@ pub(crate) struct Api {
     pub(crate) key: Secret,
     pub(crate) second_key: Secret,
     pub(crate) failures_per_minute: u32,
+    pub(crate) keys: Vec<ScopedKey>,
+}
+
+/// One entry of `api.keys`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScopedKey {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) secret: Secret,
+    pub(crate) scopes: Vec<String>,
+}
+
+impl ScopedKey {
+    fn validate(&self) -> Result<(), Invalid> {
+        let wrong = |what: String| {
+            Err(Invalid {
+                key: "api.keys",
+                what,
+            })
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if self.name.is_empty() || self.name.len() > MAX_KEY_NAME || !self.name.chars().all(plain) {
+            return wrong(format!(
+                "{:?} is no name for a key; write 1 to {MAX_KEY_NAME} letters, digits, '-', '_' or '.'",
+                self.name
+            ));
+        }
+        let Some(secret) = self.secret.expose() else {
+            return wrong(format!(
+                "the key {:?} has no secret; set secret or secret_file",
+                self.name
+            ));
+        };
+        check_secret("api.keys", secret, MIN_API_KEY_BYTES)?;
+        if let Some(scope) = self.scopes.iter().find(|scope| Scope::of(scope).is_none()) {
+            let known = Scope::ALL.map(Scope::name).join(", ");
+            return wrong(format!("there is no scope {scope:?}; the scopes are {known}"));
+        }
+        Ok(())
+    }
 }
 
 impl Api {
-    /// The configured keys: none, one, or two during a rotation.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
-        [&self.key, &self.second_key]
+    /// The configured keys, each with its name and its scopes.
+    pub(crate) fn keys(&self) -> Vec<(&str, Caller)> {
+        let own = [("default", &self.key), ("second", &self.second_key)];
+        let own = own
             .into_iter()
-            .filter_map(Secret::expose)
+            .filter_map(|(name, key)| Some((key.expose()?, Caller::new(name, Scope::ALL))));
+        let scoped = self.keys.iter().filter_map(|key| {
+            let scopes = key.scopes.iter().filter_map(|scope| Scope::of(scope));
+            Some((key.secret.expose()?, Caller::new(&key.name, scopes)))
+        });
+        own.chain(scoped).collect()
     }
 
     pub(super) fn validate(&self) -> Result<(), Invalid> {
@@ -95,7 +146,31 @@ impl Api {
                 check_secret(key, secret, MIN_API_KEY_BYTES)?;
             }
         }
+        self.keys.iter().try_for_each(ScopedKey::validate)?;
+        self.check_unique()?;
         within("api.failures_per_minute", self.failures_per_minute, 1..=1_000_000)
+    }
+
+    /// Names appear in the audit log, and a secret decides which key a call has.
+    fn check_unique(&self) -> Result<(), Invalid> {
+        let keys = self.keys();
+        for (index, (secret, caller)) in keys.iter().enumerate() {
+            let rest = keys.iter().skip(index + 1);
+            for (other, namesake) in rest {
+                let what = if secret == other {
+                    "two keys have the same secret; give each its own"
+                } else if caller.actor() == namesake.actor() {
+                    "two keys have the same name, or one is called default or second; give each its own name"
+                } else {
+                    continue;
+                };
+                return Err(Invalid {
+                    key: "api.keys",
+                    what: what.to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -364,17 +364,20 @@ fn secrets_are_read_from_files() {
     let config = from_env("ROOMFUL_AUTH_SECRET_FILE", &key_path).unwrap();
     assert_eq!(config.auth.secret.expose(), Some(key));
     let config = from_env("ROOMFUL__API__SECOND_KEY_FILE", &key_path).unwrap();
-    assert_eq!(config.api.keys().collect::<Vec<_>>(), [key]);
+    let secrets: Vec<_> = config.api.keys().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(secrets, [key]);
     let config = from_env("ROOMFUL_STORE_URL_FILE", &path("url")).unwrap();
     assert_eq!(config.store_url(), "postgres://u:p@h/d");
     let text = format!(
         "[[webhooks]]\nurl = \"https://a.example\"\nsecret_file = {:?}\nevents = []\n\
-         [[auth.keys]]\nalgorithm = \"HS256\"\nsecret_file = {key_path:?}\n",
+         [[auth.keys]]\nalgorithm = \"HS256\"\nsecret_file = {key_path:?}\n\
+         [[api.keys]]\nname = \"a\"\nsecret_file = {key_path:?}\nscopes = [\"moderation\"]\n",
         path("webhook")
     );
     let config = from_file(&text).unwrap();
     assert_eq!(config.webhooks[0].keys().unwrap(), [key.as_bytes()]);
     assert_eq!(config.auth.keys[0].secret.expose(), Some(key));
+    assert_eq!(config.api.keys[0].secret.expose(), Some(key));
 
     for (text, expected) in [
         (
@@ -404,5 +407,35 @@ fn secrets_are_read_from_files() {
     ] {
         let line = from_file(&text).unwrap_err();
         assert!(line.contains(expected), "{text:?}\n got: {line}");
+    }
+}
+
+#[test]
+fn a_key_of_the_api_needs_a_name_a_secret_and_known_scopes() {
+    let entry = |name: &str, secret: &str, scopes: &str| {
+        format!("[[api.keys]]\nname = {name:?}\nsecret = {secret:?}\nscopes = {scopes}\n")
+    };
+    let (one, two) = ("0123456789abcdef-1", "0123456789abcdef-2");
+    let good = entry("a", one, "[\"rooms:read\", \"admin\"]") + &entry("b", two, "[]");
+    assert_eq!(from_file(&good).unwrap().api.keys.len(), 2);
+    let long = "x".repeat(65);
+    for (text, expected) in [
+        (entry("", one, "[]"), "no name"),
+        (entry("a b", one, "[]"), "no name"),
+        (entry("key:a", one, "[]"), "no name"),
+        (entry(&long, one, "[]"), "no name"),
+        (entry("a", "", "[]"), "no secret"),
+        (entry("a", "short", "[]"), "bytes"),
+        (entry("a", "0000000000000000000", "[]"), "repeats"),
+        (entry("a", one, "[\"rooms\"]"), "no scope"),
+        (entry("a", one, "[\"rooms:read\", \"Admin\"]"), "no scope"),
+        (entry("a", one, "[]") + &entry("a", two, "[]"), "same name"),
+        (entry("a", one, "[]") + &entry("b", one, "[]"), "same secret"),
+    ] {
+        let error = from_file(&text).unwrap_err().to_string();
+        assert!(
+            error.contains(expected) && error.contains("api"),
+            "{text}: {error}"
+        );
     }
 }

@@ -449,6 +449,10 @@ fn describe_cluster() {
         ),
         ("roomful_drained_total", "Connections closed by a drain."),
         ("roomful_sent_away_total", "Sockets that got the draining event."),
+        (
+            "roomful_moderation_total",
+            "Acts of moderation ordered on this node, by action.",
+        ),
     ] {
         describe_counter!(name, text);
     }

@@ -13,6 +13,8 @@ use roomful_chat::{ChatError, ErrorCode};
 use roomful_socket::TooSlow;
 use serde_json::json;
 
+use crate::scope::Scope;
+
 /// The reason for an error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Problem {
@@ -22,6 +24,8 @@ pub(crate) enum Problem {
     Unauthorized(&'static str),
     /// The server does not answer this client.
     Forbidden(&'static str),
+    /// The API key lacks the scope of the call.
+    MissingScope(Scope),
     /// Too many requests. The time is how long to wait.
     TooMany(Duration),
     /// The client sent the body too slowly.
@@ -44,7 +48,7 @@ pub(crate) enum Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let chat_message;
+        let own_message;
         let (status, code, message) = match &self {
             Problem::Unauthorized(what) => (StatusCode::UNAUTHORIZED, "unauthorized", *what),
             Problem::Forbidden(what) => (StatusCode::FORBIDDEN, "forbidden", *what),
@@ -69,8 +73,13 @@ impl IntoResponse for Problem {
                 "The body is larger than socket.max_payload. Send a smaller one.",
             ),
             Problem::Chat(error) => {
-                chat_message = error.to_string();
-                (status(error.code()), error.code().as_str(), chat_message.as_str())
+                own_message = error.to_string();
+                (status(error.code()), error.code().as_str(), own_message.as_str())
+            }
+            Problem::MissingScope(scope) => {
+                own_message =
+                    format!("This key lacks the scope {scope}. Add it in api.keys, or use another key.");
+                (StatusCode::FORBIDDEN, "forbidden", own_message.as_str())
             }
             Problem::Invalid(what) => (StatusCode::BAD_REQUEST, "invalid_request", what.as_str()),
             Problem::NotFound => (
@@ -97,9 +106,9 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         let retry_after = match self {
-            Problem::Chat(ChatError::RateLimited { retry_after_ms, .. }) => {
-                Some(retry_after_ms.div_ceil(1_000))
-            }
+            Problem::Chat(
+                ChatError::RateLimited { retry_after_ms, .. } | ChatError::SlowMode { retry_after_ms },
+            ) => Some(retry_after_ms.div_ceil(1_000)),
             Problem::TooMany(wait) => Some(wait.as_secs() + 1),
             _ => None,
         };
@@ -113,10 +122,12 @@ impl IntoResponse for Problem {
 const fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::Unauthorized | ErrorCode::TokenExpired => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden | ErrorCode::QuotaExceeded => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden | ErrorCode::QuotaExceeded | ErrorCode::Banned | ErrorCode::Muted => {
+            StatusCode::FORBIDDEN
+        }
         ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
         ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::RateLimited | ErrorCode::SlowMode => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Conflict => StatusCode::CONFLICT,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -203,7 +203,7 @@ CREATE TABLE members (
     read_seq bigint NOT NULL DEFAULT 0,
     read_at bigint,
     delivered_seq bigint NOT NULL DEFAULT 0,
-    -- 0 member, 1 moderator.
+    -- 0 member, 1 moderator, 2 owner.
     role bigint NOT NULL DEFAULT 0,
     -- Number of the user's membership in this room, from 1. A return begins the next one.
     membership bigint NOT NULL DEFAULT 1,
@@ -403,4 +403,38 @@ CREATE TABLE online_users (
     user_id text COLLATE "C" PRIMARY KEY,
     user_name text COLLATE "C",
     since bigint NOT NULL
+);
+
+-- Bans and mutes. They end at `until` by themselves; a trim deletes the ended ones.
+CREATE TABLE sanctions (
+    -- 0 for all rooms.
+    room_id bigint NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    -- 0 ban, 1 mute.
+    kind bigint NOT NULL,
+    -- The largest number for one without an end.
+    until bigint NOT NULL,
+    reason text COLLATE "C",
+    -- The moderator, or the API key as `key:NAME`.
+    actor text COLLATE "C" NOT NULL,
+    at bigint NOT NULL,
+    PRIMARY KEY (room_id, user_id, kind)
+);
+CREATE INDEX sanctions_user ON sanctions (user_id);
+CREATE INDEX sanctions_until ON sanctions (until);
+
+-- Rooms that are frozen or in slow mode.
+CREATE TABLE room_rules (
+    room_id bigint PRIMARY KEY,
+    frozen bigint NOT NULL,
+    -- Milliseconds between two messages of one user; 0 without slow mode.
+    slow_mode bigint NOT NULL
+);
+
+-- The time of each user's last message in rooms that are in slow mode.
+CREATE TABLE last_sends (
+    room_id bigint NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    at bigint NOT NULL,
+    PRIMARY KEY (room_id, user_id)
 );

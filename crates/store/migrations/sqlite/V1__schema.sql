@@ -162,7 +162,7 @@ CREATE TABLE members (
     read_seq INTEGER NOT NULL DEFAULT 0,
     read_at INTEGER,
     delivered_seq INTEGER NOT NULL DEFAULT 0,
-    -- 0 member, 1 moderator.
+    -- 0 member, 1 moderator, 2 owner.
     role INTEGER NOT NULL DEFAULT 0,
     -- Number of the user's membership in this room, from 1. A return begins the next one.
     membership INTEGER NOT NULL DEFAULT 1,
@@ -348,4 +348,39 @@ CREATE TABLE online_users (
     user_id TEXT PRIMARY KEY,
     user_name TEXT,
     since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Bans and mutes. They end at `until` by themselves; a trim deletes the ended ones.
+CREATE TABLE sanctions (
+    -- 0 for all rooms.
+    room_id INTEGER NOT NULL,
+    user_id TEXT NOT NULL,
+    -- 0 ban, 1 mute.
+    kind INTEGER NOT NULL,
+    -- The largest number for one without an end.
+    until INTEGER NOT NULL,
+    reason TEXT,
+    -- The moderator, or the API key as `key:NAME`.
+    actor TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (room_id, user_id, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sanctions_user ON sanctions (user_id);
+CREATE INDEX sanctions_until ON sanctions (until);
+
+-- Rooms that are frozen or in slow mode.
+CREATE TABLE room_rules (
+    room_id INTEGER PRIMARY KEY,
+    frozen INTEGER NOT NULL,
+    -- Milliseconds between two messages of one user; 0 without slow mode.
+    slow_mode INTEGER NOT NULL
+) STRICT;
+
+-- The time of each user's last message in rooms that are in slow mode.
+CREATE TABLE last_sends (
+    room_id INTEGER NOT NULL,
+    user_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (room_id, user_id)
 ) STRICT, WITHOUT ROWID;

@@ -5,12 +5,16 @@
 //! |---|---|
 //! | `touched` | which rows a batch touches |
 //! | `plan` | deduplication, numbering, edits, deletes, reactions and limits; a pure value |
+//! | `guards` | what moderation forbids the authors |
+//! | `moderation` | the statements of moderation, in both dialects |
 //! | `dedup` | the dedup record of an entry, and how a retry compares with it |
 //! | `room_bounds` | the first and the newest entry of a room while a transaction changes them |
 //! | `usage` | the daily quota of bytes |
 //! | `mutations` | the statements that edits, deletes, reactions and retention take, in both dialects |
 
 mod dedup;
+mod guards;
+mod moderation;
 mod mutations;
 mod plan;
 mod room_bounds;
@@ -21,6 +25,8 @@ mod usage;
 
 pub(crate) use self::{
     dedup::{DedupKey, DedupRecord, RecordedText, fingerprint},
+    guards::{Ends, Guards, RoomGuard, authors},
+    moderation::{MESSAGES_OF, MODERATORS, NOT_BANNED, room_deleted, statements},
     mutations::{FORGET_USAGE, Param, Statement, forget_dedup, mutation, removal, sweep},
     plan::{Limits, Loaded, Plan, PlannedEntry, Target},
     room_bounds::{RoomBounds, Sweep},

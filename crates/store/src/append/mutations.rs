@@ -18,6 +18,8 @@ pub(crate) struct Statement<'a> {
 pub(crate) enum Param<'a> {
     Int(i64),
     Text(&'a str),
+    OptInt(Option<i64>),
+    OptText(Option<&'a str>),
 }
 
 const EDIT: &str = "INSERT INTO message_states AS s (edit_seq, rewritten, room_id, seq, author, edits)

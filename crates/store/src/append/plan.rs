@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     dedup::{self, DedupKey, DedupRecord, RecordedText},
+    guards::Guards,
     room_bounds::{RoomBounds, Sweep},
     touched::Author,
     usage::Allowances,
@@ -55,6 +56,9 @@ pub(crate) struct Loaded<'a> {
     pub(crate) targets: HashMap<(RoomId, u64), Target>,
     /// What each author may still append.
     pub(crate) allowances: Allowances<'a>,
+    pub(crate) guards: Guards,
+    /// Whether the store has any sanction or room rule, which makes it load the guards.
+    pub(crate) is_moderated: bool,
 }
 
 /// A new entry with its numbers.
@@ -84,6 +88,7 @@ pub(crate) struct Plan<'a> {
     dedup: HashMap<DedupKey<'a>, DedupRecord<'a>>,
     authors: HashMap<Author<'a>, u64>,
     targets: HashMap<(RoomId, u64), Target>,
+    pub(crate) guards: Guards,
     /// The messages that this batch deletes.
     deleted: HashSet<(RoomId, u64)>,
     /// The messages whose earlier texts this batch erases, each with its last edit.
@@ -100,6 +105,8 @@ impl<'a> Plan<'a> {
             authors,
             targets,
             allowances,
+            guards,
+            is_moderated: _,
         } = loaded;
         let mut plan = Self {
             results: Vec::with_capacity(appends.len()),
@@ -110,6 +117,7 @@ impl<'a> Plan<'a> {
             dedup,
             authors,
             targets,
+            guards,
             deleted: HashSet::new(),
             rewritten: HashMap::new(),
             limits,
@@ -204,6 +212,7 @@ impl<'a> Plan<'a> {
             }
             return record.compare(entry);
         }
+        self.guards.check(entry)?;
         if entry.kind.is_change() {
             match self.check(entry, first) {
                 Check::Passes => {}
@@ -216,6 +225,7 @@ impl<'a> Plan<'a> {
         }
         let (messages, own_messages) = self.take_numbers(entry);
         self.take_effect(entry, seq);
+        self.guards.note(entry);
         if let Some(key) = key {
             self.dedup.insert(key, DedupRecord::of(entry, seq));
         }

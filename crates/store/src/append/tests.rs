@@ -1,12 +1,12 @@
 //! Plans of single batches, and the law that it does not matter how appends are spread over batches.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use proptest::prelude::*;
 
 use super::{
-    Allowances, DedupKey, DedupRecord, Limits, Loaded, Plan, RecordedText, RoomBounds, Target, Touched,
-    fingerprint,
+    Allowances, DedupKey, DedupRecord, Ends, Guards, Limits, Loaded, Plan, RecordedText, RoomBounds,
+    RoomGuard, Target, Touched, fingerprint,
 };
 use crate::{Appended, EntryKind, LogPosition, NewEntry, Rejected, Retention, RoomId, RoomKind, RoomRow};
 
@@ -44,6 +44,8 @@ fn loaded<'a>(appends: &[&'a [NewEntry]]) -> Loaded<'a> {
         authors: HashMap::new(),
         targets: targets.map(|target| (target, Target::default())).collect(),
         allowances: Allowances::default(),
+        guards: Guards::default(),
+        is_moderated: false,
     }
 }
 
@@ -60,6 +62,7 @@ fn message(client_id: Option<&str>) -> NewEntry {
         at: 5,
         replacement: None,
         charged: false,
+        exempt: false,
     }
 }
 
@@ -308,6 +311,8 @@ impl Rows {
             authors: HashMap::new(),
             targets: targets.map(|target| (*target, self.target(*target))).collect(),
             allowances: Allowances::default(),
+            guards: Guards::default(),
+            is_moderated: false,
         }
     }
 
@@ -404,6 +409,7 @@ fn entries() -> impl Strategy<Value = NewEntry> {
             at,
             replacement: None,
             charged: false,
+            exempt: false,
         },
     )
 }
@@ -451,4 +457,134 @@ proptest! {
         let unique: BTreeSet<_> = keyed.iter().collect();
         prop_assert_eq!(unique.len(), keyed.len());
     }
+}
+
+#[test]
+fn a_banned_author_adds_nothing_and_a_muted_one_only_deletes() {
+    let until = |ban, mute| Ends { ban, mute };
+    let kinds = || {
+        [
+            message(None),
+            change(EntryKind::Reaction { removed: false }, 3),
+            change(EntryKind::Edit, 3),
+            change(EntryKind::Delete, 3),
+        ]
+    };
+    let all = |rejected| vec![Err(rejected); 4];
+    let but_delete = |rejected| vec![Err(rejected), Err(rejected), Err(rejected), Ok(new(11))];
+    let passes = vec![Ok(new(11)), Ok(new(12)), Ok(new(13)), Ok(new(14))];
+    // The entries have the time 5.
+    let cases = [
+        (until(6, i64::MIN), ROOM, all(Rejected::Banned)),
+        (until(i64::MAX, 6), ROOM, all(Rejected::Banned)),
+        (until(6, i64::MIN), 0, all(Rejected::Banned)),
+        (until(6, i64::MIN), 8, passes.clone()),
+        (until(5, 5), ROOM, passes),
+        (until(5, 6), ROOM, but_delete(Rejected::Muted { until: Some(6) })),
+        (until(5, i64::MAX), 0, but_delete(Rejected::Muted { until: None })),
+    ];
+    for (ends, room, expected) in cases {
+        let entries = kinds();
+        let appends: [&[NewEntry]; 1] = [&entries];
+        let mut loaded = loaded(&appends);
+        loaded.targets.insert(
+            (ROOM, 3),
+            Target {
+                live: true,
+                ..Target::default()
+            },
+        );
+        loaded.guards.sanctions.insert((room, "ann".into()), ends);
+        let plan = Plan::of(&appends, loaded, keeping(100));
+        assert_eq!(plan.results[0].results, expected, "{ends:?} in {room}");
+    }
+}
+
+#[test]
+fn slow_mode_counts_from_the_last_message_also_within_a_batch() {
+    let at = |at| NewEntry { at, ..message(None) };
+    let bob = NewEntry {
+        user_id: "bob".into(),
+        ..at(51)
+    };
+    let exempt = NewEntry {
+        exempt: true,
+        ..at(52)
+    };
+    let entries = [
+        at(39),
+        at(40),
+        at(49),
+        change(EntryKind::Edit, 3),
+        bob,
+        exempt,
+        at(20),
+    ];
+    let appends: [&[NewEntry]; 1] = [&entries];
+    let mut loaded = loaded(&appends);
+    loaded.targets.insert(
+        (ROOM, 3),
+        Target {
+            live: true,
+            ..Target::default()
+        },
+    );
+    let guard = RoomGuard {
+        slow_mode_ms: 10,
+        last_sends: HashMap::from([("ann".to_owned(), 30)]),
+        ..RoomGuard::default()
+    };
+    loaded.guards.rooms.insert(ROOM, guard);
+    let mut plan = Plan::of(&appends, loaded, keeping(100));
+    let slow = |retry_after_ms| Err(Rejected::SlowMode { retry_after_ms });
+    let sent = |seq, at| Ok(Appended::New { seq, at });
+    assert_eq!(
+        plan.results[0].results,
+        [
+            slow(1),
+            sent(11, 40),
+            slow(1),
+            sent(12, 5),
+            sent(13, 51),
+            sent(14, 52),
+            slow(10)
+        ]
+    );
+    assert_eq!(
+        plan.guards.take_sent(),
+        [(ROOM, "ann".to_owned(), 52), (ROOM, "bob".to_owned(), 51)]
+    );
+}
+
+#[test]
+fn a_frozen_room_takes_entries_of_moderators_only() {
+    let by = |user: &str| NewEntry {
+        user_id: user.into(),
+        ..message(None)
+    };
+    let exempt = NewEntry {
+        exempt: true,
+        ..message(None)
+    };
+    let entries = [by("ann"), by("bob"), exempt, change(EntryKind::Delete, 3)];
+    let appends: [&[NewEntry]; 1] = [&entries];
+    let mut loaded = loaded(&appends);
+    loaded.targets.insert(
+        (ROOM, 3),
+        Target {
+            live: true,
+            ..Target::default()
+        },
+    );
+    let guard = RoomGuard {
+        frozen: true,
+        moderators: HashSet::from(["bob".to_owned()]),
+        ..RoomGuard::default()
+    };
+    loaded.guards.rooms.insert(ROOM, guard);
+    let plan = Plan::of(&appends, loaded, keeping(100));
+    assert_eq!(
+        plan.results[0].results,
+        [Err(Rejected::Frozen), Ok(new(11)), Ok(new(12)), Ok(new(13))]
+    );
 }

@@ -199,6 +199,7 @@ mod tests {
             at: day * DAY_MS,
             replacement: None,
             charged: true,
+            exempt: false,
         }
     }
 

@@ -240,6 +240,7 @@ pub async fn any_text_comes_back_as_it_was(harness: &dyn Harness) -> Outcome {
             at: i64::MAX,
             replacement: None,
             charged: false,
+            exempt: false,
         };
         assert!(matches!(
             store.append(vec![entry.clone()]).await?[..],

@@ -14,6 +14,7 @@ pub mod log;
 pub(crate) mod long_room;
 pub mod members;
 pub mod model;
+pub mod moderation;
 pub mod nodes;
 pub mod notifications;
 pub mod outbox;
@@ -165,6 +166,12 @@ macro_rules! store_contract {
             nodes::a_sink_is_served_by_one_node_at_a_time,
             nodes::a_second_node_continues_a_chat,
             unread::counts_of_a_long_room_equal_a_naive_count,
+            moderation::a_ban_ends_the_membership_and_refuses_joins_and_entries,
+            moderation::a_ban_from_all_rooms_ends_all_memberships,
+            moderation::a_sanction_ends_by_itself,
+            moderation::a_room_may_be_frozen_or_in_slow_mode,
+            moderation::sanctions_are_listed_by_user_and_survive_a_restart,
+            moderation::nothing_of_a_banned_user_follows_the_ban,
             model::it_behaves_like_a_plain_list,
         }
     };
@@ -196,6 +203,7 @@ fn message(room: RoomId, user: &str, client_id: Option<&str>, body: &str) -> New
         at: 1_000,
         replacement: None,
         charged: false,
+        exempt: false,
     }
 }
 

@@ -77,7 +77,7 @@ macro_rules! table {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLES: [Table; 25] = [
+pub(super) static TABLES: [Table; 28] = [
     table!("rooms", Some("id"), [Int "id"], Text "name", Text "epoch", Int "head", Int "first", Int "swept",
         Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_position",
         Int "messages", Int "deletions"),
@@ -113,4 +113,8 @@ pub(super) static TABLES: [Table; 25] = [
     table!("delivery_checks", None, [Int "room_id", Int "seq"], Int "due_at", Int "is_last"),
     table!("reported_recipients", None, [Int "room_id", Int "seq", Text "user_id"]),
     table!("online_users", None, [Text "user_id"], Text "user_name", Int "since"),
+    table!("sanctions", None, [Int "room_id", Text "user_id", Int "kind"], Int "until", Text "reason", Text "actor",
+        Int "at"),
+    table!("room_rules", None, [Int "room_id"], Int "frozen", Int "slow_mode"),
+    table!("last_sends", None, [Int "room_id", Text "user_id"], Int "at"),
 ];

@@ -14,9 +14,10 @@ use tempfile::TempDir;
 
 use super::{Progress, migrate};
 use crate::{
-    Appended, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, LifecycleEvent, NewEntry,
+    Appended, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, LifecycleEvent, ModerationAct, NewEntry,
     NewNotification, NewSession, NotificationPage, Options, Outbox, OutboxOptions, Page, Range, ReadWhich,
-    Resume, Role, RoomChange, RoomId, RoomKind, SessionKey, Store, StoreError, UndeliveredReport,
+    Resume, Role, RoomChange, RoomId, RoomKind, Sanction, SanctionKind, SanctionPage, SessionKey, Store,
+    StoreError, UndeliveredReport,
 };
 
 static SERVER: LazyLock<PostgresServer> =
@@ -46,6 +47,7 @@ fn entry(room: i64, user: &str, kind: EntryKind, target: Option<u64>, body: &str
         at: 1_000,
         replacement: None,
         charged: false,
+        exempt: false,
     }
 }
 
@@ -168,11 +170,39 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
     store.begin_session(session).await?;
     store.subscribe(KEY, 4, room, 10, 1).await?;
     store.heartbeat(60, 0).await?;
+    moderate(store, room).await?;
     tell_outside(store.outbox().unwrap(), room).await?;
     store.delete_room(gone).await?;
     // The last assigned id belongs to a deleted room.
     let last = store.open_room("last", true, 1).await?.unwrap().id;
     store.delete_room(last).await?;
+    Ok(())
+}
+
+/// Fills the tables of moderation.
+async fn moderate(store: &dyn Store, room: RoomId) -> Result<(), StoreError> {
+    let ban = |room, user: &str| {
+        ModerationAct::Impose(Sanction {
+            room,
+            user_id: user.into(),
+            kind: SanctionKind::Ban,
+            until: None,
+            reason: Some("spam".into()),
+            actor: "key:default".into(),
+            at: 60,
+        })
+    };
+    let slow = ModerationAct::Restrict {
+        room,
+        frozen: None,
+        slow_mode_ms: Some(5),
+    };
+    for act in [ban(Some(room), "troll"), ban(None, "robot \u{0}"), slow] {
+        let control = entry(room, "node", EntryKind::Control, None, "{}");
+        store.moderate(act, control).await?;
+    }
+    let slowed = entry(room, "ann", EntryKind::Message, None, "\"slow\"");
+    store.append(vec![slowed]).await?;
     Ok(())
 }
 
@@ -221,9 +251,20 @@ async fn seen(store: &dyn Store) -> Vec<String> {
             history = store.history(room.id, rest).await.unwrap().unwrap();
         }
         seen.push(format!(
-            "{room:?} {history:?} {:?}",
-            store.members(room.id, None, 99).await.unwrap()
+            "{room:?} {history:?} {:?} {:?}",
+            store.members(room.id, None, 99).await.unwrap(),
+            store.room_rules(room.id).await.unwrap()
         ));
+    }
+    for room in rooms.iter().map(|room| Some(room.id)).chain([None]) {
+        let page = SanctionPage {
+            room,
+            kind: SanctionKind::Ban,
+            after: None,
+            now: 99,
+            limit: 99,
+        };
+        seen.push(format!("{:?}", store.sanctions(page).await.unwrap()));
     }
     let page = NotificationPage {
         before: None,
@@ -275,7 +316,7 @@ fn a_migrated_store_is_complete_and_continues() {
         .iter()
         .find(|moved| moved.table == "entries")
         .unwrap();
-    assert_eq!(entries.rows, MESSAGES as u64 + 5);
+    assert_eq!(entries.rows, MESSAGES as u64 + 9);
     run(async {
         let from = crate::open(&format!("sqlite:{}", path.display()), options()).unwrap();
         let to = crate::open(&url, options()).unwrap();

@@ -9,6 +9,7 @@ use super::{
     batcher::Batcher,
     conn::Conn,
     failure::Failure,
+    moderation,
     notifications::{self, Ends},
     positions::{self, Spans},
     revocations, rooms,
@@ -25,6 +26,8 @@ pub(super) struct BatchedCalls {
     pub(super) users: Batcher<Vec<String>, Vec<UserRow>>,
     pub(super) sightings: Batcher<Sighting, ()>,
     pub(super) revoked: Batcher<String, Option<i64>>,
+    /// By user and time.
+    pub(super) banned: Batcher<(String, i64), bool>,
     /// By user and device.
     pub(super) notification_ends: Batcher<(String, String), Ends>,
     pub(super) read_log_head: Batcher<(), LogHead>,
@@ -42,6 +45,7 @@ impl BatchedCalls {
             rooms_of_users: start(shared, |_, conn, users| rooms::of_users(conn, users).boxed()),
             users: start(shared, |_, conn, asks| users::get_all(conn, asks).boxed()),
             sightings: start(shared, |_, conn, seen| users::see_all(conn, seen).boxed()),
+            banned: start(shared, |_, conn, asks| moderation::banned(conn, asks).boxed()),
             revoked: start(shared, |_, conn, users| revocations::get_all(conn, users).boxed()),
             notification_ends: start(shared, |_, conn, of| notifications::ends(conn, of).boxed()),
             read_log_head: start(shared, |shared, conn, asks| {

@@ -45,6 +45,8 @@ impl From<Statement<'_>> for Step {
             match param {
                 append::Param::Int(number) => Box::new(*number),
                 append::Param::Text(value) => Box::new(text(value).into_owned()),
+                append::Param::OptInt(number) => Box::new(*number),
+                append::Param::OptText(value) => Box::new(value.map(|value| text(value).into_owned())),
             }
         });
         Self::new(statement.sql, params.collect())

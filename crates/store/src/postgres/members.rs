@@ -9,12 +9,12 @@ use super::{
     failure::Failure,
     history, inbox,
     member_rows::{COLUMNS, member},
-    outbox, rooms, sessions, unread,
+    moderation, outbox, rooms, sessions, unread,
     value::{Columns as _, num, text},
 };
 use crate::{
     Delivered, EnterRoom, Entered, Inbox, InboxCursor, Joined, Marked, Member, Members, OutboxOptions, Role,
-    RoomId, RoomKind, RoomRow, StoreError, Unread, numbers::Numbered as _,
+    RoomId, RoomKind, RoomRow, StoreError, Unread, append::NOT_BANNED, numbers::Numbered as _,
 };
 
 /// The user's active membership.
@@ -115,12 +115,15 @@ pub(super) async fn join(
     at: i64,
     entrance: Entrance,
 ) -> Result<Option<Joined>, Failure> {
-    const SQL: &str = "INSERT INTO members AS m (room_id, user_id, active, joined_at) VALUES ($1, $2, 1, $3)
-        ON CONFLICT (room_id, user_id) DO UPDATE
-        SET active = 1, joined_at = excluded.joined_at, membership = m.membership + 1 WHERE m.active = 0";
-    const ROLE: &str = "UPDATE members SET role = $3 WHERE room_id = $1 AND user_id = $2";
+    const ROLE: &str = "UPDATE members SET role = $3 WHERE room_id = $1 AND user_id = $2 AND active = 1";
     // The lock prevents removal and a change of kind, and does not wait for appends.
     const ROOM: &str = "SELECT r.kind FROM rooms r WHERE r.id = $1 FOR KEY SHARE";
+    let sql = format!(
+        "INSERT INTO members AS m (room_id, user_id, active, joined_at)
+         SELECT CAST($1 AS bigint), CAST($2 AS text), 1, CAST($3 AS bigint) WHERE {NOT_BANNED}
+         ON CONFLICT (room_id, user_id) DO UPDATE
+         SET active = 1, joined_at = excluded.joined_at, membership = m.membership + 1 WHERE m.active = 0"
+    );
     let user_id = text(user);
     conn.begin().await?;
     let Some(kind) = conn.row(ROOM, &[&room]).await? else {
@@ -128,7 +131,10 @@ pub(super) async fn join(
         return Ok(None);
     };
     let closed = entrance == Entrance::Joins && kind.kind::<RoomKind>(0)? == RoomKind::Private;
-    let newly = !closed && conn.run(SQL, &[&room, &user_id, &at]).await? == 1;
+    if !closed {
+        moderation::lock_out_bans(conn, user).await?;
+    }
+    let newly = !closed && conn.run(&sql, &[&room, &user_id, &at]).await? == 1;
     if let Entrance::IsPut(Some(role)) = entrance {
         conn.run(ROLE, &[&room, &user_id, &role.number()]).await?;
     }

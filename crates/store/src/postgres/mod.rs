@@ -7,7 +7,7 @@
 //! | `schema` | the schema, and requirements on the server |
 //! | `generation`, `nodes` | detection of restores; heartbeats of nodes |
 //! | `append/` | numbering and storing entries |
-//! | `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | the statements of their noun |
+//! | `rooms`, `members`, `users`, `moderation`, `revocations`, `retention`, `probe` | the statements of their noun |
 //! | `entries`, `history`, `inbox`, `unread`, `positions` | entries in their current state, pages of them, and counts |
 //! | `recovery`, `sessions` | sessions that clients resume |
 //! | `notifications` | users' notifications, and marks of their devices |
@@ -31,6 +31,7 @@ mod inbox;
 mod log;
 mod member_rows;
 mod members;
+mod moderation;
 mod nodes;
 mod notifications;
 mod outbox;

@@ -330,7 +330,11 @@ pub(super) fn removal(id: RoomId) -> impl Iterator<Item = Step> {
         "DELETE FROM rooms WHERE id = $1",
     ];
     let rest = rest.map(|sql| Step::new(sql, vec![Box::new(id)]));
-    append::removal(id).into_iter().map(Step::from).chain(rest)
+    append::removal(id)
+        .into_iter()
+        .chain(append::room_deleted(id))
+        .map(Step::from)
+        .chain(rest)
 }
 
 /// `None` if the name exists.

@@ -4,11 +4,12 @@ use std::{borrow::Cow, collections::HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{batch::Batch, column::Seq, outbox, rooms, statement::execute, usage, write::Write};
+use super::{batch::Batch, column::Seq, guards, outbox, rooms, statement::execute, usage, write::Write};
 use crate::{
-    AppendResult, EntryKind, NewEntry, Rejected, RoomId,
+    AppendResult, EntryKind, ModerationAct, NewEntry, Rejected, RoomId,
     append::{
-        Allowances, Author, DedupKey, DedupRecord, Loaded, Plan, RecordedText, Target, Touched, mutation,
+        Allowances, Author, DedupKey, DedupRecord, Guards, Loaded, Plan, RecordedText, Target, Touched,
+        mutation, statements,
     },
     group_commit::{Job, Weight},
 };
@@ -52,12 +53,48 @@ impl Write for DeleteRoom {
     }
 }
 
+/// Carries out an act, and appends the entry that announces it.
+pub(super) struct Moderate {
+    pub(super) act: ModerationAct,
+    pub(super) control: NewEntry,
+}
+
+impl Write for Moderate {
+    type Answer = AppendResult;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<AppendResult> {
+        let exists = match self.act.room() {
+            Some(room) => batch.room(room)?.is_some(),
+            None => true,
+        };
+        if !exists {
+            return Ok(AppendResult {
+                results: vec![Err(Rejected::NoSuchRoom)],
+                first_position: batch.position()?.next(),
+            });
+        }
+        let results = append(batch, &[std::slice::from_ref(&self.control)])?;
+        let result = results
+            .into_iter()
+            .next()
+            .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        if matches!(result.results[..], [Ok(_)]) {
+            for statement in statements(&self.act) {
+                execute(batch.conn, &statement)?;
+            }
+        }
+        Ok(result)
+    }
+}
+
 /// Appends what several callers want appended, in their order. Answers a result for each.
 pub(super) fn append(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite::Result<Vec<AppendResult>> {
     let allowances = allow(batch, appends)?;
-    let loaded = load(batch, &Touched::by(appends), allowances)?;
+    let mut loaded = load(batch, &Touched::by(appends), allowances)?;
+    loaded.guards = guards::guards(batch.conn, appends)?;
     let mut plan = Plan::of(appends, loaded, batch.limits());
     write(batch.conn, &plan)?;
+    guards::note_sends(batch.conn, plan.guards.take_sent())?;
     batch.reservations.settle(&plan.allowances);
     batch.over_quota(plan.over_quota());
     let (results, new) = (std::mem::take(&mut plan.results), std::mem::take(&mut plan.new));
@@ -92,6 +129,8 @@ fn load<'a>(
         targets: load_targets(conn, touched)?,
         rooms: batch.lend_rooms(&touched.rooms)?,
         allowances,
+        guards: Guards::default(),
+        is_moderated: false,
     })
 }
 

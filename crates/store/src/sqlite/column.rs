@@ -3,7 +3,7 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::{
-    ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind,
+    ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind, SanctionKind,
     numbers::{Numbered as _, column},
 };
 
@@ -43,4 +43,12 @@ macro_rules! numbered {
     )* };
 }
 
-numbered!(EntryKind, RoomKind, Role, ChosenStatus, RecordKind, RecordState);
+numbered!(
+    EntryKind,
+    RoomKind,
+    Role,
+    ChosenStatus,
+    RecordKind,
+    RecordState,
+    SanctionKind
+);

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     CaughtUp, Delivered, EnterRoom, Entered, Inbox, InboxCursor, Joined, Marked, Member, Members, Role,
-    RoomId, RoomKind, RoomRow, StoreError, Unread,
+    RoomId, RoomKind, RoomRow, StoreError, Unread, append::NOT_BANNED,
 };
 
 /// The user's active membership.
@@ -87,9 +87,12 @@ impl Write for Join {
     type Answer = Option<Joined>;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Joined>> {
-        const SQL: &str = "INSERT INTO members (room_id, user_id, active, joined_at) VALUES (?1, ?2, 1, ?3)
-            ON CONFLICT (room_id, user_id) DO UPDATE
-            SET active = 1, joined_at = excluded.joined_at, membership = membership + 1 WHERE active = 0";
+        let sql = format!(
+            "INSERT INTO members (room_id, user_id, active, joined_at)
+             SELECT CAST($1 AS bigint), CAST($2 AS text), 1, CAST($3 AS bigint) WHERE {NOT_BANNED}
+             ON CONFLICT (room_id, user_id) DO UPDATE
+             SET active = 1, joined_at = excluded.joined_at, membership = membership + 1 WHERE active = 0"
+        );
         let conn = batch.conn;
         let Some(room) = batch.room(self.room)? else {
             return Ok(None);
@@ -103,12 +106,14 @@ impl Write for Join {
             }));
         }
         let newly = conn
-            .prepare_cached(SQL)?
+            .prepare_cached(&sql)?
             .execute(params![self.room, self.user, self.at])?
             == 1;
         if let Entrance::IsPut(Some(role)) = self.entrance {
-            conn.prepare_cached("UPDATE members SET role = ?3 WHERE room_id = ?1 AND user_id = ?2")?
-                .execute(params![self.room, self.user, role])?;
+            conn.prepare_cached(
+                "UPDATE members SET role = ?3 WHERE room_id = ?1 AND user_id = ?2 AND active = 1",
+            )?
+            .execute(params![self.room, self.user, role])?;
         }
         let member = active(conn, self.room, &self.user)?;
         Ok(member.map(|member| Joined {

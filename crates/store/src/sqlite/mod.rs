@@ -5,7 +5,7 @@
 //! | `writer`, `batch` | the writer thread with its queue, and its transactions |
 //! | `readers` | the reader threads |
 //! | `eraser` | erasure of deleted text from the write-ahead log |
-//! | `append`, `rooms`, `members`, `users`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
+//! | `append`, `rooms`, `members`, `users`, `moderation`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
 //! | `usage` | counts of daily quotas |
 //! | `entries`, `history`, `inbox`, `unread` | entries in their current state, pages of them, and counts |
 //! | `positions` | reading by position |
@@ -23,12 +23,14 @@ mod entries;
 mod eraser;
 mod failure;
 mod generation;
+mod guards;
 mod history;
 mod inbox;
 mod log;
 mod log_head;
 mod member_rows;
 mod members;
+mod moderation;
 mod notifications;
 mod outbox;
 mod positions;

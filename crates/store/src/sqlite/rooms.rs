@@ -176,7 +176,8 @@ impl Write for Delete {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
         batch.forget_room(self.0);
-        for statement in append::removal(self.0) {
+        let rows = append::removal(self.0);
+        for statement in rows.into_iter().chain(append::room_deleted(self.0)) {
             execute(batch.conn, &statement)?;
         }
         batch.erased = true;

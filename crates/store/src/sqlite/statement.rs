@@ -9,6 +9,8 @@ impl ToSql for Param<'_> {
         match self {
             Param::Int(number) => number.to_sql(),
             Param::Text(text) => text.to_sql(),
+            Param::OptInt(number) => number.to_sql(),
+            Param::OptText(text) => text.to_sql(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod log;
 mod members;
+mod moderation;
 mod notifications;
 mod rooms;
 mod users;
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 pub use self::{
     log::{AppendResult, FencingTokens, Log, LogEntry, LogHead},
     members::Members,
+    moderation::Moderation,
     notifications::Notifications,
     rooms::Rooms,
     users::Users,
@@ -28,7 +30,9 @@ use crate::{Outbox, Sessions, StoreError};
 /// Every call may fail with [`StoreError::Unavailable`]. Calls about a room that does not exist answer
 /// `None` or [`crate::Rejected::NoSuchRoom`].
 #[async_trait]
-pub trait Store: Log + Rooms + Members + Users + Notifications + Sessions + Send + Sync + 'static {
+pub trait Store:
+    Log + Rooms + Members + Users + Moderation + Notifications + Sessions + Send + Sync + 'static
+{
     /// Identifies this database: 8 to 32 lower-case hexadecimal digits, the same for all processes that
     /// have it open.
     ///

@@ -12,6 +12,7 @@ use crate::events::{
     connection::{ClientError, Nothing, Pong, RefreshToken, TokenExpires},
     inbox::{AskInbox, InboxPage, Sync, Synced},
     log::{Changed, DeleteMessage, EditMessage, React},
+    moderation::{Moderate, Moderated},
     notification::{List, Listed, ReadWhich, Unread},
     presence::{SetStatus, States, Users},
 };
@@ -86,6 +87,9 @@ pub(super) const fn of(kind: EventKind) -> ClientEvent {
         EventKind::RefreshToken => {
             event::<RefreshToken, TokenExpires>("Replaces the token of the live connection.")
         }
+        EventKind::Moderate => event::<Moderate, Moderated<'static>>(
+            "Bans and mutes, slow mode, freezing and deletion, for moderators of the room.",
+        ),
         EventKind::Ping => event::<Nothing, Pong>("Checks that the connection is alive."),
         EventKind::ClientError => {
             event::<ClientError, Nothing>("Reports an error of the client to the server's log.")

@@ -8,6 +8,7 @@ use crate::events::{
     connection::{self, Draining, ErrorEvent, SessionBegan, SessionEnded, TokenExpires},
     inbox::{self, UnreadIn},
     log::{self, LiveChange, MessageView},
+    moderation::{self, Moderation},
     notification::{self, NotificationView, Unread},
     presence::{self, Offline, Online, ShowsAs},
 };
@@ -73,6 +74,10 @@ pub(super) const ALL: &[ServerEvent] = &[
     event::<RoomRemoved<'static>>(
         chat::ROOM_REMOVED,
         "The end of a membership, to all the user's sockets.",
+    ),
+    event::<Moderation>(
+        moderation::MODERATION,
+        "An act of moderation, to the room's moderators and the user concerned, or to the whole room.",
     ),
     event::<RoomDeleted<'static>>(chat::ROOM_DELETED, "The room was deleted, to its subscribers."),
     event::<OnlineUsers<'static>>(

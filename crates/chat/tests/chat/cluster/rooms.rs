@@ -2,11 +2,13 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use roomful_store::{RoomChange, RoomKind};
+use roomful_chat::admin::Impose;
+use roomful_store::{Role, RoomChange, RoomKind, SanctionKind};
+use roomful_testkit::token;
 use serde_json::json;
 
 use super::{Nodes, is_closed, isolated_nodes, isolated_nodes_on_flaky};
-use crate::fixture::{START, failed, ok, send, settle};
+use crate::fixture::{SECRET, START, claims, failed, ok, send, settle};
 
 #[tokio::test]
 async fn leaving_or_removing_on_one_node_takes_effect_on_all() {
@@ -143,4 +145,43 @@ async fn a_token_in_use_on_another_node_does_not_survive_a_revocation_by_its_dat
     assert_eq!(revoked.before, (now + 11) * 1000);
     is_closed(&bob).await;
     assert_eq!(nodes.store.revoked("bob").await.unwrap(), Some(revoked.before));
+}
+
+#[tokio::test]
+async fn a_ban_on_one_node_takes_effect_on_all() {
+    let nodes = Nodes::start(2).await;
+    let alice = nodes[0].joined("alice", "lobby").await;
+    let bob = nodes[1].joined("bob", "lobby").await;
+    nodes[0]
+        .chat
+        .put_member("lobby", "alice", Some(Role::Moderator))
+        .await
+        .unwrap();
+    let ban = json!({ "room": "lobby", "action": "ban", "userId": "bob" });
+    ok(alice.call("chat:moderate", &ban).await);
+    // The store refuses the message, whether or not the other node has applied the ban.
+    let message = json!({ "room": "lobby", "text": "?" });
+    failed(bob.call("chat:send_message", &message).await, "banned");
+    let removed = bob.next_event("chat:room_removed").await.unwrap();
+    assert_eq!(removed, json!({ "room": "lobby", "reason": "banned" }));
+    assert_eq!(bob.next_event("chat:moderation").await.unwrap()["action"], "ban");
+    failed(bob.call("chat:join", &json!("lobby")).await, "banned");
+
+    let carol = nodes[1].joined("carol", "lobby").await;
+    let everywhere = Impose {
+        room: None,
+        user_id: "carol".into(),
+        kind: SanctionKind::Ban,
+        until: None,
+        reason: None,
+        actor: "key:test".into(),
+    };
+    nodes[0].chat.impose(everywhere).await.unwrap();
+    assert_eq!(carol.next_event("session:ended").await.unwrap()["code"], "banned");
+    is_closed(&carol).await;
+    let token = token::with_claims(SECRET, &claims("carol"));
+    for node in 0..2 {
+        let refused = nodes[node].try_connect(&json!({ "token": token })).await;
+        assert!(refused.is_err(), "node {node}");
+    }
 }

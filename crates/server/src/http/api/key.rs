@@ -15,6 +15,7 @@ use super::{
     },
     Problem,
 };
+use crate::scope::Caller;
 
 /// Query parameters in which people often send keys by mistake.
 const KEY_PARAMETERS: [&str; 6] = [
@@ -26,11 +27,11 @@ const KEY_PARAMETERS: [&str; 6] = [
     "authorization",
 ];
 
-/// The keys that the API accepts: one, or two during a rotation. Without a key the API refuses every call.
-/// Clones share their keys.
+/// The keys that the API accepts, each with its scopes. Without a key the API refuses every call. Clones
+/// share their keys.
 #[derive(Clone, Default)]
 pub(crate) struct ApiKeys {
-    keys: Arc<RwLock<Vec<Box<[u8]>>>>,
+    keys: Arc<RwLock<Vec<(Box<[u8]>, Caller)>>>,
     /// Limits the calls with a wrong key per address.
     failures: Option<Arc<AddressLimit>>,
 }
@@ -45,13 +46,16 @@ impl ApiKeys {
     }
 
     /// Accepts these keys from now on, in this value and all its clones.
-    pub(crate) fn replace<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
-        *self.keys.write() = keys.into_iter().map(|key| key.as_bytes().into()).collect();
+    pub(crate) fn replace<'a>(&self, keys: impl IntoIterator<Item = (&'a str, Caller)>) {
+        let keys = keys.into_iter();
+        *self.keys.write() = keys
+            .map(|(key, caller)| (key.as_bytes().into(), caller))
+            .collect();
     }
 
     /// Accepts a request with the right key. After too many wrong ones from its address the answer is 429.
     /// The right key works even then, or a stranger behind the same proxy could lock out the backend.
-    pub(super) fn admit(&self, request: &Request) -> Result<(), Problem> {
+    pub(super) fn admit(&self, request: &Request) -> Result<Caller, Problem> {
         let refused = self.check(request.headers(), request.uri());
         if let (Err(_), Some(failures)) = (&refused, &self.failures) {
             failures
@@ -62,9 +66,9 @@ impl ApiKeys {
     }
 
     /// Accepts a request with the right key in the header and no key in the URL.
-    fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+    fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
         let keys = self.keys.read();
-        let Some(first) = keys.first() else {
+        let Some((first, _)) = keys.first() else {
             return Err(Problem::Unauthorized(
                 "The API is closed: no key is configured. Set api.key or ROOMFUL_API_KEY.",
             ));
@@ -74,20 +78,25 @@ impl ApiKeys {
             let named = KEY_PARAMETERS
                 .iter()
                 .any(|known| name.eq_ignore_ascii_case(known));
-            if named || keys.iter().any(|key| equal(key, value.as_bytes())) {
+            if named || keys.iter().any(|(key, _)| equal(key, value.as_bytes())) {
                 return Err(Problem::Unauthorized(
                     "Do not send the key in the URL: proxies log URLs. Replace this key, and send the new \
                     one in the header Authorization: Bearer <key>.",
                 ));
             }
         }
-        let right = |key: &[u8]| matches!(bearer::credential(headers, key), Credential::Right);
-        if keys.iter().any(|key| right(key)) {
-            return Ok(());
+        let mut found = None;
+        // Compare with all keys, so that the duration does not reveal which one comes close.
+        for (key, caller) in keys.iter() {
+            if matches!(bearer::credential(headers, key), Credential::Right) {
+                found = Some(caller.clone());
+            }
+        }
+        if let Some(caller) = found {
+            return Ok(caller);
         }
         let what = match bearer::credential(headers, first) {
-            Credential::Right => return Ok(()),
-            Credential::Wrong => "The API key is wrong.",
+            Credential::Right | Credential::Wrong => "The API key is wrong.",
             Credential::Missing => "Send the key in the header Authorization: Bearer <key>.",
             Credential::Malformed => "The header Authorization must be: Bearer <key>.",
         };
@@ -107,11 +116,11 @@ mod tests {
 
     fn keys(failures: Option<AddressLimit>) -> ApiKeys {
         let keys = ApiKeys::new(failures);
-        keys.replace([KEY, SECOND]);
+        keys.replace([KEY, SECOND].map(|key| (key, Caller::new(key, []))));
         keys
     }
 
-    fn check(header: Option<&str>, uri: &str) -> Result<(), Problem> {
+    fn check(header: Option<&str>, uri: &str) -> Result<Caller, Problem> {
         let headers = header
             .map(|value| (header::AUTHORIZATION, value.parse().unwrap()))
             .into_iter()
@@ -132,7 +141,7 @@ mod tests {
         for _ in 0..3 {
             assert!(matches!(admit("wrong"), Err(Problem::TooMany(_))));
         }
-        assert_eq!(admit(KEY), Ok(()));
+        assert_eq!(admit(KEY), Ok(Caller::new(KEY, [])));
     }
 
     #[test]
@@ -142,7 +151,12 @@ mod tests {
             "bearer  0123456789abcdef ",
             "Bearer another-key-for-a-rotation",
         ] {
-            assert_eq!(check(Some(good), "/stats?limit=1"), Ok(()), "{good}");
+            let key = if good.contains(KEY) { KEY } else { SECOND };
+            assert_eq!(
+                check(Some(good), "/stats?limit=1"),
+                Ok(Caller::new(key, [])),
+                "{good}"
+            );
         }
         for bad in [
             None,

@@ -20,8 +20,10 @@ use super::{
 pub(super) enum Role {
     /// Sends, edits and deletes their own messages.
     Member,
-    /// Also edits and deletes messages of others.
+    /// Also deletes messages of others, and bans and mutes members.
     Moderator,
+    /// Also acts against moderators.
+    Owner,
 }
 
 /// A change of a membership. Without a role it stays the same; a new member gets `member`.
@@ -67,6 +69,7 @@ impl From<MemberRow> for Member {
             role: match row.role {
                 MemberRole::Member => Role::Member,
                 MemberRole::Moderator => Role::Moderator,
+                MemberRole::Owner => Role::Owner,
             },
             joined_at: row.joined_at,
             read_seq: row.read_seq,
@@ -109,6 +112,7 @@ pub(super) async fn change(
     let role = change.role.map(|role| match role {
         Role::Member => MemberRole::Member,
         Role::Moderator => MemberRole::Moderator,
+        Role::Owner => MemberRole::Owner,
     });
     let (member, newly) = chat.put_member(&room, &user, role).await?;
     let status = if newly {

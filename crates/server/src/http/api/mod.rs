@@ -4,8 +4,8 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `rooms`, `members`, `messages`, `notifications`, `users`, `stats` | the calls |
-//! | `key`, `access_log` | middleware of every call |
+//! | `rooms`, `members`, `messages`, `moderation`, `notifications`, `users`, `stats` | the calls |
+//! | `key`, `scopes`, `access_log` | middleware of every call |
 //! | `body`, `page` | extractors for input, and cursors of lists |
 
 mod access_log;
@@ -13,11 +13,13 @@ mod body;
 pub(crate) mod key;
 mod members;
 mod messages;
+mod moderation;
 mod notifications;
 mod openapi;
 mod page;
 mod problems;
 mod rooms;
+mod scopes;
 mod stats;
 mod users;
 
@@ -25,7 +27,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, MatchedPath, Request},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::{delete, get, post, put},
@@ -34,7 +36,7 @@ use bytes::Bytes;
 use http::header;
 use roomful_chat::{ChatServer, contract};
 
-use self::{access_log::AccessLog, key::ApiKeys};
+use self::{access_log::AccessLog, key::ApiKeys, scopes::scope_of};
 use super::{AddressLimit, Problem, client_address::client_address};
 
 /// What the API needs besides chat.
@@ -58,6 +60,7 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
     } = settings;
     let log = AccessLog::new();
     let outage = chat.clone();
+    let prefix: Arc<str> = format!("{base_path}/api/v1").into();
     let calls = Router::new()
         .route("/rooms", get(rooms::list))
         .route(
@@ -76,6 +79,26 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         .route("/users/{user}/revoke", post(users::revoke))
         .route("/presence", get(users::presence))
         .route("/stats", get(stats::show))
+        .route("/rooms/{room}/bans", get(moderation::list_room_bans))
+        .route(
+            "/rooms/{room}/bans/{user}",
+            put(moderation::put_room_ban).delete(moderation::remove_room_ban),
+        )
+        .route("/rooms/{room}/mutes", get(moderation::list_room_mutes))
+        .route(
+            "/rooms/{room}/mutes/{user}",
+            put(moderation::put_room_mute).delete(moderation::remove_room_mute),
+        )
+        .route("/bans", get(moderation::list_bans))
+        .route(
+            "/users/{user}/ban",
+            put(moderation::put_ban).delete(moderation::remove_ban),
+        )
+        .route("/mutes", get(moderation::list_mutes))
+        .route(
+            "/users/{user}/mute",
+            put(moderation::put_mute).delete(moderation::remove_mute),
+        )
         .method_not_allowed_fallback(async || Problem::Method)
         .fallback(async || Problem::NotFound)
         .with_state(chat)
@@ -90,13 +113,8 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
             }
         }))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
-            let keys = keys.clone();
-            async move {
-                match keys.admit(&request) {
-                    Ok(()) => next.run(request).await,
-                    Err(problem) => access_log::of_stranger(problem.into_response()),
-                }
-            }
+            let (keys, prefix) = (keys.clone(), Arc::clone(&prefix));
+            async move { authorise(&keys, &prefix, request, next).await }
         }));
     let (calls_document, events_document) = (openapi::document().into(), contract::asyncapi().into());
     let describe = |document: Bytes| {
@@ -115,6 +133,23 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
             &format!("{base_path}/api/asyncapi.json"),
             describe(events_document),
         )
+}
+
+/// Passes a call on if its key is right and has the call's scope.
+async fn authorise(keys: &ApiKeys, prefix: &str, mut request: Request, next: Next) -> Response {
+    let caller = match keys.admit(&request) {
+        Ok(caller) => caller,
+        Err(problem) => return access_log::of_stranger(problem.into_response()),
+    };
+    // Without a route there is nothing to protect: the answer is 404.
+    if let Some(route) = request.extensions().get::<MatchedPath>() {
+        let path = route.as_str().strip_prefix(prefix).unwrap_or_default();
+        if let Err(missing) = caller.check(scope_of(request.method(), path)) {
+            return Problem::MissingScope(missing).into_response();
+        }
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
 }
 
 /// A description, or 429.

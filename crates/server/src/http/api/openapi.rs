@@ -1,11 +1,15 @@
 //! The OpenAPI description, generated from the calls themselves.
 
+use http::Method;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
-use super::{members, messages, notifications, problems::ProblemBody, rooms, stats, users};
+use super::{
+    members, messages, moderation, notifications, problems::ProblemBody, rooms, scopes::scope_of, stats,
+    users,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +22,10 @@ use super::{members, messages, notifications, problems::ProblemBody, rooms, stat
         notifications::post,
         users::show, users::presence, users::disconnect, users::revoke,
         stats::show,
+        moderation::list_room_bans, moderation::put_room_ban, moderation::remove_room_ban,
+        moderation::list_bans, moderation::put_ban, moderation::remove_ban,
+        moderation::list_room_mutes, moderation::put_room_mute, moderation::remove_room_mute,
+        moderation::list_mutes, moderation::put_mute, moderation::remove_mute,
     ),
     components(schemas(ProblemBody)),
     security(("key" = [])),
@@ -25,18 +33,36 @@ use super::{members, messages, notifications, problems::ProblemBody, rooms, stat
 )]
 struct Api;
 
-/// Adds the security scheme of the API key.
+/// Adds the security scheme of the API key, and to each call the scope that it needs.
 struct Key;
 
 impl Modify for Key {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The key from `api.key` or `ROOMFUL_API_KEY`."))
+            .description(Some(
+                "The key from `api.key`, `ROOMFUL_API_KEY` or `api.keys`. \
+                A call names the scope that it needs.",
+            ))
             .build();
         api.components
             .get_or_insert_default()
             .add_security_scheme("key", SecurityScheme::Http(bearer));
+        for (path, item) in &mut api.paths.paths {
+            let route = path.strip_prefix("/api/v1").unwrap_or_default();
+            let operations = [
+                (Method::GET, &mut item.get),
+                (Method::PUT, &mut item.put),
+                (Method::POST, &mut item.post),
+                (Method::DELETE, &mut item.delete),
+                (Method::PATCH, &mut item.patch),
+            ];
+            for (method, operation) in operations {
+                if let (Some(operation), Some(scope)) = (operation, scope_of(&method, route)) {
+                    operation.security = Some(vec![SecurityRequirement::new("key", [scope.name()])]);
+                }
+            }
+        }
     }
 }
 
@@ -44,4 +70,30 @@ impl Modify for Key {
 pub(super) fn document() -> String {
     // Names and text cannot fail to serialise.
     Api::openapi().to_json().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::{super::scopes::calls, *};
+
+    #[test]
+    fn every_call_names_its_scope_and_every_scope_is_of_a_call() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, call) in item.as_object().unwrap() {
+                let scope = call["security"][0]["key"][0].as_str();
+                let scope = scope.unwrap_or_else(|| panic!("{method} {path} has no scope"));
+                let route = path.strip_prefix("/api/v1").unwrap().to_owned();
+                described.insert((method.to_uppercase(), route, scope.to_owned()));
+            }
+        }
+        let known = calls()
+            .map(|(method, path, scope)| (method.to_owned(), path.to_owned(), scope.name().to_owned()));
+        assert_eq!(described, known.collect());
+    }
 }

@@ -29,6 +29,9 @@ pub(super) enum Problems {
     /// `unauthorized`: the key is missing, wrong, in the URL, or not configured.
     #[response(status = 401)]
     Unauthorized(ProblemBody),
+    /// `forbidden`: the key lacks the scope of this call. `banned`, `muted`: the user may not do this.
+    #[response(status = 403)]
+    Forbidden(ProblemBody),
     /// `not_found`: the room, member or user does not exist.
     #[response(status = 404)]
     NotFound(ProblemBody),
@@ -41,7 +44,8 @@ pub(super) enum Problems {
     /// `invalid_request`: the body is not JSON.
     #[response(status = 415)]
     Media(ProblemBody),
-    /// `rate_limited`: too many calls. `Retry-After` says how long to wait.
+    /// `rate_limited`: too many calls. `slow_mode`: the user sent a message a short time ago. `Retry-After`
+    /// says how long to wait.
     #[response(status = 429)]
     RateLimited(ProblemBody),
     /// `internal`: the server failed. Its log says why.

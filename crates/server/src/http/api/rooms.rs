@@ -39,6 +39,12 @@ pub(super) struct ChangeRoom {
     history: Option<Option<u64>>,
     /// The members of a private room: exactly these. All other memberships end.
     members: Option<Vec<String>>,
+    /// Seconds between two messages of one user, up to `limits.slow_mode`; 0 ends it. Moderators are exempt.
+    #[serde(rename = "slowMode")]
+    #[schema(minimum = 0)]
+    slow_mode: Option<u64>,
+    /// Whether only moderators may send, edit and react.
+    frozen: Option<bool>,
 }
 
 /// A room.
@@ -68,6 +74,11 @@ pub(super) struct RoomWithMembers {
     members: u64,
     /// The number of online members.
     online: usize,
+    /// Seconds between two messages of one user; 0 without slow mode.
+    #[serde(rename = "slowMode")]
+    slow_mode: u64,
+    /// Whether only moderators may send, edit and react.
+    frozen: bool,
 }
 
 /// A page of rooms, in byte order of their names.
@@ -123,6 +134,8 @@ impl From<RoomState> for RoomWithMembers {
             room: state.room.into(),
             members: state.members,
             online: state.online,
+            slow_mode: u64::try_from(state.rules.slow_mode_ms / 1_000).unwrap_or_default(),
+            frozen: state.rules.frozen,
         }
     }
 }
@@ -168,6 +181,8 @@ pub(super) async fn change(
         kind,
         history,
         members,
+        slow_mode,
+        frozen,
     } = change;
     if let Some(Some(0 | MOST_HISTORY..)) = history
         && history != Some(Some(MOST_HISTORY))
@@ -176,9 +191,12 @@ pub(super) async fn change(
         return Err(Problem::Invalid(what));
     }
     let kind = kind.map(RoomKind::from);
-    let (state, created) = chat
+    let (mut state, created) = chat
         .put_room(&room, RoomChange { kind, history }, members)
         .await?;
+    if slow_mode.is_some() || frozen.is_some() {
+        (_, state.rules) = chat.restrict_room(&room, frozen, slow_mode).await?;
+    }
     let status = if created {
         StatusCode::CREATED
     } else {

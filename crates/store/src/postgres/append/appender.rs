@@ -6,11 +6,12 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{load, write};
 use crate::{
-    AppendResult, FencingTokens, LogPosition, NewEntry, Options, Outage, Rejected, RoomId, StoreError,
-    append::{Limits, Plan, Reservations},
+    AppendResult, FencingTokens, LogPosition, ModerationAct, NewEntry, Options, Outage, Rejected, RoomId,
+    StoreError,
+    append::{Limits, Plan, Reservations, statements},
     group_commit::{Commit, GroupCommit, Job, Pending, Weight},
     metrics::Metrics,
-    postgres::{failure::Failure, generation::LogState, pool::Pool, rooms},
+    postgres::{conn::Step, failure::Failure, generation::LogState, moderation, pool::Pool, rooms},
     queue,
 };
 
@@ -24,10 +25,17 @@ pub(in crate::postgres) struct Appender {
 
 struct Append {
     entries: Vec<NewEntry>,
-    /// A room that is deleted in the same transaction. Such an append has a batch of its own.
-    removes: Option<RoomId>,
+    /// What else happens in the same transaction. Such an append has a batch of its own.
+    along: Option<Along>,
     /// The fencing token when it was queued.
     token: Option<u64>,
+}
+
+/// A change that shares a transaction with the entry that announces it.
+enum Along {
+    /// Deletes a room.
+    Removal(RoomId),
+    Moderation(ModerationAct),
 }
 
 impl Job for Append {
@@ -39,7 +47,7 @@ impl Job for Append {
     }
 
     fn is_exclusive(&self) -> bool {
-        self.removes.is_some()
+        self.along.is_some()
     }
 }
 
@@ -112,18 +120,23 @@ impl Appender {
         room: RoomId,
         control: NewEntry,
     ) -> Result<AppendResult, StoreError> {
-        self.submit(vec![control], Some(room)).await
+        self.submit(vec![control], Some(Along::Removal(room))).await
     }
 
-    async fn submit(
+    /// Appends an entry that announces a moderation act, and carries the act out with it.
+    pub(in crate::postgres) async fn moderate(
         &self,
-        entries: Vec<NewEntry>,
-        removes: Option<RoomId>,
+        act: ModerationAct,
+        control: NewEntry,
     ) -> Result<AppendResult, StoreError> {
+        self.submit(vec![control], Some(Along::Moderation(act))).await
+    }
+
+    async fn submit(&self, entries: Vec<NewEntry>, along: Option<Along>) -> Result<AppendResult, StoreError> {
         let token = self.fence.token()?;
         let (pending, answer) = Pending::new(Append {
             entries,
-            removes,
+            along,
             token,
         });
         self.group_commit.submit(pending).await?;
@@ -166,7 +179,7 @@ impl Committer {
         batch: &[Pending<Append, AppendResult>],
     ) -> Result<Vec<AppendResult>, Failure> {
         let appends: Vec<_> = batch.iter().map(|append| &*append.job.entries).collect();
-        let removes = batch.iter().find_map(|append| append.job.removes);
+        let along = batch.iter().find_map(|append| append.job.along.as_ref());
         self.fence.still_holds(batch)?;
         let Start {
             pool,
@@ -185,13 +198,19 @@ impl Committer {
             loaded = load::load(&conn, log_state, &appends, reservations.allow(&appends)).await?;
         }
         let restored_again = || Outage::Connection("the database was restored twice in a row".into());
-        let loaded = loaded.ok_or_else(restored_again)?;
+        let mut loaded = loaded.ok_or_else(restored_again)?;
         // Only the holder of the log's lock locks several rooms, so this lock may come after the others.
-        if let Some(room) = removes
-            && !rooms::lock_to_remove(&conn, room).await?
-        {
+        let room_exists = match along {
+            Some(Along::Removal(room)) => rooms::lock_to_remove(&conn, *room).await?,
+            Some(Along::Moderation(act)) => moderation::lock(&conn, act).await?,
+            None => true,
+        };
+        if !room_exists {
             conn.roll_back().await?;
             return Ok(vec![no_such_room(loaded.position)]);
+        }
+        if loaded.is_moderated {
+            loaded.guards = moderation::guards(&conn, &appends).await?;
         }
         let limits = Limits {
             retention: options.retention,
@@ -207,9 +226,13 @@ impl Committer {
         }
         let appended = !plan.new.is_empty();
         let node = (!log_state.is_guest()).then(|| log_state.node());
-        // Without the entry that says so, the room stays.
-        let removes = removes.filter(|_| appended);
-        let steps = write::steps(&mut plan, node, removes, &options.outbox);
+        // Without the entry that announces it, nothing else happens.
+        let along = match along.filter(|_| appended) {
+            Some(Along::Removal(room)) => rooms::removal(*room).collect(),
+            Some(Along::Moderation(act)) => statements(act).into_iter().map(Step::from).collect(),
+            None => Vec::new(),
+        };
+        let steps = write::steps(&mut plan, node, along, &options.outbox);
         conn.send(&steps).await?;
         reservations.settle(&plan.allowances);
         metrics.over_quota(plan.over_quota());

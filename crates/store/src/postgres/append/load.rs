@@ -9,12 +9,13 @@ use super::super::{
     conn::{Conn, Param, Step, column},
     failure::Failure,
     generation::{LogState, STORED_STATE_LOCKED},
+    moderation,
     rooms::{self, ROOM_COLUMNS},
     value::{Columns as _, num, text},
 };
 use crate::{
     LogPosition, NewEntry, StoreError,
-    append::{Allowances, Author, DedupKey, DedupRecord, Loaded, RecordedText, Target, Touched},
+    append::{Allowances, Author, DedupKey, DedupRecord, Guards, Loaded, RecordedText, Target, Touched},
 };
 
 const ROOMS: &str = "SELECT r.id, r.name, r.epoch, r.head, r.first, r.created_at, r.kind, r.history,
@@ -72,6 +73,7 @@ pub(super) async fn load<'a>(
         Step::new(ROOMS, vec![Box::new(touched.rooms.clone())]),
         dedup(&touched.dedup),
         authors(&touched.authors),
+        Step::new(moderation::IS_MODERATED, Vec::new()),
     ];
     let lacking = allowances.lacking().to_vec();
     if !lacking.is_empty() {
@@ -98,6 +100,8 @@ pub(super) async fn load<'a>(
             .map(|target| (*target, Target::default()))
             .collect(),
         allowances: Allowances::default(),
+        guards: Guards::default(),
+        is_moderated: false,
     };
     for row in next() {
         let bounds = rooms::bounds(&row)?;
@@ -112,6 +116,9 @@ pub(super) async fn load<'a>(
         if let Some(author) = touched.authors.get(row.ordinal(0)?) {
             loaded.authors.insert(*author, row.num(1)?);
         }
+    }
+    for row in next() {
+        loaded.is_moderated = row.flag(0)?;
     }
     if !lacking.is_empty() {
         for user in lacking {

@@ -3,12 +3,13 @@
 
 use super::super::{
     conn::{Param, Step, column},
+    moderation,
     outbox::{self, Recorded},
     rooms,
     value::{num, opt_text, text},
 };
 use crate::{
-    EntryKind, OutboxOptions, RecordKind, RoomId,
+    EntryKind, OutboxOptions, RecordKind,
     append::{Plan, PlannedEntry, RoomBounds, mutation, sweep},
     numbers::Numbered as _,
     outbox::RecordContent,
@@ -34,12 +35,12 @@ const ROOMS: &str = "UPDATE rooms r SET head = t.head, first = t.first, swept = 
 const ORDER: &str = "UPDATE log_head SET position = $1 WHERE id = 1";
 const NODE: &str = "UPDATE nodes SET position = $2 WHERE id = $1";
 
-/// The steps that write a plan and commit. `node` is the row that notes the position, `removes` a room to
-/// delete with it.
+/// The steps that write a plan and commit. `node` is the row that notes the position, `along` are steps of
+/// the same transaction.
 pub(super) fn steps(
     plan: &mut Plan<'_>,
     node: Option<i64>,
-    removes: Option<RoomId>,
+    along: Vec<Step>,
     options: &OutboxOptions,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -50,6 +51,7 @@ pub(super) fn steps(
     for new in &plan.new {
         steps.extend(mutation(new.entry, new.seq).into_iter().map(Step::from));
     }
+    steps.extend(moderation::note_sends(plan.guards.take_sent()));
     steps.extend(records(plan, options));
     steps.extend(usage(plan));
     // After the records, since a message may be sent and deleted in one batch.
@@ -65,7 +67,7 @@ pub(super) fn steps(
         steps.push(Step::new(ORDER, vec![Box::new(position)]));
         steps.extend(node.map(|node| Step::new(NODE, vec![Box::new(node), Box::new(position)])));
     }
-    steps.extend(removes.into_iter().flat_map(rooms::removal));
+    steps.extend(along);
     steps.push(Step::new("COMMIT", Vec::new()));
     steps
 }

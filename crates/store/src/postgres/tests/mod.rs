@@ -61,6 +61,7 @@ fn message(room: RoomId, client_id: &str) -> NewEntry {
         at: 1,
         replacement: None,
         charged: false,
+        exempt: false,
     }
 }
 

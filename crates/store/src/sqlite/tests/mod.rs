@@ -70,6 +70,7 @@ fn message(room: RoomId, body: &str) -> NewEntry {
         at: 1,
         replacement: None,
         charged: false,
+        exempt: false,
     }
 }
 

@@ -1,0 +1,171 @@
+//! Backend calls for bans, mutes, frozen rooms and slow mode.
+
+use std::sync::Arc;
+
+use roomful_store::{RoomRules, Sanction, SanctionKind, SanctionPage};
+
+use super::{existing, user_id};
+use crate::{
+    app::App,
+    detached::run_to_completion,
+    error::ChatError,
+    moderation::{self, SanctionOrder},
+    room_manager::RoomRef,
+    server::ChatServer,
+};
+
+const NO_SANCTION: ChatError = ChatError::NotFound("the user has no such ban or mute");
+
+/// A ban or mute to impose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Impose {
+    /// The room; `None` for all rooms.
+    pub room: Option<String>,
+    /// The user.
+    pub user_id: String,
+    /// Ban or mute.
+    pub kind: SanctionKind,
+    /// When it ends by itself, in milliseconds since 1970.
+    pub until: Option<i64>,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// Who imposes it.
+    pub actor: String,
+}
+
+impl ChatServer {
+    /// Bans or mutes a user, in place of an earlier ban or mute there.
+    ///
+    /// A ban ends the membership of the room, or of all rooms, and closes subscriptions on all nodes. A ban
+    /// from all rooms also closes the user's connections and refuses new ones. Returns the sanction and the
+    /// one it replaces.
+    ///
+    /// # Errors
+    /// `not_found` if the room does not exist, `invalid_request` for an invalid id, a time in the past or a
+    /// reason that is too long.
+    pub async fn impose(&self, impose: Impose) -> Result<(Sanction, Option<Sanction>), ChatError> {
+        let (app, user) = (Arc::clone(&self.app), user_id(&impose.user_id)?);
+        let most = app.config.limits.reason_chars;
+        if impose
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.chars().count() > most)
+        {
+            let message = format!("the reason is longer than {most} characters");
+            return Err(ChatError::PayloadTooLarge(message));
+        }
+        run_to_completion(async move {
+            let room = room(&app, impose.room.as_deref()).await?;
+            let before = of_user(&app, room.as_ref(), &user, impose.kind).await?;
+            let order = SanctionOrder {
+                room: room.as_deref(),
+                user: &user,
+                kind: impose.kind,
+                until: impose.until,
+                reason: impose.reason,
+                actor: &impose.actor,
+            };
+            Ok((moderation::impose(&app, order).await?, before))
+        })
+        .await
+    }
+
+    /// Ends a ban or a mute of a user, in a room or, with `None`, in all rooms. Returns it.
+    ///
+    /// # Errors
+    /// `not_found` if the room does not exist, or there is no such ban or mute.
+    pub async fn lift(
+        &self,
+        room: Option<&str>,
+        user: &str,
+        kind: SanctionKind,
+        actor: &str,
+    ) -> Result<Sanction, ChatError> {
+        let (app, user) = (Arc::clone(&self.app), user_id(user)?);
+        let (name, actor) = (room.map(str::to_owned), actor.to_owned());
+        run_to_completion(async move {
+            let room = self::room(&app, name.as_deref()).await?;
+            let before = of_user(&app, room.as_ref(), &user, kind).await?;
+            let order = SanctionOrder {
+                room: room.as_deref(),
+                user: &user,
+                kind,
+                until: None,
+                reason: None,
+                actor: &actor,
+            };
+            moderation::lift(&app, order).await?;
+            before.ok_or(NO_SANCTION)
+        })
+        .await
+    }
+
+    /// At most `limit` bans or mutes of a room or, with `None`, of all rooms, whose users follow `after`.
+    ///
+    /// # Errors
+    /// `not_found` if the room does not exist.
+    pub async fn sanctions(
+        &self,
+        room: Option<&str>,
+        kind: SanctionKind,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Sanction>, ChatError> {
+        let app = &self.app;
+        let room = self::room(app, room).await?;
+        let page = SanctionPage {
+            room: room.map(|room| room.id),
+            kind,
+            after: after.map(str::to_owned),
+            now: app.clock.now_ms(),
+            limit,
+        };
+        Ok(app.store.sanctions(page).await?)
+    }
+
+    /// Freezes or unfreezes a room, and changes its slow mode in seconds; `None` keeps a value. Returns the
+    /// rules before and after.
+    ///
+    /// # Errors
+    /// `not_found` if the room does not exist, `invalid_request` for a slow mode above the limit.
+    pub async fn restrict_room(
+        &self,
+        room: &str,
+        frozen: Option<bool>,
+        slow_mode: Option<u64>,
+    ) -> Result<(RoomRules, RoomRules), ChatError> {
+        let (app, room) = (Arc::clone(&self.app), room.to_owned());
+        run_to_completion(async move {
+            let room = existing(&app, &room).await?;
+            let before = app.store.room_rules(room.id).await?;
+            if let Some(seconds) = slow_mode {
+                moderation::slow_down(&app, &room, seconds).await?;
+            }
+            if let Some(frozen) = frozen {
+                moderation::freeze(&app, &room, frozen).await?;
+            }
+            Ok((before, app.store.room_rules(room.id).await?))
+        })
+        .await
+    }
+}
+
+async fn room(app: &App, name: Option<&str>) -> Result<Option<RoomRef>, ChatError> {
+    match name {
+        Some(name) => Ok(Some(existing(app, name).await?)),
+        None => Ok(None),
+    }
+}
+
+/// The user's sanction of this kind in exactly this room, or in all rooms.
+async fn of_user(
+    app: &App,
+    room: Option<&RoomRef>,
+    user: &str,
+    kind: SanctionKind,
+) -> Result<Option<Sanction>, ChatError> {
+    let room = room.map(|room| room.id);
+    let sanctions = app.store.sanctions_of(room, user, app.clock.now_ms()).await?;
+    let mut sanctions = sanctions.into_iter();
+    Ok(sanctions.find(|sanction| sanction.room == room && sanction.kind == kind))
+}

@@ -1,0 +1,38 @@
+//! Writing an act into the log: with its control entry, in one transaction.
+
+use roomful_store::{AppendResult, Appended, ModerationAct};
+
+use crate::{
+    app::App,
+    cluster::CommittedEntry,
+    error::ChatError,
+    log::control::{self, CONTROL_ROOM, Control},
+};
+
+/// Commits an act. Returns false if its room does not exist.
+///
+/// # Errors
+/// `unavailable`, `internal`: it is unknown whether the act was committed. Repeat it.
+pub(super) async fn commit(app: &App, act: ModerationAct, control: &Control) -> Result<bool, ChatError> {
+    if let Some(cluster) = &app.cluster {
+        return cluster.moderate(act, control).await;
+    }
+    let room = app.control_room.open(&*app.store, app.clock.now_ms()).await?;
+    let entry = control::entry(control, room, app.node(), app.clock.now_ms())?;
+    let AppendResult {
+        results,
+        first_position,
+    } = app.store.moderate(act, entry.clone()).await?;
+    let [Ok(Appended::New { seq, at })] = *results else {
+        return Ok(false);
+    };
+    let committed = CommittedEntry {
+        room,
+        name: CONTROL_ROOM,
+        seq,
+        at,
+        entry,
+    };
+    app.follower.take_control(committed.placed(first_position));
+    Ok(true)
+}

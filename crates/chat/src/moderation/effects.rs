@@ -1,0 +1,112 @@
+//! What an act changes on this node: subscriptions, connections, and the event `chat:moderation`.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
+
+use roomful_socket::{Class, Socket};
+use roomful_store::{LogPosition, RoomRow};
+
+use crate::{
+    app::App,
+    closing::close_sockets,
+    events::{
+        chat::MEMBER_LEFT,
+        connection::SessionEnded,
+        moderation::{MODERATION, Moderation},
+    },
+    handlers::membership,
+    room::{Frame, Room},
+    session::Session,
+    types::{RoomName, UserId},
+};
+
+/// The most moderators of a room that hear of its acts.
+const MODERATORS: u32 = 200;
+
+/// Tells the room's moderators and the user concerned, on this node. An act about the room as a whole goes to
+/// all its sockets.
+pub(crate) async fn tell_concerned(app: &App, room: Option<&Room>, notice: &Moderation) {
+    let Some(frame) = Frame::encode(&app.namespace, MODERATION, notice, Class::Durable) else {
+        return;
+    };
+    let Some(concerned) = &notice.user_id else {
+        if let Some(room) = room {
+            room.tell(&frame, |_| true);
+        }
+        return;
+    };
+    let mut users = HashSet::from([concerned.clone()]);
+    if let Some(room) = room {
+        match app.store.moderators(room.id, MODERATORS).await {
+            Ok(moderators) => users.extend(moderators),
+            Err(error) => tracing::warn!(%error, "failed to look up the moderators of a room"),
+        }
+        room.tell(&frame, |subscriber| {
+            let session = subscriber.socket.state::<Session>();
+            session.is_some_and(|session| session.is_moderator()) || users.contains(&*subscriber.user)
+        });
+    }
+    let is_subscribed = |socket: &Socket| {
+        room.is_some_and(|room| {
+            socket
+                .state::<Session>()
+                .is_some_and(|session| session.joined(&room.name).is_some())
+        })
+    };
+    for user in users {
+        for socket in app.connections.sockets(&user) {
+            if !is_subscribed(&socket) {
+                socket.send_prepared(&frame.event, Class::Durable);
+            }
+        }
+    }
+}
+
+/// Ends the connections of a user who is banned from all rooms. Returns once this node knows of the ban: a
+/// connection that it admits at the same time checks again.
+pub(super) async fn end_connections(app: &App, user: &str, notice: &Moderation) {
+    let serial = app.serials.fetch_add(1, Ordering::SeqCst);
+    app.last_revocation.fetch_max(serial, Ordering::SeqCst);
+    tell_concerned(app, None, notice).await;
+    close_sockets(app, user, SessionEnded::BANNED, |_| true);
+}
+
+/// A user's membership of a room has ended with a ban from all rooms.
+pub(super) async fn left(app: &App, user: &UserId, row: &RoomRow) {
+    let room = match RoomName::new(&row.name) {
+        Ok(name) => app.rooms.open(&name, None).await.ok().flatten(),
+        Err(_) => None,
+    };
+    let Some(room) = room.filter(|room| room.id == row.id) else {
+        return app.presence.leave(user, row.id);
+    };
+    let _one_change = app.one_membership_change(user, &room).await;
+    membership::tell_others(app, &room, MEMBER_LEFT, user, None);
+    membership::take_out(app, &room, user).await;
+}
+
+/// Another node has banned a user from all rooms, at this position of the log.
+pub(crate) fn banned_elsewhere(app: Arc<App>, user: UserId, notice: Moderation, position: LogPosition) {
+    tokio::spawn(async move {
+        let rooms: Vec<_> = app
+            .connections
+            .sockets(&user)
+            .iter()
+            .filter_map(|socket| socket.state::<Session>())
+            .filter(|session| session.since < position)
+            .flat_map(|session| session.all_joined())
+            .collect();
+        // The ban may have been lifted, and the user may be back.
+        if matches!(app.check_banned(&user).await, Ok(())) {
+            return;
+        }
+        end_connections(&app, &user, &notice).await;
+        for room in rooms {
+            let _one_change = app.one_membership_change(&user, &room).await;
+            membership::take_out(&app, &room, &user).await;
+        }
+        app.presence.membership_changed(&user).await;
+    });
+}

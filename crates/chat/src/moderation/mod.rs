@@ -1,0 +1,220 @@
+//! Moderation: acts of moderators and of the backend, and what they change on this node.
+//!
+//! An act is a control entry of the log. The store changes its own state in the same transaction, and rejects
+//! what the act forbids from the entry's position on. So memory needs no copy of bans and mutes: this module
+//! only ends subscriptions and tells those concerned.
+//!
+//! | file | content |
+//! |---|---|
+//! | `commit` | writing an act into the log |
+//! | `effects` | ending subscriptions and connections, `chat:moderation` |
+//! | `deletion` | deleting all messages of a user in a room |
+
+mod commit;
+mod deletion;
+mod effects;
+
+use roomful_store::{ModerationAct, RoomRow, Sanction, SanctionKind};
+
+pub(crate) use self::{
+    deletion::delete_messages,
+    effects::{banned_elsewhere, tell_concerned},
+};
+use crate::{
+    app::App,
+    error::ChatError,
+    events::{
+        chat::{MEMBER_LEFT, Removal},
+        moderation::{Moderation, ModerationAction},
+    },
+    handlers::membership,
+    log::control::Control,
+    room::Room,
+    types::UserId,
+};
+
+const NO_ROOM: ChatError = ChatError::NotFound("there is no such room");
+
+/// A sanction to impose, or its end.
+pub(crate) struct SanctionOrder<'a> {
+    /// `None` for all rooms.
+    pub(crate) room: Option<&'a Room>,
+    pub(crate) user: &'a UserId,
+    pub(crate) kind: SanctionKind,
+    pub(crate) until: Option<i64>,
+    pub(crate) reason: Option<String>,
+    /// Who gives the order.
+    pub(crate) actor: &'a str,
+}
+
+impl SanctionOrder<'_> {
+    fn notice(&self, lifts: bool) -> Moderation {
+        Moderation {
+            room: self.room.map(|room| room.name.to_string()),
+            action: ModerationAction::of_sanction(self.kind, lifts),
+            user_id: Some(self.user.to_string()),
+            until: self.until,
+            reason: self.reason.clone(),
+            seconds: None,
+        }
+    }
+}
+
+/// Bans or mutes a user.
+///
+/// # Errors
+/// `invalid_request` if it would end in the past, `not_found` if the room does not exist.
+pub(crate) async fn impose(app: &App, order: SanctionOrder<'_>) -> Result<Sanction, ChatError> {
+    let now = app.clock.now_ms();
+    if order.until.is_some_and(|until| until <= now) {
+        let message = "until must be a time in the future, in milliseconds since 1970".to_owned();
+        return Err(ChatError::InvalidRequest(message));
+    }
+    let sanction = Sanction {
+        room: order.room.map(|room| room.id),
+        user_id: order.user.to_string(),
+        kind: order.kind,
+        until: order.until,
+        reason: order.reason.clone(),
+        actor: order.actor.to_owned(),
+        at: now,
+    };
+    let act = ModerationAct::Impose(sanction.clone());
+    let notice = order.notice(false);
+    match (order.kind, order.room) {
+        (SanctionKind::Mute, room) => carry_out(app, room, act, &notice).await?,
+        (SanctionKind::Ban, Some(room)) => ban(app, room, order.user, act, &notice).await?,
+        (SanctionKind::Ban, None) => ban_everywhere(app, order.user, act, &notice).await?,
+    }
+    Ok(sanction)
+}
+
+/// Ends a ban or a mute, if there is one.
+///
+/// # Errors
+/// `not_found` if the room does not exist.
+pub(crate) async fn lift(app: &App, order: SanctionOrder<'_>) -> Result<(), ChatError> {
+    let act = ModerationAct::Lift {
+        room: order.room.map(|room| room.id),
+        user_id: order.user.to_string(),
+        kind: order.kind,
+    };
+    carry_out(app, order.room, act, &order.notice(true)).await
+}
+
+/// Freezes or unfreezes a room.
+///
+/// # Errors
+/// `not_found` if the room does not exist.
+pub(crate) async fn freeze(app: &App, room: &Room, frozen: bool) -> Result<(), ChatError> {
+    let act = ModerationAct::Restrict {
+        room: room.id,
+        frozen: Some(frozen),
+        slow_mode_ms: None,
+    };
+    let action = if frozen {
+        ModerationAction::Freeze
+    } else {
+        ModerationAction::Unfreeze
+    };
+    carry_out(app, Some(room), act, &of_room(room, action, None)).await
+}
+
+/// Changes a room's slow mode; 0 seconds end it.
+///
+/// # Errors
+/// `invalid_request` for more seconds than the setting allows, `not_found` if the room does not exist.
+pub(crate) async fn slow_down(app: &App, room: &Room, seconds: u64) -> Result<(), ChatError> {
+    let most = app.config.limits.slow_mode_seconds;
+    if seconds > most {
+        let message = format!("a slow mode has at most {most} seconds");
+        return Err(ChatError::InvalidRequest(message));
+    }
+    let act = ModerationAct::Restrict {
+        room: room.id,
+        frozen: None,
+        slow_mode_ms: Some(i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)),
+    };
+    let notice = of_room(room, ModerationAction::SlowMode, Some(seconds));
+    carry_out(app, Some(room), act, &notice).await
+}
+
+fn of_room(room: &Room, action: ModerationAction, seconds: Option<u64>) -> Moderation {
+    Moderation {
+        room: Some(room.name.to_string()),
+        action,
+        user_id: None,
+        until: None,
+        reason: None,
+        seconds,
+    }
+}
+
+/// An act that ends nothing.
+async fn carry_out(
+    app: &App,
+    room: Option<&Room>,
+    act: ModerationAct,
+    notice: &Moderation,
+) -> Result<(), ChatError> {
+    commit(app, room, act, notice).await?;
+    tell_concerned(app, room, notice).await;
+    Ok(())
+}
+
+async fn commit(
+    app: &App,
+    room: Option<&Room>,
+    act: ModerationAct,
+    notice: &Moderation,
+) -> Result<(), ChatError> {
+    let control = Control::Moderated {
+        room: room.map(|room| room.id),
+        act: notice.clone(),
+    };
+    let committed = commit::commit(app, act, &control).await?;
+    committed.then_some(()).ok_or(NO_ROOM)?;
+    app.metrics.moderated(notice.action);
+    Ok(())
+}
+
+/// Bans a user from one room.
+async fn ban(
+    app: &App,
+    room: &Room,
+    user: &UserId,
+    act: ModerationAct,
+    notice: &Moderation,
+) -> Result<(), ChatError> {
+    let _one_change = app.one_membership_change(user, room).await;
+    let was_member = app.store.member(room.id, user).await?.is_some();
+    commit(app, Some(room), act, notice).await?;
+    if was_member {
+        membership::tell_others(app, room, MEMBER_LEFT, user, None);
+    }
+    membership::take_out(app, room, user).await;
+    app.presence.membership_changed(user).await;
+    tell_concerned(app, Some(room), notice).await;
+    if was_member {
+        membership::tell_removed(app, user, &room.name, Removal::Banned);
+    }
+    Ok(())
+}
+
+/// Bans a user from all rooms.
+async fn ban_everywhere(
+    app: &App,
+    user: &UserId,
+    act: ModerationAct,
+    notice: &Moderation,
+) -> Result<(), ChatError> {
+    let rooms: Vec<RoomRow> = app.store.rooms_of(user, app.config.rooms_per_user).await?;
+    commit(app, None, act, notice).await?;
+    effects::end_connections(app, user, notice).await;
+    app.store.end_lost_sessions(user).await?;
+    for row in rooms {
+        effects::left(app, user, &row).await;
+    }
+    app.presence.membership_changed(user).await;
+    Ok(())
+}

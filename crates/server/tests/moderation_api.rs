@@ -1,0 +1,311 @@
+//! Tests of moderation over HTTP and of keys with scopes, on the running binary.
+
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
+
+use roomful_testkit::{
+    ServerProcess, SioClient,
+    http::{Answer, HttpClient},
+    server::Config,
+    token,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const SCOPES: [&str; 11] = [
+    "rooms:read",
+    "rooms:write",
+    "messages:read",
+    "messages:write",
+    "users:read",
+    "users:write",
+    "notifications:write",
+    "moderation",
+    "files:write",
+    "stats:read",
+    "admin",
+];
+
+struct Api {
+    server: ServerProcess,
+    _folder: TempDir,
+}
+
+/// The secret of the key with this one scope.
+fn secret_of(scope: &str) -> String {
+    format!("secret of the key with the scope {scope}")
+}
+
+impl Api {
+    /// A server with one key for each scope, one with two scopes, and one with none.
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keys = String::new();
+        let mut add = |name: &str, secret: &str, scopes: &[&str]| {
+            keys += &format!("[[api.keys]]\nname = {name:?}\nsecret = {secret:?}\nscopes = {scopes:?}\n");
+        };
+        for scope in SCOPES {
+            add(&scope.replace(':', "-"), &secret_of(scope), &[scope]);
+        }
+        add(
+            "support",
+            "a secret of the support team",
+            &["users:read", "moderation"],
+        );
+        add("nothing", "a secret that opens no door", &[]);
+        let path = folder.path().join("roomful.toml");
+        std::fs::write(&path, keys).unwrap();
+        let mut config = Config::new(env!("CARGO_BIN_EXE_roomful")).env("ROOMFUL_LIMITS", "off");
+        config.args = vec!["--config".into(), path.display().to_string()];
+        Self {
+            server: ServerProcess::start_with(config).await.unwrap(),
+            _folder: folder,
+        }
+    }
+
+    async fn with_key(&self, key: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let mut client = HttpClient::connect(self.server.addr()).await.unwrap();
+        let bearer = format!("Bearer {key}");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let answer: Answer = client
+            .request(method, path, &headers, body.as_bytes())
+            .await
+            .unwrap();
+        (answer.status, answer.json())
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let path = format!("/api/v1{path}");
+        self.with_key(self.server.api_key(), method, &path, &body).await
+    }
+
+    async fn connect(&self, user: &str) -> SioClient {
+        let auth = json!({ "token": token::for_user(self.server.secret(), user) });
+        let client = SioClient::connect(self.server.addr(), "/", &auth).await.unwrap();
+        client.next_event("session").await.unwrap();
+        client
+    }
+}
+
+/// Every call of the served description, as method, path with names in it, and scope.
+async fn described_calls(api: &Api) -> Vec<(String, String, String)> {
+    let mut client = HttpClient::connect(api.server.addr()).await.unwrap();
+    let document = client
+        .request("GET", "/api/openapi.json", &[], b"")
+        .await
+        .unwrap();
+    let mut calls = Vec::new();
+    for (path, item) in document.json()["paths"].as_object().unwrap() {
+        let path = path.replace("{room}", "lobby").replace("{user}", "ann");
+        for (method, call) in item.as_object().unwrap() {
+            let scope = call["security"][0]["key"][0].as_str().unwrap();
+            calls.push((method.to_uppercase(), path.clone(), scope.to_owned()));
+        }
+    }
+    calls
+}
+
+#[tokio::test]
+async fn every_call_is_open_to_its_scope_and_closed_to_all_others() {
+    let api = Api::start().await;
+    let calls = described_calls(&api).await;
+    assert!(calls.len() >= 27, "{calls:?}");
+    for (method, path, needed) in calls {
+        assert!(
+            SCOPES.contains(&needed.as_str()),
+            "{method} {path} needs {needed}"
+        );
+        for scope in SCOPES {
+            // A body that no call accepts: with the right scope the call fails later, or has no body.
+            let wrong = json!({ "no such field": 1 });
+            let (status, answer) = api.with_key(&secret_of(scope), &method, &path, &wrong).await;
+            let refused = status == 403 && answer["error"]["code"] == "forbidden";
+            assert_eq!(refused, scope != needed, "{method} {path} with {scope}: {answer}");
+            if refused {
+                let message = answer["error"]["message"].as_str().unwrap();
+                assert!(message.contains(&format!("scope {needed}")), "{message}");
+            }
+        }
+        let none = api
+            .with_key("a secret that opens no door", &method, &path, &json!({}))
+            .await;
+        assert_eq!(none.0, 403, "{method} {path}: {}", none.1);
+        let wrong = api
+            .with_key("a secret of nobody", &method, &path, &json!({}))
+            .await;
+        assert_eq!(wrong.0, 401, "{method} {path}: {}", wrong.1);
+    }
+    let support = "a secret of the support team";
+    let shown = api.with_key(support, "GET", "/api/v1/bans", &Value::Null).await;
+    assert_eq!(shown, (200, json!({ "sanctions": [] })));
+    let unknown = api
+        .with_key(support, "GET", "/api/v1/nothing", &Value::Null)
+        .await;
+    assert_eq!(unknown.0, 404);
+}
+
+#[tokio::test]
+async fn a_backend_bans_and_mutes_in_a_room_and_everywhere() {
+    let api = Api::start().await;
+    let ann = api.connect("ann").await;
+    ann.call("chat:join", &json!("lobby")).await.unwrap();
+    let until = 4_102_444_800_000_i64;
+    for (path, list, kind) in [
+        ("/rooms/lobby/bans/ann", "/rooms/lobby/bans", "ban"),
+        ("/rooms/lobby/mutes/ann", "/rooms/lobby/mutes", "mute"),
+        ("/users/ann/mute", "/mutes", "mute"),
+        ("/users/ann/ban", "/bans", "ban"),
+    ] {
+        let order = json!({ "until": until, "reason": "spam" });
+        let (status, made) = api.call("PUT", path, order).await;
+        assert_eq!(
+            (
+                status,
+                &made["userId"],
+                &made["kind"],
+                &made["until"],
+                &made["actor"]
+            ),
+            (
+                201,
+                &json!("ann"),
+                &json!(kind),
+                &json!(until),
+                &json!("key:default")
+            ),
+            "{path}: {made}"
+        );
+        assert_eq!(made["room"] == "lobby", path.contains("lobby"), "{made}");
+        let (status, again) = api.call("PUT", path, Value::Null).await;
+        assert_eq!(
+            (status, again.get("until"), again.get("reason")),
+            (200, None, None)
+        );
+        let (_, listed) = api.call("GET", list, Value::Null).await;
+        assert_eq!(listed, json!({ "sanctions": [again] }));
+    }
+    for (event, expected) in [("chat:room_removed", "banned"), ("session:ended", "banned")] {
+        let told = ann.next_event(event).await.unwrap();
+        assert!(told["reason"] == expected || told["code"] == expected, "{told}");
+    }
+    let auth = json!({ "token": token::for_user(api.server.secret(), "ann") });
+    let refused = SioClient::connect(api.server.addr(), "/", &auth)
+        .await
+        .err()
+        .unwrap();
+    assert!(format!("{refused:?}").contains("banned"), "{refused:?}");
+    let post = json!({ "userId": "ann", "text": "hi" });
+    let (status, answer) = api.call("POST", "/rooms/lobby/messages", post).await;
+    assert_eq!((status, &answer["error"]["code"]), (403, &json!("banned")));
+
+    let lifted = api.call("DELETE", "/users/ann/ban", Value::Null).await;
+    assert_eq!((lifted.0, &lifted.1["userId"]), (200, &json!("ann")));
+    let ann = api.connect("ann").await;
+    let refused = ann.call("chat:join", &json!("lobby")).await.unwrap();
+    assert_eq!(refused["error"]["code"], "banned");
+    for path in [
+        "/rooms/lobby/bans/ann",
+        "/rooms/lobby/mutes/ann",
+        "/users/ann/mute",
+    ] {
+        assert_eq!(api.call("DELETE", path, Value::Null).await.0, 200, "{path}");
+        assert_eq!(api.call("DELETE", path, Value::Null).await.0, 404, "{path}");
+    }
+    let joined = ann.call("chat:join", &json!("lobby")).await.unwrap();
+    assert_eq!(joined["ok"], true, "{joined}");
+}
+
+#[tokio::test]
+async fn a_room_is_frozen_and_slowed_down_over_http() {
+    let api = Api::start().await;
+    let rules = json!({ "slowMode": 30, "frozen": true });
+    let (status, made) = api.call("PUT", "/rooms/lobby", rules).await;
+    assert_eq!(
+        (status, &made["slowMode"], &made["frozen"]),
+        (201, &json!(30), &json!(true))
+    );
+    let post = json!({ "userId": "ann", "text": "hi" });
+    let (status, frozen) = api.call("POST", "/rooms/lobby/messages", post.clone()).await;
+    assert_eq!((status, &frozen["error"]["code"]), (403, &json!("forbidden")));
+    let (_, thawed) = api.call("PUT", "/rooms/lobby", json!({ "frozen": false })).await;
+    assert_eq!(
+        (&thawed["slowMode"], &thawed["frozen"]),
+        (&json!(30), &json!(false))
+    );
+    assert_eq!(
+        api.call("POST", "/rooms/lobby/messages", post.clone()).await.0,
+        201
+    );
+    let (status, slow) = api.call("POST", "/rooms/lobby/messages", post).await;
+    assert_eq!((status, &slow["error"]["code"]), (429, &json!("slow_mode")));
+}
+
+#[tokio::test]
+async fn malformed_orders_are_refused_and_change_nothing() {
+    let api = Api::start().await;
+    api.call("PUT", "/rooms/lobby", Value::Null).await;
+    let long = "x".repeat(501);
+    let attempts = [
+        ("PUT", "/rooms/lobby/bans/ann", json!({ "until": 5 }), 400),
+        ("PUT", "/rooms/lobby/bans/ann", json!({ "until": -5 }), 400),
+        ("PUT", "/rooms/lobby/bans/ann", json!({ "until": "soon" }), 400),
+        ("PUT", "/rooms/lobby/bans/ann", json!({ "until": 1e40 }), 400),
+        ("PUT", "/rooms/lobby/bans/ann", json!({ "until": [1] }), 400),
+        ("PUT", "/rooms/lobby/bans/ann", json!({ "reason": 5 }), 400),
+        ("PUT", "/rooms/lobby/bans/ann", json!({ "reason": long }), 413),
+        (
+            "PUT",
+            "/rooms/lobby/bans/ann",
+            json!({ "actor": "key:other" }),
+            400,
+        ),
+        ("PUT", "/rooms/lobby/bans/ann", json!({ "kind": "mute" }), 400),
+        ("PUT", "/rooms/lobby/bans/ann", json!([1]), 400),
+        ("PUT", "/rooms/lobby/bans/%00", Value::Null, 400),
+        ("PUT", "/rooms/nowhere/bans/ann", Value::Null, 404),
+        ("PUT", "/rooms/%01cluster/bans/ann", Value::Null, 400),
+        ("PUT", "/rooms/lobby/mutes/ann", json!({ "until": 0 }), 400),
+        ("DELETE", "/rooms/lobby/bans/ann", Value::Null, 404),
+        ("DELETE", "/rooms/nowhere/mutes/ann", Value::Null, 404),
+        ("DELETE", "/users/ann/ban", Value::Null, 404),
+        ("DELETE", "/users/ann/mute", Value::Null, 404),
+        ("PUT", "/users/ann/ban", json!({ "until": 1 }), 400),
+        ("PUT", "/users/ann/ban", json!({ "room": "lobby" }), 400),
+        ("POST", "/users/ann/ban", Value::Null, 405),
+        ("GET", "/rooms/nowhere/bans", Value::Null, 404),
+        ("GET", "/bans?limit=0", Value::Null, 400),
+        ("GET", "/bans?cursor=%25", Value::Null, 400),
+        ("GET", "/mutes?limit=x", Value::Null, 400),
+        ("PUT", "/rooms/lobby", json!({ "slowMode": -1 }), 400),
+        ("PUT", "/rooms/lobby", json!({ "slowMode": 1.5 }), 400),
+        ("PUT", "/rooms/lobby", json!({ "slowMode": 86_401 }), 400),
+        ("PUT", "/rooms/lobby", json!({ "slowMode": "fast" }), 400),
+        ("PUT", "/rooms/lobby", json!({ "frozen": 1 }), 400),
+        ("PUT", "/rooms/lobby", json!({ "frozen": "true" }), 400),
+        (
+            "PUT",
+            "/rooms/lobby",
+            json!({ "frozen": null, "slowmode": 1 }),
+            400,
+        ),
+        ("PUT", "/rooms/lobby", json!({ "members": ["ann"] }), 400),
+        ("PUT", "/rooms/lobby/members/ann", json!({ "role": "admin" }), 400),
+    ];
+    for (method, path, body, expected) in attempts {
+        let (status, answer) = api.call(method, path, body.clone()).await;
+        assert_eq!(status, expected, "{method} {path} {body}: {answer}");
+    }
+    for list in ["/bans", "/mutes", "/rooms/lobby/bans", "/rooms/lobby/mutes"] {
+        let (_, listed) = api.call("GET", list, Value::Null).await;
+        assert_eq!(listed, json!({ "sanctions": [] }), "{list}");
+    }
+    let (_, room) = api.call("GET", "/rooms/lobby", Value::Null).await;
+    assert_eq!((&room["slowMode"], &room["frozen"]), (&json!(0), &json!(false)));
+}

@@ -1,0 +1,157 @@
+//! What moderation forbids the authors of a batch: bans, mutes, frozen rooms and slow mode.
+//!
+//! A store loads the guards in the transaction that numbers the entries, so no entry of a banned user has a
+//! position after the ban's.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{EntryKind, NewEntry, Rejected, RoomId, moderation::ALL_ROOMS};
+
+/// A user in a room.
+pub(crate) type AuthorKey = (RoomId, String);
+
+/// The sanctions and rules that concern a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Guards {
+    /// Sanctions of the batch's authors, in their rooms and in all rooms.
+    pub(crate) sanctions: HashMap<AuthorKey, Ends>,
+    /// The rooms of the batch that are frozen or in slow mode.
+    pub(crate) rooms: HashMap<RoomId, RoomGuard>,
+    /// The users who have sent a message in a room with slow mode by this batch.
+    pub(crate) sent: Vec<AuthorKey>,
+}
+
+/// When a user's sanctions end; `i64::MIN` without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) ban: i64,
+    pub(crate) mute: i64,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self {
+            ban: i64::MIN,
+            mute: i64::MIN,
+        }
+    }
+}
+
+/// The rules of a room, and what they need to know of the batch's authors.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct RoomGuard {
+    pub(crate) frozen: bool,
+    /// Milliseconds between two messages of one user; 0 without slow mode.
+    pub(crate) slow_mode_ms: i64,
+    /// The authors who are moderators or owners of the room.
+    pub(crate) moderators: HashSet<String>,
+    /// When each author last sent a message.
+    pub(crate) last_sends: HashMap<String, i64>,
+}
+
+/// The authors of a batch, each once in each room.
+pub(crate) fn authors<'a>(appends: &[&'a [NewEntry]]) -> Vec<(RoomId, &'a str)> {
+    let entries = appends.iter().copied().flatten();
+    let users = entries.filter(|entry| entry.kind != EntryKind::Control);
+    let mut authors: Vec<_> = users.map(|entry| (entry.room, &*entry.user_id)).collect();
+    authors.sort_unstable();
+    authors.dedup();
+    authors
+}
+
+impl Guards {
+    /// True if moderation concerns no entry of the batch, as for most.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sanctions.is_empty() && self.rooms.is_empty()
+    }
+
+    /// Whether the author may add this entry.
+    pub(super) fn check(&self, entry: &NewEntry) -> Result<(), Rejected> {
+        if self.is_empty() || entry.kind == EntryKind::Control {
+            return Ok(());
+        }
+        let ends = self.ends(entry);
+        if ends.ban > entry.at {
+            return Err(Rejected::Banned);
+        }
+        // Deletes take nothing but away, so those who may not write may delete.
+        if entry.kind == EntryKind::Delete {
+            return Ok(());
+        }
+        if ends.mute > entry.at {
+            return Err(Rejected::Muted {
+                until: crate::moderation::end_of(ends.mute),
+            });
+        }
+        match self.rooms.get(&entry.room) {
+            Some(room) if !entry.exempt && !room.moderators.contains(&entry.user_id) => room.check(entry),
+            _ => Ok(()),
+        }
+    }
+
+    fn ends(&self, entry: &NewEntry) -> Ends {
+        if self.sanctions.is_empty() {
+            return Ends::default();
+        }
+        let of = |room| self.sanctions.get(&(room, entry.user_id.clone())).copied();
+        let (here, everywhere) = (
+            of(entry.room).unwrap_or_default(),
+            of(ALL_ROOMS).unwrap_or_default(),
+        );
+        Ends {
+            ban: here.ban.max(everywhere.ban),
+            mute: here.mute.max(everywhere.mute),
+        }
+    }
+
+    /// Notes that the entry was added.
+    pub(super) fn note(&mut self, entry: &NewEntry) {
+        if entry.kind != EntryKind::Message {
+            return;
+        }
+        let Some(room) = self
+            .rooms
+            .get_mut(&entry.room)
+            .filter(|room| room.slow_mode_ms > 0)
+        else {
+            return;
+        };
+        room.last_sends.insert(entry.user_id.clone(), entry.at);
+        self.sent.push((entry.room, entry.user_id.clone()));
+    }
+
+    /// When each user last sent a message in each room with slow mode, for those who did in this batch.
+    pub(crate) fn take_sent(&mut self) -> Vec<(RoomId, String, i64)> {
+        let mut sent = std::mem::take(&mut self.sent);
+        sent.sort_unstable();
+        sent.dedup();
+        let at = |room: RoomId, user: &str| self.rooms.get(&room)?.last_sends.get(user).copied();
+        let rows = sent.into_iter().filter_map(|(room, user)| {
+            let at = at(room, &user)?;
+            Some((room, user, at))
+        });
+        rows.collect()
+    }
+}
+
+impl RoomGuard {
+    fn check(&self, entry: &NewEntry) -> Result<(), Rejected> {
+        if self.frozen {
+            return Err(Rejected::Frozen);
+        }
+        if entry.kind != EntryKind::Message || self.slow_mode_ms <= 0 {
+            return Ok(());
+        }
+        let Some(last) = self.last_sends.get(&entry.user_id) else {
+            return Ok(());
+        };
+        // A clock that was set back must not lock a user out for longer than the slow mode.
+        let waited = entry.at.saturating_sub(*last).max(0);
+        match self.slow_mode_ms.saturating_sub(waited) {
+            ..=0 => Ok(()),
+            left => Err(Rejected::SlowMode {
+                retry_after_ms: left.unsigned_abs(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Moderation: bans, mutes, frozen rooms and slow mode.
+
+use crate::RoomId;
+
+/// The room id under which sanctions for all rooms are stored. No room has it.
+pub(crate) const ALL_ROOMS: RoomId = 0;
+/// The end of a sanction that has none.
+pub(crate) const FOREVER: i64 = i64::MAX;
+
+/// What a sanction forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SanctionKind {
+    /// Everything: the user can be no member. In all rooms, they cannot even connect.
+    Ban,
+    /// Sending, editing and reacting.
+    Mute,
+}
+
+impl SanctionKind {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Ban, Self::Mute];
+}
+
+/// A ban or a mute of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sanction {
+    /// The room; `None` for all rooms.
+    pub room: Option<RoomId>,
+    /// The user.
+    pub user_id: String,
+    /// What it forbids.
+    pub kind: SanctionKind,
+    /// When it ends by itself; `None` for never.
+    pub until: Option<i64>,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// Who imposed it.
+    pub actor: String,
+    /// When it was imposed.
+    pub at: i64,
+}
+
+/// Restrictions on the members of a room who are not its moderators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RoomRules {
+    /// Whether nobody may send, edit or react.
+    pub frozen: bool,
+    /// Milliseconds between two messages of one user; 0 without slow mode.
+    pub slow_mode_ms: i64,
+}
+
+/// Something that a moderator does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModerationAct {
+    /// Bans or mutes a user, in place of an earlier sanction of the same kind and room. A ban also ends the
+    /// user's membership of the room, or of all rooms.
+    Impose(Sanction),
+    /// Ends a ban or a mute.
+    Lift {
+        /// The room; `None` for the sanction for all rooms.
+        room: Option<RoomId>,
+        /// The user.
+        user_id: String,
+        /// Which sanction.
+        kind: SanctionKind,
+    },
+    /// Changes the rules of a room; `None` keeps a value.
+    Restrict {
+        /// The room.
+        room: RoomId,
+        /// [`RoomRules::frozen`].
+        frozen: Option<bool>,
+        /// [`RoomRules::slow_mode_ms`].
+        slow_mode_ms: Option<i64>,
+    },
+}
+
+impl Sanction {
+    /// Whether it holds at a time.
+    pub fn holds_at(&self, now: i64) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+}
+
+/// The room id that stands for a sanction's room.
+pub(crate) fn scope(room: Option<RoomId>) -> RoomId {
+    room.unwrap_or(ALL_ROOMS)
+}
+
+/// The room of a stored sanction.
+pub(crate) fn room_of(scope: RoomId) -> Option<RoomId> {
+    (scope != ALL_ROOMS).then_some(scope)
+}
+
+/// The end of a stored sanction.
+pub(crate) fn end_of(until: i64) -> Option<i64> {
+    (until != FOREVER).then_some(until)
+}
+
+impl ModerationAct {
+    /// The room that must exist for it; `None` if it concerns all rooms.
+    pub(crate) fn room(&self) -> Option<RoomId> {
+        match self {
+            Self::Impose(sanction) => sanction.room,
+            Self::Lift { room, .. } => *room,
+            Self::Restrict { room, .. } => Some(*room),
+        }
+    }
+
+    /// The user whom it bans.
+    pub(crate) fn bans(&self) -> Option<&str> {
+        match self {
+            Self::Impose(sanction) if sanction.kind == SanctionKind::Ban => Some(&sanction.user_id),
+            _ => None,
+        }
+    }
+}
+
+/// The sanctions to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SanctionPage {
+    /// The room; `None` for the sanctions for all rooms.
+    pub room: Option<RoomId>,
+    /// Bans or mutes.
+    pub kind: SanctionKind,
+    /// The page begins behind this user.
+    pub after: Option<String>,
+    /// Only sanctions that hold at this time.
+    pub now: i64,
+    /// Maximum number of sanctions.
+    pub limit: u32,
+}

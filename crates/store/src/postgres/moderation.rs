@@ -1,0 +1,239 @@
+//! Sanctions and rules of rooms in PostgreSQL.
+
+use async_trait::async_trait;
+use tokio_postgres::Row;
+
+use super::{
+    PostgresStore,
+    conn::{Conn, Step, column},
+    failure::Failure,
+    rooms,
+    value::{Columns as _, num, text},
+};
+use crate::{
+    AppendResult, ModerationAct, NewEntry, Role, RoomId, RoomRules, Sanction, SanctionPage, StoreError,
+    append::{Ends, Guards, MESSAGES_OF, MODERATORS, RoomGuard, authors},
+    moderation::{end_of, room_of, scope},
+    numbers::Numbered as _,
+    store::Moderation,
+};
+
+/// Whether there is any sanction or rule. If not, an append loads no guards.
+pub(super) const IS_MODERATED: &str =
+    "SELECT EXISTS (SELECT 1 FROM sanctions) OR EXISTS (SELECT 1 FROM room_rules)";
+
+/// The lock of a user's bans. New memberships share it; a ban takes it alone, and ends them all.
+const BAN_LOCK: i64 = 0x726f_6f6d_6261_6e73;
+
+/// Keeps bans of the user out until the transaction ends, for a new membership. A statement after it sees
+/// every ban that was there before.
+pub(super) async fn lock_out_bans(conn: &Conn, user: &str) -> Result<(), Failure> {
+    const SQL: &str = "SELECT pg_advisory_xact_lock_shared(hashtextextended($1, $2))::text";
+    conn.row(SQL, &[&text(user), &BAN_LOCK]).await.map(drop)
+}
+
+/// Locks what an act concerns. False if its room does not exist.
+pub(super) async fn lock(conn: &Conn, act: &ModerationAct) -> Result<bool, Failure> {
+    const SQL: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))::text";
+    if let Some(room) = act.room()
+        && rooms::lock(conn, room).await?.is_none()
+    {
+        return Ok(false);
+    }
+    if let Some(user) = act.bans() {
+        conn.row(SQL, &[&text(user), &BAN_LOCK]).await?;
+    }
+    Ok(true)
+}
+
+/// The guards of a batch. The caller holds the lock of the log.
+pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guards, Failure> {
+    const SANCTIONS: &str = "SELECT s.room_id, s.user_id, s.kind, s.until
+        FROM unnest($1::text[]) t (user_id) JOIN sanctions s ON s.user_id = t.user_id";
+    const RULES: &str = "SELECT t.room_id, t.user_id, r.frozen, r.slow_mode, coalesce(m.role, 0), l.at
+        FROM unnest($1::bigint[], $2::text[]) t (room_id, user_id)
+        JOIN room_rules r ON r.room_id = t.room_id
+        LEFT JOIN members m ON m.room_id = t.room_id AND m.user_id = t.user_id AND m.active = 1
+        LEFT JOIN last_sends l ON l.room_id = t.room_id AND l.user_id = t.user_id";
+    let mut guards = Guards::default();
+    let authors = authors(appends);
+    let mut users: Vec<&str> = authors.iter().map(|author| author.1).collect();
+    users.sort_unstable();
+    users.dedup();
+    let name = |user: &str| text(user).into_owned();
+    let steps = [
+        Step::new(SANCTIONS, vec![column(&users, |user| name(user))]),
+        Step::new(
+            RULES,
+            vec![
+                column(&authors, |author| author.0),
+                column(&authors, |author| name(author.1)),
+            ],
+        ),
+    ];
+    let mut answers = conn.send(&steps).await?.into_iter();
+    for row in answers.next().unwrap_or_default() {
+        let ends: &mut Ends = guards.sanctions.entry((row.int(0)?, row.text(1)?)).or_default();
+        let until = row.int(3)?;
+        match row.kind(2)? {
+            crate::SanctionKind::Ban => ends.ban = until,
+            crate::SanctionKind::Mute => ends.mute = until,
+        }
+    }
+    for row in answers.next().unwrap_or_default() {
+        let guard: &mut RoomGuard = guards.rooms.entry(row.int(0)?).or_default();
+        let user = row.text(1)?;
+        guard.frozen = row.int(2)? != 0;
+        guard.slow_mode_ms = row.int(3)?;
+        if let Some(last) = row.opt_int(5)? {
+            guard.last_sends.insert(user.clone(), last);
+        }
+        if row.kind::<Role>(4)? != Role::Member {
+            guard.moderators.insert(user);
+        }
+    }
+    Ok(guards)
+}
+
+/// The step that stores when users last sent messages in rooms with slow mode; none for most batches.
+pub(super) fn note_sends(sends: Vec<(RoomId, String, i64)>) -> Option<Step> {
+    const SQL: &str = "INSERT INTO last_sends (room_id, user_id, at)
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
+        ON CONFLICT (room_id, user_id) DO UPDATE SET at = excluded.at";
+    let params = vec![
+        column(&sends, |send| send.0),
+        column(&sends, |send| text(&send.1).into_owned()),
+        column(&sends, |send| send.2),
+    ];
+    (!sends.is_empty()).then(|| Step::new(SQL, params))
+}
+
+const COLUMNS: &str = "room_id, user_id, kind, until, reason, actor, at";
+
+fn sanction(row: &Row) -> Result<Sanction, Failure> {
+    Ok(Sanction {
+        room: room_of(row.int(0)?),
+        user_id: row.text(1)?,
+        kind: row.kind(2)?,
+        until: end_of(row.int(3)?),
+        reason: row.opt_text(4)?,
+        actor: row.text(5)?,
+        at: row.int(6)?,
+    })
+}
+
+async fn of_user(conn: &Conn, room: Option<RoomId>, user: &str, now: i64) -> Result<Vec<Sanction>, Failure> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sanctions WHERE room_id IN (0, $1) AND user_id = $2 AND until > $3
+         ORDER BY room_id, kind"
+    );
+    let rows = conn.rows(&sql, &[&scope(room), &text(user), &now]).await?;
+    rows.iter().map(sanction).collect()
+}
+
+/// For each user and time, whether a ban from all rooms holds.
+pub(super) async fn banned(conn: &Conn, asks: Vec<(String, i64)>) -> Result<Vec<bool>, Failure> {
+    const SQL: &str = "SELECT s.user_id IS NOT NULL
+        FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t (user_id, now, at)
+        LEFT JOIN sanctions s ON s.room_id = 0 AND s.user_id = t.user_id AND s.kind = 0 AND s.until > t.now
+        ORDER BY t.at";
+    let users: Vec<_> = asks.iter().map(|ask| text(&ask.0)).collect();
+    let times: Vec<_> = asks.iter().map(|ask| ask.1).collect();
+    let rows = conn.rows(SQL, &[&users, &times]).await?;
+    rows.iter().map(|row| row.flag(0)).collect()
+}
+
+async fn page(conn: &Conn, page: &SanctionPage) -> Result<Vec<Sanction>, Failure> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sanctions
+         WHERE room_id = $1 AND kind = $2 AND user_id > $3 AND until > $4 ORDER BY user_id LIMIT $5"
+    );
+    let after = text(page.after.as_deref().unwrap_or_default());
+    let rows = conn
+        .rows(
+            &sql,
+            &[
+                &scope(page.room),
+                &page.kind.number(),
+                &after,
+                &page.now,
+                &i64::from(page.limit),
+            ],
+        )
+        .await?;
+    rows.iter().map(sanction).collect()
+}
+
+async fn rules(conn: &Conn, room: RoomId) -> Result<RoomRules, Failure> {
+    let sql = "SELECT frozen, slow_mode FROM room_rules WHERE room_id = $1";
+    match conn.row(sql, &[&room]).await? {
+        Some(row) => Ok(RoomRules {
+            frozen: row.int(0)? != 0,
+            slow_mode_ms: row.int(1)?,
+        }),
+        None => Ok(RoomRules::default()),
+    }
+}
+
+#[async_trait]
+impl Moderation for PostgresStore {
+    async fn moderate(&self, act: ModerationAct, control: NewEntry) -> Result<AppendResult, StoreError> {
+        self.counted(self.appender.moderate(act, control).await)
+    }
+
+    async fn sanctions_of(
+        &self,
+        room: Option<RoomId>,
+        user: &str,
+        now: i64,
+    ) -> Result<Vec<Sanction>, StoreError> {
+        self.checked(of_user(&self.conn().await?, room, user, now).await)
+    }
+
+    async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError> {
+        self.checked(self::page(&self.conn().await?, &page).await)
+    }
+
+    async fn room_rules(&self, room: RoomId) -> Result<RoomRules, StoreError> {
+        self.checked(rules(&self.conn().await?, room).await)
+    }
+
+    async fn is_banned(&self, user: &str, now: i64) -> Result<bool, StoreError> {
+        let ask = (user.to_owned(), now);
+        self.counted(self.batched_calls.banned.ask(ask).await)
+    }
+
+    async fn moderators(&self, room: RoomId, limit: u32) -> Result<Vec<String>, StoreError> {
+        let conn = self.conn().await?;
+        let rows = self.checked(conn.rows(MODERATORS, &[&room, &i64::from(limit)]).await)?;
+        self.checked(rows.iter().map(|row| row.text(0)).collect())
+    }
+
+    async fn messages_of(
+        &self,
+        room: RoomId,
+        user: &str,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<u64>, StoreError> {
+        let conn = self.conn().await?;
+        let rows = conn
+            .rows(
+                MESSAGES_OF,
+                &[&room, &num(before), &text(user), &i64::from(limit)],
+            )
+            .await;
+        self.checked(rows)?
+            .iter()
+            .map(|row| self.checked(row.num(0)))
+            .collect()
+    }
+
+    async fn forget_sanctions(&self, cutoff: i64) -> Result<u64, StoreError> {
+        let conn = self.conn().await?;
+        self.checked(
+            conn.run("DELETE FROM sanctions WHERE until < $1", &[&cutoff])
+                .await,
+        )
+    }
+}

@@ -1,0 +1,118 @@
+//! What an append must know of moderation, in SQLite.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::{
+    NewEntry, Role, RoomId, RoomRules,
+    append::{Ends, Guards, RoomGuard, authors},
+    moderation::ALL_ROOMS,
+};
+
+/// The guards of a batch. Without any sanction or rule in the store, that is one look into two empty tables.
+pub(super) fn guards(conn: &Connection, appends: &[&[NewEntry]]) -> rusqlite::Result<Guards> {
+    const ANY: &str = "SELECT EXISTS (SELECT 1 FROM sanctions), EXISTS (SELECT 1 FROM room_rules)";
+    let mut guards = Guards::default();
+    let (sanctions, rules): (bool, bool) = conn
+        .prepare_cached(ANY)?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if !sanctions && !rules {
+        return Ok(guards);
+    }
+    let authors = authors(appends);
+    if sanctions {
+        load_sanctions(conn, &authors, &mut guards)?;
+    }
+    if rules {
+        let rooms: HashSet<RoomId> = authors.iter().map(|author| author.0).collect();
+        for room in rooms {
+            if let Some(guard) = load_guard(conn, room, &authors)? {
+                guards.rooms.insert(room, guard);
+            }
+        }
+    }
+    Ok(guards)
+}
+
+fn load_sanctions(
+    conn: &Connection,
+    authors: &[(RoomId, &str)],
+    guards: &mut Guards,
+) -> rusqlite::Result<()> {
+    const SQL: &str = "SELECT max(CASE kind WHEN 0 THEN until END), max(CASE kind WHEN 1 THEN until END)
+        FROM sanctions WHERE room_id = ?1 AND user_id = ?2";
+    let mut query = conn.prepare_cached(SQL)?;
+    let mut load = |room: RoomId, user: &str| -> rusqlite::Result<()> {
+        let ends: (Option<i64>, Option<i64>) =
+            query.query_row(params![room, user], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if ends != (None, None) {
+            let ends = Ends {
+                ban: ends.0.unwrap_or(i64::MIN),
+                mute: ends.1.unwrap_or(i64::MIN),
+            };
+            guards.sanctions.insert((room, user.to_owned()), ends);
+        }
+        Ok(())
+    };
+    for (room, user) in authors {
+        load(*room, user)?;
+        load(ALL_ROOMS, user)?;
+    }
+    Ok(())
+}
+
+fn load_guard(
+    conn: &Connection,
+    room: RoomId,
+    authors: &[(RoomId, &str)],
+) -> rusqlite::Result<Option<RoomGuard>> {
+    const AUTHOR: &str = "SELECT
+        (SELECT role FROM members WHERE room_id = ?1 AND user_id = ?2 AND active = 1),
+        (SELECT at FROM last_sends WHERE room_id = ?1 AND user_id = ?2)";
+    let rules = rules(conn, room)?;
+    if rules == RoomRules::default() {
+        return Ok(None);
+    }
+    let mut guard = RoomGuard {
+        frozen: rules.frozen,
+        slow_mode_ms: rules.slow_mode_ms,
+        ..RoomGuard::default()
+    };
+    let mut query = conn.prepare_cached(AUTHOR)?;
+    for (_, user) in authors.iter().filter(|author| author.0 == room) {
+        let (role, last): (Option<Role>, Option<i64>) =
+            query.query_row(params![room, user], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if role.is_some_and(|role| role != Role::Member) {
+            guard.moderators.insert((*user).to_owned());
+        }
+        if let Some(last) = last {
+            guard.last_sends.insert((*user).to_owned(), last);
+        }
+    }
+    Ok(Some(guard))
+}
+
+/// Stores when users last sent messages in rooms with slow mode.
+pub(super) fn note_sends(conn: &Connection, sends: Vec<(RoomId, String, i64)>) -> rusqlite::Result<()> {
+    const SQL: &str = "INSERT INTO last_sends (room_id, user_id, at) VALUES (?1, ?2, ?3)
+        ON CONFLICT (room_id, user_id) DO UPDATE SET at = excluded.at";
+    for (room, user, at) in sends {
+        conn.prepare_cached(SQL)?.execute(params![room, user, at])?;
+    }
+    Ok(())
+}
+
+/// The rules of a room.
+pub(super) fn rules(conn: &Connection, room: RoomId) -> rusqlite::Result<RoomRules> {
+    let rules = conn
+        .prepare_cached("SELECT frozen, slow_mode FROM room_rules WHERE room_id = ?1")?
+        .query_row([room], |row| {
+            Ok(RoomRules {
+                frozen: row.get(0)?,
+                slow_mode_ms: row.get(1)?,
+            })
+        })
+        .optional()?;
+    Ok(rules.unwrap_or_default())
+}

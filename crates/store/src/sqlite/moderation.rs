@@ -1,0 +1,132 @@
+//! Sanctions and rules of rooms in SQLite.
+
+use async_trait::async_trait;
+use rusqlite::{Row, params};
+
+use super::{SqliteStore, append::Moderate, batch::Batch, column::Seq, guards::rules, write::Write};
+use crate::{
+    AppendResult, ModerationAct, NewEntry, RoomId, RoomRules, Sanction, SanctionPage, StoreError,
+    append::{MESSAGES_OF, MODERATORS},
+    moderation::{end_of, room_of, scope},
+    store::Moderation,
+};
+
+const COLUMNS: &str = "room_id, user_id, kind, until, reason, actor, at";
+
+/// Deletes ended sanctions.
+struct Forget {
+    cutoff: i64,
+}
+
+impl Write for Forget {
+    type Answer = u64;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
+        let removed = batch
+            .conn
+            .prepare_cached("DELETE FROM sanctions WHERE until < ?1")?
+            .execute([self.cutoff])?;
+        Ok(removed as u64)
+    }
+}
+
+fn sanction(row: &Row<'_>) -> rusqlite::Result<Sanction> {
+    Ok(Sanction {
+        room: room_of(row.get(0)?),
+        user_id: row.get(1)?,
+        kind: row.get(2)?,
+        until: end_of(row.get(3)?),
+        reason: row.get(4)?,
+        actor: row.get(5)?,
+        at: row.get(6)?,
+    })
+}
+
+#[async_trait]
+impl Moderation for SqliteStore {
+    async fn moderate(&self, act: ModerationAct, control: NewEntry) -> Result<AppendResult, StoreError> {
+        self.write(Moderate { act, control }).await
+    }
+
+    async fn sanctions_of(
+        &self,
+        room: Option<RoomId>,
+        user: &str,
+        now: i64,
+    ) -> Result<Vec<Sanction>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| {
+            conn.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM sanctions WHERE room_id IN (0, ?1) AND user_id = ?2 AND until > ?3
+                 ORDER BY room_id, kind"
+            ))?
+            .query_map(params![scope(room), user, now], sanction)?
+            .collect()
+        })
+        .await
+    }
+
+    async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError> {
+        self.read(move |conn| {
+            conn.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM sanctions
+                 WHERE room_id = ?1 AND kind = ?2 AND user_id > ?3 AND until > ?4 ORDER BY user_id LIMIT ?5"
+            ))?
+            .query_map(
+                params![
+                    scope(page.room),
+                    page.kind,
+                    page.after.unwrap_or_default(),
+                    page.now,
+                    page.limit
+                ],
+                sanction,
+            )?
+            .collect()
+        })
+        .await
+    }
+
+    async fn room_rules(&self, room: RoomId) -> Result<RoomRules, StoreError> {
+        self.read(move |conn| rules(conn, room)).await
+    }
+
+    async fn is_banned(&self, user: &str, now: i64) -> Result<bool, StoreError> {
+        const SQL: &str =
+            "SELECT 1 FROM sanctions WHERE room_id = 0 AND user_id = ?1 AND kind = 0 AND until > ?2";
+        let user = user.to_owned();
+        self.read(move |conn| conn.prepare_cached(SQL)?.exists(params![user, now]))
+            .await
+    }
+
+    async fn moderators(&self, room: RoomId, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.read(move |conn| {
+            conn.prepare_cached(MODERATORS)?
+                .query_map(params![room, limit], |row| row.get(0))?
+                .collect()
+        })
+        .await
+    }
+
+    async fn messages_of(
+        &self,
+        room: RoomId,
+        user: &str,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<u64>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| {
+            conn.prepare_cached(MESSAGES_OF)?
+                .query_map(params![room, Seq(before), user, limit], |row| {
+                    Ok(row.get::<_, Seq>(0)?.0)
+                })?
+                .collect()
+        })
+        .await
+    }
+
+    async fn forget_sanctions(&self, cutoff: i64) -> Result<u64, StoreError> {
+        self.write(Forget { cutoff }).await
+    }
+}

@@ -1,0 +1,48 @@
+//! Moderation: bans, mutes, frozen rooms and slow mode.
+
+use async_trait::async_trait;
+
+use crate::{AppendResult, ModerationAct, NewEntry, RoomId, RoomRules, Sanction, SanctionPage, StoreError};
+
+/// The sanctions of all users and the rules of all rooms.
+#[async_trait]
+pub trait Moderation: Send + Sync {
+    /// Carries out an act and appends the entry that announces it: both in one transaction, or neither.
+    ///
+    /// From the entry's position on, the log takes no entry that the act forbids, whichever node appends it.
+    /// The result is [`crate::Rejected::NoSuchRoom`] if the act's room does not exist.
+    async fn moderate(&self, act: ModerationAct, control: NewEntry) -> Result<AppendResult, StoreError>;
+
+    /// The sanctions of a user that hold at the time `now`: those for all rooms, and those for `room`.
+    async fn sanctions_of(
+        &self,
+        room: Option<RoomId>,
+        user: &str,
+        now: i64,
+    ) -> Result<Vec<Sanction>, StoreError>;
+
+    /// A page of sanctions, by user.
+    async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError>;
+
+    /// The rules of a room; the default for one without.
+    async fn room_rules(&self, room: RoomId) -> Result<RoomRules, StoreError>;
+
+    /// Whether the user is banned from all rooms at the time `now`.
+    async fn is_banned(&self, user: &str, now: i64) -> Result<bool, StoreError>;
+
+    /// The moderators and owners of a room, by id, `limit` at most.
+    async fn moderators(&self, room: RoomId, limit: u32) -> Result<Vec<String>, StoreError>;
+
+    /// The newest messages of a user in a room before the seq `before`, `limit` at most, without deleted
+    /// ones.
+    async fn messages_of(
+        &self,
+        room: RoomId,
+        user: &str,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<u64>, StoreError>;
+
+    /// Deletes the sanctions that ended before `cutoff`. Answers how many it deleted.
+    async fn forget_sanctions(&self, cutoff: i64) -> Result<u64, StoreError>;
+}
