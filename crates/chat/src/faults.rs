@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use crate::{error::ChatError, middleware::auth::next_second, server::ChatServer};
+use crate::error::ChatError;
 
 /// The faults in force.
 #[derive(Debug)]
@@ -26,6 +26,14 @@ impl Faults {
         self.outage.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn set_outage(&self, outage: bool) {
+        self.outage.store(outage, Ordering::Relaxed);
+    }
+
+    pub(crate) fn expire_before(&self, time: i64) {
+        self.expired_before.store(time, Ordering::Relaxed);
+    }
+
     /// # Errors
     /// `unavailable` during an outage.
     pub(crate) fn check_outage(&self) -> Result<(), ChatError> {
@@ -36,35 +44,12 @@ impl Faults {
     }
 
     /// # Errors
-    /// `token_expired` for a token that was issued before the last [`ChatServer::expire_tokens`].
+    /// `token_expired` for a token that was issued before the time of the last [`Faults::expire_before`].
     pub(crate) fn check_expired(&self, issued_at: Option<i64>) -> Result<(), ChatError> {
         let before = self.expired_before.load(Ordering::Relaxed);
         if issued_at.unwrap_or(0) < before {
             return Err(ChatError::TokenExpired);
         }
         Ok(())
-    }
-}
-
-impl ChatServer {
-    /// Treats all tokens issued so far as expired, and closes their connections. Returns at the start of the
-    /// next second, since `iat` counts whole seconds: a token issued after the call is valid.
-    pub async fn expire_tokens(&self) {
-        let app = &self.app;
-        let before = next_second(app.clock.now_ms());
-        app.clock.sleep_until_wall(before).await;
-        app.faults.expired_before.store(before, Ordering::Relaxed);
-        app.expire(i64::MAX);
-    }
-
-    /// Starts or ends an outage: meanwhile every event answers `unavailable`, and new connections get 503, as
-    /// if the store had failed.
-    pub fn set_outage(&self, outage: bool) {
-        self.app.faults.outage.store(outage, Ordering::Relaxed);
-    }
-
-    /// True between [`ChatServer::set_outage`]`(true)` and `(false)`.
-    pub fn has_outage(&self) -> bool {
-        self.app.faults.has_outage()
     }
 }

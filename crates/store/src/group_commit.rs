@@ -254,8 +254,7 @@ impl<R: Request> Batches<R> {
 
     /// Commits the batch, and answers all who are in it.
     async fn commit(&mut self, committer: &mut impl Commit<R>, batch: &mut [R]) {
-        let committed = catch("store commits", self.observed(committer, batch)).await;
-        let outcome = match committed {
+        let outcome = match catch("store commits", self.observed(committer, batch)).await {
             Ok(outcome) => outcome,
             Err(panicked) => {
                 // It may have panicked after the commit, so a second attempt could store entries twice.

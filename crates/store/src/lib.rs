@@ -6,7 +6,7 @@
 //! | module | content |
 //! |---|---|
 //! | `store`, `sessions` | the traits: what each call guarantees |
-//! | `rows`, `entering`, `notifications`, `moderation`, `position` | the values of calls |
+//! | `rows`, `catch_up`, `entering`, `notifications`, `moderation`, `position` | the values of calls |
 //! | `error` | errors, and whether to retry |
 //! | `caller`, `fair_queue` | on whose behalf a task calls, and the turns of those who wait |
 //! | `options` | options and limits, and [`open`] |
@@ -21,6 +21,7 @@
 
 mod append;
 mod caller;
+mod catch_up;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod entering;
@@ -49,7 +50,8 @@ mod unread;
 mod watermark_file;
 
 pub use caller::Caller;
-pub use entering::{CatchUp, CaughtUp, EnterRoom, Entered, Subscribed};
+pub use catch_up::{CatchUp, CaughtUp};
+pub use entering::{EnterRoom, Entered};
 pub use error::{Outage, StoreError};
 pub use migrate::{Migrated, Moved, Progress, migrate};
 pub use moderation::{ModerationAct, RoomRules, Sanction, SanctionKind, SanctionPage};
@@ -70,7 +72,9 @@ pub use rows::{
     RoomChange, RoomId, RoomKind, RoomRow, Unread, UserRow,
 };
 pub use schema::{SchemaState, SchemaVersions};
-pub use sessions::{Missed, NewSession, Resume, Resumed, SessionKey, SessionOwner, Sessions, SubscribedRoom};
+pub use sessions::{
+    Missed, NewSession, Resume, Resumed, SessionKey, SessionOwner, Sessions, Subscribed, SubscribedRoom,
+};
 pub use store::{
     AppendResult, FencingTokens, Log, LogEntry, LogHead, Members, Moderation, Notifications, Rooms, Store,
     Users,

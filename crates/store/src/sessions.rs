@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{LogEntry, LogPosition, RoomId, RoomRow, StoreError, Subscribed};
+use crate::{LogEntry, LogPosition, RoomId, RoomRow, StoreError};
 
 /// Key of a session: a hash of the secret that its client holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +56,17 @@ pub struct SubscribedRoom {
     pub room: RoomRow,
     /// The newest entry when it subscribed. The session receives later ones.
     pub after: u64,
+}
+
+/// The outcome of subscribing a session to several rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subscribed {
+    /// The session is subscribed to all of them.
+    All,
+    /// To none: the owner no longer owns the session.
+    NotOwner,
+    /// To none: the user is no longer a member of one of them.
+    NotMember,
 }
 
 /// The entries that a resumed session asks for.

@@ -3,14 +3,13 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    time::Instant,
 };
 
 use futures_util::FutureExt as _;
 use tokio::{
     runtime::Handle,
     task::{AbortHandle, JoinHandle},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::restarts::{Restarts, STABLE};
@@ -81,12 +80,11 @@ where
             // A panic of `run` itself is caught, too.
             let running = AssertUnwindSafe(async { run().await }).catch_unwind();
             let mut running = pin!(running);
-            let ended = match timeout(STABLE, &mut running).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    restarts.is_stable();
-                    running.await
-                }
+            let ended = if let Ok(ended) = timeout(STABLE, &mut running).await {
+                ended
+            } else {
+                restarts.is_stable();
+                running.await
             };
             match ended {
                 Ok(()) => return,

@@ -89,7 +89,7 @@ async fn one(kind: Attack, options: &Options, pin: bool) -> Result<Outcome, Tort
     let usage = || Usage::of(server.pid());
     let (began, before) = (Instant::now(), usage()?);
     sleep(options.measured).await;
-    let (attacked, quiet) = (Instant::now(), usage()?);
+    let (onset, calm) = (Instant::now(), usage()?);
     let logins = users.seen.failed_logins();
     if let Some(mut input) = attacker.stdin.take() {
         let _ = input.write_all(b"go\n").await;
@@ -105,17 +105,19 @@ async fn one(kind: Attack, options: &Options, pin: bool) -> Result<Outcome, Tort
         users.seen.acks.lock().clone(),
         users.seen.deliveries.lock().clone(),
     );
-    let both = |samples: &[Sample]| [p99(samples, began, attacked), p99(samples, attacked, ended)];
-    let load = |from: Usage, to: Usage| (to.cpu - from.cpu).as_secs_f64() / options.measured.as_secs_f64();
+    let both = |samples: &[Sample]| [p99(samples, began, onset), p99(samples, onset, ended)];
+    let load = |from: Usage, to: Usage| {
+        to.cpu.saturating_sub(from.cpu).as_secs_f64() / options.measured.as_secs_f64()
+    };
     Ok(Outcome {
         attack: kind,
         ack: both(&acks),
         delivery: both(&deliveries),
         failed_logins: users.seen.failed_logins() - logins,
         failed_sends: users.seen.failed_sends(),
-        growth: peak.saturating_sub(quiet.rss),
-        cpu: [load(before, quiet), load(quiet, busy)],
-        recovery: recovery(&users.seen, &acks, [began, attacked, ended]),
+        growth: peak.saturating_sub(calm.rss),
+        cpu: [load(before, calm), load(calm, busy)],
+        recovery: recovery(&users.seen, &acks, [began, onset, ended]),
     })
 }
 
@@ -167,14 +169,16 @@ async fn peak_memory(
 
 /// The time from the end of the attack to the last wait that is longer than in quiet times. `None` if waits
 /// were still long at the end, or nobody got an answer.
-fn recovery(seen: &Seen, acks: &[Sample], [began, attacked, ended]: [Instant; 3]) -> Option<Duration> {
+fn recovery(seen: &Seen, acks: &[Sample], [began, onset, ended]: [Instant; 3]) -> Option<Duration> {
     let quiet = acks
         .iter()
-        .filter(|sample| sample.at >= began && sample.at < attacked);
+        .filter(|sample| sample.at >= began && sample.at < onset);
     let normal = quiet.map(|sample| sample.took).max()?.mul_f64(NORMAL);
     let after: Vec<_> = acks.iter().filter(|sample| sample.at >= ended).collect();
     let last = after.iter().rev().find(|sample| sample.took > normal);
-    let recovered = last.map_or(Duration::ZERO, |sample| sample.at - ended);
+    let recovered = last.map_or(Duration::ZERO, |sample| {
+        sample.at.saturating_duration_since(ended)
+    });
     let answered = !after.is_empty() && seen.failed_sends() == 0;
-    (answered && recovered < AFTERWARDS - Duration::from_secs(1)).then_some(recovered)
+    (answered && recovered + Duration::from_secs(1) < AFTERWARDS).then_some(recovered)
 }

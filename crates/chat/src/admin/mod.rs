@@ -8,7 +8,9 @@
 //! | `messages` | posting and reading |
 //! | `moderation` | bans, mutes, frozen rooms, slow mode |
 //! | `users` | presence, disconnecting, revoking tokens |
+//! | `faults` | an outage and expired tokens, in dev mode |
 
+mod faults;
 mod members;
 mod messages;
 mod moderation;

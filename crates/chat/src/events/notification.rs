@@ -6,16 +6,13 @@ use serde::Serialize;
 use super::{fields::Fields, shapes};
 use crate::{
     error::ChatError,
-    types::{Limits, Notice},
+    types::{Limits, Notice, names::NOTIFICATION_ID_CHARS},
 };
 
 pub(crate) const RECEIVE: &str = "notification:receive";
 pub(crate) const LIST: &str = "notification:list";
 pub(crate) const READ: &str = "notification:read";
 pub(crate) const UNREAD: &str = "notification:unread";
-
-/// The longest id of a notification, in characters.
-pub(crate) const ID_CHARS: usize = 128;
 
 /// `notification:list {limit?, before?, unreadOnly?}`. Without a payload, the newest ones.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
@@ -34,7 +31,7 @@ impl List {
     pub(super) fn read(fields: &mut Fields, limits: &Limits) -> Result<Self, ChatError> {
         Ok(Self {
             limit: fields.page(limits.default_page, limits.max_page)?,
-            before: fields.id("before", ID_CHARS)?,
+            before: fields.id("before", NOTIFICATION_ID_CHARS)?,
             unread_only: fields.flag("unreadOnly")?,
         })
     }
@@ -74,7 +71,7 @@ impl JsonSchema for ReadWhich {
 
 impl ReadWhich {
     pub(super) fn read(fields: &mut Fields) -> Result<Self, ChatError> {
-        match (fields.id("id", ID_CHARS)?, fields.flag("all")?) {
+        match (fields.id("id", NOTIFICATION_ID_CHARS)?, fields.flag("all")?) {
             (Some(id), false) => Ok(Self::One(id)),
             (None, true) => Ok(Self::All),
             _ => Err(fields.wrong("id", "is required, or else all: true")),

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::fields::EPOCH_CHARS;
 use crate::types::{
     Limits, MAX_SEQ, RoomName,
-    names::{EMOJI_BYTES, ROOM_NAME_BYTES, USER_ID_CHARS},
+    names::{EMOJI_BYTES, NOTIFICATION_ID_CHARS, ROOM_NAME_BYTES, USER_ID_CHARS},
 };
 
 /// No control characters and no line separators.
@@ -90,7 +90,7 @@ shape!(PresenceUsers, "The ids of users.", |limits| {
     "type": "array", "maxItems": limits.users_per_subscribe, "items": user_id()
 });
 shape!(NotificationId, "The id of a notification.", |limits| {
-    "type": "string", "minLength": 1, "maxLength": super::notification::ID_CHARS, "pattern": PRINTABLE
+    "type": "string", "minLength": 1, "maxLength": NOTIFICATION_ID_CHARS, "pattern": PRINTABLE
 });
 shape!(InboxCursor, "The opaque `next` of an earlier page.", |limits| {
     "type": "string", "pattern": r"^[0-9]{1,18}\.[0-9]{1,18}$"

@@ -4,10 +4,9 @@ use rand::RngExt as _;
 
 use crate::{
     error::ChatError,
-    events::notification::ID_CHARS,
     types::{
         Limits, Notify,
-        names::{check_id, check_user_id},
+        names::{NOTIFICATION_ID_CHARS, check_id, check_user_id},
     },
 };
 
@@ -32,9 +31,11 @@ pub(super) fn check(notify: &Notify, limits: &Limits) -> Result<(), ChatError> {
         return wrong(format!("title must be at most {TITLE_CHARS} characters long"));
     }
     let id = notify.id.as_deref();
-    if id.is_some_and(|id| !(1..=ID_CHARS).contains(&id.chars().count()) || check_id(id).is_err()) {
+    if id
+        .is_some_and(|id| !(1..=NOTIFICATION_ID_CHARS).contains(&id.chars().count()) || check_id(id).is_err())
+    {
         return wrong(format!(
-            "id must be 1 to {ID_CHARS} characters long, none of them a control character"
+            "id must be 1 to {NOTIFICATION_ID_CHARS} characters long, none of them a control character"
         ));
     }
     let too_large = |what: &str, most: usize| {

@@ -6,6 +6,8 @@
 pub(crate) const USER_ID_CHARS: usize = 128;
 /// The longest room name, in bytes of UTF-8.
 pub(crate) const ROOM_NAME_BYTES: usize = 128;
+/// The longest id of a notification, in characters.
+pub(crate) const NOTIFICATION_ID_CHARS: usize = 128;
 /// The longest device name, in characters.
 pub(crate) const DEVICE_CHARS: usize = 64;
 /// The longest reaction, in bytes. An emoji sequence of a family with skin tones fits.

@@ -96,14 +96,14 @@ pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guard
 }
 
 /// The step that stores when users last sent messages in rooms with slow mode; none for most batches.
-pub(super) fn note_sends(sends: Vec<(RoomId, String, i64)>) -> Option<Step> {
+pub(super) fn note_sends(sends: &[(RoomId, String, i64)]) -> Option<Step> {
     const SQL: &str = "INSERT INTO last_sends (room_id, user_id, at)
         SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
         ON CONFLICT (room_id, user_id) DO UPDATE SET at = excluded.at";
     let params = vec![
-        column(&sends, |send| send.0),
-        column(&sends, |send| text(&send.1).into_owned()),
-        column(&sends, |send| send.2),
+        column(sends, |send| send.0),
+        column(sends, |send| text(&send.1).into_owned()),
+        column(sends, |send| send.2),
     ];
     (!sends.is_empty()).then(|| Step::new(SQL, params))
 }

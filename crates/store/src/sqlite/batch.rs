@@ -41,9 +41,9 @@ pub(super) struct Batch<'c> {
 }
 
 /// Deletes the rows of a sweep. Answers how many entries it deleted.
-pub(super) fn sweep(conn: &Connection, sweep: Option<Sweep>) -> rusqlite::Result<u64> {
+pub(super) fn sweep(conn: &Connection, sweep: Option<&Sweep>) -> rusqlite::Result<u64> {
     let mut deleted = 0;
-    for statement in sweep.iter().flat_map(append::sweep) {
+    for statement in sweep.into_iter().flat_map(append::sweep) {
         // The entries come last.
         deleted = execute(conn, &statement)?;
     }
@@ -134,7 +134,7 @@ impl<'c> Batch<'c> {
                 .execute([Seq(position)])?;
         }
         for mut room in self.rooms.into_values() {
-            sweep(self.conn, room.sweep_after_append(&self.retention))?;
+            sweep(self.conn, room.sweep_after_append(&self.retention).as_ref())?;
             if room.changed {
                 const SQL: &str = "UPDATE rooms
                     SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_position = ?6, messages = ?7,

@@ -86,7 +86,7 @@ impl Write for Trim {
         let first = young(conn, self.room, room.row.first, end, cutoff)?;
         room.keep_from(first);
         let dedup_from = self.now.saturating_sub(self.limits.dedup_for_ms);
-        let removed = batch::sweep(conn, room.sweep(TRIM_BATCH, dedup_from))?;
+        let removed = batch::sweep(conn, room.sweep(TRIM_BATCH, dedup_from).as_ref())?;
         let (swept, kept_from, head) = (room.swept, room.row.first, room.row.head);
         let before = swept.saturating_sub(self.limits.dedup_per_room);
         let [surplus, old] = append::forget_dedup(self.room, before, dedup_from, DEDUP_BATCH);

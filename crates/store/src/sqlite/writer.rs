@@ -93,7 +93,7 @@ impl Writer {
         position: Arc<AtomicU64>,
         erasures: ErasureRequests,
     ) -> Result<Self, StoreError> {
-        let (group_commit, batches) = GroupCommit::new(options, Some(Arc::clone(&metrics)));
+        let (group_commit, batches) = GroupCommit::new(options, Some(metrics.clone()));
         let (alive, ended) = mpsc::channel(1);
         let recorded = watch::Sender::new(());
         let committer = Committer {
@@ -101,7 +101,7 @@ impl Writer {
             watermark,
             options: options.clone(),
             reservations: Reservations::new(options.quotas.daily_bytes),
-            metrics: Arc::clone(&metrics),
+            metrics,
             recorded: recorded.clone(),
             position,
             erasures,

@@ -51,7 +51,7 @@ pub(super) fn steps(
     for new in &plan.new {
         steps.extend(mutation(new.entry, new.seq).into_iter().map(Step::from));
     }
-    steps.extend(moderation::note_sends(plan.guards.take_sent()));
+    steps.extend(moderation::note_sends(&plan.guards.take_sent()));
     steps.extend(records(plan, options));
     steps.extend(usage(plan));
     // After the records, since a message may be sent and deleted in one batch.
