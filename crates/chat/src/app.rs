@@ -312,14 +312,12 @@ impl Context {
             .open(name, None)
             .await?
             .ok_or(ChatError::Forbidden)?;
-        match self.app.store.member(room.id, &self.me.user).await? {
-            Some(_) => Ok(room),
-            None => {
-                let why = self
-                    .app
-                    .why_no_member(room.id, &self.me.user, ChatError::Forbidden);
-                Err(why.await?)
-            }
+        if self.app.store.member(room.id, &self.me.user).await?.is_some() {
+            return Ok(room);
         }
+        let why = self
+            .app
+            .why_no_member(room.id, &self.me.user, ChatError::Forbidden);
+        Err(why.await?)
     }
 }

@@ -129,19 +129,16 @@ pub(crate) async fn subscribe_all(
     me: &Session,
     rooms: Vec<(RoomId, u64)>,
 ) -> Result<(), ChatError> {
-    let is_member = match stored_session(me) {
-        Some((key, owner)) => {
-            let subscribed = app.store.subscribe_all(key, owner, &me.user, rooms).await?;
-            if subscribed == Subscribed::NotOwner {
-                taken_over(me);
-            }
-            subscribed != Subscribed::NotMember
+    let is_member = if let Some((key, owner)) = stored_session(me) {
+        let subscribed = app.store.subscribe_all(key, owner, &me.user, rooms).await?;
+        if subscribed == Subscribed::NotOwner {
+            taken_over(me);
         }
-        None => {
-            let rooms: Vec<_> = rooms.into_iter().map(|(room, _)| room).collect();
-            let memberships = app.store.memberships(&me.user, &rooms).await?;
-            memberships.iter().all(Option::is_some)
-        }
+        subscribed != Subscribed::NotMember
+    } else {
+        let rooms: Vec<_> = rooms.into_iter().map(|(room, _)| room).collect();
+        let memberships = app.store.memberships(&me.user, &rooms).await?;
+        memberships.iter().all(Option::is_some)
     };
     let left = ChatError::Unavailable("you left one of these rooms just now; try again");
     is_member.then_some(()).ok_or(left)

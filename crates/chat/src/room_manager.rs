@@ -93,7 +93,7 @@ impl RoomManager {
         };
         let room = self.begin(name, &row);
         if self.topics.is_some() {
-            self.finish(&room, open().await?.as_ref())?;
+            Self::finish(&room, open().await?.as_ref())?;
         }
         self.give_name(&room);
         Ok(Some(room))
@@ -131,7 +131,7 @@ impl RoomManager {
                 .collect();
             let now = self.store.find_rooms(&asked).await?;
             for ((_, room), now) in opened.iter().zip(now) {
-                self.finish(room, now.as_ref())?;
+                Self::finish(room, now.as_ref())?;
             }
         }
         for (at, room) in opened {
@@ -149,7 +149,7 @@ impl RoomManager {
         self.insert(room)
     }
 
-    fn finish(&self, room: &Room, now: Option<&RoomRow>) -> Result<(), ChatError> {
+    fn finish(room: &Room, now: Option<&RoomRow>) -> Result<(), ChatError> {
         // A room of another epoch: the log was restored meanwhile.
         let same = |now: &&RoomRow| now.id == room.id && *now.epoch == *room.epoch;
         let Some(now) = now.filter(same) else {

@@ -104,20 +104,17 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         session: recovery::stored_session(me),
         catch_up,
     };
-    let entered = app.store.enter_room(enter).await?;
+    let Some(entered) = app.store.enter_room(enter).await? else {
+        return Err(app
+            .why_no_member(room.id, &me.user, ChatError::NotJoinable)
+            .await?);
+    };
     let Entered {
         joined: membership,
         unread,
         subscribed,
         page,
-    } = match entered {
-        Some(entered) => entered,
-        None => {
-            return Err(app
-                .why_no_member(room.id, &me.user, ChatError::NotJoinable)
-                .await?);
-        }
-    };
+    } = entered;
     if !subscribed {
         recovery::taken_over(me);
     }

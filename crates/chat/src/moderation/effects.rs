@@ -96,7 +96,7 @@ pub(crate) fn banned_elsewhere(app: Arc<App>, user: UserId, notice: Moderation, 
             .iter()
             .filter_map(|socket| socket.state::<Session>())
             .filter(|session| session.since < position)
-            .flat_map(|session| session.all_joined())
+            .flat_map(|session| Session::all_joined(&session))
             .collect();
         // The ban may have been lifted, and the user may be back.
         if matches!(app.check_banned(&user).await, Ok(())) {

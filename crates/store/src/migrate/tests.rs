@@ -186,7 +186,7 @@ async fn moderate(store: &dyn Store, room: RoomId) -> Result<(), StoreError> {
             room,
             user_id: user.into(),
             kind: SanctionKind::Ban,
-            until: None,
+            until: Some(4_000_000_000_000),
             reason: Some("spam".into()),
             actor: "key:default".into(),
             at: 60,
@@ -316,7 +316,7 @@ fn a_migrated_store_is_complete_and_continues() {
         .iter()
         .find(|moved| moved.table == "entries")
         .unwrap();
-    assert_eq!(entries.rows, MESSAGES as u64 + 9);
+    assert_eq!(entries.rows, MESSAGES as u64 + 13);
     run(async {
         let from = crate::open(&format!("sqlite:{}", path.display()), options()).unwrap();
         let to = crate::open(&url, options()).unwrap();
@@ -331,7 +331,7 @@ fn a_migrated_store_is_complete_and_continues() {
         // Numbers continue, those of deleted rooms included.
         let room = to.open_room("a", false, 1).await.unwrap().unwrap();
         let answers = to
-            .append(vec![entry(room.id, "ann", EntryKind::Message, None, "\"on\"")])
+            .append(vec![entry(room.id, USERS[2], EntryKind::Message, None, "\"on\"")])
             .await
             .unwrap();
         assert_eq!(
