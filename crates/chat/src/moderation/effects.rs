@@ -90,14 +90,13 @@ pub(super) async fn left(app: &App, user: &UserId, row: &RoomRow) {
 /// Another node has banned a user from all rooms, at this position of the log.
 pub(crate) fn banned_elsewhere(app: Arc<App>, user: UserId, notice: Moderation, position: LogPosition) {
     tokio::spawn(async move {
-        let rooms: Vec<_> = app
-            .connections
-            .sockets(&user)
-            .iter()
-            .filter_map(|socket| socket.state::<Session>())
-            .filter(|session| session.since < position)
-            .flat_map(|session| Session::all_joined(&session))
-            .collect();
+        let mut rooms = Vec::new();
+        for socket in app.connections.sockets(&user) {
+            let session = socket.state::<Session>();
+            if let Some(session) = session.filter(|session| session.since < position) {
+                rooms.extend(session.all_joined());
+            }
+        }
         // The ban may have been lifted, and the user may be back.
         if matches!(app.check_banned(&user).await, Ok(())) {
             return;

@@ -63,7 +63,7 @@ async fn reads(messages: u64) -> BTreeMap<&'static str, u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_do_not_grow_with_the_room() {
-    let (short, long) = (reads(100).await, reads(10_000).await);
+    let (short, long) = (Box::pin(reads(100)).await, Box::pin(reads(10_000)).await);
     for (call, few) in short {
         // Single rows up to the end of a small block, then the blocks: 2 x 255 of each kind at most.
         let many = long[call];

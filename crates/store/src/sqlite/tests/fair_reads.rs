@@ -23,8 +23,8 @@ fn one_reader(file: &File) -> Arc<SqliteStore> {
 }
 
 /// A read that keeps the thread busy until the sender is used or dropped. Returns once the thread is at it.
-async fn occupy(store: &Arc<SqliteStore>) -> std::sync::mpsc::Sender<()> {
-    let (release, released) = std::sync::mpsc::channel();
+async fn occupy(store: &Arc<SqliteStore>) -> std::sync::mpsc::SyncSender<()> {
+    let (release, released) = std::sync::mpsc::sync_channel(1);
     let (at_it, begun) = oneshot::channel();
     let store = Arc::clone(store);
     tokio::spawn(async move {
