@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 
+use std::fmt::Write as _;
+
 use roomful_testkit::{
     ServerProcess, SioClient,
     http::{Answer, HttpClient},
@@ -41,7 +43,11 @@ impl Api {
         let folder = tempfile::tempdir().unwrap();
         let mut keys = String::new();
         let mut add = |name: &str, secret: &str, scopes: &[&str]| {
-            keys += &format!("[[api.keys]]\nname = {name:?}\nsecret = {secret:?}\nscopes = {scopes:?}\n");
+            writeln!(
+                keys,
+                "[[api.keys]]\nname = {name:?}\nsecret = {secret:?}\nscopes = {scopes:?}"
+            )
+            .unwrap();
         };
         for scope in SCOPES {
             add(&scope.replace(':', "-"), &secret_of(scope), &[scope]);

@@ -42,6 +42,7 @@ enum Type {
 /// `{"type": "room", …}`. It stands before the other lines of its room.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the file's format has these names")]
 pub(super) struct Room {
     #[serde(rename = "type")]
     _type: IgnoredAny,

@@ -27,11 +27,13 @@ const KEY_PARAMETERS: [&str; 6] = [
     "authorization",
 ];
 
+type KeyOf = (Box<[u8]>, Caller);
+
 /// The keys that the API accepts, each with its scopes. Without a key the API refuses every call. Clones
 /// share their keys.
 #[derive(Clone, Default)]
 pub(crate) struct ApiKeys {
-    keys: Arc<RwLock<Vec<(Box<[u8]>, Caller)>>>,
+    keys: Arc<RwLock<Vec<KeyOf>>>,
     /// Limits the calls with a wrong key per address.
     failures: Option<Arc<AddressLimit>>,
 }
