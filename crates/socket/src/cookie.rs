@@ -79,7 +79,7 @@ mod tests {
             .path("/app")
             .same_site(SameSite::None)
             .secure()
-            .max_age(Duration::from_secs(60));
+            .max_age(Duration::from_mins(1));
         assert_eq!(
             cookie.header("x").unwrap(),
             "io=x; Path=/app; HttpOnly; SameSite=None; Secure; Max-Age=60"

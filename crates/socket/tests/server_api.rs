@@ -203,12 +203,12 @@ async fn outgoing_events_are_observed_with_their_arguments() {
 
 #[tokio::test]
 async fn the_upgrade_of_a_connected_client_is_announced() {
-    let (upgraded, mut upgrades) = mpsc::channel(1);
+    let (transports, mut upgrades) = mpsc::channel(1);
     let (address, _server) = start(
         |builder| builder,
         |server| {
             server.of("/").on_upgrade(move |socket| {
-                upgraded.try_send(socket.transport()).unwrap();
+                transports.try_send(socket.transport()).unwrap();
             });
         },
     )
@@ -260,7 +260,7 @@ async fn handshakes_tell_url_query_time_and_security() {
                 .of("/")
                 .on("handshake", |socket: Socket, mut event: Event| async move {
                     let handshake = socket.handshake();
-                    let room = handshake.query_param("room").map(|room| room.into_owned());
+                    let room = handshake.query_param("room").map(std::borrow::Cow::into_owned);
                     let known = (
                         &handshake.url,
                         handshake.secure,

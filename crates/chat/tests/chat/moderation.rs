@@ -241,6 +241,7 @@ async fn a_moderator_deletes_all_messages_of_a_user() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of attempts")]
 async fn nobody_moderates_beyond_their_role() {
     let (server, [olga, mona, ann, bob]) = lobby().await;
     server

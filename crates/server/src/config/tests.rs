@@ -432,7 +432,7 @@ fn a_key_of_the_api_needs_a_name_a_secret_and_known_scopes() {
         (entry("a", one, "[]") + &entry("a", two, "[]"), "same name"),
         (entry("a", one, "[]") + &entry("b", one, "[]"), "same secret"),
     ] {
-        let error = from_file(&text).unwrap_err().to_string();
+        let error = from_file(&text).unwrap_err();
         assert!(
             error.contains(expected) && error.contains("api"),
             "{text}: {error}"
