@@ -5,8 +5,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::random_text;
-
 const LENGTH: usize = 8;
 
 /// Identifies one run of one node: 8 URL-safe characters with 48 random bits. Public: it reveals only the
@@ -18,7 +16,7 @@ pub struct NodeTag([u8; LENGTH]);
 impl NodeTag {
     #[cfg(feature = "cluster")]
     pub(crate) fn random() -> Self {
-        Self(random_text())
+        Self(crate::id::random_text())
     }
 
     /// The tag as it appears in ids and topics.
