@@ -28,6 +28,7 @@ pub(super) struct ImposeSanction {
 
 /// Ban or mute.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = SanctionKind)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
     /// The user cannot be a member. In all rooms, they cannot connect.
