@@ -92,20 +92,23 @@ fn append(db: &mut Connection, room: &str, head: u32, count: u32) -> Result<(), 
 
 fn rows(transaction: &Transaction<'_>, room: &str, head: u32, count: u32) -> rusqlite::Result<()> {
     const AT: i64 = 1_700_000_000_000;
+    const USERS: u32 = 64;
     let mut find = transaction.prepare_cached("SELECT id FROM rooms WHERE name = ?1")?;
     let id: i64 = find.query_row([room], |row| row.get(0))?;
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO entries (room_id, seq, kind, at, user_id, position, client_id, user_name, body)
-         VALUES (?1, ?2, 0, ?3, ?4, 0, ?5, ?4, ?6)
+        "INSERT INTO entries (room_id, seq, kind, at, user_id, position, client_id, user_name, body, messages,
+             own_messages)
+         VALUES (?1, ?2, 0, ?3, ?4, 0, ?5, ?4, ?6, ?2, ?7)
          ON CONFLICT (room_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING",
     )?;
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(120));
     for seq in head + 1..=head + count {
-        let user = format!("user-{}", seq % 64);
-        insert.execute(params![id, seq, AT, user, format!("client-id-{seq}"), body])?;
+        let user = format!("user-{}", seq % USERS);
+        let client_id = format!("client-id-{seq}");
+        insert.execute(params![id, seq, AT, user, client_id, body, seq.div_ceil(USERS)])?;
     }
     let mut update = transaction.prepare_cached(
-        "UPDATE rooms SET head = ?1, last_message = ?1, active_position = ?1 WHERE id = ?2",
+        "UPDATE rooms SET head = ?1, last_message = ?1, active_position = ?1, messages = ?1 WHERE id = ?2",
     )?;
     update.execute(params![head + count, id])?;
     Ok(())

@@ -183,7 +183,7 @@ async fn a_killed_migration_resumes_and_the_server_runs_on_its_result() {
         String::from_utf8_lossy(&done.stderr),
     );
     assert!(done.status.success(), "{told}");
-    assert!(said.contains("Copied and verified 8 rows"), "{said}");
+    assert!(said.contains("Copied and verified 10 rows"), "{said}");
     assert!(told.contains("entries: 3 compared"), "{told}");
 
     let config = config.env("ROOMFUL_STORE_URL", &url);

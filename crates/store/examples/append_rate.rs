@@ -150,8 +150,9 @@ fn bare(folder: &Path, batch: usize, span: Duration) -> Result<f64, Failure> {
             } = entry(1, sender, head);
             transaction
                 .prepare_cached(
-                    "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body, position)
-                     VALUES (1, ?1, 0, ?2, ?3, ?4, ?5, ?6, ?1)
+                    "INSERT INTO entries (room_id, seq, kind, at, user_id, client_id, user_name, body,
+                         position, messages, own_messages)
+                     VALUES (1, ?1, 0, ?2, ?3, ?4, ?5, ?6, ?1, ?1, ?1)
                      ON CONFLICT (room_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING",
                 )?
                 .execute(params![head, at, user_id, client_id, user_name, body])?;
