@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
-import { MemoryStorage } from "../src/index.ts";
+import { MemoryStorage, type RoomfulClientOptions } from "../src/index.ts";
 import { clientFor, closeClients, post, until } from "./server.ts";
 
 let server: TestRoomful;
@@ -16,8 +16,8 @@ afterAll(() => server?.stop());
 let rooms = 0;
 const newRoom = (): string => `room-${++rooms}`;
 
-async function joined(user: string, name: string) {
-  const client = clientFor(server, user);
+async function joined(user: string, name: string, options: Partial<RoomfulClientOptions> = {}) {
+  const client = clientFor(server, user, options);
   client.connect();
   const room = client.room(name);
   await room.join();
@@ -96,7 +96,8 @@ describe("two users in a room", () => {
 });
 
 test("a message over the limit fails with its reason, and can be discarded", async () => {
-  const { room } = await joined("alice", newRoom());
+  // The check for development refuses such a message before the server does.
+  const { room } = await joined("alice", newRoom(), { check: () => undefined });
   const { sent } = room.send({ text: "x".repeat(20_000) });
   await expect(sent).rejects.toMatchObject({ failure: { code: "payload_too_large" } });
   const [failed] = room.getSnapshot().messages;
