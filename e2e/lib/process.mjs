@@ -108,14 +108,14 @@ export class Conformance extends Program {
 export class Roomful extends Program {
   static async start({ args = [], env = {}, data } = {}) {
     const program = new Roomful();
-    program.settings = { args, env, data: data ?? join(program.folder, "data") };
+    program.settings = { args, env, data };
     await program.launchServer("127.0.0.1:0");
     return program;
   }
 
   async launchServer(listen) {
     rmSync(this.portFile, { force: true });
-    const { args, env, data } = this.settings;
+    const { args, env, data = join(this.folder, "data") } = this.settings;
     const all = ["serve", "--listen", listen, "--data", data, ...args];
     const fixed = {
       ROOMFUL_AUTH_SECRET: SECRET,
