@@ -462,8 +462,8 @@ async fn nobody_moderates_beyond_their_role() {
         let answer = moderate(client, action, more).await.unwrap();
         assert_eq!(answer["error"]["code"], code, "{attempt}: {answer}");
     }
-    let elsewhere = json!({ "room": "second", "action": "ban", "userId": "bob" });
-    failed(mona.call("chat:moderate", &elsewhere).await, "forbidden");
+    let in_second = json!({ "room": "second", "action": "ban", "userId": "bob" });
+    failed(mona.call("chat:moderate", &in_second).await, "forbidden");
     for broken in [
         json!(null),
         json!("lobby"),
