@@ -302,6 +302,14 @@ pub struct Joined {
     pub newly: bool,
 }
 
+impl Joined {
+    /// Whether the user has never been a member before, of a room that has entries: a newcomer who may begin
+    /// with everything read.
+    pub fn is_first(&self) -> bool {
+        self.newly && self.member.membership == 1 && self.room.head > 0
+    }
+}
+
 /// A part of a room's log to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {

@@ -154,10 +154,10 @@ pub(crate) async fn check_quota(app: &App, user: &str, room: RoomId) -> Result<(
 
 /// Marks everything as read for a user's first membership of the room, if the settings say so.
 pub(crate) async fn start_read(app: &App, joined: &mut Membership) -> Result<(), ChatError> {
-    let Membership { room, member, newly } = joined;
-    if !app.config.newcomers_start_read || !*newly || member.membership > 1 || room.head == 0 {
+    if !app.config.newcomers_start_read || !joined.is_first() {
         return Ok(());
     }
+    let Membership { room, member, .. } = joined;
     let marked = app
         .store
         .mark_read(room.id, &member.user_id, room.head, member.joined_at)

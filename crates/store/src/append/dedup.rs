@@ -35,6 +35,18 @@ pub(crate) enum RecordedText<'a> {
     Erased,
 }
 
+/// SQL: the condition that a deletion or a later edit erased the body of entry `e`. The body of an edit is empty
+/// once it is erased; the row that says so may be gone with its message.
+macro_rules! is_erased {
+    () => {
+        "(e.kind = 1 AND e.body = '' OR e.kind IN (0, 1) AND EXISTS
+            (SELECT 1 FROM message_states s
+             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
+                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq)))"
+    };
+}
+pub(crate) use is_erased;
+
 /// 16 bits of a digest of an entry's client id and body.
 ///
 /// That is enough to notice a client that uses an id for two messages, and too little to confirm a guess

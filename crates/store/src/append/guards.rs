@@ -3,7 +3,7 @@
 //! A store loads the guards in the transaction that numbers the entries, so no entry of a banned user has a
 //! position after the ban's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{EntryKind, NewEntry, Rejected, RoomId, moderation::ALL_ROOMS};
 
@@ -17,8 +17,8 @@ pub(crate) struct Guards {
     pub(crate) sanctions: HashMap<AuthorKey, Ends>,
     /// The rooms of the batch that are frozen or in slow mode.
     pub(crate) rooms: HashMap<RoomId, RoomGuard>,
-    /// The users who have sent a message in a room with slow mode by this batch.
-    pub(crate) sent: Vec<AuthorKey>,
+    /// When users last sent a message in a room with slow mode by this batch.
+    sent: BTreeMap<AuthorKey, i64>,
 }
 
 /// When a user's sanctions end; `i64::MIN` without one.
@@ -117,20 +117,13 @@ impl Guards {
             return;
         };
         room.last_sends.insert(entry.user_id.clone(), entry.at);
-        self.sent.push((entry.room, entry.user_id.clone()));
+        self.sent.insert((entry.room, entry.user_id.clone()), entry.at);
     }
 
     /// When each user last sent a message in each room with slow mode, for those who did in this batch.
     pub(crate) fn take_sent(&mut self) -> Vec<(RoomId, String, i64)> {
-        let mut sent = std::mem::take(&mut self.sent);
-        sent.sort_unstable();
-        sent.dedup();
-        let at = |room: RoomId, user: &str| self.rooms.get(&room)?.last_sends.get(user).copied();
-        let rows = sent.into_iter().filter_map(|(room, user)| {
-            let at = at(room, &user)?;
-            Some((room, user, at))
-        });
-        rows.collect()
+        let sent = std::mem::take(&mut self.sent).into_iter();
+        sent.map(|((room, user), at)| (room, user, at)).collect()
     }
 }
 

@@ -24,9 +24,12 @@ mod touched;
 mod usage;
 
 pub(crate) use self::{
-    dedup::{DedupKey, DedupRecord, RecordedText, fingerprint},
+    dedup::{DedupKey, DedupRecord, RecordedText, fingerprint, is_erased},
     guards::{Ends, Guards, RoomGuard, authors},
-    moderation::{MESSAGES_OF, MODERATORS, NOT_BANNED, room_deleted, statements},
+    moderation::{
+        FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, NOT_BANNED, SANCTIONS, SANCTIONS_OF, room_deleted,
+        statements,
+    },
     mutations::{FORGET_USAGE, Param, Statement, forget_dedup, mutation, removal, sweep},
     plan::{Limits, Loaded, Plan, PlannedEntry, Target},
     room_bounds::{RoomBounds, Sweep},

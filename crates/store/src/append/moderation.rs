@@ -11,6 +11,14 @@ use crate::{
 pub(crate) const NOT_BANNED: &str = "NOT EXISTS (SELECT 1 FROM sanctions
     WHERE room_id IN (0, $1) AND user_id = $2 AND kind = 0 AND until > $3)";
 
+/// The sanctions of a user that hold at a time, in a room and in all rooms.
+pub(crate) const SANCTIONS_OF: &str = "SELECT room_id, user_id, kind, until, reason, actor, at FROM sanctions
+    WHERE room_id IN (0, $1) AND user_id = $2 AND until > $3 ORDER BY room_id, kind";
+/// A page of the sanctions of a room and kind that hold at a time, with the same columns.
+pub(crate) const SANCTIONS: &str = "SELECT room_id, user_id, kind, until, reason, actor, at FROM sanctions
+    WHERE room_id = $1 AND kind = $2 AND user_id > $3 AND until > $4 ORDER BY user_id LIMIT $5";
+/// Deletes the sanctions that ended before a time.
+pub(crate) const FORGET_SANCTIONS: &str = "DELETE FROM sanctions WHERE until < $1";
 /// The moderators of a room.
 pub(crate) const MODERATORS: &str = "SELECT user_id FROM members
     WHERE room_id = $1 AND active = 1 AND role > 0 ORDER BY user_id LIMIT $2";

@@ -3,7 +3,7 @@
 //! SQLite numbers parameters of the form `$n` by where they first occur, so each statement names them in
 //! ascending order.
 
-use super::room_bounds::Sweep;
+use super::{dedup::is_erased, room_bounds::Sweep};
 use crate::{EntryKind, NewEntry, RoomId, numbers::column};
 
 /// A statement with its parameters.
@@ -68,19 +68,17 @@ const COUNT_DOWN: [&str; 2] = [
     "UPDATE reaction_counts SET users = users - 1 WHERE room_id = $1 AND seq = $2 AND emoji = $3",
     "DELETE FROM reaction_counts WHERE room_id = $1 AND seq = $2 AND emoji = $3 AND users = 0",
 ];
-/// Keeps the dedup records of entries that are about to be deleted. The body of an edit is empty once it is
-/// erased; the row that says so may be gone with its message.
-const KEEP_DEDUP: &str = "INSERT INTO dedup_records
-        (room_id, seq, kind, at, target, user_id, client_id, fingerprint)
+/// Keeps the dedup records of entries that are about to be deleted.
+const KEEP_DEDUP: &str = concat!(
+    "INSERT INTO dedup_records (room_id, seq, kind, at, target, user_id, client_id, fingerprint)
     SELECT e.room_id, e.seq, e.kind, e.at, e.target, e.user_id, e.client_id,
-        CASE WHEN e.kind = 1 AND e.body = '' OR e.kind IN (0, 1) AND EXISTS
-            (SELECT 1 FROM message_states s
-             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
-                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq))
-        THEN NULL ELSE text_fingerprint(e.client_id, e.body) END
+        CASE WHEN ",
+    is_erased!(),
+    " THEN NULL ELSE text_fingerprint(e.client_id, e.body) END
     FROM entries e WHERE e.room_id = $1 AND e.seq >= $2 AND e.seq < $3 AND e.at >= $4
         AND e.client_id IS NOT NULL
-    ON CONFLICT DO NOTHING";
+    ON CONFLICT DO NOTHING"
+);
 /// Deletes up to `$3` of a room's oldest dedup records: those before an entry.
 const DEDUP_BEFORE: &str = "DELETE FROM dedup_records WHERE room_id = $1 AND seq < $2 AND seq <=
     (SELECT max(seq) FROM (SELECT seq FROM dedup_records WHERE room_id = $1 ORDER BY seq LIMIT $3) oldest)";

@@ -57,8 +57,6 @@ pub(crate) struct Loaded<'a> {
     /// What each author may still append.
     pub(crate) allowances: Allowances<'a>,
     pub(crate) guards: Guards,
-    /// Whether the store has any sanction or room rule, which makes it load the guards.
-    pub(crate) is_moderated: bool,
 }
 
 /// A new entry with its numbers.
@@ -106,7 +104,6 @@ impl<'a> Plan<'a> {
             targets,
             allowances,
             guards,
-            is_moderated: _,
         } = loaded;
         let mut plan = Self {
             results: Vec::with_capacity(appends.len()),

@@ -45,7 +45,6 @@ fn loaded<'a>(appends: &[&'a [NewEntry]]) -> Loaded<'a> {
         targets: targets.map(|target| (target, Target::default())).collect(),
         allowances: Allowances::default(),
         guards: Guards::default(),
-        is_moderated: false,
     }
 }
 
@@ -312,7 +311,6 @@ impl Rows {
             targets: targets.map(|target| (*target, self.target(*target))).collect(),
             allowances: Allowances::default(),
             guards: Guards::default(),
-            is_moderated: false,
         }
     }
 

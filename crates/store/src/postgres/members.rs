@@ -251,23 +251,22 @@ impl Members for PostgresStore {
         let Some(mut joined) = joined else {
             return Ok(None);
         };
-        let (member, head) = (&mut joined.member, joined.room.head);
-        if ask.starts_read && joined.newly && member.membership == 1 && head > 0 {
+        if ask.starts_read && joined.is_first() {
             let mark = Mark {
                 room,
                 user,
-                seq: head,
+                seq: joined.room.head,
             };
             let outbox = &self.shared.options.outbox;
             self.checked(mark_read(&conn, mark, ask.at, outbox).await)?;
             if let Some(marked) = self.checked(active(&conn, room, user).await)? {
-                *member = marked;
+                joined.member = marked;
             }
         }
         let subscribed = match ask.session {
             Some((key, owner)) => {
                 let (session, after) = (self.owned_session(key, owner), ask.catch_up.upto);
-                let subscribed = sessions::subscribe(&conn, session, room, after, member.membership);
+                let subscribed = sessions::subscribe(&conn, session, room, after, joined.member.membership);
                 self.checked(subscribed.await)?
             }
             None => true,

@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     AppendResult, ModerationAct, NewEntry, Role, RoomId, RoomRules, Sanction, SanctionPage, StoreError,
-    append::{Ends, Guards, MESSAGES_OF, MODERATORS, RoomGuard, authors},
+    append::{
+        Ends, FORGET_SANCTIONS, Guards, MESSAGES_OF, MODERATORS, RoomGuard, SANCTIONS, SANCTIONS_OF, authors,
+    },
     moderation::{end_of, room_of, scope},
     numbers::Numbered as _,
     store::Moderation,
@@ -108,8 +110,6 @@ pub(super) fn note_sends(sends: &[(RoomId, String, i64)]) -> Option<Step> {
     (!sends.is_empty()).then(|| Step::new(SQL, params))
 }
 
-const COLUMNS: &str = "room_id, user_id, kind, until, reason, actor, at";
-
 fn sanction(row: &Row) -> Result<Sanction, Failure> {
     Ok(Sanction {
         room: room_of(row.int(0)?),
@@ -123,11 +123,9 @@ fn sanction(row: &Row) -> Result<Sanction, Failure> {
 }
 
 async fn of_user(conn: &Conn, room: Option<RoomId>, user: &str, now: i64) -> Result<Vec<Sanction>, Failure> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM sanctions WHERE room_id IN (0, $1) AND user_id = $2 AND until > $3
-         ORDER BY room_id, kind"
-    );
-    let rows = conn.rows(&sql, &[&scope(room), &text(user), &now]).await?;
+    let rows = conn
+        .rows(SANCTIONS_OF, &[&scope(room), &text(user), &now])
+        .await?;
     rows.iter().map(sanction).collect()
 }
 
@@ -144,14 +142,10 @@ pub(super) async fn banned(conn: &Conn, asks: Vec<(String, i64)>) -> Result<Vec<
 }
 
 async fn page(conn: &Conn, page: &SanctionPage) -> Result<Vec<Sanction>, Failure> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM sanctions
-         WHERE room_id = $1 AND kind = $2 AND user_id > $3 AND until > $4 ORDER BY user_id LIMIT $5"
-    );
     let after = text(page.after.as_deref().unwrap_or_default());
     let rows = conn
         .rows(
-            &sql,
+            SANCTIONS,
             &[
                 &scope(page.room),
                 &page.kind.number(),
@@ -231,9 +225,6 @@ impl Moderation for PostgresStore {
 
     async fn forget_sanctions(&self, cutoff: i64) -> Result<u64, StoreError> {
         let conn = self.conn().await?;
-        self.checked(
-            conn.run("DELETE FROM sanctions WHERE until < $1", &[&cutoff])
-                .await,
-        )
+        self.checked(conn.run(FORGET_SANCTIONS, &[&cutoff]).await)
     }
 }

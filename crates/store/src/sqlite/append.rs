@@ -9,7 +9,7 @@ use crate::{
     AppendResult, EntryKind, ModerationAct, NewEntry, Rejected, RoomId,
     append::{
         Allowances, Author, DedupKey, DedupRecord, Guards, Loaded, Plan, RecordedText, Target, Touched,
-        mutation, statements,
+        is_erased, mutation, statements,
     },
     group_commit::{Job, Weight},
 };
@@ -35,21 +35,9 @@ impl Write for DeleteRoom {
     type Answer = AppendResult;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<AppendResult> {
-        if batch.room(self.room)?.is_none() {
-            return Ok(AppendResult {
-                results: vec![Err(Rejected::NoSuchRoom)],
-                first_position: batch.position()?.next(),
-            });
-        }
-        let results = append(batch, &[std::slice::from_ref(&self.control)])?;
-        let result = results
-            .into_iter()
-            .next()
-            .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-        if matches!(result.results[..], [Ok(_)]) {
-            rooms::Delete(self.room).apply(batch)?;
-        }
-        Ok(result)
+        announce(batch, Some(self.room), &self.control, |batch| {
+            rooms::Delete(self.room).apply(batch).map(drop)
+        })
     }
 }
 
@@ -63,35 +51,47 @@ impl Write for Moderate {
     type Answer = AppendResult;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<AppendResult> {
-        let exists = match self.act.room() {
-            Some(room) => batch.room(room)?.is_some(),
-            None => true,
-        };
-        if !exists {
-            return Ok(AppendResult {
-                results: vec![Err(Rejected::NoSuchRoom)],
-                first_position: batch.position()?.next(),
-            });
-        }
-        let results = append(batch, &[std::slice::from_ref(&self.control)])?;
-        let result = results
-            .into_iter()
-            .next()
-            .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-        if matches!(result.results[..], [Ok(_)]) {
+        announce(batch, self.act.room(), &self.control, |batch| {
             for statement in statements(&self.act) {
                 execute(batch.conn, &statement)?;
             }
-        }
-        Ok(result)
+            Ok(())
+        })
     }
+}
+
+/// Appends the entry that announces a change, then makes the change. Without the entry, nothing happens.
+/// `room` is one that must exist.
+fn announce<'c>(
+    batch: &mut Batch<'c>,
+    room: Option<RoomId>,
+    control: &NewEntry,
+    change: impl FnOnce(&mut Batch<'c>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<AppendResult> {
+    if let Some(room) = room
+        && batch.room(room)?.is_none()
+    {
+        return Ok(AppendResult {
+            results: vec![Err(Rejected::NoSuchRoom)],
+            first_position: batch.position()?.next(),
+        });
+    }
+    let results = append(batch, &[std::slice::from_ref(control)])?;
+    let result = results
+        .into_iter()
+        .next()
+        .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    if matches!(result.results[..], [Ok(_)]) {
+        change(batch)?;
+    }
+    Ok(result)
 }
 
 /// Appends what several callers want appended, in their order. Answers a result for each.
 pub(super) fn append(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite::Result<Vec<AppendResult>> {
     let allowances = allow(batch, appends)?;
-    let mut loaded = load(batch, &Touched::by(appends), allowances)?;
-    loaded.guards = guards::guards(batch.conn, appends)?;
+    let guards = guards::guards(batch.conn, appends)?;
+    let loaded = load(batch, &Touched::by(appends), allowances, guards)?;
     let mut plan = Plan::of(appends, loaded, batch.limits());
     write(batch.conn, &plan)?;
     guards::note_sends(batch.conn, plan.guards.take_sent())?;
@@ -120,6 +120,7 @@ fn load<'a>(
     batch: &mut Batch<'_>,
     touched: &Touched<'a>,
     allowances: Allowances<'a>,
+    guards: Guards,
 ) -> rusqlite::Result<Loaded<'a>> {
     let conn = batch.conn;
     Ok(Loaded {
@@ -129,8 +130,7 @@ fn load<'a>(
         targets: load_targets(conn, touched)?,
         rooms: batch.lend_rooms(&touched.rooms)?,
         allowances,
-        guards: Guards::default(),
-        is_moderated: false,
+        guards,
     })
 }
 
@@ -138,12 +138,11 @@ fn load_dedup<'a>(
     batch: &mut Batch<'_>,
     keys: &[DedupKey<'a>],
 ) -> rusqlite::Result<HashMap<DedupKey<'a>, DedupRecord<'a>>> {
-    const STORED: &str = "SELECT e.seq, e.at, e.kind, e.target,
-            e.kind = 1 AND e.body = '' OR e.kind IN (0, 1) AND EXISTS
-            (SELECT 1 FROM message_states s
-             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
-                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq)), e.body
-        FROM entries e WHERE e.room_id = ?1 AND e.user_id = ?2 AND e.client_id = ?3";
+    const STORED: &str = concat!(
+        "SELECT e.seq, e.at, e.kind, e.target, ",
+        is_erased!(),
+        ", e.body FROM entries e WHERE e.room_id = ?1 AND e.user_id = ?2 AND e.client_id = ?3"
+    );
     const REMOVED: &str = "SELECT seq, at, kind, target, fingerprint IS NULL, fingerprint FROM dedup_records
         WHERE room_id = ?1 AND user_id = ?2 AND client_id = ?3";
     // The plan adds a record for each key.

@@ -148,7 +148,7 @@ impl Write for Enter {
         let Some(mut joined) = join.apply(batch)? else {
             return Ok(None);
         };
-        if *starts_read && joined.newly && joined.member.membership == 1 && joined.room.head > 0 {
+        if *starts_read && joined.is_first() {
             let mark = MarkRead {
                 room: catch_up.room,
                 user: user_id.clone(),

@@ -6,12 +6,10 @@ use rusqlite::{Row, params};
 use super::{SqliteStore, append::Moderate, batch::Batch, column::Seq, guards::rules, write::Write};
 use crate::{
     AppendResult, ModerationAct, NewEntry, RoomId, RoomRules, Sanction, SanctionPage, StoreError,
-    append::{MESSAGES_OF, MODERATORS},
+    append::{FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, SANCTIONS, SANCTIONS_OF},
     moderation::{end_of, room_of, scope},
     store::Moderation,
 };
-
-const COLUMNS: &str = "room_id, user_id, kind, until, reason, actor, at";
 
 /// Deletes ended sanctions.
 struct Forget {
@@ -24,7 +22,7 @@ impl Write for Forget {
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
         let removed = batch
             .conn
-            .prepare_cached("DELETE FROM sanctions WHERE until < ?1")?
+            .prepare_cached(FORGET_SANCTIONS)?
             .execute([self.cutoff])?;
         Ok(removed as u64)
     }
@@ -56,33 +54,25 @@ impl Moderation for SqliteStore {
     ) -> Result<Vec<Sanction>, StoreError> {
         let user = user.to_owned();
         self.read(move |conn| {
-            conn.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM sanctions WHERE room_id IN (0, ?1) AND user_id = ?2 AND until > ?3
-                 ORDER BY room_id, kind"
-            ))?
-            .query_map(params![scope(room), user, now], sanction)?
-            .collect()
+            conn.prepare_cached(SANCTIONS_OF)?
+                .query_map(params![scope(room), user, now], sanction)?
+                .collect()
         })
         .await
     }
 
     async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError> {
         self.read(move |conn| {
-            conn.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM sanctions
-                 WHERE room_id = ?1 AND kind = ?2 AND user_id > ?3 AND until > ?4 ORDER BY user_id LIMIT ?5"
-            ))?
-            .query_map(
-                params![
-                    scope(page.room),
-                    page.kind,
-                    page.after.unwrap_or_default(),
-                    page.now,
-                    page.limit
-                ],
-                sanction,
-            )?
-            .collect()
+            let params = params![
+                scope(page.room),
+                page.kind,
+                page.after.unwrap_or_default(),
+                page.now,
+                page.limit
+            ];
+            conn.prepare_cached(SANCTIONS)?
+                .query_map(params, sanction)?
+                .collect()
         })
         .await
     }

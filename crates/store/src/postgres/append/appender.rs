@@ -198,7 +198,7 @@ impl Committer {
             loaded = load::load(&conn, log_state, &appends, reservations.allow(&appends)).await?;
         }
         let restored_again = || Outage::Connection("the database was restored twice in a row".into());
-        let mut loaded = loaded.ok_or_else(restored_again)?;
+        let loaded = loaded.ok_or_else(restored_again)?;
         // Only the holder of the log's lock locks several rooms, so this lock may come after the others.
         let room_exists = match along {
             Some(Along::Removal(room)) => rooms::lock_to_remove(&conn, *room).await?,
@@ -208,9 +208,6 @@ impl Committer {
         if !room_exists {
             conn.roll_back().await?;
             return Ok(vec![no_such_room(loaded.position)]);
-        }
-        if loaded.is_moderated {
-            loaded.guards = moderation::guards(&conn, &appends).await?;
         }
         let limits = Limits {
             retention: options.retention,

@@ -15,27 +15,29 @@ use super::super::{
 };
 use crate::{
     LogPosition, NewEntry, StoreError,
-    append::{Allowances, Author, DedupKey, DedupRecord, Guards, Loaded, RecordedText, Target, Touched},
+    append::{
+        Allowances, Author, DedupKey, DedupRecord, Guards, Loaded, RecordedText, Target, Touched, is_erased,
+    },
 };
 
 const ROOMS: &str = "SELECT r.id, r.name, r.epoch, r.head, r.first, r.created_at, r.kind, r.history,
         r.swept, r.last_message, r.active_position, r.messages, r.deletions
     FROM rooms r WHERE r.id = ANY($1) ORDER BY r.id FOR NO KEY UPDATE";
 /// The limits keep the planner to one look into the index for each key.
-const DEDUP: &str = "SELECT t.at, e.seq, e.at, e.kind, e.target, e.erased, e.body, e.fingerprint
+const DEDUP: &str = concat!(
+    "SELECT t.at, e.seq, e.at, e.kind, e.target, e.erased, e.body, e.fingerprint
     FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY t (room_id, user_id, client_id, at)
     CROSS JOIN LATERAL (
-        (SELECT e.seq, e.at, e.kind, e.target, e.kind = 1 AND e.body = '' OR e.kind IN (0, 1) AND EXISTS
-            (SELECT 1 FROM message_states s
-             WHERE s.room_id = e.room_id AND s.seq = coalesce(e.target, e.seq)
-                AND (s.deleted = 1 OR s.rewritten = 1 AND s.edit_seq <> e.seq)) AS erased,
-            e.body, NULL::bigint AS fingerprint
+        (SELECT e.seq, e.at, e.kind, e.target, ",
+    is_erased!(),
+    " AS erased, e.body, NULL::bigint AS fingerprint
          FROM entries e
          WHERE e.room_id = t.room_id AND e.user_id = t.user_id AND e.client_id = t.client_id LIMIT 1)
         UNION ALL
         (SELECT d.seq, d.at, d.kind, d.target, d.fingerprint IS NULL, NULL, d.fingerprint
          FROM dedup_records d
-         WHERE d.room_id = t.room_id AND d.user_id = t.user_id AND d.client_id = t.client_id LIMIT 1)) e";
+         WHERE d.room_id = t.room_id AND d.user_id = t.user_id AND d.client_id = t.client_id LIMIT 1)) e"
+);
 const AUTHORS: &str = "SELECT t.at, e.own_messages
     FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY t (room_id, user_id, at)
     CROSS JOIN LATERAL (SELECT e.own_messages FROM entries e
@@ -101,7 +103,6 @@ pub(super) async fn load<'a>(
             .collect(),
         allowances: Allowances::default(),
         guards: Guards::default(),
-        is_moderated: false,
     };
     for row in next() {
         let bounds = rooms::bounds(&row)?;
@@ -117,9 +118,7 @@ pub(super) async fn load<'a>(
             loaded.authors.insert(*author, row.num(1)?);
         }
     }
-    for row in next() {
-        loaded.is_moderated = row.flag(0)?;
-    }
+    let is_moderated = next().first().map_or(Ok(false), |row| row.flag(0))?;
     if !lacking.is_empty() {
         for user in lacking {
             allowances.counted(user, 0);
@@ -140,6 +139,9 @@ pub(super) async fn load<'a>(
     for row in next() {
         let reaction = (row.text(2)?, row.text(3)?);
         target_of(&mut loaded, &row)?.reacted.insert(reaction);
+    }
+    if is_moderated {
+        loaded.guards = moderation::guards(conn, appends).await?;
     }
     Ok(Some(loaded))
 }
