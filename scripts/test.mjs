@@ -26,7 +26,21 @@ const env = {
   ...(existsSync(browser) ? { CHROMIUM: readFileSync(browser, "utf8").trim() } : {}),
 };
 
-/** Each runner with the patterns of its summary: every match of `passed` and `failed` captures a number. */
+/** The patterns of each kind of summary: every match of `passed` and `failed` captures a number. */
+const VITEST = {
+  passed: /^\s*Tests .*?(\d+) passed/gm,
+  failed: /^\s*Tests .*?(\d+) failed/gm,
+};
+const NODE_TEST = {
+  passed: /^. pass (\d+)$/gm,
+  failed: /^. (?:fail|cancelled) (\d+)$/gm,
+};
+const PYTEST = {
+  passed: /(\d+) passed\b.* in [\d.]+s/gm,
+  failed: /(\d+) (?:failed|errors?)\b.* in [\d.]+s/gm,
+};
+
+/** Each runner with the patterns of its summary. */
 const RUNNERS = [
   {
     name: "rust",
@@ -39,43 +53,37 @@ const RUNNERS = [
     name: "web",
     folder: "apps/web",
     command: ["npm", "test", "--silent"],
-    passed: /^\s*Tests .*?(\d+) passed/gm,
-    failed: /^\s*Tests .*?(\d+) failed/gm,
+    ...VITEST,
   },
   ...["client", "react", "server", "testing"].map((name) => ({
     name,
     folder: `packages/${name}`,
     command: ["npm", "test", "--silent"],
-    passed: /^\s*Tests .*?(\d+) passed/gm,
-    failed: /^\s*Tests .*?(\d+) failed/gm,
+    ...VITEST,
   })),
   {
     name: "e2e",
     folder: "e2e",
     command: ["node", "run.mjs", ".test."],
-    passed: /^. pass (\d+)$/gm,
-    failed: /^. (?:fail|cancelled) (\d+)$/gm,
+    ...NODE_TEST,
   },
   {
     name: "packed",
     folder: "packages/packed",
     command: ["npm", "test", "--silent"],
-    passed: /^. pass (\d+)$/gm,
-    failed: /^. (?:fail|cancelled) (\d+)$/gm,
+    ...NODE_TEST,
   },
   {
     name: "python-package",
     folder: "packages/python",
     command: [python, "-m", "pytest", "-q"],
-    passed: /(\d+) passed\b.* in [\d.]+s/gm,
-    failed: /(\d+) (?:failed|errors?)\b.* in [\d.]+s/gm,
+    ...PYTEST,
   },
   {
     name: "python",
     folder: "e2e",
     command: ["node", "run.mjs", "python"],
-    passed: /(\d+) passed\b.* in [\d.]+s/gm,
-    failed: /(\d+) (?:failed|errors?)\b.* in [\d.]+s/gm,
+    ...PYTEST,
   },
 ];
 

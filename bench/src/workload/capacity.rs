@@ -11,6 +11,7 @@ use crate::cores::{Layout, check_open_files};
 use crate::error::BenchError;
 use crate::progress;
 use crate::spent::Serving as _;
+use crate::stats::Summary;
 use crate::workload::traffic::{Load, Traffic, measured, to_f64};
 use crate::workload::{Entrant, Pace, Scene};
 
@@ -90,7 +91,7 @@ fn row(members: usize, place: &Place, layout: &Layout) -> Result<Vec<Cell>, Benc
         let span = measured(&server, &mut traffic, Load::Open(f64::from(rate)), PACE)?;
         traffic.settle()?;
         let used = span.spent.servers().as_secs_f64() - idle * span.tally.seconds;
-        let messages = to_f64(span.tally.deliveries) / to_f64(u64::try_from(members).unwrap_or(u64::MAX));
+        let messages = to_f64(span.tally.deliveries) / members_f64(members);
         cells.push(Cell {
             members,
             rate,
@@ -124,11 +125,6 @@ fn members_f64(members: usize) -> f64 {
     to_f64(u64::try_from(members).unwrap_or(u64::MAX))
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
 fn print(cells: &[Cell]) {
     let heads = RATES.map(|rate| format!("{rate} messages/s"));
     progress::line(&format!("| members | {} |", heads.join(" | ")));
@@ -138,8 +134,9 @@ fn print(cells: &[Cell]) {
             let found = cells
                 .iter()
                 .filter(|cell| (cell.members, cell.rate) == (members, rate));
-            let figure = median(found.map(|cell| cell.micros_per_message).collect());
-            figure.map_or_else(|| "–".to_owned(), |micros| format!("{micros:.0} µs"))
+            let micros: Vec<_> = found.map(|cell| cell.micros_per_message).collect();
+            let summary = Summary::of(&micros);
+            summary.map_or_else(|| "–".to_owned(), |micros| format!("{:.0} µs", micros.median))
         };
         progress::line(&format!("| {members} | {} |", RATES.map(column).join(" | ")));
     }
@@ -176,7 +173,8 @@ mod tests {
 
     #[test]
     fn one_outlier_does_not_move_the_median() {
-        assert_eq!(median(vec![3.0, 900.0, 2.0]), Some(3.0));
-        assert_eq!(median(Vec::new()), None);
+        let median = |values: &[f64]| Summary::of(values).map(|summary| summary.median);
+        assert_eq!(median(&[3.0, 900.0, 2.0]), Some(3.0));
+        assert_eq!(median(&[]), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The cookie with which load balancers keep a session on one server.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use http::HeaderValue;
 
@@ -9,7 +9,10 @@ use http::HeaderValue;
 #[derive(Debug, Clone)]
 pub struct SessionCookie {
     name: String,
-    attributes: String,
+    path: String,
+    same_site: SameSite,
+    secure: bool,
+    max_age: Option<Duration>,
 }
 
 /// The `SameSite` attribute of a cookie.
@@ -28,39 +31,50 @@ impl SessionCookie {
     pub fn new(name: impl Into<String>) -> Self {
         SessionCookie {
             name: name.into(),
-            attributes: "; Path=/; HttpOnly; SameSite=Lax".to_owned(),
+            path: "/".to_owned(),
+            same_site: SameSite::Lax,
+            secure: false,
+            max_age: None,
         }
     }
 
     /// Replaces the path.
-    pub fn path(mut self, path: &str) -> Self {
-        self.attributes = self.attributes.replace("; Path=/", &format!("; Path={path}"));
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
         self
     }
 
     /// Replaces the `SameSite` attribute.
     pub fn same_site(mut self, same_site: SameSite) -> Self {
-        let attribute = format!("; SameSite={same_site:?}");
-        self.attributes = self.attributes.replace("; SameSite=Lax", &attribute);
+        self.same_site = same_site;
         self
     }
 
     /// Sends the cookie over TLS only.
     pub fn secure(mut self) -> Self {
-        self.attributes.push_str("; Secure");
+        self.secure = true;
         self
     }
 
     /// Keeps the cookie for this time instead of until the browser closes.
     pub fn max_age(mut self, max_age: Duration) -> Self {
-        // Writing to a string does not fail.
-        let _ = write!(self.attributes, "; Max-Age={}", max_age.as_secs());
+        self.max_age = Some(max_age);
         self
     }
 
     /// The `Set-Cookie` header. `None` if the name or an attribute is not valid in a header.
     pub(crate) fn header(&self, sid: &str) -> Option<HeaderValue> {
-        HeaderValue::try_from(format!("{}={sid}{}", self.name, self.attributes)).ok()
+        let Self {
+            name,
+            path,
+            same_site,
+            secure,
+            max_age,
+        } = self;
+        let secure = if *secure { "; Secure" } else { "" };
+        let max_age = max_age.map_or_else(String::new, |age| format!("; Max-Age={}", age.as_secs()));
+        let cookie = format!("{name}={sid}; Path={path}; HttpOnly; SameSite={same_site:?}{secure}{max_age}");
+        HeaderValue::try_from(cookie).ok()
     }
 }
 

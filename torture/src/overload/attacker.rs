@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::attack::Attack;
-use super::flood::Flood;
+use super::flood::{Flood, PAUSE, WEBSOCKET};
 use crate::error::TortureError;
 
 /// The line that says that an attacker is prepared.
@@ -191,9 +191,7 @@ async fn api(target: &Target, method: &str, path: &str, body: &Value) -> Result<
 /// Holds one connection with an unfinished message, and opens the next when the server closes it.
 async fn hold_unfinished(target: Target) {
     loop {
-        if let Ok(mut socket) =
-            WsClient::connect(target.addr, "/socket.io/?EIO=4&transport=websocket", &[]).await
-        {
+        if let Ok(mut socket) = WsClient::connect(target.addr, WEBSOCKET, &[]).await {
             // A masked text frame of 65,535 bytes, of which the first part arrives.
             let mut frame = vec![0x81, 0xFE, 0xFF, 0xFF, 0, 0, 0, 0];
             frame.resize(frame.len() + UNFINISHED_BYTES, b'x');
@@ -207,7 +205,7 @@ async fn hold_unfinished(target: Target) {
                 }
             }
         }
-        sleep(Duration::from_millis(20)).await;
+        sleep(PAUSE).await;
     }
 }
 
@@ -224,7 +222,7 @@ async fn hold_http(target: Target, n: usize) {
             }
             sleep(Duration::from_secs(5)).await;
         }
-        sleep(Duration::from_millis(20)).await;
+        sleep(PAUSE).await;
     }
 }
 
@@ -237,6 +235,6 @@ async fn call_api(target: Target, n: usize) {
         if let Ok(mut client) = HttpClient::connect(target.addr).await {
             while client.request("GET", &path, &headers, &[]).await.is_ok() {}
         }
-        sleep(Duration::from_millis(20)).await;
+        sleep(PAUSE).await;
     }
 }

@@ -8,10 +8,10 @@ use roomful_testkit::{Error, WsClient};
 use tokio::time::sleep;
 
 /// The pause before a reconnect, since the server refuses faster ones anyway.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 /// How long a flood waits for answers before it sends on.
 const DRAIN: Duration = Duration::from_millis(1);
-const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+pub(super) const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 /// What a hostile connection sends.
 #[derive(Clone, Debug)]

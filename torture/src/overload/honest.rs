@@ -59,12 +59,17 @@ impl Seen {
     }
 }
 
-/// The 99th percentile of the waits that ended within a span; zero without any.
-pub(super) fn p99(samples: &[Sample], from: Instant, upto: Instant) -> Duration {
+/// The waits that ended within a span.
+pub(super) fn waits(samples: &[Sample], from: Instant, upto: Instant) -> impl Iterator<Item = Duration> {
     let within = samples
         .iter()
-        .filter(|sample| sample.at >= from && sample.at < upto);
-    let mut waits: Vec<_> = within.map(|sample| sample.took).collect();
+        .filter(move |sample| sample.at >= from && sample.at < upto);
+    within.map(|sample| sample.took)
+}
+
+/// The 99th percentile of the waits that ended within a span; zero without any.
+pub(super) fn p99(samples: &[Sample], from: Instant, upto: Instant) -> Duration {
+    let mut waits: Vec<_> = waits(samples, from, upto).collect();
     waits.sort_unstable();
     let index = (waits.len() * 99).div_ceil(100).saturating_sub(1);
     waits.get(index).copied().unwrap_or_default()

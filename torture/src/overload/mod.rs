@@ -23,7 +23,7 @@ use tokio::time::{Instant, interval, sleep};
 pub use self::attack::Attack;
 use self::attacker::READY;
 pub use self::attacker::{Target, attack};
-use self::honest::{HonestUsers, Sample, Seen, p99};
+use self::honest::{HonestUsers, Sample, Seen, p99, waits};
 pub use self::report::{Outcome, Report};
 use crate::error::TortureError;
 
@@ -170,10 +170,7 @@ async fn peak_memory(
 /// The time from the end of the attack to the last wait that is longer than in quiet times. `None` if waits
 /// were still long at the end, or nobody got an answer.
 fn recovery(seen: &Seen, acks: &[Sample], [began, onset, ended]: [Instant; 3]) -> Option<Duration> {
-    let quiet = acks
-        .iter()
-        .filter(|sample| sample.at >= began && sample.at < onset);
-    let normal = quiet.map(|sample| sample.took).max()?.mul_f64(NORMAL);
+    let normal = waits(acks, began, onset).max()?.mul_f64(NORMAL);
     let after: Vec<_> = acks.iter().filter(|sample| sample.at >= ended).collect();
     let last = after.iter().rev().find(|sample| sample.took > normal);
     let recovered = last.map_or(Duration::ZERO, |sample| {

@@ -187,7 +187,7 @@ impl EngineServer {
             Some(Owner::There(node)) => self.forward(node, request, upgrade, path).await,
             None => {
                 if let Some(allow) = self.engine.allow_request.get() {
-                    let answer = allow(Arc::new(full_handshake(&request)));
+                    let answer = allow(Arc::new(handshake_of(&request, true)));
                     answer
                         .await
                         .map_err(|message| HttpError::Refused(message.into()))?;
@@ -358,14 +358,7 @@ impl EngineServer {
 
     /// What the session keeps of the request.
     fn handshake(&self, request: &Request<Body>) -> Handshake {
-        if self.engine.settings.keep_headers {
-            return full_handshake(request);
-        }
-        Handshake {
-            headers: HeaderMap::new(),
-            url: Box::default(),
-            ..full_handshake(request)
-        }
+        handshake_of(request, self.engine.settings.keep_headers)
     }
 
     fn probe(&self, session: Arc<Session>, mut request: Request<Body>) -> Result<Response<Body>, HttpError> {
@@ -399,16 +392,22 @@ impl EngineServer {
     clippy::disallowed_methods,
     reason = "for the application only; no rule depends on it"
 )]
-fn full_handshake(request: &Request<Body>) -> Handshake {
+fn handshake_of(request: &Request<Body>, keep_headers: bool) -> Handshake {
     let uri = request.uri();
     let forwarded = request.extensions().get::<ForwardedHost>();
     let scheme = forwarded
         .and_then(|forwarded| forwarded.scheme.as_deref())
         .or(uri.scheme_str());
+    let (headers, url) = if keep_headers {
+        let url = uri.path_and_query().map_or("", PathAndQuery::as_str);
+        (copied(request.headers()), url)
+    } else {
+        (HeaderMap::new(), "")
+    };
     Handshake {
         address: address(request),
-        headers: copied(request.headers()),
-        url: uri.path_and_query().map_or("", PathAndQuery::as_str).into(),
+        headers,
+        url: url.into(),
         time: SystemTime::now(),
         secure: scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")),
         client_kind: ClientKind::of(uri.query().unwrap_or_default()),

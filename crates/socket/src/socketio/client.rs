@@ -290,6 +290,7 @@ async fn admit(socket: Socket, request: Option<RecoveryRequest>) {
             if socket.enter_namespace(pid.as_ref()) {
                 handlers.connected(socket).await;
             } else {
+                socket.refuse();
                 send_disconnected_error(&socket);
             }
         }

@@ -59,10 +59,10 @@ impl Refusal {
 #[derive(Default)]
 pub(super) struct Handlers {
     middleware: RwLock<Vec<Middleware>>,
-    on_connect: RwLock<Vec<OnConnect>>,
+    on_connect: RwLock<SmallVec<[OnConnect; 1]>>,
     events: RwLock<EventHandlers>,
     on_disconnecting: RwLock<Vec<OnDisconnecting>>,
-    on_disconnect: RwLock<Vec<OnDisconnect>>,
+    on_disconnect: RwLock<SmallVec<[OnDisconnect; 1]>>,
     on_upgrade: RwLock<Vec<OnUpgrade>>,
     /// Unset while nobody observes outgoing events: each send asks.
     on_outgoing: OnceLock<Outgoing>,

@@ -132,13 +132,15 @@ impl State {
         }
     }
 
+    /// How many of the kept events are not after `offset`. `None` if some after it are not kept any more.
+    fn skipped(&self, offset: u64) -> Option<usize> {
+        let skipped = (offset + 1).checked_sub(self.first())?;
+        usize::try_from(skipped).ok().filter(|_| offset < self.next)
+    }
+
     /// The events after `offset` for a socket. `None` if some are not kept any more.
     fn missed(&self, offset: u64, id: SocketId, rooms: &[Arc<str>]) -> Option<Vec<Prepared>> {
-        let skip = (offset + 1).checked_sub(self.first())?;
-        if offset >= self.next {
-            return None;
-        }
-        let events = self.events.iter().skip(usize::try_from(skip).ok()?);
+        let events = self.events.iter().skip(self.skipped(offset)?);
         let missed = events.filter(|logged| logged.recipients.include(id, rooms));
         Some(missed.map(|logged| logged.event.clone()).collect())
     }
@@ -179,7 +181,7 @@ impl MemoryRecovery {
     pub(super) fn keep(
         &self,
         socket: SocketId,
-        rooms: &[Arc<str>],
+        rooms: Vec<Arc<str>>,
         data: Option<Arc<dyn Any + Send + Sync>>,
         reason: Reason,
     ) {
@@ -193,7 +195,7 @@ impl MemoryRecovery {
         let until = Instant::now() + self.limits.max_disconnection;
         let session = LostSession {
             sid: socket,
-            rooms: rooms.to_vec(),
+            rooms,
             data,
             until,
         };
@@ -227,7 +229,7 @@ impl Recovery for MemoryRecovery {
             state.expire(&self.limits);
             let complete = self
                 .number(&request.offset)
-                .is_some_and(|offset| state.missed(offset, *socket.id(), &[]).is_some());
+                .is_some_and(|offset| state.skipped(offset).is_some());
             state.lost.get(&request.pid).filter(|_| complete).cloned()
         };
         let restored = lost.map(|lost| {
@@ -338,7 +340,7 @@ mod tests {
         let lose = |reason| {
             let (socket, pid) = (SocketId::random(), PrivateId::random());
             log.state.lock().live.insert(socket, pid);
-            log.keep(socket, &[], None, reason);
+            log.keep(socket, Vec::new(), None, reason);
             pid
         };
         let first = lose(Reason::PingTimeout);

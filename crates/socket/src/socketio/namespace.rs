@@ -282,8 +282,8 @@ impl Namespace {
     /// already.
     pub(super) fn join(&self, room: &str, socket: &Socket) -> Option<Arc<str>> {
         let (name, new) = self.0.rooms.join(room, socket)?;
-        if new && let Some(nodes) = &self.0.remote_nodes {
-            Arc::clone(nodes).room_changed(self, Some(room));
+        if new {
+            self.room_changed(Some(room));
         }
         Some(name)
     }
@@ -291,8 +291,16 @@ impl Namespace {
     /// Removes a socket from a room.
     pub(super) fn leave(&self, room: &str, socket: &Socket) {
         let ended = self.0.rooms.leave(room, socket);
-        if ended && let Some(nodes) = &self.0.remote_nodes {
-            Arc::clone(nodes).room_changed(self, Some(room));
+        if ended {
+            self.room_changed(Some(room));
+        }
+    }
+
+    /// Tells the other nodes that a room has got its first socket here or lost its last one; `None` is the
+    /// namespace itself.
+    fn room_changed(&self, room: Option<&str>) {
+        if let Some(nodes) = &self.0.remote_nodes {
+            Arc::clone(nodes).room_changed(self, room);
         }
     }
 
@@ -329,8 +337,8 @@ impl Namespace {
         sockets.insert(*socket.id(), socket);
         let first = sockets.len() == 1;
         drop(sockets);
-        if first && let Some(nodes) = &self.0.remote_nodes {
-            Arc::clone(nodes).room_changed(self, None);
+        if first {
+            self.room_changed(None);
         }
     }
 
@@ -341,8 +349,8 @@ impl Namespace {
             sockets.swap_remove(socket.id());
             let empty = sockets.is_empty();
             drop(sockets);
-            if empty && let Some(nodes) = &self.0.remote_nodes {
-                Arc::clone(nodes).room_changed(self, None);
+            if empty {
+                self.room_changed(None);
             }
         }
     }

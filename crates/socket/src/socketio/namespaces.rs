@@ -23,24 +23,11 @@ pub(super) struct Namespaces {
     /// Namespaces created from a template, with the number of clients that are connected or connecting.
     dynamic: RwLock<HashMap<Arc<str>, (Namespace, usize)>>,
     /// The built-in recovery of all namespaces.
-    recovery: OnceLock<RecoveryLimits>,
+    recovery: Option<RecoveryLimits>,
     /// The other nodes, in a cluster with a bus.
     remote_nodes: OnceLock<Arc<dyn RemoteNodes>>,
     /// Throttles the log of clients with the msgpack parser.
     msgpack_log: ThrottledLog,
-}
-
-impl Default for Namespaces {
-    fn default() -> Self {
-        Namespaces {
-            fixed: RwLock::default(),
-            templates: RwLock::default(),
-            dynamic: RwLock::default(),
-            recovery: OnceLock::new(),
-            remote_nodes: OnceLock::new(),
-            msgpack_log: ThrottledLog::new(LOG_EVERY),
-        }
-    }
 }
 
 struct Template {
@@ -49,6 +36,18 @@ struct Template {
 }
 
 impl Namespaces {
+    /// No namespaces yet. `recovery` enables the built-in recovery in all of them.
+    pub(super) fn new(recovery: Option<RecoveryLimits>) -> Self {
+        Namespaces {
+            fixed: RwLock::default(),
+            templates: RwLock::default(),
+            dynamic: RwLock::default(),
+            recovery,
+            remote_nodes: OnceLock::new(),
+            msgpack_log: ThrottledLog::new(LOG_EVERY),
+        }
+    }
+
     /// The fixed namespace of this name, created if missing.
     pub(super) fn of(&self, name: &str) -> Namespace {
         let mut fixed = self.fixed.write();
@@ -63,16 +62,10 @@ impl Namespaces {
 
     fn create(&self, name: Arc<str>, handlers: Arc<Handlers>) -> Namespace {
         let namespace = Namespace::new(name, handlers, self.remote_nodes.get().cloned());
-        if let Some(limits) = self.recovery.get() {
+        if let Some(limits) = &self.recovery {
             namespace.enable_memory_recovery(limits.clone());
         }
         namespace
-    }
-
-    /// Enables the built-in recovery in all namespaces that are created from now on.
-    pub(super) fn enable_recovery(&self, limits: RecoveryLimits) {
-        // Called once, by the builder.
-        let _ = self.recovery.set(limits);
     }
 
     /// Adds a template for dynamic namespaces.
@@ -133,8 +126,7 @@ impl Namespaces {
     /// All existing namespaces.
     pub(super) fn all(&self) -> Vec<Namespace> {
         let mut all: Vec<_> = self.fixed.read().values().cloned().collect();
-        let dynamic = self.dynamic.read();
-        all.extend(dynamic.values().map(|(namespace, _)| namespace.clone()));
+        all.extend(self.dynamic());
         all
     }
 

@@ -250,16 +250,13 @@ impl Builder {
 
     /// Builds the server.
     pub fn build(self) -> WebSocketServer {
-        let namespaces: Arc<Namespaces> = Arc::default();
+        let namespaces = Arc::new(Namespaces::new(self.recovery));
         if let Some(nodes) = self
             .cluster
             .as_ref()
             .and_then(|node| node.remote_nodes(&namespaces, &self.settings))
         {
             namespaces.connect(nodes);
-        }
-        if let Some(limits) = self.recovery {
-            namespaces.enable_recovery(limits);
         }
         let peers = self.cluster.as_ref().map(|node| node.peers(&self.settings));
         let service = Arc::new(SocketIo(namespaces.clone()));

@@ -390,16 +390,13 @@ impl Socket {
         for room in rooms {
             self.namespace().leave(&room, self);
         }
-        if let Some(memory) = self.namespace().memory_recovery() {
-            memory.forget(*self.id());
-        }
         self.0.pending.clear();
     }
 
     /// Runs while the socket is still in its rooms.
     fn disconnecting(&self, reason: Reason) {
         if let Some(memory) = self.namespace().memory_recovery() {
-            memory.keep(*self.id(), &self.rooms(), self.0.state.get().cloned(), reason);
+            memory.keep(*self.id(), self.rooms(), self.0.state.get().cloned(), reason);
         }
         self.namespace().handlers().disconnecting(self, reason);
     }
