@@ -174,6 +174,9 @@ pub enum ChatError {
     },
 }
 
+/// The answer to a request that names a room which does not exist.
+pub(crate) const NO_ROOM: ChatError = ChatError::NotFound("there is no such room");
+
 impl ChatError {
     /// The stable code for programs.
     pub const fn code(&self) -> ErrorCode {

@@ -125,7 +125,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn new(counter: Counter) -> Self {
+    pub(crate) fn new(counter: Counter) -> Self {
         Self {
             counter,
             count: AtomicU64::new(0),
@@ -137,7 +137,7 @@ impl Tally {
         self.count.fetch_add(by, Ordering::Relaxed);
     }
 
-    fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 }

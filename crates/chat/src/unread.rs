@@ -20,10 +20,7 @@ use crate::{
     config::ChatConfig,
     connections::UserConnections,
     deadlines::Deadlines,
-    events::{
-        inbox::{UNREAD, UnreadCause, UnreadIn},
-        log::MessageView,
-    },
+    events::inbox::{UNREAD, UnreadCause, UnreadIn},
     keyed_mutex::KeyedMutex,
     log::view,
     presence::server::PresenceServer,
@@ -85,17 +82,9 @@ impl RoomState {
             unread: unread.messages,
             mentions: unread.mentions,
             head: self.row.head,
-            last_message: self.last.as_ref().and_then(|last| self.message(room, last)),
+            last_message: view::last_message(room, &self.row, self.last.as_ref()),
             cause,
         }
-    }
-
-    fn message<'a>(&'a self, room: &'a RoomName, last: &'a Entry) -> Option<MessageView<'a>> {
-        view::message(room, &self.row.epoch, last)
-            .inspect_err(|error| {
-                tracing::error!(room = self.row.id, seq = last.seq, %error, "failed to decode a stored entry");
-            })
-            .ok()
     }
 }
 

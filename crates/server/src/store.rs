@@ -5,12 +5,11 @@ use std::{
     io,
     path::PathBuf,
     sync::Arc,
-    time::Duration,
 };
 
 use roomful_store::{NotificationRetention, Options, Quotas, Retention, Store, StoreError};
 
-use crate::{config::Config, outbox, start_error::StartError};
+use crate::{chat::millis, config::Config, outbox, start_error::StartError};
 
 /// Opens the store for serving: creates its folder (mode 0700) and migrates its schema. Blocks.
 pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
@@ -97,10 +96,6 @@ fn quotas(config: &Config) -> Quotas {
         daily_rooms: only_with_rates(limits.daily_rooms),
         edits: limits.edits,
     }
-}
-
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Retention of notifications for each user.

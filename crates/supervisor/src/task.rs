@@ -8,7 +8,7 @@ use std::{
 use futures_util::FutureExt as _;
 use tokio::{
     runtime::Handle,
-    task::{AbortHandle, JoinHandle},
+    task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 
@@ -34,8 +34,7 @@ impl Supervised {
 
     /// Waits until the task has returned.
     pub async fn ended(mut self) {
-        if let Some(task) = self.0.take() {
-            let _abort_if_dropped = AbortOnDrop(task.abort_handle());
+        if let Some(task) = &mut self.0 {
             // An error means that the task was aborted, or the runtime ends.
             let _ = task.await;
         }
@@ -45,14 +44,6 @@ impl Supervised {
 impl Drop for Supervised {
     fn drop(&mut self) {
         self.abort();
-    }
-}
-
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) use self::{rooms::clear as clear_room, users::revoked_elsewhere};
 pub use crate::presence::device::Device;
 use crate::{
     app::App,
-    error::ChatError,
+    error::{ChatError, NO_ROOM},
     room_manager::RoomRef,
     types::{RoomName, UserId, names::check_user_id},
 };
@@ -39,8 +39,6 @@ async fn existing(app: &App, name: &str) -> Result<RoomRef, ChatError> {
     let name = room_name(name)?;
     app.rooms.open(&name, None).await?.ok_or(NO_ROOM)
 }
-
-const NO_ROOM: ChatError = ChatError::NotFound("there is no such room");
 
 fn room_name(name: &str) -> Result<RoomName, ChatError> {
     RoomName::new(name).map_err(|must| ChatError::InvalidRequest(format!("the room's name {must}")))

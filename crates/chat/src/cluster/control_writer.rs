@@ -1,11 +1,11 @@
 //! Control entries: commands to all nodes, written into the log and announced like any other commit.
 
-use roomful_store::{AppendResult, Appended, ModerationAct, NewEntry, RoomId};
+use roomful_store::{AppendResult, ModerationAct, NewEntry, RoomId};
 
 use super::{Cluster, CommittedEntry};
 use crate::{
     error::ChatError,
-    log::control::{self, CONTROL_ROOM, Control},
+    log::control::{self, Control},
     room_manager::RoomTopics,
     types::RoomName,
 };
@@ -18,7 +18,7 @@ impl Cluster {
     pub(crate) async fn command(&self, control: &Control) -> Result<(), ChatError> {
         let entry = self.control_entry(control).await?;
         let placed = self.store.append_with_positions(vec![entry.clone()]).await?;
-        if self.announce(entry, placed) {
+        if self.announce(entry, &placed) {
             return Ok(());
         }
         tracing::error!("the store rejected a control entry");
@@ -34,7 +34,7 @@ impl Cluster {
         let name = name.to_string();
         let entry = self.control_entry(&Control::RoomDeleted { room, name }).await?;
         let placed = self.store.delete_room_with(room, entry.clone()).await?;
-        Ok(self.announce(entry, placed))
+        Ok(self.announce(entry, &placed))
     }
 
     /// Carries out a moderation act in the store, and commands all nodes to take note of it, in one
@@ -45,7 +45,7 @@ impl Cluster {
     pub(crate) async fn moderate(&self, act: ModerationAct, control: &Control) -> Result<bool, ChatError> {
         let entry = self.control_entry(control).await?;
         let placed = self.store.moderate(act, entry.clone()).await?;
-        Ok(self.announce(entry, placed))
+        Ok(self.announce(entry, &placed))
     }
 
     async fn control_entry(&self, control: &Control) -> Result<NewEntry, ChatError> {
@@ -54,12 +54,8 @@ impl Cluster {
     }
 
     /// Announces a control entry to all nodes. False if it was not committed.
-    fn announce(&self, entry: NewEntry, placed: AppendResult) -> bool {
-        let AppendResult {
-            results,
-            first_position,
-        } = placed;
-        let [Ok(Appended::New { seq, at })] = *results else {
+    fn announce(&self, entry: NewEntry, placed: &AppendResult) -> bool {
+        let Some(committed) = CommittedEntry::control(entry, placed) else {
             return false;
         };
         let epoch = self.store.log_head().epoch;
@@ -68,13 +64,7 @@ impl Cluster {
             self.inbox.poll_now();
             return true;
         }
-        let committed = CommittedEntry {
-            room: entry.room,
-            name: CONTROL_ROOM,
-            seq,
-            at,
-            entry,
-        };
+        let first_position = placed.first_position;
         self.inbox
             .push_entries(&epoch, [committed.placed(first_position)]);
         self.publish_commit(&epoch, first_position, &[committed]);

@@ -188,8 +188,7 @@ fn lose(cluster: &Cluster, node: &dyn NodeEvents, cause: &str) {
     if cluster.lease.end() {
         cluster.leases_lost.increment(1);
         let clients = node.lease_lost();
-        cluster.sent_away.fetch_add(clients, Ordering::Relaxed);
-        cluster.sent_away_total.increment(clients);
+        cluster.sent_away.increment(clients);
         tracing::error!(cause, clients, "lost the lease, closed all connections");
     }
 }

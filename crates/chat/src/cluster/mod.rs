@@ -29,10 +29,7 @@ mod watermark_filter;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -52,6 +49,7 @@ pub(crate) use self::{bus_message::UserMessage, node_events::NodeEvents, publish
 use crate::{
     clock::Clock,
     log::{control::ControlRoom, inbox::EntryInbox, position::LogCursor},
+    metrics::Tally,
     room_manager::RoomTopics,
     types::UserId,
 };
@@ -109,8 +107,7 @@ pub(crate) struct Cluster {
     incomplete_until: Mutex<Option<Instant>>,
     leases_lost: Counter,
     /// Clients whose connections this node has closed because it lost its lease.
-    sent_away: AtomicU64,
-    sent_away_total: Counter,
+    sent_away: Tally,
 }
 
 /// The parts that a [`Cluster`] works with.
@@ -157,8 +154,7 @@ impl Cluster {
             heartbeat_open: AtomicBool::new(false),
             incomplete_until: Mutex::default(),
             leases_lost: counter!("roomful_cluster_leases_lost_total"),
-            sent_away: AtomicU64::new(0),
-            sent_away_total: counter!("roomful_cluster_clients_sent_away_total"),
+            sent_away: Tally::new(counter!("roomful_cluster_clients_sent_away_total")),
         })
     }
 
@@ -209,7 +205,7 @@ impl Cluster {
 
     /// How many clients this node has disconnected since its start because it lost its lease.
     pub(crate) fn clients_sent_away(&self) -> u64 {
-        self.sent_away.load(Ordering::Relaxed)
+        self.sent_away.count()
     }
 
     /// Whether this incarnation of this node is the registry's `member`.

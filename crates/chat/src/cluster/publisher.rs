@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use roomful_store::{LogEntry, LogPosition, NewEntry, RoomId};
+use roomful_store::{AppendResult, Appended, LogEntry, LogPosition, NewEntry, RoomId};
 use serde::Serialize;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     bus_message::{BusEntry, CommitHint, Mark, RoomMessage, UserMessage, encode},
     room_topic, user_topic,
 };
-use crate::types::UserId;
+use crate::{log::control::CONTROL_ROOM, types::UserId};
 
 /// An entry that this node has committed.
 pub(crate) struct CommittedEntry<'a> {
@@ -19,6 +19,22 @@ pub(crate) struct CommittedEntry<'a> {
     pub(crate) seq: u64,
     pub(crate) at: i64,
     pub(crate) entry: NewEntry,
+}
+
+impl CommittedEntry<'static> {
+    /// A control entry as it was committed; `None` if it was rejected.
+    pub(crate) fn control(entry: NewEntry, placed: &AppendResult) -> Option<Self> {
+        let [Ok(Appended::New { seq, at })] = *placed.results else {
+            return None;
+        };
+        Some(Self {
+            room: entry.room,
+            name: CONTROL_ROOM,
+            seq,
+            at,
+            entry,
+        })
+    }
 }
 
 impl CommittedEntry<'_> {

@@ -92,8 +92,10 @@ impl Moderate {
             Some(Value::String(name)) => ModerationAction::of(&name),
             _ => None,
         };
-        let names = ModerationAction::ALL.map(|(name, _)| name).join(", ");
-        let action = action.ok_or_else(|| fields.wrong("action", &format!("must be one of {names}")))?;
+        let action = action.ok_or_else(|| {
+            let names = ModerationAction::ALL.map(|(name, _)| name).join(", ");
+            fields.wrong("action", &format!("must be one of {names}"))
+        })?;
         let user_id = match fields.take("userId") {
             None => None,
             Some(Value::String(id)) if check_user_id(&id).is_ok() => Some(id),

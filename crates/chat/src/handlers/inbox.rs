@@ -5,10 +5,7 @@ use roomful_store::InboxRow;
 use crate::{
     app::Context,
     error::ChatError,
-    events::{
-        inbox::{AskInbox, InboxPage, InboxRoom, cursor},
-        log::MessageView,
-    },
+    events::inbox::{AskInbox, InboxPage, InboxRoom, cursor},
     log::view,
     middleware::price,
     reply::Reply,
@@ -54,19 +51,10 @@ fn line<'a>(room: &'a RoomName, row: &'a InboxRow) -> InboxRoom<'a> {
         room,
         epoch: &row.room.epoch,
         head: row.room.head,
-        last_message: last_message(room, row),
+        last_message: view::last_message(room, &row.room, row.last_message.as_ref()),
         unread: row.unread.messages,
         mentions: row.unread.mentions,
         read_seq: row.member.read_seq,
         delivered_seq: row.member.delivered_seq,
     }
-}
-
-fn last_message<'a>(room: &'a RoomName, row: &'a InboxRow) -> Option<MessageView<'a>> {
-    let entry = row.last_message.as_ref()?;
-    view::message(room, &row.room.epoch, entry)
-        .inspect_err(|error| {
-            tracing::error!(room = row.room.id, seq = entry.seq, %error, "failed to decode a stored entry");
-        })
-        .ok()
 }

@@ -95,19 +95,18 @@ async fn role(app: &App, room: &RoomRef, user: &str) -> Result<Role, ChatError> 
 async fn announce_deletion(context: &Context, room: &RoomRef, ask: &Moderate) -> Result<(), ChatError> {
     let app = &context.app;
     let notice = Moderation {
-        room: Some(ask.room.to_string()),
-        action: ask.action,
         user_id: ask.user_id.clone(),
-        until: None,
         reason: ask.reason.clone(),
-        seconds: None,
+        ..moderation::of_room(room, ask.action, None)
     };
     app.metrics.moderated(ask.action);
     moderation::tell_concerned(app, Some(room), &notice).await;
     if let Some(cluster) = &app.cluster {
-        let act = notice;
-        let room = Some(room.id);
-        cluster.command(&Control::Moderated { room, act }).await?;
+        let command = Control::Moderated {
+            room: Some(room.id),
+            act: notice,
+        };
+        cluster.command(&command).await?;
     }
     Ok(())
 }

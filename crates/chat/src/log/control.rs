@@ -21,7 +21,7 @@ use crate::{
 /// The name of the control room. No client can name it: it contains a control character.
 pub(crate) const CONTROL_ROOM: &str = "\u{1}cluster";
 /// How many control entries are kept: many more than are written while a node is behind.
-pub(crate) const KEPT: u64 = 10_000;
+const KEPT: u64 = 10_000;
 
 /// A command to all nodes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,10 +110,6 @@ impl ControlRoom {
         *self.0.lock()
     }
 
-    pub(crate) fn set(&self, room: RoomId) {
-        *self.0.lock() = Some(room);
-    }
-
     /// The control room, which is created if need be. No client can join it: it is private, and its name is
     /// not valid.
     pub(crate) async fn open(&self, store: &dyn Store, now: i64) -> Result<RoomId, ChatError> {
@@ -125,7 +121,7 @@ impl ControlRoom {
             history: Some(Some(KEPT)),
         };
         let (room, _) = store.put_room(CONTROL_ROOM, change, now).await?;
-        self.set(room.id);
+        *self.0.lock() = Some(room.id);
         Ok(room.id)
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use roomful_socket::{Class, EmitError, Namespace, Prepared};
-use roomful_store::{Entry, EntryKind, History};
+use roomful_store::{Entry, EntryKind, History, RoomRow};
 use serde::Serialize;
 
 use crate::{
@@ -30,6 +30,20 @@ pub(crate) enum Event<'a> {
 pub(crate) struct PageView<'a> {
     pub(crate) messages: Vec<MessageView<'a>>,
     pub(crate) changes: Vec<LoggedChange<'a>>,
+}
+
+/// The newest message of a room; `None`, with an error in the log, if its body is malformed.
+pub(crate) fn last_message<'a>(
+    name: &'a RoomName,
+    room: &'a RoomRow,
+    entry: Option<&'a Entry>,
+) -> Option<MessageView<'a>> {
+    let entry = entry?;
+    message(name, &room.epoch, entry)
+        .inspect_err(|error| {
+            tracing::error!(room = room.id, seq = entry.seq, %error, "failed to decode a stored entry");
+        })
+        .ok()
 }
 
 impl<'a> Event<'a> {

@@ -1,12 +1,12 @@
 //! Writing an act into the log: with its control entry, in one transaction.
 
-use roomful_store::{AppendResult, Appended, ModerationAct};
+use roomful_store::ModerationAct;
 
 use crate::{
     app::App,
     cluster::CommittedEntry,
     error::ChatError,
-    log::control::{self, CONTROL_ROOM, Control},
+    log::control::{self, Control},
 };
 
 /// Commits an act. Returns false if its room does not exist.
@@ -19,20 +19,10 @@ pub(super) async fn commit(app: &App, act: ModerationAct, control: &Control) -> 
     }
     let room = app.control_room.open(&*app.store, app.clock.now_ms()).await?;
     let entry = control::entry(control, room, app.node(), app.clock.now_ms())?;
-    let AppendResult {
-        results,
-        first_position,
-    } = app.store.moderate(act, entry.clone()).await?;
-    let [Ok(Appended::New { seq, at })] = *results else {
+    let placed = app.store.moderate(act, entry.clone()).await?;
+    let Some(committed) = CommittedEntry::control(entry, &placed) else {
         return Ok(false);
     };
-    let committed = CommittedEntry {
-        room,
-        name: CONTROL_ROOM,
-        seq,
-        at,
-        entry,
-    };
-    app.follower.take_control(committed.placed(first_position));
+    app.follower.take_control(committed.placed(placed.first_position));
     Ok(true)
 }

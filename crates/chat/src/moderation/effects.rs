@@ -52,7 +52,7 @@ pub(crate) async fn tell_concerned(app: &App, room: Option<&Room>, notice: &Mode
         room.is_some_and(|room| {
             socket
                 .state::<Session>()
-                .is_some_and(|session| session.joined(&room.name).is_some())
+                .is_some_and(|session| session.is_in_any(&[room.id]))
         })
     };
     for user in users {

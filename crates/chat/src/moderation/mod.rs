@@ -22,7 +22,7 @@ pub(crate) use self::{
 };
 use crate::{
     app::App,
-    error::ChatError,
+    error::{ChatError, NO_ROOM},
     events::{
         chat::{MEMBER_LEFT, Removal},
         moderation::{Moderation, ModerationAction},
@@ -32,8 +32,6 @@ use crate::{
     room::Room,
     types::UserId,
 };
-
-const NO_ROOM: ChatError = ChatError::NotFound("there is no such room");
 
 /// A sanction to impose, or its end.
 pub(crate) struct SanctionOrder<'a> {
@@ -139,7 +137,8 @@ pub(crate) async fn slow_down(app: &App, room: &Room, seconds: u64) -> Result<()
     carry_out(app, Some(room), act, &notice).await
 }
 
-fn of_room(room: &Room, action: ModerationAction, seconds: Option<u64>) -> Moderation {
+/// A notice about a room that concerns no user.
+pub(crate) fn of_room(room: &Room, action: ModerationAction, seconds: Option<u64>) -> Moderation {
     Moderation {
         room: Some(room.name.to_string()),
         action,

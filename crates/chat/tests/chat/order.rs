@@ -289,9 +289,6 @@ mod flaky {
 
     #[async_trait]
     impl Members for super::Flaky {
-        async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
-            self.called().join(room, user, at).await
-        }
         async fn enter_room(&self, ask: EnterRoom) -> Result<Option<Entered>, StoreError> {
             self.called().enter_room(ask).await
         }

@@ -1,11 +1,11 @@
 //! `roomful import FILE.ndjson`: imports rooms, members and messages of another system.
 
-use std::{fmt::Write as _, io::Write as _, path::PathBuf, process::ExitCode};
+use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use tokio::runtime::Runtime;
 
-use super::{Failure, print};
+use super::{Failure, print, print_progress};
 use crate::{
     chat, clock,
     config::Config,
@@ -41,7 +41,7 @@ pub(super) fn run(config: &Config, flags: &ImportFlags) -> Result<ExitCode, Fail
             now: clock::unix_millis(),
             check_only: flags.check,
         };
-        let imported = import::run(import, &mut report).await;
+        let imported = import::run(import, &mut print_progress).await;
         store.close().await;
         imported
     });
@@ -87,10 +87,4 @@ fn summary(imported: &Imported, check_only: bool) -> String {
         let _ = writeln!(text, "{count} {what}.");
     }
     text
-}
-
-/// Prints one line to stderr.
-fn report(line: &str) {
-    // A closed stderr is not an error.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

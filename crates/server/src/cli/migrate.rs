@@ -1,11 +1,11 @@
 //! `roomful migrate --to postgres://…`: copies the SQLite store to PostgreSQL. Clients keep their offsets.
 
-use std::{io::Write as _, ops::ControlFlow, path::Path, process::ExitCode};
+use std::{ops::ControlFlow, path::Path, process::ExitCode};
 
 use clap::Args;
 use roomful_store::{Outage, Progress, StoreError};
 
-use super::{Failure, missing_store, print};
+use super::{Failure, missing_store, print, print_progress};
 use crate::{
     config::Config,
     lifecycle,
@@ -77,7 +77,6 @@ fn report(progress: Progress) -> ControlFlow<()> {
         Progress::Carried { table, rows, of } => format!("{table}: {rows} of {of}"),
         Progress::Verified { table, rows } => format!("{table}: {rows} compared"),
     };
-    // A closed stderr is not an error.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    print_progress(&line);
     ControlFlow::Continue(())
 }

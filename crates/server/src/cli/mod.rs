@@ -244,8 +244,13 @@ pub(crate) fn print_error(failure: &Failure) {
     print_notice(&failure.to_string());
 }
 
-/// Prints one line to stderr.
+/// Prints one line to stderr, beginning with the program's name.
 fn print_notice(line: &str) {
+    print_progress(&format!("roomful: {line}"));
+}
+
+/// Prints one line to stderr.
+fn print_progress(line: &str) {
     // A closed stderr is not an error.
-    let _ = writeln!(io::stderr(), "roomful: {line}");
+    let _ = writeln!(io::stderr(), "{line}");
 }

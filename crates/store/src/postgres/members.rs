@@ -233,14 +233,6 @@ async fn move_mark(
 
 #[async_trait]
 impl Members for PostgresStore {
-    async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
-        let conn = self.conn().await?;
-        match self.checked(rejoin(&conn, room, user).await)? {
-            None => self.checked(join(&conn, room, user, at, Entrance::Joins).await),
-            joined => Ok(joined),
-        }
-    }
-
     async fn enter_room(&self, ask: EnterRoom) -> Result<Option<Entered>, StoreError> {
         let conn = self.conn().await?;
         let (room, user) = (ask.catch_up.room, &*ask.user_id);

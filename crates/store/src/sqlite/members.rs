@@ -307,36 +307,6 @@ impl Write for MarkDelivered {
 
 #[async_trait]
 impl Members for SqliteStore {
-    async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
-        let user = user.to_owned();
-        let known = user.clone();
-        let query = move |conn: &Connection| {
-            let Some(room) = rooms::get(conn, room)? else {
-                return Ok(None);
-            };
-            let member = active(conn, room.id, &known)?;
-            Ok(member.map(|member| Joined {
-                room,
-                member,
-                newly: false,
-            }))
-        };
-        // Most joins follow a reconnect: for a member they cost no commit.
-        match self.read(query).await? {
-            None => {
-                let entrance = Entrance::Joins;
-                self.write(Join {
-                    room,
-                    user,
-                    at,
-                    entrance,
-                })
-                .await
-            }
-            joined => Ok(joined),
-        }
-    }
-
     async fn enter_room(&self, ask: EnterRoom) -> Result<Option<Entered>, StoreError> {
         let (catch_up, page_bytes) = (ask.catch_up, self.page_bytes);
         if ask.session.is_none() {

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use crate::{
-    Delivered, EnterRoom, Entered, Inbox, InboxCursor, Joined, Marked, Member, Role, RoomId, RoomRow,
-    StoreError, Unread,
+    CatchUp, Delivered, EnterRoom, Entered, Inbox, InboxCursor, Joined, Marked, Member, Role, RoomId,
+    RoomRow, StoreError, Unread,
 };
 
 /// The members of all rooms.
@@ -13,7 +13,22 @@ pub trait Members: Send + Sync {
     /// Makes the user a member, unless they are one. A new member's read mark is 0: everything that is kept
     /// is unread. A returning member gets back the marks of their last membership. Answers `None` if the
     /// room is private and the user is not a member.
-    async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError>;
+    async fn join(&self, room: RoomId, user: &str, at: i64) -> Result<Option<Joined>, StoreError> {
+        let ask = EnterRoom {
+            user_id: user.to_owned(),
+            at,
+            starts_read: false,
+            session: None,
+            catch_up: CatchUp {
+                room,
+                since: None,
+                upto: 0,
+                limit: 1,
+            },
+        };
+        let entered = self.enter_room(ask).await?;
+        Ok(entered.map(|entered| entered.joined))
+    }
 
     /// Makes the user a member like [`Self::join`], subscribes their session, and reads what their client needs
     /// of the room.

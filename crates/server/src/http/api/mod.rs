@@ -23,7 +23,7 @@ mod scopes;
 mod stats;
 mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
@@ -116,10 +116,9 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
             let (keys, prefix) = (keys.clone(), Arc::clone(&prefix));
             async move { authorise(&keys, &prefix, request, next).await }
         }));
-    let (calls_document, events_document) = (openapi::document().into(), contract::asyncapi().into());
-    let describe = |document: Bytes| {
+    let describe = |document: &'static LazyLock<Bytes>| {
         let limit = status_limit.clone();
-        get(async move |request: Request| description(&document, limit.as_deref(), &request))
+        get(async move |request: Request| description(document, limit.as_deref(), &request))
     };
     Router::new()
         .nest(&format!("{base_path}/api/v1"), calls)
@@ -128,12 +127,13 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
             let log = log.clone();
             async move { log.pass(request, next).await }
         }))
-        .route(&format!("{base_path}/api/openapi.json"), describe(calls_document))
-        .route(
-            &format!("{base_path}/api/asyncapi.json"),
-            describe(events_document),
-        )
+        .route(&format!("{base_path}/api/openapi.json"), describe(&CALLS))
+        .route(&format!("{base_path}/api/asyncapi.json"), describe(&EVENTS))
 }
+
+/// The descriptions of the calls and of the events, composed for their first reader.
+static CALLS: LazyLock<Bytes> = LazyLock::new(|| openapi::document().into());
+static EVENTS: LazyLock<Bytes> = LazyLock::new(|| contract::asyncapi().into());
 
 /// Passes a call on if its key is right and has the call's scope.
 async fn authorise(keys: &ApiKeys, prefix: &str, mut request: Request, next: Next) -> Response {
