@@ -141,7 +141,7 @@ export class RoomfulClient {
     await this.#connection.request("presence:set_status", { status, ...(text !== undefined && { text }) });
     this.#status.set({ status, text: text || null });
     // The server tells only the other devices.
-    for (const room of this.#rooms.values()) room.membersChanged();
+    this.#peopleChanged();
   }
 
   /** Calls `handler` for each event. Returns a function that ends this. */
@@ -211,23 +211,24 @@ export class RoomfulClient {
     this.#listenToPeople();
   }
 
+  #peopleChanged(): void {
+    for (const room of this.#rooms.values()) room.membersChanged();
+  }
+
   #listenToPeople(): void {
     const connection = this.#connection;
-    const changed = () => {
-      for (const room of this.#rooms.values()) room.membersChanged();
-    };
     connection.on("presence:online", ({ userId, status = "online", text = null }) => {
       this.presence.changed({ userId, status, text });
-      changed();
+      this.#peopleChanged();
     });
     connection.on("presence:offline", ({ userId, lastSeen }) => {
       this.presence.changed({ userId, status: "offline", text: null, lastSeen });
-      changed();
+      this.#peopleChanged();
     });
     connection.on("presence:status", ({ userId, status, text }) => {
       if (userId === this.userId && status !== "offline") this.#status.set({ status, text });
       this.presence.changed({ userId, status, text });
-      changed();
+      this.#peopleChanged();
     });
     connection.on("notification:receive", (notification) => {
       if (this.notifications.received(notification)) this.#emit("notification", notification);
@@ -270,6 +271,7 @@ export class RoomfulClient {
     const wanted = [...this.#rooms.values()].filter((room) => room.wanted);
     if (recovered) await Promise.all(wanted.map((room) => room.resumed()));
     else {
+      await Promise.all(wanted.map((room) => room.restored));
       const known = wanted.filter((room) => room.position !== undefined);
       const fresh = wanted.filter((room) => room.position === undefined);
       await Promise.all([this.#sync(known), ...fresh.map((room) => room.catchUp())]);

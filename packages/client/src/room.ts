@@ -100,7 +100,8 @@ export class Room implements Store<RoomSnapshot> {
   readonly #sent = new WeakMap<Message, RoomMessage>();
   readonly #unsent = new WeakMap<Pending, RoomMessage>();
   readonly #typing = new Map<string, ReturnType<typeof setTimeout>>();
-  readonly #restored: Promise<void>;
+  /** Resolves once the cached messages are in the snapshot. */
+  readonly restored: Promise<void>;
   #online: readonly Presence[] = [];
   /** Members by id, with marks. */
   readonly #listed = new Map<string, Member>();
@@ -134,7 +135,7 @@ export class Room implements Store<RoomSnapshot> {
       mentions: 0,
       stale: false,
     });
-    this.#restored = this.#restore();
+    this.restored = this.#restore();
   }
 
   readonly getSnapshot = (): RoomSnapshot => this.#store.getSnapshot();
@@ -167,7 +168,7 @@ export class Room implements Store<RoomSnapshot> {
     this.#wanted += 1;
     clearTimeout(this.#releaseTimer);
     this.#releaseTimer = undefined;
-    await this.#restored;
+    await this.restored;
     if (this.#options.online() && !this.getSnapshot().joined) await this.catchUp();
   }
 
@@ -445,6 +446,8 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   async #enter(): Promise<JoinAnswer> {
+    // A cached log that is restored after the request would be taken for the page's beginning.
+    await this.restored;
     await this.#unsubscribing;
     const { epoch, upTo } = this.#log;
     const since = epoch === undefined ? { limit: PAGE } : { epoch, since: upTo, limit: CATCH_UP_PAGE };

@@ -6,9 +6,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
 import { MemoryStorage, RoomfulClient, type Storage } from "../src/index.ts";
+import { Connection } from "../src/connection.ts";
+import type { Request } from "../src/contract.ts";
 import { openIndexedDb } from "../src/indexeddb.ts";
+import { Outbox } from "../src/outbox.ts";
+import { Room } from "../src/room.ts";
 import { SafeStorage } from "../src/storage.ts";
-import { clientFor, closeClients, post, until } from "./server.ts";
+import { clientFor, closeClients, enter, post, until } from "./server.ts";
 
 const LAWFUL = { ascending: 0, dense: 0, once: 0 };
 
@@ -24,17 +28,9 @@ afterEach(async () => {
   await server.stop();
 });
 
-async function joined(client: RoomfulClient, name: string) {
-  client.connect();
-  const room = client.room(name);
-  await room.join();
-  await until(room, (snapshot) => snapshot.joined);
-  return room;
-}
-
 /** All messages of a room, read by another user. */
 async function stored(name: string): Promise<string[]> {
-  const reader = await joined(clientFor(server, "reader"), name);
+  const reader = await enter(clientFor(server, "reader"), name);
   while (reader.getSnapshot().hasOlder) await reader.loadOlder();
   return reader.getSnapshot().messages.map(({ text }) => text);
 }
@@ -42,7 +38,7 @@ async function stored(name: string): Promise<string[]> {
 describe("kill -9 of the server", () => {
   test("during sends: each message is stored once, in the order of writing", async () => {
     const client = clientFor(server, "alice");
-    const room = await joined(client, "busy");
+    const room = await enter(client, "busy");
     const texts = Array.from({ length: 60 }, (_, i) => `text ${i}`);
     const sends = texts.map((text) => room.send({ text }).sent);
     await until(room, ({ messages }) => messages.filter(({ state }) => state === "sent").length >= 10);
@@ -60,7 +56,7 @@ describe("kill -9 of the server", () => {
 
   test("while idle: the client is back, with the messages of its absence", async () => {
     const client = clientFor(server, "bob");
-    const room = await joined(client, "quiet");
+    const room = await enter(client, "quiet");
     await room.send({ text: "before" }).sent;
     await server.kill();
     await until(room, (snapshot) => !snapshot.joined && snapshot.stale);
@@ -79,14 +75,14 @@ describe("a long absence", () => {
   test("of more than a page ends with every message", async () => {
     const storage = new MemoryStorage();
     const first = clientFor(server, "alice", { storage });
-    const before = await joined(first, "long");
+    const before = await enter(first, "long");
     await before.send({ text: "text 0" }).sent;
     await until(before, ({ messages }) => messages[0]?.state === "sent");
     await first.close();
     for (let i = 1; i <= 450; i++) await post(server, "long", `text ${i}`);
 
     const second = clientFor(server, "alice", { storage });
-    const room = await joined(second, "long");
+    const room = await enter(second, "long");
     const { messages } = await until(room, (snapshot) => snapshot.messages.length === 451);
     expect(messages.map(({ seq }) => seq)).toEqual(Array.from({ length: 451 }, (_, i) => i + 1));
     expect(second.laws.violations).toEqual(LAWFUL);
@@ -95,13 +91,13 @@ describe("a long absence", () => {
   test("of thousands of messages starts over with the newest page", async () => {
     const storage = new MemoryStorage();
     const first = clientFor(server, "alice", { storage });
-    await (await joined(first, "far")).send({ text: "old" }).sent;
+    await (await enter(first, "far")).send({ text: "old" }).sent;
     await first.close();
     for (let i = 0; i < 2_300; i += 50)
       await Promise.all(Array.from({ length: 50 }, (_, k) => post(server, "far", `new ${i + k}`)));
     await post(server, "far", "newest");
 
-    const room = await joined(clientFor(server, "alice", { storage }), "far");
+    const room = await enter(clientFor(server, "alice", { storage }), "far");
     const { messages, hasOlder } = await until(
       room,
       (snapshot) => snapshot.messages.at(-1)?.text === "newest",
@@ -112,7 +108,7 @@ describe("a long absence", () => {
 });
 
 test("a restored backup resets the room to the new log", async () => {
-  const room = await joined(clientFor(server, "alice"), "restored");
+  const room = await enter(clientFor(server, "alice"), "restored");
   await room.send({ text: "kept" }).sent;
   await server.shutDown();
   server.command("new-epoch");
@@ -133,7 +129,7 @@ describe("tokens", () => {
       return server.token("alice", { ttl: 4 });
     };
     const client = clientFor(server, "alice", { token: fresh });
-    const room = await joined(client, "tokens");
+    const room = await enter(client, "tokens");
     await vi.waitUntil(() => fetched >= 4, { timeout: 20_000 });
     expect(client.connection.getSnapshot()).toEqual({ state: "online" });
     await room.send({ text: "still here" }).sent;
@@ -172,7 +168,7 @@ describe("tokens", () => {
 
 test("a kicked user sees why, and is not reconnected", async () => {
   const client = clientFor(server, "alice");
-  await joined(client, "kick");
+  await enter(client, "kick");
   await server.api("POST", "users/alice/revoke", {});
   const { reason } = await until(client.connection, ({ state }) => state === "failed");
   expect(reason).toBeTruthy();
@@ -180,7 +176,7 @@ test("a kicked user sees why, and is not reconnected", async () => {
 
 test("a half-open connection is noticed, and messages written meanwhile arrive once", async () => {
   const client = clientFor(server, "alice");
-  const room = await joined(client, "half-open");
+  const room = await enter(client, "half-open");
   server.faults.halfOpen();
   const sends = ["one", "two"].map((text) => room.send({ text }).sent);
   await until(client.connection, ({ state }) => state === "offline");
@@ -194,7 +190,7 @@ test("a device clock that is an hour ahead changes nothing", async () => {
   const client = clientFor(server, "alice", {
     token: async () => server.token("alice", { issuedAt: new Date(Date.now() - 3_600_000), ttl: 7_200 }),
   });
-  const room = await joined(client, "clock");
+  const room = await enter(client, "clock");
   const { seq } = await room.send({ text: "late" }).sent;
   expect(seq).toBe(1);
   expect(client.connection.getSnapshot()).toEqual({ state: "online" });
@@ -214,7 +210,7 @@ describe("a reload", () => {
       await offline.close();
 
       const client = clientFor(server, "alice", { storage });
-      await joined(client, "later");
+      await enter(client, "later");
       await vi.waitUntil(async () => !(await storage.keys()).some((key) => key.startsWith("outbox/")));
       expect(await stored("later")).toEqual(texts);
     });
@@ -223,7 +219,7 @@ describe("a reload", () => {
   test("shows cached messages at once and says that they are stale", async () => {
     const storage = new MemoryStorage();
     const first = clientFor(server, "alice", { storage });
-    await (await joined(first, "cached")).send({ text: "cached" }).sent;
+    await (await enter(first, "cached")).send({ text: "cached" }).sent;
     await vi.waitUntil(async () => (await storage.keys()).includes("room/cached"));
     await first.close();
 
@@ -233,11 +229,42 @@ describe("a reload", () => {
       (snapshot) => snapshot.messages.length === 1,
     );
     expect([messages[0]?.text, stale]).toEqual(["cached", true]);
-    await joined(client, "cached");
+    await enter(client, "cached");
     await until(client.room("cached"), (snapshot) => !snapshot.stale);
     await client.signOut();
     expect(await storage.keys()).toEqual([]);
   });
+});
+
+test("a slow cache does not bring back a message that was deleted meanwhile", async () => {
+  const storage = new MemoryStorage();
+  const first = clientFor(server, "alice", { storage });
+  const { seq } = await (await enter(first, "slow")).send({ text: "doomed" }).sent;
+  await vi.waitUntil(async () => (await storage.keys()).includes("room/slow"));
+  await first.close();
+  await (await enter(clientFor(server, "alice"), "slow")).remove(seq);
+
+  // The cache answers after the request has left, and before the server's answer arrives.
+  const cached = await storage.get("room/slow");
+  let answerFromCache = () => {};
+  storage.get = () => new Promise((resolve) => (answerFromCache = () => resolve(cached)));
+  const connection = new Connection(server.url, { token: async () => server.token("alice") });
+  const request: Request = async (event, payload) => {
+    const answer = await connection.request(event, payload);
+    if (event === "chat:join") await until(room, ({ stale }) => stale);
+    return answer;
+  };
+  const userId = () => "alice";
+  const outbox = new Outbox({ storage, request, userId, shared: undefined, changed: () => {} });
+  const online = () => true;
+  const room = new Room({ name: "slow", request, outbox, storage, userId, online, counted: () => {} });
+  connection.connect();
+  await until(connection.state, ({ state }) => state === "online");
+  const caughtUp = room.catchUp();
+  answerFromCache();
+  await caughtUp;
+  connection.close();
+  expect(room.getSnapshot().messages).toMatchObject([{ seq, text: "", deleted: true }]);
 });
 
 test("without IndexedDB, and over the quota, the client works from memory", async () => {
@@ -251,7 +278,7 @@ test("without IndexedDB, and over the quota, the client works from memory", asyn
   const kinds = [async () => refusing, () => Promise.reject<Storage>(new Error("private mode"))];
   for (const open of kinds) {
     const client = clientFor(server, "alice", { storage: new SafeStorage(open()) });
-    const room = await joined(client, "memory");
+    const room = await enter(client, "memory");
     await room.send({ text: "sent" }).sent;
     await client.close();
   }
