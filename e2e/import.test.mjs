@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { find, Postgres } from "./lib/backing.mjs";
-import { API_KEY, binary, Roomful, ROOT } from "./lib/process.mjs";
+import { API_KEY, binary, ownEnvironment, Roomful, ROOT } from "./lib/process.mjs";
 
 const EXAMPLES = join(ROOT, "examples/import");
 const NOW = Date.now();
@@ -56,10 +56,9 @@ class Site {
       typeof lines === "string" ? lines : lines.map((line) => JSON.stringify(line)).join("\n"),
     );
     const args = ["import", file, "--data", join(this.folder, "data"), ...flags];
-    const own = Object.entries(process.env).filter(([name]) => !name.startsWith("ROOMFUL_"));
     return spawnSync(binary("ROOMFUL_BIN", "roomful"), args, {
       encoding: "utf8",
-      env: { ...Object.fromEntries(own), ...this.env },
+      env: { ...ownEnvironment(), ...this.env },
     });
   }
 

@@ -43,9 +43,10 @@ function relinked(text, source, address) {
     const [path, anchor] = link.split("#");
     // The site has a page of its own for them.
     if (anchor === "every-setting") return `[${label}](./reference/settings.md)`;
-    const target = addresses.get(posix.normalize(posix.join(posix.dirname(source), path)));
+    const file = posix.join(posix.dirname(source), path);
+    const target = addresses.get(file);
     // Files that are no pages, such as deployment recipes, keep their name.
-    if (!target) return `${label} (\`${posix.normalize(posix.join(posix.dirname(source), path))}\`)`;
+    if (!target) return `${label} (\`${file}\`)`;
     const to = posix.relative(posix.dirname(address), target) || posix.basename(target);
     return `[${label}](./${to}${anchor ? `#${anchor}` : ""})`;
   });
@@ -74,8 +75,7 @@ for (const [address, source] of sources) {
 }
 write("reference/http.md", httpReference(JSON.parse(read("docs/openapi.json"))));
 write("reference/settings.md", settingsReference(read("crates/server/src/config/default.toml")));
-const contract = eventReference(root);
-if (contract) write("reference/events.md", contract);
+write("reference/events.md", eventReference(JSON.parse(read("docs/asyncapi.json"))));
 write("index.md", read("site/index.md"));
 
 /** The first paragraph after the title, on one line. */
@@ -95,11 +95,10 @@ for (const { text: section, items } of sidebar(pages)) {
     const page = readFileSync(join(pages, `${link}.md`), "utf8");
     llms.push(`- [${text}](${link}.md): ${summary(page)}`);
     full.push(`<!-- ${link} -->\n\n${page}`);
+    // The page as text, for the links of llms.txt.
+    write(`public${link}.md`, page);
   }
   llms.push("");
 }
 write("public/llms.txt", llms.join("\n"));
 write("public/llms-full.txt", full.join("\n\n"));
-// The pages as text, for the links of llms.txt.
-for (const { items } of sidebar(pages))
-  for (const { link } of items) write(`public${link}.md`, readFileSync(join(pages, `${link}.md`), "utf8"));

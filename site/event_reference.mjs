@@ -1,19 +1,12 @@
-// The page of all events with their fields, from the AsyncAPI description if the repository has one.
-
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+// The page of all events with their fields, from the AsyncAPI description.
 
 import { cell, link, values } from "./schema.mjs";
 
 /** The schema of the data in a successful ack. */
 const acked = ({ payload }) => payload.oneOf?.find(({ properties }) => properties?.data)?.properties.data;
 
-/** Markdown, or undefined without a description. */
-export function eventReference(root) {
-  const path = join(root, "docs/asyncapi.json");
-  if (!existsSync(path)) return undefined;
-  const { operations, components } = JSON.parse(readFileSync(path, "utf8"));
-  const { messages, schemas } = components;
+/** Markdown for an AsyncAPI description. */
+export function eventReference({ operations, components: { messages, schemas } }) {
   const named = ({ $ref }) => messages[$ref.split("/").at(-1)];
   const rows = { receive: [], send: [] };
   for (const { action, summary, messages: own, reply } of Object.values(operations))

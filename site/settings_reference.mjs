@@ -1,5 +1,7 @@
 // The page of all settings, from the file with their defaults.
 
+import { cell } from "./schema.mjs";
+
 /** Markdown for a TOML file in which comments stand before each setting. */
 export function settingsReference(toml) {
   const lines = [
@@ -28,15 +30,13 @@ export function settingsReference(toml) {
     } else if (key) {
       const name = [section, key].filter(Boolean).join(".");
       const variable = `ROOMFUL__${name.toUpperCase().replace(".", "__")}`;
-      const cell = (text) => text.replace(/\s+/g, " ").replace(/\|/g, "\\|").replace(/</g, "&lt;");
       const [meaning] = comments.join(" ").split(" For example:");
       rows.push(
         `| \`${name}\`<br>\`${variable}\` | \`${cell(value.replace(/\s+#.*/, ""))}\` | ${cell(meaning)} |`,
       );
       comments = [];
-    } else if (!section && line === "") {
-      // The introduction of the file.
-      if (rows.length === 0 && comments.length > 5) comments = [];
+    } else if (line === "") {
+      comments = [];
     }
   }
   end();

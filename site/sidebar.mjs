@@ -79,9 +79,8 @@ export function sidebar(pages) {
     .filter((name) => name.endsWith(".md") && name !== "index.md")
     .map((name) => name.slice(0, -3))
     .filter((name) => !known.has(name));
-  const here = SECTIONS.map(([text, names]) => [text, names]);
   // A new page appears at once; give it a place above.
-  if (lost.length > 0) here.push(["More", lost]);
+  const here = lost.length > 0 ? [...SECTIONS, ["More", lost]] : SECTIONS;
   return here.map(([text, names]) => ({
     text,
     items: names

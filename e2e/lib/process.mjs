@@ -23,6 +23,11 @@ export function binary(variable, name) {
   return found;
 }
 
+/** This process's environment without its settings of a server, which must not reach a program under test. */
+export function ownEnvironment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ROOMFUL_")));
+}
+
 /** Running programs; they end when a test run is interrupted. */
 const running = new Set();
 process.on("exit", () => {
@@ -37,11 +42,9 @@ export class Program {
   }
 
   launch(path, args, env = {}, { stdin = "ignore", ...options } = {}) {
-    // The caller's own settings must not reach the program under test.
-    const own = Object.entries(process.env).filter(([name]) => !name.startsWith("ROOMFUL_"));
     const log = openSync(join(this.folder, "log"), "a");
     this.child = spawn(path, args, {
-      env: { ...Object.fromEntries(own), ...env },
+      env: { ...ownEnvironment(), ...env },
       stdio: [stdin, log, log],
       ...options,
     });

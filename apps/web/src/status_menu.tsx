@@ -1,8 +1,8 @@
 // The user at the foot of the room list: face, name and status. A press opens the status menu.
 
-import { Avatar, useClient, useConnection, useStore } from "@roomful/react";
+import { Avatar, useClient, useConnection, usePopup, useStore } from "@roomful/react";
 import type { Status } from "@roomful/client";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 
 import { Icon } from "./icon.tsx";
 import type { Session } from "./session.ts";
@@ -14,44 +14,18 @@ export function StatusMenu({ session }: { session: Session }) {
   const client = useClient();
   const [{ state }] = useConnection();
   const own = useStore(client.status);
-  const [open, setOpen] = useState(false);
-  const area = useRef<HTMLDivElement>(null);
-  const button = useRef<HTMLButtonElement>(null);
+  const { open, toggle, close, area, button } = usePopup<HTMLDivElement>();
   const online = state === "online";
   const line = state === "online" ? statusLine(own) : LINES[state];
   useEffect(() => {
-    if (!online) setOpen(false);
-  }, [online]);
-  useEffect(() => {
-    if (!open) return undefined;
-    const outside = ({ target }: Event) => {
-      if (!area.current?.contains(target as Node)) setOpen(false);
-    };
-    document.addEventListener("pointerdown", outside);
-    document.addEventListener("focusin", outside);
-    return () => {
-      document.removeEventListener("pointerdown", outside);
-      document.removeEventListener("focusin", outside);
-    };
-  }, [open]);
-  const close = () => {
-    setOpen(false);
-    button.current?.focus();
-  };
+    if (!online) close();
+  }, [online, close]);
   const choose = (status: Status, text: string) => {
     close();
     client.setStatus(status, text).catch(() => undefined);
   };
   return (
-    <div
-      ref={area}
-      className="me-status"
-      onKeyDown={(event) => {
-        if (event.key !== "Escape" || !open) return;
-        event.stopPropagation();
-        close();
-      }}
-    >
+    <div ref={area} className="me-status">
       {open && <Statuses status={own.status} text={own.text ?? ""} onChoose={choose} />}
       <button
         ref={button}
@@ -60,7 +34,7 @@ export function StatusMenu({ session }: { session: Session }) {
         data-testid="status-button"
         aria-expanded={open}
         disabled={!online}
-        onClick={() => setOpen(!open)}
+        onClick={toggle}
       >
         <Avatar userId={session.userId} name={session.name} status={online ? own.status : "offline"} />
         <span className="me-text">

@@ -74,10 +74,10 @@ function definition([name, schema]) {
 }
 
 const withKey = (start) => Object.entries(messages).filter(([key]) => key.startsWith(start));
+const clientMessages = withKey("client.").filter(([key]) => !key.endsWith(".ack"));
 
 function types() {
-  const client = withKey("client.").filter(([key]) => !key.endsWith(".ack"));
-  const clientEvents = client.map(([key, { name, summary, payload }]) => {
+  const clientEvents = clientMessages.map(([key, { name, summary, payload }]) => {
     const ack = messages[`${key}.ack`].payload.oneOf[0].properties.data;
     return `${comment(summary, "  ")}  ${JSON.stringify(name)}: { payload: ${typeOf(payload)}; ack: ${typeOf(ack)} };\n`;
   });
@@ -93,7 +93,7 @@ function types() {
   ].join("\n");
 }
 
-/** The schemas as JSON without texts for readers. `#/d/Name` refers to a definition. */
+/** The schemas as JSON without texts for readers. A `$ref` is the name of a definition. */
 function check() {
   const slim = (value) => {
     if (Array.isArray(value)) return value.map(slim);
@@ -108,10 +108,8 @@ function check() {
   };
   const client = {};
   const server = {};
-  for (const [key, { name, payload }] of withKey("client.")) {
-    if (key.endsWith(".ack")) continue;
+  for (const [key, { name, payload }] of clientMessages)
     client[name] = { payload: slim(payload), ack: slim(messages[`${key}.ack`].payload) };
-  }
   for (const [, { name, payload }] of withKey("server.")) server[name] = slim(payload);
   const data = { definitions: slim(schemas), client, server };
   return [

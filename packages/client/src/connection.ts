@@ -2,6 +2,7 @@
 
 import { io, type Socket } from "socket.io-client";
 
+import type { Checked } from "./check.ts";
 import { RequestError, type Failure, type Request, type ServerEvents } from "./contract.ts";
 import { WritableStore, type Store } from "./store.ts";
 
@@ -40,11 +41,7 @@ export interface ConnectionOptions {
 }
 
 /** Returns the first rule of the contract that a value violates. */
-export type ContractCheck = (
-  kind: "payload" | "ack" | "event",
-  event: string,
-  value: unknown,
-) => string | undefined;
+export type ContractCheck = (kind: Checked, event: string, value: unknown) => string | undefined;
 
 type Handler<E extends keyof ServerEvents> = (payload: ServerEvents[E]) => void;
 
@@ -153,10 +150,9 @@ export class Connection {
     throw new RequestError(ack?.error ?? unknown);
   };
 
-  #check(...checked: Parameters<ContractCheck>): void {
-    const broken = this.#options.check?.(...checked);
-    if (broken !== undefined)
-      throw new Error(`${checked[1]} (${checked[0]}) breaks the contract: ${broken}`);
+  #check(kind: Checked, event: string, value: unknown): void {
+    const broken = this.#options.check?.(kind, event, value);
+    if (broken !== undefined) throw new Error(`${event} (${kind}) breaks the contract: ${broken}`);
   }
 
   async #authenticate(give: (auth: object) => void): Promise<void> {

@@ -15,11 +15,9 @@ import type {
 
 export type {
   Change,
-  ErrorCode,
   Message,
   Notification,
   Reactions as Reaction,
-  RemovalReason,
   ServerEvents,
 } from "./contract.generated.ts";
 

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
 import { MemoryStorage, type RoomfulClientOptions } from "../src/index.ts";
-import { clientFor, closeClients, post, until } from "./server.ts";
+import { clientFor, closeClients, enter, post, until } from "./server.ts";
 
 let server: TestRoomful;
 beforeAll(async () => {
@@ -18,11 +18,7 @@ const newRoom = (): string => `room-${++rooms}`;
 
 async function joined(user: string, name: string, options: Partial<RoomfulClientOptions> = {}) {
   const client = clientFor(server, user, options);
-  client.connect();
-  const room = client.room(name);
-  await room.join();
-  await until(room, (snapshot) => snapshot.joined);
-  return { client, room };
+  return { client, room: await enter(client, name) };
 }
 
 describe("two users in a room", () => {

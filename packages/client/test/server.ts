@@ -2,7 +2,7 @@
 
 import { checkContract } from "../src/check.ts";
 import type { TestRoomful } from "../../testing/src/index.ts";
-import { RoomfulClient, type RoomfulClientOptions, type Store } from "../src/index.ts";
+import { RoomfulClient, type Room, type RoomfulClientOptions, type Store } from "../src/index.ts";
 
 /** Milliseconds before a wait fails. Only a failing test waits that long. */
 const PATIENCE = 20_000;
@@ -27,6 +27,15 @@ export function clientFor(
   });
   clients.add(client);
   return client;
+}
+
+/** Connects a client and joins a room. */
+export async function enter(client: RoomfulClient, name: string): Promise<Room> {
+  client.connect();
+  const room = client.room(name);
+  await room.join();
+  await until(room, ({ joined }) => joined);
+  return room;
 }
 
 export async function closeClients(): Promise<void> {

@@ -10,23 +10,18 @@ import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 
 import { binary } from "../../../e2e/lib/process.mjs";
-import { ROOT, run } from "./run.mjs";
+import { ROOT, pack, run } from "./run.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "roomful-npx-"));
 const project = join(folder, "app");
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-const pack = (cwd) => {
-  const [{ filename }] = JSON.parse(run("npm", ["pack", "--json", "--pack-destination", folder], { cwd }));
-  return join(folder, filename);
-};
 
 const version = JSON.parse(readFileSync(join(ROOT, "packages/roomful/package.json"), "utf8")).version;
 
 before(() => {
   const platform = join(folder, "platform");
   run("node", [join(ROOT, "scripts/platform-package.mjs"), binary("ROOMFUL_BIN", "roomful"), platform]);
-  const tarballs = [pack(platform), pack(join(ROOT, "packages/roomful"))];
+  const tarballs = [platform, join(ROOT, "packages/roomful")].map((own) => pack(own, folder));
   run("mkdir", ["-p", project]);
   writeFileSync(join(project, "package.json"), JSON.stringify({ private: true }));
   const quiet = ["--offline", "--no-audit", "--no-fund", "--loglevel=error"];

@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 
 import { checkPackage, Package } from "@arethetypeswrong/core";
 
-import { run, ROOT, TOOLS } from "./run.mjs";
+import { pack, run, ROOT, TOOLS } from "./run.mjs";
 
 /** How an app uses each package. */
 const USES = {
@@ -47,10 +47,7 @@ before(() => {
   for (const name of packages) {
     const own = join(ROOT, "packages", name);
     run("npm", ["run", "--silent", "build"], { cwd: own });
-    const [{ filename }] = JSON.parse(
-      run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: own }),
-    );
-    tarballs.set(name, join(folder, filename));
+    tarballs.set(name, pack(own, folder));
   }
 });
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -6,6 +6,12 @@ import { join } from "node:path";
 export const ROOT = join(import.meta.dirname, "../../..");
 export const TOOLS = join(import.meta.dirname, "../node_modules/.bin");
 
+/** Packs a package into `folder` and returns the file's path. */
+export function pack(cwd, folder) {
+  const [{ filename }] = JSON.parse(run("npm", ["pack", "--json", "--pack-destination", folder], { cwd }));
+  return join(folder, filename);
+}
+
 /** Runs a command to its end and returns its output. */
 export function run(command, args, options = {}) {
   const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", ...options });

@@ -17,7 +17,7 @@ import type {
 import { useCallback, useEffect, useMemo, useSyncExternalStore } from "react";
 
 import { useClient, useReplyCell } from "./provider.tsx";
-import { namesOf, type Names } from "./text/names.ts";
+import { knownNames, namesIn, type Names } from "./text/names.ts";
 
 /** The snapshot of any store of the client. */
 export function useStore<T>(store: Store<T>): T {
@@ -73,8 +73,9 @@ export function useMessages(name: string): MessagesView {
 export function useTyping(
   name: string,
 ): readonly [readonly { userId: string; name: string }[], (text?: string) => void] {
-  const [{ typing, members, messages }, room] = useRoom(name);
-  const names = useMemo(() => namesOf(members, messages), [members, messages]);
+  const [snapshot, room] = useRoom(name);
+  const { typing } = snapshot;
+  const names = useNames(snapshot);
   const people = useMemo(() => typing.map((userId) => ({ userId, name: names(userId) })), [typing, names]);
   const typed = useCallback((text?: string) => (text === "" ? room.stopTyping() : room.typing()), [room]);
   return [people, typed];
@@ -117,5 +118,7 @@ export function useReply(
 
 /** A function that gives the name of a user of the room. */
 export function useNames({ members, messages }: RoomSnapshot): Names {
-  return useMemo(() => namesOf(members, messages), [members, messages]);
+  // Few messages and marks bring a new name. Without one the function stays, and so do rows that have it.
+  const known = useMemo(() => JSON.stringify(knownNames(members, messages)), [members, messages]);
+  return useMemo(() => namesIn(JSON.parse(known) as [string, string][]), [known]);
 }

@@ -11,6 +11,7 @@ export { MessageList, type MessageListProps } from "./components/message_list.ts
 export { NotificationBell, type NotificationBellProps } from "./components/notification_bell.tsx";
 export { RoomList, type RoomListProps } from "./components/room_list.tsx";
 export { TypingIndicator } from "./components/typing_indicator.tsx";
+export { usePopup, type Popup } from "./components/use_popup.ts";
 export {
   useConnection,
   useInbox,

@@ -29,8 +29,6 @@ export function launch(): Promise<Browser> {
 /** What to build. */
 export interface AppOptions {
   readonly react?: "18" | "19";
-  /** Builds without React's checks for development, which compare all props. Default: false. */
-  readonly production?: boolean;
   /** The code of the page `readme.html`: a module with a component as default export. */
   readonly readme?: string;
 }
@@ -38,7 +36,7 @@ export interface AppOptions {
 /** The built test app. */
 export class App {
   static async start(options: AppOptions = {}): Promise<App> {
-    const { react = "19", production = false, readme = "export default () => null;" } = options;
+    const { react = "19", readme = "export default () => null;" } = options;
     const outDir = mkdtempSync(join(tmpdir(), "roomful-react-"));
     const packages = react === "18" ? { react: "react-18", "react-dom": "react-dom-18" } : {};
     const module = (name: string) => join(here, "../node_modules", name);
@@ -46,7 +44,7 @@ export class App {
       configFile: false,
       root: join(here, "app"),
       logLevel: "warn",
-      define: { "process.env.NODE_ENV": JSON.stringify(production ? "production" : "development") },
+      define: { "process.env.NODE_ENV": '"development"' },
       plugins: [
         {
           name: "readme",

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
-import { clientFor, closeClients, post, until } from "../../client/test/server.ts";
+import { clientFor, closeClients, enter, post, until } from "../../client/test/server.ts";
 import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
 import { App, Window, launch } from "./browser.ts";
 
@@ -41,11 +41,7 @@ const newRoom = (): string => `room-${++rooms}`;
 
 async function joined(user: string, name: string) {
   const client = clientFor(server, user);
-  client.connect();
-  const room = client.room(name);
-  await room.join();
-  await until(room, (snapshot) => snapshot.joined);
-  return { client, room };
+  return { client, room: await enter(client, name) };
 }
 
 async function twoPeopleChat(from: App, version: string): Promise<void> {

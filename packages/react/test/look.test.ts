@@ -7,7 +7,7 @@ import type { AxeResults } from "axe-core";
 import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
-import { clientFor, closeClients, until } from "../../client/test/server.ts";
+import { clientFor, closeClients, enter } from "../../client/test/server.ts";
 import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
 import { App, Window, launch } from "./browser.ts";
 
@@ -42,22 +42,18 @@ async function furnish(): Promise<void> {
     linus: "Linus",
     noor: "نور الهدى",
   };
-  const enter = async (user: keyof typeof people, room: string) => {
+  const arrive = async (user: keyof typeof people, room: string) => {
     const client = clientFor(server, user, {
       token: async () => server.token(user, { name: people[user] }),
     });
-    client.connect();
-    const entered = client.room(room);
-    await entered.join();
-    await until(entered, ({ joined }) => joined);
-    return { client, room: entered };
+    return { client, room: await enter(client, room) };
   };
   await server.api("PUT", "rooms/design", { kind: "public" });
   await server.api("PUT", "rooms/random", { kind: "public" });
   for (const room of ["design", "random"]) await server.api("PUT", `rooms/${room}/members/ada`, {});
-  const grace = await enter("grace", "design");
-  const linus = await enter("linus", "design");
-  const noor = await enter("noor", "design");
+  const grace = await arrive("grace", "design");
+  const linus = await arrive("linus", "design");
+  const noor = await arrive("noor", "design");
   const say = (who: typeof grace, text: string, more: object = {}) => who.room.send({ text, ...more }).sent;
   await say(grace, "Morning! The new composer is on staging: https://staging.example.com/composer?tab=1");
   await say(grace, "It keeps **drafts**, knows `@mentions`, and shows _replies_.");
@@ -74,7 +70,7 @@ async function furnish(): Promise<void> {
   await grace.room.edit(2, "It keeps **drafts**, knows `@mentions`, and shows _replies_ now.");
   await linus.client.setStatus("away", "Lunch");
   await noor.client.setStatus("busy");
-  const random = await enter("grace", "random");
+  const random = await arrive("grace", "random");
   await say(random, "Cake in the kitchen 🍰");
   for (const title of ["Build 812 is green", "You were added to design"])
     await server.api("POST", "notifications", {

@@ -4,8 +4,6 @@ import { accessSync, constants, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 
-/** The folders of a checkout in which `cargo build` leaves binaries. */
-const BUILDS = ["target/debug", "target/release"];
 const NAME = process.platform === "win32" ? "roomful.exe" : "roomful";
 
 /**
@@ -26,10 +24,8 @@ export function findBinary(given: string | undefined = process.env["ROOMFUL_BIN"
 }
 
 function newestBuild(folder: string): string | undefined {
-  const folders = process.env["CARGO_TARGET_DIR"]
-    ? ["debug", "release"].map((profile) => join(process.env["CARGO_TARGET_DIR"] ?? "", profile))
-    : BUILDS.map((build) => join(folder, build));
-  const builds = folders.map((build) => join(build, NAME)).filter(isExecutable);
+  const target = process.env["CARGO_TARGET_DIR"] || join(folder, "target");
+  const builds = ["debug", "release"].map((profile) => join(target, profile, NAME)).filter(isExecutable);
   const [newest] = builds.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
   const parent = dirname(folder);
   return newest ?? (parent === folder ? undefined : newestBuild(parent));

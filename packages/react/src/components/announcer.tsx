@@ -4,6 +4,7 @@ import type { RoomMessage } from "@roomful/client";
 import { useEffect, useRef, useState } from "react";
 
 import { useTexts } from "../provider.tsx";
+import { newestSeq } from "../text/latest.ts";
 import { plainText } from "../text/markdown.tsx";
 import type { Names } from "../text/names.ts";
 
@@ -22,7 +23,7 @@ export function Announcer({ messages, joined, me, names }: AnnouncerProps) {
   const [said, setSaid] = useState<readonly { id: string; text: string }[]>([]);
   const heard = useRef<number>(undefined);
   useEffect(() => {
-    const newest = messages.findLast(({ state }) => state === "sent")?.seq ?? 0;
+    const newest = newestSeq(messages);
     if (!joined) return;
     const since = heard.current;
     heard.current = newest;

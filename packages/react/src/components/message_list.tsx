@@ -6,6 +6,7 @@ import { useCallback, useEffect, useRef, useState, type ReactNode } from "react"
 
 import { useNames, useRoom, useUserId } from "../hooks.ts";
 import { useTexts } from "../provider.tsx";
+import { justWritten, newestSeq } from "../text/latest.ts";
 import { Announcer } from "./announcer.tsx";
 import { Icon } from "./icon.tsx";
 import { Edge, Placeholder } from "./list_states.tsx";
@@ -74,8 +75,7 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
     if (any) virtualizer.scrollToEnd();
   }, [any, virtualizer]);
   // The user's own new message is always shown.
-  const last = messages.at(-1);
-  const written = last?.state === "sending" ? last.clientId : undefined;
+  const written = justWritten(messages);
   useEffect(() => {
     if (written !== undefined) virtualizer.scrollToEnd();
   }, [written, virtualizer]);
@@ -84,7 +84,7 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
   }, [room, joined, atEnd, visible, messages]);
 
   const seenSeq = useRef(0);
-  const newest = messages.findLast(({ state }) => state === "sent")?.seq ?? 0;
+  const newest = newestSeq(messages);
   if (atEnd) seenSeq.current = newest;
   const unseen = atEnd ? 0 : countAfter(messages, seenSeq.current, me);
 

@@ -2,14 +2,13 @@
 
 import { useNotifications } from "../hooks.ts";
 import { useLocale, useTexts } from "../provider.tsx";
+import { shortCount } from "../text/counts.ts";
 import { fullTime, shortTime } from "../text/times.ts";
 import type { Notification } from "@roomful/client";
 
 import { Icon } from "./icon.tsx";
 import { usePopup } from "./use_popup.ts";
 
-/** Counts above it are shown as "99+". */
-const MOST_SHOWN = 99;
 
 /** Props of `NotificationBell`. */
 export interface NotificationBellProps {
@@ -41,7 +40,7 @@ export function NotificationBell({ onOpen }: NotificationBellProps) {
         <Icon name="bell" />
         {unread > 0 && (
           <span className="rf-badge" data-testid="bell-badge" aria-hidden="true">
-            {unread > MOST_SHOWN ? `${MOST_SHOWN}+` : unread}
+            {shortCount(unread)}
           </span>
         )}
       </button>

@@ -1,16 +1,15 @@
 // The user's rooms: the one with the latest message first, with its text, its time and the unread count.
 
 import type { InboxRow } from "@roomful/client";
-import type { MouseEvent } from "react";
+import { useMemo, type MouseEvent } from "react";
 
 import { useInbox, useUserId } from "../hooks.ts";
 import { useLocale, useTexts } from "../provider.tsx";
+import { shortCount } from "../text/counts.ts";
 import { plainText } from "../text/markdown.tsx";
 import { shortTime } from "../text/times.ts";
 import { Avatar } from "./avatar.tsx";
 
-/** Counts above it are shown as "99+". */
-const MOST_SHOWN = 99;
 
 /** Props of `RoomList`. */
 export interface RoomListProps {
@@ -64,6 +63,8 @@ function Line({ row, title, href, open, onOpen }: LineProps) {
   const { room, lastMessage, unread, mentions } = row;
   const author =
     lastMessage && lastMessage.userId !== me ? (lastMessage.name ?? lastMessage.userId) : texts.you;
+  // The inbox keeps the messages of the rooms that have not changed.
+  const preview = useMemo(() => lastMessage && plainText(lastMessage.text), [lastMessage]);
   const click = (event: MouseEvent) => {
     // A click with a modifier opens a new tab or window.
     if (!onOpen || event.metaKey || event.ctrlKey || event.shiftKey) return;
@@ -84,7 +85,7 @@ function Line({ row, title, href, open, onOpen }: LineProps) {
           <span className="rf-room-bottom">
             <span className="rf-room-last" dir="auto">
               {lastMessage &&
-                (lastMessage.deleted ? texts.deleted : `${author}: ${plainText(lastMessage.text)}`)}
+                (lastMessage.deleted ? texts.deleted : `${author}: ${preview}`)}
             </span>
             {unread > 0 && !open && (
               <>
@@ -95,7 +96,7 @@ function Line({ row, title, href, open, onOpen }: LineProps) {
                   aria-hidden="true"
                 >
                   {mentions > 0 ? "@" : ""}
-                  {unread > MOST_SHOWN ? `${MOST_SHOWN}+` : unread}
+                  {shortCount(unread)}
                 </span>
                 <span className="rf-hidden">{texts.unread(unread, mentions)}</span>
               </>

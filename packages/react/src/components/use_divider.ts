@@ -3,6 +3,8 @@
 import type { RoomSnapshot } from "@roomful/client";
 import { useEffect, useRef, useState } from "react";
 
+import { justWritten, newestSeq } from "../text/latest.ts";
+
 export interface Divider {
   /** The line stands above the first message of others after this seq. */
   readonly after: number;
@@ -20,9 +22,8 @@ export function useDivider(
   /** The newest seq when the connection was lost or the page hidden. */
   const left = useRef<{ seq: number; away: boolean }>(undefined);
   const entered = useRef(false);
-  const newest = messages.findLast(({ state }) => state === "sent")?.seq ?? 0;
-  const last = messages.at(-1);
-  const written = last?.state === "sending" ? last.clientId : undefined;
+  const newest = newestSeq(messages);
+  const written = justWritten(messages);
   const known = useRef<string>(undefined);
 
   useEffect(() => {

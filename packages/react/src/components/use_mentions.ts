@@ -43,15 +43,14 @@ export function useMentions(options: MentionOptions): Mentions {
   const [refused, setRefused] = useState<number>();
   const [mark, setMark] = useState<string>();
 
-  const people = useMemo(() => peopleIn(snapshot, me, names), [snapshot, me, names]);
   const offered = useMemo(() => {
     if (!place || place.from === refused) return [];
     const status = new Map(snapshot.members.map((member) => [member.userId, member.status]));
-    return matching(people, place.typed, MOST_OFFERED).map((person) => ({
+    return matching(peopleIn(snapshot, me, names), place.typed, MOST_OFFERED).map((person) => ({
       ...person,
       status: status.get(person.userId) ?? ("offline" as const),
     }));
-  }, [place, refused, people, snapshot.members]);
+  }, [place, refused, snapshot, me, names]);
   const marked = Math.max(
     0,
     offered.findIndex(({ userId }) => userId === mark),
