@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
-WEB_SOURCES := $(shell find apps/web packages/client/src packages/react/src -path apps/web/node_modules -prune -o -path apps/web/dist -prune -o -type f -print 2>/dev/null)
+WEB_SOURCES := $(shell find apps/web apps/shared packages/client/src packages/react/src -path apps/web/node_modules -prune -o -path apps/web/dist -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help
 help: ## list the targets

@@ -2,9 +2,9 @@
 
 import { RoomfulClient } from "@roomful/client";
 
-import { base } from "./base.ts";
+import { base } from "../../shared/base.ts";
 import { keep, signIn, type Session } from "./session.ts";
-import { perTab } from "./storage.ts";
+import { perTab } from "../../shared/storage.ts";
 
 /** A token that ends within this time is renewed, in milliseconds. */
 const RENEW_BEFORE = 90_000;

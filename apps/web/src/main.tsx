@@ -7,9 +7,9 @@ import { createRoot } from "react-dom/client";
 import { devMode, forget, keep, kept, type Session } from "./session.ts";
 import { Shell } from "./shell.tsx";
 import { SignIn } from "./sign_in.tsx";
-import { perTab } from "./storage.ts";
+import { perTab } from "../../shared/storage.ts";
 import "./styles/main.css";
-import { applyTheme } from "./theme.tsx";
+import { applyTheme } from "../../shared/theme.tsx";
 
 /** The kept session, unless its token has expired and cannot be renewed. */
 function first(): { session?: Session; why?: string } {

@@ -1,7 +1,7 @@
 // The session of a user: a token and its renewal. The tab keeps it, so that two tabs can be two users.
 
-import { base } from "./base.ts";
-import type { Shelf } from "./storage.ts";
+import { base } from "../../shared/base.ts";
+import type { Shelf } from "../../shared/storage.ts";
 
 export interface Session {
   token: string;

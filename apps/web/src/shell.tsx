@@ -4,11 +4,11 @@ import { Chat, Members, NotificationBell, RoomfulProvider, useInbox, useRoom } f
 import { useCallback, useEffect, useRef, useState } from "react";
 
 import { clientFor } from "./client.ts";
-import { Icon } from "./icon.tsx";
+import { Icon } from "../../shared/icon.tsx";
 import { addressOf, addressed, FIRST_ROOM } from "./rooms.ts";
 import type { Session } from "./session.ts";
 import { Sidebar } from "./sidebar.tsx";
-import { lasting } from "./storage.ts";
+import { lasting } from "../../shared/storage.ts";
 
 /** With a touch screen, the focus would open the keyboard over the messages. */
 const KEYBOARD = matchMedia("(pointer: fine)").matches;

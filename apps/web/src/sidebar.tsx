@@ -3,11 +3,11 @@
 import { RoomList } from "@roomful/react";
 import { useState } from "react";
 
-import { Icon } from "./icon.tsx";
+import { Icon } from "../../shared/icon.tsx";
 import { addressOf, LONGEST_NAME, roomName } from "./rooms.ts";
 import type { Session } from "./session.ts";
 import { StatusMenu } from "./status_menu.tsx";
-import { ThemeToggle } from "./theme.tsx";
+import { ThemeToggle } from "../../shared/theme.tsx";
 
 export interface SidebarProps {
   readonly session: Session;

@@ -2,10 +2,10 @@
 
 import { useEffect, useRef, useState, type FormEvent } from "react";
 
-import { Icon } from "./icon.tsx";
+import { Icon } from "../../shared/icon.tsx";
 import { fromToken, signIn, SignInError, type Session } from "./session.ts";
-import { lasting } from "./storage.ts";
-import { ThemeToggle } from "./theme.tsx";
+import { lasting } from "../../shared/storage.ts";
+import { ThemeToggle } from "../../shared/theme.tsx";
 
 const LAST_NAME = "name";
 

@@ -4,7 +4,7 @@ import { Avatar, useClient, useConnection, usePopup, useStore } from "@roomful/r
 import type { Status } from "@roomful/client";
 import { useEffect, useState } from "react";
 
-import { Icon } from "./icon.tsx";
+import { Icon } from "../../shared/icon.tsx";
 import type { Session } from "./session.ts";
 import { LONGEST_STATUS_TEXT, STATUSES, statusLine, statusText } from "./statuses.ts";
 
