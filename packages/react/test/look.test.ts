@@ -146,6 +146,18 @@ test("a theme changes by its variables", async () => {
   expect(colour).toBe("rgb(1, 2, 3)");
 });
 
+test("classes of buttons set their own font, whatever the reset says", async () => {
+  const window = await visit("fonts", "ltr", { colorScheme: "light" });
+  await window.page.keyboard.press("Escape");
+  await window.at("bell").click();
+  const link = await window
+    .at("notices")
+    .locator(".rf-link")
+    .first()
+    .evaluate((button) => [getComputedStyle(button).fontWeight, getComputedStyle(button).fontSize]);
+  expect(link).toEqual(["600", "13px"]);
+});
+
 declare global {
   interface Window {
     axe: typeof import("axe-core");
