@@ -15,6 +15,7 @@ import type {
 
 export type {
   Change,
+  GetHistory,
   Message,
   Notification,
   Reactions as Reaction,

@@ -202,10 +202,16 @@ export class Outbox {
   /** Sends a room's first message, one at a time, so that the order is kept. */
   #flush(room: string): void {
     if (!this.#sender || this.#busy.has(room) || !this.#ready.has(room)) return;
-    const next = this.of(room).find((pending) => !pending.error);
+    const next = this.#first(room);
     if (!next) return;
     this.#busy.add(room);
     void this.#attempt(next, 0);
+  }
+
+  #first(room: string): Pending | undefined {
+    for (const pending of this.#pending.values())
+      if (pending.room === room && !pending.error) return pending;
+    return undefined;
   }
 
   async #attempt({ clientId, room, draft }: Pending, attempts: number): Promise<void> {

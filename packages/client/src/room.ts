@@ -5,15 +5,18 @@ import {
   type Change,
   type Draft,
   type Failure,
+  type GetHistory,
   type JoinAnswer,
   type LogAnswer,
   type Member,
   type Message,
+  type Page,
   type Presence,
   type Request,
 } from "./contract.ts";
 import { LawChecker } from "./laws.ts";
 import type { Outbox, Pending } from "./outbox.ts";
+import type { SentMessage } from "./message_window.ts";
 import { RoomLog, type Entry, type SavedLog } from "./room_log.ts";
 import type { Storage } from "./storage.ts";
 import { WritableStore, type Store } from "./store.ts";
@@ -24,6 +27,8 @@ const MOST_SAVED = 200;
 const PAGE = 50;
 /** Messages in a page of older ones. */
 const OLDER_PAGE = 100;
+/** Messages in a page on the way to a far message: the server's limit. */
+const JUMP_PAGE = 200;
 /** Entries in a page of a catch-up: the server's limit. */
 const CATCH_UP_PAGE = 200;
 /** A client that is further behind starts over with the newest page. */
@@ -40,19 +45,17 @@ const TYPING = 7_000;
 const TYPING_PAUSE = 2_000;
 
 /** A message in a snapshot. Sent messages have a `seq`; others have `seq` 0 and come last. */
-export type RoomMessage = Message &
-  (
-    | { readonly state: "sent" }
-    | { readonly state: "sending" }
-    | {
-        readonly state: "failed";
-        readonly error: Failure;
-        /** Sends the message again. */
-        readonly retry: () => void;
-        /** Drops the message. */
-        readonly discard: () => void;
-      }
-  );
+export type RoomMessage =
+  | SentMessage
+  | (Message & { readonly state: "sending" })
+  | (Message & {
+      readonly state: "failed";
+      readonly error: Failure;
+      /** Sends the message again. */
+      readonly retry: () => void;
+      /** Drops the message. */
+      readonly discard: () => void;
+    });
 
 /** The state of a room. Snapshots are immutable and keep their identity between changes. */
 export interface RoomSnapshot {
@@ -97,7 +100,6 @@ export class Room implements Store<RoomSnapshot> {
   readonly #options: RoomOptions;
   readonly #log = new RoomLog(new LawChecker());
   readonly #store: WritableStore<RoomSnapshot>;
-  readonly #sent = new WeakMap<Message, RoomMessage>();
   readonly #unsent = new WeakMap<Pending, RoomMessage>();
   readonly #typing = new Map<string, ReturnType<typeof setTimeout>>();
   /** Resolves once the cached messages are in the snapshot. */
@@ -111,6 +113,7 @@ export class Room implements Store<RoomSnapshot> {
   #releaseTimer: ReturnType<typeof setTimeout> | undefined;
   #unsubscribing: Promise<unknown> | undefined;
   #catchingUp: Promise<void> | undefined;
+  #loadingOlder: Promise<void> | undefined;
   #markTimer: ReturnType<typeof setTimeout> | undefined;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   #membersTimer: ReturnType<typeof setTimeout> | undefined;
@@ -245,26 +248,15 @@ export class Room implements Store<RoomSnapshot> {
     await saved.catch(() => undefined);
   }
 
-  /** Loads a page of older messages. */
-  async loadOlder(): Promise<void> {
-    if (!this.#log.hasOlder || this.getSnapshot().loading) return;
-    this.#store.patch({ loading: true });
-    try {
-      const before = this.#log.from;
-      const page = await this.#options.request("chat:get_history", {
-        room: this.name,
-        before,
-        limit: OLDER_PAGE,
-      });
-      this.#log.older(page);
-    } finally {
-      this.#publish({ loading: false });
-    }
+  /** Loads a page of older messages. While one is loading, resolves with it. */
+  loadOlder(): Promise<void> {
+    return this.#loadOlder(this.#log.from - 1, OLDER_PAGE);
   }
 
-  /** Loads older messages until `seq` is in the snapshot. */
+  /** Loads older messages until `seq` is in the snapshot. They appear all at once. */
   async jumpTo(seq: number): Promise<void> {
-    while (seq < this.#log.from && this.#log.hasOlder) await this.loadOlder();
+    await this.#loadingOlder;
+    await this.#loadOlder(seq, JUMP_PAGE);
   }
 
   // ---- called by the client
@@ -427,13 +419,47 @@ export class Room implements Store<RoomSnapshot> {
         }
         const head = this.#log.head;
         const ask = { room: this.name, after: gap, limit: CATCH_UP_PAGE };
-        this.#log.newer(await this.#options.request("chat:get_history", ask), head);
+        this.#log.newer(await this.#history(ask), head);
         this.#publish();
       }
       this.#joined();
     } catch (thrown) {
       const error = failureOf(thrown);
       if (error.code !== "offline") this.refused(error);
+    }
+  }
+
+  /** Reads older pages until the window reaches `seq`. */
+  #loadOlder(seq: number, limit: number): Promise<void> {
+    this.#loadingOlder ??= this.#readOlder(seq, limit).finally(() => (this.#loadingOlder = undefined));
+    return this.#loadingOlder;
+  }
+
+  async #readOlder(seq: number, limit: number): Promise<void> {
+    if (seq >= this.#log.from || !this.#log.hasOlder) return;
+    this.#store.patch({ loading: true });
+    try {
+      let before: number;
+      do {
+        before = this.#log.from;
+        this.#log.older(await this.#history({ room: this.name, before, limit }));
+        // A page of another epoch adds nothing: the room has started over.
+      } while (seq < this.#log.from && this.#log.hasOlder && this.#log.from < before);
+    } finally {
+      this.#publish({ loading: false });
+    }
+  }
+
+  /** Reads a page of the history, as soon as the rate limit allows. */
+  async #history(ask: GetHistory): Promise<Page> {
+    for (;;) {
+      try {
+        return await this.#options.request("chat:get_history", ask);
+      } catch (thrown) {
+        const { code, retryAfterMs = 1_000 } = failureOf(thrown);
+        if (code !== "rate_limited") throw thrown;
+        await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
+      }
     }
   }
 
@@ -552,10 +578,10 @@ export class Room implements Store<RoomSnapshot> {
 
   /** Rebuilds the list of messages after a change of the log or the outbox. */
   #publish(fields: Partial<RoomSnapshot> = {}): void {
-    const { messages, gap, hasOlder } = this.#log;
-    const sent = messages.map((message) => this.#asSent(message));
-    const unsent = this.#unsentBeside(messages).map((pending) => this.#asUnsent(pending));
-    this.#store.patch({ messages: [...sent, ...unsent], hasOlder, hasNewer: gap !== undefined, ...fields });
+    const { messages: sent, gap, hasOlder } = this.#log;
+    const unsent = this.#unsentBeside(sent).map((pending) => this.#asUnsent(pending));
+    const messages = unsent.length === 0 ? sent : [...sent, ...unsent];
+    this.#store.patch({ messages, hasOlder, hasNewer: gap !== undefined, ...fields });
     if (this.#log.epoch !== undefined) this.#saveTimer ??= setTimeout(() => void this.#save(), COALESCE);
   }
 
@@ -564,14 +590,10 @@ export class Room implements Store<RoomSnapshot> {
     const pending = this.#options.outbox.of(this.name);
     if (pending.length === 0) return pending;
     const me = this.#options.userId();
-    const arrived = new Set(messages.filter(({ userId }) => userId === me).map(({ clientId }) => clientId));
-    return pending.filter(({ clientId }) => !arrived.has(clientId));
-  }
-
-  #asSent(message: Message): RoomMessage {
-    let shown = this.#sent.get(message);
-    if (!shown) this.#sent.set(message, (shown = { ...message, state: "sent" }));
-    return shown;
+    const missing = new Map(pending.map((one) => [one.clientId, one]));
+    for (const { userId, clientId } of messages)
+      if (clientId !== undefined && userId === me) missing.delete(clientId);
+    return [...missing.values()];
   }
 
   #asUnsent(pending: Pending): RoomMessage {

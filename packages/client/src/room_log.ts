@@ -1,9 +1,9 @@
 // The local part of a room's log: one window without holes, and the live entries that arrived ahead of it.
 // Pure.
 
-import { changed } from "./changes.ts";
 import type { Change, Epoch, LogAnswer, Message, Page } from "./contract.ts";
 import { LawChecker } from "./laws.ts";
+import { MessageWindow, type SentMessage } from "./message_window.ts";
 
 /**
  * The most live entries that wait for the entries before them. Beyond it, the log reads them again from the
@@ -11,8 +11,14 @@ import { LawChecker } from "./laws.ts";
  */
 const MOST_AHEAD = 1_000;
 
-/** The most messages in the window. Older ones are dropped and can be loaded again. */
+/**
+ * The most messages in the window, beside those that `older` adds. Older ones are dropped and can be loaded
+ * again.
+ */
 const MOST_MESSAGES = 5_000;
+
+/** Surplus messages are dropped together, so that a live message does not move the whole window. */
+const SURPLUS = 500;
 
 /** An entry of the log as it arrives live. */
 export type Entry =
@@ -35,7 +41,8 @@ export class RoomLog {
   #upTo = 0;
   #head = 0;
   #hasOlder = false;
-  #messages: readonly Message[] = [];
+  readonly #window = new MessageWindow();
+  #most = MOST_MESSAGES;
   /** For each message, the log number up to which its present state includes the changes. */
   readonly #states = new Map<number, number>();
   readonly #ahead = new Map<number, Entry>();
@@ -67,9 +74,14 @@ export class RoomLog {
     return this.#from;
   }
 
-  /** The messages of the window, by seq. The array is replaced by each change. */
-  get messages(): readonly Message[] {
-    return this.#messages;
+  /** The messages of the window, by seq. The array never changes, and stays the same between changes. */
+  get messages(): readonly SentMessage[] {
+    return this.#window.all;
+  }
+
+  /** How often a change has copied the array of messages. */
+  get copies(): number {
+    return this.#window.copies;
   }
 
   /** The number after which entries are missing, or undefined if there is no gap. */
@@ -110,7 +122,8 @@ export class RoomLog {
     if (page.epoch !== this.#epoch) return;
     const older = page.messages.filter(({ seq }) => seq < this.#from);
     for (const { seq } of older) this.#states.set(seq, this.#head);
-    this.#messages = [...older, ...this.#messages];
+    this.#window.prepend(older);
+    this.#most = Math.max(this.#most, this.#window.length);
     this.#from = older[0]?.seq ?? this.#from;
     this.#hasOlder = page.more;
   }
@@ -121,8 +134,7 @@ export class RoomLog {
     this.#from = 1;
     this.#upTo = 0;
     this.#hasOlder = false;
-    this.#messages = [];
-    this.#states.clear();
+    this.#show([], 0);
     this.disconnected();
     this.laws.restart();
   }
@@ -139,8 +151,8 @@ export class RoomLog {
   /** The newest `most` messages, for storage. Undefined before the first page. */
   save(most: number): SavedLog | undefined {
     if (this.#epoch === undefined) return undefined;
-    const messages = this.#messages.slice(-most);
-    const cut = messages.length < this.#messages.length;
+    const messages = this.messages.slice(-most);
+    const cut = messages.length < this.#window.length;
     return {
       epoch: this.#epoch,
       from: cut ? (messages[0]?.seq ?? this.#upTo + 1) : this.#from,
@@ -158,17 +170,22 @@ export class RoomLog {
     this.#upTo = saved.upTo;
     this.#head = Math.max(this.#head, saved.upTo);
     this.#hasOlder = saved.hasOlder;
-    this.#messages = saved.messages;
-    for (const { seq } of saved.messages) this.#states.set(seq, saved.upTo);
+    this.#show(saved.messages, saved.upTo);
     this.laws.restart(saved.upTo);
+  }
+
+  /** Replaces the messages of the window. Their state includes the changes up to `state`. */
+  #show(messages: readonly Message[], state: number): void {
+    this.#window.replace(messages);
+    this.#most = MOST_MESSAGES;
+    this.#states.clear();
+    for (const { seq } of messages) this.#states.set(seq, state);
   }
 
   /** Starts over with a page. Live entries of this connection may have arrived before it, and stay. */
   #replace(answer: LogAnswer): void {
     this.#epoch = answer.epoch;
-    this.#messages = answer.messages;
-    this.#states.clear();
-    for (const { seq } of answer.messages) this.#states.set(seq, answer.head);
+    this.#show(answer.messages, answer.head);
     // A first page has the newest messages up to the head. A page after a reset may end before it.
     this.#upTo = answer.reset && answer.more ? lastNumber(answer) : answer.head;
     this.#from = answer.messages[0]?.seq ?? this.#upTo + 1;
@@ -202,7 +219,7 @@ export class RoomLog {
     this.laws.check(entry.number);
     this.#upTo = entry.number;
     if ("message" in entry) {
-      this.#messages = [...this.#messages, entry.message];
+      this.#window.append(entry.message);
       this.#states.set(entry.message.seq, state);
       this.#trim();
     } else this.#change(entry.change);
@@ -211,9 +228,7 @@ export class RoomLog {
   #change(change: Change): void {
     if (change.logSeq <= (this.#states.get(change.seq) ?? Infinity)) return;
     this.#states.set(change.seq, change.logSeq);
-    this.#messages = this.#messages.map((message) =>
-      message.seq === change.seq ? changed(message, change) : message,
-    );
+    this.#window.change(change);
   }
 
   /** Applies the waiting entries that follow the window directly. */
@@ -227,11 +242,9 @@ export class RoomLog {
   }
 
   #trim(): void {
-    if (this.#messages.length <= MOST_MESSAGES) return;
-    const [dropped, ...kept] = this.#messages;
-    if (dropped) this.#states.delete(dropped.seq);
-    this.#messages = kept;
-    this.#from = kept[0]?.seq ?? this.#upTo + 1;
+    if (this.#window.length <= this.#most + SURPLUS) return;
+    for (const seq of this.#window.trim(this.#most)) this.#states.delete(seq);
+    this.#from = this.#window.first ?? this.#upTo + 1;
     this.#hasOlder = true;
   }
 }

@@ -89,6 +89,20 @@ describe("two users in a room", () => {
     expect(messages.map(({ seq }) => seq)).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
     expect(hasOlder).toBe(false);
   });
+
+  test("jump to an old message while a page is loading", async () => {
+    const name = newRoom();
+    await server.api("PUT", `rooms/${name}`, { kind: "public" });
+    for (let i = 1; i <= 260; i++) await post(server, name, `text ${i}`);
+    const { room } = await joined("alice", name);
+    const page = room.loadOlder();
+    expect(room.loadOlder()).toBe(page);
+    await room.jumpTo(1);
+    expect(room.getSnapshot().messages.map(({ seq }) => seq)).toEqual(
+      Array.from({ length: 260 }, (_, i) => i + 1),
+    );
+    expect(room.getSnapshot().loading).toBe(false);
+  });
 });
 
 test("a message over the limit fails with its reason, and can be discarded", async () => {

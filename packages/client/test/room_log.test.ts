@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import type { Change, LogAnswer, Message } from "../src/contract.ts";
+import type { SentMessage } from "../src/message_window.ts";
 import { RoomLog, type Entry } from "../src/room_log.ts";
 
 const EPOCH = "e1";
@@ -52,6 +53,12 @@ class Source {
     return messages;
   }
 
+  /** The messages from `from` on, as a log with every entry up to `upTo` shows them. */
+  shown(upTo: number, from: number): SentMessage[] {
+    const messages = [...this.state(upTo).values()].filter(({ seq }) => seq >= from);
+    return messages.map((message) => ({ ...message, state: "sent" }));
+  }
+
   /** The entries after `since`, read when `head` was the newest entry. */
   after(since: number, head: number, limit: number): LogAnswer {
     const state = this.state(head);
@@ -99,8 +106,7 @@ describe("the local log", () => {
     for (const entry of source.entries.slice(20)) log.receive(entry);
     expect(log.upTo).toBe(30);
     expect(log.gap).toBeUndefined();
-    const expected = [...source.state(30).values()].filter(({ seq }) => seq >= log.from);
-    expect(log.messages).toEqual(expected);
+    expect(log.messages).toEqual(source.shown(30, log.from));
   });
 
   test("keeps live entries that arrive before the join's answer", () => {
@@ -140,8 +146,7 @@ describe("the local log", () => {
     const restored = new RoomLog();
     restored.restore(log.save(5) ?? expect.fail("nothing saved"));
     restored.answered(source.after(30, 40, 200));
-    const expected = [...source.state(40).values()].filter(({ seq }) => seq >= restored.from);
-    expect(restored.messages).toEqual(expected);
+    expect(restored.messages).toEqual(source.shown(40, restored.from));
     expect(restored.hasOlder).toBe(true);
   });
 
@@ -166,9 +171,79 @@ describe("the local log", () => {
         const before = log.head;
         log.newer(source.after(gap, size, 7), before);
       }
-      const expected = [...source.state(size).values()].filter(({ seq }) => seq >= log.from);
-      expect(log.messages, `seed ${seed}`).toEqual(expected);
+      expect(log.messages, `seed ${seed}`).toEqual(source.shown(size, log.from));
       expect(log.laws.counts.violations, `seed ${seed}`).toEqual({ ascending: 0, dense: 0, once: 0 });
     }
+  });
+});
+
+describe("a long log", () => {
+  const many = (from: number, to: number): Entry[] =>
+    Array.from({ length: to - from + 1 }, (_, at) => ({ number: from + at, message: message(from + at) }));
+  const edit = (logSeq: number, seq: number): Entry => ({
+    number: logSeq,
+    change: { type: "edited", seq, logSeq, userId: "a", at: logSeq, text: `edit ${logSeq}` },
+  });
+  const page = (from: number, to: number): LogAnswer => ({
+    room: "r",
+    epoch: EPOCH,
+    head: to,
+    messages: Array.from({ length: to - from + 1 }, (_, at) => message(from + at)),
+    changes: [],
+    more: from > 1,
+    reset: false,
+  });
+
+  test("is copied once for each state that a view has read, however many entries arrive between", () => {
+    const log = new RoomLog();
+    log.answered(page(1, 2_000));
+    expect(log.messages).toHaveLength(2_000);
+    for (const entry of many(2_001, 3_000)) log.receive(entry);
+    log.newer({ ...page(3_001, 3_200), more: false }, 3_200);
+    for (let logSeq = 3_201; logSeq <= 3_300; logSeq++) log.receive(edit(logSeq, logSeq - 3_200));
+    expect(log.copies).toBe(1);
+    expect(log.messages).toHaveLength(3_200);
+    log.receive(edit(3_301, 3_200));
+    expect(log.copies).toBe(2);
+    expect(log.messages.at(-1)?.text).toBe("edit 3301");
+  });
+
+  test("never changes an array that a view has read", () => {
+    const log = new RoomLog();
+    log.answered(page(101, 200));
+    const steps = [
+      () => log.receive(many(201, 201)[0] as Entry),
+      () => log.receive(edit(202, 150)),
+      () => log.older(page(1, 100)),
+      () => log.newer({ ...page(203, 300), more: false }, 300),
+      () => many(301, 6_000).forEach((entry) => log.receive(entry)),
+      () => log.clear(),
+    ];
+    for (const step of steps) {
+      const read = log.messages;
+      const before = [...read];
+      step();
+      expect(read).toEqual(before);
+      expect(log.messages).not.toBe(read);
+      expect(log.messages).toBe(log.messages);
+    }
+  });
+
+  test("drops the oldest messages of a room that stays open, and keeps those that the user loads", () => {
+    const log = new RoomLog();
+    log.answered(page(9_951, 10_000));
+    for (const entry of many(10_001, 20_000)) log.receive(entry);
+    expect(log.messages.length).toBeGreaterThanOrEqual(5_000);
+    expect(log.messages.length).toBeLessThanOrEqual(5_500);
+    expect([log.messages.at(-1)?.seq, log.hasOlder, log.from]).toEqual([
+      20_000,
+      true,
+      log.messages[0]?.seq,
+    ]);
+    const from = log.from;
+    for (let to = from - 1; to > 1; to -= 200) log.older(page(Math.max(1, to - 199), to));
+    expect([log.messages.length, log.from, log.hasOlder]).toEqual([20_000, 1, false]);
+    for (const entry of many(20_001, 20_200)) log.receive(entry);
+    expect([log.messages.length, log.from]).toEqual([20_200, 1]);
   });
 });

@@ -1,6 +1,7 @@
 // The kit in Chromium against the real server, in strict mode.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -42,6 +43,25 @@ const newRoom = (): string => `room-${++rooms}`;
 async function joined(user: string, name: string) {
   const client = clientFor(server, user);
   return { client, room: await enter(client, name) };
+}
+
+/** Makes a room with `count` messages of a stranger, by an import into the stopped server. */
+async function imported(room: string, count: number): Promise<void> {
+  const at = Date.now() - count * 1_000;
+  const lines = Array.from({ length: count }, (_, n) => ({
+    type: "message",
+    room,
+    id: `old-${n + 1}`,
+    userId: "stranger",
+    text: `entry ${n + 1}.`,
+    at: at + n * 1_000,
+  }));
+  const file = join(server.folder, `${room}.ndjson`);
+  const all = [{ type: "room", room, kind: "public", createdAt: at }, ...lines];
+  writeFileSync(file, all.map((line) => JSON.stringify(line)).join("\n"));
+  await server.shutDown();
+  server.command("import", file);
+  await server.start();
 }
 
 async function twoPeopleChat(from: App, version: string): Promise<void> {
@@ -235,6 +255,57 @@ describe("scrolling", () => {
       .toBe(true);
   });
 });
+
+test("loading thousands of messages renders only the rows in view, and few snapshots", async () => {
+  const room = newRoom();
+  await imported(room, 6_000);
+  const ada = await open({ user: "ada", room });
+  await ada.message("entry 6000.");
+  const work = await ada.page.evaluate(async (name) => {
+    const room = window.client.room(name);
+    let [snapshots, rows] = [0, 0];
+    room.subscribe(() => (snapshots += 1));
+    const added = new MutationObserver((records) => {
+      for (const { addedNodes } of records) rows += addedNodes.length;
+    });
+    added.observe(document.querySelector(".rf-rows")!, { childList: true });
+    await room.jumpTo(1);
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    return { snapshots, rows, loaded: room.getSnapshot().messages.length };
+  }, room);
+  expect(work.loaded).toBe(6_000);
+  expect(work.snapshots).toBeLessThan(6);
+  expect(work.rows).toBeLessThan(100);
+  // Development builds of React compare all props of each render, entry by entry.
+  expect(await longestList(ada)).toBeLessThan(200);
+});
+
+/** The length of the longest list in the props of a component, or in an object of its props. */
+function longestList(window: Window): Promise<number> {
+  interface Fiber {
+    memoizedProps: object | null;
+    child: Fiber | null;
+    sibling: Fiber | null;
+  }
+  return window.page.evaluate(() => {
+    const root = document.getElementById("root")!;
+    const key = Object.keys(root).find((name) => name.startsWith("__reactContainer$"))!;
+    let longest = 0;
+    const look = (value: unknown, depth: number): void => {
+      if (Array.isArray(value)) longest = Math.max(longest, value.length);
+      else if (typeof value === "object" && value !== null && depth > 0)
+        for (const inner of Object.values(value)) look(inner, depth - 1);
+    };
+    const visit = (first: Fiber | null): void => {
+      for (let fiber = first; fiber; fiber = fiber.sibling) {
+        look(fiber.memoizedProps, 2);
+        visit(fiber.child);
+      }
+    };
+    visit((root as unknown as Record<string, Fiber>)[key]!);
+    return longest;
+  });
+}
 
 test("the arrow keys walk through the messages, and the focused one stays in the page", async () => {
   const room = newRoom();

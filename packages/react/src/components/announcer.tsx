@@ -1,8 +1,9 @@
 // Tells a screen reader about new messages. The list itself cannot: scrolling adds rows to it too.
 
-import type { RoomMessage } from "@roomful/client";
+import type { Room } from "@roomful/client";
 import { useEffect, useRef, useState } from "react";
 
+import { useStore } from "../hooks.ts";
 import { useTexts } from "../provider.tsx";
 import { newestSeq } from "../text/latest.ts";
 import { plainText } from "../text/markdown.tsx";
@@ -12,14 +13,15 @@ import type { Names } from "../text/names.ts";
 const KEPT = 5;
 
 export interface AnnouncerProps {
-  readonly messages: readonly RoomMessage[];
-  readonly joined: boolean;
+  /** Not its messages: development builds of React compare the props of each render, entry by entry. */
+  readonly room: Room;
   readonly me: string | undefined;
   readonly names: Names;
 }
 
-export function Announcer({ messages, joined, me, names }: AnnouncerProps) {
+export function Announcer({ room, me, names }: AnnouncerProps) {
   const texts = useTexts();
+  const { messages, joined } = useStore(room);
   const [said, setSaid] = useState<readonly { id: string; text: string }[]>([]);
   const heard = useRef<number>(undefined);
   useEffect(() => {

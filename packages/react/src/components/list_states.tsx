@@ -1,12 +1,19 @@
 // What a list shows beside messages: a refusal, an empty room, and the line above the first message.
 
-import type { RoomSnapshot } from "@roomful/client";
+import type { Failure } from "@roomful/client";
 
 import { useTexts } from "../provider.tsx";
 import { Icon } from "./icon.tsx";
 
+export interface PlaceholderProps {
+  readonly empty: boolean;
+  readonly joined: boolean;
+  /** Why the room cannot be joined. */
+  readonly error: Failure | undefined;
+}
+
 /** The refusal of a room, or a note that it has no messages. */
-export function Placeholder({ messages, joined, error }: RoomSnapshot) {
+export function Placeholder({ empty, joined, error }: PlaceholderProps) {
   const texts = useTexts();
   if (error)
     return (
@@ -14,7 +21,7 @@ export function Placeholder({ messages, joined, error }: RoomSnapshot) {
         <Icon name="lock" /> {texts.roomRefused(error.message)}
       </p>
     );
-  if (messages.length > 0) return null;
+  if (!empty) return null;
   return (
     <div className="rf-empty" data-testid="empty">
       {joined ? (
@@ -31,12 +38,14 @@ export function Placeholder({ messages, joined, error }: RoomSnapshot) {
 }
 
 export interface EdgeProps {
-  readonly snapshot: RoomSnapshot;
+  readonly hasOlder: boolean;
+  /** True if the messages come from the cache. */
+  readonly stale: boolean;
   readonly older: { readonly failed: boolean; readonly retry: () => void };
 }
 
 /** The line above the first message: the start of the room, or older messages that load. */
-export function Edge({ snapshot: { hasOlder, stale }, older }: EdgeProps) {
+export function Edge({ hasOlder, stale, older }: EdgeProps) {
   const texts = useTexts();
   const text = !hasOlder ? texts.startOfRoom : stale ? texts.cached : texts.loadingMessages;
   return (

@@ -25,6 +25,7 @@ const ROW = 60;
 const END = 60;
 /** Milliseconds for which a message that was jumped to is marked. */
 const MARKED = 2_000;
+
 /** Props of `MessageList`. */
 export interface MessageListProps {
   readonly room: string;
@@ -43,7 +44,7 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
   const texts = useTexts();
   const me = useUserId();
   const [snapshot, room] = useRoom(name);
-  const { messages, joined, loading, hasOlder } = snapshot;
+  const { messages, joined, loading, hasOlder, stale, error } = snapshot;
   const names = useNames(snapshot);
   const readers = useReaders(snapshot, me, names);
   const visible = useVisible();
@@ -106,7 +107,7 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
   const show = renderMessage ?? ((props: MessageProps) => <Message {...props} />);
   return (
     <div className="rf-messages" data-testid="message-list">
-      <Placeholder {...snapshot} />
+      <Placeholder empty={!any} joined={joined} error={error} />
       <div
         ref={scroller}
         className="rf-scroller"
@@ -124,7 +125,7 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
         }}
         onFocus={focus.onFocus}
       >
-        {any && <Edge snapshot={snapshot} older={older} />}
+        {any && <Edge hasOlder={hasOlder} stale={stale} older={older} />}
         <div className="rf-rows" role="presentation" style={{ height: virtualizer.getTotalSize() }}>
           {rows.map(({ index, key, start }) => {
             const message = messages[index];
@@ -170,7 +171,7 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
           <Icon name="down" /> {texts.jumpToLatest(unseen)}
         </button>
       )}
-      <Announcer messages={messages} joined={joined} me={me} names={names} />
+      <Announcer room={room} me={me} names={names} />
     </div>
   );
 }

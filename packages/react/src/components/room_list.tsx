@@ -10,7 +10,6 @@ import { plainText } from "../text/markdown.tsx";
 import { shortTime } from "../text/times.ts";
 import { Avatar } from "./avatar.tsx";
 
-
 /** Props of `RoomList`. */
 export interface RoomListProps {
   /** The open room. */
@@ -84,8 +83,7 @@ function Line({ row, title, href, open, onOpen }: LineProps) {
           </span>
           <span className="rf-room-bottom">
             <span className="rf-room-last" dir="auto">
-              {lastMessage &&
-                (lastMessage.deleted ? texts.deleted : `${author}: ${preview}`)}
+              {lastMessage && (lastMessage.deleted ? texts.deleted : `${author}: ${preview}`)}
             </span>
             {unread > 0 && !open && (
               <>
