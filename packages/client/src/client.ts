@@ -1,7 +1,14 @@
 // The client: wires connection, rooms, outbox, inbox, notifications and presence together.
 
 import { Connection, type ConnectionOptions, type ConnectionState } from "./connection.ts";
-import { failureOf, type Change, type Message, type ServerEvents, type Status } from "./contract.ts";
+import {
+  failureOf,
+  type Change,
+  type Failure,
+  type Message,
+  type ServerEvents,
+  type Status,
+} from "./contract.ts";
 import { Inbox } from "./inbox.ts";
 import { openIndexedDb } from "./indexeddb.ts";
 import type { Law, LawCounts } from "./laws.ts";
@@ -33,6 +40,9 @@ export interface OwnStatus {
   readonly text: string | null;
 }
 
+/** The error of a room that the user was banned from, as a join would get it. */
+const BANNED: Failure = { code: "banned", message: "You are banned from this room.", retryable: false };
+
 const ONLINE: OwnStatus = { status: "online", text: null };
 
 /** Events for code outside of views, such as sounds. */
@@ -43,6 +53,8 @@ export interface ClientEvents {
   /** The user was added to a room, on whichever device. */
   roomAdded: ServerEvents["chat:room_added"];
   roomRemoved: ServerEvents["chat:room_removed"];
+  /** A moderator has acted on the user, on a room, or on somebody in a room where the user is a moderator. */
+  moderation: ServerEvents["chat:moderation"];
 }
 
 export class RoomfulClient {
@@ -73,6 +85,7 @@ export class RoomfulClient {
       userId: () => this.userId,
       shared: persistent ? profile : undefined,
       changed: (room) => this.#rooms.get(room)?.pendingChanged(),
+      answered: (room, refusal) => this.#rooms.get(room)?.answered(refusal),
     });
     this.#listen();
     void this.#restoreUser();
@@ -128,6 +141,8 @@ export class RoomfulClient {
         outbox: this.#outbox,
         storage: this.#storage,
         userId: () => this.userId,
+        moderator: () => this.#connection.roles.includes("moderator"),
+        serverNow: this.#connection.serverNow,
         online: () => this.#connection.online,
         counted: (unread, mentions) => this.inbox.counted(name, unread, mentions),
       });
@@ -196,9 +211,14 @@ export class RoomfulClient {
     });
     connection.on("chat:member_joined", ({ room }) => this.#open(room)?.membersChanged(true));
     connection.on("chat:member_left", ({ room }) => this.#open(room)?.membersChanged(true));
+    connection.on("chat:moderation", (act) => {
+      const concerned = act.room === undefined ? [...this.#rooms.values()] : [this.#open(act.room)];
+      for (const room of concerned) room?.moderated(act);
+      this.#emit("moderation", act);
+    });
     connection.on("chat:room_deleted", ({ room }) => this.#removed(room));
     connection.on("chat:room_removed", (removed) => {
-      this.#removed(removed.room);
+      this.#removed(removed.room, removed.reason === "banned" ? BANNED : undefined);
       this.#emit("roomRemoved", removed);
     });
     connection.on("chat:room_added", (added) => {
@@ -259,8 +279,8 @@ export class RoomfulClient {
     if (message.userId !== this.userId) this.#emit("message", message);
   }
 
-  #removed(room: string): void {
-    this.#open(room)?.lost();
+  #removed(room: string, error?: Failure): void {
+    this.#open(room)?.lost(error);
     this.inbox.removed(room);
   }
 

@@ -43,6 +43,9 @@ export interface ConnectionOptions {
 /** Returns the first rule of the contract that a value violates. */
 export type ContractCheck = (kind: Checked, event: string, value: unknown) => string | undefined;
 
+/** Why the server ended a session. */
+type Reason = Failure | ServerEvents["session:ended"];
+
 type Handler<E extends keyof ServerEvents> = (payload: ServerEvents[E]) => void;
 
 export class Connection {
@@ -52,8 +55,11 @@ export class Connection {
   #refused = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #refresh: ReturnType<typeof setTimeout> | undefined;
-  /** The last error event: it explains a disconnect by the server. */
-  #lastError: Failure | undefined;
+  /** The last `error` or `session:ended`: it explains a disconnect by the server. */
+  #lastError: Reason | undefined;
+  #roles: readonly string[] = [];
+  /** Milliseconds by which the server's clock is ahead of this device's. */
+  #clockOffset = 0;
   #wakes: (() => void) | undefined;
 
   constructor(url: string, options: ConnectionOptions) {
@@ -74,6 +80,8 @@ export class Connection {
     this.#socket.on("disconnect", (reason) => this.#disconnected(reason));
     this.#socket.on("connect_error", (error) => this.#connectError(error));
     this.on("error", (failure) => (this.#lastError = failure));
+    this.on("session:ended", (ended) => (this.#lastError = ended));
+    this.on("session", ({ serverTime }) => (this.#clockOffset = serverTime - Date.now()));
     this.on("token:expiring", () => void this.#refreshToken());
     if (options.check) this.#socket.onAny((event: string, payload) => this.#check("event", event, payload));
   }
@@ -90,6 +98,14 @@ export class Connection {
   get online(): boolean {
     return this.#socket.connected;
   }
+
+  /** The roles that the token gives the user in all rooms. */
+  get roles(): readonly string[] {
+    return this.#roles;
+  }
+
+  /** The server's clock, in milliseconds since 1970. */
+  readonly serverNow = (): number => Date.now() + this.#clockOffset;
 
   /** Connects, or retries at once. */
   connect(): void {
@@ -159,7 +175,7 @@ export class Connection {
     const { token: fetchToken, device } = this.#options;
     try {
       const token = await fetchToken();
-      this.#scheduleRefresh(token);
+      this.#present(token);
       give({ token, ...(device !== undefined && { device }) });
     } catch (error) {
       // The token endpoint failed, perhaps because the network is down. Retry like a transient refusal.
@@ -214,10 +230,12 @@ export class Connection {
     this.#state.set({ state: "failed", reason });
   }
 
-  /** Replaces the token on the live connection before it expires. */
-  #scheduleRefresh(token: string): void {
+  /** The server gets this token: reads its roles, and replaces it before it expires. */
+  #present(token: string): void {
     clearTimeout(this.#refresh);
-    const left = lifetime(token);
+    const claims = claimsOf(token);
+    this.#roles = Array.isArray(claims.roles) ? claims.roles : [];
+    const left = lifetime(claims);
     if (left === undefined) return;
     // A token with a short life is refreshed after half of it.
     const wait = Math.max(left - REFRESH_BEFORE, left / 2);
@@ -228,7 +246,7 @@ export class Connection {
     try {
       const token = await this.#options.token();
       await this.request("token:refresh", { token });
-      this.#scheduleRefresh(token);
+      this.#present(token);
     } catch {
       // The present token stays valid until it expires; then the next connection fetches another one.
     }
@@ -252,22 +270,31 @@ export class Connection {
 const offline = (): RequestError =>
   new RequestError({ code: "offline", message: "Not connected.", retryable: true });
 
-/**
- * Milliseconds from the token's `iat` to its `exp`, which do not depend on this device's clock; without
- * `iat`, from now. Undefined if the token cannot be read.
- */
-function lifetime(token: string): number | undefined {
+/** The claims that the client uses. */
+interface Claims {
+  readonly exp?: number;
+  readonly iat?: number;
+  readonly roles?: readonly string[];
+}
+
+/** The token's claims; none if the token cannot be read. */
+function claimsOf(token: string): Claims {
   try {
     const payload = token.split(".")[1] ?? "";
-    const { exp, iat } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/"))) as {
-      exp?: number;
-      iat?: number;
-    };
-    if (exp === undefined) return undefined;
-    return Math.max(0, exp * 1_000 - (iat === undefined ? Date.now() : iat * 1_000));
+    const claims: unknown = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
+    return (claims ?? {}) as Claims;
   } catch {
-    return undefined;
+    return {};
   }
+}
+
+/**
+ * Milliseconds from `iat` to `exp`, which do not depend on this device's clock; without `iat`, from now.
+ * Undefined without `exp`.
+ */
+function lifetime({ exp, iat }: Claims): number | undefined {
+  if (exp === undefined) return undefined;
+  return Math.max(0, exp * 1_000 - (iat === undefined ? Date.now() : iat * 1_000));
 }
 
 /** Calls `wake` when the device may have slept or changed its network. Returns a function that ends this. */

@@ -8,6 +8,7 @@ import type {
   InboxRoom,
   Joined,
   Member as ListedMember,
+  Moderate,
   PresenceState,
   SendMessage,
   Status as AnyStatus,
@@ -17,6 +18,7 @@ export type {
   Change,
   GetHistory,
   Message,
+  Moderated,
   Notification,
   Reactions as Reaction,
   ServerEvents,
@@ -35,8 +37,18 @@ export interface Presence extends Pick<PresenceState, "userId" | "status"> {
   readonly lastSeen?: number | null;
 }
 
+/** What a member may do in a room. */
+export type Role = "member" | "moderator" | "owner";
+
 /** A member of a room. Only members that the server lists have a role and marks. */
-export interface Member extends Presence, Partial<Pick<ListedMember, "role" | "readSeq">> {}
+export interface Member extends Presence, Partial<Pick<ListedMember, "readSeq">> {
+  readonly role?: Role;
+}
+
+/** What a moderator orders in a room. */
+export type ModerationOrder = WithoutRoom<Moderate>;
+
+type WithoutRoom<T> = T extends unknown ? Omit<T, "room"> : never;
 
 /** An error of the server, or of the connection (`offline`, `timeout`). */
 export interface Failure extends Omit<ErrorBody, "code"> {

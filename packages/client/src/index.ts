@@ -10,9 +10,12 @@ export {
   type InboxRow,
   type Member,
   type Message,
+  type Moderated,
+  type ModerationOrder,
   type Notification,
   type Presence,
   type Reaction,
+  type Role,
   type ServerEvents,
   type Status,
 } from "./contract.ts";
@@ -20,6 +23,7 @@ export type { Inbox, InboxSnapshot } from "./inbox.ts";
 export type { Law, LawCounts } from "./laws.ts";
 export type { Notifications, NotificationsSnapshot } from "./notifications.ts";
 export type { PresenceSnapshot, PresenceWatcher } from "./presence.ts";
+export type { ModerationAct, Restrictions, Sanction } from "./restrictions.ts";
 export type { Room, RoomMessage, RoomSnapshot } from "./room.ts";
 export { MemoryStorage, type Storage } from "./storage.ts";
 export type { Store } from "./store.ts";

@@ -1,5 +1,6 @@
 // One room as the app sees it: an immutable snapshot of messages, members and marks, and the user's actions.
 
+import type { ClientEvents } from "./contract.generated.ts";
 import {
   failureOf,
   type Change,
@@ -10,16 +11,21 @@ import {
   type LogAnswer,
   type Member,
   type Message,
+  type Moderated,
+  type ModerationOrder,
   type Page,
-  type Presence,
   type Request,
+  type Role,
 } from "./contract.ts";
 import { LawChecker } from "./laws.ts";
+import { MemberList } from "./members.ts";
 import type { Outbox, Pending } from "./outbox.ts";
 import type { SentMessage } from "./message_window.ts";
+import { RestrictionKeeper, type ModerationAct, type Restrictions } from "./restrictions.ts";
 import { RoomLog, type Entry, type SavedLog } from "./room_log.ts";
 import type { Storage } from "./storage.ts";
 import { WritableStore, type Store } from "./store.ts";
+import { TypingUsers } from "./typing.ts";
 
 /** Messages of a room that are kept across reloads. */
 const MOST_SAVED = 200;
@@ -39,8 +45,6 @@ const COALESCE = 200;
 const LINGER = 1_000;
 /** The most members in a snapshot beside those who are online: one page of the server. */
 const MEMBERS_PAGE = 200;
-/** The server ends typing after 6 s; this timer only helps if that event is lost. */
-const TYPING = 7_000;
 /** The server passes typing on at most every 2 s. */
 const TYPING_PAUSE = 2_000;
 
@@ -71,6 +75,10 @@ export interface RoomSnapshot {
   readonly loading: boolean;
   /** Members, those who are online first. Of a large room, others than these may be missing. */
   readonly members: readonly Member[];
+  /** The user's role, once the members are known. In a room of many members it may stay unknown. */
+  readonly role?: Role;
+  /** What moderators have ordered. */
+  readonly restrictions: Restrictions;
   /** Ids of other users who are typing. */
   readonly typing: readonly string[];
   readonly readSeq: number;
@@ -89,6 +97,10 @@ export interface RoomOptions {
   readonly outbox: Outbox;
   readonly storage: Storage;
   readonly userId: () => string | undefined;
+  /** True if the user's token makes them a moderator of every room that they are a member of. */
+  readonly moderator: () => boolean;
+  /** The server's clock, in milliseconds since 1970. */
+  readonly serverNow: () => number;
   /** True while the connection is up. */
   readonly online: () => boolean;
   /** Called with the user's new unread counts. */
@@ -101,12 +113,11 @@ export class Room implements Store<RoomSnapshot> {
   readonly #log = new RoomLog(new LawChecker());
   readonly #store: WritableStore<RoomSnapshot>;
   readonly #unsent = new WeakMap<Pending, RoomMessage>();
-  readonly #typing = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #typing = new TypingUsers((typing) => this.#store.patch({ typing }));
+  readonly #members = new MemberList();
+  readonly #restrictions: RestrictionKeeper;
   /** Resolves once the cached messages are in the snapshot. */
   readonly restored: Promise<void>;
-  #online: readonly Presence[] = [];
-  /** Members by id, with marks. */
-  readonly #listed = new Map<string, Member>();
   #membershipChanged = false;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
   #wanted = 0;
@@ -124,6 +135,11 @@ export class Room implements Store<RoomSnapshot> {
   constructor(options: RoomOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#restrictions = new RestrictionKeeper({
+      userId: options.userId,
+      serverNow: options.serverNow,
+      changed: (restrictions) => this.#store.patch({ restrictions }),
+    });
     this.#store = new WritableStore<RoomSnapshot>({
       room: options.name,
       joined: false,
@@ -132,6 +148,7 @@ export class Room implements Store<RoomSnapshot> {
       hasNewer: false,
       loading: false,
       members: [],
+      restrictions: this.#restrictions.present,
       typing: [],
       readSeq: 0,
       unread: 0,
@@ -196,7 +213,7 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   async edit(seq: number, text: string): Promise<void> {
-    await this.#options.request("chat:edit_message", { room: this.name, seq, text, clientId: newId() });
+    await this.#write("chat:edit_message", { room: this.name, seq, text, clientId: newId() });
   }
 
   async remove(seq: number): Promise<void> {
@@ -205,13 +222,15 @@ export class Room implements Store<RoomSnapshot> {
 
   /** Adds the user's reaction, or removes it with `on` false. */
   async react(seq: number, emoji: string, on = true): Promise<void> {
-    await this.#options.request("chat:react", {
-      room: this.name,
-      seq,
-      emoji,
-      remove: !on,
-      clientId: newId(),
-    });
+    await this.#write("chat:react", { room: this.name, seq, emoji, remove: !on, clientId: newId() });
+  }
+
+  /**
+   * Mutes or bans a member, deletes their messages, freezes the room, and so on. For moderators and owners.
+   * Rejects with `forbidden` against users of the same or a higher role.
+   */
+  async moderate(order: ModerationOrder): Promise<Moderated> {
+    return this.#options.request("chat:moderate", { ...order, room: this.name });
   }
 
   /** Marks everything up to `seq` as read; by default, everything. Calls are coalesced. */
@@ -286,7 +305,6 @@ export class Room implements Store<RoomSnapshot> {
   /** The connection is lost. Messages stay and are marked as stale. */
   offline(): void {
     clearTimeout(this.#retryTimer);
-    for (const timer of this.#typing.values()) clearTimeout(timer);
     this.#typing.clear();
     this.#log.disconnected();
     this.#publish({ joined: false, typing: [], stale: this.#log.epoch !== undefined });
@@ -299,8 +317,9 @@ export class Room implements Store<RoomSnapshot> {
     this.#saveTimer = undefined;
     void this.#options.storage.delete(this.#key);
     void this.saveDraft();
-    this.#online = [];
-    this.#listed.clear();
+    this.#members.clear();
+    const { role: _, ...rest } = this.getSnapshot();
+    this.#store.set(rest);
     this.#publish({
       joined: false,
       members: [],
@@ -313,12 +332,13 @@ export class Room implements Store<RoomSnapshot> {
 
   message(message: Message): void {
     const known = this.#log.epoch !== undefined && message.seq <= this.#log.upTo;
-    this.#stopped(message.userId);
+    const me = this.#options.userId();
+    this.#typing.stopped(message.userId);
     this.#receive({ number: message.seq, message });
     this.#options.outbox.delivered(message);
     if (known) return;
+    if (message.userId === me) this.#restrictions.wrote();
     const { unread, mentions } = this.getSnapshot();
-    const me = this.#options.userId();
     if (message.userId === me || message.seq <= this.getSnapshot().readSeq) return;
     const mentioned = me !== undefined && message.mentions?.includes(me);
     this.#store.patch({ unread: unread + 1, mentions: mentions + (mentioned ? 1 : 0) });
@@ -330,13 +350,21 @@ export class Room implements Store<RoomSnapshot> {
 
   typed(userId: string, typing: boolean): void {
     if (userId === this.#options.userId()) return;
-    if (!typing) return this.#stopped(userId);
-    clearTimeout(this.#typing.get(userId));
-    this.#typing.set(
-      userId,
-      setTimeout(() => this.#stopped(userId), TYPING),
-    );
-    this.#store.patch({ typing: [...this.#typing.keys()] });
+    if (typing) this.#typing.started(userId);
+    else this.#typing.stopped(userId);
+  }
+
+  /** A moderator has acted, in this room or in all. */
+  moderated(act: ModerationAct): void {
+    this.#restrictions.acted(act);
+    // A view still shows the room that the user was banned from.
+    const unbanned = act.action === "unban" && act.userId === this.#options.userId();
+    if (unbanned && this.wanted && !this.getSnapshot().joined) void this.catchUp();
+  }
+
+  /** The server has answered an attempt to send a message here. */
+  answered(refusal?: Failure): void {
+    if (refusal) this.#restrictions.refused(refusal);
   }
 
   /** Another device of the user has read on, or the server has counted anew. */
@@ -348,9 +376,7 @@ export class Room implements Store<RoomSnapshot> {
   marked(userId: string, seq: number): void {
     if (userId === this.#options.userId())
       this.#store.patch({ readSeq: Math.max(seq, this.getSnapshot().readSeq) });
-    const member = this.#listed.get(userId);
-    if (!member || (member.readSeq ?? 0) >= seq) return;
-    this.#listed.set(userId, { ...member, readSeq: seq });
+    if (!this.#members.mark(userId, seq)) return;
     this.#marksTimer ??= setTimeout(() => {
       this.#marksTimer = undefined;
       this.#publishMembers();
@@ -378,7 +404,8 @@ export class Room implements Store<RoomSnapshot> {
       this.#releaseTimer,
     ];
     for (const timer of timers) clearTimeout(timer);
-    for (const timer of this.#typing.values()) clearTimeout(timer);
+    this.#typing.clear();
+    this.#restrictions.close();
     if (this.#saveTimer !== undefined) {
       clearTimeout(this.#saveTimer);
       void this.#save();
@@ -408,6 +435,7 @@ export class Room implements Store<RoomSnapshot> {
   async #catchUp(answer?: LogAnswer): Promise<void> {
     try {
       const first = answer ?? (await this.#enter());
+      if (!this.getSnapshot().joined) this.#restrictions.forget();
       if ("readSeq" in first) this.#took(first as JoinAnswer);
       this.#log.answered(first);
       for (let gap = this.#log.gap; gap !== undefined; gap = this.#log.gap) {
@@ -513,12 +541,17 @@ export class Room implements Store<RoomSnapshot> {
     return this.#catchingUp;
   }
 
-  #stopped(userId: string): void {
-    const timer = this.#typing.get(userId);
-    if (timer === undefined) return;
-    clearTimeout(timer);
-    this.#typing.delete(userId);
-    this.#store.patch({ typing: [...this.#typing.keys()] });
+  /** Sends a change of a message. A refusal may tell of a mute. */
+  async #write<E extends "chat:edit_message" | "chat:react">(
+    event: E,
+    payload: ClientEvents[E]["payload"],
+  ): Promise<void> {
+    try {
+      await this.#options.request(event, payload);
+    } catch (thrown) {
+      this.#restrictions.refused(failureOf(thrown));
+      throw thrown;
+    }
   }
 
   async #sendMark(): Promise<void> {
@@ -546,8 +579,8 @@ export class Room implements Store<RoomSnapshot> {
         this.#options.request("chat:get_online_users", { room }),
         fetchAll ? this.#options.request("chat:get_members", { room, limit: MEMBERS_PAGE }) : undefined,
       ]);
-      this.#online = users;
-      if (page) this.#keepListed(page.members);
+      this.#members.setOnline(users);
+      if (page) this.#members.setListed(page.members as readonly Member[]);
       this.#publishMembers();
     } catch {
       // The next change of presence fetches the list again.
@@ -555,25 +588,11 @@ export class Room implements Store<RoomSnapshot> {
     }
   }
 
-  #keepListed(members: readonly Member[]): void {
-    const before = new Map(this.#listed);
-    this.#listed.clear();
-    for (const member of members) {
-      // A live mark may be newer than the page.
-      const readSeq = Math.max(member.readSeq ?? 0, before.get(member.userId)?.readSeq ?? 0);
-      this.#listed.set(member.userId, { ...member, readSeq });
-    }
-  }
-
   #publishMembers(): void {
-    const online = new Map(this.#online.map((presence) => [presence.userId, presence]));
-    const offline = [...this.#listed.values()].filter(({ userId }) => !online.has(userId));
-    this.#store.patch({
-      members: [
-        ...[...online.values()].map((presence) => ({ ...this.#listed.get(presence.userId), ...presence })),
-        ...offline.map((member) => ({ ...member, status: "offline" as const })),
-      ],
-    });
+    const me = this.#options.userId();
+    const listed = me === undefined ? undefined : this.#members.roleOf(me);
+    const role = listed !== "owner" && this.#options.moderator() ? "moderator" : listed;
+    this.#store.patch({ members: this.#members.all(), ...(role && { role }) });
   }
 
   /** Rebuilds the list of messages after a change of the log or the outbox. */

@@ -255,9 +255,26 @@ test("a slow cache does not bring back a message that was deleted meanwhile", as
     return answer;
   };
   const userId = () => "alice";
-  const outbox = new Outbox({ storage, request, userId, shared: undefined, changed: () => {} });
-  const online = () => true;
-  const room = new Room({ name: "slow", request, outbox, storage, userId, online, counted: () => {} });
+  const nothing = () => {};
+  const outbox = new Outbox({
+    storage,
+    request,
+    userId,
+    shared: undefined,
+    changed: nothing,
+    answered: nothing,
+  });
+  const room = new Room({
+    name: "slow",
+    request,
+    outbox,
+    storage,
+    userId,
+    moderator: () => false,
+    serverNow: Date.now,
+    online: () => true,
+    counted: nothing,
+  });
   connection.connect();
   await until(connection.state, ({ state }) => state === "online");
   const caughtUp = room.catchUp();

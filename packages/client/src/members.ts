@@ -1,0 +1,51 @@
+// The members of a room: those who are online, and listed ones with their roles and read marks. Pure.
+
+import type { Member, Presence, Role } from "./contract.ts";
+
+export class MemberList {
+  #online: readonly Presence[] = [];
+  /** Members by id. */
+  readonly #listed = new Map<string, Member>();
+
+  setOnline(users: readonly Presence[]): void {
+    this.#online = users;
+  }
+
+  /** Replaces the listed members. A live mark may be newer than the page, and stays. */
+  setListed(members: readonly Member[]): void {
+    const before = new Map(this.#listed);
+    this.#listed.clear();
+    for (const member of members) {
+      const readSeq = Math.max(member.readSeq ?? 0, before.get(member.userId)?.readSeq ?? 0);
+      this.#listed.set(member.userId, { ...member, readSeq });
+    }
+  }
+
+  /** A member has read up to `seq`. False if that changes nothing. */
+  mark(userId: string, seq: number): boolean {
+    const member = this.#listed.get(userId);
+    if (!member || (member.readSeq ?? 0) >= seq) return false;
+    this.#listed.set(userId, { ...member, readSeq: seq });
+    return true;
+  }
+
+  clear(): void {
+    this.#online = [];
+    this.#listed.clear();
+  }
+
+  /** The role of a user, or undefined if the list does not have them. */
+  roleOf(userId: string): Role | undefined {
+    return this.#listed.get(userId)?.role;
+  }
+
+  /** All known members, those who are online first. */
+  all(): readonly Member[] {
+    const online = new Map(this.#online.map((presence) => [presence.userId, presence]));
+    const offline = [...this.#listed.values()].filter(({ userId }) => !online.has(userId));
+    return [
+      ...[...online.values()].map((presence) => ({ ...this.#listed.get(presence.userId), ...presence })),
+      ...offline.map((member) => ({ ...member, status: "offline" as const })),
+    ];
+  }
+}
