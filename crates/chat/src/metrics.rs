@@ -35,6 +35,8 @@ pub(crate) struct Metrics {
     events: [Counter; EventKind::ALL.len()],
     unknown_events: Counter,
     moderation: [Counter; ModerationAction::ALL.len()],
+    /// Audit records that failed, and that were written.
+    audited: [Counter; 2],
 }
 
 impl Metrics {
@@ -57,6 +59,10 @@ impl Metrics {
             errors: ErrorCode::ALL.map(|code| counter!("roomful_errors_total", "code" => code.as_str())),
             events: EventKind::ALL.map(|kind| counter!("roomful_events_total", "event" => kind.name())),
             unknown_events: counter!("roomful_events_total", "event" => "unknown"),
+            audited: [false, true].map(|written| {
+                let outcome = if written { "written" } else { "failed" };
+                counter!("roomful_audit_records_total", "outcome" => outcome)
+            }),
             moderation: ModerationAction::ALL
                 .map(|(name, _)| counter!("roomful_moderation_total", "action" => name)),
         }
@@ -100,6 +106,13 @@ impl Metrics {
         if let Some(counter) = self.moderation.get(action as usize) {
             counter.increment(1);
         }
+    }
+
+    /// An audit record was written, or could not be.
+    pub(crate) fn audited(&self, written: bool) {
+        let [failed, succeeded] = &self.audited;
+        let counter = if written { succeeded } else { failed };
+        counter.increment(1);
     }
 
     pub(crate) fn event(&self, kind: Option<EventKind>) {

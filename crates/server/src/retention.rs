@@ -1,4 +1,4 @@
-//! The periodic removal of expired messages, notifications and revocations.
+//! The periodic removal of expired messages, notifications, audit records and revocations.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,6 +13,7 @@ pub(crate) struct Retention {
     messages: roomful_store::Retention,
     notifications: roomful_store::NotificationRetention,
     revocations_kept_ms: i64,
+    audit_kept_ms: i64,
     every: Duration,
 }
 
@@ -22,6 +23,7 @@ impl Retention {
             messages: store::retention(config),
             notifications: store::notifications(config),
             revocations_kept_ms: millis(config.auth.revocations_kept.0),
+            audit_kept_ms: millis(config.audit.keep.0),
             every: config.history.trim_interval.0,
         }
     }
@@ -47,6 +49,12 @@ impl Retention {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed expired notifications"),
             Err(error) => tracing::warn!(%error, "failed to remove expired notifications, retrying later"),
+        }
+        let trimmed = store.trim_audit(clock::unix_millis().saturating_sub(self.audit_kept_ms));
+        match trimmed.await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed expired audit records"),
+            Err(error) => tracing::warn!(%error, "failed to remove expired audit records, retrying later"),
         }
         let cutoff = clock::unix_millis().saturating_sub(self.revocations_kept_ms);
         if let Err(error) = store.forget_revocations(cutoff).await {

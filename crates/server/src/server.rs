@@ -233,6 +233,7 @@ impl Startup<'_> {
             base_path,
             keys: api_keys.clone(),
             max_body: config.socket.max_payload.0,
+            audit_posts: config.audit.posts,
             status_limit: self.status_limit.clone(),
         };
         let assets = Assets::new(

@@ -356,8 +356,12 @@ fn doctor_reports_problems() {
 fn the_version_names_the_schemas() {
     let folder = tempfile::tempdir().unwrap();
     let output = roomful(folder.path(), &["--version"], &[]);
+    let [sqlite, postgres] = ["sqlite", "postgres"].map(|engine| {
+        let folder = format!("{}/../store/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
+        fs::read_dir(folder).unwrap().count()
+    });
     let expected = format!(
-        "roomful {}\nschema: SQLite 1, PostgreSQL 1\n",
+        "roomful {}\nschema: SQLite {sqlite}, PostgreSQL {postgres}\n",
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(text(&output.stdout), expected);

@@ -6,7 +6,7 @@
 //! | module | content |
 //! |---|---|
 //! | `store`, `sessions` | the traits: what each call guarantees |
-//! | `rows`, `catch_up`, `entering`, `notifications`, `moderation`, `position` | the values of calls |
+//! | `rows`, `catch_up`, `entering`, `notifications`, `moderation`, `audit`, `position` | the values of calls |
 //! | `error` | errors, and whether to retry |
 //! | `caller`, `fair_queue` | on whose behalf a task calls, and the turns of those who wait |
 //! | `options` | options and limits, and [`open`] |
@@ -20,6 +20,7 @@
 //! | `contract` | the test suite of every engine |
 
 mod append;
+mod audit;
 mod caller;
 mod catch_up;
 #[cfg(any(test, feature = "contract"))]
@@ -49,6 +50,7 @@ mod store;
 mod unread;
 mod watermark_file;
 
+pub use audit::{AuditEntry, AuditPage, AuditRecord};
 pub use caller::Caller;
 pub use catch_up::{CatchUp, CaughtUp};
 pub use entering::{EnterRoom, Entered};
@@ -76,6 +78,6 @@ pub use sessions::{
     Missed, NewSession, Resume, Resumed, SessionKey, SessionOwner, Sessions, Subscribed, SubscribedRoom,
 };
 pub use store::{
-    AppendResult, FencingTokens, Log, LogEntry, LogHead, Members, Moderation, Notifications, Rooms, Store,
-    Users,
+    AppendResult, Audit, FencingTokens, Log, LogEntry, LogHead, Members, Moderation, Notifications, Rooms,
+    Store, Users,
 };

@@ -49,6 +49,15 @@ impl ChatServer {
         .await
     }
 
+    /// The membership of a user; `None` if they are not a member.
+    ///
+    /// # Errors
+    /// `not_found` if the room does not exist.
+    pub async fn member(&self, room: &str, user: &str) -> Result<Option<Member>, ChatError> {
+        let (room, user) = (existing(&self.app, room).await?, user_id(user)?);
+        Ok(self.app.store.member(room.id, &user).await?)
+    }
+
     /// At most `limit` members whose ids follow `after` in byte order.
     ///
     /// # Errors

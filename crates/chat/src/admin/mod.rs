@@ -8,8 +8,10 @@
 //! | `messages` | posting and reading |
 //! | `moderation` | bans, mutes, frozen rooms, slow mode |
 //! | `users` | presence, disconnecting, revoking tokens |
+//! | `audit` | the audit log |
 //! | `faults` | an outage and expired tokens, in dev mode |
 
+mod audit;
 mod faults;
 mod members;
 mod messages;
@@ -20,12 +22,13 @@ mod users;
 use std::sync::Arc;
 
 pub use self::{
+    audit::AuditedChange,
     messages::{Post, Posted},
     moderation::Impose,
     rooms::RoomState,
     users::{Presence, Revoked, UserState},
 };
-pub(crate) use self::{rooms::clear as clear_room, users::revoked_elsewhere};
+pub(crate) use self::{audit::record as record_audit, rooms::clear as clear_room, users::revoked_elsewhere};
 pub use crate::presence::device::Device;
 use crate::{
     app::App,

@@ -4,11 +4,14 @@
 //! moderator role makes its user at least a moderator of every room that they are a member of.
 
 use roomful_store::{Role, SanctionKind};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
+    admin::{AuditedChange, record_audit},
     app::{App, Context},
     error::ChatError,
-    events::moderation::{Moderate, Moderated, Moderation, ModerationAction},
+    events::moderation::{MODERATE, Moderate, Moderated, Moderation, ModerationAction},
     log::control::Control,
     moderation::{self, SanctionOrder},
     room_manager::RoomRef,
@@ -21,7 +24,7 @@ pub(crate) async fn moderate<'a>(context: &Context, ask: &'a Moderate) -> Result
     let room = context.my_room(&ask.room).await?;
     check_rank(context, &room, ask).await?;
     let user: Option<UserId> = ask.user_id.as_deref().map(UserId::from);
-    let mut deleted = None;
+    let (mut deleted, before) = (None, state_before(app, &room, ask).await?);
     match (ask.action, &user) {
         (ModerationAction::Freeze, _) => moderation::freeze(app, &room, true).await?,
         (ModerationAction::Unfreeze, _) => moderation::freeze(app, &room, false).await?,
@@ -51,13 +54,77 @@ pub(crate) async fn moderate<'a>(context: &Context, ask: &'a Moderate) -> Result
         // Decoding has checked that these actions have a user.
         (_, None) => return Err(ChatError::Internal),
     }
-    Ok(Moderated {
+    let moderated = Moderated {
         room: &ask.room,
         action: ask.action,
         user_id: ask.user_id.as_deref(),
         until: ask.until,
         deleted,
-    })
+    };
+    record(context, ask, &moderated, before).await;
+    Ok(moderated)
+}
+
+/// What an act changes, for the audit log.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Audited<'a> {
+    action: ModerationAction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<u64>,
+}
+
+/// Adds an act to the audit log, right after it.
+async fn record(context: &Context, ask: &Moderate, moderated: &Moderated<'_>, before: Option<Value>) {
+    let after = Audited {
+        action: ask.action,
+        until: ask.until,
+        reason: ask.reason.as_deref(),
+        seconds: ask.seconds,
+        deleted: moderated.deleted,
+    };
+    let change = AuditedChange {
+        actor: context.me.user.to_string(),
+        action: MODERATE.to_owned(),
+        room: Some(ask.room.to_string()),
+        user_id: ask.user_id.clone(),
+        status: 200,
+        before: before.map(|before| before.to_string()),
+        after: serde_json::to_string(&after).ok(),
+    };
+    record_audit(&context.app, change).await;
+}
+
+/// What an act is about to change, for the audit log.
+async fn state_before(app: &App, room: &RoomRef, ask: &Moderate) -> Result<Option<Value>, ChatError> {
+    let kind = match ask.action {
+        ModerationAction::Ban | ModerationAction::Unban => SanctionKind::Ban,
+        ModerationAction::Mute | ModerationAction::Unmute => SanctionKind::Mute,
+        ModerationAction::DeleteMessages => return Ok(None),
+        ModerationAction::SlowMode | ModerationAction::Freeze | ModerationAction::Unfreeze => {
+            let rules = app.store.room_rules(room.id).await?;
+            let seconds = rules.slow_mode_ms / 1_000;
+            return Ok(Some(json!({ "frozen": rules.frozen, "slowMode": seconds })));
+        }
+    };
+    let user = ask.user_id.as_deref().unwrap_or_default();
+    let sanctions = app
+        .store
+        .sanctions_of(Some(room.id), user, app.clock.now_ms())
+        .await?;
+    let mut sanctions = sanctions.into_iter();
+    let before = sanctions.find(|sanction| sanction.room == Some(room.id) && sanction.kind == kind);
+    Ok(before.map(|before| {
+        json!({
+            "until": before.until, "reason": before.reason, "actor": before.actor, "at": before.at
+        })
+    }))
 }
 
 /// Checks that this user may act in the room, and against the user whom the act concerns.

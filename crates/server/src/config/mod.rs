@@ -2,6 +2,7 @@
 //! both the printed reference and the source of the defaults. The structs here give the settings types and
 //! bounds.
 
+mod audit;
 mod auth;
 mod changes;
 mod chat;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub(crate) use self::{
+    audit::Audit,
     auth::{Algorithm, Auth, AuthKey, MIN_SECRET_BYTES},
     changes::FlatSettings,
     chat::{History, Notifications, Presence, Recovery, Rooms, Typing, VisibleTo},
@@ -69,6 +71,7 @@ pub(crate) struct Config {
     pub(crate) bus: Bus,
     pub(crate) cluster: Cluster,
     pub(crate) api: Api,
+    pub(crate) audit: Audit,
     pub(crate) outbox: Outbox,
     pub(crate) log: Log,
     pub(crate) shutdown: Shutdown,
@@ -146,6 +149,7 @@ impl Config {
         self.bus.validate()?;
         self.cluster.validate()?;
         self.api.validate()?;
+        self.audit.validate()?;
         let mut sinks = Vec::new();
         webhooks::validate(&self.webhooks, &mut sinks)?;
         streams::validate(&self.streams, &mut sinks)?;

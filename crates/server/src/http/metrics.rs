@@ -453,6 +453,10 @@ fn describe_cluster() {
             "roomful_moderation_total",
             "Acts of moderation ordered on this node, by action.",
         ),
+        (
+            "roomful_audit_records_total",
+            "Records of the audit log by outcome: written or failed. The log has failed ones.",
+        ),
     ] {
         describe_counter!(name, text);
     }

@@ -5,6 +5,7 @@
 
 #![expect(missing_docs, reason = "the names of the cases describe them")]
 
+pub mod audit;
 pub mod changes;
 pub mod concurrency;
 pub mod entering;
@@ -172,6 +173,8 @@ macro_rules! store_contract {
             moderation::a_room_may_be_frozen_or_in_slow_mode,
             moderation::sanctions_are_listed_by_user_and_survive_a_restart,
             moderation::nothing_of_a_banned_user_follows_the_ban,
+            audit::audit_records_are_paged_both_ways_and_filtered,
+            audit::old_audit_records_are_removed,
             model::it_behaves_like_a_plain_list,
         }
     };

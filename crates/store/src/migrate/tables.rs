@@ -77,7 +77,7 @@ macro_rules! table {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLES: [Table; 28] = [
+pub(super) static TABLES: [Table; 29] = [
     table!("rooms", Some("id"), [Int "id"], Text "name", Text "epoch", Int "head", Int "first", Int "swept",
         Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_position",
         Int "messages", Int "deletions"),
@@ -117,4 +117,6 @@ pub(super) static TABLES: [Table; 28] = [
         Int "at"),
     table!("room_rules", None, [Int "room_id"], Int "frozen", Int "slow_mode"),
     table!("last_sends", None, [Int "room_id", Text "user_id"], Int "at"),
+    table!("audit", Some("id"), [Int "id"], Int "at", Text "actor", Text "action", Text "room", Text "user_id", Int "status",
+        Text "before", Text "after"),
 ];

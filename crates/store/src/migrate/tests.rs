@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use super::{Progress, migrate};
 use crate::{
-    Appended, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, LifecycleEvent, ModerationAct, NewEntry,
-    NewNotification, NewSession, NotificationPage, Options, Outbox, OutboxOptions, Page, Range, ReadWhich,
-    Resume, Role, RoomChange, RoomId, RoomKind, Sanction, SanctionKind, SanctionPage, SessionKey, Store,
-    StoreError, UndeliveredReport,
+    Appended, AuditPage, AuditRecord, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, LifecycleEvent,
+    ModerationAct, NewEntry, NewNotification, NewSession, NotificationPage, Options, Outbox, OutboxOptions,
+    Page, Range, ReadWhich, Resume, Role, RoomChange, RoomId, RoomKind, Sanction, SanctionKind, SanctionPage,
+    SessionKey, Store, StoreError, UndeliveredReport,
 };
 
 static SERVER: LazyLock<PostgresServer> =
@@ -206,6 +206,17 @@ async fn moderate(store: &dyn Store, room: RoomId) -> Result<(), StoreError> {
         let control = entry(room, "node", EntryKind::Control, None, "{}");
         store.moderate(act, control).await?;
     }
+    let record = AuditRecord {
+        at: 61,
+        actor: "key:default".into(),
+        action: "PUT /rooms/{room}".into(),
+        room: Some("robots \u{0}".into()),
+        user_id: None,
+        status: 200,
+        before: None,
+        after: Some("{}".into()),
+    };
+    store.record_audit(record).await?;
     let slowed = entry(room, "ann", EntryKind::Message, None, "\"slow\"");
     store.append(vec![slowed]).await?;
     Ok(())
@@ -289,6 +300,11 @@ async fn seen(store: &dyn Store) -> Vec<String> {
                 .unwrap(),
         ));
     }
+    let audit = AuditPage {
+        limit: 99,
+        ..AuditPage::default()
+    };
+    seen.push(format!("{:?}", store.audit(audit).await.unwrap()));
     seen.push(format!(
         "{:?}",
         store.users(&USERS.map(String::from)).await.unwrap()

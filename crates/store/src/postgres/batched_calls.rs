@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::{
-    Shared,
+    Shared, audit,
     batcher::Batcher,
     conn::Conn,
     failure::Failure,
@@ -16,7 +16,7 @@ use super::{
     sessions::{self, Lost},
     users::{self, Sighting},
 };
-use crate::{LogHead, Missed, NewSession, Outage, Resume, Resumed, RoomRow, UserRow};
+use crate::{AuditRecord, LogHead, Missed, NewSession, Outage, Resume, Resumed, RoomRow, UserRow};
 
 /// One batcher for each kind of call.
 pub(super) struct BatchedCalls {
@@ -26,6 +26,7 @@ pub(super) struct BatchedCalls {
     pub(super) users: Batcher<Vec<String>, Vec<UserRow>>,
     pub(super) sightings: Batcher<Sighting, ()>,
     pub(super) revoked: Batcher<String, Option<i64>>,
+    pub(super) audit: Batcher<AuditRecord, ()>,
     /// By user and time.
     pub(super) banned: Batcher<(String, i64), bool>,
     /// By user and device.
@@ -45,6 +46,9 @@ impl BatchedCalls {
             rooms_of_users: start(shared, |_, conn, users| rooms::of_users(conn, users).boxed()),
             users: start(shared, |_, conn, asks| users::get_all(conn, asks).boxed()),
             sightings: start(shared, |_, conn, seen| users::see_all(conn, seen).boxed()),
+            audit: start(shared, |_, conn, records| {
+                audit::record_all(conn, records).boxed()
+            }),
             banned: start(shared, |_, conn, asks| moderation::banned(conn, asks).boxed()),
             revoked: start(shared, |_, conn, users| revocations::get_all(conn, users).boxed()),
             notification_ends: start(shared, |_, conn, of| notifications::ends(conn, of).boxed()),

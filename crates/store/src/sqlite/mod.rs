@@ -5,7 +5,7 @@
 //! | `writer`, `batch` | the writer thread with its queue, and its transactions |
 //! | `readers` | the reader threads |
 //! | `eraser` | erasure of deleted text from the write-ahead log |
-//! | `append`, `rooms`, `members`, `users`, `moderation`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
+//! | `append`, `rooms`, `members`, `users`, `moderation`, `audit`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
 //! | `usage` | counts of daily quotas |
 //! | `entries`, `history`, `inbox`, `unread` | entries in their current state, pages of them, and counts |
 //! | `positions` | reading by position |
@@ -16,6 +16,7 @@
 //! | `connection`, `column`, `failure` | settings and schema, values, errors |
 
 mod append;
+mod audit;
 mod batch;
 mod column;
 pub(crate) mod connection;

@@ -1,6 +1,7 @@
 //! The interface between the rules of chat and the databases: one trait for each noun, and [`Store`] as
 //! their sum.
 
+mod audit;
 mod log;
 mod members;
 mod moderation;
@@ -11,6 +12,7 @@ mod users;
 use async_trait::async_trait;
 
 pub use self::{
+    audit::Audit,
     log::{AppendResult, FencingTokens, Log, LogEntry, LogHead},
     members::Members,
     moderation::Moderation,
@@ -31,7 +33,7 @@ use crate::{Outbox, Sessions, StoreError};
 /// `None` or [`crate::Rejected::NoSuchRoom`].
 #[async_trait]
 pub trait Store:
-    Log + Rooms + Members + Users + Moderation + Notifications + Sessions + Send + Sync + 'static
+    Log + Rooms + Members + Users + Moderation + Audit + Notifications + Sessions + Send + Sync + 'static
 {
     /// Identifies this database: 8 to 32 lower-case hexadecimal digits, the same for all processes that
     /// have it open.

@@ -1,7 +1,6 @@
 //! API calls for the members of a room, whether online or not.
 
 use axum::{Json, extract::State};
-use http::StatusCode;
 use roomful_chat::ChatServer;
 use roomful_store::{Member as MemberRow, Role as MemberRole};
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     Problem,
+    audit::Changed,
     body::{Name, OptionalBody, Path, Query},
     page::{PageQuery, cut},
     problems::Problems,
@@ -108,19 +108,16 @@ pub(super) async fn change(
     State(chat): State<ChatServer>,
     Path((Name(room), Name(user))): Path<(Name, Name)>,
     OptionalBody(change): OptionalBody<ChangeMember>,
-) -> Result<(StatusCode, Json<Member>), Problem> {
+) -> Result<Changed<Member>, Problem> {
     let role = change.role.map(|role| match role {
         Role::Member => MemberRole::Member,
         Role::Moderator => MemberRole::Moderator,
         Role::Owner => MemberRole::Owner,
     });
+    let before = chat.member(&room, &user).await?;
     let (member, newly) = chat.put_member(&room, &user, role).await?;
-    let status = if newly {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    Ok((status, Json(member.into())))
+    let changed = Changed::to(Member::from(member));
+    Ok(changed.from(before.map(Member::from)).created(newly))
 }
 
 /// Removes a member and ends the subscriptions of all their sockets.
@@ -133,7 +130,11 @@ pub(super) async fn change(
 pub(super) async fn remove(
     State(chat): State<ChatServer>,
     Path((Name(room), Name(user_id))): Path<(Name, Name)>,
-) -> Result<Json<RemovedMember>, Problem> {
+) -> Result<Changed<RemovedMember>, Problem> {
+    let before = chat.member(&room, &user_id).await?;
     chat.remove_member(&room, &user_id).await?;
-    Ok(Json(RemovedMember { room, user_id }))
+    Ok(Changed::removed(
+        RemovedMember { room, user_id },
+        before.map(Member::from),
+    ))
 }

@@ -1,12 +1,11 @@
 //! API calls that post messages and read history.
 
 use axum::{
-    Json,
     body::Body as ResponseBody,
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use roomful_chat::{ChatServer, Metadata, admin::Post, types::MAX_SEQ};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Problem,
+    audit::Changed,
     body::{Body, Name, Path, Query},
     problems::Problems,
 };
@@ -161,7 +161,8 @@ pub(super) async fn post(
     State(chat): State<ChatServer>,
     Path(Name(room)): Path<Name>,
     Body(message): Body<NewMessage>,
-) -> Result<(StatusCode, Json<Sent>), Problem> {
+) -> Result<Changed<Sent>, Problem> {
+    let author = message.user_id.clone();
     let post = Post {
         user_id: message.user_id,
         name: message.name,
@@ -179,7 +180,11 @@ pub(super) async fn post(
         at: posted.at,
         duplicate: posted.duplicate,
     };
-    Ok((StatusCode::CREATED, Json(sent)))
+    let changed = Changed {
+        user: Some(author),
+        ..Changed::to(sent)
+    };
+    Ok(changed.created(true))
 }
 
 /// Reads a page of a room's messages.

@@ -5,10 +5,11 @@
 //! | file | contents |
 //! |---|---|
 //! | `rooms`, `members`, `messages`, `moderation`, `notifications`, `users`, `stats` | the calls |
-//! | `key`, `scopes`, `access_log` | middleware of every call |
+//! | `key`, `scopes`, `access_log`, `audit` | middleware of every call; `audit` also lists its records |
 //! | `body`, `page` | extractors for input, and cursors of lists |
 
 mod access_log;
+mod audit;
 mod body;
 pub(crate) mod key;
 mod members;
@@ -36,7 +37,7 @@ use bytes::Bytes;
 use http::header;
 use roomful_chat::{ChatServer, contract};
 
-use self::{access_log::AccessLog, key::ApiKeys, scopes::scope_of};
+use self::{access_log::AccessLog, audit::Recorder, key::ApiKeys, scopes::scope_of};
 use super::{AddressLimit, Problem, client_address::client_address};
 
 /// What the API needs besides chat.
@@ -46,6 +47,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) keys: ApiKeys,
     /// The largest body, in bytes.
     pub(crate) max_body: usize,
+    /// Whether the audit log has posts.
+    pub(crate) audit_posts: bool,
     /// The rate limit of the description, which needs no key.
     pub(crate) status_limit: Option<Arc<AddressLimit>>,
 }
@@ -56,11 +59,13 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         base_path,
         keys,
         max_body,
+        audit_posts,
         status_limit,
     } = settings;
     let log = AccessLog::new();
     let outage = chat.clone();
     let prefix: Arc<str> = format!("{base_path}/api/v1").into();
+    let (recorder, route_prefix) = (Recorder::new(chat.clone(), audit_posts), Arc::clone(&prefix));
     let calls = Router::new()
         .route("/rooms", get(rooms::list))
         .route(
@@ -79,6 +84,7 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         .route("/users/{user}/revoke", post(users::revoke))
         .route("/presence", get(users::presence))
         .route("/stats", get(stats::show))
+        .route("/audit", get(audit::list))
         .route("/rooms/{room}/bans", get(moderation::list_room_bans))
         .route(
             "/rooms/{room}/bans/{user}",
@@ -111,6 +117,10 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
                 }
                 next.run(request).await
             }
+        }))
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            let (recorder, prefix) = (recorder.clone(), Arc::clone(&route_prefix));
+            async move { recorder.pass(request, next, &prefix).await }
         }))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             let (keys, prefix) = (keys.clone(), Arc::clone(&prefix));

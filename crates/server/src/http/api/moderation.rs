@@ -1,7 +1,6 @@
 //! API calls for bans and mutes, in one room and in all.
 
 use axum::{Extension, Json, extract::State};
-use http::StatusCode;
 use roomful_chat::{ChatServer, admin::Impose};
 use roomful_store::{Sanction as SanctionRow, SanctionKind};
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     Problem,
+    audit::Changed,
     body::{Name, OptionalBody, Path, Query},
     page::{PageQuery, cut},
     problems::Problems,
@@ -95,7 +95,7 @@ async fn impose(
     caller: &Caller,
     target: Target,
     order: ImposeSanction,
-) -> Result<(StatusCode, Json<Sanction>), Problem> {
+) -> Result<Changed<Sanction>, Problem> {
     let impose = Impose {
         room: target.room.clone(),
         user_id: target.user,
@@ -105,18 +105,19 @@ async fn impose(
         actor: caller.actor(),
     };
     let (sanction, before) = chat.impose(impose).await?;
-    let status = if before.is_some() {
-        StatusCode::OK
-    } else {
-        StatusCode::CREATED
-    };
-    Ok((status, Json(Sanction::of(sanction, target.room.as_deref()))))
+    let created = before.is_none();
+    let room = target.room.as_deref();
+    let changed = Changed::to(Sanction::of(sanction, room));
+    Ok(changed
+        .from(before.map(|before| Sanction::of(before, room)))
+        .created(created))
 }
 
-async fn lift(chat: &ChatServer, caller: &Caller, target: Target) -> Result<Json<Sanction>, Problem> {
+async fn lift(chat: &ChatServer, caller: &Caller, target: Target) -> Result<Changed<Sanction>, Problem> {
     let Target { room, user, kind } = target;
     let lifted = chat.lift(room.as_deref(), &user, kind, &caller.actor()).await?;
-    Ok(Json(Sanction::of(lifted, room.as_deref())))
+    let before = Some(Sanction::of(lifted.clone(), room.as_deref()));
+    Ok(Changed::removed(Sanction::of(lifted, room.as_deref()), before))
 }
 
 async fn list(
@@ -166,7 +167,7 @@ macro_rules! calls {
             Extension(caller): Extension<Caller>,
             Path((Name(room), Name(user))): Path<(Name, Name)>,
             OptionalBody(order): OptionalBody<ImposeSanction>,
-        ) -> Result<(StatusCode, Json<Sanction>), Problem> {
+        ) -> Result<Changed<Sanction>, Problem> {
             let (room, kind) = (Some(room), $kind);
             impose(&chat, &caller, Target { room, user, kind }, order).await
         }
@@ -181,7 +182,7 @@ macro_rules! calls {
             State(chat): State<ChatServer>,
             Extension(caller): Extension<Caller>,
             Path((Name(room), Name(user))): Path<(Name, Name)>,
-        ) -> Result<Json<Sanction>, Problem> {
+        ) -> Result<Changed<Sanction>, Problem> {
             let (room, kind) = (Some(room), $kind);
             lift(&chat, &caller, Target { room, user, kind }).await
         }
@@ -208,7 +209,7 @@ macro_rules! calls {
             Extension(caller): Extension<Caller>,
             Path(Name(user)): Path<Name>,
             OptionalBody(order): OptionalBody<ImposeSanction>,
-        ) -> Result<(StatusCode, Json<Sanction>), Problem> {
+        ) -> Result<Changed<Sanction>, Problem> {
             let (room, kind) = (None, $kind);
             impose(&chat, &caller, Target { room, user, kind }, order).await
         }
@@ -221,7 +222,7 @@ macro_rules! calls {
             State(chat): State<ChatServer>,
             Extension(caller): Extension<Caller>,
             Path(Name(user)): Path<Name>,
-        ) -> Result<Json<Sanction>, Problem> {
+        ) -> Result<Changed<Sanction>, Problem> {
             let (room, kind) = (None, $kind);
             lift(&chat, &caller, Target { room, user, kind }).await
         }

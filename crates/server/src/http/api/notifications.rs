@@ -1,13 +1,12 @@
 //! The API call that posts notifications.
 
-use axum::{Json, extract::State};
-use http::StatusCode;
+use axum::extract::State;
 use roomful_chat::{ChatServer, Notify};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Problem, body::Body, problems::Problems};
+use super::{Problem, audit::Changed, body::Body, problems::Problems};
 
 /// A notification to post.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -52,7 +51,7 @@ pub(super) struct PostedNotification {
 pub(super) async fn post(
     State(chat): State<ChatServer>,
     Body(new): Body<NewNotification>,
-) -> Result<(StatusCode, Json<PostedNotification>), Problem> {
+) -> Result<Changed<PostedNotification>, Problem> {
     let notify = Notify {
         user_ids: new.user_ids,
         kind: new.kind,
@@ -67,5 +66,5 @@ pub(super) async fn post(
         at: notified.at,
         duplicate: notified.duplicate,
     };
-    Ok((StatusCode::CREATED, Json(posted)))
+    Ok(Changed::to(posted).created(true))
 }

@@ -7,8 +7,8 @@ use utoipa::{
 };
 
 use super::{
-    members, messages, moderation, notifications, problems::ProblemBody, rooms, scopes::scope_of, stats,
-    users,
+    audit, members, messages, moderation, notifications, problems::ProblemBody, rooms, scopes::scope_of,
+    stats, users,
 };
 
 #[derive(OpenApi)]
@@ -22,6 +22,7 @@ use super::{
         notifications::post,
         users::show, users::presence, users::disconnect, users::revoke,
         stats::show,
+        audit::list,
         moderation::list_room_bans, moderation::put_room_ban, moderation::remove_room_ban,
         moderation::list_bans, moderation::put_ban, moderation::remove_ban,
         moderation::list_room_mutes, moderation::put_room_mute, moderation::remove_room_mute,

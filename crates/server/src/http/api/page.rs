@@ -22,12 +22,17 @@ pub(super) struct PageQuery {
     cursor: Option<String>,
 }
 
+/// The number of items in a page of which a query asks for `limit`.
+pub(super) fn page_limit(limit: Option<u32>) -> Result<u32, Problem> {
+    match limit.unwrap_or(DEFAULT) {
+        0 => Err(Problem::Invalid("limit must be at least 1".into())),
+        limit => Ok(limit.min(MOST)),
+    }
+}
+
 impl PageQuery {
     pub(super) fn limit(&self) -> Result<u32, Problem> {
-        match self.limit.unwrap_or(DEFAULT) {
-            0 => Err(Problem::Invalid("limit must be at least 1".into())),
-            limit => Ok(limit.min(MOST)),
-        }
+        page_limit(self.limit)
     }
 
     /// The key after which the page starts.

@@ -1,14 +1,14 @@
 //! API calls for rooms: list, show, create or change, delete.
 
 use axum::{Json, extract::State};
-use http::StatusCode;
-use roomful_chat::{ChatServer, admin::RoomState};
+use roomful_chat::{ChatError, ChatServer, admin::RoomState};
 use roomful_store::{RoomChange, RoomKind, RoomRow};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     Problem,
+    audit::Changed,
     body::{Name, OptionalBody, Path, Query},
     page::{PageQuery, cut},
     problems::Problems,
@@ -176,7 +176,7 @@ pub(super) async fn change(
     State(chat): State<ChatServer>,
     Path(Name(room)): Path<Name>,
     OptionalBody(change): OptionalBody<ChangeRoom>,
-) -> Result<(StatusCode, Json<RoomWithMembers>), Problem> {
+) -> Result<Changed<RoomWithMembers>, Problem> {
     let ChangeRoom {
         kind,
         history,
@@ -191,18 +191,15 @@ pub(super) async fn change(
         return Err(Problem::Invalid(what));
     }
     let kind = kind.map(RoomKind::from);
+    let before = found(&chat, &room).await?;
     let (mut state, created) = chat
         .put_room(&room, RoomChange { kind, history }, members)
         .await?;
     if slow_mode.is_some() || frozen.is_some() {
         (_, state.rules) = chat.restrict_room(&room, frozen, slow_mode).await?;
     }
-    let status = if created {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    Ok((status, Json(state.into())))
+    let changed = Changed::to(state.into());
+    Ok(changed.from(before).created(created))
 }
 
 /// Deletes a room with all its messages.
@@ -212,7 +209,17 @@ pub(super) async fn change(
 pub(super) async fn remove(
     State(chat): State<ChatServer>,
     Path(Name(room)): Path<Name>,
-) -> Result<Json<RemovedRoom>, Problem> {
+) -> Result<Changed<RemovedRoom>, Problem> {
+    let before = found(&chat, &room).await?;
     chat.delete_room(&room).await?;
-    Ok(Json(RemovedRoom { room }))
+    Ok(Changed::removed(RemovedRoom { room }, before))
+}
+
+/// The room if there is one, for the audit log.
+async fn found(chat: &ChatServer, room: &str) -> Result<Option<RoomWithMembers>, Problem> {
+    match chat.room(room).await {
+        Ok(state) => Ok(Some(state.into())),
+        Err(ChatError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

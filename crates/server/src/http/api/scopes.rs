@@ -20,6 +20,7 @@ const CALLS: &[(&str, &str, Scope)] = &[
     ("POST", "/users/{user}/disconnect", Scope::UsersWrite),
     ("POST", "/users/{user}/revoke", Scope::UsersWrite),
     ("GET", "/presence", Scope::UsersRead),
+    ("GET", "/audit", Scope::Admin),
     ("GET", "/stats", Scope::StatsRead),
     ("GET", "/rooms/{room}/bans", Scope::Moderation),
     ("PUT", "/rooms/{room}/bans/{user}", Scope::Moderation),

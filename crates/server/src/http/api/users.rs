@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Problem,
+    audit::Changed,
     body::{Name, Nothing, OptionalBody, Path},
     problems::Problems,
 };
@@ -170,9 +171,9 @@ pub(super) async fn disconnect(
     State(chat): State<ChatServer>,
     Path(Name(user_id)): Path<Name>,
     OptionalBody(Nothing {}): OptionalBody<Nothing>,
-) -> Result<Json<Disconnected>, Problem> {
+) -> Result<Changed<Disconnected>, Problem> {
     let closed = chat.disconnect_user(&user_id).await?;
-    Ok(Json(Disconnected { user_id, closed }))
+    Ok(Changed::to(Disconnected { user_id, closed }))
 }
 
 /// Revokes a user's tokens and closes their connections.
@@ -183,9 +184,9 @@ pub(super) async fn revoke(
     State(chat): State<ChatServer>,
     Path(Name(user_id)): Path<Name>,
     OptionalBody(Nothing {}): OptionalBody<Nothing>,
-) -> Result<Json<VoidedTokens>, Problem> {
+) -> Result<Changed<VoidedTokens>, Problem> {
     let revoked = chat.revoke_user(&user_id).await?;
-    Ok(Json(VoidedTokens {
+    Ok(Changed::to(VoidedTokens {
         user_id,
         revoked_before: revoked.before,
         closed: revoked.closed,
