@@ -183,9 +183,10 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        AppendResult, CatchUp, CaughtUp, EnterRoom, Entered, Log, LogEntry, LogHead, LogPosition, Members,
-        Missed, Moderation, ModerationAct, NewSession, Notifications, Resume, Resumed, RoomRules, Rooms,
-        Sanction, SanctionPage, SessionKey, SessionOwner, Sessions, Subscribed, Users,
+        AppendResult, Audit, AuditEntry, AuditPage, AuditRecord, CatchUp, CaughtUp, EnterRoom, Entered, Log,
+        LogEntry, LogHead, LogPosition, Members, Missed, Moderation, ModerationAct, NewSession,
+        Notifications, Resume, Resumed, RoomRules, Rooms, Sanction, SanctionPage, SessionKey, SessionOwner,
+        Sessions, Subscribed, Users,
     };
     use roomful_store::{
         ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
@@ -429,6 +430,19 @@ mod flaky {
         }
         async fn forget_sanctions(&self, cutoff: i64) -> Result<u64, StoreError> {
             self.inner.forget_sanctions(cutoff).await
+        }
+    }
+
+    #[async_trait]
+    impl Audit for super::Flaky {
+        async fn record_audit(&self, record: AuditRecord) -> Result<(), StoreError> {
+            self.inner.record_audit(record).await
+        }
+        async fn audit(&self, page: AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
+            self.inner.audit(page).await
+        }
+        async fn trim_audit(&self, cutoff: i64) -> Result<u64, StoreError> {
+            self.inner.trim_audit(cutoff).await
         }
     }
 
