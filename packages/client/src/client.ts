@@ -111,6 +111,11 @@ export class RoomfulClient {
     return this.#status;
   }
 
+  /** The server's clock, in milliseconds since 1970: this device's clock may be wrong. */
+  serverNow(): number {
+    return this.#connection.serverNow();
+  }
+
   /** Connects, and stays connected until `close`. */
   connect(): void {
     this.#connection.connect();

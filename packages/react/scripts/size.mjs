@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 
 import { build } from "esbuild";
 
-const LIMITS = { js: 40 * 1024, css: 6 * 1024 };
+const LIMITS = { js: 46 * 1024, css: 6 * 1024 };
 
 async function size(entry, external = []) {
   const { outputFiles } = await build({

@@ -10,6 +10,7 @@ import { Icon } from "./icon.tsx";
 import { MentionList } from "./mention_list.tsx";
 import { useBrowserLayoutEffect } from "./use_layout_effect.ts";
 import { useMentions } from "./use_mentions.ts";
+import { useWriting, WritingNote } from "./writing_note.tsx";
 
 /** Milliseconds after the last key press before a draft is kept. */
 const DRAFT = 300;
@@ -42,6 +43,8 @@ function Field({ room: name, placeholder, autoFocus = false }: ComposerProps) {
   const chosen = useRef(new Map<string, string>());
   const mentions = useMentions({ field, snapshot, me, names, text, setText, chosen: chosen.current });
   const { error, members } = snapshot;
+  const writing = useWriting(snapshot);
+  const locked = error !== undefined || writing.locked;
 
   useEffect(() => {
     let gone = false;
@@ -93,7 +96,7 @@ function Field({ room: name, placeholder, autoFocus = false }: ComposerProps) {
   };
   const send = () => {
     const words = text.trim();
-    if (words === "" || error) return;
+    if (words === "" || locked || writing.wait > 0) return;
     const people = members.map(({ userId }) => ({ userId, name: names(userId) }));
     const ids = mentioned(words, chosen.current, people, MOST_MENTIONS);
     room.send({
@@ -127,6 +130,9 @@ function Field({ room: name, placeholder, autoFocus = false }: ComposerProps) {
       }}
     >
       <MentionList mentions={mentions} />
+      {!error && (
+        <WritingNote restrictions={snapshot.restrictions} role={snapshot.role} writing={writing} />
+      )}
       {reply && (
         <div className="rf-replying" data-testid="replying">
           <Icon name="reply" />
@@ -154,7 +160,7 @@ function Field({ room: name, placeholder, autoFocus = false }: ComposerProps) {
           rows={1}
           enterKeyHint="send"
           autoFocus={autoFocus}
-          disabled={error !== undefined}
+          disabled={locked}
           value={text}
           onChange={(event) => typed(event.target.value)}
           onSelect={mentions.look}
@@ -167,7 +173,7 @@ function Field({ room: name, placeholder, autoFocus = false }: ComposerProps) {
           className="rf-send"
           data-testid="send"
           aria-label={texts.send}
-          disabled={text.trim() === "" || error !== undefined}
+          disabled={text.trim() === "" || locked || writing.wait > 0}
         >
           <Icon name="send" />
         </button>

@@ -1,26 +1,38 @@
 // What a list shows beside messages: a refusal, an empty room, and the line above the first message.
 
-import type { Failure } from "@roomful/client";
+import type { Failure, Sanction } from "@roomful/client";
 
-import { useTexts } from "../provider.tsx";
+import { useLocale, useTexts } from "../provider.tsx";
+import { endTime } from "../text/times.ts";
 import { Icon } from "./icon.tsx";
 
 export interface PlaceholderProps {
+  readonly room: string;
   readonly empty: boolean;
   readonly joined: boolean;
   /** Why the room cannot be joined. */
   readonly error: Failure | undefined;
+  /** The user's ban, if its end and reason are known. */
+  readonly banned: Sanction | undefined;
 }
 
 /** The refusal of a room, or a note that it has no messages. */
-export function Placeholder({ empty, joined, error }: PlaceholderProps) {
+export function Placeholder({ room, empty, joined, error, banned }: PlaceholderProps) {
   const texts = useTexts();
-  if (error)
+  const locale = useLocale();
+  if (error) {
+    const until = banned?.until === undefined ? undefined : endTime(banned.until, Date.now(), locale);
     return (
-      <p className="rf-refused" role="alert">
-        <Icon name="lock" /> {texts.roomRefused(error.message)}
+      <p className="rf-refused" data-testid="refused" role="alert">
+        <Icon name="lock" />
+        <span dir="auto">
+          {error.code === "banned"
+            ? texts.bannedFrom(room, until, banned?.reason)
+            : texts.roomRefused(error.message)}
+        </span>
       </p>
     );
+  }
   if (!empty) return null;
   return (
     <div className="rf-empty" data-testid="empty">

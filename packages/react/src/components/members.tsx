@@ -1,28 +1,47 @@
-// The members of a room: those who are online with their status, then the others.
+// The members of a room: those who are online with their status, then the others. For moderators, also menus.
 
-import type { Member } from "@roomful/client";
+import type { Member, Role, Room } from "@roomful/client";
 
-import { useNames, useRoom } from "../hooks.ts";
+import { useNames, useRoom, useUserId } from "../hooks.ts";
 import { useTexts } from "../provider.tsx";
 import type { Names } from "../text/names.ts";
 import { Avatar } from "./avatar.tsx";
+import { Icon } from "./icon.tsx";
+import { Menu } from "./menu.tsx";
+import { RoomControls } from "./room_controls.tsx";
+import { moderates, usePersonActions } from "./use_person_actions.tsx";
+import { useRun } from "./use_run.ts";
 
-/** The members of a room: online ones with their status, then the others. It joins the room. */
-export function Members({ room }: { room: string }) {
+/**
+ * The members of a room: online ones with their status, then the others. Moderators can act on each one, and
+ * on the room. It joins the room.
+ */
+export function Members({ room: name }: { room: string }) {
   const texts = useTexts();
-  const [snapshot] = useRoom(room);
+  const [snapshot, room] = useRoom(name);
+  const me = useUserId();
+  const [failure, run] = useRun();
   const names = useNames(snapshot);
   const byName = (a: Member, b: Member) => names(a.userId).localeCompare(names(b.userId));
   const sorted = [...snapshot.members].sort(byName);
   // Without a connection, presence is unknown.
   const online = snapshot.joined ? sorted.filter(({ status }) => status !== "offline") : [];
   const others = snapshot.joined ? sorted.filter(({ status }) => status === "offline") : sorted;
+  const shared = { room, names, me, role: snapshot.role, run };
   return (
     <div className="rf-members" data-testid="members">
+      {snapshot.joined && moderates(snapshot.role) && (
+        <RoomControls room={room} restrictions={snapshot.restrictions} run={run} />
+      )}
+      {failure !== undefined && (
+        <p className="rf-state rf-bad" role="alert">
+          <Icon name="alert" /> {texts.actionFailed(failure)}
+        </p>
+      )}
       {snapshot.joined && <h2>{texts.online(online.length)}</h2>}
       <ul data-testid="online-list">
         {online.map((member) => (
-          <Person key={member.userId} member={member} names={names} />
+          <Person key={member.userId} member={member} {...shared} />
         ))}
       </ul>
       {others.length > 0 && (
@@ -33,7 +52,7 @@ export function Members({ room }: { room: string }) {
               <Person
                 key={member.userId}
                 member={{ ...member, status: "offline", text: null }}
-                names={names}
+                {...shared}
               />
             ))}
           </ul>
@@ -43,10 +62,20 @@ export function Members({ room }: { room: string }) {
   );
 }
 
-function Person({ member, names }: { member: Member; names: Names }) {
+interface PersonProps {
+  readonly member: Member;
+  readonly room: Room;
+  readonly names: Names;
+  readonly me: string | undefined;
+  readonly role: Role | undefined;
+  readonly run: (action: Promise<unknown>) => void;
+}
+
+function Person({ member, room, names, me, role, run }: PersonProps) {
   const texts = useTexts();
   const { userId, status, text } = member;
   const name = names(userId);
+  const { items, dialog } = usePersonActions({ room, userId, name, me, role, theirRole: member.role, run });
   const parts = [status === "online" || status === "offline" ? "" : texts.status(status), text ?? ""];
   const line = parts.filter((part) => part !== "").join(" · ");
   return (
@@ -65,6 +94,8 @@ function Person({ member, names }: { member: Member; names: Names }) {
           </span>
         )}
       </span>
+      <Menu label={texts.moreActions(name)} title={name} items={items} />
+      {dialog}
     </li>
   );
 }

@@ -1,7 +1,7 @@
 // One message: author, text, reply, reactions, state, and the toolbar.
 
-import { RequestError, type Room, type RoomMessage } from "@roomful/client";
-import { memo, useCallback, useRef, useState } from "react";
+import type { Role, Room, RoomMessage } from "@roomful/client";
+import { memo, useRef, useState } from "react";
 
 import { useReplyCell, useLocale, useTexts } from "../provider.tsx";
 import { Markdown, plainText } from "../text/markdown.tsx";
@@ -12,6 +12,8 @@ import { Icon } from "./icon.tsx";
 import { MessageActions } from "./message_actions.tsx";
 import { MessageEditor } from "./message_editor.tsx";
 import { Reactions } from "./reactions.tsx";
+import { moderates, usePersonActions } from "./use_person_actions.tsx";
+import { useRun } from "./use_run.ts";
 
 /** The emojis that a message's toolbar offers by default. */
 export const EMOJIS: readonly string[] = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
@@ -22,6 +24,10 @@ export interface MessageProps {
   readonly message: RoomMessage;
   /** The id of the user. */
   readonly me: string | undefined;
+  /** The user's role in the room. */
+  readonly role?: Role | undefined;
+  /** The role of the message's author. */
+  readonly authorRole?: Role | undefined;
   readonly names: Names;
   /** False if the message follows another one of its author and needs no name. Default: true. */
   readonly heads?: boolean;
@@ -36,21 +42,17 @@ export interface MessageProps {
 
 /** One message with its toolbar. */
 export const Message = memo(function Message(props: MessageProps) {
-  const { room, message, me, names, heads = true, quoted, readBy = [], emojis = EMOJIS, onJump } = props;
+  const { room, message, me, role, authorRole, names, heads = true } = props;
+  const { quoted, readBy = [], emojis = EMOJIS, onJump } = props;
   const texts = useTexts();
   const replies = useReplyCell(room.name);
   const [editing, setEditing] = useState(false);
-  const [failure, setFailure] = useState<string>();
+  const [failure, run] = useRun();
   const element = useRef<HTMLDivElement>(null);
   const own = message.state !== "sent" || message.userId === me;
   const name = message.name ?? names(message.userId);
-  /** Runs an action of the user, and shows why it failed. */
-  const run = useCallback((action: Promise<void>) => {
-    setFailure(undefined);
-    action.catch((thrown: unknown) =>
-      setFailure(thrown instanceof RequestError ? thrown.failure.message : String(thrown)),
-    );
-  }, []);
+  const { userId } = message;
+  const { items, dialog } = usePersonActions({ room, userId, name, me, role, theirRole: authorRole, run });
   const react = (emoji: string, on: boolean) => run(room.react(message.seq, emoji, on));
   const endEditing = () => {
     setEditing(false);
@@ -122,7 +124,10 @@ export const Message = memo(function Message(props: MessageProps) {
       </div>
       {message.state === "sent" && !message.deleted && !editing && (
         <MessageActions
-          own={own}
+          mayEdit={own}
+          mayRemove={own || moderates(role)}
+          name={name}
+          items={items}
           emojis={emojis}
           onReact={(emoji) => react(emoji, true)}
           onReply={() => replies.set(message)}
@@ -130,6 +135,7 @@ export const Message = memo(function Message(props: MessageProps) {
           onRemove={() => run(room.remove(message.seq))}
         />
       )}
+      {dialog}
     </div>
   );
 });

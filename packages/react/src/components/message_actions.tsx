@@ -1,13 +1,19 @@
-// The toolbar of a message: react, reply, edit, delete.
+// The toolbar of a message: react, reply, edit, delete, and a menu about its author.
 
 import { useState } from "react";
 
 import { useTexts } from "../provider.tsx";
 import { Icon } from "./icon.tsx";
+import { Menu, type MenuItem } from "./menu.tsx";
 import { usePopup } from "./use_popup.ts";
 
 export interface MessageActionsProps {
-  readonly own: boolean;
+  readonly mayEdit: boolean;
+  readonly mayRemove: boolean;
+  /** The name of the author. */
+  readonly name: string;
+  /** Entries of the menu about the author. */
+  readonly items: readonly MenuItem[];
   readonly emojis: readonly string[];
   readonly onReact: (emoji: string) => void;
   readonly onReply: () => void;
@@ -15,7 +21,8 @@ export interface MessageActionsProps {
   readonly onRemove: () => void;
 }
 
-export function MessageActions({ own, emojis, onReact, onReply, onEdit, onRemove }: MessageActionsProps) {
+export function MessageActions(props: MessageActionsProps) {
+  const { mayEdit, mayRemove, name, items, emojis, onReact, onReply, onEdit, onRemove } = props;
   const texts = useTexts();
   const picker = usePopup<HTMLDivElement>();
   const [asking, setAsking] = useState(false);
@@ -76,30 +83,31 @@ export function MessageActions({ own, emojis, onReact, onReply, onEdit, onRemove
       >
         <Icon name="reply" />
       </button>
-      {own && (
-        <>
-          <button
-            type="button"
-            className="rf-icon-button"
-            data-testid="edit"
-            aria-label={texts.edit}
-            title={texts.edit}
-            onClick={onEdit}
-          >
-            <Icon name="pencil" />
-          </button>
-          <button
-            type="button"
-            className="rf-icon-button"
-            data-testid="delete"
-            aria-label={texts.remove}
-            title={texts.remove}
-            onClick={() => setAsking(true)}
-          >
-            <Icon name="bin" />
-          </button>
-        </>
+      {mayEdit && (
+        <button
+          type="button"
+          className="rf-icon-button"
+          data-testid="edit"
+          aria-label={texts.edit}
+          title={texts.edit}
+          onClick={onEdit}
+        >
+          <Icon name="pencil" />
+        </button>
       )}
+      {mayRemove && (
+        <button
+          type="button"
+          className="rf-icon-button"
+          data-testid="delete"
+          aria-label={texts.remove}
+          title={texts.remove}
+          onClick={() => setAsking(true)}
+        >
+          <Icon name="bin" />
+        </button>
+      )}
+      <Menu label={texts.moreActions(name)} title={name} items={items} />
       {picker.open && (
         <div className="rf-picker" role="group" aria-label={texts.react}>
           {emojis.map((emoji) => (

@@ -2,7 +2,7 @@
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import type { RoomMessage } from "@roomful/client";
-import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { useNames, useRoom, useUserId } from "../hooks.ts";
 import { useTexts } from "../provider.tsx";
@@ -44,7 +44,8 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
   const texts = useTexts();
   const me = useUserId();
   const [snapshot, room] = useRoom(name);
-  const { messages, joined, loading, hasOlder, stale, error } = snapshot;
+  const { messages, members, role, joined, loading, hasOlder, stale, error } = snapshot;
+  const roles = useMemo(() => new Map(members.map((member) => [member.userId, member.role])), [members]);
   const names = useNames(snapshot);
   const readers = useReaders(snapshot, me, names);
   const visible = useVisible();
@@ -72,6 +73,7 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
   const older = useOlder(room, snapshot, rows[0]?.index);
 
   const any = messages.length > 0;
+  const awaited = !joined && error === undefined;
   useBrowserLayoutEffect(() => {
     if (any) virtualizer.scrollToEnd();
   }, [any, virtualizer]);
@@ -107,14 +109,20 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
   const show = renderMessage ?? ((props: MessageProps) => <Message {...props} />);
   return (
     <div className="rf-messages" data-testid="message-list">
-      <Placeholder empty={!any} joined={joined} error={error} />
+      <Placeholder
+        room={name}
+        empty={!any}
+        joined={joined}
+        error={error}
+        banned={snapshot.restrictions.banned}
+      />
       <div
         ref={scroller}
         className="rf-scroller"
         data-testid="scroller"
-        role="feed"
-        aria-label={texts.messagesIn(name)}
-        aria-busy={loading}
+        // A feed without entries has to be busy.
+        {...((any || awaited) && { role: "feed", "aria-label": texts.messagesIn(name) })}
+        aria-busy={loading || (awaited && !any)}
         tabIndex={any ? -1 : undefined}
         onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) =>
           setAtEnd(scrollHeight - scrollTop - clientHeight < END)
@@ -148,6 +156,8 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
                     room,
                     message,
                     me,
+                    role,
+                    authorRole: roles.get(message.userId),
                     names,
                     heads,
                     quoted: message.replyTo === undefined ? undefined : bySeq(messages, message.replyTo),

@@ -9,7 +9,6 @@ import type { Notification } from "@roomful/client";
 import { Icon } from "./icon.tsx";
 import { usePopup } from "./use_popup.ts";
 
-
 /** Props of `NotificationBell`. */
 export interface NotificationBellProps {
   /** Called when the user chooses a notification, which is then marked as read. */

@@ -9,6 +9,7 @@ import { shortCount } from "../text/counts.ts";
 import { plainText } from "../text/markdown.tsx";
 import { shortTime } from "../text/times.ts";
 import { Avatar } from "./avatar.tsx";
+import { Removals } from "./removals.tsx";
 
 /** Props of `RoomList`. */
 export interface RoomListProps {
@@ -27,6 +28,7 @@ export function RoomList({ current, onOpen, href = hash, title = same }: RoomLis
   const [{ rooms, loading }] = useInbox();
   return (
     <nav className="rf-rooms-list" aria-label={texts.rooms}>
+      <Removals title={title} />
       {rooms.length === 0 && !loading && <p className="rf-no-rooms">{texts.noRooms}</p>}
       <ul data-testid="room-list">
         {rooms.map((row) => (

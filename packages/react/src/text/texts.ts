@@ -61,6 +61,38 @@ export interface Texts {
   readonly roomRefused: (reason: string) => string;
   readonly cached: string;
   readonly reconnect: string;
+  readonly close: string;
+  readonly moreActions: (name: string) => string;
+  readonly moderation: string;
+  readonly freeze: string;
+  readonly slowMode: string;
+  readonly off: string;
+  /** A length of time, such as "10 minutes". */
+  readonly span: (seconds: number) => string;
+  readonly mute: string;
+  readonly unmute: string;
+  readonly ban: string;
+  readonly unban: string;
+  readonly deleteAll: string;
+  readonly muteUser: (name: string) => string;
+  readonly muteHint: string;
+  readonly banUser: (name: string) => string;
+  readonly banHint: string;
+  readonly deleteAllOf: (name: string) => string;
+  readonly deleteAllHint: string;
+  readonly duration: string;
+  readonly noEnd: string;
+  readonly reason: string;
+  readonly alsoDeleteMessages: string;
+  readonly frozen: string;
+  readonly frozenForOthers: string;
+  readonly slowModeIs: (pause: string) => string;
+  readonly writeAgainIn: (wait: string) => string;
+  /** `until` is a time, or undefined if it is open or unknown. */
+  readonly youAreMuted: (until: string | undefined, reason: string | undefined) => string;
+  readonly bannedFrom: (room: string, until: string | undefined, reason: string | undefined) => string;
+  readonly removedFrom: (room: string) => string;
+  readonly roomDeleted: (room: string) => string;
 }
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
@@ -71,6 +103,22 @@ function listed(names: readonly string[], others: string): string {
   if (names.length <= 3) return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
   return `${names.slice(0, 2).join(", ")} and ${names.length - 2} ${others}`;
 }
+
+const UNITS = [
+  [86_400, "day", "days"],
+  [3_600, "hour", "hours"],
+  [60, "minute", "minutes"],
+  [1, "second", "seconds"],
+] as const;
+
+/** A length of time in the largest unit that divides it, or in minutes and seconds. */
+function span(seconds: number): string {
+  const [size, one, many] = UNITS.find(([unit]) => seconds >= unit && seconds % unit === 0) ?? UNITS[3];
+  if (size > 1 || seconds < 60) return plural(seconds / size, one, many);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+const because = (reason: string | undefined): string => (reason ? ` Reason: ${reason}` : "");
 
 const STATUSES: Readonly<Record<string, string>> = {
   online: "Online",
@@ -145,4 +193,36 @@ export const english: Texts = {
   roomRefused: (reason) => `You cannot open this room: ${reason}`,
   cached: "Saved messages",
   reconnect: "Reconnect",
+  close: "Close",
+  moreActions: (name) => `More actions for ${name}`,
+  moderation: "Moderation",
+  freeze: "Freeze the room",
+  slowMode: "Slow mode",
+  off: "Off",
+  span,
+  mute: "Mute …",
+  unmute: "Unmute",
+  ban: "Ban …",
+  unban: "Unban",
+  deleteAll: "Delete all messages …",
+  muteUser: (name) => `Mute ${name}`,
+  muteHint: "A muted user can read this room, and cannot write in it.",
+  banUser: (name) => `Ban ${name}`,
+  banHint: "A banned user loses this room and cannot join it again.",
+  deleteAllOf: (name) => `Delete all messages of ${name}?`,
+  deleteAllHint: "Nobody will see their messages in this room any more. You cannot undo this.",
+  duration: "How long",
+  noEnd: "Until a moderator ends it",
+  reason: "Reason (the user sees it)",
+  alsoDeleteMessages: "Also delete all their messages in this room",
+  frozen: "This room is frozen. Only moderators can write.",
+  frozenForOthers: "This room is frozen: members cannot write.",
+  slowModeIs: (pause) => `Slow mode: one message every ${pause}.`,
+  writeAgainIn: (wait) => `You can write again in ${wait}.`,
+  youAreMuted: (until, reason) =>
+    `You are muted in this room${until === undefined ? "" : ` until ${until}`}.${because(reason)}`,
+  bannedFrom: (room, until, reason) =>
+    `You are banned from ${room}${until === undefined ? "" : ` until ${until}`}.${because(reason)}`,
+  removedFrom: (room) => `You are no longer a member of ${room}.`,
+  roomDeleted: (room) => `The room ${room} was deleted.`,
 };

@@ -10,6 +10,7 @@ const FORMATS = {
   day: { weekday: "long", day: "numeric", month: "long" },
   dayOfYear: { weekday: "long", day: "numeric", month: "long", year: "numeric" },
   date: { day: "numeric", month: "short" },
+  moment: { dateStyle: "medium", timeStyle: "short" },
 } satisfies Record<string, Intl.DateTimeFormatOptions>;
 
 const formats = new Map<string, Intl.DateTimeFormat>();
@@ -42,6 +43,11 @@ export function day(
 /** A short time for lists: the time of today, else the date. */
 export function shortTime(at: number, now: number, locale?: string): string {
   return format(sameDay(at, now) ? "time" : "date", at, locale);
+}
+
+/** When something ends: the time of today, else date and time. */
+export function endTime(at: number, now: number, locale?: string): string {
+  return format(sameDay(at, now) ? "time" : "moment", at, locale);
 }
 
 export function sameDay(a: number, b: number): boolean {
