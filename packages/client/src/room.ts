@@ -435,7 +435,7 @@ export class Room implements Store<RoomSnapshot> {
   async #catchUp(answer?: LogAnswer): Promise<void> {
     try {
       const first = answer ?? (await this.#enter());
-      // The server does not tell what was ordered meanwhile.
+      // The server tells only new orders, so those from before may have ended meanwhile.
       if (!this.getSnapshot().joined) this.#restrictions.forget();
       if ("readSeq" in first) this.#took(first as JoinAnswer);
       this.#log.answered(first);
