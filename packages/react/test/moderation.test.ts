@@ -53,8 +53,8 @@ async function twoWindows(dir = "ltr", options: BrowserContextOptions = {}) {
   await bob.message("please don't");
   const role = ({ page }: Window) =>
     page.evaluate((name) => window.client.room(name).getSnapshot().role, room);
-  await expect.poll(() => role(ada), { timeout: 10_000 }).toBe("moderator");
-  await expect.poll(() => role(bob), { timeout: 10_000 }).toBe("member");
+  await expect.poll(() => role(ada)).toBe("moderator");
+  await expect.poll(() => role(bob)).toBe("member");
   return { room, ada, bob };
 }
 

@@ -41,7 +41,6 @@ function Field({ room: name, placeholder, autoFocus = false }: ComposerProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   /** The user who was chosen for a name, since two users may have the same one. */
   const chosen = useRef(new Map<string, string>());
-  const mentions = useMentions({ field, snapshot, me, names, text, setText, chosen: chosen.current });
   const { error, members } = snapshot;
   const writing = useWriting(snapshot);
   const locked = error !== undefined || writing.locked;
@@ -88,9 +87,21 @@ function Field({ room: name, placeholder, autoFocus = false }: ComposerProps) {
     element.style.height = `${Math.min(TALLEST, element.scrollHeight)}px`;
   }, [text]);
 
-  const typed = (next: string) => {
+  const replaceText = (next: string) => {
     setText(next);
     keep(next);
+  };
+  const mentions = useMentions({
+    field,
+    snapshot,
+    me,
+    names,
+    text,
+    setText: replaceText,
+    chosen: chosen.current,
+  });
+  const typed = (next: string) => {
+    replaceText(next);
     if (next.trim() === "") room.stopTyping();
     else room.typing();
   };
@@ -105,8 +116,7 @@ function Field({ room: name, placeholder, autoFocus = false }: ComposerProps) {
       ...(ids.length > 0 && { mentions: ids }),
     });
     chosen.current.clear();
-    setText("");
-    keep("");
+    replaceText("");
     setReply(undefined);
     field.current?.focus();
   };

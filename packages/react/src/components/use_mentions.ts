@@ -1,10 +1,19 @@
 // Offers names while one is typed behind an "@". Arrows move, Enter or Tab takes, Escape closes.
 
 import type { Member, RoomSnapshot } from "@roomful/client";
-import { useId, useMemo, useState, type AriaAttributes, type KeyboardEvent, type RefObject } from "react";
+import {
+  useId,
+  useMemo,
+  useRef,
+  useState,
+  type AriaAttributes,
+  type KeyboardEvent,
+  type RefObject,
+} from "react";
 
 import { beginning, matching, type Beginning, type Person } from "../text/mentions.ts";
 import type { Names } from "../text/names.ts";
+import { useBrowserLayoutEffect } from "./use_layout_effect.ts";
 
 /** Names in the list at a time. */
 const MOST_OFFERED = 8;
@@ -42,6 +51,8 @@ export function useMentions(options: MentionOptions): Mentions {
   /** The place where the user has closed the list: it stays closed while they type the same name. */
   const [refused, setRefused] = useState<number>();
   const [mark, setMark] = useState<string>();
+  /** Where the caret goes with the next text. */
+  const caret = useRef<number>(undefined);
 
   const offered = useMemo(() => {
     if (!place || place.from === refused) return [];
@@ -73,13 +84,15 @@ export function useMentions(options: MentionOptions): Mentions {
     const written = `@${name} `;
     setText(text.slice(0, from) + written + text.slice(from + 1 + typed.length));
     close();
-    const caret = from + written.length;
-    // The caret can only move once React has set the new text.
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(caret, caret);
-    });
+    caret.current = from + written.length;
   };
+  // The caret moves with the new text, before the user can type on.
+  useBrowserLayoutEffect(() => {
+    if (caret.current === undefined) return;
+    field.current?.focus();
+    field.current?.setSelectionRange(caret.current, caret.current);
+    caret.current = undefined;
+  }, [field, text]);
   const key = (event: KeyboardEvent): boolean => {
     if (!open || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return false;
     const person = offered[marked];
