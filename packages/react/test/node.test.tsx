@@ -17,7 +17,7 @@ import {
   plainText,
   useRoom,
 } from "../src/index.ts";
-import { hue, initials } from "../src/text/names.ts";
+import { hue, initials } from "../src/text/face.ts";
 import { day, sameDay, shortTime } from "../src/text/times.ts";
 import { english } from "../src/text/texts.ts";
 

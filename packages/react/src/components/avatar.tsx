@@ -1,6 +1,6 @@
 // The face of a user without a picture: initials on the user's colour. Decoration: the name stands beside it.
 
-import { hue, initials } from "../text/names.ts";
+import { hue, initials } from "../text/face.ts";
 
 /** A user's initials on the user's colour, with a dot for the status. */
 export function Avatar({ userId, name, status }: { userId: string; name: string; status?: string }) {
