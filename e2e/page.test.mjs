@@ -29,6 +29,17 @@ after(async () => {
   await server?.stop();
 });
 
+/** Calls the HTTP API. */
+async function api(method, path, body) {
+  const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
+  const answer = await fetch(`${server.url}/api/v1${path}`, {
+    method,
+    headers,
+    body: JSON.stringify(body),
+  });
+  assert.ok(answer.ok, `${answer.status} ${await answer.text()}`);
+}
+
 async function signIn(name, room, options) {
   const window = await Window.signIn(browser, server, name, room, options);
   windows.push(window);
@@ -365,15 +376,6 @@ describe("mentions", () => {
 test("rooms joined on another device appear in the list, with unread and mention counts", async () => {
   const ada = await signIn("Ada", "desk");
   const userId = await ada.at("online-user").first().getAttribute("data-user");
-  const api = async (method, path, body) => {
-    const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
-    const answer = await fetch(`${server.url}/api/v1${path}`, {
-      method,
-      headers,
-      body: JSON.stringify(body),
-    });
-    assert.ok(answer.ok, `${answer.status} ${await answer.text()}`);
-  };
   await api("PUT", "/rooms/board", { kind: "private" });
   await api("PUT", `/rooms/board/members/${userId}`, {});
   await api("POST", "/rooms/board/messages", { userId: "chair", text: "Welcome" });
@@ -394,12 +396,8 @@ test("the bell shows notifications, live and after a reload, until any page read
   const ada = await signIn("Ada", "post");
   const other = await signIn("Ada", "post");
   const userId = await ada.at("online-user").first().getAttribute("data-user");
-  const notify = async (title) => {
-    const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
-    const body = JSON.stringify({ userIds: [userId], kind: "parcel", title, body: "<i>Fetch</i> it" });
-    const answer = await fetch(`${server.url}/api/v1/notifications`, { method: "POST", headers, body });
-    assert.ok(answer.ok, `${answer.status} ${await answer.text()}`);
-  };
+  const notify = (title) =>
+    api("POST", "/notifications", { userIds: [userId], kind: "parcel", title, body: "<i>Fetch</i> it" });
   assert.ok(await ada.at("bell-badge").isHidden());
   await notify("A parcel");
   await notify("A letter");
@@ -419,6 +417,70 @@ test("the bell shows notifications, live and after a reload, until any page read
   await other.at("bell").click();
   await other.at("read-all").click();
   for (const window of [ada, other]) await window.at("bell-badge").waitFor({ state: "hidden" });
+});
+
+describe("moderation", () => {
+  /** Grace, who is a member of the room, and Ada, who moderates it. */
+  async function moderated(room) {
+    const grace = await signIn("Grace", room);
+    await grace.say("Buy my things");
+    await grace.message("Buy my things", { state: "sent" });
+    const ada = await signIn("Ada", "hall");
+    const userId = await ada.at("online-user").filter({ hasText: "Ada" }).getAttribute("data-user");
+    await api("PUT", `/rooms/${room}/members/${userId}`, { role: "moderator" });
+    return { grace, ada };
+  }
+
+  test("a moderator mutes a member and freezes the room; members read why they may not write", async () => {
+    const { grace, ada } = await moderated("court");
+    await ada.enter("court");
+    await ada.at("room-controls").waitFor();
+    const line = await ada.message("Buy my things");
+    await line.hover();
+    await line.getByTestId("menu").click();
+    await ada.at("mute").click();
+    await ada.at("sanction-reason").fill("No advertising");
+    await ada.picture("mute");
+    await ada.at("sanction-reason").press("Enter");
+    const note = grace.at("writing-note");
+    await note.filter({ hasText: /You are muted in this room until .*Reason: No advertising/ }).waitFor();
+    assert.ok(await grace.at("composer").isDisabled());
+    await grace.picture("muted");
+    await ada.at("online-user").filter({ hasText: "Grace" }).getByTestId("menu").click();
+    await ada.at("unmute").click();
+    await note.waitFor({ state: "detached" });
+    await ada.at("freeze").check();
+    await note.filter({ hasText: "This room is frozen" }).waitFor();
+    await ada.say("Moderators can still write");
+    await grace.message("Moderators can still write");
+    await ada.at("freeze").uncheck();
+    await note.waitFor({ state: "detached" });
+    await grace.say("Sorry");
+    await ada.message("Sorry");
+  });
+
+  test("a moderator bans a member on a narrow screen; the room leaves the member's list", async () => {
+    const { grace } = await moderated("yard");
+    const ada = await signIn("Ada", undefined, { viewport: { width: 360, height: 740 } });
+    await ada.at("open-rooms").click();
+    await ada.enter("yard");
+    await ada.at("open-people").click();
+    await ada.picture("narrow-people");
+    await ada.at("online-user").filter({ hasText: "Grace" }).getByTestId("menu").click();
+    await ada.at("menu-list").waitFor();
+    await ada.picture("narrow-menu");
+    await ada.at("ban").click();
+    await ada.at("sanction-duration").selectOption({ label: "1 day" });
+    await ada.at("sanction-reason").fill("Enough");
+    await ada.picture("narrow-ban");
+    await ada.at("sanction-submit").click();
+    await ada.at("sanction").waitFor({ state: "detached" });
+    const reason = /You are banned from yard until .*Reason: Enough/;
+    await grace.at("refused").filter({ hasText: reason }).waitFor();
+    await grace.at("removal", { room: "yard" }).filter({ hasText: reason }).waitFor();
+    await grace.at("room-item", { room: "yard" }).waitFor({ state: "detached" });
+    await grace.picture("banned");
+  });
 });
 
 test("a message written while the server is away is sent once when it is back", async () => {
