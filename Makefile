@@ -3,18 +3,21 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
-WEB_SOURCES := $(shell find apps/web apps/shared packages/client/src packages/react/src -path apps/web/node_modules -prune -o -path apps/web/dist -prune -o -type f -print 2>/dev/null)
+# The sources of an app in apps/, for a page that the server embeds.
+SOURCES = $(shell find apps/$(1) apps/shared packages/client/src packages/react/src \
+	-path apps/$(1)/node_modules -prune -o -path apps/$(1)/dist -prune -o -type f -print 2>/dev/null)
+PAGES := apps/web/dist/index.html apps/console/dist/index.html
 
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: setup-run apps/web/dist/index.html ## build and serve the chat page on 127.0.0.1:3000 in dev mode
+run: setup-run $(PAGES) ## build and serve the chat page on 127.0.0.1:3000 in dev mode
 	@CARGO="$(CARGO)" scripts/run.sh
 
 .PHONY: test
-test: setup-test apps/web/dist/index.html ## install what the tests need, and run all tests
+test: setup-test $(PAGES) ## install what the tests need, and run all tests
 	$(CARGO) build -p roomful
 	@node scripts/test.mjs
 
@@ -23,7 +26,7 @@ docs: setup-docs ## build the documentation site in site/dist, and check its lin
 	cd site && npm run --silent build
 
 .PHONY: dist
-dist: setup-test apps/web/dist/index.html ## pack binary, Debian, npm and Python packages and an SBOM into target/dist
+dist: setup-test $(PAGES) ## pack binary, Debian, npm and Python packages and an SBOM into target/dist
 	@scripts/dist.sh
 
 # SEED=… repeats a run; ROUNDS and MESSAGES set its length.
@@ -85,6 +88,7 @@ lint: setup-lint ## check format, lints, types and dependencies
 	node scripts/published-crates.mjs
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --all-features -p roomful-wire -p roomful-bus -p roomful-socket
 	cd apps/web && npm run --silent check
+	cd apps/console && npm run --silent check
 	cd packages/client && npm run --silent check && npm run --silent size
 	cd packages/react && npm run --silent check && npm run --silent size
 	cd packages/server && npm run --silent check
@@ -103,7 +107,11 @@ setup: setup-test setup-lint ## install everything that the targets above need
 setup-run setup-lint setup-test setup-docs setup-instructions: setup-%:
 	@scripts/setup.sh $*
 
-# Rebuilds the page only when its sources have changed.
-apps/web/dist/index.html: $(WEB_SOURCES) | setup-run
+# Rebuilds a page only when its sources have changed.
+apps/web/dist/index.html: $(call SOURCES,web) | setup-run
 	cd apps/web && npm run --silent build
+	@touch $@
+
+apps/console/dist/index.html: $(call SOURCES,console) | setup-run
+	cd apps/console && npm run --silent build
 	@touch $@

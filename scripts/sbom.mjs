@@ -1,4 +1,4 @@
-// Prints the software bill of materials of the binary as CycloneDX: its crates, and the npm packages of its page.
+// Prints the software bill of materials of the binary as CycloneDX: its crates, and the npm packages of its pages.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -35,8 +35,11 @@ const cargo = [...linked]
     ...(license && { licenses: [{ expression: license.replaceAll("/", " OR ") }] }),
   }));
 
-const lock = JSON.parse(readFileSync(join(root, "apps/web/package-lock.json"), "utf8"));
-const npm = Object.entries(lock.packages)
+const locks = ["apps/web", "apps/console"].map((app) =>
+  JSON.parse(readFileSync(join(root, app, "package-lock.json"), "utf8")),
+);
+const npm = locks
+  .flatMap((lock) => Object.entries(lock.packages))
   .filter(([path, { dev, link }]) => path.includes("node_modules/") && !dev && !link)
   .map(([path, { version, license }]) => {
     const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
@@ -49,7 +52,8 @@ const npm = Object.entries(lock.packages)
     };
   });
 
-const components = [...cargo, ...npm].sort((a, b) => (a.purl < b.purl ? -1 : 1));
+const unique = new Map([...cargo, ...npm].map((component) => [component.purl, component]));
+const components = [...unique.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
 console.log(
   JSON.stringify(
     {

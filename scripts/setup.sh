@@ -170,6 +170,14 @@ npm_packages() {
     (cd "$1" && npm ci --no-audit --no-fund --loglevel=error)
 }
 
+# The pages that the server embeds.
+npm_pages() {
+    local app
+    for app in apps/web apps/console; do
+        stamped "$app/node_modules" "$app/package-lock.json" npm_packages "$app"
+    done
+}
+
 # The packages that app developers install.
 npm_workspaces() {
     local package
@@ -201,7 +209,7 @@ check_toolchains
 want_packages
 install_packages
 find_chromium
-[ "$goal" = docs ] || stamped apps/web/node_modules apps/web/package-lock.json npm_packages apps/web
+[ "$goal" = docs ] || npm_pages
 case $goal in
 lint)
     rust_components

@@ -49,12 +49,12 @@ const RUNNERS = [
     passed: /^test result: .* (\d+) passed;/gm,
     failed: /^test result: .* (\d+) failed;/gm,
   },
-  {
-    name: "web",
-    folder: "apps/web",
+  ...["web", "console"].map((name) => ({
+    name,
+    folder: `apps/${name}`,
     command: ["npm", "test", "--silent"],
     ...VITEST,
-  },
+  })),
   ...["client", "react", "server", "testing"].map((name) => ({
     name,
     folder: `packages/${name}`,

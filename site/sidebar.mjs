@@ -24,6 +24,7 @@ const SECTIONS = [
     "Operate",
     [
       "guide-deploy",
+      "console",
       "configuration",
       "security",
       "load-balancers",

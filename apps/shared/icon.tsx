@@ -12,6 +12,14 @@ const PATHS = {
   screen: "M4 5h16v11H4zM9 20h6M12 16v4",
   check: "M5 12.5l4.5 4.5L19 7.5",
   chat: "M5 5h14a1.5 1.5 0 0 1 1.5 1.5v9A1.5 1.5 0 0 1 19 17h-6l-5 4v-4H5a1.5 1.5 0 0 1-1.5-1.5v-9A1.5 1.5 0 0 1 5 5z",
+  gauge: "M4 18a8.5 8.5 0 1 1 16 0M12 15l3.5-5",
+  plug: "M8 4v5M16 4v5M6 9h12v3a6 6 0 0 1-12 0zM12 18v3",
+  flag: "M6 21V4h12l-2.5 4L18 12H6",
+  shield: "M12 3.5l7.5 2.7V12c0 4.2-3 7.2-7.5 8.5-4.5-1.3-7.5-4.3-7.5-8.5V6.2z",
+  list: "M8 6h12M8 12h12M8 18h12M4 6v.1M4 12v.1M4 18v.1",
+  send: "M5 12l-1.5-8L21 12 3.5 20zM5 12h8",
+  search: "M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13zM15.5 15.5L20 20",
+  alert: "M12 8v5M12 16.5v.1M12 3.5l9.5 16.5h-19z",
 } as const;
 
 export type IconName = keyof typeof PATHS;

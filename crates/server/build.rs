@@ -1,6 +1,6 @@
-//! Packs the built page (`apps/web/dist`) into the binary: each file as it is, and compressed ahead of time, so
-//! that the server never compresses on a request. Without a built page the list is empty and the server
-//! says so.
+//! Packs the built pages (`apps/web/dist`, `apps/console/dist`) into the binary: each file as it is, and
+//! compressed ahead of time, so that the server never compresses on a request. The list has no files of a
+//! page that was not built, and the server says so.
 
 use std::{
     env,
@@ -14,37 +14,48 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 
+/// The pages: the folder of each in `apps`, and the path below which the server has its files.
+const PAGES: [(&str, &str); 2] = [("web", ""), ("console", "/console")];
 /// Files of these kinds shrink; the others (images, fonts) are compressed already.
 const COMPRESSIBLE: [&str; 7] = ["html", "js", "css", "svg", "json", "txt", "map"];
 /// Below this a compressed answer saves no packet.
 const COMPRESS_FROM: usize = 512;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dist = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../apps/web/dist");
+    println!("cargo::rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let mut list = String::from("&[\n");
+    for (app, prefix) in PAGES {
+        list.push_str(&page(app, prefix, &out)?);
+    }
+    list.push_str("]\n");
+    fs::write(out.join("pages.rs"), list)?;
+    Ok(())
+}
+
+/// Packs the files of one page into `out` and gives the Rust text of their entries.
+fn page(app: &str, prefix: &str, out: &Path) -> Result<String, Box<dyn Error>> {
+    let dist = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(format!("../../apps/{app}/dist"));
     // Cargo takes a watched path that is missing as changed, each time. Where the folder can't be made,
     // that costs only time.
     let _ = fs::create_dir_all(&dist);
-    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", dist.display());
-    let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut files = Vec::new();
     collect(&dist, &mut files)?;
     files.sort();
-    let mut list = String::from("&[\n");
+    let mut entries = String::new();
     for (index, file) in files.iter().enumerate() {
         let name = file
             .strip_prefix(&dist)?
             .to_str()
-            .ok_or("a file of the page has a name that is not UTF-8")?;
-        list.push_str(&pack(
-            &format!("/{name}"),
+            .ok_or("a file of a page has a name that is not UTF-8")?;
+        entries.push_str(&pack(
+            &format!("{prefix}/{name}"),
             &fs::read(file)?,
-            &out.join(format!("page-{index}")),
+            &out.join(format!("{app}-{index}")),
         )?);
     }
-    list.push_str("]\n");
-    fs::write(out.join("page.rs"), list)?;
-    Ok(())
+    Ok(entries)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-// Debian's Chromium, and browser windows on the chat page.
+// Debian's Chromium, and browser windows on the server's pages.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,8 @@ export function launch() {
 
 /** One window with its own storage: one user. `faults` collects the page's errors. */
 export class Window {
-  static async open(browser, server, options = {}) {
+  /** Opens the chat page, or the page at `path`. */
+  static async open(browser, server, { path = "", ...options } = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
     context.setDefaultTimeout(PATIENCE);
     const window = new Window();
@@ -37,7 +38,7 @@ export class Window {
         window.faults.push(message.text());
       }
     });
-    await window.page.goto(server.url);
+    await window.page.goto(`${server.url}${path}`);
     return window;
   }
 

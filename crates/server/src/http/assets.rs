@@ -1,4 +1,5 @@
-//! The chat page: files that `build.rs` packs into the binary, served with caching and security headers.
+//! The chat page and the console: files that `build.rs` packs into the binary, served with caching and
+//! security headers.
 
 use std::{collections::HashMap, io::Write as _};
 
@@ -9,15 +10,23 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::Problem;
 
-/// The prefix of files that have their hash in their name.
+/// The prefix of the chat page's files that have their hash in their name.
 const HASHED_PREFIX: &str = "/assets/";
 const INDEX: &str = "/index.html";
+/// The same for the console. All its files are below `CONSOLE`.
+const CONSOLE_HASHED_PREFIX: &str = "/console/assets/";
+const CONSOLE_INDEX: &str = "/console/index.html";
+const CONSOLE: &str = "/console/";
 const NOT_BUILT: &[u8] = b"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Roomful</title>\
     <h1>Roomful is running</h1><p>The chat page was not built into this binary. To have it, install Node 20 or later, run \
-    <code>npm ci &amp;&amp; npm run build</code> in the folder <code>web</code>, and build the server again; or just \
+    <code>npm ci &amp;&amp; npm run build</code> in the folder <code>apps/web</code>, and build the server again; or just \
     <code>make run</code>.</p><p>Socket.IO clients connect here all the same.</p></html>\n";
+const CONSOLE_NOT_BUILT: &[u8] = b"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Roomful</title>\
+    <h1>The console is missing</h1><p>The console was not built into this binary. To have it, install Node 20 or later, run \
+    <code>npm ci &amp;&amp; npm run build</code> in the folder <code>apps/console</code>, and build the server again.</p>\
+    </html>\n";
 
-/// One file of the page, as `build.rs` packed it.
+/// One file of a page, as `build.rs` packed it.
 #[derive(Debug)]
 pub(crate) struct File {
     pub(crate) path: &'static str,
@@ -27,8 +36,8 @@ pub(crate) struct File {
     pub(crate) brotli: Option<&'static [u8]>,
 }
 
-/// The page in this binary. Empty if it was not built.
-pub(crate) static BUILT: &[File] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+/// The pages in this binary, without those that were not built.
+pub(crate) static BUILT: &[File] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
 /// One file in every encoding, with its headers.
 struct Asset {
@@ -40,18 +49,19 @@ struct Asset {
     immutable: bool,
 }
 
-/// All files of the page, by path.
+/// All files of the pages, by path.
 pub(crate) struct Assets {
     files: HashMap<&'static str, Asset>,
-    /// Further sources of scripts and styles, with a space in front of each.
+    /// Further sources of the chat page's scripts and styles, with a space in front of each.
     sources: String,
 }
 
 impl Assets {
-    /// Prepares `files`. A non-empty `assets_url` replaces `/assets/` in the page, and the content security
-    /// policy then allows scripts and styles from `assets_origin`.
+    /// Prepares `files`. A non-empty `assets_url` replaces `/assets/` in the chat page, and its content
+    /// security policy then allows scripts and styles from `assets_origin`. The console, where people type API
+    /// keys, loads scripts from this server alone.
     ///
-    /// With a non-empty `base_path` the page learns it from a `meta` element.
+    /// With a non-empty `base_path` the pages learn it from a `meta` element.
     pub(crate) fn new(
         files: &'static [File],
         assets_url: &str,
@@ -62,14 +72,19 @@ impl Assets {
             .iter()
             .map(|file| (file.path, Asset::packed(file)))
             .collect();
-        let index = files.iter().find(|file| file.path == INDEX);
-        if let Some(index) = index
-            && !(assets_url.is_empty() && base_path.is_empty())
-        {
-            ready.insert(INDEX, Asset::rewritten(index, assets_url, base_path));
-        }
-        if index.is_none() {
-            ready.insert(INDEX, Asset::plain(Bytes::from_static(NOT_BUILT), "not-built"));
+        for (path, prefix, assets_url, not_built) in [
+            (INDEX, HASHED_PREFIX, assets_url, NOT_BUILT),
+            (CONSOLE_INDEX, CONSOLE_HASHED_PREFIX, "", CONSOLE_NOT_BUILT),
+        ] {
+            let index = files.iter().find(|file| file.path == path);
+            if let Some(index) = index
+                && !(assets_url.is_empty() && base_path.is_empty())
+            {
+                ready.insert(path, Asset::rewritten(index, prefix, assets_url, base_path));
+            }
+            if index.is_none() {
+                ready.insert(path, Asset::plain(Bytes::from_static(not_built), "not-built"));
+            }
         }
         Assets {
             files: ready,
@@ -79,7 +94,7 @@ impl Assets {
         }
     }
 
-    /// Whether `files` contain a page.
+    /// Whether `files` contain the chat page.
     pub(crate) fn is_built(files: &[File]) -> bool {
         files.iter().any(|file| file.path == INDEX)
     }
@@ -93,7 +108,11 @@ impl Assets {
         request: &HeaderMap,
         host: Option<&str>,
     ) -> Response<Body> {
-        let path = if path == "/" { INDEX } else { path };
+        let path = match path {
+            "/" => INDEX,
+            "/console" | CONSOLE => CONSOLE_INDEX,
+            path => path,
+        };
         let Some(file) = self.files.get(path) else {
             return Problem::NotFound.into_response();
         };
@@ -101,12 +120,18 @@ impl Assets {
             return Problem::Method.into_response();
         }
         let mut response = file.response(request);
-        self.secure(response.headers_mut(), host);
+        let policy = if path.starts_with(CONSOLE) {
+            // It opens no sockets.
+            policy("", None)
+        } else {
+            policy(&self.sources, host)
+        };
+        Self::secure(response.headers_mut(), policy);
         response
     }
 
-    fn secure(&self, headers: &mut HeaderMap, host: Option<&str>) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy(&self.sources, host));
+    fn secure(headers: &mut HeaderMap, policy: HeaderValue) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(
             "cross-origin-opener-policy",
@@ -123,21 +148,23 @@ impl Asset {
             brotli: file.brotli.map(Bytes::from_static),
             etag: etag(file.hash),
             kind: kind(file.path),
-            immutable: file.path.starts_with(HASHED_PREFIX),
+            immutable: [HASHED_PREFIX, CONSOLE_HASHED_PREFIX]
+                .iter()
+                .any(|prefix| file.path.starts_with(prefix)),
         }
     }
 
     /// The page with the URLs of its files replaced. Compressed here, since the build did not know the
     /// settings.
-    fn rewritten(index: &File, assets_url: &str, base_path: &str) -> Self {
-        let prefix = if assets_url.is_empty() {
-            format!("{base_path}{HASHED_PREFIX}")
+    fn rewritten(index: &File, prefix: &str, assets_url: &str, base_path: &str) -> Self {
+        let url = if assets_url.is_empty() {
+            format!("{base_path}{prefix}")
         } else {
             assets_url.to_owned()
         };
         let base = format!("<head><meta name=\"roomful-base\" content=\"{base_path}\">");
-        let mut text = String::from_utf8_lossy(index.identity)
-            .replace(&format!("\"{HASHED_PREFIX}"), &format!("\"{prefix}"));
+        let mut text =
+            String::from_utf8_lossy(index.identity).replace(&format!("\"{prefix}"), &format!("\"{url}"));
         if !base_path.is_empty() {
             text = text.replacen("<head>", &base, 1);
         }
@@ -390,6 +417,55 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn the_console_loads_its_files_from_this_server_alone() {
+        static PAGES: &[File] = &[
+            File {
+                path: "/console/assets/main-abc.js",
+                hash: "44",
+                identity: b"plain",
+                gzip: None,
+                brotli: None,
+            },
+            File {
+                path: "/console/index.html",
+                hash: "55",
+                identity: b"<head></head><script src=\"/console/assets/main-abc.js\"></script>",
+                gzip: None,
+                brotli: None,
+            },
+        ];
+        let assets = Assets::new(
+            PAGES,
+            "https://cdn.example/x/",
+            Some("https://cdn.example"),
+            "/chat",
+        );
+        for path in ["/console", "/console/", "/console/index.html"] {
+            let response = get(&assets, path, &[]);
+            let policy = response.headers()["content-security-policy"]
+                .to_str()
+                .unwrap()
+                .to_owned();
+            assert!(
+                policy.starts_with("default-src 'self'; connect-src 'self'; "),
+                "{policy}"
+            );
+            assert_eq!(response.headers()["cache-control"], "no-cache");
+            assert_eq!(
+                body(response).await,
+                "<head><meta name=\"roomful-base\" content=\"/chat\"></head>\
+                 <script src=\"/chat/console/assets/main-abc.js\"></script>"
+            );
+        }
+        let script = get(&assets, "/console/assets/main-abc.js", &[]);
+        assert_eq!(
+            script.headers()["cache-control"],
+            "public, max-age=31536000, immutable"
+        );
+        assert!(body(get(&assets, "/", &[])).await.contains("was not built"));
+    }
+
     #[test]
     fn a_host_cannot_extend_the_content_security_policy() {
         let assets = Assets::new(PAGE, "", None, "");
@@ -406,7 +482,13 @@ mod tests {
         let response = get(&assets, "/", &[]);
         assert_eq!(response.status(), 200);
         assert!(body(response).await.contains("was not built"));
+        assert!(
+            body(get(&assets, "/console", &[]))
+                .await
+                .contains("was not built")
+        );
         assert_eq!(get(&assets, "/assets/none.js", &[]).status(), 404);
+        assert_eq!(get(&assets, "/console/assets/none.js", &[]).status(), 404);
     }
 
     #[test]

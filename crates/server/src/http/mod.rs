@@ -1,4 +1,5 @@
-//! HTTP routes of the process: probes, metrics, API, sign-in of dev mode, chat page. `router` lists them all.
+//! HTTP routes of the process: probes, metrics, API, sign-in of dev mode, chat page, console. `router` lists
+//! them all.
 
 mod address_limit;
 pub(crate) mod api;

@@ -7,7 +7,7 @@
 //! | `/api/v1/*`, `/api/openapi.json`, `/api/asyncapi.json` | `api` |
 //! | `/demo/config`, `/demo/sign-in`, `/demo/faults` | `demo`, in dev mode alone |
 //! | `/socket.io/` | `roomful-socket`, and `client_script` for the client's files |
-//! | `/`, `/assets/*` | `assets` |
+//! | `/`, `/assets/*`, `/console`, `/console/assets/*` | `assets` |
 //!
 //! With `http.base_path` all but the first three lie below that path. With `http.ops_listen`, `/metrics` is
 //! served at that address only.
@@ -83,7 +83,7 @@ pub(crate) struct Routes {
     pub(crate) loopback_only: bool,
 }
 
-/// Routes behind the gate: Socket.IO, the API, the sign-in of dev mode if it is on, and the page.
+/// Routes behind the gate: Socket.IO, the API, the sign-in of dev mode if it is on, and the pages.
 pub(crate) fn inner(routes: Routes) -> Router {
     let Routes {
         sockets,

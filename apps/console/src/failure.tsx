@@ -1,0 +1,17 @@
+// The line that says why a request failed.
+
+import { Icon } from "../../shared/icon.tsx";
+import type { CallError } from "./api.ts";
+
+export function Failure({ error, retry }: { error: CallError | undefined; retry: () => void }) {
+  if (!error) return null;
+  return (
+    <div className="failure" role="alert" data-testid="failure">
+      <Icon name="alert" />
+      <p>{error.message}</p>
+      <button type="button" className="button" onClick={retry}>
+        Try again
+      </button>
+    </div>
+  );
+}

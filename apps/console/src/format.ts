@@ -1,0 +1,50 @@
+// Numbers, sizes and times as operators read them.
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+/** A count, or a rate with one decimal below 100. */
+export function number(value: number): string {
+  return (Math.abs(value) < 100 ? fine : whole).format(value);
+}
+
+export function size(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB"];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1_000 && unit < units.length - 1; unit += 1) value /= 1_000;
+  return `${number(value)} ${units[unit]}`;
+}
+
+/** A time in the operator's time zone. */
+export const dateTime = (at: number): string => moment.format(at);
+export const timeOfDay = (at: number): string => clock.format(at);
+
+/** A length of time in its two largest units. */
+export function duration(ms: number): string {
+  const parts: [number, string][] = [
+    [Math.floor(ms / DAY), "d"],
+    [Math.floor((ms % DAY) / HOUR), "h"],
+    [Math.floor((ms % HOUR) / MINUTE), "min"],
+    [Math.floor((ms % MINUTE) / SECOND), "s"],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return "0 s";
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(" ");
+}
+
+/** The distance of `at` from `now` in words. */
+export function distance(at: number, now: number): string {
+  return at <= now ? `${duration(now - at)} ago` : `in ${duration(at - now)}`;
+}

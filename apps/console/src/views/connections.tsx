@@ -1,0 +1,96 @@
+// Connections of the node that answers, by user and room, and everything about one of them.
+
+import { useState } from "react";
+
+import { useConsole } from "../console.ts";
+import { Age, Facts, Time } from "../facts.tsx";
+import { size } from "../format.ts";
+import { UserLink } from "../links.tsx";
+import type { Connection } from "../model.ts";
+import { go, href } from "../place.ts";
+import { SearchForm } from "../search_form.tsx";
+import { PagedTable, usePages, type Column } from "../table.tsx";
+
+export function Connections({ query }: { query: URLSearchParams }) {
+  const { api } = useConsole();
+  const [user, room] = [query.get("user") ?? "", query.get("room") ?? ""];
+  const [chosen, setChosen] = useState<string>();
+  const pages = usePages(`connections ${JSON.stringify([user, room])}`, async (cursor, signal) => {
+    const { connections, next } = await api.get<{ connections: Connection[]; next?: string }>(
+      "/v1/connections",
+      { query: { user, room, cursor }, signal },
+    );
+    return { rows: connections, next };
+  });
+  const details = pages.page?.rows.find(({ sessionId }) => sessionId === chosen);
+  const columns: readonly Column<Connection>[] = [
+    { head: "User", cell: ({ userId }) => <UserLink user={userId} /> },
+    { head: "Device", cell: ({ device }) => <bdi>{device || "–"}</bdi> },
+    { head: "Address", cell: ({ address }) => address ?? "–" },
+    { head: "Transport", cell: ({ transport }) => transport },
+    { head: "Connected", cell: ({ connectedAt }) => <Age at={connectedAt} /> },
+    { head: "Rooms", kind: "number", cell: ({ rooms }) => rooms },
+    { head: "Waiting", kind: "number", cell: ({ queuedBytes }) => size(queuedBytes) },
+    {
+      head: "Actions",
+      kind: "actions",
+      cell: ({ sessionId, userId }) => (
+        <button
+          type="button"
+          className="button"
+          data-testid="details"
+          aria-expanded={sessionId === chosen}
+          aria-label={`Details of a connection of ${userId}`}
+          onClick={() => setChosen(sessionId === chosen ? undefined : sessionId)}
+        >
+          Details
+        </button>
+      ),
+    },
+  ];
+  return (
+    <>
+      <h1>Connections</h1>
+      <p className="hint">The connections of the node that answers. The nodes are on the overview.</p>
+      <SearchForm
+        key={JSON.stringify([user, room])}
+        fields={[
+          { name: "user", label: "User", value: user },
+          { name: "room", label: "Room", value: room },
+        ]}
+        action="Filter"
+        onSubmit={(wanted) => go(href("connections", undefined, wanted))}
+      />
+      {details && <Details connection={details} />}
+      <PagedTable
+        label="Connections"
+        columns={columns}
+        pages={pages}
+        id={({ sessionId }) => sessionId}
+        empty="No connection matches."
+      />
+    </>
+  );
+}
+
+function Details({ connection }: { connection: Connection }) {
+  return (
+    <section className="card" data-testid="connection" aria-label="The chosen connection">
+      <Facts
+        facts={[
+          ["Session", <code>{connection.sessionId}</code>],
+          ["User", <UserLink user={connection.userId} />],
+          ["Name", <bdi>{connection.name ?? "–"}</bdi>],
+          ["Device", <bdi>{connection.device || "–"}</bdi>],
+          ["Node", <bdi>{connection.node}</bdi>],
+          ["Address", connection.address ?? "–"],
+          ["Transport", connection.transport],
+          ["Connected", <Time at={connection.connectedAt} />],
+          ["Token expires", <Time at={connection.expiresAt} />],
+          ["Subscribed rooms", connection.rooms],
+          ["Waiting to be sent", size(connection.queuedBytes)],
+        ]}
+      />
+    </section>
+  );
+}

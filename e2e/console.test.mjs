@@ -1,0 +1,377 @@
+// The operator's console in a real Chromium, on the real server with chat users.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { Window, launch } from "./lib/browser.mjs";
+import { call, done, heard, leaveAll, member, person } from "./lib/people.mjs";
+import { API_KEY, Roomful } from "./lib/process.mjs";
+import { next, until } from "./lib/waiting.mjs";
+
+const NARROW_KEY = "narrow-key-0123456789-abcdefghijklmnop";
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
+
+let server;
+let browser;
+let calls;
+const folder = mkdtempSync(join(tmpdir(), "roomful-console-"));
+const windows = [];
+
+before(async () => {
+  const config = join(folder, "roomful.toml");
+  writeFileSync(
+    config,
+    `[[api.keys]]\nname = "narrow"\nsecret = "${NARROW_KEY}"\nscopes = ["rooms:read", "users:read"]\n`,
+  );
+  server = await Roomful.start({
+    args: ["--config", config],
+    env: { ROOMFUL__PRESENCE__GRACE: "100ms", ROOMFUL_LIMITS: "off" },
+  });
+  browser = await launch();
+  const description = await fetch(`${server.url}/api/openapi.json`);
+  calls = Object.keys((await description.json()).paths);
+});
+afterEach(async () => {
+  leaveAll();
+  const faults = windows
+    .flatMap((window) => window.faults)
+    .filter((fault) => has("/key") || !/status of 404/.test(fault));
+  await Promise.all(windows.splice(0).map((window) => window.close()));
+  assert.deepEqual(faults, [], "the page complained");
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Whether the server has a call of this path below `/api/v1`. */
+const has = (path) => calls.includes(`/api/v1${path}`);
+
+/** A window on the console; it notes all URLs and console lines. */
+async function open({ place = "", ...options } = {}) {
+  const window = await Window.open(browser, server, { path: "/console", ...options });
+  windows.push(window);
+  window.urls = [];
+  window.lines = [];
+  window.page.on("request", (request) => window.urls.push(request.url()));
+  window.page.on("console", (message) => window.lines.push(message.text()));
+  if (place) await window.page.goto(`${server.url}/console${place}`);
+  return window;
+}
+
+async function enter(window, key = API_KEY) {
+  await window.at("sign-in-key").fill(key);
+  await window.at("sign-in-key").press("Enter");
+  await window.at("views").waitFor({ state: "attached" });
+  return window;
+}
+
+const signedIn = async (options) => enter(await open(options));
+
+/** Confirms the open dialog and waits for the line that says what happened. */
+async function confirm(window, outcome) {
+  await window.at("ask-yes").click();
+  await window.at("outcome").filter({ hasText: outcome }).waitFor();
+}
+
+function api(method, path, body) {
+  return fetch(`${server.url}/api/v1${path}`, {
+    method,
+    headers: { Authorization: `Bearer ${API_KEY}`, "Content-Type": "application/json" },
+    body: body && JSON.stringify(body),
+  });
+}
+
+describe("sign-in", () => {
+  test("a wrong key is refused in plain words, and the right one opens the overview", async () => {
+    const window = await open();
+    await window.at("sign-in-key").fill("wrong-key");
+    await window.at("sign-in-key").press("Enter");
+    await window.at("sign-in-error").filter({ hasText: "does not know this key" }).waitFor();
+    // Chromium itself writes about an answer of 401.
+    assert.equal(window.faults.splice(0).filter((fault) => !/status of 401/.test(fault)).length, 0);
+    await enter(window);
+    await window.at("figures").waitFor();
+    assert.equal(await window.at("view").getAttribute("data-view"), "overview");
+  });
+
+  test("a key that no header can carry is refused like a wrong one", async () => {
+    const window = await open();
+    await window.at("sign-in-key").fill("schlüssel 🔑");
+    await window.at("sign-in-key").press("Enter");
+    await window.at("sign-in-error").filter({ hasText: "does not know this key" }).waitFor();
+  });
+
+  test("a key with few scopes sees only the parts that they allow", async (t) => {
+    if (!has("/key")) return t.skip("the server does not say the scopes of a key");
+    await member(server, "nora", "narrow");
+    const window = await enter(await open(), NARROW_KEY);
+    const names = await window.at("views").locator("a").allInnerTexts();
+    assert.deepEqual(
+      names.map((name) => name.trim()),
+      ["Rooms", "Users"],
+    );
+    assert.equal(await window.at("key-name").innerText(), "narrow");
+    await window.page.goto(`${server.url}/console#/users/nora`);
+    await window.at("user", { user: "nora" }).waitFor();
+    for (const action of ["disconnect", "revoke", "ban", "mute"])
+      assert.equal(await window.at(action).count(), 0, action);
+    await window.page.goto(`${server.url}/console#/audit`);
+    await window.page.getByRole("heading", { name: "Nothing to show" }).waitFor();
+  });
+
+  test("the key is in no URL, no storage and no console line, and a reload asks again", async () => {
+    const window = await signedIn();
+    await window.at("figures").waitFor();
+    await window.at("view-rooms").click();
+    await window.at("search-room").waitFor();
+    const stored = await window.page.evaluate(async () => [
+      document.cookie,
+      JSON.stringify({ ...localStorage }),
+      JSON.stringify({ ...sessionStorage }),
+      JSON.stringify(await indexedDB.databases()),
+      location.href,
+      document.documentElement.outerHTML,
+    ]);
+    for (const text of [...stored, ...window.urls, ...window.lines])
+      assert.ok(!text.includes(API_KEY), `the key is in ${text.slice(0, 200)}`);
+    assert.ok(!server.log().includes(API_KEY), "the key is in the server's log");
+    assert.ok(window.urls.some((url) => url.endsWith("/api/v1/rooms")));
+    await window.page.reload();
+    await window.at("sign-in-key").waitFor();
+    assert.equal(await window.at("sign-in-key").inputValue(), "");
+  });
+
+  test("signing out forgets the key", async () => {
+    const window = await signedIn();
+    await window.at("sign-out").click();
+    await window.at("sign-in-key").waitFor();
+    assert.equal(await window.at("sign-in-key").inputValue(), "");
+  });
+});
+
+describe("the views", () => {
+  test("the overview shows the figures of the cluster and its nodes", async () => {
+    await member(server, "ada", "tea");
+    await member(server, "grace", "tea");
+    const window = await signedIn();
+    const users = window.at("figures").locator('[data-figure="users"] dd');
+    await users.filter({ hasText: /^2$/ }).waitFor();
+    await window.page.getByRole("region", { name: "Nodes" }).getByTestId("row").waitFor();
+    if (has("/stats/history")) {
+      const chart = window.at("chart").first().locator("svg");
+      await chart.waitFor();
+      assert.match(
+        await chart.getAttribute("aria-label"),
+        /^Connections over .*: last .*lowest .*highest /,
+      );
+    }
+    await window.picture("console-overview");
+  });
+
+  test("an operator finds a user and disconnects them", async () => {
+    const ada = await member(server, "ada", "tea");
+    const window = await signedIn();
+    await window.at("view-users").click();
+    await window.at("search-user").fill("ada");
+    await window.at("search-user").press("Enter");
+    await window.at("user", { user: "ada" }).waitFor();
+    await window.at("user-status").filter({ hasText: "online" }).waitFor();
+    await window.at("user-connections").filter({ hasText: /^1$/ }).waitFor();
+    await window.picture("console-user");
+    const gone = next(ada, "disconnect");
+    await window.at("disconnect").click();
+    await window.at("ask").filter({ hasText: "All their connections close" }).waitFor();
+    await window.at("ask-no").click();
+    assert.ok(ada.connected, "the question alone disconnects nobody");
+    await window.at("disconnect").click();
+    await window.picture("console-ask");
+    await confirm(window, "Connections closed: 1.");
+    assert.equal((await gone)[0], "io server disconnect");
+    await window.at("user-status").filter({ hasText: "offline" }).waitFor();
+  });
+
+  test("a ban with an end and a reason takes effect, shows in the list, and can be lifted", async () => {
+    const ada = await person(server, "adam");
+    const window = await signedIn({ place: "#/users/adam" });
+    await window.at("ban").click();
+    await window.at("ask-end").selectOption("day");
+    await window.at("ask-reason").fill("spam in <b>many</b> rooms");
+    const gone = next(ada, "disconnect");
+    await confirm(window, "adam is banned in all rooms until");
+    await gone;
+    await window.at("view-sanctions").click();
+    const row = window.at("row", { id: "adam" });
+    await row.filter({ hasText: "spam in <b>many</b> rooms" }).waitFor();
+    await window.picture("console-bans");
+    await row.getByTestId("lift").click();
+    await confirm(window, "adam is no longer banned in all rooms.");
+    await row.waitFor({ state: "detached" });
+    await person(server, "adam");
+  });
+
+  test("a room shows its members and messages, and can be frozen and muted in", async () => {
+    const ada = await member(server, "ada", "a room/ö");
+    const grace = await member(server, "grace", "a room/ö");
+    await done(ada, "chat:send_message", { room: "a room/ö", text: "**Hello** <i>all</i>" });
+    const window = await signedIn({ place: "#/rooms" });
+    await window.at("row", { id: "a room/ö" }).locator("a").click();
+    await window.at("row", { id: "grace" }).waitFor();
+    await window.picture("console-room");
+    await window.at("freeze").click();
+    await confirm(window, "a room/ö is frozen.");
+    await window.at("room-state").filter({ hasText: "frozen" }).waitFor();
+    const frozen = await call(ada, "chat:send_message", { room: "a room/ö", text: "anybody?" });
+    assert.equal(frozen.ok, false);
+    await window.at("freeze").click();
+    await confirm(window, "a room/ö is open again.");
+    await window.at("slow-mode").selectOption("30");
+    await confirm(window, "The slow mode of a room/ö is 30 s.");
+    await window.at("row", { id: "grace" }).getByTestId("mute").click();
+    await confirm(window, "grace is muted in a room/ö.");
+    const muted = await call(grace, "chat:send_message", { room: "a room/ö", text: "me?" });
+    assert.equal(muted.error.code, "muted");
+    await window.at("tab-mutes").click();
+    await window.at("row", { id: "grace" }).waitFor();
+    await window.at("tab-messages").click();
+    await window.at("row", { id: "1" }).filter({ hasText: "**Hello** <i>all</i>" }).waitFor();
+  });
+
+  test("a missing room is named, and the page goes on", async () => {
+    const window = await signedIn({ place: "#/rooms/none" });
+    await window.at("failure").first().waitFor();
+    assert.equal(window.faults.splice(0).filter((fault) => !/status of 404/.test(fault)).length, 0);
+    await window.at("view-overview").click();
+    await window.at("figures").waitFor();
+    window.faults.length = 0;
+  });
+
+  test("lists come in pages", async () => {
+    for (let index = 0; index < 60; index += 1) await api("PUT", `/rooms/page-${100 + index}`);
+    const window = await signedIn({ place: "#/rooms" });
+    await window.at("row").first().waitFor();
+    assert.equal(await window.at("row").count(), 50);
+    await window.page.getByRole("button", { name: "Next" }).click();
+    await window.page.getByText("Page 2").waitFor();
+    await window.at("row", { id: "page-159" }).waitFor();
+    await window.page.getByRole("button", { name: "Previous" }).click();
+    await window.at("row", { id: "page-100" }).waitFor();
+  });
+
+  test("connections can be found by user, with all that the server knows of one", async (t) => {
+    if (!has("/connections")) return t.skip("the server does not list connections");
+    const ada = await member(server, "ada", "tea");
+    await member(server, "grace", "tea");
+    const window = await signedIn({ place: "#/connections" });
+    await window.at("row").nth(1).waitFor();
+    await window.at("search-user").fill("ada");
+    await window.at("search-user").press("Enter");
+    const row = window.at("row", { id: ada.session.sessionId });
+    await row.waitFor();
+    await until(async () => (await window.at("row").count()) === 1, "only Ada's connection");
+    await row.getByTestId("details").click();
+    await window.at("connection").filter({ hasText: "websocket" }).waitFor();
+    await window.picture("console-connections");
+  });
+
+  test("explain says in words whether a message reached a user", async (t) => {
+    if (!has("/explain")) return t.skip("the server does not explain deliveries");
+    const ada = await member(server, "ada", "why");
+    const grace = await member(server, "grace", "why");
+    const sent = await done(ada, "chat:send_message", { room: "why", text: "did you get it?" });
+    await heard(grace, "chat:message");
+    await done(grace, "chat:mark_read", { room: "why", seq: sent.seq });
+    const window = await signedIn({ place: "#/explain" });
+    await window.at("search-user").fill("grace");
+    await window.at("search-room").fill("why");
+    await window.at("search-seq").fill(String(sent.seq));
+    await window.at("search-submit").click();
+    await window.at("findings").locator("li").first().waitFor();
+    await window.page.getByText("Read", { exact: true }).waitFor();
+    await window.picture("console-explain");
+  });
+
+  test("the audit log shows what the console did", async (t) => {
+    if (!has("/audit")) return t.skip("the server has no audit log");
+    await api("PUT", "/rooms/audited", { frozen: true });
+    const window = await signedIn({ place: "#/audit" });
+    await window.at("row").filter({ hasText: "audited" }).first().waitFor();
+    await window.picture("console-audit");
+  });
+});
+
+describe("the look", () => {
+  const LOOKS = [
+    ["light", { colorScheme: "light" }],
+    ["dark", { colorScheme: "dark" }],
+    ["phone", { colorScheme: "light", ...PHONE }],
+    ["phone-dark", { colorScheme: "dark", ...PHONE }],
+  ];
+
+  /** What axe finds wrong with the page as it is. */
+  async function check(window) {
+    // Through the debugger, which the page's content policy does not concern.
+    await window.page.evaluate(axe);
+    const { violations } = await window.page.evaluate(() => globalThis.axe.run());
+    const found = violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
+    );
+    assert.deepEqual(found, [], window.page.url());
+    const [content, screen] = await window.page.evaluate(() => [
+      document.documentElement.scrollWidth,
+      document.documentElement.clientWidth,
+    ]);
+    assert.ok(content <= screen, `${window.page.url()} is ${content} pixels wide on a screen of ${screen}`);
+  }
+
+  for (const [name, options] of LOOKS) {
+    test(`axe finds no fault, and nothing is too wide: ${name}`, async () => {
+      const ada = await member(server, "ada", "look");
+      await member(server, "grace", "look");
+      await done(ada, "chat:send_message", { room: "look", text: "A message of some length. ".repeat(8) });
+      await api("PUT", "/users/mallory/mute", { reason: "spam" });
+      const window = await open(options);
+      await check(window);
+      await window.picture(`console-sign-in-${name}`);
+      await enter(window);
+      await window.at("figures").waitFor();
+      await check(window);
+      await window.picture(`console-overview-${name}`);
+      const places = [
+        "rooms",
+        "rooms/look",
+        "rooms/look?tab=messages",
+        "users/ada",
+        "sanctions?tab=mutes",
+        ...(has("/connections") ? ["connections"] : []),
+        ...(has("/explain") ? ["explain?user=ada&room=look&seq=1"] : []),
+        ...(has("/audit") ? ["audit"] : []),
+      ];
+      for (const place of places) {
+        await window.page.goto(`${server.url}/console#/${place}`);
+        await window.at("row").first().waitFor();
+        await check(window);
+        await window.picture(`console-${place.replaceAll(/\W+/g, "-")}-${name}`);
+      }
+      await window.page.goto(`${server.url}/console#/users/ada`);
+      await window.at("ban").click();
+      await window.at("ask").waitFor();
+      await check(window);
+      await window.picture(`console-ban-${name}`);
+      await window.page.keyboard.press("Escape");
+      await window.at("ask").waitFor({ state: "detached" });
+      if (name.startsWith("phone")) {
+        await window.at("menu").click();
+        await window.at("view-rooms").waitFor();
+        await check(window);
+        await window.picture(`console-menu-${name}`);
+      }
+    });
+  }
+});
