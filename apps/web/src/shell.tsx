@@ -130,7 +130,7 @@ interface HeadProps {
 }
 
 function Head({ room: name, unread, onPane, onLeft }: HeadProps) {
-  const [{ members }, room] = useRoom(name);
+  const [{ members, error }, room] = useRoom(name);
   const online = members.filter(({ status }) => status !== "offline").length;
   return (
     <header className="room-head">
@@ -165,7 +165,9 @@ function Head({ room: name, unread, onPane, onLeft }: HeadProps) {
         data-testid="leave-room"
         title="Leave this room"
         onClick={() => {
-          room.leave().then(onLeft, () => undefined);
+          // A user whom the server refuses is no member that could leave.
+          if (error) onLeft();
+          else room.leave().then(onLeft, () => undefined);
         }}
       >
         Leave
