@@ -38,6 +38,7 @@ use crate::{
     room_manager::{RoomManager, RoomRef},
     session::Session,
     stats::Stats,
+    stats_history::{StatsHistory, StatsSample},
     types::{Claims, RoomName, UserId},
     typing::server::TypingServer,
     unread::UnreadPublisher,
@@ -74,6 +75,7 @@ pub(crate) struct App {
     /// Permits for messages that are posted from within the process.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) message_rate: Mutex<MessageRate>,
+    pub(crate) stats_history: Mutex<StatsHistory>,
     pub(crate) message_rate_alarm: Alarm,
     /// Hashes the keys under which a newer event replaces an older one.
     pub(crate) keys: RandomState,
@@ -105,6 +107,19 @@ impl App {
                 .lock()
                 .per_second(self.clock.monotonic_ms(), messages),
         }
+    }
+
+    /// Samples the rate of messages and, less often, all figures. `now` is monotonic.
+    pub(crate) fn sample_stats(&self, now: i64) {
+        self.message_rate.lock().sample(now, self.metrics.messages());
+        if !self.stats_history.lock().is_due(now) {
+            return;
+        }
+        let sample = StatsSample {
+            at: self.clock.now_ms(),
+            stats: self.stats(),
+        };
+        self.stats_history.lock().add(now, sample);
     }
 
     /// Sends an event without a log entry to the room's sockets on all nodes; on this one, to those for which

@@ -58,6 +58,7 @@ mod room_manager;
 mod server;
 mod session;
 mod stats;
+mod stats_history;
 pub mod types;
 pub mod typing;
 mod unread;
@@ -74,5 +75,6 @@ pub use middleware::{
 };
 pub use server::ChatServer;
 pub use stats::{NodeStats, Stats};
+pub use stats_history::StatsSample;
 pub use types::{Limits, Metadata, Notified, Notify, RoomPattern, Visibility};
 pub use typing::tracker::TypingLimits;

@@ -40,6 +40,7 @@ use crate::{
     recovery::{self, registry::SessionRegistry},
     room_manager::{RoomManager, RoomTopics},
     stats::{NodeStats, Stats},
+    stats_history::{STEP_MS, StatsSample},
     types::{Notified, Notify},
     typing::server::TypingServer,
     unread::UnreadPublisher,
@@ -91,6 +92,14 @@ impl ChatServer {
     pub fn stats(&self) -> Stats {
         self.app.stats()
     }
+
+    /// The figures of this node over the last three hours, every 15 seconds, oldest first.
+    pub fn stats_history(&self) -> Vec<StatsSample> {
+        self.app.stats_history.lock().samples()
+    }
+
+    /// Milliseconds between two samples of [`stats_history`](Self::stats_history).
+    pub const STATS_INTERVAL_MS: i64 = STEP_MS;
 
     /// This node's name; `local` without a cluster.
     pub fn node(&self) -> &str {
@@ -278,6 +287,7 @@ impl App {
             last_revocation: AtomicU64::new(0),
             calls: Arc::new(Semaphore::new(config.posts_in_flight.max(1) as usize)),
             message_rate: Mutex::new(MessageRate::starting(clock.monotonic_ms())),
+            stats_history: Mutex::default(),
             message_rate_alarm: Alarm::default(),
             log,
             _log_task: log::start(Arc::clone(&appender), Arc::clone(&follower)),
@@ -332,8 +342,7 @@ impl App {
         );
         recovery::start_beating(self);
         let next = |app: &Self| Some(app.message_rate.lock().next_sample());
-        let tick =
-            |app: Arc<Self>, now| async move { app.message_rate.lock().sample(now, app.metrics.messages()) };
+        let tick = |app: Arc<Self>, now| async move { app.sample_stats(now) };
         self.message_rate_alarm.spawn(
             "message rate",
             Arc::clone(&self.clock),

@@ -62,6 +62,15 @@ impl fmt::Display for Scope {
     }
 }
 
+/// The scopes that a call needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needed {
+    /// None: every key may make the call.
+    Nothing,
+    One(Scope),
+    All,
+}
+
 /// Whoever makes a call: a key with its scopes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
@@ -82,14 +91,30 @@ impl Caller {
         format!("key:{}", self.name)
     }
 
-    /// Checks that the key has the scope of a call; all scopes for a call without one.
+    /// The key's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the key may do.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = Scope> {
+        self.scopes.iter().copied()
+    }
+
+    /// Whether the key may make an operator's calls.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.scopes.contains(&Scope::Admin)
+    }
+
+    /// Checks that the key may make a call.
     ///
     /// # Errors
     /// The scope that it lacks.
-    pub(crate) fn check(&self, scope: Option<Scope>) -> Result<(), Scope> {
-        let needed = match &scope {
-            Some(scope) => std::slice::from_ref(scope),
-            None => &Scope::ALL,
+    pub(crate) fn check(&self, needed: Needed) -> Result<(), Scope> {
+        let needed = match &needed {
+            Needed::Nothing => &[],
+            Needed::One(scope) => std::slice::from_ref(scope),
+            Needed::All => &Scope::ALL[..],
         };
         let missing = needed.iter().find(|scope| !self.scopes.contains(scope));
         missing.map_or(Ok(()), |scope| Err(*scope))

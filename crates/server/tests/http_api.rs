@@ -488,21 +488,26 @@ async fn the_docs_have_the_served_description_of_events() {
     );
 }
 
-/// `docs/openapi.json` is a copy of the served description. When the calls change, save the new one there.
+/// `docs/openapi.json` is a copy of the served description. `UPDATE_DOCS=1` saves the new one there.
 #[tokio::test]
 async fn the_docs_have_the_served_openapi_description() {
     let api = Api::start().await;
     let served = api.raw("GET", "/api/openapi.json", &[], b"").await;
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, format!("{:#}\n", served.json())).unwrap();
+    }
     let saved: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert!(
         served.json() == saved,
-        "docs/openapi.json differs from /api/openapi.json; it should be:\n{:#}",
-        served.json()
+        "docs/openapi.json differs from /api/openapi.json; UPDATE_DOCS=1 saves the new one"
     );
     // Every described call exists: none answers 405 or the 404 of an unknown path.
     for (path, calls) in saved["paths"].as_object().unwrap() {
-        let path = path.replace("{room}", "r").replace("{user}", "u");
+        let path = path
+            .replace("{room}", "r")
+            .replace("{user}", "u")
+            .replace("{id}", "i");
         for method in calls
             .as_object()
             .unwrap()
@@ -518,4 +523,196 @@ async fn the_docs_have_the_served_openapi_description() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn an_operator_finds_connections_by_user_and_room() {
+    let api = Api::start().await;
+    let anna = api.connect("anna").await;
+    let _bob = api.connect("bob").await;
+    anna.call("chat:join", &json!({ "room": "tea" })).await.unwrap();
+    let (status, all) = api.get("/connections").await;
+    assert_eq!(status, 200);
+    let users: Vec<_> = all["connections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["userId"])
+        .collect();
+    assert_eq!(users, ["anna", "bob"]);
+    assert_eq!(all.get("next"), None);
+
+    let (_, page) = api.get("/connections?limit=1").await;
+    let (_, rest) = api
+        .get(&format!(
+            "/connections?limit=1&cursor={}",
+            page["next"].as_str().unwrap()
+        ))
+        .await;
+    assert_eq!(
+        (
+            &page["connections"][0]["userId"],
+            &rest["connections"][0]["userId"]
+        ),
+        (&json!("anna"), &json!("bob"))
+    );
+
+    let (_, found) = api.get("/connections?room=tea").await;
+    let one = &found["connections"][0];
+    assert_eq!(found["connections"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (
+            &one["userId"],
+            &one["node"],
+            &one["rooms"],
+            &one["address"],
+            &one["transport"]
+        ),
+        (
+            &json!("anna"),
+            &json!("local"),
+            &json!(1),
+            &json!("127.0.0.1"),
+            &json!("websocket")
+        )
+    );
+    assert_eq!(one["sessionId"].as_str(), Some(anna.id()));
+    assert!(one["connectedAt"].as_i64().unwrap() > 1_500_000_000_000, "{one}");
+    assert!(one["expiresAt"].as_i64() > one["connectedAt"].as_i64(), "{one}");
+    assert!(one["queuedBytes"].is_u64(), "{one}");
+    let (_, none) = api.get("/connections?user=bob&room=tea").await;
+    assert_eq!(none["connections"], json!([]));
+    refused(api.get("/connections?cursor=eA").await, 400, "invalid_request");
+}
+
+#[tokio::test]
+async fn an_operator_learns_why_a_user_has_not_read_a_message() {
+    let api = Api::start().await;
+    let anna = api.connect("anna").await;
+    anna.call("chat:join", &json!({ "room": "tea" })).await.unwrap();
+    api.call("PUT", "/rooms/tea/members/bob", &Value::Null).await;
+    let message = json!({ "room": "tea", "text": "hello" });
+    anna.call("chat:send_message", &message).await.unwrap();
+
+    let explain = async |user: &str| api.get(&format!("/explain?user={user}&room=tea&seq=1")).await.1;
+    let absent = explain("bob").await;
+    assert_eq!(
+        (
+            &absent["message"]["author"],
+            &absent["delivered"],
+            &absent["read"]
+        ),
+        (&json!("anna"), &json!(false), &json!(false))
+    );
+    assert_eq!(
+        absent["findings"],
+        json!(["No device is connected. The message waits for the next join or sync."])
+    );
+    assert_eq!(
+        explain("anna").await["findings"],
+        json!(["The user wrote the message."])
+    );
+    assert_eq!(
+        explain("carol").await["findings"],
+        json!(["The user is no member of the room, so the server does not send them the message."])
+    );
+
+    let bob = api.connect("bob").await;
+    let late = explain("bob").await;
+    assert_eq!(late["devices"][0]["connectedThen"], json!(false), "{late}");
+    bob.call("chat:join", &json!({ "room": "tea" })).await.unwrap();
+    bob.call("chat:message_read", &json!({ "room": "tea", "seq": 1 }))
+        .await
+        .unwrap();
+    let read = explain("bob").await;
+    assert_eq!(
+        (&read["delivered"], &read["read"], &read["findings"]),
+        (
+            &json!(true),
+            &json!(true),
+            &json!(["The user has read the message."])
+        )
+    );
+
+    refused(
+        api.get("/explain?user=bob&room=tea&seq=2").await,
+        404,
+        "not_found",
+    );
+    refused(
+        api.get("/explain?user=bob&room=none&seq=1").await,
+        404,
+        "not_found",
+    );
+    refused(
+        api.get("/explain?user=bob&room=tea&seq=0").await,
+        400,
+        "invalid_request",
+    );
+    refused(
+        api.get("/explain?user=bob&room=tea").await,
+        400,
+        "invalid_request",
+    );
+}
+
+#[tokio::test]
+async fn a_key_learns_its_own_scopes() {
+    let api = Api::start().await;
+    let (status, key) = api.get("/key").await;
+    assert_eq!(status, 200);
+    let scopes = key["scopes"].as_array().unwrap();
+    assert!(
+        scopes.contains(&json!("admin")) && scopes.contains(&json!("rooms:read")),
+        "{key}"
+    );
+    let answer = api.raw("GET", "/api/v1/key", &[], b"").await;
+    assert_eq!(answer.status, 401);
+}
+
+#[tokio::test]
+async fn figures_of_the_last_hours_are_kept() {
+    let api = Api::start().await;
+    let (status, history) = api.get("/stats/history").await;
+    assert_eq!((status, &history["intervalMs"]), (200, &json!(15_000)));
+    assert!(history["samples"].is_array(), "{history}");
+}
+
+#[tokio::test]
+async fn the_command_explain_asks_the_running_server() {
+    let api = Api::start().await;
+    let anna = api.connect("anna").await;
+    anna.call("chat:join", &json!({ "room": "tea" })).await.unwrap();
+    api.call("PUT", "/rooms/tea/members/bob", &Value::Null).await;
+    let message = json!({ "room": "tea", "text": "hello" });
+    anna.call("chat:send_message", &message).await.unwrap();
+    let explain = async |args: &[&str]| {
+        let listen = api.server.addr().to_string();
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_roomful"))
+            .args(["--listen", &listen, "explain", "--room", "tea"])
+            .args(args)
+            .env("ROOMFUL_API_KEY", api.server.api_key())
+            .output()
+            .await
+            .unwrap()
+    };
+    let answer = explain(&["--user", "bob", "--seq", "1"]).await;
+    let told = String::from_utf8(answer.stdout).unwrap();
+    assert!(answer.status.success(), "{told}");
+    let committed = told.lines().next().unwrap();
+    assert!(
+        committed.starts_with("committed   20") && committed.ends_with(" by anna"),
+        "{told}"
+    );
+    assert!(told.contains("last seen   never"), "{told}");
+    assert!(told.contains("finding     No device is connected."), "{told}");
+
+    let json = explain(&["--user", "bob", "--seq", "1", "--json"]).await;
+    let whole: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&whole["user"], &whole["seq"]), (&json!("bob"), &json!(1)));
+
+    let unknown = explain(&["--user", "bob", "--seq", "7"]).await;
+    let why = String::from_utf8(unknown.stderr).unwrap();
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(why.contains("the room has no message of this seq"), "{why}");
 }

@@ -74,6 +74,11 @@ pub(crate) struct Bounds {
 }
 
 impl Outbox {
+    /// The queued bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn push(&mut self, frame: Bytes, class: Class, bounds: Bounds) -> Result<Pushed, Overflow> {
         let kind = match class {
             Class::Latest(key) => Kind::Latest(key),

@@ -9,13 +9,19 @@
 //! | `moderation` | bans, mutes, frozen rooms, slow mode |
 //! | `users` | presence, disconnecting, revoking tokens |
 //! | `audit` | the audit log |
+//! | `connections` | the connections of this node |
+//! | `explain` | what became of a message for one user |
+//! | `records` | records of webhooks and streams |
 //! | `faults` | an outage and expired tokens, in dev mode |
 
 mod audit;
+mod connections;
+mod explain;
 mod faults;
 mod members;
 mod messages;
 mod moderation;
+mod records;
 mod rooms;
 mod users;
 
@@ -23,6 +29,8 @@ use std::sync::Arc;
 
 pub use self::{
     audit::AuditedChange,
+    connections::{Connection, ConnectionFilter},
+    explain::{ExplainedMessage, Explanation},
     messages::{Post, Posted},
     moderation::Impose,
     rooms::RoomState,

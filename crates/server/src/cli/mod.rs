@@ -3,8 +3,10 @@
 mod check_config;
 mod default_config;
 mod doctor;
+mod explain;
 mod health;
 mod import;
+mod local_server;
 mod migrate;
 mod new_epoch;
 mod schema;
@@ -77,6 +79,9 @@ enum Command {
     /// Asks the running server whether it is alive; the exit code is 0 if it is. For container health
     /// checks.
     Health(ServeFlags),
+    /// Tells what became of a message for one user: when it was committed, what the user's devices have
+    /// acknowledged, what webhooks did, and why not. Asks the running server.
+    Explain(explain::ExplainFlags),
     /// Gives every room a new epoch, so that clients start over after a restore that the server cannot
     /// detect. Stop the server first with SQLite; with PostgreSQL the nodes may keep running.
     NewEpoch,
@@ -99,8 +104,10 @@ pub(crate) enum Failure {
     Usage(String),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("the server is not alive: {0}")]
-    Unhealthy(String),
+    #[error("the server does not answer: {0}")]
+    Unreachable(String),
+    #[error("the server refused: {0}")]
+    Refused(String),
     #[error("failed to write to stdout: {0}")]
     Output(#[from] io::Error),
 }
@@ -111,7 +118,9 @@ impl Failure {
         match self {
             Failure::Config(_) | Failure::Usage(_) => ExitCode::from(2),
             Failure::Start(error) if error.is_setting() => ExitCode::from(2),
-            Failure::Start(_) | Failure::Unhealthy(_) | Failure::Output(_) => ExitCode::from(1),
+            Failure::Start(_) | Failure::Unreachable(_) | Failure::Refused(_) | Failure::Output(_) => {
+                ExitCode::from(1)
+            }
         }
     }
 }
@@ -162,6 +171,7 @@ impl Cli {
             Some(Command::CheckConfig(flags)) => check_config::run(&common.load(serve.merge(flags))?),
             Some(Command::Doctor(flags)) => doctor::run(&common.load(serve.merge(flags))?),
             Some(Command::Health(flags)) => health::run(&common.load(serve.merge(flags))?),
+            Some(Command::Explain(flags)) => explain::run(&common.load(serve)?, &flags),
             Some(Command::NewEpoch) => new_epoch::run(&common.load(ServeFlags::default())?),
             Some(Command::Migrate(flags)) => migrate::run(&common.load(ServeFlags::default())?, &flags),
             Some(Command::Import(flags)) => import::run(&common.load(ServeFlags::default())?, &flags),

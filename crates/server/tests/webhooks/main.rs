@@ -7,7 +7,12 @@ mod receiver;
 use std::collections::{HashMap, HashSet};
 
 use receiver::{Mood, Post, Receiver, SECRET};
-use roomful_testkit::{PATIENCE, ServerProcess, SioClient, http, server::Config, token};
+use roomful_testkit::{
+    PATIENCE, ServerProcess, SioClient,
+    http::{self, HttpClient},
+    server::Config,
+    token,
+};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -217,6 +222,16 @@ async fn a_message_is_undelivered_only_for_members_who_did_not_acknowledge_it() 
     assert_eq!(posts[0].body["data"]["message"]["text"], "hello");
 }
 
+/// Makes a call of the HTTP API without a body.
+async fn api(server: &ServerProcess, method: &str, path: &str) -> (u16, Value) {
+    let bearer = format!("Bearer {}", server.api_key());
+    let mut client = HttpClient::connect(server.addr()).await.unwrap();
+    let path = format!("/api/v1{path}");
+    let headers = [("authorization", bearer.as_str())];
+    let answer = client.request(method, &path, &headers, b"").await.unwrap();
+    (answer.status, answer.json())
+}
+
 #[tokio::test]
 async fn dead_records_are_listed_and_replayed() {
     let receiver = Receiver::start(Mood::Answer(500)).await;
@@ -240,7 +255,43 @@ async fn dead_records_are_listed_and_replayed() {
     let (code, said) = roomful(&server, &receiver, &["webhooks", "replay", "evt_none"]).await;
     assert_eq!((code, said.contains("no record")), (Some(2), true), "{said}");
 
-    // Replay works on the store of a running server ...
+    // The HTTP API lists the same record, and `explain` names the failure.
+    let (status, dead) = api(&server, "GET", "/webhooks/records?state=dead").await;
+    let record = &dead["records"][0];
+    assert_eq!((status, &record["id"]), (200, &json!(fields[0])));
+    assert_eq!(
+        (
+            &record["event"],
+            &record["sink"],
+            &record["state"],
+            &record["attempts"],
+            &record["error"]
+        ),
+        (
+            &json!("message.created"),
+            &json!("app"),
+            &json!("dead"),
+            &json!(2),
+            &json!("answered 500")
+        )
+    );
+    let (_, explained) = api(&server, "GET", "/explain?user=bob&room=lobby&seq=1").await;
+    let findings = explained["findings"].to_string();
+    assert!(
+        findings.contains("The event message.created did not reach app: answered 500."),
+        "{findings}"
+    );
+    let (status, _) = api(&server, "POST", "/webhooks/records/evt_none/replay").await;
+    assert_eq!(status, 404);
+    let seen = receiver.posts().len();
+    let replay = format!("/webhooks/records/{}/replay", fields[0]);
+    let (status, again) = api(&server, "POST", &replay).await;
+    assert_eq!((status, again), (200, json!({ "records": 1 })));
+    receiver
+        .wait("two attempts after a replay", |posts| posts.len() >= seen + 2)
+        .await;
+
+    // The command works on the store of a running server ...
     let seen = receiver.posts().len();
     let (code, said) = roomful(&server, &receiver, &["webhooks", "replay", fields[0]]).await;
     assert_eq!((code, said.as_str()), (Some(0), "1 records are due again\n"));

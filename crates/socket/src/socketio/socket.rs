@@ -152,6 +152,11 @@ impl Socket {
         }
     }
 
+    /// The bytes in the client's outbox: queued, and not yet given to the operating system.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.session.queued_bytes()
+    }
+
     /// Waits until the client's outbox is at most half full, or the connection has ended. Use it to send
     /// much data in pieces without skipping any.
     pub async fn has_room(&self) {

@@ -140,6 +140,7 @@ macro_rules! store_contract {
             outbox::one_record_names_all_who_have_not_acknowledged,
             outbox::a_deleted_message_leaves_the_outbox,
             outbox::records_follow_edits,
+            outbox::the_records_of_a_message_are_found,
             outbox::a_full_outbox_cuts_the_largest_shares,
             concurrency::many_senders_leave_no_hole,
             concurrency::one_client_id_sent_at_once_is_one_entry,

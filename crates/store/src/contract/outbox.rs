@@ -502,3 +502,19 @@ pub async fn records_follow_edits(harness: &dyn Harness) -> Outcome {
     assert_eq!(bodies, ["whole 1b", "2"]);
     Ok(())
 }
+
+pub async fn the_records_of_a_message_are_found(harness: &dyn Harness) -> Outcome {
+    let store = all(harness);
+    let (here, there) = (room(&*store, "a").await?, room(&*store, "b").await?);
+    say(&*store, here.id, "ann", &["1", "2"]).await?;
+    say(&*store, there.id, "ann", &["1"]).await?;
+    let found = outbox(&store)?.records_of(here.id, 2, 10).await?;
+    let about: Vec<_> = found
+        .iter()
+        .map(|record| (record.kind, record.room.as_deref(), record.seq))
+        .collect();
+    assert_eq!(about, [(RecordKind::MessageCreated, Some("a"), Some(2))]);
+    assert_eq!(outbox(&store)?.records_of(here.id, 3, 10).await?, []);
+    assert_eq!(outbox(&store)?.records_of(here.id, 2, 0).await?, []);
+    Ok(())
+}

@@ -4,21 +4,26 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `rooms`, `members`, `messages`, `moderation`, `notifications`, `users`, `stats` | the calls |
+//! | `rooms`, `members`, `messages`, `moderation`, `notifications`, `users` | the calls of an app |
+//! | `stats`, `connections`, `explain`, `records`, `own_key` | the calls of an operator |
 //! | `key`, `scopes`, `access_log`, `audit` | middleware of every call; `audit` also lists its records |
 //! | `body`, `page` | extractors for input, and cursors of lists |
 
 mod access_log;
 mod audit;
 mod body;
+mod connections;
+mod explain;
 pub(crate) mod key;
 mod members;
 mod messages;
 mod moderation;
 mod notifications;
 mod openapi;
+mod own_key;
 mod page;
 mod problems;
+mod records;
 mod rooms;
 mod scopes;
 mod stats;
@@ -85,6 +90,13 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         .route("/presence", get(users::presence))
         .route("/stats", get(stats::show))
         .route("/audit", get(audit::list))
+        .route("/stats/history", get(stats::history))
+        .route("/connections", get(connections::list))
+        .route("/key", get(own_key::show))
+        .route("/explain", get(explain::show))
+        .route("/webhooks/records", get(records::list))
+        .route("/webhooks/records/{id}/replay", post(records::replay))
+        .route("/webhooks/replay", post(records::replay_dead))
         .route("/rooms/{room}/bans", get(moderation::list_room_bans))
         .route(
             "/rooms/{room}/bans/{user}",

@@ -47,10 +47,13 @@ impl PageQuery {
             .filter(|key| !key.is_empty());
         match key {
             Some(key) => Ok(Some(key)),
-            None => Err(Problem::Invalid(
-                "cursor must be the next of an earlier page".into(),
-            )),
+            None => Err(Self::foreign_cursor()),
         }
+    }
+
+    /// The refusal of a cursor that is not from an earlier page of the list.
+    pub(super) fn foreign_cursor() -> Problem {
+        Problem::Invalid("cursor must be the next of an earlier page".into())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The API call for statistics of the cluster and its nodes.
 
 use axum::{Json, extract::State};
-use roomful_chat::{ChatServer, NodeStats};
+use roomful_chat::{ChatServer, NodeStats, StatsSample};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -68,9 +68,52 @@ pub(super) async fn show(State(chat): State<ChatServer>) -> Result<Json<Stats>, 
     Ok(Json(Stats { all, nodes }))
 }
 
+/// The figures of the node that answers, over the last hours.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StatsHistory {
+    /// Milliseconds between two samples.
+    interval_ms: i64,
+    /// At most 720 samples, oldest first.
+    samples: Vec<Sample>,
+}
+
+/// The figures at one time.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Sample {
+    /// Milliseconds since 1970.
+    at: i64,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+/// Shows statistics of the last three hours, for the node that answers.
+#[utoipa::path(get, operation_id = "showStatsHistory", path = "/api/v1/stats/history", tag = "stats",
+    responses((status = 200, body = StatsHistory), Problems))]
+pub(super) async fn history(State(chat): State<ChatServer>) -> Json<StatsHistory> {
+    let sample = |StatsSample { at, stats }| Sample {
+        at,
+        figures: stats.into(),
+    };
+    Json(StatsHistory {
+        interval_ms: ChatServer::STATS_INTERVAL_MS,
+        samples: chat.stats_history().into_iter().map(sample).collect(),
+    })
+}
+
 impl From<NodeStats> for Node {
     fn from(NodeStats { node, stats }: NodeStats) -> Self {
-        let figures = Figures {
+        Self {
+            node,
+            figures: stats.into(),
+        }
+    }
+}
+
+impl From<roomful_chat::Stats> for Figures {
+    fn from(stats: roomful_chat::Stats) -> Self {
+        Self {
             connections: stats.connections,
             users: stats.users,
             rooms: stats.rooms,
@@ -78,7 +121,6 @@ impl From<NodeStats> for Node {
             messages_out: stats.messages.delivered,
             messages_in_per_second: stats.per_second.committed,
             messages_out_per_second: stats.per_second.delivered,
-        };
-        Self { node, figures }
+        }
     }
 }

@@ -231,6 +231,11 @@ impl Session {
         }
     }
 
+    /// The bytes that wait for the transport.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.state.lock().outbox.bytes()
+    }
+
     /// Ready when the outbox is at most half full, or the session has ended.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();

@@ -9,7 +9,7 @@ use super::{
     COLUMNS, records,
 };
 use crate::{
-    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay,
+    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay, RoomId,
     numbers::Numbered as _,
     outbox::{EVICTION_ORDER, Measure, excess_by_user},
 };
@@ -28,6 +28,17 @@ pub(super) async fn list(
     let rows = conn
         .rows(&sql, &[&state.map(RecordState::number), &i64::from(limit)])
         .await?;
+    records(conn, &rows).await
+}
+
+pub(super) async fn of_message(
+    conn: &Conn,
+    room: RoomId,
+    seq: u64,
+    limit: u32,
+) -> Result<Vec<Record>, Failure> {
+    let sql = format!("SELECT {COLUMNS} FROM outbox WHERE room_id = $1 AND seq = $2 ORDER BY n LIMIT $3");
+    let rows = conn.rows(&sql, &[&room, &num(seq), &i64::from(limit)]).await?;
     records(conn, &rows).await
 }
 

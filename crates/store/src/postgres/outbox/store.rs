@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::{super::PostgresStore, delivery, delivery_checks, leases, maintenance};
 use crate::{
     DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxRetention, OutboxTrimmed, Record,
-    RecordState, Replay, Settled, StoreError, UndeliveredReport,
+    RecordState, Replay, RoomId, Settled, StoreError, UndeliveredReport,
 };
 
 impl PostgresStore {
@@ -68,6 +68,10 @@ impl Outbox for PostgresStore {
 
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError> {
         self.checked(maintenance::list(&self.conn().await?, state, limit).await)
+    }
+
+    async fn records_of(&self, room: RoomId, seq: u64, limit: u32) -> Result<Vec<Record>, StoreError> {
+        self.checked(maintenance::of_message(&self.conn().await?, room, seq, limit).await)
     }
 
     async fn replay(&self, which: Replay, now: i64) -> Result<u64, StoreError> {

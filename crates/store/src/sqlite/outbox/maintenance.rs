@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::row::{COLUMNS, fill_recipients, record};
 use crate::{
-    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay,
+    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay, RoomId,
     outbox::{EVICTION_ORDER, Measure, excess_by_user},
     sqlite::{batch::Batch, column::Seq, write::Write},
 };
@@ -22,6 +22,22 @@ pub(super) fn list(
             "SELECT {COLUMNS} FROM outbox WHERE ?1 IS NULL OR state = ?1 ORDER BY n DESC LIMIT ?2"
         ))?
         .query_map(params![state, limit], record)?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    fill_recipients(conn, &mut records)?;
+    Ok(records)
+}
+
+pub(super) fn of_message(
+    conn: &Connection,
+    room: RoomId,
+    seq: u64,
+    limit: u32,
+) -> rusqlite::Result<Vec<Record>> {
+    let mut records = conn
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM outbox WHERE room_id = ?1 AND seq = ?2 ORDER BY n LIMIT ?3"
+        ))?
+        .query_map(params![room, Seq(seq), limit], record)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     fill_recipients(conn, &mut records)?;
     Ok(records)

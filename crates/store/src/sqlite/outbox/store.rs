@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::{delivery, delivery_checks, maintenance};
 use crate::{
     DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxRetention, OutboxTrimmed, Record,
-    RecordState, Replay, Settled, StoreError, UndeliveredReport, sqlite::SqliteStore,
+    RecordState, Replay, RoomId, Settled, StoreError, UndeliveredReport, sqlite::SqliteStore,
 };
 
 #[async_trait]
@@ -51,6 +51,11 @@ impl Outbox for SqliteStore {
 
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError> {
         self.read(move |conn| maintenance::list(conn, state, limit)).await
+    }
+
+    async fn records_of(&self, room: RoomId, seq: u64, limit: u32) -> Result<Vec<Record>, StoreError> {
+        self.read(move |conn| maintenance::of_message(conn, room, seq, limit))
+            .await
     }
 
     async fn replay(&self, which: Replay, now: i64) -> Result<u64, StoreError> {

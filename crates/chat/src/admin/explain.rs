@@ -1,0 +1,182 @@
+//! The backend call that explains what became of a message for one user.
+
+use roomful_store::{Entry, EntryKind, Member, Record, RecordState, RoomId, Sanction, SanctionKind};
+
+use super::{Connection, ConnectionFilter, existing, user_id};
+use crate::{app::App, error::ChatError, events::webhook, server::ChatServer, types::UserId};
+
+const NO_MESSAGE: ChatError =
+    ChatError::NotFound("the room has no message of this seq; it may be older than its history");
+/// The most connections and records in an explanation.
+const MOST: u32 = 100;
+
+/// What became of a message for one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The message.
+    pub message: ExplainedMessage,
+    /// The user's membership; `None` for a user who is no member now.
+    pub member: Option<Member>,
+    /// The user is banned, in the room or everywhere.
+    pub banned: bool,
+    /// The user is muted, in the room or everywhere.
+    pub muted: bool,
+    /// The user's connections to this node.
+    pub connections: Vec<Connection>,
+    /// The number of connections to other nodes.
+    pub connections_elsewhere: usize,
+    /// When the user was last online; `None` for a user who was never here.
+    pub last_seen: Option<i64>,
+    /// What webhooks and streams did about the message, as far as the outbox still keeps it.
+    pub records: Vec<Record>,
+    /// The conclusions, as sentences for people.
+    pub findings: Vec<String>,
+}
+
+/// The message that an [`Explanation`] is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedMessage {
+    /// The author's id.
+    pub author: String,
+    /// When it was committed, in milliseconds since 1970.
+    pub committed_at: i64,
+    /// When it was last edited.
+    pub edited_at: Option<i64>,
+    /// Whether it is deleted.
+    pub deleted: bool,
+}
+
+impl ChatServer {
+    /// Explains what became of the message `seq` of a room for a user: marks, connections, sanctions, and what
+    /// webhooks did.
+    ///
+    /// # Errors
+    /// `not_found` if the room or the message does not exist, `invalid_request` for an invalid id.
+    pub async fn explain(&self, user: &str, room: &str, seq: u64) -> Result<Explanation, ChatError> {
+        let app = &self.app;
+        let user = user_id(user)?;
+        let room = existing(app, room).await?;
+        let entry = app.store.entry(room.id, seq).await?;
+        let entry = entry
+            .filter(|entry| entry.kind == EntryKind::Message)
+            .ok_or(NO_MESSAGE)?;
+        let sanctions = app
+            .store
+            .sanctions_of(Some(room.id), &user, app.clock.now_ms())
+            .await?;
+        let is = |kind| sanctions.iter().any(|sanction: &Sanction| sanction.kind == kind);
+        let filter = ConnectionFilter {
+            user: Some(user.to_string()),
+            room: None,
+        };
+        let mut explanation = Explanation {
+            member: app.store.member(room.id, &user).await?,
+            banned: is(SanctionKind::Ban),
+            muted: is(SanctionKind::Mute),
+            connections: self.connections(&filter, None, MOST as usize)?,
+            connections_elsewhere: app.presence.devices_elsewhere(&user).await.len(),
+            last_seen: last_seen(app, &user).await?,
+            records: records(app, room.id, seq).await?,
+            message: entry.into(),
+            findings: Vec::new(),
+        };
+        explanation.findings = findings(&explanation, &user, seq);
+        Ok(explanation)
+    }
+}
+
+async fn last_seen(app: &App, user: &UserId) -> Result<Option<i64>, ChatError> {
+    let states = app.presence.states(vec![user.to_string()], Some(user)).await?;
+    Ok(states.first().and_then(|state| state.last_seen))
+}
+
+async fn records(app: &App, room: RoomId, seq: u64) -> Result<Vec<Record>, ChatError> {
+    match app.store.outbox() {
+        Some(outbox) => Ok(outbox.records_of(room, seq, MOST).await?),
+        None => Ok(Vec::new()),
+    }
+}
+
+impl From<Entry> for ExplainedMessage {
+    fn from(entry: Entry) -> Self {
+        Self {
+            author: entry.user_id,
+            committed_at: entry.at,
+            edited_at: entry.state.edit.map(|edit| edit.at),
+            deleted: entry.state.deleted,
+        }
+    }
+}
+
+impl Explanation {
+    /// Whether a device of the user has acknowledged the message.
+    pub fn is_delivered(&self, seq: u64) -> bool {
+        self.member
+            .as_ref()
+            .is_some_and(|member| member.delivered_seq >= seq)
+    }
+
+    /// Whether the user has read the message.
+    pub fn is_read(&self, seq: u64) -> bool {
+        self.member.as_ref().is_some_and(|member| member.read_seq >= seq)
+    }
+}
+
+/// The conclusions: first whether the user has the message, then why not.
+fn findings(explained: &Explanation, user: &str, seq: u64) -> Vec<String> {
+    let mut findings = Vec::new();
+    let mut add = |finding: &str| findings.push(finding.to_owned());
+    if explained.message.deleted {
+        add("The message is deleted, so clients show no text.");
+    }
+    match &explained.member {
+        _ if explained.message.author == user => add("The user wrote the message."),
+        None if explained.banned => add("The user is banned, so they are no member and cannot see it."),
+        None => add("The user is no member of the room, so the server does not send them the message."),
+        Some(_) if explained.is_read(seq) => add("The user has read the message."),
+        Some(_) if explained.is_delivered(seq) => {
+            add("A device of the user has received the message; the user has not read it.");
+        }
+        Some(member) => {
+            if member.joined_at > explained.message.committed_at {
+                add("The user joined after the message: it is in the history, and no device was notified.");
+            }
+            add(absence(explained));
+        }
+    }
+    for record in &explained.records {
+        findings.extend(failed(record));
+    }
+    findings
+}
+
+/// Why no device of a member has acknowledged the message.
+fn absence(explained: &Explanation) -> &'static str {
+    let connected = &explained.connections;
+    if connected.is_empty() && explained.connections_elsewhere == 0 {
+        return "No device is connected. The message waits for the next join or sync.";
+    }
+    let here_then = |connection: &Connection| connection.connected_at <= explained.message.committed_at;
+    if connected.iter().any(|connection| connection.queued_bytes > 0) {
+        return "A device is connected and reads slowly: bytes wait for it.";
+    }
+    if !connected.iter().any(here_then) && explained.connections_elsewhere == 0 {
+        return "The devices that are connected now connected after the message, and have not joined the room \
+                since.";
+    }
+    "A device is connected, and has not acknowledged the message. Check that the app sends \
+     chat:message_read or chat:message_delivered."
+}
+
+fn failed(record: &Record) -> Option<String> {
+    let (name, sink) = (webhook::type_name(record.kind), &record.sink);
+    let why = record.last_error.as_deref().unwrap_or("no error was noted");
+    match record.state {
+        RecordState::Dead => Some(format!("The event {name} did not reach {sink}: {why}.")),
+        RecordState::Pending if record.attempts > 0 => Some(format!(
+            "The event {name} has not reached {sink} in {} attempts: {why}.",
+            record.attempts
+        )),
+        RecordState::Pending | RecordState::Delivered => None,
+    }
+}
