@@ -24,6 +24,7 @@ export type { Law, LawCounts } from "./laws.ts";
 export type { Notifications, NotificationsSnapshot } from "./notifications.ts";
 export type { PresenceSnapshot, PresenceWatcher } from "./presence.ts";
 export type { ModerationAct, Restrictions, Sanction } from "./restrictions.ts";
-export type { Room, RoomMessage, RoomSnapshot } from "./room.ts";
+export type { Room } from "./room.ts";
+export type { RoomMessage, RoomSnapshot } from "./room_snapshot.ts";
 export { MemoryStorage, type Storage } from "./storage.ts";
 export type { Store } from "./store.ts";

@@ -15,14 +15,13 @@ import {
   type ModerationOrder,
   type Page,
   type Request,
-  type Role,
 } from "./contract.ts";
 import { LawChecker } from "./laws.ts";
 import { MemberList } from "./members.ts";
 import type { Outbox, Pending } from "./outbox.ts";
-import type { SentMessage } from "./message_window.ts";
-import { RestrictionKeeper, type ModerationAct, type Restrictions } from "./restrictions.ts";
+import { RestrictionKeeper, type ModerationAct } from "./restrictions.ts";
 import { RoomLog, type Entry, type SavedLog } from "./room_log.ts";
+import type { RoomMessage, RoomSnapshot } from "./room_snapshot.ts";
 import type { Storage } from "./storage.ts";
 import { WritableStore, type Store } from "./store.ts";
 import { TypingUsers } from "./typing.ts";
@@ -47,48 +46,6 @@ const LINGER = 1_000;
 const MEMBERS_PAGE = 200;
 /** The server passes typing on at most every 2 s. */
 const TYPING_PAUSE = 2_000;
-
-/** A message in a snapshot. Sent messages have a `seq`; others have `seq` 0 and come last. */
-export type RoomMessage =
-  | SentMessage
-  | (Message & { readonly state: "sending" })
-  | (Message & {
-      readonly state: "failed";
-      readonly error: Failure;
-      /** Sends the message again. */
-      readonly retry: () => void;
-      /** Drops the message. */
-      readonly discard: () => void;
-    });
-
-/** The state of a room. Snapshots are immutable and keep their identity between changes. */
-export interface RoomSnapshot {
-  readonly room: string;
-  /** True while the room is joined on a live connection. */
-  readonly joined: boolean;
-  /** By seq, then the messages that are not sent yet. */
-  readonly messages: readonly RoomMessage[];
-  /** True if `loadOlder` can load more. */
-  readonly hasOlder: boolean;
-  /** True if messages newer than the window exist and are being loaded. */
-  readonly hasNewer: boolean;
-  readonly loading: boolean;
-  /** Members, those who are online first. Of a large room, others than these may be missing. */
-  readonly members: readonly Member[];
-  /** The user's role, once the members are known. In a room of many members it may stay unknown. */
-  readonly role?: Role;
-  /** What moderators have ordered. */
-  readonly restrictions: Restrictions;
-  /** Ids of other users who are typing. */
-  readonly typing: readonly string[];
-  readonly readSeq: number;
-  readonly unread: number;
-  readonly mentions: number;
-  /** True if the messages come from the cache and may be outdated. */
-  readonly stale: boolean;
-  /** Why the room cannot be joined. */
-  readonly error?: Failure;
-}
 
 /** What a room needs from its client. */
 export interface RoomOptions {
