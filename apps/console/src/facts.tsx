@@ -8,7 +8,7 @@ export function Facts({ facts }: { facts: readonly (readonly [name: string, valu
   return (
     <dl className="facts">
       {facts.map(([name, value]) => (
-        <div key={name}>
+        <div key={name} data-testid="fact" data-name={name}>
           <dt>{name}</dt>
           <dd>{value}</dd>
         </div>

@@ -5,14 +5,14 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const FORMATS = [0, 1, 2].map((digits) => new Intl.NumberFormat("en", { maximumFractionDigits: digits }));
 const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 
-/** A count, or a rate with one decimal below 100. */
+/** A count, or a rate with one decimal below 100 and two below 1. */
 export function number(value: number): string {
-  return (Math.abs(value) < 100 ? fine : whole).format(value);
+  const digits = value < 1 ? 2 : value < 100 ? 1 : 0;
+  return FORMATS[digits]?.format(value) ?? String(value);
 }
 
 export function size(bytes: number): string {

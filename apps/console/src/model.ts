@@ -119,7 +119,6 @@ export interface Explanation {
   };
   readonly member: {
     readonly role: string;
-    readonly deliveredSeq?: number;
     readonly readSeq: number;
   } | null;
   readonly delivered: boolean;

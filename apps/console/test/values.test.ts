@@ -62,7 +62,7 @@ test("statuses have texts that say what to do", () => {
 });
 
 test("numbers, sizes and times are short", () => {
-  expect([0, 1.25, 12_345.6].map(number)).toEqual(["0", "1.3", "12,346"]);
+  expect([0, 0.034, 1.25, 12_345.6].map(number)).toEqual(["0", "0.03", "1.3", "12,346"]);
   expect([0, 999, 1_500, 2_000_000].map(size)).toEqual(["0 B", "999 B", "1.5 kB", "2 MB"]);
   expect([0, 999, 61_000, 3_600_000, 90_061_000].map(duration)).toEqual([
     "0 s",

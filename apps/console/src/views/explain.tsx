@@ -63,7 +63,6 @@ function Answer({ user, room, seq }: { user: string; room: string; seq: string }
           ["Edited", <Time at={message.editedAt} none="no" />],
           ["Deleted", YES_NO(message.deleted)],
           ["Member", member ? member.role : "no"],
-          ["Delivered up to", member?.deliveredSeq ?? "–"],
           ["Read up to", member?.readSeq ?? "–"],
           ["Delivered", YES_NO(data.delivered)],
           ["Read", YES_NO(data.read)],
