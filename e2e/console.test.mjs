@@ -177,14 +177,9 @@ describe("the views", () => {
     const users = window.at("figures").locator('[data-figure="users"] dd');
     await users.filter({ hasText: /^2$/ }).waitFor();
     await window.page.getByRole("region", { name: "Nodes" }).getByTestId("row").waitFor();
-    if (has("/stats/history")) {
-      const chart = window.at("chart").first().locator("svg");
-      await chart.waitFor();
-      assert.match(
-        await chart.getAttribute("aria-label"),
-        /^Connections over .*: last .*lowest .*highest /,
-      );
-    }
+    const chart = window.at("chart").first().locator("svg");
+    await chart.waitFor();
+    assert.match(await chart.getAttribute("aria-label"), /^Connections over .*: last .*lowest .*highest /);
     await window.picture("console-overview");
   });
 
