@@ -12,8 +12,8 @@ use crate::{
     error::ChatError,
     events::{Command, EventKind},
     handlers::{
-        change, connection, inbox, members, membership, message, moderation, notification, presence, receipt,
-        sync, typing,
+        blocks, change, connection, inbox, members, membership, message, moderation, notification, presence,
+        receipt, sync, typing,
     },
     middleware::{price, rate_limit::Payer},
     reply::{Reply, emit_error},
@@ -68,6 +68,7 @@ fn only_answers(command: &Command) -> bool {
             | Command::OnlineUsers(_)
             | Command::NotificationList(_)
             | Command::Members(_)
+            | Command::Blocks
     )
 }
 
@@ -94,6 +95,9 @@ async fn run(context: &Context, command: Command, reply: Reply) {
         Command::Unsubscribe(at) => reply.with(&membership::unsubscribe(context, &at).await),
         Command::Members(ask) => members::members(context, &ask, reply).await,
         Command::Moderate(ask) => reply.with(&moderation::moderate(context, &ask).await),
+        Command::Block(ask) => reply.with(&blocks::block(context, &ask).await),
+        Command::Unblock(ask) => reply.with(&blocks::unblock(context, ask).await),
+        Command::Blocks => reply.with(&blocks::blocks(context).await),
         Command::Ping => reply.succeed(&connection::ping(context)),
         Command::ClientError(error) => reply.succeed(&connection::client_error(context, &error)),
     }

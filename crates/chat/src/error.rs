@@ -144,6 +144,12 @@ pub enum ChatError {
     /// The message was edited as often as it may be.
     #[error("this message was edited as often as the server allows; write a new one")]
     TooManyEdits,
+    /// The user has blocked as many users as one may.
+    #[error("the user has blocked {0} users, which is the limit; unblock one first")]
+    TooManyBlocks(u32),
+    /// The room has two members, and one of them has blocked the other.
+    #[error("nobody can write here: one of the room's two members has blocked the other")]
+    Blocked,
     /// The user is banned from the room, or from the whole server.
     #[error("the user is banned; ask a moderator to end the ban")]
     Banned,
@@ -183,16 +189,20 @@ impl ChatError {
         match self {
             Self::Unauthorized(_) => ErrorCode::Unauthorized,
             Self::TokenExpired => ErrorCode::TokenExpired,
-            Self::Forbidden | Self::NotJoinable | Self::NotYours(_) | Self::Frozen => ErrorCode::Forbidden,
+            Self::Forbidden | Self::NotJoinable | Self::NotYours(_) | Self::Frozen | Self::Blocked => {
+                ErrorCode::Forbidden
+            }
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::PayloadTooLarge(_) => ErrorCode::PayloadTooLarge,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::Conflict { .. } | Self::NotificationConflict(_) => ErrorCode::Conflict,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::Unavailable(_) => ErrorCode::Unavailable,
-            Self::TooManyRooms(_) | Self::TooManyNewRooms | Self::WroteTooMuch | Self::TooManyEdits => {
-                ErrorCode::QuotaExceeded
-            }
+            Self::TooManyRooms(_)
+            | Self::TooManyNewRooms
+            | Self::WroteTooMuch
+            | Self::TooManyEdits
+            | Self::TooManyBlocks(_) => ErrorCode::QuotaExceeded,
             Self::Banned => ErrorCode::Banned,
             Self::Muted => ErrorCode::Muted,
             Self::SlowMode { .. } => ErrorCode::SlowMode,

@@ -25,6 +25,9 @@ pub(crate) struct Metrics {
     delivery_seconds: Histogram,
     pub(crate) sent_away: Counter,
     pub(crate) memberships_over_quota: Counter,
+    pub(crate) blocks_over_quota: Counter,
+    /// Blocks, and ends of blocks.
+    pub(crate) blocks: [Counter; 2],
     /// Committed entries that the store failed to read.
     pub(crate) unreadable: Counter,
     /// Clients that wait for a permit to resume.
@@ -49,6 +52,8 @@ impl Metrics {
             delivery_seconds: histogram!("roomful_delivery_seconds"),
             sent_away: counter!("roomful_sent_away_total"),
             memberships_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "memberships"),
+            blocks_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "blocks"),
+            blocks: ["block", "unblock"].map(|action| counter!("roomful_blocks_total", "action" => action)),
             unreadable: counter!("roomful_unreadable_entries_total"),
             sessions_waiting: gauge!("roomful_sessions_waiting"),
             resumed: counter!("roomful_sessions_resumed_total", "outcome" => "recovered", "cause" => ""),

@@ -65,14 +65,23 @@ struct Life {
     /// The time under which the socket waits for the end of its token.
     expiry_due: i64,
     joined: Vec<RoomRef>,
-    /// The users it is subscribed to, sorted, and whether it sees each one's presence.
-    watching: Vec<(UserId, bool)>,
+    /// The users it is subscribed to, sorted by id.
+    watching: Vec<Watched>,
     /// The recovery key; `None` if the session cannot be recovered.
     key: Option<SessionKey>,
     /// The user's stored status until presence takes it; `None` for most.
     recalled: Option<Box<Recalled>>,
     /// The recovered rooms until the socket is connected.
     restored: Option<Box<PendingJoin>>,
+}
+
+/// A user whose presence a session is subscribed to.
+struct Watched {
+    user: UserId,
+    /// Whether both share a room.
+    shares: bool,
+    /// Whether the watched user has blocked the session's user.
+    blocked: bool,
 }
 
 impl Life {
@@ -82,7 +91,28 @@ impl Life {
 
     /// The index of a user it is subscribed to.
     fn find_watched(&self, user: &str) -> Result<usize, usize> {
-        self.watching.binary_search_by(|(known, _)| (**known).cmp(user))
+        self.watching.binary_search_by(|known| (*known.user).cmp(user))
+    }
+
+    /// Changes what is known of a user it is subscribed to. Returns whether that changes what it sees.
+    fn change_watched(&mut self, user: &str, change: impl FnOnce(&mut Watched)) -> bool {
+        let everyone = self.sees_everyone();
+        let Ok(at) = self.find_watched(user) else {
+            return false;
+        };
+        let Some(watched) = self.watching.get_mut(at) else {
+            return false;
+        };
+        let before = watched.is_visible(everyone);
+        change(watched);
+        watched.is_visible(everyone) != before
+    }
+}
+
+impl Watched {
+    /// Whether the session sees the user, given whether it sees everybody who has not blocked it.
+    fn is_visible(&self, everyone: bool) -> bool {
+        !self.blocked && (everyone || self.shares)
     }
 }
 
@@ -271,8 +301,13 @@ impl Session {
             .collect();
         let fits = life.watching.len() + new.len() <= most;
         if fits {
-            life.watching.extend(new.into_iter().map(|user| (user, false)));
-            life.watching.sort_unstable();
+            life.watching.extend(new.into_iter().map(|user| Watched {
+                user,
+                shares: false,
+                blocked: false,
+            }));
+            life.watching
+                .sort_unstable_by(|one, other| one.user.cmp(&other.user));
         }
         fits
     }
@@ -280,21 +315,21 @@ impl Session {
     pub(crate) fn unwatch(&self, users: &[String]) {
         let mut life = self.life.lock();
         life.watching
-            .retain(|(known, _)| !users.iter().any(|user| **user == **known));
+            .retain(|known| !users.iter().any(|user| **user == *known.user));
     }
 
     pub(crate) fn take_watched(&self) -> Vec<UserId> {
         let watching = std::mem::take(&mut self.life.lock().watching);
-        watching.into_iter().map(|(user, _)| user).collect()
+        watching.into_iter().map(|watched| watched.user).collect()
     }
 
     /// The users it is subscribed to.
     pub(crate) fn watched(&self) -> Vec<UserId> {
         let life = self.life.lock();
-        life.watching.iter().map(|(user, _)| user.clone()).collect()
+        life.watching.iter().map(|watched| watched.user.clone()).collect()
     }
 
-    /// Whether the user sees everybody's presence.
+    /// Whether the user sees the presence of everybody who has not blocked them.
     pub(crate) fn sees_everyone(&self) -> bool {
         self.life.lock().sees_everyone()
     }
@@ -302,18 +337,33 @@ impl Session {
     /// Whether it sees the presence of a user it is subscribed to.
     pub(crate) fn sees(&self, user: &str) -> bool {
         let life = self.life.lock();
-        let flag = life.find_watched(user).ok().and_then(|at| life.watching.get(at));
-        life.sees_everyone() || flag.is_some_and(|(_, visible)| *visible)
+        let watched = life.find_watched(user).ok().and_then(|at| life.watching.get(at));
+        watched.map_or(life.sees_everyone(), |watched| {
+            watched.is_visible(life.sees_everyone())
+        })
     }
 
-    /// Notes whether it sees a user it is subscribed to. Returns whether that is a change.
-    pub(crate) fn set_visible(&self, user: &str, visible: bool) -> bool {
-        let mut life = self.life.lock();
-        let Ok(at) = life.find_watched(user) else {
-            return false;
-        };
-        let watched = life.watching.get_mut(at);
-        watched.is_some_and(|(_, flag)| std::mem::replace(flag, visible) != visible)
+    /// Whether it would see the presence of a user it is subscribed to, if there were no blocks.
+    pub(crate) fn sees_unless_blocked(&self, user: &str) -> bool {
+        let life = self.life.lock();
+        let watched = life.find_watched(user).ok().and_then(|at| life.watching.get(at));
+        life.sees_everyone() || watched.is_some_and(|watched| watched.shares)
+    }
+
+    /// Notes whether its user shares a room with a user it is subscribed to. Returns whether that changes what
+    /// it sees.
+    pub(crate) fn set_sharing(&self, user: &str, shares: bool) -> bool {
+        self.life
+            .lock()
+            .change_watched(user, |watched| watched.shares = shares)
+    }
+
+    /// Notes whether a user it is subscribed to has blocked its user. Returns whether that changes what it
+    /// sees.
+    pub(crate) fn set_blocked(&self, user: &str, blocked: bool) -> bool {
+        self.life
+            .lock()
+            .change_watched(user, |watched| watched.blocked = blocked)
     }
 
     // ---- limits

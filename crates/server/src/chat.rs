@@ -87,6 +87,7 @@ pub(crate) fn limits(config: &Config) -> Limits {
         online_users: limits.online_users,
         reason_chars: limits.reason,
         slow_mode_seconds: limits.slow_mode.0.as_secs(),
+        blocks_per_user: limits.blocks,
         notification_users: config.notifications.recipients,
         notification_body_bytes: config.notifications.body.0,
         notification_data_bytes: config.notifications.data.0,

@@ -56,7 +56,7 @@ pub use catch_up::{CatchUp, CaughtUp};
 pub use entering::{EnterRoom, Entered};
 pub use error::{Outage, StoreError};
 pub use migrate::{Migrated, Moved, Progress, migrate};
-pub use moderation::{ModerationAct, RoomRules, Sanction, SanctionKind, SanctionPage};
+pub use moderation::{Block, ModerationAct, RoomRules, Sanction, SanctionKind, SanctionPage};
 pub use notifications::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,

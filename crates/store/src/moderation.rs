@@ -1,4 +1,4 @@
-//! Moderation: bans, mutes, frozen rooms and slow mode.
+//! Moderation: bans, mutes, frozen rooms, slow mode, and the users whom a user has blocked.
 
 use crate::RoomId;
 
@@ -73,6 +73,31 @@ pub enum ModerationAct {
         /// [`RoomRules::slow_mode_ms`].
         slow_mode_ms: Option<i64>,
     },
+    /// A user blocks another one. An earlier block stays as it is.
+    Block {
+        /// The user who blocks.
+        user_id: String,
+        /// The user whom they block.
+        blocked_id: String,
+        /// When.
+        at: i64,
+    },
+    /// A user ends a block.
+    Unblock {
+        /// The user who blocked.
+        user_id: String,
+        /// The user whom they blocked.
+        blocked_id: String,
+    },
+}
+
+/// A user whom another one has blocked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The blocked user.
+    pub user_id: String,
+    /// Since when.
+    pub at: i64,
 }
 
 impl Sanction {
@@ -104,6 +129,7 @@ impl ModerationAct {
             Self::Impose(sanction) => sanction.room,
             Self::Lift { room, .. } => *room,
             Self::Restrict { room, .. } => Some(*room),
+            Self::Block { .. } | Self::Unblock { .. } => None,
         }
     }
 

@@ -14,6 +14,8 @@ pub struct NewNotification {
     pub body: String,
     /// Time of the post.
     pub at: i64,
+    /// The user whose act it announces. Recipients who have blocked them get no copy.
+    pub from: Option<String>,
 }
 
 /// Outcome of a post.

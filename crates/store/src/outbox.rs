@@ -344,13 +344,15 @@ pub(crate) fn excess_by_user<U>(mut shares: Vec<(U, u64)>, limit: u64) -> Vec<(U
     excess
 }
 
-/// SQL: the condition under which member `m` has yet to acknowledge entry `e`.
+/// SQL: the condition under which member `m` has yet to acknowledge entry `e`. Members who have blocked its
+/// author need not.
 pub(crate) const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.delivered_seq < e.seq
     AND m.joined_at <= e.at AND m.user_id <> e.user_id
     AND NOT EXISTS (SELECT 1 FROM message_states s
         WHERE s.room_id = e.room_id AND s.seq = e.seq AND s.deleted = 1)
     AND NOT EXISTS (SELECT 1 FROM reported_recipients a
-        WHERE a.room_id = e.room_id AND a.seq = e.seq AND a.user_id = m.user_id)";
+        WHERE a.room_id = e.room_id AND a.seq = e.seq AND a.user_id = m.user_id)
+    AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_id = m.user_id AND b.blocked_id = e.user_id)";
 
 /// What a record holds besides its kind and time.
 #[derive(Default)]

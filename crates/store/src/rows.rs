@@ -257,6 +257,8 @@ pub enum Rejected {
     },
     /// The room is frozen.
     Frozen,
+    /// The room has two members, and one of them has blocked the other.
+    Blocked,
 }
 
 /// A user's membership of a room.

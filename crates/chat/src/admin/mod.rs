@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `rooms`, `members` | rooms and memberships |
 //! | `messages` | posting and reading |
-//! | `moderation` | bans, mutes, frozen rooms, slow mode |
+//! | `moderation` | bans, mutes, frozen rooms, slow mode, blocks |
 //! | `users` | presence, disconnecting, revoking tokens |
 //! | `audit` | the audit log |
 //! | `connections` | the connections of this node |

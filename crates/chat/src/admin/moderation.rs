@@ -1,8 +1,8 @@
-//! Backend calls for bans, mutes, frozen rooms and slow mode.
+//! Backend calls for bans, mutes, frozen rooms, slow mode and blocks.
 
 use std::sync::Arc;
 
-use roomful_store::{RoomRules, Sanction, SanctionKind, SanctionPage};
+use roomful_store::{Block, RoomRules, Sanction, SanctionKind, SanctionPage};
 
 use super::{existing, user_id};
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     server::ChatServer,
 };
 
+const NO_BLOCK: ChatError = ChatError::NotFound("the user has not blocked this user");
 const NO_SANCTION: ChatError = ChatError::NotFound("the user has no such ban or mute");
 
 /// A ban or mute to impose.
@@ -121,6 +122,46 @@ impl ChatServer {
             limit,
         };
         Ok(app.store.sanctions(page).await?)
+    }
+
+    /// Blocks `blocked` for a user, as the user would do. An earlier block stays. Returns it.
+    ///
+    /// # Errors
+    /// `invalid_request` for an invalid id or for twice the same user, `quota_exceeded` beyond the limit.
+    pub async fn block(&self, user: &str, blocked: &str) -> Result<Block, ChatError> {
+        let (app, user, blocked) = (Arc::clone(&self.app), user_id(user)?, user_id(blocked)?);
+        run_to_completion(async move {
+            let block = moderation::block(&app, &user, &blocked, moderation::NO_SESSION).await?;
+            Ok(Block {
+                user_id: block.user_id,
+                at: block.at,
+            })
+        })
+        .await
+    }
+
+    /// Ends a user's block of `blocked`.
+    ///
+    /// # Errors
+    /// `not_found` if there is none, `invalid_request` for an invalid id.
+    pub async fn unblock(&self, user: &str, blocked: &str) -> Result<(), ChatError> {
+        let (app, user, blocked) = (Arc::clone(&self.app), user_id(user)?, user_id(blocked)?);
+        run_to_completion(async move {
+            let ended = moderation::unblock(&app, &user, &blocked, moderation::NO_SESSION).await?;
+            ended.then_some(()).ok_or(NO_BLOCK)
+        })
+        .await
+    }
+
+    /// At most `limit` of the users whom a user has blocked and whose ids follow `after`.
+    ///
+    /// # Errors
+    /// `invalid_request` for an invalid id.
+    pub async fn blocks(&self, user: &str, after: Option<&str>, limit: u32) -> Result<Vec<Block>, ChatError> {
+        let mut blocks = self.app.store.blocks(&user_id(user)?, u32::MAX).await?;
+        blocks.retain(|block| after.is_none_or(|after| *block.user_id > *after));
+        blocks.truncate(limit as usize);
+        Ok(blocks)
     }
 
     /// Freezes or unfreezes a room, and changes its slow mode in seconds; `None` keeps a value. Returns the

@@ -59,6 +59,12 @@ impl ControlHandler for App {
                     .chose_elsewhere(&user.into(), &shown.choice(), seen_at);
             }
             Control::Moderated { room, act } => self.moderated(room, act, *position),
+            Control::BlockChanged {
+                user,
+                blocked,
+                on,
+                at,
+            } => moderation::block_changed_elsewhere(self, user.into(), blocked.into(), on, at),
             Control::Notified {
                 id,
                 notice,

@@ -3,6 +3,7 @@
 //! A client's event is decoded here to a [`Command`] and checked against the limits. Acks and server events
 //! are structs here. No other module knows the name of an event.
 
+pub(crate) mod blocks;
 pub(crate) mod chat;
 pub(crate) mod connection;
 pub mod contract;
@@ -49,10 +50,13 @@ pub(crate) enum EventKind {
     Members,
     Ping,
     Moderate,
+    Block,
+    Unblock,
+    Blocks,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Join,
         Self::Leave,
         Self::Send,
@@ -78,6 +82,9 @@ impl EventKind {
         Self::Members,
         Self::Ping,
         Self::Moderate,
+        Self::Block,
+        Self::Unblock,
+        Self::Blocks,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -107,6 +114,9 @@ impl EventKind {
             Self::Members => chat::GET_MEMBERS,
             Self::Ping => connection::SESSION_PING,
             Self::Moderate => moderation::MODERATE,
+            Self::Block => blocks::BLOCK,
+            Self::Unblock => blocks::UNBLOCK,
+            Self::Blocks => blocks::BLOCKS,
         }
     }
 
@@ -141,6 +151,9 @@ pub(crate) enum Command {
     Members(chat::GetMembers),
     Ping,
     Moderate(moderation::Moderate),
+    Block(blocks::BlockUser),
+    Unblock(blocks::BlockUser),
+    Blocks,
 }
 
 impl Command {
@@ -195,13 +208,19 @@ impl Command {
             EventKind::Members => Self::Members(chat::GetMembers::read(fields, limits)?),
             EventKind::Ping => Self::Ping,
             EventKind::Moderate => Self::Moderate(moderation::Moderate::read(fields, limits)?),
+            EventKind::Block => Self::Block(blocks::BlockUser::read(fields)?),
+            EventKind::Unblock => Self::Unblock(blocks::BlockUser::read(fields)?),
+            EventKind::Blocks => Self::Blocks,
         })
     }
 }
 
 impl EventKind {
     const fn requires_nothing(self) -> bool {
-        matches!(self, Self::Inbox | Self::NotificationList | Self::Ping)
+        matches!(
+            self,
+            Self::Inbox | Self::NotificationList | Self::Ping | Self::Blocks
+        )
     }
 
     const fn takes_a_bare_room(self) -> bool {

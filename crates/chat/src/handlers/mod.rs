@@ -1,5 +1,6 @@
 //! The handlers of decoded and authorised commands, one file per topic.
 
+pub(crate) mod blocks;
 pub(crate) mod change;
 pub(crate) mod connection;
 pub(crate) mod inbox;

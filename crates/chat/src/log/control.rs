@@ -57,6 +57,14 @@ pub(crate) enum Control {
         room: Option<RoomId>,
         act: Moderation,
     },
+    /// A user has blocked another one, or ended a block. The store has it already.
+    BlockChanged {
+        user: String,
+        blocked: String,
+        /// False for the end of a block.
+        on: bool,
+        at: i64,
+    },
     /// A notification was posted: its users, each with its number among their notifications.
     Notified {
         id: String,

@@ -167,6 +167,7 @@ fn refusal(rejected: Rejected) -> ChatError {
         Rejected::Muted { .. } => ChatError::Muted,
         Rejected::SlowMode { retry_after_ms } => ChatError::SlowMode { retry_after_ms },
         Rejected::Frozen => ChatError::Frozen,
+        Rejected::Blocked => ChatError::Blocked,
         Rejected::TooManyReactions => ChatError::InvalidRequest(
             "chat:react: this message has as many different reactions as it may have; take one of them"
                 .into(),

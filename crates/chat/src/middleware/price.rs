@@ -20,6 +20,9 @@ const SUBSCRIBED_USERS: usize = 25;
 /// The size of an entry in an answer without its body, in bytes.
 const ENTRY_BYTES: usize = 256;
 
+/// A block, or its end, costs so many tokens more, since it commits alone.
+const BLOCK: u32 = 4;
+
 /// Tokens for an event whose payload has this many bytes, before it is decoded.
 pub(crate) fn of_event(bytes: usize) -> u32 {
     1 + tokens(bytes, BYTES_IN)
@@ -32,6 +35,7 @@ pub(crate) fn of_command(command: &Command) -> u32 {
         Command::PresenceSubscribe(ask) | Command::PresenceUnsubscribe(ask) => {
             tokens(ask.users.len(), SUBSCRIBED_USERS)
         }
+        Command::Block(_) | Command::Unblock(_) => BLOCK,
         _ => 0,
     }
 }

@@ -1,4 +1,4 @@
-//! Moderation: acts of moderators and of the backend, and what they change on this node.
+//! Moderation: acts of moderators, of users and of the backend, and what they change on this node.
 //!
 //! An act is a control entry of the log. The store changes its own state in the same transaction, and rejects
 //! what the act forbids from the entry's position on. So memory needs no copy of bans and mutes: this module
@@ -7,9 +7,11 @@
 //! | file | content |
 //! |---|---|
 //! | `commit` | writing an act into the log |
+//! | `blocks` | blocks between users |
 //! | `effects` | ending subscriptions and connections, `chat:moderation` |
 //! | `deletion` | deleting all messages of a user in a room |
 
+mod blocks;
 mod commit;
 mod deletion;
 mod effects;
@@ -17,6 +19,7 @@ mod effects;
 use roomful_store::{ModerationAct, RoomRow, Sanction, SanctionKind};
 
 pub(crate) use self::{
+    blocks::{NO_SESSION, block, block_changed_elsewhere, unblock},
     deletion::delete_messages,
     effects::{banned_elsewhere, tell_concerned},
 };

@@ -24,6 +24,10 @@ pub(super) fn check(notify: &Notify, limits: &Limits) -> Result<(), ChatError> {
             "userIds must be a list of 1 to {most} user ids of 1 to 128 characters"
         ));
     }
+    let from = notify.from.as_deref();
+    if let Some(must) = from.and_then(|from| check_user_id(from).err()) {
+        return wrong(format!("from {must}"));
+    }
     if !(1..=KIND_CHARS).contains(&notify.kind.chars().count()) {
         return wrong(format!("kind must be 1 to {KIND_CHARS} characters long"));
     }

@@ -179,6 +179,7 @@ impl NotificationServer {
             body,
             data,
             id,
+            from,
         } = notify;
         let id = id.unwrap_or_else(new_id);
         let at = self.clock.now_ms();
@@ -197,6 +198,7 @@ impl NotificationServer {
             users: user_ids,
             body,
             at,
+            from,
         };
         let (at, places, duplicate) = match self.store.notify(new).await? {
             Posted::New { places } => (at, places, false),

@@ -42,6 +42,8 @@ pub struct Limits {
     pub reason_chars: usize,
     /// The longest slow mode, in seconds.
     pub slow_mode_seconds: u64,
+    /// The most users whom one user may block.
+    pub blocks_per_user: u32,
 }
 
 impl Default for Limits {
@@ -66,6 +68,7 @@ impl Default for Limits {
             notification_data_bytes: 4 * 1024,
             reason_chars: 500,
             slow_mode_seconds: 24 * 3_600,
+            blocks_per_user: 1_000,
         }
     }
 }

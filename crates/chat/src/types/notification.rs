@@ -22,6 +22,8 @@ pub struct Notify {
     /// An idempotency key of 1 to 128 characters: a second post with the same id gets the first one's result.
     /// The server makes one if absent.
     pub id: Option<String>,
+    /// The user whose act it announces. Recipients who have blocked them get no copy.
+    pub from: Option<String>,
 }
 
 /// A posted notification.

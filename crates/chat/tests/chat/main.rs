@@ -9,6 +9,7 @@
 mod fixture;
 
 mod admin;
+mod blocks;
 mod changes;
 mod cluster;
 mod connection;

@@ -21,6 +21,7 @@ fn notify(users: &[&str], title: &str) -> Notify {
         body: "in the lobby".into(),
         data: Some(json!({ "room": "lobby" })),
         id: Some(format!("id-{title}")),
+        from: None,
     }
 }
 

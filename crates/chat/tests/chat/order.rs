@@ -183,7 +183,7 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        AppendResult, Audit, AuditEntry, AuditPage, AuditRecord, CatchUp, CaughtUp, EnterRoom, Entered, Log,
+        AppendResult, Audit, AuditEntry, AuditPage, AuditRecord, Block, CatchUp, CaughtUp, EnterRoom, Entered, Log,
         LogEntry, LogHead, LogPosition, Members, Missed, Moderation, ModerationAct, NewSession,
         Notifications, Resume, Resumed, RoomRules, Rooms, Sanction, SanctionPage, SessionKey, SessionOwner,
         Sessions, Subscribed, Users,
@@ -427,6 +427,12 @@ mod flaky {
             limit: u32,
         ) -> Result<Vec<u64>, StoreError> {
             self.inner.messages_of(room, user, before, limit).await
+        }
+        async fn blocks(&self, user: &str, limit: u32) -> Result<Vec<Block>, StoreError> {
+            self.inner.blocks(user, limit).await
+        }
+        async fn blockers_among(&self, user: &str, candidates: &[String]) -> Result<Vec<String>, StoreError> {
+            self.inner.blockers_among(user, candidates).await
         }
         async fn forget_sanctions(&self, cutoff: i64) -> Result<u64, StoreError> {
             self.inner.forget_sanctions(cutoff).await

@@ -37,6 +37,7 @@ pub(crate) struct Limits {
     pub(crate) daily_rooms: u64,
     pub(crate) reason: usize,
     pub(crate) slow_mode: Span,
+    pub(crate) blocks: u32,
     pub(crate) rooms_per_socket: usize,
     pub(crate) sends_in_flight: u32,
     pub(crate) posts_in_flight: u32,
@@ -101,6 +102,7 @@ impl Limits {
             self.slow_mode,
             Span(Duration::from_secs(1))..=Span(Duration::from_hours(24 * 365)),
         )?;
+        within("limits.blocks", self.blocks, 0..=100_000)?;
         within("limits.mentions", self.mentions, 0..=10_000)?;
         within("limits.rooms_per_socket", self.rooms_per_socket, 1..=100_000)?;
         within("limits.sends_in_flight", self.sends_in_flight, 1..=10_000)?;

@@ -1,4 +1,4 @@
-//! What moderation forbids the authors of a batch: bans, mutes, frozen rooms and slow mode.
+//! What moderation forbids the authors of a batch: bans, mutes, frozen rooms, slow mode and blocks.
 //!
 //! A store loads the guards in the transaction that numbers the entries, so no entry of a banned user has a
 //! position after the ban's.
@@ -17,6 +17,10 @@ pub(crate) struct Guards {
     pub(crate) sanctions: HashMap<AuthorKey, Ends>,
     /// The rooms of the batch that are frozen or in slow mode.
     pub(crate) rooms: HashMap<RoomId, RoomGuard>,
+    /// Authors in private rooms of two members, of whom one has blocked the other.
+    pub(crate) blocked: HashSet<AuthorKey>,
+    /// Authors and users whom they mention and who have blocked them.
+    pub(crate) unheard: HashSet<(String, String)>,
     /// When users last sent a message in a room with slow mode by this batch.
     sent: BTreeMap<AuthorKey, i64>,
 }
@@ -59,10 +63,26 @@ pub(crate) fn authors<'a>(appends: &[&'a [NewEntry]]) -> Vec<(RoomId, &'a str)> 
     authors
 }
 
+/// The mentions of a batch as author and mentioned user, each once.
+pub(crate) fn mentions<'a>(appends: &[&'a [NewEntry]]) -> Vec<(&'a str, &'a str)> {
+    let entries = appends.iter().copied().flatten();
+    let mut mentions: Vec<_> = entries
+        .flat_map(|entry| entry.mentions.iter().map(|user| (&*entry.user_id, &**user)))
+        .collect();
+    mentions.sort_unstable();
+    mentions.dedup();
+    mentions
+}
+
 impl Guards {
     /// True if moderation concerns no entry of the batch, as for most.
     pub(crate) fn is_empty(&self) -> bool {
-        self.sanctions.is_empty() && self.rooms.is_empty()
+        self.sanctions.is_empty() && self.rooms.is_empty() && self.blocked.is_empty()
+    }
+
+    /// Whether a mention counts for the mentioned user, who may have blocked the author.
+    pub(super) fn hears(&self, user: &str, author: &str) -> bool {
+        self.unheard.is_empty() || !self.unheard.contains(&(author.to_owned(), user.to_owned()))
     }
 
     /// Whether the author may add this entry.
@@ -82,6 +102,10 @@ impl Guards {
             return Err(Rejected::Muted {
                 until: crate::moderation::end_of(ends.mute),
             });
+        }
+        let author = || (entry.room, entry.user_id.clone());
+        if !self.blocked.is_empty() && !entry.exempt && self.blocked.contains(&author()) {
+            return Err(Rejected::Blocked);
         }
         match self.rooms.get(&entry.room) {
             Some(room) if !entry.exempt && !room.moderators.contains(&entry.user_id) => room.check(entry),

@@ -25,9 +25,9 @@ mod usage;
 
 pub(crate) use self::{
     dedup::{DedupKey, DedupRecord, RecordedText, fingerprint, is_erased},
-    guards::{Ends, Guards, RoomGuard, authors},
+    guards::{Ends, Guards, RoomGuard, authors, mentions},
     moderation::{
-        FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, NOT_BANNED, SANCTIONS, SANCTIONS_OF, room_deleted,
+        BLOCKS, FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, NOT_BANNED, SANCTIONS, SANCTIONS_OF, room_deleted,
         statements,
     },
     mutations::{FORGET_USAGE, Param, Statement, forget_dedup, mutation, removal, sweep},

@@ -17,6 +17,9 @@ pub(crate) const SANCTIONS_OF: &str = "SELECT room_id, user_id, kind, until, rea
 /// A page of the sanctions of a room and kind that hold at a time, with the same columns.
 pub(crate) const SANCTIONS: &str = "SELECT room_id, user_id, kind, until, reason, actor, at FROM sanctions
     WHERE room_id = $1 AND kind = $2 AND user_id > $3 AND until > $4 ORDER BY user_id LIMIT $5";
+/// The users whom a user has blocked.
+pub(crate) const BLOCKS: &str =
+    "SELECT blocked_id, at FROM blocks WHERE user_id = $1 ORDER BY blocked_id LIMIT $2";
 /// Deletes the sanctions that ended before a time.
 pub(crate) const FORGET_SANCTIONS: &str = "DELETE FROM sanctions WHERE until < $1";
 /// The moderators of a room.
@@ -44,6 +47,9 @@ const RESTRICT: &str = "INSERT INTO room_rules AS r (room_id, frozen, slow_mode)
 const UNRESTRICT: &str = "DELETE FROM room_rules WHERE room_id = $1 AND frozen = 0 AND slow_mode = 0";
 const END_SLOW_MODE: &str = "DELETE FROM last_sends WHERE room_id = $1
     AND NOT EXISTS (SELECT 1 FROM room_rules r WHERE r.room_id = last_sends.room_id AND r.slow_mode > 0)";
+const BLOCK: &str = "INSERT INTO blocks (user_id, blocked_id, at) VALUES ($1, $2, $3)
+    ON CONFLICT (user_id, blocked_id) DO NOTHING";
+const UNBLOCK: &str = "DELETE FROM blocks WHERE user_id = $1 AND blocked_id = $2";
 const ROOM_DELETED: [&str; 3] = [
     "DELETE FROM sanctions WHERE room_id = $1",
     "DELETE FROM room_rules WHERE room_id = $1",
@@ -108,6 +114,18 @@ pub(crate) fn statements(act: &ModerationAct) -> Vec<Statement<'_>> {
             });
             std::iter::once(restrict).chain(rest).collect()
         }
+        ModerationAct::Block {
+            user_id,
+            blocked_id,
+            at,
+        } => vec![Statement {
+            sql: BLOCK,
+            params: vec![Param::Text(user_id), Param::Text(blocked_id), Param::Int(*at)],
+        }],
+        ModerationAct::Unblock { user_id, blocked_id } => vec![Statement {
+            sql: UNBLOCK,
+            params: vec![Param::Text(user_id), Param::Text(blocked_id)],
+        }],
     }
 }
 

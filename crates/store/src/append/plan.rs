@@ -150,7 +150,8 @@ impl<'a> Plan<'a> {
         self.rooms.get(&id).map(|room| &room.row)
     }
 
-    /// The mentions to insert, as room, message and user. Authors do not mention themselves.
+    /// The mentions to insert, as room, message and user. Authors do not mention themselves, nor users who
+    /// have blocked them.
     pub(crate) fn mentions(&self) -> impl Iterator<Item = (RoomId, u64, &'a str)> {
         let messages = self.new.iter().filter(|new| new.entry.kind == EntryKind::Message);
         messages.flat_map(|new| {
@@ -158,7 +159,9 @@ impl<'a> Plan<'a> {
             let mentions = entry.mentions.iter().enumerate();
             let others = mentions.filter(|(at, user)| {
                 let earlier = entry.mentions.iter().take(*at);
-                **user != entry.user_id && !earlier.into_iter().any(|one| one == *user)
+                **user != entry.user_id
+                    && self.guards.hears(user, &entry.user_id)
+                    && !earlier.into_iter().any(|one| one == *user)
             });
             others.map(move |(_, user)| (entry.room, seq, &**user))
         })

@@ -237,6 +237,7 @@ pub async fn concurrent_reconnects_receive_their_own_state(harness: &dyn Harness
         users: (0..GUESTS).step_by(2).map(guest).collect(),
         body: "{}".into(),
         at: 1,
+        from: None,
     };
     store.notify(even).await?;
     let come = (0..GUESTS).map(|n| {

@@ -6,6 +6,7 @@
 #![expect(missing_docs, reason = "the names of the cases describe them")]
 
 pub mod audit;
+pub mod blocks;
 pub mod changes;
 pub mod concurrency;
 pub mod entering;
@@ -176,6 +177,11 @@ macro_rules! store_contract {
             moderation::nothing_of_a_banned_user_follows_the_ban,
             audit::audit_records_are_paged_both_ways_and_filtered,
             audit::old_audit_records_are_removed,
+            blocks::a_block_keeps_both_from_writing_in_a_private_room_of_two,
+            blocks::a_mention_by_a_blocked_user_does_not_count,
+            blocks::a_notification_from_a_blocked_user_is_not_given_to_the_blocker,
+            blocks::a_message_is_not_reported_as_undelivered_to_the_blocker,
+            blocks::blocks_are_listed_and_survive_a_restart,
             model::it_behaves_like_a_plain_list,
         }
     };

@@ -19,7 +19,10 @@ fn sanction(room: Option<RoomId>, user: &str, kind: SanctionKind, until: Option<
 }
 
 /// Carries out an act. Answers the position of its entry.
-async fn moderate(store: &dyn Store, act: ModerationAct) -> Result<Result<u64, Rejected>, StoreError> {
+pub(super) async fn moderate(
+    store: &dyn Store,
+    act: ModerationAct,
+) -> Result<Result<u64, Rejected>, StoreError> {
     let log = room(store, "\u{1}control").await?;
     let control = NewEntry {
         kind: EntryKind::Control,

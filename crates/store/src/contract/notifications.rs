@@ -12,6 +12,7 @@ fn new(id: &str, users: &[&str], at: i64) -> NewNotification {
         users: users.iter().map(|user| (*user).to_owned()).collect(),
         body: format!("{{\"of\":\"{id}\"}}"),
         at,
+        from: None,
     }
 }
 

@@ -28,6 +28,11 @@ fn with(sinks: Vec<Sink>) -> Options {
     }
 }
 
+/// Options with a sink that receives undelivered messages.
+pub(super) fn with_undelivered() -> Options {
+    with(vec![sink("all", &[RecordKind::MessageUndelivered])])
+}
+
 fn all(harness: &dyn Harness) -> Arc<dyn Store> {
     harness.open(with(vec![sink("all", &RecordKind::ALL)]))
 }
@@ -181,7 +186,7 @@ async fn crowd(store: &dyn Store, room: RoomId, users: &[&str]) -> Outcome {
     Ok(())
 }
 
-async fn looks(store: &Arc<dyn Store>, now: i64) -> Result<Vec<(u64, bool, String)>, StoreError> {
+pub(super) async fn looks(store: &Arc<dyn Store>, now: i64) -> Result<Vec<(u64, bool, String)>, StoreError> {
     let found = outbox(store)?.due_checks(now, 10).await?;
     Ok(found
         .into_iter()

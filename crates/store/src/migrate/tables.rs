@@ -77,7 +77,7 @@ macro_rules! table {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLES: [Table; 29] = [
+pub(super) static TABLES: [Table; 30] = [
     table!("rooms", Some("id"), [Int "id"], Text "name", Text "epoch", Int "head", Int "first", Int "swept",
         Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_position",
         Int "messages", Int "deletions"),
@@ -119,4 +119,5 @@ pub(super) static TABLES: [Table; 29] = [
     table!("last_sends", None, [Int "room_id", Text "user_id"], Int "at"),
     table!("audit", Some("id"), [Int "id"], Int "at", Text "actor", Text "action", Text "room", Text "user_id", Int "status",
         Text "before", Text "after"),
+    table!("blocks", None, [Text "user_id", Text "blocked_id"], Int "at"),
 ];

@@ -160,6 +160,7 @@ async fn notify(store: &dyn Store, room: RoomId) -> Result<(), StoreError> {
                 users,
                 body: "{}".into(),
                 at: 10 + n,
+                from: None,
             })
             .await?;
     }
@@ -202,7 +203,12 @@ async fn moderate(store: &dyn Store, room: RoomId) -> Result<(), StoreError> {
         frozen: None,
         slow_mode_ms: Some(5),
     };
-    for act in [ban(Some(room), "troll"), ban(None, "robot \u{0}"), slow] {
+    let block = ModerationAct::Block {
+        user_id: USERS[0].into(),
+        blocked_id: "troll \u{0}".into(),
+        at: 61,
+    };
+    for act in [ban(Some(room), "troll"), ban(None, "robot \u{0}"), slow, block] {
         let control = entry(room, "node", EntryKind::Control, None, "{}");
         store.moderate(act, control).await?;
     }
@@ -289,8 +295,9 @@ async fn seen(store: &dyn Store) -> Vec<String> {
     };
     for user in USERS {
         seen.push(format!(
-            "{:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?}",
             store.inbox(user, 99, None).await.unwrap(),
+            store.blocks(user, 99).await.unwrap(),
             store.rooms_of(user, 99).await.unwrap(),
             store.revoked(user).await.unwrap(),
             store.notifications(user, page.clone()).await.unwrap(),
@@ -337,7 +344,7 @@ fn a_migrated_store_is_complete_and_continues() {
         .iter()
         .find(|moved| moved.table == "entries")
         .unwrap();
-    assert_eq!(entries.rows, MESSAGES as u64 + 13);
+    assert_eq!(entries.rows, MESSAGES as u64 + 14);
     run(async {
         let from = crate::open(&format!("sqlite:{}", path.display()), options()).unwrap();
         let to = crate::open(&url, options()).unwrap();

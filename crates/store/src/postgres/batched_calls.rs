@@ -29,6 +29,8 @@ pub(super) struct BatchedCalls {
     pub(super) audit: Batcher<AuditRecord, ()>,
     /// By user and time.
     pub(super) banned: Batcher<(String, i64), bool>,
+    /// By user and candidates.
+    pub(super) blockers: Batcher<(String, Vec<String>), Vec<String>>,
     /// By user and device.
     pub(super) notification_ends: Batcher<(String, String), Ends>,
     pub(super) read_log_head: Batcher<(), LogHead>,
@@ -50,6 +52,7 @@ impl BatchedCalls {
                 audit::record_all(conn, records).boxed()
             }),
             banned: start(shared, |_, conn, asks| moderation::banned(conn, asks).boxed()),
+            blockers: start(shared, |_, conn, asks| moderation::blockers(conn, asks).boxed()),
             revoked: start(shared, |_, conn, users| revocations::get_all(conn, users).boxed()),
             notification_ends: start(shared, |_, conn, of| notifications::ends(conn, of).boxed()),
             read_log_head: start(shared, |shared, conn, asks| {

@@ -1,28 +1,32 @@
-//! Sanctions and rules of rooms in PostgreSQL.
+//! Sanctions, blocks and rules of rooms in PostgreSQL.
 
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
 use super::{
     PostgresStore,
-    conn::{Conn, Step, column},
+    conn::{Conn, Param, Step, column},
     failure::Failure,
     rooms,
     value::{Columns as _, num, text},
 };
 use crate::{
-    AppendResult, ModerationAct, NewEntry, Role, RoomId, RoomRules, Sanction, SanctionPage, StoreError,
+    AppendResult, Block, ModerationAct, NewEntry, Role, RoomId, RoomRules, Sanction, SanctionPage,
+    StoreError,
     append::{
-        Ends, FORGET_SANCTIONS, Guards, MESSAGES_OF, MODERATORS, RoomGuard, SANCTIONS, SANCTIONS_OF, authors,
+        BLOCKS, Ends, FORGET_SANCTIONS, Guards, MESSAGES_OF, MODERATORS, RoomGuard, SANCTIONS, SANCTIONS_OF,
+        authors, mentions,
     },
     moderation::{end_of, room_of, scope},
     numbers::Numbered as _,
     store::Moderation,
 };
 
-/// Whether there is any sanction or rule. If not, an append loads no guards.
-pub(super) const IS_MODERATED: &str =
-    "SELECT EXISTS (SELECT 1 FROM sanctions) OR EXISTS (SELECT 1 FROM room_rules)";
+/// Whether there is any sanction or rule, or a block that concerns one of these users. If not, an append loads
+/// no guards.
+const IS_MODERATED: &str = "SELECT EXISTS (SELECT 1 FROM sanctions) OR EXISTS (SELECT 1 FROM room_rules)
+        OR EXISTS (SELECT 1 FROM blocks WHERE user_id = ANY($1))
+        OR EXISTS (SELECT 1 FROM blocks WHERE blocked_id = ANY($1))";
 
 /// The lock of a user's bans. New memberships share it; a ban takes it alone, and ends them all.
 const BAN_LOCK: i64 = 0x726f_6f6d_6261_6e73;
@@ -57,22 +61,40 @@ pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guard
         JOIN room_rules r ON r.room_id = t.room_id
         LEFT JOIN members m ON m.room_id = t.room_id AND m.user_id = t.user_id AND m.active = 1
         LEFT JOIN last_sends l ON l.room_id = t.room_id AND l.user_id = t.user_id";
+    // Private rooms of two members, of whom one has blocked the other.
+    const BLOCKED: &str = "SELECT t.room_id, t.user_id
+        FROM unnest($1::bigint[], $2::text[]) t (room_id, user_id)
+        JOIN rooms r ON r.id = t.room_id AND r.kind = 1
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS members, min(m.user_id) FILTER (WHERE m.user_id <> t.user_id) AS other
+            FROM (SELECT user_id FROM members WHERE room_id = t.room_id AND active = 1 LIMIT 3) m) p
+        WHERE p.members = 2 AND EXISTS (SELECT 1 FROM blocks b
+            WHERE b.user_id = t.user_id AND b.blocked_id = p.other
+                OR b.user_id = p.other AND b.blocked_id = t.user_id)";
+    const UNHEARD: &str = "SELECT b.blocked_id, b.user_id
+        FROM unnest($1::text[], $2::text[]) t (author, mentioned)
+        JOIN blocks b ON b.user_id = t.mentioned AND b.blocked_id = t.author";
     let mut guards = Guards::default();
-    let authors = authors(appends);
-    let mut users: Vec<&str> = authors.iter().map(|author| author.1).collect();
-    users.sort_unstable();
-    users.dedup();
+    let (authors, mentions) = (authors(appends), mentions(appends));
     let name = |user: &str| text(user).into_owned();
-    let steps = [
-        Step::new(SANCTIONS, vec![column(&users, |user| name(user))]),
-        Step::new(
-            RULES,
-            vec![
-                column(&authors, |author| author.0),
-                column(&authors, |author| name(author.1)),
-            ],
-        ),
+    let in_rooms = || -> Vec<Param> {
+        vec![
+            column(&authors, |author| author.0),
+            column(&authors, |author| name(author.1)),
+        ]
+    };
+    let mut steps = vec![
+        Step::new(SANCTIONS, vec![names(&authors)]),
+        Step::new(RULES, in_rooms()),
+        Step::new(BLOCKED, in_rooms()),
     ];
+    if !mentions.is_empty() {
+        let params = vec![
+            column(&mentions, |mention| name(mention.0)),
+            column(&mentions, |mention| name(mention.1)),
+        ];
+        steps.push(Step::new(UNHEARD, params));
+    }
     let mut answers = conn.send(&steps).await?.into_iter();
     for row in answers.next().unwrap_or_default() {
         let ends: &mut Ends = guards.sanctions.entry((row.int(0)?, row.text(1)?)).or_default();
@@ -94,7 +116,26 @@ pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guard
             guard.moderators.insert(user);
         }
     }
+    for row in answers.next().unwrap_or_default() {
+        guards.blocked.insert((row.int(0)?, row.text(1)?));
+    }
+    for row in answers.next().unwrap_or_default() {
+        guards.unheard.insert((row.text(0)?, row.text(1)?));
+    }
     Ok(guards)
+}
+
+/// The step that tells whether a batch needs guards.
+pub(super) fn is_moderated(appends: &[&[NewEntry]]) -> Step {
+    Step::new(IS_MODERATED, vec![names(&authors(appends))])
+}
+
+/// The users among authors, each once.
+fn names(authors: &[(RoomId, &str)]) -> Param {
+    let mut users: Vec<&str> = authors.iter().map(|author| author.1).collect();
+    users.sort_unstable();
+    users.dedup();
+    column(&users, |user| text(user).into_owned())
 }
 
 /// The step that stores when users last sent messages in rooms with slow mode; none for most batches.
@@ -139,6 +180,34 @@ pub(super) async fn banned(conn: &Conn, asks: Vec<(String, i64)>) -> Result<Vec<
     let times: Vec<_> = asks.iter().map(|ask| ask.1).collect();
     let rows = conn.rows(SQL, &[&users, &times]).await?;
     rows.iter().map(|row| row.flag(0)).collect()
+}
+
+/// For each user, those of the candidates who have blocked them.
+pub(super) async fn blockers(
+    conn: &Conn,
+    asks: Vec<(String, Vec<String>)>,
+) -> Result<Vec<Vec<String>>, Failure> {
+    const SQL: &str = "SELECT t.ask, b.user_id
+        FROM unnest($1::bigint[], $2::text[], $3::text[]) t (ask, user_id, candidate)
+        JOIN blocks b ON b.user_id = t.candidate AND b.blocked_id = t.user_id";
+    let mut blockers = vec![Vec::new(); asks.len()];
+    let (mut numbers, mut users, mut candidates) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, (user, of)) in (0_i64..).zip(&asks) {
+        for candidate in of {
+            numbers.push(number);
+            users.push(text(user));
+            candidates.push(text(candidate));
+        }
+    }
+    for row in conn.rows(SQL, &[&numbers, &users, &candidates]).await? {
+        if let Some(of) = usize::try_from(row.int(0)?)
+            .ok()
+            .and_then(|ask| blockers.get_mut(ask))
+        {
+            of.push(row.text(1)?);
+        }
+    }
+    Ok(blockers)
 }
 
 async fn page(conn: &Conn, page: &SanctionPage) -> Result<Vec<Sanction>, Failure> {
@@ -221,6 +290,23 @@ impl Moderation for PostgresStore {
             .iter()
             .map(|row| self.checked(row.num(0)))
             .collect()
+    }
+
+    async fn blocks(&self, user: &str, limit: u32) -> Result<Vec<Block>, StoreError> {
+        let conn = self.conn().await?;
+        let rows = self.checked(conn.rows(BLOCKS, &[&text(user), &i64::from(limit)]).await)?;
+        let block = |row: &Row| {
+            Ok(Block {
+                user_id: row.text(0)?,
+                at: row.int(1)?,
+            })
+        };
+        self.checked(rows.iter().map(block).collect())
+    }
+
+    async fn blockers_among(&self, user: &str, candidates: &[String]) -> Result<Vec<String>, StoreError> {
+        let ask = (user.to_owned(), candidates.to_vec());
+        self.counted(self.batched_calls.blockers.ask(ask).await)
     }
 
     async fn forget_sanctions(&self, cutoff: i64) -> Result<u64, StoreError> {

@@ -23,7 +23,9 @@ const TRIM_BATCH: i64 = 64;
 pub(super) async fn post(conn: &Conn, new: &NewNotification, max_per_user: u64) -> Result<Posted, Failure> {
     // Sorted by id: posts to the same users wait for each other here, without deadlocks.
     const HEADS: &str = "INSERT INTO notified_users AS u (user_id, head)
-        SELECT user_id, 1 FROM unnest($1::text[]) WITH ORDINALITY t (user_id, at) ORDER BY at
+        SELECT user_id, 1 FROM unnest($1::text[]) WITH ORDINALITY t (user_id, at)
+        WHERE NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_id = t.user_id AND b.blocked_id = $2)
+        ORDER BY at
         ON CONFLICT (user_id) DO UPDATE SET head = u.head + 1 RETURNING u.user_id, u.head";
     // The key is assigned under those locks, so that keys ascend with the numbers of each user.
     const POST: &str = "INSERT INTO notifications (id, at, body, users) VALUES ($1, $2, $3, $4)
@@ -45,7 +47,8 @@ pub(super) async fn post(conn: &Conn, new: &NewNotification, max_per_user: u64) 
     }
     let ids: Vec<_> = users.iter().map(|user| text(user)).collect();
     conn.begin().await?;
-    let heads = conn.rows(HEADS, &[&ids]).await?;
+    let from = text(new.from.as_deref().unwrap_or_default());
+    let heads = conn.rows(HEADS, &[&ids, &from]).await?;
     let post = [text(&new.id), text(&new.body), text(&names)];
     let key = conn.row(POST, &[&post[0], &new.at, &post[1], &post[2]]).await?;
     let Some(key) = key else {

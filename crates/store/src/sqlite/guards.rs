@@ -6,18 +6,20 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
     NewEntry, Role, RoomId, RoomRules,
-    append::{Ends, Guards, RoomGuard, authors},
+    append::{Ends, Guards, RoomGuard, authors, mentions},
     moderation::ALL_ROOMS,
 };
 
-/// The guards of a batch. Without any sanction or rule in the store, that is one look into two empty tables.
+/// The guards of a batch. Without any sanction, rule or block in the store, that is one look into three empty
+/// tables.
 pub(super) fn guards(conn: &Connection, appends: &[&[NewEntry]]) -> rusqlite::Result<Guards> {
-    const ANY: &str = "SELECT EXISTS (SELECT 1 FROM sanctions), EXISTS (SELECT 1 FROM room_rules)";
+    const ANY: &str = "SELECT EXISTS (SELECT 1 FROM sanctions), EXISTS (SELECT 1 FROM room_rules),
+        EXISTS (SELECT 1 FROM blocks)";
     let mut guards = Guards::default();
-    let (sanctions, rules): (bool, bool) = conn
+    let (sanctions, rules, blocks): (bool, bool, bool) = conn
         .prepare_cached(ANY)?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if !sanctions && !rules {
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    if !sanctions && !rules && !blocks {
         return Ok(guards);
     }
     let authors = authors(appends);
@@ -32,7 +34,62 @@ pub(super) fn guards(conn: &Connection, appends: &[&[NewEntry]]) -> rusqlite::Re
             }
         }
     }
+    if blocks {
+        load_blocks(conn, &authors, &mentions(appends), &mut guards)?;
+    }
     Ok(guards)
+}
+
+/// The blocks that concern a batch. For most authors, that is one look into two indexes.
+fn load_blocks(
+    conn: &Connection,
+    authors: &[(RoomId, &str)],
+    mentions: &[(&str, &str)],
+    guards: &mut Guards,
+) -> rusqlite::Result<()> {
+    const CONCERNED: &str = "SELECT EXISTS (SELECT 1 FROM blocks WHERE user_id = ?1)
+        OR EXISTS (SELECT 1 FROM blocks WHERE blocked_id = ?1)";
+    let mut concerned = HashSet::new();
+    let mut query = conn.prepare_cached(CONCERNED)?;
+    for (_, user) in authors {
+        if !concerned.contains(user) && query.query_row([user], |row| row.get(0))? {
+            concerned.insert(*user);
+        }
+    }
+    for (room, user) in authors.iter().filter(|author| concerned.contains(author.1)) {
+        if has_block(conn, *room, user)? {
+            guards.blocked.insert((*room, (*user).to_owned()));
+        }
+    }
+    for (author, mentioned) in mentions.iter().filter(|mention| concerned.contains(mention.0)) {
+        if has_blocked(conn, mentioned, author)? {
+            guards
+                .unheard
+                .insert(((*author).to_owned(), (*mentioned).to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the room is private with two members, of whom one has blocked the other.
+fn has_block(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<bool> {
+    const MEMBERS: &str = "SELECT m.user_id FROM rooms r JOIN members m ON m.room_id = r.id
+        WHERE r.id = ?1 AND r.kind = 1 AND m.active = 1 LIMIT 3";
+    let members: Vec<String> = conn
+        .prepare_cached(MEMBERS)?
+        .query_map([room], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let [first, second] = &members[..] else {
+        return Ok(false);
+    };
+    let other = if first == user { second } else { first };
+    Ok(has_blocked(conn, user, other)? || has_blocked(conn, other, user)?)
+}
+
+/// Whether a user has blocked another one.
+pub(super) fn has_blocked(conn: &Connection, user: &str, other: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM blocks WHERE user_id = ?1 AND blocked_id = ?2")?
+        .exists([user, other])
 }
 
 fn load_sanctions(

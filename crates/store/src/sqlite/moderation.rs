@@ -1,12 +1,19 @@
-//! Sanctions and rules of rooms in SQLite.
+//! Sanctions, blocks and rules of rooms in SQLite.
 
 use async_trait::async_trait;
 use rusqlite::{Row, params};
 
-use super::{SqliteStore, append::Moderate, batch::Batch, column::Seq, guards::rules, write::Write};
+use super::{
+    SqliteStore,
+    append::Moderate,
+    batch::Batch,
+    column::Seq,
+    guards::{has_blocked, rules},
+    write::Write,
+};
 use crate::{
-    AppendResult, ModerationAct, NewEntry, RoomId, RoomRules, Sanction, SanctionPage, StoreError,
-    append::{FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, SANCTIONS, SANCTIONS_OF},
+    AppendResult, Block, ModerationAct, NewEntry, RoomId, RoomRules, Sanction, SanctionPage, StoreError,
+    append::{BLOCKS, FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, SANCTIONS, SANCTIONS_OF},
     moderation::{end_of, room_of, scope},
     store::Moderation,
 };
@@ -112,6 +119,36 @@ impl Moderation for SqliteStore {
                     Ok(row.get::<_, Seq>(0)?.0)
                 })?
                 .collect()
+        })
+        .await
+    }
+
+    async fn blocks(&self, user: &str, limit: u32) -> Result<Vec<Block>, StoreError> {
+        let user = user.to_owned();
+        let block = |row: &Row<'_>| {
+            Ok(Block {
+                user_id: row.get(0)?,
+                at: row.get(1)?,
+            })
+        };
+        self.read(move |conn| {
+            conn.prepare_cached(BLOCKS)?
+                .query_map(params![user, limit], block)?
+                .collect()
+        })
+        .await
+    }
+
+    async fn blockers_among(&self, user: &str, candidates: &[String]) -> Result<Vec<String>, StoreError> {
+        let (user, candidates) = (user.to_owned(), candidates.to_vec());
+        self.read(move |conn| {
+            let mut blockers = Vec::new();
+            for candidate in candidates {
+                if has_blocked(conn, &candidate, &user)? {
+                    blockers.push(candidate);
+                }
+            }
+            Ok(blockers)
         })
         .await
     }

@@ -7,6 +7,7 @@ use super::{
     SqliteStore,
     batch::Batch,
     column::Seq,
+    guards::has_blocked,
     write::{Weight, Write},
 };
 use crate::{
@@ -32,7 +33,13 @@ impl Write for Post {
         const SQL: &str = "INSERT INTO notifications (id, at, body, users) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT (id) DO NOTHING";
         let conn = batch.conn;
-        let NewNotification { id, users, body, at } = &self.notification;
+        let NewNotification {
+            id,
+            users,
+            body,
+            at,
+            from,
+        } = &self.notification;
         let mut users: Vec<_> = users.iter().map(String::as_str).collect();
         users.sort_unstable();
         users.dedup();
@@ -41,6 +48,9 @@ impl Write for Post {
             return compare(conn, &self.notification, &names);
         }
         let key = conn.last_insert_rowid();
+        if let Some(from) = from {
+            users = heard_by(conn, from, users)?;
+        }
         let place = |user: &str| Ok((user.to_owned(), self.give(conn, user, key)?));
         let places = users.into_iter().map(place).collect::<rusqlite::Result<_>>()?;
         Ok(Posted::New { places })
@@ -85,6 +95,17 @@ impl Post {
         }
         Ok(seq)
     }
+}
+
+/// Those of the users who have not blocked `from`.
+fn heard_by<'u>(conn: &Connection, from: &str, users: Vec<&'u str>) -> rusqlite::Result<Vec<&'u str>> {
+    let mut heard = Vec::with_capacity(users.len());
+    for user in users {
+        if !has_blocked(conn, user, from)? {
+            heard.push(user);
+        }
+    }
+    Ok(heard)
 }
 
 fn compare(conn: &Connection, new: &NewNotification, users: &str) -> rusqlite::Result<Posted> {

@@ -1,10 +1,12 @@
-//! Moderation: bans, mutes, frozen rooms and slow mode.
+//! Moderation: bans, mutes, frozen rooms, slow mode, and the users whom a user has blocked.
 
 use async_trait::async_trait;
 
-use crate::{AppendResult, ModerationAct, NewEntry, RoomId, RoomRules, Sanction, SanctionPage, StoreError};
+use crate::{
+    AppendResult, Block, ModerationAct, NewEntry, RoomId, RoomRules, Sanction, SanctionPage, StoreError,
+};
 
-/// The sanctions of all users and the rules of all rooms.
+/// The sanctions and blocks of all users, and the rules of all rooms.
 #[async_trait]
 pub trait Moderation: Send + Sync {
     /// Carries out an act and appends the entry that announces it: both in one transaction, or neither.
@@ -42,6 +44,12 @@ pub trait Moderation: Send + Sync {
         before: u64,
         limit: u32,
     ) -> Result<Vec<u64>, StoreError>;
+
+    /// The users whom a user has blocked, by id, `limit` at most.
+    async fn blocks(&self, user: &str, limit: u32) -> Result<Vec<Block>, StoreError>;
+
+    /// Those of `candidates` who have blocked `user`, in no particular order.
+    async fn blockers_among(&self, user: &str, candidates: &[String]) -> Result<Vec<String>, StoreError>;
 
     /// Deletes the sanctions that ended before `cutoff`. Answers how many it deleted.
     async fn forget_sanctions(&self, cutoff: i64) -> Result<u64, StoreError>;

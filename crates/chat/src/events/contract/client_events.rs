@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use super::{Describe, describe};
 use crate::events::{
     EventKind,
+    blocks::{BlockUser, Blocked, Blocks, Unblocked},
     chat::{
         DeliveredMark, GetHistory, GetMembers, HistoryPage, InRoom, Join, Joined, Left, Mark, MembersPage,
         OnlineUsers, ReadMark, SendMessage, Sent,
@@ -90,6 +91,11 @@ pub(super) const fn of(kind: EventKind) -> ClientEvent {
         EventKind::Moderate => event::<Moderate, Moderated<'static>>(
             "Bans and mutes, slow mode, freezing and deletion, for moderators of the room.",
         ),
+        EventKind::Block => event::<BlockUser, Blocked>(
+            "Blocks a user: their mentions, notifications and presence requests no longer reach this user.",
+        ),
+        EventKind::Unblock => event::<BlockUser, Unblocked>("Ends a block."),
+        EventKind::Blocks => event::<Nothing, Blocks>("Lists the users whom the user has blocked."),
         EventKind::Ping => event::<Nothing, Pong>("Checks that the connection is alive."),
         EventKind::ClientError => {
             event::<ClientError, Nothing>("Reports an error of the client to the server's log.")

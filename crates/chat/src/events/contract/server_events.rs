@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 
 use super::{Describe, describe};
 use crate::events::{
+    blocks::{self, BlockChanged},
     chat::{self, MarkedBy, OnlineUsers, RoomAdded, RoomDeleted, RoomRemoved, UserInRoom},
     connection::{self, Draining, ErrorEvent, SessionBegan, SessionEnded, TokenExpires},
     inbox::{self, UnreadIn},
@@ -78,6 +79,10 @@ pub(super) const ALL: &[ServerEvent] = &[
     event::<Moderation>(
         moderation::MODERATION,
         "An act of moderation, to the room's moderators and the user concerned, or to the whole room.",
+    ),
+    event::<BlockChanged<'static>>(
+        blocks::BLOCK_CHANGED,
+        "The user has blocked or unblocked somebody, to the user's other sockets.",
     ),
     event::<RoomDeleted<'static>>(chat::ROOM_DELETED, "The room was deleted, to its subscribers."),
     event::<OnlineUsers<'static>>(

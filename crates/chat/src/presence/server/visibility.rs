@@ -1,7 +1,8 @@
-//! Who sees whose presence: everybody, or only users who share a room.
+//! Who sees whose presence: everybody, or only users who share a room, and nobody whom the user has blocked.
 //!
-//! A session keeps for each user it is subscribed to whether it sees them. The flags change with memberships:
-//! whoever changes one calls [`PresenceServer::membership_changed`].
+//! A session keeps for each user it is subscribed to whether it sees them. The flags change with memberships
+//! and blocks: the code that changes one calls [`PresenceServer::membership_changed`] or
+//! [`PresenceServer::block_changed`].
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -25,12 +26,15 @@ impl PresenceServer {
     ) -> Result<Vec<State>, ChatError> {
         let visible = {
             let _one = self.visibility.lock().await;
-            let visible = self.visible(me, &users).await?;
-            if !me.sees_everyone() {
-                for user in &users {
-                    me.set_visible(user, visible.contains(user));
+            let mut visible = self.visible(me, &users).await?;
+            let blockers = self.store.blockers_among(&me.user, &users).await?;
+            for user in &users {
+                if !me.sees_everyone() {
+                    me.set_sharing(user, visible.contains(user));
                 }
+                me.set_blocked(user, blockers.contains(user));
             }
+            visible.retain(|user| !blockers.contains(user));
             visible
         };
         let mut states = self.states(users, Some(&me.user)).await?;
@@ -95,15 +99,43 @@ impl PresenceServer {
             .filter(|socket| user_of(socket).is_some_and(|id| id != *user))
         {
             let shares = user_of(socket).is_some_and(|watcher| sharing.contains(&*watcher));
-            self.set_visible(socket, user, shares).await;
+            self.set_sharing(socket, user, shares).await;
         }
         for socket in &own {
             let Some(session) = socket.state::<Session>() else {
                 continue;
             };
             for watched in session.watched().into_iter().filter(|watched| watched != user) {
-                self.set_visible(socket, &watched, sharing.contains(&*watched))
+                self.set_sharing(socket, &watched, sharing.contains(&*watched))
                     .await;
+            }
+        }
+    }
+
+    /// Updates whether the sockets of `blocked` see `user`, after a block between the two began or ended. Does
+    /// nothing if none of them is subscribed on this node.
+    pub(crate) async fn block_changed(&self, user: &UserId, blocked: &UserId) {
+        let _one = self.visibility.lock().await;
+        let mut watchers = self.recipients.subscribed_to(user);
+        watchers.retain(|socket| user_of(socket).is_some_and(|watcher| watcher == *blocked));
+        if watchers.is_empty() {
+            return;
+        }
+        // Read again, since another node may have changed it since.
+        let blockers = self.store.blockers_among(blocked, &[user.to_string()]).await;
+        let is_blocked = blockers.map_or_else(
+            |error| {
+                tracing::warn!(%error, "failed to look up a block, hiding presence until the next change");
+                true
+            },
+            |blockers| !blockers.is_empty(),
+        );
+        for socket in &watchers {
+            let Some(session) = socket.state::<Session>() else {
+                continue;
+            };
+            if session.set_blocked(user, is_blocked) {
+                self.tell_visible(socket, user, !is_blocked).await;
             }
         }
     }
@@ -114,22 +146,24 @@ impl PresenceServer {
         let sockets = self.recipients.subscribed_to(user);
         let sees = |socket: &Socket| {
             let session = socket.state::<Session>();
-            session.is_none_or(|session| session.sees(user))
+            session.is_none_or(|session| session.sees_unless_blocked(user))
         };
         if !sockets.iter().all(sees) {
             self.membership_changed(user).await;
         }
     }
 
-    /// Sets a flag. If that changes what the socket sees, it gets the user's present state, or that they are
-    /// offline.
-    async fn set_visible(&self, socket: &Socket, user: &UserId, visible: bool) {
-        let Some(session) = socket.state::<Session>() else {
-            return;
-        };
-        if !session.set_visible(user, visible) {
-            return;
+    /// Notes whether the socket's user shares a room with `user`.
+    async fn set_sharing(&self, socket: &Socket, user: &UserId, shares: bool) {
+        let session = socket.state::<Session>();
+        if session.is_some_and(|session| session.set_sharing(user, shares)) {
+            self.tell_visible(socket, user, shares).await;
         }
+    }
+
+    /// The socket sees the user from now on, or no longer: it gets the user's present state, or that they are
+    /// offline.
+    async fn tell_visible(&self, socket: &Socket, user: &UserId, visible: bool) {
         let now = self.clock.now_ms();
         let state = match self.states(vec![user.to_string()], None).await {
             Ok(mut states) => states.pop(),

@@ -1,5 +1,6 @@
 //! Several nodes in this process, on one store and one bus.
 
+mod blocks;
 mod departure;
 mod faulty;
 mod notifications;

@@ -24,6 +24,7 @@ async fn a_repeated_post_delivers_a_notification_whose_node_died() {
         users: vec!["bob".into()],
         body: example.notifications[0].body.clone(),
         at: START,
+        from: None,
     };
     nodes.store.notify(written).await.unwrap();
     for again in 0..2 {
@@ -53,6 +54,7 @@ fn greeting(user: &str, id: Option<&str>) -> Notify {
         body: "you".into(),
         data: None,
         id: id.map(Into::into),
+        from: None,
     }
 }
 

@@ -4,13 +4,14 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `rooms`, `members`, `messages`, `moderation`, `notifications`, `users` | the calls of an app |
+//! | `rooms`, `members`, `messages`, `moderation`, `notifications`, `users`, `blocks` | the calls of an app |
 //! | `stats`, `connections`, `explain`, `records`, `own_key` | the calls of an operator |
 //! | `key`, `scopes`, `access_log`, `audit` | middleware of every call; `audit` also lists its records |
 //! | `body`, `page` | extractors for input, and cursors of lists |
 
 mod access_log;
 mod audit;
+mod blocks;
 mod body;
 mod connections;
 mod explain;
@@ -87,6 +88,11 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         .route("/users/{user}", get(users::show))
         .route("/users/{user}/disconnect", post(users::disconnect))
         .route("/users/{user}/revoke", post(users::revoke))
+        .route("/users/{user}/blocks", get(blocks::list))
+        .route(
+            "/users/{user}/blocks/{blocked}",
+            put(blocks::put).merge(delete(blocks::remove)),
+        )
         .route("/presence", get(users::presence))
         .route("/stats", get(stats::show))
         .route("/audit", get(audit::list))

@@ -29,6 +29,9 @@ pub(super) struct NewNotification {
     /// An id for retries: a second post with the same id returns the first result.
     #[schema(min_length = 1, max_length = 128)]
     id: Option<String>,
+    /// The user whose act it announces, such as an invitation. Recipients who have blocked them get no copy.
+    #[schema(min_length = 1, max_length = 128)]
+    from: Option<String>,
 }
 
 /// A posted notification.
@@ -59,6 +62,7 @@ pub(super) async fn post(
         body: new.body,
         data: new.data,
         id: new.id,
+        from: new.from,
     };
     let notified = chat.notify(notify).await?;
     let posted = PostedNotification {

@@ -7,7 +7,7 @@ use utoipa::{
 };
 
 use super::{
-    audit, connections, explain, members, messages, moderation, notifications, own_key,
+    audit, blocks, connections, explain, members, messages, moderation, notifications, own_key,
     problems::ProblemBody, records, rooms, scopes::scope_of, stats, users,
 };
 use crate::scope::Needed;
@@ -22,6 +22,7 @@ use crate::scope::Needed;
         messages::post, messages::list,
         notifications::post,
         users::show, users::presence, users::disconnect, users::revoke,
+        blocks::list, blocks::put, blocks::remove,
         audit::list, stats::show, stats::history, connections::list, own_key::show,
         explain::show, records::list, records::replay, records::replay_dead,
         moderation::list_room_bans, moderation::put_room_ban, moderation::remove_room_ban,

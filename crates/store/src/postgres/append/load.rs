@@ -75,7 +75,7 @@ pub(super) async fn load<'a>(
         Step::new(ROOMS, vec![Box::new(touched.rooms.clone())]),
         dedup(&touched.dedup),
         authors(&touched.authors),
-        Step::new(moderation::IS_MODERATED, Vec::new()),
+        moderation::is_moderated(appends),
     ];
     let lacking = allowances.lacking().to_vec();
     if !lacking.is_empty() {

@@ -1,0 +1,140 @@
+//! Blocks between users, and what they change on this node: presence that a blocked user sees, and
+//! `user:block_changed`.
+//!
+//! The store rejects what a block forbids and leaves out what it hides, in the transaction of the message or
+//! notification. So memory needs no copy of blocks, but for presence subscriptions.
+
+use std::sync::Arc;
+
+use roomful_socket::Class;
+use roomful_store::ModerationAct;
+
+use super::commit;
+use crate::{
+    app::App,
+    error::ChatError,
+    events::blocks::{BLOCK_CHANGED, BlockChanged, Blocked},
+    log::control::Control,
+    session::Session,
+    types::UserId,
+};
+
+/// A serial that no session has.
+pub(crate) const NO_SESSION: u64 = 0;
+
+/// Blocks `blocked` for `user`. `origin` is the serial of the session that asks, which gets no event.
+///
+/// # Errors
+/// `invalid_request` for a block of oneself, `quota_exceeded` beyond
+/// [`Limits::blocks_per_user`](crate::Limits::blocks_per_user).
+pub(crate) async fn block(
+    app: &App,
+    user: &UserId,
+    blocked: &UserId,
+    origin: u64,
+) -> Result<Blocked, ChatError> {
+    if user == blocked {
+        let message = "userId must be another user than yourself".to_owned();
+        return Err(ChatError::InvalidRequest(message));
+    }
+    // Two nodes that block for one user at the same moment may exceed the limit by one.
+    let _one_change = app.memberships.lock(("blocks", user)).await;
+    let most = app.config.limits.blocks_per_user;
+    let blocks = app.store.blocks(user, most).await?;
+    if let Some(known) = blocks.iter().find(|known| *known.user_id == **blocked) {
+        return Ok(Blocked {
+            user_id: known.user_id.clone(),
+            at: known.at,
+        });
+    }
+    if blocks.len() >= most as usize {
+        app.metrics.blocks_over_quota.increment(1);
+        return Err(ChatError::TooManyBlocks(most));
+    }
+    let at = app.clock.now_ms();
+    let act = ModerationAct::Block {
+        user_id: user.to_string(),
+        blocked_id: blocked.to_string(),
+        at,
+    };
+    change(app, user, blocked, act, (true, at), origin).await?;
+    Ok(Blocked {
+        user_id: blocked.to_string(),
+        at,
+    })
+}
+
+/// Ends a block, if there is one. Returns whether there was.
+pub(crate) async fn unblock(
+    app: &App,
+    user: &UserId,
+    blocked: &UserId,
+    origin: u64,
+) -> Result<bool, ChatError> {
+    let _one_change = app.memberships.lock(("blocks", user)).await;
+    let blockers = app.store.blockers_among(blocked, &[user.to_string()]).await?;
+    if blockers.is_empty() {
+        return Ok(false);
+    }
+    let act = ModerationAct::Unblock {
+        user_id: user.to_string(),
+        blocked_id: blocked.to_string(),
+    };
+    change(app, user, blocked, act, (false, app.clock.now_ms()), origin).await?;
+    Ok(true)
+}
+
+async fn change(
+    app: &App,
+    user: &UserId,
+    blocked: &UserId,
+    act: ModerationAct,
+    (on, at): (bool, i64),
+    origin: u64,
+) -> Result<(), ChatError> {
+    let control = Control::BlockChanged {
+        user: user.to_string(),
+        blocked: blocked.to_string(),
+        on,
+        at,
+    };
+    commit::commit(app, act, &control).await?;
+    if let Some(counter) = app.metrics.blocks.get(usize::from(!on)) {
+        counter.increment(1);
+    }
+    tell_devices(app, user, blocked, (on, at), origin);
+    app.presence.block_changed(user, blocked).await;
+    Ok(())
+}
+
+/// Another node has changed a block.
+pub(crate) fn block_changed_elsewhere(app: Arc<App>, user: UserId, blocked: UserId, on: bool, at: i64) {
+    tell_devices(&app, &user, &blocked, (on, at), NO_SESSION);
+    tokio::spawn(async move { app.presence.block_changed(&user, &blocked).await });
+}
+
+/// Tells the user's sockets on this node, without the one that asked.
+fn tell_devices(app: &App, user: &UserId, blocked: &UserId, (on, at): (bool, i64), origin: u64) {
+    let mut sockets = app.connections.sockets(user);
+    sockets.retain(|socket| {
+        socket
+            .state::<Session>()
+            .is_some_and(|session| session.serial != origin)
+    });
+    if sockets.is_empty() {
+        return;
+    }
+    let event = BlockChanged {
+        user_id: blocked,
+        blocked: on,
+        at,
+    };
+    match app.namespace.prepare(BLOCK_CHANGED, &event) {
+        Ok(event) => {
+            for socket in &sockets {
+                socket.send_prepared(&event, Class::Durable);
+            }
+        }
+        Err(error) => tracing::error!(%error, "failed to encode an event"),
+    }
+}

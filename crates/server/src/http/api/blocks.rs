@@ -1,0 +1,94 @@
+//! API calls for the users whom a user has blocked.
+
+use axum::{Json, extract::State};
+use roomful_chat::ChatServer;
+use roomful_store::Block as BlockRow;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    Problem,
+    body::{Name, Path, Query},
+    page::{PageQuery, cut},
+    problems::Problems,
+};
+
+/// A blocked user.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Block {
+    user_id: String,
+    /// Since when, in milliseconds since 1970.
+    at: i64,
+}
+
+/// A page of blocked users, in byte order of their ids.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Blocks {
+    users: Vec<Block>,
+    /// The cursor of the next page. Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// A block that was ended.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EndedBlock {
+    user_id: String,
+}
+
+impl From<BlockRow> for Block {
+    fn from(row: BlockRow) -> Self {
+        Self {
+            user_id: row.user_id,
+            at: row.at,
+        }
+    }
+}
+
+/// Lists the users whom a user has blocked.
+#[utoipa::path(get, operation_id = "listBlocks", path = "/api/v1/users/{user}/blocks", tag = "users",
+    params(
+        ("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128),
+        PageQuery),
+    responses((status = 200, body = Blocks), Problems))]
+pub(super) async fn list(
+    State(chat): State<ChatServer>,
+    Path(Name(user)): Path<Name>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Blocks>, Problem> {
+    let (limit, after) = (page.limit()?, page.after()?);
+    let mut rows = chat.blocks(&user, after.as_deref(), limit + 1).await?;
+    let next = cut(&mut rows, limit, |row| &row.user_id);
+    let users = rows.into_iter().map(Block::from).collect();
+    Ok(Json(Blocks { users, next }))
+}
+
+/// Blocks a user for another one, as that one would do.
+#[utoipa::path(put, operation_id = "putBlock", path = "/api/v1/users/{user}/blocks/{blocked}", tag = "users",
+    params(
+        ("user" = String, Path, description = "The id of the user who blocks.", min_length = 1, max_length = 128),
+        ("blocked" = String, Path, description = "The id of the blocked user.", min_length = 1, max_length = 128)),
+    responses((status = 200, body = Block), Problems))]
+pub(super) async fn put(
+    State(chat): State<ChatServer>,
+    Path((Name(user), Name(blocked))): Path<(Name, Name)>,
+) -> Result<Json<Block>, Problem> {
+    Ok(Json(chat.block(&user, &blocked).await?.into()))
+}
+
+/// Ends a block.
+#[utoipa::path(
+    delete, operation_id = "removeBlock", path = "/api/v1/users/{user}/blocks/{blocked}", tag = "users",
+    params(
+        ("user" = String, Path, description = "The id of the user who blocked.", min_length = 1, max_length = 128),
+        ("blocked" = String, Path, description = "The id of the blocked user.", min_length = 1, max_length = 128)),
+    responses((status = 200, body = EndedBlock), Problems))]
+pub(super) async fn remove(
+    State(chat): State<ChatServer>,
+    Path((Name(user), Name(user_id))): Path<(Name, Name)>,
+) -> Result<Json<EndedBlock>, Problem> {
+    chat.unblock(&user, &user_id).await?;
+    Ok(Json(EndedBlock { user_id }))
+}
