@@ -262,6 +262,51 @@ async fn a_room_is_frozen_and_slowed_down_over_http() {
 }
 
 #[tokio::test]
+async fn a_backend_blocks_for_a_user_and_lists_blocks() {
+    let api = Api::start().await;
+    let ann = api.connect("ann").await;
+    for user in ["cy", "bob"] {
+        let (status, made) = api
+            .call("PUT", &format!("/users/ann/blocks/{user}"), Value::Null)
+            .await;
+        assert_eq!((status, &made["userId"]), (200, &json!(user)), "{made}");
+        let told = ann.next_event("user:block_changed").await.unwrap();
+        assert_eq!((&told["userId"], &told["blocked"]), (&json!(user), &json!(true)));
+    }
+    let (_, first) = api.call("GET", "/users/ann/blocks?limit=1", Value::Null).await;
+    assert_eq!(first["users"][0]["userId"], "bob");
+    let next = first["next"].as_str().unwrap();
+    let path = format!("/users/ann/blocks?limit=1&cursor={next}");
+    let (_, second) = api.call("GET", &path, Value::Null).await;
+    assert_eq!(
+        (&second["users"][0]["userId"], second.get("next")),
+        (&json!("cy"), None)
+    );
+    // The recipient who has blocked the sender gets no copy.
+    let post = json!({ "userIds": ["ann"], "from": "bob", "kind": "poke", "title": "Hey", "body": "" });
+    assert_eq!(api.call("POST", "/notifications", post).await.0, 201);
+    let list = ann.call("notification:list", &json!({})).await.unwrap();
+    assert_eq!(list["data"]["notifications"], json!([]));
+    let bob = "/users/ann/blocks/bob";
+    assert_eq!(
+        api.call("DELETE", bob, Value::Null).await,
+        (200, json!({ "userId": "bob" }))
+    );
+    for (method, path, expected) in [
+        ("DELETE", bob, 404),
+        ("DELETE", "/users/ann/blocks/%00", 400),
+        ("PUT", "/users/ann/blocks/ann", 400),
+        ("PUT", "/users/ann/blocks/%00", 400),
+        ("GET", "/users/%00/blocks", 400),
+        ("GET", "/users/ann/blocks?limit=0", 400),
+        ("POST", bob, 405),
+    ] {
+        let (status, answer) = api.call(method, path, Value::Null).await;
+        assert_eq!(status, expected, "{method} {path}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn malformed_orders_are_refused_and_change_nothing() {
     let api = Api::start().await;
     api.call("PUT", "/rooms/lobby", Value::Null).await;

@@ -1,5 +1,6 @@
 // The client: wires connection, rooms, outbox, inbox, notifications and presence together.
 
+import { Blocks } from "./blocks.ts";
 import { Connection, type ConnectionOptions, type ConnectionState } from "./connection.ts";
 import {
   failureOf,
@@ -58,6 +59,8 @@ export interface ClientEvents {
 }
 
 export class RoomfulClient {
+  /** The ids of the users whom the user has blocked. */
+  readonly blocks: Blocks;
   readonly inbox: Inbox;
   readonly notifications: Notifications;
   readonly presence: PresenceWatcher;
@@ -76,6 +79,7 @@ export class RoomfulClient {
       options.storage ?? (persistent ? new SafeStorage(openIndexedDb(profile)) : new MemoryStorage());
     this.#connection = new Connection(url, options);
     const { request } = this.#connection;
+    this.blocks = new Blocks(request);
     this.inbox = new Inbox(request);
     this.notifications = new Notifications(request);
     this.presence = new PresenceWatcher(request);
@@ -162,6 +166,19 @@ export class RoomfulClient {
     this.#status.set({ status, text: text || null });
     // The server tells only the other devices.
     this.#peopleChanged();
+  }
+
+  /**
+   * Blocks a user: their mentions, notifications and presence requests no longer reach this user, and in a
+   * private room of two neither can write. Views hide the rest, by `blocks`.
+   */
+  async block(userId: string): Promise<void> {
+    await this.blocks.set(userId, true);
+  }
+
+  /** Ends a block. */
+  async unblock(userId: string): Promise<void> {
+    await this.blocks.set(userId, false);
   }
 
   /** Calls `handler` for each event. Returns a function that ends this. */
@@ -258,6 +275,7 @@ export class RoomfulClient {
     connection.on("notification:receive", (notification) => {
       if (this.notifications.received(notification)) this.#emit("notification", notification);
     });
+    connection.on("user:block_changed", ({ userId, blocked }) => this.blocks.changed(userId, blocked));
     connection.on("notification:unread", ({ unread }) => this.notifications.counted(unread));
   }
 
@@ -292,6 +310,7 @@ export class RoomfulClient {
   async #connected(recovered: boolean): Promise<void> {
     this.presence.connected();
     void this.inbox.load();
+    this.blocks.load().catch(() => undefined);
     this.notifications.load().catch(() => undefined);
     const wanted = [...this.#rooms.values()].filter((room) => room.wanted);
     if (recovered) await Promise.all(wanted.map((room) => room.resumed()));

@@ -16,6 +16,38 @@ export type AnyValue = unknown;
 /** The app's own fields. The server passes them on unchanged. */
 export type AppData = Readonly<Record<string, unknown>>;
 
+/**
+ * `user:block_changed`: the user has blocked or unblocked somebody, on another device or
+ * through the backend.
+ */
+export interface BlockChanged {
+  readonly at: number;
+  /** Whether they are blocked now. */
+  readonly blocked: boolean;
+  /** The user whom the block concerns. */
+  readonly userId: string;
+}
+
+/** `{userId}` of `user:block` and `user:unblock`. */
+export interface BlockRequest {
+  readonly userId: UserId;
+}
+
+/** The ack of `user:block`. */
+export interface Blocked {
+  /** Since when the user is blocked, in milliseconds since 1970. */
+  readonly at: number;
+  readonly userId: string;
+}
+
+/**
+ * The ack of `user:blocks`: the ids of the users whom the user has blocked, in ascending
+ * order.
+ */
+export interface Blocks {
+  readonly users: readonly string[];
+}
+
 /** A mutation in a page of the log. */
 export interface Change {
   readonly at: number;
@@ -642,6 +674,11 @@ export interface TokenExpires {
   readonly expiresAt: number;
 }
 
+/** The ack of `user:unblock`. */
+export interface Unblocked {
+  readonly userId: string;
+}
+
 /** Why the counts of a room are sent. */
 export type UnreadCause = "message" | "read" | "sent";
 
@@ -735,6 +772,15 @@ export interface ClientEvents {
   "session:ping": { payload: null | Nothing; ack: Pong };
   /** Replaces the token of the live connection. */
   "token:refresh": { payload: RefreshToken; ack: TokenExpires };
+  /**
+   * Blocks a user: their mentions, notifications and presence requests no longer reach this
+   * user.
+   */
+  "user:block": { payload: BlockRequest; ack: Blocked };
+  /** Lists the users whom the user has blocked. */
+  "user:blocks": { payload: null | Nothing; ack: Blocks };
+  /** Ends a block. */
+  "user:unblock": { payload: BlockRequest; ack: Unblocked };
 }
 
 /** Server events: the payload. */
@@ -791,4 +837,6 @@ export interface ServerEvents {
   "session:ended": SessionEnded;
   /** The token is about to end. Refresh it to keep the connection. */
   "token:expiring": TokenExpires;
+  /** The user has blocked or unblocked somebody, to the user's other sockets. */
+  "user:block_changed": BlockChanged;
 }

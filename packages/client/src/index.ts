@@ -1,5 +1,6 @@
 // The public surface of @roomful/client.
 
+export type { Blocks } from "./blocks.ts";
 export { RoomfulClient, type ClientEvents, type OwnStatus, type RoomfulClientOptions } from "./client.ts";
 export type { ConnectionOptions, ConnectionState } from "./connection.ts";
 export {

@@ -104,7 +104,8 @@ impl Guards {
             });
         }
         let author = || (entry.room, entry.user_id.clone());
-        if !self.blocked.is_empty() && !entry.exempt && self.blocked.contains(&author()) {
+        // Blocks bind moderators, too.
+        if !self.blocked.is_empty() && self.blocked.contains(&author()) {
             return Err(Rejected::Blocked);
         }
         match self.rooms.get(&entry.room) {

@@ -66,9 +66,10 @@ pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guard
         FROM unnest($1::bigint[], $2::text[]) t (room_id, user_id)
         JOIN rooms r ON r.id = t.room_id AND r.kind = 1
         CROSS JOIN LATERAL (
-            SELECT count(*) AS members, min(m.user_id) FILTER (WHERE m.user_id <> t.user_id) AS other
+            SELECT count(*) AS members, bool_or(m.user_id = t.user_id) AS is_member,
+                min(m.user_id) FILTER (WHERE m.user_id <> t.user_id) AS other
             FROM (SELECT user_id FROM members WHERE room_id = t.room_id AND active = 1 LIMIT 3) m) p
-        WHERE p.members = 2 AND EXISTS (SELECT 1 FROM blocks b
+        WHERE p.members = 2 AND p.is_member AND EXISTS (SELECT 1 FROM blocks b
             WHERE b.user_id = t.user_id AND b.blocked_id = p.other
                 OR b.user_id = p.other AND b.blocked_id = t.user_id)";
     const UNHEARD: &str = "SELECT b.blocked_id, b.user_id

@@ -82,7 +82,11 @@ fn has_block(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<bo
     let [first, second] = &members[..] else {
         return Ok(false);
     };
-    let other = if first == user { second } else { first };
+    let other = match user {
+        user if first == user => second,
+        user if second == user => first,
+        _ => return Ok(false),
+    };
     Ok(has_blocked(conn, user, other)? || has_blocked(conn, other, user)?)
 }
 
