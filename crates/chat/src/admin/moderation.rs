@@ -124,31 +124,28 @@ impl ChatServer {
         Ok(app.store.sanctions(page).await?)
     }
 
-    /// Blocks `blocked` for a user, as the user would do. An earlier block stays. Returns it.
+    /// Blocks `blocked` for a user, as the user would do. An earlier block stays. Returns the block and whether
+    /// it is new.
     ///
     /// # Errors
     /// `invalid_request` for an invalid id or for twice the same user, `quota_exceeded` beyond the limit.
-    pub async fn block(&self, user: &str, blocked: &str) -> Result<Block, ChatError> {
+    pub async fn block(&self, user: &str, blocked: &str) -> Result<(Block, bool), ChatError> {
         let (app, user, blocked) = (Arc::clone(&self.app), user_id(user)?, user_id(blocked)?);
-        run_to_completion(async move {
-            let block = moderation::block(&app, &user, &blocked, moderation::NO_SESSION).await?;
-            Ok(Block {
-                user_id: block.user_id,
-                at: block.at,
-            })
-        })
+        run_to_completion(
+            async move { moderation::block(&app, &user, &blocked, moderation::NO_SESSION).await },
+        )
         .await
     }
 
-    /// Ends a user's block of `blocked`.
+    /// Ends a user's block of `blocked`. Returns it.
     ///
     /// # Errors
     /// `not_found` if there is none, `invalid_request` for an invalid id.
-    pub async fn unblock(&self, user: &str, blocked: &str) -> Result<(), ChatError> {
+    pub async fn unblock(&self, user: &str, blocked: &str) -> Result<Block, ChatError> {
         let (app, user, blocked) = (Arc::clone(&self.app), user_id(user)?, user_id(blocked)?);
         run_to_completion(async move {
             let ended = moderation::unblock(&app, &user, &blocked, moderation::NO_SESSION).await?;
-            ended.then_some(()).ok_or(NO_BLOCK)
+            ended.ok_or(NO_BLOCK)
         })
         .await
     }

@@ -11,7 +11,11 @@ use crate::{
 /// `user:block`.
 pub(crate) async fn block(context: &Context, ask: &BlockUser) -> Result<Blocked, ChatError> {
     let Context { app, me, .. } = context;
-    moderation::block(app, &me.user, &UserId::from(&*ask.user_id), me.serial).await
+    let (block, _) = moderation::block(app, &me.user, &UserId::from(&*ask.user_id), me.serial).await?;
+    Ok(Blocked {
+        user_id: block.user_id,
+        at: block.at,
+    })
 }
 
 /// `user:unblock`: succeeds without a block, too.

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use roomful_socket::Class;
-use roomful_store::ModerationAct;
+use roomful_store::{Block, ModerationAct};
 
 use super::commit;
 use crate::{
     app::App,
     error::ChatError,
-    events::blocks::{BLOCK_CHANGED, BlockChanged, Blocked},
+    events::blocks::{BLOCK_CHANGED, BlockChanged},
     log::control::Control,
     session::Session,
     types::UserId,
@@ -22,7 +22,8 @@ use crate::{
 /// A serial that no session has.
 pub(crate) const NO_SESSION: u64 = 0;
 
-/// Blocks `blocked` for `user`. `origin` is the serial of the session that asks, which gets no event.
+/// Blocks `blocked` for `user`. `origin` is the serial of the session that asks, which gets no event. Returns
+/// the block and whether it is new.
 ///
 /// # Errors
 /// `invalid_request` for a block of oneself, `quota_exceeded` beyond
@@ -32,7 +33,7 @@ pub(crate) async fn block(
     user: &UserId,
     blocked: &UserId,
     origin: u64,
-) -> Result<Blocked, ChatError> {
+) -> Result<(Block, bool), ChatError> {
     if user == blocked {
         let message = "userId must be another user than yourself".to_owned();
         return Err(ChatError::InvalidRequest(message));
@@ -40,12 +41,9 @@ pub(crate) async fn block(
     // Two nodes that block for one user at the same moment may exceed the limit by one.
     let _one_change = app.memberships.lock(("blocks", user)).await;
     let most = app.config.limits.blocks_per_user;
-    let blocks = app.store.blocks(user, most).await?;
+    let blocks = app.store.blocks(user, u32::MAX).await?;
     if let Some(known) = blocks.iter().find(|known| *known.user_id == **blocked) {
-        return Ok(Blocked {
-            user_id: known.user_id.clone(),
-            at: known.at,
-        });
+        return Ok((known.clone(), false));
     }
     if blocks.len() >= most as usize {
         app.metrics.blocks_over_quota.increment(1);
@@ -58,30 +56,31 @@ pub(crate) async fn block(
         at,
     };
     change(app, user, blocked, act, (true, at), origin).await?;
-    Ok(Blocked {
+    let block = Block {
         user_id: blocked.to_string(),
         at,
-    })
+    };
+    Ok((block, true))
 }
 
-/// Ends a block, if there is one. Returns whether there was.
+/// Ends a block, if there is one. Returns it.
 pub(crate) async fn unblock(
     app: &App,
     user: &UserId,
     blocked: &UserId,
     origin: u64,
-) -> Result<bool, ChatError> {
+) -> Result<Option<Block>, ChatError> {
     let _one_change = app.memberships.lock(("blocks", user)).await;
-    let blockers = app.store.blockers_among(blocked, &[user.to_string()]).await?;
-    if blockers.is_empty() {
-        return Ok(false);
-    }
+    let mut blocks = app.store.blocks(user, u32::MAX).await?.into_iter();
+    let Some(ended) = blocks.find(|known| *known.user_id == **blocked) else {
+        return Ok(None);
+    };
     let act = ModerationAct::Unblock {
         user_id: user.to_string(),
         blocked_id: blocked.to_string(),
     };
     change(app, user, blocked, act, (false, app.clock.now_ms()), origin).await?;
-    Ok(true)
+    Ok(Some(ended))
 }
 
 async fn change(

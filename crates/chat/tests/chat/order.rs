@@ -183,8 +183,8 @@ mod flaky {
 
     use async_trait::async_trait;
     use roomful_store::{
-        AppendResult, Audit, AuditEntry, AuditPage, AuditRecord, Block, CatchUp, CaughtUp, EnterRoom, Entered, Log,
-        LogEntry, LogHead, LogPosition, Members, Missed, Moderation, ModerationAct, NewSession,
+        AppendResult, Audit, AuditEntry, AuditPage, AuditRecord, Block, CatchUp, CaughtUp, EnterRoom,
+        Entered, Log, LogEntry, LogHead, LogPosition, Members, Missed, Moderation, ModerationAct, NewSession,
         Notifications, Resume, Resumed, RoomRules, Rooms, Sanction, SanctionPage, SessionKey, SessionOwner,
         Sessions, Subscribed, Users,
     };

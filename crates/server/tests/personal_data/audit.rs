@@ -37,7 +37,10 @@ async fn every_changing_call_leaves_a_record() {
             changing += 1;
             let (method, operation) = (method.to_uppercase(), call["operationId"].as_str().unwrap());
             let (room, user) = (format!("room{changing}"), format!("user{changing}"));
-            let filled = route.replace("{room}", &room).replace("{user}", &user);
+            let filled = route
+                .replace("{room}", &room)
+                .replace("{user}", &user)
+                .replace("{blocked}", "troll");
             assert!(
                 !filled.contains('{'),
                 "{method} {route}: this test has to learn what stands in the path"

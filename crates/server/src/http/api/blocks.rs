@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     Problem,
+    audit::Changed,
     body::{Name, Path, Query},
     page::{PageQuery, cut},
     problems::Problems,
@@ -29,13 +30,6 @@ pub(super) struct Blocks {
     /// The cursor of the next page. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
-}
-
-/// A block that was ended.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct EndedBlock {
-    user_id: String,
 }
 
 impl From<BlockRow> for Block {
@@ -70,12 +64,16 @@ pub(super) async fn list(
     params(
         ("user" = String, Path, description = "The id of the user who blocks.", min_length = 1, max_length = 128),
         ("blocked" = String, Path, description = "The id of the blocked user.", min_length = 1, max_length = 128)),
-    responses((status = 200, body = Block), Problems))]
+    responses(
+        (status = 200, description = "The user was blocked already.", body = Block),
+        (status = 201, description = "The block is new.", body = Block), Problems))]
 pub(super) async fn put(
     State(chat): State<ChatServer>,
     Path((Name(user), Name(blocked))): Path<(Name, Name)>,
-) -> Result<Json<Block>, Problem> {
-    Ok(Json(chat.block(&user, &blocked).await?.into()))
+) -> Result<Changed<Block>, Problem> {
+    let (block, is_new) = chat.block(&user, &blocked).await?;
+    let before = (!is_new).then(|| Block::from(block.clone()));
+    Ok(Changed::to(Block::from(block)).from(before).created(is_new))
 }
 
 /// Ends a block.
@@ -84,11 +82,14 @@ pub(super) async fn put(
     params(
         ("user" = String, Path, description = "The id of the user who blocked.", min_length = 1, max_length = 128),
         ("blocked" = String, Path, description = "The id of the blocked user.", min_length = 1, max_length = 128)),
-    responses((status = 200, body = EndedBlock), Problems))]
+    responses((status = 200, body = Block), Problems))]
 pub(super) async fn remove(
     State(chat): State<ChatServer>,
-    Path((Name(user), Name(user_id))): Path<(Name, Name)>,
-) -> Result<Json<EndedBlock>, Problem> {
-    chat.unblock(&user, &user_id).await?;
-    Ok(Json(EndedBlock { user_id }))
+    Path((Name(user), Name(blocked))): Path<(Name, Name)>,
+) -> Result<Changed<Block>, Problem> {
+    let ended = chat.unblock(&user, &blocked).await?;
+    Ok(Changed::removed(
+        Block::from(ended.clone()),
+        Some(Block::from(ended)),
+    ))
 }
