@@ -44,6 +44,11 @@ export function useRoom(name: string): readonly [RoomSnapshot, Room] {
   return [snapshot, room];
 }
 
+/** The ids of the users whom the user has blocked. */
+export function useBlocks(): ReadonlySet<string> {
+  return useStore(useClient().blocks);
+}
+
 /** What `useMessages` returns. */
 export interface MessagesView {
   /** By seq, then the messages that are not sent yet. */
@@ -69,14 +74,21 @@ export function useMessages(name: string): MessagesView {
   return { messages, hasOlder, loading, stale, loadOlder, send };
 }
 
-/** The others who are typing in a room, and a function to call on each input of the user. */
+/**
+ * The others who are typing in a room, without blocked users, and a function to call on each input of the
+ * user.
+ */
 export function useTyping(
   name: string,
 ): readonly [readonly { userId: string; name: string }[], (text?: string) => void] {
   const [snapshot, room] = useRoom(name);
   const { typing } = snapshot;
   const names = useNames(snapshot);
-  const people = useMemo(() => typing.map((userId) => ({ userId, name: names(userId) })), [typing, names]);
+  const blocks = useBlocks();
+  const people = useMemo(
+    () => typing.filter((userId) => !blocks.has(userId)).map((userId) => ({ userId, name: names(userId) })),
+    [typing, names, blocks],
+  );
   const typed = useCallback((text?: string) => (text === "" ? room.stopTyping() : room.typing()), [room]);
   return [people, typed];
 }

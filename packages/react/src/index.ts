@@ -13,6 +13,7 @@ export { RoomList, type RoomListProps } from "./components/room_list.tsx";
 export { TypingIndicator } from "./components/typing_indicator.tsx";
 export { usePopup, type Popup } from "./components/use_popup.ts";
 export {
+  useBlocks,
   useConnection,
   useInbox,
   useMessages,

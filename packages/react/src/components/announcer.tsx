@@ -3,7 +3,7 @@
 import type { Room } from "@roomful/client";
 import { useEffect, useRef, useState } from "react";
 
-import { useStore } from "../hooks.ts";
+import { useBlocks, useStore } from "../hooks.ts";
 import { useTexts } from "../provider.tsx";
 import { newestSeq } from "../text/latest.ts";
 import { plainText } from "../text/markdown.tsx";
@@ -22,6 +22,7 @@ export interface AnnouncerProps {
 export function Announcer({ room, me, names }: AnnouncerProps) {
   const texts = useTexts();
   const { messages, joined } = useStore(room);
+  const blocks = useBlocks();
   const [said, setSaid] = useState<readonly { id: string; text: string }[]>([]);
   const heard = useRef<number>(undefined);
   useEffect(() => {
@@ -32,7 +33,9 @@ export function Announcer({ room, me, names }: AnnouncerProps) {
     if (since === undefined || newest <= since) return;
     const fresh = messages
       .slice(-KEPT)
-      .filter(({ seq, userId, deleted }) => seq > since && userId !== me && !deleted);
+      .filter(
+        ({ seq, userId, deleted }) => seq > since && userId !== me && !deleted && !blocks.has(userId),
+      );
     setSaid((before) =>
       [
         ...before,
@@ -42,7 +45,7 @@ export function Announcer({ room, me, names }: AnnouncerProps) {
         })),
       ].slice(-KEPT),
     );
-  }, [messages, joined, me, names, texts]);
+  }, [messages, joined, me, names, texts, blocks]);
   return (
     <div className="rf-hidden" role="log" aria-live="polite">
       {said.map(({ id, text }) => (

@@ -3,6 +3,7 @@
 import type { Role, Room, RoomMessage } from "@roomful/client";
 import { memo, useRef, useState } from "react";
 
+import { useBlocks } from "../hooks.ts";
 import { useReplyCell, useLocale, useTexts } from "../provider.tsx";
 import { Markdown, plainText } from "../text/markdown.tsx";
 import type { Names } from "../text/names.ts";
@@ -46,6 +47,8 @@ export const Message = memo(function Message(props: MessageProps) {
   const { quoted, readBy = [], emojis = EMOJIS, onJump } = props;
   const texts = useTexts();
   const replies = useReplyCell(room.name);
+  const blocked = useBlocks().has(message.userId);
+  const [shown, setShown] = useState(false);
   const [editing, setEditing] = useState(false);
   const [failure, run] = useRun();
   const element = useRef<HTMLDivElement>(null);
@@ -60,6 +63,7 @@ export const Message = memo(function Message(props: MessageProps) {
     element.current?.closest<HTMLElement>("[tabindex]")?.focus();
   };
   const mentioned = message.mentions ?? [];
+  if (blocked && !shown) return <Blocked message={message} onShow={() => setShown(true)} />;
   return (
     <div
       ref={element}
@@ -140,6 +144,28 @@ export const Message = memo(function Message(props: MessageProps) {
   );
 });
 
+/** Stands for a message of a blocked user until the user wants to see it. */
+function Blocked({ message, onShow }: { message: RoomMessage; onShow: () => void }) {
+  const texts = useTexts();
+  return (
+    <div
+      className="rf-message"
+      data-testid="message"
+      data-seq={message.seq}
+      data-state={message.state}
+      data-blocked="true"
+    >
+      <div className="rf-gutter" />
+      <p className="rf-deleted">
+        {texts.blockedMessage} ·{" "}
+        <button type="button" className="rf-link" data-testid="show-blocked" onClick={onShow}>
+          {texts.show}
+        </button>
+      </p>
+    </div>
+  );
+}
+
 function Time({ at, className = "rf-time" }: { at: number; className?: string }) {
   const locale = useLocale();
   return (
@@ -158,8 +184,13 @@ interface QuoteProps {
 
 function Quote({ seq, quoted, names, onJump }: QuoteProps) {
   const texts = useTexts();
+  const blocked = useBlocks().has(quoted?.userId ?? "");
   const name = quoted && (quoted.name ?? names(quoted.userId));
-  const text = quoted?.deleted ? texts.deleted : quoted && plainText(quoted.text);
+  const text = blocked
+    ? texts.blockedMessage
+    : quoted?.deleted
+      ? texts.deleted
+      : quoted && plainText(quoted.text);
   return (
     <button type="button" className="rf-quote" data-testid="quote" onClick={() => onJump?.(seq)}>
       <Icon name="reply" />

@@ -3,7 +3,7 @@
 import type { InboxRow } from "@roomful/client";
 import { useMemo, type MouseEvent } from "react";
 
-import { useInbox, useUserId } from "../hooks.ts";
+import { useBlocks, useInbox, useUserId } from "../hooks.ts";
 import { useLocale, useTexts } from "../provider.tsx";
 import { shortCount } from "../text/counts.ts";
 import { plainText } from "../text/markdown.tsx";
@@ -61,6 +61,7 @@ function Line({ row, title, href, open, onOpen }: LineProps) {
   const texts = useTexts();
   const locale = useLocale();
   const me = useUserId();
+  const blocks = useBlocks();
   const { room, lastMessage, unread, mentions } = row;
   const author =
     lastMessage && lastMessage.userId !== me ? (lastMessage.name ?? lastMessage.userId) : texts.you;
@@ -85,7 +86,12 @@ function Line({ row, title, href, open, onOpen }: LineProps) {
           </span>
           <span className="rf-room-bottom">
             <span className="rf-room-last" dir="auto">
-              {lastMessage && (lastMessage.deleted ? texts.deleted : `${author}: ${preview}`)}
+              {lastMessage &&
+                (lastMessage.deleted
+                  ? texts.deleted
+                  : blocks.has(lastMessage.userId)
+                    ? texts.blockedMessage
+                    : `${author}: ${preview}`)}
             </span>
             {unread > 0 && !open && (
               <>

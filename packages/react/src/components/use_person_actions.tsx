@@ -3,7 +3,8 @@
 import type { Role, Room } from "@roomful/client";
 import { useState, type ReactNode } from "react";
 
-import { useTexts } from "../provider.tsx";
+import { useBlocks } from "../hooks.ts";
+import { useClient, useTexts } from "../provider.tsx";
 import { Form } from "./form.tsx";
 import type { MenuItem } from "./menu.tsx";
 import { SanctionDialog } from "./sanction_dialog.tsx";
@@ -36,22 +37,37 @@ export interface PersonActions {
 export function usePersonActions(options: PersonActionsOptions): PersonActions {
   const { room, userId, name, me, role, theirRole, run } = options;
   const texts = useTexts();
-  const [asked, setAsked] = useState<"mute" | "ban" | "delete">();
+  const client = useClient();
+  const blocked = useBlocks().has(userId);
+  const [asked, setAsked] = useState<"mute" | "ban" | "delete" | "block">();
   const mayAct = userId !== me && moderates(role) && RANKS[theirRole ?? "member"] < RANKS[role ?? "member"];
   const close = () => setAsked(undefined);
   const lift = (action: "unmute" | "unban") => () => run(room.moderate({ action, userId }));
-  const items: MenuItem[] = mayAct
-    ? [
-        { id: "mute", label: texts.mute, onSelect: () => setAsked("mute") },
-        { id: "unmute", label: texts.unmute, onSelect: lift("unmute") },
-        { id: "ban", label: texts.ban, onSelect: () => setAsked("ban") },
-        // A member is not banned.
-        ...(theirRole === undefined ? [{ id: "unban", label: texts.unban, onSelect: lift("unban") }] : []),
-        { id: "delete-all", label: texts.deleteAll, onSelect: () => setAsked("delete") },
-      ]
-    : [];
+  const blocking: MenuItem = blocked
+    ? { id: "unblock", label: texts.unblock, onSelect: () => run(client.unblock(userId)) }
+    : { id: "block", label: texts.block, onSelect: () => setAsked("block") };
+  const moderating: MenuItem[] = [
+    { id: "mute", label: texts.mute, onSelect: () => setAsked("mute") },
+    { id: "unmute", label: texts.unmute, onSelect: lift("unmute") },
+    { id: "ban", label: texts.ban, onSelect: () => setAsked("ban") },
+    // A member is not banned.
+    ...(theirRole === undefined ? [{ id: "unban", label: texts.unban, onSelect: lift("unban") }] : []),
+    { id: "delete-all", label: texts.deleteAll, onSelect: () => setAsked("delete") },
+  ];
+  const items = userId === me || me === undefined ? [] : mayAct ? [...moderating, blocking] : [blocking];
   const dialog =
-    asked === "delete" ? (
+    asked === "block" ? (
+      <Form
+        title={texts.blockUser(name)}
+        testid="block-sure"
+        submit={texts.blockUser(name)}
+        danger
+        onSubmit={() => client.block(userId)}
+        onClose={close}
+      >
+        <p className="rf-hint">{texts.blockHint}</p>
+      </Form>
+    ) : asked === "delete" ? (
       <Form
         title={texts.deleteAllOf(name)}
         testid="delete-all-sure"

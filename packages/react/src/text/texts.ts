@@ -74,6 +74,12 @@ export interface Texts {
   readonly ban: string;
   readonly unban: string;
   readonly deleteAll: string;
+  readonly block: string;
+  readonly unblock: string;
+  readonly blockUser: (name: string) => string;
+  readonly blockHint: string;
+  readonly blockedMessage: string;
+  readonly show: string;
   readonly muteUser: (name: string) => string;
   readonly muteHint: string;
   readonly banUser: (name: string) => string;
@@ -205,6 +211,14 @@ export const english: Texts = {
   ban: "Ban …",
   unban: "Unban",
   deleteAll: "Delete all messages …",
+  block: "Block …",
+  unblock: "Unblock",
+  blockUser: (name) => `Block ${name}`,
+  blockHint:
+    "Their messages hide behind a line, and their mentions do not reach you. They do not learn of it. " +
+    "In a private room of the two of you, neither can write.",
+  blockedMessage: "Message of a blocked user",
+  show: "Show",
   muteUser: (name) => `Mute ${name}`,
   muteHint: "A muted user can read this room, and cannot write in it.",
   banUser: (name) => `Ban ${name}`,
