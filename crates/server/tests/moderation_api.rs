@@ -165,6 +165,28 @@ async fn every_call_is_open_to_its_scope_and_closed_to_all_others() {
     assert_eq!(unknown.0, 404);
 }
 
+/// A method without a scope would be open to keys with all scopes only, and to nobody's knowledge.
+#[tokio::test]
+async fn each_method_that_is_not_described_is_refused() {
+    let api = Api::start().await;
+    let calls = described_calls(&api).await;
+    let described = |method: &str, path: &str| calls.iter().any(|call| call.0 == method && call.1 == path);
+    for (_, path, _) in &calls {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            if described(method, path) {
+                continue;
+            }
+            let key = api.server.api_key();
+            let (status, answer) = api.with_key(key, method, path, &json!({})).await;
+            assert_eq!(status, 405, "{method} {path}: {answer}");
+            for scope in SCOPES {
+                let (status, answer) = api.with_key(&secret_of(scope), method, path, &json!({})).await;
+                assert_eq!(status, 403, "{method} {path} with {scope}: {answer}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_backend_bans_and_mutes_in_a_room_and_everywhere() {
     let api = Api::start().await;

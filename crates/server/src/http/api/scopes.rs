@@ -78,8 +78,26 @@ pub(super) fn open_calls() -> impl Iterator<Item = (&'static str, &'static str)>
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::scope::Caller;
+
+    /// The router cannot list its routes, so this reads them from its source.
+    #[test]
+    fn every_route_has_its_calls_here() {
+        let (_, routes) = include_str!("mod.rs")
+            .split_once("let calls = Router::new()")
+            .unwrap();
+        let (routes, _) = routes.split_once(".method_not_allowed_fallback").unwrap();
+        let routes: BTreeSet<_> = routes
+            .split(".route(")
+            .skip(1)
+            .map(|route| route.split('"').nth(1).unwrap())
+            .collect();
+        let known: BTreeSet<_> = calls().map(|(_, path, _)| path).collect();
+        assert_eq!(routes, known);
+    }
 
     #[test]
     fn a_key_with_one_scope_may_make_exactly_the_calls_of_that_scope() {
