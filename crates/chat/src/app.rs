@@ -172,15 +172,14 @@ impl App {
         self.memberships.lock((user, room.id)).await
     }
 
-    /// Verifies a token at the present time.
+    /// Verifies a token at the present time. Waits while the server fetches a missing key from the token's issuer.
     ///
     /// # Errors
-    /// `unauthorized`, `token_expired`.
-    pub(crate) fn verify(&self, token: &str) -> Result<Claims, ChatError> {
+    /// `unauthorized`, `token_expired`; `unavailable` if the token's issuer does not answer.
+    pub(crate) async fn verify(&self, token: &str) -> Result<Claims, ChatError> {
         let config = &self.config;
-        let mut claims = config
-            .keys
-            .verify(token, self.clock.now_ms(), config.token_times())?;
+        let (now, times) = (self.clock.now_ms(), config.token_times());
+        let mut claims = config.keys.verify_or_fetch(token, now, times).await?;
         self.faults.check_expired(claims.issued_at)?;
         claims.sees = claims.sees.or(Some(config.presence_visible_to));
         Ok(claims)

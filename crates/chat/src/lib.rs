@@ -71,6 +71,8 @@ pub use message_rate::PerSecond;
 pub use metrics::Messages;
 pub use middleware::{
     auth::{KeyTable, TokenAlgorithm, VerifyKey},
+    issuer::{ClaimName, ClaimNames, Issuer, IssuerKeys, KeysUnavailable},
+    key_set::{KeySet, KeySetError},
     rate_limit::{Rate, RateLimits},
 };
 pub use server::ChatServer;

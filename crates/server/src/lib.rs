@@ -10,6 +10,7 @@ mod config;
 mod http;
 mod huge_pages;
 mod import;
+mod issuers;
 mod lifecycle;
 mod log;
 mod open_files;

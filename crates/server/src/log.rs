@@ -3,6 +3,7 @@
 //! A thread of its own writes the lines. If the reader of stderr stalls, the queue fills and further lines
 //! are dropped and counted; the server goes on.
 
+mod failure_log;
 mod json;
 mod throttle;
 
@@ -17,7 +18,10 @@ use tracing_subscriber::{
 };
 
 use self::json::JsonLines;
-pub(crate) use self::throttle::{LogThrottle, truncated};
+pub(crate) use self::{
+    failure_log::FailureLog,
+    throttle::{LogThrottle, truncated},
+};
 use crate::{
     config::{Format, Log},
     systemd::{self, JournalPriority},

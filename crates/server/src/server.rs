@@ -25,7 +25,7 @@ use crate::{
         metrics::{Exporter, MetricsPage, UPKEEP_INTERVAL},
         router::{self, Routes},
     },
-    lifecycle,
+    issuers, lifecycle,
     log::LogFilter,
     open_files, outbox,
     reload::{Handles, Reloader},
@@ -68,6 +68,7 @@ struct Startup<'a> {
     config: &'a Config,
     keys: Keys,
     tokens: KeyTable,
+    issuer_tasks: Vec<Supervised>,
     chat: ChatConfig,
     exporter: Exporter,
     file_limit: Option<u64>,
@@ -88,10 +89,12 @@ impl Server {
             let file = config.secret_path();
             tracing::info!(file = %file.display(), "generated a secret for tokens");
         }
-        let tokens = chat::keys(&keys)?;
-        let chat = chat::config(config, tokens.clone());
         // First of all parts: a metric that is registered without a recorder is lost.
         let exporter = Exporter::install()?;
+        let mut issuer_tasks = Vec::new();
+        let issuers = issuers::start(&config.auth, &mut issuer_tasks).map_err(StartError::Issuers)?;
+        let tokens = chat::keys(&keys)?.with_issuers(issuers);
+        let chat = chat::config(config, tokens.clone());
         let file_limit = open_files::raise_limit();
 
         let (socket, address) = listener::bind(&config.listen).await?;
@@ -119,6 +122,7 @@ impl Server {
             config,
             keys,
             tokens,
+            issuer_tasks,
             chat,
             exporter,
             file_limit,
@@ -255,6 +259,7 @@ impl Startup<'_> {
         log_ready(config, self.address);
         lifecycle::announce(self.address).map_err(StartError::PortFile)?;
         let mut periodic = periodic(config, self.exporter, &store, &self.health);
+        periodic.extend(self.issuer_tasks);
         let webhooks = outbox::start(config, &store, &mut periodic).map_err(StartError::Webhooks)?;
         Ok(Server {
             health: self.health,

@@ -25,6 +25,8 @@ pub(crate) enum StartError {
     PortFile(io::Error),
     #[error("can't send webhooks: {0}")]
     Webhooks(io::Error),
+    #[error("can't fetch the keys of auth.issuers: {0}")]
+    Issuers(io::Error),
     #[error("can't start the runtime: {0}")]
     Runtime(io::Error),
     #[error("another server is running on {0}; stop it first, or choose another folder with --data")]

@@ -476,6 +476,89 @@ fn doctor_names_every_unsafe_setting() {
     }
 }
 
+/// Each row: variables that close one gap, and the warning that goes with them.
+#[test]
+fn doctor_accepts_each_safe_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let public = |env: &[(&str, &str)]| {
+        let output = roomful(folder.path(), &["doctor", "--listen", "0.0.0.0:0"], env);
+        text(&output.stdout)
+    };
+    let key = "Wq3vT8rLxZ1mB6nC9yKd2sFhJ4gPaQeU";
+    let open = public(&[]);
+    for (name, value, warning) in [
+        ("ROOMFUL__HTTP__METRICS_KEY", key, "can read /metrics"),
+        ("ROOMFUL__HTTP__OPS_LISTEN", "127.0.0.1:0", "can read /metrics"),
+        (
+            "ROOMFUL__HTTP__TRUSTED_PROXIES",
+            "10.0.0.0/8",
+            "tokens travel unencrypted",
+        ),
+    ] {
+        assert!(open.contains(warning), "{open}");
+        let closed = public(&[(name, value)]);
+        assert!(!closed.contains(warning), "{name}: {closed}");
+    }
+}
+
+#[test]
+fn doctor_names_weak_secrets_and_files_that_everyone_can_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str, mode| {
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        file.display().to_string()
+    };
+    let doctor = |config: &str| {
+        let args = ["doctor", "--config", config, "--listen", "127.0.0.1:0"];
+        text(&roomful(folder.path(), &args, &[]).stdout)
+    };
+    let weak = "abab".repeat(10);
+    let key_file = write("api.key", "Wq3vT8rLxZ1mB6nC9yKd2sFhJ4gPaQeU", 0o644);
+    let open = format!(
+        "[auth]\nsecond_secret = {weak:?}\n[cluster]\nsecret = {weak:?}\n\
+         [[api.keys]]\nname = \"app\"\nscopes = []\nsecret_file = {key_file:?}\n"
+    );
+    let config = write("open.toml", &open, 0o644);
+    let said = doctor(&config);
+    for warning in [
+        "second secret  it has only 2 different characters".to_owned(),
+        "cluster      it has only 2 different characters".to_owned(),
+        format!("the secrets in {config} (mode 644)"),
+        format!("the secrets in {key_file} (mode 644)"),
+    ] {
+        let found = said
+            .lines()
+            .any(|line| line.starts_with("warn") && line.contains(&warning));
+        assert!(found, "{warning} is not in\n{said}");
+    }
+    write("api.key", "Wq3vT8rLxZ1mB6nC9yKd2sFhJ4gPaQeU", 0o600);
+    let closed = doctor(&write("closed.toml", &open, 0o640));
+    assert!(!closed.contains("the secrets in"), "{closed}");
+    let harmless = doctor(&write("harmless.toml", "[limits]\nmentions = 10\n", 0o644));
+    assert!(!harmless.contains("the secrets in"), "{harmless}");
+    fs::create_dir(folder.path().join("data")).unwrap();
+    fs::set_permissions(folder.path().join("data"), fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = doctor(&write("harmless.toml", "", 0o644));
+    assert!(
+        folder.contains("warn  data folder  other users can enter"),
+        "{folder}"
+    );
+}
+
+#[test]
+fn doctor_asks_each_issuer_for_its_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuers = r#"[{ issuer = "https://127.0.0.1:1" }]"#;
+    let env = [("ROOMFUL__AUTH__ISSUERS", issuers)];
+    let output = roomful(folder.path(), &["doctor", "--listen", "127.0.0.1:0"], &env);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let line = "FAIL  issuer       https://127.0.0.1:1: the host has a private address; set allow_private";
+    assert!(said.contains(line), "{said}");
+}
+
 #[test]
 fn schema_prints_the_events_in_both_formats() {
     let folder = tempfile::tempdir().unwrap();

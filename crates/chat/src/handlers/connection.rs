@@ -116,7 +116,7 @@ pub(crate) async fn disconnected(app: Arc<App>, socket: Socket, reason: Reason) 
 /// `token:refresh`: the new claims take effect at once.
 pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<TokenExpires, ChatError> {
     let Context { app, socket, me } = context;
-    let claims = app.verify(&ask.token)?;
+    let claims = app.verify(&ask.token).await?;
     if claims.user != me.user {
         return Err(ChatError::Unauthorized(
             "the new token is for another user; connect anew to change users",

@@ -59,7 +59,11 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
     let token = token.ok_or(ChatError::Unauthorized(
         "there is no token; connect with auth: {token}, the token being a JWT as a string",
     ))?;
-    let claims = app.verify(&token)?;
+    let verified = app.verify(&token).await;
+    if let Err(ChatError::Unavailable(_)) = verified {
+        socket.close(NOT_NOW);
+    }
+    let claims = verified?;
     let device = read_device(app, device)?;
     let most = if app.config.rates.enabled {
         app.config.rates.connections_per_user

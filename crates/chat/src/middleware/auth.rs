@@ -1,14 +1,20 @@
 //! Token verification: the trusted keys with their algorithms, and the required claims.
 //!
 //! It follows RFC 8725: the algorithm comes from the key and never from the token, and claims of a wrong type
-//! (RFC 7519) make the token invalid. This module knows no sockets.
+//! (RFC 7519) make the token invalid. A token that names a trusted issuer (`iss`) needs one of that issuer's
+//! keys, every other token one of the server's own. This module knows no sockets.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use parking_lot::RwLock;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::issuer::{ClaimNames, Issuer};
 use crate::{
     error::ChatError,
     types::{
@@ -140,21 +146,44 @@ pub struct TokenTimes {
     pub max_lifetime_ms: i64,
 }
 
-/// The trusted keys. An empty table refuses every token.
+/// The trusted keys and issuers. An empty table refuses every token.
 ///
 /// Clones share their keys: [`KeyTable::replace`] changes the keys of a running server.
 #[derive(Debug, Clone, Default)]
 pub struct KeyTable {
     keys: Arc<RwLock<Arc<[VerifyKey]>>>,
+    issuers: Arc<[Issuer]>,
 }
 
 impl FromIterator<VerifyKey> for KeyTable {
     fn from_iter<I: IntoIterator<Item = VerifyKey>>(keys: I) -> Self {
         Self {
             keys: Arc::new(RwLock::new(keys.into_iter().collect())),
+            issuers: Arc::default(),
         }
     }
 }
+
+/// The names of the claims in tokens that one of the server's own keys has signed.
+static OWN_CLAIMS: LazyLock<ClaimNames> = LazyLock::new(ClaimNames::default);
+
+/// The unverified issuer in a token's claims.
+#[derive(Deserialize)]
+struct Unverified {
+    iss: Option<String>,
+}
+
+/// The result of looking for the key of a token.
+enum Signed<'a> {
+    /// The claims, and the issuer if there is one.
+    Claims(Map<String, Value>, Option<&'a Issuer>),
+    /// The issuer's cached keys have none that fits; a new one may.
+    KeyMissing(&'a Issuer),
+}
+
+const KEY_MISSING: ChatError = ChatError::Unauthorized(
+    "the token's issuer has no key of this kid; if it rotated its keys just now, try again in a moment",
+);
 
 impl KeyTable {
     /// Creates a table with one HS256 secret.
@@ -165,58 +194,49 @@ impl KeyTable {
         Ok([VerifyKey::secret(None, secret)?].into_iter().collect())
     }
 
-    /// Takes over the keys of `other`, for this table and all its clones. Connections that the old keys let
-    /// in stay open; their next `token:refresh` needs a token of the new keys.
+    /// Trusts these issuers, too. Clones made earlier do not.
+    pub fn with_issuers(self, issuers: impl IntoIterator<Item = Issuer>) -> Self {
+        let issuers = issuers.into_iter().collect();
+        Self { issuers, ..self }
+    }
+
+    /// Takes over the keys of `other`, but not its issuers, for this table and all its clones. Connections
+    /// that the old keys let in stay open; their next `token:refresh` needs a token of the new keys.
     pub fn replace(&self, other: &KeyTable) {
         let keys = Arc::clone(&other.keys.read());
         *self.keys.write() = keys;
     }
 
-    /// Verifies a token at the time `now_ms` and reads its claims.
+    /// Verifies a token at the time `now_ms` with the keys at hand and reads its claims. Never waits.
     ///
     /// # Errors
     /// [`ChatError::TokenExpired`] for a genuine token past its `exp`, else [`ChatError::Unauthorized`].
     pub fn verify(&self, token: &str, now_ms: i64, times: TokenTimes) -> Result<Claims, ChatError> {
-        let claims = read_claims(&self.signed_claims(token)?)?;
-        if claims.expires_at <= now_ms {
-            return Err(ChatError::TokenExpired);
-        }
-        if claims.expires_at.saturating_sub(now_ms) > times.max_lifetime_ms {
-            return Err(ChatError::Unauthorized(
-                "the token lives longer than this server allows; exp must be in seconds since 1970",
-            ));
-        }
-        if claims
-            .valid_from
-            .is_some_and(|from| from > now_ms.saturating_add(times.clock_skew_ms))
-        {
-            return Err(ChatError::Unauthorized(
-                "the token is not valid yet; check the clock of its issuer",
-            ));
-        }
-        let ReadClaims {
-            user,
-            name,
-            expires_at,
-            issued_at,
-            rooms,
-            moderator,
-            sees,
-            ..
-        } = claims;
-        Ok(Claims {
-            user,
-            name,
-            expires_at,
-            issued_at,
-            rooms,
-            moderator,
-            sees,
-        })
+        accept(self.signed(token)?, now_ms, times)
     }
 
-    /// The claims of a token signed by a trusted key.
-    fn signed_claims(&self, token: &str) -> Result<Map<String, Value>, ChatError> {
+    /// Like [`verify`](Self::verify), but asks the token's issuer for its keys if none at hand fits.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify), and [`ChatError::Unavailable`] if the issuer does not answer.
+    pub async fn verify_or_fetch(
+        &self,
+        token: &str,
+        now_ms: i64,
+        times: TokenTimes,
+    ) -> Result<Claims, ChatError> {
+        match self.signed(token)? {
+            Signed::KeyMissing(issuer) => {
+                let refreshed = issuer.refresh().await;
+                refreshed.inspect_err(|error| issuer.count_refused(error))?;
+                accept(self.signed(token)?, now_ms, times)
+            }
+            signed => accept(signed, now_ms, times),
+        }
+    }
+
+    /// The claims of a token that a trusted key has signed.
+    fn signed(&self, token: &str) -> Result<Signed<'_>, ChatError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(ChatError::Unauthorized("the token is longer than 8 KiB"));
         }
@@ -228,14 +248,102 @@ impl KeyTable {
                 "the token's header has a critical extension",
             ));
         }
+        let named = if self.issuers.is_empty() {
+            None
+        } else {
+            issuer_of(token)
+        };
+        if let Some(issuer) = named
+            .as_deref()
+            .and_then(|name| self.issuers.iter().find(|issuer| issuer.name() == name))
+        {
+            let claims = issuer
+                .signed_claims(token, &header)
+                .inspect_err(|error| issuer.count_refused(error))?;
+            return Ok(claims.map_or(Signed::KeyMissing(issuer), |claims| {
+                Signed::Claims(claims, Some(issuer))
+            }));
+        }
         let keys = Arc::clone(&self.keys.read());
         candidates(&keys, header.kid.as_deref())
             .filter(|key| key.algorithm.jwt() == header.alg)
-            .find_map(|key| verify_with(key, token))
-            .ok_or(ChatError::Unauthorized(
-                "no key of this server has signed the token; check the secret or kid",
-            ))
+            .find_map(|key| verify_with(header.alg, &key.key, token))
+            .map(|claims| Signed::Claims(claims, None))
+            .ok_or(ChatError::Unauthorized(match named {
+                Some(_) => {
+                    "this server trusts neither the token's issuer (iss) nor its signature; check \
+                     auth.issuers, or the secret or kid"
+                }
+                None => "no key of this server has signed the token; check the secret or kid",
+            }))
     }
+}
+
+/// The issuer that a token claims to be from.
+fn issuer_of(token: &str) -> Option<String> {
+    let claims: Unverified = jsonwebtoken::dangerous::insecure_decode_claims(token).ok()?;
+    claims.iss
+}
+
+/// Reads signed claims, and checks and counts them.
+fn accept(signed: Signed<'_>, now_ms: i64, times: TokenTimes) -> Result<Claims, ChatError> {
+    match signed {
+        Signed::Claims(claims, None) => check(&claims, &OWN_CLAIMS, now_ms, times),
+        Signed::Claims(claims, Some(issuer)) => {
+            let checked = check(&claims, issuer.claims(), now_ms, times);
+            issuer.count(&checked);
+            checked
+        }
+        Signed::KeyMissing(issuer) => {
+            issuer.count_refused(&KEY_MISSING);
+            Err(KEY_MISSING)
+        }
+    }
+}
+
+/// Reads signed claims, and checks their times.
+fn check(
+    claims: &Map<String, Value>,
+    names: &ClaimNames,
+    now_ms: i64,
+    times: TokenTimes,
+) -> Result<Claims, ChatError> {
+    let claims = read_claims(claims, names)?;
+    if claims.expires_at <= now_ms {
+        return Err(ChatError::TokenExpired);
+    }
+    if claims.expires_at.saturating_sub(now_ms) > times.max_lifetime_ms {
+        return Err(ChatError::Unauthorized(
+            "the token lives longer than this server allows; exp must be in seconds since 1970",
+        ));
+    }
+    if claims
+        .valid_from
+        .is_some_and(|from| from > now_ms.saturating_add(times.clock_skew_ms))
+    {
+        return Err(ChatError::Unauthorized(
+            "the token is not valid yet; check the clock of its issuer",
+        ));
+    }
+    let ReadClaims {
+        user,
+        name,
+        expires_at,
+        issued_at,
+        rooms,
+        moderator,
+        sees,
+        ..
+    } = claims;
+    Ok(Claims {
+        user,
+        name,
+        expires_at,
+        issued_at,
+        rooms,
+        moderator,
+        sees,
+    })
 }
 
 /// The keys that may have signed a token: those with its `kid`, and those without one.
@@ -244,13 +352,18 @@ fn candidates<'a>(keys: &'a [VerifyKey], kid: Option<&str>) -> impl Iterator<Ite
         .filter(move |key| key.kid.is_none() || key.kid.as_deref() == kid)
 }
 
-fn verify_with(key: &VerifyKey, token: &str) -> Option<Map<String, Value>> {
+/// The claims of a token that `key` has signed with `algorithm`.
+pub(super) fn verify_with(
+    algorithm: Algorithm,
+    key: &DecodingKey,
+    token: &str,
+) -> Option<Map<String, Value>> {
     // The library checks the signature only: times use our clock, and `read_claims` checks types.
-    let mut validation = Validation::new(key.algorithm.jwt());
+    let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_aud = false;
-    decode::<Map<String, Value>>(token, &key.key, &validation)
+    decode::<Map<String, Value>>(token, key, &validation)
         .ok()
         .map(|data| data.claims)
 }
@@ -277,8 +390,8 @@ struct ReadClaims {
     sees: Option<Visibility>,
 }
 
-fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
-    let user = match claims.get("sub") {
+fn read_claims(claims: &Map<String, Value>, names: &ClaimNames) -> Result<ReadClaims, ChatError> {
+    let user = match names.user.find(claims) {
         Some(Value::String(sub)) if check_user_id(sub).is_ok() => Arc::from(sub.as_str()),
         Some(Value::String(_)) => {
             return Err(ChatError::Unauthorized(
@@ -300,13 +413,13 @@ fn read_claims(claims: &Map<String, Value>) -> Result<ReadClaims, ChatError> {
     let valid_from = numeric_date(claims.get("nbf"))?.max(issued_at);
     Ok(ReadClaims {
         user,
-        name: read_name(claims)?,
+        name: read_name(names.name.find(claims))?,
         expires_at,
         issued_at,
         valid_from,
-        rooms: read_rooms(claims)?,
-        moderator: has_role(claims, MODERATOR)?,
-        sees: read_visibility(claims)?,
+        rooms: read_rooms(names.rooms.find(claims))?,
+        moderator: has_role(names.roles.find(claims), MODERATOR)?,
+        sees: read_visibility(names.presence.find(claims))?,
     })
 }
 
@@ -330,8 +443,8 @@ fn numeric_date(claim: Option<&Value>) -> Result<Option<i64>, ChatError> {
     }
 }
 
-fn read_name(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, ChatError> {
-    match claims.get("name") {
+fn read_name(claim: Option<&Value>) -> Result<Option<Arc<str>>, ChatError> {
+    match claim {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) => Ok(display_name(name)),
         Some(_) => Err(ChatError::Unauthorized("the token's name must be a string")),
@@ -350,8 +463,8 @@ pub(crate) fn display_name(name: &str) -> Option<Arc<str>> {
 }
 
 /// Unknown roles may belong to another service.
-fn has_role(claims: &Map<String, Value>, role: &str) -> Result<bool, ChatError> {
-    match claims.get("roles") {
+fn has_role(claim: Option<&Value>, role: &str) -> Result<bool, ChatError> {
+    match claim {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Array(roles)) => Ok(roles.iter().any(|given| given.as_str() == Some(role))),
         Some(_) => Err(ChatError::Unauthorized(
@@ -360,19 +473,19 @@ fn has_role(claims: &Map<String, Value>, role: &str) -> Result<bool, ChatError> 
     }
 }
 
-fn read_visibility(claims: &Map<String, Value>) -> Result<Option<Visibility>, ChatError> {
+fn read_visibility(claim: Option<&Value>) -> Result<Option<Visibility>, ChatError> {
     let wrong = ChatError::Unauthorized("the token's presence must be \"shared_rooms\" or \"everyone\"");
-    match claims.get("presence") {
+    match claim {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) => Visibility::of(name).map(Some).ok_or(wrong),
         Some(_) => Err(wrong),
     }
 }
 
-fn read_rooms(claims: &Map<String, Value>) -> Result<Option<Box<[RoomPattern]>>, ChatError> {
+fn read_rooms(claim: Option<&Value>) -> Result<Option<Box<[RoomPattern]>>, ChatError> {
     let wrong =
         ChatError::Unauthorized("the token's rooms must be a list of at most 256 patterns of 256 bytes");
-    match claims.get("rooms") {
+    match claim {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(patterns)) if patterns.len() <= MAX_PATTERNS => {
             let read = |pattern: &Value| {

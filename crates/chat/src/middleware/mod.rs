@@ -3,5 +3,7 @@
 pub(crate) mod admission;
 pub mod auth;
 pub(crate) mod connection_gate;
+pub mod issuer;
+pub mod key_set;
 pub(crate) mod price;
 pub mod rate_limit;

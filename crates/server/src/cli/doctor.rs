@@ -18,9 +18,9 @@ use tokio::{runtime::Runtime, time::timeout};
 use super::{Failure, print};
 use crate::{
     clock, cluster,
-    config::{Config, Stream},
+    config::{Algorithm, Auth, Config, Issuer, Stream},
     http::assets::{Assets, BUILT},
-    lifecycle,
+    issuers, lifecycle,
     open_files::OWN_FILES,
     secret::Keys,
     store,
@@ -80,6 +80,20 @@ pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
         bus(config, identity.as_deref()),
     ];
     findings.extend(api_keys(config));
+    findings.extend(other_secrets(config));
+    findings.extend(
+        config
+            .secret_files
+            .iter()
+            .filter_map(|file| exposure::secret_file(file)),
+    );
+    findings.extend(
+        config
+            .auth
+            .issuers
+            .iter()
+            .map(|entry| issuer(&config.auth, entry)),
+    );
     findings.extend(config.streams.iter().map(stream));
     findings.extend([port(&config.listen), open_files(config), wall_clock()]);
     findings.extend(exposure::findings(config));
@@ -183,6 +197,45 @@ fn api_keys(config: &Config) -> Vec<Finding> {
         return vec![finding("API key", Verdict::Ok, "not set: the HTTP API is closed")];
     }
     keys
+}
+
+/// The weak ones among the secrets that are neither `auth.secret` nor API keys.
+fn other_secrets(config: &Config) -> Vec<Finding> {
+    let auth = &config.auth;
+    let keys = auth.keys.iter().filter(|key| key.algorithm == Algorithm::HS256);
+    let secrets = [
+        ("second secret", &auth.second_secret),
+        ("cluster", &config.cluster.secret),
+        ("cluster", &config.cluster.second_secret),
+        ("metrics key", &config.http.metrics_key),
+    ];
+    let secrets = secrets
+        .into_iter()
+        .chain(keys.map(|key| ("auth.keys", &key.secret)));
+    secrets
+        .filter_map(|(subject, secret)| Some(exposure::strength(subject, secret.expose()?)))
+        .filter(|finding| finding.verdict != Verdict::Ok)
+        .collect()
+}
+
+/// Fetches the keys of one entry of `auth.issuers`.
+fn issuer(auth: &Auth, issuer: &Issuer) -> Finding {
+    let finding = |verdict, text: &str| finding("issuer", verdict, format!("{}: {text}", issuer.issuer));
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return finding(Verdict::Fail, &error.to_string()),
+    };
+    match runtime.block_on(issuers::check(auth, issuer)) {
+        Ok(_) if issuer.audience().is_empty() => finding(
+            Verdict::Warn,
+            "its tokens for any other app are valid here, too; set its audience",
+        ),
+        Ok(keys) => finding(Verdict::Ok, &format!("{keys} keys")),
+        Err(what) => finding(
+            Verdict::Fail,
+            &format!("{what}; until then its tokens are refused"),
+        ),
+    }
 }
 
 fn free_space(folder: &Path) -> Finding {

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::{
     error::{Invalid, within},
-    units::{Secret, Span},
+    issuers::{self, Issuer},
+    units::{Secret, Size, Span},
 };
 
 /// Minimum length of an HS256 secret in bytes: the length of the hash (RFC 7518, section 3.2).
@@ -29,6 +30,12 @@ pub(crate) struct Auth {
     pub(crate) expiry_notice: Span,
     pub(crate) revocations_kept: Span,
     pub(crate) keys: Vec<AuthKey>,
+    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) issuer_refresh: Span,
+    pub(crate) issuer_pause: Span,
+    pub(crate) issuer_timeout: Span,
+    pub(crate) issuer_max_size: Size,
+    pub(crate) issuer_max_keys: usize,
 }
 
 /// One entry of `auth.keys`.
@@ -86,6 +93,7 @@ impl Auth {
                 check_secret(key, secret, MIN_SECRET_BYTES)?;
             }
         }
+        self.validate_issuers()?;
         self.keys.iter().try_for_each(AuthKey::validate)?;
         let mut kids: Vec<_> = self.keys.iter().filter_map(|key| key.kid.as_deref()).collect();
         kids.sort_unstable();
@@ -96,6 +104,34 @@ impl Auth {
             }),
             None => Ok(()),
         }
+    }
+}
+
+impl Auth {
+    fn validate_issuers(&self) -> Result<(), Invalid> {
+        let seconds = |seconds| Span(Duration::from_secs(seconds));
+        within(
+            "auth.issuer_refresh",
+            self.issuer_refresh,
+            seconds(1)..=seconds(86_400),
+        )?;
+        within(
+            "auth.issuer_pause",
+            self.issuer_pause,
+            seconds(1)..=seconds(3_600),
+        )?;
+        within(
+            "auth.issuer_timeout",
+            self.issuer_timeout,
+            Span(Duration::from_millis(100))..=seconds(30),
+        )?;
+        within(
+            "auth.issuer_max_size",
+            self.issuer_max_size,
+            Size(1 << 10)..=Size(4 << 20),
+        )?;
+        within("auth.issuer_max_keys", self.issuer_max_keys, 1..=1_000)?;
+        issuers::validate(&self.issuers)
     }
 }
 

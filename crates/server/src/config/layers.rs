@@ -1,6 +1,6 @@
 //! Merging of settings from several sources, with the source of each key. Handles settings by name only.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -96,6 +96,11 @@ impl Layers {
     /// secrets for whitespace that would make them differ from the value that other programs use.
     pub(super) fn resolve_secrets(&mut self) -> Result<(), ConfigError> {
         secrets::resolve(&mut self.merged, &mut self.origins)
+    }
+
+    /// The files that contain secrets. Call it after [`resolve_secrets`](Self::resolve_secrets).
+    pub(super) fn secret_files(&mut self) -> Vec<PathBuf> {
+        secrets::files(&mut self.merged, &self.origins)
     }
 
     /// The merged settings.

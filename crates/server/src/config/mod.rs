@@ -9,6 +9,7 @@ mod chat;
 mod cluster;
 mod error;
 mod http;
+mod issuers;
 mod layers;
 mod limits;
 mod log;
@@ -33,6 +34,7 @@ pub(crate) use self::{
     cluster::{Bus, Cluster},
     error::{ConfigError, Origin},
     http::{Dev, Http},
+    issuers::{Issuer, IssuerClaims, KeyLocation},
     limits::Limits,
     log::{Format, Log},
     origins::Origins,
@@ -81,6 +83,9 @@ pub(crate) struct Config {
     /// Source of each key, for errors that only show when a setting is used.
     #[serde(skip)]
     pub(crate) origins: Origins,
+    /// Files that contain secrets of this configuration.
+    #[serde(skip)]
+    pub(crate) secret_files: Vec<PathBuf>,
     /// All settings by key, for comparing two configurations.
     #[serde(skip)]
     pub(crate) flat: FlatSettings,
@@ -116,6 +121,7 @@ impl Config {
         config.unknown_variables = layers.take_unknown_variables();
         config.origin_of_keys = layers.origin("auth.keys");
         config.origins = layers.origins().clone();
+        config.secret_files = layers.secret_files();
         config.flat = FlatSettings::new(layers.table());
         config
             .validate()

@@ -1,6 +1,6 @@
 //! Secrets in settings: reading them from `…_file` keys, and the check for stray whitespace.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -10,11 +10,12 @@ use super::{
 };
 
 /// Keys of secrets, and of URLs that may contain one. Each has a variant `<key>_file` that names a file.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "store.url",
     "bus.url",
     "auth.secret",
     "auth.second_secret",
+    "http.metrics_key",
     "api.key",
     "api.second_key",
     "cluster.secret",
@@ -50,12 +51,48 @@ pub(super) fn resolve(settings: &mut Table, origins: &mut Origins) -> Result<(),
             for name in names {
                 let key = format!("{list}[{index}].{name}");
                 let both = table.contains_key(*name);
-                read_file_key(table, &key, name, both, origins)?;
+                if let Some(file) = read_file_key(table, &key, name, both, origins)? {
+                    origins.set(&key, file);
+                }
                 check(table, name).map_err(|what| ConfigError::key(origins.of(list), key, what))?;
             }
         }
     }
     Ok(())
+}
+
+/// The files that contain secrets: the user's file, and those of `…_file` keys.
+pub(super) fn files(settings: &mut Table, origins: &Origins) -> Vec<PathBuf> {
+    let mut keys: Vec<String> = Vec::new();
+    for key in KEYS {
+        let (section, name) = key.split_once('.').unwrap_or_default();
+        let table = settings.get(section).and_then(Value::as_table);
+        if table.is_some_and(|table| is_secret(table, name)) {
+            keys.push(key.to_owned());
+        }
+    }
+    for (list, names) in LIST_KEYS {
+        for (index, table) in tables(settings, list).into_iter().enumerate() {
+            let secret = names.iter().filter(|name| is_secret(table, name));
+            keys.extend(secret.map(|name| format!("{list}[{index}].{name}")));
+        }
+    }
+    let mut files: Vec<_> = keys
+        .iter()
+        .filter_map(|key| match origins.of(key) {
+            Origin::File(path) => Some(path),
+            _ => None,
+        })
+        .collect();
+    files.sort_unstable();
+    files.dedup();
+    files
+}
+
+/// True if the key has a value that must stay secret. Many URLs contain none: they have no user.
+fn is_secret(table: &Table, name: &str) -> bool {
+    let value = table.get(name).and_then(Value::as_str).unwrap_or_default();
+    !value.is_empty() && (name != "url" || value.contains('@'))
 }
 
 /// The tables of a list in the settings, by its dotted key.

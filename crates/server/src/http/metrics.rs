@@ -326,6 +326,7 @@ fn describe() {
     describe_gauge!("process_threads", "Threads of the process.");
     describe_cluster();
     describe_http();
+    describe_issuers();
     describe_notifications();
     gauge!("roomful_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     // Alerts use these, so they exist from the start.
@@ -366,6 +367,30 @@ fn describe_http() {
     describe_gauge!(
         "roomful_http_connections",
         "Open TCP connections that speak HTTP, so without WebSockets."
+    );
+}
+
+/// The help texts of token issuers.
+fn describe_issuers() {
+    for (name, text) in [
+        (
+            "roomful_auth_tokens_total",
+            "Tokens that name a configured issuer, by issuer and outcome.",
+        ),
+        (
+            "roomful_auth_key_fetches_total",
+            "Fetches of an issuer's keys, by issuer and outcome.",
+        ),
+    ] {
+        describe_counter!(name, text);
+    }
+    describe_gauge!(
+        "roomful_auth_keys",
+        "Cached keys of an issuer that can verify tokens."
+    );
+    describe_gauge!(
+        "roomful_auth_keys_fetched_timestamp_seconds",
+        "When the issuer's keys were last fetched, in seconds since 1970."
     );
 }
 

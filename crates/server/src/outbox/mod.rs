@@ -5,7 +5,6 @@
 //! |---|---|
 //! | `sink` | the interface of a sink |
 //! | `runner` | the loop of one sink: due records out, results back |
-//! | `failure_log` | when to log failures |
 //! | `payload` | JSON of a record |
 //! | `backoff` | delays between attempts |
 //! | `attempts` | counters of attempts by outcome |
@@ -13,7 +12,6 @@
 
 mod attempts;
 mod backoff;
-mod failure_log;
 mod payload;
 mod runner;
 mod sink;

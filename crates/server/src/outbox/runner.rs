@@ -12,8 +12,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Attempt, Attempts, Backoff, Delivery, Sink, failure_log::FailureLog};
-use crate::clock;
+use super::{Attempt, Attempts, Backoff, Delivery, Sink};
+use crate::{clock, log::FailureLog};
 
 /// Maximum sleep: another process may make a record due again.
 const MAX_SLEEP: Duration = Duration::from_secs(2);
@@ -260,7 +260,7 @@ impl<S: Sink> SinkRunner<S> {
             self.failing.set(0.0);
             self.failed_batches = 0;
             self.paused_until = None;
-            if let Some(after) = self.failure_log.delivered(now) {
+            if let Some(after) = self.failure_log.succeeded(now) {
                 tracing::info!(sink = self.sink.name(), ?after, "delivering records again");
             }
         }

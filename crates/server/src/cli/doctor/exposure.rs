@@ -1,5 +1,7 @@
 //! Findings about settings that make a server unsafe to expose.
 
+use std::{os::unix::fs::PermissionsExt as _, path::Path};
+
 use super::{Finding, Verdict, finding};
 use crate::config::{Config, MIN_SECRET_BYTES};
 
@@ -26,14 +28,13 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         (public && config.http.trusted_proxies.is_empty()).then(|| {
             format!(
                 "{listen} is public and plain HTTP, so tokens travel unencrypted; listen on a private \
-                 address, put a \
-                 proxy with TLS in front and list it in http.trusted_proxies"
+                 address, put a proxy with TLS in front and list it in http.trusted_proxies"
             )
         }),
-        public.then(|| {
+        open_metrics(config).map(|address| {
             format!(
-                "anyone who can reach {listen} can read /metrics; block it in the proxy or firewall, as \
-                 docs/load-balancers.md shows"
+                "anyone who can reach {address} can read /metrics; set http.metrics_key, or serve it on a \
+                 private address with http.ops_listen"
             )
         }),
         config
@@ -42,11 +43,8 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
             .iter()
             .any(|origin| origin == "*")
             .then(|| "pages of any origin may connect; list yours in http.origins".to_owned()),
-        (!config.limits.rates).then(|| {
-            "the rate limits are off; turn them on outside of \
-            benchmarks"
-                .to_owned()
-        }),
+        (!config.limits.rates)
+            .then(|| "the rate limits are off; turn them on outside of benchmarks".to_owned()),
     ];
     let warnings: Vec<_> = warnings
         .into_iter()
@@ -57,6 +55,26 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         return vec![finding("exposure", Verdict::Ok, "no unsafe setting found")];
     }
     warnings
+}
+
+/// The address at which other machines can read the metrics without a key.
+fn open_metrics(config: &Config) -> Option<&str> {
+    let http = &config.http;
+    let public = http.ops_listen.is_empty() && config.listens_publicly();
+    (public && http.metrics_key.expose().is_none()).then_some(&config.listen)
+}
+
+/// The finding about a file with secrets that every user of the machine can read.
+pub(super) fn secret_file(file: &Path) -> Option<Finding> {
+    let mode = file.metadata().ok()?.permissions().mode() & 0o777;
+    let shown = file.display();
+    (mode & 0o004 != 0).then(|| {
+        let text = format!(
+            "every user of this machine can read the secrets in {shown} (mode {mode:03o}); run `chmod o-rwx \
+             {shown}`"
+        );
+        finding("files", Verdict::Warn, text)
+    })
 }
 
 /// The finding about one secret or key.
