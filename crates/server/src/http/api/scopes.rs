@@ -95,7 +95,8 @@ mod tests {
             .skip(1)
             .map(|route| route.split('"').nth(1).unwrap())
             .collect();
-        let known: BTreeSet<_> = calls().map(|(_, path, _)| path).collect();
+        let open = open_calls().map(|(_, path)| path);
+        let known: BTreeSet<_> = calls().map(|(_, path, _)| path).chain(open).collect();
         assert_eq!(routes, known);
     }
 
