@@ -507,6 +507,7 @@ async fn the_docs_have_the_served_openapi_description() {
         let path = path
             .replace("{room}", "r")
             .replace("{user}", "u")
+            .replace("{blocked}", "b")
             .replace("{id}", "i");
         for method in calls
             .as_object()

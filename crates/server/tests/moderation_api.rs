@@ -113,6 +113,7 @@ async fn described_calls(api: &Api) -> Vec<(String, String, Option<String>)> {
         let path = path
             .replace("{room}", "lobby")
             .replace("{user}", "ann")
+            .replace("{blocked}", "bob")
             .replace("{id}", "one");
         for (method, call) in item.as_object().unwrap() {
             let scope = call["security"][0]["key"][0].as_str().map(str::to_owned);
