@@ -214,6 +214,8 @@ describe("the views", () => {
     const gone = next(ada, "disconnect");
     await confirm(window, "adam is banned in all rooms until");
     await gone;
+    await window.at("row", { id: "ban" }).filter({ hasText: "spam in" }).waitFor();
+    await window.picture("console-banned-user");
     await window.at("view-sanctions").click();
     const row = window.at("row", { id: "adam" });
     await row.filter({ hasText: "spam in <b>many</b> rooms" }).waitFor();

@@ -228,6 +228,15 @@ async fn a_backend_bans_and_mutes_in_a_room_and_everywhere() {
         let (_, listed) = api.call("GET", list, Value::Null).await;
         assert_eq!(listed, json!({ "sanctions": [again] }));
     }
+    let (_, of_ann) = api.call("GET", "/users/ann/sanctions", Value::Null).await;
+    let mut kinds: Vec<_> = of_ann["sanctions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|sanction| (sanction.get("room"), sanction["kind"].as_str().unwrap()))
+        .collect();
+    kinds.sort_unstable_by_key(|(_, kind)| *kind);
+    assert_eq!(kinds, [(None, "ban"), (None, "mute")], "only those in all rooms");
     for (event, expected) in [("chat:room_removed", "banned"), ("session:ended", "banned")] {
         let told = ann.next_event(event).await.unwrap();
         assert!(told["reason"] == expected || told["code"] == expected, "{told}");
@@ -255,6 +264,8 @@ async fn a_backend_bans_and_mutes_in_a_room_and_everywhere() {
         assert_eq!(api.call("DELETE", path, Value::Null).await.0, 200, "{path}");
         assert_eq!(api.call("DELETE", path, Value::Null).await.0, 404, "{path}");
     }
+    let (_, of_ann) = api.call("GET", "/users/ann/sanctions", Value::Null).await;
+    assert_eq!(of_ann, json!({ "sanctions": [] }));
     let joined = ann.call("chat:join", &json!("lobby")).await.unwrap();
     assert_eq!(joined["ok"], true, "{joined}");
 }

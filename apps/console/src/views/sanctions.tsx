@@ -8,7 +8,7 @@ import { dateTime } from "../format.ts";
 import { UserLink } from "../links.tsx";
 import type { Sanction, SanctionKind } from "../model.ts";
 import { href } from "../place.ts";
-import { PagedTable, usePages, type Column } from "../table.tsx";
+import { PagedTable, Table, usePages, type Column } from "../table.tsx";
 import { Tabs } from "../tabs.tsx";
 
 const DONE = { ban: "banned", mute: "muted" } as const;
@@ -117,6 +117,44 @@ function LiftButton({ onDone, ...target }: Target & { onDone: () => void }) {
   );
 }
 
+function sanctionColumns(room: string | undefined, onDone: () => void): readonly Column<Sanction>[] {
+  return [
+    { head: "Since", cell: ({ at }) => <Age at={at} /> },
+    { head: "Ends", cell: ({ until }) => <Time at={until} none="never" /> },
+    { head: "Reason", kind: "text", cell: ({ reason }) => <bdi>{reason ?? "–"}</bdi> },
+    { head: "By", cell: ({ actor }) => <bdi>{actor}</bdi> },
+    {
+      head: "Actions",
+      kind: "actions",
+      cell: ({ userId, kind }) => <LiftButton kind={kind} user={userId} room={room} onDone={onDone} />,
+    },
+  ];
+}
+
+/** The ban and the mute of one user that hold in all rooms. */
+export function UserSanctions({
+  user,
+  sanctions,
+  onDone,
+}: {
+  user: string;
+  sanctions: readonly Sanction[];
+  onDone: () => void;
+}) {
+  return (
+    <section>
+      <h3>Bans and mutes in all rooms</h3>
+      <Table
+        label={`Bans and mutes of ${user}`}
+        columns={[{ head: "Kind", cell: ({ kind }) => kind }, ...sanctionColumns(undefined, onDone)]}
+        rows={sanctions}
+        id={({ kind }) => kind}
+        empty="The user is neither banned nor muted in all rooms."
+      />
+    </section>
+  );
+}
+
 /** The bans or mutes of one room, or without a room those that hold in all. */
 export function SanctionTable({ kind, room }: { kind: SanctionKind; room?: string }) {
   const { api } = useConsole();
@@ -135,15 +173,7 @@ export function SanctionTable({ kind, room }: { kind: SanctionKind; room?: strin
   });
   const columns: readonly Column<Sanction>[] = [
     { head: "User", cell: ({ userId }) => <UserLink user={userId} /> },
-    { head: "Since", cell: ({ at }) => <Age at={at} /> },
-    { head: "Ends", cell: ({ until }) => <Time at={until} none="never" /> },
-    { head: "Reason", kind: "text", cell: ({ reason }) => <bdi>{reason ?? "–"}</bdi> },
-    { head: "By", cell: ({ actor }) => <bdi>{actor}</bdi> },
-    {
-      head: "Actions",
-      kind: "actions",
-      cell: ({ userId }) => <LiftButton kind={kind} user={userId} room={room} onDone={pages.refresh} />,
-    },
+    ...sanctionColumns(room, pages.refresh),
   ];
   return (
     <PagedTable

@@ -8,12 +8,12 @@ import { useConsole } from "../console.ts";
 import { Age, Facts } from "../facts.tsx";
 import { Failure } from "../failure.tsx";
 import { dateTime } from "../format.ts";
-import type { Device, User } from "../model.ts";
+import type { Device, Sanction, User } from "../model.ts";
 import { go, href } from "../place.ts";
 import { usePoll } from "../poll.ts";
 import { SearchForm } from "../search_form.tsx";
 import { Table, type Column } from "../table.tsx";
-import { SanctionButton } from "./sanctions.tsx";
+import { SanctionButton, UserSanctions } from "./sanctions.tsx";
 
 export function Users({ user }: { user: string | undefined }) {
   return (
@@ -38,9 +38,20 @@ const DEVICES: readonly Column<Device>[] = [
 
 function UserDetails({ user }: { user: string }) {
   const { api, access } = useConsole();
-  const { data, error, refresh } = usePoll(`user ${user}`, (signal) =>
-    api.get<User>(path`/v1/users/${user}`, { signal }),
-  );
+  const seesSanctions = access.can("get", "/users/{user}/sanctions");
+  const {
+    data: seen,
+    error,
+    refresh,
+  } = usePoll(`user ${user}`, async (signal) => {
+    const found = await api.get<User>(path`/v1/users/${user}`, { signal });
+    if (!seesSanctions) return { found };
+    const { sanctions } = await api.get<{ sanctions: Sanction[] }>(path`/v1/users/${user}/sanctions`, {
+      signal,
+    });
+    return { found, sanctions };
+  });
+  const data = seen?.found;
   if (!data) return error ? <Failure error={error} retry={refresh} /> : <p className="empty">Loading …</p>;
   const name = data.name ?? data.userId;
   return (
@@ -67,6 +78,7 @@ function UserDetails({ user }: { user: string }) {
         ]}
       />
       <Actions user={user} refresh={refresh} />
+      {seen?.sanctions && <UserSanctions user={user} sanctions={seen.sanctions} onDone={refresh} />}
       <section>
         <h3>Connections</h3>
         <Table

@@ -161,6 +161,15 @@ impl ChatServer {
         Ok(blocks)
     }
 
+    /// The bans and mutes of a user that hold in all rooms.
+    ///
+    /// # Errors
+    /// `unavailable` if the store fails.
+    pub async fn sanctions_of(&self, user: &str) -> Result<Vec<Sanction>, ChatError> {
+        let app = &self.app;
+        Ok(app.store.sanctions_of(None, user, app.clock.now_ms()).await?)
+    }
+
     /// Freezes or unfreezes a room, and changes its slow mode in seconds; `None` keeps a value. Returns the
     /// rules before and after.
     ///

@@ -119,6 +119,7 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
             put(moderation::put_ban).delete(moderation::remove_ban),
         )
         .route("/mutes", get(moderation::list_mutes))
+        .route("/users/{user}/sanctions", get(moderation::list_of_user))
         .route(
             "/users/{user}/mute",
             put(moderation::put_mute).delete(moderation::remove_mute),

@@ -229,6 +229,26 @@ macro_rules! calls {
     };
 }
 
+/// The bans and mutes of one user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct UserSanctions {
+    sanctions: Vec<Sanction>,
+}
+
+/// Lists the bans and mutes of a user that hold in all rooms. Those in single rooms are in the rooms' lists.
+#[utoipa::path(get, operation_id = "listUserSanctions", path = "/api/v1/users/{user}/sanctions",
+    tag = "moderation",
+    params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
+    responses((status = 200, body = UserSanctions), Problems))]
+pub(super) async fn list_of_user(
+    State(chat): State<ChatServer>,
+    Path(Name(user)): Path<Name>,
+) -> Result<Json<UserSanctions>, Problem> {
+    let rows = chat.sanctions_of(&user).await?;
+    let sanctions = rows.into_iter().map(|row| Sanction::of(row, None)).collect();
+    Ok(Json(UserSanctions { sanctions }))
+}
+
 calls!(
     SanctionKind::Ban, "/api/v1/rooms/{room}/bans", "/api/v1/rooms/{room}/bans/{user}", "/api/v1/bans",
     "/api/v1/users/{user}/ban",

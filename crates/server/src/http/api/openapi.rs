@@ -26,7 +26,7 @@ use crate::scope::Needed;
         audit::list, stats::show, stats::history, connections::list, own_key::show,
         explain::show, records::list, records::replay, records::replay_dead,
         moderation::list_room_bans, moderation::put_room_ban, moderation::remove_room_ban,
-        moderation::list_bans, moderation::put_ban, moderation::remove_ban,
+        moderation::list_of_user, moderation::list_bans, moderation::put_ban, moderation::remove_ban,
         moderation::list_room_mutes, moderation::put_room_mute, moderation::remove_room_mute,
         moderation::list_mutes, moderation::put_mute, moderation::remove_mute,
     ),

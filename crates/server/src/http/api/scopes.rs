@@ -45,6 +45,7 @@ const CALLS: &[(&str, &str, Scope)] = &[
     ("PUT", "/users/{user}/ban", Scope::Moderation),
     ("DELETE", "/users/{user}/ban", Scope::Moderation),
     ("GET", "/mutes", Scope::Moderation),
+    ("GET", "/users/{user}/sanctions", Scope::Moderation),
     ("PUT", "/users/{user}/mute", Scope::Moderation),
     ("DELETE", "/users/{user}/mute", Scope::Moderation),
 ];
