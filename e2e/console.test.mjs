@@ -102,6 +102,17 @@ function api(method, path, body) {
   });
 }
 
+/** A connected user who was here before, so that the server knows them between two connections too. */
+async function regular(user, room) {
+  (await person(server, user)).disconnect();
+  const gone = async () => {
+    const answer = await api("GET", `/users/${user}`);
+    return answer.ok && (await answer.json()).status === "offline";
+  };
+  await until(gone, `${user} to be offline`);
+  return member(server, user, room);
+}
+
 describe("sign-in", () => {
   test("a wrong key is refused in plain words, and the right one opens the overview", async () => {
     const window = await open();
@@ -184,7 +195,7 @@ describe("the views", () => {
   });
 
   test("an operator finds a user and disconnects them", async () => {
-    const ada = await member(server, "ada", "tea");
+    const ada = await regular("ada", "tea");
     const window = await signedIn();
     await window.at("view-users").click();
     await window.at("search-user").fill("ada");
@@ -206,12 +217,12 @@ describe("the views", () => {
   });
 
   test("a ban with an end and a reason takes effect, shows in the list, and can be lifted", async () => {
-    const ada = await person(server, "adam");
+    const adam = await regular("adam", "tea");
     const window = await signedIn({ place: "#/users/adam" });
     await window.at("ban").click();
     await window.at("ask-end").selectOption("day");
     await window.at("ask-reason").fill("spam in <b>many</b> rooms");
-    const gone = next(ada, "disconnect");
+    const gone = next(adam, "disconnect");
     await confirm(window, "adam is banned in all rooms until");
     await gone;
     await window.at("row", { id: "ban" }).filter({ hasText: "spam in" }).waitFor();
