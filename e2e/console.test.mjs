@@ -332,6 +332,22 @@ describe("the views", () => {
     await row.waitFor();
   });
 
+  test("a report is decided by deleting the message", async (t) => {
+    if ((await api("GET", "/moderation/reports")).status === 404) return t.skip("there are no reports");
+    const adam = await member(server, "adam", "reported");
+    const grace = await member(server, "grace", "reported");
+    const { seq } = await done(adam, "chat:send_message", { room: "reported", text: "rude words" });
+    await done(grace, "chat:report", { room: "reported", seq, reason: "abuse" });
+    const window = await signedIn({ place: "#/reports" });
+    const row = window.at("row").filter({ hasText: "rude words" });
+    await row.getByTestId("report-delete").click();
+    await window.picture("console-reports");
+    await confirm(window, "The report of adam is closed: deleted.");
+    await row.waitFor({ state: "detached" });
+    await window.at("tab-deleted").click();
+    await row.waitFor();
+  });
+
   test("the audit log shows what the console did", async () => {
     await api("PUT", "/rooms/audited", { frozen: true });
     const window = await signedIn({ place: "#/audit" });

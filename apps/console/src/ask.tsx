@@ -26,8 +26,8 @@ export interface Question {
   readonly text: string;
   /** The text of the button. */
   readonly action: string;
-  /** Whether the dialog asks for an end and a reason. */
-  readonly terms?: boolean;
+  /** What else the dialog asks for. */
+  readonly terms?: "end" | "end and reason";
   /** Does it, and gives the text that says what it did. */
   readonly run: (terms: Terms) => Promise<string>;
 }
@@ -105,17 +105,19 @@ function Dialog({ question: { title, text, action, terms, run }, onClose, onDone
         {terms && (
           <>
             <EndFields end={end} onChange={setEnd} />
-            <label className="labelled">
-              Reason
-              <input
-                className="field"
-                data-testid="ask-reason"
-                autoComplete="off"
-                maxLength={500}
-                value={reason}
-                onChange={(event) => setReason(event.target.value)}
-              />
-            </label>
+            {terms === "end and reason" && (
+              <label className="labelled">
+                Reason
+                <input
+                  className="field"
+                  data-testid="ask-reason"
+                  autoComplete="off"
+                  maxLength={500}
+                  value={reason}
+                  onChange={(event) => setReason(event.target.value)}
+                />
+              </label>
+            )}
           </>
         )}
         <p className="form-fault" role="alert">

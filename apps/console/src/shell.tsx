@@ -14,6 +14,7 @@ import { Connections } from "./views/connections.tsx";
 import { Explain } from "./views/explain.tsx";
 import { Overview } from "./views/overview.tsx";
 import { Records } from "./views/records.tsx";
+import { Reports } from "./views/reports.tsx";
 import { RoomView } from "./views/room.tsx";
 import { Rooms } from "./views/rooms.tsx";
 import { Sanctions } from "./views/sanctions.tsx";
@@ -51,6 +52,13 @@ const VIEWS: readonly View[] = [
     icon: "plug",
     call: "/connections",
     show: ({ query }) => <Connections query={query} />,
+  },
+  {
+    name: "reports",
+    label: "Reports",
+    icon: "flag",
+    call: "/moderation/reports",
+    show: ({ query }) => <Reports tab={query.get("tab")} />,
   },
   {
     name: "sanctions",

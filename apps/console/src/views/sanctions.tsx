@@ -71,7 +71,7 @@ export function SanctionButton({ onDone, ...target }: Target & { onDone: () => v
           title: `${VERBS[kind]} ${user} ${scope(room)}?`,
           text: EFFECTS[kind][room === undefined ? "user" : "room"],
           action: VERBS[kind],
-          terms: true,
+          terms: "end and reason",
           run: async (terms) => {
             const outcome = await impose(api, target, terms);
             onDone();
