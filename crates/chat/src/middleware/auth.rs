@@ -231,7 +231,7 @@ impl KeyTable {
                 refreshed.inspect_err(|error| issuer.count_refused(error))?;
                 accept(self.signed(token)?, now_ms, times)
             }
-            signed => accept(signed, now_ms, times),
+            signed @ Signed::Claims(..) => accept(signed, now_ms, times),
         }
     }
 

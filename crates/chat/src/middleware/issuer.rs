@@ -83,7 +83,7 @@ impl Default for ClaimNames {
 #[derive(Debug)]
 pub struct Issuer {
     /// The `iss` of its tokens.
-    issuer: Box<str>,
+    name: Box<str>,
     /// The accepted values of `aud`; empty accepts any.
     audience: Box<[Box<str>]>,
     claims: ClaimNames,
@@ -127,7 +127,7 @@ impl Issuer {
         keys: Arc<dyn IssuerKeys>,
     ) -> Self {
         Self {
-            issuer: issuer.into(),
+            name: issuer.into(),
             audience: audience.into_iter().map(Into::into).collect(),
             claims,
             keys,
@@ -137,7 +137,7 @@ impl Issuer {
 
     /// The `iss` of its tokens.
     pub(crate) fn name(&self) -> &str {
-        &self.issuer
+        &self.name
     }
 
     pub(crate) fn claims(&self) -> &ClaimNames {
@@ -183,7 +183,7 @@ impl Issuer {
 
     /// Refuses claims that are not for this server.
     fn check(&self, claims: &Map<String, Value>) -> Result<(), ChatError> {
-        if claims.get("iss").and_then(Value::as_str) != Some(&*self.issuer) {
+        if claims.get("iss").and_then(Value::as_str) != Some(&*self.name) {
             return Err(ChatError::Unauthorized("the token names its issuer (iss) twice"));
         }
         let accepted = |value: &Value| {

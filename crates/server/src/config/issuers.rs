@@ -13,6 +13,7 @@ const MAX_TEXT: usize = 2_048;
 /// One entry of `auth.issuers`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the name of the setting")]
 pub(crate) struct Issuer {
     pub(crate) issuer: String,
     #[serde(default)]
@@ -81,19 +82,17 @@ impl Issuer {
 
     /// The place of its keys; `None` if the setting is invalid.
     pub(crate) fn key_location(&self) -> Option<KeyLocation> {
-        match &self.jwks_url {
-            Some(url) => self.url(url).map(KeyLocation::Jwks),
-            None => {
-                // OpenID Connect Discovery 1.0, section 4.1.
-                let base = self.url(&self.issuer)?;
-                let base = base
-                    .query()
-                    .is_none()
-                    .then_some(self.issuer.trim_end_matches('/'))?;
-                let url = format!("{base}/.well-known/openid-configuration");
-                url.parse().ok().map(KeyLocation::Discovery)
-            }
+        if let Some(url) = &self.jwks_url {
+            return self.url(url).map(KeyLocation::Jwks);
         }
+        // OpenID Connect Discovery 1.0, section 4.1.
+        let base = self.url(&self.issuer)?;
+        let base = base
+            .query()
+            .is_none()
+            .then_some(self.issuer.trim_end_matches('/'))?;
+        let url = format!("{base}/.well-known/openid-configuration");
+        url.parse().ok().map(KeyLocation::Discovery)
     }
 
     /// A URL that the server may fetch: `https:`, or with `allow_private` also `http:`, with a host and

@@ -39,7 +39,7 @@ static SPECIAL_V4: LazyLock<Vec<Ipv4Net>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Exceptions within 2000::/3, the IPv6 addresses of the public internet.
+/// Exceptions within `2000::/3`, the IPv6 addresses of the public internet.
 static SPECIAL_V6: LazyLock<Vec<Ipv6Net>> = LazyLock::new(|| {
     let networks = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"];
     networks
@@ -84,7 +84,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !SPECIAL_V4.iter().any(|network| network.contains(&address))
 }
 
-/// The IPv4 address that a NAT64 gateway connects to (RFC 6052, 64:ff9b::/96).
+/// The IPv4 address that a NAT64 gateway connects to (RFC 6052, `64:ff9b::/96`).
 fn behind_nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [0x64, 0xff9b, 0, 0, 0, 0, ..] = address.segments() else {
         return None;

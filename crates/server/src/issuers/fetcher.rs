@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::client::{Client, FetchError};
 use crate::config::{Auth, Issuer, KeyLocation};
 
-/// The fields of a discovery document that the server reads (OpenID Connect Discovery 1.0, section 3).
+/// The fields of a discovery document that the server reads (OIDC Discovery 1.0, section 3).
 #[derive(Deserialize)]
 struct Discovery {
     issuer: String,
